@@ -1,0 +1,63 @@
+"""What can go wrong, as one tree.
+
+LivedreamError
+ ├─ SettingsError     (ValueError)   a parameter outside its range, an option that makes no sense
+ ├─ ObjectiveError    (ValueError)   an objective that does not parse or names what is not there
+ ├─ ShapeError        (ValueError)   arrays whose sizes do not fit together
+ ├─ NetworkError      (LookupError)  an unknown network, layer or class
+ │   └─ WeightsError  (LookupError)  weights missing, damaged or of another architecture
+ ├─ FlowError         (RuntimeError) a flow estimator that cannot be had or cannot run
+ ├─ SourceError       (OSError)      nothing to read, or nothing readable in it
+ └─ SinkError         (OSError)      nowhere to write, or no encoder that can
+
+Every message is one line: what was found, what was wanted, what to try. The command line
+prints it and exits with code 2; nothing that was already written is lost.
+"""
+
+
+class LivedreamError(Exception):
+    """The root: catch it to catch whatever livedream raises on purpose."""
+
+
+class SettingsError(LivedreamError, ValueError):
+    """A parameter is outside its range or two options contradict each other."""
+
+
+class ObjectiveError(LivedreamError, ValueError):
+    """An objective's text does not parse, or names a layer, channel or class that is not there.
+
+    text: the whole objective.  position: 0-based index of the offending character.
+    """
+
+    def __init__(self, message: str, *, text: str, position: int) -> None:
+        self.text = text
+        self.position = position
+        super().__init__(f"{message} (at character {position + 1} of {text!r})")
+
+    def pointer(self) -> str:
+        """Two lines for a terminal: the objective and a caret below the character."""
+        return f"{self.text}\n{' ' * self.position}^"
+
+
+class ShapeError(LivedreamError, ValueError):
+    """Two arrays have sizes that do not fit together."""
+
+
+class NetworkError(LivedreamError, LookupError):
+    """A network, layer or class of that name is not known."""
+
+
+class WeightsError(NetworkError):
+    """Weights are missing, damaged or belong to another architecture."""
+
+
+class FlowError(LivedreamError, RuntimeError):
+    """A flow estimator cannot be had here, or failed on a frame."""
+
+
+class SourceError(LivedreamError, OSError):
+    """A source cannot be opened or read."""
+
+
+class SinkError(LivedreamError, OSError):
+    """A sink cannot be opened or written."""

@@ -1,0 +1,89 @@
+"""The nouns every room shares: a frame, its motion, what a source says about itself.
+
+Convention. At the doors to the outside a picture is (H, W, 3) uint8 RGB. Inside it is a
+float tensor (3, H, W) in [0, 1], or (1, 3, H, W) where a network needs the batch axis. Flow is
+(2, H, W) float32 in pixels, (x, y), from the current frame to the previous one, so that
+carrying something forward in time is a gather. Pixel centres lie at integer coordinates
+(align_corners=True in grid_sample's words, OpenCV's own in remap). Time is an integer `pts`
+and a rational `time_base` in seconds.
+"""
+
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+Picture = NDArray[np.uint8]  # (H, W, 3) RGB
+FlowField = NDArray[np.float32]  # (2, H, W) px
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One picture and its time.
+
+    rgb: (H, W, 3) uint8.  pts * time_base is its time in seconds.  index counts from 0.
+    duration: how long it is shown, in time_base units, 0 when unknown.
+    """
+
+    rgb: Picture
+    pts: int
+    time_base: Fraction
+    index: int = 0
+    duration: int = 0
+
+    @property
+    def time_s(self) -> float:
+        return float(self.pts * self.time_base)
+
+
+@dataclass(frozen=True, slots=True)
+class Motion:
+    """How a frame moved since the one before it.
+
+    flow: (2, h, w) float32 px at the motion's own size, current to previous.
+    visibility: (h, w) float32 in [0, 1]; 0 where the previous frame did not show this place.
+    cut: nothing of the previous frame is left: the dream starts afresh.
+    """
+
+    flow: FlowField
+    visibility: NDArray[np.float32]
+    cut: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ColourTags:
+    """How a stream's numbers mean colours: FFmpeg's integers (H.273), 2 = unspecified.
+
+    full_range: True for 0..255 (JPEG) range, False for 16..235 (MPEG).
+    """
+
+    space: int = 2
+    primaries: int = 2
+    transfer: int = 2
+    full_range: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SourceInfo:
+    """What a source knows about itself before the first frame.
+
+    width, height: of the frames it delivers, after rotation.  rate: frames per second, the
+    average where it varies.  frames: an estimate of how many will come, None when endless or
+    unknown.  path: the file, where there is one, so that a sink can copy sound and subtitles
+    from it.  notes: one line each for what is not carried along (alpha dropped, HDR tone-mapped).
+    """
+
+    name: str
+    width: int
+    height: int
+    rate: Fraction
+    time_base: Fraction
+    frames: int | None = None
+    path: Path | None = None
+    colour: ColourTags = field(default_factory=ColourTags)
+    sample_aspect_ratio: Fraction = Fraction(1)
+    start_s: float = 0.0
+    end_s: float | None = None
+    notes: tuple[str, ...] = ()
