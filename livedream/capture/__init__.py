@@ -1,16 +1,17 @@
 """Capture: where frames come from.
 
 A source is a context manager that says what it is (`info`) and yields `Frame`s in order.
-Files drop no frame; live sources keep only the latest one.
+Files drop no frame; live sources keep only the latest one. `open_source` finds the right one.
 """
 
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
 
 from livedream.frame import Frame, SourceInfo
 
-__all__ = ["MemorySource", "Source"]
+__all__ = ["MemorySource", "Source", "open_source"]
 
 
 class Source(Protocol):
@@ -22,6 +23,28 @@ class Source(Protocol):
     def __iter__(self) -> Iterator[Frame]: ...
 
     def close(self) -> None: ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
+
+
+def open_source(text: str | Path, *, start_s: float = 0.0, end_s: float | None = None) -> Source:
+    """The source that `text` names: a video file or a synthetic source.
+
+    start_s, end_s: the range to deliver, in seconds from the first frame, the end not included.
+    Raises SourceError, in one line, when there is nothing to read.
+    """
+    from livedream.capture import synthetic, video
+
+    if isinstance(text, str) and synthetic.is_synthetic(text):
+        return synthetic.open_synthetic(text)
+    return video.VideoSource(Path(text), start_s=start_s, end_s=end_s)
 
 
 class MemorySource:

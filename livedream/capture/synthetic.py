@@ -1,0 +1,162 @@
+"""Sources that need no file: drifting clouds and television noise.
+
+`synthetic:clouds?size=640x360&fps=25&seconds=10&seed=0` and `synthetic:noise` (or `noise`), each
+setting with the default shown here. Clouds are sums of tileable 1/f noise, each layer drifting at
+its own speed while it slowly turns into another one; after `seconds` every layer is back where it
+began, so that the film loops without a seam. The same seed gives the same bytes.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from types import TracebackType
+from typing import Self
+from urllib.parse import parse_qsl
+
+import numpy as np
+
+from livedream.capture.sky import Sky
+from livedream.errors import SourceError
+from livedream.frame import Frame, Picture, SourceInfo
+
+_MOST_PIXELS = 8192 * 4320
+
+
+@dataclass(frozen=True, slots=True)
+class SyntheticSettings:
+    """What can be asked of a synthetic source; sizes in pixels, fps in frames per second."""
+
+    width: int = 640
+    height: int = 360
+    fps: Fraction = Fraction(25)
+    seconds: Fraction = Fraction(10)
+    seed: int = 0
+
+    @property
+    def frames(self) -> int:
+        return max(1, round(self.seconds * self.fps))
+
+
+class SyntheticSource:
+    """Frames made on the spot.  name: "clouds" or "noise"."""
+
+    def __init__(self, name: str, settings: SyntheticSettings) -> None:
+        self._paint = _PAINTERS[name](settings)
+        self._settings = settings
+        self.info = SourceInfo(
+            name=f"synthetic-{name}",
+            width=settings.width,
+            height=settings.height,
+            rate=settings.fps,
+            time_base=1 / settings.fps,
+            frames=settings.frames,
+        )
+
+    def __iter__(self) -> Iterator[Frame]:
+        time_base = self.info.time_base
+        for index in range(self._settings.frames):
+            yield Frame(self._paint(index), index, time_base, index, 1)
+
+    def close(self) -> None:
+        """Nothing to give back."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def is_synthetic(text: str) -> bool:
+    """Whether `text` names a synthetic source rather than a file."""
+    return text.startswith("synthetic:") or text == "noise" or text.startswith("noise?")
+
+
+def open_synthetic(text: str) -> SyntheticSource:
+    """The source that `text` describes; SourceError says which part is not understood."""
+    name, _, query = text.removeprefix("synthetic:").partition("?")
+    if name not in _PAINTERS:
+        known = ", ".join(f"synthetic:{n}" for n in _PAINTERS)
+        raise SourceError(f"{text!r} is no synthetic source: there are {known}")
+    return SyntheticSource(name, parse_settings(query))
+
+
+def parse_settings(query: str) -> SyntheticSettings:
+    """`size=640x360&fps=25&seconds=10&seed=0`, each part optional."""
+    found: dict[str, object] = {}
+    for key, value in parse_qsl(query, keep_blank_values=True):
+        if key not in _PARSERS:
+            known = ", ".join(_PARSERS)
+            raise SourceError(f"{key!r} is no setting of a synthetic source: there are {known}")
+        try:
+            found.update(_PARSERS[key](value))
+        except (ValueError, ZeroDivisionError) as error:
+            raise SourceError(f"{key}={value} makes no sense here: {_WANTED[key]}") from error
+    return SyntheticSettings(**found)  # type: ignore[arg-type]
+
+
+def _size(value: str) -> dict[str, object]:
+    width, height = (int(part) for part in value.lower().split("x"))
+    if width < 1 or height < 1 or width * height > _MOST_PIXELS:
+        raise ValueError(value)
+    return {"width": width, "height": height}
+
+
+def _positive(name: str, most: int) -> Callable[[str], dict[str, object]]:
+    def parse(value: str) -> dict[str, object]:
+        number = Fraction(value)
+        if not 0 < number <= most:
+            raise ValueError(value)
+        return {name: number}
+
+    return parse
+
+
+def _seed(value: str) -> dict[str, object]:
+    if int(value) < 0:
+        raise ValueError(value)
+    return {"seed": int(value)}
+
+
+_PARSERS = {
+    "size": _size,
+    "fps": _positive("fps", 1000),
+    "seconds": _positive("seconds", 1_000_000),
+    "seed": _seed,
+}
+_WANTED = {
+    "size": "WIDTHxHEIGHT in pixels, such as 640x360",
+    "fps": "frames per second between 0 and 1000, such as 25 or 30000/1001",
+    "seconds": "a length in seconds between 0 and 1000000, such as 10",
+    "seed": "a whole number from 0 on",
+}
+
+
+def _noise(settings: SyntheticSettings) -> Callable[[int], Picture]:
+    shape = (settings.height, settings.width, 3)
+
+    def paint(index: int) -> Picture:
+        generator = np.random.default_rng((settings.seed, index))
+        return generator.integers(0, 256, shape, dtype=np.uint8)
+
+    return paint
+
+
+def _clouds(settings: SyntheticSettings) -> Callable[[int], Picture]:
+    sky = Sky(settings.width, settings.height, float(settings.seconds), settings.seed)
+
+    def paint(index: int) -> Picture:
+        return sky.paint(index / settings.frames)
+
+    return paint
+
+
+_PAINTERS: dict[str, Callable[[SyntheticSettings], Callable[[int], Picture]]] = {
+    "clouds": _clouds,
+    "noise": _noise,
+}
