@@ -1,0 +1,178 @@
+"""An objective tied to a network: which layers to compute, and the gradients to send back.
+
+How terms are weighed
+    A layer's activations are in units of their own: one layer's mean square may be a thousand
+    times another's.  A plain weighted sum would follow the loudest layer whatever the weights.
+    So the dream ascends the sum of ``weight * log(mean square)``: a weight says what one *per
+    cent* more of that layer is worth.  For one layer alone the direction is that of plain L2.
+    A class adds ``weight * log(probability)``, a guide ``weight * log(match)``, in the same unit.
+
+What the seeds are
+    The gradients of that sum with respect to each layer's activations, all times one common
+    factor, such that the strongest part's have a root mean square of 1.  Only their direction
+    counts (the ascent divides by the picture's own gradient), and so they fit half precision.
+
+`BoundObjective.response` is for measuring: the weighted sum of plain mean squares, as the field
+reports it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from livedream.dream.graph import LOGITS
+from livedream.dream.networks import Network
+from livedream.dream.objective_parts import ClassPart, EnergyPart, GuidePart, Part, guide_features
+from livedream.dream.objective_text import parse_objective
+from livedream.dream.objective_values import (
+    ClassTarget,
+    GuideTarget,
+    LayerTarget,
+    Objective,
+    channels,
+    guide,
+    image_class,
+    layer,
+)
+from livedream.errors import NetworkError, ObjectiveError
+
+__all__ = [
+    "BoundObjective",
+    "Objective",
+    "bind",
+    "channels",
+    "guide",
+    "image_class",
+    "layer",
+    "parse_objective",
+]
+
+# What nothing is divided by less of; fp32's smallest normal number is 1.2e-38.  Heuristic.
+TINY = 1e-30
+
+
+@dataclass(frozen=True, eq=False)
+class BoundObjective:
+    """Resolved once, used at every step; nothing in it waits for the device, as a CUDA graph asks.
+
+    layers: names for `Network.truncated`, in the order in which activations are expected.
+    weights: (terms,) fp32, in the objective's order; change them in place to glide.
+    parts: per layer what looks at it.
+    """
+
+    objective: Objective
+    layers: tuple[str, ...]
+    weights: Tensor
+    parts: tuple[tuple[Part, ...], ...]
+
+    @torch.no_grad()
+    def seeds(self, activations: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """The ascent's direction at each layer: of each activation's shape, type and device.
+
+        To be used as ``torch.autograd.grad(activations, picture, grad_outputs=seeds)``.  See the
+        module on what they are; all zero where every layer is silent.
+        """
+        slopes = [
+            [part.slope(activation.detach(), self.weights) for part in parts]
+            for activation, parts in zip(activations, self.parts, strict=True)
+        ]
+        levels = torch.stack([slope.level for found in slopes for slope in found])
+        factor = 1 / levels.max().clamp_min(TINY)
+        return tuple(
+            torch.stack([slope.times(factor) for slope in found]).sum(0)
+            if len(found) > 1
+            else found[0].times(factor)
+            for found in slopes
+        )
+
+    @torch.no_grad()
+    def response(self, activations: tuple[Tensor, ...]) -> Tensor:
+        """The objective's value, a 0-d fp32 tensor.
+
+        Weighted sum of each term's mean square (layers and channels), log probability (classes)
+        or match (guides: mean over positions of the largest product with a feature of the guide,
+        per channel).
+        """
+        values = [
+            part.value(activation.detach(), self.weights)
+            for activation, parts in zip(activations, self.parts, strict=True)
+            for part in parts
+        ]
+        return torch.stack(values).sum()
+
+    def to(self, device: torch.device | str) -> BoundObjective:
+        """The same on another device."""
+        parts = tuple(tuple(part.to(device) for part in parts) for parts in self.parts)
+        return replace(self, weights=self.weights.to(device), parts=parts)
+
+
+def bind(
+    objective: Objective | str, network: Network, device: torch.device | str = "cpu"
+) -> BoundObjective:
+    """Find an objective's layers, channels, classes and guides in a network.
+
+    Raises ObjectiveError pointing at what the network does not have, or at a guide picture that
+    cannot be read.
+    """
+    if isinstance(objective, str):
+        objective = parse_objective(objective)
+    text, places = objective.located()
+    binder = _Binder(network)
+    for index, (term, place) in enumerate(zip(objective.terms, places, strict=True)):
+        try:
+            binder.add(index, term.target)
+        except NetworkError as error:
+            raise ObjectiveError(str(error), text=text, position=place) from error
+    weights = torch.tensor([term.weight for term in objective.terms], dtype=torch.float32)
+    bound = BoundObjective(
+        objective=objective,
+        layers=tuple(binder.layers),
+        weights=weights,
+        parts=tuple(binder.parts(len(objective.terms))),
+    )
+    return bound.to(device)
+
+
+class _Binder:
+    """Gathers an objective's terms by the layer they look at."""
+
+    def __init__(self, network: Network) -> None:
+        self.network = network
+        self.layers: dict[str, list[Part]] = {}
+        self.masks: dict[str, dict[int, Tensor]] = {}
+
+    def add(self, index: int, target: LayerTarget | ClassTarget | GuideTarget) -> None:
+        if isinstance(target, ClassTarget):
+            number = self.network.class_index(target.label)
+            self.layers.setdefault(LOGITS, []).append(ClassPart(index, number))
+            return
+        name = self.network.resolve(target.layer)
+        parts = self.layers.setdefault(name, [])
+        if isinstance(target, GuideTarget):
+            parts.append(GuidePart(index, guide_features(self.network, name, target.picture)))
+        else:
+            self.masks.setdefault(name, {})[index] = self.mask(name, target.channels)
+
+    def mask(self, name: str, numbers: tuple[int, ...]) -> Tensor:
+        count = self.network.layers[name].channels
+        if not numbers:
+            return torch.ones(count)
+        if numbers[-1] >= count:
+            raise NetworkError(f"no channel {numbers[-1]}; {name} has channels 0 to {count - 1}")
+        mask = torch.zeros(count)
+        mask[list(numbers)] = 1
+        return mask
+
+    def parts(self, terms: int) -> list[tuple[Part, ...]]:
+        found = []
+        for name, parts in self.layers.items():
+            masks: Mapping[int, Tensor] = self.masks.get(name, {})
+            if masks:
+                rows = [masks.get(index, torch.zeros(0)) for index in masks]
+                parts.append(EnergyPart(torch.tensor(list(masks)), torch.stack(rows)))
+            found.append(tuple(parts))
+        return found

@@ -1,0 +1,209 @@
+"""Where weights come from: embedded, downloaded once into torch's cache, or a file of one's own.
+
+Nothing is unpickled but tensors.  Embedded files are checked against the registry's SHA-256,
+torchvision's against the eight digits of it that their names carry.
+"""
+
+import hashlib
+import json
+import pickle
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlparse
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from livedream.dream.registry import NetworkSpec, models_folder, registry
+from livedream.errors import WeightsError
+
+__all__ = [
+    "Checkpoint",
+    "NetworkStatus",
+    "WeightsOrigin",
+    "file_sha256",
+    "locate_weights",
+    "network_status",
+    "read_checkpoint",
+    "weights_origin",
+]
+
+METADATA_KEY = "livedream"
+
+
+@dataclass(frozen=True, slots=True)
+class WeightsOrigin:
+    """Where a network's weights lie, or will once fetched.
+
+    path: the file.  url: where to get it, None for an embedded one.  sha256: the checksum or its
+    first digits, None where nobody published one.
+    """
+
+    path: Path
+    url: str | None
+    sha256: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkStatus:
+    """One line of ``livedream networks``.  size_bytes: on disk, None when it is not there."""
+
+    name: str
+    present: bool
+    size_bytes: int | None
+    origin: WeightsOrigin
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """What a weights file holds.  said: what its metadata say about preprocessing and classes."""
+
+    path: Path
+    tensors: Mapping[str, Tensor]
+    said: Mapping[str, Any]
+
+    @property
+    def architecture(self) -> str | None:
+        """The registered network whose layout this is, where the file tells."""
+        words = re.findall(r"[\w-]+", str(self.said.get("architecture", "")))
+        words += re.findall(r"[\w-]+", str(self.said.get("layout", "")))
+        return next((word for word in words if word in registry()), None)
+
+
+def weights_origin(spec: NetworkSpec) -> WeightsOrigin:
+    """Where this network's own weights are kept.  Embedded ones win over downloads."""
+    if spec.file:
+        return WeightsOrigin(models_folder() / spec.file, None, spec.sha256)
+    cache = Path(torch.hub.get_dir()) / "checkpoints"
+    url, sha256 = spec.url, spec.sha256
+    if spec.weights:
+        from torchvision.models import get_weight
+
+        url = get_weight(spec.weights).url
+        match = torch.hub.HASH_REGEX.search(Path(urlparse(url).path).name)
+        sha256 = match.group(1) if match else None
+    return WeightsOrigin(cache / Path(urlparse(url).path).name, url, sha256)
+
+
+def network_status() -> list[NetworkStatus]:
+    """Every registered network and whether its weights are there; nothing is downloaded."""
+    found = []
+    for spec in registry().values():
+        origin = weights_origin(spec)
+        present = origin.path.is_file()
+        size = origin.path.stat().st_size if present else None
+        found.append(NetworkStatus(spec.name, present, size, origin))
+    return found
+
+
+def locate_weights(
+    spec: NetworkSpec,
+    *,
+    allow_download: bool = True,
+    allow_unverified: bool = False,
+    progress: bool = True,
+) -> Path:
+    """The verified file with this network's own weights, downloaded if need be.
+
+    Raises WeightsError when it cannot be had or its checksum differs; the message says which
+    file, which checksum and which folder.
+    """
+    origin = weights_origin(spec)
+    checksum = f"SHA-256 begins with {origin.sha256}" if origin.sha256 else "no published checksum"
+    by_hand = f"put {origin.path.name} ({checksum}) into {origin.path.parent}"
+    if not origin.path.is_file():
+        if origin.url is None:
+            raise WeightsError(f"{spec.name}: {origin.path} is missing; reinstall livedream")
+        if not allow_download:
+            raise WeightsError(f"{spec.name}: weights are not here; {by_hand} from {origin.url}")
+        if origin.sha256 is None and not allow_unverified:
+            raise WeightsError(
+                f"{spec.name}: {origin.url} has no published checksum, so the download cannot be "
+                f"verified; run 'livedream networks fetch {spec.name} --unverified' to accept that"
+            )
+        _download(spec.name, origin, by_hand, progress)
+    if origin.sha256 is not None:
+        digest = file_sha256(origin.path)
+        if not digest.startswith(origin.sha256):
+            raise WeightsError(
+                f"{spec.name}: {origin.path} is damaged or another file: SHA-256 {digest[:16]}…, "
+                f"wanted {origin.sha256[:16]}; delete it and try again"
+            )
+    return origin.path
+
+
+def _download(name: str, origin: WeightsOrigin, by_hand: str, progress: bool) -> None:
+    assert origin.url is not None
+    try:
+        origin.path.parent.mkdir(parents=True, exist_ok=True)
+        torch.hub.download_url_to_file(
+            origin.url, str(origin.path), hash_prefix=origin.sha256, progress=progress
+        )
+    except (OSError, RuntimeError) as error:
+        reason = getattr(error, "reason", error)
+        raise WeightsError(f"{name}: cannot download {origin.url} ({reason}); {by_hand}") from error
+
+
+def file_sha256(path: Path) -> str:
+    """The SHA-256 of a file, 64 hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def read_checkpoint(path: Path) -> Checkpoint:
+    """Tensors and metadata of a ``.safetensors`` file or of a state dict saved by torch.
+
+    Names lose the ``module.`` of DataParallel.  Raises WeightsError when the file is missing,
+    damaged, or holds Python objects beside tensors.
+    """
+    if not path.is_file():
+        raise WeightsError(f"weights {path}: no such file")
+    said: Mapping[str, Any] = {}
+    if path.suffix == ".safetensors":
+        tensors, said = _read_safetensors(path)
+    else:
+        tensors = _read_pickled(path)
+    if not tensors:
+        raise WeightsError(f"weights {path}: no tensors in it, wanted a state dict")
+    named = {name.removeprefix("module."): tensor for name, tensor in tensors.items()}
+    return Checkpoint(path, named, said)
+
+
+def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            names = file.keys()
+            tensors = {name: file.get_tensor(name) for name in names}
+    except (SafetensorError, OSError) as error:
+        raise WeightsError(f"weights {path}: not a readable safetensors file ({error})") from error
+    said: dict[str, Any] = dict(metadata)
+    if METADATA_KEY in metadata:
+        try:
+            said |= json.loads(metadata[METADATA_KEY])
+        except (json.JSONDecodeError, TypeError) as error:
+            raise WeightsError(f"weights {path}: its metadata are no JSON ({error})") from error
+    return tensors, said
+
+
+def _read_pickled(path: Path) -> dict[str, Tensor]:
+    try:
+        found = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise WeightsError(
+            f"weights {path}: no state dict of plain tensors; save one with "
+            "torch.save(network.state_dict(), FILE), or as .safetensors"
+        ) from error
+    except (OSError, EOFError, RuntimeError, ValueError, KeyError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise WeightsError(f"weights {path}: not readable by torch.load ({reason})") from error
+    for key in ("state_dict", "model"):
+        if isinstance(found, Mapping) and isinstance(found.get(key), Mapping):
+            found = found[key]
+    if not isinstance(found, Mapping):
+        raise WeightsError(f"weights {path}: found {type(found).__name__}, wanted a state dict")
+    return {str(name): value for name, value in found.items() if isinstance(value, Tensor)}
