@@ -1,15 +1,19 @@
 """Present: where dreamed frames go.
 
 A sink is a context manager that takes `Frame`s in the order of their pts. Closing it finishes
-the file; what was written before an error stays playable.
+the file; what was written before an error stays playable. `open_sink` finds the right one.
 """
 
-from types import TracebackType
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType, TracebackType
 from typing import Protocol, Self
 
-from livedream.frame import Frame
+from livedream.frame import Frame, SourceInfo
 
-__all__ = ["MemorySink", "Sink"]
+__all__ = ["MemorySink", "Sink", "open_sink"]
+
+_NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 class Sink(Protocol):
@@ -18,6 +22,38 @@ class Sink(Protocol):
     def write(self, frame: Frame) -> None: ...
 
     def close(self) -> None: ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
+
+
+def open_sink(
+    path: str | Path,
+    info: SourceInfo,
+    *,
+    codec: str | None = None,
+    quality: float = 80.0,
+    overwrite: bool = False,
+    copy_streams: bool = True,
+    metadata: Mapping[str, str] = _NOTHING,
+) -> Sink:
+    """The sink that the suffix of `path` means.
+
+    info: of the frames to come.  codec: None for the container's own (H.264 where it can).
+    quality: 0 (small) to 100 (best).  copy_streams: sound, subtitles and the like of
+    `info.path` come along.  metadata: written into the file.
+    Raises SinkError, in one line, when nothing can be written there.
+    """
+    from livedream.present.video import VideoOptions, VideoSink
+
+    options = VideoOptions(codec, quality, copy_streams, metadata)
+    return VideoSink(Path(path), info, options, overwrite=overwrite)
 
 
 class MemorySink:
