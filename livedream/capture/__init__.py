@@ -5,6 +5,7 @@ Files drop no frame; live sources keep only the latest one. `open_source` finds 
 """
 
 from collections.abc import Iterable, Iterator
+from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
@@ -34,17 +35,38 @@ class Source(Protocol):
     ) -> None: ...
 
 
-def open_source(text: str | Path, *, start_s: float = 0.0, end_s: float | None = None) -> Source:
-    """The source that `text` names: a video file or a synthetic source.
+def open_source(
+    text: str | Path,
+    *,
+    start_s: float = 0.0,
+    end_s: float | None = None,
+    fps: Fraction | None = None,
+    skip: int = 0,
+) -> Source:
+    """The source that `text` names.
 
-    start_s, end_s: the range to deliver, in seconds from the first frame, the end not included.
+    A video file; a picture; a folder of pictures, or a pattern of numbered ones such as
+    frames/%05d.png; or, as a `str`, `synthetic:clouds?size=640x360&fps=25&seconds=10&seed=0`,
+    `synthetic:noise` or `noise`.
+
+    start_s, end_s: the range to deliver, in seconds from the first frame, the end not included;
+    pts count from its start.  fps: of pictures, 25 where it is None.  skip: frames at the
+    beginning of the range that are not delivered, because a render that is resumed has them;
+    those after them keep index and pts.
     Raises SourceError, in one line, when there is nothing to read.
     """
-    from livedream.capture import synthetic, video
+    from livedream.capture import pictures, synthetic
+    from livedream.capture.range import Range
 
+    part = Range(start_s, end_s, skip)
     if isinstance(text, str) and synthetic.is_synthetic(text):
-        return synthetic.open_synthetic(text)
-    return video.VideoSource(Path(text), start_s=start_s, end_s=end_s)
+        return synthetic.open_synthetic(text, part)
+    path = Path(text)
+    if pictures.is_series(path) or pictures.is_picture(path):
+        return pictures.open_pictures(path, part, fps)
+    from livedream.capture.video import VideoSource
+
+    return VideoSource(path, part)
 
 
 class MemorySource:

@@ -16,30 +16,30 @@ from numpy.typing import NDArray
 
 from livedream.frame import ColourTags, Picture
 
-UNSPECIFIED = 2
-BT709 = 1
-SMPTE170M = 6
-BT2020 = 9
 HD_LINES = 720  # from here on, untagged video is BT.709: what players assume
+BT709 = ColourTags(1, 1, 1, False)
 
-_ACCURATE = int(Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT)
+_SMPTE170M = 6
+_BT2020_NCL, _BT2020_CL = 9, 10
 _MATRICES = (1, 4, 5, 6, 7, 9)  # those that libswscale knows
-_BT2020_CL = 10  # constant luminance: read as 9, which is close and what players do
+_ACCURATE = int(Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT)
 
 
 def tags_of(frame: av.VideoFrame) -> ColourTags:
-    """The tags a decoded frame carries; the old "yuvj" formats mean full range."""
+    """The colours of a decoded frame: its tags, the matrix filled in where it has none."""
+    if is_rgb(frame):
+        return BT709
     full = frame.color_range == 2 or frame.format.name.startswith("yuvj")
-    return ColourTags(frame.colorspace, frame.color_primaries, frame.color_trc, full)
+    space = _matrix(frame.colorspace, frame.height)
+    return ColourTags(space, frame.color_primaries, frame.color_trc, full)
 
 
-def matrix_for(space: int, lines: int) -> int:
-    """The matrix to decode with, where `space` is what the tag says (2: unspecified)."""
-    if space == _BT2020_CL:
-        return BT2020
+def _matrix(space: int, lines: int) -> int:
+    if space == _BT2020_CL:  # constant luminance is read as the other kind, as players do
+        return _BT2020_NCL
     if space in _MATRICES:
         return space
-    return BT709 if lines >= HD_LINES else SMPTE170M
+    return BT709.space if lines >= HD_LINES else _SMPTE170M
 
 
 def to_rgb(frame: av.VideoFrame, tags: ColourTags, size: tuple[int, int]) -> Picture:
@@ -59,8 +59,8 @@ def to_rgb48(frame: av.VideoFrame, tags: ColourTags, size: tuple[int, int]) -> N
 def _converted(
     frame: av.VideoFrame, tags: ColourTags, size: tuple[int, int], pixels: str
 ) -> NDArray[Any]:
-    if not _is_rgb(frame):
-        frame.colorspace = matrix_for(tags.space, frame.height)
+    if not is_rgb(frame):
+        frame.colorspace = tags.space
         frame.color_range = 2 if tags.full_range else 1
     width, height = size
     turned = frame.reformat(width, height, format=pixels, interpolation=_ACCURATE)
@@ -68,7 +68,8 @@ def _converted(
     return np.array(turned.to_ndarray(), order="C")
 
 
-def _is_rgb(frame: av.VideoFrame) -> bool:
+def is_rgb(frame: av.VideoFrame) -> bool:
+    """Whether the samples are RGB already, or indices into a palette of it."""
     return frame.format.is_rgb or frame.format.name == "pal8"
 
 

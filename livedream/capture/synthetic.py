@@ -6,6 +6,7 @@ its own speed while it slowly turns into another one; after `seconds` every laye
 began, so that the film loops without a seam. The same seed gives the same bytes.
 """
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -15,9 +16,10 @@ from urllib.parse import parse_qsl
 
 import numpy as np
 
+from livedream.capture.range import Range
 from livedream.capture.sky import Sky
 from livedream.errors import SourceError
-from livedream.frame import Frame, Picture, SourceInfo
+from livedream.frame import ColourTags, Frame, Picture, SourceInfo
 
 _MOST_PIXELS = 8192 * 4320
 
@@ -40,22 +42,34 @@ class SyntheticSettings:
 class SyntheticSource:
     """Frames made on the spot.  name: "clouds" or "noise"."""
 
-    def __init__(self, name: str, settings: SyntheticSettings) -> None:
+    def __init__(self, name: str, settings: SyntheticSettings, part: Range | None = None) -> None:
+        part = part or Range()
         self._paint = _PAINTERS[name](settings)
-        self._settings = settings
+        begin = math.ceil(Fraction(part.start_s) * settings.fps)
+        end = settings.frames
+        if part.end_s is not None:
+            end = min(end, math.ceil(Fraction(part.end_s) * settings.fps))
+        if begin >= end:
+            raise SourceError(f"synthetic:{name} has no frame in {part}: choose another")
+        self._painted = range(begin, end)
+        self._skip = part.skip
         self.info = SourceInfo(
             name=f"synthetic-{name}",
             width=settings.width,
             height=settings.height,
             rate=settings.fps,
             time_base=1 / settings.fps,
-            frames=settings.frames,
+            frames=len(self._painted),
+            colour=ColourTags(1, 1, 1, False),
+            start_s=part.start_s,
+            end_s=part.end_s,
         )
 
     def __iter__(self) -> Iterator[Frame]:
         time_base = self.info.time_base
-        for index in range(self._settings.frames):
-            yield Frame(self._paint(index), index, time_base, index, 1)
+        for index, painted in enumerate(self._painted):
+            if index >= self._skip:
+                yield Frame(self._paint(painted), index, time_base, index, 1)
 
     def close(self) -> None:
         """Nothing to give back."""
@@ -77,13 +91,13 @@ def is_synthetic(text: str) -> bool:
     return text.startswith("synthetic:") or text == "noise" or text.startswith("noise?")
 
 
-def open_synthetic(text: str) -> SyntheticSource:
+def open_synthetic(text: str, part: Range | None = None) -> SyntheticSource:
     """The source that `text` describes; SourceError says which part is not understood."""
     name, _, query = text.removeprefix("synthetic:").partition("?")
     if name not in _PAINTERS:
         known = ", ".join(f"synthetic:{n}" for n in _PAINTERS)
         raise SourceError(f"{text!r} is no synthetic source: there are {known}")
-    return SyntheticSource(name, parse_settings(query))
+    return SyntheticSource(name, parse_settings(query), part)
 
 
 def parse_settings(query: str) -> SyntheticSettings:

@@ -9,6 +9,7 @@ not stop a file: every frame that still decodes is delivered, and `notes` says w
 from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -16,93 +17,95 @@ from typing import Self
 import av
 import numpy as np
 
-from livedream.capture.colour import has_alpha, tags_of, to_rgb
+from livedream.capture.colour import BT709, has_alpha, tags_of, to_rgb, to_rgb48
+from livedream.capture.decoding import Decoder
+from livedream.capture.hdr import HDR_TRANSFERS, ToneMap
+from livedream.capture.range import Range
 from livedream.capture.timing import Clock
 from livedream.errors import SourceError
-from livedream.frame import Frame, Picture, SourceInfo
+from livedream.frame import ColourTags, Frame, Picture, SourceInfo
 
 _FALLBACK_RATE = Fraction(25)
+_MICROSECONDS = 1_000_000  # FFmpeg's unit for the length of a container
+_BT2020_PRIMARIES = 9
 
 
 class VideoSource:
-    """The frames of a video file.
+    """The frames of a video file, or of a part of it.
 
-    path: the file.  start_s, end_s: the range to deliver in seconds from the first frame; the
-    end itself is not included, None is the end of the file.
     Raises SourceError when there is nothing to read, with what to try.
     """
 
-    def __init__(self, path: Path, *, start_s: float = 0.0, end_s: float | None = None) -> None:
-        self._container = _opened(path)
+    def __init__(self, path: Path, part: Range | None = None) -> None:
+        self._part = part or Range()
+        self._decoder = Decoder(path)
         try:
-            self._stream = _video_stream(self._container, path)
-            self._damaged_packets = 0
-            self._cut_short = False
-            self._begin(path, start_s, end_s)
+            self._begin(path)
         except BaseException:
-            self._container.close()
+            self._decoder.close()
             raise
 
-    def _begin(self, path: Path, start_s: float, end_s: float | None) -> None:
-        stream = self._stream
-        stream.thread_type = "AUTO"
-        self._time_base = stream.time_base or Fraction(1, 90_000)
+    def _begin(self, path: Path) -> None:
+        stream, part = self._decoder.stream, self._part
+        self._time_base = base = stream.time_base or Fraction(1, 90_000)
         rate = stream.average_rate or stream.guessed_rate or _FALLBACK_RATE
         origin = stream.start_time or 0
-        last = None if not stream.duration else origin + stream.duration
-        self._clock = Clock(self._time_base, rate, last)
-        self._start = origin + round(Fraction(start_s) / self._time_base) if start_s else None
-        self._end = None if end_s is None else origin + round(Fraction(end_s) / self._time_base)
-        if self._start is not None:
-            self._container.seek(self._start, stream=stream)
-        self._frames = self._in_range()
-        self._first = next(self._frames, None)
+        last = origin + stream.duration if stream.duration else None
+        self._clock = Clock(base, rate, last)
+        self._start = origin + round(Fraction(part.start_s) / base) if part.start_s else None
+        self._end = None if part.end_s is None else origin + round(Fraction(part.end_s) / base)
+        self._decoded = self._in_range()
+        self._first = next(self._decoded, None)
         if self._first is None:
-            raise SourceError(self._nothing(path, start_s, end_s))
-        self._describe(path, rate, start_s, end_s)
+            if part.is_all:
+                raise SourceError(f"{path} holds no frame that decodes: try another file")
+            raise SourceError(f"{path} has no frame in {part}: choose another")
+        self._look_at(self._first[0])
+        self._info = self._describe(path, rate)
 
-    def _nothing(self, path: Path, start_s: float, end_s: float | None) -> str:
-        if start_s or end_s is not None:
-            until = "its end" if end_s is None else f"{end_s:g} s"
-            return f"{path} has no frame between {start_s:g} s and {until}: choose another range"
-        return f"{path} holds a video stream without a single frame that decodes: try another file"
-
-    def _describe(self, path: Path, rate: Fraction, start_s: float, end_s: float | None) -> None:
-        assert self._first is not None
-        frame = self._first[0]
-        self._rotation = frame.rotation % 360
+    def _look_at(self, frame: av.VideoFrame) -> None:
+        """Take from the first frame what holds for all of them."""
         self._size = (frame.width, frame.height)
+        self._quarter_turns = round(frame.rotation / 90) % 4  # anticlockwise, as FFmpeg counts
         self._tags = tags_of(frame)
-        turned = self._rotation in (90, 270)
-        width, height = self._size[::-1] if turned else self._size
-        ratio = self._stream.sample_aspect_ratio or Fraction(1)
-        notes = ("transparency is dropped",) if has_alpha(frame) else ()
-        self._info = SourceInfo(
+        self._transparent = has_alpha(frame)
+        self._tone_map: ToneMap | None = None
+        if self._tags.transfer in HDR_TRANSFERS:
+            wide = self._tags.primaries == _BT2020_PRIMARIES
+            self._tone_map = ToneMap(self._tags.transfer, wide=wide)
+
+    def _describe(self, path: Path, rate: Fraction) -> SourceInfo:
+        turned = self._quarter_turns % 2 == 1
+        width, height = reversed(self._size) if turned else self._size
+        ratio = self._decoder.stream.sample_aspect_ratio or Fraction(1)
+        return SourceInfo(
             name=path.name,
             width=width,
             height=height,
             rate=rate,
             time_base=self._time_base,
-            frames=self._estimate(rate, start_s, end_s),
+            frames=self._estimate(rate),
             path=path,
-            colour=self._tags,
+            colour=self._delivered_tags(),
             sample_aspect_ratio=1 / ratio if turned else ratio,
-            start_s=start_s,
-            end_s=end_s,
-            notes=notes,
+            start_s=self._part.start_s,
+            end_s=self._part.end_s,
         )
 
-    def _estimate(self, rate: Fraction, start_s: float, end_s: float | None) -> int | None:
-        stream = self._stream
-        if stream.frames and not start_s and end_s is None:
-            return stream.frames
+    def _delivered_tags(self) -> ColourTags:
+        return self._tags if self._tone_map is None else BT709
+
+    def _estimate(self, rate: Fraction) -> int | None:
+        stream, part = self._decoder.stream, self._part
+        if stream.frames and part.is_all:
+            return int(stream.frames)
         length_s: float | None = None
         if stream.duration:
             length_s = float(stream.duration * self._time_base)
-        elif self._container.duration:
-            length_s = self._container.duration / 1_000_000  # AV_TIME_BASE
-        ends = [x for x in (length_s, end_s) if x is not None]
-        return max(1, round((min(ends) - start_s) * rate)) if ends else None
+        elif self._decoder.container.duration:
+            length_s = self._decoder.container.duration / _MICROSECONDS
+        ends = [x for x in (length_s, part.end_s) if x is not None]
+        return max(1, round((min(ends) - part.start_s) * rate)) if ends else None
 
     @property
     def info(self) -> SourceInfo:
@@ -112,58 +115,51 @@ class VideoSource:
     @property
     def notes(self) -> tuple[str, ...]:
         """One line for each thing that is not as it was in the file."""
-        lines = list(self._info.notes)
-        if self._damaged_packets:
-            lines.append(f"{self._damaged_packets} damaged packets could not be decoded")
-        if self._cut_short:
-            lines.append("the file breaks off: what came before was read")
+        lines = []
+        if self._transparent:
+            lines.append("transparency is dropped")
+        if self._tone_map is not None:
+            lines.append("high dynamic range is tone-mapped to BT.709 (BT.2390)")
+        if self._decoder.damaged_packets:
+            lines.append(f"{self._decoder.damaged_packets} damaged packets could not be decoded")
+        if self._decoder.cut_short:
+            lines.append("the file breaks off: what came before is read")
         if self._clock.repaired:
-            lines.append(f"{self._clock.repaired} missing or backward timestamps were repaired")
+            lines.append(f"{self._clock.repaired} missing or backward timestamps are repaired")
         return tuple(lines)
 
     def __iter__(self) -> Iterator[Frame]:
-        index = 0
+        skip = self._part.skip
+        for index, (decoded, pts) in islice(enumerate(self._pending()), skip, None):
+            rgb = self._picture(decoded)
+            shown = pts - (self._start or 0)
+            yield Frame(rgb, shown, self._time_base, index, decoded.duration or 0)
+
+    def _pending(self) -> Iterator[tuple[av.VideoFrame, int]]:
         if self._first is not None:
             first, self._first = self._first, None
-            yield self._frame(*first, index)
-            index += 1
-        for decoded, pts in self._frames:
-            yield self._frame(decoded, pts, index)
-            index += 1
+            yield first
+        yield from self._decoded
 
-    def _frame(self, decoded: av.VideoFrame, pts: int, index: int) -> Frame:
-        rgb = _turned(to_rgb(decoded, self._tags, self._size), self._rotation)
-        duration = decoded.duration or 0
-        shown = pts - (self._start or 0)
-        return Frame(rgb, shown, self._time_base, index, duration)
+    def _picture(self, decoded: av.VideoFrame) -> Picture:
+        if self._tone_map is not None:
+            rgb = self._tone_map(to_rgb48(decoded, self._tags, self._size))
+        else:
+            rgb = to_rgb(decoded, self._tags, self._size)
+        if not self._quarter_turns:
+            return rgb
+        return np.ascontiguousarray(np.rot90(rgb, self._quarter_turns))
 
     def _in_range(self) -> Iterator[tuple[av.VideoFrame, int]]:
-        for frame in self._decoded():
+        for frame in self._decoder.frames(self._start):
             pts = self._clock.place(frame.pts)
             if self._end is not None and pts >= self._end:
                 return
             if self._start is None or pts >= self._start:
                 yield frame, pts
 
-    def _decoded(self) -> Iterator[av.VideoFrame]:
-        packets = self._container.demux(self._stream)
-        while True:
-            try:
-                packet = next(packets)
-            except StopIteration:
-                return
-            except av.FFmpegError:
-                self._cut_short = True
-                return
-            try:
-                frames = packet.decode()
-            except av.FFmpegError:
-                self._damaged_packets += 1
-                continue
-            yield from frames
-
     def close(self) -> None:
-        self._container.close()
+        self._decoder.close()
 
     def __enter__(self) -> Self:
         return self
@@ -175,34 +171,3 @@ class VideoSource:
         trace: TracebackType | None,
     ) -> None:
         self.close()
-
-
-def _opened(path: Path) -> av.container.InputContainer:
-    if path.is_dir():
-        raise SourceError(f"{path} is a folder, wanted a video file")
-    if not path.exists():
-        raise SourceError(f"{path} does not exist: check the path")
-    try:
-        return av.open(str(path), metadata_errors="replace")
-    except (av.FFmpegError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise SourceError(f"{path} cannot be read as video ({reason}): try another file") from error
-
-
-def _video_stream(container: av.container.InputContainer, path: Path) -> av.VideoStream:
-    streams = [s for s in container.streams.video if not _is_cover(s)]
-    if not streams:
-        raise SourceError(f"{path} has no video in it, only sound or data: try another file")
-    if streams[0].codec_context is None:
-        raise SourceError(f"{path} uses a video codec that this FFmpeg cannot decode")
-    return streams[0]
-
-
-def _is_cover(stream: av.VideoStream) -> bool:
-    return bool(stream.disposition & av.stream.Disposition.attached_pic)
-
-
-def _turned(rgb: Picture, degrees: int) -> Picture:
-    """Pixels as they are to be seen; FFmpeg's rotation counts anticlockwise."""
-    quarter_turns = round(degrees / 90) % 4
-    return np.ascontiguousarray(np.rot90(rgb, quarter_turns)) if quarter_turns else rgb
