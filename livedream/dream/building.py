@@ -10,7 +10,7 @@ from livedream.dream.registry import NetworkSpec
 from livedream.dream.weights import Checkpoint
 from livedream.errors import WeightsError
 
-__all__ = ["build_module", "class_count", "fill_randomly", "random_module"]
+__all__ = ["build_module", "class_count", "fill_randomly", "outline_module", "random_module"]
 
 DREAMNET = "dreamnet"
 
@@ -34,7 +34,7 @@ def build_module(spec: NetworkSpec, checkpoint: Checkpoint) -> nn.Module:
         if not name.startswith(spec.ignored or (" ",))
     }
     rows = tensors.get(f"{spec.classifier}.weight")
-    module = _empty(spec, classes=1000 if rows is None else rows.shape[0])
+    module = outline_module(spec, classes=1000 if rows is None else rows.shape[0])
     _compare(spec, checkpoint, module.state_dict(), tensors)
     # What batch norm counted in training is not needed, and older files lack it.
     module.load_state_dict(tensors, strict=False, assign=True)
@@ -47,7 +47,7 @@ def build_module(spec: NetworkSpec, checkpoint: Checkpoint) -> nn.Module:
 
 def random_module(spec: NetworkSpec, seed: int) -> nn.Module:
     """The network untrained, 1000 classes, the same weights for the same seed."""
-    module = _empty(spec, classes=1000).to_empty(device="cpu")
+    module = outline_module(spec).to_empty(device="cpu")
     fill_randomly(module, seed)
     return module
 
@@ -80,9 +80,11 @@ def class_count(spec: NetworkSpec, module: nn.Module) -> int:
     return int(module.get_parameter(f"{spec.classifier}.weight").shape[0])
 
 
-def _empty(spec: NetworkSpec, *, classes: int) -> nn.Module:
-    """The architecture without memory for its weights: torchvision's own initialisation of them
-    takes seconds and would be thrown away."""
+def outline_module(spec: NetworkSpec, *, classes: int = 1000) -> nn.Module:
+    """A torchvision architecture without memory for its weights.
+
+    They come from elsewhere, and torchvision's own initialisation takes seconds.
+    """
     import torchvision.models
 
     with torch.device("meta"):

@@ -20,6 +20,7 @@ __all__ = ["LOGITS", "LayerGraph"]
 LOGITS = "logits"
 """The name under which a network's class scores can be asked for beside its layers."""
 
+_DROPPED_PATHS = "StochasticDepth"  # torchvision.ops; named, so as not to import torchvision here
 _IN_PLACE = {operator.iadd: operator.add, operator.imul: operator.mul, operator.isub: operator.sub}
 
 
@@ -58,8 +59,9 @@ class LayerGraph:
     """A traced network: its layers' output nodes, and networks cut behind them.
 
     outputs: layer name to node, in order of execution; a module that runs several times counts
-    with its last run.  `LOGITS` is the network's own output.  canonical: layer name to the
-    shortest name of the same activation (a folded norm is its convolution, a block its last part).
+    with its last run.  `LOGITS` is the network's own output.  canonical: layer name to the name
+    that its activation goes by, where several share it: the block rather than its last part, the
+    convolution rather than the norm folded into it.
     """
 
     def __init__(self, network: nn.Module) -> None:
@@ -76,10 +78,7 @@ class LayerGraph:
         self._drop_identities()
         order = {node: index for index, node in enumerate(self.graph.nodes)}
         self.outputs = dict(sorted(self.outputs.items(), key=lambda item: order[item[1]]))
-        shortest: dict[fx.Node, str] = {}
-        for name in sorted(self.outputs, key=lambda name: (name.count("."), len(name))):
-            shortest.setdefault(self.outputs[name], name)
-        self.canonical = {name: shortest[node] for name, node in self.outputs.items()}
+        self.canonical = self._canonical_names()
 
     def cut(self, layers: Sequence[str]) -> fx.GraphModule:
         """The network up to the deepest of the layers, giving a tuple of their activations.
@@ -120,6 +119,22 @@ class LayerGraph:
             return None
         return self.root.get_submodule(str(node.target))
 
+    def _canonical_names(self) -> dict[str, str]:
+        chosen: dict[fx.Node, str] = {}
+        for name in sorted(self.outputs, key=self._rank):
+            chosen.setdefault(self.outputs[name], name)
+        return {name: chosen[node] for name, node in self.outputs.items()}
+
+    def _rank(self, name: str) -> tuple[bool, int]:
+        """Outer modules first; for want of better, chains (all of a network's features) and what
+        does nothing."""
+        if name == LOGITS:
+            return False, -1
+        module = self.root.get_submodule(name)
+        convolutions = sum(isinstance(part, nn.Conv2d) for part in module.modules())
+        chain = type(module) is nn.Sequential and convolutions > 1
+        return chain or _does_nothing(module), name.count(".")
+
     def _leave_places(self) -> None:
         """No module and no function overwrites its input."""
         for module in self.root.modules():
@@ -151,7 +166,7 @@ class LayerGraph:
         for node in list(self.graph.nodes):
             module = self._module(node)
             name = getattr(node.target, "__name__", "") if node.op == "call_function" else ""
-            if isinstance(module, nn.Dropout | nn.Identity) or name == "stochastic_depth":
+            if (module is not None and _does_nothing(module)) or name == "stochastic_depth":
                 self._replace(node, node.args[0])
 
     def _replace(self, node: fx.Node, by: fx.Node) -> None:
@@ -160,8 +175,13 @@ class LayerGraph:
         self.graph.erase_node(node)
 
 
+def _does_nothing(module: nn.Module) -> bool:
+    """Whether it is there for training only."""
+    return isinstance(module, nn.Dropout | nn.Identity) or type(module).__name__ == _DROPPED_PATHS
+
+
 def _fold(convolution: nn.Conv2d, norm: nn.BatchNorm2d) -> None:
-    """Put the norm's scale and shift into the convolution, reckoned in double precision."""
+    """Put the norm's scale and shift into the convolution, both reckoned in double precision."""
     mean, variance = norm.running_mean, norm.running_var
     assert mean is not None and variance is not None
     gain = 1 / torch.sqrt(variance.double() + norm.eps)
@@ -172,10 +192,9 @@ def _fold(convolution: nn.Conv2d, norm: nn.BatchNorm2d) -> None:
     if norm.affine:
         gain = gain * norm.weight.double()
         shift = shift * norm.weight.double() + norm.bias.double()
-    weight = convolution.weight.double() * gain[:, None, None, None]
-    convolution.weight = _frozen(weight)
-    convolution.bias = _frozen(shift)
+    convolution.weight = _frozen(convolution.weight * gain.float()[:, None, None, None])
+    convolution.bias = _frozen(shift.float())
 
 
 def _frozen(values: Tensor) -> nn.Parameter:
-    return nn.Parameter(values.float(), requires_grad=False)
+    return nn.Parameter(values, requires_grad=False)

@@ -6,7 +6,7 @@ Convention
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,13 @@ from typing import Any
 from torch import fx, nn
 
 from livedream.closeness import closest
-from livedream.dream.building import build_module, class_count, fill_randomly, random_module
+from livedream.dream.building import (
+    build_module,
+    class_count,
+    fill_randomly,
+    outline_module,
+    random_module,
+)
 from livedream.dream.classes import find_class, read_labels
 from livedream.dream.graph import LOGITS, LayerGraph
 from livedream.dream.layers import LayerShape, measure_layers
@@ -23,7 +29,7 @@ from livedream.dream.registry import NetworkSpec, find_spec
 from livedream.dream.weights import Checkpoint, locate_weights, read_checkpoint
 from livedream.errors import NetworkError, SettingsError, WeightsError
 
-__all__ = ["Network", "load_network"]
+__all__ = ["Network", "load_network", "outline_network"]
 
 DEFAULT_NAME = "dreamnet"
 DREAMNET = "dreamnet"
@@ -122,6 +128,8 @@ def load_network(
     if weights is not None:
         checkpoint = read_checkpoint(weights)
         spec = _spec_of(name, checkpoint)
+        terms = checkpoint.said.get("licence", checkpoint.said.get("source", "not stated"))
+        spec = replace(spec, licence=str(terms))
     else:
         spec = find_spec(name or DEFAULT_NAME)
         path = locate_weights(
@@ -132,6 +140,17 @@ def load_network(
         )
         checkpoint = read_checkpoint(path)
     return _assemble(spec, build_module(spec, checkpoint), checkpoint.said, preprocess, labels)
+
+
+def outline_network(name: str) -> Network:
+    """A torchvision network without weights: to see its layers and names, not to run.
+
+    Raises NetworkError; for livedream's own networks, whose layers their files tell, load them.
+    """
+    spec = find_spec(name)
+    if spec.builder == DREAMNET:
+        raise NetworkError(f"{name} has no outline: its layers are told by its weights file")
+    return _assemble(spec, outline_module(spec), {}, None, None)
 
 
 def _spec_of(name: str | None, checkpoint: Checkpoint) -> NetworkSpec:
@@ -171,7 +190,7 @@ def _assemble(
         class_count=count,
         minimum_size=spec.minimum_size,
         default_objective=str(said.get("default_objective", spec.objective)),
-        licence=str(said.get("licence", spec.licence)),
+        licence=spec.licence,
         aliases={alias: layer for alias, layer in spec.aliases.items() if layer in graph.outputs},
         notes={str(layer): str(note) for layer, note in notes.items()},
     )

@@ -18,7 +18,6 @@ reports it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import torch
@@ -26,13 +25,20 @@ from torch import Tensor
 
 from livedream.dream.graph import LOGITS
 from livedream.dream.networks import Network
-from livedream.dream.objective_parts import ClassPart, EnergyPart, GuidePart, Part, guide_features
+from livedream.dream.objective_parts import (
+    ChannelsPart,
+    ClassPart,
+    GuidePart,
+    LayerPart,
+    Part,
+    guide_features,
+)
 from livedream.dream.objective_text import parse_objective
 from livedream.dream.objective_values import (
     ClassTarget,
     GuideTarget,
-    LayerTarget,
     Objective,
+    Target,
     channels,
     guide,
     image_class,
@@ -82,12 +88,7 @@ class BoundObjective:
         ]
         levels = torch.stack([slope.level for found in slopes for slope in found])
         factor = 1 / levels.max().clamp_min(TINY)
-        return tuple(
-            torch.stack([slope.times(factor) for slope in found]).sum(0)
-            if len(found) > 1
-            else found[0].times(factor)
-            for found in slopes
-        )
+        return tuple(_sum([slope.times(factor) for slope in found]) for found in slopes)
 
     @torch.no_grad()
     def response(self, activations: tuple[Tensor, ...]) -> Tensor:
@@ -127,14 +128,22 @@ def bind(
             binder.add(index, term.target)
         except NetworkError as error:
             raise ObjectiveError(str(error), text=text, position=place) from error
+    parts = binder.parts()
     weights = torch.tensor([term.weight for term in objective.terms], dtype=torch.float32)
     bound = BoundObjective(
         objective=objective,
-        layers=tuple(binder.layers),
+        layers=tuple(parts),
         weights=weights,
-        parts=tuple(binder.parts(len(objective.terms))),
+        parts=tuple(parts.values()),
     )
     return bound.to(device)
+
+
+def _sum(tensors: list[Tensor]) -> Tensor:
+    total = tensors[0]
+    for tensor in tensors[1:]:
+        total = total + tensor
+    return total
 
 
 class _Binder:
@@ -142,37 +151,37 @@ class _Binder:
 
     def __init__(self, network: Network) -> None:
         self.network = network
-        self.layers: dict[str, list[Part]] = {}
+        self.found: dict[str, list[Part]] = {}
+        self.whole: dict[str, list[int]] = {}
         self.masks: dict[str, dict[int, Tensor]] = {}
 
-    def add(self, index: int, target: LayerTarget | ClassTarget | GuideTarget) -> None:
+    def add(self, index: int, target: Target) -> None:
         if isinstance(target, ClassTarget):
             number = self.network.class_index(target.label)
-            self.layers.setdefault(LOGITS, []).append(ClassPart(index, number))
+            self.found.setdefault(LOGITS, []).append(ClassPart(index, number))
             return
         name = self.network.resolve(target.layer)
-        parts = self.layers.setdefault(name, [])
+        parts = self.found.setdefault(name, [])
         if isinstance(target, GuideTarget):
             parts.append(GuidePart(index, guide_features(self.network, name, target.picture)))
-        else:
+        elif target.channels:
             self.masks.setdefault(name, {})[index] = self.mask(name, target.channels)
+        else:
+            self.whole.setdefault(name, []).append(index)
 
     def mask(self, name: str, numbers: tuple[int, ...]) -> Tensor:
         count = self.network.layers[name].channels
-        if not numbers:
-            return torch.ones(count)
         if numbers[-1] >= count:
             raise NetworkError(f"no channel {numbers[-1]}; {name} has channels 0 to {count - 1}")
         mask = torch.zeros(count)
         mask[list(numbers)] = 1
         return mask
 
-    def parts(self, terms: int) -> list[tuple[Part, ...]]:
-        found = []
-        for name, parts in self.layers.items():
-            masks: Mapping[int, Tensor] = self.masks.get(name, {})
-            if masks:
-                rows = [masks.get(index, torch.zeros(0)) for index in masks]
-                parts.append(EnergyPart(torch.tensor(list(masks)), torch.stack(rows)))
-            found.append(tuple(parts))
-        return found
+    def parts(self) -> dict[str, tuple[Part, ...]]:
+        """By layer, in the order in which the objective names them."""
+        for name, terms in self.whole.items():
+            self.found[name].append(LayerPart(torch.tensor(terms)))
+        for name, masks in self.masks.items():
+            stacked = torch.stack(list(masks.values()))
+            self.found[name].append(ChannelsPart(torch.tensor(list(masks)), stacked))
+        return {name: tuple(parts) for name, parts in self.found.items()}
