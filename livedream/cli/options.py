@@ -1,0 +1,121 @@
+"""Options made from the one declaration of the parameters."""
+
+import argparse
+import dataclasses
+import json
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from livedream.errors import SettingsError
+from livedream.settings import DreamSettings, Parameter, parameters
+
+
+def add_settings(parser: argparse.ArgumentParser) -> None:
+    """An option for every parameter of `DreamSettings`, and `--settings-from`."""
+    group = parser.add_argument_group("the dream")
+    for parameter in parameters():
+        text = parameter.help.replace("%", "%%")
+        if parameter.kind is bool:
+            group.add_argument(
+                parameter.flag, action=argparse.BooleanOptionalAction, default=None, help=text
+            )
+            continue
+        default = "" if parameter.default == "" else f" (default: {_shown(parameter)})"
+        group.add_argument(
+            parameter.flag,
+            type=_reader(parameter),
+            default=None,
+            metavar=_metavar(parameter),
+            help=text + default,
+        )
+    group.add_argument(
+        "--settings-from",
+        metavar="FILE",
+        type=Path,
+        help="start from the settings written into a rendered file, or from a .json file",
+    )
+
+
+def settings_of(args: argparse.Namespace) -> DreamSettings:
+    """The settings that the options ask for. Raises SettingsError."""
+    base = settings_from_file(args.settings_from) if args.settings_from else DreamSettings()
+    given = {
+        p.name: getattr(args, p.name) for p in parameters() if getattr(args, p.name) is not None
+    }
+    if "network" in given or "weights" in given:
+        # Another network has other layers: what the file dreamed there means nothing here.
+        given.setdefault("objective", "")
+    return dataclasses.replace(base, **given)
+
+
+def settings_from_file(path: Path) -> DreamSettings:
+    """Read settings back from a rendered file's metadata or from JSON."""
+    if not path.exists():
+        raise SettingsError(f"--settings-from: {path} does not exist")
+    if path.suffix == ".json":
+        text: str | None = path.read_text(encoding="utf-8")
+    else:
+        from livedream.present.tags import read_settings
+
+        text = read_settings(path)
+    if text is None:
+        raise SettingsError(
+            f"--settings-from: {path} holds no livedream settings; give a file that livedream made"
+        )
+    try:
+        found = json.loads(text)
+    except ValueError as error:
+        raise SettingsError(f"--settings-from: {path} is not JSON ({error})") from error
+    return DreamSettings.from_mapping(found.get("settings", found))
+
+
+def seconds(text: str) -> float:
+    """`90`, `1:30` or `0:01:30.5` in seconds, at least 0."""
+    parts = text.split(":")
+    try:
+        value = 0.0
+        for part in parts:
+            value = value * 60 + float(part)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < float("inf") or len(parts) > 3:
+        raise argparse.ArgumentTypeError(f"{text!r} found, seconds or h:mm:ss wanted")
+    return value
+
+
+def rate(text: str) -> Fraction:
+    """`25`, `29.97` or `30000/1001` frames per second."""
+    try:
+        value = Fraction(text)
+    except (ValueError, ZeroDivisionError):
+        value = Fraction(0)
+    if not 0 < value <= 1000:
+        raise argparse.ArgumentTypeError(f"{text!r} found, frames per second wanted, as 25")
+    return value
+
+
+def _reader(parameter: Parameter) -> Any:
+    def read(text: str) -> Any:
+        try:
+            return parameter.check(parameter.kind(text))
+        except SettingsError as error:
+            raise argparse.ArgumentTypeError(str(error)) from error
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(
+                f"{parameter.name}: {text!r} found, {parameter.wanted()} wanted"
+            ) from error
+
+    return read
+
+
+def _metavar(parameter: Parameter) -> str:
+    if parameter.choices:
+        return "{" + ",".join(parameter.choices) + "}"
+    return {int: "N", float: "X", str: "TEXT"}[parameter.kind]
+
+
+def _shown(parameter: Parameter) -> str:
+    if parameter.kind is float:
+        return f"{parameter.default:g} {parameter.unit}".strip()
+    return f"{parameter.default} {parameter.unit}".strip()

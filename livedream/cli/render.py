@@ -1,0 +1,143 @@
+"""`livedream render INPUT... [-o OUTPUT]`: video files become dreams."""
+
+import argparse
+import dataclasses
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from livedream.cli.options import add_settings, rate, seconds, settings_of
+from livedream.errors import SettingsError
+
+if TYPE_CHECKING:
+    from livedream.rendering import RenderJob, RenderReport
+
+    Commands = argparse._SubParsersAction[argparse.ArgumentParser]
+
+_PREVIEW_S = 4.0
+_PREVIEW_PICTURE = "360p"
+_PREVIEW_DREAM = "180p"
+
+
+def add_parser(commands: "Commands") -> None:
+    parser = commands.add_parser(
+        "render",
+        help="dream a video file",
+        description="Dream video files, picture sequences or synthetic:clouds. Sound, subtitles "
+        "and timing are kept; a stopped render plays and can be resumed.",
+    )
+    parser.add_argument("inputs", nargs="+", metavar="INPUT", help="what to dream")
+    parser.add_argument(
+        "-o", "--output", metavar="PATH", help="file, or folder for several (default: beside you)"
+    )
+    files = parser.add_argument_group("files")
+    files.add_argument("--start", type=seconds, default=0.0, metavar="TIME", help="begin there")
+    files.add_argument("--end", type=seconds, metavar="TIME", help="end there")
+    files.add_argument("--fps", type=rate, metavar="RATE", help="of a picture sequence")
+    files.add_argument("--picture-size", default="source", metavar="SIZE", help="of the output")
+    files.add_argument(
+        "--codec", metavar="NAME", help="h264, hevc, av1, vp9, prores, ffv1 (default: by suffix)"
+    )
+    files.add_argument(
+        "--quality", type=float, default=80.0, metavar="0..100", help="of the encoding (80)"
+    )
+    files.add_argument("--no-sound", action="store_true", help="copy no other streams")
+    files.add_argument("--compare", action="store_true", help="source and dream side by side")
+    files.add_argument(
+        "--preview", action="store_true", help=f"only {_PREVIEW_S:g} s, small and fast"
+    )
+    files.add_argument("--overwrite", action="store_true", help="replace an existing output")
+    files.add_argument("--resume", action="store_true", help="go on with a stopped render")
+    files.add_argument("--report", type=Path, metavar="FILE.json", help="write figures there")
+    files.add_argument("--sheet", type=Path, metavar="FILE.png", help="write a contact sheet")
+    files.add_argument("--quiet", action="store_true", help="print errors only")
+    add_settings(parser)
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    from livedream.cli.progress import Progress
+    from livedream.pipeline import Dreamer
+    from livedream.rendering import render
+
+    jobs = jobs_of(args)
+    reports = []
+    for job in jobs:
+        _check_before_loading(job)
+    dreamer: Dreamer | None = None
+    for job in jobs:
+        dreamer = Dreamer(
+            job.settings,
+            None if dreamer is None else dreamer.network,
+            None if dreamer is None else dreamer.objective,
+        )
+        with Progress(job, quiet=args.quiet, sheet=args.sheet) as progress:
+            report = render(job, dreamer, opened=progress.opened, watch=progress.watch)
+            progress.done(report)
+        reports.append(report)
+    if args.report is not None:
+        write_report(args.report, reports)
+    return 0
+
+
+def jobs_of(args: argparse.Namespace) -> "list[RenderJob]":
+    """One job for each input, outputs chosen. Raises SettingsError for what does not fit."""
+    from livedream.rendering import RenderJob
+
+    if args.overwrite and args.resume:
+        raise SettingsError("--overwrite and --resume exclude each other; give one")
+    settings = settings_of(args)
+    end_s, picture_size = args.end, args.picture_size
+    if args.preview:
+        end_s = min(args.start + _PREVIEW_S, end_s if end_s is not None else float("inf"))
+        picture_size = _PREVIEW_PICTURE if picture_size == "source" else picture_size
+        settings = dataclasses.replace(
+            settings, size=args.size or _PREVIEW_DREAM, flow_size=args.flow_size or "180p"
+        )
+    outputs = [output_of(args.output, text, len(args.inputs)) for text in args.inputs]
+    if len(set(outputs)) < len(outputs):
+        raise SettingsError("two inputs would be written to the same output; give them one by one")
+    return [
+        RenderJob(
+            source=text, output=output, settings=settings, start_s=args.start, end_s=end_s,
+            fps=args.fps, picture_size=picture_size, codec=args.codec, quality=args.quality,
+            copy_streams=not args.no_sound, compare=args.compare, overwrite=args.overwrite,
+            resume=args.resume,
+        )
+        for text, output in zip(args.inputs, outputs, strict=True)
+    ]  # fmt: skip
+
+
+def output_of(wanted: str | None, source: str, inputs: int) -> Path:
+    """Where the dream of `source` goes: `wanted`, inside it if it is a folder, or ./NAME.dream.mp4"""
+    name = source.partition("?")[0].replace(":", "-")
+    stem = Path(name).stem.replace("%", "") or "dream"
+    suffix = Path(name).suffix.lower()
+    suffix = suffix if suffix in (".mp4", ".mov", ".mkv", ".webm") else ".mp4"
+    if wanted is None:
+        return Path(f"{stem}.dream{suffix}")
+    path = Path(wanted)
+    if inputs > 1:
+        if path.suffix and not path.is_dir():
+            raise SettingsError(f"several inputs and one output file {wanted!r}; give a folder")
+        path.mkdir(parents=True, exist_ok=True)
+    if path.is_dir() and (inputs > 1 or not wanted.endswith(("/", "\\"))):
+        return path / f"{stem}.dream{suffix}"
+    return path
+
+
+def write_report(path: Path, reports: "list[RenderReport]") -> None:
+    found = [report.as_dict() for report in reports]
+    text = json.dumps(found[0] if len(found) == 1 else found, indent=2)
+    try:
+        path.write_text(text + "\n", encoding="utf-8")
+    except OSError as error:
+        raise SettingsError(f"--report: {path} cannot be written ({error.strerror})") from error
+
+
+def _check_before_loading(job: "RenderJob") -> None:
+    """Say what is wrong with the input before seconds are spent on loading a network."""
+    from livedream.capture import open_source
+
+    with open_source(job.source, start_s=job.start_s, end_s=job.end_s, fps=job.fps):
+        pass

@@ -1,0 +1,44 @@
+"""Where a dream is computed, and in what precision."""
+
+import torch
+
+from livedream.errors import SettingsError
+
+_DTYPES = {"fp16": torch.float16, "bf16": torch.bfloat16, "fp32": torch.float32}
+
+
+def choose_device(name: str = "auto") -> torch.device:
+    """auto: CUDA (ROCm too), else Apple's MPS, else the CPU. Raises SettingsError if absent."""
+    there = {
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+        "cpu": True,
+    }
+    if name == "auto":
+        return torch.device(next(kind for kind, present in there.items() if present))
+    if not there.get(name, False):
+        found = ", ".join(kind for kind, present in there.items() if present)
+        raise SettingsError(f"device: {name!r} is not available here; found: {found}; try auto")
+    return torch.device(name)
+
+
+def choose_dtype(precision: str, device: torch.device) -> torch.dtype:
+    """The network's type: half precision only where the device is fast at it."""
+    if precision != "auto":
+        return _DTYPES[precision]
+    if device.type == "cuda":
+        return torch.float16
+    if device.type == "cpu" and _cpu_has_bf16():
+        return torch.bfloat16
+    return torch.float32
+
+
+def precision_name(dtype: torch.dtype) -> str:
+    return next(name for name, known in _DTYPES.items() if known == dtype)
+
+
+def _cpu_has_bf16() -> bool:
+    """Whether this CPU multiplies bf16 in hardware; torch emulates it slowly elsewhere."""
+    # torch has no public question for this; where the private one is gone, fp32 is the safe answer.
+    probes = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    return any(bool(getattr(torch.cpu, probe, lambda: False)()) for probe in probes)

@@ -1,0 +1,219 @@
+"""The walk of a frame: capture, flow, warp, dream, present.
+
+What is carried is the residual (dream minus frame) at the dream's own size. Each frame it is
+fetched along the flow, faded by its half-life, and what gradient ascent adds on top of it is
+scaled so that the level stays where `strength` wants it. The residual is then scaled up onto the
+full-size frame, whose own detail stays sharp.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Final, Self
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from livedream.dream.ascent import Ascent
+from livedream.dream.device import choose_device, choose_dtype
+from livedream.dream.networks import Network, load_network
+from livedream.dream.objective import BoundObjective, bind
+from livedream.dream.objective_text import parse_objective
+from livedream.dream.place import Place
+from livedream.dream.strength import join
+from livedream.flow.motion import MotionEstimator
+from livedream.flow.opening import open_flow
+from livedream.frame import Frame, Motion, Picture
+from livedream.present.compose import compose
+from livedream.settings import DreamSettings, parse_size
+from livedream.stages import Clock, ahead
+from livedream.warp.carry import carry
+
+_FIRST_STEP_S: Final = 1 / 25  # heuristic: how long a frame with none before it counts
+
+
+@dataclass
+class DreamState:
+    """What one frame leaves to the next.
+
+    residual: (1, 3, h, w) float32 in units of the picture, None before the first frame.
+    age_s: how long the dream has been growing since the start or the last cut.
+    time_s: of the last frame.  frames: dreamed so far; with the seed it fixes all randomness.
+    """
+
+    residual: Tensor | None = None
+    age_s: float = 0.0
+    time_s: float | None = None
+    frames: int = 0
+
+    def arrays(self) -> dict[str, NDArray[np.generic]]:
+        """As plain arrays, for a checkpoint."""
+        time_s = np.nan if self.time_s is None else self.time_s
+        clock = np.array([self.age_s, time_s, self.frames], np.float64)
+        found: dict[str, NDArray[np.generic]] = {"clock": clock}
+        if self.residual is not None:
+            found["residual"] = self.residual.cpu().contiguous().numpy().copy()
+        return found
+
+    @classmethod
+    def from_arrays(cls, found: dict[str, NDArray[np.generic]], device: torch.device) -> Self:
+        age_s, time_s, frames = (float(value) for value in found["clock"].astype(np.float64))
+        residual = found.get("residual")
+        return cls(
+            residual=None if residual is None else torch.from_numpy(residual.copy()).to(device),
+            age_s=age_s,
+            time_s=None if np.isnan(time_s) else time_s,
+            frames=int(frames),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Dream:
+    """A dreamed frame.
+
+    source: the frame as it was.  frame: the picture to show, with the same time.
+    level: RMS of the residual in 8-bit steps, at the dream's size.
+    gain: what the addition was multiplied with.
+    flicker: mean |change| of the residual along the motion, where the last frame was visible,
+    divided by its mean size.
+    """
+
+    source: Frame
+    frame: Frame
+    level: float
+    gain: float
+    flicker: float
+
+
+class Dreamer:
+    """Dreams frames one after the other.
+
+    settings: see `DreamSettings`.  network, objective: loaded ones to use instead of those the
+    settings name.  Raises NetworkError, ObjectiveError or SettingsError for what cannot be had.
+    """
+
+    def __init__(
+        self,
+        settings: DreamSettings | None = None,
+        network: Network | None = None,
+        objective: BoundObjective | None = None,
+    ) -> None:
+        self.settings = settings or DreamSettings()
+        self.device = choose_device(self.settings.device)
+        self.dtype = choose_dtype(self.settings.precision, self.device)
+        self.network = network or network_of(self.settings)
+        self.objective = objective or objective_of(self.settings, self.network)
+        self.ascent = Ascent(self.network, self.objective, self.settings, self.device, self.dtype)
+        self.place = Place.from_settings(self.settings)
+        self.state = DreamState()
+        self.clock = Clock()
+
+    def frames(self, source: Iterable[Frame]) -> Iterator[Frame]:
+        """The dreamed frames of `source`, in order."""
+        for dream in self.dreams(source):
+            yield dream.frame
+
+    def dreams(self, source: Iterable[Frame], before: Frame | None = None) -> Iterator[Dream]:
+        """Like `frames`, with each dream's figures. Reading and flow run ahead in threads.
+
+        before: the frame that came before the first of `source`, when going on from a state.
+        """
+        flow = MotionEstimator(open_flow(self.settings.flow), self.settings.flow_size)
+        if before is not None:
+            flow.remember(before)
+        with ahead(self.clock.timed("capture", source)) as captured:
+            moved = ((frame, self._timed_motion(flow, frame)) for frame in captured)
+            with ahead(moved) as pairs:
+                for frame, motion in pairs:
+                    yield self.step(frame, motion)
+
+    def restore(self, arrays: dict[str, NDArray[np.generic]]) -> None:
+        """Go on from a state that `DreamState.arrays` gave."""
+        self.state = DreamState.from_arrays(arrays, self.device)
+
+    def _timed_motion(self, flow: MotionEstimator, frame: Frame) -> Motion | None:
+        with self.clock.stage("flow"):
+            return flow.step(frame)
+
+    def step(self, frame: Frame, motion: Motion | None = None) -> Dream:
+        """Dream one frame. motion: since the frame before; None: nothing moved."""
+        settings, state, clock = self.settings, self.state, self.clock
+        with clock.stage("warp"):
+            picture = self._picture(frame.rgb)
+            keep = self._advance(frame, motion)
+            carried = self._carried(picture, motion, keep)
+        with clock.stage("dream"):
+            draw = np.random.default_rng([settings.seed, state.frames])
+            added = self.ascent.addition((picture + carried).clamp_(0.0, 1.0), draw)
+            added = self.place.shape(added, carried, settings)
+            rising = min(1.0, state.age_s / settings.rise) if settings.rise > 0 else 1.0
+            weight = self.place.weight(picture)
+            joined = join(picture, carried, added, settings.strength * rising, weight)
+            change = (joined.residual - carried).abs_().mean()
+            flicker = float(change / joined.residual.abs().mean().clamp_min(1e-6))
+            state.residual = joined.residual
+            state.frames += 1
+        with clock.stage("compose"):
+            steps = (joined.residual[0] * 255.0).permute(1, 2, 0).contiguous().cpu().numpy()
+            rgb = compose(frame.rgb, steps)
+        shown = Frame(rgb, frame.pts, frame.time_base, frame.index, frame.duration)
+        return Dream(frame, shown, joined.level, joined.gain, flicker)
+
+    def _picture(self, rgb: Picture) -> Tensor:
+        """The frame at the dream's size: (1, 3, h, w) float32 in [0, 1] on the device."""
+        height, width = rgb.shape[:2]
+        wanted = parse_size(self.settings.size, width, height)
+        size = min(wanted[0], width), min(wanted[1], height)
+        if size != (width, height):
+            rgb = np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), np.uint8)
+        picture = torch.from_numpy(np.ascontiguousarray(rgb)).to(self.device)
+        return picture.permute(2, 0, 1)[None].float().div_(255.0)
+
+    def _advance(self, frame: Frame, motion: Motion | None) -> float:
+        """Set the clocks; returns what remains of the dream since the last frame, 0 to 1."""
+        state, half_life = self.state, self.settings.half_life
+        passed_s = _FIRST_STEP_S
+        if state.time_s is not None:
+            passed_s = max(0.0, frame.time_s - state.time_s)
+        if motion is not None and motion.cut:
+            state.residual, state.age_s = None, 0.0
+            passed_s = min(passed_s, _FIRST_STEP_S)
+        state.age_s += passed_s
+        state.time_s = frame.time_s
+        return float(0.5 ** (passed_s / half_life)) if half_life > 0 else 0.0
+
+    def _carried(self, picture: Tensor, motion: Motion | None, keep: float) -> Tensor:
+        residual = self.state.residual
+        if residual is None or keep <= 0.0 or residual.shape != picture.shape:
+            return torch.zeros_like(picture)
+        return carry(residual, motion, picture, keep)
+
+
+def network_of(settings: DreamSettings) -> Network:
+    """The network that the settings name, with its weights."""
+    return load_network(
+        settings.network or None,
+        weights=Path(settings.weights) if settings.weights else None,
+        preprocess=settings.preprocess or None,
+        labels=Path(settings.labels) if settings.labels else None,
+    )
+
+
+def objective_of(settings: DreamSettings, network: Network) -> BoundObjective:
+    """What the settings want amplified, else what this network dreams best."""
+    return bind(parse_objective(settings.objective or network.default_objective), network)
+
+
+def still_motion(rgb: Picture) -> Motion:
+    """Of a frame that did not move at all."""
+    height, width = rgb.shape[:2]
+    return Motion(np.zeros((2, height, width), np.float32), np.ones((height, width), np.float32))
+
+
+def seconds(value: float) -> Fraction:
+    """A time in seconds as a fraction with a time base FFmpeg can hold."""
+    return Fraction(value).limit_denominator(1_000_000)

@@ -1,0 +1,201 @@
+"""The dream's parameters, each declared once.
+
+`DreamSettings` is frozen and checked at construction. The command line, the metadata in rendered
+files and the documentation are made from the same declarations (`parameters()`).
+"""
+
+import dataclasses
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self, cast
+
+from livedream.errors import SettingsError
+
+FLOWS = ("dis", "dis-fast", "dis-ultrafast", "farneback", "raft-small", "raft-large", "none")
+DEVICES = ("auto", "cuda", "mps", "cpu")
+PRECISIONS = ("auto", "fp16", "bf16", "fp32")
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One declaration: what a parameter is called, what it may be, and what it is for.
+
+    kind: int, float, str or bool.  minimum, maximum: inclusive, None where unbounded.
+    choices: the only values allowed, empty for any.  unit: "" for none.
+    """
+
+    name: str
+    kind: type
+    default: Any
+    help: str
+    unit: str = ""
+    minimum: float | None = None
+    maximum: float | None = None
+    choices: tuple[str, ...] = ()
+
+    @property
+    def flag(self) -> str:
+        return "--" + self.name.replace("_", "-")
+
+    def check(self, value: Any) -> Any:
+        """`value` as this parameter's kind, or SettingsError with what was found and wanted."""
+        if self.kind is float and isinstance(value, int) and not isinstance(value, bool):
+            value = float(value)
+        if type(value) is not self.kind:
+            raise SettingsError(f"{self.name}: {value!r} found, {self.wanted()} wanted")
+        if self.choices and value not in self.choices:
+            raise SettingsError(f"{self.name}: {value!r} found, {self.wanted()} wanted")
+        low = -float("inf") if self.minimum is None else self.minimum
+        high = float("inf") if self.maximum is None else self.maximum
+        if self.kind in (int, float) and not low <= value <= high:
+            raise SettingsError(f"{self.name}: {value:g} found, {self.wanted()} wanted")
+        return value
+
+    def wanted(self) -> str:
+        """The range in words, for help and errors: `a number from 0 to 60 s`."""
+        if self.choices:
+            return "one of " + ", ".join(self.choices)
+        if self.kind in (int, float):
+            noun = "a whole number" if self.kind is int else "a number"
+            if self.minimum is not None and self.maximum is not None:
+                noun += f" from {self.minimum:g} to {self.maximum:g}"
+            elif self.minimum is not None:
+                noun += f" of at least {self.minimum:g}"
+            return f"{noun} {self.unit}".strip()
+        return "yes or no" if self.kind is bool else "text"
+
+
+def _declare(default: Any, help: str, **more: Any) -> Any:
+    return dataclasses.field(default=default, metadata={"help": help, **more})
+
+
+@dataclass(frozen=True, kw_only=True)
+class DreamSettings:
+    """Everything that shapes a dream. Raises SettingsError for a value out of range."""
+
+    network: str = _declare(
+        "",
+        "the network that dreams (see `livedream networks`); empty: dreamnet, or the weights' own",
+    )
+    weights: str = _declare("", "a weights file of your own: .safetensors or a state dict")
+    preprocess: str = _declare(
+        "", 'input of those weights, when the file does not say: "RGB, (x-0.5)/0.5"'
+    )
+    labels: str = _declare("", "class names of those weights: a text file, one per line")
+    objective: str = _declare(
+        "", "what to amplify: a layer, channels, a class, sums of them; empty: the network's own"
+    )
+    size: str = _declare("360p", "the size to dream at: 270p, 480x270 or source")
+    strength: float = _declare(
+        14.0, "level of the dream, held by a closed loop", unit="8-bit steps RMS", minimum=0.0,
+        maximum=100.0,
+    )  # fmt: skip
+    half_life: float = _declare(
+        2.0, "time in which a carried dream fades to half; 0: frames dream independently",
+        unit="s", minimum=0.0, maximum=3600.0,
+    )  # fmt: skip
+    rise: float = _declare(
+        0.4, "time in which the level rises after the start or a cut", unit="s", minimum=0.0,
+        maximum=60.0,
+    )  # fmt: skip
+    octaves: int = _declare(2, "scales dreamt, from small to full", minimum=1, maximum=12)
+    octave_scale: float = _declare(1.4, "size ratio between two octaves", minimum=1.05, maximum=4.0)
+    iterations: int = _declare(2, "ascent steps per octave", minimum=1, maximum=200)
+    step_size: float = _declare(
+        1.5, "one ascent step, of a gradient divided by its mean size; shapes what a frame adds",
+        unit="8-bit steps", minimum=0.01, maximum=50.0,
+    )  # fmt: skip
+    jitter: int = _declare(
+        32, "random shift before each step, hides the network's grid", unit="px", minimum=0,
+        maximum=512,
+    )  # fmt: skip
+    smoothing: float = _declare(
+        0.0, "Gaussian smoothing of the gradient", unit="px", minimum=0.0, maximum=32.0
+    )
+    laplacian: int = _declare(
+        0, "bands of a Laplacian pyramid that the gradient is normalised in; 0: off",
+        minimum=0, maximum=8,
+    )  # fmt: skip
+    spread: float = _declare(
+        0.5, "how evenly the dream fills the picture; 0: strong motifs take all, 1: all alike",
+        minimum=0.0, maximum=1.0,
+    )  # fmt: skip
+    keep_colours: bool = _declare(False, "change brightness only, keep the original colours")
+    mask: str = _declare("", "a picture that says where to dream: white yes, black no")
+    flow: str = _declare(
+        "dis", f"optical flow: {', '.join(FLOWS)}, or an .onnx file",
+    )  # fmt: skip
+    flow_size: str = _declare("360p", "the size optical flow is computed at: 360p or 640x360")
+    seed: int = _declare(0, "seed of everything random", minimum=0, maximum=2**31 - 1)
+    device: str = _declare("auto", "where to compute", choices=DEVICES)
+    precision: str = _declare(
+        "auto", "of the network; auto: fp16 on CUDA, bf16 on a CPU made for it, else fp32",
+        choices=PRECISIONS,
+    )  # fmt: skip
+
+    def __post_init__(self) -> None:
+        for parameter in parameters():
+            checked = parameter.check(getattr(self, parameter.name))
+            object.__setattr__(self, parameter.name, checked)
+        if self.flow not in FLOWS and not self.flow.endswith(".onnx"):
+            raise SettingsError(
+                f"flow: {self.flow!r} found, one of {', '.join(FLOWS)} or an .onnx file wanted"
+            )
+        for name in ("size", "flow_size"):
+            parse_size(getattr(self, name), 640, 360, name=name)
+
+    def replace(self, **changes: Any) -> Self:
+        return dataclasses.replace(self, **changes)
+
+    def to_json(self) -> str:
+        return json.dumps(dataclasses.asdict(self), sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """The settings in `text`; names it does not know are an error, missing ones the default."""
+        try:
+            found = json.loads(text)
+        except ValueError as error:
+            raise SettingsError(f"settings: not JSON ({error})") from error
+        if not isinstance(found, dict):
+            raise SettingsError(f"settings: {type(found).__name__} found, a JSON object wanted")
+        return cls.from_mapping(found)
+
+    @classmethod
+    def from_mapping(cls, found: Mapping[str, Any]) -> Self:
+        unknown = sorted(set(found) - {p.name for p in parameters()})
+        if unknown:
+            raise SettingsError(f"settings: unknown parameter {unknown[0]!r}")
+        return cls(**found)
+
+
+def parameters() -> tuple[Parameter, ...]:
+    """Every parameter of `DreamSettings`, in the order of its declaration."""
+    return tuple(
+        Parameter(
+            name=field.name, kind=cast(type, field.type), default=field.default, **field.metadata
+        )
+        for field in dataclasses.fields(DreamSettings)
+    )
+
+
+def parse_size(text: str, width: int, height: int, *, name: str = "size") -> tuple[int, int]:
+    """(width, height) in px that `text` means for a picture of `width` x `height`.
+
+    `270p`: the short side becomes 270 and the shape stays; `480x270`: exactly that;
+    `source`: the picture's own size. Raises SettingsError for anything else.
+    """
+    if text == "source":
+        return width, height
+    if match := re.fullmatch(r"(\d{1,5})p", text):
+        short = int(match[1])
+        if short:
+            ratio = short / min(width, height)
+            return max(1, round(width * ratio)), max(1, round(height * ratio))
+    if match := re.fullmatch(r"(\d{1,5})x(\d{1,5})", text):
+        size = int(match[1]), int(match[2])
+        if min(size) > 0:
+            return size
+    raise SettingsError(f"{name}: {text!r} found, 270p, 480x270 or source wanted")
