@@ -1,0 +1,1 @@
+"""Distilling a network made for dreaming: teachers, pictures, dreams, the training loop."""

@@ -1,0 +1,371 @@
+"""The training loop: on-policy distillation of teachers into a DreamNet."""
+
+from __future__ import annotations
+
+import copy
+import json
+import math
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torchvision.models.feature_extraction import create_feature_extractor
+
+from livedream.dream.dreamnet import DreamNet
+
+from .dreaming import CLASS_MAP, DreamPool, ascend, random_objective, shifted
+from .losses import Match, Prepared, Target, class_loss, layer_error, middle
+from .pictures import Batches
+from .recipes import IMAGENET_MEAN, IMAGENET_STD
+from .teachers import LOGITS, Teacher
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """One run. Ends after ``minutes`` (the schedule follows the clock) or ``steps``.
+
+    batch: pictures per step, ``dreams`` of them out of a pool of so many; size_px: side of the
+    crops; class_share: part of the dreams that climb a class; match: pictures whose input gradient
+    is matched, with match_weight, for one random layer or, match_classes of the time, for classes;
+    temperature: of the class map's divergence; refresh_every: steps between the copies of the
+    student that dream; reuse: updates per prepared batch, the later ones drawn from the last
+    ``kept`` batches; average: decay of the exponential average of the weights; threads: of each of
+    the two halves of the loop (one prepares the next batch while the other learns from the last).
+    """
+
+    minutes: float
+    steps: int = 1_000_000
+    batch: int = 64
+    dreams: int = 28
+    pool: int = 448
+    size_px: int = 128
+    learning_rate: float = 4e-3
+    weight_decay: float = 0.02
+    warm_up: float = 0.04
+    class_share: float = 0.2
+    class_weight: float = 0.3
+    match: int = 12
+    match_weight: float = 12.0
+    match_classes: float = 0.15
+    temperature: float = 2.0
+    refresh_every: int = 16
+    reuse: int = 2
+    average: float = 0.996
+    kept: int = 20
+    checkpoint_minutes: float = 4.0
+    device: str = "cpu"
+    threads: int = 1
+
+
+class Distillation:
+    """Student, teachers, targets and optimizer of one run; ``step`` is one update."""
+
+    def __init__(
+        self,
+        *,
+        student: DreamNet,
+        teachers: Sequence[Teacher],
+        targets: Sequence[Target],
+        batches: Batches,
+        settings: TrainingSettings,
+        generator: np.random.Generator,
+    ) -> None:
+        device = torch.device(settings.device)
+        # mypy's stubs know Module.to without memory_format.
+        self.student: DreamNet = student.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.teachers: list[Teacher] = [
+            t.to(device, torch.bfloat16, memory_format=torch.channels_last)  # type: ignore[call-overload]
+            for t in teachers
+        ]
+        self.targets = list(targets)
+        self.strides = {c.name: 2 ** (c.stage + 1) for c in student.config.layers}
+        self.batches = batches
+        self.settings = settings
+        self.mean = torch.tensor(IMAGENET_MEAN, device=device)[None, :, None, None]
+        self.std = torch.tensor(IMAGENET_STD, device=device)[None, :, None, None]
+        self.generator = generator
+        self.device = device
+        decay = [p for p in student.parameters() if p.ndim > 1]
+        plain = [p for p in student.parameters() if p.ndim <= 1]
+        self.optimizer = torch.optim.AdamW(
+            [
+                {"params": decay, "weight_decay": settings.weight_decay},
+                {"params": plain, "weight_decay": 0.0},
+            ],
+            lr=settings.learning_rate,
+            betas=(0.9, 0.98),
+        )
+        self.scales: dict[str, Tensor] = {}
+        self.pool: DreamPool | None = None
+        self.extractors = {
+            name: create_feature_extractor(self.student, {name: name})
+            for name in [*self.strides, CLASS_MAP]
+        }
+        self.average: DreamNet = copy.deepcopy(self.student)
+        self.updates = 0
+        self.dreamer: DreamNet = self._copy()
+        self.step_count = 0
+        self.elapsed_s = 0.0
+
+    def autocast(self) -> torch.autocast:
+        return torch.autocast(self.device.type, torch.bfloat16)
+
+    def _copy(self) -> DreamNet:
+        """The averaged student, folded, in bf16: the one that dreams."""
+        plain = self.average.folded().requires_grad_(False)
+        result: DreamNet = plain.to(torch.bfloat16, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return result
+
+    def _normalised(self, rgb: Tensor) -> Tensor:
+        return ((rgb - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
+
+    def _target_of(self, maps: list[dict[str, Tensor]], target: Target, cells: int) -> Tensor:
+        """The teacher's layer on the student's grid, divided by its deviation on pictures."""
+        value = maps[target.teacher][target.teacher_layer]
+        ratio = round(value.shape[2] / cells)
+        if ratio > 1:
+            value = functional.avg_pool2d(value, ratio, ratio)
+        value = value[:, :, :cells, :cells]
+        if value.shape[2:] != (cells, cells):
+            value = functional.interpolate(
+                value.float(), (cells, cells), mode="bilinear", align_corners=False
+            )
+        scale = self.scales.get(target.layer)
+        value = middle(value)
+        value = value if scale is None else value / scale
+        return value.to(torch.bfloat16).contiguous(memory_format=torch.channels_last)
+
+    def _targets_of(self, rgb: Tensor) -> tuple[dict[str, Tensor], list[Tensor]]:
+        maps = [teacher(rgb) for teacher in self.teachers]
+        layers = {
+            t.layer: self._target_of(maps, t, rgb.shape[2] // self.strides[t.layer])
+            for t in self.targets
+        }
+        return layers, [found[LOGITS].float() for found in maps]
+
+    @torch.no_grad()
+    def measure_scales(self, pictures: int = 384) -> None:
+        """Per-channel deviation of every target on pictures (kept above a tenth of the median)."""
+        sums: dict[str, list[Tensor]] = {}
+        for _ in range(max(1, pictures // self.settings.batch)):
+            rgb = self.batches.draw(self.settings.batch, self.settings.size_px).to(self.device)
+            for layer, value in self._targets_of(rgb)[0].items():
+                sums.setdefault(layer, []).append(value.float().square().mean(dim=(0, 2, 3)))
+        for layer, found in sums.items():
+            rms = torch.stack(found).mean(dim=0).sqrt()
+            rms = rms.clamp(min=float(rms.median()) * 0.1)
+            self.scales[layer] = rms[None, :, None, None]
+
+    def _prepare_match(self, rgb: Tensor) -> Match:
+        """A teacher's gradient for one layer, deeper ones more often, whole or some channels."""
+        rng, count = self.generator, len(rgb)
+        x = rgb.detach().requires_grad_(True)
+        if rng.random() < self.settings.match_classes:
+            value = self.teachers[-1](x)[LOGITS].mean(dim=(2, 3))
+            ranked = value.detach().argsort(dim=1, descending=True)
+            reach = torch.from_numpy(rng.integers(0, np.where(rng.random(count) < 0.5, 5, 500)))
+            chosen = ranked[torch.arange(count), reach]
+            mask = functional.one_hot(chosen, value.shape[1]).to(value.dtype)
+            (gradient,) = torch.autograd.grad(value, x, mask)
+            return Match(rgb, CLASS_MAP, mask[:, :, None, None], gradient)
+        weights = np.arange(2, len(self.targets) + 2, dtype=np.float64)
+        target = self.targets[int(rng.choice(len(self.targets), p=weights / weights.sum()))]
+        value = self.teachers[target.teacher](x)[target.teacher_layer]
+        whole = rng.random((count, 1)) < 0.5
+        kept = whole | (rng.random((count, value.shape[1])) < 0.12)
+        mask = torch.from_numpy(kept)[:, :, None, None].to(value.dtype)
+        start = value.detach() * mask / self.scales[target.layer].square()
+        (gradient,) = torch.autograd.grad(value, x, start.to(value.dtype))
+        return Match(rgb, target.layer, mask, gradient.float())
+
+    def _match_loss(self, match: Match) -> Tensor:
+        """One minus the cosine between the student's gradient and the teacher's (Czarnecki et al.,
+        "Sobolev Training for Neural Networks", 2017, for input gradients)."""
+        x = match.rgb.detach().requires_grad_(True)
+        with torch.autocast(self.device.type, torch.bfloat16):
+            value = self.extractors[match.layer](self._normalised(x))[match.layer].float()
+        if match.layer == CLASS_MAP:
+            climbed = (value * match.mask).sum()
+        else:
+            climbed = (value.square() * match.mask).sum() / 2
+        (gradient,) = torch.autograd.grad(climbed, x, create_graph=True)
+        same = functional.cosine_similarity(
+            gradient.flatten(1), match.gradient.flatten(1), eps=1e-12
+        )
+        return 1 - same.mean()
+
+    def dream(self, pictures: Tensor) -> Tensor:
+        """One to three more steps for a batch out of the pool."""
+        rng, settings = self.generator, self.settings
+        layers = [target.layer for target in self.targets]
+        size = torch.from_numpy(rng.uniform(1, 6, (len(pictures), 1, 1, 1))).float() / 255
+        for _ in range(int(rng.integers(1, 4))):
+            gradient = ascend(
+                pictures,
+                lambda x: random_objective(
+                    self.dreamer.maps(self._normalised(x).bfloat16()),
+                    layers,
+                    settings.class_share,
+                    rng,
+                ),
+            )
+            pictures = (pictures + size.to(pictures.device) * gradient).clamp(0, 1)
+        return pictures
+
+    def pictures(self) -> tuple[Tensor, Match]:
+        """Pictures, dreams out of the pool, and gradients of some of both.
+
+        Half of the dreams that are matched go on by the teacher's gradient, for the next visit.
+        """
+        settings, rng = self.settings, self.generator
+        fresh = self.batches.draw(settings.batch, settings.size_px)
+        if self.pool is None:
+            start = [
+                self.batches.draw(settings.batch, settings.size_px)
+                for _ in range(settings.pool // settings.batch)
+            ]
+            self.pool = DreamPool(torch.cat(start), rng)
+        chosen, pictures = self.pool.take(settings.dreams, fresh[: settings.dreams])
+        dreamed = self.dream(pictures.to(self.device)).cpu()
+        dreamed = self.pool.put(chosen, dreamed)
+        both = torch.cat([fresh[settings.dreams :], dreamed]).to(self.device)
+        half = settings.match // 2
+        match = self._prepare_match(both[-settings.dreams - half :][: settings.match])
+        ahead = match.gradient[half:].cpu()
+        ahead = ahead / (ahead.abs().mean(dim=(1, 2, 3), keepdim=True) + 1e-12)
+        follow = torch.from_numpy(rng.uniform(2, 8, (len(ahead), 1, 1, 1))).float() / 255
+        follow[: len(ahead) // 2] = 0
+        rows = chosen[: len(ahead)]
+        self.pool.put(rows, (dreamed[: len(ahead)] + follow * ahead).clamp(0, 1))
+        return shifted(both, rng), match
+
+    def rate(self, progress: float) -> float:
+        """The learning rate at ``progress`` in [0, 1]: a linear rise, then half a cosine."""
+        warm = self.settings.warm_up
+        if progress < warm:
+            return self.settings.learning_rate * (0.05 + 0.95 * progress / warm)
+        turn = (progress - warm) / (1 - warm)
+        return self.settings.learning_rate * (0.5 + 0.5 * math.cos(math.pi * min(1.0, turn)))
+
+    def prepare(self) -> Prepared:
+        """The next batch and what the teachers say of it."""
+        torch.set_num_threads(self.settings.threads)
+        torch.set_flush_denormal(True)  # a setting of the thread
+        rgb, match = self.pictures()
+        with torch.no_grad():
+            layers, logits = self._targets_of(rgb)
+            cells = rgb.shape[2] // 16
+            temperature = self.settings.temperature
+            by_cell = [
+                functional.interpolate(
+                    (value / temperature).softmax(1), (cells, cells), mode="nearest"
+                )
+                for value in logits
+            ]
+            whole = [(value.mean(dim=(2, 3)) / temperature).softmax(1) for value in logits]
+        return Prepared(
+            rgb, match, layers, torch.stack(by_cell).mean(dim=0), torch.stack(whole).mean(dim=0)
+        )
+
+    def learn(self, prepared: Prepared, progress: float) -> dict[str, float]:
+        """One update; returns the losses."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.rate(progress)
+        raw: dict[str, Tensor] = {}
+        hooks = [
+            self.student.get_submodule(f"{t.layer}.0").register_forward_hook(
+                lambda _module, _inputs, output, name=t.layer: raw.__setitem__(name, output)
+            )
+            for t in self.targets
+        ]
+        with torch.autocast(self.device.type, torch.bfloat16):
+            maps = self.student.maps(self._normalised(prepared.rgb))
+        for hook in hooks:
+            hook.remove()
+        loss = self.settings.class_weight * class_loss(
+            maps[CLASS_MAP].float(), prepared, self.settings.temperature
+        )
+        match_loss = self._match_loss(prepared.match)
+        losses = {CLASS_MAP: loss, f"match {prepared.match.layer}": match_loss}
+        ends = [loss, match_loss]
+        starts = [torch.ones_like(loss), torch.full_like(match_loss, self.settings.match_weight)]
+        for name, target in prepared.layers.items():
+            prediction = middle(raw[name])
+            with torch.no_grad():  # the gradient of the mean square, cheap in bf16
+                error = layer_error(prediction.detach(), target)
+                losses[name] = error.float().square().mean()
+                starts.append(error * (2 / error.numel()))
+            ends.append(prediction)
+        self.optimizer.zero_grad(set_to_none=True)
+        torch.autograd.backward(ends, starts)
+        nn.utils.clip_grad_norm_(self.student.parameters(), 8.0)
+        self.optimizer.step()
+        self._follow()
+        return {name: float(value.detach()) for name, value in losses.items()}
+
+    @torch.no_grad()
+    def _follow(self) -> None:
+        """Moves the average towards the student: what is saved, and dreams, is the average."""
+        self.updates += 1
+        weight = max(1 - self.settings.average, 9 / (10 + self.updates))
+        student, average = self.student.state_dict(), self.average.state_dict()
+        floating = [key for key, value in student.items() if value.is_floating_point()]
+        torch._foreach_lerp_([average[k] for k in floating], [student[k] for k in floating], weight)
+
+    def run(self, log: Path, checkpoint: Callable[[Distillation, bool], None]) -> None:
+        """Trains to the end of the schedule; ``checkpoint(self, done)`` is called now and then."""
+        settings = self.settings
+        torch.set_num_threads(settings.threads)
+        torch.set_flush_denormal(True)
+        if not self.scales:
+            self.measure_scales()
+        self.student.train()
+        started = time.monotonic() - self.elapsed_s
+        last = time.monotonic()
+        sums: dict[str, list[float]] = {}
+        kept: deque[Prepared] = deque(maxlen=settings.kept)
+        choices = np.random.default_rng(self.step_count)
+        with ThreadPoolExecutor(max_workers=1) as ahead:
+            future = ahead.submit(self.prepare)
+            while True:
+                self.elapsed_s = time.monotonic() - started
+                progress = max(
+                    self.elapsed_s / (settings.minutes * 60), self.step_count / settings.steps
+                )
+                prepared = future.result()
+                if progress >= 1:
+                    break
+                if self.step_count % settings.refresh_every == 0:
+                    self.dreamer = self._copy()
+                future = ahead.submit(self.prepare)
+                for name, value in self.learn(prepared, progress).items():
+                    sums.setdefault(name, []).append(value)
+                self.step_count += 1
+                for _ in range(min(settings.reuse - 1, len(kept))):
+                    self.learn(kept[int(choices.integers(len(kept)))], progress)
+                kept.append(prepared)
+                if self.step_count % 25 == 0:
+                    self._report(log, self.rate(progress), sums)
+                    sums = {}
+                if time.monotonic() - last > settings.checkpoint_minutes * 60:
+                    checkpoint(self, False)
+                    last = time.monotonic()
+        checkpoint(self, True)
+
+    def _report(self, log: Path, rate: float, losses: dict[str, list[float]]) -> None:
+        entry = {
+            "step": self.step_count,
+            "elapsed_s": round(self.elapsed_s, 1),
+            "rate": round(rate, 6),
+            "losses": {name: round(sum(v) / len(v), 4) for name, v in losses.items()},
+        }
+        with log.open("a") as file:
+            file.write(json.dumps(entry) + "\n")
+        print(json.dumps(entry), flush=True)

@@ -1,0 +1,107 @@
+"""Recipes: which layers a network gets, where they sit and which teacher's layer each one learns.
+
+A recipe is a value; ``load_recipe`` also reads one from a JSON file of the same fields, so that a
+network of your own needs no change to the code.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from livedream.dream.dreamnet import DreamNetConfig, LayerConfig
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+@dataclass(frozen=True)
+class RecipeLayer:
+    """A dreamable layer: where it sits in the student, what it learns, what an artist sees in it.
+
+    ``teacher`` counts the teachers in the order in which they are given; ``channels`` is that of
+    ``teacher_layer``.
+    """
+
+    name: str
+    stage: int
+    block: int
+    channels: int
+    teacher: int
+    teacher_layer: str
+    description: str
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A network to distil. ``teachers`` says in words which networks the run expects."""
+
+    name: str
+    teachers: tuple[str, ...]
+    layers: tuple[RecipeLayer, ...]
+    default_objective: str
+
+    def config(self, num_classes: int) -> DreamNetConfig:
+        """The student's shape."""
+        return DreamNetConfig(
+            layers=tuple(
+                LayerConfig(layer.name, layer.stage, layer.block, layer.channels)
+                for layer in self.layers
+            ),
+            num_classes=num_classes,
+        )
+
+
+DREAMNET = Recipe(
+    name="dreamnet",
+    teachers=("squeezenet1_0, ImageNet", "mobilenet_v2, ImageNet"),
+    layers=(
+        RecipeLayer("strokes", 1, 0, 128, 0, "features.4", "curled brush strokes"),
+        RecipeLayer("weave", 2, 1, 192, 1, "features.5.conv.0", "lattices and woven lines"),
+        RecipeLayer("mosaic", 3, 1, 384, 1, "features.9.conv.0", "tiles, spirals, ornaments"),
+        RecipeLayer("eyes", 3, 2, 512, 0, "features.10", "eyes, set in rings and fur"),
+        RecipeLayer("fur", 3, 4, 576, 1, "features.12.conv.0", "scales, feathers, fur"),
+        RecipeLayer("faces", 3, 5, 576, 1, "features.13.conv.0", "muzzles and faces"),
+        RecipeLayer("beasts", 3, 6, 512, 0, "features.12", "limbs, insects, strange animals"),
+        RecipeLayer("creatures", 3, 6, 576, 1, "features.14.conv.0", "whole creatures"),
+    ),
+    default_objective="creatures",
+)
+
+
+def _sibling(name: str, teacher: str) -> Recipe:
+    return Recipe(
+        name=name,
+        teachers=(teacher,),
+        layers=(
+            RecipeLayer("strokes", 1, 0, 144, 0, "features.3.conv.0", "short strokes"),
+            RecipeLayer("weave", 2, 1, 192, 0, "features.5.conv.0", "lattices and woven lines"),
+            RecipeLayer("mosaic", 3, 1, 384, 0, "features.9.conv.0", "tiles and ornaments"),
+            RecipeLayer("plumage", 3, 3, 576, 0, "features.12.conv.0", "feathers and eyes"),
+            RecipeLayer("heads", 3, 5, 576, 0, "features.13.conv.0", "heads and eyes"),
+            RecipeLayer("creatures", 3, 6, 576, 0, "features.14.conv.0", "whole creatures"),
+        ),
+        default_objective="creatures",
+    )
+
+
+BIRDS = _sibling("dreamnet-birds", "mobilenet_v2, iNaturalist birds")
+INSECTS = _sibling("dreamnet-insects", "mobilenet_v2, iNaturalist insects")
+RECIPES = {recipe.name: recipe for recipe in (DREAMNET, BIRDS, INSECTS)}
+
+
+def load_recipe(name: str) -> Recipe:
+    """A built-in recipe by name, or one from a JSON file. Raises ValueError for neither."""
+    if name in RECIPES:
+        return RECIPES[name]
+    path = Path(name)
+    if not path.is_file():
+        raise ValueError(f"{name}: no such recipe or file; built in: {', '.join(RECIPES)}")
+    values = json.loads(path.read_text())
+    return Recipe(
+        name=values["name"],
+        teachers=tuple(values["teachers"]),
+        layers=tuple(RecipeLayer(**layer) for layer in values["layers"]),
+        default_objective=values["default_objective"],
+    )

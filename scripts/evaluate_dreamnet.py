@@ -1,0 +1,219 @@
+"""Measure a DreamNet: ``python scripts/evaluate_dreamnet.py --help``.
+
+Prints and writes as JSON: how far its dreams raise its teachers' responses beside the teachers' own
+dreams and noise; whether a judge sees animals in them, and how many kinds; whether classes can be
+dreamed; the same with few steps, beside SqueezeNet; the cost. Held-out pictures are those that
+``train_dreamnet.py`` kept from training.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from dreamnet_training import measures
+from dreamnet_training.cost import compare_times, cost_by_layer, parity
+from dreamnet_training.measures import Dreamer
+from dreamnet_training.pictures import clouds, held_out, load_pictures
+from dreamnet_training.recipes import Recipe, load_recipe
+from dreamnet_training.teachers import Teacher, load_teacher
+
+from livedream.dream.dreamnet import load_dreamnet, read_metadata
+
+KINDS = {"birds": measures.BIRDS, "arthropods": measures.ARTHROPODS, "animals": measures.ANIMALS}
+SIZE_PX = 192
+
+
+@dataclass(frozen=True)
+class Subject:
+    """The network under test, its teachers, the judge and the pictures they meet."""
+
+    dreamer: Dreamer
+    recipe: Recipe
+    objective: dict[str, float]
+    teachers: list[Teacher]
+    scales: list[dict[str, Tensor]]
+    judge: Teacher
+    kind: frozenset[int]
+    pictures: Tensor
+
+
+def parse_objective(text: str) -> dict[str, float]:
+    """``"0.5*eyes+creatures"`` as ``{"eyes": 0.5, "creatures": 1.0}``."""
+    weights: dict[str, float] = {}
+    for term in text.replace(" ", "").split("+"):
+        weight, star, layer = term.rpartition("*")
+        weights[layer] = float(weight) if star else 1.0
+    return weights
+
+
+def agreement(subject: Subject, iterations: int) -> dict[str, Any]:
+    """Figures 1 and 5: each teacher's rise under the student's dreams of that teacher's layers,
+    under its own and under noise."""
+    result: dict[str, Any] = {}
+    for index, (teacher, scales) in enumerate(zip(subject.teachers, subject.scales, strict=True)):
+        layers = {r.name: 1.0 for r in subject.recipe.layers if r.teacher == index}
+        pictures = subject.pictures
+        student = measures.dreams(subject.dreamer.climb(layers), pictures, iterations, 1)
+        own = measures.dreams(measures.teacher_climb(teacher, scales), pictures, iterations, 1)
+        noise = measures.same_spectrum(pictures, student, 1)
+        by_student, by_self, by_noise = (
+            measures.rises(teacher, scales, pictures, after) for after in (student, own, noise)
+        )
+        result[subject.recipe.teachers[index]] = {
+            "student": by_student,
+            "own": by_self,
+            "noise": by_noise,
+            "ratio": round(by_student["all"] / by_self["all"], 3),
+        }
+    return result
+
+
+def creatures(subject: Subject, iterations: int) -> dict[str, Any]:
+    """Figures 2, 3 and 5: what the judge sees before, with noise, in the student's dreams of its
+    default objective and in the last teacher's."""
+    pictures, kind = subject.pictures, subject.kind
+    before = measures.look(subject.judge, pictures)
+    empty = before.without(kind)
+    climbs = {
+        "student": subject.dreamer.climb(subject.objective),
+        "teacher": measures.teacher_climb(subject.teachers[-1], subject.scales[-1]),
+    }
+    if len(subject.teachers) > 1:
+        climbs["first teacher"] = measures.teacher_climb(subject.teachers[0], subject.scales[0])
+    result: dict[str, Any] = {"before": {"share": before.share(kind), "empty": len(empty)}}
+    for name, climb in climbs.items():
+        dreamed = measures.dreams(climb, pictures, iterations, 2)
+        seen = measures.look(subject.judge, dreamed)
+        result[name] = {
+            "share": seen.share(kind),
+            "share_where_none_was": round(seen.share(kind, empty), 3),
+            "distinct": seen.distinct(kind),
+            "distinct_of_all": seen.distinct(frozenset(range(1000))),
+        }
+        if name == "student":
+            noise = measures.look(subject.judge, measures.same_spectrum(pictures, dreamed, 2))
+            result["noise"] = {
+                "share": noise.share(kind),
+                "share_where_none_was": round(noise.share(kind, empty), 3),
+            }
+    return result
+
+
+def classes(subject: Subject, count: int) -> dict[str, Any]:
+    """Figure 4: classes drawn by a fixed seed, dreamed from clouds in 40 steps (2 octaves x 20)."""
+    generator = np.random.default_rng(5)
+    wanted = [int(c) for c in generator.permutation(subject.dreamer.net.config.num_classes)[:count]]
+    start = clouds(count, SIZE_PX, SIZE_PX, generator)
+    reached = measures.class_dreams(subject.dreamer, subject.teachers[-1], wanted, start, 20)
+    return {
+        "share_above_half": sum(p > 0.5 for p in reached) / count,
+        "median": round(float(np.median(reached)), 3),
+    }
+
+
+def cost(subject: Subject, threads: int) -> dict[str, Any]:
+    """Figure 6, the agreement of bf16 with fp32, and the gradient's share near Nyquist."""
+    net, layers = subject.dreamer.net, [layer.name for layer in subject.recipe.layers]
+    some = subject.pictures[:4]
+    nyquist = {
+        name: measures.nyquist_share(subject.dreamer.climb({name: 1.0}), some) for name in layers
+    }
+    for teacher, scales in zip(subject.teachers, subject.scales, strict=True):
+        for name, scale in scales.items():
+            climb = measures.teacher_climb(teacher, {name: scale})
+            nyquist[f"teacher {teacher.name} {name}"] = measures.nyquist_share(climb, some)
+    return {
+        "multiply_adds_per_pixel": cost_by_layer(net),
+        "milliseconds_480x270": compare_times(net, layers[-1], threads),
+        "bf16_gradient_correlation": parity(net, layers, subject.dreamer.normalised(some)),
+        "gradient_share_near_nyquist": {k: round(v, 4) for k, v in nyquist.items()},
+    }
+
+
+def _subject(arguments: argparse.Namespace) -> Subject:
+    metadata = read_metadata(arguments.network)
+    recipe = load_recipe(arguments.recipe)
+    labels = arguments.labels.read_text(encoding="utf-8").split("\n") if arguments.labels else []
+    rows = [line for line in labels if line.strip()]
+    background = next((i for i, line in enumerate(rows) if line.endswith("background")), None)
+    teachers = [
+        load_teacher(
+            path, [r.teacher_layer for r in recipe.layers if r.teacher == index], background
+        ).to(torch.bfloat16, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        for index, path in enumerate(arguments.teacher)
+    ]
+    judge = load_teacher(arguments.judge, ["features.1"])
+    judge = judge.to(torch.bfloat16, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    pictures = load_pictures(arguments.pictures, arguments.cache)
+    chosen = sorted(held_out(pictures))[: arguments.count]
+    crops = measures.centre_crops(pictures, chosen, SIZE_PX)
+    net = load_dreamnet(arguments.network).to(memory_format=torch.channels_last)
+    return Subject(
+        dreamer=Dreamer(net, metadata["mean"], metadata["std"]),
+        recipe=recipe,
+        objective=parse_objective(arguments.objective or metadata["default_objective"]),
+        teachers=teachers,
+        scales=[measures.layer_scales(teacher, crops) for teacher in teachers],
+        judge=judge,
+        kind=KINDS[arguments.kind],
+        pictures=crops,
+    )
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    add = parser.add_argument
+    add("network", type=Path, help="the .safetensors to measure")
+    add("--recipe", default="dreamnet")
+    add("--teacher", type=Path, action="append", required=True, help="in the recipe's order")
+    add("--labels", type=Path, help="the teacher's labels, to find its background class")
+    add("--judge", type=Path, required=True, help="an ImageNet mobilenet_v2 weights file")
+    add("--kind", choices=sorted(KINDS), default="animals", help="what the judge looks for")
+    add("--pictures", type=Path, required=True, help="the set whose held-out part is used")
+    add("--cache", type=Path, required=True, help="folder for decoded pictures")
+    add("--count", type=int, default=100, help="pictures")
+    add("--classes", type=int, default=50)
+    add("--objective", help="instead of the network's own")
+    add("--only", choices=["agreement", "creatures", "few", "classes", "cost"], action="append")
+    add("--threads", type=int, default=2)
+    add("--json", type=Path, help="write the figures here")
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Measure and print, as the command line says."""
+    arguments = _arguments()
+    torch.set_num_threads(arguments.threads)
+    torch.set_flush_denormal(True)
+    subject = _subject(arguments)
+    parts: dict[str, Any] = {
+        "agreement": lambda: agreement(subject, 6),
+        "creatures": lambda: creatures(subject, 6),
+        "few": lambda: {"agreement": agreement(subject, 2), "creatures": creatures(subject, 2)},
+        "classes": lambda: classes(subject, arguments.classes),
+        "cost": lambda: cost(subject, arguments.threads),
+    }
+    found: dict[str, Any] = {"network": arguments.network.name, "pictures": arguments.count}
+    for name in arguments.only or parts:
+        started = time.monotonic()
+        found[name] = parts[name]()
+        print(json.dumps({name: found[name]}, indent=1), flush=True)
+        print(f"# {name}: {time.monotonic() - started:.0f} s", flush=True)
+    if arguments.json:
+        arguments.json.write_text(json.dumps(found, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,228 @@
+"""Distil a network for dreaming: ``python scripts/train_dreamnet.py --help``.
+
+The student learns to predict its teachers' layers and class map on photographs, on clouds and on
+its own dreams of them, so that following the student's gradient leads where the teachers agree.
+Any torchvision ``squeezenet1_0`` or ``mobilenet_v2`` weights file can teach, any folder or zip of
+pictures will do. The run writes a checkpoint, a log (JSON lines), a sheet of dreams and the folded
+network; it can be resumed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+from torchvision.models._meta import _IMAGENET_CATEGORIES
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from dreamnet_training.loop import Distillation, TrainingSettings
+from dreamnet_training.losses import Target
+from dreamnet_training.pictures import Batches, clouds, held_out, load_pictures
+from dreamnet_training.recipes import IMAGENET_MEAN, IMAGENET_STD, Recipe, load_recipe
+from dreamnet_training.sheets import long_dream, save_sheet
+from dreamnet_training.teachers import load_teacher
+
+from livedream.dream.dreamnet import ARCHITECTURE, METADATA_KEY, DreamNet
+
+BACKGROUND = "background"
+
+
+@dataclass(frozen=True)
+class Output:
+    """Where the run's files go, and what is written into the network's metadata."""
+
+    network: Path
+    work: Path
+    recipe: Recipe
+    classes: tuple[str, ...]
+    licence: str
+
+
+def _normalised(rgb: Tensor) -> Tensor:
+    mean = torch.tensor(IMAGENET_MEAN)[None, :, None, None]
+    std = torch.tensor(IMAGENET_STD)[None, :, None, None]
+    return (rgb - mean) / std
+
+
+def save_network(net: DreamNet, output: Output, path: Path) -> None:
+    """The folded network as fp16 safetensors with its metadata."""
+    plain = net.folded().cpu()
+    values = {
+        "architecture": ARCHITECTURE,
+        "config": plain.config_json(),
+        "mean": IMAGENET_MEAN,
+        "std": IMAGENET_STD,
+        "layers": {layer.name: layer.description for layer in output.recipe.layers},
+        "default_objective": output.recipe.default_objective,
+        "classes": output.classes,
+        "licence": output.licence,
+    }
+    state = {key: value.half().contiguous() for key, value in plain.state_dict().items()}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_file(state, path, {METADATA_KEY: json.dumps(values, ensure_ascii=False)})
+
+
+def draw_sheet(net: DreamNet, output: Output, path: Path) -> None:
+    """Every layer on two clouds, after a second's worth of video frames."""
+    plain = net.folded().cpu()
+    generator = np.random.default_rng(7)
+    skies = [clouds(1, 176, 208, generator, e) for e in (1.2, 1.6)]
+    rows = []
+    for sky in skies:
+        tiles = []
+        for layer in output.recipe.layers:
+
+            def climb(x: Tensor, name: str = layer.name) -> tuple[list[Tensor], list[Tensor]]:
+                with torch.autocast("cpu", torch.bfloat16):
+                    value = plain.maps(_normalised(x))[name]
+                return [value], [value.detach()]
+
+            tiles.append((sky + long_dream(climb, sky, generator, frames=10)).clamp(0, 1))
+        rows.append(tiles)
+    save_sheet(path, rows)
+
+
+def save_checkpoint(run: Distillation, output: Output, done: bool) -> None:
+    """State for resuming, the network so far, and a sheet."""
+    state = {
+        "student": run.student.state_dict(),
+        "average": run.average.state_dict(),
+        "optimizer": run.optimizer.state_dict(),
+        "scales": run.scales,
+        "step": run.step_count,
+        "elapsed_s": run.elapsed_s,
+        "generator": run.generator.bit_generator.state,
+    }
+    partial = output.work / "checkpoint.partial"
+    torch.save(state, partial)
+    partial.replace(output.work / "checkpoint.pt")
+    save_network(run.average, output, output.work / "network.safetensors")
+    draw_sheet(run.average, output, output.work / f"sheet-{run.step_count:06d}.png")
+    if done:
+        save_network(run.average, output, output.network)
+
+
+def _labels(path: Path | None) -> list[str]:
+    """Class labels: one per line ("12 Name (Common name)" or plain), or torchvision's ImageNet."""
+    if path is None:
+        return list(_IMAGENET_CATEGORIES)
+    found = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        number, _, label = line.strip().partition(" ")
+        found.append(label if number.isdigit() else line.strip())
+    return [label for label in found if label]
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    add = parser.add_argument
+    add("--recipe", default="dreamnet", help="dreamnet, dreamnet-birds, dreamnet-insects or a file")
+    add("--teacher", type=Path, action="append", required=True, help="in the recipe's order")
+    add("--pictures", action="append", required=True, help="PATH or PATH=SHARE of the batch")
+    add("--hold-out", type=int, default=100, help="pictures of the first set that stay unseen")
+    add("--labels", type=Path, help="class labels, one per line; without it ImageNet's")
+    add("--licence", default="see the model card")
+    add("--output", type=Path, required=True, help="the network's .safetensors")
+    add("--work", type=Path, required=True, help="checkpoints, log, sheets, decoded pictures")
+    add("--minutes", type=float, default=60.0)
+    add("--steps", type=int, default=1_000_000)
+    add("--batch", type=int, default=64)
+    add("--size", type=int, default=128, help="side of the crops in pixels")
+    add("--learning-rate", type=float, default=4e-3)
+    add("--device", default="cpu")
+    add("--threads", type=int, default=1, help="of each half of the loop")
+    add("--seed", type=int, default=1)
+    add("--resume", action="store_true", help="go on from the checkpoint in --work")
+    add("--start", type=Path, help="a checkpoint whose matching weights the student starts from")
+    add("--folded", action="store_true", help="train without batch norm: from a trained --start")
+    return parser.parse_args()
+
+
+def _batches(arguments: argparse.Namespace, generator: np.random.Generator) -> Batches:
+    sets = []
+    for position, text in enumerate(arguments.pictures):
+        path, _, share = text.partition("=")
+        pictures = load_pictures(Path(path), arguments.work.parent / "pictures")
+        hidden = held_out(pictures, arguments.hold_out) if position == 0 else frozenset()
+        indices = [i for i in range(len(pictures)) if i not in hidden]
+        sets.append((pictures, indices, float(share or 1)))
+    return Batches(sets, cloud_share=0.1, generator=generator)
+
+
+def _start_from(student: DreamNet, path: Path) -> None:
+    """Copies every weight of a checkpoint that has the same name and shape."""
+    state = torch.load(path, weights_only=False)
+    found: dict[str, Tensor] = state.get("average", state["student"])
+    own = student.state_dict()
+    fitting = {k: v for k, v in found.items() if k in own and own[k].shape == v.shape}
+    own.update(fitting)
+    student.load_state_dict(own)
+    print(f"started from {path}: {len(fitting)} of {len(own)} tensors", flush=True)
+
+
+def main() -> None:
+    """Train as the command line says."""
+    arguments = _arguments()
+    torch.manual_seed(arguments.seed)
+    torch.set_num_threads(arguments.threads)
+    generator = np.random.default_rng(arguments.seed)
+    arguments.work.mkdir(parents=True, exist_ok=True)
+    recipe = load_recipe(arguments.recipe)
+    labels = _labels(arguments.labels)
+    background = labels.index(BACKGROUND) if BACKGROUND in labels else None
+    teachers = [
+        load_teacher(
+            path, [r.teacher_layer for r in recipe.layers if r.teacher == index], background
+        )
+        for index, path in enumerate(arguments.teacher)
+    ]
+    num_classes = teachers[-1].num_classes
+    classes = tuple(label for label in labels if label != BACKGROUND)
+    if len(classes) != num_classes:
+        raise ValueError(f"{len(classes)} labels for {num_classes} classes")
+    output = Output(arguments.output, arguments.work, recipe, classes, arguments.licence)
+    settings = TrainingSettings(
+        minutes=arguments.minutes,
+        steps=arguments.steps,
+        batch=arguments.batch,
+        dreams=round(arguments.batch * 0.44),
+        size_px=arguments.size,
+        learning_rate=arguments.learning_rate,
+        device=arguments.device,
+        threads=arguments.threads,
+    )
+    student = DreamNet(recipe.config(num_classes))
+    if arguments.start is not None:
+        _start_from(student, arguments.start)
+    if arguments.folded:
+        student = student.folded().requires_grad_(True)
+    run = Distillation(
+        student=student,
+        teachers=teachers,
+        targets=[Target(r.name, r.teacher, r.teacher_layer) for r in recipe.layers],
+        batches=_batches(arguments, generator),
+        settings=settings,
+        generator=generator,
+    )
+    if arguments.resume:
+        state: dict[str, Any] = torch.load(arguments.work / "checkpoint.pt", weights_only=False)
+        run.student.load_state_dict(state["student"])
+        run.average.load_state_dict(state["average"])
+        run.optimizer.load_state_dict(state["optimizer"])
+        run.scales, run.step_count = state["scales"], state["step"]
+        run.elapsed_s = state["elapsed_s"]
+        run.generator.bit_generator.state = state["generator"]
+    run.run(arguments.work / "log.jsonl", lambda r, done: save_checkpoint(r, output, done))
+
+
+if __name__ == "__main__":
+    main()
