@@ -131,7 +131,10 @@ def render(
         writer = stack.enter_context(Behind(sink, dreamer.clock))
         checkpoints = Checkpoints(job.output)
         dreams = _resumed(job, source, dreamer, checkpoints, sink.frames_written)
-        _walk(job, dreams, dreamer, writer, checkpoints, report, watch)
+        _walk(
+            dreams, writer, job=job, dreamer=dreamer, checkpoints=checkpoints, report=report,
+            watch=watch,
+        )  # fmt: skip
         report.complete = True
     checkpoints.remove()
     report.notes += [*source.info.notes, *getattr(source, "notes", ()), *sink.notes]
@@ -139,10 +142,11 @@ def render(
 
 
 def _walk(
-    job: RenderJob,
     dreams: Iterator[Dream],
-    dreamer: Dreamer,
     writer: Behind,
+    *,
+    job: RenderJob,
+    dreamer: Dreamer,
     checkpoints: Checkpoints,
     report: RenderReport,
     watch: Watcher | None,

@@ -93,7 +93,7 @@ class DreamSettings:
         maximum=100.0,
     )  # fmt: skip
     half_life: float = _declare(
-        2.0, "time in which a carried dream fades to half; 0: frames dream independently",
+        1.5, "time in which a carried dream fades to half; 0: frames dream independently",
         unit="s", minimum=0.0, maximum=3600.0,
     )  # fmt: skip
     rise: float = _declare(

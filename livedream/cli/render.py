@@ -109,7 +109,7 @@ def jobs_of(args: argparse.Namespace) -> "list[RenderJob]":
 
 
 def output_of(wanted: str | None, source: str, inputs: int) -> Path:
-    """Where the dream of `source` goes: `wanted`, inside it if it is a folder, or ./NAME.dream.mp4"""
+    """Where the dream of `source` goes: `wanted`, inside it if a folder, or ./NAME.dream.mp4."""
     name = source.partition("?")[0].replace(":", "-")
     stem = Path(name).stem.replace("%", "") or "dream"
     suffix = Path(name).suffix.lower()

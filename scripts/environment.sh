@@ -1,0 +1,53 @@
+# Sourced by the other scripts: a virtual environment in .venv with livedream in it.
+# Sets: root (the checkout), python (the environment's interpreter).
+set -euo pipefail
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+cd "$root"
+python="$root/.venv/bin/python"
+
+# have COMMAND PACKAGE...: install PACKAGEs with apt-get unless `COMMAND` succeeds.
+have() {
+    local check=$1
+    shift
+    if eval "$check" >/dev/null 2>&1; then return; fi
+    if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+        echo "installing $*" >&2
+        apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "$@" >/dev/null
+    else
+        echo "missing: $*; please run: sudo apt-get install -y $*" >&2
+        exit 2
+    fi
+}
+
+# A Python from 3.11 to 3.13, the newest of those on the path.
+find_python() {
+    local name
+    for name in python3.13 python3.12 python3.11 python3; do
+        if command -v "$name" >/dev/null &&
+            "$name" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))'; then
+            command -v "$name"
+            return
+        fi
+    done
+    return 1
+}
+
+# environment [EXTRA]: make or update .venv, only when pyproject.toml has changed since.
+environment() {
+    local extra=${1:-} base stamp wanted
+    have find_python python3 python3-venv
+    base=$(find_python) || {
+        echo "Python 3.11, 3.12 or 3.13 is needed; found: $(python3 --version 2>&1)" >&2
+        exit 2
+    }
+    have "$base -c 'import ensurepip, venv'" python3-venv
+    stamp="$root/.venv/livedream-$extra"
+    wanted=$(cksum <pyproject.toml)
+    if [ -x "$python" ] && [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ]; then return; fi
+    echo "setting up .venv (torch is large: a few minutes the first time)" >&2
+    [ -x "$python" ] || "$base" -m venv .venv
+    "$python" -m pip install --quiet --disable-pip-version-check -e ".${extra:+[$extra]}"
+    # OpenCV's windows need these two on a bare Debian.
+    have "$python -c 'import cv2'" libgl1 libglib2.0-0
+    echo "$wanted" >"$stamp"
+}
