@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from torch import fx, nn
 
@@ -24,6 +23,7 @@ from livedream.dream.building import (
 from livedream.dream.classes import find_class, read_labels
 from livedream.dream.graph import LOGITS, LayerGraph
 from livedream.dream.layers import LayerShape, measure_layers
+from livedream.dream.metadata import FileNotes
 from livedream.dream.preprocessing import Preprocessing
 from livedream.dream.registry import NetworkSpec, find_spec
 from livedream.dream.weights import Checkpoint, locate_weights, read_checkpoint
@@ -128,8 +128,7 @@ def load_network(
     if weights is not None:
         checkpoint = read_checkpoint(weights)
         spec = _spec_of(name, checkpoint)
-        terms = checkpoint.said.get("licence", checkpoint.said.get("source", "not stated"))
-        spec = replace(spec, licence=str(terms))
+        spec = replace(spec, licence=checkpoint.notes.licence or "not stated")
     else:
         spec = find_spec(name or DEFAULT_NAME)
         path = locate_weights(
@@ -139,7 +138,7 @@ def load_network(
             progress=progress,
         )
         checkpoint = read_checkpoint(path)
-    return _assemble(spec, build_module(spec, checkpoint), checkpoint.said, preprocess, labels)
+    return _assemble(spec, build_module(spec, checkpoint), checkpoint.notes, preprocess, labels)
 
 
 def outline_network(name: str) -> Network:
@@ -150,7 +149,7 @@ def outline_network(name: str) -> Network:
     spec = find_spec(name)
     if spec.builder == DREAMNET:
         raise NetworkError(f"{name} has no outline: its layers are told by its weights file")
-    return _assemble(spec, outline_module(spec), {}, None, None)
+    return _assemble(spec, outline_module(spec), FileNotes(), None, None)
 
 
 def _spec_of(name: str | None, checkpoint: Checkpoint) -> NetworkSpec:
@@ -164,60 +163,52 @@ def _spec_of(name: str | None, checkpoint: Checkpoint) -> NetworkSpec:
 
 def _random(spec: NetworkSpec, seed: int, preprocess: str | None, labels: Path | None) -> Network:
     if spec.builder != DREAMNET:
-        return _assemble(spec, random_module(spec, seed), {}, preprocess, labels)
+        return _assemble(spec, random_module(spec, seed), FileNotes(), preprocess, labels)
     # Its shape is written in its file alone.
     checkpoint = read_checkpoint(locate_weights(spec))
     module = build_module(spec, checkpoint)
     fill_randomly(module, seed)
-    return _assemble(spec, module, checkpoint.said, preprocess, labels)
+    return _assemble(spec, module, checkpoint.notes, preprocess, labels)
 
 
 def _assemble(
     spec: NetworkSpec,
     module: nn.Module,
-    said: Mapping[str, Any],
+    file: FileNotes,
     preprocess: str | None,
     labels: Path | None,
 ) -> Network:
     graph = LayerGraph(module)
     count = class_count(spec, module)
-    notes = said.get("layers", {})
+    if preprocess is not None:
+        preprocessing = Preprocessing.parse(preprocess)
+    else:
+        preprocessing = file.preprocessing or Preprocessing.parse(spec.preprocess)
     return Network(
         name=spec.name,
         graph=graph,
-        preprocessing=_preprocessing(spec, said, preprocess),
-        classes=_classes(spec, said, labels, count),
+        preprocessing=preprocessing,
+        classes=_classes(spec, file, labels, count),
         class_count=count,
         minimum_size=spec.minimum_size,
-        default_objective=str(said.get("default_objective", spec.objective)),
+        default_objective=file.default_objective or spec.objective,
         licence=spec.licence,
         aliases={alias: layer for alias, layer in spec.aliases.items() if layer in graph.outputs},
-        notes={str(layer): str(note) for layer, note in notes.items()},
+        notes=file.layers,
     )
 
 
-def _preprocessing(spec: NetworkSpec, said: Mapping[str, Any], wanted: str | None) -> Preprocessing:
-    if wanted is None and "mean" in said and "std" in said:
-        return Preprocessing(mean=tuple(said["mean"]), std=tuple(said["std"]))
-    return Preprocessing.parse(wanted or str(said.get("preprocess", spec.preprocess)))
-
-
 def _classes(
-    spec: NetworkSpec, said: Mapping[str, Any], labels: Path | None, count: int
+    spec: NetworkSpec, file: FileNotes, labels: Path | None, count: int
 ) -> tuple[str, ...]:
     """Names for all classes, or none: ImageNet's thousand where the count fits and no one says."""
-    if labels is not None:
-        names = read_labels(labels)
-        if len(names) != count:
-            raise WeightsError(
-                f"labels {labels}: found {len(names)} names, wanted {count} for this {spec.name}"
-            )
-        return names
-    if "classes" in said:
-        return tuple(str(name) for name in said["classes"])
-    if count in (1000, 1001):
+    names = read_labels(labels) if labels is not None else file.classes
+    if names and len(names) != count:
+        whose = f"labels {labels}" if labels is not None else f"{spec.name}'s weights file"
+        raise WeightsError(f"{whose}: found {len(names)} class names, wanted {count}")
+    if not names and count in (1000, 1001):
         from torchvision.models import SqueezeNet1_0_Weights
 
-        names = tuple(SqueezeNet1_0_Weights.IMAGENET1K_V1.meta["categories"])
-        return names if count == 1000 else ("background", *names)
-    return ()
+        thousand = tuple(SqueezeNet1_0_Weights.IMAGENET1K_V1.meta["categories"])
+        return thousand if count == 1000 else ("background", *thousand)
+    return names

@@ -1,16 +1,23 @@
 """An objective tied to a network: which layers to compute, and the gradients to send back.
 
-How terms are weighed
-    A layer's activations are in units of their own: one layer's mean square may be a thousand
-    times another's.  A plain weighted sum would follow the loudest layer whatever the weights.
-    So the dream ascends the sum of ``weight * log(mean square)``: a weight says what one *per
-    cent* more of that layer is worth.  For one layer alone the direction is that of plain L2.
-    A class adds ``weight * log(probability)``, a guide ``weight * log(match)``, in the same unit.
-
 What the seeds are
-    The gradients of that sum with respect to each layer's activations, all times one common
-    factor, such that the strongest part's have a root mean square of 1.  Only their direction
-    counts (the ascent divides by the picture's own gradient), and so they fit half precision.
+    A term pulls at its layer in a direction: a layer or some of its channels along their own
+    activations (which is plain L2), a class along the gradient of its log probability, a guide
+    towards its best matching features.  Gradients of plain sums would follow the loudest layer,
+    and the most channels, whatever the weights; so every term's direction is brought to length 1,
+    divided by the length of its layer's whole activation, and only then multiplied by its weight.
+    For a whole layer that is the gradient of ``weight * log(length)``.
+
+What a weight means
+    A network without biases is homogeneous: each layer scales with the picture.  Therefore these
+    gradients of two layers, carried back to the picture, have the same part along the picture
+    itself, however different the layers' activations are: with equal weights they pull equally
+    hard, give or take how sensitive they are to change of form.  The same holds for one channel
+    beside all of its layer.  Below zero a term is driven away.
+
+    Last, all seeds are multiplied by one common factor, such that the strongest part's have a root
+    mean square of 1: only the direction counts (the ascent divides by the picture's own gradient),
+    and so they fit half precision.
 
 `BoundObjective.response` is for measuring: the weighted sum of plain mean squares, as the field
 reports it.
@@ -57,9 +64,6 @@ __all__ = [
     "parse_objective",
 ]
 
-# What nothing is divided by less of; fp32's smallest normal number is 1.2e-38.  Heuristic.
-TINY = 1e-30
-
 
 @dataclass(frozen=True, eq=False)
 class BoundObjective:
@@ -87,8 +91,12 @@ class BoundObjective:
             for activation, parts in zip(activations, self.parts, strict=True)
         ]
         levels = torch.stack([slope.level for found in slopes for slope in found])
-        factor = 1 / levels.max().clamp_min(TINY)
-        return tuple(_sum([slope.times(factor) for slope in found]) for found in slopes)
+        loudest = levels.max()
+        factor = torch.where(loudest > 0, 1 / loudest, 0.0)
+        return tuple(
+            _sum([slope.times(factor, activation.dtype) for slope in found])
+            for activation, found in zip(activations, slopes, strict=True)
+        )
 
     @torch.no_grad()
     def response(self, activations: tuple[Tensor, ...]) -> Tensor:

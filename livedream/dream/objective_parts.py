@@ -21,12 +21,15 @@ from livedream.errors import NetworkError
 
 __all__ = ["ChannelsPart", "ClassPart", "GuidePart", "LayerPart", "Part", "Slope", "guide_features"]
 
-# Channels that are all but silent count as if they had this share of their layer's mean square;
-# the logarithm would let them outweigh everything else, most of all when they are to be reduced.
-# Heuristic.
-SILENT_SHARE = 0.01
-# What nothing is divided by less of; fp32's smallest normal number is 1.2e-38.  Heuristic.
-TINY = 1e-30
+# Channels whose mean square is below this share of their layer's pull ever less, for there is
+# hardly anything there to pull at.  Heuristic: a hundredth in amplitude.
+SILENT_SHARE = 1e-4
+# A class pulls less once its probability is all but certain.  Heuristic: from 0.999 on; nearer to
+# one the direction drowns in fp32's rounding.
+CERTAIN = 1e-3
+# Energy below this is silence; what is divided by it must not leave fp32, which ends at 3e38, when
+# it is divided by a small level again.  Heuristic.
+TINY = 1e-20
 
 # A guide's longer side, and how many of its features are compared at most.  Heuristic: a picture
 # at the size the networks were trained on, and a search that is cheap beside the network.
@@ -38,19 +41,20 @@ CHUNK = 16384
 
 @dataclass(frozen=True, slots=True)
 class Slope:
-    """A gradient kept as ``direction * gain`` until the common factor is known.
+    """What a part asks of its layer, kept as ``direction * gain`` until the common factor is known.
 
-    direction: like the activation.  gain: fp32, 0-d or per channel (C, 1, 1).  level: the root
-    mean square of their product, 0-d fp32.
+    direction: like the activation, in its type or in fp32.  gain: fp32, one number, or one per
+    channel (C, 1, 1).  level: the root mean square of their product, 0-d fp32.
     """
 
     direction: Tensor
     gain: Tensor
     level: Tensor
 
-    def times(self, factor: Tensor) -> Tensor:
-        """The gradient times a 0-d fp32 factor, in the direction's type."""
-        return self.direction * (self.gain * factor).to(self.direction.dtype)
+    def times(self, factor: Tensor, dtype: torch.dtype) -> Tensor:
+        """The slope times a 0-d fp32 factor."""
+        # Multiplied in fp32: a quiet layer's gain may be beyond what fp16 holds.
+        return (self.direction * (self.gain * factor)).to(dtype)
 
 
 class Part(Protocol):
@@ -65,19 +69,17 @@ class Part(Protocol):
 
 @dataclass(frozen=True, eq=False, slots=True)
 class LayerPart:
-    """The mean square over a whole layer.  terms: (T,) their places among the weights."""
+    """A whole layer.  terms: (T,) their places among the weights."""
 
     terms: Tensor
 
     def slope(self, activation: Tensor, weights: Tensor) -> Slope:
-        square = mean_square(activation)
-        weight = weights[self.terms].sum()
-        floored = (square * (1 + SILENT_SHARE)).clamp_min(TINY)
-        gain = 2 * weight / (activation.numel() * floored)
-        return Slope(activation, gain, gain.abs() * square.sqrt())
+        energy = total_energy(activation)
+        gain = weights[self.terms].sum() / energy.clamp_min(TINY)
+        return Slope(activation, gain.view(1, 1, 1), _level(gain, energy, activation))
 
     def value(self, activation: Tensor, weights: Tensor) -> Tensor:
-        return weights[self.terms].sum() * mean_square(activation)
+        return weights[self.terms].sum() * total_energy(activation) / activation.numel()
 
     def to(self, device: torch.device | str) -> LayerPart:
         return replace(self, terms=self.terms.to(device))
@@ -85,7 +87,7 @@ class LayerPart:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class ChannelsPart:
-    """Mean squares over some channels of a layer.
+    """Some channels of a layer.
 
     terms: (T,) their places among the weights.  masks: (T, C) fp32, 1 where the term looks.
     """
@@ -94,21 +96,17 @@ class ChannelsPart:
     masks: Tensor
 
     def slope(self, activation: Tensor, weights: Tensor) -> Slope:
-        squares, means = self.mean_squares(activation)
-        floored = (means + SILENT_SHARE * squares.mean()).clamp_min(TINY)
-        seen = self.masks.sum(1) * (activation.numel() / activation.shape[1])
-        gain = (2 * weights[self.terms] / (seen * floored)) @ self.masks
-        level = (gain.square() @ squares / activation.shape[1]).sqrt()
+        energies = channel_energies(activation)
+        layer = energies.sum()
+        floor = SILENT_SHARE * layer * self.masks.mean(1)
+        sizes = (self.masks @ energies + floor).sqrt() * layer.sqrt()
+        gain = (weights[self.terms] / sizes.clamp_min(TINY)) @ self.masks
+        level = (gain.square() @ energies / activation.numel()).sqrt()
         return Slope(activation, gain[:, None, None], level)
 
     def value(self, activation: Tensor, weights: Tensor) -> Tensor:
-        return weights[self.terms] @ self.mean_squares(activation)[1]
-
-    def mean_squares(self, activation: Tensor) -> tuple[Tensor, Tensor]:
-        """Of each channel (C,), and of each term's channels (T,)."""
-        # Not vector_norm over these axes: for channels_last it took 60 times as long on a CPU.
-        squares = activation.float().square().mean((0, 2, 3))
-        return squares, self.masks @ squares / self.masks.sum(1)
+        seen = self.masks.sum(1) * (activation.numel() / activation.shape[1])
+        return weights[self.terms] @ (self.masks @ channel_energies(activation) / seen)
 
     def to(self, device: torch.device | str) -> ChannelsPart:
         return replace(self, terms=self.terms.to(device), masks=self.masks.to(device))
@@ -116,20 +114,19 @@ class ChannelsPart:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class ClassPart:
-    """The log probability of a class.  term: its place among the weights.  number: the class."""
+    """A class's log probability.  term: its place among the weights.  number: the class."""
 
     term: int
     number: int
 
     def slope(self, activation: Tensor, weights: Tensor) -> Slope:
-        gradient = -activation.float().softmax(1)
-        gradient[:, self.number] += 1
-        gradient = gradient / activation.shape[0]
-        size = gradient.square().mean().sqrt().clamp_min(TINY)
-        # Divided by its size before it becomes half precision; the factor brings that back.
-        direction = (gradient / size).to(activation.dtype)
-        gain = weights[self.term] * size
-        return Slope(direction, gain, gain.abs())
+        scores = activation.float()
+        direction = -scores.softmax(1)
+        direction[:, self.number] += 1
+        energy = direction.square().sum()
+        spread = (scores - scores.mean(1, keepdim=True)).norm()
+        gain = weights[self.term] / (energy.sqrt().clamp_min(CERTAIN) * spread).clamp_min(TINY)
+        return Slope(direction, gain.view(1, 1), _level(gain, energy, activation))
 
     def value(self, activation: Tensor, weights: Tensor) -> Tensor:
         return weights[self.term] * activation.float().log_softmax(1)[:, self.number].mean()
@@ -150,34 +147,41 @@ class GuidePart:
     features: Tensor
 
     def slope(self, activation: Tensor, weights: Tensor) -> Slope:
-        best, match, energy = self.matches(activation)
-        direction = best.reshape(activation.shape).to(activation.dtype)
-        floor = SILENT_SHARE * energy.sqrt()
-        gain = weights[self.term] / ((match + floor) * activation.numel()).clamp_min(TINY)
-        size = best.square().mean().sqrt()
-        return Slope(direction, gain, gain.abs() * size)
+        best = self.matches(activation)
+        energy = best.square().sum()
+        size = (energy.sqrt() * total_energy(activation).sqrt()).clamp_min(TINY)
+        gain = weights[self.term] / size
+        return Slope(best, gain.view(1, 1, 1), _level(gain, energy, activation))
 
     def value(self, activation: Tensor, weights: Tensor) -> Tensor:
-        return weights[self.term] * self.matches(activation)[1]
+        return weights[self.term] * (self.matches(activation) * activation.float()).mean()
 
-    def matches(self, activation: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """The best features (N, C, positions), the mean product and the mean square, per value."""
-        own = activation.float().flatten(2)
+    def matches(self, activation: Tensor) -> Tensor:
+        """The best feature for each position, like the activation, fp32."""
         found = []
-        for piece in torch.split(own, CHUNK, dim=2):
+        for piece in torch.split(activation.float().flatten(2), CHUNK, dim=2):
             nearest = torch.einsum("ncp,cq->npq", piece, self.features).argmax(2)
             found.append(self.features[:, nearest].transpose(0, 1))
-        best = torch.cat(found, 2)
-        return best, (best * own).mean().clamp_min(0), own.square().mean()
+        return torch.cat(found, 2).reshape(activation.shape)
 
     def to(self, device: torch.device | str) -> GuidePart:
         return replace(self, features=self.features.to(device))
 
 
-def mean_square(activation: Tensor) -> Tensor:
-    """0-d fp32."""
+def _level(gain: Tensor, energy: Tensor, activation: Tensor) -> Tensor:
+    return gain.abs() * (energy / activation.numel()).sqrt()
+
+
+def total_energy(activation: Tensor) -> Tensor:
+    """The sum of squares, 0-d fp32."""
     norm: Tensor = torch.linalg.vector_norm(activation, dtype=torch.float32)
-    return norm.square() / activation.numel()
+    return norm.square()
+
+
+def channel_energies(activation: Tensor) -> Tensor:
+    """Each channel's sum of squares, (C,) fp32."""
+    # Not vector_norm over these axes: for channels_last it took 60 times as long on a CPU.
+    return activation.float().square().sum((0, 2, 3))
 
 
 @torch.no_grad()

@@ -5,19 +5,17 @@ torchvision's against the eight digits of it that their names carry.
 """
 
 import hashlib
-import json
 import pickle
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlparse
 
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from livedream.dream.metadata import FileNotes, read_notes
 from livedream.dream.registry import NetworkSpec, models_folder, registry
 from livedream.errors import WeightsError
 
@@ -31,8 +29,6 @@ __all__ = [
     "read_checkpoint",
     "weights_origin",
 ]
-
-METADATA_KEY = "livedream"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,18 +56,16 @@ class NetworkStatus:
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """What a weights file holds.  said: what its metadata say about preprocessing and classes."""
+    """What a weights file holds.  notes: what it says about itself."""
 
     path: Path
     tensors: Mapping[str, Tensor]
-    said: Mapping[str, Any]
+    notes: FileNotes = field(default_factory=FileNotes)
 
     @property
     def architecture(self) -> str | None:
-        """The registered network whose layout this is, where the file tells."""
-        words = re.findall(r"[\w-]+", str(self.said.get("architecture", "")))
-        words += re.findall(r"[\w-]+", str(self.said.get("layout", "")))
-        return next((word for word in words if word in registry()), None)
+        """The registered network that this is for, where the file tells."""
+        return self.notes.names_one_of(registry())
 
 
 def weights_origin(spec: NetworkSpec) -> WeightsOrigin:
@@ -162,32 +156,25 @@ def read_checkpoint(path: Path) -> Checkpoint:
     """
     if not path.is_file():
         raise WeightsError(f"weights {path}: no such file")
-    said: Mapping[str, Any] = {}
+    notes = FileNotes()
     if path.suffix == ".safetensors":
-        tensors, said = _read_safetensors(path)
+        tensors, metadata = _read_safetensors(path)
+        notes = read_notes(metadata, path)
     else:
         tensors = _read_pickled(path)
     if not tensors:
         raise WeightsError(f"weights {path}: no tensors in it, wanted a state dict")
     named = {name.removeprefix("module."): tensor for name, tensor in tensors.items()}
-    return Checkpoint(path, named, said)
+    return Checkpoint(path, named, notes)
 
 
-def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     try:
         with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
             names = file.keys()
-            tensors = {name: file.get_tensor(name) for name in names}
+            return {name: file.get_tensor(name) for name in names}, file.metadata() or {}
     except (SafetensorError, OSError) as error:
         raise WeightsError(f"weights {path}: not a readable safetensors file ({error})") from error
-    said: dict[str, Any] = dict(metadata)
-    if METADATA_KEY in metadata:
-        try:
-            said |= json.loads(metadata[METADATA_KEY])
-        except (json.JSONDecodeError, TypeError) as error:
-            raise WeightsError(f"weights {path}: its metadata are no JSON ({error})") from error
-    return tensors, said
 
 
 def _read_pickled(path: Path) -> dict[str, Tensor]:

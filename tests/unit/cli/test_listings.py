@@ -1,0 +1,73 @@
+"""``livedream networks`` and ``livedream layers``, without the network."""
+
+import argparse
+from pathlib import Path
+
+import pytest
+from safetensors.torch import save_file
+
+from livedream.cli import layers, networks
+from livedream.dream.registry import registry
+from livedream.errors import NetworkError, WeightsError
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+
+
+def run(*words: str) -> int:
+    parser = argparse.ArgumentParser()
+    commands = parser.add_subparsers(required=True)
+    networks.add_parser(commands)
+    layers.add_parser(commands)
+    args = parser.parse_args(words)
+    code: int = args.run(args)
+    return code
+
+
+def test_networks_are_listed_one_a_line_when_piped(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("networks") == 0
+    rows = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
+    assert [row[0] for row in rows[1:]] == list(registry())
+    vgg = next(row for row in rows if row[0] == "vgg16")
+    assert vgg[1:3] == ["no", "553.4"] and vgg[-1].startswith("https://")
+
+
+def test_on_a_terminal_it_is_a_table(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "100")
+    assert run("networks") == 0
+    assert "livedream networks fetch NAME" in capsys.readouterr().out
+    assert run("layers", "squeezenet1_1") == 0
+    assert "fire8" in capsys.readouterr().out
+
+
+def test_fetching_what_has_no_checksum_takes_a_word(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(WeightsError, match="--unverified"):
+        run("networks", "fetch", "resnet50-places365")
+    with pytest.raises(NetworkError, match="did you mean vgg16"):
+        run("networks", "fetch", "vgg61")
+
+
+def test_layers_are_listed_without_weights(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("layers", "googlenet") == 0
+    rows = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
+    row = next(row for row in rows if row[0] == "inception4c")
+    assert row[1:4] == ["512", "16", "22209"]
+    assert {"inception_4c/output", "mixed4c"} <= set(row[4].split())
+
+
+def test_layers_of_a_file_of_one_s_own(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    from torchvision.models import squeezenet1_1
+
+    path = tmp_path / "own.safetensors"
+    metadata = {"livedream": '{"layers": {"features.9": "ripples"}}'}
+    save_file(squeezenet1_1(weights=None, num_classes=3).state_dict(), path, metadata=metadata)
+    assert run("layers", "squeezenet1_1", "--weights", str(path)) == 0
+    noted = capsys.readouterr().out.splitlines()
+    assert len(noted) == 2 and noted[1].endswith("ripples")
+    assert run("layers", "squeezenet1_1", "--weights", str(path), "--all") == 0
+    assert len(capsys.readouterr().out.splitlines()) > 30
