@@ -74,11 +74,14 @@ class Ascent:
 
     def _climb(self, start: Tensor, draw: np.random.Generator) -> Tensor:
         x = start
+        height, width = x.shape[2:]
         reach = self._settings.jitter
         for _ in range(self._settings.iterations):
-            shift = [int(draw.integers(-reach, reach + 1)) for _ in range(2)] if reach else [0, 0]
-            slope = self._gradient(torch.roll(x, shift, (2, 3)))
-            slope = torch.roll(slope, [-shift[0], -shift[1]], (2, 3))
+            left, top = (int(draw.integers(0, reach + 1)) for _ in range(2))
+            # Mirrored margins, not a roll: a roll joins sky to road, and the network draws the
+            # seam as a frame around the picture.
+            shifted = mirrored(x, (left, reach - left, top, reach - top))
+            slope = self._gradient(shifted)[:, :, top : top + height, left : left + width]
             x = (x + slope * (self._settings.step_size / 255.0)).clamp_(0.0, 1.0)
         return x
 
@@ -99,6 +102,14 @@ class Ascent:
         seen = self._network.preprocessing.normalise(x).to(self._dtype)
         found: tuple[Tensor, ...] = self._body(seen.contiguous(memory_format=torch.channels_last))
         return found
+
+
+def mirrored(x: Tensor, margins: tuple[int, int, int, int]) -> Tensor:
+    """(1, C, h, w) with margins (left, right, top, bottom) px; mirrored as far as it reaches."""
+    left, right, top, bottom = margins
+    height, width = x.shape[2:]
+    fits = max(left, right) < width and max(top, bottom) < height
+    return F.pad(x, margins, mode="reflect" if fits else "replicate")
 
 
 def gaussian_blur(x: Tensor, sigma: float) -> Tensor:
