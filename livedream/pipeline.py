@@ -24,7 +24,7 @@ from livedream.dream.networks import Network, load_network
 from livedream.dream.objective import BoundObjective, bind
 from livedream.dream.objective_text import parse_objective
 from livedream.dream.place import Place
-from livedream.dream.strength import join
+from livedream.dream.strength import Joined, join
 from livedream.flow.motion import MotionEstimator
 from livedream.flow.opening import open_flow
 from livedream.frame import Frame, Motion, Picture
@@ -141,29 +141,39 @@ class Dreamer:
 
     def step(self, frame: Frame, motion: Motion | None = None) -> Dream:
         """Dream one frame. motion: since the frame before; None: nothing moved."""
-        settings, state, clock = self.settings, self.state, self.clock
+        clock = self.clock
         with clock.stage("warp"):
-            picture = self._picture(frame.rgb)
+            picture = self.picture(frame.rgb)
             keep = self._advance(frame, motion)
             carried = self._carried(picture, motion, keep)
         with clock.stage("dream"):
-            draw = np.random.default_rng([settings.seed, state.frames])
-            added = self.ascent.addition((picture + carried).clamp_(0.0, 1.0), draw)
-            added = self.place.shape(added, carried, settings)
-            rising = min(1.0, state.age_s / settings.rise) if settings.rise > 0 else 1.0
-            weight = self.place.weight(picture)
-            joined = join(picture, carried, added, settings.strength * rising, weight)
+            joined = self.grow(picture, carried)
             change = (joined.residual - carried).abs_().mean()
             flicker = float(change / joined.residual.abs().mean().clamp_min(1e-6))
-            state.residual = joined.residual
-            state.frames += 1
         with clock.stage("compose"):
             steps = (joined.residual[0] * 255.0).permute(1, 2, 0).contiguous().cpu().numpy()
             rgb = compose(frame.rgb, steps)
         shown = Frame(rgb, frame.pts, frame.time_base, frame.index, frame.duration)
         return Dream(frame, shown, joined.level, joined.gain, flicker)
 
-    def _picture(self, rgb: Picture) -> Tensor:
+    def grow(self, picture: Tensor, carried: Tensor) -> Joined:
+        """One moment's dream of `picture` on top of what is carried, its level held.
+
+        picture, carried: (1, 3, h, w) float32 on the device, their sum in [0, 1]. The result is
+        what the state goes on from.
+        """
+        settings, state = self.settings, self.state
+        draw = np.random.default_rng([settings.seed, state.frames])
+        added = self.ascent.addition((picture + carried).clamp_(0.0, 1.0), draw)
+        added = self.place.shape(added, carried, settings)
+        rising = min(1.0, state.age_s / settings.rise) if settings.rise > 0 else 1.0
+        weight = self.place.weight(picture)
+        joined = join(picture, carried, added, settings.strength * rising, weight)
+        state.residual = joined.residual
+        state.frames += 1
+        return joined
+
+    def picture(self, rgb: Picture) -> Tensor:
         """The frame at the dream's size: (1, 3, h, w) float32 in [0, 1] on the device."""
         height, width = rgb.shape[:2]
         wanted = parse_size(self.settings.size, width, height)
