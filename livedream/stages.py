@@ -121,6 +121,7 @@ class Behind:
         self._waiting: queue.Queue[Frame | None] = queue.Queue(depth)
         self._error: BaseException | None = None
         self._complete = True
+        self._failed = False
         self._closed = False
         self._worker = threading.Thread(target=self._work, name="livedream-sink", daemon=True)
         self._worker.start()
@@ -146,16 +147,16 @@ class Behind:
 
     def _work(self) -> None:
         while (frame := self._waiting.get()) is not None:
-            if self._error is not None:
+            if self._failed:
                 continue  # drain, so that the writer is never blocked
             try:
                 with self._clock.stage("present"):
                     self._sink.write(frame)
             except BaseException as error:
                 self._error = error
-                self._complete = False
+                self._failed = True
         try:
-            self._sink.close(complete=self._complete)
+            self._sink.close(complete=self._complete and not self._failed)
         except BaseException as error:
             self._error = self._error or error
 

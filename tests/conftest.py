@@ -1,0 +1,51 @@
+"""What several tests share."""
+
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from livedream.dream.networks import Network, load_network
+from livedream.frame import Frame, Picture
+
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+@pytest.fixture(scope="session")
+def dreamnet() -> Network:
+    return load_network("dreamnet")
+
+
+@pytest.fixture
+def shared() -> Path:
+    """Development material beside the checkout; tests that need it skip without it."""
+    if not SHARED.is_dir():
+        pytest.skip(f"needs the development material in {SHARED.parent.name}/../shared")
+    return SHARED
+
+
+@pytest.fixture(scope="session")
+def texture() -> Picture:
+    """(180, 320, 3) uint8: smooth coloured noise with edges, something to dream on and follow."""
+    import cv2
+
+    noise = np.random.default_rng(7).normal(size=(180, 320, 3)).astype(np.float32)
+    layers = sum(cv2.GaussianBlur(noise, (0, 0), s) * s for s in (1.5, 4.0, 12.0))
+    picture = 128 + 55 * layers / layers.std()
+    picture[60:120, 100:180] = 255 - picture[60:120, 100:180]
+    return np.clip(picture, 0, 255).astype(np.uint8)
+
+
+@pytest.fixture
+def frames_of() -> Callable[..., list[Frame]]:
+    """Frames from pictures at 25 fps."""
+
+    def make(*pictures: Picture, fps: int = 25) -> list[Frame]:
+        return [
+            Frame(np.ascontiguousarray(picture), index, Fraction(1, fps), index, 1)
+            for index, picture in enumerate(pictures)
+        ]
+
+    return make
