@@ -92,7 +92,7 @@ class BoundObjective:
         ]
         levels = torch.stack([slope.level for found in slopes for slope in found])
         loudest = levels.max()
-        factor = torch.where(loudest > 0, 1 / loudest, 0.0)
+        factor = torch.where(loudest > 0, 1 / loudest, torch.zeros_like(loudest))
         return tuple(
             _sum([slope.times(factor, activation.dtype) for slope in found])
             for activation, found in zip(activations, slopes, strict=True)
@@ -102,9 +102,8 @@ class BoundObjective:
     def response(self, activations: tuple[Tensor, ...]) -> Tensor:
         """The objective's value, a 0-d fp32 tensor.
 
-        Weighted sum of each term's mean square (layers and channels), log probability (classes)
-        or match (guides: mean over positions of the largest product with a feature of the guide,
-        per channel).
+        The weighted sum of each term's mean square (layers and channels), log probability
+        (classes) or match (guides: the mean product with the best feature, per channel).
         """
         values = [
             part.value(activation.detach(), self.weights)
