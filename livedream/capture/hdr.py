@@ -59,7 +59,7 @@ def pq_to_light(signal: Curve) -> Curve:
     """PQ signal in [0, 1] to cd/m2 (ST 2084's EOTF)."""
     root = np.power(signal, 1 / _M2)
     ratio = np.maximum(root - _C1, 0) / (_C2 - _C3 * root)
-    return cast(Curve, 10_000 * np.power(ratio, 1 / _M1))
+    return 10_000 * np.power(ratio, 1 / _M1)
 
 
 def light_to_pq(light: Curve) -> Curve:
@@ -72,7 +72,8 @@ def hlg_to_light(signal: Curve) -> Curve:
     """HLG signal in [0, 1] to cd/m2 on a display of 1,000 cd/m2, channel by channel."""
     a, b, c = 0.17883277, 0.28466892, 0.55991073  # BT.2100, table 5
     scene = np.where(signal <= 0.5, signal**2 / 3, (np.exp((signal - c) / a) + b) / 12)
-    return cast(Curve, _PEAK * np.clip(scene, 0, 1) ** 1.2)
+    light: Curve = _PEAK * np.clip(scene, 0, 1) ** 1.2
+    return light
 
 
 def rolled_off(light: Curve) -> Curve:

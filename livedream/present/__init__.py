@@ -11,7 +11,7 @@ from typing import Protocol, Self
 
 from livedream.frame import Frame, SourceInfo
 
-__all__ = ["MemorySink", "Sink", "open_sink"]
+__all__ = ["FileSink", "MemorySink", "Sink", "open_sink"]
 
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 
@@ -33,6 +33,22 @@ class Sink(Protocol):
     ) -> None: ...
 
 
+class FileSink(Sink, Protocol):
+    """What `open_sink` gives: a sink that counts its frames and has something to tell.
+
+    close: `complete` says whether all frames came; otherwise sound and subtitles end where the
+    video does.
+    """
+
+    @property
+    def frames_written(self) -> int: ...
+
+    @property
+    def notes(self) -> tuple[str, ...]: ...
+
+    def close(self, *, complete: bool = True) -> None: ...
+
+
 def open_sink(
     path: str | Path,
     info: SourceInfo,
@@ -40,20 +56,24 @@ def open_sink(
     codec: str | None = None,
     quality: float = 80.0,
     overwrite: bool = False,
+    resume: bool = False,
     copy_streams: bool = True,
     metadata: Mapping[str, str] = _NOTHING,
-) -> Sink:
+) -> FileSink:
     """The sink that the suffix of `path` means.
 
+    .mp4 .m4v .mov .mkv .webm .avi .ts are videos.
+
     info: of the frames to come.  codec: None for the container's own (H.264 where it can).
-    quality: 0 (small) to 100 (best).  copy_streams: sound, subtitles and the like of
+    quality: 0 (small) to 100 (best).  resume: go on behind the frames that an unfinished render
+    left; `frames_written` tells their number.  copy_streams: sound, subtitles and the like of
     `info.path` come along.  metadata: written into the file.
     Raises SinkError, in one line, when nothing can be written there.
     """
     from livedream.present.video import VideoOptions, VideoSink
 
     options = VideoOptions(codec, quality, copy_streams, metadata)
-    return VideoSink(Path(path), info, options, overwrite=overwrite)
+    return VideoSink(Path(path), info, options, overwrite=overwrite, resume=resume)
 
 
 class MemorySink:

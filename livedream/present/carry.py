@@ -150,3 +150,15 @@ def _shift(packet: Packet, ticks: int) -> None:
         packet.pts = max(0, packet.pts - ticks)
     if packet.dts is not None:
         packet.dts = max(0, packet.dts - ticks)
+
+
+def cut_chapters(chapters: list[Any], window: Window) -> Iterator[Any]:
+    """The chapters that lie in the window, as far as they do, their times shifted."""
+    for chapter in chapters:
+        base = chapter["time_base"]
+        shift = round(window.shift / base)
+        begin, end = max(0, chapter["start"] - shift), chapter["end"] - shift
+        if window.end is not None:
+            end = min(end, round((window.end - window.shift) / base))
+        if begin < end:
+            yield {**chapter, "start": begin, "end": end}

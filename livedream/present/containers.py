@@ -1,8 +1,12 @@
 """Which containers there are, by file suffix, and what the file looks like while it grows."""
 
+import io
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
+
+import av
 
 from livedream.errors import SinkError
 
@@ -12,13 +16,17 @@ class Container:
     """A container for video.
 
     name: FFmpeg's muxer for the finished file.  growing: the muxer while frames arrive.
-    codec: the default.  options: of the finished file's muxer.
+    codec: the default.  options: of the finished file's muxer.  constant_rate: frames have
+    numbers there, not times.  wants_start_codes: H.264 and HEVC go in as Annex B byte streams,
+    and FFmpeg's muxer does not turn them into it.
     """
 
     name: str
     growing: str
     codec: str = "h264"
     options: Mapping[str, str] = field(default_factory=dict)
+    constant_rate: bool = False
+    wants_start_codes: bool = False
 
 
 _FRONT = {"movflags": "+faststart"}
@@ -31,7 +39,7 @@ CONTAINERS: dict[str, Container] = {
     ".mov": Container("mov", "mov", options=_FRONT),
     ".mkv": Container("matroska", "matroska", options=_UNMOVED),
     ".webm": Container("webm", "webm", codec="vp9", options=_UNMOVED),
-    ".avi": Container("avi", "matroska"),
+    ".avi": Container("avi", "matroska", constant_rate=True, wants_start_codes=True),
     ".ts": Container("mpegts", "mp4"),
 }
 
@@ -43,3 +51,26 @@ def container_for(path: Path) -> Container:
         found = f"{suffix!r} is no container for video" if suffix else f"{path} has no suffix"
         raise SinkError(f"{found}: there are {', '.join(CONTAINERS)}")
     return CONTAINERS[suffix]
+
+
+def check_holds(container: Container, suffix: str, encoder: str, codec: str) -> None:
+    """Raise SinkError when the container cannot hold what the encoder makes."""
+    with av.open(io.BytesIO(), "w", format=container.name) as trial:
+        try:
+            trial.add_stream(encoder)
+        except ValueError as error:
+            raise SinkError(
+                f"{suffix} cannot hold {codec}: take {container.codec}, or an .mkv file"
+            ) from error
+
+
+def holds_stream(container: Container, stream: Any) -> bool:
+    """Whether a muxer of this container begins a file with a copy of such a stream."""
+    try:
+        trial = av.open(io.BytesIO(), "w", format=container.name)
+        trial.add_stream_from_template(stream, opaque=True)
+        trial.start_encoding()
+        trial.close()
+    except (av.FFmpegError, ValueError):
+        return False
+    return True

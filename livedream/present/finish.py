@@ -7,7 +7,8 @@ source itself. The result is written beside the growing file and takes its name 
 when anything fails, the growing file stays as it is.
 """
 
-from collections.abc import Iterator, Mapping
+import errno
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -15,25 +16,37 @@ from pathlib import Path
 from typing import Any
 
 import av
+from av.bitstream import BitStreamFilterContext
 from av.container.output import OutputContainer
 
 from livedream.errors import SinkError
-from livedream.present.carry import Companion, Window, companions_of, main_video, merged
-from livedream.present.containers import Container
+from livedream.present.carry import (
+    Companion,
+    Window,
+    companions_of,
+    cut_chapters,
+    main_video,
+    merged,
+)
+from livedream.present.containers import Container, holds_stream
 from livedream.present.packets import Packet, decoding_time, end_time
 from livedream.present.tags import container_metadata, stream_metadata
+
+_DISK_TROUBLE = {errno.ENOSPC, errno.EFBIG, errno.EIO, getattr(errno, "EDQUOT", errno.ENOSPC)}
 
 
 @dataclass(frozen=True, slots=True)
 class Finish:
     """What the finished file is to be.
 
-    container: of the result.  source: the file whose other streams are copied, None for none.
-    window: the part of it.  metadata: written over the source's own.  complete: whether all
+    rate: frames per second, for containers that know no other times.  source: the file whose
+    other streams are copied, None for none; window: the part of it.  metadata: written over the
+    source's own.  tag: the video's four letters, where not FFmpeg's choice.  complete: all
     frames came; otherwise sound and subtitles end where the video does.
     """
 
     container: Container
+    rate: Fraction = Fraction(25)
     source: Path | None = None
     window: Window = field(default_factory=Window)
     metadata: Mapping[str, str] = field(default_factory=dict)
@@ -41,151 +54,152 @@ class Finish:
     complete: bool = True
 
 
+def beside(growing: Path) -> Path:
+    """Where the finished file is written before it takes its name."""
+    return growing.with_name(f".{growing.name}.finishing")
+
+
 def finish(growing: Path, wanted: Finish) -> list[str]:
     """Replace the growing file by the finished one; returns notes on what could not be held.
 
     Raises SinkError when the finished file cannot be written; the growing one is untouched.
     """
-    beside = growing.with_name(f".{growing.name}.finishing{growing.suffix}")
+    temporary = beside(growing)
     try:
-        notes = _write(growing, beside, wanted)
-        beside.replace(growing)
+        notes = _write(growing, temporary, wanted)
+        temporary.replace(growing)
     except (av.FFmpegError, OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise SinkError(
-            f"{growing} could not be given its index ({reason}): it plays as it is; "
-            "make room, then resume to finish it"
+            f"{growing} plays, but could not be finished ({reason}): make room, then resume"
         ) from error
     finally:
         with suppress(OSError):
-            beside.unlink(missing_ok=True)
+            temporary.unlink(missing_ok=True)
     return notes
 
 
-def _write(growing: Path, beside: Path, wanted: Finish) -> list[str]:
+def _write(growing: Path, temporary: Path, wanted: Finish) -> list[str]:
     companions = companions_of(wanted.source) if wanted.source else []
+    fitting = [c for c in companions if holds_stream(wanted.container, c.stream)]
     try:
-        left_out: set[int] = set()
         while True:
-            attempt = _Attempt(growing, beside, wanted, companions, left_out)
-            blamed = attempt.run()
+            blamed = _Attempt(growing, temporary, wanted, fitting).run()
             if blamed is None:
-                return attempt.notes()
-            left_out.add(blamed)
+                break
+            fitting.remove(blamed)
+        titles = [c.title for c in companions if c not in fitting]
     finally:
         for companion in companions:
             companion.close()
+    suffix = growing.suffix.lower()
+    instead = "" if suffix == ".mkv" else ": .mkv can"
+    return [f"{suffix} cannot hold {', '.join(titles)}{instead}"] if titles else []
 
 
 class _Attempt:
-    """One try at the finished file, without the companions numbered in `left_out`."""
+    """One try at the finished file; `run` returns the companion to blame when it fails."""
 
     def __init__(
-        self,
-        growing: Path,
-        beside: Path,
-        wanted: Finish,
-        companions: list[Companion],
-        left_out: set[int],
+        self, growing: Path, temporary: Path, wanted: Finish, companions: list[Companion]
     ) -> None:
         self._growing = growing
-        self._beside = beside
+        self._temporary = temporary
         self._wanted = wanted
         self._companions = companions
-        self._left_out = set(left_out)
-        self._targets: dict[int, Any] = {}
+        self._latest: Companion | None = companions[-1] if companions else None
 
-    def run(self) -> int | None:
-        """Write the file; the number of the companion to blame when the container refuses it."""
-        options = dict(self._wanted.container.options)
-        with (
-            av.open(str(self._growing)) as grown,
-            av.open(
-                str(self._beside), "w", format=self._wanted.container.name, options=options
-            ) as out,
-        ):
-            video = main_video(grown)
-            target = out.add_stream_from_template(video, opaque=True)
-            if self._wanted.tag:
-                target.codec_context.codec_tag = self._wanted.tag
-            target.time_base = video.time_base
-            self._add_companions(out)
-            self._describe(out, target)
+    def run(self) -> Companion | None:
+        container = self._wanted.container
+        with av.open(str(self._growing)) as grown:
+            out = av.open(
+                str(self._temporary),
+                "w",
+                format=container.name,
+                container_options=dict(container.options),
+            )
             try:
-                out.start_encoding()
-            except (av.FFmpegError, ValueError):
-                blamed = max(self._targets, default=None)
-                if blamed is None:
+                self._fill(grown, out)
+                out.close()
+            except (av.FFmpegError, ValueError) as error:
+                with suppress(av.FFmpegError, ValueError):
+                    out.close()
+                if self._latest is None or getattr(error, "errno", None) in _DISK_TROUBLE:
                     raise
-                return blamed
-            self._copy(grown, video, out, target)
+                return self._latest
         return None
 
-    def _add_companions(self, out: OutputContainer) -> None:
-        for number, companion in enumerate(self._companions):
-            if number in self._left_out:
-                continue
-            try:
-                target = out.add_stream_from_template(companion.stream, opaque=True)
-            except (av.FFmpegError, ValueError):
-                self._left_out.add(number)
-                continue
-            target.metadata.update(stream_metadata(companion.stream.metadata))
-            target.disposition = companion.stream.disposition
-            self._targets[number] = target
+    def _fill(self, grown: Any, out: OutputContainer) -> None:
+        video = main_video(grown)
+        target: Any = out.add_stream_from_template(video, opaque=True)
+        if self._wanted.tag:
+            target.codec_context.codec_tag = self._wanted.tag
+        target.time_base = video.time_base
+        if self._wanted.container.constant_rate:
+            target.time_base = 1 / self._wanted.rate
+        rewrite = _start_codes(self._wanted.container, video, target)
+        targets = [self._add(out, companion) for companion in self._companions]
+        self._describe(out, target)
+        out.start_encoding()
+        packets = (made for p in grown.demux(video) if p.size for made in rewrite(p))
+        self._copy(packets, out, target, targets)
+
+    def _add(self, out: OutputContainer, companion: Companion) -> Any:
+        target = out.add_stream_from_template(companion.stream, opaque=True)
+        target.metadata.update(stream_metadata(companion.stream.metadata))
+        target.disposition = companion.stream.disposition
+        return target
 
     def _describe(self, out: OutputContainer, target: Any) -> None:
-        source = self._wanted.source
         found: Mapping[str, str] = {}
-        if source is not None:
-            with av.open(str(source), metadata_errors="replace") as container:
-                found = container.metadata
+        if self._wanted.source is not None:
+            with av.open(str(self._wanted.source), metadata_errors="replace") as container:
+                found = dict(container.metadata)
                 target.metadata.update(stream_metadata(main_video(container).metadata))
-                with suppress(av.FFmpegError, ValueError):
-                    out.set_chapters(_chapters(container.chapters(), self._wanted.window))
+                out.set_chapters(list(cut_chapters(container.chapters(), self._wanted.window)))
         out.metadata.update(container_metadata(found, self._wanted.metadata))
 
-    def _copy(self, grown: Any, video: Any, out: OutputContainer, target: Any) -> None:
+    def _copy(
+        self, packets: Iterator[Packet], out: OutputContainer, target: Any, targets: list[Any]
+    ) -> None:
         others = merged(self._companions, self._wanted.window)
-        others = (item for item in others if item[1] in self._targets)
+        if self._wanted.container.constant_rate:  # there is nothing before 0 either
+            others = (item for item in others if item[0] >= 0)
         waiting = next(others, None)
+        place = -1
         end = Fraction(0)
-        for packet in grown.demux(video):
-            if packet.size == 0:
-                continue
+        for packet in packets:
             while waiting is not None and waiting[0] <= decoding_time(packet):
-                self._mux_other(out, waiting)
+                self._mux_other(out, waiting, targets)
                 waiting = next(others, None)
             end = end_time(packet)
+            if self._wanted.container.constant_rate:
+                place = max(place + 1, round(decoding_time(packet) * self._wanted.rate))
+                _place(packet, place, 1 / self._wanted.rate)
             packet.stream = target
             out.mux_one(packet)
         while waiting is not None and (self._wanted.complete or waiting[0] < end):
-            self._mux_other(out, waiting)
+            self._mux_other(out, waiting, targets)
             waiting = next(others, None)
 
-    def _mux_other(self, out: OutputContainer, item: tuple[Fraction, int, Packet]) -> None:
-        packet = item[2]
-        packet.stream = self._targets[item[1]]
-        out.mux_one(packet)
-
-    def notes(self) -> list[str]:
-        titles = [self._companions[n].title for n in sorted(self._left_out)]
-        if not titles:
-            return []
-        suffix = self._growing.suffix
-        return [f"{suffix} cannot hold {', '.join(titles)}: .mkv can"]
+    def _mux_other(
+        self, out: OutputContainer, item: tuple[Fraction, int, Packet], targets: list[Any]
+    ) -> None:
+        self._latest = self._companions[item[1]]
+        item[2].stream = targets[item[1]]
+        out.mux_one(item[2])
 
 
-def _chapters(chapters: list[Any], window: Window) -> list[Any]:
-    return list(_cut_chapters(chapters, window))
+def _start_codes(container: Container, video: Any, target: Any) -> Callable[[Packet], list[Packet]]:
+    """How packets become what the container wants; most muxers see to that themselves."""
+    name = video.codec_context.name
+    if not container.wants_start_codes or name not in ("h264", "hevc"):
+        return lambda packet: [packet]
+    return BitStreamFilterContext(f"{name}_mp4toannexb", video, target).filter
 
 
-def _cut_chapters(chapters: list[Any], window: Window) -> Iterator[Any]:
-    for chapter in chapters:
-        base = chapter["time_base"]
-        shift = round(window.shift / base)
-        begin, end = max(0, chapter["start"] - shift), chapter["end"] - shift
-        if window.end is not None:
-            end = min(end, round((window.end - window.shift) / base))
-        if begin < end:
-            yield {**chapter, "start": begin, "end": end}
+def _place(packet: Packet, number: int, step: Fraction) -> None:
+    """Frame `number` of a film that knows no other times."""
+    packet.time_base = step
+    packet.pts = packet.dts = number
+    packet.duration = 1

@@ -13,26 +13,25 @@ negative times, such as the priming of AAC, have no place in them; the finished 
 """
 
 import io
-import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from enum import Enum, auto
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import av
 from av.container.output import OutputContainer
 
 from livedream.errors import SinkError
+from livedream.present.destination import cannot
 from livedream.present.layout import growing_layout, split
 from livedream.present.packets import Packet, decoding_time
 
+# Without bitexact, headers would differ from run to run, and a resumed run must know its own.
+_OPTIONS = {"avoid_negative_ts": "disabled", "fflags": "+bitexact"}
 _MP4_OPTIONS = {
     "movflags": "frag_custom+empty_moov+frag_discont+default_base_moof+skip_trailer",
     "use_editlist": "0",
-    "avoid_negative_ts": "disabled",
 }
-_MATROSKA_OPTIONS = {"avoid_negative_ts": "disabled"}
-FORMATS = ("mp4", "mov", "matroska", "webm")
 
 
 class ByteSink(io.RawIOBase):
@@ -56,21 +55,30 @@ class ByteSink(io.RawIOBase):
         return taken
 
 
-def open_in_memory(container_format: str, chunk: int) -> tuple[OutputContainer, ByteSink]:
-    """A muxer for chunk number `chunk` (counted from 1), set up but without streams."""
-    options: Mapping[str, str] = _MATROSKA_OPTIONS
+def open_in_memory(container_format: str, chunk: int = 1) -> tuple[OutputContainer, ByteSink]:
+    """A muxer ("mp4", "mov", "matroska", "webm") for chunk number `chunk`, without streams."""
+    options = dict(_OPTIONS)
     if container_format in ("mp4", "mov"):
-        options = {**_MP4_OPTIONS, "fragment_index": str(chunk)}
+        options |= {**_MP4_OPTIONS, "fragment_index": str(chunk)}
     sink = ByteSink()
-    container = av.open(sink, "w", format=container_format, options=dict(options))
-    return container, sink
+    return av.open(sink, "w", format=container_format, container_options=options), sink
+
+
+class Found(Enum):
+    """What a growing file finds at its path: a file of the same header or of a different one,
+    something that is no growing file at all, or nothing to go on with."""
+
+    NOTHING = auto()
+    SAME = auto()
+    DIFFERENT = auto()
+    OTHER = auto()
 
 
 class GrowingFile:
     """Appends chunks of packets to a file.
 
-    streams: the muxer's streams that were set up in a container of `open_in_memory`, whose
-    header is `header`; packets are matched to them by their place in this sequence.
+    streams: those of a container from `open_in_memory` that wrote `header`; packets name theirs
+    by its place in this sequence.
     """
 
     def __init__(
@@ -85,20 +93,53 @@ class GrowingFile:
         self._file: io.FileIO | None = None
 
     def create(self, *, overwrite: bool) -> None:
-        """Begin the file with its header; FileExistsError when it exists and must not."""
-        self._file = io.FileIO(self.path, "w" if overwrite else "x")
+        """Begin the file with its header.  Raises SinkError when it cannot be made."""
+        try:
+            self._file = io.FileIO(self.path, "w" if overwrite else "x")
+        except OSError as error:
+            raise cannot(self.path, error) from error
         self._append(self._header)
 
-    def reopen(self) -> None:
-        """Go on behind the last whole chunk of a file that `create` and `append` left."""
-        with self.path.open("rb") as file:
-            layout = growing_layout(file, self.path.stat().st_size)
+    def found(self) -> Found:
+        """What lies at the path.  Raises SinkError when it cannot be read."""
+        try:
+            size = self.path.stat().st_size
+            with self.path.open("rb") as file:
+                begun = file.read(len(self._header))
+                layout = growing_layout(file, size)
+        except FileNotFoundError:
+            return Found.NOTHING
+        except OSError as error:
+            raise cannot(self.path, error) from error
+        if len(begun) < len(self._header) and self._header.startswith(begun):
+            return Found.NOTHING  # its writer died at the very beginning
         if layout is None:
-            raise SinkError(f"{self.path} is not an unfinished render: nothing to resume")
-        self._file = io.FileIO(self.path, "r+")
-        self._file.truncate(layout.end)
-        self._file.seek(layout.end)
+            return Found.OTHER
         self._end, self._chunks = layout.end, layout.chunks
+        return Found.SAME if begun == self._header else Found.DIFFERENT
+
+    def reopen(self) -> None:
+        """Go on behind the last whole chunk of a file that was found to be the SAME."""
+        self._file = io.FileIO(self.path, "r+")
+        self._file.truncate(self._end)
+        self._file.seek(self._end)
+
+    def like(self, path: Path, video: Any) -> "GrowingFile | None":
+        """A growing file at `path` of the same kind, for packets copied from the stream `video`.
+
+        None when that stream is another one than this file's header describes.
+        """
+        mine = self._streams[0].codec_context
+        theirs = video.codec_context
+        extradata = theirs.extradata
+        if (
+            theirs.codec.canonical_name != mine.codec.canonical_name
+            or (theirs.width, theirs.height) != (mine.width, mine.height)
+            or (extradata and extradata not in self._header)
+        ):
+            return None
+        # Copied packets are laid out as their stream says, not as this file's encoder does.
+        return GrowingFile(path, self._format, [video, *self._streams[1:]], self._header)
 
     def append(self, packets: Sequence[tuple[int, Packet]]) -> None:
         """Put (stream number, packet) pairs into the file, in order of decoding time.
@@ -116,34 +157,22 @@ class GrowingFile:
         self._append(split(sink.take())[1])
         self._chunks += 1
 
-    def _append(self, data: bytes) -> None:
+    def _append(self, chunk: bytes) -> None:
         assert self._file is not None, "create or reopen comes first"
+        written = 0
         try:
-            written = 0
-            while written < len(data):
-                written += self._file.write(data[written:]) or 0
+            while written < len(chunk):
+                written += self._file.write(chunk[written:]) or 0
         except OSError as error:
             self._file.truncate(self._end)
-            raise _no_room(self.path, error) from error
+            self._file.seek(self._end)
+            reason = error.strerror or str(error)
+            raise SinkError(
+                f"{self.path} cannot grow ({reason}): it plays up to here; make room, then resume"
+            ) from error
         self._end += written
 
     def close(self) -> None:
         if self._file is not None:
             self._file.close()
             self._file = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
-
-def _no_room(path: Path, error: OSError) -> SinkError:
-    reason = os.strerror(error.errno) if error.errno else str(error)
-    return SinkError(f"{path} cannot grow ({reason}): it plays up to here; make room, then resume")

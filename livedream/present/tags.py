@@ -8,7 +8,7 @@ line of their own behind a marker; a comment that was there before stays in fron
 from collections.abc import Mapping
 from pathlib import Path
 
-SETTINGS = "livedream_settings"  # the key under which metadata carries the settings' text
+SETTINGS = "livedream"  # the key under which metadata carries the settings' text
 _MARKER = "livedream settings: "
 _ABOUT_THE_FILE = {
     "major_brand",

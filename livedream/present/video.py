@@ -2,12 +2,14 @@
 
 While frames come, the file under its final name is a growing one (see `growing`): whatever has
 been written plays at any moment. Closing turns it into an ordinary file with its index in
-front, with the source's sound, subtitles and metadata (see `finish`).
+front, with the source's sound, subtitles and metadata (see `finish`). A growing file whose
+writer died is gone on with by opening it again with `resume`.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
-from fractions import Fraction
+from math import floor
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -16,13 +18,15 @@ import av
 
 from livedream.errors import ShapeError, SinkError
 from livedream.frame import Frame, SourceInfo
-from livedream.present.carry import Companion, Window, companions_of, merged, window_of
 from livedream.present.colour import from_rgb, output_tags, tag
-from livedream.present.containers import container_for
+from livedream.present.containers import check_holds, container_for
+from livedream.present.destination import cannot, check_destination
 from livedream.present.encoders import DEFAULT_QUALITY, choose, configure
-from livedream.present.finish import Finish, finish
-from livedream.present.growing import GrowingFile, open_in_memory
+from livedream.present.finish import Finish, beside, finish
+from livedream.present.growing import Found, GrowingFile, open_in_memory
 from livedream.present.packets import Packet, end_time
+from livedream.present.resuming import OTHER_SETTINGS, Written, look_back, regrow
+from livedream.present.sound import SoundTracks
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +53,7 @@ class VideoSink:
 
     info: of the frames to come, and of the file whose other streams are copied.
     overwrite: replace what is there.  resume: go on behind the frames that an unfinished file
-    at `path` already holds, of which `frames_written` tells the number; where there is no such
-    file, begin one.
+    holds; `frames_written` tells how many they are, 0 where there is no such file.
     Raises SinkError when the file cannot be made; nothing on disk has changed then.
     """
 
@@ -63,57 +66,83 @@ class VideoSink:
         overwrite: bool = False,
         resume: bool = False,
     ) -> None:
-        self._options = options or VideoOptions()
-        self._info = info
+        check_destination(path, source=info.path, overwrite=overwrite, resume=resume)
         self.path = path
+        self.frames_written = 0
+        self._info = info
+        self._options = options or VideoOptions()
         self._container = container_for(path)
         codec = self._options.codec or self._container.codec
         self._chosen = choose(codec, (info.width, info.height), self._options.quality)
-        self._notes = list(self._chosen.notes)
+        check_holds(self._container, path.suffix, self._chosen.encoder.name, codec)
         self._tags = output_tags(info.colour)
-        self.frames_written = 0
+        self._notes = list(self._chosen.notes)
         self._last_pts: int | None = None
         self._closed = False
-        self._others = _Others(info, self._options.copy_streams)
+        self._sound = SoundTracks(info, wanted=self._options.copy_streams)
         try:
             self._prepare()
-            self._growing.create(overwrite=overwrite)
+            found = self._growing.found() if resume else Found.NOTHING
+            if found is Found.NOTHING:
+                self._growing.create(overwrite=overwrite or resume)
+            else:
+                self._go_on(found)
+            beside(path).unlink(missing_ok=True)
         except BaseException:
-            self._others.close()
+            self._sound.close()
             raise
 
     def _prepare(self) -> None:
-        """Open the encoder and the growing file's header, with sound where it fits."""
-        growing = self._container.growing
+        """Open the encoder and make the growing file's header, with sound where it fits."""
         try:
-            streams, header = self._open_header(growing, self._others.sound)
+            streams, header = self._header()
         except (av.FFmpegError, ValueError):
-            self._others.leave_sound_out()
+            self._sound.leave_out()
             try:
-                streams, header = self._open_header(growing, [])
+                streams, header = self._header()
             except (av.FFmpegError, ValueError) as error:
-                reason = getattr(error, "strerror", None) or str(error)
-                raise SinkError(f"{self.path} cannot be written ({reason})") from error
+                raise cannot(self.path, error) from error
         self._stream = streams[0]
-        self._growing = GrowingFile(self.path, growing, streams, header)
+        self._growing = GrowingFile(self.path, self._container.growing, streams, header)
 
-    def _open_header(self, growing: str, sound: list[Companion]) -> tuple[list[Any], bytes]:
-        self._head, written = open_in_memory(growing, 1)
-        name = self._chosen.encoder.name
-        rate = self._info.rate.limit_denominator(1_000_000)
-        stream: Any = self._head.add_stream(name, rate=rate)
-        stream.width, stream.height = self._info.width, self._info.height
+    def _header(self) -> tuple[list[Any], bytes]:
+        self._head, written = open_in_memory(self._container.growing)
+        encoder, info = self._chosen.encoder, self._info
+        rate = info.rate.limit_denominator(1_000_000)
+        stream: Any = self._head.add_stream(encoder.name, rate=rate)
+        stream.width, stream.height = info.width, info.height
         context = stream.codec_context
-        configure(context, self._chosen.encoder, self._chosen.pixels, rate, self._options.quality)
-        context.time_base = stream.time_base = self._info.time_base
-        context.sample_aspect_ratio = self._info.sample_aspect_ratio
+        configure(context, encoder, self._chosen.pixels, rate, self._options.quality)
+        context.time_base = stream.time_base = info.time_base
+        context.sample_aspect_ratio = info.sample_aspect_ratio
         tag(context, self._tags)
-        if growing in ("mp4", "mov") and self._chosen.encoder.tag:
-            context.codec_tag = self._chosen.encoder.tag
-        streams = [stream]
-        streams += [self._head.add_stream_from_template(s.stream, opaque=True) for s in sound]
+        if encoder.tag and self._container.growing in ("mp4", "mov"):
+            context.codec_tag = encoder.tag
+        sound = [t.stream for t in self._sound.tracks]
+        copies = [self._head.add_stream_from_template(s, opaque=True) for s in sound]
         self._head.start_encoding()
-        return streams, written.take()
+        return [stream, *copies], written.take()
+
+    def _go_on(self, found: Found) -> None:
+        """Continue what an earlier writer left, whether it died or was stopped and finished."""
+        if found is Found.DIFFERENT:
+            raise SinkError(OTHER_SETTINGS.format(self.path))
+        if found is Found.OTHER:
+            written = self._regrow()
+        else:
+            self._growing.reopen()
+            written = look_back(self.path)
+            self._sound.skip(written.packets[1:])
+        self.frames_written = written.packets[0]
+        if written.last is not None:
+            self._last_pts = floor(written.last / self._info.time_base)
+
+    def _regrow(self) -> Written:
+        """Turn a finished file back into a growing one; the file changes in one step."""
+        written = regrow(self._growing, self._sound)
+        self._growing.found()
+        self._growing.reopen()
+        return written
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -121,23 +150,24 @@ class VideoSink:
         return tuple(self._notes)
 
     def write(self, frame: Frame) -> None:
-        """Encode a frame; when this returns, the file on disk holds it."""
+        """Encode a frame; when this returns, the file on disk holds it.
+
+        Raises ShapeError for another size, SinkError when the frame is not later than the last
+        one or the disk is full; what was written before plays all the same.
+        """
         height, width = frame.rgb.shape[:2]
-        if (width, height) != (self._info.width, self._info.height):
-            raise ShapeError(
-                f"frame {frame.index} is {width}x{height}, "
-                f"{self.path.name} is {self._info.width}x{self._info.height}"
-            )
-        pts = round(frame.pts * frame.time_base / self._info.time_base)
+        info = self._info
+        if (width, height) != (info.width, info.height):
+            wanted = f"{info.width}x{info.height}"
+            raise ShapeError(f"frame {frame.index} is {width}x{height}, the file is {wanted}")
+        pts = round(frame.pts * frame.time_base / info.time_base)
         if self._last_pts is not None and pts <= self._last_pts:
-            raise SinkError(
-                f"frame {frame.index} has pts {pts}, which is not after {self._last_pts}"
-            )
-        self._last_pts = pts
+            raise SinkError(f"frame {frame.index} has pts {pts}: wanted more than {self._last_pts}")
         picture = from_rgb(frame.rgb, self._chosen.pixels, self._tags)
-        picture.pts, picture.time_base = pts, self._info.time_base
-        duration = round(frame.duration * frame.time_base / self._info.time_base)
+        picture.pts, picture.time_base = pts, info.time_base
+        duration = round(frame.duration * frame.time_base / info.time_base)
         self._append(self._encoded(picture), duration)
+        self._last_pts = pts
         self.frames_written += 1
 
     def _encoded(self, picture: av.VideoFrame | None) -> list[Packet]:
@@ -151,13 +181,12 @@ class VideoSink:
         for packet in encoded:
             if not packet.duration:
                 packet.duration = duration or round(1 / (self._info.rate * self._info.time_base))
-            until = end_time(packet)
-            packets += [(number + 1, other) for number, other in self._others.until(until)]
-            packets.append((0, packet))
+            sound = self._sound.until(end_time(packet))
+            packets += [(0, packet), *((track + 1, other) for track, other in sound)]
         self._growing.append(packets)
 
     def close(self, *, complete: bool = True) -> None:
-        """Finish the file.
+        """Finish the file; one without a frame is removed.
 
         complete: all frames came; otherwise sound and subtitles end where the video does.
         Raises SinkError when the finished file cannot be written; the growing one still plays.
@@ -170,19 +199,21 @@ class VideoSink:
         finally:
             self._growing.close()
             self._head.close()
-            self._others.close()
+            self._sound.close()
         if self.frames_written:
             self._notes += finish(self.path, self._finish(complete))
+        else:
+            self.path.unlink(missing_ok=True)
 
     def _finish(self, complete: bool) -> Finish:
-        copied = self._info.path if self._options.copy_streams else None
         return Finish(
             self._container,
-            copied,
-            self._others.window,
-            self._options.metadata,
-            self._chosen.encoder.tag if self._container.name in ("mp4", "mov") else None,
-            complete,
+            rate=self._info.rate,
+            source=self._info.path if self._options.copy_streams else None,
+            window=self._sound.window,
+            metadata=self._options.metadata,
+            tag=self._chosen.encoder.tag if self._container.name in ("mp4", "mov") else None,
+            complete=complete,
         )
 
     def __enter__(self) -> Self:
@@ -194,42 +225,8 @@ class VideoSink:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.close(complete=kind is None)
-
-
-class _Others:
-    """The source's sound, handed out as the video goes on, for the growing file."""
-
-    def __init__(self, info: SourceInfo, wanted: bool) -> None:
-        self.sound: list[Companion] = []
-        self.window = Window()
-        if wanted and info.path is not None:
-            self.window = window_of(info)
-            every = companions_of(info.path)
-            self.sound = [c for c in every if c.kind == "audio"]
-            for companion in every:
-                if companion.kind != "audio":
-                    companion.close()
-        self._packets = self._positive()
-        self._waiting = next(self._packets, None)
-
-    def _positive(self) -> Iterator[tuple[Fraction, int, Packet]]:
-        return (item for item in merged(self.sound, self.window) if item[0] >= 0)
-
-    def until(self, end: Fraction) -> list[tuple[int, Packet]]:
-        """The packets that begin before `end` (seconds) and were not handed out yet."""
-        due = []
-        while self._waiting is not None and self._waiting[0] < end:
-            due.append(self._waiting[1:])
-            self._waiting = next(self._packets, None)
-        return due
-
-    def leave_sound_out(self) -> None:
-        """The growing container cannot hold it: the finished file gets it all the same."""
-        self._waiting = None
-        self.close()
-
-    def close(self) -> None:
-        for companion in self.sound:
-            companion.close()
-        self.sound = []
+        if error is None:
+            self.close()
+            return
+        with suppress(SinkError):  # what went wrong first is what is to be read
+            self.close(complete=False)

@@ -1,0 +1,95 @@
+"""Going on with a video that an earlier writer left.
+
+One that died left a growing file: it is cut behind its last whole chunk and grows on. One that
+was stopped finished its file: its packets are copied, as they are, into a growing file beside
+it, which then takes its place. Either way the next frame is a keyframe behind the last one.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+
+import av
+
+from livedream.errors import SinkError
+from livedream.present.carry import main_video
+from livedream.present.destination import cannot
+from livedream.present.growing import GrowingFile
+from livedream.present.packets import Packet, end_time
+from livedream.present.sound import SoundTracks
+
+OTHER_SETTINGS = (
+    "{} was begun with another size, codec or sound: "
+    "resume it with the settings of then, or overwrite it"
+)
+_BATCH = 32  # packets to a chunk while copying: few chunks, little memory
+
+
+@dataclass(slots=True)
+class Written:
+    """What a file holds: packets of each stream, the video first; when the last frame begins."""
+
+    packets: list[int] = field(default_factory=list)
+    last: Fraction | None = None
+
+
+def look_back(path: Path) -> Written:
+    """Count what a growing file holds.  Raises SinkError when it cannot be read after all."""
+    written = Written()
+    try:
+        with av.open(str(path)) as grown:
+            written.packets = [0] * len(grown.streams)
+            for packet in grown.demux():
+                if packet.size == 0 or packet.pts is None:
+                    continue
+                written.packets[packet.stream.index] += 1
+                if packet.stream.index == 0:
+                    written.last = packet.pts * packet.time_base
+    except (av.FFmpegError, ValueError) as error:
+        raise cannot(path, error) from error
+    return written
+
+
+def regrow(growing: GrowingFile, sound: SoundTracks) -> Written:
+    """Turn the finished file at a growing file's path back into one that grows.
+
+    Its video packets are copied, with the source's sound, into a new file, which then takes its
+    place.  Raises SinkError when it was made with other settings, or is no such file at all.
+    """
+    path = growing.path
+    beside = path.with_name(f".{path.name}.resuming")
+    try:
+        with av.open(str(path)) as container:
+            video = main_video(container)
+            again = growing.like(beside, video)
+            if again is None:
+                raise SinkError(OTHER_SETTINGS.format(path))
+            try:
+                written = _copy(container.demux(video), again, sound)
+            finally:
+                again.close()
+        beside.replace(path)
+    except (av.FFmpegError, ValueError, StopIteration) as error:
+        raise SinkError(f"{path} is no unfinished render: nothing to resume there") from error
+    finally:
+        beside.unlink(missing_ok=True)
+    return written
+
+
+def _copy(packets: Iterator[Packet], growing: GrowingFile, sound: SoundTracks) -> Written:
+    growing.create(overwrite=True)
+    written = Written([0])
+    batch: list[tuple[int, Packet]] = []
+    for packet in packets:
+        if packet.size == 0 or packet.pts is None:
+            continue
+        written.packets[0] += 1
+        written.last = packet.pts * packet.time_base
+        others = sound.until(end_time(packet))
+        batch += [(0, packet), *((track + 1, other) for track, other in others)]
+        if len(batch) >= _BATCH:
+            growing.append(batch)
+            batch = []
+    growing.append(batch)
+    return written
