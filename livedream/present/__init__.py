@@ -60,9 +60,10 @@ def open_sink(
     copy_streams: bool = True,
     metadata: Mapping[str, str] = _NOTHING,
 ) -> FileSink:
-    """The sink that the suffix of `path` means.
+    """The sink that `path` means.
 
-    .mp4 .m4v .mov .mkv .webm .avi .ts are videos.
+    .mp4 .m4v .mov .mkv .webm .avi .ts are videos, .gif .webp animations; a folder (ending in a
+    slash, or there already) or a pattern such as frames/%05d.png is filled with pictures.
 
     info: of the frames to come.  codec: None for the container's own (H.264 where it can).
     quality: 0 (small) to 100 (best).  resume: go on behind the frames that an unfinished render
@@ -70,10 +71,15 @@ def open_sink(
     `info.path` come along.  metadata: written into the file.
     Raises SinkError, in one line, when nothing can be written there.
     """
-    from livedream.present.video import VideoOptions, VideoSink
+    from livedream.present import animation, series, video
 
-    options = VideoOptions(codec, quality, copy_streams, metadata)
-    return VideoSink(Path(path), info, options, overwrite=overwrite, resume=resume)
+    options = video.VideoOptions(codec, quality, copy_streams, metadata)
+    file = Path(path)
+    if series.is_series(path):
+        return series.PictureSeriesSink(file, info, options, overwrite=overwrite, resume=resume)
+    if file.suffix.lower() in animation.SUFFIXES:
+        return animation.AnimationSink(file, info, options, overwrite=overwrite, resume=resume)
+    return video.VideoSink(file, info, options, overwrite=overwrite, resume=resume)
 
 
 class MemorySink:

@@ -61,6 +61,14 @@ def is_cover(stream: Stream) -> bool:
     return bool(stream.disposition & Disposition.attached_pic)
 
 
+def has_sound(info: SourceInfo) -> bool:
+    """Whether the frames come from a file with sound in it."""
+    if info.path is None:
+        return False
+    with av.open(str(info.path), metadata_errors="replace") as container:
+        return bool(container.streams.audio)
+
+
 class Companion:
     """One stream to be copied, read through a container of its own."""
 

@@ -1,0 +1,215 @@
+"""GIF and WebP animations: for short loops, written whole at the end.
+
+A GIF's palette is made for the whole film, so nothing can be written before the last frame has
+come. Until then the frames lie, losslessly, in a hidden file beside the output; memory stays
+bounded, but what a killed writer leaves is no animation, and cannot be gone on with.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import av
+from av.filter import Graph
+
+from livedream.errors import SinkError
+from livedream.frame import Frame, SourceInfo
+from livedream.present.carry import has_sound
+from livedream.present.destination import cannot, check_destination
+from livedream.present.video import VideoOptions, VideoSink
+
+SUFFIXES = (".gif", ".webp")
+_MOST_FRAMES = 1500  # a minute at 25 per second: beyond, such files are of no use (heuristic)
+_TICK = {".gif": Fraction(1, 100), ".webp": Fraction(1, 1000)}  # both formats' unit of time
+
+
+class AnimationSink:
+    """Collects frames, and makes a GIF or WebP of them when it is closed.
+
+    options: its quality is WebP's; a codec makes no sense here.
+    Raises SinkError for a film that is too long, when resuming, or when nothing can be written.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        info: SourceInfo,
+        options: VideoOptions | None = None,
+        *,
+        overwrite: bool = False,
+        resume: bool = False,
+    ) -> None:
+        self._options = options or VideoOptions()
+        suffix = path.suffix.lower()
+        if resume and not path.exists():
+            raise SinkError(
+                f"{suffix} files are written whole at the end, nothing is left to resume: "
+                "begin anew, or render to .mkv"
+            )
+        check_destination(path, source=info.path, overwrite=overwrite, resume=resume)
+        if self._options.codec is not None:
+            raise SinkError(f"{suffix} has no choice of codecs: leave out {self._options.codec}")
+        if info.frames is not None and info.frames > _MOST_FRAMES:
+            raise SinkError(_too_long(suffix, info.frames))
+        self.path = path
+        self._closed = False
+        self._tick = _TICK[suffix]
+        self._beside = path.with_name(f".{path.name}.frames.mkv")
+        lossless = VideoOptions(codec="ffv1", copy_streams=False)
+        # Milliseconds, Matroska's unit: times come back as they went in.
+        plain = replace(info, path=None, time_base=Fraction(1, 1000))
+        self._frames = VideoSink(self._beside, plain, lossless, overwrite=True)
+        sound = self._options.copy_streams and has_sound(info)
+        self._notes = (f"{suffix} cannot hold sound: .mkv can",) if sound else ()
+
+    @property
+    def frames_written(self) -> int:
+        return self._frames.frames_written
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """One line for each thing that is not as it might be expected."""
+        return self._notes
+
+    def write(self, frame: Frame) -> None:
+        """Keep a frame.  Raises SinkError when there are too many, or no room for it."""
+        if self.frames_written >= _MOST_FRAMES:
+            raise SinkError(_too_long(self.path.suffix, self.frames_written + 1))
+        self._frames.write(frame)
+
+    def close(self, *, complete: bool = True) -> None:
+        """Make the animation of the frames that came, be they all or not."""
+        if self._closed:
+            return
+        self._closed = True
+        temporary = self.path.with_name(f".{self.path.name}.finishing")
+        try:
+            self._frames.close()
+            if self.frames_written:
+                write = _write_gif if self.path.suffix.lower() == ".gif" else self._write_webp
+                write(self._beside, temporary, self._tick)
+                temporary.replace(self.path)
+        except (av.FFmpegError, OSError) as error:
+            if isinstance(error, SinkError):
+                raise
+            raise cannot(self.path, error) from error
+        finally:
+            for path in (temporary, self._beside):
+                with suppress(OSError):
+                    path.unlink(missing_ok=True)
+
+    def _write_webp(self, frames: Path, path: Path, tick: Fraction) -> None:
+        quality = {"quality": f"{self._options.quality:g}", "compression_level": "4"}
+        _encode(frames, path, tick, ("webp", "libwebp_anim", "bgra", quality))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if error is None:
+            self.close()
+            return
+        with suppress(SinkError):  # what went wrong first is what is to be read
+            self.close(complete=False)
+
+
+def _too_long(suffix: str, frames: int) -> str:
+    return f"{frames} frames are too many for {suffix}, at most {_MOST_FRAMES}: take .mp4 or .mkv"
+
+
+def _write_gif(frames: Path, path: Path, tick: Fraction) -> None:
+    with av.open(str(frames)) as container:
+        palette = _palette(container)
+    with av.open(str(frames)) as container:
+        stream = container.streams.video[0]
+        graph = Graph()
+        picture: Any = graph.add_buffer(
+            width=stream.width, height=stream.height, format=av.VideoFormat("bgr0"), time_base=tick
+        )
+        colours: Any = graph.add_buffer(
+            width=palette.width, height=palette.height, format=palette.format, time_base=tick
+        )
+        use: Any = graph.add("paletteuse", "dither=sierra2_4a:diff_mode=rectangle")
+        out: Any = graph.add("buffersink")
+        picture.link_to(use, 0, 0)
+        colours.link_to(use, 0, 1)
+        use.link_to(out)
+        graph.configure()
+        colours.push(palette)
+        colours.push(None)
+
+        def painted(frame: av.VideoFrame) -> av.VideoFrame:
+            picture.push(frame)
+            result: av.VideoFrame = out.pull()
+            return result
+
+        _encode(frames, path, tick, ("gif", "gif", "pal8", {}), painted)
+
+
+def _palette(container: Any) -> av.VideoFrame:
+    """The 256 colours that the whole film is best painted with."""
+    stream = container.streams.video[0]
+    graph = Graph()
+    picture: Any = graph.add_buffer(
+        width=stream.width,
+        height=stream.height,
+        format=av.VideoFormat("bgr0"),
+        time_base=stream.time_base,
+    )
+    make: Any = graph.add("palettegen", "reserve_transparent=1")
+    out: Any = graph.add("buffersink")
+    picture.link_to(make)
+    make.link_to(out)
+    graph.configure()
+    for frame in container.decode(stream):
+        picture.push(frame)
+    picture.push(None)
+    palette: av.VideoFrame = out.pull()
+    return palette
+
+
+def _encode(
+    frames: Path,
+    path: Path,
+    tick: Fraction,
+    kind: tuple[str, str, str, dict[str, str]],
+    paint: Callable[[av.VideoFrame], av.VideoFrame] = lambda frame: frame,
+) -> None:
+    container_format, codec, pixels, options = kind
+    with (
+        av.open(str(frames)) as container,
+        av.open(str(path), "w", format=container_format, container_options={"loop": "0"}) as out,
+    ):
+        source = container.streams.video[0]
+        stream: Any = out.add_stream(codec, rate=source.average_rate or 25, options=options)
+        stream.width, stream.height, stream.pix_fmt = source.width, source.height, pixels
+        stream.codec_context.time_base = stream.time_base = tick
+        for frame in _retimed(container.decode(source), tick):
+            made = paint(frame)
+            made = made.reformat(format=pixels) if made.format.name != pixels else made
+            made.pts, made.time_base = frame.pts, tick
+            out.mux(stream.encode(made))
+        out.mux(stream.encode(None))
+
+
+def _retimed(frames: Iterator[av.VideoFrame], tick: Fraction) -> Iterator[av.VideoFrame]:
+    """Frames at the format's own ticks; of two that fall on one, the first is left out."""
+    waiting: av.VideoFrame | None = None
+    for frame in frames:
+        assert frame.pts is not None and frame.time_base is not None
+        frame.pts = round(frame.pts * frame.time_base / tick)
+        frame.time_base = tick
+        if waiting is not None and frame.pts > (waiting.pts or 0):
+            yield waiting
+        waiting = frame
+    if waiting is not None:
+        yield waiting

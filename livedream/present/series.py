@@ -1,0 +1,114 @@
+"""Numbered pictures: frames/%05d.png, or a folder that is filled with them.
+
+Each picture is whole or not there, so a killed writer leaves all it wrote; what it left is gone
+on with by counting the pictures from 0 up to the first that is missing.
+"""
+
+import os
+import re
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from livedream.errors import SinkError
+from livedream.frame import Frame, SourceInfo
+from livedream.present.carry import has_sound
+from livedream.present.destination import cannot, check_folder
+from livedream.present.picture import SUFFIXES, write_picture
+from livedream.present.tags import SETTINGS
+from livedream.present.video import VideoOptions
+
+_IN_A_FOLDER = "%06d.png"
+_NUMBER = re.compile(r"%0?(\d*)d")
+
+
+def is_series(text: str | Path) -> bool:
+    """Whether a destination is a folder (written with a slash, or there) or a pattern."""
+    written_as_folder = str(text).endswith(("/", os.sep))
+    path = Path(text)
+    return written_as_folder or path.is_dir() or _NUMBER.search(path.name) is not None
+
+
+class PictureSeriesSink:
+    """Writes every frame as a picture of its own, numbered from 0.
+
+    path: a folder, which is made if it is not there, or a pattern such as frames/%05d.png.
+    options: its quality is that of JPEG and WebP; a codec makes no sense here.
+    Raises SinkError when nothing can be written there.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        info: SourceInfo,
+        options: VideoOptions | None = None,
+        *,
+        overwrite: bool = False,
+        resume: bool = False,
+    ) -> None:
+        self._options = options or VideoOptions()
+        self.path = path if _NUMBER.search(path.name) and not path.is_dir() else path / _IN_A_FOLDER
+        if self.path.suffix.lower() not in SUFFIXES:
+            raise SinkError(f"{self.path.name} is no picture: wanted {', '.join(SUFFIXES)}")
+        if self._options.codec is not None:
+            raise SinkError(f"pictures have no codec: leave out {self._options.codec}")
+        self.frames_written = 0
+        self._make_folder()
+        there = self._there()
+        if there and not (overwrite or resume):
+            raise SinkError(
+                f"{there[min(there)]} and {len(there) - 1} more exist: "
+                "choose another folder, or allow to overwrite them"
+            )
+        if resume:
+            self.frames_written = next(n for n in range(len(there) + 1) if n not in there)
+        for number, picture in there.items():
+            if number >= self.frames_written:
+                picture.unlink(missing_ok=True)
+        sound = self._options.copy_streams and has_sound(info)
+        self._notes = ("pictures cannot hold sound: .mkv can",) if sound else ()
+
+    def _make_folder(self) -> None:
+        folder = self.path.parent
+        if not folder.exists():
+            check_folder(folder.parent)
+            try:
+                folder.mkdir()
+            except OSError as error:
+                raise cannot(folder, error) from error
+        check_folder(folder)
+
+    def _there(self) -> dict[int, Path]:
+        """The pictures of this pattern that exist, by number."""
+        match = _NUMBER.search(self.path.name)
+        assert match is not None
+        before, after = self.path.name[: match.start()], self.path.name[match.end() :]
+        name = re.compile(rf"{re.escape(before)}(\d+){re.escape(after)}")
+        listed = self.path.parent.iterdir()
+        return {int(m.group(1)): p for p in listed if (m := name.fullmatch(p.name))}
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """One line for each thing that is not as it might be expected."""
+        return self._notes
+
+    def write(self, frame: Frame) -> None:
+        """Write the next picture.  Raises SinkError when the disk takes no more."""
+        path = self.path.with_name(self.path.name % self.frames_written)
+        settings = self._options.metadata.get(SETTINGS, "")
+        write_picture(path, frame.rgb, settings=settings, quality=self._options.quality)
+        self.frames_written += 1
+
+    def close(self, *, complete: bool = True) -> None:
+        """Nothing to finish: every picture is whole."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close(complete=kind is None)
