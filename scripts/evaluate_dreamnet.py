@@ -24,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from dreamnet_training import measures
 from dreamnet_training.cost import compare_times, cost_by_layer, parity
-from dreamnet_training.measures import Dreamer
+from dreamnet_training.dreamer import Dreamer, draw_layers
 from dreamnet_training.pictures import clouds, held_out, load_pictures
 from dreamnet_training.recipes import Recipe, load_recipe
 from dreamnet_training.teachers import Teacher, load_teacher
@@ -188,6 +188,7 @@ def _arguments() -> argparse.Namespace:
     add("--objective", help="instead of the network's own")
     add("--only", choices=["agreement", "creatures", "few", "classes", "cost"], action="append")
     add("--threads", type=int, default=2)
+    add("--sheet", type=Path, help="draw every layer from clouds and noise")
     add("--json", type=Path, help="write the figures here")
     return parser.parse_args()
 
@@ -211,6 +212,8 @@ def main() -> None:
         found[name] = parts[name]()
         print(json.dumps({name: found[name]}, indent=1), flush=True)
         print(f"# {name}: {time.monotonic() - started:.0f} s", flush=True)
+    if arguments.sheet:
+        draw_layers(subject.dreamer, arguments.sheet)
     if arguments.json:
         arguments.json.write_text(json.dumps(found, indent=1) + "\n")
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,14 +24,14 @@ from torchvision.models._meta import _IMAGENET_CATEGORIES
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from dreamnet_training.dreamer import Dreamer, draw_layers
 from dreamnet_training.loop import Distillation, TrainingSettings
 from dreamnet_training.losses import Target
-from dreamnet_training.pictures import Batches, clouds, held_out, load_pictures
+from dreamnet_training.pictures import Batches, held_out, load_pictures
 from dreamnet_training.recipes import IMAGENET_MEAN, IMAGENET_STD, Recipe, load_recipe
-from dreamnet_training.sheets import long_dream, save_sheet
 from dreamnet_training.teachers import load_teacher
 
-from livedream.dream.dreamnet import ARCHITECTURE, METADATA_KEY, DreamNet
+from livedream.dream.dreamnet import ARCHITECTURE, METADATA_KEY, DreamNet, DreamNetConfig
 
 BACKGROUND = "background"
 
@@ -45,12 +45,6 @@ class Output:
     recipe: Recipe
     classes: tuple[str, ...]
     licence: str
-
-
-def _normalised(rgb: Tensor) -> Tensor:
-    mean = torch.tensor(IMAGENET_MEAN)[None, :, None, None]
-    std = torch.tensor(IMAGENET_STD)[None, :, None, None]
-    return (rgb - mean) / std
 
 
 def save_network(net: DreamNet, output: Output, path: Path) -> None:
@@ -71,26 +65,6 @@ def save_network(net: DreamNet, output: Output, path: Path) -> None:
     save_file(state, path, {METADATA_KEY: json.dumps(values, ensure_ascii=False)})
 
 
-def draw_sheet(net: DreamNet, output: Output, path: Path) -> None:
-    """Every layer on two clouds, after a second's worth of video frames."""
-    plain = net.folded().cpu()
-    generator = np.random.default_rng(7)
-    skies = [clouds(1, 176, 208, generator, e) for e in (1.2, 1.6)]
-    rows = []
-    for sky in skies:
-        tiles = []
-        for layer in output.recipe.layers:
-
-            def climb(x: Tensor, name: str = layer.name) -> tuple[list[Tensor], list[Tensor]]:
-                with torch.autocast("cpu", torch.bfloat16):
-                    value = plain.maps(_normalised(x))[name]
-                return [value], [value.detach()]
-
-            tiles.append((sky + long_dream(climb, sky, generator, frames=10)).clamp(0, 1))
-        rows.append(tiles)
-    save_sheet(path, rows)
-
-
 def save_checkpoint(run: Distillation, output: Output, done: bool) -> None:
     """State for resuming, the network so far, and a sheet."""
     state = {
@@ -106,7 +80,8 @@ def save_checkpoint(run: Distillation, output: Output, done: bool) -> None:
     torch.save(state, partial)
     partial.replace(output.work / "checkpoint.pt")
     save_network(run.average, output, output.work / "network.safetensors")
-    draw_sheet(run.average, output, output.work / f"sheet-{run.step_count:06d}.png")
+    dreamer = Dreamer(run.average.folded().cpu(), IMAGENET_MEAN, IMAGENET_STD)
+    draw_layers(dreamer, output.work / f"sheet-{run.step_count:06d}.png", frames=6)
     if done:
         save_network(run.average, output, output.network)
 
@@ -137,6 +112,8 @@ def _arguments() -> argparse.Namespace:
     add("--steps", type=int, default=1_000_000)
     add("--batch", type=int, default=64)
     add("--size", type=int, default=128, help="side of the crops in pixels")
+    add("--checkpoint-minutes", type=float, default=4.0)
+    add("--reuse", type=int, default=2, help="updates per prepared batch")
     add("--learning-rate", type=float, default=4e-3)
     add("--device", default="cpu")
     add("--threads", type=int, default=1, help="of each half of the loop")
@@ -158,15 +135,20 @@ def _batches(arguments: argparse.Namespace, generator: np.random.Generator) -> B
     return Batches(sets, cloud_share=0.1, generator=generator)
 
 
-def _start_from(student: DreamNet, path: Path) -> None:
-    """Copies every weight of a checkpoint that has the same name and shape."""
-    state = torch.load(path, weights_only=False)
+def _student(config: DreamNetConfig, start: Path | None, *, folded: bool) -> DreamNet:
+    """A student, with every weight of a checkpoint that has the same name and shape."""
+    if start is None:
+        return DreamNet(replace(config, norm=not folded))
+    state = torch.load(start, weights_only=False)
     found: dict[str, Tensor] = state.get("average", state["student"])
+    was_folded = "stages.0.0.conv.bias" in found
+    student = DreamNet(replace(config, norm=not was_folded))
     own = student.state_dict()
     fitting = {k: v for k, v in found.items() if k in own and own[k].shape == v.shape}
     own.update(fitting)
     student.load_state_dict(own)
-    print(f"started from {path}: {len(fitting)} of {len(own)} tensors", flush=True)
+    print(f"started from {start}: {len(fitting)} of {len(own)} tensors", flush=True)
+    return student.folded().requires_grad_(True) if folded and not was_folded else student
 
 
 def main() -> None:
@@ -197,14 +179,12 @@ def main() -> None:
         dreams=round(arguments.batch * 0.44),
         size_px=arguments.size,
         learning_rate=arguments.learning_rate,
+        checkpoint_minutes=arguments.checkpoint_minutes,
+        reuse=arguments.reuse,
         device=arguments.device,
         threads=arguments.threads,
     )
-    student = DreamNet(recipe.config(num_classes))
-    if arguments.start is not None:
-        _start_from(student, arguments.start)
-    if arguments.folded:
-        student = student.folded().requires_grad_(True)
+    student = _student(recipe.config(num_classes), arguments.start, folded=arguments.folded)
     run = Distillation(
         student=student,
         teachers=teachers,

@@ -17,10 +17,8 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
-from torchvision.models.feature_extraction import create_feature_extractor
 
-from livedream.dream.dreamnet import DreamNet
-
+from .dreamer import Dreamer
 from .pictures import PictureSet
 from .sheets import Climb, DreamSettings, dream
 from .teachers import LOGITS, Teacher
@@ -96,48 +94,6 @@ def teacher_climb(teacher: Teacher, scales: Mapping[str, Tensor]) -> Climb:
         return values, starts
 
     return climb
-
-
-class Dreamer:
-    """A DreamNet with its normalisation, giving climbs for its layers and classes."""
-
-    def __init__(self, net: DreamNet, mean: Sequence[float], std: Sequence[float]) -> None:
-        self.net = net
-        self.mean = torch.tensor(tuple(mean))[None, :, None, None]
-        self.std = torch.tensor(tuple(std))[None, :, None, None]
-
-    def normalised(self, rgb: Tensor) -> Tensor:
-        """The network's input."""
-        return ((rgb - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
-
-    def climb(self, weights: Mapping[str, float]) -> Climb:
-        """Half the mean squares of these layers, weighted."""
-        extract = create_feature_extractor(self.net, {name: name for name in weights})
-
-        def climb(x: Tensor) -> tuple[list[Tensor], list[Tensor]]:
-            with torch.autocast("cpu", torch.bfloat16):
-                maps = extract(self.normalised(x))
-            values = [maps[name] for name in weights]
-            starts = [
-                value.detach() * (1e5 * weight / value[0].numel())
-                for value, weight in zip(values, weights.values(), strict=True)
-            ]
-            return values, starts
-
-        return climb
-
-    def climb_classes(self, classes: Sequence[int]) -> Climb:
-        """One class per picture: the mean of its cells in the class map."""
-        extract = create_feature_extractor(self.net, {"class_map": "class_map"})
-
-        def climb(x: Tensor) -> tuple[list[Tensor], list[Tensor]]:
-            with torch.autocast("cpu", torch.bfloat16):
-                value = extract(self.normalised(x))["class_map"]
-            start = torch.zeros_like(value)
-            start[torch.arange(len(classes)), torch.tensor(classes)] = 1.0
-            return [value], [start]
-
-        return climb
 
 
 def dreams(climb: Climb, pictures: Tensor, iterations: int, seed: int) -> Tensor:

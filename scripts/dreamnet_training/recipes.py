@@ -70,24 +70,34 @@ DREAMNET = Recipe(
 )
 
 
-def _sibling(name: str, teacher: str) -> Recipe:
-    return Recipe(
-        name=name,
-        teachers=(teacher,),
-        layers=(
-            RecipeLayer("strokes", 1, 0, 144, 0, "features.3.conv.0", "short strokes"),
-            RecipeLayer("weave", 2, 1, 192, 0, "features.5.conv.0", "lattices and woven lines"),
-            RecipeLayer("mosaic", 3, 1, 384, 0, "features.9.conv.0", "tiles and ornaments"),
-            RecipeLayer("plumage", 3, 3, 576, 0, "features.12.conv.0", "feathers and eyes"),
-            RecipeLayer("heads", 3, 5, 576, 0, "features.13.conv.0", "heads and eyes"),
-            RecipeLayer("creatures", 3, 6, 576, 0, "features.14.conv.0", "whole creatures"),
-        ),
-        default_objective="creatures",
-    )
+BIRDS = Recipe(
+    name="dreamnet-birds",
+    teachers=("mobilenet_v2, iNaturalist birds",),
+    layers=(
+        RecipeLayer("strokes", 1, 0, 144, 0, "features.3.conv.0", "short brush strokes"),
+        RecipeLayer("weave", 2, 1, 192, 0, "features.5.conv.0", "slanting lines, woven"),
+        RecipeLayer("down", 3, 1, 384, 0, "features.9.conv.0", "soft down, first eyes"),
+        RecipeLayer("plumage", 3, 3, 576, 0, "features.12.conv.0", "feathers in rows"),
+        RecipeLayer("eyes", 3, 5, 576, 0, "features.13.conv.0", "birds' eyes and heads"),
+        RecipeLayer("creatures", 3, 6, 576, 0, "features.14.conv.0", "whole birds"),
+    ),
+    default_objective="creatures",
+)
 
+INSECTS = Recipe(
+    name="dreamnet-insects",
+    teachers=("mobilenet_v2, iNaturalist insects",),
+    layers=(
+        RecipeLayer("strokes", 1, 0, 144, 0, "features.3.conv.0", "short brush strokes"),
+        RecipeLayer("weave", 2, 1, 192, 0, "features.5.conv.0", "curved lines, woven"),
+        RecipeLayer("veins", 3, 1, 384, 0, "features.9.conv.0", "fine veins and specks"),
+        RecipeLayer("wings", 3, 3, 576, 0, "features.12.conv.0", "wings with veins"),
+        RecipeLayer("segments", 3, 5, 576, 0, "features.13.conv.0", "segments, eyes, hairs"),
+        RecipeLayer("creatures", 3, 6, 576, 0, "features.14.conv.0", "whole insects"),
+    ),
+    default_objective="creatures",
+)
 
-BIRDS = _sibling("dreamnet-birds", "mobilenet_v2, iNaturalist birds")
-INSECTS = _sibling("dreamnet-insects", "mobilenet_v2, iNaturalist insects")
 RECIPES = {recipe.name: recipe for recipe in (DREAMNET, BIRDS, INSECTS)}
 
 

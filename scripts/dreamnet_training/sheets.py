@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, ImageDraw
 from torch import Tensor
 from torch.nn import functional
 
@@ -99,8 +99,10 @@ def to_bytes(picture: Tensor) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]
     return np.ascontiguousarray(rounded.permute(1, 2, 0).cpu().numpy())
 
 
-def save_sheet(path: Path, rows: Sequence[Sequence[Tensor]], gap_px: int = 4) -> None:
-    """Rows of pictures of one size per row, as one PNG."""
+def save_sheet(
+    path: Path, rows: Sequence[Sequence[Tensor]], names: Sequence[str] = (), gap_px: int = 4
+) -> None:
+    """Rows of pictures of one size per row, as one PNG; ``names`` stand on the first row."""
     lines = []
     for row in rows:
         tiles = [np.pad(to_bytes(t), ((0, gap_px), (0, gap_px), (0, 0))) for t in row]
@@ -108,4 +110,8 @@ def save_sheet(path: Path, rows: Sequence[Sequence[Tensor]], gap_px: int = 4) ->
     width = max(line.shape[1] for line in lines)
     lines = [np.pad(line, ((0, 0), (0, width - line.shape[1]), (0, 0))) for line in lines]
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(np.concatenate(lines)).save(path)
+    sheet = Image.fromarray(np.concatenate(lines))
+    pen, step = ImageDraw.Draw(sheet), rows[0][0].shape[3] + gap_px
+    for column, name in enumerate(names):
+        pen.text((column * step + 6, 4), name, fill="white", stroke_width=2, stroke_fill="black")
+    sheet.save(path, optimize=True)

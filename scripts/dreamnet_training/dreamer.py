@@ -1,0 +1,84 @@
+"""A DreamNet at work: what its layers and classes climb, and sheets of them from noise and clouds.
+
+Convention
+    As in ``sheets``: pictures are float RGB ``(N, 3, H, W)`` in [0, 1].
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torchvision.models.feature_extraction import create_feature_extractor
+
+from livedream.dream.dreamnet import DreamNet
+
+from .pictures import clouds
+from .sheets import Climb, long_dream, save_sheet
+
+
+class Dreamer:
+    """A DreamNet with its normalisation, giving climbs for its layers and classes."""
+
+    def __init__(self, net: DreamNet, mean: Sequence[float], std: Sequence[float]) -> None:
+        self.net = net
+        self.mean = torch.tensor(tuple(mean))[None, :, None, None]
+        self.std = torch.tensor(tuple(std))[None, :, None, None]
+
+    def normalised(self, rgb: Tensor) -> Tensor:
+        """The network's input."""
+        return ((rgb - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
+
+    def climb(self, weights: Mapping[str, float]) -> Climb:
+        """Half the mean squares of these layers, weighted."""
+        extract = create_feature_extractor(self.net, {name: name for name in weights})
+
+        def climb(x: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+            with torch.autocast("cpu", torch.bfloat16):
+                maps = extract(self.normalised(x))
+            values = [maps[name] for name in weights]
+            starts = [
+                value.detach() * (1e5 * weight / value[0].numel())
+                for value, weight in zip(values, weights.values(), strict=True)
+            ]
+            return values, starts
+
+        return climb
+
+    def climb_classes(self, classes: Sequence[int]) -> Climb:
+        """One class per picture: the mean of its cells in the class map."""
+        extract = create_feature_extractor(self.net, {"class_map": "class_map"})
+
+        def climb(x: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+            with torch.autocast("cpu", torch.bfloat16):
+                value = extract(self.normalised(x))["class_map"]
+            start = torch.zeros_like(value)
+            start[torch.arange(len(classes)), torch.tensor(classes)] = 1.0
+            return [value], [start]
+
+        return climb
+
+
+def draw_layers(
+    dreamer: Dreamer, path: Path, *, size_px: tuple[int, int] = (176, 208), frames: int = 15
+) -> None:
+    """Every layer after ``frames`` frames of video, from two clouds and from noise, as one PNG.
+
+    Nothing in it comes from a photograph.
+    """
+    generator = np.random.default_rng(7)
+    grounds = [clouds(1, *size_px, generator, exponent) for exponent in (1.2, 1.6)]
+    noise = generator.normal(0.5, 0.08, (1, 3, *size_px)).clip(0, 1)
+    grounds.append(torch.from_numpy(noise).float())
+    names = [layer.name for layer in dreamer.net.config.layers]
+    rows = []
+    for ground in grounds:
+        residuals = [
+            long_dream(dreamer.climb({name: 1.0}), ground, generator, frames=frames)
+            for name in names
+        ]
+        rows.append([(ground + residual).clamp(0, 1) for residual in residuals])
+    save_sheet(path, rows, names)
