@@ -3,6 +3,7 @@
 import argparse
 import dataclasses
 import json
+from collections.abc import Collection
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -11,23 +12,34 @@ from livedream.errors import SettingsError
 from livedream.settings import DreamSettings, Parameter, parameters
 
 
-def add_settings(parser: argparse.ArgumentParser) -> None:
-    """An option for every parameter of `DreamSettings`, and `--settings-from`."""
+def add_settings(
+    parser: argparse.ArgumentParser,
+    defaults: DreamSettings | None = None,
+    leave_out: Collection[str] = (),
+) -> None:
+    """An option for every parameter of `DreamSettings`, and `--settings-from`.
+
+    defaults: what the help says.  leave_out: parameters that mean nothing to this command.
+    """
+    defaults = defaults or DreamSettings()
     group = parser.add_argument_group("the dream")
     for parameter in parameters():
+        if parameter.name in leave_out:
+            continue
         text = parameter.help.replace("%", "%%")
         if parameter.kind is bool:
             group.add_argument(
                 parameter.flag, action=argparse.BooleanOptionalAction, default=None, help=text
             )
             continue
-        default = "" if parameter.default == "" else f" (default: {_shown(parameter)})"
+        default = getattr(defaults, parameter.name)
+        shown = "" if default == "" else f" (default: {_shown(parameter, default)})"
         group.add_argument(
             parameter.flag,
             type=_reader(parameter),
             default=None,
             metavar=_metavar(parameter),
-            help=text + default,
+            help=text + shown,
         )
     group.add_argument(
         "--settings-from",
@@ -37,12 +49,13 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def settings_of(args: argparse.Namespace) -> DreamSettings:
-    """The settings that the options ask for. Raises SettingsError."""
-    base = settings_from_file(args.settings_from) if args.settings_from else DreamSettings()
-    given = {
-        p.name: getattr(args, p.name) for p in parameters() if getattr(args, p.name) is not None
-    }
+def settings_of(args: argparse.Namespace, defaults: DreamSettings | None = None) -> DreamSettings:
+    """The settings that the options ask for, over `defaults`. Raises SettingsError."""
+    base = defaults or DreamSettings()
+    if args.settings_from:
+        base = settings_from_file(args.settings_from)
+    found = {p.name: getattr(args, p.name, None) for p in parameters()}
+    given = {name: value for name, value in found.items() if value is not None}
     if "network" in given or "weights" in given:
         # Another network has other layers: what the file dreamed there means nothing here.
         given.setdefault("objective", "")
@@ -56,9 +69,10 @@ def settings_from_file(path: Path) -> DreamSettings:
     if path.suffix == ".json":
         text: str | None = path.read_text(encoding="utf-8")
     else:
-        from livedream.present.tags import read_settings
+        from livedream.present import picture, tags
 
-        text = read_settings(path)
+        is_picture = path.suffix.lower() in picture.SUFFIXES
+        text = picture.read_settings(path) if is_picture else tags.read_settings(path)
     if text is None:
         raise SettingsError(
             f"--settings-from: {path} holds no livedream settings; give a file that livedream made"
@@ -115,7 +129,6 @@ def _metavar(parameter: Parameter) -> str:
     return {int: "N", float: "X", str: "TEXT"}[parameter.kind]
 
 
-def _shown(parameter: Parameter) -> str:
-    if parameter.kind is float:
-        return f"{parameter.default:g} {parameter.unit}".strip()
-    return f"{parameter.default} {parameter.unit}".strip()
+def _shown(parameter: Parameter, value: Any) -> str:
+    text = f"{value:g}" if parameter.kind is float else str(value)
+    return f"{text} {parameter.unit}".strip()

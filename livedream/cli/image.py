@@ -1,0 +1,76 @@
+"""`livedream image INPUT [-o OUTPUT]`: still pictures become dreams."""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from livedream.cli.counting import Counting, span
+from livedream.cli.options import add_settings, settings_of
+from livedream.defaults import ROUNDS, STILL, STILL_FROM_NOISE
+from livedream.settings import DreamSettings
+
+if TYPE_CHECKING:
+    Commands = argparse._SubParsersAction[argparse.ArgumentParser]
+
+__all__ = ["NOT_OF_STILLS", "add_parser", "run"]
+
+# Nothing moves by itself in a still picture.
+NOT_OF_STILLS = ("flow", "flow_size")
+
+
+def add_parser(commands: "Commands") -> None:
+    """``image INPUT [-o OUTPUT] [--rounds N]`` and the dream's parameters."""
+    parser = commands.add_parser(
+        "image",
+        help="dream a still picture, or one out of noise",
+        description="Dream a picture, `noise`, or the first frame of a video. What stands beyond "
+        "memory is dreamed in tiles. From noise the default strength is 40.",
+    )
+    parser.add_argument("input", metavar="INPUT", help="a picture, noise, synthetic:clouds?...")
+    parser.add_argument(
+        "-o", "--output", metavar="FILE", type=Path,
+        help="a .png, .jpg, .webp or .tif (default: NAME.dream.png)",
+    )  # fmt: skip
+    files = parser.add_argument_group("the picture")
+    files.add_argument(
+        "--rounds", type=int, default=ROUNDS, metavar="N",
+        help=f"how long it is dreamed ({ROUNDS})",
+    )  # fmt: skip
+    files.add_argument("--picture-size", default="source", metavar="SIZE", help="of the output")
+    files.add_argument(
+        "--quality", type=float, default=92.0, metavar="0..100", help="of JPEG and WebP (92)"
+    )
+    files.add_argument("--overwrite", action="store_true", help="replace an existing output")
+    files.add_argument("--quiet", action="store_true", help="print errors only")
+    add_settings(parser, DreamSettings(**STILL), leave_out=NOT_OF_STILLS)
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    from livedream.stills import StillJob, dream_still, is_noise
+
+    defaults = DreamSettings(**(STILL_FROM_NOISE if is_noise(args.input) else STILL))
+    job = StillJob(
+        source=args.input,
+        output=args.output or Path(f"{stem_of(args.input)}.dream.png"),
+        settings=settings_of(args, defaults),
+        rounds=args.rounds,
+        picture_size=args.picture_size,
+        quality=args.quality,
+        overwrite=args.overwrite,
+    )
+    with Counting(job.output.name, "rounds", job.rounds, quiet=args.quiet) as counting:
+        report = dream_still(job, watch=lambda done, joined: counting.advance(done, joined.level))
+    if not args.quiet:
+        print(
+            f"{report.output}: {report.width}x{report.height}, {report.rounds} rounds in "
+            f"{span(report.seconds)}, strength {report.strength:.1f}, {report.network} "
+            f"({report.objective}) on {report.device} in {report.precision}"
+        )
+    return 0
+
+
+def stem_of(source: str) -> str:
+    """A file name for what is made of `source`: `noise`, `synthetic-clouds`, or the file's own."""
+    name = source.partition("?")[0].replace(":", "-").rstrip("/\\")
+    return Path(name).stem.replace("%", "") or "dream"

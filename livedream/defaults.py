@@ -1,0 +1,22 @@
+"""Where the defaults of stills and of the endless zoom differ from a video's.
+
+All chosen by eye (heuristic), on photographs, clouds and noise, with dreamnet.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, Final
+
+__all__ = ["NOISE_SIZE", "ROUNDS", "STILL", "STILL_FROM_NOISE"]
+
+# A picture is looked at for longer than a frame, so it may hold more; six octaves give it large
+# motifs beside small ones; a short half-life lets weak first ideas give way to better ones.
+STILL: Final[Mapping[str, Any]] = MappingProxyType(
+    {"size": "1080p", "strength": 24.0, "half_life": 0.4, "octaves": 6}
+)
+# Noise has nothing worth keeping underneath.
+STILL_FROM_NOISE: Final[Mapping[str, Any]] = MappingProxyType({**STILL, "strength": 40.0})
+# Of dreaming a still: the level stands after ten, motifs are complete after about twenty.
+ROUNDS: Final = 24
+# Of a dream out of noise, px.
+NOISE_SIZE: Final = (1280, 720)
