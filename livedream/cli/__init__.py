@@ -9,12 +9,12 @@ import sys
 from collections.abc import Sequence
 
 from livedream import __version__
-from livedream.cli import layers, measure, networks, render, stills
+from livedream.cli import layers, measure, networks, render
 from livedream.errors import LivedreamError, ObjectiveError
 
 __all__ = ["build_parser", "main"]
 
-_COMMANDS = (render, stills, measure, networks, layers)
+_COMMANDS = (render, measure, networks, layers)
 
 
 class _Parser(argparse.ArgumentParser):

@@ -46,7 +46,7 @@ class Progress:
         if self._bar is not None:
             self._bar.stop()
         if self._collector is not None and self._sheet is not None:
-            from livedream.capture.pictures import write_picture
+            from livedream.present.picture import write_picture
 
             picture = self._collector.sheet()
             if picture is not None:

@@ -1,0 +1,98 @@
+"""Bad input gets one clear line and exit code 2; nothing is overwritten, nothing lost."""
+
+from pathlib import Path
+
+import pytest
+
+from livedream.cli import main
+
+CLOUDS = "synthetic:clouds?size=96x64&fps=25&seconds=0.2"
+OPTIONS = ["--size", "64p", "--flow-size", "64p", "--quiet"]
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]:
+    try:
+        code = main(list(arguments))
+    except SystemExit as left:
+        code = int(left.code or 0)
+    return code, capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["render", "missing.mp4"],
+        ["render", "text.mp4"],
+        ["render", "empty.mp4"],
+        ["render", "."],
+        ["render", "synthetic:cloud"],
+        ["render", "synthetic:clouds?size=0x0"],
+        ["render", CLOUDS, "-o", "nowhere/deep/out.mp4"],
+        ["render", CLOUDS, "-o", "out.xyz"],
+        ["render", CLOUDS, "-o", "out.mp4", "--codec", "h266"],
+        ["render", CLOUDS, "-o", "taken.mp4"],
+        ["render", CLOUDS, "-o", "out.mp4", "--octaves", "0"],
+        ["render", CLOUDS, "-o", "out.mp4", "--strength", "loud"],
+        ["render", CLOUDS, "-o", "out.mp4", "--objective", "0.5*nosuchlayer"],
+        ["render", CLOUDS, "-o", "out.mp4", "--objective", "0.5*"],
+        ["render", CLOUDS, "-o", "out.mp4", "--objective", "class:unicorn"],
+        ["render", CLOUDS, "-o", "out.mp4", "--network", "resnet"],
+        ["render", CLOUDS, "-o", "out.mp4", "--weights", "text.mp4"],
+        ["render", CLOUDS, "-o", "out.mp4", "--mask", "missing.png"],
+        ["render", CLOUDS, "-o", "out.mp4", "--flow", "missing.onnx"],
+        ["render", CLOUDS, "-o", "out.mp4", "--settings-from", "text.mp4"],
+        ["render", CLOUDS, "-o", "out.mp4", "--quality", "500"],
+        ["render", CLOUDS, "-o", "out.mp4", "--start", "noon"],
+        ["render", CLOUDS, CLOUDS, "-o", "out.mp4"],
+        ["measure", "missing.mp4", "text.mp4"],
+        ["layers", "resnet"],
+        ["dream"],
+        ["render"],
+    ],
+    ids=lambda arguments: " ".join(arguments),
+)
+def test_one_line_and_exit_code_2(
+    arguments: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("text.mp4").write_text("not a video")
+    Path("empty.mp4").write_bytes(b"")
+    Path("taken.mp4").write_bytes(b"precious")
+    extra = OPTIONS if arguments[0] == "render" else []
+    code, said = run(capsys, *arguments, *extra)
+    assert code == 2
+    assert said.strip()
+    assert "Traceback" not in said
+    lines = [line for line in said.splitlines() if not line.strip() in ("", "^")]
+    assert len(lines) <= 2, said  # an objective is shown again above its caret
+    assert Path("taken.mp4").read_bytes() == b"precious"
+    assert not Path("out.mp4").exists()
+
+
+def test_the_objective_is_shown_with_a_caret(capsys: pytest.CaptureFixture[str]) -> None:
+    code, said = run(capsys, "render", CLOUDS, "-o", "x.mp4", "--objective", "eyes + ?", *OPTIONS)
+    assert code == 2
+    assert said.splitlines()[-1].index("^") == "eyes + ?".index("?")
+
+
+def test_several_inputs_go_into_a_folder(tmp_path: Path) -> None:
+    other = CLOUDS.replace("clouds", "noise")
+    code = main(["render", CLOUDS, other, "-o", str(tmp_path / "made"), *OPTIONS])
+    assert code == 0
+    assert sorted(p.name for p in (tmp_path / "made").iterdir()) == [
+        "synthetic-clouds.dream.mp4",
+        "synthetic-noise.dream.mp4",
+    ]
+
+
+def test_measure_prints_every_figure(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "out.mkv"
+    assert main(["render", CLOUDS, "-o", str(out), "--codec", "ffv1", *OPTIONS]) == 0
+    assert main(["measure", CLOUDS, str(out), "--json", str(tmp_path / "m.json")]) == 0
+    said = capsys.readouterr().out
+    for name in ("flicker", "renewal", "warp error input", "strength", "drift"):
+        assert name in said
+    assert (tmp_path / "m.json").read_text().startswith("{")

@@ -1,0 +1,224 @@
+"""The whole walk on real encoded files: what goes in comes out dreamed, whole and on time."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from livedream.capture import open_source
+from livedream.cli import main
+from livedream.dream.networks import Network
+from livedream.errors import LivedreamError
+from livedream.pipeline import Dreamer
+from livedream.rendering import RenderJob, render
+from livedream.settings import DreamSettings
+
+SMALL = DreamSettings(size="90p", flow_size="90p")
+OPTIONS = ["--size", "90p", "--flow-size", "90p", "--quiet"]
+CLOUDS = "synthetic:clouds?size=192x108&fps=25&seconds=2"
+
+
+def pictures(path: Path) -> list[np.ndarray]:
+    with open_source(str(path)) as source:
+        return [frame.rgb for frame in source]
+
+
+def job(source: str | Path, output: Path, **more: object) -> RenderJob:
+    return RenderJob(source=str(source), output=output, **{"settings": SMALL, **more})  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two seconds of clouds as H.264 with a beep beside them."""
+    path = tmp_path_factory.mktemp("clip") / "clouds.mp4"
+    with av.open(str(path), "w") as out, open_source(CLOUDS) as source:
+        video = out.add_stream("libx264", rate=25)
+        video.width, video.height, video.pix_fmt = 192, 108, "yuv420p"
+        sound = out.add_stream("aac", rate=48000)
+        for frame in source:
+            out.mux(video.encode(av.VideoFrame.from_ndarray(frame.rgb, format="rgb24")))
+        out.mux(video.encode(None))
+        for start in range(0, 96000, 1024):
+            wave = np.sin(np.arange(start, start + 1024) * 0.05).astype(np.float32)[None]
+            block = av.AudioFrame.from_ndarray(np.vstack([wave, wave]), "fltp", "stereo")
+            block.sample_rate, block.pts = 48000, start
+            out.mux(sound.encode(block))
+        out.mux(sound.encode(None))
+    return path
+
+
+def packets(path: Path, kind: str) -> list[tuple[float, bytes]]:
+    with av.open(str(path)) as found:
+        stream = next(s for s in found.streams if s.type == kind)
+        return [(float(p.pts * p.time_base), bytes(p)) for p in found.demux(stream) if p.size]
+
+
+def times(path: Path) -> list[float]:
+    with av.open(str(path)) as found:
+        return [float(f.pts * f.time_base) for f in found.decode(found.streams.video[0])]
+
+
+def test_sound_and_timing_come_through(clip: Path, tmp_path: Path, dreamnet: Network) -> None:
+    out = tmp_path / "out.mp4"
+    report = render(job(clip, out), Dreamer(SMALL, dreamnet))
+    assert report.complete
+    assert report.frames == 50
+    assert times(out) == times(clip)
+    assert packets(out, "audio") == packets(clip, "audio")
+    change = [np.abs(a.astype(int) - b).mean() for a, b in zip(pictures(clip), pictures(out))]
+    assert np.mean(change[12:]) > 5, "nothing was dreamed"
+
+
+def test_the_strength_asked_for_is_in_the_file(tmp_path: Path, dreamnet: Network) -> None:
+    out = tmp_path / "out.mkv"
+    for strength in (6.0, 18.0):
+        settings = SMALL.replace(strength=strength, size="source")
+        render(
+            job(CLOUDS, out, settings=settings, codec="ffv1", overwrite=True),
+            Dreamer(settings, dreamnet),
+        )
+        with open_source(CLOUDS) as source:
+            gaps = [d - f.rgb.astype(float) for f, d in zip(source, pictures(out), strict=True)]
+        level = np.sqrt(np.mean(np.square(gaps[20:])))
+        assert level == pytest.approx(strength, rel=0.05)
+
+
+def test_a_part_a_smaller_picture_and_a_comparison(
+    clip: Path, tmp_path: Path, dreamnet: Network
+) -> None:
+    out = tmp_path / "part.mp4"
+    part = job(clip, out, start_s=0.4, end_s=1.0, picture_size="96x54", compare=True)
+    assert render(part, Dreamer(SMALL, dreamnet)).frames == 15
+    assert pictures(out)[0].shape == (54, 192, 3)
+
+
+def test_settings_are_read_back(clip: Path, tmp_path: Path, dreamnet: Network) -> None:
+    from livedream.cli.options import settings_from_file
+
+    settings = SMALL.replace(strength=9.0, objective="0.5*eyes + faces", seed=3)
+    for name in ("out.mp4", "out.mkv", "out.mov"):
+        out = tmp_path / name
+        render(job(clip, out, settings=settings, end_s=0.2), Dreamer(settings, dreamnet))
+        assert settings_from_file(out) == settings
+
+
+def test_the_same_seed_dreams_the_same(tmp_path: Path, dreamnet: Network) -> None:
+    made = []
+    for name in ("a.mkv", "b.mkv"):
+        render(job(CLOUDS, tmp_path / name, codec="ffv1", end_s=0.5), Dreamer(SMALL, dreamnet))
+        made.append(pictures(tmp_path / name))
+    assert all((a == b).all() for a, b in zip(*made, strict=True))
+
+
+def test_the_report_names_what_was_done(clip: Path, tmp_path: Path) -> None:
+    report = tmp_path / "report.json"
+    out = tmp_path / "out.mp4"
+    options = ["--end", "0.4", "--report", str(report), "--sheet", str(tmp_path / "sheet.png")]
+    assert main(["render", str(clip), "-o", str(out), *options, *OPTIONS]) == 0
+    found = json.loads(report.read_text())
+    assert found["frames"] == 10
+    assert found["fps"] > 0
+    assert {"capture", "flow", "warp", "dream", "present"} <= set(found["stages_ms"])
+    assert found["precision"] in ("fp32", "bf16", "fp16")
+    assert (tmp_path / "sheet.png").stat().st_size > 1000
+
+
+class _Stop(Exception):
+    pass
+
+
+@pytest.mark.parametrize("stop_after", [3, 22])
+def test_a_stopped_render_goes_on_to_the_same_bits(
+    tmp_path: Path, dreamnet: Network, stop_after: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("livedream.rendering._CHECKPOINT_S", 0.1)
+    whole, parts = tmp_path / "whole.mkv", tmp_path / "parts.mkv"
+    render(job(CLOUDS, whole, codec="ffv1"), Dreamer(SMALL, dreamnet))
+
+    def stop(dream: object, report: object) -> None:
+        if report.frames >= stop_after:  # type: ignore[attr-defined]
+            raise _Stop
+
+    with pytest.raises(_Stop):
+        render(job(CLOUDS, parts, codec="ffv1"), Dreamer(SMALL, dreamnet), watch=stop)
+    assert len(pictures(parts)) >= stop_after
+    render(job(CLOUDS, parts, codec="ffv1", resume=True), Dreamer(SMALL, dreamnet))
+    a, b = pictures(whole), pictures(parts)
+    assert len(a) == len(b) == 50
+    assert all((x == y).all() for x, y in zip(a, b, strict=True))
+    assert times(whole) == times(parts)
+    assert [p.name for p in tmp_path.iterdir() if p.name not in ("whole.mkv", "parts.mkv")] == []
+
+
+def test_resuming_with_other_settings_is_refused(
+    tmp_path: Path, dreamnet: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("livedream.rendering._CHECKPOINT_S", 0.0)
+    out = tmp_path / "out.mkv"
+
+    def stop(dream: object, report: object) -> None:
+        if report.frames >= 8:  # type: ignore[attr-defined]
+            raise _Stop
+
+    with pytest.raises(_Stop):
+        render(job(CLOUDS, out), Dreamer(SMALL, dreamnet), watch=stop)
+    other = SMALL.replace(strength=3.0)
+    with pytest.raises(LivedreamError, match="strength"):
+        render(job(CLOUDS, out, settings=other, resume=True), Dreamer(other, dreamnet))
+
+
+def _spawn(*arguments: str) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, "-m", "livedream", *arguments],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+
+def _wait_for_frames(path: Path, count: int) -> None:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        try:
+            if len(times(path)) >= count:
+                return
+        except (OSError, av.FFmpegError, IndexError):
+            pass
+        time.sleep(0.05)
+    raise AssertionError(f"{path} did not reach {count} frames")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
+@pytest.mark.parametrize("name", ["out.mp4", "out.mkv"])
+def test_killed_it_plays_and_goes_on(tmp_path: Path, name: str) -> None:
+    out = tmp_path / name
+    clouds = CLOUDS.replace("seconds=2", "seconds=6")
+    worker = _spawn("render", clouds, "-o", str(out), *OPTIONS)
+    _wait_for_frames(out, 10)
+    worker.send_signal(signal.SIGKILL)
+    worker.communicate()
+    assert len(times(out)) >= 10
+    assert main(["render", clouds, "-o", str(out), "--resume", *OPTIONS]) == 0
+    expected = [i / 25 for i in range(150)]
+    assert times(out) == pytest.approx(expected, abs=1e-9)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
+def test_ctrl_c_finishes_the_file(clip: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.mp4"
+    worker = _spawn(
+        "render", str(clip), "-o", str(out), "--iterations", "20", "--flow", "none", *OPTIONS
+    )
+    _wait_for_frames(out, 5)
+    worker.send_signal(signal.SIGINT)
+    _, said = worker.communicate(timeout=60)
+    assert worker.returncode == 130
+    assert "Traceback" not in said
+    assert 5 <= len(times(out)) < 50
+    video_s = times(out)[-1]
+    assert packets(out, "audio")[-1][0] <= video_s + 0.1
