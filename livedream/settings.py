@@ -108,7 +108,7 @@ class DreamSettings:
         unit="8-bit steps", minimum=0.01, maximum=50.0,
     )  # fmt: skip
     jitter: int = _declare(
-        16, "random shift of each step's picture, up to this; hides the network's grid", unit="px", minimum=0,
+        16, "random shift of each step, up to this; hides the network's grid", unit="px", minimum=0,
         maximum=512,
     )  # fmt: skip
     smoothing: float = _declare(

@@ -49,7 +49,7 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]:
         ["dream"],
         ["render"],
     ],
-    ids=lambda arguments: " ".join(arguments),
+    ids=" ".join,
 )
 def test_one_line_and_exit_code_2(
     arguments: list[str],
@@ -66,7 +66,7 @@ def test_one_line_and_exit_code_2(
     assert code == 2
     assert said.strip()
     assert "Traceback" not in said
-    lines = [line for line in said.splitlines() if not line.strip() in ("", "^")]
+    lines = [line for line in said.splitlines() if line.strip() not in ("", "^")]
     assert len(lines) <= 2, said  # an objective is shown again above its caret
     assert Path("taken.mp4").read_bytes() == b"precious"
     assert not Path("out.mp4").exists()

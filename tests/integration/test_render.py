@@ -72,7 +72,9 @@ def test_sound_and_timing_come_through(clip: Path, tmp_path: Path, dreamnet: Net
     assert report.frames == 50
     assert times(out) == times(clip)
     assert packets(out, "audio") == packets(clip, "audio")
-    change = [np.abs(a.astype(int) - b).mean() for a, b in zip(pictures(clip), pictures(out))]
+    change = [
+        np.abs(a.astype(int) - b).mean() for a, b in zip(pictures(clip), pictures(out), strict=True)
+    ]
     assert np.mean(change[12:]) > 5, "nothing was dreamed"
 
 
@@ -130,7 +132,7 @@ def test_the_report_names_what_was_done(clip: Path, tmp_path: Path) -> None:
     assert (tmp_path / "sheet.png").stat().st_size > 1000
 
 
-class _Stop(Exception):
+class StoppedError(Exception):
     pass
 
 
@@ -144,9 +146,9 @@ def test_a_stopped_render_goes_on_to_the_same_bits(
 
     def stop(dream: object, report: object) -> None:
         if report.frames >= stop_after:  # type: ignore[attr-defined]
-            raise _Stop
+            raise StoppedError
 
-    with pytest.raises(_Stop):
+    with pytest.raises(StoppedError):
         render(job(CLOUDS, parts, codec="ffv1"), Dreamer(SMALL, dreamnet), watch=stop)
     assert len(pictures(parts)) >= stop_after
     render(job(CLOUDS, parts, codec="ffv1", resume=True), Dreamer(SMALL, dreamnet))
@@ -165,9 +167,9 @@ def test_resuming_with_other_settings_is_refused(
 
     def stop(dream: object, report: object) -> None:
         if report.frames >= 8:  # type: ignore[attr-defined]
-            raise _Stop
+            raise StoppedError
 
-    with pytest.raises(_Stop):
+    with pytest.raises(StoppedError):
         render(job(CLOUDS, out), Dreamer(SMALL, dreamnet), watch=stop)
     other = SMALL.replace(strength=3.0)
     with pytest.raises(LivedreamError, match="strength"):
