@@ -55,6 +55,7 @@ from livedream.errors import NetworkError, ObjectiveError
 
 __all__ = [
     "BoundObjective",
+    "Measured",
     "Objective",
     "bind",
     "channels",
@@ -63,6 +64,10 @@ __all__ = [
     "layer",
     "parse_objective",
 ]
+
+
+# Per layer and part, see `Part.measure`.
+Measured = tuple[tuple[Tensor, ...], ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,15 +85,28 @@ class BoundObjective:
     parts: tuple[tuple[Part, ...], ...]
 
     @torch.no_grad()
-    def seeds(self, activations: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    def measure(self, activations: tuple[Tensor, ...]) -> Measured:
+        """What `seeds` has to know of a whole picture; of its pieces, to be added up."""
+        return tuple(
+            tuple(part.measure(activation.detach()) for part in parts)
+            for activation, parts in zip(activations, self.parts, strict=True)
+        )
+
+    @torch.no_grad()
+    def seeds(
+        self, activations: tuple[Tensor, ...], measured: Measured | None = None
+    ) -> tuple[Tensor, ...]:
         """The ascent's direction at each layer: of each activation's shape, type and device.
 
         To be used as ``torch.autograd.grad(activations, picture, grad_outputs=seeds)``.  See the
         module on what they are; all zero where every layer is silent.
+        measured: of the picture that the activations are a piece of; None: they are the whole.
         """
+        sums: tuple[tuple[Tensor | None, ...], ...]
+        sums = measured or tuple((None,) * len(parts) for parts in self.parts)
         slopes = [
-            [part.slope(activation.detach(), self.weights) for part in parts]
-            for activation, parts in zip(activations, self.parts, strict=True)
+            [part.slope(a.detach(), self.weights, s) for part, s in zip(parts, own, strict=True)]
+            for a, parts, own in zip(activations, self.parts, sums, strict=True)
         ]
         levels = torch.stack([slope.level for found in slopes for slope in found])
         loudest = levels.max()

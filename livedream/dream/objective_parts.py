@@ -58,9 +58,18 @@ class Slope:
 
 
 class Part(Protocol):
-    """Some terms of an objective that look at the same layer."""
+    """Some terms of an objective that look at the same layer.
 
-    def slope(self, activation: Tensor, weights: Tensor) -> Slope: ...
+    measure: what a slope has to know of the whole activation, (n,) fp32.  Of a picture's pieces it
+    adds up to that of the picture, so that each piece's slope can be reckoned on its own.
+    slope: measured is that sum, None when the activation is the whole.
+    """
+
+    def measure(self, activation: Tensor) -> Tensor: ...
+
+    def slope(
+        self, activation: Tensor, weights: Tensor, measured: Tensor | None = None
+    ) -> Slope: ...
 
     def value(self, activation: Tensor, weights: Tensor) -> Tensor: ...
 
@@ -73,10 +82,13 @@ class LayerPart:
 
     terms: Tensor
 
-    def slope(self, activation: Tensor, weights: Tensor) -> Slope:
-        energy = total_energy(activation)
+    def measure(self, activation: Tensor) -> Tensor:
+        return _counted(total_energy(activation), activation.numel())
+
+    def slope(self, activation: Tensor, weights: Tensor, measured: Tensor | None = None) -> Slope:
+        energy, count = self.measure(activation) if measured is None else measured
         gain = weights[self.terms].sum() / energy.clamp_min(TINY)
-        return Slope(activation, gain.view(1, 1, 1), _level(gain, energy, activation))
+        return Slope(activation, gain.view(1, 1, 1), _level(gain, energy, count))
 
     def value(self, activation: Tensor, weights: Tensor) -> Tensor:
         return weights[self.terms].sum() * total_energy(activation) / activation.numel()
@@ -95,13 +107,17 @@ class ChannelsPart:
     terms: Tensor
     masks: Tensor
 
-    def slope(self, activation: Tensor, weights: Tensor) -> Slope:
-        energies = channel_energies(activation)
+    def measure(self, activation: Tensor) -> Tensor:
+        return _counted(channel_energies(activation), activation.numel())
+
+    def slope(self, activation: Tensor, weights: Tensor, measured: Tensor | None = None) -> Slope:
+        measured = self.measure(activation) if measured is None else measured
+        energies, count = measured[:-1], measured[-1]
         layer = energies.sum()
         floor = SILENT_SHARE * layer * self.masks.mean(1)
         sizes = (self.masks @ energies + floor).sqrt() * layer.sqrt()
         gain = (weights[self.terms] / sizes.clamp_min(TINY)) @ self.masks
-        level = (gain.square() @ energies / activation.numel()).sqrt()
+        level = (gain.square() @ energies / count).sqrt()
         return Slope(activation, gain[:, None, None], level)
 
     def value(self, activation: Tensor, weights: Tensor) -> Tensor:
@@ -119,14 +135,22 @@ class ClassPart:
     term: int
     number: int
 
-    def slope(self, activation: Tensor, weights: Tensor) -> Slope:
-        scores = activation.float()
+    def measure(self, activation: Tensor) -> Tensor:
+        return _counted(activation.float().sum(0), len(activation))
+
+    def slope(self, activation: Tensor, weights: Tensor, measured: Tensor | None = None) -> Slope:
+        scores, share = activation.float(), 1.0
+        if measured is not None:
+            # The picture's scores are the mean of its pieces': one pull, in equal parts.
+            scores = (measured[:-1] / measured[-1]).expand_as(scores)
+            share = 1 / measured[-1]
         direction = -scores.softmax(1)
         direction[:, self.number] += 1
         energy = direction.square().sum()
         spread = (scores - scores.mean(1, keepdim=True)).norm()
-        gain = weights[self.term] / (energy.sqrt().clamp_min(CERTAIN) * spread).clamp_min(TINY)
-        return Slope(direction, gain.view(1, 1), _level(gain, energy, activation))
+        size = (energy.sqrt().clamp_min(CERTAIN) * spread).clamp_min(TINY)
+        gain = share * weights[self.term] / size
+        return Slope(direction, gain.view(1, 1), _level(gain, energy, direction.numel()))
 
     def value(self, activation: Tensor, weights: Tensor) -> Tensor:
         return weights[self.term] * activation.float().log_softmax(1)[:, self.number].mean()
@@ -146,12 +170,20 @@ class GuidePart:
     term: int
     features: Tensor
 
-    def slope(self, activation: Tensor, weights: Tensor) -> Slope:
+    def measure(self, activation: Tensor) -> Tensor:
+        return self._measured(self.matches(activation), activation)
+
+    def _measured(self, best: Tensor, activation: Tensor) -> Tensor:
+        energies = torch.stack([best.square().sum(), total_energy(activation)])
+        return _counted(energies, activation.numel())
+
+    def slope(self, activation: Tensor, weights: Tensor, measured: Tensor | None = None) -> Slope:
         best = self.matches(activation)
-        energy = best.square().sum()
-        size = (energy.sqrt() * total_energy(activation).sqrt()).clamp_min(TINY)
-        gain = weights[self.term] / size
-        return Slope(best, gain.view(1, 1, 1), _level(gain, energy, activation))
+        if measured is None:
+            measured = self._measured(best, activation)
+        energy, own, count = measured
+        gain = weights[self.term] / (energy.sqrt() * own.sqrt()).clamp_min(TINY)
+        return Slope(best, gain.view(1, 1, 1), _level(gain, energy, count))
 
     def value(self, activation: Tensor, weights: Tensor) -> Tensor:
         return weights[self.term] * (self.matches(activation) * activation.float()).mean()
@@ -168,8 +200,14 @@ class GuidePart:
         return replace(self, features=self.features.to(device))
 
 
-def _level(gain: Tensor, energy: Tensor, activation: Tensor) -> Tensor:
-    return gain.abs() * (energy / activation.numel()).sqrt()
+def _counted(sums: Tensor, count: int) -> Tensor:
+    """Sums, 0-d or (n,), and behind them over how many values they go."""
+    sums = sums.reshape(-1)
+    return torch.cat([sums, torch.full_like(sums[:1], count)])
+
+
+def _level(gain: Tensor, energy: Tensor, count: Tensor | int) -> Tensor:
+    return gain.abs() * (energy / count).sqrt()
 
 
 def total_energy(activation: Tensor) -> Tensor:
