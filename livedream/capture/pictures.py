@@ -75,12 +75,11 @@ class PictureSource:
         name: str | None = None,
     ) -> None:
         part = part or Range()
-        rate = fps or DEFAULT_FPS
+        rate = DEFAULT_FPS if fps is None else fps
         if rate <= 0:
             raise SourceError(f"{rate} frames per second make no film: wanted more than 0")
-        first = -(-Fraction(part.start_s) * rate // 1)  # the first frame that begins in the range
-        last = None if part.end_s is None else -(-Fraction(part.end_s) * rate // 1)
-        self._paths = paths[int(first) : None if last is None else int(last)]
+        first, last = part.ticks(1 / rate)
+        self._paths = paths[first:last]
         if not self._paths:
             raise SourceError(f"{name or paths[0]} has no picture in {part}: choose another")
         self._skip = part.skip

@@ -1,6 +1,8 @@
 """Which part of a film is wanted."""
 
 from dataclasses import dataclass
+from fractions import Fraction
+from math import ceil
 
 from livedream.errors import SourceError
 
@@ -28,3 +30,13 @@ class Range:
     @property
     def is_all(self) -> bool:
         return self.start_s == 0 and self.end_s is None
+
+    def ticks(self, time_base: Fraction) -> tuple[int, int | None]:
+        """The first tick of the part, and the first one behind it, counted from the first frame."""
+        end = None if self.end_s is None else _first_tick(self.end_s, time_base)
+        return _first_tick(self.start_s, time_base), end
+
+
+def _first_tick(seconds: float, time_base: Fraction) -> int:
+    # To the microsecond: 0.8 as a binary fraction is a little more than 8 tenths.
+    return ceil(Fraction(seconds).limit_denominator(1_000_000) / time_base)

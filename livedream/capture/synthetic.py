@@ -6,7 +6,6 @@ its own speed while it slowly turns into another one; after `seconds` every laye
 began, so that the film loops without a seam. The same seed gives the same bytes.
 """
 
-import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -45,10 +44,8 @@ class SyntheticSource:
     def __init__(self, name: str, settings: SyntheticSettings, part: Range | None = None) -> None:
         part = part or Range()
         self._paint = _PAINTERS[name](settings)
-        begin = math.ceil(Fraction(part.start_s) * settings.fps)
-        end = settings.frames
-        if part.end_s is not None:
-            end = min(end, math.ceil(Fraction(part.end_s) * settings.fps))
+        begin, end = part.ticks(1 / settings.fps)
+        end = settings.frames if end is None else min(end, settings.frames)
         if begin >= end:
             raise SourceError(f"synthetic:{name} has no frame in {part}: choose another")
         self._painted = range(begin, end)

@@ -26,6 +26,7 @@ from livedream.errors import SourceError
 from livedream.frame import ColourTags, Frame, Picture, SourceInfo
 
 _FALLBACK_RATE = Fraction(25)
+_MOST_RATE = 1000  # per second: beyond, a container has written down its clock, not its frames
 _MICROSECONDS = 1_000_000  # FFmpeg's unit for the length of a container
 _BT2020_PRIMARIES = 9
 
@@ -48,12 +49,13 @@ class VideoSource:
     def _begin(self, path: Path) -> None:
         stream, part = self._decoder.stream, self._part
         self._time_base = base = stream.time_base or Fraction(1, 90_000)
-        rate = stream.average_rate or stream.guessed_rate or _FALLBACK_RATE
+        rate = _plausible_rate(stream)
         origin = stream.start_time or 0
         last = origin + stream.duration if stream.duration else None
         self._clock = Clock(base, rate, last)
-        self._start = origin + round(Fraction(part.start_s) / base) if part.start_s else None
-        self._end = None if part.end_s is None else origin + round(Fraction(part.end_s) / base)
+        start, end = part.ticks(base)
+        self._start = origin + start if part.start_s else None
+        self._end = None if end is None else origin + end
         self._decoded = self._in_range()
         self._first = next(self._decoded, None)
         if self._first is None:
@@ -171,3 +173,9 @@ class VideoSource:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def _plausible_rate(stream: av.VideoStream) -> Fraction:
+    """Frames per second, as far as the file tells."""
+    told = (stream.average_rate, stream.guessed_rate, stream.base_rate)
+    return next((rate for rate in told if rate and 0 < rate <= _MOST_RATE), _FALLBACK_RATE)

@@ -8,6 +8,7 @@ import heapq
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -44,12 +45,17 @@ def window_of(info: SourceInfo) -> Window:
         video = main_video(container)
         base = video.time_base or Fraction(1)
         first = video.start_time or 0
-        start = first + round(Fraction(info.start_s) / base) if info.start_s else None
-        end = None if info.end_s is None else first + round(Fraction(info.end_s) / base)
+        start = first + _first_tick(info.start_s, base) if info.start_s else None
+        end = None if info.end_s is None else first + _first_tick(info.end_s, base)
     return Window(
         None if start is None else start * base,
         None if end is None else end * base,
     )
+
+
+def _first_tick(seconds: float, time_base: Fraction) -> int:
+    """As the source counts: the first tick at or behind a time given to the microsecond."""
+    return ceil(Fraction(seconds).limit_denominator(1_000_000) / time_base)
 
 
 def main_video(container: InputContainer) -> Any:

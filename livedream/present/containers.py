@@ -18,7 +18,8 @@ class Container:
     name: FFmpeg's muxer for the finished file.  growing: the muxer while frames arrive.
     codec: the default.  options: of the finished file's muxer.  constant_rate: frames have
     numbers there, not times.  wants_start_codes: H.264 and HEVC go in as Annex B byte streams,
-    and FFmpeg's muxer does not turn them into it.
+    and FFmpeg's muxer does not turn them into it.  carries: the kinds of other streams to try;
+    some muxers take what no player finds again.  has_metadata: titles, comments and the like.
     """
 
     name: str
@@ -27,6 +28,8 @@ class Container:
     options: Mapping[str, str] = field(default_factory=dict)
     constant_rate: bool = False
     wants_start_codes: bool = False
+    carries: tuple[str, ...] = ("audio", "subtitle", "attachment", "data", "video")
+    has_metadata: bool = True
 
 
 _FRONT = {"movflags": "+faststart"}
@@ -38,9 +41,13 @@ CONTAINERS: dict[str, Container] = {
     ".m4v": Container("mp4", "mp4", options=_FRONT),
     ".mov": Container("mov", "mov", options=_FRONT),
     ".mkv": Container("matroska", "matroska", options=_UNMOVED),
-    ".webm": Container("webm", "webm", codec="vp9", options=_UNMOVED),
-    ".avi": Container("avi", "matroska", constant_rate=True, wants_start_codes=True),
-    ".ts": Container("mpegts", "mp4"),
+    ".webm": Container(
+        "webm", "webm", codec="vp9", options=_UNMOVED, carries=("audio", "subtitle")
+    ),
+    ".avi": Container(
+        "avi", "matroska", constant_rate=True, wants_start_codes=True, carries=("audio",)
+    ),
+    ".ts": Container("mpegts", "mp4", carries=("audio",), has_metadata=False),
 }
 
 
@@ -66,6 +73,8 @@ def check_holds(container: Container, suffix: str, encoder: str, codec: str) -> 
 
 def holds_stream(container: Container, stream: Any) -> bool:
     """Whether a muxer of this container begins a file with a copy of such a stream."""
+    if stream.type not in container.carries:
+        return False
     try:
         trial = av.open(io.BytesIO(), "w", format=container.name)
         trial.add_stream_from_template(stream, opaque=True)

@@ -182,4 +182,4 @@ def configure(
     os.environ.setdefault("SVT_LOG", "1")
     context.pix_fmt = pixels
     context.options = dict(encoder.options(quality))
-    context.gop_size = 1 if encoder.intra_only else max(1, round(rate * KEYFRAME_S))
+    context.gop_size = 1 if encoder.intra_only else min(300, max(1, round(rate * KEYFRAME_S)))

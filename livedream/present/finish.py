@@ -88,13 +88,15 @@ def _write(growing: Path, temporary: Path, wanted: Finish) -> list[str]:
             if blamed is None:
                 break
             fitting.remove(blamed)
-        titles = [c.title for c in companions if c not in fitting]
+        missing = [c.title for c in companions if c not in fitting]
     finally:
         for companion in companions:
             companion.close()
+    if wanted.metadata and not wanted.container.has_metadata:
+        missing.append("metadata")
     suffix = growing.suffix.lower()
     instead = "" if suffix == ".mkv" else ": .mkv can"
-    return [f"{suffix} cannot hold {', '.join(titles)}{instead}"] if titles else []
+    return [f"{suffix} cannot hold {', '.join(dict.fromkeys(missing))}{instead}"] if missing else []
 
 
 class _Attempt:

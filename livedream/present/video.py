@@ -76,6 +76,7 @@ class VideoSink:
         self._chosen = choose(codec, (info.width, info.height), self._options.quality)
         check_holds(self._container, path.suffix, self._chosen.encoder.name, codec)
         self._tags = output_tags(info.colour)
+        self._usual = max(1, round(1 / (info.rate * info.time_base)))  # ticks between frames
         self._notes = list(self._chosen.notes)
         self._last_pts: int | None = None
         self._closed = False
@@ -165,8 +166,8 @@ class VideoSink:
             raise SinkError(f"frame {frame.index} has pts {pts}: wanted more than {self._last_pts}")
         picture = from_rgb(frame.rgb, self._chosen.pixels, self._tags)
         picture.pts, picture.time_base = pts, info.time_base
-        duration = round(frame.duration * frame.time_base / info.time_base)
-        self._append(self._encoded(picture), duration)
+        picture.duration = round(frame.duration * frame.time_base / info.time_base) or self._usual
+        self._append(self._encoded(picture), picture.duration)
         self._last_pts = pts
         self.frames_written += 1
 
@@ -179,8 +180,7 @@ class VideoSink:
     def _append(self, encoded: list[Packet], duration: int) -> None:
         packets: list[tuple[int, Packet]] = []
         for packet in encoded:
-            if not packet.duration:
-                packet.duration = duration or round(1 / (self._info.rate * self._info.time_base))
+            packet.duration = packet.duration or duration
             sound = self._sound.until(end_time(packet))
             packets += [(0, packet), *((track + 1, other) for track, other in sound)]
         self._growing.append(packets)

@@ -1,0 +1,140 @@
+"""Pictures: still ones, folders and numbered series."""
+
+import struct
+from fractions import Fraction
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from livedream.capture import open_source
+from livedream.capture.pictures import read_picture
+from livedream.errors import SourceError
+from livedream.frame import Picture
+
+COLOURS = {"red": (255, 0, 0), "green": (0, 255, 0), "blue": (0, 0, 255)}
+
+
+def flat(colour: tuple[int, ...], width: int = 8, height: int = 6) -> Picture:
+    return np.full((height, width, 3), colour, dtype=np.uint8)
+
+
+def save(path: Path, rgb: Picture) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    encoded = cv2.imencode(path.suffix, rgb[..., ::-1])[1]
+    path.write_bytes(encoded.tobytes())
+    return path
+
+
+@pytest.mark.parametrize("suffix", [".png", ".bmp", ".tif", ".ppm"])
+@pytest.mark.parametrize("colour", COLOURS.values(), ids=COLOURS)
+def test_red_is_red(tmp_path: Path, suffix: str, colour: tuple[int, int, int]) -> None:
+    path = save(tmp_path / f"färbe{suffix}", flat(colour))
+    assert np.array_equal(read_picture(path), flat(colour))
+
+
+def test_sixteen_bits_and_grey_and_alpha_become_eight_bit_rgb(tmp_path: Path) -> None:
+    deep, grey, clear = (tmp_path / n for n in ("deep.png", "grey.png", "clear.png"))
+    deep.write_bytes(cv2.imencode(".png", np.full((3, 4, 3), 0x8000, np.uint16))[1].tobytes())
+    grey.write_bytes(cv2.imencode(".png", np.full((3, 4), 77, np.uint8))[1].tobytes())
+    clear.write_bytes(cv2.imencode(".png", np.full((3, 4, 4), 99, np.uint8))[1].tobytes())
+    assert np.array_equal(read_picture(deep), flat((128,) * 3, 4, 3))
+    assert np.array_equal(read_picture(grey), flat((77,) * 3, 4, 3))
+    assert np.array_equal(read_picture(clear), flat((99,) * 3, 4, 3))
+    with open_source(clear) as source:
+        assert source.info.notes == ("transparency is dropped",)
+
+
+def test_exif_orientation_is_applied(tmp_path: Path) -> None:
+    upright = np.zeros((16, 32, 3), np.uint8)
+    upright[:, :16] = 255
+    jpeg = cv2.imencode(".jpg", upright)[1].tobytes()
+    # One IFD with one entry: tag 0x0112 (orientation), SHORT, 6 = turn 90 degrees clockwise.
+    tiff = b"MM\x00*" + struct.pack(">IHHHIHHI", 8, 1, 0x0112, 3, 1, 6, 0, 0)
+    exif = b"Exif\x00\x00" + tiff
+    path = tmp_path / "turned.jpg"
+    path.write_bytes(jpeg[:2] + b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + jpeg[2:])
+    turned = read_picture(path)
+    assert turned.shape == (32, 16, 3)
+    assert turned[:16].mean() > 250
+    assert turned[16:].mean() < 5
+
+
+@pytest.mark.parametrize("content", [b"", b"not a picture at all"])
+def test_what_is_no_picture_is_one_clear_line(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "text.png"
+    path.write_bytes(content)
+    with pytest.raises(SourceError, match="no picture that can be read"):
+        read_picture(path)
+
+
+def test_a_missing_picture_is_one_clear_line(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="cannot be read"):
+        open_source(tmp_path / "nowhere.png")
+
+
+def test_a_still_picture_is_one_frame(tmp_path: Path) -> None:
+    with open_source(save(tmp_path / "still.png", flat((1, 2, 3)))) as source:
+        frames = list(source)
+    assert source.info.frames == 1
+    assert source.info.path is None
+    assert [f.pts for f in frames] == [0]
+    assert np.array_equal(frames[0].rgb, flat((1, 2, 3)))
+
+
+def test_a_folder_is_in_natural_order(tmp_path: Path) -> None:
+    for number in (10, 9, 2, 1):
+        save(tmp_path / f"shot{number}.png", flat((number, 0, 0)))
+    (tmp_path / "notes.txt").write_text("not a picture")
+    with open_source(tmp_path, fps=Fraction(12)) as source:
+        frames = list(source)
+    assert [int(f.rgb[0, 0, 0]) for f in frames] == [1, 2, 9, 10]
+    assert source.info.rate == 12
+    assert [f.time_s for f in frames] == pytest.approx([0, 1 / 12, 2 / 12, 3 / 12])
+
+
+def test_a_pattern_takes_its_numbers_and_closes_gaps(tmp_path: Path) -> None:
+    for number in (3, 4, 7, 100_000):
+        save(tmp_path / f"a.{number:05d}.png", flat((number % 200, 0, 0)))
+    save(tmp_path / "a.12.png", flat((12, 0, 0)))
+    save(tmp_path / "b.00005.png", flat((5, 0, 0)))
+    with open_source(f"{tmp_path}/a.%05d.png") as source:
+        frames = list(source)
+    assert [int(f.rgb[0, 0, 0]) for f in frames] == [3, 4, 7, 0]
+    assert [f.pts for f in frames] == [0, 1, 2, 3]
+    assert source.info.frames == 4
+
+
+def test_ranges_and_skips_count_in_time(tmp_path: Path) -> None:
+    for number in range(10):
+        save(tmp_path / f"{number}.png", flat((number, 0, 0)))
+    with open_source(tmp_path, fps=Fraction(10), start_s=0.25, end_s=0.8, skip=2) as source:
+        frames = list(source)
+    assert source.info.frames == 5
+    assert [int(f.rgb[0, 0, 0]) for f in frames] == [5, 6, 7]
+    assert [f.index for f in frames] == [2, 3, 4]
+
+
+def test_odd_ones_out_are_scaled_or_passed_over_and_counted(tmp_path: Path) -> None:
+    save(tmp_path / "1.png", flat((1, 1, 1), 8, 6))
+    save(tmp_path / "2.png", flat((2, 2, 2), 4, 4))
+    (tmp_path / "3.png").write_bytes(b"broken")
+    with open_source(tmp_path) as source:
+        frames = list(source)
+        notes = source.info.notes
+    assert [f.rgb.shape for f in frames] == [(6, 8, 3), (6, 8, 3)]
+    assert any("scaled" in note for note in notes)
+    assert any("passed over" in note for note in notes)
+
+
+def test_empty_folders_and_patterns_say_what_to_check(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="holds no pictures"):
+        open_source(tmp_path)
+    with pytest.raises(SourceError, match="no file is like"):
+        open_source(tmp_path / "frames" / "%05d.png")
+    save(tmp_path / "one.png", flat((0, 0, 0)))
+    with pytest.raises(SourceError, match="no picture in the range"):
+        open_source(tmp_path, start_s=3)
+    with pytest.raises(SourceError, match="more than 0"):
+        open_source(tmp_path, fps=Fraction(0))

@@ -1,0 +1,47 @@
+"""Timestamps: left alone when sound, repaired one by one when not."""
+
+from fractions import Fraction
+from itertools import pairwise
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from livedream.capture.timing import Clock
+
+TICK = Fraction(1, 1000)
+
+
+def placed(times: list[int | None], last: int | None = None) -> tuple[list[int], int]:
+    clock = Clock(TICK, Fraction(25), last)
+    return [clock.place(t) for t in times], clock.repaired
+
+
+def test_sound_times_are_left_alone() -> None:
+    assert placed([-5, 0, 17, 18, 900]) == ([-5, 0, 17, 18, 900], 0)
+
+
+def test_a_missing_time_is_one_usual_step_on() -> None:
+    assert placed([0, None, 80]) == ([0, 40, 80], 1)
+
+
+def test_the_first_time_missing_is_zero() -> None:
+    assert placed([None, 40]) == ([0, 40], 1)
+
+
+def test_a_step_back_is_repaired() -> None:
+    assert placed([0, 40, 30, 120]) == ([0, 40, 80, 120], 1)
+
+
+def test_a_time_far_behind_the_end_is_not_believed() -> None:
+    assert placed([0, 40, 10_000_000, 120], last=2000) == ([0, 40, 80, 120], 1)
+
+
+@given(st.lists(st.none() | st.integers(-(10**6), 10**6), max_size=40))
+def test_times_always_rise(times: list[int | None]) -> None:
+    result, _ = placed(times)
+    assert all(a < b for a, b in pairwise(result))
+
+
+@given(st.lists(st.integers(-(10**6), 10**6), max_size=40, unique=True).map(sorted))
+def test_rising_times_are_never_touched(times: list[int]) -> None:
+    assert placed([*times]) == (times, 0)
