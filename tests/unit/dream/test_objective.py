@@ -171,7 +171,7 @@ MIXED = "fire8 + 0.5*fire8:1-4 - 0.1*conv1 + 0.01*class:goldfish"
 
 
 @pytest.mark.parametrize("dtype", HALVES)
-@pytest.mark.parametrize("loudness", [1e-4, 1.0, 100.0])
+@pytest.mark.parametrize("loudness", [1e-5, 1.0, 100.0])
 def test_half_precision_neither_overflows_nor_vanishes(
     network: Network, picture: Tensor, dtype: torch.dtype, loudness: float
 ) -> None:
@@ -206,13 +206,17 @@ def test_a_silent_channel_is_left_in_peace(network: Network, picture: Tensor) ->
     assert rms(seed[:, 5]) < 0.01 * rms(others)
 
 
-def test_a_certain_class_asks_for_no_more(network: Network) -> None:
+def test_a_certain_class_asks_for_less_and_then_for_nothing(network: Network) -> None:
     bound = bind("class:7 + class:8", network)
     scores = torch.zeros(1, 1000)
-    scores[0, 7] = 30
-    (seed,) = bound.seeds((scores,))
-    assert bool(seed.isfinite().all()) and float(seed[0, 8]) > 1
-    assert bind("class:7", network).seeds((torch.full((1, 1000), 5.0),))[0].isfinite().all()
+    for score, share in ((5, 1.0), (16.1, 0.1), (60, 0.0)):
+        scores[0, 7] = score
+        (seed,) = bound.seeds((scores,))
+        certain, other = (part.slope(scores, bound.weights).level for part in bound.parts[0])
+        assert bool(seed.isfinite().all()) and float(seed[0, 8]) > 1
+        assert float(certain / other) == pytest.approx(share, abs=0.02)
+    (flat,) = bind("class:7", network).seeds((torch.full((1, 1000), 5.0),))
+    assert bool(flat.isfinite().all())
 
 
 def test_weights_can_be_moved_while_running(network: Network, picture: Tensor) -> None:

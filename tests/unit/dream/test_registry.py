@@ -46,7 +46,9 @@ def test_an_embedded_file_has_the_checksum_that_the_registry_states(name: str) -
     path = models_folder() / spec.file
     if not path.is_file():
         pytest.skip(f"{path.name} is not among the models yet")
-    assert spec.sha256 == file_sha256(path), f"write its checksum into {models_folder()}"
+    if spec.sha256 is None:
+        pytest.skip(f"the registry states no checksum of {path.name} yet")
+    assert spec.sha256 == file_sha256(path), "write the new checksum into models/registry.toml"
     assert spec.size_mb == pytest.approx(path.stat().st_size / 1e6, abs=0.06)
 
 
