@@ -122,6 +122,10 @@ class DreamSettings:
         0.5, "how evenly the dream fills the picture; 0: strong motifs take all, 1: all alike",
         minimum=0.0, maximum=1.0,
     )  # fmt: skip
+    tile: int = _declare(
+        1024, "side of the tiles that a picture of more than twice their area is dreamed in",
+        unit="px", minimum=128, maximum=65536,
+    )  # fmt: skip
     keep_colours: bool = _declare(False, "change brightness only, keep the original colours")
     mask: str = _declare("", "a picture that says where to dream: white yes, black no")
     flow: str = _declare(

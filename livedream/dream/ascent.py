@@ -14,10 +14,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from livedream.dream.networks import Network
-from livedream.dream.objective import BoundObjective
+from livedream.dream.objective import BoundObjective, Measured, added_up
 from livedream.dream.resize import resize
+from livedream.dream.tiles import Margins, lay_tiles, mirrored
 from livedream.settings import DreamSettings
 
+_TILES: Final = 2  # a picture with more pixels than so many tiles is cut up
 _TINY: Final = 1e-12  # below any gradient float32 can carry here; keeps a flat one from 0/0
 
 
@@ -52,8 +54,8 @@ class Ascent:
         added: Tensor | None = None
         for size in self.octave_sizes(width, height):
             base = resize(picture, size)
-            start = base if added is None else base + resize(added, size)
-            added = self._climb(start, draw) - base
+            start = base.clone() if added is None else base + resize(added, size)
+            added = self._climb(start, draw).sub_(base)
         assert added is not None
         return added
 
@@ -72,44 +74,79 @@ class Ascent:
         """The objective's value on `picture`, (1, 3, H, W) float32 in [0, 1]."""
         return float(self._objective.response(self._activations(picture)))
 
-    def _climb(self, start: Tensor, draw: np.random.Generator) -> Tensor:
-        x = start
+    def _climb(self, x: Tensor, draw: np.random.Generator) -> Tensor:
+        """Some steps up from `x`, in place."""
         height, width = x.shape[2:]
-        reach = self._settings.jitter
+        tiled = width * height > _TILES * self._settings.tile**2
+        cuts = draw.spawn(1)[0]  # of its own: jitter is the same with tiles and without
+        measured = self._measure(x, cuts) if tiled else None
         for _ in range(self._settings.iterations):
-            left, top = (int(draw.integers(0, reach + 1)) for _ in range(2))
-            # Mirrored margins, not a roll: a roll joins sky to road, and the network draws the
-            # seam as a frame around the picture.
-            shifted = mirrored(x, (left, reach - left, top, reach - top))
-            slope = self._gradient(shifted)[:, :, top : top + height, left : left + width]
-            x = (x + slope * (self._settings.step_size / 255.0)).clamp_(0.0, 1.0)
+            margins = self._margins(width, height, draw)
+            if measured is None:
+                left, _, top, _ = margins
+                seen = self._gradient(mirrored(x, margins))
+                slope = seen[:, :, top : top + height, left : left + width]
+            else:
+                slope = self._tiled_gradient(x, margins, measured, cuts)
+            x.add_(self._normalised(slope), alpha=self._settings.step_size / 255.0)
+            x.clamp_(0.0, 1.0)
         return x
 
-    def _gradient(self, picture: Tensor) -> Tensor:
-        """The objective's gradient, divided by its mean size. (1, 3, h, w) float32."""
-        x = picture.detach().requires_grad_()
-        activations = self._activations(x)
-        seeds = self._objective.seeds(tuple(a.detach() for a in activations))
-        (slope,) = torch.autograd.grad(activations, x, grad_outputs=seeds)
-        slope = slope.float()
+    def _margins(self, width: int, height: int, draw: np.random.Generator) -> Margins:
+        """Drawn anew for each step, so that the network's grid lies elsewhere each time.
+
+        Mirrored margins, not a roll: a roll joins sky to road, and the network draws the seam as a
+        frame around the picture. What is too small for the network gets margins that make it fit.
+        """
+        reach, least = self._settings.jitter, self._network.minimum_size
+        left, top = (int(draw.integers(0, reach + 1)) for _ in range(2))
+        missing = max(0, least - width - reach), max(0, least - height - reach)
+        left, right = left + missing[0] // 2, reach - left + missing[0] - missing[0] // 2
+        top, bottom = top + missing[1] // 2, reach - top + missing[1] - missing[1] // 2
+        return left, right, top, bottom
+
+    def _normalised(self, slope: Tensor) -> Tensor:
+        """Smoothed as the settings want it and divided by its mean size; overwrites `slope`."""
         if self._settings.smoothing > 0:
             slope = gaussian_blur(slope, self._settings.smoothing)
         if self._settings.laplacian > 0:
             slope = equalise_bands(slope, self._settings.laplacian)
-        return slope / slope.abs().mean().clamp_min(_TINY)
+        size = torch.linalg.vector_norm(slope, 1) / slope.numel()
+        return slope.div_(size.clamp_min(_TINY))
+
+    def _gradient(self, picture: Tensor, measured: Measured | None = None) -> Tensor:
+        """The objective's gradient, (1, 3, h, w) float32, times a factor; see `seeds`."""
+        x = picture.detach().requires_grad_()
+        activations = self._activations(x)
+        seeds = self._objective.seeds(tuple(a.detach() for a in activations), measured)
+        (slope,) = torch.autograd.grad(activations, x, grad_outputs=seeds)
+        return slope.float()
+
+    def _tiled_gradient(
+        self, x: Tensor, margins: Margins, measured: Measured, cuts: np.random.Generator
+    ) -> Tensor:
+        whole = torch.empty_like(x)
+        height, width = x.shape[2:]
+        for tile in lay_tiles(width, height, self._settings.tile, margins, cuts):
+            tile.put(self._gradient(tile.seen(x), measured), whole)
+        return whole
+
+    @torch.no_grad()
+    def _measure(self, x: Tensor, cuts: np.random.Generator) -> Measured:
+        """What makes the slopes of tiles fit together, of the whole picture."""
+        height, width = x.shape[2:]
+        margins = self._margins(width, height, cuts)
+        found: Measured | None = None
+        for tile in lay_tiles(width, height, self._settings.tile, margins, cuts):
+            piece = self._objective.measure(self._activations(tile.seen(x)))
+            found = piece if found is None else added_up(found, piece)
+        assert found is not None
+        return found
 
     def _activations(self, x: Tensor) -> tuple[Tensor, ...]:
         seen = self._network.preprocessing.normalise(x).to(self._dtype)
         found: tuple[Tensor, ...] = self._body(seen.contiguous(memory_format=torch.channels_last))
         return found
-
-
-def mirrored(x: Tensor, margins: tuple[int, int, int, int]) -> Tensor:
-    """(1, C, h, w) with margins (left, right, top, bottom) px; mirrored as far as it reaches."""
-    left, right, top, bottom = margins
-    height, width = x.shape[2:]
-    fits = max(left, right) < width and max(top, bottom) < height
-    return F.pad(x, margins, mode="reflect" if fits else "replicate")
 
 
 def gaussian_blur(x: Tensor, sigma: float) -> Tensor:
