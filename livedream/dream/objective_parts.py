@@ -139,7 +139,7 @@ class ClassPart:
         return _counted(activation.float().sum(0), len(activation))
 
     def slope(self, activation: Tensor, weights: Tensor, measured: Tensor | None = None) -> Slope:
-        scores, share = activation.float(), 1.0
+        scores, share = activation.float(), torch.ones((), device=activation.device)
         if measured is not None:
             # The picture's scores are the mean of its pieces': one pull, in equal parts.
             scores = (measured[:-1] / measured[-1]).expand_as(scores)
