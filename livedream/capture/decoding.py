@@ -8,6 +8,7 @@ frames already delivered skipped, and every packet that decodes on its own is ke
 """
 
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -88,8 +89,10 @@ class Decoder:
                 packet = next(packets)
             except StopIteration:
                 return
-            except av.FFmpegError:
+            except (av.FFmpegError, IndexError):
+                # IndexError: PyAV trips over a stream that damage made up halfway (18.1).
                 self.cut_short = True
+                yield from self._rest()
                 return
             if packet.size and not packet.is_discard:
                 self._packets += 1
@@ -101,6 +104,11 @@ class Decoder:
                     return
                 continue
             yield from frames
+
+    def _rest(self) -> Iterator[av.VideoFrame]:
+        """What the decoder still holds when the file ended without telling it."""
+        with suppress(av.FFmpegError):
+            yield from self.stream.codec_context.decode(None)
 
     def close(self) -> None:
         self.container.close()

@@ -118,7 +118,8 @@ class Companion:
                     packet.pts = packet.dts
                 last = packet.dts
                 yield packet
-        except av.FFmpegError:
+        except (av.FFmpegError, IndexError):
+            # IndexError: PyAV trips over a stream that damage made up halfway (18.1).
             return
 
     def close(self) -> None:

@@ -106,6 +106,10 @@ def _ffv1(quality: float) -> Mapping[str, str]:
     return {"level": "3", "slices": "16", "slicecrc": "1"}
 
 
+def _ffv1_tiny(quality: float) -> Mapping[str, str]:
+    return {"level": "3", "slices": "1", "slicecrc": "1"}  # too small to be cut into sixteen
+
+
 CODECS: dict[str, tuple[Encoder, ...]] = {
     "h264": (
         Encoder("h264_nvenc", "yuv420p", _nvenc, hardware=True),
@@ -118,7 +122,10 @@ CODECS: dict[str, tuple[Encoder, ...]] = {
     "av1": (Encoder("libsvtav1", "yuv420p", _svt),),
     "vp9": (Encoder("libvpx-vp9", "yuv420p", _vp9, "yuv444p"),),
     "prores": (Encoder("prores_ks", "yuv422p10le", _prores, "yuv444p10le", intra_only=True),),
-    "ffv1": (Encoder("ffv1", "bgr0", _ffv1, "bgr0", intra_only=True),),
+    "ffv1": (
+        Encoder("ffv1", "bgr0", _ffv1, "bgr0", intra_only=True),
+        Encoder("ffv1", "bgr0", _ffv1_tiny, "bgr0", intra_only=True),
+    ),
 }
 
 

@@ -193,17 +193,21 @@ class VideoSink:
         """
         if self._closed:
             return
-        self._closed = True
         try:
             self._append(self._encoded(None), 0)
         finally:
-            self._growing.close()
-            self._head.close()
-            self._sound.close()
+            self.abandon()
         if self.frames_written:
             self._notes += finish(self.path, self._finish(complete))
         else:
             self.path.unlink(missing_ok=True)
+
+    def abandon(self) -> None:
+        """Let go of the file without finishing it: it stays one that grows, to be resumed."""
+        self._closed = True
+        self._growing.close()
+        self._head.close()
+        self._sound.close()
 
     def _finish(self, complete: bool) -> Finish:
         return Finish(

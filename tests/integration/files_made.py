@@ -1,5 +1,6 @@
 """Small encoded files for the tests, made with PyAV where they are needed."""
 
+import struct
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -140,3 +141,14 @@ def decoded(path: Path) -> list[tuple[Fraction, Picture]]:
             for f in container.decode(video=0)
             if f.pts is not None and f.time_base is not None
         ]
+
+
+def rotated(path: Path, target: Path, degrees: int) -> Path:
+    """A copy of an MP4 whose track header tells players to turn the picture clockwise."""
+    turns = {90: (0, 1, -1, 0), 180: (-1, 0, 0, -1), 270: (0, -1, 1, 0)}
+    a, b, c, d = turns[degrees]
+    matrix = struct.pack(">9i", a << 16, b << 16, 0, c << 16, d << 16, 0, 0, 0, 1 << 30)
+    content = path.read_bytes()
+    at = content.index(b"tkhd") + 4 + 40  # version 0: the matrix is 40 bytes into the box
+    target.write_bytes(content[:at] + matrix + content[at + 36 :])
+    return target
