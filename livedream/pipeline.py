@@ -167,8 +167,10 @@ class Dreamer:
         added = self.ascent.addition((picture + carried).clamp_(0.0, 1.0), draw)
         added = self.place.shape(added, carried, settings)
         rising = min(1.0, state.age_s / settings.rise) if settings.rise > 0 else 1.0
-        weight = self.place.weight(picture)
-        joined = join(picture, carried, added, settings.strength * rising, weight)
+        joined = join(
+            picture, carried, added, settings.strength * rising, self.place.weight(picture),
+            keep_colours=settings.keep_colours,
+        )  # fmt: skip
         state.residual = joined.residual
         state.frames += 1
         return joined

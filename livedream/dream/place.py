@@ -1,5 +1,6 @@
 """Where a dream may grow, and how evenly."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, Self
 
@@ -41,18 +42,18 @@ class Place:
         return self._fitted
 
     def shape(self, added: Tensor, carried: Tensor, settings: DreamSettings) -> Tensor:
-        """What of an addition is wanted. added, carried: (1, 3, h, w); returns the same shape."""
+        """What of an addition is wanted. added, carried: (1, 3, h, w); overwrites `added`."""
         if settings.keep_colours:
-            added = added.mean(1, keepdim=True).expand_as(added)
+            added.copy_(added.mean(1, keepdim=True).expand_as(added))
         if settings.spread > 0:
-            added = added * need(carried, added, settings.spread)
+            added.mul_(need(carried, added, settings.spread))
         # Without its mean an addition has no tint: colours do not drift over an hour.
         weight = self.weight(added)
         if weight is None:
-            return added - added.mean((2, 3), keepdim=True)
+            return added.sub_(added.mean((2, 3), keepdim=True))
         share = weight.mean().clamp_min(_TINY)
         tint = (added * weight).mean((2, 3), keepdim=True) / share
-        return (added - tint) * weight
+        return added.sub_(tint).mul_(weight)
 
 
 def need(carried: Tensor, added: Tensor, spread: float) -> Tensor:
@@ -63,8 +64,9 @@ def need(carried: Tensor, added: Tensor, spread: float) -> Tensor:
     grow at the pace of the others. spread: 0 not at all, 1 entirely.
     """
     height, width = carried.shape[2:]
-    energy = (carried + added).square().mean(1, keepdim=True)
-    cells = F.avg_pool2d(energy, _CELL_PX, ceil_mode=True, count_include_pad=False)
+    # One channel at a time: a very large picture has no room for another copy.
+    cells = torch.cat([_cells((c + a).square_()) for c, a in _channels(carried, added)], 1)
+    cells = cells.mean(1, keepdim=True)
     around = min(_REACH_CELLS, cells.shape[2], cells.shape[3])
     around -= 1 - around % 2
     cells = F.avg_pool2d(cells, around, 1, around // 2, count_include_pad=False)
@@ -73,6 +75,14 @@ def need(carried: Tensor, added: Tensor, spread: float) -> Tensor:
     # mean energy, a quarter of the mean level.
     gain = (cells / mean).clamp_min(1 / 16) ** (-0.5 * spread)
     return resize(gain, (width, height))
+
+
+def _channels(one: Tensor, other: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    return zip(one.split(1, 1), other.split(1, 1), strict=True)
+
+
+def _cells(energy: Tensor) -> Tensor:
+    return F.avg_pool2d(energy, _CELL_PX, ceil_mode=True, count_include_pad=False)
 
 
 def read_mask(path: str) -> Tensor:
