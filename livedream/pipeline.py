@@ -8,7 +8,6 @@ full-size frame, whose own detail stays sharp.
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 from typing import Final, Self
 
@@ -78,8 +77,8 @@ class Dream:
     source: the frame as it was.  frame: the picture to show, with the same time.
     level: RMS of the residual in 8-bit steps, at the dream's size.
     gain: what the addition was multiplied with.
-    flicker: mean |change| of the residual along the motion, where the last frame was visible,
-    divided by its mean size.
+    flicker: mean size of what was new in the residual, against that of the whole; what
+    `livedream measure` finds in the finished file is near it.
     """
 
     source: Frame
@@ -218,14 +217,3 @@ def network_of(settings: DreamSettings) -> Network:
 def objective_of(settings: DreamSettings, network: Network) -> BoundObjective:
     """What the settings want amplified, else what this network dreams best."""
     return bind(parse_objective(settings.objective or network.default_objective), network)
-
-
-def still_motion(rgb: Picture) -> Motion:
-    """Of a frame that did not move at all."""
-    height, width = rgb.shape[:2]
-    return Motion(np.zeros((2, height, width), np.float32), np.ones((height, width), np.float32))
-
-
-def seconds(value: float) -> Fraction:
-    """A time in seconds as a fraction with a time base FFmpeg can hold."""
-    return Fraction(value).limit_denominator(1_000_000)

@@ -1,0 +1,123 @@
+"""The walk of a frame: what is carried, what is faded, what starts afresh."""
+
+from collections.abc import Callable
+from fractions import Fraction
+
+import numpy as np
+import pytest
+import torch
+
+from livedream.dream.networks import Network
+from livedream.frame import Frame, Motion, Picture
+from livedream.pipeline import Dreamer, DreamState
+from livedream.settings import DreamSettings
+
+FramesOf = Callable[..., list[Frame]]
+SMALL = DreamSettings(size="120p", flow_size="180p")
+
+
+def _still(picture: Picture, cut: bool = False) -> Motion:
+    height, width = picture.shape[:2]
+    zero = np.zeros((2, height, width), np.float32)
+    return Motion(zero, np.ones((height, width), np.float32), cut)
+
+
+def _held(dreamer: Dreamer, picture: Picture, count: int, fps: int = 25) -> list[float]:
+    start = dreamer.state.frames
+    frames = [Frame(picture, start + i, Fraction(1, fps), start + i) for i in range(count)]
+    return [dreamer.step(frame, _still(picture)).level for frame in frames]
+
+
+def test_the_level_rises_within_its_time_and_stands(dreamnet: Network, texture: Picture) -> None:
+    levels = _held(Dreamer(SMALL.replace(rise=0.4), dreamnet), texture, 30)
+    assert levels[0] < 3
+    assert levels[9:] == pytest.approx([14.0] * 21, rel=0.03)
+
+
+def test_the_rate_does_not_change_the_level(dreamnet: Network, texture: Picture) -> None:
+    for fps in (10, 50):
+        levels = _held(Dreamer(SMALL, dreamnet), texture, fps, fps)
+        assert levels[-1] == pytest.approx(14.0, rel=0.03)
+
+
+def test_a_carried_dream_fades_by_its_half_life(dreamnet: Network, texture: Picture) -> None:
+    dreamer = Dreamer(SMALL.replace(half_life=1.0, strength=10.0), dreamnet)
+    _held(dreamer, texture, 25)
+    dreamer.settings = dreamer.settings.replace(strength=0.0)
+    levels = _held(dreamer, texture, 25)
+    assert levels[-1] == pytest.approx(5.0, rel=0.05)
+
+
+def test_a_cut_starts_afresh(dreamnet: Network, texture: Picture) -> None:
+    dreamer = Dreamer(SMALL, dreamnet)
+    _held(dreamer, texture, 20)
+    other = np.ascontiguousarray(texture[::-1])
+    shown = dreamer.step(Frame(other, 20, Fraction(1, 25), 20), _still(other, cut=True))
+    assert shown.level < 3
+
+
+def test_what_was_hidden_starts_from_the_frame_itself(dreamnet: Network, texture: Picture) -> None:
+    dreamer = Dreamer(SMALL, dreamnet)
+    _held(dreamer, texture, 20)
+    motion = _still(texture)
+    motion.visibility[:, :160] = 0.0
+    before = dreamer.state.residual
+    assert before is not None
+    dreamer.step(Frame(texture, 20, Fraction(1, 25), 20), motion)
+    after = dreamer.state.residual
+    assert after is not None
+    half = after.shape[3] // 2
+    left, right = after[..., : half - 8], after[..., half + 8 :]
+    assert left.square().mean() < 0.25 * before[..., : half - 8].square().mean()
+    assert torch.nn.functional.cosine_similarity(
+        right.flatten(), before[..., half + 8 :].flatten(), 0
+    ) > 0.9  # fmt: skip
+
+
+def test_the_dream_rides_on_the_motion(
+    dreamnet: Network, texture: Picture, frames_of: FramesOf
+) -> None:
+    wide = np.concatenate([texture, texture[:, ::-1]], 1)
+    source = frames_of(*[wide[:, 2 * i : 2 * i + 240] for i in range(40)])
+    coherent = [d.flicker for d in Dreamer(SMALL, dreamnet).dreams(source)]
+    apart = SMALL.replace(flow="none", half_life=0.0)
+    independent = [d.flicker for d in Dreamer(apart, dreamnet).dreams(source)]
+    assert np.mean(coherent[12:]) < 0.2
+    assert np.mean(independent[12:]) > 0.5
+
+
+def test_a_colour_does_not_drift(dreamnet: Network, texture: Picture) -> None:
+    calm = (64 + texture.astype(np.float32) / 2).astype(np.uint8)
+    dreamer = Dreamer(SMALL, dreamnet)
+    for index in range(60):
+        shown = dreamer.step(Frame(calm, index, Fraction(1, 25), index), _still(calm))
+    tint = shown.frame.rgb.mean((0, 1)) - calm.mean((0, 1))
+    assert np.abs(tint).max() < 0.5
+
+
+def test_the_state_survives_as_arrays(dreamnet: Network, texture: Picture) -> None:
+    one, two = Dreamer(SMALL, dreamnet), Dreamer(SMALL, dreamnet)
+    _held(one, texture, 5)
+    two.restore(one.state.arrays())
+    frame = Frame(texture, 5, Fraction(1, 25), 5)
+    a = one.step(frame, _still(texture)).frame.rgb
+    b = two.step(frame, _still(texture)).frame.rgb
+    assert (a == b).all()
+    assert DreamState.from_arrays(DreamState().arrays(), one.device) == DreamState()
+
+
+def test_a_change_of_size_in_the_stream_starts_afresh(dreamnet: Network, texture: Picture) -> None:
+    dreamer = Dreamer(SMALL.replace(size="source"), dreamnet)
+    _held(dreamer, texture, 3)
+    small = np.ascontiguousarray(texture[:100, :130])
+    shown = dreamer.step(Frame(small, 3, Fraction(1, 25), 3))
+    assert shown.frame.rgb.shape == small.shape
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (3, 2), (17, 300), (64, 64)])
+def test_pictures_of_any_size(dreamnet: Network, shape: tuple[int, int]) -> None:
+    picture = np.full((*shape, 3), 90, np.uint8)
+    dreams = list(Dreamer(SMALL, dreamnet).dreams([
+        Frame(picture, index, Fraction(1, 25), index) for index in range(3)
+    ]))  # fmt: skip
+    assert [d.frame.rgb.shape for d in dreams] == [(*shape, 3)] * 3
