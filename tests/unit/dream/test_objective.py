@@ -235,6 +235,23 @@ def test_channels_last_stays(network: Network, picture: Tensor) -> None:
     torch.testing.assert_close(seed, bound.seeds((activation,))[0])
 
 
+def test_the_seeds_of_pieces_are_the_pieces_of_the_seeds(network: Network, picture: Tensor) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (80, 120, 3), np.uint8)
+    objective = parse_objective("fire8 - 0.5*fire8:3,9 + 0.2*conv1") + guide("fire6", pixels)
+    bound = bind(objective, network)
+    whole = activations(bound, network, picture)
+    cuts = [activation.shape[3] // 3 for activation in whole]
+    left = tuple(a[..., :cut] for a, cut in zip(whole, cuts, strict=True))
+    right = tuple(a[..., cut:] for a, cut in zip(whole, cuts, strict=True))
+    measured = tuple(
+        tuple(one + other for one, other in zip(ones, others, strict=True))
+        for ones, others in zip(bound.measure(left), bound.measure(right), strict=True)
+    )
+    halves = zip(bound.seeds(left, measured), bound.seeds(right, measured), strict=True)
+    for pieces, seed in zip(halves, bound.seeds(whole), strict=True):
+        torch.testing.assert_close(torch.cat(pieces, 3), seed, atol=1e-4, rtol=1e-4)
+
+
 @pytest.mark.parametrize(
     ("text", "position", "message"),
     [
