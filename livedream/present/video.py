@@ -164,7 +164,8 @@ class VideoSink:
         pts = round(frame.pts * frame.time_base / info.time_base)
         if self._last_pts is not None and pts <= self._last_pts:
             raise SinkError(f"frame {frame.index} has pts {pts}: wanted more than {self._last_pts}")
-        picture = from_rgb(frame.rgb, self._chosen.pixels, self._tags)
+        left = self._chosen.encoder.chroma_left
+        picture = from_rgb(frame.rgb, self._chosen.pixels, self._tags, chroma_left=left)
         picture.pts, picture.time_base = pts, info.time_base
         picture.duration = round(frame.duration * frame.time_base / info.time_base) or self._usual
         self._append(self._encoded(picture), picture.duration)

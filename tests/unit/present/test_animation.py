@@ -1,0 +1,84 @@
+"""GIF and WebP: short, whole at the end, nothing left beside them."""
+
+from dataclasses import replace
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from livedream.errors import SinkError
+from livedream.frame import Frame, SourceInfo
+from livedream.present import open_sink
+
+INFO = SourceInfo("made", 33, 17, Fraction(25), Fraction(1, 1000), frames=8)
+
+
+def frames(times: list[int]) -> list[Frame]:
+    colours = np.linspace(20, 230, len(times)).astype(np.uint8)
+    pictures = [np.full((17, 33, 3), colour, np.uint8) for colour in colours]
+    for picture in pictures:
+        picture[4:9, 5:20] = (200, 30, 60)
+    return [
+        Frame(rgb, t, INFO.time_base, i, 40)
+        for i, (rgb, t) in enumerate(zip(pictures, times, strict=True))
+    ]
+
+
+def test_a_gif_has_its_times_and_colours(tmp_path: Path) -> None:
+    times = [0, 40, 80, 150, 190, 230, 270, 310]
+    with open_sink(tmp_path / "a.gif", INFO) as sink:
+        for frame in frames(times):
+            sink.write(frame)
+    with av.open(str(tmp_path / "a.gif")) as container:
+        back = [(f.pts, f.to_ndarray(format="rgb24")) for f in container.decode(video=0)]
+        assert container.streams.video[0].time_base == Fraction(1, 100)
+    assert [pts for pts, _ in back] == [t // 10 for t in times]
+    for (_, rgb), frame in zip(back, frames(times), strict=True):
+        assert np.abs(rgb.astype(int) - frame.rgb).mean() < 4
+    assert [p.name for p in tmp_path.iterdir()] == ["a.gif"]
+    assert b"NETSCAPE2.0\x03\x01\x00\x00" in (tmp_path / "a.gif").read_bytes()  # loops for ever
+
+
+def test_of_two_frames_in_one_tick_the_later_stays(tmp_path: Path) -> None:
+    with open_sink(tmp_path / "a.gif", INFO) as sink:
+        for frame in frames([0, 2, 4, 40, 80]):
+            sink.write(frame)
+    with av.open(str(tmp_path / "a.gif")) as container:
+        pts = [f.pts for f in container.decode(video=0)]
+    assert len(pts) == 3
+    assert all(a < b for a, b in pairwise(p for p in pts if p is not None))
+
+
+def test_a_webp_has_every_frame(tmp_path: Path) -> None:
+    with open_sink(tmp_path / "a.webp", INFO) as sink:
+        for frame in frames([i * 40 for i in range(8)]):
+            sink.write(frame)
+    content = (tmp_path / "a.webp").read_bytes()
+    assert content[:4] == b"RIFF"
+    assert content.count(b"ANMF") == 8
+
+
+def test_too_long_a_film_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SinkError, match=r"9000 frames are too many for \.gif, at most 1500"):
+        open_sink(tmp_path / "a.gif", replace(INFO, frames=9000))
+
+
+def test_nothing_can_be_resumed(tmp_path: Path) -> None:
+    with pytest.raises(SinkError, match="written whole at the end"):
+        open_sink(tmp_path / "a.gif", INFO, resume=True)
+
+
+def test_sound_that_is_lost_is_named(tmp_path: Path, film_with_sound: Path) -> None:
+    with open_sink(tmp_path / "a.webp", replace(INFO, path=film_with_sound)) as sink:
+        assert sink.notes == (".webp cannot hold sound: .mkv can",)
+
+
+def test_an_error_on_the_way_still_makes_a_file(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match="stopped"), open_sink(tmp_path / "a.gif", INFO) as sink:
+        sink.write(frames([0, 40])[0])
+        raise RuntimeError("stopped")
+    with av.open(str(tmp_path / "a.gif")) as container:
+        assert len(list(container.decode(video=0))) == 1

@@ -1,0 +1,58 @@
+"""Encoders: none holds a frame back, and what cannot be opened says why."""
+
+from fractions import Fraction
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+
+from livedream.errors import SinkError
+from livedream.present.colour import BT709, from_rgb
+from livedream.present.encoders import CODECS, choose, configure
+
+
+@pytest.mark.parametrize("codec", CODECS)
+def test_every_frame_is_a_packet_at_once(codec: str) -> None:
+    size = (96, 64)
+    chosen = choose(codec, size, 80)
+    context: Any = av.CodecContext.create(chosen.encoder.name, "w")
+    context.width, context.height = size
+    context.time_base = Fraction(1, 90_000)
+    context.framerate = Fraction(25)
+    configure(context, chosen.encoder, chosen.pixels, Fraction(25), 80)
+    random = np.random.default_rng(0)
+    for index in range(12):
+        frame = from_rgb(random.integers(0, 256, (64, 96, 3), dtype=np.uint8), chosen.pixels, BT709)
+        # Uneven times, and a jump: neither must make an encoder wait.
+        frame.pts = index * 3000 + (index % 3) * 700 + (index > 6) * 90_000
+        frame.time_base = Fraction(1, 90_000)
+        frame.duration = 3000
+        packets = context.encode(frame)
+        assert [p.pts for p in packets] == [frame.pts]
+        assert packets[0].is_keyframe or index > 0
+
+
+def test_unknown_codecs_list_the_known_ones() -> None:
+    with pytest.raises(SinkError, match="there are h264, hevc, av1, vp9, prores, ffv1"):
+        choose("theora", (64, 48), 80)
+
+
+def test_a_size_no_encoder_takes_gives_each_reason() -> None:
+    with pytest.raises(SinkError, match=r"no av1 encoder opens for 1x1 \(libsvtav1: "):
+        choose("av1", (1, 1), 80)
+
+
+def test_odd_sizes_get_whole_chroma_and_a_note() -> None:
+    chosen = choose("h264", (63, 48), 80)
+    assert chosen.pixels == "yuv444p"
+    assert "63x48 is odd" in chosen.notes[0]
+    assert choose("h264", (64, 48), 80).notes == ()
+    assert choose("ffv1", (63, 47), 80).notes == ()
+
+
+def test_quality_80_is_crf_17() -> None:
+    x264 = CODECS["h264"][-1]
+    assert float(x264.options(80)["crf"]) == pytest.approx(17)
+    assert float(x264.options(0)["crf"]) == pytest.approx(51)
+    assert float(x264.options(100)["crf"]) == pytest.approx(8.5)

@@ -1,0 +1,70 @@
+"""Picture series: whole pictures, counted when going on."""
+
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from livedream.capture import open_source
+from livedream.errors import SinkError
+from livedream.frame import Frame, SourceInfo
+from livedream.present import open_sink
+
+INFO = SourceInfo("made", 8, 6, Fraction(25), Fraction(1, 25))
+
+
+def frame(index: int) -> Frame:
+    return Frame(np.full((6, 8, 3), 10 * index, np.uint8), index, INFO.time_base, index, 1)
+
+
+def fill(path: str | Path, numbers: range, **how: bool) -> int:
+    with open_sink(path, INFO, **how) as sink:
+        found = sink.frames_written
+        for number in numbers:
+            sink.write(frame(number))
+    return found
+
+
+def test_a_folder_is_made_and_filled(tmp_path: Path) -> None:
+    fill(f"{tmp_path}/frames/", range(3))
+    names = sorted(p.name for p in (tmp_path / "frames").iterdir())
+    assert names == ["000000.png", "000001.png", "000002.png"]
+    with open_source(tmp_path / "frames") as source:
+        assert [int(f.rgb[0, 0, 0]) for f in source] == [0, 10, 20]
+
+
+def test_a_pattern_names_the_pictures(tmp_path: Path) -> None:
+    fill(tmp_path / "shot.%03d.jpg", range(2))
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["shot.000.jpg", "shot.001.jpg"]
+
+
+def test_pictures_that_are_there_are_not_overwritten(tmp_path: Path) -> None:
+    fill(tmp_path / "%03d.png", range(3))
+    with pytest.raises(SinkError, match=r"000\.png and 2 more exist"):
+        open_sink(tmp_path / "%03d.png", INFO)
+    fill(tmp_path / "%03d.png", range(2), overwrite=True)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["000.png", "001.png"]
+
+
+def test_going_on_counts_up_to_the_first_gap(tmp_path: Path) -> None:
+    fill(tmp_path / "%03d.png", range(5))
+    (tmp_path / "003.png").unlink()
+    assert fill(tmp_path / "%03d.png", range(3, 6), resume=True) == 3
+    with open_source(f"{tmp_path}/%03d.png") as source:
+        assert [int(f.rgb[0, 0, 0]) for f in source] == [0, 10, 20, 30, 40, 50]
+
+
+def test_going_on_with_nothing_begins(tmp_path: Path) -> None:
+    assert fill(tmp_path / "new" / "%03d.png", range(1), resume=True) == 0
+
+
+def test_a_folder_in_a_folder_that_is_missing_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SinkError, match="does not exist: create it"):
+        open_sink(tmp_path / "a" / "b" / "%d.png", INFO)
+
+
+def test_sound_that_is_lost_is_named(tmp_path: Path, film_with_sound: Path) -> None:
+    sink = open_sink(f"{tmp_path}/frames/", replace(INFO, path=film_with_sound))
+    assert sink.notes == ("pictures cannot hold sound: .mkv can",)
