@@ -38,7 +38,6 @@ from livedream.dream.objective_parts import (
     GuidePart,
     LayerPart,
     Part,
-    guide_features,
 )
 from livedream.dream.objective_text import parse_objective
 from livedream.dream.objective_values import (
@@ -197,7 +196,7 @@ class _Binder:
         name = self.network.resolve(target.layer)
         parts = self.found.setdefault(name, [])
         if isinstance(target, GuideTarget):
-            parts.append(GuidePart(index, guide_features(self.network, name, target.picture)))
+            parts.append(GuidePart(index(self.network, name, target.picture)))
         elif target.channels:
             self.masks.setdefault(name, {})[index] = self.mask(name, target.channels)
         else:
