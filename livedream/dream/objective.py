@@ -196,7 +196,7 @@ class _Binder:
         name = self.network.resolve(target.layer)
         parts = self.found.setdefault(name, [])
         if isinstance(target, GuideTarget):
-            parts.append(GuidePart(index(self.network, name, target.picture)))
+            parts.append(GuidePart(index, guide_features(self.network, name, target.picture)))
         elif target.channels:
             self.masks.setdefault(name, {})[index] = self.mask(name, target.channels)
         else:
