@@ -31,6 +31,7 @@ import torch
 from torch import Tensor
 
 from livedream.dream.graph import LOGITS
+from livedream.dream.guide import guide_features
 from livedream.dream.networks import Network
 from livedream.dream.objective_parts import (
     ChannelsPart,
