@@ -22,13 +22,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from livedream.flow.classic import DisFlow
-from livedream.flow.occlusion import visibility
 from livedream.frame import FlowField, Frame, Picture
 
 Plane = NDArray[np.float32]
 
 _LARGEST_PX: Final = 1280 * 720  # larger pictures are measured at this many pixels
-_VISIBLE: Final = 0.5  # of the visibility's 0..1
+_OCCLUSION: Final = (0.01, 0.5)  # Ruder et al. (2016), equation 5
 _RENEWAL_S: Final = 2.0
 _PROBE_S: Final = 0.5  # a new comparison for the renewal starts this often
 _RENEWAL_HEIGHT: Final = 180  # px: carried over two seconds, only the shapes can be compared
@@ -120,8 +119,7 @@ class Judge:
 
     def _motion(self, now: Picture, before: Picture) -> tuple[FlowField, Plane]:
         flow = self._flow.estimate(now, before)
-        seen = visibility(flow, self._flow.estimate(before, now))
-        return flow, (seen > _VISIBLE).astype(np.float32)
+        return flow, visible(flow, self._flow.estimate(before, now))
 
     def _compare(
         self, source: Picture, dream: Picture, residual: Plane, flow: FlowField, seen: Plane
@@ -213,6 +211,20 @@ def _late_s(frame: Frame) -> float:
     """How long after the output's last frame a source frame still belongs to it."""
     shown_s = float(frame.duration * frame.time_base)
     return 1.5 * shown_s if shown_s > 0 else 0.1
+
+
+def visible(flow: FlowField, backward: FlowField) -> Plane:
+    """(h, w), 1 where the previous picture shows the place too: the plain check, yes or no.
+
+    The render's own mask is softer and cleverer; a judge does not borrow it.
+    """
+    height, width = flow.shape[1:]
+    back = fetch(np.ascontiguousarray(backward.transpose(1, 2, 0)), flow).transpose(2, 0, 1)
+    bound = _OCCLUSION[0] * ((flow**2).sum(0) + (back**2).sum(0)) + _OCCLUSION[1]
+    grid_y, grid_x = np.mgrid[0:height, 0:width].astype(np.float32)
+    x, y = grid_x + flow[0], grid_y + flow[1]
+    inside = (x >= 0) & (x <= width - 1) & (y >= 0) & (y <= height - 1)
+    return (inside & (((flow + back) ** 2).sum(0) <= bound)).astype(np.float32)
 
 
 def fetch(picture: Plane, flow: FlowField, outside: float | None = None) -> Plane:
