@@ -21,7 +21,7 @@ from livedream.capture.colour import BT709, has_alpha, tags_of, to_rgb, to_rgb48
 from livedream.capture.decoding import Decoder
 from livedream.capture.hdr import HDR_TRANSFERS, ToneMap
 from livedream.capture.range import Range
-from livedream.capture.timing import Clock
+from livedream.capture.timing import Clock, shift_of
 from livedream.errors import SourceError
 from livedream.frame import ColourTags, Frame, Picture, SourceInfo
 
@@ -51,8 +51,8 @@ class VideoSource:
         self._time_base = base = stream.time_base or Fraction(1, 90_000)
         rate = _plausible_rate(stream)
         origin = stream.start_time or 0
-        last = origin + stream.duration if stream.duration else None
-        self._clock = Clock(base, rate, last)
+        self._shift = shift_of(self._decoder.container.start_time, stream.start_time, base)
+        self._clock = Clock(base, rate, self._shift, stream.duration)
         start, end = part.ticks(base)
         self._start = origin + start if part.start_s else None
         self._end = None if end is None else origin + end
@@ -122,19 +122,26 @@ class VideoSource:
             lines.append("transparency is dropped")
         if self._tone_map is not None:
             lines.append("high dynamic range is tone-mapped to BT.709 (BT.2390)")
+        if self._shift and self._part.is_all:
+            begin_s = float(self._shift * self._time_base)
+            lines.append(f"the film's clock begins at {begin_s:.3f} s: moved to 0")
         if self._decoder.damaged_packets:
-            lines.append(f"{self._decoder.damaged_packets} damaged packets could not be decoded")
+            lines.append(
+                f"damaged packets that could not be decoded: {self._decoder.damaged_packets}"
+            )
         if self._decoder.cut_short:
             lines.append("the file breaks off: what came before is read")
         if self._clock.repaired:
-            lines.append(f"{self._clock.repaired} missing or backward timestamps are repaired")
+            lines.append(
+                f"missing or impossible timestamps that were repaired: {self._clock.repaired}"
+            )
         return tuple(lines)
 
     def __iter__(self) -> Iterator[Frame]:
         skip = self._part.skip
         for index, (decoded, pts) in islice(enumerate(self._pending()), skip, None):
             rgb = self._picture(decoded)
-            shown = pts - (self._start or 0)
+            shown = pts - (self._shift if self._start is None else self._start)
             yield Frame(rgb, shown, self._time_base, index, decoded.duration or 0)
 
     def _pending(self) -> Iterator[tuple[av.VideoFrame, int]]:

@@ -8,7 +8,7 @@ import heapq
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from math import ceil
+from math import ceil, floor
 from pathlib import Path
 from typing import Any
 
@@ -19,42 +19,46 @@ from av.stream import Discard, Disposition, Stream
 from livedream.frame import SourceInfo
 from livedream.present.packets import Packet, decoding_time
 
+_LATE_S = 1  # as the source: a recording that begins later is moved to 0
+_CLOCK = 1_000_000  # FFmpeg's ticks per second for a whole file
+
 
 @dataclass(frozen=True, slots=True)
 class Window:
     """The part of a source to copy, in seconds of the source's own timeline.
 
-    start: packets before it are left out and the rest is shifted so that it becomes 0; None
-    copies from the very first packet and shifts nothing.  end: the first moment left out.
+    start: packets before it are left out, None: none is.  end: the first moment left out.
+    shift: taken off every time.
     """
 
     start: Fraction | None = None
     end: Fraction | None = None
-
-    @property
-    def shift(self) -> Fraction:
-        return self.start or Fraction(0)
+    shift: Fraction = Fraction(0)
 
 
 def window_of(info: SourceInfo) -> Window:
-    """The part of `info.path` that its frames were taken from."""
-    if not info.start_s and info.end_s is None:
-        return Window()
+    """The part of `info.path` that its frames were taken from, counted as the source counts."""
     assert info.path is not None
     with av.open(str(info.path), metadata_errors="replace") as container:
         video = main_video(container)
         base = video.time_base or Fraction(1)
         first = video.start_time or 0
-        start = first + _first_tick(info.start_s, base) if info.start_s else None
-        end = None if info.end_s is None else first + _first_tick(info.end_s, base)
-    return Window(
-        None if start is None else start * base,
-        None if end is None else end * base,
-    )
+        shift = _shift_of(container.start_time, first, base)
+    end = None if info.end_s is None else (first + _first_tick(info.end_s, base)) * base
+    if not info.start_s:
+        return Window(None, end, shift * base)
+    start = (first + _first_tick(info.start_s, base)) * base
+    return Window(start, end, start)
+
+
+def _shift_of(file_start: int | None, video_start: int, time_base: Fraction) -> int:
+    if file_start is not None and file_start >= _LATE_S * _CLOCK:
+        return floor(Fraction(file_start, _CLOCK) / time_base)
+    return min(0, video_start)
 
 
 def _first_tick(seconds: float, time_base: Fraction) -> int:
-    """As the source counts: the first tick at or behind a time given to the microsecond."""
+    """The first tick at or behind a time given to the microsecond."""
     return ceil(Fraction(seconds).limit_denominator(1_000_000) / time_base)
 
 
@@ -109,7 +113,7 @@ class Companion:
             for packet in self._container.demux(self.stream):
                 if packet.size == 0 or not _within(packet, base, window, self.kind):
                     continue
-                _shift(packet, shift)
+                _shift(packet, shift, None if window.start is None else 0)
                 if last is not None and (packet.dts is None or packet.dts <= last):
                     packet.dts = last + 1  # a muxer takes rising times only
                 if packet.dts is None:
@@ -158,13 +162,12 @@ def _within(packet: Packet, base: Fraction, window: Window, kind: str) -> bool:
     return kind == "subtitle" and (time + (packet.duration or 0)) * base > window.start
 
 
-def _shift(packet: Packet, ticks: int) -> None:
-    if not ticks:
-        return
-    if packet.pts is not None:
-        packet.pts = max(0, packet.pts - ticks)
-    if packet.dts is not None:
-        packet.dts = max(0, packet.dts - ticks)
+def _shift(packet: Packet, ticks: int, least: int | None) -> None:
+    """Move a packet to earlier times, but not before `least`."""
+    for name in ("pts", "dts"):
+        time = getattr(packet, name)
+        if time is not None and ticks:
+            setattr(packet, name, time - ticks if least is None else max(least, time - ticks))
 
 
 def cut_chapters(chapters: list[Any], window: Window) -> Iterator[Any]:

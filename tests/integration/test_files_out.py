@@ -241,6 +241,35 @@ def test_a_range_takes_its_sound_along(tmp_path: Path, suffix: str) -> None:
     assert float(decoded(target)[0][0]) == pytest.approx(float(begin - shift), abs=0.001)
 
 
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_a_clock_that_begins_late_is_moved_with_its_sound(tmp_path: Path, suffix: str) -> None:
+    """As recordings of television begin: hours into the day."""
+    plain = make_video(tmp_path / "plain.mp4", tones=1, times=uneven_pts(40))
+    film = tmp_path / "film.mkv"
+    with (
+        av.open(str(plain)) as found,
+        av.open(str(film), "w", container_options={"avoid_negative_ts": "disabled"}) as out,
+    ):
+        copies = [out.add_stream_from_template(s, opaque=True) for s in found.streams]
+        for packet in found.demux():
+            if packet.size and packet.pts is not None and packet.dts is not None:
+                packet.stream = copies[packet.stream.index]
+                ticks = round(80_000 / packet.time_base)
+                packet.pts, packet.dts = packet.pts + ticks, packet.dts + ticks
+                out.mux(packet)
+    sink = copy(film, tmp_path / f"out{suffix}")
+    assert sink.frames_written == 40
+    wanted, got = packets(plain), packets(tmp_path / f"out{suffix}")
+    begin = got[0][0]
+    assert 0 <= begin < 0.1
+    assert [float(p[0] - begin) for p in got] == pytest.approx(
+        [float(p[0]) for p in wanted], abs=0.002
+    )
+    sound, given = packets(tmp_path / f"out{suffix}", "audio"), packets(plain, "audio")
+    assert [p[2] for p in sound] == [p[2] for p in given]
+    assert float(sound[0][0] - begin) == pytest.approx(float(given[0][0]), abs=0.002)
+
+
 def test_a_film_that_was_stopped_has_no_sound_behind_its_end(tmp_path: Path) -> None:
     film = make_video(tmp_path / "in.mp4", tones=1, times=uneven_pts(60))
     with open_source(film) as source:
