@@ -24,6 +24,7 @@ from torchvision.models._meta import _IMAGENET_CATEGORIES
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from dreamnet_training.balance import balance_layers
 from dreamnet_training.dreamer import Dreamer, draw_layers
 from dreamnet_training.loop import Distillation, TrainingSettings
 from dreamnet_training.losses import Target
@@ -34,6 +35,7 @@ from dreamnet_training.teachers import load_teacher
 from livedream.dream.dreamnet import ARCHITECTURE, METADATA_KEY, DreamNet, DreamNetConfig
 
 BACKGROUND = "background"
+BALANCE_PICTURES, BALANCE_SIZE_PX = 16, 160
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,11 @@ def save_checkpoint(run: Distillation, output: Output, done: bool) -> None:
     dreamer = Dreamer(run.average.folded().cpu(), IMAGENET_MEAN, IMAGENET_STD)
     draw_layers(dreamer, output.work / f"sheet-{run.step_count:06d}.png", frames=6)
     if done:
-        save_network(run.average, output, output.network)
+        exponents = {layer.name: layer.balance for layer in output.recipe.layers}
+        pictures = run.batches.draw(BALANCE_PICTURES, BALANCE_SIZE_PX)
+        effective = balance_layers(dreamer, pictures, exponents, run.generator)
+        print(json.dumps({"effective_channels": effective}), flush=True)
+        save_network(dreamer.net, output, output.network)
 
 
 def _labels(path: Path | None) -> list[str]:

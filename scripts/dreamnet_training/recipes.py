@@ -21,7 +21,7 @@ class RecipeLayer:
     """A dreamable layer: where it sits in the student, what it learns, what an artist sees in it.
 
     ``teacher`` counts the teachers in the order in which they are given; ``channels`` is that of
-    ``teacher_layer``.
+    ``teacher_layer``. balance: how far its loud channels are turned down in the end, 0 to 1.
     """
 
     name: str
@@ -31,6 +31,7 @@ class RecipeLayer:
     teacher: int
     teacher_layer: str
     description: str
+    balance: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -57,13 +58,13 @@ DREAMNET = Recipe(
     name="dreamnet",
     teachers=("squeezenet1_0, ImageNet", "mobilenet_v2, ImageNet"),
     layers=(
-        RecipeLayer("strokes", 1, 0, 128, 0, "features.4", "curled brush strokes"),
-        RecipeLayer("weave", 2, 1, 192, 1, "features.5.conv.0", "lattices and woven lines"),
-        RecipeLayer("mosaic", 3, 1, 384, 1, "features.9.conv.0", "tiles, spirals, ornaments"),
-        RecipeLayer("eyes", 3, 2, 512, 0, "features.10", "eyes, set in rings and fur"),
-        RecipeLayer("fur", 3, 4, 576, 1, "features.12.conv.0", "scales, feathers, fur"),
-        RecipeLayer("faces", 3, 5, 576, 1, "features.13.conv.0", "muzzles and faces"),
-        RecipeLayer("beasts", 3, 6, 512, 0, "features.12", "limbs, insects, strange animals"),
+        RecipeLayer("strokes", 1, 0, 128, 0, "features.4", "dabs and short strokes"),
+        RecipeLayer("weave", 2, 1, 192, 1, "features.5.conv.0", "lattices and woven lines", 0.4),
+        RecipeLayer("mosaic", 3, 1, 384, 1, "features.9.conv.0", "plaids, tiles, ribs"),
+        RecipeLayer("eyes", 3, 2, 512, 0, "features.10", "eyes, set in rings"),
+        RecipeLayer("fur", 3, 4, 576, 1, "features.12.conv.0", "furry bodies, tails, eyes"),
+        RecipeLayer("faces", 3, 5, 576, 1, "features.13.conv.0", "muzzles, faces, heads on legs"),
+        RecipeLayer("beasts", 3, 6, 512, 0, "features.12", "beaks, many legs, strange animals"),
         RecipeLayer("creatures", 3, 6, 576, 1, "features.14.conv.0", "whole creatures"),
     ),
     default_objective="creatures",
@@ -75,7 +76,7 @@ BIRDS = Recipe(
     teachers=("mobilenet_v2, iNaturalist birds",),
     layers=(
         RecipeLayer("strokes", 1, 0, 144, 0, "features.3.conv.0", "short brush strokes"),
-        RecipeLayer("weave", 2, 1, 192, 0, "features.5.conv.0", "slanting lines, woven"),
+        RecipeLayer("weave", 2, 1, 192, 0, "features.5.conv.0", "slanting lines, woven", 0.4),
         RecipeLayer("down", 3, 1, 384, 0, "features.9.conv.0", "soft down, first eyes"),
         RecipeLayer("plumage", 3, 3, 576, 0, "features.12.conv.0", "feathers in rows"),
         RecipeLayer("eyes", 3, 5, 576, 0, "features.13.conv.0", "birds' eyes and heads"),
@@ -89,7 +90,7 @@ INSECTS = Recipe(
     teachers=("mobilenet_v2, iNaturalist insects",),
     layers=(
         RecipeLayer("strokes", 1, 0, 144, 0, "features.3.conv.0", "short brush strokes"),
-        RecipeLayer("weave", 2, 1, 192, 0, "features.5.conv.0", "curved lines, woven"),
+        RecipeLayer("weave", 2, 1, 192, 0, "features.5.conv.0", "curved lines, woven", 0.4),
         RecipeLayer("veins", 3, 1, 384, 0, "features.9.conv.0", "fine veins and specks"),
         RecipeLayer("wings", 3, 3, 576, 0, "features.12.conv.0", "wings with veins"),
         RecipeLayer("segments", 3, 5, 576, 0, "features.13.conv.0", "segments, eyes, hairs"),
