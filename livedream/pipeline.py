@@ -103,8 +103,9 @@ class Dreamer:
     ) -> None:
         self.settings = settings or DreamSettings()
         self.device = choose_device(self.settings.device)
-        self.dtype = choose_dtype(self.settings.precision, self.device)
         self.network = network or network_of(self.settings)
+        wide = self.network.preprocessing.scale > 1
+        self.dtype = choose_dtype(self.settings.precision, self.device, wide=wide)
         self.objective = objective or objective_of(self.settings, self.network)
         self.ascent = Ascent(self.network, self.objective, self.settings, self.device, self.dtype)
         self.place = Place.from_settings(self.settings)

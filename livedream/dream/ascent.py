@@ -38,7 +38,7 @@ class Ascent:
         dtype: torch.dtype,
     ) -> None:
         self._network = network
-        self._objective = objective
+        self._objective = objective.to(device)
         self._settings = settings
         self._dtype = dtype
         body: nn.Module = network.truncated(objective.layers)

@@ -22,12 +22,15 @@ def choose_device(name: str = "auto") -> torch.device:
     return torch.device(name)
 
 
-def choose_dtype(precision: str, device: torch.device) -> torch.dtype:
-    """The network's type: half precision only where the device is fast at it."""
+def choose_dtype(precision: str, device: torch.device, *, wide: bool = False) -> torch.dtype:
+    """The network's type: half precision only where the device is fast at it.
+
+    wide: the network takes 0..255, not 0..1; a dream of one can leave fp16's range, bf16's not.
+    """
     if precision != "auto":
         return _DTYPES[precision]
     if device.type == "cuda":
-        return torch.float16
+        return torch.bfloat16 if wide else torch.float16
     if device.type == "cpu" and _cpu_has_bf16():
         return torch.bfloat16
     return torch.float32
