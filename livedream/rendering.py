@@ -94,6 +94,23 @@ class RenderReport:
     def as_dict(self) -> dict[str, Any]:
         return {**self.__dict__, "fps": self.fps}
 
+    def describe(self, dreamer: Dreamer) -> None:
+        """Note what dreams, and on what."""
+        self.device = str(dreamer.device)
+        self.precision = precision_name(dreamer.dtype)
+        self.network = dreamer.network.name
+        self.objective = dreamer.settings.objective or dreamer.network.default_objective
+
+    def count(self, dream: Dream, dreamer: Dreamer, seconds: float) -> None:
+        """Add a frame. seconds: of running time since the first."""
+        self.frames += 1
+        share = 1 / self.frames
+        self.strength += (dream.level - self.strength) * share
+        self.flicker += (dream.flicker - self.flicker) * share
+        self.seconds = seconds
+        spent = dreamer.clock.spent_s
+        self.stages_ms = {name: 1000 * s / self.frames for name, s in spent.items()}
+
 
 Watcher = Callable[[Dream, RenderReport], None]
 
@@ -119,7 +136,7 @@ def render(
         )
         source = fitted(source, job.picture_size)
         report = RenderReport(source=job.source, output=str(job.output))
-        _describe(report, dreamer)
+        report.describe(dreamer)
         if opened is not None:
             opened(source.info)
         info = side_by_side_info(source.info) if job.compare else source.info
@@ -159,7 +176,7 @@ def _walk(
             if job.compare:
                 shown = replace(shown, rgb=side_by_side(dream.source.rgb, shown.rgb))
             writer.write(shown)
-            _count(report, dream, dreamer, time.monotonic() - start)
+            report.count(dream, dreamer, time.monotonic() - start)
             if time.monotonic() - saved > _CHECKPOINT_S:
                 saved = time.monotonic()
                 checkpoints.save(_checkpoint(job, dreamer, dream))
@@ -220,23 +237,6 @@ def _checkpoint(job: RenderJob, dreamer: Dreamer, dream: Dream) -> Checkpoint:
         state=dreamer.state.arrays(),
         settings=job.identity(),
     )
-
-
-def _describe(report: RenderReport, dreamer: Dreamer) -> None:
-    report.device = str(dreamer.device)
-    report.precision = precision_name(dreamer.dtype)
-    report.network = dreamer.network.name
-    report.objective = dreamer.settings.objective or dreamer.network.default_objective
-
-
-def _count(report: RenderReport, dream: Dream, dreamer: Dreamer, seconds: float) -> None:
-    report.frames += 1
-    share = 1 / report.frames
-    report.strength += (dream.level - report.strength) * share
-    report.flicker += (dream.flicker - report.flicker) * share
-    report.seconds = seconds
-    spent = dreamer.clock.spent_s
-    report.stages_ms = {name: 1000 * s / report.frames for name, s in spent.items()}
 
 
 class _Fitted:
