@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
-__all__ = ["NOISE_SIZE", "ROUNDS", "STILL", "STILL_FROM_NOISE"]
+__all__ = ["NOISE_SIZE", "ROUNDS", "STILL", "STILL_FROM_NOISE", "ZOOM"]
 
 # A picture is looked at for longer than a frame, so it may hold more; six octaves give it large
 # motifs beside small ones; a short half-life lets weak first ideas give way to better ones.
@@ -20,3 +20,7 @@ STILL_FROM_NOISE: Final[Mapping[str, Any]] = MappingProxyType({**STILL, "strengt
 ROUNDS: Final = 24
 # Of a dream out of noise, px.
 NOISE_SIZE: Final = (1280, 720)
+# What a zoom dreams becomes the picture it goes on from: a little, quickly, and everywhere.
+ZOOM: Final[Mapping[str, Any]] = MappingProxyType(
+    {"strength": 14.0, "half_life": 0.3, "octaves": 4, "spread": 0.8}
+)

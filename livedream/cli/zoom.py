@@ -1,0 +1,92 @@
+"""`livedream zoom INPUT [-o OUTPUT]`: the endless zoom into a picture or into noise."""
+
+import argparse
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from livedream.cli.counting import Counting, span
+from livedream.cli.image import NOT_OF_STILLS, stem_of
+from livedream.cli.options import add_settings, rate, seconds, settings_of
+from livedream.defaults import ZOOM
+from livedream.settings import DreamSettings
+
+if TYPE_CHECKING:
+    Commands = argparse._SubParsersAction[argparse.ArgumentParser]
+
+__all__ = ["add_parser", "run"]
+
+
+def add_parser(commands: "Commands") -> None:
+    """``zoom INPUT [-o OUTPUT] [--seconds S] [--zoom Z]`` and the dream's parameters."""
+    parser = commands.add_parser(
+        "zoom",
+        help="zoom endlessly into a picture or noise",
+        description="Zoom into a picture, `noise` or the first frame of a video, for as long as "
+        "is wanted: what comes nearer dreams new detail. The film is as large as --size says.",
+    )
+    parser.add_argument("input", metavar="INPUT", help="a picture, noise, synthetic:clouds?...")
+    parser.add_argument(
+        "-o", "--output", metavar="FILE", type=Path, help="a video or GIF (default: NAME.zoom.mp4)"
+    )
+    film = parser.add_argument_group("the journey")
+    film.add_argument("--seconds", type=seconds, default=20.0, metavar="TIME", help="how long (20)")
+    film.add_argument("--fps", type=rate, default=Fraction(25), metavar="RATE", help="(25)")
+    film.add_argument(
+        "--zoom", type=float, default=1.2, metavar="X",
+        help="factor per second, below 1 outwards (1.2)",
+    )  # fmt: skip
+    film.add_argument(
+        "--rotation", type=float, default=0.0, metavar="X", help="degrees per second, clockwise (0)"
+    )
+    film.add_argument(
+        "--drift", type=drift, default=(0.0, 0.0), metavar="X,Y",
+        help="of the view, picture widths per second to the right and down (0,0)",
+    )  # fmt: skip
+    film.add_argument("--codec", metavar="NAME", help="h264, hevc, av1... (default: by suffix)")
+    film.add_argument(
+        "--quality", type=float, default=80.0, metavar="0..100", help="of the encoding (80)"
+    )
+    film.add_argument("--overwrite", action="store_true", help="replace an existing output")
+    film.add_argument("--quiet", action="store_true", help="print errors only")
+    add_settings(parser, DreamSettings(**ZOOM), leave_out=NOT_OF_STILLS)
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    from livedream.warp.travel import Travel
+    from livedream.zoom import ZoomJob, render_zoom
+
+    job = ZoomJob(
+        source=args.input,
+        output=args.output or Path(f"{stem_of(args.input)}.zoom.mp4"),
+        settings=settings_of(args, DreamSettings(**ZOOM)),
+        travel=Travel(args.zoom, args.rotation, args.drift),
+        seconds=args.seconds,
+        rate=args.fps,
+        codec=args.codec,
+        quality=args.quality,
+        overwrite=args.overwrite,
+    )
+    with Counting(job.output.name, "frames", job.frames, quiet=args.quiet) as counting:
+        report = render_zoom(
+            job, watch=lambda dream, report: counting.advance(report.frames, dream.level)
+        )
+    if not args.quiet:
+        print(
+            f"{report.output}: {report.frames} frames in {span(report.seconds)}, "
+            f"{report.fps:.1f} fps, strength {report.strength:.1f}, {report.network} "
+            f"({report.objective}) on {report.device} in {report.precision}"
+        )
+    return 0
+
+
+def drift(text: str) -> tuple[float, float]:
+    """`0.1,-0.05`: to the right and down."""
+    try:
+        x, y = (float(part) for part in text.split(","))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} found, two numbers wanted, as 0.1,-0.05"
+        ) from error
+    return x, y
