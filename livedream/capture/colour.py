@@ -11,7 +11,6 @@ from typing import Any, cast
 
 import av
 import numpy as np
-from av.video.reformatter import Interpolation
 from numpy.typing import NDArray
 
 from livedream.frame import ColourTags, Picture
@@ -22,7 +21,9 @@ BT709 = ColourTags(1, 1, 1, False)
 _SMPTE170M = 6
 _BT2020_NCL, _BT2020_CL = 9, 10
 _MATRICES = (1, 4, 5, 6, 7, 9)  # those that libswscale knows
-_ACCURATE = int(Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT)
+# swscale.h's numbers; PyAV before 18 has no names for the last two.
+_BICUBIC, _FULL_CHR_H_INT, _ACCURATE_RND = 0x4, 0x2000, 0x40000
+_ACCURATE = _BICUBIC | _FULL_CHR_H_INT | _ACCURATE_RND
 
 
 def tags_of(frame: av.VideoFrame) -> ColourTags:

@@ -15,16 +15,16 @@ import av
 import cv2
 import numpy as np
 from av.video.codeccontext import VideoCodecContext
-from av.video.reformatter import Interpolation
 from numpy.typing import NDArray
 
 from livedream.frame import ColourTags, Picture
 
-_ACCURATE = int(Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INP)
+# swscale.h's numbers; PyAV before 18 has no names for the last two.
+_BICUBIC, _FULL_CHR_H_INP, _ACCURATE_RND = 0x4, 0x4000, 0x40000
+_ACCURATE = _BICUBIC | _FULL_CHR_H_INP | _ACCURATE_RND
 _YUV = ("yuv", "nv12", "p010")
 _HDR_TRANSFERS = (16, 18)  # PQ and HLG
-# H.273 matrix to libswscale's number for it.
-_MATRICES = {1: 1, 4: 4, 5: 5, 6: 5, 7: 7, 9: 9}
+_MATRICES = (1, 4, 5, 6, 7, 9)  # those that libswscale knows
 BT709 = ColourTags(1, 1, 1, False)
 
 
@@ -55,12 +55,14 @@ def from_rgb(
     frame = av.VideoFrame.from_ndarray(rgb, format="rgb24")
     if not pixels.startswith(_YUV):
         return frame.reformat(format=pixels)
+    # RGB has no matrix: what stands here is handed on to the result (PyAV before 18.1 has no
+    # other way to ask for BT.2020).
+    frame.colorspace = tags.space
     left = chroma_left and pixels == "yuv420p"
     converted = frame.reformat(
         format="yuv444p" if left else pixels,
         interpolation=_ACCURATE,
         src_color_range=2,
-        dst_colorspace=_MATRICES[tags.space],
         dst_color_range=2 if tags.full_range else 1,
     )
     return _halved_left(converted) if left else converted

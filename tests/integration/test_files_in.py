@@ -106,7 +106,6 @@ def test_pixel_formats(tmp_path: Path, pixels: str, codec: str) -> None:
 def test_the_tagged_matrix_and_range_are_used(tmp_path: Path, space: int, full: bool) -> None:
     """The encoder is fed with the right numbers for its tags: the colours must come back."""
     path = tmp_path / "tagged.mkv"
-    shades = {1: 1, 6: 5, 9: 9}  # libswscale's numbers for the matrices
     rgb = np.zeros((48, 64, 3), np.uint8)
     rgb[:, :32], rgb[:24, 32:], rgb[24:, 32:] = (200, 40, 60), (30, 180, 90), (20, 60, 220)
     with av.open(str(path), "w") as out:
@@ -115,9 +114,9 @@ def test_the_tagged_matrix_and_range_are_used(tmp_path: Path, space: int, full: 
         context = stream.codec_context
         context.colorspace, context.color_range = space, 2 if full else 1
         context.color_primaries = context.color_trc = 1
-        frame = av.VideoFrame.from_ndarray(rgb, format="rgb24").reformat(
-            format="yuv444p", dst_colorspace=shades[space], dst_color_range=2 if full else 1
-        )
+        plain = av.VideoFrame.from_ndarray(rgb, format="rgb24")
+        plain.colorspace = space
+        frame = plain.reformat(format="yuv444p", dst_color_range=2 if full else 1)
         frame.pts = 0
         out.mux(stream.encode(frame))
         out.mux(stream.encode(None))
@@ -265,6 +264,8 @@ def damaged(content: bytes, seed: int) -> bytes:
 def test_every_frame_of_a_damaged_file_that_decodes_is_delivered(
     tmp_path: Path, suffix: str
 ) -> None:
+    if suffix == ".ts" and tuple(map(int, av.__version__.split(".")[:2])) < (18, 1):
+        pytest.skip("PyAV before 18.1 crashes on some damaged transport streams")
     sound = make_video(tmp_path / f"sound{suffix}", size=(128, 96), times=uneven_pts(40))
     for seed in range(15):
         path = tmp_path / f"damaged-{seed}{suffix}"
