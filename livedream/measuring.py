@@ -224,7 +224,7 @@ def visible(flow: FlowField, backward: FlowField) -> Plane:
     grid_y, grid_x = np.mgrid[0:height, 0:width].astype(np.float32)
     x, y = grid_x + flow[0], grid_y + flow[1]
     inside = (x >= 0) & (x <= width - 1) & (y >= 0) & (y <= height - 1)
-    return (inside & (((flow + back) ** 2).sum(0) <= bound)).astype(np.float32)
+    return np.asarray(inside & (((flow + back) ** 2).sum(0) <= bound), np.float32)
 
 
 def fetch(picture: Plane, flow: FlowField, outside: float | None = None) -> Plane:

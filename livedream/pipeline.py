@@ -6,7 +6,7 @@ scaled so that the level stays where `strength` wants it. The residual is then s
 full-size frame, whose own detail stays sharp.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
@@ -59,7 +59,7 @@ class DreamState:
         return found
 
     @classmethod
-    def from_arrays(cls, found: dict[str, NDArray[np.generic]], device: torch.device) -> Self:
+    def from_arrays(cls, found: Mapping[str, NDArray[np.generic]], device: torch.device) -> Self:
         age_s, time_s, frames = (float(value) for value in found["clock"].astype(np.float64))
         residual = found.get("residual")
         return cls(
@@ -131,7 +131,7 @@ class Dreamer:
                 for frame, motion in pairs:
                     yield self.step(frame, motion)
 
-    def restore(self, arrays: dict[str, NDArray[np.generic]]) -> None:
+    def restore(self, arrays: Mapping[str, NDArray[np.generic]]) -> None:
         """Go on from a state that `DreamState.arrays` gave."""
         self.state = DreamState.from_arrays(arrays, self.device)
 

@@ -43,14 +43,14 @@ class Parameter:
         """`value` as this parameter's kind, or SettingsError with what was found and wanted."""
         if self.kind is float and isinstance(value, int) and not isinstance(value, bool):
             value = float(value)
-        if type(value) is not self.kind:
+        wrong_kind = type(value) is not self.kind
+        if wrong_kind or (self.choices and value not in self.choices):
             raise SettingsError(f"{self.name}: {value!r} found, {self.wanted()} wanted")
-        if self.choices and value not in self.choices:
-            raise SettingsError(f"{self.name}: {value!r} found, {self.wanted()} wanted")
-        low = -float("inf") if self.minimum is None else self.minimum
-        high = float("inf") if self.maximum is None else self.maximum
-        if self.kind in (int, float) and not low <= value <= high:
-            raise SettingsError(f"{self.name}: {value:g} found, {self.wanted()} wanted")
+        if isinstance(value, int | float) and self.kind is not bool:
+            low = -float("inf") if self.minimum is None else self.minimum
+            high = float("inf") if self.maximum is None else self.maximum
+            if not low <= value <= high:
+                raise SettingsError(f"{self.name}: {value:g} found, {self.wanted()} wanted")
         return value
 
     def wanted(self) -> str:

@@ -45,9 +45,7 @@ def test_a_frozen_dream_neither_flickers_nor_renews(calm: Picture, frames_of: Fr
     assert found.strength == pytest.approx(10.0, rel=0.03)
 
 
-def test_independent_dreams_flicker_and_renew_entirely(
-    calm: Picture, frames_of: FramesOf
-) -> None:
+def test_independent_dreams_flicker_and_renew_entirely(calm: Picture, frames_of: FramesOf) -> None:
     dreams = [_add(calm, _pattern(seed, calm)) for seed in range(60)]
     found = measure(frames_of(*[calm] * 60), frames_of(*dreams))
     # |a - b| of two independent fields of one level is sqrt(2) of |a|.
