@@ -1,0 +1,119 @@
+"""Ascent: octaves, jitter, smoothing, and pictures that no network was made for."""
+
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from livedream.dream.ascent import Ascent, equalise_bands, gaussian_blur
+from livedream.dream.networks import Network
+from livedream.dream.objective import bind
+from livedream.settings import DreamSettings
+
+CPU = torch.device("cpu")
+
+
+def ascent(network: Network, objective: str = "strokes", **settings: object) -> Ascent:
+    wanted = DreamSettings(**settings)  # type: ignore[arg-type]
+    return Ascent(network, bind(objective, network), wanted, CPU, torch.float32)
+
+
+def drawn(climb: Ascent, picture: Tensor, seed: int = 0) -> Tensor:
+    return climb.addition(picture, np.random.default_rng(seed))
+
+
+@pytest.fixture
+def picture() -> Tensor:
+    return torch.rand(1, 3, 96, 128, generator=torch.Generator().manual_seed(2))
+
+
+def test_octaves_go_from_small_to_full(dreamnet: Network) -> None:
+    found = ascent(dreamnet, octaves=3, octave_scale=2.0).octave_sizes(640, 480)
+    assert found == [(160, 120), (320, 240), (640, 480)]
+
+
+def test_octaves_too_small_for_the_network_are_left_out(dreamnet: Network) -> None:
+    climb = ascent(dreamnet, octaves=12, octave_scale=1.4)
+    assert min(min(size) for size in climb.octave_sizes(200, 100)) >= dreamnet.minimum_size
+    assert climb.octave_sizes(40, 30) == [(40, 30)]
+
+
+@pytest.mark.parametrize("size", [(1, 1), (2, 3), (1, 90), (63, 65), (700, 9)])
+@pytest.mark.parametrize("objective", ["creatures", "strokes - weave"])
+def test_pictures_of_any_size(dreamnet: Network, size: tuple[int, int], objective: str) -> None:
+    picture = torch.rand(1, 3, *size)
+    climb = ascent(dreamnet, objective, octaves=4, smoothing=3.0, laplacian=4)
+    added = drawn(climb, picture)
+    assert added.shape == picture.shape and added.isfinite().all()
+    assert (picture + added).min() >= -1e-6 and (picture + added).max() <= 1 + 1e-6
+
+
+def test_a_network_that_needs_more_gets_more(dreamnet: Network) -> None:
+    seen: list[torch.Size] = []
+    climb = ascent(replace(dreamnet, minimum_size=160), jitter=0, octaves=1, iterations=1)
+    climb._body.register_forward_pre_hook(lambda _, args: seen.append(args[0].shape))
+    drawn(climb, torch.rand(1, 3, 33, 200))
+    assert seen == [torch.Size((1, 3, 160, 200))]
+
+
+@pytest.mark.parametrize("brightness", [0.0, 0.5, 1.0])
+def test_flat_pictures_give_something_finite(dreamnet: Network, brightness: float) -> None:
+    added = drawn(ascent(dreamnet), torch.full((1, 3, 80, 80), brightness))
+    assert added.isfinite().all()
+    assert added.abs().max() > 0
+
+
+def test_jitter_may_be_larger_than_the_picture(dreamnet: Network) -> None:
+    added = drawn(ascent(dreamnet, jitter=300), torch.rand(1, 3, 70, 66))
+    assert added.isfinite().all() and added.abs().max() > 0
+
+
+def test_each_step_is_jittered_anew(dreamnet: Network, picture: Tensor) -> None:
+    seen: list[Tensor] = []
+    climb = ascent(dreamnet, octaves=1, iterations=4)
+    climb._body.register_forward_pre_hook(lambda _, args: seen.append(args[0].detach().clone()))
+    drawn(climb, picture)
+    assert len(seen) == 4
+    # A place of the picture lies elsewhere in each: the same corner shows something else.
+    corners = [x[0, :, :8, :8] for x in seen]
+    differences = [float((a - b).abs().mean()) for a, b in pairwise(corners)]
+    assert min(differences) > 0.05
+
+
+def test_smoothing_takes_the_fine_part_out(dreamnet: Network, picture: Tensor) -> None:
+    def roughness(sigma: float) -> float:
+        climb = ascent(dreamnet, octaves=1, iterations=1, smoothing=sigma)
+        added = drawn(climb, picture * 0.5 + 0.25)
+        return float(added.diff(dim=3).square().mean() / added.square().mean())
+
+    rough = [roughness(sigma) for sigma in (0.0, 1.0, 4.0)]
+    assert rough[0] > 3 * rough[1] > 9 * rough[2]
+
+
+def test_a_blur_keeps_flat_and_keeps_sums() -> None:
+    flat = torch.full((1, 3, 20, 31), 0.7)
+    assert gaussian_blur(flat, 3.0).sub(0.7).abs().max() < 1e-6
+    point = torch.zeros(1, 1, 41, 41)
+    point[..., 20, 20] = 1
+    blurred = gaussian_blur(point, 2.0)
+    assert float(blurred.sum()) == pytest.approx(1, abs=1e-5)
+    spread = (blurred[0, 0].sum(0) * (torch.arange(41.0) - 20) ** 2).sum().sqrt()
+    assert float(spread) == pytest.approx(2.0, rel=0.03)
+
+
+def test_the_laplacian_brings_bands_to_one_level() -> None:
+    fine = torch.randn(1, 3, 128, 128, generator=torch.Generator().manual_seed(0))
+    coarse = gaussian_blur(torch.randn(1, 3, 128, 128), 8.0)
+    slope = 0.1 * fine + coarse / coarse.std()
+    before, after = (spectrum(x) for x in (slope, equalise_bands(slope, 4)))
+    assert before[0] / before[1] < 0.02
+    assert 0.2 < after[0] / after[1] < 5
+
+
+def spectrum(x: Tensor) -> list[float]:
+    """Mean squares: what a blur of 1 px takes away, and what one of 6 px leaves."""
+    fine, coarse = x - gaussian_blur(x, 1.0), gaussian_blur(x, 6.0)
+    return [float(part.square().mean()) for part in (fine, coarse)]

@@ -1,0 +1,31 @@
+"""One way to change a picture's size."""
+
+import pytest
+import torch
+
+from livedream.dream.resize import resize
+
+
+def test_the_same_size_is_the_same_tensor() -> None:
+    x = torch.rand(1, 3, 7, 5)
+    assert resize(x, (5, 7)) is x
+
+
+@pytest.mark.parametrize("size", [(20, 14), (9, 3), (3, 30), (1, 1)])
+def test_a_flat_picture_stays_flat(size: tuple[int, int]) -> None:
+    made = resize(torch.full((1, 3, 7, 10), 0.3), size)
+    assert made.shape == (1, 3, size[1], size[0])
+    assert made.sub(0.3).abs().max() < 1e-6
+
+
+def test_going_down_averages() -> None:
+    stripes = torch.zeros(1, 1, 8, 64)
+    stripes[..., ::2] = 1
+    assert resize(stripes, (8, 8))[..., 1:-1].sub(0.5).abs().max() < 0.05
+
+
+def test_pixels_keep_their_places() -> None:
+    ramp = torch.arange(32.0).expand(1, 1, 8, 32)
+    twice = resize(ramp, (64, 8))[0, 0, 0]
+    # Pixel i of 64 lies at (i + 0.5) / 2 - 0.5 of 32.
+    assert torch.allclose(twice[2:-2], (torch.arange(64.0)[2:-2] + 0.5) / 2 - 0.5, atol=1e-5)

@@ -1,0 +1,122 @@
+"""Tiles: a picture covered once, a gradient like the whole picture's, no seam."""
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from livedream.dream.ascent import Ascent
+from livedream.dream.networks import Network
+from livedream.dream.objective import bind
+from livedream.dream.tiles import ALIGNMENT_PX, MARGIN_PX, lay_tiles, mirrored
+from livedream.settings import DreamSettings
+
+CPU = torch.device("cpu")
+NO_MARGINS = (0, 0, 0, 0)
+
+
+def ascent(network: Network, objective: str, **settings: object) -> Ascent:
+    wanted = DreamSettings(octaves=1, iterations=1, **settings)  # type: ignore[arg-type]
+    return Ascent(network, bind(objective, network), wanted, CPU, torch.float32)
+
+
+@pytest.fixture(scope="module")
+def picture() -> Tensor:
+    """(1, 3, 448, 640) with something to see at every scale."""
+    draw = torch.Generator().manual_seed(4)
+    layers = [
+        F.interpolate(torch.rand(1, 3, 448 // s, 640 // s, generator=draw), (448, 640))
+        for s in (4, 16, 64)
+    ]
+    return torch.stack(layers).mean(0)
+
+
+@pytest.mark.parametrize(("width", "height"), [(640, 448), (1000, 130), (129, 1), (256, 256)])
+def test_tiles_cover_a_picture_once(width: int, height: int) -> None:
+    margins = (5, 11, 16, 0)
+    covered = torch.zeros(height, width)
+    for tile in lay_tiles(width, height, 128, margins, np.random.default_rng(0)):
+        covered[slice(*tile.rows), slice(*tile.columns)] += 1
+        for core, seen, first, last in (
+            (tile.rows, tile.seen_rows, -16, height),
+            (tile.columns, tile.seen_columns, -5, width + 11),
+        ):
+            assert first <= seen[0] <= max(first, core[0] - MARGIN_PX)
+            assert min(last, core[1] + MARGIN_PX) == seen[1]
+            assert (seen[0] - first) % ALIGNMENT_PX == 0
+            assert seen[1] - seen[0] <= 1.25 * 128 + 2 * MARGIN_PX + ALIGNMENT_PX
+    assert (covered == 1).all()
+
+
+def test_cuts_lie_elsewhere_each_time() -> None:
+    draw = np.random.default_rng(0)
+    found = {lay_tiles(640, 448, 128, NO_MARGINS, draw)[0].rows for _ in range(10)}
+    assert len(found) > 5
+
+
+def test_a_piece_goes_back_where_it_came_from(picture: Tensor) -> None:
+    whole = torch.zeros_like(picture)
+    for tile in lay_tiles(640, 448, 200, (7, 3, 2, 9), np.random.default_rng(1)):
+        tile.put(tile.seen(picture), whole)
+    assert torch.equal(whole, picture)
+
+
+def test_mirrored_is_reflect_and_goes_on() -> None:
+    x = torch.arange(12.0).view(1, 1, 3, 4)
+    assert torch.equal(mirrored(x, (1, 2, 2, 1)), F.pad(x, (1, 2, 2, 1), mode="reflect"))
+    far = mirrored(x, (5, 9, 4, 0))
+    assert far.shape == (1, 1, 7, 18)
+    assert torch.equal(far[..., 4:, 5:9], x)
+    assert far[0, 0, 4].tolist() == [1, 2, 3, 2, 1, 0, 1, 2, 3, 2, 1, 0, 1, 2, 3, 2, 1, 0]
+    assert torch.equal(mirrored(torch.ones(1, 3, 1, 1), (9, 9, 9, 9)), torch.ones(1, 3, 19, 19))
+
+
+# Terms are weighed against each other over all that tiles see, margins twice: hence the more for
+# sums. One term's own weight makes no difference.
+@pytest.mark.parametrize(
+    ("objective", "most"),
+    [
+        ("creatures", 0.01),
+        ("eyes:3,17", 0.01),
+        ("creatures - 0.5*mosaic + 2*strokes:1", 0.1),
+        ("eyes + class:5", 0.1),
+    ],
+)
+def test_tiles_give_the_gradient_of_the_whole(
+    dreamnet: Network, picture: Tensor, objective: str, most: float
+) -> None:
+    whole, tiled = (
+        ascent(dreamnet, objective, tile=side).addition(picture, np.random.default_rng(3))
+        for side in (1024, 224)
+    )
+    assert float((whole - tiled).abs().mean() / whole.abs().mean()) < most
+
+
+def test_no_seam_shows(dreamnet: Network, picture: Tensor) -> None:
+    """A step's energy across the cuts is that of elsewhere."""
+    climb = ascent(dreamnet, "creatures", tile=224, jitter=0)
+    draw = np.random.default_rng(3)
+    added = climb.addition(picture, draw)
+    whole = ascent(dreamnet, "creatures", jitter=0).addition(picture, np.random.default_rng(3))
+    cuts = np.random.default_rng(3).spawn(1)[0]
+    lay_tiles(640, 448, 224, NO_MARGINS, cuts)  # what is measured, then what is climbed
+    tiles = lay_tiles(640, 448, 224, NO_MARGINS, cuts)
+    columns = sorted({tile.columns[0] for tile in tiles} - {0})
+    rows = sorted({tile.rows[0] for tile in tiles} - {0})
+    assert columns and rows
+    for axis, places in ((3, columns), (2, rows)):
+        energies = [x.diff(dim=axis).square().mean((0, 1, 5 - axis)) for x in (added, whole)]
+        across = [energy[[place - 1 for place in places]].mean() for energy in energies]
+        assert float(across[0] / across[1]) == pytest.approx(1, abs=0.02)
+
+
+def test_tiles_repeat_to_the_bit(dreamnet: Network, picture: Tensor) -> None:
+    climb = ascent(dreamnet, "strokes", tile=224)
+    first, second = (climb.addition(picture, np.random.default_rng(5)) for _ in range(2))
+    assert torch.equal(first, second)
+
+
+def test_a_tile_has_a_least_size() -> None:
+    with pytest.raises(ValueError, match="tile: 100 found"):
+        DreamSettings(tile=100)
