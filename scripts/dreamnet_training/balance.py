@@ -2,8 +2,9 @@
 
 A dream climbs the sum of squares, so the channels that answer a dream loudest decide it: of the
 576 channels of a layer that has learned faces, ten may carry a third of the response, and every
-dream is an eye. The dreamable layers are rectified projections, so a channel's gain can be changed without
-changing what it sees. Here the loud channels are turned down to the mean, dream after dream.
+dream is an eye. The dreamable layers are rectified projections, so a channel's gain can be changed
+without changing what it sees. Here the loud channels are turned down to the mean, dream after
+dream.
 """
 
 from __future__ import annotations

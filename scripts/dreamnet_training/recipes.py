@@ -84,7 +84,7 @@ BIRDS = Recipe(
         RecipeLayer("down", 3, 1, 384, 0, "features.9.conv.0", "soft down, flecks", 0.6),
         RecipeLayer("plumage", 3, 3, 576, 0, "features.12.conv.0", "feathers, large heads", 0.4),
         RecipeLayer("eyes", 3, 5, 576, 0, "features.13.conv.0", "eyes and heads", 0.2),
-        RecipeLayer("creatures", 3, 6, 576, 0, "features.14.conv.0", "whole birds"),
+        RecipeLayer("creatures", 3, 6, 576, 0, "features.14.conv.0", "whole birds", 0.0),
     ),
     default_objective="creatures",
 )
@@ -98,7 +98,7 @@ INSECTS = Recipe(
         RecipeLayer("veins", 3, 1, 384, 0, "features.9.conv.0", "fine veins and specks"),
         RecipeLayer("wings", 3, 3, 576, 0, "features.12.conv.0", "wings with veins"),
         RecipeLayer("segments", 3, 5, 576, 0, "features.13.conv.0", "segments, eyes, hairs"),
-        RecipeLayer("creatures", 3, 6, 576, 0, "features.14.conv.0", "whole insects"),
+        RecipeLayer("creatures", 3, 6, 576, 0, "features.14.conv.0", "whole insects", 0.0),
     ),
     default_objective="creatures",
 )

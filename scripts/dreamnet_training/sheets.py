@@ -114,4 +114,6 @@ def save_sheet(
     pen, step = ImageDraw.Draw(sheet), rows[0][0].shape[3] + gap_px
     for column, name in enumerate(names):
         pen.text((column * step + 6, 4), name, fill="white", stroke_width=2, stroke_fill="black")
-    sheet.quantize(256).save(path, optimize=True)  # a third of the size, the same to the eye
+    # 256 dithered colours: half the size, the same to the eye.
+    few = sheet.quantize(256)
+    sheet.quantize(palette=few, dither=Image.Dither.FLOYDSTEINBERG).save(path, optimize=True)
