@@ -4,17 +4,16 @@ Nothing is unpickled but tensors.  Embedded files are checked against the regist
 torchvision's against the eight digits of it that their names carry.
 """
 
-import hashlib
 import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import urlparse
 
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from livedream.downloads import Download, cached, file_sha256, obtain
 from livedream.dream.metadata import FileNotes, read_notes
 from livedream.dream.registry import NetworkSpec, models_folder, registry
 from livedream.errors import WeightsError
@@ -22,7 +21,6 @@ from livedream.errors import WeightsError
 __all__ = [
     "Checkpoint",
     "NetworkStatus",
-    "WeightsOrigin",
     "file_sha256",
     "locate_weights",
     "network_status",
@@ -32,26 +30,13 @@ __all__ = [
 
 
 @dataclass(frozen=True, slots=True)
-class WeightsOrigin:
-    """Where a network's weights lie, or will once fetched.
-
-    path: the file.  url: where to get it, None for an embedded one.  sha256: the checksum or its
-    first digits, None where nobody published one.
-    """
-
-    path: Path
-    url: str | None
-    sha256: str | None
-
-
-@dataclass(frozen=True, slots=True)
 class NetworkStatus:
     """One line of ``livedream networks``.  size_bytes: on disk, None when it is not there."""
 
     name: str
     present: bool
     size_bytes: int | None
-    origin: WeightsOrigin
+    origin: Download
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,19 +53,15 @@ class Checkpoint:
         return self.notes.names_one_of(registry())
 
 
-def weights_origin(spec: NetworkSpec) -> WeightsOrigin:
+def weights_origin(spec: NetworkSpec) -> Download:
     """Where this network's own weights are kept.  Embedded ones win over downloads."""
     if spec.file:
-        return WeightsOrigin(models_folder() / spec.file, None, spec.sha256)
-    cache = Path(torch.hub.get_dir()) / "checkpoints"
-    url, sha256 = spec.url, spec.sha256
+        return Download(models_folder() / spec.file, None, spec.sha256)
     if spec.weights:
         from torchvision.models import get_weight
 
-        url = get_weight(spec.weights).url
-        match = torch.hub.HASH_REGEX.search(Path(urlparse(url).path).name)
-        sha256 = match.group(1) if match else None
-    return WeightsOrigin(cache / Path(urlparse(url).path).name, url, sha256)
+        return cached(get_weight(spec.weights).url)
+    return cached(spec.url, spec.sha256)
 
 
 def network_status() -> list[NetworkStatus]:
@@ -107,45 +88,17 @@ def locate_weights(
     file, which checksum and which folder.
     """
     origin = weights_origin(spec)
-    checksum = f"SHA-256 begins with {origin.sha256}" if origin.sha256 else "no published checksum"
-    by_hand = f"put {origin.path.name} ({checksum}) into {origin.path.parent}"
-    if not origin.path.is_file():
-        if origin.url is None:
-            raise WeightsError(f"{spec.name}: {origin.path} is missing; reinstall livedream")
+    if not origin.path.is_file() and origin.url is not None:
         if not allow_download:
-            raise WeightsError(f"{spec.name}: weights are not here; {by_hand} from {origin.url}")
+            raise WeightsError(
+                f"{spec.name}: weights are not here; {origin.by_hand} from {origin.url}"
+            )
         if origin.sha256 is None and not allow_unverified:
             raise WeightsError(
                 f"{spec.name}: {origin.url} has no published checksum, so the download cannot be "
                 f"verified; run 'livedream networks fetch {spec.name} --unverified' to accept that"
             )
-        _download(spec.name, origin, by_hand, progress)
-    if origin.sha256 is not None:
-        digest = file_sha256(origin.path)
-        if not digest.startswith(origin.sha256):
-            raise WeightsError(
-                f"{spec.name}: {origin.path} is damaged or another file: SHA-256 {digest[:16]}…, "
-                f"wanted {origin.sha256[:16]}; delete it and try again"
-            )
-    return origin.path
-
-
-def _download(name: str, origin: WeightsOrigin, by_hand: str, progress: bool) -> None:
-    assert origin.url is not None
-    try:
-        origin.path.parent.mkdir(parents=True, exist_ok=True)
-        torch.hub.download_url_to_file(
-            origin.url, str(origin.path), hash_prefix=origin.sha256, progress=progress
-        )
-    except (OSError, RuntimeError) as error:
-        reason = getattr(error, "reason", error)
-        raise WeightsError(f"{name}: cannot download {origin.url} ({reason}); {by_hand}") from error
-
-
-def file_sha256(path: Path) -> str:
-    """The SHA-256 of a file, 64 hexadecimal digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return obtain(origin, spec.name, WeightsError, progress=progress)
 
 
 def read_checkpoint(path: Path) -> Checkpoint:

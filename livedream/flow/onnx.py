@@ -1,0 +1,180 @@
+"""A flow network from an ONNX file, run by ONNX Runtime on what is there.
+
+TensorRT, CUDA or the CPU; what the file expects and returns stands in `onnx_adapter`.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from livedream.errors import FlowError, ShapeError
+from livedream.flow.onnx_adapter import FlowAdapter, read_adapter
+from livedream.flow.onnx_session import one_line, open_session
+from livedream.frame import FlowField, Picture
+
+__all__ = ["OnnxFlow"]
+
+_DTYPES: Final[dict[str, type[np.floating]]] = {
+    "tensor(float)": np.float32,
+    "tensor(float16)": np.float16,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Graph:
+    """names: of the inputs.  fixed: (height, width) in px where the graph fixes it, else 0."""
+
+    names: tuple[str, ...]
+    output: str
+    fixed: tuple[int, int]
+    dtype: type[np.floating]
+
+
+class OnnxFlow:
+    """A network of one's own as a flow estimator.
+
+    path: the .onnx file.  device: auto takes the first provider that works; cpu only that one.
+    adapter: its convention, None to read it from the file (see `read_adapter`).
+    Raises FlowError for a missing file, one that is not ONNX, and one that fits no convention.
+    """
+
+    def __init__(
+        self, path: Path | str, device: str = "auto", *, adapter: FlowAdapter | None = None
+    ) -> None:
+        self._path = Path(path)
+        if not self._path.is_file():
+            raise FlowError(f"flow {path}: no such file; give an .onnx file, or try --flow dis")
+        self._session = open_session(self._path, device)
+        names = [node.name for node in self._session.get_inputs()]
+        if adapter is None:
+            metadata = self._session.get_modelmeta().custom_metadata_map
+            adapter = read_adapter(self._path, metadata, names)
+        self.adapter = adapter
+        self._graph = _inspect(self._path, self._session, adapter)
+
+    @property
+    def provider(self) -> str:
+        """ONNX Runtime's name of what it runs on."""
+        return str(self._session.get_providers()[0])
+
+    def estimate(self, current: Picture, previous: Picture) -> FlowField:
+        if current.shape != previous.shape:
+            raise ShapeError(
+                f"flow {self._path}: pictures of {current.shape} and {previous.shape} found, "
+                "two of one size wanted"
+            )
+        height, width = current.shape[:2]
+        inner = self._graph.fixed[0] or height, self._graph.fixed[1] or width
+        fed = [self._fit(picture, inner) for picture in (current, previous)]
+        found = self._pixels(self._run(fed[0], fed[1]), fed[0].shape[:2])
+        found = found[: inner[0], : inner[1]]
+        if inner != (height, width):
+            found = _resize(found, width, height)
+            found = found * np.array([width / inner[1], height / inner[0]], np.float32)
+        return np.ascontiguousarray(found.transpose(2, 0, 1), np.float32)
+
+    def _fit(self, picture: Picture, inner: tuple[int, int]) -> Picture:
+        """Resized to the sides that the graph fixes, the others padded with their border."""
+        if picture.shape[:2] != inner:
+            shrinks = inner[0] * inner[1] < picture.shape[0] * picture.shape[1]
+            kind = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+            picture = np.asarray(cv2.resize(picture, inner[::-1], interpolation=kind), np.uint8)
+        bottom, right = (
+            0 if fixed else self.adapter.padded(side) - side
+            for side, fixed in zip(inner, self._graph.fixed, strict=True)
+        )
+        padded = cv2.copyMakeBorder(picture, 0, bottom, 0, right, cv2.BORDER_REPLICATE)
+        return np.asarray(padded, np.uint8)
+
+    def _run(self, current: Picture, previous: Picture) -> NDArray[np.float32]:
+        """The network's answer, (h, w, 2) in its own units."""
+        graph = self._graph
+        feed = self.adapter.feed(current, previous, graph.names, graph.dtype)
+        try:
+            (found,) = self._session.run([graph.output], feed)
+        except Exception as error:  # ONNX Runtime's own errors share no other root
+            raise FlowError(
+                f"flow {self._path}: fails at {current.shape[1]}x{current.shape[0]} px "
+                f"({one_line(error)}); a multiple_px or least_px may be missing (docs/flow.md)"
+            ) from error
+        if found.ndim != 4 or found.shape[:2] != (1, 2):
+            raise FlowError(
+                f"flow {self._path}: output {graph.output} is {_words(found.shape)}, "
+                "(1, 2, H, W) wanted; name another one: output = NAME"
+            )
+        return np.ascontiguousarray(found[0].transpose(1, 2, 0), np.float32)
+
+    def _pixels(self, found: NDArray[np.float32], size: tuple[int, ...]) -> NDArray[np.float32]:
+        """(H, W, 2) px of the network's input.  size: (H, W) of that."""
+        unit_px = self.adapter.unit_px
+        if found.shape[:2] != size:
+            if not unit_px:
+                raise FlowError(
+                    f"flow {self._path}: output {found.shape[1]}x{found.shape[0]} of input "
+                    f"{size[1]}x{size[0]} found; say what its values are: unit_px = 1 for pixels "
+                    f"of the input, {size[1] / found.shape[1]:g} for those of the output"
+                )
+            found = _resize(found, size[1], size[0])
+        return found * np.float32(unit_px or 1.0)
+
+
+def _inspect(path: Path, session: Any, adapter: FlowAdapter) -> _Graph:
+    """Names, sizes and type of the graph, or FlowError where they do not fit the adapter."""
+    nodes = session.get_inputs()
+    count, channels = (2, 3) if adapter.inputs == "two" else (1, 6)
+    shapes = [tuple(node.shape) for node in nodes]
+    types = {node.type for node in nodes}
+    fits = (
+        len(nodes) == count
+        and all(_fits(shape, channels) for shape in shapes)
+        and len({_sides(shape) for shape in shapes}) == 1
+        and len(types) == 1
+        and types <= _DTYPES.keys()
+    )
+    if not fits:
+        found = ", ".join(f"{node.name} {_words(node.shape)} {node.type}" for node in nodes)
+        raise FlowError(
+            f"flow {path}: inputs {found} found, {adapter.inputs} of (1, {channels}, H, W) float "
+            'wanted; inputs = "one" means a single one of six channels (docs/flow.md)'
+        )
+    names = tuple(str(node.name) for node in nodes)
+    output = _output(path, session, adapter)
+    return _Graph(names, output, _sides(shapes[0]), _DTYPES[types.pop()])
+
+
+def _fits(shape: tuple[int | str | None, ...], channels: int) -> bool:
+    """Whether an input is (1, channels, H, W) wherever the graph gives a number."""
+    if len(shape) != 4:
+        return False
+    pairs = zip(shape[:2], (1, channels), strict=True)
+    return all(not isinstance(found, int) or found == wanted for found, wanted in pairs)
+
+
+def _sides(shape: tuple[int | str | None, ...]) -> tuple[int, int]:
+    """(height, width) of (1, C, H, W), 0 for a side that the graph leaves open."""
+    height, width = (side if isinstance(side, int) else 0 for side in shape[2:])
+    return height, width
+
+
+def _resize(flow: NDArray[np.float32], width: int, height: int) -> NDArray[np.float32]:
+    """(height, width, 2) of (h, w, 2), the values as they are."""
+    wide = cv2.resize(flow, (width, height), interpolation=cv2.INTER_LINEAR)
+    return np.asarray(wide, np.float32)
+
+
+def _output(path: Path, session: Any, adapter: FlowAdapter) -> str:
+    names = [str(node.name) for node in session.get_outputs()]
+    wanted = adapter.output
+    if isinstance(wanted, int) and -len(names) <= wanted < len(names):
+        return names[wanted]
+    if wanted in names:
+        return str(wanted)
+    raise FlowError(f"flow {path}: outputs {', '.join(names)} found, output = {wanted!r} wanted")
+
+
+def _words(shape: Any) -> str:
+    return "(" + ", ".join("?" if side is None else str(side) for side in shape) + ")"

@@ -1,0 +1,153 @@
+"""How a flow network in an ONNX file wants to be asked, and what its answer means.
+
+Convention. Two inputs `current` and `previous`, (1, 3, H, W) float32 RGB in [0, 1]; the last
+output (1, 2, H, W), (x, y) in pixels from current to previous. A network that is built otherwise
+says so as JSON under `livedream.flow` in its own metadata, or in `FILE.onnx.toml` beside it:
+
+    direction = "second-to-first"
+    pixels = "0..255"
+"""
+
+import json
+import math
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Final, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from livedream.errors import FlowError
+from livedream.frame import Picture
+
+__all__ = ["METADATA_KEY", "FlowAdapter", "read_adapter"]
+
+METADATA_KEY: Final = "livedream.flow"
+NAMES: Final = ("current", "previous")
+
+_CHOICES: Final = {
+    "direction": ("first-to-second", "second-to-first"),
+    "inputs": ("two", "one"),
+    "pixels": ("0..1", "0..255", "-1..1"),
+    "channels": ("RGB", "BGR"),
+}
+_PIXELS: Final = {"0..1": (1 / 255, 0.0), "0..255": (1.0, 0.0), "-1..1": (1 / 127.5, -1.0)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlowAdapter:
+    """One network's convention. Raises FlowError for a value that makes no sense.
+
+    direction: first-to-second: its flow starts on the pixels of the first input, so the first one
+    gets the current picture; second-to-first: the other way round. Inputs that are called
+    `current` and `previous` get what they say.
+    inputs: two, or one (1, 6, H, W) with the first picture in front.
+    pixels: the range of the input.  channels: their order.
+    multiple_px, least_px: sides are padded to a multiple of the one and to at least the other.
+    A side that the graph fixes is resized to instead.
+    output: which one, by index (-1: the last) or name.
+    unit_px: how many pixels of the network's input one unit of the output is; 0: undeclared, 1
+    where the output is as large as the input.
+    """
+
+    direction: str = "first-to-second"
+    inputs: str = "two"
+    pixels: str = "0..1"
+    channels: str = "RGB"
+    multiple_px: int = 1
+    least_px: int = 1
+    output: int | str = -1
+    unit_px: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name, choices in _CHOICES.items():
+            _check(name, getattr(self, name), choices, getattr(self, name) in choices)
+        for name in ("multiple_px", "least_px"):
+            value = getattr(self, name)
+            whole = type(value) is int and 1 <= value <= 4096
+            _check(name, value, ("a whole number from 1 to 4096",), whole)
+        _check("output", self.output, ("an index or a name",), type(self.output) in (int, str))
+        number = type(self.unit_px) in (int, float) and 0 <= self.unit_px < math.inf
+        _check("unit_px", self.unit_px, ("a number of at least 0",), number)
+
+    @classmethod
+    def from_mapping(cls, found: Mapping[str, Any]) -> Self:
+        known = [field.name for field in fields(cls)]
+        unknown = sorted(set(found) - set(known))
+        if unknown:
+            raise FlowError(f"{unknown[0]!r} found, some of {', '.join(known)} wanted")
+        return cls(**found)
+
+    def padded(self, side_px: int) -> int:
+        """What a side of a dynamic axis becomes."""
+        return -(-max(side_px, self.least_px) // self.multiple_px) * self.multiple_px
+
+    def feed(
+        self, current: Picture, previous: Picture, names: Sequence[str], dtype: type[np.floating]
+    ) -> dict[str, NDArray[np.floating]]:
+        """Input name to (1, 3, H, W) or (1, 6, H, W).  names: of the inputs, in order."""
+        pair = [self._tensor(picture).astype(dtype) for picture in (current, previous)]
+        if sorted(names) == sorted(NAMES):
+            return dict(zip(NAMES, pair, strict=True))
+        if self.direction == "second-to-first":
+            pair.reverse()
+        if self.inputs == "one":
+            return {names[0]: np.concatenate(pair, axis=1)}
+        return dict(zip(names, pair, strict=True))
+
+    def _tensor(self, picture: Picture) -> NDArray[np.float32]:
+        gain, offset = _PIXELS[self.pixels]
+        ordered = picture[..., ::-1] if self.channels == "BGR" else picture
+        planes = ordered.transpose(2, 0, 1)[None].astype(np.float32)
+        return planes * np.float32(gain) + np.float32(offset)
+
+
+def _check(name: str, value: object, wanted: Sequence[str], fits: bool) -> None:
+    if not fits:
+        raise FlowError(f"{name}: {value!r} found, {' or '.join(wanted)} wanted")
+
+
+def read_adapter(path: Path, metadata: Mapping[str, str], names: Sequence[str]) -> FlowAdapter:
+    """What the file says of itself, else the sidecar, else the convention if the names are its.
+
+    path: the ONNX file.  metadata: its metadata_props.  names: of its inputs.
+    """
+    sidecar = path.with_name(path.name + ".toml")
+    if METADATA_KEY in metadata:
+        place, found = f"metadata {METADATA_KEY}", _parse(path, metadata[METADATA_KEY], json.loads)
+    elif sidecar.is_file():
+        place, found = sidecar.name, _parse(sidecar, _text(sidecar), tomllib.loads)
+    elif sorted(names) == sorted(NAMES):
+        return FlowAdapter()
+    else:
+        raise FlowError(
+            f"flow {path}: inputs {', '.join(names)} found, {' and '.join(NAMES)} wanted; say in "
+            f"{sidecar.name} how they are meant, such as: direction = \"first-to-second\", "
+            'pixels = "0..1" (docs/flow.md)'
+        )  # fmt: skip
+    try:
+        return FlowAdapter.from_mapping(found)
+    except FlowError as error:
+        raise FlowError(f"flow {path}: {place}: {error}") from error
+
+
+def _text(sidecar: Path) -> str:
+    try:
+        return sidecar.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise FlowError(f"flow {sidecar}: not readable ({error})") from error
+
+
+def _parse(path: Path, text: str, loads: Any) -> Mapping[str, Any]:
+    try:
+        found = loads(text)
+    except ValueError as error:
+        reason = str(error).splitlines()[0]
+        raise FlowError(f"flow {path}: its convention does not parse ({reason})") from error
+    if not isinstance(found, dict):
+        raise FlowError(
+            f"flow {path}: its convention is {type(found).__name__}, an object of names wanted"
+        )
+    return found

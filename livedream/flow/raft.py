@@ -1,0 +1,125 @@
+"""RAFT (Teed and Deng 2020) as torchvision ships it: two sizes of one learned estimator.
+
+Slower than DIS by far on a CPU, at home on a GPU. Its weights are fetched into torch's cache when
+it is first opened.
+"""
+
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from livedream.downloads import cached, obtain
+from livedream.errors import FlowError, ShapeError
+from livedream.frame import FlowField, Picture
+
+__all__ = ["RaftFlow"]
+
+_WEIGHTS: Final = {
+    "raft-small": "Raft_Small_Weights.C_T_V2",
+    "raft-large": "Raft_Large_Weights.C_T_SKHT_V2",
+}
+_MULTIPLE_PX: Final = 8  # the features lie at an eighth of the size
+_SMALLEST_SIDE_PX: Final = 128  # below it the fourth level of the correlation pyramid is empty
+_UPDATES: Final = 12  # of the flow; what torchvision's weights were trained and evaluated with
+
+
+class RaftFlow:
+    """RAFT in float32.
+
+    name: `raft-small` (1.0 million parameters) or `raft-large` (5.3 million).  device: as torch
+    calls it; auto: CUDA, else Apple's MPS, else the CPU.  random_seed: random weights drawn with
+    it instead of the trained ones, for tests; its flow means nothing.
+    Raises FlowError for another name, a device that is not there, and weights that cannot be had.
+    """
+
+    def __init__(
+        self, name: str = "raft-small", device: str = "auto", *, random_seed: int | None = None
+    ) -> None:
+        if name not in _WEIGHTS:
+            raise FlowError(f"flow {name!r} found, one of {', '.join(_WEIGHTS)} wanted")
+        self._name = name
+        self._device = _device(device)
+        network = _trained(name) if random_seed is None else _random(name, random_seed)
+        self._network = network.to(self._device).eval().requires_grad_(False)
+
+    def estimate(self, current: Picture, previous: Picture) -> FlowField:
+        """(2, h, w) float32 px from current to previous, the last of the iterated flows."""
+        if current.shape != previous.shape:
+            raise ShapeError(
+                f"{self._name}: pictures of {current.shape} and {previous.shape} found, "
+                "two of one size wanted"
+            )
+        height, width = current.shape[:2]
+        try:
+            with torch.inference_mode():
+                flows = self._network(
+                    self._input(current), self._input(previous), num_flow_updates=_UPDATES
+                )
+                cropped = flows[-1][0, :, :height, :width].float().cpu().contiguous()
+        except torch.OutOfMemoryError as error:
+            raise FlowError(
+                f"{self._name}: {self._device} has too little memory for {width}x{height} px, "
+                "which grows with the square of the area; try a smaller --flow-size or --flow dis"
+            ) from error
+        found: FlowField = cropped.numpy()
+        return found
+
+    def _input(self, picture: Picture) -> Tensor:
+        """(1, 3, H, W) float32 in [-1, 1]; H, W: as large as RAFT needs, the border repeated."""
+        height, width = picture.shape[:2]
+        whole = torch.tensor(picture).to(self._device).permute(2, 0, 1)[None]
+        scaled = whole.float().div_(127.5).sub_(1.0)
+        right, bottom = _wanted(width) - width, _wanted(height) - height
+        return F.pad(scaled, (0, right, 0, bottom), mode="replicate")
+
+
+def _wanted(side_px: int) -> int:
+    return max(_SMALLEST_SIDE_PX, -(-side_px // _MULTIPLE_PX) * _MULTIPLE_PX)
+
+
+def _device(name: str) -> torch.device:
+    there = {
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+        "cpu": True,
+    }
+    if name == "auto":
+        name = next(kind for kind, present in there.items() if present)
+    if not there.get(name.partition(":")[0], False):
+        found = ", ".join(kind for kind, present in there.items() if present)
+        raise FlowError(f"flow: device {name!r} is not available here; found: {found}; try auto")
+    return torch.device(name)
+
+
+def _random(name: str, seed: int) -> Any:
+    """The network with weights of that seed; torch's own random state stays as it was."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return _empty(name)
+
+
+def _trained(name: str) -> Any:
+    from torchvision.models import get_weight
+
+    download = cached(get_weight(_WEIGHTS[name]).url)
+    path = obtain(
+        download, f"flow {name}", FlowError, otherwise="; --flow dis needs no weights at all"
+    )
+    network = _empty(name)
+    network.load_state_dict(_read(path))
+    return network
+
+
+def _read(path: Path) -> dict[str, Tensor]:
+    """The state dict that obtain() has verified."""
+    state: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
+    return state
+
+
+def _empty(name: str) -> Any:
+    from torchvision.models.optical_flow import raft_large, raft_small
+
+    return {"raft-small": raft_small, "raft-large": raft_large}[name](weights=None)
