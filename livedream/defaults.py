@@ -22,5 +22,5 @@ ROUNDS: Final = 24
 NOISE_SIZE: Final = (1280, 720)
 # What a zoom dreams becomes the picture it goes on from: a little, quickly, and everywhere.
 ZOOM: Final[Mapping[str, Any]] = MappingProxyType(
-    {"strength": 14.0, "half_life": 0.3, "octaves": 4, "spread": 0.8}
+    {"strength": 14.0, "half_life": 0.4, "octaves": 4, "spread": 0.8}
 )
