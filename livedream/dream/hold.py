@@ -22,7 +22,7 @@ from torch.nn import functional as F
 __all__ = ["Hold", "octave_levels"]
 
 # RMS in 8-bit steps of each octave, the finest first, and of what is coarser than all of them:
-# photographs at 640x360, crisper, more colourful, and softer in the coarsest (measured, then by eye).
+# photographs at 640x360 (measured); crisper, more colourful, softer in the coarsest (by eye).
 _GREY: Final = (11.0, 14.0, 16.0, 17.0, 18.0, 20.0)
 _GREY_COARSEST: Final = 24.0
 _COLOUR: Final = (4.5, 6.0, 6.5, 7.0, 7.0, 8.0)
