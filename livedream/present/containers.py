@@ -16,15 +16,16 @@ class Container:
     """A container for video.
 
     name: FFmpeg's muxer for the finished file.  growing: the muxer while frames arrive.
-    codec: the default.  options: of the finished file's muxer.  constant_rate: frames have
-    numbers there, not times.  wants_start_codes: H.264 and HEVC go in as Annex B byte streams,
-    and FFmpeg's muxer does not turn them into it.  carries: the kinds of other streams to try;
-    some muxers take what no player finds again.  has_metadata: titles, comments and the like.
+    codecs: those that players find in it, the default first.  options: of the finished file's
+    muxer.  constant_rate: frames have numbers there, not times.  wants_start_codes: H.264 and
+    HEVC go in as Annex B byte streams, and FFmpeg's muxer does not turn them into it.
+    carries: the kinds of other streams to try; some muxers take what no player finds again.
+    has_metadata: titles, comments and the like.
     """
 
     name: str
     growing: str
-    codec: str = "h264"
+    codecs: tuple[str, ...]
     options: Mapping[str, str] = field(default_factory=dict)
     constant_rate: bool = False
     wants_start_codes: bool = False
@@ -36,18 +37,26 @@ _FRONT = {"movflags": "+faststart"}
 # Matroska's muxer would move every frame by the sound's priming (21 ms for AAC) to begin at 0.
 _UNMOVED = {"avoid_negative_ts": "disabled"}
 
+_EVERY = ("h264", "hevc", "av1", "vp9", "prores", "ffv1")
+_MP4 = Container("mp4", "mp4", ("h264", "hevc", "av1", "vp9"), options=_FRONT)
+
 CONTAINERS: dict[str, Container] = {
-    ".mp4": Container("mp4", "mp4", options=_FRONT),
-    ".m4v": Container("mp4", "mp4", options=_FRONT),
-    ".mov": Container("mov", "mov", options=_FRONT),
-    ".mkv": Container("matroska", "matroska", options=_UNMOVED),
+    ".mp4": _MP4,
+    ".m4v": _MP4,
+    ".mov": Container("mov", "mov", ("h264", "hevc", "prores"), options=_FRONT),
+    ".mkv": Container("matroska", "matroska", _EVERY, options=_UNMOVED),
     ".webm": Container(
-        "webm", "webm", codec="vp9", options=_UNMOVED, carries=("audio", "subtitle")
+        "webm", "webm", ("vp9", "av1"), options=_UNMOVED, carries=("audio", "subtitle")
     ),
     ".avi": Container(
-        "avi", "matroska", constant_rate=True, wants_start_codes=True, carries=("audio",)
+        "avi",
+        "matroska",
+        ("h264", "ffv1"),
+        constant_rate=True,
+        wants_start_codes=True,
+        carries=("audio",),
     ),
-    ".ts": Container("mpegts", "mp4", carries=("audio",), has_metadata=False),
+    ".ts": Container("mpegts", "mp4", ("h264", "hevc"), carries=("audio",), has_metadata=False),
 }
 
 
@@ -60,15 +69,18 @@ def container_for(path: Path) -> Container:
     return CONTAINERS[suffix]
 
 
-def check_holds(container: Container, suffix: str, encoder: str, codec: str) -> None:
-    """Raise SinkError when the container cannot hold what the encoder makes."""
-    with av.open(io.BytesIO(), "w", format=container.name) as trial:
-        try:
-            trial.add_stream(encoder)
-        except ValueError as error:
-            raise SinkError(
-                f"{suffix} cannot hold {codec}: take {container.codec}, or an .mkv file"
-            ) from error
+def codec_for(path: Path, codec: str | None) -> str:
+    """The codec to use in a container, its own where `codec` is None.
+
+    Raises SinkError, with the alternatives, when the container cannot hold it.
+    """
+    container = container_for(path)
+    if codec is None:
+        return container.codecs[0]
+    if codec in _EVERY and codec not in container.codecs:
+        held = ", ".join(container.codecs)
+        raise SinkError(f"{path.suffix.lower()} cannot hold {codec}, only {held}: .mkv holds it")
+    return codec
 
 
 def holds_stream(container: Container, stream: Any) -> bool:

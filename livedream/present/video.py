@@ -19,7 +19,7 @@ import av
 from livedream.errors import ShapeError, SinkError
 from livedream.frame import Frame, SourceInfo
 from livedream.present.colour import from_rgb, output_tags, tag
-from livedream.present.containers import check_holds, container_for
+from livedream.present.containers import codec_for, container_for
 from livedream.present.destination import cannot, check_destination
 from livedream.present.encoders import DEFAULT_QUALITY, choose, configure
 from livedream.present.finish import Finish, beside, finish
@@ -72,9 +72,8 @@ class VideoSink:
         self._info = info
         self._options = options or VideoOptions()
         self._container = container_for(path)
-        codec = self._options.codec or self._container.codec
+        codec = codec_for(path, self._options.codec)
         self._chosen = choose(codec, (info.width, info.height), self._options.quality)
-        check_holds(self._container, path.suffix, self._chosen.encoder.name, codec)
         self._tags = output_tags(info.colour)
         self._usual = max(1, round(1 / (info.rate * info.time_base)))  # ticks between frames
         self._notes = list(self._chosen.notes)

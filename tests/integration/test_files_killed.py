@@ -141,6 +141,20 @@ def test_a_writer_killed_in_the_header_begins_anew(tmp_path: Path) -> None:
     assert len(decoded(path)) == 1
 
 
+def test_a_writer_killed_while_finishing_loses_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "out.mp4"
+    sink = video(path)
+    for frame in frames(6):
+        sink.write(frame)
+    sink.abandon()
+    (tmp_path / ".out.mp4.finishing").write_bytes(b"half of it")
+    again = video(path, resume=True)
+    assert again.frames_written == 6
+    again.close()
+    assert [p.name for p in tmp_path.iterdir()] == ["out.mp4"]
+    assert len(decoded(path)) == 6
+
+
 def test_resuming_nothing_begins(tmp_path: Path) -> None:
     sink = open_sink(tmp_path / "out.mp4", info(), resume=True)
     assert sink.frames_written == 0
