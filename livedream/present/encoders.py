@@ -2,7 +2,7 @@
 
 Every encoder here returns a frame's packet before `encode` returns: no B-frames, no lookahead,
 threads within a frame only (each measured with PyAV 18.1). That is what lets the file on disk
-keep up with the frames handed in, whatever their rate; it costs a few per cent of size.
+keep up with the frames handed in, whatever their rate; it costs about a quarter of size.
 
 `quality` is one number, 0 (small) to 100 (best), the same scale for all codecs that lose
 anything: a step of 10 is 4.25 of x264's crf, and 80 is crf 17, where a dream's texture looks
