@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from files_made import TIME_BASE, decoded, frames, info, make_video, packets, uneven_pts
 
+from livedream.capture import open_source
 from livedream.errors import SinkError
 from livedream.present import open_sink
 from livedream.present.video import VideoSink
@@ -128,6 +129,37 @@ def test_a_chunk_that_breaks_off_is_dropped(tmp_path: Path, name: str) -> None:
     again.write(frames(2)[1])
     again.close()
     assert len(decoded(path)) == 2
+
+
+def test_times_must_rise_behind_what_is_there(tmp_path: Path) -> None:
+    path = tmp_path / "out.mp4"
+    sink = video(path)
+    for frame in frames(5):
+        sink.write(frame)
+    sink.abandon()
+    again = video(path, resume=True)
+    with pytest.raises(SinkError, match="wanted more than"):
+        again.write(frames(5)[4])
+    again.abandon()
+
+
+@pytest.mark.parametrize("name", ["out.mp4", "out.mkv"])
+def test_a_file_that_grows_on_has_its_sound_once(tmp_path: Path, name: str) -> None:
+    film = make_video(tmp_path / "film.mp4", tones=1, times=uneven_pts(30))
+    path = tmp_path / name
+    with open_source(film) as source:
+        given, about = list(source), source.info
+    for begin, end in ((0, 9), (9, 20), (20, 30)):
+        sink = open_sink(path, about, resume=True)
+        assert isinstance(sink, VideoSink)
+        assert sink.frames_written == begin
+        for frame in given[begin:end]:
+            sink.write(frame)
+        sink.abandon()
+    playable = [p[2] for p in packets(film, "audio") if p[0] >= 0]
+    found = [p[2] for p in packets(path, "audio")]
+    assert found == playable[: len(found)]
+    assert len(found) >= len(playable) - 2
 
 
 def test_a_writer_killed_in_the_header_begins_anew(tmp_path: Path) -> None:

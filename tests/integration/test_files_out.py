@@ -152,6 +152,15 @@ def test_the_sample_aspect_ratio_is_kept(tmp_path: Path) -> None:
         assert container.streams.video[0].sample_aspect_ratio == Fraction(16, 15)
 
 
+@pytest.mark.parametrize("suffix", [".mp4", ".mov"])
+def test_hevc_is_tagged_as_quicktime_wants_it(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"out{suffix}"
+    write(path, frames(3), info(), codec="hevc")
+    content = path.read_bytes()
+    assert b"hvc1" in content
+    assert b"hev1" not in content
+
+
 def test_the_index_is_in_front_and_nothing_is_left_beside(tmp_path: Path) -> None:
     path = tmp_path / "out.mp4"
     write(path, frames(5), info())
