@@ -4,7 +4,8 @@ Each tile answers for its own rows and columns, its core; the network sees a mar
 that what is left out is too far away to matter. Tiles begin at multiples of the networks' strides,
 which makes their cells the cells of the whole picture, and end where the picture does, which makes
 its border the network's border. Where the cuts lie is drawn anew for every step: what little a
-margin leaves of a seam never falls on the same place twice.
+margin leaves of a seam does not fall on the same place again and again. All that the network sees
+is of one size but for the last row and column, so that memory and compiled kernels are reused.
 
 Convention
     Rows and columns are those of the picture and may lie outside it: there it is mirrored.
@@ -26,8 +27,7 @@ __all__ = ["Margins", "Tile", "lay_tiles", "mirrored"]
 # 0.05 to 0.16.
 MARGIN_PX: Final = 128
 ALIGNMENT_PX: Final = 32  # every registered network's strides divide it
-# A cut moves by this share of a tile to either side.
-WANDER: Final = 0.25
+WANDER_PX: Final = 256  # how far a cut moves from step to step
 
 Margins = tuple[int, int, int, int]  # left, right, top, bottom; px
 Span = tuple[int, int]  # from, up to and not including
@@ -59,32 +59,58 @@ class Tile:
 def lay_tiles(
     width: int, height: int, side: int, margins: Margins, draw: np.random.Generator
 ) -> list[Tile]:
-    """Tiles of about `side` px that cover a picture once.
+    """Tiles with cores of at most `side` px, more at the border, that cover a picture once.
 
     margins: by how much the network sees beyond the picture's borders.  draw: where to cut.
     """
     left, right, top, bottom = margins
-    columns = _cuts(width, side, draw)
-    rows = _cuts(height, side, draw)
+    columns = _lay(-left, width, width + right, side, draw)
+    rows = _lay(-top, height, height + bottom, side, draw)
     return [
-        Tile(row, column, _seen(row, -top, height + bottom), _seen(column, -left, width + right))
-        for row in rows
-        for column in columns
+        Tile(row, column, seen_rows, seen_columns)
+        for row, seen_rows in rows
+        for column, seen_columns in columns
     ]
 
 
-def _cuts(length: int, side: int, draw: np.random.Generator) -> list[Span]:
-    count = -(-length // side)
-    size = length / count
-    moved = draw.uniform(-WANDER, WANDER) * size
-    cuts = [0, *(round(number * size + moved) for number in range(1, count)), length]
-    return list(pairwise(cuts))
+def _lay(
+    first: int, length: int, last: int, side: int, draw: np.random.Generator
+) -> list[tuple[Span, Span]]:
+    """Core and seen part of each tile along one axis of `length` px, seen from first to last.
+
+    Counted from `first`, a cut lies on the grid; the outermost tiles have no margin outside, and so
+    their cores may be longer by one, which is the room in which the cuts move.
+    """
+    total = last - first
+    if total <= side + 2 * MARGIN_PX:
+        return [((0, length), (first, last))]
+    size, wander = _share(total, side)
+    cut = size + MARGIN_PX - _on_grid(int(draw.integers(0, wander + ALIGNMENT_PX)))
+    cuts = [0, cut]
+    while total - cut > size + MARGIN_PX - ALIGNMENT_PX:
+        cut += size
+        cuts.append(cut)
+    window = size + 2 * MARGIN_PX
+    latest = _on_grid(total - window + ALIGNMENT_PX - 1)
+    laid = []
+    for begin, end in pairwise([*cuts, total]):
+        start = max(0, min(begin - MARGIN_PX, latest))
+        core = max(0, first + begin), min(length, first + end)
+        if core[0] < core[1]:
+            laid.append((core, (first + start, first + min(total, start + window))))
+    return laid
 
 
-def _seen(core: Span, first: int, last: int) -> Span:
-    """The core and a margin, not beyond `first` and `last`, on the grid that begins at `first`."""
-    start = max(0, core[0] - MARGIN_PX - first) // ALIGNMENT_PX * ALIGNMENT_PX + first
-    return start, min(last, core[1] + MARGIN_PX)
+def _share(total: int, side: int) -> tuple[int, int]:
+    """The size of cores that share `total` px evenly, at most `side`, and how far cuts wander."""
+    wander = min(WANDER_PX, _on_grid(side // 2))
+    shared = total - 2 * MARGIN_PX + wander + ALIGNMENT_PX
+    count = -(-shared // _on_grid(side))
+    return _on_grid(-(-shared // count) + ALIGNMENT_PX - 1), wander
+
+
+def _on_grid(place: int) -> int:
+    return place // ALIGNMENT_PX * ALIGNMENT_PX
 
 
 def mirrored(x: Tensor, margins: Margins) -> Tensor:

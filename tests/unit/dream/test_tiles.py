@@ -32,26 +32,41 @@ def picture() -> Tensor:
     return torch.stack(layers).mean(0)
 
 
-@pytest.mark.parametrize(("width", "height"), [(640, 448), (1000, 130), (129, 1), (256, 256)])
-def test_tiles_cover_a_picture_once(width: int, height: int) -> None:
-    margins = (5, 11, 16, 0)
-    covered = torch.zeros(height, width)
-    for tile in lay_tiles(width, height, 128, margins, np.random.default_rng(0)):
-        covered[slice(*tile.rows), slice(*tile.columns)] += 1
-        for core, seen, first, last in (
-            (tile.rows, tile.seen_rows, -16, height),
-            (tile.columns, tile.seen_columns, -5, width + 11),
-        ):
-            assert first <= seen[0] <= max(first, core[0] - MARGIN_PX)
-            assert min(last, core[1] + MARGIN_PX) == seen[1]
-            assert (seen[0] - first) % ALIGNMENT_PX == 0
-            assert seen[1] - seen[0] <= 1.25 * 128 + 2 * MARGIN_PX + ALIGNMENT_PX
-    assert (covered == 1).all()
+@pytest.mark.parametrize("margins", [NO_MARGINS, (5, 11, 16, 0), (500, 12, 0, 512)])
+@pytest.mark.parametrize("side", [128, 200, 1024])
+@pytest.mark.parametrize("size", [(640, 448), (1000, 130), (129, 1), (3000, 2111)])
+def test_tiles_cover_a_picture_once(
+    size: tuple[int, int], side: int, margins: tuple[int, int, int, int]
+) -> None:
+    (width, height), (left, right, top, bottom) = size, margins
+    for seed in range(5):
+        covered = torch.zeros(height, width)
+        for tile in lay_tiles(width, height, side, margins, np.random.default_rng(seed)):
+            covered[slice(*tile.rows), slice(*tile.columns)] += 1
+            for core, seen, first, last in (
+                (tile.rows, tile.seen_rows, -top, height + bottom),
+                (tile.columns, tile.seen_columns, -left, width + right),
+            ):
+                assert first <= seen[0] <= max(first, core[0] - MARGIN_PX)
+                assert min(last, core[1] + MARGIN_PX) <= seen[1] <= last
+                assert (seen[0] - first) % ALIGNMENT_PX == 0
+                assert seen[1] - seen[0] <= side + 2 * MARGIN_PX
+        assert (covered == 1).all()
+
+
+def test_what_the_network_sees_has_few_sizes() -> None:
+    """Kernels are compiled for a size, and memory kept for it."""
+    found = set()
+    for seed in range(10):
+        for tile in lay_tiles(4000, 3000, 1024, (3, 13, 7, 9), np.random.default_rng(seed)):
+            (top, bottom), (left, right) = tile.seen_rows, tile.seen_columns
+            found.add((bottom - top, right - left))
+    assert len(found) <= 4
 
 
 def test_cuts_lie_elsewhere_each_time() -> None:
     draw = np.random.default_rng(0)
-    found = {lay_tiles(640, 448, 128, NO_MARGINS, draw)[0].rows for _ in range(10)}
+    found = {lay_tiles(4000, 3000, 1024, NO_MARGINS, draw)[0].rows for _ in range(20)}
     assert len(found) > 5
 
 
@@ -88,20 +103,20 @@ def test_tiles_give_the_gradient_of_the_whole(
 ) -> None:
     whole, tiled = (
         ascent(dreamnet, objective, tile=side).addition(picture, np.random.default_rng(3))
-        for side in (1024, 224)
+        for side in (1024, 160)
     )
     assert float((whole - tiled).abs().mean() / whole.abs().mean()) < most
 
 
 def test_no_seam_shows(dreamnet: Network, picture: Tensor) -> None:
     """A step's energy across the cuts is that of elsewhere."""
-    climb = ascent(dreamnet, "creatures", tile=224, jitter=0)
+    climb = ascent(dreamnet, "creatures", tile=160, jitter=0)
     draw = np.random.default_rng(3)
     added = climb.addition(picture, draw)
     whole = ascent(dreamnet, "creatures", jitter=0).addition(picture, np.random.default_rng(3))
     cuts = np.random.default_rng(3).spawn(1)[0]
-    lay_tiles(640, 448, 224, NO_MARGINS, cuts)  # what is measured, then what is climbed
-    tiles = lay_tiles(640, 448, 224, NO_MARGINS, cuts)
+    lay_tiles(640, 448, 160, NO_MARGINS, cuts)  # what is measured, then what is climbed
+    tiles = lay_tiles(640, 448, 160, NO_MARGINS, cuts)
     columns = sorted({tile.columns[0] for tile in tiles} - {0})
     rows = sorted({tile.rows[0] for tile in tiles} - {0})
     assert columns and rows
