@@ -54,8 +54,8 @@ class Ascent:
         added: Tensor | None = None
         for size in self.octave_sizes(width, height):
             base = resize(picture, size)
-            start = base.clone() if added is None else base + resize(added, size)
-            added = self._climb(start, draw).sub_(base)
+            added = base.clone() if added is None else resize(added, size).add(base)
+            added = self._climb(added, draw).sub_(base)
         assert added is not None
         return added
 
