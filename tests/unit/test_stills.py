@@ -87,6 +87,14 @@ def test_the_level_stands_at_the_dream_size(dreamnet: Network, texture: Picture)
     assert levels[10:] == pytest.approx([24.0] * 6, rel=0.01)
 
 
+def test_a_residual_fades_by_its_half_life(dreamnet: Network, texture: Picture) -> None:
+    growing = dreamer(dreamnet)
+    list(rounds_of(growing, texture, 12))
+    growing.settings = growing.settings.replace(strength=0.0)
+    *_, joined = rounds_of(growing, texture, 10)  # 0.4 s, one half-life
+    assert joined.level == pytest.approx(12, rel=0.02)
+
+
 def test_a_dream_repeats_to_the_bit(dreamnet: Network, texture: Picture) -> None:
     def last(seed: int) -> torch.Tensor:
         *_, joined = rounds_of(dreamer(dreamnet, seed=seed), texture, 3)

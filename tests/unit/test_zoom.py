@@ -58,6 +58,10 @@ def test_the_rate_makes_no_difference(dreamnet: Network, texture: Picture) -> No
     slow, fast = zoom(dreamnet, texture, 4.0, fps=8), zoom(dreamnet, texture, 4.0, fps=24)
     assert fast[-1].level == pytest.approx(slow[-1].level, rel=0.03)
     assert look(fast[-24:]) == pytest.approx(look(slow[-8:]), rel=0.12)
+    added = [
+        fps * float(np.mean([d.gain for d in ds[-fps:]])) for ds, fps in ((slow, 8), (fast, 24))
+    ]
+    assert added[1] == pytest.approx(added[0], rel=0.5)  # per second; per frame it is a third
 
 
 def test_it_moves_smoothly(dreamnet: Network, texture: Picture) -> None:

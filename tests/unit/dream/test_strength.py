@@ -63,6 +63,15 @@ def test_the_level_is_measured_inside_the_mask(noise: Tensor) -> None:
     assert joined.residual[..., :15].abs().max() == 0
 
 
+def test_what_is_carried_outside_the_mask_does_not_count(noise: Tensor) -> None:
+    weight = torch.zeros(1, 1, 40, 60)
+    weight[..., 15:] = 1
+    carried = 3 * noise * (1 - weight)
+    joined = join(grey(), carried, noise * weight, 14.0, weight)
+    assert rms(joined.residual[..., 15:]) == pytest.approx(14, rel=0.01)
+    assert torch.allclose(joined.residual[..., :15], carried[..., :15], atol=1e-6)
+
+
 def test_a_black_mask_gives_nothing(noise: Tensor) -> None:
     weight = torch.zeros(1, 1, 40, 60)
     joined = join(grey(), torch.zeros_like(noise), noise * weight, 14.0, weight)
