@@ -53,7 +53,8 @@ class Hold:
         self._age_s = 0.0
         _, mean, levels = _taken_apart(start)
         self._start_mean, self._mean = mean, mean.copy()
-        self._mean[0] = np.clip(mean[0], *(grey * math.sqrt(3) for grey in _MEAN_GREY))
+        darkest, brightest = (grey * math.sqrt(3) for grey in _MEAN_GREY)
+        self._mean[0] = min(max(mean[0], darkest), brightest)
         target = _photographic(len(levels))
         wanted = np.sqrt((levels**2).sum(0) / (target**2).sum(0))
         self._levels = target * wanted.clip(*_SCALE)

@@ -78,7 +78,8 @@ def need(carried: Tensor, added: Tensor, spread: float) -> Tensor:
 
 
 def _channels(one: Tensor, other: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-    return zip(one.split(1, 1), other.split(1, 1), strict=True)
+    for channel in range(one.shape[1]):
+        yield one[:, channel : channel + 1], other[:, channel : channel + 1]
 
 
 def _cells(energy: Tensor) -> Tensor:
