@@ -1,0 +1,77 @@
+"""Classic optical flow by OpenCV: DIS (Kroeger et al. 2016) and Farneback (2003)."""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from livedream.errors import FlowError
+from livedream.flow.fetch import Gray, gray
+from livedream.frame import FlowField, Picture
+
+__all__ = ["DisFlow", "FarnebackFlow"]
+
+_SMALLEST_SIDE_PX: Final = 16  # both work in patches; OpenCV's DIS raises below 12
+
+_PRESETS: Final = {
+    "dis": cv2.DISOPTICAL_FLOW_PRESET_MEDIUM,
+    "dis-fast": cv2.DISOPTICAL_FLOW_PRESET_FAST,
+    "dis-ultrafast": cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST,
+}
+
+
+class DisFlow:
+    """Dense Inverse Search. preset: `dis` (medium), `dis-fast` or `dis-ultrafast`.
+
+    No flow of an earlier frame is handed to it as a start: the gain was small (docs/flow.md), and
+    a stopped render could not be continued with equal frames.
+    """
+
+    def __init__(self, preset: str = "dis") -> None:
+        if preset not in _PRESETS:
+            raise FlowError(f"flow {preset!r} found, one of {', '.join(_PRESETS)} wanted")
+        self._forward = cv2.DISOpticalFlow_create(_PRESETS[preset])
+        self._backward = cv2.DISOpticalFlow_create(_PRESETS[preset])
+        if preset == "dis":
+            # Half the time of the medium preset and, as a check, as good (docs/flow.md).
+            self._backward.setPatchStride(5)
+            self._backward.setGradientDescentIterations(12)
+            self._backward.setVariationalRefinementIterations(3)
+
+    def estimate(self, current: Picture, previous: Picture) -> FlowField:
+        return _run(self._forward.calc, gray(current), gray(previous))
+
+    def both(self, current: Picture, previous: Picture) -> tuple[FlowField, FlowField]:
+        now, before = gray(current), gray(previous)
+        return _run(self._forward.calc, now, before), _run(self._backward.calc, before, now)
+
+
+class FarnebackFlow:
+    """Polynomial expansion; slower than DIS, smoother in flat places."""
+
+    def estimate(self, current: Picture, previous: Picture) -> FlowField:
+        return _run(_farneback, gray(current), gray(previous))
+
+
+def _farneback(now: Gray, before: Gray, _: None) -> NDArray[np.float32]:
+    # Five levels, each half as large, for motion up to a few dozen px; window 21 px and
+    # neighbourhoods of 7 px with their sigma 1.5 as in OpenCV's documentation of polyN.
+    return cv2.calcOpticalFlowFarneback(now, before, None, 0.5, 5, 21, 3, 7, 1.5, 0)  # type: ignore[call-overload,no-any-return]
+
+
+def _run(calc: Callable[..., Any], now: Gray, before: Gray) -> FlowField:
+    """OpenCV's (H, W, 2) of two grays as (2, H, W). Small ones are padded, then cropped."""
+    height, width = now.shape
+    if min(height, width) < _SMALLEST_SIDE_PX:
+        now, before = _pad(now), _pad(before)
+    found = calc(now, before, None)[:height, :width]
+    return np.ascontiguousarray(found.transpose(2, 0, 1), np.float32)
+
+
+def _pad(small: Gray) -> Gray:
+    height, width = small.shape
+    bottom, right = max(0, _SMALLEST_SIDE_PX - height), max(0, _SMALLEST_SIDE_PX - width)
+    padded = cv2.copyMakeBorder(small, 0, bottom, 0, right, cv2.BORDER_REPLICATE)
+    return np.asarray(padded, np.uint8)

@@ -1,0 +1,60 @@
+"""Cuts: whether a frame shows another scene than the one before it.
+
+Across a cut the best flow there is still fetches a picture of something else. Compared is the
+local structure (what remains when the mean of the surroundings is taken away) of the frame and
+of the fetched one at a quarter of their size, by normalised correlation: a change of light
+within a scene leaves it as it is, and so do noise and fades.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+import cv2
+import numpy as np
+
+from livedream.flow.fetch import Gray, Plane
+
+__all__ = ["is_cut"]
+
+# Between frames of one scene the test clips reach 0.76 and more, flashes, fades and noise
+# included; pairs of frames across cuts 0.44 at most (docs/flow.md).
+_CUT_CORRELATION: Final = 0.6
+_SURROUNDINGS_PX: Final = 9  # at a quarter of the size
+_FLAT_STEPS: Final = 0.7  # 8-bit steps: below it there is no structure to compare
+# Of white noise a quarter keeps a fifteenth of the fine grain's power; of pictures, as dark and
+# noisy as they come, two thirds and more.
+_NOISE_SHARE: Final = 0.25
+_JUMP_STEPS: Final = 24.0  # heuristic: one flat picture after another of a different gray
+
+
+@dataclass(frozen=True, slots=True)
+class _Structure:
+    """local: (h, w) what the surroundings do not have.  power: its mean square; 0: none there."""
+
+    local: Plane
+    power: float
+
+
+def is_cut(now: Gray, fetched: Gray) -> bool:
+    """Whether `now` shows another scene than `fetched`, the previous frame along the flow."""
+    first, second = _structure(now), _structure(fetched)
+    if first.power == 0.0 and second.power == 0.0:
+        return abs(float(now.mean()) - float(fetched.mean())) > _JUMP_STEPS
+    common = float((first.local * second.local).mean())
+    if first.power == 0.0 or second.power == 0.0:
+        # Something after nothing; but what only just rises above nothing is a fade.
+        return max(first.power, second.power) > (3 * _FLAT_STEPS) ** 2
+    return common < _CUT_CORRELATION * (first.power * second.power) ** 0.5
+
+
+def _structure(picture: Gray) -> _Structure:
+    height, width = picture.shape
+    size = (max(1, width // 4), max(1, height // 4))
+    quarter = cv2.resize(picture, size, interpolation=cv2.INTER_AREA).astype(np.float32)
+    # Within blocks of 4 x 4 px lies what the quarter has lost: the power of the fine grain.
+    grain = cv2.norm(picture, cv2.NORM_L2SQR) / picture.size - float((quarter * quarter).mean())
+    quarter -= cv2.blur(quarter, (_SURROUNDINGS_PX, _SURROUNDINGS_PX))
+    power = float((quarter * quarter).mean())
+    if power < max(_FLAT_STEPS**2, _NOISE_SHARE * grain):
+        power = 0.0
+    return _Structure(quarter, power)

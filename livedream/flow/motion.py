@@ -1,0 +1,86 @@
+"""From frame to frame: a steady flow, what it cannot know, and cuts."""
+
+import cv2
+import numpy as np
+
+from livedream.flow import FlowEstimator, TwoWayEstimator, ZeroFlow
+from livedream.flow.camera import settle
+from livedream.flow.cuts import is_cut
+from livedream.flow.fetch import fetch, gray, positions
+from livedream.flow.light import change_of_light, relight
+from livedream.flow.occlusion import visibility
+from livedream.frame import FlowField, Frame, Motion, Picture
+from livedream.settings import parse_size
+
+__all__ = ["MotionEstimator", "compare"]
+
+
+class MotionEstimator:
+    """Compares each frame with the one before it.
+
+    estimator: None when nothing is to be carried: then no motion is ever known.
+    size: what flow is computed at (see `parse_size`); never larger than the frame.
+
+    The motion depends on the two frames alone, so that a run may be continued anywhere.
+    """
+
+    def __init__(self, estimator: FlowEstimator | None, size: str = "360p") -> None:
+        self._estimator = estimator
+        self._size = size
+        self._previous: Picture | None = None
+
+    def step(self, frame: Frame) -> Motion | None:
+        """The motion since the frame given last; None for the first one or without a flow.
+
+        None also after a frame of another size.  With `ZeroFlow` it is that of a still picture,
+        one pixel large, and there are no cuts, since nothing is compared.
+        """
+        previous = self._previous
+        self.remember(frame)
+        current = self._previous
+        if self._estimator is None or previous is None or current is None:
+            return None
+        if previous.shape != current.shape:
+            return None
+        if isinstance(self._estimator, ZeroFlow):
+            return Motion(np.zeros((2, 1, 1), np.float32), np.ones((1, 1), np.float32))
+        return compare(self._estimator, current, previous)
+
+    def remember(self, frame: Frame) -> None:
+        """Take `frame` as the previous one without computing anything (when resuming)."""
+        self._previous = self._small(frame.rgb) if self._estimator is not None else None
+
+    def _small(self, rgb: Picture) -> Picture:
+        if isinstance(self._estimator, ZeroFlow):
+            return rgb
+        height, width = rgb.shape[:2]
+        wanted = parse_size(self._size, width, height, name="flow_size")
+        size = min(wanted[0], width), min(wanted[1], height)
+        if size == (width, height):
+            return rgb
+        return np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def compare(estimator: FlowEstimator, current: Picture, previous: Picture) -> Motion:
+    """The motion from one picture to the next.
+
+    current, previous: (h, w, 3) uint8 RGB of one size.
+    """
+    flow, backward = _both(estimator, current, previous)
+    now, before = gray(current), gray(previous)
+    fetched = fetch(before, positions(flow))
+    if is_cut(now, fetched):
+        return Motion(flow, np.zeros(now.shape, np.float32), cut=True)
+    change = change_of_light(now, fetched)
+    if change is not None:
+        before, fetched = relight(before, change), relight(fetched, change)
+    settled = settle(flow, now, before, fetched)
+    return Motion(settled.flow, visibility(flow, backward, settled))
+
+
+def _both(
+    estimator: FlowEstimator, current: Picture, previous: Picture
+) -> tuple[FlowField, FlowField]:
+    if isinstance(estimator, TwoWayEstimator):
+        return estimator.both(current, previous)
+    return estimator.estimate(current, previous), estimator.estimate(previous, current)

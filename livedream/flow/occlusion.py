@@ -1,0 +1,77 @@
+"""Where the previous frame did not show what the current one shows.
+
+Forward-backward check of Ruder, Dosovitskiy and Brox, "Artistic style transfer for videos"
+(2016), equation 5 (after Sundaram et al. 2010), with f the flow from the current frame to the
+previous one and b its opposite, fetched along f:
+
+    occluded:     |f + b|^2 > 0.01 (|f|^2 + |b|^2) + 0.5
+
+Their yes or no becomes a soft mask, so that the border of what is carried does not shimmer.
+An estimator can agree with itself and be wrong; a place that looks nothing like what was
+fetched for it is not trusted either.
+"""
+
+from typing import Final
+
+import cv2
+import numpy as np
+
+from livedream.flow.camera import Settled
+from livedream.flow.fetch import Plane, fetch, halved, positions
+from livedream.frame import FlowField
+
+__all__ = ["agreement", "visibility"]
+
+_RELATIVE, _ABSOLUTE_PX2 = 0.01, 0.5  # Ruder et al., equation 5
+# Heuristic: full trust up to the equation's bound, none from this many times the bound on.
+_SOFT: Final = 2.0
+# Heuristic, from the test clips: mean gray difference within 5 px, in 8-bit steps. Lower limits
+# find more of what is revealed, but tear holes into moving bodies (docs/flow.md).
+_ALIKE_STEPS: Final = (11.0, 28.0)
+_CAMERA_LENIENCE: Final = 1.5  # what the camera's motion explains may differ this much more
+_CROSS: Final = np.array([[0, 1, 0], [1, 1, 1], [0, 1, 0]], np.uint8)
+_SOFTENING_PX: Final = 0.7
+_QUIET_STEPS: Final = 2.0  # a picture's median difference up to here is no noise worth allowing
+
+
+def visibility(flow: FlowField, backward: FlowField, settled: Settled) -> Plane:
+    """(h, w) float32 in [0, 1]: how sure it is that the previous frame shows this place.
+
+    flow: (2, H, W) px, current to previous, as the estimator found it.  backward: (2, H, W) px,
+    previous to current.  settled: what is to be carried along (see `settle`), h x w.
+    """
+    allowance = max(0.0, float(np.median(settled.error[1::4, 1::4])) - _QUIET_STEPS)
+    low, high = _ALIKE_STEPS[0] + 2 * allowance, _ALIKE_STEPS[1] + 3 * allowance
+    seen = agreement(*(np.stack([halved(part) for part in way]) for way in (flow, backward)))
+    seen *= _fall(settled.error, low, high)
+    explained = _fall(settled.error, low * _CAMERA_LENIENCE, high * _CAMERA_LENIENCE)
+    explained *= settled.trust
+    np.maximum(seen, explained, out=seen)
+    # A pixel beside an occlusion is mixed from both sides: erode, then soften.
+    seen = cv2.GaussianBlur(cv2.erode(seen, _CROSS), (0, 0), _SOFTENING_PX)
+    seen[_outside(settled.flow)] = 0.0
+    return np.asarray(seen, np.float32)
+
+
+def agreement(flow: FlowField, backward: FlowField) -> Plane:
+    """(h, w) in [0, 1]: whether the way there and back ends where it began (equation 5).
+
+    flow, backward: (2, h, w) px of the whole picture, at half its size.
+    """
+    back_x, back_y = cv2.split(fetch(cv2.merge([backward[0], backward[1]]), positions(0.5 * flow)))
+    x, y = flow
+    bound = _RELATIVE * (x * x + y * y + back_x * back_x + back_y * back_y) + _ABSOLUTE_PX2
+    gap_x, gap_y = x + back_x, y + back_y
+    return _fall((gap_x * gap_x + gap_y * gap_y) / bound, 1.0, _SOFT)
+
+
+def _outside(flow: FlowField) -> np.ndarray:
+    """(h, w) bool: the flow points out of the picture, by more than half a pixel."""
+    height, width = flow.shape[1:]
+    x, y = positions(flow)
+    return (x < -0.5) | (x > width - 0.5) | (y < -0.5) | (y > height - 0.5)
+
+
+def _fall(value: Plane, low: float, high: float) -> Plane:
+    """1 up to `low`, 0 from `high` on, a straight line between."""
+    return np.clip((high - value) * np.float32(1.0 / (high - low)), 0.0, 1.0)
