@@ -7,13 +7,13 @@ as well as the estimator's own flow.
 """
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from livedream.flow.fetch import Gray, Plane, halved
+from livedream.flow.fetch import Gray, Plane, halved, typical
 from livedream.frame import FlowField
 
 __all__ = ["Settled", "camera_motion", "settle"]
@@ -66,7 +66,7 @@ def settle(flow: FlowField, now: Gray, before: Gray, fetched: Gray) -> Settled:
     worse += _AROUND_WEIGHT * np.maximum(_mean(gain, _AROUND_PX), 0.0)
     error = halved(own_error)
     if base is None:
-        low, high = _still_limits(float(np.median(_mean(error, 3)[1::4, 1::4])))
+        low, high = _still_limits(typical(_mean(error, 3)))
     else:
         low, high = _MOVING_STEPS
     trust = np.clip((high - worse) * np.float32(1 / (high - low)), 0.0, 1.0)
@@ -97,10 +97,11 @@ def _camera_error(
     affine = camera_motion(flow, now)
     if affine is None:
         return None, still_error
-    fetched = cv2.warpAffine(
+    moved = cv2.warpAffine(
         before, affine + np.eye(2, 3), now.shape[::-1],
         flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REPLICATE,
     )  # fmt: skip
+    fetched = np.asarray(moved, np.uint8)
     if _cost(now, before) <= _STILL_BIAS * _cost(now, fetched):
         return None, still_error
     return affine, np.asarray(cv2.absdiff(now, fetched), np.uint8)
@@ -177,6 +178,6 @@ def _affine_flow(affine: NDArray[np.float64], height: int, width: int) -> FlowFi
     )
 
 
-def _mean(plane: NDArray[np.generic], side_px: int) -> Plane:
+def _mean(plane: NDArray[Any], side_px: int) -> Plane:
     """The mean around each pixel, within a square."""
-    return np.asarray(cv2.boxFilter(plane, cv2.CV_32F, (side_px, side_px)), np.float32)  # type: ignore[call-overload]
+    return np.asarray(cv2.boxFilter(plane, cv2.CV_32F, (side_px, side_px)), np.float32)

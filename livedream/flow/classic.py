@@ -32,8 +32,8 @@ class DisFlow:
     def __init__(self, preset: str = "dis") -> None:
         if preset not in _PRESETS:
             raise FlowError(f"flow {preset!r} found, one of {', '.join(_PRESETS)} wanted")
-        self._forward = cv2.DISOpticalFlow_create(_PRESETS[preset])
-        self._backward = cv2.DISOpticalFlow_create(_PRESETS[preset])
+        self._forward = cv2.DISOpticalFlow.create(_PRESETS[preset])
+        self._backward = cv2.DISOpticalFlow.create(_PRESETS[preset])
         if preset == "dis":
             # Half the time of the medium preset and, as a check, as good (docs/flow.md).
             self._backward.setPatchStride(5)

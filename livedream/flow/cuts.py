@@ -44,7 +44,7 @@ def is_cut(now: Gray, fetched: Gray) -> bool:
     if first.power == 0.0 or second.power == 0.0:
         # Something after nothing; but what only just rises above nothing is a fade.
         return max(first.power, second.power) > (3 * _FLAT_STEPS) ** 2
-    return common < _CUT_CORRELATION * (first.power * second.power) ** 0.5
+    return common < float(_CUT_CORRELATION * (first.power * second.power) ** 0.5)
 
 
 def _structure(picture: Gray) -> _Structure:

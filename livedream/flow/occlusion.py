@@ -15,9 +15,10 @@ from typing import Final
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from livedream.flow.camera import Settled
-from livedream.flow.fetch import Plane, fetch, halved, positions
+from livedream.flow.fetch import Plane, fetch, halved, positions, typical
 from livedream.frame import FlowField
 
 __all__ = ["agreement", "visibility"]
@@ -40,7 +41,7 @@ def visibility(flow: FlowField, backward: FlowField, settled: Settled) -> Plane:
     flow: (2, H, W) px, current to previous, as the estimator found it.  backward: (2, H, W) px,
     previous to current.  settled: what is to be carried along (see `settle`), h x w.
     """
-    allowance = max(0.0, float(np.median(settled.error[1::4, 1::4])) - _QUIET_STEPS)
+    allowance = max(0.0, typical(settled.error) - _QUIET_STEPS)
     low, high = _ALIKE_STEPS[0] + 2 * allowance, _ALIKE_STEPS[1] + 3 * allowance
     seen = agreement(*(np.stack([halved(part) for part in way]) for way in (flow, backward)))
     seen *= _fall(settled.error, low, high)
@@ -48,9 +49,9 @@ def visibility(flow: FlowField, backward: FlowField, settled: Settled) -> Plane:
     explained *= settled.trust
     np.maximum(seen, explained, out=seen)
     # A pixel beside an occlusion is mixed from both sides: erode, then soften.
-    seen = cv2.GaussianBlur(cv2.erode(seen, _CROSS), (0, 0), _SOFTENING_PX)
-    seen[_outside(settled.flow)] = 0.0
-    return np.asarray(seen, np.float32)
+    soft = np.asarray(cv2.GaussianBlur(cv2.erode(seen, _CROSS), (0, 0), _SOFTENING_PX), np.float32)
+    soft[_outside(settled.flow)] = 0.0
+    return soft
 
 
 def agreement(flow: FlowField, backward: FlowField) -> Plane:
@@ -65,13 +66,14 @@ def agreement(flow: FlowField, backward: FlowField) -> Plane:
     return _fall((gap_x * gap_x + gap_y * gap_y) / bound, 1.0, _SOFT)
 
 
-def _outside(flow: FlowField) -> np.ndarray:
+def _outside(flow: FlowField) -> NDArray[np.bool_]:
     """(h, w) bool: the flow points out of the picture, by more than half a pixel."""
     height, width = flow.shape[1:]
     x, y = positions(flow)
-    return (x < -0.5) | (x > width - 0.5) | (y < -0.5) | (y > height - 0.5)
+    outside = (x < -0.5) | (x > width - 0.5) | (y < -0.5) | (y > height - 0.5)
+    return np.asarray(outside, np.bool_)
 
 
 def _fall(value: Plane, low: float, high: float) -> Plane:
     """1 up to `low`, 0 from `high` on, a straight line between."""
-    return np.clip((high - value) * np.float32(1.0 / (high - low)), 0.0, 1.0)
+    return np.asarray(np.clip((high - value) * np.float32(1.0 / (high - low)), 0.0, 1.0))
