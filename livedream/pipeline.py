@@ -95,22 +95,32 @@ class Dreamer:
     settings name.  Raises NetworkError, ObjectiveError or SettingsError for what cannot be had.
     """
 
+    device: torch.device
+    dtype: torch.dtype
+    network: Network
+    objective: BoundObjective
+    ascent: Ascent
+    place: Place
+    _settings: DreamSettings
+
     def __init__(
         self,
         settings: DreamSettings | None = None,
         network: Network | None = None,
         objective: BoundObjective | None = None,
     ) -> None:
-        self.settings = settings or DreamSettings()
-        self.device = choose_device(self.settings.device)
-        self.network = network or network_of(self.settings)
-        wide = self.network.preprocessing.scale > 1
-        self.dtype = choose_dtype(self.settings.precision, self.device, wide=wide)
-        self.objective = objective or objective_of(self.settings, self.network)
-        self.ascent = Ascent(self.network, self.objective, self.settings, self.device, self.dtype)
-        self.place = Place.from_settings(self.settings)
         self.state = DreamState()
         self.clock = Clock()
+        self._found(settings or DreamSettings(), network, objective)
+
+    @property
+    def settings(self) -> DreamSettings:
+        """What is dreamed with now; to set it is to `adopt` it."""
+        return self._settings
+
+    @settings.setter
+    def settings(self, settings: DreamSettings) -> None:
+        self.adopt(settings)
 
     def frames(self, source: Iterable[Frame]) -> Iterator[Frame]:
         """The dreamed frames of `source`, in order."""
@@ -131,9 +141,55 @@ class Dreamer:
                 for frame, motion in pairs:
                     yield self.step(frame, motion)
 
+    def adopt(
+        self,
+        settings: DreamSettings,
+        network: Network | None = None,
+        objective: BoundObjective | None = None,
+    ) -> None:
+        """Go on with other settings; the dream so far is carried on.
+
+        Quick enough for every frame as long as network, targets of the objective, device, precision
+        and engine stay what they are: strength, steps, octaves, sizes and the objective's weights
+        may glide. What else has changed is loaded or made anew, unless it is handed over.
+        network, objective: loaded ones, as for a new Dreamer.  flow and flow_size count from the
+        next call of `dreams` on.  Raises what a new Dreamer raises, and is then as it was.
+        """
+        same = network is None and objective is None
+        same = same and _foundation(settings) == _foundation(self._settings)
+        if not same:
+            self._found(settings, network, objective)
+            return
+        place = self.place
+        if settings.mask != self._settings.mask:
+            place = Place.from_settings(settings)
+        wanted = None
+        if settings.objective != self._settings.objective:
+            wanted = parse_objective(settings.objective or self.network.default_objective)
+        if not self.ascent.adopt(settings, wanted):
+            self._found(settings, self.network, None)
+            return
+        self.place, self._settings = place, settings
+
     def restore(self, arrays: Mapping[str, NDArray[np.generic]]) -> None:
         """Go on from a state that `DreamState.arrays` gave."""
         self.state = DreamState.from_arrays(arrays, self.device)
+
+    def _found(
+        self, settings: DreamSettings, network: Network | None, objective: BoundObjective | None
+    ) -> None:
+        """Make everything that the settings name; nothing is changed when that fails."""
+        device = choose_device(settings.device)
+        network = network or network_of(settings)
+        wide = network.preprocessing.scale > 1
+        dtype = choose_dtype(settings.precision, device, wide=wide)
+        objective = objective or objective_of(settings, network)
+        ascent = Ascent(network, objective, settings, device, dtype)
+        self.place = Place.from_settings(settings)
+        self._settings, self.device, self.dtype = settings, device, dtype
+        self.network, self.objective, self.ascent = network, objective, ascent
+        if self.state.residual is not None:
+            self.state.residual = self.state.residual.to(device)
 
     def _timed_motion(self, flow: MotionEstimator, frame: Frame) -> Motion | None:
         with self.clock.stage("flow"):
@@ -203,6 +259,12 @@ class Dreamer:
         if residual is None or keep <= 0.0 or residual.shape != picture.shape:
             return torch.zeros_like(picture)
         return carry(residual, motion, picture, keep)
+
+
+def _foundation(settings: DreamSettings) -> tuple[str, ...]:
+    """What a change of needs another network, or the network elsewhere."""
+    own = settings.network, settings.weights, settings.preprocess, settings.labels
+    return *own, settings.device, settings.precision
 
 
 def network_of(settings: DreamSettings) -> Network:

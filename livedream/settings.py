@@ -16,6 +16,7 @@ from livedream.errors import SettingsError
 FLOWS = ("dis", "dis-fast", "dis-ultrafast", "farneback", "raft-small", "raft-large", "none")
 DEVICES = ("auto", "cuda", "mps", "cpu")
 PRECISIONS = ("auto", "fp16", "bf16", "fp32")
+ENGINES = ("auto", "torch")
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +138,10 @@ class DreamSettings:
     precision: str = _declare(
         "auto", "of the network; auto: fp16 on CUDA, bf16 on a CPU made for it, else fp32",
         choices=PRECISIONS,
+    )  # fmt: skip
+    engine: str = _declare(
+        "auto", "what carries the ascent out; auto: the quickest there is for device and network",
+        choices=ENGINES,
     )  # fmt: skip
 
     def __post_init__(self) -> None:

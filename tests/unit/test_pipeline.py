@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from livedream.dream.networks import Network
+from livedream.errors import LivedreamError
 from livedream.frame import Frame, Motion, Picture
 from livedream.pipeline import Dreamer, DreamState
 from livedream.settings import DreamSettings
@@ -121,3 +122,67 @@ def test_pictures_of_any_size(dreamnet: Network, shape: tuple[int, int]) -> None
         Frame(picture, index, Fraction(1, 25), index) for index in range(3)
     ]))  # fmt: skip
     assert [d.frame.rgb.shape for d in dreams] == [(*shape, 3)] * 3
+
+
+def test_settings_change_between_frames_without_loading_anything(
+    dreamnet: Network, texture: Picture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dreamer = Dreamer(SMALL.replace(objective="eyes + 0.5*strokes"), dreamnet)
+    _held(dreamer, texture, 3)
+    engine, carried = dreamer.ascent.engine, dreamer.state.residual
+    monkeypatch.setattr(Network, "truncated", None)  # whoever cuts a network anew fails
+    other = SMALL.replace(
+        objective="2*eyes - 0.25*strokes", octaves=3, iterations=1, jitter=5, step_size=3.0,
+        strength=8.0, size="90p",
+    )  # fmt: skip
+    dreamer.adopt(other)
+    assert dreamer.settings == other
+    assert dreamer.ascent.engine is engine and dreamer.state.residual is carried
+
+
+def test_adopted_settings_dream_like_those_of_the_start(
+    dreamnet: Network, texture: Picture
+) -> None:
+    first = SMALL.replace(objective="eyes + 0.5*strokes")
+    wanted = SMALL.replace(objective="-1*eyes + 2*strokes", octaves=3, iterations=1, jitter=5)
+    one, two = Dreamer(first, dreamnet), Dreamer(wanted, dreamnet)
+    _held(one, texture, 4)
+    two.restore(one.state.arrays())
+    one.adopt(wanted)
+    frame = Frame(texture, 4, Fraction(1, 25), 4)
+    a, b = (dreamer.step(frame, _still(texture)).frame.rgb for dreamer in (one, two))
+    assert (a == b).all()
+
+
+def test_another_objective_is_adopted_too(dreamnet: Network, texture: Picture) -> None:
+    dreamer = Dreamer(SMALL, dreamnet)
+    _held(dreamer, texture, 4)
+    dreamer.adopt(SMALL.replace(objective="strokes"))
+    assert dreamer.network is dreamnet
+    assert dreamer.ascent.response(dreamer.picture(texture)) == pytest.approx(
+        Dreamer(SMALL.replace(objective="strokes"), dreamnet).ascent.response(
+            dreamer.picture(texture)
+        )
+    )
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"network": "nonet"}, {"objective": "nolayer"}, {"mask": "nowhere.png"}]
+)
+def test_what_cannot_be_adopted_changes_nothing(
+    dreamnet: Network, texture: Picture, wrong: dict[str, str]
+) -> None:
+    dreamer = Dreamer(SMALL, dreamnet)
+    before = vars(dreamer).copy()
+    with pytest.raises(LivedreamError):
+        dreamer.adopt(SMALL.replace(strength=3.0, **wrong))
+    assert vars(dreamer) == before
+
+
+def test_two_dreamers_may_share_an_objective(dreamnet: Network, texture: Picture) -> None:
+    one = Dreamer(SMALL, dreamnet)
+    two = Dreamer(SMALL, dreamnet, one.objective)
+    one.adopt(SMALL.replace(objective="3*creatures"))
+    assert one.ascent.response(one.picture(texture)) == pytest.approx(
+        3 * two.ascent.response(two.picture(texture))
+    )

@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from livedream.dream.ascent import Ascent, equalise_bands, gaussian_blur
+from livedream.dream.ascent import Ascent
+from livedream.dream.engines.steps import equalise_bands, gaussian_blur
 from livedream.dream.networks import Network
 from livedream.dream.objective import bind
 from livedream.settings import DreamSettings
@@ -53,8 +54,10 @@ def test_pictures_of_any_size(dreamnet: Network, size: tuple[int, int], objectiv
 
 def test_a_network_that_needs_more_gets_more(dreamnet: Network) -> None:
     seen: list[torch.Size] = []
-    climb = ascent(replace(dreamnet, minimum_size=160), jitter=0, octaves=1, iterations=1)
-    climb._body.register_forward_pre_hook(lambda _, args: seen.append(args[0].shape))
+    climb = ascent(
+        replace(dreamnet, minimum_size=160), jitter=0, octaves=1, iterations=1, engine="torch"
+    )
+    climb.engine.body.register_forward_pre_hook(lambda _, args: seen.append(args[0].shape))
     drawn(climb, torch.rand(1, 3, 33, 200))
     assert seen == [torch.Size((1, 3, 160, 200))]
 
@@ -73,8 +76,10 @@ def test_jitter_may_be_larger_than_the_picture(dreamnet: Network) -> None:
 
 def test_each_step_is_jittered_anew(dreamnet: Network, picture: Tensor) -> None:
     seen: list[Tensor] = []
-    climb = ascent(dreamnet, octaves=1, iterations=4)
-    climb._body.register_forward_pre_hook(lambda _, args: seen.append(args[0].detach().clone()))
+    climb = ascent(dreamnet, octaves=1, iterations=4, engine="torch")
+    climb.engine.body.register_forward_pre_hook(
+        lambda _, args: seen.append(args[0].detach().clone())
+    )
     drawn(climb, picture)
     assert len(seen) == 4
     # A place of the picture lies elsewhere in each: the same corner shows something else.

@@ -1,0 +1,42 @@
+"""PyTorch's autograd, operation by operation: the engine that runs everywhere."""
+
+from collections.abc import Sequence
+from typing import Final
+
+import torch
+from torch import Tensor, nn
+
+from livedream.dream.engines import Aim
+from livedream.dream.engines.steps import climb_by
+from livedream.dream.objective import Measured
+from livedream.dream.tiles import Margins
+from livedream.settings import DreamSettings
+
+__all__ = ["EagerEngine"]
+
+
+class EagerEngine:
+    """The reference; also gives the activations themselves.  body: picture to activations."""
+
+    name: Final = "torch"
+
+    def __init__(self, aim: Aim) -> None:
+        self._aim = aim
+        body: nn.Module = aim.network.truncated(aim.objective.layers)
+        self.body = body.to(device=aim.device, dtype=aim.dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def climb(self, x: Tensor, shifts: Sequence[Margins], settings: DreamSettings) -> None:
+        climb_by(self.gradient, x, shifts, settings)
+
+    def gradient(self, seen: Tensor, measured: Measured | None = None) -> Tensor:
+        x = seen.detach().requires_grad_()
+        activations = self.activations(x)
+        seeds = self._aim.objective.seeds(tuple(a.detach() for a in activations), measured)
+        (slope,) = torch.autograd.grad(activations, x, grad_outputs=seeds)
+        return slope.float()
+
+    def activations(self, seen: Tensor) -> tuple[Tensor, ...]:
+        """Of the objective's layers, for (1, 3, h, w) float32 in [0, 1]."""
+        normal = self._aim.network.preprocessing.normalise(seen).to(self._aim.dtype)
+        found: tuple[Tensor, ...] = self.body(normal.contiguous(memory_format=torch.channels_last))
+        return found

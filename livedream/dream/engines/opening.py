@@ -1,0 +1,46 @@
+"""Open an engine by its name, or the quickest that is there.
+
+`auto` looks at the machine and at the network, never at a clock: the same command gives the same
+dream, bit for bit, whatever else the machine was doing.
+"""
+
+from collections.abc import Callable
+from typing import Final
+
+from livedream.dream.engines import Aim, Engine
+from livedream.errors import SettingsError
+
+__all__ = ["open_engine"]
+
+
+def open_engine(name: str, aim: Aim) -> Engine:
+    """The engine that `--engine NAME` means; `auto`: the first of its device's that can.
+
+    Raises SettingsError for one that cannot be had here.
+    """
+    if name == "auto":
+        return _quickest(aim)
+    if name not in _OPENERS:
+        raise SettingsError(f"engine: {name!r} found, one of auto, {', '.join(_OPENERS)} wanted")
+    return _OPENERS[name](aim)
+
+
+def _quickest(aim: Aim) -> Engine:
+    for name in _QUICKEST.get(aim.device.type, ()):
+        try:
+            return _OPENERS[name](aim)
+        except SettingsError:  # it says that it cannot do this network here
+            continue
+    return _eager(aim)
+
+
+def _eager(aim: Aim) -> Engine:
+    from livedream.dream.engines.eager import EagerEngine
+
+    return EagerEngine(aim)
+
+
+# Each raises SettingsError for an aim that it cannot be made for.
+_OPENERS: Final[dict[str, Callable[[Aim], Engine]]] = {"torch": _eager}
+# By device, the quickest first; PyTorch's autograd stands behind all of them.
+_QUICKEST: Final[dict[str, tuple[str, ...]]] = {}

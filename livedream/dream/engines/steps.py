@@ -1,0 +1,81 @@
+"""A step of ascent around any gradient: margins, normalisation, update."""
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from livedream.dream.resize import resize
+from livedream.dream.tiles import Margins, mirrored
+from livedream.settings import DreamSettings
+
+__all__ = ["climb_by", "equalise_bands", "gaussian_blur", "normalised", "step_along"]
+
+_TINY: Final = 1e-12  # below any gradient float32 can carry here; keeps a flat one from 0/0
+
+
+def climb_by(
+    gradient: Callable[[Tensor], Tensor],
+    x: Tensor,
+    shifts: Sequence[Margins],
+    settings: DreamSettings,
+) -> None:
+    """`Engine.climb` for an engine that has no more than a gradient."""
+    height, width = x.shape[2:]
+    for margins in shifts:
+        left, _, top, _ = margins
+        seen = gradient(mirrored(x, margins))
+        step_along(x, seen[:, :, top : top + height, left : left + width], settings)
+
+
+def step_along(x: Tensor, slope: Tensor, settings: DreamSettings) -> None:
+    """One step of x, in place; overwrites `slope`."""
+    x.add_(normalised(slope, settings), alpha=settings.step_size / 255.0)
+    x.clamp_(0.0, 1.0)
+
+
+def normalised(slope: Tensor, settings: DreamSettings) -> Tensor:
+    """Smoothed as the settings want it and divided by its mean size; overwrites `slope`."""
+    if settings.smoothing > 0:
+        slope = gaussian_blur(slope, settings.smoothing)
+    if settings.laplacian > 0:
+        slope = equalise_bands(slope, settings.laplacian)
+    size = torch.linalg.vector_norm(slope, 1) / slope.numel()
+    return slope.div_(size.clamp_min(_TINY))
+
+
+def gaussian_blur(x: Tensor, sigma: float) -> Tensor:
+    """Blur (1, C, h, w) by a Gaussian of `sigma` px, mirrored at the border."""
+    height, width = x.shape[2:]
+    radius = min(max(1, round(3 * sigma)), height - 1, width - 1)
+    if radius < 1:
+        return x
+    taps = torch.arange(-radius, radius + 1, device=x.device, dtype=x.dtype)
+    kernel = torch.exp(-0.5 * (taps / sigma) ** 2)
+    kernel = (kernel / kernel.sum()).expand(x.shape[1], 1, -1)
+    padded = F.pad(x, (radius,) * 4, mode="reflect")
+    rows = F.conv2d(padded, kernel[:, :, :, None], groups=x.shape[1])
+    return F.conv2d(rows, kernel[:, :, None, :], groups=x.shape[1])
+
+
+def equalise_bands(slope: Tensor, bands: int) -> Tensor:
+    """Bring every band of a Laplacian pyramid to the same level (as Google's tutorial does)."""
+    total = torch.zeros_like(slope)
+    rest = slope
+    sizes = [(slope.shape[3], slope.shape[2])]
+    pieces = []
+    for _ in range(bands):
+        small = sizes[-1][0] // 2, sizes[-1][1] // 2
+        if min(small) < 2:
+            break
+        low = resize(rest, small)
+        pieces.append(rest - resize(low, sizes[-1]))
+        sizes.append(small)
+        rest = low
+    pieces.append(rest)
+    for piece, size in zip(reversed(pieces), reversed(sizes), strict=True):
+        level = piece.square().mean().sqrt().clamp_min(_TINY)
+        total = resize(total, size) + piece / level
+    return total
