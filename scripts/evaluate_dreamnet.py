@@ -157,7 +157,9 @@ def _subject(arguments: argparse.Namespace) -> Subject:
     judge = load_teacher(arguments.judge, ["features.1"])
     judge = judge.to(torch.bfloat16, memory_format=torch.channels_last)  # type: ignore[call-overload]
     pictures = load_pictures(arguments.pictures, arguments.cache)
-    chosen = sorted(held_out(pictures))[: arguments.count]
+    hidden = sorted(held_out(pictures))
+    # Evenly over the set: its pictures are ordered by kind.
+    chosen = [hidden[i * len(hidden) // arguments.count] for i in range(arguments.count)]
     crops = measures.centre_crops(pictures, chosen, SIZE_PX)
     net = load_dreamnet(arguments.network).to(memory_format=torch.channels_last)
     return Subject(

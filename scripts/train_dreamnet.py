@@ -32,7 +32,13 @@ from dreamnet_training.pictures import Batches, held_out, load_pictures
 from dreamnet_training.recipes import IMAGENET_MEAN, IMAGENET_STD, Recipe, load_recipe
 from dreamnet_training.teachers import load_teacher
 
-from livedream.dream.dreamnet import ARCHITECTURE, METADATA_KEY, DreamNet, DreamNetConfig
+from livedream.dream.dreamnet import (
+    ARCHITECTURE,
+    METADATA_KEY,
+    DreamNet,
+    DreamNetConfig,
+    load_dreamnet,
+)
 
 BACKGROUND = "background"
 BALANCE_PICTURES, BALANCE_SIZE_PX = 16, 160
@@ -125,7 +131,11 @@ def _arguments() -> argparse.Namespace:
     add("--threads", type=int, default=1, help="of each half of the loop")
     add("--seed", type=int, default=1)
     add("--resume", action="store_true", help="go on from the checkpoint in --work")
-    add("--start", type=Path, help="a checkpoint whose matching weights the student starts from")
+    add(
+        "--start",
+        type=Path,
+        help="a checkpoint.pt or a finished .safetensors whose matching weights the student gets",
+    )
     add("--folded", action="store_true", help="train without batch norm: from a trained --start")
     return parser.parse_args()
 
@@ -141,12 +151,34 @@ def _batches(arguments: argparse.Namespace, generator: np.random.Generator) -> B
     return Batches(sets, cloud_share=0.1, generator=generator)
 
 
+def _starting_weights(start: Path, config: DreamNetConfig) -> dict[str, Tensor]:
+    """Weights to start from, under the student's names: a checkpoint's or a finished network's.
+
+    A layer of a finished network that sits where one of the student's layers sits, under another
+    name but with as many channels, lends that one its projection: siblings name the same place
+    after what their worlds show there.
+    """
+    if start.suffix != ".safetensors":
+        state = torch.load(start, weights_only=False)
+        found: dict[str, Tensor] = state.get("average", state["student"])
+        return found
+    net = load_dreamnet(start)
+    found = dict(net.state_dict())
+    own = {layer.name for layer in config.layers}
+    for layer in config.layers:
+        for other in net.config.layers:
+            same = replace(other, name=layer.name) == layer
+            if same and other.name not in own and f"{layer.name}.0.weight" not in found:
+                for part in ("weight", "bias"):
+                    found[f"{layer.name}.0.{part}"] = found[f"{other.name}.0.{part}"]
+    return found
+
+
 def _student(config: DreamNetConfig, start: Path | None, *, folded: bool) -> DreamNet:
-    """A student, with every weight of a checkpoint that has the same name and shape."""
+    """A student, with every weight of the start that has the same name and shape."""
     if start is None:
         return DreamNet(replace(config, norm=not folded))
-    state = torch.load(start, weights_only=False)
-    found: dict[str, Tensor] = state.get("average", state["student"])
+    found = _starting_weights(start, config)
     was_folded = "stages.0.0.conv.bias" in found
     student = DreamNet(replace(config, norm=not was_folded))
     own = student.state_dict()
