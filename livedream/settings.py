@@ -8,7 +8,7 @@ import dataclasses
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Self, cast
@@ -94,7 +94,9 @@ class Parameter:
         """The value at `unit` of a slider, which is held to 0..1. Raises SettingsError for text."""
         if not self.has_unit:
             raise SettingsError(f"{self.name}: a slider cannot set it, {self.wanted()} wanted")
-        unit = min(1.0, max(0.0, unit)) if math.isfinite(unit) else 0.0
+        if math.isnan(unit):
+            raise SettingsError(f"{self.name}: nan found, a number from 0 to 1 wanted")
+        unit = min(1.0, max(0.0, unit))
         if self.choices:
             return self.choices[round(unit * (len(self.choices) - 1))]
         if self.kind is bool:
@@ -103,6 +105,18 @@ class Parameter:
         if self.logarithmic:
             return self.clamp(low * (high / low) ** unit)
         return self.clamp(low + (high - low) * unit)
+
+    def moved(self, value: Any, offset: float) -> Any:
+        """`value` moved by `offset` of a slider's length, held to the range; text stays."""
+        if self.choices or self.kind is bool:
+            return self.from_unit(self.to_unit(value) + offset)
+        if self.kind is str:
+            return value
+        low, high = self.span()
+        if self.logarithmic:
+            # Bounded before it is raised: an offset of hundreds would overflow.
+            return self.clamp(value * (high / low) ** min(64.0, max(-64.0, offset)))
+        return self.clamp(value + (high - low) * offset)
 
     def clamp(self, value: float) -> Any:
         """The nearest value that a number may have."""
@@ -328,14 +342,18 @@ def parameters() -> tuple[Parameter, ...]:
     return declared(DreamSettings)
 
 
-@lru_cache
-def declared(cls: type) -> tuple[Parameter, ...]:
+def declared(cls: type[Any]) -> tuple[Parameter, ...]:
     """Every parameter of a settings dataclass, in the order of its declaration."""
+    return _declared(cast(Hashable, cls))
+
+
+@lru_cache
+def _declared(cls: Hashable) -> tuple[Parameter, ...]:
     return tuple(
         Parameter(
             name=field.name, kind=cast(type, field.type), default=field.default, **field.metadata
         )
-        for field in dataclasses.fields(cls)
+        for field in dataclasses.fields(cast(Any, cls))
     )
 
 

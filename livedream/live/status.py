@@ -1,0 +1,87 @@
+"""What a running dream says about itself: one immutable value, for HUD, panel and /health."""
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Final
+
+__all__ = ["Health", "Status", "StatusBoard"]
+
+_STATES: Final = ("ok", "starting", "lost", "failed")
+_NOTHING: Final[Mapping[str, float]] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """How a source, an output or a hand is.
+
+    state: "ok", "starting", "lost" (comes back by itself) or "failed" (does not).
+    frames, dropped: since it was made.  since_s: monotonic time of the last change of state.
+    """
+
+    name: str
+    state: str
+    detail: str = ""
+    frames: int = 0
+    dropped: int = 0
+    since_s: float = 0.0
+    reconnects: int = 0
+
+    def __post_init__(self) -> None:
+        if self.state not in _STATES:
+            raise ValueError(f"state {self.state!r} found, one of {', '.join(_STATES)} wanted")
+
+    def as_dict(self) -> dict[str, Any]:
+        return dataclasses.asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """Figures of the moment.
+
+    time_s: monotonic.  fps: pictures shown per second.  dreams_per_s: full dreams finished.
+    latency_ms: from capture to the composed picture.  dream_age_ms: since the capture of the
+    frame that the newest part of the dream was dreamed on.  stages_ms: mean per picture.
+    level: strength reached, 8-bit steps RMS.  governor: what it does, in words.
+    dream_size: (width, height) px.  frames: shown since the start.  notes: one line each.
+    """
+
+    time_s: float = 0.0
+    fps: float = 0.0
+    dreams_per_s: float = 0.0
+    latency_ms: float = 0.0
+    dream_age_ms: float = 0.0
+    stages_ms: Mapping[str, float] = field(default_factory=lambda: _NOTHING)
+    level: float = 0.0
+    governor: str = "starting"
+    dream_size: tuple[int, int] = (0, 0)
+    octaves: int = 0
+    iterations: int = 0
+    source: Health = Health("source", "starting")
+    outputs: tuple[Health, ...] = ()
+    frames: int = 0
+    uptime_s: float = 0.0
+    notes: tuple[str, ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        found = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        found["stages_ms"] = dict(self.stages_ms)
+        found["source"] = self.source.as_dict()
+        found["outputs"] = [health.as_dict() for health in self.outputs]
+        found["dream_size"], found["notes"] = list(self.dream_size), list(self.notes)
+        return found
+
+
+class StatusBoard:
+    """Where the loop publishes; any thread may read. Replacing one reference needs no lock."""
+
+    def __init__(self) -> None:
+        self._latest = Status()
+
+    def publish(self, status: Status) -> None:
+        self._latest = status
+
+    def latest(self) -> Status:
+        return self._latest
