@@ -10,10 +10,11 @@ medium, whatever flow the render used) and the mean over pixels visible in both 
                 Consistency", 2018)
     strength    root mean square of r, 8-bit steps
     drift       largest change of the mean of r (one channel), first to last second, 8-bit steps
+    response    what a network's layer says to input and output, averaged over frames
 """
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
@@ -47,6 +48,8 @@ class Measurement:
     warp_error_output: float | None = None
     strength: float = 0.0
     drift: float = 0.0
+    response_input: float | None = None
+    response_output: float | None = None
     notes: list[str] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
@@ -76,10 +79,18 @@ class _Mean:
         return self.total / self.count if self.count else None
 
 
-class Judge:
-    """Takes pairs of frames in order; `result` tells the figures so far."""
+Response = Callable[[Picture], float]
 
-    def __init__(self) -> None:
+
+class Judge:
+    """Takes pairs of frames in order; `result` tells the figures so far.
+
+    response: an objective's value on a picture; None: not asked for.
+    """
+
+    def __init__(self, response: Response | None = None) -> None:
+        self._response = response
+        self._response_in, self._response_out = _Mean(), _Mean()
         self._flow = DisFlow("dis")
         self._last: tuple[Picture, Picture, Plane] | None = None
         self._flicker, self._renewal, self._power = _Mean(), _Mean(), _Mean()
@@ -96,6 +107,9 @@ class Judge:
         residual = dream.astype(np.float32) - source.astype(np.float32)
         self._power.add(float(np.square(residual).mean()))
         self._tint(residual.mean((0, 1)), time_s)
+        if self._response is not None:
+            self._response_in.add(self._response(source))
+            self._response_out.add(self._response(dream))
         if self._last is not None and self._last[0].shape == source.shape:
             flow, seen = self._motion(source, self._last[0])
             self._compare(source, dream, residual, flow, seen)
@@ -111,6 +125,8 @@ class Judge:
             None if mean.value is None else mean.value**0.5
             for mean in (self._error_in, self._error_out)
         )
+        found.response_input = self._response_in.value
+        found.response_output = self._response_out.value
         found.strength = (self._power.value or 0.0) ** 0.5
         if self._tints:
             late = np.mean([tint for _, tint in self._tints], 0)
@@ -170,9 +186,14 @@ class Judge:
             self._tints.popleft()
 
 
-def measure(source: Iterable[Frame], dream: Iterable[Frame]) -> Measurement:
-    """Compare two videos. Frames are paired by their time since each video's first frame."""
-    judge = Judge()
+def measure(
+    source: Iterable[Frame], dream: Iterable[Frame], response: Response | None = None
+) -> Measurement:
+    """Compare two videos. Frames are paired by their time since each video's first frame.
+
+    response: see `Judge`.
+    """
+    judge = Judge(response)
     unpaired = 0
     for pair in paired(source, dream):
         if pair is None:

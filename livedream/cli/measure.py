@@ -9,6 +9,8 @@ from livedream.cli.options import seconds
 from livedream.errors import SettingsError, SourceError
 
 if TYPE_CHECKING:
+    from livedream.measuring import Response
+
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
 
@@ -24,6 +26,13 @@ def add_parser(commands: "Commands") -> None:
     parser.add_argument("--start", type=seconds, default=0.0, metavar="TIME", help="of the input")
     parser.add_argument("--end", type=seconds, metavar="TIME", help="of the input")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
+    layer = parser.add_argument_group(
+        "response", "what a network says to both; of one dream and another of the same strength, "
+        "the higher one shows more of what was asked for",
+    )  # fmt: skip
+    layer.add_argument("--objective", metavar="TEXT", help="measure the response of this, too")
+    layer.add_argument("--network", metavar="NAME", default="", help="whose (default: dreamnet)")
+    layer.add_argument("--size", metavar="SIZE", default="270p", help="at this size (270p)")
     parser.set_defaults(run=run)
 
 
@@ -31,15 +40,16 @@ def run(args: argparse.Namespace) -> int:
     from livedream.capture import open_source
     from livedream.measuring import measure
 
+    response = _response(args) if args.objective or args.network else None
     with (
         open_source(args.input, start_s=args.start, end_s=args.end) as source,
         open_source(args.output) as dream,
     ):
-        found = measure(source, dream)
+        found = measure(source, dream, response)
     if not found.frames:
         raise SourceError(f"{args.input} and {args.output} have no frame at the same time")
     for name, value in found.as_dict().items():
-        if name != "notes":
+        if name != "notes" and not (name.startswith("response") and value is None):
             shown = "-" if value is None else f"{value:.4g}" if isinstance(value, float) else value
             print(f"{name.replace('_', ' '):18} {shown}")
     for note in found.notes:
@@ -52,3 +62,14 @@ def run(args: argparse.Namespace) -> int:
                 f"--json: {args.json} cannot be written ({error.strerror})"
             ) from error
     return 0
+
+
+def _response(args: argparse.Namespace) -> "Response":
+    """The objective's value on a picture at the size asked for."""
+    from livedream.pipeline import Dreamer
+    from livedream.settings import DreamSettings
+
+    dreamer = Dreamer(
+        DreamSettings(network=args.network, objective=args.objective or "", size=args.size)
+    )
+    return lambda rgb: dreamer.ascent.response(dreamer.picture(rgb))

@@ -37,6 +37,13 @@ def test_the_source_itself_has_no_residual(calm: Picture, frames_of: FramesOf) -
     assert found.drift == 0.0
 
 
+def test_the_response_is_that_of_each_video(calm: Picture, frames_of: FramesOf) -> None:
+    dream = _add(calm, np.full(calm.shape, 8.0))
+    found = measure(frames_of(*[calm] * 3), frames_of(*[dream] * 3), lambda p: float(p.mean()))
+    assert found.response_input == pytest.approx(float(calm.mean()))
+    assert found.response_output == pytest.approx(float(calm.mean()) + 8.0, abs=0.5)
+
+
 def test_a_frozen_dream_neither_flickers_nor_renews(calm: Picture, frames_of: FramesOf) -> None:
     dream = _add(calm, _pattern(0, calm))
     found = measure(frames_of(*[calm] * 60), frames_of(*[dream] * 60))
