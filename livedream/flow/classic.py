@@ -1,6 +1,8 @@
 """Classic optical flow by OpenCV: DIS (Kroeger et al. 2016) and Farneback (2003)."""
 
 from collections.abc import Callable
+from functools import partial
+from math import log2
 from typing import Any, Final
 
 import cv2
@@ -34,6 +36,7 @@ class DisFlow:
             raise FlowError(f"flow {preset!r} found, one of {', '.join(_PRESETS)} wanted")
         self._forward = cv2.DISOpticalFlow.create(_PRESETS[preset])
         self._backward = cv2.DISOpticalFlow.create(_PRESETS[preset])
+        self._finest = self._forward.getFinestScale()
         if preset == "dis":
             # Half the time of the medium preset and, as a check, as good (docs/flow.md).
             self._backward.setPatchStride(5)
@@ -41,11 +44,14 @@ class DisFlow:
             self._backward.setVariationalRefinementIterations(3)
 
     def estimate(self, current: Picture, previous: Picture) -> FlowField:
-        return _run(self._forward.calc, gray(current), gray(previous))
+        return self._run(self._forward, gray(current), gray(previous))
 
     def both(self, current: Picture, previous: Picture) -> tuple[FlowField, FlowField]:
         now, before = gray(current), gray(previous)
-        return _run(self._forward.calc, now, before), _run(self._backward.calc, before, now)
+        return self._run(self._forward, now, before), self._run(self._backward, before, now)
+
+    def _run(self, dis: cv2.DISOpticalFlow, now: Gray, before: Gray) -> FlowField:
+        return _run(partial(_dis, dis, self._finest), now, before)
 
 
 class FarnebackFlow:
@@ -53,6 +59,23 @@ class FarnebackFlow:
 
     def estimate(self, current: Picture, previous: Picture) -> FlowField:
         return _run(_farneback, gray(current), gray(previous))
+
+
+def _dis(
+    dis: cv2.DISOpticalFlow, finest: int, now: Gray, before: Gray, _: None
+) -> NDArray[np.float32]:
+    """calc(), told the scale to stop at: `finest`, or the coarsest that a small picture has.
+
+    Left alone, OpenCV chooses other scales for small pictures, keeps them for the next ones, and
+    reads beyond thin ones (28 x 100 px crashed). The formula for the coarsest is its own.
+    """
+    height, width = now.shape
+    patch = dis.getPatchSize()
+    coarsest = min(
+        int(log2(max(height, width) / (4 * patch)) + 0.5), int(log2(min(height, width) / patch))
+    )
+    dis.setFinestScale(min(finest, coarsest))
+    return np.asarray(dis.calc(now, before, None), np.float32)  # type: ignore[call-overload]
 
 
 def _farneback(now: Gray, before: Gray, _: None) -> NDArray[np.float32]:

@@ -24,6 +24,8 @@ _UNSEEN_STEPS: Final = 1.5  # heuristic: a change below it is left alone
 def change_of_light(now: Gray, fetched: Gray) -> tuple[float, float] | None:
     """(gain, offset) with now = gain * fetched + offset where most of it agrees; None: no change.
 
+    Of the gains that noise leaves possible it is the one nearest to 1.
+
     now, fetched: (h, w), the second one the previous picture along the flow.
     """
     wanted, found = _samples(now), _samples(fetched)
@@ -34,9 +36,11 @@ def change_of_light(now: Gray, fetched: Gray) -> tuple[float, float] | None:
         weight = 1.0 / (1.0 + (gap / reach) ** 2) ** 2
         weight /= weight.sum()
         mean_wanted, mean_found = weight @ wanted, weight @ found
-        spread = weight @ (found - mean_found) ** 2
-        common = weight @ ((wanted - mean_wanted) * (found - mean_found))
-        gain = float((common + _STIFFNESS) / (spread + _STIFFNESS))
+        common = weight @ ((wanted - mean_wanted) * (found - mean_found)) + _STIFFNESS
+        least = common / (weight @ (found - mean_found) ** 2 + _STIFFNESS)
+        # Noise in either picture flattens a fit to the other: the gain lies between the two fits.
+        most = (weight @ (wanted - mean_wanted) ** 2 + _STIFFNESS) / common if common > 0 else 1.0
+        gain = min(max(1.0, float(least)), float(most))
         offset = float(mean_wanted - gain * mean_found)
     middle = 128.0 * (gain - 1.0)
     if abs(middle) <= _UNSEEN_STEPS and abs(middle + offset) <= _UNSEEN_STEPS:

@@ -1,0 +1,44 @@
+"""Flow estimators by their name."""
+
+import pytest
+
+from livedream.errors import FlowError
+from livedream.flow import ZeroFlow
+from livedream.flow.classic import DisFlow, FarnebackFlow
+from livedream.flow.opening import open_flow
+from livedream.settings import FLOWS
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("none", ZeroFlow),
+        ("dis", DisFlow),
+        ("dis-fast", DisFlow),
+        ("dis-ultrafast", DisFlow),
+        ("farneback", FarnebackFlow),
+    ],
+)
+def test_a_name_opens_its_estimator(name: str, kind: type) -> None:
+    assert type(open_flow(name)) is kind and name in FLOWS
+
+
+def test_every_name_of_the_settings_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    """RAFT is only asked for here; its weights are a download."""
+    opened: list[tuple[str, str]] = []
+    monkeypatch.setattr(
+        "livedream.flow.raft.RaftFlow", lambda name, device: opened.append((name, device))
+    )
+    for name in FLOWS:
+        open_flow(name, device="cpu")
+    assert opened == [(name, "cpu") for name in FLOWS if name.startswith("raft-")]
+
+
+def test_a_file_name_opens_a_network() -> None:
+    with pytest.raises(FlowError, match=r"not-here\.onnx"):
+        open_flow("not-here.onnx", device="cpu")
+
+
+def test_an_unknown_name_is_refused() -> None:
+    with pytest.raises(FlowError, match="'spynet' is not known"):
+        open_flow("spynet")
