@@ -1,0 +1,169 @@
+"""Backward passes in words that every inference engine knows: convolutions, slices, comparisons.
+
+ONNX has no operator for the gradient of a convolution or of a pooling. What stands here rewrites
+each of them, for `torch.fx.experimental.proxy_tensor.make_fx`, into forward operators that ONNX
+Runtime and TensorRT run fast and exactly. Neither scatters nor needs a pooling's indices:
+`scatter_add` is not there in fp16 on ONNX Runtime's CPU provider, and TensorRT has no pooling that
+gives indices.
+
+Convention
+    Pictures are (N, C, H, W) of known size, gradients like what they are the gradient of. Only the
+    gradient of a picture is made; the weights are frozen and theirs is never asked for.
+"""
+
+from collections.abc import Callable, Sequence
+from itertools import product
+from typing import Any, Final
+
+import torch
+from torch import Tensor
+from torch._decomp import core_aten_decompositions
+from torch.nn import functional as F
+
+__all__ = ["backward_decompositions"]
+
+Pair = Sequence[int]
+_aten: Final = torch.ops.aten
+
+
+def backward_decompositions() -> dict[Any, Callable[..., Any]]:
+    """torch's own core decompositions, and the backward passes of this module over them."""
+    table: dict[Any, Callable[..., Any]] = dict(core_aten_decompositions())
+    table[_aten.convolution_backward.default] = convolution_backward
+    table[_aten.max_pool2d_with_indices_backward.default] = max_pool_backward
+    table[_aten.avg_pool2d_backward.default] = average_pool_backward
+    return table
+
+
+def convolution_backward(  # noqa: PLR0917 - the signature is PyTorch's
+    grad: Tensor, x: Tensor, weight: Tensor, bias_sizes: Pair | None, stride: Pair, padding: Pair,
+    dilation: Pair, transposed: bool, output_padding: Pair, groups: int, output_mask: list[bool],
+) -> tuple[Tensor | None, None, None]:  # fmt: skip
+    """As `aten.convolution_backward`, for the input alone."""
+    if transposed or any(output_mask[1:]):
+        raise NotImplementedError("only the input gradient of an ordinary convolution is needed")
+    if not output_mask[0]:
+        return None, None, None
+    dilation, stride, padding = pair(dilation), pair(stride), pair(padding)
+    reach = [d * (k - 1) for d, k in zip(dilation, weight.shape[2:], strict=True)]
+    if stride == (1, 1) and all(p <= r for p, r in zip(padding, reach, strict=True)):
+        back = (reach[0] - padding[0], reach[1] - padding[1])
+        turned = flipped(weight, groups)
+        return F.conv2d(grad, turned, None, 1, back, dilation, groups), None, None
+    # What the last window did not reach comes back as zeros: that is `output_padding`.
+    left = [
+        size - ((out - 1) * s - 2 * p + r + 1)
+        for size, out, s, p, r in zip(
+            x.shape[2:], grad.shape[2:], stride, padding, reach, strict=True
+        )
+    ]
+    found = F.conv_transpose2d(
+        grad, weight, None, stride, padding, (left[0], left[1]), groups, dilation
+    )
+    return found, None, None
+
+
+def flipped(weight: Tensor, groups: int) -> Tensor:
+    """A convolution's weights (out, in / groups, h, w) turned round: (in, out / groups, h, w)."""
+    out, inner, height, width = weight.shape
+    split = weight.reshape(groups, out // groups, inner, height, width).transpose(1, 2)
+    return split.flip((3, 4)).reshape(groups * inner, out // groups, height, width)
+
+
+def max_pool_backward(  # noqa: PLR0917 - the signature is PyTorch's
+    grad: Tensor, x: Tensor, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair,
+    ceil_mode: bool, indices: Tensor,
+) -> Tensor:  # fmt: skip
+    """As `aten.max_pool2d_with_indices_backward`; of equal values the first gets all, as there."""
+    if pair(dilation) != (1, 1):
+        raise NotImplementedError("a dilated pooling")
+    kernel, padding = pair(kernel), pair(padding)
+    stride = pair(stride) if stride else kernel
+    out = grad.shape[2], grad.shape[3]
+    framed = F.pad(x, _frame(x, out, kernel, stride, padding), value=_lowest(x.dtype))
+    views = [
+        framed[:, :, i : i + stride[0] * (out[0] - 1) + 1 : stride[0],
+               j : j + stride[1] * (out[1] - 1) + 1 : stride[1]]
+        for i, j in product(range(kernel[0]), range(kernel[1]))
+    ]  # fmt: skip
+    highest = views[0]
+    for view in views[1:]:
+        highest = torch.maximum(highest, view)
+    parts, zero = [], torch.zeros((), dtype=grad.dtype, device=grad.device)
+    rest = grad
+    for view in views:
+        is_first = view == highest
+        parts.append(torch.where(is_first, rest, zero))
+        rest = torch.where(is_first, zero, rest)  # given away: a later equal value gets nothing
+    return _spread(torch.stack(parts, 2), x, kernel, stride, padding)
+
+
+def average_pool_backward(  # noqa: PLR0917 - the signature is PyTorch's
+    grad: Tensor, x: Tensor, kernel: Pair, stride: Pair, padding: Pair, ceil_mode: bool,
+    count_include_pad: bool, divisor_override: int | None,
+) -> Tensor:  # fmt: skip
+    """As `aten.avg_pool2d_backward`."""
+    kernel, padding = pair(kernel), pair(padding)
+    stride = pair(stride) if stride else kernel
+    counts = _counts(x, grad, kernel, stride, padding, count_include_pad, divisor_override)
+    shared = grad / counts.to(device=grad.device, dtype=grad.dtype)
+    area = kernel[0] * kernel[1]
+    parts = shared[:, :, None].expand(-1, -1, area, -1, -1)
+    return _spread(parts, x, kernel, stride, padding)
+
+
+def _spread(parts: Tensor, x: Tensor, kernel: Pair, stride: Pair, padding: Pair) -> Tensor:
+    """Each window's shares, added up where they belong.
+
+    parts: (N, C, kernel area, h, w), in the order of the window's places.  Returns like `x`.
+    """
+    n, channels, area, height, width = parts.shape
+    if tuple(stride) == tuple(kernel):
+        # Windows that do not overlap: a change of axes is all.
+        tiles = parts.reshape(n, channels, kernel[0], kernel[1], height, width)
+        whole = tiles.permute(0, 1, 4, 2, 5, 3)
+        whole = whole.reshape(n, channels, height * kernel[0], width * kernel[1])
+    else:
+        one_hot = torch.eye(area, dtype=parts.dtype, device=parts.device)
+        one_hot = one_hot.reshape(area, 1, *kernel).repeat(channels, 1, 1, 1)
+        flat = parts.reshape(n, channels * area, height, width)
+        whole = F.conv_transpose2d(flat, one_hot, None, tuple(stride), groups=channels)
+    bottom = x.shape[2] + padding[0] - whole.shape[2]
+    right = x.shape[3] + padding[1] - whole.shape[3]
+    # What the padding got is cut off; what no window reached is filled up.
+    return F.pad(whole, (-padding[1], right, -padding[0], bottom))
+
+
+def _frame(x: Tensor, out: Pair, kernel: Pair, stride: Pair, padding: Pair) -> list[int]:
+    """left, right, top, bottom: what the windows see around `x`; below zero what none sees."""
+    reached = [(o - 1) * s + k - p for o, s, k, p in zip(out, stride, kernel, padding, strict=True)]
+    return [padding[1], reached[1] - x.shape[3], padding[0], reached[0] - x.shape[2]]
+
+
+def _counts(  # noqa: PLR0917 - as above
+    x: Tensor, grad: Tensor, kernel: Pair, stride: Pair, padding: Pair, include_pad: bool,
+    divisor: int | None,
+) -> Tensor:  # fmt: skip
+    """What each window was divided by: (h, w), a constant."""
+    if divisor is not None:
+        return torch.full((1, 1), float(divisor))
+    along = []
+    for size, out, k, s, p in zip(
+        x.shape[2:], grad.shape[2:], kernel, stride, padding, strict=True
+    ):
+        low = [o * s - p for o in range(out)]
+        ends = [min(start + k, size + p) for start in low]
+        if not include_pad:
+            low, ends = [max(0, start) for start in low], [min(end, size) for end in ends]
+        along.append(torch.tensor([float(b - a) for a, b in zip(low, ends, strict=True)]))
+    return along[0][:, None] * along[1]
+
+
+def _lowest(dtype: torch.dtype) -> float:
+    """Not -inf: TensorRT may turn it into NaN; no activation is below this."""
+    return float(torch.finfo(dtype).min)
+
+
+def pair(values: Pair) -> tuple[int, int]:
+    """One number for both axes, or two."""
+    return (values[0], values[0]) if len(values) == 1 else (values[0], values[1])

@@ -1,0 +1,122 @@
+"""The step as an ONNX graph, run by ONNX Runtime, against PyTorch's autograd."""
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from livedream.dream.engines import Aim
+from livedream.dream.engines.eager import EagerEngine
+from livedream.dream.networks import load_network
+from livedream.dream.objective import bind
+from livedream.dream.onnx_step import StepShape, build_step
+from livedream.settings import DreamSettings
+
+pytest.importorskip("onnx", reason="the export extra is not installed")
+Step = Callable[[Tensor, float, tuple[int, int], Tensor], Tensor]
+REACH = 12
+
+# Odd sizes: halved, they leave a row for `output_padding` and for windows that end outside.
+CASES = [
+    ("dreamnet", "strokes", (97, 66)),
+    ("dreamnet", "eyes + 0.5*creatures:1-4 - 0.2*weave", (88, 71)),
+    ("dreamnet", "class:3", (80, 64)),
+    ("googlenet", "inception4c", (101, 66)),
+    ("vgg16", "relu4_3", (67, 50)),
+    ("squeezenet1_0", "features.12", (101, 66)),
+    ("mobilenet_v3_large", "class:3", (74, 66)),
+    ("inception_v3", "Mixed_5d", (110, 97)),
+]
+
+
+@cache
+def aim_of(name: str, objective: str) -> Aim:
+    network = load_network(name, random_seed=None if name == "dreamnet" else 3)
+    return Aim(network, bind(objective, network), torch.device("cpu"), torch.float32)
+
+
+def exported(aim: Aim, shape: StepShape) -> Step:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    session = onnxruntime.InferenceSession(
+        build_step(aim, shape).SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
+
+    def step(x: Tensor, step_size: float, shift: tuple[int, int], weights: Tensor) -> Tensor:
+        feed: dict[str, NDArray[Any]] = {
+            "picture": x.numpy(),
+            "step_size": np.array([step_size], np.float32),
+            "shift": np.array(shift),
+            "weights": weights.numpy(),
+        }
+        (found,) = session.run(["dreamed"], feed)
+        return torch.from_numpy(found)
+
+    return step
+
+
+def by_autograd(aim: Aim, x: Tensor, settings: DreamSettings, shift: tuple[int, int]) -> Tensor:
+    climbed = x.clone()
+    left, top = shift
+    EagerEngine(aim).climb(climbed, [(left, REACH - left, top, REACH - top)], settings)
+    return climbed
+
+
+def alike(x: Tensor, found: Tensor, wanted: Tensor) -> None:
+    """One step's update is the same but for rounding.
+
+    Where rounding decides which of two near equal values a pooling takes, or on which side of zero
+    a rectifier is, a whole receptive field differs a little: hence the median and the cosine.
+    """
+    a, b = (found - x).flatten().double(), (wanted - x).flatten().double()
+    assert float(a @ b / (a.norm() * b.norm())) > 0.9999
+    differences = (a - b).abs() * 255
+    assert float(differences.median()) < 1e-2  # 8-bit steps; a step's mean is near 1.5
+
+
+@pytest.mark.parametrize(("name", "objective", "size"), CASES)
+def test_a_step_equals_autograd_s(name: str, objective: str, size: tuple[int, int]) -> None:
+    aim = aim_of(name, objective)
+    step = exported(aim, StepShape(*size, (REACH, REACH)))
+    x = 0.1 + 0.8 * torch.rand(1, 3, *size[::-1], generator=torch.Generator().manual_seed(1))
+    for shift in ((0, 0), (5, REACH)):
+        wanted = by_autograd(aim, x, DreamSettings(), shift)
+        alike(x, step(x, 1.5, shift, aim.objective.weights), wanted)
+
+
+def test_step_size_and_weights_are_inputs() -> None:
+    aim = aim_of("dreamnet", "strokes + eyes")
+    step = exported(aim, StepShape(70, 66, (REACH, REACH)))
+    x = 0.1 + 0.8 * torch.rand(1, 3, 66, 70, generator=torch.Generator().manual_seed(2))
+    other = Aim(aim.network, bind("2*strokes - 0.3*eyes", aim.network), aim.device, aim.dtype)
+    wanted = by_autograd(other, x, DreamSettings(step_size=4.0), (3, 4))
+    alike(x, step(x, 4.0, (3, 4), torch.tensor([2.0, -0.3])), wanted)
+    with pytest.raises(AssertionError):
+        alike(x, step(x, 4.0, (3, 4), torch.tensor([1.0, 1.0])), wanted)
+
+
+def test_smoothing_and_guides_are_in_the_graph() -> None:
+    from pathlib import Path
+
+    picture = Path(__file__).resolve().parents[2] / "docs" / "stills" / "zoom.jpg"
+    aim = aim_of("dreamnet", f'guide(strokes, "{picture}")')
+    step = exported(aim, StepShape(81, 66, (REACH, REACH), smoothing=1.5))
+    x = 0.1 + 0.8 * torch.rand(1, 3, 66, 81, generator=torch.Generator().manual_seed(4))
+    wanted = by_autograd(aim, x, DreamSettings(smoothing=1.5), (2, 9))
+    alike(x, step(x, 1.5, (2, 9), aim.objective.weights), wanted)
+
+
+def test_a_flat_picture_gives_something_finite() -> None:
+    aim = aim_of("dreamnet", "strokes")
+    step = exported(aim, StepShape(70, 66, (REACH, REACH)))
+    for brightness in (0.0, 0.5, 1.0):
+        found = step(torch.full((1, 3, 66, 70), brightness), 1.5, (3, 4), aim.objective.weights)
+        assert found.isfinite().all() and found.min() >= 0 and found.max() <= 1
