@@ -1,0 +1,59 @@
+"""The child that carries FLV from its standard input to an RTMP server.
+
+    python -m livedream.present.live.rtmp_child rtmp://HOST/APP/KEY
+
+It ends when its input does, when the server goes, and, where the system has alarms, when nothing
+has moved for ten seconds. The last line it says is the reason.
+"""
+
+import signal
+import sys
+from typing import Final
+
+import av
+
+_SILENCE_S: Final = 10  # heuristic
+
+
+def _still_alive() -> None:
+    if hasattr(signal, "alarm"):
+        signal.alarm(_SILENCE_S)  # its default ends the process, also inside FFmpeg
+
+
+def relay(target: str) -> None:
+    """Read packets and send each as it comes. Raises av.FFmpegError when the server is gone."""
+    _still_alive()
+    options = {"fflags": "nobuffer", "probesize": "4096", "analyzeduration": "0"}
+    with (
+        av.open(sys.stdin.buffer, "r", format="flv", container_options=options) as source,
+        av.open(target, "w", format="flv", container_options=_LIVE) as out,
+    ):
+        streams = {s.index: out.add_stream_from_template(s, opaque=True) for s in source.streams}
+        for packet in source.demux():
+            if packet.dts is None:
+                continue
+            packet.stream = streams[packet.stream.index]
+            out.mux_one(packet)
+            _still_alive()
+
+
+_LIVE: Final = {
+    "flvflags": "no_duration_filesize",
+    "rtmp_live": "live",
+    "flush_packets": "1",
+    "tcp_nodelay": "1",
+}
+
+
+def main() -> int:
+    av.logging.set_level(None)
+    try:
+        relay(sys.argv[1])
+    except (av.FFmpegError, OSError) as error:
+        print(getattr(error, "strerror", None) or error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,103 @@
+"""MPEG-TS over UDP: for OBS's Media Source, VLC, ffplay and everything else that reads it.
+
+FFmpeg muxes into memory and the datagrams are sent from here: a socket that never blocks, for
+receivers that come and go as they like. (FFmpeg's own UDP would look a name up while holding the
+interpreter still.)
+"""
+
+import contextlib
+import socket
+from fractions import Fraction
+from typing import Any, Final
+
+import av
+
+from livedream.errors import SinkError
+from livedream.present.growing import ByteSink
+from livedream.present.live import LiveFrame
+from livedream.present.live.address import Address
+from livedream.present.live.encoding import (
+    StreamClock,
+    add_video,
+    read_options,
+    stream_frame,
+)
+
+_TS_PACKET: Final = 188  # bytes, ISO/IEC 13818-1
+_SEND_BUFFER: Final = 4 << 20  # bytes: a whole keyframe leaves at once
+
+
+class UdpOutput:
+    """`udp://HOST:PORT?bitrate=6M&keyframe=1&encoder=auto&pkt_size=1316&ttl=1`.
+
+    HOST may be a multicast group (ttl: how far it goes).
+    """
+
+    delay_ms = 75.0  # docs/obs.md
+
+    def __init__(self, address: Address, width: int, height: int, rate: Fraction) -> None:
+        self.name = f"udp {address.rest}"
+        self._host, self._port = address.host_port("127.0.0.1", None)
+        self._options = read_options(address, width, height, rate, keyframe_s=1.0)
+        size = int(address.number("pkt_size", 1316, _TS_PACKET, 65_424))
+        self._datagram = size - size % _TS_PACKET
+        self._ttl = int(address.number("ttl", 1, 0, 255))
+        address.finish()
+        self._socket: socket.socket | None = None
+        self._target: Any = None
+        self._container: Any = None
+
+    def open(self) -> None:
+        try:
+            found = socket.getaddrinfo(self._host, self._port, type=socket.SOCK_DGRAM)
+        except OSError as error:
+            raise SinkError(f"{self.name}: {self._host} is not found ({error.strerror})") from error
+        family, kind, protocol, _, self._target = found[0]
+        self._socket = socket.socket(family, kind, protocol)
+        self._socket.setblocking(False)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
+        if family == socket.AF_INET:
+            self._socket.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, self._ttl)
+        self._clock = StreamClock()
+        self._bytes = ByteSink()
+        # The length of each picture in its header lets a receiver show it at once instead of
+        # waiting for the next; tables ten times a second let it join at once.
+        options = {
+            "muxdelay": "0",
+            "muxpreload": "0",
+            "omit_video_pes_length": "0",
+            "pat_period": "0.1",
+            "flush_packets": "1",
+        }
+        self._container = av.open(self._bytes, "w", format="mpegts", container_options=options)
+        self._stream = add_video(self._container, self._options)
+
+    def write(self, frame: LiveFrame) -> None:
+        picture = stream_frame(frame.rgb, self._options)
+        picture.pts = self._clock.pts(frame.captured_s)
+        picture.time_base = self._stream.time_base
+        try:
+            for packet in self._stream.encode(picture):
+                self._container.mux_one(packet)
+        except av.FFmpegError as error:
+            raise SinkError(f"{self.name}: the encoder failed ({error})") from error
+        self._send(self._bytes.take())
+
+    def _send(self, stream: bytes) -> None:
+        assert self._socket is not None, "open comes first"
+        for begin in range(0, len(stream), self._datagram):
+            try:
+                self._socket.sendto(stream[begin : begin + self._datagram], self._target)
+            except (BlockingIOError, ConnectionRefusedError):
+                continue  # a full buffer, or nobody listens: UDP may lose, the stream goes on
+            except OSError as error:
+                raise SinkError(f"{self.name}: {error.strerror or error}") from error
+
+    def close(self) -> None:
+        if self._container is not None:
+            with contextlib.suppress(av.FFmpegError, ValueError):
+                self._container.close()
+            self._container = None
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
