@@ -3,6 +3,8 @@
 import runpy
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -10,3 +12,24 @@ def test_the_parameter_page_is_up_to_date() -> None:
     made = runpy.run_path(str(ROOT / "scripts" / "document_parameters.py"))["text"]()
     found = (ROOT / "docs" / "parameters.md").read_text(encoding="utf-8")
     assert found == made, "run python scripts/document_parameters.py"
+
+
+def test_the_readme_s_python_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As it stands there, on a small film; the docstring of the package shows the same lines."""
+    from livedream.capture import open_source
+    from livedream.cli import main
+
+    monkeypatch.chdir(tmp_path)
+    clouds = "synthetic:clouds?size=96x64&fps=25&seconds=0.2"
+    assert main(["render", clouds, "-o", "in.mp4", "--size", "64p", "--quiet"]) == 0
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    code = readme.partition("```python\n")[2].partition("```")[0]
+    assert code.count("\n") < 10
+    exec(compile(code, "README.md", "exec"), {})
+    with open_source("out.mp4") as dreamed:
+        assert len(list(dreamed)) == 5
+    import livedream
+
+    shown = "\n".join(line.strip() for line in code.splitlines() if line.strip())
+    told = "\n".join(line.strip() for line in (livedream.__doc__ or "").splitlines())
+    assert shown in told.replace("\n\n", "\n")

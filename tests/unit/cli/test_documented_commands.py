@@ -1,0 +1,49 @@
+"""Every command that the documentation shows is one that the command line understands."""
+
+import pkgutil
+import shlex
+from pathlib import Path
+
+import pytest
+
+from livedream import cli
+from livedream.cli import build_parser
+
+ROOT = Path(__file__).resolve().parents[3]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+def documented() -> list[str]:
+    """Lines of code blocks that begin with `livedream`, their continuations joined."""
+    found: list[str] = []
+    for page in PAGES:
+        inside, pending = False, ""
+        for line in page.read_text(encoding="utf-8").splitlines():
+            if line.lstrip().startswith("```"):
+                inside, pending = not inside, ""
+                continue
+            text = pending + line.strip()
+            pending = text[:-1] if inside and text.endswith("\\") else ""
+            if inside and not pending and text.startswith("livedream "):
+                found.append(text)
+    return sorted(set(found))
+
+
+@pytest.mark.parametrize("line", documented())
+def test_a_documented_command_parses(line: str) -> None:
+    words = shlex.split(line.partition(" | ")[0], comments=True)
+    arguments = build_parser().parse_args(words[1:])
+    assert callable(arguments.run)
+
+
+def test_there_are_documented_commands() -> None:
+    assert any(line.startswith("livedream render") for line in documented())
+
+
+def test_every_command_s_module_is_registered() -> None:
+    """A command that is written but not listed would be missing without a word."""
+    commands = set(build_parser()._subparsers._group_actions[0].choices)  # type: ignore[union-attr,arg-type]
+    for module in pkgutil.iter_modules(cli.__path__):
+        loaded = __import__(f"livedream.cli.{module.name}", fromlist=["add_parser"])
+        if hasattr(loaded, "add_parser"):
+            assert module.name in commands
