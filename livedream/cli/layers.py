@@ -1,4 +1,4 @@
-"""``livedream layers NETWORK``: what can be dreamed in it, and what that costs."""
+"""``livedream layers NETWORK``: what can be dreamed in it, what that costs, what it looks like."""
 
 import argparse
 from pathlib import Path
@@ -16,7 +16,7 @@ SHOWN_ALIASES = 2
 
 
 def add_parser(commands: "Commands") -> None:
-    """``layers NETWORK [--weights FILE] [--all]``."""
+    """``layers NETWORK [--weights FILE] [--all] [--pictures [FILE]]``."""
     parser = commands.add_parser(
         "layers",
         help="list a network's layers",
@@ -32,10 +32,56 @@ def add_parser(commands: "Commands") -> None:
         action="store_true",
         help="also the inner layers of a network whose makers describe the ones worth dreaming",
     )
+    pictures = parser.add_argument_group("a sheet of pictures")
+    pictures.add_argument(
+        "--pictures", type=Path, nargs="?", const=Path(), metavar="FILE",
+        help="draw what each layer and its strongest channels dream out of noise "
+        "(default: NETWORK.layers.png)",
+    )  # fmt: skip
+    pictures.add_argument(
+        "--layer", action="append", metavar="NAME", help="only this one; may be given again"
+    )
+    pictures.add_argument(
+        "--channels", type=int, default=6, metavar="N", help="of each layer, 0 to 64 (6)"
+    )
+    pictures.add_argument("--seed", type=int, default=0, metavar="N", help="of the noise (0)")
+    pictures.add_argument("--overwrite", action="store_true", help="replace an existing file")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
+    if args.pictures is None:
+        return _list(args)
+    return _draw(args)
+
+
+def _draw(args: argparse.Namespace) -> int:
+    """The sheet; a line for each layer as soon as it is drawn."""
+    from livedream.dream.layers import describe_layers
+    from livedream.dream.networks import load_network
+    from livedream.layer_sheet import SheetPlan, draw_rows, whole_sheet
+    from livedream.present.picture import check_picture, write_picture
+
+    path = args.pictures if args.pictures.name else Path(f"{args.network}.layers.png")
+    check_picture(path, overwrite=args.overwrite)
+    network = load_network(args.network, weights=args.weights)
+    found = describe_layers(network)
+    noted = [layer for layer in found if layer.note and not args.all]
+    plan = SheetPlan(
+        layers=tuple(args.layer or (layer.name for layer in noted or found)),
+        channels=args.channels,
+        seed=args.seed,
+    )
+    rows = []
+    for row in draw_rows(network, plan):
+        print(f"{row.layer}: {', '.join(map(str, row.channels))}", flush=True)
+        rows.append(row)
+    write_picture(path, whole_sheet(rows), overwrite=args.overwrite)
+    print(path)
+    return 0
+
+
+def _list(args: argparse.Namespace) -> int:
     from rich.console import Console
     from rich.table import Table
 

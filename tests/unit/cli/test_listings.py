@@ -8,7 +8,7 @@ from safetensors.torch import save_file
 
 from livedream.cli import layers, networks
 from livedream.dream.registry import registry
-from livedream.errors import NetworkError, WeightsError
+from livedream.errors import NetworkError, SinkError, WeightsError
 
 
 @pytest.fixture(autouse=True)
@@ -71,3 +71,14 @@ def test_layers_of_a_file_of_one_s_own(capsys: pytest.CaptureFixture[str], tmp_p
     assert len(noted) == 2 and noted[1].endswith("ripples")
     assert run("layers", "squeezenet1_1", "--weights", str(path), "--all") == 0
     assert len(capsys.readouterr().out.splitlines()) > 30
+
+
+def test_layers_as_pictures(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    path = tmp_path / "sheet.png"
+    words = ("layers", "dreamnet", "--pictures", str(path), "--layer", "strokes", "--channels", "1")
+    assert run(*words) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert said[0].startswith("strokes: ") and said[-1] == str(path)
+    assert path.read_bytes().startswith(b"\x89PNG")
+    with pytest.raises(SinkError, match="exists"):
+        run(*words)
