@@ -1,0 +1,52 @@
+"""`livedream export -o dream.onnx`: the gradient step, for a host without PyTorch."""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from livedream.cli.options import add_settings, settings_of
+
+if TYPE_CHECKING:
+    Commands = argparse._SubParsersAction[argparse.ArgumentParser]
+
+__all__ = ["add_parser", "run"]
+
+# Those of `livedream.exporting.NOT_EXPORTED`, without importing torch for a help text.
+_LEFT_OUT = (
+    "strength", "half_life", "rise", "iterations", "step_size", "laplacian", "spread", "tile",
+    "keep_colours", "mask", "flow", "flow_size", "seed", "device", "engine",
+)  # fmt: skip
+
+
+def add_parser(commands: "Commands") -> None:
+    """``export -o FILE.onnx`` and those of the dream's parameters that a step is made of."""
+    parser = commands.add_parser(
+        "export",
+        help="write the gradient step as ONNX, for hosts without PyTorch",
+        description="Write one step of gradient ascent as an .onnx file, its parameters as inputs, "
+        "one file for each octave, so that a program in C++, C#, JavaScript or bare Python can "
+        "dream with ONNX Runtime alone. docs/export.md has such a program.",
+    )
+    parser.add_argument(
+        "-o", "--output", metavar="FILE", type=Path, default=Path("dream.onnx"),
+        help="of several octaves: FILE-1.onnx, the smallest, FILE-2.onnx... (dream.onnx)",
+    )  # fmt: skip
+    parser.add_argument("--overwrite", action="store_true", help="replace existing files")
+    parser.add_argument("--quiet", action="store_true", help="print errors only")
+    add_settings(parser, leave_out=_LEFT_OUT)
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    from livedream.dream.onnx_step.step import INPUTS, OUTPUT
+    from livedream.exporting import export_steps
+
+    written = export_steps(settings_of(args), args.output, overwrite=args.overwrite)
+    if not args.quiet:
+        for file in written:
+            size = f"{file.width}x{file.height}"
+            print(f"{file.path}: one step at {size}, {file.size_bytes / 1e6:.1f} MB")
+        for port in INPUTS:
+            print(f"  {port.name}: {port.help}")
+        print(f"  gives {OUTPUT.name}: {OUTPUT.help}")
+    return 0

@@ -1,0 +1,134 @@
+"""`livedream export`, and the fifteen lines of docs/export.md that dream with what it writes."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from livedream.cli import main
+from livedream.cli.export import _LEFT_OUT
+from livedream.dream.networks import Network
+from livedream.dream.objective import bind
+from livedream.exporting import NOT_EXPORTED, Exported, export_steps
+from livedream.frame import Picture
+from livedream.settings import DreamSettings, parameters
+
+onnx = pytest.importorskip("onnx", reason="the export extra is not installed")
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "export.md"
+SMALL = DreamSettings(size="128x96", octaves=2, objective="strokes")
+
+
+@pytest.fixture(scope="module")
+def files(dreamnet: Network, tmp_path_factory: pytest.TempPathFactory) -> list[Exported]:
+    return export_steps(SMALL, tmp_path_factory.mktemp("export") / "dream.onnx", dreamnet)
+
+
+def the_lines() -> str:
+    found = re.search(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    assert found is not None
+    return found[1]
+
+
+def python_without_torch(tmp_path: Path, *words: str) -> "subprocess.CompletedProcess[str]":
+    wall = tmp_path / "wall"
+    wall.mkdir(exist_ok=True)
+    for name in ("torch", "livedream"):
+        (wall / f"{name}.py").write_text(f"raise ImportError('{name} is not to be had here')\n")
+    env = {**os.environ, "PYTHONPATH": str(wall)}
+    return subprocess.run(
+        [sys.executable, *words], env=env, capture_output=True, text=True, check=False
+    )
+
+
+def test_one_file_for_each_octave(files: list[Exported]) -> None:
+    assert [(f.path.name, f.width, f.height) for f in files] == [
+        ("dream-1.onnx", 91, 69), ("dream-2.onnx", 128, 96),
+    ]  # fmt: skip
+    model = onnx.load(files[1].path)
+    shapes = {
+        port.name: [side.dim_value for side in port.type.tensor_type.shape.dim]
+        for port in [*model.graph.input, *model.graph.output]
+    }
+    assert shapes == {
+        "picture": [1, 3, 96, 128], "step_size": [1], "shift": [2], "weights": [1],
+        "dreamed": [1, 3, 96, 128],
+    }  # fmt: skip
+    notes = {entry.key: entry.value for entry in model.metadata_props}
+    assert notes["livedream.objective"] == "strokes" and notes["livedream.margins"] == "[16, 16]"
+    assert all(port.doc_string for port in model.graph.input)
+
+
+def test_the_lines_of_the_page_dream_without_torch(
+    files: list[Exported], texture: Picture, dreamnet: Network, tmp_path: Path
+) -> None:
+    lines = the_lines()
+    assert len(lines.splitlines()) == 15
+    assert max(len(line) for line in lines.splitlines()) <= 100
+    program, source, result = (tmp_path / name for name in ("dream.py", "in.npy", "out.npy"))
+    program.write_text(lines, encoding="utf-8")
+    np.save(source, texture)
+    assert "not to be had" in python_without_torch(tmp_path, "-c", "import torch").stderr
+    paths = [str(file.path) for file in files]
+    ran = python_without_torch(tmp_path, str(program), str(source), *paths, str(result))
+    assert ran.returncode == 0, ran.stderr
+    dreamed = np.load(result)
+    assert dreamed.shape == (96, 128, 3) and dreamed.dtype == np.uint8
+    before, after = (response(dreamnet, rgb) for rgb in (resized(texture), dreamed))
+    assert after > 2 * before
+
+
+def response(network: Network, rgb: Picture) -> float:
+    objective = bind("strokes", network)
+    picture = torch.from_numpy(rgb.copy()).permute(2, 0, 1)[None] / 255.0
+    normal = network.preprocessing.normalise(picture)
+    return float(objective.response(network.truncated(objective.layers)(normal)))
+
+
+def resized(rgb: Picture) -> Picture:
+    import cv2
+
+    return np.asarray(cv2.resize(rgb, (128, 96), interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def test_what_the_command_line_leaves_out_is_what_is_not_exported() -> None:
+    assert _LEFT_OUT == NOT_EXPORTED
+    assert set(NOT_EXPORTED) < {parameter.name for parameter in parameters()}
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["-o", "dream.pt"], ".onnx wanted"),
+        (["-o", "taken.onnx", "--octaves", "1"], "exists"),
+        (["--size", "source"], "360p"),
+        (["--size", "32x32", "--octaves", "1", "--jitter", "8"], "at least 64"),
+        (["--precision", "bf16"], "fp16"),
+        (["--objective", "nolayer"], "nolayer"),
+        (["--settings-from", "bands.json"], "laplacian"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else value,
+)
+def test_what_cannot_be_exported_is_told(
+    words: list[str], told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "taken.onnx").write_bytes(b"mine")
+    (tmp_path / "bands.json").write_text(DreamSettings(laplacian=3).to_json())
+    assert main(["export", *words]) == 2
+    error = capsys.readouterr().err
+    assert told in error.splitlines()[0]
+    assert (tmp_path / "taken.onnx").read_bytes() == b"mine"
+
+
+def test_without_the_extra_its_command_is_told(
+    dreamnet: Network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    with pytest.raises(ValueError, match=r"pip install 'livedream\[export\]'"):
+        export_steps(SMALL, tmp_path / "dream.onnx", dreamnet)
