@@ -107,7 +107,8 @@ def _loudness(network: Network, name: str, picture: Picture) -> Tensor:
     """(C,) the mean square of each channel of a layer on a picture."""
     rgb = torch.from_numpy(picture).permute(2, 0, 1)[None].float() / 255
     (found,) = network.truncated([name])(network.preprocessing.normalise(rgb))
-    return found.square().mean(dim=(0, 2, 3))
+    loudness: Tensor = found.square().mean(dim=(0, 2, 3))
+    return loudness
 
 
 def _dreamed(network: Network, objective: Objective, noise: Picture, plan: SheetPlan) -> Picture:
