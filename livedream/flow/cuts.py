@@ -21,9 +21,9 @@ __all__ = ["is_cut"]
 _CUT_CORRELATION: Final = 0.6
 _SURROUNDINGS_PX: Final = 9  # at a quarter of the size
 _FLAT_STEPS: Final = 0.7  # 8-bit steps: below it there is no structure to compare
-# Of white noise a quarter keeps a fifteenth of the fine grain's power; of pictures, as dark and
-# noisy as they come, two thirds and more.
-_NOISE_SHARE: Final = 0.25
+# Of white noise a quarter keeps a fifteenth of the fine grain's power, or up to 0.29 when it was
+# fetched from between the pixels; of pictures, as dark and noisy as they come, two thirds and more.
+_NOISE_SHARE: Final = 0.4
 _JUMP_STEPS: Final = 24.0  # heuristic: one flat picture after another of a different gray
 
 

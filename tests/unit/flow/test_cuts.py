@@ -73,6 +73,14 @@ def test_noise_on_a_flat_gray_has_no_structure_to_compare() -> None:
     assert not is_cut(noisy(FLAT, 12, draw), noisy(FLAT, 12, draw))
 
 
+def test_noise_fetched_from_between_pixels_has_none_either() -> None:
+    """Interpolation takes the fine grain away, not what a quarter of the size keeps."""
+    draw = np.random.default_rng(2)
+    now, before = noisy(FLAT, 25, draw), noisy(FLAT, 25, draw)
+    fetched = fetch(before, positions(np.full((2, 180, 320), 0.5, np.float32)))
+    assert not is_cut(now, fetched)
+
+
 def test_something_after_nothing_is_a_cut(here: Gray) -> None:
     assert is_cut(here, FLAT) and is_cut(FLAT, here)
 
