@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What a render survives: `endure.py kills|damage|memory CLIP...`. Minutes long, so not a test.
+"""What a render survives: `endure.py kills|damage|memory|still CLIP...`. Minutes long, so no test.
 
 kills   a render is killed (SIGKILL) at random moments: each time the file must play and hold all
         frames dreamed more than two seconds before, and `resume` must end with the very frames of
@@ -7,6 +7,8 @@ kills   a render is killed (SIGKILL) at random moments: each time the file must 
 damage  bytes flipped, files truncated, headers overwritten: exit code 0 or 2, no traceback, no
         hang, and as many frames dreamed as PyAV decodes from the same file.
 memory  peak memory of 300 and of 3,000 frames of one size.
+still   the first frame of each CLIP (or of clouds), held for 1,000 frames: mean colour and level of
+        the last 25 against those of frames 100 to 125.
 """
 
 import argparse
@@ -20,9 +22,11 @@ import subprocess
 import sys
 import tempfile
 import time
+from fractions import Fraction
 from pathlib import Path
 
 import av
+import numpy as np
 
 SMALL = {"size": "90p", "flow_size": "90p", "flow": "dis-fast"}
 PROMISED_S = 2.0
@@ -267,9 +271,35 @@ def memory(args: argparse.Namespace) -> int:
     return int(abs(peaks[1] / peaks[0] - 1) > 0.03)
 
 
+def still(args: argparse.Namespace) -> int:
+    """Does a dream that nothing moves burn in, fade or change its colour?"""
+    from livedream.capture import open_source
+    from livedream.frame import Frame
+    from livedream.pipeline import Dreamer
+    from livedream.settings import DreamSettings
+
+    failures = 0
+    for clip in args.clips or ["synthetic:clouds?size=480x270"]:
+        with open_source(clip) as source:
+            rgb = next(iter(source)).rgb
+        held = (Frame(rgb, index, Fraction(1, 25), index, 1) for index in range(1000))
+        early, late = [], []
+        for dream in Dreamer(DreamSettings(size="270p")).dreams(held):
+            kept = early if 100 <= dream.frame.index < 125 else late
+            if kept is early or dream.frame.index >= 975:
+                kept.append((*dream.frame.rgb.mean((0, 1)), dream.level))
+        before, after = np.mean(early, 0), np.mean(late, 0)
+        colour, level = np.abs(after - before)[:3].max(), after[3] / before[3] - 1
+        print(
+            f"{Path(clip).name}: colour {colour:.3f} of 255, level {100 * level:+.2f} %", flush=True
+        )
+        failures += colour > 2 or abs(level) > 0.05
+    return int(failures > 0)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=["kills", "damage", "memory", "worker"])
+    parser.add_argument("what", choices=["kills", "damage", "memory", "still", "worker"])
     parser.add_argument("clips", nargs="*", default=[])
     parser.add_argument("--count", type=int, default=30)
     parser.add_argument("--seed", type=int, default=1)
@@ -279,8 +309,8 @@ def main() -> int:
     parser.add_argument("--codec")
     parser.add_argument("--resume", action="store_true")
     args = parser.parse_intermixed_args()
-    run = {"kills": kills, "damage": damage, "memory": memory, "worker": worker}[args.what]
-    return run(args)
+    runs = {"kills": kills, "damage": damage, "memory": memory, "still": still, "worker": worker}
+    return runs[args.what](args)
 
 
 if __name__ == "__main__":
