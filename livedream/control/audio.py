@@ -1,0 +1,136 @@
+"""An audio input as a source of modulation: microphone, line in, or what the computer plays."""
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+import numpy as np
+
+from livedream.control.hearing import Hearing
+from livedream.errors import LivedreamError, SettingsError, SourceError
+from livedream.live.status import Health
+
+__all__ = ["AudioHand", "audio_inputs"]
+
+_BLOCK_S: Final = 0.011  # half a frame of video at 50 fps
+_LOOK_S: Final = 1.0  # how often a device that is gone is looked for
+_SILENT_S: Final = 2.0  # without a block for so long the device counts as gone
+
+
+def _sounddevice() -> Any:
+    """The library, with PortAudio behind it. Raises SettingsError, with what to install."""
+    try:
+        import sounddevice
+    except ImportError as error:
+        raise SettingsError(
+            "audio: sounddevice is not installed; pip install 'livedream[audio]'"
+        ) from error
+    except OSError as error:  # the library is there, PortAudio is not
+        raise SettingsError(f"audio: {error}; on Debian: apt-get install libportaudio2") from error
+    return sounddevice
+
+
+def audio_inputs() -> list[str]:
+    """The names of the audio inputs there are. Raises SettingsError without the library."""
+    found = _sounddevice().query_devices()
+    return [str(device["name"]) for device in found if device["max_input_channels"] > 0]
+
+
+class AudioHand:
+    """Listens to an input device; comes back by itself when it was unplugged.
+
+    device: part of its name, in any case; "" or "default" for the system's own.
+    """
+
+    def __init__(self, device: str = "", clock: Callable[[], float] = time.monotonic) -> None:
+        self.device = "" if device == "default" else device
+        self._clock = clock
+        self._hearing: Hearing | None = None
+        self._stream: Any = None
+        self._heard_s = 0.0
+        self._since_s = clock()
+        self._detail = ""
+        self._blocks = self._reconnects = 0
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def value(self, name: str) -> float:
+        """level, bass, mid, treble or onset, 0 to 1; 0 while nothing is heard."""
+        hearing = self._hearing
+        if hearing is None or self._clock() - self._heard_s > _SILENT_S:
+            return 0.0
+        return hearing.values.get(name, 0.0)
+
+    def start(self) -> None:
+        """Begin to listen. Raises SettingsError when the library or the device is missing."""
+        self._open()
+        self._thread = threading.Thread(target=self._watch, name="livedream-audio", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join()
+        self._close_stream()
+
+    def health(self) -> Health:
+        gone = self._clock() - self._heard_s > _SILENT_S
+        state = "lost" if gone else "ok"
+        name = f"audio {self.device or 'default'}"
+        return Health(name, state, self._detail, self._blocks, 0, self._since_s, self._reconnects)
+
+    def heard(self, block: "np.ndarray[Any, np.dtype[np.float32]]") -> None:
+        """One (n, channels) or (n,) block from the device; channels are averaged."""
+        if self._hearing is not None:
+            mono = block if block.ndim == 1 else block.mean(axis=1)
+            self._hearing.hear(np.asarray(mono, np.float32))
+        self._heard_s = self._clock()
+        self._blocks += 1
+
+    def _open(self) -> None:
+        library = _sounddevice()
+        index = self._index(library)
+        try:
+            rate = int(library.query_devices(index, "input")["default_samplerate"])
+            self._hearing = Hearing(rate)
+            self._stream = library.InputStream(
+                device=index, samplerate=rate, blocksize=int(rate * _BLOCK_S), dtype="float32",
+                callback=lambda block, frames, when, status: self.heard(block),
+            )  # fmt: skip
+            self._stream.start()
+        except (library.PortAudioError, ValueError) as error:
+            raise SourceError(f"audio: {self.device or 'default input'}: {error}") from error
+        self._heard_s = self._since_s = self._clock()
+        self._detail = f"{rate} Hz"
+
+    def _index(self, library: Any) -> int | None:
+        if not self.device:
+            return None
+        found = library.query_devices()
+        inputs = [(i, str(d["name"])) for i, d in enumerate(found) if d["max_input_channels"] > 0]
+        for index, name in inputs:
+            if self.device.lower() in name.lower():
+                return index
+        there = ", ".join(name for _, name in inputs) or "none at all"
+        raise SettingsError(f"audio: no input {self.device!r}; there are: {there}")
+
+    def _close_stream(self) -> None:
+        stream, self._stream = self._stream, None
+        if stream is not None:
+            stream.close()
+
+    def _watch(self) -> None:
+        while not self._stop.wait(_LOOK_S):
+            if self._clock() - self._heard_s <= _SILENT_S:
+                continue
+            self._close_stream()
+            try:
+                library = _sounddevice()
+                # PortAudio lists devices once; only starting it anew finds one plugged in again.
+                library._terminate()
+                library._initialize()
+                self._open()
+                self._reconnects += 1
+            except LivedreamError as error:
+                self._detail = " ".join(str(error).split())

@@ -1,0 +1,56 @@
+"""Keys: which key does what. The window hands over names; what they mean stands here."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from livedream.control.show import ACTIONS, Show
+from livedream.errors import SettingsError
+
+__all__ = ["KEYS", "Keys"]
+
+# Key names as SDL gives them, in lower case. F1 to F12, escape, f, h and ? are the window's own.
+KEYS: Final[Mapping[str, str]] = {
+    "space": "freeze",
+    "b": "blackout",
+    "r": "reset",
+    "t": "tap",
+    "n": "next",
+    "right": "next",
+    "p": "previous",
+    "left": "previous",
+    "up": "stronger",
+    "down": "weaker",
+    "o": "program",
+    "m": "mirror",
+    "home": "home",
+}
+
+
+class Keys:
+    """Hands key presses to the show."""
+
+    def __init__(self, show: Show) -> None:
+        self._show = show
+
+    def press(self, key: str) -> bool:
+        """Do what `key` stands for; False when it stands for nothing. Digits call presets."""
+        key = key.lower()
+        try:
+            if key in KEYS:
+                self._show.act(KEYS[key], origin="keys")
+            elif len(key) == 1 and key in "123456789":
+                self._show.preset(self._show.presets.names[int(key) - 1], origin="keys")
+            else:
+                return False
+        except (SettingsError, IndexError):
+            return False  # there is no such preset: a key without a meaning
+        return True
+
+    @staticmethod
+    def help() -> tuple[tuple[str, str], ...]:
+        """(key, what it does), for the window's own help."""
+        found: dict[str, list[str]] = {}
+        for key, action in KEYS.items():
+            found.setdefault(action, []).append(key)
+        rows = [(", ".join(keys), ACTIONS[action]) for action, keys in found.items()]
+        return (*rows, ("1 to 9", "the first nine presets"))

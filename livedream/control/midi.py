@@ -1,0 +1,251 @@
+"""MIDI: knobs, faders, keys and pads of any controller, learned by moving them.
+
+A control is named by what sends it: `cc:1:7` (channel 1, controller 7), `note:1:60`, `bend:1`,
+`program:1`. Its target is a parameter, `act:NAME` for an action, `preset:NAME`, or `preset:*` for
+programs and `presets` in order. What was learned is kept in `midi.toml` in the user's folder.
+"""
+
+import json
+import threading
+import time
+import tomllib
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+from livedream.control.folders import own_folder, write_whole
+from livedream.control.show import ACTIONS, Show
+from livedream.errors import LivedreamError, SettingsError
+from livedream.live.board import Board
+from livedream.live.status import Health
+
+__all__ = ["MidiHand", "MidiMap", "Ports", "RtMidiPorts"]
+
+_LOOK_S: Final = 1.0  # how often ports are looked for: plugged in, it works within a second
+_LEARN_S: Final = 30.0  # how long learning waits for a control to be moved
+_MOST: Final = 512  # learned controls
+
+
+class Port(Protocol):
+    def close(self) -> None: ...
+
+
+class Ports(Protocol):
+    """The door to MIDI: `RtMidiPorts`, or anything else that has names and opens them."""
+
+    def names(self) -> Sequence[str]: ...
+
+    def open(self, name: str, told: Callable[[Any], None]) -> Port:
+        """told: called with each mido message, from any thread."""
+
+
+class RtMidiPorts:
+    """The system's MIDI inputs. Raises SettingsError where the library is not installed."""
+
+    def __init__(self) -> None:
+        try:
+            import mido
+
+            # Fails here, not at the first port.
+            import mido.backends.rtmidi
+        except ImportError as error:
+            raise SettingsError(
+                "midi: mido and python-rtmidi are not installed; pip install 'livedream[midi]'"
+            ) from error
+        self._mido = mido
+
+    def names(self) -> Sequence[str]:
+        import rtmidi
+
+        try:
+            return list(self._mido.get_input_names())
+        except (rtmidi.RtMidiError, OSError, RuntimeError) as error:
+            raise SettingsError(f"midi: the system has no MIDI ({error})") from error
+
+    def open(self, name: str, told: Callable[[Any], None]) -> Port:
+        port: Port = self._mido.open_input(name, callback=told)
+        return port
+
+
+class MidiMap:
+    """What each control does; kept in a file. Thread-safe enough: replaced, never changed."""
+
+    def __init__(self, path: Path | None = None) -> None:
+        self.path = path or own_folder() / "midi.toml"
+        self.targets: Mapping[str, str] = {}
+        if self.path.is_file():
+            try:
+                found = tomllib.loads(self.path.read_text(encoding="utf-8")).get("controls", {})
+                self.targets = {str(k): str(v) for k, v in dict(found).items()}
+            except (OSError, ValueError, TypeError) as error:
+                raise SettingsError(f"midi: {self.path} cannot be read ({error})") from error
+
+    def bind(self, control: str, target: str | None) -> None:
+        """Give a control a target, None takes it away; written at once."""
+        targets = {**self.targets}
+        targets.pop(control, None)
+        if target is not None:
+            targets[control] = target
+        if len(targets) > _MOST:
+            raise SettingsError(f"midi: more than {_MOST} learned controls")
+        self.targets = targets
+        lines = [f"{json.dumps(k)} = {json.dumps(v)}" for k, v in targets.items()]
+        write_whole(self.path, "\n".join(["[controls]", *lines]) + "\n")
+
+
+class MidiHand:
+    """Hears every port whose name contains `name` ("" or "all": every port).
+
+    ports: None for the system's.  mapping: None for the user's own.
+    """
+
+    def __init__(
+        self,
+        board: Board,
+        show: Show,
+        name: str = "",
+        *,
+        ports: Ports | None = None,
+        mapping: MidiMap | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._board, self._show, self._clock = board, show, clock
+        self._name = "" if name == "all" else name
+        self._ports = ports if ports is not None else RtMidiPorts()
+        self.mapping = mapping if mapping is not None else MidiMap()
+        self._open: dict[str, Port] = {}
+        self._learning: str | None = None
+        self._learn_until_s = 0.0
+        self._detail = ""
+        self.messages = self.reconnects = 0
+        self._seen: set[str] = set()
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    @property
+    def learning(self) -> str | None:
+        """The target that waits for a control to be moved."""
+        return self._learning if self._clock() < self._learn_until_s else None
+
+    def learn(self, target: str | None) -> None:
+        """The next control that is moved gets this target; None stops learning.
+
+        Raises SettingsError for a target that nothing can be bound to.
+        """
+        if target is not None:
+            self.check_target(target)
+        self._learning, self._learn_until_s = target, self._clock() + _LEARN_S
+        self._show.tell()
+
+    def check_target(self, target: str) -> None:
+        parameter = self._board.parameters.get(target)
+        kind, _, name = target.partition(":")
+        known = (
+            (parameter is not None and parameter.has_unit)
+            or (kind == "act" and name in ACTIONS)
+            or (kind == "preset" and (name == "*" or name in self._show.presets.names))
+        )
+        if not known:
+            raise SettingsError(
+                f"midi: {target[:40]!r} found, a parameter, act:NAME or preset:NAME wanted"
+            )
+
+    def start(self) -> None:
+        """Look for ports now and every second; none there is no error, one may be plugged in."""
+        self._look()
+        self._thread = threading.Thread(target=self._watch, name="livedream-midi", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join()
+        for port in self._open.values():
+            port.close()
+        self._open.clear()
+
+    def health(self) -> Health:
+        state = "ok" if self._open else "lost"
+        detail = ", ".join(self._open) or self._detail or "no port; plug a controller in"
+        return Health("midi", state, detail, self.messages, 0, 0.0, self.reconnects)
+
+    def receive(self, message: Any) -> None:
+        """One mido message. Never raises: it is called from the driver's thread."""
+        control, value, pressed = _control(message)
+        if control is None:
+            return
+        self.messages += 1
+        learning = self.learning
+        try:
+            # A key let go is not yet another key that was pressed.
+            if learning is not None and pressed:
+                self._learning = None
+                self.mapping.bind(control, learning)
+                self._show.tell()
+                return
+            target = self.mapping.targets.get(control)
+            if target is not None:
+                self._do(target, value, pressed, message)
+        except LivedreamError as error:
+            self._detail = " ".join(str(error).split())[:200]
+
+    def _do(self, target: str, value: float, pressed: bool, message: Any) -> None:
+        kind, _, name = target.partition(":")
+        if target in self._board.parameters:
+            parameter = self._board.parameters[target]
+            if parameter.kind is bool and message.type == "note_on":
+                if pressed:  # a pad switches over, as a key does
+                    self._board.set(target, not self._board.target(target), origin="midi")
+            else:
+                self._board.set_unit(target, value, origin="midi")
+        elif kind == "act" and pressed:
+            self._show.act(name, origin="midi")
+        elif kind == "preset" and pressed:
+            names = self._show.presets.names
+            if name == "*":
+                number = message.program if message.type == "program_change" else 0
+                name = names[number % len(names)] if names else ""
+            self._show.preset(name, origin="midi")
+
+    def _watch(self) -> None:
+        while not self._stop.wait(_LOOK_S):
+            self._look()
+
+    def _look(self) -> None:
+        """Open what came, close what went."""
+        try:
+            there = [name for name in self._ports.names() if self._wanted(name)]
+        except LivedreamError as error:
+            self._detail, there = " ".join(str(error).split()), []
+        for gone in set(self._open) - set(there):
+            self._open.pop(gone).close()
+        for name in there:
+            if name in self._open:
+                continue
+            try:
+                self._open[name] = self._ports.open(name, self.receive)
+            except (OSError, RuntimeError, LivedreamError) as error:
+                self._detail = f"{name}: {error}"
+                continue
+            self.reconnects += name in self._seen
+            self._seen.add(name)
+
+    def _wanted(self, name: str) -> bool:
+        # rtmidi's own through port carries what programs here send to themselves.
+        return self._name.lower() in name.lower() and "RtMidi" not in name
+
+
+def _control(message: Any) -> tuple[str | None, float, bool]:
+    """(the control's name, its value 0 to 1, whether it was pressed or moved)."""
+    kind = getattr(message, "type", "")
+    channel = getattr(message, "channel", 0) + 1
+    if kind == "control_change":
+        return f"cc:{channel}:{message.control}", message.value / 127, message.value > 0
+    if kind in ("note_on", "note_off"):
+        velocity = message.velocity if kind == "note_on" else 0
+        return f"note:{channel}:{message.note}", velocity / 127, velocity > 0
+    if kind == "pitchwheel":
+        return f"bend:{channel}", (message.pitch + 8192) / 16383, True
+    if kind == "program_change":
+        return f"program:{channel}", message.program / 127, True
+    return None, 0.0, False

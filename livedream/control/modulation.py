@@ -1,0 +1,189 @@
+"""Modulators: a wave or a band of the music moves a parameter around where the hand put it."""
+
+import dataclasses
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from livedream.control.lfo import SHAPES, wave
+from livedream.control.tempo import Tempo
+from livedream.errors import SettingsError
+from livedream.live.board import Board
+from livedream.live.status import Health
+
+__all__ = ["AUDIO_SOURCES", "SOURCES", "Modulation", "Modulator"]
+
+AUDIO_SOURCES: Final = ("level", "bass", "mid", "treble", "onset")
+SOURCES: Final = ("lfo", *AUDIO_SOURCES)
+MAXIMUM: Final = 32  # modulators at once; a preset with more is a slip
+_STEP_S: Final = 1 / 60  # above the rate of any camera in common use
+
+
+@dataclass(frozen=True, kw_only=True)
+class Modulator:
+    """What moves which parameter, and how far. Raises SettingsError out of range.
+
+    source: "lfo", or one of the audio's.  depth, offset: in units of the parameter's slider, -1
+    to 1; what is added is offset + depth * source (a wave goes from -1 to 1, audio from 0 to 1).
+    shape, phase: of the wave; phase in periods.  period_s: its period in seconds;
+    beats: its period in beats of the tempo instead, where it is above 0.
+    """
+
+    parameter: str
+    source: str = "lfo"
+    depth: float = 0.2
+    offset: float = 0.0
+    shape: str = "sine"
+    period_s: float = 8.0
+    beats: float = 0.0
+    phase: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name, choices in (("source", SOURCES), ("shape", SHAPES)):
+            if (found := getattr(self, name)) not in choices:
+                raise SettingsError(
+                    f"modulator: {name} {found!r} found, one of {', '.join(choices)} wanted"
+                )
+        limits = {
+            "depth": (-1, 1), "offset": (-1, 1), "period_s": (0.05, 3600), "beats": (0, 1024),
+            "phase": (0, 1),
+        }  # fmt: skip
+        for name, (low, high) in limits.items():
+            found = getattr(self, name)
+            if type(found) not in (int, float) or not low <= found <= high:
+                raise SettingsError(
+                    f"modulator: {name} {found!r} found, a number from {low:g} to {high:g} wanted"
+                )
+            object.__setattr__(self, name, float(found))
+
+    @classmethod
+    def from_mapping(cls, found: Mapping[str, Any]) -> "Modulator":
+        """From a preset's table or a message. Raises SettingsError for what makes no sense."""
+        known = {field.name for field in dataclasses.fields(cls)}
+        if unknown := sorted(set(found) - known):
+            raise SettingsError(f"modulator: unknown entry {unknown[0]!r}")
+        if not isinstance(found.get("parameter"), str):
+            raise SettingsError('modulator: no parameter named; wanted parameter = "hue" or such')
+        return cls(**found)
+
+    def as_dict(self) -> dict[str, Any]:
+        """What differs from the default, and the parameter: for presets and messages."""
+        return {
+            field.name: getattr(self, field.name)
+            for field in dataclasses.fields(self)
+            if getattr(self, field.name) != field.default
+        }
+
+    def value(self, now_s: float, tempo: Tempo, heard: Callable[[str], float]) -> float:
+        """What it adds now, in units of the slider."""
+        if self.source != "lfo":
+            return self.offset + self.depth * heard(self.source)
+        cycles = tempo.beats(now_s) / self.beats if self.beats > 0 else now_s / self.period_s
+        return self.offset + self.depth * wave(self.shape, cycles + self.phase)
+
+
+@dataclass
+class _Running:
+    modulator: Modulator
+    key: str
+    gain: float  # 0..1: fading in, or out
+    speed: float  # of the gain, per second; below 0 it is on its way out
+
+
+class Modulation:
+    """Runs the modulators in a thread of its own; a change of all of them fades over.
+
+    heard: the level of an audio source, 0 to 1, by its name; without audio all are silent.
+    told: of the offsets of each step, by (parameter, key), None when one is taken away.
+    Both may be set while it runs.
+    """
+
+    def __init__(
+        self, board: Board, tempo: Tempo, heard: Callable[[str], float] = lambda _: 0.0
+    ) -> None:
+        self._board, self._tempo = board, tempo
+        self.heard = heard
+        self.told: Callable[[float, Mapping[tuple[str, str], float | None]], None] | None = None
+        self._lock = threading.Lock()
+        self._running: list[_Running] = []
+        self._made = 0
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    @property
+    def modulators(self) -> tuple[Modulator, ...]:
+        """Those that run, without the ones that fade out."""
+        with self._lock:
+            return tuple(run.modulator for run in self._running if run.speed >= 0)
+
+    def replace(self, modulators: Iterable[Modulator], seconds: float = 0.0) -> None:
+        """Fade from what runs to `modulators`; those that are in both go on undisturbed.
+
+        Raises SettingsError, and changes nothing, for more than `MAXIMUM` or for a parameter
+        that has no slider.
+        """
+        wanted = self.checked(modulators)
+        speed = 1.0 / seconds if seconds > 0 else float("inf")
+        with self._lock:
+            for run in self._running:
+                if run.speed >= 0 and run.modulator in wanted:
+                    wanted.remove(run.modulator)
+                else:
+                    run.speed = -speed
+            for modulator in wanted:
+                self._made += 1
+                self._running.append(_Running(modulator, f"modulator{self._made}", 0.0, speed))
+
+    def checked(self, modulators: Iterable[Modulator]) -> list[Modulator]:
+        """`modulators` as a list, or SettingsError when the board cannot run them."""
+        wanted = list(modulators)
+        if len(wanted) > MAXIMUM:
+            raise SettingsError(f"modulators: {len(wanted)} found, at most {MAXIMUM} wanted")
+        for modulator in wanted:
+            parameter = self._board.parameters.get(modulator.parameter)
+            if parameter is None or not parameter.has_unit:
+                raise SettingsError(
+                    f"modulator: {modulator.parameter!r} found, a live parameter with a slider "
+                    "wanted; docs/parameters.md lists them"
+                )
+        return wanted
+
+    def step(self, now_s: float, passed_s: float) -> None:
+        """Move everything to `now_s`, `passed_s` after the step before."""
+        with self._lock:
+            for run in self._running:
+                run.gain = min(1.0, max(0.0, run.gain + run.speed * max(passed_s, 1e-6)))
+            over = [run for run in self._running if run.speed < 0 and run.gain <= 0]
+            self._running = [run for run in self._running if run not in over]
+            running = list(self._running)
+        offsets: dict[tuple[str, str], float | None] = {
+            (run.modulator.parameter, run.key): None for run in over
+        }
+        for run in running:
+            value = run.gain * run.modulator.value(now_s, self._tempo, self.heard)
+            offsets[run.modulator.parameter, run.key] = value
+        for (name, key), offset in offsets.items():
+            self._board.modulate(name, key, offset)
+        if self.told is not None and offsets:
+            self.told(now_s, offsets)
+
+    def start(self) -> None:
+        self._thread = threading.Thread(target=self._run, name="livedream-modulation", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    def health(self) -> Health:
+        return Health("modulation", "ok", f"{len(self.modulators)} running")
+
+    def _run(self) -> None:
+        before = time.monotonic()
+        while not self._stop.wait(_STEP_S):
+            now = time.monotonic()
+            self.step(now, now - before)
+            before = now

@@ -1,0 +1,261 @@
+"""OSC: every parameter and action by address, and what changes told back to who asked.
+
+    /livedream/<parameter>         0..1 on the parameter's slider; for texts the text
+    /livedream/<parameter>/value   the value in its unit, or by name
+    /livedream/<action>            reset, next, freeze...; 0 (a button let go) is ignored
+    /livedream/preset              a name, or its number from 0; then seconds of crossfade
+    /livedream/tempo               beats per minute
+    /livedream/subscribe           tell this sender of changes; with a number: at that port
+
+A message without an argument to a parameter's address asks for its value. Whoever sends
+anything is told of changes for a minute, at the port it sent from, except of its own.
+"""
+
+import contextlib
+import logging
+import math
+import socket
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from livedream.control.addresses import Address
+from livedream.control.show import ACTIONS, Show
+from livedream.errors import LivedreamError, SettingsError, SinkError
+from livedream.live.board import Board, Change
+from livedream.live.status import Health
+
+__all__ = ["DEFAULT_ADDRESS", "OscHand"]
+
+DEFAULT_ADDRESS: Final = "127.0.0.1:9001"
+_ROOT: Final = "/livedream/"
+_SWITCHES: Final = ("freeze", "blackout", "mirror")  # parameters, and actions when they toggle
+_TOLD_S: Final = 60.0  # how long a sender is told of changes after it was heard
+_MOST_RECEIVERS: Final = 16
+_POLL_S: Final = 0.2
+_LARGEST: Final = 65535  # bytes in a UDP datagram
+
+
+@dataclass
+class _Receiver:
+    host: str
+    port: int
+    until_s: float
+
+
+class OscHand:
+    """Listens on a UDP port. Senders that are neither this machine nor allowed are not heard.
+
+    Raises SettingsError for an address on the network that allows nobody.
+    """
+
+    def __init__(
+        self,
+        board: Board,
+        show: Show,
+        address: Address,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        if not address.loopback and not address.allow:
+            raise SettingsError(
+                f"osc: {address.host} is on the network; say who may talk to it, as "
+                f"{address.host}:{address.port}?allow=192.168.1.0/24"
+            )
+        self._board, self._show, self.address, self._clock = board, show, address, clock
+        self._socket: socket.socket | None = None
+        self._thread: threading.Thread | None = None
+        self._stop = threading.Event()
+        self._receivers: dict[tuple[str, int], _Receiver] = {}
+        self._lock = threading.Lock()
+        self._unlisten: Callable[[], None] = lambda: None
+        self._detail = ""
+        self.messages = self.refused = self.faults = 0
+
+    @property
+    def port(self) -> int:
+        """The port in use, also where 0 was asked for."""
+        return int(self._socket.getsockname()[1]) if self._socket else self.address.port
+
+    def start(self) -> None:
+        """Open the port. Raises SinkError when it is taken."""
+        family = socket.AF_INET6 if ":" in self.address.host else socket.AF_INET
+        opened = socket.socket(family, socket.SOCK_DGRAM)
+        try:
+            opened.bind((self.address.host, self.address.port))
+        except (OSError, OverflowError) as error:
+            opened.close()
+            raise SinkError(
+                f"osc: {self.address.host}:{self.address.port} cannot be opened ({error}); "
+                "another program may have it: give another port"
+            ) from error
+        opened.settimeout(_POLL_S)
+        self._socket = opened
+        logging.getLogger().addFilter(_not_the_parsers)
+        self._unlisten = self._board.listen(self._changed)
+        self._thread = threading.Thread(target=self._run, name="livedream-osc", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        self._stop.set()
+        self._unlisten()
+        if self._thread is not None:
+            self._thread.join()
+        if self._socket is not None:
+            self._socket.close()
+        logging.getLogger().removeFilter(_not_the_parsers)
+
+    def health(self) -> Health:
+        detail = self._detail or f"{self.address.host}:{self.port}"
+        return Health("osc", "ok", detail, self.messages, self.refused + self.faults)
+
+    def _run(self) -> None:
+        assert self._socket is not None
+        while not self._stop.is_set():
+            try:
+                datagram, sender = self._socket.recvfrom(_LARGEST)
+            except TimeoutError:
+                continue
+            except OSError:
+                # An ICMP answer to an earlier message, on some systems; the port stays open.
+                self._stop.wait(0.01)
+                continue
+            self.receive(datagram, sender[0], sender[1])
+
+    def receive(self, datagram: bytes, host: str, port: int) -> None:
+        """One datagram. What is no OSC, or makes no sense, is counted in `faults` and let go."""
+        if not self.address.admits(host):
+            self.refused += 1
+            return
+        self._remember(host, port)
+        for name, arguments in _messages(datagram):
+            if name is None:
+                self.faults += 1
+                continue
+            self.messages += 1
+            try:
+                self.message(name, arguments, host, port)
+            except (LivedreamError, ValueError, OverflowError) as error:
+                self.faults += 1
+                self._detail = f"last fault: {' '.join(str(error).split())[:200]}"
+
+    def message(self, address: str, arguments: Sequence[Any], host: str, port: int) -> None:
+        """Do what one message says. Raises SettingsError for what makes no sense."""
+        if not address.startswith(_ROOT):
+            raise SettingsError(f"osc: {address[:60]!r} found, {_ROOT}... wanted")
+        name, _, part = address[len(_ROOT) :].partition("/")
+        origin = f"osc {host}:{port}"
+        first = arguments[0] if arguments else None
+        if part not in ("", "value"):
+            raise SettingsError(f"osc: {address[:60]!r}: only /value may follow a parameter")
+        if name in self._board.parameters and not (name in _SWITCHES and first is None):
+            self._parameter(name, part == "value", first, origin, (host, port))
+        elif name == "subscribe":
+            self._remember(host, _port(first) if arguments else port, forever=True)
+        elif name == "tempo":
+            self._show.set_bpm(_number(first))
+        elif name == "preset":
+            seconds = _number(arguments[1]) if len(arguments) > 1 else None
+            self._show.preset(self._preset(first), seconds, origin=origin)
+        elif name in ACTIONS:
+            if first is None or _number(first) > 0:
+                self._show.act(name, origin=origin)
+        else:
+            raise SettingsError(f"osc: {address[:60]!r} is neither a parameter nor an action")
+
+    def _parameter(
+        self, name: str, real: bool, value: Any, origin: str, sender: tuple[str, int]
+    ) -> None:
+        parameter = self._board.parameters[name]
+        if value is None:
+            self._send_value(name, self._board.target(name), [sender])
+        elif real or not parameter.has_unit:
+            self._board.set(name, value, origin=origin)
+        else:
+            self._board.set_unit(name, _number(value), origin=origin)
+
+    def _preset(self, found: Any) -> str:
+        if isinstance(found, str):
+            return found
+        number = round(_number(found))
+        names = self._show.presets.names
+        if not 0 <= number < len(names):
+            raise SettingsError(f"osc: preset {number} found, 0 to {len(names) - 1} wanted")
+        return names[number]
+
+    def _remember(self, host: str, port: int, *, forever: bool = False) -> None:
+        now_s = self._clock()
+        with self._lock:
+            known = self._receivers.get((host, port))
+            until_s = math.inf if forever else now_s + _TOLD_S
+            if known is not None:
+                known.until_s = max(known.until_s, until_s)
+                return
+            if len(self._receivers) >= _MOST_RECEIVERS:
+                oldest = min(self._receivers.values(), key=lambda one: one.until_s)
+                del self._receivers[oldest.host, oldest.port]
+            self._receivers[host, port] = _Receiver(host, port, until_s)
+
+    def _changed(self, change: Change) -> None:
+        """From the board: tell everyone but who did it. A datagram never waits for its reader."""
+        if change.value is None:
+            return
+        now_s = self._clock()
+        with self._lock:
+            for key, one in list(self._receivers.items()):
+                if one.until_s < now_s:
+                    del self._receivers[key]
+            there = [key for key in self._receivers if f"osc {key[0]}:{key[1]}" != change.origin]
+        self._send_value(change.name, change.value, there)
+
+    def _send_value(self, name: str, value: Any, receivers: Sequence[tuple[str, int]]) -> None:
+        if not receivers or self._socket is None:
+            return
+        parameter = self._board.parameters[name]
+        datagrams = [_datagram(f"{_ROOT}{name}/value", value)]
+        if parameter.has_unit:
+            datagrams.append(_datagram(f"{_ROOT}{name}", parameter.to_unit(value)))
+        for receiver in receivers:
+            for datagram in datagrams:
+                # Nobody there any more, or no route: the next message finds out again.
+                with contextlib.suppress(OSError):
+                    self._socket.sendto(datagram, receiver)
+
+
+def _messages(datagram: bytes) -> list[tuple[str | None, list[Any]]]:
+    """(address, arguments) of each message in a datagram; address None where it is no OSC."""
+    from pythonosc.osc_packet import OscPacket, ParseError
+
+    try:
+        packet = OscPacket(datagram)
+        return [(one.message.address, list(one.message.params)) for one in packet.messages]
+    # Random bytes raise the first two; the others are what code that unpacks bytes can raise.
+    except (ParseError, ValueError, LookupError, TypeError, ArithmeticError, RecursionError):
+        return [(None, [])]
+
+
+def _not_the_parsers(record: logging.LogRecord) -> bool:
+    """python-osc logs each strange byte at the root; whoever sends some must not fill the log."""
+    return "pythonosc" not in record.pathname
+
+
+def _datagram(address: str, value: Any) -> bytes:
+    from pythonosc.osc_message_builder import OscMessageBuilder
+
+    builder = OscMessageBuilder(address)
+    builder.add_arg(int(value) if isinstance(value, bool) else value)
+    return bytes(builder.build().dgram)
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, bool | int | float) and math.isfinite(value):
+        return float(value)
+    raise SettingsError(f"osc: {str(value)[:40]!r} found, a number wanted")
+
+
+def _port(value: Any) -> int:
+    number = round(_number(value))
+    if not 1 <= number <= 65535:
+        raise SettingsError(f"osc: port {number} found, 1 to 65535 wanted")
+    return number

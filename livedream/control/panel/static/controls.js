@@ -1,0 +1,158 @@
+// What a hand touches: faders, switches, choices, texts. All made from one declaration.
+
+export const make = (tag, attributes = {}, ...children) => {
+  const node = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
+    else if (value === true) node.setAttribute(name, "");
+    else if (value !== false && value !== null && value !== undefined) node.setAttribute(name, value);
+  }
+  node.append(...children.filter((child) => child !== null && child !== undefined));
+  return node;
+};
+
+export const label = (name) => {
+  const words = name.replaceAll("_", " ");
+  return words[0].toUpperCase() + words.slice(1);
+};
+
+const clamp = (value, low, high) => Math.min(high, Math.max(low, value));
+
+export const toValue = (parameter, unit) => {
+  const { low, high } = parameter;
+  let value = parameter.logarithmic ? low * (high / low) ** unit : low + (high - low) * unit;
+  if (parameter.kind === "int") value = Math.round(value);
+  return value;
+};
+
+export const shown = (value, kind = "float") => {
+  if (kind === "int") return String(value);
+  const size = Math.abs(value);
+  return value.toFixed(size >= 100 ? 0 : size >= 10 ? 1 : 2);
+};
+
+const SHORT = { "8-bit steps RMS": "steps", "8-bit steps": "steps", degrees: "°", "degrees per s": "°/s",
+  "picture widths per s": "widths/s" };
+
+// A fader moves by how far the finger goes, not to where it lands: no jump under a thumb.
+// A tap without a move does set it there. Vertical moves scroll the page.
+export class Fader {
+  constructor({ name, title, unit = "", help = "", format, changed, typed, reset }) {
+    this.at = 0; this.held = false; this.format = format; this.changed = changed; this.reset = reset;
+    this.unit = SHORT[unit] ?? unit;
+    this.number = make("button", { class: "number", type: "button", "aria-label": `${title}: type a value`, onclick: () => this.type(typed) });
+    this.node = make("div", { class: "fader", "data-name": name, role: "slider", tabindex: 0, "aria-label": title,
+      "aria-valuemin": 0, "aria-valuemax": 1, title: help },
+      make("div", { class: "fill" }), make("div", { class: "ghost" }),
+      make("div", { class: "face" }, make("span", { class: "name" }, title), this.number));
+    this.node.addEventListener("pointerdown", (event) => this.grab(event));
+    this.node.addEventListener("dblclick", (event) => { if (!event.target.closest(".number")) this.reset?.(); });
+    this.node.addEventListener("keydown", (event) => this.key(event));
+  }
+
+  show(at, text, different = false) {
+    this.at = at;
+    this.node.style.setProperty("--at", at);
+    this.node.setAttribute("aria-valuenow", at.toFixed(3));
+    this.node.setAttribute("aria-valuetext", `${text} ${this.unit}`);
+    this.node.classList.toggle("changed", different);
+    this.number.replaceChildren(text, this.unit ? make("small", {}, this.unit) : "");
+  }
+
+  ghost(at) {
+    this.node.classList.toggle("moving", at !== undefined);
+    if (at !== undefined) this.node.style.setProperty("--now", at);
+  }
+
+  move(at) {
+    this.show(clamp(at, 0, 1), this.format(clamp(at, 0, 1)), true);
+    this.changed(this.at);
+  }
+
+  grab(event) {
+    if (event.target.closest(".number, input") || event.button || document.body.classList.contains("learning")) return;
+    const start = { x: event.clientX, at: this.at, moved: false, width: this.node.clientWidth };
+    const slow = () => (event.shiftKey ? 0.2 : 1);
+    const move = (now) => {
+      const passed = now.clientX - start.x;
+      if (!start.moved && Math.abs(passed) < 5) return;
+      if (!start.moved) { start.moved = this.held = true; this.node.setPointerCapture(event.pointerId); start.x = now.clientX; return; }
+      this.move(start.at + ((now.clientX - start.x) / start.width) * slow());
+    };
+    const end = (now) => {
+      this.node.removeEventListener("pointermove", move);
+      this.node.removeEventListener("pointerup", end);
+      this.node.removeEventListener("pointercancel", end);
+      this.held = false;
+      if (now.type === "pointerup" && !start.moved) {
+        const box = this.node.getBoundingClientRect();
+        this.move((now.clientX - box.left) / box.width);
+      }
+    };
+    this.node.addEventListener("pointermove", move);
+    this.node.addEventListener("pointerup", end);
+    this.node.addEventListener("pointercancel", end);
+  }
+
+  key(event) {
+    if (event.target !== this.node) return;
+    const step = event.shiftKey ? 0.1 : 0.01;
+    const to = { ArrowRight: this.at + step, ArrowUp: this.at + step, ArrowLeft: this.at - step, ArrowDown: this.at - step, Home: 0, End: 1 }[event.key];
+    if (to === undefined) return;
+    event.preventDefault();
+    this.move(to);
+  }
+
+  type(typed) {
+    if (!typed || document.body.classList.contains("learning")) return;
+    const field = make("input", { type: "text", inputmode: "decimal", value: this.number.firstChild?.textContent ?? "", "aria-label": "value" });
+    const done = (keep) => {
+      if (!field.isConnected) return;
+      const value = Number(field.value.replace(",", "."));
+      field.remove();
+      if (keep && field.value.trim() && Number.isFinite(value)) typed(value);
+    };
+    field.addEventListener("keydown", (event) => {
+      event.stopPropagation();
+      if (event.key === "Enter") done(true);
+      if (event.key === "Escape") done(false);
+    });
+    field.addEventListener("blur", () => done(true));
+    this.node.append(field);
+    field.focus();
+    field.select();
+  }
+}
+
+// One parameter of the declaration. `told(value, unit)` shows what the board says.
+export const control = (parameter, send) => {
+  const title = label(parameter.name);
+  const help = `${parameter.help} (${parameter.wanted})`;
+  if (parameter.kind === "int" || parameter.kind === "float") {
+    const fader = new Fader({
+      name: parameter.name, title, unit: parameter.unit, help,
+      format: (unit) => shown(toValue(parameter, unit), parameter.kind),
+      changed: (unit) => send.soon({ set: parameter.name, unit }),
+      typed: (value) => send({ set: parameter.name, value }),
+      reset: () => send({ default: parameter.name }),
+    });
+    return {
+      node: make("div", {}, fader.node, make("p", { class: "hint" }, help)), fader,
+      told: (value, unit) => { if (!fader.held) fader.show(unit, shown(value, parameter.kind), value !== parameter.default); },
+      moved: (unit) => fader.ghost(unit),
+    };
+  }
+  if (parameter.kind === "bool") {
+    const button = make("button", { class: "switch", role: "switch", "aria-checked": "false", "aria-label": title,
+      onclick: () => send({ set: parameter.name, value: button.getAttribute("aria-checked") !== "true" }) });
+    return { node: make("div", {}, make("div", { class: "plate", "data-name": parameter.name, title: help }, make("span", {}, title), button), make("p", { class: "hint" }, help)),
+      told: (value) => button.setAttribute("aria-checked", String(value)) };
+  }
+  const field = parameter.choices.length
+    ? make("select", {}, ...parameter.choices.map((choice) => make("option", {}, choice)))
+    : make("input", { type: "text", spellcheck: "false", autocapitalize: "off", placeholder: parameter.default || "the network's own" });
+  field.setAttribute("aria-label", title);
+  field.addEventListener("change", () => send({ set: parameter.name, value: field.value }));
+  return { node: make("div", {}, make("label", { class: "plate", "data-name": parameter.name, title: help }, make("span", {}, title), field), make("p", { class: "hint" }, help)),
+    told: (value) => { if (document.activeElement !== field) field.value = value; } };
+};

@@ -1,0 +1,146 @@
+// What is dreamed of: the network, its layers and channels with their pictures, and the mix of them.
+
+import { Fader, make, shown } from "./controls.js";
+
+const PAGE = 12; // channels shown at once
+const MOST = 2;  // weight at a fader's end
+
+// "0.5*eyes:3 + beasts - 0.2*weave" as [{weight, target}]; null for what a fader cannot show.
+export const read = (text) => {
+  const terms = [];
+  const one = /\s*([+-]?)\s*(?:((?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?)\s*\*\s*)?(class\s*:\s*"(?:[^"]|"")*"|class\s*:\s*[\w'.-]+|guide\([^)]*\)|[A-Za-z0-9_](?:[\w./-]*\w)?(?:\s*:\s*\d[\d,\s-]*\d|\s*:\s*\d)?)/gy;
+  while (one.lastIndex < text.trimEnd().length) {
+    const found = one.exec(text);
+    if (!found) return null;
+    const weight = Number(found[2] ?? 1) * (found[1] === "-" ? -1 : 1);
+    terms.push({ weight, target: found[3].trim() });
+  }
+  return terms;
+};
+
+export const write = (terms) =>
+  terms.map(({ weight, target }, index) => {
+    const size = Math.abs(weight);
+    const sign = weight < 0 ? (index ? " - " : "-") : index ? " + " : "";
+    return sign + (size === 1 ? "" : `${Number(size.toFixed(3))}*`) + target;
+  }).join("");
+
+export class Motifs {
+  constructor(send, hello) {
+    this.send = send; this.objective = ""; this.state = null; this.layer = null; this.first = 0; this.pictures = new Map(); this.faders = [];
+    this.own = Object.fromEntries(hello.networks.map((one) => [one.name, one.objective]));
+    this.networks = make("div", { class: "row" });
+    for (const network of hello.networks) {
+      this.networks.append(make("button", { class: "chip", "data-network": network.name, title: network.summary,
+        onclick: () => send({ set: "network", value: network.name }) }, network.name));
+    }
+    this.mix = make("div", { class: "faders" });
+    this.text = make("input", { class: "field", type: "text", spellcheck: "false", autocapitalize: "off", "aria-label": "objective as text" });
+    this.text.addEventListener("change", () => this.set(this.text.value));
+    this.layers = make("div", { class: "cards" });
+    this.channels = make("div", {});
+    this.node = make("div", { class: "page" },
+      make("section", {}, make("h2", {}, "Network"), this.networks),
+      make("section", {}, make("h2", {}, "Dreamed now"), this.mix, make("div", { class: "row", style: "margin-top:8px" }, this.text)),
+      make("section", {}, make("h2", {}, "Layers"), this.layers), this.channels);
+  }
+
+  set(text) { this.send({ set: "objective", value: text }); }
+
+  terms() { return read(this.objective || this.own[this.state?.network] || ""); }
+
+  told(objective) { this.objective = objective; this.drawMix(); }
+
+  drawn(motif) {
+    const image = this.pictures.get(motif);
+    if (image) image.src = `/motif/${motif}.jpg?${Date.now()}`;
+  }
+
+  picture(motif) {
+    const image = make("img", { alt: "", loading: "lazy", src: `/motif/${motif}.jpg?${this.state.mark}` });
+    image.addEventListener("error", () => { image.style.visibility = "hidden"; });
+    image.addEventListener("load", () => { image.style.visibility = ""; });
+    this.pictures.set(motif, image);
+    return make("div", { class: "blank" }, image);
+  }
+
+  restate(state) {
+    const same = this.state && this.state.network === state.network && this.state.layers.length === state.layers.length;
+    this.state = state;
+    for (const chip of this.networks.children) chip.setAttribute("aria-pressed", String(chip.dataset.network === state.network));
+    if (same) return;
+    this.layer = null; this.pictures.clear();
+    this.layers.replaceChildren(...state.layers.map((layer) => this.card(layer.name, layer.note, `${state.network}/${layer.name}`,
+      make("button", { class: "open", type: "button", onclick: () => this.open(layer) }, `${layer.channels} channels`))));
+    this.channels.replaceChildren();
+    this.drawMix();
+  }
+
+  card(target, note, motif, more = null) {
+    return make("div", { class: "card motif", "data-target": target },
+      make("button", { class: "pick", type: "button", "aria-label": `dream ${target}`, onclick: () => this.set(target) },
+        this.picture(motif), make("div", { class: "title" }, target, note ? make("small", {}, note) : "")),
+      make("button", { class: "corner", type: "button", "aria-label": `add ${target} to what is dreamed`, title: "add to what is dreamed", onclick: () => this.add(target) }, "+"), more);
+  }
+
+  add(target) {
+    const terms = this.terms();
+    if (!terms || terms.some((term) => term.target === target)) return;
+    this.set(write([...terms, { weight: 0.5, target }]));
+  }
+
+  open(layer, first = 0) {
+    this.layer = layer; this.first = first;
+    const last = Math.min(layer.channels, first + PAGE);
+    const cards = [];
+    for (let number = first; number < last; number++) {
+      cards.push(this.card(`${layer.name}:${number}`, "", `${this.state.network}/${layer.name}:${number}`));
+    }
+    const turn = (to, text) => make("button", { class: "chip", disabled: to < 0 || to >= layer.channels, onclick: () => this.open(layer, to) }, text);
+    this.channels.replaceChildren(make("h2", {}, `Channels ${first} to ${last - 1} of ${layer.name}`),
+      make("div", { class: "cards" }, ...cards),
+      make("div", { class: "row", style: "margin-top:10px" }, turn(first - PAGE, "Back"), turn(first + PAGE, "On"),
+        make("button", { class: "chip", onclick: () => { this.layer = null; this.channels.replaceChildren(); } }, "Close")));
+    this.mark();
+    this.channels.scrollIntoView({ block: "nearest" });
+  }
+
+  mark() {
+    const targets = new Set((this.terms() ?? []).map((term) => term.target));
+    for (const card of this.node.querySelectorAll(".card")) card.classList.toggle("on", targets.has(card.dataset.target));
+  }
+
+  // A term's weight as a fader, while the terms stay the same; new faders when they do not.
+  drawMix() {
+    if (document.activeElement !== this.text) this.text.value = this.objective;
+    this.text.placeholder = this.own[this.state?.network] || "the network's own";
+    const terms = this.terms();
+    const key = terms?.map((term) => term.target).join("|") ?? "";
+    if (terms && key === this.key) {
+      terms.forEach((term, index) => { if (!this.faders[index].held) this.show(index, term.weight); });
+    } else {
+      this.key = key;
+      this.faders = (terms ?? []).map((term, index) => new Fader({
+        name: `term ${term.target}`, title: term.target, format: (unit) => shown((unit * 2 - 1) * MOST),
+        changed: (unit) => this.weigh(index, (unit * 2 - 1) * MOST), typed: (value) => this.weigh(index, value), reset: () => this.weigh(index, 1),
+      }));
+      this.mix.replaceChildren(...this.faders.map((fader, index) => make("div", { class: "row", style: "flex-wrap:nowrap" },
+        Object.assign(fader.node, { style: "flex:1" }),
+        make("button", { class: "chip", "aria-label": "take away", disabled: terms.length < 2,
+          onclick: () => this.set(write(this.terms().filter((_, other) => other !== index))) }, "×"))));
+      (terms ?? []).forEach((term, index) => this.show(index, term.weight));
+      if (!terms) this.mix.replaceChildren(make("p", { class: "help" }, "This objective is written by hand; change it below."));
+    }
+    this.mark();
+  }
+
+  show(index, weight) { this.faders[index].show(Math.min(1, Math.max(0, (weight / MOST + 1) / 2)), shown(weight)); }
+
+  weigh(index, weight) {
+    const terms = this.terms();
+    if (!terms?.[index]) return;
+    terms[index].weight = Math.round(weight * 100) / 100;
+    if (terms.every((term) => term.weight === 0)) return;
+    this.send.soon({ set: "objective", value: write(terms) });
+  }
+}

@@ -1,0 +1,203 @@
+"""Presets: a look with a name, as a TOML file.
+
+    title = "Drifting eyes"
+    about = "Eyes in rings, far apart"
+    crossfade_s = 4.0
+
+    [dream]
+    objective = "eyes + 0.3*strokes"
+    strength = 22
+
+    [look]
+    saturation = 1.2
+
+    [[modulators]]
+    parameter = "hue"
+    period_s = 40
+    depth = 0.1
+
+What a preset does not name goes back to what livedream was started with; the machine's and the
+room's own parameters (`KEPT`) stay as they are unless they are named.
+"""
+
+import json
+import math
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib.resources import files
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final
+
+from livedream.closeness import closest
+from livedream.control.folders import checked_name, own_folder, write_whole
+from livedream.control.modulation import Modulator
+from livedream.errors import ObjectiveError, SettingsError
+from livedream.live.look import LookSettings
+from livedream.settings import DreamSettings, Parameter, declared
+
+__all__ = ["KEPT", "Preset", "Presets", "read_preset"]
+
+# Of the machine and the room, not of the dream. A frozen or black picture is a moment's decision.
+KEPT: Final = ("size", "flow_size", "mirror", "freeze", "blackout")
+LONGEST_CROSSFADE_S: Final = 600.0
+_TABLES: Final = ("title", "about", "crossfade_s", "dream", "look", "modulators")
+_LARGEST: Final = 64 * 1024  # bytes; a preset has a few hundred
+_NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preset:
+    """name: of the file, without suffix.  values: of live parameters, checked.
+    crossfade_s: how long it takes to come, when nobody says otherwise."""
+
+    name: str
+    title: str = ""
+    about: str = ""
+    crossfade_s: float = 4.0
+    values: Mapping[str, Any] = field(default_factory=lambda: _NOTHING)
+    modulators: tuple[Modulator, ...] = ()
+    own: bool = False  # the user's, not the package's
+
+    def to_toml(self) -> str:
+        """As a file, which `read_preset` reads back to the same."""
+        lines = [
+            f"title = {_toml(self.title)}",
+            f"about = {_toml(self.about)}",
+            f"crossfade_s = {_toml(self.crossfade_s)}",
+        ]
+        for table, cls in (("dream", DreamSettings), ("look", LookSettings)):
+            names = [p.name for p in declared(cls) if p.name in self.values]
+            if names:
+                lines += ["", f"[{table}]"]
+                lines += [f"{name} = {_toml(self.values[name])}" for name in names]
+        for modulator in self.modulators:
+            lines += ["", "[[modulators]]"]
+            lines += [f"{name} = {_toml(value)}" for name, value in modulator.as_dict().items()]
+        return "\n".join(lines) + "\n"
+
+
+def read_preset(text: str, name: str, *, own: bool = False) -> Preset:
+    """A preset from its TOML. Raises SettingsError, with the file's name, for what is wrong."""
+    try:
+        return _preset(tomllib.loads(text), name, own)
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"preset {name}: not TOML ({error})") from error
+    except (SettingsError, ObjectiveError) as error:
+        raise SettingsError(f"preset {name}: {error}") from error
+
+
+def _preset(found: Mapping[str, Any], name: str, own: bool) -> Preset:
+    if unknown := sorted(set(found) - set(_TABLES)):
+        raise SettingsError(f"unknown entry {unknown[0]!r}; there are {', '.join(_TABLES)}")
+    values: dict[str, Any] = {}
+    for table, cls in (("dream", DreamSettings), ("look", LookSettings)):
+        known = {p.name: p for p in declared(cls)}
+        entries = found.get(table, {})
+        if not isinstance(entries, dict):
+            raise SettingsError(f"{table}: {entries!r} found, a table wanted")
+        for key, value in entries.items():
+            if key not in known or not known[key].live:
+                hint = closest(key, [n for n, p in known.items() if p.live])
+                raise SettingsError(f"[{table}] {key!r} is no live parameter; {hint}".rstrip("; "))
+            values[key] = known[key].check(value)
+    if values.get("objective"):
+        from livedream.dream.objective_text import parse_objective
+
+        parse_objective(values["objective"])
+    crossfade_s = found.get("crossfade_s", 4.0)
+    seconds = Parameter(
+        "crossfade_s", float, 4.0, "", unit="s", minimum=0.0, maximum=LONGEST_CROSSFADE_S
+    )
+    modulators = found.get("modulators", [])
+    if not isinstance(modulators, list) or not all(isinstance(one, dict) for one in modulators):
+        raise SettingsError("modulators: tables [[modulators]] wanted")
+    return Preset(
+        name=checked_name(name),
+        title=str(found.get("title", "")) or name.replace("-", " ").capitalize(),
+        about=str(found.get("about", "")),
+        crossfade_s=seconds.check(crossfade_s),
+        values=MappingProxyType(values),
+        modulators=tuple(Modulator.from_mapping(one) for one in modulators),
+        own=own,
+    )
+
+
+class Presets:
+    """The package's presets and the user's own, by name; the user's come first where both have one.
+
+    folder: of the user's, None for `own_folder()/presets`.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self.folder = folder or own_folder() / "presets"
+        self.faults: tuple[str, ...] = ()
+        self._presets: dict[str, Preset] = {}
+        self.read()
+
+    def read(self) -> None:
+        """Read the files again. One that is wrong is left out, and told of in `faults`."""
+        found: dict[str, Preset] = {}
+        faults: list[str] = []
+        package = files("livedream") / "presets"
+        shipped = sorted((p for p in package.iterdir() if p.name.endswith(".toml")), key=_name)
+        mine = sorted(self.folder.glob("*.toml")) if self.folder.is_dir() else []
+        for own, paths in ((False, shipped), (True, mine)):
+            for path in paths:
+                name = path.name.removesuffix(".toml")
+                try:
+                    if isinstance(path, Path) and path.stat().st_size > _LARGEST:
+                        raise SettingsError(f"preset {name}: larger than {_LARGEST} bytes")
+                    found[name] = read_preset(path.read_text(encoding="utf-8"), name, own=own)
+                except (SettingsError, OSError, UnicodeDecodeError) as error:
+                    faults.append(" ".join(str(error).split()))
+        self._presets, self.faults = found, tuple(faults)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(self._presets)
+
+    def __iter__(self) -> Any:
+        return iter(tuple(self._presets.values()))
+
+    def __len__(self) -> int:
+        return len(self._presets)
+
+    def find(self, name: str) -> Preset:
+        """The preset of that name. Raises SettingsError, with the closest names, otherwise."""
+        if name in self._presets:
+            return self._presets[name]
+        hint = closest(name, self._presets) or f"there are {', '.join(self._presets)}"
+        raise SettingsError(f"preset: no {name[:60]!r}; {hint}")
+
+    def save(self, preset: Preset) -> Path:
+        """Write it into the user's folder. Raises SettingsError when that cannot be."""
+        path = self.folder / f"{checked_name(preset.name)}.toml"
+        text = preset.to_toml()
+        read_preset(text, preset.name)
+        write_whole(path, text)
+        self.read()
+        return path
+
+    def remove(self, name: str) -> None:
+        """Delete one of the user's own. Raises SettingsError for one of the package's."""
+        if not self.find(name).own:
+            raise SettingsError(f"preset: {name} belongs to livedream and stays")
+        (self.folder / f"{checked_name(name)}.toml").unlink(missing_ok=True)
+        self.read()
+
+
+def _name(path: Any) -> str:
+    return str(path.name)
+
+
+def _toml(value: Any) -> str:
+    """A scalar in TOML. Its basic strings take JSON's escapes; JSON leaves DEL as it is."""
+    if isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float) and not math.isfinite(value):
+        raise SettingsError(f"{value} found, a finite number wanted")
+    return repr(value)

@@ -1,0 +1,135 @@
+"""Programs: presets one after the other, each for its time, with crossfades; for installations.
+
+    title = "A day in the sky"
+    loop = true
+
+    [[steps]]
+    preset = "drifting-eyes"
+    hold_s = 90
+    crossfade_s = 20
+
+A step's crossfade is part of its time: it begins with it.
+"""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.resources import files
+from itertools import accumulate
+from pathlib import Path
+from typing import Any, Final
+
+from livedream.closeness import closest
+from livedream.control.folders import checked_name, own_folder
+from livedream.errors import SettingsError
+
+__all__ = ["Program", "Step", "find_program", "list_programs", "read_program"]
+
+_MOST_STEPS: Final = 1000
+_LONGEST_S: Final = 7 * 24 * 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """preset: its name.  hold_s: until the next one.  crossfade_s: None for the preset's own."""
+
+    preset: str
+    hold_s: float
+    crossfade_s: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Program:
+    """steps: at least one.  loop: begin again after the last, else it stays."""
+
+    name: str
+    title: str
+    steps: tuple[Step, ...]
+    loop: bool = True
+
+    @property
+    def length_s(self) -> float:
+        return sum(step.hold_s for step in self.steps)
+
+    def at(self, passed_s: float) -> int:
+        """How many steps have begun before this one, `passed_s` after the start.
+
+        Counted on through the loops: the step itself is `steps[at % len(steps)]`.
+        """
+        loops, within = divmod(max(0.0, passed_s), self.length_s)
+        if loops and not self.loop:
+            return len(self.steps) - 1
+        ends = accumulate(step.hold_s for step in self.steps)
+        index = next((i for i, end in enumerate(ends) if within < end), len(self.steps) - 1)
+        return int(loops) * len(self.steps) + index
+
+
+def read_program(text: str, name: str) -> Program:
+    """A program from its TOML. Raises SettingsError, with the file's name, for what is wrong."""
+    try:
+        found = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"program {name}: not TOML ({error})") from error
+    if unknown := sorted(set(found) - {"title", "loop", "steps"}):
+        raise SettingsError(f"program {name}: unknown entry {unknown[0]!r}")
+    steps = found.get("steps", [])
+    if not isinstance(steps, list) or not 1 <= len(steps) <= _MOST_STEPS:
+        raise SettingsError(f"program {name}: 1 to {_MOST_STEPS} [[steps]] wanted")
+    return Program(
+        name=name,
+        title=str(found.get("title", name)),
+        steps=tuple(_step(one, f"program {name}, step {i}") for i, one in enumerate(steps, 1)),
+        loop=bool(found.get("loop", True)),
+    )
+
+
+def _step(found: Mapping[str, Any], where: str) -> Step:
+    if not isinstance(found, dict) or not isinstance(found.get("preset"), str):
+        raise SettingsError(f'{where}: preset = "NAME" wanted')
+    if unknown := sorted(set(found) - {"preset", "hold_s", "crossfade_s"}):
+        raise SettingsError(f"{where}: unknown entry {unknown[0]!r}")
+    hold_s = _seconds(found.get("hold_s", 60.0), 0.1, f"{where}: hold_s")
+    crossfade_s = found.get("crossfade_s")
+    if crossfade_s is not None:
+        crossfade_s = _seconds(crossfade_s, 0.0, f"{where}: crossfade_s")
+        if crossfade_s > hold_s:
+            raise SettingsError(
+                f"{where}: a crossfade of {crossfade_s:g} s does not fit {hold_s:g} s"
+            )
+    return Step(found["preset"], hold_s, crossfade_s)
+
+
+def _seconds(found: Any, least: float, where: str) -> float:
+    if type(found) not in (int, float) or not least <= found <= _LONGEST_S:
+        raise SettingsError(f"{where} {found!r} found, {least:g} to {_LONGEST_S:g} s wanted")
+    return float(found)
+
+
+def list_programs(folder: Path | None = None) -> dict[str, Program]:
+    """The package's programs and the user's own, by name; files that are wrong are left out."""
+    found: dict[str, Program] = {}
+    package = files("livedream") / "presets" / "programs"
+    mine = folder or own_folder() / "programs"
+    for path in [*package.iterdir(), *(mine.glob("*.toml") if mine.is_dir() else [])]:
+        if path.name.endswith(".toml"):
+            name = path.name.removesuffix(".toml")
+            try:
+                found[checked_name(name)] = read_program(path.read_text(encoding="utf-8"), name)
+            except (SettingsError, OSError, UnicodeDecodeError):
+                continue  # the command line names the fault when the program is asked for
+    return dict(sorted(found.items()))
+
+
+def find_program(text: str) -> Program:
+    """A program by its file's path, or by name. Raises SettingsError when there is none."""
+    path = Path(text)
+    if path.suffix == ".toml":
+        try:
+            return read_program(path.read_text(encoding="utf-8"), path.stem)
+        except (OSError, UnicodeDecodeError) as error:
+            raise SettingsError(f"program: {path} cannot be read ({error})") from error
+    known = list_programs()
+    if text not in known:
+        hint = closest(text, known) or f"there are {', '.join(known)}, or give a .toml file"
+        raise SettingsError(f"program: no {text!r}; {hint}")
+    return known[text]

@@ -1,0 +1,250 @@
+"""The show: presets, programs, tempo and the actions that every hand can call by name."""
+
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+from livedream.control.modulation import Modulation, Modulator
+from livedream.control.presets import KEPT, LONGEST_CROSSFADE_S, Preset, Presets
+from livedream.control.programs import Program, find_program
+from livedream.control.tempo import Tempo
+from livedream.errors import SettingsError
+from livedream.live.board import Board
+
+__all__ = ["ACTIONS", "Show"]
+
+# Name: what it does, for help, panel and documentation.
+ACTIONS: Final[Mapping[str, str]] = {
+    "freeze": "hold the picture, and let go again",
+    "blackout": "to black, and back",
+    "reset": "forget the dream and begin afresh",
+    "tap": "tap the tempo",
+    "next": "the next preset",
+    "previous": "the preset before",
+    "program": "start or stop the program",
+    "mirror": "the picture as in a mirror",
+    "stronger": "a stronger dream",
+    "weaker": "a weaker dream",
+    "home": "everything as livedream was started",
+}
+_STRENGTH_STEP: Final = 1 / 24  # of the slider; two steps RMS with the declared range
+_PROGRAM_STEP_S: Final = 0.1
+_FIRST_PROGRAM: Final = "drifting"  # what the action starts before any other was chosen
+
+
+class Show:
+    """Thread-safe; every method may be called by any hand.
+
+    origin, everywhere: who does it, as text, so that nobody is told of what he did himself.
+    """
+
+    def __init__(
+        self,
+        board: Board,
+        presets: Presets | None = None,
+        modulation: Modulation | None = None,
+        tempo: Tempo | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.board = board
+        self.presets = presets if presets is not None else Presets()
+        self.tempo = tempo or Tempo(now_s=clock())
+        self.modulation = modulation or Modulation(board, self.tempo)
+        self.started_with = board.targets()
+        self._clock = clock
+        self._lock = threading.RLock()
+        self._preset = ""
+        self._program: Program | None = None
+        self._program_before: Program | None = None
+        self._begun_s = 0.0
+        self._step = -1
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._listeners: list[Callable[[], None]] = []
+
+    @property
+    def preset_name(self) -> str:
+        """The preset called last, "" for none."""
+        return self._preset
+
+    @property
+    def running_program(self) -> Program | None:
+        return self._program
+
+    @property
+    def program_step(self) -> int:
+        """The program's step we are in, from 0; -1 without a program."""
+        return self._step % len(self._program.steps) if self._program else -1
+
+    def preset(self, name: str, seconds: float | None = None, *, origin: str = "") -> None:
+        """Go over to a preset. seconds: of crossfade, None for the preset's own.
+
+        Raises SettingsError for a name that is not there and for more seconds than
+        `LONGEST_CROSSFADE_S`; nothing is changed then.
+        """
+        found = self.presets.find(name)
+        seconds = found.crossfade_s if seconds is None else seconds
+        if not 0.0 <= seconds <= LONGEST_CROSSFADE_S:
+            raise SettingsError(
+                f"crossfade: {seconds} found, 0 to {LONGEST_CROSSFADE_S:g} s wanted"
+            )
+        with self._lock:
+            self._go(self._values(found), found.modulators, seconds, origin)
+            self._preset = found.name
+        self.tell()
+
+    def _values(self, preset: Preset) -> dict[str, Any]:
+        base = {name: v for name, v in self.started_with.items() if name not in KEPT}
+        if "network" in preset.values:
+            # The layers of one network mean nothing to another.
+            base["objective"] = ""
+        return {**base, **preset.values}
+
+    def _go(
+        self,
+        values: Mapping[str, Any],
+        modulators: Sequence[Modulator],
+        seconds: float,
+        origin: str,
+    ) -> None:
+        checked = self.modulation.checked(modulators)
+        self.board.apply(values, seconds=seconds, origin=origin)
+        self.modulation.replace(checked, seconds)
+
+    def next(self, *, origin: str = "", by: int = 1) -> None:
+        """The next preset in the list, after the last the first."""
+        names = self.presets.names
+        if not names:
+            raise SettingsError(
+                f"presets: none found, neither livedream's nor in {self.presets.folder}"
+            )
+        at = names.index(self._preset) + by if self._preset in names else min(0, by)
+        self.preset(names[at % len(names)], origin=origin)
+
+    def previous(self, *, origin: str = "") -> None:
+        """The preset before in the list, before the first the last."""
+        self.next(origin=origin, by=-1)
+
+    def act(self, name: str, *, origin: str = "") -> None:
+        """Do one of `ACTIONS`. Raises SettingsError for another name."""
+        if name not in ACTIONS:
+            raise SettingsError(f"action: no {name[:40]!r}; there are {', '.join(ACTIONS)}")
+        if name in ("freeze", "blackout", "mirror"):
+            self.board.set(name, not self.board.target(name), origin=origin)
+        elif name == "reset":
+            self.board.trigger("reset", origin=origin)
+        elif name == "tap":
+            self.tap(origin=origin)
+        elif name == "program":
+            self.program(None if self._program else self._last_program(), origin=origin)
+        elif name in ("next", "previous"):
+            self.next(origin=origin, by=1 if name == "next" else -1)
+        elif name == "home":
+            with self._lock:
+                base = {n: v for n, v in self.started_with.items() if n not in KEPT}
+                self._go(base, (), 1.0, origin)
+                self._preset = ""
+            self.tell()
+        else:
+            step = _STRENGTH_STEP if name == "stronger" else -_STRENGTH_STEP
+            self.board.set_unit("strength", self.board.unit("strength") + step, origin=origin)
+
+    def tap(self, *, origin: str = "") -> float:
+        """One tap of the tempo; returns the beats per minute."""
+        bpm = self.tempo.tap(self._clock())
+        self.board.trigger("tap", origin=origin)
+        self.tell()
+        return bpm
+
+    def set_bpm(self, bpm: float) -> None:
+        """The tempo as a number. Raises SettingsError out of range."""
+        self.tempo.set_bpm(bpm, self._clock())
+        self.tell()
+
+    def modulate(self, modulators: Sequence[Modulator], seconds: float = 0.5) -> None:
+        """Other modulators, faded over. Raises SettingsError for those that cannot run."""
+        self.modulation.replace(modulators, seconds)
+        self.tell()
+
+    def program(self, program: "Program | str | None", *, origin: str = "") -> None:
+        """Begin a program (one, a name or a path) from its first step; None ends it.
+
+        Raises SettingsError when it, or a preset it names, is not there.
+        """
+        if isinstance(program, str):
+            program = find_program(program)
+        for step in program.steps if program else ():
+            self.presets.find(step.preset)
+        with self._lock:
+            if program is None and self._program is not None:
+                self._program_before = self._program
+            self._program, self._begun_s, self._step = program, self._clock(), -1
+            if program is not None:
+                self._follow(origin)
+        self.tell()
+
+    def _last_program(self) -> Program | str:
+        return self._program_before or _FIRST_PROGRAM
+
+    def _follow(self, origin: str) -> None:
+        """Go to the program's step of this moment, if it is not the one we are in."""
+        with self._lock:
+            program = self._program
+            if program is None:
+                return
+            at = program.at(self._clock() - self._begun_s)
+            if at == self._step:
+                return
+            self._step = at
+            step = program.steps[at % len(program.steps)]
+            self.preset(step.preset, step.crossfade_s, origin=origin)
+
+    def save(self, name: str, title: str = "", about: str = "", crossfade_s: float = 4.0) -> Preset:
+        """What is shown now, as a preset of the user's own. Raises SettingsError if it cannot be.
+
+        Saved is what differs from the declared defaults, without what belongs to the machine.
+        """
+        values = {
+            name: value
+            for name, value in self.board.targets().items()
+            if name not in KEPT
+            and (value != self.board.parameters[name].default or value != self.started_with[name])
+        }
+        preset = Preset(
+            name=name, title=title[:60], about=about[:200], crossfade_s=crossfade_s,
+            values=values, modulators=self.modulation.modulators, own=True,
+        )  # fmt: skip
+        self.presets.save(preset)
+        self._preset = name
+        self.tell()
+        return preset
+
+    def listen(self, told: Callable[[], None]) -> Callable[[], None]:
+        """Have `told` called when preset, program, tempo or modulators change; it never waits."""
+        self._listeners = [*self._listeners, told]
+
+        def stop() -> None:
+            self._listeners = [one for one in self._listeners if one is not told]
+
+        return stop
+
+    def tell(self) -> None:
+        for told in self._listeners:
+            told()
+
+    def start(self) -> None:
+        """Start the thread that follows programs, and the modulators."""
+        self.modulation.start()
+        self._thread = threading.Thread(target=self._run, name="livedream-program", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        self._stop.set()
+        self.modulation.close()
+        if self._thread is not None:
+            self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stop.wait(_PROGRAM_STEP_S):
+            self._follow("program")

@@ -1,0 +1,173 @@
+"""The performance log: everything a show was made of, one JSON object a line.
+
+The first line is the header: settings and look at the start, the tempo, the source. Then, each
+with its time `t` in seconds since the start:
+
+    {"t": 1.25, "set": {"strength": 22}, "by": "panel", "glide_s": 0.1}     one change
+    {"t": 9.0, "set": {"hue": 40, ...}, "by": "osc", "seconds": 4}          several, together
+    {"t": 9.1, "trigger": "reset", "by": "keys"}
+    {"t": 9.2, "offsets": {"hue": {"modulator1": 0.0312}}}                  modulators; null: over
+    {"t": 0.1, "recording": "camera-0001.mkv"}                              its first frame was then
+
+The file is written by a thread of its own, and what was written is on the disk within a second.
+"""
+
+import json
+import queue
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final, TextIO
+
+from livedream.errors import SinkError
+from livedream.live.board import Board, Change
+from livedream.live.status import Health
+
+__all__ = ["LOG_VERSION", "ShowLog"]
+
+LOG_VERSION: Final = 1
+_FLUSH_S: Final = 0.5
+_OFFSETS_S: Final = 1 / 30  # modulators are logged this often: no picture needs more
+_TOGETHER_S: Final = 0.1  # what one call changed has all been told by then
+_MOST_WAITING: Final = 100_000  # lines; a disk that hangs for minutes loses some, not the memory
+
+
+class ShowLog:
+    """Writes the log. Raises SinkError when the file cannot be made or is there already."""
+
+    def __init__(
+        self,
+        path: Path,
+        board: Board,
+        header: Mapping[str, Any] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.path, self._board, self._clock = path, board, clock
+        self.lines = self.lost = 0
+        self._fault = ""
+        self._begun_s = clock()
+        self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        self._group: tuple[float, str, float | None, float] | None = None
+        self._values: dict[str, Any] = {}
+        self._offsets: dict[str, dict[str, float | None]] = {}
+        self._offsets_s = 0.0
+        self._lock = threading.Lock()
+        self._unlisten: Callable[[], None] = lambda: None
+        self._thread: threading.Thread | None = None
+        self._header = {**_header(board), **(header or {})}
+
+    def start(self) -> None:
+        """Make the file, write the header, listen to the board."""
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            file = self.path.open("x", encoding="utf-8")
+        except FileExistsError as error:
+            raise SinkError(f"log: {self.path} is there already; give another name") from error
+        except OSError as error:
+            raise SinkError(f"log: {self.path} cannot be written ({error.strerror})") from error
+        self._put(self._header)
+        self._unlisten = self._board.listen(self._changed)
+        self._thread = threading.Thread(
+            target=self._write, args=(file,), name="livedream-log", daemon=True
+        )
+        self._thread.start()
+
+    def close(self) -> None:
+        self._unlisten()
+        with self._lock:
+            self._finish_group()
+        self._lines.put(None)
+        if self._thread is not None:
+            self._thread.join()
+
+    def health(self) -> Health:
+        state = "failed" if self._fault else "ok"
+        return Health("log", state, self._fault or str(self.path), self.lines, self.lost)
+
+    def recording(self, path: Path, first_s: float) -> None:
+        """A recording of the camera began. first_s: monotonic capture time of its first frame."""
+        self._put({"t": self._since(first_s), "recording": path.name})
+
+    def modulated(self, now_s: float, offsets: Mapping[tuple[str, str], float | None]) -> None:
+        """Modulators' offsets, by (parameter, key); called by `Modulation` at every step."""
+        with self._lock:
+            for (name, key), value in offsets.items():
+                rounded = None if value is None else round(value, 4)
+                self._offsets.setdefault(name, {})[key] = rounded
+            if self._offsets and now_s - self._offsets_s >= _OFFSETS_S:
+                self._put({"t": self._since(now_s), "offsets": self._offsets})
+                self._offsets, self._offsets_s = {}, now_s
+
+    def _changed(self, change: Change) -> None:
+        """From the board. What was changed in one call has one time and becomes one line."""
+        with self._lock:
+            if change.value is None:
+                self._finish_group()
+                line = {"t": self._since(change.time_s), "trigger": change.name}
+                self._put({**line, "by": change.origin})
+                return
+            group = (change.time_s, change.origin, change.glide_s, change.seconds)
+            if group != self._group:
+                self._finish_group()
+                self._group = group
+            self._values[change.name] = change.value
+
+    def _finish_group(self) -> None:
+        if self._group is None:
+            return
+        time_s, origin, glide_s, seconds = self._group
+        line: dict[str, Any] = {"t": self._since(time_s), "set": self._values, "by": origin}
+        if glide_s is not None:
+            line["glide_s"] = glide_s
+        if seconds:
+            line["seconds"] = seconds
+        self._group, self._values = None, {}
+        self._put(line)
+
+    def _since(self, time_s: float) -> float:
+        return round(max(0.0, time_s - self._begun_s), 4)
+
+    def _put(self, line: Mapping[str, Any]) -> None:
+        if self._lines.qsize() < _MOST_WAITING:
+            self._lines.put(json.dumps(line, ensure_ascii=False))
+        else:
+            self.lost += 1
+
+    def _write(self, file: TextIO) -> None:
+        flushed_s = time.monotonic()
+        with file:
+            while True:
+                try:
+                    line = self._lines.get(timeout=_FLUSH_S)
+                except queue.Empty:
+                    line = ""
+                if line is None:
+                    return
+                with self._lock:
+                    if self._group and self._clock() - self._group[0] > _TOGETHER_S:
+                        self._finish_group()
+                try:
+                    if line:
+                        file.write(line + "\n")
+                        self.lines += 1
+                    if time.monotonic() - flushed_s >= _FLUSH_S or not line:
+                        file.flush()
+                        flushed_s = time.monotonic()
+                except OSError as error:  # a full disk must not end the show
+                    self._fault = f"{self.path}: {error.strerror}"
+                    self.lost += 1
+
+
+def _header(board: Board) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    from livedream import __version__
+
+    now = board.peek()
+    return {
+        "livedream": __version__,
+        "log": LOG_VERSION,
+        "dream": asdict(now.dream),
+        "look": asdict(now.look),
+    }
