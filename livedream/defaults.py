@@ -1,4 +1,4 @@
-"""Where the defaults of stills and of the endless zoom differ from a video's.
+"""Where the defaults of stills, of the endless zoom and of live dreaming differ from a video's.
 
 All chosen by eye (heuristic), on photographs, clouds and noise, with dreamnet.
 """
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
-__all__ = ["NOISE_SIZE", "ROUNDS", "STILL", "STILL_FROM_NOISE", "ZOOM"]
+__all__ = ["LIVE", "NOISE_SIZE", "ROUNDS", "STILL", "STILL_FROM_NOISE", "ZOOM"]
 
 # A picture is looked at for longer than a frame, so it may hold more; six octaves give it large
 # motifs beside small ones; a short half-life lets weak first ideas give way to better ones.
@@ -23,4 +23,9 @@ NOISE_SIZE: Final = (1280, 720)
 # What a zoom dreams becomes the picture it goes on from: a little, quickly, and everywhere.
 ZOOM: Final[Mapping[str, Any]] = MappingProxyType(
     {"strength": 14.0, "half_life": 0.4, "octaves": 4, "spread": 0.8}
+)
+# A frame has no time for the slow flow; what a dream may cost is the governor's to decide, down
+# from here. A little longer half-life: fewer dreams a second come into it (heuristic, by eye).
+LIVE: Final[Mapping[str, Any]] = MappingProxyType(
+    {"size": "360p", "flow": "dis-fast", "flow_size": "216p", "half_life": 2.0}
 )

@@ -3,7 +3,7 @@
 import argparse
 import dataclasses
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -21,9 +21,24 @@ def add_settings(
 
     defaults: what the help says.  leave_out: parameters that mean nothing to this command.
     """
-    defaults = defaults or DreamSettings()
     group = parser.add_argument_group("the dream")
-    for parameter in parameters():
+    add_parameters(group, parameters(), defaults or DreamSettings(), leave_out)
+    group.add_argument(
+        "--settings-from",
+        metavar="FILE",
+        type=Path,
+        help="start from the settings written into a rendered file, or from a .json file",
+    )
+
+
+def add_parameters(
+    group: argparse._ArgumentGroup,
+    declared: Iterable[Parameter],
+    defaults: Any,
+    leave_out: Collection[str] = (),
+) -> None:
+    """An option for each parameter; None where it is not given. defaults: what the help says."""
+    for parameter in declared:
         if parameter.name in leave_out:
             continue
         text = parameter.help.replace("%", "%%")
@@ -41,12 +56,6 @@ def add_settings(
             metavar=_metavar(parameter),
             help=text + shown,
         )
-    group.add_argument(
-        "--settings-from",
-        metavar="FILE",
-        type=Path,
-        help="start from the settings written into a rendered file, or from a .json file",
-    )
 
 
 def settings_of(args: argparse.Namespace, defaults: DreamSettings | None = None) -> DreamSettings:

@@ -1,0 +1,166 @@
+"""Cameras: found by index, path or part of the name; asked, then read back.
+
+Many cameras give 1080 lines raw at 5 frames per second and 30 as MJPG, so MJPG is asked for
+first, then size, then rate, and what the camera really does is reported. OpenCV's BGR ends here.
+"""
+
+import os
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, Final
+
+import cv2
+import numpy as np
+
+from livedream.capture.live import Opened
+from livedream.errors import SourceError
+from livedream.frame import Picture
+
+__all__ = ["Camera", "CameraInput", "CameraWish", "find_camera", "list_cameras"]
+
+_MOST_RATE: Final = 1000.0
+_FAILURES: Final = 5  # reads in a row that may fail: some drivers hiccup
+
+
+@dataclass(frozen=True, slots=True)
+class Camera:
+    """A camera of this machine. index: OpenCV's, with its backend.  path: "" where unknown."""
+
+    index: int
+    name: str
+    path: str = ""
+    backend: int = cv2.CAP_ANY
+
+
+@dataclass(frozen=True, slots=True)
+class CameraWish:
+    """What is asked of a camera; None leaves it to the camera."""
+
+    size: tuple[int, int] | None = None
+    fps: float | None = None
+    fourcc: str = "MJPG"
+
+
+def list_cameras() -> list[Camera]:
+    """Those that the system knows, each once, in the order of their index."""
+    # Media Foundation's hardware transforms take up to a minute to open a camera (opencv #17687).
+    os.environ.setdefault("OPENCV_VIDEOIO_MSMF_ENABLE_HW_TRANSFORMS", "0")
+    from cv2_enumerate_cameras import enumerate_cameras
+
+    backend = {"linux": cv2.CAP_V4L2, "win32": cv2.CAP_MSMF, "darwin": cv2.CAP_AVFOUNDATION}
+    try:
+        found = enumerate_cameras(backend.get(sys.platform, cv2.CAP_ANY))
+    except (ValueError, OSError, NotImplementedError):  # nothing there, or no way to ask
+        return []
+    cameras = [
+        Camera(int(c.index), str(c.name or f"camera {c.index}"), str(c.path or ""), int(c.backend))
+        for c in found
+    ]
+    return sorted({camera.index: camera for camera in reversed(cameras)}.values(),
+                  key=lambda camera: camera.index)  # fmt: skip
+
+
+def find_camera(text: str, cameras: list[Camera]) -> Camera:
+    """The camera that `text` means: an index, a path, or part of the name, whatever its case.
+
+    Raises SourceError that lists what there is.
+    """
+    exact = [c for c in cameras if text in (str(c.index), c.path)]
+    part = [c for c in cameras if text.lower() in c.name.lower()] if text else cameras
+    for found in (exact, part):
+        if found:
+            return found[0]
+    there = ", ".join(f"{c.index} ({c.name})" for c in cameras) or "none"
+    raise SourceError(f"no camera {text!r}: there are {there}; see livedream devices")
+
+
+class CameraInput:
+    """text: "" for the first camera, else as in `find_camera`.
+
+    A camera that comes back is looked for by the name and path it had, since its index may be
+    another.  list_them, capture: for tests.
+    """
+
+    def __init__(
+        self,
+        text: str = "",
+        wish: CameraWish | None = None,
+        *,
+        list_them: Callable[[], list[Camera]] = list_cameras,
+        capture: Callable[..., Any] = cv2.VideoCapture,
+    ) -> None:
+        self.name = f"camera {text}".strip()
+        self._text, self._wish = text, wish or CameraWish()
+        self._list, self._capture = list_them, capture
+        self._known: Camera | None = None
+        self._device: Any = None
+        self._failures = 0
+
+    def open(self) -> Opened:
+        self.close()
+        camera = self._find()
+        device = self._capture(camera.index, camera.backend)
+        self._device = device
+        if not device.isOpened():
+            raise SourceError(f"camera {camera.index} ({camera.name}) does not open: is it in use?")
+        wish = self._wish
+        if wish.fourcc:
+            device.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*wish.fourcc))
+        if wish.size is not None:
+            device.set(cv2.CAP_PROP_FRAME_WIDTH, wish.size[0])
+            device.set(cv2.CAP_PROP_FRAME_HEIGHT, wish.size[1])
+        if wish.fps is not None:
+            device.set(cv2.CAP_PROP_FPS, wish.fps)
+        device.set(cv2.CAP_PROP_BUFFERSIZE, 1)  # a hint; the slot does it in any case
+        opened = self._read_back(device, camera)
+        self._known, self.name = camera, camera.name
+        return opened
+
+    def _find(self) -> Camera:
+        cameras = self._list()
+        known = self._known
+        if known is not None:
+            same = [c for c in cameras if c.name == known.name]
+            same.sort(key=lambda c: c.path != known.path)
+            if not same:
+                raise SourceError(f"{known.name} is unplugged")
+            return same[0]
+        return find_camera(self._text, cameras)
+
+    def _read_back(self, device: Any, camera: Camera) -> Opened:
+        """The first frame says what the size really is, the driver what the rate is."""
+        rgb = self._picture(device)
+        height, width = rgb.shape[:2]
+        told = float(device.get(cv2.CAP_PROP_FPS) or 0.0)
+        asked = self._wish.fps or 30.0
+        rate = told if 0 < told <= _MOST_RATE else asked
+        code = int(device.get(cv2.CAP_PROP_FOURCC) or 0)
+        pixels = "".join(chr(code >> shift & 255) for shift in (0, 8, 16, 24)).strip("\0 ") or "raw"
+        detail = f"{width}x{height} {pixels}, {rate:g} fps"
+        if self._wish.size not in (None, (width, height)):
+            assert self._wish.size is not None
+            detail += f" (asked for {self._wish.size[0]}x{self._wish.size[1]})"
+        if self._wish.fps is not None and abs(rate - self._wish.fps) > 0.5:
+            detail += f" (asked for {self._wish.fps:g} fps)"
+        return Opened(width, height, Fraction(rate).limit_denominator(1001), detail)
+
+    def _picture(self, device: Any) -> Picture:
+        for _ in range(_FAILURES):
+            good, bgr = device.read()
+            if good and bgr is not None:
+                return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8)
+            time.sleep(0.02)
+        raise SourceError(f"{self.name}: no more pictures come")
+
+    def read(self) -> Picture | None:
+        if self._device is None:
+            raise SourceError(f"{self.name}: not open")
+        return self._picture(self._device)
+
+    def close(self) -> None:
+        device, self._device = self._device, None
+        if device is not None:
+            device.release()

@@ -1,0 +1,256 @@
+"""Holds the frame rate and the freshness of the dream by what a dream costs.
+
+Two figures are held. The time one dream takes: from it follow dreams per second and the dream's
+age. The share of a frame's time that its own work takes (flow, warp, composition): from it follow
+frames per second. The first is held by iterations, then the dream's size, then octaves; the second
+by the size of the flow, then by dreaming less. Strength and half-life are never touched: they are
+held by the dream's own loop, in seconds and 8-bit steps, whatever the rate.
+"""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from livedream.settings import DreamSettings, parse_size
+
+__all__ = ["Governor", "Plan", "ladder"]
+
+# Heuristic, on two cores: twelve dreams a second leave the age of the oldest dream shown at two
+# dreams and a frame or two, well below what is promised (400 ms), when one of them is late.
+_WANTED_S: Final = 0.080
+_TOO_LONG_S: Final = 0.096
+_ROOM_S: Final = 0.074  # go up only where the next plan would stay below it
+_CALM_S: Final = 1.5  # no step up sooner than this after any step...
+_MOST_CALM_S: Final = 30.0  # ...doubling each time a step up had to be taken back
+_REGRET_S: Final = 4.0  # a step down so soon after one up takes it back
+_BUSY, _IDLE = 0.85, 0.5  # of a frame's time: more is too much, less leaves room
+_FLOW_STEPS: Final = (1.0, 0.86, 0.75, 0.64)
+_LEAST_FLOW_PX: Final = 120
+_LEAST_PX: Final = 96  # short side of a dream: below, no motif is recognised
+_SIZE_STEP: Final = 0.9
+_SIZES_FIRST: Final = 0.7  # so far the size is given up before octaves are
+_WARM_UP: Final = 2  # dreams at the start that say nothing: buffers and kernels are made in them
+_FAR: Final = 0.7  # of the room: up by several steps at once only where they stay so far below
+_MEMORY_S: Final = 60.0  # after running out of memory, before more is tried again
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a dream is to cost. size: (width, height) px.  iterations: per octave, on average.
+
+    cost: steps times pixels, for comparing plans.
+    """
+
+    size: tuple[int, int]
+    octaves: int
+    iterations: float
+    cost: float
+
+
+def ladder(dream: DreamSettings, width: int, height: int) -> tuple[Plan, ...]:
+    """Plans from what is asked for (first) down to the cheapest, each cheaper than the last."""
+    wanted = parse_size(dream.size, width, height)
+    full = min(wanted[0], width), min(wanted[1], height)
+    iterations, octaves = float(dream.iterations), dream.octaves
+
+    def plan(factor: float, octaves: int, iterations: float) -> Plan:
+        size = _scaled(full, factor)
+        share = sum(dream.octave_scale ** (-2 * octave) for octave in range(octaves))
+        padded = (size[0] + dream.jitter) * (size[1] + dream.jitter)
+        return Plan(size, octaves, iterations, iterations * share * padded)
+
+    found = [plan(1.0, octaves, iterations)]
+    while iterations > 1.0:
+        # Half an iteration is one more in every second dream.
+        iterations = max(1.0, iterations - (0.5 if iterations <= 3 else round(iterations * 0.2)))
+        found.append(plan(1.0, octaves, iterations))
+    factor = 1.0
+    while min(_scaled(full, factor * _SIZE_STEP)) >= _LEAST_PX:
+        if factor <= _SIZES_FIRST and octaves > 1:
+            octaves -= 1
+        else:
+            factor *= _SIZE_STEP
+        found.append(plan(factor, octaves, 1.0))
+    while octaves > 1:
+        octaves -= 1
+        found.append(plan(factor, octaves, 1.0))
+    return tuple(p for i, p in enumerate(found) if i == 0 or p.cost < 0.99 * found[i - 1].cost)
+
+
+def _scaled(size: tuple[int, int], factor: float) -> tuple[int, int]:
+    return max(1, round(size[0] * factor)), max(1, round(size[1] * factor))
+
+
+class Governor:
+    """Thread-safe: the loop tells what a frame took, the dream's thread what a dream took."""
+
+    def __init__(self, fps: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._period_s = 1.0 / fps
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._rungs: tuple[Plan, ...] = ()
+        self._asked: object = None
+        self._level = 0
+        self._flow_level = 0
+        self._dream_s = 0.0
+        self._recent: deque[float] = deque(maxlen=3)
+        self._busy = 0.0
+        self._calm_s = _CALM_S
+        self._moved_s = self._raised_s = self._flow_moved_s = clock()
+        self._limit, self._limited_s = 0, 0.0
+        self._warm = 0
+
+    def plan(self, dream: DreamSettings, width: int, height: int) -> Plan:
+        """What the next dream is to cost, of a picture of this size."""
+        asked = (dream.size, dream.octaves, dream.iterations, dream.octave_scale, dream.jitter,
+                 width, height)  # fmt: skip
+        with self._lock:
+            if asked != self._asked:
+                self._ask(asked, ladder(dream, width, height))
+            return self._rungs[self._level]
+
+    def flow_size(self, dream: DreamSettings, width: int, height: int) -> str:
+        """The size of the flow, as `parse_size` reads it."""
+        wanted = parse_size(dream.flow_size, width, height, name="flow_size")
+        full = min(wanted[0], width), min(wanted[1], height)
+        factor = max(_FLOW_STEPS[self._flow_level], min(1.0, _LEAST_FLOW_PX / min(full)))
+        size = _scaled(full, factor)
+        return f"{size[0]}x{size[1]}"
+
+    def dreamed(self, plan: Plan, seconds: float) -> None:
+        """One dream by `plan` took so long."""
+        with self._lock:
+            self._warm += 1
+            if self._warm <= _WARM_UP or not self._rungs:  # buffers and kernels are made first
+                return
+            now = self._rungs[self._level]
+            scaled = seconds * now.cost / plan.cost
+            self._recent.append(scaled)
+            self._dream_s = scaled if not self._dream_s else 0.7 * self._dream_s + 0.3 * scaled
+            late = scaled > 1.3 * _TOO_LONG_S and self._clock() - self._moved_s > 0.2
+            slow = len(self._recent) == 3 and min(self._recent) > _TOO_LONG_S
+            if late or slow or self._dream_s > _TOO_LONG_S:
+                self._step_down(max(scaled, self._dream_s))
+            else:
+                self._step_up()
+
+    def shown(self, busy_s: float, *, missed: bool = False) -> None:
+        """A frame's own work took so long. missed: a frame of the source was not shown."""
+        with self._lock:
+            share = busy_s / self._period_s
+            self._busy += 0.05 * (share - self._busy)
+            if missed:
+                self._busy += 0.05 * (1.0 - min(1.0, self._busy))
+            now_s = self._clock()
+            if now_s - self._flow_moved_s < _CALM_S:
+                return
+            if self._busy > _BUSY:
+                self._flow_moved_s = now_s
+                if self._flow_level < len(_FLOW_STEPS) - 1:
+                    self._flow_level += 1
+                else:
+                    self._lower(1)
+            elif self._busy < _IDLE and self._flow_level and now_s - self._flow_moved_s > 4.0:
+                self._flow_moved_s = now_s
+                self._flow_level -= 1
+
+    def overflowed(self) -> None:
+        """Memory ran out: half of it from now on, and more only after a minute."""
+        with self._lock:
+            if not self._rungs:
+                return
+            half = 0.5 * self._rungs[self._level].cost
+            level = self._level
+            while level < len(self._rungs) - 1 and self._rungs[level].cost > half:
+                level += 1
+            self._limit, self._limited_s = level, self._clock()
+            self._lower(level - self._level)
+
+    @property
+    def dream_s(self) -> float:
+        """How long a dream takes now, at the worst of the last few."""
+        recent = tuple(self._recent)
+        return max((self._dream_s, *recent))
+
+    @property
+    def at_the_end(self) -> bool:
+        """Whether nothing cheaper is left."""
+        return bool(self._rungs) and self._level == len(self._rungs) - 1
+
+    def words(self) -> str:
+        """What it does, for the HUD."""
+        with self._lock:
+            if not self._rungs:
+                return "starting"
+            full, now = self._rungs[0], self._rungs[self._level]
+            less = []
+            if now.size != full.size:
+                less.append(f"{now.size[1]} of {full.size[1]} lines")
+            if now.iterations != full.iterations:
+                less.append(f"{now.iterations:g} of {full.iterations:g} iterations")
+            if now.octaves != full.octaves:
+                less.append(f"{now.octaves} of {full.octaves} octaves")
+            if self._flow_level:
+                less.append(f"flow at {_FLOW_STEPS[self._flow_level]:.0%}")
+            if self._limit and self._level == self._limit:
+                less.append("memory ran out")
+            text = ", ".join(less) if less else "everything as asked"
+            return text + (" (nothing cheaper is left)" if self._level == len(self._rungs) - 1
+                           and self._level and self._dream_s > _TOO_LONG_S else "")  # fmt: skip
+
+    def _ask(self, asked: object, rungs: tuple[Plan, ...]) -> None:
+        """Other settings: go on with a plan that costs as much as the present one."""
+        if self._rungs:
+            cost = self._rungs[self._level].cost if self._level else rungs[0].cost
+            self._level = next(
+                (i for i, rung in enumerate(rungs) if rung.cost <= 1.05 * cost), len(rungs) - 1
+            )
+        else:  # the first dreams are cheap; from there it is up at once to what fits
+            self._level = len(rungs) - 1
+        self._asked, self._rungs = asked, rungs
+        self._limit = min(self._limit, len(rungs) - 1)
+
+    def _step_down(self, seconds: float) -> None:
+        now = self._rungs[self._level]
+        wanted = now.cost * _WANTED_S / seconds
+        level = self._level
+        while level < len(self._rungs) - 1 and self._rungs[level].cost > wanted:
+            level += 1
+        if level > self._level and self._clock() - self._raised_s < _REGRET_S:
+            self._calm_s = min(_MOST_CALM_S, 2 * self._calm_s)
+        self._lower(level - self._level)
+
+    def _lower(self, steps: int) -> None:
+        level = max(0, min(len(self._rungs) - 1, self._level + steps))
+        if level != self._level:
+            self._dream_s *= self._rungs[level].cost / self._rungs[self._level].cost
+            self._level = level
+            self._moved_s = self._clock()
+            self._recent.clear()
+
+    def _step_up(self) -> None:
+        now_s = self._clock()
+        limit = self._limit if now_s - self._limited_s < _MEMORY_S else 0
+        first = self._warm == _WARM_UP + 1
+        if self._level <= limit or (self._busy > _BUSY and not first):
+            return
+        if now_s - self._moved_s < self._calm_s and not first:
+            return
+        per_cost = max((self._dream_s, *self._recent)) / self._rungs[self._level].cost
+        level = self._level
+        if per_cost * self._rungs[level - 1].cost <= _ROOM_S:
+            level -= 1
+            while level > limit and per_cost * self._rungs[level - 1].cost <= _FAR * _ROOM_S:
+                level -= 1
+        if level == self._level:
+            if now_s - self._raised_s > 4 * self._calm_s:
+                self._calm_s = max(_CALM_S, 0.5 * self._calm_s)  # calm for long: trust again
+                self._raised_s = now_s
+            return
+        self._dream_s *= self._rungs[level].cost / self._rungs[self._level].cost
+        self._level = level
+        self._moved_s = self._raised_s = now_s
+        self._recent.clear()

@@ -1,0 +1,86 @@
+"""When nothing happens: a watch for stillness, and an attract mode that moves by itself."""
+
+import math
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+import cv2
+import numpy as np
+
+from livedream.frame import Motion, Picture
+from livedream.live.board import Board
+
+__all__ = ["Attract", "StillWatch"]
+
+_SIDE_PX: Final = (64, 36)  # what is compared: small enough to cost nothing
+_MOVING_STEPS: Final = 6.0  # 8-bit steps: sensor noise averages out far below it
+_MOVING_SHARE: Final = 0.004  # of the picture: a hand at the edge counts, a moth does not
+_SLOW_S: Final = 1.0  # pictures this far apart are compared, so that slow motion is seen too
+_RISE_S, _FALL_S = 6.0, 1.5  # the attract mode comes slowly and goes quickly
+_KEY: Final = "attract"
+# Heuristic, by eye: slow waves, (slider lengths, period in s); periods that never fall together.
+_WAVES: Final[Mapping[str, tuple[float, float]]] = MappingProxyType(
+    {
+        "zoom": (0.10, 37.0),
+        "rotation": (0.07, 53.0),
+        "drift_x": (0.05, 71.0),
+        "hue": (0.12, 97.0),
+        "strength": (0.10, 29.0),
+    }
+)
+
+
+class StillWatch:
+    """after_s: how long nothing may move before it is `still`; 0: never."""
+
+    def __init__(self, after_s: float) -> None:
+        self._after_s = after_s
+        self._seen: np.ndarray[tuple[int, ...], np.dtype[np.uint8]] | None = None
+        self._seen_s = -math.inf
+        self._moved_s: float | None = None
+
+    def look(self, rgb: Picture, motion: Motion | None, now_s: float) -> bool:
+        """Whether nothing has moved for `after_s`, this frame included."""
+        if self._after_s <= 0:
+            return False
+        if self._moved_s is None or (motion is not None and motion.cut):
+            self._moved_s = now_s
+        if now_s - self._seen_s >= _SLOW_S:
+            small = cv2.cvtColor(cv2.resize(rgb, _SIDE_PX, interpolation=cv2.INTER_AREA),
+                                 cv2.COLOR_RGB2GRAY)  # fmt: skip
+            if self._seen is not None:
+                changed = cv2.absdiff(small, self._seen) > _MOVING_STEPS
+                if changed.mean() > _MOVING_SHARE:
+                    self._moved_s = now_s
+            self._seen, self._seen_s = np.asarray(small, np.uint8), now_s
+        return now_s - self._moved_s >= self._after_s
+
+
+class Attract:
+    """Moves the board by offsets of its own, so that what hands have set stays as it is."""
+
+    def __init__(self, board: Board) -> None:
+        self._board = board
+        self._share = 0.0
+        self._last_s: float | None = None
+        self._begun_s = 0.0
+
+    @property
+    def active(self) -> bool:
+        return self._share > 0.0
+
+    def step(self, wanted: bool, now_s: float) -> None:
+        """Once per frame. wanted: whether nobody is there."""
+        passed_s = 0.0 if self._last_s is None else now_s - self._last_s
+        self._last_s = now_s
+        if not wanted and self._share == 0.0:
+            return
+        if self._share == 0.0:
+            self._begun_s = now_s
+        change = passed_s / _RISE_S if wanted else -passed_s / _FALL_S
+        self._share = min(1.0, max(0.0, self._share + change))
+        for name, (depth, period_s) in _WAVES.items():
+            wave = math.sin(2 * math.pi * (now_s - self._begun_s) / period_s)
+            over = not wanted and self._share == 0.0
+            self._board.modulate(name, _KEY, None if over else depth * self._share * wave)

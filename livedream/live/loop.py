@@ -1,0 +1,286 @@
+"""The loop: frame in, flow, warp, composition, frame out, at the camera's rate.
+
+The dream grows beside it (`dreaming`). Where a dream is quick enough to be ready within the frame
+that it was dreamed on, the loop waits for it, and both rates are one.
+"""
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Final, Protocol
+
+import cv2
+import numpy as np
+
+from livedream.capture.live import Captured
+from livedream.flow import FlowEstimator
+from livedream.flow.motion import MotionEstimator
+from livedream.frame import Frame, Motion, Picture
+from livedream.live.board import Board, Snapshot
+from livedream.live.dreaming import Dreaming, Moment, Shown
+from livedream.live.governor import Governor
+from livedream.live.grading import Grading
+from livedream.live.idle import Attract, StillWatch
+from livedream.live.look import LookSettings
+from livedream.live.meter import LoopMeter
+from livedream.live.slot import LatestSlot, SlotClosed
+from livedream.live.status import Health, Status, StatusBoard
+from livedream.present.compose import compose
+from livedream.present.live import LiveFrame
+from livedream.warp.travel import Travel
+
+__all__ = ["Composed", "Limiter", "LiveLoop", "Wiring"]
+
+_CLOCK: Final = Fraction(1, 1000)
+_LOST_S: Final = 0.5  # without a frame for so long the loop goes on with the last one
+_STATUS_S: Final = 0.25
+_SPARE_S: Final = 0.004  # of a frame's time, left over where the loop waits for its dream
+# Without a source the last dream drifts: heuristic, slow enough to look at for hours.
+_ADRIFT: Final = Travel(zoom=1.03, rotation=1.5, drift=(0.004, 0.002))
+
+
+class Limiter(Protocol):
+    """What stands between the picture and the outputs (`present.live.flash.FlashLimiter`)."""
+
+    def apply(self, rgb: Picture, time_s: float) -> Picture: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Composed:
+    """A finished picture's figures, for whoever watches. Times are monotonic seconds.
+
+    dreamed_s: when the frame was captured that the newest part of its dream was dreamed on.
+    """
+
+    index: int
+    captured_s: float
+    composed_s: float
+    dreamed_s: float
+    dreams: int
+    level: float
+    live: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wiring:
+    """What the loop is connected to.
+
+    offers: called with every picture; must not block.  health: of source and outputs.
+    picture_size: (width, height) px of what goes out; frames of another size are fitted to it.
+    """
+
+    slot: LatestSlot[Captured]
+    board: Board
+    status: StatusBoard
+    dreaming: Dreaming
+    governor: Governor
+    flow: FlowEstimator | None
+    picture_size: tuple[int, int]
+    fps: float
+    source_health: Callable[[], Health]
+    outputs_health: Callable[[], tuple[Health, ...]]
+    offers: tuple[Callable[[LiveFrame], None], ...] = ()
+    limiter: Limiter | None = None
+    still: StillWatch | None = None
+    attract: Callable[[bool, float], None] | None = None
+    notes: Callable[[], tuple[str, ...]] = tuple
+    watch: Callable[[Composed], None] | None = None
+
+
+class LiveLoop:
+    """Runs in whatever thread calls `run`, until stopped."""
+
+    def __init__(self, wiring: Wiring) -> None:
+        self._wiring = wiring
+        self._period_s = 1.0 / wiring.fps
+        self._meter = LoopMeter()
+        self._grading = Grading()
+        self._flow_size = ""
+        self._motion: MotionEstimator | None = None
+        self._last: Captured | None = None
+        self._frozen: Picture | None = None
+        self._index = 0
+        self._last_moment_s = self._due_s = self._started_s = time.monotonic()
+        self._status_s = 0.0
+        self._dropped = 0
+        self._busy_s = 0.0
+        self._fault = ""
+
+    def run(self, stop: threading.Event) -> None:
+        """Until `stop` is set or the slot is closed. Faults of one frame do not end it."""
+        self._started_s = self._due_s = self._last_moment_s = time.monotonic()
+        with contextlib.suppress(SlotClosed):
+            while not stop.is_set():
+                captured, live = self._next(stop)
+                if captured is None:
+                    continue
+                try:
+                    self._frame(captured, live)
+                    self._fault = ""
+                except cv2.error as error:
+                    self._fault = f"a frame was left out: {' '.join(str(error).split())[:200]}"
+
+    def _next(self, stop: threading.Event) -> tuple[Captured | None, bool]:
+        """The newest frame, and whether it is a new one; the last again where none comes."""
+        wiring, now_s = self._wiring, time.monotonic()
+        # Sooner than this a frame would be more than --fps asks for; a little early is on time.
+        early_s = self._due_s - 0.3 * self._period_s - now_s
+        if early_s > 0:
+            stop.wait(early_s)
+        captured = wiring.slot.get(min(0.2, 2.0 * self._period_s))
+        now_s = time.monotonic()
+        if captured is not None:
+            self._due_s = max(self._due_s + self._period_s, now_s - self._period_s)
+            self._last = captured
+            return captured, True
+        if self._last is None or now_s - self._last.captured_s < _LOST_S:
+            self._publish(now_s)
+            return None, False
+        self._due_s = now_s + self._period_s
+        return self._last, False
+
+    def _frame(self, captured: Captured, live: bool) -> None:
+        wiring, meter = self._wiring, self._meter
+        start_s = time.monotonic()
+        snapshot = wiring.board.snapshot(start_s)
+        rgb = self._fitted(captured.rgb)
+        captured_s = captured.captured_s if live else start_s
+        passed_s = min(0.5, max(0.0, start_s - self._last_moment_s))
+        self._last_moment_s = start_s
+        with meter.stage("flow"):
+            motion = self._moved(rgb, snapshot) if live else None
+        moment = Moment(rgb, captured_s, self._index, snapshot)
+        travel = _travel(snapshot.look, live)
+        wiring.dreaming.advance(moment, motion, travel, passed_s)
+        if wiring.attract is not None:
+            wanted = wiring.still is not None and wiring.still.look(rgb, motion, start_s)
+            wiring.attract(wanted, start_s)
+        waited_s = self._wait_for_dream(start_s)
+        with meter.stage("warp"):
+            shown = wiring.dreaming.shown(time.monotonic(), snapshot.look.mix)
+        with meter.stage("compose"):
+            picture = self._composed(rgb, shown, snapshot.look, passed_s)
+        frame = LiveFrame(picture, captured_s, self._index, rgb)
+        self._index += 1
+        for offer in wiring.offers:
+            offer(frame)
+        self._measure(start_s, waited_s, frame, shown, live)
+
+    def _wait_for_dream(self, start_s: float) -> float:
+        """Seconds spent waiting, where this frame's own dream will be ready in time."""
+        wiring = self._wiring
+        dream_s = wiring.governor.dream_s
+        now_s = time.monotonic()
+        after_s = 0.001 * (self._meter.mean("warp") + self._meter.mean("compose")) + _SPARE_S
+        left_s = self._period_s - (now_s - start_s) - after_s
+        if not 0.0 < 1.2 * dream_s < left_s:
+            return 0.0
+        wiring.dreaming.wait_for(self._index, left_s)
+        return time.monotonic() - now_s
+
+    def _composed(self, rgb: Picture, shown: Shown, look: LookSettings, passed_s: float) -> Picture:
+        if look.freeze and self._frozen is not None:
+            picture = self._frozen
+        else:
+            picture = rgb if shown.steps is None else compose(rgb, shown.steps)
+            self._frozen = picture if look.freeze else None
+        picture = self._grading.apply(picture, look, passed_s)
+        if self._wiring.limiter is not None:
+            picture = self._wiring.limiter.apply(picture, time.monotonic())
+        return picture
+
+    def _moved(self, rgb: Picture, snapshot: Snapshot) -> Motion | None:
+        """The motion since the frame before; the flow's size may be another from now on."""
+        height, width = rgb.shape[:2]
+        size = self._wiring.governor.flow_size(snapshot.dream, width, height)
+        frame = Frame(rgb, self._index, _CLOCK, self._index)
+        if self._motion is None or size != self._flow_size:
+            self._motion = MotionEstimator(self._wiring.flow, size)
+            self._flow_size = size
+            if self._before is not None:
+                self._motion.remember(self._before)
+        self._before = frame
+        return self._motion.step(frame)
+
+    _before: Frame | None = None
+
+    def _fitted(self, rgb: Picture) -> Picture:
+        """Cut to the picture's shape, then scaled; a source may come back with another size."""
+        width, height = self._wiring.picture_size
+        found_height, found_width = rgb.shape[:2]
+        if (found_width, found_height) == (width, height):
+            return rgb
+        scale = max(width / found_width, height / found_height)
+        cut_width = min(found_width, round(width / scale))
+        cut_height = min(found_height, round(height / scale))
+        x, y = (found_width - cut_width) // 2, (found_height - cut_height) // 2
+        part = rgb[y : y + cut_height, x : x + cut_width]
+        return np.asarray(cv2.resize(part, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+
+    def _measure(
+        self, start_s: float, waited_s: float, frame: LiveFrame, shown: Shown, live: bool
+    ) -> None:
+        wiring, meter = self._wiring, self._meter
+        now_s = time.monotonic()
+        busy_s = now_s - start_s - waited_s
+        dropped = wiring.slot.dropped
+        wiring.governor.shown(busy_s, missed=dropped > self._dropped)
+        self._dropped = dropped
+        meter.frame(now_s)
+        meter.ease("frame", 1000.0 * busy_s)
+        meter.ease("latency", 1000.0 * (now_s - frame.captured_s))
+        meter.ease("age", 1000.0 * (now_s - shown.dreamed_s))
+        meter.ease("level", shown.level)
+        if wiring.watch is not None:
+            wiring.watch(
+                Composed(
+                    frame.index, frame.captured_s, now_s, shown.dreamed_s, shown.dreams,
+                    shown.level, live,
+                )
+            )  # fmt: skip
+        self._publish(now_s)
+
+    def _publish(self, now_s: float) -> None:
+        if now_s - self._status_s < _STATUS_S:
+            return
+        self._status_s = now_s
+        wiring, meter = self._wiring, self._meter
+        plan = wiring.dreaming.plan
+        dream_ms = {"dream": round(1000.0 * wiring.governor.dream_s, 2)}
+        notes = tuple(n for n in (wiring.dreaming.note, self._fault) if n)
+        wiring.status.publish(
+            Status(
+                time_s=now_s,
+                fps=meter.fps(now_s),
+                dreams_per_s=wiring.dreaming.per_second(now_s),
+                latency_ms=meter.mean("latency"),
+                dream_age_ms=meter.mean("age"),
+                stages_ms={**meter.means("flow", "warp", "compose"), **dream_ms},
+                level=meter.mean("level"),
+                governor=wiring.governor.words(),
+                dream_size=plan.size if plan else (0, 0),
+                octaves=plan.octaves if plan else 0,
+                iterations=round(plan.iterations) if plan else 0,
+                source=wiring.source_health(),
+                outputs=wiring.outputs_health(),
+                frames=meter.frames,
+                uptime_s=now_s - self._started_s,
+                notes=notes + wiring.notes(),
+            )
+        )
+
+
+def _travel(look: LookSettings, live: bool) -> Travel | None:
+    """Where the dream travels; without a source a little by itself."""
+    if look.zoom == 1.0 and not (look.rotation or look.drift_x or look.drift_y):
+        return None if live else _ADRIFT
+    # A travel names the drift of the view, the look that of what is seen.
+    return Travel(look.zoom, look.rotation, (-look.drift_x, -look.drift_y))
+
+
+def attract_by(board: Board) -> Callable[[bool, float], None]:
+    """The attract mode that is built in."""
+    return Attract(board).step

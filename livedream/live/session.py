@@ -1,0 +1,341 @@
+"""A live session: source, board, loop, outputs and hands, closed within a second.
+
+job = LiveJob(source="synthetic:clouds", sinks=("udp://127.0.0.1:9000",))
+with Session(job) as session:
+    session.run()
+"""
+
+import contextlib
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Final, Self
+
+from livedream.capture.live import Captured, LiveInput, Opened
+from livedream.capture.live.capturing import Capture
+from livedream.capture.live.opening import open_live
+from livedream.capture.live.orient import Orientation
+from livedream.defaults import LIVE
+from livedream.errors import SettingsError, SourceError
+from livedream.flow import FlowEstimator
+from livedream.flow.opening import open_flow
+from livedream.frame import Picture
+from livedream.live.board import Board
+from livedream.live.cast import Cast, LiveDreamer
+from livedream.live.dreaming import Dreaming
+from livedream.live.governor import Governor
+from livedream.live.hands import Hands, HandsJob
+from livedream.live.idle import StillWatch
+from livedream.live.look import LookSettings
+from livedream.live.loop import Composed, LiveLoop, Wiring
+from livedream.live.slot import LatestSlot
+from livedream.live.status import Health, StatusBoard
+from livedream.live.watchdog import Watchdog
+from livedream.present.live import LiveFrame, Output, open_output
+from livedream.present.live.outlet import Outlet
+from livedream.settings import DreamSettings
+
+if TYPE_CHECKING:
+    from livedream.present.live.window import Window
+
+__all__ = ["LiveJob", "Session"]
+
+_log = logging.getLogger(__name__)
+
+_PATIENCE_S: Final = 5.0  # for the first frame of a camera or file
+_STREAM_PATIENCE_S: Final = 1.5  # a stream may come when it likes: begin without it
+_FALLBACK: Final = Opened(640, 360, Fraction(25), "nothing yet")
+_MOST_FPS: Final = 240.0
+_JOIN_S: Final = 0.4
+
+
+@dataclass(frozen=True, kw_only=True)
+class LiveJob:
+    """What `livedream live` was asked for.
+
+    source: see `open_live`.  sinks: see `open_output`; "window" is handled by the main thread.
+    fps: to hold; None for the source's own.  attract_s: without motion before the attract mode
+    begins, 0 never.  seconds: end by itself, None never.  record: a folder, "" for none.
+    """
+
+    source: str = ""
+    sinks: tuple[str, ...] = ("window",)
+    dream: DreamSettings = field(default_factory=lambda: DreamSettings(**LIVE))
+    look: LookSettings = field(default_factory=LookSettings)
+    fps: float | None = None
+    camera_size: tuple[int, int] | None = None
+    camera_fps: float | None = None
+    orientation: Orientation = field(default_factory=Orientation)
+    fullscreen: bool = False
+    display: int = 0
+    hands: HandsJob = field(default_factory=HandsJob)
+    record: str = ""
+    attract_s: float = 0.0
+    limit_flashes: bool = True
+    seconds: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.fps is not None and not 1.0 <= self.fps <= _MOST_FPS:
+            raise SettingsError(f"fps: {self.fps:g} found, 1 to {_MOST_FPS:g} wanted")
+        if not self.sinks:
+            raise SettingsError("sink: none found, window, udp://... or another wanted")
+
+
+class Session:
+    """One show. `run` returns when it ends; `stop` ends it from any thread or signal handler.
+
+    live_input, dreamer, outputs: other ones than the job names: for tests and for programs.
+    watch: told of every finished picture.
+    Raises LivedreamError for what cannot be had at all; what is lost later comes back by itself.
+    """
+
+    def __init__(
+        self,
+        job: LiveJob,
+        *,
+        live_input: LiveInput | None = None,
+        dreamer: LiveDreamer | None = None,
+        outputs: tuple[Output, ...] = (),
+        watch: Callable[[Composed], None] | None = None,
+    ) -> None:
+        self.job = job
+        self.status = StatusBoard()
+        self.preview: LiveFrame | None = None
+        self.stopping = threading.Event()
+        self.window_slot: LatestSlot[LiveFrame] = LatestSlot()
+        self._outlets: list[Outlet] = []
+        self._opened = contextlib.ExitStack()
+        self._watch, self._given_outputs = watch, outputs
+        try:
+            self._open(live_input, dreamer)
+        except BaseException:
+            self.close()
+            raise
+
+    def _open(self, live_input: LiveInput | None, dreamer: LiveDreamer | None) -> None:
+        job = self.job
+        source = live_input or open_live(job.source, size=job.camera_size, fps=job.camera_fps)
+        self.capture = Capture(source, job.orientation)
+        self._opened.callback(self.capture.close)
+        self.capture.start()
+        if dreamer is None:
+            from livedream.pipeline import Dreamer  # while the source opens
+
+            dreamer = Dreamer(job.dream)
+        flow = open_flow(job.dream.flow, device=job.dream.device)
+        self.opened = self._wait_for_source()
+        self.fps = min(job.fps or _MOST_FPS, float(self.opened.rate))
+        self.board = Board(job.dream, job.look, own_objective=_own_objective)
+        self._open_outputs()
+        self.cast = Cast(dreamer)
+        self.governor = Governor(self.fps)
+        self.dreaming = Dreaming(self.cast, dreamer, self.governor, 1.0 / self.fps)
+        self._opened.callback(self.dreaming.close)
+        self.hands = Hands(job.hands, self.board, self.status, self._picture, job.source)
+        self._opened.callback(self.hands.close)
+        self.hands.start()
+        self._window = self._make_window()
+        self._unlisten = self.board.listen(lambda change: self.cast.forget_failures())
+        self.loop = LiveLoop(self._wiring(flow))
+        self._loop_thread = threading.Thread(
+            target=self._run_loop, name="livedream-loop", daemon=True
+        )
+        self._watchdog = Watchdog()
+
+    def _wait_for_source(self) -> Opened:
+        """What the source gives; a stream may come later, what cannot be had is an error now."""
+        patient = "://" in self.job.source
+        found = self.capture.wait(_STREAM_PATIENCE_S if patient else _PATIENCE_S)
+        if found is not None:
+            return found
+        error = self.capture.error
+        if patient:
+            _log.warning("%s: beginning without it", error or self.job.source)
+            self.capture.slot.put(_nothing_yet())
+            return _FALLBACK
+        raise error or SourceError(f"{self.job.source or 'camera'}: no answer in {_PATIENCE_S:g} s")
+
+    def _open_outputs(self) -> None:
+        width, height = self.opened.width, self.opened.height
+        rate = Fraction(self.fps).limit_denominator(1001)
+        names = [sink for sink in self.job.sinks if not _is_window(sink)]
+        if self.job.record:
+            names.append(f"record:{self.job.record}")
+        made = [open_output(name, width=width, height=height, rate=rate) for name in names]
+        for output in (*made, *self._given_outputs):
+            outlet = Outlet(output)
+            self._outlets.append(outlet)
+
+    def _make_window(self) -> "Window | None":
+        wanted = next((sink for sink in self.job.sinks if _is_window(sink)), None)
+        if wanted is None:
+            return None
+        from livedream.control.keys import Keys
+        from livedream.present.live.window import Window
+        from livedream.present.live.window_options import window_options
+
+        job = self.job
+        options = window_options(wanted, fullscreen=job.fullscreen, display=job.display)
+        return Window(options, self.board, self.status, keys=Keys(self.hands.show))
+
+    def _wiring(self, flow: FlowEstimator | None) -> Wiring:
+        job = self.job
+        limiter = None
+        if job.limit_flashes:
+            from livedream.present.live.flash import FlashLimiter
+
+            limiter = FlashLimiter()
+        offers: list[Callable[[LiveFrame], None]] = [outlet.offer for outlet in self._outlets]
+        offers.append(self._keep)
+        if self._window is not None:
+            offers.append(self.window_slot.put)
+        return Wiring(
+            slot=self.capture.slot,
+            board=self.board,
+            status=self.status,
+            dreaming=self.dreaming,
+            governor=self.governor,
+            flow=flow,
+            picture_size=(self.opened.width, self.opened.height),
+            fps=self.fps,
+            source_health=self.capture.health,
+            outputs_health=self._outputs_health,
+            offers=tuple(offers),
+            limiter=limiter,
+            still=StillWatch(job.attract_s) if job.attract_s > 0 else None,
+            attract=self.hands.attract if job.attract_s > 0 else None,
+            notes=self._notes,
+            watch=self._watch,
+        )
+
+    def run(self) -> None:
+        """Until the end: the job's seconds, `stop`, or the window closed."""
+        job = self.job
+        self.dreaming.start()
+        self._loop_thread.start()
+        ends_s = None if job.seconds is None else time.monotonic() + job.seconds
+        timer: threading.Timer | None = None
+        if ends_s is not None and job.seconds is not None:
+            timer = threading.Timer(job.seconds, self.stop)
+            timer.daemon = True
+            timer.start()
+        try:
+            if self._window is not None:
+                self._run_window()
+            else:
+                self._keep_watch()
+        finally:
+            self.stop()
+            if timer is not None:
+                timer.cancel()
+            self._loop_thread.join(_JOIN_S)
+
+    def _run_window(self) -> None:
+        watcher = threading.Thread(target=self._keep_watch, name="livedream-watchdog", daemon=True)
+        watcher.start()
+        assert self._window is not None
+        self._window.run(self.window_slot, self.stopping)
+
+    def _keep_watch(self) -> None:
+        while not self.stopping.wait(1.0):
+            self._watchdog.look(self.status.latest())
+
+    def stop(self) -> None:
+        """End the show; returns at once."""
+        self.stopping.set()
+
+    def close(self) -> None:
+        """Close everything, the outputs all at once, within about a second."""
+        self.stop()
+        if hasattr(self, "_watchdog"):
+            self._watchdog.stopping()
+        self.window_slot.close()
+        closers = [
+            threading.Thread(target=outlet.close, name="livedream-closing", daemon=True)
+            for outlet in self._outlets
+        ]
+        for closer in closers:
+            closer.start()
+        self._opened.close()
+        until_s = time.monotonic() + 2 * _JOIN_S
+        for closer in closers:
+            closer.join(max(0.0, until_s - time.monotonic()))
+
+    def _run_loop(self) -> None:
+        try:
+            self.loop.run(self.stopping)
+        except Exception:
+            _log.exception("the loop ended")
+            raise
+        finally:
+            self.stop()
+
+    def _keep(self, frame: LiveFrame) -> None:
+        self.preview = frame
+
+    def _picture(self) -> Picture | None:
+        """The newest picture, for the panel's preview."""
+        frame = self.preview
+        return None if frame is None else frame.rgb
+
+    def _outputs_health(self) -> tuple[Health, ...]:
+        found = [outlet.health() for outlet in self._outlets]
+        if self._window is not None:
+            found.append(self._window.health())
+        return tuple(found)
+
+    def _notes(self) -> tuple[str, ...]:
+        return tuple(self.cast.notes.values()) + self.hands.notes()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def _is_window(sink: str) -> bool:
+    return sink == "window" or sink.startswith(("window?", "window:"))
+
+
+def _own_objective(network: str) -> str:
+    """What a network dreams when it is not told; "" where only loading it would tell."""
+    from livedream.dream.networks import DEFAULT_NAME
+    from livedream.dream.registry import registry
+
+    found = registry().get(network or DEFAULT_NAME)
+    return found.objective if found is not None else ""
+
+
+def _nothing_yet() -> Captured:
+    """A dim sky to dream on until a stream comes."""
+    from livedream.capture.synthetic import open_synthetic
+
+    first = next(
+        iter(open_synthetic(f"synthetic:clouds?size={_FALLBACK.width}x{_FALLBACK.height}"))
+    )
+    dim = (first.rgb // 2).astype("uint8")
+    return Captured(dim, time.monotonic(), 0)
+
+
+def open_log(path: Path, level: int = logging.INFO) -> None:
+    """Write the package's log into a file that turns itself over at a few megabytes."""
+    from logging.handlers import RotatingFileHandler
+
+    try:
+        handler = RotatingFileHandler(path, maxBytes=4_000_000, backupCount=5, encoding="utf-8")
+    except OSError as error:
+        raise SettingsError(f"log file: {path} cannot be written ({error.strerror})") from error
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logging.getLogger("livedream").addHandler(handler)
+    logging.getLogger("livedream").setLevel(level)

@@ -1,0 +1,121 @@
+"""The governor on machines made of figures: it holds the dream's time and does not hunt."""
+
+from itertools import pairwise
+
+import pytest
+
+from livedream.live.governor import Governor, Plan, ladder
+from livedream.settings import DreamSettings
+
+
+class Machine:
+    """Dreams one after the other. cost_s: seconds for a cost of a million."""
+
+    def __init__(self, cost_s: float, settings: DreamSettings | None = None) -> None:
+        self.now = 0.0
+        self.cost_s = cost_s
+        self.settings = settings or DreamSettings()
+        self.governor = Governor(25, lambda: self.now)
+        self.taken: list[tuple[float, float, Plan]] = []
+
+    def run(self, seconds: float, busy: float = 0.5) -> None:
+        end = self.now + seconds
+        while self.now < end:
+            plan = self.governor.plan(self.settings, 640, 360)
+            took = 0.004 + plan.cost * self.cost_s / 1e6
+            frames = max(1, round(took / 0.04))
+            self.now += max(took, 0.04)
+            self.governor.dreamed(plan, took)
+            for _ in range(frames):
+                self.governor.shown(0.04 * busy)
+            self.taken.append((self.now, took, plan))
+
+    def times(self, after: float) -> list[float]:
+        return [took for at, took, _ in self.taken if at > after]
+
+    def plans(self, after: float) -> list[Plan]:
+        return [plan for at, _, plan in self.taken if at > after]
+
+
+def test_the_ladder_goes_from_what_is_asked_down_and_each_rung_is_cheaper() -> None:
+    rungs = ladder(DreamSettings(octaves=3, iterations=4), 1280, 720)
+    assert rungs[0].size == (640, 360)
+    assert (rungs[0].octaves, rungs[0].iterations) == (3, 4.0)
+    costs = [rung.cost for rung in rungs]
+    assert costs == sorted(costs, reverse=True)
+    ratios = [low / high for high, low in pairwise(costs)]
+    assert min(ratios) > 0.6
+    assert rungs[-1].octaves == 1
+    assert min(rungs[-1].size) >= 96
+    assert costs[-1] < costs[0] / 20
+
+
+def test_a_picture_smaller_than_the_dream_is_the_limit() -> None:
+    assert ladder(DreamSettings(size="360p"), 160, 90)[0].size == (160, 90)
+
+
+@pytest.mark.parametrize("cost_s", [0.02, 0.1, 0.3, 0.8])
+def test_dreams_come_twelve_times_a_second_or_so_and_stay_there(cost_s: float) -> None:
+    machine = Machine(cost_s)
+    machine.run(60)
+    late = machine.times(20)
+    assert max(late) < 0.110
+    if machine.plans(20)[-1] != ladder(machine.settings, 640, 360)[0]:
+        assert min(late) > 0.035
+    changes = sum(a != b for a, b in pairwise(machine.plans(20)))
+    assert changes <= 4
+
+
+def test_a_fast_device_gets_everything_at_once() -> None:
+    machine = Machine(0.002)
+    machine.run(2.0)
+    assert machine.plans(1.5)[-1] == ladder(machine.settings, 640, 360)[0]
+    assert machine.governor.words() == "everything as asked"
+
+
+def test_when_half_of_the_machine_is_taken_it_steps_down_within_two_dreams_and_comes_back() -> None:
+    machine = Machine(0.2)
+    machine.run(20)
+    before = machine.plans(19)[-1]
+    machine.cost_s = 0.45
+    machine.run(10)
+    slow = [took for at, took, _ in machine.taken if at > 20 and took > 0.11]
+    assert len(slow) <= 3
+    assert max(machine.times(22)) < 0.115
+    machine.cost_s = 0.2
+    machine.run(30)
+    assert machine.plans(58)[-1].cost >= 0.8 * before.cost
+
+
+def test_frames_that_take_too_long_get_a_smaller_flow_and_later_a_larger_one() -> None:
+    machine = Machine(0.2)
+    machine.run(5, busy=0.95)
+    small = machine.governor.flow_size(machine.settings, 640, 360)
+    assert small != "640x360"
+    machine.run(30, busy=0.3)
+    assert machine.governor.flow_size(machine.settings, 640, 360) == "640x360"
+
+
+def test_memory_that_runs_out_halves_the_dream_and_is_not_tried_again_for_a_minute() -> None:
+    machine = Machine(0.002)
+    machine.run(3)
+    full = machine.plans(2)[-1]
+    machine.governor.overflowed()
+    machine.run(30)
+    assert machine.plans(32)[-1].cost <= 0.5 * full.cost
+    assert "memory" in machine.governor.words()
+    machine.run(60)
+    assert machine.plans(90)[-1].cost == full.cost
+
+
+def test_other_settings_go_on_at_what_the_machine_can() -> None:
+    machine = Machine(0.3)
+    machine.run(10)
+    cost = machine.plans(9)[-1].cost
+    machine.settings = DreamSettings(size="720p", iterations=6)
+    plan = machine.governor.plan(machine.settings, 1280, 720)
+    assert plan.cost < 1.1 * cost
+
+
+def test_strength_and_half_life_are_no_part_of_a_plan() -> None:
+    assert set(Plan.__slots__) == {"size", "octaves", "iterations", "cost"}
