@@ -40,7 +40,13 @@ def _eager(aim: Aim) -> Engine:
     return EagerEngine(aim)
 
 
+def _direct(aim: Aim) -> Engine:
+    from livedream.dream.engines.direct import DirectEngine
+
+    return DirectEngine(aim)
+
+
 # Each raises SettingsError for an aim that it cannot be made for.
-_OPENERS: Final[dict[str, Callable[[Aim], Engine]]] = {"torch": _eager}
+_OPENERS: Final[dict[str, Callable[[Aim], Engine]]] = {"torch": _eager, "direct": _direct}
 # By device, the quickest first; PyTorch's autograd stands behind all of them.
-_QUICKEST: Final[dict[str, tuple[str, ...]]] = {}
+_QUICKEST: Final[dict[str, tuple[str, ...]]] = {"cpu": ("direct",)}

@@ -1,0 +1,101 @@
+"""Every engine dreams the dream of plain fp32 autograd."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from livedream.dream.ascent import Ascent
+from livedream.dream.device import choose_dtype
+from livedream.dream.networks import Network, load_network
+from livedream.dream.objective import bind
+from livedream.dream.preprocessing import Preprocessing
+from livedream.frame import Picture
+from livedream.settings import DreamSettings
+
+CPU = torch.device("cpu")
+# Objectives that take each way through an engine: one layer, several, channels, driven away.
+OBJECTIVES = ("creatures", "eyes:1,5,9 - 0.5*strokes + 0.2*creatures", "class:3 + weave")
+
+
+def ascent(
+    network: Network, objective: str, engine: str, dtype: torch.dtype = torch.float32, **more: int
+) -> Ascent:
+    settings = DreamSettings(engine=engine, **more)  # type: ignore[arg-type]
+    return Ascent(network, bind(objective, network), settings, CPU, dtype)
+
+
+def cosine(one: Tensor, other: Tensor) -> float:
+    return float(
+        torch.nn.functional.cosine_similarity(one.double().flatten(), other.double().flatten(), 0)
+    )
+
+
+@pytest.fixture
+def picture(texture: Picture) -> Tensor:
+    cut = np.ascontiguousarray(texture[:131, :203])  # odd sides: nothing divides evenly
+    return torch.from_numpy(cut).permute(2, 0, 1)[None].float() / 255
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_one_step_in_fp32(dreamnet: Network, picture: Tensor, objective: str) -> None:
+    wanted, found = (
+        ascent(dreamnet, objective, engine, octaves=1, iterations=1).addition(
+            picture, np.random.default_rng(1)
+        )
+        for engine in ("torch", "direct")
+    )
+    assert cosine(wanted, found) >= 0.9999
+    assert float(found.norm()) == pytest.approx(float(wanted.norm()), rel=1e-3)
+
+
+@pytest.mark.skipif(
+    choose_dtype("auto", CPU) is not torch.bfloat16, reason="this CPU is not made for bf16"
+)
+@pytest.mark.parametrize("engine", ["torch", "direct"])
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_one_step_in_bf16(dreamnet: Network, picture: Tensor, objective: str, engine: str) -> None:
+    wanted = ascent(dreamnet, objective, "torch").engine.gradient(picture)
+    found = ascent(dreamnet, objective, engine, torch.bfloat16).engine.gradient(picture)
+    assert cosine(wanted, found) >= 0.99
+
+
+@pytest.mark.parametrize("precision", ["fp32", "auto"])
+def test_ten_steps_rise_as_far(dreamnet: Network, picture: Tensor, precision: str) -> None:
+    plain = ascent(dreamnet, "creatures", "torch", iterations=10)
+    quick = ascent(dreamnet, "creatures", "direct", choose_dtype(precision, CPU), iterations=10)
+    before = plain.response(picture)
+    wanted, found = (
+        plain.response(picture + climb.addition(picture, np.random.default_rng(0)))
+        for climb in (plain, quick)
+    )
+    assert wanted > 1.5 * before
+    assert found == pytest.approx(wanted, rel=0.03)
+
+
+@pytest.mark.parametrize(
+    "name", ["squeezenet1_0", "googlenet", "vgg16", "resnet50", "mobilenet_v2"]
+)
+def test_torchvisions_networks(name: str, picture: Tensor) -> None:
+    network = load_network(name, random_seed=1)
+    objective = network.default_objective
+    wanted, found = (
+        ascent(network, objective, engine).engine.gradient(picture)
+        for engine in ("torch", "direct")
+    )
+    assert cosine(wanted, found) >= 0.9999
+
+
+def test_a_network_that_reads_bgr(dreamnet: Network, picture: Tensor) -> None:
+    wants = Preprocessing((104.0, 117.0, 123.0), (50.0, 60.0, 70.0), "BGR", 255.0)
+    network = replace(dreamnet, preprocessing=wants)
+    wanted, found = (
+        ascent(network, "eyes", engine).engine.gradient(picture) for engine in ("torch", "direct")
+    )
+    # Each channel on its own: an exchange or a missing factor would show.
+    for channel in range(3):
+        assert cosine(wanted[:, channel], found[:, channel]) >= 0.9999
+    sizes = [x.abs().mean((0, 2, 3)) / x.abs().mean() for x in (wanted, found)]
+    assert torch.allclose(*sizes, rtol=1e-3)
