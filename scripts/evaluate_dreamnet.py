@@ -9,6 +9,7 @@ dreamed; the same with few steps, beside SqueezeNet; the cost. Held-out pictures
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import sys
 import time
@@ -23,16 +24,21 @@ from torch import Tensor
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from dreamnet_training import measures
+from dreamnet_training.card import write_figures
 from dreamnet_training.cost import compare_times, cost_by_layer, parity
 from dreamnet_training.dreamer import Dreamer, draw_layers
 from dreamnet_training.pictures import clouds, held_out, load_pictures
 from dreamnet_training.recipes import Recipe, load_recipe
+from dreamnet_training.sheets import Climb
 from dreamnet_training.teachers import Teacher, load_teacher
 
 from livedream.dream.dreamnet import load_dreamnet, read_metadata
 
 KINDS = {"birds": measures.BIRDS, "arthropods": measures.ARTHROPODS, "animals": measures.ANIMALS}
-SIZE_PX = 192
+SIZE_PX = 256  # about the pictures' own size
+CLASS_ITERATIONS = 20
+BESIDE_LAYERS = ["features.4", "features.10", "features.12"]
+"""SqueezeNet's layers that are dreamed beside the network: those that taught dreamnet."""
 
 
 @dataclass(frozen=True)
@@ -42,11 +48,13 @@ class Subject:
     dreamer: Dreamer
     recipe: Recipe
     objective: dict[str, float]
+    objective_text: str
     teachers: list[Teacher]
     scales: list[dict[str, Tensor]]
     judge: Teacher
     kind: frozenset[int]
     pictures: Tensor
+    beside: Teacher | None
 
 
 def parse_objective(text: str) -> dict[str, float]:
@@ -60,7 +68,7 @@ def parse_objective(text: str) -> dict[str, float]:
 
 def agreement(subject: Subject, iterations: int) -> dict[str, Any]:
     """Figures 1 and 5: each teacher's rise under the student's dreams of that teacher's layers,
-    under its own and under noise."""
+    under its own, under noise, and under the dreams of the network beside, if there is one."""
     result: dict[str, Any] = {}
     for index, (teacher, scales) in enumerate(zip(subject.teachers, subject.scales, strict=True)):
         layers = {r.name: 1.0 for r in subject.recipe.layers if r.teacher == index}
@@ -77,7 +85,19 @@ def agreement(subject: Subject, iterations: int) -> dict[str, Any]:
             "noise": by_noise,
             "ratio": round(by_student["all"] / by_self["all"], 3),
         }
+        if subject.beside is not None:
+            other = measures.dreams(_beside_climb(subject), pictures, iterations, 1)
+            result[subject.recipe.teachers[index]]["beside"] = measures.rises(
+                teacher, scales, pictures, other
+            )
     return result
+
+
+def _beside_climb(subject: Subject) -> Climb:
+    """The dream of the network beside: its layers, divided by their scales, as a teacher's."""
+    assert subject.beside is not None
+    scales = measures.layer_scales(subject.beside, subject.pictures)
+    return measures.teacher_climb(subject.beside, scales)
 
 
 def creatures(subject: Subject, iterations: int) -> dict[str, Any]:
@@ -92,6 +112,8 @@ def creatures(subject: Subject, iterations: int) -> dict[str, Any]:
     }
     if len(subject.teachers) > 1:
         climbs["first teacher"] = measures.teacher_climb(subject.teachers[0], subject.scales[0])
+    if subject.beside is not None:
+        climbs["SqueezeNet"] = _beside_climb(subject)
     result: dict[str, Any] = {"before": {"share": before.share(kind), "empty": len(empty)}}
     for name, climb in climbs.items():
         dreamed = measures.dreams(climb, pictures, iterations, 2)
@@ -112,15 +134,25 @@ def creatures(subject: Subject, iterations: int) -> dict[str, Any]:
 
 
 def classes(subject: Subject, count: int) -> dict[str, Any]:
-    """Figure 4: classes drawn by a fixed seed, dreamed from clouds in 40 steps (2 octaves x 20)."""
+    """Figure 4: classes drawn by a fixed seed, dreamed from clouds and from noise in 40 steps (2
+    octaves x 20)."""
     generator = np.random.default_rng(5)
     wanted = [int(c) for c in generator.permutation(subject.dreamer.net.config.num_classes)[:count]]
-    start = clouds(count, SIZE_PX, SIZE_PX, generator)
-    reached = measures.class_dreams(subject.dreamer, subject.teachers[-1], wanted, start, 20)
-    return {
-        "share_above_half": sum(p > 0.5 for p in reached) / count,
-        "median": round(float(np.median(reached)), 3),
+    noise = generator.normal(0.5, 0.08, (count, 3, SIZE_PX, SIZE_PX)).clip(0, 1)
+    starts = {
+        "clouds": clouds(count, SIZE_PX, SIZE_PX, generator),
+        "noise": torch.from_numpy(noise).float(),
     }
+    result: dict[str, Any] = {"count": count, "steps": 2 * CLASS_ITERATIONS}
+    for name, start in starts.items():
+        reached = measures.class_dreams(
+            subject.dreamer, subject.teachers[-1], wanted, start, CLASS_ITERATIONS
+        )
+        result[name] = {
+            "share_above_half": sum(p > 0.5 for p in reached) / count,
+            "median": round(float(np.median(reached)), 4),
+        }
+    return result
 
 
 def cost(subject: Subject, threads: int) -> dict[str, Any]:
@@ -142,6 +174,13 @@ def cost(subject: Subject, threads: int) -> dict[str, Any]:
     }
 
 
+def _loaded(path: Path, layers: list[str], background: int | None = None) -> Teacher:
+    """A teacher in bf16."""
+    teacher = load_teacher(path, layers, background)
+    quick: Teacher = teacher.to(torch.bfloat16, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return quick
+
+
 def _subject(arguments: argparse.Namespace) -> Subject:
     metadata = read_metadata(arguments.network)
     recipe = load_recipe(arguments.recipe)
@@ -149,28 +188,28 @@ def _subject(arguments: argparse.Namespace) -> Subject:
     rows = [line for line in labels if line.strip()]
     background = next((i for i, line in enumerate(rows) if line.endswith("background")), None)
     teachers = [
-        load_teacher(
-            path, [r.teacher_layer for r in recipe.layers if r.teacher == index], background
-        ).to(torch.bfloat16, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        _loaded(path, [r.teacher_layer for r in recipe.layers if r.teacher == index], background)
         for index, path in enumerate(arguments.teacher)
     ]
-    judge = load_teacher(arguments.judge, ["features.1"])
-    judge = judge.to(torch.bfloat16, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    judge = _loaded(arguments.judge, ["features.1"])
     pictures = load_pictures(arguments.pictures, arguments.cache)
     hidden = sorted(held_out(pictures))
     # Evenly over the set: its pictures are ordered by kind.
     chosen = [hidden[i * len(hidden) // arguments.count] for i in range(arguments.count)]
     crops = measures.centre_crops(pictures, chosen, SIZE_PX)
+    text: str = arguments.objective or metadata["default_objective"]
     net = load_dreamnet(arguments.network).to(memory_format=torch.channels_last)
     return Subject(
         dreamer=Dreamer(net, metadata["mean"], metadata["std"]),
         recipe=recipe,
-        objective=parse_objective(arguments.objective or metadata["default_objective"]),
+        objective=parse_objective(text),
+        objective_text=text,
         teachers=teachers,
         scales=[measures.layer_scales(teacher, crops) for teacher in teachers],
         judge=judge,
         kind=KINDS[arguments.kind],
         pictures=crops,
+        beside=None if arguments.beside is None else _loaded(arguments.beside, BESIDE_LAYERS),
     )
 
 
@@ -182,6 +221,7 @@ def _arguments() -> argparse.Namespace:
     add("--teacher", type=Path, action="append", required=True, help="in the recipe's order")
     add("--labels", type=Path, help="the teacher's labels, to find its background class")
     add("--judge", type=Path, required=True, help="an ImageNet mobilenet_v2 weights file")
+    add("--beside", type=Path, help="a squeezenet1_0 weights file to dream beside it")
     add("--kind", choices=sorted(KINDS), default="animals", help="what the judge looks for")
     add("--pictures", type=Path, required=True, help="the set whose held-out part is used")
     add("--cache", type=Path, required=True, help="folder for decoded pictures")
@@ -191,8 +231,16 @@ def _arguments() -> argparse.Namespace:
     add("--only", choices=["agreement", "creatures", "few", "classes", "cost"], action="append")
     add("--threads", type=int, default=2)
     add("--sheet", type=Path, help="draw every layer from clouds and noise")
-    add("--json", type=Path, help="write the figures here")
+    add("--json", type=Path, help="write the figures here; parts measured before are kept")
+    add("--card", type=Path, help="a model card whose figures are replaced")
     return parser.parse_args()
+
+
+def rounded(value: Any) -> Any:
+    """The same with every float rounded to four digits."""
+    if isinstance(value, dict):
+        return {key: rounded(item) for key, item in value.items()}
+    return round(value, 4) if isinstance(value, float) else value
 
 
 def main() -> None:
@@ -208,16 +256,29 @@ def main() -> None:
         "classes": lambda: classes(subject, arguments.classes),
         "cost": lambda: cost(subject, arguments.threads),
     }
-    found: dict[str, Any] = {"network": arguments.network.name, "pictures": arguments.count}
+    digest = hashlib.sha256(arguments.network.read_bytes()).hexdigest()
+    found = {
+        "network": arguments.network.name,
+        "sha256": digest,
+        "objective": subject.objective_text,
+        "kind": arguments.kind,
+        "pictures": arguments.count,
+    }
+    if arguments.json and arguments.json.is_file():
+        before = json.loads(arguments.json.read_text())
+        if all(before.get(key) == value for key, value in found.items()):
+            found = before
     for name in arguments.only or parts:
         started = time.monotonic()
-        found[name] = parts[name]()
+        found[name] = rounded(parts[name]())
         print(json.dumps({name: found[name]}, indent=1), flush=True)
         print(f"# {name}: {time.monotonic() - started:.0f} s", flush=True)
+        if arguments.json:
+            arguments.json.write_text(json.dumps(found, indent=1) + "\n")
+    if arguments.card:
+        write_figures(arguments.card, found)
     if arguments.sheet:
         draw_layers(subject.dreamer, arguments.sheet)
-    if arguments.json:
-        arguments.json.write_text(json.dumps(found, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import math
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -355,6 +355,9 @@ class Distillation:
                     self._report(log, self.rate(progress), sums)
                     sums = {}
                 if time.monotonic() - last > settings.checkpoint_minutes * 60:
+                    # Sheets trace the network, and while torch.fx traces, no other thread may run
+                    # a module: it would be taken for a part of what is traced.
+                    wait([future])
                     checkpoint(self, False)
                     last = time.monotonic()
         checkpoint(self, True)
