@@ -288,6 +288,7 @@ OPERATORS: Final[dict[Any, Operator]] = {
     _aten.max_pool2d_with_indices.default: max_pooled,
     _aten.max.default: highest,
     _aten.maximum.default: _two("Max"),
+    _aten.mean.default: _reduced("ReduceMean"),
     _aten.mean.dim: _reduced("ReduceMean"),
     _aten.minimum.default: _two("Min"),
     _aten.mm.default: _two("MatMul"),
