@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from livedream.dream.registry import models_folder, registry
+from livedream.dream.registry import NetworkSpec, models_folder, registry
 
 __all__ = ["Catalogue", "LayerCard", "NetworkCard"]
 
@@ -92,20 +92,32 @@ def _present() -> list[NetworkCard]:
 
     here = {status.name for status in network_status() if status.present}
     return [
-        NetworkCard(name, spec.summary, spec.objective, (spec.sha256 or "unmarked")[:8])
+        NetworkCard(name, spec.summary, _objective(spec), (spec.sha256 or "unmarked")[:8])
         for name, spec in registry().items()
         if name in here
     ]
 
 
+def _objective(spec: NetworkSpec) -> str:
+    """What it dreams when it is not told; a dreamnet's file may say so itself."""
+    if spec.objective or spec.builder != "dreamnet":
+        return spec.objective
+    return str(_account(models_folder() / spec.file).get("default_objective", ""))
+
+
 def _dreamnet_layers(path: Path) -> tuple[LayerCard, ...]:
     """From the file's own account of itself."""
-    said = json.loads(_header(path).get("__metadata__", {}).get("livedream", "{}"))
+    said = _account(path)
     notes = dict(said.get("layers", {}))
     return tuple(
         LayerCard(str(one["name"]), int(one["channels"]), str(notes.get(one["name"], "")))
         for one in said.get("config", {}).get("layers", ())
     )
+
+
+def _account(path: Path) -> dict[str, Any]:
+    """What the file says of itself: layers, default objective, licence."""
+    return dict(json.loads(_header(path).get("__metadata__", {}).get("livedream", "{}")))
 
 
 def _header(path: Path) -> dict[str, Any]:

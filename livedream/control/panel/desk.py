@@ -41,7 +41,8 @@ class Learner(Protocol):
 
 
 class Desk:
-    """Thread-safe as the board and the show are. saved: called with a name when one was saved."""
+    """Thread-safe as the board and the show are. saved: called with a name when one was saved.
+    phone: whether other devices can reach the panel."""
 
     def __init__(
         self,
@@ -50,9 +51,11 @@ class Desk:
         catalogue: Catalogue,
         learner: Learner | None = None,
         saved: Callable[[str], None] = lambda name: None,
+        *,
+        phone: bool = False,
     ) -> None:
         self.board, self.show, self.catalogue = board, show, catalogue
-        self.learner, self._saved = learner, saved
+        self.learner, self._saved, self.phone = learner, saved, phone
         self._hands: Mapping[str, Callable[[Mapping[str, Any], str], None]] = {
             "set": self._set, "default": self._default, "act": self._act, "preset": self._preset,
             "program": self._program, "bpm": self._bpm, "modulators": self._modulators,
@@ -140,6 +143,7 @@ class Desk:
                 for card in self.catalogue.networks
             ],
             "midi": self.learner is not None,
+            "phone": self.phone,
         }
 
     def values(self, names: Any = None) -> dict[str, Any]:

@@ -66,7 +66,9 @@ class Panel:
         self.access = Access(address, token or os.environ.get("LIVEDREAM_TOKEN"))
         self.catalogue = Catalogue(self._restate)
         self.pictures = Pictures(self.catalogue, show.presets, drawn=self._drawn)
-        self.desk = Desk(board, show, self.catalogue, learner, self._saved)
+        self.desk = Desk(
+            board, show, self.catalogue, learner, self._saved, phone=bool(self.access.token)
+        )
         self.feed = Feed(self.desk, self._figures, preview)
         self._server: Any = None
         self._socket: socket.socket | None = None

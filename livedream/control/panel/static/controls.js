@@ -56,7 +56,8 @@ export class Fader {
     this.node.setAttribute("aria-valuenow", at.toFixed(3));
     this.node.setAttribute("aria-valuetext", `${text} ${this.unit}`);
     this.node.classList.toggle("changed", different);
-    this.number.replaceChildren(text, this.unit ? make("small", {}, this.unit) : "");
+    const figure = /\d$/.test(text);
+    this.number.replaceChildren(text, this.unit && figure ? make("small", {}, this.unit) : "");
   }
 
   ghost(at) {

@@ -87,13 +87,18 @@ const buildSystem = (rest) => {
     make("section", {}, make("h2", {}, "Milliseconds per picture"), parts.stages, parts.governor),
     make("section", {}, make("h2", {}, "Panel"), make("div", { class: "row" }, toggle("Explain every control", "helped"), hello.midi ? toggle("Learn MIDI: touch a control, then move a knob", "learning") : null)),
     ...rest,
-    make("section", {}, make("h2", {}, "Open on a phone"), make("div", { class: "row" }, make("img", { id: "code", alt: "the panel's address as a QR code", src: "/code.svg" }))));
+    make("section", {}, make("h2", {}, "On a phone"), hello.phone
+      ? make("div", { class: "row" }, make("img", { id: "code", alt: "the panel's address as a QR code", src: "/code.svg" }))
+      : make("p", { class: "help" }, "Only this machine can reach the panel now. Started with --panel 0.0.0.0 it opens on a phone too.")));
 };
 
 const build = () => {
   controls.clear();
   buildTransport();
-  const grouped = Map.groupBy(hello.parameters.filter((one) => !one.button && one.name !== "network" && one.name !== "objective"), (one) => one.group);
+  const grouped = new Map();
+  for (const one of hello.parameters) {
+    if (!one.button && one.name !== "network" && one.name !== "objective") grouped.set(one.group, [...(grouped.get(one.group) ?? []), one]);
+  }
   const masters = ["strength", "mix"].map((name) => hello.parameters.find((one) => one.name === name)).filter(Boolean);
   byId("masters").replaceChildren(...masters.map((one) => { const made = control(one, send); controls.set(one.name, [made]); return made.node; }));
   parts.motifs = new Motifs(send, hello);
@@ -162,9 +167,9 @@ const veil = () => {
 const tellStatus = (status) => {
   for (const [name, graph] of graphs) graph.add(status[name] ?? 0);
   const link = byId("link");
-  link.className = status.state === "ok" ? "ok" : "lost";
+  link.className = status.state;
   const [width, height] = status.dream_size;
-  link.textContent = `${status.source.name} ${status.source.state === "ok" ? "" : status.source.state}, dream ${width}×${height}, ${status.octaves}×${status.iterations}, ${Math.round(status.dream_age_ms)} ms old`;
+  link.textContent = `${status.source.name}${status.source.state === "ok" ? "" : ` ${status.source.state}`}, dream ${width}×${height}, ${Math.round(status.dream_age_ms)} ms old`;
   const row = (part) => make("tr", {}, make("td", {}, make("span", { class: `lamp ${part.state}` }), part.name), make("td", {}, part.state),
     make("td", {}, `${part.detail}${part.frames ? `, ${part.frames} frames` : ""}${part.dropped ? `, ${part.dropped} dropped` : ""}${part.reconnects ? `, back ${part.reconnects}×` : ""}`.replace(/^, /, "")));
   parts.health.replaceChildren(...[status.source, ...status.outputs, ...Object.values(status.hands)].map(row));
@@ -216,7 +221,7 @@ const connect = () => {
   socket.onopen = () => { wait = 500; };
   socket.onmessage = heard;
   socket.onclose = () => {
-    byId("link").className = "lost";
+    byId("link").className = "gone";
     byId("link").textContent = "no connection, trying again";
     setTimeout(connect, wait);
     wait = Math.min(5000, wait * 1.6);

@@ -1,0 +1,141 @@
+"""Reading a performance log, and playing it to a board of its own: what `show_log` writes."""
+
+import json
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+from livedream.control.show_log import LOG_VERSION
+from livedream.errors import SettingsError
+from livedream.live.board import Board, Snapshot
+from livedream.live.look import LookSettings
+from livedream.settings import DreamSettings
+
+__all__ = ["Playback", "ShowScript", "own_objective", "read_show"]
+
+_ORIGIN: Final = "replay"
+
+
+@dataclass(frozen=True, slots=True)
+class ShowScript:
+    """A show as it was written down.
+
+    dream, look: at the start.  events: (seconds since the start, line), in order of time.
+    recordings: name of a file, to the time of its first frame.
+    """
+
+    path: Path
+    dream: DreamSettings
+    look: LookSettings
+    events: tuple[tuple[float, Mapping[str, Any]], ...]
+    recordings: Mapping[str, float]
+
+    def start_of(self, source: str) -> float:
+        """When the first frame of `source` was captured: by its name, else the only or first one.
+
+        0 where the log names no recording.
+        """
+        name = Path(source).name
+        if name in self.recordings:
+            return self.recordings[name]
+        return min(self.recordings.values(), default=0.0)
+
+
+def read_show(path: Path) -> ShowScript:
+    """The log in `path`. A last line that was cut off by a crash is left out.
+
+    Raises SettingsError, with the line, for what is no performance log.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"--replay: {path} cannot be read ({error})") from error
+    found: list[dict[str, Any]] = []
+    for number, line in enumerate(lines, 1):
+        try:
+            one = json.loads(line)
+            if not isinstance(one, dict):
+                raise ValueError("an object wanted")
+            found.append(one)
+        except ValueError as error:
+            if number == len(lines):
+                break
+            raise SettingsError(f"--replay: {path}, line {number}: not JSON ({error})") from error
+    if not found or found[0].get("log") != LOG_VERSION:
+        raise SettingsError(
+            f"--replay: {path} is no performance log of this version; wanted a file that "
+            "livedream live --log wrote"
+        )
+    header, rest = found[0], found[1:]
+    try:
+        dream = DreamSettings.from_mapping(header["dream"])
+        look = LookSettings(**header["look"])
+        events = sorted(((float(one["t"]), one) for one in rest), key=lambda pair: pair[0])
+    except (KeyError, TypeError, ValueError) as error:
+        raise SettingsError(f"--replay: {path}: {error}") from error
+    recordings = {str(one["recording"]): t for t, one in events if "recording" in one}
+    return ShowScript(path, dream, look, tuple(events), recordings)
+
+
+class Playback:
+    """Plays a script to a board whose clock is the show's.
+
+    kept: parameters of the dream that stay as `settings` have them, whatever the show did.
+    """
+
+    def __init__(
+        self, script: ShowScript, settings: DreamSettings, kept: Collection[str] = ()
+    ) -> None:
+        self._script, self._settings, self._kept = script, settings, tuple(kept)
+        self._now_s, self._next = 0.0, 0
+        start = script.dream.replace(
+            **{name: getattr(settings, name) for name in self._kept},
+        )
+        self.board = Board(start, script.look, lambda: self._now_s, own_objective=own_objective)
+
+    def snapshot(self, time_s: float) -> Snapshot:
+        """The board `time_s` after the start; times must not go back."""
+        events = self._script.events
+        while self._next < len(events) and events[self._next][0] <= time_s:
+            self._now_s, line = events[self._next]
+            self._next += 1
+            self._play(line)
+        self._now_s = time_s
+        found = self.board.snapshot(time_s)
+        return replace(found, dream=self._held(found.dream)) if self._kept else found
+
+    def _held(self, dream: DreamSettings) -> DreamSettings:
+        return dream.replace(**{name: getattr(self._settings, name) for name in self._kept})
+
+    def _play(self, line: Mapping[str, Any]) -> None:
+        try:
+            self._write(line)
+        except (TypeError, ValueError, AttributeError) as error:
+            where = f"{self._script.path}, {self._now_s:g} s"
+            raise SettingsError(f"--replay: {where}: {error}") from error
+
+    def _write(self, line: Mapping[str, Any]) -> None:
+        board = self.board
+        if "set" in line:
+            values = dict(line["set"])
+            if len(values) == 1 and not line.get("seconds"):
+                ((name, value),) = values.items()
+                board.set(name, value, origin=_ORIGIN, glide_s=line.get("glide_s"))
+            else:
+                board.apply(values, seconds=float(line.get("seconds", 0.0)), origin=_ORIGIN)
+        elif "trigger" in line:
+            board.trigger(str(line["trigger"]), origin=_ORIGIN)
+        elif "offsets" in line:
+            for name, offsets in line["offsets"].items():
+                for key, offset in offsets.items():
+                    board.modulate(name, key, offset)
+
+
+def own_objective(network: str) -> str:
+    """What a network dreams when it is not told; "" where only loading it would tell."""
+    from livedream.dream.networks import DEFAULT_NAME
+    from livedream.dream.registry import registry
+
+    found = registry().get(network or DEFAULT_NAME)
+    return found.objective if found is not None else ""

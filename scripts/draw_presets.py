@@ -1,0 +1,86 @@
+#!/usr/bin/env python3
+"""Draw every preset as it looks after some seconds on drifting clouds.
+
+Writes docs/presets/NAME.jpg for the documentation and livedream/presets/NAME.jpg for the panel.
+What moves with the music is drawn as if it were half as loud as it gets.
+"""
+
+import argparse
+from pathlib import Path
+from typing import Final
+
+import cv2
+import numpy as np
+
+from livedream.capture import open_source
+from livedream.control.modulation import Modulation
+from livedream.control.presets import Preset, Presets
+from livedream.control.show import Show
+from livedream.control.tempo import Tempo
+from livedream.frame import Picture
+from livedream.live.board import Board, Snapshot
+from livedream.pipeline import Dreamer
+from livedream.replaying import ShowDreamer
+from livedream.settings import DreamSettings
+
+ROOT: Final = Path(__file__).resolve().parents[1]
+CLOUDS: Final = "synthetic:clouds?size=640x360&fps=10&seconds=3.2&seed=3"
+LARGEST: Final = 60_000  # bytes
+DOCS_PX: Final = 480
+PANEL_PX: Final = 300
+
+
+class Moments:
+    """A preset from the first moment on, its modulators in step with the frames."""
+
+    def __init__(self, preset: str, presets: Presets) -> None:
+        self._now_s = 0.0
+        self.board = Board(DreamSettings(flow_size="216p"), clock=lambda: self._now_s)
+        modulation = Modulation(self.board, Tempo(), lambda name: 0.5)
+        self._modulation = modulation
+        Show(self.board, presets, modulation, clock=lambda: self._now_s).preset(preset, 0.0)
+        # What was set without crossfade still glides; long ago, it has arrived.
+        self._offset_s = 60.0
+
+    def snapshot(self, time_s: float) -> Snapshot:
+        self._now_s = time_s + self._offset_s
+        self._modulation.step(self._now_s, 60.0)
+        return self.board.snapshot(self._now_s)
+
+
+def draw(preset: Preset, presets: Presets) -> Picture:
+    moments = Moments(preset.name, presets)
+    dreamer = Dreamer(moments.snapshot(0.0).dream)
+    *_, last = ShowDreamer(dreamer, moments).dreams(open_source(CLOUDS))
+    return last.frame.rgb
+
+
+def write(path: Path, rgb: Picture, width: int) -> None:
+    """As a JPEG of at most `LARGEST` bytes."""
+    height = round(rgb.shape[0] * width / rgb.shape[1])
+    small = cv2.resize(rgb, (width, height), interpolation=cv2.INTER_AREA)
+    for quality in range(88, 30, -6):
+        _, coded = cv2.imencode(
+            ".jpg", np.ascontiguousarray(small[..., ::-1]), [cv2.IMWRITE_JPEG_QUALITY, quality]
+        )
+        if coded.nbytes <= LARGEST:
+            break
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(coded.tobytes())
+    print(f"{path.relative_to(ROOT)}: {coded.nbytes} bytes, quality {quality}", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("names", nargs="*", help="presets (default: all)")
+    names = parser.parse_args().names
+    presets = Presets(folder=ROOT / "nowhere")
+    for preset in presets:
+        if not names or preset.name in names:
+            rgb = draw(preset, presets)
+            write(ROOT / "docs" / "presets" / f"{preset.name}.jpg", rgb, DOCS_PX)
+            write(ROOT / "livedream" / "presets" / f"{preset.name}.jpg", rgb, PANEL_PX)
+
+
+if __name__ == "__main__":
+    main()
