@@ -1,5 +1,5 @@
-import sys
+"""`python -m livedream` is the command line."""
 
-from livedream.cli import main
+from livedream.cli import script
 
-sys.exit(main())
+script()

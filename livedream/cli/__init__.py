@@ -4,6 +4,8 @@ Every LivedreamError becomes one line on stderr and exit code 2; Ctrl-C ends wit
 """
 
 import argparse
+import contextlib
+import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -12,7 +14,7 @@ from livedream import __version__
 from livedream.cli import export, image, layers, live, measure, networks, render, zoom
 from livedream.errors import LivedreamError, ObjectiveError
 
-__all__ = ["build_parser", "main"]
+__all__ = ["build_parser", "main", "script"]
 
 _COMMANDS = (render, live, image, zoom, measure, networks, layers, export)
 
@@ -55,3 +57,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # `livedream layers googlenet | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+
+
+def script() -> None:
+    """The console command: `main`, then out.
+
+    A live show has closed everything when it returns. Taking torch's modules apart would keep its
+    process for seconds on a busy machine, and whoever started it waiting; so it leaves at once.
+    """
+    code = main()
+    if sys.argv[1:2] == ["live"]:
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError, ValueError):
+                stream.flush()
+        logging.shutdown()
+        os._exit(code)
+    sys.exit(code)

@@ -1,0 +1,150 @@
+"""What sends a stream: MPEG-TS over UDP from a process of its own, MJPEG over HTTP from a thread.
+
+Run as a program it sends until it is killed: senders.py PORT WIDTH HEIGHT FPS. The time, in
+milliseconds of the monotonic clock, is drawn into the pixels: 24 blocks in the top row, each 16 px
+wide and high, black 0 and white 1, the highest bit first.
+"""
+
+import subprocess
+import sys
+import threading
+import time
+from fractions import Fraction
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import av
+import cv2
+import numpy as np
+
+from livedream.frame import Picture
+
+BITS, BLOCK_PX = 24, 16
+
+
+def stamp(rgb: Picture, milliseconds: int) -> None:
+    """Write a number into the top row of blocks, in place."""
+    for bit in range(BITS):
+        value = 235 if milliseconds >> (BITS - 1 - bit) & 1 else 16
+        rgb[:BLOCK_PX, bit * BLOCK_PX : (bit + 1) * BLOCK_PX] = value
+
+
+def read_stamp(rgb: Picture) -> int:
+    """The number in the top row."""
+    found = 0
+    for bit in range(BITS):
+        block = rgb[4 : BLOCK_PX - 4, bit * BLOCK_PX + 4 : (bit + 1) * BLOCK_PX - 4]
+        found = found << 1 | int(block.mean() > 125)
+    return found
+
+
+def now_ms() -> int:
+    return int(time.monotonic() * 1000) % (1 << BITS)
+
+
+def scene(width: int, height: int) -> Picture:
+    """A smooth texture, wider than the picture, to be panned over."""
+    noise = np.random.default_rng(5).normal(size=(height, 2 * width, 3)).astype(np.float32)
+    smooth = sum(cv2.GaussianBlur(noise, (0, 0), s) * s for s in (2.0, 6.0, 16.0))
+    return np.clip(128 + 50 * smooth / smooth.std(), 0, 255).astype(np.uint8)
+
+
+def send_udp(port: int, width: int, height: int, fps: int) -> None:
+    """MPEG-TS as a camera's encoder sends it, until the process is killed."""
+    url = f"udp://127.0.0.1:{port}?pkt_size=1316"
+    out = av.open(url, "w", format="mpegts", options={"flush_packets": "1", "muxdelay": "0"})
+    stream = out.add_stream("libx264", rate=fps)
+    stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+    stream.options = {"preset": "ultrafast", "tune": "zerolatency", "g": str(fps // 2), "crf": "18"}
+    stream.codec_context.time_base = Fraction(1, fps)
+    wide, start, index = scene(width, height), time.monotonic(), 0
+    while True:
+        x = index % width
+        rgb = wide[:, x : x + width].copy()
+        stamp(rgb, now_ms())
+        frame = av.VideoFrame.from_ndarray(rgb, format="rgb24")
+        frame.pts, frame.time_base = index, Fraction(1, fps)
+        out.mux(stream.encode(frame))
+        index += 1
+        time.sleep(max(0.0, start + index / fps - time.monotonic()))
+
+
+class UdpSender:
+    """`send_udp` in a process of its own, which may be killed and started again."""
+
+    def __init__(self, port: int, width: int = 640, height: int = 360, fps: int = 25) -> None:
+        self._line = [sys.executable, __file__, *map(str, (port, width, height, fps))]
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        self._process = subprocess.Popen(self._line)
+
+    def kill(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def __enter__(self) -> "UdpSender":
+        self.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.kill()
+
+
+class MjpegServer:
+    """An IP camera's HTTP stream: multipart JPEG at 25 frames per second."""
+
+    def __init__(self, width: int = 320, height: int = 180) -> None:
+        self.stopping = threading.Event()
+        wide = scene(width, height)
+        stopping = self.stopping
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                self.send_response(200)
+                self.send_header("Content-Type", "multipart/x-mixed-replace;boundary=frame")
+                self.end_headers()
+                index = 0
+                while not stopping.is_set():
+                    rgb = wide[:, index % width : index % width + width]
+                    _, jpeg = cv2.imencode(".jpg", rgb[..., ::-1])
+                    body = jpeg.tobytes()
+                    kind = "--frame\r\nContent-Type: image/jpeg\r\n"
+                    head = f"{kind}Content-Length: {len(body)}\r\n\r\n"
+                    try:
+                        self.wfile.write(head.encode() + body + b"\r\n")
+                    except OSError:
+                        return
+                    index += 1
+                    stopping.wait(0.04)
+
+            def log_message(self, format: str, *args: object) -> None:
+                """Silent."""
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}/video.mjpg"
+        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+
+    def __enter__(self) -> "MjpegServer":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.stopping.set()
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
+def free_udp_port() -> int:
+    import socket
+
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+if __name__ == "__main__":
+    send_udp(*(int(text) for text in sys.argv[1:5]))

@@ -1,0 +1,168 @@
+"""Whole sessions with dreamnet: a dream comes out, a lost source leaves it drifting, the end."""
+
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from livedream.capture.live import MemoryInput, Opened
+from livedream.errors import SettingsError, SourceError
+from livedream.frame import Picture
+from livedream.live.loop import Composed
+from livedream.live.session import LiveJob, Session
+from livedream.present.live import LiveFrame, MemoryOutput
+from livedream.settings import DreamSettings
+
+SMALL = DreamSettings(size="96p", flow="dis-ultrafast", flow_size="96p", octaves=1, iterations=1,
+                      rise=0.0, half_life=1.0)  # fmt: skip
+
+
+class Moving(MemoryInput):
+    """A picture panned over at 25 fps, until it is unplugged."""
+
+    def __init__(self, texture: Picture) -> None:
+        super().__init__(Opened(160, 90, Fraction(25), "panned"), "pan")
+        self._wide = np.concatenate([texture, texture], 1)[:90]
+        self.unplugged = False
+        self._at = 0
+
+    def open(self) -> Opened:
+        if self.unplugged:
+            raise SourceError("pan: unplugged")
+        return super().open()
+
+    def read(self) -> Picture | None:
+        if self.unplugged:
+            raise SourceError("pan: unplugged")
+        time.sleep(0.04)
+        self._at += 1
+        x = self._at % 160
+        return np.ascontiguousarray(self._wide[:, x : x + 160])
+
+
+def until(true: Callable[[], bool], seconds: float = 15.0) -> None:
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.01)
+
+
+def job(**more: object) -> LiveJob:
+    return LiveJob(source="pan", sinks=("none",), dream=SMALL, **more)  # type: ignore[arg-type]
+
+
+class Running:
+    """A session in a thread, with its pictures in memory."""
+
+    def __init__(self, texture: Picture, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.source = Moving(texture)
+        self.output = MemoryOutput()
+        self.seen: list[Composed] = []
+        monkeypatch.setattr("livedream.live.session.open_output", lambda *a, **k: MemoryOutput())
+        self.session = Session(
+            job(), live_input=self.source, outputs=(self.output,), watch=self.seen.append
+        )
+        self._thread = threading.Thread(target=self.session.run, daemon=True)
+        self._thread.start()
+
+    def close(self) -> float:
+        start = time.monotonic()
+        self.session.close()
+        self._thread.join(5)
+        assert not self._thread.is_alive()
+        return time.monotonic() - start
+
+
+@pytest.fixture
+def running(texture: Picture, monkeypatch: pytest.MonkeyPatch) -> Running:
+    return Running(texture, monkeypatch)
+
+
+def test_a_dream_comes_out_at_the_level_asked_for_and_it_ends_at_once(running: Running) -> None:
+    until(lambda: len(running.seen) > 5 and running.seen[-1].dreams > 5)
+    until(lambda: abs(running.seen[-1].level - 14.0) < 1.0)
+    status = running.session.status.latest()
+    assert status.source.state == "ok"
+    assert status.dreams_per_s > 0
+    last = running.output.frames[-1]
+    assert last.camera is not None
+    assert np.abs(last.rgb.astype(int) - last.camera).mean() > 3
+    assert running.close() < 1.5
+
+
+def test_hands_reach_the_picture(running: Running) -> None:
+    board = running.session.board
+    until(lambda: len(running.output.frames) > 3)
+    board.set("saturation", 0.0, glide_s=0)
+    board.set("mix", 0.0, glide_s=0)
+
+    def gray(frame: LiveFrame) -> bool:
+        return int(frame.rgb.max(2).astype(int).max() - frame.rgb.min(2).max()) >= 0 and bool(
+            (frame.rgb[..., 0] == frame.rgb[..., 1]).mean() > 0.99
+        )
+
+    until(lambda: gray(running.output.frames[-1]))
+    board.set("freeze", True)
+    time.sleep(0.3)
+    count = len(running.output.frames)
+    until(lambda: len(running.output.frames) > count + 3)
+    a, b = running.output.frames[-3:-1]
+    np.testing.assert_array_equal(a.rgb, b.rgb)
+    running.close()
+
+
+def test_without_its_source_the_dream_drifts_and_says_so_and_comes_back(running: Running) -> None:
+    until(lambda: bool(running.seen) and running.seen[-1].dreams > 3)
+    running.source.unplugged = True
+    until(lambda: running.session.status.latest().source.state == "lost")
+    assert "unplugged" in running.session.status.latest().source.detail
+    until(lambda: not running.seen[-1].live)
+    before = running.output.frames[-1].rgb.copy()
+    time.sleep(1.0)
+    after = running.output.frames[-1].rgb
+    assert 0.2 < np.abs(before.astype(int) - after).mean() < 60
+    running.source.unplugged = False
+    back = time.monotonic()
+    until(lambda: running.seen[-1].live)
+    assert time.monotonic() - back < 2.0
+    assert running.session.capture.health().reconnects == 1
+    running.close()
+
+
+def test_what_cannot_be_had_is_an_error_before_anything_runs() -> None:
+    with pytest.raises(SettingsError, match="udp"):
+        Session(
+            LiveJob(source="synthetic:clouds?size=64x36", sinks=("carrier-pigeon",), dream=SMALL)
+        )
+    with pytest.raises(SettingsError, match="fps"):
+        LiveJob(fps=0)
+    assert not [t for t in threading.enumerate() if t.name == "livedream-capture"]
+
+
+def test_sigterm_ends_the_command_within_a_second() -> None:
+    line = [
+        sys.executable, "-m", "livedream", "live", "synthetic:clouds?size=160x90", "--sink",
+        "udp://127.0.0.1:9", "--size", "96p", "--octaves", "1", "--iterations", "1",
+    ]  # fmt: skip
+    process = subprocess.Popen(line, stderr=subprocess.PIPE, text=True)
+    try:
+        assert process.stderr is not None
+        said = [process.stderr.readline(), process.stderr.readline()]
+        assert "160x90 at 25 fps" in said[1]
+        time.sleep(1.0)
+        start = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+        code = process.wait(10)
+        assert time.monotonic() - start < 2.0  # a second, on a machine that has other work
+        assert code == 0
+    finally:
+        process.kill()
+        process.wait()
+        if process.stderr is not None:
+            process.stderr.close()

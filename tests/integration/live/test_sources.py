@@ -1,0 +1,130 @@
+"""Live sources that are real: a looped file, a UDP stream killed and restarted, MJPEG, a screen."""
+
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from files_made import make_video
+from live.senders import MjpegServer, UdpSender, free_udp_port, now_ms, read_stamp
+
+from livedream.capture.live import Captured
+from livedream.capture.live.capturing import Capture
+from livedream.capture.live.opening import open_live
+
+
+def first(capture: Capture, seconds: float) -> Captured:
+    """The next frame, or a failed test."""
+    found = capture.slot.get(seconds)
+    assert found is not None, capture.health()
+    return found
+
+
+def test_a_file_runs_at_its_pace_and_begins_again(tmp_path: Path) -> None:
+    path = tmp_path / "film.mp4"
+    make_video(path, times=[512 * index for index in range(10)])  # 30 fps, a third of a second
+    capture = Capture(open_live(str(path)))
+    capture.start()
+    frames = [first(capture, 5.0) for _ in range(25)]
+    capture.close()
+    passed = frames[-1].captured_s - frames[0].captured_s
+    count = frames[-1].index - frames[0].index
+    assert 0.8 * count / 30 < passed < 2.5 * count / 30 + 0.5
+    assert np.abs(frames[0].rgb.astype(int) - frames[10].rgb).mean() < 60
+    assert not capture._thread.is_alive()
+
+
+def test_synthetic_comes_at_real_rate() -> None:
+    capture = Capture(open_live("synthetic:clouds?size=64x36&fps=50&seconds=0.2"))
+    capture.start()
+    frames = [first(capture, 5.0) for _ in range(30)]
+    capture.close()
+    rate = (frames[-1].index - frames[0].index) / (frames[-1].captured_s - frames[0].captured_s)
+    assert 25 < rate < 53
+
+
+def test_a_udp_stream_is_read_with_little_delay_and_comes_back_after_a_kill() -> None:
+    port = free_udp_port()
+    sender = UdpSender(port, 416, 240)
+    capture = Capture(open_live(f"udp://127.0.0.1:{port}"))
+    capture.start()
+    try:
+        sender.start()
+        frame = first(capture, 15.0)
+        assert frame.rgb.shape == (240, 416, 3)
+        ages = []
+        for _ in range(10):
+            frame = first(capture, 3.0)
+            ages.append(now_ms() - read_stamp(frame.rgb))
+        assert 0 <= min(ages) < 500
+        sender.kill()
+        time.sleep(1.6)
+        assert capture.health().state == "lost"
+        while capture.slot.get(0.0) is not None:
+            pass
+        sender.start()
+        first(capture, 15.0)
+        assert capture.health().state == "ok"
+        assert capture.health().reconnects >= 1
+    finally:
+        sender.kill()
+        capture.close()
+
+
+def test_mjpeg_over_http_and_its_end() -> None:
+    with MjpegServer() as server:
+        capture = Capture(open_live(server.url))
+        capture.start()
+        frame = first(capture, 10.0)
+        assert frame.rgb.shape == (180, 320, 3)
+        assert frame.rgb.std() > 10
+    end = time.monotonic() + 5
+    while capture.health().state != "lost":
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    capture.close()
+
+
+@pytest.fixture
+def display(tmp_path: Path) -> Iterator[str]:
+    """A display of its own, 320x240, by Xvfb."""
+    if not shutil.which("Xvfb"):
+        pytest.skip("needs Xvfb")
+    number = next(n for n in range(120, 200) if not Path(f"/tmp/.X11-unix/X{n}").exists())
+    server = subprocess.Popen(
+        ["Xvfb", f":{number}", "-screen", "0", "320x240x24", "-nolisten", "tcp"],
+        stderr=subprocess.DEVNULL,
+    )
+    end = time.monotonic() + 10
+    while not Path(f"/tmp/.X11-unix/X{number}").exists():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    before = os.environ.get("DISPLAY")
+    os.environ["DISPLAY"] = f":{number}"
+    yield f":{number}"
+    if before is None:
+        del os.environ["DISPLAY"]
+    else:
+        os.environ["DISPLAY"] = before
+    server.terminate()
+    server.wait()
+
+
+def test_a_region_of_the_screen(display: str) -> None:
+    capture = Capture(open_live("screen:1:160x90+10+20", fps=20))
+    capture.start()
+    frame = first(capture, 10.0)
+    assert frame.rgb.shape == (90, 160, 3)
+    capture.close()
+
+
+def test_a_region_beyond_the_screen_is_told(display: str) -> None:
+    capture = Capture(open_live("screen:1:640x90"))
+    capture.start()
+    capture.wait(5.0)
+    assert "inside 320x240 wanted" in str(capture.error)
+    capture.close()

@@ -1,0 +1,98 @@
+"""Cameras, with a device made for the test at OpenCV's door: asked, read back, found again."""
+
+import cv2
+import numpy as np
+import pytest
+
+from livedream.capture.live.camera import Camera, CameraInput, CameraWish, find_camera
+from livedream.errors import SourceError
+
+CAMERAS = [Camera(0, "Integrated Webcam", "/dev/video0"), Camera(2, "Logitech BRIO", "/dev/video2")]
+
+
+class Device:
+    """A camera that gives 640x480 at 30 fps whatever is asked of it."""
+
+    opened: list[int] = []  # noqa: RUF012 (of the test at hand)
+
+    def __init__(self, index: int, backend: int) -> None:
+        self.opened.append(index)
+        self.asked: list[int] = []
+        self.pictures = 3
+
+    def isOpened(self) -> bool:  # noqa: N802
+        return True
+
+    def set(self, name: int, value: float) -> bool:
+        self.asked.append(name)
+        return False
+
+    def get(self, name: int) -> float:
+        if name == cv2.CAP_PROP_FPS:
+            return 30.0
+        return float(cv2.VideoWriter.fourcc(*"MJPG")) if name == cv2.CAP_PROP_FOURCC else 0.0
+
+    def read(self) -> tuple[bool, np.ndarray | None]:
+        if self.pictures <= 0:
+            return False, None
+        self.pictures -= 1
+        bgr = np.zeros((480, 640, 3), np.uint8)
+        bgr[..., 2] = 200
+        return True, bgr
+
+    def release(self) -> None:
+        self.pictures = 0
+
+
+@pytest.fixture(autouse=True)
+def fresh() -> None:
+    Device.opened = []
+
+
+def test_what_is_asked_for_comes_in_the_order_that_counts_and_is_read_back() -> None:
+    wish = CameraWish((1920, 1080), 60.0)
+    source = CameraInput("brio", wish, list_them=lambda: CAMERAS, capture=Device)
+    opened = source.open()
+    assert Device.opened == [2]
+    assert (opened.width, opened.height, opened.rate) == (640, 480, 30)
+    assert "MJPG" in opened.detail
+    assert "asked for 1920x1080" in opened.detail
+    assert "asked for 60 fps" in opened.detail
+    assert source._device.asked[:4] == [
+        cv2.CAP_PROP_FOURCC,
+        cv2.CAP_PROP_FRAME_WIDTH,
+        cv2.CAP_PROP_FRAME_HEIGHT,
+        cv2.CAP_PROP_FPS,
+    ]
+    rgb = source.read()
+    assert rgb is not None
+    assert rgb[0, 0].tolist() == [200, 0, 0]
+
+
+def test_an_unplugged_camera_says_so_and_is_found_under_another_index() -> None:
+    cameras = list(CAMERAS)
+    source = CameraInput("0", list_them=lambda: cameras, capture=Device)
+    source.open()
+    with pytest.raises(SourceError):
+        for _ in range(5):
+            source.read()
+    del cameras[0]
+    with pytest.raises(SourceError, match="unplugged"):
+        source.open()
+    cameras.append(Camera(4, "Integrated Webcam", "/dev/video4"))
+    source.open()
+    assert Device.opened == [0, 4]
+
+
+@pytest.mark.parametrize(
+    ("text", "index"), [("", 0), ("2", 2), ("/dev/video2", 2), ("webcam", 0), ("BRIO", 2)]
+)
+def test_found_by_index_path_or_part_of_the_name(text: str, index: int) -> None:
+    assert find_camera(text, CAMERAS).index == index
+
+
+def test_a_camera_that_is_not_there_lists_those_that_are() -> None:
+    with pytest.raises(SourceError, match="Logitech BRIO"):
+        find_camera("canon", CAMERAS)
+    with pytest.raises(SourceError, match="none"):
+        find_camera("", [])

@@ -1,0 +1,49 @@
+"""Which source a text means, and what is refused at once."""
+
+from pathlib import Path
+
+import pytest
+
+from livedream.capture.live.camera import CameraInput
+from livedream.capture.live.opening import open_live
+from livedream.capture.live.paced import PacedInput
+from livedream.capture.live.screen import ScreenInput
+from livedream.capture.live.stream import StreamInput
+from livedream.errors import SourceError
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("", CameraInput),
+        ("1", CameraInput),
+        ("/dev/video9", CameraInput),
+        ("camera:brio", CameraInput),
+        ("Logitech", CameraInput),
+        ("udp://127.0.0.1:9000", StreamInput),
+        ("rtsp://user:secret@camera/stream", StreamInput),
+        ("screen", ScreenInput),
+        ("screen:2", ScreenInput),
+        ("screen:1:640x360+10+20", ScreenInput),
+        ("synthetic:clouds?size=64x36", PacedInput),
+        ("noise", PacedInput),
+    ],
+)
+def test_kinds(text: str, kind: type) -> None:
+    assert type(open_live(text)) is kind
+
+
+def test_a_file_is_one(tmp_path: Path) -> None:
+    path = tmp_path / "film.mp4"
+    path.touch()
+    assert type(open_live(str(path))) is PacedInput
+
+
+def test_a_password_stays_out_of_the_name() -> None:
+    assert open_live("rtsp://user:secret@camera:554/stream").name == "rtsp://camera:554"
+
+
+@pytest.mark.parametrize("text", ["film.mp4", "a/b", "gopher://x", "synthetic:fog", "screen:x"])
+def test_what_can_never_be_a_source_is_refused(text: str) -> None:
+    with pytest.raises(SourceError):
+        open_live(text)
