@@ -16,8 +16,8 @@ from livedream.flow.fetch import Gray, Plane
 
 __all__ = ["is_cut"]
 
-# Between frames of one scene the test clips reach 0.76 and more, flashes, fades and noise
-# included; pairs of frames across cuts 0.44 at most (docs/flow.md).
+# Between frames of one scene the test clips reach 0.86 and more, flashes and noise included;
+# pairs of frames across cuts 0.42 at most (docs/flow.md).
 _CUT_CORRELATION: Final = 0.6
 _SURROUNDINGS_PX: Final = 9  # at a quarter of the size
 _FLAT_STEPS: Final = 0.7  # 8-bit steps: below it there is no structure to compare

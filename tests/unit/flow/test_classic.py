@@ -1,5 +1,7 @@
 """DIS and Farneback: known shifts, both directions, any size, no memory."""
 
+from itertools import combinations
+
 import numpy as np
 import pytest
 from scenes import moved_camera, moving_square, shrunk, textured
@@ -58,6 +60,15 @@ def test_the_way_back_is_cheaper_only_where_it_was_measured() -> None:
         flow = DisFlow(name)
         back = flow.both(scene.current, scene.previous)[1]
         assert np.array_equal(back, flow.estimate(scene.previous, scene.current)) == alike
+
+
+def test_the_presets_are_three() -> None:
+    """Each name another one; the default is the medium."""
+    scene = moving_square().noisy(3)
+    found = [open_flow(name).estimate(scene.current, scene.previous) for name in NAMES]
+    for one, other in combinations(found, 2):
+        assert not np.array_equal(one, other)
+    assert np.array_equal(found[0], DisFlow().estimate(scene.current, scene.previous))
 
 
 @pytest.mark.parametrize("flow", [DisFlow(), FarnebackFlow()])
