@@ -161,6 +161,13 @@ def choose(codec: str, size: tuple[int, int], quality: float) -> Chosen:
     raise SinkError(f"no {codec} encoder opens for {width}x{height} ({'; '.join(reasons)})")
 
 
+def trials(size: tuple[int, int] = (640, 360)) -> Iterator[tuple[str, Encoder, str | None]]:
+    """Every encoder, opened once: its codec, itself, and why it does not open or None."""
+    for codec, encoders in CODECS.items():
+        for encoder in dict.fromkeys(encoders):
+            yield codec, encoder, _cannot_open(encoder, encoder.pixels, size, DEFAULT_QUALITY)
+
+
 def _notes(encoder: Encoder, pixels: str, size: tuple[int, int]) -> Iterator[str]:
     if pixels != encoder.pixels:
         width, height = size
