@@ -1,0 +1,207 @@
+"""Recording while live: segments that survive whatever happens, within a disk budget.
+
+Each segment is a growing file (see `livedream.present.growing`): every frame that was written is
+on the disk. At its end the next one, which was opened beforehand, goes on with the next frame,
+and the old one is finished beside the show.
+"""
+
+import contextlib
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+from typing import Final
+
+from livedream.errors import LivedreamError, SettingsError, SinkError
+from livedream.frame import Frame, Picture, SourceInfo
+from livedream.present.live import LiveFrame
+from livedream.present.live.address import Address
+from livedream.present.live.disk_budget import DiskBudget, segment_name
+from livedream.present.video import VideoOptions, VideoSink
+
+_log = logging.getLogger(__name__)
+
+_TIME_BASE: Final = Fraction(1, 90_000)
+_PREPARED: Final = 0.7  # of a segment, after which the next one is opened
+_SHARE: Final = 8  # a segment takes at most this part of the budget: removing one is little
+_LOOK_S: Final = 2.0  # between two looks at the budget
+_AT_ONCE: Final = 64 * 10**6  # bytes that are finished within the second that an end may take
+_ENDING_S: Final = 0.8
+
+
+class Aside:
+    """A thread that does one thing after the other, out of the way."""
+
+    def __init__(self) -> None:
+        self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="recording aside", daemon=True)
+        self._thread.start()
+
+    def do(self, job: Callable[[], None]) -> None:
+        self._jobs.put(job)
+
+    def close(self, timeout_s: float) -> bool:
+        """Do what is left; False when that takes longer."""
+        self._jobs.put(None)
+        self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            try:
+                job()
+            except (LivedreamError, OSError) as error:
+                _log.warning("recording: %s", error)
+
+
+class _Segments:
+    """The segments of one kind of picture, one after the other."""
+
+    def __init__(self, recording: "RecordingOutput", kind: str, session: str, aside: Aside) -> None:
+        self._recording, self._kind, self._session = recording, kind, session
+        self._aside = aside
+        self._number = 0
+        self._sink: VideoSink | None = None
+        self._shape: tuple[int, ...] = ()
+        self._begun_s = 0.0
+        self._prepared: queue.SimpleQueue[VideoSink] = queue.SimpleQueue()
+        self._preparing = False
+
+    @property
+    def path(self) -> Path | None:
+        return self._sink.path if self._sink is not None else None
+
+    def write(self, rgb: Picture, frame: LiveFrame) -> None:
+        if self._sink is None or self._is_full(frame) or rgb.shape != self._shape:
+            self._turn(rgb, frame)
+        assert self._sink is not None, "it was turned"
+        pts = round((frame.captured_s - self._begun_s) / float(_TIME_BASE))
+        self._sink.write(Frame(rgb, pts, _TIME_BASE, frame.index))
+        lived_s = frame.captured_s - self._begun_s
+        if lived_s > _PREPARED * self._recording.segment_s and not self._preparing:
+            self._preparing = True
+            self._number += 1
+            number, shape = self._number, self._shape
+            self._aside.do(lambda: self._prepared.put(self._open(number, shape)))
+
+    def _is_full(self, frame: LiveFrame) -> bool:
+        assert self._sink is not None, "asked of an open segment"
+        if frame.captured_s - self._begun_s >= self._recording.segment_s:
+            return True
+        return self._sink.path.stat().st_size > self._recording.budget.most // _SHARE
+
+    def _turn(self, rgb: Picture, frame: LiveFrame) -> None:
+        """Begin the next segment with this frame."""
+        before, shape = self._sink, rgb.shape
+        following = self._take_prepared()
+        if following is not None and shape != self._shape:
+            following.close()
+            following = None
+        if following is None:
+            self._number += 1
+            following = self._open(self._number, shape)
+        self._sink, self._shape, self._begun_s = following, shape, frame.captured_s
+        self._preparing = False
+        if before is not None:
+            self._aside.do(lambda: self._finish(before))
+
+    def _take_prepared(self) -> VideoSink | None:
+        with contextlib.suppress(queue.Empty):
+            return self._prepared.get_nowait()
+        return None
+
+    def _open(self, number: int, shape: tuple[int, ...]) -> VideoSink:
+        recording = self._recording
+        name = segment_name(self._session, self._kind, number)
+        info = SourceInfo(
+            name=name, width=shape[1], height=shape[0], rate=recording.rate, time_base=_TIME_BASE
+        )
+        began = time.strftime("%Y-%m-%dT%H:%M:%S")
+        options = VideoOptions(quality=recording.quality, metadata={"date": began})
+        return VideoSink(recording.folder / name, info, options)
+
+    def _finish(self, sink: VideoSink) -> None:
+        """Turn it into an ordinary file, for which it is needed twice for a moment."""
+        self._recording.make_room(sink.path.stat().st_size)
+        sink.close()
+
+    def close(self) -> None:
+        """Finish what is small; what is large stays a growing file, which plays as well."""
+        prepared = self._take_prepared()
+        if prepared is not None:
+            prepared.close()
+        sink, self._sink = self._sink, None
+        if sink is None:
+            return
+        if sink.frames_written and sink.path.stat().st_size > _AT_ONCE:
+            sink.abandon()
+        else:
+            sink.close()
+
+
+class RecordingOutput:
+    """`record:FOLDER?of=dream&minutes=10&budget=20GB&quality=80`.
+
+    of: "dream", "camera" (the picture before it is dreamed on) or "both".  minutes: of a
+    segment.  budget: of the folder's recordings together; the oldest go first.
+    """
+
+    delay_ms = 0.0
+
+    def __init__(self, address: Address, width: int, height: int, rate: Fraction) -> None:
+        if not address.rest:
+            raise SettingsError(f"{address.text}: a folder is wanted, as in record:shows")
+        self.folder = Path(address.rest).expanduser()
+        self.name = f"record {self.folder}"
+        of = address.word("of", "dream", ("dream", "camera", "both"))
+        self.kinds = ("dream", "camera") if of == "both" else (of,)
+        self.segment_s = address.number("minutes", 10, 0.01, 24 * 60) * 60
+        self.quality = address.number("quality", 80, 0, 100)
+        most = round(address.number("budget", 20e9, 1e6, 1e15))
+        address.finish()
+        self.rate = rate.limit_denominator(100_000)
+        self.budget = DiskBudget(self.folder, most)
+        self._segments: dict[str, _Segments] = {}
+        self._aside: Aside | None = None
+        self._looked_s = 0.0
+
+    def open(self) -> None:
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise SinkError(f"{self.folder} cannot be made: {error.strerror}") from error
+        session = time.strftime("%Y%m%d-%H%M%S")
+        while any(p.name[10:25] == session for p in self.budget.segments()):
+            time.sleep(0.1)  # opened twice within a second
+            session = time.strftime("%Y%m%d-%H%M%S")
+        self._aside = Aside()
+        self._segments = {k: _Segments(self, k, session, self._aside) for k in self.kinds}
+
+    def write(self, frame: LiveFrame) -> None:
+        for kind, segments in self._segments.items():
+            picture = frame.rgb if kind == "dream" else frame.camera
+            if picture is not None:
+                segments.write(picture, frame)
+        if time.monotonic() - self._looked_s > _LOOK_S and self._aside is not None:
+            self._looked_s = time.monotonic()
+            self._aside.do(lambda: self.make_room(0))
+
+    def make_room(self, coming: int) -> None:
+        """Keep the budget, with `coming` bytes more; segments that are being written stay."""
+        kept = [s.path for s in self._segments.values() if s.path is not None]
+        self.budget.make_room(coming + self.budget.most // 50, kept)
+
+    def close(self) -> None:
+        if self._aside is not None:
+            if not self._aside.close(_ENDING_S):
+                _log.info("%s: the last segment but one stays unfinished; it plays", self.name)
+            self._aside = None
+        for segments in self._segments.values():
+            try:
+                segments.close()
+            except (LivedreamError, OSError) as error:
+                _log.warning("%s: %s", self.name, error)
+        self._segments = {}

@@ -1,0 +1,325 @@
+"""The window and the projector: the one output that owns the main thread.
+
+Keys of its own: F, F11 fullscreen, H the display of figures, ? or F1 help, F2 the corners, F3
+mirror, F4 a quarter turn, F5 and F6 gamma, F7 and F8 brightness, F9 fit, F10 the next display,
+Escape back. All others go to the show.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any, Final, Protocol
+
+import cv2
+
+from livedream.frame import Picture
+from livedream.live.board import Snapshot
+from livedream.live.slot import LatestSlot, SlotClosed
+from livedream.live.status import Health, Status
+from livedream.present.live import LiveFrame
+from livedream.present.live.corner_pin import CORNER_NAMES, CornerPin
+from livedream.present.live.display_memory import DisplayMemory
+from livedream.present.live.hud_paint import import_pygame
+from livedream.present.live.panels import FIGURES_S, Panels
+from livedream.present.live.placement import FITS, Placement, corners, tone_table
+from livedream.present.live.screen import Overlay, Screen
+from livedream.present.live.window_options import WindowOptions
+
+__all__ = ["KeyHand", "Window"]
+
+_WAIT_S: Final = 0.015  # for a frame, before looking at the keys again
+_CURSOR_S: Final = 2.0  # the cursor hides after so long
+_NOTICE_S: Final = 2.5  # a line about what a key did stays
+_TONE_STEP: Final = 1.05
+
+HELP: Final = (
+    ("", "window"),
+    ("F", "fullscreen on and off"),
+    ("H", "figures on and off"),
+    ("?", "this help"),
+    ("F2", "corners: drag, Tab and arrows, Backspace undoes"),
+    ("F3, F4", "mirror, turn by a quarter"),
+    ("F5, F6", "gamma down, up"),
+    ("F7, F8", "brightness down, up"),
+    ("F9, F10", "fit, next display"),
+    ("Escape", "back"),
+)
+
+
+class KeyHand(Protocol):
+    """What keys mean to the show."""
+
+    def press(self, key: str) -> bool:
+        """Do what the key stands for, False when it stands for nothing. key: SDL's name."""
+
+    def help(self) -> Sequence[tuple[str, str]]:
+        """(keys, what they do)."""
+
+
+class Statuses(Protocol):
+    def latest(self) -> Status: ...
+
+
+class Peeked(Protocol):
+    def peek(self) -> Snapshot: ...
+
+
+class Window:
+    """Shows frames until it is told to stop, or is closed, which sets `stop` for everybody."""
+
+    def __init__(
+        self,
+        options: WindowOptions,
+        board: Peeked,
+        status: Statuses,
+        *,
+        keys: KeyHand | None = None,
+    ) -> None:
+        self._options = options
+        self._status = status
+        self._board = board
+        self._keys = keys
+        self._memory = DisplayMemory(options.settings_folder)
+        self._placement = options.placement or Placement()
+        self._pin: CornerPin | None = None  # while corners are moved
+        self._hud = options.hud
+        self._help = False
+        self._notice: tuple[str, float] | None = None
+        self._moved_s = 0.0
+        self._frame: LiveFrame | None = None
+        self._frames = 0
+        self._slot: LatestSlot[LiveFrame] | None = None
+        self._began_s = time.monotonic()
+
+    def health(self) -> Health:
+        return Health(
+            "window",
+            "ok" if self._frames else "starting",
+            frames=self._frames,
+            dropped=self._slot.dropped if self._slot else 0,
+            since_s=self._began_s,
+        )
+
+    def run(self, slot: LatestSlot[LiveFrame], stop: threading.Event) -> None:
+        """Show what comes into `slot`; returns when `stop` is set or the slot is closed.
+
+        To be called from the main thread. Raises SinkError when there is no display.
+        """
+        self._slot = slot
+        first = self._wait_for_first(slot, stop)
+        if first is None:
+            return
+        self._frame = first
+        self._pygame = import_pygame()
+        self._screen = Screen(self._options, (first.rgb.shape[1], first.rgb.shape[0]))
+        try:
+            if self._options.placement is None:
+                self._recall()
+            self._panels = Panels()
+            self._show(slot, stop)
+        finally:
+            self._screen.close()
+
+    def _wait_for_first(
+        self, slot: LatestSlot[LiveFrame], stop: threading.Event
+    ) -> LiveFrame | None:
+        while not stop.is_set():
+            try:
+                frame = slot.get(0.1)
+            except SlotClosed:
+                return None
+            if frame is not None:
+                return frame
+        return None
+
+    def _show(self, slot: LatestSlot[LiveFrame], stop: threading.Event) -> None:
+        drawn_s = -1.0
+        while not stop.is_set():
+            changed = self._draw_due(drawn_s)
+            try:
+                frame = slot.get(0 if changed else _WAIT_S)
+            except SlotClosed:
+                return
+            for event in self._pygame.event.get():
+                changed = True
+                if event.type in (self._pygame.QUIT, self._pygame.WINDOWCLOSE):
+                    stop.set()
+                else:
+                    self._handle(event)
+            if frame is not None:
+                self._frame, changed = frame, True
+                self._frames += 1
+            if changed:
+                self._draw()
+                drawn_s = time.monotonic()
+
+    def _draw_due(self, drawn_s: float) -> bool:
+        """Whether the figures or a notice are to be drawn anew although no frame has come."""
+        return time.monotonic() - drawn_s > FIGURES_S
+
+    # Drawing
+
+    def _draw(self) -> None:
+        assert self._frame is not None, "a frame came first"
+        size = self._screen.size
+        rgb = self._frame.rgb
+        if self._pin is not None:
+            rgb = with_grid(rgb)
+        quad = corners(self._placement, (rgb.shape[1], rgb.shape[0]), size)
+        self._screen.show(rgb, quad, tone_table(self._placement), self._overlays(size))
+        idle = time.monotonic() - self._moved_s > _CURSOR_S
+        self._screen.show_cursor(self._pin is not None or not (idle or self._screen.fullscreen))
+
+    def _overlays(self, size: tuple[int, int]) -> list[Overlay]:
+        now_s = time.monotonic()
+        panels = self._panels
+        panels.fit_window(size)
+        if self._hud:
+            status, asked = self._status.latest(), self._board.peek().dream.strength
+            panels.hud(status, asked, now_s)
+        if self._help:
+            panels.help(HELP if self._keys is None else (*HELP, ("", "show"), *self._keys.help()))
+        if self._pin is not None:
+            panels.handles(self._pin)
+        text = self._line(now_s)
+        if text:
+            panels.line(text)
+        return panels.taken()
+
+    def _line(self, now_s: float) -> str:
+        if self._notice is not None and now_s < self._notice[1]:
+            return self._notice[0]
+        self._notice = None
+        if self._pin is not None:
+            return f"{CORNER_NAMES[self._pin.chosen]}: drag or arrows, Tab next, F2 keeps"
+        return ""
+
+    # Keys and mouse
+
+    def _handle(self, event: Any) -> None:
+        pygame, size = self._pygame, self._screen.size
+        if event.type == pygame.KEYDOWN:
+            self._press(pygame.key.name(event.key).lower(), event.unicode, event.mod)
+        elif event.type == pygame.MOUSEMOTION:
+            self._moved_s = time.monotonic()
+            if self._pin is not None:
+                self._pin.drag(*self._screen.to_px(*event.pos), size)
+                self._placement = self._pin.placement
+        elif event.type == pygame.MOUSEBUTTONDOWN and event.button == 1 and self._pin is not None:
+            self._pin.take(*self._screen.to_px(*event.pos), size)
+        elif event.type == pygame.MOUSEBUTTONUP and event.button == 1 and self._pin is not None:
+            self._pin.release()
+            self._keep()
+
+    def _press(self, key: str, typed: str, modifiers: int) -> None:
+        if self._pin is not None and self._press_in_corners(key, modifiers):
+            return
+        own: dict[str, Callable[[], None]] = {
+            "f": self._fullscreen,
+            "f11": self._fullscreen,
+            "h": self._toggle_hud,
+            "f1": self._toggle_help,
+            "f2": self._toggle_corners,
+            "f3": lambda: self._place(mirror=not self._placement.mirror),
+            "f4": lambda: self._place(turn=(self._placement.turn + 90) % 360),
+            "f5": lambda: self._tone("gamma", 1 / _TONE_STEP),
+            "f6": lambda: self._tone("gamma", _TONE_STEP),
+            "f7": lambda: self._tone("brightness", 1 / _TONE_STEP),
+            "f8": lambda: self._tone("brightness", _TONE_STEP),
+            "f9": self._next_fit,
+            "f10": self._next_display,
+            "escape": self._back,
+        }
+        if typed == "?":
+            self._toggle_help()
+        elif key in own:
+            own[key]()
+        elif self._keys is not None:
+            self._keys.press(key)
+
+    def _press_in_corners(self, key: str, modifiers: int) -> bool:
+        assert self._pin is not None, "corners are being moved"
+        step = 10 if modifiers & self._pygame.KMOD_SHIFT else 1
+        moves = {"left": (-step, 0), "right": (step, 0), "up": (0, -step), "down": (0, step)}
+        if key in moves:
+            self._pin.nudge(*moves[key], self._screen.size)
+        elif key == "tab":
+            self._pin.next()
+        elif key == "backspace":
+            self._pin.reset()
+        else:
+            return False
+        self._placement = self._pin.placement
+        self._keep()
+        return True
+
+    def _fullscreen(self) -> None:
+        self._screen.set_fullscreen(not self._screen.fullscreen)
+
+    def _toggle_hud(self) -> None:
+        self._hud = not self._hud
+
+    def _toggle_help(self) -> None:
+        self._help = not self._help
+
+    def _toggle_corners(self) -> None:
+        if self._pin is not None:
+            self._pin = None
+            self._keep()
+            return
+        assert self._frame is not None, "a frame came first"
+        shape = self._frame.rgb.shape
+        self._pin = CornerPin(self._placement, (shape[1], shape[0]))
+
+    def _back(self) -> None:
+        if self._help:
+            self._help = False
+        elif self._pin is not None:
+            self._toggle_corners()
+        elif self._screen.fullscreen:
+            self._fullscreen()
+        else:
+            self._say("close the window to end")
+
+    def _next_fit(self) -> None:
+        self._place(fit=FITS[(FITS.index(self._placement.fit) + 1) % len(FITS)])
+        self._say(f"fit: {self._placement.fit}")
+
+    def _next_display(self) -> None:
+        self._screen.move_to_display(self._screen.display + 1)
+        self._pin = None
+        self._recall()
+        self._say(f"display {self._screen.display}")
+
+    def _tone(self, name: str, factor: float) -> None:
+        value = round(min(5.0, max(0.2, getattr(self._placement, name) * factor)), 3)
+        self._place(**{name: value})
+        self._say(f"{name} {value:.2f}")
+
+    def _place(self, **changes: Any) -> None:
+        self._placement = replace(self._placement, **changes)
+        if self._pin is not None:
+            self._pin.placement = self._placement
+        self._keep()
+
+    def _say(self, text: str) -> None:
+        self._notice = text, time.monotonic() + _NOTICE_S
+
+    def _recall(self) -> None:
+        self._placement = self._memory.recall(self._screen.display_key) or Placement()
+
+    def _keep(self) -> None:
+        self._memory.keep(self._screen.display_key, self._placement)
+
+
+def with_grid(rgb: Picture) -> Picture:
+    """A copy of the picture with its frame and a grid of eighths, to see how it lies."""
+    out = rgb.copy()
+    height, width = rgb.shape[:2]
+    for part in range(1, 8):
+        x, y = round(width * part / 8), round(height * part / 8)
+        cv2.line(out, (x, 0), (x, height - 1), (200, 200, 200), 1, cv2.LINE_AA)
+        cv2.line(out, (0, y), (width - 1, y), (200, 200, 200), 1, cv2.LINE_AA)
+    cv2.rectangle(out, (0, 0), (width - 1, height - 1), (94, 200, 190), 2)
+    return out
