@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -29,6 +28,7 @@ from livedream.flow.opening import open_flow
 from livedream.frame import Frame, Motion, Picture
 from livedream.present.compose import compose
 from livedream.settings import DreamSettings, parse_size
+from livedream.shrink import shrunk
 from livedream.stages import Clock, ahead
 from livedream.warp.carry import carry
 
@@ -235,9 +235,7 @@ class Dreamer:
         """The frame at the dream's size: (1, 3, h, w) float32 in [0, 1] on the device."""
         height, width = rgb.shape[:2]
         wanted = parse_size(self.settings.size, width, height)
-        size = min(wanted[0], width), min(wanted[1], height)
-        if size != (width, height):
-            rgb = np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), np.uint8)
+        rgb = shrunk(rgb, min(wanted[0], width), min(wanted[1], height))
         picture = torch.from_numpy(np.ascontiguousarray(rgb)).to(self.device)
         return picture.permute(2, 0, 1)[None].float().div_(255.0)
 

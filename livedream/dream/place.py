@@ -1,12 +1,12 @@
 """Where a dream may grow, and how evenly."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, Self
 
 import cv2
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -16,6 +16,7 @@ from livedream.settings import DreamSettings
 _CELL_PX: Final = 16  # heuristic: levels are compared between cells of this size...
 _REACH_CELLS: Final = 3  # ...and their neighbourhood
 _TINY: Final = 1e-6
+_COPIED: Final = 1 << 23  # elements that may be copied: bounds the memory of very large pictures
 
 
 class Place:
@@ -50,23 +51,20 @@ class Place:
         # Without its mean an addition has no tint: colours do not drift over an hour.
         weight = self.weight(added)
         if weight is None:
-            return added.sub_(added.mean((2, 3), keepdim=True))
+            return _without_tint(added)
         share = weight.mean().clamp_min(_TINY)
         tint = (added * weight).mean((2, 3), keepdim=True) / share
         return added.sub_(tint).mul_(weight)
 
 
 def need(carried: Tensor, added: Tensor, spread: float) -> Tensor:
-    """(1, 1, h, w): larger where there is less of a dream yet, around 1 on the whole.
+    """(1, 1 or 3, h, w): larger where there is less of a dream yet, around 1 on the whole.
 
     A gradient is strongest where a motif already stands, so that a few motifs would take all of
     the level. This divides by the local level, so that quiet places and places just revealed
     grow at the pace of the others. spread: 0 not at all, 1 entirely.
     """
-    height, width = carried.shape[2:]
-    # One channel at a time: a very large picture has no room for another copy.
-    cells = torch.cat([_cells((c + a).square_()) for c, a in _channels(carried, added)], 1)
-    cells = cells.mean(1, keepdim=True)
+    cells = _energies(carried, added)
     around = min(_REACH_CELLS, cells.shape[2], cells.shape[3])
     around -= 1 - around % 2
     cells = F.avg_pool2d(cells, around, 1, around // 2, count_include_pad=False)
@@ -74,16 +72,54 @@ def need(carried: Tensor, added: Tensor, spread: float) -> Tensor:
     # The floor keeps places that cannot dream (pure black) from taking everything: 1/16 of the
     # mean energy, a quarter of the mean level.
     gain = (cells / mean).clamp_min(1 / 16) ** (-0.5 * spread)
-    return resize(gain, (width, height))
+    return _spread_out(gain, added)
 
 
-def _channels(one: Tensor, other: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-    for channel in range(one.shape[1]):
-        yield one[:, channel : channel + 1], other[:, channel : channel + 1]
+def _energies(carried: Tensor, added: Tensor) -> Tensor:
+    """(1, 1, rows, columns): the mean square of their sum in each cell."""
+    if carried.device.type == "cpu" and carried.numel() <= _COPIED:
+        squares = (carried + added).square_()[0].permute(1, 2, 0).contiguous().numpy()
+        return torch.from_numpy(_cell_means(squares))[None, None]
+    # One channel at a time: a very large picture has no room for another copy.
+    pairs = zip(torch.split(carried, 1, 1), torch.split(added, 1, 1), strict=True)
+    pooled = [
+        F.avg_pool2d((c + a).square_(), _CELL_PX, ceil_mode=True, count_include_pad=False)
+        for c, a in pairs
+    ]
+    return torch.cat(pooled, 1).mean(1, keepdim=True)
 
 
-def _cells(energy: Tensor) -> Tensor:
-    return F.avg_pool2d(energy, _CELL_PX, ceil_mode=True, count_include_pad=False)
+def _cell_means(squares: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(rows, columns) of an (h, w, 3) picture: added up along memory, faster than pooling."""
+    height, width, _ = squares.shape
+    down, across = range(0, height, _CELL_PX), range(0, width, _CELL_PX)
+    lines = squares.reshape(height, -1)
+    bands = np.zeros((len(down), len(across) * _CELL_PX * 3), np.float32)
+    for band, top in zip(bands, down, strict=True):
+        np.sum(lines[top : top + _CELL_PX], 0, out=band[: width * 3])
+    sums = bands.reshape(len(down), len(across), -1).sum(2)
+    counts = np.outer(np.diff(down, append=height), np.diff(across, append=width))
+    means: NDArray[np.float32] = (sums / (3 * counts)).astype(np.float32)
+    return means
+
+
+def _spread_out(gain: Tensor, like: Tensor) -> Tensor:
+    """A (1, 1, rows, columns) gain of cells as a factor of a (1, 3, h, w) picture."""
+    size = like.shape[3], like.shape[2]
+    if like.device.type != "cpu":
+        return resize(gain, size)
+    # In three channels, as OpenCV's pictures lie in memory; spread by torch it takes longer.
+    return resize(gain.expand(1, 3, -1, -1), size)
+
+
+def _without_tint(added: Tensor) -> Tensor:
+    tint = added.mean((2, 3), keepdim=True)
+    if added.device.type == "cpu" and added.is_contiguous(memory_format=torch.channels_last):
+        # Along whole rows of memory: subtracting three numbers in turn takes six times as long.
+        rows = added.permute(0, 2, 3, 1).view(added.shape[2], -1)
+        rows.sub_(tint.view(3).repeat(added.shape[3]))
+        return added
+    return added.sub_(tint)
 
 
 def read_mask(path: str) -> Tensor:

@@ -1,6 +1,5 @@
 """From frame to frame: a steady flow, what it cannot know, and cuts."""
 
-import cv2
 import numpy as np
 
 from livedream.flow import FlowEstimator, TwoWayEstimator, ZeroFlow
@@ -11,6 +10,7 @@ from livedream.flow.light import change_of_light, relight
 from livedream.flow.occlusion import visibility
 from livedream.frame import FlowField, Frame, Motion, Picture
 from livedream.settings import parse_size
+from livedream.shrink import shrunk
 
 __all__ = ["MotionEstimator", "compare"]
 
@@ -55,10 +55,7 @@ class MotionEstimator:
             return rgb
         height, width = rgb.shape[:2]
         wanted = parse_size(self._size, width, height, name="flow_size")
-        size = min(wanted[0], width), min(wanted[1], height)
-        if size == (width, height):
-            return rgb
-        return np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), np.uint8)
+        return shrunk(rgb, min(wanted[0], width), min(wanted[1], height))
 
 
 def compare(estimator: FlowEstimator, current: Picture, previous: Picture) -> Motion:

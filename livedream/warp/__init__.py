@@ -7,9 +7,12 @@ Interpolation is bicubic (Keys 1981, a = -0.75 as in OpenCV and torch): a residu
 anew in every frame, and linear interpolation would blur it away within a second.
 """
 
+from functools import lru_cache
+
 import cv2
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -49,13 +52,21 @@ def warp(residual: Tensor, flow: FlowField) -> Tensor:
 def _warp_opencv(residual: Tensor, flow: FlowField) -> Tensor:
     """cv2.remap: several times faster than grid_sample on a CPU."""
     height, width = residual.shape[2:]
-    grid_y, grid_x = np.mgrid[0:height, 0:width].astype(np.float32)
+    grid_x, grid_y = _grid(width, height)
     interleaved = residual[0].permute(1, 2, 0).contiguous().numpy()
     fetched = cv2.remap(
         interleaved, grid_x + flow[0], grid_y + flow[1], cv2.INTER_CUBIC,
         borderMode=cv2.BORDER_CONSTANT, borderValue=0,
     )  # fmt: skip
     return torch.from_numpy(fetched.reshape(height, width, -1)).permute(2, 0, 1)[None]
+
+
+@lru_cache(maxsize=4)
+def _grid(width: int, height: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Where the pixels are: x and y, (height, width) each, not to be written to."""
+    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
+    x.flags.writeable = y.flags.writeable = False
+    return x, y
 
 
 def _warp_torch(residual: Tensor, flow: FlowField) -> Tensor:

@@ -1,7 +1,9 @@
 """What of the last dream goes on into the next frame."""
 
 import cv2
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from livedream.frame import Motion
@@ -23,6 +25,15 @@ def carry(residual: Tensor, motion: Motion | None, picture: Tensor, keep: float)
         height, width = picture.shape[2:]
         seen = cv2.resize(motion.visibility, (width, height), interpolation=cv2.INTER_LINEAR)
         carried = warp(residual, motion.flow)
-        carried *= torch.from_numpy(seen).to(picture.device) * keep
+        carried *= _per_pixel(seen * np.float32(keep), carried)
     # What lies outside the range cannot be shown; kept, it would come back as a ghost.
     return carried.add_(picture).clamp_(0.0, 1.0).sub_(picture)
+
+
+def _per_pixel(plane: NDArray[np.float32], like: Tensor) -> Tensor:
+    """(h, w) as a factor of a (1, 3, h, w) picture."""
+    if like.device.type != "cpu":
+        return torch.from_numpy(plane).to(like.device)
+    # Written out as OpenCV's pictures lie in memory: spreading it on the way takes three times as
+    # long.
+    return torch.from_numpy(cv2.merge([plane] * 3)).permute(2, 0, 1)[None]

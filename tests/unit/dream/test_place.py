@@ -76,3 +76,21 @@ def test_a_mask_is_read_from_a_picture(tmp_path: Path) -> None:
 def test_a_mask_that_is_not_there() -> None:
     with pytest.raises(SourceError, match=r"nowhere\.png"):
         Place.from_settings(DreamSettings(mask="nowhere.png"))
+
+
+@pytest.mark.parametrize("size", [(1, 1), (16, 32), (17, 5), (49, 100), (270, 480)])
+def test_cells_are_summed_as_they_are_pooled(
+    size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    carried, added = (torch.randn(2, 1, *size, 3).permute(0, 1, 4, 2, 3)).unbind(0)
+    quick = need(carried, added, 0.7)
+    monkeypatch.setattr("livedream.dream.place._COPIED", 0)
+    assert torch.allclose(quick, need(carried, added, 0.7), rtol=1e-4)
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_the_memory_layout_changes_nothing(added: Tensor, layout: torch.memory_format) -> None:
+    carried = torch.randn_like(added)
+    wanted = Place().shape(added.clone(), carried, DreamSettings())
+    found = Place().shape(added.contiguous(memory_format=layout), carried, DreamSettings())
+    assert torch.allclose(wanted, found, atol=1e-6)

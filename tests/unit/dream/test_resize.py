@@ -29,3 +29,14 @@ def test_pixels_keep_their_places() -> None:
     twice = resize(ramp, (64, 8))[0, 0, 0]
     # Pixel i of 64 lies at (i + 0.5) / 2 - 0.5 of 32.
     assert torch.allclose(twice[2:-2], (torch.arange(64.0)[2:-2] + 0.5) / 2 - 0.5, atol=1e-5)
+
+
+@pytest.mark.parametrize("size", [(10, 8), (23, 7), (64, 100), (11, 9)])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_growing_is_torchs_own(size: tuple[int, int], channels: int) -> None:
+    x = torch.randn(1, channels, 7, 10, generator=torch.Generator().manual_seed(0))
+    wanted = torch.nn.functional.interpolate(x, size[::-1], mode="bilinear", align_corners=False)
+    assert torch.allclose(resize(x, size), wanted, atol=1e-5)
+    assert torch.allclose(
+        resize(x.contiguous(memory_format=torch.channels_last), size), wanted, atol=1e-5
+    )
