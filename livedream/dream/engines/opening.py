@@ -46,7 +46,24 @@ def _direct(aim: Aim) -> Engine:
     return DirectEngine(aim)
 
 
+def _cuda(aim: Aim) -> Engine:
+    from livedream.dream.engines.cuda import CudaEngine
+
+    return CudaEngine(aim)
+
+
+def _onnx(aim: Aim) -> Engine:
+    from livedream.dream.engines.onnx import OnnxEngine
+
+    return OnnxEngine(aim)
+
+
 # Each raises SettingsError for an aim that it cannot be made for.
-_OPENERS: Final[dict[str, Callable[[Aim], Engine]]] = {"torch": _eager, "direct": _direct}
+_OPENERS: Final[dict[str, Callable[[Aim], Engine]]] = {
+    "torch": _eager,
+    "direct": _direct,
+    "cuda": _cuda,
+    "onnx": _onnx,
+}
 # By device, the quickest first; PyTorch's autograd stands behind all of them.
-_QUICKEST: Final[dict[str, tuple[str, ...]]] = {"cpu": ("direct",)}
+_QUICKEST: Final[dict[str, tuple[str, ...]]] = {"cpu": ("direct",), "cuda": ("cuda",)}
