@@ -31,6 +31,7 @@ _ATTACK_S: Final = 0.01  # heuristic: a kick is seen on the frame it is heard on
 _RELEASE_S: Final = 0.25  # heuristic: and does not flicker
 _LOUDEST_S: Final = 8.0  # time in which the reference loudness falls to 1/e
 _SILENCE: Final = 1e-3  # -60 dBFS RMS: below this the room is quiet, and nothing is made louder
+_FAINT: Final = 0.05  # -26 dB below all together, a band is faint, and stays so (heuristic)
 _COMPRESSION: Final = 100.0  # of the log spectrum: heuristic, as is common
 _MEMORY_S: Final = 1.0  # of flux, for its median
 _ABOVE: Final = 1.8  # times the median that an onset must be (heuristic)
@@ -51,7 +52,8 @@ class Hearing:
         self.rate = rate
         self._window = 1 << round(np.log2(rate * _WINDOW_S))
         self._hop = 1 << round(np.log2(rate * _HOP_S))
-        self._hann = np.hanning(self._window).astype(np.float32)
+        # Blackman: so little of a loud bass reaches the other bands that they stay quiet.
+        self._bell = np.blackman(self._window).astype(np.float32)
         frequencies = np.fft.rfftfreq(self._window, 1 / rate)
         self._bins = {
             name: np.flatnonzero((low <= frequencies) & (frequencies < high))
@@ -85,7 +87,7 @@ class Hearing:
         """One hop further."""
         passed_s = self._hop / self.rate
         # Scaled so that a sine of amplitude 1 has a peak of 1.
-        spectrum = np.abs(np.fft.rfft(self._recent * self._hann)) * (2 / self._hann.sum())
+        spectrum = np.abs(np.fft.rfft(self._recent * self._bell)) * (2 / self._bell.sum())
         heard = {name: float(np.sqrt((spectrum[bins] ** 2).sum() / 2)) for name, bins in
                  self._bins.items()}  # fmt: skip
         heard["level"] = float(np.sqrt((self._recent[-2 * self._hop :] ** 2).mean()))
@@ -97,7 +99,7 @@ class Hearing:
         """Loudness against the loudest of late, followed quickly upwards, slowly downwards."""
         fading = self._loudest[name] * np.exp(-passed_s / _LOUDEST_S)
         self._loudest[name] = float(max(loud, fading))
-        reference = max(self._loudest[name], _SILENCE)
+        reference = max(self._loudest[name], _FAINT * self._loudest["level"], _SILENCE)
         # The root: loudness is heard nearer to it than to the amplitude (Stevens' power law).
         wanted = 0.0 if loud < _SILENCE / 4 else float(np.sqrt(min(1.0, loud / reference)))
         before = self.values[name]

@@ -193,7 +193,7 @@ class MidiHand:
         kind, _, name = target.partition(":")
         if target in self._board.parameters:
             parameter = self._board.parameters[target]
-            if parameter.kind is bool and message.type == "note_on":
+            if parameter.kind is bool and message.type in ("note_on", "note_off"):
                 if pressed:  # a pad switches over, as a key does
                     self._board.set(target, not self._board.target(target), origin="midi")
             else:

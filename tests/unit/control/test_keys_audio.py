@@ -1,0 +1,102 @@
+"""Keys, and the audio hand without a device."""
+
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from livedream.control.audio import AudioHand, audio_inputs
+from livedream.control.keys import KEYS, Keys
+from livedream.control.presets import Presets
+from livedream.control.show import ACTIONS, Show
+from livedream.errors import SettingsError
+from livedream.live.board import Board
+from livedream.settings import DreamSettings
+
+
+def test_every_key_means_an_action_and_is_in_the_help(tmp_path: Path) -> None:
+    board = Board(DreamSettings())
+    keys = Keys(Show(board, Presets(tmp_path)))
+    for key, action in KEYS.items():
+        assert action in ACTIONS
+        assert keys.press(key)
+        assert any(key in shown.split(", ") for shown, _ in Keys.help())
+
+
+def test_space_freezes_digits_call_and_others_do_nothing(tmp_path: Path) -> None:
+    board = Board(DreamSettings())
+    show = Show(board, Presets(tmp_path))
+    keys = Keys(show)
+    assert keys.press("Space")
+    assert board.target("freeze")
+    assert keys.press("3")
+    assert show.preset_name == show.presets.names[2]
+    assert not any(keys.press(key) for key in ("q", "0", "", "²", "f12"))
+
+
+class Device:
+    """What PortAudio would say, and a stream that sends when told."""
+
+    PortAudioError = type("PortAudioError", (Exception,), {})
+
+    def __init__(self) -> None:
+        self.devices = [
+            {"name": "Speakers", "max_input_channels": 0, "default_samplerate": 48000.0},
+            {"name": "USB Mixer", "max_input_channels": 2, "default_samplerate": 44100.0},
+        ]
+        self.streams: list[Any] = []
+
+    def query_devices(self, device: int | None = None, kind: str | None = None) -> Any:
+        return self.devices if kind is None else self.devices[1]
+
+    def InputStream(self, **options: Any) -> Any:  # noqa: N802
+        stream = SimpleNamespace(options=options, start=lambda: None, close=lambda: None)
+        self.streams.append(stream)
+        return stream
+
+    def _terminate(self) -> None: ...
+
+    def _initialize(self) -> None: ...
+
+
+@pytest.fixture
+def device(monkeypatch: pytest.MonkeyPatch) -> Device:
+    made = Device()
+    monkeypatch.setitem(sys.modules, "sounddevice", made)  # type: ignore[arg-type]
+    return made
+
+
+def test_what_a_device_sends_is_heard(device: Device) -> None:
+    now = [0.0]
+    hand = AudioHand("mixer", clock=lambda: now[0])
+    hand.start()
+    try:
+        options = device.streams[0].options
+        assert options["device"] == 1
+        assert options["samplerate"] == 44100
+        time_s = np.arange(22050) / 44100
+        tone = np.sin(2 * np.pi * 80 * time_s).astype(np.float32) * 0.4
+        options["callback"](np.stack([tone, tone], 1), len(tone), None, None)
+        assert hand.value("bass") > 0.9
+        assert hand.value("treble") < 0.2
+        assert hand.health().state == "ok"
+        now[0] += 10  # the cable was pulled
+        assert hand.value("bass") == 0
+        assert hand.health().state == "lost"
+    finally:
+        hand.close()
+
+
+def test_an_unknown_device_names_those_there_are(device: Device) -> None:
+    assert audio_inputs() == ["USB Mixer"]
+    with pytest.raises(SettingsError, match="there are: USB Mixer"):
+        AudioHand("violin").start()
+
+
+def test_without_the_library_its_install_command_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "sounddevice", None)
+    with pytest.raises(SettingsError, match=r"pip install 'livedream\[audio\]'"):
+        audio_inputs()

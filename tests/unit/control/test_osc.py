@@ -1,0 +1,179 @@
+"""OSC over a real UDP port of this machine, and what is refused there."""
+
+import random
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pythonosc.osc_bundle_builder import OscBundleBuilder
+from pythonosc.osc_message import OscMessage
+from pythonosc.osc_message_builder import OscMessageBuilder
+
+from livedream.control.addresses import read_address
+from livedream.control.osc import OscHand
+from livedream.control.presets import Presets
+from livedream.control.show import Show
+from livedream.errors import SettingsError, SinkError
+from livedream.live.board import Board
+from livedream.settings import DreamSettings
+
+
+@pytest.fixture
+def hand(tmp_path: Path) -> Iterator[OscHand]:
+    board = Board(DreamSettings())
+    made = OscHand(
+        board, Show(board, Presets(tmp_path)), read_address(":0", "127.0.0.1:9001", name="osc")
+    )
+    made.start()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def sender(hand: OscHand) -> Iterator[socket.socket]:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as made:
+        made.bind(("127.0.0.1", 0))
+        made.connect(("127.0.0.1", hand.port))
+        made.settimeout(5)
+        yield made
+
+
+def message(address: str, *arguments: object) -> bytes:
+    builder = OscMessageBuilder(address)
+    for argument in arguments:
+        builder.add_arg(argument)
+    return bytes(builder.build().dgram)
+
+
+def until(done: object, seconds: float = 5) -> None:
+    end = time.monotonic() + seconds
+    while not done():  # type: ignore[operator]
+        assert time.monotonic() < end
+        time.sleep(0.005)
+
+
+def test_slider_places_values_texts_and_switches(hand: OscHand, sender: socket.socket) -> None:
+    board = hand._board
+    sender.send(message("/livedream/strength", 0.5))
+    sender.send(message("/livedream/hue/value", -45.0))
+    sender.send(message("/livedream/octaves/value", 3.0))
+    sender.send(message("/livedream/objective", "eyes + weave"))
+    sender.send(message("/livedream/freeze", 1))
+    until(lambda: board.target("freeze"))
+    assert board.target("strength") == 24
+    assert board.target("hue") == -45
+    assert board.target("octaves") == 3
+    assert board.target("objective") == "eyes + weave"
+
+
+def test_actions_presets_and_tempo(hand: OscHand, sender: socket.socket) -> None:
+    show = hand._show
+    sender.send(message("/livedream/preset", "ink", 2.0))
+    until(lambda: show.preset_name == "ink")
+    sender.send(message("/livedream/next", 0.0))  # a button let go
+    sender.send(message("/livedream/tempo", 97.0))
+    until(lambda: show.tempo.bpm == 97)
+    assert show.preset_name == "ink"
+    sender.send(message("/livedream/next"))
+    until(lambda: show.preset_name == "jellyfish")
+    sender.send(message("/livedream/preset", 0))
+    until(lambda: show.preset_name == show.presets.names[0])
+    sender.send(message("/livedream/freeze"))
+    until(lambda: hand._board.target("freeze"))
+
+
+def test_a_bundle_is_several_messages(hand: OscHand, sender: socket.socket) -> None:
+    bundle = OscBundleBuilder(0)  # type: ignore[arg-type]
+    for name, value in (("mix", 0.25), ("brightness", 0.75)):
+        builder = OscMessageBuilder(f"/livedream/{name}")
+        builder.add_arg(value)
+        bundle.add_content(builder.build())  # type: ignore[arg-type]
+    sender.send(bundle.build().dgram)
+    until(lambda: hand._board.target("brightness") == 1.5)
+    assert hand._board.target("mix") == 0.25
+
+
+def test_the_sender_is_told_what_others_change(hand: OscHand, sender: socket.socket) -> None:
+    sender.send(message("/livedream/strength", 0.5))
+    until(lambda: hand._board.target("strength") == 24)
+    hand._board.set("hue", 90.0, origin="panel 1")
+    first, second = (OscMessage(sender.recv(1000)) for _ in range(2))
+    assert (first.address, first.params) == ("/livedream/hue/value", [90.0])
+    assert (second.address, second.params) == ("/livedream/hue", [0.75])
+    sender.send(message("/livedream/strength"))  # a question
+    assert OscMessage(sender.recv(1000)).params == [24.0]
+
+
+def test_feedback_goes_to_the_port_that_is_asked_for(hand: OscHand, sender: socket.socket) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.settimeout(5)
+        sender.send(message("/livedream/subscribe", listener.getsockname()[1]))
+        until(lambda: hand.messages == 1)
+        hand._board.set("mix", 0.5)
+        assert OscMessage(listener.recv(1000)).address == "/livedream/mix/value"
+
+
+def test_strangers_are_not_heard(hand: OscHand) -> None:
+    hand.receive(message("/livedream/strength", 1.0), "192.168.1.5", 5000)
+    assert hand._board.target("strength") == 14
+    assert (hand.refused, hand.messages) == (1, 0)
+    allowed = OscHand(
+        hand._board,
+        hand._show,
+        read_address("0.0.0.0:0?allow=192.168.1.0/24", "127.0.0.1:9001", name="osc"),
+    )
+    allowed.receive(message("/livedream/strength", 1.0), "192.168.1.5", 5000)
+    allowed.receive(message("/livedream/strength", 0.0), "192.168.2.5", 5000)
+    assert hand._board.target("strength") == 48
+
+
+def test_on_the_network_somebody_must_be_allowed(hand: OscHand) -> None:
+    with pytest.raises(SettingsError, match="allow="):
+        OscHand(hand._board, hand._show, read_address("0.0.0.0:9001", "127.0.0.1:1", name="osc"))
+
+
+def test_a_taken_port_is_one_line(hand: OscHand) -> None:
+    taken = read_address(str(hand.port), "127.0.0.1:9001", name="osc")
+    with pytest.raises(SinkError, match="give another port"):
+        OscHand(hand._board, hand._show, taken).start()
+
+
+@pytest.mark.parametrize(
+    ("text", "host", "port"),
+    [
+        ("", "127.0.0.1", 9001),
+        ("7000", "127.0.0.1", 7000),
+        (":7000", "127.0.0.1", 7000),
+        ("0.0.0.0", "0.0.0.0", 9001),
+        ("[::1]:7", "::1", 7),
+    ],
+)
+def test_addresses(text: str, host: str, port: int) -> None:
+    found = read_address(text, "127.0.0.1:9001", name="osc")
+    assert (found.host, found.port) == (host, port)
+
+
+@pytest.mark.parametrize("text", ["a:b", "1.2.3.4:99999", ":1?allow=nobody", ":1?allowed=1.2.3.4"])
+def test_wrong_addresses(text: str) -> None:
+    with pytest.raises(SettingsError, match="osc"):
+        read_address(text, "127.0.0.1:9001", name="osc")
+
+
+def test_noise_changes_nothing_and_ends_nothing(hand: OscHand, sender: socket.socket) -> None:
+    noise = random.Random(4)
+    seed = message("/livedream/strength", 0.5, "text", True)
+    for _ in range(2000):
+        changed = bytearray(seed)
+        for _ in range(noise.randrange(1, 6)):
+            changed[noise.randrange(len(changed))] = noise.randrange(256)
+        hand.receive(bytes(changed[: noise.randrange(len(changed) + 1)]), "127.0.0.1", 5000)
+    # Bundles in bundles, as deep as a datagram can hold.
+    hand.receive(b"".join(b"#bundle\0" + bytes(8) + b"\0\0\xff\xff" for _ in range(3000)),
+                 "127.0.0.1", 5000)  # fmt: skip
+    assert hand.faults > 1000
+    sender.send(message("/livedream/mix", 0.125))
+    until(lambda: hand._board.target("mix") == 0.125)
+    assert 0 <= hand._board.target("strength") <= 100

@@ -1,0 +1,274 @@
+"""Presets and programs: read, written, refused, played."""
+
+from pathlib import Path
+
+import pytest
+
+from livedream.control.modulation import MAXIMUM, Modulation, Modulator
+from livedream.control.presets import KEPT, Presets, read_preset
+from livedream.control.programs import find_program, list_programs, read_program
+from livedream.control.show import ACTIONS, Show
+from livedream.control.tempo import Tempo
+from livedream.errors import SettingsError
+from livedream.live.board import Board
+from livedream.settings import DreamSettings
+
+
+class Time:
+    def __init__(self) -> None:
+        self.now_s = 100.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+@pytest.fixture
+def clock() -> Time:
+    return Time()
+
+
+@pytest.fixture
+def show(tmp_path: Path, clock: Time) -> Show:
+    board = Board(DreamSettings(octaves=4), clock=clock)
+    return Show(board, Presets(tmp_path), Modulation(board, Tempo()), clock=clock)
+
+
+def test_there_are_at_least_twelve_and_all_are_right(tmp_path: Path) -> None:
+    presets = Presets(tmp_path)
+    assert presets.faults == ()
+    assert len(presets) >= 12
+    for preset in presets:
+        assert preset.title
+        assert preset.about
+        assert not set(preset.values) & set(KEPT)
+        assert read_preset(preset.to_toml(), preset.name) == preset
+
+
+def test_each_preset_has_a_picture_of_at_most_60_kb(tmp_path: Path) -> None:
+    root = Path(__file__).resolve().parents[3]
+    for preset in Presets(tmp_path):
+        for folder in ("docs/presets", "livedream/presets"):
+            path = root / folder / f"{preset.name}.jpg"
+            assert path.is_file(), "run python scripts/draw_presets.py"
+            assert path.stat().st_size <= 60_000
+
+
+def test_objectives_of_presets_bind_to_their_networks(tmp_path: Path) -> None:
+    from livedream.dream.networks import load_network
+    from livedream.dream.objective import bind
+    from livedream.dream.objective_text import parse_objective
+
+    networks = {}
+    for preset in Presets(tmp_path):
+        name = preset.values.get("network", "dreamnet")
+        network = networks.setdefault(name, load_network(name))
+        bind(parse_objective(preset.values.get("objective") or network.default_objective), network)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[dream]\nstrength = 900", "strength: 900 found"),
+        ("[dream]\nstrenght = 9", "did you mean strength"),
+        ("[dream]\nseed = 3", "no live parameter"),
+        ("[look]\nhue = 'red'", "'red' found"),
+        ("[dream]\nobjective = 'eyes +'", "at character"),
+        ("[[modulators]]\nparameter = 'hue'\nsource = 'moon'", "'moon' found"),
+        ("[[modulators]]\ndepth = 0.3", "no parameter named"),
+        ("crossfade_s = -1", "crossfade_s: -1 found"),
+        ("colour = 3", "unknown entry 'colour'"),
+        ("][", "not TOML"),
+    ],
+)
+def test_what_is_wrong_in_a_preset_is_said(text: str, message: str) -> None:
+    with pytest.raises(SettingsError, match=message) as caught:
+        read_preset(text, "mine")
+    assert str(caught.value).startswith("preset mine: ")
+
+
+def test_a_wrong_file_is_left_out_and_told_of(tmp_path: Path) -> None:
+    (tmp_path / "broken.toml").write_text("[dream]\nstrength = 900")
+    (tmp_path / "good.toml").write_text('title = "Good"\n[dream]\nstrength = 9.0')
+    presets = Presets(tmp_path)
+    assert presets.find("good").values == {"strength": 9.0}
+    assert len(presets.faults) == 1
+    with pytest.raises(SettingsError, match="menagerie"):
+        presets.find("menagery")
+
+
+def test_a_preset_glides_and_brings_back_what_it_does_not_name(show: Show, clock: Time) -> None:
+    show.board.set("hue", 90.0, glide_s=0)
+    show.board.set("size", "270p")
+    clock.now_s += 10
+    show.preset("drifting-eyes", 4.0)
+    clock.now_s += 2
+    half = show.board.snapshot()
+    assert 14 < half.dream.strength < 22
+    assert 0 < half.look.hue < 90
+    clock.now_s += 3
+    there = show.board.snapshot()
+    assert there.dream.strength == 22
+    assert there.look.hue == 0
+    assert there.dream.octaves == 4  # as livedream was started
+    assert there.dream.size == "270p"  # of the machine, not of the preset
+    assert show.preset_name == "drifting-eyes"
+
+
+def test_between_networks_both_dream_for_a_while(show: Show, clock: Time) -> None:
+    show.preset("plumage", 6.0)
+    clock.now_s += 3
+    half = show.board.snapshot()
+    assert half.previous is not None
+    assert half.previous.network == ""
+    assert half.dream.network == "dreamnet-birds"
+    assert half.crossfade == pytest.approx(0.5)
+
+
+def test_next_and_previous_go_round(show: Show) -> None:
+    names = show.presets.names
+    show.act("next")
+    assert show.preset_name == names[0]
+    show.act("previous")
+    assert show.preset_name == names[-1]
+    show.act("next")
+    assert show.preset_name == names[0]
+
+
+def test_every_action_does_something(show: Show) -> None:
+    for name in ACTIONS:
+        show.act(name)
+    with pytest.raises(SettingsError, match="no 'explode'"):
+        show.act("explode")
+
+
+def test_freeze_blackout_and_reset(show: Show) -> None:
+    show.act("freeze")
+    show.act("blackout")
+    show.act("reset")
+    now = show.board.snapshot()
+    assert now.look.freeze and now.look.blackout
+    assert "reset" in now.triggers
+    show.act("freeze")
+    assert not show.board.snapshot().look.freeze
+
+
+def test_what_is_saved_comes_back(show: Show, clock: Time) -> None:
+    show.board.apply({"objective": 'class:"Atlantic Puffin"', "hue": -20.0, "octaves": 3})
+    show.modulate([Modulator(parameter="zoom", depth=-0.1, shape="saw", beats=4)], 0)
+    show.save("my-look", 'With "quotes" and ü')
+    clock.now_s += 20
+    show.act("home")
+    clock.now_s += 20
+    show.preset("my-look", 0)
+    clock.now_s += 20
+    now = show.board.snapshot()
+    assert now.dream.objective == 'class:"Atlantic Puffin"'
+    assert (now.look.hue, now.dream.octaves) == (-20, 3)
+    assert show.modulation.modulators[0].beats == 4
+    assert show.presets.find("my-look").title == 'With "quotes" and ü'
+    show.presets.remove("my-look")
+    assert "my-look" not in show.presets.names
+    with pytest.raises(SettingsError, match="belongs to livedream"):
+        show.presets.remove("ink")
+
+
+@pytest.mark.parametrize("name", ["../../etc/passwd", "", "a/b", "A", "a" * 50, "nul\0", ".hidden"])
+def test_names_that_are_no_files_are_refused(show: Show, name: str) -> None:
+    with pytest.raises(SettingsError, match="name"):
+        show.save(name)
+
+
+def test_modulators_move_and_stay_in_range(show: Show, clock: Time) -> None:
+    show.modulation.replace([Modulator(parameter="hue", depth=1.0, period_s=4.0, shape="sine")])
+    seen = []
+    for _ in range(400):
+        clock.now_s += 0.05
+        show.modulation.step(clock.now_s, 0.05)
+        seen.append(show.board.snapshot().look.hue)
+    assert max(seen) == pytest.approx(180, abs=3)
+    assert min(seen) == pytest.approx(-180, abs=3)
+    show.modulation.replace([], 0)
+    show.modulation.step(clock.now_s, 0.05)
+    assert show.board.snapshot().look.hue == 0
+
+
+def test_modulators_fade_in_and_out(show: Show, clock: Time) -> None:
+    steady = Modulator(parameter="brightness", depth=0.0, offset=-0.25)
+    show.modulation.replace([steady], 2.0)
+    seen = []
+    for _ in range(40):
+        show.modulation.step(clock.now_s, 0.1)
+        seen.append(show.board.snapshot().look.brightness)
+    assert seen[0] == pytest.approx(0.975)
+    assert seen[9] == pytest.approx(0.75, abs=0.01)
+    assert seen[-1] == pytest.approx(0.5)
+
+
+def test_sound_drives_what_it_is_to_drive(show: Show) -> None:
+    show.modulation.heard = lambda name: {"bass": 0.8}.get(name, 0.0)
+    show.modulation.replace([Modulator(parameter="mix", source="bass", depth=-0.5)])
+    show.modulation.step(0, 0.1)
+    assert show.board.snapshot().look.mix == pytest.approx(0.6)
+
+
+def test_what_cannot_be_modulated_is_refused(show: Show) -> None:
+    for name in ("objective", "nothing", "seed"):
+        with pytest.raises(SettingsError, match="modulator"):
+            show.modulate([Modulator(parameter=name)])
+    with pytest.raises(SettingsError, match="at most"):
+        show.modulate([Modulator(parameter="hue")] * (MAXIMUM + 1))
+
+
+PROGRAM = """
+title = "Two"
+loop = true
+[[steps]]
+preset = "ink"
+hold_s = 10
+crossfade_s = 2
+[[steps]]
+preset = "down"
+hold_s = 5
+"""
+
+
+def test_a_program_knows_where_it_is() -> None:
+    program = read_program(PROGRAM, "two")
+    assert [program.at(t) for t in (0, 9.9, 10, 14.9, 15, 25, 30)] == [0, 0, 1, 1, 2, 3, 4]
+    once = read_program(PROGRAM.replace("true", "false"), "two")
+    assert [once.at(t) for t in (0, 10, 16, 1000)] == [0, 1, 1, 1]
+
+
+def test_a_program_calls_its_presets_in_time(show: Show, clock: Time) -> None:
+    show.program(read_program(PROGRAM, "two"))
+    assert show.preset_name == "ink"
+    called = []
+    for _ in range(310):
+        clock.now_s += 0.1
+        show._follow("program")
+        if not called or called[-1] != show.preset_name:
+            called.append(show.preset_name)
+    assert called == ["ink", "down", "ink", "down", "ink"]
+    show.program(None)
+    clock.now_s += 30
+    show._follow("program")
+    assert show.preset_name == "ink"
+
+
+def test_programs_of_the_package_are_right(tmp_path: Path) -> None:
+    presets = Presets(tmp_path)
+    programs = list_programs(tmp_path)
+    assert "drifting" in programs
+    for program in programs.values():
+        for step in program.steps:
+            presets.find(step.preset)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "steps = 3", "[[steps]]\nhold_s = 3", "[[steps]]\npreset = 'ink'\nhold_s = 0"]
+)
+def test_a_wrong_program_is_refused(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "wrong.toml"
+    path.write_text(text)
+    with pytest.raises(SettingsError, match="program wrong"):
+        find_program(str(path))

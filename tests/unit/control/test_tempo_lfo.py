@@ -1,0 +1,73 @@
+"""Tempo from taps, and the waves."""
+
+import math
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from livedream.control.lfo import SHAPES, wave
+from livedream.control.tempo import Tempo
+from livedream.errors import SettingsError
+
+
+def test_taps_set_tempo_and_beat() -> None:
+    tempo = Tempo()
+    for beat in range(5):
+        tempo.tap(10 + beat * 0.6)  # 100 beats per minute
+    assert tempo.bpm == pytest.approx(100)
+    assert tempo.beats(12.4) % 1 == pytest.approx(0, abs=1e-9)
+    assert tempo.beats(12.7) % 1 == pytest.approx(0.5)
+
+
+def test_a_doubled_tap_does_not_spoil_the_tempo() -> None:
+    tempo = Tempo()
+    for moment in (0, 0.5, 1.0, 1.5, 1.55, 2.0, 2.5):
+        tempo.tap(moment)
+    assert tempo.bpm == pytest.approx(120, rel=0.02)
+
+
+def test_after_a_pause_taps_begin_anew() -> None:
+    tempo = Tempo()
+    for moment in (0, 0.5, 1.0, 20.0, 21.0):
+        tempo.tap(moment)
+    assert tempo.bpm == pytest.approx(60)
+
+
+def test_another_tempo_keeps_the_place_in_the_beat() -> None:
+    tempo = Tempo(120)
+    before = tempo.beats(3.1) % 1
+    tempo.set_bpm(75, 3.1)
+    assert tempo.beats(3.1) % 1 == pytest.approx(before)
+    with pytest.raises(SettingsError, match="20 to 300"):
+        tempo.set_bpm(1000, 0)
+
+
+@given(st.sampled_from(SHAPES), st.floats(-1e6, 1e6), st.integers(0, 5))
+def test_every_wave_stays_in_range(shape: str, cycles: float, seed: int) -> None:
+    assert -1 <= wave(shape, cycles, seed) <= 1
+
+
+def test_the_waves_have_their_shapes() -> None:
+    assert wave("sine", 0.25) == pytest.approx(1)
+    assert wave("triangle", 0.0) == pytest.approx(0)
+    assert wave("triangle", 0.25) == pytest.approx(1)
+    assert wave("triangle", 0.75) == pytest.approx(-1)
+    assert wave("ramp", 0.75) == pytest.approx(0.5)
+    assert wave("saw", 0.75) == pytest.approx(-0.5)
+    assert (wave("square", 0.4), wave("square", 0.6)) == (1, -1)
+
+
+def test_random_holds_and_wander_meets_it_at_each_period() -> None:
+    assert wave("random", 7.1) == wave("random", 7.9) != wave("random", 8.1)
+    for period in range(20):
+        assert wave("wander", period) == pytest.approx(wave("random", period))
+    steps = [wave("wander", x / 500) for x in range(5000)]
+    assert max(abs(a - b) for a, b in pairwise(steps)) < 0.01
+
+
+def test_no_number_is_no_movement() -> None:
+    assert wave("sine", math.inf) == 0
+    with pytest.raises(SettingsError, match="sine, triangle"):
+        wave("cosine", 0)
