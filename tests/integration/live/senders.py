@@ -51,7 +51,7 @@ def scene(width: int, height: int) -> Picture:
 def send_udp(port: int, width: int, height: int, fps: int) -> None:
     """MPEG-TS as a camera's encoder sends it, until the process is killed."""
     url = f"udp://127.0.0.1:{port}?pkt_size=1316"
-    out = av.open(url, "w", format="mpegts", options={"flush_packets": "1", "muxdelay": "0"})
+    out = av.open(url, "w", format="mpegts", options={"flush_packets": "1"})
     stream = out.add_stream("libx264", rate=fps)
     stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
     stream.options = {"preset": "ultrafast", "tune": "zerolatency", "g": str(fps // 2), "crf": "18"}
@@ -64,6 +64,8 @@ def send_udp(port: int, width: int, height: int, fps: int) -> None:
         frame = av.VideoFrame.from_ndarray(rgb, format="rgb24")
         frame.pts, frame.time_base = index, Fraction(1, fps)
         out.mux(stream.encode(frame))
+        if index == 0:
+            print(time.monotonic(), flush=True)
         index += 1
         time.sleep(max(0.0, start + index / fps - time.monotonic()))
 
@@ -73,15 +75,20 @@ class UdpSender:
 
     def __init__(self, port: int, width: int = 640, height: int = 360, fps: int = 25) -> None:
         self._line = [sys.executable, __file__, *map(str, (port, width, height, fps))]
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: subprocess.Popen[str] | None = None
 
-    def start(self) -> None:
-        self._process = subprocess.Popen(self._line)
+    def start(self) -> float:
+        """Returns the monotonic time at which the first packet went out."""
+        self._process = subprocess.Popen(self._line, stdout=subprocess.PIPE, text=True)
+        assert self._process.stdout is not None
+        return float(self._process.stdout.readline())
 
     def kill(self) -> None:
         if self._process is not None:
             self._process.kill()
             self._process.wait()
+            assert self._process.stdout is not None
+            self._process.stdout.close()
             self._process = None
 
     def __enter__(self) -> "UdpSender":

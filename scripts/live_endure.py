@@ -1,0 +1,338 @@
+#!/usr/bin/env python3
+"""Live dreaming under load, for real: latency, the governor, lost sources, hours, wild hands.
+
+    python scripts/live_endure.py latency --seconds 30       source to receiver, over UDP
+    python scripts/live_endure.py governor --seconds 60      a core taken in the middle third
+    python scripts/live_endure.py lost --times 50            source and receiver killed, restarted
+    python scripts/live_endure.py hands --messages 100000    random OSC, panel and MIDI messages
+    python scripts/live_endure.py hours --minutes 30         memory, threads, colour and strength
+
+Each prints its figures as JSON and ends with 1 where one of them is beyond its bar. The senders of
+streams are those of the tests (tests/integration/live/senders.py); every stream goes through a
+real socket, and the receiver is a process of its own.
+"""
+
+import argparse
+import json
+import random
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+ROOT: Final = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "integration")]
+
+from live.senders import UdpSender, free_udp_port, now_ms, read_stamp, scene, stamp  # noqa: E402
+
+from livedream.capture.live import LiveInput, Opened  # noqa: E402
+from livedream.defaults import LIVE  # noqa: E402
+from livedream.frame import Picture  # noqa: E402
+from livedream.live.loop import Composed  # noqa: E402
+from livedream.live.session import LiveJob, Session  # noqa: E402
+from livedream.present.live import MemoryOutput  # noqa: E402
+from livedream.settings import DreamSettings  # noqa: E402
+
+
+class StampedInput:
+    """A camera at real rate: a texture panned over, the time of capture drawn into its pixels."""
+
+    name = "stamped"
+
+    def __init__(self, width: int, height: int, fps: int) -> None:
+        self._size, self._fps = (width, height), fps
+        self._wide = scene(width, height)
+        self._index = 0
+        self._due_s = 0.0
+
+    def open(self) -> Opened:
+        self._due_s = time.monotonic()
+        return Opened(*self._size, Fraction(self._fps), "stamped")
+
+    def read(self) -> Picture | None:
+        self._due_s = max(self._due_s + 1 / self._fps, time.monotonic() - 0.5)
+        time.sleep(max(0.0, self._due_s - time.monotonic()))
+        x = self._index % self._size[0]
+        self._index += 1
+        rgb = self._wide[:, x : x + self._size[0]].copy()
+        stamp(rgb, now_ms())
+        return rgb
+
+    def close(self) -> None:
+        """Nothing to give back."""
+
+
+@dataclass
+class Watched:
+    """A session in a thread, and every picture's figures."""
+
+    source: LiveInput | None
+    text: str = "stamped"
+    sinks: tuple[str, ...] = ()
+    seen: list[Composed] = field(default_factory=list)
+
+    def __enter__(self) -> "Watched":
+        self.output = LastOnly()
+        # Without a sink asked for, the encoder still works, for a port where nobody listens.
+        sinks = self.sinks or (f"udp://127.0.0.1:{free_udp_port()}",)
+        job = LiveJob(source=self.text, sinks=sinks, dream=DreamSettings(**LIVE))
+        self.session = Session(
+            job, live_input=self.source, outputs=(self.output,), watch=self.seen.append
+        )
+        self._thread = threading.Thread(target=self.session.run, daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.session.close()
+        self._thread.join(5)
+
+    def between(self, start_s: float, end_s: float) -> list[Composed]:
+        return [one for one in tuple(self.seen) if start_s <= one.composed_s < end_s]
+
+
+class LastOnly(MemoryOutput):
+    """Keeps the newest picture only."""
+
+    def write(self, frame: Any) -> None:
+        self.frames = [frame]
+
+
+def figures(values: list[float]) -> dict[str, float]:
+    if not values:
+        return {"count": 0}
+    found = np.percentile(values, [50, 95, 100])
+    names = ("p50", "p95", "max")
+    return {"count": len(values)} | {
+        n: round(float(v), 1) for n, v in zip(names, found, strict=True)
+    }
+
+
+def receive(port: int, seconds: float) -> None:
+    """In a process of its own: decode the stream, print each picture's age in ms."""
+    from livedream.capture.live.stream import StreamInput
+
+    source = StreamInput(f"udp://127.0.0.1:{port}")
+    end_s = time.monotonic() + seconds
+    ages: list[int] = []
+    while time.monotonic() < end_s:
+        try:
+            source.open()
+            while time.monotonic() < end_s:
+                rgb = source.read()
+                if rgb is not None:
+                    ages.append(now_ms() - read_stamp(rgb))
+        except OSError:
+            continue
+    print(json.dumps(ages))
+
+
+def latency(args: argparse.Namespace) -> dict[str, Any]:
+    """Capture to the receiver's decoded picture, encoder and decoder included."""
+    port = free_udp_port()
+    with Watched(
+        StampedInput(args.width, args.height, 25), sinks=(f"udp://127.0.0.1:{port}",)
+    ) as it:
+        time.sleep(args.warm_up)
+        line = [sys.executable, __file__, "receive", str(port), str(args.seconds)]
+        start_s = time.monotonic()
+        said = subprocess.run(line, capture_output=True, text=True, check=True).stdout
+        own = it.between(start_s, time.monotonic())
+        status = it.session.status.latest()
+    ages = [float(age) for age in json.loads(said) if 0 <= age < 60_000]
+    found = figures(ages)
+    return {
+        "source to receiver, ms": found,
+        "capture to composed, ms": figures([1000 * (c.composed_s - c.captured_s) for c in own]),
+        "fps": round(len(own) / max(1e-6, own[-1].composed_s - own[0].composed_s), 2) if own else 0,
+        "governor": status.governor,
+        "passed": bool(ages) and found["p95"] <= 200.0,
+    }
+
+
+def governor(args: argparse.Namespace) -> dict[str, Any]:
+    """Frame rate, ages and dreams in every second, with a core taken in the middle third."""
+    third = args.seconds / 3
+    with Watched(StampedInput(args.width, args.height, 25)) as it:
+        time.sleep(args.warm_up)
+        start_s = time.monotonic()
+        time.sleep(third)
+        hog = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+        try:
+            time.sleep(third)
+        finally:
+            hog.kill()
+            hog.wait()
+        time.sleep(third)
+        seconds = [it.between(start_s + k, start_s + k + 1) for k in range(int(args.seconds))]
+        every = it.between(start_s, start_s + args.seconds)
+        status = it.session.status.latest()
+    rates = [len(one) for one in seconds]
+    dreams = [one[-1].dreams - one[0].dreams for one in seconds if one]
+    ages = [1000 * (c.composed_s - c.dreamed_s) for c in every if c.dreams]
+    taken = slice(int(third), int(2 * third))
+    found = {
+        "frames in each second": {"mean": round(float(np.mean(rates)), 2), "min": min(rates)},
+        "with a core taken": {"mean": round(float(np.mean(rates[taken])), 2)},
+        "picture's age, ms": figures([1000 * (c.composed_s - c.captured_s) for c in every]),
+        "dream's age, ms": figures(ages),
+        "dreams in each second": {"mean": round(float(np.mean(dreams)), 2), "min": min(dreams)},
+        "dreams with a core taken": round(float(np.mean(dreams[taken])), 2),
+        "governor": status.governor,
+        "dream": f"{status.dream_size[0]}x{status.dream_size[1]}, {status.octaves} octaves",
+    }
+    passed = (
+        abs(float(np.mean(rates)) - 25) <= 1 and abs(float(np.mean(rates[taken])) - 25) <= 1
+        and found["picture's age, ms"]["max"] <= 150 and max(ages) <= 400
+        and min(float(np.mean(dreams)), found["dreams with a core taken"]) >= 8
+    )  # fmt: skip
+    return found | {"passed": bool(passed)}
+
+
+def lost(args: argparse.Namespace) -> dict[str, Any]:
+    """The source killed and restarted, and the receiver of the output likewise."""
+    port_in, port_out = free_udp_port(), free_udp_port()
+    back: list[float] = []
+    heard: list[float] = []
+    sender = UdpSender(port_in, args.width, args.height, 25)
+    sender.start()
+    try:
+        with Watched(None, f"udp://127.0.0.1:{port_in}", (f"udp://127.0.0.1:{port_out}",)) as it:
+            time.sleep(args.warm_up)
+            before = _footprint()
+            for _ in range(args.times):
+                sender.kill()
+                time.sleep(random.uniform(0.2, 2.5))
+                start_s = sender.start()
+                back.append(_until(lambda s=start_s: it.seen[-1].live  # type: ignore[misc]
+                                   and it.seen[-1].captured_s > s) - start_s)  # fmt: skip
+                heard.append(_first_picture(port_out))
+            time.sleep(2.0)
+            after = _footprint()
+    finally:
+        sender.kill()
+    return {
+        "source back after, ms": figures([1000 * one for one in back]),
+        "receiver's first picture after, ms": figures([1000 * one for one in heard]),
+        "before": before,
+        "after": after,
+        "passed": max(back) <= 2.0 and max(heard) <= 2.0 and after["threads"] <= before["threads"],
+    }
+
+
+def _until(true: Callable[[], bool], seconds: float = 20.0) -> float:
+    end_s = time.monotonic() + seconds
+    while not true():
+        if time.monotonic() > end_s:
+            return float("inf")
+        time.sleep(0.005)
+    return time.monotonic()
+
+
+def _first_picture(port: int) -> float:
+    """Seconds from opening the output's stream to its first decoded picture; then it goes again."""
+    from livedream.capture.live.stream import StreamInput
+
+    source, start_s = StreamInput(f"udp://127.0.0.1:{port}"), time.monotonic()
+    try:
+        source.open()
+        while source.read() is None:
+            pass
+        return time.monotonic() - start_s
+    except OSError:
+        return float("inf")
+    finally:
+        source.close()
+
+
+def _footprint() -> dict[str, float]:
+    """This process: resident memory, threads, open files."""
+    status = Path("/proc/self/status").read_text()
+    told = dict(line.split(":", 1) for line in status.splitlines() if ":" in line)
+    return {
+        "MB": round(int(told["VmRSS"].split()[0]) / 1024, 1),
+        "threads": int(told["Threads"]),
+        "files": len(list(Path("/proc/self/fd").iterdir())),
+    }
+
+
+def hours(args: argparse.Namespace) -> dict[str, Any]:
+    """Long: memory, threads, files, and colour and strength of the first and the last minute."""
+    prints: list[dict[str, float]] = []
+    colours: list[list[float]] = []
+    levels: list[float] = []
+    with Watched(None, "synthetic:clouds?size=320x180&fps=25&seconds=60") as it:
+        time.sleep(args.warm_up)
+        end_s = time.monotonic() + 60 * args.minutes
+        while time.monotonic() < end_s:
+            # One loop of the clouds is a minute: every minute shows the same pictures.
+            colour: list[Any] = []
+            minute_s = min(end_s, time.monotonic() + 60)
+            while time.monotonic() < minute_s:
+                time.sleep(0.5)
+                frames = it.output.frames
+                if frames:
+                    colour.append(frames[-1].rgb.mean((0, 1)))
+            now_s = time.monotonic()
+            levels.append(float(np.mean([c.level for c in it.between(now_s - 60, now_s)])))
+            colours.append([round(float(v), 2) for v in np.mean(colour, 0)])
+            prints.append(_footprint())
+            del it.seen[: -60 * 25]
+            told = {"minute": len(prints), "colour": colours[-1], "level": round(levels[-1], 2)}
+            print(json.dumps(told | prints[-1]), file=sys.stderr, flush=True)
+    growth = prints[-1]["MB"] / prints[0]["MB"] - 1
+    drift = float(np.abs(np.array(colours[0]) - colours[-1]).max())
+    return {
+        "memory growth": f"{growth:+.2%}",
+        "first": prints[0],
+        "last": prints[-1],
+        "colour, first and last minute": [colours[0], colours[-1]],
+        "strength, first and last minute": [round(levels[0], 2), round(levels[-1], 2)],
+        "passed": growth <= 0.02
+        and prints[-1]["threads"] <= prints[0]["threads"]
+        and prints[-1]["files"] <= prints[0]["files"]
+        and drift < 2.0
+        and abs(levels[0] - levels[-1]) < 0.3,
+    }
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "check", choices=("latency", "governor", "lost", "hours", "hands", "receive")
+    )
+    parser.add_argument("rest", nargs="*")
+    parser.add_argument("--seconds", type=float, default=30.0)
+    parser.add_argument("--minutes", type=float, default=30.0)
+    parser.add_argument("--times", type=int, default=50)
+    parser.add_argument("--messages", type=int, default=100_000)
+    parser.add_argument("--warm-up", type=float, default=12.0, help="seconds before it counts")
+    parser.add_argument("--width", type=int, default=640)
+    parser.add_argument("--height", type=int, default=360)
+    args = parser.parse_args()
+    if args.check == "receive":
+        receive(int(args.rest[0]), float(args.rest[1]))
+        return 0
+    if args.check == "hands":
+        from live_hands import hands
+
+        found = hands(args.messages)
+    else:
+        found = {"latency": latency, "governor": governor, "lost": lost, "hours": hours}[
+            args.check
+        ](args)
+    print(json.dumps(found, indent=2))
+    return 0 if found["passed"] else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
