@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
-"""Write docs/parameters.md from the one declaration of the parameters."""
+"""Write docs/parameters.md from the declarations of the parameters."""
 
 from pathlib import Path
 
-from livedream.settings import Parameter, parameters
+from livedream.defaults import LIVE
+from livedream.live.look import LookSettings
+from livedream.settings import Parameter, declared, parameters
 
 TARGET = Path(__file__).resolve().parents[1] / "docs" / "parameters.md"
 
@@ -12,6 +14,17 @@ HEAD = """# Parameters of the dream
 Made by `scripts/document_parameters.py` from `livedream/settings.py`; the same names are the
 options of `livedream render`, the fields of `livedream.DreamSettings` and the settings written
 into a rendered file.
+
+| option | meaning | range | default |
+| --- | --- | --- | --- |
+"""
+
+
+LOOK = """
+# Parameters of the look
+
+What `livedream live` adds, from `livedream/live/look.py`. Live, every parameter of both tables may
+change while it runs, except {fixed}. The dream's defaults are the same but for {others}.
 
 | option | meaning | range | default |
 | --- | --- | --- | --- |
@@ -29,7 +42,10 @@ def row(parameter: Parameter) -> str:
 
 
 def text() -> str:
-    return HEAD + "".join(row(parameter) for parameter in parameters())
+    fixed = ", ".join(f"`{p.flag}`" for p in parameters() if not p.live)
+    others = ", ".join(f"`--{name.replace('_', '-')} {value}`" for name, value in LIVE.items())
+    look = LOOK.format(fixed=fixed, others=others)
+    return HEAD + "".join(map(row, parameters())) + look + "".join(map(row, declared(LookSettings)))
 
 
 if __name__ == "__main__":
