@@ -13,7 +13,7 @@ import subprocess
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -101,7 +101,7 @@ class Page:
 class Browser:
     def __init__(self, port: int) -> None:
         self._port = port
-        self._links: list[ClientConnection] = []
+        self._links = ExitStack()
 
     def page(
         self, url: str, *, width: int, height: int, scale: float = 1.0, phone: bool = False
@@ -112,11 +112,14 @@ class Browser:
         )
         with urllib.request.urlopen(request, timeout=PATIENCE_S) as answer:
             target = json.load(answer)
-        link = connect(
-            target["webSocketDebuggerUrl"], max_size=None, open_timeout=PATIENCE_S,
-            compression=None,
-        )  # fmt: skip
-        self._links.append(link)
+        link = self._links.enter_context(
+            connect(
+                target["webSocketDebuggerUrl"],
+                max_size=None,
+                open_timeout=PATIENCE_S,
+                compression=None,
+            )
+        )
         page = Page(link)
         page.call("Runtime.enable")
         page.call("Page.enable")
@@ -130,8 +133,7 @@ class Browser:
         return page
 
     def close(self) -> None:
-        for link in self._links:
-            link.close()
+        self._links.close()
 
 
 @contextmanager

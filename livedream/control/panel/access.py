@@ -23,6 +23,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _COOKIE_S: Final = 30 * 24 * 3600
+_LARGEST_HEAD: Final = 8 * 1024  # bytes of path, query and headers; a browser sends one or two
 _LOOPBACK: Final = ("127.0.0.1", "localhost", "[::1]")
 _HEADERS: Final = (
     # Nothing is loaded from elsewhere, no other page may frame this one or learn its address.
@@ -43,6 +44,8 @@ class Access:
 
     def refusal(self, scope: Scope) -> tuple[int, str] | None:
         """(status, why) for a request that is refused, None for a welcome one."""
+        if _head_size(scope) > _LARGEST_HEAD:
+            return 431, "a shorter request wanted"
         headers = _headers(scope)
         host = headers.get("host", "")
         if host not in self._hosts(scope):
@@ -50,11 +53,8 @@ class Access:
         origin = headers.get("origin")
         if origin is not None and origin != f"http://{host}":
             return 403, "wrong Origin: another page may not reach the panel"
-        if scope["type"] == "http":
-            if scope["method"] not in ("GET", "HEAD"):
-                return 405, "only GET: changes go over the WebSocket"
-            if headers.get("content-length", "0") != "0" or "transfer-encoding" in headers:
-                return 413, "no body wanted"
+        if scope["type"] == "http" and (found := _wrong_kind(scope["method"], headers)):
+            return found
         if not self._knows_token(scope, headers):
             return 401, "the token is missing or wrong: use the address or QR code printed at start"
         return None
@@ -132,6 +132,19 @@ async def _refuse(scope: Scope, receive: Receive, send: Send, status: int, why: 
     headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"connection", b"close")]
     await send({"type": "http.response.start", "status": status, "headers": [*headers, *_HEADERS]})
     await send({"type": "http.response.body", "body": f"livedream: {why}\n".encode()})
+
+
+def _wrong_kind(method: str, headers: dict[str, str]) -> tuple[int, str] | None:
+    if method not in ("GET", "HEAD"):
+        return 405, "only GET: changes go over the WebSocket"
+    if headers.get("content-length", "0") != "0" or "transfer-encoding" in headers:
+        return 413, "no body wanted"
+    return None
+
+
+def _head_size(scope: Scope) -> int:
+    headers = sum(len(name) + len(value) for name, value in scope["headers"])
+    return headers + len(scope["path"]) + len(scope.get("query_string", b""))
 
 
 def _headers(scope: Scope) -> dict[str, str]:

@@ -109,7 +109,7 @@ class Panel:
             app, lifespan="off", log_level="warning", access_log=False, server_header=False,
             ws="websockets-sansio", ws_max_size=64 * 1024, ws_per_message_deflate=False,
             h11_max_incomplete_event_size=16 * 1024, limit_concurrency=128,
-            timeout_keep_alive=15, timeout_graceful_shutdown=0,
+            timeout_keep_alive=15,
         )  # fmt: skip
         self._server = uvicorn.Server(config)
         self._stops = [self._board.listen(self.feed.changed), self._show.listen(self.feed.restate)]

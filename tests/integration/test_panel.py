@@ -1,0 +1,324 @@
+"""The panel over real connections: what it says, what it does, what it refuses."""
+
+import http.client
+import json
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from statistics import median
+
+import pytest
+from panel_made import Client, Stage, open_stage
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+
+from livedream.control.addresses import Address
+from livedream.control.modulation import Modulator
+
+TOKEN = "a-token-for-tests"
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    with open_stage(tmp_path_factory.mktemp("panel")) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def networked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    """Listening on all addresses, reached at 127.0.0.1 like from elsewhere: with a token."""
+    folder = tmp_path_factory.mktemp("networked")
+    with open_stage(folder, Address("0.0.0.0", 0), TOKEN) as made:
+        yield made
+
+
+def ask(
+    stage: Stage, path: str, method: str = "GET", body: bytes | None = None, **headers: str
+) -> tuple[int, dict[str, str], bytes]:
+    link = http.client.HTTPConnection("127.0.0.1", stage.panel.port, timeout=20)
+    try:
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        link.request(method, path, body, named)
+        answer = link.getresponse()
+        return answer.status, {k.lower(): v for k, v in answer.getheaders()}, answer.read()
+    finally:
+        link.close()
+
+
+def test_page_parts_and_health(stage: Stage) -> None:
+    status, headers, page = ask(stage, "/")
+    assert status == 200
+    assert "default-src 'self'" in headers["content-security-policy"]
+    assert b"http://" not in page and b"https://" not in page  # nothing from elsewhere
+    for name in ("panel.css", "panel.js", "controls.js", "graphs.js", "motifs.js", "icon.svg"):
+        assert ask(stage, f"/static/{name}")[0] == 200
+    time.sleep(0.1)
+    status, headers, text = ask(stage, "/health")
+    health = json.loads(text)
+    assert (status, health["state"], health["source"]["name"]) == (200, "ok", "clouds")
+    assert health["hands"]["panel"]["state"] == "ok"
+    assert ask(stage, "/preview.jpg")[2][:2] == b"\xff\xd8"
+
+
+def test_a_page_is_told_everything_from_the_declaration(stage: Stage) -> None:
+    client = Client(stage)
+    hello = client.until(lambda told: told.get("hello"))
+    named = {one["name"]: one for one in hello["parameters"]}
+    assert list(named) == list(stage.board.parameters)
+    assert named["strength"]["unit"] == "8-bit steps RMS"
+    assert (named["strength"]["maximum"], named["strength"]["high"]) == (100, 48)
+    state = client.until(lambda told: told.get("state"))
+    assert {one["name"] for one in state["presets"]} == set(stage.show.presets.names)
+    assert state["layers"][0]["name"] == "strokes"
+    client.until(lambda told: told.get("status"))
+    client.until(lambda told: client.pictures > 3)
+    client.close()
+
+
+def test_what_one_page_does_the_other_sees(stage: Stage) -> None:
+    one, other = Client(stage), Client(stage)
+    one.until(lambda told: told.get("hello"))
+    other.until(lambda told: told.get("hello"))
+    one.send(set="strength", unit=0.75)
+    assert other.until(lambda told: told["values"]["strength"][0] == 36)
+    one.send(set="hue", value=-90)
+    one.send(set="objective", value="eyes + 0.5*weave")
+    other.until(lambda told: told["values"]["objective"][0] == "eyes + 0.5*weave")
+    assert other.told["values"]["hue"] == [-90, 0.25]
+    one.send(preset="ink", seconds=0.5)
+    other.until(lambda told: told["state"]["preset"] == "ink")
+    one.send(act="freeze")
+    other.until(lambda told: told["values"]["freeze"][0] is True)
+    one.send(act="freeze")
+    one.send(modulators=[{"parameter": "rotation", "depth": 0.3}])
+    other.until(
+        lambda told: told["state"]["modulators"] == [{"parameter": "rotation", "depth": 0.3}]
+    )
+    other.until(lambda told: told.get("moved", {}).get("rotation"))
+    one.send(bpm=90)
+    other.until(lambda told: told["state"]["bpm"] == 90)
+    one.send(default="hue")
+    other.until(lambda told: told["values"]["hue"][0] == 0)
+    one.send(modulators=[])
+    one.send(program="aviary")
+    other.until(lambda told: told["state"]["program"] == "aviary")
+    one.send(program=None)
+    other.until(lambda told: told["state"]["program"] is None)
+    one.send(save="kept", title="Kept")
+    other.until(lambda told: any(card["name"] == "kept" for card in told["state"]["presets"]))
+    assert ask(stage, "/preset/kept.jpg")[2][:2] == b"\xff\xd8"
+    one.send(forget="kept")
+    other.until(lambda told: all(card["name"] != "kept" for card in told["state"]["presets"]))
+    one.close()
+    other.close()
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"set": "strength", "value": 1000},
+        {"set": "strength", "unit": "much"},
+        {"set": "nothing", "unit": 0.5},
+        {"set": "seed", "value": 3},
+        {"set": "network"},
+        {"act": "explode"},
+        {"preset": "../../etc/passwd"},
+        {"program": "../../etc/passwd"},
+        {"program": "/etc/passwd.toml"},
+        {"save": "../up"},
+        {"forget": "ink"},
+        {"modulators": [{"parameter": "objective"}]},
+        {"bpm": 1e400},
+        {"learn": "strength"},
+        {"explode": 1},
+        ["set"],
+        None,
+    ],
+)
+def test_what_makes_no_sense_is_answered_and_changes_nothing(stage: Stage, message: object) -> None:
+    client = Client(stage)
+    client.until(lambda told: told.get("hello"))
+    before = stage.board.targets()
+    client.link.send(json.dumps(message))
+    assert client.until(lambda told: told.get("fault"))
+    assert stage.board.targets() == before
+    client.close()
+
+
+def test_what_is_no_json_is_answered(stage: Stage) -> None:
+    client = Client(stage)
+    for text in ("{", "[" * 20000, "x" * 40000):
+        client.told.pop("fault", None)
+        client.link.send(text)
+        assert client.until(lambda told: told.get("fault"))
+    client.link.send(b"bytes")
+    client.close()
+
+
+@pytest.mark.parametrize(
+    "host", ["evil.example", "evil.example:8765", "127.0.0.1", "127.0.0.1:1", ""]
+)
+def test_a_wrong_host_is_refused(stage: Stage, host: str) -> None:
+    assert ask(stage, "/", Host=host)[0] in (400, 421)
+    with pytest.raises(InvalidStatus):
+        raw_socket(stage, Host=host)
+
+
+def raw_socket(stage: Stage, path: str = "/socket", **headers: str) -> None:
+    """Open a WebSocket by hand: the client library would set Host by itself."""
+    named = {"Host": stage.address, **{k.replace("_", "-"): v for k, v in headers.items()}}
+    lines = [f"GET {path} HTTP/1.1", *(f"{name}: {value}" for name, value in named.items()),
+             "Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Version: 13",
+             "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==", "", ""]  # fmt: skip
+    with socket.create_connection(("127.0.0.1", stage.panel.port), timeout=20) as link:
+        link.sendall("\r\n".join(lines).encode())
+        answer = link.recv(4096).decode("latin-1")
+    status = int(answer.split(" ")[1])
+    if status != 101:
+        from websockets.datastructures import Headers
+        from websockets.http11 import Response
+
+        raise InvalidStatus(Response(status, "", Headers()))
+
+
+def test_a_foreign_origin_is_refused(stage: Stage) -> None:
+    for origin in ("http://evil.example", "null", f"https://{stage.address}", "http://127.0.0.1"):
+        assert ask(stage, "/health", Origin=origin)[0] == 403
+        with pytest.raises(InvalidStatus):
+            Client(stage, Origin=origin)
+    own = f"http://{stage.address}"
+    assert ask(stage, "/health", Origin=own)[0] == 200
+    Client(stage, Origin=own).close()
+
+
+@pytest.mark.parametrize("path", ["/", "/preview.jpg", "/code.svg", "/static/panel.js", "/nothing"])
+@pytest.mark.parametrize("query", ["", "?token=", "?token=wrong", "?token=a-token-for-test"])
+def test_without_the_token_nothing_is_told(networked: Stage, path: str, query: str) -> None:
+    status, _, body = ask(networked, path + query)
+    assert status == 401
+    assert b"token" in body
+
+
+def test_a_socket_without_the_token_is_refused(networked: Stage) -> None:
+    with pytest.raises(InvalidStatus):
+        Client(networked)
+    with pytest.raises(InvalidStatus):
+        Client(networked, Cookie=f"livedream-{networked.panel.port}=wrong")
+
+
+def test_the_token_opens_and_becomes_a_cookie(networked: Stage) -> None:
+    status, headers, _ = ask(networked, f"/?token={TOKEN}")
+    assert status == 200
+    assert "HttpOnly" in headers["set-cookie"] and "SameSite=Strict" in headers["set-cookie"]
+    cookie = headers["set-cookie"].partition(";")[0]
+    assert ask(networked, "/static/panel.js", Cookie=cookie)[0] == 200
+    client = Client(networked, Cookie=cookie)
+    client.until(lambda told: told.get("hello", {}).get("phone"))
+    client.close()
+    assert networked.panel.url.endswith(f"/?token={TOKEN}")
+    assert ask(networked, "/code.svg", Cookie=cookie)[2].startswith(b"<?xml")
+
+
+def test_a_watchdog_on_this_machine_needs_no_token(networked: Stage) -> None:
+    assert ask(networked, "/health")[0] == 200
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/static/../server.py",
+        "/static/..%2fserver.py",
+        "/static/%2e%2e/%2e%2e/server.py",
+        "/static//etc/passwd",
+        "/preset/..%2f..%2fpyproject.jpg",
+        "/preset/%2e%2e.jpg",
+        "/motif/dreamnet/..%2f..%2f..%2fetc%2fpasswd.jpg",
+        "/motif/../../etc/passwd.jpg",
+        "/motif/dreamnet/eyes:99999.jpg",
+        "/motif/nothing/eyes.jpg",
+        "/etc/passwd",
+    ],
+)
+def test_paths_that_lead_out_lead_nowhere(stage: Stage, path: str) -> None:
+    status, _, body = ask(stage, path)
+    assert status == 404
+    assert b"import" not in body and b"root:" not in body
+
+
+def test_bodies_and_other_methods_are_refused(stage: Stage) -> None:
+    assert ask(stage, "/", "POST", b"x" * 1000)[0] == 405
+    assert ask(stage, "/", "GET", b"x")[0] == 413
+    assert ask(stage, "/", "GET", b"x" * 1_000_000)[0] == 413
+    assert ask(stage, "/", "GET", None, Transfer_Encoding="chunked")[0] == 413
+    for method in ("PUT", "DELETE", "OPTIONS", "PATCH"):
+        assert ask(stage, "/health", method)[0] == 405
+
+
+def test_heads_and_messages_that_are_too_large_are_refused(stage: Stage) -> None:
+    assert ask(stage, "/?" + "x" * 100_000)[0] in (400, 414, 431)
+    client = Client(stage)
+    with pytest.raises((ConnectionClosed, OSError)):
+        client.link.send("x" * 1_000_000)
+        while True:
+            client.link.recv(timeout=20)
+
+
+def test_a_client_that_stops_reading_costs_the_loop_nothing(stage: Stage) -> None:
+    """Its socket is full within a moment; others are served, and nothing is kept for it."""
+    stuck = [socket.create_connection(("127.0.0.1", stage.panel.port)) for _ in range(4)]
+    for link in stuck:
+        link.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        link.sendall(
+            f"GET /socket HTTP/1.1\r\nHost: {stage.address}\r\nUpgrade: websocket\r\n"
+            "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+            "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n".encode()
+        )
+    client = Client(stage)
+    client.until(lambda told: told.get("hello"))
+    stage.periods_s.clear()
+    start = time.monotonic()
+    for index in range(60):
+        client.send(set="hue", value=index)
+        client.until(lambda told, wanted=index: told["values"]["hue"][0] == wanted)
+    took_s = time.monotonic() - start
+    assert stage.panel.feed.clients >= 5
+    assert took_s < 30
+    assert median(stage.periods_s) < 2.5 / 50
+    for told in stage.panel.feed._clients:
+        assert len(json.dumps(told.told)) < 200_000
+    for link in stuck:
+        link.close()
+    client.close()
+
+
+def test_the_panel_ends_within_a_second_while_pages_are_open(tmp_path: Path) -> None:
+    def threads() -> int:
+        return sum(thread.name == "livedream-panel" for thread in threading.enumerate())
+
+    before = threads()
+    with open_stage(tmp_path) as stage:
+        clients = [Client(stage) for _ in range(3)]
+        for client in clients:
+            client.until(lambda told: told.get("hello"))
+        start = time.monotonic()
+        stage.panel.close()
+        assert time.monotonic() - start < 1.0
+        assert threads() == before
+
+
+def test_a_motif_is_drawn_when_it_is_asked_for(stage: Stage) -> None:
+    client = Client(stage)
+    client.until(lambda told: told.get("state"))
+    assert ask(stage, "/motif/dreamnet/weave:3.jpg")[0] == 404
+    client.until(lambda told: "dreamnet/weave:3" in told.get("drawn", {}), 120)
+    status, headers, picture = ask(stage, "/motif/dreamnet/weave:3.jpg")
+    assert (status, headers["content-type"], picture[:2]) == (200, "image/jpeg", b"\xff\xd8")
+    client.close()
+
+
+def test_modulators_that_are_too_many_are_refused(stage: Stage) -> None:
+    client = Client(stage)
+    client.send(modulators=[Modulator(parameter="hue").as_dict()] * 500)
+    assert "at most" in client.until(lambda told: told.get("fault"))
+    client.close()

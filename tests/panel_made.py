@@ -1,0 +1,145 @@
+"""A panel for tests: a small loop paints the board's values, so that a slider can be seen."""
+
+import itertools
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from websockets.sync.client import ClientConnection, connect
+
+from livedream.control.addresses import Address
+from livedream.control.panel.server import Panel
+from livedream.control.presets import Presets
+from livedream.control.show import Show
+from livedream.frame import Picture
+from livedream.live.board import Board
+from livedream.live.grading import Grading
+from livedream.live.status import Health, Status, StatusBoard
+from livedream.settings import DreamSettings
+
+RATE = 50
+LOOPBACK = Address("127.0.0.1", 0)
+
+
+class Stage:
+    """A board, a show, a panel, and a loop of `RATE` pictures a second."""
+
+    def __init__(self, folder: Path, address: Address, token: str | None = None) -> None:
+        self.board = Board(DreamSettings())
+        self.status = StatusBoard()
+        self.show = Show(self.board, Presets(folder / "presets"))
+        self.picture: Picture | None = None
+        self.periods_s: list[float] = []
+        self.panel = Panel(
+            self.board, self.status, lambda: self.picture, address, self.show, token=token
+        )
+        self.panel.pictures.folder = folder / "motifs"
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._loop)
+        rows = np.linspace(20, 235, 180)[:, None, None]
+        self._plain = np.broadcast_to(rows, (180, 320, 3)).astype(np.uint8).copy()
+        self._plain[40:90, 60:160] = (200, 60, 40)
+
+    def start(self) -> None:
+        self.show.start()
+        self.panel.start()
+        self._thread.start()
+
+    def close(self) -> None:
+        self._stop.set()
+        self._thread.join()
+        self.panel.close()
+        self.show.close()
+
+    @property
+    def address(self) -> str:
+        return f"127.0.0.1:{self.panel.port}"
+
+    def _loop(self) -> None:
+        grading, before = Grading(), time.monotonic()
+        for index in itertools.count():
+            if self._stop.wait(1 / RATE):
+                return
+            now = time.monotonic()
+            snapshot = self.board.snapshot()
+            self.picture = grading.apply(self._plain.copy(), snapshot.look, now - before)
+            self.periods_s.append(now - before)
+            before = now
+            self.status.publish(
+                Status(
+                    time_s=now,
+                    fps=RATE,
+                    dreams_per_s=11.0,
+                    latency_ms=42.0,
+                    dream_age_ms=85.0,
+                    stages_ms={"flow": 4.0, "dream": 61.0},
+                    level=snapshot.dream.strength,
+                    governor="holds 25 per s",
+                    dream_size=(640, 360),
+                    octaves=2,
+                    iterations=2,
+                    source=Health("clouds", "ok", "640x360", index),
+                    outputs=(Health("window", "ok", "display 1", index),),
+                    frames=index,
+                )
+            )
+
+
+@contextmanager
+def open_stage(
+    folder: Path, address: Address = LOOPBACK, token: str | None = None
+) -> Iterator[Stage]:
+    stage = Stage(folder, address, token)
+    stage.start()
+    try:
+        yield stage
+    finally:
+        stage.close()
+
+
+class Client:
+    """A page's end of the socket, without a page."""
+
+    def __init__(self, stage: Stage, **headers: str) -> None:
+        self._open = ExitStack()
+        self.link: ClientConnection = self._open.enter_context(
+            connect(
+                f"ws://{stage.address}/socket",
+                additional_headers=headers or None,
+                compression=None,
+                max_size=None,
+            )
+        )
+        self.told: dict[str, Any] = {"values": {}}
+        self.pictures = 0
+
+    def send(self, **message: Any) -> None:
+        self.link.send(json.dumps(message))
+
+    def until(self, done: Callable[[dict[str, Any]], Any], seconds: float = 20.0) -> Any:
+        """Read until `done` of everything told so far; what it is then."""
+        end = time.monotonic() + seconds
+        while not (found := done(self.told)):
+            assert time.monotonic() < end, {k: v for k, v in self.told.items() if k != "hello"}
+            try:
+                message = self.link.recv(timeout=0.2)
+            except TimeoutError:
+                continue
+            if isinstance(message, bytes):
+                self.pictures += 1
+                self.send(ready=True)
+                continue
+            for name, part in json.loads(message).items():
+                if name == "values":
+                    self.told["values"].update(part)
+                else:
+                    self.told[name] = part
+        return found
+
+    def close(self) -> None:
+        self._open.close()
