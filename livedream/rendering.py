@@ -35,6 +35,8 @@ class RenderJob:
     source: as `open_source` takes it.  start_s, end_s: the part of it.  picture_size: the size
     of the output (see `parse_size`).  compare: source and dream side by side.
     overwrite, resume: what to do with an output that is already there.
+    replay: a live show's performance log, to dream `source` as it went; kept: the parameters that
+    stay as `settings` have them, whatever the show did.
     """
 
     source: str
@@ -50,6 +52,8 @@ class RenderJob:
     compare: bool = False
     overwrite: bool = False
     resume: bool = False
+    replay: Path | None = None
+    kept: tuple[str, ...] = ()
 
     def identity(self) -> str:
         """Everything the pictures depend on, as JSON: written into the file's metadata."""
@@ -64,6 +68,7 @@ class RenderJob:
                 "end_s": self.end_s,
                 "picture_size": self.picture_size,
                 "compare": self.compare,
+                **({"replay": self.replay.name} if self.replay is not None else {}),
             },
             sort_keys=True,
         )
@@ -147,7 +152,10 @@ def render(
         )  # fmt: skip
         writer = stack.enter_context(Behind(sink, dreamer.clock))
         checkpoints = Checkpoints(job.output)
-        dreams = _resumed(job, source, dreamer, checkpoints, sink.frames_written)
+        if job.replay is None:
+            dreams = _resumed(job, source, dreamer, checkpoints, sink.frames_written)
+        else:
+            dreams = _replayed(job, job.replay, source, dreamer)
         _walk(
             dreams, writer, job=job, dreamer=dreamer, checkpoints=checkpoints, report=report,
             watch=watch,
@@ -216,6 +224,17 @@ def _resumed(
     for dream in dreamer.dreams(frames, before=before):
         if dream.frame.index >= written:
             yield dream
+
+
+def _replayed(job: RenderJob, show: Path, source: Source, dreamer: Dreamer) -> Iterator[Dream]:
+    """The dreams of a live show, with all the time that they take."""
+    from livedream.control.show_reader import Playback, read_show
+    from livedream.replaying import ShowDreamer
+
+    script = read_show(show)
+    moments = Playback(script, job.settings, job.kept)
+    start_s = script.start_of(job.source) + job.start_s
+    return ShowDreamer(dreamer, moments, start_s).dreams(source)
 
 
 def check_same(job: RenderJob, settings: str) -> None:

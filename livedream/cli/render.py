@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from livedream.cli.options import add_settings, rate, seconds, settings_of
 from livedream.errors import SettingsError
+from livedream.settings import DreamSettings, parameters
 
 if TYPE_CHECKING:
     from livedream.rendering import RenderJob, RenderReport
@@ -48,6 +49,10 @@ def add_parser(commands: "Commands") -> None:
     )
     files.add_argument("--overwrite", action="store_true", help="replace an existing output")
     files.add_argument("--resume", action="store_true", help="go on with a stopped render")
+    files.add_argument(
+        "--replay", type=Path, metavar="SHOW.jsonl",
+        help="dream the recording of a camera as the live show went that wrote this log",
+    )  # fmt: skip
     files.add_argument("--report", type=Path, metavar="FILE.json", help="write figures there")
     files.add_argument("--sheet", type=Path, metavar="FILE.png", help="write a contact sheet")
     files.add_argument("--quiet", action="store_true", help="print errors only")
@@ -86,7 +91,7 @@ def jobs_of(args: argparse.Namespace) -> "list[RenderJob]":
 
     if args.overwrite and args.resume:
         raise SettingsError("--overwrite and --resume exclude each other; give one")
-    settings = settings_of(args)
+    settings, kept = (settings_of(args), ()) if args.replay is None else _settings_of_show(args)
     end_s, picture_size = args.end, args.picture_size
     if args.preview:
         end_s = min(args.start + _PREVIEW_S, end_s if end_s is not None else float("inf"))
@@ -102,10 +107,30 @@ def jobs_of(args: argparse.Namespace) -> "list[RenderJob]":
             source=text, output=output, settings=settings, start_s=args.start, end_s=end_s,
             fps=args.fps, picture_size=picture_size, codec=args.codec, quality=args.quality,
             copy_streams=not args.no_sound, compare=args.compare, overwrite=args.overwrite,
-            resume=args.resume,
+            resume=args.resume, replay=args.replay, kept=kept,
         )
         for text, output in zip(args.inputs, outputs, strict=True)
     ]  # fmt: skip
+
+
+def _settings_of_show(args: argparse.Namespace) -> tuple[DreamSettings, tuple[str, ...]]:
+    """The show's settings with those given here, and the names that the show may not change.
+
+    A live show takes quick flow; here there is time for the slow one.
+    """
+    from livedream.control.show_reader import read_show
+
+    if args.resume or args.settings_from:
+        other = "--resume" if args.resume else "--settings-from"
+        raise SettingsError(f"--replay and {other} exclude each other; give one")
+    slow = DreamSettings()
+    began = read_show(args.replay).dream.replace(flow=slow.flow, flow_size=slow.flow_size)
+    kept = [p.name for p in parameters() if getattr(args, p.name, None) is not None]
+    if "network" in kept:
+        kept.append("objective")
+    if args.preview:
+        kept += ["size", "flow_size"]
+    return settings_of(args, began), tuple(dict.fromkeys(kept))
 
 
 def output_of(wanted: str | None, source: str, inputs: int) -> Path:

@@ -55,7 +55,7 @@ class ShowLog:
         self._lock = threading.Lock()
         self._unlisten: Callable[[], None] = lambda: None
         self._thread: threading.Thread | None = None
-        self._header = {**_header(board), **(header or {})}
+        self._more = dict(header or {})
 
     def start(self) -> None:
         """Make the file, write the header, listen to the board."""
@@ -66,7 +66,7 @@ class ShowLog:
             raise SinkError(f"log: {self.path} is there already; give another name") from error
         except OSError as error:
             raise SinkError(f"log: {self.path} cannot be written ({error.strerror})") from error
-        self._put(self._header)
+        self._put({**_header(self._board), **self._more})
         self._unlisten = self._board.listen(self._changed)
         self._thread = threading.Thread(
             target=self._write, args=(file,), name="livedream-log", daemon=True
@@ -164,10 +164,12 @@ def _header(board: Board) -> dict[str, Any]:
 
     from livedream import __version__
 
-    now = board.peek()
+    now, targets = board.peek(), board.targets()
+    dream, look = asdict(now.dream), asdict(now.look)
+    # The targets: what was set since the last picture is in no snapshot yet.
     return {
         "livedream": __version__,
         "log": LOG_VERSION,
-        "dream": asdict(now.dream),
-        "look": asdict(now.look),
+        "dream": {name: targets.get(name, value) for name, value in dream.items()},
+        "look": {name: targets.get(name, value) for name, value in look.items()},
     }

@@ -1,0 +1,172 @@
+"""A show written down while it happened, read back, and dreamed again."""
+
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from livedream.capture import open_source
+from livedream.cli import main
+from livedream.control.modulation import Modulation, Modulator
+from livedream.control.presets import Presets
+from livedream.control.show import Show
+from livedream.control.show_log import ShowLog
+from livedream.control.show_reader import Playback, read_show
+from livedream.control.tempo import Tempo
+from livedream.errors import SettingsError, SinkError
+from livedream.live.board import Board, Snapshot
+from livedream.pipeline import Dreamer
+from livedream.replaying import ShowDreamer
+from livedream.settings import DreamSettings
+
+SMALL = {"size": "source", "flow_size": "72p", "octaves": 1, "iterations": 1, "device": "cpu"}
+CLOUDS = "synthetic:clouds?size=128x72&fps=10&seconds={}&seed=3"
+
+
+def perform(path: Path, folder: Path) -> list[Snapshot]:
+    """A show of five seconds on a clock of its own; the snapshots it went through."""
+    now = [1000.0]
+    board = Board(DreamSettings(**SMALL), clock=lambda: now[0])
+    modulation = Modulation(board, Tempo())
+    show = Show(board, Presets(folder), modulation, clock=lambda: now[0])
+    board.set("saturation", 1.5, glide_s=0)  # before the log began
+    log = ShowLog(path, board, {"source": "camera"}, clock=lambda: now[0])
+    log.start()
+    modulation.told = log.modulated
+    seen = []
+    for frame in range(50):
+        now[0] = 1000.0 + frame / 10
+        if frame == 3:
+            log.recording(Path("anywhere/camera-1.mkv"), now[0])
+            board.set("strength", 30.0, origin="panel 1", glide_s=0.5)
+        if frame == 10:
+            show.preset("ink", 1.5, origin="osc 127.0.0.1:5000")
+        if frame == 30:
+            show.act("freeze", origin="keys")
+            show.act("reset", origin="keys")
+            show.modulate([Modulator(parameter="hue", depth=0.4, period_s=3.0)], 0)
+        modulation.step(now[0], 0.1)
+        seen.append(board.snapshot())
+        time.sleep(0.001)
+    log.close()
+    return seen
+
+
+def test_a_log_gives_the_same_show_again(tmp_path: Path) -> None:
+    path = tmp_path / "show.jsonl"
+    seen = perform(path, tmp_path)
+    script = read_show(path)
+    assert script.look.saturation == 1.5
+    assert script.start_of("elsewhere/camera-1.mkv") == pytest.approx(0.3)
+    playback = Playback(script, script.dream)
+    for index, wanted in enumerate(seen):
+        found = playback.snapshot(index / 10 + 1e-6)
+        assert found.dream.objective == wanted.dream.objective
+        assert found.dream.strength == pytest.approx(wanted.dream.strength, abs=0.01)
+        assert found.look.contrast == pytest.approx(wanted.look.contrast, abs=0.001)
+        assert found.look.hue == pytest.approx(wanted.look.hue, abs=0.2)
+        assert found.look.freeze == wanted.look.freeze
+        assert found.triggers == wanted.triggers
+
+
+def test_each_change_is_one_line_with_time_and_origin(tmp_path: Path) -> None:
+    path = tmp_path / "show.jsonl"
+    perform(path, tmp_path)
+    header, *lines = map(json.loads, path.read_text().splitlines())
+    assert header["source"] == "camera"
+    assert header["dream"]["seed"] == 0
+    first = next(line for line in lines if "set" in line)
+    assert first == {"t": 0.3, "set": {"strength": 30.0}, "by": "panel 1", "glide_s": 0.5}
+    together = [line for line in lines if line.get("seconds") == 1.5]
+    assert len(together) == 1
+    assert {"objective", "strength", "contrast"} <= set(together[0]["set"])
+    assert {"t": 3.0, "trigger": "reset", "by": "keys"} in lines
+
+
+def test_what_is_given_again_is_kept(tmp_path: Path) -> None:
+    path = tmp_path / "show.jsonl"
+    perform(path, tmp_path)
+    script = read_show(path)
+    settings = script.dream.replace(strength=44.0, octaves=3)
+    playback = Playback(script, settings, ("strength", "octaves"))
+    for index in range(50):
+        found = playback.snapshot(index / 10).dream
+        assert (found.strength, found.octaves) == (44, 3)
+
+
+def test_a_log_is_never_written_over(tmp_path: Path) -> None:
+    path = tmp_path / "show.jsonl"
+    path.write_text("{}")
+    with pytest.raises(SinkError, match="there already"):
+        ShowLog(path, Board(DreamSettings())).start()
+
+
+def test_a_log_that_was_cut_off_can_be_read_and_nonsense_not(tmp_path: Path) -> None:
+    path = tmp_path / "show.jsonl"
+    perform(path, tmp_path)
+    whole = path.read_text()
+    path.write_text(whole + '{"t": 4.9, "se')
+    assert len(read_show(path).events) == len(whole.splitlines()) - 1
+    for text in ("", "{}", '{"log": 1}', '{"livedream": "1"\n{"log": 1}'):
+        path.write_text(text)
+        with pytest.raises(SettingsError, match="--replay"):
+            read_show(path)
+
+
+class Fixed:
+    """One board for every moment."""
+
+    def __init__(self, **values: object) -> None:
+        self.board = Board(DreamSettings(**SMALL))
+        self.board.apply(values)
+        self.at = 1e9  # long after: all glides are done
+
+    def snapshot(self, time_s: float) -> Snapshot:
+        self.at += 1
+        return self.board.snapshot(self.at)
+
+
+def dream(**values: object) -> list[np.ndarray]:
+    moments = Fixed(**values)
+    dreamer = Dreamer(moments.snapshot(0).dream)
+    with open_source(CLOUDS.format("0.8")) as source:
+        return [one.frame.rgb for one in ShowDreamer(dreamer, moments).dreams(source)]
+
+
+def test_without_a_look_it_is_what_render_makes() -> None:
+    with open_source(CLOUDS.format("0.8")) as source:
+        rendered = [frame.rgb for frame in Dreamer(DreamSettings(**SMALL)).frames(source)]
+    again = dream()
+    assert len(again) == len(rendered) == 8
+    for found, wanted in zip(again, rendered, strict=True):
+        assert np.abs(found.astype(int) - wanted).max() <= 1
+
+
+def test_the_look_is_seen() -> None:
+    plain, gray = dream()[-1], dream(saturation=0.0)[-1]
+    assert np.ptp(gray.astype(int), axis=2).max() <= 2
+    assert np.abs(plain.astype(int) - gray).mean() > 3
+    assert dream(blackout=True)[-1].max() == 0
+    frozen = dream(freeze=True)
+    assert np.array_equal(frozen[0], frozen[-1])
+    travelled = dream(zoom=2.0, rotation=40.0)[-1]
+    assert np.abs(plain.astype(int) - travelled).mean() > 3
+    with open_source(CLOUDS.format("0.8")) as source:
+        *_, last = source
+    assert np.array_equal(dream(mix=0.0)[-1], last.rgb)
+
+
+def test_the_command_dreams_the_show(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    show, output = tmp_path / "show.jsonl", tmp_path / "again.mkv"
+    perform(show, tmp_path)
+    command = ["render", CLOUDS.format("1.5"), "-o", str(output), "--replay", str(show), "--quiet"]
+    assert main(command) == 0
+    with open_source(output) as found:
+        pictures = [frame.rgb.astype(int) for frame in found]
+    assert len(pictures) == 15
+    colourful = [np.ptp(picture, axis=2).mean() for picture in pictures]
+    assert colourful[-1] < 0.75 * colourful[5]  # "ink" came at one second, nearly without colour
+    assert main([*command, "--resume"]) == 2
+    assert "exclude each other" in capsys.readouterr().err
