@@ -7,6 +7,7 @@ from pooled numbers, which do not.  Nothing is computed, so it takes a fraction 
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, fx, nn
 from torch.func import functional_call
+from torch.nn import functional as F
 
 from livedream.dream.graph import LayerGraph
 
@@ -105,8 +107,44 @@ class _ShapeRun(fx.Interpreter):
                 self.macs[n] = result.numel() * module.weight[0].numel()
         return result
 
+    # What PyTorch would find out by itself, but only after two seconds of imports (its shapes are
+    # symbols, which takes sympy and a compiler); the rest it is left to.
+
     def call_module(self, target: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
         module = self.fetch_attr(target)
+        if isinstance(module, _KEEP_SHAPE):
+            return args[0]
+        if isinstance(module, nn.Conv2d) and not isinstance(module.padding, str):
+            return _behind(module, args[0])
         weights = {name: w.to("meta") for name, w in module.named_parameters()}
         weights |= {name: b.to("meta") for name, b in module.named_buffers()}
         return functional_call(module, weights, args, dict(kwargs))
+
+    def call_function(self, target: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+        if target in (F.relu, torch.relu):
+            return args[0]
+        shapes = {part.shape for part in args if isinstance(part, Tensor)}
+        if target in (operator.add, torch.add) and len(shapes) == 1:
+            return args[0]
+        return super().call_function(target, args, dict(kwargs))
+
+    def call_method(self, target: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+        if target == "mean" and kwargs == {"dim": (2, 3)}:
+            return torch.empty(args[0].shape[:2], device="meta")
+        return super().call_method(target, args, dict(kwargs))
+
+
+_KEEP_SHAPE = (nn.ReLU, nn.ReLU6, nn.SiLU, nn.Hardswish, nn.BatchNorm2d, nn.Identity, nn.Dropout)
+
+
+def _behind(convolution: nn.Conv2d, x: Tensor) -> Tensor:
+    """A tensor of the shape of a convolution's result."""
+    assert not isinstance(convolution.padding, str)
+    sides = [
+        (side + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1
+        for side, kernel, stride, padding, dilation in zip(
+            x.shape[2:], convolution.kernel_size, convolution.stride, convolution.padding,
+            convolution.dilation, strict=True,
+        )
+    ]  # fmt: skip
+    return torch.empty(x.shape[0], convolution.out_channels, *sides, device="meta")
