@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from livedream.copies import Copies
 from livedream.dream.ascent import Ascent
 from livedream.dream.device import choose_device, choose_dtype
 from livedream.dream.networks import Network, load_network
@@ -101,6 +102,7 @@ class Dreamer:
     objective: BoundObjective
     ascent: Ascent
     place: Place
+    copies: Copies
     _settings: DreamSettings
 
     def __init__(
@@ -187,6 +189,7 @@ class Dreamer:
         ascent = Ascent(network, objective, settings, device, dtype)
         self.place = Place.from_settings(settings)
         self._settings, self.device, self.dtype = settings, device, dtype
+        self.copies = Copies(device)
         self.network, self.objective, self.ascent = network, objective, ascent
         if self.state.residual is not None:
             self.state.residual = self.state.residual.to(device)
@@ -207,7 +210,7 @@ class Dreamer:
             change = (joined.residual - carried).abs_().mean()
             flicker = float(change / joined.residual.abs().mean().clamp_min(1e-6))
         with clock.stage("compose"):
-            steps = (joined.residual[0] * 255.0).permute(1, 2, 0).contiguous().cpu().numpy()
+            steps = self.copies.to_host((joined.residual[0] * 255.0).permute(1, 2, 0)).array()
             rgb = compose(frame.rgb, steps)
         shown = Frame(rgb, frame.pts, frame.time_base, frame.index, frame.duration)
         return Dream(frame, shown, joined.level, joined.gain, flicker)
@@ -236,7 +239,7 @@ class Dreamer:
         height, width = rgb.shape[:2]
         wanted = parse_size(self.settings.size, width, height)
         rgb = shrunk(rgb, min(wanted[0], width), min(wanted[1], height))
-        picture = torch.from_numpy(np.ascontiguousarray(rgb)).to(self.device)
+        picture = self.copies.to_device(rgb)
         return picture.permute(2, 0, 1)[None].float().div_(255.0)
 
     def _advance(self, frame: Frame, motion: Motion | None) -> float:

@@ -1,0 +1,134 @@
+"""Frames to the device and back, beside what the device is doing.
+
+On CUDA a copy runs on a stream of its own from page-locked memory, of which there are two buffers
+each way: while the device works on one frame the next is under way. Elsewhere a copy is a copy.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+__all__ = ["Copies", "CudaLane", "Lane", "Waiting"]
+
+Wait = Callable[[], None]
+_BUFFERS: Final = 2  # one being filled, one under way
+
+
+class Lane(Protocol):
+    """Copies that go on beside the device's work; each gives what waits for it.
+
+    buffer: host memory that `up` and `down` can use, like a tensor.  up: memory to the device; what
+    is launched afterwards on the current stream finds it there.  down: a tensor to memory, as it is
+    when all that was launched before is done.
+    """
+
+    def buffer(self, like: Tensor) -> Tensor: ...
+
+    def up(self, memory: Tensor) -> tuple[Tensor, Wait]: ...
+
+    def down(self, tensor: Tensor, memory: Tensor) -> Wait: ...
+
+
+class CudaLane:
+    """A CUDA stream of its own."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self._stream: Any = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+
+    def buffer(self, like: Tensor) -> Tensor:
+        return torch.empty(like.shape, dtype=like.dtype, pin_memory=True)
+
+    def up(self, memory: Tensor) -> tuple[Tensor, Wait]:
+        here = torch.cuda.current_stream(self._device)
+        with torch.cuda.stream(self._stream):
+            found = memory.to(self._device, non_blocking=True)
+            done = self._stream.record_event()
+        here.wait_event(done)
+        found.record_stream(here)  # made on one stream, used and given back on another
+        return found, done.synchronize
+
+    def down(self, tensor: Tensor, memory: Tensor) -> Wait:
+        self._stream.wait_stream(torch.cuda.current_stream(self._device))
+        with torch.cuda.stream(self._stream):
+            memory.copy_(tensor, non_blocking=True)
+            done = self._stream.record_event()
+        tensor.record_stream(self._stream)  # its memory is not given away before
+        wait: Wait = done.synchronize
+        return wait
+
+
+class Waiting:
+    """A copy on its way to the host."""
+
+    def __init__(self, memory: Tensor, wait: Wait) -> None:
+        self._memory = memory
+        self._wait = wait
+
+    def array(self) -> NDArray[Any]:
+        """What was copied, once it is there.
+
+        The memory is used again for the second copy after this one: use it until then.
+        """
+        self._wait()
+        found: NDArray[Any] = self._memory.numpy()
+        return found
+
+
+@dataclass(slots=True)
+class _Buffer:
+    """free: waits until the memory may be used again."""
+
+    memory: Tensor
+    free: Wait
+
+
+class Copies:
+    """One thread's copies, in order.  lane: CUDA's on CUDA unless told otherwise, else none."""
+
+    def __init__(self, device: torch.device, lane: Lane | None = None) -> None:
+        self._device = device
+        self._lane = CudaLane(device) if lane is None and device.type == "cuda" else lane
+        self._up: list[_Buffer] = []
+        self._down: list[_Buffer] = []
+
+    def to_device(self, array: NDArray[Any]) -> Tensor:
+        """The array on the device, of the same shape and type; the array may change afterwards
+        wherever there is a lane."""
+        source = torch.from_numpy(np.ascontiguousarray(array))
+        if self._lane is None:
+            return source.to(self._device)
+        buffer = self._next(self._up, source, self._lane)
+        buffer.memory.copy_(source)
+        found, buffer.free = self._lane.up(buffer.memory)
+        return found
+
+    def to_host(self, tensor: Tensor) -> Waiting:
+        """Begin to copy a tensor to the host."""
+        tensor = tensor.detach().contiguous()
+        if self._lane is None:
+            return Waiting(tensor.cpu(), _nothing)
+        buffer = self._next(self._down, tensor, self._lane)
+        buffer.free = self._lane.down(tensor, buffer.memory)
+        return Waiting(buffer.memory, buffer.free)
+
+    def _next(self, buffers: list[_Buffer], like: Tensor, lane: Lane) -> _Buffer:
+        """The buffer not used for longest, free and of the right size."""
+        if len(buffers) < _BUFFERS:
+            buffer = _Buffer(lane.buffer(like), _nothing)
+        else:
+            buffer = buffers.pop(0)
+            buffer.free()
+            if buffer.memory.shape != like.shape or buffer.memory.dtype != like.dtype:
+                buffer.memory = lane.buffer(like)
+        buffers.append(buffer)
+        return buffer
+
+
+def _nothing() -> None:
+    pass

@@ -1,0 +1,118 @@
+#!/usr/bin/env python3
+"""Everything that needs a CUDA device, in one call: `scripts/gpu_check [--json FILE]`.
+
+Tests with the gpu marker, engines compared with fp32 autograd, the card's peaks, whole frames per
+second at projector sizes, the profile of one frame. Prints tables and writes all figures as JSON.
+Exit code 0, or 1 when a test fails or an engine dreams another dream; 2 without a CUDA device.
+"""
+
+import argparse
+import datetime
+import importlib.util
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors_reader import stand_in
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--json", type=Path, default=Path("gpu_check.json"))
+    parser.add_argument("--device", default="cuda", help="cpu: to see that the script works")
+    parser.add_argument("--small", action="store_true", help="small pictures, few frames")
+    args = parser.parse_args()
+    if args.device == "cuda" and not torch.cuda.is_available():
+        print(
+            "gpu_check: no CUDA device found, one is needed: nothing was checked", file=sys.stderr
+        )
+        return 2
+    stand_in()
+    import gpu_measures as measures
+
+    device = torch.device(args.device)
+    found: dict[str, Any] = {"machine": machine(device)}
+    print(found["machine"]["device"], "torch", found["machine"]["torch"], flush=True)
+    # First, in a process of their own: what goes wrong there does not touch the rest.
+    found["tests"] = tests() if device.type == "cuda" else "need CUDA"
+    sections = {
+        "peaks": lambda: measures.peaks(device),
+        "engines": lambda: measures.engines(device, small=args.small),
+        "frames": lambda: measures.frames_per_second(device, small=args.small),
+        "profile": lambda: measures.profile(device, small=args.small),
+        "bench": lambda: bench(device),
+    }
+    for name, measure in sections.items():
+        print(f"\n{name}", flush=True)
+        try:
+            found[name] = measure()
+        except Exception as error:  # one section that fails must not cost the others
+            found[name] = {"failed": f"{type(error).__name__}: {str(error).splitlines()[:1]}"}
+            print(f"  failed: {error}", flush=True)
+        args.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    print(f"\nall figures: {args.json}")
+    return int(bool(failures(found)))
+
+
+def failures(found: dict[str, Any]) -> list[str]:
+    """What was not as promised, one line each, printed."""
+    told = []
+    tests_ran = found["tests"]
+    if isinstance(tests_ran, dict) and tests_ran.get("exit_code"):
+        told.append(f"tests: exit code {tests_ran['exit_code']}")
+    told += [f"{name}: {part['failed']}" for name, part in found.items()
+             if isinstance(part, dict) and "failed" in part]  # fmt: skip
+    rows = found.get("engines", [])
+    told += [f"engines: {row}" for row in rows if isinstance(row, dict) and not row.get("good", 1)]
+    for line in told:
+        print("NOT AS PROMISED", line)
+    return told
+
+
+def machine(device: torch.device) -> dict[str, str]:
+    git = ["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"]
+    commit = subprocess.run(git, capture_output=True, text=True, check=False).stdout.strip()
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
+    there = [
+        package
+        for package in ("torchvision", "onnx", "onnxruntime", "pytest", "av", "safetensors")
+        if importlib.util.find_spec(package) is not None
+    ]
+    return {
+        "device": name, "torch": torch.__version__, "cuda": str(torch.version.cuda),
+        "cudnn": str(torch.backends.cudnn.version()), "python": sys.version.split()[0],
+        "commit": commit or "unknown", "date": datetime.date.today().isoformat(),
+        "packages": " ".join(there),
+    }  # fmt: skip
+
+
+def tests() -> dict[str, Any] | str:
+    """tests/gpu imports nothing but PyTorch, NumPy, OpenCV and livedream."""
+    if importlib.util.find_spec("pytest") is None:
+        print("tests: skipped, pytest is not here")
+        return "skipped: pytest is not here"
+    words = [sys.executable, "-m", "pytest", "-q", "-m", "gpu", "-p", "no:cacheprovider"]
+    words += ["-W", "default", "tests/gpu"]
+    ran = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
+    print(ran.stdout[-2000:], flush=True)
+    return {"exit_code": ran.returncode, "output": ran.stdout[-6000:]}
+
+
+def bench(device: torch.device) -> dict[str, Any] | str:
+    """`livedream bench`, where this version has it."""
+    if importlib.util.find_spec("livedream.cli.bench") is None:
+        print("  skipped: this version has no livedream bench")
+        return "skipped: not in this version"
+    words = [sys.executable, "-m", "livedream", "bench", "--device", device.type]
+    ran = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
+    print(ran.stdout[-4000:] or ran.stderr[-1000:], flush=True)
+    return {"exit_code": ran.returncode, "output": ran.stdout[-8000:] + ran.stderr[-2000:]}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

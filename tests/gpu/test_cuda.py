@@ -1,0 +1,115 @@
+"""On a CUDA device: the engines dream the same dream, and nothing waits or grows meanwhile.
+
+Imports nothing but PyTorch, NumPy, OpenCV and livedream: `scripts/gpu_check` runs it anywhere.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from livedream.copies import Copies
+from livedream.dream.ascent import Ascent
+from livedream.dream.engines.cuda import CudaEngine
+from livedream.dream.networks import Network
+from livedream.dream.objective import bind
+from livedream.settings import DreamSettings
+
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device"),
+]
+CUDA = torch.device("cuda")
+OBJECTIVE = "creatures + 0.5*eyes"
+
+
+def ascent(network: Network, engine: str, dtype: torch.dtype, **more: Any) -> Ascent:
+    settings = DreamSettings(engine=engine, **more)
+    return Ascent(network, bind(OBJECTIVE, network), settings, CUDA, dtype)
+
+
+def added(climb: Ascent, picture: Tensor, seed: int = 0) -> Tensor:
+    return climb.addition(picture, np.random.default_rng(seed))
+
+
+@pytest.fixture
+def picture() -> Tensor:
+    return torch.rand(1, 3, 270, 480, generator=torch.Generator().manual_seed(2)).to(CUDA)
+
+
+@contextmanager
+def nothing_waits() -> Iterator[None]:
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        yield
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+
+
+def engine_of(climb: Ascent) -> CudaEngine:
+    assert isinstance(climb.engine, CudaEngine)
+    return climb.engine
+
+
+@pytest.mark.parametrize(("dtype", "least"), [(torch.float32, 0.9999), (torch.float16, 0.99)])
+def test_a_recorded_step_is_autograd_s(
+    dreamnet: Network, picture: Tensor, dtype: torch.dtype, least: float
+) -> None:
+    plain = ascent(dreamnet, "torch", torch.float32, octaves=1, iterations=1)
+    other = ascent(dreamnet, "cuda", dtype, octaves=1, iterations=1)
+    for seed in range(3):
+        wanted, found = (added(a, picture, seed).flatten().double() for a in (plain, other))
+        assert float(wanted @ found / (wanted.norm() * found.norm())) >= least
+    assert len(engine_of(other).recorded) == 1
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
+def test_after_ten_steps_the_layer_answers_alike(
+    dreamnet: Network, picture: Tensor, dtype: torch.dtype
+) -> None:
+    plain = ascent(dreamnet, "torch", torch.float32, octaves=1, iterations=10)
+    other = ascent(dreamnet, "cuda", dtype, octaves=1, iterations=10)
+    added(other, picture)
+    wanted, found = (plain.response(picture + added(a, picture)) for a in (plain, other))
+    assert found == pytest.approx(wanted, rel=0.03)
+
+
+def test_parameters_glide_without_a_new_recording(dreamnet: Network, picture: Tensor) -> None:
+    plain, other = (ascent(dreamnet, name, torch.float32) for name in ("torch", "cuda"))
+    for seed in range(2):
+        added(other, picture, seed)
+    kinds = engine_of(other).recorded
+    assert len(kinds) == 2
+    wanted = bind("0.3*creatures - eyes", dreamnet).objective
+    for climb in (plain, other):
+        settings = DreamSettings(engine=climb.engine.name, step_size=4.0, iterations=3)
+        assert climb.adopt(settings, wanted)
+    assert torch.allclose(added(plain, picture, 5), added(other, picture, 5), atol=2e-2)
+    assert engine_of(other).recorded == kinds
+
+
+def test_a_recorded_step_neither_waits_nor_allocates(dreamnet: Network, picture: Tensor) -> None:
+    climb = ascent(dreamnet, "cuda", torch.float16, octaves=1)
+    for seed in range(3):
+        added(climb, picture, seed)
+    settings, shifts = DreamSettings(engine="cuda"), [(3, 13, 5, 11)] * 4
+    x = picture.clone()
+    before = torch.cuda.memory_stats()["allocation.all.allocated"]
+    with nothing_waits():
+        climb.engine.climb(x, shifts, settings)
+    assert torch.cuda.memory_stats()["allocation.all.allocated"] == before
+
+
+def test_copies_arrive_whole_while_others_are_under_way() -> None:
+    copies, draw = Copies(CUDA), np.random.default_rng(0)
+    pictures = [draw.integers(0, 256, (270, 480, 3), np.uint8) for _ in range(6)]
+    there = [copies.to_device(picture) for picture in pictures]
+    back = [copies.to_host(tensor + 1) for tensor in there[:2]]
+    for picture, waiting in zip(pictures[:2], back, strict=True):
+        assert (waiting.array() == (picture + 1)).all()
+    for picture, tensor in zip(pictures, there, strict=True):
+        assert (tensor.cpu().numpy() == picture).all()

@@ -1,0 +1,64 @@
+"""`scripts/gpu_check` on a machine that has next to nothing."""
+
+import os
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors import safe_open
+
+ROOT = Path(__file__).resolve().parents[2]
+SPARE = ("av", "rich", "safetensors", "onnx", "onnxruntime", "torchvision", "pytest")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+def test_without_a_device_it_says_so_in_one_line(tmp_path: Path) -> None:
+    for name in SPARE:
+        (tmp_path / f"{name}.py").write_text(f"raise ImportError('{name} is not to be had here')\n")
+    env = {**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"}
+    words = [sys.executable, str(ROOT / "scripts" / "gpu_check.py"), "--json", "none.json"]
+    ran = subprocess.run(words, env=env, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert ran.returncode == 2 and ran.stdout == ""
+    assert ran.stderr.splitlines() == [
+        "gpu_check: no CUDA device found, one is needed: nothing was checked"
+    ]
+    assert not (tmp_path / "none.json").exists()
+
+
+def test_the_measurements_import_nothing_that_may_be_missing(tmp_path: Path) -> None:
+    # Packages that look missing, as they would to importlib.
+    script = (
+        f"import sys; sys.path[:0] = [{str(ROOT)!r}, {str(ROOT / 'scripts')!r}]\n"
+        f"missing = {SPARE!r}\n"
+        "class Wall:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name.partition('.')[0] in missing: raise ModuleNotFoundError(name)\n"
+        "sys.meta_path.insert(0, Wall())\n"
+        "import importlib.util as u; real = u.find_spec\n"
+        "u.find_spec = lambda n, *a: None if n in missing else real(n, *a)\n"
+        "from safetensors_reader import stand_in\n"
+        "assert stand_in()\n"
+        "import torch, gpu_measures as m\n"
+        "net = m.network_of('dreamnet')\n"
+        "a = m._ascent(net, 'strokes', 'torch', torch.float32, torch.device('cpu'))\n"
+        "print(a.response(torch.full((1, 3, 64, 64), 0.5)) > 0, m.network_of('googlenet'))\n"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.splitlines()[-1] == "True None"
+
+
+def test_the_stand_in_reads_what_the_package_reads() -> None:
+    path = ROOT / "models" / "dreamnet.safetensors"
+    own = runpy.run_path(str(ROOT / "scripts" / "safetensors_reader.py"))["safe_open"]
+    with safe_open(path, framework="pt") as wanted, own(path) as found:
+        assert found.metadata() == wanted.metadata()
+        names = sorted(wanted.keys())
+        assert sorted(found.keys()) == names
+        for name in names:
+            assert torch.equal(found.get_tensor(name), wanted.get_tensor(name))
