@@ -107,6 +107,7 @@ def run(args: argparse.Namespace) -> int:
         open_log(args.log_file)
     if not args.quiet:
         logging.basicConfig(level=logging.WARNING, format="livedream: %(message)s")
+        logging.getLogger("livedream").setLevel(logging.INFO)
     from livedream.live.session import Session
 
     with _ending() as ending, Session(job) as session:

@@ -71,11 +71,11 @@ class Hands:
     def start(self) -> None:
         """Raises LivedreamError for a hand that cannot be had."""
         job, show = self._job, self.show
+        if job.log:  # first, so that whatever comes is written down
+            self._start_log(Path(job.log))
         show.start()
         if job.preset:
             show.preset(job.preset, 0.0)
-        if job.log:
-            self._start_log(Path(job.log))
         if job.audio is not None:
             from livedream.control.audio import AudioHand
 
@@ -106,6 +106,11 @@ class Hands:
         self._add("log", log)
         self.log = log
         self.show.modulation.told = log.modulated
+
+    def recorded(self, kind: str, path: Path, first_s: float) -> None:
+        """A recording began: the log says which one the camera's pictures are in."""
+        if self.log is not None and kind == "camera":
+            self.log.recording(path, first_s)
 
     def _start_panel(self, text: str, learner: Any) -> None:
         from livedream.control.addresses import read_address

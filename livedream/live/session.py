@@ -20,6 +20,7 @@ from livedream.capture.live import Captured, LiveInput, Opened
 from livedream.capture.live.capturing import Capture
 from livedream.capture.live.opening import open_live
 from livedream.capture.live.orient import Orientation
+from livedream.control.show_reader import own_objective
 from livedream.defaults import LIVE
 from livedream.errors import SettingsError, SourceError
 from livedream.flow import FlowEstimator
@@ -50,6 +51,7 @@ _log = logging.getLogger(__name__)
 _PATIENCE_S: Final = 5.0  # for the first frame of a camera or file
 _STREAM_PATIENCE_S: Final = 1.5  # a stream may come when it likes: begin without it
 _FALLBACK: Final = Opened(640, 360, Fraction(25), "nothing yet")
+_SETTLED_S: Final = 10.0  # until latency is worth telling
 _MOST_FPS: Final = 240.0
 _JOIN_S: Final = 0.4
 
@@ -130,13 +132,13 @@ class Session:
         flow = open_flow(job.dream.flow, device=job.dream.device)
         self.opened = self._wait_for_source()
         self.fps = min(job.fps or _MOST_FPS, float(self.opened.rate))
-        self.board = Board(job.dream, job.look, own_objective=_own_objective)
+        self.board = Board(job.dream, job.look, own_objective=own_objective)
+        self.hands = Hands(job.hands, self.board, self.status, self._picture, job.source)
         self._open_outputs()
         self.cast = Cast(dreamer)
         self.governor = Governor(self.fps)
         self.dreaming = Dreaming(self.cast, dreamer, self.governor, 1.0 / self.fps)
         self._opened.callback(self.dreaming.close)
-        self.hands = Hands(job.hands, self.board, self.status, self._picture, job.source)
         self._opened.callback(self.hands.close)
         self.hands.start()
         self._window = self._make_window()
@@ -161,13 +163,19 @@ class Session:
         raise error or SourceError(f"{self.job.source or 'camera'}: no answer in {_PATIENCE_S:g} s")
 
     def _open_outputs(self) -> None:
+        from livedream.present.live.recording import RecordingOutput
+
         width, height = self.opened.width, self.opened.height
         rate = Fraction(self.fps).limit_denominator(1001)
         names = [sink for sink in self.job.sinks if not _is_window(sink)]
         if self.job.record:
-            names.append(f"record:{self.job.record}")
+            # A show that is to be dreamed again needs the camera's own pictures.
+            both = "?of=both" if self.job.hands.log and "?" not in self.job.record else ""
+            names.append(f"record:{self.job.record}{both}")
         made = [open_output(name, width=width, height=height, rate=rate) for name in names]
         for output in (*made, *self._given_outputs):
+            if isinstance(output, RecordingOutput):
+                output.began = self.hands.recorded
             outlet = Outlet(output)
             self._outlets.append(outlet)
 
@@ -242,8 +250,20 @@ class Session:
         self._window.run(self.window_slot, self.stopping)
 
     def _keep_watch(self) -> None:
+        told = False
         while not self.stopping.wait(1.0):
-            self._watchdog.look(self.status.latest())
+            status = self.status.latest()
+            self._watchdog.look(status)
+            if not told and status.uptime_s > _SETTLED_S:
+                told = True
+                self._tell_delays(status.latency_ms)
+
+    def _tell_delays(self, latency_ms: float) -> None:
+        """How much later than sound a picture comes out, where a receiver mixes both."""
+        for outlet in self._outlets:
+            if outlet.output.delay_ms > 0:
+                delay_ms = 10 * round((latency_ms + outlet.output.delay_ms) / 10)
+                _log.info("%s: delay the microphone there by %d ms", outlet.output.name, delay_ms)
 
     def stop(self) -> None:
         """End the show; returns at once."""
@@ -306,15 +326,6 @@ class Session:
 
 def _is_window(sink: str) -> bool:
     return sink == "window" or sink.startswith(("window?", "window:"))
-
-
-def _own_objective(network: str) -> str:
-    """What a network dreams when it is not told; "" where only loading it would tell."""
-    from livedream.dream.networks import DEFAULT_NAME
-    from livedream.dream.registry import registry
-
-    found = registry().get(network or DEFAULT_NAME)
-    return found.objective if found is not None else ""
 
 
 def _nothing_yet() -> Captured:

@@ -1,5 +1,6 @@
 """The thread behind a live source: reads, stamps, keeps the newest, opens again what was lost."""
 
+import logging
 import threading
 import time
 from dataclasses import replace
@@ -12,6 +13,8 @@ from livedream.live.slot import LatestSlot
 from livedream.live.status import Health
 
 __all__ = ["Capture"]
+
+_log = logging.getLogger(__name__)
 
 _FIRST_PAUSE_S: Final = 0.1  # between attempts to open, doubling...
 _LONGEST_PAUSE_S: Final = 0.8  # ...up to here: what comes back is seen within two seconds
@@ -26,6 +29,7 @@ class Capture:
         self.slot: LatestSlot[Captured] = LatestSlot()
         self._source = source
         self._orientation = orientation or Orientation()
+        self._last_s = 0.0
         self._stop = threading.Event()
         self._tried = threading.Event()
         self._opened: Opened | None = None
@@ -59,8 +63,6 @@ class Capture:
         self.slot.close()
         if self._thread.is_alive():
             self._thread.join(_JOIN_S)
-
-    _last_s = 0.0
 
     def _work(self) -> None:
         pause_s = _FIRST_PAUSE_S
@@ -101,6 +103,8 @@ class Capture:
             self._health = replace(health, frames=health.frames + 1)
             return
         again = health.reconnects + (1 if health.frames else 0)
+        if health.frames:
+            _log.info("%s is back", self._source.name)
         detail = self._opened.detail if self._opened else ""
         self._health = replace(
             health, state="ok", detail=detail, frames=health.frames + 1, since_s=now_s,
@@ -111,5 +115,7 @@ class Capture:
         self._error = error
         detail = " ".join(str(error).split())
         state = "lost" if self._health.frames else "starting"
+        if (state, detail) != (self._health.state, self._health.detail):
+            _log.warning("%s", detail)
         since_s = time.monotonic() if self._health.state != state else self._health.since_s
         self._health = replace(self._health, state=state, detail=detail, since_s=since_s)

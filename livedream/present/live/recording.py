@@ -95,7 +95,7 @@ class _Segments:
 
     def _turn(self, rgb: Picture, frame: LiveFrame) -> None:
         """Begin the next segment with this frame."""
-        before, shape = self._sink, rgb.shape
+        before, shape, recording = self._sink, rgb.shape, self._recording
         following = self._take_prepared()
         if following is not None and shape != self._shape:
             following.close()
@@ -105,6 +105,8 @@ class _Segments:
             following = self._open(self._number, shape)
         self._sink, self._shape, self._begun_s = following, shape, frame.captured_s
         self._preparing = False
+        if recording.began is not None:
+            recording.began(self._kind, following.path, frame.captured_s)
         if before is not None:
             self._aside.do(lambda: self._finish(before))
 
@@ -147,6 +149,7 @@ class RecordingOutput:
 
     of: "dream", "camera" (the picture before it is dreamed on) or "both".  minutes: of a
     segment.  budget: of the folder's recordings together; the oldest go first.
+    began: told of each segment's kind, path and capture time of its first frame; may be set.
     """
 
     delay_ms = 0.0
@@ -162,6 +165,7 @@ class RecordingOutput:
         self.quality = address.number("quality", 80, 0, 100)
         most = round(address.number("budget", 20e9, 1e6, 1e15))
         address.finish()
+        self.began: Callable[[str, Path, float], None] | None = None
         self.rate = rate.limit_denominator(100_000)
         self.budget = DiskBudget(self.folder, most)
         self._segments: dict[str, _Segments] = {}
