@@ -1,7 +1,8 @@
 """The head-up display and the help, painted: dark translucent panels, one typeface.
 
 B612 Mono was drawn for the displays of aircraft cockpits: legible when small, from the side, in
-the dark. Everything is measured in `unit`, the height of a line of text. What is painted is a pygame surface with alpha.
+the dark. Everything is measured in `unit`, the height of a line of text. What is painted is a
+pygame surface with alpha.
 """
 
 import os
@@ -26,6 +27,7 @@ _LAMPS: Final = {
     "failed": (245, 101, 101),
 }
 _FINE: Final = 4  # shapes are drawn so many times larger and brought down: smooth edges
+_LEAST_UNIT: Final = 8
 _MOST_PANELS: Final = 8  # kept, by size
 
 
@@ -37,14 +39,18 @@ def import_pygame() -> Any:
     return pygame
 
 
-class Painter:
-    """Paints panels for a window of some height.  unit: px of a line of text."""
+def unit_for(window_height: int) -> int:
+    """A 32nd of the window, within what is legible (heuristic)."""
+    return max(14, min(40, round(window_height / 32)))
 
-    def __init__(self, window_height: int) -> None:
+
+class Painter:
+    """Paints panels.  unit: px of a line of text."""
+
+    def __init__(self, unit: int) -> None:
         self._pygame = import_pygame()
         self._pygame.font.init()
-        # A 32nd of the window: 11 lines of a phone's, 34 of a projector's height (heuristic).
-        self.unit = max(14, min(40, round(window_height / 32)))
+        self.unit = max(_LEAST_UNIT, unit)
         self._fonts: dict[tuple[float, bool], Any] = {}
         self._panels: dict[tuple[int, int], Any] = {}
 

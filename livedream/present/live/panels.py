@@ -11,7 +11,7 @@ import numpy as np
 from livedream.live.status import Status
 from livedream.present.live.corner_pin import CornerPin
 from livedream.present.live.hud import hud_of
-from livedream.present.live.hud_paint import Painter
+from livedream.present.live.hud_paint import Painter, unit_for
 from livedream.present.live.screen import Overlay
 
 FIGURES_S: Final = 0.25  # between two readings of the figures: slow enough to be read
@@ -21,7 +21,7 @@ class Panels:
     """Collects the overlays of one picture: `fit_window`, any of the others, `taken`."""
 
     def __init__(self) -> None:
-        self._painter = Painter(0)
+        self._painter = Painter(unit_for(0))
         self._size = (0, 0)
         self._kept: dict[str, tuple[object, Any]] = {}  # panels and what they were made for
         self._overlays: list[Overlay] = []
@@ -30,9 +30,9 @@ class Panels:
         """size: (w, h) px."""
         if size == self._size:
             return
-        painter = Painter(size[1])
-        if painter.unit != self._painter.unit:
-            self._painter, self._kept = painter, {}
+        if unit_for(size[1]) != self._painter.unit:
+            self._painter = Painter(unit_for(size[1]))
+        self._kept = {}
         self._size = size
 
     def hud(self, status: Status, strength: float, now_s: float) -> None:
@@ -45,11 +45,18 @@ class Panels:
         self._overlays.append(Overlay(surface, margin, margin))
 
     def help(self, rows: Sequence[tuple[str, str]]) -> None:
-        """On the right, in the middle."""
-        surface = self._made("help", tuple(rows), lambda: self._painter.help(rows))
+        """In the middle, as large as there is room for."""
+        surface = self._made("help", tuple(rows), lambda: self._fitting_help(rows))
         width, height = surface.get_size()
-        x = self._size[0] - width - self._painter.unit
-        self._overlays.append(Overlay(surface, max(0, x), max(0, (self._size[1] - height) // 2)))
+        x, y = (self._size[0] - width) // 2, (self._size[1] - height) // 2
+        self._overlays.append(Overlay(surface, x, y))
+
+    def _fitting_help(self, rows: Sequence[tuple[str, str]]) -> Any:
+        surface = self._painter.help(rows)
+        room = min(self._size[0] / surface.get_width(), self._size[1] / surface.get_height())
+        if room >= 1:
+            return surface
+        return Painter(int(self._painter.unit * room)).help(rows)
 
     def handles(self, pin: CornerPin) -> None:
         for number, place in enumerate(pin.quad(self._size)):

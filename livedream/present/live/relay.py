@@ -51,10 +51,10 @@ class RelayOutput:
         target = target_of(address)
         if address.scheme == "srt":
             self._command = _srt_command(target)
-            self.delay_ms = 250.0  # docs/obs.md, with SRT's own latency at 120 ms
+            self.delay_ms = 1570.0  # in OBS, docs/obs.md
         else:
             self._command = [sys.executable, "-m", "livedream.present.live.rtmp_child", target]
-            self.delay_ms = 150.0  # docs/obs.md
+            self.delay_ms = 620.0  # in OBS, docs/obs.md; a bare receiver: 130
         self._child: subprocess.Popen[bytes] | None = None
         self._container: Any = None
         self._said: Any = None

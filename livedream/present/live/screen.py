@@ -74,6 +74,7 @@ class Screen:
         self._overlays: list[tuple[Any, Any]] = []  # surfaces and their textures
         self._table: NDArray[np.uint8] | None = None
         self.fullscreen = False
+        self._windowed_size = self._window.size
         if options.fullscreen:
             self.set_fullscreen(True)
 
@@ -121,10 +122,19 @@ class Screen:
         return x * self.size[0] / width, y * self.size[1] / height
 
     def set_fullscreen(self, on: bool) -> None:
-        if on:
+        """The whole display, or the window as it was."""
+        if on and not self.fullscreen:
+            # SDL asks the window manager; where there is none (a kiosk), this is what counts.
+            self._windowed_size = self._window.size
+            self._window.borderless = True
+            self._window.size = self._pygame.display.get_desktop_sizes()[self.display]
+            self._window.position = (_CENTERED + self.display, _CENTERED + self.display)
             self._window.set_fullscreen(True)
-        else:
+        elif self.fullscreen and not on:
             self._window.set_windowed()
+            self._window.borderless = False
+            self._window.size = self._windowed_size
+            self._window.position = (_CENTERED + self.display, _CENTERED + self.display)
         self.fullscreen = on
 
     def move_to_display(self, number: int) -> None:

@@ -175,7 +175,7 @@ class Window:
         now_s = time.monotonic()
         panels = self._panels
         panels.fit_window(size)
-        if self._hud:
+        if self._hud and not self._help:
             status, asked = self._status.latest(), self._board.peek().dream.strength
             panels.hud(status, asked, now_s)
         if self._help:
