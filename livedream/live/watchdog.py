@@ -31,7 +31,7 @@ class Watchdog:
     def look(self, status: Status) -> None:
         """Call about once a second. Tells only when pictures have come since the last time."""
         now_s = time.monotonic()
-        if status.frames == self._frames or now_s - self._told_s < self._every_s:
+        if status.frames in (0, self._frames) or now_s - self._told_s < self._every_s:
             return
         first = self._frames < 0
         self._frames, self._told_s = status.frames, now_s
