@@ -186,7 +186,7 @@ class DreamSettings:
         soft_maximum=48.0,
     )
     half_life: float = declare(
-        1.5,
+        0.8,
         "time in which a carried dream fades to half; 0: frames dream independently",
         unit="s",
         minimum=0.0,
