@@ -77,7 +77,7 @@ export class Fader {
     const move = (now) => {
       const passed = now.clientX - start.x;
       if (!start.moved && Math.abs(passed) < 5) return;
-      if (!start.moved) { start.moved = this.held = true; this.node.setPointerCapture(event.pointerId); start.x = now.clientX; return; }
+      if (!start.moved) { start.moved = this.held = true; this.node.setPointerCapture(event.pointerId); start.x += Math.sign(passed) * 5; }
       this.move(start.at + ((now.clientX - start.x) / start.width) * slow());
     };
     const end = (now) => {
