@@ -16,6 +16,8 @@ export const label = (name) => {
   return words[0].toUpperCase() + words.slice(1);
 };
 
+export const grown = (node) => { node.style.flex = "1"; return node; };
+
 const clamp = (value, low, high) => Math.min(high, Math.max(low, value));
 
 export const toValue = (parameter, unit) => {
@@ -37,14 +39,16 @@ const SHORT = { "8-bit steps RMS": "steps", "8-bit steps": "steps", degrees: "°
 // A fader moves by how far the finger goes, not to where it lands: no jump under a thumb.
 // A tap without a move does set it there. Vertical moves scroll the page.
 export class Fader {
-  constructor({ name, title, unit = "", help = "", format, changed, typed, reset }) {
-    this.at = 0; this.held = false; this.format = format; this.changed = changed; this.reset = reset;
+  // from: where the fill begins, 0.5 for what goes both ways.
+  constructor({ name, title, unit = "", help = "", from = 0, format, changed, typed, reset }) {
+    this.at = 0; this.from = from; this.held = false; this.format = format; this.changed = changed; this.reset = reset;
     this.unit = SHORT[unit] ?? unit;
     this.number = make("button", { class: "number", type: "button", "aria-label": `${title}: type a value`, onclick: () => this.type(typed) });
     this.node = make("div", { class: "fader", "data-name": name, role: "slider", tabindex: 0, "aria-label": title,
       "aria-valuemin": 0, "aria-valuemax": 1, title: help },
-      make("div", { class: "fill" }), make("div", { class: "ghost" }),
+      this.fill = make("div", { class: "fill" }), make("div", { class: "mark" }), make("div", { class: "ghost" }),
       make("div", { class: "face" }, make("span", { class: "name" }, title), this.number));
+    this.node.style.setProperty("--from", from);
     this.node.addEventListener("pointerdown", (event) => this.grab(event));
     this.node.addEventListener("dblclick", (event) => { if (!event.target.closest(".number")) this.reset?.(); });
     this.node.addEventListener("keydown", (event) => this.key(event));
@@ -53,6 +57,7 @@ export class Fader {
   show(at, text, different = false) {
     this.at = at;
     this.node.style.setProperty("--at", at);
+    this.fill.classList.toggle("low", at < this.from);
     this.node.setAttribute("aria-valuenow", at.toFixed(3));
     this.node.setAttribute("aria-valuetext", `${text} ${this.unit}`);
     this.node.classList.toggle("changed", different);
@@ -125,13 +130,19 @@ export class Fader {
   }
 }
 
+// What goes below and above a middle, as a turn or a zoom, is drawn from there.
+const rest = ({ low, high, logarithmic, default: usual }) => {
+  const at = logarithmic ? Math.log(usual / low) / Math.log(high / low) : -low / (high - low);
+  return (low < 0 && high > 0) || (logarithmic && usual > low && usual < high) ? at : 0;
+};
+
 // One parameter of the declaration. `told(value, unit)` shows what the board says.
 export const control = (parameter, send) => {
   const title = label(parameter.name);
   const help = `${parameter.help} (${parameter.wanted})`;
   if (parameter.kind === "int" || parameter.kind === "float") {
     const fader = new Fader({
-      name: parameter.name, title, unit: parameter.unit, help,
+      name: parameter.name, title, unit: parameter.unit, help, from: rest(parameter),
       format: (unit) => shown(toValue(parameter, unit), parameter.kind),
       changed: (unit) => send.soon({ set: parameter.name, unit }),
       typed: (value) => send({ set: parameter.name, value }),

@@ -1,6 +1,6 @@
 // What moves by itself: waves and the music, each on a parameter.
 
-import { Fader, label, make, shown } from "./controls.js";
+import { Fader, grown, label, make, shown } from "./controls.js";
 
 export class Modulators {
   constructor(send, hello) {
@@ -13,7 +13,7 @@ export class Modulators {
     this.heard = make("div", { class: "bars" });
     this.node = make("div", { class: "page" },
       make("section", {}, make("h2", {}, "Tempo"), make("div", { class: "row", style: "flex-wrap:nowrap" },
-        Object.assign(this.tempo.node, { style: "flex:1" }), make("button", { class: "key", style: "min-width:110px", onclick: () => send({ act: "tap" }) }, "Tap"))),
+        grown(this.tempo.node), make("button", { class: "key", style: "min-width:110px", onclick: () => send({ act: "tap" }) }, "Tap"))),
       make("section", {}, make("h2", {}, "Modulators"), this.rows,
         make("div", { class: "row", style: "margin-top:10px" }, make("button", { class: "chip", onclick: () => this.add() }, "Add a modulator"))),
       this.hearing = make("section", { hidden: true }, make("h2", {}, "Heard"), this.heard));
@@ -41,7 +41,7 @@ export class Modulators {
     const number = (name, text, now, step) => make("label", {}, text, make("input", { type: "number", value: now, step, min: 0,
       onchange: (event) => this.change(index, { [name]: Number(event.target.value) }) }));
     const bipolar = (name, title, now) => {
-      const fader = new Fader({ name: `${name} ${index}`, title, format: (unit) => shown(unit * 2 - 1),
+      const fader = new Fader({ name: `${name} ${index}`, title, from: 0.5, format: (unit) => shown(unit * 2 - 1),
         changed: (unit) => this.later(index, { [name]: Math.round((unit * 2 - 1) * 1000) / 1000 }), typed: (value) => this.change(index, { [name]: value }), reset: () => this.change(index, { [name]: 0 }) });
       fader.show((now + 1) / 2, shown(now));
       return fader.node;

@@ -1,6 +1,6 @@
 // What is dreamed of: the network, its layers and channels with their pictures, and the mix of them.
 
-import { Fader, make, shown } from "./controls.js";
+import { Fader, grown, make, shown } from "./controls.js";
 
 const PAGE = 12; // channels shown at once
 const MOST = 2;  // weight at a fader's end
@@ -121,11 +121,11 @@ export class Motifs {
     } else {
       this.key = key;
       this.faders = (terms ?? []).map((term, index) => new Fader({
-        name: `term ${term.target}`, title: term.target, format: (unit) => shown((unit * 2 - 1) * MOST),
+        name: `term ${term.target}`, title: term.target, from: 0.5, format: (unit) => shown((unit * 2 - 1) * MOST),
         changed: (unit) => this.weigh(index, (unit * 2 - 1) * MOST), typed: (value) => this.weigh(index, value), reset: () => this.weigh(index, 1),
       }));
       this.mix.replaceChildren(...this.faders.map((fader, index) => make("div", { class: "row", style: "flex-wrap:nowrap" },
-        Object.assign(fader.node, { style: "flex:1" }),
+        grown(fader.node),
         make("button", { class: "chip", "aria-label": "take away", disabled: terms.length < 2,
           onclick: () => this.set(write(this.terms().filter((_, other) => other !== index))) }, "×"))));
       (terms ?? []).forEach((term, index) => this.show(index, term.weight));
