@@ -30,6 +30,7 @@ _log = logging.getLogger(__name__)
 _PORT: Final = 8766
 _UNSEEN: Final = 2  # pictures on their way to a page: one travels while one is drawn
 _PATIENCE_S: Final = 10.0  # for a page to say that it has seen a picture
+_LOOK_S: Final = 0.5  # between two looks whether a client is still there, when nothing is sent
 _MOST_CLIENTS: Final = 32
 
 
@@ -161,8 +162,10 @@ class BrowserOutput:
         unseen = 0
         try:
             while True:
-                picture = slot.get()
+                picture = slot.get(_LOOK_S)
                 if picture is None:
+                    if connection.close_code is not None:
+                        return
                     continue
                 connection.send(picture)
                 unseen += 1

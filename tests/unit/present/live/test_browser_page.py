@@ -1,0 +1,143 @@
+"""The page for OBS: served, shown, refused; by a client of its own (Chromium: see integration)."""
+
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from fractions import Fraction
+
+import cv2
+import numpy as np
+import pytest
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
+
+from livedream.errors import SinkError
+from livedream.frame import Picture
+from livedream.present.live import LiveFrame, open_output
+from livedream.present.live.browser import BrowserOutput
+
+PORT = 18766
+
+
+def opened(text: str) -> BrowserOutput:
+    output = open_output(text, width=32, height=18, rate=Fraction(25))
+    assert isinstance(output, BrowserOutput)
+    output.open()
+    return output
+
+
+@pytest.fixture
+def page() -> Iterator[BrowserOutput]:
+    output = opened(f"browser:127.0.0.1:{PORT}")
+    yield output
+    output.close()
+
+
+def clients(output: BrowserOutput, wanted: int) -> None:
+    end = time.monotonic() + 2
+    while len(output._clients) != wanted and time.monotonic() < end:
+        time.sleep(0.01)
+    assert len(output._clients) == wanted
+
+
+def get(path: str, port: int = PORT, **headers: str) -> tuple[int, bytes]:
+    request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", headers=headers)
+    try:
+        with urllib.request.urlopen(request, timeout=3) as answer:
+            return answer.status, answer.read()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read()
+
+
+def live(rgb: Picture, index: int = 0) -> LiveFrame:
+    return LiveFrame(rgb, time.monotonic(), index)
+
+
+def test_pictures_arrive(page: BrowserOutput, texture: Picture) -> None:
+    with connect(f"ws://127.0.0.1:{PORT}/pictures") as client:
+        clients(page, 1)
+        page.write(live(texture))
+        codes = np.frombuffer(client.recv(timeout=2), np.uint8)
+        found = cv2.cvtColor(cv2.imdecode(codes, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+        assert np.abs(found.astype(int) - texture).mean() < 3
+    clients(page, 0)
+
+
+def test_a_client_that_says_nothing_gets_two_and_then_the_newest(page: BrowserOutput) -> None:
+    with connect(f"ws://127.0.0.1:{PORT}/pictures") as client:
+        clients(page, 1)
+        for index in range(30):
+            page.write(live(np.full((18, 32, 3), 8 * index, np.uint8)))
+            time.sleep(0.005)
+        got = [client.recv(timeout=2), client.recv(timeout=2)]
+        with pytest.raises(TimeoutError):
+            client.recv(timeout=0.2)
+        client.send("seen")
+        got.append(client.recv(timeout=2))
+        levels = [cv2.imdecode(np.frombuffer(g, np.uint8), cv2.IMREAD_COLOR).mean() for g in got]
+        assert levels[2] == pytest.approx(8 * 29, abs=2)
+
+
+def test_the_page_and_what_is_not_there(page: BrowserOutput) -> None:
+    status, body = get("/")
+    assert status == 200
+    assert b"<canvas" in body
+    assert b"http" not in body.replace(b"/^http/", b"")  # nothing is loaded from elsewhere
+    for path in ("/etc/passwd", "/../../etc/passwd", "/%2e%2e/x", "/pictures"):
+        assert get(path)[0] == 404
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Host": "evil.example"}, 421),
+        ({"Host": ""}, 421),
+        ({"Origin": "http://evil.example"}, 403),
+        ({"Origin": "null"}, 403),
+    ],
+)
+def test_foreign_names_and_pages_are_refused(
+    page: BrowserOutput, headers: dict[str, str], status: int
+) -> None:
+    assert get("/", **headers)[0] == status
+
+
+def test_a_foreign_page_gets_no_pictures(page: BrowserOutput) -> None:
+    with (
+        pytest.raises(InvalidStatus),
+        connect(
+            f"ws://127.0.0.1:{PORT}/pictures",
+            origin="http://evil.example",  # type: ignore[arg-type]
+        ),
+    ):
+        pass
+
+
+def test_on_the_network_it_needs_its_token() -> None:
+    output = opened(f"browser:0.0.0.0:{PORT + 1}")
+    try:
+        token = output.url.partition("?token=")[2]
+        assert len(token) >= 20
+        assert get("/", PORT + 1)[0] == 401
+        assert get("/?token=wrong", PORT + 1)[0] == 401
+        assert get(f"/?token={token}", PORT + 1)[0] == 200
+        with pytest.raises(InvalidStatus), connect(f"ws://127.0.0.1:{PORT + 1}/pictures"):
+            pass
+        with connect(f"ws://127.0.0.1:{PORT + 1}/pictures?token={token}"):
+            clients(output, 1)
+    finally:
+        output.close()
+
+
+def test_a_port_that_is_taken(page: BrowserOutput) -> None:
+    with pytest.raises(SinkError, match="another port"):
+        opened(f"browser:127.0.0.1:{PORT}")
+
+
+def test_it_opens_again_after_closing() -> None:
+    for _ in range(3):
+        output = opened(f"browser:127.0.0.1:{PORT + 2}")
+        assert get("/", PORT + 2)[0] == 200
+        output.close()

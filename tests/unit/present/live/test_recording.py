@@ -1,0 +1,149 @@
+"""Recordings: every frame in exactly one segment, within the budget, playable after a kill."""
+
+import contextlib
+import os
+import subprocess
+import sys
+import time
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+import pytest
+
+from livedream.frame import Picture
+from livedream.present.live import LiveFrame
+from livedream.present.live.address import parse_address
+from livedream.present.live.disk_budget import DiskBudget, segment_name
+from livedream.present.live.recording import RecordingOutput
+
+SIZE = (64, 48)
+
+
+def numbered(index: int, red: int = 0) -> Picture:
+    """A picture that carries its number in eight blocks."""
+    rgb = np.full((SIZE[1], SIZE[0], 3), (red, 40, 40), np.uint8)
+    for bit in range(8):
+        if index >> bit & 1:
+            rgb[:24, 8 * bit : 8 * bit + 8] = 230
+    return rgb
+
+
+def numbers(path: Path) -> list[int]:
+    found = []
+    with av.open(str(path)) as container:
+        for frame in container.decode(video=0):
+            row = frame.to_ndarray(format="rgb24")[12, 4::8, 1]
+            found.append(sum(int(value > 130) << bit for bit, value in enumerate(row)))
+    return found
+
+
+def recording(folder: Path, options: str = "") -> RecordingOutput:
+    address = parse_address(f"record:{folder}?{options}")
+    return RecordingOutput(address, *SIZE, Fraction(25))
+
+
+def test_segments_follow_each_other_without_a_gap(tmp_path: Path) -> None:
+    output = recording(tmp_path, "minutes=0.02&of=both")  # 1.2 s, 30 frames
+    output.open()
+    for index in range(100):
+        picture = numbered(index)
+        output.write(LiveFrame(picture, index / 25, index, camera=numbered(index, red=200)))
+    output.close()
+    for kind in ("dream", "camera"):
+        paths = sorted(tmp_path.glob(f"livedream-*-{kind}-*.mp4"))
+        assert len(paths) == 4
+        assert [n for path in paths for n in numbers(path)] == list(range(100))
+    assert not [p for p in tmp_path.iterdir() if not p.name.startswith("livedream-")]
+
+
+def test_frames_keep_their_times(tmp_path: Path) -> None:
+    times = [0.0, 0.04, 0.3, 0.31, 1.0]
+    output = recording(tmp_path)
+    output.open()
+    for index, time_s in enumerate(times):
+        output.write(LiveFrame(numbered(index), 1000 + time_s, index))
+    output.close()
+    (path,) = tmp_path.glob("*.mp4")
+    with av.open(str(path)) as container:
+        found = [frame.time for frame in container.decode(video=0)]
+    assert found == pytest.approx(times, abs=1e-4)
+
+
+def test_another_size_begins_another_segment(tmp_path: Path) -> None:
+    output = recording(tmp_path)
+    output.open()
+    for index, size in enumerate([SIZE, SIZE, (80, 60)]):
+        output.write(
+            LiveFrame(cv2.resize(numbered(index), size).astype(np.uint8), index / 25, index)
+        )
+    output.close()
+    assert [len(numbers(p)) for p in sorted(tmp_path.glob("*.mp4"))] == [2, 1]
+
+
+def test_two_sessions_do_not_overwrite_each_other(tmp_path: Path) -> None:
+    for index in range(2):
+        output = recording(tmp_path)
+        output.open()
+        output.write(LiveFrame(numbered(index), 0.0, index))
+        output.close()
+    assert sorted(n for p in tmp_path.glob("*.mp4") for n in numbers(p)) == [0, 1]
+
+
+def test_the_budget_holds_and_the_oldest_go(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0)
+    output = recording(tmp_path, "minutes=0.01&budget=1MB&quality=60")
+    output.open()
+    most = 0
+    for index in range(150):
+        rgb = noise.integers(0, 255, (240, 320, 3), dtype=np.uint8)
+        output.write(LiveFrame(rgb, index / 25, index))
+        if index % 10 == 0:
+            time.sleep(0.02)  # what happens beside it keeps up
+            most = max(most, output.budget.taken())
+    output.close()
+    names = sorted(p.name for p in tmp_path.iterdir())
+    assert output.budget.taken() < 1.3e6
+    assert most < 1.6e6
+    assert not names[0].endswith("00001.mp4")
+    assert len(names) >= 2
+
+
+def test_the_oldest_are_known_by_name_and_others_files_stay(tmp_path: Path) -> None:
+    mine = [
+        segment_name("20260101-000000", "dream", 1),
+        segment_name("20260101-000000", "camera", 1),
+        segment_name("20260101-000000", "dream", 2),
+        segment_name("20260102-000000", "camera", 1),
+    ]
+    for name in [*mine, "holiday.mp4"]:
+        (tmp_path / name).write_bytes(b"x" * 1000)
+    budget = DiskBudget(tmp_path, 2500)
+    gone = budget.make_room(0, keep=[tmp_path / mine[0]])
+    assert [p.name for p in gone] == [mine[1], mine[2]]
+    assert (tmp_path / "holiday.mp4").exists()
+
+
+def test_what_was_written_survives_a_kill(tmp_path: Path) -> None:
+    writer = Path(__file__).with_name("recording_writer.py")
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[4])}
+    with subprocess.Popen(
+        [sys.executable, str(writer), str(tmp_path)],
+        stdout=subprocess.PIPE,
+        text=True,
+        env=environment,
+    ) as child:
+        assert child.stdout is not None
+        written = -1
+        while written < 60:
+            written = int(child.stdout.readline())
+        child.kill()
+        written = max([written, *(int(n) for n in child.stdout.read().split("\n")[:-1] if n)])
+    paths = sorted(tmp_path.glob("livedream-*.mp4"))
+    found = []
+    for path in paths:
+        with contextlib.suppress(av.FFmpegError):  # one that was opened beforehand holds nothing
+            found += numbers(path)
+    assert found[: written + 1] == list(range(written + 1))
