@@ -249,7 +249,7 @@ def test_paths_that_lead_out_lead_nowhere(stage: Stage, path: str) -> None:
 def test_bodies_and_other_methods_are_refused(stage: Stage) -> None:
     assert ask(stage, "/", "POST", b"x" * 1000)[0] == 405
     assert ask(stage, "/", "GET", b"x")[0] == 413
-    assert ask(stage, "/", "GET", b"x" * 1_000_000)[0] == 413
+    assert ask(stage, "/", Content_Length="1000000000")[0] == 413
     assert ask(stage, "/", "GET", None, Transfer_Encoding="chunked")[0] == 413
     for method in ("PUT", "DELETE", "OPTIONS", "PATCH"):
         assert ask(stage, "/health", method)[0] == 405
