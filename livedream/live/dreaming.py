@@ -178,6 +178,7 @@ class Dreaming:
             try:
                 self._dream(moment, base, track, generation)
                 self.note = ""
+                self._rest(self._governor.pause_s())
             except torch.OutOfMemoryError:
                 self._relieve()
             except Exception as error:  # a device's fault must not end the show
@@ -185,8 +186,13 @@ class Dreaming:
                     self._relieve()
                     continue
                 self.note = f"the dream failed, trying again: {' '.join(str(error).split())[:200]}"
-                with self._changed:
-                    self._changed.wait_for(lambda: self._stop, timeout=_RETRY_S)
+                self._rest(_RETRY_S)
+
+    def _rest(self, seconds: float) -> None:
+        """Wait, unless it is to end."""
+        if seconds > 0:
+            with self._changed:
+                self._changed.wait_for(lambda: self._stop, timeout=seconds)
 
     def _is_new(self) -> bool:
         return self._shared.moment is not None and self._shared.moment.index != self._begun

@@ -26,6 +26,7 @@ _ROOM_S: Final = 0.074  # go up only where the next plan would stay below it
 _CALM_S: Final = 1.5  # no step up sooner than this after any step...
 _MOST_CALM_S: Final = 30.0  # ...doubling each time a step up had to be taken back
 _REGRET_S: Final = 4.0  # a step down so soon after one up takes it back
+_RESTED_S: Final = 0.105  # from dream to dream where frames come late: more than nine a second
 _BUSY, _IDLE = 0.85, 0.5  # of a frame's time: more is too much, less leaves room
 _FLOW_STEPS: Final = (1.0, 0.86, 0.75, 0.64)
 _LEAST_FLOW_PX: Final = 120
@@ -85,9 +86,15 @@ def _scaled(size: tuple[int, int], factor: float) -> tuple[int, int]:
 
 
 class Governor:
-    """Thread-safe: the loop tells what a frame took, the dream's thread what a dream took."""
+    """Thread-safe: the loop tells what a frame took, the dream's thread what a dream took.
 
-    def __init__(self, fps: float, clock: Callable[[], float] = time.monotonic) -> None:
+    shared: frames and dreams compute on the same processor.
+    """
+
+    def __init__(
+        self, fps: float, clock: Callable[[], float] = time.monotonic, *, shared: bool = False
+    ) -> None:
+        self._shared = shared
         self._period_s = 1.0 / fps
         self._clock = clock
         self._lock = threading.Lock()
@@ -174,6 +181,12 @@ class Governor:
         """How long a dream takes now, at the worst of the last few."""
         recent = tuple(self._recent)
         return max((self._dream_s, *recent))
+
+    def pause_s(self) -> float:
+        """How long to rest after a dream: frames that come late need the shared processor more."""
+        if not self._shared or self._busy <= _BUSY:
+            return 0.0
+        return max(0.0, _RESTED_S - self._dream_s)
 
     @property
     def at_the_end(self) -> bool:

@@ -119,3 +119,14 @@ def test_other_settings_go_on_at_what_the_machine_can() -> None:
 
 def test_strength_and_half_life_are_no_part_of_a_plan() -> None:
     assert set(Plan.__slots__) == {"size", "octaves", "iterations", "cost"}
+
+
+def test_dreams_rest_where_frames_come_late_on_the_same_processor() -> None:
+    for shared, wanted in ((True, True), (False, False)):
+        machine = Machine(0.02)
+        machine.governor = Governor(25, lambda m=machine: m.now, shared=shared)  # type: ignore[misc]
+        machine.run(5, busy=0.5)
+        assert machine.governor.pause_s() == 0.0
+        machine.run(10, busy=1.2)
+        assert (machine.governor.pause_s() > 0.0) is wanted
+        assert machine.governor.pause_s() < 0.11
