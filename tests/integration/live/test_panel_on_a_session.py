@@ -1,0 +1,59 @@
+"""The panel on the real loop: what a page sets is seen in the picture."""
+
+import threading
+import urllib.request
+from pathlib import Path
+
+import cv2
+import numpy as np
+from panel_made import Client
+
+from livedream.control.panel.server import Panel
+from livedream.live.hands import HandsJob
+from livedream.live.session import LiveJob, Session
+from livedream.settings import DreamSettings
+
+DREAM = DreamSettings(
+    size="64x36", octaves=1, iterations=1, flow="dis-ultrafast", flow_size="72p", device="cpu"
+)
+
+
+class Where:
+    """What `Client` asks of a stage."""
+
+    def __init__(self, panel: Panel) -> None:
+        self.panel = panel
+        self.address = f"127.0.0.1:{panel.port}"
+
+    def brightness(self) -> float:
+        with urllib.request.urlopen(f"http://{self.address}/preview.jpg", timeout=20) as answer:
+            coded = np.frombuffer(answer.read(), np.uint8)
+        return float(cv2.imdecode(coded, cv2.IMREAD_COLOR).mean())
+
+
+def test_a_page_changes_the_picture_of_a_running_session(tmp_path: Path) -> None:
+    job = LiveJob(
+        source="synthetic:clouds?size=160x90&fps=20&seconds=4&seed=3",
+        sinks=(f"record:{tmp_path}",),
+        dream=DREAM,
+        hands=HandsJob(panel="127.0.0.1:0"),
+    )
+    with Session(job) as session:
+        running = threading.Thread(target=session.run)
+        running.start()
+        panel = session.hands._hands["panel"]
+        assert isinstance(panel, Panel)
+        where = Where(panel)
+        client = Client(where)  # type: ignore[arg-type]
+        client.until(lambda told: told.get("status", {}).get("frames", 0) > 5)
+        client.until(lambda told: client.pictures > 2)
+        before = where.brightness()
+        client.send(set="brightness", unit=0.15)
+        client.until(lambda told: told["values"]["brightness"][0] == 0.3)
+        client.until(lambda told: where.brightness() < 0.5 * before)
+        client.send(act="blackout")
+        client.until(lambda told: where.brightness() < 2)
+        client.close()
+        session.stop()
+        running.join(10)
+        assert not running.is_alive()
