@@ -48,7 +48,10 @@ def cosine(one: Tensor, other: Tensor) -> float:
     return float(a @ b / (a.norm() * b.norm()))
 
 
-@pytest.mark.parametrize("settings", [{}, {"smoothing": 1.5}, {"laplacian": 3}, {"jitter": 300}])
+@pytest.mark.parametrize(
+    "settings",
+    [{}, {"smoothing": 1.5, "octaves": 1}, {"laplacian": 3}, {"jitter": 140, "octaves": 1}],
+)
 def test_one_step_in_each_octave(
     dreamnet: Network, picture: Tensor, settings: dict[str, Any]
 ) -> None:
