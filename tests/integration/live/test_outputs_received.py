@@ -1,0 +1,121 @@
+"""Outputs with real receivers: a clock in the pixels goes out and is read back."""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from livedream.frame import Picture
+from livedream.present.live import LiveFrame, open_output
+from livedream.present.live.outlet import Outlet
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[2]
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
+
+
+def clock(time_s: float) -> Picture:
+    """Milliseconds as 24 blocks, black or white."""
+    rgb = np.full((180, 320, 3), 90, np.uint8)
+    for bit in range(24):
+        x, y = bit % 12 * 24, bit // 12 * 24
+        rgb[y : y + 24, x : x + 24] = 255 * (int(time_s * 1000) >> bit & 1)
+    return rgb
+
+
+def send_until(outlet: Outlet, done: Callable[[], bool], seconds: float) -> bool:
+    end, index = time.monotonic() + seconds, 0
+    while not done() and time.monotonic() < end:
+        now = time.monotonic()
+        outlet.offer(LiveFrame(clock(now), now, index))
+        index += 1
+        time.sleep(0.04)
+    return done()
+
+
+def receiver(address: str, **options: str) -> "subprocess.Popen[str]":
+    """Prints the age of 25 pictures, in ms, and ends."""
+    command = [sys.executable, str(HERE / "clock_reader.py"), address]
+    return subprocess.Popen(
+        command + [f"{k}={v}" for k, v in options.items()],
+        stdout=subprocess.PIPE,
+        text=True,
+        env=ENVIRONMENT,
+    )
+
+
+def ages(child: "subprocess.Popen[str]") -> list[int]:
+    with child:
+        output, _ = child.communicate(timeout=5)
+    return [int(line) for line in output.split()]
+
+
+def test_udp_and_a_receiver_that_goes_and_comes() -> None:
+    outlet = Outlet(open_output("udp://127.0.0.1:19100", width=320, height=180, rate=Fraction(25)))
+    try:
+        for _ in range(2):
+            child = receiver("udp://127.0.0.1:19100")
+            assert send_until(outlet, lambda c=child: c.poll() is not None, 15)
+            found = ages(child)
+            assert len(found) == 25
+            assert 0 <= np.median(found) < 300
+        assert outlet.health().state == "ok"
+    finally:
+        outlet.close()
+
+
+def test_rtmp_with_silence_and_a_server_that_comes_back() -> None:
+    address = "rtmp://127.0.0.1:19101/live/secret"
+    outlet = Outlet(open_output(address, width=320, height=180, rate=Fraction(25)))
+    try:
+        assert send_until(outlet, lambda: outlet.health().state == "lost", 10)
+        child = receiver(address, listen="1", audio="1", analyzeduration="300000")
+        assert send_until(outlet, lambda: child.poll() is not None, 20)
+        assert len(ages(child)) == 25
+        assert "secret" not in outlet.health().name
+    finally:
+        outlet.close()
+
+
+@pytest.fixture
+def display() -> Iterator[str]:
+    if shutil.which("Xvfb") is None:
+        pytest.skip("needs Xvfb (apt install xvfb)")
+    read, write = os.pipe()
+    command = ["Xvfb", "-displayfd", str(write), "-screen", "0", "800x450x24"]
+    server = subprocess.Popen(command, pass_fds=[write], stderr=subprocess.DEVNULL)
+    os.close(write)
+    with os.fdopen(read) as said:
+        yield ":" + said.readline().strip()
+    server.terminate()
+    server.wait(5)
+
+
+@pytest.mark.parametrize("renderer", ["cpu", "gpu"])
+def test_a_pinned_fullscreen_window(display: str, renderer: str, tmp_path: Path) -> None:
+    """The corners are where they were put, the rest is black, the figures lie over it."""
+    mss = pytest.importorskip("mss", reason="needs mss to look at the screen")
+    command = [sys.executable, str(HERE / "window_shown.py"), str(tmp_path), renderer]
+    environment = {**ENVIRONMENT, "DISPLAY": display, "LIBGL_ALWAYS_SOFTWARE": "1"}
+    child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
+    with child:
+        assert child.stdout is not None
+        assert child.stdout.readline().strip() == "shown"
+        with mss.MSS(display=display) as screen:
+            seen = np.asarray(screen.grab(screen.monitors[0]))[..., 2::-1]
+        child.terminate()
+    assert seen.shape == (450, 800, 3)
+    for x, y in [(20, 430), (780, 20), (400, 445)]:  # outside the pin
+        assert seen[y, x].max() == 0
+    for x, y in [(700, 120), (700, 380), (220, 400)]:  # inside
+        assert np.abs(seen[y, x].astype(int) - (200, 60, 30)).max() <= 3
+    panel = seen[30:200, 30:200].astype(int)
+    assert np.median(panel.max(axis=2)) < 90  # dark and translucent
+    assert panel.min(axis=2).max() > 200  # with light words
