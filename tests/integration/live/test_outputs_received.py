@@ -71,6 +71,7 @@ def test_udp_and_a_receiver_that_goes_and_comes() -> None:
         outlet.close()
 
 
+@pytest.mark.slow
 def test_rtmp_with_silence_and_a_server_that_comes_back() -> None:
     address = "rtmp://127.0.0.1:19101/live/secret"
     outlet = Outlet(open_output(address, width=320, height=180, rate=Fraction(25)))
