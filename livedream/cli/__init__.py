@@ -11,12 +11,23 @@ import sys
 from collections.abc import Sequence
 
 from livedream import __version__
-from livedream.cli import devices, export, image, layers, live, measure, networks, render, zoom
+from livedream.cli import (
+    bench,
+    devices,
+    export,
+    image,
+    layers,
+    live,
+    measure,
+    networks,
+    render,
+    zoom,
+)
 from livedream.errors import LivedreamError, ObjectiveError
 
 __all__ = ["build_parser", "main", "script"]
 
-_COMMANDS = (render, live, image, zoom, measure, networks, layers, devices, export)
+_COMMANDS = (render, live, image, zoom, measure, networks, layers, devices, export, bench)
 
 
 class _Parser(argparse.ArgumentParser):
