@@ -1,7 +1,8 @@
 """Settings for a wanted pace, reckoned from one measurement.
 
-Both the ascent and what goes on beside it cost about the same per pixel at every size (measured:
-docs/decisions/speed-cpu.md), so one measurement is scaled.
+Reckoned as if every pixel cost the same at every size. On two cores it does so from about 960x540
+up; 480x270 costs half as much again for each pixel (docs/decisions/speed-cpu.md), so that what is
+said of sizes far below the one measured is too hopeful: measure there again.
 """
 
 from dataclasses import dataclass
