@@ -95,12 +95,16 @@ INSECTS = Recipe(
     layers=(
         RecipeLayer("strokes", 1, 0, 144, 0, "features.3.conv.0", "short brush strokes"),
         RecipeLayer("weave", 2, 1, 192, 0, "features.5.conv.0", "curved lines, woven", 0.4),
-        RecipeLayer("veins", 3, 1, 384, 0, "features.9.conv.0", "fine veins and specks"),
-        RecipeLayer("wings", 3, 3, 576, 0, "features.12.conv.0", "wings with veins"),
-        RecipeLayer("segments", 3, 5, 576, 0, "features.13.conv.0", "segments, eyes, hairs"),
-        RecipeLayer("creatures", 3, 6, 576, 0, "features.14.conv.0", "whole insects", 0.0),
+        RecipeLayer("veins", 3, 1, 384, 0, "features.9.conv.0", "a net of fine veins", 0.5),
+        RecipeLayer("wings", 3, 3, 576, 0, "features.12.conv.0", "wings with veins", 0.3),
+        RecipeLayer(
+            "segments", 3, 5, 576, 0, "features.13.conv.0", "checkered segments, hairs", 0.2
+        ),
+        RecipeLayer(
+            "creatures", 3, 6, 576, 0, "features.14.conv.0", "many legs, compound eyes", 0.0
+        ),
     ),
-    default_objective="creatures",
+    default_objective="segments",
 )
 
 RECIPES = {recipe.name: recipe for recipe in (DREAMNET, BIRDS, INSECTS)}
