@@ -24,7 +24,8 @@ find_python() {
     local name
     for name in python3.13 python3.12 python3.11 python3; do
         if command -v "$name" >/dev/null &&
-            "$name" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))'; then
+            "$name" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null
+        then
             command -v "$name"
             return
         fi

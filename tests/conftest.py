@@ -1,6 +1,5 @@
 """What several tests share."""
 
-import os
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -10,9 +9,6 @@ import pytest
 
 from livedream.dream.networks import Network, load_network
 from livedream.frame import Frame, Picture
-
-# As the command line does, before torch is loaded: threads that spin starve each other.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
