@@ -118,6 +118,8 @@ def _cost(cost: Mapping[str, Any]) -> Iterator[str]:
     work = ", ".join(f"`{k}` {v:,}" for k, v in cost["multiply_adds_per_pixel"].items())
     yield f"Multiply-adds per pixel (asked: at most {MOST_MULTIPLY_ADDS:,}): {work}."
     yield ""
+    yield "Least of twelve rounds in turn, two CPU threads, other work on the machine:"
+    yield ""
     yield "| one ascent step at 480x270 | fp32, ms | bf16, ms |"
     yield "| --- | --- | --- |"
     for name, times in cost["milliseconds_480x270"].items():

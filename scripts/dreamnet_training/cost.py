@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Sequence
 
@@ -38,18 +39,14 @@ def cost_by_layer(net: DreamNet) -> dict[str, int]:
     return {n: round(multiply_adds(create_feature_extractor(net, {n: n}))) for n in names}
 
 
-def step_milliseconds(net: nn.Module, dtype: torch.dtype, repeats: int = 12) -> float:
-    """One forward pass and its input gradient at 480x270: the least of ``repeats`` tries."""
-    fast: nn.Module = net.to(dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
+def step_milliseconds(net: nn.Module, dtype: torch.dtype) -> float:
+    """One forward pass and its input gradient at 480x270, of a network that is in this type."""
     picture = torch.rand(1, 3, 270, 480).to(dtype).contiguous(memory_format=torch.channels_last)
-    least = float("inf")
-    for _ in range(repeats):
-        x = picture.clone().requires_grad_(True)
-        started = time.perf_counter()
-        value = next(iter(fast(x).values()))
-        torch.autograd.grad(value, x, value.detach())
-        least = min(least, time.perf_counter() - started)
-    return least * 1000
+    x = picture.requires_grad_(True)
+    started = time.perf_counter()
+    value = next(iter(net(x).values()))
+    torch.autograd.grad(value, x, value.detach())
+    return (time.perf_counter() - started) * 1000
 
 
 def _reference(name: str) -> nn.Module:
@@ -67,24 +64,38 @@ def _reference(name: str) -> nn.Module:
     return body
 
 
-def compare_times(net: DreamNet, layer: str, threads: int) -> dict[str, dict[str, float]]:
-    """Milliseconds per ascent step, fp32 and bf16, of the network and two well-known ones."""
+def compare_times(
+    net: DreamNet, layer: str, threads: int, repeats: int = 12
+) -> dict[str, dict[str, float]]:
+    """Milliseconds per ascent step, fp32 and bf16, of the network and two well-known ones.
+
+    The least of ``repeats`` rounds; in a round each takes its turn, so that what else the machine
+    does hits all alike. The first round only warms up.
+    """
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
-    times: dict[str, dict[str, float]] = {}
-    for name in (f"dreamnet to {layer}", "squeezenet1_1 to fire8", "googlenet to inception4c"):
-        times[name] = {}
-        for dtype in (torch.float32, torch.bfloat16):
-            if name.startswith("dreamnet"):
-                body: nn.Module = create_feature_extractor(net, {layer: "out"})
-            else:
-                body = _reference(name)
-            times[name][str(dtype).removeprefix("torch.")] = round(
-                step_milliseconds(body, dtype), 1
-            )
+    own = f"dreamnet to {layer}"
+    bodies: dict[str, nn.Module] = {
+        own: create_feature_extractor(net, {layer: layer}),
+        **{
+            name: _reference(name)
+            for name in ("squeezenet1_1 to fire8", "googlenet to inception4c")
+        },
+    }
+    # Copied: casting one must not cast the other.
+    casts = {
+        (name, dtype): copy.deepcopy(body).to(dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        for name, body in bodies.items()
+        for dtype in (torch.float32, torch.bfloat16)
+    }
+    found: dict[str, dict[str, float]] = {name: {} for name in bodies}
+    for turn in range(repeats + 1):
+        for (name, dtype), body in casts.items():
+            taken, kind = step_milliseconds(body, dtype), str(dtype).removeprefix("torch.")
+            if turn:
+                found[name][kind] = min(found[name].get(kind, float("inf")), round(taken, 1))
     torch.set_num_threads(before)
-    net.float()
-    return times
+    return found
 
 
 def parity(net: DreamNet, layers: Sequence[str], pictures: Tensor) -> dict[str, float]:
