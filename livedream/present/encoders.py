@@ -18,6 +18,7 @@ import av
 from av.video.codeccontext import VideoCodecContext
 
 from livedream.errors import SinkError
+from livedream.present.priority import leave_real_time
 
 DEFAULT_QUALITY = 80.0
 KEYFRAME_S = 2  # between keyframes, in seconds of film: seeking stays quick
@@ -187,6 +188,8 @@ def _cannot_open(
         context.open()
     except (av.FFmpegError, ValueError) as error:
         return getattr(error, "strerror", None) or str(error)
+    finally:
+        leave_real_time()
     return None
 
 

@@ -25,6 +25,7 @@ from livedream.present.encoders import DEFAULT_QUALITY, choose, configure
 from livedream.present.finish import Finish, beside, finish
 from livedream.present.growing import Found, GrowingFile, open_in_memory
 from livedream.present.packets import Packet, end_time
+from livedream.present.priority import leave_real_time
 from livedream.present.resuming import OTHER_SETTINGS, Written, look_back, regrow
 from livedream.present.sound import SoundTracks
 
@@ -121,6 +122,7 @@ class VideoSink:
         sound = [t.stream for t in self._sound.tracks]
         copies = [self._head.add_stream_from_template(s, opaque=True) for s in sound]
         self._head.start_encoding()
+        leave_real_time()
         return [stream, *copies], written.take()
 
     def _go_on(self, found: Found) -> None:

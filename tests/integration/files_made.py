@@ -10,6 +10,7 @@ import av
 import numpy as np
 
 from livedream.frame import Frame, Picture, SourceInfo
+from livedream.present.priority import leave_real_time
 
 TIME_BASE = Fraction(1, 15360)
 
@@ -79,6 +80,7 @@ def make_video(
             text.metadata["language"] = "deu"
         out.metadata.update(metadata or {})
         out.start_encoding()
+        leave_real_time()
         length = times[-1] * TIME_BASE + Fraction(1, 25)
         for number, stream in enumerate(audio):
             for frame in _tone(number, float(length)):

@@ -10,6 +10,7 @@ import pytest
 from livedream.errors import SinkError
 from livedream.present.colour import BT709, from_rgb
 from livedream.present.encoders import CODECS, choose, configure
+from livedream.present.priority import leave_real_time
 
 
 @pytest.mark.parametrize("codec", CODECS)
@@ -31,6 +32,7 @@ def test_every_frame_is_a_packet_at_once(codec: str) -> None:
         packets = context.encode(frame)
         assert [p.pts for p in packets] == [frame.pts]
         assert packets[0].is_keyframe or index > 0
+        leave_real_time()
 
 
 def test_unknown_codecs_list_the_known_ones() -> None:
