@@ -1,5 +1,6 @@
 """What several tests share."""
 
+import signal
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -9,6 +10,11 @@ import pytest
 
 from livedream.dream.networks import Network, load_network
 from livedream.frame import Frame, Picture
+
+# A shell that starts the tests in the background has them ignore Ctrl-C, and so would the programs
+# that they start and interrupt.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
