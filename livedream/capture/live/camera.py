@@ -73,8 +73,10 @@ def find_camera(text: str, cameras: list[Camera]) -> Camera:
     for found in (exact, part):
         if found:
             return found[0]
-    there = ", ".join(f"{c.index} ({c.name})" for c in cameras) or "none"
-    raise SourceError(f"no camera {text!r}: there are {there}; see livedream devices")
+    wanted = f"no camera {text!r}" if text else "no camera"
+    there = ", ".join(f"{c.index} ({c.name})" for c in cameras)
+    told = f"there are {there}" if there else "there is none"
+    raise SourceError(f"{wanted}: {told}; try 'livedream live synthetic:clouds' or a file")
 
 
 class CameraInput:

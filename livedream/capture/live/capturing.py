@@ -116,6 +116,7 @@ class Capture:
         detail = " ".join(str(error).split())
         state = "lost" if self._health.frames else "starting"
         if (state, detail) != (self._health.state, self._health.detail):
-            _log.warning("%s", detail)
+            # What never came is told by whoever waits for it.
+            _log.log(logging.WARNING if self._health.frames else logging.DEBUG, "%s", detail)
         since_s = time.monotonic() if self._health.state != state else self._health.since_s
         self._health = replace(self._health, state=state, detail=detail, since_s=since_s)
