@@ -1,7 +1,7 @@
 """H.264 for a stream: no frame is held back, and a receiver may join at any moment.
 
-A keyframe each second, no B-frames, no lookahead, threads within a frame; the rate is limited
-over half a second, so that a keyframe is no burst that a receiver's buffer cannot take.
+No B-frames, no lookahead, threads within a frame; the rate is limited over half a second, so that
+a keyframe is no burst that a receiver's buffer cannot take.
 """
 
 from collections.abc import Mapping

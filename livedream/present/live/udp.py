@@ -38,7 +38,8 @@ class UdpOutput:
     def __init__(self, address: Address, width: int, height: int, rate: Fraction) -> None:
         self.name = f"udp {address.rest}"
         self._host, self._port = address.host_port("127.0.0.1", None)
-        self._options = read_options(address, width, height, rate, keyframe_s=1.0)
+        # A receiver that joins waits for the next keyframe twice: to know the stream, to decode.
+        self._options = read_options(address, width, height, rate, keyframe_s=0.5)
         size = int(address.number("pkt_size", 1316, _TS_PACKET, 65_424))
         self._datagram = size - size % _TS_PACKET
         self._ttl = int(address.number("ttl", 1, 0, 255))

@@ -5,7 +5,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 
 import numpy as np
@@ -80,20 +80,21 @@ class Running:
 
 
 @pytest.fixture
-def running(texture: Picture, monkeypatch: pytest.MonkeyPatch) -> Running:
-    return Running(texture, monkeypatch)
+def running(texture: Picture, monkeypatch: pytest.MonkeyPatch) -> Iterator[Running]:
+    it = Running(texture, monkeypatch)
+    yield it
+    it.close()  # also after a failed test: its threads would outlive it
 
 
 def test_a_dream_comes_out_at_the_level_asked_for_and_it_ends_at_once(running: Running) -> None:
     until(lambda: len(running.seen) > 5 and running.seen[-1].dreams > 5)
     until(lambda: abs(running.seen[-1].level - 14.0) < 1.0)
-    status = running.session.status.latest()
-    assert status.source.state == "ok"
-    assert status.dreams_per_s > 0
+    until(lambda: running.session.status.latest().dreams_per_s > 0)  # published now and then
+    assert running.session.status.latest().source.state == "ok"
     last = running.output.frames[-1]
     assert last.camera is not None
     assert np.abs(last.rgb.astype(int) - last.camera).mean() > 3
-    assert running.close() < 1.5
+    assert running.close() < 3.0  # a second, on a machine that has other work
 
 
 def test_hands_reach_the_picture(running: Running) -> None:
@@ -114,7 +115,6 @@ def test_hands_reach_the_picture(running: Running) -> None:
     until(lambda: len(running.output.frames) > count + 3)
     a, b = running.output.frames[-3:-1]
     np.testing.assert_array_equal(a.rgb, b.rgb)
-    running.close()
 
 
 def test_without_its_source_the_dream_drifts_and_says_so_and_comes_back(running: Running) -> None:
@@ -132,7 +132,6 @@ def test_without_its_source_the_dream_drifts_and_says_so_and_comes_back(running:
     until(lambda: running.seen[-1].live)
     assert time.monotonic() - back < 2.0
     assert running.session.capture.health().reconnects == 1
-    running.close()
 
 
 def test_what_cannot_be_had_is_an_error_before_anything_runs() -> None:
