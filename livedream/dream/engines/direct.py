@@ -11,9 +11,10 @@ import torch
 from torch import Tensor
 
 from livedream.dream.engines import Aim
+from livedream.dream.engines.bands import Band, crew, lay_bands
 from livedream.dream.engines.schedule import Schedule
 from livedream.dream.engines.steps import step_along
-from livedream.dream.objective import Measured
+from livedream.dream.objective import Measured, added_up
 from livedream.dream.tiles import Margins, mirrored
 from livedream.errors import SettingsError
 from livedream.settings import DreamSettings
@@ -37,7 +38,7 @@ class DirectEngine:
         preprocessing = aim.network.preprocessing
         offset, gain = preprocessing.constants(aim.device, torch.float32)
         body = aim.network.truncated(aim.objective.layers)
-        self._schedule = Schedule(body, aim.dtype, gain[0])
+        self._schedules = [Schedule(body, aim.dtype, gain[0])]
         self._reversed = preprocessing.channel_order == "BGR"
         # In the picture's own order, one value per row of the memory's last axis.
         self._offset, self._gain = (
@@ -62,9 +63,43 @@ class DirectEngine:
 
     def _slope(self, seen: Tensor, measured: Measured | None = None) -> Tensor:
         """Like `gradient`, of a picture in channels_last, in the network's type."""
-        found = self._schedule.forward(self._normal(seen))
-        slope = self._schedule.backward(self._aim.objective.seeds(found, measured))
+        bands = self._bands(seen)
+        if len(bands) > 1:
+            slope = self._side_by_side(seen, bands, measured)
+        else:
+            schedule = self._schedules[0]
+            found = schedule.forward(self._normal(seen))
+            slope = schedule.backward(self._aim.objective.seeds(found, measured))
         return slope.flip(1) if self._reversed else slope
+
+    def _bands(self, seen: Tensor) -> list[Band]:
+        """Several only where what their margins leave out drowns in the precision anyway."""
+        first, threads = self._schedules[0], torch.get_num_threads()
+        if threads == 1 or self._aim.dtype is torch.float32 or not first.local:
+            return []
+        bands = lay_bands(seen.shape[3], seen.shape[2], threads)
+        while len(self._schedules) < len(bands):
+            self._schedules.append(first.twin())
+        return bands
+
+    def _side_by_side(self, seen: Tensor, bands: list[Band], measured: Measured | None) -> Tensor:
+        objective, together = self._aim.objective, crew(len(bands), torch.get_num_threads())
+
+        def there(number: int) -> tuple[tuple[Tensor, ...], Measured | None]:
+            found = self._schedules[number].forward(self._normal(bands[number].cut(seen)))
+            return found, objective.measure(found) if measured is None else None
+
+        def back(number: int) -> Tensor:
+            slope = self._schedules[number].backward(objective.seeds(found[number][0], whole))
+            return bands[number].core(slope)
+
+        numbers = list(range(len(bands)))
+        found = together.each(there, numbers)
+        whole = measured
+        for _, piece in found:
+            if piece is not None:
+                whole = piece if whole is None else added_up(whole, piece)
+        return torch.cat(together.each(back, numbers), bands[0].axis)
 
     def _normal(self, seen: Tensor) -> Tensor:
         """`Preprocessing.normalise`, along whole rows of memory: several times as quick."""

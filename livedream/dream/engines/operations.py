@@ -28,6 +28,9 @@ _LARGE_KERNEL: Final = 5
 # Weights are packed for an activation of this side. Any is right, and this one's packing is as
 # quick as each size's own; without one a layer was packed so that it took twelve times as long.
 _TYPICAL_PX: Final = 64
+# Where a result has fewer cells, oneDNN may want another packing and fall back to a reference
+# implementation: 15 ms instead of 0.2 ms. It may pack for itself there.
+_FEW_CELLS: Final = 128
 
 _aten: Final = torch.ops.aten
 _mkldnn: Final = torch.ops.mkldnn
@@ -121,18 +124,20 @@ class Kernel:
         groups: int = 1,
     ) -> None:
         self._weight = weight.detach().to(dtype).contiguous(memory_format=torch.channels_last)
+        self._packed = self._weight
         self._bias = None if bias is None else bias.detach().to(dtype)
         self._shape = (stride, padding, dilation, groups)
         self._fused = weight.device.type == "cpu" and _fuses(dtype)
         if self._fused:
-            self._weight = _aten.mkldnn_reorder_conv2d_weight(
+            self._packed = _aten.mkldnn_reorder_conv2d_weight(
                 self._weight.to_mkldnn(), list(padding), list(stride), list(dilation), groups,
                 [1, weight.shape[1] * groups, _TYPICAL_PX, _TYPICAL_PX],
             )  # fmt: skip
 
     def __call__(self, x: Tensor, *, rectified: bool = False, plus: Tensor | None = None) -> Tensor:
         stride, padding, dilation, groups = self._shape
-        if not self._fused:
+        cells = x.shape[2] * x.shape[3] // (stride[0] * stride[1])
+        if not self._fused or cells < _FEW_CELLS:
             found = torch.conv2d(x, self._weight, self._bias, stride, padding, dilation, groups)
             found = found if plus is None else found + plus
             return found.relu_() if rectified else found
@@ -140,12 +145,12 @@ class Kernel:
         fused: Tensor
         if plus is None:
             fused = _mkldnn._convolution_pointwise(
-                x, self._weight, self._bias, padding, stride, dilation, groups, behind or "none",
+                x, self._packed, self._bias, padding, stride, dilation, groups, behind or "none",
                 [], "",
             )  # fmt: skip
             return fused
         fused = _mkldnn._convolution_pointwise.binary(
-            x, plus, self._weight, self._bias, padding, stride, dilation, groups, "add", 1.0,
+            x, plus, self._packed, self._bias, padding, stride, dilation, groups, "add", 1.0,
             behind, [], "",
         )  # fmt: skip
         return fused

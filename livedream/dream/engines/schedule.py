@@ -1,5 +1,6 @@
 """A network as a fixed list of operations, there and back."""
 
+import copy
 import operator
 from collections.abc import Callable, Sequence
 from typing import Any, Final
@@ -71,6 +72,18 @@ class Schedule:
                 slopes[step.output] = None
         self._values = [None] * len(self._values)
         return taken(slopes, 0)
+
+    @property
+    def local(self) -> bool:
+        """Whether what is far away counts for nothing: no mean over all places."""
+        return not any(isinstance(operation, Average) for operation in self._operations)
+
+    def twin(self) -> "Schedule":
+        """Another one on the same weights, for another thread."""
+        found = copy.copy(self)
+        found._operations = [copy.copy(operation) for operation in self._operations]
+        found._values = [None] * len(self._values)
+        return found
 
     def _take(self, node: fx.Node) -> None:
         if node.op == "output":
