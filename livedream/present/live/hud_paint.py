@@ -58,7 +58,8 @@ class Painter:
         u = self.unit
         width = 25 * u
         rows = len(hud.stages) + len(hud.lamps)
-        height = round((11.3 + 1.15 * rows) * u)
+        said = self._lines(hud.governor, width - 2 * u)
+        height = round((10.1 + 1.2 * len(said) + 1.15 * rows) * u)
         surface = self._panel(width, height)
         left, right = u, width - u
         self._text(surface, "livedream", left, 0.7 * u, _DIM, size=0.8)
@@ -68,8 +69,9 @@ class Painter:
         y = 5.5 * u
         self._bar(surface, hud.strength, left, right, y=y, colour=_ACCENT)
         y += 1.6 * u
-        self._text(surface, self._short(hud.governor, width - 2 * u), left, y, _BRIGHT)
-        y += 1.2 * u
+        for line in said:
+            self._text(surface, line, left, y, _BRIGHT)
+            y += 1.2 * u
         self._text(surface, self._short(hud.dream, width - 2 * u), left, y, _DIM, size=0.85)
         y += 1.7 * u
         for bar in hud.stages:
@@ -130,6 +132,17 @@ class Painter:
                 self._panels.clear()
             self._panels[width, height] = pygame.transform.smoothscale(big, (width, height))
         return self._panels[width, height].copy()
+
+    def _lines(self, text: str, room: float) -> list[str]:
+        """Parts joined by commas, on as few lines as they fit on."""
+        lines: list[str] = []
+        for part in text.split(", "):
+            longer = f"{lines[-1]}, {part}" if lines else part
+            if lines and self._width(longer) <= room:
+                lines[-1] = longer
+            else:
+                lines.append(self._short(part, room))
+        return lines
 
     def _figure(self, surface: Any, figure: Figure, x: float, y: float) -> None:
         u, colour = self.unit, _ALARM if figure.alarm else _BRIGHT

@@ -1,6 +1,7 @@
 """What the display says, and that it is painted and fits."""
 
 import os
+from dataclasses import replace
 
 import pytest
 
@@ -51,3 +52,17 @@ def test_it_is_painted(height: int, monkeypatch: pytest.MonkeyPatch) -> None:
         light[-painter.unit // 2 : -4, painter.unit : -painter.unit].max() < 80
     )  # and none run over the right edge
     assert painter.help([("F", "fullscreen"), ("", "show")]).get_height() > painter.unit * 2
+
+
+def test_a_governor_with_much_to_say_takes_more_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(os.environ, "SDL_VIDEODRIVER", "dummy")
+    painter = Painter(18)
+    short = painter.hud(hud_of(STATUS, 14.0, now_s=22.0))
+    text = "191 of 360 lines, 1 of 2 iterations, 1 of 2 octaves, flow at 75%"
+    long = painter.hud(hud_of(replace(STATUS, governor=text), 14.0, now_s=22.0))
+    lines = painter._lines(text, 23 * painter.unit)
+    assert ", ".join(lines) == text
+    assert all(painter._width(line) <= 23 * painter.unit for line in lines)
+    assert long.get_height() - short.get_height() == pytest.approx(
+        1.2 * painter.unit * (len(lines) - 1), abs=1
+    )
