@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import logging
 import socket
 import threading
 import time
@@ -292,7 +293,9 @@ def test_a_client_that_stops_reading_costs_the_loop_nothing(stage: Stage) -> Non
     client.close()
 
 
-def test_the_panel_ends_within_a_second_while_pages_are_open(tmp_path: Path) -> None:
+def test_the_panel_ends_within_a_second_while_pages_are_open(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     def threads() -> int:
         return sum(thread.name == "livedream-panel" for thread in threading.enumerate())
 
@@ -301,10 +304,17 @@ def test_the_panel_ends_within_a_second_while_pages_are_open(tmp_path: Path) -> 
         clients = [Client(stage) for _ in range(3)]
         for client in clients:
             client.until(lambda told: told.get("hello"))
+        for _ in range(2000):  # so many that it is being held up
+            clients[0].send(set="hue", value=1)
+        time.sleep(0.3)
+        caplog.clear()
+        logging.getLogger("uvicorn.error").addHandler(caplog.handler)
         start = time.monotonic()
         stage.panel.close()
         assert time.monotonic() - start < 1.0
         assert threads() == before
+        logging.getLogger("uvicorn.error").removeHandler(caplog.handler)
+        assert "Exception" not in caplog.text
 
 
 def test_a_motif_is_drawn_when_it_is_asked_for(stage: Stage) -> None:

@@ -154,6 +154,8 @@ class Feed:
         sender = asyncio.create_task(self._send(client))
         try:
             await self._receive(client)
+        except asyncio.CancelledError:
+            pass  # the panel closes with pages open: no fault, and nothing to report
         finally:
             self._clients.remove(client)
             sender.cancel()
