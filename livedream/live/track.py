@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from livedream.frame import Motion
+from livedream.warp.resampling import fetched
 from livedream.warp.travel import Travel
 
 __all__ = ["Track", "fetch_steps"]
@@ -67,15 +68,15 @@ def fetch_steps(steps: NDArray[np.float32], track: Track, size: tuple[int, int])
     """A residual where it has moved to, at another size if wanted.
 
     steps: (h, w, 3) float32, any unit.  size: (width, height) px of the result, (H, W, 3) float32;
-    zero where the way leads to what the dreamed frame did not show. Bicubic; never `steps` itself.
+    zero where the way leads to what the dreamed frame did not show. Never `steps` itself.
     """
     width, height = size
     base_height, base_width = steps.shape[:2]
     if track.way is None:
         if (base_width, base_height) == size:
-            fetched = steps.copy()
+            found = steps.copy()
         else:
-            fetched = cv2.resize(steps, size, interpolation=cv2.INTER_CUBIC)  # type: ignore[assignment]
+            found = cv2.resize(steps, size, interpolation=cv2.INTER_CUBIC)  # type: ignore[assignment]
     else:
         way_height, way_width = track.way.shape[:2]
         scale = (base_width / way_width, base_height / way_height)
@@ -83,11 +84,11 @@ def fetch_steps(steps: NDArray[np.float32], track: Track, size: tuple[int, int])
         at = cv2.resize(scaled, size, interpolation=cv2.INTER_LINEAR)
         cv2.add(at, _grid(width, height, base_width, base_height), dst=at)
         # Beyond the border lies what a travel comes across; what a flow comes across is unseen.
-        fetched = cv2.remap(steps, at, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT_101)  # type: ignore[call-overload]
+        found = fetched(steps, at, None, cv2.BORDER_REFLECT_101)
     if track.visibility is not None:
         seen = _plane(track.visibility, width, height)
-        fetched = cv2.multiply(fetched, cv2.merge([seen, seen, seen]))  # type: ignore[assignment]
-    return np.asarray(fetched, np.float32)
+        found = cv2.multiply(found, cv2.merge([seen, seen, seen]))  # type: ignore[assignment]
+    return np.asarray(found, np.float32)
 
 
 def _moved(motion: Motion | None) -> Way | None:

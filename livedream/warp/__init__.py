@@ -3,8 +3,7 @@
 residual: (1, 3, H, W) float.  flow: (2, h, w) px at its own size, current to previous.
 Result: (1, 3, H, W), zero where the source lies outside the picture. Pixel centres lie at
 integer coordinates, so that a flow of zero is the identity and a whole-pixel flow is exact.
-Interpolation is bicubic (Keys 1981, a = -0.75 as in OpenCV and torch): a residual is fetched
-anew in every frame, and linear interpolation would blur it away within a second.
+How it is interpolated: `livedream.warp.resampling`.
 """
 
 from functools import lru_cache
@@ -14,10 +13,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional as F
 
 from livedream.errors import ShapeError
 from livedream.frame import FlowField
+from livedream.warp.resampling import fetched, sampled
 
 __all__ = ["fit_flow", "warp"]
 
@@ -54,11 +53,8 @@ def _warp_opencv(residual: Tensor, flow: FlowField) -> Tensor:
     height, width = residual.shape[2:]
     grid_x, grid_y = _grid(width, height)
     interleaved = residual[0].permute(1, 2, 0).contiguous().numpy()
-    fetched = cv2.remap(
-        interleaved, grid_x + flow[0], grid_y + flow[1], cv2.INTER_CUBIC,
-        borderMode=cv2.BORDER_CONSTANT, borderValue=0,
-    )  # fmt: skip
-    return torch.from_numpy(fetched.reshape(height, width, -1)).permute(2, 0, 1)[None]
+    found = fetched(interleaved, grid_x + flow[0], grid_y + flow[1], cv2.BORDER_CONSTANT)
+    return torch.from_numpy(found.reshape(height, width, -1)).permute(2, 0, 1)[None]
 
 
 @lru_cache(maxsize=4)
@@ -75,6 +71,4 @@ def _warp_torch(residual: Tensor, flow: FlowField) -> Tensor:
     x = torch.arange(width, device=residual.device, dtype=residual.dtype) + moved[0]
     y = torch.arange(height, device=residual.device, dtype=residual.dtype)[:, None] + moved[1]
     grid = torch.stack([x * (2 / max(width - 1, 1)) - 1, y * (2 / max(height - 1, 1)) - 1], -1)
-    return F.grid_sample(
-        residual, grid[None], mode="bicubic", padding_mode="zeros", align_corners=True
-    )
+    return sampled(residual, grid[None])

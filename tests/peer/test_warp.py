@@ -1,4 +1,4 @@
-"""The warp against others: Keys's formula written out, grid_sample, cv2.remap."""
+"""The warp against others: its formula written out, grid_sample, cv2.remap."""
 
 import cv2
 import numpy as np
@@ -13,6 +13,7 @@ from livedream.warp import warp
 
 Planes = NDArray[np.float64]
 A = -0.75
+CUBIC = 0.65  # and the rest linear
 
 
 def keys(x: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -21,6 +22,11 @@ def keys(x: NDArray[np.float64]) -> NDArray[np.float64]:
     near = (A + 2) * x**3 - (A + 3) * x**2 + 1
     far = A * x**3 - 5 * A * x**2 + 8 * A * x - 4 * A
     return np.where(x <= 1, near, np.where(x < 2, far, 0.0))
+
+
+def hat(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Linear interpolation."""
+    return np.maximum(0.0, 1.0 - np.abs(x))
 
 
 def written_out(residual: Planes, flow: FlowField) -> Planes:
@@ -34,7 +40,8 @@ def written_out(residual: Planes, flow: FlowField) -> Planes:
             at_x, at_y = np.floor(x).astype(int) + across, np.floor(y).astype(int) + down
             inside = (at_x >= 0) & (at_x < width) & (at_y >= 0) & (at_y < height)
             value = residual[:, at_y.clip(0, height - 1), at_x.clip(0, width - 1)] * inside
-            total += value * keys(x - at_x) * keys(y - at_y)
+            cubic, linear = (kernel(x - at_x) * kernel(y - at_y) for kernel in (keys, hat))
+            total += value * (CUBIC * cubic + (1 - CUBIC) * linear)
     return total
 
 
@@ -90,9 +97,17 @@ def test_against_grid_sample_and_remap_called_plainly() -> None:
     row, column = np.mgrid[0:40, 0:60]
     x, y = (column + flow[0]).astype(np.float32), (row + flow[1]).astype(np.float32)
     grid = torch.from_numpy(np.stack([x / 59 * 2 - 1, y / 39 * 2 - 1], -1)[None])
-    sampled = F.grid_sample(given, grid, "bicubic", "zeros", align_corners=True)
+    cubic, linear = (
+        F.grid_sample(given, grid, mode, "zeros", align_corners=True)
+        for mode in ("bicubic", "bilinear")
+    )
+    sampled = CUBIC * cubic + (1 - CUBIC) * linear
     assert torch.allclose(warp(given, flow), sampled, atol=5e-4)
     for channel in range(3):
         plane = residual[channel].astype(np.float32)
-        remapped = cv2.remap(plane, x, y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_CONSTANT)
+        cubic_plane, linear_plane = (
+            cv2.remap(plane, x, y, method, borderMode=cv2.BORDER_CONSTANT)
+            for method in (cv2.INTER_CUBIC, cv2.INTER_LINEAR)
+        )
+        remapped = CUBIC * cubic_plane + (1 - CUBIC) * linear_plane
         assert np.abs(warp(given, flow)[0, channel].numpy() - remapped).max() < 1e-5

@@ -98,6 +98,20 @@ def test_a_colour_does_not_drift(dreamnet: Network, texture: Picture) -> None:
     assert np.abs(tint).max() < 0.5
 
 
+def test_nothing_grows_by_itself_on_a_slow_pan(dreamnet: Network, texture: Picture) -> None:
+    """Long half-lives and high rates fade little from frame to frame: carrying must add nothing."""
+    settings = SMALL.replace(size="source", half_life=8.0, rise=0.0, octaves=1, iterations=1)
+    dreamer = Dreamer(settings, dreamnet)
+    picture = np.ascontiguousarray(texture[:90, :160])
+    flow = np.empty((2, 90, 160), np.float32)
+    flow[0], flow[1] = 0.5, 0.25
+    motion = Motion(flow, np.ones((90, 160), np.float32), False)
+    frames = [Frame(picture, index, Fraction(1, 25), index) for index in range(150)]
+    levels = [dreamer.step(frame, motion).level for frame in frames]
+    assert max(levels[50:]) < 1.02 * settings.strength
+    assert min(levels[50:]) > 0.98 * settings.strength
+
+
 def test_the_state_survives_as_arrays(dreamnet: Network, texture: Picture) -> None:
     one, two = Dreamer(SMALL, dreamnet), Dreamer(SMALL, dreamnet)
     _held(one, texture, 5)
