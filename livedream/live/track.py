@@ -84,7 +84,7 @@ def fetch_steps(steps: NDArray[np.float32], track: Track, size: tuple[int, int])
         at = cv2.resize(scaled, size, interpolation=cv2.INTER_LINEAR)
         cv2.add(at, _grid(width, height, base_width, base_height), dst=at)
         # Beyond the border lies what a travel comes across; what a flow comes across is unseen.
-        found = fetched(steps, at, None, cv2.BORDER_REFLECT_101)
+        found = fetched(steps, np.asarray(at, np.float32), None, cv2.BORDER_REFLECT_101)
     if track.visibility is not None:
         seen = _plane(track.visibility, width, height)
         found = cv2.multiply(found, cv2.merge([seen, seen, seen]))  # type: ignore[assignment]
