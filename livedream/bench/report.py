@@ -59,7 +59,8 @@ class BenchReport:
 
     settings: of the dream.  picture: width, height.  encoded: whether frames were encoded beside.
     fps: frames per second of the overlapped pipeline, whole run and its slowest.  stages_ms: each
-    stage alone, one after the other.  octaves_ms: the ascent's share, smallest octave first.
+    stage alone, one after the other; capture and present are a frame decoded and encoded (H.264),
+    and not part of the pace.  octaves_ms: the ascent's share, smallest octave first.
     latency_ms: from a frame at hand to its dream.  processor_ms: processor time of a frame, all
     threads.  peak_gflops, copy_gbs: the device's limits.  ascent_gflop: arithmetic of a frame's
     ascent.  ascent_share: of the peak, while it ran; ascent_processor_share: the same in processor

@@ -12,13 +12,14 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from fractions import Fraction
 from pathlib import Path
 from typing import Final
 
 import cv2
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -80,7 +81,7 @@ def bench(job: BenchJob) -> BenchReport:
         settings=vars(job.settings).copy(), engine=dreamer.ascent.engine.name,
         precision=precision_name(dtype), picture=job.picture, frames=len(intervals),
         encoded=job.encode, fps=round(1000 * len(intervals) / sum(intervals), 2), frame_ms=pace,
-        stages_ms={name: Spread.of(ms) for name, ms in alone.stages_ms.items()},
+        stages_ms=_stages(alone, job, painted),
         octaves_ms={name: Spread.of(ms) for name, ms in alone.octaves_ms.items()},
         latency_ms=Spread.of(alone.latency_ms), processor_ms=round(processor_ms, 2),
         peak_gflops=round(peak, 1), copy_gbs=round(copy_bandwidth(device), 2),
@@ -150,6 +151,28 @@ class _Alone:
         """What a frame takes beside the ascent's steps, stages alone."""
         whole = sum(Spread.of(ms).p50 for ms in self.stages_ms.values())
         return max(0.0, whole - Spread.of(self.ascent_ms).p50)
+
+
+def _stages(alone: _Alone, job: BenchJob, painted: list[Frame]) -> dict[str, Spread]:
+    """In the order of the walk; both ends by a film of the same frames, coded and decoded."""
+    from livedream.bench.encoding import Discarded, decoded, encoded
+
+    size = (job.picture[0] // 2 * 2, job.picture[1] // 2 * 2)
+    even = [replace(frame, rgb=np.ascontiguousarray(frame.rgb[: size[1], : size[0]]))
+            for frame in painted]  # fmt: skip
+    sink, present = Discarded(size, _RATE), []
+    for frame in even:
+        start = time.perf_counter()
+        sink.write(frame)
+        present.append(1000 * (time.perf_counter() - start))
+    sink.close()
+    capture, pictures = [], decoded(encoded(even, size, _RATE))
+    start = time.perf_counter()
+    for _ in pictures:
+        capture.append(1000 * (time.perf_counter() - start))
+        start = time.perf_counter()
+    between = {name: Spread.of(ms) for name, ms in alone.stages_ms.items()}
+    return {"capture": Spread.of(capture), **between, "present": Spread.of(present)}
 
 
 def _pace(job: BenchJob, dreamer: Dreamer, painted: list[Frame]) -> tuple[list[float], float]:
