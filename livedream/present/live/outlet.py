@@ -20,6 +20,9 @@ _log = logging.getLogger(__name__)
 
 FIRST_WAIT_S: Final = 0.2  # before the first attempt to open again; doubles with each failure
 MOST_WAIT_S: Final = 1.0  # heuristic: a receiver that is back is seen within two seconds
+# Some connections are refused only after the first frames (RTMP): what was lost is not called back
+# before it has taken frames for so long.
+SURE_S: Final = 1.5
 _CLOSING_S: Final = 1.0  # what an output may take to close before it is left to itself
 
 
@@ -30,14 +33,18 @@ class Outlet:
     out, "lost" while it is being reached again.
     """
 
-    def __init__(self, output: Output, *, first_wait_s: float = FIRST_WAIT_S) -> None:
+    def __init__(
+        self, output: Output, *, first_wait_s: float = FIRST_WAIT_S, sure_s: float = SURE_S
+    ) -> None:
         self.output = output
+        self._sure_s = sure_s
         self._slot: LatestSlot[LiveFrame] = LatestSlot()
         self._first_wait_s = first_wait_s
         self._stop = threading.Event()
         self._frames = 0
         self._reconnects = 0
         self._reached = False  # at least once
+        self._was_sure = False  # this time
         self._state = ("starting", "", time.monotonic())
         self._thread = threading.Thread(target=self._run, name=f"outlet {output.name}", daemon=True)
         self._thread.start()
@@ -71,9 +78,9 @@ class Outlet:
         while not self._stop.is_set():
             try:
                 self.output.open()
-                self._become("ok")
-                wait_s = self._first_wait_s
-                self._carry()
+                if not self._reached:
+                    self._become("ok")
+                self._carry(time.monotonic())
             except SlotClosed:
                 break
             except OSError as error:  # SinkError is one
@@ -84,15 +91,21 @@ class Outlet:
             finally:
                 with contextlib.suppress(Exception):
                     self.output.close()
+            if self._was_sure:
+                wait_s, self._was_sure = self._first_wait_s, False
             self._stop.wait(wait_s)
             wait_s = min(2 * wait_s, MOST_WAIT_S)
 
-    def _carry(self) -> None:
+    def _carry(self, opened_s: float) -> None:
         while not self._stop.is_set():
             frame = self._slot.get(1.0)
             if frame is not None:
                 self.output.write(frame)
                 self._frames += 1
+                if not self._was_sure and time.monotonic() - opened_s >= self._sure_s:
+                    self._was_sure = True
+                    if self._state[0] != "ok":
+                        self._become("ok")
 
     def _lose(self, error: Exception) -> None:
         reason = str(error) or type(error).__name__

@@ -62,7 +62,7 @@ def test_frames_arrive_and_are_counted() -> None:
 
 def test_it_comes_back() -> None:
     output = Fragile()
-    outlet = Outlet(output, first_wait_s=0.02)
+    outlet = Outlet(output, first_wait_s=0.02, sure_s=0.05)
     outlet.offer(frame())
     assert until(lambda: len(output.frames) == 1)
     output.there = False
@@ -70,12 +70,43 @@ def test_it_comes_back() -> None:
     assert until(lambda: outlet.health().state == "lost")
     assert outlet.health().detail in ("gone", "nobody listens")
     output.there = True
-    assert until(lambda: outlet.health().state == "ok", 2.0)
-    outlet.offer(frame(2))
-    assert until(lambda: output.frames[-1].index == 2)
+
+    def back() -> bool:
+        outlet.offer(frame(2))
+        return outlet.health().state == "ok"
+
+    assert until(back)
+    assert output.frames[-1].index == 2
     assert outlet.health().reconnects == 1
     assert output.closed >= 1
     outlet.close()
+
+
+def test_what_is_refused_after_its_first_frames_is_not_called_back(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """As RTMP does it; or a log would fill with it for weeks."""
+    output = Fragile()
+    caplog.set_level("INFO")
+    outlet = Outlet(output, first_wait_s=0.01, sure_s=1.0)
+    taken: list[int] = []
+
+    def refuse(frame: LiveFrame) -> None:
+        taken.append(frame.index)
+        if len(taken) % 3 == 0:
+            raise BrokenPipeError("refused")
+
+    output.write = refuse  # type: ignore[assignment,method-assign]
+
+    def offered() -> bool:
+        outlet.offer(frame(len(taken)))
+        return len(taken) > 12
+
+    assert until(offered)
+    assert outlet.health().state == "lost" and outlet.health().reconnects == 0
+    outlet.close()
+    assert caplog.text.count("is lost") == 1
+    assert "is back" not in caplog.text
 
 
 def test_a_fault_of_a_library_does_not_end_it(caplog: pytest.LogCaptureFixture) -> None:
