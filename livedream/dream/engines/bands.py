@@ -1,10 +1,11 @@
 """Bands: a picture cut side by side, a thread for each, so that no thread waits for another.
 
 Threads that share every small operation of a step wait at the end of each; on two cores that cost
-as much as the second one brought. Here they meet twice a step: when the activations of all bands
-are known, and at the end. Each band is a tile (`livedream.dream.tiles`): what it sees beyond its
-own columns is enough for half precision, and where the cuts lie changes from step to step with the
-jitter. What it gains: docs/decisions/speed-cpu.md.
+as much as the second one brought, or more. Here they meet twice a step: when the activations of all
+bands are known, and at the end; what is too small for two bands is left to one thread. Each band is
+a tile (`livedream.dream.tiles`): what it sees beyond its own columns is enough for half precision,
+and where the cuts lie changes from step to step with the jitter. What it gains:
+docs/decisions/speed-cpu.md.
 """
 
 import threading
@@ -19,12 +20,15 @@ from torch import Tensor
 
 from livedream.dream.tiles import ALIGNMENT_PX
 
-__all__ = ["Band", "Crew", "crew", "lay_bands"]
+__all__ = ["Band", "Crew", "crew", "lay_bands", "share_of"]
 
 # What a band sees beyond its cut, px. In bf16 the gradient's cosine with the whole picture's is
 # 0.9999 or better with dreamnet, as bf16's own is with fp32's.
 MARGIN_PX: Final = 64
 _LEAST_PX: Final = 128  # a narrower band would mostly see what belongs to others
+# Of a band, for each thread: with 142,000 px in all two threads took as long as one, with 75,000
+# half as long again, with 540,000 two thirds.
+_PX_A_THREAD: Final = 100_000
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -62,11 +66,19 @@ def lay_bands(width: int, height: int, threads: int) -> list[Band]:
     ]
 
 
-class Crew:
-    """Threads that each run PyTorch on their own share of the cores."""
+def share_of(width: int, height: int, bands: int, threads: int) -> int:
+    """How many threads each of so many bands of a picture is worth."""
+    return max(1, min(threads // bands, width * height // bands // _PX_A_THREAD))
 
-    def __init__(self, size: int, threads: int) -> None:
-        self._share = max(1, threads // size)
+
+class Crew:
+    """Threads, `size` of them, that each run PyTorch on a share of the cores.
+
+    threads: what every other thread of the process goes on with.
+    """
+
+    def __init__(self, size: int, share: int, threads: int) -> None:
+        self._share = share
         self._ready = threading.Barrier(size)
         self._pool = ThreadPoolExecutor(size, "livedream-band", self._settle)
         list(self._pool.map(lambda _: self._ready.wait(), range(size)))
@@ -88,6 +100,6 @@ class Crew:
 
 
 @lru_cache(maxsize=8)
-def crew(size: int, threads: int) -> Crew:
-    """The one crew of this size. threads: of the process (`torch.get_num_threads`)."""
-    return Crew(size, threads)
+def crew(size: int, share: int, threads: int) -> Crew:
+    """The one crew of this kind. threads: of the process (`torch.get_num_threads`)."""
+    return Crew(size, share, threads)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from livedream.dream.engines import Aim
-from livedream.dream.engines.bands import Band, crew, lay_bands
+from livedream.dream.engines.bands import Band, Crew, crew, lay_bands, share_of
 from livedream.dream.engines.schedule import Schedule
 from livedream.dream.engines.steps import step_along
 from livedream.dream.objective import Measured, added_up
@@ -63,27 +63,38 @@ class DirectEngine:
 
     def _slope(self, seen: Tensor, measured: Measured | None = None) -> Tensor:
         """Like `gradient`, of a picture in channels_last, in the network's type."""
-        bands = self._bands(seen)
-        if len(bands) > 1:
-            slope = self._side_by_side(seen, bands, measured)
+        height, width = seen.shape[2:]
+        threads = torch.get_num_threads()
+        bands = self._bands(width, height, threads)
+        share = share_of(width, height, len(bands), threads)
+        if share == threads:
+            slope = self._whole(seen, measured)
         else:
-            schedule = self._schedules[0]
-            found = schedule.forward(self._normal(seen))
-            slope = schedule.backward(self._aim.objective.seeds(found, measured))
+            together = crew(len(bands), share, threads)
+            if len(bands) == 1:
+                (slope,) = together.each(lambda x: self._whole(x, measured), [seen])
+            else:
+                slope = self._side_by_side(seen, bands, measured, together)
         return slope.flip(1) if self._reversed else slope
 
-    def _bands(self, seen: Tensor) -> list[Band]:
+    def _whole(self, seen: Tensor, measured: Measured | None) -> Tensor:
+        schedule = self._schedules[0]
+        found = schedule.forward(self._normal(seen))
+        return schedule.backward(self._aim.objective.seeds(found, measured))
+
+    def _bands(self, width: int, height: int, threads: int) -> list[Band]:
         """Several only where what their margins leave out drowns in the precision anyway."""
-        first, threads = self._schedules[0], torch.get_num_threads()
-        if threads == 1 or self._aim.dtype is torch.float32 or not first.local:
-            return []
-        bands = lay_bands(seen.shape[3], seen.shape[2], threads)
+        first = self._schedules[0]
+        exact = self._aim.dtype is torch.float32 or not first.local
+        bands = lay_bands(width, height, 1 if exact else threads)
         while len(self._schedules) < len(bands):
             self._schedules.append(first.twin())
         return bands
 
-    def _side_by_side(self, seen: Tensor, bands: list[Band], measured: Measured | None) -> Tensor:
-        objective, together = self._aim.objective, crew(len(bands), torch.get_num_threads())
+    def _side_by_side(
+        self, seen: Tensor, bands: list[Band], measured: Measured | None, together: Crew
+    ) -> Tensor:
+        objective = self._aim.objective
 
         def there(number: int) -> tuple[tuple[Tensor, ...], Measured | None]:
             found = self._schedules[number].forward(self._normal(bands[number].cut(seen)))

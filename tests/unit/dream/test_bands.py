@@ -12,7 +12,7 @@ from torch import Tensor
 from livedream.capture.synthetic import open_synthetic
 from livedream.dream.ascent import Ascent
 from livedream.dream.device import choose_dtype
-from livedream.dream.engines.bands import MARGIN_PX, crew, lay_bands
+from livedream.dream.engines.bands import MARGIN_PX, crew, lay_bands, share_of
 from livedream.dream.engines.direct import DirectEngine
 from livedream.dream.networks import Network, load_network
 from livedream.dream.objective import bind
@@ -50,12 +50,20 @@ def test_bands_cover_a_picture_once_and_see_enough(width: int, height: int, thre
         assert len(bands) == 1 or band.own[1] - band.own[0] >= 64
 
 
+def test_small_pictures_are_one_threads_and_large_ones_everybodys() -> None:
+    assert share_of(187, 112, 1, 2) == 1
+    assert share_of(496, 286, 2, 2) == 1
+    assert share_of(1000, 600, 1, 2) == 2  # of one band, where the whole counts
+    assert share_of(1936, 1096, 2, 16) == 8
+    assert share_of(1936, 1096, 15, 16) == 1
+
+
 def test_a_crew_has_its_own_threads_and_leaves_the_others_theirs(threads: int) -> None:
-    two = crew(2, threads)
+    two = crew(2, 1, threads)
     assert two.each(lambda _: torch.get_num_threads(), [0, 1]) == [1, 1]
     assert not any(two.each(lambda _: torch.is_grad_enabled(), [0, 1]))
     assert torch.get_num_threads() == threads
-    assert crew(2, threads) is two
+    assert crew(2, 1, threads) is two
     with pytest.raises(ZeroDivisionError):
         two.each(lambda x: 1 / x, [1, 0])
 
