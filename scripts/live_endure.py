@@ -206,14 +206,16 @@ def lost(args: argparse.Namespace) -> dict[str, Any]:
     try:
         with Watched(None, f"udp://127.0.0.1:{port_in}", (f"udp://127.0.0.1:{port_out}",)) as it:
             time.sleep(args.warm_up)
-            before = _footprint()
-            for _ in range(args.times):
+            before, on_the_way = _footprint(), []
+            for number in range(args.times):
                 sender.kill()
                 time.sleep(random.uniform(0.2, 2.5))
                 start_s = sender.start()
                 back.append(_until(lambda s=start_s: it.seen[-1].live  # type: ignore[misc]
                                    and it.seen[-1].captured_s > s) - start_s)  # fmt: skip
                 heard.append(_first_picture(port_out))
+                if number % 10 == 9:
+                    on_the_way.append(_footprint()["MB"])
             time.sleep(2.0)
             after = _footprint()
     finally:
@@ -222,6 +224,7 @@ def lost(args: argparse.Namespace) -> dict[str, Any]:
         "source back after, ms": figures([1000 * one for one in back]),
         "receiver's first picture after, ms": figures([1000 * one for one in heard]),
         "before": before,
+        "MB after each ten": on_the_way,
         "after": after,
         "passed": max(back) <= 2.0 and max(heard) <= 2.0 and after["threads"] <= before["threads"],
     }
