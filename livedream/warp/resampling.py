@@ -4,7 +4,7 @@ A residual is fetched anew in every frame, so what one interpolation does to a f
 it dozens of times a second. Linear interpolation blurs it away within a second. Bicubic (Keys 1981,
 a = -0.75 as in OpenCV and torch) amplifies periods of 5 to 12 px by up to 3 % along an axis, 6 %
 diagonally: more than a half-life of two seconds fades from one frame to the next, so that such
-patterns grew by themselves. A third of the one with two thirds of the other amplifies nothing: the
+patterns grew by themselves. A third of linear with two thirds of bicubic amplifies nothing: the
 largest gain over all frequencies and shifts is 1.000.
 """
 

@@ -27,7 +27,7 @@ __all__ = ["Band", "Crew", "crew", "lay_bands", "share_of"]
 MARGIN_PX: Final = 64
 _LEAST_PX: Final = 128  # a narrower band would mostly see what belongs to others
 # Of a band, for each thread: with 142,000 px in all two threads took as long as one, with 75,000
-# half as long again, with 540,000 two thirds.
+# half as long again, with 540,000 seven tenths.
 _PX_A_THREAD: Final = 100_000
 
 T = TypeVar("T")
