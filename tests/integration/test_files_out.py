@@ -1,4 +1,8 @@
-"""Writing real files: times, colours, what is copied, what is refused."""
+"""Writing real files: times, colours, what is copied, what is refused.
+
+One module although it is long: all of it writes through the same sink and reads back by the same
+helpers.
+"""
 
 import errno
 import os
