@@ -18,7 +18,7 @@ from livedream.errors import SettingsError
 FLOWS = ("dis", "dis-fast", "dis-ultrafast", "farneback", "raft-small", "raft-large", "none")
 DEVICES = ("auto", "cuda", "mps", "cpu")
 PRECISIONS = ("auto", "fp16", "bf16", "fp32")
-ENGINES = ("auto", "torch", "direct", "cuda", "onnx")
+ENGINES = ("auto", "torch", "direct", "openvino", "cuda", "onnx")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """Every engine dreams the dream of plain fp32 autograd."""
 
 from dataclasses import replace
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from livedream.frame import Picture
 from livedream.settings import DreamSettings
 
 CPU = torch.device("cpu")
+QUICK = ("direct", "openvino")
 # Objectives that take each way through an engine: one layer, several, channels, driven away.
 OBJECTIVES = ("creatures", "eyes:1,5,9 - 0.5*strokes + 0.2*creatures", "class:3 + weave")
 
@@ -39,13 +41,24 @@ def picture(texture: Picture) -> Tensor:
     return torch.from_numpy(cut).permute(2, 0, 1)[None].float() / 255
 
 
+def known(engine: str, objective: str = "") -> str:
+    """The engine, where it is there and can do that."""
+    if engine == "openvino":
+        if find_spec("openvino") is None:
+            pytest.skip("openvino is not installed")
+        if "class" in objective:
+            pytest.skip("openvino does no classes; that it says so: tests/unit/dream")
+    return engine
+
+
+@pytest.mark.parametrize("quick", QUICK)
 @pytest.mark.parametrize("objective", OBJECTIVES)
-def test_one_step_in_fp32(dreamnet: Network, picture: Tensor, objective: str) -> None:
+def test_one_step_in_fp32(dreamnet: Network, picture: Tensor, objective: str, quick: str) -> None:
     wanted, found = (
         ascent(dreamnet, objective, engine, octaves=1, iterations=1).addition(
             picture, np.random.default_rng(1)
         )
-        for engine in ("torch", "direct")
+        for engine in ("torch", known(quick, objective))
     )
     assert cosine(wanted, found) >= 0.9999
     assert float(found.norm()) == pytest.approx(float(wanted.norm()), rel=1e-3)
@@ -54,18 +67,23 @@ def test_one_step_in_fp32(dreamnet: Network, picture: Tensor, objective: str) ->
 @pytest.mark.skipif(
     choose_dtype("auto", CPU) is not torch.bfloat16, reason="this CPU is not made for bf16"
 )
-@pytest.mark.parametrize("engine", ["torch", "direct"])
+@pytest.mark.parametrize("engine", ["torch", *QUICK])
 @pytest.mark.parametrize("objective", OBJECTIVES)
 def test_one_step_in_bf16(dreamnet: Network, picture: Tensor, objective: str, engine: str) -> None:
+    known(engine, objective)
     wanted = ascent(dreamnet, objective, "torch").engine.gradient(picture)
     found = ascent(dreamnet, objective, engine, torch.bfloat16).engine.gradient(picture)
     assert cosine(wanted, found) >= 0.99
 
 
+@pytest.mark.parametrize("engine", QUICK)
 @pytest.mark.parametrize("precision", ["fp32", "auto"])
-def test_ten_steps_rise_as_far(dreamnet: Network, picture: Tensor, precision: str) -> None:
+def test_ten_steps_rise_as_far(
+    dreamnet: Network, picture: Tensor, precision: str, engine: str
+) -> None:
     plain = ascent(dreamnet, "creatures", "torch", iterations=10)
-    quick = ascent(dreamnet, "creatures", "direct", choose_dtype(precision, CPU), iterations=10)
+    dtype = choose_dtype(precision, CPU)
+    quick = ascent(dreamnet, "creatures", known(engine), dtype, iterations=10)
     before = plain.response(picture)
     wanted, found = (
         plain.response(picture + climb.addition(picture, np.random.default_rng(0)))
@@ -88,11 +106,23 @@ def test_torchvisions_networks(name: str, picture: Tensor) -> None:
     assert cosine(wanted, found) >= 0.9999
 
 
-def test_a_network_that_reads_bgr(dreamnet: Network, picture: Tensor) -> None:
+@pytest.mark.parametrize("layer", ["features.14.conv.0", "features.3.conv.1"])
+def test_depthwise_convolutions_in_openvino(picture: Tensor, layer: str) -> None:
+    network = load_network("mobilenet_v2", random_seed=1)
+    wanted, found = (
+        ascent(network, layer, engine).engine.gradient(picture)
+        for engine in ("torch", known("openvino"))
+    )
+    assert cosine(wanted, found) >= 0.9999
+
+
+@pytest.mark.parametrize("quick", QUICK)
+def test_a_network_that_reads_bgr(dreamnet: Network, picture: Tensor, quick: str) -> None:
     wants = Preprocessing((104.0, 117.0, 123.0), (50.0, 60.0, 70.0), "BGR", 255.0)
     network = replace(dreamnet, preprocessing=wants)
     wanted, found = (
-        ascent(network, "eyes", engine).engine.gradient(picture) for engine in ("torch", "direct")
+        ascent(network, "eyes", engine).engine.gradient(picture)
+        for engine in ("torch", known(quick))
     )
     # Each channel on its own: an exchange or a missing factor would show.
     for channel in range(3):

@@ -6,16 +6,15 @@ What it gains, and what was tried and did not: docs/decisions/speed-cpu.md.
 from collections.abc import Sequence
 from typing import Final
 
-import cv2
 import torch
 from torch import Tensor
 
 from livedream.dream.engines import Aim
 from livedream.dream.engines.bands import Band, Crew, crew, lay_bands, share_of
 from livedream.dream.engines.schedule import Schedule
-from livedream.dream.engines.steps import step_along
+from livedream.dream.engines.steps import step_along, with_margins
 from livedream.dream.objective import Measured, added_up
-from livedream.dream.tiles import Margins, mirrored
+from livedream.dream.tiles import Margins
 from livedream.errors import SettingsError
 from livedream.settings import DreamSettings
 
@@ -51,7 +50,7 @@ class DirectEngine:
         height, width = x.shape[2:]
         for margins in shifts:
             left, _, top, _ = margins
-            slope = self._slope(_with_margins(picture, margins))
+            slope = self._slope(with_margins(picture, margins))
             seen = slope[:, :, top : top + height, left : left + width]
             step_along(picture, seen.float(), settings)
         if picture is not x:
@@ -121,14 +120,3 @@ class DirectEngine:
         if self._reversed:
             return found.flip(1).contiguous(memory_format=torch.channels_last)
         return found
-
-
-def _with_margins(picture: Tensor, margins: Margins) -> Tensor:
-    """(1, 3, h, w) in channels_last with mirrored margins, in channels_last."""
-    left, right, top, bottom = margins
-    height, width = picture.shape[2:]
-    if max(left, right) >= width or max(top, bottom) >= height:
-        return mirrored(picture, margins).contiguous(memory_format=torch.channels_last)
-    rows = picture[0].permute(1, 2, 0).numpy()
-    framed = cv2.copyMakeBorder(rows, top, bottom, left, right, cv2.BORDER_REFLECT_101)
-    return torch.from_numpy(framed).permute(2, 0, 1)[None]

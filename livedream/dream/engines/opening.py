@@ -46,6 +46,12 @@ def _direct(aim: Aim) -> Engine:
     return DirectEngine(aim)
 
 
+def _openvino(aim: Aim) -> Engine:
+    from livedream.dream.engines.openvino import OpenVinoEngine
+
+    return OpenVinoEngine(aim)
+
+
 def _cuda(aim: Aim) -> Engine:
     from livedream.dream.engines.cuda import CudaEngine
 
@@ -61,9 +67,12 @@ def _onnx(aim: Aim) -> Engine:
 # Each raises SettingsError for an aim that it cannot be made for.
 _OPENERS: Final[dict[str, Callable[[Aim], Engine]]] = {
     "torch": _eager,
+    "openvino": _openvino,
     "direct": _direct,
     "cuda": _cuda,
     "onnx": _onnx,
 }
 # By device, the quickest first; PyTorch's autograd stands behind all of them.
-_QUICKEST: Final[dict[str, tuple[str, ...]]] = {"cpu": ("direct",), "cuda": ("cuda",)}
+_QUICKEST: Final[dict[str, tuple[str, ...]]] = {
+    "cpu": ("openvino", "direct"), "cuda": ("cuda",),
+}  # fmt: skip

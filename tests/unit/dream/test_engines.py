@@ -1,7 +1,11 @@
 """The operations of the direct engine against autograd, and how an engine is chosen."""
 
+import subprocess
+import sys
 from collections.abc import Callable
+from importlib.util import find_spec
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, fx, nn
@@ -9,14 +13,23 @@ from torch.nn import functional as F
 
 from livedream.dream.ascent import Ascent
 from livedream.dream.engines import Aim
+from livedream.dream.engines.eager import EagerEngine
 from livedream.dream.engines.opening import open_engine
+from livedream.dream.engines.openvino import OpenVinoEngine, _core
+from livedream.dream.engines.openvino_graph import InputNotes, require_words, write_gradient
+from livedream.dream.engines.outline import outline
 from livedream.dream.engines.schedule import Schedule
 from livedream.dream.networks import Network
-from livedream.dream.objective import bind
+from livedream.dream.objective import BoundObjective, bind, layer
+from livedream.dream.objective_parts import LayerPart
 from livedream.errors import SettingsError
 from livedream.settings import ENGINES, DreamSettings
 
 CPU = torch.device("cpu")
+# Not importorskip: a plain import of it sends a message to its makers.
+with_openvino = pytest.mark.skipif(
+    find_spec("openvino") is None, reason="openvino is not installed"
+)
 
 
 class Behind(nn.Module):
@@ -98,7 +111,11 @@ def test_what_a_schedule_does_not_know_it_refuses(part: nn.Module) -> None:
 
 def test_auto_falls_back_to_autograd(dreamnet: Network, monkeypatch: pytest.MonkeyPatch) -> None:
     aim = Aim(dreamnet, bind("strokes", dreamnet), CPU, torch.float32)
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    _core.cache_clear()
     assert open_engine("auto", aim).name == "direct"
+    with pytest.raises(SettingsError, match="pip install openvino"):
+        open_engine("openvino", aim)
 
     def refuse(*_: object) -> None:
         raise SettingsError("not today")
@@ -107,6 +124,87 @@ def test_auto_falls_back_to_autograd(dreamnet: Network, monkeypatch: pytest.Monk
     assert open_engine("auto", aim).name == "torch"
     with pytest.raises(SettingsError, match="not today"):
         open_engine("direct", aim)
+
+
+def two_layers() -> BoundObjective:
+    """Both ends of a `Behind`, pulled at unequally."""
+    parts = tuple((LayerPart(torch.tensor([term])),) for term in (0, 1))
+    weights = torch.tensor([0.3, 1.0])
+    return BoundObjective(0.3 * layer("first") + layer("last"), ("first", "last"), weights, parts)
+
+
+@with_openvino
+@pytest.mark.parametrize("size", [(19, 26), (16, 16)])
+@pytest.mark.parametrize("case", [c for c in CASES if "pool" not in c and c != "mean"])
+def test_openvinos_graph_is_autograd(case: str, size: tuple[int, int]) -> None:
+    network = fx.symbolic_trace(CASES[case]).requires_grad_(False).float()
+    draw = torch.Generator().manual_seed(0)
+    picture = torch.rand(1, 3, *size, generator=draw).requires_grad_()
+    gain, offset = torch.tensor([0.5, 2.0, 3.0]), torch.tensor([0.1, -0.2, 0.0])
+    wanted = network(picture * gain.view(3, 1, 1) + offset.view(3, 1, 1))
+    objective = two_layers()
+    (slope,) = torch.autograd.grad(wanted, picture, objective.seeds(wanted))
+    notes = InputNotes(offset.numpy(), gain.numpy(), is_bgr=False)
+    model = write_gradient(outline(network), objective, notes, (size[1], size[0]))
+    compiled = _core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    laid = picture.detach().permute(0, 2, 3, 1).contiguous().numpy()
+    (found,) = compiled([laid, objective.weights.numpy()]).values()
+    back = torch.from_numpy(found.copy()).permute(0, 3, 1, 2)
+    torch.testing.assert_close(back / back.norm(), slope / slope.norm(), rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("part", [nn.MaxPool2d(2), nn.AvgPool2d(2)])
+def test_what_openvino_has_no_words_for_it_refuses(part: nn.Module) -> None:
+    network = fx.symbolic_trace(Behind(part)).requires_grad_(False)
+    with pytest.raises(SettingsError, match="--engine direct"):
+        require_words(outline(network), two_layers())
+
+
+def test_a_class_is_left_to_the_direct_engine(dreamnet: Network) -> None:
+    aim = Aim(dreamnet, bind("class:3", dreamnet), CPU, torch.float32)
+    with pytest.raises(SettingsError, match="--engine direct"):
+        open_engine("openvino", aim)
+    assert open_engine("auto", aim).name == "direct"
+
+
+@with_openvino
+@pytest.mark.parametrize("objective", ["eyes", "eyes - 0.5*strokes"])
+def test_openvinos_tiles_fit_together(dreamnet: Network, objective: str) -> None:
+    """Of a tile the factor is that of the whole picture, as for every engine."""
+    aim = Aim(dreamnet, bind(objective, dreamnet), CPU, torch.float32)
+    draw = torch.Generator().manual_seed(2)
+    bright, dark = (torch.rand(1, 3, 96, 96, generator=draw) * level for level in (1.0, 0.3))
+    plain = EagerEngine(aim)
+    measured = aim.objective.measure(plain.activations(dark))
+    sizes = []
+    for engine in (plain, OpenVinoEngine(aim)):
+        first, second = (float(engine.gradient(x, measured).norm()) for x in (bright, dark))
+        sizes.append(first / second)
+    assert sizes[0] == pytest.approx(sizes[1], rel=1e-3)
+
+
+@with_openvino
+def test_openvino_gives_the_same_bits_again(dreamnet: Network) -> None:
+    x = torch.rand(1, 3, 150, 170, generator=torch.Generator().manual_seed(0))
+    aim = Aim(dreamnet, bind("creatures", dreamnet), CPU, torch.bfloat16)
+    first, second = (OpenVinoEngine(aim).gradient(x).numpy() for _ in range(2))
+    assert np.array_equal(first, second)
+
+
+@with_openvino
+def test_openvino_tells_nobody() -> None:
+    """Importing it plainly sends a message to its makers' statistics."""
+    code = """
+import sys
+calls = []
+sys.addaudithook(lambda event, _: calls.append(event) if event.startswith("socket.") else None)
+from livedream.dream.engines.openvino import _core
+_core()
+assert "openvino" in sys.modules
+assert "openvino_telemetry" not in sys.modules
+assert not calls, calls
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
 
 
 def test_every_declared_engine_opens_or_says_why(dreamnet: Network) -> None:
@@ -118,8 +216,10 @@ def test_every_declared_engine_opens_or_says_why(dreamnet: Network) -> None:
             assert name in str(error)
 
 
-@pytest.mark.parametrize("engine", ["torch", "direct"])
+@pytest.mark.parametrize("engine", ["torch", "direct", "openvino"])
 def test_weights_of_the_objective_change_in_place(dreamnet: Network, engine: str) -> None:
+    if engine == "openvino" and find_spec("openvino") is None:
+        pytest.skip("openvino is not installed")
     picture = torch.rand(1, 3, 80, 96, generator=torch.Generator().manual_seed(0))
 
     def climb(objective: str) -> Ascent:

@@ -1,0 +1,142 @@
+"""OpenVINO: the gradient as one graph, compiled for the CPU's own vectors and half precision.
+
+Two threads share one of its operations at a fraction of what that costs PyTorch's, and nothing of
+Python stands between two operations: docs/decisions/speed-cpu.md. One graph for each size, the last
+few are kept.
+"""
+
+import sys
+from collections import OrderedDict
+from collections.abc import Sequence
+from functools import cached_property, lru_cache
+from typing import Any, Final
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from livedream.dream.engines import Aim
+from livedream.dream.engines.direct import DirectEngine
+from livedream.dream.engines.openvino_graph import InputNotes, require_words, write_gradient
+from livedream.dream.engines.outline import outline
+from livedream.dream.engines.steps import step_along, with_margins
+from livedream.dream.objective import Measured
+from livedream.dream.tiles import Margins
+from livedream.errors import SettingsError
+from livedream.settings import DreamSettings
+
+__all__ = ["OpenVinoEngine"]
+
+# Heuristic: two octaves of four sizes, between which a live show goes to and fro.
+_KEPT: Final = 8
+_PRECISIONS: Final = {torch.float32: "f32", torch.bfloat16: "bf16"}
+
+
+class OpenVinoEngine:
+    """Pictures lie in memory as OpenCV has them, (h, w, 3), whatever their tensors' axes.
+
+    Raises SettingsError where the package is missing, for a device other than the CPU, for fp16,
+    and for networks and objectives that `write_gradient` does not know.
+    """
+
+    name: Final = "openvino"
+
+    def __init__(self, aim: Aim) -> None:
+        if aim.device.type != "cpu":
+            raise SettingsError(f"engine: openvino runs on a CPU, device {aim.device.type} found")
+        if aim.dtype not in _PRECISIONS:
+            raise SettingsError(f"engine: openvino wants fp32 or bf16, {aim.dtype} found")
+        self._aim = aim
+        self._outline = outline(aim.network.truncated(aim.objective.layers))
+        require_words(self._outline, aim.objective)
+        self._core = _core()
+        preprocessing = aim.network.preprocessing
+        offset, gain = preprocessing.constants(aim.device, torch.float32)
+        self._notes = InputNotes(
+            offset.view(3).numpy(), gain.view(3).numpy(),
+            is_bgr=preprocessing.channel_order == "BGR",
+        )  # fmt: skip
+        self._graphs: OrderedDict[tuple[int, int], _Compiled] = OrderedDict()
+
+    @torch.no_grad()
+    def climb(self, x: Tensor, shifts: Sequence[Margins], settings: DreamSettings) -> None:
+        picture = x.contiguous(memory_format=torch.channels_last)
+        height, width = x.shape[2:]
+        for margins in shifts:
+            left, right, top, bottom = margins
+            graph = self._graph(width + left + right, height + top + bottom)
+            slope = graph.run(picture, margins)
+            seen = slope[:, :, top : top + height, left : left + width]
+            step_along(picture, seen, settings)
+        if picture is not x:
+            x.copy_(picture)
+
+    @torch.no_grad()
+    def gradient(self, seen: Tensor, measured: Measured | None = None) -> Tensor:
+        if measured is not None:
+            # A tile: nearly every one has another size, and a graph is for one size.
+            return self._direct.gradient(seen, measured)
+        graph = self._graph(seen.shape[3], seen.shape[2])
+        return graph.run(seen.contiguous(memory_format=torch.channels_last), (0, 0, 0, 0)).clone()
+
+    @cached_property
+    def _direct(self) -> DirectEngine:
+        return DirectEngine(self._aim)
+
+    def _graph(self, width: int, height: int) -> "_Compiled":
+        found = self._graphs.pop((width, height), None)
+        if found is None:
+            model = write_gradient(self._outline, self._aim.objective, self._notes, (width, height))
+            config = {
+                "INFERENCE_PRECISION_HINT": _PRECISIONS[self._aim.dtype],
+                "INFERENCE_NUM_THREADS": torch.get_num_threads(),
+                "PERFORMANCE_HINT": "LATENCY",
+                # Threads nailed to cores would meet those of another dream on the same ones.
+                "ENABLE_CPU_PINNING": False,
+            }
+            compiled = self._core.compile_model(model, "CPU", config)
+            found = _Compiled(compiled, self._aim.objective.weights, width, height)
+            if len(self._graphs) >= _KEPT:
+                self._graphs.popitem(last=False)
+        self._graphs[width, height] = found
+        return found
+
+
+class _Compiled:
+    """A graph with its picture and its slope at fixed addresses."""
+
+    def __init__(self, compiled: Any, weights: Tensor, width: int, height: int) -> None:
+        from openvino import Tensor as Shared
+
+        self._request = compiled.create_infer_request()
+        self._seen = np.empty((1, height, width, 3), np.float32)
+        self._slope = np.empty((1, height, width, 3), np.float32)
+        self._request.set_input_tensor(0, Shared(self._seen, shared_memory=True))
+        self._request.set_input_tensor(1, Shared(weights.numpy(), shared_memory=True))
+        self._request.set_output_tensor(Shared(self._slope, shared_memory=True))
+
+    def run(self, picture: Tensor, margins: Margins) -> Tensor:
+        """(1, 3, h, w) in channels_last to the slope with its margins, gone with the next run."""
+        with_margins(picture, margins, self._seen)
+        self._request.infer()
+        return torch.from_numpy(self._slope).permute(0, 3, 1, 2)
+
+
+@lru_cache(maxsize=1)
+def _core() -> Any:
+    """OpenVINO's own core; raises SettingsError where the package is missing."""
+    # `import openvino` tells its makers so over the network, unless this package is missing.
+    name = "openvino_telemetry"
+    masked = name not in sys.modules
+    if masked:
+        sys.modules[name] = None  # type: ignore[assignment]
+    try:
+        from openvino import Core
+    except ImportError as error:
+        raise SettingsError(
+            f"engine: openvino needs the package {error.name}; pip install openvino"
+        ) from error
+    finally:
+        if masked:
+            del sys.modules[name]
+    return Core()
