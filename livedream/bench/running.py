@@ -10,7 +10,7 @@ import platform
 import subprocess
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -75,7 +75,9 @@ def bench(job: BenchJob) -> BenchReport:
     busy_peak = convolution_peak(device, dtype, time.process_time) if device.type == "cpu" else 0.0
     busy_ms = Spread.of(alone.ascent_processor_ms).p50
     pace = Spread.of(intervals)
-    cost = Cost.of(dreamer, job.picture, (ascent_ms, alone.rest_ms()), pace.p50)
+    cost = Cost.of(
+        dreamer, job.picture, _medians(alone.stages_ms), _medians(alone.octaves_ms), pace.p50
+    )
     return BenchReport(
         date=datetime.now(UTC).isoformat(timespec="seconds"), machine=_machine(device),
         settings=vars(job.settings).copy(), engine=dreamer.ascent.engine.name,
@@ -147,10 +149,9 @@ class _Alone:
         self.ascent_ms.append(sum(wall for _, wall, _ in self._engine.spent))
         self.ascent_processor_ms.append(sum(busy for _, _, busy in self._engine.spent))
 
-    def rest_ms(self) -> float:
-        """What a frame takes beside the ascent's steps, stages alone."""
-        whole = sum(Spread.of(ms).p50 for ms in self.stages_ms.values())
-        return max(0.0, whole - Spread.of(self.ascent_ms).p50)
+
+def _medians(found: Mapping[str, list[float]]) -> dict[str, float]:
+    return {name: Spread.of(ms).p50 for name, ms in found.items()}
 
 
 def _stages(alone: _Alone, job: BenchJob, painted: list[Frame]) -> dict[str, Spread]:

@@ -1,10 +1,11 @@
 """Settings for a wanted pace, reckoned from one measurement.
 
-Reckoned as if every pixel cost the same at every size. On two cores it does so from about 960x540
-up; 480x270 costs half as much again for each pixel (docs/decisions/speed-cpu.md), so that what is
-said of sizes far below the one measured is too hopeful: measure there again.
+An ascent step costs something by itself and something for each pixel: the two octaves measured,
+largest and smallest, say how much of each. The flow and the composing are as large as they were,
+whatever the dream's size.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Self
 
@@ -21,11 +22,14 @@ _ROOM: Final = 1.1  # heuristic: a pace is kept if a tenth of the time is left
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Milliseconds of a frame: for a pixel that the network sees, and for a pixel of the dream.
+    """Milliseconds of a frame: for itself, for each ascent step, for a pixel that the network sees
+    in a step, for a pixel of the dream.
 
     shape: of the picture, width over height.  jitter: px of margin.  octave_scale: see settings.
     """
 
+    frame_ms: float
+    step_ms: float
     seen_ms: float
     dreamed_ms: float
     shape: float
@@ -37,20 +41,29 @@ class Cost:
         cls,
         dreamer: Dreamer,
         picture: tuple[int, int],
-        stages_ms: tuple[float, float],
+        stages_ms: Mapping[str, float],
+        octaves_ms: Mapping[str, float],
         frame_ms: float,
     ) -> Self:
-        """stages_ms: the ascent and the rest, each alone.  frame_ms: when they overlap."""
-        settings, (ascent_ms, rest_ms) = dreamer.settings, stages_ms
+        """stages_ms: flow, warp, dream (the ascent in it) and compose, each alone.  octaves_ms: by
+        ``WIDTHxHEIGHT``, all steps of one.  frame_ms: when they overlap."""
+        settings = dreamer.settings
         width, height = parse_size(settings.size, *picture)
-        sizes = dreamer.ascent.octave_sizes(width, height)
-        seen = settings.iterations * sum(
-            (w + settings.jitter) * (h + settings.jitter) for w, h in sizes
+        seen = {
+            f"{w}x{h}": (w + settings.jitter) * (h + settings.jitter)
+            for w, h in dreamer.ascent.octave_sizes(width, height)
+        }
+        step_ms, seen_ms = _line(
+            [(seen[size], ms / settings.iterations) for size, ms in octaves_ms.items()]
         )
-        overlap = frame_ms / max(ascent_ms + rest_ms, 1e-9)
+        ascent_ms = sum(octaves_ms.values())
+        overlap = frame_ms / max(sum(stages_ms.values()), 1e-9)
+        dreamed = stages_ms["warp"] + max(0.0, stages_ms["dream"] - ascent_ms)
         return cls(
-            seen_ms=overlap * ascent_ms / seen, dreamed_ms=overlap * rest_ms / (width * height),
-            shape=width / height, jitter=settings.jitter, octave_scale=settings.octave_scale,
+            frame_ms=overlap * (stages_ms["flow"] + stages_ms["compose"]),
+            step_ms=overlap * step_ms, seen_ms=overlap * seen_ms,
+            dreamed_ms=overlap * dreamed / (width * height), shape=width / height,
+            jitter=settings.jitter, octave_scale=settings.octave_scale,
         )  # fmt: skip
 
     def fps(self, short_px: int, octaves: int, iterations: int) -> float:
@@ -62,7 +75,19 @@ class Cost:
             * (height * self.octave_scale**-i + self.jitter)
             for i in range(octaves)
         )
-        return 1000 / (self.seen_ms * seen + self.dreamed_ms * width * height)
+        steps = self.step_ms * octaves * iterations + self.seen_ms * seen
+        return 1000 / (self.frame_ms + steps + self.dreamed_ms * width * height)
+
+
+def _line(points: list[tuple[int, float]]) -> tuple[float, float]:
+    """A step's own milliseconds and those of a pixel, none below zero.
+
+    points: (pixels, milliseconds of a step) of each octave; a single one costs by the pixel.
+    """
+    (few, quick), (many, slow) = min(points), max(points)
+    steep = max(0.0, (slow - quick) / (many - few)) if many > few else slow / many
+    own = slow - steep * many
+    return (own, steep) if own > 0 else (0.0, slow / many)
 
 
 def suggestions(cost: Cost, fps: float) -> tuple[Suggestion, ...]:

@@ -11,11 +11,15 @@ from livedream.bench.running import BenchJob, bench
 from livedream.bench.suggesting import Cost, suggestions
 from livedream.cli import main
 from livedream.errors import SettingsError
+from livedream.pipeline import Dreamer
 from livedream.settings import DreamSettings
 
 BENCHMARKS = Path(__file__).resolve().parents[3] / "benchmarks"
 QUICK = DreamSettings(size="90p", flow="dis-ultrafast", flow_size="90p", jitter=0)
-COST = Cost(seen_ms=1e-4, dreamed_ms=2e-5, shape=16 / 9, jitter=16, octave_scale=1.4)
+COST = Cost(
+    frame_ms=2.0, step_ms=0.5, seen_ms=1e-4, dreamed_ms=2e-5, shape=16 / 9, jitter=16,
+    octave_scale=1.4,
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +28,7 @@ def report() -> BenchReport:
 
 
 def test_the_figures_hang_together(report: BenchReport) -> None:
-    assert report.frames == 8 and report.engine in ("direct", "torch")
+    assert report.frames == 8 and report.engine in ("openvino", "direct", "torch")
     assert report.fps == pytest.approx(8000 / sum_of(report), rel=2)
     assert list(report.octaves_ms) == ["114x64", "160x90"]
     stages = report.stages_ms
@@ -72,8 +76,28 @@ def test_advice_keeps_the_pace_and_takes_the_largest() -> None:
 
 
 def test_twice_the_cost_is_half_the_pace() -> None:
-    slow = replace(COST, seen_ms=2 * COST.seen_ms, dreamed_ms=2 * COST.dreamed_ms)
+    slow = replace(
+        COST, frame_ms=2 * COST.frame_ms, step_ms=2 * COST.step_ms, seen_ms=2 * COST.seen_ms,
+        dreamed_ms=2 * COST.dreamed_ms,
+    )  # fmt: skip
     assert slow.fps(270, 2, 2) == pytest.approx(COST.fps(270, 2, 2) / 2)
+
+
+def test_the_cost_is_read_off_two_octaves() -> None:
+    """A step of 3 ms and 50 ns a pixel, a frame of 9 ms, 10 ns for a dreamed pixel; no overlap."""
+    dreamer = Dreamer(replace(QUICK, size="180p", jitter=16))
+    octaves = {
+        f"{w}x{h}": 2 * (3 + 50e-6 * (w + 16) * (h + 16))
+        for w, h in dreamer.ascent.octave_sizes(320, 180)
+    }
+    dreamed, ascent = 10e-6 * 320 * 180, sum(octaves.values())
+    stages = {"flow": 7.0, "warp": dreamed / 3, "dream": ascent + 2 * dreamed / 3, "compose": 2.0}
+    cost = Cost.of(dreamer, (320, 180), stages, octaves, sum(stages.values()))
+    assert cost.step_ms == pytest.approx(3)
+    assert cost.seen_ms == pytest.approx(50e-6)
+    assert cost.frame_ms == pytest.approx(9)
+    wanted = 9 + 3 * 4 + 2 * 50e-6 * (336 * 196 + (320 / 1.4 + 16) * (180 / 1.4 + 16)) + dreamed
+    assert cost.fps(180, 2, 2) == pytest.approx(1000 / wanted)
 
 
 @pytest.mark.parametrize(
