@@ -9,6 +9,7 @@ Convention
     which OpenVINO lays out as it likes.
 """
 
+from collections.abc import Callable
 from typing import Any, Final
 
 import numpy as np
@@ -22,6 +23,7 @@ from livedream.dream.engines.openvino_convolutions import (
     convolve_back,
     lengths,
 )
+from livedream.dream.engines.openvino_pools import is_known_pool, pool, pool_back
 from livedream.dream.engines.openvino_seeds import require_parts, write_seeds
 from livedream.dream.engines.outline import Outline, OutlinedStep
 from livedream.dream.objective import BoundObjective
@@ -31,8 +33,9 @@ __all__ = ["InputNotes", "require_words", "write_gradient"]
 
 Array = npt.NDArray[np.float32]
 
-_KNOWN: Final = frozenset({"convolution", "silu", "relu", "relu6", "add", "concatenate"})
+_KNOWN: Final = frozenset({"convolution", "silu", "relu", "relu6", "add", "concatenate", "average"})
 _CHANNELS_FIRST: Final = (0, 3, 1, 2)
+_PLACES: Final = (2, 3)
 
 
 class InputNotes:
@@ -49,11 +52,12 @@ class InputNotes:
 
 
 def require_words(outlined: Outline, objective: BoundObjective) -> None:
-    """Raises SettingsError for what cannot be written here: pools, and objectives that need more
-    than a layer's activations."""
+    """Raises SettingsError for what cannot be written here: average pools, and guides."""
     for step in outlined.steps:
-        if step.kind not in _KNOWN:
-            raise SettingsError(f"engine: openvino has no {step.kind}; try --engine direct")
+        if step.kind not in _KNOWN and not is_known_pool(step.module):
+            raise SettingsError(
+                f"engine: openvino has no {type(step.module).__name__}; try --engine direct"
+            )
     require_parts(objective)
 
 
@@ -71,9 +75,9 @@ def write_gradient(
 class _Writer:
     def __init__(self, outlined: Outline, objective: BoundObjective, notes: InputNotes) -> None:
         import openvino
-        from openvino import opset13
+        from openvino import opset14
 
-        self._openvino, self._ops = openvino, opset13
+        self._openvino, self._ops = openvino, opset14
         self._outline, self._objective, self._notes = outlined, objective, notes
         self._values: dict[int, Node] = {}
         self._slopes: dict[int, Node] = {}
@@ -102,21 +106,25 @@ class _Writer:
         ops, inputs = self._ops, [self._values[number] for number in step.inputs]
         if isinstance(step.module, nn.Conv2d):
             return convolve(ops, step.module, self._weight(step, step.module), inputs[0])
-        if step.kind == "silu":
-            return ops.swish(inputs[0])
-        if step.kind == "relu":
-            return ops.relu(inputs[0])
-        if step.kind == "relu6":
-            return ops.clamp(inputs[0], 0.0, 6.0)
-        if step.kind == "add":
-            return ops.add(*inputs)
-        assert step.kind == "concatenate", "of `require_words`"
-        return ops.concat(inputs, 1)
+        if isinstance(step.module, nn.MaxPool2d):
+            return pool(ops, step.module, inputs[0])
+        simple: dict[str, Callable[..., Node]] = {
+            "silu": ops.swish, "relu": ops.relu, "add": ops.add,
+            "relu6": lambda x: ops.clamp(x, 0.0, 6.0),
+            "concatenate": lambda *parts: ops.concat(list(parts), 1),
+            "average": lambda x: ops.reduce_mean(x, np.array(_PLACES), False),
+        }  # fmt: skip
+        return simple[step.kind](*inputs)
 
     def _backward(self, step: OutlinedStep, slope: Node) -> None:
         ops, source = self._ops, step.inputs[0]
         if isinstance(step.module, nn.Conv2d):
             self._give(source, self._through(step, step.module, slope))
+        elif isinstance(step.module, nn.MaxPool2d):
+            x, highest = self._values[source], self._values[step.output]
+            self._give(source, pool_back(ops, step.module, x, highest, slope))
+        elif step.kind == "average":
+            self._give(source, self._spread(slope, lengths(self._values[source])))
         elif step.kind == "add":
             for number in step.inputs:
                 self._give(number, slope)
@@ -140,6 +148,13 @@ class _Writer:
             return above
         below = ops.convert(ops.less(x, ops.constant(np.float32(6))), "f32")
         return ops.multiply(above, below)
+
+    def _spread(self, slope: Node, shape: list[int]) -> Node:
+        """(1, C) in equal parts over all places of `shape`."""
+        ops = self._ops
+        share = ops.constant(np.float32(1 / (shape[2] * shape[3])))
+        one = ops.reshape(ops.multiply(slope, share), np.array([*shape[:2], 1, 1]), False)
+        return ops.broadcast(one, np.array(shape))
 
     def _through(self, step: OutlinedStep, module: nn.Conv2d, slope: Node) -> Node:
         """Back through a convolution; of the picture, to what it was before its gain."""

@@ -1,22 +1,30 @@
 """An objective's seeds as nodes of an OpenVINO graph: `BoundObjective.seeds`, written out.
 
-Of layers and of channels, which need nothing but the activations. A class looks at the whole
-picture and a guide at another one: those are left to the other engines.
+Of layers, channels and classes. A guide is left to the other engines.
 """
 
 from collections.abc import Sequence
-from typing import Any, Final
+from functools import reduce
+from typing import Any, Final, NamedTuple
 
 import numpy as np
+import torch
+from torch import Tensor
 
+from livedream.dream.engines.openvino_convolutions import Node, lengths
 from livedream.dream.objective import BoundObjective
-from livedream.dream.objective_parts import SILENT_SHARE, TINY, ChannelsPart, LayerPart
+from livedream.dream.objective_parts import (
+    CERTAIN,
+    SILENT_SHARE,
+    TINY,
+    ChannelsPart,
+    ClassPart,
+    LayerPart,
+)
 from livedream.errors import SettingsError
 
 __all__ = ["require_parts", "write_seeds"]
 
-Node = Any
-_ALL: Final = (0, 1, 2, 3)
 _PLACES: Final = (0, 2, 3)
 
 
@@ -27,84 +35,109 @@ def _is_one_layer(objective: BoundObjective) -> bool:
 
 
 def require_parts(objective: BoundObjective) -> None:
-    """Raises SettingsError for a class or a guide."""
+    """Raises SettingsError for a guide."""
     for part in (part for found in objective.parts for part in found):
-        if not isinstance(part, LayerPart | ChannelsPart):
-            raise SettingsError(
-                "engine: openvino dreams layers and channels, a class or a guide found; "
-                "try --engine direct"
-            )
+        if not isinstance(part, LayerPart | ChannelsPart | ClassPart):
+            raise SettingsError("engine: openvino has no guides; try --engine direct")
 
 
 def write_seeds(
     ops: Any, objective: BoundObjective, activations: Sequence[Node], weights: Node
 ) -> list[Node]:
-    """One seed for each activation, (1, C, h, w), times one positive factor common to all.
+    """One seed for each activation, of its shape, times one positive factor common to all.
 
     ops: an openvino opset.  weights: (terms,) float32.
     """
     if _is_one_layer(objective):
-        total = _weight_of(ops, objective.parts[0][0], weights)
+        total = _weight(ops, weights, objective.parts[0][0].terms)  # type: ignore[attr-defined]
         return [ops.multiply(activations[0], ops.sign(total))]
     found = [
         [_slope(ops, part, activation, weights) for part in parts]
         for activation, parts in zip(activations, objective.parts, strict=True)
     ]
-    levels = [level for slopes in found for _, level in slopes]
-    loudest = levels[0]
-    for level in levels[1:]:
-        loudest = ops.maximum(loudest, level)
+    loudest = reduce(ops.maximum, [slope.level for slopes in found for slope in slopes])
     factor = ops.divide(_number(ops, 1), ops.maximum(loudest, _number(ops, TINY)))
-    seeds = []
-    for activation, slopes in zip(activations, found, strict=True):
-        gain = slopes[0][0]
-        for other, _ in slopes[1:]:
-            gain = ops.add(gain, other)
-        seeds.append(ops.multiply(activation, ops.multiply(gain, factor)))
-    return seeds
+    return [
+        reduce(ops.add, [ops.multiply(s.direction, ops.multiply(s.gain, factor)) for s in slopes])
+        for slopes in found
+    ]
 
 
-def _slope(ops: Any, part: Any, activation: Node, weights: Node) -> tuple[Node, Node]:
-    """Gain, (1, C or 1, 1, 1), and level, (1, 1, 1, 1), as `objective_parts.Slope` has them."""
-    count = _number(ops, float(np.prod(list(activation.get_output_shape(0)))))
-    squares = ops.multiply(activation, activation)
+class _Slope(NamedTuple):
+    """As `objective_parts.Slope`: gain, one number or (1, C, 1, 1); level, one number."""
+
+    direction: Node
+    gain: Node
+    level: Node
+
+
+def _slope(ops: Any, part: Any, activation: Node, weights: Node) -> _Slope:
     if isinstance(part, LayerPart):
-        energy = ops.reduce_sum(squares, np.array(_ALL), True)
-        gain = ops.divide(_weight_of(ops, part, weights), ops.maximum(energy, _number(ops, TINY)))
-        level = ops.multiply(ops.abs(gain), ops.sqrt(ops.divide(energy, count)))
-        return gain, level
-    assert isinstance(part, ChannelsPart), "of `require_parts`"
-    energies = ops.reduce_sum(squares, np.array(_PLACES), True)
-    return _channels(ops, part, energies, weights, count)
+        return _layer(ops, part, activation, weights)
+    if isinstance(part, ChannelsPart):
+        return _channels(ops, part, activation, weights)
+    assert isinstance(part, ClassPart), "of `require_parts`"
+    return _class(ops, part, activation, weights)
 
 
-def _channels(
-    ops: Any, part: ChannelsPart, energies: Node, weights: Node, count: Node
-) -> tuple[Node, Node]:
-    """energies: (1, C, 1, 1)."""
-    layer = ops.reduce_sum(energies, np.array(_ALL), True)
-    whole: Node | None = None
-    for term, mask in zip(part.terms.tolist(), part.masks, strict=True):
+def _layer(ops: Any, part: LayerPart, activation: Node, weights: Node) -> _Slope:
+    energy = _sum(ops, ops.multiply(activation, activation))
+    gain = ops.divide(_weight(ops, weights, part.terms), _above(ops, energy, TINY))
+    return _Slope(activation, gain, _level(ops, gain, energy, activation))
+
+
+def _channels(ops: Any, part: ChannelsPart, activation: Node, weights: Node) -> _Slope:
+    squares = ops.multiply(activation, activation)
+    energies = ops.reduce_sum(squares, np.array(_PLACES), True)  # (1, C, 1, 1)
+    layer = _sum(ops, energies)
+    gains = []
+    for term, mask in zip(part.terms, part.masks, strict=True):
         where = ops.constant(mask.view(1, -1, 1, 1).numpy())
-        own = ops.reduce_sum(ops.multiply(energies, where), np.array(_ALL), True)
+        own = _sum(ops, ops.multiply(energies, where))
         floor = ops.multiply(layer, _number(ops, SILENT_SHARE * float(mask.mean())))
         size = ops.multiply(ops.sqrt(ops.add(own, floor)), ops.sqrt(layer))
-        weight = _picked(ops, weights, [term])
-        gain = ops.multiply(ops.divide(weight, ops.maximum(size, _number(ops, TINY))), where)
-        whole = gain if whole is None else ops.add(whole, gain)
-    pulled = ops.multiply(ops.multiply(whole, whole), energies)
-    level = ops.sqrt(ops.divide(ops.reduce_sum(pulled, np.array(_ALL), True), count))
-    return whole, level
+        pull = ops.divide(_weight(ops, weights, term.view(1)), _above(ops, size, TINY))
+        gains.append(ops.multiply(pull, where))
+    gain = reduce(ops.add, gains)
+    pulled = _sum(ops, ops.multiply(ops.multiply(gain, gain), energies))
+    level = ops.sqrt(ops.divide(pulled, _count(ops, activation)))
+    return _Slope(activation, gain, level)
 
 
-def _weight_of(ops: Any, part: Any, weights: Node) -> Node:
-    return _picked(ops, weights, part.terms.tolist())
+def _class(ops: Any, part: ClassPart, scores: Node, weights: Node) -> _Slope:
+    """scores: (1, classes)."""
+    wanted = np.zeros((1, lengths(scores)[1]), np.float32)
+    wanted[0, part.number] = 1
+    direction = ops.subtract(ops.constant(wanted), ops.softmax(scores, 1))
+    energy = _sum(ops, ops.multiply(direction, direction))
+    apart = ops.subtract(scores, ops.reduce_mean(scores, np.array([1]), True))
+    spread = ops.sqrt(_sum(ops, ops.multiply(apart, apart)))
+    size = ops.multiply(_above(ops, ops.sqrt(energy), CERTAIN), spread)
+    weight = _weight(ops, weights, torch.tensor([part.term]))
+    gain = ops.divide(weight, _above(ops, size, TINY))
+    return _Slope(direction, gain, _level(ops, gain, energy, direction))
 
 
-def _picked(ops: Any, weights: Node, terms: Sequence[int]) -> Node:
-    """The sum of some weights, (1, 1, 1, 1)."""
-    some = ops.gather(weights, np.array(list(terms)), np.int64(0))
-    return ops.reshape(ops.reduce_sum(some, np.array([0]), True), np.array([1, 1, 1, 1]), False)
+def _level(ops: Any, gain: Node, energy: Node, direction: Node) -> Node:
+    return ops.multiply(ops.abs(gain), ops.sqrt(ops.divide(energy, _count(ops, direction))))
+
+
+def _weight(ops: Any, weights: Node, terms: Tensor) -> Node:
+    """The sum of some weights."""
+    return _sum(ops, ops.gather(weights, terms.numpy(), np.int64(0)))
+
+
+def _sum(ops: Any, value: Node) -> Node:
+    """Over everything, 0-d."""
+    return ops.reduce_sum(value, np.arange(len(lengths(value))), False)
+
+
+def _count(ops: Any, value: Node) -> Node:
+    return _number(ops, float(np.prod(lengths(value))))
+
+
+def _above(ops: Any, value: Node, least: float) -> Node:
+    return ops.maximum(value, _number(ops, least))
 
 
 def _number(ops: Any, value: float) -> Node:

@@ -4,7 +4,9 @@ import subprocess
 import sys
 from collections.abc import Callable
 from importlib.util import find_spec
+from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -67,6 +69,10 @@ CASES = {
     "ReLU": Behind(conv(1), nn.ReLU()),
     "ReLU6": Behind(conv(1), nn.ReLU6()),
     "maximal pool": Behind(nn.MaxPool2d(3, 2, ceil_mode=True), conv(1)),
+    "2x2 pool": Behind(conv(1), nn.ReLU(), nn.MaxPool2d(2)),
+    "3x3 pool, stride 1": Behind(nn.MaxPool2d(3, 1, 1)),
+    "3x3 pool of equal values": Behind(nn.ReLU6(), nn.ReLU(), nn.MaxPool2d(3, 2, 1)),
+    "1x1 pool, stride 2": Behind(nn.MaxPool2d(1, 2)),
     "average pool": Behind(nn.AvgPool2d(3, 2, 1, count_include_pad=False)),
     "sum": Behind(conv(1), joined=lambda a, b: a + b),
     "sum with itself": Behind(conv(1), joined=lambda a, b: b + b),
@@ -135,7 +141,7 @@ def two_layers() -> BoundObjective:
 
 @with_openvino
 @pytest.mark.parametrize("size", [(19, 26), (16, 16)])
-@pytest.mark.parametrize("case", [c for c in CASES if "pool" not in c and c != "mean"])
+@pytest.mark.parametrize("case", [c for c in CASES if c not in ("average pool", "mean")])
 def test_openvinos_graph_is_autograd(case: str, size: tuple[int, int]) -> None:
     network = fx.symbolic_trace(CASES[case]).requires_grad_(False).float()
     draw = torch.Generator().manual_seed(0)
@@ -153,15 +159,17 @@ def test_openvinos_graph_is_autograd(case: str, size: tuple[int, int]) -> None:
     torch.testing.assert_close(back / back.norm(), slope / slope.norm(), rtol=1e-3, atol=1e-5)
 
 
-@pytest.mark.parametrize("part", [nn.MaxPool2d(2), nn.AvgPool2d(2)])
+@pytest.mark.parametrize("part", [nn.MaxPool2d(2, dilation=2), nn.AvgPool2d(2)])
 def test_what_openvino_has_no_words_for_it_refuses(part: nn.Module) -> None:
     network = fx.symbolic_trace(Behind(part)).requires_grad_(False)
     with pytest.raises(SettingsError, match="--engine direct"):
         require_words(outline(network), two_layers())
 
 
-def test_a_class_is_left_to_the_direct_engine(dreamnet: Network) -> None:
-    aim = Aim(dreamnet, bind("class:3", dreamnet), CPU, torch.float32)
+def test_a_guide_is_left_to_the_direct_engine(dreamnet: Network, tmp_path: Path) -> None:
+    picture = tmp_path / "guide.png"
+    cv2.imwrite(str(picture), np.full((80, 80, 3), 99, np.uint8))
+    aim = Aim(dreamnet, bind(f"guide(eyes, {picture})", dreamnet), CPU, torch.float32)
     with pytest.raises(SettingsError, match="--engine direct"):
         open_engine("openvino", aim)
     assert open_engine("auto", aim).name == "direct"
