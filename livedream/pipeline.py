@@ -93,7 +93,9 @@ class Dreamer:
     """Dreams frames one after the other.
 
     settings: see `DreamSettings`.  network, objective: loaded ones to use instead of those the
-    settings name.  Raises NetworkError, ObjectiveError or SettingsError for what cannot be had.
+    settings name.  patient: a dream may wait for what is made for a new size or objective, as every
+    dream that shall come out the same again has to; not so a live show's.
+    Raises NetworkError, ObjectiveError or SettingsError for what cannot be had.
     """
 
     device: torch.device
@@ -110,7 +112,10 @@ class Dreamer:
         settings: DreamSettings | None = None,
         network: Network | None = None,
         objective: BoundObjective | None = None,
+        *,
+        patient: bool = True,
     ) -> None:
+        self._patient = patient
         self.state = DreamState()
         self.clock = Clock()
         self._found(settings or DreamSettings(), network, objective)
@@ -123,6 +128,11 @@ class Dreamer:
     @settings.setter
     def settings(self, settings: DreamSettings) -> None:
         self.adopt(settings)
+
+    @property
+    def detours(self) -> int:
+        """How often the ascent took a slower way, because it was not patient."""
+        return self.ascent.engine.detours
 
     def frames(self, source: Iterable[Frame]) -> Iterator[Frame]:
         """The dreamed frames of `source`, in order."""
@@ -186,7 +196,7 @@ class Dreamer:
         wide = network.preprocessing.scale > 1
         dtype = choose_dtype(settings.precision, device, wide=wide)
         objective = objective or objective_of(settings, network)
-        ascent = Ascent(network, objective, settings, device, dtype)
+        ascent = Ascent(network, objective, settings, device, dtype, patient=self._patient)
         self.place = Place.from_settings(settings)
         self._settings, self.device, self.dtype = settings, device, dtype
         self.copies = Copies(device)

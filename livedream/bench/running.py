@@ -99,7 +99,7 @@ class _TimedEngine:
 
     def __init__(self, engine: Engine, device: torch.device) -> None:
         self._engine, self._device = engine, device
-        self.name = engine.name
+        self.name, self.detours = engine.name, engine.detours
         self.spent: list[tuple[str, float, float]] = []
 
     def climb(self, x: Tensor, shifts: Sequence[Margins], settings: DreamSettings) -> None:

@@ -32,7 +32,7 @@ class Ascent:
     """Some steps of ascent for one network and one objective.
 
     network: a copy of its weights is moved to `device` and `dtype`.  dtype: of the network only.
-    settings: may be replaced between two additions; see `adopt`.
+    settings: may be replaced between two additions; see `adopt`.  patient: see `Aim`.
     """
 
     def __init__(
@@ -42,11 +42,13 @@ class Ascent:
         settings: DreamSettings,
         device: torch.device,
         dtype: torch.dtype,
+        *,
+        patient: bool = True,
     ) -> None:
         bound = objective.to(device)
         # Of its own: they are changed in place, and an objective may be shared.
         bound = replace(bound, weights=bound.weights.clone())
-        self._aim = Aim(network, bound, device, dtype)
+        self._aim = Aim(network, bound, device, dtype, patient)
         self._settings = settings
         self._wanted: Objective = objective.objective
         self.engine: Engine = open_engine(settings.engine, self._aim)

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import Final, Protocol
 
 from torch import Tensor
@@ -25,6 +26,9 @@ class LiveDreamer(Protocol):
     @property
     def settings(self) -> DreamSettings: ...
 
+    @property
+    def detours(self) -> int: ...
+
     def adopt(self, settings: DreamSettings) -> None: ...
 
     def picture(self, rgb: Picture) -> Tensor: ...
@@ -35,16 +39,17 @@ class LiveDreamer(Protocol):
 class Cast:
     """Dreamers by network, with one state among them. Used from the dream's thread.
 
-    first: the one that is ready.  make: how others are made; raises LivedreamError.
+    first: the one that is ready.  make: how others are made, if not as a live show's `Dreamer`;
+    raises LivedreamError.
     """
 
     def __init__(
         self,
         first: LiveDreamer,
-        make: Callable[[DreamSettings], LiveDreamer] = Dreamer,
+        make: Callable[[DreamSettings], LiveDreamer] | None = None,
     ) -> None:
         self.notes: dict[str, str] = {}
-        self._make = make
+        self._make = make or partial(Dreamer, patient=False)
         self._state = first.state
         self._last = first
         self._ready: dict[str, LiveDreamer] = {first.settings.network: first}
@@ -71,6 +76,12 @@ class Cast:
         own = self._last.settings
         self._take(self._last, settings.replace(network=own.network, objective=own.objective))
         return self._last
+
+    @property
+    def detours(self) -> int:
+        """How often dreams took a slower way, while what is quicker was being made."""
+        with self._lock:
+            return sum(dreamer.detours for dreamer in self._ready.values())
 
     def forget_failures(self) -> None:
         """Try again what could not be had; told when somebody has changed something."""

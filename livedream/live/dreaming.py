@@ -213,9 +213,10 @@ class Dreaming:
         self._state.age_s += passed_s
         size = plan.size
         carried, before = self._carried(base, track, size, passed_s, moment)
+        detours = self._cast.detours
         joined_steps, level = self._grow(moment, plan, carried)
-        took_s = time.perf_counter() - start_s
-        self._governor.dreamed(plan, took_s)
+        if self._cast.detours == detours:  # else it says nothing about dreams to come
+            self._governor.dreamed(plan, time.perf_counter() - start_s)
         now_s = time.monotonic()
         with self._changed:
             if generation == self._shared.generation:

@@ -128,7 +128,7 @@ class Session:
         if dreamer is None:
             from livedream.pipeline import Dreamer  # while the source opens
 
-            dreamer = Dreamer(job.dream)
+            dreamer = Dreamer(job.dream, patient=False)
         flow = open_flow(job.dream.flow, device=job.dream.device)
         self.opened = self._wait_for_source()
         self.fps = min(job.fps or _MOST_FPS, float(self.opened.rate))

@@ -31,12 +31,15 @@ class Aim:
 
     objective: on the device; its weights change in place, the rest never does.
     dtype: of the network and its activations; pictures and slopes are float32.
+    patient: steps may wait for what an engine has to make first, and are the same every time;
+    otherwise it takes a slower way meanwhile, as a live show wants it.
     """
 
     network: Network
     objective: BoundObjective
     device: torch.device
     dtype: torch.dtype
+    patient: bool = True
 
 
 class Engine(Protocol):
@@ -53,10 +56,15 @@ class Engine(Protocol):
     gradient: the objective's slope at a picture that already has its margins, (1, 3, h, w)
     float32, times any positive factor.  measured: of the whole picture that this one is a tile
     of (`BoundObjective.measure`); the factor is then the same for all of its tiles.
+
+    detours: how often steps took the slower way, see `Aim.patient`.
     """
 
     @property
     def name(self) -> str: ...
+
+    @property
+    def detours(self) -> int: ...
 
     def climb(self, x: Tensor, shifts: Sequence[Margins], settings: DreamSettings) -> None: ...
 

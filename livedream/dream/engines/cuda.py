@@ -45,6 +45,7 @@ class CudaEngine:
     """
 
     name: Final = "cuda"
+    detours: Final = 0
 
     def __init__(self, aim: Aim, recorder: Recorder | None = None) -> None:
         if recorder is None:

@@ -29,6 +29,7 @@ class DirectEngine:
     """
 
     name: Final = "direct"
+    detours: Final = 0
 
     def __init__(self, aim: Aim) -> None:
         if aim.device.type != "cpu":

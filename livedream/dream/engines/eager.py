@@ -19,6 +19,7 @@ class EagerEngine:
     """The reference; also gives the activations themselves.  body: picture to activations."""
 
     name: Final = "torch"
+    detours: Final = 0
 
     def __init__(self, aim: Aim) -> None:
         self._aim = aim

@@ -38,6 +38,7 @@ class OnnxEngine:
     """
 
     name: Final = "onnx"
+    detours: Final = 0
 
     def __init__(self, aim: Aim) -> None:
         if aim.device.type not in ("cuda", "cpu"):

@@ -5,7 +5,9 @@ Python stands between two operations: docs/decisions/speed-cpu.md. One graph for
 few are kept.
 """
 
+import logging
 import sys
+import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 from functools import cached_property, lru_cache
@@ -27,8 +29,14 @@ from livedream.settings import DreamSettings
 
 __all__ = ["OpenVinoEngine"]
 
-# Heuristic: two octaves of four sizes, between which a live show goes to and fro.
-_KEPT: Final = 8
+_LOG: Final = logging.getLogger(__name__)
+
+# Graphs take 280 bytes a pixel with dreamnet (0.6 GB in all), and 0.2 s to make: as many are kept
+# as the octaves of one picture have sizes, and those that a live show goes to and fro between.
+_LEAST_KEPT: Final = 8
+_KEPT_PX: Final = 2_000_000
+
+Size = tuple[int, int]  # width, height, margins included
 _PRECISIONS: Final = {torch.float32: "f32", torch.bfloat16: "bf16"}
 
 
@@ -56,15 +64,25 @@ class OpenVinoEngine:
             offset.view(3).numpy(), gain.view(3).numpy(),
             is_bgr=preprocessing.channel_order == "BGR",
         )  # fmt: skip
-        self._graphs: OrderedDict[tuple[int, int], _Compiled] = OrderedDict()
+        self._graphs: OrderedDict[Size, _Compiled] = OrderedDict()
+        self._making: set[Size] = set()
+        self._lock = threading.RLock()
+        self.detours = 0
 
     @torch.no_grad()
     def climb(self, x: Tensor, shifts: Sequence[Margins], settings: DreamSettings) -> None:
-        picture = x.contiguous(memory_format=torch.channels_last)
+        if not shifts:
+            return
+        left, right, top, bottom = shifts[0]
         height, width = x.shape[2:]
+        graph = self._graph((width + left + right, height + top + bottom))
+        if graph is None:
+            self.detours += 1
+            self._direct.climb(x, shifts, settings)
+            return
+        picture = x.contiguous(memory_format=torch.channels_last)
         for margins in shifts:
-            left, right, top, bottom = margins
-            graph = self._graph(width + left + right, height + top + bottom)
+            left, _, top, _ = margins
             slope = graph.run(picture, margins)
             seen = slope[:, :, top : top + height, left : left + width]
             step_along(picture, seen, settings)
@@ -73,41 +91,70 @@ class OpenVinoEngine:
 
     @torch.no_grad()
     def gradient(self, seen: Tensor, measured: Measured | None = None) -> Tensor:
-        if measured is not None:
-            # A tile: nearly every one has another size, and a graph is for one size.
+        # A tile is left to another: nearly every one has another size, and a graph is for one.
+        graph = self._graph((seen.shape[3], seen.shape[2])) if measured is None else None
+        if graph is None:
             return self._direct.gradient(seen, measured)
-        graph = self._graph(seen.shape[3], seen.shape[2])
         return graph.run(seen.contiguous(memory_format=torch.channels_last), (0, 0, 0, 0)).clone()
 
     @cached_property
     def _direct(self) -> DirectEngine:
         return DirectEngine(self._aim)
 
-    def _graph(self, width: int, height: int) -> "_Compiled":
-        found = self._graphs.pop((width, height), None)
-        if found is None:
-            model = write_gradient(self._outline, self._aim.objective, self._notes, (width, height))
-            config = {
-                "INFERENCE_PRECISION_HINT": _PRECISIONS[self._aim.dtype],
-                "INFERENCE_NUM_THREADS": torch.get_num_threads(),
-                "PERFORMANCE_HINT": "LATENCY",
-                # Threads nailed to cores would meet those of another dream on the same ones.
-                "ENABLE_CPU_PINNING": False,
-            }
-            compiled = self._core.compile_model(model, "CPU", config)
-            found = _Compiled(compiled, self._aim.objective.weights, width, height)
-            if len(self._graphs) >= _KEPT:
+    def _graph(self, size: Size) -> "_Compiled | None":
+        """The graph for pictures of this size; None while another thread makes it."""
+        with self._lock:
+            found = self._graphs.get(size)
+            if found is not None:
+                self._graphs.move_to_end(size)
+                return found
+            if self._aim.patient:
+                return self._make(size)
+            if size in self._making:
+                return None
+            self._making.add(size)
+        threading.Thread(target=self._make_beside, args=(size,), name="livedream-graph").start()
+        return None
+
+    def _make_beside(self, size: Size) -> None:
+        try:
+            self._make(size)
+        except Exception as error:  # whatever it is, the slower way goes on
+            _LOG.warning("engine openvino: no graph for %dx%d (%s)", *size, error)
+
+    def _make(self, size: Size) -> "_Compiled":
+        """Compile, and let go of the graphs not used for longest. A size that fails stays among
+        those that are being made."""
+        model = write_gradient(self._outline, self._aim.objective, self._notes, size)
+        compiled = self._core.compile_model(model, "CPU", self._options())
+        found = _Compiled(compiled, self._aim.objective.weights, size)
+        with self._lock:
+            self._graphs[size] = found
+            self._making.discard(size)
+            while len(self._graphs) > _LEAST_KEPT and self._kept_px() > _KEPT_PX:
                 self._graphs.popitem(last=False)
-        self._graphs[width, height] = found
         return found
+
+    def _options(self) -> dict[str, Any]:
+        return {
+            "INFERENCE_PRECISION_HINT": _PRECISIONS[self._aim.dtype],
+            "INFERENCE_NUM_THREADS": torch.get_num_threads(),
+            "PERFORMANCE_HINT": "LATENCY",
+            # Threads nailed to cores would meet those of another dream on the same ones.
+            "ENABLE_CPU_PINNING": False,
+        }
+
+    def _kept_px(self) -> int:
+        return sum(width * height for width, height in self._graphs)
 
 
 class _Compiled:
     """A graph with its picture and its slope at fixed addresses."""
 
-    def __init__(self, compiled: Any, weights: Tensor, width: int, height: int) -> None:
+    def __init__(self, compiled: Any, weights: Tensor, size: Size) -> None:
         from openvino import Tensor as Shared
 
+        width, height = size
         self._request = compiled.create_infer_request()
         self._seen = np.empty((1, height, width, 3), np.float32)
         self._slope = np.empty((1, height, width, 3), np.float32)

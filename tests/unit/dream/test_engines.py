@@ -2,6 +2,8 @@
 
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,7 +16,7 @@ from torch import Tensor, fx, nn
 from torch.nn import functional as F
 
 from livedream.dream.ascent import Ascent
-from livedream.dream.engines import Aim
+from livedream.dream.engines import Aim, Engine
 from livedream.dream.engines.eager import EagerEngine
 from livedream.dream.engines.opening import open_engine
 from livedream.dream.engines.openvino import OpenVinoEngine, _core
@@ -197,6 +199,54 @@ def test_openvino_gives_the_same_bits_again(dreamnet: Network) -> None:
     aim = Aim(dreamnet, bind("creatures", dreamnet), CPU, torch.bfloat16)
     first, second = (OpenVinoEngine(aim).gradient(x).numpy() for _ in range(2))
     assert np.array_equal(first, second)
+
+
+@with_openvino
+def test_a_live_show_does_not_wait_for_a_graph(
+    dreamnet: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The direct engine stands in until it is there; then it is as if one had waited."""
+    objective = bind("creatures", dreamnet)
+    engine = OpenVinoEngine(Aim(dreamnet, objective, CPU, torch.float32, patient=False))
+    go, compile_model = threading.Event(), type(engine._core).compile_model
+
+    class SlowCore:
+        def compile_model(self, *args: object) -> object:
+            assert go.wait(20)
+            return compile_model(_core(), *args)
+
+    monkeypatch.setattr(engine, "_core", SlowCore())
+    start = torch.rand(1, 3, 80, 96, generator=torch.Generator().manual_seed(1))
+    settings, shifts = DreamSettings(), [(1, 15, 2, 14)] * 2
+
+    def climbed(by: Engine) -> torch.Tensor:
+        x = start.clone()
+        by.climb(x, shifts, settings)
+        return x
+
+    first = climbed(engine), climbed(engine)
+    assert engine.detours == 2 and len(engine._making) == 1
+    go.set()
+    until = time.monotonic() + 20
+    while engine._making and time.monotonic() < until:
+        time.sleep(0.01)
+    later = climbed(engine)
+    assert engine.detours == 2
+    waited = climbed(OpenVinoEngine(Aim(dreamnet, objective, CPU, torch.float32)))
+    assert torch.equal(later, waited)
+    for x in first:
+        assert torch.equal(x, first[0])
+        torch.testing.assert_close(x, waited, atol=1e-3, rtol=0)
+
+
+@with_openvino
+def test_graphs_are_let_go_again(dreamnet: Network, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("livedream.dream.engines.openvino._LEAST_KEPT", 2)
+    monkeypatch.setattr("livedream.dream.engines.openvino._KEPT_PX", 3 * 64 * 64)
+    engine = OpenVinoEngine(Aim(dreamnet, bind("strokes", dreamnet), CPU, torch.float32))
+    for side in (64, 68, 72, 64, 76, 80):
+        engine.gradient(torch.rand(1, 3, side, side))
+    assert list(engine._graphs) == [(76, 76), (80, 80)]
 
 
 @with_openvino

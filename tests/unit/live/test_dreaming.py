@@ -36,10 +36,15 @@ class FakeDreamer:
         self.carried: list[Tensor] = []
         self.faults: list[Exception] = []
         self.sizes: list[tuple[int, int]] = []
+        self.by_the_way, self.slower = 0, False
 
     @property
     def settings(self) -> DreamSettings:
         return self._settings
+
+    @property
+    def detours(self) -> int:
+        return self.by_the_way
 
     def adopt(self, settings: DreamSettings) -> None:
         if "nothing" in settings.objective:
@@ -56,6 +61,7 @@ class FakeDreamer:
         self.sizes.append((picture.shape[3], picture.shape[2]))
         if self.faults:
             raise self.faults.pop(0)
+        self.by_the_way += self.slower
         self.carried.append(carried.clone())
         residual = torch.zeros_like(picture)
         residual[:, :, :, : picture.shape[3] // 2] = self.value / 255.0
@@ -214,6 +220,17 @@ def test_memory_that_runs_out_makes_the_next_dream_smaller(stage: Stage) -> None
     assert len(stage.dreamer.sizes) == 2
     assert stage.dreamer.sizes[0] == (640, 360)
     assert "memory" in stage.governor.words()
+
+
+def test_what_a_dream_took_by_the_slower_way_says_nothing(stage: Stage) -> None:
+    told: list[float] = []
+    stage.governor.dreamed = lambda plan, seconds: told.append(seconds)  # type: ignore[method-assign]
+    for slower, count in ((True, 0), (True, 0), (False, 1)):
+        stage.dreamer.slower = slower
+        stage.frame()
+        stage.begun()
+        stage.arrive()
+        assert len(told) == count
 
 
 def test_a_fault_is_told_and_the_dream_goes_on(
