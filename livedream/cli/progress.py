@@ -85,6 +85,9 @@ class Progress:
             return
         for note in report.notes:
             print(f"note: {note}", file=sys.stderr)
+        if self._job.resume and not report.frames:
+            print(f"{report.output}: it was complete already; nothing was left to dream")
+            return
         print(
             f"{report.output}: {report.frames} frames in {_span(report.seconds)}, "
             f"{report.fps:.1f} fps, strength {report.strength:.1f}, {report.network} "

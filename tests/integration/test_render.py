@@ -197,7 +197,9 @@ def _wait_for_frames(path: Path, count: int) -> None:
 
 @pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
 @pytest.mark.parametrize("name", ["out.mp4", "out.mkv"])
-def test_killed_it_plays_and_goes_on(tmp_path: Path, name: str) -> None:
+def test_killed_it_plays_and_goes_on(
+    tmp_path: Path, name: str, capsys: pytest.CaptureFixture
+) -> None:
     out = tmp_path / name
     clouds = CLOUDS.replace("seconds=2", "seconds=6")
     worker = _spawn("render", clouds, "-o", str(out), *OPTIONS)
@@ -208,6 +210,10 @@ def test_killed_it_plays_and_goes_on(tmp_path: Path, name: str) -> None:
     assert main(["render", clouds, "-o", str(out), "--resume", *OPTIONS]) == 0
     expected = [i / 25 for i in range(150)]
     assert times(out) == pytest.approx(expected, abs=1e-9)
+    aloud = [option for option in OPTIONS if option != "--quiet"]
+    assert main(["render", clouds, "-o", str(out), "--resume", *aloud]) == 0
+    assert times(out) == pytest.approx(expected, abs=1e-9)
+    assert "complete already" in capsys.readouterr().out
 
 
 @pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
