@@ -123,6 +123,12 @@ def _arguments() -> argparse.Namespace:
     add("--minutes", type=float, default=60.0)
     add("--steps", type=int, default=1_000_000)
     add("--batch", type=int, default=64)
+    add(
+        "--match",
+        type=int,
+        default=12,
+        help="pictures per step whose gradient is matched; half as many for classes; 0: none",
+    )
     add("--size", type=int, default=128, help="side of the crops in pixels")
     add("--checkpoint-minutes", type=float, default=4.0)
     add("--reuse", type=int, default=2, help="updates per prepared batch")
@@ -215,6 +221,8 @@ def main() -> None:
         steps=arguments.steps,
         batch=arguments.batch,
         dreams=round(arguments.batch * 0.44),
+        match=arguments.match,
+        match_classes=arguments.match // 2,
         size_px=arguments.size,
         learning_rate=arguments.learning_rate,
         checkpoint_minutes=arguments.checkpoint_minutes,

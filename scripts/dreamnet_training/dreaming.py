@@ -2,20 +2,27 @@
 
 Convention
     Pictures are ``(N, 3, H, W)`` float RGB in [0, 1]. One step adds ``step_size`` times the
-    gradient divided by its mean absolute value. The objective is half the sum of the squared
-    activations; its gradient is seeded with the activation itself.
+    gradient divided by its mean absolute value. The objective is half the mean of the squared
+    activations, whose gradient is seeded with the activation itself, or a class's log probability.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
-Maps = Callable[[Tensor], dict[str, Tensor]]
+from .losses import Target
+from .pictures import clouds
+
 CLASS_MAP = "class_map"
+CHANNEL_SHARE = 0.1
+
+Rows = npt.NDArray[np.int64]
 
 
 def ascend(
@@ -33,35 +40,84 @@ def ascend(
     return gradient / (gradient.abs().mean(dim=(1, 2, 3), keepdim=True) + 1e-12)
 
 
-def random_objective(
-    maps: dict[str, Tensor], layers: list[str], class_share: float, generator: np.random.Generator
-) -> tuple[list[Tensor], list[Tensor]]:
-    """For each picture of a batch one layer at random, whole or a tenth of its channels, or (with
-    probability ``class_share``) one class at random."""
-    count = next(iter(maps.values())).shape[0]
+@dataclass(frozen=True)
+class Goals:
+    """What each of N pictures climbs, over L layers.
+
+    layers: (N, L), whether a layer takes part; masks: (N,) seeds of the random tenth of the
+    channels that takes part, -1 for all of them; classes: (N,), -1 for a picture that climbs
+    layers; taught: (N,), whether the teacher's gradient is followed instead of the student's, so
+    that the student meets classes it cannot reach by itself.
+    """
+
+    layers: npt.NDArray[np.bool_]
+    masks: Rows
+    classes: Rows
+    taught: npt.NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        return len(self.classes)
+
+    def of(self, rows: Rows) -> Goals:
+        """Those of some of the pictures."""
+        return Goals(self.layers[rows], self.masks[rows], self.classes[rows], self.taught[rows])
+
+    def put(self, rows: Rows, other: Goals) -> None:
+        """Gives these pictures the goals of ``other``, in its order."""
+        self.layers[rows], self.masks[rows] = other.layers, other.masks
+        self.classes[rows], self.taught[rows] = other.classes, other.taught
+
+    def channels(self, index: int, channels: int) -> Tensor:
+        """The channels of layer ``index`` that take part, (N, C, 1, 1) of zeros and ones."""
+        mask = np.repeat(self.layers[:, index, None].astype(np.float32), channels, axis=1)
+        for row in np.flatnonzero(self.layers[:, index] & (self.masks >= 0)):
+            chosen = np.random.default_rng(int(self.masks[row])).random(channels)
+            mask[row] = chosen < CHANNEL_SHARE
+        return torch.from_numpy(mask)[:, :, None, None]
+
+
+def draw_goals(
+    count: int,
+    targets: Sequence[Target],
+    classes: int,
+    class_share: float,
+    generator: np.random.Generator,
+) -> Goals:
+    """One layer, whole or a tenth of its channels, or all layers of one teacher (one in five), or
+    (with probability ``class_share``) one class, half of those by the teacher's gradient."""
+    teachers = np.array([target.teacher for target in targets])
+    layers = np.eye(len(targets), dtype=bool)[generator.integers(0, len(targets), count)]
+    some = generator.random(count) < 0.4
+    together = generator.random(count) < 0.2
+    layers[together] = teachers == generator.choice(teachers, count)[together, None]
     by_class = generator.random(count) < class_share
-    choice = generator.integers(0, len(layers), count)
-    outputs, starts = [], []
-    for index, layer in enumerate(layers):
-        rows = (choice == index) & ~by_class
-        if not rows.any():
-            continue
-        value = maps[layer]
-        weight = torch.from_numpy(rows.astype(np.float32))[:, None, None, None]
-        keep = np.ones((count, value.shape[1]), dtype=np.float32)
-        some = generator.random(count) < 0.4
-        keep[some] = generator.random((int(some.sum()), value.shape[1])) < 0.1
-        mask = weight * torch.from_numpy(keep)[:, :, None, None]
-        outputs.append(value)
-        starts.append((value.detach() * mask).to(value.dtype))
-    if by_class.any():
+    layers[by_class] = False
+    return Goals(
+        layers,
+        np.where(some & ~together, generator.integers(0, 2**31, count), -1),
+        np.where(by_class, generator.integers(0, classes, count), -1),
+        by_class & (generator.random(count) < 0.5),
+    )
+
+
+def climb_goals(
+    maps: dict[str, Tensor], goals: Goals, masks: dict[str, Tensor]
+) -> tuple[list[Tensor], list[Tensor]]:
+    """The maps that take part and the gradients to start from; ``masks`` by layer, as of
+    ``Goals.channels``, of those layers that take part."""
+    outputs = [maps[layer] for layer in masks]
+    starts = [
+        (value.detach() * mask * (1e4 / value[0].numel())).to(value.dtype)
+        for value, mask in zip(outputs, masks.values(), strict=True)
+    ]
+    rows = np.flatnonzero(goals.classes >= 0)
+    if len(rows):
         value = maps[CLASS_MAP]
-        target = generator.integers(0, value.shape[1], count)
-        start = torch.zeros_like(value)
-        for row in np.flatnonzero(by_class):
-            start[row, int(target[row])] = 1.0
+        slope = -value.detach().float().mean(dim=(2, 3)).softmax(dim=1)
+        slope[rows, goals.classes[rows]] += 1
+        slope[np.flatnonzero(goals.classes < 0)] = 0
         outputs.append(value)
-        starts.append(start)
+        starts.append(slope[:, :, None, None].expand_as(value).to(value.dtype))
     return outputs, starts
 
 
@@ -71,39 +127,62 @@ def shifted(pictures: Tensor, generator: np.random.Generator, reach_px: int = 8)
     return torch.roll(pictures, (dy, dx), (2, 3))
 
 
+def grounds(count: int, size_px: int, generator: np.random.Generator) -> Tensor:
+    """Clouds and, as many, plain noise: what a class is dreamed from when nothing is there."""
+    noise = generator.normal(0.5, 0.08, (count, 3, size_px, size_px)).clip(0, 1)
+    found = torch.from_numpy(noise).float()
+    half = count // 2
+    if half:
+        found[:half] = clouds(half, size_px, size_px, generator)
+    return found[torch.from_numpy(generator.permutation(count))]
+
+
 class DreamPool:
     """Dreams that last over many training steps, as in a video: each visit adds a few steps.
 
-    A visit takes pictures out, dreams on, holds the residual at a root mean square of 6 to 30 of
-    255, and puts them back; each picture starts afresh with probability ``renewal``. So the student
-    meets its dreams after 1, 10 and 100 steps at the price of one or two (the replay buffer of
-    Du & Mordatch, "Implicit Generation and Modeling with Energy-Based Models", 2019).
+    A visit takes pictures out, dreams on towards the picture's goal, holds the residual at a root
+    mean square of 6 to 30 of 255, and puts them back; each picture starts afresh, with a new goal,
+    with probability ``renewal``. So the student meets its dreams after 1, 10 and 100 steps at the
+    price of one or two (the replay buffer of Du & Mordatch, "Implicit Generation and Modeling with
+    Energy-Based Models", 2019).
     """
 
     def __init__(
-        self, pictures: Tensor, generator: np.random.Generator, renewal: float = 0.08
+        self,
+        pictures: Tensor,
+        draw: Callable[[int], Goals],
+        generator: np.random.Generator,
+        renewal: float = 0.08,
     ) -> None:
         self._base = pictures.clone()
         self._residual = torch.zeros_like(pictures)
+        self._goals = draw(len(pictures))
         self._limit = generator.uniform(6, 30, len(pictures)).astype(np.float32) / 255
+        self._draw = draw
         self._generator = generator
         self._renewal = renewal
 
-    def take(
-        self, count: int, fresh: Tensor
-    ) -> tuple[np.ndarray[tuple[int], np.dtype[np.int64]], Tensor]:
-        """Indices and pictures; ``fresh`` (at least ``count`` pictures) replaces the old ones."""
+    def take(self, count: int, fresh: Tensor) -> tuple[Rows, Tensor, Goals]:
+        """Indices, pictures and goals; ``fresh`` (at least ``count`` pictures) replaces the old
+        ones, and clouds and noise half of those that climb a class."""
         rng = self._generator
-        chosen = rng.choice(len(self._base), count, replace=False)
-        for position, index in enumerate(chosen):
-            if rng.random() < self._renewal:
-                self._base[index] = fresh[position]
-                self._residual[index] = 0
-                self._limit[index] = rng.uniform(6, 30) / 255
-        rows = torch.from_numpy(chosen)
-        return chosen, (self._base[rows] + self._residual[rows]).clamp(0, 1)
+        chosen: Rows = rng.choice(len(self._base), count, replace=False)
+        new = np.flatnonzero(rng.random(count) < self._renewal)
+        if len(new):
+            rows, goals = chosen[new], self._draw(len(new))
+            base = fresh[torch.from_numpy(new)].clone()
+            bare = torch.from_numpy((goals.classes >= 0) & (rng.random(len(new)) < 0.5))
+            if bare.any():
+                base[bare] = grounds(int(bare.sum()), base.shape[2], rng)
+            self._base[torch.from_numpy(rows)] = base
+            self._residual[torch.from_numpy(rows)] = 0
+            self._limit[rows] = rng.uniform(6, 30, len(new)) / 255
+            self._goals.put(rows, goals)
+        rows_ = torch.from_numpy(chosen)
+        pictures = (self._base[rows_] + self._residual[rows_]).clamp(0, 1)
+        return chosen, pictures, self._goals.of(chosen)
 
-    def put(self, chosen: np.ndarray[tuple[int], np.dtype[np.int64]], pictures: Tensor) -> Tensor:
+    def put(self, chosen: Rows, pictures: Tensor) -> Tensor:
         """Keeps the pictures, with their residuals held at their limit, and returns them so."""
         rows = torch.from_numpy(chosen)
         residual = pictures - self._base[rows]

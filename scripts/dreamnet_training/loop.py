@@ -20,11 +20,14 @@ from torchvision.models.feature_extraction import create_feature_extractor
 
 from livedream.dream.dreamnet import DreamNet
 
-from .dreaming import CLASS_MAP, DreamPool, ascend, random_objective, shifted
+from .dreaming import CLASS_MAP, DreamPool, Goals, Rows, ascend, climb_goals, draw_goals, shifted
 from .losses import Match, Prepared, Target, class_loss, layer_error, middle
 from .pictures import Batches
 from .recipes import IMAGENET_MEAN, IMAGENET_STD
 from .teachers import LOGITS, Teacher
+
+TOGETHER = "together"
+"""All layers of one teacher, dreamed at once."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,8 @@ class TrainingSettings:
 
     batch: pictures per step, ``dreams`` of them out of a pool of so many; size_px: side of the
     crops; class_share: part of the dreams that climb a class; match: pictures whose input gradient
-    is matched, with match_weight, for one random layer or, match_classes of the time, for classes;
+    is matched, with match_weight, for one random layer or, match_together of the time, all layers
+    of one teacher; match_classes: pictures at most for which that of a class is;
     temperature: of the class map's divergence; refresh_every: steps between the copies of the
     student that dream; reuse: updates per prepared batch, the later ones drawn from the last
     ``kept`` batches; average: decay of the exponential average of the weights; threads: of each of
@@ -49,11 +53,12 @@ class TrainingSettings:
     learning_rate: float = 4e-3
     weight_decay: float = 0.02
     warm_up: float = 0.04
-    class_share: float = 0.2
+    class_share: float = 0.25
     class_weight: float = 0.3
     match: int = 12
     match_weight: float = 12.0
-    match_classes: float = 0.15
+    match_together: float = 0.3
+    match_classes: int = 8
     temperature: float = 2.0
     refresh_every: int = 16
     reuse: int = 2
@@ -104,9 +109,14 @@ class Distillation:
         )
         self.scales: dict[str, Tensor] = {}
         self.pool: DreamPool | None = None
+        together = [
+            tuple(target.layer for target in self.targets if target.teacher == index)
+            for index in range(len(self.teachers))
+        ]
+        # Traced here: see run.
         self.extractors = {
-            name: create_feature_extractor(self.student, {name: name})
-            for name in [*self.strides, CLASS_MAP]
+            names: create_feature_extractor(self.student, {name: name for name in names})
+            for names in [*((name,) for name in self.strides), (CLASS_MAP,), *together]
         }
         self.average: DreamNet = copy.deepcopy(self.student)
         self.updates = 0
@@ -163,66 +173,96 @@ class Distillation:
             rms = rms.clamp(min=float(rms.median()) * 0.1)
             self.scales[layer] = rms[None, :, None, None]
 
-    def _prepare_match(self, rgb: Tensor) -> Match:
-        """A teacher's gradient for one layer, deeper ones more often, whole or some channels."""
+    def _prepare_match(self, rgb: Tensor, kind: str, classes: Rows) -> Match:
+        """A teacher's gradient for ``kind``: a class per picture, all layers of one teacher, or one
+        layer, deeper ones more often, whole or some channels.
+
+        classes: those that the pictures climb, -1 for one out of the teacher's likeliest.
+        """
         rng, count = self.generator, len(rgb)
         x = rgb.detach().requires_grad_(True)
-        if rng.random() < self.settings.match_classes:
-            value = self.teachers[-1](x)[LOGITS].mean(dim=(2, 3))
+        if kind == CLASS_MAP:
+            value = self.teachers[-1](x)[LOGITS].float().mean(dim=(2, 3))
             ranked = value.detach().argsort(dim=1, descending=True)
-            reach = torch.from_numpy(rng.integers(0, np.where(rng.random(count) < 0.5, 5, 500)))
-            chosen = ranked[torch.arange(count), reach]
+            most = np.where(rng.random(count) < 0.5, 5, 500).clip(max=value.shape[1])
+            reach = torch.from_numpy(rng.integers(0, most))
+            given = torch.from_numpy(classes)
+            chosen = torch.where(given >= 0, given, ranked[torch.arange(count), reach])
             mask = functional.one_hot(chosen, value.shape[1]).to(value.dtype)
-            (gradient,) = torch.autograd.grad(value, x, mask)
-            return Match(rgb, CLASS_MAP, mask[:, :, None, None], gradient)
-        weights = np.arange(2, len(self.targets) + 2, dtype=np.float64)
-        target = self.targets[int(rng.choice(len(self.targets), p=weights / weights.sum()))]
-        value = self.teachers[target.teacher](x)[target.teacher_layer]
-        whole = rng.random((count, 1)) < 0.5
-        kept = whole | (rng.random((count, value.shape[1])) < 0.12)
-        mask = torch.from_numpy(kept)[:, :, None, None].to(value.dtype)
-        start = value.detach() * mask / self.scales[target.layer].square()
-        (gradient,) = torch.autograd.grad(value, x, start.to(value.dtype))
-        return Match(rgb, target.layer, mask, gradient.float())
+            (gradient,) = torch.autograd.grad(value.log_softmax(dim=1), x, mask)
+            return Match(rgb, {CLASS_MAP: mask}, gradient.float())
+        if kind == TOGETHER:
+            teacher = self.targets[int(rng.integers(len(self.targets)))].teacher
+            targets = [target for target in self.targets if target.teacher == teacher]
+        else:
+            weights = np.arange(2, len(self.targets) + 2, dtype=np.float64)
+            targets = [self.targets[int(rng.choice(len(self.targets), p=weights / weights.sum()))]]
+        maps = self.teachers[targets[0].teacher](x)
+        values = [maps[target.teacher_layer] for target in targets]
+        masks, starts = {}, []
+        for target, value in zip(targets, values, strict=True):
+            whole = rng.random((count, 1)) < (1.0 if kind == TOGETHER else 0.5)
+            kept = whole | (rng.random((count, value.shape[1])) < 0.12)
+            mask = torch.from_numpy(kept)[:, :, None, None].to(value.dtype)
+            # The layers' mean squares, whatever their sizes: as the response is measured.
+            start = value.detach() * mask / self.scales[target.layer].square()
+            starts.append((start * (1e4 / value[0].numel())).to(value.dtype))
+            masks[target.layer] = mask
+        (gradient,) = torch.autograd.grad(values, x, starts)
+        return Match(rgb, masks, gradient.float())
 
     def _match_loss(self, match: Match) -> Tensor:
         """One minus the cosine between the student's gradient and the teacher's (Czarnecki et al.,
         "Sobolev Training for Neural Networks", 2017, for input gradients)."""
         x = match.rgb.detach().requires_grad_(True)
         with torch.autocast(self.device.type, torch.bfloat16):
-            value = self.extractors[match.layer](self._normalised(x))[match.layer].float()
-        if match.layer == CLASS_MAP:
-            climbed = (value * match.mask).sum()
-        else:
-            climbed = (value.square() * match.mask).sum() / 2
+            maps = self.extractors[tuple(match.masks)](self._normalised(x))
+        climbed = torch.zeros((), device=x.device)
+        for layer, mask in match.masks.items():
+            value = maps[layer].float()
+            if layer == CLASS_MAP:
+                climbed = climbed + (value.mean(dim=(2, 3)).log_softmax(dim=1) * mask).sum()
+            else:
+                squares = (value.square() * mask).sum()
+                climbed = climbed + squares * (0.5e4 / value[0].numel())
         (gradient,) = torch.autograd.grad(climbed, x, create_graph=True)
         same = functional.cosine_similarity(
             gradient.flatten(1), match.gradient.flatten(1), eps=1e-12
         )
         return 1 - same.mean()
 
-    def dream(self, pictures: Tensor) -> Tensor:
-        """One to three more steps for a batch out of the pool."""
-        rng, settings = self.generator, self.settings
-        layers = [target.layer for target in self.targets]
+    def draw_goals(self, count: int) -> Goals:
+        """New goals for ``count`` dreams."""
+        classes, share = self.student.config.num_classes, self.settings.class_share
+        return draw_goals(count, self.targets, classes, share, self.generator)
+
+    def dream(self, pictures: Tensor, goals: Goals) -> Tensor:
+        """One to three more steps, towards their goals, for a batch out of the pool."""
+        rng = self.generator
         size = torch.from_numpy(rng.uniform(1, 6, (len(pictures), 1, 1, 1))).float() / 255
+        size[torch.from_numpy(goals.taught)] = 0
+        widths = {layer.name: layer.channels for layer in self.student.config.layers}
+        masks = {
+            target.layer: goals.channels(index, widths[target.layer]).to(self.device)
+            for index, target in enumerate(self.targets)
+            if goals.layers[:, index].any()
+        }
         for _ in range(int(rng.integers(1, 4))):
+            dy, dx = (int(v) for v in rng.integers(-8, 9, 2))
             gradient = ascend(
-                pictures,
-                lambda x: random_objective(
-                    self.dreamer.maps(self._normalised(x).bfloat16()),
-                    layers,
-                    settings.class_share,
-                    rng,
+                torch.roll(pictures, (dy, dx), (2, 3)),
+                lambda x: climb_goals(
+                    self.dreamer.maps(self._normalised(x).bfloat16()), goals, masks
                 ),
             )
+            gradient = torch.roll(gradient, (-dy, -dx), (2, 3))
             pictures = (pictures + size.to(pictures.device) * gradient).clamp(0, 1)
         return pictures
 
-    def pictures(self) -> tuple[Tensor, Match]:
+    def pictures(self) -> tuple[Tensor, tuple[Match, ...]]:
         """Pictures, dreams out of the pool, and gradients of some of both.
 
-        Half of the dreams that are matched go on by the teacher's gradient, for the next visit.
+        Some of the dreams that are matched go on by the teacher's gradient, for the next visit.
         """
         settings, rng = self.settings, self.generator
         fresh = self.batches.draw(settings.batch, settings.size_px)
@@ -231,20 +271,37 @@ class Distillation:
                 self.batches.draw(settings.batch, settings.size_px)
                 for _ in range(settings.pool // settings.batch)
             ]
-            self.pool = DreamPool(torch.cat(start), rng)
-        chosen, pictures = self.pool.take(settings.dreams, fresh[: settings.dreams])
-        dreamed = self.dream(pictures.to(self.device)).cpu()
+            self.pool = DreamPool(torch.cat(start), self.draw_goals, rng)
+        chosen, pictures, goals = self.pool.take(settings.dreams, fresh[: settings.dreams])
+        dreamed = self.dream(pictures.to(self.device), goals).cpu()
         dreamed = self.pool.put(chosen, dreamed)
         both = torch.cat([fresh[settings.dreams :], dreamed]).to(self.device)
-        half = settings.match // 2
-        match = self._prepare_match(both[-settings.dreams - half :][: settings.match])
-        ahead = match.gradient[half:].cpu()
-        ahead = ahead / (ahead.abs().mean(dim=(1, 2, 3), keepdim=True) + 1e-12)
-        follow = torch.from_numpy(rng.uniform(2, 8, (len(ahead), 1, 1, 1))).float() / 255
-        follow[: len(ahead) // 2] = 0
-        rows = chosen[: len(ahead)]
-        self.pool.put(rows, (dreamed[: len(ahead)] + follow * ahead).clamp(0, 1))
-        return shifted(both, rng), match
+        # Gradients of photographs and of dreams; for classes, of dreams of classes first of all.
+        half, few = settings.match // 2, settings.match_classes // 4
+        kind = TOGETHER if rng.random() < settings.match_together else "layer"
+        rows = np.arange(min(settings.match - half, len(goals)))
+        rows_of_classes = np.flatnonzero(goals.classes >= 0)[: settings.match_classes - few]
+        matches = []
+        for photos, chosen_rows, what in (
+            (half, rows, kind),
+            (few, rows_of_classes, CLASS_MAP),
+        ):
+            if not photos + len(chosen_rows):
+                continue
+            dreams = dreamed[torch.from_numpy(chosen_rows)]
+            rgb = torch.cat([fresh[len(fresh) - photos :], dreams]).to(self.device)
+            wanted = np.concatenate([np.full(photos, -1), goals.classes[chosen_rows]])
+            match = self._prepare_match(rgb, what, wanted)
+            matches.append(match)
+            ahead = match.gradient[photos:].cpu()
+            ahead = ahead / (ahead.abs().mean(dim=(1, 2, 3), keepdim=True) + 1e-12)
+            follow = torch.from_numpy(rng.uniform(2, 8, (len(ahead), 1, 1, 1))).float() / 255
+            goes = goals.taught[chosen_rows]
+            if what != CLASS_MAP:  # half of the others follow as well
+                goes = ~goes & (goals.classes[chosen_rows] < 0) & (rng.random(len(goes)) < 0.5)
+            follow[torch.from_numpy(~goes)] = 0
+            self.pool.put(chosen[chosen_rows], (dreams + follow * ahead).clamp(0, 1))
+        return shifted(both, rng), tuple(matches)
 
     def rate(self, progress: float) -> float:
         """The learning rate at ``progress`` in [0, 1]: a linear rise, then half a cosine."""
@@ -258,7 +315,7 @@ class Distillation:
         """The next batch and what the teachers say of it."""
         torch.set_num_threads(self.settings.threads)
         torch.set_flush_denormal(True)  # a setting of the thread
-        rgb, match = self.pictures()
+        rgb, matches = self.pictures()
         with torch.no_grad():
             layers, logits = self._targets_of(rgb)
             cells = rgb.shape[2] // 16
@@ -271,7 +328,7 @@ class Distillation:
             ]
             whole = [(value.mean(dim=(2, 3)) / temperature).softmax(1) for value in logits]
         return Prepared(
-            rgb, match, layers, torch.stack(by_cell).mean(dim=0), torch.stack(whole).mean(dim=0)
+            rgb, matches, layers, torch.stack(by_cell).mean(dim=0), torch.stack(whole).mean(dim=0)
         )
 
     def learn(self, prepared: Prepared, progress: float) -> dict[str, float]:
@@ -292,10 +349,14 @@ class Distillation:
         loss = self.settings.class_weight * class_loss(
             maps[CLASS_MAP].float(), prepared, self.settings.temperature
         )
-        match_loss = self._match_loss(prepared.match)
-        losses = {CLASS_MAP: loss, f"match {prepared.match.layer}": match_loss}
-        ends = [loss, match_loss]
-        starts = [torch.ones_like(loss), torch.full_like(match_loss, self.settings.match_weight)]
+        losses = {CLASS_MAP: loss}
+        ends, starts = [loss], [torch.ones_like(loss)]
+        for match in prepared.matches:
+            name = TOGETHER if len(match.masks) > 1 else next(iter(match.masks))
+            match_loss = self._match_loss(match)
+            losses[f"match {name}"] = match_loss
+            ends.append(match_loss)
+            starts.append(torch.full_like(match_loss, self.settings.match_weight))
         for name, target in prepared.layers.items():
             prediction = middle(raw[name])
             with torch.no_grad():  # the gradient of the mean square, cheap in bf16

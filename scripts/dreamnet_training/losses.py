@@ -24,12 +24,13 @@ class Target:
 
 @dataclass(frozen=True)
 class Match:
-    """Pictures, and the gradient by which a teacher would dream them: of half the sum of squares of
-    the channels in ``mask``, (N, C, 1, 1), of the layer, or of one class per picture."""
+    """Pictures, and the gradient by which a teacher would dream them.
+
+    masks: by layer, the channels whose mean square is climbed, (N, C, 1, 1), or for the class map
+    the class whose log probability is, (N, classes)."""
 
     rgb: Tensor
-    layer: str
-    mask: Tensor
+    masks: dict[str, Tensor]
     gradient: Tensor
 
 
@@ -39,7 +40,7 @@ class Prepared:
     class probabilities of every cell and of the whole picture."""
 
     rgb: Tensor
-    match: Match
+    matches: tuple[Match, ...]
     layers: dict[str, Tensor]
     cells: Tensor
     whole: Tensor

@@ -1,0 +1,176 @@
+"""What training dreams towards: goals that last, layers together, classes, and their gradients."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from dreamnet_training.dreaming import (
+    CLASS_MAP,
+    DreamPool,
+    Goals,
+    climb_goals,
+    draw_goals,
+    grounds,
+)
+from dreamnet_training.loop import TOGETHER, Distillation, TrainingSettings
+from dreamnet_training.losses import Match, Target
+from dreamnet_training.pictures import Batches, load_pictures
+from dreamnet_training.sheets import to_bytes
+from dreamnet_training.teachers import Teacher
+from PIL import Image
+from torchvision import models
+
+from livedream.dream.dreamnet import DreamNet, DreamNetConfig, LayerConfig
+
+TARGETS = (
+    Target("strokes", 0, "features.4"),
+    Target("eyes", 1, "features.10"),
+    Target("beasts", 1, "features.12"),
+)
+CONFIG = DreamNetConfig(
+    layers=(
+        LayerConfig("strokes", 1, 0, 128),
+        LayerConfig("eyes", 3, 0, 512),
+        LayerConfig("beasts", 3, 1, 512),
+    ),
+    num_classes=9,
+    widths=(4, 6, 8, 10),
+    blocks=(0, 0, 1, 1),
+    bottlenecks=(2, 2, 4, 4),
+    norm=False,
+)
+
+
+def drawn(count: int = 600, class_share: float = 0.25) -> Goals:
+    return draw_goals(count, TARGETS, 9, class_share, np.random.default_rng(1))
+
+
+def test_every_picture_climbs_one_layer_one_teacher_or_one_class() -> None:
+    goals = drawn()
+    by_class = goals.classes >= 0
+    assert 0.18 < by_class.mean() < 0.32
+    assert set(goals.classes[by_class]) == set(range(9))
+    count = goals.layers.sum(axis=1)
+    assert (count[by_class] == 0).all() and (count[~by_class] > 0).all()
+    several = goals.layers[count > 1]
+    assert len(several) and (several == [False, True, True]).all()  # the second teacher's two
+    assert (goals.masks[count > 1] == -1).all()
+
+
+def test_the_channels_of_a_goal_stay_the_same_from_visit_to_visit() -> None:
+    goals = drawn()
+    some = np.flatnonzero((goals.masks >= 0) & goals.layers[:, 1])
+    mask = goals.channels(1, 512)
+    torch.testing.assert_close(mask, goals.channels(1, 512))
+    assert all(20 < int(mask[row].sum()) < 90 for row in some)
+    assert not mask[np.flatnonzero(~goals.layers[:, 1])].any()
+
+
+def test_goals_last_until_a_picture_starts_afresh() -> None:
+    rng = np.random.default_rng(2)
+    pool = DreamPool(torch.full((40, 3, 64, 64), 0.5), drawn, rng, renewal=0.0)
+    chosen, _, first = pool.take(40, torch.zeros(40, 3, 64, 64))
+    again, _, second = pool.take(40, torch.zeros(40, 3, 64, 64))
+    order, other = np.argsort(chosen), np.argsort(again)
+    np.testing.assert_array_equal(first.classes[order], second.classes[other])
+    np.testing.assert_array_equal(first.masks[order], second.masks[other])
+
+
+def test_a_class_starts_from_a_picture_or_from_nothing() -> None:
+    rng = np.random.default_rng(3)
+    pool = DreamPool(
+        torch.full((64, 3, 64, 64), 0.5), lambda n: drawn(n, class_share=1.0), rng, renewal=1.0
+    )
+    fresh = torch.full((64, 3, 64, 64), 0.25)
+    _, pictures, _ = pool.take(64, fresh)
+    from_picture = (pictures == 0.25).flatten(1).all(dim=1)
+    assert 15 < int(from_picture.sum()) < 50
+    assert (pictures[~from_picture].flatten(1).std(dim=1) > 0.02).all()
+
+
+def test_a_class_goal_climbs_its_log_probability() -> None:
+    torch.manual_seed(5)
+    net = DreamNet(CONFIG)
+    goals = Goals(
+        np.zeros((2, 3), dtype=bool), np.full(2, -1), np.array([4, -1]), np.zeros(2, dtype=bool)
+    )
+    goals.layers[1, 1] = True
+    x = torch.rand(2, 3, 64, 64, requires_grad=True)
+    maps = net.maps(x)
+    outputs, starts = climb_goals(maps, goals, {"eyes": goals.channels(1, 512)})
+    (found,) = torch.autograd.grad(outputs, x, starts, retain_graph=True)
+    by_class = maps[CLASS_MAP].mean(dim=(2, 3)).log_softmax(dim=1)[0, 4]
+    by_layer = maps["eyes"][1].square().sum() / 2
+    for row, objective in ((0, by_class), (1, by_layer)):
+        (wanted,) = torch.autograd.grad(objective, x, retain_graph=True)
+        same = torch.cosine_similarity(found[row].flatten(), wanted[row].flatten(), dim=0)
+        assert same > 0.9999
+        assert not wanted[1 - row].any()
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Distillation:
+    """A tiny student of two teachers with random weights and nine classes."""
+    torch.manual_seed(6)
+    folder = tmp_path_factory.mktemp("pictures")
+    for index, picture in enumerate(grounds(4, 80, np.random.default_rng(8))):
+        Image.fromarray(to_bytes(picture[None])).save(folder / f"{index}.png")
+    pictures = load_pictures(folder, folder / "cache")
+    teachers = [
+        Teacher("squeezenet1_0", models.squeezenet1_0(num_classes=9), layers, background=None)
+        for layers in (["features.4"], ["features.10", "features.12"])
+    ]
+    rng = np.random.default_rng(7)
+    found = Distillation(
+        student=DreamNet(CONFIG),
+        teachers=teachers,
+        targets=TARGETS,
+        batches=Batches([(pictures, range(4), 1.0)], 0.1, rng),
+        settings=TrainingSettings(minutes=1, batch=6, dreams=4, pool=12, match=4, size_px=64),
+        generator=rng,
+    )
+    found.measure_scales(6)
+    return found
+
+
+@pytest.mark.parametrize("kind", [CLASS_MAP, TOGETHER, "layer"])
+def test_a_gradient_is_matched_by_itself_and_not_by_its_opposite(
+    run: Distillation, kind: str
+) -> None:
+    made = run._prepare_match(torch.rand(4, 3, 64, 64), kind, np.array([-1, -1, 3, 8]))
+    if kind == CLASS_MAP:
+        assert made.masks[CLASS_MAP].argmax(dim=1)[2:].tolist() == [3, 8]
+    if kind == TOGETHER:
+        assert tuple(made.masks) in {("strokes",), ("eyes", "beasts")}
+    x = made.rgb.requires_grad_(True)
+    with run.autocast():
+        maps = run.extractors[tuple(made.masks)](run._normalised(x))
+    climbed = torch.zeros(())
+    for layer, mask in made.masks.items():
+        value = maps[layer].float()
+        if layer == CLASS_MAP:
+            climbed = climbed + (value.mean(dim=(2, 3)).softmax(dim=1).log() * mask).sum()
+        else:
+            climbed = climbed + (value.square() * mask).mean(dim=(1, 2, 3)).sum()
+    (own,) = torch.autograd.grad(climbed, x)
+    match = Match(made.rgb, made.masks, own.float())
+    assert run._match_loss(match).item() == pytest.approx(0, abs=0.02)
+    assert run._match_loss(replace(match, gradient=-own)).item() == pytest.approx(2, abs=0.02)
+
+
+def test_a_step_learns_from_pictures_dreams_and_gradients(run: Distillation) -> None:
+    before = run.student.class_map.weight.detach().clone()
+    losses = run.learn(run.prepare(), progress=0.5)
+    assert {"strokes", "eyes", "beasts", CLASS_MAP} < set(losses)
+    assert any(name.startswith("match ") for name in losses)
+    assert all(np.isfinite(value) for value in losses.values())
+    assert not torch.equal(before, run.student.class_map.weight)
+
+
+def test_a_first_phase_learns_values_only(
+    run: Distillation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run, "settings", replace(run.settings, match=0, match_classes=0))
+    losses = run.learn(run.prepare(), progress=0.5)
+    assert "beasts" in losses and not any(name.startswith("match ") for name in losses)
