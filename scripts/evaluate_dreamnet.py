@@ -68,7 +68,8 @@ def parse_objective(text: str) -> dict[str, float]:
 
 def agreement(subject: Subject, iterations: int) -> dict[str, Any]:
     """Figures 1 and 5: each teacher's rise under the student's dreams of that teacher's layers,
-    under its own, under noise, and under the dreams of the network beside, if there is one."""
+    under its own, under noise, under the dreams of the network beside, if there is one, and under
+    the student's dreams of its objective, if it holds a layer that this teacher taught."""
     result: dict[str, Any] = {}
     for index, (teacher, scales) in enumerate(zip(subject.teachers, subject.scales, strict=True)):
         layers = {r.name: 1.0 for r in subject.recipe.layers if r.teacher == index}
@@ -85,6 +86,15 @@ def agreement(subject: Subject, iterations: int) -> dict[str, Any]:
             "noise": by_noise,
             "ratio": round(by_student["all"] / by_self["all"], 3),
         }
+        if layers.keys() & subject.objective.keys():
+            climb = subject.dreamer.climb(subject.objective)
+            by_objective = measures.rises(
+                teacher, scales, pictures, measures.dreams(climb, pictures, iterations, 1)
+            )
+            result[subject.recipe.teachers[index]] |= {
+                "objective": by_objective,
+                "objective_ratio": round(by_objective["all"] / by_self["all"], 3),
+            }
         if subject.beside is not None:
             other = measures.dreams(_beside_climb(subject), pictures, iterations, 1)
             result[subject.recipe.teachers[index]]["beside"] = measures.rises(

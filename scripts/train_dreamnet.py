@@ -123,12 +123,8 @@ def _arguments() -> argparse.Namespace:
     add("--minutes", type=float, default=60.0)
     add("--steps", type=int, default=1_000_000)
     add("--batch", type=int, default=64)
-    add(
-        "--match",
-        type=int,
-        default=12,
-        help="pictures per step whose gradient is matched; half as many for classes; 0: none",
-    )
+    add("--match", type=int, default=12, help="pictures per step whose layers' gradient is matched")
+    add("--match-classes", type=int, default=4, help="the same for classes")
     add("--size", type=int, default=128, help="side of the crops in pixels")
     add("--checkpoint-minutes", type=float, default=4.0)
     add("--reuse", type=int, default=2, help="updates per prepared batch")
@@ -222,7 +218,7 @@ def main() -> None:
         batch=arguments.batch,
         dreams=round(arguments.batch * 0.44),
         match=arguments.match,
-        match_classes=arguments.match // 2,
+        match_classes=arguments.match_classes,
         size_px=arguments.size,
         learning_rate=arguments.learning_rate,
         checkpoint_minutes=arguments.checkpoint_minutes,

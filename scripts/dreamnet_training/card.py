@@ -88,6 +88,12 @@ def _agreement(found: Mapping[str, Any], steps: str, asked: str) -> Iterator[tup
             f"{values['noise']['all']:.2f}{more}): {values['ratio']:.0%}",
             asked,
         )
+        if "objective" in values:
+            yield (
+                f"the same, dreaming its own objective only, {steps}",
+                f"{values['objective']['all']:.2f}: {values['objective_ratio']:.0%}",
+                asked,
+            )
 
 
 def _creatures(

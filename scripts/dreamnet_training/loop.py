@@ -58,7 +58,7 @@ class TrainingSettings:
     match: int = 12
     match_weight: float = 12.0
     match_together: float = 0.3
-    match_classes: int = 8
+    match_classes: int = 4
     temperature: float = 2.0
     refresh_every: int = 16
     reuse: int = 2

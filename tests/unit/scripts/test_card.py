@@ -52,6 +52,13 @@ def test_every_figure_stands_beside_what_was_asked() -> None:
     assert any("from noise" in row and "4% of 50" in row for row in rows)
 
 
+def test_the_dream_of_the_objective_has_a_row_where_it_was_measured() -> None:
+    more = RISES | {"objective": {"all": 0.68}, "objective_ratio": 0.602}
+    rows = figures(FOUND | {"agreement": {"a teacher": more}}).splitlines()
+    assert any("its own objective only, 2 x 6 steps | 0.68: 60% |" in row for row in rows)
+    assert not any("its own objective only" in row for row in figures(FOUND).splitlines())
+
+
 def test_a_card_keeps_all_but_its_figures(tmp_path: Path) -> None:
     card = tmp_path / "card.md"
     card.write_text(f"# Title\n\n{BEGIN}\n\nold\n\n{END}\n\nLicence: MIT\n")
