@@ -98,10 +98,10 @@ INSECTS = Recipe(
         RecipeLayer("veins", 3, 1, 384, 0, "features.9.conv.0", "a net of fine veins", 0.5),
         RecipeLayer("wings", 3, 3, 576, 0, "features.12.conv.0", "wings with veins", 0.3),
         RecipeLayer(
-            "segments", 3, 5, 576, 0, "features.13.conv.0", "checkered segments, hairs", 0.35
+            "segments", 3, 5, 576, 0, "features.13.conv.0", "checkered segments, hairs", 0.2
         ),
         RecipeLayer(
-            "creatures", 3, 6, 576, 0, "features.14.conv.0", "many legs, compound eyes", 0.35
+            "creatures", 3, 6, 576, 0, "features.14.conv.0", "many legs, compound eyes", 0.15
         ),
     ),
     default_objective="segments+creatures",
