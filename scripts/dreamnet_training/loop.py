@@ -20,14 +20,12 @@ from torchvision.models.feature_extraction import create_feature_extractor
 
 from livedream.dream.dreamnet import DreamNet
 
-from .dreaming import CLASS_MAP, DreamPool, Goals, Rows, ascend, climb_goals, draw_goals, shifted
+from .dreaming import CLASS_MAP, DreamPool, Goals, ascend, climb_goals, draw_goals, shifted
 from .losses import Match, Prepared, Target, class_loss, layer_error, middle
+from .matching import TOGETHER, match_loss, prepare_match
 from .pictures import Batches
 from .recipes import IMAGENET_MEAN, IMAGENET_STD
 from .teachers import LOGITS, Teacher
-
-TOGETHER = "together"
-"""All layers of one teacher, dreamed at once."""
 
 
 @dataclass(frozen=True)
@@ -173,64 +171,6 @@ class Distillation:
             rms = rms.clamp(min=float(rms.median()) * 0.1)
             self.scales[layer] = rms[None, :, None, None]
 
-    def _prepare_match(self, rgb: Tensor, kind: str, classes: Rows) -> Match:
-        """A teacher's gradient for ``kind``: a class per picture, all layers of one teacher, or one
-        layer, deeper ones more often, whole or some channels.
-
-        classes: those that the pictures climb, -1 for one out of the teacher's likeliest.
-        """
-        rng, count = self.generator, len(rgb)
-        x = rgb.detach().requires_grad_(True)
-        if kind == CLASS_MAP:
-            value = self.teachers[-1](x)[LOGITS].float().mean(dim=(2, 3))
-            ranked = value.detach().argsort(dim=1, descending=True)
-            most = np.where(rng.random(count) < 0.5, 5, 500).clip(max=value.shape[1])
-            reach = torch.from_numpy(rng.integers(0, most))
-            given = torch.from_numpy(classes)
-            chosen = torch.where(given >= 0, given, ranked[torch.arange(count), reach])
-            mask = functional.one_hot(chosen, value.shape[1]).to(value.dtype)
-            (gradient,) = torch.autograd.grad(value.log_softmax(dim=1), x, mask)
-            return Match(rgb, {CLASS_MAP: mask}, gradient.float())
-        if kind == TOGETHER:
-            teacher = self.targets[int(rng.integers(len(self.targets)))].teacher
-            targets = [target for target in self.targets if target.teacher == teacher]
-        else:
-            weights = np.arange(2, len(self.targets) + 2, dtype=np.float64)
-            targets = [self.targets[int(rng.choice(len(self.targets), p=weights / weights.sum()))]]
-        maps = self.teachers[targets[0].teacher](x)
-        values = [maps[target.teacher_layer] for target in targets]
-        masks, starts = {}, []
-        for target, value in zip(targets, values, strict=True):
-            whole = rng.random((count, 1)) < (1.0 if kind == TOGETHER else 0.5)
-            kept = whole | (rng.random((count, value.shape[1])) < 0.12)
-            mask = torch.from_numpy(kept)[:, :, None, None].to(value.dtype)
-            # The layers' mean squares, whatever their sizes: as the response is measured.
-            start = value.detach() * mask / self.scales[target.layer].square()
-            starts.append((start * (1e4 / value[0].numel())).to(value.dtype))
-            masks[target.layer] = mask
-        (gradient,) = torch.autograd.grad(values, x, starts)
-        return Match(rgb, masks, gradient.float())
-
-    def _match_loss(self, match: Match) -> Tensor:
-        """One minus the cosine between the student's gradient and the teacher's (Czarnecki et al.,
-        "Sobolev Training for Neural Networks", 2017, for input gradients)."""
-        x = match.rgb.detach().requires_grad_(True)
-        with torch.autocast(self.device.type, torch.bfloat16):
-            maps = self.extractors[tuple(match.masks)](self._normalised(x))
-        climbed = torch.zeros((), device=x.device)
-        for layer, mask in match.masks.items():
-            value = maps[layer].float()
-            if layer == CLASS_MAP:
-                climbed = climbed + (value.mean(dim=(2, 3)).log_softmax(dim=1) * mask).sum()
-            else:
-                squares = (value.square() * mask).sum()
-                climbed = climbed + squares * (0.5e4 / value[0].numel())
-        (gradient,) = torch.autograd.grad(climbed, x, create_graph=True)
-        same = functional.cosine_similarity(
-            gradient.flatten(1), match.gradient.flatten(1), eps=1e-12
-        )
-        return 1 - same.mean()
-
     def draw_goals(self, count: int) -> Goals:
         """New goals for ``count`` dreams."""
         classes, share = self.student.config.num_classes, self.settings.class_share
@@ -291,7 +231,15 @@ class Distillation:
             dreams = dreamed[torch.from_numpy(chosen_rows)]
             rgb = torch.cat([fresh[len(fresh) - photos :], dreams]).to(self.device)
             wanted = np.concatenate([np.full(photos, -1), goals.classes[chosen_rows]])
-            match = self._prepare_match(rgb, what, wanted)
+            match = prepare_match(
+                rgb,
+                what,
+                wanted,
+                teachers=self.teachers,
+                targets=self.targets,
+                scales=self.scales,
+                generator=rng,
+            )
             matches.append(match)
             ahead = match.gradient[photos:].cpu()
             ahead = ahead / (ahead.abs().mean(dim=(1, 2, 3), keepdim=True) + 1e-12)
@@ -353,10 +301,10 @@ class Distillation:
         ends, starts = [loss], [torch.ones_like(loss)]
         for match in prepared.matches:
             name = TOGETHER if len(match.masks) > 1 else next(iter(match.masks))
-            match_loss = self._match_loss(match)
-            losses[f"match {name}"] = match_loss
-            ends.append(match_loss)
-            starts.append(torch.full_like(match_loss, self.settings.match_weight))
+            away = match_loss(match, self.extractors, self._normalised)
+            losses[f"match {name}"] = away
+            ends.append(away)
+            starts.append(torch.full_like(away, self.settings.match_weight))
         for name, target in prepared.layers.items():
             prediction = middle(raw[name])
             with torch.no_grad():  # the gradient of the mean square, cheap in bf16

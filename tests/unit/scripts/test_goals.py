@@ -13,8 +13,9 @@ from dreamnet_training.dreaming import (
     draw_goals,
     grounds,
 )
-from dreamnet_training.loop import TOGETHER, Distillation, TrainingSettings
+from dreamnet_training.loop import Distillation, TrainingSettings
 from dreamnet_training.losses import Match, Target
+from dreamnet_training.matching import TOGETHER, match_loss, prepare_match
 from dreamnet_training.pictures import Batches, load_pictures
 from dreamnet_training.sheets import to_bytes
 from dreamnet_training.teachers import Teacher
@@ -138,7 +139,15 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Distillation:
 def test_a_gradient_is_matched_by_itself_and_not_by_its_opposite(
     run: Distillation, kind: str
 ) -> None:
-    made = run._prepare_match(torch.rand(4, 3, 64, 64), kind, np.array([-1, -1, 3, 8]))
+    made = prepare_match(
+        torch.rand(4, 3, 64, 64),
+        kind,
+        np.array([-1, -1, 3, 8]),
+        teachers=run.teachers,
+        targets=run.targets,
+        scales=run.scales,
+        generator=run.generator,
+    )
     if kind == CLASS_MAP:
         assert made.masks[CLASS_MAP].argmax(dim=1)[2:].tolist() == [3, 8]
     if kind == TOGETHER:
@@ -155,8 +164,10 @@ def test_a_gradient_is_matched_by_itself_and_not_by_its_opposite(
             climbed = climbed + (value.square() * mask).mean(dim=(1, 2, 3)).sum()
     (own,) = torch.autograd.grad(climbed, x)
     match = Match(made.rgb, made.masks, own.float())
-    assert run._match_loss(match).item() == pytest.approx(0, abs=0.02)
-    assert run._match_loss(replace(match, gradient=-own)).item() == pytest.approx(2, abs=0.02)
+    loss = match_loss(match, run.extractors, run._normalised)
+    assert loss.item() == pytest.approx(0, abs=0.02)
+    loss = match_loss(replace(match, gradient=-own), run.extractors, run._normalised)
+    assert loss.item() == pytest.approx(2, abs=0.02)
 
 
 def test_a_step_learns_from_pictures_dreams_and_gradients(run: Distillation) -> None:
