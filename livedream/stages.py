@@ -5,10 +5,10 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
-from types import TracebackType
-from typing import Final, Protocol, Self, TypeVar
+from contextlib import contextmanager
+from typing import Final, Protocol, TypeVar
 
+from livedream.closing import Completes
 from livedream.frame import Frame
 
 T = TypeVar("T")
@@ -108,7 +108,7 @@ class Closing(Protocol):
     def close(self, *, complete: bool = True) -> None: ...
 
 
-class Behind:
+class Behind(Completes):
     """Writes into a sink from a thread of its own, at most a few frames behind.
 
     An error of the sink is raised at the next `write` or at `close`, once. The sink is closed
@@ -159,18 +159,3 @@ class Behind:
             self._sink.close(complete=self._complete and not self._failed)
         except BaseException as error:
             self._error = self._error or error
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if kind is None:
-            self.close()
-        else:  # the first error is the one to tell
-            with suppress(Exception):
-                self.close(complete=False)

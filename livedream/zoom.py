@@ -13,14 +13,14 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import count
 from pathlib import Path
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 import cv2
 import numpy as np
 import torch
 from torch import Tensor
 
+from livedream.closing import Closes
 from livedream.defaults import ZOOM
 from livedream.dream.hold import Hold
 from livedream.errors import SettingsError
@@ -36,7 +36,7 @@ from livedream.warp.travel import Travel, move
 _SRGB: Final = ColourTags(1, 1, 1, False)  # what pictures become when they are written as video
 
 
-class ZoomSource:
+class ZoomSource(Closes):
     """Frames of a zoom, as a source: made when asked for, the last one where the next begins.
 
     start: (H, W, 3) uint8, dreamed at the size that the dreamer's settings say.
@@ -103,17 +103,6 @@ class ZoomSource:
 
     def close(self) -> None:
         """Nothing is held open."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 @dataclass(frozen=True, kw_only=True)

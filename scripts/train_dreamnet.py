@@ -125,6 +125,8 @@ def _arguments() -> argparse.Namespace:
     add("--batch", type=int, default=64)
     add("--match", type=int, default=12, help="pictures per step whose layers' gradient is matched")
     add("--match-classes", type=int, default=4, help="the same for classes")
+    add("--match-together", type=float, default=0.3, help="how often all of a teacher's layers are")
+    add("--match-shifts", type=int, default=3, help="shifts that a matched gradient is averaged of")
     add("--size", type=int, default=128, help="side of the crops in pixels")
     add("--checkpoint-minutes", type=float, default=4.0)
     add("--reuse", type=int, default=2, help="updates per prepared batch")
@@ -219,6 +221,8 @@ def main() -> None:
         dreams=round(arguments.batch * 0.44),
         match=arguments.match,
         match_classes=arguments.match_classes,
+        match_together=arguments.match_together,
+        match_shifts=arguments.match_shifts,
         size_px=arguments.size,
         learning_rate=arguments.learning_rate,
         checkpoint_minutes=arguments.checkpoint_minutes,

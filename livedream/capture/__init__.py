@@ -10,6 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
 
+from livedream.closing import Closes
 from livedream.frame import Frame, SourceInfo
 
 __all__ = ["MemorySource", "Source", "open_source"]
@@ -69,7 +70,7 @@ def open_source(
     return VideoSource(path, part)
 
 
-class MemorySource:
+class MemorySource(Closes):
     """Frames that already lie in memory: for tests and for programs that make their own."""
 
     def __init__(self, frames: Iterable[Frame], info: SourceInfo) -> None:
@@ -81,14 +82,3 @@ class MemorySource:
 
     def close(self) -> None:
         self._frames.clear()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()

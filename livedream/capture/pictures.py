@@ -9,13 +9,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
-from types import TracebackType
-from typing import Self, cast
+from typing import cast
 
 import cv2
 import numpy as np
 
 from livedream.capture.range import Range
+from livedream.closing import Closes
 from livedream.errors import SourceError
 from livedream.frame import ColourTags, Frame, Picture, SourceInfo
 
@@ -60,7 +60,7 @@ def is_series(path: Path) -> bool:
     return path.is_dir() or (_NUMBER.search(path.name) is not None and not path.exists())
 
 
-class PictureSource:
+class PictureSource(Closes):
     """The frames that picture files make, one after the other.
 
     paths: the files, in order; one of them is a still picture.  fps: frames per second.
@@ -133,17 +133,6 @@ class PictureSource:
 
     def close(self) -> None:
         """Nothing is held open."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def open_pictures(path: Path, part: Range, fps: Fraction | None = None) -> PictureSource:

@@ -9,14 +9,13 @@ began, so that the film loops without a seam. The same seed gives the same bytes
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from types import TracebackType
-from typing import Self
 from urllib.parse import parse_qsl
 
 import numpy as np
 
 from livedream.capture.range import Range
 from livedream.capture.sky import Sky
+from livedream.closing import Closes
 from livedream.errors import SourceError
 from livedream.frame import ColourTags, Frame, Picture, SourceInfo
 
@@ -38,7 +37,7 @@ class SyntheticSettings:
         return max(1, round(self.seconds * self.fps))
 
 
-class SyntheticSource:
+class SyntheticSource(Closes):
     """Frames made on the spot.  name: "clouds" or "noise"."""
 
     def __init__(self, name: str, settings: SyntheticSettings, part: Range | None = None) -> None:
@@ -70,17 +69,6 @@ class SyntheticSource:
 
     def close(self) -> None:
         """Nothing to give back."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def is_synthetic(text: str) -> bool:

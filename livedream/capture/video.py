@@ -11,8 +11,6 @@ from dataclasses import replace
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import av
 import numpy as np
@@ -22,6 +20,7 @@ from livedream.capture.decoding import Decoder
 from livedream.capture.hdr import HDR_TRANSFERS, ToneMap
 from livedream.capture.range import Range
 from livedream.capture.timing import Clock, shift_of
+from livedream.closing import Closes
 from livedream.errors import SourceError
 from livedream.frame import ColourTags, Frame, Picture, SourceInfo
 
@@ -31,7 +30,7 @@ _MICROSECONDS = 1_000_000  # FFmpeg's unit for the length of a container
 _BT2020_PRIMARIES = 9
 
 
-class VideoSource:
+class VideoSource(Closes):
     """The frames of a video file, or of a part of it.
 
     Raises SourceError when there is nothing to read, with what to try.
@@ -169,17 +168,6 @@ class VideoSource:
 
     def close(self) -> None:
         self._decoder.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def _plausible_rate(stream: av.VideoStream) -> Fraction:

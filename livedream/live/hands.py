@@ -9,7 +9,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from livedream.frame import Picture
 from livedream.live.board import Board
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 __all__ = ["Hands", "HandsJob"]
 
 _log = logging.getLogger(__name__)
-
-_OSC: Final = "127.0.0.1:9001"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,9 +82,9 @@ class Hands:
             show.modulation.heard = audio.value
         if job.osc is not None:
             from livedream.control.addresses import read_address
-            from livedream.control.osc import OscHand
+            from livedream.control.osc import DEFAULT_ADDRESS, OscHand
 
-            address = read_address(job.osc, _OSC, name="osc")
+            address = read_address(job.osc, DEFAULT_ADDRESS, name="osc")
             self._add("osc", OscHand(self._board, show, address))
         learner = None
         if job.midi is not None:

@@ -13,13 +13,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final
 
 from livedream.capture.live import Captured, LiveInput, Opened
 from livedream.capture.live.capturing import Capture
 from livedream.capture.live.opening import open_live
 from livedream.capture.live.orient import Orientation
+from livedream.closing import Closes
 from livedream.control.show_reader import own_objective
 from livedream.defaults import LIVE
 from livedream.errors import SettingsError, SourceError
@@ -88,7 +88,7 @@ class LiveJob:
             raise SettingsError("sink: none found, window, udp://... or another wanted")
 
 
-class Session:
+class Session(Closes):
     """One show. `run` returns when it ends; `stop` ends it from any thread or signal handler.
 
     live_input, dreamer, outputs: other ones than the job names: for tests and for programs.
@@ -312,17 +312,6 @@ class Session:
 
     def _notes(self) -> tuple[str, ...]:
         return tuple(self.cast.notes.values()) + self.hands.notes()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def _is_window(sink: str) -> bool:

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Protocol, Self
 
+from livedream.closing import Closes
 from livedream.frame import Frame, SourceInfo
 
 __all__ = ["FileSink", "MemorySink", "Sink", "open_sink"]
@@ -82,7 +83,7 @@ def open_sink(
     return video.VideoSink(file, info, options, overwrite=overwrite, resume=resume)
 
 
-class MemorySink:
+class MemorySink(Closes):
     """Keeps what it is given in `frames`: for tests and for programs that go on themselves."""
 
     def __init__(self) -> None:
@@ -93,14 +94,3 @@ class MemorySink:
 
     def close(self) -> None:
         """Nothing to finish: the frames stay."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()

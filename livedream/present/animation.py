@@ -10,12 +10,12 @@ from contextlib import suppress
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import av
 from av.filter import Graph
 
+from livedream.closing import Completes
 from livedream.errors import SinkError
 from livedream.frame import Frame, SourceInfo
 from livedream.present.carry import has_sound
@@ -27,7 +27,7 @@ _MOST_FRAMES = 1500  # a minute at 25 per second: beyond, such files are of no u
 _TICK = {".gif": Fraction(1, 100), ".webp": Fraction(1, 1000)}  # both formats' unit of time
 
 
-class AnimationSink:
+class AnimationSink(Completes):
     """Collects frames, and makes a GIF or WebP of them when it is closed.
 
     options: its quality is WebP's; a codec makes no sense here.
@@ -105,21 +105,6 @@ class AnimationSink:
     def _write_webp(self, frames: Path, path: Path, tick: Fraction) -> None:
         quality = {"quality": f"{self._options.quality:g}", "compression_level": "4"}
         _encode(frames, path, tick, ("webp", "libwebp_anim", "bgra", quality))
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if error is None:
-            self.close()
-            return
-        with suppress(SinkError):  # what went wrong first is what is to be read
-            self.close(complete=False)
 
 
 def _too_long(suffix: str, frames: int) -> str:

@@ -7,9 +7,8 @@ on with by counting the pictures from 0 up to the first that is missing.
 import os
 import re
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
+from livedream.closing import Completes
 from livedream.errors import SinkError
 from livedream.frame import Frame, SourceInfo
 from livedream.present.carry import has_sound
@@ -29,7 +28,7 @@ def is_series(text: str | Path) -> bool:
     return written_as_folder or path.is_dir() or _NUMBER.search(path.name) is not None
 
 
-class PictureSeriesSink:
+class PictureSeriesSink(Completes):
     """Writes every frame as a picture of its own, numbered from 0.
 
     path: a folder, which is made if it is not there, or a pattern such as frames/%05d.png.
@@ -101,14 +100,3 @@ class PictureSeriesSink:
 
     def close(self, *, complete: bool = True) -> None:
         """Nothing to finish: every picture is whole."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close(complete=kind is None)

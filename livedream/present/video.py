@@ -7,15 +7,14 @@ writer died is gone on with by opening it again with `resume`.
 """
 
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from math import floor
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import av
 
+from livedream.closing import Completes
 from livedream.errors import ShapeError, SinkError
 from livedream.frame import Frame, SourceInfo
 from livedream.present.colour import from_rgb, output_tags, tag
@@ -49,7 +48,7 @@ class VideoOptions:
             raise SinkError(f"quality {self.quality:g} is out of range: wanted 0 to 100")
 
 
-class VideoSink:
+class VideoSink(Completes):
     """Writes frames into a video file; frames keep their pts and durations exactly.
 
     info: of the frames to come, and of the file whose other streams are copied.
@@ -221,18 +220,3 @@ class VideoSink:
             tag=self._chosen.encoder.tag if self._container.name in ("mp4", "mov") else None,
             complete=complete,
         )
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if error is None:
-            self.close()
-            return
-        with suppress(SinkError):  # what went wrong first is what is to be read
-            self.close(complete=False)

@@ -35,7 +35,8 @@ class TrainingSettings:
     batch: pictures per step, ``dreams`` of them out of a pool of so many; size_px: side of the
     crops; class_share: part of the dreams that climb a class; match: pictures whose input gradient
     is matched, with match_weight, for one random layer or, match_together of the time, all layers
-    of one teacher; match_classes: pictures at most for which that of a class is;
+    of one teacher; match_classes: pictures at most for which that of a class is; match_shifts:
+    shifts of the picture over which the teacher's gradient is averaged;
     temperature: of the class map's divergence; refresh_every: steps between the copies of the
     student that dream; reuse: updates per prepared batch, the later ones drawn from the last
     ``kept`` batches; average: decay of the exponential average of the weights; threads: of each of
@@ -57,6 +58,7 @@ class TrainingSettings:
     match_weight: float = 12.0
     match_together: float = 0.3
     match_classes: int = 4
+    match_shifts: int = 3
     temperature: float = 2.0
     refresh_every: int = 16
     reuse: int = 2
@@ -239,6 +241,7 @@ class Distillation:
                 targets=self.targets,
                 scales=self.scales,
                 generator=rng,
+                shifts=settings.match_shifts,
             )
             matches.append(match)
             ahead = match.gradient[photos:].cpu()

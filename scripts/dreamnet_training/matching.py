@@ -29,44 +29,68 @@ def prepare_match(
     targets: Sequence[Target],
     scales: Mapping[str, Tensor],
     generator: np.random.Generator,
+    shifts: int = 1,
 ) -> Match:
     """A teacher's gradient for ``kind``: a class per picture, all layers of one teacher, or one
     layer, deeper ones more often, whole or some channels.
 
     rgb: (N, 3, H, W) in [0, 1]. classes: (N,), those that the pictures climb, -1 for one out of the
     teacher's likeliest. scales: per layer, the deviation that the teacher's values are divided by.
+    shifts: pictures moved by up to 8 px, over which the gradient is averaged.
     """
     rng, count = generator, len(rgb)
-    x = rgb.detach().requires_grad_(True)
+    mine: list[Target] = []
+    masks: dict[str, Tensor] = {}
     if kind == CLASS_MAP:
-        value = teachers[-1](x)[LOGITS].float().mean(dim=(2, 3))
-        ranked = value.detach().argsort(dim=1, descending=True)
-        most = np.where(rng.random(count) < 0.5, 5, 500).clip(max=value.shape[1])
-        reach = torch.from_numpy(rng.integers(0, most))
-        given = torch.from_numpy(classes).to(value.device)
-        chosen = torch.where(given >= 0, given, ranked[torch.arange(count), reach])
-        mask = functional.one_hot(chosen, value.shape[1]).to(value.dtype)
-        (gradient,) = torch.autograd.grad(value.log_softmax(dim=1), x, mask)
-        return Match(rgb, {CLASS_MAP: mask}, gradient.float())
-    if kind == TOGETHER:
-        teacher = targets[int(rng.integers(len(targets)))].teacher
-        mine = [target for target in targets if target.teacher == teacher]
+        teacher = teachers[-1]
+        masks[CLASS_MAP] = _chosen_classes(teacher, rgb, classes, rng)
     else:
-        weights = np.arange(2, len(targets) + 2, dtype=np.float64)
-        mine = [targets[int(rng.choice(len(targets), p=weights / weights.sum()))]]
-    maps = teachers[mine[0].teacher](x)
-    values = [maps[target.teacher_layer] for target in mine]
-    masks, starts = {}, []
-    for target, value in zip(mine, values, strict=True):
-        whole = rng.random((count, 1)) < (1.0 if kind == TOGETHER else 0.5)
-        kept = whole | (rng.random((count, value.shape[1])) < 0.12)
-        mask = torch.from_numpy(kept)[:, :, None, None].to(value)
-        # The layers' mean squares, whatever their sizes: as the response is measured.
-        start = value.detach() * mask / scales[target.layer].square()
-        starts.append((start * (1e4 / value[0].numel())).to(value.dtype))
-        masks[target.layer] = mask
-    (gradient,) = torch.autograd.grad(values, x, starts)
-    return Match(rgb, masks, gradient.float())
+        if kind == TOGETHER:
+            number = targets[int(rng.integers(len(targets)))].teacher
+            mine = [target for target in targets if target.teacher == number]
+        else:
+            weights = np.arange(2, len(targets) + 2, dtype=np.float64)
+            mine = [targets[int(rng.choice(len(targets), p=weights / weights.sum()))]]
+        teacher = teachers[mine[0].teacher]
+        for target in mine:
+            channels = scales[target.layer].shape[1]
+            whole = rng.random((count, 1)) < (1.0 if kind == TOGETHER else 0.5)
+            kept = whole | (rng.random((count, channels)) < 0.12)
+            masks[target.layer] = torch.from_numpy(kept)[:, :, None, None].to(rgb)
+    total = torch.zeros_like(rgb)
+    for _ in range(shifts):
+        dy, dx = (int(v) for v in rng.integers(-8, 9, 2)) if shifts > 1 else (0, 0)
+        x = torch.roll(rgb, (dy, dx), (2, 3)).requires_grad_(True)
+        maps = teacher(x)
+        if kind == CLASS_MAP:
+            value = maps[LOGITS].float().mean(dim=(2, 3)).log_softmax(dim=1)
+            (gradient,) = torch.autograd.grad(value, x, masks[CLASS_MAP].to(value))
+        else:
+            values = [maps[target.teacher_layer] for target in mine]
+            starts = []
+            for target, value in zip(mine, values, strict=True):
+                # The layers' mean squares, whatever their sizes: as the response is measured.
+                start = value.detach() * masks[target.layer] / scales[target.layer].square()
+                starts.append((start * (1e4 / value[0].numel())).to(value.dtype))
+            (gradient,) = torch.autograd.grad(values, x, starts)
+        gradient = torch.roll(gradient.float(), (-dy, -dx), (2, 3))
+        total += gradient / (gradient.square().mean(dim=(1, 2, 3), keepdim=True).sqrt() + 1e-12)
+    return Match(rgb, masks, total / shifts)
+
+
+@torch.no_grad()
+def _chosen_classes(
+    teacher: Teacher, rgb: Tensor, classes: Rows, rng: np.random.Generator
+) -> Tensor:
+    """One class per picture, (N, classes) of zeros and ones."""
+    value = teacher(rgb)[LOGITS].float().mean(dim=(2, 3))
+    ranked = value.argsort(dim=1, descending=True)
+    most = np.where(rng.random(len(rgb)) < 0.5, 5, 500).clip(max=value.shape[1])
+    reach = torch.from_numpy(rng.integers(0, most)).to(value.device)
+    given = torch.from_numpy(classes).to(value.device)
+    rows = torch.arange(len(rgb), device=value.device)
+    chosen = torch.where(given >= 0, given, ranked[rows, reach])
+    return functional.one_hot(chosen, value.shape[1]).to(value.dtype)
 
 
 def match_loss(

@@ -10,6 +10,7 @@ import av
 import numpy as np
 
 from livedream.frame import Frame, Picture, SourceInfo
+from livedream.present import FileSink, open_sink
 from livedream.present.priority import leave_real_time
 
 TIME_BASE = Fraction(1, 15360)
@@ -154,3 +155,12 @@ def rotated(path: Path, target: Path, degrees: int) -> Path:
     at = content.index(b"tkhd") + 4 + 40  # version 0: the matrix is 40 bytes into the box
     target.write_bytes(content[:at] + matrix + content[at + 36 :])
     return target
+
+
+def write_frames(path: Path | str, given: list[Frame], about: SourceInfo, **how: Any) -> FileSink:
+    """A file of these frames, closed."""
+    sink = open_sink(path, about, **how)
+    for frame in given:
+        sink.write(frame)
+    sink.close()
+    return sink

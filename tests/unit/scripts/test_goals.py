@@ -170,6 +170,31 @@ def test_a_gradient_is_matched_by_itself_and_not_by_its_opposite(
     assert loss.item() == pytest.approx(2, abs=0.02)
 
 
+def test_averaged_over_shifts_a_gradient_stays_in_place_and_grows_steadier(
+    run: Distillation,
+) -> None:
+    pictures = grounds(4, 96, np.random.default_rng(4))
+
+    def made(shifts: int, seed: int) -> torch.Tensor:
+        match = prepare_match(
+            pictures,
+            TOGETHER,
+            np.full(4, -1),
+            teachers=run.teachers,
+            targets=[Target("strokes", 0, "features.4")],
+            scales=run.scales,
+            generator=np.random.default_rng(seed),
+            shifts=shifts,
+        )
+        return match.gradient.flatten(1)
+
+    def alike(first: torch.Tensor, second: torch.Tensor) -> float:
+        return float(torch.cosine_similarity(first, second).mean())
+
+    assert alike(made(6, 1), made(6, 2)) > 0.4  # 0.53 found; 0.1 of single ones
+    assert alike(made(6, 1), made(6, 2)) > alike(made(2, 1), made(2, 2)) + 0.2
+
+
 def test_a_step_learns_from_pictures_dreams_and_gradients(run: Distillation) -> None:
     before = run.student.class_map.weight.detach().clone()
     losses = run.learn(run.prepare(), progress=0.5)

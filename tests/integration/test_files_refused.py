@@ -1,0 +1,134 @@
+"""Writing that is refused, and what is left then: one clear line, and nothing lost."""
+
+import errno
+import os
+import resource
+import stat
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from files_made import decoded, frames, info, make_video, packets, write_frames
+
+from livedream.capture import open_source
+from livedream.errors import ShapeError, SinkError
+from livedream.present import open_sink
+
+
+@pytest.mark.parametrize(
+    ("name", "how", "message"),
+    [
+        ("out.xyz", {}, "no container for video: there are .mp4"),
+        ("out", {}, "has no suffix"),
+        ("out.mp4", {"codec": "divx"}, "unknown codec 'divx': there are h264"),
+        (
+            "out.mp4",
+            {"codec": "prores"},
+            ".mp4 cannot hold prores, only h264, hevc, av1, vp9: .mkv",
+        ),
+        ("out.webm", {"codec": "h264"}, ".webm cannot hold h264, only vp9, av1: .mkv holds it"),
+        ("out.mov", {"codec": "av1"}, ".mov cannot hold av1, only h264, hevc, prores: .mkv"),
+        ("out.ts", {"codec": "vp9"}, ".ts cannot hold vp9, only h264, hevc: .mkv holds it"),
+        ("out.mp4", {"quality": 101}, "quality 101 is out of range: wanted 0 to 100"),
+        ("nowhere/out.mp4", {}, "nowhere does not exist: create it"),
+        ("there.mp4", {}, "there.mp4 exists: choose another name"),
+        ("folder.mp4", {}, "no picture|is a folder"),
+        ("there.mp4/out.mp4", {}, "is a file, wanted a folder|exist"),
+        ("out.gif", {"codec": "h264"}, "no choice of codecs"),
+        ("frames/%03d.png", {"codec": "h264"}, "pictures have no codec"),
+        ("frames/%03d.mp4", {}, "is no picture"),
+    ],
+)
+def test_what_cannot_be_written_is_one_clear_line(
+    tmp_path: Path, name: str, how: dict[str, Any], message: str
+) -> None:
+    (tmp_path / "there.mp4").write_text("precious")
+    if name == "folder.mp4":
+        (tmp_path / name).mkdir()
+        name = "folder.mp4/%03d.mp4"
+    with pytest.raises(SinkError, match=message) as caught:
+        open_sink(tmp_path / name, info(), **how)
+    assert "\n" not in str(caught.value)
+    assert (tmp_path / "there.mp4").read_text() == "precious"
+    assert not (tmp_path / "out.mp4").exists()
+
+
+def test_a_folder_without_permission_is_refused(tmp_path: Path) -> None:
+    if os.name != "posix" or os.geteuid() == 0:
+        pytest.skip("the administrator may write everywhere")
+    tmp_path.chmod(stat.S_IRUSR | stat.S_IXUSR)
+    try:
+        with pytest.raises(SinkError, match="no permission to write"):
+            open_sink(tmp_path / "out.mp4", info())
+    finally:
+        tmp_path.chmod(stat.S_IRWXU)
+
+
+def test_the_source_is_never_overwritten(tmp_path: Path) -> None:
+    film = make_video(tmp_path / "in.mp4")
+    with open_source(film) as source, pytest.raises(SinkError, match="is the file that is read"):
+        open_sink(tmp_path / "in.mp4", source.info, overwrite=True)
+    assert len(packets(film)) == 12
+
+
+def test_overwriting_replaces_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "out.mp4"
+    path.write_text("old")
+    write_frames(path, frames(4), info(), overwrite=True)
+    assert len(packets(path)) == 4
+
+
+def test_frames_of_another_size_or_out_of_order_are_refused(tmp_path: Path) -> None:
+    with open_sink(tmp_path / "out.mp4", info()) as sink:
+        first, second = frames(2)
+        sink.write(second)
+        with pytest.raises(SinkError, match="wanted more than"):
+            sink.write(first)
+        with pytest.raises(ShapeError, match="frame 0 is 32x48, the file is 64x48"):
+            sink.write(replace(first, rgb=first.rgb[:, :32].copy()))
+    assert len(packets(tmp_path / "out.mp4")) == 1
+
+
+def test_no_frame_leaves_no_file(tmp_path: Path) -> None:
+    open_sink(tmp_path / "out.mp4", info()).close()
+    assert list(tmp_path.iterdir()) == []
+
+
+@contextmanager
+def files_up_to(size: int) -> Iterator[None]:
+    """A disk that is full when a file reaches `size` bytes."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs RLIMIT_FSIZE")
+@pytest.mark.parametrize("name", ["out.mp4", "out.mkv"])
+def test_a_full_disk_is_one_line_and_what_was_written_plays(tmp_path: Path, name: str) -> None:
+    noise = np.random.default_rng(2).integers(0, 256, (30, 48, 64, 3), dtype=np.uint8)
+    given = [replace(f, rgb=rgb) for f, rgb in zip(frames(30), noise, strict=True)]
+    sink = open_sink(tmp_path / name, info())
+    written = 0
+    with files_up_to(60_000), pytest.raises(SinkError, match=os.strerror(errno.EFBIG)):
+        for frame in given:
+            sink.write(frame)
+            written += 1
+    assert 3 < written < 30
+    with files_up_to(40_000), pytest.raises(SinkError, match="could not be finished"):
+        sink.close(complete=False)
+    assert [p.name for p in tmp_path.iterdir()] == [name]
+    assert len(decoded(tmp_path / name)) == written
+    again = open_sink(tmp_path / name, info(), resume=True)
+    assert again.frames_written == written
+    for frame in given[written:]:
+        again.write(frame)
+    again.close()
+    assert len(decoded(tmp_path / name)) == 30
