@@ -61,14 +61,10 @@ DREAMNET = Recipe(
         RecipeLayer("strokes", 1, 0, 128, 0, "features.4", "dabs and short strokes"),
         RecipeLayer("weave", 2, 1, 192, 1, "features.5.conv.0", "lattices and woven lines", 0.4),
         RecipeLayer("mosaic", 3, 1, 384, 1, "features.9.conv.0", "plaids, tiles, ribs"),
-        RecipeLayer("eyes", 3, 2, 512, 0, "features.10", "eyes, set in rings", 0.5),
+        RecipeLayer("eyes", 3, 2, 512, 0, "features.10", "eyes, set in rings", 0.2),
         RecipeLayer("fur", 3, 4, 576, 1, "features.12.conv.0", "furry bodies, tails, eyes"),
-        RecipeLayer(
-            "faces", 3, 5, 576, 1, "features.13.conv.0", "muzzles, faces, heads on legs", 0.6
-        ),
-        RecipeLayer(
-            "beasts", 3, 6, 512, 0, "features.12", "beaks, many legs, strange animals", 0.3
-        ),
+        RecipeLayer("faces", 3, 5, 576, 1, "features.13.conv.0", "muzzles, faces, heads on legs"),
+        RecipeLayer("beasts", 3, 6, 512, 0, "features.12", "beaks, many legs, strange animals"),
         RecipeLayer("creatures", 3, 6, 576, 1, "features.14.conv.0", "whole creatures", 0.0),
     ),
     default_objective="creatures",
