@@ -77,12 +77,12 @@ BIRDS = Recipe(
     layers=(
         RecipeLayer("strokes", 1, 0, 144, 0, "features.3.conv.0", "short brush strokes"),
         RecipeLayer("weave", 2, 1, 192, 0, "features.5.conv.0", "slanting lines, woven", 0.4),
-        RecipeLayer("down", 3, 1, 384, 0, "features.9.conv.0", "flecks, in a lattice", 0.6),
-        RecipeLayer("plumage", 3, 3, 576, 0, "features.12.conv.0", "feathers, large heads", 0.4),
-        RecipeLayer("eyes", 3, 5, 576, 0, "features.13.conv.0", "eyes and heads", 0.2),
-        RecipeLayer("creatures", 3, 6, 576, 0, "features.14.conv.0", "whole birds", 0.0),
+        RecipeLayer("down", 3, 1, 384, 0, "features.9.conv.0", "flecks, in a lattice"),
+        RecipeLayer("plumage", 3, 3, 576, 0, "features.12.conv.0", "feathers, large heads"),
+        RecipeLayer("eyes", 3, 5, 576, 0, "features.13.conv.0", "eyes and heads"),
+        RecipeLayer("creatures", 3, 6, 576, 0, "features.14.conv.0", "whole birds", 0.2),
     ),
-    default_objective="creatures",
+    default_objective="eyes+creatures",
 )
 
 INSECTS = Recipe(
