@@ -23,6 +23,7 @@ from livedream.dream.dreamnet import DreamNet
 from .dreaming import CLASS_MAP, DreamPool, Goals, ascend, climb_goals, draw_goals, shifted
 from .losses import Match, Prepared, Target, class_loss, layer_error, middle
 from .matching import TOGETHER, match_loss, prepare_match
+from .optimizer import Optimizer
 from .pictures import Batches
 from .recipes import IMAGENET_MEAN, IMAGENET_STD
 from .teachers import LOGITS, Teacher
@@ -97,16 +98,7 @@ class Distillation:
         self.std = torch.tensor(IMAGENET_STD, device=device)[None, :, None, None]
         self.generator = generator
         self.device = device
-        decay = [p for p in student.parameters() if p.ndim > 1]
-        plain = [p for p in student.parameters() if p.ndim <= 1]
-        self.optimizer = torch.optim.AdamW(
-            [
-                {"params": decay, "weight_decay": settings.weight_decay},
-                {"params": plain, "weight_decay": 0.0},
-            ],
-            lr=settings.learning_rate,
-            betas=(0.9, 0.98),
-        )
+        self.optimizer = Optimizer(student.parameters(), settings.weight_decay)
         self.scales: dict[str, Tensor] = {}
         self.pool: DreamPool | None = None
         together = [
@@ -284,8 +276,6 @@ class Distillation:
 
     def learn(self, prepared: Prepared, progress: float) -> dict[str, float]:
         """One update; returns the losses."""
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.rate(progress)
         raw: dict[str, Tensor] = {}
         hooks = [
             self.student.get_submodule(f"{t.layer}.0").register_forward_hook(
@@ -315,10 +305,10 @@ class Distillation:
                 losses[name] = error.float().square().mean()
                 starts.append(error * (2 / error.numel()))
             ends.append(prediction)
-        self.optimizer.zero_grad(set_to_none=True)
+        self.optimizer.zero_grad()
         torch.autograd.backward(ends, starts)
         nn.utils.clip_grad_norm_(self.student.parameters(), 8.0)
-        self.optimizer.step()
+        self.optimizer.step(self.rate(progress))
         self._follow()
         return {name: float(value.detach()) for name, value in losses.items()}
 
