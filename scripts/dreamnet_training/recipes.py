@@ -31,7 +31,7 @@ class RecipeLayer:
     teacher: int
     teacher_layer: str
     description: str
-    balance: float = 1.0
+    balance: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ DREAMNET = Recipe(
         RecipeLayer("fur", 3, 4, 576, 1, "features.12.conv.0", "furry bodies, tails, eyes"),
         RecipeLayer("faces", 3, 5, 576, 1, "features.13.conv.0", "muzzles, faces, heads on legs"),
         RecipeLayer("beasts", 3, 6, 512, 0, "features.12", "beaks, many legs, strange animals"),
-        RecipeLayer("creatures", 3, 6, 576, 1, "features.14.conv.0", "whole creatures", 0.0),
+        RecipeLayer("creatures", 3, 6, 576, 1, "features.14.conv.0", "whole creatures", 0.12),
     ),
     default_objective="creatures",
 )
