@@ -98,7 +98,9 @@ class DirectEngine:
 
         def there(number: int) -> tuple[tuple[Tensor, ...], Measured | None]:
             found = self._schedules[number].forward(self._normal(bands[number].cut(seen)))
-            return found, objective.measure(found) if measured is None else None
+            if measured is not None:
+                return found, None
+            return found, objective.measure(tuple(bands[number].cells(one) for one in found))
 
         def back(number: int) -> Tensor:
             slope = self._schedules[number].backward(objective.seeds(found[number][0], whole))
