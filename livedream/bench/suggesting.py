@@ -48,7 +48,8 @@ class Cost:
         """stages_ms: flow, warp, dream (the ascent in it) and compose, each alone.  octaves_ms: by
         ``WIDTHxHEIGHT``, all steps of one.  frame_ms: when they overlap."""
         settings = dreamer.settings
-        width, height = parse_size(settings.size, *picture)
+        wanted = parse_size(settings.size, *picture)
+        width, height = min(wanted[0], picture[0]), min(wanted[1], picture[1])  # as the pipeline
         seen = {
             f"{w}x{h}": (w + settings.jitter) * (h + settings.jitter)
             for w, h in dreamer.ascent.octave_sizes(width, height)

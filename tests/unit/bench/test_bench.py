@@ -83,9 +83,10 @@ def test_twice_the_cost_is_half_the_pace() -> None:
     assert slow.fps(270, 2, 2) == pytest.approx(COST.fps(270, 2, 2) / 2)
 
 
-def test_the_cost_is_read_off_two_octaves() -> None:
+@pytest.mark.parametrize("size", ["180p", "270p"])  # a dream is never larger than its picture
+def test_the_cost_is_read_off_two_octaves(size: str) -> None:
     """A step of 3 ms and 50 ns a pixel, a frame of 9 ms, 10 ns for a dreamed pixel; no overlap."""
-    dreamer = Dreamer(replace(QUICK, size="180p", jitter=16))
+    dreamer = Dreamer(replace(QUICK, size=size, jitter=16))
     octaves = {
         f"{w}x{h}": 2 * (3 + 50e-6 * (w + 16) * (h + 16))
         for w, h in dreamer.ascent.octave_sizes(320, 180)
