@@ -28,7 +28,7 @@ from livedream.flow.motion import MotionEstimator
 from livedream.flow.opening import open_flow
 from livedream.frame import Frame, Motion, Picture
 from livedream.present.compose import compose
-from livedream.settings import DreamSettings, parse_size
+from livedream.settings import DreamSettings, dream_size
 from livedream.shrink import shrunk
 from livedream.stages import Clock, ahead
 from livedream.warp.carry import carry
@@ -247,8 +247,7 @@ class Dreamer:
     def picture(self, rgb: Picture) -> Tensor:
         """The frame at the dream's size: (1, 3, h, w) float32 in [0, 1] on the device."""
         height, width = rgb.shape[:2]
-        wanted = parse_size(self.settings.size, width, height)
-        rgb = shrunk(rgb, min(wanted[0], width), min(wanted[1], height))
+        rgb = shrunk(rgb, *dream_size(self.settings.size, width, height))
         picture = self.copies.to_device(rgb)
         return picture.permute(2, 0, 1)[None].float().div_(255.0)
 

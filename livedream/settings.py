@@ -382,3 +382,9 @@ def parse_size(text: str, width: int, height: int, *, name: str = "size") -> tup
         if min(size) > 0:
             return size
     raise SettingsError(f"{name}: {text!r} found, 270p, 480x270 or source wanted")
+
+
+def dream_size(text: str, width: int, height: int) -> tuple[int, int]:
+    """`parse_size`, but never larger than the picture: what a frame is dreamed at."""
+    wanted = parse_size(text, width, height)
+    return min(wanted[0], width), min(wanted[1], height)

@@ -11,7 +11,7 @@ from typing import Final, Self
 
 from livedream.bench.report import Suggestion
 from livedream.pipeline import Dreamer
-from livedream.settings import parse_size
+from livedream.settings import dream_size
 
 __all__ = ["Cost", "suggestions"]
 
@@ -48,8 +48,7 @@ class Cost:
         """stages_ms: flow, warp, dream (the ascent in it) and compose, each alone.  octaves_ms: by
         ``WIDTHxHEIGHT``, all steps of one.  frame_ms: when they overlap."""
         settings = dreamer.settings
-        wanted = parse_size(settings.size, *picture)
-        width, height = min(wanted[0], picture[0]), min(wanted[1], picture[1])  # as the pipeline
+        width, height = dream_size(settings.size, *picture)
         seen = {
             f"{w}x{h}": (w + settings.jitter) * (h + settings.jitter)
             for w, h in dreamer.ascent.octave_sizes(width, height)

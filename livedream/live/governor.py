@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from livedream.settings import DreamSettings, parse_size
+from livedream.settings import DreamSettings, dream_size, parse_size
 
 __all__ = ["Governor", "Plan", "ladder"]
 
@@ -53,8 +53,7 @@ class Plan:
 
 def ladder(dream: DreamSettings, width: int, height: int) -> tuple[Plan, ...]:
     """Plans from what is asked for (first) down to the cheapest, each cheaper than the last."""
-    wanted = parse_size(dream.size, width, height)
-    full = min(wanted[0], width), min(wanted[1], height)
+    full = dream_size(dream.size, width, height)
     iterations, octaves = float(dream.iterations), dream.octaves
 
     def plan(factor: float, octaves: int, iterations: float) -> Plan:
