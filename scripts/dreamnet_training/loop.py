@@ -26,6 +26,7 @@ from .matching import TOGETHER, match_loss, prepare_match
 from .optimizer import Optimizer
 from .pictures import Batches
 from .recipes import IMAGENET_MEAN, IMAGENET_STD
+from .silu import quicken
 from .teachers import LOGITS, Teacher
 
 
@@ -98,6 +99,7 @@ class Distillation:
         self.std = torch.tensor(IMAGENET_STD, device=device)[None, :, None, None]
         self.generator = generator
         self.device = device
+        quicken(self.student)
         self.optimizer = Optimizer(student.parameters(), settings.weight_decay)
         self.scales: dict[str, Tensor] = {}
         self.pool: DreamPool | None = None

@@ -40,10 +40,11 @@ def prepare_match(
     """
     rng, count = generator, len(rgb)
     mine: list[Target] = []
-    masks: dict[str, Tensor] = {}
+    masks: dict[str, Tensor | None] = {}
     if kind == CLASS_MAP:
         teacher = teachers[-1]
-        masks[CLASS_MAP] = _chosen_classes(teacher, rgb, classes, rng)
+        chosen = _chosen_classes(teacher, rgb, classes, rng)
+        masks[CLASS_MAP] = chosen
     else:
         if kind == TOGETHER:
             number = targets[int(rng.integers(len(targets)))].teacher
@@ -52,27 +53,28 @@ def prepare_match(
             weights = np.arange(2, len(targets) + 2, dtype=np.float64)
             mine = [targets[int(rng.choice(len(targets), p=weights / weights.sum()))]]
         teacher = teachers[mine[0].teacher]
-        for target in mine:
-            channels = scales[target.layer].shape[1]
-            whole = rng.random((count, 1)) < (1.0 if kind == TOGETHER else 0.5)
-            kept = whole | (rng.random((count, channels)) < 0.12)
-            masks[target.layer] = torch.from_numpy(kept)[:, :, None, None].to(rgb)
+        masks = {target.layer: None for target in mine}
+        if kind != TOGETHER:
+            channels = scales[mine[0].layer].shape[1]
+            kept = (rng.random((count, 1)) < 0.5) | (rng.random((count, channels)) < 0.12)
+            masks[mine[0].layer] = torch.from_numpy(kept)[:, :, None, None].to(rgb)
     total = torch.zeros_like(rgb)
     for _ in range(shifts):
         dy, dx = (int(v) for v in rng.integers(-8, 9, 2)) if shifts > 1 else (0, 0)
         x = torch.roll(rgb, (dy, dx), (2, 3)).requires_grad_(True)
-        maps = teacher(x)
+        maps = teacher.whole_maps(x)
         if kind == CLASS_MAP:
             value = maps[LOGITS].float().mean(dim=(2, 3)).log_softmax(dim=1)
-            (gradient,) = torch.autograd.grad(value, x, masks[CLASS_MAP].to(value))
+            (gradient,) = torch.autograd.grad(value, x, chosen.to(value))
         else:
-            values = [maps[target.teacher_layer] for target in mine]
-            starts = []
-            for target, value in zip(mine, values, strict=True):
-                # The layers' mean squares, whatever their sizes: as the response is measured.
-                start = value.detach() * masks[target.layer] / scales[target.layer].square()
-                starts.append((start * (1e4 / value[0].numel())).to(value.dtype))
-            (gradient,) = torch.autograd.grad(values, x, starts)
+            names = [target.teacher_layer for target in mine]
+            slopes = teacher.slopes(maps, names)
+            for target, slope in zip(mine, slopes, strict=True):
+                # As the response is measured: the layers' mean squares, whatever their sizes.
+                mask = masks[target.layer]
+                part = 1 / scales[target.layer].square()
+                slope.mul_(part if mask is None else part * mask)
+            (gradient,) = torch.autograd.grad([maps[name] for name in names], x, slopes)
         gradient = torch.roll(gradient.float(), (-dy, -dx), (2, 3))
         total += gradient / (gradient.square().mean(dim=(1, 2, 3), keepdim=True).sqrt() + 1e-12)
     return Match(rgb, masks, total / shifts)
@@ -106,14 +108,18 @@ def match_loss(
     x = match.rgb.detach().requires_grad_(True)
     with torch.autocast(x.device.type, torch.bfloat16):
         maps = extractors[tuple(match.masks)](normalised(x))
-    climbed = torch.zeros((), device=x.device)
+    ends, starts = [], []
     for layer, mask in match.masks.items():
-        value = maps[layer].float()
+        value = maps[layer]
         if layer == CLASS_MAP:
-            climbed = climbed + (value.mean(dim=(2, 3)).log_softmax(dim=1) * mask).sum()
-        else:
-            squares = (value.square() * mask).sum()
-            climbed = climbed + squares * (0.5e4 / value[0].numel())
-    (gradient,) = torch.autograd.grad(climbed, x, create_graph=True)
+            assert mask is not None
+            likely = value.float().mean(dim=(2, 3)).log_softmax(dim=1)
+            ends.append((likely * mask).sum())
+            starts.append(torch.ones_like(ends[-1]))
+        else:  # a mean square, by its slope: in bf16 and in one product
+            ends.append(value)
+            slope = value if mask is None else value * mask.to(value.dtype)
+            starts.append(slope * (1e4 / value[0].numel()))
+    (gradient,) = torch.autograd.grad(ends, x, starts, create_graph=True)
     same = functional.cosine_similarity(gradient.flatten(1), match.gradient.flatten(1), eps=1e-12)
     return 1 - same.mean()

@@ -161,7 +161,8 @@ def test_a_gradient_is_matched_by_itself_and_not_by_its_opposite(
         if layer == CLASS_MAP:
             climbed = climbed + (value.mean(dim=(2, 3)).softmax(dim=1).log() * mask).sum()
         else:
-            climbed = climbed + (value.square() * mask).mean(dim=(1, 2, 3)).sum()
+            kept = value.square() if mask is None else value.square() * mask
+            climbed = climbed + kept.mean(dim=(1, 2, 3)).sum()
     (own,) = torch.autograd.grad(climbed, x)
     match = Match(made.rgb, made.masks, own.float())
     loss = match_loss(match, run.extractors, run._normalised)
@@ -188,11 +189,12 @@ def test_averaged_over_shifts_a_gradient_stays_in_place_and_grows_steadier(
         )
         return match.gradient.flatten(1)
 
-    def alike(first: torch.Tensor, second: torch.Tensor) -> float:
-        return float(torch.cosine_similarity(first, second).mean())
+    def alike(shifts: int) -> float:
+        pairs = [(made(shifts, seed), made(shifts, seed + 1)) for seed in range(1, 12, 2)]
+        return float(np.mean([torch.cosine_similarity(*pair).mean() for pair in pairs]))
 
-    assert alike(made(6, 1), made(6, 2)) > 0.4  # 0.53 found; 0.1 of single ones
-    assert alike(made(6, 1), made(6, 2)) > alike(made(2, 1), made(2, 2)) + 0.2
+    assert alike(6) > 0.35  # 0.46 found; 0.1 of single ones
+    assert alike(6) > alike(2) + 0.1  # 0.22 found
 
 
 def test_a_step_learns_from_pictures_dreams_and_gradients(run: Distillation) -> None:

@@ -1,4 +1,4 @@
-"""Teachers: the quickened network is the same network."""
+"""Teachers: quickened they are the same networks, and their slopes those of the cut maps."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from dreamnet_training.teachers import quickened
+from dreamnet_training.teachers import LOGITS, Teacher, quickened
 from torch import nn
 from torchvision import models
 
@@ -47,3 +47,34 @@ def test_a_quickened_network_gives_the_same_values_and_gradient(
     torch.testing.assert_close(logits, wanted)
     scale = float(wanted_gradient.abs().max())
     torch.testing.assert_close(gradient / scale, wanted_gradient / scale)
+
+
+@pytest.mark.parametrize(
+    ("name", "build", "layers"),
+    [
+        (
+            "mobilenet_v2",
+            lambda: models.mobilenet_v2(num_classes=5),
+            ["features.9.conv.0", "features.14.conv.0"],
+        ),
+        ("squeezenet1_0", lambda: models.squeezenet1_0(num_classes=5), ["features.4"]),
+    ],
+    ids=["mobilenet_v2", "squeezenet1_0"],
+)
+def test_slopes_are_those_of_the_mean_squares_within_the_border(
+    name: str, build: Callable[[], nn.Module], layers: list[str]
+) -> None:
+    torch.manual_seed(4)
+    teacher = Teacher(name, quickened(build().eval()), layers, background=None).double()
+    x = torch.rand(2, 3, 64, 96, dtype=torch.float64, requires_grad=True)
+    maps = teacher.whole_maps(x)
+    (found,) = torch.autograd.grad(
+        [maps[layer] for layer in layers], x, teacher.slopes(maps, layers)
+    )
+    cut = teacher(x)
+    climbed = sum(cut[layer].square().mean(dim=(1, 2, 3)) for layer in layers) * 5_000
+    assert isinstance(climbed, torch.Tensor)
+    (wanted,) = torch.autograd.grad(climbed.sum(), x)
+    scale = float(wanted.abs().max())
+    torch.testing.assert_close(found / scale, wanted / scale)
+    assert cut[LOGITS].shape == maps[LOGITS].shape == (2, 5, *cut[LOGITS].shape[2:])
