@@ -70,12 +70,14 @@ def _rows(found: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
         yield from _creatures(found["few"]["creatures"], found["kind"], "2 x 2 steps", "")
     if "classes" in found:
         classes = found["classes"]
-        for start in ("clouds", "noise"):
-            yield (
-                f"classes that reach 0.5 in {classes['steps']} steps, from {start}",
-                f"{classes[start]['share_above_half']:.0%} of {classes['count']}",
-                f"{LEAST_CLASSES:.0%}",
-            )
+        each = ", ".join(
+            f"from {start} {classes[start]['share_above_half']:.0%}" for start in ("clouds", "noise")
+        )
+        yield (
+            f"classes that reach 0.5 in {classes['steps']} steps, from clouds or noise",
+            f"{classes['either']['share_above_half']:.0%} of {classes['count']} ({each})",
+            f"{LEAST_CLASSES:.0%}",
+        )
 
 
 def _agreement(found: Mapping[str, Any], steps: str, asked: str) -> Iterator[tuple[str, str, str]]:
