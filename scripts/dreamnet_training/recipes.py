@@ -76,11 +76,11 @@ BIRDS = Recipe(
     teachers=("mobilenet_v2, iNaturalist birds",),
     layers=(
         RecipeLayer("strokes", 1, 0, 144, 0, "features.3.conv.0", "short brush strokes"),
-        RecipeLayer("weave", 2, 1, 192, 0, "features.5.conv.0", "slanting lines, woven", 0.4),
-        RecipeLayer("down", 3, 1, 384, 0, "features.9.conv.0", "flecks, in a lattice"),
+        RecipeLayer("weave", 2, 1, 192, 0, "features.5.conv.0", "crossing lines, dashes, eyes", 0.4),
+        RecipeLayer("down", 3, 1, 384, 0, "features.9.conv.0", "down in waves, first eyes"),
         RecipeLayer("plumage", 3, 3, 576, 0, "features.12.conv.0", "feathers, large heads"),
         RecipeLayer("eyes", 3, 5, 576, 0, "features.13.conv.0", "eyes and heads"),
-        RecipeLayer("creatures", 3, 6, 576, 0, "features.14.conv.0", "whole birds", 0.2),
+        RecipeLayer("creatures", 3, 6, 576, 0, "features.14.conv.0", "whole birds"),
     ),
     default_objective="eyes+creatures",
 )
@@ -90,15 +90,11 @@ INSECTS = Recipe(
     teachers=("mobilenet_v2, iNaturalist insects",),
     layers=(
         RecipeLayer("strokes", 1, 0, 144, 0, "features.3.conv.0", "short brush strokes"),
-        RecipeLayer("weave", 2, 1, 192, 0, "features.5.conv.0", "curved lines, woven", 0.4),
+        RecipeLayer("weave", 2, 1, 192, 0, "features.5.conv.0", "curved lines, woven", 0.5),
         RecipeLayer("veins", 3, 1, 384, 0, "features.9.conv.0", "a net of fine veins", 0.5),
-        RecipeLayer("wings", 3, 3, 576, 0, "features.12.conv.0", "wings with veins", 0.3),
-        RecipeLayer(
-            "segments", 3, 5, 576, 0, "features.13.conv.0", "checkered segments, hairs", 0.2
-        ),
-        RecipeLayer(
-            "creatures", 3, 6, 576, 0, "features.14.conv.0", "many legs, compound eyes", 0.15
-        ),
+        RecipeLayer("wings", 3, 3, 576, 0, "features.12.conv.0", "wings with veins", 0.2),
+        RecipeLayer("segments", 3, 5, 576, 0, "features.13.conv.0", "checkered segments, hairs"),
+        RecipeLayer("creatures", 3, 6, 576, 0, "features.14.conv.0", "many legs, compound eyes"),
     ),
     default_objective="segments+creatures",
 )
