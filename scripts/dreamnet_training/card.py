@@ -71,7 +71,8 @@ def _rows(found: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
     if "classes" in found:
         classes = found["classes"]
         each = ", ".join(
-            f"from {start} {classes[start]['share_above_half']:.0%}" for start in ("clouds", "noise")
+            f"from {start} {classes[start]['share_above_half']:.0%}"
+            for start in ("clouds", "noise")
         )
         yield (
             f"classes that reach 0.5 in {classes['steps']} steps, from clouds or noise",

@@ -76,7 +76,9 @@ BIRDS = Recipe(
     teachers=("mobilenet_v2, iNaturalist birds",),
     layers=(
         RecipeLayer("strokes", 1, 0, 144, 0, "features.3.conv.0", "short brush strokes"),
-        RecipeLayer("weave", 2, 1, 192, 0, "features.5.conv.0", "crossing lines, dashes, eyes", 0.4),
+        RecipeLayer(
+            "weave", 2, 1, 192, 0, "features.5.conv.0", "crossing lines, dashes, eyes", 0.4
+        ),
         RecipeLayer("down", 3, 1, 384, 0, "features.9.conv.0", "down in waves, first eyes"),
         RecipeLayer("plumage", 3, 3, 576, 0, "features.12.conv.0", "feathers, large heads"),
         RecipeLayer("eyes", 3, 5, 576, 0, "features.13.conv.0", "eyes and heads"),
