@@ -1,7 +1,7 @@
-"""SiLU whose second derivative is cheap: what matching gradients spends most of its time on.
+"""SiLU whose second derivative is cheap, for the matching of gradients.
 
-torch writes the derivative of SiLU's derivative as some fifteen passes over memory; here it is its
-own fused first derivative again and six passes.
+With ``create_graph`` torch writes SiLU's derivative, and the derivative of that, as many passes over
+memory; here they are its own fused first derivative, twice, and six passes.
 """
 
 from __future__ import annotations
