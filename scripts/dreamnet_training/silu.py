@@ -1,7 +1,7 @@
 """SiLU whose second derivative is cheap, for the matching of gradients.
 
-With ``create_graph`` torch writes SiLU's derivative, and the derivative of that, as many passes over
-memory; here they are its own fused first derivative, twice, and six passes.
+With ``create_graph`` torch writes SiLU's derivative, and the derivative of that, as many passes
+over memory; here they are its own fused first derivative, twice, and six passes.
 """
 
 from __future__ import annotations
