@@ -123,7 +123,9 @@ def _opened(path: Path) -> InputContainer:
         return av.open(str(path), metadata_errors="replace")
     except (av.FFmpegError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        raise SourceError(f"{path} cannot be read as video ({reason}): try another file") from error
+        raise SourceError(
+            f"{path} cannot be read as video or picture ({reason}): try another file"
+        ) from error
 
 
 def _video_stream(container: InputContainer, path: Path) -> Any:
