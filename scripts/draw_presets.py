@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Draw every preset as it looks after some seconds on drifting clouds.
+"""Draw every preset as it looks after some seconds on drifting clouds, and the README's picture.
 
-Writes docs/presets/NAME.jpg for the documentation and livedream/presets/NAME.jpg for the panel.
-What moves with the music is drawn as if it were half as loud as it gets.
+Writes docs/presets/NAME.jpg for the documentation, livedream/presets/NAME.jpg for the panel and
+docs/pictures/clouds.jpg. What moves with the music is drawn as if it were half as loud as it gets.
 """
 
 import argparse
@@ -28,6 +28,7 @@ CLOUDS: Final = "synthetic:clouds?size=640x360&fps=10&seconds=3.2&seed=3"
 LARGEST: Final = 60_000  # bytes
 DOCS_PX: Final = 480
 PANEL_PX: Final = 300
+README: Final = ("dreamnet", "dreamnet-birds", "dreamnet-insects")
 
 
 class Moments:
@@ -55,15 +56,25 @@ def draw(preset: Preset, presets: Presets) -> Picture:
     return last.frame.rgb
 
 
-def write(path: Path, rgb: Picture, width: int) -> None:
-    """As a JPEG of at most `LARGEST` bytes."""
+def draw_readme() -> Picture:
+    """The sky, and beside and below it what each network sees there."""
+    *_, sky = open_source(CLOUDS)
+    panels = [sky.rgb]
+    for network in README:
+        *_, dreamed = Dreamer(DreamSettings(network=network)).frames(open_source(CLOUDS))
+        panels.append(dreamed.rgb)
+    return np.vstack([np.hstack(panels[:2]), np.hstack(panels[2:])])
+
+
+def write(path: Path, rgb: Picture, width: int, largest: int = LARGEST) -> None:
+    """As a JPEG of at most `largest` bytes."""
     height = round(rgb.shape[0] * width / rgb.shape[1])
     small = cv2.resize(rgb, (width, height), interpolation=cv2.INTER_AREA)
     for quality in range(88, 30, -6):
         _, coded = cv2.imencode(
             ".jpg", np.ascontiguousarray(small[..., ::-1]), [cv2.IMWRITE_JPEG_QUALITY, quality]
         )
-        if coded.nbytes <= LARGEST:
+        if coded.nbytes <= largest:
             break
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(coded.tobytes())
@@ -72,7 +83,7 @@ def write(path: Path, rgb: Picture, width: int) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("names", nargs="*", help="presets (default: all)")
+    parser.add_argument("names", nargs="*", help="presets, README (default: all)")
     names = parser.parse_args().names
     presets = Presets(folder=ROOT / "nowhere")
     for preset in presets:
@@ -80,6 +91,8 @@ def main() -> None:
             rgb = draw(preset, presets)
             write(ROOT / "docs" / "presets" / f"{preset.name}.jpg", rgb, DOCS_PX)
             write(ROOT / "livedream" / "presets" / f"{preset.name}.jpg", rgb, PANEL_PX)
+    if not names or "README" in names:
+        write(ROOT / "docs" / "pictures" / "clouds.jpg", draw_readme(), 1280, 4 * LARGEST)
 
 
 if __name__ == "__main__":

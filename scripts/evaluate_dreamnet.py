@@ -43,12 +43,16 @@ BESIDE_LAYERS = ["features.4", "features.10", "features.12"]
 
 @dataclass(frozen=True)
 class Subject:
-    """The network under test, its teachers, the judge and the pictures they meet."""
+    """The network under test, its teachers, the judge and the pictures they meet.
+
+    towards: by a teacher's index, the objective that is dreamed to raise that teacher's response.
+    """
 
     dreamer: Dreamer
     recipe: Recipe
     objective: dict[str, float]
     objective_text: str
+    towards: dict[int, str]
     teachers: list[Teacher]
     scales: list[dict[str, Tensor]]
     judge: Teacher
@@ -69,7 +73,8 @@ def parse_objective(text: str) -> dict[str, float]:
 def agreement(subject: Subject, iterations: int) -> dict[str, Any]:
     """Figures 1 and 5: each teacher's rise under the student's dreams of that teacher's layers,
     under its own, under noise, under the dreams of the network beside, if there is one, and under
-    the student's dreams of its objective, if it holds a layer that this teacher taught."""
+    the student's dreams of one objective: that given for this teacher, or else the network's own if
+    it holds a layer that this teacher taught."""
     result: dict[str, Any] = {}
     for index, (teacher, scales) in enumerate(zip(subject.teachers, subject.scales, strict=True)):
         layers = {r.name: 1.0 for r in subject.recipe.layers if r.teacher == index}
@@ -86,14 +91,16 @@ def agreement(subject: Subject, iterations: int) -> dict[str, Any]:
             "noise": by_noise,
             "ratio": round(by_student["all"] / by_self["all"], 3),
         }
-        if layers.keys() & subject.objective.keys():
-            climb = subject.dreamer.climb(subject.objective)
+        text = subject.towards.get(index, subject.objective_text)
+        if layers.keys() & parse_objective(text).keys():
+            climb = subject.dreamer.climb(parse_objective(text))
             by_objective = measures.rises(
                 teacher, scales, pictures, measures.dreams(climb, pictures, iterations, 1)
             )
             result[subject.recipe.teachers[index]] |= {
                 "objective": by_objective,
                 "objective_ratio": round(by_objective["all"] / by_self["all"], 3),
+                "objective_text": text,
             }
         if subject.beside is not None:
             other = measures.dreams(_beside_climb(subject), pictures, iterations, 1)
@@ -220,6 +227,7 @@ def _subject(arguments: argparse.Namespace) -> Subject:
         recipe=recipe,
         objective=parse_objective(text),
         objective_text=text,
+        towards={index: text for index, text in enumerate(arguments.toward) if text},
         teachers=teachers,
         scales=[measures.layer_scales(teacher, crops) for teacher in teachers],
         judge=judge,
@@ -244,6 +252,7 @@ def _arguments() -> argparse.Namespace:
     add("--count", type=int, default=100, help="pictures")
     add("--classes", type=int, default=50)
     add("--objective", help="instead of the network's own")
+    add("--toward", action="append", default=[], help="for each teacher, '' for the network's own")
     add("--only", choices=["agreement", "creatures", "few", "classes", "cost"], action="append")
     add("--threads", type=int, default=2)
     add("--sheet", type=Path, help="draw every layer from clouds and noise")

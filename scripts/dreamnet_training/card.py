@@ -93,7 +93,7 @@ def _agreement(found: Mapping[str, Any], steps: str, asked: str) -> Iterator[tup
         )
         if "objective" in values:
             yield (
-                f"the same, dreaming its own objective only, {steps}",
+                f"the same, dreaming only `{values['objective_text']}`, {steps}",
                 f"{values['objective']['all']:.2f}: {values['objective_ratio']:.0%}",
                 asked,
             )

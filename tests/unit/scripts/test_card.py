@@ -54,10 +54,14 @@ def test_every_figure_stands_beside_what_was_asked() -> None:
 
 
 def test_the_dream_of_the_objective_has_a_row_where_it_was_measured() -> None:
-    more = RISES | {"objective": {"all": 0.68}, "objective_ratio": 0.602}
+    more = RISES | {
+        "objective": {"all": 0.68},
+        "objective_ratio": 0.602,
+        "objective_text": "0.5*eyes+creatures",
+    }
     rows = figures(FOUND | {"agreement": {"a teacher": more}}).splitlines()
-    assert any("its own objective only, 2 x 6 steps | 0.68: 60% |" in row for row in rows)
-    assert not any("its own objective only" in row for row in figures(FOUND).splitlines())
+    assert any("only `0.5*eyes+creatures`, 2 x 6 steps | 0.68: 60% |" in row for row in rows)
+    assert not any("dreaming only" in row for row in figures(FOUND).splitlines())
 
 
 def test_a_card_keeps_all_but_its_figures(tmp_path: Path) -> None:
