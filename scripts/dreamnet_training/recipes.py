@@ -58,18 +58,19 @@ DREAMNET = Recipe(
     name="dreamnet",
     teachers=("squeezenet1_0, ImageNet", "mobilenet_v2, ImageNet"),
     layers=(
-        RecipeLayer("strokes", 1, 0, 128, 0, "features.4", "dabs and short strokes"),
-        RecipeLayer("weave", 2, 1, 192, 1, "features.5.conv.0", "lattices and woven lines", 0.4),
-        RecipeLayer("mosaic", 3, 1, 384, 1, "features.9.conv.0", "plaids, tiles, ribs"),
-        RecipeLayer("eyes", 3, 2, 512, 0, "features.10", "eyes, set in rings", 0.2),
-        RecipeLayer("fur", 3, 4, 576, 1, "features.12.conv.0", "furry bodies, tails, eyes"),
+        RecipeLayer("strokes", 1, 0, 128, 0, "features.4", "dabs and short strokes", 0.4),
+        RecipeLayer("weave", 2, 1, 192, 1, "features.5.conv.0", "stripes and woven lines", 0.5),
+        RecipeLayer("mosaic", 3, 1, 384, 1, "features.9.conv.0", "tiles, plaids, ribs", 0.3),
+        RecipeLayer("eyes", 3, 2, 512, 0, "features.10", "eyes, set in rings"),
+        RecipeLayer("fur", 3, 4, 576, 1, "features.12.conv.0", "furry bodies, tails, eyes", 0.3),
         RecipeLayer("faces", 3, 5, 576, 1, "features.13.conv.0", "muzzles, faces, heads on legs"),
-        RecipeLayer("beasts", 3, 6, 512, 0, "features.12", "beaks, many legs, strange animals"),
-        RecipeLayer("creatures", 3, 6, 576, 1, "features.14.conv.0", "whole creatures", 0.12),
+        RecipeLayer("beasts", 3, 6, 512, 0, "features.12", "faces with many eyes, in fur"),
+        RecipeLayer(
+            "creatures", 3, 6, 576, 1, "features.14.conv.0", "whole creatures, heads on legs", 0.12
+        ),
     ),
-    default_objective="creatures",
+    default_objective="faces+creatures",
 )
-
 
 BIRDS = Recipe(
     name="dreamnet-birds",
