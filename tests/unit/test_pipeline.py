@@ -196,8 +196,9 @@ def test_what_cannot_be_adopted_changes_nothing(
 
 
 def test_two_dreamers_may_share_an_objective(dreamnet: Network, texture: Picture) -> None:
-    one = Dreamer(SMALL, dreamnet)
-    two = Dreamer(SMALL, dreamnet, one.objective)
+    settings = SMALL.replace(objective="creatures")
+    one = Dreamer(settings, dreamnet)
+    two = Dreamer(settings, dreamnet, one.objective)
     one.adopt(SMALL.replace(objective="3*creatures"))
     assert one.ascent.response(one.picture(texture)) == pytest.approx(
         3 * two.ascent.response(two.picture(texture))

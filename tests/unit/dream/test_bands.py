@@ -81,7 +81,8 @@ def test_bands_dream_as_plain_autograd(
     bound = bind(objective, dreamnet)
     quick = Ascent(dreamnet, bound, settings, CPU, torch.bfloat16)
     assert isinstance(quick.engine, DirectEngine)
-    plain = Ascent(dreamnet, bound, settings.replace(engine="torch"), CPU, torch.float32)
+    alone = settings.replace(engine="torch")
+    plain, half = (Ascent(dreamnet, bound, alone, CPU, t) for t in (torch.float32, torch.bfloat16))
     cut = quick.engine.gradient(seen)
     torch.set_num_threads(1)
     # 0.9995 with the weights that ship; 0.995 where what answers the cuts was counted as well.
@@ -89,8 +90,9 @@ def test_bands_dream_as_plain_autograd(
     torch.set_num_threads(threads)
     # What engines have to keep. bf16 alone leaves 0.9986.
     assert _cosine(cut, plain.engine.gradient(seen)) > 0.99
-    found, wanted = (one.addition(seen, np.random.default_rng(3)) for one in (quick, plain))
-    assert _cosine(found, wanted) > 0.99
+    # Steps part further what bf16 has parted: they are compared with plain ones in bf16.
+    found, wanted = (one.addition(seen, np.random.default_rng(3)) for one in (quick, half))
+    assert _cosine(found, wanted) > 0.995
     again = quick.addition(seen, np.random.default_rng(3))
     torch.testing.assert_close(again, found, rtol=0, atol=0)
     assert len(quick.engine._schedules) == 3  # it did cut
