@@ -125,6 +125,7 @@ def _arguments() -> argparse.Namespace:
     add("--batch", type=int, default=64)
     add("--match", type=int, default=12, help="pictures per step whose layers' gradient is matched")
     add("--match-classes", type=int, default=4, help="the same for classes")
+    add("--class-share", type=float, default=0.25, help="share of the dreams that climb a class")
     add("--match-together", type=float, default=0.3, help="how often all of a teacher's layers are")
     add("--match-shifts", type=int, default=3, help="shifts that a matched gradient is averaged of")
     add("--size", type=int, default=128, help="side of the crops in pixels")
@@ -221,6 +222,7 @@ def main() -> None:
         dreams=round(arguments.batch * 0.44),
         match=arguments.match,
         match_classes=arguments.match_classes,
+        class_share=arguments.class_share,
         match_together=arguments.match_together,
         match_shifts=arguments.match_shifts,
         size_px=arguments.size,
