@@ -28,9 +28,10 @@ from dreamnet_training.balance import balance_layers
 from dreamnet_training.dreamer import Dreamer, draw_layers
 from dreamnet_training.loop import Distillation, TrainingSettings
 from dreamnet_training.losses import Target
+from dreamnet_training.painting import Painted, paint_classes
 from dreamnet_training.pictures import Batches, held_out, load_pictures
 from dreamnet_training.recipes import IMAGENET_MEAN, IMAGENET_STD, Recipe, load_recipe
-from dreamnet_training.teachers import load_teacher
+from dreamnet_training.teachers import Teacher, load_teacher
 
 from livedream.dream.dreamnet import (
     ARCHITECTURE,
@@ -128,12 +129,16 @@ def _arguments() -> argparse.Namespace:
     add("--class-share", type=float, default=0.25, help="share of the dreams that climb a class")
     add("--match-together", type=float, default=0.3, help="how often all of a teacher's layers are")
     add("--match-shifts", type=int, default=3, help="shifts that a matched gradient is averaged of")
+    add("--class-weight", type=float, default=0.3, help="of what the teacher says of classes")
+    add("--paint", type=int, default=0, help="pictures that the last teacher paints of each class")
+    add("--paint-share", type=float, default=2.0, help="their share of the batch")
     add("--size", type=int, default=128, help="side of the crops in pixels")
     add("--checkpoint-minutes", type=float, default=4.0)
     add("--reuse", type=int, default=2, help="updates per prepared batch")
     add("--learning-rate", type=float, default=4e-3)
     add("--device", default="cpu")
     add("--threads", type=int, default=1, help="of each half of the loop")
+    add("--workers", type=int, default=0, help="processes that draw pictures ahead")
     add("--seed", type=int, default=1)
     add("--resume", action="store_true", help="go on from the checkpoint in --work")
     add(
@@ -145,7 +150,9 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _batches(arguments: argparse.Namespace, generator: np.random.Generator) -> Batches:
+def _batches(
+    arguments: argparse.Namespace, generator: np.random.Generator, painted: Painted | None
+) -> Batches:
     sets = []
     for position, text in enumerate(arguments.pictures):
         path, _, share = text.partition("=")
@@ -153,7 +160,23 @@ def _batches(arguments: argparse.Namespace, generator: np.random.Generator) -> B
         hidden = held_out(pictures, arguments.hold_out) if position == 0 else frozenset()
         indices = [i for i in range(len(pictures)) if i not in hidden]
         sets.append((pictures, indices, float(share or 1)))
+    if painted is not None:
+        every = list(range(len(painted.pictures)))
+        sets.append((painted.pictures, every, arguments.paint_share))
     return Batches(sets, cloud_share=0.1, generator=generator)
+
+
+def _painted(
+    arguments: argparse.Namespace, teacher: Teacher, generator: np.random.Generator
+) -> Painted | None:
+    """What the teacher paints of its classes: once in a run, into ``--work``."""
+    if not arguments.paint:
+        return None
+    path = arguments.work / f"painted-{arguments.paint}.zip"
+    if not path.is_file():
+        quick = teacher.to(arguments.device, torch.bfloat16, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        paint_classes(quick, arguments.paint, generator, path)
+    return Painted(load_pictures(path, arguments.work.parent / "pictures"))
 
 
 def _starting_weights(start: Path, config: DreamNetConfig) -> dict[str, Tensor]:
@@ -223,6 +246,7 @@ def main() -> None:
         match=arguments.match,
         match_classes=arguments.match_classes,
         class_share=arguments.class_share,
+        class_weight=arguments.class_weight,
         match_together=arguments.match_together,
         match_shifts=arguments.match_shifts,
         size_px=arguments.size,
@@ -231,15 +255,18 @@ def main() -> None:
         reuse=arguments.reuse,
         device=arguments.device,
         threads=arguments.threads,
+        workers=arguments.workers,
     )
+    painted = _painted(arguments, teachers[-1], generator)
     student = _student(recipe.config(num_classes), arguments.start, folded=arguments.folded)
     run = Distillation(
         student=student,
         teachers=teachers,
         targets=[Target(r.name, r.teacher, r.teacher_layer) for r in recipe.layers],
-        batches=_batches(arguments, generator),
+        batches=_batches(arguments, generator, painted),
         settings=settings,
         generator=generator,
+        painted=painted,
     )
     if arguments.resume:
         state: dict[str, Any] = torch.load(arguments.work / "checkpoint.pt", weights_only=False)

@@ -153,6 +153,7 @@ class DreamPool:
         draw: Callable[[int], Goals],
         generator: np.random.Generator,
         renewal: float = 0.08,
+        painted: Callable[[Rows], Tensor] | None = None,
     ) -> None:
         self._base = pictures.clone()
         self._residual = torch.zeros_like(pictures)
@@ -161,10 +162,12 @@ class DreamPool:
         self._draw = draw
         self._generator = generator
         self._renewal = renewal
+        self._painted = painted
 
     def take(self, count: int, fresh: Tensor) -> tuple[Rows, Tensor, Goals]:
         """Indices, pictures and goals; ``fresh`` (at least ``count`` pictures) replaces the old
-        ones, and clouds and noise half of those that climb a class."""
+        ones, and clouds and noise half of those that climb a class. Half of these are mixed, in any
+        share, with a picture that a teacher painted of the class, where there are such."""
         rng = self._generator
         chosen: Rows = rng.choice(len(self._base), count, replace=False)
         new = np.flatnonzero(rng.random(count) < self._renewal)
@@ -173,7 +176,13 @@ class DreamPool:
             base = fresh[torch.from_numpy(new)].clone()
             bare = torch.from_numpy((goals.classes >= 0) & (rng.random(len(new)) < 0.5))
             if bare.any():
-                base[bare] = grounds(int(bare.sum()), base.shape[2], rng)
+                base[bare] = grounds(int(bare.sum()), base.shape[2], rng).to(base.device)
+            if self._painted is not None:
+                shown = np.flatnonzero((goals.classes >= 0) & (rng.random(len(new)) < 0.5))
+                if len(shown):
+                    picture = self._painted(goals.classes[shown]).to(base.device)
+                    share = torch.from_numpy(rng.random((len(shown), 1, 1, 1))).to(base)
+                    base[shown] = torch.lerp(base[shown], picture, share)
             self._base[torch.from_numpy(rows)] = base
             self._residual[torch.from_numpy(rows)] = 0
             self._limit[rows] = rng.uniform(6, 30, len(new)) / 255
@@ -187,6 +196,6 @@ class DreamPool:
         rows = torch.from_numpy(chosen)
         residual = pictures - self._base[rows]
         rms = residual.square().mean(dim=(1, 2, 3), keepdim=True).sqrt()
-        limit = torch.from_numpy(self._limit[chosen])[:, None, None, None]
+        limit = torch.from_numpy(self._limit[chosen])[:, None, None, None].to(residual)
         self._residual[rows] = residual * (limit / (rms + 1e-8)).clamp(max=1.0)
         return (self._base[rows] + self._residual[rows]).clamp(0, 1)

@@ -20,10 +20,11 @@ from torchvision.models.feature_extraction import create_feature_extractor
 
 from livedream.dream.dreamnet import DreamNet
 
-from .dreaming import CLASS_MAP, DreamPool, Goals, ascend, climb_goals, draw_goals, shifted
+from .dreaming import CLASS_MAP, DreamPool, Goals, Rows, ascend, climb_goals, draw_goals, shifted
 from .losses import Match, Prepared, Target, class_loss, layer_error, middle
 from .matching import TOGETHER, match_loss, prepare_match
 from .optimizer import Optimizer
+from .painting import Painted
 from .pictures import Batches
 from .recipes import IMAGENET_MEAN, IMAGENET_STD
 from .silu import quicken
@@ -42,7 +43,8 @@ class TrainingSettings:
     temperature: of the class map's divergence; refresh_every: steps between the copies of the
     student that dream; reuse: updates per prepared batch, the later ones drawn from the last
     ``kept`` batches; average: decay of the exponential average of the weights; threads: of each of
-    the two halves of the loop (one prepares the next batch while the other learns from the last).
+    the two halves of the loop (one prepares the next batch while the other learns from the last);
+    workers: processes that draw pictures ahead, 0 for none.
     """
 
     minutes: float
@@ -69,6 +71,7 @@ class TrainingSettings:
     checkpoint_minutes: float = 4.0
     device: str = "cpu"
     threads: int = 1
+    workers: int = 0
 
 
 class Distillation:
@@ -83,6 +86,7 @@ class Distillation:
         batches: Batches,
         settings: TrainingSettings,
         generator: np.random.Generator,
+        painted: Painted | None = None,
     ) -> None:
         device = torch.device(settings.device)
         # mypy's stubs know Module.to without memory_format.
@@ -94,7 +98,9 @@ class Distillation:
         self.targets = list(targets)
         self.strides = {c.name: 2 ** (c.stage + 1) for c in student.config.layers}
         self.batches = batches
+        self.painted = painted
         self.settings = settings
+        self._stream = batches.stream(settings.batch, settings.size_px, settings.workers)
         self.mean = torch.tensor(IMAGENET_MEAN, device=device)[None, :, None, None]
         self.std = torch.tensor(IMAGENET_STD, device=device)[None, :, None, None]
         self.generator = generator
@@ -159,7 +165,7 @@ class Distillation:
         """Per-channel deviation of every target on pictures (kept above a tenth of the median)."""
         sums: dict[str, list[Tensor]] = {}
         for _ in range(max(1, pictures // self.settings.batch)):
-            rgb = self.batches.draw(self.settings.batch, self.settings.size_px).to(self.device)
+            rgb = next(self._stream).to(self.device)
             for layer, value in self._targets_of(rgb)[0].items():
                 sums.setdefault(layer, []).append(value.float().square().mean(dim=(0, 2, 3)))
         for layer, found in sums.items():
@@ -177,6 +183,7 @@ class Distillation:
         rng = self.generator
         size = torch.from_numpy(rng.uniform(1, 6, (len(pictures), 1, 1, 1))).float() / 255
         size[torch.from_numpy(goals.taught)] = 0
+        size = size.to(pictures.device)
         widths = {layer.name: layer.channels for layer in self.student.config.layers}
         masks = {
             target.layer: goals.channels(index, widths[target.layer]).to(self.device)
@@ -192,8 +199,14 @@ class Distillation:
                 ),
             )
             gradient = torch.roll(gradient, (-dy, -dx), (2, 3))
-            pictures = (pictures + size.to(pictures.device) * gradient).clamp(0, 1)
+            pictures = (pictures + size * gradient).clamp(0, 1)
         return pictures
+
+    def _paintings(self) -> Callable[[Rows], Tensor] | None:
+        painted = self.painted
+        if painted is None:
+            return None
+        return lambda classes: painted.draw(classes, self.settings.size_px, self.generator)
 
     def pictures(self) -> tuple[Tensor, tuple[Match, ...]]:
         """Pictures, dreams out of the pool, and gradients of some of both.
@@ -201,17 +214,14 @@ class Distillation:
         Some of the dreams that are matched go on by the teacher's gradient, for the next visit.
         """
         settings, rng = self.settings, self.generator
-        fresh = self.batches.draw(settings.batch, settings.size_px)
+        fresh = next(self._stream).to(self.device)
         if self.pool is None:
-            start = [
-                self.batches.draw(settings.batch, settings.size_px)
-                for _ in range(settings.pool // settings.batch)
-            ]
-            self.pool = DreamPool(torch.cat(start), self.draw_goals, rng)
+            start = [next(self._stream) for _ in range(settings.pool // settings.batch)]
+            pool = torch.cat(start).to(self.device)
+            self.pool = DreamPool(pool, self.draw_goals, rng, painted=self._paintings())
         chosen, pictures, goals = self.pool.take(settings.dreams, fresh[: settings.dreams])
-        dreamed = self.dream(pictures.to(self.device), goals).cpu()
-        dreamed = self.pool.put(chosen, dreamed)
-        both = torch.cat([fresh[settings.dreams :], dreamed]).to(self.device)
+        dreamed = self.pool.put(chosen, self.dream(pictures, goals))
+        both = torch.cat([fresh[settings.dreams :], dreamed])
         # Gradients of photographs and of dreams; for classes, of dreams of classes first of all.
         half, few = settings.match // 2, settings.match_classes // 4
         kind = TOGETHER if rng.random() < settings.match_together else "layer"
@@ -225,7 +235,7 @@ class Distillation:
             if not photos + len(chosen_rows):
                 continue
             dreams = dreamed[torch.from_numpy(chosen_rows)]
-            rgb = torch.cat([fresh[len(fresh) - photos :], dreams]).to(self.device)
+            rgb = torch.cat([fresh[len(fresh) - photos :], dreams])
             wanted = np.concatenate([np.full(photos, -1), goals.classes[chosen_rows]])
             match = prepare_match(
                 rgb,
@@ -238,14 +248,15 @@ class Distillation:
                 shifts=settings.match_shifts,
             )
             matches.append(match)
-            ahead = match.gradient[photos:].cpu()
+            ahead = match.gradient[photos:]
             ahead = ahead / (ahead.abs().mean(dim=(1, 2, 3), keepdim=True) + 1e-12)
             follow = torch.from_numpy(rng.uniform(2, 8, (len(ahead), 1, 1, 1))).float() / 255
             goes = goals.taught[chosen_rows]
             if what != CLASS_MAP:  # half of the others follow as well
                 goes = ~goes & (goals.classes[chosen_rows] < 0) & (rng.random(len(goes)) < 0.5)
             follow[torch.from_numpy(~goes)] = 0
-            self.pool.put(chosen[chosen_rows], (dreams + follow * ahead).clamp(0, 1))
+            followed = (dreams + follow.to(dreams.device) * ahead).clamp(0, 1)
+            self.pool.put(chosen[chosen_rows], followed)
         return shifted(both, rng), tuple(matches)
 
     def rate(self, progress: float) -> float:
@@ -276,8 +287,8 @@ class Distillation:
             rgb, matches, layers, torch.stack(by_cell).mean(dim=0), torch.stack(whole).mean(dim=0)
         )
 
-    def learn(self, prepared: Prepared, progress: float) -> dict[str, float]:
-        """One update; returns the losses."""
+    def learn(self, prepared: Prepared, progress: float) -> dict[str, Tensor]:
+        """One update; returns the losses, on the device: to read one means to wait for it."""
         raw: dict[str, Tensor] = {}
         hooks = [
             self.student.get_submodule(f"{t.layer}.0").register_forward_hook(
@@ -312,7 +323,7 @@ class Distillation:
         nn.utils.clip_grad_norm_(self.student.parameters(), 8.0)
         self.optimizer.step(self.rate(progress))
         self._follow()
-        return {name: float(value.detach()) for name, value in losses.items()}
+        return {name: value.detach() for name, value in losses.items()}
 
     @torch.no_grad()
     def _follow(self) -> None:
@@ -333,7 +344,7 @@ class Distillation:
         self.student.train()
         started = time.monotonic() - self.elapsed_s
         last = time.monotonic()
-        sums: dict[str, list[float]] = {}
+        sums: dict[str, list[Tensor]] = {}
         kept: deque[Prepared] = deque(maxlen=settings.kept)
         choices = np.random.default_rng(self.step_count)
         with ThreadPoolExecutor(max_workers=1) as ahead:
@@ -366,12 +377,12 @@ class Distillation:
                     last = time.monotonic()
         checkpoint(self, True)
 
-    def _report(self, log: Path, rate: float, losses: dict[str, list[float]]) -> None:
+    def _report(self, log: Path, rate: float, losses: dict[str, list[Tensor]]) -> None:
         entry = {
             "step": self.step_count,
             "elapsed_s": round(self.elapsed_s, 1),
             "rate": round(rate, 6),
-            "losses": {name: round(sum(v) / len(v), 4) for name, v in losses.items()},
+            "losses": {n: round(float(torch.stack(v).mean()), 4) for n, v in losses.items()},
         }
         with log.open("a") as file:
             file.write(json.dumps(entry) + "\n")

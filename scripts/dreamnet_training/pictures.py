@@ -20,6 +20,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 from torch.nn import functional
+from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 MAX_SHORT_SIDE_PX = 288
@@ -117,7 +118,7 @@ def clouds(
     return torch.from_numpy(np.clip(level + contrast * shaped, 0, 1)).float()
 
 
-def _crop(picture: Bytes, size: int, generator: np.random.Generator) -> Tensor:
+def crop(picture: Bytes, size: int, generator: np.random.Generator) -> Tensor:
     """A random square of a picture, resized to ``size``, flipped half of the time."""
     height, width = picture.shape[:2]
     short = min(height, width)
@@ -152,6 +153,18 @@ class Batches:
         self._cloud_share = cloud_share
         self._generator = generator
 
+    def reseed(self, seed: tuple[int, ...]) -> None:
+        """Random choices from here on follow ``seed``."""
+        self._generator = np.random.default_rng(seed)
+
+    def stream(self, count: int, size: int, workers: int = 0) -> Iterator[Tensor]:
+        """``draw`` without end; ``workers`` processes draw ahead, each from a seed of its own."""
+        if not workers:
+            while True:
+                yield self.draw(count, size)
+        seed = int(self._generator.integers(2**31))
+        yield from DataLoader(_Drawn(self, count, size, seed), batch_size=None, num_workers=workers)
+
     def draw(self, count: int, size: int) -> Tensor:
         """``count`` pictures of ``size`` px, in [0, 1], in no order."""
         rng = self._generator
@@ -162,7 +175,7 @@ class Batches:
             crops.append(clouds(n_clouds, size, size, rng, float(rng.uniform(0.9, 1.6))))
         for which in rng.choice(len(self._sets), count - n_clouds, p=shares):
             pictures, indices, _ = self._sets[which]
-            crops.append(_crop(pictures.picture(int(rng.choice(indices))), size, rng))
+            crops.append(crop(pictures.picture(int(rng.choice(indices))), size, rng))
         batch = torch.cat(crops)
         return self._recolour(batch[torch.from_numpy(rng.permutation(count))])
 
@@ -186,3 +199,16 @@ class Batches:
         )
         blurred = torch.from_numpy(rng.random((n, 1, 1, 1)) < 0.125)
         return torch.where(blurred, soft, batch).clamp(0, 1)
+
+
+class _Drawn(IterableDataset[Tensor]):
+    """``Batches.draw`` without end, for one of several processes."""
+
+    def __init__(self, batches: Batches, count: int, size: int, seed: int) -> None:
+        self._batches, self._count, self._size, self._seed = batches, count, size, seed
+
+    def __iter__(self) -> Iterator[Tensor]:
+        info = get_worker_info()
+        self._batches.reseed((self._seed, info.id if info else 0))
+        while True:
+            yield self._batches.draw(self._count, self._size)

@@ -1,0 +1,100 @@
+"""Pictures that a teacher paints of its classes, for worlds of which no photographs are at hand.
+
+A teacher's plain dream of a class is noise that only the teacher understands. With the gradient's
+spectrum divided by the frequency, and the picture shown at another size and place at every step, it
+has to paint something that holds at all of them: on these pictures the student can learn what tells
+the classes apart (as Yin et al., "Dreaming to Distill", 2020, with a smooth gradient in place of
+their priors).
+"""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.nn import functional
+
+from .dreaming import Rows
+from .pictures import PictureSet, clouds, crop
+from .sheets import to_bytes
+from .teachers import LOGITS, Teacher
+
+SIZE_PX = 160
+STEPS = 50
+STEP_SIZE = 4 / 255
+KEPT = 0.98
+"""Of what has been painted, at every step: the rest fades, so that noise does not add up."""
+SMOOTHNESS = 1.3
+SIZES = (0.75, 1.15)
+SHIFT_PX = 16
+BATCH = 96
+
+
+def paint(teacher: Teacher, classes: Rows, generator: np.random.Generator) -> Tensor:
+    """A picture of each of these classes, (N, 3, SIZE_PX, SIZE_PX) in [0, 1], out of clouds.
+
+    On the teacher's device. Sizes, shifts, steps and smoothness: heuristic, the teacher's
+    probability of the class and what the eye sees went up with them."""
+    device, rng = teacher.head_weight.device, generator
+    fy = torch.fft.fftfreq(SIZE_PX, device=device)[:, None]
+    fx = torch.fft.rfftfreq(SIZE_PX, device=device)[None]
+    smooth = (fx.square() + fy.square()).sqrt().add(1 / 64) ** -SMOOTHNESS
+    ground = clouds(len(classes), SIZE_PX, SIZE_PX, rng).to(device)
+    wanted = functional.one_hot(torch.from_numpy(classes), teacher.num_classes).to(device)
+    painted = ground
+    for _ in range(STEPS):
+        side = int(SIZE_PX * rng.uniform(*SIZES)) // 16 * 16
+        dy, dx = (int(v) for v in rng.integers(-SHIFT_PX, SHIFT_PX + 1, 2))
+        x = painted.detach().requires_grad_(True)
+        seen = functional.interpolate(
+            torch.roll(x, (dy, dx), (2, 3)),
+            (side, side),
+            mode="bilinear",
+            align_corners=False,
+            antialias=True,
+        )
+        seen = seen.flip(3) if rng.random() < 0.5 else seen
+        likely = teacher(seen)[LOGITS].float().mean(dim=(2, 3)).log_softmax(dim=1)
+        (gradient,) = torch.autograd.grad(likely, x, wanted.to(likely.dtype))
+        gradient = torch.fft.irfft2(torch.fft.rfft2(gradient.float()) * smooth, s=x.shape[2:])
+        gradient /= gradient.abs().mean(dim=(1, 2, 3), keepdim=True) + 1e-12
+        painted = painted + STEP_SIZE * gradient - ground
+        painted = (ground + painted * KEPT).clamp(0, 1)
+    return painted.detach()
+
+
+def paint_classes(
+    teacher: Teacher, per_class: int, generator: np.random.Generator, to: Path
+) -> None:
+    """Paints every class ``per_class`` times into a zip file of JPEGs, named by the class."""
+    every = np.tile(np.arange(teacher.num_classes), per_class)
+    partial = to.with_suffix(".partial")
+    with zipfile.ZipFile(partial, "w") as archive:
+        for first in range(0, len(every), BATCH):
+            classes = every[first : first + BATCH]
+            for row, picture in enumerate(paint(teacher, classes, generator).cpu()):
+                data = io.BytesIO()
+                Image.fromarray(to_bytes(picture[None])).save(data, "JPEG", quality=92)
+                archive.writestr(f"{classes[row]:05d}/{first + row:06d}.jpg", data.getvalue())
+            print(f"painted {first + len(classes)} of {len(every)} pictures", flush=True)
+    partial.replace(to)
+
+
+class Painted:
+    """Painted pictures, by the class that each one shows."""
+
+    def __init__(self, pictures: PictureSet) -> None:
+        self.pictures = pictures
+        self._of: dict[int, list[int]] = {}
+        for index, name in enumerate(pictures.names):
+            self._of.setdefault(int(Path(name).parent.name), []).append(index)
+
+    def draw(self, classes: Rows, size_px: int, generator: np.random.Generator) -> Tensor:
+        """One picture of each class, (N, 3, S, S), cut and turned at random."""
+        indices = [int(generator.choice(self._of[int(number)])) for number in classes]
+        return torch.cat([crop(self.pictures.picture(i), size_px, generator) for i in indices])
