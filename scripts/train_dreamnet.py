@@ -130,6 +130,7 @@ def _arguments() -> argparse.Namespace:
     add("--match-together", type=float, default=0.3, help="how often all of a teacher's layers are")
     add("--match-shifts", type=int, default=3, help="shifts that a matched gradient is averaged of")
     add("--class-weight", type=float, default=0.3, help="of what the teacher says of classes")
+    add("--temperature", type=float, default=2.0, help="at which classes are compared")
     add("--paint", type=int, default=0, help="pictures that the last teacher paints of each class")
     add("--paint-share", type=float, default=2.0, help="their share of the batch")
     add("--size", type=int, default=128, help="side of the crops in pixels")
@@ -242,11 +243,13 @@ def main() -> None:
         minutes=arguments.minutes,
         steps=arguments.steps,
         batch=arguments.batch,
-        dreams=round(arguments.batch * 0.44),
+        dreams=(dreams := round(arguments.batch * 0.44)),
+        pool=16 * dreams,
         match=arguments.match,
         match_classes=arguments.match_classes,
         class_share=arguments.class_share,
         class_weight=arguments.class_weight,
+        temperature=arguments.temperature,
         match_together=arguments.match_together,
         match_shifts=arguments.match_shifts,
         size_px=arguments.size,

@@ -21,6 +21,7 @@ from .pictures import clouds
 
 CLASS_MAP = "class_map"
 CHANNEL_SHARE = 0.1
+SMOOTHNESS = 1.3
 
 Rows = npt.NDArray[np.int64]
 
@@ -38,6 +39,19 @@ def ascend(
     (gradient,) = torch.autograd.grad(outputs, x, starts)
     gradient = gradient.float()
     return gradient / (gradient.abs().mean(dim=(1, 2, 3), keepdim=True) + 1e-12)
+
+
+def smoothed(gradient: Tensor, exponent: float = SMOOTHNESS) -> Tensor:
+    """The gradient, (N, 3, H, W), with its spectrum divided by the frequency to this power.
+
+    It paints what holds at every scale, where the plain one adds noise that only its own network
+    understands (exponent: heuristic, found by eye)."""
+    height, width = gradient.shape[2:]
+    fy = torch.fft.fftfreq(height, device=gradient.device)[:, None]
+    fx = torch.fft.rfftfreq(width, device=gradient.device)[None]
+    weight = (fx.square() + fy.square()).sqrt().add(1 / 64) ** -exponent
+    found: Tensor = torch.fft.irfft2(torch.fft.rfft2(gradient) * weight, s=(height, width))
+    return found
 
 
 @dataclass(frozen=True)
@@ -165,15 +179,15 @@ class DreamPool:
         self._painted = painted
 
     def take(self, count: int, fresh: Tensor) -> tuple[Rows, Tensor, Goals]:
-        """Indices, pictures and goals; ``fresh`` (at least ``count`` pictures) replaces the old
-        ones, and clouds and noise half of those that climb a class. Half of these are mixed, in any
-        share, with a picture that a teacher painted of the class, where there are such."""
+        """Indices, pictures and goals; ``fresh`` pictures replace old ones, as many as start afresh
+        and at most all of them. Clouds or noise replace half of those that climb a class; half are
+        mixed, in any share, with what a teacher painted of the class, if it did."""
         rng = self._generator
         chosen: Rows = rng.choice(len(self._base), count, replace=False)
-        new = np.flatnonzero(rng.random(count) < self._renewal)
+        new = np.flatnonzero(rng.random(count) < self._renewal)[: len(fresh)]
         if len(new):
             rows, goals = chosen[new], self._draw(len(new))
-            base = fresh[torch.from_numpy(new)].clone()
+            base = fresh[: len(new)].clone()
             bare = torch.from_numpy((goals.classes >= 0) & (rng.random(len(new)) < 0.5))
             if bare.any():
                 base[bare] = grounds(int(bare.sum()), base.shape[2], rng).to(base.device)

@@ -20,7 +20,17 @@ from torchvision.models.feature_extraction import create_feature_extractor
 
 from livedream.dream.dreamnet import DreamNet
 
-from .dreaming import CLASS_MAP, DreamPool, Goals, Rows, ascend, climb_goals, draw_goals, shifted
+from .dreaming import (
+    CLASS_MAP,
+    DreamPool,
+    Goals,
+    Rows,
+    ascend,
+    climb_goals,
+    draw_goals,
+    shifted,
+    smoothed,
+)
 from .losses import Match, Prepared, Target, class_loss, layer_error, middle
 from .matching import TOGETHER, match_loss, prepare_match
 from .optimizer import Optimizer
@@ -29,6 +39,9 @@ from .pictures import Batches
 from .recipes import IMAGENET_MEAN, IMAGENET_STD
 from .silu import quicken
 from .teachers import LOGITS, Teacher
+
+ROWS = 8
+"""Dreams of classes are matched by so many more or fewer at a time."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +113,10 @@ class Distillation:
         self.batches = batches
         self.painted = painted
         self.settings = settings
-        self._stream = batches.stream(settings.batch, settings.size_px, settings.workers)
+        # As many of the dreams as start afresh in one step, hardly ever more.
+        self._spare = max(1, settings.dreams // 4)
+        count = settings.batch - settings.dreams + self._spare
+        self._stream = batches.stream(count, settings.size_px, device, settings.workers)
         self.mean = torch.tensor(IMAGENET_MEAN, device=device)[None, :, None, None]
         self.std = torch.tensor(IMAGENET_STD, device=device)[None, :, None, None]
         self.generator = generator
@@ -165,7 +181,7 @@ class Distillation:
         """Per-channel deviation of every target on pictures (kept above a tenth of the median)."""
         sums: dict[str, list[Tensor]] = {}
         for _ in range(max(1, pictures // self.settings.batch)):
-            rgb = next(self._stream).to(self.device)
+            rgb = next(self._stream)
             for layer, value in self._targets_of(rgb)[0].items():
                 sums.setdefault(layer, []).append(value.float().square().mean(dim=(0, 2, 3)))
         for layer, found in sums.items():
@@ -214,19 +230,21 @@ class Distillation:
         Some of the dreams that are matched go on by the teacher's gradient, for the next visit.
         """
         settings, rng = self.settings, self.generator
-        fresh = next(self._stream).to(self.device)
+        spare, fresh = next(self._stream).tensor_split([self._spare])
         if self.pool is None:
-            start = [next(self._stream) for _ in range(settings.pool // settings.batch)]
-            pool = torch.cat(start).to(self.device)
-            self.pool = DreamPool(pool, self.draw_goals, rng, painted=self._paintings())
-        chosen, pictures, goals = self.pool.take(settings.dreams, fresh[: settings.dreams])
+            count = math.ceil(settings.pool / (len(spare) + len(fresh)))
+            start = torch.cat([next(self._stream) for _ in range(count)])[: settings.pool]
+            self.pool = DreamPool(start, self.draw_goals, rng, painted=self._paintings())
+        chosen, pictures, goals = self.pool.take(settings.dreams, spare)
         dreamed = self.pool.put(chosen, self.dream(pictures, goals))
-        both = torch.cat([fresh[settings.dreams :], dreamed])
+        both = torch.cat([fresh, dreamed])
         # Gradients of photographs and of dreams; for classes, of dreams of classes first of all.
         half, few = settings.match // 2, settings.match_classes // 4
         kind = TOGETHER if rng.random() < settings.match_together else "layer"
         rows = np.arange(min(settings.match - half, len(goals)))
         rows_of_classes = np.flatnonzero(goals.classes >= 0)[: settings.match_classes - few]
+        if len(rows_of_classes) > ROWS:  # every new number of pictures costs cuDNN seconds
+            rows_of_classes = rows_of_classes[: len(rows_of_classes) // ROWS * ROWS]
         matches = []
         for photos, chosen_rows, what in (
             (half, rows, kind),
@@ -249,6 +267,8 @@ class Distillation:
             )
             matches.append(match)
             ahead = match.gradient[photos:]
+            if what == CLASS_MAP:  # paints; plain, it would show the student noise
+                ahead = smoothed(ahead)
             ahead = ahead / (ahead.abs().mean(dim=(1, 2, 3), keepdim=True) + 1e-12)
             follow = torch.from_numpy(rng.uniform(2, 8, (len(ahead), 1, 1, 1))).float() / 255
             goes = goals.taught[chosen_rows]

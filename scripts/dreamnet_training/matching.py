@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from .dreaming import CLASS_MAP, Rows
+from .dreaming import CLASS_MAP, SMOOTHNESS, Rows, smoothed
 from .losses import Match, Target
 from .teachers import LOGITS, Teacher
 
@@ -101,7 +101,8 @@ def match_loss(
     normalised: Callable[[Tensor], Tensor],
 ) -> Tensor:
     """One minus the cosine between the student's gradient and the teacher's (Czarnecki et al.,
-    "Sobolev Training for Neural Networks", 2017, for input gradients).
+    "Sobolev Training for Neural Networks", 2017, for input gradients); of a class, the mean of that
+    and of the cosine of both smoothed.
 
     extractors: the student up to the layers named, and nothing beyond them; normalised: its input
     from a picture in [0, 1]."""
@@ -121,5 +122,9 @@ def match_loss(
             slope = value if mask is None else value * mask.to(value.dtype)
             starts.append(slope * (1e4 / value[0].numel()))
     (gradient,) = torch.autograd.grad(ends, x, starts, create_graph=True)
-    same = functional.cosine_similarity(gradient.flatten(1), match.gradient.flatten(1), eps=1e-12)
-    return 1 - same.mean()
+    pairs = [(gradient, match.gradient)]
+    if CLASS_MAP in match.masks:
+        half = SMOOTHNESS / 2  # of both: where what holds at every scale weighs most
+        pairs.append((smoothed(gradient.float(), half), smoothed(match.gradient, half)))
+    same = [functional.cosine_similarity(a.flatten(1), b.flatten(1), eps=1e-12) for a, b in pairs]
+    return 1 - torch.stack(same).mean()

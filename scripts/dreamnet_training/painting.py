@@ -10,6 +10,7 @@ their priors).
 from __future__ import annotations
 
 import io
+import math
 import zipfile
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
-from .dreaming import Rows
+from .dreaming import Rows, smoothed
 from .pictures import PictureSet, clouds, crop
 from .sheets import to_bytes
 from .teachers import LOGITS, Teacher
@@ -29,10 +30,10 @@ STEPS = 50
 STEP_SIZE = 4 / 255
 KEPT = 0.98
 """Of what has been painted, at every step: the rest fades, so that noise does not add up."""
-SMOOTHNESS = 1.3
-SIZES = (0.75, 1.15)
+SIDES_PX = (112, 144, 176)
+"""At which the teacher is shown the picture, in turn: few, as each new one costs cuDNN seconds."""
 SHIFT_PX = 16
-BATCH = 96
+BATCH, BATCH_ON_CUDA = 32, 512
 
 
 def paint(teacher: Teacher, classes: Rows, generator: np.random.Generator) -> Tensor:
@@ -41,14 +42,11 @@ def paint(teacher: Teacher, classes: Rows, generator: np.random.Generator) -> Te
     On the teacher's device. Sizes, shifts, steps and smoothness: heuristic, the teacher's
     probability of the class and what the eye sees went up with them."""
     device, rng = teacher.head_weight.device, generator
-    fy = torch.fft.fftfreq(SIZE_PX, device=device)[:, None]
-    fx = torch.fft.rfftfreq(SIZE_PX, device=device)[None]
-    smooth = (fx.square() + fy.square()).sqrt().add(1 / 64) ** -SMOOTHNESS
     ground = clouds(len(classes), SIZE_PX, SIZE_PX, rng).to(device)
     wanted = functional.one_hot(torch.from_numpy(classes), teacher.num_classes).to(device)
     painted = ground
     for _ in range(STEPS):
-        side = int(SIZE_PX * rng.uniform(*SIZES)) // 16 * 16
+        side = int(rng.choice(SIDES_PX))
         dy, dx = (int(v) for v in rng.integers(-SHIFT_PX, SHIFT_PX + 1, 2))
         x = painted.detach().requires_grad_(True)
         seen = functional.interpolate(
@@ -61,7 +59,7 @@ def paint(teacher: Teacher, classes: Rows, generator: np.random.Generator) -> Te
         seen = seen.flip(3) if rng.random() < 0.5 else seen
         likely = teacher(seen)[LOGITS].float().mean(dim=(2, 3)).log_softmax(dim=1)
         (gradient,) = torch.autograd.grad(likely, x, wanted.to(likely.dtype))
-        gradient = torch.fft.irfft2(torch.fft.rfft2(gradient.float()) * smooth, s=x.shape[2:])
+        gradient = smoothed(gradient.float())
         gradient /= gradient.abs().mean(dim=(1, 2, 3), keepdim=True) + 1e-12
         painted = painted + STEP_SIZE * gradient - ground
         painted = (ground + painted * KEPT).clamp(0, 1)
@@ -71,12 +69,17 @@ def paint(teacher: Teacher, classes: Rows, generator: np.random.Generator) -> Te
 def paint_classes(
     teacher: Teacher, per_class: int, generator: np.random.Generator, to: Path
 ) -> None:
-    """Paints every class ``per_class`` times into a zip file of JPEGs, named by the class."""
-    every = np.tile(np.arange(teacher.num_classes), per_class)
+    """Paints every class ``per_class`` times, some once more, into a zip file of JPEGs, named by
+    the class."""
+    count = teacher.num_classes * per_class
+    most = BATCH_ON_CUDA if teacher.head_weight.is_cuda else BATCH
+    batches = math.ceil(count / most)
+    size = math.ceil(count / batches)  # of every batch: see SIDES_PX
+    every = np.resize(np.arange(teacher.num_classes), batches * size)
     partial = to.with_suffix(".partial")
     with zipfile.ZipFile(partial, "w") as archive:
-        for first in range(0, len(every), BATCH):
-            classes = every[first : first + BATCH]
+        for first in range(0, len(every), size):
+            classes = every[first : first + size]
             for row, picture in enumerate(paint(teacher, classes, generator).cpu()):
                 data = io.BytesIO()
                 Image.fromarray(to_bytes(picture[None])).save(data, "JPEG", quality=92)

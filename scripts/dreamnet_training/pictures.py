@@ -157,16 +157,22 @@ class Batches:
         """Random choices from here on follow ``seed``."""
         self._generator = np.random.default_rng(seed)
 
-    def stream(self, count: int, size: int, workers: int = 0) -> Iterator[Tensor]:
-        """``draw`` without end; ``workers`` processes draw ahead, each from a seed of its own."""
-        if not workers:
-            while True:
-                yield self.draw(count, size)
+    def stream(
+        self, count: int, size: int, device: torch.device, workers: int = 0
+    ) -> Iterator[Tensor]:
+        """``draw`` without end, on a device; ``workers`` processes cut the pictures ahead, each
+        with choices of its own."""
         seed = int(self._generator.integers(2**31))
-        yield from DataLoader(_Drawn(self, count, size, seed), batch_size=None, num_workers=workers)
+        ahead = DataLoader(_Crops(self, count, size, seed), batch_size=None, num_workers=workers)
+        for crops in ahead if workers else iter(lambda: self.crops(count, size), None):
+            yield self._recolour(crops.to(device))
 
     def draw(self, count: int, size: int) -> Tensor:
         """``count`` pictures of ``size`` px, in [0, 1], in no order."""
+        return self._recolour(self.crops(count, size))
+
+    def crops(self, count: int, size: int) -> Tensor:
+        """As ``draw``, in the pictures' own colours."""
         rng = self._generator
         shares = [share for _, _, share in self._sets]
         crops: list[Tensor] = []
@@ -177,14 +183,14 @@ class Batches:
             pictures, indices, _ = self._sets[which]
             crops.append(crop(pictures.picture(int(rng.choice(indices))), size, rng))
         batch = torch.cat(crops)
-        return self._recolour(batch[torch.from_numpy(rng.permutation(count))])
+        return batch[torch.from_numpy(rng.permutation(count))]
 
     def _recolour(self, batch: Tensor) -> Tensor:
         """Random brightness, contrast, saturation and, for an eighth of them, blur (heuristic)."""
         rng, n = self._generator, batch.shape[0]
 
         def draw(low: float, high: float, channels: int = 1) -> Tensor:
-            return torch.from_numpy(rng.uniform(low, high, (n, channels, 1, 1))).float()
+            return torch.from_numpy(rng.uniform(low, high, (n, channels, 1, 1))).to(batch)
 
         grey = batch.mean(dim=1, keepdim=True)
         batch = grey + (batch - grey) * draw(0.5, 1.4)
@@ -197,12 +203,12 @@ class Batches:
             mode="bilinear",
             align_corners=False,
         )
-        blurred = torch.from_numpy(rng.random((n, 1, 1, 1)) < 0.125)
+        blurred = torch.from_numpy(rng.random((n, 1, 1, 1)) < 0.125).to(batch.device)
         return torch.where(blurred, soft, batch).clamp(0, 1)
 
 
-class _Drawn(IterableDataset[Tensor]):
-    """``Batches.draw`` without end, for one of several processes."""
+class _Crops(IterableDataset[Tensor]):
+    """``Batches.crops`` without end, for one of several processes."""
 
     def __init__(self, batches: Batches, count: int, size: int, seed: int) -> None:
         self._batches, self._count, self._size, self._seed = batches, count, size, seed
@@ -211,4 +217,4 @@ class _Drawn(IterableDataset[Tensor]):
         info = get_worker_info()
         self._batches.reseed((self._seed, info.id if info else 0))
         while True:
-            yield self._batches.draw(self._count, self._size)
+            yield self._batches.crops(self._count, self._size)

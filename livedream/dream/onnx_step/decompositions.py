@@ -32,7 +32,22 @@ def backward_decompositions() -> dict[Any, Callable[..., Any]]:
     table[_aten.convolution_backward.default] = convolution_backward
     table[_aten.max_pool2d_with_indices_backward.default] = max_pool_backward
     table[_aten.avg_pool2d_backward.default] = average_pool_backward
+    table[_aten.linalg_vector_norm.default] = vector_norm
     return table
+
+
+def vector_norm(
+    x: Tensor, order: float = 2, dim: Sequence[int] | None = None, keepdim: bool = False, *,
+    dtype: torch.dtype | None = None,
+) -> Tensor:  # fmt: skip
+    """As `aten.linalg_vector_norm`, which torch 2.11 (unlike 2.14) leaves whole."""
+    x = x if dtype is None else x.to(dtype)
+    axes = list(range(x.dim())) if dim is None else list(dim)
+    if order == 1:
+        return x.abs().sum(axes, keepdim)
+    if order == 2:
+        return x.square().sum(axes, keepdim).sqrt()
+    raise NotImplementedError(f"a norm of order {order}")
 
 
 def convolution_backward(  # noqa: PLR0917 - the signature is PyTorch's

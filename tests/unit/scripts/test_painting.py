@@ -95,7 +95,7 @@ def test_half_of_the_dreams_of_a_class_start_near_its_picture(grey: Painted) -> 
 def test_pictures_drawn_by_other_processes_are_repeatable_and_differ(grey: Painted) -> None:
     def drawn() -> list[torch.Tensor]:
         sets = [(grey.pictures, range(CLASSES), 1.0)]
-        stream = Batches(sets, 0.5, np.random.default_rng(4)).stream(3, 64, workers=2)
+        stream = Batches(sets, 0.5, np.random.default_rng(4)).stream(3, 64, torch.device("cpu"), 2)
         return [next(stream) for _ in range(4)]
 
     first, again = drawn(), drawn()
