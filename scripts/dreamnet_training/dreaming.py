@@ -96,9 +96,11 @@ def draw_goals(
     classes: int,
     class_share: float,
     generator: np.random.Generator,
+    *,
+    taught_share: float = 0.5,
 ) -> Goals:
     """One layer, whole or a tenth of its channels, or all layers of one teacher (one in five), or
-    (with probability ``class_share``) one class, half of those by the teacher's gradient."""
+    (with probability ``class_share``) one class, some of those by the teacher's gradient."""
     teachers = np.array([target.teacher for target in targets])
     layers = np.eye(len(targets), dtype=bool)[generator.integers(0, len(targets), count)]
     some = generator.random(count) < 0.4
@@ -110,7 +112,7 @@ def draw_goals(
         layers,
         np.where(some & ~together, generator.integers(0, 2**31, count), -1),
         np.where(by_class, generator.integers(0, classes, count), -1),
-        by_class & (generator.random(count) < 0.5),
+        by_class & (generator.random(count) < taught_share),
     )
 
 

@@ -41,7 +41,8 @@ from .silu import quicken
 from .teachers import LOGITS, Teacher
 
 ROWS = 8
-"""Dreams of classes are matched by so many more or fewer at a time."""
+"""On CUDA dreams of classes are matched by multiples of so many: each new number of pictures costs
+cuDNN seconds."""
 
 
 @dataclass(frozen=True)
@@ -49,15 +50,15 @@ class TrainingSettings:
     """One run. Ends after ``minutes`` (the schedule follows the clock) or ``steps``.
 
     batch: pictures per step, ``dreams`` of them out of a pool of so many; size_px: side of the
-    crops; class_share: part of the dreams that climb a class; match: pictures whose input gradient
-    is matched, with match_weight, for one random layer or, match_together of the time, all layers
-    of one teacher; match_classes: pictures at most for which that of a class is; match_shifts:
-    shifts of the picture over which the teacher's gradient is averaged;
-    temperature: of the class map's divergence; refresh_every: steps between the copies of the
-    student that dream; reuse: updates per prepared batch, the later ones drawn from the last
-    ``kept`` batches; average: decay of the exponential average of the weights; threads: of each of
-    the two halves of the loop (one prepares the next batch while the other learns from the last);
-    workers: processes that draw pictures ahead, 0 for none.
+    crops; class_share: part of the dreams that climb a class; class_weight: of the class map's loss
+    (a layer's is 1); match: pictures whose input gradient is matched, with match_weight, for one
+    random layer or, match_together of the time, all layers of one teacher; match_classes: pictures
+    at most for which that of a class is; match_shifts: shifts of the picture over which the
+    teacher's gradient is averaged; temperature: of the class map's divergence; refresh_every: steps
+    between the copies of the student that dream; reuse: updates per prepared batch, the later ones
+    drawn from the last ``kept`` batches; average: decay of the exponential average of the weights;
+    threads: of each of the two halves of the loop (one prepares the next batch while the other
+    learns from the last); workers: processes that draw pictures ahead, 0 for none.
     """
 
     minutes: float
@@ -192,7 +193,9 @@ class Distillation:
     def draw_goals(self, count: int) -> Goals:
         """New goals for ``count`` dreams."""
         classes, share = self.student.config.num_classes, self.settings.class_share
-        return draw_goals(count, self.targets, classes, share, self.generator)
+        # Where no class is matched, there is no teacher's gradient to follow.
+        taught = 0.5 if self.settings.match_classes else 0.0
+        return draw_goals(count, self.targets, classes, share, self.generator, taught_share=taught)
 
     def dream(self, pictures: Tensor, goals: Goals) -> Tensor:
         """One to three more steps, towards their goals, for a batch out of the pool."""
@@ -243,8 +246,9 @@ class Distillation:
         kind = TOGETHER if rng.random() < settings.match_together else "layer"
         rows = np.arange(min(settings.match - half, len(goals)))
         rows_of_classes = np.flatnonzero(goals.classes >= 0)[: settings.match_classes - few]
-        if len(rows_of_classes) > ROWS:  # every new number of pictures costs cuDNN seconds
-            rows_of_classes = rows_of_classes[: len(rows_of_classes) // ROWS * ROWS]
+        if self.device.type == "cuda":
+            count = len(rows_of_classes)
+            rows_of_classes = rows_of_classes[: count // ROWS * ROWS or count]
         matches = []
         for photos, chosen_rows, what in (
             (half, rows, kind),

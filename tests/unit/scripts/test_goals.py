@@ -210,5 +210,6 @@ def test_a_first_phase_learns_values_only(
     run: Distillation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(run, "settings", replace(run.settings, match=0, match_classes=0))
+    assert not run.draw_goals(200).taught.any()
     losses = run.learn(run.prepare(), progress=0.5)
     assert "beasts" in losses and not any(name.startswith("match ") for name in losses)
