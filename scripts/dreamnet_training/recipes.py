@@ -80,7 +80,7 @@ BIRDS = Recipe(
         RecipeLayer(
             "weave", 2, 1, 192, 0, "features.5.conv.0", "crossing lines, dashes, eyes", 0.4
         ),
-        RecipeLayer("down", 3, 1, 384, 0, "features.9.conv.0", "down in waves, first eyes"),
+        RecipeLayer("down", 3, 1, 384, 0, "features.9.conv.0", "rings of down, first eyes"),
         RecipeLayer("plumage", 3, 3, 576, 0, "features.12.conv.0", "feathers, large heads"),
         RecipeLayer("eyes", 3, 5, 576, 0, "features.13.conv.0", "eyes and heads"),
         RecipeLayer("creatures", 3, 6, 576, 0, "features.14.conv.0", "whole birds"),
@@ -94,12 +94,12 @@ INSECTS = Recipe(
     layers=(
         RecipeLayer("strokes", 1, 0, 144, 0, "features.3.conv.0", "short brush strokes"),
         RecipeLayer("weave", 2, 1, 192, 0, "features.5.conv.0", "curved lines, woven", 0.5),
-        RecipeLayer("veins", 3, 1, 384, 0, "features.9.conv.0", "a net of fine veins", 0.5),
-        RecipeLayer("wings", 3, 3, 576, 0, "features.12.conv.0", "wings with veins", 0.2),
-        RecipeLayer("segments", 3, 5, 576, 0, "features.13.conv.0", "checkered segments, hairs"),
+        RecipeLayer("veins", 3, 1, 384, 0, "features.9.conv.0", "slanting veins, dotted", 0.5),
+        RecipeLayer("wings", 3, 3, 576, 0, "features.12.conv.0", "spotted wings, thin limbs", 0.2),
+        RecipeLayer("segments", 3, 5, 576, 0, "features.13.conv.0", "checkered bodies, hairs"),
         RecipeLayer("creatures", 3, 6, 576, 0, "features.14.conv.0", "many legs, compound eyes"),
     ),
-    default_objective="segments+creatures",
+    default_objective="2*segments+creatures",
 )
 
 RECIPES = {recipe.name: recipe for recipe in (DREAMNET, BIRDS, INSECTS)}
