@@ -198,8 +198,7 @@ class TestShipped:
                     value = extractor(x)["out"][:, channels]
                     responses.append(float(value.detach().square().mean()))
                     (gradient,) = torch.autograd.grad(value, x, value.detach())
-                    x = x + 0.02 * gradient / gradient.abs().mean()
-                # Above the start after each; one step may overshoot what is nearly saturated.
-                assert min(responses[1:]) > responses[0], (layer.name, responses)
-                assert responses[-1] == max(responses), (layer.name, responses)
+                    # Half of 1/255: twice as much overshoots a channel that noise all but saturates.
+                    x = x + 0.01 * gradient / gradient.abs().mean()
+                assert responses == sorted(responses), layer.name
                 assert responses[-1] > responses[0], layer.name
