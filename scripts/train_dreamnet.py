@@ -26,11 +26,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from dreamnet_training.balance import balance_layers
 from dreamnet_training.dreamer import Dreamer, draw_layers
-from dreamnet_training.loop import Distillation, TrainingSettings
+from dreamnet_training.loop import Distillation
 from dreamnet_training.losses import Target
 from dreamnet_training.painting import Painted, paint_classes
 from dreamnet_training.pictures import Batches, held_out, load_pictures
 from dreamnet_training.recipes import IMAGENET_MEAN, IMAGENET_STD, Recipe, load_recipe
+from dreamnet_training.settings import TrainingSettings
 from dreamnet_training.teachers import Teacher, load_teacher
 
 from livedream.dream.dreamnet import (
@@ -239,11 +240,12 @@ def main() -> None:
     if len(classes) != num_classes:
         raise ValueError(f"{len(classes)} labels for {num_classes} classes")
     output = Output(arguments.output, arguments.work, recipe, classes, arguments.licence)
+    dreams = round(arguments.batch * 0.44)
     settings = TrainingSettings(
         minutes=arguments.minutes,
         steps=arguments.steps,
         batch=arguments.batch,
-        dreams=(dreams := round(arguments.batch * 0.44)),
+        dreams=dreams,
         pool=16 * dreams,
         match=arguments.match,
         match_classes=arguments.match_classes,

@@ -39,8 +39,7 @@ BATCH, BATCH_ON_CUDA = 32, 512
 def paint(teacher: Teacher, classes: Rows, generator: np.random.Generator) -> Tensor:
     """A picture of each of these classes, (N, 3, SIZE_PX, SIZE_PX) in [0, 1], out of clouds.
 
-    On the teacher's device. Sizes, shifts, steps and smoothness: heuristic, the teacher's
-    probability of the class and what the eye sees went up with them."""
+    On the teacher's device. Sizes, shifts, steps and smoothness: heuristic, chosen by eye."""
     device, rng = teacher.head_weight.device, generator
     ground = clouds(len(classes), SIZE_PX, SIZE_PX, rng).to(device)
     wanted = functional.one_hot(torch.from_numpy(classes), teacher.num_classes).to(device)

@@ -162,10 +162,9 @@ class Batches:
     ) -> Iterator[Tensor]:
         """``draw`` without end, on a device; ``workers`` processes cut the pictures ahead, each
         with choices of its own."""
-        seed = int(self._generator.integers(2**31))
-        ahead = DataLoader(_Crops(self, count, size, seed), batch_size=None, num_workers=workers)
-        for crops in ahead if workers else iter(lambda: self.crops(count, size), None):
-            yield self._recolour(crops.to(device))
+        crops = _Crops(self, count, size, int(self._generator.integers(2**31)))
+        for cut in DataLoader(crops, batch_size=None, num_workers=workers):
+            yield self._recolour(cut.to(device))
 
     def draw(self, count: int, size: int) -> Tensor:
         """``count`` pictures of ``size`` px, in [0, 1], in no order."""
@@ -208,13 +207,13 @@ class Batches:
 
 
 class _Crops(IterableDataset[Tensor]):
-    """``Batches.crops`` without end, for one of several processes."""
+    """``Batches.crops`` without end; each process that draws ahead has choices of its own."""
 
     def __init__(self, batches: Batches, count: int, size: int, seed: int) -> None:
         self._batches, self._count, self._size, self._seed = batches, count, size, seed
 
     def __iter__(self) -> Iterator[Tensor]:
-        info = get_worker_info()
-        self._batches.reseed((self._seed, info.id if info else 0))
+        if info := get_worker_info():
+            self._batches.reseed((self._seed, info.id))
         while True:
             yield self._batches.crops(self._count, self._size)

@@ -13,10 +13,11 @@ from dreamnet_training.dreaming import (
     draw_goals,
     grounds,
 )
-from dreamnet_training.loop import Distillation, TrainingSettings
+from dreamnet_training.loop import Distillation
 from dreamnet_training.losses import Match, Target
 from dreamnet_training.matching import TOGETHER, match_loss, prepare_match
 from dreamnet_training.pictures import Batches, load_pictures
+from dreamnet_training.settings import TrainingSettings
 from dreamnet_training.sheets import to_bytes
 from dreamnet_training.teachers import Teacher
 from PIL import Image
