@@ -227,6 +227,8 @@ class Distillation:
                 shifts=settings.match_shifts,
             )
             matches.append(match)
+            if not len(chosen_rows):  # photographs alone: no dream to go on
+                continue
             ahead = match.gradient[photos:]
             if what == CLASS_MAP:  # paints; plain, it would show the student noise
                 ahead = smoothed(ahead)

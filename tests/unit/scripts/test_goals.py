@@ -207,6 +207,15 @@ def test_a_step_learns_from_pictures_dreams_and_gradients(run: Distillation) -> 
     assert not torch.equal(before, run.student.class_map.weight)
 
 
+def test_classes_are_matched_on_photographs_where_none_is_dreamed(
+    run: Distillation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run, "settings", replace(run.settings, class_share=0.0, match_classes=4))
+    monkeypatch.setattr(run, "pool", None)  # its goals were drawn before
+    matches = run.prepare().matches
+    assert [len(match.rgb) for match in matches if CLASS_MAP in match.masks] == [1]
+
+
 def test_a_first_phase_learns_values_only(
     run: Distillation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
