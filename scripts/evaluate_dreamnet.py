@@ -152,7 +152,8 @@ def creatures(subject: Subject, iterations: int) -> dict[str, Any]:
 
 def classes(subject: Subject, count: int) -> dict[str, Any]:
     """Figure 4: classes drawn by a fixed seed, dreamed from clouds and from noise in 40 steps (2
-    octaves x 20), and how many are reached from the one or the other."""
+    octaves x 20): of how many the teacher's probability rises above a half within these steps, and
+    of how many it is there after the last; beside them, classes that nobody dreamed."""
     generator = np.random.default_rng(5)
     wanted = [int(c) for c in generator.permutation(subject.dreamer.net.config.num_classes)[:count]]
     noise = generator.normal(0.5, 0.08, (count, 3, SIZE_PX, SIZE_PX)).clip(0, 1)
@@ -160,22 +161,29 @@ def classes(subject: Subject, count: int) -> dict[str, Any]:
         "clouds": clouds(count, SIZE_PX, SIZE_PX, generator),
         "noise": torch.from_numpy(noise).float(),
     }
-    reached = {
-        name: np.array(
-            measures.class_dreams(
-                subject.dreamer, subject.teachers[-1], wanted, start, CLASS_ITERATIONS
-            )
+    dreams = {
+        name: measures.class_dreams(
+            subject.dreamer, subject.teachers[-1], wanted, start, CLASS_ITERATIONS
         )
         for name, start in starts.items()
     }
-    reached["either"] = np.maximum(reached["clouds"], reached["noise"])
+    likely = {name: (dream.wanted, dream.others) for name, dream in dreams.items()}
+    mine, other = zip(*likely.values(), strict=True)
+    likely["either"] = (torch.maximum(*mine), torch.maximum(*other))
     return {"count": count, "steps": 2 * CLASS_ITERATIONS} | {
         name: {
-            "share_above_half": float((found > 0.5).mean()),
-            "median": round(float(np.median(found)), 4),
+            "within": _share_seen(found.amax(dim=1)),
+            "after": _share_seen(found[:, -1]),
+            "median_after": float(found[:, -1].median()),
+            "not_dreamed_within": _share_seen(others.amax(dim=1)),
         }
-        for name, found in reached.items()
+        for name, (found, others) in likely.items()
     }
+
+
+def _share_seen(likely: Tensor) -> float:
+    """How many of these probabilities are above measures.SEEN, of 1."""
+    return float((likely > measures.SEEN).float().mean())
 
 
 def cost(subject: Subject, threads: int) -> dict[str, Any]:

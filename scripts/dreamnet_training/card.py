@@ -70,14 +70,20 @@ def _rows(found: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
         yield from _creatures(found["few"]["creatures"], found["kind"], "2 x 2 steps", "")
     if "classes" in found:
         classes = found["classes"]
+        either = classes["either"]
         each = ", ".join(
-            f"from {start} {classes[start]['share_above_half']:.0%}"
-            for start in ("clouds", "noise")
+            f"from {start} {classes[start]['within']:.0%}" for start in ("clouds", "noise")
         )
         yield (
-            f"classes that reach 0.5 in {classes['steps']} steps, from clouds or noise",
-            f"{classes['either']['share_above_half']:.0%} of {classes['count']} ({each})",
+            f"classes that rise above 0.5 within {classes['steps']} steps, from clouds or noise",
+            f"{either['within']:.0%} of {classes['count']} ({each}; classes not dreamed "
+            f"{either['not_dreamed_within']:.0%})",
             f"{LEAST_CLASSES:.0%}",
+        )
+        yield (
+            f"the same, still there after step {classes['steps']}",
+            f"{either['after']:.0%}",
+            "",
         )
 
 

@@ -171,25 +171,43 @@ def look(judge: Teacher, pictures: Tensor) -> Sightings:
     return Sightings(tuple(found))
 
 
+@dataclass(frozen=True)
+class ClassDreams:
+    """What a teacher says, whole picture or best cell, of N dreams of S steps, one class each.
+
+    wanted: (N, S), the probability of the dreamed class after every step; others: (N, S), that of
+    the class that the next picture dreams, which nothing in this one asked for."""
+
+    wanted: Tensor
+    others: Tensor
+
+
 def class_dreams(
     dreamer: Dreamer, teacher: Teacher, classes: Sequence[int], start: Tensor, iterations: int
-) -> list[float]:
-    """The teacher's probability (whole picture or best cell) of each class, after 2 octaves of
-    ``iterations`` steps on that class from the starting pictures, one per class."""
+) -> ClassDreams:
+    """Dreams of 2 octaves of ``iterations`` steps on each class from the starting pictures, one per
+    class, watched by the teacher."""
     generator = np.random.default_rng(11)
     settings = DreamSettings(octaves=2, iterations=iterations, step_size=3 / 255)
-    reached: list[float] = []
+    everyone = torch.tensor(classes)
+    wanted: list[Tensor] = []
+    others: list[Tensor] = []
     for rows in batched(torch.arange(len(classes))):
-        wanted = [classes[int(row)] for row in rows]
-        pictures = start[rows]
-        residual = dream(dreamer.climb_classes(wanted), pictures, settings, generator)
-        with torch.no_grad():
+        pictures, mine, next_ = start[rows], everyone[rows], everyone[(rows + 1) % len(classes)]
+        steps: list[Tensor] = []
+
+        @torch.no_grad()
+        def watch(residual: Tensor, pictures: Tensor = pictures, to: list[Tensor] = steps) -> None:
             logits = teacher((pictures + residual).clamp(0, 1))[LOGITS].float()
-        cells = logits.softmax(dim=1).amax(dim=(2, 3))
-        whole = logits.mean(dim=(2, 3)).softmax(dim=1)
-        best = torch.maximum(cells, whole)
-        reached += [float(best[row, index]) for row, index in enumerate(wanted)]
-    return reached
+            cells = logits.softmax(dim=1).amax(dim=(2, 3))
+            whole = logits.mean(dim=(2, 3)).softmax(dim=1)
+            to.append(torch.maximum(cells, whole))
+
+        dream(dreamer.climb_classes(mine.tolist()), pictures, settings, generator, watch=watch)
+        likely = torch.stack(steps, dim=1)
+        wanted.append(likely[torch.arange(len(rows)), :, mine])
+        others.append(likely[torch.arange(len(rows)), :, next_])
+    return ClassDreams(torch.cat(wanted), torch.cat(others))
 
 
 def nyquist_share(climb: Climb, pictures: Tensor) -> float:

@@ -47,8 +47,13 @@ def dream(
     settings: DreamSettings,
     generator: np.random.Generator,
     residual: Tensor | None = None,
+    *,
+    watch: Callable[[Tensor], None] | None = None,
 ) -> Tensor:
-    """The residual that a dream adds to pictures ``(N, 3, H, W)``, starting from ``residual``."""
+    """The residual that a dream adds to pictures ``(N, 3, H, W)``, starting from ``residual``.
+
+    ``watch`` is shown the residual after every step, as it would be if that step were the last, at
+    the pictures' size and not yet held at a strength."""
     height, width = picture.shape[2:]
     resized = partial(functional.interpolate, mode="bilinear", align_corners=False, antialias=True)
     found = torch.zeros_like(picture) if residual is None else residual
@@ -69,6 +74,8 @@ def dream(
             gradient = torch.roll(gradient.float(), (-dy, -dx), (2, 3))
             gradient = gradient / (gradient.abs().mean(dim=(1, 2, 3), keepdim=True) + 1e-12)
             now = (small + now + settings.step_size * gradient).clamp(0, 1) - small
+            if watch is not None:
+                watch(found + resized(now - before, (height, width)))
         change = resized(now - before, (height, width))
         found = found + change
     return found if settings.strength is None else held(found, settings.strength)

@@ -35,9 +35,9 @@ FOUND: dict[str, Any] = {
     "classes": {
         "count": 50,
         "steps": 40,
-        "clouds": {"share_above_half": 0.02, "median": 0.01},
-        "noise": {"share_above_half": 0.04, "median": 0.01},
-        "either": {"share_above_half": 0.06, "median": 0.01},
+        "clouds": {"within": 0.12, "after": 0.02, "not_dreamed_within": 0.0},
+        "noise": {"within": 0.14, "after": 0.04, "not_dreamed_within": 0.02},
+        "either": {"within": 0.16, "after": 0.06, "not_dreamed_within": 0.02},
     },
 }
 
@@ -50,7 +50,9 @@ def test_every_figure_stands_beside_what_was_asked() -> None:
     seen = next(row for row in rows if "the judge sees birds" in row)
     assert "40% (before 5%, noise 10%, teacher 85%)" in seen and seen.endswith("| 70% |")
     assert any("12 (teacher's own dreams 24): 50%" in row for row in rows)
-    assert any("6% of 50 (from clouds 2%, from noise 4%) | 60% |" in row for row in rows)
+    classes = next(row for row in rows if "classes that rise above 0.5 within 40 steps" in row)
+    assert "16% of 50 (from clouds 12%, from noise 14%; classes not dreamed 2%) | 60% |" in classes
+    assert any("still there after step 40 | 6% |" in row for row in rows)
 
 
 def test_the_dream_of_the_objective_has_a_row_where_it_was_measured() -> None:
