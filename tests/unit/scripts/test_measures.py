@@ -17,8 +17,8 @@ CLASSES = 5
 SIZE_PX = 96
 
 
-class Reds(Teacher):
-    """A teacher that names class n by how much of colour n there is, and dreams nothing."""
+class Colours(Teacher):
+    """A teacher that names class n by how much of colour n there is."""
 
     def __init__(self) -> None:
         torch.nn.Module.__init__(self)
@@ -50,7 +50,7 @@ def test_a_watched_dream_is_the_same_and_shows_every_step(dreamer: Dreamer) -> N
 
 
 def test_class_dreams_are_judged_after_every_step(dreamer: Dreamer) -> None:
-    teacher, wanted = Reds(), [3, 0, 1, 4]
+    teacher, wanted = Colours(), [3, 0, 1, 4]
     start = torch.full((4, 3, SIZE_PX, SIZE_PX), 0.5)
     found = measures.class_dreams(dreamer, teacher, wanted, start, 2)
     assert found.wanted.shape == found.others.shape == (4, 4)
