@@ -54,8 +54,8 @@ def export_steps(
     """One file for each octave, the smallest first.
 
     output: of the only octave; with several, `dream.onnx` stands for `dream-1.onnx` (the smallest),
-    `dream-2.onnx`...  Of the settings count network, weights, objective, size (360p of a wide
-    screen), octaves, octave_scale, jitter, smoothing and precision (auto: fp32).
+    `dream-2.onnx`...  Of the settings count network, weights, objective, variety, size (360p of a
+    wide screen), octaves, octave_scale, jitter, smoothing and precision (auto: fp32).
     Raises SettingsError, NetworkError or ObjectiveError for what has no step, SinkError for a place
     where nothing can be written.
     """
@@ -70,6 +70,7 @@ def export_steps(
         raise SettingsError("size: source found, one of its own wanted, as 360p or 480x270")
     network = network or network_of(settings)
     objective = bind(parse_objective(settings.objective or network.default_objective), network)
+    objective.variety.fill_(settings.variety)
     dtype = torch.float16 if settings.precision == "fp16" else torch.float32
     if settings.precision == "bf16":
         raise SettingsError("precision: bf16 found, fp32 or fp16 wanted: no runtime has it")

@@ -47,7 +47,8 @@ class Ascent:
     ) -> None:
         bound = objective.to(device)
         # Of its own: they are changed in place, and an objective may be shared.
-        bound = replace(bound, weights=bound.weights.clone())
+        variety = torch.tensor([settings.variety], dtype=torch.float32, device=device)
+        bound = replace(bound, weights=bound.weights.clone(), variety=variety)
         self._aim = Aim(network, bound, device, dtype, patient)
         self._settings = settings
         self._wanted: Objective = objective.objective
@@ -68,6 +69,7 @@ class Ascent:
             weights = torch.tensor([term.weight for term in wanted.terms], dtype=torch.float32)
             self._aim.objective.weights.copy_(weights)
             self._wanted = wanted
+        self._aim.objective.variety.fill_(settings.variety)
         self._settings = settings
         return True
 

@@ -8,6 +8,12 @@ What the seeds are
     divided by the length of its layer's whole activation, and only then multiplied by its weight.
     For a whole layer that is the gradient of ``weight * log(length)``.
 
+Variety
+    Climbing the sum of squares makes the loud louder: after some frames a few of a layer's hundreds
+    of channels take it all, and one motif fills the picture.  With a variety of v a channel of
+    energy e pulls by ``e ** -v`` of what it would: v = 1/2 climbs the sum of the channels' lengths,
+    v = 1 the product of their energies, for which every motif must be somewhere.
+
 What a weight means
     A network without biases is homogeneous: each layer scales with the picture.  Therefore these
     gradients of two layers, carried back to the picture, have the same part along the picture
@@ -39,6 +45,7 @@ from livedream.dream.objective_parts import (
     GuidePart,
     LayerPart,
     Part,
+    Pull,
 )
 from livedream.dream.objective_text import parse_objective
 from livedream.dream.objective_values import (
@@ -77,13 +84,20 @@ class BoundObjective:
 
     layers: names for `Network.truncated`, in the order in which activations are expected.
     weights: (terms,) fp32, in the objective's order; change them in place to glide.
+    variety: (1,) fp32, how far a layer's loud channels are turned down, from 0 to 1; likewise.
     parts: per layer what looks at it.
     """
 
     objective: Objective
     layers: tuple[str, ...]
     weights: Tensor
+    variety: Tensor
     parts: tuple[tuple[Part, ...], ...]
+
+    @property
+    def pull(self) -> Pull:
+        """What of it may change from frame to frame."""
+        return Pull(self.weights, self.variety)
 
     @torch.no_grad()
     def measure(self, activations: tuple[Tensor, ...]) -> Measured:
@@ -106,7 +120,7 @@ class BoundObjective:
         sums: tuple[tuple[Tensor | None, ...], ...]
         sums = measured or tuple((None,) * len(parts) for parts in self.parts)
         slopes = [
-            [part.slope(a.detach(), self.weights, s) for part, s in zip(parts, own, strict=True)]
+            [part.slope(a.detach(), self.pull, s) for part, s in zip(parts, own, strict=True)]
             for a, parts, own in zip(activations, self.parts, sums, strict=True)
         ]
         levels = torch.stack([slope.level for found in slopes for slope in found])
@@ -134,7 +148,8 @@ class BoundObjective:
     def to(self, device: torch.device | str) -> BoundObjective:
         """The same on another device."""
         parts = tuple(tuple(part.to(device) for part in parts) for parts in self.parts)
-        return replace(self, weights=self.weights.to(device), parts=parts)
+        weights, variety = self.weights.to(device), self.variety.to(device)
+        return replace(self, weights=weights, variety=variety, parts=parts)
 
 
 def bind(
@@ -160,6 +175,7 @@ def bind(
         objective=objective,
         layers=tuple(parts),
         weights=weights,
+        variety=torch.zeros(1),
         parts=tuple(parts.values()),
     )
     return bound.to(device)

@@ -6,7 +6,7 @@ Everything is reckoned in fp32 whatever the activations are in: a sum of squares
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -16,6 +16,9 @@ __all__ = ["ChannelsPart", "ClassPart", "GuidePart", "LayerPart", "Part", "Slope
 # Channels whose mean square is below this share of their layer's pull ever less, for there is
 # hardly anything there to pull at.  Heuristic: a hundredth in amplitude.
 SILENT_SHARE = 1e-4
+# Channels quieter than this share of their layer's mean are not turned up further by variety.
+# Heuristic: lower and the noise of channels that see nothing is amplified.
+QUIET = 1e-3
 # A class pulls less once its probability is all but certain.  Heuristic: from 0.999 on; nearer to
 # one the direction drowns in fp32's rounding.
 CERTAIN = 1e-3
@@ -48,6 +51,16 @@ class Slope:
         return (self.direction * (self.gain * factor)).to(dtype)
 
 
+class Pull(NamedTuple):
+    """What may change from frame to frame, in place.
+
+    weights: (terms,) fp32.  variety: (1,) fp32, as in `DreamSettings`.
+    """
+
+    weights: Tensor
+    variety: Tensor
+
+
 class Part(Protocol):
     """Some terms of an objective that look at the same layer.
 
@@ -58,9 +71,7 @@ class Part(Protocol):
 
     def measure(self, activation: Tensor) -> Tensor: ...
 
-    def slope(
-        self, activation: Tensor, weights: Tensor, measured: Tensor | None = None
-    ) -> Slope: ...
+    def slope(self, activation: Tensor, pull: Pull, measured: Tensor | None = None) -> Slope: ...
 
     def value(self, activation: Tensor, weights: Tensor) -> Tensor: ...
 
@@ -69,17 +80,25 @@ class Part(Protocol):
 
 @dataclass(frozen=True, eq=False, slots=True)
 class LayerPart:
-    """A whole layer.  terms: (T,) their places among the weights."""
+    """A whole layer, its loud channels turned down as `Pull.variety` wants it.
+
+    terms: (T,) their places among the weights.
+    """
 
     terms: Tensor
 
     def measure(self, activation: Tensor) -> Tensor:
-        return _counted(total_energy(activation), activation.numel())
+        return _counted(channel_energies(activation), activation.numel())
 
-    def slope(self, activation: Tensor, weights: Tensor, measured: Tensor | None = None) -> Slope:
-        energy, count = self.measure(activation) if measured is None else measured
-        gain = weights[self.terms].sum() / energy.clamp_min(TINY)
-        return Slope(activation, gain.view(1, 1, 1), _level(gain, energy, count))
+    def slope(self, activation: Tensor, pull: Pull, measured: Tensor | None = None) -> Slope:
+        measured = self.measure(activation) if measured is None else measured
+        energies, count = measured[:-1], measured[-1]
+        shares = energies / energies.mean().clamp_min(TINY) + QUIET
+        bend = (shares.log() * -pull.variety).exp()
+        # The part along the activation is the weight, whatever the variety.
+        scale = pull.weights[self.terms].sum() / (bend @ energies).clamp_min(TINY)
+        level = scale.abs() * ((bend.square() @ energies) / count).sqrt()
+        return Slope(activation, (bend * scale)[:, None, None], level)
 
     def value(self, activation: Tensor, weights: Tensor) -> Tensor:
         return weights[self.terms].sum() * total_energy(activation) / activation.numel()
@@ -101,13 +120,13 @@ class ChannelsPart:
     def measure(self, activation: Tensor) -> Tensor:
         return _counted(channel_energies(activation), activation.numel())
 
-    def slope(self, activation: Tensor, weights: Tensor, measured: Tensor | None = None) -> Slope:
+    def slope(self, activation: Tensor, pull: Pull, measured: Tensor | None = None) -> Slope:
         measured = self.measure(activation) if measured is None else measured
         energies, count = measured[:-1], measured[-1]
         layer = energies.sum()
         floor = SILENT_SHARE * layer * self.masks.mean(1)
         sizes = (self.masks @ energies + floor).sqrt() * layer.sqrt()
-        gain = (weights[self.terms] / sizes.clamp_min(TINY)) @ self.masks
+        gain = (pull.weights[self.terms] / sizes.clamp_min(TINY)) @ self.masks
         level = (gain.square() @ energies / count).sqrt()
         return Slope(activation, gain[:, None, None], level)
 
@@ -129,7 +148,7 @@ class ClassPart:
     def measure(self, activation: Tensor) -> Tensor:
         return _counted(activation.float().sum(0), len(activation))
 
-    def slope(self, activation: Tensor, weights: Tensor, measured: Tensor | None = None) -> Slope:
+    def slope(self, activation: Tensor, pull: Pull, measured: Tensor | None = None) -> Slope:
         scores, share = activation.float(), torch.ones((), device=activation.device)
         if measured is not None:
             # The picture's scores are the mean of its pieces': one pull, in equal parts.
@@ -140,7 +159,7 @@ class ClassPart:
         energy = direction.square().sum()
         spread = (scores - scores.mean(1, keepdim=True)).norm()
         size = (energy.sqrt().clamp_min(CERTAIN) * spread).clamp_min(TINY)
-        gain = share * weights[self.term] / size
+        gain = share * pull.weights[self.term] / size
         return Slope(direction, gain.view(1, 1), _level(gain, energy, direction.numel()))
 
     def value(self, activation: Tensor, weights: Tensor) -> Tensor:
@@ -168,12 +187,12 @@ class GuidePart:
         energies = torch.stack([best.square().sum(), total_energy(activation)])
         return _counted(energies, activation.numel())
 
-    def slope(self, activation: Tensor, weights: Tensor, measured: Tensor | None = None) -> Slope:
+    def slope(self, activation: Tensor, pull: Pull, measured: Tensor | None = None) -> Slope:
         best = self.matches(activation)
         if measured is None:
             measured = self._measured(best, activation)
         energy, own, count = measured
-        gain = weights[self.term] / (energy.sqrt() * own.sqrt()).clamp_min(TINY)
+        gain = pull.weights[self.term] / (energy.sqrt() * own.sqrt()).clamp_min(TINY)
         return Slope(best, gain.view(1, 1, 1), _level(gain, energy, count))
 
     def value(self, activation: Tensor, weights: Tensor) -> Tensor:

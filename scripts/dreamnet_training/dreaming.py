@@ -16,6 +16,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from livedream.dream.objective_parts import QUIET, TINY
+
 from .losses import Target
 from .pictures import clouds
 
@@ -54,18 +56,33 @@ def smoothed(gradient: Tensor, exponent: float = SMOOTHNESS) -> Tensor:
     return found
 
 
+def varied(value: Tensor, variety: npt.NDArray[np.float64]) -> Tensor:
+    """What each channel of a layer counts in a dream with ``variety``, (N, C, 1, 1), as the library
+    reckons it (`livedream.dream.objective`), such that the layer pulls as hard as without.
+
+    value: (N, C, h, w). variety: (N,).
+    """
+    energies = value.float().square().sum(dim=(2, 3), keepdim=True)
+    shares = energies / energies.mean(dim=1, keepdim=True).clamp_min(TINY) + QUIET
+    exponents = torch.from_numpy(variety).to(shares)[:, None, None, None]
+    bend = (shares.log() * -exponents).exp()
+    total = energies.sum(dim=1, keepdim=True)
+    return bend * total / (bend * energies).sum(dim=1, keepdim=True).clamp_min(TINY)
+
+
 @dataclass(frozen=True)
 class Goals:
     """What each of N pictures climbs, over L layers.
 
     layers: (N, L), whether a layer takes part; masks: (N,) seeds of the random tenth of the
-    channels that takes part, -1 for all of them; classes: (N,), -1 for a picture that climbs
-    layers; taught: (N,), whether the teacher's gradient is followed instead of the student's, so
-    that the student meets classes it cannot reach by itself.
+    channels that takes part, -1 for all of them; variety: (N,), as in the library; classes: (N,),
+    -1 for a picture that climbs layers; taught: (N,), whether the teacher's gradient is followed
+    instead of the student's, so that the student meets classes it cannot reach by itself.
     """
 
     layers: npt.NDArray[np.bool_]
     masks: Rows
+    variety: npt.NDArray[np.float64]
     classes: Rows
     taught: npt.NDArray[np.bool_]
 
@@ -74,11 +91,15 @@ class Goals:
 
     def of(self, rows: Rows) -> Goals:
         """Those of some of the pictures."""
-        return Goals(self.layers[rows], self.masks[rows], self.classes[rows], self.taught[rows])
+        return Goals(
+            self.layers[rows], self.masks[rows], self.variety[rows], self.classes[rows],
+            self.taught[rows],
+        )  # fmt: skip
 
     def put(self, rows: Rows, other: Goals) -> None:
         """Gives these pictures the goals of ``other``, in its order."""
         self.layers[rows], self.masks[rows] = other.layers, other.masks
+        self.variety[rows] = other.variety
         self.classes[rows], self.taught[rows] = other.classes, other.taught
 
     def channels(self, index: int, channels: int) -> Tensor:
@@ -111,6 +132,7 @@ def draw_goals(
     return Goals(
         layers,
         np.where(some & ~together, generator.integers(0, 2**31, count), -1),
+        np.where(generator.random(count) < 0.5, generator.random(count), 0),
         np.where(by_class, generator.integers(0, classes, count), -1),
         by_class & (generator.random(count) < taught_share),
     )
@@ -122,10 +144,11 @@ def climb_goals(
     """The maps that take part and the gradients to start from; ``masks`` by layer, as of
     ``Goals.channels``, of those layers that take part."""
     outputs = [maps[layer] for layer in masks]
-    starts = [
-        (value.detach() * mask * (1e4 / value[0].numel())).to(value.dtype)
-        for value, mask in zip(outputs, masks.values(), strict=True)
-    ]
+    starts = []
+    for value, mask in zip(outputs, masks.values(), strict=True):
+        chosen = value.detach() * mask
+        bend = varied(chosen, goals.variety) * (1e4 / value[0].numel())
+        starts.append((chosen * bend).to(value.dtype))
     rows = np.flatnonzero(goals.classes >= 0)
     if len(rows):
         value = maps[CLASS_MAP]

@@ -26,8 +26,8 @@ class Target:
 class Match:
     """Pictures, and the gradient by which a teacher would dream them.
 
-    masks: by layer, the channels whose mean square is climbed, (N, C, 1, 1), None for all of them,
-    or for the class map the class whose log probability is, (N, classes)."""
+    masks: by layer, what each channel's mean square counts, (N, C, 1, 1), None for all alike, or
+    for the class map the class whose log probability is, (N, classes)."""
 
     rgb: Tensor
     masks: dict[str, Tensor | None]

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from .dreaming import CLASS_MAP, SMOOTHNESS, Rows, smoothed
+from .dreaming import CLASS_MAP, SMOOTHNESS, Rows, smoothed, varied
 from .losses import Match, Target
 from .teachers import LOGITS, Teacher
 
@@ -32,7 +32,7 @@ def prepare_match(
     shifts: int = 1,
 ) -> Match:
     """A teacher's gradient for ``kind``: a class per picture, all layers of one teacher, or one
-    layer, deeper ones more often, whole or some channels.
+    layer, deeper ones more often, whole or some channels; of layers, half of them with variety.
 
     rgb: (N, 3, H, W) in [0, 1]. classes: (N,), those that the pictures climb, -1 for one out of the
     teacher's likeliest. scales: per layer, the deviation that the teacher's values are divided by.
@@ -58,8 +58,10 @@ def prepare_match(
             channels = scales[mine[0].layer].shape[1]
             kept = (rng.random((count, 1)) < 0.5) | (rng.random((count, channels)) < 0.12)
             masks[mine[0].layer] = torch.from_numpy(kept)[:, :, None, None].to(rgb)
+    # Half of them as they are dreamed: with the loud channels turned down.
+    variety = np.where(rng.random(count) < 0.5, rng.random(count), 0)
     total = torch.zeros_like(rgb)
-    for _ in range(shifts):
+    for turn in range(shifts):
         dy, dx = (int(v) for v in rng.integers(-8, 9, 2)) if shifts > 1 else (0, 0)
         x = torch.roll(rgb, (dy, dx), (2, 3)).requires_grad_(True)
         maps = teacher.whole_maps(x)
@@ -69,11 +71,15 @@ def prepare_match(
         else:
             names = [target.teacher_layer for target in mine]
             slopes = teacher.slopes(maps, names)
+            if not turn:
+                for target in mine:
+                    value = maps[target.teacher_layer].detach() / scales[target.layer]
+                    mask = masks[target.layer]
+                    bend = varied(value if mask is None else value * mask, variety)
+                    masks[target.layer] = bend if mask is None else bend * mask
             for target, slope in zip(mine, slopes, strict=True):
                 # As the response is measured: the layers' mean squares, whatever their sizes.
-                mask = masks[target.layer]
-                part = 1 / scales[target.layer].square()
-                slope.mul_(part if mask is None else part * mask)
+                slope.mul_(masks[target.layer] / scales[target.layer].square())
             (gradient,) = torch.autograd.grad([maps[name] for name in names], x, slopes)
         gradient = torch.roll(gradient.float(), (-dy, -dx), (2, 3))
         total += gradient / (gradient.square().mean(dim=(1, 2, 3), keepdim=True).sqrt() + 1e-12)

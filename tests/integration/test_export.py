@@ -56,6 +56,7 @@ def test_one_file_for_each_octave(files: list[Exported]) -> None:
     }
     assert shapes == {
         "picture": [1, 3, 96, 128], "step_size": [1], "shift": [2], "weights": [1],
+        "variety": [1],
         "dreamed": [1, 3, 96, 128],
     }  # fmt: skip
     notes = {entry.key: entry.value for entry in model.metadata_props}

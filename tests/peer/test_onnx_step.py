@@ -18,7 +18,7 @@ from livedream.dream.onnx_step import StepShape, build_step
 from livedream.settings import DreamSettings
 
 pytest.importorskip("onnx", reason="the export extra is not installed")
-Step = Callable[[Tensor, float, tuple[int, int], Tensor], Tensor]
+Step = Callable[..., Tensor]
 REACH = 12
 
 # Odd sizes: halved, they leave a row for `output_padding` and for windows that end outside.
@@ -49,12 +49,15 @@ def exported(aim: Aim, shape: StepShape) -> Step:
         build_step(aim, shape).SerializeToString(), options, providers=["CPUExecutionProvider"]
     )
 
-    def step(x: Tensor, step_size: float, shift: tuple[int, int], weights: Tensor) -> Tensor:
+    def step(
+        x: Tensor, step_size: float, shift: tuple[int, int], weights: Tensor, variety: float = 0.0
+    ) -> Tensor:
         feed: dict[str, NDArray[Any]] = {
             "picture": x.numpy(),
             "step_size": np.array([step_size], np.float32),
             "shift": np.array(shift),
             "weights": weights.numpy(),
+            "variety": np.array([variety], np.float32),
         }
         (found,) = session.run(["dreamed"], feed)
         return torch.from_numpy(found)
@@ -91,15 +94,17 @@ def test_a_step_equals_autograd_s(name: str, objective: str, size: tuple[int, in
         alike(x, step(x, 1.5, shift, aim.objective.weights), wanted)
 
 
-def test_step_size_and_weights_are_inputs() -> None:
+def test_step_size_weights_and_variety_are_inputs() -> None:
     aim = aim_of("dreamnet", "strokes + eyes")
     step = exported(aim, StepShape(70, 66, (REACH, REACH)))
     x = 0.1 + 0.8 * torch.rand(1, 3, 66, 70, generator=torch.Generator().manual_seed(2))
     other = Aim(aim.network, bind("2*strokes - 0.3*eyes", aim.network), aim.device, aim.dtype)
+    other.objective.variety.fill_(0.7)
     wanted = by_autograd(other, x, DreamSettings(step_size=4.0), (3, 4))
-    alike(x, step(x, 4.0, (3, 4), torch.tensor([2.0, -0.3])), wanted)
-    with pytest.raises(AssertionError):
-        alike(x, step(x, 4.0, (3, 4), torch.tensor([1.0, 1.0])), wanted)
+    alike(x, step(x, 4.0, (3, 4), torch.tensor([2.0, -0.3]), 0.7), wanted)
+    for weights, variety in (((1.0, 1.0), 0.7), ((2.0, -0.3), 0.0)):
+        with pytest.raises(AssertionError):
+            alike(x, step(x, 4.0, (3, 4), torch.tensor(weights), variety), wanted)
 
 
 def test_smoothing_and_guides_are_in_the_graph() -> None:

@@ -16,7 +16,7 @@ from torch import Tensor
 from livedream.dream.engines import Aim
 from livedream.dream.engines.eager import EagerEngine
 from livedream.dream.engines.onnx_session import open_step, provider_of
-from livedream.dream.objective import Measured
+from livedream.dream.objective import BoundObjective, Measured
 from livedream.dream.onnx_step import StepShape, build_step
 from livedream.dream.onnx_step.step import OUTPUT
 from livedream.dream.tiles import Margins
@@ -62,7 +62,7 @@ class OnnxEngine:
         left, right, top, bottom = shifts[0]
         height, width = x.shape[2:]
         shape = StepShape(width, height, (left + right, top + bottom), settings.smoothing)
-        self._step(shape).climb(x, shifts, settings.step_size, self._aim.objective.weights)
+        self._step(shape).climb(x, shifts, settings.step_size, self._aim.objective)
 
     def gradient(self, seen: Tensor, measured: Measured | None = None) -> Tensor:
         return self._eager.gradient(seen, measured)
@@ -96,7 +96,7 @@ class _BoundStep:
 
     @torch.no_grad()
     def climb(
-        self, x: Tensor, shifts: Sequence[Margins], step_size: float, weights: Tensor
+        self, x: Tensor, shifts: Sequence[Margins], step_size: float, objective: BoundObjective
     ) -> None:
         """`Engine.climb`, in place."""
         source, target = self._pictures
@@ -104,14 +104,14 @@ class _BoundStep:
         self._step_size.fill_(step_size)
         for left, _, top, _ in shifts:
             self._shift.copy_(torch.tensor([left, top]))
-            self._run(source, target, weights)
+            self._run(source, target, objective)
             source, target = target, source
         x.copy_(source)
 
-    def _run(self, source: Tensor, target: Tensor, weights: Tensor) -> None:
+    def _run(self, source: Tensor, target: Tensor, objective: BoundObjective) -> None:
         inputs = {
             "picture": source, "step_size": self._step_size, "shift": self._shift,
-            "weights": weights,
+            "weights": objective.weights, "variety": objective.variety,
         }  # fmt: skip
         binding = self.session.io_binding()
         for name, tensor in inputs.items():

@@ -22,7 +22,7 @@ from livedream.dream.engines.direct import DirectEngine
 from livedream.dream.engines.openvino_graph import InputNotes, require_words, write_gradient
 from livedream.dream.engines.outline import outline
 from livedream.dream.engines.steps import step_along, with_margins
-from livedream.dream.objective import Measured
+from livedream.dream.objective import BoundObjective, Measured
 from livedream.dream.tiles import Margins
 from livedream.errors import SettingsError
 from livedream.settings import DreamSettings
@@ -127,7 +127,7 @@ class OpenVinoEngine:
         those that are being made."""
         model = write_gradient(self._outline, self._aim.objective, self._notes, size)
         compiled = self._core.compile_model(model, "CPU", self._options())
-        found = _Compiled(compiled, self._aim.objective.weights, size)
+        found = _Compiled(compiled, self._aim.objective, size)
         with self._lock:
             self._graphs[size] = found
             self._making.discard(size)
@@ -151,15 +151,16 @@ class OpenVinoEngine:
 class _Compiled:
     """A graph with its picture and its slope at fixed addresses."""
 
-    def __init__(self, compiled: Any, weights: Tensor, size: Size) -> None:
+    def __init__(self, compiled: Any, objective: BoundObjective, size: Size) -> None:
         from openvino import Tensor as Shared
 
         width, height = size
         self._request = compiled.create_infer_request()
         self._seen = np.empty((1, height, width, 3), np.float32)
         self._slope = np.empty((1, height, width, 3), np.float32)
-        self._request.set_input_tensor(0, Shared(self._seen, shared_memory=True))
-        self._request.set_input_tensor(1, Shared(weights.numpy(), shared_memory=True))
+        inputs = self._seen, objective.weights.numpy(), objective.variety.numpy()
+        for number, values in enumerate(inputs):
+            self._request.set_input_tensor(number, Shared(values, shared_memory=True))
         self._request.set_output_tensor(Shared(self._slope, shared_memory=True))
 
     def run(self, picture: Tensor, margins: Margins) -> Tensor:

@@ -64,8 +64,8 @@ def require_words(outlined: Outline, objective: BoundObjective) -> None:
 def write_gradient(
     outlined: Outline, objective: BoundObjective, notes: InputNotes, size: tuple[int, int]
 ) -> Any:
-    """An `openvino.Model`: picture (1, height, width, 3) and the objective's weights (terms,) to
-    the slope, like the picture, times some positive factor.
+    """An `openvino.Model`: picture (1, height, width, 3), the objective's weights (terms,) and its
+    variety (1,) to the slope, like the picture, times some positive factor.
 
     size: (width, height).  What can be written: `require_words`.
     """
@@ -86,13 +86,14 @@ class _Writer:
         ops = self._ops
         picture = ops.parameter([1, height, width, 3], np.float32, "picture")
         weights = ops.parameter([len(self._objective.weights)], np.float32, "weights")
+        variety = ops.parameter([1], np.float32, "variety")
         gain, offset = ops.constant(self._notes.gain), ops.constant(self._notes.offset)
         normal = ops.add(ops.multiply(picture, gain), offset)
         self._values[0] = ops.transpose(normal, np.array(_CHANNELS_FIRST))
         for step in self._outline.steps:
             self._values[step.output] = self._forward(step)
         ends = [self._values[end] for end in self._outline.ends]
-        seeds = write_seeds(ops, self._objective, ends, weights)
+        seeds = write_seeds(ops, self._objective, ends, weights, variety)
         for end, seed in zip(self._outline.ends, seeds, strict=True):
             self._give(end, seed)
         for step in reversed(self._outline.steps):
@@ -100,7 +101,7 @@ class _Writer:
             if slope is not None:
                 self._backward(step, slope)
         result = ops.result(self._slopes[0], "slope")
-        return self._openvino.Model([result], [picture, weights], "gradient")
+        return self._openvino.Model([result], [picture, weights, variety], "gradient")
 
     def _forward(self, step: OutlinedStep) -> Node:
         ops, inputs = self._ops, [self._values[number] for number in step.inputs]

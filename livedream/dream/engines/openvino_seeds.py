@@ -15,6 +15,7 @@ from livedream.dream.engines.openvino_convolutions import Node, lengths
 from livedream.dream.objective import BoundObjective
 from livedream.dream.objective_parts import (
     CERTAIN,
+    QUIET,
     SILENT_SHARE,
     TINY,
     ChannelsPart,
@@ -28,12 +29,6 @@ __all__ = ["require_parts", "write_seeds"]
 _PLACES: Final = (0, 2, 3)
 
 
-def _is_one_layer(objective: BoundObjective) -> bool:
-    """Whether the seed is the activation itself: its size does not count."""
-    parts = [part for found in objective.parts for part in found]
-    return len(parts) == 1 and isinstance(parts[0], LayerPart)
-
-
 def require_parts(objective: BoundObjective) -> None:
     """Raises SettingsError for a guide."""
     for part in (part for found in objective.parts for part in found):
@@ -42,17 +37,18 @@ def require_parts(objective: BoundObjective) -> None:
 
 
 def write_seeds(
-    ops: Any, objective: BoundObjective, activations: Sequence[Node], weights: Node
+    ops: Any,
+    objective: BoundObjective,
+    activations: Sequence[Node],
+    weights: Node,
+    variety: Node,
 ) -> list[Node]:
     """One seed for each activation, of its shape, times one positive factor common to all.
 
-    ops: an openvino opset.  weights: (terms,) float32.
+    ops: an openvino opset.  weights: (terms,), variety: (1,), float32.
     """
-    if _is_one_layer(objective):
-        total = _weight(ops, weights, objective.parts[0][0].terms)  # type: ignore[attr-defined]
-        return [ops.multiply(activations[0], ops.sign(total))]
     found = [
-        [_slope(ops, part, activation, weights) for part in parts]
+        [_slope(ops, part, activation, weights, variety) for part in parts]
         for activation, parts in zip(activations, objective.parts, strict=True)
     ]
     loudest = reduce(ops.maximum, [slope.level for slopes in found for slope in slopes])
@@ -71,24 +67,28 @@ class _Slope(NamedTuple):
     level: Node
 
 
-def _slope(ops: Any, part: Any, activation: Node, weights: Node) -> _Slope:
+def _slope(ops: Any, part: Any, activation: Node, weights: Node, variety: Node) -> _Slope:
     if isinstance(part, LayerPart):
-        return _layer(ops, part, activation, weights)
+        return _layer(ops, part, activation, weights, variety)
     if isinstance(part, ChannelsPart):
         return _channels(ops, part, activation, weights)
     assert isinstance(part, ClassPart), "of `require_parts`"
     return _class(ops, part, activation, weights)
 
 
-def _layer(ops: Any, part: LayerPart, activation: Node, weights: Node) -> _Slope:
-    energy = _sum(ops, ops.multiply(activation, activation))
-    gain = ops.divide(_weight(ops, weights, part.terms), _above(ops, energy, TINY))
-    return _Slope(activation, gain, _level(ops, gain, energy, activation))
+def _layer(ops: Any, part: LayerPart, activation: Node, weights: Node, variety: Node) -> _Slope:
+    energies = _energies(ops, activation)
+    mean = _above(ops, ops.reduce_mean(energies, np.array([1]), True), TINY)
+    shares = ops.add(ops.divide(energies, mean), _number(ops, QUIET))
+    bend = ops.exp(ops.negative(ops.multiply(ops.log(shares), variety)))
+    pulled = _above(ops, _sum(ops, ops.multiply(bend, energies)), TINY)
+    scale = ops.divide(_weight(ops, weights, part.terms), pulled)
+    energy = _sum(ops, ops.multiply(ops.multiply(bend, bend), energies))
+    return _Slope(activation, ops.multiply(bend, scale), _level(ops, scale, energy, activation))
 
 
 def _channels(ops: Any, part: ChannelsPart, activation: Node, weights: Node) -> _Slope:
-    squares = ops.multiply(activation, activation)
-    energies = ops.reduce_sum(squares, np.array(_PLACES), True)  # (1, C, 1, 1)
+    energies = _energies(ops, activation)
     layer = _sum(ops, energies)
     gains = []
     for term, mask in zip(part.terms, part.masks, strict=True):
@@ -116,6 +116,11 @@ def _class(ops: Any, part: ClassPart, scores: Node, weights: Node) -> _Slope:
     weight = _weight(ops, weights, torch.tensor([part.term]))
     gain = ops.divide(weight, _above(ops, size, TINY))
     return _Slope(direction, gain, _level(ops, gain, energy, direction))
+
+
+def _energies(ops: Any, activation: Node) -> Node:
+    """Each channel's sum of squares, (1, C, 1, 1)."""
+    return ops.reduce_sum(ops.multiply(activation, activation), np.array(_PLACES), True)
 
 
 def _level(ops: Any, gain: Node, energy: Node, direction: Node) -> Node:

@@ -30,6 +30,7 @@ def build_step(aim: Aim, shape: StepShape) -> "onnx.ModelProto":
         "livedream.objective": str(objective),
         "livedream.terms": json.dumps([str(term.target) for term in objective.terms]),
         "livedream.weights": json.dumps([term.weight for term in objective.terms]),
+        "livedream.variety": json.dumps(round(float(aim.objective.variety), 6)),
         "livedream.margins": json.dumps(list(shape.margins)),
         "livedream.licence": aim.network.licence,
     }

@@ -26,6 +26,7 @@ INPUTS: Final = (
     Port("step_size", "float32 (1): the step in 8-bit steps, along a slope of mean size 1"),
     Port("shift", "int64 (2): margin to the left and above in px, drawn anew for each step"),
     Port("weights", "float32 (terms): what each term of the objective counts"),
+    Port("variety", "float32 (1): how far loud channels are turned down, 0 to 1"),
 )
 OUTPUT: Final = Port("dreamed", "float32 (1, 3, height, width): the picture one step further")
 
@@ -62,7 +63,9 @@ def trace_step(aim: Aim, shape: StepShape) -> fx.GraphModule:
     preprocessing.constants(torch.device("cpu"), torch.float32)  # before fake tensors come
     settings = DreamSettings(smoothing=shape.smoothing)
 
-    def step(picture: Tensor, step_size: Tensor, shift: Tensor, weights: Tensor) -> Tensor:
+    def step(
+        picture: Tensor, step_size: Tensor, shift: Tensor, weights: Tensor, variety: Tensor
+    ) -> Tensor:
         left, top = shift[0], shift[1]
         rows = _mirrored(shape.height, shape.margins[1], top)
         columns = _mirrored(shape.width, shape.margins[0], left)
@@ -74,7 +77,8 @@ def trace_step(aim: Aim, shape: StepShape) -> fx.GraphModule:
 
         result: Any = torch.func.vjp(activations, seen)
         found, backward = result
-        seeds = replace(objective, weights=weights).seeds(tuple(a.detach() for a in found))
+        dialled = replace(objective, weights=weights, variety=variety)
+        seeds = dialled.seeds(tuple(a.detach() for a in found))
         (slope,) = backward(seeds)
         own_rows = torch.arange(shape.height) + top
         own_columns = torch.arange(shape.width) + left
@@ -87,6 +91,7 @@ def trace_step(aim: Aim, shape: StepShape) -> fx.GraphModule:
         torch.tensor([1.5]),
         torch.zeros(2, dtype=torch.int64),
         objective.weights,
+        objective.variety,
     )
     traced = make_fx(
         torch.func.functionalize(step),

@@ -138,7 +138,8 @@ def two_layers() -> BoundObjective:
     """Both ends of a `Behind`, pulled at unequally."""
     parts = tuple((LayerPart(torch.tensor([term])),) for term in (0, 1))
     weights = torch.tensor([0.3, 1.0])
-    return BoundObjective(0.3 * layer("first") + layer("last"), ("first", "last"), weights, parts)
+    objective, layers = 0.3 * layer("first") + layer("last"), ("first", "last")
+    return BoundObjective(objective, layers, weights, torch.tensor([0.7]), parts)
 
 
 @with_openvino
@@ -156,7 +157,7 @@ def test_openvinos_graph_is_autograd(case: str, size: tuple[int, int]) -> None:
     model = write_gradient(outline(network), objective, notes, (size[1], size[0]))
     compiled = _core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     laid = picture.detach().permute(0, 2, 3, 1).contiguous().numpy()
-    (found,) = compiled([laid, objective.weights.numpy()]).values()
+    (found,) = compiled([laid, *(dial.numpy() for dial in objective.pull)]).values()
     back = torch.from_numpy(found.copy()).permute(0, 3, 1, 2)
     torch.testing.assert_close(back / back.norm(), slope / slope.norm(), rtol=1e-3, atol=1e-5)
 

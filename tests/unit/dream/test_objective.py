@@ -19,6 +19,7 @@ from livedream.dream.objective import (
     layer,
     parse_objective,
 )
+from livedream.dream.objective_parts import QUIET
 from livedream.errors import ObjectiveError
 
 HALVES = [torch.float16, torch.bfloat16]
@@ -97,8 +98,39 @@ def test_the_seeds_are_the_gradient_that_the_module_states(
 def test_a_channel_pulls_as_hard_as_its_whole_layer(network: Network, picture: Tensor) -> None:
     bound = bind("fire8:3 + fire8", network)
     (activation,) = activations(bound, network, picture)
-    levels = [float(part.slope(activation, bound.weights).level) for part in bound.parts[0]]
+    levels = [float(part.slope(activation, bound.pull).level) for part in bound.parts[0]]
     assert levels[0] == pytest.approx(levels[1], rel=0.1)
+
+
+@pytest.mark.parametrize("variety", [0.0, 0.3, 0.5, 1.0])
+def test_variety_climbs_powers_of_the_channels_energies(
+    network: Network, picture: Tensor, variety: float
+) -> None:
+    bound = bind("fire8", network)
+    bound.variety.fill_(variety)
+    (found,) = activations(bound, network, picture)
+    a = found.detach().requires_grad_()
+    energies = a.square().sum((0, 2, 3))
+    shared = energies + QUIET * energies.mean().detach()
+    value = shared.log() if variety == 1 else shared ** (1 - variety)
+    (wanted,) = torch.autograd.grad(value.sum(), a)
+    (seed,) = bound.seeds((found,))
+    assert cosine(seed, wanted) == pytest.approx(1, abs=1e-5)
+
+
+def test_variety_turns_the_loud_down_and_keeps_the_pull(network: Network, picture: Tensor) -> None:
+    bound = bind("fire8 + conv1", network)
+    found = activations(bound, network, picture)
+    loudest = found[0].square().sum((0, 2, 3)).argmax()
+    shares, pulls = [], []
+    for variety in (0.0, 0.5, 1.0):
+        bound.variety.fill_(variety)
+        seeds = bound.seeds(found)
+        shares.append(float(seeds[0][:, loudest].norm() / seeds[0].norm()))
+        pulls.append([float((seed * a).sum()) for seed, a in zip(seeds, found, strict=True)])
+    assert shares[0] > shares[1] > shares[2]
+    for one, other in pulls:  # both layers' parts along themselves are their weights
+        assert one == pytest.approx(other, rel=1e-3)
 
 
 def test_weights_do_not_depend_on_how_loud_a_layer_is(network: Network, picture: Tensor) -> None:
@@ -172,10 +204,12 @@ MIXED = "fire8 + 0.5*fire8:1-4 - 0.1*conv1 + 0.01*class:goldfish"
 
 @pytest.mark.parametrize("dtype", HALVES)
 @pytest.mark.parametrize("loudness", [1e-5, 1.0, 100.0])
+@pytest.mark.parametrize("variety", [0.0, 1.0])
 def test_half_precision_neither_overflows_nor_vanishes(
-    network: Network, picture: Tensor, dtype: torch.dtype, loudness: float
+    network: Network, picture: Tensor, dtype: torch.dtype, loudness: float, variety: float
 ) -> None:
     bound = bind(MIXED, network)
+    bound.variety.fill_(variety)
     found = tuple(loudness * a for a in activations(bound, network, picture))
     halves = tuple(activation.to(dtype) for activation in found)
     if loudness > 1:  # a sum of these squares is far beyond fp16's 65504
@@ -188,9 +222,11 @@ def test_half_precision_neither_overflows_nor_vanishes(
     assert response.dtype == torch.float32 and response.ndim == 0 and bool(response.isfinite())
 
 
-def test_silence_gives_zeros_and_no_nan(network: Network) -> None:
+@pytest.mark.parametrize("variety", [0.0, 1.0])
+def test_silence_gives_zeros_and_no_nan(network: Network, variety: float) -> None:
     for text in ("fire8", "fire8:1 - 0.1*conv1", "-conv1"):
         bound = bind(text, network)
+        bound.variety.fill_(variety)
         silent = tuple(torch.zeros(1, network.layers[name].channels, 4, 4) for name in bound.layers)
         for seed in bound.seeds(silent):
             assert seed.abs().max() == 0
@@ -212,7 +248,7 @@ def test_a_certain_class_asks_for_less_and_then_for_nothing(network: Network) ->
     for score, share in ((5, 1.0), (16.1, 0.1), (60, 0.0)):
         scores[0, 7] = score
         (seed,) = bound.seeds((scores,))
-        certain, other = (part.slope(scores, bound.weights).level for part in bound.parts[0])
+        certain, other = (part.slope(scores, bound.pull).level for part in bound.parts[0])
         assert bool(seed.isfinite().all()) and float(seed[0, 8]) > 1
         assert float(certain / other) == pytest.approx(share, abs=0.02)
     (flat,) = bind("class:7", network).seeds((torch.full((1, 1000), 5.0),))
@@ -239,6 +275,7 @@ def test_the_seeds_of_pieces_are_the_pieces_of_the_seeds(network: Network, pictu
     pixels = np.random.default_rng(0).integers(0, 256, (80, 120, 3), np.uint8)
     objective = parse_objective("fire8 - 0.5*fire8:3,9 + 0.2*conv1") + guide("fire6", pixels)
     bound = bind(objective, network)
+    bound.variety.fill_(0.6)
     whole = activations(bound, network, picture)
     cuts = [activation.shape[3] // 3 for activation in whole]
     left = tuple(a[..., :cut] for a, cut in zip(whole, cuts, strict=True))

@@ -87,12 +87,12 @@ def test_mirrored_is_reflect_and_goes_on() -> None:
     assert torch.equal(mirrored(torch.ones(1, 3, 1, 1), (9, 9, 9, 9)), torch.ones(1, 3, 19, 19))
 
 
-# Terms are weighed against each other over all that tiles see, margins twice: hence the more for
-# sums. One term's own weight makes no difference.
+# Terms, and by variety a layer's channels, are weighed against each other over all that tiles see,
+# margins twice: hence the more for those. One term's own weight makes no difference.
 @pytest.mark.parametrize(
     ("objective", "most"),
     [
-        ("creatures", 0.01),
+        ("creatures", 0.1),
         ("eyes:3,17", 0.01),
         ("creatures - 0.5*mosaic + 2*strokes:1", 0.1),
         ("eyes + class:5", 0.1),

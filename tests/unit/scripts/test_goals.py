@@ -12,6 +12,7 @@ from dreamnet_training.dreaming import (
     climb_goals,
     draw_goals,
     grounds,
+    varied,
 )
 from dreamnet_training.loop import Distillation
 from dreamnet_training.losses import Match, Target
@@ -24,6 +25,7 @@ from PIL import Image
 from torchvision import models
 
 from livedream.dream.dreamnet import DreamNet, DreamNetConfig, LayerConfig
+from livedream.dream.objective_parts import LayerPart, Pull
 
 TARGETS = (
     Target("strokes", 0, "features.4"),
@@ -95,8 +97,9 @@ def test_a_class_goal_climbs_its_log_probability() -> None:
     torch.manual_seed(5)
     net = DreamNet(CONFIG)
     goals = Goals(
-        np.zeros((2, 3), dtype=bool), np.full(2, -1), np.array([4, -1]), np.zeros(2, dtype=bool)
-    )
+        np.zeros((2, 3), dtype=bool), np.full(2, -1), np.zeros(2), np.array([4, -1]),
+        np.zeros(2, dtype=bool),
+    )  # fmt: skip
     goals.layers[1, 1] = True
     x = torch.rand(2, 3, 64, 64, requires_grad=True)
     maps = net.maps(x)
@@ -109,6 +112,19 @@ def test_a_class_goal_climbs_its_log_probability() -> None:
         same = torch.cosine_similarity(found[row].flatten(), wanted[row].flatten(), dim=0)
         assert same > 0.9999
         assert not wanted[1 - row].any()
+
+
+def test_variety_is_the_library_s() -> None:
+    draw = torch.Generator().manual_seed(3)
+    value = torch.rand(2, 40, 5, 6, generator=draw) * torch.rand(1, 40, 1, 1, generator=draw) ** 4
+    bend = varied(value, np.array([0.0, 0.8]))
+    torch.testing.assert_close(bend[0], torch.ones_like(bend[0]))
+    part = LayerPart(torch.tensor([0]))
+    slope = part.slope(value[1:], Pull(torch.ones(1), torch.tensor([0.8])))
+    wanted = slope.times(1 / slope.level, torch.float32)
+    found = (value * bend)[1:]
+    torch.testing.assert_close(found / found.square().mean().sqrt(), wanted)
+    assert float((found * value[1:]).sum()) == pytest.approx(float(value[1].square().sum()))
 
 
 @pytest.fixture(scope="module")

@@ -74,6 +74,7 @@ def test_half_of_the_dreams_of_a_class_start_near_its_picture(grey: Painted) -> 
         return Goals(
             np.zeros((count, 1), dtype=bool),
             np.full(count, -1),
+            np.zeros(count),
             np.where(np.arange(count) % 2, 3, -1),
             np.zeros(count, dtype=bool),
         )
