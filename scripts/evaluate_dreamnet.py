@@ -26,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from dreamnet_training import measures
 from dreamnet_training.card import write_figures
 from dreamnet_training.cost import compare_times, cost_by_layer, parity
-from dreamnet_training.dreamer import Dreamer, draw_layers
+from dreamnet_training.dreamer import VARIETY, Dreamer, draw_layers
 from dreamnet_training.pictures import clouds, held_out, load_pictures
 from dreamnet_training.recipes import Recipe, load_recipe
 from dreamnet_training.sheets import Climb
@@ -72,9 +72,9 @@ def parse_objective(text: str) -> dict[str, float]:
 
 def agreement(subject: Subject, iterations: int) -> dict[str, Any]:
     """Figures 1 and 5: each teacher's rise under the student's dreams of that teacher's layers,
-    under its own, under noise, under the dreams of the network beside, if there is one, and under
-    the student's dreams of one objective: that given for this teacher, or else the network's own if
-    it holds a layer that this teacher taught."""
+    under its own, under noise, under the dreams of the network beside, if there is one, under the
+    student's dreams of one objective (that given for this teacher, or else the network's own if it
+    holds a layer that this teacher taught), and of the network's own with variety."""
     result: dict[str, Any] = {}
     for index, (teacher, scales) in enumerate(zip(subject.teachers, subject.scales, strict=True)):
         layers = {r.name: 1.0 for r in subject.recipe.layers if r.teacher == index}
@@ -93,14 +93,22 @@ def agreement(subject: Subject, iterations: int) -> dict[str, Any]:
         }
         text = subject.towards.get(index, subject.objective_text)
         if layers.keys() & parse_objective(text).keys():
-            climb = subject.dreamer.climb(parse_objective(text))
-            by_objective = measures.rises(
-                teacher, scales, pictures, measures.dreams(climb, pictures, iterations, 1)
+            climbs = (
+                subject.dreamer.climb(parse_objective(text)),
+                subject.dreamer.climb(subject.objective, VARIETY),
+            )
+            by_objective, by_default = (
+                measures.rises(
+                    teacher, scales, pictures, measures.dreams(climb, pictures, iterations, 1)
+                )
+                for climb in climbs
             )
             result[subject.recipe.teachers[index]] |= {
                 "objective": by_objective,
                 "objective_ratio": round(by_objective["all"] / by_self["all"], 3),
                 "objective_text": text,
+                "default": by_default,
+                "default_ratio": round(by_default["all"] / by_self["all"], 3),
             }
         if subject.beside is not None:
             other = measures.dreams(_beside_climb(subject), pictures, iterations, 1)
@@ -118,13 +126,13 @@ def _beside_climb(subject: Subject) -> Climb:
 
 
 def creatures(subject: Subject, iterations: int) -> dict[str, Any]:
-    """Figures 2, 3 and 5: what the judge sees before, with noise, in the student's dreams of its
-    default objective and in the last teacher's."""
+    """Figures 2, 3 and 5: what the judge sees before, with noise, in the student's dreams as they
+    are by default and in the last teacher's."""
     pictures, kind = subject.pictures, subject.kind
     before = measures.look(subject.judge, pictures)
     empty = before.without(kind)
     climbs = {
-        "student": subject.dreamer.climb(subject.objective),
+        "student": subject.dreamer.climb(subject.objective, VARIETY),
         "teacher": measures.teacher_climb(subject.teachers[-1], subject.scales[-1]),
     }
     if len(subject.teachers) > 1:
@@ -294,6 +302,7 @@ def main() -> None:
         "network": arguments.network.name,
         "sha256": digest,
         "objective": subject.objective_text,
+        "variety": VARIETY,
         "kind": arguments.kind,
         "pictures": arguments.count,
     }

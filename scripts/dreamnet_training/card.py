@@ -22,8 +22,10 @@ LEAST_CLASSES = 0.6
 def figures(found: Mapping[str, Any]) -> str:
     """The section's text from what ``evaluate_dreamnet.py --json`` wrote."""
     lines = [
-        f"Weights `{found['sha256'][:12]}`, objective `{found['objective']}`, "
-        f"{found['pictures']} held-out pictures, residual of 12/255 RMS.",
+        f"Weights `{found['sha256'][:12]}`, {found['pictures']} held-out pictures, residual of "
+        f"12/255 RMS. By default `{found['objective']}` is dreamed with a variety of "
+        f"{found['variety']:g}: so the judge sees it. Rises are without variety where nothing is "
+        "said of it.",
         "",
         "| figure | found | asked |",
         "| --- | --- | --- |",
@@ -102,6 +104,11 @@ def _agreement(found: Mapping[str, Any], steps: str, asked: str) -> Iterator[tup
                 f"the same, dreaming only `{values['objective_text']}`, {steps}",
                 f"{values['objective']['all']:.2f}: {values['objective_ratio']:.0%}",
                 asked,
+            )
+            yield (
+                f"the same, dreaming as by default (with variety), {steps}",
+                f"{values['default']['all']:.2f}: {values['default_ratio']:.0%}",
+                "",
             )
 
 

@@ -15,9 +15,14 @@ from torch import Tensor
 from torchvision.models.feature_extraction import create_feature_extractor
 
 from livedream.dream.dreamnet import DreamNet
+from livedream.settings import DreamSettings
 
+from .dreaming import varied
 from .pictures import clouds
 from .sheets import Climb, long_dream, save_sheet
+
+VARIETY: float = DreamSettings().variety
+"""Of dreams as the library makes them unless told otherwise."""
 
 
 class Dreamer:
@@ -32,18 +37,19 @@ class Dreamer:
         """The network's input."""
         return ((rgb - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
 
-    def climb(self, weights: Mapping[str, float]) -> Climb:
-        """Half the mean squares of these layers, weighted."""
+    def climb(self, weights: Mapping[str, float], variety: float = 0.0) -> Climb:
+        """Half the mean squares of these layers, weighted; variety: as in the library."""
         extract = create_feature_extractor(self.net, {name: name for name in weights})
 
         def climb(x: Tensor) -> tuple[list[Tensor], list[Tensor]]:
             with torch.autocast("cpu", torch.bfloat16):
                 maps = extract(self.normalised(x))
             values = [maps[name] for name in weights]
-            starts = [
-                value.detach() * (1e5 * weight / value[0].numel())
-                for value, weight in zip(values, weights.values(), strict=True)
-            ]
+            varieties = np.full(len(x), variety)
+            starts = []
+            for value, weight in zip(values, weights.values(), strict=True):
+                bend = varied(value.detach(), varieties) * (1e5 * weight / value[0].numel())
+                starts.append((value.detach() * bend).to(value.dtype))
             return values, starts
 
         return climb
@@ -68,6 +74,8 @@ def draw_layers(
 ) -> None:
     """Every layer after ``frames`` frames of video, from two clouds and from noise, as one PNG.
 
+    With the library's own variety.
+
     Nothing in it comes from a photograph.
     """
     generator = np.random.default_rng(7)
@@ -78,7 +86,7 @@ def draw_layers(
     rows = []
     for ground in grounds:
         residuals = [
-            long_dream(dreamer.climb({name: 1.0}), ground, generator, frames=frames)
+            long_dream(dreamer.climb({name: 1.0}, VARIETY), ground, generator, frames=frames)
             for name in names
         ]
         rows.append([(ground + residual).clamp(0, 1) for residual in residuals])

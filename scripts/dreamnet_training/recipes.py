@@ -99,7 +99,7 @@ INSECTS = Recipe(
         RecipeLayer("segments", 3, 5, 576, 0, "features.13.conv.0", "checkered bodies, hairs"),
         RecipeLayer("creatures", 3, 6, 576, 0, "features.14.conv.0", "many legs, compound eyes"),
     ),
-    default_objective="3*segments+creatures",
+    default_objective="segments+creatures",
 )
 
 RECIPES = {recipe.name: recipe for recipe in (DREAMNET, BIRDS, INSECTS)}

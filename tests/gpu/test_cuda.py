@@ -84,11 +84,12 @@ def test_parameters_glide_without_a_new_recording(dreamnet: Network, picture: Te
         added(other, picture, seed)
     kinds = engine_of(other).recorded
     assert len(kinds) == 2
-    wanted = bind("0.3*creatures - eyes", dreamnet).objective
+    turned = bind("0.3*creatures - eyes", dreamnet).objective
     for climb in (plain, other):
-        settings = DreamSettings(engine=climb.engine.name, step_size=4.0, iterations=3)
-        assert climb.adopt(settings, wanted)
-    assert torch.allclose(added(plain, picture, 5), added(other, picture, 5), atol=2e-2)
+        settings = DreamSettings(engine=climb.engine.name, step_size=4.0, iterations=3, variety=0.9)
+        assert climb.adopt(settings, turned)
+    wanted, found = (added(climb, picture, 5).flatten().double() for climb in (plain, other))
+    assert float(wanted @ found / (wanted.norm() * found.norm())) >= 0.99
     assert engine_of(other).recorded == kinds
 
 

@@ -23,6 +23,7 @@ FOUND: dict[str, Any] = {
     "network": "x.safetensors",
     "sha256": "ab" * 32,
     "objective": "creatures",
+    "variety": 0.5,
     "kind": "birds",
     "pictures": 20,
     "agreement": {"a teacher": RISES},
@@ -60,9 +61,14 @@ def test_the_dream_of_the_objective_has_a_row_where_it_was_measured() -> None:
         "objective": {"all": 0.68},
         "objective_ratio": 0.602,
         "objective_text": "0.5*eyes+creatures",
+        "default": {"all": 0.61},
+        "default_ratio": 0.54,
     }
     rows = figures(FOUND | {"agreement": {"a teacher": more}}).splitlines()
     assert any("only `0.5*eyes+creatures`, 2 x 6 steps | 0.68: 60% |" in row for row in rows)
+    assert any(
+        "dreaming as by default (with variety), 2 x 6 steps | 0.61: 54% |" in row for row in rows
+    )
     assert not any("dreaming only" in row for row in figures(FOUND).splitlines())
 
 
