@@ -134,6 +134,14 @@ class Dreamer:
         """How often the ascent took a slower way, because it was not patient."""
         return self.ascent.engine.detours
 
+    def prepare(self, settings: DreamSettings, width: int, height: int) -> bool:
+        """Whether a frame of this size can be dreamed by `settings` without a slower way.
+
+        What that takes is begun beside; `settings` are not adopted yet, and what they say of
+        network and objective is not looked at.
+        """
+        return self.ascent.prepare(settings, *dream_size(settings.size, width, height))
+
     def frames(self, source: Iterable[Frame]) -> Iterator[Frame]:
         """The dreamed frames of `source`, in order."""
         for dream in self.dreams(source):

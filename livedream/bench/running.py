@@ -114,6 +114,9 @@ class _TimedEngine:
     def gradient(self, seen: Tensor, measured: Measured | None = None) -> Tensor:
         return self._engine.gradient(seen, measured)
 
+    def prepare(self, sizes: Sequence[tuple[int, int]]) -> bool:
+        return self._engine.prepare(sizes)
+
 
 @dataclass
 class _Alone:

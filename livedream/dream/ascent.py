@@ -91,9 +91,26 @@ class Ascent:
 
     def octave_sizes(self, width: int, height: int) -> list[tuple[int, int]]:
         """(width, height) of each octave, smallest first, none below what the network takes."""
+        return self._octave_sizes(self._settings, width, height)
+
+    def prepare(self, settings: DreamSettings, width: int, height: int) -> bool:
+        """Whether a picture of this size can be climbed by `settings` at once, see `Engine`.
+
+        Asked before they are adopted, so that others may be dreamed by until then.
+        """
+        reach, least = settings.jitter, self._aim.network.minimum_size
+        return self.engine.prepare([
+            (max(least, w + reach), max(least, h + reach))
+            for w, h in self._octave_sizes(settings, width, height)
+            if not _is_tiled(w, h, settings)
+        ])  # fmt: skip
+
+    def _octave_sizes(
+        self, settings: DreamSettings, width: int, height: int
+    ) -> list[tuple[int, int]]:
         sizes = []
-        for octave in reversed(range(self._settings.octaves)):
-            ratio = self._settings.octave_scale**-octave
+        for octave in reversed(range(settings.octaves)):
+            ratio = settings.octave_scale**-octave
             size = round(width * ratio), round(height * ratio)
             if octave == 0 or min(size) >= self._aim.network.minimum_size:
                 sizes.append(size)
@@ -114,7 +131,7 @@ class Ascent:
         height, width = x.shape[2:]
         cuts = draw.spawn(1)[0]  # of its own: jitter is the same with tiles and without
         steps = range(self._settings.iterations)
-        if width * height <= _TILES * self._settings.tile**2:
+        if not _is_tiled(width, height, self._settings):
             shifts = [self._margins(width, height, draw) for _ in steps]
             self.engine.climb(x, shifts, self._settings)
             return
@@ -156,3 +173,7 @@ class Ascent:
             found = piece if found is None else added_up(found, piece)
         assert found is not None
         return found
+
+
+def _is_tiled(width: int, height: int, settings: DreamSettings) -> bool:
+    return width * height > _TILES * settings.tile**2

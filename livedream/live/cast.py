@@ -29,6 +29,8 @@ class LiveDreamer(Protocol):
     @property
     def detours(self) -> int: ...
 
+    def prepare(self, settings: DreamSettings, width: int, height: int) -> bool: ...
+
     def adopt(self, settings: DreamSettings) -> None: ...
 
     def picture(self, rgb: Picture) -> Tensor: ...
@@ -76,6 +78,12 @@ class Cast:
         own = self._last.settings
         self._take(self._last, settings.replace(network=own.network, objective=own.objective))
         return self._last
+
+    def prepare(self, settings: DreamSettings, width: int, height: int) -> bool:
+        """`Dreamer.prepare`, of who would dream by these settings now."""
+        with self._lock:
+            dreamer = self._ready.get(settings.network, self._last)
+        return dreamer.prepare(settings, width, height)
 
     @property
     def detours(self) -> int:

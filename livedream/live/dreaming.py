@@ -24,6 +24,7 @@ from livedream.live.board import Snapshot
 from livedream.live.cast import Cast, LiveDreamer
 from livedream.live.governor import Governor, Plan
 from livedream.live.track import Track, fetch_steps
+from livedream.settings import DreamSettings
 from livedream.warp.travel import Travel
 
 __all__ = ["Dreaming", "Moment", "Shown"]
@@ -101,6 +102,8 @@ class Dreaming:
         self._begun = self._arrived = -1
         self.note = ""
         self.plan: Plan | None = None
+        self._awaited: Plan | None = None  # to be dreamed by as soon as it is prepared
+        self._slower = False  # whether the last dream took a slower way
         self._thread = threading.Thread(target=self._work, name="livedream-dream", daemon=True)
 
     def start(self) -> None:
@@ -215,7 +218,9 @@ class Dreaming:
         carried, before = self._carried(base, track, size, passed_s, moment)
         detours = self._cast.detours
         joined_steps, level = self._grow(moment, plan, carried)
-        if self._cast.detours == detours:  # else it says nothing about dreams to come
+        self._slower = self._cast.detours != detours
+        # Else it says nothing about dreams to come: what is made beside took its share.
+        if not self._slower and self._awaited is None:
             self._governor.dreamed(plan, time.perf_counter() - start_s)
         now_s = time.monotonic()
         with self._changed:
@@ -238,9 +243,32 @@ class Dreaming:
         self._arrived = index
 
     def _plan(self, moment: Moment) -> Plan:
+        """What the governor wants, as soon as it can be dreamed at once; until then as before.
+
+        Meanwhile steps and octaves save what the size is to save. Where there is no before, or it
+        took a slower way itself, nothing is gained by waiting. What is awaited is dreamed by before
+        anything else is awaited: so a glide moves on, and every change arrives.
+        """
         height, width = moment.rgb.shape[:2]
-        self.plan = self._governor.plan(moment.snapshot.dream, width, height)
+        wanted = self._governor.plan(moment.snapshot.dream, width, height)
+        awaited = self._awaited or wanted
+        there = self._prepare(moment, awaited)
+        if there or self.plan is None or self._slower:
+            self.plan = awaited
+        else:
+            self.plan = self.plan.eased(awaited.cost)
+        self._awaited = None if there else awaited
         return self.plan
+
+    def _prepare(self, moment: Moment, plan: Plan) -> bool:
+        """Whether all who dream now can do so by this plan at once."""
+        height, width = moment.rgb.shape[:2]
+        wanted, previous = _by(plan, moment.snapshot.dream), moment.snapshot.previous
+        there = self._cast.prepare(wanted, width, height)
+        if previous is not None and moment.snapshot.crossfade < 1.0:
+            fading = wanted.replace(network=previous.network, objective=previous.objective)
+            there = self._cast.prepare(fading, width, height) and there
+        return there
 
     def _passed(self, moment: Moment) -> float:
         """Seconds since the frame dreamed on before."""
@@ -267,9 +295,7 @@ class Dreaming:
         self._iterations_owed += plan.iterations
         iterations = max(1, int(self._iterations_owed))
         self._iterations_owed = min(1.0, max(0.0, self._iterations_owed - iterations))
-        wanted = snapshot.dream.replace(
-            size=f"{plan.size[0]}x{plan.size[1]}", octaves=plan.octaves, iterations=iterations
-        )
+        wanted = _by(plan, snapshot.dream).replace(iterations=iterations)
         dreamer = self._cast.ready(wanted) or self._cast.last(wanted)
         fading: LiveDreamer | None = None
         if snapshot.previous is not None and snapshot.crossfade < 1.0:
@@ -297,6 +323,14 @@ class Dreaming:
         if level > 0:
             mixed *= wanted_level / level
         return _steps(mixed), wanted_level
+
+
+def _by(plan: Plan, dream: DreamSettings) -> DreamSettings:
+    """The sizes of the plan, everything else as it is set."""
+    return dream.replace(
+        size=f"{plan.size[0]}x{plan.size[1]}", octaves=plan.octaves,
+        octave_scale=plan.octave_scale, jitter=plan.jitter,
+    )  # fmt: skip
 
 
 def _on(picture: Tensor, carried: Steps | None) -> Tensor:

@@ -11,7 +11,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from livedream.settings import DreamSettings, dream_size, parse_size
@@ -42,13 +42,30 @@ _MEMORY_S: Final = 60.0  # after running out of memory, before more is tried aga
 class Plan:
     """What a dream is to cost. size: (width, height) px.  iterations: per octave, on average.
 
-    cost: steps times pixels, for comparing plans.
+    All sizes that the network sees follow from it: octave_scale and jitter (px) are as asked.
     """
 
     size: tuple[int, int]
     octaves: int
     iterations: float
-    cost: float
+    octave_scale: float
+    jitter: int
+
+    @property
+    def cost(self) -> float:
+        """Steps times pixels, for comparing plans."""
+        share = sum(self.octave_scale ** (-2 * octave) for octave in range(self.octaves))
+        padded = (self.size[0] + self.jitter) * (self.size[1] + self.jitter)
+        return self.iterations * share * padded
+
+    def eased(self, cost: float) -> "Plan":
+        """The same sizes for this cost, as far as fewer iterations and then octaves bring it."""
+        if self.cost <= cost:
+            return self
+        plan = replace(self, iterations=max(1.0, self.iterations * cost / self.cost))
+        while plan.octaves > 1 and plan.cost > 1.01 * cost:
+            plan = replace(plan, octaves=plan.octaves - 1)
+        return plan
 
 
 def ladder(dream: DreamSettings, width: int, height: int) -> tuple[Plan, ...]:
@@ -58,9 +75,7 @@ def ladder(dream: DreamSettings, width: int, height: int) -> tuple[Plan, ...]:
 
     def plan(factor: float, octaves: int, iterations: float) -> Plan:
         size = _scaled(full, factor)
-        share = sum(dream.octave_scale ** (-2 * octave) for octave in range(octaves))
-        padded = (size[0] + dream.jitter) * (size[1] + dream.jitter)
-        return Plan(size, octaves, iterations, iterations * share * padded)
+        return Plan(size, octaves, iterations, dream.octave_scale, dream.jitter)
 
     found = [plan(1.0, octaves, iterations)]
     while iterations > 1.0:

@@ -2,8 +2,10 @@
 
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from fractions import Fraction
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -154,6 +156,37 @@ def test_settings_change_between_frames_without_loading_anything(
     dreamer.adopt(other)
     assert dreamer.settings == other
     assert dreamer.ascent.engine is engine and dreamer.state.residual is carried
+
+
+@pytest.mark.skipif(find_spec("openvino") is None, reason="openvino is not installed")
+def test_what_is_prepared_beforehand_takes_no_slower_way(
+    dreamnet: Network, texture: Picture
+) -> None:
+    settings = SMALL.replace(engine="openvino", precision="fp32")
+    dreamer = Dreamer(settings, dreamnet, patient=False)
+    height, width = texture.shape[:2]
+
+    def prepared(wanted: DreamSettings) -> bool:
+        return dreamer.prepare(wanted, width, height)
+
+    def wait_for(wanted: DreamSettings) -> None:
+        until_s = time.monotonic() + 20
+        while not prepared(wanted):
+            assert time.monotonic() < until_s
+            time.sleep(0.01)
+
+    wait_for(settings)
+    _held(dreamer, texture, 2)
+    assert prepared(settings.replace(iterations=7, strength=3.0))
+    other = settings.replace(size="90p", octaves=3, jitter=5)
+    assert not prepared(other)
+    _held(dreamer, texture, 1)
+    wait_for(other)
+    dreamer.adopt(other)
+    _held(dreamer, texture, 2)
+    assert dreamer.detours == 0
+    dreamer.adopt(settings.replace(objective="strokes"))
+    assert not prepared(settings)  # another engine has graphs of its own
 
 
 def test_adopted_settings_dream_like_those_of_the_start(

@@ -57,6 +57,10 @@ class Engine(Protocol):
     float32, times any positive factor.  measured: of the whole picture that this one is a tile
     of (`BoundObjective.measure`); the factor is then the same for all of its tiles.
 
+    prepare: whether steps on pictures of these sizes, (width, height) with margins, can be taken at
+    once; what an engine has to make for them is begun beside.  True as well where that failed:
+    there is nothing to wait for.
+
     detours: how often steps took the slower way, see `Aim.patient`.
     """
 
@@ -69,3 +73,5 @@ class Engine(Protocol):
     def climb(self, x: Tensor, shifts: Sequence[Margins], settings: DreamSettings) -> None: ...
 
     def gradient(self, seen: Tensor, measured: Measured | None = None) -> Tensor: ...
+
+    def prepare(self, sizes: Sequence[tuple[int, int]]) -> bool: ...

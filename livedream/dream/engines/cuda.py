@@ -77,6 +77,9 @@ class CudaEngine:
     def gradient(self, seen: Tensor, measured: Measured | None = None) -> Tensor:
         return self._eager.gradient(seen, measured)
 
+    def prepare(self, sizes: Sequence[tuple[int, int]]) -> bool:
+        return True
+
     def _recording(self, kind: StepKind) -> _Recording | None:
         """None: step by step, for this size is new or nothing can be recorded here."""
         found = self._recordings.pop(kind, None)

@@ -61,6 +61,9 @@ class DirectEngine:
     def gradient(self, seen: Tensor, measured: Measured | None = None) -> Tensor:
         return self._slope(seen.contiguous(memory_format=torch.channels_last), measured).float()
 
+    def prepare(self, sizes: Sequence[tuple[int, int]]) -> bool:
+        return True
+
     def _slope(self, seen: Tensor, measured: Measured | None = None) -> Tensor:
         """Like `gradient`, of a picture in channels_last, in the network's type."""
         height, width = seen.shape[2:]

@@ -36,6 +36,9 @@ class EagerEngine:
         (slope,) = torch.autograd.grad(activations, x, grad_outputs=seeds)
         return slope.float()
 
+    def prepare(self, sizes: Sequence[tuple[int, int]]) -> bool:
+        return True
+
     def activations(self, seen: Tensor) -> tuple[Tensor, ...]:
         """Of the objective's layers, for (1, 3, h, w) float32 in [0, 1]."""
         normal = self._aim.network.preprocessing.normalise(seen).to(self._aim.dtype)

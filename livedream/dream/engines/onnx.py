@@ -67,6 +67,9 @@ class OnnxEngine:
     def gradient(self, seen: Tensor, measured: Measured | None = None) -> Tensor:
         return self._eager.gradient(seen, measured)
 
+    def prepare(self, sizes: Sequence[tuple[int, int]]) -> bool:
+        return True
+
     @cached_property
     def _eager(self) -> EagerEngine:
         return EagerEngine(self._aim)

@@ -66,6 +66,9 @@ class OpenVinoEngine:
         )  # fmt: skip
         self._graphs: OrderedDict[Size, _Compiled] = OrderedDict()
         self._making: set[Size] = set()
+        self._failed: set[Size] = set()
+        self._awaited: frozenset[Size] = frozenset()  # asked for last...
+        self._dreamed: frozenset[Size] = frozenset()  # ...and what was there when asked for
         self._lock = threading.RLock()
         self.detours = 0
 
@@ -97,12 +100,23 @@ class OpenVinoEngine:
             return self._direct.gradient(seen, measured)
         return graph.run(seen.contiguous(memory_format=torch.channels_last), (0, 0, 0, 0)).clone()
 
+    def prepare(self, sizes: Sequence[Size]) -> bool:
+        if self._aim.patient:
+            return True
+        with self._lock:
+            self._awaited = frozenset(sizes)
+            self._begin(sizes)
+            there = self._making.isdisjoint(sizes)
+            if there:
+                self._dreamed = self._awaited
+            return there
+
     @cached_property
     def _direct(self) -> DirectEngine:
         return DirectEngine(self._aim)
 
     def _graph(self, size: Size) -> "_Compiled | None":
-        """The graph for pictures of this size; None while another thread makes it."""
+        """The graph for pictures of this size; None while another thread makes it, or failed to."""
         with self._lock:
             found = self._graphs.get(size)
             if found is not None:
@@ -110,29 +124,43 @@ class OpenVinoEngine:
                 return found
             if self._aim.patient:
                 return self._make(size)
-            if size in self._making:
-                return None
-            self._making.add(size)
-        threading.Thread(target=self._make_beside, args=(size,), name="livedream-graph").start()
+            self._begin([size])
         return None
 
-    def _make_beside(self, size: Size) -> None:
-        try:
-            self._make(size)
-        except Exception as error:  # whatever it is, the slower way goes on
-            _LOG.warning("engine openvino: no graph for %dx%d (%s)", *size, error)
+    def _begin(self, sizes: Sequence[Size]) -> None:
+        """Have a thread make what is missing, one after the other: the dream needs the cores."""
+        begun = self._graphs.keys() | self._making | self._failed
+        missing = [size for size in dict.fromkeys(sizes) if size not in begun]
+        if missing:
+            self._making.update(missing)
+            making = threading.Thread(
+                target=self._make_beside, args=(missing,), name="livedream-graph"
+            )
+            making.start()
+
+    def _make_beside(self, sizes: Sequence[Size]) -> None:
+        for size in sizes:
+            try:
+                self._make(size)
+            except Exception as error:  # whatever it is, the slower way goes on
+                _LOG.warning("engine openvino: no graph for %dx%d (%s)", *size, error)
+                with self._lock:
+                    self._failed.add(size)
+                    self._making.discard(size)
 
     def _make(self, size: Size) -> "_Compiled":
-        """Compile, and let go of the graphs not used for longest. A size that fails stays among
-        those that are being made."""
+        """Compile, and let go of the graphs not used for longest."""
         model = write_gradient(self._outline, self._aim.objective, self._notes, size)
         compiled = self._core.compile_model(model, "CPU", self._options())
         found = _Compiled(compiled, self._aim.objective, size)
         with self._lock:
+            # Two plans together may be more than is kept: one is dreamed, the other has to arrive.
+            needed = self._awaited | self._dreamed
+            idle = [other for other in self._graphs if other not in needed]
             self._graphs[size] = found
             self._making.discard(size)
-            while len(self._graphs) > _LEAST_KEPT and self._kept_px() > _KEPT_PX:
-                self._graphs.popitem(last=False)
+            while idle and len(self._graphs) > _LEAST_KEPT and self._kept_px() > _KEPT_PX:
+                del self._graphs[idle.pop(0)]
         return found
 
     def _options(self) -> dict[str, Any]:

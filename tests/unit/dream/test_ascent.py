@@ -1,5 +1,6 @@
 """Ascent: octaves, jitter, smoothing, and pictures that no network was made for."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 
@@ -12,6 +13,7 @@ from livedream.dream.ascent import Ascent
 from livedream.dream.engines.steps import equalise_bands, gaussian_blur
 from livedream.dream.networks import Network
 from livedream.dream.objective import bind
+from livedream.dream.tiles import Margins
 from livedream.settings import DreamSettings
 
 CPU = torch.device("cpu")
@@ -60,6 +62,36 @@ def test_a_network_that_needs_more_gets_more(dreamnet: Network) -> None:
     climb.engine.body.register_forward_pre_hook(lambda _, args: seen.append(args[0].shape))
     drawn(climb, torch.rand(1, 3, 33, 200))
     assert seen == [torch.Size((1, 3, 160, 200))]
+
+
+@pytest.mark.parametrize("size", [(128, 96), (33, 200), (300, 180)])
+@pytest.mark.parametrize("jitter", [0, 16, 300])
+def test_what_is_prepared_is_what_is_climbed(
+    dreamnet: Network, size: tuple[int, int], jitter: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every octave with its margins, but for those that are cut into tiles."""
+    asked: list[tuple[int, int]] = []
+    seen: list[tuple[int, int]] = []
+
+    class Engine:
+        def prepare(self, sizes: Sequence[tuple[int, int]]) -> bool:
+            asked.extend(sizes)
+            return False
+
+        def climb(self, x: Tensor, shifts: Sequence[Margins], settings: DreamSettings) -> None:
+            left, right, top, bottom = shifts[0]
+            seen.append((x.shape[3] + left + right, x.shape[2] + top + bottom))
+
+        def gradient(self, x: Tensor, measured: object) -> Tensor:
+            return torch.zeros_like(x)
+
+    climb = ascent(dreamnet, octaves=1)
+    monkeypatch.setattr(climb, "engine", Engine())
+    wanted = DreamSettings(octaves=3, jitter=jitter, octave_scale=1.5, iterations=2, tile=128)
+    assert not climb.prepare(wanted, *size)
+    assert climb.adopt(wanted)
+    drawn(climb, torch.rand(1, 3, size[1], size[0]))
+    assert asked == seen
 
 
 @pytest.mark.parametrize("brightness", [0.0, 0.5, 1.0])

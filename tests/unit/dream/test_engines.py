@@ -202,6 +202,32 @@ def test_openvino_gives_the_same_bits_again(dreamnet: Network) -> None:
     assert np.array_equal(first, second)
 
 
+class SlowCore:
+    """Compiles as often as it is let go on."""
+
+    def __init__(self) -> None:
+        self.go = threading.Semaphore(0)
+        self.asked = 0
+
+    def compile_model(self, *args: object) -> object:
+        self.asked += 1
+        assert self.go.acquire(timeout=20)
+        return _core().compile_model(*args)
+
+
+def wait_until(true: Callable[[], bool]) -> None:
+    until = time.monotonic() + 20
+    while not true():
+        assert time.monotonic() < until
+        time.sleep(0.01)
+
+
+@pytest.fixture
+def live_engine(dreamnet: Network) -> OpenVinoEngine:
+    aim = Aim(dreamnet, bind("strokes", dreamnet), CPU, torch.float32, patient=False)
+    return OpenVinoEngine(aim)
+
+
 @with_openvino
 def test_a_live_show_does_not_wait_for_a_graph(
     dreamnet: Network, monkeypatch: pytest.MonkeyPatch
@@ -209,14 +235,8 @@ def test_a_live_show_does_not_wait_for_a_graph(
     """The direct engine stands in until it is there; then it is as if one had waited."""
     objective = bind("creatures", dreamnet)
     engine = OpenVinoEngine(Aim(dreamnet, objective, CPU, torch.float32, patient=False))
-    go, compile_model = threading.Event(), type(engine._core).compile_model
-
-    class SlowCore:
-        def compile_model(self, *args: object) -> object:
-            assert go.wait(20)
-            return compile_model(_core(), *args)
-
-    monkeypatch.setattr(engine, "_core", SlowCore())
+    core = SlowCore()
+    monkeypatch.setattr(engine, "_core", core)
     start = torch.rand(1, 3, 80, 96, generator=torch.Generator().manual_seed(1))
     settings, shifts = DreamSettings(), [(1, 15, 2, 14)] * 2
 
@@ -227,10 +247,8 @@ def test_a_live_show_does_not_wait_for_a_graph(
 
     first = climbed(engine), climbed(engine)
     assert engine.detours == 2 and len(engine._making) == 1
-    go.set()
-    until = time.monotonic() + 20
-    while engine._making and time.monotonic() < until:
-        time.sleep(0.01)
+    core.go.release()
+    wait_until(lambda: not engine._making)
     later = climbed(engine)
     assert engine.detours == 2
     waited = climbed(OpenVinoEngine(Aim(dreamnet, objective, CPU, torch.float32)))
@@ -238,6 +256,61 @@ def test_a_live_show_does_not_wait_for_a_graph(
     for x in first:
         assert torch.equal(x, first[0])
         torch.testing.assert_close(x, waited, atol=1e-3, rtol=0)
+
+
+@with_openvino
+def test_a_size_is_prepared_when_all_of_its_graphs_are_there(
+    live_engine: OpenVinoEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    core, sizes = SlowCore(), [(64, 68), (72, 76)]
+    monkeypatch.setattr(live_engine, "_core", core)
+    assert not live_engine.prepare(sizes)
+    core.go.release()
+    wait_until(lambda: len(live_engine._graphs) == 1)
+    assert not live_engine.prepare(sizes)
+    assert live_engine.prepare(sizes[:1])
+    core.go.release()
+    wait_until(lambda: live_engine.prepare(sizes))
+    for width, height in sizes:
+        live_engine.climb(torch.rand(1, 3, height, width), [(0, 0, 0, 0)], DreamSettings())
+    assert live_engine.detours == 0
+    assert core.asked == 2  # none was made twice
+
+
+@with_openvino
+def test_a_graph_that_fails_is_not_waited_for(
+    live_engine: OpenVinoEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Refusing:
+        def compile_model(self, *_: object) -> object:
+            raise RuntimeError("not today")
+
+    monkeypatch.setattr(live_engine, "_core", Refusing())
+    wait_until(lambda: live_engine.prepare([(64, 64), (72, 72)]))
+    live_engine.climb(torch.rand(1, 3, 64, 64), [(0, 0, 0, 0)], DreamSettings())
+    assert live_engine.detours == 1 and not live_engine._making
+
+
+@with_openvino
+def test_who_waits_anyway_finds_everything_prepared(dreamnet: Network) -> None:
+    engine = OpenVinoEngine(Aim(dreamnet, bind("strokes", dreamnet), CPU, torch.float32))
+    assert engine.prepare([(64, 64)]) and not engine._making
+
+
+@with_openvino
+def test_what_is_dreamed_stays_until_what_is_awaited_is_there(
+    live_engine: OpenVinoEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("livedream.dream.engines.openvino._LEAST_KEPT", 2)
+    monkeypatch.setattr("livedream.dream.engines.openvino._KEPT_PX", 2 * 64 * 64)
+    first, second, third = ([(s, s), (s + 4, s + 4)] for s in (64, 72, 80))
+    wait_until(lambda: live_engine.prepare(first))
+    assert not live_engine.prepare(second)
+    wait_until(lambda: not live_engine._making)
+    assert set(live_engine._graphs) == {*first, *second}
+    assert live_engine.prepare(second)
+    wait_until(lambda: live_engine.prepare(third))
+    assert set(live_engine._graphs) == {*second, *third}
 
 
 @with_openvino

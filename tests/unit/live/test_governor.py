@@ -50,6 +50,18 @@ def test_the_ladder_goes_from_what_is_asked_down_and_each_rung_is_cheaper() -> N
     assert costs[-1] < costs[0] / 20
 
 
+def test_a_plan_is_eased_by_iterations_first_then_by_octaves_and_never_by_its_size() -> None:
+    plan = Plan((640, 360), 3, 4.0, 1.4, 16)
+    assert plan.eased(2 * plan.cost) == plan
+    half = plan.eased(plan.cost / 2)
+    assert (half.octaves, half.iterations) == (3, 2.0)
+    less = plan.eased(plan.cost / 4.5)
+    assert (less.octaves, less.iterations) == (2, 1.0)
+    assert 0.9 * plan.cost / 4.5 < less.cost <= plan.cost / 4.5
+    least = plan.eased(0.0)
+    assert (least.size, least.octaves, least.iterations) == ((640, 360), 1, 1.0)
+
+
 def test_a_picture_smaller_than_the_dream_is_the_limit() -> None:
     assert ladder(DreamSettings(size="360p"), 160, 90)[0].size == (160, 90)
 
@@ -118,7 +130,7 @@ def test_other_settings_go_on_at_what_the_machine_can() -> None:
 
 
 def test_strength_and_half_life_are_no_part_of_a_plan() -> None:
-    assert set(Plan.__slots__) == {"size", "octaves", "iterations", "cost"}
+    assert set(Plan.__slots__) == {"size", "octaves", "iterations", "octave_scale", "jitter"}
 
 
 def test_dreams_rest_where_frames_come_late_on_the_same_processor() -> None:
