@@ -133,13 +133,16 @@ class OpenVinoEngine:
         missing = [size for size in dict.fromkeys(sizes) if size not in begun]
         if missing:
             self._making.update(missing)
+            # No daemon, as the thread that asks may be: to end amid compiling is to abort.
             making = threading.Thread(
-                target=self._make_beside, args=(missing,), name="livedream-graph"
+                target=self._make_beside, args=(missing,), name="livedream-graph", daemon=False
             )
             making.start()
 
     def _make_beside(self, sizes: Sequence[Size]) -> None:
         for size in sizes:
+            if not threading.main_thread().is_alive():
+                return  # the program ends
             try:
                 self._make(size)
             except Exception as error:  # whatever it is, the slower way goes on

@@ -314,6 +314,27 @@ def test_what_is_dreamed_stays_until_what_is_awaited_is_there(
 
 
 @with_openvino
+def test_a_program_that_ends_while_a_graph_is_made_ends_well() -> None:
+    code = """
+import threading, torch
+from livedream.dream.engines import Aim
+from livedream.dream.engines.openvino import OpenVinoEngine
+from livedream.dream.networks import load_network
+from livedream.dream.objective import bind
+
+network = load_network()
+aim = Aim(network, bind("strokes", network), torch.device("cpu"), torch.float32, patient=False)
+engine = OpenVinoEngine(aim)
+begun = threading.Thread(target=engine.prepare, args=([(480, 270), (320, 180)],), daemon=True)
+begun.start()  # as a live show's dream, a daemon: what it starts would be one as well
+begun.join()
+assert engine._making
+"""
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (ran.returncode, ran.stderr) == (0, "")
+
+
+@with_openvino
 def test_graphs_are_let_go_again(dreamnet: Network, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("livedream.dream.engines.openvino._LEAST_KEPT", 2)
     monkeypatch.setattr("livedream.dream.engines.openvino._KEPT_PX", 3 * 64 * 64)
