@@ -169,7 +169,9 @@ class Ascent:
         margins = self._margins(width, height, cuts)
         found: Measured | None = None
         for tile in lay_tiles(width, height, self._settings.tile, margins, cuts):
-            piece = self._aim.objective.measure(self._eager.activations(tile.seen(x)))
+            seen = self._eager.activations(tile.seen(x))
+            own = tuple(tile.cells(activation, width, height) for activation in seen)
+            piece = self._aim.objective.measure(own, tile.share(width, height))
             found = piece if found is None else added_up(found, piece)
         assert found is not None
         return found

@@ -100,11 +100,14 @@ class BoundObjective:
         return Pull(self.weights, self.variety)
 
     @torch.no_grad()
-    def measure(self, activations: tuple[Tensor, ...]) -> Measured:
-        """What `seeds` has to know of a whole picture; of its pieces, to be added up."""
+    def measure(self, activations: tuple[Tensor, ...], share: float = 1.0) -> Measured:
+        """What `seeds` has to know of a whole picture; of its pieces, to be added up.
+
+        share: how much of what says something of no place, as classes do, is the piece's own.
+        """
         return tuple(
-            tuple(part.measure(activation.detach()) for part in parts)
-            for activation, parts in zip(activations, self.parts, strict=True)
+            tuple(part.measure(a.detach()) * (1.0 if a.ndim == 4 else share) for part in parts)
+            for a, parts in zip(activations, self.parts, strict=True)
         )
 
     @torch.no_grad()

@@ -44,8 +44,8 @@ class Slope:
 
     def times(self, factor: Tensor, dtype: torch.dtype) -> Tensor:
         """The slope times a 0-d fp32 factor."""
-        if dtype == self.direction.dtype == torch.bfloat16 and self.gain.numel() == 1:
-            # As exact, and one pass over the activation instead of three; the range is fp32's.
+        if dtype == self.direction.dtype == torch.bfloat16:
+            # One pass over the activation instead of three; the range is fp32's.
             return self.direction * (self.gain * factor).to(dtype)
         # Multiplied in fp32: a quiet layer's gain may be beyond what fp16 holds.
         return (self.direction * (self.gain * factor)).to(dtype)

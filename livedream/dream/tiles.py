@@ -55,6 +55,40 @@ class Tile:
         height, width = self.rows[1] - self.rows[0], self.columns[1] - self.columns[0]
         whole[:, :, rows, columns] = piece[:, :, top : top + height, left : left + width]
 
+    def cells(self, activation: Tensor, width: int, height: int) -> Tensor:
+        """Of what a layer, (1, C, h, w), says of what is seen, what it says of the core and of what
+        the network sees beyond the picture's own border, so that tiles say everything once.
+
+        All of it where it says something of no place, as classes do, (1, C).  width, height: of the
+        picture, px.
+        """
+        if activation.ndim == 4:
+            for axis, (begin, end) in zip((2, 3), self._own(width, height), strict=True):
+                count = activation.shape[axis]
+                first, last = round(begin * count), round(end * count)
+                activation = activation.narrow(axis, first, last - first)
+        return activation
+
+    def share(self, width: int, height: int) -> float:
+        """How much of what is seen `cells` are, of 1."""
+        (top, bottom), (left, right) = self._own(width, height)
+        return (bottom - top) * (right - left)
+
+    def _own(self, width: int, height: int) -> tuple[tuple[float, float], tuple[float, float]]:
+        """Where what only this tile says begins and ends: down and across, of what is seen."""
+        spans = []
+        for length, own, seen in (
+            (height, self.rows, self.seen_rows),
+            (width, self.columns, self.seen_columns),
+        ):
+            begin = seen[0] if own[0] == 0 else own[0]
+            end = seen[1] if own[1] == length else own[1]
+            spans.append(
+                ((begin - seen[0]) / (seen[1] - seen[0]), (end - seen[0]) / (seen[1] - seen[0]))
+            )
+        down, across = spans
+        return down, across
+
 
 def lay_tiles(
     width: int, height: int, side: int, margins: Margins, draw: np.random.Generator

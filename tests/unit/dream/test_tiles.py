@@ -87,8 +87,32 @@ def test_mirrored_is_reflect_and_goes_on() -> None:
     assert torch.equal(mirrored(torch.ones(1, 3, 1, 1), (9, 9, 9, 9)), torch.ones(1, 3, 19, 19))
 
 
-# Terms, and by variety a layer's channels, are weighed against each other over all that tiles see,
-# margins twice: hence the more for those. One term's own weight makes no difference.
+@pytest.mark.parametrize("margins", [NO_MARGINS, (5, 11, 7, 9)])
+def test_what_tiles_say_adds_up_to_what_the_picture_says(
+    dreamnet: Network, picture: Tensor, margins: tuple[int, int, int, int]
+) -> None:
+    bound = bind("creatures + class:5", dreamnet)
+    body = dreamnet.truncated(bound.layers)
+    normal = dreamnet.preprocessing.normalise
+    (whole,), (scores,) = bound.measure(body(normal(mirrored(picture, margins))))
+    for seed in range(3):
+        tiles = lay_tiles(640, 448, 160, margins, np.random.default_rng(seed))
+        assert len(tiles) > 4
+        energies, told = torch.zeros_like(whole), torch.zeros_like(scores)
+        for tile in tiles:
+            seen = body(normal(tile.seen(picture)))
+            own = tuple(tile.cells(activation, 640, 448) for activation in seen)
+            (piece,), (some,) = bound.measure(own, tile.share(640, 448))
+            energies, told = energies + piece, told + some
+        torch.testing.assert_close(energies, whole, rtol=1e-3, atol=1e-3)
+        areas = [np.diff(t.seen_rows)[0] * np.diff(t.seen_columns)[0] for t in tiles]
+        height, width = 448 + sum(margins[2:]), 640 + sum(margins[:2])
+        # As many tiles as the picture has room for, if none overlapped another.
+        assert float(told[-1]) == pytest.approx(height * width / np.mean(areas), rel=0.02)
+
+
+# Terms, and by variety channels, are weighed against each other in the picture as it lies on the
+# network's grid at first: hence the more for those. One term's own weight makes no difference.
 @pytest.mark.parametrize(
     ("objective", "most"),
     [
