@@ -175,14 +175,6 @@ class DreamSettings:
         glide_s=1.5,
         group="network",
     )
-    variety: float = declare(
-        0.5,
-        "how many of a layer's motifs take part; 0: the loudest take all, 1: all alike",
-        minimum=0.0,
-        maximum=1.0,
-        group="network",
-        glide_s=0.4,
-    )
     size: str = declare("360p", "the size to dream at: 270p, 480x270 or source", group="detail")
     strength: float = declare(
         14.0,
@@ -271,6 +263,13 @@ class DreamSettings:
     spread: float = declare(
         0.5,
         "how evenly the dream fills the picture; 0: strong motifs take all, 1: all alike",
+        minimum=0.0,
+        maximum=1.0,
+        glide_s=0.4,
+    )
+    variety: float = declare(
+        0.5,
+        "how many of a layer's motifs take part; 0: the loudest take all, 1: all alike",
         minimum=0.0,
         maximum=1.0,
         glide_s=0.4,
