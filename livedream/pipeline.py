@@ -116,6 +116,7 @@ class Dreamer:
         patient: bool = True,
     ) -> None:
         self._patient = patient
+        self._past_detours = 0  # of engines that gave way to another
         self.state = DreamState()
         self.clock = Clock()
         self._found(settings or DreamSettings(), network, objective)
@@ -132,7 +133,7 @@ class Dreamer:
     @property
     def detours(self) -> int:
         """How often the ascent took a slower way, because it was not patient."""
-        return self.ascent.engine.detours
+        return self._past_detours + self.ascent.engine.detours
 
     def prepare(self, settings: DreamSettings, width: int, height: int) -> bool:
         """Whether a frame of this size can be dreamed by `settings` without a slower way.
@@ -178,7 +179,7 @@ class Dreamer:
         same = network is None and objective is None
         same = same and _foundation(settings) == _foundation(self._settings)
         if not same:
-            self._found(settings, network, objective)
+            self._found_anew(settings, network, objective)
             return
         place = self.place
         if settings.mask != self._settings.mask:
@@ -187,13 +188,20 @@ class Dreamer:
         if settings.objective != self._settings.objective:
             wanted = parse_objective(settings.objective or self.network.default_objective)
         if not self.ascent.adopt(settings, wanted):
-            self._found(settings, self.network, None)
+            self._found_anew(settings, self.network, None)
             return
         self.place, self._settings = place, settings
 
     def restore(self, arrays: Mapping[str, NDArray[np.generic]]) -> None:
         """Go on from a state that `DreamState.arrays` gave."""
         self.state = DreamState.from_arrays(arrays, self.device)
+
+    def _found_anew(
+        self, settings: DreamSettings, network: Network | None, objective: BoundObjective | None
+    ) -> None:
+        detours = self.detours
+        self._found(settings, network, objective)
+        self._past_detours = detours
 
     def _found(
         self, settings: DreamSettings, network: Network | None, objective: BoundObjective | None

@@ -110,7 +110,7 @@ def agreement(subject: Subject, iterations: int) -> dict[str, Any]:
                 "default": by_default,
                 "default_ratio": round(by_default["all"] / by_self["all"], 3),
             }
-        if subject.beside is not None:
+        if subject.beside is not None and subject.beside.name != teacher.name:
             other = measures.dreams(_beside_climb(subject), pictures, iterations, 1)
             result[subject.recipe.teachers[index]]["beside"] = measures.rises(
                 teacher, scales, pictures, other
@@ -137,7 +137,9 @@ def creatures(subject: Subject, iterations: int) -> dict[str, Any]:
     }
     if len(subject.teachers) > 1:
         climbs["first teacher"] = measures.teacher_climb(subject.teachers[0], subject.scales[0])
-    if subject.beside is not None:
+    if subject.beside is not None and all(
+        subject.beside.name != teacher.name for teacher in subject.teachers
+    ):
         climbs["SqueezeNet"] = _beside_climb(subject)
     result: dict[str, Any] = {"before": {"share": before.share(kind), "empty": len(empty)}}
     for name, climb in climbs.items():

@@ -6,7 +6,8 @@ What the seeds are
     towards its best matching features.  Gradients of plain sums would follow the loudest layer,
     and the most channels, whatever the weights; so every term's direction is brought to length 1,
     divided by the length of its layer's whole activation, and only then multiplied by its weight.
-    For a whole layer that is the gradient of ``weight * log(length)``.
+    For a whole layer that is the gradient of ``weight * log(length)``; with variety it is that only
+    along the activation, and longer by what pulls at the quiet channels.
 
 Variety
     Climbing the sum of squares makes the loud louder: after some frames a few of a layer's hundreds

@@ -57,7 +57,8 @@ class Tile:
 
     def cells(self, activation: Tensor, width: int, height: int) -> Tensor:
         """Of what a layer, (1, C, h, w), says of what is seen, what it says of the core and of what
-        the network sees beyond the picture's own border, so that tiles say everything once.
+        the network sees beyond the picture's own border: tiles say nothing twice, and leave out
+        nothing but where margins are larger than tiles.
 
         All of it where it says something of no place, as classes do, (1, C).  width, height: of the
         picture, px.

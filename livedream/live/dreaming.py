@@ -203,6 +203,7 @@ class Dreaming:
     def _relieve(self) -> None:
         """Give memory back, and ask for less of it."""
         self._governor.overflowed()
+        self._awaited = None  # it may be the larger one
         self.note = "the device's memory ran out: dreaming smaller"
         if torch.cuda.is_available():
             torch.cuda.empty_cache()

@@ -5,6 +5,7 @@ A card holds a section between two marker lines; ``write_figures`` replaces what
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -60,15 +61,18 @@ def replaced(text: str, inside: str) -> str:
 
 def _rows(found: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
     """Figure, what was found, what was asked: the long dreams, then those of few steps."""
+    default = found["objective"]
     if "agreement" in found:
-        yield from _agreement(found["agreement"], "2 x 6 steps", f"ratio {LEAST_AGREEMENT:.0%}")
+        yield from _agreement(
+            found["agreement"], default, "2 x 6 steps", f"ratio {LEAST_AGREEMENT:.0%}"
+        )
     if "creatures" in found:
         general = found["kind"] == "animals"
         least = LEAST_GENERAL if general else LEAST_SIBLING
         asked = "for a judge that did not teach" if general else f"{least:.0%}"
         yield from _creatures(found["creatures"], found["kind"], "2 x 6 steps", asked)
     if "few" in found:
-        yield from _agreement(found["few"]["agreement"], "2 x 2 steps", "")
+        yield from _agreement(found["few"]["agreement"], default, "2 x 2 steps", "")
         yield from _creatures(found["few"]["creatures"], found["kind"], "2 x 2 steps", "")
     if "classes" in found:
         classes = found["classes"]
@@ -89,7 +93,9 @@ def _rows(found: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
         )
 
 
-def _agreement(found: Mapping[str, Any], steps: str, asked: str) -> Iterator[tuple[str, str, str]]:
+def _agreement(
+    found: Mapping[str, Any], default: str, steps: str, asked: str
+) -> Iterator[tuple[str, str, str]]:
     for teacher, values in found.items():
         beside = values.get("beside")
         more = "" if beside is None else f", SqueezeNet's dream {beside['all']:.2f}"
@@ -106,7 +112,7 @@ def _agreement(found: Mapping[str, Any], steps: str, asked: str) -> Iterator[tup
                 asked,
             )
             yield (
-                f"the same, dreaming as by default (with variety), {steps}",
+                f"the same, dreaming `{default}` with variety, as by default, {steps}",
                 f"{values['default']['all']:.2f}: {values['default_ratio']:.0%}",
                 "",
             )
@@ -148,7 +154,8 @@ def _cost(cost: Mapping[str, Any]) -> Iterator[str]:
         yield f"| {name} | {times['float32']} | {times['bfloat16']} |"
     yield ""
     worst = min(cost["bf16_gradient_correlation"].values())
-    yield f"Input gradients in bf16 and fp32 correlate with at least {worst:.3f} (of 1)."
+    least = math.floor(worst * 1000) / 1000
+    yield f"Input gradients in bf16 and fp32 correlate with at least {least:.3f} (of 1)."
     yield ""
     yield "Share of the input gradient's energy near the Nyquist frequency:"
     yield ""

@@ -90,6 +90,7 @@ def test_parameters_glide_without_a_new_recording(dreamnet: Network, picture: Te
         assert climb.adopt(settings, turned)
     wanted, found = (added(climb, picture, 5).flatten().double() for climb in (plain, other))
     assert float(wanted @ found / (wanted.norm() * found.norm())) >= 0.99
+    assert float(found.norm()) == pytest.approx(float(wanted.norm()), rel=0.03)
     assert engine_of(other).recorded == kinds
 
 

@@ -1,8 +1,7 @@
 """The step as an ONNX graph, run by ONNX Runtime, against PyTorch's autograd."""
 
-from collections.abc import Callable
 from functools import cache
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pytest
@@ -18,7 +17,17 @@ from livedream.dream.onnx_step import StepShape, build_step
 from livedream.settings import DreamSettings
 
 pytest.importorskip("onnx", reason="the export extra is not installed")
-Step = Callable[..., Tensor]
+
+
+class Step(Protocol):
+    """A step's update of a picture by a session."""
+
+    def __call__(
+        self, x: Tensor, step_size: float, shift: tuple[int, int], weights: Tensor,
+        variety: float = 0.0,
+    ) -> Tensor: ...  # fmt: skip
+
+
 REACH = 12
 
 # Odd sizes: halved, they leave a row for `output_padding` and for windows that end outside.

@@ -186,7 +186,9 @@ def test_what_is_prepared_beforehand_takes_no_slower_way(
     dreamer.adopt(other)
     _held(dreamer, texture, 2)
     assert dreamer.detours == 0
+    dreamer.ascent.engine.detours = 3  # type: ignore[misc]
     dreamer.adopt(settings.replace(objective="strokes"))
+    assert dreamer.detours == 3  # nor are another's forgotten
     assert not prepared(settings)  # another engine has graphs of its own
 
 

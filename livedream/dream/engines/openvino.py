@@ -137,7 +137,11 @@ class OpenVinoEngine:
             making = threading.Thread(
                 target=self._make_beside, args=(missing,), name="livedream-graph", daemon=False
             )
-            making.start()
+            try:
+                making.start()
+            except RuntimeError:  # no thread is to be had: then nothing is being made
+                self._making.difference_update(missing)
+                raise
 
     def _make_beside(self, sizes: Sequence[Size]) -> None:
         for size in sizes:

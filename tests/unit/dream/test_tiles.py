@@ -159,3 +159,12 @@ def test_tiles_repeat_to_the_bit(dreamnet: Network, picture: Tensor) -> None:
 def test_a_tile_has_a_least_size() -> None:
     with pytest.raises(ValueError, match="tile: 100 found"):
         DreamSettings(tile=100)
+
+
+def test_variety_sees_in_tiles_what_becomes_loud(dreamnet: Network, picture: Tensor) -> None:
+    found, part = [], picture[:, :, :288, :384]
+    for side in (1024, 160):
+        settings = DreamSettings(octaves=1, iterations=10, tile=side, variety=0.5)
+        climb = Ascent(dreamnet, bind("creatures", dreamnet), settings, CPU, torch.float32)
+        found.append(climb.addition(part, np.random.default_rng(3)).flatten())
+    assert float(F.cosine_similarity(found[0], found[1], dim=0)) > 0.9
