@@ -26,6 +26,11 @@ from livedream.dream.tiles import Margins, lay_tiles
 from livedream.settings import DreamSettings
 
 _TILES: Final = 2  # a picture with more pixels than so many tiles is cut up
+# Cells of so small a stride, px, see little but the zeros around what the network sees when they
+# lie at its border, and dreamnet's draw a frame of dots there; so much further out, px, nobody sees
+# it. Deeper ones see enough else, and would pay for more pixels.
+_SHALLOW: Final = 4
+_EDGE_PX: Final = 8
 
 
 class Ascent:
@@ -51,6 +56,8 @@ class Ascent:
         bound = replace(bound, weights=bound.weights.clone(), variety=variety)
         self._aim = Aim(network, bound, device, dtype, patient)
         self._settings = settings
+        strides = [network.layers[n].stride for n in bound.layers if n in network.layers]
+        self._edge = _EDGE_PX if min(strides, default=_EDGE_PX) <= _SHALLOW else 0
         self._wanted: Objective = objective.objective
         self.engine: Engine = open_engine(settings.engine, self._aim)
 
@@ -98,7 +105,7 @@ class Ascent:
 
         Asked before they are adopted, so that others may be dreamed by until then.
         """
-        reach, least = settings.jitter, self._aim.network.minimum_size
+        reach, least = settings.jitter + 2 * self._edge, self._aim.network.minimum_size
         return self.engine.prepare([
             (max(least, w + reach), max(least, h + reach))
             for w, h in self._octave_sizes(settings, width, height)
@@ -149,8 +156,9 @@ class Ascent:
         Mirrored margins, not a roll: a roll joins sky to road, and the network draws the seam as a
         frame around the picture. What is too small for the network gets margins that make it fit.
         """
-        reach, least = self._settings.jitter, self._aim.network.minimum_size
-        left, top = (int(draw.integers(0, reach + 1)) for _ in range(2))
+        jitter, least = self._settings.jitter, self._aim.network.minimum_size
+        left, top = (self._edge + int(draw.integers(0, jitter + 1)) for _ in range(2))
+        reach = jitter + 2 * self._edge
         missing = max(0, least - width - reach), max(0, least - height - reach)
         left, right = left + missing[0] // 2, reach - left + missing[0] - missing[0] // 2
         top, bottom = top + missing[1] // 2, reach - top + missing[1] - missing[1] // 2

@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from livedream.capture import open_source
 from livedream.dream.ascent import Ascent
 from livedream.dream.engines.steps import equalise_bands, gaussian_blur
 from livedream.dream.networks import Network
@@ -57,11 +58,24 @@ def test_pictures_of_any_size(dreamnet: Network, size: tuple[int, int], objectiv
 def test_a_network_that_needs_more_gets_more(dreamnet: Network) -> None:
     seen: list[torch.Size] = []
     climb = ascent(
-        replace(dreamnet, minimum_size=160), jitter=0, octaves=1, iterations=1, engine="torch"
-    )
+        replace(dreamnet, minimum_size=160), "weave", jitter=0, octaves=1, iterations=1,
+        engine="torch",
+    )  # fmt: skip
     climb.engine.body.register_forward_pre_hook(lambda _, args: seen.append(args[0].shape))
     drawn(climb, torch.rand(1, 3, 33, 200))
     assert seen == [torch.Size((1, 3, 160, 200))]
+
+
+@pytest.mark.parametrize("jitter", [0, 16])
+def test_no_frame_is_drawn_around_the_picture(dreamnet: Network, jitter: int) -> None:
+    """Of clouds, which have nothing to draw along their border."""
+    with open_source("synthetic:clouds?size=320x180&fps=1&seconds=1&seed=3") as source:
+        sky = torch.from_numpy(next(iter(source)).rgb.copy()).permute(2, 0, 1)[None] / 255
+    climb = ascent(dreamnet, "strokes", octaves=1, iterations=8, jitter=jitter)
+    added = drawn(climb, sky)[0].abs().mean(0)
+    inside = added[12:-12, 12:-12].mean()
+    for border in (added[:3], added[-3:], added[:, :3], added[:, -3:]):
+        assert float(border.mean() / inside) < 2  # 8 to 17 with a frame
 
 
 @pytest.mark.parametrize("size", [(128, 96), (33, 200), (300, 180)])
