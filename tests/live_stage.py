@@ -1,0 +1,113 @@
+"""A stage for the dream's thread: a dreamer made for tests, and frames to show it."""
+
+import threading
+import time
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from livedream.dream.strength import Joined
+from livedream.errors import ObjectiveError
+from livedream.frame import Motion, Picture
+from livedream.live.board import Snapshot
+from livedream.live.cast import Cast
+from livedream.live.dreaming import Dreaming, Moment
+from livedream.live.governor import Governor
+from livedream.live.look import LookSettings
+from livedream.pipeline import DreamState
+from livedream.settings import DreamSettings
+
+SIZE = (64, 36)
+
+
+class FakeDreamer:
+    """Paints `value` (8-bit steps) on top of nothing; waits until it is let go on."""
+
+    def __init__(self, settings: DreamSettings, value: float = 10.0) -> None:
+        self._settings = settings
+        self.state = DreamState()
+        self.value = value
+        self.go = threading.Semaphore(0)
+        self.begun = threading.Semaphore(0)
+        self.carried: list[Tensor] = []
+        self.faults: list[Exception] = []
+        self.sizes: list[tuple[int, int]] = []
+        self.iterations: list[int] = []
+        self.by_the_way, self.slower = 0, False
+        self.unprepared: set[str] = set()  # sizes
+        self.asked: list[DreamSettings] = []
+
+    @property
+    def settings(self) -> DreamSettings:
+        return self._settings
+
+    @property
+    def detours(self) -> int:
+        return self.by_the_way
+
+    def prepare(self, settings: DreamSettings, width: int, height: int) -> bool:
+        self.asked.append(settings)
+        return settings.size not in self.unprepared
+
+    def adopt(self, settings: DreamSettings) -> None:
+        if "nothing" in settings.objective:
+            raise ObjectiveError("there is none", text=settings.objective, position=0)
+        self._settings = settings
+
+    def picture(self, rgb: Picture) -> Tensor:
+        width, height = (int(part) for part in self._settings.size.split("x"))
+        return torch.full((1, 3, height, width), 0.5)
+
+    def grow(self, picture: Tensor, carried: Tensor) -> Joined:
+        self.begun.release()
+        assert self.go.acquire(timeout=5)
+        self.sizes.append((picture.shape[3], picture.shape[2]))
+        self.iterations.append(self._settings.iterations)
+        if self.faults:
+            raise self.faults.pop(0)
+        self.by_the_way += self.slower
+        self.carried.append(carried.clone())
+        residual = torch.zeros_like(picture)
+        residual[:, :, :, : picture.shape[3] // 2] = self.value / 255.0
+        return Joined(residual, self.value, 1.0)
+
+
+class Stage:
+    """Dreaming with its loop's side in the test's hands."""
+
+    def __init__(self, make: Callable[[DreamSettings], FakeDreamer] | None = None) -> None:
+        self.settings = DreamSettings(size="64x36", half_life=1.0, iterations=1, octaves=1)
+        self.dreamer = FakeDreamer(self.settings)
+        self.governor = Governor(25)
+        self.cast = Cast(self.dreamer, make or FakeDreamer)
+        self.dreaming = Dreaming(self.cast, self.dreamer, self.governor, 0.04)
+        self.index = 0
+        self.dreaming.start()
+
+    def frame(self, motion: Motion | None = None, snapshot: Snapshot | None = None) -> None:
+        snapshot = snapshot or Snapshot(0.0, self.settings, LookSettings())
+        rgb = np.full((SIZE[1], SIZE[0], 3), 128, np.uint8)
+        moment = Moment(rgb, 100.0 + 0.04 * self.index, self.index, snapshot)
+        self.dreaming.advance(moment, motion, None, 0.04)
+        self.index += 1
+
+    def arrive(self, dreamer: FakeDreamer | None = None) -> None:
+        """Let the dream in the making arrive."""
+        before = self.dreaming.shown(time.monotonic()).dreams
+        dreamer = dreamer or self.dreamer
+        dreamer.go.release()
+        until = time.monotonic() + 5
+        while self.dreaming.shown(time.monotonic()).dreams == before:
+            assert time.monotonic() < until
+            time.sleep(0.002)
+
+    def begun(self, dreamer: FakeDreamer | None = None) -> None:
+        assert (dreamer or self.dreamer).begun.acquire(timeout=5)
+
+    def later(self) -> np.ndarray:
+        """What is shown once the newest dream has come in fully."""
+        steps = self.dreaming.shown(time.monotonic() + 10).steps
+        assert steps is not None
+        return steps

@@ -1,0 +1,16 @@
+"""What the tests of the dream's thread share."""
+
+from collections.abc import Iterator
+
+import pytest
+from live_stage import Stage
+
+
+@pytest.fixture
+def stage() -> Iterator[Stage]:
+    stage = Stage()
+    yield stage
+    for _ in range(20):
+        stage.dreamer.go.release()
+    stage.dreaming.close(5.0)
+    assert not stage.dreaming._thread.is_alive()
