@@ -16,31 +16,31 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from livedream.capture import MemorySource, open_source
-    from livedream.dream.networks import load_network
-    from livedream.errors import LivedreamError
-    from livedream.frame import Frame, Motion, SourceInfo
-    from livedream.pipeline import Dream, Dreamer
+    from livedream.core.errors import LivedreamError
+    from livedream.core.frame import Frame, Motion, SourceInfo
+    from livedream.core.settings import DreamSettings
+    from livedream.dream.dreamer import Dream, Dreamer
+    from livedream.dream.networks.network import load_network
+    from livedream.jobs.render import RenderJob, render
     from livedream.present import MemorySink, open_sink
-    from livedream.rendering import RenderJob, render
-    from livedream.settings import DreamSettings
 
-__version__ = "0.1.0"
+from livedream.core.version import __version__
 
 _HOMES = {
-    "Dream": "pipeline",
-    "DreamSettings": "settings",
-    "Dreamer": "pipeline",
-    "Frame": "frame",
-    "LivedreamError": "errors",
+    "Dream": "dream.dreamer",
+    "DreamSettings": "core.settings",
+    "Dreamer": "dream.dreamer",
+    "Frame": "core.frame",
+    "LivedreamError": "core.errors",
     "MemorySink": "present",
     "MemorySource": "capture",
-    "Motion": "frame",
-    "RenderJob": "rendering",
-    "SourceInfo": "frame",
-    "load_network": "dream.networks",
+    "Motion": "core.frame",
+    "RenderJob": "jobs.render",
+    "SourceInfo": "core.frame",
+    "load_network": "dream.networks.network",
     "open_sink": "present",
     "open_source": "capture",
-    "render": "rendering",
+    "render": "jobs.render",
 }
 
 __all__ = [

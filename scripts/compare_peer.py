@@ -36,13 +36,13 @@ import torch
 from peers import PEERS, Peer
 
 from livedream.capture import open_source
+from livedream.core.frame import Frame
+from livedream.core.settings import DreamSettings
 from livedream.dream.ascent import Ascent
 from livedream.dream.device import choose_device, choose_dtype, precision_name
-from livedream.dream.networks import load_network
-from livedream.dream.objective import bind
-from livedream.frame import Frame
-from livedream.pipeline import Dreamer
-from livedream.settings import DreamSettings
+from livedream.dream.dreamer import Dreamer
+from livedream.dream.networks.network import load_network
+from livedream.dream.objectives.binding import bind
 
 OURS_AT_ONCE = 50  # frames of livedream between two of the other's, so that its time is measurable
 

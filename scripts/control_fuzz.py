@@ -20,16 +20,16 @@ from typing import Any, Final
 import mido
 from pythonosc.osc_message_builder import OscMessageBuilder
 
-from livedream.control.addresses import Address
 from livedream.control.catalogue import Catalogue
+from livedream.control.live_parameters import Board
 from livedream.control.midi import MidiHand, MidiMap
 from livedream.control.osc import OscHand
-from livedream.control.panel.desk import Desk
-from livedream.control.panel.feed import Feed, _Client
 from livedream.control.presets import Presets
 from livedream.control.show import ACTIONS, Show
-from livedream.live.board import Board
-from livedream.settings import DreamSettings
+from livedream.core.addresses import Address
+from livedream.core.settings import DreamSettings
+from livedream.panel.broadcast import Feed, _Client
+from livedream.panel.messages import Desk
 
 NUMBERS: Final = (
     0, 1, -1, 0.5, 2, 1e9, -1e9, 1e308, -1e308, float("inf"), float("-inf"), float("nan"),

@@ -3,15 +3,15 @@
 
 from pathlib import Path
 
-from livedream.defaults import LIVE
-from livedream.live.look import LookSettings
-from livedream.settings import Parameter, declared, parameters
+from livedream.core.defaults import LIVE
+from livedream.core.grade import LookSettings
+from livedream.core.settings import Parameter, declared, parameters
 
 TARGET = Path(__file__).resolve().parents[1] / "docs" / "parameters.md"
 
 HEAD = """# Parameters of the dream
 
-Made by `scripts/document_parameters.py` from `livedream/settings.py`; the same names are the
+Made by `scripts/document_parameters.py` from `livedream/core/settings.py`; the same names are the
 options of `livedream render`, the fields of `livedream.DreamSettings` and the settings written
 into a rendered file.
 
@@ -23,7 +23,7 @@ into a rendered file.
 LOOK = """
 # Parameters of the look
 
-What `livedream live` adds, from `livedream/live/look.py`. Live, every parameter of both tables may
+What `livedream live` adds, from `livedream/core/grade.py`. Live, every parameter of both tables may
 change while it runs, except {fixed}. The dream's defaults are the same but for {others}.
 
 | option | meaning | range | default |

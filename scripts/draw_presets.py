@@ -13,15 +13,15 @@ import cv2
 import numpy as np
 
 from livedream.capture import open_source
+from livedream.control.live_parameters import Board, Snapshot
 from livedream.control.modulation import Modulation
 from livedream.control.presets import Preset, Presets
 from livedream.control.show import Show
 from livedream.control.tempo import Tempo
-from livedream.frame import Picture
-from livedream.live.board import Board, Snapshot
-from livedream.pipeline import Dreamer
-from livedream.replaying import ShowDreamer
-from livedream.settings import DreamSettings
+from livedream.core.frame import Picture
+from livedream.core.settings import DreamSettings
+from livedream.dream.dreamer import Dreamer
+from livedream.jobs.replay import ShowDreamer
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 CLOUDS: Final = "synthetic:clouds?size=640x360&fps=10&seconds=3.2&seed=3"

@@ -54,8 +54,8 @@ def decoded(path: Path) -> list[str]:
 
 def worker(args: argparse.Namespace) -> int:
     """Render CLIP to OUTPUT, and log every dreamed frame with its hash and time."""
-    from livedream.rendering import RenderJob, render
-    from livedream.settings import DreamSettings
+    from livedream.core.settings import DreamSettings
+    from livedream.jobs.render import RenderJob, render
 
     clip, output, log = args.clips
     job = RenderJob(
@@ -274,9 +274,9 @@ def memory(args: argparse.Namespace) -> int:
 def still(args: argparse.Namespace) -> int:
     """Does a dream that nothing moves burn in, fade or change its colour?"""
     from livedream.capture import open_source
-    from livedream.frame import Frame
-    from livedream.pipeline import Dreamer
-    from livedream.settings import DreamSettings
+    from livedream.core.frame import Frame
+    from livedream.core.settings import DreamSettings
+    from livedream.dream.dreamer import Dreamer
 
     failures = 0
     for clip in args.clips or ["synthetic:clouds?size=480x270"]:

@@ -32,7 +32,7 @@ from dreamnet_training.recipes import Recipe, load_recipe
 from dreamnet_training.sheets import Climb
 from dreamnet_training.teachers import Teacher, load_teacher
 
-from livedream.dream.dreamnet import load_dreamnet, read_metadata
+from livedream.dream.networks.dreamnet import load_dreamnet, read_metadata
 
 KINDS = {"birds": measures.BIRDS, "arthropods": measures.ARTHROPODS, "animals": measures.ANIMALS}
 SIZE_PX = 256  # about the pictures' own size

@@ -33,12 +33,12 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "integration")]
 from live.senders import UdpSender, free_udp_port, now_ms, read_stamp, scene, stamp  # noqa: E402
 
 from livedream.capture.live import LiveInput, Opened  # noqa: E402
-from livedream.defaults import LIVE  # noqa: E402
-from livedream.frame import Picture  # noqa: E402
+from livedream.core.defaults import LIVE  # noqa: E402
+from livedream.core.frame import Picture  # noqa: E402
+from livedream.core.settings import DreamSettings  # noqa: E402
 from livedream.live.loop import Composed  # noqa: E402
 from livedream.live.session import LiveJob, Session  # noqa: E402
 from livedream.present.live import MemoryOutput  # noqa: E402
-from livedream.settings import DreamSettings  # noqa: E402
 
 
 class StampedInput:

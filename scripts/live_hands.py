@@ -22,15 +22,15 @@ _WORDS: Final = (
 
 def hands(messages: int) -> dict[str, Any]:
     """A third of the messages each; the figures."""
-    from livedream.control.addresses import Address
+    from livedream.control.live_parameters import Board
     from livedream.control.midi import MidiHand, MidiMap
     from livedream.control.osc import OscHand
-    from livedream.control.panel.server import Panel
     from livedream.control.presets import Presets
     from livedream.control.show import Show
-    from livedream.live.board import Board
-    from livedream.live.status import StatusBoard
-    from livedream.settings import DreamSettings
+    from livedream.core.addresses import Address
+    from livedream.core.health import StatusBoard
+    from livedream.core.settings import DreamSettings
+    from livedream.panel.app import Panel
 
     draw, wrong = random.Random(4), []
     with tempfile.TemporaryDirectory() as folder:
@@ -69,7 +69,7 @@ class _NoPorts:
 
 def _check(board: Any) -> list[str]:
     """Parameters of a snapshot that are outside their range."""
-    from livedream.settings import declared
+    from livedream.core.settings import declared
 
     found = board.snapshot()
     wrong = []

@@ -24,11 +24,11 @@ import cv2
 import numpy as np
 
 from livedream.capture import open_source
+from livedream.core.frame import FlowField, Picture
 from livedream.flow import FlowEstimator, camera, cuts, occlusion
 from livedream.flow.classic import DisFlow
-from livedream.flow.fetch import fetch, gray, positions
 from livedream.flow.motion import compare
-from livedream.frame import FlowField, Picture
+from livedream.warp.remap import fetch, gray, positions
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 from scenes import (

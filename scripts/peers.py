@@ -24,7 +24,7 @@ from torchvision import models
 from torchvision.models import optical_flow
 from torchvision.models.googlenet import GoogLeNet
 
-from livedream.dream.building import fill_randomly
+from livedream.dream.networks.building import fill_randomly
 
 __all__ = ["PEERS", "Peer", "Prepared"]
 

@@ -34,7 +34,7 @@ from dreamnet_training.recipes import IMAGENET_MEAN, IMAGENET_STD, Recipe, load_
 from dreamnet_training.settings import TrainingSettings
 from dreamnet_training.teachers import Teacher, load_teacher
 
-from livedream.dream.dreamnet import (
+from livedream.dream.networks.dreamnet import (
     ARCHITECTURE,
     METADATA_KEY,
     DreamNet,

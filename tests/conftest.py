@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from livedream.dream.networks import Network, load_network
-from livedream.frame import Frame, Picture
+from livedream.core.frame import Frame, Picture
+from livedream.dream.networks.network import Network, load_network
 
 # A shell that starts the tests in the background has them ignore Ctrl-C, and so would the programs
 # that they start and interrupt.

@@ -8,16 +8,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from livedream.dream.strength import Joined
-from livedream.errors import ObjectiveError
-from livedream.frame import Motion, Picture
-from livedream.live.board import Snapshot
-from livedream.live.cast import Cast
-from livedream.live.dreaming import Dreaming, Moment
+from livedream.control.live_parameters import Snapshot
+from livedream.core.errors import ObjectiveError
+from livedream.core.frame import Motion, Picture
+from livedream.core.grade import LookSettings
+from livedream.core.settings import DreamSettings
+from livedream.dream.dreamer import DreamState
+from livedream.dream.level import Joined
+from livedream.live.dream_worker import Dreaming, Moment
+from livedream.live.dreamer_pool import Cast
 from livedream.live.governor import Governor
-from livedream.live.look import LookSettings
-from livedream.pipeline import DreamState
-from livedream.settings import DreamSettings
 
 SIZE = (64, 36)
 

@@ -12,15 +12,15 @@ from typing import Any
 import numpy as np
 from websockets.sync.client import ClientConnection, connect
 
-from livedream.control.addresses import Address
-from livedream.control.panel.server import Panel
+from livedream.control.live_parameters import Board
 from livedream.control.presets import Presets
 from livedream.control.show import Show
-from livedream.frame import Picture
-from livedream.live.board import Board
-from livedream.live.grading import Grading
-from livedream.live.status import Health, Status, StatusBoard
-from livedream.settings import DreamSettings
+from livedream.core.addresses import Address
+from livedream.core.frame import Picture
+from livedream.core.health import Health, Status, StatusBoard
+from livedream.core.settings import DreamSettings
+from livedream.panel.app import Panel
+from livedream.present.grading import Grading
 
 RATE = 50
 LOOPBACK = Address("127.0.0.1", 0)

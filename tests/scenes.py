@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from livedream.frame import FlowField, Picture
+from livedream.core.frame import FlowField, Picture
 
 Mask = NDArray[np.bool_]
 MARGIN = 48  # px of texture around a picture, that a camera may move over

@@ -10,8 +10,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
 
-from livedream.closing import Closes
-from livedream.frame import Frame, SourceInfo
+from livedream.core.closing import Closes
+from livedream.core.frame import Frame, SourceInfo
 
 __all__ = ["MemorySource", "Source", "open_source"]
 

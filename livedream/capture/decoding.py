@@ -17,7 +17,7 @@ import av
 from av.container.input import InputContainer
 from av.stream import Disposition
 
-from livedream.errors import SourceError
+from livedream.core.errors import SourceError
 
 
 class Decoder:

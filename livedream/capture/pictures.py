@@ -15,9 +15,9 @@ import cv2
 import numpy as np
 
 from livedream.capture.range import Range
-from livedream.closing import Closes
-from livedream.errors import SourceError
-from livedream.frame import ColourTags, Frame, Picture, SourceInfo
+from livedream.core.closing import Closes
+from livedream.core.errors import SourceError
+from livedream.core.frame import ColourTags, Frame, Picture, SourceInfo
 
 DEFAULT_FPS = Fraction(25)
 SUFFIXES = (".png", ".jpg", ".jpeg", ".jpe", ".webp", ".tif", ".tiff", ".bmp", ".jp2", ".ppm")

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil
 
-from livedream.errors import SourceError
+from livedream.core.errors import SourceError
 
 
 @dataclass(frozen=True, slots=True)

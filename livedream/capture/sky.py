@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from livedream.frame import Picture
+from livedream.core.frame import Picture
 
 Field = NDArray[np.float32]
 

@@ -15,9 +15,9 @@ import numpy as np
 
 from livedream.capture.range import Range
 from livedream.capture.sky import Sky
-from livedream.closing import Closes
-from livedream.errors import SourceError
-from livedream.frame import ColourTags, Frame, Picture, SourceInfo
+from livedream.core.closing import Closes
+from livedream.core.errors import SourceError
+from livedream.core.frame import ColourTags, Frame, Picture, SourceInfo
 
 _MOST_PIXELS = 8192 * 4320
 

@@ -15,14 +15,14 @@ from pathlib import Path
 import av
 import numpy as np
 
-from livedream.capture.colour import BT709, has_alpha, tags_of, to_rgb, to_rgb48
 from livedream.capture.decoding import Decoder
-from livedream.capture.hdr import HDR_TRANSFERS, ToneMap
 from livedream.capture.range import Range
-from livedream.capture.timing import Clock, shift_of
-from livedream.closing import Closes
-from livedream.errors import SourceError
-from livedream.frame import ColourTags, Frame, Picture, SourceInfo
+from livedream.core.closing import Closes
+from livedream.core.errors import SourceError
+from livedream.core.frame import ColourTags, Frame, Picture, SourceInfo
+from livedream.media.hdr import HDR_TRANSFERS, ToneMap
+from livedream.media.rgb import BT709, has_alpha, tags_of, to_rgb, to_rgb48
+from livedream.media.timing import Clock, shift_of
 
 _FALLBACK_RATE = Fraction(25)
 _MOST_RATE = 1000  # per second: beyond, a container has written down its clock, not its frames

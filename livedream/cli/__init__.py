@@ -10,7 +10,6 @@ import os
 import sys
 from collections.abc import Sequence
 
-from livedream import __version__
 from livedream.cli import (
     bench,
     devices,
@@ -23,7 +22,8 @@ from livedream.cli import (
     render,
     zoom,
 )
-from livedream.errors import LivedreamError, ObjectiveError
+from livedream.core.errors import LivedreamError, ObjectiveError
+from livedream.core.version import __version__
 
 __all__ = ["build_parser", "main", "script"]
 

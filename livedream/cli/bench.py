@@ -5,13 +5,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from livedream.cli.options import add_settings, settings_of
-from livedream.errors import SettingsError
-from livedream.settings import DreamSettings, parse_size
+from livedream.core.errors import SettingsError
+from livedream.core.settings import DreamSettings, parse_size
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from livedream.bench.report import BenchReport, Spread
+    from livedream.jobs.bench.report import BenchReport, Spread
 
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
@@ -48,7 +48,7 @@ def add_parser(commands: "Commands") -> None:
 def run(args: argparse.Namespace) -> int:
     from rich.console import Console
 
-    from livedream.bench.running import BenchJob, bench
+    from livedream.jobs.bench.running import BenchJob, bench
 
     if not 8 <= args.frames <= 100_000:
         raise SettingsError(f"--frames: {args.frames} found, 8 to 100000 wanted")

@@ -25,7 +25,7 @@ def add_parser(commands: "Commands") -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from livedream.live.devices import SECTIONS, cameras
+    from livedream.jobs.devices import SECTIONS, cameras
 
     asked = dict(SECTIONS)
     if args.quick:

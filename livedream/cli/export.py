@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 __all__ = ["add_parser", "run"]
 
-# Those of `livedream.exporting.NOT_EXPORTED`, without importing torch for a help text.
+# Those of `livedream.jobs.export.NOT_EXPORTED`, without importing torch for a help text.
 _LEFT_OUT = (
     "strength", "half_life", "rise", "iterations", "step_size", "laplacian", "spread", "tile",
     "keep_colours", "mask", "flow", "flow_size", "seed", "device", "engine",
@@ -38,8 +38,8 @@ def add_parser(commands: "Commands") -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from livedream.dream.onnx_step.step import INPUTS, OUTPUT
-    from livedream.exporting import export_steps
+    from livedream.dream.engines.onnx_export.step import INPUTS, OUTPUT
+    from livedream.jobs.export import export_steps
 
     written = export_steps(settings_of(args), args.output, overwrite=args.overwrite)
     if not args.quiet:

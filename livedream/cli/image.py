@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from livedream.cli.counting import Counting, span
 from livedream.cli.options import add_settings, settings_of
-from livedream.defaults import ROUNDS, STILL, STILL_FROM_NOISE
-from livedream.settings import DreamSettings
+from livedream.core.defaults import ROUNDS, STILL, STILL_FROM_NOISE
+from livedream.core.settings import DreamSettings
 
 if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -47,7 +47,7 @@ def add_parser(commands: "Commands") -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from livedream.stills import StillJob, dream_still, is_noise
+    from livedream.jobs.image import StillJob, dream_still, is_noise
 
     defaults = DreamSettings(**(STILL_FROM_NOISE if is_noise(args.input) else STILL))
     job = StillJob(

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from livedream.dream.networks import Network
+    from livedream.dream.networks.network import Network
 
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
@@ -57,9 +57,9 @@ def run(args: argparse.Namespace) -> int:
 
 def _draw(args: argparse.Namespace) -> int:
     """The sheet; a line for each layer as soon as it is drawn."""
-    from livedream.dream.layers import describe_layers
-    from livedream.dream.networks import load_network
-    from livedream.layer_sheet import SheetPlan, draw_rows, whole_sheet
+    from livedream.dream.networks.layers import describe_layers
+    from livedream.dream.networks.network import load_network
+    from livedream.jobs.layer_sheet import SheetPlan, draw_rows, whole_sheet
     from livedream.present.picture import check_picture, write_picture
 
     path = args.pictures if args.pictures.name else Path(f"{args.network}.layers.png")
@@ -85,7 +85,7 @@ def _list(args: argparse.Namespace) -> int:
     from rich.console import Console
     from rich.table import Table
 
-    from livedream.dream.layers import describe_layers
+    from livedream.dream.networks.layers import describe_layers
 
     network = _network(args.network, args.weights)
     columns = ("layer", "channels", "stride", "multiply-adds/px", "also called", "shows")
@@ -119,8 +119,8 @@ def _list(args: argparse.Namespace) -> int:
 
 def _network(name: str, weights: Path | None) -> "Network":
     """With weights where they are asked for or needed, else the bare architecture: no download."""
-    from livedream.dream.networks import load_network, outline_network
-    from livedream.dream.registry import find_spec
+    from livedream.dream.networks.network import load_network, outline_network
+    from livedream.dream.networks.registry import find_spec
 
     if weights is not None:
         return load_network(name, weights=weights)

@@ -11,10 +11,10 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, Final
 
 from livedream.cli.options import add_parameters, add_settings, seconds, settings_of
-from livedream.defaults import LIVE
-from livedream.errors import SettingsError
-from livedream.live.look import LookSettings
-from livedream.settings import DreamSettings, declared
+from livedream.core.defaults import LIVE
+from livedream.core.errors import SettingsError
+from livedream.core.grade import LookSettings
+from livedream.core.settings import DreamSettings, declared
 
 if TYPE_CHECKING:
     from livedream.live.session import LiveJob, Session
@@ -121,7 +121,7 @@ def run(args: argparse.Namespace) -> int:
 def job_of(args: argparse.Namespace) -> "LiveJob":
     """What the options ask for. Raises SettingsError for what does not fit together."""
     from livedream.capture.live.orient import Orientation
-    from livedream.live.hands import HandsJob
+    from livedream.live.controllers import HandsJob
     from livedream.live.session import LiveJob
 
     if args.source is not None and args.source_option is not None:

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from livedream.cli.options import seconds
-from livedream.errors import SettingsError, SourceError
+from livedream.core.errors import SettingsError, SourceError
 
 if TYPE_CHECKING:
-    from livedream.measuring import Response
+    from livedream.jobs.measure import Response
 
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
@@ -38,7 +38,7 @@ def add_parser(commands: "Commands") -> None:
 
 def run(args: argparse.Namespace) -> int:
     from livedream.capture import open_source
-    from livedream.measuring import measure
+    from livedream.jobs.measure import measure
 
     response = _response(args) if args.objective or args.network else None
     with (
@@ -66,8 +66,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _response(args: argparse.Namespace) -> "Response":
     """The objective's value on a picture at the size asked for."""
-    from livedream.pipeline import Dreamer
-    from livedream.settings import DreamSettings
+    from livedream.core.settings import DreamSettings
+    from livedream.dream.dreamer import Dreamer
 
     dreamer = Dreamer(
         DreamSettings(network=args.network, objective=args.objective or "", size=args.size)

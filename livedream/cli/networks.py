@@ -4,7 +4,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from livedream.dream.weights import NetworkStatus
+    from livedream.dream.networks.weights import NetworkStatus
 
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
@@ -40,8 +40,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _fetch(name: str, *, unverified: bool) -> int:
-    from livedream.dream.registry import find_spec
-    from livedream.dream.weights import locate_weights
+    from livedream.dream.networks.registry import find_spec
+    from livedream.dream.networks.weights import locate_weights
 
     spec = find_spec(name)
     path = locate_weights(spec, allow_unverified=unverified)
@@ -53,8 +53,8 @@ def _list() -> int:
     from rich.console import Console
     from rich.table import Table
 
-    from livedream.dream.registry import registry
-    from livedream.dream.weights import network_status
+    from livedream.dream.networks.registry import registry
+    from livedream.dream.networks.weights import network_status
 
     specs = registry()
     found = network_status()

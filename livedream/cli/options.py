@@ -8,8 +8,8 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from livedream.errors import SettingsError
-from livedream.settings import DreamSettings, Parameter, parameters
+from livedream.core.errors import SettingsError
+from livedream.core.settings import DreamSettings, Parameter, parameters
 
 
 def add_settings(

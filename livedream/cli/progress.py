@@ -7,9 +7,9 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
-    from livedream.frame import SourceInfo
-    from livedream.pipeline import Dream
-    from livedream.rendering import RenderJob, RenderReport
+    from livedream.core.frame import SourceInfo
+    from livedream.dream.dreamer import Dream
+    from livedream.jobs.render import RenderJob, RenderReport
 
 _LINE_S = 5.0  # between two plain lines
 
@@ -29,7 +29,7 @@ class Progress:
 
     def __enter__(self) -> Self:
         if self._sheet is not None:
-            from livedream.present.sheet import SheetCollector
+            from livedream.present.contact_sheet import SheetCollector
 
             self._collector = SheetCollector()
         if not self._quiet and sys.stderr.isatty():

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from livedream.cli.options import add_settings, rate, seconds, settings_of
-from livedream.errors import SettingsError
-from livedream.settings import DreamSettings, parameters
+from livedream.core.errors import SettingsError
+from livedream.core.settings import DreamSettings, parameters
 
 if TYPE_CHECKING:
-    from livedream.rendering import RenderJob, RenderReport
+    from livedream.jobs.render import RenderJob, RenderReport
 
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
@@ -62,8 +62,8 @@ def add_parser(commands: "Commands") -> None:
 
 def run(args: argparse.Namespace) -> int:
     from livedream.cli.progress import Progress
-    from livedream.pipeline import Dreamer
-    from livedream.rendering import render
+    from livedream.dream.dreamer import Dreamer
+    from livedream.jobs.render import render
 
     jobs = jobs_of(args)
     reports = []
@@ -87,7 +87,7 @@ def run(args: argparse.Namespace) -> int:
 
 def jobs_of(args: argparse.Namespace) -> "list[RenderJob]":
     """One job for each input, outputs chosen. Raises SettingsError for what does not fit."""
-    from livedream.rendering import RenderJob
+    from livedream.jobs.render import RenderJob
 
     if args.overwrite and args.resume:
         raise SettingsError("--overwrite and --resume exclude each other; give one")

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from livedream.cli.counting import Counting, span
 from livedream.cli.image import NOT_OF_STILLS, stem_of
 from livedream.cli.options import add_settings, rate, seconds, settings_of
-from livedream.defaults import ZOOM
-from livedream.settings import DreamSettings
+from livedream.core.defaults import ZOOM
+from livedream.core.settings import DreamSettings
 
 if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -54,8 +54,8 @@ def add_parser(commands: "Commands") -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    from livedream.jobs.zoom import ZoomJob, render_zoom
     from livedream.warp.travel import Travel
-    from livedream.zoom import ZoomJob, render_zoom
 
     job = ZoomJob(
         source=args.input,

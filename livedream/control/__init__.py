@@ -6,7 +6,7 @@ actions of `show.Show`; none of them ever waits for the loop, and none touches t
 
 from typing import Protocol
 
-from livedream.live.status import Health
+from livedream.core.health import Health
 
 __all__ = ["Hand"]
 

@@ -7,9 +7,9 @@ from typing import Any, Final
 
 import numpy as np
 
-from livedream.control.hearing import Hearing
-from livedream.errors import LivedreamError, SettingsError, SourceError
-from livedream.live.status import Health
+from livedream.control.audio_analyzer import Hearing
+from livedream.core.errors import LivedreamError, SettingsError, SourceError
+from livedream.core.health import Health
 
 __all__ = ["AudioHand", "audio_inputs"]
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from livedream.dream.registry import NetworkSpec, models_folder, registry
+from livedream.dream.networks.registry import NetworkSpec, models_folder, registry
 
 __all__ = ["Catalogue", "LayerCard", "NetworkCard"]
 
@@ -88,7 +88,7 @@ class Catalogue:
 
 
 def _present() -> list[NetworkCard]:
-    from livedream.dream.weights import network_status
+    from livedream.dream.networks.weights import network_status
 
     here = {status.name for status in network_status() if status.present}
     return [

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from livedream.control.show import ACTIONS, Show
-from livedream.errors import SettingsError
+from livedream.core.errors import SettingsError
 
 __all__ = ["KEYS", "Keys"]
 

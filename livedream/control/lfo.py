@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 
-from livedream.errors import SettingsError
+from livedream.core.errors import SettingsError
 
 __all__ = ["SHAPES", "wave"]
 

@@ -13,11 +13,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from livedream.control.folders import own_folder, write_whole
+from livedream.control.live_parameters import Board
 from livedream.control.show import ACTIONS, Show
-from livedream.errors import LivedreamError, SettingsError
-from livedream.live.board import Board
-from livedream.live.status import Health
+from livedream.core.errors import LivedreamError, SettingsError
+from livedream.core.health import Health
+from livedream.core.user_folders import own_folder, write_whole
 
 __all__ = ["MidiHand", "MidiMap", "Ports", "RtMidiPorts"]
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from livedream.control.lfo import SHAPES, wave
+from livedream.control.live_parameters import Board
 from livedream.control.tempo import Tempo
-from livedream.errors import SettingsError
-from livedream.live.board import Board
-from livedream.live.status import Health
+from livedream.core.errors import SettingsError
+from livedream.core.health import Health
 
 __all__ = ["AUDIO_SOURCES", "SOURCES", "Modulation", "Modulator"]
 

@@ -21,11 +21,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from livedream.control.addresses import Address
+from livedream.control.live_parameters import Board, Change
 from livedream.control.show import ACTIONS, Show
-from livedream.errors import LivedreamError, SettingsError, SinkError
-from livedream.live.board import Board, Change
-from livedream.live.status import Health
+from livedream.core.addresses import Address
+from livedream.core.errors import LivedreamError, SettingsError, SinkError
+from livedream.core.health import Health
 
 __all__ = ["DEFAULT_ADDRESS", "OscHand"]
 

@@ -30,12 +30,12 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
-from livedream.closeness import closest
-from livedream.control.folders import checked_name, own_folder, write_whole
 from livedream.control.modulation import Modulator
-from livedream.errors import ObjectiveError, SettingsError
-from livedream.live.look import LookSettings
-from livedream.settings import DreamSettings, Parameter, declared
+from livedream.core.errors import ObjectiveError, SettingsError
+from livedream.core.grade import LookSettings
+from livedream.core.settings import DreamSettings, Parameter, declared
+from livedream.core.suggest import closest
+from livedream.core.user_folders import checked_name, own_folder, write_whole
 
 __all__ = ["KEPT", "Preset", "Presets", "read_preset"]
 
@@ -103,7 +103,7 @@ def _preset(found: Mapping[str, Any], name: str, own: bool) -> Preset:
                 raise SettingsError(f"[{table}] {key!r} is no live parameter; {hint}".rstrip("; "))
             values[key] = known[key].check(value)
     if values.get("objective"):
-        from livedream.dream.objective_text import parse_objective
+        from livedream.dream.objectives.text import parse_objective
 
         parse_objective(values["objective"])
     crossfade_s = found.get("crossfade_s", 4.0)

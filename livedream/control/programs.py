@@ -19,9 +19,9 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any, Final
 
-from livedream.closeness import closest
-from livedream.control.folders import checked_name, own_folder
-from livedream.errors import SettingsError
+from livedream.core.errors import SettingsError
+from livedream.core.suggest import closest
+from livedream.core.user_folders import checked_name, own_folder
 
 __all__ = ["Program", "Step", "find_program", "list_programs", "read_program"]
 

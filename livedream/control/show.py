@@ -5,12 +5,12 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
+from livedream.control.live_parameters import Board
 from livedream.control.modulation import Modulation, Modulator
 from livedream.control.presets import KEPT, LONGEST_CROSSFADE_S, Preset, Presets
 from livedream.control.programs import Program, find_program
 from livedream.control.tempo import Tempo
-from livedream.errors import SettingsError
-from livedream.live.board import Board
+from livedream.core.errors import SettingsError
 
 __all__ = ["ACTIONS", "Show"]
 

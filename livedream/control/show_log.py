@@ -20,9 +20,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final, TextIO
 
-from livedream.errors import SinkError
-from livedream.live.board import Board, Change
-from livedream.live.status import Health
+from livedream.control.live_parameters import Board, Change
+from livedream.core.errors import SinkError
+from livedream.core.health import Health
 
 __all__ = ["LOG_VERSION", "ShowLog"]
 
@@ -162,7 +162,7 @@ class ShowLog:
 def _header(board: Board) -> dict[str, Any]:
     from dataclasses import asdict
 
-    from livedream import __version__
+    from livedream.core.version import __version__
 
     now, targets = board.peek(), board.targets()
     dream, look = asdict(now.dream), asdict(now.look)

@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
+from livedream.control.live_parameters import Board, Snapshot
 from livedream.control.show_log import LOG_VERSION
-from livedream.errors import SettingsError
-from livedream.live.board import Board, Snapshot
-from livedream.live.look import LookSettings
-from livedream.settings import DreamSettings
+from livedream.core.errors import SettingsError
+from livedream.core.grade import LookSettings
+from livedream.core.settings import DreamSettings
 
 __all__ = ["Playback", "ShowScript", "own_objective", "read_show"]
 
@@ -134,8 +134,8 @@ class Playback:
 
 def own_objective(network: str) -> str:
     """What a network dreams when it is not told; "" where only loading it would tell."""
-    from livedream.dream.networks import DEFAULT_NAME
-    from livedream.dream.registry import registry
+    from livedream.dream.networks.network import DEFAULT_NAME
+    from livedream.dream.networks.registry import registry
 
     found = registry().get(network or DEFAULT_NAME)
     return found.objective if found is not None else ""

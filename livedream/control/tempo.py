@@ -5,7 +5,7 @@ from itertools import pairwise
 from statistics import median
 from typing import Final
 
-from livedream.errors import SettingsError
+from livedream.core.errors import SettingsError
 
 __all__ = ["MAXIMUM_BPM", "MINIMUM_BPM", "Tempo"]
 

@@ -15,15 +15,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from livedream.core.settings import DreamSettings
 from livedream.dream.engines import Aim, Engine
 from livedream.dream.engines.eager import EagerEngine
 from livedream.dream.engines.opening import open_engine
 from livedream.dream.engines.steps import step_along
-from livedream.dream.networks import Network
-from livedream.dream.objective import BoundObjective, Measured, Objective, added_up
+from livedream.dream.networks.network import Network
+from livedream.dream.objectives.binding import BoundObjective, Measured, Objective, added_up
 from livedream.dream.resize import resize
 from livedream.dream.tiles import Margins, lay_tiles
-from livedream.settings import DreamSettings
 
 _TILES: Final = 2  # a picture with more pixels than so many tiles is cut up
 # Cells of so small a stride, px, see little but the zeros around what the network sees when they

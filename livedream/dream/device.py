@@ -2,7 +2,7 @@
 
 import torch
 
-from livedream.errors import SettingsError
+from livedream.core.errors import SettingsError
 
 _DTYPES = {"fp16": torch.float16, "bf16": torch.bfloat16, "fp32": torch.float32}
 

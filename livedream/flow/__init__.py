@@ -9,7 +9,7 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from livedream.frame import FlowField, Picture
+from livedream.core.frame import FlowField, Picture
 
 __all__ = ["FlowEstimator", "TwoWayEstimator", "ZeroFlow"]
 

@@ -9,9 +9,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from livedream.errors import FlowError
-from livedream.flow.fetch import Gray, gray
-from livedream.frame import FlowField, Picture
+from livedream.core.errors import FlowError
+from livedream.core.frame import FlowField, Picture
+from livedream.warp.remap import Gray, gray
 
 __all__ = ["DisFlow", "FarnebackFlow"]
 

@@ -12,7 +12,7 @@ from typing import Final
 import cv2
 import numpy as np
 
-from livedream.flow.fetch import Gray, Plane
+from livedream.warp.remap import Gray, Plane
 
 __all__ = ["is_cut"]
 

@@ -2,15 +2,15 @@
 
 import numpy as np
 
+from livedream.core.frame import FlowField, Frame, Motion, Picture
+from livedream.core.settings import parse_size
+from livedream.core.shrink import shrunk
 from livedream.flow import FlowEstimator, TwoWayEstimator, ZeroFlow
-from livedream.flow.camera import settle
+from livedream.flow.camera_motion import settle
 from livedream.flow.cuts import is_cut
-from livedream.flow.fetch import fetch, gray, positions
 from livedream.flow.light import change_of_light, relight
 from livedream.flow.occlusion import visibility
-from livedream.frame import FlowField, Frame, Motion, Picture
-from livedream.settings import parse_size
-from livedream.shrink import shrunk
+from livedream.warp.remap import fetch, gray, positions
 
 __all__ = ["MotionEstimator", "compare"]
 

@@ -17,9 +17,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from livedream.flow.camera import Settled
-from livedream.flow.fetch import Plane, fetch, halved, positions, typical
-from livedream.frame import FlowField
+from livedream.core.frame import FlowField
+from livedream.flow.camera_motion import Settled
+from livedream.warp.remap import Plane, fetch, halved, positions, typical
 
 __all__ = ["agreement", "visibility"]
 

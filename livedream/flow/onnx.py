@@ -11,10 +11,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from livedream.errors import FlowError, ShapeError
+from livedream.core.errors import FlowError, ShapeError
+from livedream.core.frame import FlowField, Picture
 from livedream.flow.onnx_adapter import FlowAdapter, read_adapter
 from livedream.flow.onnx_session import one_line, open_session
-from livedream.frame import FlowField, Picture
 
 __all__ = ["OnnxFlow"]
 

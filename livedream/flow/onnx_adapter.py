@@ -19,8 +19,8 @@ from typing import Any, Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from livedream.errors import FlowError
-from livedream.frame import Picture
+from livedream.core.errors import FlowError
+from livedream.core.frame import Picture
 
 __all__ = ["METADATA_KEY", "FlowAdapter", "read_adapter"]
 

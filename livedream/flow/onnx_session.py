@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import torch
 
-from livedream.errors import FlowError
+from livedream.core.errors import FlowError
 
 __all__ = ["one_line", "open_session"]
 

@@ -1,6 +1,6 @@
 """Open a flow estimator by its name."""
 
-from livedream.errors import FlowError
+from livedream.core.errors import FlowError
 from livedream.flow import FlowEstimator, ZeroFlow
 
 

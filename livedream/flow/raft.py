@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from livedream.downloads import cached, obtain
-from livedream.errors import FlowError, ShapeError
-from livedream.frame import FlowField, Picture
+from livedream.core.downloads import cached, obtain
+from livedream.core.errors import FlowError, ShapeError
+from livedream.core.frame import FlowField, Picture
 
 __all__ = ["RaftFlow"]
 

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
-from livedream.settings import DreamSettings, dream_size, parse_size
+from livedream.core.settings import DreamSettings, dream_size, parse_size
 
 __all__ = ["Governor", "Plan", "ladder"]
 

@@ -8,8 +8,8 @@ from typing import Final
 import cv2
 import numpy as np
 
-from livedream.frame import Motion, Picture
-from livedream.live.board import Board
+from livedream.control.live_parameters import Board
+from livedream.core.frame import Motion, Picture
 
 __all__ = ["Attract", "StillWatch"]
 

@@ -16,19 +16,19 @@ import cv2
 import numpy as np
 
 from livedream.capture.live import Captured
+from livedream.control.live_parameters import Board, Snapshot
+from livedream.core.frame import Frame, Motion, Picture
+from livedream.core.grade import LookSettings
+from livedream.core.health import Health, Status, StatusBoard
+from livedream.core.latest_slot import LatestSlot, SlotClosed
+from livedream.dream.compose import compose
 from livedream.flow import FlowEstimator
 from livedream.flow.motion import MotionEstimator
-from livedream.frame import Frame, Motion, Picture
-from livedream.live.board import Board, Snapshot
-from livedream.live.dreaming import Dreaming, Moment, Shown
+from livedream.live.dream_worker import Dreaming, Moment, Shown
 from livedream.live.governor import Governor
-from livedream.live.grading import Grading
 from livedream.live.idle import Attract, StillWatch
-from livedream.live.look import LookSettings
 from livedream.live.meter import LoopMeter
-from livedream.live.slot import LatestSlot, SlotClosed
-from livedream.live.status import Health, Status, StatusBoard
-from livedream.present.compose import compose
+from livedream.present.grading import Grading
 from livedream.present.live import LiveFrame
 from livedream.warp.travel import Travel
 

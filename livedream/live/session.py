@@ -16,30 +16,30 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from livedream.capture.live import Captured, LiveInput, Opened
-from livedream.capture.live.capturing import Capture
 from livedream.capture.live.opening import open_live
 from livedream.capture.live.orient import Orientation
-from livedream.closing import Closes
+from livedream.capture.live.worker import Capture
+from livedream.control.live_parameters import Board
 from livedream.control.show_reader import own_objective
-from livedream.defaults import LIVE
-from livedream.errors import SettingsError, SourceError
+from livedream.core.closing import Closes
+from livedream.core.defaults import LIVE
+from livedream.core.errors import SettingsError, SourceError
+from livedream.core.frame import Picture
+from livedream.core.grade import LookSettings
+from livedream.core.health import Health, StatusBoard
+from livedream.core.latest_slot import LatestSlot
+from livedream.core.settings import DreamSettings
 from livedream.flow import FlowEstimator
 from livedream.flow.opening import open_flow
-from livedream.frame import Picture
-from livedream.live.board import Board
-from livedream.live.cast import Cast, LiveDreamer
-from livedream.live.dreaming import Dreaming
+from livedream.live.controllers import Hands, HandsJob
+from livedream.live.dream_worker import Dreaming
+from livedream.live.dreamer_pool import Cast, LiveDreamer
 from livedream.live.governor import Governor
-from livedream.live.hands import Hands, HandsJob
 from livedream.live.idle import StillWatch
-from livedream.live.look import LookSettings
 from livedream.live.loop import Composed, LiveLoop, Wiring
-from livedream.live.slot import LatestSlot
-from livedream.live.status import Health, StatusBoard
 from livedream.live.watchdog import Watchdog
 from livedream.present.live import LiveFrame, Output, open_output
-from livedream.present.live.outlet import Outlet
-from livedream.settings import DreamSettings
+from livedream.present.live.worker import Outlet
 
 if TYPE_CHECKING:
     from livedream.present.live.window import Window
@@ -126,7 +126,7 @@ class Session(Closes):
         self._opened.callback(self.capture.close)
         self.capture.start()
         if dreamer is None:
-            from livedream.pipeline import Dreamer  # while the source opens
+            from livedream.dream.dreamer import Dreamer  # while the source opens
 
             dreamer = Dreamer(job.dream, patient=False)
         flow = open_flow(job.dream.flow, device=job.dream.device)

@@ -9,7 +9,7 @@ import socket
 import time
 from typing import Final
 
-from livedream.live.status import Status
+from livedream.core.health import Status
 
 __all__ = ["Watchdog"]
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Protocol, Self
 
-from livedream.closing import Closes
-from livedream.frame import Frame, SourceInfo
+from livedream.core.closing import Closes
+from livedream.core.frame import Frame, SourceInfo
 
 __all__ = ["FileSink", "MemorySink", "Sink", "open_sink"]
 

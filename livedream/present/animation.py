@@ -15,11 +15,11 @@ from typing import Any
 import av
 from av.filter import Graph
 
-from livedream.closing import Completes
-from livedream.errors import SinkError
-from livedream.frame import Frame, SourceInfo
-from livedream.present.carry import has_sound
+from livedream.core.closing import Completes
+from livedream.core.errors import SinkError
+from livedream.core.frame import Frame, SourceInfo
 from livedream.present.destination import cannot, check_destination
+from livedream.present.stream_copy import has_sound
 from livedream.present.video import VideoOptions, VideoSink
 
 SUFFIXES = (".gif", ".webp")

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from livedream.errors import ShapeError
-from livedream.frame import Picture
+from livedream.core.errors import ShapeError
+from livedream.core.frame import Picture
 
 
 def side_by_side(left: Picture, right: Picture) -> Picture:

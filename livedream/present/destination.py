@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from livedream.errors import SinkError
+from livedream.core.errors import SinkError
 
 
 def check_destination(

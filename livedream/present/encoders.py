@@ -17,7 +17,7 @@ from fractions import Fraction
 import av
 from av.video.codeccontext import VideoCodecContext
 
-from livedream.errors import SinkError
+from livedream.core.errors import SinkError
 from livedream.present.priority import leave_real_time
 
 DEFAULT_QUALITY = 80.0

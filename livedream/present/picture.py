@@ -12,8 +12,8 @@ from typing import Final
 
 import cv2
 
-from livedream.errors import SinkError, SourceError
-from livedream.frame import Picture
+from livedream.core.errors import SinkError, SourceError
+from livedream.core.frame import Picture
 from livedream.present.destination import cannot, check_destination
 
 __all__ = ["DEFAULT_QUALITY", "SUFFIXES", "check_picture", "read_settings", "write_picture"]

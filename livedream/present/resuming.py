@@ -12,12 +12,12 @@ from pathlib import Path
 
 import av
 
-from livedream.errors import SinkError
-from livedream.present.carry import main_video
+from livedream.core.errors import SinkError
+from livedream.media.packets import Packet, end_time
 from livedream.present.destination import cannot
-from livedream.present.growing import GrowingFile
-from livedream.present.packets import Packet, end_time
+from livedream.present.fragmented import GrowingFile
 from livedream.present.sound import SoundTracks
+from livedream.present.stream_copy import main_video
 
 OTHER_SETTINGS = (
     "{} was begun with another size, codec or sound: "

@@ -8,13 +8,13 @@ import os
 import re
 from pathlib import Path
 
-from livedream.closing import Completes
-from livedream.errors import SinkError
-from livedream.frame import Frame, SourceInfo
-from livedream.present.carry import has_sound
+from livedream.core.closing import Completes
+from livedream.core.errors import SinkError
+from livedream.core.frame import Frame, SourceInfo
+from livedream.media.tags import SETTINGS
 from livedream.present.destination import cannot, check_folder
 from livedream.present.picture import SUFFIXES, write_picture
-from livedream.present.tags import SETTINGS
+from livedream.present.stream_copy import has_sound
 from livedream.present.video import VideoOptions
 
 _IN_A_FOLDER = "%06d.png"

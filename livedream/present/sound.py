@@ -9,10 +9,10 @@ from fractions import Fraction
 
 import av
 
-from livedream.errors import SinkError
-from livedream.frame import SourceInfo
-from livedream.present.carry import Companion, Window, companions_of, merged, window_of
-from livedream.present.packets import Packet
+from livedream.core.errors import SinkError
+from livedream.core.frame import SourceInfo
+from livedream.media.packets import Packet
+from livedream.present.stream_copy import Companion, Window, companions_of, merged, window_of
 
 
 class SoundTracks:

@@ -14,17 +14,17 @@ from typing import Any
 
 import av
 
-from livedream.closing import Completes
-from livedream.errors import ShapeError, SinkError
-from livedream.frame import Frame, SourceInfo
-from livedream.present.colour import from_rgb, output_tags, tag
-from livedream.present.containers import codec_for, container_for
+from livedream.core.closing import Completes
+from livedream.core.errors import ShapeError, SinkError
+from livedream.core.frame import Frame, SourceInfo
+from livedream.media.containers import codec_for, container_for
+from livedream.media.output_colour import from_rgb, output_tags, tag
+from livedream.media.packets import Packet, end_time
 from livedream.present.destination import cannot, check_destination
 from livedream.present.encoders import DEFAULT_QUALITY, choose, configure
-from livedream.present.finish import Finish, beside, finish
-from livedream.present.growing import Found, GrowingFile, open_in_memory
-from livedream.present.packets import Packet, end_time
+from livedream.present.fragmented import Found, GrowingFile, open_in_memory
 from livedream.present.priority import leave_real_time
+from livedream.present.remux import Finish, beside, finish
 from livedream.present.resuming import OTHER_SETTINGS, Written, look_back, regrow
 from livedream.present.sound import SoundTracks
 

@@ -14,8 +14,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from livedream.errors import ShapeError
-from livedream.frame import FlowField
+from livedream.core.errors import ShapeError
+from livedream.core.frame import FlowField
 from livedream.warp.resampling import fetched, sampled
 
 __all__ = ["fit_flow", "warp"]

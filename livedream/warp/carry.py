@@ -6,7 +6,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from livedream.frame import Motion
+from livedream.core.frame import Motion
 from livedream.warp import warp
 
 __all__ = ["carry"]

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from livedream.errors import SettingsError
+from livedream.core.errors import SettingsError
 
 __all__ = ["Travel", "move"]
 

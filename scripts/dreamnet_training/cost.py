@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torchvision import models
 from torchvision.models.feature_extraction import create_feature_extractor
 
-from livedream.dream.dreamnet import CLASS_MAP, DreamNet
+from livedream.dream.networks.dreamnet import CLASS_MAP, DreamNet
 
 SIDE_PX = 256
 

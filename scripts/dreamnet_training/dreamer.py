@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 from torchvision.models.feature_extraction import create_feature_extractor
 
-from livedream.dream.dreamnet import DreamNet
-from livedream.settings import DreamSettings
+from livedream.core.settings import DreamSettings
+from livedream.dream.networks.dreamnet import DreamNet
 
 from .dreaming import varied
 from .pictures import clouds

@@ -16,7 +16,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from livedream.dream.objective_parts import QUIET, TINY
+from livedream.dream.objectives.terms import QUIET, TINY
 
 from .losses import Target
 from .pictures import clouds
@@ -58,7 +58,7 @@ def smoothed(gradient: Tensor, exponent: float = SMOOTHNESS) -> Tensor:
 
 def varied(value: Tensor, variety: npt.NDArray[np.float64]) -> Tensor:
     """What each channel of a layer counts in a dream with ``variety``, (N, C, 1, 1), as the library
-    reckons it (`livedream.dream.objective`), such that the layer pulls as hard as without.
+    reckons it (`livedream.dream.objectives.binding`), such that the layer pulls as hard as without.
 
     value: (N, C, h, w). variety: (N,).
     """

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torchvision.models.feature_extraction import create_feature_extractor
 
-from livedream.dream.dreamnet import DreamNet
+from livedream.dream.networks.dreamnet import DreamNet
 
 from .dreaming import (
     CLASS_MAP,

@@ -10,7 +10,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from livedream.dream.dreamnet import DreamNetConfig, LayerConfig
+from livedream.dream.networks.dreamnet import DreamNetConfig, LayerConfig
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)

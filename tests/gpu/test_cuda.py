@@ -12,12 +12,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from livedream.copies import Copies
+from livedream.core.settings import DreamSettings
 from livedream.dream.ascent import Ascent
-from livedream.dream.engines.cuda import CudaEngine
-from livedream.dream.networks import Network
-from livedream.dream.objective import bind
-from livedream.settings import DreamSettings
+from livedream.dream.engines.cuda.engine import CudaEngine
+from livedream.dream.networks.network import Network
+from livedream.dream.objectives.binding import bind
+from livedream.dream.transfer import Copies
 
 pytestmark = [
     pytest.mark.gpu,

@@ -9,7 +9,7 @@ from typing import Any
 import av
 import numpy as np
 
-from livedream.frame import Frame, Picture, SourceInfo
+from livedream.core.frame import Frame, Picture, SourceInfo
 from livedream.present import FileSink, open_sink
 from livedream.present.priority import leave_real_time
 

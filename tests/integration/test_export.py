@@ -12,11 +12,11 @@ import torch
 
 from livedream.cli import main
 from livedream.cli.export import _LEFT_OUT
-from livedream.dream.networks import Network
-from livedream.dream.objective import bind
-from livedream.exporting import NOT_EXPORTED, Exported, export_steps
-from livedream.frame import Picture
-from livedream.settings import DreamSettings, parameters
+from livedream.core.frame import Picture
+from livedream.core.settings import DreamSettings, parameters
+from livedream.dream.networks.network import Network
+from livedream.dream.objectives.binding import bind
+from livedream.jobs.export import NOT_EXPORTED, Exported, export_steps
 
 onnx = pytest.importorskip("onnx", reason="the export extra is not installed")
 PAGE = Path(__file__).resolve().parents[2] / "README.md"

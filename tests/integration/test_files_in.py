@@ -12,8 +12,8 @@ import pytest
 from files_made import TIME_BASE, make_video, picture, rotated, uneven_pts
 
 from livedream.capture import open_source
-from livedream.errors import SourceError
-from livedream.frame import ColourTags, Frame, Picture, SourceInfo
+from livedream.core.errors import SourceError
+from livedream.core.frame import ColourTags, Frame, Picture, SourceInfo
 
 
 def read(path: Path, **how: Any) -> tuple[SourceInfo, list[Frame]]:

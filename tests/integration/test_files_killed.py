@@ -14,7 +14,7 @@ import pytest
 from files_made import TIME_BASE, decoded, frames, info, make_video, packets, uneven_pts
 
 from livedream.capture import open_source
-from livedream.errors import SinkError
+from livedream.core.errors import SinkError
 from livedream.present import open_sink
 from livedream.present.video import VideoSink
 

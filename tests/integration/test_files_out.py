@@ -21,10 +21,10 @@ from files_made import (
 )
 
 from livedream.capture import open_source
-from livedream.errors import SinkError
-from livedream.frame import ColourTags, Frame
+from livedream.core.errors import SinkError
+from livedream.core.frame import ColourTags, Frame
+from livedream.media.tags import SETTINGS, read_settings
 from livedream.present import FileSink, open_sink
-from livedream.present.tags import SETTINGS, read_settings
 
 
 def copy(source: Path, target: Path, start: float = 0.0, end: float | None = None) -> FileSink:

@@ -16,7 +16,7 @@ import pytest
 from files_made import decoded, frames, info, make_video, packets, write_frames
 
 from livedream.capture import open_source
-from livedream.errors import ShapeError, SinkError
+from livedream.core.errors import ShapeError, SinkError
 from livedream.present import open_sink
 
 

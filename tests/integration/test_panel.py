@@ -15,8 +15,8 @@ import pytest
 from panel_made import Client, Stage, open_stage
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from livedream.control.addresses import Address
 from livedream.control.modulation import Modulator
+from livedream.core.addresses import Address
 
 TOKEN = "a-token-for-tests"
 

@@ -14,11 +14,11 @@ import pytest
 
 from livedream.capture import open_source
 from livedream.cli import main
-from livedream.dream.networks import Network
-from livedream.errors import LivedreamError
-from livedream.pipeline import Dreamer
-from livedream.rendering import RenderJob, render
-from livedream.settings import DreamSettings
+from livedream.core.errors import LivedreamError
+from livedream.core.settings import DreamSettings
+from livedream.dream.dreamer import Dreamer
+from livedream.dream.networks.network import Network
+from livedream.jobs.render import RenderJob, render
 
 SMALL = DreamSettings(size="90p", flow_size="90p")
 OPTIONS = ["--size", "90p", "--flow-size", "90p", "--quiet"]
@@ -140,7 +140,7 @@ class StoppedError(Exception):
 def test_a_stopped_render_goes_on_to_the_same_bits(
     tmp_path: Path, dreamnet: Network, stop_after: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("livedream.rendering._CHECKPOINT_S", 0.1)
+    monkeypatch.setattr("livedream.jobs.render._CHECKPOINT_S", 0.1)
     whole, parts = tmp_path / "whole.mkv", tmp_path / "parts.mkv"
     render(job(CLOUDS, whole, codec="ffv1"), Dreamer(SMALL, dreamnet))
 
@@ -162,7 +162,7 @@ def test_a_stopped_render_goes_on_to_the_same_bits(
 def test_resuming_with_other_settings_is_refused(
     tmp_path: Path, dreamnet: Network, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("livedream.rendering._CHECKPOINT_S", 0.0)
+    monkeypatch.setattr("livedream.jobs.render._CHECKPOINT_S", 0.0)
     out = tmp_path / "out.mkv"
 
     def stop(dream: object, report: object) -> None:

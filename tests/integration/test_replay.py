@@ -9,17 +9,17 @@ import pytest
 
 from livedream.capture import open_source
 from livedream.cli import main
+from livedream.control.live_parameters import Board, Snapshot
 from livedream.control.modulation import Modulation, Modulator
 from livedream.control.presets import Presets
 from livedream.control.show import Show
 from livedream.control.show_log import ShowLog
 from livedream.control.show_reader import Playback, read_show
 from livedream.control.tempo import Tempo
-from livedream.errors import SettingsError, SinkError
-from livedream.live.board import Board, Snapshot
-from livedream.pipeline import Dreamer
-from livedream.replaying import ShowDreamer
-from livedream.settings import DreamSettings
+from livedream.core.errors import SettingsError, SinkError
+from livedream.core.settings import DreamSettings
+from livedream.dream.dreamer import Dreamer
+from livedream.jobs.replay import ShowDreamer
 
 SMALL = {"size": "source", "flow_size": "72p", "octaves": 1, "iterations": 1, "device": "cpu"}
 CLOUDS = "synthetic:clouds?size=128x72&fps=10&seconds={}&seed=3"

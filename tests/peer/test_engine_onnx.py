@@ -8,15 +8,15 @@ import pytest
 import torch
 from torch import Tensor
 
+from livedream.core.errors import SettingsError
+from livedream.core.frame import Picture
+from livedream.core.settings import DreamSettings
 from livedream.dream.ascent import Ascent
 from livedream.dream.engines import Aim
 from livedream.dream.engines.onnx import OnnxEngine
 from livedream.dream.engines.onnx_session import candidates
-from livedream.dream.networks import Network, load_network
-from livedream.dream.objective import bind
-from livedream.errors import SettingsError
-from livedream.frame import Picture
-from livedream.settings import DreamSettings
+from livedream.dream.networks.network import Network, load_network
+from livedream.dream.objectives.binding import bind
 
 pytest.importorskip("onnx", reason="the export extra is not installed")
 CPU = torch.device("cpu")

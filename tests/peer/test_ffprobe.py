@@ -12,8 +12,8 @@ import pytest
 from numpy.typing import NDArray
 
 from livedream.capture import open_source
+from livedream.media.tags import SETTINGS
 from livedream.present import open_sink
-from livedream.present.tags import SETTINGS
 from livedream.present.video import VideoSink
 
 pytestmark = pytest.mark.skipif(

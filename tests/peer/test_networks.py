@@ -13,11 +13,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from livedream.dream.building import random_module
-from livedream.dream.graph import LayerGraph
-from livedream.dream.networks import Network, load_network
-from livedream.dream.objective import bind
-from livedream.dream.registry import find_spec, registry
+from livedream.dream.networks.building import random_module
+from livedream.dream.networks.graph import LayerGraph
+from livedream.dream.networks.network import Network, load_network
+from livedream.dream.networks.registry import find_spec, registry
+from livedream.dream.objectives.binding import bind
 
 SHARED = Path(__file__).resolve().parents[2].parent / "shared"
 WEIGHTS = SHARED / "weights"

@@ -9,12 +9,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from livedream.core.settings import DreamSettings
 from livedream.dream.engines import Aim
 from livedream.dream.engines.eager import EagerEngine
-from livedream.dream.networks import load_network
-from livedream.dream.objective import bind
-from livedream.dream.onnx_step import StepShape, build_step
-from livedream.settings import DreamSettings
+from livedream.dream.engines.onnx_export import StepShape, build_step
+from livedream.dream.networks.network import load_network
+from livedream.dream.objectives.binding import bind
 
 pytest.importorskip("onnx", reason="the export extra is not installed")
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch.nn import functional as F
 
 from livedream import warp as module
-from livedream.frame import FlowField
+from livedream.core.frame import FlowField
 from livedream.warp import warp
 
 Planes = NDArray[np.float64]

@@ -8,10 +8,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from livedream.capture.sky import Sky
-from livedream.dream.networks import Network
-from livedream.frame import Frame, Picture
-from livedream.pipeline import Dreamer
-from livedream.settings import DreamSettings
+from livedream.core.frame import Frame, Picture
+from livedream.core.settings import DreamSettings
+from livedream.dream.dreamer import Dreamer
+from livedream.dream.networks.network import Network
 
 WIDTH, HEIGHT = 112, 80
 BASE = DreamSettings(size="source", objective="weave", rise=0.2)

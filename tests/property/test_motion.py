@@ -9,10 +9,10 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scenes import half, moved_camera, moving_square, noisy, shrunk, textured
 
+from livedream.core.frame import Frame, Motion, Picture
 from livedream.flow import FlowEstimator
 from livedream.flow.classic import DisFlow, FarnebackFlow
 from livedream.flow.motion import MotionEstimator, compare
-from livedream.frame import Frame, Motion, Picture
 from livedream.warp import warp
 
 FEW = settings(max_examples=20, deadline=None)

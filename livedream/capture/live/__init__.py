@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Protocol
 
-from livedream.frame import Picture
+from livedream.core.frame import Picture
 
 __all__ = ["Captured", "LiveInput", "MemoryInput", "Opened"]
 

@@ -16,8 +16,8 @@ import cv2
 import numpy as np
 
 from livedream.capture.live import Opened
-from livedream.errors import SourceError
-from livedream.frame import Picture
+from livedream.core.errors import SourceError
+from livedream.core.frame import Picture
 
 __all__ = ["Camera", "CameraInput", "CameraWish", "find_camera", "list_cameras"]
 

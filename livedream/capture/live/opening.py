@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from livedream.capture.live import LiveInput
-from livedream.errors import SourceError
+from livedream.core.errors import SourceError
 
 __all__ = ["open_live"]
 

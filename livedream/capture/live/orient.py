@@ -7,8 +7,8 @@ from typing import Final, Self
 import cv2
 import numpy as np
 
-from livedream.errors import SettingsError
-from livedream.frame import Picture
+from livedream.core.errors import SettingsError
+from livedream.core.frame import Picture
 
 __all__ = ["Orientation"]
 

@@ -7,8 +7,8 @@ from typing import Final
 
 from livedream.capture import Source, open_source
 from livedream.capture.live import Opened
-from livedream.errors import SourceError
-from livedream.frame import Frame, Picture
+from livedream.core.errors import SourceError
+from livedream.core.frame import Frame, Picture
 
 __all__ = ["PacedInput"]
 

@@ -7,10 +7,10 @@ from urllib.parse import parse_qsl, urlsplit
 
 import av
 
-from livedream.capture.colour import tags_of, to_rgb
 from livedream.capture.live import Opened
-from livedream.errors import SourceError
-from livedream.frame import Picture
+from livedream.core.errors import SourceError
+from livedream.core.frame import Picture
+from livedream.media.rgb import tags_of, to_rgb
 
 __all__ = ["StreamInput", "is_url"]
 

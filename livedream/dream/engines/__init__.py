@@ -17,10 +17,10 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from livedream.dream.networks import Network
-from livedream.dream.objective import BoundObjective, Measured
+from livedream.core.settings import DreamSettings
+from livedream.dream.networks.network import Network
+from livedream.dream.objectives.binding import BoundObjective, Measured
 from livedream.dream.tiles import Margins
-from livedream.settings import DreamSettings
 
 __all__ = ["Aim", "Engine"]
 

@@ -9,14 +9,14 @@ from typing import Final
 import torch
 from torch import Tensor
 
+from livedream.core.errors import SettingsError
+from livedream.core.settings import DreamSettings
 from livedream.dream.engines import Aim
-from livedream.dream.engines.bands import Band, Crew, crew, lay_bands, share_of
 from livedream.dream.engines.schedule import Schedule
 from livedream.dream.engines.steps import step_along, with_margins
-from livedream.dream.objective import Measured, added_up
+from livedream.dream.engines.strips import Band, Crew, crew, lay_bands, share_of
+from livedream.dream.objectives.binding import Measured, added_up
 from livedream.dream.tiles import Margins
-from livedream.errors import SettingsError
-from livedream.settings import DreamSettings
 
 __all__ = ["DirectEngine"]
 

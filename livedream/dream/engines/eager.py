@@ -6,11 +6,11 @@ from typing import Final
 import torch
 from torch import Tensor, nn
 
+from livedream.core.settings import DreamSettings
 from livedream.dream.engines import Aim
 from livedream.dream.engines.steps import climb_by
-from livedream.dream.objective import Measured
+from livedream.dream.objectives.binding import Measured
 from livedream.dream.tiles import Margins
-from livedream.settings import DreamSettings
 
 __all__ = ["EagerEngine"]
 

@@ -13,15 +13,15 @@ from typing import Any, Final
 import torch
 from torch import Tensor
 
+from livedream.core.errors import SettingsError
+from livedream.core.settings import DreamSettings
 from livedream.dream.engines import Aim
 from livedream.dream.engines.eager import EagerEngine
+from livedream.dream.engines.onnx_export import StepShape, build_step
+from livedream.dream.engines.onnx_export.step import OUTPUT
 from livedream.dream.engines.onnx_session import open_step, provider_of
-from livedream.dream.objective import BoundObjective, Measured
-from livedream.dream.onnx_step import StepShape, build_step
-from livedream.dream.onnx_step.step import OUTPUT
+from livedream.dream.objectives.binding import BoundObjective, Measured
 from livedream.dream.tiles import Margins
-from livedream.errors import SettingsError
-from livedream.settings import DreamSettings
 
 __all__ = ["OnnxEngine"]
 

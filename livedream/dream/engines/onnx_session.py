@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import torch
 
-from livedream.errors import SettingsError
+from livedream.core.errors import SettingsError
 
 __all__ = ["open_step", "provider_of"]
 

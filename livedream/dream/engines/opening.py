@@ -7,8 +7,8 @@ dream, bit for bit, whatever else the machine was doing.
 from collections.abc import Callable
 from typing import Final
 
+from livedream.core.errors import SettingsError
 from livedream.dream.engines import Aim, Engine
-from livedream.errors import SettingsError
 
 __all__ = ["open_engine"]
 
@@ -47,13 +47,13 @@ def _direct(aim: Aim) -> Engine:
 
 
 def _openvino(aim: Aim) -> Engine:
-    from livedream.dream.engines.openvino import OpenVinoEngine
+    from livedream.dream.engines.openvino.engine import OpenVinoEngine
 
     return OpenVinoEngine(aim)
 
 
 def _cuda(aim: Aim) -> Engine:
-    from livedream.dream.engines.cuda import CudaEngine
+    from livedream.dream.engines.cuda.engine import CudaEngine
 
     return CudaEngine(aim)
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, fx, nn
 
+from livedream.dream.engines.op_list import OutlinedStep, outline
 from livedream.dream.engines.operations import (
     Activation,
     Add,
@@ -17,7 +18,6 @@ from livedream.dream.engines.operations import (
     Values,
     taken,
 )
-from livedream.dream.engines.outline import OutlinedStep, outline
 
 __all__ = ["Schedule"]
 

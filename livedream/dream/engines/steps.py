@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from livedream.core.settings import DreamSettings
 from livedream.dream.resize import resize
 from livedream.dream.tiles import Margins, mirrored
-from livedream.settings import DreamSettings
 
 __all__ = [
     "climb_by",

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Protocol
 
-from livedream.errors import SettingsError
-from livedream.frame import Picture
+from livedream.core.errors import SettingsError
+from livedream.core.frame import Picture
 from livedream.present.live.address import Address, parse_address
 
 __all__ = ["OUTPUTS", "LiveFrame", "MemoryOutput", "Output", "open_output"]

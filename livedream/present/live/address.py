@@ -7,7 +7,7 @@ misspelt option is an error, never silence.
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl
 
-from livedream.errors import SettingsError
+from livedream.core.errors import SettingsError
 
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 

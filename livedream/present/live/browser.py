@@ -20,8 +20,8 @@ from urllib.parse import parse_qs, urlsplit
 import cv2
 import numpy as np
 
-from livedream.errors import SinkError
-from livedream.live.slot import LatestSlot, SlotClosed
+from livedream.core.errors import SinkError
+from livedream.core.latest_slot import LatestSlot, SlotClosed
 from livedream.present.live import LiveFrame
 from livedream.present.live.address import Address
 

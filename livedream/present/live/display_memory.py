@@ -6,7 +6,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from livedream.errors import SettingsError
+from livedream.core.errors import SettingsError
 from livedream.present.live.placement import Placement
 
 _log = logging.getLogger(__name__)

@@ -13,9 +13,9 @@ import av
 import cv2
 import numpy as np
 
-from livedream.errors import SinkError
-from livedream.frame import Picture
-from livedream.present.colour import BT709, tag
+from livedream.core.errors import SinkError
+from livedream.core.frame import Picture
+from livedream.media.output_colour import BT709, tag
 from livedream.present.live.address import Address
 
 CLOCK: Final = Fraction(1, 90_000)  # MPEG-TS's own

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from livedream.frame import Picture
+from livedream.core.frame import Picture
 from livedream.present.live.flash_meter import RED_CHANGE, Cells, FlashMeter, cells_of
 
 # A flash is two changes; a single picture may bring two, one up and one down.

@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from livedream.frame import Picture
+from livedream.core.frame import Picture
 
 Cells = NDArray[np.float32]  # (18, 32)
 

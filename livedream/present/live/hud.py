@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-from livedream.live.status import Health, Status
+from livedream.core.health import Health, Status
 
 _MOST_STAGES: Final = 7
 _MOST_OUTPUTS: Final = 6

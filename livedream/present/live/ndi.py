@@ -3,7 +3,7 @@
 from fractions import Fraction
 from typing import Any
 
-from livedream.errors import SinkError
+from livedream.core.errors import SinkError
 from livedream.present.live import LiveFrame
 from livedream.present.live.address import Address
 from livedream.present.live.shared import fitted, sender_name, with_alpha

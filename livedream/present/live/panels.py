@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from livedream.live.status import Status
+from livedream.core.health import Status
 from livedream.present.live.corner_pin import CornerPin
 from livedream.present.live.hud import hud_of
 from livedream.present.live.hud_paint import Painter, unit_for

@@ -11,8 +11,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from livedream.errors import SettingsError
-from livedream.frame import Picture
+from livedream.core.errors import SettingsError
+from livedream.core.frame import Picture
 
 Quad = NDArray[np.float64]  # (4, 2)
 

@@ -1,6 +1,6 @@
 """Recording while live: segments that survive whatever happens, within a disk budget.
 
-Each segment is a growing file (see `livedream.present.growing`): every frame that was written is
+Each segment is a growing file (see `livedream.present.fragmented`): every frame that was written is
 on the disk. At its end the next one, which was opened beforehand, goes on with the next frame,
 and the old one is finished beside the show.
 """
@@ -15,8 +15,8 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Final
 
-from livedream.errors import LivedreamError, SettingsError, SinkError
-from livedream.frame import Frame, Picture, SourceInfo
+from livedream.core.errors import LivedreamError, SettingsError, SinkError
+from livedream.core.frame import Frame, Picture, SourceInfo
 from livedream.present.live import LiveFrame
 from livedream.present.live.address import Address
 from livedream.present.live.disk_budget import DiskBudget, segment_name

@@ -20,8 +20,8 @@ from typing import Any, Final
 
 import av
 
-from livedream.errors import SettingsError, SinkError
-from livedream.present.growing import ByteSink
+from livedream.core.errors import SettingsError, SinkError
+from livedream.present.fragmented import ByteSink
 from livedream.present.live import LiveFrame
 from livedream.present.live.address import Address
 from livedream.present.live.encoding import (

@@ -13,8 +13,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from livedream.errors import SinkError
-from livedream.frame import Picture
+from livedream.core.errors import SinkError
+from livedream.core.frame import Picture
 from livedream.present.live.hud_paint import import_pygame
 from livedream.present.live.placement import Quad, homography, painted, through
 from livedream.present.live.window_options import WindowOptions

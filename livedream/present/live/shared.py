@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from livedream.frame import Picture
+from livedream.core.frame import Picture
 from livedream.present.live.address import Address
 
 Pixels = NDArray[np.uint8]  # (H, W, 4)

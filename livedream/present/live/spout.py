@@ -4,7 +4,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from livedream.errors import SinkError
+from livedream.core.errors import SinkError
 from livedream.present.live import LiveFrame
 from livedream.present.live.address import Address
 from livedream.present.live.shared import fitted, sender_name, with_alpha

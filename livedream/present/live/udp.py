@@ -12,8 +12,8 @@ from typing import Any, Final
 
 import av
 
-from livedream.errors import SinkError
-from livedream.present.growing import ByteSink
+from livedream.core.errors import SinkError
+from livedream.present.fragmented import ByteSink
 from livedream.present.live import LiveFrame
 from livedream.present.live.address import Address
 from livedream.present.live.encoding import (

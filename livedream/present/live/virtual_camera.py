@@ -7,7 +7,7 @@ macOS: OBS's. pyvirtualcam is under the GPL-2.0 and therefore an extra.
 from fractions import Fraction
 from typing import Any
 
-from livedream.errors import SinkError
+from livedream.core.errors import SinkError
 from livedream.present.live import LiveFrame
 from livedream.present.live.address import Address
 from livedream.present.live.shared import fitted

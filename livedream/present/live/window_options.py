@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from livedream.errors import SettingsError
+from livedream.core.errors import SettingsError
 from livedream.present.live.address import parse_address
 from livedream.present.live.placement import FITS, Placement
 

@@ -16,7 +16,7 @@ import av
 import cv2
 import numpy as np
 
-from livedream.frame import Picture
+from livedream.core.frame import Picture
 
 BITS, BLOCK_PX = 24, 16
 

@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from livedream.frame import Picture
+from livedream.core.frame import Picture
 from livedream.present.live import LiveFrame, open_output
-from livedream.present.live.outlet import Outlet
+from livedream.present.live.worker import Outlet
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[2]

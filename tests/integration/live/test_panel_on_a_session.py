@@ -8,10 +8,10 @@ import cv2
 import numpy as np
 from panel_made import Client
 
-from livedream.control.panel.server import Panel
-from livedream.live.hands import HandsJob
+from livedream.core.settings import DreamSettings
+from livedream.live.controllers import HandsJob
 from livedream.live.session import LiveJob, Session
-from livedream.settings import DreamSettings
+from livedream.panel.app import Panel
 
 DREAM = DreamSettings(
     size="64x36", octaves=1, iterations=1, flow="dis-ultrafast", flow_size="72p", device="cpu"

@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 
 from livedream.capture.live import MemoryInput, Opened
-from livedream.errors import SettingsError, SourceError
-from livedream.frame import Picture
+from livedream.core.errors import SettingsError, SourceError
+from livedream.core.frame import Picture
+from livedream.core.settings import DreamSettings
 from livedream.live.loop import Composed
 from livedream.live.session import LiveJob, Session
 from livedream.present.live import LiveFrame, MemoryOutput
-from livedream.settings import DreamSettings
 
 SMALL = DreamSettings(size="96p", flow="dis-ultrafast", flow_size="96p", octaves=1, iterations=1,
                       rise=0.0, half_life=1.0)  # fmt: skip

@@ -13,8 +13,8 @@ from files_made import make_video
 from live.senders import MjpegServer, UdpSender, free_udp_port, now_ms, read_stamp
 
 from livedream.capture.live import Captured
-from livedream.capture.live.capturing import Capture
 from livedream.capture.live.opening import open_live
+from livedream.capture.live.worker import Capture
 
 
 def first(capture: Capture, seconds: float) -> Captured:

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import numpy as np
 
-from livedream.live.board import Board
-from livedream.live.slot import LatestSlot
-from livedream.live.status import StatusBoard
+from livedream.control.live_parameters import Board
+from livedream.core.health import StatusBoard
+from livedream.core.latest_slot import LatestSlot
+from livedream.core.settings import DreamSettings
 from livedream.present.live import LiveFrame
 from livedream.present.live.placement import Placement
 from livedream.present.live.window import Window
 from livedream.present.live.window_options import WindowOptions
-from livedream.settings import DreamSettings
 
 pin = ((0.02, 0.02), (0.95, 0.15), (0.95, 0.95), (0.1, 0.95))
 options = WindowOptions(

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from livedream.capture import open_source
-from livedream.errors import SourceError
+from livedream.core.errors import SourceError
 
 
 @pytest.mark.parametrize(
@@ -36,7 +36,7 @@ def test_an_impossible_range_is_refused(start: float, end: float | None) -> None
 
 def test_importing_the_doors_is_cheap() -> None:
     code = (
-        "import sys, livedream.capture, livedream.present, livedream.checkpoint\n"
+        "import sys, livedream.capture, livedream.present, livedream.jobs.checkpoint\n"
         "print([m for m in ('av', 'cv2', 'torch', 'safetensors') if m in sys.modules])"
     )
     result = subprocess.run(

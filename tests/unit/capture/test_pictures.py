@@ -10,8 +10,8 @@ import pytest
 
 from livedream.capture import open_source
 from livedream.capture.pictures import read_picture
-from livedream.errors import SourceError
-from livedream.frame import Picture
+from livedream.core.errors import SourceError
+from livedream.core.frame import Picture
 
 COLOURS = {"red": (255, 0, 0), "green": (0, 255, 0), "blue": (0, 0, 255)}
 

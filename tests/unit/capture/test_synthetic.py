@@ -8,8 +8,8 @@ import pytest
 from livedream.capture import open_source
 from livedream.capture.sky import Sky, tileable_noise
 from livedream.capture.synthetic import is_synthetic, open_synthetic, parse_settings
-from livedream.errors import SourceError
-from livedream.frame import Picture
+from livedream.core.errors import SourceError
+from livedream.core.frame import Picture
 
 SMALL = "synthetic:clouds?size=96x54&seconds=2&fps=10"
 

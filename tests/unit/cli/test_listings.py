@@ -7,8 +7,8 @@ import pytest
 from safetensors.torch import save_file
 
 from livedream.cli import layers, networks
-from livedream.dream.registry import registry
-from livedream.errors import NetworkError, SinkError, WeightsError
+from livedream.core.errors import NetworkError, SinkError, WeightsError
+from livedream.dream.networks.registry import registry
 
 
 @pytest.fixture(autouse=True)

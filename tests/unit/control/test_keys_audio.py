@@ -10,11 +10,11 @@ import pytest
 
 from livedream.control.audio import AudioHand, audio_inputs
 from livedream.control.keys import KEYS, Keys
+from livedream.control.live_parameters import Board
 from livedream.control.presets import Presets
 from livedream.control.show import ACTIONS, Show
-from livedream.errors import SettingsError
-from livedream.live.board import Board
-from livedream.settings import DreamSettings
+from livedream.core.errors import SettingsError
+from livedream.core.settings import DreamSettings
 
 
 def test_every_key_means_an_action_and_is_in_the_help(tmp_path: Path) -> None:

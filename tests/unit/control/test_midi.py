@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
+from livedream.control.live_parameters import Board
 from livedream.control.midi import MidiHand, MidiMap
 from livedream.control.presets import Presets
 from livedream.control.show import Show
-from livedream.errors import SettingsError
-from livedream.live.board import Board
-from livedream.settings import DreamSettings
+from livedream.core.errors import SettingsError
+from livedream.core.settings import DreamSettings
 
 mido = pytest.importorskip("mido", reason="needs livedream[midi]")
 

@@ -11,13 +11,13 @@ from pythonosc.osc_bundle_builder import OscBundleBuilder
 from pythonosc.osc_message import OscMessage
 from pythonosc.osc_message_builder import OscMessageBuilder
 
-from livedream.control.addresses import read_address
+from livedream.control.live_parameters import Board
 from livedream.control.osc import OscHand
 from livedream.control.presets import Presets
 from livedream.control.show import Show
-from livedream.errors import SettingsError, SinkError
-from livedream.live.board import Board
-from livedream.settings import DreamSettings
+from livedream.core.addresses import read_address
+from livedream.core.errors import SettingsError, SinkError
+from livedream.core.settings import DreamSettings
 
 
 @pytest.fixture

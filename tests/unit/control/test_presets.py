@@ -4,14 +4,14 @@ from pathlib import Path
 
 import pytest
 
+from livedream.control.live_parameters import Board
 from livedream.control.modulation import MAXIMUM, Modulation, Modulator
 from livedream.control.presets import KEPT, Presets, read_preset
 from livedream.control.programs import find_program, list_programs, read_program
 from livedream.control.show import ACTIONS, Show
 from livedream.control.tempo import Tempo
-from livedream.errors import SettingsError
-from livedream.live.board import Board
-from livedream.settings import DreamSettings
+from livedream.core.errors import SettingsError
+from livedream.core.settings import DreamSettings
 
 
 class Time:
@@ -54,9 +54,9 @@ def test_each_preset_has_a_picture_of_at_most_60_kb(tmp_path: Path) -> None:
 
 
 def test_objectives_of_presets_bind_to_their_networks(tmp_path: Path) -> None:
-    from livedream.dream.networks import load_network
-    from livedream.dream.objective import bind
-    from livedream.dream.objective_text import parse_objective
+    from livedream.dream.networks.network import load_network
+    from livedream.dream.objectives.binding import bind
+    from livedream.dream.objectives.text import parse_objective
 
     networks = {}
     for preset in Presets(tmp_path):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from livedream.control.lfo import SHAPES, wave
 from livedream.control.tempo import Tempo
-from livedream.errors import SettingsError
+from livedream.core.errors import SettingsError
 
 
 def test_taps_set_tempo_and_beat() -> None:

@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 
 from livedream.capture import open_source
+from livedream.core.settings import DreamSettings
 from livedream.dream.ascent import Ascent
 from livedream.dream.engines.steps import equalise_bands, gaussian_blur
-from livedream.dream.networks import Network
-from livedream.dream.objective import bind
+from livedream.dream.networks.network import Network
+from livedream.dream.objectives.binding import bind
 from livedream.dream.tiles import Margins
-from livedream.settings import DreamSettings
 
 CPU = torch.device("cpu")
 

@@ -6,11 +6,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from livedream.core.settings import DreamSettings
 from livedream.dream.ascent import Ascent
-from livedream.dream.networks import Network
-from livedream.dream.objective import bind
+from livedream.dream.networks.network import Network
+from livedream.dream.objectives.binding import bind
 from livedream.dream.tiles import ALIGNMENT_PX, MARGIN_PX, lay_tiles, mirrored
-from livedream.settings import DreamSettings
 
 CPU = torch.device("cpu")
 NO_MARGINS = (0, 0, 0, 0)

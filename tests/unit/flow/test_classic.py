@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from scenes import moved_camera, moving_square, shrunk, textured
 
-from livedream.errors import FlowError
+from livedream.core.errors import FlowError
+from livedream.core.frame import FlowField
 from livedream.flow import FlowEstimator, TwoWayEstimator
 from livedream.flow.classic import DisFlow, FarnebackFlow
 from livedream.flow.opening import open_flow
-from livedream.frame import FlowField
 
 NAMES = ("dis", "dis-fast", "dis-ultrafast", "farneback")
 

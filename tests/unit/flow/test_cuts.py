@@ -7,7 +7,7 @@ import pytest
 from scenes import moving_square, noisy, rounded, textured
 
 from livedream.flow.cuts import is_cut
-from livedream.flow.fetch import Gray, fetch, gray, positions
+from livedream.warp.remap import Gray, fetch, gray, positions
 
 FLAT = np.full((180, 320), 90, np.uint8)
 

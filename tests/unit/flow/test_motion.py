@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from scenes import Scene, half, moved_camera, moving_square, noisy, rounded, shrunk, textured
 
+from livedream.core.frame import FlowField, Frame, Motion, Picture
 from livedream.flow import FlowEstimator, ZeroFlow
 from livedream.flow.classic import DisFlow, FarnebackFlow
 from livedream.flow.motion import MotionEstimator, compare
-from livedream.frame import FlowField, Frame, Motion, Picture
 
 FramesOf = Callable[..., list[Frame]]
 

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from scenes import Scene, half, moving_square, shrunk, textured
 
-from livedream.flow.camera import Settled, settle
-from livedream.flow.fetch import fetch, gray, positions
+from livedream.core.frame import FlowField
+from livedream.flow.camera_motion import Settled, settle
 from livedream.flow.occlusion import agreement, visibility
-from livedream.frame import FlowField
+from livedream.warp.remap import fetch, gray, positions
 
 
 def constant(x: float, y: float, height: int = 24, width: int = 40) -> FlowField:

@@ -15,11 +15,11 @@ import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from livedream.errors import FlowError, ShapeError
+from livedream.core.errors import FlowError, ShapeError
+from livedream.core.frame import Picture
 from livedream.flow.onnx import OnnxFlow
 from livedream.flow.onnx_adapter import METADATA_KEY, FlowAdapter
 from livedream.flow.onnx_session import open_session
-from livedream.frame import Picture
 
 Sides = tuple[int | str, int | str]
 FIRST_RED, FIRST_BLUE, SECOND_RED = 0, 2, 3

@@ -2,11 +2,11 @@
 
 import pytest
 
-from livedream.errors import FlowError
+from livedream.core.errors import FlowError
+from livedream.core.settings import FLOWS
 from livedream.flow import ZeroFlow
 from livedream.flow.classic import DisFlow, FarnebackFlow
 from livedream.flow.opening import open_flow
-from livedream.settings import FLOWS
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from livedream.errors import FlowError, ShapeError
+from livedream.core.errors import FlowError, ShapeError
+from livedream.core.frame import Picture
 from livedream.flow import raft
 from livedream.flow.raft import RaftFlow
-from livedream.frame import Picture
 
 
 @pytest.fixture(autouse=True)

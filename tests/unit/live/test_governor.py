@@ -4,8 +4,8 @@ from itertools import pairwise
 
 import pytest
 
+from livedream.core.settings import DreamSettings
 from livedream.live.governor import Governor, Plan, ladder
-from livedream.settings import DreamSettings
 
 
 class Machine:

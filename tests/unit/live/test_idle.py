@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from livedream.frame import Picture
-from livedream.live.board import Board
+from livedream.control.live_parameters import Board
+from livedream.core.frame import Picture
+from livedream.core.settings import DreamSettings
 from livedream.live.idle import Attract, StillWatch
-from livedream.settings import DreamSettings
 
 
 def test_noise_is_still_and_a_body_is_not(texture: Picture) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from livedream.live.status import Status
+from livedream.core.health import Status
 from livedream.live.watchdog import Watchdog
 
 

@@ -9,8 +9,8 @@ import av
 import numpy as np
 import pytest
 
-from livedream.errors import SinkError
-from livedream.frame import Frame, SourceInfo
+from livedream.core.errors import SinkError
+from livedream.core.frame import Frame, SourceInfo
 from livedream.present import open_sink
 
 INFO = SourceInfo("made", 33, 17, Fraction(25), Fraction(1, 1000), frames=8)

@@ -7,8 +7,8 @@ import av
 import numpy as np
 import pytest
 
-from livedream.errors import SinkError
-from livedream.present.colour import BT709, from_rgb
+from livedream.core.errors import SinkError
+from livedream.media.output_colour import BT709, from_rgb
 from livedream.present.encoders import CODECS, choose, configure
 from livedream.present.priority import leave_real_time
 

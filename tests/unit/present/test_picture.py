@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from livedream.capture.pictures import read_picture
-from livedream.errors import SinkError, SourceError
-from livedream.frame import Picture
+from livedream.core.errors import SinkError, SourceError
+from livedream.core.frame import Picture
 from livedream.present.picture import SUFFIXES, read_settings, write_picture
 
 SETTINGS = '{"settings": {"strength": 20.0}, "version": "x"}'

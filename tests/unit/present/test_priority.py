@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from livedream.frame import Frame, SourceInfo
+from livedream.core.frame import Frame, SourceInfo
 from livedream.present import open_sink
 from livedream.present.priority import leave_real_time
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from livedream.capture import open_source
-from livedream.errors import SinkError
-from livedream.frame import Frame, SourceInfo
+from livedream.core.errors import SinkError
+from livedream.core.frame import Frame, SourceInfo
 from livedream.present import open_sink
 
 INFO = SourceInfo("made", 8, 6, Fraction(25), Fraction(1, 25))

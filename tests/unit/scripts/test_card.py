@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from dreamnet_training.card import BEGIN, END, figures, replaced, section, write_figures
 
-from livedream.dream.registry import find_spec
+from livedream.dream.networks.registry import find_spec
 
 ROOT = Path(__file__).resolve().parents[3]
 CARDS = sorted((ROOT / "models").glob("dreamnet*.md"))

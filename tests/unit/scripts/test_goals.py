@@ -24,8 +24,8 @@ from dreamnet_training.teachers import Teacher
 from PIL import Image
 from torchvision import models
 
-from livedream.dream.dreamnet import DreamNet, DreamNetConfig, LayerConfig
-from livedream.dream.objective_parts import LayerPart, Pull
+from livedream.dream.networks.dreamnet import DreamNet, DreamNetConfig, LayerConfig
+from livedream.dream.objectives.terms import LayerPart, Pull
 
 TARGETS = (
     Target("strokes", 0, "features.4"),

@@ -11,7 +11,7 @@ from dreamnet_training.teachers import LOGITS, Teacher
 from torch import Tensor
 from torch.nn import functional
 
-from livedream.dream.dreamnet import DreamNet, DreamNetConfig, LayerConfig
+from livedream.dream.networks.dreamnet import DreamNet, DreamNetConfig, LayerConfig
 
 CLASSES = 5
 SIZE_PX = 96

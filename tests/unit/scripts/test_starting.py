@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import save_file
 from train_dreamnet import _student as student_of
 
-from livedream.dream.dreamnet import DreamNet, DreamNetConfig, LayerConfig
+from livedream.dream.networks.dreamnet import DreamNet, DreamNetConfig, LayerConfig
 
 BIRDS = DreamNetConfig(
     layers=(LayerConfig("strokes", 1, 0, 8), LayerConfig("plumage", 3, 1, 12)),

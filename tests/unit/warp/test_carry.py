@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from livedream.frame import Motion
+from livedream.core.frame import Motion
 from livedream.warp.carry import carry
 
 HEIGHT, WIDTH = 24, 36

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from livedream.errors import SettingsError
+from livedream.core.errors import SettingsError
 from livedream.warp import travel as module
 from livedream.warp.travel import Travel, move
 

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from livedream import warp as module
-from livedream.errors import ShapeError
-from livedream.frame import FlowField
+from livedream.core.errors import ShapeError
+from livedream.core.frame import FlowField
 from livedream.warp import fit_flow, warp
 
 Warp = Callable[[Tensor, FlowField], Tensor]

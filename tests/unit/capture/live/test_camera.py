@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from livedream.capture.live.camera import Camera, CameraInput, CameraWish, find_camera
-from livedream.errors import SourceError
+from livedream.core.errors import SourceError
 
 CAMERAS = [Camera(0, "Integrated Webcam", "/dev/video0"), Camera(2, "Logitech BRIO", "/dev/video2")]
 

@@ -9,7 +9,7 @@ from livedream.capture.live.opening import open_live
 from livedream.capture.live.paced import PacedInput
 from livedream.capture.live.screen import ScreenInput
 from livedream.capture.live.stream import StreamInput
-from livedream.errors import SourceError
+from livedream.core.errors import SourceError
 
 
 @pytest.mark.parametrize(

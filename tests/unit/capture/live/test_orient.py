@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from livedream.capture.live.orient import Orientation
-from livedream.errors import SettingsError
+from livedream.core.errors import SettingsError
 
 
 def numbered() -> np.ndarray:

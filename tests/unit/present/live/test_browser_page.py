@@ -12,8 +12,8 @@ import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
-from livedream.errors import SinkError
-from livedream.frame import Picture
+from livedream.core.errors import SinkError
+from livedream.core.frame import Picture
 from livedream.present.live import LiveFrame, open_output
 from livedream.present.live.browser import BrowserOutput
 

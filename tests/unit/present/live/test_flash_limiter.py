@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from livedream.frame import Picture
+from livedream.core.frame import Picture
 from livedream.present.live.flash import FlashLimiter
 from livedream.present.live.flash_meter import FlashMeter, cells_of
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from livedream.live.status import Health, Status
+from livedream.core.health import Health, Status
 from livedream.present.live.hud import hud_of
 from livedream.present.live.hud_paint import Painter, import_pygame, unit_for
 

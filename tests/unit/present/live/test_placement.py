@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from livedream.errors import SettingsError
-from livedream.frame import Picture
+from livedream.core.errors import SettingsError
+from livedream.core.frame import Picture
 from livedream.present.live.corner_pin import CornerPin
 from livedream.present.live.display_memory import DisplayMemory
 from livedream.present.live.placement import (

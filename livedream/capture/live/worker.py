@@ -1,0 +1,122 @@
+"""The thread behind a live source: reads, stamps, keeps the newest, opens again what was lost."""
+
+import logging
+import threading
+import time
+from dataclasses import replace
+from typing import Final
+
+from livedream.capture.live import Captured, LiveInput, Opened
+from livedream.capture.live.orient import Orientation
+from livedream.core.errors import LivedreamError, SourceError
+from livedream.core.health import Health
+from livedream.core.latest_slot import LatestSlot
+
+__all__ = ["Capture"]
+
+_log = logging.getLogger(__name__)
+
+_FIRST_PAUSE_S: Final = 0.1  # between attempts to open, doubling...
+_LONGEST_PAUSE_S: Final = 0.8  # ...up to here: what comes back is seen within two seconds
+_SILENT_S: Final = 2.0  # no frame for so long counts as lost, even if nothing failed
+_JOIN_S: Final = 0.4  # a driver that hangs is left behind: the thread is a daemon
+
+
+class Capture:
+    """Supervises one input. `slot` holds the newest frame; `health` and `opened` say how it is."""
+
+    def __init__(self, source: LiveInput, orientation: Orientation | None = None) -> None:
+        self.slot: LatestSlot[Captured] = LatestSlot()
+        self._source = source
+        self._orientation = orientation or Orientation()
+        self._last_s = 0.0
+        self._stop = threading.Event()
+        self._tried = threading.Event()
+        self._opened: Opened | None = None
+        self._error: LivedreamError | None = None
+        self._health = Health(source.name, "starting", since_s=time.monotonic())
+        self._thread = threading.Thread(target=self._work, name="livedream-capture", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def wait(self, timeout_s: float) -> Opened | None:
+        """What was opened, once the first attempt is over; None while there is nothing yet."""
+        self._tried.wait(timeout_s)
+        return self._opened
+
+    @property
+    def error(self) -> LivedreamError | None:
+        """Why the last attempt to open failed, None after one that did not."""
+        return self._error
+
+    def health(self) -> Health:
+        """Of the source; frames that stopped coming make it lost."""
+        found = replace(self._health, dropped=self.slot.dropped)
+        if found.state == "ok" and time.monotonic() - self._last_s > _SILENT_S:
+            return replace(found, state="lost", detail="no frame comes", since_s=self._last_s)
+        return found
+
+    def close(self) -> None:
+        """Stop within half a second; an input that hangs is left to its thread."""
+        self._stop.set()
+        self.slot.close()
+        if self._thread.is_alive():
+            self._thread.join(_JOIN_S)
+
+    def _work(self) -> None:
+        pause_s = _FIRST_PAUSE_S
+        while not self._stop.is_set():
+            delivered = self._health.frames
+            try:
+                self._run()
+            except LivedreamError as error:
+                self._lose(error)
+            except Exception as error:  # a driver's own: the installation goes on without it
+                self._lose(SourceError(f"{self._source.name}: {error or type(error).__name__}"))
+            finally:
+                self._tried.set()
+                self._source.close()
+            if self._health.frames > delivered:
+                pause_s = _FIRST_PAUSE_S
+            self._stop.wait(pause_s)
+            pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+
+    def _run(self) -> None:
+        """Open and read until the input is gone or is no longer wanted."""
+        opened = self._source.open()
+        width, height = self._orientation.size(opened.width, opened.height)
+        self._opened = replace(opened, width=width, height=height)
+        self._error = None
+        self._tried.set()
+        while not self._stop.is_set():
+            rgb = self._source.read()
+            if rgb is not None:
+                self._deliver(rgb)
+
+    def _deliver(self, rgb: "object") -> None:
+        now_s = time.monotonic()
+        health = self._health
+        self._last_s = now_s
+        self.slot.put(Captured(self._orientation.apply(rgb), now_s, health.frames))  # type: ignore[arg-type]
+        if health.state == "ok":
+            self._health = replace(health, frames=health.frames + 1)
+            return
+        again = health.reconnects + (1 if health.frames else 0)
+        if health.frames:
+            _log.info("%s is back", self._source.name)
+        detail = self._opened.detail if self._opened else ""
+        self._health = replace(
+            health, state="ok", detail=detail, frames=health.frames + 1, since_s=now_s,
+            reconnects=again,
+        )  # fmt: skip
+
+    def _lose(self, error: LivedreamError) -> None:
+        self._error = error
+        detail = " ".join(str(error).split())
+        state = "lost" if self._health.frames else "starting"
+        if (state, detail) != (self._health.state, self._health.detail):
+            # What never came is told by whoever waits for it.
+            _log.log(logging.WARNING if self._health.frames else logging.DEBUG, "%s", detail)
+        since_s = time.monotonic() if self._health.state != state else self._health.since_s
+        self._health = replace(self._health, state=state, detail=detail, since_s=since_s)

@@ -1,0 +1,338 @@
+"""The board: where every hand writes, and where the loop reads one snapshot per frame.
+
+Each parameter has a target, set by hands; a value on its way there; and offsets that modulators
+add on top. Whatever is written, a snapshot never holds a value outside its declared range.
+"""
+
+import math
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Final
+
+from livedream.control.ramp import Course, Glide, NumberGlide, ObjectiveGlide
+from livedream.core.errors import ObjectiveError, SettingsError
+from livedream.core.grade import LookSettings
+from livedream.core.settings import DreamSettings, Parameter, declared
+
+__all__ = ["Board", "Change", "Snapshot"]
+
+_MOST_TRIGGERS: Final = 32  # pending at once; more are a fault or an attack
+_MOST_OFFSET: Final = 4.0  # slider lengths; sums of larger ones could leave the numbers
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """One moment of the board.
+
+    time_s: monotonic.  dream, look: glided and modulated; while layers glide the objective is a
+    weighted sum.  previous: the dream that fades out while another network takes over.
+    crossfade: share of `dream` in it, 1 when nothing fades.  triggers: since the last snapshot.
+    """
+
+    time_s: float
+    dream: DreamSettings
+    look: LookSettings
+    previous: DreamSettings | None = None
+    crossfade: float = 1.0
+    triggers: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Something a hand did: a new target, or a trigger (value None). time_s: monotonic.
+
+    glide_s, seconds: as they were given to `set` and `apply`; enough to do the same again.
+    """
+
+    name: str
+    value: Any
+    origin: str
+    time_s: float
+    glide_s: float | None = None
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Fade:
+    """One network giving way to another."""
+
+    network: str
+    objective: str
+    course: Course
+
+
+class Board:
+    """Thread-safe.
+
+    own_objective: the objective a network dreams when none is named, so that a change to it and
+    away from it can glide; "" where unknown.
+    """
+
+    def __init__(
+        self,
+        dream: DreamSettings,
+        look: LookSettings | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        own_objective: Callable[[str], str] | None = None,
+    ) -> None:
+        look = look or LookSettings()
+        self._clock = clock
+        self._own_objective = own_objective or (lambda network: "")
+        self._dream_names = tuple(p.name for p in declared(DreamSettings))
+        self._look_names = tuple(p.name for p in declared(LookSettings))
+        everything = {p.name: p for cls in (DreamSettings, LookSettings) for p in declared(cls)}
+        self._parameters = MappingProxyType({n: p for n, p in everything.items() if p.live})
+        self._targets: dict[str, Any] = {
+            **{name: getattr(dream, name) for name in self._dream_names},
+            **{name: getattr(look, name) for name in self._look_names},
+        }
+        self._values = dict(self._targets)
+        self._glides: dict[str, Glide] = {}
+        self._offsets: dict[str, dict[str, float]] = {}
+        self._fade: _Fade | None = None
+        self._triggers: set[str] = set()
+        self._listeners: tuple[Callable[[Change], None], ...] = ()
+        self._lock = threading.Lock()
+        self._last = Snapshot(clock(), dream, look)
+
+    @property
+    def parameters(self) -> Mapping[str, Parameter]:
+        """Those that may change while running, in the order of their declaration."""
+        return self._parameters
+
+    def target(self, name: str) -> Any:
+        self._parameter(name)
+        return self._targets[name]
+
+    def targets(self) -> dict[str, Any]:
+        """Of every live parameter."""
+        with self._lock:
+            return {name: self._targets[name] for name in self._parameters}
+
+    def unit(self, name: str) -> float:
+        """The target as a slider's place, 0 to 1."""
+        return self._parameter(name).to_unit(self.target(name))
+
+    def set(self, name: str, value: Any, *, origin: str = "", glide_s: float | None = None) -> None:
+        """Give a parameter a new target, which it glides to.
+
+        glide_s: time constant instead of the declared one; 0: at once.
+        Raises SettingsError for an unknown name and a value that may not be.
+        """
+        self._write({name: value}, origin, glide_s=glide_s)
+
+    def set_unit(self, name: str, unit: float, *, origin: str = "") -> None:
+        """Set a parameter by a slider's place, held to 0..1. Raises SettingsError for text."""
+        self.set(name, self._parameter(name).from_unit(unit), origin=origin)
+
+    def apply(self, values: Mapping[str, Any], *, seconds: float = 0.0, origin: str = "") -> None:
+        """Set several, all or none, on their way for `seconds`; 0: as each is declared."""
+        if not 0.0 <= seconds < math.inf:
+            raise SettingsError(f"seconds: {seconds} found, a number of at least 0 wanted")
+        self._write(values, origin, seconds=seconds)
+
+    def modulate(self, name: str, key: str, offset_unit: float | None) -> None:
+        """Move a parameter by part of its slider's length on top of what hands set.
+
+        key: whose offset it is; a parameter's offsets add up.  None takes it away.
+        """
+        parameter = self._parameter(name)
+        if not parameter.has_unit:
+            raise SettingsError(f"{name}: nothing can modulate it, {parameter.wanted()} wanted")
+        if offset_unit is not None and not math.isfinite(offset_unit):
+            raise SettingsError(f"{name}: {offset_unit} found, a finite offset wanted")
+        with self._lock:
+            found = self._offsets.setdefault(name, {})
+            if offset_unit is None:
+                found.pop(key, None)
+            else:
+                found[key] = min(_MOST_OFFSET, max(-_MOST_OFFSET, offset_unit))
+            if not found:
+                del self._offsets[name]
+
+    def trigger(self, name: str, *, origin: str = "") -> None:
+        """Tell the loop of something that happens once: "reset", "tap"..."""
+        if not name.isidentifier() or len(name) > 32:
+            raise SettingsError(f"trigger: {name[:40]!r} found, a word wanted")
+        with self._lock:
+            if len(self._triggers) < _MOST_TRIGGERS:
+                self._triggers.add(name)
+            told = self._listeners
+        change = Change(name, None, origin, self._clock())
+        for listener in told:
+            listener(change)
+
+    def listen(self, told: Callable[[Change], None]) -> Callable[[], None]:
+        """Have every change told to `told`, which must not block. Returns how to stop that."""
+        with self._lock:
+            self._listeners = (*self._listeners, told)
+
+        def stop() -> None:
+            with self._lock:
+                self._listeners = tuple(one for one in self._listeners if one is not told)
+
+        return stop
+
+    def snapshot(self, now_s: float | None = None) -> Snapshot:
+        """The values of this moment; takes the triggers."""
+        now_s = self._clock() if now_s is None else now_s
+        with self._lock:
+            self._advance(now_s)
+            values = self._modulated()
+            dream = self._rebuilt(self._last.dream, self._dream_names, values)
+            look = self._rebuilt(self._last.look, self._look_names, values)
+            previous, crossfade = self._fading(dream, now_s)
+            triggers, self._triggers = frozenset(self._triggers), set()
+            self._last = Snapshot(now_s, dream, look, previous, crossfade, triggers)
+            return self._last
+
+    def peek(self) -> Snapshot:
+        """The last snapshot, for those who only look on."""
+        return self._last
+
+    def _parameter(self, name: str) -> Parameter:
+        parameter = self._parameters.get(name)
+        if parameter is None:
+            known = name in self._targets
+            why = "cannot change while running" if known else "is no parameter"
+            raise SettingsError(
+                f"{str(name)[:40]!r} {why}: there are {', '.join(self._parameters)}"
+            )
+        return parameter
+
+    def _write(
+        self,
+        values: Mapping[str, Any],
+        origin: str,
+        *,
+        glide_s: float | None = None,
+        seconds: float = 0.0,
+    ) -> None:
+        if glide_s is not None and not 0.0 <= glide_s < math.inf:
+            raise SettingsError(f"glide_s: {glide_s} found, a number of at least 0 wanted")
+        checked = {name: _checked(self._parameter(name), value) for name, value in values.items()}
+        now_s = self._clock()
+        with self._lock:
+            _check_together({**self._targets, **checked}, self._dream_names)
+            self._advance(now_s)
+            self._start_fade(checked, now_s, glide_s, seconds)
+            for name, value in checked.items():
+                self._aim(name, value, now_s, glide_s, seconds)
+            told = self._listeners
+        for name, value in checked.items():
+            change = Change(name, value, origin, now_s, glide_s, seconds)
+            for listener in told:
+                listener(change)
+
+    def _start_fade(
+        self, checked: Mapping[str, Any], now_s: float, glide_s: float | None, seconds: float
+    ) -> None:
+        """When another network is to dream, what dreamed until now fades out."""
+        network = checked.get("network", self._targets["network"])
+        if network == self._targets["network"]:
+            return
+        course = self._course("network", now_s, glide_s, seconds)
+        if course.share(now_s) >= 1.0:
+            self._fade = None
+        elif self._fade is None or self._fade.course.share(now_s) > 0.5:
+            self._fade = _Fade(self._values["network"], self._values["objective"], course)
+        else:  # the newcomer was hardly seen yet: what it was to replace stays
+            self._fade = _Fade(self._fade.network, self._fade.objective, course)
+        # The layers of one network mean nothing to another.
+        self._glides.pop("objective", None)
+        objective = checked.get("objective", "")
+        self._targets["objective"] = self._values["objective"] = objective
+        self._targets["network"] = self._values["network"] = network
+
+    def _course(self, name: str, now_s: float, glide_s: float | None, seconds: float) -> Course:
+        constant_s = self._parameters[name].glide_s if glide_s is None else glide_s
+        if name == "network" and seconds <= 0:
+            # A share of two networks has an end: as long as the time constant's bulk.
+            return Course(now_s, seconds=2 * constant_s)
+        return Course(now_s, constant_s=constant_s, seconds=seconds)
+
+    def _aim(
+        self, name: str, value: Any, now_s: float, glide_s: float | None, seconds: float
+    ) -> None:
+        self._targets[name] = value
+        self._glides.pop(name, None)
+        start = self._values[name]
+        if start == value:
+            return
+        course = self._course(name, now_s, glide_s, seconds)
+        glide: Glide | None = None
+        if course.share(now_s) < 1.0:
+            if name == "objective":
+                glide = self._objective_glide(start, value, course)
+            elif isinstance(value, int | float) and not isinstance(value, bool):
+                glide = NumberGlide(start, value, course)
+        if glide is None:
+            self._values[name] = value
+        else:
+            self._glides[name] = glide
+
+    def _objective_glide(self, start: str, end: str, course: Course) -> Glide | None:
+        own = self._own_objective(self._targets["network"])
+        try:
+            return ObjectiveGlide(start or own, end or own, course)
+        except ObjectiveError:  # an unknown own one: nothing to glide from
+            return None
+
+    def _advance(self, now_s: float) -> None:
+        """Bring the values that are on their way to where they are now."""
+        for name, glide in tuple(self._glides.items()):
+            if glide.done(now_s):
+                self._values[name] = self._targets[name]
+                del self._glides[name]
+            else:
+                value = glide.at(now_s)
+                if not isinstance(value, str):
+                    value = self._parameters[name].clamp(value)
+                self._values[name] = value
+        if self._fade is not None and self._fade.course.share(now_s) >= 1.0:
+            self._fade = None
+
+    def _modulated(self) -> dict[str, Any]:
+        if not self._offsets:
+            return self._values
+        values = dict(self._values)
+        for name, offsets in self._offsets.items():
+            values[name] = self._parameters[name].moved(values[name], sum(offsets.values()))
+        return values
+
+    def _rebuilt(self, last: Any, names: tuple[str, ...], values: Mapping[str, Any]) -> Any:
+        """Settings of these values; the last ones where nothing has changed."""
+        if all(getattr(last, name) == values[name] for name in names):
+            return last
+        return type(last)(**{name: values[name] for name in names})
+
+    def _fading(self, dream: DreamSettings, now_s: float) -> tuple[DreamSettings | None, float]:
+        if self._fade is None:
+            return None, 1.0
+        previous = dream.replace(network=self._fade.network, objective=self._fade.objective)
+        return previous, self._fade.course.share(now_s)
+
+
+def _checked(parameter: Parameter, value: Any) -> Any:
+    """`value` as the parameter's kind; hands send 3.0 for 3 and 1 for yes."""
+    if parameter.kind is int and isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if parameter.kind is bool and not isinstance(value, bool) and value in (0, 1):
+        value = bool(value)
+    return parameter.check(value)
+
+
+def _check_together(values: Mapping[str, Any], names: tuple[str, ...]) -> None:
+    """What single checks cannot see: texts with a grammar of their own."""
+    from livedream.dream.objectives.text import parse_objective
+
+    DreamSettings(**{name: values[name] for name in names})
+    if values["objective"]:
+        try:
+            parse_objective(values["objective"])
+        except ObjectiveError as error:
+            raise SettingsError(f"objective: {error}") from error

@@ -1,0 +1,397 @@
+"""The dream's parameters, each declared once.
+
+`DreamSettings` is frozen and checked at construction. The command line, the metadata in rendered
+files and the documentation are made from the same declarations (`parameters()`).
+"""
+
+import dataclasses
+import json
+import math
+import re
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Self, cast
+
+from livedream.core.errors import SettingsError
+
+FLOWS = ("dis", "dis-fast", "dis-ultrafast", "farneback", "raft-small", "raft-large", "none")
+DEVICES = ("auto", "cuda", "mps", "cpu")
+PRECISIONS = ("auto", "fp16", "bf16", "fp32")
+ENGINES = ("auto", "torch", "direct", "openvino", "cuda", "onnx")
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One declaration: what a parameter is called, what it may be, and what it is for.
+
+    kind: int, float, str or bool.  minimum, maximum: inclusive, None where unbounded.
+    choices: the only values allowed, empty for any.  unit: "" for none.
+    soft_minimum, soft_maximum: the part of the range that a slider covers, where it is less.
+    logarithmic: a slider's middle is the geometric mean.  live: may change while running.
+    glide_s: time constant with which a running dream follows a change; 0: at once.
+    group: the heading it stands under on a panel.
+    """
+
+    name: str
+    kind: type
+    default: Any
+    help: str
+    unit: str = ""
+    minimum: float | None = None
+    maximum: float | None = None
+    choices: tuple[str, ...] = ()
+    glide_s: float = 0.0
+    live: bool = True
+    group: str = "dream"
+    soft_minimum: float | None = None
+    soft_maximum: float | None = None
+    logarithmic: bool = False
+
+    @property
+    def flag(self) -> str:
+        return "--" + self.name.replace("_", "-")
+
+    def check(self, value: Any) -> Any:
+        """`value` as this parameter's kind, or SettingsError with what was found and wanted."""
+        if self.kind is float and isinstance(value, int) and not isinstance(value, bool):
+            value = float(value)
+        wrong_kind = type(value) is not self.kind
+        if wrong_kind or (self.choices and value not in self.choices):
+            raise SettingsError(f"{self.name}: {value!r} found, {self.wanted()} wanted")
+        if isinstance(value, int | float) and self.kind is not bool:
+            low = -float("inf") if self.minimum is None else self.minimum
+            high = float("inf") if self.maximum is None else self.maximum
+            if not low <= value <= high:
+                raise SettingsError(f"{self.name}: {value:g} found, {self.wanted()} wanted")
+        return value
+
+    @property
+    def has_unit(self) -> bool:
+        """Whether a slider can stand for it: numbers, switches and choices, but no text."""
+        return self.kind is not str or bool(self.choices)
+
+    def span(self) -> tuple[float, float]:
+        """What a slider covers: the soft limits, else the range. For numbers only."""
+        low = self.minimum if self.soft_minimum is None else self.soft_minimum
+        high = self.maximum if self.soft_maximum is None else self.soft_maximum
+        low = 0.0 if low is None else low
+        return low, low + 1.0 if high is None else high
+
+    def to_unit(self, value: Any) -> float:
+        """Where `value` stands on a slider from 0 to 1; 0 for text."""
+        if self.choices:
+            return self.choices.index(value) / max(1, len(self.choices) - 1)
+        if self.kind is str:
+            return 0.0
+        if self.kind is bool:
+            return float(value)
+        low, high = self.span()
+        share = _logarithm(value, low, high) if self.logarithmic else (value - low) / (high - low)
+        return min(1.0, max(0.0, share))
+
+    def from_unit(self, unit: float) -> Any:
+        """The value at `unit` of a slider, which is held to 0..1. Raises SettingsError for text."""
+        if not self.has_unit:
+            raise SettingsError(f"{self.name}: a slider cannot set it, {self.wanted()} wanted")
+        if math.isnan(unit):
+            raise SettingsError(f"{self.name}: nan found, a number from 0 to 1 wanted")
+        unit = min(1.0, max(0.0, unit))
+        if self.choices:
+            return self.choices[round(unit * (len(self.choices) - 1))]
+        if self.kind is bool:
+            return unit >= 0.5
+        low, high = self.span()
+        if self.logarithmic:
+            return self.clamp(low * (high / low) ** unit)
+        return self.clamp(low + (high - low) * unit)
+
+    def moved(self, value: Any, offset: float) -> Any:
+        """`value` moved by `offset` of a slider's length, held to the range; text stays."""
+        if self.choices or self.kind is bool:
+            return self.from_unit(self.to_unit(value) + offset)
+        if self.kind is str:
+            return value
+        low, high = self.span()
+        if self.logarithmic:
+            # Bounded before it is raised: an offset of hundreds would overflow.
+            return self.clamp(value * (high / low) ** min(64.0, max(-64.0, offset)))
+        return self.clamp(value + (high - low) * offset)
+
+    def clamp(self, value: float) -> Any:
+        """The nearest value that a number may have."""
+        low = -math.inf if self.minimum is None else self.minimum
+        high = math.inf if self.maximum is None else self.maximum
+        held = min(high, max(low, value))
+        return round(held) if self.kind is int else held
+
+    def wanted(self) -> str:
+        """The range in words, for help and errors: `a number from 0 to 60 s`."""
+        if self.choices:
+            return "one of " + ", ".join(self.choices)
+        if self.kind in (int, float):
+            noun = "a whole number" if self.kind is int else "a number"
+            if self.minimum is not None and self.maximum is not None:
+                noun += f" from {self.minimum:g} to {self.maximum:g}"
+            elif self.minimum is not None:
+                noun += f" of at least {self.minimum:g}"
+            return f"{noun} {self.unit}".strip()
+        return "yes or no" if self.kind is bool else "text"
+
+
+def _logarithm(value: float, low: float, high: float) -> float:
+    return math.log(max(value, low) / low) / math.log(high / low)
+
+
+def declare(default: Any, help: str, **more: Any) -> Any:
+    return dataclasses.field(default=default, metadata={"help": help, **more})
+
+
+@dataclass(frozen=True, kw_only=True)
+class DreamSettings:
+    """Everything that shapes a dream. Raises SettingsError for a value out of range."""
+
+    network: str = declare(
+        "",
+        "the network that dreams (see `livedream networks`); empty: dreamnet, or the weights' own",
+        glide_s=2.0,
+        group="network",
+    )
+    weights: str = declare(
+        "", "a weights file of your own: .safetensors or a state dict", live=False, group="network"
+    )
+    preprocess: str = declare(
+        "",
+        'input of those weights, when the file does not say: "RGB, (x-0.5)/0.5"',
+        live=False,
+        group="network",
+    )
+    labels: str = declare(
+        "", "class names of those weights: a text file, one per line", live=False, group="network"
+    )
+    objective: str = declare(
+        "",
+        "what to amplify: a layer, channels, a class, sums of them; empty: the network's own",
+        glide_s=1.5,
+        group="network",
+    )
+    size: str = declare("360p", "the size to dream at: 270p, 480x270 or source", group="detail")
+    strength: float = declare(
+        14.0,
+        "level of the dream, held by a closed loop",
+        unit="8-bit steps RMS",
+        minimum=0.0,
+        maximum=100.0,
+        glide_s=0.4,
+        soft_maximum=48.0,
+    )
+    half_life: float = declare(
+        0.8,
+        "time in which a carried dream fades to half; 0: frames dream independently",
+        unit="s",
+        minimum=0.0,
+        maximum=3600.0,
+        glide_s=0.4,
+        soft_maximum=10.0,
+    )
+    rise: float = declare(
+        0.4,
+        "time in which the level rises after the start or a cut",
+        unit="s",
+        minimum=0.0,
+        maximum=60.0,
+        soft_maximum=5.0,
+    )
+    octaves: int = declare(
+        2,
+        "scales dreamt, from small to full",
+        minimum=1,
+        maximum=12,
+        group="detail",
+        soft_maximum=6,
+    )
+    octave_scale: float = declare(
+        1.4,
+        "size ratio between two octaves",
+        minimum=1.05,
+        maximum=4.0,
+        group="detail",
+        glide_s=0.4,
+        soft_maximum=2.0,
+    )
+    iterations: int = declare(
+        2, "ascent steps per octave", minimum=1, maximum=200, group="detail", soft_maximum=12
+    )
+    step_size: float = declare(
+        1.5,
+        "one ascent step, of a gradient divided by its mean size; shapes what a frame adds",
+        unit="8-bit steps",
+        minimum=0.01,
+        maximum=50.0,
+        group="detail",
+        glide_s=0.4,
+        soft_minimum=0.1,
+        soft_maximum=8.0,
+    )
+    jitter: int = declare(
+        16,
+        "random shift of each step, up to this; hides the network's grid",
+        unit="px",
+        minimum=0,
+        maximum=512,
+        group="detail",
+        soft_maximum=64,
+    )
+    smoothing: float = declare(
+        0.0,
+        "Gaussian smoothing of the gradient",
+        unit="px",
+        minimum=0.0,
+        maximum=32.0,
+        group="detail",
+        glide_s=0.4,
+        soft_maximum=4.0,
+    )
+    laplacian: int = declare(
+        0,
+        "bands of a Laplacian pyramid that the gradient is normalised in; 0: off",
+        minimum=0,
+        maximum=8,
+        group="detail",
+        soft_maximum=6,
+    )
+    spread: float = declare(
+        0.5,
+        "how evenly the dream fills the picture; 0: strong motifs take all, 1: all alike",
+        minimum=0.0,
+        maximum=1.0,
+        glide_s=0.4,
+    )
+    variety: float = declare(
+        0.5,
+        "how many of a layer's motifs take part; 0: the loudest take all, 1: all alike",
+        minimum=0.0,
+        maximum=1.0,
+        glide_s=0.4,
+    )
+    tile: int = declare(
+        1024,
+        "side of the tiles that a picture of more than twice their area is dreamed in",
+        unit="px",
+        minimum=128,
+        maximum=65536,
+        live=False,
+        group="machine",
+    )
+    keep_colours: bool = declare(False, "change brightness only, keep the original colours")
+    mask: str = declare("", "a picture that says where to dream: white yes, black no", live=False)
+    flow: str = declare(
+        "dis", f"optical flow: {', '.join(FLOWS)}, or an .onnx file", live=False, group="motion"
+    )
+    flow_size: str = declare(
+        "360p", "the size optical flow is computed at: 360p or 640x360", group="motion"
+    )
+    seed: int = declare(
+        0, "seed of everything random", minimum=0, maximum=2**31 - 1, live=False, group="machine"
+    )
+    device: str = declare("auto", "where to compute", choices=DEVICES, live=False, group="machine")
+    precision: str = declare(
+        "auto",
+        "of the network; auto: fp16 on CUDA, bf16 on a CPU made for it, else fp32",
+        choices=PRECISIONS,
+        live=False,
+        group="machine",
+    )
+    engine: str = declare(
+        "auto",
+        "what carries the ascent out; auto: the quickest there is for device and network",
+        choices=ENGINES,
+        live=False,
+        group="machine",
+    )
+
+    def __post_init__(self) -> None:
+        check_all(self)
+        if self.flow not in FLOWS and not self.flow.endswith(".onnx"):
+            raise SettingsError(
+                f"flow: {self.flow!r} found, one of {', '.join(FLOWS)} or an .onnx file wanted"
+            )
+        for name in ("size", "flow_size"):
+            parse_size(getattr(self, name), 640, 360, name=name)
+
+    def replace(self, **changes: Any) -> Self:
+        return dataclasses.replace(self, **changes)
+
+    def to_json(self) -> str:
+        return json.dumps(dataclasses.asdict(self), sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """The settings in `text`; names it does not know are an error, missing ones the default."""
+        try:
+            found = json.loads(text)
+        except ValueError as error:
+            raise SettingsError(f"settings: not JSON ({error})") from error
+        if not isinstance(found, dict):
+            raise SettingsError(f"settings: {type(found).__name__} found, a JSON object wanted")
+        return cls.from_mapping(found)
+
+    @classmethod
+    def from_mapping(cls, found: Mapping[str, Any]) -> Self:
+        unknown = sorted(set(found) - {p.name for p in parameters()})
+        if unknown:
+            raise SettingsError(f"settings: unknown parameter {unknown[0]!r}")
+        return cls(**found)
+
+
+def parameters() -> tuple[Parameter, ...]:
+    """Every parameter of `DreamSettings`, in the order of its declaration."""
+    return declared(DreamSettings)
+
+
+def declared(cls: type[Any]) -> tuple[Parameter, ...]:
+    """Every parameter of a settings dataclass, in the order of its declaration."""
+    return _declared(cast(Hashable, cls))
+
+
+@lru_cache
+def _declared(cls: Hashable) -> tuple[Parameter, ...]:
+    return tuple(
+        Parameter(
+            name=field.name, kind=cast(type, field.type), default=field.default, **field.metadata
+        )
+        for field in dataclasses.fields(cast(Any, cls))
+    )
+
+
+def check_all(settings: Any) -> None:
+    """Check every field of a frozen settings dataclass against its declaration, in place."""
+    for parameter in declared(type(settings)):
+        checked = parameter.check(getattr(settings, parameter.name))
+        object.__setattr__(settings, parameter.name, checked)
+
+
+def parse_size(text: str, width: int, height: int, *, name: str = "size") -> tuple[int, int]:
+    """(width, height) in px that `text` means for a picture of `width` x `height`.
+
+    `270p`: the short side becomes 270 and the shape stays; `480x270`: exactly that;
+    `source`: the picture's own size. Raises SettingsError for anything else.
+    """
+    if text == "source":
+        return width, height
+    if match := re.fullmatch(r"(\d{1,5})p", text):
+        short = int(match[1])
+        if short:
+            ratio = short / min(width, height)
+            return max(1, round(width * ratio)), max(1, round(height * ratio))
+    if match := re.fullmatch(r"(\d{1,5})x(\d{1,5})", text):
+        size = int(match[1]), int(match[2])
+        if min(size) > 0:
+            return size
+    raise SettingsError(f"{name}: {text!r} found, 270p, 480x270 or source wanted")
+
+
+def dream_size(text: str, width: int, height: int) -> tuple[int, int]:
+    """`parse_size`, but never larger than the picture: what a frame is dreamed at."""
+    wanted = parse_size(text, width, height)
+    return min(wanted[0], width), min(wanted[1], height)

@@ -1,0 +1,24 @@
+"""The dream laid onto its frame."""
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from livedream.core.errors import ShapeError
+from livedream.core.frame import Picture
+
+__all__ = ["compose"]
+
+
+def compose(rgb: Picture, residual: NDArray[np.float32]) -> Picture:
+    """The residual, scaled up and added to the frame, whose own detail stays as sharp as it was.
+
+    rgb: (H, W, 3) uint8.  residual: (h, w, 3) float32 in 8-bit steps, of any size.
+    Returns (H, W, 3) uint8, rounded and held in range.  Raises ShapeError for other shapes.
+    """
+    if residual.ndim != 3 or residual.shape[2] != 3:
+        raise ShapeError(f"residual of shape {residual.shape} found, (h, w, 3) wanted")
+    height, width = rgb.shape[:2]
+    if residual.shape[:2] != (height, width):
+        residual = cv2.resize(residual, (width, height), interpolation=cv2.INTER_CUBIC)  # type: ignore[assignment]
+    return np.asarray(cv2.add(rgb, residual, dtype=cv2.CV_8U), np.uint8)

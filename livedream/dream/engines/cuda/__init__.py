@@ -1,0 +1,1 @@
+"""The ascent on an NVIDIA card, captured as CUDA graphs."""

@@ -1,0 +1,110 @@
+"""One ascent step as a function of its parameters, traced into a graph of core operators.
+
+The whole step of `livedream.dream.engines.steps` on the slope of `EagerEngine`: margins, network,
+seeds, input gradient, smoothing, normalisation, update. Everything that a host turns while it
+dreams is an input; sizes, network and targets are fixed, as an inference engine wants them.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import torch
+from torch import Tensor, fx, nn
+from torch.fx.experimental.proxy_tensor import make_fx
+
+from livedream.core.errors import SettingsError
+from livedream.core.settings import DreamSettings
+from livedream.dream.engines import Aim
+from livedream.dream.engines.onnx_export.decompositions import backward_decompositions
+from livedream.dream.engines.onnx_export.translate import Port
+from livedream.dream.engines.steps import normalised
+
+__all__ = ["INPUTS", "OUTPUT", "StepShape", "trace_step"]
+
+INPUTS: Final = (
+    Port("picture", "float32 (1, 3, height, width): RGB from 0 to 1"),
+    Port("step_size", "float32 (1): the step in 8-bit steps, along a slope of mean size 1"),
+    Port("shift", "int64 (2): margin to the left and above in px, drawn anew for each step"),
+    Port("weights", "float32 (terms): what each term of the objective counts"),
+    Port("variety", "float32 (1): how far loud channels are turned down, 0 to 1"),
+)
+OUTPUT: Final = Port("dreamed", "float32 (1, 3, height, width): the picture one step further")
+
+
+@dataclass(frozen=True, slots=True)
+class StepShape:
+    """What a step is made for.
+
+    width, height: of the picture, px.  margins: left and right together, above and below together,
+    px.  smoothing: px, as in `DreamSettings`.
+    """
+
+    width: int
+    height: int
+    margins: tuple[int, int]
+    smoothing: float = 0.0
+
+    @property
+    def seen(self) -> tuple[int, int]:
+        """(width, height) of what the network sees."""
+        return self.width + self.margins[0], self.height + self.margins[1]
+
+
+def trace_step(aim: Aim, shape: StepShape) -> fx.GraphModule:
+    """The step on the CPU, weights in the aim's type; its nodes know their shapes.
+
+    Its inputs are `INPUTS`, in this order.
+    """
+    if aim.dtype == torch.bfloat16:
+        raise SettingsError("an ONNX step in bf16: found no runtime for it; use fp32 or fp16")
+    objective = aim.objective.to("cpu")
+    body: nn.Module = aim.network.truncated(objective.layers).to(aim.dtype)
+    preprocessing = aim.network.preprocessing
+    preprocessing.constants(torch.device("cpu"), torch.float32)  # before fake tensors come
+    settings = DreamSettings(smoothing=shape.smoothing)
+
+    def step(
+        picture: Tensor, step_size: Tensor, shift: Tensor, weights: Tensor, variety: Tensor
+    ) -> Tensor:
+        left, top = shift[0], shift[1]
+        rows = _mirrored(shape.height, shape.margins[1], top)
+        columns = _mirrored(shape.width, shape.margins[0], left)
+        seen = picture[:, :, rows][:, :, :, columns]
+
+        def activations(x: Tensor) -> tuple[Tensor, ...]:
+            found: tuple[Tensor, ...] = body(preprocessing.normalise(x).to(aim.dtype))
+            return found
+
+        result: Any = torch.func.vjp(activations, seen)
+        found, backward = result
+        dialled = replace(objective, weights=weights, variety=variety)
+        seeds = dialled.seeds(tuple(a.detach() for a in found))
+        (slope,) = backward(seeds)
+        own_rows = torch.arange(shape.height) + top
+        own_columns = torch.arange(shape.width) + left
+        slope = slope.float()[:, :, own_rows][:, :, :, own_columns]
+        moved = picture + normalised(slope, settings) * (step_size / 255.0)
+        return moved.clamp(0.0, 1.0)
+
+    example = (
+        torch.rand(1, 3, shape.height, shape.width),
+        torch.tensor([1.5]),
+        torch.zeros(2, dtype=torch.int64),
+        objective.weights,
+        objective.variety,
+    )
+    traced = make_fx(
+        torch.func.functionalize(step),
+        decomposition_table=backward_decompositions(),
+        tracing_mode="fake",
+        _allow_non_fake_inputs=True,
+    )(*example)
+    traced.graph.eliminate_dead_code()
+    return traced
+
+
+def _mirrored(length: int, margins: int, before: Tensor) -> Tensor:
+    """Which of `length` rows stands at each place of what is seen; see `tiles.mirrored`."""
+    period = max(1, 2 * (length - 1))
+    place = (torch.arange(length + margins) - before).remainder(period)
+    return torch.minimum(place, period - place).clamp(max=length - 1)

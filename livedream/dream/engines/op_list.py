@@ -1,0 +1,120 @@
+"""What a cut network computes, as a fixed list of operations: the engines' common ground.
+
+An engine that writes the backward pass out for itself reads this list instead of the network.
+"""
+
+import operator
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+import torch
+from torch import fx, nn
+from torch.nn import functional as F
+
+from livedream.core.errors import SettingsError
+
+__all__ = ["Outline", "OutlinedStep", "outline"]
+
+_ADDITIONS: Final = (operator.add, torch.add)
+_RELUS: Final = (F.relu, torch.relu)
+_ACTIVATIONS: Final = (("silu", nn.SiLU), ("relu", nn.ReLU), ("relu6", nn.ReLU6))
+
+
+@dataclass(frozen=True, slots=True)
+class OutlinedStep:
+    """One operation. kind: `convolution`, `pool`, `silu`, `relu`, `relu6`, `add`, `concatenate`
+    (along the channels), `average` (over all places).
+
+    inputs, output: numbers of values; 0 is the picture.  module: of a convolution or a pool.
+    """
+
+    kind: str
+    inputs: tuple[int, ...]
+    output: int
+    module: nn.Module | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """steps: in order of execution.  ends: numbers of the values that the network gives."""
+
+    steps: tuple[OutlinedStep, ...]
+    ends: tuple[int, ...]
+
+
+def outline(network: fx.GraphModule) -> Outline:
+    """The operations of a network of `Network.truncated`.
+
+    Raises SettingsError for anything but convolutions, SiLU, ReLU, ReLU6, sums, concatenations,
+    maximal and average pooling and the mean over all places.
+    """
+    numbers: dict[fx.Node, int] = {}
+    steps: list[OutlinedStep] = []
+    ends: tuple[int, ...] = ()
+    for node in network.graph.nodes:
+        if node.op == "output":
+            ends = tuple(numbers[end] for end in node.args[0])
+            continue
+        number = len(numbers)
+        if node.op == "placeholder":
+            if number:
+                raise _unknown(node, "a second input")
+        elif node.op == "call_module":
+            module = network.get_submodule(str(node.target))
+            steps.append(_of_module(node, module, _inputs(node, numbers), number))
+        else:
+            steps.append(_of_function(node, _inputs(node, numbers), number))
+        numbers[node] = number
+    return Outline(tuple(steps), ends)
+
+
+def _of_module(
+    node: fx.Node, module: nn.Module, inputs: tuple[int, ...], number: int
+) -> OutlinedStep:
+    source = inputs[:1]
+    if source == (0,) and not isinstance(module, nn.Conv2d):
+        raise _unknown(node, f"{type(module).__name__} of the picture itself")
+    if isinstance(module, nn.Conv2d):
+        if isinstance(module.padding, str) or module.padding_mode != "zeros":
+            raise _unknown(node, f"padding {module.padding!r}, {module.padding_mode}")
+        return OutlinedStep("convolution", source, number, module)
+    if isinstance(module, nn.MaxPool2d | nn.AvgPool2d):
+        return OutlinedStep("pool", source, number, module)
+    for kind, known in _ACTIVATIONS:
+        if isinstance(module, known):
+            return OutlinedStep(kind, source, number)
+    raise _unknown(node, type(module).__name__)
+
+
+def _of_function(node: fx.Node, inputs: tuple[int, ...], number: int) -> OutlinedStep:
+    target: str | Callable[..., object] = node.target
+    if 0 in inputs:
+        raise _unknown(node, "anything but a convolution of the picture itself")
+    if target in _ADDITIONS and len(inputs) == 2 and not node.kwargs:
+        return OutlinedStep("add", inputs, number)
+    if target in _RELUS:
+        return OutlinedStep("relu", inputs, number)
+    dimension = node.args[1] if len(node.args) > 1 else node.kwargs.get("dim")
+    if target is torch.cat and dimension == 1:
+        return OutlinedStep("concatenate", inputs, number)
+    if target == "mean" and dimension in ((2, 3), [2, 3]) and not node.kwargs.get("keepdim"):
+        return OutlinedStep("average", inputs, number)
+    raise _unknown(node, getattr(target, "__name__", str(target)))
+
+
+def _inputs(node: fx.Node, numbers: dict[fx.Node, int]) -> tuple[int, ...]:
+    """Numbers of the node's inputs in their order; the same one twice counts twice."""
+    first = node.args[0]
+    listed = [*first, *node.args[1:]] if isinstance(first, list | tuple) else node.args
+    found = tuple(numbers[one] for one in listed if isinstance(one, fx.Node))
+    if not found:
+        raise _unknown(node, "nothing to read from")
+    return found
+
+
+def _unknown(node: fx.Node, what: str) -> SettingsError:
+    return SettingsError(
+        f"engine: no way to write out {what} ({node.name}); wanted convolutions, ReLU, SiLU, "
+        "sums, pools; try --engine torch"
+    )

@@ -1,0 +1,1 @@
+"""The ascent on a CPU through OpenVINO."""

@@ -1,0 +1,225 @@
+"""OpenVINO: the gradient as one graph, compiled for the CPU's own vectors and half precision.
+
+Two threads share one of its operations at a fraction of what that costs PyTorch's, and nothing of
+Python stands between two operations: docs/decisions/speed-cpu.md. One graph for each size, the last
+few are kept.
+"""
+
+import logging
+import sys
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from functools import cached_property, lru_cache
+from typing import Any, Final
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from livedream.core.errors import SettingsError
+from livedream.core.settings import DreamSettings
+from livedream.dream.engines import Aim
+from livedream.dream.engines.direct import DirectEngine
+from livedream.dream.engines.op_list import outline
+from livedream.dream.engines.openvino.graph import InputNotes, require_words, write_gradient
+from livedream.dream.engines.steps import step_along, with_margins
+from livedream.dream.objectives.binding import BoundObjective, Measured
+from livedream.dream.tiles import Margins
+
+__all__ = ["OpenVinoEngine"]
+
+_LOG: Final = logging.getLogger(__name__)
+
+# Graphs take 280 bytes a pixel with dreamnet (0.6 GB in all), and 0.2 s to make: as many are kept
+# as the octaves of one picture have sizes, and those that a live show goes to and fro between.
+_LEAST_KEPT: Final = 8
+_KEPT_PX: Final = 2_000_000
+
+Size = tuple[int, int]  # width, height, margins included
+_PRECISIONS: Final = {torch.float32: "f32", torch.bfloat16: "bf16"}
+
+
+class OpenVinoEngine:
+    """Pictures lie in memory as OpenCV has them, (h, w, 3), whatever their tensors' axes.
+
+    Raises SettingsError where the package is missing, for a device other than the CPU, for fp16,
+    and for networks and objectives that `write_gradient` does not know.
+    """
+
+    name: Final = "openvino"
+
+    def __init__(self, aim: Aim) -> None:
+        if aim.device.type != "cpu":
+            raise SettingsError(f"engine: openvino runs on a CPU, device {aim.device.type} found")
+        if aim.dtype not in _PRECISIONS:
+            raise SettingsError(f"engine: openvino wants fp32 or bf16, {aim.dtype} found")
+        self._aim = aim
+        self._outline = outline(aim.network.truncated(aim.objective.layers))
+        require_words(self._outline, aim.objective)
+        self._core = _core()
+        preprocessing = aim.network.preprocessing
+        offset, gain = preprocessing.constants(aim.device, torch.float32)
+        self._notes = InputNotes(
+            offset.view(3).numpy(), gain.view(3).numpy(),
+            is_bgr=preprocessing.channel_order == "BGR",
+        )  # fmt: skip
+        self._graphs: OrderedDict[Size, _Compiled] = OrderedDict()
+        self._making: set[Size] = set()
+        self._failed: set[Size] = set()
+        self._awaited: frozenset[Size] = frozenset()  # asked for last...
+        self._dreamed: frozenset[Size] = frozenset()  # ...and what was there when asked for
+        self._lock = threading.RLock()
+        self.detours = 0
+
+    @torch.no_grad()
+    def climb(self, x: Tensor, shifts: Sequence[Margins], settings: DreamSettings) -> None:
+        if not shifts:
+            return
+        left, right, top, bottom = shifts[0]
+        height, width = x.shape[2:]
+        graph = self._graph((width + left + right, height + top + bottom))
+        if graph is None:
+            self.detours += 1
+            self._direct.climb(x, shifts, settings)
+            return
+        picture = x.contiguous(memory_format=torch.channels_last)
+        for margins in shifts:
+            left, _, top, _ = margins
+            slope = graph.run(picture, margins)
+            seen = slope[:, :, top : top + height, left : left + width]
+            step_along(picture, seen, settings)
+        if picture is not x:
+            x.copy_(picture)
+
+    @torch.no_grad()
+    def gradient(self, seen: Tensor, measured: Measured | None = None) -> Tensor:
+        # A tile is left to another: nearly every one has another size, and a graph is for one.
+        graph = self._graph((seen.shape[3], seen.shape[2])) if measured is None else None
+        if graph is None:
+            return self._direct.gradient(seen, measured)
+        return graph.run(seen.contiguous(memory_format=torch.channels_last), (0, 0, 0, 0)).clone()
+
+    def prepare(self, sizes: Sequence[Size]) -> bool:
+        if self._aim.patient:
+            return True
+        with self._lock:
+            self._awaited = frozenset(sizes)
+            self._begin(sizes)
+            there = self._making.isdisjoint(sizes)
+            if there:
+                self._dreamed = self._awaited
+            return there
+
+    @cached_property
+    def _direct(self) -> DirectEngine:
+        return DirectEngine(self._aim)
+
+    def _graph(self, size: Size) -> "_Compiled | None":
+        """The graph for pictures of this size; None while another thread makes it, or failed to."""
+        with self._lock:
+            found = self._graphs.get(size)
+            if found is not None:
+                self._graphs.move_to_end(size)
+                return found
+            if self._aim.patient:
+                return self._make(size)
+            self._begin([size])
+        return None
+
+    def _begin(self, sizes: Sequence[Size]) -> None:
+        """Have a thread make what is missing, one after the other: the dream needs the cores."""
+        begun = self._graphs.keys() | self._making | self._failed
+        missing = [size for size in dict.fromkeys(sizes) if size not in begun]
+        if missing:
+            self._making.update(missing)
+            # No daemon, as the thread that asks may be: to end amid compiling is to abort.
+            making = threading.Thread(
+                target=self._make_beside, args=(missing,), name="livedream-graph", daemon=False
+            )
+            try:
+                making.start()
+            except RuntimeError:  # no thread is to be had: then nothing is being made
+                self._making.difference_update(missing)
+                raise
+
+    def _make_beside(self, sizes: Sequence[Size]) -> None:
+        for size in sizes:
+            if not threading.main_thread().is_alive():
+                return  # the program ends
+            try:
+                self._make(size)
+            except Exception as error:  # whatever it is, the slower way goes on
+                _LOG.warning("engine openvino: no graph for %dx%d (%s)", *size, error)
+                with self._lock:
+                    self._failed.add(size)
+                    self._making.discard(size)
+
+    def _make(self, size: Size) -> "_Compiled":
+        """Compile, and let go of the graphs not used for longest."""
+        model = write_gradient(self._outline, self._aim.objective, self._notes, size)
+        compiled = self._core.compile_model(model, "CPU", self._options())
+        found = _Compiled(compiled, self._aim.objective, size)
+        with self._lock:
+            # Two plans together may be more than is kept: one is dreamed, the other has to arrive.
+            needed = self._awaited | self._dreamed
+            idle = [other for other in self._graphs if other not in needed]
+            self._graphs[size] = found
+            self._making.discard(size)
+            while idle and len(self._graphs) > _LEAST_KEPT and self._kept_px() > _KEPT_PX:
+                del self._graphs[idle.pop(0)]
+        return found
+
+    def _options(self) -> dict[str, Any]:
+        return {
+            "INFERENCE_PRECISION_HINT": _PRECISIONS[self._aim.dtype],
+            "INFERENCE_NUM_THREADS": torch.get_num_threads(),
+            "PERFORMANCE_HINT": "LATENCY",
+            # Threads nailed to cores would meet those of another dream on the same ones.
+            "ENABLE_CPU_PINNING": False,
+        }
+
+    def _kept_px(self) -> int:
+        return sum(width * height for width, height in self._graphs)
+
+
+class _Compiled:
+    """A graph with its picture and its slope at fixed addresses."""
+
+    def __init__(self, compiled: Any, objective: BoundObjective, size: Size) -> None:
+        from openvino import Tensor as Shared
+
+        width, height = size
+        self._request = compiled.create_infer_request()
+        self._seen = np.empty((1, height, width, 3), np.float32)
+        self._slope = np.empty((1, height, width, 3), np.float32)
+        inputs = self._seen, objective.weights.numpy(), objective.variety.numpy()
+        for number, values in enumerate(inputs):
+            self._request.set_input_tensor(number, Shared(values, shared_memory=True))
+        self._request.set_output_tensor(Shared(self._slope, shared_memory=True))
+
+    def run(self, picture: Tensor, margins: Margins) -> Tensor:
+        """(1, 3, h, w) in channels_last to the slope with its margins, gone with the next run."""
+        with_margins(picture, margins, self._seen)
+        self._request.infer()
+        return torch.from_numpy(self._slope).permute(0, 3, 1, 2)
+
+
+@lru_cache(maxsize=1)
+def _core() -> Any:
+    """OpenVINO's own core; raises SettingsError where the package is missing."""
+    # `import openvino` tells its makers so over the network, unless this package is missing.
+    name = "openvino_telemetry"
+    masked = name not in sys.modules
+    if masked:
+        sys.modules[name] = None  # type: ignore[assignment]
+    try:
+        from openvino import Core
+    except ImportError as error:
+        raise SettingsError(
+            f"engine: openvino needs the package {error.name}; pip install openvino"
+        ) from error
+    finally:
+        if masked:
+            del sys.modules[name]
+    return Core()

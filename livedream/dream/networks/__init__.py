@@ -1,0 +1,1 @@
+"""Networks: which there are, their weights, their layers."""

@@ -1,0 +1,123 @@
+"""From a registry entry and a state dict to a module; what does not fit is told in one line."""
+
+import math
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from livedream.core.errors import WeightsError
+from livedream.dream.networks.registry import NetworkSpec
+from livedream.dream.networks.weights import Checkpoint
+
+__all__ = ["build_module", "class_count", "fill_randomly", "outline_module", "random_module"]
+
+DREAMNET = "dreamnet"
+
+
+def build_module(spec: NetworkSpec, checkpoint: Checkpoint) -> nn.Module:
+    """The network with a checkpoint's weights in fp32, as many classes as those have.
+
+    Raises WeightsError when the weights are another network's, or are not finite.
+    """
+    if spec.builder == DREAMNET:
+        from livedream.dream.networks.dreamnet import load_dreamnet
+
+        try:
+            return load_dreamnet(checkpoint.path)
+        except (ValueError, KeyError, TypeError) as error:
+            reason = str(error).splitlines()[0]
+            raise WeightsError(f"weights {checkpoint.path}: no DreamNet ({reason})") from error
+    tensors = {
+        name: tensor.float() if tensor.is_floating_point() else tensor
+        for name, tensor in checkpoint.tensors.items()
+        if not name.startswith(spec.ignored or (" ",))
+    }
+    rows = tensors.get(f"{spec.classifier}.weight")
+    module = outline_module(spec, classes=1000 if rows is None else rows.shape[0])
+    _compare(spec, checkpoint, module.state_dict(), tensors)
+    # What batch norm counted in training is not needed, and older files lack it.
+    module.load_state_dict(tensors, strict=False, assign=True)
+    for name, buffer in module.named_buffers():
+        if buffer.is_meta:
+            owner, _, last = name.rpartition(".")
+            setattr(module.get_submodule(owner), last, torch.zeros((), dtype=torch.long))
+    return module
+
+
+def random_module(spec: NetworkSpec, seed: int) -> nn.Module:
+    """The network untrained, 1000 classes, the same weights for the same seed."""
+    module = outline_module(spec).to_empty(device="cpu")
+    fill_randomly(module, seed)
+    return module
+
+
+def fill_randomly(module: nn.Module, seed: int) -> None:
+    """He's initialisation, uniform: activations neither vanish nor explode on the way down.
+
+    Source: He et al., "Delving Deep into Rectifiers", ICCV 2015, equation 10: variance 2 / fan-in.
+    No global random state is touched.
+    """
+    random = torch.Generator().manual_seed(seed)
+    for part in module.modules():
+        if isinstance(part, nn.Conv2d | nn.Linear):
+            bound = math.sqrt(6 / part.weight[0].numel())
+            weight = torch.empty(part.weight.shape).uniform_(-bound, bound, generator=random)
+            part.weight = nn.Parameter(weight, requires_grad=False)
+            if part.bias is not None:
+                part.bias = nn.Parameter(torch.zeros(part.bias.shape), requires_grad=False)
+        elif isinstance(part, nn.BatchNorm2d):
+            part.reset_running_stats()
+            part.reset_parameters()
+
+
+def class_count(spec: NetworkSpec, module: nn.Module) -> int:
+    """How many classes the network tells apart."""
+    if spec.builder == DREAMNET:
+        from livedream.dream.networks.dreamnet import CLASS_MAP
+
+        return int(module.get_parameter(f"{CLASS_MAP}.weight").shape[0])
+    return int(module.get_parameter(f"{spec.classifier}.weight").shape[0])
+
+
+def outline_module(spec: NetworkSpec, *, classes: int = 1000) -> nn.Module:
+    """A torchvision architecture without memory for its weights.
+
+    They come from elsewhere, and torchvision's own initialisation takes seconds.
+    """
+    import torchvision.models
+
+    with torch.device("meta"):
+        builder = getattr(torchvision.models, spec.builder)
+        module: nn.Module = builder(weights=None, num_classes=classes, **spec.arguments)
+    return module
+
+
+def _compare(
+    spec: NetworkSpec,
+    checkpoint: Checkpoint,
+    wanted: Mapping[str, Tensor],
+    found: Mapping[str, Tensor],
+) -> None:
+    def complain(what: str) -> WeightsError:
+        told = checkpoint.architecture
+        claim = f", and the file says {told}" if told not in (None, spec.name) else ""
+        return WeightsError(f"weights {checkpoint.path}: not those of {spec.name}: {what}{claim}")
+
+    missing = [n for n in wanted if n not in found and not n.endswith("num_batches_tracked")]
+    extra = [name for name in found if name not in wanted]
+    if missing or extra:
+        raise complain(
+            f"found {len(found)} tensors ({_some(extra)} not wanted), "
+            f"wanted {len(wanted)} ({_some(missing)} missing)"
+        )
+    for name, tensor in found.items():
+        if tensor.shape != wanted[name].shape:
+            sizes = f"{tuple(tensor.shape)}, wanted {tuple(wanted[name].shape)}"
+            raise complain(f"{name} has shape {sizes}")
+        if not bool(torch.isfinite(tensor).all()):
+            raise WeightsError(f"weights {checkpoint.path}: {name} holds NaN or infinity")
+
+
+def _some(names: list[str]) -> str:
+    return f"{names[0]} and {len(names) - 1} more" if len(names) > 1 else "".join(names) or "none"

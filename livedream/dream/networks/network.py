@@ -1,0 +1,214 @@
+"""Networks ready for dreaming: loaded, frozen, folded, their layers known by every usual name.
+
+Convention
+    `Network.preprocessing.normalise` takes (N, 3, H, W) RGB in [0, 1]; `Network.module` and what
+    `Network.truncated` gives take its result.  Activations are (N, C, h, w), logits (N, classes).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+
+from torch import fx, nn
+
+from livedream.core.errors import NetworkError, SettingsError, WeightsError
+from livedream.core.suggest import closest
+from livedream.dream.networks.building import (
+    build_module,
+    class_count,
+    fill_randomly,
+    outline_module,
+    random_module,
+)
+from livedream.dream.networks.classes import find_class, read_labels
+from livedream.dream.networks.graph import LOGITS, LayerGraph
+from livedream.dream.networks.layers import LayerShape, measure_layers
+from livedream.dream.networks.metadata import FileNotes
+from livedream.dream.networks.preprocessing import Preprocessing
+from livedream.dream.networks.registry import NetworkSpec, find_spec
+from livedream.dream.networks.weights import Checkpoint, locate_weights, read_checkpoint
+
+__all__ = ["Network", "load_network", "outline_network"]
+
+DEFAULT_NAME = "dreamnet"
+DREAMNET = "dreamnet"
+
+
+@dataclass(frozen=True, eq=False)
+class Network:
+    """A network, frozen, in evaluation mode, fp32, on the CPU, batch norm folded.
+
+    classes: names in order, empty when unknown; class_count: how many there are in any case.
+    minimum_size: px, of the shorter side it was tried with.  default_objective: text, see
+    `livedream.dream.objectives.binding`.  aliases: the field's layer names to this network's.
+    notes: what a layer shows, where somebody wrote it down.
+    """
+
+    name: str
+    graph: LayerGraph = field(repr=False)
+    preprocessing: Preprocessing
+    classes: tuple[str, ...] = field(repr=False)
+    class_count: int
+    minimum_size: int
+    default_objective: str
+    licence: str
+    aliases: Mapping[str, str] = field(default_factory=dict, repr=False)
+    notes: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    @cached_property
+    def module(self) -> nn.Module:
+        """The whole network, normalised pictures to logits.  Shares the graph's weights."""
+        return self.graph.whole()
+
+    @cached_property
+    def layers(self) -> Mapping[str, LayerShape]:
+        """Every layer that can be dreamed, in order of execution."""
+        return measure_layers(self.graph)
+
+    def resolve(self, layer: str) -> str:
+        """The network's own name for a layer given by it or by an alias; case does not count.
+
+        Raises NetworkError with the closest names when there is no such layer, or when it gives
+        nothing that has the shape of a picture.
+        """
+        canonical = self.graph.canonical
+        known = {name: to for name, to in canonical.items() if to in self.layers}
+        for alias, name in self.aliases.items():
+            if canonical[name] in self.layers:
+                known.setdefault(alias, canonical[name])
+        lower = {alias.lower(): name for alias, name in reversed(known.items())}
+        found = known.get(layer, lower.get(layer.lower()))
+        if found is not None:
+            return found
+        if layer in self.graph.outputs:
+            raise NetworkError(
+                f"layer {layer!r} of {self.name} gives nothing of a picture's shape to dream with"
+            )
+        hint = closest(layer, known) or f"see 'livedream layers {self.name}'"
+        raise NetworkError(f"no layer {layer!r} in {self.name}; {hint}")
+
+    def truncated(self, layers: Sequence[str]) -> fx.GraphModule:
+        """The network up to the deepest of the layers, normalised pictures to their activations.
+
+        layers: names or aliases; ``LOGITS`` (see `networks.graph`) for the class scores.
+        Gives a tuple in the order asked for.  It has its own copy of the weights it needs, so
+        moving and casting it leaves this network as it was.
+        """
+        return self.graph.cut([name if name == LOGITS else self.resolve(name) for name in layers])
+
+    def class_index(self, wanted: str | int) -> int:
+        """A class by number, name or synonym.  Raises NetworkError with the closest names."""
+        return find_class(self.classes, self.class_count, wanted)
+
+
+def load_network(
+    name: str | None = None,
+    *,
+    weights: Path | None = None,
+    preprocess: str | None = None,
+    labels: Path | None = None,
+    random_seed: int | None = None,
+    allow_download: bool = True,
+    allow_unverified: bool = False,
+    progress: bool = True,
+) -> Network:
+    """A registered network with its own weights, with a file's, or with random ones.
+
+    name: see ``livedream networks``; None means what the weights file says, or dreamnet without
+    one.  weights: ``.safetensors`` or a state dict saved by torch.  preprocess, labels: override
+    what the file's metadata say, see `Preprocessing.parse` and `read_labels`.  random_seed:
+    untrained weights, for tests and timing.  Raises NetworkError, WeightsError, SettingsError.
+    """
+    if weights is not None and random_seed is not None:
+        raise SettingsError("found both a weights file and a random seed, wanted one of them")
+    if random_seed is not None:
+        spec = find_spec(name or DEFAULT_NAME)
+        return _random(spec, random_seed, preprocess, labels)
+    if weights is not None:
+        checkpoint = read_checkpoint(weights)
+        spec = _spec_of(name, checkpoint)
+        spec = replace(spec, licence=checkpoint.notes.licence or "not stated")
+    else:
+        spec = find_spec(name or DEFAULT_NAME)
+        path = locate_weights(
+            spec,
+            allow_download=allow_download,
+            allow_unverified=allow_unverified,
+            progress=progress,
+        )
+        checkpoint = read_checkpoint(path)
+    return _assemble(spec, build_module(spec, checkpoint), checkpoint.notes, preprocess, labels)
+
+
+def outline_network(name: str) -> Network:
+    """A torchvision network without weights: to see its layers and names, not to run.
+
+    Raises NetworkError; for livedream's own networks, whose layers their files tell, load them.
+    """
+    spec = find_spec(name)
+    if spec.builder == DREAMNET:
+        raise NetworkError(f"{name} has no outline: its layers are told by its weights file")
+    return _assemble(spec, outline_module(spec), FileNotes(), None, None)
+
+
+def _spec_of(name: str | None, checkpoint: Checkpoint) -> NetworkSpec:
+    told = checkpoint.architecture
+    if name is None and told is None:
+        raise WeightsError(
+            f"weights {checkpoint.path}: the file does not say which network it is for; name one"
+        )
+    return find_spec(name or told or DEFAULT_NAME)
+
+
+def _random(spec: NetworkSpec, seed: int, preprocess: str | None, labels: Path | None) -> Network:
+    if spec.builder != DREAMNET:
+        return _assemble(spec, random_module(spec, seed), FileNotes(), preprocess, labels)
+    # Its shape is written in its file alone.
+    checkpoint = read_checkpoint(locate_weights(spec))
+    module = build_module(spec, checkpoint)
+    fill_randomly(module, seed)
+    return _assemble(spec, module, checkpoint.notes, preprocess, labels)
+
+
+def _assemble(
+    spec: NetworkSpec,
+    module: nn.Module,
+    file: FileNotes,
+    preprocess: str | None,
+    labels: Path | None,
+) -> Network:
+    graph = LayerGraph(module)
+    count = class_count(spec, module)
+    if preprocess is not None:
+        preprocessing = Preprocessing.parse(preprocess)
+    else:
+        preprocessing = file.preprocessing or Preprocessing.parse(spec.preprocess)
+    return Network(
+        name=spec.name,
+        graph=graph,
+        preprocessing=preprocessing,
+        classes=_classes(spec, file, labels, count),
+        class_count=count,
+        minimum_size=spec.minimum_size,
+        default_objective=file.default_objective or spec.objective,
+        licence=spec.licence,
+        aliases={alias: layer for alias, layer in spec.aliases.items() if layer in graph.outputs},
+        notes=file.layers,
+    )
+
+
+def _classes(
+    spec: NetworkSpec, file: FileNotes, labels: Path | None, count: int
+) -> tuple[str, ...]:
+    """Names for all classes, or none: ImageNet's thousand where the count fits and no one says."""
+    names = read_labels(labels) if labels is not None else file.classes
+    if names and len(names) != count:
+        whose = f"labels {labels}" if labels is not None else f"{spec.name}'s weights file"
+        raise WeightsError(f"{whose}: found {len(names)} class names, wanted {count}")
+    if not names and count in (1000, 1001):
+        from torchvision.models import SqueezeNet1_0_Weights
+
+        thousand = tuple(SqueezeNet1_0_Weights.IMAGENET1K_V1.meta["categories"])
+        return thousand if count == 1000 else ("background", *thousand)
+    return names

@@ -1,0 +1,113 @@
+"""The networks livedream knows, read from ``models/registry.toml``.
+
+Nothing here imports torch: listing names and settings stays quick.
+"""
+
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from livedream.core.errors import NetworkError
+from livedream.core.suggest import closest
+
+__all__ = ["NetworkSpec", "find_spec", "models_folder", "registry"]
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkSpec:
+    """One entry of the registry.
+
+    builder: a function of torchvision.models, or ``dreamnet``.  arguments: for the builder.
+    classifier: the layer whose rows are the classes, and ignored: prefixes of weights that the
+    network does without (training heads).  weights: torchvision's enum member, or empty.
+    url, sha256: weights from elsewhere, the checksum None where nobody published one.
+    file, sha256: weights in the models folder.  size_mb: of the weights, 10^6 bytes.
+    preprocess: see `Preprocessing.parse`.  minimum_size: px, of the picture's shorter side.
+    aliases: the field's layer names, to ours.
+    """
+
+    name: str
+    summary: str
+    builder: str
+    licence: str
+    preprocess: str
+    minimum_size: int
+    objective: str
+    arguments: Mapping[str, Any]
+    classifier: str
+    ignored: tuple[str, ...]
+    weights: str
+    url: str
+    file: str
+    sha256: str | None
+    size_mb: float
+    aliases: Mapping[str, str]
+
+
+def models_folder() -> Path:
+    """Where the registry and the embedded weights lie: in the wheel, or beside the package.
+
+    Raises NetworkError when neither is there.
+    """
+    package = Path(__file__).resolve().parents[2]
+    for folder in (package / "models", package.parent / "models"):
+        if (folder / "registry.toml").is_file():
+            return folder
+    raise NetworkError(
+        f"no models folder in {package} or beside it; reinstall livedream to get it back"
+    )
+
+
+@cache
+def registry() -> Mapping[str, NetworkSpec]:
+    """Every known network by name, in the registry's order."""
+    with (models_folder() / "registry.toml").open("rb") as file:
+        tables = tomllib.load(file)
+    shared = tables.get("aliases", {})
+    return {name: _spec(name, table, shared) for name, table in tables["networks"].items()}
+
+
+def find_spec(name: str) -> NetworkSpec:
+    """The entry of that name.  Raises NetworkError with the closest names otherwise."""
+    known = registry()
+    if name in known:
+        return known[name]
+    hint = closest(name, known) or "see 'livedream networks' for all of them"
+    raise NetworkError(f"no network {name!r}; {hint}")
+
+
+def _spec(name: str, table: Mapping[str, Any], shared: Mapping[str, Any]) -> NetworkSpec:
+    groups = [shared[group] for group in table.get("alias_groups", ())]
+    groups.append(table.get("aliases", []))
+    return NetworkSpec(
+        name=name,
+        summary=table["summary"],
+        builder=table["builder"],
+        licence=table["licence"],
+        preprocess=table.get("preprocess", ""),
+        minimum_size=table["minimum_size"],
+        objective=table.get("objective", ""),
+        arguments=table.get("arguments", {}),
+        classifier=table.get("classifier", ""),
+        ignored=tuple(table.get("ignored", ())),
+        weights=table.get("weights", ""),
+        url=table.get("url", ""),
+        file=table.get("file", ""),
+        sha256=table.get("sha256"),
+        size_mb=table["size_mb"],
+        aliases=dict(pair for group in groups for rule in group for pair in _aliases(rule)),
+    )
+
+
+def _aliases(rule: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """A rule's pairs: ``names`` written out once for each row of ``over``.
+
+    A row fills the places ``{0}``, ``{1}``... of alias and layer; without ``over`` the names are
+    taken as they are.
+    """
+    for row in rule.get("over", [[]]):
+        for alias, layer in rule["names"].items():
+            yield alias.format(*row), layer.format(*row)

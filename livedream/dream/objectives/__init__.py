@@ -1,0 +1,1 @@
+"""Objectives: what gradient ascent raises."""

@@ -1,0 +1,241 @@
+"""An objective tied to a network: which layers to compute, and the gradients to send back.
+
+What the seeds are
+    A term pulls at its layer in a direction: a layer or some of its channels along their own
+    activations (which is plain L2), a class along the gradient of its log probability, a guide
+    towards its best matching features.  Gradients of plain sums would follow the loudest layer,
+    and the most channels, whatever the weights; so every term's direction is brought to length 1,
+    divided by the length of its layer's whole activation, and only then multiplied by its weight.
+    For a whole layer that is the gradient of ``weight * log(length)``; with variety it is that only
+    along the activation, and longer by what pulls at the quiet channels.
+
+Variety
+    Climbing the sum of squares makes the loud louder: after some frames a few of a layer's hundreds
+    of channels take it all, and one motif fills the picture.  With a variety of v a channel of
+    energy e pulls by ``e ** -v`` of what it would: v = 1/2 climbs the sum of the channels' lengths,
+    v = 1 the product of their energies, for which every motif must be somewhere.
+
+What a weight means
+    A network without biases is homogeneous: each layer scales with the picture.  Therefore these
+    gradients of two layers, carried back to the picture, have the same part along the picture
+    itself, however different the layers' activations are: with equal weights they pull equally
+    hard, give or take how sensitive they are to change of form.  The same holds for one channel
+    beside all of its layer.  Below zero a term is driven away.
+
+    Last, all seeds are multiplied by one common factor, such that the strongest part's have a root
+    mean square of 1: only the direction counts (the ascent divides by the picture's own gradient),
+    and so they fit half precision.
+
+`BoundObjective.response` is for measuring: the weighted sum of plain mean squares, as the field
+reports it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from livedream.core.errors import NetworkError, ObjectiveError
+from livedream.dream.networks.graph import LOGITS
+from livedream.dream.networks.network import Network
+from livedream.dream.objectives.guide import guide_features
+from livedream.dream.objectives.terms import (
+    ChannelsPart,
+    ClassPart,
+    GuidePart,
+    LayerPart,
+    Part,
+    Pull,
+)
+from livedream.dream.objectives.text import parse_objective
+from livedream.dream.objectives.value import (
+    ClassTarget,
+    GuideTarget,
+    Objective,
+    Target,
+    channels,
+    guide,
+    image_class,
+    layer,
+)
+
+__all__ = [
+    "BoundObjective",
+    "Measured",
+    "Objective",
+    "added_up",
+    "bind",
+    "channels",
+    "guide",
+    "image_class",
+    "layer",
+    "parse_objective",
+]
+
+
+# Per layer and part, see `Part.measure`.
+Measured = tuple[tuple[Tensor, ...], ...]
+
+
+@dataclass(frozen=True, eq=False)
+class BoundObjective:
+    """Resolved once, used at every step; nothing in it waits for the device, as a CUDA graph asks.
+
+    layers: names for `Network.truncated`, in the order in which activations are expected.
+    weights: (terms,) fp32, in the objective's order; change them in place to glide.
+    variety: (1,) fp32, how far a layer's loud channels are turned down, from 0 to 1; likewise.
+    parts: per layer what looks at it.
+    """
+
+    objective: Objective
+    layers: tuple[str, ...]
+    weights: Tensor
+    variety: Tensor
+    parts: tuple[tuple[Part, ...], ...]
+
+    @property
+    def pull(self) -> Pull:
+        """What of it may change from frame to frame."""
+        return Pull(self.weights, self.variety)
+
+    @torch.no_grad()
+    def measure(self, activations: tuple[Tensor, ...], share: float = 1.0) -> Measured:
+        """What `seeds` has to know of a whole picture; of its pieces, to be added up.
+
+        share: how much of what says something of no place, as classes do, is the piece's own.
+        """
+        return tuple(
+            tuple(part.measure(a.detach()) * (1.0 if a.ndim == 4 else share) for part in parts)
+            for a, parts in zip(activations, self.parts, strict=True)
+        )
+
+    @torch.no_grad()
+    def seeds(
+        self, activations: tuple[Tensor, ...], measured: Measured | None = None
+    ) -> tuple[Tensor, ...]:
+        """The ascent's direction at each layer: of each activation's shape, type and device.
+
+        To be used as ``torch.autograd.grad(activations, picture, grad_outputs=seeds)``.  See the
+        module on what they are; all zero where every layer is silent.
+        measured: of the picture that the activations are a piece of; None: they are the whole.
+        """
+        sums: tuple[tuple[Tensor | None, ...], ...]
+        sums = measured or tuple((None,) * len(parts) for parts in self.parts)
+        slopes = [
+            [part.slope(a.detach(), self.pull, s) for part, s in zip(parts, own, strict=True)]
+            for a, parts, own in zip(activations, self.parts, sums, strict=True)
+        ]
+        levels = torch.stack([slope.level for found in slopes for slope in found])
+        loudest = levels.max()
+        factor = torch.where(loudest > 0, 1 / loudest, torch.zeros_like(loudest))
+        return tuple(
+            _sum([slope.times(factor, activation.dtype) for slope in found])
+            for activation, found in zip(activations, slopes, strict=True)
+        )
+
+    @torch.no_grad()
+    def response(self, activations: tuple[Tensor, ...]) -> Tensor:
+        """The objective's value, a 0-d fp32 tensor.
+
+        The weighted sum of each term's mean square (layers and channels), log probability
+        (classes) or match (guides: the mean product with the best feature, per channel).
+        """
+        values = [
+            part.value(activation.detach(), self.weights)
+            for activation, parts in zip(activations, self.parts, strict=True)
+            for part in parts
+        ]
+        return torch.stack(values).sum()
+
+    def to(self, device: torch.device | str) -> BoundObjective:
+        """The same on another device."""
+        parts = tuple(tuple(part.to(device) for part in parts) for parts in self.parts)
+        weights, variety = self.weights.to(device), self.variety.to(device)
+        return replace(self, weights=weights, variety=variety, parts=parts)
+
+
+def bind(
+    objective: Objective | str, network: Network, device: torch.device | str = "cpu"
+) -> BoundObjective:
+    """Find an objective's layers, channels, classes and guides in a network.
+
+    Raises ObjectiveError pointing at what the network does not have, or at a guide picture that
+    cannot be read.
+    """
+    if isinstance(objective, str):
+        objective = parse_objective(objective)
+    text, places = objective.located()
+    binder = _Binder(network)
+    for index, (term, place) in enumerate(zip(objective.terms, places, strict=True)):
+        try:
+            binder.add(index, term.target)
+        except NetworkError as error:
+            raise ObjectiveError(str(error), text=text, position=place) from error
+    parts = binder.parts()
+    weights = torch.tensor([term.weight for term in objective.terms], dtype=torch.float32)
+    bound = BoundObjective(
+        objective=objective,
+        layers=tuple(parts),
+        weights=weights,
+        variety=torch.zeros(1),
+        parts=tuple(parts.values()),
+    )
+    return bound.to(device)
+
+
+def added_up(one: Measured, other: Measured) -> Measured:
+    """What `BoundObjective.measure` says of two pieces together."""
+    return tuple(
+        tuple(a + b for a, b in zip(first, second, strict=True))
+        for first, second in zip(one, other, strict=True)
+    )
+
+
+def _sum(tensors: list[Tensor]) -> Tensor:
+    total = tensors[0]
+    for tensor in tensors[1:]:
+        total = total + tensor
+    return total
+
+
+class _Binder:
+    """Gathers an objective's terms by the layer they look at."""
+
+    def __init__(self, network: Network) -> None:
+        self.network = network
+        self.found: dict[str, list[Part]] = {}
+        self.whole: dict[str, list[int]] = {}
+        self.masks: dict[str, dict[int, Tensor]] = {}
+
+    def add(self, index: int, target: Target) -> None:
+        if isinstance(target, ClassTarget):
+            number = self.network.class_index(target.label)
+            self.found.setdefault(LOGITS, []).append(ClassPart(index, number))
+            return
+        name = self.network.resolve(target.layer)
+        parts = self.found.setdefault(name, [])
+        if isinstance(target, GuideTarget):
+            parts.append(GuidePart(index, guide_features(self.network, name, target.picture)))
+        elif target.channels:
+            self.masks.setdefault(name, {})[index] = self.mask(name, target.channels)
+        else:
+            self.whole.setdefault(name, []).append(index)
+
+    def mask(self, name: str, numbers: tuple[int, ...]) -> Tensor:
+        count = self.network.layers[name].channels
+        if numbers[-1] >= count:
+            raise NetworkError(f"no channel {numbers[-1]}; {name} has channels 0 to {count - 1}")
+        mask = torch.zeros(count)
+        mask[list(numbers)] = 1
+        return mask
+
+    def parts(self) -> dict[str, tuple[Part, ...]]:
+        """By layer, in the order in which the objective names them."""
+        for name, terms in self.whole.items():
+            self.found[name].append(LayerPart(torch.tensor(terms)))
+        for name, masks in self.masks.items():
+            stacked = torch.stack(list(masks.values()))
+            self.found[name].append(ChannelsPart(torch.tensor(list(masks)), stacked))
+        return {name: tuple(parts) for name, parts in self.found.items()}

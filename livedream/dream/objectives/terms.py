@@ -1,0 +1,232 @@
+"""What an objective's terms reckon on a layer's activations; see `objectives.binding`.
+
+Everything is reckoned in fp32 whatever the activations are in: a sum of squares overflows fp16.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import NamedTuple, Protocol
+
+import torch
+from torch import Tensor
+
+__all__ = ["ChannelsPart", "ClassPart", "GuidePart", "LayerPart", "Part", "Slope"]
+
+# Channels whose mean square is below this share of their layer's pull ever less, for there is
+# hardly anything there to pull at.  Heuristic: a hundredth in amplitude.
+SILENT_SHARE = 1e-4
+# Channels quieter than this share of their layer's mean are not turned up further by variety.
+# Heuristic: lower and the noise of channels that see nothing is amplified.
+QUIET = 1e-3
+# A class pulls less once its probability is all but certain.  Heuristic: from 0.999 on; nearer to
+# one the direction drowns in fp32's rounding.
+CERTAIN = 1e-3
+# Energy below this is silence; what is divided by it must not leave fp32, which ends at 3e38, when
+# it is divided by a small level again.  Heuristic.
+TINY = 1e-20
+
+# Positions compared at once: bounds the table of products to 64 MiB.
+CHUNK = 16384
+
+
+@dataclass(frozen=True, slots=True)
+class Slope:
+    """What a part asks of its layer, kept as ``direction * gain`` until the common factor is known.
+
+    direction: like the activation, in its type or in fp32.  gain: fp32, one number, or one per
+    channel (C, 1, 1).  level: the root mean square of their product, 0-d fp32.
+    """
+
+    direction: Tensor
+    gain: Tensor
+    level: Tensor
+
+    def times(self, factor: Tensor, dtype: torch.dtype) -> Tensor:
+        """The slope times a 0-d fp32 factor."""
+        if dtype == self.direction.dtype == torch.bfloat16:
+            # One pass over the activation instead of three; the range is fp32's.
+            return self.direction * (self.gain * factor).to(dtype)
+        # Multiplied in fp32: a quiet layer's gain may be beyond what fp16 holds.
+        return (self.direction * (self.gain * factor)).to(dtype)
+
+
+class Pull(NamedTuple):
+    """What may change from frame to frame, in place.
+
+    weights: (terms,) fp32.  variety: (1,) fp32, as in `DreamSettings`.
+    """
+
+    weights: Tensor
+    variety: Tensor
+
+
+class Part(Protocol):
+    """Some terms of an objective that look at the same layer.
+
+    measure: what a slope has to know of the whole activation, (n,) fp32.  Of a picture's pieces it
+    adds up to that of the picture, so that each piece's slope can be reckoned on its own.
+    slope: measured is that sum, None when the activation is the whole.
+    """
+
+    def measure(self, activation: Tensor) -> Tensor: ...
+
+    def slope(self, activation: Tensor, pull: Pull, measured: Tensor | None = None) -> Slope: ...
+
+    def value(self, activation: Tensor, weights: Tensor) -> Tensor: ...
+
+    def to(self, device: torch.device | str) -> Part: ...
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class LayerPart:
+    """A whole layer, its loud channels turned down as `Pull.variety` wants it.
+
+    terms: (T,) their places among the weights.
+    """
+
+    terms: Tensor
+
+    def measure(self, activation: Tensor) -> Tensor:
+        return _counted(channel_energies(activation), activation.numel())
+
+    def slope(self, activation: Tensor, pull: Pull, measured: Tensor | None = None) -> Slope:
+        measured = self.measure(activation) if measured is None else measured
+        energies, count = measured[:-1], measured[-1]
+        shares = energies / energies.mean().clamp_min(TINY) + QUIET
+        bend = (shares.log() * -pull.variety).exp()
+        # The part along the activation is the weight, whatever the variety.
+        scale = pull.weights[self.terms].sum() / (bend @ energies).clamp_min(TINY)
+        level = scale.abs() * ((bend.square() @ energies) / count).sqrt()
+        return Slope(activation, (bend * scale)[:, None, None], level)
+
+    def value(self, activation: Tensor, weights: Tensor) -> Tensor:
+        return weights[self.terms].sum() * total_energy(activation) / activation.numel()
+
+    def to(self, device: torch.device | str) -> LayerPart:
+        return replace(self, terms=self.terms.to(device))
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class ChannelsPart:
+    """Some channels of a layer.
+
+    terms: (T,) their places among the weights.  masks: (T, C) fp32, 1 where the term looks.
+    """
+
+    terms: Tensor
+    masks: Tensor
+
+    def measure(self, activation: Tensor) -> Tensor:
+        return _counted(channel_energies(activation), activation.numel())
+
+    def slope(self, activation: Tensor, pull: Pull, measured: Tensor | None = None) -> Slope:
+        measured = self.measure(activation) if measured is None else measured
+        energies, count = measured[:-1], measured[-1]
+        layer = energies.sum()
+        floor = SILENT_SHARE * layer * self.masks.mean(1)
+        sizes = (self.masks @ energies + floor).sqrt() * layer.sqrt()
+        gain = (pull.weights[self.terms] / sizes.clamp_min(TINY)) @ self.masks
+        level = (gain.square() @ energies / count).sqrt()
+        return Slope(activation, gain[:, None, None], level)
+
+    def value(self, activation: Tensor, weights: Tensor) -> Tensor:
+        seen = self.masks.sum(1) * (activation.numel() / activation.shape[1])
+        return weights[self.terms] @ (self.masks @ channel_energies(activation) / seen)
+
+    def to(self, device: torch.device | str) -> ChannelsPart:
+        return replace(self, terms=self.terms.to(device), masks=self.masks.to(device))
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class ClassPart:
+    """A class's log probability.  term: its place among the weights.  number: the class."""
+
+    term: int
+    number: int
+
+    def measure(self, activation: Tensor) -> Tensor:
+        return _counted(activation.float().sum(0), len(activation))
+
+    def slope(self, activation: Tensor, pull: Pull, measured: Tensor | None = None) -> Slope:
+        scores, share = activation.float(), torch.ones((), device=activation.device)
+        if measured is not None:
+            # The picture's scores are the mean of its pieces': one pull, in equal parts.
+            scores = (measured[:-1] / measured[-1]).expand_as(scores)
+            share = 1 / measured[-1]
+        direction = -scores.softmax(1)
+        direction[:, self.number] += 1
+        energy = direction.square().sum()
+        spread = (scores - scores.mean(1, keepdim=True)).norm()
+        size = (energy.sqrt().clamp_min(CERTAIN) * spread).clamp_min(TINY)
+        gain = share * pull.weights[self.term] / size
+        return Slope(direction, gain.view(1, 1), _level(gain, energy, direction.numel()))
+
+    def value(self, activation: Tensor, weights: Tensor) -> Tensor:
+        return weights[self.term] * activation.float().log_softmax(1)[:, self.number].mean()
+
+    def to(self, device: torch.device | str) -> ClassPart:
+        return self
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class GuidePart:
+    """Each position drawn towards the guide's feature whose product with its own is largest.
+
+    term: its place among the weights.  features: (C, Q) fp32, the guide's, of mean square 1.
+    Source: Google's DeepDream notebook (Mordvintsev, Olah, Tyka, 2015), ``objective_guide``.
+    """
+
+    term: int
+    features: Tensor
+
+    def measure(self, activation: Tensor) -> Tensor:
+        return self._measured(self.matches(activation), activation)
+
+    def _measured(self, best: Tensor, activation: Tensor) -> Tensor:
+        energies = torch.stack([best.square().sum(), total_energy(activation)])
+        return _counted(energies, activation.numel())
+
+    def slope(self, activation: Tensor, pull: Pull, measured: Tensor | None = None) -> Slope:
+        best = self.matches(activation)
+        if measured is None:
+            measured = self._measured(best, activation)
+        energy, own, count = measured
+        gain = pull.weights[self.term] / (energy.sqrt() * own.sqrt()).clamp_min(TINY)
+        return Slope(best, gain.view(1, 1, 1), _level(gain, energy, count))
+
+    def value(self, activation: Tensor, weights: Tensor) -> Tensor:
+        return weights[self.term] * (self.matches(activation) * activation.float()).mean()
+
+    def matches(self, activation: Tensor) -> Tensor:
+        """The best feature for each position, like the activation, fp32."""
+        found = []
+        for piece in torch.split(activation.float().flatten(2), CHUNK, dim=2):
+            nearest = torch.einsum("ncp,cq->npq", piece, self.features).argmax(2)
+            found.append(self.features[:, nearest].transpose(0, 1))
+        return torch.cat(found, 2).reshape(activation.shape)
+
+    def to(self, device: torch.device | str) -> GuidePart:
+        return replace(self, features=self.features.to(device))
+
+
+def _counted(sums: Tensor, count: int) -> Tensor:
+    """Sums, 0-d or (n,), and behind them over how many values they go."""
+    sums = sums.reshape(-1)
+    return torch.cat([sums, torch.full_like(sums[:1], count)])
+
+
+def _level(gain: Tensor, energy: Tensor, count: Tensor | int) -> Tensor:
+    return gain.abs() * (energy / count).sqrt()
+
+
+def total_energy(activation: Tensor) -> Tensor:
+    """The sum of squares, 0-d fp32."""
+    norm: Tensor = torch.linalg.vector_norm(activation, dtype=torch.float32)
+    return norm.square()
+
+
+def channel_energies(activation: Tensor) -> Tensor:
+    """Each channel's sum of squares, (C,) fp32."""
+    # Not vector_norm over these axes: for channels_last it took 60 times as long on a CPU.
+    return activation.float().square().sum((0, 2, 3))

@@ -1,0 +1,174 @@
+"""Objectives as text: the one grammar, and the one parser of it.
+
+    objective = [sign] term { sign term }
+    term      = [number "*"] target
+    target    = layer [":" channels] | "class:" label | "guide(" layer "," path ")"
+    channels  = range { "," range }          range = number [ "-" number ]
+    label     = a word, or anything "in quotes"
+    path      = anything without quotes, commas and parentheses, or anything "in quotes"
+    sign      = "+" | "-"
+
+A layer's name has letters, digits and ``_ . / -``; so a minus between terms has a space before
+it.  A quote inside quotes is written twice.
+"""
+
+import re
+
+from livedream.core.errors import ObjectiveError
+from livedream.dream.objectives.value import (
+    LAYER_NAME,
+    PLAIN_LABEL,
+    PLAIN_PATH,
+    Objective,
+    channels,
+    guide,
+    image_class,
+    layer,
+)
+
+__all__ = ["parse_objective"]
+
+_WEIGHT = re.compile(r"((?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*\*", re.ASCII)
+_CLASS = re.compile(r"class\s*:\s*")
+_GUIDE = re.compile(r"guide\s*\(\s*")
+_QUOTED = re.compile(r'"((?:[^"]|"")*)"')
+_NUMBER = re.compile(r"\d+", re.ASCII)
+_SPACE = re.compile(r"\s*")
+# A range this long is a slip of the hand: no layer known here has as many channels.
+_LONGEST_RANGE = 100_000
+
+
+def parse_objective(text: str) -> Objective:
+    """The objective that a text means.  Raises ObjectiveError pointing at the character."""
+    return _Parser(text).objective()
+
+
+class _Parser:
+    """One pass from left to right; `place` is the next character."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.place = 0
+
+    def objective(self) -> Objective:
+        if not self.text.strip():
+            raise self.wrong("found nothing, wanted an objective such as inception4c")
+        negative = self.sign() == "-"
+        total = self.term(negative=negative)
+        while not self.at_end():
+            sign = self.sign()
+            if sign is None:
+                raise self.wrong("wanted + or - (with a space before it) or the end")
+            total = total + self.term(negative=sign == "-")
+        return total
+
+    def sign(self) -> str | None:
+        self.skip_space()
+        found = self.text[self.place : self.place + 1]
+        if found in ("+", "-") and found:
+            self.place += 1
+            return found
+        return None
+
+    def term(self, *, negative: bool) -> Objective:
+        self.skip_space()
+        start = self.place
+        weight = 1.0
+        match = self.take(_WEIGHT)
+        if match:
+            weight = float(match[1])
+            if weight == float("inf"):
+                self.place = start
+                raise self.wrong("this weight is too large")
+        self.skip_space()
+        target = self.target()
+        return target * (-weight if negative else weight)
+
+    def target(self) -> Objective:
+        if self.take(_CLASS):
+            return self.image_class()
+        if self.take(_GUIDE):
+            return self.guide()
+        name = self.layer_name()
+        return channels(name, *self.channels()) if self.take(re.compile(r"\s*:")) else layer(name)
+
+    def image_class(self) -> Objective:
+        start = self.place
+        label = self.text_of(PLAIN_LABEL, "wanted a class, by name, number or in quotes")
+        if not label.strip() or "\n" in label:
+            self.place = start
+            raise self.wrong("wanted a class's name between the quotes")
+        return image_class(label)
+
+    def guide(self) -> Objective:
+        name = self.layer_name()
+        self.symbol(",", "wanted a comma and the picture's path")
+        start = self.place
+        path = self.text_of(PLAIN_PATH, "wanted the picture's path, in quotes if need be")
+        if not path.strip() or "\n" in path:
+            self.place = start
+            raise self.wrong("wanted a path between the quotes")
+        self.symbol(")", "wanted ) after the path")
+        return guide(name, path)
+
+    def layer_name(self) -> str:
+        match = self.take(LAYER_NAME)
+        if not match:
+            raise self.wrong("wanted a layer, class:... or guide(...)")
+        return match[0]
+
+    def channels(self) -> list[int]:
+        numbers: list[int] = []
+        while True:
+            self.skip_space()
+            start = self.place
+            first = last = self.number()
+            if self.take(re.compile(r"-")):
+                last = self.number()
+            if not first <= last < first + _LONGEST_RANGE:
+                self.place = start
+                raise self.wrong(f"found the range {first}-{last}, wanted it upwards")
+            numbers.extend(range(first, last + 1))
+            if not self.take(re.compile(r"\s*,")):
+                return numbers
+
+    def number(self) -> int:
+        match = self.take(_NUMBER)
+        if not match:
+            raise self.wrong("wanted a channel number")
+        return int(match[0])
+
+    def text_of(self, plain: re.Pattern[str], wanted: str) -> str:
+        quoted = self.take(_QUOTED)
+        if quoted:
+            return quoted[1].replace('""', '"')
+        match = self.take(plain)
+        if not match:
+            raise self.wrong("this quote is never closed" if self.next() == '"' else wanted)
+        return match[0]
+
+    def symbol(self, wanted: str, message: str) -> None:
+        self.skip_space()
+        if self.next() != wanted:
+            raise self.wrong(message)
+        self.place += 1
+        self.skip_space()
+
+    def take(self, pattern: re.Pattern[str]) -> re.Match[str] | None:
+        match = pattern.match(self.text, self.place)
+        if match:
+            self.place = match.end()
+        return match
+
+    def next(self) -> str:
+        return self.text[self.place : self.place + 1]
+
+    def skip_space(self) -> None:
+        self.take(_SPACE)
+
+    def at_end(self) -> bool:
+        self.skip_space()
+        return self.place >= len(self.text)
+
+    def wrong(self, message: str) -> ObjectiveError:
+        return ObjectiveError(message, text=self.text, position=self.place)

@@ -1,0 +1,130 @@
+"""Where a dream may grow, and how evenly."""
+
+from pathlib import Path
+from typing import Final, Self
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+
+from livedream.core.settings import DreamSettings
+from livedream.dream.resize import resize
+
+_CELL_PX: Final = 16  # heuristic: levels are compared between cells of this size...
+_REACH_CELLS: Final = 3  # ...and their neighbourhood
+_TINY: Final = 1e-6
+_COPIED: Final = 1 << 23  # elements that may be copied: bounds the memory of very large pictures
+
+
+class Place:
+    """The mask, the tint and the spread of what a frame adds.
+
+    mask: (1, 1, H, W) float32 in [0, 1] of any size, 1 where to dream; None: everywhere.
+    """
+
+    def __init__(self, mask: Tensor | None = None) -> None:
+        self._mask = mask
+        self._fitted: Tensor | None = None
+
+    @classmethod
+    def from_settings(cls, settings: DreamSettings) -> Self:
+        return cls(read_mask(settings.mask) if settings.mask else None)
+
+    def weight(self, picture: Tensor) -> Tensor | None:
+        """The mask at the picture's size and on its device."""
+        if self._mask is None:
+            return None
+        height, width = picture.shape[2:]
+        if self._fitted is None or self._fitted.shape[2:] != (height, width):
+            self._fitted = resize(self._mask.to(picture.device), (width, height))
+        return self._fitted
+
+    def shape(self, added: Tensor, carried: Tensor, settings: DreamSettings) -> Tensor:
+        """What of an addition is wanted. added, carried: (1, 3, h, w); overwrites `added`."""
+        if settings.keep_colours:
+            added.copy_(added.mean(1, keepdim=True).expand_as(added))
+        if settings.spread > 0:
+            added.mul_(need(carried, added, settings.spread))
+        # Without its mean an addition has no tint: colours do not drift over an hour.
+        weight = self.weight(added)
+        if weight is None:
+            return _without_tint(added)
+        share = weight.mean().clamp_min(_TINY)
+        tint = (added * weight).mean((2, 3), keepdim=True) / share
+        return added.sub_(tint).mul_(weight)
+
+
+def need(carried: Tensor, added: Tensor, spread: float) -> Tensor:
+    """(1, 1 or 3, h, w): larger where there is less of a dream yet, around 1 on the whole.
+
+    A gradient is strongest where a motif already stands, so that a few motifs would take all of
+    the level. This divides by the local level, so that quiet places and places just revealed
+    grow at the pace of the others. spread: 0 not at all, 1 entirely.
+    """
+    cells = _energies(carried, added)
+    around = min(_REACH_CELLS, cells.shape[2], cells.shape[3])
+    around -= 1 - around % 2
+    cells = F.avg_pool2d(cells, around, 1, around // 2, count_include_pad=False)
+    mean = cells.mean().clamp_min(_TINY**2)
+    # The floor keeps places that cannot dream (pure black) from taking everything: 1/16 of the
+    # mean energy, a quarter of the mean level.
+    gain = (cells / mean).clamp_min(1 / 16) ** (-0.5 * spread)
+    return _spread_out(gain, added)
+
+
+def _energies(carried: Tensor, added: Tensor) -> Tensor:
+    """(1, 1, rows, columns): the mean square of their sum in each cell."""
+    if carried.device.type == "cpu" and carried.numel() <= _COPIED:
+        squares = (carried + added).square_()[0].permute(1, 2, 0).contiguous().numpy()
+        return torch.from_numpy(_cell_means(squares))[None, None]
+    # One channel at a time: a very large picture has no room for another copy.
+    pairs = zip(torch.split(carried, 1, 1), torch.split(added, 1, 1), strict=True)
+    pooled = [
+        F.avg_pool2d((c + a).square_(), _CELL_PX, ceil_mode=True, count_include_pad=False)
+        for c, a in pairs
+    ]
+    return torch.cat(pooled, 1).mean(1, keepdim=True)
+
+
+def _cell_means(squares: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(rows, columns) of an (h, w, 3) picture: added up along memory, faster than pooling."""
+    height, width, _ = squares.shape
+    down, across = range(0, height, _CELL_PX), range(0, width, _CELL_PX)
+    lines = squares.reshape(height, -1)
+    bands = np.zeros((len(down), len(across) * _CELL_PX * 3), np.float32)
+    for band, top in zip(bands, down, strict=True):
+        np.sum(lines[top : top + _CELL_PX], 0, out=band[: width * 3])
+    sums = bands.reshape(len(down), len(across), -1).sum(2)
+    counts = np.outer(np.diff(down, append=height), np.diff(across, append=width))
+    means: NDArray[np.float32] = (sums / (3 * counts)).astype(np.float32)
+    return means
+
+
+def _spread_out(gain: Tensor, like: Tensor) -> Tensor:
+    """A (1, 1, rows, columns) gain of cells as a factor of a (1, 3, h, w) picture."""
+    size = like.shape[3], like.shape[2]
+    if like.device.type != "cpu":
+        return resize(gain, size)
+    # In three channels, as OpenCV's pictures lie in memory; spread by torch it takes longer.
+    return resize(gain.expand(1, 3, -1, -1), size)
+
+
+def _without_tint(added: Tensor) -> Tensor:
+    tint = added.mean((2, 3), keepdim=True)
+    if added.device.type == "cpu" and added.is_contiguous(memory_format=torch.channels_last):
+        # Along whole rows of memory: subtracting three numbers in turn takes six times as long.
+        rows = added.permute(0, 2, 3, 1).view(added.shape[2], -1)
+        rows.sub_(tint.view(3).repeat(added.shape[3]))
+        return added
+    return added.sub_(tint)
+
+
+def read_mask(path: str) -> Tensor:
+    """(1, 1, H, W) float32 in [0, 1] from a picture: white where to dream."""
+    from livedream.capture.pictures import read_picture
+
+    gray = cv2.cvtColor(read_picture(Path(path)), cv2.COLOR_RGB2GRAY)
+    return torch.from_numpy(gray.astype(np.float32) / 255.0)[None, None]

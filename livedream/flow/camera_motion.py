@@ -1,0 +1,191 @@
+"""The camera's motion: the one affine motion that most of the picture's structure follows.
+
+Where a picture is flat, as a white wall or the sky, an estimator has nothing to go by and
+wanders, and a dream carried along would swim there. `settle` gives such places the camera's
+motion, which on a still camera is exactly zero, wherever the pictures say that it explains them
+as well as the estimator's own flow.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from livedream.core.frame import FlowField
+from livedream.warp.remap import Gray, Plane, halved, typical
+
+__all__ = ["Settled", "camera_motion", "settle"]
+
+_STEP_PX: Final = 16  # the camera's motion is fitted to one sample per so many px
+# Samples count by their structure: fully from about three 8-bit steps per px in the weaker
+# direction, in cornerMinEigenVal's units (four times the squared slope, of 255).
+_FULL_STRUCTURE: Final = 4 * (3 / 255) ** 2
+_LEAST_SAMPLES: Final = 10.0
+# Heuristic: this share of the structure goes with the camera, within about a pixel. On the test
+# clips 0.43 and more do; of noise, through DIS, 0.24 at most (docs/flow.md).
+_LEAST_FOLLOWING: Final = 0.3
+_ROUNDS: Final = 8
+_WIDE_PX, _NARROW_PX, _NARROWING = 2.0, 0.2, 0.7  # what counts as following, round by round
+
+# Heuristic, chosen on scenes with known motion (docs/flow.md): errors are compared within 6 px,
+# and a third as much within 26 px, so that the flat inside of a moving body stays with its
+# textured edge. In mean 8-bit steps: full trust in the camera's motion up to the first figure, none
+# from the second on. (Sides in px of the halved picture.)
+_NEAR_PX, _AROUND_PX, _AROUND_WEIGHT = 3, 13, 0.3
+_STILL_STEPS: Final = (0.2, 1.0)
+_MOVING_STEPS: Final = (0.1, 0.5)  # stricter: an affine motion is never as exact as zero is
+_CAPPED_STEPS: Final = 12  # moving bodies do not decide whether the camera stands still
+_SMOOTHING_PX: Final = 5
+# A motion must explain the picture this much better than none. Standing still, noisy or not, the
+# fitted motion is ahead by 0.6 % at most; at a tenth of a pixel, very noisy, by 3 % and more.
+_STILL_BIAS: Final = 1.015
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """A flow made steady, at half the picture's size.
+
+    flow: (2, h, w) in px of the halved picture.  trust: (h, w) in [0, 1], the share of the
+    camera's motion in it.  error: (h, w) mean of |now - fetched| around each pixel, 8-bit steps.
+    """
+
+    flow: FlowField
+    trust: Plane
+    error: Plane
+
+
+def settle(flow: FlowField, now: Gray, before: Gray, fetched: Gray) -> Settled:
+    """`flow` with the camera's motion where that explains `now` as well.
+
+    flow: (2, H, W) px, current to previous.  now, before: (H, W) gray, equally bright.
+    fetched: `before` fetched along flow.
+    """
+    own_error = cv2.absdiff(now, fetched)
+    base, base_error = _camera_error(flow, now, before)
+    gain = halved(cv2.subtract(base_error, own_error, dtype=cv2.CV_32F))
+    worse = _mean(gain, _NEAR_PX)
+    worse += _AROUND_WEIGHT * np.maximum(_mean(gain, _AROUND_PX), 0.0)
+    error = halved(own_error)
+    if base is None:
+        low, high = _still_limits(typical(_mean(error, 3)))
+    else:
+        low, high = _MOVING_STEPS
+    trust = np.clip((high - worse) * np.float32(1 / (high - low)), 0.0, 1.0)
+    steady = np.stack([halved(part) for part in flow])
+    steady *= 0.5
+    if base is None:
+        steady *= 1.0 - trust
+    else:
+        steady += (_affine_flow(base, *trust.shape) - steady) * trust
+    return Settled(steady, trust, _mean(error + gain * trust, 3))
+
+
+def _still_limits(noise: float) -> tuple[float, float]:
+    """`_STILL_STEPS`, wider under noise, to which the estimator's own flow adapts everywhere.
+
+    noise: median of what that flow leaves unexplained, 8-bit steps.  Heuristic, from still
+    pictures with Gaussian noise of 0.5 to 16 steps: on flat places DIS is ahead of standing still
+    by up to 0.9 of it (docs/flow.md).
+    """
+    low, high = _STILL_STEPS
+    return max(low, 0.9 * noise), max(high, 1.6 * noise)
+
+
+def _camera_error(
+    flow: FlowField, now: Gray, before: Gray
+) -> tuple[NDArray[np.float64] | None, Gray]:
+    """The camera's motion (None where it stands still) and what it leaves unexplained."""
+    still_error = np.asarray(cv2.absdiff(now, before), np.uint8)
+    affine = camera_motion(flow, now)
+    if affine is None:
+        return None, still_error
+    moved = cv2.warpAffine(
+        before, affine + np.eye(2, 3), now.shape[::-1],
+        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REPLICATE,
+    )  # fmt: skip
+    fetched = np.asarray(moved, np.uint8)
+    if _cost(now, before) <= _STILL_BIAS * _cost(now, fetched):
+        return None, still_error
+    return affine, np.asarray(cv2.absdiff(now, fetched), np.uint8)
+
+
+def _cost(now: Gray, fetched: Gray) -> float:
+    """Mean difference, smoothed: fetching between pixels would else win by averaging noise."""
+    smooth = [cv2.blur(picture, (_SMOOTHING_PX, _SMOOTHING_PX)) for picture in (now, fetched)]
+    return float(cv2.mean(cv2.min(cv2.absdiff(*smooth), _CAPPED_STEPS))[0])  # type: ignore[call-overload]
+
+
+def camera_motion(flow: FlowField, now: Gray) -> NDArray[np.float64] | None:
+    """The affine motion that most structure of `now` follows, by reweighted least squares.
+
+    Returns (2, 3): flow = motion @ (x, y, 1) px; None where there is too little structure, or
+    too little of it agrees.
+    """
+    height, width = now.shape
+    quarter = (max(1, width // 4), max(1, height // 4))
+    corners = cv2.cornerMinEigenVal(cv2.resize(now, quarter, interpolation=cv2.INTER_AREA), 5)
+    y = np.arange(min(_STEP_PX // 2, height - 1), height, _STEP_PX)
+    x = np.arange(min(_STEP_PX // 2, width - 1), width, _STEP_PX)
+    near_y, near_x = np.minimum(y // 4, quarter[1] - 1), np.minimum(x // 4, quarter[0] - 1)
+    structure = corners[np.ix_(near_y, near_x)].ravel().astype(np.float64)
+    sure = np.minimum(structure / _FULL_STRUCTURE, 1.0)
+    if sure.sum() < _LEAST_SAMPLES:
+        return None
+    found = flow[:, y[:, None], x[None, :]].reshape(2, -1).T.astype(np.float64)
+    # Coordinates of about one keep the small system well conditioned.
+    across, down = np.meshgrid((x - width / 2) / width, (y - height / 2) / width)
+    places = np.stack([across.ravel(), down.ravel(), np.ones(across.size)], axis=1)
+    motion = _follow(places, found, sure)
+    following = sure / (1.0 + ((found - places @ motion) ** 2).sum(1)) ** 2
+    if following.sum() < _LEAST_FOLLOWING * sure.sum():
+        return None
+    slopes, offset = motion[:2].T / width, motion[2]
+    return np.column_stack([slopes, offset - slopes @ (width / 2, height / 2)])
+
+
+def _follow(
+    places: NDArray[np.float64], found: NDArray[np.float64], sure: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """(3, 2) least squares in which samples far from the fit lose their weight."""
+    motion = np.zeros((3, 2))
+    middle = np.array([_weighted_median(found[:, axis], sure) for axis in (0, 1)])
+    near = [(sure * (((found - start) ** 2).sum(1) < 1.0)).sum() for start in (0.0, middle)]
+    if near[1] > near[0]:
+        motion[2] = middle
+    reach = _WIDE_PX
+    for _ in range(_ROUNDS):
+        distance = ((found - places @ motion) ** 2).sum(1)
+        weight = sure / (1.0 + distance / reach**2) ** 2
+        weighted = (places * weight[:, None]).T
+        # A little resistance against turning and zooming that few samples speak for.
+        ridge = np.diag([2e-3, 2e-3, 0.0]) * weight.sum() + 1e-9 * np.eye(3)
+        motion = np.linalg.solve(weighted @ places + ridge, weighted @ found)
+        reach = max(_NARROW_PX, reach * _NARROWING)
+    return motion
+
+
+def _weighted_median(values: NDArray[np.float64], weight: NDArray[np.float64]) -> float:
+    order = np.argsort(values, kind="stable")
+    total = np.cumsum(weight[order])
+    return float(values[order[np.searchsorted(total, total[-1] / 2)]])
+
+
+def _affine_flow(affine: NDArray[np.float64], height: int, width: int) -> FlowField:
+    """At half size: pixel centre i of the halved picture lies at 2 i + 0.5 of the picture."""
+    x = np.arange(width, dtype=np.float32)
+    y = np.arange(height, dtype=np.float32)[:, None]
+    offset = 0.5 * affine[:, 2] + 0.25 * affine[:, :2].sum(1)
+    slopes = affine[:, :2].astype(np.float32)
+    return np.stack(
+        [
+            slope[0] * x + (slope[1] * y + np.float32(start))
+            for slope, start in zip(slopes, offset, strict=True)
+        ]
+    )
+
+
+def _mean(plane: NDArray[Any], side_px: int) -> Plane:
+    """The mean around each pixel, within a square."""
+    return np.asarray(cv2.boxFilter(plane, cv2.CV_32F, (side_px, side_px)), np.float32)

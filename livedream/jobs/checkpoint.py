@@ -1,0 +1,103 @@
+"""What a render needs to go on with after it was stopped, kept beside its output.
+
+A checkpoint is the state after some number of frames, as plain arrays in a safetensors file. The
+output may hold fewer frames than the newest checkpoint has seen, so the last few are kept, and
+the newest one that the output has caught up with is taken. Each is written beside its name and
+renamed: one that can be seen is whole.
+"""
+
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from livedream.core.errors import SinkError
+
+_KEPT = 4  # with one a second, this covers a file that is three seconds behind
+_SUFFIX = ".safetensors"
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """The state of a render after `index` frames, that is before the frame of that index.
+
+    pts: of the last frame seen.  state: named arrays.  settings: of the render, as text.
+    """
+
+    index: int
+    pts: int
+    state: Mapping[str, NDArray[np.generic]] = field(default_factory=dict)
+    settings: str = "{}"
+
+
+class Checkpoints:
+    """The checkpoints of one output, in the folder `<output>.livedream-state` beside it."""
+
+    def __init__(self, output: Path) -> None:
+        name = output.name or output.resolve().name
+        self.folder = output.parent / f"{name}.livedream-state"
+
+    def save(self, checkpoint: Checkpoint) -> None:
+        """Keep a checkpoint, and of the older ones the last few.
+
+        Raises SinkError when there is no room for it; older ones stay.
+        """
+        from safetensors import SafetensorError
+        from safetensors.numpy import save_file
+
+        path = self.folder / f"{checkpoint.index:012d}{_SUFFIX}"
+        beside = path.with_suffix(".writing")
+        arrays = {name: np.asarray(a, order="C") for name, a in checkpoint.state.items()}
+        about = {"pts": str(checkpoint.pts), "settings": checkpoint.settings}
+        try:
+            self.folder.mkdir(exist_ok=True)
+            save_file(arrays, str(beside), metadata=about)
+            beside.replace(path)
+        except (OSError, SafetensorError) as error:
+            with suppress(OSError):
+                beside.unlink(missing_ok=True)
+            raise SinkError(f"{path} cannot be written ({error}): make room") from error
+        for old in self._paths()[:-_KEPT]:
+            old.unlink(missing_ok=True)
+
+    def newest(self, most_frames: int | None = None) -> Checkpoint | None:
+        """The latest checkpoint that has seen at most `most_frames`; None where there is none.
+
+        One that cannot be read is passed over.
+        """
+        for path in reversed(self._paths()):
+            if most_frames is not None and int(path.stem) > most_frames:
+                continue
+            checkpoint = _read(path)
+            if checkpoint is not None:
+                return checkpoint
+        return None
+
+    def remove(self) -> None:
+        """Take all of them away: the render is finished."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _paths(self) -> list[Path]:
+        return sorted(_numbered(self.folder))
+
+
+def _numbered(folder: Path) -> Iterator[Path]:
+    for path in folder.glob(f"*{_SUFFIX}"):
+        if path.stem.isdigit():
+            yield path
+
+
+def _read(path: Path) -> Checkpoint | None:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(str(path), framework="numpy") as file:
+            about = file.metadata() or {}
+            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        return Checkpoint(int(path.stem), int(about["pts"]), state, about["settings"])
+    except (SafetensorError, OSError, KeyError, ValueError):
+        return None

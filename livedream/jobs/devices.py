@@ -1,0 +1,159 @@
+"""What this machine has for live work: each kind of device asked, and tried where that is quick.
+
+Every function returns lines of (name, detail); what is missing says how to get it.
+"""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+from livedream.core.errors import LivedreamError
+
+__all__ = ["SECTIONS", "Line", "camera_modes"]
+
+Line = tuple[str, str]
+
+# Asked of each camera as MJPG; it answers with what it has (heuristic: what projectors show).
+_SIZES: Final = ((640, 480), (1280, 720), (1920, 1080))
+
+
+def cameras(*, modes: bool = True) -> list[Line]:
+    """By index and name; with `modes` each is opened for a moment."""
+    import cv2
+
+    from livedream.capture.live.camera import list_cameras
+
+    lines = []
+    for camera in list_cameras():
+        detail = camera.path
+        if modes:
+            found = camera_modes(lambda c=camera: cv2.VideoCapture(c.index, c.backend))  # type: ignore[misc]
+            detail = ", ".join(filter(None, [detail, "; ".join(found)]))
+        lines.append((f"{camera.index}  {camera.name}", detail))
+    return lines
+
+
+def camera_modes(capture: Callable[[], Any]) -> list[str]:
+    """What a camera really gives when it is asked for the usual sizes, each once."""
+    import cv2
+
+    device = capture()
+    found: dict[str, None] = {}
+    try:
+        if not device.isOpened():
+            return ["does not open: in use?"]
+        for width, height in _SIZES:
+            device.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*"MJPG"))
+            device.set(cv2.CAP_PROP_FRAME_WIDTH, width)
+            device.set(cv2.CAP_PROP_FRAME_HEIGHT, height)
+            device.set(cv2.CAP_PROP_FPS, 60)
+            got = [
+                int(device.get(p)) for p in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT)
+            ]
+            rate = float(device.get(cv2.CAP_PROP_FPS))
+            found[f"{got[0]}x{got[1]} {rate:g} fps"] = None
+    finally:
+        device.release()
+    return list(found)
+
+
+def displays() -> list[Line]:
+    """As `--display` counts them; as a source, `screen:1` is the first one."""
+    try:
+        import mss
+
+        with mss.MSS() if hasattr(mss, "MSS") else mss.mss() as screen:
+            found = screen.monitors[1:]
+    except Exception:  # no display, or no way to ask: each system has its own error
+        return []
+    return [
+        (f"{number}  display", f"{m['width']}x{m['height']} at {m['left']},{m['top']}")
+        for number, m in enumerate(found)
+    ]
+
+
+def graphics() -> list[Line]:
+    """What can dream."""
+    import torch
+
+    from livedream.dream.device import choose_device, choose_dtype
+
+    lines = []
+    for index in range(torch.cuda.device_count()):
+        known = torch.cuda.get_device_properties(index)
+        lines.append((f"cuda:{index}  {known.name}", f"{known.total_memory / 2**30:.0f} GB"))
+    if torch.backends.mps.is_available():
+        lines.append(("mps  Apple GPU", ""))
+    cpu = choose_device("cpu")
+    kind = str(choose_dtype("auto", cpu)).removeprefix("torch.")
+    lines.append(("cpu", f"{torch.get_num_threads()} threads, {kind}"))
+    return lines
+
+
+def virtual_cameras() -> list[Line]:
+    """Where `--sink camera` can write."""
+    import importlib.util
+
+    if importlib.util.find_spec("pyvirtualcam") is None:
+        return [("none", 'pip install "livedream[obs]"')]
+    if sys.platform != "linux":
+        return [("by OBS or Unity Capture", "see docs/obs.md")]
+    folder = Path("/sys/devices/virtual/video4linux")
+    found = sorted(folder.iterdir()) if folder.is_dir() else []
+    lines = [(f"/dev/{one.name}", (one / "name").read_text().strip()) for one in found]
+    return lines or [("none", "load v4l2loopback: see docs/obs.md")]
+
+
+def audio_inputs() -> list[Line]:
+    """What `--audio NAME` can listen to."""
+    try:
+        import sounddevice
+    except ImportError:
+        return [("none", 'pip install "livedream[audio]"')]
+    except OSError as error:  # the library beneath it
+        return [("none", f"{error}")]
+    try:
+        found = sounddevice.query_devices()
+    except sounddevice.PortAudioError as error:
+        return [("none", str(error))]
+    return [
+        (str(one["name"]), f"{one['max_input_channels']} channels")
+        for one in found
+        if one["max_input_channels"] > 0
+    ]
+
+
+def midi_ports() -> list[Line]:
+    """What `--midi NAME` can listen to."""
+    from livedream.control.midi import RtMidiPorts
+
+    try:
+        return [(name, "") for name in RtMidiPorts().names()]
+    except LivedreamError as error:
+        return [("none", str(error))]
+    except Exception as error:  # no MIDI system beneath it
+        return [("none", f"{error}".strip())]
+
+
+def encoders() -> list[Line]:
+    """Each tried at 640x360: listed is not usable."""
+    from livedream.present.encoders import trials
+
+    found: dict[str, str | None] = {}
+    for codec, encoder, why in trials():
+        name = f"{codec}  {encoder.name}"
+        if name not in found or why is None:  # one may be there with several settings
+            found[name] = why
+    return [(n, "opens" if why is None else f"does not open ({why})") for n, why in found.items()]
+
+
+SECTIONS: Final[dict[str, Callable[[], list[Line]]]] = {
+    "cameras": cameras,
+    "displays": displays,
+    "devices that dream": graphics,
+    "virtual cameras": virtual_cameras,
+    "audio inputs": audio_inputs,
+    "MIDI ports": midi_ports,
+    "encoders": encoders,
+}

@@ -1,0 +1,114 @@
+"""Write the gradient step as ONNX files, one for each octave, for hosts without PyTorch.
+
+See docs/export.md for what a host does with them.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import torch
+
+from livedream.core.errors import SettingsError
+from livedream.core.settings import DreamSettings, parse_size
+from livedream.dream.ascent import Ascent
+from livedream.dream.dreamer import network_of
+from livedream.dream.engines import Aim
+from livedream.dream.engines.onnx_export import StepShape, build_step
+from livedream.dream.networks.network import Network
+from livedream.dream.objectives.binding import bind
+from livedream.dream.objectives.text import parse_objective
+from livedream.present.destination import cannot, check_destination
+
+if TYPE_CHECKING:
+    import onnx
+
+__all__ = ["NOT_EXPORTED", "Exported", "export_steps"]
+
+# What shapes a dream around its steps; a host has its own.
+NOT_EXPORTED: Final = (
+    "strength", "half_life", "rise", "iterations", "step_size", "laplacian", "spread", "tile",
+    "keep_colours", "mask", "flow", "flow_size", "seed", "device", "engine",
+)  # fmt: skip
+# A size such as 360p stands for a picture of this shape.
+_SCREEN: Final = (1920, 1080)
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """A file that was written.  width, height: of its octave, px.  size_bytes: on the disk."""
+
+    path: Path
+    width: int
+    height: int
+    size_bytes: int
+
+
+def export_steps(
+    settings: DreamSettings,
+    output: Path,
+    network: Network | None = None,
+    *,
+    overwrite: bool = False,
+) -> list[Exported]:
+    """One file for each octave, the smallest first.
+
+    output: of the only octave; with several, `dream.onnx` stands for `dream-1.onnx` (the smallest),
+    `dream-2.onnx`...  Of the settings count network, weights, objective, variety, size (360p of a
+    wide screen), octaves, octave_scale, jitter, smoothing and precision (auto: fp32).
+    Raises SettingsError, NetworkError or ObjectiveError for what has no step, SinkError for a place
+    where nothing can be written.
+    """
+    if output.suffix != ".onnx":
+        raise SettingsError(f"output {output}: found {output.suffix or 'no suffix'}, .onnx wanted")
+    if settings.laplacian:
+        raise SettingsError(
+            f"laplacian: {settings.laplacian} found, 0 wanted: bands are not in an exported step; "
+            "smoothing is"
+        )
+    if settings.size == "source":
+        raise SettingsError("size: source found, one of its own wanted, as 360p or 480x270")
+    network = network or network_of(settings)
+    objective = bind(parse_objective(settings.objective or network.default_objective), network)
+    objective.variety.fill_(settings.variety)
+    dtype = torch.float16 if settings.precision == "fp16" else torch.float32
+    if settings.precision == "bf16":
+        raise SettingsError("precision: bf16 found, fp32 or fp16 wanted: no runtime has it")
+    aim = Aim(network, objective, torch.device("cpu"), dtype)
+    sizes = _octaves(aim, settings)
+    paths = [output] if len(sizes) == 1 else _numbered(output, len(sizes))
+    for path in paths:
+        check_destination(path, overwrite=overwrite)
+    written = []
+    for path, (width, height) in zip(paths, sizes, strict=True):
+        reach = settings.jitter
+        shape = StepShape(width, height, (reach, reach), settings.smoothing)
+        written.append(Exported(path, width, height, _write(build_step(aim, shape), path)))
+    return written
+
+
+def _octaves(aim: Aim, settings: DreamSettings) -> list[tuple[int, int]]:
+    plain = settings.replace(engine="torch")
+    ascent = Ascent(aim.network, aim.objective, plain, aim.device, torch.float32)
+    sizes = ascent.octave_sizes(*parse_size(settings.size, *_SCREEN))
+    least, smallest = aim.network.minimum_size, min(sizes[0])
+    if smallest + settings.jitter < least:
+        raise SettingsError(
+            f"size: {sizes[0][0]}x{sizes[0][1]} found, at least {least} px on the shorter side "
+            f"wanted for {aim.network.name}"
+        )
+    return sizes
+
+
+def _numbered(output: Path, count: int) -> list[Path]:
+    digits = len(str(count))
+    return [output.with_stem(f"{output.stem}-{number:0{digits}}") for number in range(1, count + 1)]
+
+
+def _write(model: "onnx.ModelProto", path: Path) -> int:
+    content = model.SerializeToString()
+    try:
+        path.write_bytes(content)
+    except OSError as error:
+        raise cannot(path, error) from error
+    return len(content)

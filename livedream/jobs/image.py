@@ -1,0 +1,206 @@
+"""Still pictures: one picture held still and dreamed in rounds, or a dream grown out of noise.
+
+A round is what the video engine does with a frame: the residual fades a little, gradient ascent
+adds to it, the closed loop holds its level. On a still source nothing else happens, so after some
+rounds the strongest motifs have found their places. Pictures of any size: what is larger than
+memory allows is dreamed in tiles (see `livedream.dream.tiles`).
+"""
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from livedream.capture import open_source
+from livedream.capture.sky import tileable_noise
+from livedream.capture.synthetic import parse_settings
+from livedream.core.defaults import NOISE_SIZE, ROUNDS, STILL
+from livedream.core.errors import SettingsError, SourceError
+from livedream.core.frame import Picture
+from livedream.core.settings import DreamSettings, parse_size
+from livedream.dream.compose import compose
+from livedream.dream.device import precision_name
+from livedream.dream.dreamer import Dreamer
+from livedream.dream.level import Joined
+from livedream.present.picture import DEFAULT_QUALITY, check_picture, write_picture
+
+ROUND_S: Final = 1 / 25  # what a round counts as, for half-life and rise: a frame of a video
+_STRIP: Final = 256  # rows composed at once: bounds the memory of very large pictures
+
+
+@dataclass(frozen=True, kw_only=True)
+class StillJob:
+    """What to dream of and where to.
+
+    source: a picture, `noise`, or whatever `open_source` takes, of which the first frame counts.
+    picture_size: of the output (see `parse_size`).  rounds: how long it is dreamed.
+    quality: of JPEG and WebP, 0 to 100.
+    """
+
+    source: str
+    output: Path
+    settings: DreamSettings = field(default_factory=lambda: DreamSettings(**STILL))
+    rounds: int = ROUNDS
+    picture_size: str = "source"
+    quality: float = DEFAULT_QUALITY
+    overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.rounds <= 100_000:
+            raise SettingsError(f"rounds: {self.rounds} found, 1 to 100000 wanted")
+
+    def identity(self) -> str:
+        """Everything the picture depends on, as JSON: written into the file."""
+        from livedream.core.version import __version__
+
+        return json.dumps(
+            {
+                "version": __version__,
+                "settings": json.loads(self.settings.to_json()),
+                "source": Path(self.source).name,
+                "picture_size": self.picture_size,
+                "rounds": self.rounds,
+            },
+            sort_keys=True,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class StillReport:
+    """Figures of a dreamed picture.  strength: the level at the end, 8-bit steps RMS."""
+
+    output: Path
+    width: int
+    height: int
+    rounds: int
+    seconds: float
+    strength: float
+    network: str
+    objective: str
+    device: str
+    precision: str
+
+
+Watcher = Callable[[int, Joined], None]
+
+
+def dream_still(
+    job: StillJob, dreamer: Dreamer | None = None, watch: Watcher | None = None
+) -> StillReport:
+    """Dream a picture into a file.
+
+    dreamer: one made before, to share its network.  watch: told of every round, counted from 1.
+    Raises SourceError, SinkError and what `Dreamer` raises. On KeyboardInterrupt the rounds that
+    are done are written, and the interrupt raised again.
+    """
+    start = time.monotonic()
+    path = Path(job.source)
+    check_picture(job.output, source=path if path.is_file() else None, overwrite=job.overwrite)
+    rgb = start_picture(job.source, job.picture_size, job.settings.seed)
+    dreamer = dreamer or Dreamer(job.settings)
+    done, joined, stopped = 0, None, None
+    try:
+        for joined in rounds_of(dreamer, rgb, job.rounds):
+            done += 1
+            if watch is not None:
+                watch(done, joined)
+    except KeyboardInterrupt as interrupt:
+        stopped = interrupt
+    if joined is not None:
+        shown = lay_on(rgb, joined.residual)
+        settings = job.identity()
+        write_picture(
+            job.output, shown, settings=settings, quality=job.quality, overwrite=job.overwrite
+        )
+    if stopped is not None or joined is None:
+        raise stopped or SettingsError("rounds: none done, at least 1 wanted")
+    return StillReport(
+        output=job.output,
+        width=rgb.shape[1],
+        height=rgb.shape[0],
+        rounds=done,
+        seconds=time.monotonic() - start,
+        strength=joined.level,
+        network=dreamer.network.name,
+        objective=dreamer.settings.objective or dreamer.network.default_objective,
+        device=str(dreamer.device),
+        precision=precision_name(dreamer.dtype),
+    )
+
+
+def rounds_of(dreamer: Dreamer, rgb: Picture, rounds: int) -> Iterator[Joined]:
+    """Dream a picture for some rounds; each continues from the dreamer's state.
+
+    rgb: (H, W, 3) uint8.  The residual of a round is overwritten by the next one.
+    """
+    picture = dreamer.picture(rgb)
+    half_life = dreamer.settings.half_life
+    keep = 0.5 ** (ROUND_S / half_life) if half_life > 0 else 0.0
+    for _ in range(rounds):
+        residual = dreamer.state.residual
+        if residual is None or residual.shape != picture.shape:
+            residual = torch.zeros_like(picture)
+        dreamer.state.age_s += ROUND_S
+        yield dreamer.grow(picture, residual.mul_(keep))
+
+
+def lay_on(rgb: Picture, residual: Tensor) -> Picture:
+    """The residual, (1, 3, h, w) in units of the picture, on a picture of any size."""
+    if residual.shape[2:] != rgb.shape[:2]:
+        steps = (residual[0] * 255.0).permute(1, 2, 0).contiguous().cpu().numpy()
+        return compose(rgb, steps)
+    shown = np.empty_like(rgb)
+    for top in range(0, rgb.shape[0], _STRIP):
+        rows = slice(top, top + _STRIP)
+        steps = (residual[0, :, rows] * 255.0).permute(1, 2, 0).contiguous().cpu().numpy()
+        shown[rows] = compose(rgb[rows], steps)
+    return shown
+
+
+def is_noise(source: str) -> bool:
+    """Whether a dream starts from noise: `noise`, or `noise?size=640x360&seed=1`."""
+    return source == "noise" or source.startswith("noise?")
+
+
+def start_picture(source: str, size: str = "source", seed: int = 0) -> Picture:
+    """What a still dream or a zoom starts from, (H, W, 3) uint8.
+
+    size: see `parse_size`.  seed: of noise, unless the source tells its own.
+    Raises SourceError when there is nothing to see.
+    """
+    if is_noise(source):
+        query = source.partition("?")[2]
+        told = parse_settings(query)
+        width, height = (told.width, told.height) if "size=" in query else NOISE_SIZE
+        width, height = parse_size(size, width, height, name="picture size")
+        return soft_noise(width, height, told.seed if "seed=" in query else seed)
+    with open_source(source) as opened:
+        frame = next(iter(opened), None)
+    if frame is None:
+        raise SourceError(f"{source} holds no picture")
+    found = (frame.rgb.shape[1], frame.rgb.shape[0])
+    wanted = parse_size(size, *found, name="picture size")
+    if wanted == found:
+        return frame.rgb
+    grows = wanted[0] > found[0] or wanted[1] > found[1]
+    method = cv2.INTER_CUBIC if grows else cv2.INTER_AREA
+    return np.asarray(cv2.resize(frame.rgb, wanted, interpolation=method), np.uint8)
+
+
+def soft_noise(width: int, height: int, seed: int) -> Picture:
+    """Soft coloured 1/f noise: something to see shapes in, without the grain of white noise."""
+    generator = np.random.default_rng(seed)
+    # Steeper than a photograph's 1/f, contrast like one's, half of the colour taken out: by eye.
+    slope, contrast, tint = 1.4, 0.2, 0.6
+    channels = np.stack([tileable_noise(generator, height, width, slope) for _ in range(3)], -1)
+    gray = channels.sum(-1, keepdims=True) / np.sqrt(np.float32(3))
+    coloured = 0.5 + contrast * (tint * channels + (1 - tint) * gray)
+    painted: Picture = np.clip(coloured * 255 + 0.5, 0, 255).astype(np.uint8)
+    return painted

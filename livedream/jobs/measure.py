@@ -1,0 +1,285 @@
+"""Measure a dream against its source: does it hold together, does it live, does it drift?
+
+With r the residual (output minus input), w() the fetch along the motion of the *input* (DIS
+medium, whatever flow the render used) and the mean over pixels visible in both frames:
+
+    flicker     mean |r_t - w(r_t-1)| / mean |r_t|, averaged over frames
+    renewal     1 - correlation of r_t with the r of two seconds before, carried along the motion
+    warp error  root mean square of x_t - w(x_t-1), 8-bit steps, for input and output (the square
+                root of the warping error of Lai et al., "Learning Blind Video Temporal
+                Consistency", 2018)
+    strength    root mean square of r, 8-bit steps
+    drift       largest change of the mean of r (one channel), first to last second, 8-bit steps
+    response    what a network's layer says to input and output, averaged over frames
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass, field
+from typing import Any, Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from livedream.core.frame import FlowField, Frame, Picture
+from livedream.flow.classic import DisFlow
+
+Plane = NDArray[np.float32]
+
+_LARGEST_PX: Final = 1280 * 720  # larger pictures are measured at this many pixels
+_OCCLUSION: Final = (0.01, 0.5)  # Ruder et al. (2016), equation 5
+_RENEWAL_S: Final = 2.0
+_PROBE_S: Final = 0.5  # a new comparison for the renewal starts this often
+_RENEWAL_HEIGHT: Final = 180  # px: carried over two seconds, only the shapes can be compared
+_EDGE_S: Final = 1.0  # drift compares the first and the last second
+
+
+@dataclass
+class Measurement:
+    """The figures, as in the module's table. Ratios are None where there is no residual at all."""
+
+    frames: int = 0
+    width: int = 0
+    height: int = 0
+    flicker: float | None = None
+    renewal: float | None = None
+    warp_error_input: float | None = None
+    warp_error_output: float | None = None
+    strength: float = 0.0
+    drift: float = 0.0
+    response_input: float | None = None
+    response_output: float | None = None
+    notes: list[str] = field(default_factory=list)
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass
+class _Probe:
+    """A residual of some time ago and the way its pixels went since."""
+
+    time_s: float
+    residual: Plane
+    flow: FlowField
+    visible: Plane
+
+
+class _Mean:
+    def __init__(self) -> None:
+        self.total, self.count = 0.0, 0
+
+    def add(self, value: float) -> None:
+        self.total += value
+        self.count += 1
+
+    @property
+    def value(self) -> float | None:
+        return self.total / self.count if self.count else None
+
+
+Response = Callable[[Picture], float]
+
+
+class Judge:
+    """Takes pairs of frames in order; `result` tells the figures so far.
+
+    response: an objective's value on a picture; None: not asked for.
+    """
+
+    def __init__(self, response: Response | None = None) -> None:
+        self._response = response
+        self._response_in, self._response_out = _Mean(), _Mean()
+        self._flow = DisFlow("dis")
+        self._last: tuple[Picture, Picture, Plane] | None = None
+        self._flicker, self._renewal, self._power = _Mean(), _Mean(), _Mean()
+        self._error_in, self._error_out = _Mean(), _Mean()
+        self._tints: deque[tuple[float, Plane]] = deque()
+        self._first_tints: list[Plane] = []
+        self._start_s: float | None = None
+        self._probes: list[_Probe] = []
+        self._result = Measurement()
+
+    def add(self, source: Picture, dream: Picture, time_s: float) -> None:
+        """source, dream: (H, W, 3) uint8; the dream is brought to the source's size."""
+        source, dream = _alike(source, dream)
+        residual = dream.astype(np.float32) - source.astype(np.float32)
+        self._power.add(float(np.square(residual).mean()))
+        self._tint(residual.mean((0, 1)), time_s)
+        if self._response is not None:
+            self._response_in.add(self._response(source))
+            self._response_out.add(self._response(dream))
+        if self._last is not None and self._last[0].shape == source.shape:
+            flow, seen = self._motion(source, self._last[0])
+            self._compare(source, dream, residual, flow, seen)
+            self._renew(residual, flow, seen, time_s)
+        self._last = source, dream, residual
+        self._result.frames += 1
+        self._result.height, self._result.width = source.shape[:2]
+
+    def result(self) -> Measurement:
+        found = self._result
+        found.flicker, found.renewal = self._flicker.value, self._renewal.value
+        found.warp_error_input, found.warp_error_output = (
+            None if mean.value is None else mean.value**0.5
+            for mean in (self._error_in, self._error_out)
+        )
+        found.response_input = self._response_in.value
+        found.response_output = self._response_out.value
+        found.strength = (self._power.value or 0.0) ** 0.5
+        if self._tints:
+            late = np.mean([tint for _, tint in self._tints], 0)
+            found.drift = float(np.abs(late - np.mean(self._first_tints, 0)).max())
+        return found
+
+    def _motion(self, now: Picture, before: Picture) -> tuple[FlowField, Plane]:
+        flow = self._flow.estimate(now, before)
+        return flow, visible(flow, self._flow.estimate(before, now))
+
+    def _compare(
+        self, source: Picture, dream: Picture, residual: Plane, flow: FlowField, seen: Plane
+    ) -> None:
+        assert self._last is not None
+        area = float(seen.sum())
+        if area < 1:
+            return
+        level = float((np.abs(residual).mean(2) * seen).sum()) / area
+        if level > 0:
+            change = np.abs(residual - fetch(self._last[2], flow)).mean(2)
+            self._flicker.add(float((change * seen).sum()) / area / level)
+        for now, before, mean in (
+            (source, self._last[0], self._error_in),
+            (dream, self._last[1], self._error_out),
+        ):
+            gap = now.astype(np.float32) - fetch(before.astype(np.float32), flow)
+            mean.add(float((np.square(gap).mean(2) * seen).sum()) / area)
+
+    def _renew(self, residual: Plane, flow: FlowField, seen: Plane, time_s: float) -> None:
+        height, width = residual.shape[:2]
+        ratio = min(1.0, _RENEWAL_HEIGHT / height)
+        size = max(1, round(width * ratio)), max(1, round(height * ratio))
+        small = np.asarray(cv2.resize(residual, size, interpolation=cv2.INTER_AREA), np.float32)
+        scale = np.array([size[0] / width, size[1] / height], np.float32)[:, None, None]
+        step = np.stack([cv2.resize(part, size) for part in flow]).astype(np.float32) * scale
+        mask = np.asarray(cv2.resize(seen, size), np.float32)
+        for probe in self._probes:
+            onward = fetch(np.ascontiguousarray(probe.flow.transpose(1, 2, 0)), step)
+            probe.flow = step + onward.transpose(2, 0, 1)
+            probe.visible = mask * fetch(probe.visible, step, outside=0.0)
+        while self._probes and time_s - self._probes[0].time_s >= _RENEWAL_S - 1e-6:
+            probe = self._probes.pop(0)
+            likeness = _correlation(small, fetch(probe.residual, probe.flow), probe.visible > 0.5)
+            if likeness is not None:
+                self._renewal.add(1.0 - likeness)
+        if not self._probes or time_s - self._probes[-1].time_s >= _PROBE_S - 1e-6:
+            ones = np.ones(size[::-1], np.float32)
+            self._probes.append(_Probe(time_s, small, np.zeros_like(step), ones))
+
+    def _tint(self, tint: Plane, time_s: float) -> None:
+        if self._start_s is None:
+            self._start_s = time_s
+        if time_s < self._start_s + _EDGE_S:
+            self._first_tints.append(tint)
+        self._tints.append((time_s, tint))
+        while self._tints[0][0] <= time_s - _EDGE_S:
+            self._tints.popleft()
+
+
+def measure(
+    source: Iterable[Frame], dream: Iterable[Frame], response: Response | None = None
+) -> Measurement:
+    """Compare two videos. Frames are paired by their time since each video's first frame.
+
+    response: see `Judge`.
+    """
+    judge = Judge(response)
+    unpaired = 0
+    for pair in paired(source, dream):
+        if pair is None:
+            unpaired += 1
+            continue
+        judge.add(pair[0].rgb, pair[1].rgb, pair[0].time_s)
+    found = judge.result()
+    if unpaired:
+        found.notes.append(f"{unpaired} frames of the source have no frame in the output")
+    return found
+
+
+def paired(source: Iterable[Frame], dream: Iterable[Frame]) -> Iterator[tuple[Frame, Frame] | None]:
+    """Each source frame with the output frame nearest in time; None once the output has ended.
+
+    Output frames are consumed as time goes on: of two at the same distance the earlier one.
+    """
+    others = iter(dream)
+    now = next(others, None)
+    ahead = next(others, None)
+    begin_s: float | None = None
+    other_begin_s = now.time_s if now is not None else 0.0
+    for frame in source:
+        begin_s = frame.time_s if begin_s is None else begin_s
+        if now is None:
+            yield None
+            continue
+        wanted_s = frame.time_s - begin_s + other_begin_s
+        while ahead is not None and abs(ahead.time_s - wanted_s) < abs(now.time_s - wanted_s):
+            now, ahead = ahead, next(others, None)
+        late = ahead is None and wanted_s - now.time_s > _late_s(frame)
+        yield None if late else (frame, now)
+
+
+def _late_s(frame: Frame) -> float:
+    """How long after the output's last frame a source frame still belongs to it."""
+    shown_s = float(frame.duration * frame.time_base)
+    return 1.5 * shown_s if shown_s > 0 else 0.1
+
+
+def visible(flow: FlowField, backward: FlowField) -> Plane:
+    """(h, w), 1 where the previous picture shows the place too: the plain check, yes or no.
+
+    The render's own mask is softer and cleverer; a judge does not borrow it.
+    """
+    height, width = flow.shape[1:]
+    back = fetch(np.ascontiguousarray(backward.transpose(1, 2, 0)), flow).transpose(2, 0, 1)
+    bound = _OCCLUSION[0] * ((flow**2).sum(0) + (back**2).sum(0)) + _OCCLUSION[1]
+    grid_y, grid_x = np.mgrid[0:height, 0:width].astype(np.float32)
+    x, y = grid_x + flow[0], grid_y + flow[1]
+    inside = (x >= 0) & (x <= width - 1) & (y >= 0) & (y <= height - 1)
+    return np.asarray(inside & (((flow + back) ** 2).sum(0) <= bound), np.float32)
+
+
+def fetch(picture: Plane, flow: FlowField, outside: float | None = None) -> Plane:
+    """`picture`, (h, w) or (h, w, C), fetched along `flow`, bicubic; the border is continued."""
+    height, width = flow.shape[1:]
+    grid_y, grid_x = np.mgrid[0:height, 0:width].astype(np.float32)
+    border = cv2.BORDER_REPLICATE if outside is None else cv2.BORDER_CONSTANT
+    return np.asarray(
+        cv2.remap(
+            picture, grid_x + flow[0], grid_y + flow[1], cv2.INTER_CUBIC, borderMode=border,
+            borderValue=0.0 if outside is None else outside,
+        ),
+        np.float32,
+    )  # fmt: skip
+
+
+def _alike(source: Picture, dream: Picture) -> tuple[Picture, Picture]:
+    """Both at the source's size, or at the largest that is measured."""
+    height, width = source.shape[:2]
+    ratio = min(1.0, (_LARGEST_PX / (width * height)) ** 0.5)
+    size = max(1, round(width * ratio)), max(1, round(height * ratio))
+    made = [
+        picture
+        if picture.shape[1::-1] == size
+        else np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
+        for picture in (source, dream)
+    ]
+    return made[0], made[1]
+
+
+def _correlation(a: Plane, b: Plane, where: NDArray[np.bool_]) -> float | None:
+    if where.sum() < 16:
+        return None
+    x, y = a[where].astype(np.float64), b[where].astype(np.float64)
+    x, y = x - x.mean(0), y - y.mean(0)
+    size = float(np.sqrt((x * x).sum() * (y * y).sum()))
+    return float((x * y).sum()) / size if size > 0 else None

@@ -1,0 +1,80 @@
+"""Small pictures of motifs: `python -m livedream.jobs.motifs NETWORK FOLDER LAYER[:CHANNEL]...`
+
+Each is one soft cloud, dreamed until the motif is complete. Made in a process of its own, on the
+CPU with one thread, so that a running dream hardly notices; a line is printed as each is done.
+"""
+
+import os
+import sys
+from pathlib import Path
+from typing import Final
+
+__all__ = ["draw", "file_name"]
+
+WIDTH_PX: Final = 144
+HEIGHT_PX: Final = 108
+_ROUNDS: Final = 14  # heuristic: motifs are complete after about so many
+_QUALITY: Final = 82  # JPEG; about 7 KB
+
+
+def file_name(layer: str, channel: int | None) -> str:
+    """Of a motif's picture: the layer's name has letters, digits and _ . / - only."""
+    name = layer.replace("/", "+")
+    return f"{name}.jpg" if channel is None else f"{name}.{channel:04d}.jpg"
+
+
+def draw(network_name: str, folder: Path, motifs: list[tuple[str, int | None]]) -> None:
+    """Draw each motif into `folder`. Raises NetworkError for what is not there."""
+    import cv2
+    import numpy as np
+    import torch
+
+    from livedream.capture import open_source
+    from livedream.core.settings import DreamSettings
+    from livedream.dream.dreamer import Dreamer
+    from livedream.dream.networks.network import load_network
+    from livedream.jobs.image import lay_on, rounds_of
+
+    torch.set_num_threads(1)
+    network = load_network(network_name)
+    # A picture below the network's least size is drawn at that, and scaled down at the end.
+    least = max(1.0, network.minimum_size / HEIGHT_PX)
+    width, height = round(WIDTH_PX * least), round(HEIGHT_PX * least)
+    cloud = f"synthetic:clouds?size={width}x{height}&fps=1&seconds=1&seed=4"
+    with open_source(cloud) as source:
+        start = next(iter(source)).rgb
+    folder.mkdir(parents=True, exist_ok=True)
+    for layer, channel in motifs:
+        objective = layer if channel is None else f"{layer}:{channel}"
+        settings = DreamSettings(
+            device="cpu", precision="fp32", size="source", objective=objective, strength=34.0,
+            half_life=0.4, octaves=2, octave_scale=1.5, jitter=8,
+        )  # fmt: skip
+        *_, last = rounds_of(Dreamer(settings, network), start, _ROUNDS)
+        shown = lay_on(start, last.residual)
+        if (width, height) != (WIDTH_PX, HEIGHT_PX):
+            small = cv2.resize(shown, (WIDTH_PX, HEIGHT_PX), interpolation=cv2.INTER_AREA)
+            shown = np.asarray(small, np.uint8)
+        target = folder / file_name(layer, channel)
+        beside = target.with_suffix(".part.jpg")
+        cv2.imwrite(str(beside), shown[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
+        beside.replace(target)
+        print(target.name, flush=True)
+
+
+def _main(arguments: list[str]) -> int:
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ["OMP_NUM_THREADS"] = "1"
+    if hasattr(os, "nice"):
+        os.nice(15)
+    network, folder, *texts = arguments
+    motifs: list[tuple[str, int | None]] = []
+    for text in texts:
+        layer, colon, channel = text.partition(":")
+        motifs.append((layer, int(channel) if colon else None))
+    draw(network, Path(folder), motifs)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(_main(sys.argv[1:]))

@@ -1,0 +1,292 @@
+"""Render: a file goes in, a coherent dream comes out, and nothing is lost on the way."""
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from itertools import chain
+from pathlib import Path
+from typing import Any, Final
+
+import cv2
+import numpy as np
+
+from livedream.capture import Source, open_source
+from livedream.core.errors import SettingsError
+from livedream.core.frame import Frame, SourceInfo
+from livedream.core.prefetch import Behind
+from livedream.core.settings import DreamSettings, parse_size
+from livedream.dream.device import precision_name
+from livedream.dream.dreamer import Dream, Dreamer
+from livedream.jobs.checkpoint import Checkpoint, Checkpoints
+from livedream.present import open_sink
+from livedream.present.compare import side_by_side
+
+_CHECKPOINT_S: Final = 1.0  # running time between two; a resumed render repeats about this much
+SETTINGS_TAG: Final = "livedream"  # metadata key that holds the settings
+
+
+@dataclass(frozen=True, kw_only=True)
+class RenderJob:
+    """What to render and where to.
+
+    source: as `open_source` takes it.  start_s, end_s: the part of it.  picture_size: the size
+    of the output (see `parse_size`).  compare: source and dream side by side.
+    overwrite, resume: what to do with an output that is already there.
+    replay: a live show's performance log, to dream `source` as it went; kept: the parameters that
+    stay as `settings` have them, whatever the show did.
+    """
+
+    source: str
+    output: Path
+    settings: DreamSettings = field(default_factory=DreamSettings)
+    start_s: float = 0.0
+    end_s: float | None = None
+    fps: Fraction | None = None
+    picture_size: str = "source"
+    codec: str | None = None
+    quality: float = 80.0
+    copy_streams: bool = True
+    compare: bool = False
+    overwrite: bool = False
+    resume: bool = False
+    replay: Path | None = None
+    kept: tuple[str, ...] = ()
+
+    def identity(self) -> str:
+        """Everything the pictures depend on, as JSON: written into the file's metadata."""
+        from livedream.core.version import __version__
+
+        return json.dumps(
+            {
+                "version": __version__,
+                "settings": json.loads(self.settings.to_json()),
+                "source": Path(self.source).name,
+                "start_s": self.start_s,
+                "end_s": self.end_s,
+                "picture_size": self.picture_size,
+                "compare": self.compare,
+                **({"replay": self.replay.name} if self.replay is not None else {}),
+            },
+            sort_keys=True,
+        )
+
+
+@dataclass
+class RenderReport:
+    """Figures of a finished (or stopped) render."""
+
+    source: str
+    output: str
+    frames: int = 0
+    seconds: float = 0.0
+    strength: float = 0.0
+    flicker: float = 0.0
+    stages_ms: dict[str, float] = field(default_factory=dict)
+    device: str = ""
+    precision: str = ""
+    network: str = ""
+    objective: str = ""
+    complete: bool = False
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def fps(self) -> float:
+        return self.frames / self.seconds if self.seconds > 0 else 0.0
+
+    def as_dict(self) -> dict[str, Any]:
+        return {**self.__dict__, "fps": self.fps}
+
+    def describe(self, dreamer: Dreamer) -> None:
+        """Note what dreams, and on what."""
+        self.device = str(dreamer.device)
+        self.precision = precision_name(dreamer.dtype)
+        self.network = dreamer.network.name
+        self.objective = dreamer.settings.objective or dreamer.network.default_objective
+
+    def count(self, dream: Dream, dreamer: Dreamer, seconds: float) -> None:
+        """Add a frame. seconds: of running time since the first."""
+        self.frames += 1
+        share = 1 / self.frames
+        self.strength += (dream.level - self.strength) * share
+        self.flicker += (dream.flicker - self.flicker) * share
+        self.seconds = seconds
+        spent = dreamer.clock.spent_s
+        self.stages_ms = {name: 1000 * s / self.frames for name, s in spent.items()}
+
+
+Watcher = Callable[[Dream, RenderReport], None]
+
+
+def render(
+    job: RenderJob,
+    dreamer: Dreamer | None = None,
+    *,
+    opened: Callable[[SourceInfo], None] | None = None,
+    watch: Watcher | None = None,
+) -> RenderReport:
+    """Render `job`.
+
+    dreamer: one made before, so that several jobs share a network.  opened: told what the source
+    is before the first frame.  watch: told of every frame that was dreamed and handed on.
+    Raises SourceError, SinkError, SettingsError and what `Dreamer` raises. On KeyboardInterrupt
+    the file is finished, the state to go on from is kept, and the interrupt raised again.
+    """
+    dreamer = dreamer or Dreamer(job.settings)
+    with ExitStack() as stack:
+        source = stack.enter_context(
+            open_source(job.source, start_s=job.start_s, end_s=job.end_s, fps=job.fps)
+        )
+        source = fitted(source, job.picture_size)
+        report = RenderReport(source=job.source, output=str(job.output))
+        report.describe(dreamer)
+        if opened is not None:
+            opened(source.info)
+        info = side_by_side_info(source.info) if job.compare else source.info
+        sink = open_sink(
+            job.output, info, codec=job.codec, quality=job.quality, overwrite=job.overwrite,
+            copy_streams=job.copy_streams, metadata={SETTINGS_TAG: job.identity()},
+            resume=job.resume,
+        )  # fmt: skip
+        writer = stack.enter_context(Behind(sink, dreamer.clock))
+        checkpoints = Checkpoints(job.output)
+        if job.replay is None:
+            dreams = _resumed(job, source, dreamer, checkpoints, sink.frames_written)
+        else:
+            dreams = _replayed(job, job.replay, source, dreamer)
+        _walk(
+            dreams, writer, job=job, dreamer=dreamer, checkpoints=checkpoints, report=report,
+            watch=watch,
+        )  # fmt: skip
+        report.complete = True
+    checkpoints.remove()
+    report.notes += [*source.info.notes, *getattr(source, "notes", ()), *sink.notes]
+    return report
+
+
+def _walk(
+    dreams: Iterator[Dream],
+    writer: Behind,
+    *,
+    job: RenderJob,
+    dreamer: Dreamer,
+    checkpoints: Checkpoints,
+    report: RenderReport,
+    watch: Watcher | None,
+) -> None:
+    """The loop: dream, hand on, now and then remember where we are."""
+    start = saved = time.monotonic()
+    try:
+        for dream in dreams:
+            shown = dream.frame
+            if job.compare:
+                shown = replace(shown, rgb=side_by_side(dream.source.rgb, shown.rgb))
+            writer.write(shown)
+            report.count(dream, dreamer, time.monotonic() - start)
+            if time.monotonic() - saved > _CHECKPOINT_S:
+                saved = time.monotonic()
+                checkpoints.save(_checkpoint(job, dreamer, dream))
+            if watch is not None:
+                watch(dream, report)
+    except KeyboardInterrupt:
+        writer.close(complete=False)
+        raise
+
+
+def _resumed(
+    job: RenderJob,
+    source: Source,
+    dreamer: Dreamer,
+    checkpoints: Checkpoints,
+    written: int,
+) -> Iterator[Dream]:
+    """The dreams still to be written.
+
+    Those between the checkpoint and the end of the file are dreamed again (to the same bits) and
+    left out.
+    """
+    begin = 0
+    if job.resume and written:
+        found = checkpoints.newest(written)
+        if found is not None:
+            check_same(job, found.settings)
+            dreamer.restore(found.state)
+            begin = found.index
+    frames = iter(source)
+    before: Frame | None = None
+    for frame in frames:
+        if frame.index >= begin:
+            frames = chain([frame], frames)
+            break
+        before = frame
+    for dream in dreamer.dreams(frames, before=before):
+        if dream.frame.index >= written:
+            yield dream
+
+
+def _replayed(job: RenderJob, show: Path, source: Source, dreamer: Dreamer) -> Iterator[Dream]:
+    """The dreams of a live show, with all the time that they take."""
+    from livedream.control.show_reader import Playback, read_show
+    from livedream.jobs.replay import ShowDreamer
+
+    script = read_show(show)
+    moments = Playback(script, job.settings, job.kept)
+    start_s = script.start_of(job.source) + job.start_s
+    return ShowDreamer(dreamer, moments, start_s).dreams(source)
+
+
+def check_same(job: RenderJob, settings: str) -> None:
+    """Raise SettingsError when `settings` (of an unfinished render) are not this job's."""
+    now, then = json.loads(job.identity()), json.loads(settings)
+    flat = [{**known.pop("settings", {}), **known} for known in (now, then)]
+    for name in sorted(set(flat[0]) | set(flat[1])):
+        if flat[0].get(name) != flat[1].get(name):
+            raise SettingsError(
+                f"--resume: {name} is {flat[0].get(name)!r}, the stopped render of "
+                f"{job.output.name} had {flat[1].get(name)!r}; give the same, or --overwrite"
+            )
+
+
+def _checkpoint(job: RenderJob, dreamer: Dreamer, dream: Dream) -> Checkpoint:
+    return Checkpoint(
+        index=dream.frame.index + 1,
+        pts=dream.frame.pts,
+        state=dreamer.state.arrays(),
+        settings=job.identity(),
+    )
+
+
+class _Fitted:
+    """A source whose frames are scaled down to another size."""
+
+    def __init__(self, source: Source, width: int, height: int) -> None:
+        self._source = source
+        self.info = replace(source.info, width=width, height=height)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return tuple(getattr(self._source, "notes", ()))
+
+    def __iter__(self) -> Iterator[Frame]:
+        size = self.info.width, self.info.height
+        for frame in self._source:
+            rgb = cv2.resize(frame.rgb, size, interpolation=cv2.INTER_AREA)
+            yield replace(frame, rgb=np.asarray(rgb, np.uint8))
+
+    def close(self) -> None:
+        self._source.close()
+
+
+def fitted(source: Source, size: str) -> Source:
+    """`source` at another size (see `parse_size`), sides even; itself for `source`."""
+    info = source.info
+    width, height = parse_size(size, info.width, info.height, name="picture size")
+    if (width, height) == (info.width, info.height):
+        return source
+    return _Fitted(source, max(2, width // 2 * 2), max(2, height // 2 * 2))  # type: ignore[return-value]
+
+
+def side_by_side_info(info: SourceInfo) -> SourceInfo:
+    return replace(info, width=2 * info.width)

@@ -1,0 +1,199 @@
+"""The endless zoom: what is shown is fed back through a warp, and dreams on as it comes nearer.
+
+Two layers travel together. The residual is the video engine's: the newest dream, its level held
+by the closed loop. What fades from it with its half-life does not vanish, as over a video, but
+sinks into the picture below, which has nothing else to live on; that picture's colour, contrast
+and sharpness are held (see `livedream.dream.statistics`).
+"""
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from fractions import Fraction
+from itertools import count
+from pathlib import Path
+from typing import Final
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from livedream.core.closing import Closes
+from livedream.core.defaults import ZOOM
+from livedream.core.errors import SettingsError
+from livedream.core.frame import ColourTags, Frame, Picture, SourceInfo
+from livedream.core.prefetch import Behind
+from livedream.core.settings import DreamSettings
+from livedream.dream.dreamer import Dream, Dreamer
+from livedream.dream.statistics import Hold
+from livedream.jobs.image import start_picture
+from livedream.jobs.render import SETTINGS_TAG, RenderReport
+from livedream.present import open_sink
+from livedream.warp.travel import Travel, move
+
+_SRGB: Final = ColourTags(1, 1, 1, False)  # what pictures become when they are written as video
+
+
+class ZoomSource(Closes):
+    """Frames of a zoom, as a source: made when asked for, the last one where the next begins.
+
+    start: (H, W, 3) uint8, dreamed at the size that the dreamer's settings say.
+    frames: how many, None for ever.
+    """
+
+    def __init__(
+        self,
+        dreamer: Dreamer,
+        start: Picture,
+        travel: Travel | None = None,
+        rate: Fraction = Fraction(25),
+        frames: int | None = None,
+    ) -> None:
+        self.dreamer = dreamer
+        self.travel = travel or Travel()
+        self._frames = frames
+        self._picture = dreamer.picture(start)
+        self._hold = Hold(self._picture)
+        height, width = self._picture.shape[2:]
+        self.info = SourceInfo(
+            name="zoom", width=width, height=height, rate=rate, time_base=1 / rate,
+            frames=frames, colour=_SRGB,
+        )  # fmt: skip
+
+    def __iter__(self) -> Iterator[Frame]:
+        for dream in self.dreams():
+            yield dream.frame
+
+    def dreams(self) -> Iterator[Dream]:
+        """Like iterating, with each frame's figures; its source is what it was dreamed on."""
+        for index in count() if self._frames is None else range(self._frames):
+            yield self._step(index)
+
+    def _step(self, index: int) -> Dream:
+        dreamer, time_base = self.dreamer, self.info.time_base
+        seconds = float(time_base)
+        with dreamer.clock.stage("warp"):
+            if index:
+                self._travel(seconds)
+            below = self._picture
+            residual = dreamer.state.residual
+            carried = below.new_zeros(below.shape) if residual is None else residual
+        with dreamer.clock.stage("dream"):
+            dreamer.state.age_s += seconds
+            joined = dreamer.grow(below, carried)
+            change = (joined.residual - carried).abs_().mean()
+            flicker = float(change / joined.residual.abs().mean().clamp_min(1e-6))
+        with dreamer.clock.stage("compose"):
+            shown = [_bytes(below), _bytes(below + joined.residual)]
+        source, frame = (Frame(rgb, index, time_base, index, 1) for rgb in shown)
+        return Dream(source, frame, joined.level, joined.gain, flicker)
+
+    def _travel(self, seconds: float) -> None:
+        """Both layers one frame further, and what has faded from the upper one to the lower."""
+        state, half_life = self.dreamer.state, self.dreamer.settings.half_life
+        assert state.residual is not None
+        keep = 0.5 ** (seconds / half_life) if half_life > 0 else 0.0
+        carried = move(state.residual, self.travel, seconds)
+        shown = move(self._picture, self.travel, seconds).add_(carried)
+        carried.mul_(keep)
+        shown = self._hold.steer(shown, seconds).clamp_(0.0, 1.0)
+        self._picture, state.residual = shown.sub_(carried), carried
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ZoomJob:
+    """What to zoom into, how, and where to.
+
+    source: a picture, `noise`, or whatever `open_source` takes, of which the first frame counts;
+    it is shown at the size that the settings dream at.  codec, quality: see `open_sink`.
+    """
+
+    source: str
+    output: Path
+    settings: DreamSettings = field(default_factory=lambda: DreamSettings(**ZOOM))
+    travel: Travel = field(default_factory=Travel)
+    seconds: float = 20.0
+    rate: Fraction = Fraction(25)
+    codec: str | None = None
+    quality: float = 80.0
+    overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        if not 0 < self.seconds <= 86400:
+            raise SettingsError(f"seconds: {self.seconds:g} found, more than 0 to 86400 wanted")
+
+    @property
+    def frames(self) -> int:
+        return max(1, round(self.seconds * self.rate))
+
+    def identity(self) -> str:
+        """Everything the frames depend on, as JSON: written into the file."""
+        from livedream.core.version import __version__
+
+        return json.dumps(
+            {
+                "version": __version__,
+                "settings": json.loads(self.settings.to_json()),
+                "source": Path(self.source).name,
+                "zoom": self.travel.zoom,
+                "rotation": self.travel.rotation,
+                "drift": self.travel.drift,
+                "rate": str(self.rate),
+            },
+            sort_keys=True,
+        )
+
+
+Watcher = Callable[[Dream, RenderReport], None]
+
+
+def render_zoom(
+    job: ZoomJob, dreamer: Dreamer | None = None, watch: Watcher | None = None
+) -> RenderReport:
+    """Write a zoom into a video, a GIF or a series of pictures.
+
+    dreamer: one made before, to share its network.  watch: told of every frame.
+    Raises SourceError, SinkError, SettingsError and what `Dreamer` raises. On KeyboardInterrupt
+    the file is finished, and the interrupt raised again.
+    """
+    start = _even(start_picture(job.source, job.settings.size, job.settings.seed))
+    dreamer = dreamer or Dreamer(job.settings)
+    source = ZoomSource(dreamer, start, job.travel, job.rate, job.frames)
+    report = RenderReport(source=job.source, output=str(job.output))
+    report.describe(dreamer)
+    sink = open_sink(
+        job.output, source.info, codec=job.codec, quality=job.quality, overwrite=job.overwrite,
+        metadata={SETTINGS_TAG: job.identity()},
+    )  # fmt: skip
+    began = time.monotonic()
+    with Behind(sink, dreamer.clock) as writer:
+        try:
+            for dream in source.dreams():
+                writer.write(dream.frame)
+                report.count(dream, dreamer, time.monotonic() - began)
+                if watch is not None:
+                    watch(dream, report)
+        except KeyboardInterrupt:
+            writer.close(complete=True)
+            raise
+    report.complete = True
+    report.notes += sink.notes
+    return report
+
+
+def _even(rgb: Picture) -> Picture:
+    """With even sides, as most players want them."""
+    height, width = rgb.shape[:2]
+    size = max(2, width // 2 * 2), max(2, height // 2 * 2)
+    return rgb if size == (width, height) else np.asarray(cv2.resize(rgb, size), np.uint8)
+
+
+def _bytes(picture: Tensor) -> Picture:
+    """(1, 3, H, W) as (H, W, 3) uint8."""
+    steps = (picture[0] * 255.0).add_(0.5).clamp_(0.0, 255.0).to(torch.uint8)
+    return steps.permute(1, 2, 0).contiguous().cpu().numpy()

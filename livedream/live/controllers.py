@@ -1,0 +1,168 @@
+"""The hands of a session: panel, OSC, MIDI, audio, presets, programs, log; each only if asked for.
+
+What a hand needs is imported when it is asked for; a missing package is one line with its install
+command. A hand that fails later says so in its health and leaves the others alone.
+"""
+
+import contextlib
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from livedream.control.live_parameters import Board
+from livedream.core.frame import Picture
+from livedream.core.health import Health, StatusBoard
+from livedream.live.idle import Attract
+
+if TYPE_CHECKING:
+    from livedream.control import Hand
+    from livedream.control.show import Show
+    from livedream.control.show_log import ShowLog
+
+__all__ = ["Hands", "HandsJob"]
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HandsJob:
+    """None where a hand is not wanted; "" is its default (address, port, device).
+
+    preset, program: by name, or a program's file; "" for none.  log: a file, "" for none.
+    attract_program: what runs while nobody is there; "" for the built-in drifting.
+    """
+
+    panel: str | None = None
+    osc: str | None = None
+    midi: str | None = None
+    audio: str | None = None
+    preset: str = ""
+    program: str = ""
+    attract_program: str = ""
+    log: str = ""
+
+
+class Hands:
+    """Makes, starts and closes them.  preview: the newest picture, for the panel."""
+
+    def __init__(
+        self,
+        job: HandsJob,
+        board: Board,
+        status: StatusBoard,
+        preview: Callable[[], Picture | None],
+        source: str,
+    ) -> None:
+        from livedream.control.show import Show as TheShow
+
+        self._job, self._board, self._status = job, board, status
+        self._preview, self._source = preview, source
+        self.show: Show = TheShow(board)
+        self.log: ShowLog | None = None
+        self._hands: dict[str, Hand] = {}
+        self._attract = Attract(board)
+        self._attracting = False
+        self._program_before: Any = None
+
+    def start(self) -> None:
+        """Raises LivedreamError for a hand that cannot be had."""
+        job, show = self._job, self.show
+        if job.log:  # first, so that whatever comes is written down
+            self._start_log(Path(job.log))
+        show.start()
+        if job.preset:
+            show.preset(job.preset, 0.0)
+        if job.audio is not None:
+            from livedream.control.audio import AudioHand
+
+            audio = AudioHand(job.audio)
+            self._add("audio", audio)
+            show.modulation.heard = audio.value
+        if job.osc is not None:
+            from livedream.control.osc import DEFAULT_ADDRESS, OscHand
+            from livedream.core.addresses import read_address
+
+            address = read_address(job.osc, DEFAULT_ADDRESS, name="osc")
+            self._add("osc", OscHand(self._board, show, address))
+        learner = None
+        if job.midi is not None:
+            from livedream.control.midi import MidiHand
+
+            learner = MidiHand(self._board, show, job.midi)
+            self._add("midi", learner)
+        if job.panel is not None:
+            self._start_panel(job.panel, learner)
+        if job.program:
+            self._run_program(job.program)
+
+    def _start_log(self, path: Path) -> None:
+        from livedream.control.show_log import ShowLog
+
+        log = ShowLog(path, self._board, {"source": self._source})
+        self._add("log", log)
+        self.log = log
+        self.show.modulation.told = log.modulated
+
+    def recorded(self, kind: str, path: Path, first_s: float) -> None:
+        """A recording began: the log says which one the camera's pictures are in."""
+        if self.log is not None and kind == "camera":
+            self.log.recording(path, first_s)
+
+    def _start_panel(self, text: str, learner: Any) -> None:
+        from livedream.core.addresses import read_address
+        from livedream.panel.app import DEFAULT_ADDRESS, Panel
+
+        address = read_address(text, DEFAULT_ADDRESS, name="panel")
+        panel = Panel(
+            self._board, self._status, self._preview, address, self.show, learner=learner,
+            hands=dict(self._hands),
+        )  # fmt: skip
+        self._add("panel", panel)
+        panel.print_address()
+
+    def _add(self, name: str, hand: "Hand") -> None:
+        hand.start()
+        self._hands[name] = hand
+
+    def _run_program(self, text: str) -> None:
+        from livedream.control.programs import find_program
+
+        self.show.program(find_program(text))
+
+    def attract(self, wanted: bool, now_s: float) -> None:
+        """Once per frame. wanted: whether nobody has moved for a while."""
+        if not self._job.attract_program:
+            self._attract.step(wanted, now_s)
+            return
+        if wanted == self._attracting:
+            return
+        self._attracting = wanted
+        try:
+            if wanted:
+                self._program_before = self.show.running_program
+                self._run_program(self._job.attract_program)
+            else:
+                self.show.program(self._program_before)
+                if self._program_before is None:
+                    self.show.act("home", origin="attract")
+        except Exception as error:  # a preset that went away must not end the show
+            _log.warning("attract program: %s", error)
+
+    def health(self) -> tuple[Health, ...]:
+        return tuple(hand.health() for hand in self._hands.values())
+
+    def notes(self) -> tuple[str, ...]:
+        """One line for each hand that is not well."""
+        return tuple(
+            f"{h.name}: {h.detail or h.state}"
+            for h in self.health()
+            if h.state in ("lost", "failed")
+        )
+
+    def close(self) -> None:
+        for hand in reversed(self._hands.values()):
+            with contextlib.suppress(Exception):
+                hand.close()
+        self.show.close()

@@ -1,0 +1,1 @@
+"""What reading and writing video share: containers, timing, colour, tags."""

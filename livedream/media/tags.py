@@ -1,0 +1,74 @@
+"""What a finished file says about itself, and the settings that made it.
+
+Metadata of the source is kept, but for what describes the old file rather than the film. The
+settings travel in the one tag that every container here keeps and gives back, `comment`, on a
+line of their own behind a marker; a comment that was there before stays in front of it.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+SETTINGS = "livedream"  # the key under which metadata carries the settings' text
+_MARKER = "livedream settings: "
+_ABOUT_THE_FILE = {
+    "major_brand",
+    "minor_version",
+    "compatible_brands",
+    "encoder",
+    "duration",
+    "rotate",
+    "vendor_id",
+    "number_of_frames",
+    "number_of_bytes",
+    "bps",
+    "filename",
+    "mimetype",
+}
+
+
+def container_metadata(source: Mapping[str, str], own: Mapping[str, str]) -> dict[str, str]:
+    """The source's metadata with `own` over it; `own[SETTINGS]` goes into the comment."""
+    kept = {k: v for k, v in source.items() if not _technical(k)}
+    kept.update({k: v for k, v in own.items() if k != SETTINGS})
+    if SETTINGS in own:
+        before = [line for line in _comment(kept).splitlines() if not line.startswith(_MARKER)]
+        line = _MARKER + " ".join(own[SETTINGS].splitlines())
+        kept = {k: v for k, v in kept.items() if k.lower() != "comment"}
+        kept["comment"] = "\n".join([*before, line])
+    return kept
+
+
+def stream_metadata(source: Mapping[str, str]) -> dict[str, str]:
+    """What is worth keeping of a copied stream's metadata: language, title and their like."""
+    attachments = ("filename", "mimetype")
+    return {k: v for k, v in source.items() if k.lower() in attachments or not _technical(k)}
+
+
+def read_settings(path: str | Path) -> str | None:
+    """The settings' text that a file was made with, None when it carries none.
+
+    Raises SourceError when there is no such file or it is no video.
+    """
+    import av
+
+    from livedream.core.errors import SourceError
+
+    try:
+        with av.open(str(path), metadata_errors="replace") as container:
+            comment = _comment(container.metadata)
+    except (av.FFmpegError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise SourceError(f"{path} cannot be read ({reason}): wanted a video or a GIF") from error
+    for line in comment.splitlines():
+        if line.startswith(_MARKER):
+            return line.removeprefix(_MARKER)
+    return None
+
+
+def _comment(metadata: Mapping[str, str]) -> str:
+    return next((v for k, v in metadata.items() if k.lower() == "comment"), "")
+
+
+def _technical(key: str) -> bool:
+    lower = key.lower()
+    return lower.split("-")[0] in _ABOUT_THE_FILE or lower.startswith("_statistics")

@@ -1,0 +1,268 @@
+"""The panel as a hand: an HTTP server in a thread of its own."""
+
+import asyncio
+import contextlib
+import os
+import socket
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any, Final
+
+from livedream.control import Hand
+from livedream.control.catalogue import Catalogue
+from livedream.control.live_parameters import Board
+from livedream.control.modulation import AUDIO_SOURCES
+from livedream.control.show import Show
+from livedream.core.addresses import Address
+from livedream.core.errors import SettingsError, SinkError
+from livedream.core.frame import Picture
+from livedream.core.health import Health, StatusBoard
+from livedream.panel.access import Access, Door
+from livedream.panel.broadcast import Feed
+from livedream.panel.messages import Desk, Learner, health
+from livedream.panel.pictures import Pictures
+
+if TYPE_CHECKING:
+    from starlette.responses import Response
+
+__all__ = ["DEFAULT_ADDRESS", "Panel"]
+
+DEFAULT_ADDRESS: Final = "127.0.0.1:8765"
+_STATIC: Final[Mapping[str, str]] = {
+    "panel.css": "text/css",
+    "panel.js": "text/javascript",
+    "controls.js": "text/javascript",
+    "graphs.js": "text/javascript",
+    "motifs.js": "text/javascript",
+    "modulators.js": "text/javascript",
+    "icon.svg": "image/svg+xml",
+}
+_START_S: Final = 10.0
+
+
+class Panel:
+    """Serves the page. hands: others whose health is shown; may be set before `start`.
+
+    preview: the newest picture shown, (H, W, 3) uint8, or None; called about 15 times a second
+    while a page is open.
+    """
+
+    def __init__(
+        self,
+        board: Board,
+        status: StatusBoard,
+        preview: Callable[[], Picture | None],
+        address: Address,
+        show: Show,
+        *,
+        learner: Learner | None = None,
+        hands: Mapping[str, Hand] | None = None,
+        token: str | None = None,
+    ) -> None:
+        self._board, self._status, self._preview, self._show = board, status, preview, show
+        self.hands: Mapping[str, Hand] = hands or {}
+        self.access = Access(address, token or os.environ.get("LIVEDREAM_TOKEN"))
+        self.catalogue = Catalogue(self._restate)
+        self.pictures = Pictures(self.catalogue, show.presets, drawn=self._drawn)
+        self.desk = Desk(
+            board, show, self.catalogue, learner, self._saved, phone=bool(self.access.token)
+        )
+        self.feed = Feed(self.desk, self._figures, preview)
+        self._server: Any = None
+        self._socket: socket.socket | None = None
+        self._thread: threading.Thread | None = None
+        self._stops: list[Callable[[], None]] = []
+        self._fault = ""
+
+    @property
+    def port(self) -> int:
+        """The port in use, also where 0 was asked for."""
+        return self.access.address.port
+
+    @property
+    def url(self) -> str:
+        """The address to open, with the token where one is needed."""
+        host = self.access.address.host
+        if host in ("0.0.0.0", "::", ""):
+            host = _own_address()
+        host = f"[{host}]" if ":" in host else host
+        query = f"?token={self.access.token}" if self.access.token else ""
+        return f"http://{host}:{self.port}/{query}"
+
+    def print_address(self) -> None:
+        """Say where the panel is; with a QR code when a phone can reach it."""
+        print(f"panel: {self.url}", file=sys.stderr)
+        if self.access.token:
+            import segno
+
+            segno.make(self.url, micro=False).terminal(out=sys.stderr, compact=True)
+
+    def start(self) -> None:
+        """Open the port and serve. Raises SinkError when it is taken."""
+        import uvicorn
+
+        self._socket = self._bind()
+        app = Door(self._application(), self.access)
+        config = uvicorn.Config(
+            app, lifespan="off", log_level="warning", access_log=False, server_header=False,
+            ws="websockets-sansio", ws_max_size=64 * 1024, ws_per_message_deflate=False,
+            h11_max_incomplete_event_size=16 * 1024, limit_concurrency=128,
+            timeout_keep_alive=15,
+        )  # fmt: skip
+        self._server = uvicorn.Server(config)
+        self._stops = [self._board.listen(self.feed.changed), self._show.listen(self.feed.restate)]
+        self._thread = threading.Thread(target=self._run, name="livedream-panel", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        for stop in self._stops:
+            stop()
+        if self._server is not None:
+            self._server.should_exit = self._server.force_exit = True
+        if self._thread is not None:
+            self._thread.join()
+        if self._socket is not None:
+            self._socket.close()
+        self.pictures.close()
+
+    def health(self) -> Health:
+        state = "failed" if self._fault else "ok"
+        return Health("panel", state, self._fault or f"{self.feed.clients} pages open")
+
+    def _bind(self) -> socket.socket:
+        address = self.access.address
+        family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+        opened = socket.socket(family, socket.SOCK_STREAM)
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            opened.bind((address.host, address.port))
+            opened.listen(64)
+        except (OSError, OverflowError) as error:
+            opened.close()
+            raise SinkError(
+                f"panel: {address.host}:{address.port} cannot be opened ({error}); "
+                "another program may have it: give another port"
+            ) from error
+        if address.port == 0:
+            self.access.address = Address(address.host, opened.getsockname()[1], address.allow)
+        return opened
+
+    def _run(self) -> None:
+        async def serve() -> None:
+            ticking = asyncio.create_task(self.feed.run())
+            try:
+                await self._server.serve(sockets=[self._socket])
+            finally:
+                ticking.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await ticking
+
+        try:
+            asyncio.run(serve())
+        except Exception as error:  # said in /health and the log; the show goes on without a panel
+            self._fault = f"{type(error).__name__}: {error}"
+            raise
+
+    def _figures(self) -> dict[str, Any]:
+        hands = {name: hand.health().as_dict() for name, hand in self.hands.items()}
+        hands["panel"] = self.health().as_dict()
+        figures = health(self._status.latest().as_dict(), hands)
+        if "audio" in self.hands:
+            hear = self._show.modulation.heard
+            figures["heard"] = {name: round(hear(name), 3) for name in AUDIO_SOURCES}
+        return figures
+
+    def _restate(self) -> None:
+        self.feed.restate()
+
+    def _drawn(self, motif: str) -> None:
+        self.feed.drawn(motif)
+
+    def _saved(self, name: str) -> None:
+        self.pictures.keep(name, self._preview())
+
+    def _application(self) -> Any:
+        """The routes; what is not among them is not there."""
+        from starlette.applications import Starlette
+        from starlette.requests import Request
+        from starlette.responses import JSONResponse, Response
+        from starlette.routing import Route, WebSocketRoute
+
+        static = files("livedream.panel") / "static"
+        pages = {name: (static / name).read_bytes() for name in (*_STATIC, "index.html")}
+        fresh = {"cache-control": "no-cache"}
+
+        async def index(request: Request) -> Response:
+            return Response(pages["index.html"], media_type="text/html", headers=fresh)
+
+        async def asset(request: Request) -> Response:
+            name = request.path_params["name"]
+            if name not in _STATIC:
+                return Response("not found\n", 404, media_type="text/plain")
+            return Response(pages[name], media_type=_STATIC[name], headers=fresh)
+
+        async def figures(request: Request) -> Response:
+            found = self._figures()
+            return JSONResponse(found, 200 if found["state"] != "failed" else 503, headers=fresh)
+
+        async def preset(request: Request) -> Response:
+            return _picture(self.pictures.preset(request.path_params["name"]))
+
+        async def motif(request: Request) -> Response:
+            try:
+                return _picture(self.pictures.motif(request.path_params["motif"]))
+            except SettingsError:
+                return Response("not found\n", 404, media_type="text/plain")
+
+        async def preview(request: Request) -> Response:
+            from livedream.panel.pictures import jpeg
+
+            shown = self._preview()
+            return _picture(None if shown is None else jpeg(shown, 1280), "no-store")
+
+        async def code(request: Request) -> Response:
+            return Response(_qr(self.url), media_type="image/svg+xml", headers=fresh)
+
+        return Starlette(
+            routes=[
+                Route("/", index),
+                Route("/static/{name}", asset),
+                Route("/health", figures),
+                Route("/preset/{name}.jpg", preset),
+                Route("/motif/{motif:path}.jpg", motif),
+                Route("/preview.jpg", preview),
+                Route("/code.svg", code),
+                WebSocketRoute("/socket", self.feed.serve),
+            ]
+        )
+
+
+def _picture(found: bytes | None, caching: str = "max-age=600") -> "Response":
+    from starlette.responses import Response
+
+    if found is None:
+        return Response("not there yet\n", 404, media_type="text/plain",
+                        headers={"cache-control": "no-store"})  # fmt: skip
+    return Response(found, media_type="image/jpeg", headers={"cache-control": caching})
+
+
+def _qr(text: str) -> bytes:
+    import io
+
+    import segno
+
+    drawn = io.BytesIO()
+    segno.make(text, micro=False).save(drawn, kind="svg", scale=4, border=2, light="#fff")
+    return drawn.getvalue()
+
+
+def _own_address() -> str:
+    """This machine's address on its network: what a packet outwards would carry. None is sent."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # TEST-NET-1, RFC 5737: nobody's
+            return str(probe.getsockname()[0])
+        except OSError:
+            return "127.0.0.1"

@@ -1,0 +1,209 @@
+"""What the pages are told, and when: one tick for all, a sender for each.
+
+A client has no queue. What it is to be told next is one merged message, so a client that stops
+reading is told less, holds nothing up and costs one dictionary; a picture is only sent once it
+has shown the one before.
+"""
+
+import asyncio
+import contextlib
+import json
+import threading
+from collections.abc import Callable
+from typing import Any, Final
+
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from livedream.control.live_parameters import Change
+from livedream.core.errors import LivedreamError
+from livedream.core.frame import Picture
+from livedream.panel.messages import Desk
+from livedream.panel.pictures import jpeg
+
+__all__ = ["Feed"]
+
+_TICK_S: Final = 1 / 15  # pictures and moving sliders: smooth enough, a fraction of a core
+_STATUS_TICKS: Final = 4  # a status every so many
+_PREVIEW_PX: Final = 640
+_LARGEST_MESSAGE: Final = 32 * 1024  # characters
+_MOST_PER_S: Final = 400  # messages of one client; a dragged slider sends about 60
+_STUCK_S: Final = 20.0  # a client that takes nothing for so long is let go
+_MOST_CLIENTS: Final = 32
+
+
+class _Client:
+    """One page. `told`: merged, waits to be sent; `ready`: the page has shown the last picture."""
+
+    def __init__(self, socket: WebSocket, number: int) -> None:
+        self.socket, self.origin = socket, f"panel {number}"
+        self.told: dict[str, Any] = {}
+        self.picture: bytes | None = None
+        self.ready = True
+        self.wake = asyncio.Event()
+
+    def tell(self, **parts: Any) -> None:
+        """Merge into what is sent next: values one by one, everything else the newest."""
+        for name, part in parts.items():
+            if name in ("values", "drawn"):
+                self.told.setdefault(name, {}).update(part)
+            else:
+                self.told[name] = part
+        self.wake.set()
+
+
+class Feed:
+    """Runs in the server's event loop; `changed`, `restate` and `drawn` come from any thread."""
+
+    def __init__(
+        self,
+        desk: Desk,
+        status: Callable[[], dict[str, Any]],
+        preview: Callable[[], Picture | None],
+    ) -> None:
+        self._desk, self._status, self._preview = desk, status, preview
+        self._clients: list[_Client] = []
+        self._made = 0
+        self._lock = threading.Lock()
+        self._changed: set[str] = set()
+        self._drawn: set[str] = set()
+        self._restate = False
+        self._last_picture: Picture | None = None
+        self._coded: bytes | None = None
+        self._last_moved: dict[str, float] = {}
+
+    @property
+    def clients(self) -> int:
+        return len(self._clients)
+
+    def changed(self, change: Change) -> None:
+        """From the board: never blocks."""
+        with self._lock:
+            if change.value is not None:
+                self._changed.add(change.name)
+            self._restate = self._restate or change.name == "network"
+
+    def restate(self) -> None:
+        """Presets, program, tempo, modulators or layers are others."""
+        with self._lock:
+            self._restate = True
+
+    def drawn(self, motif: str) -> None:
+        """A picture was drawn."""
+        with self._lock:
+            self._drawn.add(motif)
+
+    async def run(self) -> None:
+        """Tick until cancelled."""
+        tick = 0
+        while True:
+            await asyncio.sleep(_TICK_S)
+            if self._clients:
+                self._tick(tick)
+            tick += 1
+
+    def _tick(self, tick: int) -> None:
+        with self._lock:
+            changed, self._changed = self._changed, set()
+            drawn, self._drawn = self._drawn, set()
+            restate, self._restate = self._restate, False
+        parts: dict[str, Any] = {}
+        if changed:
+            parts["values"] = self._desk.values(changed)
+        if drawn:
+            parts["drawn"] = dict.fromkeys(drawn, 1)
+        if restate:
+            parts["state"] = self._desk.state()
+        moved = self._desk.moved()
+        if moved != self._last_moved:
+            parts["moved"] = self._last_moved = moved
+        if tick % _STATUS_TICKS == 0:
+            parts["status"] = self._status()
+        for client in self._clients:
+            if parts:
+                client.tell(**parts)
+        self._show()
+
+    def _show(self) -> None:
+        """Give the newest picture to whoever has shown the one before."""
+        waiting = [client for client in self._clients if client.ready]
+        if not waiting:
+            return
+        picture = self._preview()
+        if picture is None:
+            return
+        if picture is not self._last_picture:
+            self._last_picture, self._coded = picture, jpeg(picture, _PREVIEW_PX, 70)
+            for client in waiting:
+                client.picture, client.ready = self._coded, False
+                client.wake.set()
+
+    async def serve(self, socket: WebSocket) -> None:
+        """One page, from its opening to its end."""
+        if len(self._clients) >= _MOST_CLIENTS:
+            await socket.close(1013, "too many pages are open")
+            return
+        await socket.accept()
+        self._made += 1
+        client = _Client(socket, self._made)
+        client.picture, client.ready = self._coded, self._coded is None
+        client.tell(
+            hello=self._desk.hello(), values=self._desk.values(), state=self._desk.state(),
+            status=self._status(),
+        )  # fmt: skip
+        self._clients.append(client)
+        sender = asyncio.create_task(self._send(client))
+        try:
+            await self._receive(client)
+        except asyncio.CancelledError:
+            pass  # the panel closes with pages open: no fault, and nothing to report
+        finally:
+            self._clients.remove(client)
+            sender.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await sender
+
+    async def _send(self, client: _Client) -> None:
+        """Send what there is, merged, until the page is gone."""
+        with contextlib.suppress(WebSocketDisconnect, RuntimeError, OSError):
+            while True:
+                await client.wake.wait()
+                client.wake.clear()
+                told, client.told = client.told, {}
+                picture, client.picture = client.picture, None
+                try:
+                    async with asyncio.timeout(_STUCK_S):
+                        if told:
+                            await client.socket.send_text(json.dumps(told, allow_nan=False))
+                        if picture is not None:
+                            await client.socket.send_bytes(picture)
+                except TimeoutError:
+                    await client.socket.close(1008, "nothing was read")
+                    return
+
+    async def _receive(self, client: _Client) -> None:
+        clock = asyncio.get_running_loop().time
+        second, count = clock(), 0
+        while True:
+            message = await client.socket.receive()
+            if message["type"] == "websocket.disconnect":
+                return
+            now = clock()
+            if now - second >= 1.0:
+                second, count = now, 0
+            count += 1
+            if count > _MOST_PER_S:  # what is not read holds its sender up, nobody else
+                await asyncio.sleep(max(0.0, second + 1.0 - now))
+            self.receive(client, message.get("text"))
+
+    def receive(self, client: _Client, text: str | None) -> None:
+        """One message. What makes no sense is answered with a `fault`, and changes nothing."""
+        try:
+            found = json.loads(text) if text and len(text) <= _LARGEST_MESSAGE else None
+            if isinstance(found, dict) and "ready" in found:
+                client.ready = True
+                return
+            self._desk.handle(found, client.origin)
+        except LivedreamError as error:
+            client.tell(fault=" ".join(str(error).split())[:300])
+        except (ValueError, RecursionError):
+            client.tell(fault="message: not JSON")

@@ -1,0 +1,247 @@
+"""The desk: what each message of a page does, and what a page is told.
+
+Messages are JSON objects with one of these entries:
+
+    {"set": NAME, "unit": 0..1}    {"set": NAME, "value": VALUE}     a parameter
+    {"default": NAME}                                                back to its declared default
+    {"act": NAME}                                                    an action
+    {"preset": NAME, "seconds": S}    {"program": NAME or null}
+    {"bpm": N}    {"modulators": [{...}, ...]}    {"learn": TARGET or null}
+    {"save": NAME, "title": TEXT}    {"forget": NAME}                the user's own presets
+    {"ready": true}                                                  the last picture was shown
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final, Protocol
+
+from livedream.control.catalogue import DEFAULT_NETWORK, Catalogue
+from livedream.control.lfo import SHAPES
+from livedream.control.live_parameters import Board
+from livedream.control.modulation import MAXIMUM, SOURCES, Modulator
+from livedream.control.presets import LONGEST_CROSSFADE_S
+from livedream.control.programs import list_programs
+from livedream.control.show import ACTIONS, Show
+from livedream.control.tempo import MAXIMUM_BPM, MINIMUM_BPM
+from livedream.core.errors import SettingsError
+from livedream.core.settings import Parameter
+
+__all__ = ["Desk", "Learner"]
+
+# Switches stand as large buttons, not among the parameters.
+_BUTTONS: Final = ("freeze", "blackout")
+
+
+class Learner(Protocol):
+    """What the panel needs of MIDI; see `livedream.control.midi.MidiHand`."""
+
+    @property
+    def learning(self) -> str | None: ...
+
+    def learn(self, target: str | None) -> None: ...
+
+
+class Desk:
+    """Thread-safe as the board and the show are. saved: called with a name when one was saved.
+    phone: whether other devices can reach the panel."""
+
+    def __init__(
+        self,
+        board: Board,
+        show: Show,
+        catalogue: Catalogue,
+        learner: Learner | None = None,
+        saved: Callable[[str], None] = lambda name: None,
+        *,
+        phone: bool = False,
+    ) -> None:
+        self.board, self.show, self.catalogue = board, show, catalogue
+        self.learner, self._saved, self.phone = learner, saved, phone
+        self._hands: Mapping[str, Callable[[Mapping[str, Any], str], None]] = {
+            "set": self._set, "default": self._default, "act": self._act, "preset": self._preset,
+            "program": self._program, "bpm": self._bpm, "modulators": self._modulators,
+            "learn": self._learn, "save": self._save, "forget": self._forget,
+        }  # fmt: skip
+
+    def handle(self, message: Any, origin: str) -> None:
+        """Do what a message says. Raises LivedreamError, in one line, for what makes no sense."""
+        if not isinstance(message, dict):
+            raise SettingsError("message: a JSON object wanted")
+        for entry, hand in self._hands.items():
+            if entry in message:
+                hand(message, origin)
+                return
+        raise SettingsError(f"message: {str(sorted(map(str, message)))[:80]} means nothing")
+
+    def _set(self, message: Mapping[str, Any], origin: str) -> None:
+        name = _text(message["set"], "set")
+        if "unit" in message:
+            self.board.set_unit(name, _number(message["unit"], "unit"), origin=origin)
+        else:
+            self.board.set(name, message.get("value"), origin=origin)
+
+    def _default(self, message: Mapping[str, Any], origin: str) -> None:
+        name = _text(message["default"], "default")
+        parameter = self.board.parameters.get(name)
+        self.board.set(name, parameter.default if parameter else None, origin=origin)
+
+    def _preset(self, message: Mapping[str, Any], origin: str) -> None:
+        seconds = message.get("seconds")
+        if seconds is not None:
+            seconds = _number(seconds, "seconds")
+        self.show.preset(_text(message["preset"], "preset"), seconds, origin=origin)
+
+    def _act(self, message: Mapping[str, Any], origin: str) -> None:
+        self.show.act(_text(message["act"], "act"), origin=origin)
+
+    def _bpm(self, message: Mapping[str, Any], origin: str) -> None:
+        self.show.set_bpm(_number(message["bpm"], "bpm"))
+
+    def _save(self, message: Mapping[str, Any], origin: str) -> None:
+        name = _text(message["save"], "save")
+        self.show.save(name, title=str(message.get("title", "")))
+        self._saved(name)
+
+    def _forget(self, message: Mapping[str, Any], origin: str) -> None:
+        self.show.presets.remove(_text(message["forget"], "forget"))
+        self.show.tell()
+
+    def _program(self, message: Mapping[str, Any], origin: str) -> None:
+        name = message["program"]
+        if name is not None and name not in list_programs():
+            # By name only: a message must not make livedream open files.
+            raise SettingsError(f"program: no {str(name)[:40]!r}")
+        self.show.program(name, origin=origin)
+
+    def _modulators(self, message: Mapping[str, Any], origin: str) -> None:
+        found = message["modulators"]
+        if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
+            raise SettingsError("modulators: a list of objects wanted")
+        self.show.modulate([Modulator.from_mapping(one) for one in found[: MAXIMUM + 1]])
+
+    def _learn(self, message: Mapping[str, Any], origin: str) -> None:
+        target = message["learn"]
+        if self.learner is None:
+            raise SettingsError("midi: not in use; start livedream live with --midi all")
+        if target is not None and not isinstance(target, str):
+            raise SettingsError("learn: a parameter, act:NAME or preset:NAME wanted")
+        self.learner.learn(target)
+
+    def hello(self) -> dict[str, Any]:
+        """What does not change while a page is open."""
+        return {
+            "parameters": [_card(one) for one in self.board.parameters.values()],
+            "actions": dict(ACTIONS),
+            "sources": list(SOURCES),
+            "shapes": list(SHAPES),
+            "limits": {
+                "crossfade_s": LONGEST_CROSSFADE_S,
+                "bpm": [MINIMUM_BPM, MAXIMUM_BPM],
+                "modulators": MAXIMUM,
+            },
+            "networks": [
+                {"name": card.name, "summary": card.summary, "objective": card.objective}
+                for card in self.catalogue.networks
+            ],
+            "midi": self.learner is not None,
+            "phone": self.phone,
+        }
+
+    def values(self, names: Any = None) -> dict[str, Any]:
+        """[target, place on the slider] of the parameters named, None for all."""
+        targets = self.board.targets()
+        return {
+            name: [targets[name], round(self.board.parameters[name].to_unit(targets[name]), 5)]
+            for name in (targets if names is None else names)
+            if name in targets
+        }
+
+    def moved(self) -> dict[str, float]:
+        """Where the sliders of what glides or is modulated stand at this moment."""
+        now = self.board.peek()
+        found = {}
+        for name, target in self.board.targets().items():
+            parameter = self.board.parameters[name]
+            if parameter.kind in (int, float):
+                value = getattr(now.look if hasattr(now.look, name) else now.dream, name)
+                if value != target:
+                    found[name] = round(parameter.to_unit(value), 4)
+        return found
+
+    def state(self) -> dict[str, Any]:
+        """What changes now and then: presets, program, tempo, modulators, layers."""
+        show = self.show
+        program = show.running_program
+        network = self.board.target("network") or DEFAULT_NETWORK
+        card = self.catalogue.find(network)
+        return {
+            "preset": show.preset_name,
+            "presets": [
+                {
+                    "name": one.name, "title": one.title, "about": one.about, "own": one.own,
+                    "seconds": one.crossfade_s,
+                    "network": one.values.get("network") or DEFAULT_NETWORK,
+                }
+                for one in show.presets
+            ],
+            "programs": [
+                {"name": one.name, "title": one.title, "steps": len(one.steps),
+                 "length_s": one.length_s}
+                for one in list_programs().values()
+            ],
+            "program": program.name if program else None,
+            "step": show.program_step,
+            "bpm": round(show.tempo.bpm, 1),
+            "modulators": [one.as_dict() for one in show.modulation.modulators],
+            "learning": self.learner.learning if self.learner else None,
+            "network": network,
+            "mark": card.mark if card else "",
+            "layers": [
+                {"name": one.name, "channels": one.channels, "note": one.note}
+                for one in self.catalogue.layers(network)
+            ],
+        }  # fmt: skip
+
+
+def _card(parameter: Parameter) -> dict[str, Any]:
+    """A declaration, as the page needs it."""
+    numeric = parameter.kind in (int, float)
+    low, high = parameter.span() if numeric else (0.0, 1.0)
+    return {
+        "name": parameter.name,
+        "kind": parameter.kind.__name__,
+        "help": parameter.help,
+        "unit": parameter.unit,
+        "group": parameter.group,
+        "default": parameter.default,
+        "wanted": parameter.wanted(),
+        "minimum": parameter.minimum,
+        "maximum": parameter.maximum,
+        "low": low,
+        "high": high,
+        "logarithmic": parameter.logarithmic,
+        "choices": list(parameter.choices),
+        "button": parameter.name in _BUTTONS,
+    }
+
+
+def _text(value: Any, name: str) -> str:
+    if not isinstance(value, str):
+        raise SettingsError(f"{name}: {str(value)[:40]!r} found, a text wanted")
+    return value
+
+
+def _number(value: Any, name: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise SettingsError(f"{name}: {str(value)[:40]!r} found, a number wanted")
+    try:
+        return float(value)
+    except OverflowError as error:
+        raise SettingsError(f"{name}: a smaller number wanted") from error
+
+
+def health(status: Mapping[str, Any], hands: Mapping[str, Any]) -> dict[str, Any]:
+    """/health: the loop's status, the hands', and in one word whether all is well."""
+    parts = [status["source"], *status["outputs"], *hands.values()]
+    states = {part["state"] for part in parts}
+    word = "failed" if "failed" in states else "lost" if "lost" in states else "ok"
+    return {"state": word, **status, "hands": dict(hands)}

@@ -1,0 +1,207 @@
+"""From the file that grew to the file that stays: everything in it, its index in front.
+
+The growing file holds the dreamed video (and sound to listen to if it must be played as it is).
+At the end its video packets are copied, timestamps exact, into an ordinary file of the
+container that the suffix asks for, and all other streams, chapters and metadata come from the
+source itself. The result is written beside the growing file and takes its name in one step;
+when anything fails, the growing file stays as it is.
+"""
+
+import errno
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+from av.bitstream import BitStreamFilterContext
+from av.container.output import OutputContainer
+
+from livedream.core.errors import SinkError
+from livedream.media.containers import Container, holds_stream
+from livedream.media.packets import Packet, decoding_time, end_time
+from livedream.media.tags import container_metadata, stream_metadata
+from livedream.present.stream_copy import (
+    Companion,
+    Window,
+    companions_of,
+    cut_chapters,
+    main_video,
+    merged,
+)
+
+_DISK_TROUBLE = {errno.ENOSPC, errno.EFBIG, errno.EIO, getattr(errno, "EDQUOT", errno.ENOSPC)}
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """What the finished file is to be.
+
+    rate: frames per second, for containers that know no other times.  source: the file whose
+    other streams are copied, None for none; window: the part of it.  metadata: written over the
+    source's own.  tag: the video's four letters, where not FFmpeg's choice.  complete: all
+    frames came; otherwise sound and subtitles end where the video does.
+    """
+
+    container: Container
+    rate: Fraction = Fraction(25)
+    source: Path | None = None
+    window: Window = field(default_factory=Window)
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    tag: str | None = None
+    complete: bool = True
+
+
+def beside(growing: Path) -> Path:
+    """Where the finished file is written before it takes its name."""
+    return growing.with_name(f".{growing.name}.finishing")
+
+
+def finish(growing: Path, wanted: Finish) -> list[str]:
+    """Replace the growing file by the finished one; returns notes on what could not be held.
+
+    Raises SinkError when the finished file cannot be written; the growing one is untouched.
+    """
+    temporary = beside(growing)
+    try:
+        notes = _write(growing, temporary, wanted)
+        temporary.replace(growing)
+    except (av.FFmpegError, OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise SinkError(
+            f"{growing} plays, but could not be finished ({reason}): make room, then resume"
+        ) from error
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+    return notes
+
+
+def _write(growing: Path, temporary: Path, wanted: Finish) -> list[str]:
+    companions = companions_of(wanted.source) if wanted.source else []
+    fitting = [c for c in companions if holds_stream(wanted.container, c.stream)]
+    try:
+        while True:
+            blamed = _Attempt(growing, temporary, wanted, fitting).run()
+            if blamed is None:
+                break
+            fitting.remove(blamed)
+        missing = [c.title for c in companions if c not in fitting]
+    finally:
+        for companion in companions:
+            companion.close()
+    if wanted.metadata and not wanted.container.has_metadata:
+        missing.append("metadata")
+    suffix = growing.suffix.lower()
+    instead = "" if suffix == ".mkv" else ": .mkv can"
+    return [f"{suffix} cannot hold {', '.join(dict.fromkeys(missing))}{instead}"] if missing else []
+
+
+class _Attempt:
+    """One try at the finished file; `run` returns the companion to blame when it fails."""
+
+    def __init__(
+        self, growing: Path, temporary: Path, wanted: Finish, companions: list[Companion]
+    ) -> None:
+        self._growing = growing
+        self._temporary = temporary
+        self._wanted = wanted
+        self._companions = companions
+        self._latest: Companion | None = companions[-1] if companions else None
+
+    def run(self) -> Companion | None:
+        container = self._wanted.container
+        with av.open(str(self._growing)) as grown:
+            out = av.open(
+                str(self._temporary),
+                "w",
+                format=container.name,
+                container_options=dict(container.options),
+            )
+            try:
+                self._fill(grown, out)
+                out.close()
+            except (av.FFmpegError, ValueError) as error:
+                with suppress(av.FFmpegError, ValueError):
+                    out.close()
+                if self._latest is None or getattr(error, "errno", None) in _DISK_TROUBLE:
+                    raise
+                return self._latest
+        return None
+
+    def _fill(self, grown: Any, out: OutputContainer) -> None:
+        video = main_video(grown)
+        target: Any = out.add_stream_from_template(video, opaque=True)
+        if self._wanted.tag:
+            target.codec_context.codec_tag = self._wanted.tag
+        target.time_base = video.time_base
+        if self._wanted.container.constant_rate:
+            target.time_base = 1 / self._wanted.rate
+        rewrite = _start_codes(self._wanted.container, video, target)
+        targets = [self._add(out, companion) for companion in self._companions]
+        self._describe(out, target)
+        out.start_encoding()
+        packets = (made for p in grown.demux(video) if p.size for made in rewrite(p))
+        self._copy(packets, out, target, targets)
+
+    def _add(self, out: OutputContainer, companion: Companion) -> Any:
+        target = out.add_stream_from_template(companion.stream, opaque=True)
+        target.metadata.update(stream_metadata(companion.stream.metadata))
+        target.disposition = companion.stream.disposition
+        return target
+
+    def _describe(self, out: OutputContainer, target: Any) -> None:
+        found: Mapping[str, str] = {}
+        if self._wanted.source is not None:
+            with av.open(str(self._wanted.source), metadata_errors="replace") as container:
+                found = dict(container.metadata)
+                target.metadata.update(stream_metadata(main_video(container).metadata))
+                out.set_chapters(list(cut_chapters(container.chapters(), self._wanted.window)))
+        out.metadata.update(container_metadata(found, self._wanted.metadata))
+
+    def _copy(
+        self, packets: Iterator[Packet], out: OutputContainer, target: Any, targets: list[Any]
+    ) -> None:
+        others = merged(self._companions, self._wanted.window)
+        if self._wanted.container.constant_rate:  # there is nothing before 0 either
+            others = (item for item in others if item[0] >= 0)
+        waiting = next(others, None)
+        place = -1
+        end = Fraction(0)
+        for packet in packets:
+            while waiting is not None and waiting[0] <= decoding_time(packet):
+                self._mux_other(out, waiting, targets)
+                waiting = next(others, None)
+            end = end_time(packet)
+            if self._wanted.container.constant_rate:
+                place = max(place + 1, round(decoding_time(packet) * self._wanted.rate))
+                _place(packet, place, 1 / self._wanted.rate)
+            packet.stream = target
+            out.mux_one(packet)
+        while waiting is not None and (self._wanted.complete or waiting[0] < end):
+            self._mux_other(out, waiting, targets)
+            waiting = next(others, None)
+
+    def _mux_other(
+        self, out: OutputContainer, item: tuple[Fraction, int, Packet], targets: list[Any]
+    ) -> None:
+        self._latest = self._companions[item[1]]
+        item[2].stream = targets[item[1]]
+        out.mux_one(item[2])
+
+
+def _start_codes(container: Container, video: Any, target: Any) -> Callable[[Packet], list[Packet]]:
+    """How packets become what the container wants; most muxers see to that themselves."""
+    name = video.codec_context.name
+    if not container.wants_start_codes or name not in ("h264", "hevc"):
+        return lambda packet: [packet]
+    return BitStreamFilterContext(f"{name}_mp4toannexb", video, target).filter
+
+
+def _place(packet: Packet, number: int, step: Fraction) -> None:
+    """Frame `number` of a film that knows no other times."""
+    packet.time_base = step
+    packet.pts = packet.dts = number
+    packet.duration = 1

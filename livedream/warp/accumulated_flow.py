@@ -1,0 +1,149 @@
+"""The way back from the newest frame to one that was dreamed on.
+
+A dream takes longer than a frame. Meanwhile each frame's flow is appended, so that when the dream
+arrives it is fetched once, along the whole way, and interpolated once only:
+
+    F_n(x) = g(x) + F_{n-1}(x + g(x)),    visibility_n(x) = v(x) * visibility_{n-1}(x + g(x))
+
+with g the flow from frame n to the one before, F_n the way from frame n to the dreamed one. Flows
+are (h, w, 2) float32 px of their own size, OpenCV's order. Each step makes new arrays, so that
+another thread may go on reading the old ones.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from livedream.core.frame import Motion
+from livedream.warp.resampling import fetched
+from livedream.warp.travel import Travel
+
+__all__ = ["Track", "fetch_steps"]
+
+Way = NDArray[np.float32]  # (h, w, 2) px
+Plane = NDArray[np.float32]  # (h, w)
+
+_COARSE: Final = (64, 36)  # (width, height) of a way that is only a travel: it is affine
+_TINY_PX: Final = 1e-4
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """way: None while nothing has moved.  visibility: None where all of it can be seen."""
+
+    way: Way | None = None
+    visibility: Plane | None = None
+
+    def step(self, motion: Motion | None, travel: Travel | None, seconds: float) -> "Track":
+        """One frame further. motion: since the frame before; travel: of the dream, `seconds`."""
+        moved, seen = _moved(motion), _seen(motion)
+        if travel is not None:
+            moved = _travelled(moved, travel, seconds)
+        if moved is None:
+            return self if seen is None else Track(self.way, _product(self.visibility, seen))
+        if self.way is None and self.visibility is None:
+            return Track(moved, seen)
+        height, width = moved.shape[:2]
+        at = _grid(width, height) + moved
+        way = moved
+        if self.way is not None:
+            earlier = _fitted(self.way, width, height)
+            fetched = cv2.remap(earlier, at, None, cv2.INTER_LINEAR,  # type: ignore[call-overload]
+                                borderMode=cv2.BORDER_REPLICATE)  # fmt: skip
+            way = np.asarray(cv2.add(moved, fetched), np.float32)
+        visibility = seen
+        if self.visibility is not None:
+            known = _plane(self.visibility, width, height)
+            fetched = cv2.remap(known, at, None, cv2.INTER_LINEAR,  # type: ignore[call-overload]
+                                borderMode=cv2.BORDER_REPLICATE)  # fmt: skip
+            visibility = _product(np.asarray(fetched, np.float32), seen)
+        return Track(way, visibility)
+
+
+def fetch_steps(steps: NDArray[np.float32], track: Track, size: tuple[int, int]) -> Way:
+    """A residual where it has moved to, at another size if wanted.
+
+    steps: (h, w, 3) float32, any unit.  size: (width, height) px of the result, (H, W, 3) float32;
+    zero where the way leads to what the dreamed frame did not show. Never `steps` itself.
+    """
+    width, height = size
+    base_height, base_width = steps.shape[:2]
+    if track.way is None:
+        if (base_width, base_height) == size:
+            found = steps.copy()
+        else:
+            found = cv2.resize(steps, size, interpolation=cv2.INTER_CUBIC)  # type: ignore[assignment]
+    else:
+        way_height, way_width = track.way.shape[:2]
+        scale = (base_width / way_width, base_height / way_height)
+        scaled = track.way * np.array(scale, np.float32)
+        at = cv2.resize(scaled, size, interpolation=cv2.INTER_LINEAR)
+        cv2.add(at, _grid(width, height, base_width, base_height), dst=at)
+        # Beyond the border lies what a travel comes across; what a flow comes across is unseen.
+        found = fetched(steps, np.asarray(at, np.float32), None, cv2.BORDER_REFLECT_101)
+    if track.visibility is not None:
+        seen = _plane(track.visibility, width, height)
+        found = cv2.multiply(found, cv2.merge([seen, seen, seen]))  # type: ignore[assignment]
+    return np.asarray(found, np.float32)
+
+
+def _moved(motion: Motion | None) -> Way | None:
+    if motion is None or motion.flow.shape[1] * motion.flow.shape[2] <= 1:
+        return None
+    return np.asarray(cv2.merge([motion.flow[0], motion.flow[1]]), np.float32)
+
+
+def _seen(motion: Motion | None) -> Plane | None:
+    return None if motion is None or motion.visibility.size <= 1 else motion.visibility
+
+
+def _travelled(moved: Way | None, travel: Travel, seconds: float) -> Way | None:
+    """Both at once: over one frame they are small enough to be added."""
+    width, height = _COARSE if moved is None else moved.shape[1::-1]
+    matrix = travel.matrix(width, height, seconds)
+    shift = matrix - np.eye(2, 3)
+    if np.abs(shift[:, :2]).max() * width < _TINY_PX and np.abs(shift[:, 2]).max() < _TINY_PX:
+        return moved
+    grid = _grid(width, height)
+    gone = np.asarray(cv2.transform(grid, shift), np.float32)
+    return gone if moved is None else np.asarray(cv2.add(moved, gone), np.float32)
+
+
+def _product(one: Plane | None, other: Plane | None) -> Plane | None:
+    if one is None or other is None:
+        return one if other is None else other
+    if one.shape != other.shape:
+        one = _plane(one, other.shape[1], other.shape[0])
+    return np.asarray(cv2.multiply(one, other), np.float32)
+
+
+def _fitted(way: Way, width: int, height: int) -> Way:
+    found_height, found_width = way.shape[:2]
+    if (found_width, found_height) == (width, height):
+        return way
+    scale = np.array((width / found_width, height / found_height), np.float32)
+    return np.asarray(cv2.resize(way * scale, (width, height)), np.float32)
+
+
+def _plane(plane: Plane, width: int, height: int) -> Plane:
+    if plane.shape == (height, width):
+        return plane
+    return np.asarray(
+        cv2.resize(plane, (width, height), interpolation=cv2.INTER_LINEAR), np.float32
+    )
+
+
+@lru_cache(maxsize=12)
+def _grid(width: int, height: int, base_width: int = 0, base_height: int = 0) -> Way:
+    """(height, width, 2): each pixel's place in a picture of the base's size, centre on centre."""
+    base_width, base_height = base_width or width, base_height or height
+    x = (np.arange(width) + 0.5) * (base_width / width) - 0.5
+    y = (np.arange(height) + 0.5) * (base_height / height) - 0.5
+    grid = np.empty((height, width, 2), np.float32)
+    grid[..., 0], grid[..., 1] = x, y[:, None]
+    grid.flags.writeable = False
+    return grid

@@ -1,0 +1,94 @@
+"""The capture thread: the newest frame, an honest health, and back by itself."""
+
+import time
+from collections.abc import Callable
+from fractions import Fraction
+
+import numpy as np
+
+from livedream.capture.live import MemoryInput, Opened
+from livedream.capture.live.orient import Orientation
+from livedream.capture.live.worker import Capture
+from livedream.core.errors import SourceError
+from livedream.core.frame import Picture
+
+OPENED = Opened(8, 4, Fraction(25), "as made")
+
+
+def picture(value: int) -> Picture:
+    return np.full((4, 8, 3), value, np.uint8)
+
+
+def until(true: Callable[[], bool], seconds: float = 3.0) -> None:
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.005)
+
+
+def test_the_newest_frame_with_its_time_and_the_others_counted() -> None:
+    source = MemoryInput(OPENED)
+    source.pending = [picture(value) for value in range(5)]
+    capture = Capture(source, Orientation(rotate=90))
+    before = time.monotonic()
+    capture.start()
+    until(lambda: capture.health().frames == 5)
+    found = capture.slot.get(1.0)
+    assert found is not None
+    assert found.index == 4
+    assert found.rgb.shape == (8, 4, 3)
+    assert before <= found.captured_s <= time.monotonic()
+    assert capture.health().dropped == 4
+    opened = capture.wait(1.0)
+    assert opened is not None
+    assert (opened.width, opened.height) == (4, 8)
+    capture.close()
+    assert not capture._thread.is_alive()
+
+
+def test_a_source_that_is_lost_says_so_and_comes_back() -> None:
+    source = MemoryInput(OPENED)
+    source.pending = [picture(1), SourceError("cable pulled")]
+    capture = Capture(source)
+    capture.start()
+    until(lambda: capture.health().state == "lost")
+    assert "cable pulled" in capture.health().detail
+    lost_s = time.monotonic()
+    source.pending = [picture(2)]
+    until(lambda: capture.health().state == "ok")
+    assert time.monotonic() - lost_s < 2.0
+    assert capture.health().reconnects == 1
+    capture.close()
+
+
+def test_a_drivers_own_error_is_a_loss_not_an_end() -> None:
+    source = MemoryInput(OPENED)
+    source.pending = [picture(1), RuntimeError("segfaulted nearly"), picture(2)]
+    capture = Capture(source)
+    capture.start()
+    until(lambda: capture.health().frames == 2)
+    capture.close()
+
+
+def test_silence_is_a_loss() -> None:
+    source = MemoryInput(OPENED)
+    source.pending = [picture(1)]
+    capture = Capture(source)
+    capture.start()
+    until(lambda: capture.health().frames == 1)
+    assert capture.health().state == "ok"
+    until(lambda: capture.health().state == "lost")
+    capture.close()
+
+
+def test_what_never_opens_keeps_its_reason() -> None:
+    class Nothing(MemoryInput):
+        def open(self) -> Opened:
+            raise SourceError("nobody there")
+
+    capture = Capture(Nothing(OPENED))
+    capture.start()
+    assert capture.wait(2.0) is None
+    assert "nobody there" in str(capture.error)
+    assert capture.health().state == "starting"
+    capture.close()

@@ -1,0 +1,40 @@
+"""One slot: the newest only, nobody waits to put, readers wake."""
+
+import threading
+import time
+
+import pytest
+
+from livedream.core.latest_slot import LatestSlot, SlotClosed
+
+
+def test_only_the_newest_is_kept_and_the_others_counted() -> None:
+    slot: LatestSlot[int] = LatestSlot()
+    for item in range(5):
+        slot.put(item)
+    assert slot.get() == 4
+    assert slot.dropped == 4
+    assert slot.get(0.01) is None
+    assert slot.taken == 1
+
+
+def test_a_reader_wakes_for_an_item() -> None:
+    slot: LatestSlot[str] = LatestSlot()
+    threading.Timer(0.05, slot.put, ["here"]).start()
+    start = time.monotonic()
+    assert slot.get(5.0) == "here"
+    assert time.monotonic() - start < 2.0
+
+
+def test_closing_wakes_readers_and_leaves_the_last_item() -> None:
+    slot: LatestSlot[int] = LatestSlot()
+    threading.Timer(0.05, slot.close).start()
+    with pytest.raises(SlotClosed):
+        slot.get(5.0)
+    other: LatestSlot[int] = LatestSlot()
+    other.put(1)
+    other.close()
+    other.put(2)
+    assert other.get() == 1
+    with pytest.raises(SlotClosed):
+        other.get()

@@ -1,0 +1,127 @@
+"""Stages overlap, stay bounded, and never leave anyone blocked."""
+
+import threading
+import time
+from collections.abc import Iterator
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from livedream.core.frame import Frame
+from livedream.core.prefetch import Behind, Clock, ahead
+
+
+def _frame(index: int) -> Frame:
+    return Frame(np.zeros((2, 2, 3), np.uint8), index, Fraction(1, 25), index)
+
+
+def test_ahead_keeps_order_and_ends() -> None:
+    with ahead(range(100)) as items:
+        assert list(items) == list(range(100))
+
+
+def test_ahead_is_bounded() -> None:
+    made = 0
+
+    def count() -> Iterator[int]:
+        nonlocal made
+        while True:
+            made += 1
+            yield made
+
+    with ahead(count(), depth=3) as items:
+        assert next(items) == 1
+        time.sleep(0.2)
+        assert made <= 6
+
+
+def test_an_error_in_the_thread_is_raised_at_the_reader() -> None:
+    def broken() -> Iterator[int]:
+        yield 1
+        raise OSError("cable pulled")
+
+    with ahead(broken()) as items:
+        assert next(items) == 1
+        with pytest.raises(OSError, match="cable pulled"):
+            next(items)
+
+
+def test_leaving_early_stops_the_thread_and_closes_the_source() -> None:
+    closed = threading.Event()
+
+    def endless() -> Iterator[int]:
+        try:
+            while True:
+                yield 0
+        finally:
+            closed.set()
+
+    before = threading.active_count()
+    with ahead(endless()) as items:
+        next(items)
+    assert closed.is_set()
+    assert threading.active_count() == before
+
+
+class _Sink:
+    def __init__(self, fail_at: int | None = None) -> None:
+        self.indices: list[int] = []
+        self.fail_at = fail_at
+        self.complete: bool | None = None
+
+    def write(self, frame: Frame) -> None:
+        if frame.index == self.fail_at:
+            raise OSError("disk full")
+        self.indices.append(frame.index)
+
+    def close(self, *, complete: bool = True) -> None:
+        self.complete = complete
+
+
+def test_behind_writes_everything_before_it_closes() -> None:
+    sink = _Sink()
+    with Behind(sink, Clock()) as writer:
+        for index in range(50):
+            writer.write(_frame(index))
+    assert sink.indices == list(range(50))
+    assert sink.complete is True
+
+
+def test_a_failing_sink_is_told_at_the_writer_and_never_blocks_it() -> None:
+    sink = _Sink(fail_at=3)
+    with pytest.raises(OSError, match="disk full"), Behind(sink, Clock()) as writer:
+        for index in range(1000):
+            writer.write(_frame(index))
+    assert sink.indices == [0, 1, 2]
+    assert sink.complete is False
+
+
+def test_stopping_early_still_writes_what_was_handed_over() -> None:
+    sink = _Sink()
+    writer = Behind(sink, Clock())
+    for index in range(4):
+        writer.write(_frame(index))
+    writer.close(complete=False)
+    assert sink.indices == [0, 1, 2, 3]
+    assert sink.complete is False
+
+
+def test_an_error_of_the_dream_closes_the_sink_as_incomplete() -> None:
+    sink = _Sink()
+    with pytest.raises(ValueError, match="dream"), Behind(sink, Clock()) as writer:
+        writer.write(_frame(0))
+        raise ValueError("dream")
+    assert sink.indices == [0]
+    assert sink.complete is False
+
+
+def test_the_clock_counts_where_time_goes() -> None:
+    clock = Clock()
+
+    def slow() -> Iterator[int]:
+        time.sleep(0.05)
+        yield 1
+
+    assert list(clock.timed("capture", slow())) == [1]
+    assert clock.spent_s["capture"] >= 0.05

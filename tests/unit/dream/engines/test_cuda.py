@@ -1,0 +1,170 @@
+"""The CUDA engine: what is recorded, when, and what may change afterwards.
+
+A CUDA graph replays fixed operations on fixed memory. `Traced` does the same on the CPU: numbers
+of Python that went into a step stay what they were.
+"""
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+from torch.fx.experimental.proxy_tensor import make_fx
+
+from livedream.core.errors import SettingsError
+from livedream.core.settings import DreamSettings
+from livedream.dream.ascent import Ascent
+from livedream.dream.engines import Aim
+from livedream.dream.engines.cuda.engine import CudaEngine
+from livedream.dream.networks.network import Network
+from livedream.dream.objectives.binding import bind
+
+CPU = torch.device("cpu")
+Step = Callable[[], None]
+
+
+class Traced:
+    """Records the operations of a step and the tensors they worked on."""
+
+    def __init__(self) -> None:
+        self.recorded = 0
+
+    def record(self, step: Step) -> Step:
+        step()  # warm-up
+
+        def once(unused: Tensor) -> Tensor:
+            step()
+            return unused
+
+        traced = make_fx(once)(torch.zeros(()))
+        self.recorded += 1
+        return lambda: traced(torch.zeros(()))
+
+
+class Untraced:
+    """For what leaves PyTorch on a CPU, as resizing does, and stays within it on CUDA."""
+
+    def __init__(self) -> None:
+        self.recorded = 0
+
+    def record(self, step: Step) -> Step:
+        self.recorded += 1
+        return step
+
+
+class Broken:
+    def record(self, step: Step) -> Step:
+        step()
+        raise RuntimeError("operation not permitted when stream is capturing\nmore\nlines")
+
+
+def both(network: Network, recorder: Any, **more: Any) -> tuple[Ascent, Ascent, CudaEngine]:
+    settings = DreamSettings(
+        engine="torch", **{"objective": "strokes + weave", "octaves": 1, **more}
+    )
+    plain, other = (
+        Ascent(network, bind(settings.objective, network), settings, CPU, torch.float32)
+        for _ in range(2)
+    )
+    engine = CudaEngine(other._aim, recorder)
+    other.engine = engine
+    return plain, other, engine
+
+
+def alike(plain: Ascent, other: Ascent, picture: Tensor, seed: int = 0) -> bool:
+    wanted, found = (a.addition(picture, np.random.default_rng(seed)) for a in (plain, other))
+    return bool(torch.allclose(wanted, found, atol=1e-5)) and float(wanted.abs().max()) > 0.01
+
+
+@pytest.fixture
+def picture() -> Tensor:
+    return torch.rand(1, 3, 70, 92, generator=torch.Generator().manual_seed(2))
+
+
+def test_the_second_time_a_size_is_recorded(dreamnet: Network, picture: Tensor) -> None:
+    recorder = Traced()
+    plain, other, engine = both(dreamnet, recorder)
+    for seed, recorded in enumerate([0, 1, 1, 1]):
+        assert alike(plain, other, picture, seed)
+        assert recorder.recorded == recorded == len(engine.recorded)
+
+
+@pytest.mark.parametrize(
+    ("recorder", "more"),
+    [(Traced, {"smoothing": 1.5}), (Traced, {"jitter": 0}), (Untraced, {"laplacian": 2})],
+)
+def test_whatever_the_settings_the_dream_is_the_same(
+    dreamnet: Network, picture: Tensor, recorder: Any, more: dict[str, Any]
+) -> None:
+    plain, other, engine = both(dreamnet, recorder(), **more)
+    assert all(alike(plain, other, picture, seed) for seed in range(3))
+    assert engine.recorded
+
+
+def test_step_size_shift_and_weights_change_without_a_new_recording(
+    dreamnet: Network, picture: Tensor
+) -> None:
+    recorder = Traced()
+    plain, other, _ = both(dreamnet, recorder)
+    for seed in range(2):
+        assert alike(plain, other, picture, seed)
+    changed = DreamSettings(engine="torch", octaves=1, step_size=4.0, iterations=3)
+    wanted = bind("2*strokes - 0.5*weave", dreamnet).objective
+    assert all(ascent.adopt(changed, wanted) for ascent in (plain, other))
+    assert alike(plain, other, picture, 9)
+    assert recorder.recorded == 1
+
+
+def test_another_size_margin_or_smoothing_is_another_recording(
+    dreamnet: Network, picture: Tensor
+) -> None:
+    recorder = Untraced()
+    plain, other, _ = both(dreamnet, recorder)
+    changes: list[dict[str, Any]] = [{}, {"jitter": 5}, {"smoothing": 1.0}, {"laplacian": 1}]
+    for count, change in enumerate(changes, 1):
+        settings = DreamSettings(engine="torch", octaves=1, **change)
+        assert all(ascent.adopt(settings) for ascent in (plain, other))
+        for seed in range(2):
+            assert alike(plain, other, picture, seed)
+        assert recorder.recorded == count
+    for _ in range(2):
+        assert alike(plain, other, picture[..., 2:, :])
+    assert recorder.recorded == len(changes) + 1
+
+
+def test_a_glide_through_sizes_records_nothing(dreamnet: Network, picture: Tensor) -> None:
+    recorder = Untraced()
+    _, other, _ = both(dreamnet, recorder, iterations=1)
+    for width in range(64, 74):
+        other.addition(picture[..., :width], np.random.default_rng(0))
+    assert recorder.recorded == 0
+
+
+def test_the_longest_unused_makes_room(
+    dreamnet: Network, picture: Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("livedream.dream.engines.cuda.engine._KEPT", 2)
+    _, other, engine = both(dreamnet, Untraced(), iterations=1)
+    for width in (70, 70, 80, 80, 70, 90, 90):
+        other.addition(picture[..., :width], np.random.default_rng(0))
+    assert [kind.width for kind in engine.recorded] == [70, 90]
+
+
+def test_what_cannot_be_recorded_is_taken_step_by_step(
+    dreamnet: Network, picture: Tensor, caplog: pytest.LogCaptureFixture
+) -> None:
+    plain, other, engine = both(dreamnet, Broken())
+    with caplog.at_level(logging.WARNING, "livedream"):
+        assert all(alike(plain, other, picture, seed) for seed in range(4))
+    told = [entry.getMessage() for entry in caplog.records if entry.name.startswith("livedream")]
+    assert len(told) == 1 and "stream is capturing" in told[0] and "\n" not in told[0]
+    assert engine.recorded == []
+
+
+def test_without_cuda_it_is_not_to_be_had(dreamnet: Network) -> None:
+    aim = Aim(dreamnet, bind("strokes", dreamnet), CPU, torch.float32)
+    with pytest.raises(SettingsError, match="device cpu found"):
+        CudaEngine(aim)

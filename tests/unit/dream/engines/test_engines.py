@@ -1,0 +1,388 @@
+"""The operations of the direct engine against autograd, and how an engine is chosen."""
+
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, fx, nn
+from torch.nn import functional as F
+
+from livedream.core.errors import SettingsError
+from livedream.core.settings import ENGINES, DreamSettings
+from livedream.dream.ascent import Ascent
+from livedream.dream.engines import Aim, Engine
+from livedream.dream.engines.eager import EagerEngine
+from livedream.dream.engines.op_list import outline
+from livedream.dream.engines.opening import open_engine
+from livedream.dream.engines.openvino.engine import OpenVinoEngine, _core
+from livedream.dream.engines.openvino.graph import InputNotes, require_words, write_gradient
+from livedream.dream.engines.schedule import Schedule
+from livedream.dream.networks.network import Network
+from livedream.dream.objectives.binding import BoundObjective, bind, layer
+from livedream.dream.objectives.terms import LayerPart
+
+CPU = torch.device("cpu")
+# Not importorskip: a plain import of it sends a message to its makers.
+with_openvino = pytest.mark.skipif(
+    find_spec("openvino") is None, reason="openvino is not installed"
+)
+
+
+class Behind(nn.Module):
+    """A first convolution, and what is to be tested behind it."""
+
+    def __init__(self, *parts: nn.Module, joined: Callable[[Tensor, Tensor], Tensor] | None = None):
+        super().__init__()
+        self.first = nn.Conv2d(3, 8, 3, padding=1)
+        self.act = nn.SiLU()
+        self.parts = nn.Sequential(*parts)
+        self.joined = joined
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        begun = self.act(self.first(x))
+        found = self.parts(begun)
+        return begun, found if self.joined is None else self.joined(begun, found)
+
+
+def conv(kernel: int, stride: int = 1, padding: int = 0, **more: int) -> nn.Conv2d:
+    return nn.Conv2d(8, 8, kernel, stride, padding, **more)
+
+
+CASES = {
+    "1x1": Behind(conv(1)),
+    "3x3": Behind(conv(3, 1, 1)),
+    "more padding than kernel": Behind(conv(3, 1, 4)),
+    "4x4, stride 2": Behind(conv(4, 2, 1)),
+    "7x7, stride 2": Behind(conv(7, 2, 3)),
+    "5x5, stride 3": Behind(conv(5, 3, 0)),
+    "3x3, stride 2": Behind(conv(3, 2, 0)),
+    "1x1, stride 2": Behind(conv(1, 2)),
+    "depthwise": Behind(conv(3, 1, 1, groups=8)),
+    "grouped, stride 2": Behind(conv(4, 2, 1, groups=2)),
+    "dilated": Behind(conv(3, 1, 2, dilation=2)),
+    "ReLU": Behind(conv(1), nn.ReLU()),
+    "ReLU6": Behind(conv(1), nn.ReLU6()),
+    "maximal pool": Behind(nn.MaxPool2d(3, 2, ceil_mode=True), conv(1)),
+    "2x2 pool": Behind(conv(1), nn.ReLU(), nn.MaxPool2d(2)),
+    "3x3 pool, stride 1": Behind(nn.MaxPool2d(3, 1, 1)),
+    "3x3 pool of equal values": Behind(nn.ReLU6(), nn.ReLU(), nn.MaxPool2d(3, 2, 1)),
+    "1x1 pool, stride 2": Behind(nn.MaxPool2d(1, 2)),
+    "average pool": Behind(nn.AvgPool2d(3, 2, 1, count_include_pad=False)),
+    "sum": Behind(conv(1), joined=lambda a, b: a + b),
+    "sum with itself": Behind(conv(1), joined=lambda a, b: b + b),
+    "sum, then ReLU": Behind(conv(1), joined=lambda a, b: F.relu(a + b)),
+    "ReLU of what is read elsewhere": Behind(conv(1), joined=lambda a, b: F.relu(b) + b),
+    "side by side": Behind(conv(1), joined=lambda a, b: torch.cat([b, a, b], 1)),
+    "mean": Behind(conv(1), joined=lambda a, b: b.mean((2, 3))),
+}
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("size", [(19, 26), (16, 16)])
+@pytest.mark.parametrize("case", CASES)
+def test_a_schedule_is_autograd(case: str, size: tuple[int, int], dtype: torch.dtype) -> None:
+    network = fx.symbolic_trace(CASES[case]).requires_grad_(False)
+    draw = torch.Generator().manual_seed(0)
+    x = torch.randn(1, 3, *size, generator=draw, dtype=dtype)
+    gain = torch.tensor([0.5, 2.0, 3.0], dtype=dtype).view(3, 1, 1)
+    picture = x.clone().requires_grad_()
+    wanted = network.to(dtype)(picture * gain)
+    seeds = [torch.randn(a.shape, generator=draw, dtype=dtype) for a in wanted]
+    (slope,) = torch.autograd.grad(wanted, picture, seeds)
+    schedule = Schedule(network, dtype, gain)
+    with torch.no_grad():
+        laid = (x * gain).contiguous(memory_format=torch.channels_last)
+        for _ in range(2):  # nothing of a run is left over for the next one
+            found = schedule.forward(laid)
+            back = schedule.backward(seeds)
+    for one, other in zip(found, wanted, strict=True):
+        torch.testing.assert_close(one, other.detach())
+    torch.testing.assert_close(back, slope)
+
+
+@pytest.mark.parametrize(
+    "part", [nn.Tanh(), nn.Conv2d(8, 8, 3, padding="same"), nn.AdaptiveAvgPool2d(2)]
+)
+def test_what_a_schedule_does_not_know_it_refuses(part: nn.Module) -> None:
+    network = fx.symbolic_trace(Behind(part)).requires_grad_(False)
+    with pytest.raises(SettingsError, match="--engine torch"):
+        Schedule(network, torch.float32)
+
+
+def test_auto_falls_back_to_autograd(dreamnet: Network, monkeypatch: pytest.MonkeyPatch) -> None:
+    aim = Aim(dreamnet, bind("strokes", dreamnet), CPU, torch.float32)
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    _core.cache_clear()
+    assert open_engine("auto", aim).name == "direct"
+    with pytest.raises(SettingsError, match="pip install openvino"):
+        open_engine("openvino", aim)
+
+    def refuse(*_: object) -> None:
+        raise SettingsError("not today")
+
+    monkeypatch.setattr("livedream.dream.engines.direct.Schedule", refuse)
+    assert open_engine("auto", aim).name == "torch"
+    with pytest.raises(SettingsError, match="not today"):
+        open_engine("direct", aim)
+
+
+def two_layers() -> BoundObjective:
+    """Both ends of a `Behind`, pulled at unequally."""
+    parts = tuple((LayerPart(torch.tensor([term])),) for term in (0, 1))
+    weights = torch.tensor([0.3, 1.0])
+    objective, layers = 0.3 * layer("first") + layer("last"), ("first", "last")
+    return BoundObjective(objective, layers, weights, torch.tensor([0.7]), parts)
+
+
+@with_openvino
+@pytest.mark.parametrize("size", [(19, 26), (16, 16)])
+@pytest.mark.parametrize("case", [c for c in CASES if c not in ("average pool", "mean")])
+def test_openvinos_graph_is_autograd(case: str, size: tuple[int, int]) -> None:
+    network = fx.symbolic_trace(CASES[case]).requires_grad_(False).float()
+    draw = torch.Generator().manual_seed(0)
+    picture = torch.rand(1, 3, *size, generator=draw).requires_grad_()
+    gain, offset = torch.tensor([0.5, 2.0, 3.0]), torch.tensor([0.1, -0.2, 0.0])
+    wanted = network(picture * gain.view(3, 1, 1) + offset.view(3, 1, 1))
+    objective = two_layers()
+    (slope,) = torch.autograd.grad(wanted, picture, objective.seeds(wanted))
+    notes = InputNotes(offset.numpy(), gain.numpy(), is_bgr=False)
+    model = write_gradient(outline(network), objective, notes, (size[1], size[0]))
+    compiled = _core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    laid = picture.detach().permute(0, 2, 3, 1).contiguous().numpy()
+    (found,) = compiled([laid, *(dial.numpy() for dial in objective.pull)]).values()
+    back = torch.from_numpy(found.copy()).permute(0, 3, 1, 2)
+    torch.testing.assert_close(back / back.norm(), slope / slope.norm(), rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("part", [nn.MaxPool2d(2, dilation=2), nn.AvgPool2d(2)])
+def test_what_openvino_has_no_words_for_it_refuses(part: nn.Module) -> None:
+    network = fx.symbolic_trace(Behind(part)).requires_grad_(False)
+    with pytest.raises(SettingsError, match="--engine direct"):
+        require_words(outline(network), two_layers())
+
+
+def test_a_guide_is_left_to_the_direct_engine(dreamnet: Network, tmp_path: Path) -> None:
+    picture = tmp_path / "guide.png"
+    cv2.imwrite(str(picture), np.full((80, 80, 3), 99, np.uint8))
+    aim = Aim(dreamnet, bind(f"guide(eyes, {picture})", dreamnet), CPU, torch.float32)
+    with pytest.raises(SettingsError, match="--engine direct"):
+        open_engine("openvino", aim)
+    assert open_engine("auto", aim).name == "direct"
+
+
+@with_openvino
+@pytest.mark.parametrize("objective", ["eyes", "eyes - 0.5*strokes"])
+def test_openvinos_tiles_fit_together(dreamnet: Network, objective: str) -> None:
+    """Of a tile the factor is that of the whole picture, as for every engine."""
+    aim = Aim(dreamnet, bind(objective, dreamnet), CPU, torch.float32)
+    draw = torch.Generator().manual_seed(2)
+    bright, dark = (torch.rand(1, 3, 96, 96, generator=draw) * level for level in (1.0, 0.3))
+    plain = EagerEngine(aim)
+    measured = aim.objective.measure(plain.activations(dark))
+    sizes = []
+    for engine in (plain, OpenVinoEngine(aim)):
+        first, second = (float(engine.gradient(x, measured).norm()) for x in (bright, dark))
+        sizes.append(first / second)
+    assert sizes[0] == pytest.approx(sizes[1], rel=1e-3)
+
+
+@with_openvino
+def test_openvino_gives_the_same_bits_again(dreamnet: Network) -> None:
+    x = torch.rand(1, 3, 150, 170, generator=torch.Generator().manual_seed(0))
+    aim = Aim(dreamnet, bind("creatures", dreamnet), CPU, torch.bfloat16)
+    first, second = (OpenVinoEngine(aim).gradient(x).numpy() for _ in range(2))
+    assert np.array_equal(first, second)
+
+
+class SlowCore:
+    """Compiles as often as it is let go on."""
+
+    def __init__(self) -> None:
+        self.go = threading.Semaphore(0)
+        self.asked = 0
+
+    def compile_model(self, *args: object) -> object:
+        self.asked += 1
+        assert self.go.acquire(timeout=20)
+        return _core().compile_model(*args)
+
+
+def wait_until(true: Callable[[], bool]) -> None:
+    until = time.monotonic() + 20
+    while not true():
+        assert time.monotonic() < until
+        time.sleep(0.01)
+
+
+@pytest.fixture
+def live_engine(dreamnet: Network) -> OpenVinoEngine:
+    aim = Aim(dreamnet, bind("strokes", dreamnet), CPU, torch.float32, patient=False)
+    return OpenVinoEngine(aim)
+
+
+@with_openvino
+def test_a_live_show_does_not_wait_for_a_graph(
+    dreamnet: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The direct engine stands in until it is there; then it is as if one had waited."""
+    objective = bind("creatures", dreamnet)
+    engine = OpenVinoEngine(Aim(dreamnet, objective, CPU, torch.float32, patient=False))
+    core = SlowCore()
+    monkeypatch.setattr(engine, "_core", core)
+    start = torch.rand(1, 3, 80, 96, generator=torch.Generator().manual_seed(1))
+    settings, shifts = DreamSettings(), [(1, 15, 2, 14)] * 2
+
+    def climbed(by: Engine) -> torch.Tensor:
+        x = start.clone()
+        by.climb(x, shifts, settings)
+        return x
+
+    first = climbed(engine), climbed(engine)
+    assert engine.detours == 2 and len(engine._making) == 1
+    core.go.release()
+    wait_until(lambda: not engine._making)
+    later = climbed(engine)
+    assert engine.detours == 2
+    waited = climbed(OpenVinoEngine(Aim(dreamnet, objective, CPU, torch.float32)))
+    assert torch.equal(later, waited)
+    for x in first:
+        assert torch.equal(x, first[0])
+        torch.testing.assert_close(x, waited, atol=1e-3, rtol=0)
+
+
+@with_openvino
+def test_a_size_is_prepared_when_all_of_its_graphs_are_there(
+    live_engine: OpenVinoEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    core, sizes = SlowCore(), [(64, 68), (72, 76)]
+    monkeypatch.setattr(live_engine, "_core", core)
+    assert not live_engine.prepare(sizes)
+    core.go.release()
+    wait_until(lambda: len(live_engine._graphs) == 1)
+    assert not live_engine.prepare(sizes)
+    assert live_engine.prepare(sizes[:1])
+    core.go.release()
+    wait_until(lambda: live_engine.prepare(sizes))
+    for width, height in sizes:
+        live_engine.climb(torch.rand(1, 3, height, width), [(0, 0, 0, 0)], DreamSettings())
+    assert live_engine.detours == 0
+    assert core.asked == 2  # none was made twice
+
+
+@with_openvino
+def test_a_graph_that_fails_is_not_waited_for(
+    live_engine: OpenVinoEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Refusing:
+        def compile_model(self, *_: object) -> object:
+            raise RuntimeError("not today")
+
+    monkeypatch.setattr(live_engine, "_core", Refusing())
+    wait_until(lambda: live_engine.prepare([(64, 64), (72, 72)]))
+    live_engine.climb(torch.rand(1, 3, 64, 64), [(0, 0, 0, 0)], DreamSettings())
+    assert live_engine.detours == 1 and not live_engine._making
+
+
+@with_openvino
+def test_who_waits_anyway_finds_everything_prepared(dreamnet: Network) -> None:
+    engine = OpenVinoEngine(Aim(dreamnet, bind("strokes", dreamnet), CPU, torch.float32))
+    assert engine.prepare([(64, 64)]) and not engine._making
+
+
+@with_openvino
+def test_what_is_dreamed_stays_until_what_is_awaited_is_there(
+    live_engine: OpenVinoEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("livedream.dream.engines.openvino.engine._LEAST_KEPT", 2)
+    monkeypatch.setattr("livedream.dream.engines.openvino.engine._KEPT_PX", 2 * 64 * 64)
+    first, second, third = ([(s, s), (s + 4, s + 4)] for s in (64, 72, 80))
+    wait_until(lambda: live_engine.prepare(first))
+    assert not live_engine.prepare(second)
+    wait_until(lambda: not live_engine._making)
+    assert set(live_engine._graphs) == {*first, *second}
+    assert live_engine.prepare(second)
+    wait_until(lambda: live_engine.prepare(third))
+    assert set(live_engine._graphs) == {*second, *third}
+
+
+@with_openvino
+def test_a_program_that_ends_while_a_graph_is_made_ends_well() -> None:
+    code = """
+import threading, torch
+from livedream.dream.engines import Aim
+from livedream.dream.engines.openvino.engine import OpenVinoEngine
+from livedream.dream.networks.network import load_network
+from livedream.dream.objectives.binding import bind
+
+network = load_network()
+aim = Aim(network, bind("strokes", network), torch.device("cpu"), torch.float32, patient=False)
+engine = OpenVinoEngine(aim)
+begun = threading.Thread(target=engine.prepare, args=([(480, 270), (320, 180)],), daemon=True)
+begun.start()  # as a live show's dream, a daemon: what it starts would be one as well
+begun.join()
+assert engine._making
+"""
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+    assert "Traceback" not in ran.stderr
+
+
+@with_openvino
+def test_graphs_are_let_go_again(dreamnet: Network, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("livedream.dream.engines.openvino.engine._LEAST_KEPT", 2)
+    monkeypatch.setattr("livedream.dream.engines.openvino.engine._KEPT_PX", 3 * 64 * 64)
+    engine = OpenVinoEngine(Aim(dreamnet, bind("strokes", dreamnet), CPU, torch.float32))
+    for side in (64, 68, 72, 64, 76, 80):
+        engine.gradient(torch.rand(1, 3, side, side))
+    assert list(engine._graphs) == [(76, 76), (80, 80)]
+
+
+@with_openvino
+def test_openvino_tells_nobody() -> None:
+    """Importing it plainly sends a message to its makers' statistics."""
+    code = """
+import sys
+calls = []
+sys.addaudithook(lambda event, _: calls.append(event) if event.startswith("socket.") else None)
+from livedream.dream.engines.openvino.engine import _core
+_core()
+assert "openvino" in sys.modules
+assert "openvino_telemetry" not in sys.modules
+assert not calls, calls
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_every_declared_engine_opens_or_says_why(dreamnet: Network) -> None:
+    aim = Aim(dreamnet, bind("strokes", dreamnet), CPU, torch.float32)
+    for name in ENGINES[1:]:
+        try:
+            assert open_engine(name, aim).name == name
+        except SettingsError as error:
+            assert name in str(error)
+
+
+@pytest.mark.parametrize("engine", ["torch", "direct", "openvino"])
+def test_weights_of_the_objective_change_in_place(dreamnet: Network, engine: str) -> None:
+    if engine == "openvino" and find_spec("openvino") is None:
+        pytest.skip("openvino is not installed")
+    picture = torch.rand(1, 3, 80, 96, generator=torch.Generator().manual_seed(0))
+
+    def climb(objective: str) -> Ascent:
+        settings = DreamSettings(engine=engine)
+        return Ascent(dreamnet, bind(objective, dreamnet), settings, CPU, torch.float32)
+
+    gliding, wanted = climb("eyes + strokes"), climb("0.1*eyes - 2*strokes")
+    before = gliding.engine.gradient(picture)
+    assert gliding.adopt(DreamSettings(engine=engine), wanted._aim.objective.objective)
+    torch.testing.assert_close(gliding.engine.gradient(picture), wanted.engine.gradient(picture))
+    assert not torch.allclose(before, gliding.engine.gradient(picture))
+    assert not gliding.adopt(DreamSettings(engine=engine), bind("fur", dreamnet).objective)

@@ -1,0 +1,340 @@
+"""Bound objectives: the right direction, the weights' meaning, safe in half precision."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from livedream.core.errors import ObjectiveError
+from livedream.dream.networks.graph import LOGITS
+from livedream.dream.networks.network import Network, load_network
+from livedream.dream.objectives.binding import (
+    BoundObjective,
+    bind,
+    channels,
+    guide,
+    image_class,
+    layer,
+    parse_objective,
+)
+from livedream.dream.objectives.terms import QUIET
+
+HALVES = [torch.float16, torch.bfloat16]
+
+
+@pytest.fixture(scope="module")
+def network() -> Network:
+    return load_network("squeezenet1_1", random_seed=0)
+
+
+@pytest.fixture(scope="module")
+def picture() -> Tensor:
+    return torch.rand(1, 3, 64, 96, generator=torch.Generator().manual_seed(2))
+
+
+def activations(bound: BoundObjective, network: Network, picture: Tensor) -> tuple[Tensor, ...]:
+    cut = network.truncated(bound.layers)
+    found: tuple[Tensor, ...] = cut(network.preprocessing.normalise(picture))
+    return found
+
+
+def rms(tensor: Tensor) -> float:
+    return float(tensor.float().square().mean().sqrt())
+
+
+def cosine(a: Tensor, b: Tensor) -> float:
+    return float(torch.nn.functional.cosine_similarity(a.flatten(), b.flatten(), dim=0))
+
+
+def test_a_whole_layer_is_l2(network: Network, picture: Tensor) -> None:
+    bound = bind(layer("fire8"), network)
+    (activation,) = activations(bound, network, picture)
+    (seed,) = bound.seeds((activation,))
+    assert cosine(seed, activation) == pytest.approx(1, abs=1e-5)
+    assert rms(seed) == pytest.approx(1, rel=1e-4)
+    assert float(bound.response((activation,))) == pytest.approx(rms(activation) ** 2, rel=1e-4)
+
+
+def test_channels_leave_the_others_alone(network: Network, picture: Tensor) -> None:
+    bound = bind("fire8:3,7", network)
+    (activation,) = activations(bound, network, picture)
+    (seed,) = bound.seeds((activation,))
+    chosen = [3, 7]
+    assert cosine(seed[:, chosen], activation[:, chosen]) == pytest.approx(1, abs=1e-5)
+    others = [number for number in range(seed.shape[1]) if number not in chosen]
+    assert seed[:, others].abs().max() == 0
+    wanted = activation[:, chosen].square().mean()
+    torch.testing.assert_close(bound.response((activation,)), wanted)
+
+
+@pytest.mark.parametrize(
+    "text", ["fire8", "fire8:3", "fire8:3,7 - 0.5*fire8:4 + fire8", "conv1 + 0.2*fire8:3 - fire4"]
+)
+def test_the_seeds_are_the_gradient_that_the_module_states(
+    network: Network, picture: Tensor, text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By autograd: each term's length over that of its layer, the latter held."""
+    monkeypatch.setattr("livedream.dream.objectives.terms.SILENT_SHARE", 0.0)
+    objective = parse_objective(text)
+    bound = bind(objective, network)
+    found = tuple(a.requires_grad_() for a in activations(bound, network, picture))
+    by_name = dict(zip(bound.layers, found, strict=True))
+    total = torch.zeros(())
+    for term in objective.terms:
+        activation = by_name[network.resolve(term.target.layer)]
+        picked = list(term.target.channels) or slice(None)
+        total = total + term.weight * activation[:, picked].norm() / activation.detach().norm()
+    wanted = torch.autograd.grad(total, found)
+    seeds = bound.seeds(found)
+    for seed, gradient in zip(seeds, wanted, strict=True):
+        ratio = (rms(seed) / rms(gradient)) / (rms(seeds[0]) / rms(wanted[0]))
+        assert ratio == pytest.approx(1, rel=1e-3)
+        assert cosine(seed, gradient) == pytest.approx(1, abs=1e-4)
+
+
+def test_a_channel_pulls_as_hard_as_its_whole_layer(network: Network, picture: Tensor) -> None:
+    bound = bind("fire8:3 + fire8", network)
+    (activation,) = activations(bound, network, picture)
+    levels = [float(part.slope(activation, bound.pull).level) for part in bound.parts[0]]
+    assert levels[0] == pytest.approx(levels[1], rel=0.1)
+
+
+@pytest.mark.parametrize("variety", [0.0, 0.3, 0.5, 1.0])
+def test_variety_climbs_powers_of_the_channels_energies(
+    network: Network, picture: Tensor, variety: float
+) -> None:
+    bound = bind("fire8", network)
+    bound.variety.fill_(variety)
+    (found,) = activations(bound, network, picture)
+    a = found.detach().requires_grad_()
+    energies = a.square().sum((0, 2, 3))
+    shared = energies + QUIET * energies.mean().detach()
+    value = shared.log() if variety == 1 else shared ** (1 - variety)
+    (wanted,) = torch.autograd.grad(value.sum(), a)
+    (seed,) = bound.seeds((found,))
+    assert cosine(seed, wanted) == pytest.approx(1, abs=1e-5)
+
+
+def test_variety_turns_the_loud_down_and_keeps_the_pull(network: Network, picture: Tensor) -> None:
+    bound = bind("fire8 + conv1", network)
+    found = activations(bound, network, picture)
+    loudest = found[0].square().sum((0, 2, 3)).argmax()
+    shares, pulls = [], []
+    for variety in (0.0, 0.5, 1.0):
+        bound.variety.fill_(variety)
+        seeds = bound.seeds(found)
+        shares.append(float(seeds[0][:, loudest].norm() / seeds[0].norm()))
+        pulls.append([float((seed * a).sum()) for seed, a in zip(seeds, found, strict=True)])
+    assert shares[0] > shares[1] > shares[2]
+    for one, other in pulls:  # both layers' parts along themselves are their weights
+        assert one == pytest.approx(other, rel=1e-3)
+
+
+def test_weights_do_not_depend_on_how_loud_a_layer_is(network: Network, picture: Tensor) -> None:
+    bound = bind("conv1 + fire8", network)
+    quiet, loud = activations(bound, network, picture)
+    plain = bound.seeds((quiet, loud))
+    louder = bound.seeds((quiet, 1000 * loud))
+    # The gradient with respect to a thousandfold activation is a thousandth.
+    ratio = (rms(plain[1]) / rms(plain[0])) / (rms(louder[1]) / rms(louder[0]))
+    assert ratio == pytest.approx(1000, rel=1e-3)
+
+
+def test_a_common_factor_of_all_weights_changes_nothing(network: Network, picture: Tensor) -> None:
+    objective = layer("conv1") - 0.3 * channels("fire8", 1)
+    bound = bind(objective, network)
+    found = activations(bound, network, picture)
+    for a, b in zip(bound.seeds(found), bind(7 * objective, network).seeds(found), strict=True):
+        torch.testing.assert_close(a, b, atol=1e-5, rtol=1e-4)
+
+
+def test_negative_weights_reduce(network: Network, picture: Tensor) -> None:
+    bound = bind("-fire8", network)
+    found = activations(bound, network, picture)
+    assert cosine(bound.seeds(found)[0], found[0]) == pytest.approx(-1, abs=1e-5)
+    assert bound.response(found) < 0
+
+
+def test_a_class_drives_its_probability(network: Network, picture: Tensor) -> None:
+    bound = bind(image_class("goldfish"), network)
+    assert bound.layers == (LOGITS,)
+    (scores,) = activations(bound, network, picture)
+    scores.requires_grad_()
+    (wanted,) = torch.autograd.grad(scores.log_softmax(1)[0, 1], scores)
+    (seed,) = bound.seeds((scores,))
+    assert cosine(seed, wanted) == pytest.approx(1, abs=1e-4)
+    torch.testing.assert_close(bound.response((scores,)), scores.detach().log_softmax(1)[0, 1])
+
+
+def test_a_guide_pulls_towards_the_best_match(
+    network: Network, picture: Tensor, tmp_path: Path
+) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (80, 120, 3), np.uint8)
+    path = tmp_path / "gÜide.png"
+    path.write_bytes(cv2.imencode(".png", pixels[:, :, ::-1])[1].tobytes())
+    bound = bind(guide("fire8", pixels), network)
+    (activation,) = activations(bound, network, picture)
+    (seed,) = bound.seeds((activation,))
+    features = bound.parts[0][0].features
+    assert float(features.square().mean()) == pytest.approx(1, rel=1e-4)
+    scores = activation[0].flatten(1).T @ features
+    wanted = features[:, scores.argmax(1)].view_as(activation)
+    assert cosine(seed, wanted) == pytest.approx(1, abs=1e-5)
+    assert rms(seed) == pytest.approx(1, rel=1e-3)
+    (same,) = bind(guide("fire8", path), network).seeds((activation,))
+    torch.testing.assert_close(same, seed)
+
+
+def test_a_guide_s_features_are_few_and_long_searches_are_split(
+    network: Network, picture: Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bound = bind(guide("conv1", np.full((40, 30, 3), 90, np.uint8)), network)
+    assert bound.parts[0][0].features.shape[1] <= 1024
+    found = activations(bound, network, picture)
+    whole = bound.seeds(found)[0]
+    monkeypatch.setattr("livedream.dream.objectives.terms.CHUNK", 100)
+    torch.testing.assert_close(bound.seeds(found)[0], whole)
+
+
+MIXED = "fire8 + 0.5*fire8:1-4 - 0.1*conv1 + 0.01*class:goldfish"
+
+
+@pytest.mark.parametrize("dtype", HALVES)
+@pytest.mark.parametrize("loudness", [1e-5, 1.0, 100.0])
+@pytest.mark.parametrize("variety", [0.0, 1.0])
+def test_half_precision_neither_overflows_nor_vanishes(
+    network: Network, picture: Tensor, dtype: torch.dtype, loudness: float, variety: float
+) -> None:
+    bound = bind(MIXED, network)
+    bound.variety.fill_(variety)
+    found = tuple(loudness * a for a in activations(bound, network, picture))
+    halves = tuple(activation.to(dtype) for activation in found)
+    if loudness > 1:  # a sum of these squares is far beyond fp16's 65504
+        assert float(halves[0].float().square().sum()) > 1e6
+    for seed, half, wanted in zip(bound.seeds(halves), halves, bound.seeds(found), strict=True):
+        assert (seed.dtype, seed.shape) == (dtype, half.shape)
+        assert bool(torch.isfinite(seed).all())
+        assert cosine(seed.float(), wanted) > 0.99
+    response = bound.response(halves)
+    assert response.dtype == torch.float32 and response.ndim == 0 and bool(response.isfinite())
+
+
+@pytest.mark.parametrize("variety", [0.0, 1.0])
+def test_silence_gives_zeros_and_no_nan(network: Network, variety: float) -> None:
+    for text in ("fire8", "fire8:1 - 0.1*conv1", "-conv1"):
+        bound = bind(text, network)
+        bound.variety.fill_(variety)
+        silent = tuple(torch.zeros(1, network.layers[name].channels, 4, 4) for name in bound.layers)
+        for seed in bound.seeds(silent):
+            assert seed.abs().max() == 0
+        assert bound.response(silent) == 0
+
+
+def test_a_silent_channel_is_left_in_peace(network: Network, picture: Tensor) -> None:
+    bound = bind("fire8 - fire8:5", network)
+    (activation,) = activations(bound, network, picture)
+    activation[:, 5] *= 1e-6
+    (seed,) = bound.seeds((activation,))
+    others = torch.cat((seed[:, :5], seed[:, 6:]), 1)
+    assert rms(seed[:, 5]) < 0.01 * rms(others)
+
+
+def test_a_certain_class_asks_for_less_and_then_for_nothing(network: Network) -> None:
+    bound = bind("class:7 + class:8", network)
+    scores = torch.zeros(1, 1000)
+    for score, share in ((5, 1.0), (16.1, 0.1), (60, 0.0)):
+        scores[0, 7] = score
+        (seed,) = bound.seeds((scores,))
+        certain, other = (part.slope(scores, bound.pull).level for part in bound.parts[0])
+        assert bool(seed.isfinite().all()) and float(seed[0, 8]) > 1
+        assert float(certain / other) == pytest.approx(share, abs=0.02)
+    (flat,) = bind("class:7", network).seeds((torch.full((1, 1000), 5.0),))
+    assert bool(flat.isfinite().all())
+
+
+def test_weights_can_be_moved_while_running(network: Network, picture: Tensor) -> None:
+    bound = bind("fire8:1 + fire8:2", network)
+    found = activations(bound, network, picture)
+    bound.weights.copy_(torch.tensor([0.0, 1.0]))
+    (seed,) = bound.seeds(found)
+    assert seed[:, 1].abs().max() == 0 < seed[:, 2].abs().max()
+
+
+def test_channels_last_stays(network: Network, picture: Tensor) -> None:
+    bound = bind("fire8 + fire8:3", network)
+    (activation,) = activations(bound, network, picture)
+    (seed,) = bound.seeds((activation.contiguous(memory_format=torch.channels_last),))
+    assert seed.is_contiguous(memory_format=torch.channels_last)
+    torch.testing.assert_close(seed, bound.seeds((activation,))[0])
+
+
+def test_the_seeds_of_pieces_are_the_pieces_of_the_seeds(network: Network, picture: Tensor) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (80, 120, 3), np.uint8)
+    objective = parse_objective("fire8 - 0.5*fire8:3,9 + 0.2*conv1") + guide("fire6", pixels)
+    bound = bind(objective, network)
+    bound.variety.fill_(0.6)
+    whole = activations(bound, network, picture)
+    cuts = [activation.shape[3] // 3 for activation in whole]
+    left = tuple(a[..., :cut] for a, cut in zip(whole, cuts, strict=True))
+    right = tuple(a[..., cut:] for a, cut in zip(whole, cuts, strict=True))
+    measured = tuple(
+        tuple(one + other for one, other in zip(ones, others, strict=True))
+        for ones, others in zip(bound.measure(left), bound.measure(right), strict=True)
+    )
+    halves = zip(bound.seeds(left, measured), bound.seeds(right, measured), strict=True)
+    for pieces, seed in zip(halves, bound.seeds(whole), strict=True):
+        torch.testing.assert_close(torch.cat(pieces, 3), seed, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("text", "position", "message"),
+    [
+        ("fire8 + 0.5*fire10", 12, "no layer 'fire10'"),
+        ("fire8:512", 0, "no channel 512; features.11 has channels 0 to 511"),
+        ("fire8 - class:goldfisch", 8, "did you mean goldfish"),
+        ("class:1000", 0, "classes 0 to 999"),
+        ("classifier.3", 0, "nothing of a picture's shape"),
+        ("guide(fire8, no-such.jpg)", 0, "guide picture no-such.jpg"),
+        (f"guide(fire8, {Path(__file__).as_posix()})", 0, "no picture that OpenCV can read"),
+    ],
+)
+def test_what_the_network_lacks_is_pointed_at(
+    network: Network, text: str, position: int, message: str
+) -> None:
+    with pytest.raises(ObjectiveError) as caught:
+        bind(text, network)
+    assert caught.value.position == position
+    assert message in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text", ["fire8", "fire6:5-9", "class:goldfish", "fire8 + 0.5*fire4 - 0.2*conv1"]
+)
+def test_three_steps_raise_the_objective(network: Network, picture: Tensor, text: str) -> None:
+    bound = bind(text, network)
+    cut = network.truncated(bound.layers)
+
+    def value(found: tuple[Tensor, ...]) -> float:
+        """One term per layer here: the weighted logarithms of mean squares, the log probability."""
+        ones = torch.ones_like(bound.weights)
+        values = [part.value(a, ones) for a, (part,) in zip(found, bound.parts, strict=True)]
+        logs = [number.log() if number > 0 else number for number in values]
+        return float(bound.weights @ torch.stack(logs))
+
+    x, values = picture, []
+    for _ in range(4):
+        x = x.detach().requires_grad_()
+        found = cut(network.preprocessing.normalise(x))
+        values.append(value(tuple(a.detach() for a in found)))
+        (slope,) = torch.autograd.grad(found, x, grad_outputs=bound.seeds(found))
+        x = (x + slope / slope.abs().mean() * 1.5 / 255).clamp(0, 1)
+    assert values == sorted(values) and values[-1] > values[0]
+
+
+def test_the_device_can_be_chosen(network: Network) -> None:
+    bound = bind("fire8:3 + class:7", network).to("meta")
+    assert bound.weights.is_meta
+    assert all(part.to("meta") for parts in bound.parts for part in parts)

@@ -1,0 +1,96 @@
+"""Where a dream may grow: mask, spread, tint."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from livedream.core.errors import SourceError
+from livedream.core.settings import DreamSettings
+from livedream.dream.spread import Place, need, read_mask
+
+EVEN = DreamSettings(spread=0.0)
+
+
+@pytest.fixture
+def added() -> Tensor:
+    return torch.randn(1, 3, 48, 64, generator=torch.Generator().manual_seed(1)) + 0.3
+
+
+def test_an_addition_has_no_tint(added: Tensor) -> None:
+    shaped = Place().shape(added, torch.zeros_like(added), EVEN)
+    assert shaped.mean((2, 3)).abs().max() < 1e-6
+
+
+def test_nothing_is_added_where_the_mask_is_black(added: Tensor) -> None:
+    mask = torch.zeros(1, 1, 12, 16)
+    mask[..., 8:] = 1
+    place = Place(mask)
+    shaped = place.shape(added, torch.zeros_like(added), EVEN)
+    weight = place.weight(added)
+    assert weight is not None and weight.shape == (1, 1, 48, 64)
+    assert shaped[..., :24].abs().max() == 0
+    assert shaped[..., 40:].abs().min() > 0
+    assert shaped.mean((2, 3)).abs().max() < 1e-6
+
+
+def test_an_all_black_mask_gives_nothing(added: Tensor) -> None:
+    place = Place(torch.zeros(1, 1, 4, 4))
+    shaped = place.shape(added, torch.zeros_like(added), EVEN)
+    assert shaped.isfinite().all() and shaped.abs().max() == 0
+
+
+def test_kept_colours_leave_only_brightness(added: Tensor) -> None:
+    shaped = Place().shape(added, torch.zeros_like(added), EVEN.replace(keep_colours=True))
+    assert shaped.std(1).max() < 1e-6
+
+
+@pytest.mark.parametrize("spread", [0.25, 0.5, 1.0])
+def test_quiet_places_are_lifted(added: Tensor, spread: float) -> None:
+    carried = torch.randn_like(added)
+    carried[..., 32:] *= 4
+    gain = need(carried, torch.zeros_like(added), spread)
+    ratio = float(gain[..., :16].mean() / gain[..., -16:].mean())
+    assert ratio == pytest.approx(4**spread, rel=0.15)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (2, 3), (17, 5), (500, 1), (33, 49)])
+def test_pictures_of_any_size(size: tuple[int, int]) -> None:
+    added = torch.randn(1, 3, *size)
+    shaped = Place().shape(added, torch.zeros_like(added), EVEN.replace(spread=1.0))
+    assert shaped.shape == (1, 3, *size) and shaped.isfinite().all()
+
+
+def test_a_mask_is_read_from_a_picture(tmp_path: Path) -> None:
+    drawn = np.zeros((20, 30), np.uint8)
+    drawn[:10] = 255
+    cv2.imwrite(str(tmp_path / "mask.png"), drawn)
+    mask = read_mask(str(tmp_path / "mask.png"))
+    assert mask.shape == (1, 1, 20, 30)
+    assert mask[0, 0, 0, 0] == 1 and mask[0, 0, 19, 0] == 0
+
+
+def test_a_mask_that_is_not_there() -> None:
+    with pytest.raises(SourceError, match=r"nowhere\.png"):
+        Place.from_settings(DreamSettings(mask="nowhere.png"))
+
+
+@pytest.mark.parametrize("size", [(1, 1), (16, 32), (17, 5), (49, 100), (270, 480)])
+def test_cells_are_summed_as_they_are_pooled(
+    size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    carried, added = (torch.randn(2, 1, *size, 3).permute(0, 1, 4, 2, 3)).unbind(0)
+    quick = need(carried, added, 0.7)
+    monkeypatch.setattr("livedream.dream.spread._COPIED", 0)
+    assert torch.allclose(quick, need(carried, added, 0.7), rtol=1e-4)
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_the_memory_layout_changes_nothing(added: Tensor, layout: torch.memory_format) -> None:
+    carried = torch.randn_like(added)
+    wanted = Place().shape(added.clone(), carried, DreamSettings())
+    found = Place().shape(added.contiguous(memory_format=layout), carried, DreamSettings())
+    assert torch.allclose(wanted, found, atol=1e-6)

@@ -1,0 +1,90 @@
+"""Copies: nothing is overwritten while it is under way, whatever the device's speed."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from livedream.dream.transfer import Copies
+
+CPU = torch.device("cpu")
+
+
+class Slow:
+    """A lane on which a copy happens at the very last moment: when somebody waits for it."""
+
+    def __init__(self) -> None:
+        self.buffers = 0
+
+    def buffer(self, like: Tensor) -> Tensor:
+        self.buffers += 1
+        return torch.zeros_like(like)
+
+    def up(self, memory: Tensor) -> tuple[Tensor, Callable[[], None]]:
+        found = torch.zeros_like(memory)
+        return found, self._later(memory, found)
+
+    def down(self, tensor: Tensor, memory: Tensor) -> Callable[[], None]:
+        return self._later(tensor, memory)
+
+    def _later(self, source: Tensor, target: Tensor) -> Callable[[], None]:
+        waiting = [True]
+
+        def wait() -> None:
+            if waiting:
+                waiting.clear()
+                target.copy_(source)
+
+        return wait
+
+
+def pictures(count: int, side: int = 5) -> list[np.ndarray]:
+    draw = np.random.default_rng(0)
+    return [draw.integers(0, 256, (side, 7, 3), np.uint8) for _ in range(count)]
+
+
+def test_a_buffer_is_filled_again_only_when_its_copy_is_done() -> None:
+    lane = Slow()
+    copies, sent = Copies(CPU, lane), pictures(6)
+    there = [copies.to_device(picture) for picture in sent]
+    # All but those under way have arrived, each as it was sent.
+    for picture, tensor in zip(sent[:-2], there, strict=False):
+        assert (tensor.numpy() == picture).all()
+    assert lane.buffers == 2
+
+
+def test_what_comes_back_is_there_when_it_is_asked_for() -> None:
+    copies = Copies(CPU, Slow())
+    sent = [torch.from_numpy(picture) for picture in pictures(5)]
+    one, two = copies.to_host(sent[0]), copies.to_host(sent[1])
+    assert (two.array() == sent[1].numpy()).all() and (one.array() == sent[0].numpy()).all()
+    for tensor in sent[2:]:
+        assert (copies.to_host(tensor).array() == tensor.numpy()).all()
+
+
+def test_the_sent_array_may_change_at_once() -> None:
+    copies, picture = Copies(CPU, Slow()), pictures(1)[0]
+    wanted = picture.copy()
+    there = copies.to_device(picture)
+    picture[:] = 0
+    for other in pictures(2):
+        copies.to_device(other)
+    assert (there.numpy() == wanted).all()
+
+
+def test_another_size_gets_other_buffers() -> None:
+    lane = Slow()
+    copies = Copies(CPU, lane)
+    for side in (5, 5, 9, 9, 9):
+        copies.to_device(pictures(1, side)[0])
+    assert lane.buffers == 4
+
+
+@pytest.mark.parametrize("step", [1, -1])
+def test_without_a_lane_a_copy_is_a_copy(step: int) -> None:
+    copies, picture = Copies(CPU), pictures(1)[0][:, ::step]
+    there = copies.to_device(picture)
+    assert (there.numpy() == picture).all()
+    assert (copies.to_host(there.permute(2, 0, 1)).array() == picture.transpose(2, 0, 1)).all()

@@ -1,0 +1,120 @@
+"""The benchmark: figures that hang together, JSON that comes back, advice that follows."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from livedream.cli import main
+from livedream.core.errors import SettingsError
+from livedream.core.settings import DreamSettings
+from livedream.dream.dreamer import Dreamer
+from livedream.jobs.bench.report import BenchReport
+from livedream.jobs.bench.running import BenchJob, bench
+from livedream.jobs.bench.suggesting import Cost, suggestions
+
+BENCHMARKS = Path(__file__).resolve().parents[3] / "benchmarks"
+QUICK = DreamSettings(size="90p", flow="dis-ultrafast", flow_size="90p", jitter=0)
+COST = Cost(
+    frame_ms=2.0, step_ms=0.5, seen_ms=1e-4, dreamed_ms=2e-5, shape=16 / 9, jitter=16,
+    octave_scale=1.4,
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def report() -> BenchReport:
+    return bench(BenchJob(settings=QUICK, picture=(160, 90), frames=8, encode=True))
+
+
+def test_the_figures_hang_together(report: BenchReport) -> None:
+    assert report.frames == 8 and report.engine in ("openvino", "direct", "torch")
+    assert report.fps == pytest.approx(8000 / sum_of(report), rel=2)
+    assert list(report.octaves_ms) == ["114x64", "160x90"]
+    stages = report.stages_ms
+    assert list(stages) == ["capture", "flow", "warp", "dream", "compose", "present"]
+    assert all(spread.p50 > 0 for spread in stages.values())
+    assert sum(spread.p50 for spread in report.octaves_ms.values()) < 1.2 * stages["dream"].p50
+    assert stages["dream"].p50 < report.latency_ms.p95
+    # 4 FLOP per multiply-add there and back, two steps in each octave.
+    per_px = report.ascent_gflop * 1e9 / (4 * 2 * (114 * 64 + 160 * 90))
+    assert 5000 < per_px < 7000
+    assert 0 < report.ascent_processor_share < 1.2
+    assert report.peak_gflops > 1 and report.copy_gbs > 0.1
+
+
+def sum_of(report: BenchReport) -> float:
+    return report.frame_ms.p50 * report.frames
+
+
+def test_a_report_survives_json(report: BenchReport) -> None:
+    assert BenchReport.from_json(report.to_json()) == report
+
+
+@pytest.mark.parametrize("change", [{"schema": 99}, {"fps": None, "extra": 1}, {"machine": {}}])
+def test_what_is_no_report_is_refused(report: BenchReport, change: dict[str, object]) -> None:
+    with pytest.raises(SettingsError, match="benchmark"):
+        BenchReport.from_json(json.dumps(json.loads(report.to_json()) | change))
+    with pytest.raises(SettingsError, match="benchmark"):
+        BenchReport.from_json("[]")
+
+
+@pytest.mark.parametrize("path", sorted(BENCHMARKS.glob("*.json")), ids=lambda path: path.name)
+def test_what_is_kept_is_of_this_schema(path: Path) -> None:
+    kept = BenchReport.from_json(path.read_text(encoding="utf-8"))
+    DreamSettings.from_mapping(kept.settings)
+    assert kept.machine.commit and kept.frames >= 40
+
+
+def test_advice_keeps_the_pace_and_takes_the_largest() -> None:
+    found = suggestions(COST, 30.0)
+    assert [(one.octaves, one.iterations) for one in found] == [(3, 3), (2, 2), (2, 1), (1, 1)]
+    sizes = [int(one.size[:-1]) for one in found]
+    assert sizes == sorted(sizes) and len(set(sizes)) > 1
+    assert all(one.fps >= 33 for one in found)
+    assert suggestions(replace(COST, seen_ms=1.0), 30.0) == ()
+
+
+def test_twice_the_cost_is_half_the_pace() -> None:
+    slow = replace(
+        COST, frame_ms=2 * COST.frame_ms, step_ms=2 * COST.step_ms, seen_ms=2 * COST.seen_ms,
+        dreamed_ms=2 * COST.dreamed_ms,
+    )  # fmt: skip
+    assert slow.fps(270, 2, 2) == pytest.approx(COST.fps(270, 2, 2) / 2)
+
+
+@pytest.mark.parametrize("size", ["180p", "270p"])  # a dream is never larger than its picture
+def test_the_cost_is_read_off_two_octaves(size: str) -> None:
+    """A step of 3 ms and 50 ns a pixel, a frame of 9 ms, 10 ns for a dreamed pixel; no overlap."""
+    dreamer = Dreamer(replace(QUICK, size=size, jitter=16))
+    octaves = {
+        f"{w}x{h}": 2 * (3 + 50e-6 * (w + 16) * (h + 16))
+        for w, h in dreamer.ascent.octave_sizes(320, 180)
+    }
+    dreamed, ascent = 10e-6 * 320 * 180, sum(octaves.values())
+    stages = {"flow": 7.0, "warp": dreamed / 3, "dream": ascent + 2 * dreamed / 3, "compose": 2.0}
+    cost = Cost.of(dreamer, (320, 180), stages, octaves, sum(stages.values()))
+    assert cost.step_ms == pytest.approx(3)
+    assert cost.seen_ms == pytest.approx(50e-6)
+    assert cost.frame_ms == pytest.approx(9)
+    wanted = 9 + 3 * 4 + 2 * 50e-6 * (336 * 196 + (320 / 1.4 + 16) * (180 / 1.4 + 16)) + dreamed
+    assert cost.fps(180, 2, 2) == pytest.approx(1000 / wanted)
+
+
+@pytest.mark.parametrize(
+    "wrong", [["--frames", "3"], ["--fps", "0"], ["--picture", "31x30", "--encode"]]
+)
+def test_the_command_says_what_it_wants(wrong: list[str], capsys: pytest.CaptureFixture) -> None:
+    assert main(["bench", *wrong]) == 2
+    assert wrong[0] in capsys.readouterr().err
+
+
+def test_the_command_prints_a_table_and_writes_json(
+    tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    target = tmp_path / "bench.json"
+    options = ["--picture", "160x90", "--size", "90p", "--frames", "8", "--fps", "0.01"]
+    assert main(["bench", *options, "--json", str(target)]) == 0
+    shown = capsys.readouterr().out
+    assert "convolution peak" in shown and "--octaves 2 --iterations 2" in shown
+    assert BenchReport.from_json(target.read_text()).picture == (160, 90)

@@ -1,0 +1,74 @@
+"""Checkpoints: whole or not there, the last few kept, the right one found."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from livedream.core.errors import SinkError
+from livedream.jobs.checkpoint import Checkpoint, Checkpoints
+
+
+def checkpoint(index: int) -> Checkpoint:
+    state = {
+        "residual": np.full((3, 4, 5), index, np.float32),
+        "half": np.array([index], np.float16),
+        "scalar": np.array(7, np.int64),
+        "strided": np.arange(24, dtype=np.uint8).reshape(4, 6)[:, ::2],
+    }
+    return Checkpoint(index, 1001 * index, state, '{"a": "ü"}')
+
+
+@pytest.fixture
+def kept(tmp_path: Path) -> Checkpoints:
+    return Checkpoints(tmp_path / "out.mp4")
+
+
+def test_what_goes_in_comes_out(kept: Checkpoints) -> None:
+    kept.save(checkpoint(12))
+    found = kept.newest()
+    assert found is not None
+    assert (found.index, found.pts, found.settings) == (12, 12012, '{"a": "ü"}')
+    for name, array in checkpoint(12).state.items():
+        assert np.array_equal(found.state[name], array)
+        assert found.state[name].dtype == array.dtype
+        assert found.state[name].shape == array.shape
+
+
+def test_the_newest_that_the_file_has_caught_up_with(kept: Checkpoints) -> None:
+    for index in (10, 20, 30, 40):
+        kept.save(checkpoint(index))
+    found = [kept.newest(frames) for frames in (9, 10, 29, 40, 99)]
+    assert [None if f is None else f.index for f in found] == [None, 10, 20, 40, 40]
+
+
+def test_only_the_last_few_are_kept(kept: Checkpoints) -> None:
+    for index in range(0, 100, 10):
+        kept.save(checkpoint(index))
+    assert kept.newest(59) is None
+    assert len(list(kept.folder.iterdir())) == 4
+
+
+def test_a_damaged_one_is_passed_over(kept: Checkpoints) -> None:
+    kept.save(checkpoint(1))
+    kept.save(checkpoint(2))
+    newest = max(kept.folder.iterdir())
+    newest.write_bytes(newest.read_bytes()[:40])
+    (kept.folder / "000000000003.writing").write_bytes(b"half")
+    found = kept.newest()
+    assert found is not None
+    assert found.index == 1
+
+
+def test_removing_leaves_nothing(kept: Checkpoints, tmp_path: Path) -> None:
+    kept.save(checkpoint(1))
+    kept.remove()
+    kept.remove()
+    assert kept.newest() is None
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_no_room_is_one_clear_line(tmp_path: Path) -> None:
+    (tmp_path / "out.mp4.livedream-state").write_text("in the way")
+    with pytest.raises(SinkError, match="cannot be written"):
+        Checkpoints(tmp_path / "out.mp4").save(checkpoint(1))

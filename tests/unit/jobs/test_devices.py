@@ -1,0 +1,47 @@
+"""Devices: asked for real; a camera's modes are what it answers, not what was asked."""
+
+import json
+from typing import Any
+
+import cv2
+import pytest
+
+from livedream.cli import main
+from livedream.jobs.devices import SECTIONS, camera_modes
+
+
+class Device:
+    """Gives 1280x720 at 30 fps to whoever asks for more than 640x480."""
+
+    def __init__(self) -> None:
+        self.size = [0.0, 0.0]
+        self.released = False
+
+    def isOpened(self) -> bool:  # noqa: N802
+        return True
+
+    def set(self, name: int, value: float) -> None:
+        if name == cv2.CAP_PROP_FRAME_WIDTH:
+            self.size = [640, 480] if value <= 640 else [1280, 720]
+
+    def get(self, name: int) -> float:
+        found = {cv2.CAP_PROP_FRAME_WIDTH: self.size[0], cv2.CAP_PROP_FRAME_HEIGHT: self.size[1]}
+        return found.get(name, 30.0)
+
+    def release(self) -> None:
+        self.released = True
+
+
+def test_modes_are_what_is_read_back_each_once() -> None:
+    device = Device()
+    assert camera_modes(lambda: device) == ["640x480 30 fps", "1280x720 30 fps"]
+    assert device.released
+
+
+def test_every_section_answers(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["devices", "--quick", "--json"]) == 0
+    found: dict[str, Any] = json.loads(capsys.readouterr().out)
+    assert list(found) == list(SECTIONS)
+    assert found["encoders"]["h264  libx264"] == "opens"
+    assert found["encoders"]["ffv1  ffv1"] == "opens"
+    assert any(name.startswith("cpu") for name in found["devices that dream"])

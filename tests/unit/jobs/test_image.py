@@ -1,0 +1,220 @@
+"""Stills: a picture or noise in, a dream out, its settings inside."""
+
+import argparse
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from livedream.capture.pictures import read_picture
+from livedream.cli import image
+from livedream.cli.options import settings_from_file
+from livedream.core.defaults import STILL, STILL_FROM_NOISE
+from livedream.core.errors import LivedreamError, SettingsError, SinkError, SourceError
+from livedream.core.frame import Picture
+from livedream.core.settings import DreamSettings
+from livedream.dream.dreamer import Dreamer
+from livedream.dream.networks.network import Network
+from livedream.jobs.image import (
+    StillJob,
+    dream_still,
+    lay_on,
+    rounds_of,
+    soft_noise,
+    start_picture,
+)
+from livedream.present.picture import read_settings, write_picture
+
+QUICK = DreamSettings(**{**STILL, "octaves": 2, "size": "96p"})
+
+
+def dreamer(network: Network, **changes: object) -> Dreamer:
+    return Dreamer(QUICK.replace(**changes), network)
+
+
+def run(*words: str) -> int:
+    parser = argparse.ArgumentParser()
+    image.add_parser(parser.add_subparsers())
+    args = parser.parse_args(["image", *words])
+    return int(args.run(args))
+
+
+def difference(one: Picture, other: Picture) -> float:
+    return float(np.sqrt(np.square(one.astype(float) - other).mean()))
+
+
+def test_a_picture_is_dreamed_to_its_strength(
+    dreamnet: Network, texture: Picture, tmp_path: Path
+) -> None:
+    write_picture(tmp_path / "in.png", texture)
+    job = StillJob(
+        source=str(tmp_path / "in.png"),
+        output=tmp_path / "out.png",
+        settings=QUICK.replace(size="source", octaves=1),
+        rounds=12,
+    )
+    heard: list[int] = []
+    report = dream_still(
+        job, Dreamer(job.settings, dreamnet), lambda done, joined: heard.append(done)
+    )
+    found = read_picture(job.output)
+    assert heard == list(range(1, 13))
+    assert (report.width, report.height) == (320, 180) and found.shape == texture.shape
+    assert report.strength == pytest.approx(24, rel=0.03)
+    assert difference(found, texture) == pytest.approx(24, rel=0.03)
+
+
+def test_what_made_it_is_written_into_it(
+    dreamnet: Network, texture: Picture, tmp_path: Path
+) -> None:
+    write_picture(tmp_path / "in.png", texture)
+    settings = QUICK.replace(strength=17.0)
+    job = StillJob(
+        source=str(tmp_path / "in.png"), output=tmp_path / "o.jpg", settings=settings, rounds=1
+    )
+    dream_still(job, Dreamer(settings, dreamnet))
+    assert settings_from_file(job.output) == settings
+    told = json.loads(read_settings(job.output) or "")
+    assert told["rounds"] == 1 and told["source"] == "in.png"
+
+
+def test_the_level_stands_at_the_dream_size(dreamnet: Network, texture: Picture) -> None:
+    levels = [j.level for j in rounds_of(dreamer(dreamnet), texture, 16)]
+    assert levels[0] < 4
+    assert levels[10:] == pytest.approx([24.0] * 6, rel=0.01)
+
+
+def test_a_residual_fades_by_its_half_life(dreamnet: Network, texture: Picture) -> None:
+    growing = dreamer(dreamnet)
+    list(rounds_of(growing, texture, 12))
+    growing.settings = growing.settings.replace(strength=0.0)
+    *_, joined = rounds_of(growing, texture, 10)  # 0.4 s, one half-life
+    assert joined.level == pytest.approx(12, rel=0.02)
+
+
+def test_a_dream_repeats_to_the_bit(dreamnet: Network, texture: Picture) -> None:
+    def last(seed: int) -> torch.Tensor:
+        *_, joined = rounds_of(dreamer(dreamnet, seed=seed), texture, 3)
+        return joined.residual
+
+    assert torch.equal(last(1), last(1))
+    assert not torch.equal(last(1), last(2))
+
+
+def test_a_large_picture_is_laid_on_in_strips(texture: Picture) -> None:
+    tall = np.ascontiguousarray(np.tile(texture, (3, 1, 1)))
+    residual = torch.randn(1, 3, 540, 320) / 20
+    found = lay_on(tall, residual)
+    wanted = tall + residual[0].permute(1, 2, 0).numpy() * 255
+    assert np.abs(found - wanted.clip(0, 255)).max() <= 0.51
+
+
+def test_colours_are_kept(dreamnet: Network, texture: Picture) -> None:
+    *_, joined = rounds_of(dreamer(dreamnet, keep_colours=True), texture, 4)
+    residual = joined.residual
+    assert residual.abs().max() > 0.02
+    assert (residual - residual.mean(1, keepdim=True)).abs().max() < 1e-6
+
+
+def test_nothing_changes_where_the_mask_is_black(
+    dreamnet: Network, texture: Picture, tmp_path: Path
+) -> None:
+    mask = np.zeros((180, 320), np.uint8)
+    mask[:, 160:] = 255
+    cv2.imwrite(str(tmp_path / "mask.png"), mask)
+    masked = dreamer(dreamnet, mask=str(tmp_path / "mask.png"), size="source")
+    *_, joined = rounds_of(masked, texture, 12)
+    shown = lay_on(texture, joined.residual)
+    assert np.array_equal(shown[:, :160], texture[:, :160])
+    inside = joined.residual[..., 160:]
+    assert float(inside.square().mean().sqrt()) * 255 == pytest.approx(24, rel=0.03)
+
+
+@pytest.mark.parametrize("brightness", [0, 128, 255])
+def test_flat_pictures_dream_too(dreamnet: Network, brightness: int) -> None:
+    flat = np.full((80, 100, 3), brightness, np.uint8)
+    *_, joined = rounds_of(dreamer(dreamnet), flat, 12)
+    assert joined.level == pytest.approx(24, rel=0.03)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (2, 3), (1, 200)])
+def test_the_smallest_pictures(dreamnet: Network, size: tuple[int, int], tmp_path: Path) -> None:
+    rgb = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
+    write_picture(tmp_path / "in.png", rgb)
+    job = StillJob(source=str(tmp_path / "in.png"), output=tmp_path / "o.png", rounds=2)
+    report = dream_still(job, Dreamer(job.settings, dreamnet))
+    assert (report.height, report.width) == size
+    assert np.isfinite(report.strength)
+
+
+def test_noise_is_soft_coloured_and_its_seeds_own() -> None:
+    noise = start_picture("noise?size=200x120&seed=3", seed=9)
+    assert noise.shape == (120, 200, 3)
+    assert np.array_equal(noise, soft_noise(200, 120, 3))
+    assert not np.array_equal(noise, start_picture("noise?size=200x120", seed=9))
+    assert 100 < noise.mean() < 155 and 25 < noise.std() < 75
+    assert start_picture("noise", "90p").shape == (90, 160, 3)
+
+
+def test_the_first_frame_of_a_source_counts() -> None:
+    found = start_picture("synthetic:clouds?size=160x90&seconds=1", "80x40")
+    assert found.shape == (40, 80, 3)
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        ({"source": "nowhere.png"}, SourceError, "nowhere.png cannot be read"),
+        ({"source": "noise?size=big"}, SourceError, "size=big makes no sense"),
+        ({"output": Path("no/such/folder/o.png")}, SinkError, "does not exist"),
+        ({"output": Path("o.avi")}, SinkError, r"\.avi found, a picture's wanted"),
+        ({"rounds": 0}, SettingsError, "rounds: 0 found"),
+        ({"picture_size": "huge"}, SettingsError, "picture size: 'huge' found"),
+    ],
+)
+def test_what_cannot_be_is_said(
+    change: dict[str, object], error: type[LivedreamError], message: str,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(error, match=message):
+        dream_still(StillJob(**{"source": "noise", "output": Path("o.png"), **change}))  # type: ignore[arg-type]
+
+
+def test_a_stop_keeps_the_rounds_that_are_done(
+    dreamnet: Network, texture: Picture, tmp_path: Path
+) -> None:
+    write_picture(tmp_path / "in.png", texture)
+    job = StillJob(
+        source=str(tmp_path / "in.png"), output=tmp_path / "o.png", settings=QUICK, rounds=50
+    )
+
+    def stop(done: int, joined: object) -> None:
+        if done == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        dream_still(job, Dreamer(QUICK, dreamnet), stop)
+    assert difference(read_picture(job.output), texture) > 2
+
+
+def test_the_command_says_what_it_did(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    output = tmp_path / "dream.png"
+    words = ("noise?size=96x64", "-o", str(output), "--rounds", "2", "--octaves", "1")
+    assert run(*words) == 0
+    assert "dream.png: 96x64, 2 rounds" in capsys.readouterr().out
+    found = settings_from_file(output)
+    assert found == DreamSettings(**{**STILL_FROM_NOISE, "octaves": 1})
+    with pytest.raises(SinkError, match="exists"):
+        run(*words)
+    assert run(*words, "--overwrite", "--quiet") == 0
+    assert capsys.readouterr().out == ""
+
+
+def test_a_file_is_named_after_its_source() -> None:
+    assert image.stem_of("a/b/beach.photo.jpg") == "beach.photo"
+    assert image.stem_of("noise?size=64x64") == "noise"
+    assert image.stem_of("synthetic:clouds?seed=2") == "synthetic-clouds"

@@ -1,0 +1,201 @@
+"""The dream's thread, with a dreamer made for the test: arrival, memory, faults, two networks."""
+
+import threading
+import time
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+from live_stage import SIZE, FakeDreamer, Stage
+
+from livedream.control.live_parameters import Snapshot
+from livedream.core.errors import NetworkError
+from livedream.core.frame import Motion
+from livedream.core.grade import LookSettings
+from livedream.core.settings import DreamSettings
+from livedream.live.dream_worker import Moment
+
+
+def shift(x: float) -> Motion:
+    flow = np.zeros((2, SIZE[1], SIZE[0]), np.float32)
+    flow[0] = -x
+    return Motion(flow, np.ones((SIZE[1], SIZE[0]), np.float32))
+
+
+def test_a_late_dream_is_shown_where_its_frame_has_moved_to(stage: Stage) -> None:
+    stage.frame()
+    stage.begun()
+    assert stage.dreaming.shown(time.monotonic()).steps is None
+    for _ in range(4):
+        stage.frame(shift(2.0))
+    stage.arrive()
+    shown = stage.later()
+    assert shown[18, 36, 0] == pytest.approx(10, abs=0.5)
+    assert abs(shown[18, 44, 0]) < 0.5
+
+
+def test_the_newest_frame_is_dreamed_next_with_what_has_faded_meanwhile(stage: Stage) -> None:
+    stage.frame()
+    stage.begun()
+    for _ in range(25):
+        stage.frame()
+    stage.arrive()
+    stage.begun()
+    stage.arrive()
+    carried = stage.dreamer.carried[1]
+    # One second and a half-life of one.
+    assert float(carried[0, 0, 18, 10]) * 255 == pytest.approx(5.0, abs=0.1)
+    assert stage.dreaming.shown(time.monotonic()).dreamed_s == pytest.approx(101.0)
+
+
+def test_between_two_dreams_nothing_fades(stage: Stage) -> None:
+    stage.frame()
+    stage.begun()
+    stage.arrive()
+    first = stage.later()[18, 10, 0]
+    for _ in range(50):
+        stage.frame()
+    assert stage.later()[18, 10, 0] == first
+
+
+def test_a_cut_leaves_nothing_and_a_dream_begun_before_it_is_let_go(stage: Stage) -> None:
+    stage.frame()
+    stage.begun()
+    stage.arrive()
+    stage.frame()
+    stage.begun()
+    cut = Motion(np.zeros((2, 36, 64), np.float32), np.zeros((36, 64), np.float32), cut=True)
+    stage.frame(cut)
+    stage.dreamer.go.release()
+    stage.begun()
+    assert stage.dreaming.shown(time.monotonic()).steps is None
+    stage.arrive()
+    assert float(stage.dreamer.carried[-1].abs().max()) == 0.0
+
+
+def test_reset_does_the_same(stage: Stage) -> None:
+    stage.frame()
+    stage.begun()
+    stage.arrive()
+    stage.frame(
+        snapshot=Snapshot(0.0, stage.settings, LookSettings(), triggers=frozenset(["reset"]))
+    )
+    assert stage.dreaming.shown(time.monotonic()).steps is None
+
+
+def test_a_new_dream_comes_in_without_a_jump(stage: Stage) -> None:
+    stage.frame()
+    stage.begun()
+    stage.arrive()
+    stage.dreaming._interval_s = 0.25
+    stage.dreamer.value = 20.0
+    stage.frame()
+    stage.begun()
+    stage.arrive()
+    now = stage.dreaming._shared.base.arrived_s  # type: ignore[union-attr]
+    values = []
+    for share in (0.0, 0.2, 0.4, 0.6, 0.8, 1.0):
+        steps = stage.dreaming.shown(now + 0.25 * share).steps
+        assert steps is not None
+        values.append(float(steps[18, 10, 0]))
+    assert 10.0 <= values[0] < 13.0
+    assert values[-1] == pytest.approx(20.0)
+    assert max(b - a for a, b in pairwise(values)) < 4.0
+
+
+def test_memory_that_runs_out_makes_the_next_dream_smaller(stage: Stage) -> None:
+    stage.settings = stage.settings.replace(size="360p", iterations=3)
+    stage.dreamer.faults = [torch.OutOfMemoryError("out of memory")]
+    stage.governor._warm = 10
+    snapshot = Snapshot(0.0, stage.settings, LookSettings())
+    rgb = np.full((360, 640, 3), 128, np.uint8)
+    stage.governor.plan(stage.settings, 640, 360)
+    stage.governor._level = 0
+    for index in range(2):
+        stage.dreaming.advance(Moment(rgb, 100.0 + index, index, snapshot), None, None, 0.04)
+        stage.begun()
+        stage.dreamer.go.release()
+    stage.dreaming.close(5.0)
+    assert len(stage.dreamer.sizes) == 2
+    assert stage.dreamer.sizes[0] == (640, 360)
+    assert "memory" in stage.governor.words()
+
+
+def test_what_a_dream_took_by_the_slower_way_says_nothing(stage: Stage) -> None:
+    told: list[float] = []
+    stage.governor.dreamed = lambda plan, seconds: told.append(seconds)  # type: ignore[method-assign]
+    for slower, count in ((True, 0), (True, 0), (False, 1)):
+        stage.dreamer.slower = slower
+        stage.frame()
+        stage.begun()
+        stage.arrive()
+        assert len(told) == count
+
+
+def test_a_fault_is_told_and_the_dream_goes_on(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("livedream.live.dream_worker._RETRY_S", 0.05)
+    stage.dreamer.faults = [RuntimeError("device lost")]
+    stage.frame()
+    stage.begun()
+    stage.dreamer.go.release()
+    until = time.monotonic() + 5
+    while not stage.dreaming.note:
+        assert time.monotonic() < until
+        time.sleep(0.002)
+    assert "device lost" in stage.dreaming.note
+    stage.frame()
+    stage.begun()
+    stage.arrive()
+
+
+def test_an_objective_that_is_not_there_leaves_the_one_before(stage: Stage) -> None:
+    wrong = stage.settings.replace(objective="nothing")
+    stage.frame(snapshot=Snapshot(0.0, wrong, LookSettings()))
+    stage.begun()
+    stage.arrive()
+    assert "there is none" in stage.cast.notes["objective"]
+    assert stage.dreamer.settings.objective == ""
+
+
+def test_two_networks_dream_in_turn_as_often_as_each_is_due() -> None:
+    other: list[FakeDreamer] = []
+
+    def make(settings: DreamSettings) -> FakeDreamer:
+        other.append(FakeDreamer(settings, 30.0))
+        other[-1].go = threading.Semaphore(100)
+        return other[-1]
+
+    stage = Stage(make)
+    stage.dreamer.go = threading.Semaphore(100)
+    try:
+        new = stage.settings.replace(network="other")
+        fading = Snapshot(0.0, new, LookSettings(), stage.settings, 0.25)
+        for _ in range(60):
+            stage.frame(snapshot=fading)
+            time.sleep(0.01)
+        first, second = len(stage.dreamer.carried), len(other[0].carried)
+        assert second > 5
+        assert 0.15 < second / (first + second) < 0.3
+        assert other[0].state is stage.dreamer.state
+    finally:
+        stage.dreaming.close(5.0)
+
+
+def test_a_network_that_cannot_be_had_is_told_and_the_old_one_dreams_on() -> None:
+    def make(settings: DreamSettings) -> FakeDreamer:
+        raise NetworkError("no such network")
+
+    stage = Stage(make)
+    stage.dreamer.go = threading.Semaphore(100)
+    try:
+        wanted = Snapshot(0.0, stage.settings.replace(network="other"), LookSettings())
+        for _ in range(20):
+            stage.frame(snapshot=wanted)
+            time.sleep(0.01)
+        assert len(stage.dreamer.carried) > 5
+        assert "no such network" in stage.cast.notes["network"]
+    finally:
+        stage.dreaming.close(5.0)

@@ -1,0 +1,201 @@
+"""An outlet never slows who offers, and comes back by itself."""
+
+import threading
+import time
+from collections.abc import Callable
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from livedream.core.errors import SettingsError, SinkError
+from livedream.present.live import OUTPUTS, LiveFrame, MemoryOutput, open_output
+from livedream.present.live.address import parse_address
+from livedream.present.live.worker import Outlet
+
+PICTURE = np.zeros((18, 32, 3), np.uint8)
+
+
+def frame(index: int = 0) -> LiveFrame:
+    return LiveFrame(PICTURE, time.monotonic(), index)
+
+
+def until(true: Callable[[], bool], seconds: float = 3.0) -> bool:
+    end = time.monotonic() + seconds
+    while not true() and time.monotonic() < end:
+        time.sleep(0.005)
+    return true()
+
+
+class Fragile(MemoryOutput):
+    """Opens only while `there`; every write fails while it is not."""
+
+    def __init__(self) -> None:
+        super().__init__("fragile")
+        self.there = True
+        self.closed = 0
+
+    def open(self) -> None:
+        if not self.there:
+            raise SinkError("nobody listens")
+
+    def write(self, frame: LiveFrame) -> None:
+        if not self.there:
+            raise BrokenPipeError("gone")
+        super().write(frame)
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+def test_frames_arrive_and_are_counted() -> None:
+    output = MemoryOutput()
+    outlet = Outlet(output)
+    for index in range(5):
+        outlet.offer(frame(index))
+        assert until(lambda n=index: len(output.frames) == n + 1)
+    health = outlet.health()
+    outlet.close()
+    assert (health.state, health.frames, health.dropped, health.reconnects) == ("ok", 5, 0, 0)
+    assert [f.index for f in output.frames] == list(range(5))
+
+
+def test_it_comes_back() -> None:
+    output = Fragile()
+    outlet = Outlet(output, first_wait_s=0.02, sure_s=0.05)
+    outlet.offer(frame())
+    assert until(lambda: len(output.frames) == 1)
+    output.there = False
+    outlet.offer(frame(1))
+    assert until(lambda: outlet.health().state == "lost")
+    assert outlet.health().detail in ("gone", "nobody listens")
+    output.there = True
+
+    def back() -> bool:
+        outlet.offer(frame(2))
+        return outlet.health().state == "ok"
+
+    assert until(back)
+    assert output.frames[-1].index == 2
+    assert outlet.health().reconnects == 1
+    assert output.closed >= 1
+    outlet.close()
+
+
+def test_what_is_refused_after_its_first_frames_is_not_called_back(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """As RTMP does it; or a log would fill with it for weeks."""
+    output = Fragile()
+    caplog.set_level("INFO")
+    outlet = Outlet(output, first_wait_s=0.01, sure_s=1.0)
+    taken: list[int] = []
+
+    def refuse(frame: LiveFrame) -> None:
+        taken.append(frame.index)
+        if len(taken) % 3 == 0:
+            raise BrokenPipeError("refused")
+
+    output.write = refuse  # type: ignore[assignment,method-assign]
+
+    def offered() -> bool:
+        outlet.offer(frame(len(taken)))
+        return len(taken) > 12
+
+    assert until(offered)
+    assert outlet.health().state == "lost" and outlet.health().reconnects == 0
+    outlet.close()
+    assert caplog.text.count("is lost") == 1
+    assert "is back" not in caplog.text
+
+
+def test_a_fault_of_a_library_does_not_end_it(caplog: pytest.LogCaptureFixture) -> None:
+    output = MemoryOutput()
+    faults = [ZeroDivisionError("a fault")]
+
+    def open_once() -> None:
+        if faults:
+            raise faults.pop()
+
+    output.open = open_once  # type: ignore[method-assign]
+    outlet = Outlet(output, first_wait_s=0.02)
+    assert until(lambda: outlet.health().state == "ok")
+    outlet.close()
+    assert "a fault" in caplog.text
+
+
+def test_a_stuck_receiver_costs_nothing() -> None:
+    """Offering takes no time, and closing no more than about a second."""
+    stuck = threading.Event()
+    output = MemoryOutput("stuck")
+    output.write = lambda _: stuck.wait()  # type: ignore[assignment,method-assign,return-value]
+    outlet = Outlet(output)
+    begin = time.perf_counter()
+    for index in range(1000):
+        outlet.offer(frame(index))
+    assert time.perf_counter() - begin < 0.5
+    assert until(lambda: outlet.health().dropped >= 998)
+    begin = time.perf_counter()
+    outlet.close()
+    assert time.perf_counter() - begin < 1.5
+    stuck.set()
+
+
+def test_a_hundred_outlets_leave_no_thread() -> None:
+    before = threading.active_count()
+    for _ in range(100):
+        outlet = Outlet(MemoryOutput())
+        outlet.offer(frame())
+        outlet.close()
+    assert until(lambda: threading.active_count() <= before)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("carrier-pigeon:x", "there are window, udp"),
+        ("udp://127.0.0.1", "port"),
+        ("udp://127.0.0.1:99999", "port"),
+        ("udp://127.0.0.1:9000?bitrate=lots", "bitrate=lots"),
+        ("udp://127.0.0.1:9000?colour=blue", "'colour' is not known"),
+        ("udp://127.0.0.1:9000?encoder=magic", "one of auto"),
+        ("srt://127.0.0.1", "port"),
+        ("rtmp:", "host"),
+        ("record:", "folder"),
+        ("record:x?of=sound", "one of dream, camera, both"),
+        ("browser:127.0.0.1:0", "port"),
+    ],
+)
+def test_what_makes_no_sense_is_said_in_one_line(text: str, message: str) -> None:
+    with pytest.raises(SettingsError, match=message.replace("?", r"\?")) as error:
+        open_output(text, width=32, height=18, rate=Fraction(25))
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("name", [n for n, r in OUTPUTS.items() if r.extra])
+def test_a_missing_extra_names_its_install_command(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    with pytest.raises(SettingsError, match=rf'pip install "livedream\[{OUTPUTS[name].extra}\]"'):
+        open_output(name, width=32, height=18, rate=Fraction(25))
+
+
+@pytest.mark.parametrize(
+    ("text", "host", "port"),
+    [
+        ("udp://10.0.0.2:9000?ttl=2", "10.0.0.2", 9000),
+        ("udp://[::1]:9000", "::1", 9000),
+        ("browser", "127.0.0.1", 8766),
+        ("browser:9001", "127.0.0.1", 9001),
+        ("browser:0.0.0.0:9001", "0.0.0.0", 9001),
+        ("browser:example.org", "example.org", 8766),
+    ],
+)
+def test_addresses(text: str, host: str, port: int) -> None:
+    assert parse_address(text).host_port("127.0.0.1", 8766) == (host, port)
+
+
+@pytest.mark.parametrize(("text", "value"), [("5M", 5e6), ("50GB", 5e10), ("800k", 8e5), ("7", 7)])
+def test_numbers_with_units(text: str, value: float) -> None:
+    assert parse_address(f"udp://x:1?n={text}").number("n", 0, 0, 1e15) == value

@@ -1,0 +1,56 @@
+"""Fetching, halving, the gray of a picture and its median."""
+
+import numpy as np
+import pytest
+
+from livedream.warp.remap import fetch, gray, halved, positions, typical
+
+
+def test_positions_are_pixels_plus_flow() -> None:
+    flow = np.zeros((2, 3, 5), np.float32)
+    flow[0], flow[1] = 0.5, -2.0
+    x, y = positions(flow)
+    assert x[2].tolist() == [0.5, 1.5, 2.5, 3.5, 4.5]
+    assert y[:, 0].tolist() == [-2.0, -1.0, 0.0]
+
+
+def test_what_is_added_to_positions_does_not_stay() -> None:
+    """The grid behind them is kept from call to call."""
+    zero = np.zeros((2, 4, 4), np.float32)
+    first, _ = positions(zero)
+    first += 7
+    assert positions(zero)[0][0].tolist() == [0, 1, 2, 3]
+
+
+def test_fetching_interpolates_and_continues_the_border() -> None:
+    picture = np.arange(0, 250, 10, dtype=np.uint8).reshape(5, 5)
+    flow = np.zeros((2, 5, 5), np.float32)
+    flow[0] = 0.5
+    assert fetch(picture, positions(flow))[1].tolist() == [55, 65, 75, 85, 90]
+    flow[1] = 100
+    assert fetch(picture, positions(flow))[0].tolist() == [205, 215, 225, 235, 240]
+
+
+@pytest.mark.parametrize(
+    ("shape", "wanted"), [((1, 1), (1, 1)), ((1, 9), (1, 4)), ((7, 6), (3, 3))]
+)
+def test_half_a_plane_is_never_nothing(shape: tuple[int, int], wanted: tuple[int, int]) -> None:
+    found = halved(np.full(shape, 9, np.uint8))
+    assert found.shape == wanted and found.dtype == np.float32 and (found == 9).all()
+
+
+def test_half_a_plane_is_the_mean_of_four() -> None:
+    plane = np.array([[1, 2, 3, 4], [5, 6, 7, 8]], np.float32)
+    assert halved(plane).tolist() == [[3.5, 5.5]]
+
+
+def test_gray_is_that_of_rgb() -> None:
+    red, green, blue = np.eye(3, dtype=np.uint8)[:, None, None, :] * 255
+    assert [int(gray(colour)[0, 0]) for colour in (red, green, blue)] == [76, 150, 29]  # BT.601
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 9), (40, 60)])
+def test_typical_is_the_median(size: tuple[int, int]) -> None:
+    plane = np.full(size, 3.0, np.float32)
+    plane[: size[0] // 3] = 99.0
+    assert typical(plane) == 3.0
