@@ -21,15 +21,15 @@ import mido
 from pythonosc.osc_message_builder import OscMessageBuilder
 
 from livedream.control.catalogue import Catalogue
-from livedream.control.live_parameters import Board
-from livedream.control.midi import MidiHand, MidiMap
-from livedream.control.osc import OscHand
+from livedream.control.live_parameters import LiveParameters
+from livedream.control.midi import MidiInput, MidiMap
+from livedream.control.osc import OscServer
 from livedream.control.presets import Presets
 from livedream.control.show import ACTIONS, Show
 from livedream.core.addresses import Address
 from livedream.core.settings import DreamSettings
-from livedream.panel.broadcast import Feed, _Client
-from livedream.panel.messages import Desk
+from livedream.panel.broadcast import Broadcaster, _Client
+from livedream.panel.messages import MessageHandler
 
 NUMBERS: Final = (
     0, 1, -1, 0.5, 2, 1e9, -1e9, 1e308, -1e308, float("inf"), float("-inf"), float("nan"),
@@ -56,21 +56,21 @@ class Fuzz:
 
     def __init__(self, folder: Path, seed: int) -> None:
         self.random = random.Random(seed)
-        self.board = Board(DreamSettings())
-        self.show = Show(self.board, Presets(folder / "presets"))
-        self.osc = OscHand(self.board, self.show, Address("127.0.0.1", 0))
+        self.parameters = LiveParameters(DreamSettings())
+        self.show = Show(self.parameters, Presets(folder / "presets"))
+        self.osc = OscServer(self.parameters, self.show, Address("127.0.0.1", 0))
         self.osc.start()
-        self.midi = MidiHand(
-            self.board, self.show, ports=NoPorts(), mapping=MidiMap(folder / "midi.toml")
+        self.midi = MidiInput(
+            self.parameters, self.show, ports=NoPorts(), mapping=MidiMap(folder / "midi.toml")
         )
-        self.desk = Desk(self.board, self.show, Catalogue(), self.midi)
-        self.feed = Feed(self.desk, dict, lambda: None)
+        self.desk = MessageHandler(self.parameters, self.show, Catalogue(), self.midi)
+        self.feed = Broadcaster(self.desk, dict, lambda: None)
         self.client = _Client(None, 1)  # type: ignore[arg-type]
-        self.names = [*self.board.parameters, "seed", "nothing", "", "_lock"]
+        self.names = [*self.parameters.declared, "seed", "nothing", "", "_lock"]
         self.presets = [*self.show.presets.names, "none"]
         self.sent = self.faults = 0
         for number in range(64):
-            parameter = self.board.parameters[self.random.choice(list(self.board.parameters))]
+            parameter = self.parameters.declared[self.random.choice(list(self.parameters.declared))]
             if parameter.has_unit:
                 self.midi.mapping.bind(f"cc:1:{number}", parameter.name)
         self.midi.mapping.bind("note:1:5", "act:next")
@@ -155,11 +155,11 @@ class Fuzz:
         """Every target and every value of the moment is within its declaration."""
         now = time.monotonic()
         self.show.modulation.step(now, 0.05)
-        snapshot = self.board.snapshot()
-        for name, parameter in self.board.parameters.items():
-            parameter.check(self.board.target(name))
+        snapshot = self.parameters.snapshot()
+        for name, parameter in self.parameters.declared.items():
+            parameter.check(self.parameters.target(name))
             parameter.check(getattr(snapshot.look, name, getattr(snapshot.dream, name, None)))
-            assert 0 <= self.board.unit(name) <= 1, name
+            assert 0 <= self.parameters.unit(name) <= 1, name
         assert 20 <= self.show.tempo.bpm <= 300
 
     def alive(self) -> None:
@@ -167,15 +167,15 @@ class Fuzz:
         builder = OscMessageBuilder("/livedream/strength/value")
         builder.add_arg(11.0)
         self.osc.receive(bytes(builder.build().dgram), "127.0.0.1", 9)
-        assert self.board.target("strength") == 11
+        assert self.parameters.target("strength") == 11
         self.feed.receive(self.client, '{"set": "strength", "value": 12}')
-        assert self.board.target("strength") == 12
+        assert self.parameters.target("strength") == 12
         self.midi.learn(None)
         self.midi.mapping.targets = {}  # random ones may have filled it
         self.midi.mapping.bind("cc:9:9", "strength")
         message = mido.Message("control_change", channel=8, control=9, value=127)
         self.midi.receive(message)
-        assert self.board.target("strength") == 48
+        assert self.parameters.target("strength") == 48
 
 
 def run(messages: int, seed: int, folder: Path) -> Fuzz:

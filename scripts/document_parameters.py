@@ -4,7 +4,7 @@
 from pathlib import Path
 
 from livedream.core.defaults import LIVE
-from livedream.core.grade import LookSettings
+from livedream.core.grade import GradeSettings
 from livedream.core.settings import Parameter, declared, parameters
 
 TARGET = Path(__file__).resolve().parents[1] / "docs" / "parameters.md"
@@ -45,7 +45,9 @@ def text() -> str:
     fixed = ", ".join(f"`{p.flag}`" for p in parameters() if not p.live)
     others = ", ".join(f"`--{name.replace('_', '-')} {value}`" for name, value in LIVE.items())
     look = LOOK.format(fixed=fixed, others=others)
-    return HEAD + "".join(map(row, parameters())) + look + "".join(map(row, declared(LookSettings)))
+    return (
+        HEAD + "".join(map(row, parameters())) + look + "".join(map(row, declared(GradeSettings)))
+    )
 
 
 if __name__ == "__main__":

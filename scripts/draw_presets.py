@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from livedream.capture import open_source
-from livedream.control.live_parameters import Board, Snapshot
+from livedream.control.live_parameters import LiveParameters, Snapshot
 from livedream.control.modulation import Modulation
 from livedream.control.presets import Preset, Presets
 from livedream.control.show import Show
@@ -36,17 +36,17 @@ class Moments:
 
     def __init__(self, preset: str, presets: Presets) -> None:
         self._now_s = 0.0
-        self.board = Board(DreamSettings(flow_size="216p"), clock=lambda: self._now_s)
-        modulation = Modulation(self.board, Tempo(), lambda name: 0.5)
+        self.parameters = LiveParameters(DreamSettings(flow_size="216p"), clock=lambda: self._now_s)
+        modulation = Modulation(self.parameters, Tempo(), lambda name: 0.5)
         self._modulation = modulation
-        Show(self.board, presets, modulation, clock=lambda: self._now_s).preset(preset, 0.0)
+        Show(self.parameters, presets, modulation, clock=lambda: self._now_s).preset(preset, 0.0)
         # What was set without crossfade still glides; long ago, it has arrived.
         self._offset_s = 60.0
 
     def snapshot(self, time_s: float) -> Snapshot:
         self._now_s = time_s + self._offset_s
         self._modulation.step(self._now_s, 60.0)
-        return self.board.snapshot(self._now_s)
+        return self.parameters.snapshot(self._now_s)
 
 
 def draw(preset: Preset, presets: Presets) -> Picture:

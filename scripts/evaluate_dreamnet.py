@@ -79,7 +79,7 @@ def agreement(subject: Subject, iterations: int) -> dict[str, Any]:
     for index, (teacher, scales) in enumerate(zip(subject.teachers, subject.scales, strict=True)):
         layers = {r.name: 1.0 for r in subject.recipe.layers if r.teacher == index}
         pictures = subject.pictures
-        student = measures.dreams(subject.dreamer.climb(layers), pictures, iterations, 1)
+        student = measures.dreams(subject.dreamer.ascend(layers), pictures, iterations, 1)
         own = measures.dreams(measures.teacher_climb(teacher, scales), pictures, iterations, 1)
         noise = measures.same_spectrum(pictures, student, 1)
         by_student, by_self, by_noise = (
@@ -94,14 +94,14 @@ def agreement(subject: Subject, iterations: int) -> dict[str, Any]:
         text = subject.towards.get(index, subject.objective_text)
         if layers.keys() & parse_objective(text).keys():
             climbs = (
-                subject.dreamer.climb(parse_objective(text)),
-                subject.dreamer.climb(subject.objective, VARIETY),
+                subject.dreamer.ascend(parse_objective(text)),
+                subject.dreamer.ascend(subject.objective, VARIETY),
             )
             by_objective, by_default = (
                 measures.rises(
-                    teacher, scales, pictures, measures.dreams(climb, pictures, iterations, 1)
+                    teacher, scales, pictures, measures.dreams(ascend, pictures, iterations, 1)
                 )
-                for climb in climbs
+                for ascend in climbs
             )
             result[subject.recipe.teachers[index]] |= {
                 "objective": by_objective,
@@ -132,7 +132,7 @@ def creatures(subject: Subject, iterations: int) -> dict[str, Any]:
     before = measures.look(subject.judge, pictures)
     empty = before.without(kind)
     climbs = {
-        "student": subject.dreamer.climb(subject.objective, VARIETY),
+        "student": subject.dreamer.ascend(subject.objective, VARIETY),
         "teacher": measures.teacher_climb(subject.teachers[-1], subject.scales[-1]),
     }
     if len(subject.teachers) > 1:
@@ -142,8 +142,8 @@ def creatures(subject: Subject, iterations: int) -> dict[str, Any]:
     ):
         climbs["SqueezeNet"] = _beside_climb(subject)
     result: dict[str, Any] = {"before": {"share": before.share(kind), "empty": len(empty)}}
-    for name, climb in climbs.items():
-        dreamed = measures.dreams(climb, pictures, iterations, 2)
+    for name, ascend in climbs.items():
+        dreamed = measures.dreams(ascend, pictures, iterations, 2)
         seen = measures.look(subject.judge, dreamed)
         result[name] = {
             "share": seen.share(kind),
@@ -201,12 +201,12 @@ def cost(subject: Subject, threads: int) -> dict[str, Any]:
     net, layers = subject.dreamer.net, [layer.name for layer in subject.recipe.layers]
     some = subject.pictures[:4]
     nyquist = {
-        name: measures.nyquist_share(subject.dreamer.climb({name: 1.0}), some) for name in layers
+        name: measures.nyquist_share(subject.dreamer.ascend({name: 1.0}), some) for name in layers
     }
     for teacher, scales in zip(subject.teachers, subject.scales, strict=True):
         for name, scale in scales.items():
-            climb = measures.teacher_climb(teacher, {name: scale})
-            nyquist[f"teacher {teacher.name} {name}"] = measures.nyquist_share(climb, some)
+            ascend = measures.teacher_climb(teacher, {name: scale})
+            nyquist[f"teacher {teacher.name} {name}"] = measures.nyquist_share(ascend, some)
     return {
         "multiply_adds_per_pixel": cost_by_layer(net),
         "milliseconds_480x270": compare_times(net, layers[-1], threads),

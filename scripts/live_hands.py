@@ -22,9 +22,9 @@ _WORDS: Final = (
 
 def hands(messages: int) -> dict[str, Any]:
     """A third of the messages each; the figures."""
-    from livedream.control.live_parameters import Board
-    from livedream.control.midi import MidiHand, MidiMap
-    from livedream.control.osc import OscHand
+    from livedream.control.live_parameters import LiveParameters
+    from livedream.control.midi import MidiInput, MidiMap
+    from livedream.control.osc import OscServer
     from livedream.control.presets import Presets
     from livedream.control.show import Show
     from livedream.core.addresses import Address
@@ -34,23 +34,25 @@ def hands(messages: int) -> dict[str, Any]:
 
     draw, wrong = random.Random(4), []
     with tempfile.TemporaryDirectory() as folder:
-        board = Board(DreamSettings())
-        show = Show(board, Presets(Path(folder)))
-        osc = OscHand(board, show, Address("127.0.0.1", 0))
-        midi = MidiHand(board, show, ports=_NoPorts(), mapping=MidiMap(Path(folder) / "midi.toml"))
-        for control, name in enumerate(board.parameters):
-            if board.parameters[name].has_unit:
+        parameters = LiveParameters(DreamSettings())
+        show = Show(parameters, Presets(Path(folder)))
+        osc = OscServer(parameters, show, Address("127.0.0.1", 0))
+        midi = MidiInput(
+            parameters, show, ports=_NoPorts(), mapping=MidiMap(Path(folder) / "midi.toml")
+        )
+        for control, name in enumerate(parameters.declared):
+            if parameters.declared[name].has_unit:
                 midi.mapping.bind(f"1:cc:{control}", name)
         panel = Panel(
-            board, StatusBoard(), lambda: None, Address("127.0.0.1", 0), show, learner=midi
+            parameters, StatusBoard(), lambda: None, Address("127.0.0.1", 0), show, learner=midi
         )
         osc.start()
         panel.start()
         third = messages // 3
         try:
-            wrong += _osc(osc, board, third, draw)
-            wrong += _midi(midi, board, third, draw)
-            wrong += _panel(panel, board, third, draw)
+            wrong += _osc(osc, parameters, third, draw)
+            wrong += _midi(midi, parameters, third, draw)
+            wrong += _panel(panel, parameters, third, draw)
             alive = osc.health().state == "ok" and panel.health().state == "ok"
         finally:
             panel.close()
@@ -67,11 +69,11 @@ class _NoPorts:
         raise OSError(name)
 
 
-def _check(board: Any) -> list[str]:
+def _check(parameters: Any) -> list[str]:
     """Parameters of a snapshot that are outside their range."""
     from livedream.core.settings import declared
 
-    found = board.snapshot()
+    found = parameters.snapshot()
     wrong = []
     for values in (found.dream, found.look):
         for parameter in declared(type(values)):
@@ -91,13 +93,13 @@ def _value(draw: random.Random) -> Any:
     return draw.choice(choices)
 
 
-def _osc(osc: Any, board: Any, count: int, draw: random.Random) -> list[str]:
+def _osc(osc: Any, parameters: Any, count: int, draw: random.Random) -> list[str]:
     from pythonosc.osc_message_builder import OscMessageBuilder
 
     wrong: list[str] = []
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as out:
         out.connect(("127.0.0.1", osc.address.port))
-        names = [*board.parameters, *_WORDS]
+        names = [*parameters.declared, *_WORDS]
         for index in range(count):
             datagram = draw.randbytes(draw.randint(0, 200))
             if draw.random() < 0.5:
@@ -116,11 +118,11 @@ def _osc(osc: Any, board: Any, count: int, draw: random.Random) -> list[str]:
             if index % 100 == 0:
                 time.sleep(0.002)  # or the kernel drops most of them
             if index % 1000 == 0:
-                wrong += _check(board)
-    return wrong + _check(board)
+                wrong += _check(parameters)
+    return wrong + _check(parameters)
 
 
-def _midi(midi: Any, board: Any, count: int, draw: random.Random) -> list[str]:
+def _midi(midi: Any, parameters: Any, count: int, draw: random.Random) -> list[str]:
     import mido
 
     kinds = ("control_change", "note_on", "note_off", "pitchwheel", "program_change", "clock",
@@ -137,17 +139,17 @@ def _midi(midi: Any, board: Any, count: int, draw: random.Random) -> list[str]:
             message = message.copy(pitch=draw.randint(-8192, 8191))
         midi.receive(message)
         if index % 1000 == 0:
-            wrong += _check(board)
-    return wrong + _check(board)
+            wrong += _check(parameters)
+    return wrong + _check(parameters)
 
 
-def _panel(panel: Any, board: Any, count: int, draw: random.Random) -> list[str]:
+def _panel(panel: Any, parameters: Any, count: int, draw: random.Random) -> list[str]:
     from websockets.exceptions import ConnectionClosed
     from websockets.sync.client import connect
 
     kinds = ("set", "set", "set", "default", "act", "preset", "program", "bpm", "modulators",
              "learn", "forget", "nonsense")  # fmt: skip
-    names = [*board.parameters, *_WORDS]
+    names = [*parameters.declared, *_WORDS]
     wrong: list[str] = []
     address = f"ws://127.0.0.1:{panel.port}/socket"
     origin = f"http://127.0.0.1:{panel.port}"
@@ -166,9 +168,9 @@ def _panel(panel: Any, board: Any, count: int, draw: random.Random) -> list[str]
         if index % 200 == 0:
             _drain(client)
         if index % 1000 == 0:
-            wrong += _check(board)
+            wrong += _check(parameters)
     client.close()
-    return wrong + _check(board)
+    return wrong + _check(parameters)
 
 
 def _drain(client: Any) -> None:

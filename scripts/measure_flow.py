@@ -28,7 +28,7 @@ from livedream.core.frame import FlowField, Picture
 from livedream.flow import FlowEstimator, camera, cuts, occlusion
 from livedream.flow.classic import DisFlow
 from livedream.flow.motion import compare
-from livedream.warp.remap import fetch, gray, positions
+from livedream.warp.remap import gray, positions, remap
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 from scenes import (
@@ -197,8 +197,8 @@ def frames(clip: Path) -> list[Picture]:
 
 def likeness(flow: DisFlow, current: Picture, previous: Picture) -> float:
     now, before = gray(current), gray(previous)
-    fetched = fetch(before, positions(flow.estimate(current, previous)))
-    one, other = cuts._structure(now), cuts._structure(fetched)
+    remapped = remap(before, positions(flow.estimate(current, previous)))
+    one, other = cuts._structure(now), cuts._structure(remapped)
     common = float((one.local * other.local).mean())
     return common / max(1e-9, float(one.local.std() * other.local.std()))
 

@@ -11,12 +11,12 @@ from torch import Tensor
 from livedream.control.live_parameters import Snapshot
 from livedream.core.errors import ObjectiveError
 from livedream.core.frame import Motion, Picture
-from livedream.core.grade import LookSettings
+from livedream.core.grade import GradeSettings
 from livedream.core.settings import DreamSettings
 from livedream.dream.dreamer import DreamState
-from livedream.dream.level import Joined
-from livedream.live.dream_worker import Dreaming, Moment
-from livedream.live.dreamer_pool import Cast
+from livedream.dream.level import LevelledDream
+from livedream.live.dream_worker import DreamRequest, DreamWorker
+from livedream.live.dreamer_pool import DreamerPool
 from livedream.live.governor import Governor
 
 SIZE = (64, 36)
@@ -44,7 +44,7 @@ class FakeDreamer:
         return self._settings
 
     @property
-    def detours(self) -> int:
+    def fallbacks(self) -> int:
         return self.by_the_way
 
     def prepare(self, settings: DreamSettings, width: int, height: int) -> bool:
@@ -60,7 +60,7 @@ class FakeDreamer:
         width, height = (int(part) for part in self._settings.size.split("x"))
         return torch.full((1, 3, height, width), 0.5)
 
-    def grow(self, picture: Tensor, carried: Tensor) -> Joined:
+    def grow(self, picture: Tensor, carried: Tensor) -> LevelledDream:
         self.begun.release()
         assert self.go.acquire(timeout=5)
         self.sizes.append((picture.shape[3], picture.shape[2]))
@@ -71,7 +71,7 @@ class FakeDreamer:
         self.carried.append(carried.clone())
         residual = torch.zeros_like(picture)
         residual[:, :, :, : picture.shape[3] // 2] = self.value / 255.0
-        return Joined(residual, self.value, 1.0)
+        return LevelledDream(residual, self.value, 1.0)
 
 
 class Stage:
@@ -81,16 +81,16 @@ class Stage:
         self.settings = DreamSettings(size="64x36", half_life=1.0, iterations=1, octaves=1)
         self.dreamer = FakeDreamer(self.settings)
         self.governor = Governor(25)
-        self.cast = Cast(self.dreamer, make or FakeDreamer)
-        self.dreaming = Dreaming(self.cast, self.dreamer, self.governor, 0.04)
+        self.pool = DreamerPool(self.dreamer, make or FakeDreamer)
+        self.dreaming = DreamWorker(self.pool, self.dreamer, self.governor, 0.04)
         self.index = 0
         self.dreaming.start()
 
     def frame(self, motion: Motion | None = None, snapshot: Snapshot | None = None) -> None:
-        snapshot = snapshot or Snapshot(0.0, self.settings, LookSettings())
+        snapshot = snapshot or Snapshot(0.0, self.settings, GradeSettings())
         rgb = np.full((SIZE[1], SIZE[0], 3), 128, np.uint8)
-        moment = Moment(rgb, 100.0 + 0.04 * self.index, self.index, snapshot)
-        self.dreaming.advance(moment, motion, None, 0.04)
+        request = DreamRequest(rgb, 100.0 + 0.04 * self.index, self.index, snapshot)
+        self.dreaming.advance(request, motion, None, 0.04)
         self.index += 1
 
     def arrive(self, dreamer: FakeDreamer | None = None) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from websockets.sync.client import ClientConnection, connect
 
-from livedream.control.live_parameters import Board
+from livedream.control.live_parameters import LiveParameters
 from livedream.control.presets import Presets
 from livedream.control.show import Show
 from livedream.core.addresses import Address
@@ -30,13 +30,13 @@ class Stage:
     """A board, a show, a panel, and a loop of `RATE` pictures a second."""
 
     def __init__(self, folder: Path, address: Address, token: str | None = None) -> None:
-        self.board = Board(DreamSettings())
+        self.parameters = LiveParameters(DreamSettings())
         self.status = StatusBoard()
-        self.show = Show(self.board, Presets(folder / "presets"))
+        self.show = Show(self.parameters, Presets(folder / "presets"))
         self.picture: Picture | None = None
         self.periods_s: list[float] = []
         self.panel = Panel(
-            self.board, self.status, lambda: self.picture, address, self.show, token=token
+            self.parameters, self.status, lambda: self.picture, address, self.show, token=token
         )
         self.panel.pictures.folder = folder / "motifs"
         self._stop = threading.Event()
@@ -66,7 +66,7 @@ class Stage:
             if self._stop.wait(1 / RATE):
                 return
             now = time.monotonic()
-            snapshot = self.board.snapshot()
+            snapshot = self.parameters.snapshot()
             self.picture = grading.apply(self._plain.copy(), snapshot.look, now - before)
             self.periods_s.append(now - before)
             before = now

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
 
-from livedream.core.closing import Closes
+from livedream.core.closing import Closeable
 from livedream.core.frame import Frame, SourceInfo
 
 __all__ = ["MemorySource", "Source", "open_source"]
@@ -70,7 +70,7 @@ def open_source(
     return VideoSource(path, part)
 
 
-class MemorySource(Closes):
+class MemorySource(Closeable):
     """Frames that already lie in memory: for tests and for programs that make their own."""
 
     def __init__(self, frames: Iterable[Frame], info: SourceInfo) -> None:

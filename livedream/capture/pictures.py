@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 from livedream.capture.range import Range
-from livedream.core.closing import Closes
+from livedream.core.closing import Closeable
 from livedream.core.errors import SourceError
 from livedream.core.frame import ColourTags, Frame, Picture, SourceInfo
 
@@ -60,7 +60,7 @@ def is_series(path: Path) -> bool:
     return path.is_dir() or (_NUMBER.search(path.name) is not None and not path.exists())
 
 
-class PictureSource(Closes):
+class PictureSource(Closeable):
     """The frames that picture files make, one after the other.
 
     paths: the files, in order; one of them is a still picture.  fps: frames per second.

@@ -15,7 +15,7 @@ import numpy as np
 
 from livedream.capture.range import Range
 from livedream.capture.sky import Sky
-from livedream.core.closing import Closes
+from livedream.core.closing import Closeable
 from livedream.core.errors import SourceError
 from livedream.core.frame import ColourTags, Frame, Picture, SourceInfo
 
@@ -37,7 +37,7 @@ class SyntheticSettings:
         return max(1, round(self.seconds * self.fps))
 
 
-class SyntheticSource(Closes):
+class SyntheticSource(Closeable):
     """Frames made on the spot.  name: "clouds" or "noise"."""
 
     def __init__(self, name: str, settings: SyntheticSettings, part: Range | None = None) -> None:

@@ -17,7 +17,7 @@ import numpy as np
 
 from livedream.capture.decoding import Decoder
 from livedream.capture.range import Range
-from livedream.core.closing import Closes
+from livedream.core.closing import Closeable
 from livedream.core.errors import SourceError
 from livedream.core.frame import ColourTags, Frame, Picture, SourceInfo
 from livedream.media.hdr import HDR_TRANSFERS, ToneMap
@@ -30,7 +30,7 @@ _MICROSECONDS = 1_000_000  # FFmpeg's unit for the length of a container
 _BT2020_PRIMARIES = 9
 
 
-class VideoSource(Closes):
+class VideoSource(Closeable):
     """The frames of a video file, or of a part of it.
 
     Raises SourceError when there is nothing to read, with what to try.

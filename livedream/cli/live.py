@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from livedream.cli.options import add_parameters, add_settings, seconds, settings_of
 from livedream.core.defaults import LIVE
 from livedream.core.errors import SettingsError
-from livedream.core.grade import LookSettings
+from livedream.core.grade import GradeSettings
 from livedream.core.settings import DreamSettings, declared
 
 if TYPE_CHECKING:
@@ -43,7 +43,10 @@ def add_parser(commands: "Commands") -> None:
     _add_picture(parser.add_argument_group("in and out"))
     _add_hands(parser.add_argument_group("hands"))
     add_parameters(
-        parser.add_argument_group("the look"), declared(LookSettings), LookSettings(), _LOOK_ACTIONS
+        parser.add_argument_group("the look"),
+        declared(GradeSettings),
+        GradeSettings(),
+        _LOOK_ACTIONS,
     )
     add_settings(parser, DreamSettings(**LIVE))
     parser.set_defaults(run=run)
@@ -121,28 +124,28 @@ def run(args: argparse.Namespace) -> int:
 def job_of(args: argparse.Namespace) -> "LiveJob":
     """What the options ask for. Raises SettingsError for what does not fit together."""
     from livedream.capture.live.orient import Orientation
-    from livedream.live.controllers import HandsJob
+    from livedream.live.controllers import ControllerSettings
     from livedream.live.session import LiveJob
 
     if args.source is not None and args.source_option is not None:
         raise SettingsError("two sources found; give one")
     look: dict[str, Any] = {
         p.name: getattr(args, p.name)
-        for p in declared(LookSettings)
+        for p in declared(GradeSettings)
         if p.name not in _LOOK_ACTIONS and getattr(args, p.name) is not None
     }
     return LiveJob(
         source=args.source or args.source_option or "",
         sinks=tuple(args.sinks or ("window",)),
         dream=settings_of(args, DreamSettings(**LIVE)),
-        look=dataclasses.replace(LookSettings(), **look),
+        look=dataclasses.replace(GradeSettings(), **look),
         fps=args.fps,
         camera_size=_size(args.camera_size),
         camera_fps=args.camera_fps,
         orientation=Orientation.parse(rotate=args.rotate, crop=args.crop),
         fullscreen=args.fullscreen,
         display=args.display,
-        hands=HandsJob(
+        hands=ControllerSettings(
             panel=args.panel, osc=args.osc, midi=args.midi, audio=args.audio, preset=args.preset,
             program=args.program, attract_program=args.attract_program, log=args.log,
         ),

@@ -8,10 +8,10 @@ from typing import Protocol
 
 from livedream.core.health import Health
 
-__all__ = ["Hand"]
+__all__ = ["Controller"]
 
 
-class Hand(Protocol):
+class Controller(Protocol):
     """One way to reach the board: starts its threads, and stops them within a second."""
 
     def start(self) -> None:

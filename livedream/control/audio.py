@@ -7,11 +7,11 @@ from typing import Any, Final
 
 import numpy as np
 
-from livedream.control.audio_analyzer import Hearing
+from livedream.control.audio_analyzer import AudioAnalyzer
 from livedream.core.errors import LivedreamError, SettingsError, SourceError
 from livedream.core.health import Health
 
-__all__ = ["AudioHand", "audio_inputs"]
+__all__ = ["AudioInput", "audio_inputs"]
 
 _BLOCK_S: Final = 0.011  # half a frame of video at 50 fps
 _LOOK_S: Final = 1.0  # how often a device that is gone is looked for
@@ -37,7 +37,7 @@ def audio_inputs() -> list[str]:
     return [str(device["name"]) for device in found if device["max_input_channels"] > 0]
 
 
-class AudioHand:
+class AudioInput:
     """Listens to an input device; comes back by itself when it was unplugged.
 
     device: part of its name, in any case; "" or "default" for the system's own.
@@ -46,7 +46,7 @@ class AudioHand:
     def __init__(self, device: str = "", clock: Callable[[], float] = time.monotonic) -> None:
         self.device = "" if device == "default" else device
         self._clock = clock
-        self._hearing: Hearing | None = None
+        self._hearing: AudioAnalyzer | None = None
         self._stream: Any = None
         self._heard_s = 0.0
         self._since_s = clock()
@@ -93,7 +93,7 @@ class AudioHand:
         index = self._index(library)
         try:
             rate = int(library.query_devices(index, "input")["default_samplerate"])
-            self._hearing = Hearing(rate)
+            self._hearing = AudioAnalyzer(rate)
             self._stream = library.InputStream(
                 device=index, samplerate=rate, blocksize=int(rate * _BLOCK_S), dtype="float32",
                 callback=lambda block, frames, when, status: self.heard(block),

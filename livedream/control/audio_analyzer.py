@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from livedream.core.errors import SettingsError, ShapeError
 
-__all__ = ["BANDS_HZ", "Hearing"]
+__all__ = ["BANDS_HZ", "AudioAnalyzer"]
 
 BANDS_HZ: Final[Mapping[str, tuple[float, float]]] = {
     "bass": (30.0, 150.0),
@@ -40,7 +40,7 @@ _REFRACTORY_S: Final = 0.1  # two onsets closer than this are one
 _ONSET_FADE_S: Final = 0.18  # time constant with which "onset" falls again
 
 
-class Hearing:
+class AudioAnalyzer:
     """Listens to blocks of sound. Not thread-safe: one thread hears, others read `values`.
 
     rate: samples per second, 8000 to 192000.

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final
 
-from livedream.control.ramp import Course, Glide, NumberGlide, ObjectiveGlide
+from livedream.control.ramp import NumberRamp, ObjectiveRamp, Ramp, RampedValue
 from livedream.core.errors import ObjectiveError, SettingsError
-from livedream.core.grade import LookSettings
+from livedream.core.grade import GradeSettings
 from livedream.core.settings import DreamSettings, Parameter, declared
 
-__all__ = ["Board", "Change", "Snapshot"]
+__all__ = ["Change", "LiveParameters", "Snapshot"]
 
 _MOST_TRIGGERS: Final = 32  # pending at once; more are a fault or an attack
 _MOST_OFFSET: Final = 4.0  # slider lengths; sums of larger ones could leave the numbers
@@ -34,7 +34,7 @@ class Snapshot:
 
     time_s: float
     dream: DreamSettings
-    look: LookSettings
+    look: GradeSettings
     previous: DreamSettings | None = None
     crossfade: float = 1.0
     triggers: frozenset[str] = frozenset()
@@ -61,10 +61,10 @@ class _Fade:
 
     network: str
     objective: str
-    course: Course
+    course: Ramp
 
 
-class Board:
+class LiveParameters:
     """Thread-safe.
 
     own_objective: the objective a network dreams when none is named, so that a change to it and
@@ -74,24 +74,24 @@ class Board:
     def __init__(
         self,
         dream: DreamSettings,
-        look: LookSettings | None = None,
+        look: GradeSettings | None = None,
         clock: Callable[[], float] = time.monotonic,
         *,
         own_objective: Callable[[str], str] | None = None,
     ) -> None:
-        look = look or LookSettings()
+        look = look or GradeSettings()
         self._clock = clock
         self._own_objective = own_objective or (lambda network: "")
         self._dream_names = tuple(p.name for p in declared(DreamSettings))
-        self._look_names = tuple(p.name for p in declared(LookSettings))
-        everything = {p.name: p for cls in (DreamSettings, LookSettings) for p in declared(cls)}
-        self._parameters = MappingProxyType({n: p for n, p in everything.items() if p.live})
+        self._look_names = tuple(p.name for p in declared(GradeSettings))
+        everything = {p.name: p for cls in (DreamSettings, GradeSettings) for p in declared(cls)}
+        self._declared = MappingProxyType({n: p for n, p in everything.items() if p.live})
         self._targets: dict[str, Any] = {
             **{name: getattr(dream, name) for name in self._dream_names},
             **{name: getattr(look, name) for name in self._look_names},
         }
         self._values = dict(self._targets)
-        self._glides: dict[str, Glide] = {}
+        self._glides: dict[str, RampedValue] = {}
         self._offsets: dict[str, dict[str, float]] = {}
         self._fade: _Fade | None = None
         self._triggers: set[str] = set()
@@ -100,9 +100,9 @@ class Board:
         self._last = Snapshot(clock(), dream, look)
 
     @property
-    def parameters(self) -> Mapping[str, Parameter]:
+    def declared(self) -> Mapping[str, Parameter]:
         """Those that may change while running, in the order of their declaration."""
-        return self._parameters
+        return self._declared
 
     def target(self, name: str) -> Any:
         self._parameter(name)
@@ -111,7 +111,7 @@ class Board:
     def targets(self) -> dict[str, Any]:
         """Of every live parameter."""
         with self._lock:
-            return {name: self._targets[name] for name in self._parameters}
+            return {name: self._targets[name] for name in self._declared}
 
     def unit(self, name: str) -> float:
         """The target as a slider's place, 0 to 1."""
@@ -195,13 +195,11 @@ class Board:
         return self._last
 
     def _parameter(self, name: str) -> Parameter:
-        parameter = self._parameters.get(name)
+        parameter = self._declared.get(name)
         if parameter is None:
             known = name in self._targets
             why = "cannot change while running" if known else "is no parameter"
-            raise SettingsError(
-                f"{str(name)[:40]!r} {why}: there are {', '.join(self._parameters)}"
-            )
+            raise SettingsError(f"{str(name)[:40]!r} {why}: there are {', '.join(self._declared)}")
         return parameter
 
     def _write(
@@ -248,12 +246,12 @@ class Board:
         self._targets["objective"] = self._values["objective"] = objective
         self._targets["network"] = self._values["network"] = network
 
-    def _course(self, name: str, now_s: float, glide_s: float | None, seconds: float) -> Course:
-        constant_s = self._parameters[name].glide_s if glide_s is None else glide_s
+    def _course(self, name: str, now_s: float, glide_s: float | None, seconds: float) -> Ramp:
+        constant_s = self._declared[name].glide_s if glide_s is None else glide_s
         if name == "network" and seconds <= 0:
             # A share of two networks has an end: as long as the time constant's bulk.
-            return Course(now_s, seconds=2 * constant_s)
-        return Course(now_s, constant_s=constant_s, seconds=seconds)
+            return Ramp(now_s, seconds=2 * constant_s)
+        return Ramp(now_s, constant_s=constant_s, seconds=seconds)
 
     def _aim(
         self, name: str, value: Any, now_s: float, glide_s: float | None, seconds: float
@@ -264,21 +262,21 @@ class Board:
         if start == value:
             return
         course = self._course(name, now_s, glide_s, seconds)
-        glide: Glide | None = None
+        glide: RampedValue | None = None
         if course.share(now_s) < 1.0:
             if name == "objective":
                 glide = self._objective_glide(start, value, course)
             elif isinstance(value, int | float) and not isinstance(value, bool):
-                glide = NumberGlide(start, value, course)
+                glide = NumberRamp(start, value, course)
         if glide is None:
             self._values[name] = value
         else:
             self._glides[name] = glide
 
-    def _objective_glide(self, start: str, end: str, course: Course) -> Glide | None:
+    def _objective_glide(self, start: str, end: str, course: Ramp) -> RampedValue | None:
         own = self._own_objective(self._targets["network"])
         try:
-            return ObjectiveGlide(start or own, end or own, course)
+            return ObjectiveRamp(start or own, end or own, course)
         except ObjectiveError:  # an unknown own one: nothing to glide from
             return None
 
@@ -291,7 +289,7 @@ class Board:
             else:
                 value = glide.at(now_s)
                 if not isinstance(value, str):
-                    value = self._parameters[name].clamp(value)
+                    value = self._declared[name].clamp(value)
                 self._values[name] = value
         if self._fade is not None and self._fade.course.share(now_s) >= 1.0:
             self._fade = None
@@ -301,7 +299,7 @@ class Board:
             return self._values
         values = dict(self._values)
         for name, offsets in self._offsets.items():
-            values[name] = self._parameters[name].moved(values[name], sum(offsets.values()))
+            values[name] = self._declared[name].moved(values[name], sum(offsets.values()))
         return values
 
     def _rebuilt(self, last: Any, names: tuple[str, ...], values: Mapping[str, Any]) -> Any:

@@ -13,13 +13,13 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from livedream.control.live_parameters import Board
+from livedream.control.live_parameters import LiveParameters
 from livedream.control.show import ACTIONS, Show
 from livedream.core.errors import LivedreamError, SettingsError
 from livedream.core.health import Health
 from livedream.core.user_folders import own_folder, write_whole
 
-__all__ = ["MidiHand", "MidiMap", "Ports", "RtMidiPorts"]
+__all__ = ["MidiInput", "MidiMap", "Ports", "RtMidiPorts"]
 
 _LOOK_S: Final = 1.0  # how often ports are looked for: plugged in, it works within a second
 _LEARN_S: Final = 30.0  # how long learning waits for a control to be moved
@@ -93,7 +93,7 @@ class MidiMap:
         write_whole(self.path, "\n".join(["[controls]", *lines]) + "\n")
 
 
-class MidiHand:
+class MidiInput:
     """Hears every port whose name contains `name` ("" or "all": every port).
 
     ports: None for the system's.  mapping: None for the user's own.
@@ -101,7 +101,7 @@ class MidiHand:
 
     def __init__(
         self,
-        board: Board,
+        parameters: LiveParameters,
         show: Show,
         name: str = "",
         *,
@@ -109,7 +109,7 @@ class MidiHand:
         mapping: MidiMap | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._board, self._show, self._clock = board, show, clock
+        self._parameters, self._show, self._clock = parameters, show, clock
         self._name = "" if name == "all" else name
         self._ports = ports if ports is not None else RtMidiPorts()
         self.mapping = mapping if mapping is not None else MidiMap()
@@ -138,7 +138,7 @@ class MidiHand:
         self._show.tell()
 
     def check_target(self, target: str) -> None:
-        parameter = self._board.parameters.get(target)
+        parameter = self._parameters.declared.get(target)
         kind, _, name = target.partition(":")
         known = (
             (parameter is not None and parameter.has_unit)
@@ -191,13 +191,13 @@ class MidiHand:
 
     def _do(self, target: str, value: float, pressed: bool, message: Any) -> None:
         kind, _, name = target.partition(":")
-        if target in self._board.parameters:
-            parameter = self._board.parameters[target]
+        if target in self._parameters.declared:
+            parameter = self._parameters.declared[target]
             if parameter.kind is bool and message.type in ("note_on", "note_off"):
                 if pressed:  # a pad switches over, as a key does
-                    self._board.set(target, not self._board.target(target), origin="midi")
+                    self._parameters.set(target, not self._parameters.target(target), origin="midi")
             else:
-                self._board.set_unit(target, value, origin="midi")
+                self._parameters.set_unit(target, value, origin="midi")
         elif kind == "act" and pressed:
             self._show.act(name, origin="midi")
         elif kind == "preset" and pressed:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from livedream.control.lfo import SHAPES, wave
-from livedream.control.live_parameters import Board
+from livedream.control.live_parameters import LiveParameters
 from livedream.control.tempo import Tempo
 from livedream.core.errors import SettingsError
 from livedream.core.health import Health
@@ -101,9 +101,12 @@ class Modulation:
     """
 
     def __init__(
-        self, board: Board, tempo: Tempo, heard: Callable[[str], float] = lambda _: 0.0
+        self,
+        parameters: LiveParameters,
+        tempo: Tempo,
+        heard: Callable[[str], float] = lambda _: 0.0,
     ) -> None:
-        self._board, self._tempo = board, tempo
+        self._parameters, self._tempo = parameters, tempo
         self.heard = heard
         self.told: Callable[[float, Mapping[tuple[str, str], float | None]], None] | None = None
         self._lock = threading.Lock()
@@ -142,7 +145,7 @@ class Modulation:
         if len(wanted) > MAXIMUM:
             raise SettingsError(f"modulators: {len(wanted)} found, at most {MAXIMUM} wanted")
         for modulator in wanted:
-            parameter = self._board.parameters.get(modulator.parameter)
+            parameter = self._parameters.declared.get(modulator.parameter)
             if parameter is None or not parameter.has_unit:
                 raise SettingsError(
                     f"modulator: {modulator.parameter!r} found, a live parameter with a slider "
@@ -165,7 +168,7 @@ class Modulation:
             value = run.gain * run.modulator.value(now_s, self._tempo, self.heard)
             offsets[run.modulator.parameter, run.key] = value
         for (name, key), offset in offsets.items():
-            self._board.modulate(name, key, offset)
+            self._parameters.modulate(name, key, offset)
         if self.told is not None and offsets:
             self.told(now_s, offsets)
 

@@ -21,13 +21,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from livedream.control.live_parameters import Board, Change
+from livedream.control.live_parameters import Change, LiveParameters
 from livedream.control.show import ACTIONS, Show
 from livedream.core.addresses import Address
 from livedream.core.errors import LivedreamError, SettingsError, SinkError
 from livedream.core.health import Health
 
-__all__ = ["DEFAULT_ADDRESS", "OscHand"]
+__all__ = ["DEFAULT_ADDRESS", "OscServer"]
 
 DEFAULT_ADDRESS: Final = "127.0.0.1:9001"
 _ROOT: Final = "/livedream/"
@@ -45,7 +45,7 @@ class _Receiver:
     until_s: float
 
 
-class OscHand:
+class OscServer:
     """Listens on a UDP port. Senders that are neither this machine nor allowed are not heard.
 
     Raises SettingsError for an address on the network that allows nobody.
@@ -53,7 +53,7 @@ class OscHand:
 
     def __init__(
         self,
-        board: Board,
+        parameters: LiveParameters,
         show: Show,
         address: Address,
         clock: Callable[[], float] = time.monotonic,
@@ -63,7 +63,7 @@ class OscHand:
                 f"osc: {address.host} is on the network; say who may talk to it, as "
                 f"{address.host}:{address.port}?allow=192.168.1.0/24"
             )
-        self._board, self._show, self.address, self._clock = board, show, address, clock
+        self._parameters, self._show, self.address, self._clock = parameters, show, address, clock
         self._socket: socket.socket | None = None
         self._thread: threading.Thread | None = None
         self._stop = threading.Event()
@@ -93,7 +93,7 @@ class OscHand:
         opened.settimeout(_POLL_S)
         self._socket = opened
         logging.getLogger().addFilter(_not_the_parsers)
-        self._unlisten = self._board.listen(self._changed)
+        self._unlisten = self._parameters.listen(self._changed)
         self._thread = threading.Thread(target=self._run, name="livedream-osc", daemon=True)
         self._thread.start()
 
@@ -149,7 +149,7 @@ class OscHand:
         first = arguments[0] if arguments else None
         if part not in ("", "value"):
             raise SettingsError(f"osc: {address[:60]!r}: only /value may follow a parameter")
-        if name in self._board.parameters and not (name in _SWITCHES and first is None):
+        if name in self._parameters.declared and not (name in _SWITCHES and first is None):
             self._parameter(name, part == "value", first, origin, (host, port))
         elif name == "subscribe":
             self._remember(host, _port(first) if arguments else port, forever=True)
@@ -167,13 +167,13 @@ class OscHand:
     def _parameter(
         self, name: str, real: bool, value: Any, origin: str, sender: tuple[str, int]
     ) -> None:
-        parameter = self._board.parameters[name]
+        parameter = self._parameters.declared[name]
         if value is None:
-            self._send_value(name, self._board.target(name), [sender])
+            self._send_value(name, self._parameters.target(name), [sender])
         elif real or not parameter.has_unit:
-            self._board.set(name, value, origin=origin)
+            self._parameters.set(name, value, origin=origin)
         else:
-            self._board.set_unit(name, _number(value), origin=origin)
+            self._parameters.set_unit(name, _number(value), origin=origin)
 
     def _preset(self, found: Any) -> str:
         if isinstance(found, str):
@@ -212,7 +212,7 @@ class OscHand:
     def _send_value(self, name: str, value: Any, receivers: Sequence[tuple[str, int]]) -> None:
         if not receivers or self._socket is None:
             return
-        parameter = self._board.parameters[name]
+        parameter = self._parameters.declared[name]
         datagrams = [_datagram(f"{_ROOT}{name}/value", value)]
         if parameter.has_unit:
             datagrams.append(_datagram(f"{_ROOT}{name}", parameter.to_unit(value)))

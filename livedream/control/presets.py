@@ -32,7 +32,7 @@ from typing import Any, Final
 
 from livedream.control.modulation import Modulator
 from livedream.core.errors import ObjectiveError, SettingsError
-from livedream.core.grade import LookSettings
+from livedream.core.grade import GradeSettings
 from livedream.core.settings import DreamSettings, Parameter, declared
 from livedream.core.suggest import closest
 from livedream.core.user_folders import checked_name, own_folder, write_whole
@@ -67,7 +67,7 @@ class Preset:
             f"about = {_toml(self.about)}",
             f"crossfade_s = {_toml(self.crossfade_s)}",
         ]
-        for table, cls in (("dream", DreamSettings), ("look", LookSettings)):
+        for table, cls in (("dream", DreamSettings), ("look", GradeSettings)):
             names = [p.name for p in declared(cls) if p.name in self.values]
             if names:
                 lines += ["", f"[{table}]"]
@@ -92,7 +92,7 @@ def _preset(found: Mapping[str, Any], name: str, own: bool) -> Preset:
     if unknown := sorted(set(found) - set(_TABLES)):
         raise SettingsError(f"unknown entry {unknown[0]!r}; there are {', '.join(_TABLES)}")
     values: dict[str, Any] = {}
-    for table, cls in (("dream", DreamSettings), ("look", LookSettings)):
+    for table, cls in (("dream", DreamSettings), ("look", GradeSettings)):
         known = {p.name: p for p in declared(cls)}
         entries = found.get(table, {})
         if not isinstance(entries, dict):

@@ -9,7 +9,7 @@ from typing import Final, Protocol
 from livedream.dream.objectives.text import parse_objective
 from livedream.dream.objectives.value import Objective, Target, Term
 
-__all__ = ["Course", "Glide", "NumberGlide", "ObjectiveGlide", "smooth"]
+__all__ = ["NumberRamp", "ObjectiveRamp", "Ramp", "RampedValue", "smooth"]
 
 _SETTLED: Final = 7.0  # time constants after which less than a thousandth of a change is left
 _STEPS: Final = 50  # weights on the way are rounded to so many steps: each new one costs a parse
@@ -21,7 +21,7 @@ def smooth(share: float) -> float:
     return share * share * (3.0 - 2.0 * share)
 
 
-class Course:
+class Ramp:
     """How far a change has come. Either exponential, with a time constant, or over `seconds`."""
 
     __slots__ = ("_constant_s", "_seconds", "_start_s")
@@ -39,7 +39,7 @@ class Course:
         return 1.0 - math.exp(-passed / self._constant_s)
 
 
-class Glide(Protocol):
+class RampedValue(Protocol):
     """A value on its way."""
 
     def at(self, now_s: float) -> float | str: ...
@@ -47,12 +47,12 @@ class Glide(Protocol):
     def done(self, now_s: float) -> bool: ...
 
 
-class NumberGlide:
+class NumberRamp:
     """From one number to another."""
 
     __slots__ = ("_course", "_end", "_start")
 
-    def __init__(self, start: float, end: float, course: Course) -> None:
+    def __init__(self, start: float, end: float, course: Ramp) -> None:
         self._start, self._end, self._course = start, end, course
 
     def at(self, now_s: float) -> float:
@@ -63,13 +63,13 @@ class NumberGlide:
         return self._course.share(now_s) >= 1.0
 
 
-class ObjectiveGlide:
+class ObjectiveRamp:
     """From one objective to another, as a weighted sum of both. Always text that parses.
 
     Raises ObjectiveError when either does not parse.
     """
 
-    def __init__(self, start: str, end: str, course: Course) -> None:
+    def __init__(self, start: str, end: str, course: Ramp) -> None:
         self._end, self._course = end, course
         self._from, self._to = _weights(parse_objective(start)), _weights(parse_objective(end))
 

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from livedream.control.live_parameters import Board
+from livedream.control.live_parameters import LiveParameters
 from livedream.control.modulation import Modulation, Modulator
 from livedream.control.presets import KEPT, LONGEST_CROSSFADE_S, Preset, Presets
 from livedream.control.programs import Program, find_program
@@ -41,17 +41,17 @@ class Show:
 
     def __init__(
         self,
-        board: Board,
+        parameters: LiveParameters,
         presets: Presets | None = None,
         modulation: Modulation | None = None,
         tempo: Tempo | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.board = board
+        self.parameters = parameters
         self.presets = presets if presets is not None else Presets()
         self.tempo = tempo or Tempo(now_s=clock())
-        self.modulation = modulation or Modulation(board, self.tempo)
-        self.started_with = board.targets()
+        self.modulation = modulation or Modulation(parameters, self.tempo)
+        self.started_with = parameters.targets()
         self._clock = clock
         self._lock = threading.RLock()
         self._preset = ""
@@ -109,7 +109,7 @@ class Show:
         origin: str,
     ) -> None:
         checked = self.modulation.checked(modulators)
-        self.board.apply(values, seconds=seconds, origin=origin)
+        self.parameters.apply(values, seconds=seconds, origin=origin)
         self.modulation.replace(checked, seconds)
 
     def next(self, *, origin: str = "", by: int = 1) -> None:
@@ -131,9 +131,9 @@ class Show:
         if name not in ACTIONS:
             raise SettingsError(f"action: no {name[:40]!r}; there are {', '.join(ACTIONS)}")
         if name in ("freeze", "blackout", "mirror"):
-            self.board.set(name, not self.board.target(name), origin=origin)
+            self.parameters.set(name, not self.parameters.target(name), origin=origin)
         elif name == "reset":
-            self.board.trigger("reset", origin=origin)
+            self.parameters.trigger("reset", origin=origin)
         elif name == "tap":
             self.tap(origin=origin)
         elif name == "program":
@@ -148,12 +148,14 @@ class Show:
             self.tell()
         else:
             step = _STRENGTH_STEP if name == "stronger" else -_STRENGTH_STEP
-            self.board.set_unit("strength", self.board.unit("strength") + step, origin=origin)
+            self.parameters.set_unit(
+                "strength", self.parameters.unit("strength") + step, origin=origin
+            )
 
     def tap(self, *, origin: str = "") -> float:
         """One tap of the tempo; returns the beats per minute."""
         bpm = self.tempo.tap(self._clock())
-        self.board.trigger("tap", origin=origin)
+        self.parameters.trigger("tap", origin=origin)
         self.tell()
         return bpm
 
@@ -207,9 +209,11 @@ class Show:
         """
         values = {
             name: value
-            for name, value in self.board.targets().items()
+            for name, value in self.parameters.targets().items()
             if name not in KEPT
-            and (value != self.board.parameters[name].default or value != self.started_with[name])
+            and (
+                value != self.parameters.declared[name].default or value != self.started_with[name]
+            )
         }
         preset = Preset(
             name=name, title=title[:60], about=about[:200], crossfade_s=crossfade_s,

@@ -20,7 +20,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final, TextIO
 
-from livedream.control.live_parameters import Board, Change
+from livedream.control.live_parameters import Change, LiveParameters
 from livedream.core.errors import SinkError
 from livedream.core.health import Health
 
@@ -39,11 +39,11 @@ class ShowLog:
     def __init__(
         self,
         path: Path,
-        board: Board,
+        parameters: LiveParameters,
         header: Mapping[str, Any] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.path, self._board, self._clock = path, board, clock
+        self.path, self._parameters, self._clock = path, parameters, clock
         self.lines = self.lost = 0
         self._fault = ""
         self._begun_s = clock()
@@ -66,8 +66,8 @@ class ShowLog:
             raise SinkError(f"log: {self.path} is there already; give another name") from error
         except OSError as error:
             raise SinkError(f"log: {self.path} cannot be written ({error.strerror})") from error
-        self._put({**_header(self._board), **self._more})
-        self._unlisten = self._board.listen(self._changed)
+        self._put({**_header(self._parameters), **self._more})
+        self._unlisten = self._parameters.listen(self._changed)
         self._thread = threading.Thread(
             target=self._write, args=(file,), name="livedream-log", daemon=True
         )
@@ -159,12 +159,12 @@ class ShowLog:
                     self.lost += 1
 
 
-def _header(board: Board) -> dict[str, Any]:
+def _header(parameters: LiveParameters) -> dict[str, Any]:
     from dataclasses import asdict
 
     from livedream.core.version import __version__
 
-    now, targets = board.peek(), board.targets()
+    now, targets = parameters.peek(), parameters.targets()
     dream, look = asdict(now.dream), asdict(now.look)
     # The targets: what was set since the last picture is in no snapshot yet.
     return {

@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from livedream.control.live_parameters import Board, Snapshot
+from livedream.control.live_parameters import LiveParameters, Snapshot
 from livedream.control.show_log import LOG_VERSION
 from livedream.core.errors import SettingsError
-from livedream.core.grade import LookSettings
+from livedream.core.grade import GradeSettings
 from livedream.core.settings import DreamSettings
 
 __all__ = ["Playback", "ShowScript", "own_objective", "read_show"]
@@ -27,7 +27,7 @@ class ShowScript:
 
     path: Path
     dream: DreamSettings
-    look: LookSettings
+    look: GradeSettings
     events: tuple[tuple[float, Mapping[str, Any]], ...]
     recordings: Mapping[str, float]
 
@@ -70,7 +70,7 @@ def read_show(path: Path) -> ShowScript:
     header, rest = found[0], found[1:]
     try:
         dream = DreamSettings.from_mapping(header["dream"])
-        look = LookSettings(**header["look"])
+        look = GradeSettings(**header["look"])
         events = sorted(((float(one["t"]), one) for one in rest), key=lambda pair: pair[0])
     except (KeyError, TypeError, ValueError) as error:
         raise SettingsError(f"--replay: {path}: {error}") from error
@@ -92,7 +92,9 @@ class Playback:
         start = script.dream.replace(
             **{name: getattr(settings, name) for name in self._kept},
         )
-        self.board = Board(start, script.look, lambda: self._now_s, own_objective=own_objective)
+        self.parameters = LiveParameters(
+            start, script.look, lambda: self._now_s, own_objective=own_objective
+        )
 
     def snapshot(self, time_s: float) -> Snapshot:
         """The board `time_s` after the start; times must not go back."""
@@ -102,7 +104,7 @@ class Playback:
             self._next += 1
             self._play(line)
         self._now_s = time_s
-        found = self.board.snapshot(time_s)
+        found = self.parameters.snapshot(time_s)
         return replace(found, dream=self._held(found.dream)) if self._kept else found
 
     def _held(self, dream: DreamSettings) -> DreamSettings:
@@ -116,20 +118,20 @@ class Playback:
             raise SettingsError(f"--replay: {where}: {error}") from error
 
     def _write(self, line: Mapping[str, Any]) -> None:
-        board = self.board
+        parameters = self.parameters
         if "set" in line:
             values = dict(line["set"])
             if len(values) == 1 and not line.get("seconds"):
                 ((name, value),) = values.items()
-                board.set(name, value, origin=_ORIGIN, glide_s=line.get("glide_s"))
+                parameters.set(name, value, origin=_ORIGIN, glide_s=line.get("glide_s"))
             else:
-                board.apply(values, seconds=float(line.get("seconds", 0.0)), origin=_ORIGIN)
+                parameters.apply(values, seconds=float(line.get("seconds", 0.0)), origin=_ORIGIN)
         elif "trigger" in line:
-            board.trigger(str(line["trigger"]), origin=_ORIGIN)
+            parameters.trigger(str(line["trigger"]), origin=_ORIGIN)
         elif "offsets" in line:
             for name, offsets in line["offsets"].items():
                 for key, offset in offsets.items():
-                    board.modulate(name, key, offset)
+                    parameters.modulate(name, key, offset)
 
 
 def own_objective(network: str) -> str:

@@ -5,10 +5,10 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
-__all__ = ["Closes", "Completes"]
+__all__ = ["Closeable", "Finalizable"]
 
 
-class Closes(ABC):
+class Closeable(ABC):
     """Something to give back, whatever has happened."""
 
     @abstractmethod
@@ -26,7 +26,7 @@ class Closes(ABC):
         self.close()
 
 
-class Completes(ABC):
+class Finalizable(ABC):
     """Something to finish: complete, or as far as it came when the block raised."""
 
     @abstractmethod

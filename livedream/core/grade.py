@@ -4,11 +4,11 @@ from dataclasses import dataclass
 
 from livedream.core.settings import check_all, declare
 
-__all__ = ["LookSettings"]
+__all__ = ["GradeSettings"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class LookSettings:
+class GradeSettings:
     """How the picture is shown and how the dream travels. Raises SettingsError out of range."""
 
     mix: float = declare(

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Final, Protocol, TypeVar
 
-from livedream.core.closing import Completes
+from livedream.core.closing import Finalizable
 from livedream.core.frame import Frame
 
 T = TypeVar("T")
@@ -49,7 +49,7 @@ class _End:
 
 
 @contextmanager
-def ahead(items: Iterable[T], depth: int = _DEPTH) -> Iterator[Iterator[T]]:
+def prefetch(items: Iterable[T], depth: int = _DEPTH) -> Iterator[Iterator[T]]:
     """`items`, computed in a thread of their own, at most `depth` ahead of their reader.
 
     An error there is raised at the reader's place. Leaving the block stops the thread, whatever
@@ -108,7 +108,7 @@ class Closing(Protocol):
     def close(self, *, complete: bool = True) -> None: ...
 
 
-class Behind(Completes):
+class AsyncWriter(Finalizable):
     """Writes into a sink from a thread of its own, at most a few frames behind.
 
     An error of the sink is raised at the next `write` or at `close`, once. The sink is closed

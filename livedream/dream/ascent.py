@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from livedream.core.settings import DreamSettings
-from livedream.dream.engines import Aim, Engine
+from livedream.dream.engines import Engine, EngineSpec
 from livedream.dream.engines.eager import EagerEngine
 from livedream.dream.engines.opening import open_engine
 from livedream.dream.engines.steps import step_along
@@ -37,7 +37,7 @@ class Ascent:
     """Some steps of ascent for one network and one objective.
 
     network: a copy of its weights is moved to `device` and `dtype`.  dtype: of the network only.
-    settings: may be replaced between two additions; see `adopt`.  patient: see `Aim`.
+    settings: may be replaced between two additions; see `adopt`.  patient: see `EngineSpec`.
     """
 
     def __init__(
@@ -48,18 +48,18 @@ class Ascent:
         device: torch.device,
         dtype: torch.dtype,
         *,
-        patient: bool = True,
+        wait_for_compile: bool = True,
     ) -> None:
         bound = objective.to(device)
         # Of its own: they are changed in place, and an objective may be shared.
         variety = torch.tensor([settings.variety], dtype=torch.float32, device=device)
         bound = replace(bound, weights=bound.weights.clone(), variety=variety)
-        self._aim = Aim(network, bound, device, dtype, patient)
+        self._spec = EngineSpec(network, bound, device, dtype, wait_for_compile)
         self._settings = settings
         strides = [network.layers[n].stride for n in bound.layers if n in network.layers]
         self._edge = _EDGE_PX if min(strides, default=_EDGE_PX) <= _SHALLOW else 0
         self._wanted: Objective = objective.objective
-        self.engine: Engine = open_engine(settings.engine, self._aim)
+        self.engine: Engine = open_engine(settings.engine, self._spec)
 
     def adopt(self, settings: DreamSettings, objective: Objective | None = None) -> bool:
         """Go on with other settings and, if given, other weights of the same objective.
@@ -74,9 +74,9 @@ class Ascent:
             return False
         if wanted is not self._wanted:
             weights = torch.tensor([term.weight for term in wanted.terms], dtype=torch.float32)
-            self._aim.objective.weights.copy_(weights)
+            self._spec.objective.weights.copy_(weights)
             self._wanted = wanted
-        self._aim.objective.variety.fill_(settings.variety)
+        self._spec.objective.variety.fill_(settings.variety)
         self._settings = settings
         return True
 
@@ -105,7 +105,7 @@ class Ascent:
 
         Asked before they are adopted, so that others may be dreamed by until then.
         """
-        reach, least = settings.jitter + 2 * self._edge, self._aim.network.minimum_size
+        reach, least = settings.jitter + 2 * self._edge, self._spec.network.minimum_size
         return self.engine.prepare([
             (max(least, w + reach), max(least, h + reach))
             for w, h in self._octave_sizes(settings, width, height)
@@ -119,19 +119,19 @@ class Ascent:
         for octave in reversed(range(settings.octaves)):
             ratio = settings.octave_scale**-octave
             size = round(width * ratio), round(height * ratio)
-            if octave == 0 or min(size) >= self._aim.network.minimum_size:
+            if octave == 0 or min(size) >= self._spec.network.minimum_size:
                 sizes.append(size)
         return sizes
 
     @torch.no_grad()
     def response(self, picture: Tensor) -> float:
         """The objective's value on `picture`, (1, 3, H, W) float32 in [0, 1]."""
-        return float(self._aim.objective.response(self._eager.activations(picture)))
+        return float(self._spec.objective.response(self._eager.activations(picture)))
 
     @cached_property
     def _eager(self) -> EagerEngine:
         """Who gives activations; the engine itself where it is that one."""
-        return self.engine if isinstance(self.engine, EagerEngine) else EagerEngine(self._aim)
+        return self.engine if isinstance(self.engine, EagerEngine) else EagerEngine(self._spec)
 
     def _climb(self, x: Tensor, draw: np.random.Generator) -> None:
         """Some steps up from `x`, in place."""
@@ -140,7 +140,7 @@ class Ascent:
         steps = range(self._settings.iterations)
         if not _is_tiled(width, height, self._settings):
             shifts = [self._margins(width, height, draw) for _ in steps]
-            self.engine.climb(x, shifts, self._settings)
+            self.engine.ascend(x, shifts, self._settings)
             return
         for step in steps:
             # What is loud changes as the dream grows, and variety weighs by it; yet measuring is a
@@ -156,7 +156,7 @@ class Ascent:
         Mirrored margins, not a roll: a roll joins sky to road, and the network draws the seam as a
         frame around the picture. What is too small for the network gets margins that make it fit.
         """
-        jitter, least = self._settings.jitter, self._aim.network.minimum_size
+        jitter, least = self._settings.jitter, self._spec.network.minimum_size
         left, top = (self._edge + int(draw.integers(0, jitter + 1)) for _ in range(2))
         reach = jitter + 2 * self._edge
         missing = max(0, least - width - reach), max(0, least - height - reach)
@@ -182,7 +182,7 @@ class Ascent:
         for tile in lay_tiles(width, height, self._settings.tile, margins, cuts):
             seen = self._eager.activations(tile.seen(x))
             own = tuple(tile.cells(activation, width, height) for activation in seen)
-            piece = self._aim.objective.measure(own, tile.share(width, height))
+            piece = self._spec.objective.measure(own, tile.share(width, height))
             found = piece if found is None else added_up(found, piece)
         assert found is not None
         return found

@@ -17,18 +17,18 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from livedream.core.frame import Frame, Motion, Picture
-from livedream.core.prefetch import Clock, ahead
+from livedream.core.prefetch import Clock, prefetch
 from livedream.core.settings import DreamSettings, dream_size
 from livedream.core.shrink import shrunk
 from livedream.dream.ascent import Ascent
 from livedream.dream.compose import compose
 from livedream.dream.device import choose_device, choose_dtype
-from livedream.dream.level import Joined, join
+from livedream.dream.level import LevelledDream, join
 from livedream.dream.networks.network import Network, load_network
 from livedream.dream.objectives.binding import BoundObjective, bind
 from livedream.dream.objectives.text import parse_objective
-from livedream.dream.spread import Place
-from livedream.dream.transfer import Copies
+from livedream.dream.spread import SpreadGain
+from livedream.dream.transfer import Transfers
 from livedream.flow.motion import MotionEstimator
 from livedream.flow.opening import open_flow
 from livedream.warp.carry import carry
@@ -103,8 +103,8 @@ class Dreamer:
     network: Network
     objective: BoundObjective
     ascent: Ascent
-    place: Place
-    copies: Copies
+    place: SpreadGain
+    copies: Transfers
     _settings: DreamSettings
 
     def __init__(
@@ -113,10 +113,10 @@ class Dreamer:
         network: Network | None = None,
         objective: BoundObjective | None = None,
         *,
-        patient: bool = True,
+        wait_for_compile: bool = True,
     ) -> None:
-        self._patient = patient
-        self._past_detours = 0  # of engines that gave way to another
+        self._wait_for_compile = wait_for_compile
+        self._past_fallbacks = 0  # of engines that gave way to another
         self.state = DreamState()
         self.clock = Clock()
         self._found(settings or DreamSettings(), network, objective)
@@ -131,9 +131,9 @@ class Dreamer:
         self.adopt(settings)
 
     @property
-    def detours(self) -> int:
+    def fallbacks(self) -> int:
         """How often the ascent took a slower way, because it was not patient."""
-        return self._past_detours + self.ascent.engine.detours
+        return self._past_fallbacks + self.ascent.engine.fallbacks
 
     def prepare(self, settings: DreamSettings, width: int, height: int) -> bool:
         """Whether a frame of this size can be dreamed by `settings` without a slower way.
@@ -156,9 +156,9 @@ class Dreamer:
         flow = MotionEstimator(open_flow(self.settings.flow), self.settings.flow_size)
         if before is not None:
             flow.remember(before)
-        with ahead(self.clock.timed("capture", source)) as captured:
+        with prefetch(self.clock.timed("capture", source)) as captured:
             moved = ((frame, self._timed_motion(flow, frame)) for frame in captured)
-            with ahead(moved) as pairs:
+            with prefetch(moved) as pairs:
                 for frame, motion in pairs:
                     yield self.step(frame, motion)
 
@@ -183,7 +183,7 @@ class Dreamer:
             return
         place = self.place
         if settings.mask != self._settings.mask:
-            place = Place.from_settings(settings)
+            place = SpreadGain.from_settings(settings)
         wanted = None
         if settings.objective != self._settings.objective:
             wanted = parse_objective(settings.objective or self.network.default_objective)
@@ -199,9 +199,9 @@ class Dreamer:
     def _found_anew(
         self, settings: DreamSettings, network: Network | None, objective: BoundObjective | None
     ) -> None:
-        detours = self.detours
+        fallbacks = self.fallbacks
         self._found(settings, network, objective)
-        self._past_detours = detours
+        self._past_fallbacks = fallbacks
 
     def _found(
         self, settings: DreamSettings, network: Network | None, objective: BoundObjective | None
@@ -212,10 +212,12 @@ class Dreamer:
         wide = network.preprocessing.scale > 1
         dtype = choose_dtype(settings.precision, device, wide=wide)
         objective = objective or objective_of(settings, network)
-        ascent = Ascent(network, objective, settings, device, dtype, patient=self._patient)
-        self.place = Place.from_settings(settings)
+        ascent = Ascent(
+            network, objective, settings, device, dtype, wait_for_compile=self._wait_for_compile
+        )
+        self.place = SpreadGain.from_settings(settings)
         self._settings, self.device, self.dtype = settings, device, dtype
-        self.copies = Copies(device)
+        self.copies = Transfers(device)
         self.network, self.objective, self.ascent = network, objective, ascent
         if self.state.residual is not None:
             self.state.residual = self.state.residual.to(device)
@@ -241,7 +243,7 @@ class Dreamer:
         shown = Frame(rgb, frame.pts, frame.time_base, frame.index, frame.duration)
         return Dream(frame, shown, joined.level, joined.gain, flicker)
 
-    def grow(self, picture: Tensor, carried: Tensor) -> Joined:
+    def grow(self, picture: Tensor, carried: Tensor) -> LevelledDream:
         """One moment's dream of `picture` on top of what is carried, its level held.
 
         picture, carried: (1, 3, h, w) float32 on the device, their sum in [0, 1]. The result is

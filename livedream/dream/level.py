@@ -19,7 +19,7 @@ _PIECE: Final = 1 << 23  # elements multiplied at once: bounds the memory of ver
 
 
 @dataclass(frozen=True, slots=True)
-class Joined:
+class LevelledDream:
     """residual: (1, 3, H, W), clipped.  level: its RMS, 8-bit steps.  gain: of the addition."""
 
     residual: Tensor
@@ -35,7 +35,7 @@ def join(
     weight: Tensor | None = None,
     *,
     keep_colours: bool = False,
-) -> Joined:
+) -> LevelledDream:
     """carried + gain * added, with the gain that brings the level to `target`.
 
     picture, carried, added: (1, 3, H, W) float32, picture in [0, 1].
@@ -62,7 +62,7 @@ def join(
         if gain <= 0.0 or level <= _TINY or abs(level - wanted) <= _CLOSE * wanted:
             break
         aim = min(aim * wanted / level, _MOST * wanted)
-    return Joined(residual, level * 255.0, gain)
+    return LevelledDream(residual, level * 255.0, gain)
 
 
 def _gain(cc: float, ca: float, aa: float, aim: float) -> float:

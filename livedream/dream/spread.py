@@ -19,7 +19,7 @@ _TINY: Final = 1e-6
 _COPIED: Final = 1 << 23  # elements that may be copied: bounds the memory of very large pictures
 
 
-class Place:
+class SpreadGain:
     """The mask, the tint and the spread of what a frame adds.
 
     mask: (1, 1, H, W) float32 in [0, 1] of any size, 1 where to dream; None: everywhere.

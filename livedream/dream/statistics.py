@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-__all__ = ["Hold", "octave_levels"]
+__all__ = ["StatisticsLock", "octave_levels"]
 
 # RMS in 8-bit steps of each octave, the finest first, and of what is coarser than all of them:
 # photographs at 640x360 (measured); crisper, more colourful, softer in the coarsest (by eye).
@@ -46,7 +46,7 @@ _AXES: Final = np.array([[1, 1, 1], [1, 0, -1], [1, -2, 1]]) / np.sqrt([[3], [2]
 Levels = NDArray[np.float64]  # (octaves + 1, 2): grey and colour, the finest first
 
 
-class Hold:
+class StatisticsLock:
     """Steers one picture after the other; made from the first.  start: (1, 3, H, W) in [0, 1]."""
 
     def __init__(self, start: Tensor) -> None:

@@ -13,13 +13,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-__all__ = ["Copies", "CudaLane", "Lane", "Waiting"]
+__all__ = ["CudaTransferStream", "PendingCopy", "TransferStream", "Transfers"]
 
 Wait = Callable[[], None]
 _BUFFERS: Final = 2  # one being filled, one under way
 
 
-class Lane(Protocol):
+class TransferStream(Protocol):
     """Copies that go on beside the device's work; each gives what waits for it.
 
     buffer: host memory that `up` and `down` can use, like a tensor.  up: memory to the device; what
@@ -34,7 +34,7 @@ class Lane(Protocol):
     def down(self, tensor: Tensor, memory: Tensor) -> Wait: ...
 
 
-class CudaLane:
+class CudaTransferStream:
     """A CUDA stream of its own."""
 
     def __init__(self, device: torch.device) -> None:
@@ -63,7 +63,7 @@ class CudaLane:
         return wait
 
 
-class Waiting:
+class PendingCopy:
     """A copy on its way to the host."""
 
     def __init__(self, memory: Tensor, wait: Wait) -> None:
@@ -88,12 +88,12 @@ class _Buffer:
     free: Wait
 
 
-class Copies:
+class Transfers:
     """One thread's copies, in order.  lane: CUDA's on CUDA unless told otherwise, else none."""
 
-    def __init__(self, device: torch.device, lane: Lane | None = None) -> None:
+    def __init__(self, device: torch.device, lane: TransferStream | None = None) -> None:
         self._device = device
-        self._lane = CudaLane(device) if lane is None and device.type == "cuda" else lane
+        self._lane = CudaTransferStream(device) if lane is None and device.type == "cuda" else lane
         self._up: list[_Buffer] = []
         self._down: list[_Buffer] = []
 
@@ -108,16 +108,16 @@ class Copies:
         found, buffer.free = self._lane.up(buffer.memory)
         return found
 
-    def to_host(self, tensor: Tensor) -> Waiting:
+    def to_host(self, tensor: Tensor) -> PendingCopy:
         """Begin to copy a tensor to the host."""
         tensor = tensor.detach().contiguous()
         if self._lane is None:
-            return Waiting(tensor.cpu(), _nothing)
+            return PendingCopy(tensor.cpu(), _nothing)
         buffer = self._next(self._down, tensor, self._lane)
         buffer.free = self._lane.down(tensor, buffer.memory)
-        return Waiting(buffer.memory, buffer.free)
+        return PendingCopy(buffer.memory, buffer.free)
 
-    def _next(self, buffers: list[_Buffer], like: Tensor, lane: Lane) -> _Buffer:
+    def _next(self, buffers: list[_Buffer], like: Tensor, lane: TransferStream) -> _Buffer:
         """The buffer not used for longest, free and of the right size."""
         if len(buffers) < _BUFFERS:
             buffer = _Buffer(lane.buffer(like), _nothing)

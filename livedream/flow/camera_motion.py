@@ -1,9 +1,9 @@
 """The camera's motion: the one affine motion that most of the picture's structure follows.
 
 Where a picture is flat, as a white wall or the sky, an estimator has nothing to go by and
-wanders, and a dream carried along would swim there. `settle` gives such places the camera's
-motion, which on a still camera is exactly zero, wherever the pictures say that it explains them
-as well as the estimator's own flow.
+wanders, and a dream carried along would swim there. `blend_camera_motion` gives such places the
+camera's motion, which on a still camera is exactly zero, wherever the pictures say that it explains
+them as well as the estimator's own flow.
 """
 
 from dataclasses import dataclass
@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from livedream.core.frame import FlowField
-from livedream.warp.remap import Gray, Plane, halved, typical
+from livedream.warp.remap import Gray, Plane, halved, sampled_median
 
-__all__ = ["Settled", "camera_motion", "settle"]
+__all__ = ["Settled", "blend_camera_motion", "camera_motion"]
 
 _STEP_PX: Final = 16  # the camera's motion is fitted to one sample per so many px
 # Samples count by their structure: fully from about three 8-bit steps per px in the weaker
@@ -56,20 +56,20 @@ class Settled:
     error: Plane
 
 
-def settle(flow: FlowField, now: Gray, before: Gray, fetched: Gray) -> Settled:
+def blend_camera_motion(flow: FlowField, now: Gray, before: Gray, remapped: Gray) -> Settled:
     """`flow` with the camera's motion where that explains `now` as well.
 
     flow: (2, H, W) px, current to previous.  now, before: (H, W) gray, equally bright.
     fetched: `before` fetched along flow.
     """
-    own_error = cv2.absdiff(now, fetched)
+    own_error = cv2.absdiff(now, remapped)
     base, base_error = _camera_error(flow, now, before)
     gain = halved(cv2.subtract(base_error, own_error, dtype=cv2.CV_32F))
     worse = _mean(gain, _NEAR_PX)
     worse += _AROUND_WEIGHT * np.maximum(_mean(gain, _AROUND_PX), 0.0)
     error = halved(own_error)
     if base is None:
-        low, high = _still_limits(typical(_mean(error, 3)))
+        low, high = _still_limits(sampled_median(_mean(error, 3)))
     else:
         low, high = _MOVING_STEPS
     trust = np.clip((high - worse) * np.float32(1 / (high - low)), 0.0, 1.0)
@@ -105,15 +105,15 @@ def _camera_error(
         before, affine + np.eye(2, 3), now.shape[::-1],
         flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REPLICATE,
     )  # fmt: skip
-    fetched = np.asarray(moved, np.uint8)
-    if _cost(now, before) <= _STILL_BIAS * _cost(now, fetched):
+    remapped = np.asarray(moved, np.uint8)
+    if _cost(now, before) <= _STILL_BIAS * _cost(now, remapped):
         return None, still_error
-    return affine, np.asarray(cv2.absdiff(now, fetched), np.uint8)
+    return affine, np.asarray(cv2.absdiff(now, remapped), np.uint8)
 
 
-def _cost(now: Gray, fetched: Gray) -> float:
+def _cost(now: Gray, remapped: Gray) -> float:
     """Mean difference, smoothed: fetching between pixels would else win by averaging noise."""
-    smooth = [cv2.blur(picture, (_SMOOTHING_PX, _SMOOTHING_PX)) for picture in (now, fetched)]
+    smooth = [cv2.blur(picture, (_SMOOTHING_PX, _SMOOTHING_PX)) for picture in (now, remapped)]
     return float(cv2.mean(cv2.min(cv2.absdiff(*smooth), _CAPPED_STEPS))[0])  # type: ignore[call-overload]
 
 

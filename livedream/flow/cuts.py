@@ -35,11 +35,11 @@ class _Structure:
     power: float
 
 
-def is_cut(now: Gray, fetched: Gray) -> bool:
-    """Whether `now` shows another scene than `fetched`, the previous frame along the flow."""
-    first, second = _structure(now), _structure(fetched)
+def is_cut(now: Gray, remapped: Gray) -> bool:
+    """Whether `now` shows another scene than `remapped`, the previous frame along the flow."""
+    first, second = _structure(now), _structure(remapped)
     if first.power == 0.0 and second.power == 0.0:
-        return abs(float(now.mean()) - float(fetched.mean())) > _JUMP_STEPS
+        return abs(float(now.mean()) - float(remapped.mean())) > _JUMP_STEPS
     common = float((first.local * second.local).mean())
     if first.power == 0.0 or second.power == 0.0:
         # Something after nothing; but what only just rises above nothing is a fade.

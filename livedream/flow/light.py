@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from livedream.warp.remap import Gray
 
-__all__ = ["change_of_light", "relight"]
+__all__ = ["change_of_light", "match_exposure"]
 
 _ROUNDS: Final = 3
 _STEP_PX: Final = 8
@@ -21,14 +21,14 @@ _STIFFNESS: Final = 4.0  # squared steps: a picture without contrast says nothin
 _UNSEEN_STEPS: Final = 1.5  # heuristic: a change below it is left alone
 
 
-def change_of_light(now: Gray, fetched: Gray) -> tuple[float, float] | None:
+def change_of_light(now: Gray, remapped: Gray) -> tuple[float, float] | None:
     """(gain, offset) with now = gain * fetched + offset where most of it agrees; None: no change.
 
     Of the gains that noise leaves possible it is the one nearest to 1.
 
     now, fetched: (h, w), the second one the previous picture along the flow.
     """
-    wanted, found = _samples(now), _samples(fetched)
+    wanted, found = _samples(now), _samples(remapped)
     gain, offset = 1.0, float(np.median(wanted) - np.median(found))
     for _ in range(_ROUNDS):
         gap = wanted - gain * found - offset
@@ -48,7 +48,7 @@ def change_of_light(now: Gray, fetched: Gray) -> tuple[float, float] | None:
     return gain, offset
 
 
-def relight(picture: Gray, change: tuple[float, float]) -> Gray:
+def match_exposure(picture: Gray, change: tuple[float, float]) -> Gray:
     """gain * picture + offset, rounded and held in range as a camera would."""
     gain, offset = change
     table = np.clip(np.rint(np.arange(256) * gain + offset), 0, 255).astype(np.uint8)

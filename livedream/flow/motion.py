@@ -6,11 +6,11 @@ from livedream.core.frame import FlowField, Frame, Motion, Picture
 from livedream.core.settings import parse_size
 from livedream.core.shrink import shrunk
 from livedream.flow import FlowEstimator, TwoWayEstimator, ZeroFlow
-from livedream.flow.camera_motion import settle
+from livedream.flow.camera_motion import blend_camera_motion
 from livedream.flow.cuts import is_cut
-from livedream.flow.light import change_of_light, relight
+from livedream.flow.light import change_of_light, match_exposure
 from livedream.flow.occlusion import visibility
-from livedream.warp.remap import fetch, gray, positions
+from livedream.warp.remap import gray, positions, remap
 
 __all__ = ["MotionEstimator", "compare"]
 
@@ -65,13 +65,13 @@ def compare(estimator: FlowEstimator, current: Picture, previous: Picture) -> Mo
     """
     flow, backward = _both(estimator, current, previous)
     now, before = gray(current), gray(previous)
-    fetched = fetch(before, positions(flow))
-    if is_cut(now, fetched):
+    remapped = remap(before, positions(flow))
+    if is_cut(now, remapped):
         return Motion(flow, np.zeros(now.shape, np.float32), cut=True)
-    change = change_of_light(now, fetched)
+    change = change_of_light(now, remapped)
     if change is not None:
-        before, fetched = relight(before, change), relight(fetched, change)
-    settled = settle(flow, now, before, fetched)
+        before, remapped = match_exposure(before, change), match_exposure(remapped, change)
+    settled = blend_camera_motion(flow, now, before, remapped)
     return Motion(settled.flow, visibility(flow, backward, settled))
 
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from livedream.core.frame import FlowField
 from livedream.flow.camera_motion import Settled
-from livedream.warp.remap import Plane, fetch, halved, positions, typical
+from livedream.warp.remap import Plane, halved, positions, remap, sampled_median
 
 __all__ = ["agreement", "visibility"]
 
@@ -39,9 +39,9 @@ def visibility(flow: FlowField, backward: FlowField, settled: Settled) -> Plane:
     """(h, w) float32 in [0, 1]: how sure it is that the previous frame shows this place.
 
     flow: (2, H, W) px, current to previous, as the estimator found it.  backward: (2, H, W) px,
-    previous to current.  settled: what is to be carried along (see `settle`), h x w.
+    previous to current.  settled: what is to be carried along (see `blend_camera_motion`), h x w.
     """
-    allowance = max(0.0, typical(settled.error) - _QUIET_STEPS)
+    allowance = max(0.0, sampled_median(settled.error) - _QUIET_STEPS)
     low, high = _ALIKE_STEPS[0] + 2 * allowance, _ALIKE_STEPS[1] + 3 * allowance
     seen = agreement(*(np.stack([halved(part) for part in way]) for way in (flow, backward)))
     seen *= _fall(settled.error, low, high)
@@ -59,7 +59,7 @@ def agreement(flow: FlowField, backward: FlowField) -> Plane:
 
     flow, backward: (2, h, w) px of the whole picture, at half its size.
     """
-    back_x, back_y = cv2.split(fetch(cv2.merge([backward[0], backward[1]]), positions(0.5 * flow)))
+    back_x, back_y = cv2.split(remap(cv2.merge([backward[0], backward[1]]), positions(0.5 * flow)))
     x, y = flow
     bound = _RELATIVE * (x * x + y * y + back_x * back_x + back_y * back_y) + _ABSOLUTE_PX2
     gap_x, gap_y = x + back_x, y + back_y

@@ -13,7 +13,7 @@ from livedream.core.errors import SettingsError
 from livedream.core.settings import DreamSettings, parse_size
 from livedream.dream.ascent import Ascent
 from livedream.dream.dreamer import network_of
-from livedream.dream.engines import Aim
+from livedream.dream.engines import EngineSpec
 from livedream.dream.engines.onnx_export import StepShape, build_step
 from livedream.dream.networks.network import Network
 from livedream.dream.objectives.binding import bind
@@ -74,8 +74,8 @@ def export_steps(
     dtype = torch.float16 if settings.precision == "fp16" else torch.float32
     if settings.precision == "bf16":
         raise SettingsError("precision: bf16 found, fp32 or fp16 wanted: no runtime has it")
-    aim = Aim(network, objective, torch.device("cpu"), dtype)
-    sizes = _octaves(aim, settings)
+    spec = EngineSpec(network, objective, torch.device("cpu"), dtype)
+    sizes = _octaves(spec, settings)
     paths = [output] if len(sizes) == 1 else _numbered(output, len(sizes))
     for path in paths:
         check_destination(path, overwrite=overwrite)
@@ -83,19 +83,19 @@ def export_steps(
     for path, (width, height) in zip(paths, sizes, strict=True):
         reach = settings.jitter
         shape = StepShape(width, height, (reach, reach), settings.smoothing)
-        written.append(Exported(path, width, height, _write(build_step(aim, shape), path)))
+        written.append(Exported(path, width, height, _write(build_step(spec, shape), path)))
     return written
 
 
-def _octaves(aim: Aim, settings: DreamSettings) -> list[tuple[int, int]]:
+def _octaves(spec: EngineSpec, settings: DreamSettings) -> list[tuple[int, int]]:
     plain = settings.replace(engine="torch")
-    ascent = Ascent(aim.network, aim.objective, plain, aim.device, torch.float32)
+    ascent = Ascent(spec.network, spec.objective, plain, spec.device, torch.float32)
     sizes = ascent.octave_sizes(*parse_size(settings.size, *_SCREEN))
-    least, smallest = aim.network.minimum_size, min(sizes[0])
+    least, smallest = spec.network.minimum_size, min(sizes[0])
     if smallest + settings.jitter < least:
         raise SettingsError(
             f"size: {sizes[0][0]}x{sizes[0][1]} found, at least {least} px on the shorter side "
-            f"wanted for {aim.network.name}"
+            f"wanted for {spec.network.name}"
         )
     return sizes
 

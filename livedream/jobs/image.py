@@ -28,7 +28,7 @@ from livedream.core.settings import DreamSettings, parse_size
 from livedream.dream.compose import compose
 from livedream.dream.device import precision_name
 from livedream.dream.dreamer import Dreamer
-from livedream.dream.level import Joined
+from livedream.dream.level import LevelledDream
 from livedream.present.picture import DEFAULT_QUALITY, check_picture, write_picture
 
 ROUND_S: Final = 1 / 25  # what a round counts as, for half-life and rise: a frame of a video
@@ -88,7 +88,7 @@ class StillReport:
     precision: str
 
 
-Watcher = Callable[[int, Joined], None]
+Watcher = Callable[[int, LevelledDream], None]
 
 
 def dream_still(
@@ -135,7 +135,7 @@ def dream_still(
     )
 
 
-def rounds_of(dreamer: Dreamer, rgb: Picture, rounds: int) -> Iterator[Joined]:
+def rounds_of(dreamer: Dreamer, rgb: Picture, rounds: int) -> Iterator[LevelledDream]:
     """Dream a picture for some rounds; each continues from the dreamer's state.
 
     rgb: (H, W, 3) uint8.  The residual of a round is overwritten by the next one.

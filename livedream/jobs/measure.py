@@ -82,7 +82,7 @@ class _Mean:
 Response = Callable[[Picture], float]
 
 
-class Judge:
+class VideoComparator:
     """Takes pairs of frames in order; `result` tells the figures so far.
 
     response: an objective's value on a picture; None: not asked for.
@@ -191,9 +191,9 @@ def measure(
 ) -> Measurement:
     """Compare two videos. Frames are paired by their time since each video's first frame.
 
-    response: see `Judge`.
+    response: see `VideoComparator`.
     """
-    judge = Judge(response)
+    judge = VideoComparator(response)
     unpaired = 0
     for pair in paired(source, dream):
         if pair is None:

@@ -16,7 +16,7 @@ import numpy as np
 from livedream.capture import Source, open_source
 from livedream.core.errors import SettingsError
 from livedream.core.frame import Frame, SourceInfo
-from livedream.core.prefetch import Behind
+from livedream.core.prefetch import AsyncWriter
 from livedream.core.settings import DreamSettings, parse_size
 from livedream.dream.device import precision_name
 from livedream.dream.dreamer import Dream, Dreamer
@@ -150,7 +150,7 @@ def render(
             copy_streams=job.copy_streams, metadata={SETTINGS_TAG: job.identity()},
             resume=job.resume,
         )  # fmt: skip
-        writer = stack.enter_context(Behind(sink, dreamer.clock))
+        writer = stack.enter_context(AsyncWriter(sink, dreamer.clock))
         checkpoints = Checkpoints(job.output)
         if job.replay is None:
             dreams = _resumed(job, source, dreamer, checkpoints, sink.frames_written)
@@ -168,7 +168,7 @@ def render(
 
 def _walk(
     dreams: Iterator[Dream],
-    writer: Behind,
+    writer: AsyncWriter,
     *,
     job: RenderJob,
     dreamer: Dreamer,

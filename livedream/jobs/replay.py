@@ -14,8 +14,8 @@ from torch import Tensor
 
 from livedream.control.live_parameters import Snapshot
 from livedream.core.frame import Frame, Motion, Picture
-from livedream.core.grade import LookSettings
-from livedream.core.prefetch import ahead
+from livedream.core.grade import GradeSettings
+from livedream.core.prefetch import prefetch
 from livedream.core.settings import DreamSettings
 from livedream.dream.compose import compose
 from livedream.dream.dreamer import Dream, Dreamer
@@ -61,7 +61,10 @@ class ShowDreamer:
                     motion = flow.step(frame)
                 yield frame, motion
 
-        with ahead(clock.timed("capture", source)) as captured, ahead(moved(captured)) as pairs:
+        with (
+            prefetch(clock.timed("capture", source)) as captured,
+            prefetch(moved(captured)) as pairs,
+        ):
             for frame, motion in pairs:
                 yield self.step(frame, motion)
 
@@ -105,7 +108,7 @@ class ShowDreamer:
         return passed_s
 
     def _carried(
-        self, dreamer: Dreamer, picture: Tensor, motion: Motion | None, look: LookSettings,
+        self, dreamer: Dreamer, picture: Tensor, motion: Motion | None, look: GradeSettings,
         passed_s: float,
     ) -> Tensor:  # fmt: skip
         residual, half_life = dreamer.state.residual, dreamer.settings.half_life
@@ -141,7 +144,7 @@ class ShowDreamer:
         return residual, wanted
 
     def _shown(
-        self, rgb: Picture, residual: Tensor, look: LookSettings, passed_s: float
+        self, rgb: Picture, residual: Tensor, look: GradeSettings, passed_s: float
     ) -> Picture:
         if look.freeze and self._frozen is not None:
             picture = self._frozen

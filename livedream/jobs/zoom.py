@@ -20,14 +20,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from livedream.core.closing import Closes
+from livedream.core.closing import Closeable
 from livedream.core.defaults import ZOOM
 from livedream.core.errors import SettingsError
 from livedream.core.frame import ColourTags, Frame, Picture, SourceInfo
-from livedream.core.prefetch import Behind
+from livedream.core.prefetch import AsyncWriter
 from livedream.core.settings import DreamSettings
 from livedream.dream.dreamer import Dream, Dreamer
-from livedream.dream.statistics import Hold
+from livedream.dream.statistics import StatisticsLock
 from livedream.jobs.image import start_picture
 from livedream.jobs.render import SETTINGS_TAG, RenderReport
 from livedream.present import open_sink
@@ -36,7 +36,7 @@ from livedream.warp.travel import Travel, move
 _SRGB: Final = ColourTags(1, 1, 1, False)  # what pictures become when they are written as video
 
 
-class ZoomSource(Closes):
+class ZoomSource(Closeable):
     """Frames of a zoom, as a source: made when asked for, the last one where the next begins.
 
     start: (H, W, 3) uint8, dreamed at the size that the dreamer's settings say.
@@ -55,7 +55,7 @@ class ZoomSource(Closes):
         self.travel = travel or Travel()
         self._frames = frames
         self._picture = dreamer.picture(start)
-        self._hold = Hold(self._picture)
+        self._hold = StatisticsLock(self._picture)
         height, width = self._picture.shape[2:]
         self.info = SourceInfo(
             name="zoom", width=width, height=height, rate=rate, time_base=1 / rate,
@@ -171,7 +171,7 @@ def render_zoom(
         metadata={SETTINGS_TAG: job.identity()},
     )  # fmt: skip
     began = time.monotonic()
-    with Behind(sink, dreamer.clock) as writer:
+    with AsyncWriter(sink, dreamer.clock) as writer:
         try:
             for dream in source.dreams():
                 writer.write(dream.frame)

@@ -11,23 +11,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from livedream.control.live_parameters import Board
+from livedream.control.live_parameters import LiveParameters
 from livedream.core.frame import Picture
 from livedream.core.health import Health, StatusBoard
 from livedream.live.idle import Attract
 
 if TYPE_CHECKING:
-    from livedream.control import Hand
+    from livedream.control import Controller
     from livedream.control.show import Show
     from livedream.control.show_log import ShowLog
 
-__all__ = ["Hands", "HandsJob"]
+__all__ = ["ControllerSettings", "Controllers"]
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HandsJob:
+class ControllerSettings:
     """None where a hand is not wanted; "" is its default (address, port, device).
 
     preset, program: by name, or a program's file; "" for none.  log: a file, "" for none.
@@ -44,25 +44,25 @@ class HandsJob:
     log: str = ""
 
 
-class Hands:
+class Controllers:
     """Makes, starts and closes them.  preview: the newest picture, for the panel."""
 
     def __init__(
         self,
-        job: HandsJob,
-        board: Board,
+        job: ControllerSettings,
+        parameters: LiveParameters,
         status: StatusBoard,
         preview: Callable[[], Picture | None],
         source: str,
     ) -> None:
         from livedream.control.show import Show as TheShow
 
-        self._job, self._board, self._status = job, board, status
+        self._job, self._parameters, self._status = job, parameters, status
         self._preview, self._source = preview, source
-        self.show: Show = TheShow(board)
+        self.show: Show = TheShow(parameters)
         self.log: ShowLog | None = None
-        self._hands: dict[str, Hand] = {}
-        self._attract = Attract(board)
+        self._hands: dict[str, Controller] = {}
+        self._attract = Attract(parameters)
         self._attracting = False
         self._program_before: Any = None
 
@@ -75,22 +75,22 @@ class Hands:
         if job.preset:
             show.preset(job.preset, 0.0)
         if job.audio is not None:
-            from livedream.control.audio import AudioHand
+            from livedream.control.audio import AudioInput
 
-            audio = AudioHand(job.audio)
+            audio = AudioInput(job.audio)
             self._add("audio", audio)
             show.modulation.heard = audio.value
         if job.osc is not None:
-            from livedream.control.osc import DEFAULT_ADDRESS, OscHand
+            from livedream.control.osc import DEFAULT_ADDRESS, OscServer
             from livedream.core.addresses import read_address
 
             address = read_address(job.osc, DEFAULT_ADDRESS, name="osc")
-            self._add("osc", OscHand(self._board, show, address))
+            self._add("osc", OscServer(self._parameters, show, address))
         learner = None
         if job.midi is not None:
-            from livedream.control.midi import MidiHand
+            from livedream.control.midi import MidiInput
 
-            learner = MidiHand(self._board, show, job.midi)
+            learner = MidiInput(self._parameters, show, job.midi)
             self._add("midi", learner)
         if job.panel is not None:
             self._start_panel(job.panel, learner)
@@ -100,7 +100,7 @@ class Hands:
     def _start_log(self, path: Path) -> None:
         from livedream.control.show_log import ShowLog
 
-        log = ShowLog(path, self._board, {"source": self._source})
+        log = ShowLog(path, self._parameters, {"source": self._source})
         self._add("log", log)
         self.log = log
         self.show.modulation.told = log.modulated
@@ -116,13 +116,13 @@ class Hands:
 
         address = read_address(text, DEFAULT_ADDRESS, name="panel")
         panel = Panel(
-            self._board, self._status, self._preview, address, self.show, learner=learner,
+            self._parameters, self._status, self._preview, address, self.show, learner=learner,
             hands=dict(self._hands),
         )  # fmt: skip
         self._add("panel", panel)
         panel.print_address()
 
-    def _add(self, name: str, hand: "Hand") -> None:
+    def _add(self, name: str, hand: "Controller") -> None:
         hand.start()
         self._hands[name] = hand
 

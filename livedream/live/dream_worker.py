@@ -22,12 +22,12 @@ from torch import Tensor
 from livedream.control.live_parameters import Snapshot
 from livedream.core.frame import Motion, Picture
 from livedream.core.settings import DreamSettings
-from livedream.live.dreamer_pool import Cast, LiveDreamer
+from livedream.live.dreamer_pool import DreamerPool, LiveDreamer
 from livedream.live.governor import Governor, Plan
-from livedream.warp.accumulated_flow import Track, fetch_steps
+from livedream.warp.accumulated_flow import AccumulatedFlow, fetch_steps
 from livedream.warp.travel import Travel
 
-__all__ = ["Dreaming", "Moment", "Shown"]
+__all__ = ["DreamOverlay", "DreamRequest", "DreamWorker"]
 
 Steps = NDArray[np.float32]  # (h, w, 3) residual in 8-bit steps
 
@@ -38,7 +38,7 @@ _RETRY_S: Final = 1.0  # after a fault of the device
 
 
 @dataclass(frozen=True, slots=True)
-class Moment:
+class DreamRequest:
     """A frame as the loop saw it. captured_s: monotonic.  index: counts what the loop has seen."""
 
     rgb: Picture
@@ -48,7 +48,7 @@ class Moment:
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class DreamOverlay:
     """What is to be laid over a frame. steps: None before the first dream and after a cut.
 
     dreamed_s: capture time of the frame that it was dreamed on.  dreams: finished so far.
@@ -76,18 +76,24 @@ class _Base:
 class _Shared:
     """What loop and dream share, under the lock."""
 
-    moment: Moment | None = None
+    request: DreamRequest | None = None
     base: _Base | None = None
-    shown: Track = field(default_factory=Track)  # from the newest frame to the base's
-    coming: Track = field(default_factory=Track)  # from the newest frame to the one in the making
+    shown: AccumulatedFlow = field(
+        default_factory=AccumulatedFlow
+    )  # from the newest frame to the base's
+    coming: AccumulatedFlow = field(
+        default_factory=AccumulatedFlow
+    )  # from the newest frame to the one in the making
     generation: int = 0  # counts cuts and resets: a dream begun before one is let go
 
 
-class Dreaming:
+class DreamWorker:
     """Starts with `start`; the loop calls `advance` and `shown` for every frame."""
 
-    def __init__(self, cast: Cast, first: LiveDreamer, governor: Governor, period_s: float) -> None:
-        self._cast, self._governor, self._period_s = cast, governor, period_s
+    def __init__(
+        self, pool: DreamerPool, first: LiveDreamer, governor: Governor, period_s: float
+    ) -> None:
+        self._pool, self._governor, self._period_s = pool, governor, period_s
         self._state = first.state
         self._shared = _Shared()
         self._changed = threading.Condition()
@@ -122,22 +128,22 @@ class Dreaming:
         return len(recent) / 2.0
 
     def advance(
-        self, moment: Moment, motion: Motion | None, travel: Travel | None, seconds: float
+        self, request: DreamRequest, motion: Motion | None, travel: Travel | None, seconds: float
     ) -> None:
         """The next frame. motion: since the frame before.  travel: of the dream, in `seconds`."""
         with self._changed:
             shared = self._shared
-            if "reset" in moment.snapshot.triggers or (motion is not None and motion.cut):
+            if "reset" in request.snapshot.triggers or (motion is not None and motion.cut):
                 shared.generation += 1
                 shared.base = None
-                shared.shown = shared.coming = Track()
+                shared.shown = shared.coming = AccumulatedFlow()
             else:
                 same = shared.coming is shared.shown
                 shared.shown = shared.shown.step(motion, travel, seconds)
                 shared.coming = (
                     shared.shown if same else shared.coming.step(motion, travel, seconds)
                 )
-            shared.moment = moment
+            shared.request = request
             self._changed.notify_all()
 
     def wait_for(self, index: int, timeout_s: float) -> None:
@@ -145,15 +151,15 @@ class Dreaming:
         with self._changed:
             self._changed.wait_for(lambda: self._stop or self._arrived >= index, timeout=timeout_s)
 
-    def shown(self, now_s: float, mix: float = 1.0) -> Shown:
+    def shown(self, now_s: float, mix: float = 1.0) -> DreamOverlay:
         """What to lay over the newest frame. mix: how much of it."""
         with self._changed:
             base, track = self._shared.base, self._shared.shown
         if base is None:
-            return Shown(None, now_s, 0.0, self._dreams)
+            return DreamOverlay(None, now_s, 0.0, self._dreams)
         size = base.after.shape[1], base.after.shape[0]
         steps = fetch_steps(self._blend(base, now_s, mix), track, size)
-        return Shown(steps, base.dreamed_s, base.level * mix, base.serial)
+        return DreamOverlay(steps, base.dreamed_s, base.level * mix, base.serial)
 
     def _blend(self, base: _Base, now_s: float, mix: float) -> Steps:
         fade_s = min(self._interval_s, _LONGEST_FADE_S)
@@ -172,14 +178,14 @@ class Dreaming:
                 self._changed.wait_for(lambda: self._stop or self._is_new())
                 if self._stop:
                     return
-                moment = self._shared.moment
-                assert moment is not None
+                request = self._shared.request
+                assert request is not None
                 base, track = self._shared.base, self._shared.shown
                 generation = self._shared.generation
-                self._shared.coming = Track()
-            self._begun = moment.index
+                self._shared.coming = AccumulatedFlow()
+            self._begun = request.index
             try:
-                self._dream(moment, base, track, generation)
+                self._dream(request, base, track, generation)
                 self.note = ""
                 self._rest(self._governor.pause_s())
             except torch.OutOfMemoryError:
@@ -198,7 +204,7 @@ class Dreaming:
                 self._changed.wait_for(lambda: self._stop, timeout=seconds)
 
     def _is_new(self) -> bool:
-        return self._shared.moment is not None and self._shared.moment.index != self._begun
+        return self._shared.request is not None and self._shared.request.index != self._begun
 
     def _relieve(self) -> None:
         """Give memory back, and ask for less of it."""
@@ -208,18 +214,20 @@ class Dreaming:
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
 
-    def _dream(self, moment: Moment, base: _Base | None, track: Track, generation: int) -> None:
+    def _dream(
+        self, request: DreamRequest, base: _Base | None, track: AccumulatedFlow, generation: int
+    ) -> None:
         start_s = time.perf_counter()
         if generation != self._generation:
             self._generation, self._state.age_s, self._last_dreamed_s = generation, 0.0, None
-        plan = self._plan(moment)
-        passed_s = self._passed(moment)
+        plan = self._plan(request)
+        passed_s = self._passed(request)
         self._state.age_s += passed_s
         size = plan.size
-        carried, before = self._carried(base, track, size, passed_s, moment)
-        detours = self._cast.detours
-        joined_steps, level = self._grow(moment, plan, carried)
-        self._slower = self._cast.detours != detours
+        carried, before = self._carried(base, track, size, passed_s, request)
+        fallbacks = self._pool.fallbacks
+        joined_steps, level = self._grow(request, plan, carried)
+        self._slower = self._pool.fallbacks != fallbacks
         # Else it says nothing about dreams to come: what is made beside took its share.
         if not self._slower and self._awaited is None:
             self._governor.dreamed(plan, time.perf_counter() - start_s)
@@ -229,12 +237,12 @@ class Dreaming:
                 self._dreams += 1
                 shown = joined_steps if before is None else before
                 self._shared.base = _Base(
-                    shown, joined_steps, now_s, moment.captured_s, level, self._dreams
+                    shown, joined_steps, now_s, request.captured_s, level, self._dreams
                 )
                 self._shared.shown = self._shared.coming
-                self._note_arrival(now_s, moment.index)
+                self._note_arrival(now_s, request.index)
             self._changed.notify_all()
-        self._last_dreamed_s = moment.captured_s
+        self._last_dreamed_s = request.captured_s
 
     def _note_arrival(self, now_s: float, index: int) -> None:
         if self._finished:
@@ -243,17 +251,17 @@ class Dreaming:
         self._finished.append(now_s)
         self._arrived = index
 
-    def _plan(self, moment: Moment) -> Plan:
+    def _plan(self, request: DreamRequest) -> Plan:
         """What the governor wants, as soon as it can be dreamed at once; until then as before.
 
         Meanwhile steps and octaves save what the size is to save. Where there is no before, or it
         took a slower way itself, nothing is gained by waiting. What is awaited is dreamed by before
         anything else is awaited: so a glide moves on, and every change arrives.
         """
-        height, width = moment.rgb.shape[:2]
-        wanted = self._governor.plan(moment.snapshot.dream, width, height)
+        height, width = request.rgb.shape[:2]
+        wanted = self._governor.plan(request.snapshot.dream, width, height)
         awaited = self._awaited or wanted
-        there = self._prepare(moment, awaited)
+        there = self._prepare(request, awaited)
         if there or self.plan is None or self._slower:
             self.plan = awaited
         else:
@@ -261,51 +269,53 @@ class Dreaming:
         self._awaited = None if there else awaited
         return self.plan
 
-    def _prepare(self, moment: Moment, plan: Plan) -> bool:
+    def _prepare(self, request: DreamRequest, plan: Plan) -> bool:
         """Whether all who dream now can do so by this plan at once."""
-        height, width = moment.rgb.shape[:2]
-        wanted, previous = _by(plan, moment.snapshot.dream), moment.snapshot.previous
-        there = self._cast.prepare(wanted, width, height)
-        if previous is not None and moment.snapshot.crossfade < 1.0:
+        height, width = request.rgb.shape[:2]
+        wanted, previous = _by(plan, request.snapshot.dream), request.snapshot.previous
+        there = self._pool.prepare(wanted, width, height)
+        if previous is not None and request.snapshot.crossfade < 1.0:
             fading = wanted.replace(network=previous.network, objective=previous.objective)
-            there = self._cast.prepare(fading, width, height) and there
+            there = self._pool.prepare(fading, width, height) and there
         return there
 
-    def _passed(self, moment: Moment) -> float:
+    def _passed(self, request: DreamRequest) -> float:
         """Seconds since the frame dreamed on before."""
         if self._last_dreamed_s is None:
             return self._period_s
-        return max(0.0, moment.captured_s - self._last_dreamed_s)
+        return max(0.0, request.captured_s - self._last_dreamed_s)
 
     def _carried(
-        self, base: _Base | None, track: Track, size: tuple[int, int], passed_s: float,
-        moment: Moment,
+        self, base: _Base | None, track: AccumulatedFlow, size: tuple[int, int], passed_s: float,
+        request: DreamRequest,
     ) -> tuple[Steps | None, Steps | None]:  # fmt: skip
         """What of the last dream goes into the next, faded; and what is shown of it now."""
         if base is None:
             return None, None
         before = fetch_steps(self._blend(base, time.monotonic(), 1.0), track, size)
         carried = fetch_steps(base.after, track, size)
-        half_life_s = moment.snapshot.dream.half_life
+        half_life_s = request.snapshot.dream.half_life
         keep = 0.5 ** (passed_s / half_life_s) if half_life_s > 0 else 0.0
         carried *= np.float32(keep)
         return carried, before
 
-    def _grow(self, moment: Moment, plan: Plan, carried: Steps | None) -> tuple[Steps, float]:
-        snapshot = moment.snapshot
+    def _grow(
+        self, request: DreamRequest, plan: Plan, carried: Steps | None
+    ) -> tuple[Steps, float]:
+        snapshot = request.snapshot
         self._iterations_owed += plan.iterations
         iterations = max(1, int(self._iterations_owed))
         self._iterations_owed = min(1.0, max(0.0, self._iterations_owed - iterations))
         wanted = _by(plan, snapshot.dream).replace(iterations=iterations)
-        dreamer = self._cast.ready(wanted) or self._cast.last(wanted)
+        dreamer = self._pool.ready(wanted) or self._pool.last(wanted)
         fading: LiveDreamer | None = None
         if snapshot.previous is not None and snapshot.crossfade < 1.0:
-            fading = self._cast.ready(
+            fading = self._pool.ready(
                 wanted.replace(
                     network=snapshot.previous.network, objective=snapshot.previous.objective
                 )
             )
-        picture = dreamer.picture(moment.rgb)
+        picture = dreamer.picture(request.rgb)
         residual = _on(picture, carried)
         if fading is None or fading is dreamer:
             joined = dreamer.grow(picture, residual)

@@ -11,9 +11,9 @@ from livedream.core.errors import LivedreamError
 from livedream.core.frame import Picture
 from livedream.core.settings import DreamSettings
 from livedream.dream.dreamer import Dreamer, DreamState
-from livedream.dream.level import Joined
+from livedream.dream.level import LevelledDream
 
-__all__ = ["Cast", "LiveDreamer"]
+__all__ = ["DreamerPool", "LiveDreamer"]
 
 _MOST: Final = 3  # networks kept: the one that dreams, the one that fades out, the one before
 
@@ -27,7 +27,7 @@ class LiveDreamer(Protocol):
     def settings(self) -> DreamSettings: ...
 
     @property
-    def detours(self) -> int: ...
+    def fallbacks(self) -> int: ...
 
     def prepare(self, settings: DreamSettings, width: int, height: int) -> bool: ...
 
@@ -35,10 +35,10 @@ class LiveDreamer(Protocol):
 
     def picture(self, rgb: Picture) -> Tensor: ...
 
-    def grow(self, picture: Tensor, carried: Tensor) -> Joined: ...
+    def grow(self, picture: Tensor, carried: Tensor) -> LevelledDream: ...
 
 
-class Cast:
+class DreamerPool:
     """Dreamers by network, with one state among them. Used from the dream's thread.
 
     first: the one that is ready.  make: how others are made, if not as a live show's `Dreamer`;
@@ -51,7 +51,7 @@ class Cast:
         make: Callable[[DreamSettings], LiveDreamer] | None = None,
     ) -> None:
         self.notes: dict[str, str] = {}
-        self._make = make or partial(Dreamer, patient=False)
+        self._make = make or partial(Dreamer, wait_for_compile=False)
         self._state = first.state
         self._last = first
         self._ready: dict[str, LiveDreamer] = {first.settings.network: first}
@@ -86,10 +86,10 @@ class Cast:
         return dreamer.prepare(settings, width, height)
 
     @property
-    def detours(self) -> int:
+    def fallbacks(self) -> int:
         """How often dreams took a slower way, while what is quicker was being made."""
         with self._lock:
-            return sum(dreamer.detours for dreamer in self._ready.values())
+            return sum(dreamer.fallbacks for dreamer in self._ready.values())
 
     def forget_failures(self) -> None:
         """Try again what could not be had; told when somebody has changed something."""

@@ -8,7 +8,7 @@ from typing import Final
 import cv2
 import numpy as np
 
-from livedream.control.live_parameters import Board
+from livedream.control.live_parameters import LiveParameters
 from livedream.core.frame import Motion, Picture
 
 __all__ = ["Attract", "StillWatch"]
@@ -60,8 +60,8 @@ class StillWatch:
 class Attract:
     """Moves the board by offsets of its own, so that what hands have set stays as it is."""
 
-    def __init__(self, board: Board) -> None:
-        self._board = board
+    def __init__(self, parameters: LiveParameters) -> None:
+        self._parameters = parameters
         self._share = 0.0
         self._last_s: float | None = None
         self._begun_s = 0.0
@@ -83,4 +83,4 @@ class Attract:
         for name, (depth, period_s) in _WAVES.items():
             wave = math.sin(2 * math.pi * (now_s - self._begun_s) / period_s)
             over = not wanted and self._share == 0.0
-            self._board.modulate(name, _KEY, None if over else depth * self._share * wave)
+            self._parameters.modulate(name, _KEY, None if over else depth * self._share * wave)

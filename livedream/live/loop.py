@@ -16,15 +16,15 @@ import cv2
 import numpy as np
 
 from livedream.capture.live import Captured
-from livedream.control.live_parameters import Board, Snapshot
+from livedream.control.live_parameters import LiveParameters, Snapshot
 from livedream.core.frame import Frame, Motion, Picture
-from livedream.core.grade import LookSettings
+from livedream.core.grade import GradeSettings
 from livedream.core.health import Health, Status, StatusBoard
 from livedream.core.latest_slot import LatestSlot, SlotClosed
 from livedream.dream.compose import compose
 from livedream.flow import FlowEstimator
 from livedream.flow.motion import MotionEstimator
-from livedream.live.dream_worker import Dreaming, Moment, Shown
+from livedream.live.dream_worker import DreamOverlay, DreamRequest, DreamWorker
 from livedream.live.governor import Governor
 from livedream.live.idle import Attract, StillWatch
 from livedream.live.meter import LoopMeter
@@ -73,9 +73,9 @@ class Wiring:
     """
 
     slot: LatestSlot[Captured]
-    board: Board
+    parameters: LiveParameters
     status: StatusBoard
-    dreaming: Dreaming
+    dreaming: DreamWorker
     governor: Governor
     flow: FlowEstimator | None
     picture_size: tuple[int, int]
@@ -145,16 +145,16 @@ class LiveLoop:
     def _frame(self, captured: Captured, live: bool) -> None:
         wiring, meter = self._wiring, self._meter
         start_s = time.monotonic()
-        snapshot = wiring.board.snapshot(start_s)
+        snapshot = wiring.parameters.snapshot(start_s)
         rgb = self._fitted(captured.rgb)
         captured_s = captured.captured_s if live else start_s
         passed_s = min(0.5, max(0.0, start_s - self._last_moment_s))
         self._last_moment_s = start_s
         with meter.stage("flow"):
             motion = self._moved(rgb, snapshot) if live else None
-        moment = Moment(rgb, captured_s, self._index, snapshot)
+        request = DreamRequest(rgb, captured_s, self._index, snapshot)
         travel = _travel(snapshot.look, live)
-        wiring.dreaming.advance(moment, motion, travel, passed_s)
+        wiring.dreaming.advance(request, motion, travel, passed_s)
         if wiring.attract is not None:
             wanted = wiring.still is not None and wiring.still.look(rgb, motion, start_s)
             wiring.attract(wanted, start_s)
@@ -181,7 +181,9 @@ class LiveLoop:
         wiring.dreaming.wait_for(self._index, left_s)
         return time.monotonic() - now_s
 
-    def _composed(self, rgb: Picture, shown: Shown, look: LookSettings, passed_s: float) -> Picture:
+    def _composed(
+        self, rgb: Picture, shown: DreamOverlay, look: GradeSettings, passed_s: float
+    ) -> Picture:
         if look.freeze and self._frozen is not None:
             picture = self._frozen
         else:
@@ -221,7 +223,7 @@ class LiveLoop:
         return np.asarray(cv2.resize(part, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
 
     def _measure(
-        self, start_s: float, waited_s: float, frame: LiveFrame, shown: Shown, live: bool
+        self, start_s: float, waited_s: float, frame: LiveFrame, shown: DreamOverlay, live: bool
     ) -> None:
         wiring, meter = self._wiring, self._meter
         now_s = time.monotonic()
@@ -273,7 +275,7 @@ class LiveLoop:
         )
 
 
-def _travel(look: LookSettings, live: bool) -> Travel | None:
+def _travel(look: GradeSettings, live: bool) -> Travel | None:
     """Where the dream travels; without a source a little by itself."""
     if look.zoom == 1.0 and not (look.rotation or look.drift_x or look.drift_y):
         return None if live else _ADRIFT
@@ -281,6 +283,6 @@ def _travel(look: LookSettings, live: bool) -> Travel | None:
     return Travel(look.zoom, look.rotation, (-look.drift_x, -look.drift_y))
 
 
-def attract_by(board: Board) -> Callable[[bool, float], None]:
+def attract_by(parameters: LiveParameters) -> Callable[[bool, float], None]:
     """The attract mode that is built in."""
-    return Attract(board).step
+    return Attract(parameters).step

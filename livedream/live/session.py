@@ -19,27 +19,27 @@ from livedream.capture.live import Captured, LiveInput, Opened
 from livedream.capture.live.opening import open_live
 from livedream.capture.live.orient import Orientation
 from livedream.capture.live.worker import Capture
-from livedream.control.live_parameters import Board
+from livedream.control.live_parameters import LiveParameters
 from livedream.control.show_reader import own_objective
-from livedream.core.closing import Closes
+from livedream.core.closing import Closeable
 from livedream.core.defaults import LIVE
 from livedream.core.errors import SettingsError, SourceError
 from livedream.core.frame import Picture
-from livedream.core.grade import LookSettings
+from livedream.core.grade import GradeSettings
 from livedream.core.health import Health, StatusBoard
 from livedream.core.latest_slot import LatestSlot
 from livedream.core.settings import DreamSettings
 from livedream.flow import FlowEstimator
 from livedream.flow.opening import open_flow
-from livedream.live.controllers import Hands, HandsJob
-from livedream.live.dream_worker import Dreaming
-from livedream.live.dreamer_pool import Cast, LiveDreamer
+from livedream.live.controllers import Controllers, ControllerSettings
+from livedream.live.dream_worker import DreamWorker
+from livedream.live.dreamer_pool import DreamerPool, LiveDreamer
 from livedream.live.governor import Governor
 from livedream.live.idle import StillWatch
 from livedream.live.loop import Composed, LiveLoop, Wiring
 from livedream.live.watchdog import Watchdog
 from livedream.present.live import LiveFrame, Output, open_output
-from livedream.present.live.worker import Outlet
+from livedream.present.live.worker import OutputWorker
 
 if TYPE_CHECKING:
     from livedream.present.live.window import Window
@@ -68,14 +68,14 @@ class LiveJob:
     source: str = ""
     sinks: tuple[str, ...] = ("window",)
     dream: DreamSettings = field(default_factory=lambda: DreamSettings(**LIVE))
-    look: LookSettings = field(default_factory=LookSettings)
+    look: GradeSettings = field(default_factory=GradeSettings)
     fps: float | None = None
     camera_size: tuple[int, int] | None = None
     camera_fps: float | None = None
     orientation: Orientation = field(default_factory=Orientation)
     fullscreen: bool = False
     display: int = 0
-    hands: HandsJob = field(default_factory=HandsJob)
+    hands: ControllerSettings = field(default_factory=ControllerSettings)
     record: str = ""
     attract_s: float = 0.0
     limit_flashes: bool = True
@@ -88,7 +88,7 @@ class LiveJob:
             raise SettingsError("sink: none found, window, udp://... or another wanted")
 
 
-class Session(Closes):
+class Session(Closeable):
     """One show. `run` returns when it ends; `stop` ends it from any thread or signal handler.
 
     live_input, dreamer, outputs: other ones than the job names: for tests and for programs.
@@ -110,7 +110,7 @@ class Session(Closes):
         self.preview: LiveFrame | None = None
         self.stopping = threading.Event()
         self.window_slot: LatestSlot[LiveFrame] = LatestSlot()
-        self._outlets: list[Outlet] = []
+        self._output_workers: list[OutputWorker] = []
         self._opened = contextlib.ExitStack()
         self._watch, self._given_outputs = watch, outputs
         try:
@@ -128,22 +128,22 @@ class Session(Closes):
         if dreamer is None:
             from livedream.dream.dreamer import Dreamer  # while the source opens
 
-            dreamer = Dreamer(job.dream, patient=False)
+            dreamer = Dreamer(job.dream, wait_for_compile=False)
         flow = open_flow(job.dream.flow, device=job.dream.device)
         self.opened = self._wait_for_source()
         self.fps = min(job.fps or _MOST_FPS, float(self.opened.rate))
-        self.board = Board(job.dream, job.look, own_objective=own_objective)
-        self.hands = Hands(job.hands, self.board, self.status, self._picture, job.source)
+        self.parameters = LiveParameters(job.dream, job.look, own_objective=own_objective)
+        self.hands = Controllers(job.hands, self.parameters, self.status, self._picture, job.source)
         self._open_outputs()
-        self.cast = Cast(dreamer)
+        self.pool = DreamerPool(dreamer)
         device = getattr(dreamer, "device", None)
         self.governor = Governor(self.fps, shared=device is not None and device.type == "cpu")
-        self.dreaming = Dreaming(self.cast, dreamer, self.governor, 1.0 / self.fps)
+        self.dreaming = DreamWorker(self.pool, dreamer, self.governor, 1.0 / self.fps)
         self._opened.callback(self.dreaming.close)
         self._opened.callback(self.hands.close)
         self.hands.start()
         self._window = self._make_window()
-        self._unlisten = self.board.listen(lambda change: self.cast.forget_failures())
+        self._unlisten = self.parameters.listen(lambda change: self.pool.forget_failures())
         self.loop = LiveLoop(self._wiring(flow))
         self._loop_thread = threading.Thread(
             target=self._run_loop, name="livedream-loop", daemon=True
@@ -152,12 +152,12 @@ class Session(Closes):
 
     def _wait_for_source(self) -> Opened:
         """What the source gives; a stream may come later, what cannot be had is an error now."""
-        patient = "://" in self.job.source
-        found = self.capture.wait(_STREAM_PATIENCE_S if patient else _PATIENCE_S)
+        wait_for_compile = "://" in self.job.source
+        found = self.capture.wait(_STREAM_PATIENCE_S if wait_for_compile else _PATIENCE_S)
         if found is not None:
             return found
         error = self.capture.error
-        if patient:
+        if wait_for_compile:
             _log.warning("%s: beginning without it", error or self.job.source)
             self.capture.slot.put(_nothing_yet())
             return _FALLBACK
@@ -177,8 +177,8 @@ class Session(Closes):
         for output in (*made, *self._given_outputs):
             if isinstance(output, RecordingOutput):
                 output.began = self.hands.recorded
-            outlet = Outlet(output)
-            self._outlets.append(outlet)
+            worker = OutputWorker(output)
+            self._output_workers.append(worker)
 
     def _make_window(self) -> "Window | None":
         wanted = next((sink for sink in self.job.sinks if _is_window(sink)), None)
@@ -190,7 +190,7 @@ class Session(Closes):
 
         job = self.job
         options = window_options(wanted, fullscreen=job.fullscreen, display=job.display)
-        return Window(options, self.board, self.status, keys=Keys(self.hands.show))
+        return Window(options, self.parameters, self.status, keys=Keys(self.hands.show))
 
     def _wiring(self, flow: FlowEstimator | None) -> Wiring:
         job = self.job
@@ -199,13 +199,15 @@ class Session(Closes):
             from livedream.present.live.flash import FlashLimiter
 
             limiter = FlashLimiter()
-        offers: list[Callable[[LiveFrame], None]] = [outlet.offer for outlet in self._outlets]
+        offers: list[Callable[[LiveFrame], None]] = [
+            worker.offer for worker in self._output_workers
+        ]
         offers.append(self._keep)
         if self._window is not None:
             offers.append(self.window_slot.put)
         return Wiring(
             slot=self.capture.slot,
-            board=self.board,
+            parameters=self.parameters,
             status=self.status,
             dreaming=self.dreaming,
             governor=self.governor,
@@ -261,10 +263,10 @@ class Session(Closes):
 
     def _tell_delays(self, latency_ms: float) -> None:
         """How much later than sound a picture comes out, where a receiver mixes both."""
-        for outlet in self._outlets:
-            if outlet.output.delay_ms > 0:
-                delay_ms = 10 * round((latency_ms + outlet.output.delay_ms) / 10)
-                _log.info("%s: delay the microphone there by %d ms", outlet.output.name, delay_ms)
+        for worker in self._output_workers:
+            if worker.output.delay_ms > 0:
+                delay_ms = 10 * round((latency_ms + worker.output.delay_ms) / 10)
+                _log.info("%s: delay the microphone there by %d ms", worker.output.name, delay_ms)
 
     def stop(self) -> None:
         """End the show; returns at once."""
@@ -277,8 +279,8 @@ class Session(Closes):
             self._watchdog.stopping()
         self.window_slot.close()
         closers = [
-            threading.Thread(target=outlet.close, name="livedream-closing", daemon=True)
-            for outlet in self._outlets
+            threading.Thread(target=worker.close, name="livedream-closing", daemon=True)
+            for worker in self._output_workers
         ]
         for closer in closers:
             closer.start()
@@ -305,13 +307,13 @@ class Session(Closes):
         return None if frame is None else frame.rgb
 
     def _outputs_health(self) -> tuple[Health, ...]:
-        found = [outlet.health() for outlet in self._outlets]
+        found = [worker.health() for worker in self._output_workers]
         if self._window is not None:
             found.append(self._window.health())
         return tuple(found)
 
     def _notes(self) -> tuple[str, ...]:
-        return tuple(self.cast.notes.values()) + self.hands.notes()
+        return tuple(self.pool.notes.values()) + self.hands.notes()
 
 
 def _is_window(sink: str) -> bool:

@@ -15,7 +15,7 @@ from urllib.parse import parse_qs
 
 from livedream.core.addresses import Address
 
-__all__ = ["Access", "Door"]
+__all__ = ["Access", "AccessMiddleware"]
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -95,7 +95,7 @@ class Access:
         return hmac.compare_digest(found.encode(), self.token.encode())
 
 
-class Door:
+class AccessMiddleware:
     """Stands before the application (ASGI): refuses, or lets through with the safety headers."""
 
     def __init__(self, app: App, access: Access) -> None:

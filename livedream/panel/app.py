@@ -10,18 +10,18 @@ from collections.abc import Callable, Mapping
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final
 
-from livedream.control import Hand
+from livedream.control import Controller
 from livedream.control.catalogue import Catalogue
-from livedream.control.live_parameters import Board
+from livedream.control.live_parameters import LiveParameters
 from livedream.control.modulation import AUDIO_SOURCES
 from livedream.control.show import Show
 from livedream.core.addresses import Address
 from livedream.core.errors import SettingsError, SinkError
 from livedream.core.frame import Picture
 from livedream.core.health import Health, StatusBoard
-from livedream.panel.access import Access, Door
-from livedream.panel.broadcast import Feed
-from livedream.panel.messages import Desk, Learner, health
+from livedream.panel.access import Access, AccessMiddleware
+from livedream.panel.broadcast import Broadcaster
+from livedream.panel.messages import Learner, MessageHandler, health
 from livedream.panel.pictures import Pictures
 
 if TYPE_CHECKING:
@@ -51,25 +51,30 @@ class Panel:
 
     def __init__(
         self,
-        board: Board,
+        parameters: LiveParameters,
         status: StatusBoard,
         preview: Callable[[], Picture | None],
         address: Address,
         show: Show,
         *,
         learner: Learner | None = None,
-        hands: Mapping[str, Hand] | None = None,
+        hands: Mapping[str, Controller] | None = None,
         token: str | None = None,
     ) -> None:
-        self._board, self._status, self._preview, self._show = board, status, preview, show
-        self.hands: Mapping[str, Hand] = hands or {}
+        self._parameters, self._status, self._preview, self._show = (
+            parameters,
+            status,
+            preview,
+            show,
+        )
+        self.hands: Mapping[str, Controller] = hands or {}
         self.access = Access(address, token or os.environ.get("LIVEDREAM_TOKEN"))
         self.catalogue = Catalogue(self._restate)
         self.pictures = Pictures(self.catalogue, show.presets, drawn=self._drawn)
-        self.desk = Desk(
-            board, show, self.catalogue, learner, self._saved, phone=bool(self.access.token)
+        self.desk = MessageHandler(
+            parameters, show, self.catalogue, learner, self._saved, phone=bool(self.access.token)
         )
-        self.feed = Feed(self.desk, self._figures, preview)
+        self.feed = Broadcaster(self.desk, self._figures, preview)
         self._server: Any = None
         self._socket: socket.socket | None = None
         self._thread: threading.Thread | None = None
@@ -104,7 +109,7 @@ class Panel:
         import uvicorn
 
         self._socket = self._bind()
-        app = Door(self._application(), self.access)
+        app = AccessMiddleware(self._application(), self.access)
         config = uvicorn.Config(
             app, lifespan="off", log_level="warning", access_log=False, server_header=False,
             ws="websockets-sansio", ws_max_size=64 * 1024, ws_per_message_deflate=False,
@@ -112,7 +117,10 @@ class Panel:
             timeout_keep_alive=15,
         )  # fmt: skip
         self._server = uvicorn.Server(config)
-        self._stops = [self._board.listen(self.feed.changed), self._show.listen(self.feed.restate)]
+        self._stops = [
+            self._parameters.listen(self.feed.changed),
+            self._show.listen(self.feed.restate),
+        ]
         self._thread = threading.Thread(target=self._run, name="livedream-panel", daemon=True)
         self._thread.start()
 

@@ -17,10 +17,10 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from livedream.control.live_parameters import Change
 from livedream.core.errors import LivedreamError
 from livedream.core.frame import Picture
-from livedream.panel.messages import Desk
+from livedream.panel.messages import MessageHandler
 from livedream.panel.pictures import jpeg
 
-__all__ = ["Feed"]
+__all__ = ["Broadcaster"]
 
 _TICK_S: Final = 1 / 15  # pictures and moving sliders: smooth enough, a fraction of a core
 _STATUS_TICKS: Final = 4  # a status every so many
@@ -51,12 +51,12 @@ class _Client:
         self.wake.set()
 
 
-class Feed:
+class Broadcaster:
     """Runs in the server's event loop; `changed`, `restate` and `drawn` come from any thread."""
 
     def __init__(
         self,
-        desk: Desk,
+        desk: MessageHandler,
         status: Callable[[], dict[str, Any]],
         preview: Callable[[], Picture | None],
     ) -> None:

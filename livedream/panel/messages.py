@@ -16,7 +16,7 @@ from typing import Any, Final, Protocol
 
 from livedream.control.catalogue import DEFAULT_NETWORK, Catalogue
 from livedream.control.lfo import SHAPES
-from livedream.control.live_parameters import Board
+from livedream.control.live_parameters import LiveParameters
 from livedream.control.modulation import MAXIMUM, SOURCES, Modulator
 from livedream.control.presets import LONGEST_CROSSFADE_S
 from livedream.control.programs import list_programs
@@ -25,14 +25,14 @@ from livedream.control.tempo import MAXIMUM_BPM, MINIMUM_BPM
 from livedream.core.errors import SettingsError
 from livedream.core.settings import Parameter
 
-__all__ = ["Desk", "Learner"]
+__all__ = ["Learner", "MessageHandler"]
 
 # Switches stand as large buttons, not among the parameters.
 _BUTTONS: Final = ("freeze", "blackout")
 
 
 class Learner(Protocol):
-    """What the panel needs of MIDI; see `livedream.control.midi.MidiHand`."""
+    """What the panel needs of MIDI; see `livedream.control.midi.MidiInput`."""
 
     @property
     def learning(self) -> str | None: ...
@@ -40,13 +40,13 @@ class Learner(Protocol):
     def learn(self, target: str | None) -> None: ...
 
 
-class Desk:
+class MessageHandler:
     """Thread-safe as the board and the show are. saved: called with a name when one was saved.
     phone: whether other devices can reach the panel."""
 
     def __init__(
         self,
-        board: Board,
+        parameters: LiveParameters,
         show: Show,
         catalogue: Catalogue,
         learner: Learner | None = None,
@@ -54,7 +54,7 @@ class Desk:
         *,
         phone: bool = False,
     ) -> None:
-        self.board, self.show, self.catalogue = board, show, catalogue
+        self.parameters, self.show, self.catalogue = parameters, show, catalogue
         self.learner, self._saved, self.phone = learner, saved, phone
         self._hands: Mapping[str, Callable[[Mapping[str, Any], str], None]] = {
             "set": self._set, "default": self._default, "act": self._act, "preset": self._preset,
@@ -75,14 +75,14 @@ class Desk:
     def _set(self, message: Mapping[str, Any], origin: str) -> None:
         name = _text(message["set"], "set")
         if "unit" in message:
-            self.board.set_unit(name, _number(message["unit"], "unit"), origin=origin)
+            self.parameters.set_unit(name, _number(message["unit"], "unit"), origin=origin)
         else:
-            self.board.set(name, message.get("value"), origin=origin)
+            self.parameters.set(name, message.get("value"), origin=origin)
 
     def _default(self, message: Mapping[str, Any], origin: str) -> None:
         name = _text(message["default"], "default")
-        parameter = self.board.parameters.get(name)
-        self.board.set(name, parameter.default if parameter else None, origin=origin)
+        parameter = self.parameters.declared.get(name)
+        self.parameters.set(name, parameter.default if parameter else None, origin=origin)
 
     def _preset(self, message: Mapping[str, Any], origin: str) -> None:
         seconds = message.get("seconds")
@@ -129,7 +129,7 @@ class Desk:
     def hello(self) -> dict[str, Any]:
         """What does not change while a page is open."""
         return {
-            "parameters": [_card(one) for one in self.board.parameters.values()],
+            "parameters": [_card(one) for one in self.parameters.declared.values()],
             "actions": dict(ACTIONS),
             "sources": list(SOURCES),
             "shapes": list(SHAPES),
@@ -148,19 +148,19 @@ class Desk:
 
     def values(self, names: Any = None) -> dict[str, Any]:
         """[target, place on the slider] of the parameters named, None for all."""
-        targets = self.board.targets()
+        targets = self.parameters.targets()
         return {
-            name: [targets[name], round(self.board.parameters[name].to_unit(targets[name]), 5)]
+            name: [targets[name], round(self.parameters.declared[name].to_unit(targets[name]), 5)]
             for name in (targets if names is None else names)
             if name in targets
         }
 
     def moved(self) -> dict[str, float]:
         """Where the sliders of what glides or is modulated stand at this moment."""
-        now = self.board.peek()
+        now = self.parameters.peek()
         found = {}
-        for name, target in self.board.targets().items():
-            parameter = self.board.parameters[name]
+        for name, target in self.parameters.targets().items():
+            parameter = self.parameters.declared[name]
             if parameter.kind in (int, float):
                 value = getattr(now.look if hasattr(now.look, name) else now.dream, name)
                 if value != target:
@@ -171,7 +171,7 @@ class Desk:
         """What changes now and then: presets, program, tempo, modulators, layers."""
         show = self.show
         program = show.running_program
-        network = self.board.target("network") or DEFAULT_NETWORK
+        network = self.parameters.target("network") or DEFAULT_NETWORK
         card = self.catalogue.find(network)
         return {
             "preset": show.preset_name,

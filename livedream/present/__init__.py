@@ -9,7 +9,7 @@ from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Protocol, Self
 
-from livedream.core.closing import Closes
+from livedream.core.closing import Closeable
 from livedream.core.frame import Frame, SourceInfo
 
 __all__ = ["FileSink", "MemorySink", "Sink", "open_sink"]
@@ -83,7 +83,7 @@ def open_sink(
     return video.VideoSink(file, info, options, overwrite=overwrite, resume=resume)
 
 
-class MemorySink(Closes):
+class MemorySink(Closeable):
     """Keeps what it is given in `frames`: for tests and for programs that go on themselves."""
 
     def __init__(self) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 import av
 from av.filter import Graph
 
-from livedream.core.closing import Completes
+from livedream.core.closing import Finalizable
 from livedream.core.errors import SinkError
 from livedream.core.frame import Frame, SourceInfo
 from livedream.present.destination import cannot, check_destination
@@ -27,7 +27,7 @@ _MOST_FRAMES = 1500  # a minute at 25 per second: beyond, such files are of no u
 _TICK = {".gif": Fraction(1, 100), ".webp": Fraction(1, 1000)}  # both formats' unit of time
 
 
-class AnimationSink(Completes):
+class AnimationSink(Finalizable):
     """Collects frames, and makes a GIF or WebP of them when it is closed.
 
     options: its quality is WebP's; a codec makes no sense here.

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from livedream.core.frame import Picture
-from livedream.core.grade import LookSettings
+from livedream.core.grade import GradeSettings
 
 __all__ = ["Grading", "colour_matrix"]
 
@@ -19,7 +19,7 @@ _BLACKOUT_S: Final = 0.4  # from the full picture to black
 _GRAY: Final = np.full(3, 1 / 3**0.5)
 
 
-def colour_matrix(look: LookSettings, light: float = 1.0) -> NDArray[np.float64] | None:
+def colour_matrix(look: GradeSettings, light: float = 1.0) -> NDArray[np.float64] | None:
     """(3, 4): RGB in, RGB out, 8-bit steps; None where nothing is to be done.
 
     light: 0 is black.  The hue is turned around the gray axis, the luma kept; saturation is the
@@ -54,7 +54,7 @@ class Grading:
     def black(self) -> bool:
         return self._light <= 0.0
 
-    def apply(self, rgb: Picture, look: LookSettings, seconds: float) -> Picture:
+    def apply(self, rgb: Picture, look: GradeSettings, seconds: float) -> Picture:
         """seconds: since the last picture.  Returns `rgb` itself where nothing is to be done."""
         change = seconds / _BLACKOUT_S
         light = self._light - change if look.blackout else self._light + change

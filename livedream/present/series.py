@@ -8,7 +8,7 @@ import os
 import re
 from pathlib import Path
 
-from livedream.core.closing import Completes
+from livedream.core.closing import Finalizable
 from livedream.core.errors import SinkError
 from livedream.core.frame import Frame, SourceInfo
 from livedream.media.tags import SETTINGS
@@ -28,7 +28,7 @@ def is_series(text: str | Path) -> bool:
     return written_as_folder or path.is_dir() or _NUMBER.search(path.name) is not None
 
 
-class PictureSeriesSink(Completes):
+class PictureSeriesSink(Finalizable):
     """Writes every frame as a picture of its own, numbered from 0.
 
     path: a folder, which is made if it is not there, or a pattern such as frames/%05d.png.

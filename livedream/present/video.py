@@ -14,7 +14,7 @@ from typing import Any
 
 import av
 
-from livedream.core.closing import Completes
+from livedream.core.closing import Finalizable
 from livedream.core.errors import ShapeError, SinkError
 from livedream.core.frame import Frame, SourceInfo
 from livedream.media.containers import codec_for, container_for
@@ -48,7 +48,7 @@ class VideoOptions:
             raise SinkError(f"quality {self.quality:g} is out of range: wanted 0 to 100")
 
 
-class VideoSink(Completes):
+class VideoSink(Finalizable):
     """Writes frames into a video file; frames keep their pts and durations exactly.
 
     info: of the frames to come, and of the file whose other streams are copied.

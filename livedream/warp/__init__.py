@@ -16,7 +16,7 @@ from torch import Tensor
 
 from livedream.core.errors import ShapeError
 from livedream.core.frame import FlowField
-from livedream.warp.resampling import fetched, sampled
+from livedream.warp.resampling import remapped, sampled
 
 __all__ = ["fit_flow", "warp"]
 
@@ -53,7 +53,7 @@ def _warp_opencv(residual: Tensor, flow: FlowField) -> Tensor:
     height, width = residual.shape[2:]
     grid_x, grid_y = _grid(width, height)
     interleaved = residual[0].permute(1, 2, 0).contiguous().numpy()
-    found = fetched(interleaved, grid_x + flow[0], grid_y + flow[1], cv2.BORDER_CONSTANT)
+    found = remapped(interleaved, grid_x + flow[0], grid_y + flow[1], cv2.BORDER_CONSTANT)
     return torch.from_numpy(found.reshape(height, width, -1)).permute(2, 0, 1)[None]
 
 

@@ -19,10 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from livedream.core.frame import Motion
-from livedream.warp.resampling import fetched
+from livedream.warp.resampling import remapped
 from livedream.warp.travel import Travel
 
-__all__ = ["Track", "fetch_steps"]
+__all__ = ["AccumulatedFlow", "fetch_steps"]
 
 Way = NDArray[np.float32]  # (h, w, 2) px
 Plane = NDArray[np.float32]  # (h, w)
@@ -32,39 +32,43 @@ _TINY_PX: Final = 1e-4
 
 
 @dataclass(frozen=True, slots=True)
-class Track:
+class AccumulatedFlow:
     """way: None while nothing has moved.  visibility: None where all of it can be seen."""
 
     way: Way | None = None
     visibility: Plane | None = None
 
-    def step(self, motion: Motion | None, travel: Travel | None, seconds: float) -> "Track":
+    def step(
+        self, motion: Motion | None, travel: Travel | None, seconds: float
+    ) -> "AccumulatedFlow":
         """One frame further. motion: since the frame before; travel: of the dream, `seconds`."""
         moved, seen = _moved(motion), _seen(motion)
         if travel is not None:
             moved = _travelled(moved, travel, seconds)
         if moved is None:
-            return self if seen is None else Track(self.way, _product(self.visibility, seen))
+            return (
+                self if seen is None else AccumulatedFlow(self.way, _product(self.visibility, seen))
+            )
         if self.way is None and self.visibility is None:
-            return Track(moved, seen)
+            return AccumulatedFlow(moved, seen)
         height, width = moved.shape[:2]
         at = _grid(width, height) + moved
         way = moved
         if self.way is not None:
             earlier = _fitted(self.way, width, height)
-            fetched = cv2.remap(earlier, at, None, cv2.INTER_LINEAR,  # type: ignore[call-overload]
+            remapped = cv2.remap(earlier, at, None, cv2.INTER_LINEAR,  # type: ignore[call-overload]
                                 borderMode=cv2.BORDER_REPLICATE)  # fmt: skip
-            way = np.asarray(cv2.add(moved, fetched), np.float32)
+            way = np.asarray(cv2.add(moved, remapped), np.float32)
         visibility = seen
         if self.visibility is not None:
             known = _plane(self.visibility, width, height)
-            fetched = cv2.remap(known, at, None, cv2.INTER_LINEAR,  # type: ignore[call-overload]
+            remapped = cv2.remap(known, at, None, cv2.INTER_LINEAR,  # type: ignore[call-overload]
                                 borderMode=cv2.BORDER_REPLICATE)  # fmt: skip
-            visibility = _product(np.asarray(fetched, np.float32), seen)
-        return Track(way, visibility)
+            visibility = _product(np.asarray(remapped, np.float32), seen)
+        return AccumulatedFlow(way, visibility)
 
 
-def fetch_steps(steps: NDArray[np.float32], track: Track, size: tuple[int, int]) -> Way:
+def fetch_steps(steps: NDArray[np.float32], track: AccumulatedFlow, size: tuple[int, int]) -> Way:
     """A residual where it has moved to, at another size if wanted.
 
     steps: (h, w, 3) float32, any unit.  size: (width, height) px of the result, (H, W, 3) float32;
@@ -84,7 +88,7 @@ def fetch_steps(steps: NDArray[np.float32], track: Track, size: tuple[int, int])
         at = cv2.resize(scaled, size, interpolation=cv2.INTER_LINEAR)
         cv2.add(at, _grid(width, height, base_width, base_height), dst=at)
         # Beyond the border lies what a travel comes across; what a flow comes across is unseen.
-        found = fetched(steps, np.asarray(at, np.float32), None, cv2.BORDER_REFLECT_101)
+        found = remapped(steps, np.asarray(at, np.float32), None, cv2.BORDER_REFLECT_101)
     if track.visibility is not None:
         seen = _plane(track.visibility, width, height)
         found = cv2.multiply(found, cv2.merge([seen, seen, seen]))  # type: ignore[assignment]

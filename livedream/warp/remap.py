@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from livedream.core.frame import FlowField
 
-__all__ = ["fetch", "gray", "halved", "positions", "typical"]
+__all__ = ["gray", "halved", "positions", "remap", "sampled_median"]
 
 Gray = NDArray[np.uint8]  # (h, w)
 Plane = NDArray[np.float32]  # (h, w)
@@ -28,7 +28,7 @@ def positions(flow: FlowField) -> tuple[Plane, Plane]:
     return x + flow[0], y + flow[1]
 
 
-def fetch(picture: NDArray[Any], at: tuple[Plane, Plane]) -> NDArray[Any]:
+def remap(picture: NDArray[Any], at: tuple[Plane, Plane]) -> NDArray[Any]:
     """`picture` at those positions, linearly interpolated; beyond its border, the border."""
     return cv2.remap(picture, *at, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
 
@@ -45,7 +45,7 @@ def halved(plane: NDArray[Any]) -> Plane:
     return np.asarray(cv2.resize(plane, size, interpolation=cv2.INTER_AREA), np.float32)
 
 
-def typical(plane: Plane) -> float:
+def sampled_median(plane: Plane) -> float:
     """The median of a plane, of every fourth pixel both ways: in steps of a frame it is enough."""
     height, width = plane.shape
     return float(np.median(plane[min(1, height - 1) :: 4, min(1, width - 1) :: 4]))

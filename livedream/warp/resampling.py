@@ -17,14 +17,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-__all__ = ["fetched", "sampled"]
+__all__ = ["remapped", "sampled"]
 
 _CUBIC: Final = 0.65
 
 Plane = NDArray[np.float32]
 
 
-def fetched(picture: Plane, x: Plane, y: Plane | None, border: int) -> Plane:
+def remapped(picture: Plane, x: Plane, y: Plane | None, border: int) -> Plane:
     """cv2.remap of (h, w) or (h, w, C) float32. y: None where x holds both, (h, w, 2)."""
     # OpenCV's stubs know neither a missing second map nor a missing target.
     remap: Any = cv2.remap

@@ -44,10 +44,10 @@ def balance_layers(
         assert isinstance(projection, nn.Conv2d) and projection.bias is not None
         found: list[float] = []
         for _ in range(ROUNDS):
-            climb = dreamer.climb({name: 1.0})
-            residual = long_dream(climb, pictures, generator, frames=FRAMES)
+            ascend = dreamer.ascend({name: 1.0})
+            residual = long_dream(ascend, pictures, generator, frames=FRAMES)
             with torch.no_grad():
-                value = climb((pictures + residual).clamp(0, 1))[0][0].float()
+                value = ascend((pictures + residual).clamp(0, 1))[0][0].float()
                 loudness = value.square().mean(dim=(0, 2, 3))
                 mean = float(loudness.mean())
                 gain = (mean / loudness.clamp(min=mean)) ** (exponent / 2)

@@ -37,11 +37,11 @@ class Dreamer:
         """The network's input."""
         return ((rgb - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
 
-    def climb(self, weights: Mapping[str, float], variety: float = 0.0) -> Climb:
+    def ascend(self, weights: Mapping[str, float], variety: float = 0.0) -> Climb:
         """Half the mean squares of these layers, weighted; variety: as in the library."""
         extract = create_feature_extractor(self.net, {name: name for name in weights})
 
-        def climb(x: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+        def ascend(x: Tensor) -> tuple[list[Tensor], list[Tensor]]:
             with torch.autocast("cpu", torch.bfloat16):
                 maps = extract(self.normalised(x))
             values = [maps[name] for name in weights]
@@ -52,21 +52,21 @@ class Dreamer:
                 starts.append((value.detach() * bend).to(value.dtype))
             return values, starts
 
-        return climb
+        return ascend
 
     def climb_classes(self, classes: Sequence[int]) -> Climb:
         """One class per picture: the log probability of the class map's mean, as the library's
         ``class:`` objectives climb it."""
         extract = create_feature_extractor(self.net, {"class_map": "class_map"})
 
-        def climb(x: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+        def ascend(x: Tensor) -> tuple[list[Tensor], list[Tensor]]:
             with torch.autocast("cpu", torch.bfloat16):
                 value = extract(self.normalised(x))["class_map"]
             slope = -value.detach().float().mean(dim=(2, 3)).softmax(dim=1)
             slope[torch.arange(len(classes)), torch.tensor(classes)] += 1
             return [value], [slope[:, :, None, None].expand_as(value).to(value.dtype)]
 
-        return climb
+        return ascend
 
 
 def draw_layers(
@@ -86,7 +86,7 @@ def draw_layers(
     rows = []
     for ground in grounds:
         residuals = [
-            long_dream(dreamer.climb({name: 1.0}, VARIETY), ground, generator, frames=frames)
+            long_dream(dreamer.ascend({name: 1.0}, VARIETY), ground, generator, frames=frames)
             for name in names
         ]
         rows.append([(ground + residual).clamp(0, 1) for residual in residuals])

@@ -229,16 +229,16 @@ class Distillation:
             matches.append(match)
             if not len(chosen_rows):  # photographs alone: no dream to go on
                 continue
-            ahead = match.gradient[photos:]
+            prefetch = match.gradient[photos:]
             if what == CLASS_MAP:  # paints; plain, it would show the student noise
-                ahead = smoothed(ahead)
-            ahead = ahead / (ahead.abs().mean(dim=(1, 2, 3), keepdim=True) + 1e-12)
-            follow = torch.from_numpy(rng.uniform(2, 8, (len(ahead), 1, 1, 1))).float() / 255
+                prefetch = smoothed(prefetch)
+            prefetch = prefetch / (prefetch.abs().mean(dim=(1, 2, 3), keepdim=True) + 1e-12)
+            follow = torch.from_numpy(rng.uniform(2, 8, (len(prefetch), 1, 1, 1))).float() / 255
             goes = goals.taught[chosen_rows]
             if what != CLASS_MAP:  # half of the others follow as well
                 goes = ~goes & (goals.classes[chosen_rows] < 0) & (rng.random(len(goes)) < 0.5)
             follow[torch.from_numpy(~goes)] = 0
-            followed = (dreams + follow.to(dreams.device) * ahead).clamp(0, 1)
+            followed = (dreams + follow.to(dreams.device) * prefetch).clamp(0, 1)
             self.pool.put(chosen[chosen_rows], followed)
         return shifted(both, rng), tuple(matches)
 
@@ -330,8 +330,8 @@ class Distillation:
         sums: dict[str, list[Tensor]] = {}
         kept: deque[Prepared] = deque(maxlen=settings.kept)
         choices = np.random.default_rng(self.step_count)
-        with ThreadPoolExecutor(max_workers=1) as ahead:
-            future = ahead.submit(self.prepare)
+        with ThreadPoolExecutor(max_workers=1) as prefetch:
+            future = prefetch.submit(self.prepare)
             while True:
                 self.elapsed_s = time.monotonic() - started
                 progress = max(
@@ -342,7 +342,7 @@ class Distillation:
                     break
                 if self.step_count % settings.refresh_every == 0:
                     self.dreamer = self._copy()
-                future = ahead.submit(self.prepare)
+                future = prefetch.submit(self.prepare)
                 for name, value in self.learn(prepared, progress).items():
                     sums.setdefault(name, []).append(value)
                 self.step_count += 1

@@ -86,7 +86,7 @@ def layer_scales(teacher: Teacher, pictures: Tensor) -> dict[str, Tensor]:
 def teacher_climb(teacher: Teacher, scales: Mapping[str, Tensor]) -> Climb:
     """The teacher's own dream: all its layers, each divided by its scale, equally weighted."""
 
-    def climb(x: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+    def ascend(x: Tensor) -> tuple[list[Tensor], list[Tensor]]:
         maps = teacher(x)
         values = [maps[name] for name in scales]
         starts = [
@@ -95,16 +95,16 @@ def teacher_climb(teacher: Teacher, scales: Mapping[str, Tensor]) -> Climb:
         ]
         return values, starts
 
-    return climb
+    return ascend
 
 
-def dreams(climb: Climb, pictures: Tensor, iterations: int, seed: int) -> Tensor:
+def dreams(ascend: Climb, pictures: Tensor, iterations: int, seed: int) -> Tensor:
     """Dreams of 2 octaves, residual held at RMS, clipped to [0, 1]."""
     generator = np.random.default_rng(seed)
     settings = DreamSettings(octaves=2, iterations=iterations, step_size=STEP_SIZE, strength=RMS)
     return torch.cat(
         [
-            (batch + dream(climb, batch, settings, generator)).clamp(0, 1)
+            (batch + dream(ascend, batch, settings, generator)).clamp(0, 1)
             for batch in batched(pictures)
         ]
     )
@@ -210,11 +210,11 @@ def class_dreams(
     return ClassDreams(torch.cat(wanted), torch.cat(others))
 
 
-def nyquist_share(climb: Climb, pictures: Tensor) -> float:
+def nyquist_share(ascend: Climb, pictures: Tensor) -> float:
     """Share of the input gradient's energy whose frequency is above 0.4 cycles per pixel along
     either axis (Nyquist is 0.5): what a checkerboard is made of."""
     x = pictures.detach().requires_grad_(True)
-    maps, starts = climb(x)
+    maps, starts = ascend(x)
     (gradient,) = torch.autograd.grad(maps, x, starts)
     energy = torch.fft.fft2(gradient.float()).abs().square().mean(dim=(0, 1))
     fy = torch.fft.fftfreq(energy.shape[0]).abs()[:, None]

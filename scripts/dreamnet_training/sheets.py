@@ -42,7 +42,7 @@ def held(residual: Tensor, rms: float) -> Tensor:
 
 
 def dream(
-    climb: Climb,
+    ascend: Climb,
     picture: Tensor,
     settings: DreamSettings,
     generator: np.random.Generator,
@@ -69,7 +69,7 @@ def dream(
             reach = settings.jitter_px
             dy, dx = (int(v) for v in generator.integers(-reach, reach + 1, 2))
             x = torch.roll(small + now, (dy, dx), (2, 3)).requires_grad_(True)
-            maps, starts = climb(x)
+            maps, starts = ascend(x)
             (gradient,) = torch.autograd.grad(maps, x, starts)
             gradient = torch.roll(gradient.float(), (-dy, -dx), (2, 3))
             gradient = gradient / (gradient.abs().mean(dim=(1, 2, 3), keepdim=True) + 1e-12)
@@ -82,7 +82,7 @@ def dream(
 
 
 def long_dream(
-    climb: Climb,
+    ascend: Climb,
     picture: Tensor,
     generator: np.random.Generator,
     *,
@@ -95,7 +95,7 @@ def long_dream(
     residual = torch.zeros_like(picture)
     per_frame = DreamSettings(octaves=2, iterations=2)
     for _ in range(frames):
-        residual = dream(climb, picture, per_frame, generator, residual * decay)
+        residual = dream(ascend, picture, per_frame, generator, residual * decay)
         residual = held(residual, strength)
     return residual
 

@@ -17,7 +17,7 @@ from livedream.dream.ascent import Ascent
 from livedream.dream.engines.cuda.engine import CudaEngine
 from livedream.dream.networks.network import Network
 from livedream.dream.objectives.binding import bind
-from livedream.dream.transfer import Copies
+from livedream.dream.transfer import Transfers
 
 pytestmark = [
     pytest.mark.gpu,
@@ -32,8 +32,8 @@ def ascent(network: Network, engine: str, dtype: torch.dtype, **more: Any) -> As
     return Ascent(network, bind(OBJECTIVE, network), settings, CUDA, dtype)
 
 
-def added(climb: Ascent, picture: Tensor, seed: int = 0) -> Tensor:
-    return climb.addition(picture, np.random.default_rng(seed))
+def added(ascend: Ascent, picture: Tensor, seed: int = 0) -> Tensor:
+    return ascend.addition(picture, np.random.default_rng(seed))
 
 
 @pytest.fixture
@@ -50,9 +50,9 @@ def nothing_waits() -> Iterator[None]:
         torch.cuda.set_sync_debug_mode("default")
 
 
-def engine_of(climb: Ascent) -> CudaEngine:
-    assert isinstance(climb.engine, CudaEngine)
-    return climb.engine
+def engine_of(ascend: Ascent) -> CudaEngine:
+    assert isinstance(ascend.engine, CudaEngine)
+    return ascend.engine
 
 
 @pytest.mark.parametrize(("dtype", "least"), [(torch.float32, 0.9999), (torch.float16, 0.99)])
@@ -85,29 +85,31 @@ def test_parameters_glide_without_a_new_recording(dreamnet: Network, picture: Te
     kinds = engine_of(other).recorded
     assert len(kinds) == 2
     turned = bind("0.3*creatures - eyes", dreamnet).objective
-    for climb in (plain, other):
-        settings = DreamSettings(engine=climb.engine.name, step_size=4.0, iterations=3, variety=0.9)
-        assert climb.adopt(settings, turned)
-    wanted, found = (added(climb, picture, 5).flatten().double() for climb in (plain, other))
+    for ascend in (plain, other):
+        settings = DreamSettings(
+            engine=ascend.engine.name, step_size=4.0, iterations=3, variety=0.9
+        )
+        assert ascend.adopt(settings, turned)
+    wanted, found = (added(ascend, picture, 5).flatten().double() for ascend in (plain, other))
     assert float(wanted @ found / (wanted.norm() * found.norm())) >= 0.99
     assert float(found.norm()) == pytest.approx(float(wanted.norm()), rel=0.03)
     assert engine_of(other).recorded == kinds
 
 
 def test_a_recorded_step_neither_waits_nor_allocates(dreamnet: Network, picture: Tensor) -> None:
-    climb = ascent(dreamnet, "cuda", torch.float16, octaves=1)
+    ascend = ascent(dreamnet, "cuda", torch.float16, octaves=1)
     for seed in range(3):
-        added(climb, picture, seed)
+        added(ascend, picture, seed)
     settings, shifts = DreamSettings(engine="cuda"), [(3, 13, 5, 11)] * 4
     x = picture.clone()
     before = torch.cuda.memory_stats()["allocation.all.allocated"]
     with nothing_waits():
-        climb.engine.climb(x, shifts, settings)
+        ascend.engine.ascend(x, shifts, settings)
     assert torch.cuda.memory_stats()["allocation.all.allocated"] == before
 
 
 def test_copies_arrive_whole_while_others_are_under_way() -> None:
-    copies, draw = Copies(CUDA), np.random.default_rng(0)
+    copies, draw = Transfers(CUDA), np.random.default_rng(0)
     pictures = [draw.integers(0, 256, (270, 480, 3), np.uint8) for _ in range(6)]
     there = [copies.to_device(picture) for picture in pictures]
     back = [copies.to_host(tensor + 1) for tensor in there[:2]]

@@ -78,7 +78,7 @@ def test_a_page_is_told_everything_from_the_declaration(stage: Stage) -> None:
     client = Client(stage)
     hello = client.until(lambda told: told.get("hello"))
     named = {one["name"]: one for one in hello["parameters"]}
-    assert list(named) == list(stage.board.parameters)
+    assert list(named) == list(stage.parameters.declared)
     assert named["strength"]["unit"] == "8-bit steps RMS"
     assert (named["strength"]["maximum"], named["strength"]["high"]) == (100, 48)
     state = client.until(lambda told: told.get("state"))
@@ -152,10 +152,10 @@ def test_what_one_page_does_the_other_sees(stage: Stage) -> None:
 def test_what_makes_no_sense_is_answered_and_changes_nothing(stage: Stage, message: object) -> None:
     client = Client(stage)
     client.until(lambda told: told.get("hello"))
-    before = stage.board.targets()
+    before = stage.parameters.targets()
     client.link.send(json.dumps(message))
     assert client.until(lambda told: told.get("fault"))
-    assert stage.board.targets() == before
+    assert stage.parameters.targets() == before
     client.close()
 
 

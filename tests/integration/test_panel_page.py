@@ -61,7 +61,7 @@ def test_a_slider_moves_the_parameter_the_picture_and_the_other_page(
     here.call("Page.bringToFront")
     here.drag('#page-look [data-name="brightness"]', 0.5, 0.2)
     here.wait(f"{BRIGHTNESS} < {before * 0.6}")
-    assert stage.board.target("brightness") == pytest.approx(0.4, abs=0.06)
+    assert stage.parameters.target("brightness") == pytest.approx(0.4, abs=0.06)
     there.wait(f"{BRIGHTNESS} < {before * 0.6}")
     shown = "document.querySelector('#page-look [data-name=brightness] .number').textContent"
     told = f"{stage.board.target('brightness'):.2f}"
@@ -73,11 +73,11 @@ def test_buttons_presets_and_typed_numbers(browser: Browser, stage: Stage) -> No
     page = laptop(browser, stage)
     page.click('[data-act="freeze"]')
     page.wait("document.querySelector('[data-act=freeze]').getAttribute('aria-pressed') === 'true'")
-    assert stage.board.target("freeze")
+    assert stage.parameters.target("freeze")
     page.click('[data-preset="menagerie"] .pick')
     page.wait("document.querySelector('[data-preset=menagerie]').ariaPressed === 'true'")
     assert stage.show.preset_name == "menagerie"
-    assert stage.board.target("octaves") == 4
+    assert stage.parameters.target("octaves") == 4
     page.evaluate("document.querySelector('#masters [data-name=strength] .number').click()")
     page.evaluate("document.querySelector('#masters .fader input').value = '77,5'")
     page.evaluate("document.querySelector('#masters .fader input').blur()")
@@ -85,7 +85,7 @@ def test_buttons_presets_and_typed_numbers(browser: Browser, stage: Stage) -> No
         "document.querySelector('#masters [data-name=strength] .number').textContent"
         ".startsWith('77.5')"
     )
-    assert stage.board.target("strength") == 77.5  # beyond the slider, within the range
+    assert stage.parameters.target("strength") == 77.5  # beyond the slider, within the range
     assert page.faults == []
 
 
@@ -96,13 +96,13 @@ def test_layers_and_their_weights(browser: Browser, stage: Stage) -> None:
     page.wait("document.querySelector('.motif[data-target=eyes]').classList.contains('on')")
     page.click('.motif[data-target="weave"] .corner')
     page.wait("document.querySelectorAll('#page-motifs .fader').length === 2")
-    assert stage.board.target("objective") == "eyes + 0.5*weave"
+    assert stage.parameters.target("objective") == "eyes + 0.5*weave"
     page.drag('[data-name="term weave"]', 0.6, 0.9)
     end = time.monotonic() + 20
-    while "0.5*weave" in stage.board.target("objective"):
+    while "0.5*weave" in stage.parameters.target("objective"):
         assert time.monotonic() < end
         time.sleep(0.05)
-    assert float(stage.board.target("objective").split("*")[0].split("+ ")[1]) > 1
+    assert float(stage.parameters.target("objective").split("*")[0].split("+ ")[1]) > 1
     page.click('.motif[data-target="eyes"] .open')
     page.wait("document.querySelector('.motif[data-target=\"eyes:11\"]') !== null")
     assert page.faults == []
@@ -110,7 +110,7 @@ def test_layers_and_their_weights(browser: Browser, stage: Stage) -> None:
 
 def test_every_parameter_has_its_place_and_a_thumb_finds_it(browser: Browser, stage: Stage) -> None:
     page = phone(browser, stage)
-    for name in stage.board.parameters:
+    for name in stage.parameters.declared:
         if name in ("network", "objective"):  # the motifs' page
             continue
         where = f'document.querySelector(\'[data-name="{name}"], [data-act="{name}"]\')'
@@ -133,7 +133,7 @@ def test_the_page_comes_back_when_the_panel_does(browser: Browser, tmp_path: Pat
         port = first.panel.access.address
     page.wait("document.getElementById('link').textContent.startsWith('no connection')")
     with open_stage(tmp_path, port) as second:
-        second.board.set("strength", 33.0)
+        second.parameters.set("strength", 33.0)
         page.wait(
             "document.querySelector('#masters .number')?.textContent.startsWith('33')"
             " && document.getElementById('link').textContent.startsWith('clouds')"

@@ -9,7 +9,7 @@ import pytest
 
 from livedream.capture import open_source
 from livedream.cli import main
-from livedream.control.live_parameters import Board, Snapshot
+from livedream.control.live_parameters import LiveParameters, Snapshot
 from livedream.control.modulation import Modulation, Modulator
 from livedream.control.presets import Presets
 from livedream.control.show import Show
@@ -28,11 +28,11 @@ CLOUDS = "synthetic:clouds?size=128x72&fps=10&seconds={}&seed=3"
 def perform(path: Path, folder: Path) -> list[Snapshot]:
     """A show of five seconds on a clock of its own; the snapshots it went through."""
     now = [1000.0]
-    board = Board(DreamSettings(**SMALL), clock=lambda: now[0])
-    modulation = Modulation(board, Tempo())
-    show = Show(board, Presets(folder), modulation, clock=lambda: now[0])
-    board.set("saturation", 1.5, glide_s=0)  # before the log began
-    log = ShowLog(path, board, {"source": "camera"}, clock=lambda: now[0])
+    parameters = LiveParameters(DreamSettings(**SMALL), clock=lambda: now[0])
+    modulation = Modulation(parameters, Tempo())
+    show = Show(parameters, Presets(folder), modulation, clock=lambda: now[0])
+    parameters.set("saturation", 1.5, glide_s=0)  # before the log began
+    log = ShowLog(path, parameters, {"source": "camera"}, clock=lambda: now[0])
     log.start()
     modulation.told = log.modulated
     seen = []
@@ -40,7 +40,7 @@ def perform(path: Path, folder: Path) -> list[Snapshot]:
         now[0] = 1000.0 + frame / 10
         if frame == 3:
             log.recording(Path("anywhere/camera-1.mkv"), now[0])
-            board.set("strength", 30.0, origin="panel 1", glide_s=0.5)
+            parameters.set("strength", 30.0, origin="panel 1", glide_s=0.5)
         if frame == 10:
             show.preset("ink", 1.5, origin="osc 127.0.0.1:5000")
         if frame == 30:
@@ -48,7 +48,7 @@ def perform(path: Path, folder: Path) -> list[Snapshot]:
             show.act("reset", origin="keys")
             show.modulate([Modulator(parameter="hue", depth=0.4, period_s=3.0)], 0)
         modulation.step(now[0], 0.1)
-        seen.append(board.snapshot())
+        seen.append(parameters.snapshot())
         time.sleep(0.001)
     log.close()
     return seen
@@ -100,7 +100,7 @@ def test_a_log_is_never_written_over(tmp_path: Path) -> None:
     path = tmp_path / "show.jsonl"
     path.write_text("{}")
     with pytest.raises(SinkError, match="there already"):
-        ShowLog(path, Board(DreamSettings())).start()
+        ShowLog(path, LiveParameters(DreamSettings())).start()
 
 
 def test_a_log_that_was_cut_off_can_be_read_and_nonsense_not(tmp_path: Path) -> None:
@@ -119,13 +119,13 @@ class Fixed:
     """One board for every moment."""
 
     def __init__(self, **values: object) -> None:
-        self.board = Board(DreamSettings(**SMALL))
-        self.board.apply(values)
+        self.parameters = LiveParameters(DreamSettings(**SMALL))
+        self.parameters.apply(values)
         self.at = 1e9  # long after: all glides are done
 
     def snapshot(self, time_s: float) -> Snapshot:
         self.at += 1
-        return self.board.snapshot(self.at)
+        return self.parameters.snapshot(self.at)
 
 
 def dream(**values: object) -> list[np.ndarray]:

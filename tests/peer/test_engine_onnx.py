@@ -12,7 +12,7 @@ from livedream.core.errors import SettingsError
 from livedream.core.frame import Picture
 from livedream.core.settings import DreamSettings
 from livedream.dream.ascent import Ascent
-from livedream.dream.engines import Aim
+from livedream.dream.engines import EngineSpec
 from livedream.dream.engines.onnx import OnnxEngine
 from livedream.dream.engines.onnx_session import candidates
 from livedream.dream.networks.network import Network, load_network
@@ -35,7 +35,7 @@ def both(network: Network, objective: str, **settings: Any) -> tuple[Ascent, Asc
     plain, other = (
         Ascent(network, bind(objective, network), wanted, CPU, torch.float32) for _ in range(2)
     )
-    other.engine = OnnxEngine(other._aim)
+    other.engine = OnnxEngine(other._spec)
     return plain, other
 
 
@@ -92,10 +92,10 @@ def test_weights_and_step_size_glide_without_a_new_session(
 
 def test_the_last_few_sizes_are_kept(dreamnet: Network, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("livedream.dream.engines.onnx._KEPT", 2)
-    aim = Aim(dreamnet, bind("strokes", dreamnet), CPU, torch.float32)
-    engine = OnnxEngine(aim)
+    spec = EngineSpec(dreamnet, bind("strokes", dreamnet), CPU, torch.float32)
+    engine = OnnxEngine(spec)
     for width in (64, 66, 64, 68):
-        engine.climb(torch.rand(1, 3, 64, width), [(0, 4, 1, 3)], DreamSettings())
+        engine.ascend(torch.rand(1, 3, 64, width), [(0, 4, 1, 3)], DreamSettings())
     assert [shape.width for shape in engine._steps] == [64, 68]
 
 
@@ -106,9 +106,9 @@ def test_the_last_few_sizes_are_kept(dreamnet: Network, monkeypatch: pytest.Monk
 def test_what_it_cannot_do_is_told(
     dreamnet: Network, device: str, dtype: torch.dtype, told: str
 ) -> None:
-    aim = Aim(dreamnet, bind("strokes", dreamnet), torch.device(device), dtype)
+    spec = EngineSpec(dreamnet, bind("strokes", dreamnet), torch.device(device), dtype)
     with pytest.raises(SettingsError, match=told):
-        OnnxEngine(aim)
+        OnnxEngine(spec)
 
 
 def test_tensorrt_only_where_its_library_is(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -83,8 +83,8 @@ def test_ten_steps_rise_as_far(
     quick = ascent(dreamnet, "creatures", known(engine), dtype, iterations=10)
     before = plain.response(picture)
     wanted, found = (
-        plain.response(picture + climb.addition(picture, np.random.default_rng(0)))
-        for climb in (plain, quick)
+        plain.response(picture + ascend.addition(picture, np.random.default_rng(0)))
+        for ascend in (plain, quick)
     )
     assert wanted > 1.5 * before
     assert found == pytest.approx(wanted, rel=0.03)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from livedream.core.settings import DreamSettings
-from livedream.dream.engines import Aim
+from livedream.dream.engines import EngineSpec
 from livedream.dream.engines.eager import EagerEngine
 from livedream.dream.engines.onnx_export import StepShape, build_step
 from livedream.dream.networks.network import load_network
@@ -43,19 +43,19 @@ CASES = [
 
 
 @cache
-def aim_of(name: str, objective: str) -> Aim:
+def aim_of(name: str, objective: str) -> EngineSpec:
     network = load_network(name, random_seed=None if name == "dreamnet" else 3)
-    return Aim(network, bind(objective, network), torch.device("cpu"), torch.float32)
+    return EngineSpec(network, bind(objective, network), torch.device("cpu"), torch.float32)
 
 
-def exported(aim: Aim, shape: StepShape) -> Step:
+def exported(spec: EngineSpec, shape: StepShape) -> Step:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     session = onnxruntime.InferenceSession(
-        build_step(aim, shape).SerializeToString(), options, providers=["CPUExecutionProvider"]
+        build_step(spec, shape).SerializeToString(), options, providers=["CPUExecutionProvider"]
     )
 
     def step(
@@ -74,10 +74,12 @@ def exported(aim: Aim, shape: StepShape) -> Step:
     return step
 
 
-def by_autograd(aim: Aim, x: Tensor, settings: DreamSettings, shift: tuple[int, int]) -> Tensor:
+def by_autograd(
+    spec: EngineSpec, x: Tensor, settings: DreamSettings, shift: tuple[int, int]
+) -> Tensor:
     climbed = x.clone()
     left, top = shift
-    EagerEngine(aim).climb(climbed, [(left, REACH - left, top, REACH - top)], settings)
+    EagerEngine(spec).ascend(climbed, [(left, REACH - left, top, REACH - top)], settings)
     return climbed
 
 
@@ -95,19 +97,21 @@ def alike(x: Tensor, found: Tensor, wanted: Tensor) -> None:
 
 @pytest.mark.parametrize(("name", "objective", "size"), CASES)
 def test_a_step_equals_autograd_s(name: str, objective: str, size: tuple[int, int]) -> None:
-    aim = aim_of(name, objective)
-    step = exported(aim, StepShape(*size, (REACH, REACH)))
+    spec = aim_of(name, objective)
+    step = exported(spec, StepShape(*size, (REACH, REACH)))
     x = 0.1 + 0.8 * torch.rand(1, 3, *size[::-1], generator=torch.Generator().manual_seed(1))
     for shift in ((0, 0), (5, REACH)):
-        wanted = by_autograd(aim, x, DreamSettings(), shift)
-        alike(x, step(x, 1.5, shift, aim.objective.weights), wanted)
+        wanted = by_autograd(spec, x, DreamSettings(), shift)
+        alike(x, step(x, 1.5, shift, spec.objective.weights), wanted)
 
 
 def test_step_size_weights_and_variety_are_inputs() -> None:
-    aim = aim_of("dreamnet", "strokes + eyes")
-    step = exported(aim, StepShape(70, 66, (REACH, REACH)))
+    spec = aim_of("dreamnet", "strokes + eyes")
+    step = exported(spec, StepShape(70, 66, (REACH, REACH)))
     x = 0.1 + 0.8 * torch.rand(1, 3, 66, 70, generator=torch.Generator().manual_seed(2))
-    other = Aim(aim.network, bind("2*strokes - 0.3*eyes", aim.network), aim.device, aim.dtype)
+    other = EngineSpec(
+        spec.network, bind("2*strokes - 0.3*eyes", spec.network), spec.device, spec.dtype
+    )
     other.objective.variety.fill_(0.7)
     wanted = by_autograd(other, x, DreamSettings(step_size=4.0), (3, 4))
     alike(x, step(x, 4.0, (3, 4), torch.tensor([2.0, -0.3]), 0.7), wanted)
@@ -120,16 +124,16 @@ def test_smoothing_and_guides_are_in_the_graph() -> None:
     from pathlib import Path
 
     picture = Path(__file__).resolve().parents[2] / "docs" / "stills" / "zoom.jpg"
-    aim = aim_of("dreamnet", f'guide(strokes, "{picture}")')
-    step = exported(aim, StepShape(81, 66, (REACH, REACH), smoothing=1.5))
+    spec = aim_of("dreamnet", f'guide(strokes, "{picture}")')
+    step = exported(spec, StepShape(81, 66, (REACH, REACH), smoothing=1.5))
     x = 0.1 + 0.8 * torch.rand(1, 3, 66, 81, generator=torch.Generator().manual_seed(4))
-    wanted = by_autograd(aim, x, DreamSettings(smoothing=1.5), (2, 9))
-    alike(x, step(x, 1.5, (2, 9), aim.objective.weights), wanted)
+    wanted = by_autograd(spec, x, DreamSettings(smoothing=1.5), (2, 9))
+    alike(x, step(x, 1.5, (2, 9), spec.objective.weights), wanted)
 
 
 def test_a_flat_picture_gives_something_finite() -> None:
-    aim = aim_of("dreamnet", "strokes")
-    step = exported(aim, StepShape(70, 66, (REACH, REACH)))
+    spec = aim_of("dreamnet", "strokes")
+    step = exported(spec, StepShape(70, 66, (REACH, REACH)))
     for brightness in (0.0, 0.5, 1.0):
-        found = step(torch.full((1, 3, 66, 70), brightness), 1.5, (3, 4), aim.objective.weights)
+        found = step(torch.full((1, 3, 66, 70), brightness), 1.5, (3, 4), spec.objective.weights)
         assert found.isfinite().all() and found.min() >= 0 and found.max() <= 1

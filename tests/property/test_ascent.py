@@ -27,7 +27,7 @@ def as_tensor(picture: Picture, width: int = 192) -> Tensor:
     return torch.from_numpy(cut).permute(2, 0, 1)[None].float() / 255
 
 
-def climb(network: Network, objective: str, **wanted: object) -> Ascent:
+def ascend(network: Network, objective: str, **wanted: object) -> Ascent:
     found = DreamSettings(**wanted)  # type: ignore[arg-type]
     return Ascent(network, bind(objective, network), found, CPU, torch.float32)
 
@@ -35,14 +35,14 @@ def climb(network: Network, objective: str, **wanted: object) -> Ascent:
 @pytest.mark.parametrize("layer", LAYERS)
 def test_every_layer_rises(dreamnet: Network, texture: Picture, layer: str) -> None:
     picture = as_tensor(texture)
-    ascent = climb(dreamnet, layer, iterations=3)
+    ascent = ascend(dreamnet, layer, iterations=3)
     added = ascent.addition(picture, np.random.default_rng(0))
     assert ascent.response(picture + added) > 1.05 * ascent.response(picture)
 
 
 def test_a_pretrained_network_rises(shared: Path, texture: Picture) -> None:
     weights = shared / "weights" / "squeezenet1_0-imagenet-caffe.safetensors"
-    ascent = climb(load_network(weights=weights, name="squeezenet1_0"), "features.12")
+    ascent = ascend(load_network(weights=weights, name="squeezenet1_0"), "features.12")
     picture = as_tensor(texture)
     added = ascent.addition(picture, np.random.default_rng(0))
     assert ascent.response(picture + added) > 1.05 * ascent.response(picture)
@@ -50,8 +50,8 @@ def test_a_pretrained_network_rises(shared: Path, texture: Picture) -> None:
 
 def test_a_negative_weight_sinks(dreamnet: Network, texture: Picture) -> None:
     picture = as_tensor(texture)
-    towards = climb(dreamnet, "eyes", iterations=3)
-    away = climb(dreamnet, "-1*eyes", iterations=3)
+    towards = ascend(dreamnet, "eyes", iterations=3)
+    away = ascend(dreamnet, "-1*eyes", iterations=3)
     added = away.addition(picture, np.random.default_rng(0))
     assert towards.response(picture + added) < 0.97 * towards.response(picture)
 
@@ -74,7 +74,7 @@ def test_finite_in_range_untouched_and_repeatable(
     noise = np.random.default_rng(seed).normal(brightness, contrast, (1, 3, height, width))
     picture = torch.from_numpy(noise.clip(0, 1)).float()
     before = picture.clone()
-    ascent = climb(dreamnet, "strokes", octaves=octaves, jitter=jitter, step_size=step_size)
+    ascent = ascend(dreamnet, "strokes", octaves=octaves, jitter=jitter, step_size=step_size)
     added = ascent.addition(picture, np.random.default_rng(seed))
     assert torch.equal(picture, before)
     assert added.shape == picture.shape and added.dtype == torch.float32
@@ -86,6 +86,6 @@ def test_finite_in_range_untouched_and_repeatable(
 
 def test_another_seed_gives_another_dream(dreamnet: Network, texture: Picture) -> None:
     picture = as_tensor(texture)
-    ascent = climb(dreamnet, "strokes")
+    ascent = ascend(dreamnet, "strokes")
     one, other = (ascent.addition(picture, np.random.default_rng(seed)) for seed in (1, 2))
     assert not torch.equal(one, other)

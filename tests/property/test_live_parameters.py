@@ -7,13 +7,13 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from livedream.control.live_parameters import Board
+from livedream.control.live_parameters import LiveParameters
 from livedream.core.errors import SettingsError
-from livedream.core.grade import LookSettings
+from livedream.core.grade import GradeSettings
 from livedream.core.settings import DreamSettings, declared
 
-BOARD = Board(DreamSettings())
-NAMES = [*BOARD.parameters, "device", "nonsense"]
+PARAMETERS = LiveParameters(DreamSettings())
+NAMES = [*PARAMETERS.declared, "device", "nonsense"]
 ANYTHING = st.one_of(
     st.floats(), st.integers(-(10**9), 10**9), st.booleans(), st.text(max_size=8), st.none(),
     st.sampled_from(["eyes", "faces:1-3 + 0.5*eyes", "", "180p", "googlenet", "creatures"]),
@@ -30,16 +30,16 @@ ACTS = st.lists(
 )
 
 
-def act(board: Board, now: list[float], one: tuple[str, str, Any, Any]) -> None:
+def act(parameters: LiveParameters, now: list[float], one: tuple[str, str, Any, Any]) -> None:
     what, name, value, more = one
     if what == "set":
-        board.set(name, value, glide_s=more)
+        parameters.set(name, value, glide_s=more)
     elif what == "unit":
-        board.set_unit(name, value)
+        parameters.set_unit(name, value)
     elif what == "modulate":
-        board.modulate(name, "test", value)
+        parameters.modulate(name, "test", value)
     elif what == "apply":
-        board.apply({name: value, "hue": 30.0}, seconds=more)
+        parameters.apply({name: value, "hue": 30.0}, seconds=more)
     else:
         now[0] += value
 
@@ -48,12 +48,14 @@ def act(board: Board, now: list[float], one: tuple[str, str, Any, Any]) -> None:
 @given(acts=ACTS)
 def test_no_snapshot_leaves_the_range(acts: list[tuple[str, str, Any, Any]]) -> None:
     now = [0.0]
-    board = Board(DreamSettings(), clock=lambda: now[0], own_objective=lambda network: "eyes")
+    parameters = LiveParameters(
+        DreamSettings(), clock=lambda: now[0], own_objective=lambda network: "eyes"
+    )
     for one in acts:
         with contextlib.suppress(SettingsError):
-            act(board, now, one)
+            act(parameters, now, one)
         now[0] += 0.05
-        found = board.snapshot()
+        found = parameters.snapshot()
         for values in (found.dream, found.look):
             for parameter in declared(type(values)):
                 held = getattr(values, parameter.name)
@@ -61,10 +63,10 @@ def test_no_snapshot_leaves_the_range(acts: list[tuple[str, str, Any, Any]]) -> 
         assert 0.0 <= found.crossfade <= 1.0
 
 
-@given(name=st.sampled_from([n for n, p in BOARD.parameters.items() if p.has_unit]),
+@given(name=st.sampled_from([n for n, p in PARAMETERS.declared.items() if p.has_unit]),
        unit=st.floats(0, 1))  # fmt: skip
 def test_a_slider_comes_back_to_where_it_was_put(name: str, unit: float) -> None:
-    parameter = BOARD.parameters[name]
+    parameter = PARAMETERS.declared[name]
     value = parameter.from_unit(unit)
     assert parameter.check(value) == value
     if parameter.kind is float:
@@ -72,5 +74,5 @@ def test_a_slider_comes_back_to_where_it_was_put(name: str, unit: float) -> None
 
 
 def test_names_never_collide() -> None:
-    names = [p.name for cls in (DreamSettings, LookSettings) for p in declared(cls)]
+    names = [p.name for cls in (DreamSettings, GradeSettings) for p in declared(cls)]
     assert len(names) == len(set(names))

@@ -5,7 +5,7 @@ are measured against, and quicker ones for the machines that have them. Each dre
 (`tests/peer/test_engines.py`). `livedream.dream.engines.opening` chooses.
 
 What may change from frame to frame without a new engine: everything in `DreamSettings` that
-`climb` reads (step_size, smoothing, laplacian), the size of the picture, how many steps are taken
+`ascend` reads (step_size, smoothing, laplacian), the size of the picture, how many steps are taken
 and how far they are shifted, and the objective's weights, which are changed in place. An engine
 that has recorded something for one size records it anew for another, and keeps the last few.
 """
@@ -22,11 +22,11 @@ from livedream.dream.networks.network import Network
 from livedream.dream.objectives.binding import BoundObjective, Measured
 from livedream.dream.tiles import Margins
 
-__all__ = ["Aim", "Engine"]
+__all__ = ["Engine", "EngineSpec"]
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class Aim:
+class EngineSpec:
     """What an engine is made for: the slope of one objective on one network.
 
     objective: on the device; its weights change in place, the rest never does.
@@ -39,7 +39,7 @@ class Aim:
     objective: BoundObjective
     device: torch.device
     dtype: torch.dtype
-    patient: bool = True
+    wait_for_compile: bool = True
 
 
 class Engine(Protocol):
@@ -61,16 +61,16 @@ class Engine(Protocol):
     once; what an engine has to make for them is begun beside.  True as well where that failed:
     there is nothing to wait for.
 
-    detours: how often steps took the slower way, see `Aim.patient`.
+    detours: how often steps took the slower way, see `EngineSpec.wait_for_compile`.
     """
 
     @property
     def name(self) -> str: ...
 
     @property
-    def detours(self) -> int: ...
+    def fallbacks(self) -> int: ...
 
-    def climb(self, x: Tensor, shifts: Sequence[Margins], settings: DreamSettings) -> None: ...
+    def ascend(self, x: Tensor, shifts: Sequence[Margins], settings: DreamSettings) -> None: ...
 
     def gradient(self, seen: Tensor, measured: Measured | None = None) -> Tensor: ...
 

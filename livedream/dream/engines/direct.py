@@ -11,10 +11,10 @@ from torch import Tensor
 
 from livedream.core.errors import SettingsError
 from livedream.core.settings import DreamSettings
-from livedream.dream.engines import Aim
-from livedream.dream.engines.schedule import Schedule
+from livedream.dream.engines import EngineSpec
+from livedream.dream.engines.schedule import CompiledOps
 from livedream.dream.engines.steps import step_along, with_margins
-from livedream.dream.engines.strips import Band, Crew, crew, lay_bands, share_of
+from livedream.dream.engines.strips import Strip, WorkerPool, crew, lay_bands, share_of
 from livedream.dream.objectives.binding import Measured, added_up
 from livedream.dream.tiles import Margins
 
@@ -29,16 +29,16 @@ class DirectEngine:
     """
 
     name: Final = "direct"
-    detours: Final = 0
+    fallbacks: Final = 0
 
-    def __init__(self, aim: Aim) -> None:
-        if aim.device.type != "cpu":
-            raise SettingsError(f"engine: direct runs on a CPU, device {aim.device.type} found")
-        self._aim = aim
-        preprocessing = aim.network.preprocessing
-        offset, gain = preprocessing.constants(aim.device, torch.float32)
-        body = aim.network.truncated(aim.objective.layers)
-        self._schedules = [Schedule(body, aim.dtype, gain[0])]
+    def __init__(self, spec: EngineSpec) -> None:
+        if spec.device.type != "cpu":
+            raise SettingsError(f"engine: direct runs on a CPU, device {spec.device.type} found")
+        self._spec = spec
+        preprocessing = spec.network.preprocessing
+        offset, gain = preprocessing.constants(spec.device, torch.float32)
+        body = spec.network.truncated(spec.objective.layers)
+        self._schedules = [CompiledOps(body, spec.dtype, gain[0])]
         self._reversed = preprocessing.channel_order == "BGR"
         # In the picture's own order, one value per row of the memory's last axis.
         self._offset, self._gain = (
@@ -46,7 +46,7 @@ class DirectEngine:
         )
 
     @torch.no_grad()
-    def climb(self, x: Tensor, shifts: Sequence[Margins], settings: DreamSettings) -> None:
+    def ascend(self, x: Tensor, shifts: Sequence[Margins], settings: DreamSettings) -> None:
         picture = x.contiguous(memory_format=torch.channels_last)
         height, width = x.shape[2:]
         for margins in shifts:
@@ -83,21 +83,21 @@ class DirectEngine:
     def _whole(self, seen: Tensor, measured: Measured | None) -> Tensor:
         schedule = self._schedules[0]
         found = schedule.forward(self._normal(seen))
-        return schedule.backward(self._aim.objective.seeds(found, measured))
+        return schedule.backward(self._spec.objective.seeds(found, measured))
 
-    def _bands(self, width: int, height: int, threads: int) -> list[Band]:
+    def _bands(self, width: int, height: int, threads: int) -> list[Strip]:
         """Several only where what their margins leave out drowns in the precision anyway."""
         first = self._schedules[0]
-        exact = self._aim.dtype is torch.float32 or not first.local
+        exact = self._spec.dtype is torch.float32 or not first.local
         bands = lay_bands(width, height, 1 if exact else threads)
         while len(self._schedules) < len(bands):
             self._schedules.append(first.twin())
         return bands
 
     def _side_by_side(
-        self, seen: Tensor, bands: list[Band], measured: Measured | None, together: Crew
+        self, seen: Tensor, bands: list[Strip], measured: Measured | None, together: WorkerPool
     ) -> Tensor:
-        objective = self._aim.objective
+        objective = self._spec.objective
 
         def there(number: int) -> tuple[tuple[Tensor, ...], Measured | None]:
             found = self._schedules[number].forward(self._normal(bands[number].cut(seen)))
@@ -122,7 +122,7 @@ class DirectEngine:
         _, _, height, width = seen.shape
         rows = seen.permute(0, 2, 3, 1).reshape(height, width * 3)
         normal = rows * self._gain.repeat(width) + self._offset.repeat(width)
-        found = normal.to(self._aim.dtype).view(1, height, width, 3).permute(0, 3, 1, 2)
+        found = normal.to(self._spec.dtype).view(1, height, width, 3).permute(0, 3, 1, 2)
         if self._reversed:
             return found.flip(1).contiguous(memory_format=torch.channels_last)
         return found

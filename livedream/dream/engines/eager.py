@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from livedream.core.settings import DreamSettings
-from livedream.dream.engines import Aim
-from livedream.dream.engines.steps import climb_by
+from livedream.dream.engines import EngineSpec
+from livedream.dream.engines.steps import ascend_by
 from livedream.dream.objectives.binding import Measured
 from livedream.dream.tiles import Margins
 
@@ -19,20 +19,20 @@ class EagerEngine:
     """The reference; also gives the activations themselves.  body: picture to activations."""
 
     name: Final = "torch"
-    detours: Final = 0
+    fallbacks: Final = 0
 
-    def __init__(self, aim: Aim) -> None:
-        self._aim = aim
-        body: nn.Module = aim.network.truncated(aim.objective.layers)
-        self.body = body.to(device=aim.device, dtype=aim.dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    def __init__(self, spec: EngineSpec) -> None:
+        self._spec = spec
+        body: nn.Module = spec.network.truncated(spec.objective.layers)
+        self.body = body.to(device=spec.device, dtype=spec.dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
-    def climb(self, x: Tensor, shifts: Sequence[Margins], settings: DreamSettings) -> None:
-        climb_by(self.gradient, x, shifts, settings)
+    def ascend(self, x: Tensor, shifts: Sequence[Margins], settings: DreamSettings) -> None:
+        ascend_by(self.gradient, x, shifts, settings)
 
     def gradient(self, seen: Tensor, measured: Measured | None = None) -> Tensor:
         x = seen.detach().requires_grad_()
         activations = self.activations(x)
-        seeds = self._aim.objective.seeds(tuple(a.detach() for a in activations), measured)
+        seeds = self._spec.objective.seeds(tuple(a.detach() for a in activations), measured)
         (slope,) = torch.autograd.grad(activations, x, grad_outputs=seeds)
         return slope.float()
 
@@ -41,6 +41,6 @@ class EagerEngine:
 
     def activations(self, seen: Tensor) -> tuple[Tensor, ...]:
         """Of the objective's layers, for (1, 3, h, w) float32 in [0, 1]."""
-        normal = self._aim.network.preprocessing.normalise(seen).to(self._aim.dtype)
+        normal = self._spec.network.preprocessing.normalise(seen).to(self._spec.dtype)
         found: tuple[Tensor, ...] = self.body(normal.contiguous(memory_format=torch.channels_last))
         return found

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from livedream.core.errors import SettingsError
 from livedream.core.settings import DreamSettings
-from livedream.dream.engines import Aim
+from livedream.dream.engines import EngineSpec
 from livedream.dream.engines.eager import EagerEngine
 from livedream.dream.engines.onnx_export import StepShape, build_step
 from livedream.dream.engines.onnx_export.step import OUTPUT
@@ -38,15 +38,15 @@ class OnnxEngine:
     """
 
     name: Final = "onnx"
-    detours: Final = 0
+    fallbacks: Final = 0
 
-    def __init__(self, aim: Aim) -> None:
-        if aim.device.type not in ("cuda", "cpu"):
-            raise SettingsError(f"engine: onnx runs on cuda or cpu, {aim.device.type} found")
-        if aim.dtype == torch.bfloat16:
+    def __init__(self, spec: EngineSpec) -> None:
+        if spec.device.type not in ("cuda", "cpu"):
+            raise SettingsError(f"engine: onnx runs on cuda or cpu, {spec.device.type} found")
+        if spec.dtype == torch.bfloat16:
             raise SettingsError("engine: onnx has no bf16; add --precision fp32, or fp16 on CUDA")
         _require_packages()
-        self._aim = aim
+        self._spec = spec
         self._steps: OrderedDict[StepShape, _BoundStep] = OrderedDict()
 
     @property
@@ -55,14 +55,14 @@ class OnnxEngine:
         last = next(reversed(self._steps.values()), None)
         return provider_of(last.session) if last else ""
 
-    def climb(self, x: Tensor, shifts: Sequence[Margins], settings: DreamSettings) -> None:
+    def ascend(self, x: Tensor, shifts: Sequence[Margins], settings: DreamSettings) -> None:
         if settings.laplacian > 0 or not shifts:
-            self._eager.climb(x, shifts, settings)
+            self._eager.ascend(x, shifts, settings)
             return
         left, right, top, bottom = shifts[0]
         height, width = x.shape[2:]
         shape = StepShape(width, height, (left + right, top + bottom), settings.smoothing)
-        self._step(shape).climb(x, shifts, settings.step_size, self._aim.objective)
+        self._step(shape).ascend(x, shifts, settings.step_size, self._spec.objective)
 
     def gradient(self, seen: Tensor, measured: Measured | None = None) -> Tensor:
         return self._eager.gradient(seen, measured)
@@ -72,15 +72,15 @@ class OnnxEngine:
 
     @cached_property
     def _eager(self) -> EagerEngine:
-        return EagerEngine(self._aim)
+        return EagerEngine(self._spec)
 
     def _step(self, shape: StepShape) -> "_BoundStep":
         """The step of this shape; the one not used for longest makes room."""
         found = self._steps.pop(shape, None)
         if found is None:
-            model = build_step(self._aim, shape).SerializeToString()
-            session = open_step(model, self._aim.device, half=self._aim.dtype == torch.float16)
-            found = _BoundStep(session, shape, self._aim.device)
+            model = build_step(self._spec, shape).SerializeToString()
+            session = open_step(model, self._spec.device, half=self._spec.dtype == torch.float16)
+            found = _BoundStep(session, shape, self._spec.device)
             if len(self._steps) >= _KEPT:
                 self._steps.popitem(last=False)
         self._steps[shape] = found
@@ -98,10 +98,10 @@ class _BoundStep:
         self._shift = torch.empty(2, dtype=torch.int64, device=device)
 
     @torch.no_grad()
-    def climb(
+    def ascend(
         self, x: Tensor, shifts: Sequence[Margins], step_size: float, objective: BoundObjective
     ) -> None:
-        """`Engine.climb`, in place."""
+        """`Engine.ascend`, in place."""
         source, target = self._pictures
         source.copy_(x)
         self._step_size.fill_(step_size)

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from livedream.core.errors import SettingsError
 
-__all__ = ["Outline", "OutlinedStep", "outline"]
+__all__ = ["Op", "OpList", "outline"]
 
 _ADDITIONS: Final = (operator.add, torch.add)
 _RELUS: Final = (F.relu, torch.relu)
@@ -22,7 +22,7 @@ _ACTIVATIONS: Final = (("silu", nn.SiLU), ("relu", nn.ReLU), ("relu6", nn.ReLU6)
 
 
 @dataclass(frozen=True, slots=True)
-class OutlinedStep:
+class Op:
     """One operation. kind: `convolution`, `pool`, `silu`, `relu`, `relu6`, `add`, `concatenate`
     (along the channels), `average` (over all places).
 
@@ -36,21 +36,21 @@ class OutlinedStep:
 
 
 @dataclass(frozen=True, slots=True)
-class Outline:
+class OpList:
     """steps: in order of execution.  ends: numbers of the values that the network gives."""
 
-    steps: tuple[OutlinedStep, ...]
+    steps: tuple[Op, ...]
     ends: tuple[int, ...]
 
 
-def outline(network: fx.GraphModule) -> Outline:
+def outline(network: fx.GraphModule) -> OpList:
     """The operations of a network of `Network.truncated`.
 
     Raises SettingsError for anything but convolutions, SiLU, ReLU, ReLU6, sums, concatenations,
     maximal and average pooling and the mean over all places.
     """
     numbers: dict[fx.Node, int] = {}
-    steps: list[OutlinedStep] = []
+    steps: list[Op] = []
     ends: tuple[int, ...] = ()
     for node in network.graph.nodes:
         if node.op == "output":
@@ -66,40 +66,38 @@ def outline(network: fx.GraphModule) -> Outline:
         else:
             steps.append(_of_function(node, _inputs(node, numbers), number))
         numbers[node] = number
-    return Outline(tuple(steps), ends)
+    return OpList(tuple(steps), ends)
 
 
-def _of_module(
-    node: fx.Node, module: nn.Module, inputs: tuple[int, ...], number: int
-) -> OutlinedStep:
+def _of_module(node: fx.Node, module: nn.Module, inputs: tuple[int, ...], number: int) -> Op:
     source = inputs[:1]
     if source == (0,) and not isinstance(module, nn.Conv2d):
         raise _unknown(node, f"{type(module).__name__} of the picture itself")
     if isinstance(module, nn.Conv2d):
         if isinstance(module.padding, str) or module.padding_mode != "zeros":
             raise _unknown(node, f"padding {module.padding!r}, {module.padding_mode}")
-        return OutlinedStep("convolution", source, number, module)
+        return Op("convolution", source, number, module)
     if isinstance(module, nn.MaxPool2d | nn.AvgPool2d):
-        return OutlinedStep("pool", source, number, module)
+        return Op("pool", source, number, module)
     for kind, known in _ACTIVATIONS:
         if isinstance(module, known):
-            return OutlinedStep(kind, source, number)
+            return Op(kind, source, number)
     raise _unknown(node, type(module).__name__)
 
 
-def _of_function(node: fx.Node, inputs: tuple[int, ...], number: int) -> OutlinedStep:
+def _of_function(node: fx.Node, inputs: tuple[int, ...], number: int) -> Op:
     target: str | Callable[..., object] = node.target
     if 0 in inputs:
         raise _unknown(node, "anything but a convolution of the picture itself")
     if target in _ADDITIONS and len(inputs) == 2 and not node.kwargs:
-        return OutlinedStep("add", inputs, number)
+        return Op("add", inputs, number)
     if target in _RELUS:
-        return OutlinedStep("relu", inputs, number)
+        return Op("relu", inputs, number)
     dimension = node.args[1] if len(node.args) > 1 else node.kwargs.get("dim")
     if target is torch.cat and dimension == 1:
-        return OutlinedStep("concatenate", inputs, number)
+        return Op("concatenate", inputs, number)
     if target == "mean" and dimension in ((2, 3), [2, 3]) and not node.kwargs.get("keepdim"):
-        return OutlinedStep("average", inputs, number)
+        return Op("average", inputs, number)
     raise _unknown(node, getattr(target, "__name__", str(target)))
 
 

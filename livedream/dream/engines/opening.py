@@ -8,64 +8,64 @@ from collections.abc import Callable
 from typing import Final
 
 from livedream.core.errors import SettingsError
-from livedream.dream.engines import Aim, Engine
+from livedream.dream.engines import Engine, EngineSpec
 
 __all__ = ["open_engine"]
 
 
-def open_engine(name: str, aim: Aim) -> Engine:
+def open_engine(name: str, spec: EngineSpec) -> Engine:
     """The engine that `--engine NAME` means; `auto`: the first of its device's that can.
 
     Raises SettingsError for one that cannot be had here.
     """
     if name == "auto":
-        return _quickest(aim)
+        return _quickest(spec)
     if name not in _OPENERS:
         raise SettingsError(f"engine: {name!r} found, one of auto, {', '.join(_OPENERS)} wanted")
-    return _OPENERS[name](aim)
+    return _OPENERS[name](spec)
 
 
-def _quickest(aim: Aim) -> Engine:
-    for name in _QUICKEST.get(aim.device.type, ()):
+def _quickest(spec: EngineSpec) -> Engine:
+    for name in _QUICKEST.get(spec.device.type, ()):
         try:
-            return _OPENERS[name](aim)
+            return _OPENERS[name](spec)
         except SettingsError:  # it says that it cannot do this network here
             continue
-    return _eager(aim)
+    return _eager(spec)
 
 
-def _eager(aim: Aim) -> Engine:
+def _eager(spec: EngineSpec) -> Engine:
     from livedream.dream.engines.eager import EagerEngine
 
-    return EagerEngine(aim)
+    return EagerEngine(spec)
 
 
-def _direct(aim: Aim) -> Engine:
+def _direct(spec: EngineSpec) -> Engine:
     from livedream.dream.engines.direct import DirectEngine
 
-    return DirectEngine(aim)
+    return DirectEngine(spec)
 
 
-def _openvino(aim: Aim) -> Engine:
+def _openvino(spec: EngineSpec) -> Engine:
     from livedream.dream.engines.openvino.engine import OpenVinoEngine
 
-    return OpenVinoEngine(aim)
+    return OpenVinoEngine(spec)
 
 
-def _cuda(aim: Aim) -> Engine:
+def _cuda(spec: EngineSpec) -> Engine:
     from livedream.dream.engines.cuda.engine import CudaEngine
 
-    return CudaEngine(aim)
+    return CudaEngine(spec)
 
 
-def _onnx(aim: Aim) -> Engine:
+def _onnx(spec: EngineSpec) -> Engine:
     from livedream.dream.engines.onnx import OnnxEngine
 
-    return OnnxEngine(aim)
+    return OnnxEngine(spec)
 
 
 # Each raises SettingsError for an aim that it cannot be made for.
-_OPENERS: Final[dict[str, Callable[[Aim], Engine]]] = {
+_OPENERS: Final[dict[str, Callable[[EngineSpec], Engine]]] = {
     "torch": _eager,
     "openvino": _openvino,
     "direct": _direct,

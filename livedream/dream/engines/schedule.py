@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, fx, nn
 
-from livedream.dream.engines.op_list import OutlinedStep, outline
+from livedream.dream.engines.op_list import Op, outline
 from livedream.dream.engines.operations import (
     Activation,
     Add,
@@ -19,10 +19,10 @@ from livedream.dream.engines.operations import (
     taken,
 )
 
-__all__ = ["Schedule"]
+__all__ = ["CompiledOps"]
 
 
-class Schedule:
+class CompiledOps:
     """What a cut network computes, and the input gradient of it, without autograd.
 
     network: of `Network.truncated`.  Raises SettingsError for what `outline` does not know.
@@ -66,7 +66,7 @@ class Schedule:
         """Whether what is far away counts for nothing: no mean over all places."""
         return not any(isinstance(operation, Average) for operation in self._operations)
 
-    def twin(self) -> "Schedule":
+    def twin(self) -> "CompiledOps":
         """Another one on the same weights, for another thread."""
         found = copy.copy(self)
         found._operations = [copy.copy(operation) for operation in self._operations]
@@ -103,7 +103,7 @@ def _goes_into(operation: Operation, last: Operation | None) -> bool:
     return True
 
 
-def _operation(step: OutlinedStep, dtype: torch.dtype, gain: Tensor | None) -> Operation:
+def _operation(step: Op, dtype: torch.dtype, gain: Tensor | None) -> Operation:
     module = step.module
     if isinstance(module, nn.Conv2d):
         source = step.inputs[0]

@@ -15,7 +15,7 @@ from livedream.dream.resize import resize
 from livedream.dream.tiles import Margins, mirrored
 
 __all__ = [
-    "climb_by",
+    "ascend_by",
     "equalise_bands",
     "gaussian_blur",
     "normalised",
@@ -27,13 +27,13 @@ _TINY: Final = 1e-12  # below any gradient float32 can carry here; keeps a flat 
 _COPIED: Final = 1 << 23  # elements that may be copied: bounds the memory of very large pictures
 
 
-def climb_by(
+def ascend_by(
     gradient: Callable[[Tensor], Tensor],
     x: Tensor,
     shifts: Sequence[Margins],
     settings: DreamSettings,
 ) -> None:
-    """`Engine.climb` for an engine that has no more than a gradient."""
+    """`Engine.ascend` for an engine that has no more than a gradient."""
     height, width = x.shape[2:]
     for margins in shifts:
         left, _, top, _ = margins

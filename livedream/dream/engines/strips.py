@@ -20,7 +20,7 @@ from torch import Tensor
 
 from livedream.dream.tiles import ALIGNMENT_PX
 
-__all__ = ["Band", "Crew", "crew", "lay_bands", "share_of"]
+__all__ = ["Strip", "WorkerPool", "crew", "lay_bands", "share_of"]
 
 # What a band sees beyond its cut, px. In bf16 the gradient's cosine with the whole picture's is
 # 0.9995 or better with dreamnet (three bands of 150 px), that of bf16's own with fp32's 0.9986.
@@ -34,7 +34,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
-class Band:
+class Strip:
     """Some columns, or rows, of a picture.
 
     axis: 2 for rows, 3 for columns.  own, seen: (from, up to and not including), px.
@@ -63,13 +63,13 @@ class Band:
         return activation.narrow(self.axis, first, last - first)
 
 
-def lay_bands(width: int, height: int, threads: int) -> list[Band]:
+def lay_bands(width: int, height: int, threads: int) -> list[Strip]:
     """Bands that cover a picture once, along its longer side; one where more would not pay."""
     axis, length = (3, width) if width >= height else (2, height)
     count = max(1, min(threads, length // _LEAST_PX))
     ends = [round(length * k / count / ALIGNMENT_PX) * ALIGNMENT_PX for k in range(1, count)]
     return [
-        Band(axis, (begin, end), (max(0, begin - MARGIN_PX), min(length, end + MARGIN_PX)))
+        Strip(axis, (begin, end), (max(0, begin - MARGIN_PX), min(length, end + MARGIN_PX)))
         for begin, end in pairwise([0, *ends, length])
     ]
 
@@ -79,7 +79,7 @@ def share_of(width: int, height: int, bands: int, threads: int) -> int:
     return max(1, min(threads // bands, width * height // bands // _PX_A_THREAD))
 
 
-class Crew:
+class WorkerPool:
     """Threads, `size` of them, that each run PyTorch on a share of the cores.
 
     threads: what every other thread of the process goes on with.
@@ -108,6 +108,6 @@ class Crew:
 
 
 @lru_cache(maxsize=8)
-def crew(size: int, share: int, threads: int) -> Crew:
+def crew(size: int, share: int, threads: int) -> WorkerPool:
     """The one crew of this kind. threads: of the process (`torch.get_num_threads`)."""
-    return Crew(size, share, threads)
+    return WorkerPool(size, share, threads)

@@ -99,13 +99,13 @@ class _TimedEngine:
 
     def __init__(self, engine: Engine, device: torch.device) -> None:
         self._engine, self._device = engine, device
-        self.name, self.detours = engine.name, engine.detours
+        self.name, self.fallbacks = engine.name, engine.fallbacks
         self.spent: list[tuple[str, float, float]] = []
 
-    def climb(self, x: Tensor, shifts: Sequence[Margins], settings: DreamSettings) -> None:
+    def ascend(self, x: Tensor, shifts: Sequence[Margins], settings: DreamSettings) -> None:
         wait_for(self._device)
         start, busy = time.perf_counter(), time.process_time()
-        self._engine.climb(x, shifts, settings)
+        self._engine.ascend(x, shifts, settings)
         wait_for(self._device)
         size = f"{x.shape[3]}x{x.shape[2]}"
         wall, busy = time.perf_counter() - start, time.process_time() - busy
@@ -196,10 +196,10 @@ def _pace(job: BenchJob, dreamer: Dreamer, painted: list[Frame]) -> tuple[list[f
 
 
 def _encoder(job: BenchJob, dreamer: Dreamer):  # type: ignore[no-untyped-def]
-    from livedream.core.prefetch import Behind
+    from livedream.core.prefetch import AsyncWriter
     from livedream.jobs.bench.encoding import Discarded
 
-    return Behind(Discarded(job.picture, _RATE), dreamer.clock)
+    return AsyncWriter(Discarded(job.picture, _RATE), dreamer.clock)
 
 
 def _painted(job: BenchJob) -> list[Frame]:

@@ -1,8 +1,8 @@
 """Present, live: everything that goes out while a dream runs.
 
-An `Output` is one route out; an `Outlet` gives it a thread of its own, so that a slow or vanished
-receiver costs the loop and the other outputs nothing. `open_output` finds the one a text means;
-the window, which owns the main thread, stands apart (`livedream.present.live.window`).
+An `Output` is one route out; an `OutputWorker` gives it a thread of its own, so that a slow or
+vanished receiver costs the loop and the other outputs nothing. `open_output` finds the one a text
+means; the window, which owns the main thread, stands apart (`livedream.present.live.window`).
 """
 
 import importlib.util

@@ -32,7 +32,7 @@ _AT_ONCE: Final = 64 * 10**6  # bytes that are finished within the second that a
 _ENDING_S: Final = 0.8
 
 
-class Aside:
+class BackgroundWriter:
     """A thread that does one thing after the other, out of the way."""
 
     def __init__(self) -> None:
@@ -60,7 +60,9 @@ class Aside:
 class _Segments:
     """The segments of one kind of picture, one after the other."""
 
-    def __init__(self, recording: "RecordingOutput", kind: str, session: str, aside: Aside) -> None:
+    def __init__(
+        self, recording: "RecordingOutput", kind: str, session: str, aside: BackgroundWriter
+    ) -> None:
         self._recording, self._kind, self._session = recording, kind, session
         self._aside = aside
         self._number = 0
@@ -169,7 +171,7 @@ class RecordingOutput:
         self.rate = rate.limit_denominator(100_000)
         self.budget = DiskBudget(self.folder, most)
         self._segments: dict[str, _Segments] = {}
-        self._aside: Aside | None = None
+        self._aside: BackgroundWriter | None = None
         self._looked_s = 0.0
 
     def open(self) -> None:
@@ -181,7 +183,7 @@ class RecordingOutput:
         while any(p.name[10:25] == session for p in self.budget.segments()):
             time.sleep(0.1)  # opened twice within a second
             session = time.strftime("%Y%m%d-%H%M%S")
-        self._aside = Aside()
+        self._aside = BackgroundWriter()
         self._segments = {k: _Segments(self, k, session, self._aside) for k in self.kinds}
 
     def write(self, frame: LiveFrame) -> None:

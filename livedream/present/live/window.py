@@ -26,7 +26,7 @@ from livedream.present.live.placement import FITS, Placement, corners, tone_tabl
 from livedream.present.live.screen import Overlay, Screen
 from livedream.present.live.window_options import WindowOptions
 
-__all__ = ["KeyHand", "Window"]
+__all__ = ["KeyHandler", "Window"]
 
 _WAIT_S: Final = 0.015  # for a frame, before looking at the keys again
 _CURSOR_S: Final = 2.0  # the cursor hides after so long
@@ -47,7 +47,7 @@ HELP: Final = (
 )
 
 
-class KeyHand(Protocol):
+class KeyHandler(Protocol):
     """What keys mean to the show."""
 
     def press(self, key: str) -> bool:
@@ -71,14 +71,14 @@ class Window:
     def __init__(
         self,
         options: WindowOptions,
-        board: Peeked,
+        parameters: Peeked,
         status: Statuses,
         *,
-        keys: KeyHand | None = None,
+        keys: KeyHandler | None = None,
     ) -> None:
         self._options = options
         self._status = status
-        self._board = board
+        self._parameters = parameters
         self._keys = keys
         self._memory = DisplayMemory(options.settings_folder)
         self._placement = options.placement or Placement()
@@ -176,7 +176,7 @@ class Window:
         panels = self._panels
         panels.fit_window(size)
         if self._hud and not self._help:
-            status, asked = self._status.latest(), self._board.peek().dream.strength
+            status, asked = self._status.latest(), self._parameters.peek().dream.strength
             panels.hud(status, asked, now_s)
         if self._help:
             panels.help(HELP if self._keys is None else (*HELP, ("", "show"), *self._keys.help()))

@@ -14,7 +14,7 @@ from livedream.core.health import Health
 from livedream.core.latest_slot import LatestSlot, SlotClosed
 from livedream.present.live import LiveFrame, Output
 
-__all__ = ["Outlet"]
+__all__ = ["OutputWorker"]
 
 _log = logging.getLogger(__name__)
 
@@ -26,7 +26,7 @@ SURE_S: Final = 1.5
 _CLOSING_S: Final = 1.0  # what an output may take to close before it is left to itself
 
 
-class Outlet:
+class OutputWorker:
     """Supervises one output, from its first frame on.
 
     offer: never blocks.  health: "starting" until the output has opened, "ok" while frames go

@@ -14,7 +14,7 @@ import pytest
 
 from livedream.core.frame import Picture
 from livedream.present.live import LiveFrame, open_output
-from livedream.present.live.worker import Outlet
+from livedream.present.live.worker import OutputWorker
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[2]
@@ -30,11 +30,11 @@ def clock(time_s: float) -> Picture:
     return rgb
 
 
-def send_until(outlet: Outlet, done: Callable[[], bool], seconds: float) -> bool:
+def send_until(worker: OutputWorker, done: Callable[[], bool], seconds: float) -> bool:
     end, index = time.monotonic() + seconds, 0
     while not done() and time.monotonic() < end:
         now = time.monotonic()
-        outlet.offer(LiveFrame(clock(now), now, index))
+        worker.offer(LiveFrame(clock(now), now, index))
         index += 1
         time.sleep(0.04)
     return done()
@@ -58,31 +58,33 @@ def ages(child: "subprocess.Popen[str]") -> list[int]:
 
 
 def test_udp_and_a_receiver_that_goes_and_comes() -> None:
-    outlet = Outlet(open_output("udp://127.0.0.1:19100", width=320, height=180, rate=Fraction(25)))
+    worker = OutputWorker(
+        open_output("udp://127.0.0.1:19100", width=320, height=180, rate=Fraction(25))
+    )
     try:
         for _ in range(2):
             child = receiver("udp://127.0.0.1:19100")
-            assert send_until(outlet, lambda c=child: c.poll() is not None, 15)
+            assert send_until(worker, lambda c=child: c.poll() is not None, 15)
             found = ages(child)
             assert len(found) == 25
             assert 0 <= np.median(found) < 300
-        assert outlet.health().state == "ok"
+        assert worker.health().state == "ok"
     finally:
-        outlet.close()
+        worker.close()
 
 
 @pytest.mark.slow
 def test_rtmp_with_silence_and_a_server_that_comes_back() -> None:
     address = "rtmp://127.0.0.1:19101/live/secret"
-    outlet = Outlet(open_output(address, width=320, height=180, rate=Fraction(25)))
+    worker = OutputWorker(open_output(address, width=320, height=180, rate=Fraction(25)))
     try:
-        assert send_until(outlet, lambda: outlet.health().state == "lost", 10)
+        assert send_until(worker, lambda: worker.health().state == "lost", 10)
         child = receiver(address, listen="1", audio="1", analyzeduration="300000")
-        assert send_until(outlet, lambda: child.poll() is not None, 20)
+        assert send_until(worker, lambda: child.poll() is not None, 20)
         assert len(ages(child)) == 25
-        assert "secret" not in outlet.health().name
+        assert "secret" not in worker.health().name
     finally:
-        outlet.close()
+        worker.close()
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import numpy as np
 from panel_made import Client
 
 from livedream.core.settings import DreamSettings
-from livedream.live.controllers import HandsJob
+from livedream.live.controllers import ControllerSettings
 from livedream.live.session import LiveJob, Session
 from livedream.panel.app import Panel
 
@@ -36,7 +36,7 @@ def test_a_page_changes_the_picture_of_a_running_session(tmp_path: Path) -> None
         source="synthetic:clouds?size=160x90&fps=20&seconds=4&seed=3",
         sinks=(f"record:{tmp_path}",),
         dream=DREAM,
-        hands=HandsJob(panel="127.0.0.1:0"),
+        hands=ControllerSettings(panel="127.0.0.1:0"),
     )
     with Session(job) as session:
         running = threading.Thread(target=session.run)

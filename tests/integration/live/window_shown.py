@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from livedream.control.live_parameters import Board
+from livedream.control.live_parameters import LiveParameters
 from livedream.core.health import StatusBoard
 from livedream.core.latest_slot import LatestSlot
 from livedream.core.settings import DreamSettings
@@ -24,7 +24,7 @@ options = WindowOptions(
     settings_folder=Path(sys.argv[1]),
 )
 slot: LatestSlot[LiveFrame] = LatestSlot()
-window = Window(options, Board(DreamSettings()), StatusBoard())
+window = Window(options, LiveParameters(DreamSettings()), StatusBoard())
 rgb = np.full((90, 160, 3), (200, 60, 30), np.uint8)
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from livedream.control.audio_analyzer import Hearing
+from livedream.control.audio_analyzer import AudioAnalyzer
 from livedream.core.errors import SettingsError, ShapeError
 
 RATE = 48000
@@ -28,7 +28,7 @@ def clicks(seconds: float, bpm: float) -> np.ndarray:
 
 @pytest.mark.parametrize(("hertz", "band"), [(60, "bass"), (700, "mid"), (6000, "treble")])
 def test_a_tone_is_heard_in_its_band_only(hertz: float, band: str) -> None:
-    hearing = Hearing(RATE)
+    hearing = AudioAnalyzer(RATE)
     values = hearing.hear(tone(hertz, 1.0))
     assert values[band] > 0.9
     assert all(values[other] < 0.2 for other in {"bass", "mid", "treble"} - {band})
@@ -36,12 +36,12 @@ def test_a_tone_is_heard_in_its_band_only(hertz: float, band: str) -> None:
 
 def test_loud_and_quiet_rooms_use_the_same_range() -> None:
     for loud in (0.5, 0.02):
-        assert Hearing(RATE).hear(tone(700, 1.0, loud))["level"] > 0.9
-    assert max(Hearing(RATE).hear(tone(700, 1.0, 1e-5)).values()) < 0.05
+        assert AudioAnalyzer(RATE).hear(tone(700, 1.0, loud))["level"] > 0.9
+    assert max(AudioAnalyzer(RATE).hear(tone(700, 1.0, 1e-5)).values()) < 0.05
 
 
 def test_an_envelope_rises_at_once_and_falls_slowly() -> None:
-    hearing = Hearing(RATE)
+    hearing = AudioAnalyzer(RATE)
     hearing.hear(np.zeros(RATE, np.float32))
     risen = hearing.hear(tone(700, 0.06))["mid"]
     hearing.hear(tone(700, 1.0))
@@ -54,7 +54,7 @@ def test_an_envelope_rises_at_once_and_falls_slowly() -> None:
 
 @pytest.mark.parametrize("bpm", [70, 120, 174])
 def test_every_beat_is_one_onset(bpm: float) -> None:
-    hearing = Hearing(RATE)
+    hearing = AudioAnalyzer(RATE)
     sound = clicks(10, bpm)
     expected = len(np.arange(0.5, 10, 60 / bpm))
     moments = []
@@ -74,7 +74,7 @@ def test_a_steady_tone_and_steady_noise_have_no_onsets() -> None:
         tone(440, 5.0),
         np.random.default_rng(2).normal(size=5 * RATE).astype(np.float32) * 0.1,
     ):
-        hearing = Hearing(RATE)
+        hearing = AudioAnalyzer(RATE)
         hearing.hear(sound[:RATE])
         begun = hearing.onsets
         hearing.hear(sound[RATE:])
@@ -83,7 +83,7 @@ def test_a_steady_tone_and_steady_noise_have_no_onsets() -> None:
 
 def test_blocks_of_any_length_give_the_same() -> None:
     sound = clicks(2, 120)
-    whole, pieces = Hearing(RATE), Hearing(RATE)
+    whole, pieces = AudioAnalyzer(RATE), AudioAnalyzer(RATE)
     whole.hear(sound)
     at = 0
     for length in np.random.default_rng(3).integers(1, 3000, 500):
@@ -94,10 +94,10 @@ def test_blocks_of_any_length_give_the_same() -> None:
 
 
 def test_what_is_no_sound_is_silence_or_an_error() -> None:
-    hearing = Hearing(RATE)
+    hearing = AudioAnalyzer(RATE)
     hearing.hear(np.full(4800, np.nan, np.float32))
     assert all(0 <= value <= 1 for value in hearing.values.values())
     with pytest.raises(ShapeError):
         hearing.hear(np.zeros((4, 2), np.float32))
     with pytest.raises(SettingsError):
-        Hearing(100)
+        AudioAnalyzer(100)

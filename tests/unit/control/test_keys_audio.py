@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from livedream.control.audio import AudioHand, audio_inputs
+from livedream.control.audio import AudioInput, audio_inputs
 from livedream.control.keys import KEYS, Keys
-from livedream.control.live_parameters import Board
+from livedream.control.live_parameters import LiveParameters
 from livedream.control.presets import Presets
 from livedream.control.show import ACTIONS, Show
 from livedream.core.errors import SettingsError
@@ -18,8 +18,8 @@ from livedream.core.settings import DreamSettings
 
 
 def test_every_key_means_an_action_and_is_in_the_help(tmp_path: Path) -> None:
-    board = Board(DreamSettings())
-    keys = Keys(Show(board, Presets(tmp_path)))
+    parameters = LiveParameters(DreamSettings())
+    keys = Keys(Show(parameters, Presets(tmp_path)))
     for key, action in KEYS.items():
         assert action in ACTIONS
         assert keys.press(key)
@@ -27,11 +27,11 @@ def test_every_key_means_an_action_and_is_in_the_help(tmp_path: Path) -> None:
 
 
 def test_space_freezes_digits_call_and_others_do_nothing(tmp_path: Path) -> None:
-    board = Board(DreamSettings())
-    show = Show(board, Presets(tmp_path))
+    parameters = LiveParameters(DreamSettings())
+    show = Show(parameters, Presets(tmp_path))
     keys = Keys(show)
     assert keys.press("Space")
-    assert board.target("freeze")
+    assert parameters.target("freeze")
     assert keys.press("3")
     assert show.preset_name == show.presets.names[2]
     assert not any(keys.press(key) for key in ("q", "0", "", "²", "f12"))
@@ -71,7 +71,7 @@ def device(monkeypatch: pytest.MonkeyPatch) -> Device:
 
 def test_what_a_device_sends_is_heard(device: Device) -> None:
     now = [0.0]
-    hand = AudioHand("mixer", clock=lambda: now[0])
+    hand = AudioInput("mixer", clock=lambda: now[0])
     hand.start()
     try:
         options = device.streams[0].options
@@ -93,7 +93,7 @@ def test_what_a_device_sends_is_heard(device: Device) -> None:
 def test_an_unknown_device_names_those_there_are(device: Device) -> None:
     assert audio_inputs() == ["USB Mixer"]
     with pytest.raises(SettingsError, match="there are: USB Mixer"):
-        AudioHand("violin").start()
+        AudioInput("violin").start()
 
 
 def test_without_the_library_its_install_command_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

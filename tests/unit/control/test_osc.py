@@ -11,8 +11,8 @@ from pythonosc.osc_bundle_builder import OscBundleBuilder
 from pythonosc.osc_message import OscMessage
 from pythonosc.osc_message_builder import OscMessageBuilder
 
-from livedream.control.live_parameters import Board
-from livedream.control.osc import OscHand
+from livedream.control.live_parameters import LiveParameters
+from livedream.control.osc import OscServer
 from livedream.control.presets import Presets
 from livedream.control.show import Show
 from livedream.core.addresses import read_address
@@ -21,10 +21,12 @@ from livedream.core.settings import DreamSettings
 
 
 @pytest.fixture
-def hand(tmp_path: Path) -> Iterator[OscHand]:
-    board = Board(DreamSettings())
-    made = OscHand(
-        board, Show(board, Presets(tmp_path)), read_address(":0", "127.0.0.1:9001", name="osc")
+def hand(tmp_path: Path) -> Iterator[OscServer]:
+    parameters = LiveParameters(DreamSettings())
+    made = OscServer(
+        parameters,
+        Show(parameters, Presets(tmp_path)),
+        read_address(":0", "127.0.0.1:9001", name="osc"),
     )
     made.start()
     yield made
@@ -32,7 +34,7 @@ def hand(tmp_path: Path) -> Iterator[OscHand]:
 
 
 @pytest.fixture
-def sender(hand: OscHand) -> Iterator[socket.socket]:
+def sender(hand: OscServer) -> Iterator[socket.socket]:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as made:
         made.bind(("127.0.0.1", 0))
         made.connect(("127.0.0.1", hand.port))
@@ -54,21 +56,21 @@ def until(done: object, seconds: float = 5) -> None:
         time.sleep(0.005)
 
 
-def test_slider_places_values_texts_and_switches(hand: OscHand, sender: socket.socket) -> None:
-    board = hand._board
+def test_slider_places_values_texts_and_switches(hand: OscServer, sender: socket.socket) -> None:
+    parameters = hand._parameters
     sender.send(message("/livedream/strength", 0.5))
     sender.send(message("/livedream/hue/value", -45.0))
     sender.send(message("/livedream/octaves/value", 3.0))
     sender.send(message("/livedream/objective", "eyes + weave"))
     sender.send(message("/livedream/freeze", 1))
-    until(lambda: board.target("freeze"))
-    assert board.target("strength") == 24
-    assert board.target("hue") == -45
-    assert board.target("octaves") == 3
-    assert board.target("objective") == "eyes + weave"
+    until(lambda: parameters.target("freeze"))
+    assert parameters.target("strength") == 24
+    assert parameters.target("hue") == -45
+    assert parameters.target("octaves") == 3
+    assert parameters.target("objective") == "eyes + weave"
 
 
-def test_actions_presets_and_tempo(hand: OscHand, sender: socket.socket) -> None:
+def test_actions_presets_and_tempo(hand: OscServer, sender: socket.socket) -> None:
     show = hand._show
     sender.send(message("/livedream/preset", "ink", 2.0))
     until(lambda: show.preset_name == "ink")
@@ -81,24 +83,24 @@ def test_actions_presets_and_tempo(hand: OscHand, sender: socket.socket) -> None
     sender.send(message("/livedream/preset", 0))
     until(lambda: show.preset_name == show.presets.names[0])
     sender.send(message("/livedream/freeze"))
-    until(lambda: hand._board.target("freeze"))
+    until(lambda: hand._parameters.target("freeze"))
 
 
-def test_a_bundle_is_several_messages(hand: OscHand, sender: socket.socket) -> None:
+def test_a_bundle_is_several_messages(hand: OscServer, sender: socket.socket) -> None:
     bundle = OscBundleBuilder(0)  # type: ignore[arg-type]
     for name, value in (("mix", 0.25), ("brightness", 0.75)):
         builder = OscMessageBuilder(f"/livedream/{name}")
         builder.add_arg(value)
         bundle.add_content(builder.build())  # type: ignore[arg-type]
     sender.send(bundle.build().dgram)
-    until(lambda: hand._board.target("brightness") == 1.5)
-    assert hand._board.target("mix") == 0.25
+    until(lambda: hand._parameters.target("brightness") == 1.5)
+    assert hand._parameters.target("mix") == 0.25
 
 
-def test_the_sender_is_told_what_others_change(hand: OscHand, sender: socket.socket) -> None:
+def test_the_sender_is_told_what_others_change(hand: OscServer, sender: socket.socket) -> None:
     sender.send(message("/livedream/strength", 0.5))
-    until(lambda: hand._board.target("strength") == 24)
-    hand._board.set("hue", 90.0, origin="panel 1")
+    until(lambda: hand._parameters.target("strength") == 24)
+    hand._parameters.set("hue", 90.0, origin="panel 1")
     first, second = (OscMessage(sender.recv(1000)) for _ in range(2))
     assert (first.address, first.params) == ("/livedream/hue/value", [90.0])
     assert (second.address, second.params) == ("/livedream/hue", [0.75])
@@ -106,39 +108,43 @@ def test_the_sender_is_told_what_others_change(hand: OscHand, sender: socket.soc
     assert OscMessage(sender.recv(1000)).params == [24.0]
 
 
-def test_feedback_goes_to_the_port_that_is_asked_for(hand: OscHand, sender: socket.socket) -> None:
+def test_feedback_goes_to_the_port_that_is_asked_for(
+    hand: OscServer, sender: socket.socket
+) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as listener:
         listener.bind(("127.0.0.1", 0))
         listener.settimeout(5)
         sender.send(message("/livedream/subscribe", listener.getsockname()[1]))
         until(lambda: hand.messages == 1)
-        hand._board.set("mix", 0.5)
+        hand._parameters.set("mix", 0.5)
         assert OscMessage(listener.recv(1000)).address == "/livedream/mix/value"
 
 
-def test_strangers_are_not_heard(hand: OscHand) -> None:
+def test_strangers_are_not_heard(hand: OscServer) -> None:
     hand.receive(message("/livedream/strength", 1.0), "192.168.1.5", 5000)
-    assert hand._board.target("strength") == 14
+    assert hand._parameters.target("strength") == 14
     assert (hand.refused, hand.messages) == (1, 0)
-    allowed = OscHand(
-        hand._board,
+    allowed = OscServer(
+        hand._parameters,
         hand._show,
         read_address("0.0.0.0:0?allow=192.168.1.0/24", "127.0.0.1:9001", name="osc"),
     )
     allowed.receive(message("/livedream/strength", 1.0), "192.168.1.5", 5000)
     allowed.receive(message("/livedream/strength", 0.0), "192.168.2.5", 5000)
-    assert hand._board.target("strength") == 48
+    assert hand._parameters.target("strength") == 48
 
 
-def test_on_the_network_somebody_must_be_allowed(hand: OscHand) -> None:
+def test_on_the_network_somebody_must_be_allowed(hand: OscServer) -> None:
     with pytest.raises(SettingsError, match="allow="):
-        OscHand(hand._board, hand._show, read_address("0.0.0.0:9001", "127.0.0.1:1", name="osc"))
+        OscServer(
+            hand._parameters, hand._show, read_address("0.0.0.0:9001", "127.0.0.1:1", name="osc")
+        )
 
 
-def test_a_taken_port_is_one_line(hand: OscHand) -> None:
+def test_a_taken_port_is_one_line(hand: OscServer) -> None:
     taken = read_address(str(hand.port), "127.0.0.1:9001", name="osc")
     with pytest.raises(SinkError, match="give another port"):
-        OscHand(hand._board, hand._show, taken).start()
+        OscServer(hand._parameters, hand._show, taken).start()
 
 
 @pytest.mark.parametrize(
@@ -162,7 +168,7 @@ def test_wrong_addresses(text: str) -> None:
         read_address(text, "127.0.0.1:9001", name="osc")
 
 
-def test_noise_changes_nothing_and_ends_nothing(hand: OscHand, sender: socket.socket) -> None:
+def test_noise_changes_nothing_and_ends_nothing(hand: OscServer, sender: socket.socket) -> None:
     noise = random.Random(4)
     seed = message("/livedream/strength", 0.5, "text", True)
     for _ in range(2000):
@@ -175,5 +181,5 @@ def test_noise_changes_nothing_and_ends_nothing(hand: OscHand, sender: socket.so
                  "127.0.0.1", 5000)  # fmt: skip
     assert hand.faults > 1000
     sender.send(message("/livedream/mix", 0.125))
-    until(lambda: hand._board.target("mix") == 0.125)
-    assert 0 <= hand._board.target("strength") <= 100
+    until(lambda: hand._parameters.target("mix") == 0.125)
+    assert 0 <= hand._parameters.target("strength") <= 100

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from livedream.control.live_parameters import Board
+from livedream.control.live_parameters import LiveParameters
 from livedream.control.modulation import MAXIMUM, Modulation, Modulator
 from livedream.control.presets import KEPT, Presets, read_preset
 from livedream.control.programs import find_program, list_programs, read_program
@@ -29,8 +29,8 @@ def clock() -> Time:
 
 @pytest.fixture
 def show(tmp_path: Path, clock: Time) -> Show:
-    board = Board(DreamSettings(octaves=4), clock=clock)
-    return Show(board, Presets(tmp_path), Modulation(board, Tempo()), clock=clock)
+    parameters = LiveParameters(DreamSettings(octaves=4), clock=clock)
+    return Show(parameters, Presets(tmp_path), Modulation(parameters, Tempo()), clock=clock)
 
 
 def test_there_are_at_least_twelve_and_all_are_right(tmp_path: Path) -> None:
@@ -97,16 +97,16 @@ def test_a_wrong_file_is_left_out_and_told_of(tmp_path: Path) -> None:
 
 
 def test_a_preset_glides_and_brings_back_what_it_does_not_name(show: Show, clock: Time) -> None:
-    show.board.set("hue", 90.0, glide_s=0)
-    show.board.set("size", "270p")
+    show.parameters.set("hue", 90.0, glide_s=0)
+    show.parameters.set("size", "270p")
     clock.now_s += 10
     show.preset("drifting-eyes", 4.0)
     clock.now_s += 2
-    half = show.board.snapshot()
+    half = show.parameters.snapshot()
     assert 14 < half.dream.strength < 22
     assert 0 < half.look.hue < 90
     clock.now_s += 3
-    there = show.board.snapshot()
+    there = show.parameters.snapshot()
     assert there.dream.strength == 22
     assert there.look.hue == 0
     assert there.dream.octaves == 4  # as livedream was started
@@ -117,7 +117,7 @@ def test_a_preset_glides_and_brings_back_what_it_does_not_name(show: Show, clock
 def test_between_networks_both_dream_for_a_while(show: Show, clock: Time) -> None:
     show.preset("plumage", 6.0)
     clock.now_s += 3
-    half = show.board.snapshot()
+    half = show.parameters.snapshot()
     assert half.previous is not None
     assert half.previous.network == ""
     assert half.dream.network == "dreamnet-birds"
@@ -145,15 +145,15 @@ def test_freeze_blackout_and_reset(show: Show) -> None:
     show.act("freeze")
     show.act("blackout")
     show.act("reset")
-    now = show.board.snapshot()
+    now = show.parameters.snapshot()
     assert now.look.freeze and now.look.blackout
     assert "reset" in now.triggers
     show.act("freeze")
-    assert not show.board.snapshot().look.freeze
+    assert not show.parameters.snapshot().look.freeze
 
 
 def test_what_is_saved_comes_back(show: Show, clock: Time) -> None:
-    show.board.apply({"objective": 'class:"Atlantic Puffin"', "hue": -20.0, "octaves": 3})
+    show.parameters.apply({"objective": 'class:"Atlantic Puffin"', "hue": -20.0, "octaves": 3})
     show.modulate([Modulator(parameter="zoom", depth=-0.1, shape="saw", beats=4)], 0)
     show.save("my-look", 'With "quotes" and ü')
     clock.now_s += 20
@@ -161,7 +161,7 @@ def test_what_is_saved_comes_back(show: Show, clock: Time) -> None:
     clock.now_s += 20
     show.preset("my-look", 0)
     clock.now_s += 20
-    now = show.board.snapshot()
+    now = show.parameters.snapshot()
     assert now.dream.objective == 'class:"Atlantic Puffin"'
     assert (now.look.hue, now.dream.octaves) == (-20, 3)
     assert show.modulation.modulators[0].beats == 4
@@ -184,12 +184,12 @@ def test_modulators_move_and_stay_in_range(show: Show, clock: Time) -> None:
     for _ in range(400):
         clock.now_s += 0.05
         show.modulation.step(clock.now_s, 0.05)
-        seen.append(show.board.snapshot().look.hue)
+        seen.append(show.parameters.snapshot().look.hue)
     assert max(seen) == pytest.approx(180, abs=3)
     assert min(seen) == pytest.approx(-180, abs=3)
     show.modulation.replace([], 0)
     show.modulation.step(clock.now_s, 0.05)
-    assert show.board.snapshot().look.hue == 0
+    assert show.parameters.snapshot().look.hue == 0
 
 
 def test_modulators_fade_in_and_out(show: Show, clock: Time) -> None:
@@ -198,7 +198,7 @@ def test_modulators_fade_in_and_out(show: Show, clock: Time) -> None:
     seen = []
     for _ in range(40):
         show.modulation.step(clock.now_s, 0.1)
-        seen.append(show.board.snapshot().look.brightness)
+        seen.append(show.parameters.snapshot().look.brightness)
     assert seen[0] == pytest.approx(0.975)
     assert seen[9] == pytest.approx(0.75, abs=0.01)
     assert seen[-1] == pytest.approx(0.5)
@@ -208,7 +208,7 @@ def test_sound_drives_what_it_is_to_drive(show: Show) -> None:
     show.modulation.heard = lambda name: {"bass": 0.8}.get(name, 0.0)
     show.modulation.replace([Modulator(parameter="mix", source="bass", depth=-0.5)])
     show.modulation.step(0, 0.1)
-    assert show.board.snapshot().look.mix == pytest.approx(0.6)
+    assert show.parameters.snapshot().look.mix == pytest.approx(0.6)
 
 
 def test_what_cannot_be_modulated_is_refused(show: Show) -> None:

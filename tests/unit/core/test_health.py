@@ -8,10 +8,10 @@ from livedream.core.health import Health, Status, StatusBoard
 
 
 def test_a_status_is_plain_json() -> None:
-    board = StatusBoard()
-    assert board.latest().source.state == "starting"
-    board.publish(Status(fps=25.0, stages_ms={"flow": 4.0}, outputs=(Health("udp", "ok"),)))
-    found = json.loads(json.dumps(board.latest().as_dict()))
+    parameters = StatusBoard()
+    assert parameters.latest().source.state == "starting"
+    parameters.publish(Status(fps=25.0, stages_ms={"flow": 4.0}, outputs=(Health("udp", "ok"),)))
+    found = json.loads(json.dumps(parameters.latest().as_dict()))
     assert found["fps"] == 25.0
     assert found["outputs"][0]["name"] == "udp"
     assert found["stages_ms"] == {"flow": 4.0}

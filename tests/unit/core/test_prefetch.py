@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from livedream.core.frame import Frame
-from livedream.core.prefetch import Behind, Clock, ahead
+from livedream.core.prefetch import AsyncWriter, Clock, prefetch
 
 
 def _frame(index: int) -> Frame:
@@ -17,7 +17,7 @@ def _frame(index: int) -> Frame:
 
 
 def test_ahead_keeps_order_and_ends() -> None:
-    with ahead(range(100)) as items:
+    with prefetch(range(100)) as items:
         assert list(items) == list(range(100))
 
 
@@ -30,7 +30,7 @@ def test_ahead_is_bounded() -> None:
             made += 1
             yield made
 
-    with ahead(count(), depth=3) as items:
+    with prefetch(count(), depth=3) as items:
         assert next(items) == 1
         time.sleep(0.2)
         assert made <= 6
@@ -41,7 +41,7 @@ def test_an_error_in_the_thread_is_raised_at_the_reader() -> None:
         yield 1
         raise OSError("cable pulled")
 
-    with ahead(broken()) as items:
+    with prefetch(broken()) as items:
         assert next(items) == 1
         with pytest.raises(OSError, match="cable pulled"):
             next(items)
@@ -58,7 +58,7 @@ def test_leaving_early_stops_the_thread_and_closes_the_source() -> None:
             closed.set()
 
     before = threading.active_count()
-    with ahead(endless()) as items:
+    with prefetch(endless()) as items:
         next(items)
     assert closed.is_set()
     assert threading.active_count() == before
@@ -81,7 +81,7 @@ class _Sink:
 
 def test_behind_writes_everything_before_it_closes() -> None:
     sink = _Sink()
-    with Behind(sink, Clock()) as writer:
+    with AsyncWriter(sink, Clock()) as writer:
         for index in range(50):
             writer.write(_frame(index))
     assert sink.indices == list(range(50))
@@ -90,7 +90,7 @@ def test_behind_writes_everything_before_it_closes() -> None:
 
 def test_a_failing_sink_is_told_at_the_writer_and_never_blocks_it() -> None:
     sink = _Sink(fail_at=3)
-    with pytest.raises(OSError, match="disk full"), Behind(sink, Clock()) as writer:
+    with pytest.raises(OSError, match="disk full"), AsyncWriter(sink, Clock()) as writer:
         for index in range(1000):
             writer.write(_frame(index))
     assert sink.indices == [0, 1, 2]
@@ -99,7 +99,7 @@ def test_a_failing_sink_is_told_at_the_writer_and_never_blocks_it() -> None:
 
 def test_stopping_early_still_writes_what_was_handed_over() -> None:
     sink = _Sink()
-    writer = Behind(sink, Clock())
+    writer = AsyncWriter(sink, Clock())
     for index in range(4):
         writer.write(_frame(index))
     writer.close(complete=False)
@@ -109,7 +109,7 @@ def test_stopping_early_still_writes_what_was_handed_over() -> None:
 
 def test_an_error_of_the_dream_closes_the_sink_as_incomplete() -> None:
     sink = _Sink()
-    with pytest.raises(ValueError, match="dream"), Behind(sink, Clock()) as writer:
+    with pytest.raises(ValueError, match="dream"), AsyncWriter(sink, Clock()) as writer:
         writer.write(_frame(0))
         raise ValueError("dream")
     assert sink.indices == [0]

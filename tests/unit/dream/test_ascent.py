@@ -25,8 +25,8 @@ def ascent(network: Network, objective: str = "strokes", **settings: object) -> 
     return Ascent(network, bind(objective, network), wanted, CPU, torch.float32)
 
 
-def drawn(climb: Ascent, picture: Tensor, seed: int = 0) -> Tensor:
-    return climb.addition(picture, np.random.default_rng(seed))
+def drawn(ascend: Ascent, picture: Tensor, seed: int = 0) -> Tensor:
+    return ascend.addition(picture, np.random.default_rng(seed))
 
 
 @pytest.fixture
@@ -40,29 +40,29 @@ def test_octaves_go_from_small_to_full(dreamnet: Network) -> None:
 
 
 def test_octaves_too_small_for_the_network_are_left_out(dreamnet: Network) -> None:
-    climb = ascent(dreamnet, octaves=12, octave_scale=1.4)
-    assert min(min(size) for size in climb.octave_sizes(200, 100)) >= dreamnet.minimum_size
-    assert climb.octave_sizes(40, 30) == [(40, 30)]
+    ascend = ascent(dreamnet, octaves=12, octave_scale=1.4)
+    assert min(min(size) for size in ascend.octave_sizes(200, 100)) >= dreamnet.minimum_size
+    assert ascend.octave_sizes(40, 30) == [(40, 30)]
 
 
 @pytest.mark.parametrize("size", [(1, 1), (2, 3), (1, 90), (63, 65), (700, 9)])
 @pytest.mark.parametrize("objective", ["creatures", "strokes - weave"])
 def test_pictures_of_any_size(dreamnet: Network, size: tuple[int, int], objective: str) -> None:
     picture = torch.rand(1, 3, *size)
-    climb = ascent(dreamnet, objective, octaves=4, smoothing=3.0, laplacian=4)
-    added = drawn(climb, picture)
+    ascend = ascent(dreamnet, objective, octaves=4, smoothing=3.0, laplacian=4)
+    added = drawn(ascend, picture)
     assert added.shape == picture.shape and added.isfinite().all()
     assert (picture + added).min() >= -1e-6 and (picture + added).max() <= 1 + 1e-6
 
 
 def test_a_network_that_needs_more_gets_more(dreamnet: Network) -> None:
     seen: list[torch.Size] = []
-    climb = ascent(
+    ascend = ascent(
         replace(dreamnet, minimum_size=160), "weave", jitter=0, octaves=1, iterations=1,
         engine="torch",
     )  # fmt: skip
-    climb.engine.body.register_forward_pre_hook(lambda _, args: seen.append(args[0].shape))
-    drawn(climb, torch.rand(1, 3, 33, 200))
+    ascend.engine.body.register_forward_pre_hook(lambda _, args: seen.append(args[0].shape))
+    drawn(ascend, torch.rand(1, 3, 33, 200))
     assert seen == [torch.Size((1, 3, 160, 200))]
 
 
@@ -71,8 +71,8 @@ def test_no_frame_is_drawn_around_the_picture(dreamnet: Network, jitter: int) ->
     """Of clouds, which have nothing to draw along their border."""
     with open_source("synthetic:clouds?size=320x180&fps=1&seconds=1&seed=3") as source:
         sky = torch.from_numpy(next(iter(source)).rgb.copy()).permute(2, 0, 1)[None] / 255
-    climb = ascent(dreamnet, "strokes", octaves=1, iterations=8, jitter=jitter)
-    added = drawn(climb, sky)[0].abs().mean(0)
+    ascend = ascent(dreamnet, "strokes", octaves=1, iterations=8, jitter=jitter)
+    added = drawn(ascend, sky)[0].abs().mean(0)
     inside = added[12:-12, 12:-12].mean()
     for border in (added[:3], added[-3:], added[:, :3], added[:, -3:]):
         assert float(border.mean() / inside) < 2  # 8 to 17 with a frame
@@ -92,19 +92,19 @@ def test_what_is_prepared_is_what_is_climbed(
             asked.extend(sizes)
             return False
 
-        def climb(self, x: Tensor, shifts: Sequence[Margins], settings: DreamSettings) -> None:
+        def ascend(self, x: Tensor, shifts: Sequence[Margins], settings: DreamSettings) -> None:
             left, right, top, bottom = shifts[0]
             seen.append((x.shape[3] + left + right, x.shape[2] + top + bottom))
 
         def gradient(self, x: Tensor, measured: object) -> Tensor:
             return torch.zeros_like(x)
 
-    climb = ascent(dreamnet, octaves=1)
-    monkeypatch.setattr(climb, "engine", Engine())
+    ascend = ascent(dreamnet, octaves=1)
+    monkeypatch.setattr(ascend, "engine", Engine())
     wanted = DreamSettings(octaves=3, jitter=jitter, octave_scale=1.5, iterations=2, tile=128)
-    assert not climb.prepare(wanted, *size)
-    assert climb.adopt(wanted)
-    drawn(climb, torch.rand(1, 3, size[1], size[0]))
+    assert not ascend.prepare(wanted, *size)
+    assert ascend.adopt(wanted)
+    drawn(ascend, torch.rand(1, 3, size[1], size[0]))
     assert asked == seen
 
 
@@ -122,11 +122,11 @@ def test_jitter_may_be_larger_than_the_picture(dreamnet: Network) -> None:
 
 def test_each_step_is_jittered_anew(dreamnet: Network, picture: Tensor) -> None:
     seen: list[Tensor] = []
-    climb = ascent(dreamnet, octaves=1, iterations=4, engine="torch")
-    climb.engine.body.register_forward_pre_hook(
+    ascend = ascent(dreamnet, octaves=1, iterations=4, engine="torch")
+    ascend.engine.body.register_forward_pre_hook(
         lambda _, args: seen.append(args[0].detach().clone())
     )
-    drawn(climb, picture)
+    drawn(ascend, picture)
     assert len(seen) == 4
     # A place of the picture lies elsewhere in each: the same corner shows something else.
     corners = [x[0, :, :8, :8] for x in seen]
@@ -136,8 +136,8 @@ def test_each_step_is_jittered_anew(dreamnet: Network, picture: Tensor) -> None:
 
 def test_smoothing_takes_the_fine_part_out(dreamnet: Network, picture: Tensor) -> None:
     def roughness(sigma: float) -> float:
-        climb = ascent(dreamnet, octaves=1, iterations=1, smoothing=sigma)
-        added = drawn(climb, picture * 0.5 + 0.25)
+        ascend = ascent(dreamnet, octaves=1, iterations=1, smoothing=sigma)
+        added = drawn(ascend, picture * 0.5 + 0.25)
         return float(added.diff(dim=3).square().mean() / added.square().mean())
 
     rough = [roughness(sigma) for sigma in (0.0, 1.0, 4.0)]

@@ -164,7 +164,7 @@ def test_what_is_prepared_beforehand_takes_no_slower_way(
     dreamnet: Network, texture: Picture
 ) -> None:
     settings = SMALL.replace(engine="openvino", precision="fp32")
-    dreamer = Dreamer(settings, dreamnet, patient=False)
+    dreamer = Dreamer(settings, dreamnet, wait_for_compile=False)
     height, width = texture.shape[:2]
 
     def prepared(wanted: DreamSettings) -> bool:
@@ -185,10 +185,10 @@ def test_what_is_prepared_beforehand_takes_no_slower_way(
     wait_for(other)
     dreamer.adopt(other)
     _held(dreamer, texture, 2)
-    assert dreamer.detours == 0
-    dreamer.ascent.engine.detours = 3  # type: ignore[misc]
+    assert dreamer.fallbacks == 0
+    dreamer.ascent.engine.fallbacks = 3  # type: ignore[misc]
     dreamer.adopt(settings.replace(objective="strokes"))
-    assert dreamer.detours == 3  # nor are another's forgotten
+    assert dreamer.fallbacks == 3  # nor are another's forgotten
     assert not prepared(settings)  # another engine has graphs of its own
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from livedream.core.errors import SourceError
 from livedream.core.settings import DreamSettings
-from livedream.dream.spread import Place, need, read_mask
+from livedream.dream.spread import SpreadGain, need, read_mask
 
 EVEN = DreamSettings(spread=0.0)
 
@@ -21,14 +21,14 @@ def added() -> Tensor:
 
 
 def test_an_addition_has_no_tint(added: Tensor) -> None:
-    shaped = Place().shape(added, torch.zeros_like(added), EVEN)
+    shaped = SpreadGain().shape(added, torch.zeros_like(added), EVEN)
     assert shaped.mean((2, 3)).abs().max() < 1e-6
 
 
 def test_nothing_is_added_where_the_mask_is_black(added: Tensor) -> None:
     mask = torch.zeros(1, 1, 12, 16)
     mask[..., 8:] = 1
-    place = Place(mask)
+    place = SpreadGain(mask)
     shaped = place.shape(added, torch.zeros_like(added), EVEN)
     weight = place.weight(added)
     assert weight is not None and weight.shape == (1, 1, 48, 64)
@@ -38,13 +38,13 @@ def test_nothing_is_added_where_the_mask_is_black(added: Tensor) -> None:
 
 
 def test_an_all_black_mask_gives_nothing(added: Tensor) -> None:
-    place = Place(torch.zeros(1, 1, 4, 4))
+    place = SpreadGain(torch.zeros(1, 1, 4, 4))
     shaped = place.shape(added, torch.zeros_like(added), EVEN)
     assert shaped.isfinite().all() and shaped.abs().max() == 0
 
 
 def test_kept_colours_leave_only_brightness(added: Tensor) -> None:
-    shaped = Place().shape(added, torch.zeros_like(added), EVEN.replace(keep_colours=True))
+    shaped = SpreadGain().shape(added, torch.zeros_like(added), EVEN.replace(keep_colours=True))
     assert shaped.std(1).max() < 1e-6
 
 
@@ -60,7 +60,7 @@ def test_quiet_places_are_lifted(added: Tensor, spread: float) -> None:
 @pytest.mark.parametrize("size", [(1, 1), (2, 3), (17, 5), (500, 1), (33, 49)])
 def test_pictures_of_any_size(size: tuple[int, int]) -> None:
     added = torch.randn(1, 3, *size)
-    shaped = Place().shape(added, torch.zeros_like(added), EVEN.replace(spread=1.0))
+    shaped = SpreadGain().shape(added, torch.zeros_like(added), EVEN.replace(spread=1.0))
     assert shaped.shape == (1, 3, *size) and shaped.isfinite().all()
 
 
@@ -75,7 +75,7 @@ def test_a_mask_is_read_from_a_picture(tmp_path: Path) -> None:
 
 def test_a_mask_that_is_not_there() -> None:
     with pytest.raises(SourceError, match=r"nowhere\.png"):
-        Place.from_settings(DreamSettings(mask="nowhere.png"))
+        SpreadGain.from_settings(DreamSettings(mask="nowhere.png"))
 
 
 @pytest.mark.parametrize("size", [(1, 1), (16, 32), (17, 5), (49, 100), (270, 480)])
@@ -91,6 +91,6 @@ def test_cells_are_summed_as_they_are_pooled(
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
 def test_the_memory_layout_changes_nothing(added: Tensor, layout: torch.memory_format) -> None:
     carried = torch.randn_like(added)
-    wanted = Place().shape(added.clone(), carried, DreamSettings())
-    found = Place().shape(added.contiguous(memory_format=layout), carried, DreamSettings())
+    wanted = SpreadGain().shape(added.clone(), carried, DreamSettings())
+    found = SpreadGain().shape(added.contiguous(memory_format=layout), carried, DreamSettings())
     assert torch.allclose(wanted, found, atol=1e-6)

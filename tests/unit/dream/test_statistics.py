@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from livedream.core.frame import Picture
-from livedream.dream.statistics import Hold, octave_levels
+from livedream.dream.statistics import StatisticsLock, octave_levels
 
 
 def tensor(picture: Picture) -> Tensor:
@@ -14,7 +14,7 @@ def tensor(picture: Picture) -> Tensor:
 
 
 def held(start: Tensor, picture: Tensor, seconds: float, fps: int = 25) -> Tensor:
-    hold = Hold(start)
+    hold = StatisticsLock(start)
     for _ in range(round(seconds * fps)):
         picture = hold.steer(picture, 1 / fps)
     return picture

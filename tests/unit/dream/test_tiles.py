@@ -134,9 +134,9 @@ def test_tiles_give_the_gradient_of_the_whole(
 
 def test_no_seam_shows(dreamnet: Network, picture: Tensor) -> None:
     """A step's energy across the cuts is that of elsewhere."""
-    climb = ascent(dreamnet, "creatures", tile=160, jitter=0)
+    ascend = ascent(dreamnet, "creatures", tile=160, jitter=0)
     draw = np.random.default_rng(3)
-    added = climb.addition(picture, draw)
+    added = ascend.addition(picture, draw)
     whole = ascent(dreamnet, "creatures", jitter=0).addition(picture, np.random.default_rng(3))
     cuts = np.random.default_rng(3).spawn(1)[0]
     lay_tiles(640, 448, 160, NO_MARGINS, cuts)  # what is measured, then what is climbed
@@ -151,8 +151,8 @@ def test_no_seam_shows(dreamnet: Network, picture: Tensor) -> None:
 
 
 def test_tiles_repeat_to_the_bit(dreamnet: Network, picture: Tensor) -> None:
-    climb = ascent(dreamnet, "strokes", tile=224)
-    first, second = (climb.addition(picture, np.random.default_rng(5)) for _ in range(2))
+    ascend = ascent(dreamnet, "strokes", tile=224)
+    first, second = (ascend.addition(picture, np.random.default_rng(5)) for _ in range(2))
     assert torch.equal(first, second)
 
 
@@ -165,6 +165,6 @@ def test_variety_sees_in_tiles_what_becomes_loud(dreamnet: Network, picture: Ten
     found, part = [], picture[:, :, :288, :384]
     for side in (1024, 160):
         settings = DreamSettings(octaves=1, iterations=10, tile=side, variety=0.5)
-        climb = Ascent(dreamnet, bind("creatures", dreamnet), settings, CPU, torch.float32)
-        found.append(climb.addition(part, np.random.default_rng(3)).flatten())
+        ascend = Ascent(dreamnet, bind("creatures", dreamnet), settings, CPU, torch.float32)
+        found.append(ascend.addition(part, np.random.default_rng(3)).flatten())
     assert float(F.cosine_similarity(found[0], found[1], dim=0)) > 0.9

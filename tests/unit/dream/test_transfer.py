@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from livedream.dream.transfer import Copies
+from livedream.dream.transfer import Transfers
 
 CPU = torch.device("cpu")
 
@@ -47,7 +47,7 @@ def pictures(count: int, side: int = 5) -> list[np.ndarray]:
 
 def test_a_buffer_is_filled_again_only_when_its_copy_is_done() -> None:
     lane = Slow()
-    copies, sent = Copies(CPU, lane), pictures(6)
+    copies, sent = Transfers(CPU, lane), pictures(6)
     there = [copies.to_device(picture) for picture in sent]
     # All but those under way have arrived, each as it was sent.
     for picture, tensor in zip(sent[:-2], there, strict=False):
@@ -56,7 +56,7 @@ def test_a_buffer_is_filled_again_only_when_its_copy_is_done() -> None:
 
 
 def test_what_comes_back_is_there_when_it_is_asked_for() -> None:
-    copies = Copies(CPU, Slow())
+    copies = Transfers(CPU, Slow())
     sent = [torch.from_numpy(picture) for picture in pictures(5)]
     one, two = copies.to_host(sent[0]), copies.to_host(sent[1])
     assert (two.array() == sent[1].numpy()).all() and (one.array() == sent[0].numpy()).all()
@@ -65,7 +65,7 @@ def test_what_comes_back_is_there_when_it_is_asked_for() -> None:
 
 
 def test_the_sent_array_may_change_at_once() -> None:
-    copies, picture = Copies(CPU, Slow()), pictures(1)[0]
+    copies, picture = Transfers(CPU, Slow()), pictures(1)[0]
     wanted = picture.copy()
     there = copies.to_device(picture)
     picture[:] = 0
@@ -76,7 +76,7 @@ def test_the_sent_array_may_change_at_once() -> None:
 
 def test_another_size_gets_other_buffers() -> None:
     lane = Slow()
-    copies = Copies(CPU, lane)
+    copies = Transfers(CPU, lane)
     for side in (5, 5, 9, 9, 9):
         copies.to_device(pictures(1, side)[0])
     assert lane.buffers == 4
@@ -84,7 +84,7 @@ def test_another_size_gets_other_buffers() -> None:
 
 @pytest.mark.parametrize("step", [1, -1])
 def test_without_a_lane_a_copy_is_a_copy(step: int) -> None:
-    copies, picture = Copies(CPU), pictures(1)[0][:, ::step]
+    copies, picture = Transfers(CPU), pictures(1)[0][:, ::step]
     there = copies.to_device(picture)
     assert (there.numpy() == picture).all()
     assert (copies.to_host(there.permute(2, 0, 1)).array() == picture.transpose(2, 0, 1)).all()

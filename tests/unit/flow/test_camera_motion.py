@@ -7,8 +7,8 @@ from scenes import Scene, half, moved_camera, moving_square, noisy, rounded, shr
 
 from livedream.core.frame import FlowField
 from livedream.flow import camera
-from livedream.flow.camera_motion import Settled, camera_motion, settle
-from livedream.warp.remap import fetch, gray, halved, positions
+from livedream.flow.camera_motion import Settled, blend_camera_motion, camera_motion
+from livedream.warp.remap import gray, halved, positions, remap
 
 Affine = NDArray[np.float64]
 PAN = np.array([[0, 0, 4.5], [0, 0, -2.25]], np.float64)
@@ -24,7 +24,7 @@ def wandering(shape: tuple[int, ...], px: float, seed: int = 5) -> FlowField:
 
 def settled(scene: Scene, flow: FlowField) -> Settled:
     now, before = gray(scene.current), gray(scene.previous)
-    return settle(flow, now, before, fetch(before, positions(flow)))
+    return blend_camera_motion(flow, now, before, remap(before, positions(flow)))
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def test_a_still_camera_is_preferred_to_a_large_body() -> None:
 def test_without_structure_there_is_no_camera(size: tuple[int, int]) -> None:
     flat = np.full(size, 128, np.uint8)
     assert camera_motion(np.ones((2, *size), np.float32), flat) is None
-    found = settle(np.ones((2, *size), np.float32), flat, flat, flat)
+    found = blend_camera_motion(np.ones((2, *size), np.float32), flat, flat, flat)
     assert found.trust.min() == 1.0 and not found.flow.any()
 
 
@@ -130,5 +130,7 @@ def test_light_is_not_its_business() -> None:
     """It compares as given: equally bright pictures are asked for."""
     wall = textured(90, 160)
     brighter = rounded(wall + 40.0)
-    found = settle(np.zeros((2, 90, 160), np.float32), gray(brighter), gray(wall), gray(wall))
+    found = blend_camera_motion(
+        np.zeros((2, 90, 160), np.float32), gray(brighter), gray(wall), gray(wall)
+    )
     assert np.median(found.error) == pytest.approx(40, abs=1)

@@ -7,7 +7,7 @@ import pytest
 from scenes import moving_square, noisy, rounded, textured
 
 from livedream.flow.cuts import is_cut
-from livedream.warp.remap import Gray, fetch, gray, positions
+from livedream.warp.remap import Gray, gray, positions, remap
 
 FLAT = np.full((180, 320), 90, np.uint8)
 
@@ -50,7 +50,7 @@ def test_noise_is_no_cut(here: Gray, steps: float) -> None:
 
 def test_a_large_moving_body_is_no_cut() -> None:
     scene = moving_square((12, -5), camera=(-4, 2), side=130)
-    before = fetch(gray(scene.previous), positions(scene.flow))
+    before = remap(gray(scene.previous), positions(scene.flow))
     assert not is_cut(gray(scene.current), before)
 
 
@@ -77,8 +77,8 @@ def test_noise_fetched_from_between_pixels_has_none_either() -> None:
     """Interpolation takes the fine grain away, not what a quarter of the size keeps."""
     draw = np.random.default_rng(2)
     now, before = noisy(FLAT, 25, draw), noisy(FLAT, 25, draw)
-    fetched = fetch(before, positions(np.full((2, 180, 320), 0.5, np.float32)))
-    assert not is_cut(now, fetched)
+    remapped = remap(before, positions(np.full((2, 180, 320), 0.5, np.float32)))
+    assert not is_cut(now, remapped)
 
 
 def test_something_after_nothing_is_a_cut(here: Gray) -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scenes import noisy, rounded, textured
 
-from livedream.flow.light import change_of_light, relight
+from livedream.flow.light import change_of_light, match_exposure
 from livedream.warp.remap import Gray, gray
 
 
@@ -20,7 +20,7 @@ def test_gain_and_offset_come_back(calm: Gray, gain: float, offset: float) -> No
     brighter = rounded(gain * calm.astype(float) + offset)
     found = change_of_light(brighter, calm)
     assert found == (pytest.approx(gain, abs=0.03), pytest.approx(offset, abs=4.0))
-    assert np.abs(relight(calm, found).astype(int) - brighter).mean() < 0.6
+    assert np.abs(match_exposure(calm, found).astype(int) - brighter).mean() < 0.6
 
 
 def test_a_third_of_the_picture_may_be_something_else(calm: Gray) -> None:
@@ -63,9 +63,9 @@ def test_a_flat_picture_changes_by_its_offset() -> None:
 def test_the_smallest_pictures(size: tuple[int, int]) -> None:
     dark, light = np.full(size, 10, np.uint8), np.full(size, 200, np.uint8)
     found = change_of_light(light, dark)
-    assert found is not None and (relight(dark, found) == 200).all()
+    assert found is not None and (match_exposure(dark, found) == 200).all()
 
 
 def test_relighting_rounds_and_stays_in_range() -> None:
     picture = np.array([[0, 1, 100, 101, 200, 255]], np.uint8)
-    assert relight(picture, (1.5, -2.0)).tolist() == [[0, 0, 148, 150, 255, 255]]
+    assert match_exposure(picture, (1.5, -2.0)).tolist() == [[0, 0, 148, 150, 255, 255]]

@@ -5,9 +5,9 @@ import pytest
 from scenes import Scene, half, moving_square, shrunk, textured
 
 from livedream.core.frame import FlowField
-from livedream.flow.camera_motion import Settled, settle
+from livedream.flow.camera_motion import Settled, blend_camera_motion
 from livedream.flow.occlusion import agreement, visibility
-from livedream.warp.remap import fetch, gray, positions
+from livedream.warp.remap import gray, positions, remap
 
 
 def constant(x: float, y: float, height: int = 24, width: int = 40) -> FlowField:
@@ -126,7 +126,7 @@ def test_with_the_true_flow_what_is_revealed_is_found(camera: tuple[int, int]) -
     scene = moving_square((14, -6), camera)
     back: Scene = moving_square((-14, 6), (-camera[0], -camera[1]))
     now, before = gray(scene.current), gray(scene.previous)
-    found = settle(scene.flow, now, before, fetch(before, positions(scene.flow)))
+    found = blend_camera_motion(scene.flow, now, before, remap(before, positions(scene.flow)))
     seen = visibility(scene.flow, back.flow, found)
     assert seen[half(shrunk(scene.hidden, 1))].mean() < 0.1
     assert seen[half(shrunk(scene.body, 4))].mean() > 0.95
@@ -137,6 +137,6 @@ def test_with_the_true_flow_what_is_revealed_is_found(camera: tuple[int, int]) -
 def test_the_smallest_pictures(size: tuple[int, int]) -> None:
     picture = gray(textured(*size))
     zero = np.zeros((2, *size), np.float32)
-    seen = visibility(zero, zero, settle(zero, picture, picture, picture))
+    seen = visibility(zero, zero, blend_camera_motion(zero, picture, picture, picture))
     assert seen.shape == (max(1, size[0] // 2), max(1, size[1] // 2))
     assert seen == pytest.approx(np.ones_like(seen))

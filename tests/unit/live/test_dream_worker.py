@@ -12,9 +12,9 @@ from live_stage import SIZE, FakeDreamer, Stage
 from livedream.control.live_parameters import Snapshot
 from livedream.core.errors import NetworkError
 from livedream.core.frame import Motion
-from livedream.core.grade import LookSettings
+from livedream.core.grade import GradeSettings
 from livedream.core.settings import DreamSettings
-from livedream.live.dream_worker import Moment
+from livedream.live.dream_worker import DreamRequest
 
 
 def shift(x: float) -> Motion:
@@ -79,7 +79,7 @@ def test_reset_does_the_same(stage: Stage) -> None:
     stage.begun()
     stage.arrive()
     stage.frame(
-        snapshot=Snapshot(0.0, stage.settings, LookSettings(), triggers=frozenset(["reset"]))
+        snapshot=Snapshot(0.0, stage.settings, GradeSettings(), triggers=frozenset(["reset"]))
     )
     assert stage.dreaming.shown(time.monotonic()).steps is None
 
@@ -108,12 +108,12 @@ def test_memory_that_runs_out_makes_the_next_dream_smaller(stage: Stage) -> None
     stage.settings = stage.settings.replace(size="360p", iterations=3)
     stage.dreamer.faults = [torch.OutOfMemoryError("out of memory")]
     stage.governor._warm = 10
-    snapshot = Snapshot(0.0, stage.settings, LookSettings())
+    snapshot = Snapshot(0.0, stage.settings, GradeSettings())
     rgb = np.full((360, 640, 3), 128, np.uint8)
     stage.governor.plan(stage.settings, 640, 360)
     stage.governor._level = 0
     for index in range(2):
-        stage.dreaming.advance(Moment(rgb, 100.0 + index, index, snapshot), None, None, 0.04)
+        stage.dreaming.advance(DreamRequest(rgb, 100.0 + index, index, snapshot), None, None, 0.04)
         stage.begun()
         stage.dreamer.go.release()
     stage.dreaming.close(5.0)
@@ -153,10 +153,10 @@ def test_a_fault_is_told_and_the_dream_goes_on(
 
 def test_an_objective_that_is_not_there_leaves_the_one_before(stage: Stage) -> None:
     wrong = stage.settings.replace(objective="nothing")
-    stage.frame(snapshot=Snapshot(0.0, wrong, LookSettings()))
+    stage.frame(snapshot=Snapshot(0.0, wrong, GradeSettings()))
     stage.begun()
     stage.arrive()
-    assert "there is none" in stage.cast.notes["objective"]
+    assert "there is none" in stage.pool.notes["objective"]
     assert stage.dreamer.settings.objective == ""
 
 
@@ -172,7 +172,7 @@ def test_two_networks_dream_in_turn_as_often_as_each_is_due() -> None:
     stage.dreamer.go = threading.Semaphore(100)
     try:
         new = stage.settings.replace(network="other")
-        fading = Snapshot(0.0, new, LookSettings(), stage.settings, 0.25)
+        fading = Snapshot(0.0, new, GradeSettings(), stage.settings, 0.25)
         for _ in range(60):
             stage.frame(snapshot=fading)
             time.sleep(0.01)
@@ -191,11 +191,11 @@ def test_a_network_that_cannot_be_had_is_told_and_the_old_one_dreams_on() -> Non
     stage = Stage(make)
     stage.dreamer.go = threading.Semaphore(100)
     try:
-        wanted = Snapshot(0.0, stage.settings.replace(network="other"), LookSettings())
+        wanted = Snapshot(0.0, stage.settings.replace(network="other"), GradeSettings())
         for _ in range(20):
             stage.frame(snapshot=wanted)
             time.sleep(0.01)
         assert len(stage.dreamer.carried) > 5
-        assert "no such network" in stage.cast.notes["network"]
+        assert "no such network" in stage.pool.notes["network"]
     finally:
         stage.dreaming.close(5.0)

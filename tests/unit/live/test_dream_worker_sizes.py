@@ -8,7 +8,7 @@ import pytest
 from live_stage import FakeDreamer, Stage
 
 from livedream.control.live_parameters import Snapshot
-from livedream.core.grade import LookSettings
+from livedream.core.grade import GradeSettings
 from livedream.core.settings import DreamSettings
 from livedream.live.governor import Plan
 
@@ -131,7 +131,7 @@ def test_two_networks_that_fade_both_have_to_be_prepared(
     stage.dreamer.go = threading.Semaphore(100)
     wanting = Wanting(stage, monkeypatch)
     fading = Snapshot(
-        0.0, stage.settings.replace(network="other"), LookSettings(), stage.settings, 0.5
+        0.0, stage.settings.replace(network="other"), GradeSettings(), stage.settings, 0.5
     )
 
     def until(true: Callable[[], bool]) -> None:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from livedream.control.live_parameters import Board
+from livedream.control.live_parameters import LiveParameters
 from livedream.core.frame import Picture
 from livedream.core.settings import DreamSettings
 from livedream.live.idle import Attract, StillWatch
@@ -32,17 +32,17 @@ def test_never_when_it_is_off(texture: Picture) -> None:
 
 def test_the_attract_mode_moves_the_values_and_leaves_the_targets() -> None:
     now = [0.0]
-    board = Board(DreamSettings(), clock=lambda: now[0])
-    attract, targets = Attract(board), board.targets()
+    parameters = LiveParameters(DreamSettings(), clock=lambda: now[0])
+    attract, targets = Attract(parameters), parameters.targets()
     seen = set()
     for _ in range(300):
         now[0] += 0.1
         attract.step(True, now[0])
-        seen.add(round(board.snapshot().look.zoom, 3))
+        seen.add(round(parameters.snapshot().look.zoom, 3))
     assert len(seen) > 10
-    assert board.targets() == targets
+    assert parameters.targets() == targets
     for _ in range(40):
         now[0] += 0.1
         attract.step(False, now[0])
-    assert board.snapshot().look.zoom == pytest.approx(1.0)
+    assert parameters.snapshot().look.zoom == pytest.approx(1.0)
     assert not attract.active

@@ -40,9 +40,9 @@ def dreamer() -> Dreamer:
 def test_a_watched_dream_is_the_same_and_shows_every_step(dreamer: Dreamer) -> None:
     settings = DreamSettings(octaves=2, iterations=3)
     picture = torch.rand(2, 3, SIZE_PX, SIZE_PX)
-    climb, shown = dreamer.climb({"strokes": 1.0}), list[Tensor]()
-    plain = dream(climb, picture, settings, np.random.default_rng(3))
-    watched = dream(climb, picture, settings, np.random.default_rng(3), watch=shown.append)
+    ascend, shown = dreamer.ascend({"strokes": 1.0}), list[Tensor]()
+    plain = dream(ascend, picture, settings, np.random.default_rng(3))
+    watched = dream(ascend, picture, settings, np.random.default_rng(3), watch=shown.append)
     assert len(shown) == 6 and {tuple(s.shape) for s in shown} == {tuple(picture.shape)}
     assert torch.equal(plain, watched) and torch.equal(shown[-1], watched)
     growth = [float(s.square().mean()) for s in shown]

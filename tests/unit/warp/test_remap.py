@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from livedream.warp.remap import fetch, gray, halved, positions, typical
+from livedream.warp.remap import gray, halved, positions, remap, sampled_median
 
 
 def test_positions_are_pixels_plus_flow() -> None:
@@ -26,9 +26,9 @@ def test_fetching_interpolates_and_continues_the_border() -> None:
     picture = np.arange(0, 250, 10, dtype=np.uint8).reshape(5, 5)
     flow = np.zeros((2, 5, 5), np.float32)
     flow[0] = 0.5
-    assert fetch(picture, positions(flow))[1].tolist() == [55, 65, 75, 85, 90]
+    assert remap(picture, positions(flow))[1].tolist() == [55, 65, 75, 85, 90]
     flow[1] = 100
-    assert fetch(picture, positions(flow))[0].tolist() == [205, 215, 225, 235, 240]
+    assert remap(picture, positions(flow))[0].tolist() == [205, 215, 225, 235, 240]
 
 
 @pytest.mark.parametrize(
@@ -53,4 +53,4 @@ def test_gray_is_that_of_rgb() -> None:
 def test_typical_is_the_median(size: tuple[int, int]) -> None:
     plane = np.full(size, 3.0, np.float32)
     plane[: size[0] // 3] = 99.0
-    assert typical(plane) == 3.0
+    assert sampled_median(plane) == 3.0

@@ -1,6 +1,6 @@
 """One ascent step on memory that stays in place, its parameters in tensors.
 
-The same step as `steps.climb_by` takes, written for recording: no number of Python changes from
+The same step as `steps.ascend_by` takes, written for recording: no number of Python changes from
 one time to the next, nothing waits for the device.
 """
 
@@ -14,7 +14,7 @@ from livedream.core.settings import DreamSettings
 from livedream.dream.engines.steps import normalised
 from livedream.dream.tiles import Margins
 
-__all__ = ["RecordedStep", "StepKind"]
+__all__ = ["CapturedStep", "StepKind"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class StepKind:
         return cls(height, width, both, settings.smoothing, settings.laplacian)
 
 
-class RecordedStep:
+class CapturedStep:
     """picture: (1, 3, height, width) float32, changed in place by `take`.
 
     gradient: as `Engine.gradient`.
@@ -61,7 +61,7 @@ class RecordedStep:
         ]
         self._own = [torch.arange(length, device=device) for length in self._length]
 
-    def aim(self, margins: Margins, step_size: float) -> None:
+    def spec(self, margins: Margins, step_size: float) -> None:
         """Set what the next `take` reads."""
         left, _, top, _ = margins
         self._scale.fill_(step_size / 255.0)

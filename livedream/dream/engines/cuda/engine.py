@@ -15,9 +15,9 @@ from torch import Tensor
 
 from livedream.core.errors import SettingsError
 from livedream.core.settings import DreamSettings
-from livedream.dream.engines import Aim
-from livedream.dream.engines.cuda.captured_step import RecordedStep, StepKind
-from livedream.dream.engines.cuda.graph_capture import CudaRecorder, Recorder
+from livedream.dream.engines import EngineSpec
+from livedream.dream.engines.cuda.captured_step import CapturedStep, StepKind
+from livedream.dream.engines.cuda.graph_capture import CudaGraphCapture, GraphCapture
 from livedream.dream.engines.eager import EagerEngine
 from livedream.dream.objectives.binding import Measured
 from livedream.dream.tiles import Margins
@@ -33,7 +33,7 @@ _WORTH: Final = 2
 
 @dataclass(frozen=True, slots=True)
 class _Recording:
-    step: RecordedStep
+    step: CapturedStep
     play: Callable[[], None]
 
 
@@ -45,16 +45,16 @@ class CudaEngine:
     """
 
     name: Final = "cuda"
-    detours: Final = 0
+    fallbacks: Final = 0
 
-    def __init__(self, aim: Aim, recorder: Recorder | None = None) -> None:
+    def __init__(self, spec: EngineSpec, recorder: GraphCapture | None = None) -> None:
         if recorder is None:
-            if aim.device.type != "cuda":
-                raise SettingsError(f"engine: cuda runs on CUDA, device {aim.device.type} found")
-            recorder = CudaRecorder(aim.device)
-        self._aim = aim
-        self._recorder: Recorder | None = recorder
-        self._eager = EagerEngine(aim)
+            if spec.device.type != "cuda":
+                raise SettingsError(f"engine: cuda runs on CUDA, device {spec.device.type} found")
+            recorder = CudaGraphCapture(spec.device)
+        self._spec = spec
+        self._recorder: GraphCapture | None = recorder
+        self._eager = EagerEngine(spec)
         self._recordings: OrderedDict[StepKind, _Recording] = OrderedDict()
         self._seen: OrderedDict[StepKind, int] = OrderedDict()
 
@@ -63,14 +63,14 @@ class CudaEngine:
         """What is played back and not taken step by step, the longest unused first."""
         return list(self._recordings)
 
-    def climb(self, x: Tensor, shifts: Sequence[Margins], settings: DreamSettings) -> None:
+    def ascend(self, x: Tensor, shifts: Sequence[Margins], settings: DreamSettings) -> None:
         recording = self._recording(StepKind.of(x, shifts[0], settings)) if shifts else None
         if recording is None:
-            self._eager.climb(x, shifts, settings)
+            self._eager.ascend(x, shifts, settings)
             return
         recording.step.picture.copy_(x)
         for margins in shifts:
-            recording.step.aim(margins, settings.step_size)
+            recording.step.spec(margins, settings.step_size)
             recording.play()
         x.copy_(recording.step.picture)
 
@@ -102,7 +102,7 @@ class CudaEngine:
         assert self._recorder is not None
         while len(self._recordings) >= _KEPT:
             self._recordings.popitem(last=False)
-        step = RecordedStep(kind, self._aim.device, self._eager.gradient)
+        step = CapturedStep(kind, self._spec.device, self._eager.gradient)
         try:
             return _Recording(step, self._recorder.record(step.take))
         except RuntimeError as error:

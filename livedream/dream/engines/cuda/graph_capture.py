@@ -1,7 +1,7 @@
 """Record a step once, play it back often: CUDA graphs, and the door to them.
 
 A recording repeats the very operations on the very memory it saw: a number of Python that went
-into it stays what it was, so what shall change has to stand in a tensor (`recorded.RecordedStep`).
+into it stays what it was, so what shall change has to stand in a tensor (`recorded.CapturedStep`).
 
 Source: PyTorch's notes on CUDA graphs (warm-up on a side stream, private pools), PyTorch #64339.
 """
@@ -11,14 +11,14 @@ from typing import Any, Final, Protocol
 
 import torch
 
-__all__ = ["CudaRecorder", "Recorder"]
+__all__ = ["CudaGraphCapture", "GraphCapture"]
 
 Step = Callable[[], None]
 # cuDNN chooses its algorithms and autograd makes its buffers in these; PyTorch's notes take three.
 _WARM_UPS: Final = 3
 
 
-class Recorder(Protocol):
+class GraphCapture(Protocol):
     """record: what plays the step back.  step works on memory that stays where it is, and may be
     run a few times meanwhile; what it has done to its tensors is the caller's to put right.
     Raises RuntimeError where the step cannot be recorded."""
@@ -26,7 +26,7 @@ class Recorder(Protocol):
     def record(self, step: Step) -> Step: ...
 
 
-class CudaRecorder:
+class CudaGraphCapture:
     """CUDA graphs that share one pool of memory, since they never run at the same time."""
 
     def __init__(self, device: torch.device) -> None:

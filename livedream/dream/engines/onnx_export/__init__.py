@@ -8,7 +8,7 @@ engine `livedream.dream.engines.onnx` runs it. Inputs and output stand in `step.
 import json
 from typing import TYPE_CHECKING
 
-from livedream.dream.engines import Aim
+from livedream.dream.engines import EngineSpec
 from livedream.dream.engines.onnx_export.step import INPUTS, OUTPUT, StepShape, trace_step
 from livedream.dream.engines.onnx_export.translate import translate
 
@@ -18,20 +18,20 @@ if TYPE_CHECKING:
 __all__ = ["StepShape", "build_step"]
 
 
-def build_step(aim: Aim, shape: StepShape) -> "onnx.ModelProto":
+def build_step(spec: EngineSpec, shape: StepShape) -> "onnx.ModelProto":
     """The step of one octave size. Its arithmetic is the aim's dtype, its surroundings float32.
 
     Raises SettingsError where the package onnx is missing or the type is bf16, NetworkError for a
     layer with an operator that has no words in ONNX here.
     """
-    objective = aim.objective.objective
+    objective = spec.objective.objective
     notes = {
-        "livedream.network": aim.network.name,
+        "livedream.network": spec.network.name,
         "livedream.objective": str(objective),
         "livedream.terms": json.dumps([str(term.target) for term in objective.terms]),
         "livedream.weights": json.dumps([term.weight for term in objective.terms]),
-        "livedream.variety": json.dumps(round(float(aim.objective.variety), 6)),
+        "livedream.variety": json.dumps(round(float(spec.objective.variety), 6)),
         "livedream.margins": json.dumps(list(shape.margins)),
-        "livedream.licence": aim.network.licence,
+        "livedream.licence": spec.network.licence,
     }
-    return translate(trace_step(aim, shape), INPUTS, OUTPUT, notes)
+    return translate(trace_step(spec, shape), INPUTS, OUTPUT, notes)

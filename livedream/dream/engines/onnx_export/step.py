@@ -14,7 +14,7 @@ from torch.fx.experimental.proxy_tensor import make_fx
 
 from livedream.core.errors import SettingsError
 from livedream.core.settings import DreamSettings
-from livedream.dream.engines import Aim
+from livedream.dream.engines import EngineSpec
 from livedream.dream.engines.onnx_export.decompositions import backward_decompositions
 from livedream.dream.engines.onnx_export.translate import Port
 from livedream.dream.engines.steps import normalised
@@ -50,16 +50,16 @@ class StepShape:
         return self.width + self.margins[0], self.height + self.margins[1]
 
 
-def trace_step(aim: Aim, shape: StepShape) -> fx.GraphModule:
+def trace_step(spec: EngineSpec, shape: StepShape) -> fx.GraphModule:
     """The step on the CPU, weights in the aim's type; its nodes know their shapes.
 
     Its inputs are `INPUTS`, in this order.
     """
-    if aim.dtype == torch.bfloat16:
+    if spec.dtype == torch.bfloat16:
         raise SettingsError("an ONNX step in bf16: found no runtime for it; use fp32 or fp16")
-    objective = aim.objective.to("cpu")
-    body: nn.Module = aim.network.truncated(objective.layers).to(aim.dtype)
-    preprocessing = aim.network.preprocessing
+    objective = spec.objective.to("cpu")
+    body: nn.Module = spec.network.truncated(objective.layers).to(spec.dtype)
+    preprocessing = spec.network.preprocessing
     preprocessing.constants(torch.device("cpu"), torch.float32)  # before fake tensors come
     settings = DreamSettings(smoothing=shape.smoothing)
 
@@ -72,7 +72,7 @@ def trace_step(aim: Aim, shape: StepShape) -> fx.GraphModule:
         seen = picture[:, :, rows][:, :, :, columns]
 
         def activations(x: Tensor) -> tuple[Tensor, ...]:
-            found: tuple[Tensor, ...] = body(preprocessing.normalise(x).to(aim.dtype))
+            found: tuple[Tensor, ...] = body(preprocessing.normalise(x).to(spec.dtype))
             return found
 
         result: Any = torch.func.vjp(activations, seen)

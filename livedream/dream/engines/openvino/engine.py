@@ -19,7 +19,7 @@ from torch import Tensor
 
 from livedream.core.errors import SettingsError
 from livedream.core.settings import DreamSettings
-from livedream.dream.engines import Aim
+from livedream.dream.engines import EngineSpec
 from livedream.dream.engines.direct import DirectEngine
 from livedream.dream.engines.op_list import outline
 from livedream.dream.engines.openvino.graph import InputNotes, require_words, write_gradient
@@ -49,17 +49,17 @@ class OpenVinoEngine:
 
     name: Final = "openvino"
 
-    def __init__(self, aim: Aim) -> None:
-        if aim.device.type != "cpu":
-            raise SettingsError(f"engine: openvino runs on a CPU, device {aim.device.type} found")
-        if aim.dtype not in _PRECISIONS:
-            raise SettingsError(f"engine: openvino wants fp32 or bf16, {aim.dtype} found")
-        self._aim = aim
-        self._outline = outline(aim.network.truncated(aim.objective.layers))
-        require_words(self._outline, aim.objective)
+    def __init__(self, spec: EngineSpec) -> None:
+        if spec.device.type != "cpu":
+            raise SettingsError(f"engine: openvino runs on a CPU, device {spec.device.type} found")
+        if spec.dtype not in _PRECISIONS:
+            raise SettingsError(f"engine: openvino wants fp32 or bf16, {spec.dtype} found")
+        self._spec = spec
+        self._outline = outline(spec.network.truncated(spec.objective.layers))
+        require_words(self._outline, spec.objective)
         self._core = _core()
-        preprocessing = aim.network.preprocessing
-        offset, gain = preprocessing.constants(aim.device, torch.float32)
+        preprocessing = spec.network.preprocessing
+        offset, gain = preprocessing.constants(spec.device, torch.float32)
         self._notes = InputNotes(
             offset.view(3).numpy(), gain.view(3).numpy(),
             is_bgr=preprocessing.channel_order == "BGR",
@@ -70,18 +70,18 @@ class OpenVinoEngine:
         self._awaited: frozenset[Size] = frozenset()  # asked for last...
         self._dreamed: frozenset[Size] = frozenset()  # ...and what was there when asked for
         self._lock = threading.RLock()
-        self.detours = 0
+        self.fallbacks = 0
 
     @torch.no_grad()
-    def climb(self, x: Tensor, shifts: Sequence[Margins], settings: DreamSettings) -> None:
+    def ascend(self, x: Tensor, shifts: Sequence[Margins], settings: DreamSettings) -> None:
         if not shifts:
             return
         left, right, top, bottom = shifts[0]
         height, width = x.shape[2:]
         graph = self._graph((width + left + right, height + top + bottom))
         if graph is None:
-            self.detours += 1
-            self._direct.climb(x, shifts, settings)
+            self.fallbacks += 1
+            self._direct.ascend(x, shifts, settings)
             return
         picture = x.contiguous(memory_format=torch.channels_last)
         for margins in shifts:
@@ -101,7 +101,7 @@ class OpenVinoEngine:
         return graph.run(seen.contiguous(memory_format=torch.channels_last), (0, 0, 0, 0)).clone()
 
     def prepare(self, sizes: Sequence[Size]) -> bool:
-        if self._aim.patient:
+        if self._spec.wait_for_compile:
             return True
         with self._lock:
             self._awaited = frozenset(sizes)
@@ -113,7 +113,7 @@ class OpenVinoEngine:
 
     @cached_property
     def _direct(self) -> DirectEngine:
-        return DirectEngine(self._aim)
+        return DirectEngine(self._spec)
 
     def _graph(self, size: Size) -> "_Compiled | None":
         """The graph for pictures of this size; None while another thread makes it, or failed to."""
@@ -122,7 +122,7 @@ class OpenVinoEngine:
             if found is not None:
                 self._graphs.move_to_end(size)
                 return found
-            if self._aim.patient:
+            if self._spec.wait_for_compile:
                 return self._make(size)
             self._begin([size])
         return None
@@ -157,9 +157,9 @@ class OpenVinoEngine:
 
     def _make(self, size: Size) -> "_Compiled":
         """Compile, and let go of the graphs not used for longest."""
-        model = write_gradient(self._outline, self._aim.objective, self._notes, size)
+        model = write_gradient(self._outline, self._spec.objective, self._notes, size)
         compiled = self._core.compile_model(model, "CPU", self._options())
-        found = _Compiled(compiled, self._aim.objective, size)
+        found = _Compiled(compiled, self._spec.objective, size)
         with self._lock:
             # Two plans together may be more than is kept: one is dreamed, the other has to arrive.
             needed = self._awaited | self._dreamed
@@ -172,7 +172,7 @@ class OpenVinoEngine:
 
     def _options(self) -> dict[str, Any]:
         return {
-            "INFERENCE_PRECISION_HINT": _PRECISIONS[self._aim.dtype],
+            "INFERENCE_PRECISION_HINT": _PRECISIONS[self._spec.dtype],
             "INFERENCE_NUM_THREADS": torch.get_num_threads(),
             "PERFORMANCE_HINT": "LATENCY",
             # Threads nailed to cores would meet those of another dream on the same ones.

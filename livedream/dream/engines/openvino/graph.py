@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from livedream.core.errors import SettingsError
-from livedream.dream.engines.op_list import Outline, OutlinedStep
+from livedream.dream.engines.op_list import Op, OpList
 from livedream.dream.engines.openvino.convolutions import (
     Node,
     convolve,
@@ -51,7 +51,7 @@ class InputNotes:
         self.offset, self.gain = offset[order].copy(), gain[order].copy()
 
 
-def require_words(outlined: Outline, objective: BoundObjective) -> None:
+def require_words(outlined: OpList, objective: BoundObjective) -> None:
     """Raises SettingsError for what cannot be written here: average pools, and guides."""
     for step in outlined.steps:
         if step.kind not in _KNOWN and not is_known_pool(step.module):
@@ -62,7 +62,7 @@ def require_words(outlined: Outline, objective: BoundObjective) -> None:
 
 
 def write_gradient(
-    outlined: Outline, objective: BoundObjective, notes: InputNotes, size: tuple[int, int]
+    outlined: OpList, objective: BoundObjective, notes: InputNotes, size: tuple[int, int]
 ) -> Any:
     """An `openvino.Model`: picture (1, height, width, 3), the objective's weights (terms,) and its
     variety (1,) to the slope, like the picture, times some positive factor.
@@ -73,7 +73,7 @@ def write_gradient(
 
 
 class _Writer:
-    def __init__(self, outlined: Outline, objective: BoundObjective, notes: InputNotes) -> None:
+    def __init__(self, outlined: OpList, objective: BoundObjective, notes: InputNotes) -> None:
         import openvino
         from openvino import opset14
 
@@ -103,7 +103,7 @@ class _Writer:
         result = ops.result(self._slopes[0], "slope")
         return self._openvino.Model([result], [picture, weights, variety], "gradient")
 
-    def _forward(self, step: OutlinedStep) -> Node:
+    def _forward(self, step: Op) -> Node:
         ops, inputs = self._ops, [self._values[number] for number in step.inputs]
         if isinstance(step.module, nn.Conv2d):
             return convolve(ops, step.module, self._weight(step, step.module), inputs[0])
@@ -117,7 +117,7 @@ class _Writer:
         }  # fmt: skip
         return simple[step.kind](*inputs)
 
-    def _backward(self, step: OutlinedStep, slope: Node) -> None:
+    def _backward(self, step: Op, slope: Node) -> None:
         ops, source = self._ops, step.inputs[0]
         if isinstance(step.module, nn.Conv2d):
             self._give(source, self._through(step, step.module, slope))
@@ -157,7 +157,7 @@ class _Writer:
         one = ops.reshape(ops.multiply(slope, share), np.array([*shape[:2], 1, 1]), False)
         return ops.broadcast(one, np.array(shape))
 
-    def _through(self, step: OutlinedStep, module: nn.Conv2d, slope: Node) -> Node:
+    def _through(self, step: Op, module: nn.Conv2d, slope: Node) -> Node:
         """Back through a convolution; of the picture, to what it was before its gain."""
         weight, source = self._weight(step, module), step.inputs[0]
         rows, columns = lengths(self._values[source])[2:]
@@ -166,7 +166,7 @@ class _Writer:
         size = (rows, columns)
         return convolve_back(self._ops, module, weight, slope, size, channels_last=source == 0)
 
-    def _weight(self, step: OutlinedStep, module: nn.Conv2d) -> Tensor:
+    def _weight(self, step: Op, module: nn.Conv2d) -> Tensor:
         weight: Tensor = module.weight.detach().float()
         return weight.flip(1) if step.inputs == (0,) and self._notes.is_bgr else weight
 

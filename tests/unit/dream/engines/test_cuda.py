@@ -17,7 +17,7 @@ from torch.fx.experimental.proxy_tensor import make_fx
 from livedream.core.errors import SettingsError
 from livedream.core.settings import DreamSettings
 from livedream.dream.ascent import Ascent
-from livedream.dream.engines import Aim
+from livedream.dream.engines import EngineSpec
 from livedream.dream.engines.cuda.engine import CudaEngine
 from livedream.dream.networks.network import Network
 from livedream.dream.objectives.binding import bind
@@ -69,7 +69,7 @@ def both(network: Network, recorder: Any, **more: Any) -> tuple[Ascent, Ascent, 
         Ascent(network, bind(settings.objective, network), settings, CPU, torch.float32)
         for _ in range(2)
     )
-    engine = CudaEngine(other._aim, recorder)
+    engine = CudaEngine(other._spec, recorder)
     other.engine = engine
     return plain, other, engine
 
@@ -165,6 +165,6 @@ def test_what_cannot_be_recorded_is_taken_step_by_step(
 
 
 def test_without_cuda_it_is_not_to_be_had(dreamnet: Network) -> None:
-    aim = Aim(dreamnet, bind("strokes", dreamnet), CPU, torch.float32)
+    spec = EngineSpec(dreamnet, bind("strokes", dreamnet), CPU, torch.float32)
     with pytest.raises(SettingsError, match="device cpu found"):
-        CudaEngine(aim)
+        CudaEngine(spec)

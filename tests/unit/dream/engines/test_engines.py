@@ -18,13 +18,13 @@ from torch.nn import functional as F
 from livedream.core.errors import SettingsError
 from livedream.core.settings import ENGINES, DreamSettings
 from livedream.dream.ascent import Ascent
-from livedream.dream.engines import Aim, Engine
+from livedream.dream.engines import Engine, EngineSpec
 from livedream.dream.engines.eager import EagerEngine
 from livedream.dream.engines.op_list import outline
 from livedream.dream.engines.opening import open_engine
 from livedream.dream.engines.openvino.engine import OpenVinoEngine, _core
 from livedream.dream.engines.openvino.graph import InputNotes, require_words, write_gradient
-from livedream.dream.engines.schedule import Schedule
+from livedream.dream.engines.schedule import CompiledOps
 from livedream.dream.networks.network import Network
 from livedream.dream.objectives.binding import BoundObjective, bind, layer
 from livedream.dream.objectives.terms import LayerPart
@@ -36,7 +36,7 @@ with_openvino = pytest.mark.skipif(
 )
 
 
-class Behind(nn.Module):
+class AsyncWriter(nn.Module):
     """A first convolution, and what is to be tested behind it."""
 
     def __init__(self, *parts: nn.Module, joined: Callable[[Tensor, Tensor], Tensor] | None = None):
@@ -57,31 +57,31 @@ def conv(kernel: int, stride: int = 1, padding: int = 0, **more: int) -> nn.Conv
 
 
 CASES = {
-    "1x1": Behind(conv(1)),
-    "3x3": Behind(conv(3, 1, 1)),
-    "more padding than kernel": Behind(conv(3, 1, 4)),
-    "4x4, stride 2": Behind(conv(4, 2, 1)),
-    "7x7, stride 2": Behind(conv(7, 2, 3)),
-    "5x5, stride 3": Behind(conv(5, 3, 0)),
-    "3x3, stride 2": Behind(conv(3, 2, 0)),
-    "1x1, stride 2": Behind(conv(1, 2)),
-    "depthwise": Behind(conv(3, 1, 1, groups=8)),
-    "grouped, stride 2": Behind(conv(4, 2, 1, groups=2)),
-    "dilated": Behind(conv(3, 1, 2, dilation=2)),
-    "ReLU": Behind(conv(1), nn.ReLU()),
-    "ReLU6": Behind(conv(1), nn.ReLU6()),
-    "maximal pool": Behind(nn.MaxPool2d(3, 2, ceil_mode=True), conv(1)),
-    "2x2 pool": Behind(conv(1), nn.ReLU(), nn.MaxPool2d(2)),
-    "3x3 pool, stride 1": Behind(nn.MaxPool2d(3, 1, 1)),
-    "3x3 pool of equal values": Behind(nn.ReLU6(), nn.ReLU(), nn.MaxPool2d(3, 2, 1)),
-    "1x1 pool, stride 2": Behind(nn.MaxPool2d(1, 2)),
-    "average pool": Behind(nn.AvgPool2d(3, 2, 1, count_include_pad=False)),
-    "sum": Behind(conv(1), joined=lambda a, b: a + b),
-    "sum with itself": Behind(conv(1), joined=lambda a, b: b + b),
-    "sum, then ReLU": Behind(conv(1), joined=lambda a, b: F.relu(a + b)),
-    "ReLU of what is read elsewhere": Behind(conv(1), joined=lambda a, b: F.relu(b) + b),
-    "side by side": Behind(conv(1), joined=lambda a, b: torch.cat([b, a, b], 1)),
-    "mean": Behind(conv(1), joined=lambda a, b: b.mean((2, 3))),
+    "1x1": AsyncWriter(conv(1)),
+    "3x3": AsyncWriter(conv(3, 1, 1)),
+    "more padding than kernel": AsyncWriter(conv(3, 1, 4)),
+    "4x4, stride 2": AsyncWriter(conv(4, 2, 1)),
+    "7x7, stride 2": AsyncWriter(conv(7, 2, 3)),
+    "5x5, stride 3": AsyncWriter(conv(5, 3, 0)),
+    "3x3, stride 2": AsyncWriter(conv(3, 2, 0)),
+    "1x1, stride 2": AsyncWriter(conv(1, 2)),
+    "depthwise": AsyncWriter(conv(3, 1, 1, groups=8)),
+    "grouped, stride 2": AsyncWriter(conv(4, 2, 1, groups=2)),
+    "dilated": AsyncWriter(conv(3, 1, 2, dilation=2)),
+    "ReLU": AsyncWriter(conv(1), nn.ReLU()),
+    "ReLU6": AsyncWriter(conv(1), nn.ReLU6()),
+    "maximal pool": AsyncWriter(nn.MaxPool2d(3, 2, ceil_mode=True), conv(1)),
+    "2x2 pool": AsyncWriter(conv(1), nn.ReLU(), nn.MaxPool2d(2)),
+    "3x3 pool, stride 1": AsyncWriter(nn.MaxPool2d(3, 1, 1)),
+    "3x3 pool of equal values": AsyncWriter(nn.ReLU6(), nn.ReLU(), nn.MaxPool2d(3, 2, 1)),
+    "1x1 pool, stride 2": AsyncWriter(nn.MaxPool2d(1, 2)),
+    "average pool": AsyncWriter(nn.AvgPool2d(3, 2, 1, count_include_pad=False)),
+    "sum": AsyncWriter(conv(1), joined=lambda a, b: a + b),
+    "sum with itself": AsyncWriter(conv(1), joined=lambda a, b: b + b),
+    "sum, then ReLU": AsyncWriter(conv(1), joined=lambda a, b: F.relu(a + b)),
+    "ReLU of what is read elsewhere": AsyncWriter(conv(1), joined=lambda a, b: F.relu(b) + b),
+    "side by side": AsyncWriter(conv(1), joined=lambda a, b: torch.cat([b, a, b], 1)),
+    "mean": AsyncWriter(conv(1), joined=lambda a, b: b.mean((2, 3))),
 }
 
 
@@ -97,7 +97,7 @@ def test_a_schedule_is_autograd(case: str, size: tuple[int, int], dtype: torch.d
     wanted = network.to(dtype)(picture * gain)
     seeds = [torch.randn(a.shape, generator=draw, dtype=dtype) for a in wanted]
     (slope,) = torch.autograd.grad(wanted, picture, seeds)
-    schedule = Schedule(network, dtype, gain)
+    schedule = CompiledOps(network, dtype, gain)
     with torch.no_grad():
         laid = (x * gain).contiguous(memory_format=torch.channels_last)
         for _ in range(2):  # nothing of a run is left over for the next one
@@ -112,30 +112,30 @@ def test_a_schedule_is_autograd(case: str, size: tuple[int, int], dtype: torch.d
     "part", [nn.Tanh(), nn.Conv2d(8, 8, 3, padding="same"), nn.AdaptiveAvgPool2d(2)]
 )
 def test_what_a_schedule_does_not_know_it_refuses(part: nn.Module) -> None:
-    network = fx.symbolic_trace(Behind(part)).requires_grad_(False)
+    network = fx.symbolic_trace(AsyncWriter(part)).requires_grad_(False)
     with pytest.raises(SettingsError, match="--engine torch"):
-        Schedule(network, torch.float32)
+        CompiledOps(network, torch.float32)
 
 
 def test_auto_falls_back_to_autograd(dreamnet: Network, monkeypatch: pytest.MonkeyPatch) -> None:
-    aim = Aim(dreamnet, bind("strokes", dreamnet), CPU, torch.float32)
+    spec = EngineSpec(dreamnet, bind("strokes", dreamnet), CPU, torch.float32)
     monkeypatch.setitem(sys.modules, "openvino", None)
     _core.cache_clear()
-    assert open_engine("auto", aim).name == "direct"
+    assert open_engine("auto", spec).name == "direct"
     with pytest.raises(SettingsError, match="pip install openvino"):
-        open_engine("openvino", aim)
+        open_engine("openvino", spec)
 
     def refuse(*_: object) -> None:
         raise SettingsError("not today")
 
-    monkeypatch.setattr("livedream.dream.engines.direct.Schedule", refuse)
-    assert open_engine("auto", aim).name == "torch"
+    monkeypatch.setattr("livedream.dream.engines.direct.CompiledOps", refuse)
+    assert open_engine("auto", spec).name == "torch"
     with pytest.raises(SettingsError, match="not today"):
-        open_engine("direct", aim)
+        open_engine("direct", spec)
 
 
 def two_layers() -> BoundObjective:
-    """Both ends of a `Behind`, pulled at unequally."""
+    """Both ends of a `AsyncWriter`, pulled at unequally."""
     parts = tuple((LayerPart(torch.tensor([term])),) for term in (0, 1))
     weights = torch.tensor([0.3, 1.0])
     objective, layers = 0.3 * layer("first") + layer("last"), ("first", "last")
@@ -164,7 +164,7 @@ def test_openvinos_graph_is_autograd(case: str, size: tuple[int, int]) -> None:
 
 @pytest.mark.parametrize("part", [nn.MaxPool2d(2, dilation=2), nn.AvgPool2d(2)])
 def test_what_openvino_has_no_words_for_it_refuses(part: nn.Module) -> None:
-    network = fx.symbolic_trace(Behind(part)).requires_grad_(False)
+    network = fx.symbolic_trace(AsyncWriter(part)).requires_grad_(False)
     with pytest.raises(SettingsError, match="--engine direct"):
         require_words(outline(network), two_layers())
 
@@ -172,23 +172,23 @@ def test_what_openvino_has_no_words_for_it_refuses(part: nn.Module) -> None:
 def test_a_guide_is_left_to_the_direct_engine(dreamnet: Network, tmp_path: Path) -> None:
     picture = tmp_path / "guide.png"
     cv2.imwrite(str(picture), np.full((80, 80, 3), 99, np.uint8))
-    aim = Aim(dreamnet, bind(f"guide(eyes, {picture})", dreamnet), CPU, torch.float32)
+    spec = EngineSpec(dreamnet, bind(f"guide(eyes, {picture})", dreamnet), CPU, torch.float32)
     with pytest.raises(SettingsError, match="--engine direct"):
-        open_engine("openvino", aim)
-    assert open_engine("auto", aim).name == "direct"
+        open_engine("openvino", spec)
+    assert open_engine("auto", spec).name == "direct"
 
 
 @with_openvino
 @pytest.mark.parametrize("objective", ["eyes", "eyes - 0.5*strokes"])
 def test_openvinos_tiles_fit_together(dreamnet: Network, objective: str) -> None:
     """Of a tile the factor is that of the whole picture, as for every engine."""
-    aim = Aim(dreamnet, bind(objective, dreamnet), CPU, torch.float32)
+    spec = EngineSpec(dreamnet, bind(objective, dreamnet), CPU, torch.float32)
     draw = torch.Generator().manual_seed(2)
     bright, dark = (torch.rand(1, 3, 96, 96, generator=draw) * level for level in (1.0, 0.3))
-    plain = EagerEngine(aim)
-    measured = aim.objective.measure(plain.activations(dark))
+    plain = EagerEngine(spec)
+    measured = spec.objective.measure(plain.activations(dark))
     sizes = []
-    for engine in (plain, OpenVinoEngine(aim)):
+    for engine in (plain, OpenVinoEngine(spec)):
         first, second = (float(engine.gradient(x, measured).norm()) for x in (bright, dark))
         sizes.append(first / second)
     assert sizes[0] == pytest.approx(sizes[1], rel=1e-3)
@@ -197,8 +197,8 @@ def test_openvinos_tiles_fit_together(dreamnet: Network, objective: str) -> None
 @with_openvino
 def test_openvino_gives_the_same_bits_again(dreamnet: Network) -> None:
     x = torch.rand(1, 3, 150, 170, generator=torch.Generator().manual_seed(0))
-    aim = Aim(dreamnet, bind("creatures", dreamnet), CPU, torch.bfloat16)
-    first, second = (OpenVinoEngine(aim).gradient(x).numpy() for _ in range(2))
+    spec = EngineSpec(dreamnet, bind("creatures", dreamnet), CPU, torch.bfloat16)
+    first, second = (OpenVinoEngine(spec).gradient(x).numpy() for _ in range(2))
     assert np.array_equal(first, second)
 
 
@@ -224,8 +224,10 @@ def wait_until(true: Callable[[], bool]) -> None:
 
 @pytest.fixture
 def live_engine(dreamnet: Network) -> OpenVinoEngine:
-    aim = Aim(dreamnet, bind("strokes", dreamnet), CPU, torch.float32, patient=False)
-    return OpenVinoEngine(aim)
+    spec = EngineSpec(
+        dreamnet, bind("strokes", dreamnet), CPU, torch.float32, wait_for_compile=False
+    )
+    return OpenVinoEngine(spec)
 
 
 @with_openvino
@@ -234,7 +236,9 @@ def test_a_live_show_does_not_wait_for_a_graph(
 ) -> None:
     """The direct engine stands in until it is there; then it is as if one had waited."""
     objective = bind("creatures", dreamnet)
-    engine = OpenVinoEngine(Aim(dreamnet, objective, CPU, torch.float32, patient=False))
+    engine = OpenVinoEngine(
+        EngineSpec(dreamnet, objective, CPU, torch.float32, wait_for_compile=False)
+    )
     core = SlowCore()
     monkeypatch.setattr(engine, "_core", core)
     start = torch.rand(1, 3, 80, 96, generator=torch.Generator().manual_seed(1))
@@ -242,16 +246,16 @@ def test_a_live_show_does_not_wait_for_a_graph(
 
     def climbed(by: Engine) -> torch.Tensor:
         x = start.clone()
-        by.climb(x, shifts, settings)
+        by.ascend(x, shifts, settings)
         return x
 
     first = climbed(engine), climbed(engine)
-    assert engine.detours == 2 and len(engine._making) == 1
+    assert engine.fallbacks == 2 and len(engine._making) == 1
     core.go.release()
     wait_until(lambda: not engine._making)
     later = climbed(engine)
-    assert engine.detours == 2
-    waited = climbed(OpenVinoEngine(Aim(dreamnet, objective, CPU, torch.float32)))
+    assert engine.fallbacks == 2
+    waited = climbed(OpenVinoEngine(EngineSpec(dreamnet, objective, CPU, torch.float32)))
     assert torch.equal(later, waited)
     for x in first:
         assert torch.equal(x, first[0])
@@ -272,8 +276,8 @@ def test_a_size_is_prepared_when_all_of_its_graphs_are_there(
     core.go.release()
     wait_until(lambda: live_engine.prepare(sizes))
     for width, height in sizes:
-        live_engine.climb(torch.rand(1, 3, height, width), [(0, 0, 0, 0)], DreamSettings())
-    assert live_engine.detours == 0
+        live_engine.ascend(torch.rand(1, 3, height, width), [(0, 0, 0, 0)], DreamSettings())
+    assert live_engine.fallbacks == 0
     assert core.asked == 2  # none was made twice
 
 
@@ -287,13 +291,13 @@ def test_a_graph_that_fails_is_not_waited_for(
 
     monkeypatch.setattr(live_engine, "_core", Refusing())
     wait_until(lambda: live_engine.prepare([(64, 64), (72, 72)]))
-    live_engine.climb(torch.rand(1, 3, 64, 64), [(0, 0, 0, 0)], DreamSettings())
-    assert live_engine.detours == 1 and not live_engine._making
+    live_engine.ascend(torch.rand(1, 3, 64, 64), [(0, 0, 0, 0)], DreamSettings())
+    assert live_engine.fallbacks == 1 and not live_engine._making
 
 
 @with_openvino
 def test_who_waits_anyway_finds_everything_prepared(dreamnet: Network) -> None:
-    engine = OpenVinoEngine(Aim(dreamnet, bind("strokes", dreamnet), CPU, torch.float32))
+    engine = OpenVinoEngine(EngineSpec(dreamnet, bind("strokes", dreamnet), CPU, torch.float32))
     assert engine.prepare([(64, 64)]) and not engine._making
 
 
@@ -339,7 +343,7 @@ assert engine._making
 def test_graphs_are_let_go_again(dreamnet: Network, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("livedream.dream.engines.openvino.engine._LEAST_KEPT", 2)
     monkeypatch.setattr("livedream.dream.engines.openvino.engine._KEPT_PX", 3 * 64 * 64)
-    engine = OpenVinoEngine(Aim(dreamnet, bind("strokes", dreamnet), CPU, torch.float32))
+    engine = OpenVinoEngine(EngineSpec(dreamnet, bind("strokes", dreamnet), CPU, torch.float32))
     for side in (64, 68, 72, 64, 76, 80):
         engine.gradient(torch.rand(1, 3, side, side))
     assert list(engine._graphs) == [(76, 76), (80, 80)]
@@ -362,10 +366,10 @@ assert not calls, calls
 
 
 def test_every_declared_engine_opens_or_says_why(dreamnet: Network) -> None:
-    aim = Aim(dreamnet, bind("strokes", dreamnet), CPU, torch.float32)
+    spec = EngineSpec(dreamnet, bind("strokes", dreamnet), CPU, torch.float32)
     for name in ENGINES[1:]:
         try:
-            assert open_engine(name, aim).name == name
+            assert open_engine(name, spec).name == name
         except SettingsError as error:
             assert name in str(error)
 
@@ -376,13 +380,13 @@ def test_weights_of_the_objective_change_in_place(dreamnet: Network, engine: str
         pytest.skip("openvino is not installed")
     picture = torch.rand(1, 3, 80, 96, generator=torch.Generator().manual_seed(0))
 
-    def climb(objective: str) -> Ascent:
+    def ascend(objective: str) -> Ascent:
         settings = DreamSettings(engine=engine)
         return Ascent(dreamnet, bind(objective, dreamnet), settings, CPU, torch.float32)
 
-    gliding, wanted = climb("eyes + strokes"), climb("0.1*eyes - 2*strokes")
+    gliding, wanted = ascend("eyes + strokes"), ascend("0.1*eyes - 2*strokes")
     before = gliding.engine.gradient(picture)
-    assert gliding.adopt(DreamSettings(engine=engine), wanted._aim.objective.objective)
+    assert gliding.adopt(DreamSettings(engine=engine), wanted._spec.objective.objective)
     torch.testing.assert_close(gliding.engine.gradient(picture), wanted.engine.gradient(picture))
     assert not torch.allclose(before, gliding.engine.gradient(picture))
     assert not gliding.adopt(DreamSettings(engine=engine), bind("fur", dreamnet).objective)

@@ -11,7 +11,7 @@ import pytest
 from livedream.core.errors import SettingsError, SinkError
 from livedream.present.live import OUTPUTS, LiveFrame, MemoryOutput, open_output
 from livedream.present.live.address import parse_address
-from livedream.present.live.worker import Outlet
+from livedream.present.live.worker import OutputWorker
 
 PICTURE = np.zeros((18, 32, 3), np.uint8)
 
@@ -50,36 +50,36 @@ class Fragile(MemoryOutput):
 
 def test_frames_arrive_and_are_counted() -> None:
     output = MemoryOutput()
-    outlet = Outlet(output)
+    worker = OutputWorker(output)
     for index in range(5):
-        outlet.offer(frame(index))
+        worker.offer(frame(index))
         assert until(lambda n=index: len(output.frames) == n + 1)
-    health = outlet.health()
-    outlet.close()
+    health = worker.health()
+    worker.close()
     assert (health.state, health.frames, health.dropped, health.reconnects) == ("ok", 5, 0, 0)
     assert [f.index for f in output.frames] == list(range(5))
 
 
 def test_it_comes_back() -> None:
     output = Fragile()
-    outlet = Outlet(output, first_wait_s=0.02, sure_s=0.05)
-    outlet.offer(frame())
+    worker = OutputWorker(output, first_wait_s=0.02, sure_s=0.05)
+    worker.offer(frame())
     assert until(lambda: len(output.frames) == 1)
     output.there = False
-    outlet.offer(frame(1))
-    assert until(lambda: outlet.health().state == "lost")
-    assert outlet.health().detail in ("gone", "nobody listens")
+    worker.offer(frame(1))
+    assert until(lambda: worker.health().state == "lost")
+    assert worker.health().detail in ("gone", "nobody listens")
     output.there = True
 
     def back() -> bool:
-        outlet.offer(frame(2))
-        return outlet.health().state == "ok"
+        worker.offer(frame(2))
+        return worker.health().state == "ok"
 
     assert until(back)
     assert output.frames[-1].index == 2
-    assert outlet.health().reconnects == 1
+    assert worker.health().reconnects == 1
     assert output.closed >= 1
-    outlet.close()
+    worker.close()
 
 
 def test_what_is_refused_after_its_first_frames_is_not_called_back(
@@ -88,7 +88,7 @@ def test_what_is_refused_after_its_first_frames_is_not_called_back(
     """As RTMP does it; or a log would fill with it for weeks."""
     output = Fragile()
     caplog.set_level("INFO")
-    outlet = Outlet(output, first_wait_s=0.01, sure_s=1.0)
+    worker = OutputWorker(output, first_wait_s=0.01, sure_s=1.0)
     taken: list[int] = []
 
     def refuse(frame: LiveFrame) -> None:
@@ -99,12 +99,12 @@ def test_what_is_refused_after_its_first_frames_is_not_called_back(
     output.write = refuse  # type: ignore[assignment,method-assign]
 
     def offered() -> bool:
-        outlet.offer(frame(len(taken)))
+        worker.offer(frame(len(taken)))
         return len(taken) > 12
 
     assert until(offered)
-    assert outlet.health().state == "lost" and outlet.health().reconnects == 0
-    outlet.close()
+    assert worker.health().state == "lost" and worker.health().reconnects == 0
+    worker.close()
     assert caplog.text.count("is lost") == 1
     assert "is back" not in caplog.text
 
@@ -118,9 +118,9 @@ def test_a_fault_of_a_library_does_not_end_it(caplog: pytest.LogCaptureFixture) 
             raise faults.pop()
 
     output.open = open_once  # type: ignore[method-assign]
-    outlet = Outlet(output, first_wait_s=0.02)
-    assert until(lambda: outlet.health().state == "ok")
-    outlet.close()
+    worker = OutputWorker(output, first_wait_s=0.02)
+    assert until(lambda: worker.health().state == "ok")
+    worker.close()
     assert "a fault" in caplog.text
 
 
@@ -129,14 +129,14 @@ def test_a_stuck_receiver_costs_nothing() -> None:
     stuck = threading.Event()
     output = MemoryOutput("stuck")
     output.write = lambda _: stuck.wait()  # type: ignore[assignment,method-assign,return-value]
-    outlet = Outlet(output)
+    worker = OutputWorker(output)
     begin = time.perf_counter()
     for index in range(1000):
-        outlet.offer(frame(index))
+        worker.offer(frame(index))
     assert time.perf_counter() - begin < 0.5
-    assert until(lambda: outlet.health().dropped >= 998)
+    assert until(lambda: worker.health().dropped >= 998)
     begin = time.perf_counter()
-    outlet.close()
+    worker.close()
     assert time.perf_counter() - begin < 1.5
     stuck.set()
 
@@ -144,9 +144,9 @@ def test_a_stuck_receiver_costs_nothing() -> None:
 def test_a_hundred_outlets_leave_no_thread() -> None:
     before = threading.active_count()
     for _ in range(100):
-        outlet = Outlet(MemoryOutput())
-        outlet.offer(frame())
-        outlet.close()
+        worker = OutputWorker(MemoryOutput())
+        worker.offer(frame())
+        worker.close()
     assert until(lambda: threading.active_count() <= before)
 
 
