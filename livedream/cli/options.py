@@ -78,7 +78,8 @@ def settings_from_file(path: Path) -> DreamSettings:
     if path.suffix == ".json":
         text: str | None = path.read_text(encoding="utf-8")
     else:
-        from livedream.present import picture, tags
+        from livedream.media import tags
+        from livedream.present import picture
 
         is_picture = path.suffix.lower() in picture.SUFFIXES
         text = picture.read_settings(path) if is_picture else tags.read_settings(path)

@@ -64,7 +64,7 @@ def test_a_slider_moves_the_parameter_the_picture_and_the_other_page(
     assert stage.parameters.target("brightness") == pytest.approx(0.4, abs=0.06)
     there.wait(f"{BRIGHTNESS} < {before * 0.6}")
     shown = "document.querySelector('#page-look [data-name=brightness] .number').textContent"
-    told = f"{stage.board.target('brightness'):.2f}"
+    told = f"{stage.parameters.target('brightness'):.2f}"
     assert there.wait(f"{shown} === '{told}'")
     assert here.faults == there.faults == []
 

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from scenes import Scene, half, moved_camera, moving_square, noisy, rounded, shrunk, textured
 
 from livedream.core.frame import FlowField
-from livedream.flow import camera
+from livedream.flow import camera_motion as camera
 from livedream.flow.camera_motion import Settled, blend_camera_motion, camera_motion
 from livedream.warp.remap import gray, halved, positions, remap
 

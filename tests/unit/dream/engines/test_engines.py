@@ -321,14 +321,15 @@ def test_what_is_dreamed_stays_until_what_is_awaited_is_there(
 def test_a_program_that_ends_while_a_graph_is_made_ends_well() -> None:
     code = """
 import threading, torch
-from livedream.dream.engines import Aim
+from livedream.dream.engines import EngineSpec
 from livedream.dream.engines.openvino.engine import OpenVinoEngine
 from livedream.dream.networks.network import load_network
 from livedream.dream.objectives.binding import bind
 
 network = load_network()
-aim = Aim(network, bind("strokes", network), torch.device("cpu"), torch.float32, patient=False)
-engine = OpenVinoEngine(aim)
+objective = bind("strokes", network)
+spec = EngineSpec(network, objective, torch.device("cpu"), torch.float32, wait_for_compile=False)
+engine = OpenVinoEngine(spec)
 begun = threading.Thread(target=engine.prepare, args=([(480, 270), (320, 180)],), daemon=True)
 begun.start()  # as a live show's dream, a daemon: what it starts would be one as well
 begun.join()
