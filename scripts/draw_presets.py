@@ -13,13 +13,14 @@ import cv2
 import numpy as np
 
 from livedream.capture import open_source
-from livedream.control.live_parameters import LiveParameters, Snapshot
+from livedream.control.live_parameters import LiveParameters
 from livedream.control.modulation import Modulation
 from livedream.control.presets import Preset, Presets
 from livedream.control.show import Show
 from livedream.control.tempo import Tempo
 from livedream.core.frame import Picture
 from livedream.core.settings import DreamSettings
+from livedream.core.snapshot import Snapshot
 from livedream.dream.dreamer import Dreamer
 from livedream.jobs.replay import ShowDreamer
 

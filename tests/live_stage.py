@@ -8,11 +8,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from livedream.control.live_parameters import Snapshot
 from livedream.core.errors import ObjectiveError
 from livedream.core.frame import Motion, Picture
 from livedream.core.grade import GradeSettings
 from livedream.core.settings import DreamSettings
+from livedream.core.snapshot import Snapshot
 from livedream.dream.dreamer import DreamState
 from livedream.dream.level import LevelledDream
 from livedream.live.dream_worker import DreamRequest, DreamWorker

@@ -16,28 +16,12 @@ from livedream.control.ramp import NumberRamp, ObjectiveRamp, Ramp, RampedValue
 from livedream.core.errors import ObjectiveError, SettingsError
 from livedream.core.grade import GradeSettings
 from livedream.core.settings import DreamSettings, Parameter, declared
+from livedream.core.snapshot import Snapshot
 
-__all__ = ["Change", "LiveParameters", "Snapshot"]
+__all__ = ["Change", "LiveParameters"]
 
 _MOST_TRIGGERS: Final = 32  # pending at once; more are a fault or an attack
 _MOST_OFFSET: Final = 4.0  # slider lengths; sums of larger ones could leave the numbers
-
-
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """One moment of the board.
-
-    time_s: monotonic.  dream, look: glided and modulated; while layers glide the objective is a
-    weighted sum.  previous: the dream that fades out while another network takes over.
-    crossfade: share of `dream` in it, 1 when nothing fades.  triggers: since the last snapshot.
-    """
-
-    time_s: float
-    dream: DreamSettings
-    look: GradeSettings
-    previous: DreamSettings | None = None
-    crossfade: float = 1.0
-    triggers: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

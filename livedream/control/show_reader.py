@@ -6,11 +6,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from livedream.control.live_parameters import LiveParameters, Snapshot
+from livedream.control.live_parameters import LiveParameters
 from livedream.control.show_log import LOG_VERSION
 from livedream.core.errors import SettingsError
 from livedream.core.grade import GradeSettings
 from livedream.core.settings import DreamSettings
+from livedream.core.snapshot import Snapshot
 
 __all__ = ["Playback", "ShowScript", "own_objective", "read_show"]
 

@@ -9,18 +9,12 @@ import sys
 from pathlib import Path
 from typing import Final
 
-__all__ = ["draw", "file_name"]
+__all__ = ["draw"]
 
 WIDTH_PX: Final = 144
 HEIGHT_PX: Final = 108
 _ROUNDS: Final = 14  # heuristic: motifs are complete after about so many
 _QUALITY: Final = 82  # JPEG; about 7 KB
-
-
-def file_name(layer: str, channel: int | None) -> str:
-    """Of a motif's picture: the layer's name has letters, digits and _ . / - only."""
-    name = layer.replace("/", "+")
-    return f"{name}.jpg" if channel is None else f"{name}.{channel:04d}.jpg"
 
 
 def draw(network_name: str, folder: Path, motifs: list[tuple[str, int | None]]) -> None:
@@ -34,6 +28,7 @@ def draw(network_name: str, folder: Path, motifs: list[tuple[str, int | None]]) 
     from livedream.dream.dreamer import Dreamer
     from livedream.dream.networks.network import load_network
     from livedream.jobs.image import lay_on, rounds_of
+    from livedream.panel.pictures import file_name
 
     torch.set_num_threads(1)
     network = load_network(network_name)

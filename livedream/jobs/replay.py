@@ -12,11 +12,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from livedream.control.live_parameters import Snapshot
 from livedream.core.frame import Frame, Motion, Picture
 from livedream.core.grade import GradeSettings
 from livedream.core.prefetch import prefetch
 from livedream.core.settings import DreamSettings
+from livedream.core.snapshot import Snapshot
 from livedream.dream.compose import compose
 from livedream.dream.dreamer import Dream, Dreamer
 from livedream.flow.motion import MotionEstimator

@@ -19,9 +19,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from livedream.control.live_parameters import Snapshot
 from livedream.core.frame import Motion, Picture
 from livedream.core.settings import DreamSettings
+from livedream.core.snapshot import Snapshot
 from livedream.live.dreamer_pool import DreamerPool, LiveDreamer
 from livedream.live.governor import Governor, Plan
 from livedream.warp.accumulated_flow import AccumulatedFlow, fetch_steps

@@ -16,11 +16,12 @@ import cv2
 import numpy as np
 
 from livedream.capture.live import Captured
-from livedream.control.live_parameters import LiveParameters, Snapshot
+from livedream.control.live_parameters import LiveParameters
 from livedream.core.frame import Frame, Motion, Picture
 from livedream.core.grade import GradeSettings
 from livedream.core.health import Health, Status, StatusBoard
 from livedream.core.latest_slot import LatestSlot, SlotClosed
+from livedream.core.snapshot import Snapshot
 from livedream.dream.compose import compose
 from livedream.flow import FlowEstimator
 from livedream.flow.motion import MotionEstimator

@@ -20,9 +20,8 @@ from livedream.control.presets import Presets
 from livedream.core.errors import SettingsError
 from livedream.core.frame import Picture
 from livedream.core.user_folders import cache_folder, checked_name
-from livedream.jobs.motifs import file_name
 
-__all__ = ["Pictures", "jpeg"]
+__all__ = ["Pictures", "file_name", "jpeg"]
 
 _BATCH: Final = 12  # motifs to a process: its start takes as long as about four of them
 _MOST_WANTED: Final = 96  # waiting; whoever looks at more asks again
@@ -41,6 +40,12 @@ def jpeg(rgb: Picture, width_px: int, quality: int = 75) -> bytes:
         ".jpg", cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality]
     )
     return coded.tobytes()
+
+
+def file_name(layer: str, channel: int | None) -> str:
+    """Of a motif's picture: the layer's name has letters, digits and _ . / - only."""
+    name = layer.replace("/", "+")
+    return f"{name}.jpg" if channel is None else f"{name}.{channel:04d}.jpg"
 
 
 class Pictures:

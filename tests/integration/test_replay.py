@@ -9,7 +9,7 @@ import pytest
 
 from livedream.capture import open_source
 from livedream.cli import main
-from livedream.control.live_parameters import LiveParameters, Snapshot
+from livedream.control.live_parameters import LiveParameters
 from livedream.control.modulation import Modulation, Modulator
 from livedream.control.presets import Presets
 from livedream.control.show import Show
@@ -18,6 +18,7 @@ from livedream.control.show_reader import Playback, read_show
 from livedream.control.tempo import Tempo
 from livedream.core.errors import SettingsError, SinkError
 from livedream.core.settings import DreamSettings
+from livedream.core.snapshot import Snapshot
 from livedream.dream.dreamer import Dreamer
 from livedream.jobs.replay import ShowDreamer
 

@@ -13,10 +13,10 @@ from typing import Any, Final, Protocol
 
 import cv2
 
-from livedream.control.live_parameters import Snapshot
 from livedream.core.frame import Picture
 from livedream.core.health import Health, Status
 from livedream.core.latest_slot import LatestSlot, SlotClosed
+from livedream.core.snapshot import Snapshot
 from livedream.present.live import LiveFrame
 from livedream.present.live.corner_pin import CORNER_NAMES, CornerPin
 from livedream.present.live.display_memory import DisplayMemory

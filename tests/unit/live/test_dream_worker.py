@@ -9,11 +9,11 @@ import pytest
 import torch
 from live_stage import SIZE, FakeDreamer, Stage
 
-from livedream.control.live_parameters import Snapshot
 from livedream.core.errors import NetworkError
 from livedream.core.frame import Motion
 from livedream.core.grade import GradeSettings
 from livedream.core.settings import DreamSettings
+from livedream.core.snapshot import Snapshot
 from livedream.live.dream_worker import DreamRequest
 
 

@@ -7,9 +7,9 @@ from collections.abc import Callable
 import pytest
 from live_stage import FakeDreamer, Stage
 
-from livedream.control.live_parameters import Snapshot
 from livedream.core.grade import GradeSettings
 from livedream.core.settings import DreamSettings
+from livedream.core.snapshot import Snapshot
 from livedream.live.governor import Plan
 
 

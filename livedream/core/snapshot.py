@@ -1,0 +1,25 @@
+"""Every live parameter at one moment, as a frame is dreamed and shown by it."""
+
+from dataclasses import dataclass
+
+from livedream.core.grade import GradeSettings
+from livedream.core.settings import DreamSettings
+
+__all__ = ["Snapshot"]
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """One moment of the board.
+
+    time_s: monotonic.  dream, look: glided and modulated; while layers glide the objective is a
+    weighted sum.  previous: the dream that fades out while another network takes over.
+    crossfade: share of `dream` in it, 1 when nothing fades.  triggers: since the last snapshot.
+    """
+
+    time_s: float
+    dream: DreamSettings
+    look: GradeSettings
+    previous: DreamSettings | None = None
+    crossfade: float = 1.0
+    triggers: frozenset[str] = frozenset()
