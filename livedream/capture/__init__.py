@@ -57,9 +57,9 @@ def open_source(
     Raises SourceError, in one line, when there is nothing to read.
     """
     from livedream.capture import pictures, synthetic
-    from livedream.capture.range import Range
+    from livedream.media.timing import TimeRange
 
-    part = Range(start_s, end_s, skip)
+    part = TimeRange(start_s, end_s, skip)
     if isinstance(text, str) and synthetic.is_synthetic(text):
         return synthetic.open_synthetic(text, part)
     path = Path(text)

@@ -14,10 +14,10 @@ from typing import cast
 import cv2
 import numpy as np
 
-from livedream.capture.range import Range
 from livedream.core.closing import Closeable
 from livedream.core.errors import SourceError
 from livedream.core.frame import ColourTags, Frame, Picture, SourceInfo
+from livedream.media.timing import TimeRange
 
 DEFAULT_FPS = Fraction(25)
 SUFFIXES = (".png", ".jpg", ".jpeg", ".jpe", ".webp", ".tif", ".tiff", ".bmp", ".jp2", ".ppm")
@@ -69,12 +69,12 @@ class PictureSource(Closeable):
     def __init__(
         self,
         paths: list[Path],
-        part: Range | None = None,
+        part: TimeRange | None = None,
         *,
         fps: Fraction | None = None,
         name: str | None = None,
     ) -> None:
-        part = part or Range()
+        part = part or TimeRange()
         rate = DEFAULT_FPS if fps is None else fps
         if rate <= 0:
             raise SourceError(f"{rate} frames per second make no film: wanted more than 0")
@@ -135,7 +135,7 @@ class PictureSource(Closeable):
         """Nothing is held open."""
 
 
-def open_pictures(path: Path, part: Range, fps: Fraction | None = None) -> PictureSource:
+def open_pictures(path: Path, part: TimeRange, fps: Fraction | None = None) -> PictureSource:
     """The source for a still picture, a folder of pictures or a pattern of numbered ones."""
     if not is_series(path):
         return PictureSource([path], part, fps=fps)

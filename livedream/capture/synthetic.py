@@ -13,11 +13,11 @@ from urllib.parse import parse_qsl
 
 import numpy as np
 
-from livedream.capture.range import Range
 from livedream.capture.sky import Sky
 from livedream.core.closing import Closeable
 from livedream.core.errors import SourceError
 from livedream.core.frame import ColourTags, Frame, Picture, SourceInfo
+from livedream.media.timing import TimeRange
 
 _MOST_PIXELS = 8192 * 4320
 
@@ -40,8 +40,10 @@ class SyntheticSettings:
 class SyntheticSource(Closeable):
     """Frames made on the spot.  name: "clouds" or "noise"."""
 
-    def __init__(self, name: str, settings: SyntheticSettings, part: Range | None = None) -> None:
-        part = part or Range()
+    def __init__(
+        self, name: str, settings: SyntheticSettings, part: TimeRange | None = None
+    ) -> None:
+        part = part or TimeRange()
         self._paint = _PAINTERS[name](settings)
         begin, end = part.ticks(1 / settings.fps)
         end = settings.frames if end is None else min(end, settings.frames)
@@ -76,7 +78,7 @@ def is_synthetic(text: str) -> bool:
     return text.startswith("synthetic:") or text == "noise" or text.startswith("noise?")
 
 
-def open_synthetic(text: str, part: Range | None = None) -> SyntheticSource:
+def open_synthetic(text: str, part: TimeRange | None = None) -> SyntheticSource:
     """The source that `text` describes; SourceError says which part is not understood."""
     name, _, query = text.removeprefix("synthetic:").partition("?")
     if name not in _PAINTERS:

@@ -16,13 +16,12 @@ import av
 import numpy as np
 
 from livedream.capture.decoding import Decoder
-from livedream.capture.range import Range
 from livedream.core.closing import Closeable
 from livedream.core.errors import SourceError
 from livedream.core.frame import ColourTags, Frame, Picture, SourceInfo
+from livedream.media.colour import BT709, has_alpha, tags_of, to_rgb, to_rgb48
 from livedream.media.hdr import HDR_TRANSFERS, ToneMap
-from livedream.media.rgb import BT709, has_alpha, tags_of, to_rgb, to_rgb48
-from livedream.media.timing import Clock, shift_of
+from livedream.media.timing import PtsRepair, TimeRange, shift_of
 
 _FALLBACK_RATE = Fraction(25)
 _MOST_RATE = 1000  # per second: beyond, a container has written down its clock, not its frames
@@ -36,8 +35,8 @@ class VideoSource(Closeable):
     Raises SourceError when there is nothing to read, with what to try.
     """
 
-    def __init__(self, path: Path, part: Range | None = None) -> None:
-        self._part = part or Range()
+    def __init__(self, path: Path, part: TimeRange | None = None) -> None:
+        self._part = part or TimeRange()
         self._decoder = Decoder(path)
         try:
             self._begin(path)
@@ -51,7 +50,7 @@ class VideoSource(Closeable):
         rate = _plausible_rate(stream)
         origin = stream.start_time or 0
         self._shift = shift_of(self._decoder.container.start_time, stream.start_time, base)
-        self._clock = Clock(base, rate, self._shift, stream.duration)
+        self._clock = PtsRepair(base, rate, self._shift, stream.duration)
         start, end = part.ticks(base)
         self._start = origin + start if part.start_s else None
         self._end = None if end is None else origin + end

@@ -15,7 +15,7 @@ _CLUSTER = b"\x1f\x43\xb6\x75"
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class Box:
     """One outermost box or element: its name, where it begins, where it ends (may pass the end
     of the file when that breaks off).  open_end: a Segment of unknown size."""
 
@@ -26,7 +26,7 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class FragmentLayout:
     """Where a growing file's header ends, how many whole chunks follow, and where they end."""
 
     header_end: int
@@ -34,7 +34,7 @@ class Layout:
     end: int
 
 
-def growing_layout(file: BinaryIO, size: int) -> Layout | None:
+def fragment_layout(file: BinaryIO, size: int) -> FragmentLayout | None:
     """How far a growing file of `size` bytes is whole; None when it is not of that kind."""
     parts = list(_parts(file, size))
     if not parts:
@@ -54,30 +54,30 @@ def split(data: bytes) -> tuple[bytes, bytes]:
     return data, b""
 
 
-def _mp4_layout(parts: list[Part], size: int) -> Layout | None:
+def _mp4_layout(parts: list[Box], size: int) -> FragmentLayout | None:
     names = [p.name for p in parts]
     if b"moov" not in names or b"moof" not in names[names.index(b"moov") + 1 :][:1]:
         complete_header = names == [b"ftyp", b"moov"] and parts[-1].end <= size
-        return Layout(parts[-1].end, 0, parts[-1].end) if complete_header else None
+        return FragmentLayout(parts[-1].end, 0, parts[-1].end) if complete_header else None
     first = names.index(b"moof")
     end, chunks = parts[first].begin, 0
     for moof, mdat in zip(parts[first::2], parts[first + 1 :: 2], strict=False):
         if (moof.name, mdat.name) != (b"moof", b"mdat") or mdat.end > size:
             break
         end, chunks = mdat.end, chunks + 1
-    return Layout(parts[first].begin, chunks, end)
+    return FragmentLayout(parts[first].begin, chunks, end)
 
 
-def _matroska_layout(parts: list[Part], size: int) -> Layout | None:
+def _matroska_layout(parts: list[Box], size: int) -> FragmentLayout | None:
     if not any(p.name == _SEGMENT and p.open_end for p in parts):
         return None
     header = [p for p in parts if p.name != _CLUSTER]
     clusters = [p for p in parts if p.name == _CLUSTER and p.end <= size]
     header_end = min(max(p.end for p in header), size)
-    return Layout(header_end, len(clusters), clusters[-1].end if clusters else header_end)
+    return FragmentLayout(header_end, len(clusters), clusters[-1].end if clusters else header_end)
 
 
-def _parts(file: BinaryIO, size: int) -> Iterator[Part]:
+def _parts(file: BinaryIO, size: int) -> Iterator[Box]:
     file.seek(0)
     is_matroska = file.read(4) == _EBML
     position = 0
@@ -91,16 +91,16 @@ def _parts(file: BinaryIO, size: int) -> Iterator[Part]:
         position = part.end
 
 
-def _box(start: bytes, position: int, size: int) -> Part | None:
+def _box(start: bytes, position: int, size: int) -> Box | None:
     length, name = int.from_bytes(start[:4], "big"), start[4:8]
     if length == 1 and len(start) == 16:
         length = int.from_bytes(start[8:16], "big")
     elif length == 0:
         length = size - position
-    return Part(name, position, position + length)
+    return Box(name, position, position + length)
 
 
-def _element(start: bytes, position: int) -> Part | None:
+def _element(start: bytes, position: int) -> Box | None:
     """An EBML element; of the Segment only its own head, so that its children come next."""
     id_length = _vint_length(start[0])
     size_length = _vint_length(start[id_length]) if id_length <= 4 else 9
@@ -111,8 +111,8 @@ def _element(start: bytes, position: int) -> Part | None:
     mask = (1 << (7 * size_length)) - 1
     length = int.from_bytes(start[id_length:head], "big") & mask
     if name == _SEGMENT:
-        return Part(name, position, position + head, open_end=length == mask)
-    return Part(name, position, position + head + length)
+        return Box(name, position, position + head, open_end=length == mask)
+    return Box(name, position, position + head + length)
 
 
 def _vint_length(first_byte: int) -> int:

@@ -1,16 +1,63 @@
-"""Timestamps that every frame can be trusted to have.
+"""Time in files: the part that is wanted, where it begins, timestamps that can be trusted.
 
-A sound file is left exactly as it is. Damaged or odd ones have frames without a timestamp, ones
-that step back, or ones far behind the end of the stream; each such frame is placed one usual
-step after its predecessor, and counted, so that the source can say so.
+The times of an intact file are left exactly as they are. In damaged or odd files frames have no
+timestamp, one that steps back, or one far behind the end of the stream; each such frame is placed
+one usual step after its predecessor, and counted, so that the source can say so.
 """
 
+from dataclasses import dataclass
 from fractions import Fraction
-from math import floor
+from math import ceil, floor
+from typing import TYPE_CHECKING, Any
+
+import av
+
+from livedream.core.errors import SourceError
+
+if TYPE_CHECKING:
+    Packet = av.Packet[Any]  # generic in the stubs only
+else:
+    Packet = av.Packet
 
 _LATE_S = 1  # a recording whose clock was this far on when it began is moved to 0
 _CLOCK = 1_000_000  # FFmpeg's ticks per second for a whole file
 _TRUST_S = 60  # behind the end that a stream tells, and twice its length: longer is damage
+
+
+@dataclass(frozen=True, slots=True)
+class TimeRange:
+    """A part of a film: from start_s (seconds from the first frame) up to, not including, end_s.
+
+    end_s: None is the end of the film.  skip: how many frames at the beginning of the part need
+    not be delivered, because they were before; the ones after them keep their index.
+    """
+
+    start_s: float = 0.0
+    end_s: float | None = None
+    skip: int = 0
+
+    def __post_init__(self) -> None:
+        if self.start_s < 0 or (self.end_s is not None and self.end_s <= self.start_s):
+            raise SourceError(f"{self} is empty: wanted 0 <= start < end, in seconds")
+
+    def __str__(self) -> str:
+        until = "the end" if self.end_s is None else f"{self.end_s:g} s"
+        return f"the range from {self.start_s:g} s to {until}"
+
+    @property
+    def is_all(self) -> bool:
+        return self.start_s == 0 and self.end_s is None
+
+    def ticks(self, time_base: Fraction) -> tuple[int, int | None]:
+        """The first tick of the part, and the first one behind it, counted from the first frame."""
+        end = None if self.end_s is None else first_tick(self.end_s, time_base)
+        return first_tick(self.start_s, time_base), end
+
+
+def first_tick(seconds: float, time_base: Fraction) -> int:
+    """The first tick at or after a time, which is taken to the microsecond."""
+    # 0.8 as a binary fraction is a little more than 8 tenths.
+    return ceil(Fraction(seconds).limit_denominator(1_000_000) / time_base)
 
 
 def shift_of(file_start: int | None, video_start: int | None, time_base: Fraction) -> int:
@@ -26,7 +73,7 @@ def shift_of(file_start: int | None, video_start: int | None, time_base: Fractio
     return min(0, video_start or 0)
 
 
-class Clock:
+class PtsRepair:
     """Gives each frame, in order, a pts that is greater than the one before.
 
     time_base: seconds per tick.  rate: frames per second, for the usual step.
@@ -58,3 +105,13 @@ class Clock:
         if pts < self._first or (self._limit is not None and pts > self._limit):
             return False
         return self._previous is None or pts > self._previous
+
+
+def decoding_time(packet: Packet) -> Fraction:
+    """When the packet is to be decoded, in seconds; 0 when it does not say."""
+    return (packet.dts or 0) * packet.time_base
+
+
+def end_time(packet: Packet) -> Fraction:
+    """When what it shows ends, in seconds."""
+    return ((packet.pts or 0) + (packet.duration or 0)) * packet.time_base

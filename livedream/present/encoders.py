@@ -9,16 +9,18 @@ anything: a step of 10 is 4.25 of x264's crf, and 80 is crf 17, where a dream's 
 like its source. ProRes and FFV1 have one quality each and ignore it.
 """
 
+import contextlib
 import os
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from pathlib import Path
 
 import av
 from av.video.codeccontext import VideoCodecContext
 
 from livedream.core.errors import SinkError
-from livedream.present.priority import leave_real_time
 
 DEFAULT_QUALITY = 80.0
 KEYFRAME_S = 2  # between keyframes, in seconds of film: seeking stays quick
@@ -204,3 +206,18 @@ def configure(
     if encoder.chroma_left:
         context.options |= {"chroma_sample_location": "left"}
     context.gop_size = 1 if encoder.intra_only else min(300, max(1, round(rate * KEYFRAME_S)))
+
+
+def leave_real_time() -> None:
+    """Make every real-time thread of this process an ordinary one; Linux only.
+
+    SVT-AV1 makes its threads, and the one that opens it, real-time threads of the highest priority
+    whenever it may (as root): nothing else on the machine is served then, the dream included.
+    """
+    if sys.platform != "linux":
+        return
+    for task in Path("/proc/self/task").iterdir():
+        thread = int(task.name)
+        with contextlib.suppress(OSError):  # it has ended meanwhile
+            if os.sched_getscheduler(thread) in (os.SCHED_FIFO, os.SCHED_RR):
+                os.sched_setscheduler(thread, os.SCHED_OTHER, os.sched_param(0))

@@ -22,8 +22,8 @@ import av
 from av.container.output import OutputContainer
 
 from livedream.core.errors import SinkError
-from livedream.media.boxes import growing_layout, split
-from livedream.media.packets import Packet, decoding_time
+from livedream.media.boxes import fragment_layout, split
+from livedream.media.timing import Packet, decoding_time
 from livedream.present.destination import cannot
 
 # Without bitexact, headers would differ from run to run, and a resumed run must know its own.
@@ -64,7 +64,7 @@ def open_in_memory(container_format: str, chunk: int = 1) -> tuple[OutputContain
     return av.open(sink, "w", format=container_format, container_options=options), sink
 
 
-class Found(Enum):
+class Prior(Enum):
     """What a growing file finds at its path: a file of the same header or of a different one,
     something that is no growing file at all, or nothing to go on with."""
 
@@ -74,7 +74,7 @@ class Found(Enum):
     OTHER = auto()
 
 
-class GrowingFile:
+class FragmentedFile:
     """Appends chunks of packets to a file.
 
     streams: those of a container from `open_in_memory` that wrote `header`; packets name theirs
@@ -100,23 +100,23 @@ class GrowingFile:
             raise cannot(self.path, error) from error
         self._append(self._header)
 
-    def found(self) -> Found:
+    def found(self) -> Prior:
         """What lies at the path.  Raises SinkError when it cannot be read."""
         try:
             size = self.path.stat().st_size
             with self.path.open("rb") as file:
                 begun = file.read(len(self._header))
-                layout = growing_layout(file, size)
+                layout = fragment_layout(file, size)
         except FileNotFoundError:
-            return Found.NOTHING
+            return Prior.NOTHING
         except OSError as error:
             raise cannot(self.path, error) from error
         if len(begun) < len(self._header) and self._header.startswith(begun):
-            return Found.NOTHING  # its writer died at the very beginning
+            return Prior.NOTHING  # its writer died at the very beginning
         if layout is None:
-            return Found.OTHER
+            return Prior.OTHER
         self._end, self._chunks = layout.end, layout.chunks
-        return Found.SAME if begun == self._header else Found.DIFFERENT
+        return Prior.SAME if begun == self._header else Prior.DIFFERENT
 
     def reopen(self) -> None:
         """Go on behind the last whole chunk of a file that was found to be the SAME."""
@@ -124,7 +124,7 @@ class GrowingFile:
         self._file.truncate(self._end)
         self._file.seek(self._end)
 
-    def like(self, path: Path, video: Any) -> "GrowingFile | None":
+    def like(self, path: Path, video: Any) -> "FragmentedFile | None":
         """A growing file at `path` of the same kind, for packets copied from the stream `video`.
 
         None when that stream is another one than this file's header describes.
@@ -139,7 +139,7 @@ class GrowingFile:
         ):
             return None
         # Copied packets are laid out as their stream says, not as this file's encoder does.
-        return GrowingFile(path, self._format, [video, *self._streams[1:]], self._header)
+        return FragmentedFile(path, self._format, [video, *self._streams[1:]], self._header)
 
     def append(self, packets: Sequence[tuple[int, Packet]]) -> None:
         """Put (stream number, packet) pairs into the file, in order of decoding time.

@@ -21,12 +21,12 @@ from av.container.output import OutputContainer
 
 from livedream.core.errors import SinkError
 from livedream.media.containers import Container, holds_stream
-from livedream.media.packets import Packet, decoding_time, end_time
 from livedream.media.tags import container_metadata, stream_metadata
+from livedream.media.timing import Packet, decoding_time, end_time
 from livedream.present.stream_copy import (
-    Companion,
-    Window,
-    companions_of,
+    CopiedStream,
+    CopyRange,
+    copied_streams_of,
     cut_chapters,
     main_video,
     merged,
@@ -36,7 +36,7 @@ _DISK_TROUBLE = {errno.ENOSPC, errno.EFBIG, errno.EIO, getattr(errno, "EDQUOT", 
 
 
 @dataclass(frozen=True, slots=True)
-class Finish:
+class RemuxSpec:
     """What the finished file is to be.
 
     rate: frames per second, for containers that know no other times.  source: the file whose
@@ -48,7 +48,7 @@ class Finish:
     container: Container
     rate: Fraction = Fraction(25)
     source: Path | None = None
-    window: Window = field(default_factory=Window)
+    window: CopyRange = field(default_factory=CopyRange)
     metadata: Mapping[str, str] = field(default_factory=dict)
     tag: str | None = None
     complete: bool = True
@@ -59,7 +59,7 @@ def beside(growing: Path) -> Path:
     return growing.with_name(f".{growing.name}.finishing")
 
 
-def finish(growing: Path, wanted: Finish) -> list[str]:
+def remux(growing: Path, wanted: RemuxSpec) -> list[str]:
     """Replace the growing file by the finished one; returns notes on what could not be held.
 
     Raises SinkError when the finished file cannot be written; the growing one is untouched.
@@ -79,19 +79,19 @@ def finish(growing: Path, wanted: Finish) -> list[str]:
     return notes
 
 
-def _write(growing: Path, temporary: Path, wanted: Finish) -> list[str]:
-    companions = companions_of(wanted.source) if wanted.source else []
-    fitting = [c for c in companions if holds_stream(wanted.container, c.stream)]
+def _write(growing: Path, temporary: Path, wanted: RemuxSpec) -> list[str]:
+    copied_streams = copied_streams_of(wanted.source) if wanted.source else []
+    fitting = [c for c in copied_streams if holds_stream(wanted.container, c.stream)]
     try:
         while True:
-            blamed = _Attempt(growing, temporary, wanted, fitting).run()
-            if blamed is None:
+            culprit = _Attempt(growing, temporary, wanted, fitting).run()
+            if culprit is None:
                 break
-            fitting.remove(blamed)
-        missing = [c.title for c in companions if c not in fitting]
+            fitting.remove(culprit)
+        missing = [c.title for c in copied_streams if c not in fitting]
     finally:
-        for companion in companions:
-            companion.close()
+        for copied_stream in copied_streams:
+            copied_stream.close()
     if wanted.metadata and not wanted.container.has_metadata:
         missing.append("metadata")
     suffix = growing.suffix.lower()
@@ -103,15 +103,15 @@ class _Attempt:
     """One try at the finished file; `run` returns the companion to blame when it fails."""
 
     def __init__(
-        self, growing: Path, temporary: Path, wanted: Finish, companions: list[Companion]
+        self, growing: Path, temporary: Path, wanted: RemuxSpec, copied_streams: list[CopiedStream]
     ) -> None:
         self._growing = growing
         self._temporary = temporary
         self._wanted = wanted
-        self._companions = companions
-        self._latest: Companion | None = companions[-1] if companions else None
+        self._copied_streams = copied_streams
+        self._latest: CopiedStream | None = copied_streams[-1] if copied_streams else None
 
-    def run(self) -> Companion | None:
+    def run(self) -> CopiedStream | None:
         container = self._wanted.container
         with av.open(str(self._growing)) as grown:
             out = av.open(
@@ -140,16 +140,16 @@ class _Attempt:
         if self._wanted.container.constant_rate:
             target.time_base = 1 / self._wanted.rate
         rewrite = _start_codes(self._wanted.container, video, target)
-        targets = [self._add(out, companion) for companion in self._companions]
+        targets = [self._add(out, copied_stream) for copied_stream in self._copied_streams]
         self._describe(out, target)
         out.start_encoding()
         packets = (made for p in grown.demux(video) if p.size for made in rewrite(p))
         self._copy(packets, out, target, targets)
 
-    def _add(self, out: OutputContainer, companion: Companion) -> Any:
-        target = out.add_stream_from_template(companion.stream, opaque=True)
-        target.metadata.update(stream_metadata(companion.stream.metadata))
-        target.disposition = companion.stream.disposition
+    def _add(self, out: OutputContainer, copied_stream: CopiedStream) -> Any:
+        target = out.add_stream_from_template(copied_stream.stream, opaque=True)
+        target.metadata.update(stream_metadata(copied_stream.stream.metadata))
+        target.disposition = copied_stream.stream.disposition
         return target
 
     def _describe(self, out: OutputContainer, target: Any) -> None:
@@ -164,7 +164,7 @@ class _Attempt:
     def _copy(
         self, packets: Iterator[Packet], out: OutputContainer, target: Any, targets: list[Any]
     ) -> None:
-        others = merged(self._companions, self._wanted.window)
+        others = merged(self._copied_streams, self._wanted.window)
         if self._wanted.container.constant_rate:  # there is nothing before 0 either
             others = (item for item in others if item[0] >= 0)
         waiting = next(others, None)
@@ -187,7 +187,7 @@ class _Attempt:
     def _mux_other(
         self, out: OutputContainer, item: tuple[Fraction, int, Packet], targets: list[Any]
     ) -> None:
-        self._latest = self._companions[item[1]]
+        self._latest = self._copied_streams[item[1]]
         item[2].stream = targets[item[1]]
         out.mux_one(item[2])
 

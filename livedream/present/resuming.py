@@ -13,11 +13,10 @@ from pathlib import Path
 import av
 
 from livedream.core.errors import SinkError
-from livedream.media.packets import Packet, end_time
+from livedream.media.timing import Packet, end_time
 from livedream.present.destination import cannot
-from livedream.present.fragmented import GrowingFile
-from livedream.present.sound import SoundTracks
-from livedream.present.stream_copy import main_video
+from livedream.present.fragmented import FragmentedFile
+from livedream.present.stream_copy import SoundTracks, main_video
 
 OTHER_SETTINGS = (
     "{} was begun with another size, codec or sound: "
@@ -27,16 +26,16 @@ _BATCH = 32  # packets to a chunk while copying: few chunks, little memory
 
 
 @dataclass(slots=True)
-class Written:
+class WrittenPackets:
     """What a file holds: packets of each stream, the video first; when the last frame begins."""
 
     packets: list[int] = field(default_factory=list)
     last: Fraction | None = None
 
 
-def look_back(path: Path) -> Written:
+def count_packets(path: Path) -> WrittenPackets:
     """Count what a growing file holds.  Raises SinkError when it cannot be read after all."""
-    written = Written()
+    written = WrittenPackets()
     try:
         with av.open(str(path)) as grown:
             written.packets = [0] * len(grown.streams)
@@ -51,7 +50,7 @@ def look_back(path: Path) -> Written:
     return written
 
 
-def regrow(growing: GrowingFile, sound: SoundTracks) -> Written:
+def refragment(growing: FragmentedFile, sound: SoundTracks) -> WrittenPackets:
     """Turn the finished file at a growing file's path back into one that grows.
 
     Its video packets are copied, with the source's sound, into a new file, which then takes its
@@ -77,9 +76,9 @@ def regrow(growing: GrowingFile, sound: SoundTracks) -> Written:
     return written
 
 
-def _copy(packets: Iterator[Packet], growing: GrowingFile, sound: SoundTracks) -> Written:
+def _copy(packets: Iterator[Packet], growing: FragmentedFile, sound: SoundTracks) -> WrittenPackets:
     growing.create(overwrite=True)
-    written = Written([0])
+    written = WrittenPackets([0])
     batch: list[tuple[int, Packet]] = []
     for packet in packets:
         if packet.size == 0 or packet.pts is None:

@@ -8,7 +8,6 @@ import heapq
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from math import ceil, floor
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +15,13 @@ import av
 from av.container.input import InputContainer
 from av.stream import Discard, Disposition, Stream
 
+from livedream.core.errors import SinkError
 from livedream.core.frame import SourceInfo
-from livedream.media.packets import Packet, decoding_time
-
-_LATE_S = 1  # as the source: a recording that begins later is moved to 0
-_CLOCK = 1_000_000  # FFmpeg's ticks per second for a whole file
+from livedream.media.timing import Packet, decoding_time, first_tick, shift_of
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
+class CopyRange:
     """The part of a source to copy, in seconds of the source's own timeline.
 
     start: packets before it are left out, None: none is.  end: the first moment left out.
@@ -36,30 +33,19 @@ class Window:
     shift: Fraction = Fraction(0)
 
 
-def window_of(info: SourceInfo) -> Window:
+def copy_range_of(info: SourceInfo) -> CopyRange:
     """The part of `info.path` that its frames were taken from, counted as the source counts."""
     assert info.path is not None
     with av.open(str(info.path), metadata_errors="replace") as container:
         video = main_video(container)
         base = video.time_base or Fraction(1)
         first = video.start_time or 0
-        shift = _shift_of(container.start_time, first, base)
-    end = None if info.end_s is None else (first + _first_tick(info.end_s, base)) * base
+        shift = shift_of(container.start_time, first, base)
+    end = None if info.end_s is None else (first + first_tick(info.end_s, base)) * base
     if not info.start_s:
-        return Window(None, end, shift * base)
-    start = (first + _first_tick(info.start_s, base)) * base
-    return Window(start, end, start)
-
-
-def _shift_of(file_start: int | None, video_start: int, time_base: Fraction) -> int:
-    if file_start is not None and file_start >= _LATE_S * _CLOCK:
-        return floor(Fraction(file_start, _CLOCK) / time_base)
-    return min(0, video_start)
-
-
-def _first_tick(seconds: float, time_base: Fraction) -> int:
-    """The first tick at or behind a time given to the microsecond."""
-    return ceil(Fraction(seconds).limit_denominator(1_000_000) / time_base)
+        return CopyRange(None, end, shift * base)
+    start = (first + first_tick(info.start_s, base)) * base
+    return CopyRange(start, end, start)
 
 
 def main_video(container: InputContainer) -> Any:
@@ -79,7 +65,7 @@ def has_sound(info: SourceInfo) -> bool:
         return bool(container.streams.audio)
 
 
-class Companion:
+class CopiedStream:
     """One stream to be copied, read through a container of its own."""
 
     def __init__(self, path: Path, index: int) -> None:
@@ -102,7 +88,7 @@ class Companion:
         codec = context.name if context is not None else self.stream.name
         return f"{names.get(self.kind, self.kind)} ({codec or 'unknown'})"
 
-    def packets(self, window: Window) -> Iterator[Packet]:
+    def packets(self, window: CopyRange) -> Iterator[Packet]:
         """Its packets inside the window, in order, their times shifted; damage ends them."""
         if self.kind == "attachment":
             return
@@ -130,25 +116,27 @@ class Companion:
         self._container.close()
 
 
-def companions_of(path: Path) -> list[Companion]:
+def copied_streams_of(path: Path) -> list[CopiedStream]:
     """Every stream of the file but its main video; the caller closes them."""
     with av.open(str(path), metadata_errors="replace") as container:
         main = main_video(container).index
         indices = [s.index for s in container.streams if s.index != main]
-    return [Companion(path, index) for index in indices]
+    return [CopiedStream(path, index) for index in indices]
 
 
-def merged(companions: list[Companion], window: Window) -> Iterator[tuple[Fraction, int, Packet]]:
+def merged(
+    copied_streams: list[CopiedStream], window: CopyRange
+) -> Iterator[tuple[Fraction, int, Packet]]:
     """(time in seconds, number in the list, packet) of all of them in order of time."""
 
     def timed(number: int) -> Iterator[tuple[Fraction, int, Packet]]:
-        for packet in companions[number].packets(window):
+        for packet in copied_streams[number].packets(window):
             yield decoding_time(packet), number, packet
 
-    return heapq.merge(*(timed(n) for n in range(len(companions))), key=lambda item: item[:2])
+    return heapq.merge(*(timed(n) for n in range(len(copied_streams))), key=lambda item: item[:2])
 
 
-def _within(packet: Packet, base: Fraction, window: Window, kind: str) -> bool:
+def _within(packet: Packet, base: Fraction, window: CopyRange, kind: str) -> bool:
     if kind == "video":
         return True  # a cover picture belongs to the whole
     time = packet.pts if packet.pts is not None else packet.dts
@@ -170,7 +158,7 @@ def _shift(packet: Packet, ticks: int, least: int | None) -> None:
             setattr(packet, name, time - ticks if least is None else max(least, time - ticks))
 
 
-def cut_chapters(chapters: list[Any], window: Window) -> Iterator[Any]:
+def cut_chapters(chapters: list[Any], window: CopyRange) -> Iterator[Any]:
     """The chapters that lie in the window, as far as they do, their times shifted."""
     for chapter in chapters:
         base = chapter["time_base"]
@@ -180,3 +168,73 @@ def cut_chapters(chapters: list[Any], window: Window) -> Iterator[Any]:
             end = min(end, round((window.end - window.shift) / base))
         if begin < end:
             yield {**chapter, "start": begin, "end": end}
+
+
+class SoundTracks:
+    """The audio of `info.path`, if any, for a file that is still growing.
+
+    It is there to be heard if that file has to be played as it is; the finished file takes all of
+    its sound from the source again.
+
+    streams: to set up a muxer with.  window: the part of the source that is copied.
+    """
+
+    def __init__(self, info: SourceInfo, *, wanted: bool) -> None:
+        self.window = CopyRange()
+        self._tracks: list[CopiedStream] = []
+        if wanted and info.path is not None:
+            self._open(info)
+        self._held_back = [0] * len(self._tracks)
+        self._packets = self._playable()
+        self._waiting: tuple[Fraction, int, Packet] | None = None
+        self._begun = False
+
+    def _open(self, info: SourceInfo) -> None:
+        assert info.path is not None
+        try:
+            self.window = copy_range_of(info)
+            copied_streams = copied_streams_of(info.path)
+        except (av.FFmpegError, ValueError, StopIteration) as error:
+            raise SinkError(f"{info.path} cannot be read for its sound: {error}") from error
+        for copied_stream in copied_streams:
+            if copied_stream.kind == "audio":
+                self._tracks.append(copied_stream)
+            else:
+                copied_stream.close()
+
+    @property
+    def tracks(self) -> list[CopiedStream]:
+        return list(self._tracks)
+
+    def skip(self, counts: list[int]) -> None:
+        """Leave out the first packets of each track: a file that is resumed has them."""
+        self._held_back = counts
+
+    def until(self, end: Fraction) -> list[tuple[int, Packet]]:
+        """(track number, packet) of those that begin before `end` and were not handed out yet."""
+        if not self._begun:
+            self._begun = True
+            self._waiting = next(self._packets, None)
+        due = []
+        while self._waiting is not None and self._waiting[0] < end:
+            due.append(self._waiting[1:])
+            self._waiting = next(self._packets, None)
+        return due
+
+    def _playable(self) -> Iterator[tuple[Fraction, int, Packet]]:
+        for item in merged(self._tracks, self.window):
+            if item[0] < 0:
+                continue
+            if self._held_back[item[1]]:
+                self._held_back[item[1]] -= 1
+                continue
+            yield item
+
+    def leave_out(self) -> None:
+        """Hand out nothing: the growing container cannot hold this sound."""
+        self.close()
+        self._tracks = []
+
+    def close(self) -> None:
+        for track in self._tracks:
+            track.close()

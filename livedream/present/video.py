@@ -2,7 +2,7 @@
 
 While frames come, the file under its final name is a growing one (see `growing`): whatever has
 been written plays at any moment. Closing turns it into an ordinary file with its index in
-front, with the source's sound, subtitles and metadata (see `finish`). A growing file whose
+front, with the source's sound, subtitles and metadata (see `remux`). A growing file whose
 writer died is gone on with by opening it again with `resume`.
 """
 
@@ -17,16 +17,15 @@ import av
 from livedream.core.closing import Finalizable
 from livedream.core.errors import ShapeError, SinkError
 from livedream.core.frame import Frame, SourceInfo
+from livedream.media.colour import from_rgb, output_tags, tag
 from livedream.media.containers import codec_for, container_for
-from livedream.media.output_colour import from_rgb, output_tags, tag
-from livedream.media.packets import Packet, end_time
+from livedream.media.timing import Packet, end_time
 from livedream.present.destination import cannot, check_destination
-from livedream.present.encoders import DEFAULT_QUALITY, choose, configure
-from livedream.present.fragmented import Found, GrowingFile, open_in_memory
-from livedream.present.priority import leave_real_time
-from livedream.present.remux import Finish, beside, finish
-from livedream.present.resuming import OTHER_SETTINGS, Written, look_back, regrow
-from livedream.present.sound import SoundTracks
+from livedream.present.encoders import DEFAULT_QUALITY, choose, configure, leave_real_time
+from livedream.present.fragmented import FragmentedFile, Prior, open_in_memory
+from livedream.present.remux import RemuxSpec, beside, remux
+from livedream.present.resuming import OTHER_SETTINGS, WrittenPackets, count_packets, refragment
+from livedream.present.stream_copy import SoundTracks
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +81,8 @@ class VideoSink(Finalizable):
         self._sound = SoundTracks(info, wanted=self._options.copy_streams)
         try:
             self._prepare()
-            found = self._growing.found() if resume else Found.NOTHING
-            if found is Found.NOTHING:
+            found = self._growing.found() if resume else Prior.NOTHING
+            if found is Prior.NOTHING:
                 self._growing.create(overwrite=overwrite or resume)
             else:
                 self._go_on(found)
@@ -103,7 +102,7 @@ class VideoSink(Finalizable):
             except (av.FFmpegError, ValueError) as error:
                 raise cannot(self.path, error) from error
         self._stream = streams[0]
-        self._growing = GrowingFile(self.path, self._container.growing, streams, header)
+        self._growing = FragmentedFile(self.path, self._container.growing, streams, header)
 
     def _header(self) -> tuple[list[Any], bytes]:
         self._head, written = open_in_memory(self._container.growing)
@@ -124,23 +123,23 @@ class VideoSink(Finalizable):
         leave_real_time()
         return [stream, *copies], written.take()
 
-    def _go_on(self, found: Found) -> None:
+    def _go_on(self, found: Prior) -> None:
         """Continue what an earlier writer left, whether it died or was stopped and finished."""
-        if found is Found.DIFFERENT:
+        if found is Prior.DIFFERENT:
             raise SinkError(OTHER_SETTINGS.format(self.path))
-        if found is Found.OTHER:
-            written = self._regrow()
+        if found is Prior.OTHER:
+            written = self._refragment()
         else:
             self._growing.reopen()
-            written = look_back(self.path)
+            written = count_packets(self.path)
             self._sound.skip(written.packets[1:])
         self.frames_written = written.packets[0]
         if written.last is not None:
             self._last_pts = floor(written.last / self._info.time_base)
 
-    def _regrow(self) -> Written:
+    def _refragment(self) -> WrittenPackets:
         """Turn a finished file back into a growing one; the file changes in one step."""
-        written = regrow(self._growing, self._sound)
+        written = refragment(self._growing, self._sound)
         self._growing.found()
         self._growing.reopen()
         return written
@@ -199,7 +198,7 @@ class VideoSink(Finalizable):
         finally:
             self.abandon()
         if self.frames_written:
-            self._notes += finish(self.path, self._finish(complete))
+            self._notes += remux(self.path, self._finish(complete))
         else:
             self.path.unlink(missing_ok=True)
 
@@ -210,8 +209,8 @@ class VideoSink(Finalizable):
         self._head.close()
         self._sound.close()
 
-    def _finish(self, complete: bool) -> Finish:
-        return Finish(
+    def _finish(self, complete: bool) -> RemuxSpec:
+        return RemuxSpec(
             self._container,
             rate=self._info.rate,
             source=self._info.path if self._options.copy_streams else None,

@@ -11,7 +11,7 @@ import numpy as np
 
 from livedream.core.frame import Frame, Picture, SourceInfo
 from livedream.present import FileSink, open_sink
-from livedream.present.priority import leave_real_time
+from livedream.present.encoders import leave_real_time
 
 TIME_BASE = Fraction(1, 15360)
 

@@ -10,7 +10,7 @@ import av
 from livedream.capture.live import Opened
 from livedream.core.errors import SourceError
 from livedream.core.frame import Picture
-from livedream.media.rgb import tags_of, to_rgb
+from livedream.media.colour import tags_of, to_rgb
 
 __all__ = ["StreamInput", "is_url"]
 

@@ -8,7 +8,7 @@ from fractions import Fraction
 import av
 
 from livedream.core.frame import Frame, Picture
-from livedream.media.rgb import tags_of, to_rgb
+from livedream.media.colour import tags_of, to_rgb
 
 __all__ = ["Discarded", "decoded", "encoded"]
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from livedream.core.errors import SinkError
 from livedream.core.frame import Picture
-from livedream.media.output_colour import BT709, tag
+from livedream.media.colour import BT709, tag
 from livedream.present.live.address import Address
 
 CLOCK: Final = Fraction(1, 90_000)  # MPEG-TS's own

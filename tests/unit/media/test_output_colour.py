@@ -6,7 +6,7 @@ import pytest
 from numpy.typing import NDArray
 
 from livedream.core.frame import ColourTags
-from livedream.media.output_colour import BT709, from_rgb, output_tags
+from livedream.media.colour import BT709, from_rgb, output_tags
 
 MATRICES = {1: (0.2126, 0.0722), 6: (0.299, 0.114), 9: (0.2627, 0.0593)}
 TILE = 16

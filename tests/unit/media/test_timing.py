@@ -6,7 +6,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from livedream.media.timing import Clock, shift_of
+from livedream.media.timing import PtsRepair, shift_of
 
 TICK = Fraction(1, 1000)
 
@@ -14,7 +14,7 @@ TICK = Fraction(1, 1000)
 def placed(
     times: list[int | None], first: int = 0, length: int | None = None
 ) -> tuple[list[int], int]:
-    clock = Clock(TICK, Fraction(25), first, length)
+    clock = PtsRepair(TICK, Fraction(25), first, length)
     return [clock.place(t) for t in times], clock.repaired
 
 

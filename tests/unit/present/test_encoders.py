@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 
 from livedream.core.errors import SinkError
-from livedream.media.output_colour import BT709, from_rgb
-from livedream.present.encoders import CODECS, choose, configure
-from livedream.present.priority import leave_real_time
+from livedream.media.colour import BT709, from_rgb
+from livedream.present.encoders import CODECS, choose, configure, leave_real_time
 
 
 @pytest.mark.parametrize("codec", CODECS)

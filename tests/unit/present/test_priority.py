@@ -11,7 +11,7 @@ import pytest
 
 from livedream.core.frame import Frame, SourceInfo
 from livedream.present import open_sink
-from livedream.present.priority import leave_real_time
+from livedream.present.encoders import leave_real_time
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux has these policies")
 

@@ -6,7 +6,7 @@ import pytest
 from numpy.typing import NDArray
 
 from livedream.core.frame import ColourTags
-from livedream.media.rgb import has_alpha, tags_of, to_rgb
+from livedream.media.colour import has_alpha, tags_of, to_rgb
 
 # H.273, matrix coefficients: (Kr, Kb)
 MATRICES = {1: (0.2126, 0.0722), 4: (0.30, 0.11), 6: (0.299, 0.114), 9: (0.2627, 0.0593)}
