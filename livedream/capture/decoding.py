@@ -15,9 +15,9 @@ from typing import Any
 
 import av
 from av.container.input import InputContainer
-from av.stream import Disposition
 
 from livedream.core.errors import SourceError
+from livedream.media.containers import main_video
 
 
 class Decoder:
@@ -129,9 +129,10 @@ def _opened(path: Path) -> InputContainer:
 
 
 def _video_stream(container: InputContainer, path: Path) -> Any:
-    streams = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
-    if not streams:
-        raise SourceError(f"{path} has no moving picture in it, only sound or data")
-    if streams[0].codec_context is None:
+    try:
+        stream = main_video(container)
+    except StopIteration:
+        raise SourceError(f"{path} has no video in it, only sound or data") from None
+    if stream.codec_context is None:
         raise SourceError(f"{path} uses a video codec that this FFmpeg cannot decode")
-    return streams[0]
+    return stream

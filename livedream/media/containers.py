@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import av
+from av.container.input import InputContainer
+from av.stream import Disposition
 
 from livedream.core.errors import SinkError
 
@@ -95,3 +97,12 @@ def holds_stream(container: Container, stream: Any) -> bool:
     except (av.FFmpegError, ValueError):
         return False
     return True
+
+
+def main_video(container: InputContainer) -> Any:
+    """The stream whose frames are dreamed: the first one that is no cover picture.
+
+    Raises StopIteration where there is none.
+    """
+    streams = container.streams.video
+    return next(s for s in streams if not s.disposition & Disposition.attached_pic)

@@ -20,7 +20,7 @@ from av.bitstream import BitStreamFilterContext
 from av.container.output import OutputContainer
 
 from livedream.core.errors import SinkError
-from livedream.media.containers import Container, holds_stream
+from livedream.media.containers import Container, holds_stream, main_video
 from livedream.media.tags import container_metadata, stream_metadata
 from livedream.media.timing import Packet, decoding_time, end_time
 from livedream.present.stream_copy import (
@@ -28,7 +28,6 @@ from livedream.present.stream_copy import (
     CopyRange,
     copied_streams_of,
     cut_chapters,
-    main_video,
     merged,
 )
 

@@ -13,10 +13,11 @@ from pathlib import Path
 import av
 
 from livedream.core.errors import SinkError
+from livedream.media.containers import main_video
 from livedream.media.timing import Packet, end_time
 from livedream.present.destination import cannot
 from livedream.present.fragmented import FragmentedFile
-from livedream.present.stream_copy import SoundTracks, main_video
+from livedream.present.stream_copy import SoundTracks
 
 OTHER_SETTINGS = (
     "{} was begun with another size, codec or sound: "

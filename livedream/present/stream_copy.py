@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import av
-from av.container.input import InputContainer
-from av.stream import Discard, Disposition, Stream
+from av.stream import Discard
 
 from livedream.core.errors import SinkError
 from livedream.core.frame import SourceInfo
+from livedream.media.containers import main_video
 from livedream.media.timing import Packet, decoding_time, first_tick, shift_of
 
 
@@ -46,15 +46,6 @@ def copy_range_of(info: SourceInfo) -> CopyRange:
         return CopyRange(None, end, shift * base)
     start = (first + first_tick(info.start_s, base)) * base
     return CopyRange(start, end, start)
-
-
-def main_video(container: InputContainer) -> Any:
-    """The stream whose frames are dreamed: the first one that is no cover picture."""
-    return next(s for s in container.streams.video if not is_cover(s))
-
-
-def is_cover(stream: Stream) -> bool:
-    return bool(stream.disposition & Disposition.attached_pic)
 
 
 def has_sound(info: SourceInfo) -> bool:

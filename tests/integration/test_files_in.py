@@ -209,7 +209,7 @@ def test_sound_without_picture_is_refused(tmp_path: Path) -> None:
         silence.sample_rate = 48000
         out.mux(stream.encode(silence))
         out.mux(stream.encode(None))
-    with pytest.raises(SourceError, match="no moving picture"):
+    with pytest.raises(SourceError, match="has no video in it"):
         open_source(path)
 
 
