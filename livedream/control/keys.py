@@ -46,6 +46,16 @@ class Keys:
             return False  # there is no such preset: a key without a meaning
         return True
 
+    def playing(self) -> str:
+        """The preset in force and how far the program is, as the window shows them."""
+        show = self._show
+        name, program = show.preset_name, show.running_program
+        title = show.presets.find(name).title if name in show.presets.names else name
+        place = (
+            f"{program.title} {show.program_step + 1} of {len(program.steps)}" if program else ""
+        )
+        return " · ".join(filter(None, (title, place)))
+
     @staticmethod
     def help() -> tuple[tuple[str, str], ...]:
         """(key, what it does), for the window's own help."""

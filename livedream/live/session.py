@@ -185,8 +185,8 @@ class Session(Closeable):
         if wanted is None:
             return None
         from livedream.control.keys import Keys
+        from livedream.present.live.screen import window_options
         from livedream.present.live.window import Window
-        from livedream.present.live.window_options import window_options
 
         job = self.job
         options = window_options(wanted, fullscreen=job.fullscreen, display=job.display)

@@ -1,4 +1,4 @@
-"""What the head-up display says, as plain values: from status and board to rows of words."""
+"""What the head-up display says, as plain values: from status and parameters to rows of words."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -40,8 +40,9 @@ class Lamp:
 
 @dataclass(frozen=True, slots=True)
 class Hud:
-    """Everything the display shows at a moment."""
+    """Everything the display shows at a moment.  title: the preset in force, if any."""
 
+    title: str
     clock: str
     figures: tuple[Figure, ...]
     strength: Bar
@@ -51,7 +52,7 @@ class Hud:
     lamps: tuple[Lamp, ...]
 
 
-def hud_of(status: Status, strength: float, now_s: float) -> Hud:
+def hud_of(status: Status, strength: float, now_s: float, title: str = "") -> Hud:
     """The display for a status.  strength: what is asked for.  now_s: monotonic."""
     stages = list(status.stages_ms.items())[:_MOST_STAGES]
     longest = max((ms for _, ms in stages), default=1.0) or 1.0
@@ -59,6 +60,7 @@ def hud_of(status: Status, strength: float, now_s: float) -> Hud:
     width, height = status.dream_size
     outputs = status.outputs[:_MOST_OUTPUTS]
     return Hud(
+        title=title or "livedream",
         clock=_clock(status.uptime_s),
         figures=(
             Figure("frames", f"{status.fps:.1f}", "fps"),

@@ -1,4 +1,6 @@
-"""The head-up display and the help, painted: dark translucent panels, one typeface.
+"""What lies over the picture in a window, painted: figures, help, handles, a line of words.
+
+Dark translucent panels, one typeface.
 
 B612 Mono was drawn for the displays of aircraft cockpits: legible when small, from the side, in
 the dark. Everything is measured in `unit`, the height of a line of text. What is painted is a
@@ -6,11 +8,18 @@ pygame surface with alpha.
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from importlib import resources
 from typing import Any, Final
 
-from livedream.present.live.hud import Bar, Figure, Hud, Lamp
+import numpy as np
+
+from livedream.core.health import Status
+from livedream.present.live.hud import Bar, Figure, Hud, Lamp, hud_of
+from livedream.present.live.placement import CornerPin
+
+FIGURES_S: Final = 0.25  # between two readings of the figures: slow enough to be read
 
 _PANEL: Final = (10, 12, 16, 205)
 _EDGE: Final = (255, 255, 255, 26)
@@ -29,6 +38,15 @@ _LAMPS: Final = {
 _FINE: Final = 4  # shapes are drawn so many times larger and brought down: smooth edges
 _LEAST_UNIT: Final = 8
 _MOST_PANELS: Final = 8  # kept, by size
+
+
+@dataclass(frozen=True, slots=True)
+class Overlay:
+    """Something laid over the picture: a pygame surface with alpha, its top left corner in px."""
+
+    surface: Any
+    x: int
+    y: int
 
 
 def import_pygame() -> Any:
@@ -62,7 +80,7 @@ class Painter:
         height = round((10.1 + 1.2 * len(said) + 1.15 * rows) * u)
         surface = self._panel(width, height)
         left, right = u, width - u
-        self._text(surface, "livedream", left, 0.7 * u, _DIM, size=0.8)
+        self._text(surface, self._short(hud.title, width - 7 * u), left, 0.7 * u, _DIM, size=0.8)
         self._text(surface, hud.clock, right, 0.7 * u, _DIM, size=0.8, right=True)
         for number, figure in enumerate(hud.figures):
             self._figure(surface, figure, left + number * (width - 2 * u) / 4, 2.0 * u)
@@ -216,3 +234,75 @@ class Painter:
                 points = max(9, round(0.78 * size * self.unit))
                 self._fonts[key] = self._pygame.font.Font(str(path), points)
         return self._fonts[key]
+
+
+class Panels:
+    """Collects the overlays of one picture: `fit_window`, any of the others, `overlays`.
+
+    Each is painted anew only when what it shows has changed.
+    """
+
+    def __init__(self) -> None:
+        self._painter = Painter(unit_for(0))
+        self._size = (0, 0)
+        self._made: dict[str, tuple[object, Any]] = {}  # panels and what they were made for
+        self._overlays: list[Overlay] = []
+
+    def fit_window(self, size: tuple[int, int]) -> None:
+        """size: (w, h) px."""
+        if size == self._size:
+            return
+        if unit_for(size[1]) != self._painter.unit:
+            self._painter = Painter(unit_for(size[1]))
+        self._made = {}
+        self._size = size
+
+    def hud(self, status: Status, strength: float, now_s: float, title: str) -> None:
+        """The figures, in the top left corner.  strength: what is asked for."""
+        reading = int(now_s / FIGURES_S), title
+        surface = self._paint(
+            "hud", reading, lambda: self._painter.hud(hud_of(status, strength, now_s, title))
+        )
+        margin = self._painter.unit
+        self._overlays.append(Overlay(surface, margin, margin))
+
+    def help(self, rows: Sequence[tuple[str, str]]) -> None:
+        """In the middle, as large as there is room for."""
+        surface = self._paint("help", tuple(rows), lambda: self._fitting_help(rows))
+        width, height = surface.get_size()
+        x, y = (self._size[0] - width) // 2, (self._size[1] - height) // 2
+        self._overlays.append(Overlay(surface, x, y))
+
+    def _fitting_help(self, rows: Sequence[tuple[str, str]]) -> Any:
+        surface = self._painter.help(rows)
+        room = min(self._size[0] / surface.get_width(), self._size[1] / surface.get_height())
+        if room >= 1:
+            return surface
+        return Painter(int(self._painter.unit * room)).help(rows)
+
+    def handles(self, pin: CornerPin) -> None:
+        for number, place in enumerate(pin.quad(self._size)):
+            chosen = number == pin.chosen
+            surface = self._paint(f"handle {chosen}", None, self._handle(chosen))
+            x, y = np.clip(place, 0, self._size) - surface.get_width() / 2
+            self._overlays.append(Overlay(surface, round(float(x)), round(float(y))))
+
+    def _handle(self, chosen: bool) -> Callable[[], Any]:
+        return lambda: self._painter.handle(chosen)
+
+    def line(self, text: str) -> None:
+        """At the bottom, in the middle."""
+        surface = self._paint("line", text, lambda: self._painter.line(text))
+        x = (self._size[0] - surface.get_width()) // 2
+        y = self._size[1] - surface.get_height() - self._painter.unit
+        self._overlays.append(Overlay(surface, x, y))
+
+    def overlays(self) -> list[Overlay]:
+        """The overlays since the last call."""
+        found, self._overlays = self._overlays, []
+        return found
+
+    def _paint(self, name: str, key: object, make: Callable[[], Any]) -> Any:
+        if name not in self._made or self._made[name][0] != key:
+            self._made[name] = key, make()
+        return self._made[name][1]

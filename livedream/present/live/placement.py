@@ -1,11 +1,15 @@
-"""Where a picture lies in a window: fitted, mirrored, turned, pinned by its corners.
+"""Where a picture lies in a window: fitted, mirrored, turned, pinned by its corners; per display.
 
 Convention. A quad is (4, 2) float64: top left, top right, bottom right, bottom left, in px of the
 window, or in fractions of it where the name says so; edges, not pixel centres.
 """
 
-from dataclasses import dataclass
-from typing import Final, cast
+import dataclasses
+import json
+import logging
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final, cast
 
 import cv2
 import numpy as np
@@ -13,10 +17,15 @@ from numpy.typing import NDArray
 
 from livedream.core.errors import SettingsError
 from livedream.core.frame import Picture
+from livedream.core.user_folders import own_folder, write_whole
 
 Quad = NDArray[np.float64]  # (4, 2)
 
+_log = logging.getLogger(__name__)
+
 FITS: Final = ("contain", "cover", "stretch")
+CORNER_NAMES: Final = ("top left", "top right", "bottom right", "bottom left")
+_GRIP: Final = 0.08  # of the window's height: how near a corner is taken
 UNIT: Final[Quad] = np.array([(0, 0), (1, 0), (1, 1), (0, 1)], np.float64)
 
 
@@ -126,3 +135,106 @@ def painted(rgb: Picture, quad: Quad, window: tuple[int, int]) -> Picture:
     x0, y0, x1, y1 = max(0, left), max(0, top), min(width, right), min(height, bottom)
     out[y0:y1, x0:x1] = scaled[y0 - top : y1 - top, x0 - left : x1 - left]
     return out
+
+
+class CornerPin:
+    """The corners while they are being moved; `placement` has what came of it.
+
+    chosen: index of the corner that the keys move, in the order of a quad.
+    """
+
+    def __init__(self, placement: Placement, picture: tuple[int, int]) -> None:
+        self.placement = placement
+        self.chosen = 0
+        self._picture = picture
+        self._dragged = False
+
+    def quad(self, window: tuple[int, int]) -> Quad:
+        return outline(self.placement, self._picture, window)
+
+    def grab(self, x: float, y: float, window: tuple[int, int]) -> bool:
+        """Grab the corner nearest to (x, y) px; False where none is near."""
+        away = np.hypot(*(self.quad(window) - (x, y)).T)
+        nearest = int(away.argmin())
+        self._dragged = bool(away[nearest] <= _GRIP * window[1])
+        if self._dragged:
+            self.chosen = nearest
+        return self._dragged
+
+    def drag(self, x: float, y: float, window: tuple[int, int]) -> None:
+        """Bring the grabbed corner to (x, y) px."""
+        if self._dragged:
+            self._move_to(x, y, window)
+
+    def release(self) -> None:
+        self._dragged = False
+
+    def nudge(self, dx: float, dy: float, window: tuple[int, int]) -> None:
+        """Move the chosen corner by (dx, dy) px."""
+        x, y = self.quad(window)[self.chosen]
+        self._move_to(x + dx, y + dy, window)
+
+    def next(self) -> None:
+        self.chosen = (self.chosen + 1) % 4
+
+    def reset(self) -> None:
+        self.placement = replace(self.placement, pin=None)
+
+    def _move_to(self, x: float, y: float, window: tuple[int, int]) -> None:
+        """Corners may leave the window by half of it; one that would fold it does nothing."""
+        size = np.array(window, np.float64)
+        fractions = self.quad(window) / size
+        fractions[self.chosen] = np.clip(np.array([x, y]) / size, -0.5, 1.5)
+        if convex(fractions):
+            pin = tuple((float(u), float(v)) for u, v in fractions)
+            self.placement = replace(self.placement, pin=pin)
+
+
+class DisplayMemory:
+    """What was set for each display: one file, `displays.json`, with a placement per display, and
+    whether figures are shown when a window fills it."""
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self.path = (folder or own_folder()) / "displays.json"
+
+    def recall(self, display: str) -> Placement | None:
+        """The display's placement; None where there is none, or none that makes sense."""
+        found = self._of(display)
+        known = {f.name for f in dataclasses.fields(Placement)}
+        values = {k: v for k, v in found.items() if k in known}
+        if not values:
+            return None
+        try:
+            if values.get("pin") is not None:
+                values["pin"] = tuple((float(x), float(y)) for x, y in values["pin"])
+            return Placement(**values)
+        except (SettingsError, TypeError, ValueError) as error:
+            _log.warning("%s: the entry for %s is ignored (%s)", self.path, display, error)
+            return None
+
+    def hud(self, display: str) -> bool:
+        """Whether figures lie over a picture that fills the display: not unless asked for."""
+        return self._of(display).get("hud") is True
+
+    def keep(self, display: str, placement: Placement | None = None, **more: bool) -> None:
+        """Write it down; a folder that cannot be written is a warning, not the end of a show."""
+        placed = {} if placement is None else dataclasses.asdict(placement)
+        everything = {**self._read(), display: {**self._of(display), **placed, **more}}
+        try:
+            write_whole(self.path, json.dumps(everything, indent=2) + "\n")
+        except SettingsError as error:
+            _log.warning("%s", error)
+
+    def _of(self, display: str) -> dict[str, Any]:
+        found = self._read().get(display)
+        return found if isinstance(found, dict) else {}
+
+    def _read(self) -> dict[str, Any]:
+        try:
+            found = json.loads(self.path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return {}
+        except (OSError, ValueError) as error:
+            _log.warning("%s cannot be read: %s", self.path, error)
+            return {}
+        return found if isinstance(found, dict) else {}

@@ -7,31 +7,80 @@ display. Where a "card" is a program (measured: Mesa's software renderer takes 2
 
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from livedream.core.errors import SinkError
+from livedream.core.errors import SettingsError, SinkError
 from livedream.core.frame import Picture
-from livedream.present.live.hud_paint import import_pygame
-from livedream.present.live.placement import Quad, homography, painted, through
-from livedream.present.live.window_options import WindowOptions
+from livedream.present.live.address import parse_address
+from livedream.present.live.hud_paint import Overlay, import_pygame
+from livedream.present.live.placement import FITS, Placement, Quad, homography, painted, through
 
 _CENTERED: Final = 0x2FFF0000  # SDL_WINDOWPOS_CENTERED_MASK; the display's number is added
 _MESH: Final = 16  # cells across: within each, perspective is a parallelogram to a tenth of a px
 _SLOW_S: Final = 0.008  # heuristic: a card takes less than a millisecond
 _USUAL_SHARE: Final = 0.75  # of the display that a window takes at most
+_RENDERERS: Final = ("auto", "gpu", "cpu")
+_PLACING: Final = ("fit", "turn", "mirror", "gamma", "brightness")
 
 
 @dataclass(frozen=True, slots=True)
-class Overlay:
-    """Something laid over the picture: a pygame surface with alpha, its top left corner in px."""
+class WindowOptions:
+    """What a window is to be: `window?fullscreen=1&display=1&mirror=1&turn=90&gamma=1.2`.
 
-    surface: Any
-    x: int
-    y: int
+    display: counts from 0.  hud: figures from the start; None: in a window yes, in fullscreen as
+    they were left on that display, which is off at first.  width, height: px of the window when
+    it is not fullscreen, 0 for a size that fits picture and display.
+    placement: None takes what was kept for the display.  renderer: "auto" lets the graphics card
+    scale where there is one.  settings_folder: where placements are kept, None for the user's.
+    """
+
+    fullscreen: bool = False
+    display: int = 0
+    hud: bool | None = None
+    width: int = 0
+    height: int = 0
+    title: str = "livedream"
+    placement: Placement | None = None
+    renderer: str = "auto"
+    settings_folder: Path | None = None
+
+
+def window_options(text: str, *, fullscreen: bool = False, display: int = 0) -> WindowOptions:
+    """The options in `window` or `window?...`; the other arguments where it does not say.
+
+    Raises SettingsError for an option that is not known or makes no sense.
+    """
+    address = parse_address(text)
+    if address.scheme != "window" or address.rest:
+        raise SettingsError(f"output {text!r} found, window or window?option=value wanted")
+    size = address.word("size", "")
+    width, cross, height = size.partition("x")
+    if size and not (cross and width.isdigit() and height.isdigit() and int(width) * int(height)):
+        raise address.wrong("size", "WIDTHxHEIGHT")
+    given = any(name in address.options for name in _PLACING)
+    placement = Placement(
+        fit=address.word("fit", "contain", FITS),
+        turn=int(address.word("turn", "0", ("0", "90", "180", "270"))),
+        mirror=address.flag("mirror", False),
+        gamma=address.number("gamma", 1.0, 0.2, 5.0),
+        brightness=address.number("brightness", 1.0, 0.2, 5.0),
+    )
+    options = WindowOptions(
+        fullscreen=address.flag("fullscreen", fullscreen),
+        display=int(address.number("display", display, 0, 63)),
+        hud=address.flag("hud", True) if "hud" in address.options else None,
+        width=int(width or 0),
+        height=int(height or 0),
+        placement=placement if given else None,
+        renderer=address.word("renderer", "auto", _RENDERERS),
+    )
+    address.finish()
+    return options
 
 
 class Screen:

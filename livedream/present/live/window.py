@@ -1,12 +1,11 @@
 """The window and the projector: the one output that owns the main thread.
 
-Keys of its own: F, F11 fullscreen, H the display of figures, ? or F1 help, F2 the corners, F3
-mirror, F4 a quarter turn, F5 and F6 gamma, F7 and F8 brightness, F9 fit, F10 the next display,
-Escape back. All others go to the show.
+Its own keys are in `HELP`; all others go to the show.
 """
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, Final, Protocol
@@ -18,27 +17,33 @@ from livedream.core.health import Health, Status
 from livedream.core.latest_slot import LatestSlot, SlotClosed
 from livedream.core.snapshot import Snapshot
 from livedream.present.live import LiveFrame
-from livedream.present.live.corner_pin import CORNER_NAMES, CornerPin
-from livedream.present.live.display_memory import DisplayMemory
-from livedream.present.live.hud_paint import import_pygame
-from livedream.present.live.panels import FIGURES_S, Panels
-from livedream.present.live.placement import FITS, Placement, corners, tone_table
-from livedream.present.live.screen import Overlay, Screen
-from livedream.present.live.window_options import WindowOptions
+from livedream.present.live.hud_paint import FIGURES_S, Overlay, Panels, import_pygame
+from livedream.present.live.placement import (
+    CORNER_NAMES,
+    FITS,
+    CornerPin,
+    DisplayMemory,
+    Placement,
+    corners,
+    tone_table,
+)
+from livedream.present.live.screen import Screen, WindowOptions
 
 __all__ = ["KeyHandler", "Window"]
 
 _WAIT_S: Final = 0.015  # for a frame, before looking at the keys again
 _CURSOR_S: Final = 2.0  # the cursor hides after so long
-_NOTICE_S: Final = 2.5  # a line about what a key did stays
+_NOTICE_S: Final = 2.0  # a line about what a key did stays
 _TONE_STEP: Final = 1.05
+_MOST_UNDO: Final = 200
 
 HELP: Final = (
     ("", "window"),
     ("F", "fullscreen on and off"),
     ("H", "figures on and off"),
     ("?", "this help"),
-    ("F2", "corners: drag, Tab and arrows, Backspace undoes"),
+    ("F2", "corners: drag, or Tab and arrows"),
+    ("Backspace", "while moving corners: undo, with Shift reset"),
     ("F3, F4", "mirror, turn by a quarter"),
     ("F5, F6", "gamma down, up"),
     ("F7, F8", "brightness down, up"),
@@ -55,6 +60,9 @@ class KeyHandler(Protocol):
 
     def help(self) -> Sequence[tuple[str, str]]:
         """(keys, what they do)."""
+
+    def playing(self) -> str:
+        """The preset and the program in force, "" for none."""
 
 
 class Statuses(Protocol):
@@ -82,8 +90,12 @@ class Window:
         self._keys = keys
         self._memory = DisplayMemory(options.settings_folder)
         self._placement = options.placement or Placement()
+        self._undo: deque[Placement] = deque(maxlen=_MOST_UNDO)
+        self._kept = self._placement
         self._pin: CornerPin | None = None  # while corners are moved
-        self._hud = options.hud
+        # By fullscreen: a projection is not covered unless somebody asked for it.
+        self._hud = {False: options.hud is not False, True: options.hud is True}
+        self._playing = ""
         self._help = False
         self._notice: tuple[str, float] | None = None
         self._moved_s = 0.0
@@ -114,8 +126,7 @@ class Window:
         self._pygame = import_pygame()
         self._screen = Screen(self._options, (first.rgb.shape[1], first.rgb.shape[0]))
         try:
-            if self._options.placement is None:
-                self._recall()
+            self._recall(self._options.placement)
             self._panels = Panels()
             self._show(slot, stop)
         finally:
@@ -175,9 +186,15 @@ class Window:
         now_s = time.monotonic()
         panels = self._panels
         panels.fit_window(size)
-        if self._hud and not self._help:
+        hud = self._hud[self._screen.fullscreen]
+        playing = self._keys.playing() if self._keys is not None else ""
+        if playing != self._playing:
+            self._playing = playing
+            if playing and (hud or not self._screen.fullscreen):  # never over a clean projection
+                self._say(playing)
+        if hud and not self._help:
             status, asked = self._status.latest(), self._parameters.peek().dream.strength
-            panels.hud(status, asked, now_s)
+            panels.hud(status, asked, now_s, playing)
         if self._help:
             panels.help(HELP if self._keys is None else (*HELP, ("", "show"), *self._keys.help()))
         if self._pin is not None:
@@ -185,14 +202,15 @@ class Window:
         text = self._line(now_s)
         if text:
             panels.line(text)
-        return panels.taken()
+        return panels.overlays()
 
     def _line(self, now_s: float) -> str:
         if self._notice is not None and now_s < self._notice[1]:
             return self._notice[0]
         self._notice = None
         if self._pin is not None:
-            return f"{CORNER_NAMES[self._pin.chosen]}: drag or arrows, Tab next, F2 keeps"
+            name = CORNER_NAMES[self._pin.chosen]
+            return f"{name}: drag or arrows, Tab next, Backspace undo, F2 done"
         return ""
 
     # Keys and mouse
@@ -207,7 +225,7 @@ class Window:
                 self._pin.drag(*self._screen.to_px(*event.pos), size)
                 self._placement = self._pin.placement
         elif event.type == pygame.MOUSEBUTTONDOWN and event.button == 1 and self._pin is not None:
-            self._pin.take(*self._screen.to_px(*event.pos), size)
+            self._pin.grab(*self._screen.to_px(*event.pos), size)
         elif event.type == pygame.MOUSEBUTTONUP and event.button == 1 and self._pin is not None:
             self._pin.release()
             self._keep()
@@ -246,8 +264,16 @@ class Window:
             self._pin.nudge(*moves[key], self._screen.size)
         elif key == "tab":
             self._pin.next()
-        elif key == "backspace":
+        elif key == "backspace" and modifiers & self._pygame.KMOD_SHIFT:
             self._pin.reset()
+            self._say("corners reset, Backspace undoes")
+        elif key == "backspace":
+            if not self._undo:
+                self._say("nothing to undo")
+                return True
+            self._pin.placement = self._undo.pop()
+            self._kept = self._pin.placement  # what is undone is not to be undone again
+            self._memory.keep(self._screen.display_key, self._kept)
         else:
             return False
         self._placement = self._pin.placement
@@ -258,7 +284,10 @@ class Window:
         self._screen.set_fullscreen(not self._screen.fullscreen)
 
     def _toggle_hud(self) -> None:
-        self._hud = not self._hud
+        fullscreen = self._screen.fullscreen
+        self._hud[fullscreen] = not self._hud[fullscreen]
+        if fullscreen:
+            self._memory.keep(self._screen.display_key, hud=self._hud[True])
 
     def _toggle_help(self) -> None:
         self._help = not self._help
@@ -306,11 +335,19 @@ class Window:
     def _say(self, text: str) -> None:
         self._notice = text, time.monotonic() + _NOTICE_S
 
-    def _recall(self) -> None:
-        self._placement = self._memory.recall(self._screen.display_key) or Placement()
+    def _recall(self, placement: Placement | None = None) -> None:
+        """What was set for the display we are on; placement: one that was asked for instead."""
+        key = self._screen.display_key
+        self._placement = self._kept = placement or self._memory.recall(key) or Placement()
+        self._undo.clear()
+        if self._options.hud is None:
+            self._hud[True] = self._memory.hud(key)
 
     def _keep(self) -> None:
-        self._memory.keep(self._screen.display_key, self._placement)
+        if self._placement != self._kept:
+            self._undo.append(self._kept)
+            self._kept = self._placement
+            self._memory.keep(self._screen.display_key, self._placement)
 
 
 def with_grid(rgb: Picture) -> Picture:

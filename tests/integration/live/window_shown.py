@@ -13,14 +13,15 @@ from livedream.core.latest_slot import LatestSlot
 from livedream.core.settings import DreamSettings
 from livedream.present.live import LiveFrame
 from livedream.present.live.placement import Placement
+from livedream.present.live.screen import WindowOptions
 from livedream.present.live.window import Window
-from livedream.present.live.window_options import WindowOptions
 
 pin = ((0.02, 0.02), (0.95, 0.15), (0.95, 0.95), (0.1, 0.95))
 options = WindowOptions(
     fullscreen=True,
     placement=Placement(pin=pin),
     renderer=sys.argv[2],
+    hud=True,
     settings_folder=Path(sys.argv[1]),
 )
 slot: LatestSlot[LiveFrame] = LatestSlot()

@@ -5,10 +5,10 @@ import pytest
 
 from livedream.core.errors import SettingsError
 from livedream.core.frame import Picture
-from livedream.present.live.corner_pin import CornerPin
-from livedream.present.live.display_memory import DisplayMemory
 from livedream.present.live.placement import (
     UNIT,
+    CornerPin,
+    DisplayMemory,
     Placement,
     corners,
     homography,
@@ -17,7 +17,7 @@ from livedream.present.live.placement import (
     through,
     tone_table,
 )
-from livedream.present.live.window_options import window_options
+from livedream.present.live.screen import window_options
 
 COLOURS = np.array([(255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)], np.uint8)
 
@@ -122,16 +122,16 @@ class TestDragging:
 
     def test_drag_and_release(self) -> None:
         pin = CornerPin(Placement(fit="stretch"), (160, 90))
-        assert pin.take(395, 4, self.window)
+        assert pin.grab(395, 4, self.window)
         pin.drag(350, 40, self.window)
         pin.release()
         pin.drag(10, 290, self.window)
         assert pin.chosen == 1
         assert pin.placement.pin == ((0, 0), (350 / 400, 40 / 300), (1, 1), (0, 1))
 
-    def test_nothing_is_taken_in_the_middle(self) -> None:
+    def test_nothing_is_grabbed_in_the_middle(self) -> None:
         pin = CornerPin(Placement(), (160, 90))
-        assert not pin.take(200, 150, self.window)
+        assert not pin.grab(200, 150, self.window)
         pin.drag(0, 0, self.window)
         assert pin.placement.pin is None
 
@@ -145,7 +145,7 @@ class TestDragging:
 
     def test_the_picture_is_never_folded(self) -> None:
         pin = CornerPin(Placement(fit="stretch"), (160, 90))
-        assert pin.take(0, 0, self.window)
+        assert pin.grab(0, 0, self.window)
         pin.drag(390, 290, self.window)
         assert pin.placement.pin is None
         for x, y in np.random.default_rng(0).uniform(-300, 700, (200, 2)):
@@ -181,6 +181,9 @@ def test_window_options() -> None:
     assert (options.width, options.height) == (800, 450)
     assert options.placement == Placement(turn=90, gamma=1.2)
     assert window_options("window", fullscreen=True).placement is None
+    assert [window_options(f"window{o}").hud for o in ("", "?hud=0", "?hud=1")] == [
+        None, False, True,
+    ]  # fmt: skip
     for wrong in ("window?turn=45", "window?siz=1x1", "window?size=0x4", "window:x"):
         with pytest.raises(SettingsError):
             window_options(wrong)
