@@ -60,6 +60,7 @@ class Status:
     iterations: int = 0
     source: Health = Health("source", "starting")
     outputs: tuple[Health, ...] = ()
+    threads: tuple[Health, ...] = ()
     frames: int = 0
     uptime_s: float = 0.0
     notes: tuple[str, ...] = ()
@@ -70,6 +71,7 @@ class Status:
         found["stages_ms"] = dict(self.stages_ms)
         found["source"] = self.source.as_dict()
         found["outputs"] = [health.as_dict() for health in self.outputs]
+        found["threads"] = [health.as_dict() for health in self.threads]
         found["dream_size"], found["notes"] = list(self.dream_size), list(self.notes)
         return found
 

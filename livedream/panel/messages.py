@@ -241,7 +241,7 @@ def _number(value: Any, name: str) -> float:
 
 def health(status: Mapping[str, Any], hands: Mapping[str, Any]) -> dict[str, Any]:
     """/health: the loop's status, the hands', and in one word whether all is well."""
-    parts = [status["source"], *status["outputs"], *hands.values()]
+    parts = [status["source"], *status["outputs"], *status["threads"], *hands.values()]
     states = {part["state"] for part in parts}
     word = "failed" if "failed" in states else "lost" if "lost" in states else "ok"
     return {"state": word, **status, "hands": dict(hands)}

@@ -59,6 +59,7 @@ def hud_of(status: Status, strength: float, now_s: float, title: str = "") -> Hu
     scale = max(strength, status.level, 1e-6) * 1.25
     width, height = status.dream_size
     outputs = status.outputs[:_MOST_OUTPUTS]
+    failing = [thread for thread in status.threads if thread.state != "ok"]
     return Hud(
         title=title or "livedream",
         clock=_clock(status.uptime_s),
@@ -77,7 +78,7 @@ def hud_of(status: Status, strength: float, now_s: float, title: str = "") -> Hu
         stages=tuple(Bar(name, f"{ms:.1f}", ms / longest) for name, ms in stages),
         governor=status.governor,
         dream=f"{width}x{height}, octaves {status.octaves}, iterations {status.iterations}",
-        lamps=tuple(_lamp(health, now_s) for health in (status.source, *outputs)),
+        lamps=tuple(_lamp(health, now_s) for health in (status.source, *outputs, *failing)),
     )
 
 

@@ -1,0 +1,106 @@
+"""Threads of a show: a failure is logged with its traceback, is in the health, and has an end."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+
+import pytest
+
+from livedream.core.supervisor import FaultLog, Supervisor, start_thread
+
+
+def until(true: Callable[[], bool], seconds: float = 5.0) -> None:
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.005)
+
+
+class Failing:
+    """Raises each of `errors`, then works until it is stopped."""
+
+    def __init__(self, *errors: BaseException) -> None:
+        self.errors = list(errors)
+        self.runs = 0
+        self.stop = threading.Event()
+
+    def __call__(self) -> None:
+        self.runs += 1
+        if self.errors:
+            raise self.errors.pop(0)
+        self.stop.wait()
+
+
+def test_a_thread_that_fails_is_logged_with_its_traceback_and_started_again(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    supervisor, work = Supervisor(), Failing(RuntimeError("a cable"), SystemExit("a library"))
+    thread = supervisor.start("program", work)
+    until(lambda: work.runs == 3)
+    (health,) = supervisor.health()
+    assert (health.name, health.state, health.reconnects) == ("program", "lost", 2)
+    assert supervisor.notes() == ("thread program: SystemExit: a library, started again",)
+    record = next(r for r in caplog.records if "thread program failed" in r.getMessage())
+    assert record.exc_info
+    assert record.exc_info[0] is RuntimeError
+    work.stop.set()
+    assert thread.close(5)
+    assert supervisor.threads == ()
+
+
+def test_what_is_done_once_stays_failed_until_it_is_begun_anew() -> None:
+    supervisor = Supervisor()
+    supervisor.start("network", Failing(OSError("no such file")), restart=False).join(5)
+    assert [h.state for h in supervisor.health()] == ["failed"]
+    assert supervisor.notes() == ("thread network: OSError: no such file, ended",)
+    supervisor.start("network", int, restart=False).join(5)
+    assert supervisor.health() == ()
+
+
+def test_an_essential_thread_ends_the_show() -> None:
+    ended = threading.Event()
+    supervisor, fault = Supervisor(ended.set), ValueError("a frame of no size")
+    thread = supervisor.start("loop", Failing(fault), essential=True)
+    assert ended.wait(5)
+    thread.join(5)
+    assert supervisor.failure is fault
+    assert [h.state for h in supervisor.health()] == ["failed"]
+
+
+def test_close_waits_for_no_pause_and_a_fault_while_closing_is_none() -> None:
+    supervisor = Supervisor()
+    work = Failing(*(RuntimeError("again and again") for _ in range(100)))
+    thread = supervisor.start("audio", work)
+    until(lambda: thread.failures == 4)  # the pause is a second and more by now
+    begun = time.monotonic()
+    assert thread.close(5)
+    assert time.monotonic() - begun < 1.0
+    assert thread.failures == 4
+
+
+def test_threads_that_a_thread_starts_belong_to_the_same_show() -> None:
+    supervisor, inner = Supervisor(), Failing()
+    with supervisor.current():
+        outer = start_thread("outer", lambda: start_thread("inner", inner) and None)
+    outer.join(5)
+    assert [thread.name for thread in supervisor.threads] == ["inner"]
+    inner.stop.set()
+
+
+def test_a_fault_that_keeps_coming_is_logged_at_once_then_seldom_then_as_over(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    now = [0.0]
+    caplog.set_level(logging.INFO)
+    faults = FaultLog(logging.getLogger("test"), "disk", lambda: now[0])
+    for _ in range(3600):
+        faults.failed(OSError("full"), traceback=False)
+        now[0] += 1.0
+    faults.recovered()
+    faults.recovered()
+    said = [record.getMessage() for record in caplog.records]
+    assert said[0] == "disk failed: full"
+    assert said[1] == "disk failed (11 times): full"
+    assert len(said) == 7
+    assert said[-1] == "disk works again after 3600 faults"
