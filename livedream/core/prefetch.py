@@ -1,4 +1,4 @@
-"""Stages that overlap: a bounded queue between two of them, and a clock over all."""
+"""Stages that overlap: a bounded queue between two of them, and a timer for all."""
 
 import queue
 import threading
@@ -17,7 +17,7 @@ _DEPTH: Final = 4  # frames that may wait between two stages; more only costs me
 _POLL_S: Final = 0.1  # how soon a stopped stage notices
 
 
-class Clock:
+class StageTimer:
     """Seconds spent in each named stage. Each stage is timed from one thread at a time."""
 
     def __init__(self) -> None:
@@ -115,9 +115,9 @@ class AsyncWriter(Finalizable):
     from that thread in every case.
     """
 
-    def __init__(self, sink: Closing, clock: Clock, depth: int = _DEPTH) -> None:
+    def __init__(self, sink: Closing, timer: StageTimer, depth: int = _DEPTH) -> None:
         self._sink = sink
-        self._clock = clock
+        self._timer = timer
         self._waiting: queue.Queue[Frame | None] = queue.Queue(depth)
         self._error: BaseException | None = None
         self._complete = True
@@ -150,7 +150,7 @@ class AsyncWriter(Finalizable):
             if self._failed:
                 continue  # drain, so that the writer is never blocked
             try:
-                with self._clock.stage("present"):
+                with self._timer.stage("present"):
                     self._sink.write(frame)
             except BaseException as error:
                 self._error = error

@@ -3,11 +3,12 @@
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 from livedream.core.errors import ShapeError
 from livedream.core.frame import Picture
 
-__all__ = ["compose"]
+__all__ = ["compose", "steps_of"]
 
 
 def compose(rgb: Picture, residual: NDArray[np.float32]) -> Picture:
@@ -22,3 +23,12 @@ def compose(rgb: Picture, residual: NDArray[np.float32]) -> Picture:
     if residual.shape[:2] != (height, width):
         residual = cv2.resize(residual, (width, height), interpolation=cv2.INTER_CUBIC)  # type: ignore[assignment]
     return np.asarray(cv2.add(rgb, residual, dtype=cv2.CV_8U), np.uint8)
+
+
+def steps_of(residual: Tensor, mix: float = 1.0) -> NDArray[np.float32]:
+    """(1, 3, h, w) in units of the picture as (h, w, 3) in 8-bit steps, in main memory.
+
+    mix: how much of it.
+    """
+    steps = (residual[0] * (255.0 * mix)).permute(1, 2, 0).contiguous().cpu().numpy()
+    return np.asarray(steps, np.float32)

@@ -1,15 +1,18 @@
-"""The walk of a frame: capture, flow, warp, dream, present.
+"""The walk of a frame: frame in, flow, warp, dream, frame out.
 
-What is carried is the residual (dream minus frame) at the dream's own size. Each frame it is
-fetched along the flow, faded by its half-life, and what gradient ascent adds on top of it is
-scaled so that the level stays where `strength` wants it. The residual is then scaled up onto the
-full-size frame, whose own detail stays sharp.
+What is carried is the residual (dream minus frame) at the dream's own size. For each frame it is
+warped along the flow and faded by its half-life, and what gradient ascent adds on top of it is
+scaled so that the level stays at `strength`. The residual is then scaled up onto the full-size
+frame, whose own detail stays sharp.
+
+Files, stills, zooms, replays and live shows all dream through `Dreamer`; nobody else writes its
+state.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final, Self
+from typing import Final, Self, TypedDict
 
 import numpy as np
 import torch
@@ -17,13 +20,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from livedream.core.frame import Frame, Motion, Picture
-from livedream.core.prefetch import Clock, prefetch
+from livedream.core.prefetch import StageTimer, prefetch
 from livedream.core.settings import DreamSettings, dream_size
 from livedream.core.shrink import shrunk
 from livedream.dream.ascent import Ascent
 from livedream.dream.compose import compose
-from livedream.dream.device import choose_device, choose_dtype
-from livedream.dream.level import LevelledDream, join
+from livedream.dream.device import choose_device, choose_dtype, precision_name
+from livedream.dream.level import LevelledDream, crossfade, scale_to_level
 from livedream.dream.networks.network import Network, load_network
 from livedream.dream.objectives.binding import BoundObjective, bind
 from livedream.dream.objectives.text import parse_objective
@@ -32,8 +35,9 @@ from livedream.dream.transfer import Transfers
 from livedream.flow.motion import MotionEstimator
 from livedream.flow.opening import open_flow
 from livedream.warp.carry import carry
+from livedream.warp.travel import Travel, move
 
-_FIRST_STEP_S: Final = 1 / 25  # heuristic: how long a frame with none before it counts
+FIRST_STEP_S: Final = 1 / 25  # heuristic: the time that a frame with none before it stands for
 
 
 @dataclass
@@ -41,7 +45,7 @@ class DreamState:
     """What one frame leaves to the next.
 
     residual: (1, 3, h, w) float32 in units of the picture, None before the first frame.
-    age_s: how long the dream has been growing since the start or the last cut.
+    age_s: how long the dream has grown since the start or the last cut.
     time_s: of the last frame.  frames: dreamed so far; with the seed it fixes all randomness.
     """
 
@@ -89,12 +93,21 @@ class Dream:
     flicker: float
 
 
+class Description(TypedDict):
+    """What dreams, and on what."""
+
+    device: str
+    precision: str
+    network: str
+    objective: str
+
+
 class Dreamer:
     """Dreams frames one after the other.
 
     settings: see `DreamSettings`.  network, objective: loaded ones to use instead of those the
-    settings name.  patient: a dream may wait for what is made for a new size or objective, as every
-    dream that shall come out the same again has to; not so a live show's.
+    settings name.  wait_for_compile: a dream waits for what is compiled for a new size or
+    objective, as every dream has to that shall come out the same again; a live show's does not.
     Raises NetworkError, ObjectiveError or SettingsError for what cannot be had.
     """
 
@@ -103,8 +116,8 @@ class Dreamer:
     network: Network
     objective: BoundObjective
     ascent: Ascent
-    place: SpreadGain
-    copies: Transfers
+    spread: SpreadGain
+    transfers: Transfers
     _settings: DreamSettings
 
     def __init__(
@@ -118,8 +131,146 @@ class Dreamer:
         self._wait_for_compile = wait_for_compile
         self._past_fallbacks = 0  # of engines that gave way to another
         self.state = DreamState()
-        self.clock = Clock()
-        self._found(settings or DreamSettings(), network, objective)
+        self.timer = StageTimer()
+        self._load(settings or DreamSettings(), network, objective)
+
+    # --- the walk ---------------------------------------------------------------------------------
+
+    def frames(self, source: Iterable[Frame]) -> Iterator[Frame]:
+        """The dreamed frames of `source`, in order."""
+        for dream in self.dreams(source):
+            yield dream.frame
+
+    def dreams(
+        self,
+        source: Iterable[Frame],
+        before: Frame | None = None,
+        step: Callable[[Frame, Motion | None], Dream] | None = None,
+    ) -> Iterator[Dream]:
+        """Like `frames`, with each dream's figures. Reading and flow run ahead in threads.
+
+        before: the frame that came before the first of `source`, when going on from a state.
+        step: what dreams a frame, if not `Dreamer.step`.
+        """
+        settings, step = self.settings, step or self.step
+        flow = MotionEstimator(open_flow(settings.flow, device=settings.device), settings.flow_size)
+        if before is not None:
+            flow.remember(before.rgb)
+
+        def moved(frames: Iterable[Frame]) -> Iterator[tuple[Frame, Motion | None]]:
+            for frame in frames:
+                with self.timer.stage("flow"):
+                    motion = flow.step(frame.rgb)
+                yield frame, motion
+
+        with (
+            prefetch(self.timer.timed("capture", source)) as captured,
+            prefetch(moved(captured)) as pairs,
+        ):
+            for frame, motion in pairs:
+                yield step(frame, motion)
+
+    def step(self, frame: Frame, motion: Motion | None = None) -> Dream:
+        """Dream one frame. motion: since the frame before; None: nothing moved."""
+        with self.timer.stage("warp"):
+            picture = self.picture(frame.rgb)
+            seconds = self.seconds_since_last(frame)
+            if motion is not None and motion.cut:
+                self.reset()
+                seconds = min(seconds, FIRST_STEP_S)
+            carried = self.carry(picture, motion, self.advance(seconds))
+        with self.timer.stage("dream"):
+            levelled = self.grow(picture, carried)
+            flicker = levelled.flicker(carried)
+        with self.timer.stage("compose"):
+            steps = self.transfers.to_host((levelled.residual[0] * 255.0).permute(1, 2, 0)).array()
+            shown = replace(frame, rgb=compose(frame.rgb, steps))
+        return Dream(frame, shown, levelled.level, levelled.gain, flicker)
+
+    # --- its parts, for walks of other kinds ------------------------------------------------------
+
+    def picture(self, rgb: Picture) -> Tensor:
+        """The frame at the dream's size: (1, 3, h, w) float32 in [0, 1] on the device."""
+        height, width = rgb.shape[:2]
+        rgb = shrunk(rgb, *dream_size(self.settings.size, width, height))
+        picture = self.transfers.to_device(rgb)
+        return picture.permute(2, 0, 1)[None].float().div_(255.0)
+
+    def reset(self) -> None:
+        """Start afresh, as after a cut."""
+        self.state.residual, self.state.age_s = None, 0.0
+
+    def seconds_since_last(self, frame: Frame) -> float:
+        """The time since the frame that this was asked of before."""
+        before_s, self.state.time_s = self.state.time_s, frame.time_s
+        return FIRST_STEP_S if before_s is None else max(0.0, frame.time_s - before_s)
+
+    def advance(self, seconds: float) -> float:
+        """Let time pass; what remains of the dream after it by the half-life, 0 to 1."""
+        self.state.age_s += seconds
+        half_life = self.settings.half_life
+        return 0.5 ** (seconds / half_life) if half_life > 0 else 0.0
+
+    def travel(self, travel: Travel, seconds: float) -> Tensor | None:
+        """The residual after `seconds` of a journey; None where there is none."""
+        if self.state.residual is not None:
+            self.state.residual = move(self.state.residual, travel, seconds)
+        return self.state.residual
+
+    def resize(self, picture: Tensor) -> None:
+        """Bring the residual to the size of `picture`; `carry` starts afresh at another size."""
+        residual = self.state.residual
+        if residual is not None and residual.shape != picture.shape:
+            self.state.residual = torch.nn.functional.interpolate(
+                residual, picture.shape[2:], mode="bicubic", align_corners=False
+            )
+
+    def carry(self, picture: Tensor, motion: Motion | None, keep: float) -> Tensor:
+        """What of the residual goes on into `picture`: warped by the motion, faded to `keep`."""
+        residual = self.state.residual
+        if residual is None or keep <= 0.0 or residual.shape != picture.shape:
+            return torch.zeros_like(picture)
+        return carry(residual, motion, picture, keep)
+
+    def fade(self, picture: Tensor, seconds: float) -> Tensor:
+        """What of the residual goes on where `picture` stands still; overwrites the residual."""
+        residual, keep = self.state.residual, self.advance(seconds)
+        if residual is None or residual.shape != picture.shape:
+            return torch.zeros_like(picture)
+        return residual.mul_(keep)
+
+    def grow(self, picture: Tensor, carried: Tensor) -> LevelledDream:
+        """One dream of `picture` on top of what is carried, at the level of `strength`.
+
+        picture, carried: (1, 3, h, w) float32 on the device, their sum in [0, 1]. The result is
+        what the state goes on from.
+        """
+        settings, state = self.settings, self.state
+        draw = np.random.default_rng([settings.seed, state.frames])
+        added = self.ascent.addition((picture + carried).clamp_(0.0, 1.0), draw)
+        added = self.spread.shape(added, carried, settings)
+        rising = min(1.0, state.age_s / settings.rise) if settings.rise > 0 else 1.0
+        levelled = scale_to_level(
+            picture, carried, added, settings.strength * rising, self.spread.weight(picture),
+            keep_colours=settings.keep_colours,
+        )  # fmt: skip
+        state.residual = levelled.residual
+        state.frames += 1
+        return levelled
+
+    def grow_both(
+        self, picture: Tensor, carried: Tensor, fading: Self, share: float, *, clip: bool = True
+    ) -> LevelledDream:
+        """Like `grow`, with the dream of a network that gives way to this one.
+
+        fading: its dreamer, of the same state.  share: of this one's dream.  clip: see `crossfade`.
+        """
+        old, new = fading.grow(picture, carried), self.grow(picture, carried)
+        levelled = crossfade(old, new, share, picture if clip else None)
+        self.state.residual = levelled.residual
+        return levelled
+
+    # --- settings and state -----------------------------------------------------------------------
 
     @property
     def settings(self) -> DreamSettings:
@@ -132,8 +283,17 @@ class Dreamer:
 
     @property
     def fallbacks(self) -> int:
-        """How often the ascent took a slower way, because it was not patient."""
+        """How often the ascent took a slower way, because it did not wait for a compiler."""
         return self._past_fallbacks + self.ascent.engine.fallbacks
+
+    def description(self) -> Description:
+        """What dreams, and on what, for reports."""
+        return {
+            "device": str(self.device),
+            "precision": precision_name(self.dtype),
+            "network": self.network.name,
+            "objective": self.settings.objective or self.network.default_objective,
+        }
 
     def prepare(self, settings: DreamSettings, width: int, height: int) -> bool:
         """Whether a frame of this size can be dreamed by `settings` without a slower way.
@@ -142,25 +302,6 @@ class Dreamer:
         network and objective is not looked at.
         """
         return self.ascent.prepare(settings, *dream_size(settings.size, width, height))
-
-    def frames(self, source: Iterable[Frame]) -> Iterator[Frame]:
-        """The dreamed frames of `source`, in order."""
-        for dream in self.dreams(source):
-            yield dream.frame
-
-    def dreams(self, source: Iterable[Frame], before: Frame | None = None) -> Iterator[Dream]:
-        """Like `frames`, with each dream's figures. Reading and flow run ahead in threads.
-
-        before: the frame that came before the first of `source`, when going on from a state.
-        """
-        flow = MotionEstimator(open_flow(self.settings.flow), self.settings.flow_size)
-        if before is not None:
-            flow.remember(before)
-        with prefetch(self.clock.timed("capture", source)) as captured:
-            moved = ((frame, self._timed_motion(flow, frame)) for frame in captured)
-            with prefetch(moved) as pairs:
-                for frame, motion in pairs:
-                    yield self.step(frame, motion)
 
     def adopt(
         self,
@@ -172,38 +313,34 @@ class Dreamer:
 
         Quick enough for every frame as long as network, targets of the objective, device, precision
         and engine stay what they are: strength, steps, octaves, sizes and the objective's weights
-        may glide. What else has changed is loaded or made anew, unless it is handed over.
+        may change gradually. What else has changed is loaded anew, unless it is given.
         network, objective: loaded ones, as for a new Dreamer.  flow and flow_size count from the
         next call of `dreams` on.  Raises what a new Dreamer raises, and is then as it was.
         """
-        same = network is None and objective is None
-        same = same and _foundation(settings) == _foundation(self._settings)
-        if not same:
-            self._found_anew(settings, network, objective)
+        given = network is not None or objective is not None
+        if given or _loaded_for(settings) != _loaded_for(self._settings):
+            self._load(settings, network, objective)
             return
-        place = self.place
+        spread = self.spread
         if settings.mask != self._settings.mask:
-            place = SpreadGain.from_settings(settings)
+            spread = SpreadGain.from_settings(settings)
         wanted = None
         if settings.objective != self._settings.objective:
             wanted = parse_objective(settings.objective or self.network.default_objective)
         if not self.ascent.adopt(settings, wanted):
-            self._found_anew(settings, self.network, None)
+            self._load(settings, self.network, None)
             return
-        self.place, self._settings = place, settings
+        self.spread, self._settings = spread, settings
 
     def restore(self, arrays: Mapping[str, NDArray[np.generic]]) -> None:
         """Go on from a state that `DreamState.arrays` gave."""
         self.state = DreamState.from_arrays(arrays, self.device)
 
-    def _found_anew(
-        self, settings: DreamSettings, network: Network | None, objective: BoundObjective | None
-    ) -> None:
-        fallbacks = self.fallbacks
-        self._found(settings, network, objective)
-        self._past_fallbacks = fallbacks
+    def share_state(self, other: Self) -> None:
+        """Go on from the other's state and timer, together with it."""
+        self.state, self.timer = other.state, other.timer
 
-    def _found(
+    def _load(
         self, settings: DreamSettings, network: Network | None, objective: BoundObjective | None
     ) -> None:
         """Make everything that the settings name; nothing is changed when that fails."""
@@ -215,81 +352,38 @@ class Dreamer:
         ascent = Ascent(
             network, objective, settings, device, dtype, wait_for_compile=self._wait_for_compile
         )
-        self.place = SpreadGain.from_settings(settings)
+        self.spread = SpreadGain.from_settings(settings)
+        if hasattr(self, "ascent"):
+            self._past_fallbacks = self.fallbacks
         self._settings, self.device, self.dtype = settings, device, dtype
-        self.copies = Transfers(device)
+        self.transfers = Transfers(device)
         self.network, self.objective, self.ascent = network, objective, ascent
         if self.state.residual is not None:
             self.state.residual = self.state.residual.to(device)
 
-    def _timed_motion(self, flow: MotionEstimator, frame: Frame) -> Motion | None:
-        with self.clock.stage("flow"):
-            return flow.step(frame)
 
-    def step(self, frame: Frame, motion: Motion | None = None) -> Dream:
-        """Dream one frame. motion: since the frame before; None: nothing moved."""
-        clock = self.clock
-        with clock.stage("warp"):
-            picture = self.picture(frame.rgb)
-            keep = self._advance(frame, motion)
-            carried = self._carried(picture, motion, keep)
-        with clock.stage("dream"):
-            joined = self.grow(picture, carried)
-            change = (joined.residual - carried).abs_().mean()
-            flicker = float(change / joined.residual.abs().mean().clamp_min(1e-6))
-        with clock.stage("compose"):
-            steps = self.copies.to_host((joined.residual[0] * 255.0).permute(1, 2, 0)).array()
-            rgb = compose(frame.rgb, steps)
-        shown = Frame(rgb, frame.pts, frame.time_base, frame.index, frame.duration)
-        return Dream(frame, shown, joined.level, joined.gain, flicker)
+class DreamerPool:
+    """The networks in play: a dreamer for each, with one state among them.
 
-    def grow(self, picture: Tensor, carried: Tensor) -> LevelledDream:
-        """One moment's dream of `picture` on top of what is carried, its level held.
+    first: the dreamer of the first network.  Another is loaded when its settings first come.
+    """
 
-        picture, carried: (1, 3, h, w) float32 on the device, their sum in [0, 1]. The result is
-        what the state goes on from.
-        """
-        settings, state = self.settings, self.state
-        draw = np.random.default_rng([settings.seed, state.frames])
-        added = self.ascent.addition((picture + carried).clamp_(0.0, 1.0), draw)
-        added = self.place.shape(added, carried, settings)
-        rising = min(1.0, state.age_s / settings.rise) if settings.rise > 0 else 1.0
-        joined = join(
-            picture, carried, added, settings.strength * rising, self.place.weight(picture),
-            keep_colours=settings.keep_colours,
-        )  # fmt: skip
-        state.residual = joined.residual
-        state.frames += 1
-        return joined
+    def __init__(self, first: Dreamer) -> None:
+        self.first = first
+        self._ready: dict[str, Dreamer] = {first.settings.network: first}
 
-    def picture(self, rgb: Picture) -> Tensor:
-        """The frame at the dream's size: (1, 3, h, w) float32 in [0, 1] on the device."""
-        height, width = rgb.shape[:2]
-        rgb = shrunk(rgb, *dream_size(self.settings.size, width, height))
-        picture = self.copies.to_device(rgb)
-        return picture.permute(2, 0, 1)[None].float().div_(255.0)
-
-    def _advance(self, frame: Frame, motion: Motion | None) -> float:
-        """Set the clocks; returns what remains of the dream since the last frame, 0 to 1."""
-        state, half_life = self.state, self.settings.half_life
-        passed_s = _FIRST_STEP_S
-        if state.time_s is not None:
-            passed_s = max(0.0, frame.time_s - state.time_s)
-        if motion is not None and motion.cut:
-            state.residual, state.age_s = None, 0.0
-            passed_s = min(passed_s, _FIRST_STEP_S)
-        state.age_s += passed_s
-        state.time_s = frame.time_s
-        return float(0.5 ** (passed_s / half_life)) if half_life > 0 else 0.0
-
-    def _carried(self, picture: Tensor, motion: Motion | None, keep: float) -> Tensor:
-        residual = self.state.residual
-        if residual is None or keep <= 0.0 or residual.shape != picture.shape:
-            return torch.zeros_like(picture)
-        return carry(residual, motion, picture, keep)
+    def get(self, settings: DreamSettings) -> Dreamer:
+        """The dreamer of these settings' network, which adopts them. Raises what it raises."""
+        dreamer = self._ready.get(settings.network)
+        if dreamer is None:
+            dreamer = Dreamer(settings)
+            dreamer.share_state(self.first)
+            self._ready[settings.network] = dreamer
+        dreamer.adopt(settings)
+        return dreamer
 
 
-def _foundation(settings: DreamSettings) -> tuple[str, ...]:
+def _loaded_for(settings: DreamSettings) -> tuple[str, ...]:
     """What a change of needs another network, or the network elsewhere."""
     own = settings.network, settings.weights, settings.preprocess, settings.labels
     return *own, settings.device, settings.precision

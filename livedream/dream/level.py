@@ -26,8 +26,13 @@ class LevelledDream:
     level: float
     gain: float
 
+    def flicker(self, carried: Tensor) -> float:
+        """The mean size of what is not carried, against that of the whole."""
+        change = (self.residual - carried).abs_().mean()
+        return float(change / self.residual.abs().mean().clamp_min(1e-6))
 
-def join(
+
+def scale_to_level(
     picture: Tensor,
     carried: Tensor,
     added: Tensor,
@@ -44,7 +49,7 @@ def join(
     Where the carried residual alone lies above the target nothing is added and time brings it
     down. Where clipping takes too much the level stays below the target.
     """
-    wanted = aim = target / 255.0
+    wanted = next_target = target / 255.0
     limits = _limits(picture) if keep_colours else None
     cc, ca, aa = (
         _mean_product(u, v, weight)
@@ -52,7 +57,7 @@ def join(
     )
     residual = torch.empty_like(picture)
     for _ in range(_ROUNDS):
-        gain = _gain(cc, ca, aa, aim) if cc < wanted * wanted else 0.0
+        gain = _gain(cc, ca, aa, next_target) if cc < wanted * wanted else 0.0
         torch.add(carried, added, alpha=gain, out=residual)
         if limits is not None:
             residual.copy_(residual.mean(1, keepdim=True).clamp_(*limits).expand_as(residual))
@@ -61,15 +66,33 @@ def join(
         level = float(_mean_product(residual, residual, weight) ** 0.5)
         if gain <= 0.0 or level <= _TINY or abs(level - wanted) <= _CLOSE * wanted:
             break
-        aim = min(aim * wanted / level, _MOST * wanted)
+        next_target = min(next_target * wanted / level, _MOST * wanted)
     return LevelledDream(residual, level * 255.0, gain)
 
 
-def _gain(cc: float, ca: float, aa: float, aim: float) -> float:
-    """The larger root g of cc + 2 g ca + g^2 aa = aim^2, at least 0."""
+def crossfade(
+    old: LevelledDream, new: LevelledDream, share: float, picture: Tensor | None = None
+) -> LevelledDream:
+    """Two dreams of one picture mixed, with a level that goes from one's to the other's.
+
+    Two dreams mixed are weaker than either.  share: of the new one, 0 to 1.
+    picture: (1, 3, H, W) in [0, 1]; the result is clipped to what can be shown on it, if given.
+    """
+    residual = torch.lerp(old.residual, new.residual, share)
+    wanted = old.level + (new.level - old.level) * share
+    level = float(residual.square().mean().sqrt()) * 255.0
+    if level > 0:
+        residual.mul_(wanted / level)
+        if picture is not None:
+            residual.add_(picture).clamp_(0.0, 1.0).sub_(picture)
+    return LevelledDream(residual, wanted, 1.0)
+
+
+def _gain(cc: float, ca: float, aa: float, target: float) -> float:
+    """The larger root g of cc + 2 g ca + g^2 aa = target^2, at least 0."""
     if aa <= _TINY**2:
         return 0.0
-    inside = ca * ca - aa * (cc - aim * aim)
+    inside = ca * ca - aa * (cc - target * target)
     return max(0.0, (-ca + inside**0.5) / aa) if inside > 0.0 else 0.0
 
 

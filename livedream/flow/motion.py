@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from livedream.core.frame import FlowField, Frame, Motion, Picture
+from livedream.core.frame import FlowField, Motion, Picture
 from livedream.core.settings import parse_size
 from livedream.core.shrink import shrunk
 from livedream.flow import FlowEstimator, TwoWayEstimator, ZeroFlow
@@ -26,17 +26,24 @@ class MotionEstimator:
 
     def __init__(self, estimator: FlowEstimator | None, size: str = "360p") -> None:
         self._estimator = estimator
-        self._size = size
-        self._previous: Picture | None = None
+        self._named_size = size
+        self._size: tuple[int, int] | None = None
+        self._last: Picture | None = None
+        self._previous: Picture | None = None  # the last one at the flow's size
 
-    def step(self, frame: Frame) -> Motion | None:
+    def step(self, rgb: Picture, size: tuple[int, int] | None = None) -> Motion | None:
         """The motion since the frame given last; None for the first one or without a flow.
 
+        size: (width, height) px to compute flow at from now on, if not at the size of the start.
         None also after a frame of another size.  With `ZeroFlow` it is that of a still picture,
         one pixel large, and there are no cuts, since nothing is compared.
         """
+        if size != self._size:
+            self._size = size
+            if self._last is not None:
+                self.remember(self._last)
         previous = self._previous
-        self.remember(frame)
+        self.remember(rgb)
         current = self._previous
         if self._estimator is None or previous is None or current is None:
             return None
@@ -46,16 +53,15 @@ class MotionEstimator:
             return Motion(np.zeros((2, 1, 1), np.float32), np.ones((1, 1), np.float32))
         return compare(self._estimator, current, previous)
 
-    def remember(self, frame: Frame) -> None:
-        """Take `frame` as the previous one without computing anything (when resuming)."""
-        self._previous = self._small(frame.rgb) if self._estimator is not None else None
-
-    def _small(self, rgb: Picture) -> Picture:
-        if isinstance(self._estimator, ZeroFlow):
-            return rgb
+    def remember(self, rgb: Picture) -> None:
+        """Take a frame as the previous one without computing anything (when resuming)."""
+        self._last = rgb
+        if self._estimator is None or isinstance(self._estimator, ZeroFlow):
+            self._previous = rgb
+            return
         height, width = rgb.shape[:2]
-        wanted = parse_size(self._size, width, height, name="flow_size")
-        return shrunk(rgb, min(wanted[0], width), min(wanted[1], height))
+        wanted = self._size or parse_size(self._named_size, width, height, name="flow_size")
+        self._previous = shrunk(rgb, min(wanted[0], width), min(wanted[1], height))
 
 
 def compare(estimator: FlowEstimator, current: Picture, previous: Picture) -> Motion:

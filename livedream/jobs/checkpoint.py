@@ -6,19 +6,32 @@ the newest one that the output has caught up with is taken. Each is written besi
 renamed: one that can be seen is whole.
 """
 
+import json
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from livedream.core.errors import SinkError
+from livedream.core.settings import DreamSettings
+from livedream.core.version import __version__
 
 _KEPT = 4  # with one a second, this covers a file that is three seconds behind
 _SUFFIX = ".safetensors"
+
+
+def identity(settings: DreamSettings, source: str, **more: Any) -> str:
+    """Everything that a dream's pictures depend on, as JSON: written into the file's metadata.
+
+    more: what the job has beside settings and source.
+    """
+    own = {"version": __version__, "settings": json.loads(settings.to_json())}
+    return json.dumps({**own, "source": Path(source).name, **more}, sort_keys=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,6 @@ rounds the strongest motifs have found their places. Pictures of any size: what 
 memory allows is dreamed in tiles (see `livedream.dream.tiles`).
 """
 
-import json
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -15,7 +14,6 @@ from typing import Final
 
 import cv2
 import numpy as np
-import torch
 from torch import Tensor
 
 from livedream.capture import open_source
@@ -25,13 +23,12 @@ from livedream.core.defaults import NOISE_SIZE, ROUNDS, STILL
 from livedream.core.errors import SettingsError, SourceError
 from livedream.core.frame import Picture
 from livedream.core.settings import DreamSettings, parse_size
-from livedream.dream.compose import compose
-from livedream.dream.device import precision_name
-from livedream.dream.dreamer import Dreamer
+from livedream.dream.compose import compose, steps_of
+from livedream.dream.dreamer import FIRST_STEP_S, Dreamer
 from livedream.dream.level import LevelledDream
+from livedream.jobs.checkpoint import identity
 from livedream.present.picture import DEFAULT_QUALITY, check_picture, write_picture
 
-ROUND_S: Final = 1 / 25  # what a round counts as, for half-life and rise: a frame of a video
 _STRIP: Final = 256  # rows composed at once: bounds the memory of very large pictures
 
 
@@ -58,17 +55,8 @@ class StillJob:
 
     def identity(self) -> str:
         """Everything the picture depends on, as JSON: written into the file."""
-        from livedream.core.version import __version__
-
-        return json.dumps(
-            {
-                "version": __version__,
-                "settings": json.loads(self.settings.to_json()),
-                "source": Path(self.source).name,
-                "picture_size": self.picture_size,
-                "rounds": self.rounds,
-            },
-            sort_keys=True,
+        return identity(
+            self.settings, self.source, picture_size=self.picture_size, rounds=self.rounds
         )
 
 
@@ -105,21 +93,21 @@ def dream_still(
     check_picture(job.output, source=path if path.is_file() else None, overwrite=job.overwrite)
     rgb = start_picture(job.source, job.picture_size, job.settings.seed)
     dreamer = dreamer or Dreamer(job.settings)
-    done, joined, stopped = 0, None, None
+    done, levelled, stopped = 0, None, None
     try:
-        for joined in rounds_of(dreamer, rgb, job.rounds):
+        for levelled in rounds_of(dreamer, rgb, job.rounds):
             done += 1
             if watch is not None:
-                watch(done, joined)
+                watch(done, levelled)
     except KeyboardInterrupt as interrupt:
         stopped = interrupt
-    if joined is not None:
-        shown = lay_on(rgb, joined.residual)
+    if levelled is not None:
+        shown = lay_on(rgb, levelled.residual)
         settings = job.identity()
         write_picture(
             job.output, shown, settings=settings, quality=job.quality, overwrite=job.overwrite
         )
-    if stopped is not None or joined is None:
+    if stopped is not None or levelled is None:
         raise stopped or SettingsError("rounds: none done, at least 1 wanted")
     return StillReport(
         output=job.output,
@@ -127,40 +115,30 @@ def dream_still(
         height=rgb.shape[0],
         rounds=done,
         seconds=time.monotonic() - start,
-        strength=joined.level,
-        network=dreamer.network.name,
-        objective=dreamer.settings.objective or dreamer.network.default_objective,
-        device=str(dreamer.device),
-        precision=precision_name(dreamer.dtype),
+        strength=levelled.level,
+        **dreamer.description(),
     )
 
 
 def rounds_of(dreamer: Dreamer, rgb: Picture, rounds: int) -> Iterator[LevelledDream]:
     """Dream a picture for some rounds; each continues from the dreamer's state.
 
+    A round counts as a frame of a video, for half-life and rise.
     rgb: (H, W, 3) uint8.  The residual of a round is overwritten by the next one.
     """
     picture = dreamer.picture(rgb)
-    half_life = dreamer.settings.half_life
-    keep = 0.5 ** (ROUND_S / half_life) if half_life > 0 else 0.0
     for _ in range(rounds):
-        residual = dreamer.state.residual
-        if residual is None or residual.shape != picture.shape:
-            residual = torch.zeros_like(picture)
-        dreamer.state.age_s += ROUND_S
-        yield dreamer.grow(picture, residual.mul_(keep))
+        yield dreamer.grow(picture, dreamer.fade(picture, FIRST_STEP_S))
 
 
 def lay_on(rgb: Picture, residual: Tensor) -> Picture:
     """The residual, (1, 3, h, w) in units of the picture, on a picture of any size."""
     if residual.shape[2:] != rgb.shape[:2]:
-        steps = (residual[0] * 255.0).permute(1, 2, 0).contiguous().cpu().numpy()
-        return compose(rgb, steps)
+        return compose(rgb, steps_of(residual))
     shown = np.empty_like(rgb)
     for top in range(0, rgb.shape[0], _STRIP):
         rows = slice(top, top + _STRIP)
-        steps = (residual[0, :, rows] * 255.0).permute(1, 2, 0).contiguous().cpu().numpy()
-        shown[rows] = compose(rgb[rows], steps)
+        shown[rows] = compose(rgb[rows], steps_of(residual[:, :, rows]))
     return shown
 
 

@@ -18,9 +18,8 @@ from livedream.core.errors import SettingsError
 from livedream.core.frame import Frame, SourceInfo
 from livedream.core.prefetch import AsyncWriter
 from livedream.core.settings import DreamSettings, parse_size
-from livedream.dream.device import precision_name
 from livedream.dream.dreamer import Dream, Dreamer
-from livedream.jobs.checkpoint import Checkpoint, Checkpoints
+from livedream.jobs.checkpoint import Checkpoint, Checkpoints, identity
 from livedream.present import open_sink
 from livedream.present.compare import side_by_side
 
@@ -57,21 +56,11 @@ class RenderJob:
 
     def identity(self) -> str:
         """Everything the pictures depend on, as JSON: written into the file's metadata."""
-        from livedream.core.version import __version__
-
-        return json.dumps(
-            {
-                "version": __version__,
-                "settings": json.loads(self.settings.to_json()),
-                "source": Path(self.source).name,
-                "start_s": self.start_s,
-                "end_s": self.end_s,
-                "picture_size": self.picture_size,
-                "compare": self.compare,
-                **({"replay": self.replay.name} if self.replay is not None else {}),
-            },
-            sort_keys=True,
-        )
+        replay = {} if self.replay is None else {"replay": self.replay.name}
+        return identity(
+            self.settings, self.source, start_s=self.start_s, end_s=self.end_s,
+            picture_size=self.picture_size, compare=self.compare, **replay,
+        )  # fmt: skip
 
 
 @dataclass
@@ -99,13 +88,6 @@ class RenderReport:
     def as_dict(self) -> dict[str, Any]:
         return {**self.__dict__, "fps": self.fps}
 
-    def describe(self, dreamer: Dreamer) -> None:
-        """Note what dreams, and on what."""
-        self.device = str(dreamer.device)
-        self.precision = precision_name(dreamer.dtype)
-        self.network = dreamer.network.name
-        self.objective = dreamer.settings.objective or dreamer.network.default_objective
-
     def count(self, dream: Dream, dreamer: Dreamer, seconds: float) -> None:
         """Add a frame. seconds: of running time since the first."""
         self.frames += 1
@@ -113,7 +95,7 @@ class RenderReport:
         self.strength += (dream.level - self.strength) * share
         self.flicker += (dream.flicker - self.flicker) * share
         self.seconds = seconds
-        spent = dreamer.clock.spent_s
+        spent = dreamer.timer.spent_s
         self.stages_ms = {name: 1000 * s / self.frames for name, s in spent.items()}
 
 
@@ -140,8 +122,7 @@ def render(
             open_source(job.source, start_s=job.start_s, end_s=job.end_s, fps=job.fps)
         )
         source = fitted(source, job.picture_size)
-        report = RenderReport(source=job.source, output=str(job.output))
-        report.describe(dreamer)
+        report = RenderReport(job.source, str(job.output), **dreamer.description())
         if opened is not None:
             opened(source.info)
         info = side_by_side_info(source.info) if job.compare else source.info
@@ -150,7 +131,7 @@ def render(
             copy_streams=job.copy_streams, metadata={SETTINGS_TAG: job.identity()},
             resume=job.resume,
         )  # fmt: skip
-        writer = stack.enter_context(AsyncWriter(sink, dreamer.clock))
+        writer = stack.enter_context(AsyncWriter(sink, dreamer.timer))
         checkpoints = Checkpoints(job.output)
         if job.replay is None:
             dreams = _resumed(job, source, dreamer, checkpoints, sink.frames_written)

@@ -6,9 +6,8 @@ sinks into the picture below, which has nothing else to live on; that picture's 
 and sharpness are held (see `livedream.dream.statistics`).
 """
 
-import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import count
@@ -28,8 +27,9 @@ from livedream.core.prefetch import AsyncWriter
 from livedream.core.settings import DreamSettings
 from livedream.dream.dreamer import Dream, Dreamer
 from livedream.dream.statistics import StatisticsLock
+from livedream.jobs.checkpoint import identity
 from livedream.jobs.image import start_picture
-from livedream.jobs.render import SETTINGS_TAG, RenderReport
+from livedream.jobs.render import SETTINGS_TAG, RenderReport, Watcher
 from livedream.present import open_sink
 from livedream.warp.travel import Travel, move
 
@@ -55,7 +55,7 @@ class ZoomSource(Closeable):
         self.travel = travel or Travel()
         self._frames = frames
         self._picture = dreamer.picture(start)
-        self._hold = StatisticsLock(self._picture)
+        self._statistics = StatisticsLock(self._picture)
         height, width = self._picture.shape[2:]
         self.info = SourceInfo(
             name="zoom", width=width, height=height, rate=rate, time_base=1 / rate,
@@ -74,32 +74,30 @@ class ZoomSource(Closeable):
     def _step(self, index: int) -> Dream:
         dreamer, time_base = self.dreamer, self.info.time_base
         seconds = float(time_base)
-        with dreamer.clock.stage("warp"):
-            if index:
-                self._travel(seconds)
+        with dreamer.timer.stage("warp"):
+            carried = self._travelled(seconds) if index else dreamer.fade(self._picture, seconds)
             below = self._picture
-            residual = dreamer.state.residual
-            carried = below.new_zeros(below.shape) if residual is None else residual
-        with dreamer.clock.stage("dream"):
-            dreamer.state.age_s += seconds
-            joined = dreamer.grow(below, carried)
-            change = (joined.residual - carried).abs_().mean()
-            flicker = float(change / joined.residual.abs().mean().clamp_min(1e-6))
-        with dreamer.clock.stage("compose"):
-            shown = [_bytes(below), _bytes(below + joined.residual)]
+        with dreamer.timer.stage("dream"):
+            levelled = dreamer.grow(below, carried)
+            flicker = levelled.flicker(carried)
+        with dreamer.timer.stage("compose"):
+            shown = [_bytes(below), _bytes(below + levelled.residual)]
         source, frame = (Frame(rgb, index, time_base, index, 1) for rgb in shown)
-        return Dream(source, frame, joined.level, joined.gain, flicker)
+        return Dream(source, frame, levelled.level, levelled.gain, flicker)
 
-    def _travel(self, seconds: float) -> None:
-        """Both layers one frame further, and what has faded from the upper one to the lower."""
-        state, half_life = self.dreamer.state, self.dreamer.settings.half_life
-        assert state.residual is not None
-        keep = 0.5 ** (seconds / half_life) if half_life > 0 else 0.0
-        carried = move(state.residual, self.travel, seconds)
-        shown = move(self._picture, self.travel, seconds).add_(carried)
-        carried.mul_(keep)
-        shown = self._hold.steer(shown, seconds).clamp_(0.0, 1.0)
-        self._picture, state.residual = shown.sub_(carried), carried
+    def _travelled(self, seconds: float) -> Tensor:
+        """Both layers one frame further, what fades from the upper one going into the lower.
+
+        Returns the upper one, carried.
+        """
+        shown = move(self._picture, self.travel, seconds)
+        residual = self.dreamer.travel(self.travel, seconds)
+        assert residual is not None
+        shown.add_(residual)
+        carried = self.dreamer.fade(shown, seconds)
+        shown = self._statistics.steer(shown, seconds).clamp_(0.0, 1.0)
+        self._picture = shown.sub_(carried)
+        return carried
 
     def close(self) -> None:
         """Nothing is held open."""
@@ -133,23 +131,11 @@ class ZoomJob:
 
     def identity(self) -> str:
         """Everything the frames depend on, as JSON: written into the file."""
-        from livedream.core.version import __version__
-
-        return json.dumps(
-            {
-                "version": __version__,
-                "settings": json.loads(self.settings.to_json()),
-                "source": Path(self.source).name,
-                "zoom": self.travel.zoom,
-                "rotation": self.travel.rotation,
-                "drift": self.travel.drift,
-                "rate": str(self.rate),
-            },
-            sort_keys=True,
-        )
-
-
-Watcher = Callable[[Dream, RenderReport], None]
+        travel = self.travel
+        return identity(
+            self.settings, self.source, zoom=travel.zoom, rotation=travel.rotation,
+            drift=travel.drift, rate=str(self.rate),
+        )  # fmt: skip
 
 
 def render_zoom(
@@ -164,14 +150,13 @@ def render_zoom(
     start = _even(start_picture(job.source, job.settings.size, job.settings.seed))
     dreamer = dreamer or Dreamer(job.settings)
     source = ZoomSource(dreamer, start, job.travel, job.rate, job.frames)
-    report = RenderReport(source=job.source, output=str(job.output))
-    report.describe(dreamer)
+    report = RenderReport(job.source, str(job.output), **dreamer.description())
     sink = open_sink(
         job.output, source.info, codec=job.codec, quality=job.quality, overwrite=job.overwrite,
         metadata={SETTINGS_TAG: job.identity()},
     )  # fmt: skip
     began = time.monotonic()
-    with AsyncWriter(sink, dreamer.clock) as writer:
+    with AsyncWriter(sink, dreamer.timer) as writer:
         try:
             for dream in source.dreams():
                 writer.write(dream.frame)

@@ -133,13 +133,12 @@ class Governor:
                 self._ask(asked, ladder(dream, width, height))
             return self._rungs[self._level]
 
-    def flow_size(self, dream: DreamSettings, width: int, height: int) -> str:
-        """The size of the flow, as `parse_size` reads it."""
+    def flow_size(self, dream: DreamSettings, width: int, height: int) -> tuple[int, int]:
+        """(width, height) px to compute the flow of such a picture at."""
         wanted = parse_size(dream.flow_size, width, height, name="flow_size")
         full = min(wanted[0], width), min(wanted[1], height)
         factor = max(_FLOW_STEPS[self._flow_level], min(1.0, _LEAST_FLOW_PX / min(full)))
-        size = _scaled(full, factor)
-        return f"{size[0]}x{size[1]}"
+        return _scaled(full, factor)
 
     def dreamed(self, plan: Plan, seconds: float) -> None:
         """One dream by `plan` took so long."""

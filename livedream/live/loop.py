@@ -9,7 +9,6 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import Final, Protocol
 
 import cv2
@@ -17,11 +16,10 @@ import numpy as np
 
 from livedream.capture.live import Captured
 from livedream.control.live_parameters import LiveParameters
-from livedream.core.frame import Frame, Motion, Picture
+from livedream.core.frame import Picture
 from livedream.core.grade import GradeSettings
 from livedream.core.health import Health, Status, StatusBoard
 from livedream.core.latest_slot import LatestSlot, SlotClosed
-from livedream.core.snapshot import Snapshot
 from livedream.dream.compose import compose
 from livedream.flow import FlowEstimator
 from livedream.flow.motion import MotionEstimator
@@ -29,13 +27,12 @@ from livedream.live.dream_worker import DreamOverlay, DreamRequest, DreamWorker
 from livedream.live.governor import Governor
 from livedream.live.idle import Attract, StillWatch
 from livedream.live.meter import LoopMeter
-from livedream.present.grading import Grading
+from livedream.present.grading import Grading, travel_of
 from livedream.present.live import LiveFrame
 from livedream.warp.travel import Travel
 
 __all__ = ["Composed", "Limiter", "LiveLoop", "Wiring"]
 
-_CLOCK: Final = Fraction(1, 1000)
 _LOST_S: Final = 0.5  # without a frame for so long the loop goes on with the last one
 _STATUS_S: Final = 0.25
 _SPARE_S: Final = 0.004  # of a frame's time, left over where the loop waits for its dream
@@ -99,8 +96,7 @@ class LiveLoop:
         self._period_s = 1.0 / wiring.fps
         self._meter = LoopMeter()
         self._grading = Grading()
-        self._flow_size = ""
-        self._motion: MotionEstimator | None = None
+        self._motion = MotionEstimator(wiring.flow)
         self._last: Captured | None = None
         self._frozen: Picture | None = None
         self._index = 0
@@ -152,9 +148,11 @@ class LiveLoop:
         passed_s = min(0.5, max(0.0, start_s - self._last_moment_s))
         self._last_moment_s = start_s
         with meter.stage("flow"):
-            motion = self._moved(rgb, snapshot) if live else None
+            size = wiring.governor.flow_size(snapshot.dream, *wiring.picture_size)
+            motion = self._motion.step(rgb, size) if live else None
         request = DreamRequest(rgb, captured_s, self._index, snapshot)
-        travel = _travel(snapshot.look, live)
+        # Without a source the dream drifts a little by itself.
+        travel = travel_of(snapshot.look) or (None if live else _ADRIFT)
         wiring.dreaming.advance(request, motion, travel, passed_s)
         if wiring.attract is not None:
             wanted = wiring.still is not None and wiring.still.look(rgb, motion, start_s)
@@ -194,21 +192,6 @@ class LiveLoop:
         if self._wiring.limiter is not None:
             picture = self._wiring.limiter.apply(picture, time.monotonic())
         return picture
-
-    def _moved(self, rgb: Picture, snapshot: Snapshot) -> Motion | None:
-        """The motion since the frame before; the flow's size may be another from now on."""
-        height, width = rgb.shape[:2]
-        size = self._wiring.governor.flow_size(snapshot.dream, width, height)
-        frame = Frame(rgb, self._index, _CLOCK, self._index)
-        if self._motion is None or size != self._flow_size:
-            self._motion = MotionEstimator(self._wiring.flow, size)
-            self._flow_size = size
-            if self._before is not None:
-                self._motion.remember(self._before)
-        self._before = frame
-        return self._motion.step(frame)
-
-    _before: Frame | None = None
 
     def _fitted(self, rgb: Picture) -> Picture:
         """Cut to the picture's shape, then scaled; a source may come back with another size."""
@@ -274,14 +257,6 @@ class LiveLoop:
                 notes=notes + wiring.notes(),
             )
         )
-
-
-def _travel(look: GradeSettings, live: bool) -> Travel | None:
-    """Where the dream travels; without a source a little by itself."""
-    if look.zoom == 1.0 and not (look.rotation or look.drift_x or look.drift_y):
-        return None if live else _ADRIFT
-    # A travel names the drift of the view, the look that of what is seen.
-    return Travel(look.zoom, look.rotation, (-look.drift_x, -look.drift_y))
 
 
 def attract_by(parameters: LiveParameters) -> Callable[[bool, float], None]:

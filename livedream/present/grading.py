@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from livedream.core.frame import Picture
 from livedream.core.grade import GradeSettings
+from livedream.warp.travel import Travel
 
-__all__ = ["Grading", "colour_matrix"]
+__all__ = ["Grading", "colour_matrix", "travel_of"]
 
 _LUMA: Final = np.array([0.2126, 0.7152, 0.0722])  # ITU-R BT.709
 _MIDDLE: Final = 128.0
@@ -65,3 +66,11 @@ class Grading:
         if look.mirror:
             rgb = np.asarray(cv2.flip(rgb, 1), np.uint8)
         return rgb
+
+
+def travel_of(look: GradeSettings) -> Travel | None:
+    """Where the dream travels; None where it stays."""
+    if look.zoom == 1.0 and not (look.rotation or look.drift_x or look.drift_y):
+        return None
+    # A travel names the drift of the view, the settings that of what is seen.
+    return Travel(look.zoom, look.rotation, (-look.drift_x, -look.drift_y))

@@ -1,7 +1,5 @@
 """What holds for any motion: its size, its range, its truth, and that a run may stop anywhere."""
 
-from fractions import Fraction
-
 import numpy as np
 import pytest
 import torch
@@ -9,7 +7,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scenes import half, moved_camera, moving_square, noisy, shrunk, textured
 
-from livedream.core.frame import Frame, Motion, Picture
+from livedream.core.frame import Motion, Picture
 from livedream.flow import FlowEstimator
 from livedream.flow.classic import DisFlow, FarnebackFlow
 from livedream.flow.motion import MotionEstimator, compare
@@ -116,15 +114,12 @@ def test_a_body_keeps_its_dream_and_what_it_reveals_does_not(
 def test_a_run_continued_anywhere_gives_the_same_motion(stop: int, seed: int, size: str) -> None:
     """Bit by bit: it is told the last frame, nothing else."""
     pictures = [anything(60, 90, seed + index // 2) for index in range(6)]
-    frames = [
-        Frame(picture, index, Fraction(1, 25), index) for index, picture in enumerate(pictures)
-    ]
     whole = MotionEstimator(DisFlow(), size)
-    wanted = [whole.step(frame) for frame in frames]
+    wanted = [whole.step(picture) for picture in pictures]
     rest = MotionEstimator(DisFlow(), size)
-    rest.remember(frames[stop - 1])
-    for frame, motion in zip(frames[stop:], wanted[stop:], strict=True):
-        found = rest.step(frame)
+    rest.remember(pictures[stop - 1])
+    for picture, motion in zip(pictures[stop:], wanted[stop:], strict=True):
+        found = rest.step(picture)
         assert found is not None and motion is not None and found.cut == motion.cut
         assert np.array_equal(found.flow, motion.flow)
         assert np.array_equal(found.visibility, motion.visibility)

@@ -136,10 +136,10 @@ class _Alone:
         dreamer.ascent.engine = self._engine
 
     def step(self, frame: Frame) -> None:
-        spent = self.dreamer.clock.spent_s
+        spent = self.dreamer.timer.spent_s
         before, self._engine.spent = dict(spent), []
         start = time.perf_counter()
-        motion = self._flow.step(frame)
+        motion = self._flow.step(frame.rgb)
         flow = time.perf_counter()
         self.dreamer.step(frame, motion)
         wait_for(self.dreamer.device)
@@ -199,7 +199,7 @@ def _encoder(job: BenchJob, dreamer: Dreamer):  # type: ignore[no-untyped-def]
     from livedream.core.prefetch import AsyncWriter
     from livedream.jobs.bench.encoding import Discarded
 
-    return AsyncWriter(Discarded(job.picture, _RATE), dreamer.clock)
+    return AsyncWriter(Discarded(job.picture, _RATE), dreamer.timer)
 
 
 def _painted(job: BenchJob) -> list[Frame]:

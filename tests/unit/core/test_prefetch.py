@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from livedream.core.frame import Frame
-from livedream.core.prefetch import AsyncWriter, Clock, prefetch
+from livedream.core.prefetch import AsyncWriter, StageTimer, prefetch
 
 
 def _frame(index: int) -> Frame:
@@ -81,7 +81,7 @@ class _Sink:
 
 def test_behind_writes_everything_before_it_closes() -> None:
     sink = _Sink()
-    with AsyncWriter(sink, Clock()) as writer:
+    with AsyncWriter(sink, StageTimer()) as writer:
         for index in range(50):
             writer.write(_frame(index))
     assert sink.indices == list(range(50))
@@ -90,7 +90,7 @@ def test_behind_writes_everything_before_it_closes() -> None:
 
 def test_a_failing_sink_is_told_at_the_writer_and_never_blocks_it() -> None:
     sink = _Sink(fail_at=3)
-    with pytest.raises(OSError, match="disk full"), AsyncWriter(sink, Clock()) as writer:
+    with pytest.raises(OSError, match="disk full"), AsyncWriter(sink, StageTimer()) as writer:
         for index in range(1000):
             writer.write(_frame(index))
     assert sink.indices == [0, 1, 2]
@@ -99,7 +99,7 @@ def test_a_failing_sink_is_told_at_the_writer_and_never_blocks_it() -> None:
 
 def test_stopping_early_still_writes_what_was_handed_over() -> None:
     sink = _Sink()
-    writer = AsyncWriter(sink, Clock())
+    writer = AsyncWriter(sink, StageTimer())
     for index in range(4):
         writer.write(_frame(index))
     writer.close(complete=False)
@@ -109,19 +109,19 @@ def test_stopping_early_still_writes_what_was_handed_over() -> None:
 
 def test_an_error_of_the_dream_closes_the_sink_as_incomplete() -> None:
     sink = _Sink()
-    with pytest.raises(ValueError, match="dream"), AsyncWriter(sink, Clock()) as writer:
+    with pytest.raises(ValueError, match="dream"), AsyncWriter(sink, StageTimer()) as writer:
         writer.write(_frame(0))
         raise ValueError("dream")
     assert sink.indices == [0]
     assert sink.complete is False
 
 
-def test_the_clock_counts_where_time_goes() -> None:
-    clock = Clock()
+def test_the_timer_counts_where_time_goes() -> None:
+    timer = StageTimer()
 
     def slow() -> Iterator[int]:
         time.sleep(0.05)
         yield 1
 
-    assert list(clock.timed("capture", slow())) == [1]
-    assert clock.spent_s["capture"] >= 0.05
+    assert list(timer.timed("capture", slow())) == [1]
+    assert timer.spent_s["capture"] >= 0.05

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from livedream.dream.level import join
+from livedream.dream.level import scale_to_level
 
 
 def rms(x: Tensor) -> float:
@@ -24,65 +24,67 @@ def grey() -> Tensor:
 @pytest.mark.parametrize("brightness", [0.0, 0.1, 0.5, 1.0])
 def test_the_level_is_what_was_wanted(noise: Tensor, target: float, brightness: float) -> None:
     picture = torch.full_like(noise, brightness)
-    joined = join(picture, torch.zeros_like(noise), noise, target)
-    assert joined.level == pytest.approx(target, rel=0.01)
-    assert rms(joined.residual) == pytest.approx(joined.level, abs=1e-3)
-    shown = picture + joined.residual
+    levelled = scale_to_level(picture, torch.zeros_like(noise), noise, target)
+    assert levelled.level == pytest.approx(target, rel=0.01)
+    assert rms(levelled.residual) == pytest.approx(levelled.level, abs=1e-3)
+    shown = picture + levelled.residual
     assert shown.min() >= 0 and shown.max() <= 1
 
 
 def test_half_a_white_picture_still_has_its_level(noise: Tensor) -> None:
     picture = grey()
     picture[..., :30] = 1.0
-    assert join(picture, torch.zeros_like(noise), noise, 60.0).level == pytest.approx(60, rel=0.03)
+    assert scale_to_level(picture, torch.zeros_like(noise), noise, 60.0).level == pytest.approx(
+        60, rel=0.03
+    )
 
 
 def test_what_is_carried_is_never_scaled(noise: Tensor) -> None:
     carried = noise.flip(3)
-    joined = join(grey(), carried, noise, 14.0)
-    assert torch.allclose(joined.residual - carried, noise * joined.gain, atol=1e-6)
+    levelled = scale_to_level(grey(), carried, noise, 14.0)
+    assert torch.allclose(levelled.residual - carried, noise * levelled.gain, atol=1e-6)
 
 
 def test_above_the_target_nothing_is_added(noise: Tensor) -> None:
     carried = noise * 20 / rms(noise)
-    joined = join(grey(), carried, -noise, 14.0)  # adding would bring the level down at once
-    assert joined.gain == 0
-    assert torch.allclose(joined.residual, carried, atol=1e-6)
+    levelled = scale_to_level(grey(), carried, -noise, 14.0)
+    assert levelled.gain == 0
+    assert torch.allclose(levelled.residual, carried, atol=1e-6)
 
 
 def test_nothing_to_add_leaves_what_is_carried(noise: Tensor) -> None:
-    joined = join(grey(), noise, torch.zeros_like(noise), 14.0)
-    assert joined.gain == 0 and torch.allclose(joined.residual, noise, atol=1e-6)
+    levelled = scale_to_level(grey(), noise, torch.zeros_like(noise), 14.0)
+    assert levelled.gain == 0 and torch.allclose(levelled.residual, noise, atol=1e-6)
 
 
 def test_the_level_is_measured_inside_the_mask(noise: Tensor) -> None:
     weight = torch.zeros(1, 1, 40, 60)
     weight[..., 15:] = 1
-    joined = join(grey(), torch.zeros_like(noise), noise * weight, 14.0, weight)
-    assert rms(joined.residual[..., 15:]) == pytest.approx(14, rel=0.01)
-    assert joined.residual[..., :15].abs().max() == 0
+    levelled = scale_to_level(grey(), torch.zeros_like(noise), noise * weight, 14.0, weight)
+    assert rms(levelled.residual[..., 15:]) == pytest.approx(14, rel=0.01)
+    assert levelled.residual[..., :15].abs().max() == 0
 
 
 def test_what_is_carried_outside_the_mask_does_not_count(noise: Tensor) -> None:
     weight = torch.zeros(1, 1, 40, 60)
     weight[..., 15:] = 1
     carried = 3 * noise * (1 - weight)
-    joined = join(grey(), carried, noise * weight, 14.0, weight)
-    assert rms(joined.residual[..., 15:]) == pytest.approx(14, rel=0.01)
-    assert torch.allclose(joined.residual[..., :15], carried[..., :15], atol=1e-6)
+    levelled = scale_to_level(grey(), carried, noise * weight, 14.0, weight)
+    assert rms(levelled.residual[..., 15:]) == pytest.approx(14, rel=0.01)
+    assert torch.allclose(levelled.residual[..., :15], carried[..., :15], atol=1e-6)
 
 
 def test_a_black_mask_gives_nothing(noise: Tensor) -> None:
     weight = torch.zeros(1, 1, 40, 60)
-    joined = join(grey(), torch.zeros_like(noise), noise * weight, 14.0, weight)
-    assert joined.level == 0 and joined.residual.abs().max() == 0
+    levelled = scale_to_level(grey(), torch.zeros_like(noise), noise * weight, 14.0, weight)
+    assert levelled.level == 0 and levelled.residual.abs().max() == 0
 
 
 def test_kept_colours_are_kept_where_it_clips(noise: Tensor) -> None:
     picture = torch.rand(1, 3, 40, 60, generator=torch.Generator().manual_seed(3))
     added = noise.mean(1, keepdim=True).expand_as(noise).contiguous()
-    joined = join(picture, noise, added, 40.0, keep_colours=True)
-    assert joined.residual.sub(joined.residual.mean(1, keepdim=True)).abs().max() < 1e-6
-    assert joined.level == pytest.approx(40, rel=0.03)
-    shown = picture + joined.residual
+    levelled = scale_to_level(picture, noise, added, 40.0, keep_colours=True)
+    assert levelled.residual.sub(levelled.residual.mean(1, keepdim=True)).abs().max() < 1e-6
+    assert levelled.level == pytest.approx(40, rel=0.03)
+    shown = picture + levelled.residual
     assert shown.min() >= -1e-6 and shown.max() <= 1 + 1e-6

@@ -126,29 +126,29 @@ def test_one_who_can_do_both_is_asked_once() -> None:
 def test_the_first_frame_has_no_motion(frames_of: FramesOf) -> None:
     first, second = frames_of(textured(60, 80), textured(60, 80))
     motion = MotionEstimator(DisFlow())
-    assert motion.step(first) is None
-    found = motion.step(second)
+    assert motion.step(first.rgb) is None
+    found = motion.step(second.rgb)
     assert found is not None and not found.flow.any() and (found.visibility == 1).all()
 
 
 def test_without_an_estimator_there_is_none(frames_of: FramesOf) -> None:
     motion = MotionEstimator(None)
-    assert [motion.step(f) for f in frames_of(*[textured(60, 80)] * 3)] == [None] * 3
+    assert [motion.step(f.rgb) for f in frames_of(*[textured(60, 80)] * 3)] == [None] * 3
 
 
 def test_a_frame_of_another_size_starts_anew(frames_of: FramesOf) -> None:
     wall = textured(60, 80)
     frames = frames_of(wall, wall, wall[:50], wall[:50])
     motion = MotionEstimator(DisFlow(), "source")
-    assert [motion.step(f) is None for f in frames] == [True, False, True, False]
+    assert [motion.step(f.rgb) is None for f in frames] == [True, False, True, False]
 
 
 def test_nothing_moves_without_flow(frames_of: FramesOf) -> None:
     """One pixel, fully visible, no cut: `--flow none` compares nothing."""
     frames = frames_of(textured(60, 80, 1), textured(60, 80, 2))
     motion = MotionEstimator(ZeroFlow())
-    assert motion.step(frames[0]) is None
-    found = motion.step(frames[1])
+    assert motion.step(frames[0].rgb) is None
+    found = motion.step(frames[1].rgb)
     assert found is not None and not found.cut
     assert found.flow.tolist() == [[[0.0]], [[0.0]]] and found.visibility.tolist() == [[1.0]]
     assert not ZeroFlow().estimate(frames[0].rgb, frames[1].rgb).any()
@@ -163,9 +163,9 @@ def test_remembering_is_enough_to_go_on(frames_of: FramesOf) -> None:
     scene = moving_square((6, -2))
     first, second = frames_of(scene.previous, scene.current)
     whole, resumed = MotionEstimator(DisFlow()), MotionEstimator(DisFlow())
-    whole.step(first)
-    resumed.remember(first)
-    one, other = whole.step(second), resumed.step(second)
+    whole.step(first.rgb)
+    resumed.remember(first.rgb)
+    one, other = whole.step(second.rgb), resumed.step(second.rgb)
     assert one is not None and other is not None
     assert np.array_equal(one.flow, other.flow)
     assert np.array_equal(one.visibility, other.visibility)
@@ -183,8 +183,8 @@ def test_flow_is_computed_at_its_size_and_never_larger(
     scene = moved_camera(np.array([[0, 0, 8.0], [0, 0, 4.0]]))
     first, second = frames_of(scene.previous, scene.current)
     motion = MotionEstimator(DisFlow(), size)
-    motion.step(first)
-    found = motion.step(second)
+    motion.step(first.rgb)
+    found = motion.step(second.rgb)
     assert found is not None and found.flow.shape == (2, *wanted) and found.flow.dtype == np.float32
     assert found.visibility.shape == wanted
     middle = np.median(found.flow, (1, 2)) * (320 / wanted[1], 180 / wanted[0])
