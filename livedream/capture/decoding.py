@@ -116,7 +116,7 @@ class Decoder:
 
 def _opened(path: Path) -> InputContainer:
     if path.is_dir():
-        raise SourceError(f"{path} is a folder, wanted a video file")
+        raise SourceError(f"{path} is a folder: give a video file")
     if not path.exists():
         raise SourceError(f"{path} does not exist: check the path")
     try:
@@ -124,7 +124,7 @@ def _opened(path: Path) -> InputContainer:
     except (av.FFmpegError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise SourceError(
-            f"{path} cannot be read as video or picture ({reason}): try another file"
+            f"{path} is not a video or picture that FFmpeg can read ({reason})"
         ) from error
 
 
@@ -132,7 +132,7 @@ def _video_stream(container: InputContainer, path: Path) -> Any:
     try:
         stream = main_video(container)
     except StopIteration:
-        raise SourceError(f"{path} has no video in it, only sound or data") from None
+        raise SourceError(f"{path} has no video track, only audio or data") from None
     if stream.codec_context is None:
-        raise SourceError(f"{path} uses a video codec that this FFmpeg cannot decode")
+        raise SourceError(f"{path} uses a video codec that this build of FFmpeg cannot decode")
     return stream

@@ -46,7 +46,7 @@ def read_picture(path: str | Path) -> Picture:
         except cv2.error:
             bgr = None
     if bgr is None:
-        raise SourceError(f"{path} is no picture that can be read: wanted {', '.join(SUFFIXES)}")
+        raise SourceError(f"{path} is not a readable picture: use {', '.join(SUFFIXES)}")
     return cast(Picture, cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB))
 
 
@@ -77,11 +77,11 @@ class PictureSource(Closeable):
         part = part or TimeRange()
         rate = DEFAULT_FPS if fps is None else fps
         if rate <= 0:
-            raise SourceError(f"{rate} frames per second make no film: wanted more than 0")
+            raise SourceError(f"{rate} frames per second: must be greater than 0")
         first, last = part.ticks(1 / rate)
         self._paths = paths[first:last]
         if not self._paths:
-            raise SourceError(f"{name or paths[0]} has no picture in {part}: choose another")
+            raise SourceError(f"{name or paths[0]} has no picture in {part}: choose another range")
         self._skip = part.skip
         self._passed_over = 0
         self._scaled = 0
@@ -108,9 +108,9 @@ class PictureSource(Closeable):
     def notes(self) -> tuple[str, ...]:
         lines = list(self._info.notes)
         if self._passed_over:
-            lines.append(f"{self._passed_over} files are no pictures and were passed over")
+            lines.append(f"{self._passed_over} files are not pictures and were skipped")
         if self._scaled:
-            lines.append(f"{self._scaled} pictures were scaled to the size of the first")
+            lines.append(f"{self._scaled} pictures were scaled to the size of the first one")
         return tuple(lines)
 
     def __iter__(self) -> Iterator[Frame]:
@@ -147,7 +147,7 @@ def in_folder(folder: Path) -> list[Path]:
     """The pictures in a folder in natural order: 9 before 10."""
     found = [p for p in folder.iterdir() if is_picture(p) and not p.name.startswith(".")]
     if not found:
-        raise SourceError(f"{folder} holds no pictures: wanted {', '.join(SUFFIXES)}")
+        raise SourceError(f"{folder} contains no pictures: use {', '.join(SUFFIXES)}")
     return sorted(found, key=_natural)
 
 
@@ -162,7 +162,7 @@ def numbered(pattern: Path) -> list[Path]:
     listed = list(folder.iterdir()) if folder.is_dir() else []
     found = [(int(m.group(1)), p) for p in listed if (m := name.fullmatch(p.name))]
     if not found:
-        raise SourceError(f"no file is like {pattern}: check the folder and the number of digits")
+        raise SourceError(f"no file matches {pattern}: check the folder and the number of digits")
     return [p for _, p in sorted(found)]
 
 

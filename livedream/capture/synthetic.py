@@ -48,7 +48,7 @@ class SyntheticSource(Closeable):
         begin, end = part.ticks(1 / settings.fps)
         end = settings.frames if end is None else min(end, settings.frames)
         if begin >= end:
-            raise SourceError(f"synthetic:{name} has no frame in {part}: choose another")
+            raise SourceError(f"synthetic:{name} has no frame in {part}: choose another range")
         self._painted = range(begin, end)
         self._skip = part.skip
         self.info = SourceInfo(
@@ -83,7 +83,7 @@ def open_synthetic(text: str, part: TimeRange | None = None) -> SyntheticSource:
     name, _, query = text.removeprefix("synthetic:").partition("?")
     if name not in _PAINTERS:
         known = ", ".join(f"synthetic:{n}" for n in _PAINTERS)
-        raise SourceError(f"{text!r} is no synthetic source: there are {known}")
+        raise SourceError(f"{text!r} is not a synthetic source: use one of {known}")
     return SyntheticSource(name, parse_settings(query), part)
 
 
@@ -93,11 +93,11 @@ def parse_settings(query: str) -> SyntheticSettings:
     for key, value in parse_qsl(query, keep_blank_values=True):
         if key not in _PARSERS:
             known = ", ".join(_PARSERS)
-            raise SourceError(f"{key!r} is no setting of a synthetic source: there are {known}")
+            raise SourceError(f"{key!r} is not an option of a synthetic source: use {known}")
         try:
             found.update(_PARSERS[key](value))
         except (ValueError, ZeroDivisionError) as error:
-            raise SourceError(f"{key}={value} makes no sense here: {_WANTED[key]}") from error
+            raise SourceError(f"{key}={value}: must be {_WANTED[key]}") from error
     return SyntheticSettings(**found)  # type: ignore[arg-type]
 
 
@@ -134,7 +134,7 @@ _WANTED = {
     "size": "WIDTHxHEIGHT in pixels, such as 640x360",
     "fps": "frames per second between 0 and 1000, such as 25 or 30000/1001",
     "seconds": "a length in seconds between 0 and 1000000, such as 10",
-    "seed": "a whole number from 0 on",
+    "seed": "a whole number of at least 0",
 }
 
 

@@ -58,8 +58,8 @@ class VideoSource(Closeable):
         self._first = next(self._decoded, None)
         if self._first is None:
             if part.is_all:
-                raise SourceError(f"{path} holds no frame that decodes: try another file")
-            raise SourceError(f"{path} has no frame in {part}: choose another")
+                raise SourceError(f"{path} contains no frame that decodes: try another file")
+            raise SourceError(f"{path} has no frame in {part}: choose another range")
         self._look_at(self._first[0])
         self._info = self._describe(path, rate)
 
@@ -122,13 +122,13 @@ class VideoSource(Closeable):
             lines.append("high dynamic range is tone-mapped to BT.709 (BT.2390)")
         if self._shift and self._part.is_all:
             begin_s = float(self._shift * self._time_base)
-            lines.append(f"the film's clock begins at {begin_s:.3f} s: moved to 0")
+            lines.append(f"the timestamps begin at {begin_s:.3f} s: moved to 0")
         if self._decoder.damaged_packets:
             lines.append(
                 f"damaged packets that could not be decoded: {self._decoder.damaged_packets}"
             )
         if self._decoder.cut_short:
-            lines.append("the file breaks off: what came before is read")
+            lines.append("the file is cut short: everything before that point is read")
         if self._clock.repaired:
             lines.append(
                 f"missing or impossible timestamps that were repaired: {self._clock.repaired}"

@@ -66,8 +66,8 @@ def container_for(path: Path) -> Container:
     """The container that the suffix of `path` means; SinkError names those there are."""
     suffix = path.suffix.lower()
     if suffix not in CONTAINERS:
-        found = f"{suffix!r} is no container for video" if suffix else f"{path} has no suffix"
-        raise SinkError(f"{found}: there are {', '.join(CONTAINERS)}")
+        found = f"{suffix!r} is not a video container" if suffix else f"{path} has no suffix"
+        raise SinkError(f"{found}: use {', '.join(CONTAINERS)}")
     return CONTAINERS[suffix]
 
 
@@ -81,7 +81,7 @@ def codec_for(path: Path, codec: str | None) -> str:
         return container.codecs[0]
     if codec in _EVERY and codec not in container.codecs:
         held = ", ".join(container.codecs)
-        raise SinkError(f"{path.suffix.lower()} cannot hold {codec}, only {held}: .mkv holds it")
+        raise SinkError(f"{path.suffix.lower()} cannot hold {codec}, only {held}: use .mkv")
     return codec
 
 

@@ -58,7 +58,7 @@ def read_settings(path: str | Path) -> str | None:
             comment = _comment(container.metadata)
     except (av.FFmpegError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        raise SourceError(f"{path} cannot be read ({reason}): wanted a video or a GIF") from error
+        raise SourceError(f"{path} cannot be read ({reason}): must be a video or a GIF") from error
     for line in comment.splitlines():
         if line.startswith(_MARKER):
             return line.removeprefix(_MARKER)

@@ -38,7 +38,7 @@ class TimeRange:
 
     def __post_init__(self) -> None:
         if self.start_s < 0 or (self.end_s is not None and self.end_s <= self.start_s):
-            raise SourceError(f"{self} is empty: wanted 0 <= start < end, in seconds")
+            raise SourceError(f"{self} is empty: must be 0 <= start < end, in seconds")
 
     def __str__(self) -> str:
         until = "the end" if self.end_s is None else f"{self.end_s:g} s"

@@ -47,12 +47,12 @@ class AnimationSink(Finalizable):
         suffix = path.suffix.lower()
         if resume and not path.exists():
             raise SinkError(
-                f"{suffix} files are written whole at the end, nothing is left to resume: "
-                "begin anew, or render to .mkv"
+                f"{suffix} files are written in one go at the end, so there is nothing to resume: "
+                "start again, or render to .mkv"
             )
         check_destination(path, source=info.path, overwrite=overwrite, resume=resume)
         if self._options.codec is not None:
-            raise SinkError(f"{suffix} has no choice of codecs: leave out {self._options.codec}")
+            raise SinkError(f"{suffix} has only one codec: leave out {self._options.codec}")
         if info.frames is not None and info.frames > _MOST_FRAMES:
             raise SinkError(_too_long(suffix, info.frames))
         self.path = path
@@ -64,7 +64,7 @@ class AnimationSink(Finalizable):
         plain = replace(info, path=None, time_base=Fraction(1, 1000))
         self._frames = VideoSink(self._beside, plain, lossless, overwrite=True)
         sound = self._options.copy_streams and has_sound(info)
-        self._notes = (f"{suffix} cannot hold sound: .mkv can",) if sound else ()
+        self._notes = (f"{suffix} cannot hold audio: .mkv can",) if sound else ()
 
     @property
     def frames_written(self) -> int:
@@ -108,7 +108,7 @@ class AnimationSink(Finalizable):
 
 
 def _too_long(suffix: str, frames: int) -> str:
-    return f"{frames} frames are too many for {suffix}, at most {_MOST_FRAMES}: take .mp4 or .mkv"
+    return f"{frames} frames are too many for {suffix} (at most {_MOST_FRAMES}): use .mp4 or .mkv"
 
 
 def _write_gif(frames: Path, path: Path, tick: Fraction) -> None:

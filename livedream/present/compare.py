@@ -14,6 +14,6 @@ def side_by_side(left: Picture, right: Picture) -> Picture:
     if left.shape != right.shape:
         raise ShapeError(
             f"pictures of {left.shape[1]}x{left.shape[0]} and {right.shape[1]}x{right.shape[0]} "
-            "cannot stand side by side: scale one to the other"
+            "cannot be placed side by side: scale one to the other's size"
         )
     return np.concatenate([left, right], axis=1)

@@ -28,9 +28,9 @@ def contact_sheet(frames: Sequence[Picture], columns: int = DEFAULT_COLUMNS) -> 
     Raises ShapeError without pictures or when their sizes differ, SettingsError for columns < 1.
     """
     if columns < 1:
-        raise SettingsError(f"a sheet of {columns} columns: wanted at least 1")
+        raise SettingsError(f"a contact sheet of {columns} columns: must be at least 1")
     if not frames:
-        raise ShapeError("a contact sheet of no pictures: wanted at least 1")
+        raise ShapeError("a contact sheet of no pictures: must be at least 1")
     height, width = frames[0].shape[:2]
     across = min(columns, len(frames))
     down = ceil(len(frames) / across)
@@ -54,7 +54,7 @@ class SheetCollector:
 
     def __init__(self, count: int = DEFAULT_COUNT, width_px: int = THUMBNAIL_WIDTH_PX) -> None:
         if count < 2:
-            raise SettingsError(f"a sheet of {count} pictures: wanted at least 2")
+            raise SettingsError(f"a contact sheet of {count} pictures: must be at least 2")
         self._count = count
         self._width_px = width_px
         self._step = 1

@@ -15,11 +15,11 @@ def check_destination(
     or gone on with.
     """
     if path.is_dir():
-        raise SinkError(f"{path} is a folder, wanted a file: add a name such as {path.name}.mp4")
+        raise SinkError(f"{path} is a folder: add a file name, such as {path.name}.mp4")
     if source is not None and _same(path, source):
-        raise SinkError(f"{path} is the file that is read: choose another name")
+        raise SinkError(f"{path} is the source itself: choose another name")
     if path.exists() and not (overwrite or resume):
-        raise SinkError(f"{path} exists: choose another name, or allow to overwrite it")
+        raise SinkError(f"{path} already exists: choose another name, or add --overwrite")
     check_folder(path.parent)
 
 
@@ -28,9 +28,9 @@ def check_folder(folder: Path) -> None:
     if not folder.exists():
         raise SinkError(f"the folder {folder} does not exist: create it first")
     if not folder.is_dir():
-        raise SinkError(f"{folder} is a file, wanted a folder")
+        raise SinkError(f"{folder} is a file, not a folder")
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise SinkError(f"no permission to write into {folder}: choose another folder")
+        raise SinkError(f"no permission to write to {folder}: choose another folder")
 
 
 def _same(path: Path, source: Path) -> bool:

@@ -149,7 +149,7 @@ def choose(codec: str, size: tuple[int, int], quality: float) -> Chosen:
     Raises SinkError for an unknown codec, or with each encoder's reason when none opens.
     """
     if codec not in CODECS:
-        raise SinkError(f"unknown codec {codec!r}: there are {', '.join(CODECS)}")
+        raise SinkError(f"unknown codec {codec!r}: use one of {', '.join(CODECS)}")
     reasons = []
     for encoder in CODECS[codec]:
         odd = size[0] % 2 == 1 or size[1] % 2 == 1
@@ -161,7 +161,7 @@ def choose(codec: str, size: tuple[int, int], quality: float) -> Chosen:
             return Chosen(encoder, pixels, tuple(_notes(encoder, pixels, size)))
         reasons.append(f"{encoder.name}: {reason}")
     width, height = size
-    raise SinkError(f"no {codec} encoder opens for {width}x{height} ({'; '.join(reasons)})")
+    raise SinkError(f"no {codec} encoder works for {width}x{height} ({'; '.join(reasons)})")
 
 
 def trials(size: tuple[int, int] = (640, 360)) -> Iterator[tuple[str, Encoder, str | None]]:
@@ -174,7 +174,7 @@ def trials(size: tuple[int, int] = (640, 360)) -> Iterator[tuple[str, Encoder, s
 def _notes(encoder: Encoder, pixels: str, size: tuple[int, int]) -> Iterator[str]:
     if pixels != encoder.pixels:
         width, height = size
-        yield f"{width}x{height} is odd: written as {pixels}, which some players cannot show"
+        yield f"{width}x{height} is odd: written as {pixels}, which some players cannot play"
 
 
 def _cannot_open(

@@ -168,7 +168,8 @@ class FragmentedFile:
             self._file.seek(self._end)
             reason = error.strerror or str(error)
             raise SinkError(
-                f"{self.path} cannot grow ({reason}): it plays up to here; make room, then resume"
+                f"{self.path} cannot be written any further ({reason}): it plays up to here; "
+                "free some space, then use --resume"
             ) from error
         self._end += written
 

@@ -26,7 +26,7 @@ def check_picture(path: Path, *, source: Path | None = None, overwrite: bool = F
     """Raise SinkError when no picture can or must be made at `path`, before any work is done."""
     if path.suffix.lower() not in SUFFIXES:
         found = path.suffix or "no suffix"
-        raise SinkError(f"{path}: {found} found, a picture's wanted: {', '.join(SUFFIXES)}")
+        raise SinkError(f"{path}: must end in {', '.join(SUFFIXES)} (got {found})")
     check_destination(path, source=source, overwrite=overwrite)
 
 

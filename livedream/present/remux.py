@@ -70,7 +70,8 @@ def remux(growing: Path, wanted: RemuxSpec) -> list[str]:
     except (av.FFmpegError, OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise SinkError(
-            f"{growing} plays, but could not be finished ({reason}): make room, then resume"
+            f"{growing} plays, but could not be finished ({reason}): "
+            "free some space, then use --resume"
         ) from error
     finally:
         with suppress(OSError):

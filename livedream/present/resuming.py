@@ -20,8 +20,8 @@ from livedream.present.fragmented import FragmentedFile
 from livedream.present.stream_copy import SoundTracks
 
 OTHER_SETTINGS = (
-    "{} was begun with another size, codec or sound: "
-    "resume it with the settings of then, or overwrite it"
+    "{} was started with another size, codec or audio: "
+    "resume it with the same settings, or add --overwrite"
 )
 _BATCH = 32  # packets to a chunk while copying: few chunks, little memory
 
@@ -71,7 +71,7 @@ def refragment(growing: FragmentedFile, sound: SoundTracks) -> WrittenPackets:
                 again.close()
         beside.replace(path)
     except (av.FFmpegError, ValueError, StopIteration) as error:
-        raise SinkError(f"{path} is no unfinished render: nothing to resume there") from error
+        raise SinkError(f"{path} is not an unfinished render: nothing to resume") from error
     finally:
         beside.unlink(missing_ok=True)
     return written

@@ -48,16 +48,16 @@ class PictureSeriesSink(Finalizable):
         self._options = options or VideoOptions()
         self.path = path if _NUMBER.search(path.name) and not path.is_dir() else path / _IN_A_FOLDER
         if self.path.suffix.lower() not in SUFFIXES:
-            raise SinkError(f"{self.path.name} is no picture: wanted {', '.join(SUFFIXES)}")
+            raise SinkError(f"{self.path.name} is not a picture: use {', '.join(SUFFIXES)}")
         if self._options.codec is not None:
-            raise SinkError(f"pictures have no codec: leave out {self._options.codec}")
+            raise SinkError(f"pictures have no codec: leave out --codec {self._options.codec}")
         self.frames_written = 0
         self._make_folder()
         there = self._there()
         if there and not (overwrite or resume):
             raise SinkError(
                 f"{there[min(there)]} and {len(there) - 1} more exist: "
-                "choose another folder, or allow to overwrite them"
+                "choose another folder, or add --overwrite"
             )
         if resume:
             self.frames_written = next(n for n in range(len(there) + 1) if n not in there)
@@ -65,7 +65,7 @@ class PictureSeriesSink(Finalizable):
             if number >= self.frames_written:
                 picture.unlink(missing_ok=True)
         sound = self._options.copy_streams and has_sound(info)
-        self._notes = ("pictures cannot hold sound: .mkv can",) if sound else ()
+        self._notes = ("pictures cannot hold audio: .mkv can",) if sound else ()
 
     def _make_folder(self) -> None:
         folder = self.path.parent

@@ -74,7 +74,7 @@ class CopiedStream:
     @property
     def title(self) -> str:
         """How a message names it: `sound (aac)`."""
-        names = {"audio": "sound", "subtitle": "subtitles", "video": "the cover picture"}
+        names = {"audio": "audio", "subtitle": "subtitles", "video": "the cover picture"}
         context = self.stream.codec_context
         codec = context.name if context is not None else self.stream.name
         return f"{names.get(self.kind, self.kind)} ({codec or 'unknown'})"
@@ -186,7 +186,7 @@ class SoundTracks:
             self.window = copy_range_of(info)
             copied_streams = copied_streams_of(info.path)
         except (av.FFmpegError, ValueError, StopIteration) as error:
-            raise SinkError(f"{info.path} cannot be read for its sound: {error}") from error
+            raise SinkError(f"{info.path} its audio cannot be read: {error}") from error
         for copied_stream in copied_streams:
             if copied_stream.kind == "audio":
                 self._tracks.append(copied_stream)

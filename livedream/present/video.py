@@ -44,7 +44,7 @@ class VideoOptions:
 
     def __post_init__(self) -> None:
         if not 0 <= self.quality <= 100:
-            raise SinkError(f"quality {self.quality:g} is out of range: wanted 0 to 100")
+            raise SinkError(f"quality {self.quality:g} is out of range: must be 0 to 100")
 
 
 class VideoSink(Finalizable):
@@ -162,7 +162,9 @@ class VideoSink(Finalizable):
             raise ShapeError(f"frame {frame.index} is {width}x{height}, the file is {wanted}")
         pts = round(frame.pts * frame.time_base / info.time_base)
         if self._last_pts is not None and pts <= self._last_pts:
-            raise SinkError(f"frame {frame.index} has pts {pts}: wanted more than {self._last_pts}")
+            raise SinkError(
+                f"frame {frame.index} has pts {pts}: must be greater than {self._last_pts}"
+            )
         left = self._chosen.encoder.chroma_left
         picture = from_rgb(frame.rgb, self._chosen.pixels, self._tags, chroma_left=left)
         picture.pts, picture.time_base = pts, info.time_base

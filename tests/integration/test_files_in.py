@@ -209,7 +209,7 @@ def test_sound_without_picture_is_refused(tmp_path: Path) -> None:
         silence.sample_rate = 48000
         out.mux(stream.encode(silence))
         out.mux(stream.encode(None))
-    with pytest.raises(SourceError, match="has no video in it"):
+    with pytest.raises(SourceError, match="has no video track"):
         open_source(path)
 
 
@@ -219,7 +219,7 @@ def test_a_video_without_a_frame_is_refused(tmp_path: Path) -> None:
         stream: Any = out.add_stream("ffv1", rate=25)
         stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
         out.start_encoding()
-    with pytest.raises(SourceError, match=r"no frame that decodes|cannot be read"):
+    with pytest.raises(SourceError, match=r"no frame that decodes|not a video or picture"):
         open_source(path)
 
 

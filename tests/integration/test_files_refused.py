@@ -23,25 +23,25 @@ from livedream.present import open_sink
 @pytest.mark.parametrize(
     ("name", "how", "message"),
     [
-        ("out.xyz", {}, "no container for video: there are .mp4"),
+        ("out.xyz", {}, "not a video container: use .mp4"),
         ("out", {}, "has no suffix"),
-        ("out.mp4", {"codec": "divx"}, "unknown codec 'divx': there are h264"),
+        ("out.mp4", {"codec": "divx"}, "unknown codec 'divx': use one of h264"),
         (
             "out.mp4",
             {"codec": "prores"},
-            ".mp4 cannot hold prores, only h264, hevc, av1, vp9: .mkv",
+            ".mp4 cannot hold prores, only h264, hevc, av1, vp9: use .mkv",
         ),
-        ("out.webm", {"codec": "h264"}, ".webm cannot hold h264, only vp9, av1: .mkv holds it"),
-        ("out.mov", {"codec": "av1"}, ".mov cannot hold av1, only h264, hevc, prores: .mkv"),
-        ("out.ts", {"codec": "vp9"}, ".ts cannot hold vp9, only h264, hevc: .mkv holds it"),
-        ("out.mp4", {"quality": 101}, "quality 101 is out of range: wanted 0 to 100"),
+        ("out.webm", {"codec": "h264"}, ".webm cannot hold h264, only vp9, av1: use .mkv"),
+        ("out.mov", {"codec": "av1"}, ".mov cannot hold av1, only h264, hevc, prores: use .mkv"),
+        ("out.ts", {"codec": "vp9"}, ".ts cannot hold vp9, only h264, hevc: use .mkv"),
+        ("out.mp4", {"quality": 101}, "quality 101 is out of range: must be 0 to 100"),
         ("nowhere/out.mp4", {}, "nowhere does not exist: create it"),
-        ("there.mp4", {}, "there.mp4 exists: choose another name"),
-        ("folder.mp4", {}, "no picture|is a folder"),
-        ("there.mp4/out.mp4", {}, "is a file, wanted a folder|exist"),
-        ("out.gif", {"codec": "h264"}, "no choice of codecs"),
+        ("there.mp4", {}, "there.mp4 already exists: choose another name"),
+        ("folder.mp4", {}, "not a picture|is a folder"),
+        ("there.mp4/out.mp4", {}, "is a file, not a folder|exist"),
+        ("out.gif", {"codec": "h264"}, "has only one codec"),
         ("frames/%03d.png", {"codec": "h264"}, "pictures have no codec"),
-        ("frames/%03d.mp4", {}, "is no picture"),
+        ("frames/%03d.mp4", {}, "is not a picture"),
     ],
 )
 def test_what_cannot_be_written_is_one_clear_line(
@@ -71,7 +71,7 @@ def test_a_folder_without_permission_is_refused(tmp_path: Path) -> None:
 
 def test_the_source_is_never_overwritten(tmp_path: Path) -> None:
     film = make_video(tmp_path / "in.mp4")
-    with open_source(film) as source, pytest.raises(SinkError, match="is the file that is read"):
+    with open_source(film) as source, pytest.raises(SinkError, match="is the source itself"):
         open_sink(tmp_path / "in.mp4", source.info, overwrite=True)
     assert len(packets(film)) == 12
 
@@ -87,7 +87,7 @@ def test_frames_of_another_size_or_out_of_order_are_refused(tmp_path: Path) -> N
     with open_sink(tmp_path / "out.mp4", info()) as sink:
         first, second = frames(2)
         sink.write(second)
-        with pytest.raises(SinkError, match="wanted more than"):
+        with pytest.raises(SinkError, match="must be greater than"):
             sink.write(first)
         with pytest.raises(ShapeError, match="frame 0 is 32x48, the file is 64x48"):
             sink.write(replace(first, rgb=first.rgb[:, :32].copy()))

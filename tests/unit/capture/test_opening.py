@@ -14,9 +14,9 @@ from livedream.core.errors import SourceError
     ("name", "content", "message"),
     [
         ("nowhere.mp4", None, "does not exist"),
-        ("text.mp4", b"Dear diary, today I dreamed of video.\n" * 20, "cannot be read as video"),
-        ("empty.mp4", b"", "cannot be read as video"),
-        ("zeros.mkv", bytes(4096), "cannot be read as video"),
+        ("text.mp4", b"Dear diary, today I dreamed of video.\n" * 20, "not a video or picture"),
+        ("empty.mp4", b"", "not a video or picture"),
+        ("zeros.mkv", bytes(4096), "not a video or picture"),
     ],
 )
 def test_what_is_no_video(tmp_path: Path, name: str, content: bytes | None, message: str) -> None:

@@ -61,7 +61,7 @@ def test_what_is_there_stays_when_it_may_not_be_replaced(tmp_path: Path, soft: P
 
 @pytest.mark.parametrize("name", ["dream.gif", "dream", "dream.mp4"])
 def test_other_suffixes_are_refused(tmp_path: Path, soft: Picture, name: str) -> None:
-    with pytest.raises(SinkError, match=r"wanted: \.png"):
+    with pytest.raises(SinkError, match=r"must end in \.png"):
         write_picture(tmp_path / name, soft)
 
 

@@ -67,4 +67,4 @@ def test_a_folder_in_a_folder_that_is_missing_is_refused(tmp_path: Path) -> None
 
 def test_sound_that_is_lost_is_named(tmp_path: Path, film_with_sound: Path) -> None:
     sink = open_sink(f"{tmp_path}/frames/", replace(INFO, path=film_with_sound))
-    assert sink.notes == ("pictures cannot hold sound: .mkv can",)
+    assert sink.notes == ("pictures cannot hold audio: .mkv can",)
