@@ -10,6 +10,7 @@ import numpy as np
 from livedream.control.audio_analyzer import AudioAnalyzer
 from livedream.core.errors import LivedreamError, SettingsError, SourceError
 from livedream.core.health import Health
+from livedream.core.supervisor import SupervisedThread, start_thread
 
 __all__ = ["AudioInput", "audio_inputs"]
 
@@ -53,7 +54,7 @@ class AudioInput:
         self._detail = ""
         self._blocks = self._reconnects = 0
         self._stop = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._thread: SupervisedThread | None = None
 
     def value(self, name: str) -> float:
         """level, bass, mid, treble or onset, 0 to 1; 0 while nothing is heard."""
@@ -65,13 +66,12 @@ class AudioInput:
     def start(self) -> None:
         """Begin to listen. Raises SettingsError when the library or the device is missing."""
         self._open()
-        self._thread = threading.Thread(target=self._watch, name="livedream-audio", daemon=True)
-        self._thread.start()
+        self._thread = start_thread("audio", self._watch)
 
     def close(self) -> None:
         self._stop.set()
         if self._thread is not None:
-            self._thread.join()
+            self._thread.close()
         self._close_stream()
 
     def health(self) -> Health:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from livedream.core.supervisor import start_thread
 from livedream.dream.networks.registry import NetworkSpec, models_folder, registry
 
 __all__ = ["Catalogue", "LayerCard", "NetworkCard"]
@@ -74,10 +75,9 @@ class Catalogue:
         spec = registry()[card.name]
         if spec.builder == "dreamnet":
             return self._found(card.name, _dreamnet_layers(models_folder() / spec.file))
-        threading.Thread(
-            target=lambda: self._found(card.name, _asked_layers(card.name)),
-            name="livedream-layers", daemon=True,
-        ).start()  # fmt: skip
+        start_thread(
+            "layers", lambda: self._found(card.name, _asked_layers(card.name)), restart=False
+        )
         return ()
 
     def _found(self, name: str, layers: tuple[LayerCard, ...]) -> tuple[LayerCard, ...]:

@@ -17,6 +17,7 @@ from livedream.control.live_parameters import LiveParameters
 from livedream.control.show import ACTIONS, Show
 from livedream.core.errors import LivedreamError, SettingsError
 from livedream.core.health import Health
+from livedream.core.supervisor import SupervisedThread, start_thread
 from livedream.core.user_folders import own_folder, write_whole
 
 __all__ = ["MidiInput", "MidiMap", "Ports", "RtMidiPorts"]
@@ -120,7 +121,7 @@ class MidiInput:
         self.messages = self.reconnects = 0
         self._seen: set[str] = set()
         self._stop = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._thread: SupervisedThread | None = None
 
     @property
     def learning(self) -> str | None:
@@ -153,13 +154,12 @@ class MidiInput:
     def start(self) -> None:
         """Look for ports now and every second; none there is no error, one may be plugged in."""
         self._look()
-        self._thread = threading.Thread(target=self._watch, name="livedream-midi", daemon=True)
-        self._thread.start()
+        self._thread = start_thread("midi", self._watch)
 
     def close(self) -> None:
         self._stop.set()
         if self._thread is not None:
-            self._thread.join()
+            self._thread.close()
         for port in self._open.values():
             port.close()
         self._open.clear()

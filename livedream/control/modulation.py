@@ -12,6 +12,7 @@ from livedream.control.live_parameters import LiveParameters
 from livedream.control.tempo import Tempo
 from livedream.core.errors import SettingsError
 from livedream.core.health import Health
+from livedream.core.supervisor import SupervisedThread, start_thread
 
 __all__ = ["AUDIO_SOURCES", "SOURCES", "Modulation", "Modulator"]
 
@@ -113,7 +114,7 @@ class Modulation:
         self._running: list[_Running] = []
         self._made = 0
         self._stop = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._thread: SupervisedThread | None = None
 
     @property
     def modulators(self) -> tuple[Modulator, ...]:
@@ -173,13 +174,12 @@ class Modulation:
             self.told(now_s, offsets)
 
     def start(self) -> None:
-        self._thread = threading.Thread(target=self._run, name="livedream-modulation", daemon=True)
-        self._thread.start()
+        self._thread = start_thread("modulation", self._run)
 
     def close(self) -> None:
         self._stop.set()
         if self._thread is not None:
-            self._thread.join()
+            self._thread.close()
 
     def health(self) -> Health:
         return Health("modulation", "ok", f"{len(self.modulators)} running")

@@ -26,6 +26,7 @@ from livedream.control.show import ACTIONS, Show
 from livedream.core.addresses import Address
 from livedream.core.errors import LivedreamError, SettingsError, SinkError
 from livedream.core.health import Health
+from livedream.core.supervisor import SupervisedThread, start_thread
 
 __all__ = ["DEFAULT_ADDRESS", "OscServer"]
 
@@ -65,7 +66,7 @@ class OscServer:
             )
         self._parameters, self._show, self.address, self._clock = parameters, show, address, clock
         self._socket: socket.socket | None = None
-        self._thread: threading.Thread | None = None
+        self._thread: SupervisedThread | None = None
         self._stop = threading.Event()
         self._receivers: dict[tuple[str, int], _Receiver] = {}
         self._lock = threading.Lock()
@@ -94,14 +95,13 @@ class OscServer:
         self._socket = opened
         logging.getLogger().addFilter(_not_the_parsers)
         self._unlisten = self._parameters.listen(self._changed)
-        self._thread = threading.Thread(target=self._run, name="livedream-osc", daemon=True)
-        self._thread.start()
+        self._thread = start_thread("osc", self._run)
 
     def close(self) -> None:
         self._stop.set()
         self._unlisten()
         if self._thread is not None:
-            self._thread.join()
+            self._thread.close()
         if self._socket is not None:
             self._socket.close()
         logging.getLogger().removeFilter(_not_the_parsers)

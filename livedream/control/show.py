@@ -11,6 +11,7 @@ from livedream.control.presets import KEPT, LONGEST_CROSSFADE_S, Preset, Presets
 from livedream.control.programs import Program, find_program
 from livedream.control.tempo import Tempo
 from livedream.core.errors import SettingsError
+from livedream.core.supervisor import SupervisedThread, start_thread
 
 __all__ = ["ACTIONS", "Show"]
 
@@ -60,7 +61,7 @@ class Show:
         self._begun_s = 0.0
         self._step = -1
         self._stop = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._thread: SupervisedThread | None = None
         self._listeners: list[Callable[[], None]] = []
 
     @property
@@ -240,14 +241,13 @@ class Show:
     def start(self) -> None:
         """Start the thread that follows programs, and the modulators."""
         self.modulation.start()
-        self._thread = threading.Thread(target=self._run, name="livedream-program", daemon=True)
-        self._thread.start()
+        self._thread = start_thread("program", self._run)
 
     def close(self) -> None:
         self._stop.set()
         self.modulation.close()
         if self._thread is not None:
-            self._thread.join()
+            self._thread.close()
 
     def _run(self) -> None:
         while not self._stop.wait(_PROGRAM_STEP_S):

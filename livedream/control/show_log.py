@@ -18,11 +18,12 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Final, TextIO
+from typing import Any, Final
 
 from livedream.control.live_parameters import Change, LiveParameters
 from livedream.core.errors import SinkError
 from livedream.core.health import Health
+from livedream.core.supervisor import SupervisedThread, start_thread
 
 __all__ = ["LOG_VERSION", "ShowLog"]
 
@@ -54,24 +55,21 @@ class ShowLog:
         self._offsets_s = 0.0
         self._lock = threading.Lock()
         self._unlisten: Callable[[], None] = lambda: None
-        self._thread: threading.Thread | None = None
+        self._thread: SupervisedThread | None = None
         self._more = dict(header or {})
 
     def start(self) -> None:
         """Make the file, write the header, listen to the board."""
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            file = self.path.open("x", encoding="utf-8")
+            self.path.open("x", encoding="utf-8").close()
         except FileExistsError as error:
             raise SinkError(f"log: {self.path} is there already; give another name") from error
         except OSError as error:
             raise SinkError(f"log: {self.path} cannot be written ({error.strerror})") from error
         self._put({**_header(self._parameters), **self._more})
         self._unlisten = self._parameters.listen(self._changed)
-        self._thread = threading.Thread(
-            target=self._write, args=(file,), name="livedream-log", daemon=True
-        )
-        self._thread.start()
+        self._thread = start_thread("log", self._write)
 
     def close(self) -> None:
         self._unlisten()
@@ -79,7 +77,7 @@ class ShowLog:
             self._finish_group()
         self._lines.put(None)
         if self._thread is not None:
-            self._thread.join()
+            self._thread.close()
 
     def health(self) -> Health:
         state = "failed" if self._fault else "ok"
@@ -134,9 +132,9 @@ class ShowLog:
         else:
             self.lost += 1
 
-    def _write(self, file: TextIO) -> None:
+    def _write(self) -> None:
         flushed_s = time.monotonic()
-        with file:
+        with self.path.open("a", encoding="utf-8") as file:
             while True:
                 try:
                     line = self._lines.get(timeout=_FLUSH_S)

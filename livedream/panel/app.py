@@ -5,8 +5,8 @@ import contextlib
 import os
 import socket
 import sys
-import threading
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,6 +19,7 @@ from livedream.core.addresses import Address
 from livedream.core.errors import SettingsError, SinkError
 from livedream.core.frame import Picture
 from livedream.core.health import Health, StatusBoard
+from livedream.core.supervisor import SupervisedThread, start_thread
 from livedream.panel.access import Access, AccessMiddleware
 from livedream.panel.broadcast import Broadcaster
 from livedream.panel.messages import Learner, MessageHandler, health
@@ -77,9 +78,9 @@ class Panel:
         self.feed = Broadcaster(self.desk, self._figures, preview)
         self._server: Any = None
         self._socket: socket.socket | None = None
-        self._thread: threading.Thread | None = None
+        self._thread: SupervisedThread | None = None
         self._stops: list[Callable[[], None]] = []
-        self._fault = ""
+        self._closing = False
 
     @property
     def port(self) -> int:
@@ -106,38 +107,30 @@ class Panel:
 
     def start(self) -> None:
         """Open the port and serve. Raises SinkError when it is taken."""
-        import uvicorn
-
         self._socket = self._bind()
-        app = AccessMiddleware(self._application(), self.access)
-        config = uvicorn.Config(
-            app, lifespan="off", log_level="warning", access_log=False, server_header=False,
-            ws="websockets-sansio", ws_max_size=64 * 1024, ws_per_message_deflate=False,
-            h11_max_incomplete_event_size=16 * 1024, limit_concurrency=128,
-            timeout_keep_alive=15,
-        )  # fmt: skip
-        self._server = uvicorn.Server(config)
         self._stops = [
             self._parameters.listen(self.feed.changed),
             self._show.listen(self.feed.restate),
         ]
-        self._thread = threading.Thread(target=self._run, name="livedream-panel", daemon=True)
-        self._thread.start()
+        self._thread = start_thread("panel", self._run)
 
     def close(self) -> None:
         for stop in self._stops:
             stop()
+        self._closing = True
         if self._server is not None:
             self._server.should_exit = self._server.force_exit = True
         if self._thread is not None:
-            self._thread.join()
+            self._thread.close()
         if self._socket is not None:
             self._socket.close()
         self.pictures.close()
 
     def health(self) -> Health:
-        state = "failed" if self._fault else "ok"
-        return Health("panel", state, self._fault or f"{self.feed.clients} pages open")
+        found = self._thread.health() if self._thread else Health("panel", "starting")
+        if found.state == "ok":
+            return replace(found, detail=f"{self.feed.clients} pages open")
+        return found
 
     def _bind(self) -> socket.socket:
         address = self.access.address
@@ -158,20 +151,35 @@ class Panel:
         return opened
 
     def _run(self) -> None:
+        import uvicorn
+
+        assert self._socket is not None, "start has opened it"
+        if self._socket.fileno() < 0:  # the server before has closed it
+            self._socket = self._bind()
+        opened = self._socket
+        app = AccessMiddleware(self._application(), self.access)
+        config = uvicorn.Config(
+            app, lifespan="off", log_level="warning", access_log=False, server_header=False,
+            ws="websockets-sansio", ws_max_size=64 * 1024, ws_per_message_deflate=False,
+            h11_max_incomplete_event_size=16 * 1024, limit_concurrency=128,
+            timeout_keep_alive=15,
+        )  # fmt: skip
+        self._server = server = uvicorn.Server(config)
+        if self._closing:
+            return
+
         async def serve() -> None:
             ticking = asyncio.create_task(self.feed.run())
+            # Pages without news are no panel: the failure ends the server, and both start again.
+            ticking.add_done_callback(lambda task: setattr(server, "should_exit", True))
             try:
-                await self._server.serve(sockets=[self._socket])
+                await server.serve(sockets=[opened])
             finally:
                 ticking.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
                     await ticking
 
-        try:
-            asyncio.run(serve())
-        except Exception as error:  # said in /health and the log; the show goes on without a panel
-            self._fault = f"{type(error).__name__}: {error}"
-            raise
+        asyncio.run(serve())
 
     def _figures(self) -> dict[str, Any]:
         hands = {name: hand.health().as_dict() for name, hand in self.hands.items()}

@@ -19,6 +19,7 @@ from livedream.control.catalogue import Catalogue
 from livedream.control.presets import Presets
 from livedream.core.errors import SettingsError
 from livedream.core.frame import Picture
+from livedream.core.supervisor import SupervisedThread, start_thread
 from livedream.core.user_folders import cache_folder, checked_name
 
 __all__ = ["Pictures", "file_name", "jpeg"]
@@ -63,7 +64,7 @@ class Pictures:
         self._wanted: dict[tuple[str, str, int | None], None] = {}
         self._failed: set[tuple[str, str, int | None]] = set()
         self._lock = threading.Lock()
-        self._thread: threading.Thread | None = None
+        self._thread: SupervisedThread | None = None
         self._child: subprocess.Popen[str] | None = None
         self._closed = False
 
@@ -118,7 +119,7 @@ class Pictures:
             if self._child is not None:
                 self._child.terminate()
         if self._thread is not None:
-            self._thread.join()
+            self._thread.close()
 
     def _want(self, motif: tuple[str, str, int | None]) -> None:
         with self._lock:
@@ -126,10 +127,7 @@ class Pictures:
                 return
             self._wanted[motif] = None
             if self._thread is None or not self._thread.is_alive():
-                self._thread = threading.Thread(
-                    target=self._draw, name="livedream-pictures", daemon=True
-                )
-                self._thread.start()
+                self._thread = start_thread("pictures", self._draw)
 
     def _draw(self) -> None:
         """Draw what is wanted, batch by batch, until nothing is."""
