@@ -30,8 +30,9 @@ class EagerEngine:
         ascend_by(self.gradient, x, shifts, settings)
 
     def gradient(self, seen: Tensor, measured: Measured | None = None) -> Tensor:
-        x = seen.detach().requires_grad_()
-        activations = self.activations(x)
+        with torch.enable_grad():
+            x = seen.detach().requires_grad_()
+            activations = self.activations(x)
         seeds = self._spec.objective.seeds(tuple(a.detach() for a in activations), measured)
         (slope,) = torch.autograd.grad(activations, x, grad_outputs=seeds)
         return slope.float()

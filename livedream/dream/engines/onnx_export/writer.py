@@ -76,7 +76,7 @@ class GraphWriter:
             return value
         if isinstance(value, Tensor):
             return value.to(dtype)
-        return self.add("DreamerPool", [value], dtype, value.shape, to=onnx_type(dtype))
+        return self.add("Cast", [value], dtype, value.shape, to=onnx_type(dtype))
 
     def integers(self, values: Sequence[int]) -> Tensor:
         """What shapes, axes and paddings are written as."""
