@@ -88,8 +88,8 @@ class Digest:
             self.add(frame.rgb, frame.pts, frame.index)
 
     def state(self, dreamer: Dreamer) -> None:
-        for name, array in sorted(dreamer.state.arrays().items()):
-            self.add(name, array)
+        for _, array in sorted(dreamer.state.arrays().items()):
+            self.add(array)
 
     def hex(self) -> str:
         return self._sha.hexdigest()

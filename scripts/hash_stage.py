@@ -17,9 +17,11 @@ from livedream.control.show_reader import own_objective
 from livedream.core.frame import Motion, Picture
 from livedream.core.health import Health, StatusBoard
 from livedream.core.latest_slot import SlotClosed
+from livedream.core.snapshot import Snapshot
+from livedream.dream.ascent import Plan
 from livedream.flow.opening import open_flow
-from livedream.live.dream_worker import DreamOverlay, DreamRequest, DreamWorker
-from livedream.live.dreamer_pool import DreamerPool
+from livedream.live.dream_worker import DreamOverlay, DreamWorker
+from livedream.live.dreamer_pool import LiveDreamerPool
 from livedream.live.governor import Governor
 from livedream.live.idle import StillWatch
 from livedream.live.loop import LiveLoop, Wiring, attract_by
@@ -50,6 +52,7 @@ class Stage:
     """
 
     period_s: Final = 0.04
+    asking = ""  # the network that is to be prepared
     dropped = 0
 
     def __init__(self, pictures: list[Picture], actions: Actions, pace: list[int]) -> None:
@@ -123,15 +126,27 @@ class StagedDreamer(Dreamer):
         self._stage = stage
         self._asked: set[tuple[object, ...]] = set()
 
-    def prepare(self, settings: DreamSettings, width: int, height: int) -> bool:
-        asked = (settings.network, settings.size, settings.octaves, width, height)
+    def prepare(self, plan: Plan) -> bool:
+        asked = (self._stage.asking, plan.size, plan.octaves)
         there = asked in self._asked
         self._asked.add(asked)
-        return there and super().prepare(settings, width, height)
+        return there and super().prepare(plan)
 
     def grow(self, picture: Any, carried: Any) -> Any:
         self._stage.dream()
         return super().grow(picture, carried)
+
+
+class StagedPool(LiveDreamerPool):
+    """Makes dreamers for the stage, and says for which network one is asked to prepare."""
+
+    def __init__(self, settings: DreamSettings, stage: Stage) -> None:
+        super().__init__(StagedDreamer(settings, stage), partial(StagedDreamer, stage=stage))
+        self._stage = stage
+
+    def prepare(self, network: str, plan: Plan) -> bool:
+        self._stage.asking = network
+        return super().prepare(network, plan)
 
 
 class StagedDreaming(DreamWorker):
@@ -141,14 +156,17 @@ class StagedDreaming(DreamWorker):
     told: Callable[..., None]
 
     def advance(
-        self, request: DreamRequest, motion: Motion | None, travel: Travel | None, seconds: float
-    ) -> None:
-        super().advance(request, motion, travel, seconds)
-        self.stage.advanced(self, request.index)
+        self, frame: Captured, snapshot: Snapshot, motion: Motion | None, travel: Travel | None,
+        seconds: float,
+    ) -> None:  # fmt: skip
+        super().advance(frame, snapshot, motion, travel, seconds)
+        self.stage.advanced(self, frame.index)
 
     def shown(self, now_s: float, mix: float = 1.0) -> DreamOverlay:
         found = super().shown(now_s, mix)
-        self.told(found.steps, found.dreamed_s, found.level, found.dreams, str(self.plan))
+        self.told(found.steps, found.dreamed_s, found.level, found.dreams)
+        if self.plan is not None:
+            self.told(self.plan.size, self.plan.octaves, self.plan.iterations)
         return found
 
 
@@ -160,10 +178,9 @@ def play(
     stage = Stage(pictures, actions, pace)
     height, width = pictures[0].shape[:2]
     with patch("time.monotonic", stage.clock), patch("time.perf_counter", stage.clock):
-        first = StagedDreamer(settings, stage)
         governor = Governor(1 / stage.period_s, stage.clock)
-        pool = DreamerPool(first, partial(StagedDreamer, stage=stage))
-        dreaming = StagedDreaming(pool, first, governor, stage.period_s)
+        pool = StagedPool(settings, stage)
+        dreaming = StagedDreaming(pool, governor, stage.period_s)
         dreaming.stage, dreaming.told = stage, told
         stage.parameters = LiveParameters(settings, clock=stage.clock, own_objective=own_objective)
         health = Health("source", "ok")

@@ -8,26 +8,29 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from livedream.capture.live import Captured
 from livedream.core.errors import ObjectiveError
 from livedream.core.frame import Motion, Picture
 from livedream.core.grade import GradeSettings
+from livedream.core.prefetch import StageTimer
 from livedream.core.settings import DreamSettings
 from livedream.core.snapshot import Snapshot
-from livedream.dream.dreamer import DreamState
+from livedream.dream.ascent import Plan
+from livedream.dream.dreamer import Dreamer, DreamState
 from livedream.dream.level import LevelledDream
-from livedream.live.dream_worker import DreamRequest, DreamWorker
-from livedream.live.dreamer_pool import DreamerPool
+from livedream.live.dream_worker import DreamWorker
+from livedream.live.dreamer_pool import LiveDreamerPool
 from livedream.live.governor import Governor
 
 SIZE = (64, 36)
 
 
-class FakeDreamer:
+class FakeDreamer(Dreamer):
     """Paints `value` (8-bit steps) on top of nothing; waits until it is let go on."""
 
     def __init__(self, settings: DreamSettings, value: float = 10.0) -> None:
         self._settings = settings
-        self.state = DreamState()
+        self.state, self.timer = DreamState(), StageTimer()
         self.value = value
         self.go = threading.Semaphore(0)
         self.begun = threading.Semaphore(0)
@@ -36,28 +39,25 @@ class FakeDreamer:
         self.sizes: list[tuple[int, int]] = []
         self.iterations: list[int] = []
         self.by_the_way, self.slower = 0, False
-        self.unprepared: set[str] = set()  # sizes
-        self.asked: list[DreamSettings] = []
-
-    @property
-    def settings(self) -> DreamSettings:
-        return self._settings
+        self.unprepared: set[tuple[int, int]] = set()  # sizes
+        self.asked: list[Plan] = []
 
     @property
     def fallbacks(self) -> int:
         return self.by_the_way
 
-    def prepare(self, settings: DreamSettings, width: int, height: int) -> bool:
-        self.asked.append(settings)
-        return settings.size not in self.unprepared
+    def prepare(self, plan: Plan) -> bool:
+        self.asked.append(plan)
+        return plan.size not in self.unprepared
 
-    def adopt(self, settings: DreamSettings) -> None:
+    def _adopt(self, settings: DreamSettings, *_: object) -> None:
         if "nothing" in settings.objective:
             raise ObjectiveError("there is none", text=settings.objective, position=0)
         self._settings = settings
 
     def picture(self, rgb: Picture) -> Tensor:
-        width, height = (int(part) for part in self._settings.size.split("x"))
+        assert self._size is not None
+        width, height = self._size
         return torch.full((1, 3, height, width), 0.5)
 
     def grow(self, picture: Tensor, carried: Tensor) -> LevelledDream:
@@ -81,16 +81,16 @@ class Stage:
         self.settings = DreamSettings(size="64x36", half_life=1.0, iterations=1, octaves=1)
         self.dreamer = FakeDreamer(self.settings)
         self.governor = Governor(25)
-        self.pool = DreamerPool(self.dreamer, make or FakeDreamer)
-        self.dreaming = DreamWorker(self.pool, self.dreamer, self.governor, 0.04)
+        self.pool = LiveDreamerPool(self.dreamer, make or FakeDreamer)
+        self.dreaming = DreamWorker(self.pool, self.governor, 0.04)
         self.index = 0
         self.dreaming.start()
 
     def frame(self, motion: Motion | None = None, snapshot: Snapshot | None = None) -> None:
         snapshot = snapshot or Snapshot(0.0, self.settings, GradeSettings())
         rgb = np.full((SIZE[1], SIZE[0], 3), 128, np.uint8)
-        request = DreamRequest(rgb, 100.0 + 0.04 * self.index, self.index, snapshot)
-        self.dreaming.advance(request, motion, None, 0.04)
+        frame = Captured(rgb, 100.0 + 0.04 * self.index, self.index)
+        self.dreaming.advance(frame, snapshot, motion, None, 0.04)
         self.index += 1
 
     def arrive(self, dreamer: FakeDreamer | None = None) -> None:

@@ -23,3 +23,8 @@ class Snapshot:
     previous: DreamSettings | None = None
     crossfade: float = 1.0
     triggers: frozenset[str] = frozenset()
+
+    @property
+    def fading(self) -> DreamSettings | None:
+        """The dream that gives way; None when nothing fades."""
+        return self.previous if self.crossfade < 1.0 else None

@@ -3,19 +3,19 @@
 Mordvintsev, Olah and Tyka, "Inceptionism" (2015): the picture is moved along the gradient of a
 layer's response, from a small octave to the full size, each step divided by the gradient's mean
 size and taken on a randomly shifted picture. The network runs in half precision where that is
-fast; the picture, the normalisation and every sum stay in float32. Who carries the steps out
-stands behind the door of `livedream.dream.engines`.
+fast; the picture, the normalisation and every sum stay in float32. What carries
+the steps out is an engine (`livedream.dream.engines`).
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Final
+from typing import Final, Self
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from livedream.core.settings import DreamSettings
+from livedream.core.settings import DreamSettings, dream_size
 from livedream.dream.engines import Engine, EngineSpec
 from livedream.dream.engines.eager import EagerEngine
 from livedream.dream.engines.opening import open_engine
@@ -33,11 +33,56 @@ _SHALLOW: Final = 4
 _EDGE_PX: Final = 8
 
 
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a dream is to cost. size: (width, height) px.  iterations: per octave, on average.
+
+    All sizes that the network sees follow from it, with octave_scale and jitter (px).
+    """
+
+    size: tuple[int, int]
+    octaves: int
+    iterations: float
+    octave_scale: float
+    jitter: int
+
+    @classmethod
+    def of(cls, settings: DreamSettings, width: int, height: int) -> Self:
+        """What the settings ask for, of a picture of `width` x `height` px."""
+        size = dream_size(settings.size, width, height)
+        iterations = float(settings.iterations)
+        return cls(size, settings.octaves, iterations, settings.octave_scale, settings.jitter)
+
+    def applied(self, settings: DreamSettings) -> DreamSettings:
+        """The settings with everything of the plan but its size."""
+        return settings.replace(
+            octaves=self.octaves, iterations=max(1, int(self.iterations)),
+            octave_scale=self.octave_scale, jitter=self.jitter,
+        )  # fmt: skip
+
+    @property
+    def cost(self) -> float:
+        """Steps times pixels, for comparing plans."""
+        share = sum(self.octave_scale ** (-2 * octave) for octave in range(self.octaves))
+        padded = (self.size[0] + self.jitter) * (self.size[1] + self.jitter)
+        return self.iterations * share * padded
+
+    def eased(self, cost: float) -> Self:
+        """The same sizes for this cost, as far as fewer iterations and then octaves bring it."""
+        if self.cost <= cost:
+            return self
+        plan = replace(self, iterations=max(1.0, self.iterations * cost / self.cost))
+        while plan.octaves > 1 and plan.cost > 1.01 * cost:
+            plan = replace(plan, octaves=plan.octaves - 1)
+        return plan
+
+
 class Ascent:
     """Some steps of ascent for one network and one objective.
 
     network: a copy of its weights is moved to `device` and `dtype`.  dtype: of the network only.
-    settings: may be replaced between two additions; see `adopt`.  patient: see `EngineSpec`.
+    settings: may be replaced between two additions; see `adopt`.
+    wait_for_compile: see `EngineSpec`.
     """
 
     def __init__(
@@ -58,7 +103,7 @@ class Ascent:
         self._settings = settings
         strides = [network.layers[n].stride for n in bound.layers if n in network.layers]
         self._edge = _EDGE_PX if min(strides, default=_EDGE_PX) <= _SHALLOW else 0
-        self._wanted: Objective = objective.objective
+        self._objective: Objective = objective.objective
         self.engine: Engine = open_engine(settings.engine, self._spec)
 
     def adopt(self, settings: DreamSettings, objective: Objective | None = None) -> bool:
@@ -68,14 +113,14 @@ class Ascent:
         anew: another engine, or an objective with other targets. What the settings say of
         network, device and precision is not looked at.
         """
-        wanted = objective or self._wanted
-        same = [term.target for term in wanted.terms] == [t.target for t in self._wanted.terms]
+        wanted = objective or self._objective
+        same = [term.target for term in wanted.terms] == [t.target for t in self._objective.terms]
         if not same or settings.engine != self._settings.engine:
             return False
-        if wanted is not self._wanted:
+        if wanted is not self._objective:
             weights = torch.tensor([term.weight for term in wanted.terms], dtype=torch.float32)
             self._spec.objective.weights.copy_(weights)
-            self._wanted = wanted
+            self._objective = wanted
         self._spec.objective.variety.fill_(settings.variety)
         self._settings = settings
         return True
@@ -91,34 +136,36 @@ class Ascent:
         for size in self.octave_sizes(width, height):
             base = resize(picture, size)
             added = base.clone() if added is None else resize(added, size).add(base)
-            self._climb(added, draw)
+            self._ascend(added, draw)
             added.sub_(base)
         assert added is not None
         return added
 
     def octave_sizes(self, width: int, height: int) -> list[tuple[int, int]]:
         """(width, height) of each octave, smallest first, none below what the network takes."""
-        return self._octave_sizes(self._settings, width, height)
+        own = self._settings
+        iterations = float(own.iterations)
+        return self._octave_sizes(
+            Plan((width, height), own.octaves, iterations, own.octave_scale, own.jitter)
+        )
 
-    def prepare(self, settings: DreamSettings, width: int, height: int) -> bool:
-        """Whether a picture of this size can be climbed by `settings` at once, see `Engine`.
+    def prepare(self, plan: Plan) -> bool:
+        """Whether a picture can be dreamed by `plan` at once, see `Engine`.
 
-        Asked before they are adopted, so that others may be dreamed by until then.
+        Asked before it is adopted, so that others may be dreamed by until then.
         """
-        reach, least = settings.jitter + 2 * self._edge, self._spec.network.minimum_size
+        reach, least = plan.jitter + 2 * self._edge, self._spec.network.minimum_size
         return self.engine.prepare([
             (max(least, w + reach), max(least, h + reach))
-            for w, h in self._octave_sizes(settings, width, height)
-            if not _is_tiled(w, h, settings)
+            for w, h in self._octave_sizes(plan)
+            if not _is_tiled(w, h, self._settings)
         ])  # fmt: skip
 
-    def _octave_sizes(
-        self, settings: DreamSettings, width: int, height: int
-    ) -> list[tuple[int, int]]:
+    def _octave_sizes(self, plan: Plan) -> list[tuple[int, int]]:
         sizes = []
-        for octave in reversed(range(settings.octaves)):
-            ratio = settings.octave_scale**-octave
-            size = round(width * ratio), round(height * ratio)
+        for octave in reversed(range(plan.octaves)):
+            ratio = plan.octave_scale**-octave
+            size = round(plan.size[0] * ratio), round(plan.size[1] * ratio)
             if octave == 0 or min(size) >= self._spec.network.minimum_size:
                 sizes.append(size)
         return sizes
@@ -133,7 +180,7 @@ class Ascent:
         """Who gives activations; the engine itself where it is that one."""
         return self.engine if isinstance(self.engine, EagerEngine) else EagerEngine(self._spec)
 
-    def _climb(self, x: Tensor, draw: np.random.Generator) -> None:
+    def _ascend(self, x: Tensor, draw: np.random.Generator) -> None:
         """Some steps up from `x`, in place."""
         height, width = x.shape[2:]
         cuts = draw.spawn(1)[0]  # of its own: jitter is the same with tiles and without
@@ -175,7 +222,7 @@ class Ascent:
 
     @torch.no_grad()
     def _measure(self, x: Tensor, cuts: np.random.Generator) -> Measured:
-        """What makes the slopes of tiles fit together, of the whole picture."""
+        """What makes the gradients of tiles fit together, of the whole picture."""
         height, width = x.shape[2:]
         margins = self._margins(width, height, cuts)
         found: Measured | None = None

@@ -2,13 +2,14 @@
 
 import cv2
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from livedream.core.errors import ShapeError
 from livedream.core.frame import Picture
 
-__all__ = ["compose", "steps_of"]
+__all__ = ["compose", "residual_of", "steps_of"]
 
 
 def compose(rgb: Picture, residual: NDArray[np.float32]) -> Picture:
@@ -32,3 +33,15 @@ def steps_of(residual: Tensor, mix: float = 1.0) -> NDArray[np.float32]:
     """
     steps = (residual[0] * (255.0 * mix)).permute(1, 2, 0).contiguous().cpu().numpy()
     return np.asarray(steps, np.float32)
+
+
+def residual_of(steps: NDArray[np.float32] | None, picture: Tensor) -> Tensor:
+    """The same the other way, as far as it can be shown on `picture`, (1, 3, h, w) in [0, 1].
+
+    Zero where there are no steps, or those of another size.
+    """
+    if steps is None or steps.shape[:2] != tuple(picture.shape[2:]):
+        return torch.zeros_like(picture)
+    residual = torch.from_numpy(steps).to(picture.device).permute(2, 0, 1)[None].contiguous()
+    # What cannot be shown would come back as a ghost.
+    return residual.div_(255.0).add_(picture).clamp_(0.0, 1.0).sub_(picture)

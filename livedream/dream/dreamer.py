@@ -23,7 +23,7 @@ from livedream.core.frame import Frame, Motion, Picture
 from livedream.core.prefetch import StageTimer, prefetch
 from livedream.core.settings import DreamSettings, dream_size
 from livedream.core.shrink import shrunk
-from livedream.dream.ascent import Ascent
+from livedream.dream.ascent import Ascent, Plan
 from livedream.dream.compose import compose
 from livedream.dream.device import choose_device, choose_dtype, precision_name
 from livedream.dream.level import LevelledDream, crossfade, scale_to_level
@@ -119,6 +119,7 @@ class Dreamer:
     spread: SpreadGain
     transfers: Transfers
     _settings: DreamSettings
+    _size: tuple[int, int] | None = None
 
     def __init__(
         self,
@@ -192,7 +193,8 @@ class Dreamer:
     def picture(self, rgb: Picture) -> Tensor:
         """The frame at the dream's size: (1, 3, h, w) float32 in [0, 1] on the device."""
         height, width = rgb.shape[:2]
-        rgb = shrunk(rgb, *dream_size(self.settings.size, width, height))
+        size = self._size or dream_size(self.settings.size, width, height)
+        rgb = shrunk(rgb, *size)
         picture = self.transfers.to_device(rgb)
         return picture.permute(2, 0, 1)[None].float().div_(255.0)
 
@@ -295,28 +297,38 @@ class Dreamer:
             "objective": self.settings.objective or self.network.default_objective,
         }
 
-    def prepare(self, settings: DreamSettings, width: int, height: int) -> bool:
-        """Whether a frame of this size can be dreamed by `settings` without a slower way.
+    def prepare(self, plan: Plan) -> bool:
+        """Whether a frame can be dreamed by `plan` without a slower way.
 
-        What that takes is begun beside; `settings` are not adopted yet, and what they say of
-        network and objective is not looked at.
+        What that takes is begun beside; the plan is not adopted yet.
         """
-        return self.ascent.prepare(settings, *dream_size(settings.size, width, height))
+        return self.ascent.prepare(plan)
 
     def adopt(
         self,
         settings: DreamSettings,
         network: Network | None = None,
         objective: BoundObjective | None = None,
+        *,
+        plan: Plan | None = None,
     ) -> None:
         """Go on with other settings; the dream so far is carried on.
 
         Quick enough for every frame as long as network, targets of the objective, device, precision
         and engine stay what they are: strength, steps, octaves, sizes and the objective's weights
         may change gradually. What else has changed is loaded anew, unless it is given.
-        network, objective: loaded ones, as for a new Dreamer.  flow and flow_size count from the
-        next call of `dreams` on.  Raises what a new Dreamer raises, and is then as it was.
+        network, objective: loaded ones, as for a new Dreamer.  plan: its size, octaves and steps
+        are dreamed by instead of the settings'.  flow and flow_size count from the next call of
+        `dreams` on.  Raises what a new Dreamer raises, and is then as it was.
         """
+        if plan is not None:
+            settings = plan.applied(settings)
+        self._adopt(settings, network, objective)
+        self._size = None if plan is None else plan.size
+
+    def _adopt(
+        self, settings: DreamSettings, network: Network | None, objective: BoundObjective | None
+    ) -> None:
         given = network is not None or objective is not None
         if given or _loaded_for(settings) != _loaded_for(self._settings):
             self._load(settings, network, objective)
@@ -372,14 +384,13 @@ class DreamerPool:
         self.first = first
         self._ready: dict[str, Dreamer] = {first.settings.network: first}
 
-    def get(self, settings: DreamSettings) -> Dreamer:
+    def get(self, settings: DreamSettings, plan: Plan | None = None) -> Dreamer:
         """The dreamer of these settings' network, which adopts them. Raises what it raises."""
         dreamer = self._ready.get(settings.network)
         if dreamer is None:
-            dreamer = Dreamer(settings)
+            dreamer = self._ready[settings.network] = Dreamer(settings)
             dreamer.share_state(self.first)
-            self._ready[settings.network] = dreamer
-        dreamer.adopt(settings)
+        dreamer.adopt(settings, plan=plan)
         return dreamer
 
 

@@ -59,10 +59,10 @@ class ShowDreamer:
                 dreamer.travel(travel, seconds)
             carried = dreamer.carry(picture, motion, keep)
         with dreamer.timer.stage("dream"):
-            if now.previous is None or now.crossfade >= 1.0:
+            if now.fading is None:
                 levelled = dreamer.grow(picture, carried)
             else:
-                fading = self._pool.get(now.previous)
+                fading = self._pool.get(now.fading)
                 levelled = dreamer.grow_both(picture, carried, fading, now.crossfade)
             flicker = levelled.flicker(carried)
         with dreamer.timer.stage("compose"):

@@ -10,24 +10,25 @@ passed, so that level and persistence are the same at every rate.
 import threading
 import time
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from livedream.core.frame import Motion, Picture
-from livedream.core.settings import DreamSettings
+from livedream.capture.live import Captured
+from livedream.core.frame import Motion
 from livedream.core.snapshot import Snapshot
-from livedream.live.dreamer_pool import DreamerPool, LiveDreamer
-from livedream.live.governor import Governor, Plan
+from livedream.dream.ascent import Plan
+from livedream.dream.compose import residual_of, steps_of
+from livedream.live.dreamer_pool import LiveDreamerPool
+from livedream.live.governor import Governor
 from livedream.warp.accumulated_flow import AccumulatedFlow, fetch_steps
 from livedream.warp.travel import Travel
 
-__all__ = ["DreamOverlay", "DreamRequest", "DreamWorker"]
+__all__ = ["DreamOverlay", "DreamWorker"]
 
 Steps = NDArray[np.float32]  # (h, w, 3) residual in 8-bit steps
 
@@ -38,18 +39,8 @@ _RETRY_S: Final = 1.0  # after a fault of the device
 
 
 @dataclass(frozen=True, slots=True)
-class DreamRequest:
-    """A frame as the loop saw it. captured_s: monotonic.  index: counts what the loop has seen."""
-
-    rgb: Picture
-    captured_s: float
-    index: int
-    snapshot: Snapshot
-
-
-@dataclass(frozen=True, slots=True)
 class DreamOverlay:
-    """What is to be laid over a frame. steps: None before the first dream and after a cut.
+    """What is laid over a frame. steps: None before the first dream and after a cut.
 
     dreamed_s: capture time of the frame that it was dreamed on.  dreams: finished so far.
     """
@@ -72,29 +63,41 @@ class _Base:
     serial: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """A frame to dream on, with the live parameters of its moment.
+
+    base, flow: the newest dream, and the way from this frame to that dream's.
+    generation: counts cuts and resets; a dream begun before one is dropped.
+    """
+
+    frame: Captured
+    snapshot: Snapshot
+    base: _Base | None
+    flow: AccumulatedFlow
+    generation: int
+
+
 @dataclass
 class _Shared:
-    """What loop and dream share, under the lock."""
+    """What loop and dream share, under the lock.
 
-    request: DreamRequest | None = None
+    newest: the newest frame and its live parameters.
+    shown, coming: from there to the base's frame, and to that of the dream in the making.
+    """
+
+    newest: tuple[Captured, Snapshot] | None = None
     base: _Base | None = None
-    shown: AccumulatedFlow = field(
-        default_factory=AccumulatedFlow
-    )  # from the newest frame to the base's
-    coming: AccumulatedFlow = field(
-        default_factory=AccumulatedFlow
-    )  # from the newest frame to the one in the making
-    generation: int = 0  # counts cuts and resets: a dream begun before one is let go
+    shown: AccumulatedFlow = field(default_factory=AccumulatedFlow)
+    coming: AccumulatedFlow = field(default_factory=AccumulatedFlow)
+    generation: int = 0
 
 
 class DreamWorker:
     """Starts with `start`; the loop calls `advance` and `shown` for every frame."""
 
-    def __init__(
-        self, pool: DreamerPool, first: LiveDreamer, governor: Governor, period_s: float
-    ) -> None:
+    def __init__(self, pool: LiveDreamerPool, governor: Governor, period_s: float) -> None:
         self._pool, self._governor, self._period_s = pool, governor, period_s
-        self._state = first.state
         self._shared = _Shared()
         self._changed = threading.Condition()
         self._stop = False
@@ -128,12 +131,16 @@ class DreamWorker:
         return len(recent) / 2.0
 
     def advance(
-        self, request: DreamRequest, motion: Motion | None, travel: Travel | None, seconds: float
-    ) -> None:
-        """The next frame. motion: since the frame before.  travel: of the dream, in `seconds`."""
+        self, frame: Captured, snapshot: Snapshot, motion: Motion | None, travel: Travel | None,
+        seconds: float,
+    ) -> None:  # fmt: skip
+        """The next frame, with its live parameters.
+
+        motion: since the frame before.  travel: of the dream, in `seconds`.
+        """
         with self._changed:
             shared = self._shared
-            if "reset" in request.snapshot.triggers or (motion is not None and motion.cut):
+            if "reset" in snapshot.triggers or (motion is not None and motion.cut):
                 shared.generation += 1
                 shared.base = None
                 shared.shown = shared.coming = AccumulatedFlow()
@@ -143,7 +150,7 @@ class DreamWorker:
                 shared.coming = (
                     shared.shown if same else shared.coming.step(motion, travel, seconds)
                 )
-            shared.request = request
+            shared.newest = frame, snapshot
             self._changed.notify_all()
 
     def wait_for(self, index: int, timeout_s: float) -> None:
@@ -178,14 +185,13 @@ class DreamWorker:
                 self._changed.wait_for(lambda: self._stop or self._is_new())
                 if self._stop:
                     return
-                request = self._shared.request
-                assert request is not None
-                base, track = self._shared.base, self._shared.shown
-                generation = self._shared.generation
-                self._shared.coming = AccumulatedFlow()
-            self._begun = request.index
+                shared = self._shared
+                assert shared.newest is not None
+                request = _Request(*shared.newest, shared.base, shared.shown, shared.generation)
+                shared.coming = AccumulatedFlow()
+            self._begun = request.frame.index
             try:
-                self._dream(request, base, track, generation)
+                self._dream(request)
                 self.note = ""
                 self._rest(self._governor.pause_s())
             except torch.OutOfMemoryError:
@@ -204,7 +210,8 @@ class DreamWorker:
                 self._changed.wait_for(lambda: self._stop, timeout=seconds)
 
     def _is_new(self) -> bool:
-        return self._shared.request is not None and self._shared.request.index != self._begun
+        newest = self._shared.newest
+        return newest is not None and newest[0].index != self._begun
 
     def _relieve(self) -> None:
         """Give memory back, and ask for less of it."""
@@ -214,35 +221,27 @@ class DreamWorker:
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
 
-    def _dream(
-        self, request: DreamRequest, base: _Base | None, track: AccumulatedFlow, generation: int
-    ) -> None:
+    def _dream(self, request: _Request) -> None:
         start_s = time.perf_counter()
-        if generation != self._generation:
-            self._generation, self._state.age_s, self._last_dreamed_s = generation, 0.0, None
+        if request.generation != self._generation:
+            self._generation, self._last_dreamed_s = request.generation, None
+            self._pool.first.reset()
         plan = self._plan(request)
-        passed_s = self._passed(request)
-        self._state.age_s += passed_s
-        size = plan.size
-        carried, before = self._carried(base, track, size, passed_s, request)
         fallbacks = self._pool.fallbacks
-        joined_steps, level = self._grow(request, plan, carried)
+        steps, before, level = self._grow(request, plan)
         self._slower = self._pool.fallbacks != fallbacks
         # Else it says nothing about dreams to come: what is made beside took its share.
         if not self._slower and self._awaited is None:
             self._governor.dreamed(plan, time.perf_counter() - start_s)
-        now_s = time.monotonic()
+        now_s, captured_s = time.monotonic(), request.frame.captured_s
         with self._changed:
-            if generation == self._shared.generation:
+            if request.generation == self._shared.generation:
                 self._dreams += 1
-                shown = joined_steps if before is None else before
-                self._shared.base = _Base(
-                    shown, joined_steps, now_s, request.captured_s, level, self._dreams
-                )
+                self._shared.base = _Base(before, steps, now_s, captured_s, level, self._dreams)
                 self._shared.shown = self._shared.coming
-                self._note_arrival(now_s, request.index)
+                self._note_arrival(now_s, request.frame.index)
             self._changed.notify_all()
-        self._last_dreamed_s = request.captured_s
+        self._last_dreamed_s = captured_s
 
     def _note_arrival(self, now_s: float, index: int) -> None:
         if self._finished:
@@ -251,17 +250,17 @@ class DreamWorker:
         self._finished.append(now_s)
         self._arrived = index
 
-    def _plan(self, request: DreamRequest) -> Plan:
+    def _plan(self, request: _Request) -> Plan:
         """What the governor wants, as soon as it can be dreamed at once; until then as before.
 
         Meanwhile steps and octaves save what the size is to save. Where there is no before, or it
         took a slower way itself, nothing is gained by waiting. What is awaited is dreamed by before
-        anything else is awaited: so a glide moves on, and every change arrives.
+        anything else is awaited: so a ramp moves on, and every change arrives.
         """
-        height, width = request.rgb.shape[:2]
+        height, width = request.frame.rgb.shape[:2]
         wanted = self._governor.plan(request.snapshot.dream, width, height)
         awaited = self._awaited or wanted
-        there = self._prepare(request, awaited)
+        there = self._prepare(request.snapshot, awaited)
         if there or self.plan is None or self._slower:
             self.plan = awaited
         else:
@@ -269,94 +268,52 @@ class DreamWorker:
         self._awaited = None if there else awaited
         return self.plan
 
-    def _prepare(self, request: DreamRequest, plan: Plan) -> bool:
+    def _prepare(self, snapshot: Snapshot, plan: Plan) -> bool:
         """Whether all who dream now can do so by this plan at once."""
-        height, width = request.rgb.shape[:2]
-        wanted, previous = _by(plan, request.snapshot.dream), request.snapshot.previous
-        there = self._pool.prepare(wanted, width, height)
-        if previous is not None and request.snapshot.crossfade < 1.0:
-            fading = wanted.replace(network=previous.network, objective=previous.objective)
-            there = self._pool.prepare(fading, width, height) and there
+        there = self._pool.prepare(snapshot.dream.network, plan)
+        if snapshot.fading is not None:
+            there = self._pool.prepare(snapshot.fading.network, plan) and there
         return there
 
-    def _passed(self, request: DreamRequest) -> float:
-        """Seconds since the frame dreamed on before."""
-        if self._last_dreamed_s is None:
-            return self._period_s
-        return max(0.0, request.captured_s - self._last_dreamed_s)
-
-    def _carried(
-        self, base: _Base | None, track: AccumulatedFlow, size: tuple[int, int], passed_s: float,
-        request: DreamRequest,
-    ) -> tuple[Steps | None, Steps | None]:  # fmt: skip
-        """What of the last dream goes into the next, faded; and what is shown of it now."""
-        if base is None:
-            return None, None
-        before = fetch_steps(self._blend(base, time.monotonic(), 1.0), track, size)
-        carried = fetch_steps(base.after, track, size)
-        half_life_s = request.snapshot.dream.half_life
-        keep = 0.5 ** (passed_s / half_life_s) if half_life_s > 0 else 0.0
-        carried *= np.float32(keep)
-        return carried, before
-
-    def _grow(
-        self, request: DreamRequest, plan: Plan, carried: Steps | None
-    ) -> tuple[Steps, float]:
+    def _grow(self, request: _Request, plan: Plan) -> tuple[Steps, Steps, float]:
+        """The next dream, what was shown on its frame until then, and its level."""
         snapshot = request.snapshot
-        self._iterations_owed += plan.iterations
-        iterations = max(1, int(self._iterations_owed))
-        self._iterations_owed = min(1.0, max(0.0, self._iterations_owed - iterations))
-        wanted = _by(plan, snapshot.dream).replace(iterations=iterations)
-        dreamer = self._pool.ready(wanted) or self._pool.last(wanted)
-        fading: LiveDreamer | None = None
-        if snapshot.previous is not None and snapshot.crossfade < 1.0:
-            fading = self._pool.ready(
-                wanted.replace(
-                    network=snapshot.previous.network, objective=snapshot.previous.objective
-                )
-            )
-        picture = dreamer.picture(request.rgb)
-        residual = _on(picture, carried)
-        if fading is None or fading is dreamer:
-            joined = dreamer.grow(picture, residual)
-            return _steps(joined.residual), joined.level
-        if wanted.half_life >= _SHORT_HALF_LIFE_S:
+        plan = self._whole_steps(plan)
+        dreamer = self._pool.get(snapshot.dream, plan)
+        fading = dreamer if snapshot.fading is None else self._pool.get(snapshot.fading, plan)
+        picture = dreamer.picture(request.frame.rgb)
+        keep = dreamer.advance(self._seconds_since_last(request))
+        before = carried = None
+        if request.base is not None:
+            shown = self._blend(request.base, time.monotonic(), 1.0)
+            before = fetch_steps(shown, request.flow, plan.size)
+            carried = fetch_steps(request.base.after, request.flow, plan.size) * np.float32(keep)
+        residual = residual_of(carried, picture)
+        if fading is dreamer:
+            levelled = dreamer.grow(picture, residual)
+        elif snapshot.dream.half_life >= _SHORT_HALF_LIFE_S:
             # In turn, as often as each is due: what is carried mixes them, at no cost.
             self._turn += snapshot.crossfade
             chosen = dreamer if self._turn >= 1.0 else fading
             self._turn -= 1.0 if self._turn >= 1.0 else 0.0
-            joined = chosen.grow(picture, residual)
-            return _steps(joined.residual), joined.level
-        old, new = fading.grow(picture, residual.clone()), dreamer.grow(picture, residual)
-        mixed = torch.lerp(old.residual, new.residual, snapshot.crossfade)
-        level = float(mixed.square().mean().sqrt()) * 255.0
-        wanted_level = old.level + (new.level - old.level) * snapshot.crossfade
-        if level > 0:
-            mixed *= wanted_level / level
-        return _steps(mixed), wanted_level
+            levelled = chosen.grow(picture, residual)
+        else:
+            levelled = dreamer.grow_both(picture, residual, fading, snapshot.crossfade, clip=False)
+        steps = steps_of(levelled.residual)
+        return steps, steps if before is None else before, levelled.level
 
+    def _whole_steps(self, plan: Plan) -> Plan:
+        """The plan with whole iterations: half of one is one more in every second dream."""
+        self._iterations_owed += plan.iterations
+        iterations = max(1, int(self._iterations_owed))
+        self._iterations_owed = min(1.0, max(0.0, self._iterations_owed - iterations))
+        return replace(plan, iterations=iterations)
 
-def _by(plan: Plan, dream: DreamSettings) -> DreamSettings:
-    """The sizes of the plan, everything else as it is set."""
-    return dream.replace(
-        size=f"{plan.size[0]}x{plan.size[1]}", octaves=plan.octaves,
-        octave_scale=plan.octave_scale, jitter=plan.jitter,
-    )  # fmt: skip
-
-
-def _on(picture: Tensor, carried: Steps | None) -> Tensor:
-    """The carried residual as the dreamer takes it, as far as it can be shown on `picture`."""
-    if carried is None or carried.shape[:2] != tuple(picture.shape[2:]):
-        return torch.zeros_like(picture)
-    residual = torch.from_numpy(carried).to(picture.device).permute(2, 0, 1)[None].contiguous()
-    # What cannot be shown would come back as a ghost.
-    return residual.div_(255.0).add_(picture).clamp_(0.0, 1.0).sub_(picture)
-
-
-def _steps(residual: Tensor) -> Steps:
-    """(1, 3, h, w) in units of the picture as (h, w, 3) in 8-bit steps, in main memory."""
-    found = (residual[0] * 255.0).permute(1, 2, 0).contiguous().cpu().numpy()
-    return np.asarray(found, np.float32)
+    def _seconds_since_last(self, request: _Request) -> float:
+        """From the frame dreamed on before to this one."""
+        if self._last_dreamed_s is None:
+            return self._period_s
+        return max(0.0, request.frame.captured_s - self._last_dreamed_s)
 
 
 def _yield_to_frames() -> None:

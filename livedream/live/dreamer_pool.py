@@ -1,66 +1,40 @@
-"""The dreamers: one for each network in play, made in a thread while another goes on dreaming."""
+"""The networks of a live show: one is loaded in a thread while another goes on dreaming."""
 
 import threading
 from collections.abc import Callable
 from functools import partial
-from typing import Final, Protocol
-
-from torch import Tensor
+from typing import Final
 
 from livedream.core.errors import LivedreamError
-from livedream.core.frame import Picture
 from livedream.core.settings import DreamSettings
-from livedream.dream.dreamer import Dreamer, DreamState
-from livedream.dream.level import LevelledDream
+from livedream.dream.ascent import Plan
+from livedream.dream.dreamer import Dreamer, DreamerPool
 
-__all__ = ["DreamerPool", "LiveDreamer"]
+__all__ = ["LiveDreamerPool"]
 
 _MOST: Final = 3  # networks kept: the one that dreams, the one that fades out, the one before
 
 
-class LiveDreamer(Protocol):
-    """What live dreaming asks of `livedream.dream.dreamer.Dreamer`."""
+class LiveDreamerPool(DreamerPool):
+    """Never waits, never raises for settings. Used from the dream's thread.
 
-    state: DreamState
-
-    @property
-    def settings(self) -> DreamSettings: ...
-
-    @property
-    def fallbacks(self) -> int: ...
-
-    def prepare(self, settings: DreamSettings, width: int, height: int) -> bool: ...
-
-    def adopt(self, settings: DreamSettings) -> None: ...
-
-    def picture(self, rgb: Picture) -> Tensor: ...
-
-    def grow(self, picture: Tensor, carried: Tensor) -> LevelledDream: ...
-
-
-class DreamerPool:
-    """Dreamers by network, with one state among them. Used from the dream's thread.
-
-    first: the one that is ready.  make: how others are made, if not as a live show's `Dreamer`;
-    raises LivedreamError.
+    make: how dreamers are made, if not as a live show's; raises LivedreamError.
+    notes: what could not be had, one line each.
     """
 
     def __init__(
-        self,
-        first: LiveDreamer,
-        make: Callable[[DreamSettings], LiveDreamer] | None = None,
+        self, first: Dreamer, make: Callable[[DreamSettings], Dreamer] | None = None
     ) -> None:
+        super().__init__(first)
         self.notes: dict[str, str] = {}
         self._make = make or partial(Dreamer, wait_for_compile=False)
-        self._state = first.state
         self._last = first
-        self._ready: dict[str, LiveDreamer] = {first.settings.network: first}
         self._loading: set[str] = set()
         self._failed: set[str] = set()
         self._lock = threading.Lock()
 
-    def ready(self, settings: DreamSettings) -> LiveDreamer | None:
-        """The dreamer of these settings' network, adopting them; None while it is being made.
+    def get(self, settings: DreamSettings, plan: Plan | None = None) -> Dreamer:
+        """The dreamer of these settings' network; while that is loaded, who dreamed last.
 
         An objective that the network does not have leaves the one before in place, with a note.
         """
@@ -68,22 +42,23 @@ class DreamerPool:
             dreamer = self._ready.get(settings.network)
             if dreamer is None:
                 self._begin(settings)
-                return None
-        self._take(dreamer, settings)
+        if dreamer is None:
+            dreamer, own = self._last, self._last.settings
+            settings = settings.replace(network=own.network, objective=own.objective)
+        try:
+            dreamer.adopt(settings, plan=plan)
+            self.notes.pop("objective", None)
+        except LivedreamError as error:
+            self.notes["objective"] = " ".join(str(error).split())
+            dreamer.adopt(settings.replace(objective=dreamer.settings.objective), plan=plan)
         self._last = dreamer
         return dreamer
 
-    def last(self, settings: DreamSettings) -> LiveDreamer:
-        """Who dreamed last, with these settings as far as they are not about the network."""
-        own = self._last.settings
-        self._take(self._last, settings.replace(network=own.network, objective=own.objective))
-        return self._last
-
-    def prepare(self, settings: DreamSettings, width: int, height: int) -> bool:
-        """`Dreamer.prepare`, of who would dream by these settings now."""
+    def prepare(self, network: str, plan: Plan) -> bool:
+        """`Dreamer.prepare`, of who would dream for this network now."""
         with self._lock:
-            dreamer = self._ready.get(settings.network, self._last)
-        return dreamer.prepare(settings, width, height)
+            dreamer = self._ready.get(network, self._last)
+        return dreamer.prepare(plan)
 
     @property
     def fallbacks(self) -> int:
@@ -92,16 +67,8 @@ class DreamerPool:
             return sum(dreamer.fallbacks for dreamer in self._ready.values())
 
     def forget_failures(self) -> None:
-        """Try again what could not be had; told when somebody has changed something."""
+        """Try again what could not be had: something has been changed."""
         self._failed.clear()
-
-    def _take(self, dreamer: LiveDreamer, settings: DreamSettings) -> None:
-        try:
-            dreamer.adopt(settings)
-            self.notes.pop("objective", None)
-        except LivedreamError as error:
-            self.notes["objective"] = " ".join(str(error).split())
-            dreamer.adopt(settings.replace(objective=dreamer.settings.objective))
 
     def _begin(self, settings: DreamSettings) -> None:
         name = settings.network
@@ -120,7 +87,7 @@ class DreamerPool:
             except LivedreamError:
                 # Perhaps only the objective belongs to another network.
                 dreamer = self._make(settings.replace(objective=""))
-            dreamer.state = self._state
+            dreamer.share_state(self.first)
             with self._lock:
                 self._ready[name] = dreamer
                 for old in list(self._ready)[:-_MOST]:

@@ -11,12 +11,13 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
-from livedream.core.settings import DreamSettings, dream_size, parse_size
+from livedream.core.settings import DreamSettings, parse_size
+from livedream.dream.ascent import Plan
 
-__all__ = ["Governor", "Plan", "ladder"]
+__all__ = ["Governor", "ladder"]
 
 # Heuristic, on two cores: twelve dreams a second leave the age of the oldest dream shown at two
 # dreams and a frame or two, well below what is promised (400 ms), when one of them is late.
@@ -38,52 +39,22 @@ _FAR: Final = 0.7  # of the room: up by several steps at once only where they st
 _MEMORY_S: Final = 60.0  # after running out of memory, before more is tried again
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What a dream is to cost. size: (width, height) px.  iterations: per octave, on average.
-
-    All sizes that the network sees follow from it: octave_scale and jitter (px) are as asked.
-    """
-
-    size: tuple[int, int]
-    octaves: int
-    iterations: float
-    octave_scale: float
-    jitter: int
-
-    @property
-    def cost(self) -> float:
-        """Steps times pixels, for comparing plans."""
-        share = sum(self.octave_scale ** (-2 * octave) for octave in range(self.octaves))
-        padded = (self.size[0] + self.jitter) * (self.size[1] + self.jitter)
-        return self.iterations * share * padded
-
-    def eased(self, cost: float) -> "Plan":
-        """The same sizes for this cost, as far as fewer iterations and then octaves bring it."""
-        if self.cost <= cost:
-            return self
-        plan = replace(self, iterations=max(1.0, self.iterations * cost / self.cost))
-        while plan.octaves > 1 and plan.cost > 1.01 * cost:
-            plan = replace(plan, octaves=plan.octaves - 1)
-        return plan
-
-
 def ladder(dream: DreamSettings, width: int, height: int) -> tuple[Plan, ...]:
     """Plans from what is asked for (first) down to the cheapest, each cheaper than the last."""
-    full = dream_size(dream.size, width, height)
-    iterations, octaves = float(dream.iterations), dream.octaves
+    asked = Plan.of(dream, width, height)
+    iterations, octaves = asked.iterations, asked.octaves
 
     def plan(factor: float, octaves: int, iterations: float) -> Plan:
-        size = _scaled(full, factor)
-        return Plan(size, octaves, iterations, dream.octave_scale, dream.jitter)
+        size = _scaled(asked.size, factor)
+        return replace(asked, size=size, octaves=octaves, iterations=iterations)
 
-    found = [plan(1.0, octaves, iterations)]
+    found = [asked]
     while iterations > 1.0:
         # Half an iteration is one more in every second dream.
         iterations = max(1.0, iterations - (0.5 if iterations <= 3 else round(iterations * 0.2)))
         found.append(plan(1.0, octaves, iterations))
     factor = 1.0
-    while min(_scaled(full, factor * _SIZE_STEP)) >= _LEAST_PX:
+    while min(_scaled(asked.size, factor * _SIZE_STEP)) >= _LEAST_PX:
         if factor <= _SIZES_FIRST and octaves > 1:
             octaves -= 1
         else:

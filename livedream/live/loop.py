@@ -23,7 +23,7 @@ from livedream.core.latest_slot import LatestSlot, SlotClosed
 from livedream.dream.compose import compose
 from livedream.flow import FlowEstimator
 from livedream.flow.motion import MotionEstimator
-from livedream.live.dream_worker import DreamOverlay, DreamRequest, DreamWorker
+from livedream.live.dream_worker import DreamOverlay, DreamWorker
 from livedream.live.governor import Governor
 from livedream.live.idle import Attract, StillWatch
 from livedream.live.meter import LoopMeter
@@ -150,10 +150,10 @@ class LiveLoop:
         with meter.stage("flow"):
             size = wiring.governor.flow_size(snapshot.dream, *wiring.picture_size)
             motion = self._motion.step(rgb, size) if live else None
-        request = DreamRequest(rgb, captured_s, self._index, snapshot)
+        frame = Captured(rgb, captured_s, self._index)
         # Without a source the dream drifts a little by itself.
         travel = travel_of(snapshot.look) or (None if live else _ADRIFT)
-        wiring.dreaming.advance(request, motion, travel, passed_s)
+        wiring.dreaming.advance(frame, snapshot, motion, travel, passed_s)
         if wiring.attract is not None:
             wanted = wiring.still is not None and wiring.still.look(rgb, motion, start_s)
             wiring.attract(wanted, start_s)
@@ -162,11 +162,11 @@ class LiveLoop:
             shown = wiring.dreaming.shown(time.monotonic(), snapshot.look.mix)
         with meter.stage("compose"):
             picture = self._composed(rgb, shown, snapshot.look, passed_s)
-        frame = LiveFrame(picture, captured_s, self._index, rgb)
+        finished = LiveFrame(picture, captured_s, self._index, rgb)
         self._index += 1
         for offer in wiring.offers:
-            offer(frame)
-        self._measure(start_s, waited_s, frame, shown, live)
+            offer(finished)
+        self._measure(start_s, waited_s, finished, shown, live)
 
     def _wait_for_dream(self, start_s: float) -> float:
         """Seconds spent waiting, where this frame's own dream will be ready in time."""

@@ -29,11 +29,12 @@ from livedream.core.grade import GradeSettings
 from livedream.core.health import Health, StatusBoard
 from livedream.core.latest_slot import LatestSlot
 from livedream.core.settings import DreamSettings
+from livedream.dream.dreamer import Dreamer
 from livedream.flow import FlowEstimator
 from livedream.flow.opening import open_flow
 from livedream.live.controllers import Controllers, ControllerSettings
 from livedream.live.dream_worker import DreamWorker
-from livedream.live.dreamer_pool import DreamerPool, LiveDreamer
+from livedream.live.dreamer_pool import LiveDreamerPool
 from livedream.live.governor import Governor
 from livedream.live.idle import StillWatch
 from livedream.live.loop import Composed, LiveLoop, Wiring
@@ -101,7 +102,7 @@ class Session(Closeable):
         job: LiveJob,
         *,
         live_input: LiveInput | None = None,
-        dreamer: LiveDreamer | None = None,
+        dreamer: Dreamer | None = None,
         outputs: tuple[Output, ...] = (),
         watch: Callable[[Composed], None] | None = None,
     ) -> None:
@@ -119,15 +120,13 @@ class Session(Closeable):
             self.close()
             raise
 
-    def _open(self, live_input: LiveInput | None, dreamer: LiveDreamer | None) -> None:
+    def _open(self, live_input: LiveInput | None, dreamer: Dreamer | None) -> None:
         job = self.job
         source = live_input or open_live(job.source, size=job.camera_size, fps=job.camera_fps)
         self.capture = Capture(source, job.orientation)
         self._opened.callback(self.capture.close)
         self.capture.start()
         if dreamer is None:
-            from livedream.dream.dreamer import Dreamer  # while the source opens
-
             dreamer = Dreamer(job.dream, wait_for_compile=False)
         flow = open_flow(job.dream.flow, device=job.dream.device)
         self.opened = self._wait_for_source()
@@ -135,10 +134,10 @@ class Session(Closeable):
         self.parameters = LiveParameters(job.dream, job.look, own_objective=own_objective)
         self.hands = Controllers(job.hands, self.parameters, self.status, self._picture, job.source)
         self._open_outputs()
-        self.pool = DreamerPool(dreamer)
+        self.pool = LiveDreamerPool(dreamer)
         device = getattr(dreamer, "device", None)
         self.governor = Governor(self.fps, shared=device is not None and device.type == "cpu")
-        self.dreaming = DreamWorker(self.pool, dreamer, self.governor, 1.0 / self.fps)
+        self.dreaming = DreamWorker(self.pool, self.governor, 1.0 / self.fps)
         self._opened.callback(self.dreaming.close)
         self._opened.callback(self.hands.close)
         self.hands.start()

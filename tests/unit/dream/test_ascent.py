@@ -11,7 +11,7 @@ from torch import Tensor
 
 from livedream.capture import open_source
 from livedream.core.settings import DreamSettings
-from livedream.dream.ascent import Ascent
+from livedream.dream.ascent import Ascent, Plan
 from livedream.dream.engines.steps import equalise_bands, gaussian_blur
 from livedream.dream.networks.network import Network
 from livedream.dream.objectives.binding import bind
@@ -99,10 +99,10 @@ def test_what_is_prepared_is_what_is_climbed(
         def gradient(self, x: Tensor, measured: object) -> Tensor:
             return torch.zeros_like(x)
 
-    ascend = ascent(dreamnet, octaves=1)
+    ascend = ascent(dreamnet, octaves=1, tile=128)
     monkeypatch.setattr(ascend, "engine", Engine())
     wanted = DreamSettings(octaves=3, jitter=jitter, octave_scale=1.5, iterations=2, tile=128)
-    assert not ascend.prepare(wanted, *size)
+    assert not ascend.prepare(Plan((size[0], size[1]), 3, 2.0, 1.5, jitter))
     assert ascend.adopt(wanted)
     drawn(ascend, torch.rand(1, 3, size[1], size[0]))
     assert asked == seen

@@ -14,6 +14,7 @@ import torch
 from livedream.core.errors import LivedreamError
 from livedream.core.frame import Frame, Motion, Picture
 from livedream.core.settings import DreamSettings
+from livedream.dream.ascent import Plan
 from livedream.dream.dreamer import Dreamer, DreamState
 from livedream.dream.networks.network import Network
 
@@ -168,7 +169,7 @@ def test_what_is_prepared_beforehand_takes_no_slower_way(
     height, width = texture.shape[:2]
 
     def prepared(wanted: DreamSettings) -> bool:
-        return dreamer.prepare(wanted, width, height)
+        return dreamer.prepare(Plan.of(wanted, width, height))
 
     def wait_for(wanted: DreamSettings) -> None:
         until_s = time.monotonic() + 20

@@ -9,12 +9,12 @@ import pytest
 import torch
 from live_stage import SIZE, FakeDreamer, Stage
 
+from livedream.capture.live import Captured
 from livedream.core.errors import NetworkError
 from livedream.core.frame import Motion
 from livedream.core.grade import GradeSettings
 from livedream.core.settings import DreamSettings
 from livedream.core.snapshot import Snapshot
-from livedream.live.dream_worker import DreamRequest
 
 
 def shift(x: float) -> Motion:
@@ -113,7 +113,8 @@ def test_memory_that_runs_out_makes_the_next_dream_smaller(stage: Stage) -> None
     stage.governor.plan(stage.settings, 640, 360)
     stage.governor._level = 0
     for index in range(2):
-        stage.dreaming.advance(DreamRequest(rgb, 100.0 + index, index, snapshot), None, None, 0.04)
+        frame = Captured(rgb, 100.0 + index, index)
+        stage.dreaming.advance(frame, snapshot, None, None, 0.04)
         stage.begun()
         stage.dreamer.go.release()
     stage.dreaming.close(5.0)

@@ -10,7 +10,7 @@ from live_stage import FakeDreamer, Stage
 from livedream.core.grade import GradeSettings
 from livedream.core.settings import DreamSettings
 from livedream.core.snapshot import Snapshot
-from livedream.live.governor import Plan
+from livedream.dream.ascent import Plan
 
 
 class Wanting:
@@ -42,7 +42,7 @@ def wanting(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Wanting:
 
 def test_another_size_is_waited_for_and_comes(stage: Stage, wanting: Wanting) -> None:
     assert wanting.dream() == ((64, 36), 2)
-    stage.dreamer.unprepared = {"48x27"}
+    stage.dreamer.unprepared = {(48, 27)}
     before, after = wanting.plan, wanting.want(48, 27)
     for _ in range(3):
         assert wanting.dream() == ((64, 36), 2)
@@ -57,7 +57,7 @@ def test_meanwhile_steps_and_octaves_save_what_the_size_is_to_save(
     stage: Stage, wanting: Wanting
 ) -> None:
     wanting.dream()
-    stage.dreamer.unprepared = {"48x27"}
+    stage.dreamer.unprepared = {(48, 27)}
     wanting.want(48, 27, octaves=1, iterations=1.0)
     assert wanting.dream() == ((64, 36), 1)
     assert stage.dreamer.iterations == [2, 1]
@@ -65,7 +65,7 @@ def test_meanwhile_steps_and_octaves_save_what_the_size_is_to_save(
 
 def test_what_is_to_be_more_comes_with_the_size(stage: Stage, wanting: Wanting) -> None:
     wanting.dream()
-    stage.dreamer.unprepared = {"60x34"}
+    stage.dreamer.unprepared = {(60, 34)}
     wanting.want(60, 34, octaves=3, iterations=4.0)
     assert wanting.dream() == ((64, 36), 2)
     stage.dreamer.unprepared = set()
@@ -75,7 +75,7 @@ def test_what_is_to_be_more_comes_with_the_size(stage: Stage, wanting: Wanting) 
 
 def test_iterations_alone_change_at_once(stage: Stage, wanting: Wanting) -> None:
     wanting.dream()
-    stage.dreamer.unprepared = {"48x27"}
+    stage.dreamer.unprepared = {(48, 27)}
     wanting.want(64, 36, iterations=5.0)
     wanting.dream()
     assert stage.dreamer.iterations == [2, 5]
@@ -86,7 +86,7 @@ def test_nothing_is_waited_for_where_there_is_nothing_to_go_on_with(
     stage: Stage, wanting: Wanting, start: bool
 ) -> None:
     """At the start, and where the dream before took the slower way itself."""
-    stage.dreamer.slower, stage.dreamer.unprepared = True, {"48x27"}
+    stage.dreamer.slower, stage.dreamer.unprepared = True, {(48, 27)}
     if not start:
         wanting.dream()
     wanting.want(48, 27)
@@ -99,7 +99,7 @@ def test_what_is_awaited_comes_before_what_is_wanted_next(stage: Stage, wanting:
     reached = []
     for width in range(62, 46, -2):
         wanting.want(width, 30)
-        stage.dreamer.unprepared = {f"{width}x30"}  # what was wanted before has been made by now
+        stage.dreamer.unprepared = {(width, 30)}  # what was wanted before has been made by now
         reached.append(wanting.dream()[0][0])
     assert reached == [64, 62, 62, 58, 58, 54, 54, 50]
 
@@ -108,7 +108,7 @@ def test_a_plan_has_the_octave_scale_and_the_jitter_that_it_was_prepared_with(
     stage: Stage, wanting: Wanting
 ) -> None:
     wanting.dream()
-    stage.dreamer.unprepared = {"48x27"}
+    stage.dreamer.unprepared = {(48, 27)}
     wanting.plan = Plan((48, 27), 2, 2.0, 1.8, 30)
     wanting.dream()
     assert (stage.dreamer.settings.octave_scale, stage.dreamer.settings.jitter) == (1.4, 16)
@@ -142,13 +142,13 @@ def test_two_networks_that_fade_both_have_to_be_prepared(
             time.sleep(0.01)
 
     def was_asked(dreamer: FakeDreamer) -> bool:
-        return dreamer.asked[-1].size == "48x27"
+        return dreamer.asked[-1].size == (48, 27)
 
     try:
         until(lambda: bool(other) and bool(other[0].sizes))
         both = stage.dreamer, other[0]
         for waiting in both:
-            waiting.unprepared = {"48x27"}
+            waiting.unprepared = {(48, 27)}
         after = wanting.want(48, 27)
         for waiting in both:
             until(lambda: all(was_asked(one) for one in both))

@@ -5,7 +5,8 @@ from itertools import pairwise
 import pytest
 
 from livedream.core.settings import DreamSettings
-from livedream.live.governor import Governor, Plan, ladder
+from livedream.dream.ascent import Plan
+from livedream.live.governor import Governor, ladder
 
 
 class Machine:
