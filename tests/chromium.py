@@ -30,7 +30,7 @@ PATIENCE_S = 60.0
 
 
 class Page:
-    """One tab. Errors of its scripts are kept in `faults`."""
+    """One tab. `faults`: errors in its console, of its scripts and of what it loads."""
 
     def __init__(self, link: ClientConnection) -> None:
         self._link, self._numbers = link, itertools.count(1)
@@ -43,6 +43,11 @@ class Page:
             found = json.loads(self._link.recv(PATIENCE_S))
             if found.get("method") == "Runtime.exceptionThrown":
                 self.faults.append(json.dumps(found["params"])[:500])
+            if (
+                found.get("method") == "Log.entryAdded"
+                and found["params"]["entry"]["level"] == "error"
+            ):
+                self.faults.append(json.dumps(found["params"]["entry"])[:500])
             if found.get("id") == number:
                 assert "error" not in found, found
                 return found["result"]
@@ -90,11 +95,30 @@ class Page:
         self._mouse("mousePressed", x, y)
         self._mouse("mouseReleased", x, y)
 
-    def _mouse(self, kind: str, x: float, y: float) -> None:
+    def double_click(self, selector: str, at: float = 0.5) -> None:
+        """at: of the element's width."""
+        box = self.box(selector)
+        x, y = box["x"] + box["width"] * at, box["y"] + box["height"] / 2
+        for count in (1, 2):
+            self._mouse("mousePressed", x, y, count)
+            self._mouse("mouseReleased", x, y, count)
+
+    def key(self, key: str, text: str = "", code: int = 0) -> None:
+        """One key, down and up, wherever the focus is.  code: Windows' number of it."""
+        named = {"key": key, "windowsVirtualKeyCode": code, "code": "Space" if key == " " else key}
+        self.call("Input.dispatchKeyEvent", type="keyDown", text=text, **named)
+        self.call("Input.dispatchKeyEvent", type="keyUp", **named)
+
+    def enter(self, text: str) -> None:
+        """Type `text` where the focus is, and Enter."""
+        self.call("Input.insertText", text=text)
+        self.key("Enter", "\r", 13)
+
+    def _mouse(self, kind: str, x: float, y: float, count: int = 1) -> None:
         buttons = 0 if kind == "mouseReleased" else 1
         self.call(
             "Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", buttons=buttons,
-            clickCount=1,
+            clickCount=count,
         )  # fmt: skip
 
 
@@ -123,6 +147,7 @@ class Browser:
         page = Page(link)
         page.call("Runtime.enable")
         page.call("Page.enable")
+        page.call("Log.enable")
         page.call(
             "Emulation.setDeviceMetricsOverride", width=width, height=height,
             deviceScaleFactor=scale, mobile=phone,

@@ -1,4 +1,4 @@
-"""A panel for tests: a small loop paints the board's values, so that a slider can be seen."""
+"""A panel for tests: a small loop paints the parameters' values, so that a slider can be seen."""
 
 import itertools
 import json
@@ -27,9 +27,10 @@ LOOPBACK = Address("127.0.0.1", 0)
 
 
 class Stage:
-    """A board, a show, a panel, and a loop of `RATE` pictures a second."""
+    """Parameters, a show, a panel, and a loop of `RATE` pictures a second."""
 
     def __init__(self, folder: Path, address: Address, token: str | None = None) -> None:
+        self.folder = folder
         self.parameters = LiveParameters(DreamSettings())
         self.status = StatusBoard()
         self.show = Show(self.parameters, Presets(folder / "presets"))
@@ -122,7 +123,7 @@ class Client:
         self.link.send(json.dumps(message))
 
     def until(self, done: Callable[[dict[str, Any]], Any], seconds: float = 20.0) -> Any:
-        """Read until `done` of everything told so far; what it is then."""
+        """Read until `done` of everything sent so far; what it is then."""
         end = time.monotonic() + seconds
         while not (found := done(self.told)):
             assert time.monotonic() < end, {k: v for k, v in self.told.items() if k != "hello"}

@@ -185,18 +185,21 @@ class Governor:
             full, now = self._rungs[0], self._rungs[self._level]
             less = []
             if now.size != full.size:
-                less.append(f"{now.size[1]} of {full.size[1]} lines")
-            if now.iterations != full.iterations:
+                less.append(f"{now.size[1]}p")
+            elif now.iterations != full.iterations:
                 less.append(f"{now.iterations:g} of {full.iterations:g} iterations")
-            if now.octaves != full.octaves:
+            elif now.octaves != full.octaves:
                 less.append(f"{now.octaves} of {full.octaves} octaves")
             if self._flow_level:
-                less.append(f"flow at {_FLOW_STEPS[self._flow_level]:.0%}")
+                less.append(f"{_FLOW_STEPS[self._flow_level]:.0%} of the flow size")
+            if not less:
+                return "full quality"
+            why = "to keep the frame rate"
             if self._limit and self._level == self._limit:
-                less.append("memory ran out")
-            text = ", ".join(less) if less else "everything as asked"
-            return text + (" (nothing cheaper is left)" if self._level == len(self._rungs) - 1
-                           and self._level and self._dream_s > _TOO_LONG_S else "")  # fmt: skip
+                why = "because memory ran out"
+            elif self._level == len(self._rungs) - 1 and self._dream_s > _TOO_LONG_S:
+                why = "and still too slow"
+            return f"reduced to {' and '.join(less)} {why}"
 
     def _ask(self, asked: object, rungs: tuple[Plan, ...]) -> None:
         """Other settings: go on with a plan that costs as much as the present one."""

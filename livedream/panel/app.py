@@ -129,7 +129,8 @@ class Panel:
     def health(self) -> Health:
         found = self._thread.health() if self._thread else Health("panel", "starting")
         if found.state == "ok":
-            return replace(found, detail=f"{self.feed.clients} pages open")
+            count = self.feed.clients
+            return replace(found, detail=f"{count} page{'' if count == 1 else 's'} open")
         return found
 
     def _bind(self) -> socket.socket:
@@ -193,8 +194,8 @@ class Panel:
     def _restate(self) -> None:
         self.feed.restate()
 
-    def _drawn(self, motif: str) -> None:
-        self.feed.drawn(motif)
+    def _drawn(self, motif: str, there: bool) -> None:
+        self.feed.drawn(motif, there)
 
     def _saved(self, name: str) -> None:
         self.pictures.keep(name, self._preview())
@@ -224,11 +225,14 @@ class Panel:
             return JSONResponse(found, 200 if found["state"] != "failed" else 503, headers=fresh)
 
         async def preset(request: Request) -> Response:
-            return _picture(self.pictures.preset(request.path_params["name"]))
+            try:
+                return _picture(self.pictures.preset(request.path_params["name"]), missing=204)
+            except SettingsError:
+                return Response("not found\n", 404, media_type="text/plain")
 
         async def motif(request: Request) -> Response:
             try:
-                return _picture(self.pictures.motif(request.path_params["motif"]))
+                return _picture(self.pictures.motif(request.path_params["motif"]), missing=202)
             except SettingsError:
                 return Response("not found\n", 404, media_type="text/plain")
 
@@ -255,12 +259,14 @@ class Panel:
         )
 
 
-def _picture(found: bytes | None, caching: str = "max-age=600") -> "Response":
+def _picture(
+    found: bytes | None, caching: str = "max-age=600", *, missing: int = 404
+) -> "Response":
+    """missing: the status without a picture; 202 for one that is being drawn."""
     from starlette.responses import Response
 
     if found is None:
-        return Response("not there yet\n", 404, media_type="text/plain",
-                        headers={"cache-control": "no-store"})  # fmt: skip
+        return Response(status_code=missing, headers={"cache-control": "no-store"})
     return Response(found, media_type="image/jpeg", headers={"cache-control": caching})
 
 

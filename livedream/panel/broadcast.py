@@ -1,8 +1,8 @@
-"""What the pages are told, and when: one tick for all, a sender for each.
+"""What is sent to the pages, and when: one tick for all, a sender for each.
 
-A client has no queue. What it is to be told next is one merged message, so a client that stops
-reading is told less, holds nothing up and costs one dictionary; a picture is only sent once it
-has shown the one before.
+A client has no queue. What it is sent next is one merged message, so a client that stops reading
+is sent less, holds nothing up and costs one dictionary; a picture is only sent once the page has
+shown the one before.
 """
 
 import asyncio
@@ -32,22 +32,22 @@ _MOST_CLIENTS: Final = 32
 
 
 class _Client:
-    """One page. `told`: merged, waits to be sent; `ready`: the page has shown the last picture."""
+    """One page. `unsent`: merged, to be sent next; `ready`: the page has shown the last picture."""
 
     def __init__(self, socket: WebSocket, number: int) -> None:
         self.socket, self.origin = socket, f"panel {number}"
-        self.told: dict[str, Any] = {}
+        self.unsent: dict[str, Any] = {}
         self.picture: bytes | None = None
         self.ready = True
         self.wake = asyncio.Event()
 
-    def tell(self, **parts: Any) -> None:
+    def add(self, **parts: Any) -> None:
         """Merge into what is sent next: values one by one, everything else the newest."""
         for name, part in parts.items():
             if name in ("values", "drawn"):
-                self.told.setdefault(name, {}).update(part)
+                self.unsent.setdefault(name, {}).update(part)
             else:
-                self.told[name] = part
+                self.unsent[name] = part
         self.wake.set()
 
 
@@ -56,16 +56,16 @@ class Broadcaster:
 
     def __init__(
         self,
-        desk: MessageHandler,
+        messages: MessageHandler,
         status: Callable[[], dict[str, Any]],
         preview: Callable[[], Picture | None],
     ) -> None:
-        self._desk, self._status, self._preview = desk, status, preview
+        self._messages, self._status, self._preview = messages, status, preview
         self._clients: list[_Client] = []
         self._made = 0
         self._lock = threading.Lock()
         self._changed: set[str] = set()
-        self._drawn: set[str] = set()
+        self._drawn: dict[str, int] = {}
         self._restate = False
         self._last_picture: Picture | None = None
         self._coded: bytes | None = None
@@ -76,21 +76,21 @@ class Broadcaster:
         return len(self._clients)
 
     def changed(self, change: Change) -> None:
-        """From the board: never blocks."""
+        """A parameter has another target; never blocks."""
         with self._lock:
             if change.value is not None:
                 self._changed.add(change.name)
             self._restate = self._restate or change.name == "network"
 
     def restate(self) -> None:
-        """Presets, program, tempo, modulators or layers are others."""
+        """Presets, program, tempo, modulators or layers have changed."""
         with self._lock:
             self._restate = True
 
-    def drawn(self, motif: str) -> None:
-        """A picture was drawn."""
+    def drawn(self, motif: str, there: bool) -> None:
+        """A motif's picture was drawn, or cannot be."""
         with self._lock:
-            self._drawn.add(motif)
+            self._drawn[motif] = int(there)
 
     async def run(self) -> None:
         """Tick until cancelled."""
@@ -104,27 +104,27 @@ class Broadcaster:
     def _tick(self, tick: int) -> None:
         with self._lock:
             changed, self._changed = self._changed, set()
-            drawn, self._drawn = self._drawn, set()
+            drawn, self._drawn = self._drawn, {}
             restate, self._restate = self._restate, False
         parts: dict[str, Any] = {}
         if changed:
-            parts["values"] = self._desk.values(changed)
+            parts["values"] = self._messages.values(changed)
         if drawn:
-            parts["drawn"] = dict.fromkeys(drawn, 1)
+            parts["drawn"] = drawn
         if restate:
-            parts["state"] = self._desk.state()
-        moved = self._desk.moved()
+            parts["state"] = self._messages.state()
+        moved = self._messages.moved()
         if moved != self._last_moved:
             parts["moved"] = self._last_moved = moved
         if tick % _STATUS_TICKS == 0:
             parts["status"] = self._status()
         for client in self._clients:
             if parts:
-                client.tell(**parts)
+                client.add(**parts)
         self._show()
 
     def _show(self) -> None:
-        """Give the newest picture to whoever has shown the one before."""
+        """Send the newest picture to the pages that have shown the one before."""
         waiting = [client for client in self._clients if client.ready]
         if not waiting:
             return
@@ -146,9 +146,9 @@ class Broadcaster:
         self._made += 1
         client = _Client(socket, self._made)
         client.picture, client.ready = self._coded, self._coded is None
-        client.tell(
-            hello=self._desk.hello(), values=self._desk.values(), state=self._desk.state(),
-            status=self._status(),
+        said = self._messages
+        client.add(
+            hello=said.hello(), values=said.values(), state=said.state(), status=self._status()
         )  # fmt: skip
         self._clients.append(client)
         sender = asyncio.create_task(self._send(client))
@@ -168,12 +168,12 @@ class Broadcaster:
             while True:
                 await client.wake.wait()
                 client.wake.clear()
-                told, client.told = client.told, {}
+                unsent, client.unsent = client.unsent, {}
                 picture, client.picture = client.picture, None
                 try:
                     async with asyncio.timeout(_STUCK_S):
-                        if told:
-                            await client.socket.send_text(json.dumps(told, allow_nan=False))
+                        if unsent:
+                            await client.socket.send_text(json.dumps(unsent, allow_nan=False))
                         if picture is not None:
                             await client.socket.send_bytes(picture)
                 except TimeoutError:
@@ -196,14 +196,20 @@ class Broadcaster:
             self.receive(client, message.get("text"))
 
     def receive(self, client: _Client, text: str | None) -> None:
-        """One message. What makes no sense is answered with a `fault`, and changes nothing."""
+        """One message. What is refused changes nothing; the answer says why (`fault`), what it was
+        about (`at`: a parameter's name or the message's entry) and the target that stays."""
+        found = None
         try:
             found = json.loads(text) if text and len(text) <= _LARGEST_MESSAGE else None
             if isinstance(found, dict) and "ready" in found:
                 client.ready = True
                 return
-            self._desk.handle(found, client.origin)
+            self._messages.handle(found, client.origin)
         except LivedreamError as error:
-            client.tell(fault=" ".join(str(error).split())[:300])
+            at = ""
+            if isinstance(found, dict) and found:
+                at = str(found.get("set") or found.get("default") or next(iter(found)))
+            values = self._messages.values([at])
+            client.add(fault=" ".join(str(error).split())[:300], at=at, values=values)
         except (ValueError, RecursionError):
-            client.tell(fault="message: not JSON")
+            client.add(fault="message: not JSON", at="")

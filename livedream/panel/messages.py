@@ -1,4 +1,4 @@
-"""The desk: what each message of a page does, and what a page is told.
+"""What each message of a page does, and what is sent to pages.
 
 Messages are JSON objects with one of these entries:
 
@@ -12,6 +12,7 @@ Messages are JSON objects with one of these entries:
 """
 
 from collections.abc import Callable, Mapping
+from importlib.resources import files
 from typing import Any, Final, Protocol
 
 from livedream.control.catalogue import DEFAULT_NETWORK, Catalogue
@@ -32,7 +33,7 @@ _BUTTONS: Final = ("freeze", "blackout")
 
 
 class Learner(Protocol):
-    """What the panel needs of MIDI; see `livedream.control.midi.MidiInput`."""
+    """What the panel needs of MIDI: see `livedream.control.midi.MidiInput`."""
 
     @property
     def learning(self) -> str | None: ...
@@ -41,8 +42,11 @@ class Learner(Protocol):
 
 
 class MessageHandler:
-    """Thread-safe as the board and the show are. saved: called with a name when one was saved.
-    phone: whether other devices can reach the panel."""
+    """Thread-safe, as `parameters` and `show` are.
+
+    saved: called with a preset's name when one was saved.  phone: whether other devices can reach
+    the panel.
+    """
 
     def __init__(
         self,
@@ -56,7 +60,7 @@ class MessageHandler:
     ) -> None:
         self.parameters, self.show, self.catalogue = parameters, show, catalogue
         self.learner, self._saved, self.phone = learner, saved, phone
-        self._hands: Mapping[str, Callable[[Mapping[str, Any], str], None]] = {
+        self._handlers: Mapping[str, Callable[[Mapping[str, Any], str], None]] = {
             "set": self._set, "default": self._default, "act": self._act, "preset": self._preset,
             "program": self._program, "bpm": self._bpm, "modulators": self._modulators,
             "learn": self._learn, "save": self._save, "forget": self._forget,
@@ -65,12 +69,12 @@ class MessageHandler:
     def handle(self, message: Any, origin: str) -> None:
         """Do what a message says. Raises LivedreamError, in one line, for what makes no sense."""
         if not isinstance(message, dict):
-            raise SettingsError("message: a JSON object wanted")
-        for entry, hand in self._hands.items():
+            raise SettingsError("message: must be a JSON object")
+        for entry, handle in self._handlers.items():
             if entry in message:
-                hand(message, origin)
+                handle(message, origin)
                 return
-        raise SettingsError(f"message: {str(sorted(map(str, message)))[:80]} means nothing")
+        raise SettingsError(f"message: unknown: {str(sorted(map(str, message)))[:80]}")
 
     def _set(self, message: Mapping[str, Any], origin: str) -> None:
         name = _text(message["set"], "set")
@@ -115,7 +119,7 @@ class MessageHandler:
     def _modulators(self, message: Mapping[str, Any], origin: str) -> None:
         found = message["modulators"]
         if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
-            raise SettingsError("modulators: a list of objects wanted")
+            raise SettingsError("modulators: must be a list of objects")
         self.show.modulate([Modulator.from_mapping(one) for one in found[: MAXIMUM + 1]])
 
     def _learn(self, message: Mapping[str, Any], origin: str) -> None:
@@ -123,7 +127,7 @@ class MessageHandler:
         if self.learner is None:
             raise SettingsError("midi: not in use; start livedream live with --midi all")
         if target is not None and not isinstance(target, str):
-            raise SettingsError("learn: a parameter, act:NAME or preset:NAME wanted")
+            raise SettingsError("learn: must be a parameter, act:NAME or preset:NAME")
         self.learner.learn(target)
 
     def hello(self) -> dict[str, Any]:
@@ -131,6 +135,11 @@ class MessageHandler:
         return {
             "parameters": [_card(one) for one in self.parameters.declared.values()],
             "actions": dict(ACTIONS),
+            "builtin": sorted(
+                path.name.removesuffix(".toml")
+                for path in (files("livedream") / "presets").iterdir()
+                if path.name.endswith(".toml")
+            ),
             "sources": list(SOURCES),
             "shapes": list(SHAPES),
             "limits": {
@@ -147,7 +156,7 @@ class MessageHandler:
         }
 
     def values(self, names: Any = None) -> dict[str, Any]:
-        """[target, place on the slider] of the parameters named, None for all."""
+        """[target, position on the slider] of the parameters named, None for all."""
         targets = self.parameters.targets()
         return {
             name: [targets[name], round(self.parameters.declared[name].to_unit(targets[name]), 5)]
@@ -156,7 +165,7 @@ class MessageHandler:
         }
 
     def moved(self) -> dict[str, float]:
-        """Where the sliders of what glides or is modulated stand at this moment."""
+        """Slider positions, now, of what glides or is modulated."""
         now = self.parameters.peek()
         found = {}
         for name, target in self.parameters.targets().items():
@@ -203,7 +212,7 @@ class MessageHandler:
 
 
 def _card(parameter: Parameter) -> dict[str, Any]:
-    """A declaration, as the page needs it."""
+    """A parameter's declaration, as the page needs it."""
     numeric = parameter.kind in (int, float)
     low, high = parameter.span() if numeric else (0.0, 1.0)
     return {
@@ -221,27 +230,28 @@ def _card(parameter: Parameter) -> dict[str, Any]:
         "logarithmic": parameter.logarithmic,
         "choices": list(parameter.choices),
         "button": parameter.name in _BUTTONS,
+        "advanced": getattr(parameter, "advanced", False),
     }
 
 
 def _text(value: Any, name: str) -> str:
     if not isinstance(value, str):
-        raise SettingsError(f"{name}: {str(value)[:40]!r} found, a text wanted")
+        raise SettingsError(f"{name}: must be text (got {str(value)[:40]!r})")
     return value
 
 
 def _number(value: Any, name: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise SettingsError(f"{name}: {str(value)[:40]!r} found, a number wanted")
+        raise SettingsError(f"{name}: must be a number (got {str(value)[:40]!r})")
     try:
         return float(value)
     except OverflowError as error:
-        raise SettingsError(f"{name}: a smaller number wanted") from error
+        raise SettingsError(f"{name}: the number is too large") from error
 
 
-def health(status: Mapping[str, Any], hands: Mapping[str, Any]) -> dict[str, Any]:
-    """/health: the loop's status, the hands', and in one word whether all is well."""
-    parts = [status["source"], *status["outputs"], *status["threads"], *hands.values()]
+def health(status: Mapping[str, Any], controllers: Mapping[str, Any]) -> dict[str, Any]:
+    """/health: the loop's status, the controllers', and in one word whether all is well."""
+    parts = [status["source"], *status["outputs"], *status["threads"], *controllers.values()]
     states = {part["state"] for part in parts}
     word = "failed" if "failed" in states else "lost" if "lost" in states else "ok"
-    return {"state": word, **status, "hands": dict(hands)}
+    return {"state": word, **status, "controllers": dict(controllers)}

@@ -25,7 +25,7 @@ from livedream.core.user_folders import cache_folder, checked_name
 __all__ = ["Pictures", "file_name", "jpeg"]
 
 _BATCH: Final = 12  # motifs to a process: its start takes as long as about four of them
-_MOST_WANTED: Final = 96  # waiting; whoever looks at more asks again
+_MOST_WANTED: Final = 96  # waiting; what was asked for first is dropped, and asked for again
 _DRAWN_S: Final = 600.0
 _PRESET_PX: Final = 360  # width of a saved preset's picture
 _MOTIF: Final = re.compile(r"([a-z0-9_.-]{1,60})/([\w./-]{1,120}?)(?::(\d{1,5}))?", re.ASCII)
@@ -50,14 +50,14 @@ def file_name(layer: str, channel: int | None) -> str:
 
 
 class Pictures:
-    """Thread-safe. drawn: called, from a thread, with the motif when one is done."""
+    """Thread-safe. drawn: called, from any thread, with a motif and whether it could be drawn."""
 
     def __init__(
         self,
         catalogue: Catalogue,
         presets: Presets,
         folder: Path | None = None,
-        drawn: Callable[[str], None] = lambda motif: None,
+        drawn: Callable[[str, bool], None] = lambda motif, there: None,
     ) -> None:
         self._catalogue, self._presets, self._drawn = catalogue, presets, drawn
         self.folder = folder or cache_folder() / "motifs"
@@ -69,11 +69,8 @@ class Pictures:
         self._closed = False
 
     def preset(self, name: str) -> bytes | None:
-        """A preset's picture, None where it has none."""
-        try:
-            found = self._presets.find(checked_name(name))
-        except SettingsError:
-            return None
+        """A preset's picture, None where it has none. Raises SettingsError for no preset."""
+        found = self._presets.find(checked_name(name))
         if found.own:
             path = self._presets.folder / f"{found.name}.jpg"
             return path.read_bytes() if path.is_file() else None
@@ -122,10 +119,16 @@ class Pictures:
             self._thread.close()
 
     def _want(self, motif: tuple[str, str, int | None]) -> None:
+        if motif in self._failed:
+            self._drawn(_text(motif), False)
+            return
         with self._lock:
-            if self._closed or motif in self._failed or len(self._wanted) >= _MOST_WANTED:
+            if self._closed:
                 return
+            self._wanted.pop(motif, None)  # what is looked at now comes first
             self._wanted[motif] = None
+            if len(self._wanted) > _MOST_WANTED:
+                del self._wanted[next(iter(self._wanted))]
             if self._thread is None or not self._thread.is_alive():
                 self._thread = start_thread("pictures", self._draw)
 
@@ -136,20 +139,23 @@ class Pictures:
                 if not self._wanted:
                     self._thread = None
                     return
-                network = next(iter(self._wanted))[0]
-                batch = [one for one in self._wanted if one[0] == network][:_BATCH]
+                network = next(reversed(self._wanted))[0]
+                batch = [one for one in self._wanted if one[0] == network][-_BATCH:]
             self._draw_batch(network, batch)
             with self._lock:
+                failed = [one for one in batch if not self._closed and not self._is_there(one)]
                 for motif in batch:
-                    if self._wanted.pop(motif, 0) is None and not self._is_there(motif):
-                        self._failed.add(motif)
+                    self._wanted.pop(motif, None)
+                self._failed.update(failed)
+            for motif in failed:
+                self._drawn(_text(motif), False)
 
     def _is_there(self, motif: tuple[str, str, int | None]) -> bool:
         return (self.place(motif[0]) / file_name(motif[1], motif[2])).is_file()
 
     def _draw_batch(self, network: str, batch: list[tuple[str, str, int | None]]) -> None:
-        texts = [layer if c is None else f"{layer}:{c}" for _, layer, c in batch]
-        names = {file_name(layer, c): t for (_, layer, c), t in zip(batch, texts, strict=True)}
+        names = {file_name(motif[1], motif[2]): _text(motif) for motif in batch}
+        texts = [text.removeprefix(f"{network}/") for text in names.values()]
         module = [sys.executable, "-m", "livedream.jobs.motifs"]
         with self._lock:
             if self._closed:
@@ -165,8 +171,14 @@ class Pictures:
         with child.stdout:
             for line in child.stdout:
                 if text := names.get(line.strip()):
-                    self._drawn(f"{network}/{text}")
+                    self._drawn(text, True)
         child.wait()
         late.cancel()
         with self._lock:
             self._child = None
+
+
+def _text(motif: tuple[str, str, int | None]) -> str:
+    """As pages name it: NETWORK/LAYER or NETWORK/LAYER:CHANNEL."""
+    network, layer, channel = motif
+    return f"{network}/{layer}" if channel is None else f"{network}/{layer}:{channel}"

@@ -70,7 +70,7 @@ def test_page_parts_and_health(stage: Stage) -> None:
     status, headers, text = ask(stage, "/health")
     health = json.loads(text)
     assert (status, health["state"], health["source"]["name"]) == (200, "ok", "clouds")
-    assert health["hands"]["panel"]["state"] == "ok"
+    assert health["controllers"]["panel"]["state"] == "ok"
     assert ask(stage, "/preview.jpg")[2][:2] == b"\xff\xd8"
 
 
@@ -299,7 +299,7 @@ def test_a_client_that_stops_reading_costs_the_loop_nothing(stage: Stage) -> Non
     assert took_s < 30
     assert median(stage.periods_s) < 2.5 / 50
     for told in stage.panel.feed._clients:
-        assert len(json.dumps(told.told)) < 200_000
+        assert len(json.dumps(told.unsent)) < 200_000
     for link in stuck:
         link.close()
     client.close()
@@ -332,7 +332,7 @@ def test_the_panel_ends_within_a_second_while_pages_are_open(
 def test_a_motif_is_drawn_when_it_is_asked_for(stage: Stage) -> None:
     client = Client(stage)
     client.until(lambda told: told.get("state"))
-    assert ask(stage, "/motif/dreamnet/weave:3.jpg")[0] == 404
+    assert ask(stage, "/motif/dreamnet/weave:3.jpg")[0] == 202
     client.until(lambda told: "dreamnet/weave:3" in told.get("drawn", {}), 120)
     status, headers, picture = ask(stage, "/motif/dreamnet/weave:3.jpg")
     assert (status, headers["content-type"], picture[:2]) == (200, "image/jpeg", b"\xff\xd8")

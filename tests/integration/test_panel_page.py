@@ -5,12 +5,14 @@ With LIVEDREAM_SCREENSHOTS set to a folder, pictures of every page are left ther
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from chromium import Browser, Page, open_chromium
 from panel_made import Stage, open_stage
+
+from livedream.control.modulation import Modulator
 
 BRIGHTNESS = (
     "(() => { const c = document.getElementById('preview'); const d = c.getContext('2d')"
@@ -18,6 +20,7 @@ BRIGHTNESS = (
     " for (let i = 0; i < d.length; i += 4) s += d[i] + d[i + 1] + d[i + 2];"
     " return s / (d.length / 4) / 3; })()"
 )
+TABS = ("presets", "motifs", "dream", "grade", "modulate", "system")
 READY = "document.querySelectorAll('#page-presets .card').length > 11"
 
 
@@ -28,7 +31,8 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 
 
 @pytest.fixture
-def stage(tmp_path: Path) -> Iterator[Stage]:
+def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
+    monkeypatch.setenv("LIVEDREAM_HOME", str(tmp_path))
     with open_stage(tmp_path) as made:
         yield made
 
@@ -53,17 +57,17 @@ def test_a_slider_moves_the_parameter_the_picture_and_the_other_page(
     browser: Browser, stage: Stage
 ) -> None:
     here, there = laptop(browser, stage), phone(browser, stage)
-    turn(here, "look")
-    turn(there, "look")
+    turn(here, "grade")
+    turn(there, "grade")
     here.wait(f"{BRIGHTNESS} > 60")
     there.wait(f"{BRIGHTNESS} > 60")
     before = here.evaluate(BRIGHTNESS)
     here.call("Page.bringToFront")
-    here.drag('#page-look [data-name="brightness"]', 0.5, 0.2)
+    here.drag('#page-grade [data-name="brightness"]', 0.5, 0.2)
     here.wait(f"{BRIGHTNESS} < {before * 0.6}")
     assert stage.parameters.target("brightness") == pytest.approx(0.4, abs=0.06)
     there.wait(f"{BRIGHTNESS} < {before * 0.6}")
-    shown = "document.querySelector('#page-look [data-name=brightness] .number').textContent"
+    shown = "document.querySelector('#page-grade [data-name=brightness] .number').textContent"
     told = f"{stage.parameters.target('brightness'):.2f}"
     assert there.wait(f"{shown} === '{told}'")
     assert here.faults == there.faults == []
@@ -115,7 +119,7 @@ def test_every_parameter_has_its_place_and_a_thumb_finds_it(browser: Browser, st
             continue
         where = f'document.querySelector(\'[data-name="{name}"], [data-act="{name}"]\')'
         assert page.evaluate(f"{where} !== null"), name
-    for tab in ("presets", "motifs", "dream", "look", "move", "system"):
+    for tab in TABS:
         turn(page, tab)
         small = page.evaluate(
             "[...document.querySelectorAll('button, .fader, select')].filter((node) => {"
@@ -137,8 +141,9 @@ def test_the_page_comes_back_when_the_panel_does(browser: Browser, tmp_path: Pat
         page.wait(
             "document.querySelector('#masters .number')?.textContent.startsWith('33')"
             " && document.getElementById('link').textContent.startsWith('clouds')"
+            f" && {READY}"
         )
-        assert page.faults == []
+        assert [fault for fault in page.faults if "ERR_CONNECTION" not in fault] == []
 
 
 def test_nothing_is_loaded_from_elsewhere(browser: Browser, stage: Stage) -> None:
@@ -148,12 +153,247 @@ def test_nothing_is_loaded_from_elsewhere(browser: Browser, stage: Stage) -> Non
     assert all(name.startswith(f"http://{stage.address}/") for name in names)
 
 
+def until(done: Callable[[], object], seconds: float = 20.0) -> None:
+    end = time.monotonic() + seconds
+    while not done():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+STRENGTH = "#masters [data-name=strength]"
+
+
+def test_a_double_click_brings_the_default_back(browser: Browser, stage: Stage) -> None:
+    page = laptop(browser, stage)
+    usual = stage.parameters.declared["strength"].default
+    for at in (0.3, 0.5, 0.7):
+        page.double_click(STRENGTH, at)
+        page.wait(f"document.querySelector('{STRENGTH}').ariaValueText.startsWith('{usual:.1f}')")
+        page.evaluate("new Promise((done) => setTimeout(done, 200))")  # what waited would come now
+        assert stage.parameters.target("strength") == usual
+    turn(page, "modulate")
+    page.click("#page-modulate .after button")
+    page.wait("document.querySelector('.mod') !== null")
+    page.double_click('[data-name="depth 0"]', 0.7)
+    until(lambda: stage.show.modulation.modulators[0].depth == 0)
+    page.wait("document.querySelector('[data-name=\"depth 0\"]').ariaValueText.startsWith('0.00')")
+    assert page.faults == []
+
+
+def test_a_number_typed_and_entered(browser: Browser, stage: Stage) -> None:
+    page = laptop(browser, stage)
+    page.click(f"{STRENGTH} .number")
+    page.enter("21,5")
+    until(lambda: stage.parameters.target("strength") == 21.5)
+    page.click(f"{STRENGTH} .number")
+    page.call("Input.insertText", text="3")
+    page.key("Escape", code=27)
+    page.key("b", "b", 66)  # the focus is on the page again
+    until(lambda: stage.parameters.target("blackout"))
+    assert stage.parameters.target("strength") == 21.5
+    assert page.faults == []
+
+
+@pytest.mark.parametrize(
+    ("tab", "selector"),
+    [
+        ("presets", "[data-act=blackout]"),
+        ("presets", "[data-preset=ink] .pick"),
+        ("presets", STRENGTH),
+        ("grade", "#page-grade .switch"),
+        ("modulate", ".mod select"),
+        ("presets", "[data-page=presets]"),
+    ],
+)
+def test_space_freezes_wherever_the_focus_is(
+    browser: Browser, stage: Stage, tab: str, selector: str
+) -> None:
+    stage.show.modulate([Modulator(parameter="hue")], seconds=0)
+    page = laptop(browser, stage)
+    turn(page, tab)
+    page.wait(f"document.querySelector('{selector}') !== null")
+    before = stage.parameters.targets()
+    page.evaluate(f"document.querySelector('{selector}').focus()")
+    page.key(" ", " ", 32)
+    until(lambda: stage.parameters.target("freeze"))
+    page.key("t", "t", 84)  # comes after whatever space has done
+    assert stage.parameters.targets() == {**before, "freeze": True}
+    assert stage.show.preset_name == ""
+
+
+def test_space_in_a_text_is_a_space(browser: Browser, stage: Stage) -> None:
+    page = laptop(browser, stage)
+    page.evaluate("document.querySelector('#page-presets .field').focus()")
+    page.key(" ", " ", 32)
+    assert page.evaluate("document.querySelector('#page-presets .field').value") == " "
+    assert not stage.parameters.target("freeze")
+
+
+def save_as(page: Page, name: str, agreed: bool) -> str:
+    """What the page asks when a preset is saved as `name`; "" for no question."""
+    answer = "true" if agreed else "false"
+    page.evaluate(
+        f"window.asked = ''; window.confirm = (text) => {{ asked = text; return {answer}; }}"
+    )
+    page.evaluate("document.querySelector('#page-presets .field').focus()")
+    page.evaluate("document.querySelector('#page-presets .field').select()")
+    page.enter(name)
+    asked: str = page.evaluate("window.asked")
+    return asked
+
+
+def test_a_built_in_preset_is_not_replaced_unasked(browser: Browser, stage: Stage) -> None:
+    page = laptop(browser, stage)
+    assert "built-in" in save_as(page, "Ink", agreed=False)
+    assert save_as(page, "Something else", agreed=False) == ""
+    until(lambda: "something-else" in stage.show.presets.names)
+    assert not stage.show.presets.find("ink").own
+    save_as(page, "Ink", agreed=True)
+    until(lambda: stage.show.presets.find("ink").own)
+    page.wait("document.querySelector('[data-preset=ink] small').textContent.includes('yours')")
+    assert "your preset" in save_as(page, "ink", agreed=False)
+    page.evaluate("window.confirm = (text) => { asked = text; return true; }")
+    page.click("[data-preset=ink] .corner")
+    until(lambda: not stage.show.presets.find("ink").own)  # the built-in one is there again
+    assert "comes back" in page.evaluate("window.asked")
+
+
+def test_preset_and_program_in_force_are_named(browser: Browser, stage: Stage) -> None:
+    for page in (laptop(browser, stage), phone(browser, stage)):
+        for tab in TABS:
+            turn(page, tab)
+            assert (
+                page.evaluate("document.getElementById('now').getBoundingClientRect().bottom") < 60
+            )
+        stage.show.preset("drifting-eyes")
+        page.wait("document.getElementById('preset').textContent === 'Drifting eyes'")
+        stage.show.program("aviary")
+        steps = len(stage.show.running_program.steps)  # type: ignore[union-attr]
+        page.wait(f"document.getElementById('program').textContent === 'Aviary, 1 of {steps}'")
+        stage.show.program(None)
+        page.wait("document.getElementById('program').textContent === ''")
+        assert page.faults == []
+
+
+def test_a_modulators_fields_stand_in_a_row(browser: Browser, stage: Stage) -> None:
+    stage.show.modulate([Modulator(parameter="octave_scale", shape="triangle", beats=4)], seconds=0)
+    page = laptop(browser, stage)
+    turn(page, "modulate")
+    page.wait("document.querySelector('.mod') !== null")
+    boxes = page.evaluate(
+        "[...document.querySelectorAll('.mod select, .mod input, .mod .chip')]"
+        ".map((node) => node.getBoundingClientRect().toJSON())"
+    )
+    assert len(boxes) == 6
+    assert len({round(box["y"] + box["height"] / 2) for box in boxes}) == 1
+    page.evaluate(
+        "(() => { const node = document.querySelector('.mod [aria-label=Source]');"
+        " node.focus(); node.value = 'bass'; node.dispatchEvent(new Event('change')); })()"
+    )
+    assert page.evaluate("document.querySelectorAll('.mod select').length") == 2  # no shape
+    assert page.evaluate("document.activeElement.value") == "bass"
+    until(lambda: stage.show.modulation.modulators[0].source == "bass")
+
+
+def test_on_a_phone_every_page_begins_high(browser: Browser, stage: Stage) -> None:
+    page = phone(browser, stage)
+    for tab in TABS:
+        turn(page, tab)
+        top = page.evaluate(f"document.getElementById('page-{tab}').getBoundingClientRect().top")
+        assert top < 844 * 0.34, tab
+        page.evaluate("scrollTo(0, 400)")
+        for part in ("preview", "transport", "now"):  # stay in sight
+            box = page.evaluate(
+                f"document.getElementById('{part}').getBoundingClientRect().toJSON()"
+            )
+            assert box["top"] >= 0 and box["bottom"] < 844 * 0.2, (tab, part)
+
+
+def test_motifs_show_that_they_are_being_drawn(browser: Browser, stage: Stage) -> None:
+    page = laptop(browser, stage)
+    turn(page, "motifs")
+    tile = "document.querySelector('.motif[data-target=strokes] .blank')"
+    page.wait(f"{tile} !== null")
+    assert page.evaluate(f"{tile}.classList.contains('drawing')")
+    page.wait(f"!{tile}.classList.contains('drawing')", 120)
+    assert page.evaluate(f"{tile}.querySelector('img').naturalWidth") > 0
+    assert page.faults == []  # no 404 in the console
+
+
+def test_pages_of_channels(browser: Browser, stage: Stage) -> None:
+    page = laptop(browser, stage)
+    turn(page, "motifs")
+    page.click('.motif[data-target="eyes"] .open')
+    row = "document.querySelector('#page-motifs > div:last-child .row').innerText.split('\\n')"
+    assert page.wait(row) == ["Previous", "1 of 43", "Next", "Close"]
+    page.evaluate(
+        "[...document.querySelectorAll('.chip')].find((n) => n.innerText === 'Next').click()"
+    )
+    assert page.evaluate(row)[1] == "2 of 43"
+
+
+def test_durations_and_pages_are_counted_in_plain_words(browser: Browser, stage: Stage) -> None:
+    folder = stage.folder / "programs"
+    folder.mkdir()
+    (folder / "duo.toml").write_text(
+        'title = "Duo"\n[[steps]]\npreset = "ink"\nhold_s = 6\n'
+        '[[steps]]\npreset = "neon"\nhold_s = 6\n'
+    )
+    page = laptop(browser, stage)
+    chips = "[...document.querySelectorAll('#page-presets .row .chip')].map((n) => n.innerText)"
+    assert "Duo, 12 s" in page.evaluate(chips)
+    turn(page, "system")
+    page.wait("document.querySelector('#page-system table').innerText.includes('1 page open')")
+
+
+def test_a_refusal_stands_where_it_was_entered(browser: Browser, stage: Stage) -> None:
+    stage.parameters.set("objective", "eyes")
+    page = laptop(browser, stage)
+    turn(page, "motifs")
+    field = "document.querySelector('#page-motifs .field')"
+    page.wait(f"{field}.value === 'eyes'")
+    page.evaluate(f"{field}.select(), {field}.focus()")
+    page.enter("eyes + + weave")
+    why = "document.querySelector('#page-motifs .refused')"
+    page.wait(f"!{why}.hidden && {why}.textContent.includes('objective')")
+    assert page.evaluate(f"{field}.value") == "eyes"
+    assert page.evaluate("document.getElementById('fault').hidden")
+    turn(page, "presets")
+    page.click(f"{STRENGTH} .number")
+    page.enter("500")
+    why = "document.querySelector('#masters .refused')"
+    page.wait(f"!{why}.hidden && {why}.textContent.includes('500')")
+    turn(page, "dream")
+    size = "document.querySelector('[data-name=size] input')"
+    page.evaluate(f"{size}.focus(), {size}.select()")
+    page.enter("enormous")
+    page.wait(
+        "[...document.querySelectorAll('#page-dream .refused')]"
+        ".some((node) => node.innerText.includes('size'))"
+    )
+    assert page.evaluate(f"{size}.value") == stage.parameters.target("size")
+
+
+def test_advanced_parameters_are_folded(browser: Browser, stage: Stage) -> None:
+    page = laptop(browser, stage)
+    turn(page, "dream")
+    advanced = [n for n, p in stage.parameters.declared.items() if getattr(p, "advanced", False)]
+    for name in stage.parameters.declared:
+        node = f"document.querySelector('#page-dream [data-name=\"{name}\"]')"
+        if page.evaluate(f"{node} !== null"):
+            assert page.evaluate(f"{node}.checkVisibility()") == (name not in advanced), name
+    page.evaluate("document.querySelectorAll('details').forEach((node) => { node.open = true; })")
+    for name in advanced:
+        node = f"document.querySelector('#pages [data-name=\"{name}\"]')"
+        assert page.evaluate(f"{node} !== null"), name
+
+
 @pytest.mark.skipif("LIVEDREAM_SCREENSHOTS" not in os.environ, reason="wants LIVEDREAM_SCREENSHOTS")
 def test_pictures_of_every_page(browser: Browser, stage: Stage) -> None:
     folder = Path(os.environ["LIVEDREAM_SCREENSHOTS"])
     folder.mkdir(parents=True, exist_ok=True)
     for name, page in (("laptop", laptop(browser, stage)), ("phone", phone(browser, stage))):
-        for tab in ("presets", "motifs", "dream", "look", "move", "system"):
+        for tab in TABS:
             turn(page, tab)
             time.sleep(1.5)
             page.screenshot(folder / f"{name}-{tab}.png")

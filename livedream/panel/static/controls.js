@@ -1,4 +1,4 @@
-// What a hand touches: faders, switches, choices, texts. All made from one declaration.
+// Controls: faders, switches, choices, texts. All made from the parameters' declaration.
 
 export const make = (tag, attributes = {}, ...children) => {
   const node = document.createElement(tag);
@@ -16,8 +16,6 @@ export const label = (name) => {
   return words[0].toUpperCase() + words.slice(1);
 };
 
-export const grown = (node) => { node.style.flex = "1"; return node; };
-
 const clamp = (value, low, high) => Math.min(high, Math.max(low, value));
 
 export const toValue = (parameter, unit) => {
@@ -33,7 +31,10 @@ export const shown = (value, kind = "float") => {
   return value.toFixed(size >= 100 ? 0 : size >= 10 ? 1 : 2);
 };
 
-const SHORT = { "8-bit steps RMS": "steps", "8-bit steps": "steps", degrees: "°", "degrees per s": "°/s",
+export const duration = (seconds) =>
+  seconds < 90 ? `${Math.round(seconds)} s` : seconds < 5400 ? `${Math.round(seconds / 60)} min` : `${(seconds / 3600).toFixed(1)} h`;
+
+const SHORT = { "8-bit steps RMS": "", "8-bit steps": "", degrees: "°", "degrees per s": "°/s",
   "picture widths per s": "widths/s" };
 
 // A fader moves by how far the finger goes, not to where it lands: no jump under a thumb.
@@ -41,7 +42,7 @@ const SHORT = { "8-bit steps RMS": "steps", "8-bit steps": "steps", degrees: "°
 export class Fader {
   // from: where the fill begins, 0.5 for what goes both ways.
   constructor({ name, title, unit = "", help = "", from = 0, format, changed, typed, reset }) {
-    this.at = 0; this.from = from; this.held = false; this.format = format; this.changed = changed; this.reset = reset;
+    this.at = 0; this.from = from; this.dragged = false; this.format = format; this.changed = changed; this.reset = reset;
     this.unit = SHORT[unit] ?? unit;
     this.number = make("button", { class: "number", type: "button", "aria-label": `${title}: type a value`, onclick: () => this.type(typed) });
     this.node = make("div", { class: "fader", "data-name": name, role: "slider", tabindex: 0, "aria-label": title,
@@ -82,14 +83,14 @@ export class Fader {
     const move = (now) => {
       const passed = now.clientX - start.x;
       if (!start.moved && Math.abs(passed) < 5) return;
-      if (!start.moved) { start.moved = this.held = true; this.node.setPointerCapture(event.pointerId); start.x += Math.sign(passed) * 5; }
+      if (!start.moved) { start.moved = this.dragged = true; this.node.setPointerCapture(event.pointerId); start.x += Math.sign(passed) * 5; }
       this.move(start.at + ((now.clientX - start.x) / start.width) * slow());
     };
     const end = (now) => {
       this.node.removeEventListener("pointermove", move);
       this.node.removeEventListener("pointerup", end);
       this.node.removeEventListener("pointercancel", end);
-      this.held = false;
+      this.dragged = false;
       if (now.type === "pointerup" && !start.moved) {
         const box = this.node.getBoundingClientRect();
         this.move((now.clientX - box.left) / box.width);
@@ -112,16 +113,19 @@ export class Fader {
   type(typed) {
     if (!typed || document.body.classList.contains("learning")) return;
     const field = make("input", { type: "text", inputmode: "decimal", value: this.number.firstChild?.textContent ?? "", "aria-label": "value" });
+    let open = true;
     const done = (keep) => {
-      if (!field.isConnected) return;
+      if (!open) return; // removing the field takes its focus, which would end it a second time
+      open = false;
       const value = Number(field.value.replace(",", "."));
       field.remove();
       if (keep && field.value.trim() && Number.isFinite(value)) typed(value);
     };
     field.addEventListener("keydown", (event) => {
       event.stopPropagation();
-      if (event.key === "Enter") done(true);
-      if (event.key === "Escape") done(false);
+      if (event.key !== "Enter" && event.key !== "Escape") return;
+      done(event.key === "Enter");
+      this.node.focus();
     });
     field.addEventListener("blur", () => done(true));
     this.node.append(field);
@@ -136,10 +140,26 @@ const rest = ({ low, high, logarithmic, default: usual }) => {
   return (low < 0 && high > 0) || (logarithmic && usual > low && usual < high) ? at : 0;
 };
 
-// One parameter of the declaration. `told(value, unit)` shows what the board says.
+// Under a control: why what was entered there was refused.
+export const refusal = () => {
+  const node = make("p", { class: "refused", role: "alert", hidden: true });
+  let timer = 0;
+  const show = (text) => {
+    node.textContent = text;
+    node.hidden = !text;
+    clearTimeout(timer);
+    if (text) timer = setTimeout(show, 12000, "");
+  };
+  return { node, show };
+};
+
+// One parameter of the declaration. `update(value, unit)` shows its target, `refuse(text)` why a value
+// was not taken, beside the target that stays.
 export const control = (parameter, send) => {
   const title = label(parameter.name);
   const help = `${parameter.help} (${parameter.wanted})`;
+  const why = refusal();
+  const whole = (node) => make("div", {}, node, make("p", { class: "hint" }, help), why.node);
   if (parameter.kind === "int" || parameter.kind === "float") {
     const fader = new Fader({
       name: parameter.name, title, unit: parameter.unit, help, from: rest(parameter),
@@ -149,22 +169,25 @@ export const control = (parameter, send) => {
       reset: () => send({ default: parameter.name }),
     });
     return {
-      node: make("div", {}, fader.node, make("p", { class: "hint" }, help)), fader,
-      told: (value, unit) => { if (!fader.held) fader.show(unit, shown(value, parameter.kind), value !== parameter.default); },
+      node: whole(fader.node),
+      update: (value, unit) => { if (!fader.dragged) fader.show(unit, shown(value, parameter.kind), value !== parameter.default); },
       moved: (unit) => fader.ghost(unit),
+      refuse: why.show,
     };
   }
   if (parameter.kind === "bool") {
     const button = make("button", { class: "switch", role: "switch", "aria-checked": "false", "aria-label": title,
       onclick: () => send({ set: parameter.name, value: button.getAttribute("aria-checked") !== "true" }) });
-    return { node: make("div", {}, make("div", { class: "plate", "data-name": parameter.name, title: help }, make("span", {}, title), button), make("p", { class: "hint" }, help)),
-      told: (value) => button.setAttribute("aria-checked", String(value)) };
+    return { node: whole(make("div", { class: "plate", "data-name": parameter.name, title: help }, make("span", {}, title), button)),
+      update: (value) => button.setAttribute("aria-checked", String(value)), refuse: why.show };
   }
   const field = parameter.choices.length
     ? make("select", {}, ...parameter.choices.map((choice) => make("option", {}, choice)))
     : make("input", { type: "text", spellcheck: "false", autocapitalize: "off", placeholder: parameter.default || "the network's own" });
+  let target = "";
   field.setAttribute("aria-label", title);
-  field.addEventListener("change", () => send({ set: parameter.name, value: field.value }));
-  return { node: make("div", {}, make("label", { class: "plate", "data-name": parameter.name, title: help }, make("span", {}, title), field), make("p", { class: "hint" }, help)),
-    told: (value) => { if (document.activeElement !== field) field.value = value; } };
+  field.addEventListener("change", () => { why.show(""); send({ set: parameter.name, value: field.value }); });
+  return { node: whole(make("label", { class: "plate", "data-name": parameter.name, title: help }, make("span", {}, title), field)),
+    update: (value) => { target = value; if (document.activeElement !== field) field.value = value; },
+    refuse: (text) => { field.value = target; why.show(text); } };
 };

@@ -1,63 +1,83 @@
-// What moves by itself: waves and the music, each on a parameter.
+// Modulators: waves and the music, each on a parameter; and the tempo.
 
-import { Fader, grown, label, make, shown } from "./controls.js";
+import { Fader, label, make, refusal, shown } from "./controls.js";
+
+const full = (one) => ({ source: "lfo", depth: 0.2, offset: 0, shape: "sine", period_s: 8, beats: 0, phase: 0, ...one });
 
 export class Modulators {
   constructor(send, hello) {
-    this.send = send; this.hello = hello; this.list = []; this.state = null;
-    this.moving = hello.parameters.filter((one) => (one.kind === "int" || one.kind === "float") && !one.button);
+    this.send = send; this.hello = hello; this.list = []; this.running = [];
+    this.movable = hello.parameters.filter((one) => (one.kind === "int" || one.kind === "float") && !one.button);
     this.rows = make("div", { class: "mods" });
+    this.why = refusal();
     const [low, high] = hello.limits.bpm;
     this.tempo = new Fader({ name: "tempo", title: "Tempo", unit: "bpm", format: (unit) => shown(low + (high - low) * unit),
       changed: (unit) => send.soon({ bpm: low + (high - low) * unit }), typed: (bpm) => send({ bpm }), reset: () => send({ bpm: 120 }) });
+    this.tempoWhy = refusal();
     this.heard = make("div", { class: "bars" });
     this.node = make("div", { class: "page" },
-      make("section", {}, make("h2", {}, "Tempo"), make("div", { class: "row", style: "flex-wrap:nowrap" },
-        grown(this.tempo.node), make("button", { class: "key", style: "min-width:110px", onclick: () => send({ act: "tap" }) }, "Tap"))),
-      make("section", {}, make("h2", {}, "Modulators"), this.rows,
-        make("div", { class: "row", style: "margin-top:10px" }, make("button", { class: "chip", onclick: () => this.add() }, "Add a modulator"))),
-      this.hearing = make("section", { hidden: true }, make("h2", {}, "Heard"), this.heard));
+      make("section", {}, make("h2", {}, "Tempo"), make("div", { class: "pair" }, this.tempo.node,
+        make("button", { class: "key", onclick: () => send({ act: "tap" }) }, "Tap")), this.tempoWhy.node),
+      make("section", {}, make("h2", {}, "Modulators"), this.rows, this.why.node,
+        make("div", { class: "row after" }, make("button", { class: "chip", onclick: () => this.put([...this.list, full({ parameter: "hue", depth: 0.1, period_s: 20 })]) }, "Add a modulator"))),
+      this.hearing = make("section", { hidden: true }, make("h2", {}, "Audio"), this.heard));
   }
 
-  add() { this.put([...this.list, { parameter: "hue", depth: 0.1, period_s: 20 }]); }
+  put(list) { this.list = list; this.send({ modulators: list }); this.draw(); }
 
-  put(list) { this.list = list; this.send({ modulators: list }); }
+  change(index, part) { this.put(this.changed(index, part)); }
 
-  change(index, part) { this.put(this.list.map((one, other) => (other === index ? { ...one, ...part } : one))); }
+  changed(index, part) { return this.list.map((one, other) => (other === index ? { ...one, ...part } : one)); }
 
   restate(state) {
     const [low, high] = this.hello.limits.bpm;
-    if (!this.tempo.held) this.tempo.show((state.bpm - low) / (high - low), shown(state.bpm));
-    const text = JSON.stringify(state.modulators);
-    if (text === this.text || this.rows.querySelector(":focus, :active")) return;
-    this.text = text; this.list = state.modulators;
+    if (!this.tempo.dragged) this.tempo.show((state.bpm - low) / (high - low), shown(state.bpm));
+    this.running = state.modulators.map(full);
+    if (JSON.stringify(this.running) === JSON.stringify(this.list) && this.rows.hasChildNodes()) return;
+    if (this.rows.querySelector("input:focus, :active")) return;
+    this.list = this.running;
+    this.draw();
+  }
+
+  // What runs stays; what was entered goes.
+  refuse(text) {
+    this.why.show(text);
+    this.list = this.running;
+    this.draw();
+  }
+
+  draw() {
+    const focus = document.activeElement;
+    const row = [...this.rows.children].findIndex((one) => one.contains(focus));
     this.rows.replaceChildren(...this.list.map((one, index) => this.row(one, index)));
-    if (!this.list.length) this.rows.append(make("p", { class: "help" }, "Nothing moves by itself. A modulator lets a wave or the music move a parameter around where you put it."));
+    if (!this.list.length) this.rows.append(make("p", { class: "help" }, "No modulators. A modulator lets a wave or the music move a parameter around where you put it."));
+    if (row >= 0) this.rows.children[row]?.querySelector(`[aria-label="${CSS.escape(focus.getAttribute("aria-label") ?? "")}"]`)?.focus();
   }
 
   row(one, index) {
-    const choose = (name, choices, now) => make("select", { "aria-label": name, onchange: (event) => this.change(index, { [name]: event.target.value }) },
-      ...choices.map((choice) => make("option", { value: choice, selected: choice === now }, name === "parameter" ? label(choice) : choice)));
-    const number = (name, text, now, step) => make("label", {}, text, make("input", { type: "number", value: now, step, min: 0,
+    const cell = (title, node) => { node.setAttribute("aria-label", title); return make("label", {}, make("span", {}, title), node); };
+    const choose = (title, name, choices, now) => cell(title, make("select", { onchange: (event) => this.change(index, { [name]: event.target.value }) },
+      ...choices.map((choice) => make("option", { value: choice, selected: choice === now }, name === "parameter" ? label(choice) : choice))));
+    const number = (title, name, now, step) => cell(title, make("input", { type: "number", value: now, step, min: 0,
       onchange: (event) => this.change(index, { [name]: Number(event.target.value) }) }));
     const bipolar = (name, title, now) => {
+      const show = (value) => fader.show(Math.min(1, Math.max(0, (value + 1) / 2)), shown(value));
+      const set = (value) => { this.change(index, { [name]: value }); };
       const fader = new Fader({ name: `${name} ${index}`, title, from: 0.5, format: (unit) => shown(unit * 2 - 1),
-        changed: (unit) => this.later(index, { [name]: Math.round((unit * 2 - 1) * 1000) / 1000 }), typed: (value) => this.change(index, { [name]: value }), reset: () => this.change(index, { [name]: 0 }) });
-      fader.show((now + 1) / 2, shown(now));
+        changed: (unit) => {
+          this.list = this.changed(index, { [name]: Math.round((unit * 2 - 1) * 1000) / 1000 });
+          this.send.soon({ modulators: this.list });
+        }, typed: set, reset: () => set(0) });
+      show(now);
       return fader.node;
     };
-    const wave = (one.source ?? "lfo") === "lfo";
+    const wave = one.source === "lfo";
     return make("div", { class: "mod" },
-      make("div", { class: "row" }, choose("parameter", this.moving.map((p) => p.name), one.parameter), choose("source", this.hello.sources, one.source ?? "lfo"),
-        wave ? choose("shape", this.hello.shapes, one.shape ?? "sine") : null,
-        wave ? number("period_s", "period, s", one.period_s ?? 8, 0.1) : null, wave ? number("beats", "or beats", one.beats ?? 0, 0.5) : null,
-        make("button", { class: "chip", style: "margin-left:auto", "aria-label": "take away", onclick: () => this.put(this.list.filter((_, other) => other !== index)) }, "×")),
-      make("div", { class: "faders" }, bipolar("depth", "Depth", one.depth ?? 0.2), bipolar("offset", "Offset", one.offset ?? 0)));
-  }
-
-  later(index, part) {
-    this.list = this.list.map((one, other) => (other === index ? { ...one, ...part } : one));
-    this.send.soon({ modulators: this.list });
+      make("div", { class: "cells" }, choose("Parameter", "parameter", this.movable.map((p) => p.name), one.parameter), choose("Source", "source", this.hello.sources, one.source),
+        ...(wave ? [choose("Shape", "shape", this.hello.shapes, one.shape),
+          number("Period, s", "period_s", one.period_s, 0.1), number("or beats", "beats", one.beats, 0.5)] : [])),
+      make("button", { class: "chip cross", "aria-label": "remove", title: "remove", onclick: () => this.put(this.list.filter((_, other) => other !== index)) }, "×"),
+      make("div", { class: "faders" }, bipolar("depth", "Depth", one.depth), bipolar("offset", "Offset", one.offset)));
   }
 
   hear(levels) {

@@ -1,6 +1,6 @@
 // What is dreamed of: the network, its layers and channels with their pictures, and the mix of them.
 
-import { Fader, grown, make, shown } from "./controls.js";
+import { Fader, make, refusal, shown } from "./controls.js";
 
 const PAGE = 12; // channels shown at once
 const MOST = 2;  // weight at a fader's end
@@ -36,12 +36,13 @@ export class Motifs {
     }
     this.mix = make("div", { class: "faders" });
     this.text = make("input", { class: "field", type: "text", spellcheck: "false", autocapitalize: "off", "aria-label": "objective as text" });
-    this.text.addEventListener("change", () => this.set(this.text.value));
+    this.text.addEventListener("change", () => { this.why.show(""); this.set(this.text.value); });
+    this.why = refusal();
     this.layers = make("div", { class: "cards" });
     this.channels = make("div", {});
     this.node = make("div", { class: "page" },
       make("section", {}, make("h2", {}, "Network"), this.networks),
-      make("section", {}, make("h2", {}, "Dreamed now"), this.mix, make("div", { class: "row", style: "margin-top:8px" }, this.text)),
+      make("section", {}, make("h2", {}, "Dreamed now"), this.mix, make("div", { class: "row after" }, this.text), this.why.node),
       make("section", {}, make("h2", {}, "Layers"), this.layers), this.channels);
   }
 
@@ -49,19 +50,28 @@ export class Motifs {
 
   terms() { return read(this.objective || this.own[this.state?.network] || ""); }
 
-  told(objective) { this.objective = objective; this.drawMix(); }
+  update(objective) { this.objective = objective; this.drawMix(); }
 
-  drawn(motif) {
-    const image = this.pictures.get(motif);
-    if (image) image.src = `/motif/${motif}.jpg?${Date.now()}`;
+  // What is dreamed stays; what was entered goes.
+  refuse(text) {
+    this.text.value = this.objective;
+    this.drawMix();
+    this.why.show(text);
   }
 
+  drawn(motif, there) {
+    const image = this.pictures.get(motif);
+    if (there && image) image.src = `/motif/${motif}.jpg?${Date.now()}`;
+    else image?.parentNode.classList.add("none");
+  }
+
+  // Empty, and turning, until it is drawn; the server says when.
   picture(motif) {
     const image = make("img", { alt: "", loading: "lazy", src: `/motif/${motif}.jpg?${this.state.mark}` });
-    image.addEventListener("error", () => { image.style.visibility = "hidden"; });
-    image.addEventListener("load", () => { image.style.visibility = ""; });
+    const frame = make("div", { class: "blank drawing" }, image);
+    image.addEventListener("load", () => frame.classList.remove("drawing"));
     this.pictures.set(motif, image);
-    return make("div", { class: "blank" }, image);
+    return frame;
   }
 
   restate(state) {
@@ -80,7 +90,7 @@ export class Motifs {
     return make("div", { class: "card motif", "data-target": target },
       make("button", { class: "pick", type: "button", "aria-label": `dream ${target}`, onclick: () => this.set(target) },
         this.picture(motif), make("div", { class: "title" }, target, note ? make("small", {}, note) : "")),
-      make("button", { class: "corner", type: "button", "aria-label": `add ${target} to what is dreamed`, title: "add to what is dreamed", onclick: () => this.add(target) }, "+"), more);
+      make("button", { class: "corner", type: "button", "aria-label": `add ${target} to the dream`, title: "add to the dream", onclick: () => this.add(target) }, "+"), more);
   }
 
   add(target) {
@@ -97,9 +107,10 @@ export class Motifs {
       cards.push(this.card(`${layer.name}:${number}`, "", `${this.state.network}/${layer.name}:${number}`));
     }
     const turn = (to, text) => make("button", { class: "chip", disabled: to < 0 || to >= layer.channels, onclick: () => this.open(layer, to) }, text);
+    const page = `${first / PAGE + 1} of ${Math.ceil(layer.channels / PAGE)}`;
     this.channels.replaceChildren(make("h2", {}, `Channels ${first} to ${last - 1} of ${layer.name}`),
       make("div", { class: "cards" }, ...cards),
-      make("div", { class: "row", style: "margin-top:10px" }, turn(first - PAGE, "Back"), turn(first + PAGE, "On"),
+      make("div", { class: "row after" }, turn(first - PAGE, "Previous"), make("span", { class: "place" }, page), turn(first + PAGE, "Next"),
         make("button", { class: "chip", onclick: () => { this.layer = null; this.channels.replaceChildren(); } }, "Close")));
     this.mark();
     this.channels.scrollIntoView({ block: "nearest" });
@@ -117,19 +128,18 @@ export class Motifs {
     const terms = this.terms();
     const key = terms?.map((term) => term.target).join("|") ?? "";
     if (terms && key === this.key) {
-      terms.forEach((term, index) => { if (!this.faders[index].held) this.show(index, term.weight); });
+      terms.forEach((term, index) => { if (!this.faders[index].dragged) this.show(index, term.weight); });
     } else {
       this.key = key;
       this.faders = (terms ?? []).map((term, index) => new Fader({
         name: `term ${term.target}`, title: term.target, from: 0.5, format: (unit) => shown((unit * 2 - 1) * MOST),
         changed: (unit) => this.weigh(index, (unit * 2 - 1) * MOST), typed: (value) => this.weigh(index, value), reset: () => this.weigh(index, 1),
       }));
-      this.mix.replaceChildren(...this.faders.map((fader, index) => make("div", { class: "row", style: "flex-wrap:nowrap" },
-        grown(fader.node),
-        make("button", { class: "chip", "aria-label": "take away", disabled: terms.length < 2,
+      this.mix.replaceChildren(...this.faders.map((fader, index) => make("div", { class: "pair" }, fader.node,
+        make("button", { class: "chip cross", "aria-label": `remove ${terms[index].target}`, title: "remove", disabled: terms.length < 2,
           onclick: () => this.set(write(this.terms().filter((_, other) => other !== index))) }, "×"))));
       (terms ?? []).forEach((term, index) => this.show(index, term.weight));
-      if (!terms) this.mix.replaceChildren(make("p", { class: "help" }, "This objective is written by hand; change it below."));
+      if (!terms) this.mix.replaceChildren(make("p", { class: "help" }, "This objective is more than a sum of layers; edit it below."));
     }
     this.mark();
   }

@@ -1,6 +1,6 @@
 // The panel: one socket, one page; everything it shows comes from the declaration it is sent.
 
-import { control, Fader, label, make, shown } from "./controls.js";
+import { control, duration, Fader, label, make, refusal, shown } from "./controls.js";
 import { Graph } from "./graphs.js";
 import { Modulators } from "./modulators.js";
 import { Motifs } from "./motifs.js";
@@ -12,53 +12,81 @@ let socket = null;
 let hello = null;
 let state = null;
 let wait = 500;
-const controls = new Map();
+const controls = new Map(); // by the parameter's name, all that show it
 const graphs = new Map();
 const parts = {};
 
-const send = (message) => { if (socket?.readyState === WebSocket.OPEN) socket.send(JSON.stringify(message)); };
-// While a finger moves: the newest of each kind, once per picture of the screen.
-const soon = new Map();
+// While a slider is dragged: the newest value of each, once per frame of the display. What is sent at
+// once is newer than what waits.
+const waiting = new Map();
+const subject = (message) => message.set ?? message.default ?? Object.keys(message)[0];
+const send = (message) => {
+  waiting.delete(subject(message));
+  if (socket?.readyState === WebSocket.OPEN) socket.send(JSON.stringify(message));
+};
 send.soon = (message) => {
-  if (!soon.size) requestAnimationFrame(() => { for (const one of soon.values()) send(one); soon.clear(); });
-  soon.set(message.set ?? Object.keys(message)[0], message);
+  if (!waiting.size) requestAnimationFrame(() => { for (const one of [...waiting.values()]) send(one); });
+  waiting.set(subject(message), message);
 };
 
-const TRANSPORT = [["freeze", "Freeze", "space"], ["blackout", "Blackout", "B"], ["reset", "Reset", "R"], ["tap", "Tap", "T"],
-  ["previous", "Previous", "←"], ["next", "Next", "→"], ["program", "Program", "O"], ["home", "Home", "as started"]];
-const PAGES = { presets: "Presets", motifs: "Motifs", dream: "Dream", look: "Look", move: "Move", system: "System" };
-const ON_PAGE = { dream: ["dream", "detail"], look: ["look", "travel"] }; // other groups stand under System
+const TRANSPORT = [["freeze", "Freeze", "space"], ["blackout", "Blackout", "B"], ["previous", "Previous", "P"], ["next", "Next", "N"]];
+const MORE = [["reset", "Clear dream", "R"], ["tap", "Tap", "T"], ["program", "Program", "O"], ["home", "Reset all", "settings"]];
+const KEYS = { " ": "freeze", b: "blackout", r: "reset", t: "tap", n: "next", p: "previous", o: "program" };
+const PAGES = { presets: "Presets", motifs: "Motifs", dream: "Dream", grade: "Grade", modulate: "Modulate", system: "System" };
+const ON_PAGE = { dream: ["dream", "detail"], grade: ["look", "grade", "travel"] }; // other groups stand under System
 
-const buildTransport = () => {
-  byId("transport").replaceChildren(...TRANSPORT.map(([name, title, key]) =>
-    make("button", { class: name === "blackout" ? "key alarm" : "key", "data-act": name, "data-name": `act:${name}`, title: hello.actions[name], "aria-pressed": "false",
-      onclick: () => send({ act: name }) }, title, make("small", {}, key))));
+const key = (name) => document.querySelector(`.key[data-act=${name}]`);
+
+const buildKeys = () => {
+  for (const [id, keys] of [["transport", TRANSPORT], ["more", MORE]]) {
+    byId(id).replaceChildren(...keys.map(([name, title, hint]) =>
+      make("button", { class: name === "blackout" ? "key alarm" : "key", "data-act": name, "data-name": `act:${name}`, title: hello.actions[name],
+        "aria-pressed": "false", onclick: () => send({ act: name }) }, title, make("small", {}, hint))));
+  }
 };
 
-const group = (name, parameters) => parameters.length
-  ? make("section", {}, make("h2", {}, label(name)), make("div", { class: "faders" }, ...parameters.map((one) => {
-    const made = control(one, send);
-    controls.set(one.name, [...(controls.get(one.name) ?? []), made]);
-    return made.node;
-  }))) : null;
+const place = (one) => {
+  const made = control(one, send);
+  controls.set(one.name, [...(controls.get(one.name) ?? []), made]);
+  return made.node;
+};
+
+const faders = (parameters) => make("div", { class: "faders" }, ...parameters.map(place));
+
+const group = (name, parameters) => {
+  const advanced = parameters.filter((one) => one.advanced);
+  const usual = parameters.filter((one) => !one.advanced);
+  return parameters.length ? make("section", {}, make("h2", {}, label(name)), usual.length ? faders(usual) : null,
+    advanced.length ? make("details", {}, make("summary", {}, "Advanced"), faders(advanced)) : null) : null;
+};
 
 const buildPresets = () => {
   const remembered = Number(localStorage.getItem("crossfade") ?? -1);
-  parts.seconds = remembered >= 0 ? remembered : null;
   const fader = new Fader({ name: "crossfade", title: "Crossfade", unit: "s", format: (unit) => crossfade(unit).text,
-    changed: (unit) => { parts.seconds = crossfade(unit).seconds; localStorage.setItem("crossfade", parts.seconds ?? -1); } ,
+    changed: (unit) => { parts.seconds = crossfade(unit).seconds; localStorage.setItem("crossfade", parts.seconds ?? -1); },
     typed: (value) => { setCrossfade(fader, Math.min(hello.limits.crossfade_s, Math.max(0, value))); }, reset: () => setCrossfade(fader, null) });
-  setCrossfade(fader, parts.seconds);
+  setCrossfade(fader, remembered >= 0 ? remembered : null);
   parts.cards = make("div", { class: "cards" });
   parts.programs = make("div", { class: "row" });
-  const name = make("input", { class: "field", type: "text", placeholder: "a-name-for-it", maxlength: 40, autocapitalize: "off", spellcheck: "false", "aria-label": "name of the preset" });
+  parts.saveRefused = refusal();
+  const name = make("input", { class: "field", type: "text", placeholder: "name of the preset", maxlength: 40, autocapitalize: "off", spellcheck: "false", "aria-label": "name of the preset" });
+  name.addEventListener("keydown", (event) => { if (event.key === "Enter") save(name); });
   return make("div", { class: "page" }, make("section", {}, fader.node), parts.cards,
-    make("section", {}, make("h2", {}, "Program"), parts.programs),
-    make("section", {}, make("h2", {}, "Keep what is shown"), make("div", { class: "row" }, name,
-      make("button", { class: "chip", onclick: () => {
-        const plain = name.value.trim().toLowerCase().replace(/[^a-z0-9]+/g, "-").replace(/^-+|-+$/g, "");
-        if (plain) { send({ save: plain, title: name.value.trim() }); name.value = ""; }
-      } }, "Save as preset"))));
+    make("section", {}, make("h2", {}, "Programs"), parts.programs),
+    make("section", {}, make("h2", {}, "Save as a preset"), make("div", { class: "row" }, name, make("button", { class: "chip", onclick: () => save(name) }, "Save")), parts.saveRefused.node));
+};
+
+const save = (field) => {
+  const title = field.value.trim();
+  const plain = title.toLowerCase().replace(/[^a-z0-9]+/g, "-").replace(/^-+|-+$/g, "");
+  if (!plain) return;
+  const taken = state.presets.find((one) => one.name === plain);
+  const question = taken?.own ? `Replace your preset “${taken.title}”?`
+    : taken ? `“${taken.title}” is a built-in preset. Yours will take its place until you delete it. Save it under this name?` : "";
+  if (question && !confirm(question)) return;
+  parts.saveRefused.show("");
+  send({ save: plain, title });
+  field.value = "";
 };
 
 // The fader's left end is "as the preset says"; then 0 to 60 s, finer where it is short.
@@ -83,30 +111,30 @@ const buildSystem = (rest) => {
     if (name === "learning" && !on) send({ learn: null });
   } }, text);
   return make("div", { class: "page" },
-    make("section", {}, make("h2", {}, "Sources, outputs, hands"), parts.health),
-    make("section", {}, make("h2", {}, "Milliseconds per picture"), parts.stages, parts.governor),
-    make("section", {}, make("h2", {}, "Panel"), make("div", { class: "row" }, toggle("Explain every control", "helped"), hello.midi ? toggle("Learn MIDI: touch a control, then move a knob", "learning") : null)),
+    make("section", {}, make("h2", {}, "Source, outputs, controllers"), parts.health),
+    make("section", {}, make("h2", {}, "Milliseconds per frame"), parts.stages, parts.governor),
+    make("section", {}, make("h2", {}, "Panel"), make("div", { class: "row" }, toggle("Explain every control", "helped"), hello.midi ? toggle("Learn MIDI: click a control, then move a knob", "learning") : null)),
     ...rest,
     make("section", {}, make("h2", {}, "On a phone"), hello.phone
       ? make("div", { class: "row" }, make("img", { id: "code", alt: "the panel's address as a QR code", src: "/code.svg" }))
-      : make("p", { class: "help" }, "Only this machine can reach the panel now. Started with --panel 0.0.0.0 it opens on a phone too.")));
+      : make("p", { class: "help" }, "Only this machine can reach the panel now. Start livedream with --panel 0.0.0.0 to open it on a phone too.")));
 };
 
 const build = () => {
   controls.clear();
-  buildTransport();
+  parts.presets = null;
+  buildKeys();
   const grouped = new Map();
   for (const one of hello.parameters) {
     if (!one.button && one.name !== "network" && one.name !== "objective") grouped.set(one.group, [...(grouped.get(one.group) ?? []), one]);
   }
-  const masters = ["strength", "mix"].map((name) => hello.parameters.find((one) => one.name === name)).filter(Boolean);
-  byId("masters").replaceChildren(...masters.map((one) => { const made = control(one, send); controls.set(one.name, [made]); return made.node; }));
+  byId("masters").replaceChildren(...["strength", "mix"].map((name) => hello.parameters.find((one) => one.name === name)).filter(Boolean).map(place));
   parts.motifs = new Motifs(send, hello);
   parts.modulators = new Modulators(send, hello);
   const placed = new Set(Object.values(ON_PAGE).flat());
   const page = (names) => make("div", { class: "page" }, ...names.map((name) => group(name, grouped.get(name) ?? [])).filter(Boolean));
   const rest = [...grouped.keys()].filter((name) => !placed.has(name)).map((name) => group(name, grouped.get(name))).filter(Boolean);
-  const pages = { presets: buildPresets(), motifs: parts.motifs.node, dream: page(ON_PAGE.dream), look: page(ON_PAGE.look), move: parts.modulators.node, system: buildSystem(rest) };
+  const pages = { presets: buildPresets(), motifs: parts.motifs.node, dream: page(ON_PAGE.dream), grade: page(ON_PAGE.grade), modulate: parts.modulators.node, system: buildSystem(rest) };
   byId("pages").replaceChildren(...Object.entries(pages).map(([name, node]) => { node.id = `page-${name}`; node.setAttribute("role", "tabpanel"); return node; }));
   byId("tabs").replaceChildren(...Object.entries(PAGES).map(([name, title]) => make("button", { role: "tab", "data-page": name, onclick: () => turn(name) }, title)));
   for (const figure of document.querySelectorAll("[data-meter]")) {
@@ -119,60 +147,70 @@ const build = () => {
 const turn = (name) => {
   for (const page of byId("pages").children) page.hidden = page.id !== `page-${name}`;
   for (const tab of byId("tabs").children) tab.setAttribute("aria-selected", String(tab.dataset.page === name));
+  document.body.dataset.page = name; // a phone shows some of what is always on a laptop with one page only
   history.replaceState(null, "", `#${name}`);
   byId("pages").scrollTop = 0;
+  scrollTo(0, 0);
+};
+
+const presetCard = (one) => {
+  const image = make("img", { alt: "", loading: "lazy", src: `/preset/${one.name}.jpg?${one.own ? Date.now() : ""}` });
+  image.addEventListener("error", () => { image.style.visibility = "hidden"; });
+  const shadows = one.own && hello.builtin.includes(one.name);
+  const forget = () => { if (confirm(`Delete your preset “${one.title}”?${shadows ? " The built-in one of this name comes back." : ""}`)) send({ forget: one.name }); };
+  return make("div", { class: "card", "data-preset": one.name, "data-name": `preset:${one.name}`, title: one.about },
+    make("button", { class: "pick", type: "button", onclick: () => send({ preset: one.name, ...(parts.seconds === null ? {} : { seconds: parts.seconds }) }) },
+      make("div", { class: "blank" }, image),
+      make("div", { class: "title" }, one.title, make("small", {}, `${one.network}${shadows ? ", yours in place of the built-in" : one.own ? ", yours" : ""}`))),
+    one.own ? make("button", { class: "corner", "aria-label": `delete ${one.title}`, onclick: forget }, "×") : null);
 };
 
 const restate = () => {
-  const key = JSON.stringify(state.presets);
-  if (key !== parts.presetKey) {
-    parts.presetKey = key;
-    parts.cards.replaceChildren(...state.presets.map((one) => {
-      const image = make("img", { alt: "", loading: "lazy", src: `/preset/${one.name}.jpg` });
-      image.addEventListener("error", () => { image.style.visibility = "hidden"; });
-      return make("div", { class: "card", "data-preset": one.name, "data-name": `preset:${one.name}`, title: one.about },
-        make("button", { class: "pick", type: "button", onclick: () => send({ preset: one.name, ...(parts.seconds === null ? {} : { seconds: parts.seconds }) }) },
-          make("div", { class: "blank" }, image), make("div", { class: "title" }, one.title, make("small", {}, one.network))),
-        one.own ? make("button", { class: "corner", "aria-label": `delete ${one.title}`, onclick: () => { if (confirm(`Delete the preset ${one.title}?`)) send({ forget: one.name }); } }, "×") : null);
-    }));
+  const presets = JSON.stringify(state.presets);
+  if (presets !== parts.presets) {
+    parts.presets = presets;
+    parts.cards.replaceChildren(...state.presets.map(presetCard));
   }
   for (const card of parts.cards.children) card.setAttribute("aria-pressed", String(card.dataset.preset === state.preset));
+  const step = (one) => `${one.title}, ${state.step + 1} of ${one.steps}`;
   parts.programs.replaceChildren(...state.programs.map((one) => {
     const on = one.name === state.program;
     return make("button", { class: "chip", "aria-pressed": String(on), onclick: () => send({ program: on ? null : one.name }) },
-      on ? `${one.title}: ${state.step + 1} of ${one.steps}, stop` : `${one.title}, ${Math.round(one.length_s / 60)} min`);
+      on ? `${step(one)}: stop` : `${one.title}, ${duration(one.length_s)}`);
   }));
-  byId("transport").querySelector("[data-act=program]").setAttribute("aria-pressed", String(state.program !== null));
-  byId("transport").querySelector("[data-act=tap] small").textContent = `${shown(state.bpm)} bpm`;
+  const program = state.programs.find((one) => one.name === state.program);
+  byId("preset").textContent = state.presets.find((one) => one.name === state.preset)?.title ?? (state.preset || "no preset");
+  byId("now").classList.toggle("none", !state.preset);
+  byId("program").textContent = program ? step(program) : state.program ?? "";
+  key("program").setAttribute("aria-pressed", String(state.program !== null));
+  key("tap").querySelector("small").textContent = `${shown(state.bpm)} bpm`;
   for (const node of document.querySelectorAll(".waiting")) node.classList.remove("waiting");
   if (state.learning) for (const node of document.querySelectorAll(`[data-name="${CSS.escape(state.learning)}"]`)) node.classList.add("waiting");
   parts.motifs.restate(state);
   parts.modulators.restate(state);
 };
 
-const tellValues = (values) => {
+const showValues = (values) => {
   for (const [name, [value, unit]] of Object.entries(values)) {
-    for (const made of controls.get(name) ?? []) made.told(value, unit);
-    if (name === "freeze" || name === "blackout") byId("transport").querySelector(`[data-act=${name}]`).setAttribute("aria-pressed", String(value));
-    if (name === "objective") parts.motifs.told(value);
-    if (name === "freeze" || name === "blackout") { parts[name] = value; veil(); }
+    for (const made of controls.get(name) ?? []) made.update(value, unit);
+    if (name === "objective") parts.motifs.update(value);
+    if (name !== "freeze" && name !== "blackout") continue;
+    key(name).setAttribute("aria-pressed", String(value));
+    parts[name] = value;
+    byId("veil").hidden = !parts.freeze && !parts.blackout;
+    byId("veil").textContent = parts.blackout ? "blackout" : "frozen";
   }
 };
 
-const veil = () => {
-  byId("veil").hidden = !parts.freeze && !parts.blackout;
-  byId("veil").textContent = parts.blackout ? "black" : "held";
-};
-
-const tellStatus = (status) => {
+const showStatus = (status) => {
   for (const [name, graph] of graphs) graph.add(status[name] ?? 0);
   const link = byId("link");
   link.className = status.state;
   const [width, height] = status.dream_size;
   link.textContent = `${status.source.name}${status.source.state === "ok" ? "" : ` ${status.source.state}`}, dream ${width}×${height}, ${Math.round(status.dream_age_ms)} ms old`;
   const row = (part) => make("tr", {}, make("td", {}, make("span", { class: `lamp ${part.state}` }), part.name), make("td", {}, part.state),
-    make("td", {}, `${part.detail}${part.frames ? `, ${part.frames} frames` : ""}${part.dropped ? `, ${part.dropped} dropped` : ""}${part.reconnects ? `, back ${part.reconnects}×` : ""}`.replace(/^, /, "")));
-  parts.health.replaceChildren(...[status.source, ...status.outputs, ...Object.values(status.hands)].map(row));
+    make("td", {}, [part.detail, part.frames ? `${part.frames} frames` : "", part.dropped ? `${part.dropped} dropped` : "", part.reconnects ? `reconnected ${part.reconnects}×` : ""].filter(Boolean).join(", ")));
+  parts.health.replaceChildren(...[status.source, ...status.outputs, ...Object.values(status.controllers), ...status.threads.filter((one) => one.state !== "ok")].map(row));
   const stages = Object.entries(status.stages_ms);
   const most = Math.max(1, ...stages.map(([, ms]) => ms));
   parts.stages.replaceChildren(...stages.flatMap(([name, ms]) => [make("span", {}, name), make("i", { style: `width:${(ms / most) * 100}%` }), make("span", {}, shown(ms))]));
@@ -180,7 +218,7 @@ const tellStatus = (status) => {
   parts.modulators.hear(status.heard);
 };
 
-const tellMoved = (moved) => {
+const showMoved = (moved) => {
   for (const [name, made] of controls) for (const one of made) one.moved?.(moved[name]);
 };
 
@@ -196,30 +234,34 @@ const showPicture = async (blob) => {
   }
 };
 
+// A refusal is shown where it was entered; what has no place of its own, over the page.
 let faultTimer = 0;
-const fault = (text) => {
+const fault = (text, at) => {
+  const places = { objective: [parts.motifs], network: [parts.motifs], modulators: [parts.modulators], bpm: [{ refuse: parts.modulators.tempoWhy.show }], save: [{ refuse: parts.saveRefused.show }] };
+  const found = places[at] ?? controls.get(at);
+  for (const one of found ?? []) one.refuse(text);
   byId("fault").textContent = text;
-  byId("fault").hidden = false;
+  byId("fault").hidden = Boolean(found);
   clearTimeout(faultTimer);
   faultTimer = setTimeout(() => { byId("fault").hidden = true; }, 6000);
 };
 
-const heard = (event) => {
+const received = (event) => {
   if (event.data instanceof Blob) { showPicture(event.data); return; }
-  const told = JSON.parse(event.data);
-  if (told.hello) { hello = told.hello; build(); }
-  if (told.state) { state = told.state; restate(); }
-  if (told.values) tellValues(told.values);
-  if (told.moved) tellMoved(told.moved);
-  if (told.status) tellStatus(told.status);
-  if (told.drawn) for (const motif of Object.keys(told.drawn)) parts.motifs.drawn(motif);
-  if (told.fault) fault(told.fault);
+  const message = JSON.parse(event.data);
+  if (message.hello) { hello = message.hello; build(); }
+  if (message.state) { state = message.state; restate(); }
+  if (message.values) showValues(message.values);
+  if (message.moved) showMoved(message.moved);
+  if (message.status) showStatus(message.status);
+  for (const [motif, there] of Object.entries(message.drawn ?? {})) parts.motifs.drawn(motif, there);
+  if (message.fault) fault(message.fault, message.at);
 };
 
 const connect = () => {
   socket = new WebSocket(`ws://${location.host}/socket`);
   socket.onopen = () => { wait = 500; };
-  socket.onmessage = heard;
+  socket.onmessage = received;
   socket.onclose = () => {
     byId("link").className = "gone";
     byId("link").textContent = "no connection, trying again";
@@ -228,7 +270,7 @@ const connect = () => {
   };
 };
 
-// While learning MIDI, a touch chooses the control instead of moving it.
+// While learning MIDI, a click chooses the control instead of moving it.
 document.addEventListener("click", (event) => {
   if (!document.body.classList.contains("learning")) return;
   const node = event.target.closest("[data-name]");
@@ -238,12 +280,14 @@ document.addEventListener("click", (event) => {
   send({ learn: node.dataset.name });
 }, true);
 
+// Wherever the focus is, except in a text. Space would press a focused button, when it is let go too.
+const typing = (event) => event.target.matches("input, textarea") || event.ctrlKey || event.metaKey || event.altKey;
 document.addEventListener("keydown", (event) => {
-  if (event.target.matches("input, select") || event.ctrlKey || event.metaKey || event.altKey) return;
-  const act = { " ": "freeze", b: "blackout", r: "reset", t: "tap", n: "next", p: "previous", o: "program" }[event.key];
-  if (!act || (event.key === " " && event.target.matches("button"))) return;
+  const act = KEYS[event.key.toLowerCase()];
+  if (!act || typing(event) || (event.key !== " " && event.target.matches("select"))) return;
   event.preventDefault();
-  send({ act });
-});
+  if (!event.repeat) send({ act });
+}, true);
+document.addEventListener("keyup", (event) => { if (event.key === " " && !typing(event)) event.preventDefault(); }, true);
 
 connect();

@@ -152,10 +152,10 @@ class Painter:
         return self._panels[width, height].copy()
 
     def _lines(self, text: str, room: float) -> list[str]:
-        """Parts joined by commas, on as few lines as they fit on."""
+        """Words, on as few lines as they fit on."""
         lines: list[str] = []
-        for part in text.split(", "):
-            longer = f"{lines[-1]}, {part}" if lines else part
+        for part in text.split():
+            longer = f"{lines[-1]} {part}" if lines else part
             if lines and self._width(longer) <= room:
                 lines[-1] = longer
             else:

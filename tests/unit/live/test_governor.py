@@ -83,7 +83,7 @@ def test_a_fast_device_gets_everything_at_once() -> None:
     machine = Machine(0.002)
     machine.run(2.0)
     assert machine.plans(1.5)[-1] == ladder(machine.settings, 640, 360)[0]
-    assert machine.governor.words() == "everything as asked"
+    assert machine.governor.words() == "full quality"
 
 
 def test_when_half_of_the_machine_is_taken_it_steps_down_within_two_dreams_and_comes_back() -> None:
@@ -119,6 +119,19 @@ def test_memory_that_runs_out_halves_the_dream_and_is_not_tried_again_for_a_minu
     assert "memory" in machine.governor.words()
     machine.run(60)
     assert machine.plans(90)[-1].cost == full.cost
+
+
+def test_what_it_saves_is_said_in_plain_words() -> None:
+    machine = Machine(0.5)
+    machine.run(10)
+    height = machine.plans(9)[-1].size[1]
+    assert height < 360
+    assert machine.governor.words() == f"reduced to {height}p to keep the frame rate"
+    machine.run(5, busy=0.95)
+    assert "p and 64% of the flow size to keep" in machine.governor.words()
+    machine = Machine(60.0)
+    machine.run(60)
+    assert machine.governor.words().endswith("still too slow")
 
 
 def test_other_settings_go_on_at_what_the_machine_can() -> None:
