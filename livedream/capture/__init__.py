@@ -5,10 +5,10 @@ Files drop no frame; live sources keep only the latest one. `open_source` finds 
 """
 
 from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
 from fractions import Fraction
 from pathlib import Path
-from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol
 
 from livedream.core.closing import Closeable
 from livedream.core.frame import Frame, SourceInfo
@@ -16,7 +16,7 @@ from livedream.core.frame import Frame, SourceInfo
 __all__ = ["MemorySource", "Source", "open_source"]
 
 
-class Source(Protocol):
+class Source(AbstractContextManager["Source"], Protocol):
     """The door to capture: `info`, iteration, `close`."""
 
     @property
@@ -25,15 +25,6 @@ class Source(Protocol):
     def __iter__(self) -> Iterator[Frame]: ...
 
     def close(self) -> None: ...
-
-    def __enter__(self) -> Self: ...
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None: ...
 
 
 def open_source(

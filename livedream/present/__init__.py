@@ -5,9 +5,10 @@ the file; what was written before an error stays playable. `open_sink` finds the
 """
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
-from types import MappingProxyType, TracebackType
-from typing import Protocol, Self
+from types import MappingProxyType
+from typing import Protocol
 
 from livedream.core.closing import Closeable
 from livedream.core.frame import Frame, SourceInfo
@@ -17,21 +18,12 @@ __all__ = ["FileSink", "MemorySink", "Sink", "open_sink"]
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
-class Sink(Protocol):
+class Sink(AbstractContextManager["Sink"], Protocol):
     """The door to present: `write`, `close`."""
 
     def write(self, frame: Frame) -> None: ...
 
     def close(self) -> None: ...
-
-    def __enter__(self) -> Self: ...
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None: ...
 
 
 class FileSink(Sink, Protocol):
