@@ -19,6 +19,7 @@ from livedream.cli import (
     live,
     measure,
     networks,
+    presets,
     render,
     zoom,
 )
@@ -27,7 +28,7 @@ from livedream.core.version import __version__
 
 __all__ = ["build_parser", "main", "script"]
 
-_COMMANDS = (render, live, image, zoom, measure, networks, layers, devices, export, bench)
+_COMMANDS = (render, live, image, zoom, measure, networks, layers, presets, devices, export, bench)
 
 
 class _Parser(argparse.ArgumentParser):

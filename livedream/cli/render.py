@@ -124,7 +124,9 @@ def _settings_of_show(args: argparse.Namespace) -> tuple[DreamSettings, tuple[st
         other = "--resume" if args.resume else "--settings-from"
         raise SettingsError(f"--replay and {other} exclude each other; give one")
     slow = DreamSettings()
-    began = read_show(args.replay).dream.replace(flow=slow.flow, flow_size=slow.flow_size)
+    began = read_show(args.replay, args.inputs[0]).dream.replace(
+        flow=slow.flow, flow_size=slow.flow_size
+    )
     kept = [p.name for p in parameters() if getattr(args, p.name, None) is not None]
     if "network" in kept:
         kept.append("objective")

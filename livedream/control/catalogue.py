@@ -5,22 +5,27 @@ of its own, once they are looked at.
 """
 
 import json
-import struct
 import subprocess
 import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, Final
 
+from livedream.core.errors import NetworkError, ObjectiveError
+from livedream.core.suggest import closest
 from livedream.core.supervisor import start_thread
-from livedream.dream.networks.registry import NetworkSpec, models_folder, registry
+from livedream.dream.networks.classes import find_class
+from livedream.dream.networks.registry import NetworkSpec, find_spec, models_folder, registry
+from livedream.dream.objectives.text import parse_objective
+from livedream.dream.objectives.value import ClassTarget, GuideTarget, LayerTarget, Target
 
-__all__ = ["Catalogue", "LayerCard", "NetworkCard"]
+__all__ = ["Catalogue", "LayerCard", "NetworkCard", "check_objective", "own_objective"]
 
 DEFAULT_NETWORK: Final = "dreamnet"
-_LARGEST_HEADER: Final = 16 * 1024 * 1024  # bytes; of safetensors, here some ten thousand
 _ASKED_S: Final = 120.0
 
 
@@ -74,7 +79,7 @@ class Catalogue:
             self._asked.add(card.name)
         spec = registry()[card.name]
         if spec.builder == "dreamnet":
-            return self._found(card.name, _dreamnet_layers(models_folder() / spec.file))
+            return self._found(card.name, _dreamnet_layers(spec))
         start_thread(
             "layers", lambda: self._found(card.name, _asked_layers(card.name)), restart=False
         )
@@ -92,22 +97,65 @@ def _present() -> list[NetworkCard]:
 
     here = {status.name for status in network_status() if status.present}
     return [
-        NetworkCard(name, spec.summary, _objective(spec), (spec.sha256 or "unmarked")[:8])
+        NetworkCard(name, spec.summary, own_objective(name), (spec.sha256 or "unmarked")[:8])
         for name, spec in registry().items()
         if name in here
     ]
 
 
-def _objective(spec: NetworkSpec) -> str:
-    """What it dreams when it is not told; a dreamnet's file may say so itself."""
-    if spec.objective or spec.builder != "dreamnet":
-        return spec.objective
-    return str(_account(models_folder() / spec.file).get("default_objective", ""))
+def own_objective(network: str) -> str:
+    """What a network dreams when nothing is named; "" for one that is not registered."""
+    spec = registry().get(network or DEFAULT_NETWORK)
+    if spec is None or spec.objective or spec.builder != "dreamnet":
+        return spec.objective if spec else ""
+    return str(_file_says(spec.file).notes.get("default_objective", ""))
 
 
-def _dreamnet_layers(path: Path) -> tuple[LayerCard, ...]:
+def check_objective(network: str, text: str) -> None:
+    """Refuse what a network cannot dream, without loading it.
+
+    Whole for livedream's own networks, whose files name their layers and classes; of others only
+    the grammar and guide pictures are checked. Raises ObjectiveError, NetworkError.
+    """
+    spec = find_spec(network or DEFAULT_NETWORK)
+    if not text:
+        return
+    objective = parse_objective(text)
+    text, places = objective.located()
+    for term, place in zip(objective.terms, places, strict=True):
+        try:
+            _check_target(spec, term.target)
+        except NetworkError as error:
+            raise ObjectiveError(str(error), text=text, position=place) from error
+
+
+def _check_target(spec: NetworkSpec, target: Target) -> None:
+    guide = target.picture if isinstance(target, GuideTarget) else None
+    if isinstance(guide, str) and not Path(guide).is_file():
+        raise NetworkError(f"guide: there is no picture {guide!r}")
+    if spec.builder != "dreamnet":
+        return
+    said = _file_says(spec.file)
+    if isinstance(target, ClassTarget):
+        classes = tuple(map(str, said.notes.get("classes", ())))
+        try:
+            find_class(classes, len(classes), target.label)
+        except NetworkError as error:
+            raise NetworkError(f"{spec.name}: {error}") from error
+        return
+    name = target.layer.lower()
+    described = {layer.name.lower(): layer for layer in _dreamnet_layers(spec)}
+    if name not in described and name not in said.inner:
+        hint = closest(name, described) or f"there are {', '.join(described)}"
+        raise NetworkError(f"no layer {target.layer!r} in {spec.name}; {hint}")
+    channels = target.channels if isinstance(target, LayerTarget) else ()
+    if channels and name in described and channels[-1] >= (count := described[name].channels):
+        raise NetworkError(f"no channel {channels[-1]}; {name} has channels 0 to {count - 1}")
+
+
+def _dreamnet_layers(spec: NetworkSpec) -> tuple[LayerCard, ...]:
     """From the file's own account of itself."""
-    said = _account(path)
+    said = _file_says(spec.file).notes
     notes = dict(said.get("layers", {}))
     return tuple(
         LayerCard(str(one["name"]), int(one["channels"]), str(notes.get(one["name"], "")))
@@ -115,18 +163,24 @@ def _dreamnet_layers(path: Path) -> tuple[LayerCard, ...]:
     )
 
 
-def _account(path: Path) -> dict[str, Any]:
-    """What the file says of itself: layers, default objective, licence."""
-    return dict(json.loads(_header(path).get("__metadata__", {}).get("livedream", "{}")))
+@dataclass(frozen=True, slots=True)
+class _FileSays:
+    """notes: layers, classes, default objective, licence.  inner: modules that have weights."""
+
+    notes: dict[str, Any]
+    inner: frozenset[str]
 
 
-def _header(path: Path) -> dict[str, Any]:
-    """safetensors: the length of a JSON header in eight bytes, then the header."""
-    with path.open("rb") as file:
-        (length,) = struct.unpack("<Q", file.read(8))
-        if length > _LARGEST_HEADER:
-            return {}
-        return dict(json.loads(file.read(length)))
+@cache
+def _file_says(file: str) -> _FileSays:
+    """What an embedded weights file says of itself; its tensors stay on the disk."""
+    from safetensors import safe_open
+
+    with safe_open(models_folder() / file, framework="numpy") as opened:
+        notes = json.loads((opened.metadata() or {}).get("livedream", "{}"))
+        parts = [name.lower().split(".")[:-1] for name in opened.keys()]  # noqa: SIM118
+    join = lambda a, b: f"{a}.{b}"  # noqa: E731
+    return _FileSays(notes, frozenset(name for one in parts for name in accumulate(one, join)))
 
 
 def _asked_layers(name: str) -> tuple[LayerCard, ...]:

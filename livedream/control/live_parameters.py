@@ -13,10 +13,11 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from livedream.control.ramp import NumberRamp, ObjectiveRamp, Ramp, RampedValue
-from livedream.core.errors import ObjectiveError, SettingsError
+from livedream.core.errors import NetworkError, ObjectiveError, SettingsError
 from livedream.core.grade import GradeSettings
 from livedream.core.settings import DreamSettings, Parameter, declared
 from livedream.core.snapshot import Snapshot
+from livedream.dream.objectives.text import parse_objective
 
 __all__ = ["Change", "LiveParameters"]
 
@@ -52,7 +53,8 @@ class LiveParameters:
     """Thread-safe.
 
     own_objective: the objective a network dreams when none is named, so that a change to it and
-    away from it can glide; "" where unknown.
+    away from it can glide; "" where unknown.  check_objective: raises LivedreamError for what the
+    network (first argument) cannot dream; without it only the grammar is checked.
     """
 
     def __init__(
@@ -62,10 +64,12 @@ class LiveParameters:
         clock: Callable[[], float] = time.monotonic,
         *,
         own_objective: Callable[[str], str] | None = None,
+        check_objective: Callable[[str, str], None] | None = None,
     ) -> None:
         look = look or GradeSettings()
         self._clock = clock
         self._own_objective = own_objective or (lambda network: "")
+        self._check_objective = check_objective or _check_grammar
         self._dream_names = tuple(p.name for p in declared(DreamSettings))
         self._look_names = tuple(p.name for p in declared(GradeSettings))
         everything = {p.name: p for cls in (DreamSettings, GradeSettings) for p in declared(cls)}
@@ -113,11 +117,18 @@ class LiveParameters:
         """Set a parameter by a slider's place, held to 0..1. Raises SettingsError for text."""
         self.set(name, self._parameter(name).from_unit(unit), origin=origin)
 
-    def apply(self, values: Mapping[str, Any], *, seconds: float = 0.0, origin: str = "") -> None:
+    def apply(
+        self,
+        values: Mapping[str, Any],
+        *,
+        seconds: float = 0.0,
+        origin: str = "",
+        glide_s: float | None = None,
+    ) -> None:
         """Set several, all or none, on their way for `seconds`; 0: as each is declared."""
         if not 0.0 <= seconds < math.inf:
             raise SettingsError(f"seconds: {seconds} found, a number of at least 0 wanted")
-        self._write(values, origin, seconds=seconds)
+        self._write(values, origin, seconds=seconds, glide_s=glide_s)
 
     def modulate(self, name: str, key: str, offset_unit: float | None) -> None:
         """Move a parameter by part of its slider's length on top of what hands set.
@@ -199,7 +210,10 @@ class LiveParameters:
         checked = {name: _checked(self._parameter(name), value) for name, value in values.items()}
         now_s = self._clock()
         with self._lock:
-            _check_together({**self._targets, **checked}, self._dream_names)
+            if checked.get("network", self._targets["network"]) != self._targets["network"]:
+                # The layers of one network mean nothing to another.
+                checked.setdefault("objective", "")
+            self._check_together(checked)
             self._advance(now_s)
             self._start_fade(checked, now_s, glide_s, seconds)
             for name, value in checked.items():
@@ -209,6 +223,19 @@ class LiveParameters:
             change = Change(name, value, origin, now_s, glide_s, seconds)
             for listener in told:
                 listener(change)
+
+    def _check_together(self, checked: Mapping[str, Any]) -> None:
+        """What single checks cannot see: texts with a grammar, layers that a network lacks."""
+        together = {**self._targets, **checked}
+        DreamSettings(**{name: together[name] for name in self._dream_names})
+        if not {"network", "objective"} & set(checked):
+            return
+        try:
+            self._check_objective(together["network"], together["objective"])
+        except ObjectiveError as error:
+            raise SettingsError(f"objective: {error}") from error
+        except NetworkError as error:
+            raise SettingsError(f"network: {error}") from error
 
     def _start_fade(
         self, checked: Mapping[str, Any], now_s: float, glide_s: float | None, seconds: float
@@ -224,10 +251,8 @@ class LiveParameters:
             self._fade = _Fade(self._values["network"], self._values["objective"], course)
         else:  # the newcomer was hardly seen yet: what it was to replace stays
             self._fade = _Fade(self._fade.network, self._fade.objective, course)
-        # The layers of one network mean nothing to another.
         self._glides.pop("objective", None)
-        objective = checked.get("objective", "")
-        self._targets["objective"] = self._values["objective"] = objective
+        self._targets["objective"] = self._values["objective"] = checked["objective"]
         self._targets["network"] = self._values["network"] = network
 
     def _course(self, name: str, now_s: float, glide_s: float | None, seconds: float) -> Ramp:
@@ -308,13 +333,6 @@ def _checked(parameter: Parameter, value: Any) -> Any:
     return parameter.check(value)
 
 
-def _check_together(values: Mapping[str, Any], names: tuple[str, ...]) -> None:
-    """What single checks cannot see: texts with a grammar of their own."""
-    from livedream.dream.objectives.text import parse_objective
-
-    DreamSettings(**{name: values[name] for name in names})
-    if values["objective"]:
-        try:
-            parse_objective(values["objective"])
-        except ObjectiveError as error:
-            raise SettingsError(f"objective: {error}") from error
+def _check_grammar(network: str, objective: str) -> None:
+    if objective:
+        parse_objective(objective)

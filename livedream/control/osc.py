@@ -8,7 +8,8 @@
     /livedream/subscribe           tell this sender of changes; with a number: at that port
 
 A message without an argument to a parameter's address asks for its value. Whoever sends
-anything is told of changes for a minute, at the port it sent from, except of its own.
+anything gets changes for a minute, at the port it sent from, except its own. What is refused is
+answered there with /livedream/error and the reason.
 """
 
 import contextlib
@@ -17,7 +18,7 @@ import math
 import socket
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -26,9 +27,12 @@ from livedream.control.show import ACTIONS, Show
 from livedream.core.addresses import Address
 from livedream.core.errors import LivedreamError, SettingsError, SinkError
 from livedream.core.health import Health
+from livedream.core.suggest import closest
 from livedream.core.supervisor import SupervisedThread, start_thread
 
 __all__ = ["DEFAULT_ADDRESS", "OscServer"]
+
+_log = logging.getLogger(__name__)
 
 DEFAULT_ADDRESS: Final = "127.0.0.1:9001"
 _ROOT: Final = "/livedream/"
@@ -37,6 +41,8 @@ _TOLD_S: Final = 60.0  # how long a sender is told of changes after it was heard
 _MOST_RECEIVERS: Final = 16
 _POLL_S: Final = 0.2
 _LARGEST: Final = 65535  # bytes in a UDP datagram
+_ERROR: Final = _ROOT + "error"
+_MOST_LOGGED: Final = 200  # addresses whose refusal is logged, each once
 
 
 @dataclass
@@ -72,6 +78,7 @@ class OscServer:
         self._lock = threading.Lock()
         self._unlisten: Callable[[], None] = lambda: None
         self._detail = ""
+        self._logged: set[str] = set()
         self.messages = self.refused = self.faults = 0
 
     @property
@@ -138,12 +145,24 @@ class OscServer:
                 self.message(name, arguments, host, port)
             except (LivedreamError, ValueError, OverflowError) as error:
                 self.faults += 1
-                self._detail = f"last fault: {' '.join(str(error).split())[:200]}"
+                self._refuse(name, " ".join(str(error).split())[:200], host, port)
+
+    def _refuse(self, address: str, reason: str, host: str, port: int) -> None:
+        """Say why where it was said, in the health, and once for each address in the log."""
+        self._detail = f"refused: {reason}"
+        if address not in self._logged and len(self._logged) < _MOST_LOGGED:
+            self._logged.add(address)
+            _log.warning("OSC from %s refused: %s", host, reason)
+        with self._lock:
+            there = {(host, port), *(key for key in self._receivers if key[0] == host)}
+        self._send_all([_datagram(_ERROR, reason)], there)
 
     def message(self, address: str, arguments: Sequence[Any], host: str, port: int) -> None:
         """Do what one message says. Raises SettingsError for what makes no sense."""
         if not address.startswith(_ROOT):
             raise SettingsError(f"osc: {address[:60]!r} found, {_ROOT}... wanted")
+        if address == _ERROR:
+            return  # another livedream's answer; answering it would never end
         name, _, part = address[len(_ROOT) :].partition("/")
         origin = f"osc {host}:{port}"
         first = arguments[0] if arguments else None
@@ -162,7 +181,9 @@ class OscServer:
             if first is None or _number(first) > 0:
                 self._show.act(name, origin=origin)
         else:
-            raise SettingsError(f"osc: {address[:60]!r} is neither a parameter nor an action")
+            known = (*self._parameters.declared, *ACTIONS, "preset", "tempo", "subscribe")
+            hint = closest(name, known) or "docs/control.md lists the addresses"
+            raise SettingsError(f"osc: {address[:60]!r} is no address of livedream; {hint}")
 
     def _parameter(
         self, name: str, real: bool, value: Any, origin: str, sender: tuple[str, int]
@@ -210,16 +231,19 @@ class OscServer:
         self._send_value(change.name, change.value, there)
 
     def _send_value(self, name: str, value: Any, receivers: Sequence[tuple[str, int]]) -> None:
-        if not receivers or self._socket is None:
-            return
         parameter = self._parameters.declared[name]
         datagrams = [_datagram(f"{_ROOT}{name}/value", value)]
         if parameter.has_unit:
             datagrams.append(_datagram(f"{_ROOT}{name}", parameter.to_unit(value)))
+        self._send_all(datagrams, receivers)
+
+    def _send_all(self, datagrams: Sequence[bytes], receivers: Iterable[tuple[str, int]]) -> None:
+        if self._socket is None:
+            return
         for receiver in receivers:
             for datagram in datagrams:
                 # Nobody there any more, or no route: the next message finds out again.
-                with contextlib.suppress(OSError):
+                with contextlib.suppress(OSError, OverflowError):
                     self._socket.sendto(datagram, receiver)
 
 

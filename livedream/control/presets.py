@@ -30,12 +30,14 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
+from livedream.control.catalogue import check_objective
 from livedream.control.modulation import Modulator
-from livedream.core.errors import ObjectiveError, SettingsError
+from livedream.core.errors import NetworkError, ObjectiveError, SettingsError
 from livedream.core.grade import GradeSettings
 from livedream.core.settings import DreamSettings, Parameter, declared
 from livedream.core.suggest import closest
 from livedream.core.user_folders import checked_name, own_folder, write_whole
+from livedream.dream.objectives.text import parse_objective
 
 __all__ = ["KEPT", "Preset", "Presets", "read_preset"]
 
@@ -84,7 +86,7 @@ def read_preset(text: str, name: str, *, own: bool = False) -> Preset:
         return _preset(tomllib.loads(text), name, own)
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"preset {name}: not TOML ({error})") from error
-    except (SettingsError, ObjectiveError) as error:
+    except (SettingsError, ObjectiveError, NetworkError) as error:
         raise SettingsError(f"preset {name}: {error}") from error
 
 
@@ -103,9 +105,9 @@ def _preset(found: Mapping[str, Any], name: str, own: bool) -> Preset:
                 raise SettingsError(f"[{table}] {key!r} is no live parameter; {hint}".rstrip("; "))
             values[key] = known[key].check(value)
     if values.get("objective"):
-        from livedream.dream.objectives.text import parse_objective
-
         parse_objective(values["objective"])
+    if "network" in values:  # without one it may be for weights of the user's own
+        check_objective(values["network"], values.get("objective", ""))
     crossfade_s = found.get("crossfade_s", 4.0)
     seconds = Parameter(
         "crossfade_s", float, 4.0, "", unit="s", minimum=0.0, maximum=LONGEST_CROSSFADE_S
@@ -127,19 +129,20 @@ def _preset(found: Mapping[str, Any], name: str, own: bool) -> Preset:
 class Presets:
     """The package's presets and the user's own, by name; the user's come first where both have one.
 
-    folder: of the user's, None for `own_folder()/presets`.
+    folder: of the user's, None for `own_folder()/presets`.  broken: files that are not right, by
+    name, and why.
     """
 
     def __init__(self, folder: Path | None = None) -> None:
         self.folder = folder or own_folder() / "presets"
-        self.faults: tuple[str, ...] = ()
+        self.broken: Mapping[str, str] = {}
         self._presets: dict[str, Preset] = {}
         self.read()
 
     def read(self) -> None:
-        """Read the files again. One that is wrong is left out, and told of in `faults`."""
+        """Read the files again. One that is wrong is listed in `broken`."""
         found: dict[str, Preset] = {}
-        faults: list[str] = []
+        broken: dict[str, str] = {}
         package = files("livedream") / "presets"
         shipped = sorted((p for p in package.iterdir() if p.name.endswith(".toml")), key=_name)
         mine = sorted(self.folder.glob("*.toml")) if self.folder.is_dir() else []
@@ -151,8 +154,8 @@ class Presets:
                         raise SettingsError(f"preset {name}: larger than {_LARGEST} bytes")
                     found[name] = read_preset(path.read_text(encoding="utf-8"), name, own=own)
                 except (SettingsError, OSError, UnicodeDecodeError) as error:
-                    faults.append(" ".join(str(error).split()))
-        self._presets, self.faults = found, tuple(faults)
+                    broken[name] = " ".join(str(error).split())
+        self._presets, self.broken = found, broken
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -168,6 +171,8 @@ class Presets:
         """The preset of that name. Raises SettingsError, with the closest names, otherwise."""
         if name in self._presets:
             return self._presets[name]
+        if name in self.broken:
+            raise SettingsError(self.broken[name])
         hint = closest(name, self._presets) or f"there are {', '.join(self._presets)}"
         raise SettingsError(f"preset: no {name[:60]!r}; {hint}")
 

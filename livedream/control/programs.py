@@ -46,6 +46,7 @@ class Program:
     title: str
     steps: tuple[Step, ...]
     loop: bool = True
+    own: bool = False  # the user's, not the package's
 
     @property
     def length_s(self) -> float:
@@ -64,7 +65,7 @@ class Program:
         return int(loops) * len(self.steps) + index
 
 
-def read_program(text: str, name: str) -> Program:
+def read_program(text: str, name: str, *, own: bool = False) -> Program:
     """A program from its TOML. Raises SettingsError, with the file's name, for what is wrong."""
     try:
         found = tomllib.loads(text)
@@ -80,6 +81,7 @@ def read_program(text: str, name: str) -> Program:
         title=str(found.get("title", name)),
         steps=tuple(_step(one, f"program {name}, step {i}") for i, one in enumerate(steps, 1)),
         loop=bool(found.get("loop", True)),
+        own=own,
     )
 
 
@@ -105,18 +107,28 @@ def _seconds(found: Any, least: float, where: str) -> float:
     return float(found)
 
 
-def list_programs(folder: Path | None = None) -> dict[str, Program]:
-    """The package's programs and the user's own, by name; files that are wrong are left out."""
+def list_programs(
+    folder: Path | None = None, broken: dict[str, str] | None = None
+) -> dict[str, Program]:
+    """The package's programs and the user's own, by name.
+
+    folder: of the user's, None for `own_folder()/programs`.  broken: takes what is wrong with the
+    files that are left out, by name.
+    """
     found: dict[str, Program] = {}
     package = files("livedream") / "presets" / "programs"
     mine = folder or own_folder() / "programs"
-    for path in [*package.iterdir(), *(mine.glob("*.toml") if mine.is_dir() else [])]:
-        if path.name.endswith(".toml"):
+    for own, paths in ((False, package.iterdir()), (True, mine.glob("*.toml"))):
+        for path in paths:
             name = path.name.removesuffix(".toml")
+            if name == path.name:
+                continue
             try:
-                found[checked_name(name)] = read_program(path.read_text(encoding="utf-8"), name)
-            except (SettingsError, OSError, UnicodeDecodeError):
-                continue  # the command line names the fault when the program is asked for
+                text = path.read_text(encoding="utf-8")
+                found[checked_name(name)] = read_program(text, name, own=own)
+            except (SettingsError, OSError, UnicodeDecodeError) as error:
+                if broken is not None:
+                    broken[name] = " ".join(str(error).split())
     return dict(sorted(found.items()))
 
 
@@ -128,7 +140,10 @@ def find_program(text: str) -> Program:
             return read_program(path.read_text(encoding="utf-8"), path.stem)
         except (OSError, UnicodeDecodeError) as error:
             raise SettingsError(f"program: {path} cannot be read ({error})") from error
-    known = list_programs()
+    broken: dict[str, str] = {}
+    known = list_programs(broken=broken)
+    if text in broken:
+        raise SettingsError(broken[text])
     if text not in known:
         hint = closest(text, known) or f"there are {', '.join(known)}, or give a .toml file"
         raise SettingsError(f"program: no {text!r}; {hint}")

@@ -1,5 +1,6 @@
 """The show: presets, programs, tempo and the actions that every hand can call by name."""
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -10,10 +11,13 @@ from livedream.control.modulation import Modulation, Modulator
 from livedream.control.presets import KEPT, LONGEST_CROSSFADE_S, Preset, Presets
 from livedream.control.programs import Program, find_program
 from livedream.control.tempo import Tempo
-from livedream.core.errors import SettingsError
+from livedream.core.errors import LivedreamError, SettingsError
+from livedream.core.health import Health
 from livedream.core.supervisor import SupervisedThread, start_thread
 
 __all__ = ["ACTIONS", "Show"]
+
+_log = logging.getLogger(__name__)
 
 # Name: what it does, for help, panel and documentation.
 ACTIONS: Final[Mapping[str, str]] = {
@@ -50,6 +54,8 @@ class Show:
     ) -> None:
         self.parameters = parameters
         self.presets = presets if presets is not None else Presets()
+        for reason in self.presets.broken.values():
+            _log.warning("%s", reason)
         self.tempo = tempo or Tempo(now_s=clock())
         self.modulation = modulation or Modulation(parameters, self.tempo)
         self.started_with = parameters.targets()
@@ -60,6 +66,7 @@ class Show:
         self._program_before: Program | None = None
         self._begun_s = 0.0
         self._step = -1
+        self._skipped: dict[int, str] = {}
         self._stop = threading.Event()
         self._thread: SupervisedThread | None = None
         self._listeners: list[Callable[[], None]] = []
@@ -100,6 +107,9 @@ class Show:
         if "network" in preset.values:
             # The layers of one network mean nothing to another.
             base["objective"] = ""
+        elif "objective" in preset.values:
+            # Where no network is named, the objective is for the default one.
+            base["network"] = ""
         return {**base, **preset.values}
 
     def _go(
@@ -143,7 +153,9 @@ class Show:
             self.next(origin=origin, by=1 if name == "next" else -1)
         elif name == "home":
             with self._lock:
-                base = {n: v for n, v in self.started_with.items() if n not in KEPT}
+                base = dict(self.started_with)
+                for moment in ("freeze", "blackout"):
+                    del base[moment]
                 self._go(base, (), 1.0, origin)
                 self._preset = ""
             self.tell()
@@ -175,22 +187,31 @@ class Show:
 
         Raises SettingsError when it, or a preset it names, is not there.
         """
-        if isinstance(program, str):
-            program = find_program(program)
-        for step in program.steps if program else ():
-            self.presets.find(step.preset)
+        if program is not None:
+            program = self.checked_program(program)
         with self._lock:
+            self._skipped = {}
             if program is None and self._program is not None:
                 self._program_before = self._program
             self._program, self._begun_s, self._step = program, self._clock(), -1
             if program is not None:
-                self._follow(origin)
+                self.follow_program(origin)
         self.tell()
+
+    def checked_program(self, program: "Program | str") -> Program:
+        """A program (one, a name or a path) whose presets are all there, else SettingsError."""
+        found = find_program(program) if isinstance(program, str) else program
+        for number, step in enumerate(found.steps, 1):
+            try:
+                self.presets.find(step.preset)
+            except SettingsError as error:
+                raise SettingsError(f"program {found.name}, step {number}: {error}") from error
+        return found
 
     def _last_program(self) -> Program | str:
         return self._program_before or _FIRST_PROGRAM
 
-    def _follow(self, origin: str) -> None:
+    def follow_program(self, origin: str) -> None:
         """Go to the program's step of this moment, if it is not the one we are in."""
         with self._lock:
             program = self._program
@@ -200,8 +221,17 @@ class Show:
             if at == self._step:
                 return
             self._step = at
-            step = program.steps[at % len(program.steps)]
-            self.preset(step.preset, step.crossfade_s, origin=origin)
+            index = at % len(program.steps)
+            step = program.steps[index]
+            try:
+                self.preset(step.preset, step.crossfade_s, origin=origin)
+                self._skipped.pop(index, None)
+            except LivedreamError as error:
+                # A preset was deleted or broken meanwhile: on to the next step at once.
+                self._begun_s -= step.hold_s
+                if index not in self._skipped:
+                    self._skipped[index] = f"{program.name}: step {index + 1} skipped: {error}"
+                    _log.warning("program %s", self._skipped[index])
 
     def save(self, name: str, title: str = "", about: str = "", crossfade_s: float = 4.0) -> Preset:
         """What is shown now, as a preset of the user's own. Raises SettingsError if it cannot be.
@@ -249,6 +279,12 @@ class Show:
         if self._thread is not None:
             self._thread.close()
 
+    def health(self) -> Health:
+        """ "lost" while a step of the program had to be skipped."""
+        program, skipped = self._program, tuple(self._skipped.values())
+        detail = skipped[0] if skipped else program.name if program else "none"
+        return Health("program", "lost" if skipped else "ok", detail)
+
     def _run(self) -> None:
         while not self._stop.wait(_PROGRAM_STEP_S):
-            self._follow("program")
+            self.follow_program("program")

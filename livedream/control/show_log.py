@@ -1,7 +1,8 @@
-"""The performance log: everything a show was made of, one JSON object a line.
+"""The show log: everything a show was made of, one JSON object a line.
 
-The first line is the header: settings and look at the start, the tempo, the source. Then, each
-with its time `t` in seconds since the start:
+Each session begins with a header: settings and grade at the start, the tempo, the source. A show
+that is started again goes on in the same file, with a header of its own. Then, each with its time
+`t` in seconds since the start of the session:
 
     {"t": 1.25, "set": {"strength": 22}, "by": "panel", "glide_s": 0.1}     one change
     {"t": 9.0, "set": {"hue": 40, ...}, "by": "osc", "seconds": 4}          several, together
@@ -9,33 +10,40 @@ with its time `t` in seconds since the start:
     {"t": 9.2, "offsets": {"hue": {"modulator1": 0.0312}}}                  modulators; null: over
     {"t": 0.1, "recording": "camera-0001.mkv"}                              its first frame was then
 
-The file is written by a thread of its own, and what was written is on the disk within a second.
+The file is written by a thread of its own and flushed within a second.
 """
 
+import contextlib
 import json
+import logging
 import queue
 import threading
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TextIO
 
 from livedream.control.live_parameters import Change, LiveParameters
 from livedream.core.errors import SinkError
 from livedream.core.health import Health
-from livedream.core.supervisor import SupervisedThread, start_thread
+from livedream.core.supervisor import FaultLog, SupervisedThread, start_thread
+from livedream.core.version import __version__
 
 __all__ = ["LOG_VERSION", "ShowLog"]
+
+_log = logging.getLogger(__name__)
 
 LOG_VERSION: Final = 1
 _FLUSH_S: Final = 0.5
 _OFFSETS_S: Final = 1 / 30  # modulators are logged this often: no picture needs more
 _TOGETHER_S: Final = 0.1  # what one call changed has all been told by then
+_LONGEST_HEADER: Final = 65536  # characters; one has about 2,000
 _MOST_WAITING: Final = 100_000  # lines; a disk that hangs for minutes loses some, not the memory
 
 
 class ShowLog:
-    """Writes the log. Raises SinkError when the file cannot be made or is there already."""
+    """Writes the log, after what earlier sessions wrote into the same file."""
 
     def __init__(
         self,
@@ -55,17 +63,26 @@ class ShowLog:
         self._offsets_s = 0.0
         self._lock = threading.Lock()
         self._unlisten: Callable[[], None] = lambda: None
+        self._file: TextIO | None = None
         self._thread: SupervisedThread | None = None
+        self._faults = FaultLog(_log, "show log")
         self._more = dict(header or {})
 
     def start(self) -> None:
-        """Make the file, write the header, listen to the board."""
+        """Open the file, write the header, listen to the live parameters.
+
+        Raises SinkError when the file cannot be written or holds something else.
+        """
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self.path.open("x", encoding="utf-8").close()
-        except FileExistsError as error:
-            raise SinkError(f"log: {self.path} is there already; give another name") from error
+            if self.path.exists() and not _is_log(self.path):
+                raise SinkError(f"log: {self.path} is no show log; give another name")
+            self._file = self.path.open("a", encoding="utf-8")
+            if self._file.tell():  # a crash may have cut the last line off
+                self._file.write("\n")
         except OSError as error:
+            if isinstance(error, SinkError):
+                raise
             raise SinkError(f"log: {self.path} cannot be written ({error.strerror})") from error
         self._put({**_header(self._parameters), **self._more})
         self._unlisten = self._parameters.listen(self._changed)
@@ -78,9 +95,12 @@ class ShowLog:
         self._lines.put(None)
         if self._thread is not None:
             self._thread.close()
+        if self._file is not None:
+            with contextlib.suppress(OSError):
+                self._file.close()
 
     def health(self) -> Health:
-        state = "failed" if self._fault else "ok"
+        state = "lost" if self._fault else "ok"
         return Health("log", state, self._fault or str(self.path), self.lines, self.lost)
 
     def recording(self, path: Path, first_s: float) -> None:
@@ -133,35 +153,45 @@ class ShowLog:
             self.lost += 1
 
     def _write(self) -> None:
+        file = self._file
+        assert file is not None
         flushed_s = time.monotonic()
-        with self.path.open("a", encoding="utf-8") as file:
-            while True:
-                try:
-                    line = self._lines.get(timeout=_FLUSH_S)
-                except queue.Empty:
-                    line = ""
-                if line is None:
-                    return
-                with self._lock:
-                    if self._group and self._clock() - self._group[0] > _TOGETHER_S:
-                        self._finish_group()
-                try:
-                    if line:
-                        file.write(line + "\n")
-                        self.lines += 1
-                    if time.monotonic() - flushed_s >= _FLUSH_S or not line:
-                        file.flush()
-                        flushed_s = time.monotonic()
-                except OSError as error:  # a full disk must not end the show
-                    self._fault = f"{self.path}: {error.strerror}"
-                    self.lost += 1
+        while True:
+            try:
+                line = self._lines.get(timeout=_FLUSH_S)
+            except queue.Empty:
+                line = ""
+            if line is None:
+                return
+            with self._lock:
+                if self._group and self._clock() - self._group[0] > _TOGETHER_S:
+                    self._finish_group()
+            try:
+                if line:
+                    file.write(line + "\n")
+                    self.lines += 1
+                if time.monotonic() - flushed_s >= _FLUSH_S or not line:
+                    file.flush()
+                    flushed_s = time.monotonic()
+                    self._fault = ""
+                    self._faults.recovered()
+            except OSError as error:  # a full disk must not end the show
+                self._fault = f"{self.path}: {error.strerror}"
+                self._faults.failed(error, traceback=False)
+                self.lost += 1
+
+
+def _is_log(path: Path) -> bool:
+    """Whether a file begins with a header, or is empty."""
+    with path.open(encoding="utf-8", errors="replace") as file:
+        first = file.readline(_LONGEST_HEADER)
+    try:
+        return not first.strip() or "log" in json.loads(first)
+    except (ValueError, TypeError):
+        return False
 
 
 def _header(parameters: LiveParameters) -> dict[str, Any]:
-    from dataclasses import asdict
-
-    from livedream.core.version import __version__
-
     now, targets = parameters.peek(), parameters.targets()
     dream, look = asdict(now.dream), asdict(now.look)
     # The targets: what was set since the last picture is in no snapshot yet.

@@ -1,4 +1,4 @@
-"""Reading a performance log, and playing it to a board of its own: what `show_log` writes."""
+"""Reading a show log, and playing it to live parameters of its own: what `show_log` writes."""
 
 import json
 from collections.abc import Collection, Mapping
@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
+from livedream.control.catalogue import own_objective
 from livedream.control.live_parameters import LiveParameters
 from livedream.control.show_log import LOG_VERSION
 from livedream.core.errors import SettingsError
@@ -43,32 +44,18 @@ class ShowScript:
         return min(self.recordings.values(), default=0.0)
 
 
-def read_show(path: Path) -> ShowScript:
-    """The log in `path`. A last line that was cut off by a crash is left out.
+def read_show(path: Path, source: str = "") -> ShowScript:
+    """One session of the log in `path`: the one that recorded `source`, else the last.
 
-    Raises SettingsError, with the line, for what is no performance log.
+    A session's last line that was cut off by a crash is left out. Raises SettingsError, with the
+    line, for what is no show log.
     """
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"--replay: {path} cannot be read ({error})") from error
-    found: list[dict[str, Any]] = []
-    for number, line in enumerate(lines, 1):
-        try:
-            one = json.loads(line)
-            if not isinstance(one, dict):
-                raise ValueError("an object wanted")
-            found.append(one)
-        except ValueError as error:
-            if number == len(lines):
-                break
-            raise SettingsError(f"--replay: {path}, line {number}: not JSON ({error})") from error
-    if not found or found[0].get("log") != LOG_VERSION:
-        raise SettingsError(
-            f"--replay: {path} is no performance log of this version; wanted a file that "
-            "livedream live --log wrote"
-        )
-    header, rest = found[0], found[1:]
+    found = _sessions(path)
+    name = Path(source).name
+    chosen = [lines for lines in found if any(one.get("recording") == name for one in lines)]
+    header, *rest = (chosen or found)[-1]
+    if header.get("log") != LOG_VERSION:
+        raise SettingsError(f"--replay: {path} was written by another version of livedream")
     try:
         dream = DreamSettings.from_mapping(header["dream"])
         look = GradeSettings(**header["look"])
@@ -77,6 +64,39 @@ def read_show(path: Path) -> ShowScript:
         raise SettingsError(f"--replay: {path}: {error}") from error
     recordings = {str(one["recording"]): t for t, one in events if "recording" in one}
     return ShowScript(path, dream, look, tuple(events), recordings)
+
+
+def _sessions(path: Path) -> list[list[dict[str, Any]]]:
+    """The lines of each session, its header first."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"--replay: {path} cannot be read ({error})") from error
+    found: list[list[dict[str, Any]]] = []
+    fault = ""
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            one = json.loads(line)
+            if not isinstance(one, dict):
+                raise ValueError("not an object")
+        except ValueError as error:
+            fault = fault or f"--replay: {path}, line {number}: not JSON ({error})"
+            continue
+        if "log" in one:
+            found.append([])
+        elif not found:
+            break
+        elif fault:
+            raise SettingsError(fault)
+        fault = ""
+        found[-1].append(one)
+    if not found:
+        raise SettingsError(
+            f"--replay: {path} is no show log; give a file that livedream live --log wrote"
+        )
+    return found
 
 
 class Playback:
@@ -121,24 +141,13 @@ class Playback:
     def _write(self, line: Mapping[str, Any]) -> None:
         parameters = self.parameters
         if "set" in line:
-            values = dict(line["set"])
-            if len(values) == 1 and not line.get("seconds"):
-                ((name, value),) = values.items()
-                parameters.set(name, value, origin=_ORIGIN, glide_s=line.get("glide_s"))
-            else:
-                parameters.apply(values, seconds=float(line.get("seconds", 0.0)), origin=_ORIGIN)
+            parameters.apply(
+                dict(line["set"]), seconds=float(line.get("seconds", 0.0)),
+                glide_s=line.get("glide_s"), origin=_ORIGIN,
+            )  # fmt: skip
         elif "trigger" in line:
             parameters.trigger(str(line["trigger"]), origin=_ORIGIN)
         elif "offsets" in line:
             for name, offsets in line["offsets"].items():
                 for key, offset in offsets.items():
                     parameters.modulate(name, key, offset)
-
-
-def own_objective(network: str) -> str:
-    """What a network dreams when it is not told; "" where only loading it would tell."""
-    from livedream.dream.networks.network import DEFAULT_NAME
-    from livedream.dream.networks.registry import registry
-
-    found = registry().get(network or DEFAULT_NAME)
-    return found.objective if found is not None else ""

@@ -212,7 +212,7 @@ def _replayed(job: RenderJob, show: Path, source: Source, dreamer: Dreamer) -> I
     from livedream.control.show_reader import Playback, read_show
     from livedream.jobs.replay import ShowDreamer
 
-    script = read_show(show)
+    script = read_show(show, job.source)
     moments = Playback(script, job.settings, job.kept)
     start_s = script.start_of(job.source) + job.start_s
     return ShowDreamer(dreamer, moments, start_s).dreams(source)

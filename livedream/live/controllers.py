@@ -69,9 +69,13 @@ class Controllers:
     def start(self) -> None:
         """Raises LivedreamError for a hand that cannot be had."""
         job, show = self._job, self.show
+        for name in filter(None, (job.program, job.attract_program)):
+            show.checked_program(name)
+        if job.preset:
+            show.presets.find(job.preset)
         if job.log:  # first, so that whatever comes is written down
             self._start_log(Path(job.log))
-        show.start()
+        self._add("program", show)
         if job.preset:
             show.preset(job.preset, 0.0)
         if job.audio is not None:
@@ -95,7 +99,7 @@ class Controllers:
         if job.panel is not None:
             self._start_panel(job.panel, learner)
         if job.program:
-            self._run_program(job.program)
+            show.program(job.program)
 
     def _start_log(self, path: Path) -> None:
         from livedream.control.show_log import ShowLog
@@ -126,11 +130,6 @@ class Controllers:
         hand.start()
         self._hands[name] = hand
 
-    def _run_program(self, text: str) -> None:
-        from livedream.control.programs import find_program
-
-        self.show.program(find_program(text))
-
     def attract(self, wanted: bool, now_s: float) -> None:
         """Once per frame. wanted: whether nobody has moved for a while."""
         if not self._job.attract_program:
@@ -142,7 +141,7 @@ class Controllers:
         try:
             if wanted:
                 self._program_before = self.show.running_program
-                self._run_program(self._job.attract_program)
+                self.show.program(self._job.attract_program)
             else:
                 self.show.program(self._program_before)
                 if self._program_before is None:
@@ -165,4 +164,3 @@ class Controllers:
         for hand in reversed(self._hands.values()):
             with contextlib.suppress(Exception):
                 hand.close()
-        self.show.close()

@@ -27,6 +27,8 @@ class LiveDreamerPool(DreamerPool):
     ) -> None:
         super().__init__(first)
         self.notes: dict[str, str] = {}
+        # Called when a network has no such objective: its name, the objective kept.
+        self.refused: Callable[[str, str], None] = lambda network, kept: None
         self._make = make or partial(Dreamer, wait_for_compile=False)
         self._last = first
         self._loading: set[str] = set()
@@ -47,10 +49,10 @@ class LiveDreamerPool(DreamerPool):
             settings = settings.replace(network=own.network, objective=own.objective)
         try:
             dreamer.adopt(settings, plan=plan)
-            self.notes.pop("objective", None)
         except LivedreamError as error:
-            self.notes["objective"] = " ".join(str(error).split())
-            dreamer.adopt(settings.replace(objective=dreamer.settings.objective), plan=plan)
+            kept = dreamer.settings.objective
+            dreamer.adopt(settings.replace(objective=kept), plan=plan)
+            self._refuse(settings, kept, error)
         self._last = dreamer
         return dreamer
 
@@ -69,6 +71,11 @@ class LiveDreamerPool(DreamerPool):
     def forget_failures(self) -> None:
         """Try again what could not be had: something has been changed."""
         self._failed.clear()
+        self.notes.pop("objective", None)
+
+    def _refuse(self, settings: DreamSettings, kept: str, error: Exception) -> None:
+        self.notes["objective"] = " ".join(str(error).split())
+        self.refused(settings.network, kept)
 
     def _begin(self, settings: DreamSettings) -> None:
         name = settings.network
@@ -84,9 +91,10 @@ class LiveDreamerPool(DreamerPool):
         try:
             try:
                 dreamer = self._make(settings)
-            except LivedreamError:
+            except LivedreamError as error:
                 # Perhaps only the objective belongs to another network.
                 dreamer = self._make(settings.replace(objective=""))
+                self._refuse(settings, "", error)
             dreamer.share_state(self.first)
             with self._lock:
                 self._ready[name] = dreamer

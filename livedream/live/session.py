@@ -19,8 +19,8 @@ from livedream.capture.live import Captured, LiveInput, Opened
 from livedream.capture.live.opening import open_live
 from livedream.capture.live.orient import Orientation
 from livedream.capture.live.worker import Capture
-from livedream.control.live_parameters import LiveParameters
-from livedream.control.show_reader import own_objective
+from livedream.control.catalogue import check_objective, own_objective
+from livedream.control.live_parameters import Change, LiveParameters
 from livedream.core.closing import Closeable
 from livedream.core.defaults import LIVE
 from livedream.core.errors import SettingsError, SourceError
@@ -55,6 +55,7 @@ _FALLBACK: Final = Opened(640, 360, Fraction(25), "nothing yet")
 _SETTLED_S: Final = 10.0  # until latency is worth telling
 _MOST_FPS: Final = 240.0
 _JOIN_S: Final = 0.4
+_POOL: Final = "network"  # origin of changes that the loaded network asks for
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,10 +132,15 @@ class Session(Closeable):
         flow = open_flow(job.dream.flow, device=job.dream.device)
         self.opened = self._wait_for_source()
         self.fps = min(job.fps or _MOST_FPS, float(self.opened.rate))
-        self.parameters = LiveParameters(job.dream, job.look, own_objective=own_objective)
+        self.parameters = LiveParameters(
+            job.dream, job.look, own_objective=own_objective,
+            # Only a file of one's own knows what it can dream.
+            check_objective=None if job.dream.weights else check_objective,
+        )  # fmt: skip
         self.hands = Controllers(job.hands, self.parameters, self.status, self._picture, job.source)
         self._open_outputs()
         self.pool = LiveDreamerPool(dreamer)
+        self.pool.refused = self._objective_refused
         device = getattr(dreamer, "device", None)
         self.governor = Governor(self.fps, shared=device is not None and device.type == "cpu")
         self.dreaming = DreamWorker(self.pool, self.governor, 1.0 / self.fps)
@@ -142,12 +148,22 @@ class Session(Closeable):
         self._opened.callback(self.hands.close)
         self.hands.start()
         self._window = self._make_window()
-        self._unlisten = self.parameters.listen(lambda change: self.pool.forget_failures())
+        self._unlisten = self.parameters.listen(self._changed)
         self.loop = LiveLoop(self._wiring(flow))
         self._loop_thread = threading.Thread(
             target=self._run_loop, name="livedream-loop", daemon=True
         )
         self._watchdog = Watchdog()
+
+    def _changed(self, change: Change) -> None:
+        if change.origin != _POOL:
+            self.pool.forget_failures()
+
+    def _objective_refused(self, network: str, kept: str) -> None:
+        """The loaded network knows better: what is shown as dreamed is what is dreamed."""
+        _log.warning("objective refused: %s", self.pool.notes["objective"])
+        if self.parameters.target("network") == network:
+            self.parameters.set("objective", kept, origin=_POOL, glide_s=0.0)
 
     def _wait_for_source(self) -> Opened:
         """What the source gives; a stream may come later, what cannot be had is an error now."""

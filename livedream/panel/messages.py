@@ -192,6 +192,9 @@ class MessageHandler:
                 }
                 for one in show.presets
             ],
+            "broken": [
+                {"name": name, "reason": reason} for name, reason in show.presets.broken.items()
+            ],
             "programs": [
                 {"name": one.name, "title": one.title, "steps": len(one.steps),
                  "length_s": one.length_s}

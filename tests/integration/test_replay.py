@@ -9,6 +9,7 @@ import pytest
 
 from livedream.capture import open_source
 from livedream.cli import main
+from livedream.control.catalogue import own_objective
 from livedream.control.live_parameters import LiveParameters
 from livedream.control.modulation import Modulation, Modulator
 from livedream.control.presets import Presets
@@ -29,7 +30,9 @@ CLOUDS = "synthetic:clouds?size=128x72&fps=10&seconds={}&seed=3"
 def perform(path: Path, folder: Path) -> list[Snapshot]:
     """A show of five seconds on a clock of its own; the snapshots it went through."""
     now = [1000.0]
-    parameters = LiveParameters(DreamSettings(**SMALL), clock=lambda: now[0])
+    parameters = LiveParameters(
+        DreamSettings(**SMALL), clock=lambda: now[0], own_objective=own_objective
+    )
     modulation = Modulation(parameters, Tempo())
     show = Show(parameters, Presets(folder), modulation, clock=lambda: now[0])
     parameters.set("saturation", 1.5, glide_s=0)  # before the log began
@@ -97,11 +100,30 @@ def test_what_is_given_again_is_kept(tmp_path: Path) -> None:
         assert (found.strength, found.octaves) == (44, 3)
 
 
-def test_a_log_is_never_written_over(tmp_path: Path) -> None:
+def test_what_is_no_log_is_never_written_to(tmp_path: Path) -> None:
     path = tmp_path / "show.jsonl"
-    path.write_text("{}")
-    with pytest.raises(SinkError, match="there already"):
-        ShowLog(path, LiveParameters(DreamSettings())).start()
+    for text in ("{}", "my notes", "[3]", "7"):
+        path.write_text(text)
+        with pytest.raises(SinkError, match="no show log"):
+            ShowLog(path, LiveParameters(DreamSettings())).start()
+        assert path.read_text() == text
+
+
+def test_of_several_sessions_the_one_that_recorded_is_replayed_else_the_last(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "show.jsonl"
+    perform(path, tmp_path)
+    path.write_text(path.read_text() + '{"t": 4.9, "se')  # killed
+    log = ShowLog(path, LiveParameters(DreamSettings(strength=3.0)))
+    log.start()
+    log.recording(Path("camera-2.mkv"), 0.0)
+    log.close()
+    assert read_show(path).dream.strength == 3.0
+    assert read_show(path, "there/camera-2.mkv").dream.strength == 3.0
+    first = read_show(path, "camera-1.mkv")
+    assert first.dream.strength == 14.0
+    assert len(first.events) > 20
 
 
 def test_a_log_that_was_cut_off_can_be_read_and_nonsense_not(tmp_path: Path) -> None:

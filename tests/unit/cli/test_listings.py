@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from safetensors.torch import save_file
 
-from livedream.cli import layers, networks
+from livedream.cli import layers, networks, presets
 from livedream.core.errors import NetworkError, SinkError, WeightsError
 from livedream.dream.networks.registry import registry
 
@@ -21,6 +21,7 @@ def run(*words: str) -> int:
     commands = parser.add_subparsers(required=True)
     networks.add_parser(commands)
     layers.add_parser(commands)
+    presets.add_parser(commands)
     args = parser.parse_args(words)
     code: int = args.run(args)
     return code
@@ -82,3 +83,37 @@ def test_layers_as_pictures(capsys: pytest.CaptureFixture[str], tmp_path: Path) 
     assert path.read_bytes().startswith(b"\x89PNG")
     with pytest.raises(SinkError, match="exists"):
         run(*words)
+
+
+def test_presets_and_programs_are_listed_with_what_is_broken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("LIVEDREAM_HOME", str(tmp_path))
+    for name, text in (
+        ("presets/mine", 'about = "Fur"\n[dream]\nobjective = "fur"'),
+        ("presets/wrong", "[dream]\nstrength = 900"),
+        ("presets/feathers", '[dream]\nnetwork = "dreamnet-birds"\nobjective = "faces"'),
+        ("programs/two", '[[steps]]\npreset = "mine"\n[[steps]]\npreset = "ink"'),
+        ("programs/none", "loop = true"),
+    ):
+        path = tmp_path / f"{name}.toml"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+    assert run("presets") == 0
+    rows = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
+    found = {row[0]: row[1:] for row in rows}
+    assert found["mine"] == ["dreamnet", "Fur", "yours"]
+    assert found["plumage"][0] == "dreamnet-birds"
+    assert found["plumage"][-1] == "built in"
+    assert found["two"] == ["2.0", "mine, ink", "yours"]
+    for name, reason in (
+        ("wrong", "strength"),
+        ("feathers", "no layer 'faces'"),
+        ("none", "steps"),
+    ):
+        assert reason in found[name][1]
+        assert found[name][-1] == "broken"
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "160")
+    assert run("presets") == 0
+    assert tmp_path.name in capsys.readouterr().out

@@ -183,3 +183,22 @@ def test_noise_changes_nothing_and_ends_nothing(hand: OscServer, sender: socket.
     sender.send(message("/livedream/mix", 0.125))
     until(lambda: hand._parameters.target("mix") == 0.125)
     assert 0 <= hand._parameters.target("strength") <= 100
+
+
+def test_what_is_refused_is_answered_and_logged_once(
+    hand: OscServer, sender: socket.socket, caplog: pytest.LogCaptureFixture
+) -> None:
+    for address, value, reason in (
+        ("/livedream/strenght", 0.5, "did you mean strength"),
+        ("/resolume/layer1", 1, "/livedream/..."),
+        ("/livedream/objective", "eyes +", "at character"),
+        ("/livedream/strenght", 0.5, "did you mean strength"),
+    ):
+        sender.send(message(address, value))
+        found = OscMessage(sender.recv(1000))
+        assert found.address == "/livedream/error"
+        assert reason in found.params[0]
+    assert caplog.text.count("strenght") == 1
+    sender.send(message("/livedream/error", "an answer is not answered"))
+    sender.send(message("/livedream/strength"))
+    assert OscMessage(sender.recv(1000)).address == "/livedream/strength/value"

@@ -35,7 +35,7 @@ def show(tmp_path: Path, clock: Time) -> Show:
 
 def test_there_are_at_least_twelve_and_all_are_right(tmp_path: Path) -> None:
     presets = Presets(tmp_path)
-    assert presets.faults == ()
+    assert not presets.broken
     assert len(presets) >= 12
     for preset in presets:
         assert preset.title
@@ -91,7 +91,9 @@ def test_a_wrong_file_is_left_out_and_told_of(tmp_path: Path) -> None:
     (tmp_path / "good.toml").write_text('title = "Good"\n[dream]\nstrength = 9.0')
     presets = Presets(tmp_path)
     assert presets.find("good").values == {"strength": 9.0}
-    assert len(presets.faults) == 1
+    assert "strength" in presets.broken["broken"]
+    with pytest.raises(SettingsError, match="preset broken: strength"):
+        presets.find("broken")
     with pytest.raises(SettingsError, match="menagerie"):
         presets.find("menagery")
 
@@ -245,13 +247,13 @@ def test_a_program_calls_its_presets_in_time(show: Show, clock: Time) -> None:
     called = []
     for _ in range(310):
         clock.now_s += 0.1
-        show._follow("program")
+        show.follow_program("program")
         if not called or called[-1] != show.preset_name:
             called.append(show.preset_name)
     assert called == ["ink", "down", "ink", "down", "ink"]
     show.program(None)
     clock.now_s += 30
-    show._follow("program")
+    show.follow_program("program")
     assert show.preset_name == "ink"
 
 
@@ -272,3 +274,38 @@ def test_a_wrong_program_is_refused(text: str, tmp_path: Path) -> None:
     path.write_text(text)
     with pytest.raises(SettingsError, match="program wrong"):
         find_program(str(path))
+
+
+def test_a_program_skips_a_preset_that_was_deleted_and_says_so(
+    show: Show, clock: Time, caplog: pytest.LogCaptureFixture
+) -> None:
+    show.save("mine")
+    show.program(read_program(PROGRAM.replace("down", "mine"), "two"))
+    show.presets.remove("mine")
+    called = []
+    for _ in range(400):
+        clock.now_s += 0.1
+        show.follow_program("program")
+        called.append(show.preset_name)
+    assert set(called) == {"ink"}
+    assert show.running_program is not None
+    assert show.health().state == "lost"
+    assert "step 2 skipped: preset: no 'mine'" in show.health().detail
+    assert caplog.text.count("step 2 skipped") == 1
+    show.save("mine")
+    show.preset("ink")
+    called.clear()
+    for _ in range(200):
+        clock.now_s += 0.1
+        show.follow_program("program")
+        called.append(show.preset_name)
+    assert set(called) == {"ink", "mine"}
+    assert show.health().state == "ok"
+
+
+def test_home_brings_the_size_back(show: Show) -> None:
+    show.parameters.apply({"size": "270p", "mirror": True, "strength": 3.0, "blackout": True})
+    show.act("home")
+    now = show.parameters.targets()
+    assert (now["size"], now["mirror"], now["strength"]) == ("360p", False, 14.0)
+    assert now["blackout"]  # a moment's decision, which is taken back by its own button

@@ -1,0 +1,134 @@
+"""What a show cannot do is refused where it was said, with the reason, and nothing is changed."""
+
+import json
+import logging
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+
+from livedream.capture.live import MemoryInput, Opened
+from livedream.control.catalogue import Catalogue
+from livedream.control.live_parameters import Change
+from livedream.control.osc import OscServer
+from livedream.core.addresses import read_address
+from livedream.core.errors import SettingsError
+from livedream.core.settings import DreamSettings
+from livedream.live.controllers import ControllerSettings
+from livedream.live.session import LiveJob, Session
+from livedream.panel.messages import MessageHandler
+from livedream.present.live import MemoryOutput
+
+SMALL = DreamSettings(size="96p", flow="none", flow_size="96p", octaves=1, iterations=1)
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("LIVEDREAM_HOME", str(tmp_path))
+    (tmp_path / "presets").mkdir()
+    monkeypatch.setattr("livedream.live.session.open_output", lambda *a, **k: MemoryOutput())
+    return tmp_path
+
+
+def opened(**hands: str) -> Session:
+    job = LiveJob(source="pan", sinks=("none",), dream=SMALL, hands=ControllerSettings(**hands))
+    return Session(job, live_input=MemoryInput(Opened(160, 90, Fraction(25), "still"), "pan"))
+
+
+@pytest.fixture
+def session(home: Path) -> Iterator[Session]:
+    (home / "presets" / "wrong.toml").write_text('[dream]\nobjective = "feathers"')
+    with opened() as made:
+        yield made
+
+
+def test_an_objective_that_the_network_lacks_is_refused_at_once(session: Session) -> None:
+    desk = MessageHandler(session.parameters, session.hands.show, Catalogue())
+    before = session.parameters.targets()
+    for text in ("feathers", "faces:9999", "class:unicorn", "guide(eyes, nowhere.jpg)"):
+        with pytest.raises(SettingsError, match=r"objective: .*(no |nowhere)"):
+            desk.handle({"set": "objective", "value": text}, "panel 1")
+    with pytest.raises(SettingsError, match="no network 'googlenot'; did you mean googlenet"):
+        desk.handle({"set": "network", "value": "googlenot"}, "panel 1")
+    with pytest.raises(SettingsError, match="no layer 'feathers' in dreamnet"):
+        desk.handle({"preset": "wrong"}, "panel 1")
+    osc = OscServer(
+        session.parameters, session.hands.show, read_address(":0", "127.0.0.1:1", name="osc")
+    )
+    with pytest.raises(SettingsError, match="no layer 'feathers'"):
+        osc.message("/livedream/objective", ["feathers"], "127.0.0.1", 5000)
+    assert session.parameters.targets() == before
+    for text in ("eyes:3-5 + 0.5*class:goldfish", "stages.3.2.mix", ""):
+        desk.handle({"set": "objective", "value": text}, "panel 1")
+
+
+def test_what_only_the_loaded_network_knows_goes_back_to_what_it_dreams(session: Session) -> None:
+    session.parameters.set("objective", "stages", glide_s=0)  # all stages are no layer
+    changes: list[Change] = []
+    session.parameters.listen(changes.append)
+    session.pool.get(session.parameters.snapshot().dream)
+    assert session.parameters.target("objective") == ""
+    assert [change.name for change in changes] == ["objective"]
+    session.pool.get(session.parameters.snapshot().dream)
+    assert "stages" in session.pool.notes["objective"]
+    session.parameters.set("objective", "eyes")
+    assert not session.pool.notes
+
+
+def test_a_class_does_not_stay_listed_with_a_network_that_has_none_such(session: Session) -> None:
+    session.parameters.set("objective", "class:goldfish")
+    listed = session.parameters.targets()
+    session.parameters.listen(lambda change: listed.update({change.name: change.value}))
+    session.parameters.set("network", "dreamnet-birds")
+    assert (listed["network"], listed["objective"]) == ("dreamnet-birds", "")
+    with pytest.raises(SettingsError, match="dreamnet-birds: no class 'goldfish'"):
+        session.parameters.set("objective", "class:goldfish")
+    session.hands.show.preset("goldfish")  # of the default network, whatever was chosen
+    assert session.parameters.target("network") == ""
+
+
+@pytest.mark.parametrize("network", ["", "dreamnet-birds"])
+def test_from_the_own_objective_of_an_embedded_network_it_is_a_ramp(
+    session: Session, network: str
+) -> None:
+    session.parameters.set("network", network, glide_s=0)
+    session.parameters.snapshot()
+    session.parameters.set("objective", "strokes")
+    assert "creatures" in session.parameters.snapshot().dream.objective
+
+
+@pytest.mark.parametrize("option", ["program", "attract_program", "preset"])
+def test_a_program_that_is_not_there_is_found_out_at_the_start(home: Path, option: str) -> None:
+    with pytest.raises(SettingsError, match="no 'nope'"):
+        opened(**{option: "nope"})
+
+
+def test_an_attract_program_needs_its_presets_at_the_start(home: Path) -> None:
+    path = home / "mine.toml"
+    path.write_text('[[steps]]\npreset = "ink"\n[[steps]]\npreset = "gone"')
+    with pytest.raises(SettingsError, match="program mine, step 2: preset: no 'gone'"):
+        opened(attract_program=str(path))
+
+
+def test_a_show_that_is_started_again_goes_on_in_its_log(home: Path) -> None:
+    path = home / "show.jsonl"
+    for _ in range(2):
+        with opened(log=str(path)) as made:
+            made.parameters.set("strength", 20.0)
+    lines = [json.loads(line) for line in path.read_text().splitlines() if line]
+    assert [("log" in line, line.get("set")) for line in lines] == 2 * [
+        (True, None),
+        (False, {"strength": 20.0}),
+    ]
+
+
+def test_a_broken_preset_is_logged_with_the_reason(
+    home: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (home / "presets" / "mine.toml").write_text("[dream]\nstrength = 900")
+    with caplog.at_level(logging.WARNING), opened() as made:
+        assert "preset mine: strength" in caplog.text
+        state = MessageHandler(made.parameters, made.hands.show, Catalogue()).state()
+    assert [one["name"] for one in state["broken"]] == ["mine"]
+    assert "strength" in state["broken"][0]["reason"]
