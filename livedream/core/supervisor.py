@@ -33,6 +33,7 @@ _LONGEST_PAUSE_S: Final = 5.0  # ...up to here
 _SETTLED_S: Final = 10.0  # heuristic: who has run for so long since a failure is well again
 _FIRST_SILENCE_S: Final = 10.0  # between two lines about one fault; grows fourfold...
 _LONGEST_SILENCE_S: Final = 3600.0  # ...up to here
+_FORGOTTEN_S: Final = 60.0  # what comes again after so long comes for the first time
 
 
 class FaultLog:
@@ -45,32 +46,38 @@ class FaultLog:
         self, logger: logging.Logger, name: str, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._logger, self._name, self._clock = logger, name, clock
-        self._due_s = self._silence_s = 0.0
+        self._last_s = self._due_s = self._silence_s = 0.0
         self._count = 0
+        self._kinds: set[type[BaseException]] = set()
+        self._told = False  # that it fails, and not yet that it does no longer
 
     def failed(
-        self, error: BaseException, after: str = "failed", *, traceback: bool = True
+        self, error: BaseException, event: str = "failed", *, traceback: bool = True
     ) -> None:
-        """Log `error`, unless the last line about it is too fresh. after: the verb, "is lost"."""
-        self._count += 1
+        """Log `error`, unless the last line about it is too fresh. event: a verb, "is lost"."""
         now_s = self._clock()
-        if self._count > 1 and now_s < self._due_s:
+        if now_s - self._last_s > max(_FORGOTTEN_S, self._silence_s):
+            self._count, self._silence_s, self._kinds = 0, 0.0, set()
+        self._last_s = now_s
+        self._count += 1
+        if now_s < self._due_s and type(error) in self._kinds:
             return
-        often = f" ({self._count} times)" if self._count > 1 else ""
+        self._kinds.add(type(error))
+        times = f" ({self._count} times)" if self._count > 1 else ""
         self._logger.warning(
-            "%s %s%s: %s", self._name, after, often, reason(error),
+            "%s %s%s: %s", self._name, event, times, reason(error),
             exc_info=error if traceback else None,
         )  # fmt: skip
-        grown_s = 4 * self._silence_s if self._count > 1 else _FIRST_SILENCE_S
-        self._silence_s = min(grown_s, _LONGEST_SILENCE_S)
+        self._told = True
+        self._silence_s = min(max(4 * self._silence_s, _FIRST_SILENCE_S), _LONGEST_SILENCE_S)
         self._due_s = now_s + self._silence_s
 
-    def recovered(self, after: str = "works again") -> None:
-        """Log that it is over, if there was anything."""
-        if self._count:
-            often = f" after {self._count} faults" if self._count > 1 else ""
-            self._logger.info("%s %s%s", self._name, after, often)
-        self._count = 0
+    def recovered(self, event: str = "works again") -> None:
+        """Log that it is over, if the fault was logged."""
+        if self._told:
+            times = f" after {self._count} faults" if self._count > 1 else ""
+            self._logger.info("%s %s%s", self._name, event, times)
+        self._told = False
 
 
 def reason(error: BaseException) -> str:

@@ -11,6 +11,7 @@ from livedream.capture.live.orient import Orientation
 from livedream.core.errors import LivedreamError, SourceError
 from livedream.core.health import Health
 from livedream.core.latest_slot import LatestSlot
+from livedream.core.supervisor import FaultLog, SupervisedThread, reason, start_thread
 
 __all__ = ["Capture"]
 
@@ -35,10 +36,11 @@ class Capture:
         self._opened: Opened | None = None
         self._error: LivedreamError | None = None
         self._health = Health(source.name, "starting", since_s=time.monotonic())
-        self._thread = threading.Thread(target=self._work, name="livedream-capture", daemon=True)
+        self._faults = FaultLog(_log, source.name)
+        self._thread: SupervisedThread | None = None
 
     def start(self) -> None:
-        self._thread.start()
+        self._thread = start_thread("capture", self._work)
 
     def wait(self, timeout_s: float) -> Opened | None:
         """What was opened, once the first attempt is over; None while there is nothing yet."""
@@ -61,8 +63,8 @@ class Capture:
         """Stop within half a second; an input that hangs is left to its thread."""
         self._stop.set()
         self.slot.close()
-        if self._thread.is_alive():
-            self._thread.join(_JOIN_S)
+        if self._thread is not None:
+            self._thread.close(_JOIN_S)
 
     def _work(self) -> None:
         pause_s = _FIRST_PAUSE_S
@@ -73,14 +75,20 @@ class Capture:
             except LivedreamError as error:
                 self._lose(error)
             except Exception as error:  # a driver's own: the installation goes on without it
-                self._lose(SourceError(f"{self._source.name}: {error or type(error).__name__}"))
+                self._lose(error)
             finally:
                 self._tried.set()
-                self._source.close()
+                self._close_source()
             if self._health.frames > delivered:
                 pause_s = _FIRST_PAUSE_S
             self._stop.wait(pause_s)
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+
+    def _close_source(self) -> None:
+        try:
+            self._source.close()
+        except Exception as error:  # it is opened anew all the same
+            self._faults.failed(error, "could not be closed")
 
     def _run(self) -> None:
         """Open and read until the input is gone or is no longer wanted."""
@@ -103,20 +111,19 @@ class Capture:
             self._health = replace(health, frames=health.frames + 1)
             return
         again = health.reconnects + (1 if health.frames else 0)
-        if health.frames:
-            _log.info("%s is back", self._source.name)
+        self._faults.recovered("is back")
         detail = self._opened.detail if self._opened else ""
         self._health = replace(
             health, state="ok", detail=detail, frames=health.frames + 1, since_s=now_s,
             reconnects=again,
         )  # fmt: skip
 
-    def _lose(self, error: LivedreamError) -> None:
-        self._error = error
-        detail = " ".join(str(error).split())
+    def _lose(self, error: Exception) -> None:
+        own = isinstance(error, LivedreamError)
+        detail = reason(error) if own else f"{self._source.name}: {reason(error)}"
+        self._error = error if own else SourceError(detail)
         state = "lost" if self._health.frames else "starting"
-        if (state, detail) != (self._health.state, self._health.detail):
-            # What never came is told by whoever waits for it.
-            _log.log(logging.WARNING if self._health.frames else logging.DEBUG, "%s", detail)
+        if self._health.frames or not own:  # what never came is said by whoever waits for it
+            self._faults.failed(error, "is lost", traceback=not own)
         since_s = time.monotonic() if self._health.state != state else self._health.since_s
         self._health = replace(self._health, state=state, detail=detail, since_s=since_s)

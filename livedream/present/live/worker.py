@@ -4,7 +4,6 @@ The loop offers frames, which costs it a lock; the outlet's thread takes the new
 output fails, the thread closes it, waits, and opens it again, for as long as the outlet lives.
 """
 
-import contextlib
 import logging
 import threading
 import time
@@ -12,6 +11,7 @@ from typing import Final
 
 from livedream.core.health import Health
 from livedream.core.latest_slot import LatestSlot, SlotClosed
+from livedream.core.supervisor import FaultLog, reason, start_thread
 from livedream.present.live import LiveFrame, Output
 
 __all__ = ["OutputWorker"]
@@ -46,8 +46,8 @@ class OutputWorker:
         self._reached = False  # at least once
         self._was_sure = False  # this time
         self._state = ("starting", "", time.monotonic())
-        self._thread = threading.Thread(target=self._run, name=f"outlet {output.name}", daemon=True)
-        self._thread.start()
+        self._faults = FaultLog(_log, output.name)
+        self._thread = start_thread(f"output {output.name}", self._run)
 
     def offer(self, frame: LiveFrame) -> None:
         """Make `frame` the next to go out; one that has not gone out yet is dropped."""
@@ -69,8 +69,7 @@ class OutputWorker:
         """End the thread and close the output, within about a second whatever the receiver does."""
         self._stop.set()
         self._slot.close()
-        self._thread.join(_CLOSING_S)
-        if self._thread.is_alive():
+        if not self._thread.close(_CLOSING_S):
             _log.warning("%s does not answer while closing: left to itself", self.output.name)
 
     def _run(self) -> None:
@@ -83,14 +82,13 @@ class OutputWorker:
                 self._carry(time.monotonic())
             except SlotClosed:
                 break
-            except OSError as error:  # SinkError is one
-                self._lose(error)
             except Exception as error:  # a fault of a library must not end the route for good
-                _log.exception("%s failed", self.output.name)
                 self._lose(error)
             finally:
-                with contextlib.suppress(Exception):
+                try:
                     self.output.close()
+                except Exception as error:  # it is opened anew all the same
+                    self._faults.failed(error, "could not be closed")
             if self._was_sure:
                 wait_s, self._was_sure = self._first_wait_s, False
             self._stop.wait(wait_s)
@@ -108,19 +106,15 @@ class OutputWorker:
                         self._become("ok")
 
     def _lose(self, error: Exception) -> None:
-        reason = str(error) or type(error).__name__
-        if self._state[0] != "lost":
-            _log.warning("%s is lost: %s", self.output.name, reason)
-        elif self._state[1] != reason:
-            _log.info("%s is still lost: %s", self.output.name, reason)
-        self._become("lost", reason)
+        self._faults.failed(error, "is lost", traceback=not isinstance(error, OSError))
+        self._become("lost", reason(error))
 
     def _become(self, state: str, detail: str = "") -> None:
         before = self._state[0]
         if state == "ok":
             if self._reached:
                 self._reconnects += 1
-                _log.info("%s is back", self.output.name)
+                self._faults.recovered("is back")
             self._reached = True
         since = self._state[2] if before == state else time.monotonic()
         self._state = (state, detail, since)

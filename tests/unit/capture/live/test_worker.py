@@ -1,10 +1,12 @@
 """The capture thread: the newest frame, an honest health, and back by itself."""
 
+import threading
 import time
 from collections.abc import Callable
 from fractions import Fraction
 
 import numpy as np
+import pytest
 
 from livedream.capture.live import MemoryInput, Opened
 from livedream.capture.live.orient import Orientation
@@ -43,7 +45,7 @@ def test_the_newest_frame_with_its_time_and_the_others_counted() -> None:
     assert opened is not None
     assert (opened.width, opened.height) == (4, 8)
     capture.close()
-    assert not capture._thread.is_alive()
+    assert not [thread for thread in threading.enumerate() if thread.name == "livedream-capture"]
 
 
 def test_a_source_that_is_lost_says_so_and_comes_back() -> None:
@@ -68,6 +70,21 @@ def test_a_drivers_own_error_is_a_loss_not_an_end() -> None:
     capture.start()
     until(lambda: capture.health().frames == 2)
     capture.close()
+
+
+def test_a_source_that_cannot_be_closed_is_opened_again(caplog: pytest.LogCaptureFixture) -> None:
+    class Stubborn(MemoryInput):
+        def close(self) -> None:
+            raise RuntimeError("a hook of the driver")
+
+    source = Stubborn(OPENED)
+    source.pending = [picture(1), SourceError("cable pulled"), picture(2)]
+    capture = Capture(source)
+    capture.start()
+    until(lambda: capture.health().frames == 2)
+    capture.close()
+    fault = next(r for r in caplog.records if "a hook of the driver" in r.getMessage())
+    assert fault.exc_info
 
 
 def test_silence_is_a_loss() -> None:
