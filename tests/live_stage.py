@@ -15,6 +15,7 @@ from livedream.core.grade import GradeSettings
 from livedream.core.prefetch import StageTimer
 from livedream.core.settings import DreamSettings
 from livedream.core.snapshot import Snapshot
+from livedream.core.supervisor import Supervisor
 from livedream.dream.ascent import Plan
 from livedream.dream.dreamer import Dreamer, DreamState
 from livedream.dream.level import LevelledDream
@@ -84,7 +85,9 @@ class Stage:
         self.pool = LiveDreamerPool(self.dreamer, make or FakeDreamer)
         self.dreaming = DreamWorker(self.pool, self.governor, 0.04)
         self.index = 0
-        self.dreaming.start()
+        self.supervisor = Supervisor()
+        with self.supervisor.current():
+            self.dreaming.start()
 
     def frame(self, motion: Motion | None = None, snapshot: Snapshot | None = None) -> None:
         snapshot = snapshot or Snapshot(0.0, self.settings, GradeSettings())

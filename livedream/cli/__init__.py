@@ -1,6 +1,7 @@
 """The command line: `livedream COMMAND`.
 
-Every LivedreamError becomes one line on stderr and exit code 2; Ctrl-C ends with 130.
+Every LivedreamError becomes one line on stderr and exit code 2, 1 for a show that failed while it
+ran; Ctrl-C ends with 130.
 """
 
 import argparse
@@ -8,6 +9,7 @@ import contextlib
 import logging
 import os
 import sys
+import traceback
 from collections.abc import Sequence
 
 from livedream.cli import (
@@ -23,7 +25,7 @@ from livedream.cli import (
     render,
     zoom,
 )
-from livedream.core.errors import LivedreamError, ObjectiveError
+from livedream.core.errors import LivedreamError, ObjectiveError, ShowError
 from livedream.core.version import __version__
 
 __all__ = ["build_parser", "main", "script"]
@@ -63,7 +65,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     except LivedreamError as error:
         print(f"livedream: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
+        return 1 if isinstance(error, ShowError) else 2
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:  # `livedream layers googlenet | head`
@@ -77,8 +79,15 @@ def script() -> None:
     A live show has closed everything when it returns. Taking torch's modules apart would keep its
     process for seconds on a busy machine, and whoever started it waiting; so it leaves at once.
     """
-    code = main()
-    if sys.argv[1:2] == ["live"]:
+    live = sys.argv[1:2] == ["live"]
+    try:
+        code = main()
+    except Exception:  # a fault of our own: as Python would, but at once
+        if not live:
+            raise
+        traceback.print_exc()
+        code = 1
+    if live:
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(OSError, ValueError):
                 stream.flush()

@@ -8,10 +8,11 @@ LivedreamError
  │   └─ WeightsError  (LookupError)  weights missing, damaged or of another architecture
  ├─ FlowError         (RuntimeError) a flow estimator that cannot be had or cannot run
  ├─ SourceError       (OSError)      nothing to read, or nothing readable in it
- └─ SinkError         (OSError)      nowhere to write, or no encoder that can
+ ├─ SinkError         (OSError)      nowhere to write, or no encoder that can
+ └─ ShowError         (RuntimeError) a live show that has failed while it ran
 
 Every message is one line: what was found, what was wanted, what to try. The command line
-prints it and exits with code 2; nothing that was already written is lost.
+prints it and exits with code 2 (a show that failed: 1); nothing that was already written is lost.
 """
 
 
@@ -61,3 +62,7 @@ class SourceError(LivedreamError, OSError):
 
 class SinkError(LivedreamError, OSError):
     """A sink cannot be opened or written."""
+
+
+class ShowError(LivedreamError, RuntimeError):
+    """A live show has failed while it ran; the command line ends with code 1."""

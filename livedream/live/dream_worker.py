@@ -7,6 +7,7 @@ fades between two dreams: the half-life is applied when the next one starts, ove
 passed, so that level and persistence are the same at every rate.
 """
 
+import logging
 import threading
 import time
 from collections import deque
@@ -20,7 +21,9 @@ from numpy.typing import NDArray
 
 from livedream.capture.live import Captured
 from livedream.core.frame import Motion
+from livedream.core.health import Health
 from livedream.core.snapshot import Snapshot
+from livedream.core.supervisor import FaultLog, SupervisedThread, reason, start_thread
 from livedream.dream.ascent import Plan
 from livedream.dream.compose import residual_of, steps_of
 from livedream.live.dreamer_pool import LiveDreamerPool
@@ -30,12 +33,16 @@ from livedream.warp.travel import Travel
 
 __all__ = ["DreamOverlay", "DreamWorker"]
 
+_log = logging.getLogger(__name__)
+
 Steps = NDArray[np.float32]  # (h, w, 3) residual in 8-bit steps
 
 _LONGEST_FADE_S: Final = 0.3  # a dream that comes seldom is still seen soon
 _SHORT_HALF_LIFE_S: Final = 0.3  # below, two networks in turn would flicker
 _YIELDING: Final = 2  # heuristic: steps of niceness below the loop's; a frame costs little
 _RETRY_S: Final = 1.0  # after a fault of the device
+# Heuristic: what a driver says so often in a row only a new process can mend (CUDA's own words).
+_MOST_DEVICE_FAULTS: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,17 +120,23 @@ class DreamWorker:
         self.plan: Plan | None = None
         self._awaited: Plan | None = None  # to be dreamed by as soon as it is prepared
         self._slower = False  # whether the last dream took a slower way
-        self._thread = threading.Thread(target=self._work, name="livedream-dream", daemon=True)
+        self._faults = FaultLog(_log, "the dream")
+        self._device_faults = 0  # in a row
+        self._thread: SupervisedThread | None = None
 
     def start(self) -> None:
-        self._thread.start()
+        self._thread = start_thread("dream", self._work, essential=True)
+
+    def health(self) -> Health:
+        """ "lost" while dreams fail; they are tried again."""
+        return Health("dream", "lost" if self.note else "ok", self.note)
 
     def close(self, timeout_s: float = 0.5) -> None:
         with self._changed:
             self._stop = True
             self._changed.notify_all()
-        if self._thread.is_alive():
-            self._thread.join(timeout_s)
+        if self._thread is not None:
+            self._thread.close(timeout_s)
 
     def per_second(self, now_s: float) -> float:
         """Dreams finished per second, over the last two."""
@@ -192,7 +205,8 @@ class DreamWorker:
             self._begun = request.frame.index
             try:
                 self._dream(request)
-                self.note = ""
+                self.note, self._device_faults = "", 0
+                self._faults.recovered()
                 self._rest(self._governor.pause_s())
             except torch.OutOfMemoryError:
                 self._relieve()
@@ -200,7 +214,11 @@ class DreamWorker:
                 if "out of memory" in str(error).lower():
                     self._relieve()
                     continue
-                self.note = f"the dream failed, trying again: {' '.join(str(error).split())[:200]}"
+                self._faults.failed(error, "failed, trying again")
+                self.note = f"the dream failed, trying again: {reason(error)[:200]}"
+                self._device_faults += isinstance(error, torch.AcceleratorError)
+                if self._device_faults > _MOST_DEVICE_FAULTS:
+                    raise
                 self._rest(_RETRY_S)
 
     def _rest(self, seconds: float) -> None:

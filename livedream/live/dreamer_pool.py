@@ -1,5 +1,6 @@
 """The networks of a live show: one is loaded in a thread while another goes on dreaming."""
 
+import logging
 import threading
 from collections.abc import Callable
 from functools import partial
@@ -7,10 +8,13 @@ from typing import Final
 
 from livedream.core.errors import LivedreamError
 from livedream.core.settings import DreamSettings
+from livedream.core.supervisor import reason, start_thread
 from livedream.dream.ascent import Plan
 from livedream.dream.dreamer import Dreamer, DreamerPool
 
 __all__ = ["LiveDreamerPool"]
+
+_log = logging.getLogger(__name__)
 
 _MOST: Final = 3  # networks kept: the one that dreams, the one that fades out, the one before
 
@@ -82,9 +86,7 @@ class LiveDreamerPool(DreamerPool):
         if name in self._loading or name in self._failed:
             return
         self._loading.add(name)
-        threading.Thread(
-            target=self._load, args=(settings,), name="livedream-network", daemon=True
-        ).start()
+        start_thread("network", partial(self._load, settings), restart=False)
 
     def _load(self, settings: DreamSettings) -> None:
         name = settings.network
@@ -103,7 +105,9 @@ class LiveDreamerPool(DreamerPool):
                         del self._ready[old]
             self.notes.pop("network", None)
         except Exception as error:  # whatever it is, the dream goes on without it
+            own = isinstance(error, LivedreamError)
+            _log.warning("network %s: %s", name, reason(error), exc_info=None if own else error)
             self._failed.add(name)
-            self.notes["network"] = f"{name}: {' '.join(str(error).split())}"
+            self.notes["network"] = f"{name}: {reason(error)}"
         finally:
             self._loading.discard(name)

@@ -5,6 +5,7 @@ that it was dreamed on, the loop waits for it, and both rates are one.
 """
 
 import contextlib
+import logging
 import threading
 import time
 from collections.abc import Callable
@@ -20,6 +21,7 @@ from livedream.core.frame import Picture
 from livedream.core.grade import GradeSettings
 from livedream.core.health import Health, Status, StatusBoard
 from livedream.core.latest_slot import LatestSlot, SlotClosed
+from livedream.core.supervisor import FaultLog, reason
 from livedream.dream.compose import compose
 from livedream.flow import FlowEstimator
 from livedream.flow.motion import MotionEstimator
@@ -33,8 +35,11 @@ from livedream.warp.travel import Travel
 
 __all__ = ["Composed", "Limiter", "LiveLoop", "Wiring"]
 
+_log = logging.getLogger(__name__)
+
 _LOST_S: Final = 0.5  # without a frame for so long the loop goes on with the last one
 _STATUS_S: Final = 0.25
+_MOST_LEFT_OUT: Final = 50  # heuristic: two seconds without a picture are no show
 _SPARE_S: Final = 0.004  # of a frame's time, left over where the loop waits for its dream
 # Without a source the last dream drifts: heuristic, slow enough to look at for hours.
 _ADRIFT: Final = Travel(zoom=1.03, rotation=1.5, drift=(0.004, 0.002))
@@ -80,6 +85,7 @@ class Wiring:
     fps: float
     source_health: Callable[[], Health]
     outputs_health: Callable[[], tuple[Health, ...]]
+    threads_health: Callable[[], tuple[Health, ...]] = tuple
     offers: tuple[Callable[[LiveFrame], None], ...] = ()
     limiter: Limiter | None = None
     still: StillWatch | None = None
@@ -105,10 +111,15 @@ class LiveLoop:
         self._dropped = 0
         self._busy_s = 0.0
         self._fault = ""
+        self._faults = FaultLog(_log, "the loop")
 
     def run(self, stop: threading.Event) -> None:
-        """Until `stop` is set or the slot is closed. Faults of one frame do not end it."""
+        """Until `stop` is set or the slot is closed. A frame that fails is left out.
+
+        Raises the last frame's fault when two seconds of them have failed.
+        """
         self._started_s = self._due_s = self._last_moment_s = time.monotonic()
+        failed = 0
         with contextlib.suppress(SlotClosed):
             while not stop.is_set():
                 captured, live = self._next(stop)
@@ -116,9 +127,14 @@ class LiveLoop:
                     continue
                 try:
                     self._frame(captured, live)
-                    self._fault = ""
-                except cv2.error as error:
-                    self._fault = f"a frame was left out: {' '.join(str(error).split())[:200]}"
+                    self._fault, failed = "", 0
+                    self._faults.recovered()
+                except Exception as error:  # the next frame may be a better one
+                    self._faults.failed(error, "left a frame out")
+                    self._fault = f"a frame was left out: {reason(error)[:200]}"
+                    failed += 1
+                    if failed > _MOST_LEFT_OUT:
+                        raise
 
     def _next(self, stop: threading.Event) -> tuple[Captured | None, bool]:
         """The newest frame, and whether it is a new one; the last again where none comes."""
@@ -127,7 +143,9 @@ class LiveLoop:
         early_s = self._due_s - 0.3 * self._period_s - now_s
         if early_s > 0:
             stop.wait(early_s)
-        captured = wiring.slot.get(min(0.2, 2.0 * self._period_s))
+        lost = self._last is not None and now_s - self._last.captured_s >= _LOST_S
+        most_s = max(0.0, self._due_s - time.monotonic()) if lost else min(0.2, 2 * self._period_s)
+        captured = wiring.slot.get(most_s)
         now_s = time.monotonic()
         if captured is not None:
             self._due_s = max(self._due_s + self._period_s, now_s - self._period_s)
@@ -136,7 +154,7 @@ class LiveLoop:
         if self._last is None or now_s - self._last.captured_s < _LOST_S:
             self._publish(now_s)
             return None, False
-        self._due_s = now_s + self._period_s
+        self._due_s = max(self._due_s + self._period_s, now_s)
         return self._last, False
 
     def _frame(self, captured: Captured, live: bool) -> None:
@@ -252,6 +270,7 @@ class LiveLoop:
                 iterations=round(plan.iterations) if plan else 0,
                 source=wiring.source_health(),
                 outputs=wiring.outputs_health(),
+                threads=wiring.threads_health(),
                 frames=meter.frames,
                 uptime_s=now_s - self._started_s,
                 notes=notes + wiring.notes(),

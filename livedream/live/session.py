@@ -7,6 +7,7 @@ with Session(job) as session:
 
 import contextlib
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -23,12 +24,13 @@ from livedream.control.catalogue import check_objective, own_objective
 from livedream.control.live_parameters import Change, LiveParameters
 from livedream.core.closing import Closeable
 from livedream.core.defaults import LIVE
-from livedream.core.errors import SettingsError, SourceError
+from livedream.core.errors import SettingsError, ShowError, SourceError
 from livedream.core.frame import Picture
 from livedream.core.grade import GradeSettings
 from livedream.core.health import Health, StatusBoard
 from livedream.core.latest_slot import LatestSlot
 from livedream.core.settings import DreamSettings
+from livedream.core.supervisor import Supervisor, reason
 from livedream.dream.dreamer import Dreamer
 from livedream.flow import FlowEstimator
 from livedream.flow.opening import open_flow
@@ -52,7 +54,8 @@ _log = logging.getLogger(__name__)
 _PATIENCE_S: Final = 5.0  # for the first frame of a camera or file
 _STREAM_PATIENCE_S: Final = 1.5  # a stream may come when it likes: begin without it
 _FALLBACK: Final = Opened(640, 360, Fraction(25), "nothing yet")
-_SETTLED_S: Final = 10.0  # until latency is worth telling
+_SETTLED_S: Final = 10.0  # until latency is worth saying
+_LOOK_S: Final = 1.0  # between two looks at how the show is
 _MOST_FPS: Final = 240.0
 _JOIN_S: Final = 0.4
 _POOL: Final = "network"  # origin of changes that the loaded network asks for
@@ -109,14 +112,17 @@ class Session(Closeable):
     ) -> None:
         self.job = job
         self.status = StatusBoard()
+        self.supervisor = Supervisor(self.stop)
         self.preview: LiveFrame | None = None
         self.stopping = threading.Event()
         self.window_slot: LatestSlot[LiveFrame] = LatestSlot()
         self._output_workers: list[OutputWorker] = []
         self._opened = contextlib.ExitStack()
         self._watch, self._given_outputs = watch, outputs
+        self._ends_s, self._delays_said = math.inf, False
         try:
-            self._open(live_input, dreamer)
+            with self.supervisor.current():
+                self._open(live_input, dreamer)
         except BaseException:
             self.close()
             raise
@@ -150,9 +156,6 @@ class Session(Closeable):
         self._window = self._make_window()
         self._unlisten = self.parameters.listen(self._changed)
         self.loop = LiveLoop(self._wiring(flow))
-        self._loop_thread = threading.Thread(
-            target=self._run_loop, name="livedream-loop", daemon=True
-        )
         self._watchdog = Watchdog()
 
     def _changed(self, change: Change) -> None:
@@ -231,6 +234,7 @@ class Session(Closeable):
             fps=self.fps,
             source_health=self.capture.health,
             outputs_health=self._outputs_health,
+            threads_health=self._threads_health,
             offers=tuple(offers),
             limiter=limiter,
             still=StillWatch(job.attract_s) if job.attract_s > 0 else None,
@@ -240,48 +244,52 @@ class Session(Closeable):
         )
 
     def run(self) -> None:
-        """Until the end: the job's seconds, `stop`, or the window closed."""
-        job = self.job
+        """Until the end: the job's seconds, `stop`, or the window closed.
+
+        Raises ShowError when a thread has failed without which there is no show.
+        """
+        if self.job.seconds is not None:
+            self._ends_s = time.monotonic() + self.job.seconds
         self.dreaming.start()
-        self._loop_thread.start()
-        ends_s = None if job.seconds is None else time.monotonic() + job.seconds
-        timer: threading.Timer | None = None
-        if ends_s is not None and job.seconds is not None:
-            timer = threading.Timer(job.seconds, self.stop)
-            timer.daemon = True
-            timer.start()
+        loop = self.supervisor.start("loop", self._run_loop, essential=True)
+        self.supervisor.start("watchdog", self._keep_watch)
         try:
             if self._window is not None:
-                self._run_window()
-            else:
-                self._keep_watch()
+                self._window.run(self.window_slot, self.stopping)
+            while not self.stopping.wait(_LOOK_S):  # Windows takes signals in between only
+                pass
         finally:
             self.stop()
-            if timer is not None:
-                timer.cancel()
-            self._loop_thread.join(_JOIN_S)
+            loop.close(_JOIN_S)
+        failure = self.supervisor.failure
+        if failure is not None:
+            name = self.supervisor.failed_thread
+            raise ShowError(f"the show ended: thread {name} failed: {reason(failure)}") from failure
 
-    def _run_window(self) -> None:
-        watcher = threading.Thread(target=self._keep_watch, name="livedream-watchdog", daemon=True)
-        watcher.start()
-        assert self._window is not None
-        self._window.run(self.window_slot, self.stopping)
+    def _run_loop(self) -> None:
+        self.loop.run(self.stopping)
+        self.stop()
 
     def _keep_watch(self) -> None:
-        told = False
-        while not self.stopping.wait(1.0):
+        while not self.stopping.wait(min(_LOOK_S, max(0.0, self._ends_s - time.monotonic()))):
+            if time.monotonic() >= self._ends_s:
+                self.stop()
+                return
             status = self.status.latest()
             self._watchdog.look(status)
-            if not told and status.uptime_s > _SETTLED_S:
-                told = True
-                self._tell_delays(status.latency_ms)
+            if not self._delays_said and status.uptime_s > _SETTLED_S:
+                self._delays_said = True
+                self._say_delays(status.latency_ms)
 
-    def _tell_delays(self, latency_ms: float) -> None:
+    def _say_delays(self, latency_ms: float) -> None:
         """How much later than sound a picture comes out, where a receiver mixes both."""
         for worker in self._output_workers:
             if worker.output.delay_ms > 0:
                 delay_ms = 10 * round((latency_ms + worker.output.delay_ms) / 10)
-                _log.info("%s: delay the microphone there by %d ms", worker.output.name, delay_ms)
+                _log.info(
+                    "%s: in OBS set the microphone's Sync Offset to %d ms",
+                    worker.output.name, delay_ms,
+                )  # fmt: skip
 
     def stop(self) -> None:
         """End the show; returns at once."""
@@ -304,15 +312,6 @@ class Session(Closeable):
         for closer in closers:
             closer.join(max(0.0, until_s - time.monotonic()))
 
-    def _run_loop(self) -> None:
-        try:
-            self.loop.run(self.stopping)
-        except Exception:
-            _log.exception("the loop ended")
-            raise
-        finally:
-            self.stop()
-
     def _keep(self, frame: LiveFrame) -> None:
         self.preview = frame
 
@@ -328,7 +327,14 @@ class Session(Closeable):
         return tuple(found)
 
     def _notes(self) -> tuple[str, ...]:
-        return tuple(self.pool.notes.values()) + self.hands.notes()
+        return (*self.pool.notes.values(), *self.hands.notes(), *self.supervisor.notes())
+
+    def _threads_health(self) -> tuple[Health, ...]:
+        dream = self.dreaming.health()
+        return tuple(
+            dream if health.name == dream.name and dream.state != "ok" else health
+            for health in self.supervisor.health()
+        )
 
 
 def _is_window(sink: str) -> bool:

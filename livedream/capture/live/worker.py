@@ -121,7 +121,7 @@ class Capture:
     def _lose(self, error: Exception) -> None:
         own = isinstance(error, LivedreamError)
         detail = reason(error) if own else f"{self._source.name}: {reason(error)}"
-        self._error = error if own else SourceError(detail)
+        self._error = error if isinstance(error, LivedreamError) else SourceError(detail)
         state = "lost" if self._health.frames else "starting"
         if self._health.frames or not own:  # what never came is said by whoever waits for it
             self._faults.failed(error, "is lost", traceback=not own)

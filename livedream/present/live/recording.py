@@ -8,15 +8,15 @@ and the old one is finished beside the show.
 import contextlib
 import logging
 import queue
-import threading
 import time
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 from typing import Final
 
-from livedream.core.errors import LivedreamError, SettingsError, SinkError
+from livedream.core.errors import SettingsError, SinkError
 from livedream.core.frame import Frame, Picture, SourceInfo
+from livedream.core.supervisor import FaultLog, start_thread
 from livedream.present.live import LiveFrame
 from livedream.present.live.address import Address
 from livedream.present.live.disk_budget import DiskBudget, segment_name
@@ -37,8 +37,8 @@ class BackgroundWriter:
 
     def __init__(self) -> None:
         self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._run, name="recording aside", daemon=True)
-        self._thread.start()
+        self._faults = FaultLog(_log, "recording")
+        self._thread = start_thread("recording", self._run)
 
     def do(self, job: Callable[[], None]) -> None:
         self._jobs.put(job)
@@ -46,15 +46,14 @@ class BackgroundWriter:
     def close(self, timeout_s: float) -> bool:
         """Do what is left; False when that takes longer."""
         self._jobs.put(None)
-        self._thread.join(timeout_s)
-        return not self._thread.is_alive()
+        return self._thread.close(timeout_s)
 
     def _run(self) -> None:
         while (job := self._jobs.get()) is not None:
             try:
                 job()
-            except (LivedreamError, OSError) as error:
-                _log.warning("recording: %s", error)
+            except Exception as error:  # the next job may do
+                self._faults.failed(error, traceback=not isinstance(error, OSError))
 
 
 class _Segments:
@@ -167,6 +166,7 @@ class RecordingOutput:
         self.quality = address.number("quality", 80, 0, 100)
         most = round(address.number("budget", 20e9, 1e6, 1e15))
         address.finish()
+        self._faults = FaultLog(_log, self.name)
         self.began: Callable[[str, Path, float], None] | None = None
         self.rate = rate.limit_denominator(100_000)
         self.budget = DiskBudget(self.folder, most)
@@ -208,6 +208,7 @@ class RecordingOutput:
         for segments in self._segments.values():
             try:
                 segments.close()
-            except (LivedreamError, OSError) as error:
-                _log.warning("%s: %s", self.name, error)
+            except Exception as error:
+                own = isinstance(error, OSError)
+                self._faults.failed(error, "could not be finished", traceback=not own)
         self._segments = {}

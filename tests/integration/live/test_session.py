@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 
 from livedream.capture.live import MemoryInput, Opened
-from livedream.core.errors import SettingsError, SourceError
+from livedream.core.errors import SettingsError, ShowError, SourceError
 from livedream.core.frame import Picture
 from livedream.core.settings import DreamSettings
 from livedream.live.loop import Composed
 from livedream.live.session import LiveJob, Session
-from livedream.present.live import LiveFrame, MemoryOutput
+from livedream.present.live import LiveFrame, MemoryOutput, Output, open_output
 
 SMALL = DreamSettings(size="96p", flow="dis-ultrafast", flow_size="96p", octaves=1, iterations=1,
                       rise=0.0, half_life=1.0)  # fmt: skip
@@ -57,14 +57,22 @@ def job(**more: object) -> LiveJob:
     return LiveJob(source="pan", sinks=("none",), dream=SMALL, **more)  # type: ignore[arg-type]
 
 
+@pytest.fixture(autouse=True)
+def _no_sinks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("livedream.live.session.open_output", make_output)
+
+
+def make_output(name: str, **size: object) -> Output:
+    return MemoryOutput() if name == "none" else open_output(name, **size)  # type: ignore[arg-type]
+
+
 class Running:
     """A session in a thread, with its pictures in memory."""
 
-    def __init__(self, texture: Picture, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, texture: Picture) -> None:
         self.source = Moving(texture)
         self.output = MemoryOutput()
         self.seen: list[Composed] = []
-        monkeypatch.setattr("livedream.live.session.open_output", lambda *a, **k: MemoryOutput())
         self.session = Session(
             job(), live_input=self.source, outputs=(self.output,), watch=self.seen.append
         )
@@ -80,8 +88,8 @@ class Running:
 
 
 @pytest.fixture
-def running(texture: Picture, monkeypatch: pytest.MonkeyPatch) -> Iterator[Running]:
-    it = Running(texture, monkeypatch)
+def running(texture: Picture) -> Iterator[Running]:
+    it = Running(texture)
     yield it
     it.close()  # also after a failed test: its threads would outlive it
 
@@ -132,6 +140,38 @@ def test_without_its_source_the_dream_drifts_and_says_so_and_comes_back(running:
     until(lambda: running.seen[-1].live)
     assert time.monotonic() - back < 2.0
     assert running.session.capture.health().reconnects == 1
+
+
+def test_a_frame_that_fails_is_left_out_and_a_loop_that_fails_ends_the_show(
+    texture: Picture, caplog: pytest.LogCaptureFixture
+) -> None:
+    faults = [ValueError("a frame of no size")]
+
+    def fail(_: Composed) -> None:
+        if faults:
+            raise faults.pop()
+
+    source, output = Moving(texture), MemoryOutput()
+    with Session(job(seconds=60), live_input=source, outputs=(output,), watch=fail) as session:
+        ended: list[BaseException] = []
+
+        def run() -> None:
+            try:
+                session.run()
+            except ShowError as error:
+                ended.append(error)
+
+        running = threading.Thread(target=run)
+        running.start()
+        until(lambda: len(output.frames) > 5)  # the first one failed
+        faults += [ValueError("and again") for _ in range(1000)]
+        running.join(15)
+        assert not running.is_alive()
+    assert "thread loop failed: and again" in str(ended[0])
+    assert isinstance(ended[0].__cause__, ValueError)
+    said = [r for r in caplog.records if r.exc_info]
+    assert any("left a frame out: a frame of no size" in r.getMessage() for r in said)
+    assert any("thread loop failed: and again" in r.getMessage() for r in said)
 
 
 def test_what_cannot_be_had_is_an_error_before_anything_runs() -> None:

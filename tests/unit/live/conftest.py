@@ -1,5 +1,6 @@
 """What the tests of the dream's thread share."""
 
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -13,4 +14,4 @@ def stage() -> Iterator[Stage]:
     for _ in range(20):
         stage.dreamer.go.release()
     stage.dreaming.close(5.0)
-    assert not stage.dreaming._thread.is_alive()
+    assert not [thread for thread in threading.enumerate() if thread.name == "livedream-dream"]

@@ -147,9 +147,27 @@ def test_a_fault_is_told_and_the_dream_goes_on(
         assert time.monotonic() < until
         time.sleep(0.002)
     assert "device lost" in stage.dreaming.note
+    assert stage.dreaming.health().state == "lost"
     stage.frame()
     stage.begun()
     stage.arrive()
+
+
+def test_a_device_that_only_a_new_process_can_mend_ends_the_show(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("livedream.live.dream_worker._RETRY_S", 0.01)
+    stage.dreamer.faults = [torch.AcceleratorError("an illegal memory access") for _ in range(9)]
+    for _ in range(9):
+        stage.dreamer.go.release()
+    end = time.monotonic() + 5
+    while stage.supervisor.failure is None:
+        stage.frame()
+        assert time.monotonic() < end
+        time.sleep(0.005)
+    assert "illegal memory" in str(stage.supervisor.failure)
+    assert stage.dreaming.health().state == "lost"
+    assert any(record.exc_info for record in caplog.records)
 
 
 def test_an_objective_that_is_not_there_leaves_the_one_before(stage: Stage) -> None:

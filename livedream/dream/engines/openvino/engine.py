@@ -150,7 +150,7 @@ class OpenVinoEngine:
             try:
                 self._make(size)
             except Exception as error:  # whatever it is, the slower way goes on
-                _LOG.warning("engine openvino: no graph for %dx%d (%s)", *size, error)
+                _LOG.warning("engine openvino: no graph for %dx%d", *size, exc_info=error)
                 with self._lock:
                     self._failed.add(size)
                     self._making.discard(size)
