@@ -116,7 +116,7 @@ class Client:
                 max_size=None,
             )
         )
-        self.told: dict[str, Any] = {"values": {}}
+        self.sent: dict[str, Any] = {"values": {}}
         self.pictures = 0
 
     def send(self, **message: Any) -> None:
@@ -125,8 +125,8 @@ class Client:
     def until(self, done: Callable[[dict[str, Any]], Any], seconds: float = 20.0) -> Any:
         """Read until `done` of everything sent so far; what it is then."""
         end = time.monotonic() + seconds
-        while not (found := done(self.told)):
-            assert time.monotonic() < end, {k: v for k, v in self.told.items() if k != "hello"}
+        while not (found := done(self.sent)):
+            assert time.monotonic() < end, {k: v for k, v in self.sent.items() if k != "hello"}
             try:
                 message = self.link.recv(timeout=0.2)
             except TimeoutError:
@@ -137,9 +137,9 @@ class Client:
                 continue
             for name, part in json.loads(message).items():
                 if name == "values":
-                    self.told["values"].update(part)
+                    self.sent["values"].update(part)
                 else:
-                    self.told[name] = part
+                    self.sent[name] = part
         return found
 
     def close(self) -> None:

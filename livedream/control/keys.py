@@ -1,4 +1,4 @@
-"""Keys: which key does what. The window hands over names; what they mean stands here."""
+"""Keys: which key does what. The window passes names; what they mean stands here."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -27,7 +27,7 @@ KEYS: Final[Mapping[str, str]] = {
 
 
 class Keys:
-    """Hands key presses to the show."""
+    """Passes key presses on to the show."""
 
     def __init__(self, show: Show) -> None:
         self._show = show
@@ -62,5 +62,5 @@ class Keys:
         found: dict[str, list[str]] = {}
         for key, action in KEYS.items():
             found.setdefault(action, []).append(key)
-        rows = [(", ".join(keys), ACTIONS[action]) for action, keys in found.items()]
+        rows = [(", ".join(map(str.capitalize, keys)), ACTIONS[a]) for a, keys in found.items()]
         return (*rows, ("1 to 9", "the first nine presets"))

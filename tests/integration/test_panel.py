@@ -76,53 +76,53 @@ def test_page_parts_and_health(stage: Stage) -> None:
 
 def test_a_page_is_told_everything_from_the_declaration(stage: Stage) -> None:
     client = Client(stage)
-    hello = client.until(lambda told: told.get("hello"))
+    hello = client.until(lambda sent: sent.get("hello"))
     named = {one["name"]: one for one in hello["parameters"]}
     assert list(named) == list(stage.parameters.declared)
     assert named["strength"]["unit"] == "8-bit steps RMS"
     assert (named["strength"]["maximum"], named["strength"]["high"]) == (100, 48)
-    state = client.until(lambda told: told.get("state"))
+    state = client.until(lambda sent: sent.get("state"))
     assert {one["name"] for one in state["presets"]} == set(stage.show.presets.names)
     assert state["layers"][0]["name"] == "strokes"
-    client.until(lambda told: told.get("status"))
-    client.until(lambda told: client.pictures > 3)
+    client.until(lambda sent: sent.get("status"))
+    client.until(lambda sent: client.pictures > 3)
     client.close()
 
 
 def test_what_one_page_does_the_other_sees(stage: Stage) -> None:
     one, other = Client(stage), Client(stage)
-    one.until(lambda told: told.get("hello"))
-    other.until(lambda told: told.get("hello"))
+    one.until(lambda sent: sent.get("hello"))
+    other.until(lambda sent: sent.get("hello"))
     one.send(set="strength", unit=0.75)
-    assert other.until(lambda told: told["values"]["strength"][0] == 36)
+    assert other.until(lambda sent: sent["values"]["strength"][0] == 36)
     one.send(set="hue", value=-90)
     one.send(set="objective", value="eyes + 0.5*weave")
-    other.until(lambda told: told["values"]["objective"][0] == "eyes + 0.5*weave")
-    assert other.told["values"]["hue"] == [-90, 0.25]
+    other.until(lambda sent: sent["values"]["objective"][0] == "eyes + 0.5*weave")
+    assert other.sent["values"]["hue"] == [-90, 0.25]
     one.send(preset="ink", seconds=0.5)
-    other.until(lambda told: told["state"]["preset"] == "ink")
+    other.until(lambda sent: sent["state"]["preset"] == "ink")
     one.send(act="freeze")
-    other.until(lambda told: told["values"]["freeze"][0] is True)
+    other.until(lambda sent: sent["values"]["freeze"][0] is True)
     one.send(act="freeze")
     one.send(modulators=[{"parameter": "rotation", "depth": 0.3}])
     other.until(
-        lambda told: told["state"]["modulators"] == [{"parameter": "rotation", "depth": 0.3}]
+        lambda sent: sent["state"]["modulators"] == [{"parameter": "rotation", "depth": 0.3}]
     )
-    other.until(lambda told: told.get("moved", {}).get("rotation"))
+    other.until(lambda sent: sent.get("moved", {}).get("rotation"))
     one.send(bpm=90)
-    other.until(lambda told: told["state"]["bpm"] == 90)
+    other.until(lambda sent: sent["state"]["bpm"] == 90)
     one.send(default="hue")
-    other.until(lambda told: told["values"]["hue"][0] == 0)
+    other.until(lambda sent: sent["values"]["hue"][0] == 0)
     one.send(modulators=[])
     one.send(program="aviary")
-    other.until(lambda told: told["state"]["program"] == "aviary")
+    other.until(lambda sent: sent["state"]["program"] == "aviary")
     one.send(program=None)
-    other.until(lambda told: told["state"]["program"] is None)
+    other.until(lambda sent: sent["state"]["program"] is None)
     one.send(save="kept", title="Kept")
-    other.until(lambda told: any(card["name"] == "kept" for card in told["state"]["presets"]))
+    other.until(lambda sent: any(card["name"] == "kept" for card in sent["state"]["presets"]))
     assert ask(stage, "/preset/kept.jpg")[2][:2] == b"\xff\xd8"
     one.send(forget="kept")
-    other.until(lambda told: all(card["name"] != "kept" for card in told["state"]["presets"]))
+    other.until(lambda sent: all(card["name"] != "kept" for card in sent["state"]["presets"]))
     one.close()
     other.close()
 
@@ -151,10 +151,10 @@ def test_what_one_page_does_the_other_sees(stage: Stage) -> None:
 )
 def test_what_makes_no_sense_is_answered_and_changes_nothing(stage: Stage, message: object) -> None:
     client = Client(stage)
-    client.until(lambda told: told.get("hello"))
+    client.until(lambda sent: sent.get("hello"))
     before = stage.parameters.targets()
     client.link.send(json.dumps(message))
-    assert client.until(lambda told: told.get("fault"))
+    assert client.until(lambda sent: sent.get("fault"))
     assert stage.parameters.targets() == before
     client.close()
 
@@ -162,9 +162,9 @@ def test_what_makes_no_sense_is_answered_and_changes_nothing(stage: Stage, messa
 def test_what_is_no_json_is_answered(stage: Stage) -> None:
     client = Client(stage)
     for text in ("{", "[" * 20000, "x" * 40000):
-        client.told.pop("fault", None)
+        client.sent.pop("fault", None)
         client.link.send(text)
-        assert client.until(lambda told: told.get("fault"))
+        assert client.until(lambda sent: sent.get("fault"))
     client.link.send(b"bytes")
     client.close()
 
@@ -227,7 +227,7 @@ def test_the_token_opens_and_becomes_a_cookie(networked: Stage) -> None:
     cookie = headers["set-cookie"].partition(";")[0]
     assert ask(networked, "/static/panel.js", Cookie=cookie)[0] == 200
     client = Client(networked, Cookie=cookie)
-    client.until(lambda told: told.get("hello", {}).get("phone"))
+    client.until(lambda sent: sent.get("hello", {}).get("phone"))
     client.close()
     assert networked.panel.url.endswith(f"/?token={TOKEN}")
     assert ask(networked, "/code.svg", Cookie=cookie)[2].startswith(b"<?xml")
@@ -288,18 +288,18 @@ def test_a_client_that_stops_reading_costs_the_loop_nothing(stage: Stage) -> Non
             "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n".encode()
         )
     client = Client(stage)
-    client.until(lambda told: told.get("hello"))
+    client.until(lambda sent: sent.get("hello"))
     stage.periods_s.clear()
     start = time.monotonic()
     for index in range(60):
         client.send(set="hue", value=index)
-        client.until(lambda told, wanted=index: told["values"]["hue"][0] == wanted)
+        client.until(lambda sent, wanted=index: sent["values"]["hue"][0] == wanted)
     took_s = time.monotonic() - start
     assert stage.panel.feed.clients >= 5
     assert took_s < 30
     assert median(stage.periods_s) < 2.5 / 50
-    for told in stage.panel.feed._clients:
-        assert len(json.dumps(told.unsent)) < 200_000
+    for sent in stage.panel.feed._clients:
+        assert len(json.dumps(sent.unsent)) < 200_000
     for link in stuck:
         link.close()
     client.close()
@@ -315,7 +315,7 @@ def test_the_panel_ends_within_a_second_while_pages_are_open(
     with open_stage(tmp_path) as stage:
         clients = [Client(stage) for _ in range(3)]
         for client in clients:
-            client.until(lambda told: told.get("hello"))
+            client.until(lambda sent: sent.get("hello"))
         for _ in range(2000):  # so many that it is being held up
             clients[0].send(set="hue", value=1)
         time.sleep(0.3)
@@ -331,9 +331,9 @@ def test_the_panel_ends_within_a_second_while_pages_are_open(
 
 def test_a_motif_is_drawn_when_it_is_asked_for(stage: Stage) -> None:
     client = Client(stage)
-    client.until(lambda told: told.get("state"))
+    client.until(lambda sent: sent.get("state"))
     assert ask(stage, "/motif/dreamnet/weave:3.jpg")[0] == 202
-    client.until(lambda told: "dreamnet/weave:3" in told.get("drawn", {}), 120)
+    client.until(lambda sent: "dreamnet/weave:3" in sent.get("drawn", {}), 120)
     status, headers, picture = ask(stage, "/motif/dreamnet/weave:3.jpg")
     assert (status, headers["content-type"], picture[:2]) == (200, "image/jpeg", b"\xff\xd8")
     client.close()
@@ -342,5 +342,5 @@ def test_a_motif_is_drawn_when_it_is_asked_for(stage: Stage) -> None:
 def test_modulators_that_are_too_many_are_refused(stage: Stage) -> None:
     client = Client(stage)
     client.send(modulators=[Modulator(parameter="hue").as_dict()] * 500)
-    assert "at most" in client.until(lambda told: told.get("fault"))
+    assert "at most" in client.until(lambda sent: sent.get("fault"))
     client.close()

@@ -77,7 +77,8 @@ def hud_of(status: Status, strength: float, now_s: float, title: str = "") -> Hu
         ),
         stages=tuple(Bar(name, f"{ms:.1f}", ms / longest) for name, ms in stages),
         governor=status.governor,
-        dream=f"{width}x{height}, octaves {status.octaves}, iterations {status.iterations}",
+        dream=f"{width}x{height}, {_count(status.octaves, 'octave')}, "
+        f"{_count(status.iterations, 'iteration')}",
         lamps=tuple(_lamp(health, now_s) for health in (status.source, *outputs, *failing)),
     )
 
@@ -88,6 +89,10 @@ def _lamp(health: Health, now_s: float) -> Lamp:
     else:
         detail = f"{health.state} {max(0.0, now_s - health.since_s):.0f} s"
     return Lamp(health.name, health.state, detail)
+
+
+def _count(number: float, noun: str) -> str:
+    return f"{number:g} {noun}{'' if number == 1 else 's'}"
 
 
 def _clock(seconds: float) -> str:

@@ -77,10 +77,12 @@ class Painter:
         width = 25 * u
         rows = len(hud.stages) + len(hud.lamps)
         said = self._lines(hud.governor, width - 2 * u)
-        height = round((10.1 + 1.2 * len(said) + 1.15 * rows) * u)
+        height = round((10.4 + 1.2 * len(said) + 1.15 * rows) * u)
         surface = self._panel(width, height)
         left, right = u, width - u
-        self._text(surface, self._short(hud.title, width - 7 * u), left, 0.7 * u, _DIM, size=0.8)
+        self._text(
+            surface, self._short(hud.title, width - 7 * u, 0.8), left, 0.7 * u, _DIM, size=0.8
+        )
         self._text(surface, hud.clock, right, 0.7 * u, _DIM, size=0.8, right=True)
         for number, figure in enumerate(hud.figures):
             self._figure(surface, figure, left + number * (width - 2 * u) / 4, 2.0 * u)
@@ -90,6 +92,7 @@ class Painter:
         for line in said:
             self._text(surface, line, left, y, _BRIGHT)
             y += 1.2 * u
+        y += 0.3 * u
         self._text(surface, self._short(hud.dream, width - 2 * u), left, y, _DIM, size=0.85)
         y += 1.7 * u
         for bar in hud.stages:
@@ -219,9 +222,9 @@ class Painter:
     def _width(self, text: str, size: float = 1.0) -> float:
         return float(self._font(size, False).size(text)[0])
 
-    def _short(self, text: str, room: float) -> str:
-        """`text`, cut with an ellipsis where it is wider than `room` px at its usual size."""
-        most = max(1, int(room / max(1.0, self._width("0", 0.92))))
+    def _short(self, text: str, room: float, size: float = 0.92) -> str:
+        """`text`, cut with an ellipsis where it is wider than `room` px."""
+        most = max(1, int(room / max(1.0, self._width("0", size))))
         return text if len(text) <= most else text[: most - 1] + "…"
 
     def _font(self, size: float, bold: bool) -> Any:
@@ -275,7 +278,10 @@ class Panels:
 
     def _fitting_help(self, rows: Sequence[tuple[str, str]]) -> Any:
         surface = self._painter.help(rows)
-        room = min(self._size[0] / surface.get_width(), self._size[1] / surface.get_height())
+        room = min(  # with a margin
+            (self._size[0] - 2 * self._painter.unit) / surface.get_width(),
+            (self._size[1] - 2 * self._painter.unit) / surface.get_height(),
+        )
         if room >= 1:
             return surface
         return Painter(int(self._painter.unit * room)).help(rows)
