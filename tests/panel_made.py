@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from websockets.sync.client import ClientConnection, connect
 
+from livedream.control.catalogue import check_objective
 from livedream.control.live_parameters import LiveParameters
 from livedream.control.presets import Presets
 from livedream.control.show import Show
@@ -31,7 +32,7 @@ class Stage:
 
     def __init__(self, folder: Path, address: Address, token: str | None = None) -> None:
         self.folder = folder
-        self.parameters = LiveParameters(DreamSettings())
+        self.parameters = LiveParameters(DreamSettings(), check_objective=check_objective)
         self.status = StatusBoard()
         self.show = Show(self.parameters, Presets(folder / "presets"))
         self.picture: Picture | None = None

@@ -182,6 +182,8 @@ class MessageHandler:
         program = show.running_program
         network = self.parameters.target("network") or DEFAULT_NETWORK
         card = self.catalogue.find(network)
+        broken = dict(show.presets.broken)
+        programs = list_programs(broken=broken)
         return {
             "preset": show.preset_name,
             "presets": [
@@ -192,13 +194,11 @@ class MessageHandler:
                 }
                 for one in show.presets
             ],
-            "broken": [
-                {"name": name, "reason": reason} for name, reason in show.presets.broken.items()
-            ],
+            "broken": list(broken.values()),
             "programs": [
                 {"name": one.name, "title": one.title, "steps": len(one.steps),
                  "length_s": one.length_s}
-                for one in list_programs().values()
+                for one in programs.values()
             ],
             "program": program.name if program else None,
             "step": show.program_step,

@@ -353,10 +353,12 @@ def test_a_refusal_stands_where_it_was_entered(browser: Browser, stage: Stage) -
     field = "document.querySelector('#page-motifs .field')"
     page.wait(f"{field}.value === 'eyes'")
     page.evaluate(f"{field}.select(), {field}.focus()")
-    page.enter("eyes + + weave")
     why = "document.querySelector('#page-motifs .refused')"
-    page.wait(f"!{why}.hidden && {why}.textContent.includes('objective')")
-    assert page.evaluate(f"{field}.value") == "eyes"
+    for wrong, reason in (("eyes + + weave", "character"), ("class:unicorn", "unicorn")):
+        page.evaluate(f"{field}.select(), {field}.focus()")
+        page.enter(wrong)
+        page.wait(f"!{why}.hidden && {why}.textContent.includes('{reason}')")
+        assert page.evaluate(f"{field}.value") == "eyes"
     assert page.evaluate("document.getElementById('fault').hidden")
     turn(page, "presets")
     page.click(f"{STRENGTH} .number")
@@ -372,6 +374,15 @@ def test_a_refusal_stands_where_it_was_entered(browser: Browser, stage: Stage) -
         ".some((node) => node.innerText.includes('size'))"
     )
     assert page.evaluate(f"{size}.value") == stage.parameters.target("size")
+
+
+def test_presets_that_are_broken_are_named(browser: Browser, stage: Stage) -> None:
+    (stage.folder / "presets").mkdir(exist_ok=True)
+    (stage.folder / "presets" / "mine.toml").write_text("[dream]\nstrength = 900\n")
+    stage.show.presets.read()
+    page = laptop(browser, stage)
+    page.wait("document.getElementById('page-presets').innerText.includes('preset mine')")
+    assert "900" in page.evaluate("document.getElementById('page-presets').innerText")
 
 
 def test_advanced_parameters_are_folded(browser: Browser, stage: Stage) -> None:

@@ -68,12 +68,14 @@ const buildPresets = () => {
   setCrossfade(fader, remembered >= 0 ? remembered : null);
   parts.cards = make("div", { class: "cards" });
   parts.programs = make("div", { class: "row" });
+  parts.broken = make("section", { hidden: true });
   parts.saveRefused = refusal();
   const name = make("input", { class: "field", type: "text", placeholder: "name of the preset", maxlength: 40, autocapitalize: "off", spellcheck: "false", "aria-label": "name of the preset" });
   name.addEventListener("keydown", (event) => { if (event.key === "Enter") save(name); });
   return make("div", { class: "page" }, make("section", {}, fader.node), parts.cards,
     make("section", {}, make("h2", {}, "Programs"), parts.programs),
-    make("section", {}, make("h2", {}, "Save as a preset"), make("div", { class: "row" }, name, make("button", { class: "chip", onclick: () => save(name) }, "Save")), parts.saveRefused.node));
+    make("section", {}, make("h2", {}, "Save as a preset"), make("div", { class: "row" }, name, make("button", { class: "chip", onclick: () => save(name) }, "Save")), parts.saveRefused.node),
+    parts.broken);
 };
 
 const save = (field) => {
@@ -178,6 +180,8 @@ const restate = () => {
     return make("button", { class: "chip", "aria-pressed": String(on), onclick: () => send({ program: on ? null : one.name }) },
       on ? `${step(one)}: stop` : `${one.title}, ${duration(one.length_s)}`);
   }));
+  parts.broken.hidden = !state.broken.length;
+  parts.broken.replaceChildren(make("h2", {}, "Files that cannot be used"), ...state.broken.map((reason) => make("p", { class: "refused" }, reason)));
   const program = state.programs.find((one) => one.name === state.program);
   byId("preset").textContent = state.presets.find((one) => one.name === state.preset)?.title ?? (state.preset || "no preset");
   byId("now").classList.toggle("none", !state.preset);
