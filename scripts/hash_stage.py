@@ -19,7 +19,7 @@ from livedream.core.health import Health, StatusBoard
 from livedream.core.latest_slot import SlotClosed
 from livedream.core.snapshot import Snapshot
 from livedream.dream.ascent import Plan
-from livedream.flow.opening import open_flow
+from livedream.flow import open_flow
 from livedream.live.dream_worker import DreamOverlay, DreamWorker
 from livedream.live.dreamer_pool import LiveDreamerPool
 from livedream.live.governor import Governor

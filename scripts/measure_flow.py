@@ -25,10 +25,10 @@ import numpy as np
 
 from livedream.capture import open_source
 from livedream.core.frame import FlowField, Picture
-from livedream.flow import FlowEstimator, camera, cuts, occlusion
+from livedream.flow import FlowEstimator, camera, cuts, gray, occlusion
 from livedream.flow.classic import DisFlow
 from livedream.flow.motion import compare
-from livedream.warp.remap import gray, positions, remap
+from livedream.warp.remap import positions, remap
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 from scenes import (
@@ -197,7 +197,7 @@ def frames(clip: Path) -> list[Picture]:
 
 def likeness(flow: DisFlow, current: Picture, previous: Picture) -> float:
     now, before = gray(current), gray(previous)
-    remapped = remap(before, positions(flow.estimate(current, previous)))
+    remapped = remap(before, *positions(flow.estimate(current, previous)))
     one, other = cuts._structure(now), cuts._structure(remapped)
     common = float((one.local * other.local).mean())
     return common / max(1e-9, float(one.local.std() * other.local.std()))

@@ -32,9 +32,9 @@ from livedream.dream.objectives.binding import BoundObjective, bind
 from livedream.dream.objectives.text import parse_objective
 from livedream.dream.spread import SpreadGain
 from livedream.dream.transfer import Transfers
+from livedream.flow import open_flow
 from livedream.flow.motion import MotionEstimator
-from livedream.flow.opening import open_flow
-from livedream.warp.carry import carry
+from livedream.warp.residual import carry
 from livedream.warp.travel import Travel, move
 
 FIRST_STEP_S: Final = 1 / 25  # heuristic: the time that a frame with none before it stands for

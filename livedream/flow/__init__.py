@@ -5,17 +5,24 @@ needs besides: a steady flow where the picture tells nothing, where the previous
 show a place, and whether there was a cut.
 """
 
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
+import cv2
 import numpy as np
+from numpy.typing import NDArray
 
+from livedream.core.errors import FlowError
 from livedream.core.frame import FlowField, Picture
+from livedream.warp.remap import Plane
 
-__all__ = ["FlowEstimator", "TwoWayEstimator", "ZeroFlow"]
+__all__ = ["FlowEstimator", "Gray", "TwoWayEstimator", "ZeroFlow", "gray", "halved", "open_flow",
+           "sampled_median"]  # fmt: skip
+
+Gray = NDArray[np.uint8]  # (h, w)
 
 
 class FlowEstimator(Protocol):
-    """The door to flow.
+    """What compares two pictures.
 
     current, previous: (h, w, 3) uint8 RGB of one size.
     Returns (2, h, w) float32 px, from current to previous.
@@ -42,3 +49,47 @@ class ZeroFlow:
 
     def estimate(self, current: Picture, previous: Picture) -> FlowField:
         return np.zeros((2, *current.shape[:2]), np.float32)
+
+
+def open_flow(name: str, *, device: str = "auto") -> FlowEstimator:
+    """The estimator that `--flow NAME` means: a name of the settings' FLOWS, or an .onnx file.
+
+    device: where a network runs.  Raises FlowError for an estimator that cannot be had.
+    """
+    if name == "none":
+        return ZeroFlow()
+    if name.startswith("dis"):
+        from livedream.flow.classic import DisFlow
+
+        return DisFlow(name)
+    if name == "farneback":
+        from livedream.flow.classic import FarnebackFlow
+
+        return FarnebackFlow()
+    if name.startswith("raft-"):
+        from livedream.flow.raft import RaftFlow
+
+        return RaftFlow(name, device)
+    if name.endswith(".onnx"):
+        from livedream.flow.onnx import OnnxFlow
+
+        return OnnxFlow(name, device)
+    raise FlowError(f"flow {name!r} is not known")
+
+
+def gray(picture: NDArray[np.uint8]) -> Gray:
+    """(h, w) uint8 of an RGB picture."""
+    return np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), np.uint8)
+
+
+def halved(plane: NDArray[Any]) -> Plane:
+    """(h, w) float32: an (H, W) plane at half its size, never less than a pixel."""
+    height, width = plane.shape
+    size = max(1, width // 2), max(1, height // 2)
+    return np.asarray(cv2.resize(plane, size, interpolation=cv2.INTER_AREA), np.float32)
+
+
+def sampled_median(plane: Plane) -> float:
+    """The median of a plane, of every fourth pixel both ways: in steps of a frame it is enough."""
+    height, width = plane.shape
+    return float(np.median(plane[min(1, height - 1) :: 4, min(1, width - 1) :: 4]))

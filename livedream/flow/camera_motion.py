@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from livedream.core.frame import FlowField
-from livedream.warp.remap import Gray, Plane, halved, sampled_median
+from livedream.flow import Gray, halved, sampled_median
+from livedream.warp.remap import Plane
 
 __all__ = ["Settled", "blend_camera_motion", "camera_motion"]
 

@@ -12,7 +12,8 @@ from typing import Final
 import cv2
 import numpy as np
 
-from livedream.warp.remap import Gray, Plane
+from livedream.flow import Gray
+from livedream.warp.remap import Plane
 
 __all__ = ["is_cut"]
 

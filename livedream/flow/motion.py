@@ -5,12 +5,12 @@ import numpy as np
 from livedream.core.frame import FlowField, Motion, Picture
 from livedream.core.settings import parse_size
 from livedream.core.shrink import shrunk
-from livedream.flow import FlowEstimator, TwoWayEstimator, ZeroFlow
+from livedream.flow import FlowEstimator, TwoWayEstimator, ZeroFlow, gray
 from livedream.flow.camera_motion import blend_camera_motion
 from livedream.flow.cuts import is_cut
 from livedream.flow.light import change_of_light, match_exposure
 from livedream.flow.occlusion import visibility
-from livedream.warp.remap import gray, positions, remap
+from livedream.warp.remap import positions, remap
 
 __all__ = ["MotionEstimator", "compare"]
 
@@ -71,7 +71,7 @@ def compare(estimator: FlowEstimator, current: Picture, previous: Picture) -> Mo
     """
     flow, backward = _both(estimator, current, previous)
     now, before = gray(current), gray(previous)
-    remapped = remap(before, positions(flow))
+    remapped = remap(before, *positions(flow))
     if is_cut(now, remapped):
         return Motion(flow, np.zeros(now.shape, np.float32), cut=True)
     change = change_of_light(now, remapped)

@@ -18,8 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from livedream.core.frame import FlowField
+from livedream.flow import halved, sampled_median
 from livedream.flow.camera_motion import Settled
-from livedream.warp.remap import Plane, halved, positions, remap, sampled_median
+from livedream.warp.remap import Plane, positions, remap
 
 __all__ = ["agreement", "visibility"]
 
@@ -59,7 +60,7 @@ def agreement(flow: FlowField, backward: FlowField) -> Plane:
 
     flow, backward: (2, h, w) px of the whole picture, at half its size.
     """
-    back_x, back_y = cv2.split(remap(cv2.merge([backward[0], backward[1]]), positions(0.5 * flow)))
+    back_x, back_y = cv2.split(remap(cv2.merge([backward[0], backward[1]]), *positions(0.5 * flow)))
     x, y = flow
     bound = _RELATIVE * (x * x + y * y + back_x * back_x + back_y * back_y) + _ABSOLUTE_PX2
     gap_x, gap_y = x + back_x, y + back_y

@@ -21,7 +21,6 @@ from livedream.core.settings import DreamSettings, parse_size
 from livedream.dream.dreamer import Dream, Dreamer
 from livedream.jobs.checkpoint import Checkpoint, Checkpoints, identity
 from livedream.present import open_sink
-from livedream.present.compare import side_by_side
 
 _CHECKPOINT_S: Final = 1.0  # running time between two; a resumed render repeats about this much
 SETTINGS_TAG: Final = "livedream"  # metadata key that holds the settings
@@ -125,7 +124,9 @@ def render(
         report = RenderReport(job.source, str(job.output), **dreamer.description())
         if opened is not None:
             opened(source.info)
-        info = side_by_side_info(source.info) if job.compare else source.info
+        info = source.info
+        if job.compare:
+            info = replace(info, width=2 * info.width)
         sink = open_sink(
             job.output, info, codec=job.codec, quality=job.quality, overwrite=job.overwrite,
             copy_streams=job.copy_streams, metadata={SETTINGS_TAG: job.identity()},
@@ -163,7 +164,8 @@ def _walk(
         for dream in dreams:
             shown = dream.frame
             if job.compare:
-                shown = replace(shown, rgb=side_by_side(dream.source.rgb, shown.rgb))
+                both = np.concatenate([dream.source.rgb, shown.rgb], axis=1)
+                shown = replace(shown, rgb=both)
             writer.write(shown)
             report.count(dream, dreamer, time.monotonic() - start)
             if time.monotonic() - saved > _CHECKPOINT_S:
@@ -267,7 +269,3 @@ def fitted(source: Source, size: str) -> Source:
     if (width, height) == (info.width, info.height):
         return source
     return _Fitted(source, max(2, width // 2 * 2), max(2, height // 2 * 2))  # type: ignore[return-value]
-
-
-def side_by_side_info(info: SourceInfo) -> SourceInfo:
-    return replace(info, width=2 * info.width)

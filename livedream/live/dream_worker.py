@@ -1,8 +1,8 @@
 """The dream's thread: as fast as the device allows, always on the newest frame.
 
-What it finds, the residual at one frame, arrives some frames later. The loop fetches it along the
-way back to that frame (`track`) in every frame until the next one arrives; what was shown before
-gives way to it over the time that a dream takes, so that nothing jumps at the dream's rate. Nothing
+What it finds, the residual at one frame, arrives some frames later. The loop warps it along the
+accumulated flow in every frame until the next one arrives; what was shown before gives way to it
+over the time that a dream takes, so that nothing jumps at the dream's rate. Nothing
 fades between two dreams: the half-life is applied when the next one starts, over the time that has
 passed, so that level and persistence are the same at every rate.
 """
@@ -28,7 +28,7 @@ from livedream.dream.ascent import Plan
 from livedream.dream.compose import residual_of, steps_of
 from livedream.live.dreamer_pool import LiveDreamerPool
 from livedream.live.governor import Governor
-from livedream.warp.accumulated_flow import AccumulatedFlow, fetch_steps
+from livedream.warp.accumulated_flow import AccumulatedFlow, warp_steps
 from livedream.warp.travel import Travel
 
 __all__ = ["DreamOverlay", "DreamWorker"]
@@ -74,7 +74,7 @@ class _Base:
 class _Request:
     """A frame to dream on, with the live parameters of its moment.
 
-    base, flow: the newest dream, and the way from this frame to that dream's.
+    base, flow: the newest dream, and the flow from this frame to that dream's.
     generation: counts cuts and resets; a dream begun before one is dropped.
     """
 
@@ -90,7 +90,7 @@ class _Shared:
     """What loop and dream share, under the lock.
 
     newest: the newest frame and its live parameters.
-    shown, coming: from there to the base's frame, and to that of the dream in the making.
+    shown, coming: the flow from there to the base's frame, and to that of the dream in the making.
     """
 
     newest: tuple[Captured, Snapshot] | None = None
@@ -174,11 +174,11 @@ class DreamWorker:
     def shown(self, now_s: float, mix: float = 1.0) -> DreamOverlay:
         """What to lay over the newest frame. mix: how much of it."""
         with self._changed:
-            base, track = self._shared.base, self._shared.shown
+            base, flow = self._shared.base, self._shared.shown
         if base is None:
             return DreamOverlay(None, now_s, 0.0, self._dreams)
         size = base.after.shape[1], base.after.shape[0]
-        steps = fetch_steps(self._blend(base, now_s, mix), track, size)
+        steps = warp_steps(self._blend(base, now_s, mix), flow, size)
         return DreamOverlay(steps, base.dreamed_s, base.level * mix, base.serial)
 
     def _blend(self, base: _Base, now_s: float, mix: float) -> Steps:
@@ -304,8 +304,8 @@ class DreamWorker:
         before = carried = None
         if request.base is not None:
             shown = self._blend(request.base, time.monotonic(), 1.0)
-            before = fetch_steps(shown, request.flow, plan.size)
-            carried = fetch_steps(request.base.after, request.flow, plan.size) * np.float32(keep)
+            before = warp_steps(shown, request.flow, plan.size)
+            carried = warp_steps(request.base.after, request.flow, plan.size) * np.float32(keep)
         residual = residual_of(carried, picture)
         if fading is dreamer:
             levelled = dreamer.grow(picture, residual)

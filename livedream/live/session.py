@@ -32,8 +32,7 @@ from livedream.core.latest_slot import LatestSlot
 from livedream.core.settings import DreamSettings
 from livedream.core.supervisor import Supervisor, reason
 from livedream.dream.dreamer import Dreamer
-from livedream.flow import FlowEstimator
-from livedream.flow.opening import open_flow
+from livedream.flow import FlowEstimator, open_flow
 from livedream.live.controllers import Controllers, ControllerSettings
 from livedream.live.dream_worker import DreamWorker
 from livedream.live.dreamer_pool import LiveDreamerPool

@@ -1,11 +1,11 @@
-"""The way back from the newest frame to one that was dreamed on.
+"""The flow from the newest frame back to one that was dreamed on, over several frames.
 
 A dream takes longer than a frame. Meanwhile each frame's flow is appended, so that when the dream
-arrives it is fetched once, along the whole way, and interpolated once only:
+arrives it is warped once, along the whole flow, and interpolated once only:
 
     F_n(x) = g(x) + F_{n-1}(x + g(x)),    visibility_n(x) = v(x) * visibility_{n-1}(x + g(x))
 
-with g the flow from frame n to the one before, F_n the way from frame n to the dreamed one. Flows
+with g the flow from frame n to the one before, F_n the flow from frame n to the dreamed one. Flows
 are (h, w, 2) float32 px of their own size, OpenCV's order. Each step makes new arrays, so that
 another thread may go on reading the old ones.
 """
@@ -19,23 +19,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from livedream.core.frame import Motion
-from livedream.warp.resampling import remapped
+from livedream.warp.remap import Plane, remap
 from livedream.warp.travel import Travel
 
-__all__ = ["AccumulatedFlow", "fetch_steps"]
+__all__ = ["AccumulatedFlow", "warp_steps"]
 
-Way = NDArray[np.float32]  # (h, w, 2) px
-Plane = NDArray[np.float32]  # (h, w)
+Flow = NDArray[np.float32]  # (h, w, 2) px
 
-_COARSE: Final = (64, 36)  # (width, height) of a way that is only a travel: it is affine
+_COARSE: Final = (64, 36)  # (width, height) of a flow that is only a travel: it is affine
 _TINY_PX: Final = 1e-4
 
 
 @dataclass(frozen=True, slots=True)
 class AccumulatedFlow:
-    """way: None while nothing has moved.  visibility: None where all of it can be seen."""
+    """flow: None while nothing has moved.  visibility: None where all of it can be seen."""
 
-    way: Way | None = None
+    flow: Flow | None = None
     visibility: Plane | None = None
 
     def step(
@@ -47,55 +46,56 @@ class AccumulatedFlow:
             moved = _travelled(moved, travel, seconds)
         if moved is None:
             return (
-                self if seen is None else AccumulatedFlow(self.way, _product(self.visibility, seen))
+                self
+                if seen is None
+                else AccumulatedFlow(self.flow, _product(self.visibility, seen))
             )
-        if self.way is None and self.visibility is None:
+        if self.flow is None and self.visibility is None:
             return AccumulatedFlow(moved, seen)
         height, width = moved.shape[:2]
         at = _grid(width, height) + moved
-        way = moved
-        if self.way is not None:
-            earlier = _fitted(self.way, width, height)
-            remapped = cv2.remap(earlier, at, None, cv2.INTER_LINEAR,  # type: ignore[call-overload]
-                                borderMode=cv2.BORDER_REPLICATE)  # fmt: skip
-            way = np.asarray(cv2.add(moved, remapped), np.float32)
-        visibility = seen
+        flow = moved
+        if self.flow is not None:
+            earlier = _fitted(self.flow, width, height)
+            flow = np.asarray(cv2.add(moved, remap(earlier, at)), np.float32)
+        visibility: Plane | None = seen
         if self.visibility is not None:
             known = _plane(self.visibility, width, height)
-            remapped = cv2.remap(known, at, None, cv2.INTER_LINEAR,  # type: ignore[call-overload]
-                                borderMode=cv2.BORDER_REPLICATE)  # fmt: skip
-            visibility = _product(np.asarray(remapped, np.float32), seen)
-        return AccumulatedFlow(way, visibility)
+            visibility = _product(remap(known, at), seen)
+        return AccumulatedFlow(flow, visibility)
 
 
-def fetch_steps(steps: NDArray[np.float32], track: AccumulatedFlow, size: tuple[int, int]) -> Way:
+def warp_steps(
+    steps: NDArray[np.float32], accumulated: AccumulatedFlow, size: tuple[int, int]
+) -> Flow:
     """A residual where it has moved to, at another size if wanted.
 
     steps: (h, w, 3) float32, any unit.  size: (width, height) px of the result, (H, W, 3) float32;
-    zero where the way leads to what the dreamed frame did not show. Never `steps` itself.
+    zero where the flow leads to what the dreamed frame did not show. Never `steps` itself.
     """
     width, height = size
     base_height, base_width = steps.shape[:2]
-    if track.way is None:
+    if accumulated.flow is None:
         if (base_width, base_height) == size:
             found = steps.copy()
         else:
             found = cv2.resize(steps, size, interpolation=cv2.INTER_CUBIC)  # type: ignore[assignment]
     else:
-        way_height, way_width = track.way.shape[:2]
-        scale = (base_width / way_width, base_height / way_height)
-        scaled = track.way * np.array(scale, np.float32)
+        flow_height, flow_width = accumulated.flow.shape[:2]
+        scale = (base_width / flow_width, base_height / flow_height)
+        scaled = accumulated.flow * np.array(scale, np.float32)
         at = cv2.resize(scaled, size, interpolation=cv2.INTER_LINEAR)
         cv2.add(at, _grid(width, height, base_width, base_height), dst=at)
         # Beyond the border lies what a travel comes across; what a flow comes across is unseen.
-        found = remapped(steps, np.asarray(at, np.float32), None, cv2.BORDER_REFLECT_101)
-    if track.visibility is not None:
-        seen = _plane(track.visibility, width, height)
+        positions = np.asarray(at, np.float32)
+        found = remap(steps, positions, border=cv2.BORDER_REFLECT_101, sharp=True)
+    if accumulated.visibility is not None:
+        seen = _plane(accumulated.visibility, width, height)
         found = cv2.multiply(found, cv2.merge([seen, seen, seen]))  # type: ignore[assignment]
     return np.asarray(found, np.float32)
 
 
-def _moved(motion: Motion | None) -> Way | None:
+def _moved(motion: Motion | None) -> Flow | None:
     if motion is None or motion.flow.shape[1] * motion.flow.shape[2] <= 1:
         return None
     return np.asarray(cv2.merge([motion.flow[0], motion.flow[1]]), np.float32)
@@ -105,7 +105,7 @@ def _seen(motion: Motion | None) -> Plane | None:
     return None if motion is None or motion.visibility.size <= 1 else motion.visibility
 
 
-def _travelled(moved: Way | None, travel: Travel, seconds: float) -> Way | None:
+def _travelled(moved: Flow | None, travel: Travel, seconds: float) -> Flow | None:
     """Both at once: over one frame they are small enough to be added."""
     width, height = _COARSE if moved is None else moved.shape[1::-1]
     matrix = travel.matrix(width, height, seconds)
@@ -125,12 +125,12 @@ def _product(one: Plane | None, other: Plane | None) -> Plane | None:
     return np.asarray(cv2.multiply(one, other), np.float32)
 
 
-def _fitted(way: Way, width: int, height: int) -> Way:
-    found_height, found_width = way.shape[:2]
+def _fitted(flow: Flow, width: int, height: int) -> Flow:
+    found_height, found_width = flow.shape[:2]
     if (found_width, found_height) == (width, height):
-        return way
+        return flow
     scale = np.array((width / found_width, height / found_height), np.float32)
-    return np.asarray(cv2.resize(way * scale, (width, height)), np.float32)
+    return np.asarray(cv2.resize(flow * scale, (width, height)), np.float32)
 
 
 def _plane(plane: Plane, width: int, height: int) -> Plane:
@@ -142,7 +142,7 @@ def _plane(plane: Plane, width: int, height: int) -> Plane:
 
 
 @lru_cache(maxsize=12)
-def _grid(width: int, height: int, base_width: int = 0, base_height: int = 0) -> Way:
+def _grid(width: int, height: int, base_width: int = 0, base_height: int = 0) -> Flow:
     """(height, width, 2): each pixel's place in a picture of the base's size, centre on centre."""
     base_width, base_height = base_width or width, base_height or height
     x = (np.arange(width) + 0.5) * (base_width / width) - 0.5

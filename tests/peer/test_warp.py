@@ -7,9 +7,9 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional as F
 
-from livedream import warp as module
 from livedream.core.frame import FlowField
-from livedream.warp import warp
+from livedream.warp import residual as module
+from livedream.warp.residual import warp
 
 Planes = NDArray[np.float64]
 A = -0.75

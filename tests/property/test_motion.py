@@ -11,7 +11,7 @@ from livedream.core.frame import Motion, Picture
 from livedream.flow import FlowEstimator
 from livedream.flow.classic import DisFlow, FarnebackFlow
 from livedream.flow.motion import MotionEstimator, compare
-from livedream.warp import warp
+from livedream.warp.residual import warp
 
 FEW = settings(max_examples=20, deadline=None)
 SEEDS = st.integers(0, 10_000)

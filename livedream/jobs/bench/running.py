@@ -32,8 +32,8 @@ from livedream.dream.dreamer import Dreamer
 from livedream.dream.engines import Engine
 from livedream.dream.objectives.binding import Measured
 from livedream.dream.tiles import Margins
+from livedream.flow import open_flow
 from livedream.flow.motion import MotionEstimator
-from livedream.flow.opening import open_flow
 from livedream.jobs.bench.limits import convolution_peak, copy_bandwidth, wait_for
 from livedream.jobs.bench.report import BenchReport, Machine, Spread
 from livedream.jobs.bench.suggesting import Cost, suggestions

@@ -7,8 +7,9 @@ from scenes import Scene, half, moved_camera, moving_square, noisy, rounded, shr
 
 from livedream.core.frame import FlowField
 from livedream.flow import camera_motion as camera
+from livedream.flow import gray, halved
 from livedream.flow.camera_motion import Settled, blend_camera_motion, camera_motion
-from livedream.warp.remap import gray, halved, positions, remap
+from livedream.warp.remap import positions, remap
 
 Affine = NDArray[np.float64]
 PAN = np.array([[0, 0, 4.5], [0, 0, -2.25]], np.float64)
@@ -24,7 +25,7 @@ def wandering(shape: tuple[int, ...], px: float, seed: int = 5) -> FlowField:
 
 def settled(scene: Scene, flow: FlowField) -> Settled:
     now, before = gray(scene.current), gray(scene.previous)
-    return blend_camera_motion(flow, now, before, remap(before, positions(flow)))
+    return blend_camera_motion(flow, now, before, remap(before, *positions(flow)))
 
 
 @pytest.mark.parametrize(

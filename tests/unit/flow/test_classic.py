@@ -8,9 +8,8 @@ from scenes import moved_camera, moving_square, shrunk, textured
 
 from livedream.core.errors import FlowError
 from livedream.core.frame import FlowField
-from livedream.flow import FlowEstimator, TwoWayEstimator
+from livedream.flow import FlowEstimator, TwoWayEstimator, open_flow
 from livedream.flow.classic import DisFlow, FarnebackFlow
-from livedream.flow.opening import open_flow
 
 NAMES = ("dis", "dis-fast", "dis-ultrafast", "farneback")
 

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from scenes import moving_square, noisy, rounded, textured
 
+from livedream.flow import Gray, gray
 from livedream.flow.cuts import is_cut
-from livedream.warp.remap import Gray, gray, positions, remap
+from livedream.warp.remap import positions, remap
 
 FLAT = np.full((180, 320), 90, np.uint8)
 
@@ -50,7 +51,7 @@ def test_noise_is_no_cut(here: Gray, steps: float) -> None:
 
 def test_a_large_moving_body_is_no_cut() -> None:
     scene = moving_square((12, -5), camera=(-4, 2), side=130)
-    before = remap(gray(scene.previous), positions(scene.flow))
+    before = remap(gray(scene.previous), *positions(scene.flow))
     assert not is_cut(gray(scene.current), before)
 
 
@@ -77,7 +78,7 @@ def test_noise_fetched_from_between_pixels_has_none_either() -> None:
     """Interpolation takes the fine grain away, not what a quarter of the size keeps."""
     draw = np.random.default_rng(2)
     now, before = noisy(FLAT, 25, draw), noisy(FLAT, 25, draw)
-    remapped = remap(before, positions(np.full((2, 180, 320), 0.5, np.float32)))
+    remapped = remap(before, *positions(np.full((2, 180, 320), 0.5, np.float32)))
     assert not is_cut(now, remapped)
 
 

@@ -5,9 +5,10 @@ import pytest
 from scenes import Scene, half, moving_square, shrunk, textured
 
 from livedream.core.frame import FlowField
+from livedream.flow import gray
 from livedream.flow.camera_motion import Settled, blend_camera_motion
 from livedream.flow.occlusion import agreement, visibility
-from livedream.warp.remap import gray, positions, remap
+from livedream.warp.remap import positions, remap
 
 
 def constant(x: float, y: float, height: int = 24, width: int = 40) -> FlowField:
@@ -126,7 +127,7 @@ def test_with_the_true_flow_what_is_revealed_is_found(camera: tuple[int, int]) -
     scene = moving_square((14, -6), camera)
     back: Scene = moving_square((-14, 6), (-camera[0], -camera[1]))
     now, before = gray(scene.current), gray(scene.previous)
-    found = blend_camera_motion(scene.flow, now, before, remap(before, positions(scene.flow)))
+    found = blend_camera_motion(scene.flow, now, before, remap(before, *positions(scene.flow)))
     seen = visibility(scene.flow, back.flow, found)
     assert seen[half(shrunk(scene.hidden, 1))].mean() < 0.1
     assert seen[half(shrunk(scene.body, 4))].mean() > 0.95

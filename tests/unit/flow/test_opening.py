@@ -4,9 +4,8 @@ import pytest
 
 from livedream.core.errors import FlowError
 from livedream.core.settings import FLOWS
-from livedream.flow import ZeroFlow
+from livedream.flow import ZeroFlow, open_flow
 from livedream.flow.classic import DisFlow, FarnebackFlow
-from livedream.flow.opening import open_flow
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 
 from livedream.core.errors import SettingsError, ShapeError
 from livedream.core.frame import Picture
-from livedream.present.compare import side_by_side
 from livedream.present.contact_sheet import SheetCollector, contact_sheet
 
 
@@ -73,12 +72,3 @@ def test_large_frames_become_thumbnails_and_none_is_held() -> None:
     assert sheet is not None
     assert sheet.shape == (270, 480, 3)
     assert sheet.max() == 0
-
-
-def test_side_by_side() -> None:
-    both = side_by_side(numbered(1), numbered(2))
-    assert both.shape == (2, 8, 3)
-    assert (both[:, :4] == 1).all()
-    assert (both[:, 4:] == 2).all()
-    with pytest.raises(ShapeError, match="4x2 and 5x2"):
-        side_by_side(numbered(1), numbered(2, width=5))

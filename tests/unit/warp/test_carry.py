@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from livedream.core.frame import Motion
-from livedream.warp.carry import carry
+from livedream.warp.residual import carry
 
 HEIGHT, WIDTH = 24, 36
 

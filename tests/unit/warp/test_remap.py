@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from livedream.warp.remap import gray, halved, positions, remap, sampled_median
+from livedream.flow import gray, halved, sampled_median
+from livedream.warp.remap import positions, remap
 
 
 def test_positions_are_pixels_plus_flow() -> None:
@@ -26,9 +27,9 @@ def test_fetching_interpolates_and_continues_the_border() -> None:
     picture = np.arange(0, 250, 10, dtype=np.uint8).reshape(5, 5)
     flow = np.zeros((2, 5, 5), np.float32)
     flow[0] = 0.5
-    assert remap(picture, positions(flow))[1].tolist() == [55, 65, 75, 85, 90]
+    assert remap(picture, *positions(flow))[1].tolist() == [55, 65, 75, 85, 90]
     flow[1] = 100
-    assert remap(picture, positions(flow))[0].tolist() == [205, 215, 225, 235, 240]
+    assert remap(picture, *positions(flow))[0].tolist() == [205, 215, 225, 235, 240]
 
 
 @pytest.mark.parametrize(

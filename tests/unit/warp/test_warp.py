@@ -7,10 +7,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from livedream import warp as module
 from livedream.core.errors import ShapeError
 from livedream.core.frame import FlowField
-from livedream.warp import fit_flow, warp
+from livedream.warp import residual as module
+from livedream.warp.residual import fit_flow, warp
 
 Warp = Callable[[Tensor, FlowField], Tensor]
 BOTH = pytest.mark.parametrize("run", [module._warp_opencv, module._warp_torch], ids=["cpu", "gpu"])
