@@ -5,6 +5,7 @@ display. Where a "card" is a program (measured: Mesa's software renderer takes 2
 1280x720), OpenCV lays the picture out and SDL only copies it.
 """
 
+import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,7 @@ _CENTERED: Final = 0x2FFF0000  # SDL_WINDOWPOS_CENTERED_MASK; the display's numb
 _MESH: Final = 16  # cells across: within each, perspective is a parallelogram to a tenth of a px
 _SLOW_S: Final = 0.008  # heuristic: a card takes less than a millisecond
 _USUAL_SHARE: Final = 0.75  # of the display that a window takes at most
+_UNSEEN: Final = ("offscreen", "dummy", "evdev")  # SDL's drivers without a picture
 _RENDERERS: Final = ("auto", "gpu", "cpu")
 _PLACING: Final = ("fit", "turn", "mirror", "gamma", "brightness")
 
@@ -96,6 +98,11 @@ class Screen:
         self._video: Any = video
         try:
             self._pygame.display.init()
+            # Where there is no display SDL takes a driver that draws for nobody, unasked.
+            driver = self._pygame.display.get_driver()
+            if driver in _UNSEEN and "SDL_VIDEODRIVER" not in os.environ:
+                self._pygame.display.quit()
+                raise self._pygame.error("there is no display")
         except self._pygame.error as error:
             raise SinkError(
                 f"no window can be opened ({error}): start livedream in a graphical session, "

@@ -3,6 +3,7 @@
 Its own keys are in `HELP`; all others go to the show.
 """
 
+import logging
 import threading
 import time
 from collections import deque
@@ -12,10 +13,12 @@ from typing import Any, Final, Protocol
 
 import cv2
 
+from livedream.core.errors import SinkError
 from livedream.core.frame import Picture
 from livedream.core.health import Health, Status
 from livedream.core.latest_slot import LatestSlot, SlotClosed
 from livedream.core.snapshot import Snapshot
+from livedream.core.supervisor import FaultLog, reason
 from livedream.present.live import LiveFrame
 from livedream.present.live.hud_paint import FIGURES_S, Overlay, Panels, import_pygame
 from livedream.present.live.placement import (
@@ -31,6 +34,9 @@ from livedream.present.live.screen import Screen, WindowOptions
 
 __all__ = ["KeyHandler", "Window"]
 
+_log = logging.getLogger(__name__)
+
+_RETRY_S: Final = 1.0  # between two attempts to open a window where there is no display
 _WAIT_S: Final = 0.015  # for a frame, before looking at the keys again
 _CURSOR_S: Final = 2.0  # the cursor hides after so long
 _NOTICE_S: Final = 2.0  # a line about what a key did stays
@@ -102,28 +108,33 @@ class Window:
         self._frame: LiveFrame | None = None
         self._frames = 0
         self._slot: LatestSlot[LiveFrame] | None = None
-        self._began_s = time.monotonic()
+        self._faults = FaultLog(_log, "window")
+        self._health = Health("window", "starting", since_s=time.monotonic())
 
     def health(self) -> Health:
-        return Health(
-            "window",
-            "ok" if self._frames else "starting",
-            frames=self._frames,
-            dropped=self._slot.dropped if self._slot else 0,
-            since_s=self._began_s,
-        )
+        dropped = self._slot.dropped if self._slot else 0
+        return replace(self._health, frames=self._frames, dropped=dropped)
 
     def run(self, slot: LatestSlot[LiveFrame], stop: threading.Event) -> None:
         """Show what comes into `slot`; returns when `stop` is set or the slot is closed.
 
-        To be called from the main thread. Raises SinkError when there is no display.
+        To be called from the main thread. Without a display it is lost, and tried again.
         """
         self._slot = slot
-        first = self._wait_for_first(slot, stop)
-        if first is None:
-            return
-        self._frame = first
         self._pygame = import_pygame()
+        while (first := self._wait_for_first(slot, stop)) is not None:
+            self._frame = first
+            try:
+                self._open_and_show(first, slot, stop)
+                return
+            except Exception as error:  # a display may come back; the other outputs go on
+                self._faults.failed(error, "is lost", traceback=not isinstance(error, SinkError))
+                self._become("lost", reason(error))
+            stop.wait(_RETRY_S)
+
+    def _open_and_show(
+        self, first: LiveFrame, slot: LatestSlot[LiveFrame], stop: threading.Event
+    ) -> None:
         self._screen = Screen(self._options, (first.rgb.shape[1], first.rgb.shape[0]))
         try:
             self._recall(self._options.placement)
@@ -131,6 +142,14 @@ class Window:
             self._show(slot, stop)
         finally:
             self._screen.close()
+
+    def _become(self, state: str, detail: str = "") -> None:
+        health = self._health
+        self._health = replace(
+            health, state=state, detail=detail,
+            since_s=health.since_s if state == health.state else time.monotonic(),
+            reconnects=health.reconnects + (health.state == "lost" and state == "ok"),
+        )  # fmt: skip
 
     def _wait_for_first(
         self, slot: LatestSlot[LiveFrame], stop: threading.Event
@@ -160,10 +179,14 @@ class Window:
                     self._handle(event)
             if frame is not None:
                 self._frame, changed = frame, True
-                self._frames += 1
             if changed:
                 self._draw()
                 drawn_s = time.monotonic()
+            if frame is not None:
+                self._frames += 1
+                if self._health.state != "ok":
+                    self._become("ok")
+                    self._faults.recovered("is back")
 
     def _draw_due(self, drawn_s: float) -> bool:
         """Whether the figures or a notice are to be drawn anew although no frame has come."""

@@ -1,7 +1,9 @@
 """The window's keys, figures and notices, on a screen that only writes down what it is shown."""
 
+import logging
 import os
 import threading
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,7 @@ from livedream.control.keys import Keys
 from livedream.control.live_parameters import LiveParameters
 from livedream.control.presets import Presets
 from livedream.control.show import Show
-from livedream.core.health import StatusBoard
+from livedream.core.health import Health, StatusBoard
 from livedream.core.latest_slot import LatestSlot
 from livedream.core.settings import DreamSettings
 from livedream.present.live import LiveFrame, window
@@ -104,6 +106,57 @@ class Stage:
         self.monkeypatch.setattr(Painter, "hud", paint_hud)
         self.monkeypatch.setattr(Painter, "line", paint_line)
         return paper
+
+
+def test_without_a_display_it_is_lost_and_shows_as_soon_as_there_is_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    for name in ("DISPLAY", "WAYLAND_DISPLAY", "XDG_RUNTIME_DIR", "SDL_VIDEODRIVER"):
+        monkeypatch.delenv(name, raising=False)
+    pygame = import_pygame()
+    pygame.display.quit()
+    pygame.display.init()
+    driver = pygame.display.get_driver()
+    pygame.display.quit()
+    if driver != "offscreen":
+        pytest.skip(f"a display that needs no session is here: {driver}")
+    monkeypatch.setattr(window, "_RETRY_S", 0.05)
+    stop, slot = threading.Event(), LatestSlot[LiveFrame]()
+    options = WindowOptions(settings_folder=tmp_path, renderer="cpu")
+    shown = Window(options, LiveParameters(DreamSettings()), StatusBoard())
+    seen: list[Health] = []
+
+    def plug_in() -> None:
+        deadline = time.monotonic() + 20
+        while not stop.is_set() and time.monotonic() < deadline:
+            slot.put(LiveFrame(np.zeros((90, 160, 3), np.uint8), 0.0, 0))
+            health = shown.health()
+            if not seen or seen[-1].state != health.state:
+                seen.append(health)
+            if health.state == "lost":
+                os.environ["SDL_VIDEODRIVER"] = "dummy"  # a display, as far as the window can tell
+            if health.state == "ok" and health.frames:
+                break
+            time.sleep(0.01)
+        stop.set()
+
+    feeding = threading.Thread(target=plug_in)
+    feeding.start()
+    try:
+        shown.run(slot, stop)
+    finally:
+        stop.set()
+        feeding.join()
+        os.environ.pop("SDL_VIDEODRIVER", None)
+    assert [health.state for health in seen] == ["starting", "lost", "ok"]
+    assert seen[1].frames == 0
+    assert "there is no display" in seen[1].detail
+    assert seen[2].reconnects == 1
+    said = [r.getMessage() for r in caplog.records if r.name.endswith("window")]
+    assert len(said) == 2
+    assert "window is lost: no window can be opened" in said[0]
+    assert said[1].startswith("window is back")
 
 
 @pytest.fixture
