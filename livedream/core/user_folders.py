@@ -2,9 +2,10 @@
 
 import os
 import re
-import sys
 from pathlib import Path
 from typing import Final
+
+import platformdirs
 
 from livedream.core.errors import SettingsError
 
@@ -15,32 +16,22 @@ _NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
 
 def own_folder() -> Path:
     """The user's settings of livedream: LIVEDREAM_HOME, else where the system keeps such."""
-    if home := os.environ.get("LIVEDREAM_HOME"):
-        return Path(home)
-    if sys.platform == "win32":
-        return Path(os.environ.get("APPDATA", Path.home() / "AppData" / "Roaming")) / "livedream"
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Application Support" / "livedream"
-    return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "livedream"
+    home = os.environ.get("LIVEDREAM_HOME")
+    return Path(home or platformdirs.user_config_path("livedream", appauthor=False, roaming=True))
 
 
 def cache_folder() -> Path:
     """What can be made again: inside LIVEDREAM_HOME, else where the system keeps such."""
     if home := os.environ.get("LIVEDREAM_HOME"):
         return Path(home) / "cache"
-    if sys.platform == "win32":
-        local = os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local")
-        return Path(local) / "livedream" / "cache"
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "livedream"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "livedream"
+    return platformdirs.user_cache_path("livedream", appauthor=False)
 
 
 def checked_name(name: str) -> str:
     """A name that is a file's in every system; SettingsError for anything else."""
     if not _NAME.fullmatch(name):
         raise SettingsError(
-            f"name: {name[:60]!r} found, 1 to 40 of a-z, 0-9 and - wanted, as drifting-eyes"
+            f"name: must be 1 to 40 of a-z, 0-9 and -, as drifting-eyes (got {name[:60]!r})"
         )
     return name
 
