@@ -26,7 +26,7 @@ from livedream.control.midi import MidiInput, MidiMap
 from livedream.control.osc import OscServer
 from livedream.control.presets import Presets
 from livedream.control.show import ACTIONS, Show
-from livedream.core.addresses import Address
+from livedream.core.addresses import Endpoint
 from livedream.core.settings import DreamSettings
 from livedream.panel.broadcast import Broadcaster, _Client
 from livedream.panel.messages import MessageHandler
@@ -58,7 +58,7 @@ class Fuzz:
         self.random = random.Random(seed)
         self.parameters = LiveParameters(DreamSettings())
         self.show = Show(self.parameters, Presets(folder / "presets"))
-        self.osc = OscServer(self.parameters, self.show, Address("127.0.0.1", 0))
+        self.osc = OscServer(self.parameters, self.show, Endpoint("127.0.0.1", 0))
         self.osc.start()
         self.midi = MidiInput(
             self.parameters, self.show, ports=NoPorts(), mapping=MidiMap(folder / "midi.toml")

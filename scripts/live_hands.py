@@ -27,7 +27,7 @@ def hands(messages: int) -> dict[str, Any]:
     from livedream.control.osc import OscServer
     from livedream.control.presets import Presets
     from livedream.control.show import Show
-    from livedream.core.addresses import Address
+    from livedream.core.addresses import Endpoint
     from livedream.core.health import StatusBoard
     from livedream.core.settings import DreamSettings
     from livedream.panel.app import Panel
@@ -36,7 +36,7 @@ def hands(messages: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         parameters = LiveParameters(DreamSettings())
         show = Show(parameters, Presets(Path(folder)))
-        osc = OscServer(parameters, show, Address("127.0.0.1", 0))
+        osc = OscServer(parameters, show, Endpoint("127.0.0.1", 0))
         midi = MidiInput(
             parameters, show, ports=_NoPorts(), mapping=MidiMap(Path(folder) / "midi.toml")
         )
@@ -44,7 +44,7 @@ def hands(messages: int) -> dict[str, Any]:
             if parameters.declared[name].has_unit:
                 midi.mapping.bind(f"1:cc:{control}", name)
         panel = Panel(
-            parameters, StatusBoard(), lambda: None, Address("127.0.0.1", 0), show, learner=midi
+            parameters, StatusBoard(), lambda: None, Endpoint("127.0.0.1", 0), show, learner=midi
         )
         osc.start()
         panel.start()

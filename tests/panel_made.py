@@ -16,7 +16,7 @@ from livedream.control.catalogue import check_objective
 from livedream.control.live_parameters import LiveParameters
 from livedream.control.presets import Presets
 from livedream.control.show import Show
-from livedream.core.addresses import Address
+from livedream.core.addresses import Endpoint
 from livedream.core.frame import Picture
 from livedream.core.health import Health, Status, StatusBoard
 from livedream.core.settings import DreamSettings
@@ -24,13 +24,13 @@ from livedream.panel.app import Panel
 from livedream.present.grading import Grading
 
 RATE = 50
-LOOPBACK = Address("127.0.0.1", 0)
+LOOPBACK = Endpoint("127.0.0.1", 0)
 
 
 class Stage:
     """Parameters, a show, a panel, and a loop of `RATE` pictures a second."""
 
-    def __init__(self, folder: Path, address: Address, token: str | None = None) -> None:
+    def __init__(self, folder: Path, address: Endpoint, token: str = "") -> None:
         self.folder = folder
         self.parameters = LiveParameters(DreamSettings(), check_objective=check_objective)
         self.status = StatusBoard()
@@ -93,9 +93,7 @@ class Stage:
 
 
 @contextmanager
-def open_stage(
-    folder: Path, address: Address = LOOPBACK, token: str | None = None
-) -> Iterator[Stage]:
+def open_stage(folder: Path, address: Endpoint = LOOPBACK, token: str = "") -> Iterator[Stage]:
     stage = Stage(folder, address, token)
     stage.start()
     try:

@@ -26,6 +26,7 @@ from livedream.cli import (
     zoom,
 )
 from livedream.core.errors import LivedreamError, ObjectiveError, ShowError
+from livedream.core.redact import redact
 from livedream.core.version import __version__
 
 __all__ = ["build_parser", "main", "script"]
@@ -37,7 +38,7 @@ class _Parser(argparse.ArgumentParser):
     """One line for a wrong option, and where to look; argparse prints its whole usage."""
 
     def error(self, message: str) -> "None":  # type: ignore[override]
-        self.exit(2, f"{self.prog}: {message}; try '{self.prog} --help'\n")
+        self.exit(2, f"{self.prog}: {redact(message)}; try '{self.prog} --help'\n")
 
 
 def build_parser() -> argparse.ArgumentParser:

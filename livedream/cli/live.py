@@ -14,6 +14,7 @@ from livedream.cli.options import add_parameters, add_settings, seconds, setting
 from livedream.core.defaults import LIVE
 from livedream.core.errors import SettingsError
 from livedream.core.grade import GradeSettings
+from livedream.core.redact import RedactingFormatter, redact
 from livedream.core.settings import DreamSettings, declared
 
 if TYPE_CHECKING:
@@ -108,8 +109,12 @@ def run(args: argparse.Namespace) -> int:
         from livedream.live.session import open_log
 
         open_log(args.log_file)
-    if not args.quiet:
-        logging.basicConfig(level=logging.WARNING, format="livedream: %(message)s")
+    terminal = logging.StreamHandler()
+    terminal.setFormatter(RedactingFormatter("livedream: %(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[terminal])
+    if args.quiet:
+        terminal.setLevel(logging.ERROR)
+    else:
         logging.getLogger("livedream").setLevel(logging.INFO)
     from livedream.live.session import Session
 
@@ -183,8 +188,8 @@ def _say(session: "Session") -> None:
     opened, job = session.opened, session.job
     source = session.capture.health()
     print(f"source: {source.name}, {opened.detail or source.detail}", file=sys.stderr)
-    print(f"{opened.width}x{opened.height} at {session.fps:g} fps to {', '.join(job.sinks)}",
-          file=sys.stderr)  # fmt: skip
+    sinks = ", ".join(map(redact, job.sinks))
+    print(f"{opened.width}x{opened.height} at {session.fps:g} fps to {sinks}", file=sys.stderr)
 
 
 def _size(text: str | None) -> tuple[int, int] | None:

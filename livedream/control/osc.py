@@ -24,7 +24,7 @@ from typing import Any, Final
 
 from livedream.control.live_parameters import Change, LiveParameters
 from livedream.control.show import ACTIONS, Show
-from livedream.core.addresses import Address
+from livedream.core.addresses import Endpoint
 from livedream.core.errors import LivedreamError, SettingsError, SinkError
 from livedream.core.health import Health
 from livedream.core.suggest import closest
@@ -62,7 +62,7 @@ class OscServer:
         self,
         parameters: LiveParameters,
         show: Show,
-        address: Address,
+        address: Endpoint,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         if not address.loopback and not address.allow:

@@ -1,23 +1,39 @@
-"""HOST:PORT texts, and who may talk to what listens there."""
+"""Addresses as a person writes them: `scheme://host:port/path?option=value`, `scheme:rest?...`.
+
+Whoever reads an address takes its options by kind and at the end asks for those that nobody read:
+a misspelt option is an error, never silence. `{env:NAME}` and `{file:PATH}` anywhere in an address
+stand for a secret that is kept elsewhere (`resolved`).
+"""
 
 import ipaddress
-from dataclasses import dataclass
-from urllib.parse import parse_qs
+import os
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+from urllib.parse import parse_qsl, quote
 
 from livedream.core.errors import SettingsError
+from livedream.core.redact import redact
 
-__all__ = ["Address", "read_address"]
+__all__ = ["Address", "Endpoint", "listening", "parse_address", "resolved"]
+
+_UNITS: Final = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
+_PLACEHOLDER: Final = re.compile(r"\{(env|file):([^{}]+)\}")
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 @dataclass(frozen=True, slots=True)
-class Address:
+class Endpoint:
     """Where to listen. allow: networks besides this machine that may talk."""
 
     host: str
     port: int
     allow: tuple[Network, ...] = ()
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
     @property
     def loopback(self) -> bool:
@@ -40,31 +56,138 @@ class Address:
         return found.is_loopback or any(found in network for network in self.allow)
 
 
-def read_address(text: str, default: str, *, name: str) -> Address:
-    """`HOST:PORT`, `:PORT`, `PORT` or `HOST`, with `?allow=192.168.1.0/24,10.0.0.7`.
+@dataclass(slots=True)
+class Address:
+    """shown: as it was written, fit to show.  rest: between scheme and options, without leading
+    slashes.  query: the options as they were written."""
 
-    default: HOST:PORT that fills in what is missing.  Raises SettingsError for anything else.
+    shown: str
+    scheme: str
+    rest: str
+    query: str
+    options: dict[str, str]
+    _read: set[str] = field(default_factory=set)
+
+    def _take(self, name: str) -> str | None:
+        self._read.add(name)
+        return self.options.get(name)
+
+    def wrong(self, name: str, wanted: str) -> SettingsError:
+        return SettingsError(f"{self.shown}: {name} must be {wanted} (got {self.options[name]})")
+
+    def word(self, name: str, default: str, choices: tuple[str, ...] = ()) -> str:
+        found = self._take(name)
+        if found is None:
+            return default
+        if choices and found not in choices:
+            raise self.wrong(name, "one of " + ", ".join(choices))
+        return resolved(found)
+
+    def number(self, name: str, default: float, least: float, most: float) -> float:
+        """A number with an optional k, M, G or T (powers of ten) behind it; B is ignored."""
+        found = self._take(name)
+        if found is None:
+            return default
+        digits = found.lower().removesuffix("b")
+        unit = digits[-1:] if digits[-1:].isalpha() else ""
+        try:
+            value = float(digits.removesuffix(unit)) * _UNITS[unit]
+        except (ValueError, KeyError):
+            value = float("nan")
+        if not least <= value <= most:
+            raise self.wrong(name, f"{least:g} to {most:g}")
+        return value
+
+    def flag(self, name: str, default: bool) -> bool:
+        found = self._take(name)
+        if found is None:
+            return default
+        if found.lower() in ("1", "yes", "true", "on", ""):
+            return True
+        if found.lower() in ("0", "no", "false", "off"):
+            return False
+        raise self.wrong(name, "yes or no")
+
+    def endpoint(self, default: str, *, listens: bool = False) -> Endpoint:
+        """`HOST:PORT`, `[::1]:PORT`, `:PORT`, `PORT` or `HOST`.
+
+        default: HOST:PORT for what is missing; `HOST:` where a port must be given.  listens: with
+        `?allow=192.168.1.0/24,...`, and port 0 is any free one.
+        """
+        default_host, _, default_port = default.rpartition(":")
+        text = self.rest.split("/", 1)[0].removeprefix("@")
+        host, colon, port = text.rpartition(":")
+        if text.isdecimal():
+            host, port = "", text
+        elif not colon or text.endswith("]"):
+            host, port = text, ""
+        port = port or default_port
+        least = 0 if listens else 1
+        if not re.fullmatch("[0-9]{1,5}", port) or not least <= int(port) <= 65535:
+            got = f" (got {port})" if port.isdigit() else ""  # else it may be part of a password
+            raise SettingsError(f"{self.shown}: the port must be {least} to 65535{got}")
+        allow = self._take("allow") if listens else None
+        try:
+            networks = [ipaddress.ip_network(one.strip(), strict=False)
+                        for one in (allow or "").split(",") if allow is not None]  # fmt: skip
+        except ValueError:
+            raise self.wrong("allow", "addresses or networks, as 192.168.1.0/24") from None
+        return Endpoint(host.strip("[]") or default_host, int(port), tuple(networks))
+
+    def finish(self) -> None:
+        """Raise SettingsError for an option that was given but not read."""
+        unknown = sorted(set(self.options) - self._read)
+        if unknown:
+            known = ", ".join(sorted(self._read)) or "none"
+            raise SettingsError(
+                f"{self.shown}: option {unknown[0]!r} is not known: there are {known}"
+            )
+
+
+def parse_address(text: str) -> Address:
+    """`text` taken apart; the scheme is everything before the first colon, in lower case."""
+    scheme, _, rest = text.partition(":")
+    rest, _, query = rest.partition("?")
+    scheme, _, extra = scheme.partition("?")  # "window?display=1": options without a colon
+    options: dict[str, str] = {}
+    for name, value in parse_qsl(query or extra, keep_blank_values=True):
+        options[name] = f"{options[name]},{value}" if name in options else value
+    return Address(redact(text), scheme.lower(), rest.removeprefix("//"), query, options)
+
+
+def listening(text: str, default: str, *, name: str) -> Endpoint:
+    """The endpoint that `text` names, without a scheme (see `Address.endpoint`).
+
+    name: of what listens, for messages.  Raises SettingsError for any option besides `allow`.
     """
-    default_host, _, default_port = default.rpartition(":")
-    place, _, query = text.partition("?")
-    if place.isdecimal():
-        place = f":{place}"
-    host, colon, port = place.rpartition(":")
-    if not colon or place.endswith("]"):
-        host, port = place, ""
-    host = host.strip("[]") or default_host
-    try:
-        number = int(port or default_port)
-        options = parse_qs(query, strict_parsing=bool(query))
-        allow = tuple(
-            ipaddress.ip_network(one.strip(), strict=False)
-            for value in options.pop("allow", [])
-            for one in value.split(",")
-        )
-    except ValueError as error:
-        raise SettingsError(f"{name}: {text!r} found, as {default} wanted ({error})") from error
-    if options or not 0 <= number <= 65535:
-        raise SettingsError(
-            f"{name}: {text!r} found, HOST:PORT wanted, as {default}?allow=192.168.1.0/24"
-        )
-    return Address(host, number, allow)
+    address = parse_address(f"{name}:{text}")
+    endpoint = address.endpoint(default, listens=True)
+    address.finish()
+    return endpoint
+
+
+def resolved(text: str) -> str:
+    """`text` with each {env:NAME} and {file:PATH} replaced by what is kept there.
+
+    A user name or password is percent-encoded on the way. Raises SettingsError, without the
+    secret, where there is none.
+    """
+
+    def secret(match: re.Match[str]) -> str:
+        kind, name = match.groups()
+        try:
+            found = (
+                os.environ[name]
+                if kind == "env"
+                else Path(name).expanduser().read_text(encoding="utf-8").strip()
+            )
+        except KeyError:
+            raise SettingsError(f"{match[0]}: that environment variable is not set") from None
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or "not text"
+            raise SettingsError(f"{match[0]} cannot be read ({reason})") from None
+        if not found or "\n" in found:
+            raise SettingsError(f"{match[0]}: one line of text wanted")
+        return quote(found, safe="") if "@" in text[match.end() :] else found
+
+    return _PLACEHOLDER.sub(secret, text)

@@ -13,11 +13,17 @@ LivedreamError
 
 Every message is one line: what was found, what was wanted, what to try. The command line
 prints it and exits with code 2 (a show that failed: 1); nothing that was already written is lost.
+What an address holds of passwords and keys does not show.
 """
+
+from livedream.core.redact import redact
 
 
 class LivedreamError(Exception):
     """The root: catch it to catch whatever livedream raises on purpose."""
+
+    def __str__(self) -> str:
+        return redact(super().__str__())
 
 
 class SettingsError(LivedreamError, ValueError):

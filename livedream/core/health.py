@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Final
 
+from livedream.core.redact import redact
+
 __all__ = ["Health", "Status", "StatusBoard"]
 
 _STATES: Final = ("ok", "starting", "lost", "failed")
@@ -18,6 +20,7 @@ class Health:
 
     state: "ok", "starting", "lost" (comes back by itself) or "failed" (does not).
     frames, dropped: since it was made.  since_s: monotonic time of the last change of state.
+    name and detail are kept without passwords and keys.
     """
 
     name: str
@@ -31,6 +34,8 @@ class Health:
     def __post_init__(self) -> None:
         if self.state not in _STATES:
             raise ValueError(f"state {self.state!r} found, one of {', '.join(_STATES)} wanted")
+        for name in ("name", "detail"):
+            object.__setattr__(self, name, redact(getattr(self, name)))
 
     def as_dict(self) -> dict[str, Any]:
         return dataclasses.asdict(self)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from livedream.control.live_parameters import LiveParameters
 from livedream.core.frame import Picture
 from livedream.core.health import Health, StatusBoard
+from livedream.core.redact import redact
 from livedream.live.idle import Attract
 
 if TYPE_CHECKING:
@@ -86,9 +87,9 @@ class Controllers:
             show.modulation.heard = audio.value
         if job.osc is not None:
             from livedream.control.osc import DEFAULT_ADDRESS, OscServer
-            from livedream.core.addresses import read_address
+            from livedream.core.addresses import listening
 
-            address = read_address(job.osc, DEFAULT_ADDRESS, name="osc")
+            address = listening(job.osc, DEFAULT_ADDRESS, name="osc")
             self._add("osc", OscServer(self._parameters, show, address))
         learner = None
         if job.midi is not None:
@@ -104,7 +105,7 @@ class Controllers:
     def _start_log(self, path: Path) -> None:
         from livedream.control.show_log import ShowLog
 
-        log = ShowLog(path, self._parameters, {"source": self._source})
+        log = ShowLog(path, self._parameters, {"source": redact(self._source)})
         self._add("log", log)
         self.log = log
         self.show.modulation.told = log.modulated
@@ -115,10 +116,10 @@ class Controllers:
             self.log.recording(path, first_s)
 
     def _start_panel(self, text: str, learner: Any) -> None:
-        from livedream.core.addresses import read_address
+        from livedream.core.addresses import listening
         from livedream.panel.app import DEFAULT_ADDRESS, Panel
 
-        address = read_address(text, DEFAULT_ADDRESS, name="panel")
+        address = listening(text, DEFAULT_ADDRESS, name="panel")
         panel = Panel(
             self._parameters, self._status, self._preview, address, self.show, learner=learner,
             hands=dict(self._hands),

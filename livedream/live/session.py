@@ -29,6 +29,7 @@ from livedream.core.frame import Picture
 from livedream.core.grade import GradeSettings
 from livedream.core.health import Health, StatusBoard
 from livedream.core.latest_slot import LatestSlot
+from livedream.core.redact import RedactingFormatter, redact
 from livedream.core.settings import DreamSettings
 from livedream.core.supervisor import Supervisor, reason
 from livedream.dream.dreamer import Dreamer
@@ -175,7 +176,7 @@ class Session(Closeable):
             return found
         error = self.capture.error
         if wait_for_compile:
-            _log.warning("%s: beginning without it", error or self.job.source)
+            _log.warning("%s: beginning without it", error or redact(self.job.source))
             self.capture.slot.put(_nothing_yet())
             return _FALLBACK
         raise error or SourceError(f"{self.job.source or 'camera'}: no answer in {_PATIENCE_S:g} s")
@@ -359,6 +360,6 @@ def open_log(path: Path, level: int = logging.INFO) -> None:
         handler = RotatingFileHandler(path, maxBytes=4_000_000, backupCount=5, encoding="utf-8")
     except OSError as error:
         raise SettingsError(f"log file: {path} cannot be written ({error.strerror})") from error
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    handler.setFormatter(RedactingFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logging.getLogger("livedream").addHandler(handler)
     logging.getLogger("livedream").setLevel(level)

@@ -1,8 +1,8 @@
 """The panel: a page for laptop and phone that shows everything and reaches everything.
 
-`server.Panel` is the hand; `access` decides who may come in, `desk` what a message does, `feed`
-what each client is told and when, `pictures` draws what a layer or a channel dreams of. The page
-itself lies in `static/`, as the browser gets it: there is no build step.
+`app.Panel` serves it (`livedream.core.web`: the server, and who may come in); `messages` does what
+a message says, `broadcast` sends each page what has changed, `pictures` draws what a layer or a
+channel dreams of. The page lies in `static/`, as the browser gets it: there is no build step.
 """
 
 __all__: list[str] = []

@@ -1,9 +1,5 @@
 """The panel as a hand: an HTTP server in a thread of its own."""
 
-import asyncio
-import contextlib
-import os
-import socket
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -15,12 +11,11 @@ from livedream.control.catalogue import Catalogue
 from livedream.control.live_parameters import LiveParameters
 from livedream.control.modulation import AUDIO_SOURCES
 from livedream.control.show import Show
-from livedream.core.addresses import Address
-from livedream.core.errors import SettingsError, SinkError
+from livedream.core.addresses import Endpoint
+from livedream.core.errors import SettingsError
 from livedream.core.frame import Picture
 from livedream.core.health import Health, StatusBoard
-from livedream.core.supervisor import SupervisedThread, start_thread
-from livedream.panel.access import Access, AccessMiddleware
+from livedream.core.web import WebServer
 from livedream.panel.broadcast import Broadcaster
 from livedream.panel.messages import Learner, MessageHandler, health
 from livedream.panel.pictures import Pictures
@@ -40,10 +35,9 @@ _STATIC: Final[Mapping[str, str]] = {
     "modulators.js": "text/javascript",
     "icon.svg": "image/svg+xml",
 }
-_START_S: Final = 10.0
 
 
-class Panel:
+class Panel(WebServer):
     """Serves the page. hands: others whose health is shown; may be set before `start`.
 
     preview: the newest picture shown, (H, W, 3) uint8, or None; called about 15 times a second
@@ -55,13 +49,14 @@ class Panel:
         parameters: LiveParameters,
         status: StatusBoard,
         preview: Callable[[], Picture | None],
-        address: Address,
+        endpoint: Endpoint,
         show: Show,
         *,
         learner: Learner | None = None,
         hands: Mapping[str, Controller] | None = None,
-        token: str | None = None,
+        token: str = "",
     ) -> None:
+        super().__init__("panel", endpoint, token)
         self._parameters, self._status, self._preview, self._show = (
             parameters,
             status,
@@ -69,37 +64,17 @@ class Panel:
             show,
         )
         self.hands: Mapping[str, Controller] = hands or {}
-        self.access = Access(address, token or os.environ.get("LIVEDREAM_TOKEN"))
         self.catalogue = Catalogue(self._restate)
         self.pictures = Pictures(self.catalogue, show.presets, drawn=self._drawn)
         self.desk = MessageHandler(
             parameters, show, self.catalogue, learner, self._saved, phone=bool(self.access.token)
         )
         self.feed = Broadcaster(self.desk, self._figures, preview)
-        self._server: Any = None
-        self._socket: socket.socket | None = None
-        self._thread: SupervisedThread | None = None
         self._stops: list[Callable[[], None]] = []
-        self._closing = False
-
-    @property
-    def port(self) -> int:
-        """The port in use, also where 0 was asked for."""
-        return self.access.address.port
-
-    @property
-    def url(self) -> str:
-        """The address to open, with the token where one is needed."""
-        host = self.access.address.host
-        if host in ("0.0.0.0", "::", ""):
-            host = _own_address()
-        host = f"[{host}]" if ":" in host else host
-        query = f"?token={self.access.token}" if self.access.token else ""
-        return f"http://{host}:{self.port}/{query}"
 
     def print_address(self) -> None:
         """Say where the panel is; with a QR code when a phone can reach it."""
-        print(f"panel: {self.url}", file=sys.stderr)
+        super().print_address()
         if self.access.token:
             import segno
 
@@ -107,80 +82,23 @@ class Panel:
 
     def start(self) -> None:
         """Open the port and serve. Raises SinkError when it is taken."""
-        self._socket = self._bind()
+        self.serve(self._application(), self.feed.run)
         self._stops = [
             self._parameters.listen(self.feed.changed),
             self._show.listen(self.feed.restate),
         ]
-        self._thread = start_thread("panel", self._run)
 
     def close(self) -> None:
         for stop in self._stops:
             stop()
-        self._closing = True
-        if self._server is not None:
-            self._server.should_exit = self._server.force_exit = True
-        if self._thread is not None:
-            self._thread.close()
-        if self._socket is not None:
-            self._socket.close()
+        super().close()
         self.pictures.close()
 
     def health(self) -> Health:
-        found = self._thread.health() if self._thread else Health("panel", "starting")
+        found, pages = super().health(), self.feed.clients
         if found.state == "ok":
-            count = self.feed.clients
-            return replace(found, detail=f"{count} page{'' if count == 1 else 's'} open")
+            return replace(found, detail=f"{pages} page{'' if pages == 1 else 's'} open")
         return found
-
-    def _bind(self) -> socket.socket:
-        address = self.access.address
-        family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
-        opened = socket.socket(family, socket.SOCK_STREAM)
-        opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            opened.bind((address.host, address.port))
-            opened.listen(64)
-        except (OSError, OverflowError) as error:
-            opened.close()
-            raise SinkError(
-                f"panel: {address.host}:{address.port} cannot be opened ({error}); "
-                "another program may have it: give another port"
-            ) from error
-        if address.port == 0:
-            self.access.address = Address(address.host, opened.getsockname()[1], address.allow)
-        return opened
-
-    def _run(self) -> None:
-        import uvicorn
-
-        assert self._socket is not None, "start has opened it"
-        if self._socket.fileno() < 0:  # the server before has closed it
-            self._socket = self._bind()
-        opened = self._socket
-        app = AccessMiddleware(self._application(), self.access)
-        config = uvicorn.Config(
-            app, lifespan="off", log_level="warning", access_log=False, server_header=False,
-            ws="websockets-sansio", ws_max_size=64 * 1024, ws_per_message_deflate=False,
-            h11_max_incomplete_event_size=16 * 1024, limit_concurrency=128,
-            timeout_keep_alive=15,
-        )  # fmt: skip
-        self._server = server = uvicorn.Server(config)
-        if self._closing:
-            return
-
-        async def serve() -> None:
-            ticking = asyncio.create_task(self.feed.run())
-            # Pages without news are no panel: the failure ends the server, and both start again.
-            ticking.add_done_callback(lambda task: setattr(server, "should_exit", True))
-            try:
-                await server.serve(sockets=[opened])
-            finally:
-                ticking.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await ticking
-
-        asyncio.run(serve())
 
     def _figures(self) -> dict[str, Any]:
         hands = {name: hand.health().as_dict() for name, hand in self.hands.items()}
@@ -278,13 +196,3 @@ def _qr(text: str) -> bytes:
     drawn = io.BytesIO()
     segno.make(text, micro=False).save(drawn, kind="svg", scale=4, border=2, light="#fff")
     return drawn.getvalue()
-
-
-def _own_address() -> str:
-    """This machine's address on its network: what a packet outwards would carry. None is sent."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect(("192.0.2.1", 9))  # TEST-NET-1, RFC 5737: nobody's
-            return str(probe.getsockname()[0])
-        except OSError:
-            return "127.0.0.1"

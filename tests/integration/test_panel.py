@@ -16,7 +16,7 @@ from panel_made import Client, Stage, open_stage
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from livedream.control.modulation import Modulator
-from livedream.core.addresses import Address
+from livedream.core.addresses import Endpoint
 
 TOKEN = "a-token-for-tests"
 
@@ -31,7 +31,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
 def networked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     """Listening on all addresses, reached at 127.0.0.1 like from elsewhere: with a token."""
     folder = tmp_path_factory.mktemp("networked")
-    with open_stage(folder, Address("0.0.0.0", 0), TOKEN) as made:
+    with open_stage(folder, Endpoint("0.0.0.0", 0), TOKEN) as made:
         yield made
 
 

@@ -134,7 +134,7 @@ def test_every_parameter_has_its_place_and_a_thumb_finds_it(browser: Browser, st
 def test_the_page_comes_back_when_the_panel_does(browser: Browser, tmp_path: Path) -> None:
     with open_stage(tmp_path) as first:
         page = laptop(browser, first)
-        port = first.panel.access.address
+        port = first.panel.access.endpoint
     page.wait("document.getElementById('link').textContent.startsWith('no connection')")
     with open_stage(tmp_path, port) as second:
         second.parameters.set("strength", 33.0)

@@ -1,15 +1,18 @@
 """Streams: any URL that FFmpeg reads, decoded as they come, with as little delay as it allows."""
 
+import re
 from collections.abc import Iterator
 from fractions import Fraction
 from typing import Final
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
 import av
 
 from livedream.capture.live import Opened
+from livedream.core.addresses import resolved
 from livedream.core.errors import SourceError
 from livedream.core.frame import Picture
+from livedream.core.redact import redact
 from livedream.media.colour import tags_of, to_rgb
 
 __all__ = ["StreamInput", "is_url"]
@@ -32,22 +35,22 @@ _SCHEMES: Final = (
 
 def is_url(text: str) -> bool:
     """Whether `text` names a stream rather than a file or a camera."""
-    return "://" in text and urlsplit(text).scheme.lower() in _SCHEMES
+    scheme, separator, _ = text.partition("://")
+    return bool(separator) and scheme.lower() in _SCHEMES
 
 
 class StreamInput:
     """url: as FFmpeg writes it, such as udp://127.0.0.1:9000 or rtsp://camera/stream.
 
+    `{env:NAME}` and `{file:PATH}` stand for a user, password or key that is kept there.
     Late frames are not caught up with: the slot behind keeps the newest only.
     """
 
     def __init__(self, url: str) -> None:
-        parts = urlsplit(url)
-        # Without user and password, which do not belong into logs.
-        self.name = f"{parts.scheme}://{parts.hostname or ''}" + (
-            f":{parts.port}" if parts.port else ""
-        )
-        self._url = _with_options(url)
+        # Scheme, host and port: what comes before and after may be secret.
+        scheme, _, rest = redact(url).partition("://")
+        self.name = f"{scheme}://{re.split('[/?#]', rest.rpartition('@')[2])[0]}"
+        self._url = _with_options(resolved(url))
         self._container: av.container.InputContainer | None = None
         self._pictures: Iterator[Picture] | None = None
 
@@ -103,7 +106,7 @@ def _with_options(url: str) -> str:
     """UDP: a buffer that survives a keyframe, and no end when it overflows once."""
     if not url.startswith("udp:"):
         return url
-    given = dict(parse_qsl(urlsplit(url).query))
+    given = dict(parse_qsl(url.partition("?")[2]))
     more = {"overrun_nonfatal": "1", "fifo_size": "50000", "buffer_size": "2000000"}
     added = "&".join(f"{key}={value}" for key, value in more.items() if key not in given)
     return url + ("&" if "?" in url else "?") + added

@@ -6,14 +6,14 @@ means; the window, which owns the main thread, stands apart (`livedream.present.
 """
 
 import importlib.util
-from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
+from importlib import import_module
 from typing import Protocol
 
+from livedream.core.addresses import parse_address
 from livedream.core.errors import SettingsError
 from livedream.core.frame import Picture
-from livedream.present.live.address import Address, parse_address
 
 __all__ = ["OUTPUTS", "LiveFrame", "MemoryOutput", "Output", "open_output"]
 
@@ -74,87 +74,43 @@ class MemoryOutput:
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
-    """Of the frames to come: px, px, frames per second."""
-
-    width: int
-    height: int
-    rate: Fraction
-
-
-def _udp(address: Address, shape: Shape) -> Output:
-    from livedream.present.live.udp import UdpOutput
-
-    return UdpOutput(address, shape.width, shape.height, shape.rate)
-
-
-def _relay(address: Address, shape: Shape) -> Output:
-    from livedream.present.live.relay import RelayOutput
-
-    return RelayOutput(address, shape.width, shape.height, shape.rate)
-
-
-def _browser(address: Address, shape: Shape) -> Output:
-    from livedream.present.live.browser import BrowserOutput
-
-    return BrowserOutput(address)
-
-
-def _record(address: Address, shape: Shape) -> Output:
-    from livedream.present.live.recording import RecordingOutput
-
-    return RecordingOutput(address, shape.width, shape.height, shape.rate)
-
-
-def _camera(address: Address, shape: Shape) -> Output:
-    from livedream.present.live.virtual_camera import VirtualCameraOutput
-
-    return VirtualCameraOutput(address, shape.width, shape.height, shape.rate)
-
-
-def _ndi(address: Address, shape: Shape) -> Output:
-    from livedream.present.live.ndi import NdiOutput
-
-    return NdiOutput(address, shape.width, shape.height, shape.rate)
-
-
-def _spout(address: Address, shape: Shape) -> Output:
-    from livedream.present.live.spout import SpoutOutput
-
-    return SpoutOutput(address, shape.width, shape.height)
-
-
-def _syphon(address: Address, shape: Shape) -> Output:
-    from livedream.present.live.syphon import SyphonOutput
-
-    return SyphonOutput(address, shape.width, shape.height)
-
-
-@dataclass(frozen=True, slots=True)
 class Route:
     """A way out: how it is written, what it is, what it needs.
 
-    package: the module that must be importable, from the extra of that name; "" for none.
+    output: module and class.  package: what must be importable, from the extra of that name; ""
+    for none.
     """
 
     wanted: str
     help: str
-    make: Callable[[Address, Shape], Output]
+    output: str
     package: str = ""
     extra: str = ""
 
 
 OUTPUTS: dict[str, Route] = {
-    "udp": Route("udp://HOST:PORT", "MPEG-TS, for OBS's Media Source", _udp),
-    "rtmp": Route("rtmp://HOST/APP/KEY", "a streaming service, or OBS listening", _relay),
-    "rtmps": Route("rtmps://HOST/APP/KEY", "the same, encrypted", _relay),
-    "srt": Route("srt://HOST:PORT", "SRT, by an ffmpeg that has it", _relay),
-    "browser": Route("browser[:HOST:PORT]", "a page for OBS's Browser Source", _browser),
-    "record": Route("record:FOLDER", "files, of dream, camera or both", _record),
-    "camera": Route("camera[:NAME]", "a virtual camera", _camera, "pyvirtualcam", "obs"),
-    "ndi": Route("ndi[:NAME]", "NDI, for projection software", _ndi, "cyndilib", "ndi"),
-    "spout": Route("spout[:NAME]", "Spout, on Windows", _spout, "SpoutGL", "spout"),
-    "syphon": Route("syphon[:NAME]", "Syphon, on macOS", _syphon, "syphon", "syphon"),
+    "udp": Route("udp://HOST:PORT", "MPEG-TS, for OBS's Media Source", "udp.UdpOutput"),
+    "rtmp": Route(
+        "rtmp://HOST/APP/KEY", "a streaming service, or OBS listening", "relay.RelayOutput"
+    ),
+    "rtmps": Route("rtmps://HOST/APP/KEY", "the same, encrypted", "relay.RelayOutput"),
+    "srt": Route("srt://HOST:PORT", "SRT, by an ffmpeg that has it", "relay.RelayOutput"),
+    "browser": Route(
+        "browser[:HOST:PORT]", "a page for OBS's Browser Source", "browser.BrowserOutput"
+    ),
+    "record": Route(
+        "record:FOLDER", "files, of dream, camera or both", "recording.RecordingOutput"
+    ),
+    "camera": Route(
+        "camera[:NAME]", "a virtual camera", "sharing.VirtualCameraOutput", "pyvirtualcam", "obs"
+    ),
+    "ndi": Route(
+        "ndi[:NAME]", "NDI, for projection software", "sharing.NdiOutput", "cyndilib", "ndi"
+    ),
+    "spout": Route("spout[:NAME]", "Spout, on Windows", "sharing.SpoutOutput", "SpoutGL", "spout"),
+    "syphon": Route(
+        "syphon[:NAME]", "Syphon, on macOS", "sharing.SyphonOutput", "syphon", "syphon"
+    ),
 }
 
 
@@ -163,6 +119,7 @@ def open_output(text: str, *, width: int, height: int, rate: Fraction) -> Output
 
     `udp://127.0.0.1:9000`, `rtmp://...`, `srt://...`, `browser:127.0.0.1:8766`, `camera`,
     `camera:NAME`, `ndi:NAME`, `spout:NAME`, `syphon:NAME`, `record:FOLDER?of=both&budget=50GB`.
+    `{env:NAME}` and `{file:PATH}` stand for a key or password that is kept there.
     width, height: of the frames to come, px; rate: about how many come per second.
     Raises SettingsError for what is not known, and for an extra that is not installed.
     """
@@ -170,10 +127,14 @@ def open_output(text: str, *, width: int, height: int, rate: Fraction) -> Output
     route = OUTPUTS.get(address.scheme)
     if route is None:
         known = ", ".join(["window", *(r.wanted for r in OUTPUTS.values())])
-        raise SettingsError(f"output {text!r} is not known: there are {known}")
+        raise SettingsError(f"output {address.shown!r} is not known: there are {known}")
     if route.package and importlib.util.find_spec(route.package) is None:
         raise SettingsError(
             f"{address.scheme} needs the package {route.package}, which is not installed: "
             f'pip install "livedream[{route.extra}]"'
         )
-    return route.make(address, Shape(width, height, rate))
+    module, _, name = route.output.partition(".")
+    made: Output = getattr(import_module(f"{__name__}.{module}"), name)(
+        address, width, height, rate
+    )
+    return made

@@ -13,10 +13,10 @@ import av
 import cv2
 import numpy as np
 
+from livedream.core.addresses import Address
 from livedream.core.errors import SinkError
 from livedream.core.frame import Picture
 from livedream.media.colour import BT709, tag
-from livedream.present.live.address import Address
 
 CLOCK: Final = Fraction(1, 90_000)  # MPEG-TS's own
 ENCODERS: Final = ("h264_nvenc", "libx264")

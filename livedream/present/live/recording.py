@@ -14,11 +14,11 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Final
 
+from livedream.core.addresses import Address
 from livedream.core.errors import SettingsError, SinkError
 from livedream.core.frame import Frame, Picture, SourceInfo
 from livedream.core.supervisor import FaultLog, start_thread
 from livedream.present.live import LiveFrame
-from livedream.present.live.address import Address
 from livedream.present.live.disk_budget import DiskBudget, segment_name
 from livedream.present.video import VideoOptions, VideoSink
 
@@ -157,7 +157,7 @@ class RecordingOutput:
 
     def __init__(self, address: Address, width: int, height: int, rate: Fraction) -> None:
         if not address.rest:
-            raise SettingsError(f"{address.text}: a folder is wanted, as in record:shows")
+            raise SettingsError(f"{address.shown}: a folder is wanted, as in record:shows")
         self.folder = Path(address.rest).expanduser()
         self.name = f"record {self.folder}"
         of = address.word("of", "dream", ("dream", "camera", "both"))

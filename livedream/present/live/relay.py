@@ -20,10 +20,10 @@ from typing import Any, Final
 
 import av
 
+from livedream.core.addresses import Address, resolved
 from livedream.core.errors import SettingsError, SinkError
 from livedream.present.fragmented import ByteSink
 from livedream.present.live import LiveFrame
-from livedream.present.live.address import Address
 from livedream.present.live.encoding import (
     CLOCK,
     StreamClock,
@@ -41,35 +41,50 @@ class RelayOutput:
     """`rtmp://HOST/APP/KEY?bitrate=6M` or `srt://HOST:PORT?mode=caller&latency=120&...`.
 
     Options of the stream (bitrate, keyframe, encoder) are taken from the address; every other
-    one stays in it, for the protocol. The sound track is silence.
+    one stays in it, for the protocol. The sound track is silence. No key, passphrase or streamid
+    is among the child's arguments: they go to it through pipes.
     """
 
     def __init__(self, address: Address, width: int, height: int, rate: Fraction) -> None:
-        self.name = f"{address.scheme} {_without_key(address)}"
+        self.name = address.shown.partition("?")[0].replace("://", " ")
         # Services ask for a keyframe every two seconds.
         self._options = read_options(address, width, height, rate, keyframe_s=2.0)
-        target = target_of(address)
+        if not address.rest:
+            raise SettingsError(f"{address.shown}: no host: write {address.scheme}://127.0.0.1")
+        self._target, self._secrets = target_of(address)
         if address.scheme == "srt":
-            self._command = _srt_command(target)
+            self._command = _srt_command()
             self.delay_ms = 1570.0  # in OBS, docs/obs.md
         else:
-            self._command = [sys.executable, "-m", "livedream.present.live.rtmp_child", target]
+            self._command = [sys.executable, "-m", "livedream.present.live.rtmp_child"]
             self.delay_ms = 620.0  # in OBS, docs/obs.md; a bare receiver: 130
+        self._is_srt = address.scheme == "srt"
         self._child: subprocess.Popen[bytes] | None = None
         self._container: Any = None
         self._said: Any = None
 
     def open(self) -> None:
         self._said = tempfile.TemporaryFile()  # noqa: SIM115 (closed with the child)
-        self._child = subprocess.Popen(
-            self._command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=self._said,
-            start_new_session=True,  # Ctrl-C is for the parent
-        )
+        command, inherited = self._command, _readable(self._secrets)
+        if self._is_srt:  # ffmpeg takes options from a file as well (-fpre)
+            presets = [word for fd in inherited for word in ("-fpre", f"/dev/fd/{fd}")]
+            command = [*command, *presets, self._target]
+        try:
+            self._child = subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=self._said,
+                pass_fds=inherited,
+                start_new_session=True,  # Ctrl-C is for the parent
+            )
+        finally:
+            for fd in inherited:
+                os.close(fd)
         atexit.register(self._child.kill)
         assert self._child.stdin is not None
+        if not self._is_srt:
+            os.write(self._child.stdin.fileno(), f"{self._target}\n".encode())
         os.set_blocking(self._child.stdin.fileno(), False)
         self._clock = StreamClock()
         self._bytes = ByteSink()
@@ -145,42 +160,51 @@ def _end(child: "subprocess.Popen[bytes]") -> None:
     atexit.unregister(child.kill)
 
 
-def _without_key(address: Address) -> str:
-    """The address as people may see it: the last part of an RTMP path is a password."""
-    if address.scheme == "srt":
-        return address.rest
-    head, slash, _ = address.rest.rpartition("/")
-    return f"{head}{slash}..." if "/" in head else address.rest
+def target_of(address: Address) -> tuple[str, str]:
+    """The address for the protocol, and what of it goes another way, as lines NAME=VALUE.
 
-
-def target_of(address: Address) -> str:
-    """The address for the protocol: without the options that were taken for the stream."""
-    if not address.rest:
-        raise SettingsError(f"{address.text}: a host is wanted, as in {address.scheme}://127.0.0.1")
-    mine = ("bitrate", "keyframe", "encoder")
-    rest = dict(address.options)
-    for name in mine:
-        rest.pop(name, None)
+    The target lacks the options that were taken for the stream and, for SRT, the secret ones.
+    """
+    parts = [part.partition("=") for part in address.query.split("&") if part]
+    rest = {name: value for name, _, value in parts if name not in _OURS}
+    hidden: dict[str, str] = {}
     if address.scheme == "srt":
         if not address.rest.rpartition(":")[2].isdigit():
-            raise SettingsError(f"{address.text}: a port is wanted, as in srt://127.0.0.1:9000")
+            raise SettingsError(f"{address.shown}: no port: write srt://127.0.0.1:9000")
         if "latency" in rest:  # ours is in ms, as OBS's is; FFmpeg counts in microseconds
             rest["latency"] = str(round(address.number("latency", 120, 20, 8000) * 1000))
+        if os.name == "posix":  # where a child can be given an open pipe by its number
+            hidden = {name: address.word(name, "") for name in _HIDDEN if rest.pop(name, "")}
     query = "&".join(f"{name}={value}" for name, value in rest.items())
-    return f"{address.scheme}://{address.rest}" + (f"?{query}" if query else "")
+    target = resolved(f"{address.scheme}://{address.rest}" + (f"?{query}" if query else ""))
+    return target, "".join(f"{name}={value}\n" for name, value in hidden.items())
 
 
-def _srt_command(target: str) -> list[str]:
+_OURS: Final = ("bitrate", "keyframe", "encoder")
+_HIDDEN: Final = ("passphrase", "streamid")
+
+
+def _readable(text: str) -> tuple[int, ...]:
+    """A pipe's end from which `text` can be read; none for no text."""
+    if not text:
+        return ()
+    reading, writing = os.pipe()
+    with os.fdopen(writing, "w", encoding="utf-8") as pipe:
+        pipe.write(text)
+    return (reading,)
+
+
+def _srt_command() -> list[str]:
     tool = shutil.which("ffmpeg")
     if tool is None or not _has_srt(tool):
-        found = "one without it" if tool else "none"
+        found = "the one here has none" if tool else "there is none"
         raise SettingsError(
-            f"srt needs an ffmpeg with SRT, {found} found: install it "
+            f"srt needs an ffmpeg with SRT, {found}: install it "
             "(apt install ffmpeg, brew install ffmpeg, or https://ffmpeg.org/download.html)"
         )
     read = "-hide_banner -loglevel error -fflags nobuffer -probesize 4096 -analyzeduration 0 -f flv"
     write = "-c copy -f mpegts -muxdelay 0 -muxpreload 0 -flush_packets 1"
-    return [tool, *read.split(), "-i", "pipe:0", *write.split(), target]
+    return [tool, *read.split(), "-i", "pipe:0", *write.split()]
 
 
 @lru_cache

@@ -1,9 +1,10 @@
 """The child that carries FLV from its standard input to an RTMP server.
 
-    python -m livedream.present.live.rtmp_child rtmp://HOST/APP/KEY
+    python -m livedream.present.live.rtmp_child < ADDRESS, a newline, FLV
 
-It ends when its input does, when the server goes, and, where the system has alarms, when nothing
-has moved for ten seconds. The last line it says is the reason.
+The address comes that way because arguments are seen by everybody on the machine, and it holds the
+stream key. The child ends when its input does, when the server goes, and, where the system has
+alarms, when nothing has moved for ten seconds. The last line it says is the reason.
 """
 
 import signal
@@ -13,6 +14,12 @@ from typing import Final
 import av
 
 _SILENCE_S: Final = 10  # heuristic
+_LIVE: Final = {
+    "flvflags": "no_duration_filesize",
+    "rtmp_live": "live",
+    "flush_packets": "1",
+    "tcp_nodelay": "1",
+}
 
 
 def _still_alive() -> None:
@@ -37,20 +44,12 @@ def relay(target: str) -> None:
             _still_alive()
 
 
-_LIVE: Final = {
-    "flvflags": "no_duration_filesize",
-    "rtmp_live": "live",
-    "flush_packets": "1",
-    "tcp_nodelay": "1",
-}
-
-
 def main() -> int:
     av.logging.set_level(None)
     try:
-        relay(sys.argv[1])
+        relay(sys.stdin.buffer.readline().decode().rstrip("\n"))
     except (av.FFmpegError, OSError) as error:
-        print(getattr(error, "strerror", None) or error, file=sys.stderr)
+        print(getattr(error, "strerror", None) or type(error).__name__, file=sys.stderr)
         return 1
     return 0
 

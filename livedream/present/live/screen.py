@@ -15,9 +15,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from livedream.core.addresses import parse_address
 from livedream.core.errors import SettingsError, SinkError
 from livedream.core.frame import Picture
-from livedream.present.live.address import parse_address
 from livedream.present.live.hud_paint import Overlay, import_pygame
 from livedream.present.live.placement import FITS, Placement, Quad, homography, painted, through
 

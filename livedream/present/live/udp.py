@@ -12,10 +12,10 @@ from typing import Any, Final
 
 import av
 
+from livedream.core.addresses import Address
 from livedream.core.errors import SinkError
 from livedream.present.fragmented import ByteSink
 from livedream.present.live import LiveFrame
-from livedream.present.live.address import Address
 from livedream.present.live.encoding import (
     StreamClock,
     add_video,
@@ -37,7 +37,7 @@ class UdpOutput:
 
     def __init__(self, address: Address, width: int, height: int, rate: Fraction) -> None:
         self.name = f"udp {address.rest}"
-        self._host, self._port = address.host_port("127.0.0.1", None)
+        self._receiver = address.endpoint("127.0.0.1:")
         # A receiver that joins waits for the next keyframe twice: to know the stream, to decode.
         self._options = read_options(address, width, height, rate, keyframe_s=0.5)
         size = int(address.number("pkt_size", 1316, _TS_PACKET, 65_424))
@@ -50,9 +50,11 @@ class UdpOutput:
 
     def open(self) -> None:
         try:
-            found = socket.getaddrinfo(self._host, self._port, type=socket.SOCK_DGRAM)
+            found = socket.getaddrinfo(
+                self._receiver.host, self._receiver.port, type=socket.SOCK_DGRAM
+            )
         except OSError as error:
-            raise SinkError(f"{self.name}: {self._host} is not found ({error.strerror})") from error
+            raise SinkError(f"{self.name}: no such host ({error.strerror})") from error
         family, kind, protocol, _, self._target = found[0]
         self._socket = socket.socket(family, kind, protocol)
         self._socket.setblocking(False)

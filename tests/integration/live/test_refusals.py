@@ -12,7 +12,7 @@ from livedream.capture.live import MemoryInput, Opened
 from livedream.control.catalogue import Catalogue
 from livedream.control.live_parameters import Change
 from livedream.control.osc import OscServer
-from livedream.core.addresses import read_address
+from livedream.core.addresses import listening
 from livedream.core.errors import SettingsError
 from livedream.core.settings import DreamSettings
 from livedream.live.controllers import ControllerSettings
@@ -54,7 +54,7 @@ def test_an_objective_that_the_network_lacks_is_refused_at_once(session: Session
     with pytest.raises(SettingsError, match="no layer 'feathers' in dreamnet"):
         desk.handle({"preset": "wrong"}, "panel 1")
     osc = OscServer(
-        session.parameters, session.hands.show, read_address(":0", "127.0.0.1:1", name="osc")
+        session.parameters, session.hands.show, listening(":0", "127.0.0.1:1", name="osc")
     )
     with pytest.raises(SettingsError, match="no layer 'feathers'"):
         osc.message("/livedream/objective", ["feathers"], "127.0.0.1", 5000)

@@ -15,7 +15,7 @@ from livedream.control.live_parameters import LiveParameters
 from livedream.control.osc import OscServer
 from livedream.control.presets import Presets
 from livedream.control.show import Show
-from livedream.core.addresses import read_address
+from livedream.core.addresses import listening
 from livedream.core.errors import SettingsError, SinkError
 from livedream.core.settings import DreamSettings
 
@@ -26,7 +26,7 @@ def hand(tmp_path: Path) -> Iterator[OscServer]:
     made = OscServer(
         parameters,
         Show(parameters, Presets(tmp_path)),
-        read_address(":0", "127.0.0.1:9001", name="osc"),
+        listening(":0", "127.0.0.1:9001", name="osc"),
     )
     made.start()
     yield made
@@ -127,7 +127,7 @@ def test_strangers_are_not_heard(hand: OscServer) -> None:
     allowed = OscServer(
         hand._parameters,
         hand._show,
-        read_address("0.0.0.0:0?allow=192.168.1.0/24", "127.0.0.1:9001", name="osc"),
+        listening("0.0.0.0:0?allow=192.168.1.0/24", "127.0.0.1:9001", name="osc"),
     )
     allowed.receive(message("/livedream/strength", 1.0), "192.168.1.5", 5000)
     allowed.receive(message("/livedream/strength", 0.0), "192.168.2.5", 5000)
@@ -137,12 +137,12 @@ def test_strangers_are_not_heard(hand: OscServer) -> None:
 def test_on_the_network_somebody_must_be_allowed(hand: OscServer) -> None:
     with pytest.raises(SettingsError, match="allow="):
         OscServer(
-            hand._parameters, hand._show, read_address("0.0.0.0:9001", "127.0.0.1:1", name="osc")
+            hand._parameters, hand._show, listening("0.0.0.0:9001", "127.0.0.1:1", name="osc")
         )
 
 
 def test_a_taken_port_is_one_line(hand: OscServer) -> None:
-    taken = read_address(str(hand.port), "127.0.0.1:9001", name="osc")
+    taken = listening(str(hand.port), "127.0.0.1:9001", name="osc")
     with pytest.raises(SinkError, match="give another port"):
         OscServer(hand._parameters, hand._show, taken).start()
 
@@ -158,14 +158,14 @@ def test_a_taken_port_is_one_line(hand: OscServer) -> None:
     ],
 )
 def test_addresses(text: str, host: str, port: int) -> None:
-    found = read_address(text, "127.0.0.1:9001", name="osc")
+    found = listening(text, "127.0.0.1:9001", name="osc")
     assert (found.host, found.port) == (host, port)
 
 
 @pytest.mark.parametrize("text", ["a:b", "1.2.3.4:99999", ":1?allow=nobody", ":1?allowed=1.2.3.4"])
 def test_wrong_addresses(text: str) -> None:
     with pytest.raises(SettingsError, match="osc"):
-        read_address(text, "127.0.0.1:9001", name="osc")
+        listening(text, "127.0.0.1:9001", name="osc")
 
 
 def test_noise_changes_nothing_and_ends_nothing(hand: OscServer, sender: socket.socket) -> None:

@@ -4,11 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from livedream.control.live_parameters import LiveParameters
-from livedream.control.midi import MidiInput
 from livedream.control.presets import Presets
-from livedream.control.show import Show
-from livedream.core.settings import DreamSettings
 from livedream.core.user_folders import cache_folder, own_folder
 from livedream.present.live.placement import DisplayMemory
 
@@ -18,8 +14,6 @@ def test_livedream_home_moves_everything(monkeypatch: pytest.MonkeyPatch, tmp_pa
     assert own_folder() == tmp_path
     assert DisplayMemory().path == tmp_path / "displays.json"
     assert Presets().folder == tmp_path / "presets"
-    parameters = LiveParameters(DreamSettings())
-    assert MidiInput(parameters, Show(parameters), "").path == tmp_path / "midi.toml"
     assert cache_folder() == tmp_path / "cache"
 
 

@@ -5,8 +5,8 @@ from fractions import Fraction
 
 import numpy as np
 
+from livedream.core.addresses import parse_address
 from livedream.present.live import LiveFrame
-from livedream.present.live.address import parse_address
 from livedream.present.live.recording import RecordingOutput
 
 output = RecordingOutput(parse_address(f"record:{sys.argv[1]}?minutes=0.02"), 64, 48, Fraction(25))

@@ -36,9 +36,9 @@ def page() -> Iterator[BrowserOutput]:
 
 def clients(output: BrowserOutput, wanted: int) -> None:
     end = time.monotonic() + 2
-    while len(output._clients) != wanted and time.monotonic() < end:
+    while output.pages != wanted and time.monotonic() < end:
         time.sleep(0.01)
-    assert len(output._clients) == wanted
+    assert output.pages == wanted
 
 
 def get(path: str, port: int = PORT, **headers: str) -> tuple[int, bytes]:

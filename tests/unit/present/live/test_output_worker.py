@@ -10,9 +10,9 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
+from livedream.core.addresses import Endpoint, parse_address
 from livedream.core.errors import SettingsError, SinkError
 from livedream.present.live import OUTPUTS, LiveFrame, MemoryOutput, open_output
-from livedream.present.live.address import parse_address
 from livedream.present.live.worker import OutputWorker
 
 PICTURE = np.zeros((18, 32, 3), np.uint8)
@@ -202,14 +202,16 @@ def test_a_hundred_outlets_leave_no_thread() -> None:
         ("carrier-pigeon:x", "there are window, udp"),
         ("udp://127.0.0.1", "port"),
         ("udp://127.0.0.1:99999", "port"),
-        ("udp://127.0.0.1:9000?bitrate=lots", "bitrate=lots"),
+        ("udp://127.0.0.1:9000?bitrate=lots", r"bitrate must be 100000 to 2e\+08 \(got lots\)"),
         ("udp://127.0.0.1:9000?colour=blue", "'colour' is not known"),
         ("udp://127.0.0.1:9000?encoder=magic", "one of auto"),
         ("srt://127.0.0.1", "port"),
         ("rtmp:", "host"),
         ("record:", "folder"),
         ("record:x?of=sound", "one of dream, camera, both"),
-        ("browser:127.0.0.1:0", "port"),
+        ("browser:127.0.0.1:99999", "port"),
+        ("udp://127.0.0.1:0", "port"),
+        ("udp://127.0.0.1:1?allow=10.0.0.0/8", "'allow' is not known"),
     ],
 )
 def test_what_makes_no_sense_is_said_in_one_line(text: str, message: str) -> None:
@@ -239,7 +241,7 @@ def test_a_missing_extra_names_its_install_command(
     ],
 )
 def test_addresses(text: str, host: str, port: int) -> None:
-    assert parse_address(text).host_port("127.0.0.1", 8766) == (host, port)
+    assert parse_address(text).endpoint("127.0.0.1:8766") == Endpoint(host, port)
 
 
 @pytest.mark.parametrize(("text", "value"), [("5M", 5e6), ("50GB", 5e10), ("800k", 8e5), ("7", 7)])

@@ -13,9 +13,9 @@ import cv2
 import numpy as np
 import pytest
 
+from livedream.core.addresses import parse_address
 from livedream.core.frame import Picture
 from livedream.present.live import LiveFrame
-from livedream.present.live.address import parse_address
 from livedream.present.live.disk_budget import DiskBudget, segment_name
 from livedream.present.live.recording import RecordingOutput
 

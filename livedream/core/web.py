@@ -1,0 +1,294 @@
+"""The HTTP server of panel and OBS page, and who may come in.
+
+That is: the right Host, no foreign Origin, the token when on the network, no body. The Host is
+checked against the addresses the server is reached under, so that a page elsewhere cannot reach it
+through a name that points here (DNS rebinding); the Origin, so that a page elsewhere cannot use the
+visitor's cookie.
+"""
+
+import asyncio
+import contextlib
+import hmac
+import os
+import secrets
+import socket
+import sys
+from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
+from dataclasses import replace
+from http.cookies import CookieError, SimpleCookie
+from typing import Any, Final
+from urllib.parse import parse_qs
+
+from livedream.core.addresses import Endpoint
+from livedream.core.errors import SinkError
+from livedream.core.health import Health
+from livedream.core.supervisor import SupervisedThread, start_thread
+
+__all__ = ["Access", "AccessMiddleware", "WebServer"]
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+_COOKIE_S: Final = 30 * 24 * 3600
+_LARGEST_HEAD: Final = 8 * 1024  # bytes of path, query and headers; a browser sends one or two
+_LOOPBACK: Final = ("127.0.0.1", "localhost", "[::1]")
+_HEADERS: Final = (
+    # Nothing is loaded from elsewhere, no other page may frame this one or learn its address.
+    (b"content-security-policy",
+     b"default-src 'self'; img-src 'self' blob: data:; style-src 'self' 'unsafe-inline'; "
+     b"frame-ancestors 'none'; base-uri 'none'; form-action 'none'"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+)  # fmt: skip
+
+
+class Access:
+    """The rules. token: to be asked for; "" for LIVEDREAM_TOKEN or a new one, or for none where
+    only this machine can reach the server."""
+
+    def __init__(self, endpoint: Endpoint, token: str = "") -> None:
+        self.endpoint = endpoint
+        self.token = token
+        if not token and not endpoint.loopback:
+            self.token = os.environ.get("LIVEDREAM_TOKEN") or secrets.token_urlsafe(16)
+
+    def refusal(self, scope: Scope) -> tuple[int, str] | None:
+        """(status, why) for a request that is refused, None for a welcome one."""
+        headers = _headers(scope)
+        if found := _wrong_kind(scope, headers):
+            return found
+        client = scope.get("client")
+        if self.endpoint.allow and not (client and self.endpoint.admits(str(client[0]))):
+            return 403, "this address is not among those that may come in (allow=...)"
+        host = headers.get("host", "")
+        if host not in self._hosts(scope):
+            return 421, "wrong Host: open the page under the address printed at start"
+        origin = headers.get("origin")
+        if origin is not None and origin != f"http://{host}":
+            return 403, "wrong Origin: another page may not reach this one"
+        if not self._knows_token(scope, headers):
+            return 401, "the token is missing or wrong: use the address or QR code printed at start"
+        return None
+
+    def cookie(self, scope: Scope) -> str | None:
+        """The Set-Cookie for someone who came with the token in the address."""
+        if not self.token or not self._right(_query_token(scope)):
+            return None
+        name = f"livedream-{self.endpoint.port}"
+        return f"{name}={self.token}; Max-Age={_COOKIE_S}; Path=/; HttpOnly; SameSite=Strict"
+
+    def _hosts(self, scope: Scope) -> set[str]:
+        """What this machine is called, with the port that the connection came in on."""
+        server = scope.get("server") or (self.endpoint.host, self.endpoint.port)
+        names = {*_LOOPBACK}
+        if not self.endpoint.loopback:
+            own = socket.gethostname()
+            local = str(server[0])
+            names |= {f"[{local}]" if ":" in local else local, own, f"{own}.local"}
+        hosts = {f"{name}:{server[1]}" for name in names}
+        return hosts | names if server[1] == 80 else hosts
+
+    def _knows_token(self, scope: Scope, headers: dict[str, str]) -> bool:
+        if not self.token or self._right(_query_token(scope)):
+            return True
+        client = scope.get("client")
+        if scope["path"] == "/health" and client and Endpoint(str(client[0]), 0).loopback:
+            return True  # a watchdog on the same machine
+        cookie: SimpleCookie = SimpleCookie()
+        try:
+            cookie.load(headers.get("cookie", ""))
+        except CookieError:
+            return False
+        found = cookie.get(f"livedream-{self.endpoint.port}")
+        return found is not None and self._right(found.value)
+
+    def _right(self, found: str) -> bool:
+        return hmac.compare_digest(found.encode(), self.token.encode())
+
+
+class AccessMiddleware:
+    """Stands before the application (ASGI): refuses, or lets through with the safety headers."""
+
+    def __init__(self, app: App, access: Access) -> None:
+        self._app, self._access = app, access
+        self.refused = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+            return
+        refusal = self._access.refusal(scope)
+        if refusal is not None:
+            self.refused += 1
+            await _refuse(scope, receive, send, *refusal)
+            return
+        cookie = self._access.cookie(scope) if scope["type"] == "http" else None
+
+        async def sending(message: MutableMapping[str, Any]) -> None:
+            if message["type"] == "http.response.start":
+                found = [*message.get("headers", ())]
+                own = {name for name, _ in found}
+                found += [header for header in _HEADERS if header[0] not in own]
+                if cookie is not None:
+                    found.append((b"set-cookie", cookie.encode()))
+                message = {**message, "headers": found}
+            await send(message)
+
+        await self._app(scope, receive, sending)
+
+
+async def _refuse(scope: Scope, receive: Receive, send: Send, status: int, why: str) -> None:
+    if scope["type"] == "websocket":
+        await receive()  # the connection's own first message
+        await send({"type": "websocket.close", "code": 4000 + status % 1000, "reason": why})
+        return
+    headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"connection", b"close")]
+    await send({"type": "http.response.start", "status": status, "headers": [*headers, *_HEADERS]})
+    await send({"type": "http.response.body", "body": f"livedream: {why}\n".encode()})
+
+
+def _wrong_kind(scope: Scope, headers: dict[str, str]) -> tuple[int, str] | None:
+    if _head_size(scope) > _LARGEST_HEAD:
+        return 431, "a shorter request wanted"
+    if scope["type"] == "websocket":
+        return None
+    if scope["method"] not in ("GET", "HEAD"):
+        return 405, "only GET: changes go over the WebSocket"
+    if headers.get("content-length", "0") != "0" or "transfer-encoding" in headers:
+        return 413, "no body wanted"
+    return None
+
+
+def _head_size(scope: Scope) -> int:
+    headers = sum(len(name) + len(value) for name, value in scope["headers"])
+    return headers + len(scope["path"]) + len(scope.get("query_string", b""))
+
+
+def _headers(scope: Scope) -> dict[str, str]:
+    """Lower-case names; of a header that comes twice all values, so that it matches nothing."""
+    found: dict[str, str] = {}
+    for name, value in scope["headers"]:
+        key, text = name.decode("latin-1").lower(), value.decode("latin-1")
+        joint = "; " if key == "cookie" else ", "
+        found[key] = f"{found[key]}{joint}{text}" if key in found else text
+    return found
+
+
+def _query_token(scope: Scope) -> str:
+    query = scope.get("query_string", b"").decode("latin-1")
+    return parse_qs(query, max_num_fields=16).get("token", [""])[0] if len(query) < 2048 else ""
+
+
+class WebServer:
+    """Serves one ASGI application under the rules of `Access`, in a thread of its own.
+
+    name: of what is served, for people.
+    """
+
+    def __init__(self, name: str, endpoint: Endpoint, token: str = "") -> None:
+        self.name, self.access = name, Access(endpoint, token)
+        self._server: Any = None
+        self._socket: socket.socket | None = None
+        self._thread: SupervisedThread | None = None
+        self._closing = False
+
+    @property
+    def port(self) -> int:
+        """The port in use, also where 0 was asked for."""
+        return self.access.endpoint.port
+
+    @property
+    def url(self) -> str:
+        """The address to open, with the token where one is needed."""
+        endpoint = self.access.endpoint
+        if endpoint.host in ("0.0.0.0", "::", ""):
+            endpoint = replace(endpoint, host=_own_address())
+        query = f"?token={self.access.token}" if self.access.token else ""
+        return f"http://{endpoint}/{query}"
+
+    def print_address(self) -> None:
+        """On the terminal only: the address holds the token, and a log is read by others."""
+        print(f"{self.name}: {self.url}", file=sys.stderr, flush=True)
+
+    def serve(
+        self, app: App, alongside: Callable[[], Coroutine[Any, Any, None]] | None = None
+    ) -> None:
+        """Open the port and serve. Raises SinkError when it is taken.
+
+        alongside: runs in the server's event loop; when it ends, both start again.
+        """
+        self._closing = False
+        self._socket = self._bind()
+        self._thread = start_thread(self.name, lambda: self._run(app, alongside))
+
+    def close(self) -> None:
+        self._closing = True
+        if self._server is not None:
+            self._server.should_exit = self._server.force_exit = True
+        if self._thread is not None:
+            self._thread.close()
+        if self._socket is not None:
+            self._socket.close()
+
+    def health(self) -> Health:
+        return self._thread.health() if self._thread else Health(self.name, "starting")
+
+    def _bind(self) -> socket.socket:
+        endpoint = self.access.endpoint
+        family = socket.AF_INET6 if ":" in endpoint.host else socket.AF_INET
+        opened = socket.socket(family, socket.SOCK_STREAM)
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            opened.bind((endpoint.host, endpoint.port))
+            opened.listen(64)
+        except (OSError, OverflowError) as error:
+            opened.close()
+            raise SinkError(
+                f"{self.name}: {endpoint} cannot be opened ({error}); "
+                "another program may have it: give another port"
+            ) from error
+        self.access.endpoint = replace(endpoint, port=opened.getsockname()[1])
+        return opened
+
+    def _run(self, app: App, alongside: Callable[[], Coroutine[Any, Any, None]] | None) -> None:
+        import uvicorn
+
+        assert self._socket is not None, "serve has opened it"
+        if self._socket.fileno() < 0:  # the server before has closed it
+            self._socket = self._bind()
+        opened = self._socket
+        config = uvicorn.Config(
+            AccessMiddleware(app, self.access), lifespan="off", log_level="warning",
+            access_log=False, server_header=False, ws="websockets-sansio", ws_max_size=64 * 1024,
+            ws_per_message_deflate=False, h11_max_incomplete_event_size=16 * 1024,
+            limit_concurrency=128, timeout_keep_alive=15,
+        )  # fmt: skip
+        self._server = server = uvicorn.Server(config)
+        if self._closing:
+            return
+
+        async def serve() -> None:
+            beside = asyncio.create_task(alongside()) if alongside else None
+            if beside is not None:
+                beside.add_done_callback(lambda task: setattr(server, "should_exit", True))
+            try:
+                await server.serve(sockets=[opened])
+            finally:
+                if beside is not None:
+                    beside.cancel()
+                    with contextlib.suppress(asyncio.CancelledError):
+                        await beside
+
+        asyncio.run(serve())
+
+
+def _own_address() -> str:
+    """This machine's address on its network: what a packet outwards would carry. None is sent."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # TEST-NET-1, RFC 5737: nobody's
+            return str(probe.getsockname()[0])
+        except OSError:
+            return "127.0.0.1"

@@ -1,0 +1,143 @@
+"""Pictures for other programs: NDI, Spout, Syphon and virtual cameras, each by a package.
+
+NDI goes over the network, Spout (Windows) and Syphon (macOS) through the graphics card's memory. A
+virtual camera is what OBS, browsers and meetings take for a webcam (pyvirtualcam, under the GPL-2.0
+and therefore an extra). Linux: v4l2loopback with exclusive_caps=1. Windows: OBS's own virtual
+camera, or Unity Capture. macOS: OBS's.
+"""
+
+from fractions import Fraction
+from typing import Any, Final, cast
+
+import cv2
+import numpy as np
+
+from livedream.core.addresses import Address
+from livedream.core.errors import SinkError
+from livedream.core.frame import Picture
+from livedream.present.live import LiveFrame
+
+_GL_RGBA: Final = 0x1908  # OpenGL's number for the order of the bytes
+
+
+class _Sender:
+    """What they have in common: `KIND` or `KIND:NAME`, no options, one size.
+
+    _sender: the package's own object while it is open.  _end: its method that ends it.
+    """
+
+    delay_ms = 0.0  # not measured
+    _default = "livedream"  # the name under which others see the picture
+    _end = "close"
+
+    def __init__(self, address: Address, width: int, height: int, rate: Fraction) -> None:
+        address.finish()
+        self._title = address.rest or self._default
+        self.name = f"{address.scheme} {self._title}".rstrip()
+        self._width, self._height, self._rate = width, height, rate
+        self._sender: Any = None
+
+    def _fitted(self, rgb: Picture) -> Picture:
+        """The picture at the size that was announced."""
+        if rgb.shape[:2] == (self._height, self._width):
+            return np.ascontiguousarray(rgb)
+        size = (self._width, self._height)
+        return cast(Picture, cv2.resize(rgb, size, interpolation=cv2.INTER_AREA))
+
+    def _rgba(self, frame: LiveFrame) -> Any:
+        """(H, W, 4) uint8, opaque."""
+        return cv2.cvtColor(self._fitted(frame.rgb), cv2.COLOR_RGB2RGBA)
+
+    def close(self) -> None:
+        sender, self._sender = self._sender, None
+        if sender is not None:
+            getattr(sender, self._end)()
+
+
+class NdiOutput(_Sender):
+    """`ndi` or `ndi:NAME`. NDI finds its own way to receivers; it needs a network interface."""
+
+    def open(self) -> None:
+        from cyndilib.sender import Sender
+        from cyndilib.video_frame import VideoSendFrame
+        from cyndilib.wrapper.ndi_structs import FourCC
+
+        sender = Sender(self._title, clock_video=False, clock_audio=False)
+        video = VideoSendFrame()
+        video.set_resolution(self._width, self._height)
+        video.set_frame_rate(self._rate.limit_denominator(1001))
+        video.set_fourcc(FourCC.RGBX)
+        sender.set_video_frame(video)
+        try:
+            sender.open()
+        except Exception as error:  # the library's own class says no more
+            raise SinkError(f"{self.name} cannot be opened: {error}") from error
+        self._sender = sender
+
+    def write(self, frame: LiveFrame) -> None:
+        if not self._sender.write_video(self._rgba(frame).reshape(-1)):
+            raise SinkError(f"{self.name}: the picture was not taken")
+
+
+class SpoutOutput(_Sender):
+    """`spout` or `spout:NAME`; written without a Windows machine."""
+
+    _end = "releaseSender"
+
+    def open(self) -> None:
+        import SpoutGL
+
+        self._sender = SpoutGL.SpoutSender()
+        self._sender.setSenderName(self._title)
+
+    def write(self, frame: LiveFrame) -> None:
+        pixels = self._rgba(frame).tobytes()
+        if not self._sender.sendImage(pixels, self._width, self._height, _GL_RGBA, False, 0):
+            raise SinkError(f"{self.name}: the picture was not taken; is there a graphics card?")
+        self._sender.setFrameSync(self._title)
+
+
+class SyphonOutput(_Sender):
+    """`syphon` or `syphon:NAME`, through Metal; written without a Mac."""
+
+    _end = "stop"
+
+    def open(self) -> None:
+        import syphon
+        from syphon.utils.raw import create_mtl_texture
+
+        try:
+            self._sender = syphon.SyphonMetalServer(self._title)
+            self._texture = create_mtl_texture(self._sender.device, self._width, self._height)
+        except RuntimeError as error:
+            raise SinkError(f"{self.name} cannot be opened: {error}") from error
+
+    def write(self, frame: LiveFrame) -> None:
+        from syphon.utils.numpy import copy_image_to_mtl_texture
+
+        copy_image_to_mtl_texture(self._rgba(frame), self._texture)
+        self._sender.publish_frame_texture(self._texture)
+
+
+class VirtualCameraOutput(_Sender):
+    """`camera` or `camera:NAME`: /dev/video10, "OBS Virtual Camera", "Unity Video Capture"."""
+
+    _default = ""  # the first there is
+
+    def open(self) -> None:
+        import pyvirtualcam
+
+        try:
+            self._sender = pyvirtualcam.Camera(
+                self._width, self._height, float(self._rate), device=self._title or None
+            )
+        except (RuntimeError, ValueError, OSError) as error:
+            reason = " ".join(str(error).split())
+            raise SinkError(f"no virtual camera can be opened: {reason}") from error
+        self.name = f"camera {self._sender.device}"
+
+    def write(self, frame: LiveFrame) -> None:
+        try:
+            self._sender.send(self._fitted(frame.rgb))
+        except RuntimeError as error:
+            raise SinkError(f"{self.name}: {error}") from error

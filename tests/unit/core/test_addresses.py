@@ -1,0 +1,47 @@
+"""Addresses and what is kept elsewhere; user folders."""
+
+from pathlib import Path
+
+import pytest
+
+from livedream.core.addresses import Endpoint, listening, parse_address, resolved
+from livedream.core.errors import SettingsError
+
+
+def test_secrets_come_from_the_environment_and_from_files(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "key").write_text("live_1?part=2\n", encoding="utf-8")
+    monkeypatch.setenv("CAMERA", "pa#s@s/1")
+    assert resolved("rtsp://admin:{env:CAMERA}@cam/x") == "rtsp://admin:pa%23s%40s%2F1@cam/x"
+    assert resolved(f"rtmp://a/app/{{file:{tmp_path}/key}}") == "rtmp://a/app/live_1?part=2"
+    assert resolved("udp://127.0.0.1:9000") == "udp://127.0.0.1:9000"
+    assert parse_address("browser:8000?token={env:CAMERA}").word("token", "") == "pa#s@s/1"
+
+
+@pytest.mark.parametrize("text", ["{env:NOT_SET_HERE}", "{file:/not/there}", "{file:/}"])
+def test_a_secret_that_is_not_there_is_one_line(text: str) -> None:
+    with pytest.raises(SettingsError) as error:
+        resolved(f"rtmp://a/app/{text}")
+    assert "\n" not in str(error.value)
+
+
+def test_a_password_that_was_taken_for_a_port_is_not_shown() -> None:
+    with pytest.raises(SettingsError, match="port") as error:
+        parse_address("udp://me:hidden?x@a:9").endpoint("127.0.0.1:")
+    assert "hidden" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("host", "loopback"),
+    [("127.0.0.1", True), ("127.9.9.9", True), ("localhost", True), ("::1", True),
+     ("0.0.0.0", False), ("::", False), ("192.168.1.2", False), ("example.org", False)],
+)  # fmt: skip
+def test_loopback(host: str, loopback: bool) -> None:
+    assert Endpoint(host, 1).loopback is loopback
+
+
+def test_who_may_come_in() -> None:
+    endpoint = listening("0.0.0.0:0?allow=192.168.1.0/24,10.0.0.7", "127.0.0.1:1", name="panel")
+    assert all(map(endpoint.admits, ["127.0.0.1", "192.168.1.9", "::ffff:192.168.1.9", "10.0.0.7"]))
+    assert not any(map(endpoint.admits, ["192.168.2.9", "10.0.0.8", "fe80::1%eth0", "x"]))
