@@ -16,6 +16,7 @@ from importlib.resources import files
 from typing import Any, Final, Protocol
 
 from livedream.control.catalogue import DEFAULT_NETWORK, Catalogue
+from livedream.control.keys import KEYS
 from livedream.control.lfo import SHAPES
 from livedream.control.live_parameters import LiveParameters
 from livedream.control.modulation import MAXIMUM, SOURCES, Modulator
@@ -135,6 +136,7 @@ class MessageHandler:
         return {
             "parameters": [_card(one) for one in self.parameters.declared.values()],
             "actions": dict(ACTIONS),
+            "keys": {key: act for key, act in KEYS.items() if len(key) == 1 or key == "space"},
             "builtin": sorted(
                 path.name.removesuffix(".toml")
                 for path in (files("livedream") / "presets").iterdir()

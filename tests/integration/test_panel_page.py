@@ -221,6 +221,15 @@ def test_space_freezes_wherever_the_focus_is(
     assert stage.show.preset_name == ""
 
 
+def test_the_keys_of_the_window_are_the_pages_too(browser: Browser, stage: Stage) -> None:
+    page = laptop(browser, stage)
+    page.key("m", "m", 77)
+    until(lambda: stage.parameters.target("mirror"))
+    page.key("3", "3", 51)
+    until(lambda: stage.show.preset_name == stage.show.presets.names[2])
+    assert page.faults == []
+
+
 def test_space_in_a_text_is_a_space(browser: Browser, stage: Stage) -> None:
     page = laptop(browser, stage)
     page.evaluate("document.querySelector('#page-presets .field').focus()")

@@ -57,7 +57,7 @@ export class Modulators {
   row(one, index) {
     const cell = (title, node) => { node.setAttribute("aria-label", title); return make("label", {}, make("span", {}, title), node); };
     const choose = (title, name, choices, now) => cell(title, make("select", { onchange: (event) => this.change(index, { [name]: event.target.value }) },
-      ...choices.map((choice) => make("option", { value: choice, selected: choice === now }, name === "parameter" ? label(choice) : choice))));
+      ...choices.map((choice) => make("option", { value: choice, selected: choice === now }, name === "parameter" ? label(choice) : choice === "lfo" ? "LFO" : choice))));
     const number = (title, name, now, step) => cell(title, make("input", { type: "number", value: now, step, min: 0,
       onchange: (event) => this.change(index, { [name]: Number(event.target.value) }) }));
     const bipolar = (name, title, now) => {

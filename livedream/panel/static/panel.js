@@ -31,7 +31,6 @@ send.soon = (message) => {
 
 const TRANSPORT = [["freeze", "Freeze", "space"], ["blackout", "Blackout", "B"], ["previous", "Previous", "P"], ["next", "Next", "N"]];
 const MORE = [["reset", "Clear dream", "R"], ["tap", "Tap", "T"], ["program", "Program", "O"], ["home", "Reset all", "settings"]];
-const KEYS = { " ": "freeze", b: "blackout", r: "reset", t: "tap", n: "next", p: "previous", o: "program" };
 const PAGES = { presets: "Presets", motifs: "Motifs", dream: "Dream", grade: "Grade", modulate: "Modulate", system: "System" };
 const ON_PAGE = { dream: ["dream", "detail"], grade: ["look", "grade", "travel"] }; // other groups stand under System
 
@@ -287,10 +286,12 @@ document.addEventListener("click", (event) => {
 // Wherever the focus is, except in a text. Space would press a focused button, when it is let go too.
 const typing = (event) => event.target.matches("input, textarea") || event.ctrlKey || event.metaKey || event.altKey;
 document.addEventListener("keydown", (event) => {
-  const act = KEYS[event.key.toLowerCase()];
-  if (!act || typing(event) || (event.key !== " " && event.target.matches("select"))) return;
+  if (!state || typing(event) || (event.key !== " " && event.target.matches("select"))) return;
+  const act = hello.keys[event.key === " " ? "space" : event.key.toLowerCase()];
+  const preset = state.presets[Number(event.key) - 1]?.name;
+  if (!act && !preset) return;
   event.preventDefault();
-  if (!event.repeat) send({ act });
+  if (!event.repeat) send(act ? { act } : { preset });
 }, true);
 document.addEventListener("keyup", (event) => { if (event.key === " " && !typing(event)) event.preventDefault(); }, true);
 
