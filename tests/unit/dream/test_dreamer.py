@@ -17,6 +17,7 @@ from livedream.core.settings import DreamSettings
 from livedream.dream.ascent import Plan
 from livedream.dream.dreamer import Dreamer, DreamState
 from livedream.dream.networks.network import Network
+from livedream.flow import ZeroFlow
 
 FramesOf = Callable[..., list[Frame]]
 SMALL = DreamSettings(size="120p", flow_size="180p")
@@ -91,6 +92,20 @@ def test_the_dream_rides_on_the_motion(
     independent = [d.flicker for d in Dreamer(apart, dreamnet).dreams(source)]
     assert np.mean(coherent[12:]) < 0.2
     assert np.mean(independent[12:]) > 0.5
+
+
+def test_flow_is_computed_on_the_device_that_was_asked_for(
+    dreamnet: Network, texture: Picture, frames_of: FramesOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def opened(name: str, *, device: str = "auto") -> ZeroFlow:
+        asked.append(device)
+        return ZeroFlow()
+
+    monkeypatch.setattr("livedream.dream.dreamer.open_flow", opened)
+    list(Dreamer(SMALL.replace(device="cpu"), dreamnet).dreams(frames_of(texture)))
+    assert asked == ["cpu"]
 
 
 def test_a_colour_does_not_drift(dreamnet: Network, texture: Picture) -> None:

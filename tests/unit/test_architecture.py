@@ -1,0 +1,37 @@
+"""The architecture page names rooms in the order of the import contract, and files that exist."""
+
+import re
+import tomllib
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+
+
+def test_the_rooms_stand_in_the_order_of_the_import_contract() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    contract = project["tool"]["importlinter"]["contracts"][0]
+    wanted = [tuple(sorted(layer.split(" | "))) for layer in contract["layers"]]
+    table = PAGE.partition("## Rooms")[2].partition("\n\n**Conventions")[0]
+    rows = re.findall(r"^\| (`\w+`(?:, `\w+`)*) \|", table, re.M)
+    assert [tuple(sorted(re.findall(r"\w+", row))) for row in rows] == wanted
+
+
+def test_every_file_that_is_named_exists() -> None:
+    rooms = "cli|live|jobs|panel|control|present|dream|flow|warp|capture|media|core"
+    named = set(re.findall(rf"(?:livedream/)?((?:{rooms})(?:/\w+)+)(?:\.py|\.\w+)?", PAGE))
+    assert len(named) > 8
+    package = ROOT / "livedream"
+    missing = [
+        n for n in named if not (package / n).exists() and not (package / f"{n}.py").exists()
+    ]
+    assert missing == []
+
+
+def test_every_method_of_the_dreamer_that_is_named_exists() -> None:
+    from livedream.dream.dreamer import Dreamer
+
+    walk = PAGE.partition("## The walk")[2].partition("## Rooms")[0]
+    parts = "step picture carry advance grow grow_both fade travel reset dreams"
+    for name in parts.split():
+        assert name in walk and callable(getattr(Dreamer, name))
