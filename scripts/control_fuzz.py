@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Random messages to every hand: no crash, no parameter outside its range.
+"""Random messages to every controller: no crash, no parameter outside its range.
 
     python scripts/control_fuzz.py --messages 100000
 
 OSC datagrams, WebSocket messages and MIDI messages in turn: right ones, right ones with wrong
-values, and noise. After every thousand the board is looked at; at the end each hand must still do
-what it is told. A random seed is printed, so that a failure can be repeated with --seed.
+values, and noise. After every thousand the parameters are checked; at the end each controller must
+still do what it is asked. A random seed is printed, so that a failure can be repeated with --seed.
 """
 
 import argparse
@@ -28,7 +28,7 @@ from livedream.control.presets import Presets
 from livedream.control.show import ACTIONS, Show
 from livedream.core.addresses import Endpoint
 from livedream.core.settings import DreamSettings
-from livedream.panel.broadcast import Broadcaster, _Client
+from livedream.panel.broadcast import Broadcaster, Client
 from livedream.panel.messages import MessageHandler
 
 NUMBERS: Final = (
@@ -52,7 +52,7 @@ class NoPorts:
 
 
 class Fuzz:
-    """The hands on one board, and random messages for them."""
+    """The controllers of one set of live parameters, and random messages for them."""
 
     def __init__(self, folder: Path, seed: int) -> None:
         self.random = random.Random(seed)
@@ -63,9 +63,9 @@ class Fuzz:
         self.midi = MidiInput(
             self.parameters, self.show, ports=NoPorts(), mapping=MidiMap(folder / "midi.toml")
         )
-        self.desk = MessageHandler(self.parameters, self.show, Catalogue(), self.midi)
-        self.feed = Broadcaster(self.desk, dict, lambda: None)
-        self.client = _Client(None, 1)  # type: ignore[arg-type]
+        self.messages = MessageHandler(self.parameters, self.show, Catalogue(), self.midi)
+        self.pages = Broadcaster(self.messages, dict, lambda: None)
+        self.client = Client(None, 1)  # type: ignore[arg-type]
         self.names = [*self.parameters.declared, "seed", "nothing", "", "_lock"]
         self.presets = [*self.show.presets.names, "none"]
         self.sent = self.faults = 0
@@ -130,7 +130,7 @@ class Fuzz:
         if r.random() < 0.2:
             at = r.randrange(len(text) + 1)
             text = text[:at] + r.choice('{}[]",:e9\0') * r.randrange(1, 4) + text[at + 1 :]
-        self.feed.receive(self.client, text)
+        self.pages.receive(self.client, text)
 
     def any_modulators(self) -> Any:
         r = self.random
@@ -163,12 +163,12 @@ class Fuzz:
         assert 20 <= self.show.tempo.bpm <= 300
 
     def alive(self) -> None:
-        """Each hand still does what it is told."""
+        """Each controller still does what it is asked."""
         builder = OscMessageBuilder("/livedream/strength/value")
         builder.add_arg(11.0)
         self.osc.receive(bytes(builder.build().dgram), "127.0.0.1", 9)
         assert self.parameters.target("strength") == 11
-        self.feed.receive(self.client, '{"set": "strength", "value": 12}')
+        self.pages.receive(self.client, '{"set": "strength", "value": 12}')
         assert self.parameters.target("strength") == 12
         self.midi.learn(None)
         self.midi.mapping.targets = {}  # random ones may have filled it

@@ -122,7 +122,7 @@ class Controllers:
         address = listening(text, DEFAULT_ADDRESS, name="panel")
         panel = Panel(
             self._parameters, self._status, self._preview, address, self.show, learner=learner,
-            hands=dict(self._hands),
+            controllers=dict(self._hands),
         )  # fmt: skip
         self._add("panel", panel)
         panel.print_address()

@@ -1,4 +1,4 @@
-"""The panel as a hand: an HTTP server in a thread of its own."""
+"""The panel as a controller: an HTTP server in a thread of its own."""
 
 import sys
 from collections.abc import Callable, Mapping
@@ -18,7 +18,7 @@ from livedream.core.health import Health, StatusBoard
 from livedream.core.web import WebServer
 from livedream.panel.broadcast import Broadcaster
 from livedream.panel.messages import Learner, MessageHandler, health
-from livedream.panel.pictures import Pictures
+from livedream.panel.pictures import Pictures, jpeg
 
 if TYPE_CHECKING:
     from starlette.responses import Response
@@ -27,6 +27,7 @@ __all__ = ["DEFAULT_ADDRESS", "Panel"]
 
 DEFAULT_ADDRESS: Final = "127.0.0.1:8765"
 _STATIC: Final[Mapping[str, str]] = {
+    "index.html": "text/html",
     "panel.css": "text/css",
     "panel.js": "text/javascript",
     "controls.js": "text/javascript",
@@ -38,10 +39,10 @@ _STATIC: Final[Mapping[str, str]] = {
 
 
 class Panel(WebServer):
-    """Serves the page. hands: others whose health is shown; may be set before `start`.
+    """Serves the page.
 
     preview: the newest picture shown, (H, W, 3) uint8, or None; called about 15 times a second
-    while a page is open.
+    while a page is open.  controllers: others whose health is shown.
     """
 
     def __init__(
@@ -53,23 +54,21 @@ class Panel(WebServer):
         show: Show,
         *,
         learner: Learner | None = None,
-        hands: Mapping[str, Controller] | None = None,
+        controllers: Mapping[str, Controller] | None = None,
         token: str = "",
     ) -> None:
         super().__init__("panel", endpoint, token)
-        self._parameters, self._status, self._preview, self._show = (
-            parameters,
-            status,
-            preview,
-            show,
+        self._parameters, self._show = parameters, show
+        self._status, self._preview = status, preview
+        self._controllers = controllers or {}
+        # The broadcaster is made last: it needs what needs it.
+        catalogue = Catalogue(lambda: self.broadcaster.restate())  # noqa: PLW0108
+        drawn = lambda *motif: self.broadcaster.drawn(*motif)  # noqa: E731, PLW0108
+        self.pictures = Pictures(catalogue, show.presets, drawn=drawn)
+        messages = MessageHandler(
+            parameters, show, catalogue, learner, self._saved, phone=bool(self.access.token)
         )
-        self.hands: Mapping[str, Controller] = hands or {}
-        self.catalogue = Catalogue(self._restate)
-        self.pictures = Pictures(self.catalogue, show.presets, drawn=self._drawn)
-        self.desk = MessageHandler(
-            parameters, show, self.catalogue, learner, self._saved, phone=bool(self.access.token)
-        )
-        self.feed = Broadcaster(self.desk, self._figures, preview)
+        self.broadcaster: Broadcaster = Broadcaster(messages, self._figures, preview)
         self._stops: list[Callable[[], None]] = []
 
     def print_address(self) -> None:
@@ -82,10 +81,10 @@ class Panel(WebServer):
 
     def start(self) -> None:
         """Open the port and serve. Raises SinkError when it is taken."""
-        self.serve(self._application(), self.feed.run)
+        self.serve(self._application(), self.broadcaster.run)
         self._stops = [
-            self._parameters.listen(self.feed.changed),
-            self._show.listen(self.feed.restate),
+            self._parameters.listen(self.broadcaster.changed),
+            self._show.listen(self.broadcaster.restate),
         ]
 
     def close(self) -> None:
@@ -95,25 +94,20 @@ class Panel(WebServer):
         self.pictures.close()
 
     def health(self) -> Health:
-        found, pages = super().health(), self.feed.clients
+        found, pages = super().health(), len(self.broadcaster.clients)
         if found.state == "ok":
             return replace(found, detail=f"{pages} page{'' if pages == 1 else 's'} open")
         return found
 
     def _figures(self) -> dict[str, Any]:
-        hands = {name: hand.health().as_dict() for name, hand in self.hands.items()}
-        hands["panel"] = self.health().as_dict()
-        figures = health(self._status.latest().as_dict(), hands)
-        if "audio" in self.hands:
+        parts = {name: one.health().as_dict() for name, one in self._controllers.items()}
+        figures = health(
+            self._status.latest().as_dict(), {**parts, "panel": self.health().as_dict()}
+        )
+        if "audio" in parts:
             hear = self._show.modulation.heard
             figures["heard"] = {name: round(hear(name), 3) for name in AUDIO_SOURCES}
         return figures
-
-    def _restate(self) -> None:
-        self.feed.restate()
-
-    def _drawn(self, motif: str, there: bool) -> None:
-        self.feed.drawn(motif, there)
 
     def _saved(self, name: str) -> None:
         self.pictures.keep(name, self._preview())
@@ -126,14 +120,11 @@ class Panel(WebServer):
         from starlette.routing import Route, WebSocketRoute
 
         static = files("livedream.panel") / "static"
-        pages = {name: (static / name).read_bytes() for name in (*_STATIC, "index.html")}
+        pages = {name: (static / name).read_bytes() for name in _STATIC}
         fresh = {"cache-control": "no-cache"}
 
-        async def index(request: Request) -> Response:
-            return Response(pages["index.html"], media_type="text/html", headers=fresh)
-
-        async def asset(request: Request) -> Response:
-            name = request.path_params["name"]
+        async def page(request: Request) -> Response:
+            name = request.path_params.get("name", "index.html")
             if name not in _STATIC:
                 return Response("not found\n", 404, media_type="text/plain")
             return Response(pages[name], media_type=_STATIC[name], headers=fresh)
@@ -142,21 +133,16 @@ class Panel(WebServer):
             found = self._figures()
             return JSONResponse(found, 200 if found["state"] != "failed" else 503, headers=fresh)
 
-        async def preset(request: Request) -> Response:
+        async def picture(request: Request) -> Response:
+            (kind, text), *_ = request.path_params.items()
             try:
-                return _picture(self.pictures.preset(request.path_params["name"]), missing=204)
-            except SettingsError:
-                return Response("not found\n", 404, media_type="text/plain")
-
-        async def motif(request: Request) -> Response:
-            try:
-                return _picture(self.pictures.motif(request.path_params["motif"]), missing=202)
+                if kind == "preset":
+                    return _picture(self.pictures.preset(text), missing=204)
+                return _picture(self.pictures.motif(text), missing=202)
             except SettingsError:
                 return Response("not found\n", 404, media_type="text/plain")
 
         async def preview(request: Request) -> Response:
-            from livedream.panel.pictures import jpeg
-
             shown = self._preview()
             return _picture(None if shown is None else jpeg(shown, 1280), "no-store")
 
@@ -165,14 +151,14 @@ class Panel(WebServer):
 
         return Starlette(
             routes=[
-                Route("/", index),
-                Route("/static/{name}", asset),
+                Route("/", page),
+                Route("/static/{name}", page),
                 Route("/health", figures),
-                Route("/preset/{name}.jpg", preset),
-                Route("/motif/{motif:path}.jpg", motif),
+                Route("/preset/{preset}.jpg", picture),
+                Route("/motif/{motif:path}.jpg", picture),
                 Route("/preview.jpg", preview),
                 Route("/code.svg", code),
-                WebSocketRoute("/socket", self.feed.serve),
+                WebSocketRoute("/socket", self.broadcaster.serve),
             ]
         )
 

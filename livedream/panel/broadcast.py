@@ -31,7 +31,7 @@ _STUCK_S: Final = 20.0  # a client that takes nothing for so long is let go
 _MOST_CLIENTS: Final = 32
 
 
-class _Client:
+class Client:
     """One page. `unsent`: merged, to be sent next; `ready`: the page has shown the last picture."""
 
     def __init__(self, socket: WebSocket, number: int) -> None:
@@ -61,7 +61,7 @@ class Broadcaster:
         preview: Callable[[], Picture | None],
     ) -> None:
         self._messages, self._status, self._preview = messages, status, preview
-        self._clients: list[_Client] = []
+        self.clients: list[Client] = []
         self._made = 0
         self._lock = threading.Lock()
         self._changed: set[str] = set()
@@ -70,10 +70,6 @@ class Broadcaster:
         self._last_picture: Picture | None = None
         self._coded: bytes | None = None
         self._last_moved: dict[str, float] = {}
-
-    @property
-    def clients(self) -> int:
-        return len(self._clients)
 
     def changed(self, change: Change) -> None:
         """A parameter has another target; never blocks."""
@@ -97,7 +93,7 @@ class Broadcaster:
         tick = 0
         while True:
             await asyncio.sleep(_TICK_S)
-            if self._clients:
+            if self.clients:
                 self._tick(tick)
             tick += 1
 
@@ -118,14 +114,14 @@ class Broadcaster:
             parts["moved"] = self._last_moved = moved
         if tick % _STATUS_TICKS == 0:
             parts["status"] = self._status()
-        for client in self._clients:
+        for client in self.clients:
             if parts:
                 client.add(**parts)
         self._show()
 
     def _show(self) -> None:
         """Send the newest picture to the pages that have shown the one before."""
-        waiting = [client for client in self._clients if client.ready]
+        waiting = [client for client in self.clients if client.ready]
         if not waiting:
             return
         picture = self._preview()
@@ -139,30 +135,30 @@ class Broadcaster:
 
     async def serve(self, socket: WebSocket) -> None:
         """One page, from its opening to its end."""
-        if len(self._clients) >= _MOST_CLIENTS:
+        if len(self.clients) >= _MOST_CLIENTS:
             await socket.close(1013, "too many pages are open")
             return
         await socket.accept()
         self._made += 1
-        client = _Client(socket, self._made)
+        client = Client(socket, self._made)
         client.picture, client.ready = self._coded, self._coded is None
         said = self._messages
         client.add(
             hello=said.hello(), values=said.values(), state=said.state(), status=self._status()
         )  # fmt: skip
-        self._clients.append(client)
+        self.clients.append(client)
         sender = asyncio.create_task(self._send(client))
         try:
             await self._receive(client)
         except asyncio.CancelledError:
             pass  # the panel closes with pages open: no fault, and nothing to report
         finally:
-            self._clients.remove(client)
+            self.clients.remove(client)
             sender.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await sender
 
-    async def _send(self, client: _Client) -> None:
+    async def _send(self, client: Client) -> None:
         """Send what there is, merged, until the page is gone."""
         with contextlib.suppress(WebSocketDisconnect, RuntimeError, OSError):
             while True:
@@ -180,7 +176,7 @@ class Broadcaster:
                     await client.socket.close(1008, "nothing was read")
                     return
 
-    async def _receive(self, client: _Client) -> None:
+    async def _receive(self, client: Client) -> None:
         clock = asyncio.get_running_loop().time
         second, count = clock(), 0
         while True:
@@ -195,7 +191,7 @@ class Broadcaster:
                 await asyncio.sleep(max(0.0, second + 1.0 - now))
             self.receive(client, message.get("text"))
 
-    def receive(self, client: _Client, text: str | None) -> None:
+    def receive(self, client: Client, text: str | None) -> None:
         """One message. What is refused changes nothing; the answer says why (`fault`), what it was
         about (`at`: a parameter's name or the message's entry) and the target that stays."""
         found = None
