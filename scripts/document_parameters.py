@@ -9,22 +9,20 @@ from livedream.core.settings import Parameter, declared, parameters
 
 TARGET = Path(__file__).resolve().parents[1] / "docs" / "parameters.md"
 
-HEAD = """# Parameters of the dream
+HEAD = """# Parameters
 
-Made by `scripts/document_parameters.py` from `livedream/core/settings.py`; the same names are the
-options of `livedream render`, the fields of `livedream.DreamSettings` and the settings written
-into a rendered file.
-
-| option | meaning | range | default |
-| --- | --- | --- | --- |
+Made by `scripts/document_parameters.py` from `livedream/core/settings.py` and
+`livedream/core/grade.py`; the same names are the options of the commands, the fields of
+`livedream.DreamSettings`, and the settings written into a rendered file.
 """
 
+LIVE_NOTE = """
+`livedream live` starts with {others}. While it runs, all parameters can be changed,
+except {fixed}.
+"""
 
-LOOK = """
-# Parameters of the look
-
-What `livedream live` adds, from `livedream/core/grade.py`. Live, every parameter of both tables may
-change while it runs, except {fixed}. The dream's defaults are the same but for {others}.
+TABLE = """
+## {title}
 
 | option | meaning | range | default |
 | --- | --- | --- | --- |
@@ -44,9 +42,15 @@ def row(parameter: Parameter) -> str:
 def text() -> str:
     fixed = ", ".join(f"`{p.flag}`" for p in parameters() if not p.live)
     others = ", ".join(f"`--{name.replace('_', '-')} {value}`" for name, value in LIVE.items())
-    look = LOOK.format(fixed=fixed, others=others)
+    tables = (
+        ("The dream", [p for p in parameters() if not p.advanced]),
+        ("The picture, live", declared(GradeSettings)),
+        ("Advanced", [p for p in parameters() if p.advanced]),
+    )
     return (
-        HEAD + "".join(map(row, parameters())) + look + "".join(map(row, declared(GradeSettings)))
+        HEAD
+        + LIVE_NOTE.format(others=others, fixed=fixed)
+        + "".join(TABLE.format(title=t) + "".join(map(row, found)) for t, found in tables)
     )
 
 

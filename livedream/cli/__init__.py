@@ -38,7 +38,8 @@ class _Parser(argparse.ArgumentParser):
     """One line for a wrong option, and where to look; argparse prints its whole usage."""
 
     def error(self, message: str) -> "None":  # type: ignore[override]
-        self.exit(2, f"{self.prog}: {redact(message)}; try '{self.prog} --help'\n")
+        message = redact(message.removeprefix("argument "))
+        self.exit(2, f"{self.prog}: {message}; try '{self.prog} --help'\n")
 
 
 def build_parser() -> argparse.ArgumentParser:

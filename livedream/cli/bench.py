@@ -25,22 +25,26 @@ def add_parser(commands: "Commands") -> None:
     parser = commands.add_parser(
         "bench",
         help="measure what this machine can do",
-        description="Measure the device's limits and the pipeline on it, and name settings that "
-        "keep a wanted pace. Takes about half a minute; nothing else should run beside it.",
+        description="Measure what this machine can do and suggest settings that keep a "
+        "frame rate. Takes about half a minute; nothing else should run beside it.",
     )
     parser.add_argument(
         "--picture", default="640x360", metavar="WxH", help="size of the frames (default: 640x360)"
     )
     parser.add_argument(
-        "--fps", type=float, default=30.0, metavar="RATE", help="wanted pace (default: 30)"
+        "--fps", type=float, default=30.0, metavar="RATE", help="frame rate to keep (default: 30)"
     )
     parser.add_argument(
         "--frames", type=int, default=120, metavar="N", help="frames to measure (default: 120)"
     )
     parser.add_argument(
-        "--encode", action="store_true", help="encode with x264 ultrafast beside it, into nothing"
+        "--encode",
+        action="store_true",
+        help="encode with x264 ultrafast as well, discarding the result",
     )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
+    parser.add_argument(
+        "--json", type=Path, metavar="FILE", help="write the figures to this file, too"
+    )
     add_settings(parser, _DEFAULTS)
     parser.set_defaults(run=run)
 
@@ -51,12 +55,12 @@ def run(args: argparse.Namespace) -> int:
     from livedream.jobs.bench.running import BenchJob, bench
 
     if not 8 <= args.frames <= 100_000:
-        raise SettingsError(f"--frames: {args.frames} found, 8 to 100000 wanted")
+        raise SettingsError(f"--frames: must be 8 to 100000 (got {args.frames})")
     if not 0 < args.fps <= 1000:
-        raise SettingsError(f"--fps: {args.fps:g} found, a rate up to 1000 wanted")
+        raise SettingsError(f"--fps: must be above 0, up to 1000 (got {args.fps:g})")
     picture = parse_size(args.picture, 640, 360, name="--picture")
     if args.encode and (picture[0] % 2 or picture[1] % 2):
-        raise SettingsError(f"--picture: {args.picture} found, even sides wanted to encode")
+        raise SettingsError(f"--picture: must have even sides to encode (got {args.picture})")
     settings = settings_of(args, _DEFAULTS)
     report = bench(
         BenchJob(

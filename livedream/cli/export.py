@@ -19,7 +19,6 @@ _LEFT_OUT = (
 
 
 def add_parser(commands: "Commands") -> None:
-    """``export -o FILE.onnx`` and those of the dream's parameters that a step is made of."""
     parser = commands.add_parser(
         "export",
         help="write the gradient step as ONNX, for hosts without PyTorch",

@@ -4,8 +4,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from livedream.cli.counting import Counting, span
 from livedream.cli.options import add_settings, settings_of
+from livedream.cli.progress import Progress, summary
 from livedream.core.defaults import ROUNDS, STILL, STILL_FROM_NOISE
 from livedream.core.settings import DreamSettings
 
@@ -19,12 +19,11 @@ NOT_OF_STILLS = ("flow", "flow_size")
 
 
 def add_parser(commands: "Commands") -> None:
-    """``image INPUT [-o OUTPUT] [--rounds N]`` and the dream's parameters."""
     parser = commands.add_parser(
         "image",
         help="dream a still picture, or one out of noise",
-        description="Dream a picture, `noise`, or the first frame of a video. What stands beyond "
-        "memory is dreamed in tiles. From noise the default strength is 40.",
+        description="Dream a picture, `noise`, or the first frame of a video. A picture "
+        "too large for memory is dreamed in tiles. From noise the default strength is 40.",
     )
     parser.add_argument("input", metavar="INPUT", help="a picture, noise, synthetic:clouds?...")
     parser.add_argument(
@@ -34,11 +33,17 @@ def add_parser(commands: "Commands") -> None:
     files = parser.add_argument_group("the picture")
     files.add_argument(
         "--rounds", type=int, default=ROUNDS, metavar="N",
-        help=f"how long it is dreamed ({ROUNDS})",
+        help=f"how many rounds to dream (default: {ROUNDS})",
     )  # fmt: skip
-    files.add_argument("--picture-size", default="source", metavar="SIZE", help="of the output")
     files.add_argument(
-        "--quality", type=float, default=92.0, metavar="0..100", help="of JPEG and WebP (92)"
+        "--picture-size", default="source", metavar="SIZE", help="size of the output"
+    )
+    files.add_argument(
+        "--quality",
+        type=float,
+        default=92.0,
+        metavar="0..100",
+        help="JPEG and WebP quality (default: 92)",
     )
     files.add_argument("--overwrite", action="store_true", help="replace an existing output")
     files.add_argument("--quiet", action="store_true", help="print errors only")
@@ -59,14 +64,10 @@ def run(args: argparse.Namespace) -> int:
         quality=args.quality,
         overwrite=args.overwrite,
     )
-    with Counting(job.output.name, "rounds", job.rounds, quiet=args.quiet) as counting:
-        report = dream_still(job, watch=lambda done, joined: counting.advance(done, joined.level))
+    with Progress(job.output.name, "rounds", job.rounds, quiet=args.quiet) as progress:
+        report = dream_still(job, watch=lambda done, dream: progress.advance(done, dream.level))
     if not args.quiet:
-        print(
-            f"{report.output}: {report.width}x{report.height}, {report.rounds} rounds in "
-            f"{span(report.seconds)}, strength {report.strength:.1f}, {report.network} "
-            f"({report.objective}) on {report.device} in {report.precision}"
-        )
+        print(summary(report, f"{report.width}x{report.height}, {report.rounds} rounds"))
     return 0
 
 

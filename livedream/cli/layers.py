@@ -25,12 +25,12 @@ def add_parser(commands: "Commands") -> None:
     )
     parser.add_argument("network", metavar="NETWORK", help="see 'livedream networks'")
     parser.add_argument(
-        "--weights", type=Path, metavar="FILE", help="weights of one's own for this network"
+        "--weights", type=Path, metavar="FILE", help="your own weights for this network"
     )
     parser.add_argument(
         "--all",
         action="store_true",
-        help="also the inner layers of a network whose makers describe the ones worth dreaming",
+        help="also inner layers, where a network names the ones worth dreaming",
     )
     pictures = parser.add_argument_group("a sheet of pictures")
     pictures.add_argument(
@@ -39,12 +39,19 @@ def add_parser(commands: "Commands") -> None:
         "(default: NETWORK.layers.png)",
     )  # fmt: skip
     pictures.add_argument(
-        "--layer", action="append", metavar="NAME", help="only this one; may be given again"
+        "--layer",
+        action="append",
+        metavar="NAME",
+        help="draw only this layer; may be given several times",
     )
     pictures.add_argument(
-        "--channels", type=int, default=6, metavar="N", help="of each layer, 0 to 64 (6)"
+        "--channels",
+        type=int,
+        default=6,
+        metavar="N",
+        help="how many channels of each layer, 0 to 64 (6)",
     )
-    pictures.add_argument("--seed", type=int, default=0, metavar="N", help="of the noise (0)")
+    pictures.add_argument("--seed", type=int, default=0, metavar="N", help="seed of the noise (0)")
     pictures.add_argument("--overwrite", action="store_true", help="replace an existing file")
     parser.set_defaults(run=run)
 

@@ -1,4 +1,4 @@
-"""`livedream live [SOURCE]`: a camera goes in; a projector, OBS, a performer's hands come out."""
+"""`livedream live [SOURCE]`: a camera goes in; a projector, OBS and recordings come out."""
 
 import argparse
 import dataclasses
@@ -10,7 +10,13 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Final
 
-from livedream.cli.options import add_parameters, add_settings, seconds, settings_of
+from livedream.cli.options import (
+    add_old_spelling,
+    add_parameter,
+    add_settings,
+    seconds,
+    settings_of,
+)
 from livedream.core.defaults import LIVE
 from livedream.core.errors import SettingsError
 from livedream.core.grade import GradeSettings
@@ -24,11 +30,10 @@ if TYPE_CHECKING:
 
 __all__ = ["add_parser", "run"]
 
-_LOOK_ACTIONS: Final = ("freeze", "blackout")  # for hands, not for a start
+_MOMENTS: Final = ("freeze", "blackout")  # for a performer, not for the start
 
 
 def add_parser(commands: "Commands") -> None:
-    """``live [SOURCE] [--sink SINK]...``, hands, and every parameter of dream and look."""
     parser = commands.add_parser(
         "live",
         help="dream a camera, a stream or the screen, live",
@@ -41,66 +46,70 @@ def add_parser(commands: "Commands") -> None:
         "screen:1:640x360+0+0, synthetic:clouds (default: the first camera)",
     )  # fmt: skip
     parser.add_argument("--source", dest="source_option", metavar="SOURCE", help="the same")
-    _add_picture(parser.add_argument_group("in and out"))
-    _add_hands(parser.add_argument_group("hands"))
-    add_parameters(
-        parser.add_argument_group("the look"),
-        declared(GradeSettings),
-        GradeSettings(),
-        _LOOK_ACTIONS,
-    )
+    _add_in_and_out(parser.add_argument_group("in and out"))
+    _add_controllers(parser.add_argument_group("controllers"))
+    grade = parser.add_argument_group("the picture")
+    for parameter in declared(GradeSettings):
+        if parameter.name not in _MOMENTS:
+            add_parameter(grade, parameter, GradeSettings())
     add_settings(parser, DreamSettings(**LIVE))
     parser.set_defaults(run=run)
 
 
-def _add_picture(group: argparse._ArgumentGroup) -> None:
+def _add_in_and_out(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--sink", action="append", metavar="SINK", dest="sinks",
-        help="window, udp://HOST:PORT, rtmp://..., srt://..., browser, camera, ndi, record:FOLDER; "
-        "several may be given (default: window)",
+        help="where the dream goes: window, udp://HOST:PORT, rtmp://..., srt://..., browser, "
+        "camera, ndi, record:FOLDER; may be given several times (default: window)",
     )  # fmt: skip
-    group.add_argument("--fullscreen", action="store_true", help="of the window")
-    group.add_argument("--display", type=int, default=0, metavar="N", help="of the window (0)")
-    group.add_argument("--fps", type=float, metavar="X", help="to hold (default: the source's)")
-    group.add_argument("--camera-size", metavar="WxH", help="to ask of the camera")
-    group.add_argument("--camera-fps", type=float, metavar="X", help="to ask of the camera")
+    group.add_argument("--fullscreen", action="store_true", help="open the window fullscreen")
     group.add_argument(
-        "--rotate", type=int, default=0, choices=(0, 90, 180, 270), help="degrees clockwise"
+        "--display", type=int, default=0, metavar="N", help="display of the window (default: 0)"
     )
-    group.add_argument("--crop", default="", metavar="WxH[+X+Y]", help="of the source's picture")
-    group.add_argument("--record", default="", metavar="FOLDER", help="record the dream there")
+    group.add_argument(
+        "--fps", type=float, metavar="X", help="frame rate to keep (default: the source's)"
+    )
+    group.add_argument("--camera-size", metavar="WxH", help="resolution to request of the camera")
+    group.add_argument(
+        "--camera-fps", type=float, metavar="X", help="frame rate to request of the camera"
+    )
+    group.add_argument(
+        "--rotate", type=int, default=0, choices=(0, 90, 180, 270),
+        help="rotate the source, degrees clockwise",
+    )  # fmt: skip
+    group.add_argument("--crop", default="", metavar="WxH[+X+Y]", help="crop the source")
+    group.add_argument(
+        "--record", default="", metavar="FOLDER", help="record the dream into this folder"
+    )
     group.add_argument(
         "--attract-after", type=float, default=0.0, metavar="S",
-        help="without motion for so long, move by itself; 0: never (0)",
+        help="start the attract mode after this many seconds without motion; 0: never (default: 0)",
     )  # fmt: skip
     group.add_argument(
         "--no-flash-limit", action="store_true",
-        help="let through more than three flashes a second: may harm people",
+        help="allow more than three flashes a second: can trigger seizures",
     )  # fmt: skip
-    group.add_argument("--seconds", type=seconds, metavar="TIME", help="end by itself")
-    group.add_argument("--log-file", type=Path, metavar="FILE", help="what happens, turned over")
+    group.add_argument("--seconds", type=seconds, metavar="TIME", help="stop after this time")
+    group.add_argument("--log-file", type=Path, metavar="FILE", help="log file, rotated at 4 MB")
     group.add_argument("--quiet", action="store_true", help="print errors only")
 
 
-def _add_hands(group: argparse._ArgumentGroup) -> None:
-    group.add_argument(
-        "--panel",
-        nargs="?",
-        const="",
-        metavar="HOST:PORT",
-        help="a page to play on, for phones too",
-    )
-    group.add_argument("--osc", nargs="?", const="", metavar="HOST:PORT", help="listen to OSC")
-    group.add_argument("--midi", nargs="?", const="", metavar="NAME", help="listen to a controller")
-    group.add_argument(
-        "--audio", nargs="?", const="", metavar="NAME", help="listen to a sound input"
-    )
-    group.add_argument("--preset", default="", metavar="NAME", help="begin with it")
-    group.add_argument("--program", default="", metavar="NAME", help="a program's name or file")
-    group.add_argument(
-        "--attract-program", default="", metavar="NAME", help="what to play while nobody is there"
-    )
-    group.add_argument("--log", default="", metavar="FILE.jsonl", help="write the performance down")
+def _add_controllers(group: argparse._ArgumentGroup) -> None:
+    for flag, metavar, text in (
+        ("--panel", "HOST:PORT", "serve a control panel for laptop and phone"),
+        ("--osc", "HOST:PORT", "receive OSC"),
+        ("--midi", "NAME", "receive MIDI from controllers"),
+        ("--audio", "NAME", "let an audio input move parameters"),
+    ):
+        group.add_argument(flag, nargs="?", const="", metavar=metavar, help=text)
+    for flag, metavar, text in (
+        ("--preset", "NAME", "start with this preset (see `livedream presets`)"),
+        ("--program", "NAME", "play this program, by name or file"),
+        ("--attract-program", "NAME", "play this program in attract mode"),
+        ("--show-log", "FILE.jsonl", "record every change, for livedream render --replay"),
+    ):
+        group.add_argument(flag, default="", metavar=metavar, help=text)
+    add_old_spelling(group, "--log", "--show-log")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -137,7 +146,7 @@ def job_of(args: argparse.Namespace) -> "LiveJob":
     look: dict[str, Any] = {
         p.name: getattr(args, p.name)
         for p in declared(GradeSettings)
-        if p.name not in _LOOK_ACTIONS and getattr(args, p.name) is not None
+        if p.name not in _MOMENTS and getattr(args, p.name) is not None
     }
     return LiveJob(
         source=args.source or args.source_option or "",
@@ -152,7 +161,7 @@ def job_of(args: argparse.Namespace) -> "LiveJob":
         display=args.display,
         hands=ControllerSettings(
             panel=args.panel, osc=args.osc, midi=args.midi, audio=args.audio, preset=args.preset,
-            program=args.program, attract_program=args.attract_program, log=args.log,
+            program=args.program, attract_program=args.attract_program, log=args.show_log,
         ),
         record=args.record,
         attract_s=args.attract_after,
@@ -197,5 +206,5 @@ def _size(text: str | None) -> tuple[int, int] | None:
         return None
     match = re.fullmatch(r"(\d{2,5})x(\d{2,5})", text)
     if not match:
-        raise SettingsError(f"camera-size: {text!r} found, 1280x720 wanted")
+        raise SettingsError(f"--camera-size: must be WIDTHxHEIGHT, as 1280x720 (got {text!r})")
     return int(match[1]), int(match[2])

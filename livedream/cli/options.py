@@ -3,7 +3,8 @@
 import argparse
 import dataclasses
 import json
-from collections.abc import Collection, Iterable
+import sys
+from collections.abc import Collection
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,11 @@ def add_settings(
     defaults: what the help says.  leave_out: parameters that mean nothing to this command.
     """
     group = parser.add_argument_group("the dream")
-    add_parameters(group, parameters(), defaults or DreamSettings(), leave_out)
+    advanced = parser.add_argument_group("advanced")
+    for parameter in parameters():
+        if parameter.name not in leave_out:
+            chosen = advanced if parameter.advanced else group
+            add_parameter(chosen, parameter, defaults or DreamSettings())
     group.add_argument(
         "--settings-from",
         metavar="FILE",
@@ -31,31 +36,36 @@ def add_settings(
     )
 
 
-def add_parameters(
-    group: argparse._ArgumentGroup,
-    declared: Iterable[Parameter],
-    defaults: Any,
-    leave_out: Collection[str] = (),
-) -> None:
-    """An option for each parameter; None where it is not given. defaults: what the help says."""
-    for parameter in declared:
-        if parameter.name in leave_out:
-            continue
-        text = parameter.help.replace("%", "%%")
-        if parameter.kind is bool:
-            group.add_argument(
-                parameter.flag, action=argparse.BooleanOptionalAction, default=None, help=text
-            )
-            continue
-        default = getattr(defaults, parameter.name)
-        shown = "" if default == "" else f" (default: {_shown(parameter, default)})"
+def add_parameter(group: argparse._ArgumentGroup, parameter: Parameter, defaults: Any) -> None:
+    """An option for a parameter; None where it is not given. defaults: what the help says."""
+    text = parameter.help.replace("%", "%%")
+    if parameter.kind is bool:
         group.add_argument(
-            parameter.flag,
-            type=_reader(parameter),
-            default=None,
-            metavar=_metavar(parameter),
-            help=text + shown,
+            parameter.flag, action=argparse.BooleanOptionalAction, default=None, help=text
         )
+        return
+    default = getattr(defaults, parameter.name)
+    shown = f"{default:g}" if parameter.kind is float else str(default)
+    shown = f" (default: {shown} {parameter.unit}".rstrip() + ")" if shown else ""
+    choices = "{" + ",".join(parameter.choices) + "}"
+    metavar = choices if parameter.choices else {int: "N", float: "X", str: "TEXT"}[parameter.kind]
+    group.add_argument(
+        parameter.flag, type=_reader(parameter), default=None, metavar=metavar, help=text + shown
+    )
+
+
+def add_old_spelling(group: argparse._ArgumentGroup, old: str, new: str) -> None:
+    """An option's old name, for one more release: it is taken, with a note."""
+
+    class Renamed(argparse.Action):
+        def __call__(self, parser: Any, namespace: Any, values: Any, *_: Any) -> None:
+            print(f"note: {old} is now {new}; {old} goes with the next release", file=sys.stderr)
+            setattr(namespace, self.dest, values)
+
+    group.add_argument(
+        old, dest=new.lstrip("-").replace("-", "_"), action=Renamed, default=argparse.SUPPRESS,
+        help=argparse.SUPPRESS,
+    )  # fmt: skip
 
 
 def settings_of(args: argparse.Namespace, defaults: DreamSettings | None = None) -> DreamSettings:
@@ -104,7 +114,7 @@ def seconds(text: str) -> float:
     except ValueError:
         value = -1.0
     if not 0 <= value < float("inf") or len(parts) > 3:
-        raise argparse.ArgumentTypeError(f"{text!r} found, seconds or h:mm:ss wanted")
+        raise argparse.ArgumentTypeError(f"must be seconds or h:mm:ss (got {text!r})")
     return value
 
 
@@ -115,7 +125,7 @@ def rate(text: str) -> Fraction:
     except (ValueError, ZeroDivisionError):
         value = Fraction(0)
     if not 0 < value <= 1000:
-        raise argparse.ArgumentTypeError(f"{text!r} found, frames per second wanted, as 25")
+        raise argparse.ArgumentTypeError(f"must be frames per second, as 25 (got {text!r})")
     return value
 
 
@@ -123,22 +133,10 @@ def _reader(parameter: Parameter) -> Any:
     def read(text: str) -> Any:
         try:
             return parameter.check(parameter.kind(text))
-        except SettingsError as error:
-            raise argparse.ArgumentTypeError(str(error)) from error
-        except ValueError as error:
+        except ValueError as error:  # not of that kind, or out of its range
+            shown = text if isinstance(error, SettingsError) else repr(text)
             raise argparse.ArgumentTypeError(
-                f"{parameter.name}: {text!r} found, {parameter.wanted()} wanted"
+                f"must be {parameter.wanted()} (got {shown})"
             ) from error
 
     return read
-
-
-def _metavar(parameter: Parameter) -> str:
-    if parameter.choices:
-        return "{" + ",".join(parameter.choices) + "}"
-    return {int: "N", float: "X", str: "TEXT"}[parameter.kind]
-
-
-def _shown(parameter: Parameter, value: Any) -> str:
-    text = f"{value:g}" if parameter.kind is float else str(value)
-    return f"{text} {parameter.unit}".strip()

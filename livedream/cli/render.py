@@ -3,14 +3,18 @@
 import argparse
 import dataclasses
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from livedream.cli.options import add_settings, rate, seconds, settings_of
+from livedream.cli.progress import Progress, summary
 from livedream.core.errors import SettingsError
 from livedream.core.settings import DreamSettings, parameters
 
 if TYPE_CHECKING:
+    from livedream.core.frame import SourceInfo
+    from livedream.dream.dreamer import Dream, Dreamer
     from livedream.jobs.render import RenderJob, RenderReport
 
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -27,33 +31,46 @@ def add_parser(commands: "Commands") -> None:
         description="Dream video files, picture sequences or synthetic:clouds. Sound, subtitles "
         "and timing are kept; a stopped render plays and can be resumed.",
     )
-    parser.add_argument("inputs", nargs="+", metavar="INPUT", help="what to dream")
     parser.add_argument(
-        "-o", "--output", metavar="PATH", help="file, or folder for several (default: beside you)"
+        "inputs",
+        nargs="+",
+        metavar="INPUT",
+        help="video files, picture sequences or synthetic:clouds",
+    )
+    parser.add_argument(
+        "-o", "--output", metavar="PATH", help="file, or folder for several inputs (default: here)"
     )
     files = parser.add_argument_group("files")
-    files.add_argument("--start", type=seconds, default=0.0, metavar="TIME", help="begin there")
-    files.add_argument("--end", type=seconds, metavar="TIME", help="end there")
-    files.add_argument("--fps", type=rate, metavar="RATE", help="of a picture sequence")
-    files.add_argument("--picture-size", default="source", metavar="SIZE", help="of the output")
+    files.add_argument("--start", type=seconds, default=0.0, metavar="TIME", help="where to begin")
+    files.add_argument("--end", type=seconds, metavar="TIME", help="where to end")
+    files.add_argument("--fps", type=rate, metavar="RATE", help="frame rate of a picture sequence")
+    files.add_argument(
+        "--picture-size", default="source", metavar="SIZE", help="size of the output"
+    )
     files.add_argument(
         "--codec", metavar="NAME", help="h264, hevc, av1, vp9, prores, ffv1 (default: by suffix)"
     )
     files.add_argument(
-        "--quality", type=float, default=80.0, metavar="0..100", help="of the encoding (80)"
+        "--quality",
+        type=float,
+        default=80.0,
+        metavar="0..100",
+        help="encoding quality (default: 80)",
     )
-    files.add_argument("--no-sound", action="store_true", help="copy no other streams")
-    files.add_argument("--compare", action="store_true", help="source and dream side by side")
+    files.add_argument("--no-sound", action="store_true", help="drop sound and subtitles")
+    files.add_argument("--compare", action="store_true", help="show source and dream side by side")
     files.add_argument(
-        "--preview", action="store_true", help=f"only {_PREVIEW_S:g} s, small and fast"
+        "--preview", action="store_true", help=f"render only {_PREVIEW_S:g} s, small and fast"
     )
     files.add_argument("--overwrite", action="store_true", help="replace an existing output")
-    files.add_argument("--resume", action="store_true", help="go on with a stopped render")
+    files.add_argument("--resume", action="store_true", help="continue a stopped render")
     files.add_argument(
         "--replay", type=Path, metavar="SHOW.jsonl",
-        help="dream the recording of a camera as the live show went that wrote this log",
+        help="dream a recorded camera with every change of the live show that wrote this log",
     )  # fmt: skip
-    files.add_argument("--report", type=Path, metavar="FILE.json", help="write figures there")
+    files.add_argument(
+        "--report", type=Path, metavar="FILE.json", help="write figures to this file"
+    )
     files.add_argument("--sheet", type=Path, metavar="FILE.png", help="write a contact sheet")
     files.add_argument("--quiet", action="store_true", help="print errors only")
     add_settings(parser)
@@ -61,9 +78,7 @@ def add_parser(commands: "Commands") -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from livedream.cli.progress import Progress
     from livedream.dream.dreamer import Dreamer
-    from livedream.jobs.render import render
 
     jobs = jobs_of(args)
     reports = []
@@ -76,13 +91,41 @@ def run(args: argparse.Namespace) -> int:
             None if dreamer is None else dreamer.network,
             None if dreamer is None else dreamer.objective,
         )
-        with Progress(job, quiet=args.quiet, sheet=args.sheet) as progress:
-            report = render(job, dreamer, opened=progress.opened, watch=progress.watch)
-            progress.done(report)
-        reports.append(report)
+        reports.append(_render(job, dreamer, args))
     if args.report is not None:
         write_report(args.report, reports)
     return 0
+
+
+def _render(job: "RenderJob", dreamer: "Dreamer", args: argparse.Namespace) -> "RenderReport":
+    from livedream.jobs.render import render
+    from livedream.present.contact_sheet import SheetCollector
+    from livedream.present.picture import write_picture
+
+    sheet = SheetCollector() if args.sheet else None
+    with Progress(Path(job.output).name, "frames", None, quiet=args.quiet) as progress:
+
+        def opened(info: "SourceInfo") -> None:
+            progress.total = info.frames
+
+        def watch(dream: "Dream", report: "RenderReport") -> None:
+            if sheet is not None:
+                sheet.add(dream.frame.rgb)
+            progress.advance(dream.frame.index + 1, dream.level)
+
+        try:
+            report = render(job, dreamer, opened=opened, watch=watch)
+        finally:
+            if sheet is not None and (picture := sheet.sheet()) is not None:
+                write_picture(args.sheet, picture)
+    if not args.quiet:
+        for note in report.notes:
+            print(f"note: {note}", file=sys.stderr)
+        if job.resume and not report.frames:
+            print(f"{report.output}: already complete")
+        else:
+            print(summary(report, f"{report.frames} frames ({report.fps:.1f} fps)"))
+    return report
 
 
 def jobs_of(args: argparse.Namespace) -> "list[RenderJob]":

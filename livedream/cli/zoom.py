@@ -5,9 +5,9 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from livedream.cli.counting import Counting, span
 from livedream.cli.image import NOT_OF_STILLS, stem_of
 from livedream.cli.options import add_settings, rate, seconds, settings_of
+from livedream.cli.progress import Progress, summary
 from livedream.core.defaults import ZOOM
 from livedream.core.settings import DreamSettings
 
@@ -18,34 +18,39 @@ __all__ = ["add_parser", "run"]
 
 
 def add_parser(commands: "Commands") -> None:
-    """``zoom INPUT [-o OUTPUT] [--seconds S] [--zoom Z]`` and the dream's parameters."""
     parser = commands.add_parser(
         "zoom",
         help="zoom endlessly into a picture or noise",
         description="Zoom into a picture, `noise` or the first frame of a video, for as long as "
-        "is wanted: what comes nearer dreams new detail. The film is as large as --size says.",
+        "you like: what comes nearer dreams new detail. --size is the size of the film.",
     )
     parser.add_argument("input", metavar="INPUT", help="a picture, noise, synthetic:clouds?...")
     parser.add_argument(
         "-o", "--output", metavar="FILE", type=Path, help="a video or GIF (default: NAME.zoom.mp4)"
     )
     film = parser.add_argument_group("the journey")
-    film.add_argument("--seconds", type=seconds, default=20.0, metavar="TIME", help="how long (20)")
-    film.add_argument("--fps", type=rate, default=Fraction(25), metavar="RATE", help="(25)")
+    film.add_argument("--seconds", type=seconds, default=20.0, metavar="TIME", help="length (20)")
+    film.add_argument(
+        "--fps", type=rate, default=Fraction(25), metavar="RATE", help="frame rate (25)"
+    )
     film.add_argument(
         "--zoom", type=float, default=1.2, metavar="X",
-        help="factor per second, below 1 outwards (1.2)",
+        help="zoom per second, below 1 outwards (1.2)",
     )  # fmt: skip
     film.add_argument(
-        "--rotation", type=float, default=0.0, metavar="X", help="degrees per second, clockwise (0)"
+        "--rotation",
+        type=float,
+        default=0.0,
+        metavar="X",
+        help="rotation, degrees per second clockwise (0)",
     )
     film.add_argument(
         "--drift", type=drift, default=(0.0, 0.0), metavar="X,Y",
-        help="of the view, picture widths per second to the right and down (0,0)",
+        help="movement of the view to the right and down, picture widths per second (0,0)",
     )  # fmt: skip
     film.add_argument("--codec", metavar="NAME", help="h264, hevc, av1... (default: by suffix)")
     film.add_argument(
-        "--quality", type=float, default=80.0, metavar="0..100", help="of the encoding (80)"
+        "--quality", type=float, default=80.0, metavar="0..100", help="encoding quality (80)"
     )
     film.add_argument("--overwrite", action="store_true", help="replace an existing output")
     film.add_argument("--quiet", action="store_true", help="print errors only")
@@ -68,16 +73,12 @@ def run(args: argparse.Namespace) -> int:
         quality=args.quality,
         overwrite=args.overwrite,
     )
-    with Counting(job.output.name, "frames", job.frames, quiet=args.quiet) as counting:
+    with Progress(job.output.name, "frames", job.frames, quiet=args.quiet) as progress:
         report = render_zoom(
-            job, watch=lambda dream, report: counting.advance(report.frames, dream.level)
+            job, watch=lambda dream, report: progress.advance(report.frames, dream.level)
         )
     if not args.quiet:
-        print(
-            f"{report.output}: {report.frames} frames in {span(report.seconds)}, "
-            f"{report.fps:.1f} fps, strength {report.strength:.1f}, {report.network} "
-            f"({report.objective}) on {report.device} in {report.precision}"
-        )
+        print(summary(report, f"{report.frames} frames"))
     return 0
 
 
@@ -87,6 +88,6 @@ def drift(text: str) -> tuple[float, float]:
         x, y = (float(part) for part in text.split(","))
     except ValueError as error:
         raise argparse.ArgumentTypeError(
-            f"{text!r} found, two numbers wanted, as 0.1,-0.05"
+            f"must be two numbers, as 0.1,-0.05 (got {text!r})"
         ) from error
     return x, y

@@ -29,7 +29,7 @@ def wave(shape: str, cycles: float, seed: int = 0) -> float:
     Raises SettingsError for another shape.
     """
     if shape not in SHAPES:
-        raise SettingsError(f"wave: {shape!r} found, one of {', '.join(SHAPES)} wanted")
+        raise SettingsError(f"wave: must be one of {', '.join(SHAPES)} (got {shape!r})")
     if not math.isfinite(cycles):
         return 0.0
     if shape in ("random", "wander"):

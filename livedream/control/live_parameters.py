@@ -127,7 +127,7 @@ class LiveParameters:
     ) -> None:
         """Set several, all or none, on their way for `seconds`; 0: as each is declared."""
         if not 0.0 <= seconds < math.inf:
-            raise SettingsError(f"seconds: {seconds} found, a number of at least 0 wanted")
+            raise SettingsError(f"seconds: must be at least 0 (got {seconds})")
         self._write(values, origin, seconds=seconds, glide_s=glide_s)
 
     def modulate(self, name: str, key: str, offset_unit: float | None) -> None:
@@ -137,9 +137,9 @@ class LiveParameters:
         """
         parameter = self._parameter(name)
         if not parameter.has_unit:
-            raise SettingsError(f"{name}: nothing can modulate it, {parameter.wanted()} wanted")
+            raise SettingsError(f"{name}: is {parameter.wanted()}, which nothing can modulate")
         if offset_unit is not None and not math.isfinite(offset_unit):
-            raise SettingsError(f"{name}: {offset_unit} found, a finite offset wanted")
+            raise SettingsError(f"{name}: offset must be a finite number (got {offset_unit})")
         with self._lock:
             found = self._offsets.setdefault(name, {})
             if offset_unit is None:
@@ -152,7 +152,7 @@ class LiveParameters:
     def trigger(self, name: str, *, origin: str = "") -> None:
         """Tell the loop of something that happens once: "reset", "tap"..."""
         if not name.isidentifier() or len(name) > 32:
-            raise SettingsError(f"trigger: {name[:40]!r} found, a word wanted")
+            raise SettingsError(f"trigger: must be a word (got {name[:40]!r})")
         with self._lock:
             if len(self._triggers) < _MOST_TRIGGERS:
                 self._triggers.add(name)
@@ -206,7 +206,7 @@ class LiveParameters:
         seconds: float = 0.0,
     ) -> None:
         if glide_s is not None and not 0.0 <= glide_s < math.inf:
-            raise SettingsError(f"glide_s: {glide_s} found, a number of at least 0 wanted")
+            raise SettingsError(f"glide_s: must be at least 0 (got {glide_s})")
         checked = {name: _checked(self._parameter(name), value) for name, value in values.items()}
         now_s = self._clock()
         with self._lock:

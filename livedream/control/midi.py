@@ -148,7 +148,7 @@ class MidiInput:
         )
         if not known:
             raise SettingsError(
-                f"midi: {target[:40]!r} found, a parameter, act:NAME or preset:NAME wanted"
+                f"midi: target must be a parameter, act:NAME or preset:NAME (got {target[:40]!r})"
             )
 
     def start(self) -> None:

@@ -45,7 +45,7 @@ class Modulator:
         for name, choices in (("source", SOURCES), ("shape", SHAPES)):
             if (found := getattr(self, name)) not in choices:
                 raise SettingsError(
-                    f"modulator: {name} {found!r} found, one of {', '.join(choices)} wanted"
+                    f"modulator: {name} must be one of {', '.join(choices)} (got {found!r})"
                 )
         limits = {
             "depth": (-1, 1), "offset": (-1, 1), "period_s": (0.05, 3600), "beats": (0, 1024),
@@ -55,7 +55,7 @@ class Modulator:
             found = getattr(self, name)
             if type(found) not in (int, float) or not low <= found <= high:
                 raise SettingsError(
-                    f"modulator: {name} {found!r} found, a number from {low:g} to {high:g} wanted"
+                    f"modulator: {name} must be {low:g} to {high:g} (got {found!r})"
                 )
             object.__setattr__(self, name, float(found))
 
@@ -66,7 +66,7 @@ class Modulator:
         if unknown := sorted(set(found) - known):
             raise SettingsError(f"modulator: unknown entry {unknown[0]!r}")
         if not isinstance(found.get("parameter"), str):
-            raise SettingsError('modulator: no parameter named; wanted parameter = "hue" or such')
+            raise SettingsError('modulator: must name a parameter, as parameter = "hue"')
         return cls(**found)
 
     def as_dict(self) -> dict[str, Any]:
@@ -144,13 +144,13 @@ class Modulation:
         """`modulators` as a list, or SettingsError when the board cannot run them."""
         wanted = list(modulators)
         if len(wanted) > MAXIMUM:
-            raise SettingsError(f"modulators: {len(wanted)} found, at most {MAXIMUM} wanted")
+            raise SettingsError(f"modulators: must be at most {MAXIMUM} (got {len(wanted)})")
         for modulator in wanted:
             parameter = self._parameters.declared.get(modulator.parameter)
             if parameter is None or not parameter.has_unit:
                 raise SettingsError(
-                    f"modulator: {modulator.parameter!r} found, a live parameter with a slider "
-                    "wanted; docs/parameters.md lists them"
+                    "modulator: must move a live parameter with a slider (got "
+                    f"{modulator.parameter!r}); docs/parameters.md lists them"
                 )
         return wanted
 

@@ -160,7 +160,7 @@ class OscServer:
     def message(self, address: str, arguments: Sequence[Any], host: str, port: int) -> None:
         """Do what one message says. Raises SettingsError for what makes no sense."""
         if not address.startswith(_ROOT):
-            raise SettingsError(f"osc: {address[:60]!r} found, {_ROOT}... wanted")
+            raise SettingsError(f"osc: address must be {_ROOT}... (got {address[:60]!r})")
         if address == _ERROR:
             return  # another livedream's answer; answering it would never end
         name, _, part = address[len(_ROOT) :].partition("/")
@@ -202,7 +202,7 @@ class OscServer:
         number = round(_number(found))
         names = self._show.presets.names
         if not 0 <= number < len(names):
-            raise SettingsError(f"osc: preset {number} found, 0 to {len(names) - 1} wanted")
+            raise SettingsError(f"osc: preset must be 0 to {len(names) - 1} (got {number})")
         return names[number]
 
     def _remember(self, host: str, port: int, *, forever: bool = False) -> None:
@@ -275,11 +275,11 @@ def _datagram(address: str, value: Any) -> bytes:
 def _number(value: Any) -> float:
     if isinstance(value, bool | int | float) and math.isfinite(value):
         return float(value)
-    raise SettingsError(f"osc: {str(value)[:40]!r} found, a number wanted")
+    raise SettingsError(f"osc: value must be a number (got {str(value)[:40]!r})")
 
 
 def _port(value: Any) -> int:
     number = round(_number(value))
     if not 1 <= number <= 65535:
-        raise SettingsError(f"osc: port {number} found, 1 to 65535 wanted")
+        raise SettingsError(f"osc: port must be 1 to 65535 (got {number})")
     return number

@@ -1,4 +1,4 @@
-"""Presets: a look with a name, as a TOML file.
+"""Presets: a named look, as a TOML file.
 
     title = "Drifting eyes"
     about = "Eyes in rings, far apart"
@@ -8,7 +8,7 @@
     objective = "eyes + 0.3*strokes"
     strength = 22
 
-    [look]
+    [grade]
     saturation = 1.2
 
     [[modulators]]
@@ -21,6 +21,7 @@ room's own parameters (`KEPT`) stay as they are unless they are named.
 """
 
 import json
+import logging
 import math
 import tomllib
 from collections.abc import Mapping
@@ -41,10 +42,12 @@ from livedream.dream.objectives.text import parse_objective
 
 __all__ = ["KEPT", "Preset", "Presets", "read_preset"]
 
+_log = logging.getLogger(__name__)
+
 # Of the machine and the room, not of the dream. A frozen or black picture is a moment's decision.
 KEPT: Final = ("size", "flow_size", "mirror", "freeze", "blackout")
 LONGEST_CROSSFADE_S: Final = 600.0
-_TABLES: Final = ("title", "about", "crossfade_s", "dream", "look", "modulators")
+_TABLES: Final = ("title", "about", "crossfade_s", "dream", "grade", "modulators")
 _LARGEST: Final = 64 * 1024  # bytes; a preset has a few hundred
 _NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
@@ -69,7 +72,7 @@ class Preset:
             f"about = {_toml(self.about)}",
             f"crossfade_s = {_toml(self.crossfade_s)}",
         ]
-        for table, cls in (("dream", DreamSettings), ("look", GradeSettings)):
+        for table, cls in (("dream", DreamSettings), ("grade", GradeSettings)):
             names = [p.name for p in declared(cls) if p.name in self.values]
             if names:
                 lines += ["", f"[{table}]"]
@@ -91,14 +94,18 @@ def read_preset(text: str, name: str, *, own: bool = False) -> Preset:
 
 
 def _preset(found: Mapping[str, Any], name: str, own: bool) -> Preset:
+    if "look" in found:
+        _log.warning("preset %s: [look] is now [grade]; [look] goes with the next release", name)
+        found = {**found, "grade": found["look"]}
+        del found["look"]
     if unknown := sorted(set(found) - set(_TABLES)):
         raise SettingsError(f"unknown entry {unknown[0]!r}; there are {', '.join(_TABLES)}")
     values: dict[str, Any] = {}
-    for table, cls in (("dream", DreamSettings), ("look", GradeSettings)):
+    for table, cls in (("dream", DreamSettings), ("grade", GradeSettings)):
         known = {p.name: p for p in declared(cls)}
         entries = found.get(table, {})
         if not isinstance(entries, dict):
-            raise SettingsError(f"{table}: {entries!r} found, a table wanted")
+            raise SettingsError(f"{table}: must be a table (got {entries!r})")
         for key, value in entries.items():
             if key not in known or not known[key].live:
                 hint = closest(key, [n for n, p in known.items() if p.live])
@@ -114,7 +121,7 @@ def _preset(found: Mapping[str, Any], name: str, own: bool) -> Preset:
     )
     modulators = found.get("modulators", [])
     if not isinstance(modulators, list) or not all(isinstance(one, dict) for one in modulators):
-        raise SettingsError("modulators: tables [[modulators]] wanted")
+        raise SettingsError("modulators: must be tables, [[modulators]]")
     return Preset(
         name=checked_name(name),
         title=str(found.get("title", "")) or name.replace("-", " ").capitalize(),
@@ -204,5 +211,5 @@ def _toml(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, float) and not math.isfinite(value):
-        raise SettingsError(f"{value} found, a finite number wanted")
+        raise SettingsError(f"must be a finite number (got {value})")
     return repr(value)

@@ -75,7 +75,7 @@ def read_program(text: str, name: str, *, own: bool = False) -> Program:
         raise SettingsError(f"program {name}: unknown entry {unknown[0]!r}")
     steps = found.get("steps", [])
     if not isinstance(steps, list) or not 1 <= len(steps) <= _MOST_STEPS:
-        raise SettingsError(f"program {name}: 1 to {_MOST_STEPS} [[steps]] wanted")
+        raise SettingsError(f"program {name}: must have 1 to {_MOST_STEPS} [[steps]]")
     return Program(
         name=name,
         title=str(found.get("title", name)),
@@ -87,7 +87,7 @@ def read_program(text: str, name: str, *, own: bool = False) -> Program:
 
 def _step(found: Mapping[str, Any], where: str) -> Step:
     if not isinstance(found, dict) or not isinstance(found.get("preset"), str):
-        raise SettingsError(f'{where}: preset = "NAME" wanted')
+        raise SettingsError(f'{where}: must have preset = "NAME"')
     if unknown := sorted(set(found) - {"preset", "hold_s", "crossfade_s"}):
         raise SettingsError(f"{where}: unknown entry {unknown[0]!r}")
     hold_s = _seconds(found.get("hold_s", 60.0), 0.1, f"{where}: hold_s")
@@ -103,7 +103,7 @@ def _step(found: Mapping[str, Any], where: str) -> Step:
 
 def _seconds(found: Any, least: float, where: str) -> float:
     if type(found) not in (int, float) or not least <= found <= _LONGEST_S:
-        raise SettingsError(f"{where} {found!r} found, {least:g} to {_LONGEST_S:g} s wanted")
+        raise SettingsError(f"{where} must be {least:g} to {_LONGEST_S:g} s (got {found!r})")
     return float(found)
 
 

@@ -21,17 +21,17 @@ _log = logging.getLogger(__name__)
 
 # Name: what it does, for help, panel and documentation.
 ACTIONS: Final[Mapping[str, str]] = {
-    "freeze": "hold the picture, and let go again",
-    "blackout": "to black, and back",
-    "reset": "forget the dream and begin afresh",
+    "freeze": "freeze the picture, or let it run again",
+    "blackout": "fade to black, or back",
+    "reset": "clear the dream and start again",
     "tap": "tap the tempo",
     "next": "the next preset",
-    "previous": "the preset before",
+    "previous": "the previous preset",
     "program": "start or stop the program",
-    "mirror": "the picture as in a mirror",
+    "mirror": "mirror the picture",
     "stronger": "a stronger dream",
     "weaker": "a weaker dream",
-    "home": "everything as livedream was started",
+    "home": "reset all parameters to where livedream started",
 }
 _STRENGTH_STEP: Final = 1 / 24  # of the slider; two steps RMS with the declared range
 _PROGRAM_STEP_S: Final = 0.1
@@ -95,7 +95,7 @@ class Show:
         seconds = found.crossfade_s if seconds is None else seconds
         if not 0.0 <= seconds <= LONGEST_CROSSFADE_S:
             raise SettingsError(
-                f"crossfade: {seconds} found, 0 to {LONGEST_CROSSFADE_S:g} s wanted"
+                f"crossfade: must be 0 to {LONGEST_CROSSFADE_S:g} s (got {seconds})"
             )
         with self._lock:
             self._go(self._values(found), found.modulators, seconds, origin)

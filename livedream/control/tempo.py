@@ -64,6 +64,6 @@ class Tempo:
 def _checked(bpm: float) -> float:
     if not MINIMUM_BPM <= bpm <= MAXIMUM_BPM:
         raise SettingsError(
-            f"tempo: {bpm:g} found, {MINIMUM_BPM:g} to {MAXIMUM_BPM:g} beats per minute wanted"
+            f"tempo: must be {MINIMUM_BPM:g} to {MAXIMUM_BPM:g} beats per minute (got {bpm:g})"
         )
     return float(bpm)

@@ -11,7 +11,7 @@ LivedreamError
  ├─ SinkError         (OSError)      nowhere to write, or no encoder that can
  └─ ShowError         (RuntimeError) a live show that has failed while it ran
 
-Every message is one line: what was found, what was wanted, what to try. The command line
+Every message is one line: what must be, what was got, what to try. The command line
 prints it and exits with code 2 (a show that failed: 1); nothing that was already written is lost.
 What an address holds of passwords and keys does not show.
 """

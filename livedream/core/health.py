@@ -33,7 +33,7 @@ class Health:
 
     def __post_init__(self) -> None:
         if self.state not in _STATES:
-            raise ValueError(f"state {self.state!r} found, one of {', '.join(_STATES)} wanted")
+            raise ValueError(f"state must be one of {', '.join(_STATES)} (got {self.state!r})")
         for name in ("name", "detail"):
             object.__setattr__(self, name, redact(getattr(self, name)))
 

@@ -30,7 +30,7 @@ class Parameter:
     soft_minimum, soft_maximum: the part of the range that a slider covers, where it is less.
     logarithmic: a slider's middle is the geometric mean.  live: may change while running.
     glide_s: time constant with which a running dream follows a change; 0: at once.
-    group: the heading it stands under on a panel.
+    group: its heading on a panel.  advanced: for engineers, listed after the others.
     """
 
     name: str
@@ -47,23 +47,24 @@ class Parameter:
     soft_minimum: float | None = None
     soft_maximum: float | None = None
     logarithmic: bool = False
+    advanced: bool = False
 
     @property
     def flag(self) -> str:
         return "--" + self.name.replace("_", "-")
 
     def check(self, value: Any) -> Any:
-        """`value` as this parameter's kind, or SettingsError with what was found and wanted."""
+        """`value` as this parameter's kind. Raises SettingsError when it may not be."""
         if self.kind is float and isinstance(value, int) and not isinstance(value, bool):
             value = float(value)
         wrong_kind = type(value) is not self.kind
         if wrong_kind or (self.choices and value not in self.choices):
-            raise SettingsError(f"{self.name}: {value!r} found, {self.wanted()} wanted")
+            raise refused(self.name, self.wanted(), repr(value))
         if isinstance(value, int | float) and self.kind is not bool:
             low = -float("inf") if self.minimum is None else self.minimum
             high = float("inf") if self.maximum is None else self.maximum
             if not low <= value <= high:
-                raise SettingsError(f"{self.name}: {value:g} found, {self.wanted()} wanted")
+                raise refused(self.name, self.wanted(), f"{value:g}")
         return value
 
     @property
@@ -93,9 +94,9 @@ class Parameter:
     def from_unit(self, unit: float) -> Any:
         """The value at `unit` of a slider, which is held to 0..1. Raises SettingsError for text."""
         if not self.has_unit:
-            raise SettingsError(f"{self.name}: a slider cannot set it, {self.wanted()} wanted")
+            raise SettingsError(f"{self.name}: must be {self.wanted()}, which no slider can set")
         if math.isnan(unit):
-            raise SettingsError(f"{self.name}: nan found, a number from 0 to 1 wanted")
+            raise refused(self.name, "0 to 1", "nan")
         unit = min(1.0, max(0.0, unit))
         if self.choices:
             return self.choices[round(unit * (len(self.choices) - 1))]
@@ -126,17 +127,22 @@ class Parameter:
         return round(held) if self.kind is int else held
 
     def wanted(self) -> str:
-        """The range in words, for help and errors: `a number from 0 to 60 s`."""
+        """The range in words, for help and errors: `0 to 60 s`, `a whole number from 1 to 12`."""
         if self.choices:
             return "one of " + ", ".join(self.choices)
-        if self.kind in (int, float):
-            noun = "a whole number" if self.kind is int else "a number"
-            if self.minimum is not None and self.maximum is not None:
-                noun += f" from {self.minimum:g} to {self.maximum:g}"
-            elif self.minimum is not None:
-                noun += f" of at least {self.minimum:g}"
-            return f"{noun} {self.unit}".strip()
-        return "yes or no" if self.kind is bool else "text"
+        if self.kind is bool:
+            return "yes or no"
+        if self.kind is str:
+            return "text"
+        low, high = (f"{x:.15g}" if x is not None else "" for x in (self.minimum, self.maximum))
+        span = f"{low} to {high}" if high else f"at least {low}"
+        noun = "a whole number " + "from " * bool(high) if self.kind is int else ""
+        return f"{noun}{span} {self.unit}".strip()
+
+
+def refused(name: str, must_be: str, got: object) -> SettingsError:
+    """`strength: must be 0 to 100 (got 500)`."""
+    return SettingsError(f"{name}: must be {must_be} (got {got})")
 
 
 def _logarithm(value: float, low: float, high: float) -> float:
@@ -153,33 +159,39 @@ class DreamSettings:
 
     network: str = declare(
         "",
-        "the network that dreams (see `livedream networks`); empty: dreamnet, or the weights' own",
+        "which network dreams (see `livedream networks`); empty: dreamnet, or that of your weights",
         glide_s=2.0,
         group="network",
     )
     weights: str = declare(
-        "", "a weights file of your own: .safetensors or a state dict", live=False, group="network"
+        "", "your own weights file: .safetensors or a state dict", live=False, group="network"
     )
     preprocess: str = declare(
         "",
-        'input of those weights, when the file does not say: "RGB, (x-0.5)/0.5"',
+        'the input these weights expect, if the file does not say: "RGB, (x-0.5)/0.5"',
         live=False,
         group="network",
+        advanced=True,
     )
     labels: str = declare(
-        "", "class names of those weights: a text file, one per line", live=False, group="network"
+        "",
+        "class names for these weights: a text file, one name per line",
+        live=False,
+        group="network",
+        advanced=True,
     )
     objective: str = declare(
         "",
-        "what to amplify: a layer, channels, a class, sums of them; empty: the network's own",
+        "what to dream: a layer, channels, a class or a sum of them; empty: the network's own",
         glide_s=1.5,
         group="network",
     )
-    size: str = declare("360p", "the size to dream at: 270p, 480x270 or source", group="detail")
+    size: str = declare(
+        "360p", "resolution of the dream: 270p, 480x270 or source; more is slower", group="detail"
+    )
     strength: float = declare(
         14.0,
-        "level of the dream, held by a closed loop",
-        unit="8-bit steps RMS",
+        "how strong the dream is (its root mean square, in 8-bit steps)",
         minimum=0.0,
         maximum=100.0,
         glide_s=0.4,
@@ -187,7 +199,7 @@ class DreamSettings:
     )
     half_life: float = declare(
         0.8,
-        "time in which a carried dream fades to half; 0: frames dream independently",
+        "how long the dream lingers: half of it fades in this time; 0: every frame starts afresh",
         unit="s",
         minimum=0.0,
         maximum=3600.0,
@@ -196,7 +208,7 @@ class DreamSettings:
     )
     rise: float = declare(
         0.4,
-        "time in which the level rises after the start or a cut",
+        "how long the dream takes to build up, at the start and after a cut",
         unit="s",
         minimum=0.0,
         maximum=60.0,
@@ -204,7 +216,7 @@ class DreamSettings:
     )
     octaves: int = declare(
         2,
-        "scales dreamt, from small to full",
+        "how many scales are dreamed, from coarse to fine; more: larger shapes",
         minimum=1,
         maximum=12,
         group="detail",
@@ -212,110 +224,136 @@ class DreamSettings:
     )
     octave_scale: float = declare(
         1.4,
-        "size ratio between two octaves",
+        "size ratio between neighbouring octaves",
         minimum=1.05,
         maximum=4.0,
         group="detail",
         glide_s=0.4,
         soft_maximum=2.0,
+        advanced=True,
     )
     iterations: int = declare(
-        2, "ascent steps per octave", minimum=1, maximum=200, group="detail", soft_maximum=12
+        2,
+        "gradient ascent steps per octave; more: richer and slower",
+        minimum=1,
+        maximum=200,
+        group="detail",
+        soft_maximum=12,
     )
     step_size: float = declare(
         1.5,
-        "one ascent step, of a gradient divided by its mean size; shapes what a frame adds",
-        unit="8-bit steps",
+        "length of an ascent step, in 8-bit steps; larger: coarser and bolder",
         minimum=0.01,
         maximum=50.0,
         group="detail",
         glide_s=0.4,
         soft_minimum=0.1,
         soft_maximum=8.0,
+        advanced=True,
     )
     jitter: int = declare(
         16,
-        "random shift of each step, up to this; hides the network's grid",
+        "each ascent step is shifted at random by up to this; hides the network's grid",
         unit="px",
         minimum=0,
         maximum=512,
         group="detail",
         soft_maximum=64,
+        advanced=True,
     )
     smoothing: float = declare(
         0.0,
-        "Gaussian smoothing of the gradient",
+        "Gaussian blur of the gradient; more: softer, rounder shapes",
         unit="px",
         minimum=0.0,
         maximum=32.0,
         group="detail",
         glide_s=0.4,
         soft_maximum=4.0,
+        advanced=True,
     )
     laplacian: int = declare(
         0,
-        "bands of a Laplacian pyramid that the gradient is normalised in; 0: off",
+        "levels of a Laplacian pyramid that balances coarse and fine gradients; 0: off",
         minimum=0,
         maximum=8,
         group="detail",
         soft_maximum=6,
+        advanced=True,
     )
     spread: float = declare(
         0.5,
-        "how evenly the dream fills the picture; 0: strong motifs take all, 1: all alike",
+        "how evenly the dream fills the picture; 0: only where it is strongest, 1: everywhere",
         minimum=0.0,
         maximum=1.0,
         glide_s=0.4,
     )
     variety: float = declare(
         0.5,
-        "how many of a layer's motifs take part; 0: the loudest take all, 1: all alike",
+        "how many different motifs appear; 0: the strongest take over, 1: all have an equal share",
         minimum=0.0,
         maximum=1.0,
         glide_s=0.4,
     )
     tile: int = declare(
         1024,
-        "side of the tiles that a picture of more than twice their area is dreamed in",
+        "side of the tiles in which a picture of more than twice their area is dreamed",
         unit="px",
         minimum=128,
         maximum=65536,
         live=False,
         group="machine",
+        advanced=True,
     )
-    keep_colours: bool = declare(False, "change brightness only, keep the original colours")
+    keep_colours: bool = declare(False, "keep the picture's colours, dream in brightness only")
     mask: str = declare("", "a picture that says where to dream: white yes, black no", live=False)
     flow: str = declare(
-        "dis", f"optical flow: {', '.join(FLOWS)}, or an .onnx file", live=False, group="motion"
+        "dis",
+        f"how motion is found (optical flow): {', '.join(FLOWS)}, or an .onnx file",
+        live=False,
+        group="motion",
+        advanced=True,
     )
     flow_size: str = declare(
-        "360p", "the size optical flow is computed at: 360p or 640x360", group="motion"
+        "360p",
+        "resolution at which motion is found: 360p or 640x360",
+        group="motion",
+        advanced=True,
     )
     seed: int = declare(
-        0, "seed of everything random", minimum=0, maximum=2**31 - 1, live=False, group="machine"
+        0,
+        "seed of the random numbers: the same seed gives the same dream",
+        minimum=0,
+        maximum=2**31 - 1,
+        live=False,
+        group="machine",
+        advanced=True,
     )
-    device: str = declare("auto", "where to compute", choices=DEVICES, live=False, group="machine")
+    device: str = declare(
+        "auto", "where to compute", choices=DEVICES, live=False, group="machine", advanced=True
+    )
     precision: str = declare(
         "auto",
-        "of the network; auto: fp16 on CUDA, bf16 on a CPU made for it, else fp32",
+        "numbers to compute with; auto: fp16 on CUDA, bf16 on CPUs that support it, else fp32",
         choices=PRECISIONS,
         live=False,
         group="machine",
+        advanced=True,
     )
     engine: str = declare(
         "auto",
-        "what carries the ascent out; auto: the quickest there is for device and network",
+        "which engine computes the dream; auto: the fastest for device and network",
         choices=ENGINES,
         live=False,
         group="machine",
+        advanced=True,
     )
 
     def __post_init__(self) -> None:
         check_all(self)
         if self.flow not in FLOWS and not self.flow.endswith(".onnx"):
-            raise SettingsError(
-                f"flow: {self.flow!r} found, one of {', '.join(FLOWS)} or an .onnx file wanted"
-            )
+            wanted = f"one of {', '.join(FLOWS)} or an .onnx file"
+            raise refused("flow", wanted, repr(self.flow))
         for name in ("size", "flow_size"):
             parse_size(getattr(self, name), 640, 360, name=name)
 
@@ -333,7 +371,7 @@ class DreamSettings:
         except ValueError as error:
             raise SettingsError(f"settings: not JSON ({error})") from error
         if not isinstance(found, dict):
-            raise SettingsError(f"settings: {type(found).__name__} found, a JSON object wanted")
+            raise refused("settings", "a JSON object", type(found).__name__)
         return cls.from_mapping(found)
 
     @classmethod
@@ -388,7 +426,7 @@ def parse_size(text: str, width: int, height: int, *, name: str = "size") -> tup
         size = int(match[1]), int(match[2])
         if min(size) > 0:
             return size
-    raise SettingsError(f"{name}: {text!r} found, 270p, 480x270 or source wanted")
+    raise refused(name, "270p, 480x270 or source", repr(text))
 
 
 def dream_size(text: str, width: int, height: int) -> tuple[int, int]:

@@ -88,9 +88,9 @@ class LiveJob:
 
     def __post_init__(self) -> None:
         if self.fps is not None and not 1.0 <= self.fps <= _MOST_FPS:
-            raise SettingsError(f"fps: {self.fps:g} found, 1 to {_MOST_FPS:g} wanted")
+            raise SettingsError(f"fps: must be 1 to {_MOST_FPS:g} (got {self.fps:g})")
         if not self.sinks:
-            raise SettingsError("sink: none found, window, udp://... or another wanted")
+            raise SettingsError("sink: must be window, udp://... or another (got none)")
 
 
 class Session(Closeable):

@@ -226,6 +226,7 @@ def _card(parameter: Parameter) -> dict[str, Any]:
         "help": parameter.help,
         "unit": parameter.unit,
         "group": parameter.group,
+        "advanced": parameter.advanced,
         "default": parameter.default,
         "wanted": parameter.wanted(),
         "minimum": parameter.minimum,
@@ -235,7 +236,6 @@ def _card(parameter: Parameter) -> dict[str, Any]:
         "logarithmic": parameter.logarithmic,
         "choices": list(parameter.choices),
         "button": parameter.name in _BUTTONS,
-        "advanced": getattr(parameter, "advanced", False),
     }
 
 

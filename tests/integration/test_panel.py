@@ -79,7 +79,8 @@ def test_a_page_is_told_everything_from_the_declaration(stage: Stage) -> None:
     hello = client.until(lambda sent: sent.get("hello"))
     named = {one["name"]: one for one in hello["parameters"]}
     assert list(named) == list(stage.parameters.declared)
-    assert named["strength"]["unit"] == "8-bit steps RMS"
+    assert named["half_life"]["unit"] == "s"
+    assert named["jitter"]["advanced"] and not named["strength"]["advanced"]
     assert (named["strength"]["maximum"], named["strength"]["high"]) == (100, 48)
     state = client.until(lambda sent: sent.get("state"))
     assert {one["name"] for one in state["presets"]} == set(stage.show.presets.names)

@@ -68,14 +68,14 @@ def test_objectives_of_presets_bind_to_their_networks(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("[dream]\nstrength = 900", "strength: 900 found"),
+        ("[dream]\nstrength = 900", r"strength: must be 0 to 100 \(got 900\)"),
         ("[dream]\nstrenght = 9", "did you mean strength"),
         ("[dream]\nseed = 3", "no live parameter"),
-        ("[look]\nhue = 'red'", "'red' found"),
+        ("[grade]\nhue = 'red'", "got 'red'"),
         ("[dream]\nobjective = 'eyes +'", "at character"),
-        ("[[modulators]]\nparameter = 'hue'\nsource = 'moon'", "'moon' found"),
-        ("[[modulators]]\ndepth = 0.3", "no parameter named"),
-        ("crossfade_s = -1", "crossfade_s: -1 found"),
+        ("[[modulators]]\nparameter = 'hue'\nsource = 'moon'", "got 'moon'"),
+        ("[[modulators]]\ndepth = 0.3", "must name a parameter"),
+        ("crossfade_s = -1", r"crossfade_s: must be 0 to 600 s \(got -1\)"),
         ("colour = 3", "unknown entry 'colour'"),
         ("][", "not TOML"),
     ],
@@ -84,6 +84,11 @@ def test_what_is_wrong_in_a_preset_is_said(text: str, message: str) -> None:
     with pytest.raises(SettingsError, match=message) as caught:
         read_preset(text, "mine")
     assert str(caught.value).startswith("preset mine: ")
+
+
+def test_the_old_name_of_a_table_is_taken_with_a_note(caplog: pytest.LogCaptureFixture) -> None:
+    assert read_preset("[look]\nhue = 20", "mine").values == {"hue": 20.0}
+    assert "[look] is now [grade]" in caplog.text
 
 
 def test_a_wrong_file_is_left_out_and_told_of(tmp_path: Path) -> None:

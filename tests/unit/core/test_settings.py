@@ -37,7 +37,7 @@ def test_a_value_out_of_range_is_refused_by_name(name: str, value: object) -> No
     with pytest.raises(SettingsError, match=name) as caught:
         DreamSettings(**{name: value})  # type: ignore[arg-type]
     assert "\n" not in str(caught.value)
-    assert "wanted" in str(caught.value)
+    assert "must be" in str(caught.value)
 
 
 def test_whole_numbers_do_for_floats() -> None:

@@ -1,0 +1,73 @@
+"""Options: refused in one line, the advanced ones last, old names still taken."""
+
+import pytest
+
+from livedream.cli import build_parser, live, main
+from livedream.core.settings import Parameter
+
+
+def refused(capsys: pytest.CaptureFixture[str], *words: str) -> str:
+    with pytest.raises(SystemExit) as caught:
+        raise SystemExit(main(words))
+    assert caught.value.code == 2
+    found = capsys.readouterr().err
+    assert found.count("\n") == 1
+    return found
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("render", "x", "--strength", "500"), "--strength: must be 0 to 100 (got 500);"),
+        (("render", "x", "--octaves", "2.5"),
+         "--octaves: must be a whole number from 1 to 12 (got '2.5');"),
+        (("render", "x", "--size", "big"), "size: must be 270p, 480x270 or source (got 'big')"),
+        (("render", "x", "--start", "soon"), "--start: must be seconds or h:mm:ss (got 'soon');"),
+        (("bench", "--frames", "2"), "--frames: must be 8 to 100000 (got 2)"),
+        (("live", "--rotation", "999"), "--rotation: must be -180 to 180 degrees/s (got 999);"),
+        (("live", "--camera-size", "big"),
+         "--camera-size: must be WIDTHxHEIGHT, as 1280x720 (got 'big')"),
+    ],
+)  # fmt: skip
+def test_what_is_refused_says_what_it_must_be(
+    capsys: pytest.CaptureFixture[str], words: tuple[str, ...], message: str
+) -> None:
+    assert message in refused(capsys, *words)
+
+
+def test_advanced_options_stand_at_the_end(capsys: pytest.CaptureFixture[str]) -> None:
+    for command in ("render", "live", "image"):
+        with pytest.raises(SystemExit):
+            main([command, "--help"])
+        _, _, last = capsys.readouterr().out.partition("\nadvanced:\n")
+        assert "--octave-scale" in last and "--engine" in last
+        for plain in ("--strength", "--objective", "--quiet"):
+            assert plain not in last
+
+
+def test_help_has_none_of_the_old_private_words(capsys: pytest.CaptureFixture[str]) -> None:
+    for command in (
+        "render", "live", "image", "zoom", "measure", "networks", "layers", "presets", "devices",
+        "export", "bench",
+    ):  # fmt: skip
+        with pytest.raises(SystemExit):
+            main([command, "--help"])
+        words = set(capsys.readouterr().out.lower().split())
+        assert not {"hands", "held", "told", "wanted", "look", "slope"} & words, command
+
+
+def test_a_range_is_said_in_words() -> None:
+    assert Parameter("x", float, 1.0, "", minimum=1.0).wanted() == "at least 1"
+    assert Parameter("x", int, 1, "", minimum=0, maximum=2**31 - 1).wanted().endswith("2147483647")
+    assert Parameter("x", bool, True, "").wanted() == "yes or no"
+
+
+def test_the_old_name_of_an_option_is_taken_with_a_note(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    args = build_parser().parse_args(["live", "--log", "show.jsonl"])
+    assert live.job_of(args).hands.log == "show.jsonl"
+    assert "--log is now --show-log" in capsys.readouterr().err
+    args = build_parser().parse_args(["live", "--show-log", "show.jsonl"])
+    assert live.job_of(args).hands.log == "show.jsonl"
+    assert not capsys.readouterr().err
