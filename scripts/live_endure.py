@@ -28,9 +28,10 @@ from typing import Any, Final
 import numpy as np
 
 ROOT: Final = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "integration")]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests"), str(ROOT / "tests" / "integration")]
 
-from live.senders import UdpSender, free_udp_port, now_ms, read_stamp, scene, stamp  # noqa: E402
+from live.senders import UdpSender, now_ms, read_stamp, scene, stamp  # noqa: E402
+from ports import free_udp_port  # noqa: E402
 
 from livedream.capture.live import LiveInput, Opened  # noqa: E402
 from livedream.core.defaults import LIVE  # noqa: E402

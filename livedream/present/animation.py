@@ -104,7 +104,9 @@ class AnimationSink(Finalizable):
 
     def _write_webp(self, frames: Path, path: Path, tick: Fraction) -> None:
         quality = {"quality": f"{self._options.quality:g}", "compression_level": "4"}
-        _encode(frames, path, tick, ("webp", "libwebp_anim", "bgra", quality))
+        # Not libwebp_anim, which keeps a block of the last frame where a new one is like it: over
+        # many frames those stay behind, as squares.
+        _encode(frames, path, tick, ("webp", "libwebp", "bgra", quality))
 
 
 def _too_long(suffix: str, frames: int) -> str:

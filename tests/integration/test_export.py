@@ -1,7 +1,6 @@
-"""`livedream export`, and the fifteen lines of the README that dream with what it writes."""
+"""`livedream export`, and the example that dreams with what it writes."""
 
 import os
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -19,19 +18,13 @@ from livedream.dream.objectives.binding import bind
 from livedream.jobs.export import NOT_EXPORTED, Exported, export_steps
 
 onnx = pytest.importorskip("onnx", reason="the export extra is not installed")
-PAGE = Path(__file__).resolve().parents[2] / "README.md"
+EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "dream_without_torch.py"
 SMALL = DreamSettings(size="128x96", octaves=2, objective="strokes")
 
 
 @pytest.fixture(scope="module")
 def files(dreamnet: Network, tmp_path_factory: pytest.TempPathFactory) -> list[Exported]:
     return export_steps(SMALL, tmp_path_factory.mktemp("export") / "dream.onnx", dreamnet)
-
-
-def the_lines() -> str:
-    blocks = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
-    (found,) = (block for block in blocks if "onnxruntime" in block)
-    return str(found)
 
 
 def python_without_torch(tmp_path: Path, *words: str) -> "subprocess.CompletedProcess[str]":
@@ -64,18 +57,14 @@ def test_one_file_for_each_octave(files: list[Exported]) -> None:
     assert all(port.doc_string for port in model.graph.input)
 
 
-def test_the_lines_of_the_readme_dream_without_torch(
+def test_the_example_dreams_without_torch(
     files: list[Exported], texture: Picture, dreamnet: Network, tmp_path: Path
 ) -> None:
-    lines = the_lines()
-    assert sum(bool(line) for line in lines.splitlines()) == 15
-    assert max(len(line) for line in lines.splitlines()) <= 100
-    program, source, result = (tmp_path / name for name in ("dream.py", "in.npy", "out.npy"))
-    program.write_text(lines, encoding="utf-8")
+    source, result = tmp_path / "in.npy", tmp_path / "out.npy"
     np.save(source, texture)
     assert "not to be had" in python_without_torch(tmp_path, "-c", "import torch").stderr
     paths = [str(file.path) for file in files]
-    ran = python_without_torch(tmp_path, str(program), str(source), *paths, str(result))
+    ran = python_without_torch(tmp_path, str(EXAMPLE), str(source), *paths, str(result))
     assert ran.returncode == 0, ran.stderr
     dreamed = np.load(result)
     assert dreamed.shape == (96, 128, 3) and dreamed.dtype == np.uint8

@@ -138,6 +138,7 @@ def squeezenet() -> Network:
     return load_network(weights=WEIGHTS / "squeezenet1_0-imagenet-caffe.safetensors")
 
 
+@pytest.mark.slow
 @needs_weights
 @needs_pictures
 def test_a_real_network_from_a_file_classifies(squeezenet: Network) -> None:

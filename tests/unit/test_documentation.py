@@ -1,5 +1,6 @@
 """What the documentation says about parameters is what the code declares."""
 
+import re
 import runpy
 from pathlib import Path
 
@@ -33,3 +34,26 @@ def test_the_readme_s_python_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     shown = "\n".join(line.strip() for line in code.splitlines() if line.strip())
     told = "\n".join(line.strip() for line in (livedream.__doc__ or "").splitlines())
     assert shown in told.replace("\n\n", "\n")
+
+
+def test_the_examples_of_the_api_run_and_every_public_name_has_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import livedream
+
+    monkeypatch.chdir(tmp_path)
+    page = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+    with (
+        livedream.open_source("synthetic:clouds?size=128x96&fps=25&seconds=0.24") as clouds,
+        livedream.open_sink("in.mp4", clouds.info) as sink,
+    ):
+        for frame in clouds:
+            sink.write(frame)
+    blocks = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    names: dict[str, object] = {}
+    for block in blocks:
+        exec(compile(block, "docs/api.md", "exec"), names)
+    headings = "\n".join(re.findall(r"^### .*$", page, re.MULTILINE))
+    for name in livedream.__all__:
+        assert f"`{name}" in headings, f"docs/api.md has no heading for {name}"
+        assert any(f"livedream.{name}" in block for block in blocks), f"no example of {name}"

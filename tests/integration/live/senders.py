@@ -145,13 +145,5 @@ class MjpegServer:
         self._thread.join()
 
 
-def free_udp_port() -> int:
-    import socket
-
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
-
-
 if __name__ == "__main__":
     send_udp(*(int(text) for text in sys.argv[1:5]))

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from ports import free_tcp_port, free_udp_port
 
 from livedream.core.frame import Picture
 from livedream.present.live import LiveFrame, open_output
@@ -58,12 +59,11 @@ def ages(child: "subprocess.Popen[str]") -> list[int]:
 
 
 def test_udp_and_a_receiver_that_goes_and_comes() -> None:
-    worker = OutputWorker(
-        open_output("udp://127.0.0.1:19100", width=320, height=180, rate=Fraction(25))
-    )
+    address = f"udp://127.0.0.1:{free_udp_port()}"
+    worker = OutputWorker(open_output(address, width=320, height=180, rate=Fraction(25)))
     try:
         for _ in range(2):
-            child = receiver("udp://127.0.0.1:19100")
+            child = receiver(address)
             assert send_until(worker, lambda c=child: c.poll() is not None, 15)
             found = ages(child)
             assert len(found) == 25
@@ -75,7 +75,7 @@ def test_udp_and_a_receiver_that_goes_and_comes() -> None:
 
 @pytest.mark.slow
 def test_rtmp_with_silence_and_a_server_that_comes_back() -> None:
-    address = "rtmp://127.0.0.1:19101/live/secret"
+    address = f"rtmp://127.0.0.1:{free_tcp_port()}/live/secret"
     worker = OutputWorker(open_output(address, width=320, height=180, rate=Fraction(25)))
     try:
         assert send_until(worker, lambda: worker.health().state == "lost", 10)

@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from files_made import make_video
-from live.senders import MjpegServer, UdpSender, free_udp_port, now_ms, read_stamp
+from live.senders import MjpegServer, UdpSender, now_ms, read_stamp
+from ports import free_udp_port
 
 from livedream.capture.live import Captured
 from livedream.capture.live.opening import open_live

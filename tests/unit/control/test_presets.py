@@ -44,13 +44,15 @@ def test_there_are_at_least_twelve_and_all_are_right(tmp_path: Path) -> None:
         assert read_preset(preset.to_toml(), preset.name) == preset
 
 
-def test_each_preset_has_a_picture_of_at_most_60_kb(tmp_path: Path) -> None:
+def test_each_preset_has_its_pictures(tmp_path: Path) -> None:
+    """A still for the panel, a moving one in the gallery."""
     root = Path(__file__).resolve().parents[3]
+    gallery = (root / "docs" / "gallery.md").read_text(encoding="utf-8")
     for preset in Presets(tmp_path):
-        for folder in ("docs/presets", "livedream/presets"):
-            path = root / folder / f"{preset.name}.jpg"
-            assert path.is_file(), "run python scripts/draw_presets.py"
-            assert path.stat().st_size <= 60_000
+        still = root / "livedream" / "presets" / f"{preset.name}.jpg"
+        assert still.is_file(), "run python scripts/draw_presets.py"
+        assert still.stat().st_size <= 60_000
+        assert f"gallery/{preset.name}.webp" in gallery
 
 
 def test_objectives_of_presets_bind_to_their_networks(tmp_path: Path) -> None:

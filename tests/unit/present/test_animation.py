@@ -8,6 +8,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from PIL import Image
 
 from livedream.core.errors import SinkError
 from livedream.core.frame import Frame, SourceInfo
@@ -59,6 +60,20 @@ def test_a_webp_has_every_frame(tmp_path: Path) -> None:
     content = (tmp_path / "a.webp").read_bytes()
     assert content[:4] == b"RIFF"
     assert content.count(b"ANMF") == 8
+
+
+def test_a_webp_follows_slow_changes(tmp_path: Path) -> None:
+    """Each frame is hardly brighter than the one before; the last one is much brighter."""
+    pictures = [np.full((64, 64, 3), 60 + 3 * i, np.uint8) for i in range(30)]
+    for i, rgb in enumerate(pictures):
+        rgb[:4, i : i + 30] = (200, 30, 60)
+    with open_sink(tmp_path / "a.webp", replace(INFO, width=64, height=64)) as sink:
+        for i, rgb in enumerate(pictures):
+            sink.write(Frame(rgb, i * 40, INFO.time_base, i, 40))
+    with Image.open(tmp_path / "a.webp") as film:
+        film.seek(film.n_frames - 1)
+        last = np.asarray(film.convert("RGB"))
+    assert np.abs(last.astype(int) - pictures[-1])[24:].max() <= 3
 
 
 def test_too_long_a_film_is_refused(tmp_path: Path) -> None:

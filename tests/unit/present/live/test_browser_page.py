@@ -9,6 +9,7 @@ from fractions import Fraction
 import cv2
 import numpy as np
 import pytest
+from ports import free_tcp_port
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
@@ -17,7 +18,7 @@ from livedream.core.frame import Picture
 from livedream.present.live import LiveFrame, open_output
 from livedream.present.live.browser import BrowserOutput
 
-PORT = 18766
+PORT, NETWORK_PORT, OTHER_PORT = (free_tcp_port() for _ in range(3))
 
 
 def opened(text: str) -> BrowserOutput:
@@ -116,16 +117,16 @@ def test_a_foreign_page_gets_no_pictures(page: BrowserOutput) -> None:
 
 
 def test_on_the_network_it_needs_its_token() -> None:
-    output = opened(f"browser:0.0.0.0:{PORT + 1}")
+    output = opened(f"browser:0.0.0.0:{NETWORK_PORT}")
     try:
         token = output.url.partition("?token=")[2]
         assert len(token) >= 20
-        assert get("/", PORT + 1)[0] == 401
-        assert get("/?token=wrong", PORT + 1)[0] == 401
-        assert get(f"/?token={token}", PORT + 1)[0] == 200
-        with pytest.raises(InvalidStatus), connect(f"ws://127.0.0.1:{PORT + 1}/pictures"):
+        assert get("/", NETWORK_PORT)[0] == 401
+        assert get("/?token=wrong", NETWORK_PORT)[0] == 401
+        assert get(f"/?token={token}", NETWORK_PORT)[0] == 200
+        with pytest.raises(InvalidStatus), connect(f"ws://127.0.0.1:{NETWORK_PORT}/pictures"):
             pass
-        with connect(f"ws://127.0.0.1:{PORT + 1}/pictures?token={token}"):
+        with connect(f"ws://127.0.0.1:{NETWORK_PORT}/pictures?token={token}"):
             clients(output, 1)
     finally:
         output.close()
@@ -138,6 +139,6 @@ def test_a_port_that_is_taken(page: BrowserOutput) -> None:
 
 def test_it_opens_again_after_closing() -> None:
     for _ in range(3):
-        output = opened(f"browser:127.0.0.1:{PORT + 2}")
-        assert get("/", PORT + 2)[0] == 200
+        output = opened(f"browser:127.0.0.1:{OTHER_PORT}")
+        assert get("/", OTHER_PORT)[0] == 200
         output.close()
