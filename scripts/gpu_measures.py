@@ -100,8 +100,7 @@ def engines(device: torch.device, *, small: bool = False) -> list[dict[str, Any]
         wanted = [_added(plain, picture, steps) for steps in (1, 10)]
         answer = plain.response(picture + wanted[1])
         half = choose_dtype("auto", device)
-        for engine, dtype in (("torch", half), ("cuda", half), ("cuda", torch.float32),
-                              ("direct", half), ("onnx", torch.float32)):  # fmt: skip
+        for engine, dtype in (("torch", half), ("cuda", half), ("cuda", torch.float32)):
             try:
                 other = _ascent(network, objective, engine, dtype, device)
                 for _ in range(2):  # the second time a size comes, it is recorded

@@ -18,7 +18,8 @@ from livedream.core.errors import SettingsError
 FLOWS = ("dis", "dis-fast", "dis-ultrafast", "farneback", "raft-small", "raft-large", "none")
 DEVICES = ("auto", "cuda", "mps", "cpu")
 PRECISIONS = ("auto", "fp16", "bf16", "fp32")
-ENGINES = ("auto", "torch", "direct", "openvino", "cuda", "onnx")
+ENGINES = ("auto", "torch", "openvino", "cuda")
+_REMOVED_ENGINES = ("direct", "onnx")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,8 @@ class Parameter:
         """`value` as this parameter's kind. Raises SettingsError when it may not be."""
         if self.kind is float and isinstance(value, int) and not isinstance(value, bool):
             value = float(value)
+        if self.name == "engine" and value in _REMOVED_ENGINES:
+            raise SettingsError(f"engine: {value} was removed; use auto, torch, openvino or cuda")
         wrong_kind = type(value) is not self.kind
         if wrong_kind or (self.choices and value not in self.choices):
             raise refused(self.name, self.wanted(), repr(value))

@@ -16,9 +16,8 @@ import torch
 from torch import Tensor
 
 from livedream.core.settings import DreamSettings, dream_size
-from livedream.dream.engines import Engine, EngineSpec
+from livedream.dream.engines import Engine, EngineSpec, open_engine
 from livedream.dream.engines.eager import EagerEngine
-from livedream.dream.engines.opening import open_engine
 from livedream.dream.engines.steps import step_along
 from livedream.dream.networks.network import Network
 from livedream.dream.objectives.binding import BoundObjective, Measured, Objective, added_up

@@ -17,7 +17,7 @@ from livedream.dream.networks.preprocessing import Preprocessing
 from livedream.dream.objectives.binding import bind
 
 CPU = torch.device("cpu")
-QUICK = ("direct", "openvino")
+QUICK = ("openvino",)
 # Objectives that take each way through an engine: one layer, several, channels, driven away.
 OBJECTIVES = ("creatures", "eyes:1,5,9 - 0.5*strokes + 0.2*creatures", "class:3 + weave")
 

@@ -88,8 +88,8 @@ def test_classes_can_be_dreamed_from_the_minimum_size_up(name: str) -> None:
         size = network.minimum_size
         x = torch.rand(1, 3, size, size + extra, requires_grad=True)
         found = cut(network.preprocessing.normalise(x))
-        (slope,) = torch.autograd.grad(found, x, grad_outputs=bound.seeds(found))
-        assert slope.abs().max() > 0 and bool(slope.isfinite().all())
+        (gradient,) = torch.autograd.grad(found, x, grad_outputs=bound.grad_outputs(found))
+        assert gradient.abs().max() > 0 and bool(gradient.isfinite().all())
 
 
 @cache
@@ -170,8 +170,8 @@ def test_and_dreams(squeezenet: Network, text: str) -> None:
         x = x.detach().requires_grad_()
         found = cut(squeezenet.preprocessing.normalise(x))
         responses.append(float(bound.response(found)))
-        (slope,) = torch.autograd.grad(found, x, grad_outputs=bound.seeds(found))
-        x = (x + slope / slope.abs().mean() * 1.5 / 255).clamp(0, 1)
+        (gradient,) = torch.autograd.grad(found, x, grad_outputs=bound.grad_outputs(found))
+        x = (x + gradient / gradient.abs().mean() * 1.5 / 255).clamp(0, 1)
     assert responses == sorted(responses) and responses[-1] > responses[0]
 
 

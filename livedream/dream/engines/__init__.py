@@ -1,13 +1,13 @@
-"""Engines: what carries the steps of an octave out, and how fast.
+"""Engines: what computes the ascent's steps, and how fast.
 
-Behind one door stand several: PyTorch's autograd, which runs everywhere and is what the others
-are measured against, and quicker ones for the machines that have them. Each dreams the same dream
-(`tests/peer/test_engines.py`). `livedream.dream.engines.opening` chooses.
+PyTorch's autograd runs everywhere and is what the others are compared with: OpenVINO on x86 CPUs,
+CUDA graphs on NVIDIA cards. Each dreams the same dream (`tests/peer/test_engines.py`). Why these:
+docs/decisions/engines.md.
 
 What may change from frame to frame without a new engine: everything in `DreamSettings` that
 `ascend` reads (step_size, smoothing, laplacian), the size of the picture, how many steps are taken
 and how far they are shifted, and the objective's weights, which are changed in place. An engine
-that has recorded something for one size records it anew for another, and keeps the last few.
+that has compiled something for one size does so again for another, and keeps the last few.
 """
 
 from collections.abc import Sequence
@@ -17,22 +17,23 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from livedream.core.errors import SettingsError
 from livedream.core.settings import DreamSettings
 from livedream.dream.networks.network import Network
 from livedream.dream.objectives.binding import BoundObjective, Measured
 from livedream.dream.tiles import Margins
 
-__all__ = ["Engine", "EngineSpec"]
+__all__ = ["Engine", "EngineSpec", "open_engine"]
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class EngineSpec:
-    """What an engine is made for: the slope of one objective on one network.
+    """What an engine computes: the gradient of one objective on one network.
 
     objective: on the device; its weights change in place, the rest never does.
-    dtype: of the network and its activations; pictures and slopes are float32.
-    patient: steps may wait for what an engine has to make first, and are the same every time;
-    otherwise it takes a slower way meanwhile, as a live show wants it.
+    dtype: of the network and its activations; pictures and gradients are float32.
+    wait_for_compile: steps may wait for what an engine has to compile first, and are the same every
+    time; otherwise autograd takes them meanwhile, as a live show wants it.
     """
 
     network: Network
@@ -43,35 +44,61 @@ class EngineSpec:
 
 
 class Engine(Protocol):
-    """The door to the ascent's steps.
+    """What `Ascent` asks for its steps."""
 
-    name: as `DreamSettings.engine` calls it.
+    @property
+    def name(self) -> str:
+        """As `DreamSettings.engine` calls it."""
 
-    climb: some steps up from x, (1, 3, h, w) float32 in [0, 1] on the device, in place.  shifts:
-    one for each step; the network sees the picture with such mirrored margins (left, right, top,
-    bottom; px), whose sums are the same in all of them, so that all steps have one shape.  Each
-    step divides the slope by its mean size (`steps.normalised`), goes step_size / 255 along it and
-    clips to [0, 1].
+    @property
+    def fallbacks(self) -> int:
+        """How often steps were left to autograd, see `EngineSpec.wait_for_compile`."""
 
-    gradient: the objective's slope at a picture that already has its margins, (1, 3, h, w)
-    float32, times any positive factor.  measured: of the whole picture that this one is a tile
-    of (`BoundObjective.measure`); the factor is then the same for all of its tiles.
+    def ascend(self, x: Tensor, shifts: Sequence[Margins], settings: DreamSettings) -> None:
+        """Take some steps from x, (1, 3, h, w) float32 in [0, 1] on the device, in place.
 
-    prepare: whether steps on pictures of these sizes, (width, height) with margins, can be taken at
-    once; what an engine has to make for them is begun beside.  True as well where that failed:
-    there is nothing to wait for.
+        shifts: one for each step; the network sees the picture with such mirrored margins (left,
+        right, top, bottom; px), whose sums are the same in all of them, so that all steps have one
+        shape.  Each step divides the gradient by its mean size (`steps.normalised`), goes
+        step_size / 255 along it and clips to [0, 1].
+        """
 
-    detours: how often steps took the slower way, see `EngineSpec.wait_for_compile`.
+    def gradient(self, seen: Tensor, measured: Measured | None = None) -> Tensor:
+        """The objective's gradient at a picture that already has its margins, (1, 3, h, w)
+        float32, times any positive factor.
+
+        measured: of the whole picture that this one is a tile of (`BoundObjective.measure`); the
+        factor is then the same for all of its tiles.
+        """
+
+    def prepare(self, sizes: Sequence[tuple[int, int]]) -> bool:
+        """Whether steps on pictures of these sizes, (width, height) with margins, can be taken at
+        once; what an engine has to compile for them is begun in another thread.  True as well where
+        that failed: there is nothing to wait for.
+        """
+
+
+def open_engine(name: str, spec: EngineSpec) -> Engine:
+    """The engine that ``--engine NAME`` means; ``auto``: the fastest on its device that can.
+
+    ``auto`` looks at the device and the network, never at a clock: the same command gives the same
+    dream, whatever else the machine was doing.  Raises SettingsError for one that cannot run here.
     """
+    if name == "auto":
+        try:
+            return open_engine({"cpu": "openvino"}.get(spec.device.type, spec.device.type), spec)
+        except SettingsError:  # it says that it cannot do this network here
+            name = "torch"
+    if name == "openvino":
+        from livedream.dream.engines.openvino.engine import OpenVinoEngine
 
-    @property
-    def name(self) -> str: ...
+        return OpenVinoEngine(spec)
+    if name == "cuda":
+        from livedream.dream.engines.cuda.engine import CudaEngine
 
-    @property
-    def fallbacks(self) -> int: ...
+        return CudaEngine(spec)
+    if name == "torch":
+        from livedream.dream.engines.eager import EagerEngine
 
-    def ascend(self, x: Tensor, shifts: Sequence[Margins], settings: DreamSettings) -> None: ...
-
-    def gradient(self, seen: Tensor, measured: Measured | None = None) -> Tensor: ...
-
-    def prepare(self, sizes: Sequence[tuple[int, int]]) -> bool: ...
+        return EagerEngine(spec)
+    raise SettingsError(f"engine: {name!r} found, one of auto, torch, openvino, cuda wanted")

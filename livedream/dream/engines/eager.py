@@ -33,9 +33,11 @@ class EagerEngine:
         with torch.enable_grad():
             x = seen.detach().requires_grad_()
             activations = self.activations(x)
-        seeds = self._spec.objective.seeds(tuple(a.detach() for a in activations), measured)
-        (slope,) = torch.autograd.grad(activations, x, grad_outputs=seeds)
-        return slope.float()
+        grad_outputs = self._spec.objective.grad_outputs(
+            tuple(a.detach() for a in activations), measured
+        )
+        (gradient,) = torch.autograd.grad(activations, x, grad_outputs=grad_outputs)
+        return gradient.float()
 
     def prepare(self, sizes: Sequence[tuple[int, int]]) -> bool:
         return True

@@ -64,28 +64,28 @@ def with_margins(
     return found.contiguous(memory_format=torch.channels_last)
 
 
-def step_along(x: Tensor, slope: Tensor, settings: DreamSettings) -> None:
-    """One step of x, in place; overwrites `slope`."""
-    x.add_(normalised(slope, settings), alpha=settings.step_size / 255.0)
+def step_along(x: Tensor, gradient: Tensor, settings: DreamSettings) -> None:
+    """One step of x, in place; overwrites `gradient`."""
+    x.add_(normalised(gradient, settings), alpha=settings.step_size / 255.0)
     x.clamp_(0.0, 1.0)
 
 
-def normalised(slope: Tensor, settings: DreamSettings) -> Tensor:
-    """Smoothed as the settings want it and divided by its mean size; overwrites `slope`."""
+def normalised(gradient: Tensor, settings: DreamSettings) -> Tensor:
+    """Smoothed as the settings want it and divided by its mean size; overwrites `gradient`."""
     if settings.smoothing > 0:
-        slope = gaussian_blur(slope, settings.smoothing)
+        gradient = gaussian_blur(gradient, settings.smoothing)
     if settings.laplacian > 0:
-        slope = equalise_bands(slope, settings.laplacian)
-    return slope.div_(_mean_size(slope).clamp_min(_TINY))
+        gradient = equalise_bands(gradient, settings.laplacian)
+    return gradient.div_(_mean_size(gradient).clamp_min(_TINY))
 
 
-def _mean_size(slope: Tensor) -> Tensor:
-    """The mean of |slope|, 0-d."""
-    if slope.device.type == "cpu" and slope.numel() <= _COPIED:
+def _mean_size(gradient: Tensor) -> Tensor:
+    """The mean of |gradient|, 0-d."""
+    if gradient.device.type == "cpu" and gradient.numel() <= _COPIED:
         # vector_norm's sum of absolute values takes five times as long on a CPU.
-        return slope.abs().mean()
-    total: Tensor = torch.linalg.vector_norm(slope, 1)
-    return total / slope.numel()
+        return gradient.abs().mean()
+    total: Tensor = torch.linalg.vector_norm(gradient, 1)
+    return total / gradient.numel()
 
 
 def gaussian_blur(x: Tensor, sigma: float) -> Tensor:
@@ -102,11 +102,11 @@ def gaussian_blur(x: Tensor, sigma: float) -> Tensor:
     return F.conv2d(rows, kernel[:, :, None, :], groups=x.shape[1])
 
 
-def equalise_bands(slope: Tensor, bands: int) -> Tensor:
+def equalise_bands(gradient: Tensor, bands: int) -> Tensor:
     """Bring every band of a Laplacian pyramid to the same level (as Google's tutorial does)."""
-    total = torch.zeros_like(slope)
-    rest = slope
-    sizes = [(slope.shape[3], slope.shape[2])]
+    total = torch.zeros_like(gradient)
+    rest = gradient
+    sizes = [(gradient.shape[3], gradient.shape[2])]
     pieces = []
     for _ in range(bands):
         small = sizes[-1][0] // 2, sizes[-1][1] // 2

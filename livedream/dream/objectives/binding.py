@@ -1,6 +1,6 @@
 """An objective tied to a network: which layers to compute, and the gradients to send back.
 
-What the seeds are
+What `BoundObjective.grad_outputs` gives
     A term pulls at its layer in a direction: a layer or some of its channels along their own
     activations (which is plain L2), a class along the gradient of its log probability, a guide
     towards its best matching features.  Gradients of plain sums would follow the loudest layer,
@@ -22,8 +22,8 @@ What a weight means
     hard, give or take how sensitive they are to change of form.  The same holds for one channel
     beside all of its layer.  Below zero a term is driven away.
 
-    Last, all seeds are multiplied by one common factor, such that the strongest part's have a root
-    mean square of 1: only the direction counts (the ascent divides by the picture's own gradient),
+    Last, all are multiplied by one common factor, such that the strongest part's have a root mean
+    square of 1: only the direction counts (the ascent divides by the picture's own gradient),
     and so they fit half precision.
 
 `BoundObjective.response` is for measuring: the weighted sum of plain mean squares, as the field
@@ -46,8 +46,8 @@ from livedream.dream.objectives.terms import (
     ClassPart,
     GuidePart,
     LayerPart,
+    ObjectiveControls,
     Part,
-    Pull,
 )
 from livedream.dream.objectives.text import parse_objective
 from livedream.dream.objectives.value import (
@@ -96,13 +96,13 @@ class BoundObjective:
     parts: tuple[tuple[Part, ...], ...]
 
     @property
-    def pull(self) -> Pull:
+    def controls(self) -> ObjectiveControls:
         """What of it may change from frame to frame."""
-        return Pull(self.weights, self.variety)
+        return ObjectiveControls(self.weights, self.variety)
 
     @torch.no_grad()
     def measure(self, activations: tuple[Tensor, ...], share: float = 1.0) -> Measured:
-        """What `seeds` has to know of a whole picture; of its pieces, to be added up.
+        """What `grad_outputs` has to know of a whole picture; of its pieces, to be added up.
 
         share: how much of what says something of no place, as classes do, is the piece's own.
         """
@@ -112,27 +112,30 @@ class BoundObjective:
         )
 
     @torch.no_grad()
-    def seeds(
+    def grad_outputs(
         self, activations: tuple[Tensor, ...], measured: Measured | None = None
     ) -> tuple[Tensor, ...]:
         """The ascent's direction at each layer: of each activation's shape, type and device.
 
-        To be used as ``torch.autograd.grad(activations, picture, grad_outputs=seeds)``.  See the
+        To be used as ``torch.autograd.grad(activations, picture, grad_outputs=...)``.  See the
         module on what they are; all zero where every layer is silent.
         measured: of the picture that the activations are a piece of; None: they are the whole.
         """
         sums: tuple[tuple[Tensor | None, ...], ...]
         sums = measured or tuple((None,) * len(parts) for parts in self.parts)
-        slopes = [
-            [part.slope(a.detach(), self.pull, s) for part, s in zip(parts, own, strict=True)]
+        gradients = [
+            [
+                part.gradient(a.detach(), self.controls, s)
+                for part, s in zip(parts, own, strict=True)
+            ]
             for a, parts, own in zip(activations, self.parts, sums, strict=True)
         ]
-        levels = torch.stack([slope.level for found in slopes for slope in found])
+        levels = torch.stack([gradient.level for found in gradients for gradient in found])
         loudest = levels.max()
         factor = torch.where(loudest > 0, 1 / loudest, torch.zeros_like(loudest))
         return tuple(
-            _sum([slope.times(factor, activation.dtype) for slope in found])
-            for activation, found in zip(activations, slopes, strict=True)
+            _sum([gradient.scaled(factor, activation.dtype) for gradient in found])
+            for activation, found in zip(activations, gradients, strict=True)
         )
 
     @torch.no_grad()

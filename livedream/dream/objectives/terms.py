@@ -11,10 +11,10 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor
 
-__all__ = ["ChannelsPart", "ClassPart", "GuidePart", "LayerPart", "Part", "Slope"]
+__all__ = ["ChannelsPart", "ClassPart", "GuidePart", "LayerPart", "Part", "PartGradient"]
 
-# Channels whose mean square is below this share of their layer's pull ever less, for there is
-# hardly anything there to pull at.  Heuristic: a hundredth in amplitude.
+# Channels whose mean square is below this share of their layer's count ever less, for there is
+# hardly anything there to amplify.  Heuristic: a hundredth in amplitude.
 SILENT_SHARE = 1e-4
 # Channels quieter than this share of their layer's mean are not turned up further by variety.
 # Heuristic: lower and the noise of channels that see nothing is amplified.
@@ -31,7 +31,7 @@ CHUNK = 16384
 
 
 @dataclass(frozen=True, slots=True)
-class Slope:
+class PartGradient:
     """What a part asks of its layer, kept as ``direction * gain`` until the common factor is known.
 
     direction: like the activation, in its type or in fp32.  gain: fp32, one number, or one per
@@ -42,8 +42,8 @@ class Slope:
     gain: Tensor
     level: Tensor
 
-    def times(self, factor: Tensor, dtype: torch.dtype) -> Tensor:
-        """The slope times a 0-d fp32 factor."""
+    def scaled(self, factor: Tensor, dtype: torch.dtype) -> Tensor:
+        """The gradient times a 0-d fp32 factor."""
         if dtype == self.direction.dtype == torch.bfloat16:
             # One pass over the activation instead of three; the range is fp32's.
             return self.direction * (self.gain * factor).to(dtype)
@@ -51,7 +51,7 @@ class Slope:
         return (self.direction * (self.gain * factor)).to(dtype)
 
 
-class Pull(NamedTuple):
+class ObjectiveControls(NamedTuple):
     """What may change from frame to frame, in place.
 
     weights: (terms,) fp32.  variety: (1,) fp32, as in `DreamSettings`.
@@ -64,14 +64,16 @@ class Pull(NamedTuple):
 class Part(Protocol):
     """Some terms of an objective that look at the same layer.
 
-    measure: what a slope has to know of the whole activation, (n,) fp32.  Of a picture's pieces it
-    adds up to that of the picture, so that each piece's slope can be reckoned on its own.
-    slope: measured is that sum, None when the activation is the whole.
+    measure: what a gradient has to know of the whole activation, (n,) fp32.  Of a picture's pieces
+    it adds up to that of the picture, so that each piece's gradient can be computed on its own.
+    gradient: measured is that sum, None when the activation is the whole.
     """
 
     def measure(self, activation: Tensor) -> Tensor: ...
 
-    def slope(self, activation: Tensor, pull: Pull, measured: Tensor | None = None) -> Slope: ...
+    def gradient(
+        self, activation: Tensor, controls: ObjectiveControls, measured: Tensor | None = None
+    ) -> PartGradient: ...
 
     def value(self, activation: Tensor, weights: Tensor) -> Tensor: ...
 
@@ -80,7 +82,7 @@ class Part(Protocol):
 
 @dataclass(frozen=True, eq=False, slots=True)
 class LayerPart:
-    """A whole layer, its loud channels turned down as `Pull.variety` wants it.
+    """A whole layer, its loud channels turned down as `ObjectiveControls.variety` wants it.
 
     terms: (T,) their places among the weights.
     """
@@ -90,15 +92,17 @@ class LayerPart:
     def measure(self, activation: Tensor) -> Tensor:
         return _counted(channel_energies(activation), activation.numel())
 
-    def slope(self, activation: Tensor, pull: Pull, measured: Tensor | None = None) -> Slope:
+    def gradient(
+        self, activation: Tensor, controls: ObjectiveControls, measured: Tensor | None = None
+    ) -> PartGradient:
         measured = self.measure(activation) if measured is None else measured
         energies, count = measured[:-1], measured[-1]
         shares = energies / energies.mean().clamp_min(TINY) + QUIET
-        bend = (shares.log() * -pull.variety).exp()
+        channel_weight = (shares.log() * -controls.variety).exp()
         # The part along the activation is the weight, whatever the variety.
-        scale = pull.weights[self.terms].sum() / (bend @ energies).clamp_min(TINY)
-        level = scale.abs() * ((bend.square() @ energies) / count).sqrt()
-        return Slope(activation, (bend * scale)[:, None, None], level)
+        scale = controls.weights[self.terms].sum() / (channel_weight @ energies).clamp_min(TINY)
+        level = scale.abs() * ((channel_weight.square() @ energies) / count).sqrt()
+        return PartGradient(activation, (channel_weight * scale)[:, None, None], level)
 
     def value(self, activation: Tensor, weights: Tensor) -> Tensor:
         return weights[self.terms].sum() * total_energy(activation) / activation.numel()
@@ -120,15 +124,17 @@ class ChannelsPart:
     def measure(self, activation: Tensor) -> Tensor:
         return _counted(channel_energies(activation), activation.numel())
 
-    def slope(self, activation: Tensor, pull: Pull, measured: Tensor | None = None) -> Slope:
+    def gradient(
+        self, activation: Tensor, controls: ObjectiveControls, measured: Tensor | None = None
+    ) -> PartGradient:
         measured = self.measure(activation) if measured is None else measured
         energies, count = measured[:-1], measured[-1]
         layer = energies.sum()
         floor = SILENT_SHARE * layer * self.masks.mean(1)
         sizes = (self.masks @ energies + floor).sqrt() * layer.sqrt()
-        gain = (pull.weights[self.terms] / sizes.clamp_min(TINY)) @ self.masks
+        gain = (controls.weights[self.terms] / sizes.clamp_min(TINY)) @ self.masks
         level = (gain.square() @ energies / count).sqrt()
-        return Slope(activation, gain[:, None, None], level)
+        return PartGradient(activation, gain[:, None, None], level)
 
     def value(self, activation: Tensor, weights: Tensor) -> Tensor:
         seen = self.masks.sum(1) * (activation.numel() / activation.shape[1])
@@ -148,7 +154,9 @@ class ClassPart:
     def measure(self, activation: Tensor) -> Tensor:
         return _counted(activation.float().sum(0), len(activation))
 
-    def slope(self, activation: Tensor, pull: Pull, measured: Tensor | None = None) -> Slope:
+    def gradient(
+        self, activation: Tensor, controls: ObjectiveControls, measured: Tensor | None = None
+    ) -> PartGradient:
         scores, share = activation.float(), torch.ones((), device=activation.device)
         if measured is not None:
             # The picture's scores are the mean of its pieces': one pull, in equal parts.
@@ -159,8 +167,8 @@ class ClassPart:
         energy = direction.square().sum()
         spread = (scores - scores.mean(1, keepdim=True)).norm()
         size = (energy.sqrt().clamp_min(CERTAIN) * spread).clamp_min(TINY)
-        gain = share * pull.weights[self.term] / size
-        return Slope(direction, gain.view(1, 1), _level(gain, energy, direction.numel()))
+        gain = share * controls.weights[self.term] / size
+        return PartGradient(direction, gain.view(1, 1), _level(gain, energy, direction.numel()))
 
     def value(self, activation: Tensor, weights: Tensor) -> Tensor:
         return weights[self.term] * activation.float().log_softmax(1)[:, self.number].mean()
@@ -187,13 +195,15 @@ class GuidePart:
         energies = torch.stack([best.square().sum(), total_energy(activation)])
         return _counted(energies, activation.numel())
 
-    def slope(self, activation: Tensor, pull: Pull, measured: Tensor | None = None) -> Slope:
+    def gradient(
+        self, activation: Tensor, controls: ObjectiveControls, measured: Tensor | None = None
+    ) -> PartGradient:
         best = self.matches(activation)
         if measured is None:
             measured = self._measured(best, activation)
         energy, own, count = measured
-        gain = pull.weights[self.term] / (energy.sqrt() * own.sqrt()).clamp_min(TINY)
-        return Slope(best, gain.view(1, 1, 1), _level(gain, energy, count))
+        gain = controls.weights[self.term] / (energy.sqrt() * own.sqrt()).clamp_min(TINY)
+        return PartGradient(best, gain.view(1, 1, 1), _level(gain, energy, count))
 
     def value(self, activation: Tensor, weights: Tensor) -> Tensor:
         return weights[self.term] * (self.matches(activation) * activation.float()).mean()

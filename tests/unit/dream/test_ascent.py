@@ -159,8 +159,8 @@ def test_the_laplacian_brings_bands_to_one_level() -> None:
     draw = torch.Generator().manual_seed(0)
     fine = torch.randn(1, 3, 128, 128, generator=draw)
     coarse = gaussian_blur(torch.randn(1, 3, 128, 128, generator=draw), 8.0)
-    slope = 0.1 * fine + coarse / coarse.std()
-    before, after = (spectrum(x) for x in (slope, equalise_bands(slope, 4)))
+    gradient = 0.1 * fine + coarse / coarse.std()
+    before, after = (spectrum(x) for x in (gradient, equalise_bands(gradient, 4)))
     assert before[0] / before[1] < 0.02
     assert 0.1 < after[0] / after[1] < 10
 

@@ -25,7 +25,7 @@ from PIL import Image
 from torchvision import models
 
 from livedream.dream.networks.dreamnet import DreamNet, DreamNetConfig, LayerConfig
-from livedream.dream.objectives.terms import LayerPart, Pull
+from livedream.dream.objectives.terms import LayerPart, ObjectiveControls
 
 TARGETS = (
     Target("strokes", 0, "features.4"),
@@ -120,8 +120,8 @@ def test_variety_is_the_library_s() -> None:
     bend = varied(value, np.array([0.0, 0.8]))
     torch.testing.assert_close(bend[0], torch.ones_like(bend[0]))
     part = LayerPart(torch.tensor([0]))
-    slope = part.slope(value[1:], Pull(torch.ones(1), torch.tensor([0.8])))
-    wanted = slope.times(1 / slope.level, torch.float32)
+    gradient = part.gradient(value[1:], ObjectiveControls(torch.ones(1), torch.tensor([0.8])))
+    wanted = gradient.scaled(1 / gradient.level, torch.float32)
     found = (value * bend)[1:]
     torch.testing.assert_close(found / found.square().mean().sqrt(), wanted)
     assert float((found * value[1:]).sum()) == pytest.approx(float(value[1].square().sum()))

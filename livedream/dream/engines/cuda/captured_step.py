@@ -75,10 +75,10 @@ class CapturedStep:
             mirrored_places(seen - before, length)
             for seen, before, length in zip(self._seen, self._before, self._length, strict=True)
         )
-        slope = self._gradient(picture.index_select(2, rows).index_select(3, columns))
+        gradient = self._gradient(picture.index_select(2, rows).index_select(3, columns))
         for axis, own, before in zip((2, 3), self._own, self._before, strict=True):
-            slope = slope.index_select(axis, own + before)
-        picture.add_(normalised(slope, self._settings) * self._scale).clamp_(0.0, 1.0)
+            gradient = gradient.index_select(axis, own + before)
+        picture.add_(normalised(gradient, self._settings) * self._scale).clamp_(0.0, 1.0)
 
 
 def mirrored_places(place: Tensor, length: int) -> Tensor:

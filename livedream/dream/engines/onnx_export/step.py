@@ -1,8 +1,8 @@
 """One ascent step as a function of its parameters, traced into a graph of core operators.
 
-The whole step of `livedream.dream.engines.steps` on the slope of `EagerEngine`: margins, network,
-seeds, input gradient, smoothing, normalisation, update. Everything that a host turns while it
-dreams is an input; sizes, network and targets are fixed, as an inference engine wants them.
+The whole step of `livedream.dream.engines.steps` on the gradient of `EagerEngine`: margins,
+network, objective, input gradient, smoothing, normalisation, update. Everything that a host changes
+while it dreams is an input; sizes, network and targets are fixed, as inference engines want them.
 """
 
 from dataclasses import dataclass, replace
@@ -23,7 +23,7 @@ __all__ = ["INPUTS", "OUTPUT", "StepShape", "trace_step"]
 
 INPUTS: Final = (
     Port("picture", "float32 (1, 3, height, width): RGB from 0 to 1"),
-    Port("step_size", "float32 (1): the step in 8-bit steps, along a slope of mean size 1"),
+    Port("step_size", "float32 (1): the step in 8-bit steps, along a gradient of mean size 1"),
     Port("shift", "int64 (2): margin to the left and above in px, drawn anew for each step"),
     Port("weights", "float32 (terms): what each term of the objective counts"),
     Port("variety", "float32 (1): how far loud channels are turned down, 0 to 1"),
@@ -78,12 +78,12 @@ def trace_step(spec: EngineSpec, shape: StepShape) -> fx.GraphModule:
         result: Any = torch.func.vjp(activations, seen)
         found, backward = result
         dialled = replace(objective, weights=weights, variety=variety)
-        seeds = dialled.seeds(tuple(a.detach() for a in found))
-        (slope,) = backward(seeds)
+        grad_outputs = dialled.grad_outputs(tuple(a.detach() for a in found))
+        (gradient,) = backward(grad_outputs)
         own_rows = torch.arange(shape.height) + top
         own_columns = torch.arange(shape.width) + left
-        slope = slope.float()[:, :, own_rows][:, :, :, own_columns]
-        moved = picture + normalised(slope, settings) * (step_size / 255.0)
+        gradient = gradient.float()[:, :, own_rows][:, :, :, own_columns]
+        moved = picture + normalised(gradient, settings) * (step_size / 255.0)
         return moved.clamp(0.0, 1.0)
 
     example = (

@@ -20,9 +20,10 @@ from torch import Tensor
 from livedream.core.errors import SettingsError
 from livedream.core.settings import DreamSettings
 from livedream.dream.engines import EngineSpec
-from livedream.dream.engines.direct import DirectEngine
-from livedream.dream.engines.op_list import outline
-from livedream.dream.engines.openvino.graph import InputNotes, require_words, write_gradient
+from livedream.dream.engines.eager import EagerEngine
+from livedream.dream.engines.openvino.grad_outputs import require_known_parts
+from livedream.dream.engines.openvino.graph import InputScale, write_gradient
+from livedream.dream.engines.openvino.op_list import op_list_of
 from livedream.dream.engines.steps import step_along, with_margins
 from livedream.dream.objectives.binding import BoundObjective, Measured
 from livedream.dream.tiles import Margins
@@ -44,7 +45,7 @@ class OpenVinoEngine:
     """Pictures lie in memory as OpenCV has them, (h, w, 3), whatever their tensors' axes.
 
     Raises SettingsError where the package is missing, for a device other than the CPU, for fp16,
-    and for networks and objectives that `write_gradient` does not know.
+    and for networks and objectives that no graph can be written for.
     """
 
     name: Final = "openvino"
@@ -55,20 +56,20 @@ class OpenVinoEngine:
         if spec.dtype not in _PRECISIONS:
             raise SettingsError(f"engine: openvino wants fp32 or bf16, {spec.dtype} found")
         self._spec = spec
-        self._outline = outline(spec.network.truncated(spec.objective.layers))
-        require_words(self._outline, spec.objective)
+        self._op_list = op_list_of(spec.network.truncated(spec.objective.layers))
+        require_known_parts(spec.objective)
         self._core = _core()
         preprocessing = spec.network.preprocessing
         offset, gain = preprocessing.constants(spec.device, torch.float32)
-        self._notes = InputNotes(
+        self._input_scale = InputScale(
             offset.view(3).numpy(), gain.view(3).numpy(),
             is_bgr=preprocessing.channel_order == "BGR",
         )  # fmt: skip
         self._graphs: OrderedDict[Size, _Compiled] = OrderedDict()
-        self._making: set[Size] = set()
+        self._compiling: set[Size] = set()
         self._failed: set[Size] = set()
-        self._awaited: frozenset[Size] = frozenset()  # asked for last...
-        self._dreamed: frozenset[Size] = frozenset()  # ...and what was there when asked for
+        self._wanted: frozenset[Size] = frozenset()  # asked for last...
+        self._in_use: frozenset[Size] = frozenset()  # ...and what was there when asked for
         self._lock = threading.RLock()
         self.fallbacks = 0
 
@@ -81,13 +82,13 @@ class OpenVinoEngine:
         graph = self._graph((width + left + right, height + top + bottom))
         if graph is None:
             self.fallbacks += 1
-            self._direct.ascend(x, shifts, settings)
+            self._eager.ascend(x, shifts, settings)
             return
         picture = x.contiguous(memory_format=torch.channels_last)
         for margins in shifts:
             left, _, top, _ = margins
-            slope = graph.run(picture, margins)
-            seen = slope[:, :, top : top + height, left : left + width]
+            gradient = graph.run(picture, margins)
+            seen = gradient[:, :, top : top + height, left : left + width]
             step_along(picture, seen, settings)
         if picture is not x:
             x.copy_(picture)
@@ -97,23 +98,23 @@ class OpenVinoEngine:
         # A tile is left to another: nearly every one has another size, and a graph is for one.
         graph = self._graph((seen.shape[3], seen.shape[2])) if measured is None else None
         if graph is None:
-            return self._direct.gradient(seen, measured)
+            return self._eager.gradient(seen, measured)
         return graph.run(seen.contiguous(memory_format=torch.channels_last), (0, 0, 0, 0)).clone()
 
     def prepare(self, sizes: Sequence[Size]) -> bool:
         if self._spec.wait_for_compile:
             return True
         with self._lock:
-            self._awaited = frozenset(sizes)
-            self._begin(sizes)
-            there = self._making.isdisjoint(sizes)
+            self._wanted = frozenset(sizes)
+            self._start_compiling(sizes)
+            there = self._compiling.isdisjoint(sizes)
             if there:
-                self._dreamed = self._awaited
+                self._in_use = self._wanted
             return there
 
     @cached_property
-    def _direct(self) -> DirectEngine:
-        return DirectEngine(self._spec)
+    def _eager(self) -> EagerEngine:
+        return EagerEngine(self._spec)
 
     def _graph(self, size: Size) -> "_Compiled | None":
         """The graph for pictures of this size; None while another thread makes it, or failed to."""
@@ -123,49 +124,52 @@ class OpenVinoEngine:
                 self._graphs.move_to_end(size)
                 return found
             if self._spec.wait_for_compile:
-                return self._make(size)
-            self._begin([size])
+                return self._compile(size)
+            self._start_compiling([size])
         return None
 
-    def _begin(self, sizes: Sequence[Size]) -> None:
+    def _start_compiling(self, sizes: Sequence[Size]) -> None:
         """Have a thread make what is missing, one after the other: the dream needs the cores."""
-        begun = self._graphs.keys() | self._making | self._failed
+        begun = self._graphs.keys() | self._compiling | self._failed
         missing = [size for size in dict.fromkeys(sizes) if size not in begun]
         if missing:
-            self._making.update(missing)
+            self._compiling.update(missing)
             # No daemon, as the thread that asks may be: to end amid compiling is to abort.
-            making = threading.Thread(
-                target=self._make_beside, args=(missing,), name="livedream-graph", daemon=False
+            thread = threading.Thread(
+                target=self._compile_in_thread,
+                args=(missing,),
+                name="livedream-graph",
+                daemon=False,
             )
             try:
-                making.start()
+                thread.start()
             except RuntimeError:  # no thread is to be had: then nothing is being made
-                self._making.difference_update(missing)
+                self._compiling.difference_update(missing)
                 raise
 
-    def _make_beside(self, sizes: Sequence[Size]) -> None:
+    def _compile_in_thread(self, sizes: Sequence[Size]) -> None:
         for size in sizes:
             if not threading.main_thread().is_alive():
                 return  # the program ends
             try:
-                self._make(size)
+                self._compile(size)
             except Exception as error:  # whatever it is, the slower way goes on
                 _LOG.warning("engine openvino: no graph for %dx%d", *size, exc_info=error)
                 with self._lock:
                     self._failed.add(size)
-                    self._making.discard(size)
+                    self._compiling.discard(size)
 
-    def _make(self, size: Size) -> "_Compiled":
+    def _compile(self, size: Size) -> "_Compiled":
         """Compile, and let go of the graphs not used for longest."""
-        model = write_gradient(self._outline, self._spec.objective, self._notes, size)
+        model = write_gradient(self._op_list, self._spec.objective, self._input_scale, size)
         compiled = self._core.compile_model(model, "CPU", self._options())
         found = _Compiled(compiled, self._spec.objective, size)
         with self._lock:
             # Two plans together may be more than is kept: one is dreamed, the other has to arrive.
-            needed = self._awaited | self._dreamed
+            needed = self._wanted | self._in_use
             idle = [other for other in self._graphs if other not in needed]
             self._graphs[size] = found
-            self._making.discard(size)
+            self._compiling.discard(size)
             while idle and len(self._graphs) > _LEAST_KEPT and self._kept_px() > _KEPT_PX:
                 del self._graphs[idle.pop(0)]
         return found
@@ -184,7 +188,7 @@ class OpenVinoEngine:
 
 
 class _Compiled:
-    """A graph with its picture and its slope at fixed addresses."""
+    """A graph with its picture and its gradient at fixed addresses."""
 
     def __init__(self, compiled: Any, objective: BoundObjective, size: Size) -> None:
         from openvino import Tensor as Shared
@@ -192,17 +196,17 @@ class _Compiled:
         width, height = size
         self._request = compiled.create_infer_request()
         self._seen = np.empty((1, height, width, 3), np.float32)
-        self._slope = np.empty((1, height, width, 3), np.float32)
+        self._gradient = np.empty((1, height, width, 3), np.float32)
         inputs = self._seen, objective.weights.numpy(), objective.variety.numpy()
         for number, values in enumerate(inputs):
             self._request.set_input_tensor(number, Shared(values, shared_memory=True))
-        self._request.set_output_tensor(Shared(self._slope, shared_memory=True))
+        self._request.set_output_tensor(Shared(self._gradient, shared_memory=True))
 
     def run(self, picture: Tensor, margins: Margins) -> Tensor:
-        """(1, 3, h, w) in channels_last to the slope with its margins, gone with the next run."""
+        """(1, 3, h, w) in channels_last to its gradient, valid until the next run."""
         with_margins(picture, margins, self._seen)
         self._request.infer()
-        return torch.from_numpy(self._slope).permute(0, 3, 1, 2)
+        return torch.from_numpy(self._gradient).permute(0, 3, 1, 2)
 
 
 @lru_cache(maxsize=1)

@@ -1,4 +1,4 @@
-"""The operations of the direct engine against autograd, and how an engine is chosen."""
+"""OpenVINO's graph against autograd, when it is compiled, and how an engine is chosen."""
 
 import subprocess
 import sys
@@ -18,13 +18,11 @@ from torch.nn import functional as F
 from livedream.core.errors import SettingsError
 from livedream.core.settings import ENGINES, DreamSettings
 from livedream.dream.ascent import Ascent
-from livedream.dream.engines import Engine, EngineSpec
+from livedream.dream.engines import Engine, EngineSpec, open_engine
 from livedream.dream.engines.eager import EagerEngine
-from livedream.dream.engines.op_list import outline
-from livedream.dream.engines.opening import open_engine
 from livedream.dream.engines.openvino.engine import OpenVinoEngine, _core
-from livedream.dream.engines.openvino.graph import InputNotes, require_words, write_gradient
-from livedream.dream.engines.schedule import CompiledOps
+from livedream.dream.engines.openvino.graph import InputScale, write_gradient
+from livedream.dream.engines.openvino.op_list import op_list_of
 from livedream.dream.networks.network import Network
 from livedream.dream.objectives.binding import BoundObjective, bind, layer
 from livedream.dream.objectives.terms import LayerPart
@@ -36,7 +34,7 @@ with_openvino = pytest.mark.skipif(
 )
 
 
-class AsyncWriter(nn.Module):
+class Branches(nn.Module):
     """A first convolution, and what is to be tested behind it."""
 
     def __init__(self, *parts: nn.Module, joined: Callable[[Tensor, Tensor], Tensor] | None = None):
@@ -57,85 +55,62 @@ def conv(kernel: int, stride: int = 1, padding: int = 0, **more: int) -> nn.Conv
 
 
 CASES = {
-    "1x1": AsyncWriter(conv(1)),
-    "3x3": AsyncWriter(conv(3, 1, 1)),
-    "more padding than kernel": AsyncWriter(conv(3, 1, 4)),
-    "4x4, stride 2": AsyncWriter(conv(4, 2, 1)),
-    "7x7, stride 2": AsyncWriter(conv(7, 2, 3)),
-    "5x5, stride 3": AsyncWriter(conv(5, 3, 0)),
-    "3x3, stride 2": AsyncWriter(conv(3, 2, 0)),
-    "1x1, stride 2": AsyncWriter(conv(1, 2)),
-    "depthwise": AsyncWriter(conv(3, 1, 1, groups=8)),
-    "grouped, stride 2": AsyncWriter(conv(4, 2, 1, groups=2)),
-    "dilated": AsyncWriter(conv(3, 1, 2, dilation=2)),
-    "ReLU": AsyncWriter(conv(1), nn.ReLU()),
-    "ReLU6": AsyncWriter(conv(1), nn.ReLU6()),
-    "maximal pool": AsyncWriter(nn.MaxPool2d(3, 2, ceil_mode=True), conv(1)),
-    "2x2 pool": AsyncWriter(conv(1), nn.ReLU(), nn.MaxPool2d(2)),
-    "3x3 pool, stride 1": AsyncWriter(nn.MaxPool2d(3, 1, 1)),
-    "3x3 pool of equal values": AsyncWriter(nn.ReLU6(), nn.ReLU(), nn.MaxPool2d(3, 2, 1)),
-    "1x1 pool, stride 2": AsyncWriter(nn.MaxPool2d(1, 2)),
-    "average pool": AsyncWriter(nn.AvgPool2d(3, 2, 1, count_include_pad=False)),
-    "sum": AsyncWriter(conv(1), joined=lambda a, b: a + b),
-    "sum with itself": AsyncWriter(conv(1), joined=lambda a, b: b + b),
-    "sum, then ReLU": AsyncWriter(conv(1), joined=lambda a, b: F.relu(a + b)),
-    "ReLU of what is read elsewhere": AsyncWriter(conv(1), joined=lambda a, b: F.relu(b) + b),
-    "side by side": AsyncWriter(conv(1), joined=lambda a, b: torch.cat([b, a, b], 1)),
-    "mean": AsyncWriter(conv(1), joined=lambda a, b: b.mean((2, 3))),
+    "1x1": Branches(conv(1)),
+    "3x3": Branches(conv(3, 1, 1)),
+    "more padding than kernel": Branches(conv(3, 1, 4)),
+    "4x4, stride 2": Branches(conv(4, 2, 1)),
+    "7x7, stride 2": Branches(conv(7, 2, 3)),
+    "5x5, stride 3": Branches(conv(5, 3, 0)),
+    "3x3, stride 2": Branches(conv(3, 2, 0)),
+    "1x1, stride 2": Branches(conv(1, 2)),
+    "depthwise": Branches(conv(3, 1, 1, groups=8)),
+    "grouped, stride 2": Branches(conv(4, 2, 1, groups=2)),
+    "dilated": Branches(conv(3, 1, 2, dilation=2)),
+    "ReLU": Branches(conv(1), nn.ReLU()),
+    "ReLU6": Branches(conv(1), nn.ReLU6()),
+    "maximal pool": Branches(nn.MaxPool2d(3, 2, ceil_mode=True), conv(1)),
+    "2x2 pool": Branches(conv(1), nn.ReLU(), nn.MaxPool2d(2)),
+    "3x3 pool, stride 1": Branches(nn.MaxPool2d(3, 1, 1)),
+    "3x3 pool of equal values": Branches(nn.ReLU6(), nn.ReLU(), nn.MaxPool2d(3, 2, 1)),
+    "1x1 pool, stride 2": Branches(nn.MaxPool2d(1, 2)),
+    "sum": Branches(conv(1), joined=lambda a, b: a + b),
+    "sum with itself": Branches(conv(1), joined=lambda a, b: b + b),
+    "sum, then ReLU": Branches(conv(1), joined=lambda a, b: F.relu(a + b)),
+    "ReLU of what is read elsewhere": Branches(conv(1), joined=lambda a, b: F.relu(b) + b),
+    "side by side": Branches(conv(1), joined=lambda a, b: torch.cat([b, a, b], 1)),
 }
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize("size", [(19, 26), (16, 16)])
-@pytest.mark.parametrize("case", CASES)
-def test_a_schedule_is_autograd(case: str, size: tuple[int, int], dtype: torch.dtype) -> None:
-    network = fx.symbolic_trace(CASES[case]).requires_grad_(False)
-    draw = torch.Generator().manual_seed(0)
-    x = torch.randn(1, 3, *size, generator=draw, dtype=dtype)
-    gain = torch.tensor([0.5, 2.0, 3.0], dtype=dtype).view(3, 1, 1)
-    picture = x.clone().requires_grad_()
-    wanted = network.to(dtype)(picture * gain)
-    seeds = [torch.randn(a.shape, generator=draw, dtype=dtype) for a in wanted]
-    (slope,) = torch.autograd.grad(wanted, picture, seeds)
-    schedule = CompiledOps(network, dtype, gain)
-    with torch.no_grad():
-        laid = (x * gain).contiguous(memory_format=torch.channels_last)
-        for _ in range(2):  # nothing of a run is left over for the next one
-            found = schedule.forward(laid)
-            back = schedule.backward(seeds)
-    for one, other in zip(found, wanted, strict=True):
-        torch.testing.assert_close(one, other.detach())
-    torch.testing.assert_close(back, slope)
-
-
 @pytest.mark.parametrize(
-    "part", [nn.Tanh(), nn.Conv2d(8, 8, 3, padding="same"), nn.AdaptiveAvgPool2d(2)]
-)
-def test_what_a_schedule_does_not_know_it_refuses(part: nn.Module) -> None:
-    network = fx.symbolic_trace(AsyncWriter(part)).requires_grad_(False)
+    "part",
+    [
+        nn.Tanh(), nn.Conv2d(8, 8, 3, padding="same"), nn.AdaptiveAvgPool2d(2),
+        nn.MaxPool2d(2, dilation=2), nn.AvgPool2d(2),
+    ],
+)  # fmt: skip
+def test_what_openvino_does_not_know_it_refuses(part: nn.Module) -> None:
+    network = fx.symbolic_trace(Branches(part)).requires_grad_(False)
     with pytest.raises(SettingsError, match="--engine torch"):
-        CompiledOps(network, torch.float32)
+        op_list_of(network)
 
 
 def test_auto_falls_back_to_autograd(dreamnet: Network, monkeypatch: pytest.MonkeyPatch) -> None:
     spec = EngineSpec(dreamnet, bind("strokes", dreamnet), CPU, torch.float32)
     monkeypatch.setitem(sys.modules, "openvino", None)
     _core.cache_clear()
-    assert open_engine("auto", spec).name == "direct"
+    assert open_engine("auto", spec).name == "torch"
     with pytest.raises(SettingsError, match="pip install openvino"):
         open_engine("openvino", spec)
 
-    def refuse(*_: object) -> None:
-        raise SettingsError("not today")
 
-    monkeypatch.setattr("livedream.dream.engines.direct.CompiledOps", refuse)
-    assert open_engine("auto", spec).name == "torch"
-    with pytest.raises(SettingsError, match="not today"):
-        open_engine("direct", spec)
+@pytest.mark.parametrize("name", ["direct", "onnx"])
+def test_an_engine_that_was_removed_says_so(name: str) -> None:
+    with pytest.raises(SettingsError, match=f"{name} was removed; use auto"):
+        DreamSettings.from_json(f'{{"engine": "{name}"}}')
 
 
 def two_layers() -> BoundObjective:
-    """Both ends of a `AsyncWriter`, pulled at unequally."""
+    """Both ends of a `Branches`, pulled at unequally."""
     parts = tuple((LayerPart(torch.tensor([term])),) for term in (0, 1))
     weights = torch.tensor([0.3, 1.0])
     objective, layers = 0.3 * layer("first") + layer("last"), ("first", "last")
@@ -144,7 +119,7 @@ def two_layers() -> BoundObjective:
 
 @with_openvino
 @pytest.mark.parametrize("size", [(19, 26), (16, 16)])
-@pytest.mark.parametrize("case", [c for c in CASES if c not in ("average pool", "mean")])
+@pytest.mark.parametrize("case", CASES)
 def test_openvinos_graph_is_autograd(case: str, size: tuple[int, int]) -> None:
     network = fx.symbolic_trace(CASES[case]).requires_grad_(False).float()
     draw = torch.Generator().manual_seed(0)
@@ -152,30 +127,23 @@ def test_openvinos_graph_is_autograd(case: str, size: tuple[int, int]) -> None:
     gain, offset = torch.tensor([0.5, 2.0, 3.0]), torch.tensor([0.1, -0.2, 0.0])
     wanted = network(picture * gain.view(3, 1, 1) + offset.view(3, 1, 1))
     objective = two_layers()
-    (slope,) = torch.autograd.grad(wanted, picture, objective.seeds(wanted))
-    notes = InputNotes(offset.numpy(), gain.numpy(), is_bgr=False)
-    model = write_gradient(outline(network), objective, notes, (size[1], size[0]))
+    (gradient,) = torch.autograd.grad(wanted, picture, objective.grad_outputs(wanted))
+    scale = InputScale(offset.numpy(), gain.numpy(), is_bgr=False)
+    model = write_gradient(op_list_of(network), objective, scale, (size[1], size[0]))
     compiled = _core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     laid = picture.detach().permute(0, 2, 3, 1).contiguous().numpy()
-    (found,) = compiled([laid, *(dial.numpy() for dial in objective.pull)]).values()
+    (found,) = compiled([laid, *(dial.numpy() for dial in objective.controls)]).values()
     back = torch.from_numpy(found.copy()).permute(0, 3, 1, 2)
-    torch.testing.assert_close(back / back.norm(), slope / slope.norm(), rtol=1e-3, atol=1e-5)
+    torch.testing.assert_close(back / back.norm(), gradient / gradient.norm(), rtol=1e-3, atol=1e-5)
 
 
-@pytest.mark.parametrize("part", [nn.MaxPool2d(2, dilation=2), nn.AvgPool2d(2)])
-def test_what_openvino_has_no_words_for_it_refuses(part: nn.Module) -> None:
-    network = fx.symbolic_trace(AsyncWriter(part)).requires_grad_(False)
-    with pytest.raises(SettingsError, match="--engine direct"):
-        require_words(outline(network), two_layers())
-
-
-def test_a_guide_is_left_to_the_direct_engine(dreamnet: Network, tmp_path: Path) -> None:
+def test_a_guide_is_left_to_autograd(dreamnet: Network, tmp_path: Path) -> None:
     picture = tmp_path / "guide.png"
     cv2.imwrite(str(picture), np.full((80, 80, 3), 99, np.uint8))
     spec = EngineSpec(dreamnet, bind(f"guide(eyes, {picture})", dreamnet), CPU, torch.float32)
-    with pytest.raises(SettingsError, match="--engine direct"):
+    with pytest.raises(SettingsError, match="--engine torch"):
         open_engine("openvino", spec)
-    assert open_engine("auto", spec).name == "direct"
+    assert open_engine("auto", spec).name == "torch"
 
 
 @with_openvino
@@ -234,7 +202,7 @@ def live_engine(dreamnet: Network) -> OpenVinoEngine:
 def test_a_live_show_does_not_wait_for_a_graph(
     dreamnet: Network, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The direct engine stands in until it is there; then it is as if one had waited."""
+    """Autograd stands in until it is there; then it is as if one had waited."""
     objective = bind("creatures", dreamnet)
     engine = OpenVinoEngine(
         EngineSpec(dreamnet, objective, CPU, torch.float32, wait_for_compile=False)
@@ -250,9 +218,9 @@ def test_a_live_show_does_not_wait_for_a_graph(
         return x
 
     first = climbed(engine), climbed(engine)
-    assert engine.fallbacks == 2 and len(engine._making) == 1
+    assert engine.fallbacks == 2 and len(engine._compiling) == 1
     core.go.release()
-    wait_until(lambda: not engine._making)
+    wait_until(lambda: not engine._compiling)
     later = climbed(engine)
     assert engine.fallbacks == 2
     waited = climbed(OpenVinoEngine(EngineSpec(dreamnet, objective, CPU, torch.float32)))
@@ -292,13 +260,13 @@ def test_a_graph_that_fails_is_not_waited_for(
     monkeypatch.setattr(live_engine, "_core", Refusing())
     wait_until(lambda: live_engine.prepare([(64, 64), (72, 72)]))
     live_engine.ascend(torch.rand(1, 3, 64, 64), [(0, 0, 0, 0)], DreamSettings())
-    assert live_engine.fallbacks == 1 and not live_engine._making
+    assert live_engine.fallbacks == 1 and not live_engine._compiling
 
 
 @with_openvino
 def test_who_waits_anyway_finds_everything_prepared(dreamnet: Network) -> None:
     engine = OpenVinoEngine(EngineSpec(dreamnet, bind("strokes", dreamnet), CPU, torch.float32))
-    assert engine.prepare([(64, 64)]) and not engine._making
+    assert engine.prepare([(64, 64)]) and not engine._compiling
 
 
 @with_openvino
@@ -310,7 +278,7 @@ def test_what_is_dreamed_stays_until_what_is_awaited_is_there(
     first, second, third = ([(s, s), (s + 4, s + 4)] for s in (64, 72, 80))
     wait_until(lambda: live_engine.prepare(first))
     assert not live_engine.prepare(second)
-    wait_until(lambda: not live_engine._making)
+    wait_until(lambda: not live_engine._compiling)
     assert set(live_engine._graphs) == {*first, *second}
     assert live_engine.prepare(second)
     wait_until(lambda: live_engine.prepare(third))
@@ -333,7 +301,7 @@ engine = OpenVinoEngine(spec)
 begun = threading.Thread(target=engine.prepare, args=([(480, 270), (320, 180)],), daemon=True)
 begun.start()  # as a live show's dream, a daemon: what it starts would be one as well
 begun.join()
-assert engine._making
+assert engine._compiling
 """
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stderr
@@ -375,7 +343,7 @@ def test_every_declared_engine_opens_or_says_why(dreamnet: Network) -> None:
             assert name in str(error)
 
 
-@pytest.mark.parametrize("engine", ["torch", "direct", "openvino"])
+@pytest.mark.parametrize("engine", ["torch", "openvino"])
 def test_weights_of_the_objective_change_in_place(dreamnet: Network, engine: str) -> None:
     if engine == "openvino" and find_spec("openvino") is None:
         pytest.skip("openvino is not installed")

@@ -52,20 +52,20 @@ def cosine(a: Tensor, b: Tensor) -> float:
 def test_a_whole_layer_is_l2(network: Network, picture: Tensor) -> None:
     bound = bind(layer("fire8"), network)
     (activation,) = activations(bound, network, picture)
-    (seed,) = bound.seeds((activation,))
-    assert cosine(seed, activation) == pytest.approx(1, abs=1e-5)
-    assert rms(seed) == pytest.approx(1, rel=1e-4)
+    (grad_output,) = bound.grad_outputs((activation,))
+    assert cosine(grad_output, activation) == pytest.approx(1, abs=1e-5)
+    assert rms(grad_output) == pytest.approx(1, rel=1e-4)
     assert float(bound.response((activation,))) == pytest.approx(rms(activation) ** 2, rel=1e-4)
 
 
 def test_channels_leave_the_others_alone(network: Network, picture: Tensor) -> None:
     bound = bind("fire8:3,7", network)
     (activation,) = activations(bound, network, picture)
-    (seed,) = bound.seeds((activation,))
+    (grad_output,) = bound.grad_outputs((activation,))
     chosen = [3, 7]
-    assert cosine(seed[:, chosen], activation[:, chosen]) == pytest.approx(1, abs=1e-5)
-    others = [number for number in range(seed.shape[1]) if number not in chosen]
-    assert seed[:, others].abs().max() == 0
+    assert cosine(grad_output[:, chosen], activation[:, chosen]) == pytest.approx(1, abs=1e-5)
+    others = [number for number in range(grad_output.shape[1]) if number not in chosen]
+    assert grad_output[:, others].abs().max() == 0
     wanted = activation[:, chosen].square().mean()
     torch.testing.assert_close(bound.response((activation,)), wanted)
 
@@ -88,17 +88,17 @@ def test_the_seeds_are_the_gradient_that_the_module_states(
         picked = list(term.target.channels) or slice(None)
         total = total + term.weight * activation[:, picked].norm() / activation.detach().norm()
     wanted = torch.autograd.grad(total, found)
-    seeds = bound.seeds(found)
-    for seed, gradient in zip(seeds, wanted, strict=True):
-        ratio = (rms(seed) / rms(gradient)) / (rms(seeds[0]) / rms(wanted[0]))
+    grad_outputs = bound.grad_outputs(found)
+    for grad_output, gradient in zip(grad_outputs, wanted, strict=True):
+        ratio = (rms(grad_output) / rms(gradient)) / (rms(grad_outputs[0]) / rms(wanted[0]))
         assert ratio == pytest.approx(1, rel=1e-3)
-        assert cosine(seed, gradient) == pytest.approx(1, abs=1e-4)
+        assert cosine(grad_output, gradient) == pytest.approx(1, abs=1e-4)
 
 
 def test_a_channel_pulls_as_hard_as_its_whole_layer(network: Network, picture: Tensor) -> None:
     bound = bind("fire8:3 + fire8", network)
     (activation,) = activations(bound, network, picture)
-    levels = [float(part.slope(activation, bound.pull).level) for part in bound.parts[0]]
+    levels = [float(part.gradient(activation, bound.controls).level) for part in bound.parts[0]]
     assert levels[0] == pytest.approx(levels[1], rel=0.1)
 
 
@@ -114,8 +114,8 @@ def test_variety_climbs_powers_of_the_channels_energies(
     shared = energies + QUIET * energies.mean().detach()
     value = shared.log() if variety == 1 else shared ** (1 - variety)
     (wanted,) = torch.autograd.grad(value.sum(), a)
-    (seed,) = bound.seeds((found,))
-    assert cosine(seed, wanted) == pytest.approx(1, abs=1e-5)
+    (grad_output,) = bound.grad_outputs((found,))
+    assert cosine(grad_output, wanted) == pytest.approx(1, abs=1e-5)
 
 
 def test_variety_turns_the_loud_down_and_keeps_the_pull(network: Network, picture: Tensor) -> None:
@@ -125,9 +125,14 @@ def test_variety_turns_the_loud_down_and_keeps_the_pull(network: Network, pictur
     shares, pulls = [], []
     for variety in (0.0, 0.5, 1.0):
         bound.variety.fill_(variety)
-        seeds = bound.seeds(found)
-        shares.append(float(seeds[0][:, loudest].norm() / seeds[0].norm()))
-        pulls.append([float((seed * a).sum()) for seed, a in zip(seeds, found, strict=True)])
+        grad_outputs = bound.grad_outputs(found)
+        shares.append(float(grad_outputs[0][:, loudest].norm() / grad_outputs[0].norm()))
+        pulls.append(
+            [
+                float((grad_output * a).sum())
+                for grad_output, a in zip(grad_outputs, found, strict=True)
+            ]
+        )
     assert shares[0] > shares[1] > shares[2]
     for one, other in pulls:  # both layers' parts along themselves are their weights
         assert one == pytest.approx(other, rel=1e-3)
@@ -136,8 +141,8 @@ def test_variety_turns_the_loud_down_and_keeps_the_pull(network: Network, pictur
 def test_weights_do_not_depend_on_how_loud_a_layer_is(network: Network, picture: Tensor) -> None:
     bound = bind("conv1 + fire8", network)
     quiet, loud = activations(bound, network, picture)
-    plain = bound.seeds((quiet, loud))
-    louder = bound.seeds((quiet, 1000 * loud))
+    plain = bound.grad_outputs((quiet, loud))
+    louder = bound.grad_outputs((quiet, 1000 * loud))
     # The gradient with respect to a thousandfold activation is a thousandth.
     ratio = (rms(plain[1]) / rms(plain[0])) / (rms(louder[1]) / rms(louder[0]))
     assert ratio == pytest.approx(1000, rel=1e-3)
@@ -147,14 +152,16 @@ def test_a_common_factor_of_all_weights_changes_nothing(network: Network, pictur
     objective = layer("conv1") - 0.3 * channels("fire8", 1)
     bound = bind(objective, network)
     found = activations(bound, network, picture)
-    for a, b in zip(bound.seeds(found), bind(7 * objective, network).seeds(found), strict=True):
+    for a, b in zip(
+        bound.grad_outputs(found), bind(7 * objective, network).grad_outputs(found), strict=True
+    ):
         torch.testing.assert_close(a, b, atol=1e-5, rtol=1e-4)
 
 
 def test_negative_weights_reduce(network: Network, picture: Tensor) -> None:
     bound = bind("-fire8", network)
     found = activations(bound, network, picture)
-    assert cosine(bound.seeds(found)[0], found[0]) == pytest.approx(-1, abs=1e-5)
+    assert cosine(bound.grad_outputs(found)[0], found[0]) == pytest.approx(-1, abs=1e-5)
     assert bound.response(found) < 0
 
 
@@ -164,8 +171,8 @@ def test_a_class_drives_its_probability(network: Network, picture: Tensor) -> No
     (scores,) = activations(bound, network, picture)
     scores.requires_grad_()
     (wanted,) = torch.autograd.grad(scores.log_softmax(1)[0, 1], scores)
-    (seed,) = bound.seeds((scores,))
-    assert cosine(seed, wanted) == pytest.approx(1, abs=1e-4)
+    (grad_output,) = bound.grad_outputs((scores,))
+    assert cosine(grad_output, wanted) == pytest.approx(1, abs=1e-4)
     torch.testing.assert_close(bound.response((scores,)), scores.detach().log_softmax(1)[0, 1])
 
 
@@ -177,15 +184,15 @@ def test_a_guide_pulls_towards_the_best_match(
     path.write_bytes(cv2.imencode(".png", pixels[:, :, ::-1])[1].tobytes())
     bound = bind(guide("fire8", pixels), network)
     (activation,) = activations(bound, network, picture)
-    (seed,) = bound.seeds((activation,))
+    (grad_output,) = bound.grad_outputs((activation,))
     features = bound.parts[0][0].features
     assert float(features.square().mean()) == pytest.approx(1, rel=1e-4)
     scores = activation[0].flatten(1).T @ features
     wanted = features[:, scores.argmax(1)].view_as(activation)
-    assert cosine(seed, wanted) == pytest.approx(1, abs=1e-5)
-    assert rms(seed) == pytest.approx(1, rel=1e-3)
-    (same,) = bind(guide("fire8", path), network).seeds((activation,))
-    torch.testing.assert_close(same, seed)
+    assert cosine(grad_output, wanted) == pytest.approx(1, abs=1e-5)
+    assert rms(grad_output) == pytest.approx(1, rel=1e-3)
+    (same,) = bind(guide("fire8", path), network).grad_outputs((activation,))
+    torch.testing.assert_close(same, grad_output)
 
 
 def test_a_guide_s_features_are_few_and_long_searches_are_split(
@@ -194,9 +201,9 @@ def test_a_guide_s_features_are_few_and_long_searches_are_split(
     bound = bind(guide("conv1", np.full((40, 30, 3), 90, np.uint8)), network)
     assert bound.parts[0][0].features.shape[1] <= 1024
     found = activations(bound, network, picture)
-    whole = bound.seeds(found)[0]
+    whole = bound.grad_outputs(found)[0]
     monkeypatch.setattr("livedream.dream.objectives.terms.CHUNK", 100)
-    torch.testing.assert_close(bound.seeds(found)[0], whole)
+    torch.testing.assert_close(bound.grad_outputs(found)[0], whole)
 
 
 MIXED = "fire8 + 0.5*fire8:1-4 - 0.1*conv1 + 0.01*class:goldfish"
@@ -214,10 +221,12 @@ def test_half_precision_neither_overflows_nor_vanishes(
     halves = tuple(activation.to(dtype) for activation in found)
     if loudness > 1:  # a sum of these squares is far beyond fp16's 65504
         assert float(halves[0].float().square().sum()) > 1e6
-    for seed, half, wanted in zip(bound.seeds(halves), halves, bound.seeds(found), strict=True):
-        assert (seed.dtype, seed.shape) == (dtype, half.shape)
-        assert bool(torch.isfinite(seed).all())
-        assert cosine(seed.float(), wanted) > 0.99
+    for grad_output, half, wanted in zip(
+        bound.grad_outputs(halves), halves, bound.grad_outputs(found), strict=True
+    ):
+        assert (grad_output.dtype, grad_output.shape) == (dtype, half.shape)
+        assert bool(torch.isfinite(grad_output).all())
+        assert cosine(grad_output.float(), wanted) > 0.99
     response = bound.response(halves)
     assert response.dtype == torch.float32 and response.ndim == 0 and bool(response.isfinite())
 
@@ -228,8 +237,8 @@ def test_silence_gives_zeros_and_no_nan(network: Network, variety: float) -> Non
         bound = bind(text, network)
         bound.variety.fill_(variety)
         silent = tuple(torch.zeros(1, network.layers[name].channels, 4, 4) for name in bound.layers)
-        for seed in bound.seeds(silent):
-            assert seed.abs().max() == 0
+        for grad_output in bound.grad_outputs(silent):
+            assert grad_output.abs().max() == 0
         assert bound.response(silent) == 0
 
 
@@ -237,9 +246,9 @@ def test_a_silent_channel_is_left_in_peace(network: Network, picture: Tensor) ->
     bound = bind("fire8 - fire8:5", network)
     (activation,) = activations(bound, network, picture)
     activation[:, 5] *= 1e-6
-    (seed,) = bound.seeds((activation,))
-    others = torch.cat((seed[:, :5], seed[:, 6:]), 1)
-    assert rms(seed[:, 5]) < 0.01 * rms(others)
+    (grad_output,) = bound.grad_outputs((activation,))
+    others = torch.cat((grad_output[:, :5], grad_output[:, 6:]), 1)
+    assert rms(grad_output[:, 5]) < 0.01 * rms(others)
 
 
 def test_a_certain_class_asks_for_less_and_then_for_nothing(network: Network) -> None:
@@ -247,11 +256,11 @@ def test_a_certain_class_asks_for_less_and_then_for_nothing(network: Network) ->
     scores = torch.zeros(1, 1000)
     for score, share in ((5, 1.0), (16.1, 0.1), (60, 0.0)):
         scores[0, 7] = score
-        (seed,) = bound.seeds((scores,))
-        certain, other = (part.slope(scores, bound.pull).level for part in bound.parts[0])
-        assert bool(seed.isfinite().all()) and float(seed[0, 8]) > 1
+        (grad_output,) = bound.grad_outputs((scores,))
+        certain, other = (part.gradient(scores, bound.controls).level for part in bound.parts[0])
+        assert bool(grad_output.isfinite().all()) and float(grad_output[0, 8]) > 1
         assert float(certain / other) == pytest.approx(share, abs=0.02)
-    (flat,) = bind("class:7", network).seeds((torch.full((1, 1000), 5.0),))
+    (flat,) = bind("class:7", network).grad_outputs((torch.full((1, 1000), 5.0),))
     assert bool(flat.isfinite().all())
 
 
@@ -259,16 +268,16 @@ def test_weights_can_be_moved_while_running(network: Network, picture: Tensor) -
     bound = bind("fire8:1 + fire8:2", network)
     found = activations(bound, network, picture)
     bound.weights.copy_(torch.tensor([0.0, 1.0]))
-    (seed,) = bound.seeds(found)
-    assert seed[:, 1].abs().max() == 0 < seed[:, 2].abs().max()
+    (grad_output,) = bound.grad_outputs(found)
+    assert grad_output[:, 1].abs().max() == 0 < grad_output[:, 2].abs().max()
 
 
 def test_channels_last_stays(network: Network, picture: Tensor) -> None:
     bound = bind("fire8 + fire8:3", network)
     (activation,) = activations(bound, network, picture)
-    (seed,) = bound.seeds((activation.contiguous(memory_format=torch.channels_last),))
-    assert seed.is_contiguous(memory_format=torch.channels_last)
-    torch.testing.assert_close(seed, bound.seeds((activation,))[0])
+    (grad_output,) = bound.grad_outputs((activation.contiguous(memory_format=torch.channels_last),))
+    assert grad_output.is_contiguous(memory_format=torch.channels_last)
+    torch.testing.assert_close(grad_output, bound.grad_outputs((activation,))[0])
 
 
 def test_the_seeds_of_pieces_are_the_pieces_of_the_seeds(network: Network, picture: Tensor) -> None:
@@ -284,9 +293,11 @@ def test_the_seeds_of_pieces_are_the_pieces_of_the_seeds(network: Network, pictu
         tuple(one + other for one, other in zip(ones, others, strict=True))
         for ones, others in zip(bound.measure(left), bound.measure(right), strict=True)
     )
-    halves = zip(bound.seeds(left, measured), bound.seeds(right, measured), strict=True)
-    for pieces, seed in zip(halves, bound.seeds(whole), strict=True):
-        torch.testing.assert_close(torch.cat(pieces, 3), seed, atol=1e-4, rtol=1e-4)
+    halves = zip(
+        bound.grad_outputs(left, measured), bound.grad_outputs(right, measured), strict=True
+    )
+    for pieces, grad_output in zip(halves, bound.grad_outputs(whole), strict=True):
+        torch.testing.assert_close(torch.cat(pieces, 3), grad_output, atol=1e-4, rtol=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -329,8 +340,8 @@ def test_three_steps_raise_the_objective(network: Network, picture: Tensor, text
         x = x.detach().requires_grad_()
         found = cut(network.preprocessing.normalise(x))
         values.append(value(tuple(a.detach() for a in found)))
-        (slope,) = torch.autograd.grad(found, x, grad_outputs=bound.seeds(found))
-        x = (x + slope / slope.abs().mean() * 1.5 / 255).clamp(0, 1)
+        (gradient,) = torch.autograd.grad(found, x, grad_outputs=bound.grad_outputs(found))
+        x = (x + gradient / gradient.abs().mean() * 1.5 / 255).clamp(0, 1)
     assert values == sorted(values) and values[-1] > values[0]
 
 

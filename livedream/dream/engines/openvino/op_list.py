@@ -1,7 +1,4 @@
-"""What a cut network computes, as a fixed list of operations: the engines' common ground.
-
-An engine that writes the backward pass out for itself reads this list instead of the network.
-"""
+"""What a network computes, as a list of operations that `graph` writes forward and backward."""
 
 import operator
 from collections.abc import Callable
@@ -13,8 +10,9 @@ from torch import fx, nn
 from torch.nn import functional as F
 
 from livedream.core.errors import SettingsError
+from livedream.dream.engines.openvino.layers import is_supported_pool
 
-__all__ = ["Op", "OpList", "outline"]
+__all__ = ["Op", "OpList", "op_list_of"]
 
 _ADDITIONS: Final = (operator.add, torch.add)
 _RELUS: Final = (F.relu, torch.relu)
@@ -43,11 +41,11 @@ class OpList:
     ends: tuple[int, ...]
 
 
-def outline(network: fx.GraphModule) -> OpList:
+def op_list_of(network: fx.GraphModule) -> OpList:
     """The operations of a network of `Network.truncated`.
 
     Raises SettingsError for anything but convolutions, SiLU, ReLU, ReLU6, sums, concatenations,
-    maximal and average pooling and the mean over all places.
+    max pooling (one stride for both axes, not dilated) and the mean over all places.
     """
     numbers: dict[fx.Node, int] = {}
     steps: list[Op] = []
@@ -77,7 +75,7 @@ def _of_module(node: fx.Node, module: nn.Module, inputs: tuple[int, ...], number
         if isinstance(module.padding, str) or module.padding_mode != "zeros":
             raise _unknown(node, f"padding {module.padding!r}, {module.padding_mode}")
         return Op("convolution", source, number, module)
-    if isinstance(module, nn.MaxPool2d | nn.AvgPool2d):
+    if is_supported_pool(module):
         return Op("pool", source, number, module)
     for kind, known in _ACTIVATIONS:
         if isinstance(module, known):
@@ -112,7 +110,4 @@ def _inputs(node: fx.Node, numbers: dict[fx.Node, int]) -> tuple[int, ...]:
 
 
 def _unknown(node: fx.Node, what: str) -> SettingsError:
-    return SettingsError(
-        f"engine: no way to write out {what} ({node.name}); wanted convolutions, ReLU, SiLU, "
-        "sums, pools; try --engine torch"
-    )
+    return SettingsError(f"engine: openvino has no {what} ({node.name}); try --engine torch")
