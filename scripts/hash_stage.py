@@ -13,7 +13,6 @@ from unittest.mock import patch
 from livedream import Dreamer, DreamSettings
 from livedream.capture.live import Captured
 from livedream.control.live_parameters import LiveParameters
-from livedream.control.show_reader import own_objective
 from livedream.core.frame import Motion, Picture
 from livedream.core.health import Health, StatusBoard
 from livedream.core.latest_slot import SlotClosed
@@ -182,7 +181,10 @@ def play(
         pool = StagedPool(settings, stage)
         dreaming = StagedDreaming(pool, governor, stage.period_s)
         dreaming.stage, dreaming.told = stage, told
-        stage.parameters = LiveParameters(settings, clock=stage.clock, own_objective=own_objective)
+        # No ramp from a network's own objective: what one is may be corrected, dreams stay.
+        stage.parameters = LiveParameters(
+            settings, clock=stage.clock, own_objective=lambda network: ""
+        )
         health = Health("source", "ok")
 
         def offer(frame: LiveFrame) -> None:
