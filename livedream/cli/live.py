@@ -5,7 +5,6 @@ import dataclasses
 import logging
 import re
 import signal
-import sys
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Final
@@ -20,7 +19,7 @@ from livedream.cli.options import (
 from livedream.core.defaults import LIVE
 from livedream.core.errors import SettingsError
 from livedream.core.grade import GradeSettings
-from livedream.core.redact import RedactingFormatter, redact
+from livedream.core.redact import RedactingFormatter
 from livedream.core.settings import DreamSettings, declared
 
 if TYPE_CHECKING:
@@ -127,12 +126,9 @@ def run(args: argparse.Namespace) -> int:
         logging.getLogger("livedream").setLevel(logging.INFO)
     from livedream.live.session import Session
 
-    with _ending() as ending, Session(job) as session:
-        ending.session = session
-        if not args.quiet:
-            _say(session)
+    with Session(job) as session, _ending(session):
         session.run()
-    return ending.code
+    return 0
 
 
 def job_of(args: argparse.Namespace) -> "LiveJob":
@@ -171,34 +167,26 @@ def job_of(args: argparse.Namespace) -> "LiveJob":
 
 
 class _ending:  # noqa: N801 (a context manager, used like a function)
-    """SIGTERM and Ctrl-C end the session, also while it is still being opened."""
+    """SIGTERM and Ctrl-C end the session.
 
-    def __init__(self) -> None:
-        self.session: Session | None = None
-        self.code = 0
+    Until the session is there SIGTERM keeps its default, which ends the process at once whatever
+    the main thread is busy with; Ctrl-C is Python's own.
+    """
+
+    def __init__(self, session: "Session") -> None:
+        self._session = session
         self._before: dict[int, Any] = {}
 
-    def __enter__(self) -> "_ending":
+    def __enter__(self) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             self._before[number] = signal.signal(number, self._end)
-        return self
 
     def _end(self, number: int, frame: FrameType | None) -> None:
-        if self.session is None:
-            raise KeyboardInterrupt
-        self.session.stop()
+        self._session.stop(signal.Signals(number).name)
 
     def __exit__(self, *error: object) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
-
-
-def _say(session: "Session") -> None:
-    opened, job = session.opened, session.job
-    source = session.capture.health()
-    print(f"source: {source.name}, {opened.detail or source.detail}", file=sys.stderr)
-    sinks = ", ".join(map(redact, job.sinks))
-    print(f"{opened.width}x{opened.height} at {session.fps:g} fps to {sinks}", file=sys.stderr)
 
 
 def _size(text: str | None) -> tuple[int, int] | None:

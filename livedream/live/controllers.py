@@ -4,7 +4,6 @@ What a hand needs is imported when it is asked for; a missing package is one lin
 command. A hand that fails later says so in its health and leaves the others alone.
 """
 
-import contextlib
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,9 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from livedream.control.live_parameters import LiveParameters
+from livedream.core.errors import LivedreamError
 from livedream.core.frame import Picture
 from livedream.core.health import Health, StatusBoard
 from livedream.core.redact import redact
+from livedream.core.supervisor import reason
 from livedream.live.idle import Attract
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ class Controllers:
         self._hands: dict[str, Controller] = {}
         self._attract = Attract(parameters)
         self._attracting = False
+        self._playing = ("", "")
         self._program_before: Any = None
 
     def start(self) -> None:
@@ -77,6 +79,7 @@ class Controllers:
         if job.log:  # first, so that whatever comes is written down
             self._start_log(Path(job.log))
         self._add("program", show)
+        show.listen(self._log_playing)
         if job.preset:
             show.preset(job.preset, 0.0)
         if job.audio is not None:
@@ -127,6 +130,14 @@ class Controllers:
         self._add("panel", panel)
         panel.print_address()
 
+    def _log_playing(self) -> None:
+        program = self.show.running_program
+        playing = self.show.preset_name, program.name if program else ""
+        for kind, name, before in zip(("preset", "program"), playing, self._playing, strict=True):
+            if name != before:
+                _log.info("%s: %s", kind, name or "none")
+        self._playing = playing
+
     def _add(self, name: str, hand: "Controller") -> None:
         hand.start()
         self._hands[name] = hand
@@ -148,7 +159,8 @@ class Controllers:
                 if self._program_before is None:
                     self.show.act("home", origin="attract")
         except Exception as error:  # a preset that went away must not end the show
-            _log.warning("attract program: %s", error)
+            own = isinstance(error, LivedreamError)
+            _log.warning("attract program: %s", reason(error), exc_info=None if own else error)
 
     def health(self) -> tuple[Health, ...]:
         return tuple(hand.health() for hand in self._hands.values())
@@ -162,6 +174,8 @@ class Controllers:
         )
 
     def close(self) -> None:
-        for hand in reversed(self._hands.values()):
-            with contextlib.suppress(Exception):
+        for name, hand in reversed(self._hands.items()):
+            try:
                 hand.close()
+            except Exception:  # the others are closed all the same
+                _log.exception("%s could not be closed", name)

@@ -5,9 +5,9 @@ with Session(job) as session:
     session.run()
 """
 
-import contextlib
 import logging
 import math
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -32,6 +32,7 @@ from livedream.core.latest_slot import LatestSlot
 from livedream.core.redact import RedactingFormatter, redact
 from livedream.core.settings import DreamSettings
 from livedream.core.supervisor import Supervisor, reason
+from livedream.core.version import __version__
 from livedream.dream.dreamer import Dreamer
 from livedream.flow import FlowEstimator, open_flow
 from livedream.live.controllers import Controllers, ControllerSettings
@@ -58,6 +59,7 @@ _SETTLED_S: Final = 10.0  # until latency is worth saying
 _LOOK_S: Final = 1.0  # between two looks at how the show is
 _MOST_FPS: Final = 240.0
 _JOIN_S: Final = 0.4
+_CLOSING_S: Final = 0.9
 _POOL: Final = "network"  # origin of changes that the loaded network asks for
 
 
@@ -112,12 +114,14 @@ class Session(Closeable):
     ) -> None:
         self.job = job
         self.status = StatusBoard()
-        self.supervisor = Supervisor(self.stop)
+        self.supervisor = Supervisor(lambda: self.stop("a thread failed"))
+        self._watchdog = Watchdog()
+        self._end = ""
         self.preview: LiveFrame | None = None
         self.stopping = threading.Event()
         self.window_slot: LatestSlot[LiveFrame] = LatestSlot()
         self._output_workers: list[OutputWorker] = []
-        self._opened = contextlib.ExitStack()
+        self._closers: list[tuple[str, Callable[[], object]]] = []
         self._watch, self._given_outputs = watch, outputs
         self._ends_s, self._delays_said = math.inf, False
         try:
@@ -131,7 +135,7 @@ class Session(Closeable):
         job = self.job
         source = live_input or open_live(job.source, size=job.camera_size, fps=job.camera_fps)
         self.capture = Capture(source, job.orientation)
-        self._opened.callback(self.capture.close)
+        self._closers.append((source.name, self.capture.close))
         self.capture.start()
         if dreamer is None:
             dreamer = Dreamer(job.dream, wait_for_compile=False)
@@ -145,18 +149,18 @@ class Session(Closeable):
         )  # fmt: skip
         self.hands = Controllers(job.hands, self.parameters, self.status, self._picture, job.source)
         self._open_outputs()
+        self._log_start()
         self.pool = LiveDreamerPool(dreamer)
         self.pool.refused = self._objective_refused
         device = getattr(dreamer, "device", None)
         self.governor = Governor(self.fps, shared=device is not None and device.type == "cpu")
         self.dreaming = DreamWorker(self.pool, self.governor, 1.0 / self.fps)
-        self._opened.callback(self.dreaming.close)
-        self._opened.callback(self.hands.close)
+        self._closers.append(("the dream", self.dreaming.close))
+        self._closers.append(("controllers", self.hands.close))
         self.hands.start()
         self._window = self._make_window()
         self._unlisten = self.parameters.listen(self._changed)
         self.loop = LiveLoop(self._wiring(flow))
-        self._watchdog = Watchdog()
 
     def _changed(self, change: Change) -> None:
         if change.origin != _POOL:
@@ -197,6 +201,7 @@ class Session(Closeable):
                 output.began = self.hands.recorded
             worker = OutputWorker(output)
             self._output_workers.append(worker)
+            self._closers.append((output.name, worker.close))
 
     def _make_window(self) -> "Window | None":
         wanted = next((sink for sink in self.job.sinks if _is_window(sink)), None)
@@ -256,15 +261,29 @@ class Session(Closeable):
         try:
             if self._window is not None:
                 self._window.run(self.window_slot, self.stopping)
+                self.stop("the window was closed")
             while not self.stopping.wait(_LOOK_S):  # Windows takes signals in between only
                 pass
         finally:
-            self.stop()
+            self.stop("an error" if sys.exc_info()[0] else "")
             loop.close(_JOIN_S)
+            status = self.status.latest()
+            _log.info(
+                "the show ends (%s) after %.0f s and %d frames",
+                self._end, status.uptime_s, status.frames,
+            )  # fmt: skip
         failure = self.supervisor.failure
         if failure is not None:
             name = self.supervisor.failed_thread
             raise ShowError(f"the show ended: thread {name} failed: {reason(failure)}") from failure
+
+    def _log_start(self) -> None:
+        opened, source = self.opened, self.capture.health()
+        names = [worker.output.name for worker in self._output_workers]
+        names += ["window"] * any(map(_is_window, self.job.sinks))
+        detail = opened.detail or source.detail
+        _log.info("livedream %s, source %s: %s", __version__, source.name, detail)
+        _log.info("%dx%d at %g fps to %s", opened.width, opened.height, self.fps, ", ".join(names))
 
     def _run_loop(self) -> None:
         self.loop.run(self.stopping)
@@ -273,7 +292,7 @@ class Session(Closeable):
     def _keep_watch(self) -> None:
         while not self.stopping.wait(min(_LOOK_S, max(0.0, self._ends_s - time.monotonic()))):
             if time.monotonic() >= self._ends_s:
-                self.stop()
+                self.stop("its time is over")
                 return
             status = self.status.latest()
             self._watchdog.look(status)
@@ -291,26 +310,28 @@ class Session(Closeable):
                     worker.output.name, delay_ms,
                 )  # fmt: skip
 
-    def stop(self) -> None:
-        """End the show; returns at once."""
+    def stop(self, reason: str = "") -> None:
+        """End the show; returns at once. reason: for the log."""
+        self._end = self._end or reason or "stopped"
         self.stopping.set()
 
     def close(self) -> None:
-        """Close everything, the outputs all at once, within about a second."""
+        """Close everything at once, within a second; what hangs is left to its thread."""
         self.stop()
-        if hasattr(self, "_watchdog"):
-            self._watchdog.stopping()
+        self._watchdog.stopping()
         self.window_slot.close()
-        closers = [
-            threading.Thread(target=worker.close, name="livedream-closing", daemon=True)
-            for worker in self._output_workers
+        closers, self._closers = self._closers, []
+        threads = [
+            threading.Thread(target=_close, args=closer, name=f"closing {closer[0]}", daemon=True)
+            for closer in closers
         ]
-        for closer in closers:
-            closer.start()
-        self._opened.close()
-        until_s = time.monotonic() + 2 * _JOIN_S
-        for closer in closers:
-            closer.join(max(0.0, until_s - time.monotonic()))
+        for thread in threads:
+            thread.start()
+        until_s = time.monotonic() + _CLOSING_S
+        for thread in threads:
+            thread.join(max(0.0, until_s - time.monotonic()))
+            if thread.is_alive():
+                _log.warning("%s takes too long, left alone", thread.name)
 
     def _keep(self, frame: LiveFrame) -> None:
         self.preview = frame
@@ -335,6 +356,13 @@ class Session(Closeable):
             dream if health.name == dream.name and dream.state != "ok" else health
             for health in self.supervisor.health()
         )
+
+
+def _close(name: str, close: Callable[[], object]) -> None:
+    try:
+        close()
+    except Exception:  # the others are closed all the same
+        _log.exception("%s could not be closed", name)
 
 
 def _is_window(sink: str) -> bool:

@@ -185,6 +185,8 @@ class Window:
             if frame is not None:
                 self._frames += 1
                 if self._health.state != "ok":
+                    if self._health.state == "starting":
+                        _log.info("window is open")
                     self._become("ok")
                     self._faults.recovered("is back")
 

@@ -115,6 +115,8 @@ class OutputWorker:
             if self._reached:
                 self._reconnects += 1
                 self._faults.recovered("is back")
+            else:
+                _log.info("%s is open", self.output.name)
             self._reached = True
         since = self._state[2] if before == state else time.monotonic()
         self._state = (state, detail, since)

@@ -132,9 +132,10 @@ def test_a_full_disk_is_one_line_then_silence_and_one_line_when_it_is_well(
     assert until(well, 20.0)
     worker.close()
     lines = [record.getMessage() for record in caplog.records]
-    assert len(lines) == 2
-    assert "record shows is lost: [Errno 28] No space left on device" in lines[0]
-    assert lines[1] == "record shows is back after 8 faults"
+    assert len(lines) == 3
+    assert lines[0] == "record shows is open"
+    assert "record shows is lost: [Errno 28] No space left on device" in lines[1]
+    assert lines[2] == "record shows is back after 8 faults"
 
 
 def test_an_output_that_cannot_be_closed_is_opened_again(caplog: pytest.LogCaptureFixture) -> None:
