@@ -17,7 +17,7 @@ from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
 from dataclasses import replace
 from http.cookies import CookieError, SimpleCookie
 from typing import Any, Final
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, quote
 
 from livedream.core.addresses import Endpoint
 from livedream.core.errors import SinkError
@@ -205,7 +205,7 @@ class WebServer:
         endpoint = self.access.endpoint
         if endpoint.host in ("0.0.0.0", "::", ""):
             endpoint = replace(endpoint, host=_own_address())
-        query = f"?token={self.access.token}" if self.access.token else ""
+        query = f"?token={quote(self.access.token, safe='')}" if self.access.token else ""
         return f"http://{endpoint}/{query}"
 
     def print_address(self) -> None:

@@ -133,7 +133,10 @@ class RelayOutput:
     def _last_words(self) -> str:
         self._said.seek(0)
         lines = [line.strip() for line in self._said.read().decode(errors="replace").splitlines()]
-        return next((line for line in reversed(lines) if line), "the connection ended")
+        words = next((line for line in reversed(lines) if line), "the connection ended")
+        for line in self._secrets.splitlines():  # ffmpeg repeats an option that it does not know
+            words = words.replace(line.partition("=")[2], "***")
+        return words
 
     def close(self) -> None:
         child, self._child = self._child, None

@@ -1,10 +1,17 @@
-"""What sends a stream: MPEG-TS over UDP from a process of its own, MJPEG over HTTP from a thread.
+"""What sends a stream: MPEG-TS over UDP from a process of its own, MJPEG over HTTP and H.264 over
+RTSP from threads.
 
 Run as a program it sends until it is killed: senders.py PORT WIDTH HEIGHT FPS. The time, in
 milliseconds of the monotonic clock, is drawn into the pixels: 24 blocks in the top row, each 16 px
 wide and high, black 0 and white 1, the highest bit first.
 """
 
+import base64
+import hashlib
+import re
+import socket
+import socketserver
+import struct
 import subprocess
 import sys
 import threading
@@ -143,6 +150,144 @@ class MjpegServer:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
+
+
+def _coded(width: int, height: int, fps: int) -> list[list[bytes]]:
+    """Two seconds of H.264: the NAL units of each picture."""
+    encoder = av.CodecContext.create("libx264", "w")
+    encoder.width, encoder.height, encoder.pix_fmt = width, height, "yuv420p"
+    encoder.time_base = Fraction(1, fps)
+    encoder.options = {"preset": "ultrafast", "tune": "zerolatency"}
+    wide, packets = scene(width, height), []
+    for index in range(2 * fps):
+        rgb = wide[:, index : index + width].copy()
+        frame = av.VideoFrame.from_ndarray(rgb, format="rgb24")
+        frame.pts = index
+        packets += encoder.encode(frame)
+    units = (re.split(b"\0\0\0?\1", bytes(packet)) for packet in packets)
+    return [[unit for unit in one if unit] for one in units]
+
+
+class RtspServer:
+    """An IP camera: H.264 in RTP in the RTSP connection, behind user and password (digest).
+
+    password: may be changed while it runs.  answering: cleared, it accepts and says nothing.
+    played: connections that got pictures.
+    """
+
+    def __init__(self, user: str, password: str, port: int = 0) -> None:
+        self.user, self.password = user, password
+        self.answering = threading.Event()
+        self.answering.set()
+        self.played = self.refused = 0
+        self.pictures, self.fps = _coded(320, 180, 25), 25
+        self._links: list[socket.socket] = []
+        server = self
+
+        class Handler(socketserver.StreamRequestHandler):
+            def handle(self) -> None:
+                server._links.append(self.connection)
+                try:
+                    server._converse(self.rfile, self.connection)
+                except OSError:
+                    return
+
+        class Server(socketserver.ThreadingTCPServer):
+            daemon_threads = allow_reuse_address = True
+
+        self._server = Server(("127.0.0.1", port), Handler)
+        self.port = int(self._server.server_address[1])
+        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+
+    def __enter__(self) -> "RtspServer":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._server.shutdown()
+        self.answering.set()
+        self.hang_up()
+        self._server.server_close()
+        self._thread.join()
+
+    def hang_up(self) -> None:
+        """End all connections; new ones may come."""
+        links, self._links = self._links, []
+        for link in links:
+            try:
+                link.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                continue
+
+    def _converse(self, asked: "socketserver._BufferedIOBase", link: socket.socket) -> None:
+        while first := asked.read(1):
+            if first == b"$":  # the receiver's reports
+                asked.read(struct.unpack(">xH", asked.read(3))[0])
+                continue
+            self.answering.wait()
+            line = (first + asked.readline()).decode().split()
+            fields = {}
+            while (more := asked.readline().decode().strip()) != "":
+                name, _, value = more.partition(":")
+                fields[name.lower()] = value.strip()
+            answer = {"CSeq": fields["cseq"]}
+            status, body = "200 OK", ""
+            if line[0] != "OPTIONS" and not self._knows(line[0], fields.get("authorization", "")):
+                status = "401 Unauthorized"
+                answer["WWW-Authenticate"] = 'Digest realm="camera", nonce="n"'
+                self.refused += 1
+            elif line[0] == "DESCRIBE":
+                sets = (unit for unit in self.pictures[0] if unit[0] & 31 in (7, 8))
+                parameters = b",".join(map(base64.b64encode, sets))
+                body = (
+                    "v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\nm=video 0 RTP/AVP 96\r\n"
+                    "a=rtpmap:96 H264/90000\r\na=control:video\r\na=fmtp:96 packetization-mode=1;"
+                    f"sprop-parameter-sets={parameters.decode()}\r\n"
+                )
+                answer |= {"Content-Type": "application/sdp", "Content-Length": str(len(body))}
+            elif line[0] == "SETUP":
+                answer |= {"Transport": "RTP/AVP/TCP;unicast;interleaved=0-1", "Session": "1"}
+            head = "".join(f"{name}: {value}\r\n" for name, value in answer.items())
+            link.sendall(f"RTSP/1.0 {status}\r\n{head}\r\n{body}".encode())
+            if line[0] == "PLAY" and status[0] == "2":
+                self.played += 1
+                threading.Thread(target=self._play, args=(link,), daemon=True).start()
+
+    def _knows(self, method: str, found: str) -> bool:
+        given = dict(re.findall(r'(\w+)="([^"]*)"', found))
+
+        def digest(*parts: str) -> str:
+            return hashlib.md5(":".join(parts).encode()).hexdigest()
+
+        who = digest(self.user, "camera", self.password)
+        return given.get("response") == digest(who, "n", digest(method, given.get("uri", "")))
+
+    def _play(self, link: socket.socket) -> None:
+        start, number = time.monotonic(), 0
+        for index in range(10**6):
+            units = self.pictures[index % len(self.pictures)]
+            for unit in units:
+                parts = [unit]
+                if len(unit) > 1300:  # fragments, RFC 6184, 5.8
+                    begins = range(1, len(unit), 1300)
+                    parts = [
+                        bytes([unit[0] & 0xE0 | 28, unit[0] & 31
+                               | (begin == 1) << 7 | (begin == begins[-1]) << 6])
+                        + unit[begin : begin + 1300]
+                        for begin in begins
+                    ]  # fmt: skip
+                for part in parts:
+                    last = unit is units[-1] and part is parts[-1]
+                    head = struct.pack(
+                        ">BBHII", 0x80, 96 | last << 7, number & 0xFFFF,
+                        index * 90_000 // self.fps & 0xFFFFFFFF, 7,
+                    )  # fmt: skip
+                    number += 1
+                    try:
+                        link.sendall(struct.pack(">cBH", b"$", 0, len(head + part)) + head + part)
+                    except OSError:
+                        return
+            time.sleep(max(0.0, start + (index + 1) / self.fps - time.monotonic()))
 
 
 if __name__ == "__main__":

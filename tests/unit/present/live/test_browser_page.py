@@ -132,6 +132,43 @@ def test_on_the_network_it_needs_its_token() -> None:
         output.close()
 
 
+def test_the_address_is_printed_once_and_not_logged(
+    capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG")
+    output = open_output("browser:0.0.0.0:0", width=32, height=18, rate=Fraction(25))
+    assert isinstance(output, BrowserOutput)
+    for _ in range(2):  # lost, and opened again
+        output.open()
+        output.close()
+    printed = capsys.readouterr().err
+    token = output.url.partition("?token=")[2]
+    assert printed == f"browser page: {output.url}\n"
+    assert token and token not in caplog.text + output.name
+    opened(f"browser:{OTHER_PORT}").close()
+    assert capsys.readouterr().err == f"browser page: http://127.0.0.1:{OTHER_PORT}/\n"
+
+
+def test_a_token_of_ones_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LIVEDREAM_TOKEN", "from outside")
+    output = open_output("browser:0.0.0.0:0", width=32, height=18, rate=Fraction(25))
+    assert isinstance(output, BrowserOutput)
+    assert output.url.endswith("?token=from%20outside")
+    output = open_output(
+        "browser:127.0.0.1:0?token={env:LIVEDREAM_TOKEN}", width=32, height=18, rate=Fraction(25)
+    )
+    assert isinstance(output, BrowserOutput)
+    assert output.url.endswith("?token=from%20outside")
+
+
+def test_only_those_who_are_allowed() -> None:
+    output = opened(f"browser:127.0.0.1:{OTHER_PORT}?allow=192.168.1.0/24")
+    try:
+        assert get("/", OTHER_PORT)[0] == 200  # this machine
+    finally:
+        output.close()
+
+
 def test_a_port_that_is_taken(page: BrowserOutput) -> None:
     with pytest.raises(SinkError, match="another port"):
         opened(f"browser:127.0.0.1:{PORT}")

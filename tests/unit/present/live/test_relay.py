@@ -1,0 +1,87 @@
+"""What the children of RTMP and SRT outputs are given, and how: no secret among their arguments."""
+
+import os
+import subprocess
+import sys
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from livedream.core.addresses import parse_address
+from livedream.core.errors import SettingsError, SinkError
+from livedream.present.live import LiveFrame
+from livedream.present.live.relay import RelayOutput, target_of
+
+SECRET = "Hidden-4711"
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[list[str]]:
+    """Commands of the children; each is a process that says what it was given and ends."""
+    commands: list[list[str]] = []
+    popen = subprocess.Popen
+
+    def start(command: list[str], **options: Any) -> Any:
+        commands.append(command)
+        given = command[command.index("-fpre") + 1] if "-fpre" in command else 0
+        code = f"import sys; text = open({given!r}, 'rb').readline();"
+        code += "sys.stdout.buffer.write(text); sys.stderr.buffer.write(text)"
+        with (tmp_path / "given").open("wb") as file:
+            return popen([sys.executable, "-c", code], **{**options, "stdout": file})
+
+    monkeypatch.setattr("livedream.present.live.relay.subprocess.Popen", start)
+    monkeypatch.setattr("livedream.present.live.relay._has_srt", lambda tool: True)
+    monkeypatch.setattr("shutil.which", lambda name: f"/usr/bin/{name}")
+    return commands
+
+
+def opened(address: str) -> None:
+    """Open an output and write to it until its child has ended."""
+    output = RelayOutput(parse_address(address), 64, 36, Fraction(25))
+    assert SECRET not in output.name
+    output.open()
+    try:
+        with pytest.raises(SinkError) as error:
+            for index in range(200):
+                output.write(LiveFrame(np.zeros((36, 64, 3), np.uint8), index / 25, index))
+        assert SECRET not in str(error.value)
+    finally:
+        output.close()
+
+
+def test_rtmp_gets_its_address_through_the_pipe(
+    started: list[list[str]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("STREAM_KEY", SECRET)
+    for key in (SECRET, "{env:STREAM_KEY}"):
+        opened(f"rtmp://127.0.0.1/live/{key}?bitrate=1M")
+        assert (tmp_path / "given").read_text() == f"rtmp://127.0.0.1/live/{SECRET}\n"
+    assert SECRET not in str(started)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs pipes that a child can open by number")
+def test_srt_gets_its_passphrase_through_a_pipe(started: list[list[str]], tmp_path: Path) -> None:
+    opened(f"srt://127.0.0.1:9?mode=caller&passphrase={SECRET}")
+    assert (tmp_path / "given").read_text() == f"passphrase={SECRET}\n"
+    assert SECRET not in str(started)
+    assert started[0][-1] == "srt://127.0.0.1:9?mode=caller"
+
+
+@pytest.mark.parametrize(
+    ("text", "target"),
+    [
+        ("rtmp://a/app/key?bitrate=6M&keyframe=2", "rtmp://a/app/key"),
+        ("rtmp://a/app/key?s_bl=1&sig=a%2Bb", "rtmp://a/app/key?s_bl=1&sig=a%2Bb"),
+        ("srt://a:9?latency=60&encoder=auto", "srt://a:9?latency=60000"),
+    ],
+)
+def test_what_is_meant_for_the_protocol_stays_as_it_was_written(text: str, target: str) -> None:
+    assert target_of(parse_address(text))[0] == target
+
+
+def test_a_key_that_is_not_there() -> None:
+    with pytest.raises(SettingsError, match="NOT_SET_HERE"):
+        opened("rtmp://127.0.0.1/live/{env:NOT_SET_HERE}")
