@@ -12,9 +12,9 @@ import time
 import numpy as np
 import torch
 
+from livedream.core.device import choose_device, choose_dtype
 from livedream.core.settings import ENGINES, DreamSettings, parse_size
 from livedream.dream.ascent import Ascent
-from livedream.dream.device import choose_device, choose_dtype
 from livedream.dream.networks.network import load_network
 from livedream.dream.objectives.binding import bind
 

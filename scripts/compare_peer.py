@@ -36,10 +36,10 @@ import torch
 from peers import PEERS, Peer
 
 from livedream.capture import open_source
+from livedream.core.device import choose_device, choose_dtype, precision_name
 from livedream.core.frame import Frame
 from livedream.core.settings import DreamSettings
 from livedream.dream.ascent import Ascent
-from livedream.dream.device import choose_device, choose_dtype, precision_name
 from livedream.dream.dreamer import Dreamer
 from livedream.dream.networks.network import load_network
 from livedream.dream.objectives.binding import bind

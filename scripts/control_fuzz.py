@@ -158,7 +158,7 @@ class Fuzz:
         snapshot = self.parameters.snapshot()
         for name, parameter in self.parameters.declared.items():
             parameter.check(self.parameters.target(name))
-            parameter.check(getattr(snapshot.look, name, getattr(snapshot.dream, name, None)))
+            parameter.check(getattr(snapshot.grade, name, getattr(snapshot.dream, name, None)))
             assert 0 <= self.parameters.unit(name) <= 1, name
         assert 20 <= self.show.tempo.bpm <= 300
 

@@ -14,11 +14,11 @@ import cv2
 import numpy as np
 import torch
 
+from livedream.core.device import choose_dtype, precision_name
 from livedream.core.errors import LivedreamError
 from livedream.core.frame import Frame
 from livedream.core.settings import DreamSettings
 from livedream.dream.ascent import Ascent
-from livedream.dream.device import choose_dtype, precision_name
 from livedream.dream.dreamer import Dreamer
 from livedream.dream.networks.network import Network, load_network
 from livedream.dream.objectives.binding import bind

@@ -75,7 +75,7 @@ def _check(parameters: Any) -> list[str]:
 
     found = parameters.snapshot()
     wrong = []
-    for values in (found.dream, found.look):
+    for values in (found.dream, found.grade):
         for parameter in declared(type(values)):
             value = getattr(values, parameter.name)
             try:

@@ -69,7 +69,7 @@ class Stage:
                 return
             now = time.monotonic()
             snapshot = self.parameters.snapshot()
-            self.picture = grading.apply(self._plain.copy(), snapshot.look, now - before)
+            self.picture = grading.apply(self._plain.copy(), snapshot.grade, now - before)
             self.periods_s.append(now - before)
             before = now
             self.status.publish(

@@ -179,7 +179,7 @@ class LiveParameters:
             self._advance(now_s)
             values = self._modulated()
             dream = self._rebuilt(self._last.dream, self._dream_names, values)
-            look = self._rebuilt(self._last.look, self._look_names, values)
+            look = self._rebuilt(self._last.grade, self._look_names, values)
             previous, crossfade = self._fading(dream, now_s)
             triggers, self._triggers = frozenset(self._triggers), set()
             self._last = Snapshot(now_s, dream, look, previous, crossfade, triggers)

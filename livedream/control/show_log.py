@@ -193,7 +193,7 @@ def _is_log(path: Path) -> bool:
 
 def _header(parameters: LiveParameters) -> dict[str, Any]:
     now, targets = parameters.peek(), parameters.targets()
-    dream, look = asdict(now.dream), asdict(now.look)
+    dream, look = asdict(now.dream), asdict(now.grade)
     # The targets: what was set since the last picture is in no snapshot yet.
     return {
         "livedream": __version__,

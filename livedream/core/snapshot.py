@@ -10,16 +10,16 @@ __all__ = ["Snapshot"]
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """One moment of the board.
+    """What a show's live parameters are at one moment.
 
-    time_s: monotonic.  dream, look: glided and modulated; while layers glide the objective is a
+    time_s: monotonic.  dream, grade: ramped and modulated; while layers change the objective is a
     weighted sum.  previous: the dream that fades out while another network takes over.
     crossfade: share of `dream` in it, 1 when nothing fades.  triggers: since the last snapshot.
     """
 
     time_s: float
     dream: DreamSettings
-    look: GradeSettings
+    grade: GradeSettings
     previous: DreamSettings | None = None
     crossfade: float = 1.0
     triggers: frozenset[str] = frozenset()

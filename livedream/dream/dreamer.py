@@ -19,13 +19,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from livedream.core.device import choose_device, choose_dtype, precision_name
 from livedream.core.frame import Frame, Motion, Picture
 from livedream.core.prefetch import StageTimer, prefetch
 from livedream.core.settings import DreamSettings, dream_size
 from livedream.core.shrink import shrunk
 from livedream.dream.ascent import Ascent, Plan
 from livedream.dream.compose import compose
-from livedream.dream.device import choose_device, choose_dtype, precision_name
 from livedream.dream.level import LevelledDream, crossfade, scale_to_level
 from livedream.dream.networks.network import Network, load_network
 from livedream.dream.objectives.binding import BoundObjective, bind

@@ -1,16 +1,16 @@
 """RAFT (Teed and Deng 2020) as torchvision ships it: two sizes of one learned estimator.
 
-Slower than DIS by far on a CPU, at home on a GPU. Its weights are fetched into torch's cache when
-it is first opened.
+Slower than DIS by far on a CPU, at home on a GPU. Its weights are downloaded into torch's cache
+when it is first opened.
 """
 
-from pathlib import Path
 from typing import Any, Final
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from livedream.core.device import choose_device
 from livedream.core.downloads import cached, obtain
 from livedream.core.errors import FlowError, ShapeError
 from livedream.core.frame import FlowField, Picture
@@ -32,7 +32,7 @@ class RaftFlow:
     name: `raft-small` (1.0 million parameters) or `raft-large` (5.3 million).  device: as torch
     calls it; auto: CUDA, else Apple's MPS, else the CPU.  random_seed: random weights drawn with
     it instead of the trained ones, for tests; its flow means nothing.
-    Raises FlowError for another name, a device that is not there, and weights that cannot be had.
+    Raises FlowError for another name and weights that cannot be had, SettingsError for a device.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class RaftFlow:
         if name not in _WEIGHTS:
             raise FlowError(f"flow {name!r} found, one of {', '.join(_WEIGHTS)} wanted")
         self._name = name
-        self._device = _device(device)
+        self._device = choose_device(device)
         network = _trained(name) if random_seed is None else _random(name, random_seed)
         self._network = network.to(self._device).eval().requires_grad_(False)
 
@@ -80,20 +80,6 @@ def _wanted(side_px: int) -> int:
     return max(_SMALLEST_SIDE_PX, -(-side_px // _MULTIPLE_PX) * _MULTIPLE_PX)
 
 
-def _device(name: str) -> torch.device:
-    there = {
-        "cuda": torch.cuda.is_available(),
-        "mps": torch.backends.mps.is_available(),
-        "cpu": True,
-    }
-    if name == "auto":
-        name = next(kind for kind, present in there.items() if present)
-    if not there.get(name.partition(":")[0], False):
-        found = ", ".join(kind for kind, present in there.items() if present)
-        raise FlowError(f"flow: device {name!r} is not available here; found: {found}; try auto")
-    return torch.device(name)
-
-
 def _random(name: str, seed: int) -> Any:
     """The network with weights of that seed; torch's own random state stays as it was."""
     with torch.random.fork_rng(devices=[]):
@@ -109,14 +95,8 @@ def _trained(name: str) -> Any:
         download, f"flow {name}", FlowError, otherwise="; --flow dis needs no weights at all"
     )
     network = _empty(name)
-    network.load_state_dict(_read(path))
+    network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
     return network
-
-
-def _read(path: Path) -> dict[str, Tensor]:
-    """The state dict that obtain() has verified."""
-    state: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
-    return state
 
 
 def _empty(name: str) -> Any:

@@ -77,7 +77,7 @@ def graphics() -> list[Line]:
     """What can dream."""
     import torch
 
-    from livedream.dream.device import choose_device, choose_dtype
+    from livedream.core.device import choose_device, choose_dtype
 
     lines = []
     for index in range(torch.cuda.device_count()):

@@ -131,6 +131,12 @@ def rounds_of(dreamer: Dreamer, rgb: Picture, rounds: int) -> Iterator[LevelledD
         yield dreamer.grow(picture, dreamer.fade(picture, FIRST_STEP_S))
 
 
+def dreamed(dreamer: Dreamer, rgb: Picture, rounds: int) -> Picture:
+    """A picture after some rounds."""
+    *_, last = rounds_of(dreamer, rgb, rounds)
+    return lay_on(rgb, last.residual)
+
+
 def lay_on(rgb: Picture, residual: Tensor) -> Picture:
     """The residual, (1, 3, h, w) in units of the picture, on a picture of any size."""
     if residual.shape[2:] != rgb.shape[:2]:

@@ -19,7 +19,7 @@ from livedream.core.settings import DreamSettings
 from livedream.dream.dreamer import Dreamer
 from livedream.dream.networks.network import Network
 from livedream.dream.objectives.value import Objective, channels, layer
-from livedream.jobs.image import lay_on, rounds_of, soft_noise
+from livedream.jobs.image import dreamed, soft_noise
 from livedream.present.contact_sheet import contact_sheet
 
 __all__ = ["MOST_LAYERS", "LayerRow", "SheetPlan", "draw_rows", "strongest_channels", "whole_sheet"]
@@ -112,12 +112,8 @@ def _loudness(network: Network, name: str, picture: Picture) -> Tensor:
 
 
 def _dreamed(network: Network, objective: Objective, noise: Picture, plan: SheetPlan) -> Picture:
-    dreamer = Dreamer(_SETTINGS.replace(objective=str(objective), seed=plan.seed), network=network)
-    residual = None
-    for joined in rounds_of(dreamer, noise, plan.rounds):
-        residual = joined.residual
-    assert residual is not None
-    return lay_on(noise, residual)
+    settings = _SETTINGS.replace(objective=str(objective), seed=plan.seed)
+    return dreamed(Dreamer(settings, network), noise, plan.rounds)
 
 
 def _labelled(tile: Picture, text: str) -> Picture:

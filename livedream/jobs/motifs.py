@@ -27,7 +27,7 @@ def draw(network_name: str, folder: Path, motifs: list[tuple[str, int | None]]) 
     from livedream.core.settings import DreamSettings
     from livedream.dream.dreamer import Dreamer
     from livedream.dream.networks.network import load_network
-    from livedream.jobs.image import lay_on, rounds_of
+    from livedream.jobs.image import dreamed
     from livedream.panel.pictures import file_name
 
     torch.set_num_threads(1)
@@ -45,8 +45,7 @@ def draw(network_name: str, folder: Path, motifs: list[tuple[str, int | None]]) 
             device="cpu", precision="fp32", size="source", objective=objective, strength=34.0,
             half_life=0.4, octaves=2, octave_scale=1.5, jitter=8,
         )  # fmt: skip
-        *_, last = rounds_of(Dreamer(settings, network), start, _ROUNDS)
-        shown = lay_on(start, last.residual)
+        shown = dreamed(Dreamer(settings, network), start, _ROUNDS)
         if (width, height) != (WIDTH_PX, HEIGHT_PX):
             small = cv2.resize(shown, (WIDTH_PX, HEIGHT_PX), interpolation=cv2.INTER_AREA)
             shown = np.asarray(small, np.uint8)

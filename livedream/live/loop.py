@@ -8,7 +8,8 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -18,17 +19,14 @@ import numpy as np
 from livedream.capture.live import Captured
 from livedream.control.live_parameters import LiveParameters
 from livedream.core.frame import Picture
-from livedream.core.grade import GradeSettings
 from livedream.core.health import Health, Status, StatusBoard
 from livedream.core.latest_slot import LatestSlot, SlotClosed
 from livedream.core.supervisor import FaultLog, reason
-from livedream.dream.compose import compose
 from livedream.flow import FlowEstimator
 from livedream.flow.motion import MotionEstimator
 from livedream.live.dream_worker import DreamOverlay, DreamWorker
 from livedream.live.governor import Governor
 from livedream.live.idle import Attract, StillWatch
-from livedream.live.meter import LoopMeter
 from livedream.present.grading import Grading, travel_of
 from livedream.present.live import LiveFrame
 from livedream.warp.travel import Travel
@@ -43,6 +41,8 @@ _MOST_LEFT_OUT: Final = 50  # heuristic: two seconds without a picture are no sh
 _SPARE_S: Final = 0.004  # of a frame's time, left over where the loop waits for its dream
 # Without a source the last dream drifts: heuristic, slow enough to look at for hours.
 _ADRIFT: Final = Travel(zoom=1.03, rotation=1.5, drift=(0.004, 0.002))
+_WINDOW_S: Final = 2.0  # in which frames per second are counted
+_EASE: Final = 0.1  # share of a new figure in its mean
 
 
 class Limiter(Protocol):
@@ -94,6 +94,45 @@ class Wiring:
     watch: Callable[[Composed], None] | None = None
 
 
+class LoopMeter:
+    """Frames per second over the last two, and eased means of stages and latencies, in ms."""
+
+    def __init__(self) -> None:
+        self._times: deque[float] = deque()
+        self._means: dict[str, float] = {}
+        self.frames = 0
+
+    def frame(self, now_s: float) -> None:
+        self.frames += 1
+        self._times.append(now_s)
+        while now_s - self._times[0] > _WINDOW_S:
+            self._times.popleft()
+
+    def fps(self, now_s: float) -> float:
+        times = tuple(t for t in self._times if now_s - t <= _WINDOW_S)
+        if len(times) < 2:
+            return 0.0
+        return (len(times) - 1) / max(times[-1] - times[0], now_s - times[0] - 0.1, 1e-6)
+
+    def ease(self, name: str, milliseconds: float) -> None:
+        before = self._means.get(name, milliseconds)
+        self._means[name] = before + _EASE * (milliseconds - before)
+
+    def mean(self, name: str) -> float:
+        return self._means.get(name, 0.0)
+
+    def means(self, *names: str) -> Mapping[str, float]:
+        return {name: round(self._means[name], 2) for name in names if name in self._means}
+
+    @contextlib.contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.ease(name, 1000.0 * (time.perf_counter() - start))
+
+
 class LiveLoop:
     """Runs in whatever thread calls `run`, until stopped."""
 
@@ -104,12 +143,10 @@ class LiveLoop:
         self._grading = Grading()
         self._motion = MotionEstimator(wiring.flow)
         self._last: Captured | None = None
-        self._frozen: Picture | None = None
         self._index = 0
         self._last_moment_s = self._due_s = self._started_s = time.monotonic()
         self._status_s = 0.0
         self._dropped = 0
-        self._busy_s = 0.0
         self._fault = ""
         self._faults = FaultLog(_log, "the loop")
 
@@ -170,16 +207,18 @@ class LiveLoop:
             motion = self._motion.step(rgb, size) if live else None
         frame = Captured(rgb, captured_s, self._index)
         # Without a source the dream drifts a little by itself.
-        travel = travel_of(snapshot.look) or (None if live else _ADRIFT)
+        travel = travel_of(snapshot.grade) or (None if live else _ADRIFT)
         wiring.dreaming.advance(frame, snapshot, motion, travel, passed_s)
         if wiring.attract is not None:
             wanted = wiring.still is not None and wiring.still.look(rgb, motion, start_s)
             wiring.attract(wanted, start_s)
         waited_s = self._wait_for_dream(start_s)
         with meter.stage("warp"):
-            shown = wiring.dreaming.shown(time.monotonic(), snapshot.look.mix)
+            shown = wiring.dreaming.shown(time.monotonic(), snapshot.grade.mix)
         with meter.stage("compose"):
-            picture = self._composed(rgb, shown, snapshot.look, passed_s)
+            picture = self._grading.finish(rgb, shown.steps, snapshot.grade, passed_s)
+            if wiring.limiter is not None:
+                picture = wiring.limiter.apply(picture, time.monotonic())
         finished = LiveFrame(picture, captured_s, self._index, rgb)
         self._index += 1
         for offer in wiring.offers:
@@ -197,19 +236,6 @@ class LiveLoop:
             return 0.0
         wiring.dreaming.wait_for(self._index, left_s)
         return time.monotonic() - now_s
-
-    def _composed(
-        self, rgb: Picture, shown: DreamOverlay, look: GradeSettings, passed_s: float
-    ) -> Picture:
-        if look.freeze and self._frozen is not None:
-            picture = self._frozen
-        else:
-            picture = rgb if shown.steps is None else compose(rgb, shown.steps)
-            self._frozen = picture if look.freeze else None
-        picture = self._grading.apply(picture, look, passed_s)
-        if self._wiring.limiter is not None:
-            picture = self._wiring.limiter.apply(picture, time.monotonic())
-        return picture
 
     def _fitted(self, rgb: Picture) -> Picture:
         """Cut to the picture's shape, then scaled; a source may come back with another size."""

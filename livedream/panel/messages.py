@@ -173,7 +173,7 @@ class MessageHandler:
         for name, target in self.parameters.targets().items():
             parameter = self.parameters.declared[name]
             if parameter.kind in (int, float):
-                value = getattr(now.look if hasattr(now.look, name) else now.dream, name)
+                value = getattr(now.grade if hasattr(now.grade, name) else now.dream, name)
                 if value != target:
                     found[name] = round(parameter.to_unit(value), 4)
         return found

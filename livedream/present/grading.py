@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from livedream.core.frame import Picture
 from livedream.core.grade import GradeSettings
+from livedream.dream.compose import compose
 from livedream.warp.travel import Travel
 
 __all__ = ["Grading", "colour_matrix", "travel_of"]
@@ -20,20 +21,20 @@ _BLACKOUT_S: Final = 0.4  # from the full picture to black
 _GRAY: Final = np.full(3, 1 / 3**0.5)
 
 
-def colour_matrix(look: GradeSettings, light: float = 1.0) -> NDArray[np.float64] | None:
+def colour_matrix(grade: GradeSettings, light: float = 1.0) -> NDArray[np.float64] | None:
     """(3, 4): RGB in, RGB out, 8-bit steps; None where nothing is to be done.
 
     light: 0 is black.  The hue is turned around the gray axis, the luma kept; saturation is the
     distance from gray of the same luma; contrast turns around middle gray.
     """
-    plain = look.hue == 0.0 and look.saturation == 1.0 and look.contrast == 1.0
-    if plain and look.brightness * light == 1.0:
+    plain = grade.hue == 0.0 and grade.saturation == 1.0 and grade.contrast == 1.0
+    if plain and grade.brightness * light == 1.0:
         return None
     gray = np.outer(np.ones(3), _LUMA)
-    matrix = gray + look.saturation * (np.eye(3) - gray) @ _turned(look.hue)
-    offset = np.full(3, _MIDDLE * (1.0 - look.contrast))
-    whole = np.column_stack([look.contrast * matrix, offset])
-    return np.asarray(look.brightness * light * whole, np.float64)
+    matrix = gray + grade.saturation * (np.eye(3) - gray) @ _turned(grade.hue)
+    offset = np.full(3, _MIDDLE * (1.0 - grade.contrast))
+    whole = np.column_stack([grade.contrast * matrix, offset])
+    return np.asarray(grade.brightness * light * whole, np.float64)
 
 
 def _turned(degrees: float) -> NDArray[np.float64]:
@@ -46,31 +47,45 @@ def _turned(degrees: float) -> NDArray[np.float64]:
 
 
 class Grading:
-    """Applies a look; keeps how dark the blackout is."""
+    """Finishes pictures; keeps how dark the blackout is, and a frozen picture."""
 
     def __init__(self) -> None:
         self._light = 1.0
+        self._frozen: Picture | None = None
 
     @property
     def black(self) -> bool:
         return self._light <= 0.0
 
-    def apply(self, rgb: Picture, look: GradeSettings, seconds: float) -> Picture:
+    def finish(
+        self, rgb: Picture, steps: NDArray[np.float32] | None, grade: GradeSettings, seconds: float
+    ) -> Picture:
+        """The dream (8-bit steps) on its frame, graded; while frozen, the picture of before.
+
+        seconds: since the last picture.
+        """
+        picture = self._frozen
+        if picture is None or not grade.freeze:
+            picture = rgb if steps is None else compose(rgb, steps)
+            self._frozen = picture if grade.freeze else None
+        return self.apply(picture, grade, seconds)
+
+    def apply(self, rgb: Picture, grade: GradeSettings, seconds: float) -> Picture:
         """seconds: since the last picture.  Returns `rgb` itself where nothing is to be done."""
         change = seconds / _BLACKOUT_S
-        light = self._light - change if look.blackout else self._light + change
+        light = self._light - change if grade.blackout else self._light + change
         self._light = min(1.0, max(0.0, light))
-        matrix = colour_matrix(look, self._light)
+        matrix = colour_matrix(grade, self._light)
         if matrix is not None:
             rgb = np.asarray(cv2.transform(rgb, matrix), np.uint8)
-        if look.mirror:
+        if grade.mirror:
             rgb = np.asarray(cv2.flip(rgb, 1), np.uint8)
         return rgb
 
 
-def travel_of(look: GradeSettings) -> Travel | None:
+def travel_of(grade: GradeSettings) -> Travel | None:
     """Where the dream travels; None where it stays."""
-    if look.zoom == 1.0 and not (look.rotation or look.drift_x or look.drift_y):
+    if grade.zoom == 1.0 and not (grade.rotation or grade.drift_x or grade.drift_y):
         return None
     # A travel names the drift of the view, the settings that of what is seen.
-    return Travel(look.zoom, look.rotation, (-look.drift_x, -look.drift_y))
+    return Travel(grade.zoom, grade.rotation, (-grade.drift_x, -grade.drift_y))

@@ -69,9 +69,9 @@ def test_a_log_gives_the_same_show_again(tmp_path: Path) -> None:
         found = playback.snapshot(index / 10 + 1e-6)
         assert found.dream.objective == wanted.dream.objective
         assert found.dream.strength == pytest.approx(wanted.dream.strength, abs=0.01)
-        assert found.look.contrast == pytest.approx(wanted.look.contrast, abs=0.001)
-        assert found.look.hue == pytest.approx(wanted.look.hue, abs=0.2)
-        assert found.look.freeze == wanted.look.freeze
+        assert found.grade.contrast == pytest.approx(wanted.grade.contrast, abs=0.001)
+        assert found.grade.hue == pytest.approx(wanted.grade.hue, abs=0.2)
+        assert found.grade.freeze == wanted.grade.freeze
         assert found.triggers == wanted.triggers
 
 

@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from livedream.core.device import choose_dtype
 from livedream.core.frame import Picture
 from livedream.core.settings import DreamSettings
 from livedream.dream.ascent import Ascent
-from livedream.dream.device import choose_dtype
 from livedream.dream.networks.network import Network, load_network
 from livedream.dream.networks.preprocessing import Preprocessing
 from livedream.dream.objectives.binding import bind

@@ -56,7 +56,7 @@ def test_no_snapshot_leaves_the_range(acts: list[tuple[str, str, Any, Any]]) -> 
             act(parameters, now, one)
         now[0] += 0.05
         found = parameters.snapshot()
-        for values in (found.dream, found.look):
+        for values in (found.dream, found.grade):
             for parameter in declared(type(values)):
                 held = getattr(values, parameter.name)
                 assert parameter.check(held) == held

@@ -24,10 +24,10 @@ import torch
 from torch import Tensor
 
 from livedream.capture.sky import Sky
+from livedream.core.device import precision_name
 from livedream.core.frame import Frame
 from livedream.core.settings import DreamSettings
 from livedream.core.version import __version__
-from livedream.dream.device import precision_name
 from livedream.dream.dreamer import Dreamer
 from livedream.dream.engines import Engine
 from livedream.dream.objectives.binding import Measured

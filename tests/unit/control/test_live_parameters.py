@@ -76,11 +76,11 @@ def test_a_preset_arrives_after_its_seconds(parameters: LiveParameters, time: Ti
     middle = parameters.snapshot()
     assert middle.dream.strength == pytest.approx(24.0)
     assert middle.dream.octaves == 3
-    assert middle.look.hue == pytest.approx(45.0)
-    assert middle.look.mirror
+    assert middle.grade.hue == pytest.approx(45.0)
+    assert middle.grade.mirror
     time.now += 2.0
     end = parameters.snapshot()
-    assert (end.dream.strength, end.dream.octaves, end.look.hue) == (34.0, 4, 90.0)
+    assert (end.dream.strength, end.dream.octaves, end.grade.hue) == (34.0, 4, 90.0)
 
 
 def test_all_or_nothing(parameters: LiveParameters) -> None:
@@ -122,7 +122,7 @@ def test_hands_send_whole_numbers_as_floats_and_switches_as_numbers(
     parameters.set("freeze", 1.0)
     found = parameters.snapshot()
     assert found.dream.octaves == 4
-    assert found.look.freeze is True
+    assert found.grade.freeze is True
 
 
 def test_layers_glide_as_a_weighted_sum_of_the_same_targets(
@@ -166,20 +166,20 @@ def test_a_network_alone_brings_its_own_objective(parameters: LiveParameters) ->
 def test_modulators_add_up_on_top_and_are_held_to_the_range(parameters: LiveParameters) -> None:
     parameters.modulate("mix", "lfo", -0.25)
     parameters.modulate("mix", "bass", -0.25)
-    assert parameters.snapshot().look.mix == pytest.approx(0.5)
+    assert parameters.snapshot().grade.mix == pytest.approx(0.5)
     assert parameters.target("mix") == 1.0
     parameters.modulate("mix", "bass", -3.0)
-    assert parameters.snapshot().look.mix == 0.0
+    assert parameters.snapshot().grade.mix == 0.0
     parameters.modulate("mix", "bass", None)
     parameters.modulate("mix", "lfo", None)
-    assert parameters.snapshot().look.mix == 1.0
+    assert parameters.snapshot().grade.mix == 1.0
 
 
 @pytest.mark.parametrize("offset", [math.nan, math.inf])
 def test_an_offset_that_is_no_number_is_refused(parameters: LiveParameters, offset: float) -> None:
     with pytest.raises(SettingsError):
         parameters.modulate("mix", "lfo", offset)
-    assert parameters.snapshot().look.mix == 1.0
+    assert parameters.snapshot().grade.mix == 1.0
 
 
 def test_sliders_reach_both_ends_and_come_back(parameters: LiveParameters) -> None:

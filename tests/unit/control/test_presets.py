@@ -113,11 +113,11 @@ def test_a_preset_glides_and_brings_back_what_it_does_not_name(show: Show, clock
     clock.now_s += 2
     half = show.parameters.snapshot()
     assert 14 < half.dream.strength < 22
-    assert 0 < half.look.hue < 90
+    assert 0 < half.grade.hue < 90
     clock.now_s += 3
     there = show.parameters.snapshot()
     assert there.dream.strength == 22
-    assert there.look.hue == 0
+    assert there.grade.hue == 0
     assert there.dream.octaves == 4  # as livedream was started
     assert there.dream.size == "270p"  # of the machine, not of the preset
     assert show.preset_name == "drifting-eyes"
@@ -155,10 +155,10 @@ def test_freeze_blackout_and_reset(show: Show) -> None:
     show.act("blackout")
     show.act("reset")
     now = show.parameters.snapshot()
-    assert now.look.freeze and now.look.blackout
+    assert now.grade.freeze and now.grade.blackout
     assert "reset" in now.triggers
     show.act("freeze")
-    assert not show.parameters.snapshot().look.freeze
+    assert not show.parameters.snapshot().grade.freeze
 
 
 def test_what_is_saved_comes_back(show: Show, clock: Time) -> None:
@@ -172,7 +172,7 @@ def test_what_is_saved_comes_back(show: Show, clock: Time) -> None:
     clock.now_s += 20
     now = show.parameters.snapshot()
     assert now.dream.objective == 'class:"Atlantic Puffin"'
-    assert (now.look.hue, now.dream.octaves) == (-20, 3)
+    assert (now.grade.hue, now.dream.octaves) == (-20, 3)
     assert show.modulation.modulators[0].beats == 4
     assert show.presets.find("my-look").title == 'With "quotes" and ü'
     show.presets.remove("my-look")
@@ -193,12 +193,12 @@ def test_modulators_move_and_stay_in_range(show: Show, clock: Time) -> None:
     for _ in range(400):
         clock.now_s += 0.05
         show.modulation.step(clock.now_s, 0.05)
-        seen.append(show.parameters.snapshot().look.hue)
+        seen.append(show.parameters.snapshot().grade.hue)
     assert max(seen) == pytest.approx(180, abs=3)
     assert min(seen) == pytest.approx(-180, abs=3)
     show.modulation.replace([], 0)
     show.modulation.step(clock.now_s, 0.05)
-    assert show.parameters.snapshot().look.hue == 0
+    assert show.parameters.snapshot().grade.hue == 0
 
 
 def test_modulators_fade_in_and_out(show: Show, clock: Time) -> None:
@@ -207,7 +207,7 @@ def test_modulators_fade_in_and_out(show: Show, clock: Time) -> None:
     seen = []
     for _ in range(40):
         show.modulation.step(clock.now_s, 0.1)
-        seen.append(show.parameters.snapshot().look.brightness)
+        seen.append(show.parameters.snapshot().grade.brightness)
     assert seen[0] == pytest.approx(0.975)
     assert seen[9] == pytest.approx(0.75, abs=0.01)
     assert seen[-1] == pytest.approx(0.5)
@@ -217,7 +217,7 @@ def test_sound_drives_what_it_is_to_drive(show: Show) -> None:
     show.modulation.heard = lambda name: {"bass": 0.8}.get(name, 0.0)
     show.modulation.replace([Modulator(parameter="mix", source="bass", depth=-0.5)])
     show.modulation.step(0, 0.1)
-    assert show.parameters.snapshot().look.mix == pytest.approx(0.6)
+    assert show.parameters.snapshot().grade.mix == pytest.approx(0.6)
 
 
 def test_what_cannot_be_modulated_is_refused(show: Show) -> None:

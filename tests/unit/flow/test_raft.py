@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from livedream.core.errors import FlowError, ShapeError
+from livedream.core.errors import FlowError, SettingsError, ShapeError
 from livedream.core.frame import Picture
 from livedream.flow import raft
 from livedream.flow.raft import RaftFlow
@@ -122,5 +122,5 @@ def test_weights_in_the_cache_are_checked_and_used(
 def test_names_and_devices_that_are_not_there() -> None:
     with pytest.raises(FlowError, match="one of raft-small, raft-large wanted"):
         RaftFlow("raft-huge", "cpu", random_seed=0)
-    with pytest.raises(FlowError, match="'tpu' is not available here"):
+    with pytest.raises(SettingsError, match="'tpu' is not available here"):
         RaftFlow("raft-small", "tpu", random_seed=0)

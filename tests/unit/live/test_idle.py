@@ -38,11 +38,11 @@ def test_the_attract_mode_moves_the_values_and_leaves_the_targets() -> None:
     for _ in range(300):
         now[0] += 0.1
         attract.step(True, now[0])
-        seen.add(round(parameters.snapshot().look.zoom, 3))
+        seen.add(round(parameters.snapshot().grade.zoom, 3))
     assert len(seen) > 10
     assert parameters.targets() == targets
     for _ in range(40):
         now[0] += 0.1
         attract.step(False, now[0])
-    assert parameters.snapshot().look.zoom == pytest.approx(1.0)
+    assert parameters.snapshot().grade.zoom == pytest.approx(1.0)
     assert not attract.active

@@ -16,7 +16,7 @@ def choose_device(name: str = "auto") -> torch.device:
     }
     if name == "auto":
         return torch.device(next(kind for kind, present in there.items() if present))
-    if not there.get(name, False):
+    if not there.get(name.partition(":")[0], False):
         found = ", ".join(kind for kind, present in there.items() if present)
         raise SettingsError(f"device: {name!r} is not available here; found: {found}; try auto")
     return torch.device(name)

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
+from livedream.core.device import choose_device, choose_dtype, precision_name
 from livedream.core.errors import SettingsError
-from livedream.dream.device import choose_device, choose_dtype, precision_name
 
 CUDA, CPU = torch.device("cuda"), torch.device("cpu")
 
