@@ -1,5 +1,6 @@
 """What the children of RTMP and SRT outputs are given, and how: no secret among their arguments."""
 
+import itertools
 import os
 import subprocess
 import sys
@@ -45,7 +46,7 @@ def opened(address: str) -> None:
     output.open()
     try:
         with pytest.raises(SinkError) as error:
-            for index in range(200):
+            for index in itertools.count():  # until it has ended
                 output.write(LiveFrame(np.zeros((36, 64, 3), np.uint8), index / 25, index))
         assert SECRET not in str(error.value)
     finally:
