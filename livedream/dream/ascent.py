@@ -101,7 +101,7 @@ class Ascent:
         self._spec = EngineSpec(network, bound, device, dtype, wait_for_compile)
         self._settings = settings
         strides = [network.layers[n].stride for n in bound.layers if n in network.layers]
-        self._edge = _EDGE_PX if min(strides, default=_EDGE_PX) <= _SHALLOW else 0
+        self.edge_px = _EDGE_PX if min(strides, default=_EDGE_PX) <= _SHALLOW else 0
         self._objective: Objective = objective.objective
         self.engine: Engine = open_engine(settings.engine, self._spec)
 
@@ -153,7 +153,7 @@ class Ascent:
 
         Asked before it is adopted, so that others may be dreamed by until then.
         """
-        reach, least = plan.jitter + 2 * self._edge, self._spec.network.minimum_size
+        reach, least = plan.jitter + 2 * self.edge_px, self._spec.network.minimum_size
         return self.engine.prepare([
             (max(least, w + reach), max(least, h + reach))
             for w, h in self._octave_sizes(plan)
@@ -203,8 +203,8 @@ class Ascent:
         frame around the picture. What is too small for the network gets margins that make it fit.
         """
         jitter, least = self._settings.jitter, self._spec.network.minimum_size
-        left, top = (self._edge + int(draw.integers(0, jitter + 1)) for _ in range(2))
-        reach = jitter + 2 * self._edge
+        left, top = (self.edge_px + int(draw.integers(0, jitter + 1)) for _ in range(2))
+        reach = jitter + 2 * self.edge_px
         missing = max(0, least - width - reach), max(0, least - height - reach)
         left, right = left + missing[0] // 2, reach - left + missing[0] - missing[0] // 2
         top, bottom = top + missing[1] // 2, reach - top + missing[1] - missing[1] // 2

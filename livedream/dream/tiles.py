@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-__all__ = ["Margins", "Tile", "lay_tiles", "mirrored"]
+__all__ = ["Margins", "Tile", "lay_tiles", "mirrored", "mirrored_index"]
 
 # Beyond this little reaches a gradient. Measured within 8 px of a cut, in parts of the gradient's
 # mean size: dreamnet 0.001, SqueezeNet's fire8 0.0001, MobileNetV2's features.13 0.009; with 64 px
@@ -44,8 +44,12 @@ class Tile:
 
     def seen(self, picture: Tensor) -> Tensor:
         """The piece of a (1, C, H, W) picture that the network is to see."""
-        rows = _mirrored_indices(self.seen_rows, picture.shape[2]).to(picture.device)
-        columns = _mirrored_indices(self.seen_columns, picture.shape[3]).to(picture.device)
+        rows, columns = (
+            mirrored_index(torch.arange(*span), length).to(picture.device)
+            for span, length in zip(
+                (self.seen_rows, self.seen_columns), picture.shape[2:], strict=True
+            )
+        )
         return picture[:, :, rows[:, None], columns]
 
     def put(self, piece: Tensor, whole: Tensor) -> None:
@@ -157,8 +161,11 @@ def mirrored(x: Tensor, margins: Margins) -> Tensor:
     return Tile((0, height), (0, width), (-top, height + bottom), (-left, width + right)).seen(x)
 
 
-def _mirrored_indices(span: Span, length: int) -> Tensor:
-    """Which of `length` rows stands at each place of `span`, as F.pad's reflect counts them."""
+def mirrored_index(place: Tensor, length: int) -> Tensor:
+    """Which of `length` rows stands at each place, as F.pad's reflect counts them.
+
+    place: int64, below 0 before the first row.
+    """
     period = max(1, 2 * (length - 1))
-    place = torch.arange(*span).remainder(period)
-    return torch.minimum(place, period - place).clamp_(max=length - 1)
+    inside = place.remainder(period)
+    return torch.minimum(inside, period - inside).clamp(max=length - 1)

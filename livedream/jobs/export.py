@@ -75,27 +75,26 @@ def export_steps(
     if settings.precision == "bf16":
         raise SettingsError("precision: bf16 found, fp32 or fp16 wanted: no runtime has it")
     spec = EngineSpec(network, objective, torch.device("cpu"), dtype)
-    sizes = _octaves(spec, settings)
+    ascent = Ascent(network, objective, settings.replace(engine="torch"), spec.device, dtype)
+    sizes = _octaves(ascent, network, settings)
     paths = [output] if len(sizes) == 1 else _numbered(output, len(sizes))
     for path in paths:
         check_destination(path, overwrite=overwrite)
     written = []
     for path, (width, height) in zip(paths, sizes, strict=True):
-        reach = settings.jitter
-        shape = StepShape(width, height, (reach, reach), settings.smoothing)
+        shift = settings.jitter, settings.jitter
+        shape = StepShape(width, height, shift, settings.smoothing, ascent.edge_px)
         written.append(Exported(path, width, height, _write(build_step(spec, shape), path)))
     return written
 
 
-def _octaves(spec: EngineSpec, settings: DreamSettings) -> list[tuple[int, int]]:
-    plain = settings.replace(engine="torch")
-    ascent = Ascent(spec.network, spec.objective, plain, spec.device, torch.float32)
+def _octaves(ascent: Ascent, network: Network, settings: DreamSettings) -> list[tuple[int, int]]:
     sizes = ascent.octave_sizes(*parse_size(settings.size, *_SCREEN))
-    least, smallest = spec.network.minimum_size, min(sizes[0])
-    if smallest + settings.jitter < least:
+    least, smallest = network.minimum_size, min(sizes[0])
+    if smallest + settings.jitter + 2 * ascent.edge_px < least:
         raise SettingsError(
             f"size: {sizes[0][0]}x{sizes[0][1]} found, at least {least} px on the shorter side "
-            f"wanted for {spec.network.name}"
+            f"wanted for {network.name}"
         )
     return sizes
 

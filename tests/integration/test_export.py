@@ -13,6 +13,7 @@ from livedream.cli import main
 from livedream.cli.export import _LEFT_OUT
 from livedream.core.frame import Picture
 from livedream.core.settings import DreamSettings, parameters
+from livedream.dream.ascent import Ascent
 from livedream.dream.networks.network import Network
 from livedream.dream.objectives.binding import bind
 from livedream.jobs.export import NOT_EXPORTED, Exported, export_steps
@@ -25,6 +26,33 @@ SMALL = DreamSettings(size="128x96", octaves=2, objective="strokes")
 @pytest.fixture(scope="module")
 def files(dreamnet: Network, tmp_path_factory: pytest.TempPathFactory) -> list[Exported]:
     return export_steps(SMALL, tmp_path_factory.mktemp("export") / "dream.onnx", dreamnet)
+
+
+def test_at_the_border_it_dreams_as_the_ascent_does(
+    dreamnet: Network, texture: Picture, tmp_path: Path
+) -> None:
+    import onnxruntime
+
+    settings = SMALL.replace(octaves=1, iterations=3, engine="torch", variety=0.0)
+    (file,) = export_steps(settings, tmp_path / "dream.onnx", dreamnet)
+    ascent = Ascent(
+        dreamnet, bind("strokes", dreamnet), settings, torch.device("cpu"), torch.float32
+    )
+    picture = torch.from_numpy(resized(texture)).permute(2, 0, 1)[None].float() / 255
+    wanted = ascent.addition(picture, np.random.default_rng(7)).numpy()
+    session = onnxruntime.InferenceSession(file.path, providers=["CPUExecutionProvider"])
+    draw, dreamed = np.random.default_rng(7), picture.numpy()
+    for _ in range(settings.iterations):
+        shift = draw.integers(0, settings.jitter + 1, 2)
+        (dreamed,) = session.run(None, {
+            "picture": dreamed, "step_size": np.array([1.5], np.float32), "shift": shift,
+            "weights": np.ones(1, np.float32), "variety": np.zeros(1, np.float32),
+        })  # fmt: skip
+    different = np.abs(dreamed - picture.numpy() - wanted) * 255
+    border = np.ones(different.shape[2:], bool)
+    border[4:-4, 4:-4] = False
+    assert different[..., border].max() < 0.1  # 8-bit steps
+    assert different.max() < 0.1
 
 
 def python_without_torch(tmp_path: Path, *words: str) -> "subprocess.CompletedProcess[str]":

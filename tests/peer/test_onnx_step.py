@@ -43,7 +43,7 @@ CASES = [
 
 
 @cache
-def aim_of(name: str, objective: str) -> EngineSpec:
+def spec_of(name: str, objective: str) -> EngineSpec:
     network = load_network(name, random_seed=None if name == "dreamnet" else 3)
     return EngineSpec(network, bind(objective, network), torch.device("cpu"), torch.float32)
 
@@ -77,10 +77,10 @@ def exported(spec: EngineSpec, shape: StepShape) -> Step:
 def by_autograd(
     spec: EngineSpec, x: Tensor, settings: DreamSettings, shift: tuple[int, int]
 ) -> Tensor:
-    climbed = x.clone()
+    dreamed = x.clone()
     left, top = shift
-    EagerEngine(spec).ascend(climbed, [(left, REACH - left, top, REACH - top)], settings)
-    return climbed
+    EagerEngine(spec).ascend(dreamed, [(left, REACH - left, top, REACH - top)], settings)
+    return dreamed
 
 
 def alike(x: Tensor, found: Tensor, wanted: Tensor) -> None:
@@ -97,7 +97,7 @@ def alike(x: Tensor, found: Tensor, wanted: Tensor) -> None:
 
 @pytest.mark.parametrize(("name", "objective", "size"), CASES)
 def test_a_step_equals_autograd_s(name: str, objective: str, size: tuple[int, int]) -> None:
-    spec = aim_of(name, objective)
+    spec = spec_of(name, objective)
     step = exported(spec, StepShape(*size, (REACH, REACH)))
     x = 0.1 + 0.8 * torch.rand(1, 3, *size[::-1], generator=torch.Generator().manual_seed(1))
     for shift in ((0, 0), (5, REACH)):
@@ -106,7 +106,7 @@ def test_a_step_equals_autograd_s(name: str, objective: str, size: tuple[int, in
 
 
 def test_step_size_weights_and_variety_are_inputs() -> None:
-    spec = aim_of("dreamnet", "strokes + eyes")
+    spec = spec_of("dreamnet", "strokes + eyes")
     step = exported(spec, StepShape(70, 66, (REACH, REACH)))
     x = 0.1 + 0.8 * torch.rand(1, 3, 66, 70, generator=torch.Generator().manual_seed(2))
     other = EngineSpec(
@@ -124,7 +124,7 @@ def test_smoothing_and_guides_are_in_the_graph() -> None:
     from pathlib import Path
 
     picture = Path(__file__).resolve().parents[2] / "docs" / "stills" / "zoom.jpg"
-    spec = aim_of("dreamnet", f'guide(strokes, "{picture}")')
+    spec = spec_of("dreamnet", f'guide(strokes, "{picture}")')
     step = exported(spec, StepShape(81, 66, (REACH, REACH), smoothing=1.5))
     x = 0.1 + 0.8 * torch.rand(1, 3, 66, 81, generator=torch.Generator().manual_seed(4))
     wanted = by_autograd(spec, x, DreamSettings(smoothing=1.5), (2, 9))
@@ -132,8 +132,18 @@ def test_smoothing_and_guides_are_in_the_graph() -> None:
 
 
 def test_a_flat_picture_gives_something_finite() -> None:
-    spec = aim_of("dreamnet", "strokes")
+    spec = spec_of("dreamnet", "strokes")
     step = exported(spec, StepShape(70, 66, (REACH, REACH)))
     for brightness in (0.0, 0.5, 1.0):
         found = step(torch.full((1, 3, 66, 70), brightness), 1.5, (3, 4), spec.objective.weights)
         assert found.isfinite().all() and found.min() >= 0 and found.max() <= 1
+
+
+def test_a_step_in_half_precision_dreams_alike() -> None:
+    spec = spec_of("dreamnet", "eyes")
+    half = EngineSpec(spec.network, spec.objective, spec.device, torch.float16)
+    x = 0.1 + 0.8 * torch.rand(1, 3, 66, 70, generator=torch.Generator().manual_seed(5))
+    weights, shape = spec.objective.weights, StepShape(70, 66, (REACH, REACH))
+    wanted, found = (exported(s, shape)(x, 1.5, (3, 4), weights) - x for s in (spec, half))
+    cosine = torch.nn.functional.cosine_similarity(wanted.flatten(), found.flatten(), 0)
+    assert float(cosine) > 0.99

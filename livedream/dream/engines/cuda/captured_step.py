@@ -12,7 +12,7 @@ from torch import Tensor
 
 from livedream.core.settings import DreamSettings
 from livedream.dream.engines.steps import normalised
-from livedream.dream.tiles import Margins
+from livedream.dream.tiles import Margins, mirrored_index
 
 __all__ = ["CapturedStep", "StepKind"]
 
@@ -72,17 +72,10 @@ class CapturedStep:
         """One step of `picture`: the thing that is recorded."""
         picture = self.picture
         rows, columns = (
-            mirrored_places(seen - before, length)
+            mirrored_index(seen - before, length)
             for seen, before, length in zip(self._seen, self._before, self._length, strict=True)
         )
         gradient = self._gradient(picture.index_select(2, rows).index_select(3, columns))
         for axis, own, before in zip((2, 3), self._own, self._before, strict=True):
             gradient = gradient.index_select(axis, own + before)
         picture.add_(normalised(gradient, self._settings) * self._scale).clamp_(0.0, 1.0)
-
-
-def mirrored_places(place: Tensor, length: int) -> Tensor:
-    """Which of `length` rows stands at each place, before 0 and behind the last one mirrored."""
-    period = max(1, 2 * (length - 1))
-    inside = place.remainder(period)
-    return torch.minimum(inside, period - inside).clamp(max=length - 1)

@@ -18,6 +18,7 @@ from livedream.dream.engines import EngineSpec
 from livedream.dream.engines.onnx_export.decompositions import backward_decompositions
 from livedream.dream.engines.onnx_export.translate import Port
 from livedream.dream.engines.steps import normalised
+from livedream.dream.tiles import mirrored_index
 
 __all__ = ["INPUTS", "OUTPUT", "StepShape", "trace_step"]
 
@@ -35,19 +36,22 @@ OUTPUT: Final = Port("dreamed", "float32 (1, 3, height, width): the picture one 
 class StepShape:
     """What a step is made for.
 
-    width, height: of the picture, px.  margins: left and right together, above and below together,
-    px.  smoothing: px, as in `DreamSettings`.
+    width, height: of the picture, px.  margins: the largest shift to the right and down, px.
+    smoothing: px, as in `DreamSettings`.  edge_px: a margin on every side beyond the shift's, see
+    `Ascent.edge_px`.
     """
 
     width: int
     height: int
     margins: tuple[int, int]
     smoothing: float = 0.0
+    edge_px: int = 0
 
     @property
     def seen(self) -> tuple[int, int]:
         """(width, height) of what the network sees."""
-        return self.width + self.margins[0], self.height + self.margins[1]
+        width, height = self.width + self.margins[0], self.height + self.margins[1]
+        return width + 2 * self.edge_px, height + 2 * self.edge_px
 
 
 def trace_step(spec: EngineSpec, shape: StepShape) -> fx.GraphModule:
@@ -66,9 +70,13 @@ def trace_step(spec: EngineSpec, shape: StepShape) -> fx.GraphModule:
     def step(
         picture: Tensor, step_size: Tensor, shift: Tensor, weights: Tensor, variety: Tensor
     ) -> Tensor:
-        left, top = shift[0], shift[1]
-        rows = _mirrored(shape.height, shape.margins[1], top)
-        columns = _mirrored(shape.width, shape.margins[0], left)
+        left, top = shift[0] + shape.edge_px, shift[1] + shape.edge_px
+        columns, rows = (
+            mirrored_index(torch.arange(seen) - before, length)
+            for seen, before, length in zip(
+                shape.seen, (left, top), (shape.width, shape.height), strict=True
+            )
+        )
         seen = picture[:, :, rows][:, :, :, columns]
 
         def activations(x: Tensor) -> tuple[Tensor, ...]:
@@ -101,10 +109,3 @@ def trace_step(spec: EngineSpec, shape: StepShape) -> fx.GraphModule:
     )(*example)
     traced.graph.eliminate_dead_code()
     return traced
-
-
-def _mirrored(length: int, margins: int, before: Tensor) -> Tensor:
-    """Which of `length` rows stands at each place of what is seen; see `tiles.mirrored`."""
-    period = max(1, 2 * (length - 1))
-    place = (torch.arange(length + margins) - before).remainder(period)
-    return torch.minimum(place, period - place).clamp(max=length - 1)
