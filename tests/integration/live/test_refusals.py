@@ -130,5 +130,4 @@ def test_a_broken_preset_is_logged_with_the_reason(
     with caplog.at_level(logging.WARNING), opened() as made:
         assert "preset mine: strength" in caplog.text
         state = MessageHandler(made.parameters, made.hands.show, Catalogue()).state()
-    assert [one["name"] for one in state["broken"]] == ["mine"]
-    assert "strength" in state["broken"][0]["reason"]
+    assert state["broken"] == ["preset mine: strength: must be 0 to 100 (got 900)"]
