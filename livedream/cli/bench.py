@@ -1,10 +1,12 @@
 """`livedream bench`: what can this machine do?"""
 
 import argparse
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from livedream.cli.options import add_settings, settings_of
+from livedream.cli.options import Commands, add_settings, settings_of
+from livedream.cli.output import write_json
 from livedream.core.errors import SettingsError
 from livedream.core.settings import DreamSettings, parse_size
 
@@ -13,7 +15,6 @@ if TYPE_CHECKING:
 
     from livedream.jobs.bench.report import BenchReport, Spread
 
-    Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
 __all__ = ["add_parser", "run"]
 
@@ -21,7 +22,7 @@ __all__ = ["add_parser", "run"]
 _DEFAULTS = DreamSettings(size="270p", flow="dis-fast", flow_size="270p")
 
 
-def add_parser(commands: "Commands") -> None:
+def add_parser(commands: Commands) -> None:
     parser = commands.add_parser(
         "bench",
         help="measure what this machine can do",
@@ -72,12 +73,7 @@ def run(args: argparse.Namespace) -> int:
     console.print(_table(report))
     console.print(_advice(report))
     if args.json is not None:
-        try:
-            args.json.write_text(report.to_json(), encoding="utf-8")
-        except OSError as error:
-            raise SettingsError(
-                f"--json: {args.json} cannot be written ({error.strerror})"
-            ) from error
+        write_json(args.json, json.loads(report.to_json()), "--json")
     return 0
 
 

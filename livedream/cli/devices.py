@@ -3,15 +3,13 @@
 import argparse
 import json
 from functools import partial
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    Commands = argparse._SubParsersAction[argparse.ArgumentParser]
+from livedream.cli.options import Commands
 
 __all__ = ["add_parser", "run"]
 
 
-def add_parser(commands: "Commands") -> None:
+def add_parser(commands: Commands) -> None:
     """``devices [--quick] [--json]``."""
     parser = commands.add_parser(
         "devices",

@@ -2,12 +2,8 @@
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from livedream.cli.options import add_settings, settings_of
-
-if TYPE_CHECKING:
-    Commands = argparse._SubParsersAction[argparse.ArgumentParser]
+from livedream.cli.options import Commands, add_settings, settings_of
 
 __all__ = ["add_parser", "run"]
 
@@ -18,7 +14,7 @@ _LEFT_OUT = (
 )  # fmt: skip
 
 
-def add_parser(commands: "Commands") -> None:
+def add_parser(commands: Commands) -> None:
     parser = commands.add_parser(
         "export",
         help="write the gradient step as ONNX, for hosts without PyTorch",

@@ -2,15 +2,11 @@
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from livedream.cli.options import add_settings, settings_of
-from livedream.cli.progress import Progress, summary
+from livedream.cli.options import Commands, add_settings, settings_of
+from livedream.cli.output import Progress, summary
 from livedream.core.defaults import ROUNDS, STILL, STILL_FROM_NOISE
 from livedream.core.settings import DreamSettings
-
-if TYPE_CHECKING:
-    Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
 __all__ = ["NOT_OF_STILLS", "add_parser", "run"]
 
@@ -18,7 +14,7 @@ __all__ = ["NOT_OF_STILLS", "add_parser", "run"]
 NOT_OF_STILLS = ("flow", "flow_size")
 
 
-def add_parser(commands: "Commands") -> None:
+def add_parser(commands: Commands) -> None:
     parser = commands.add_parser(
         "image",
         help="dream a still picture, or one out of noise",

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from livedream.dream.networks.network import Network
-
-    Commands = argparse._SubParsersAction[argparse.ArgumentParser]
+from livedream.cli.options import Commands
+from livedream.cli.output import print_table, terminal
 
 __all__ = ["add_parser", "run"]
 
@@ -15,8 +15,7 @@ __all__ = ["add_parser", "run"]
 SHOWN_ALIASES = 2
 
 
-def add_parser(commands: "Commands") -> None:
-    """``layers NETWORK [--weights FILE] [--all] [--pictures [FILE]]``."""
+def add_parser(commands: Commands) -> None:
     parser = commands.add_parser(
         "layers",
         help="list a network's layers",
@@ -57,9 +56,7 @@ def add_parser(commands: "Commands") -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    if args.pictures is None:
-        return _list(args)
-    return _draw(args)
+    return _list(args) if args.pictures is None else _draw(args)
 
 
 def _draw(args: argparse.Namespace) -> int:
@@ -89,38 +86,29 @@ def _draw(args: argparse.Namespace) -> int:
 
 
 def _list(args: argparse.Namespace) -> int:
-    from rich.console import Console
-    from rich.table import Table
-
     from livedream.dream.networks.layers import describe_layers
 
-    network = _network(args.network, args.weights)
-    columns = ("layer", "channels", "stride", "multiply-adds/px", "also called", "shows")
+    network, console = _network(args.network, args.weights), terminal()
     found = describe_layers(network)
     noted = any(layer.note for layer in found)
     if noted and not args.all:
         found = [layer for layer in found if layer.note]
-    console = Console()
-    if not console.is_terminal:
-        print("\t".join(columns))
-        for layer in found:
-            numbers = (layer.channels, layer.stride, round(layer.macs_per_px))
-            names = " ".join(layer.aliases)
-            print("\t".join((layer.name, *map(str, numbers), names, layer.note)))
-        return 0
-    table = Table(box=None, header_style="bold")
-    for column in columns if noted else columns[:-1]:
-        right = column in ("channels", "stride", "multiply-adds/px")
-        table.add_column(column, justify="right" if right else "left")
-    default = network.default_objective
+    columns = ["layer", "channels", "stride", "multiply-adds/px", "also called", "shows"]
+    rows = []
     for layer in found:
-        names = " ".join(layer.aliases[:SHOWN_ALIASES])
-        work = f"{layer.macs_per_px:,.0f}"
-        cells = [layer.name, str(layer.channels), str(layer.stride), work, names]
-        chosen = default in (layer.name, *layer.aliases)
-        table.add_row(*cells, *([layer.note] if noted else []), style="bold" if chosen else None)
-    console.print(table)
-    console.print(f"Dreamed unless told otherwise: {default}", style="dim", highlight=False)
+        work = f"{layer.macs_per_px:,.0f}" if console else f"{layer.macs_per_px:.0f}"
+        aliases = layer.aliases[: SHOWN_ALIASES if console else None]
+        row = [layer.name, str(layer.channels), str(layer.stride), work, " ".join(aliases)]
+        rows.append([*row, layer.note] if noted or not console else row)
+    default = network.default_objective
+    chosen = [layer.name for layer in found if default in (layer.name, *layer.aliases)]
+    print_table(
+        columns if noted or not console else columns[:-1], rows,
+        right=("channels", "stride", "multiply-adds/px"),
+        style=lambda row: "bold" if row[0] in chosen else None,
+    )  # fmt: skip
+    if console:
+        console.print(f"The default objective is {default}.", style="dim", highlight=False)
     return 0
 
 

@@ -10,6 +10,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, Final
 
 from livedream.cli.options import (
+    Commands,
     add_old_spelling,
     add_parameter,
     add_settings,
@@ -25,14 +26,13 @@ from livedream.core.settings import DreamSettings, declared
 if TYPE_CHECKING:
     from livedream.live.session import LiveJob, Session
 
-    Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
 __all__ = ["add_parser", "run"]
 
 _MOMENTS: Final = ("freeze", "blackout")  # for a performer, not for the start
 
 
-def add_parser(commands: "Commands") -> None:
+def add_parser(commands: Commands) -> None:
     parser = commands.add_parser(
         "live",
         help="dream a camera, a stream or the screen, live",

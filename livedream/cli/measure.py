@@ -1,20 +1,18 @@
 """`livedream measure INPUT OUTPUT`: does the dream hold together?"""
 
 import argparse
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from livedream.cli.options import seconds
-from livedream.core.errors import SettingsError, SourceError
+from livedream.cli.options import Commands, seconds
+from livedream.cli.output import write_json
+from livedream.core.errors import SourceError
 
 if TYPE_CHECKING:
     from livedream.jobs.measure import Response
 
-    Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
-
-def add_parser(commands: "Commands") -> None:
+def add_parser(commands: Commands) -> None:
     parser = commands.add_parser(
         "measure",
         help="measure a dream against its source",
@@ -63,12 +61,7 @@ def run(args: argparse.Namespace) -> int:
     for note in found.notes:
         print(f"note: {note}")
     if args.json is not None:
-        try:
-            args.json.write_text(json.dumps(found.as_dict(), indent=2) + "\n", encoding="utf-8")
-        except OSError as error:
-            raise SettingsError(
-                f"--json: {args.json} cannot be written ({error.strerror})"
-            ) from error
+        write_json(args.json, found.as_dict(), "--json")
     return 0
 
 

@@ -1,18 +1,14 @@
 """``livedream networks``: which there are, which are here, and how to get the rest."""
 
 import argparse
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from livedream.dream.networks.weights import NetworkStatus
-
-    Commands = argparse._SubParsersAction[argparse.ArgumentParser]
+from livedream.cli.options import Commands
+from livedream.cli.output import print_table, terminal
 
 __all__ = ["add_parser", "run"]
 
 
-def add_parser(commands: "Commands") -> None:
-    """``networks`` (list) and ``networks fetch NAME``."""
+def add_parser(commands: Commands) -> None:
     parser = commands.add_parser(
         "networks",
         help="list the networks, or fetch one's weights",
@@ -34,61 +30,27 @@ def add_parser(commands: "Commands") -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    from livedream.dream.networks.registry import find_spec, registry
+    from livedream.dream.networks.weights import locate_weights, network_status
+
     if args.action == "fetch":
-        return _fetch(args.name, unverified=args.unverified)
-    return _list()
-
-
-def _fetch(name: str, *, unverified: bool) -> int:
-    from livedream.dream.networks.registry import find_spec
-    from livedream.dream.networks.weights import locate_weights
-
-    spec = find_spec(name)
-    path = locate_weights(spec, allow_unverified=unverified)
-    print(f"{name}: {path}")
-    return 0
-
-
-def _list() -> int:
-    from rich.console import Console
-    from rich.table import Table
-
-    from livedream.dream.networks.registry import registry
-    from livedream.dream.networks.weights import network_status
-
-    specs = registry()
-    found = network_status()
-    columns = ("network", "here", "MB", "licence", "file")
-    rows = [
-        (
-            status.name,
-            "yes" if status.present else "no",
-            f"{_megabytes(status, specs[status.name].size_mb):.1f}",
-            specs[status.name].licence,
-            status.origin.path.name,
-        )
-        for status in found
-    ]
-    console = Console()
-    if not console.is_terminal:
-        # For other programs: one network a line, nothing folded, the whole path and the address.
-        print("\t".join((*columns[:-1], "path", "from")))
-        for row, status in zip(rows, found, strict=True):
-            print("\t".join((*row[:-1], str(status.origin.path), status.origin.url or "-")))
+        path = locate_weights(find_spec(args.name), allow_unverified=args.unverified)
+        print(f"{args.name}: {path}")
         return 0
-    table = Table(box=None, header_style="bold")
-    for column in columns:
-        table.add_column(
-            column, justify="right" if column == "MB" else "left", no_wrap=column == "network"
-        )
-    for row in rows:
-        table.add_row(*row, style=None if row[1] == "yes" else "dim")
-    console.print(table)
-    folders = dict.fromkeys(str(status.origin.path.parent) for status in found)
-    console.print(f"Files lie in {' and '.join(folders)}.", style="dim", soft_wrap=True)
-    console.print("Get one with: livedream networks fetch NAME", style="dim")
+    found, specs, console = network_status(), registry(), terminal()
+    columns = ["network", "here", "MB", "licence"]
+    rows = []
+    for status in found:
+        size = status.size_bytes / 1e6 if status.size_bytes else specs[status.name].size_mb
+        row = [status.name, "yes" if status.present else "no", f"{size:.1f}"]
+        rows.append([*row, specs[status.name].licence])
+        # For other programs the whole path and the address.
+        path, url = status.origin.path, status.origin.url or "-"
+        rows[-1] += [path.name] if console else [str(path), url]
+    columns += ["file"] if console else ["path", "from"]
+    print_table(columns, rows, right=["MB"], style=lambda row: None if row[1] == "yes" else "dim")
+    if console:
+        folders = dict.fromkeys(str(status.origin.path.parent) for status in found)
+        console.print(f"Files are in {' and '.join(folders)}.", style="dim", soft_wrap=True)
+        console.print("Get one with: livedream networks fetch NAME", style="dim")
     return 0
-
-
-def _megabytes(status: "NetworkStatus", otherwise: float) -> float:
-    return status.size_bytes / 1e6 if status.size_bytes is not None else otherwise

@@ -7,10 +7,14 @@ import sys
 from collections.abc import Collection
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from livedream.core.errors import SettingsError
 from livedream.core.settings import DreamSettings, Parameter, parameters
+
+Commands: TypeAlias = (
+    "argparse._SubParsersAction[argparse.ArgumentParser]"  # what each command adds its parser to
+)
 
 
 def add_settings(

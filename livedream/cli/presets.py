@@ -1,15 +1,14 @@
 """`livedream presets`: the looks and programs there are, and the files that are broken."""
 
 import argparse
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    Commands = argparse._SubParsersAction[argparse.ArgumentParser]
+from livedream.cli.options import Commands
+from livedream.cli.output import print_table, terminal
 
 __all__ = ["add_parser", "run"]
 
 
-def add_parser(commands: "Commands") -> None:
+def add_parser(commands: Commands) -> None:
     parser = commands.add_parser(
         "presets",
         help="list presets and programs",
@@ -20,48 +19,29 @@ def add_parser(commands: "Commands") -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from rich.console import Console
-    from rich.table import Table
-
     from livedream.control.catalogue import DEFAULT_NETWORK
     from livedream.control.presets import Presets
     from livedream.control.programs import list_programs
 
     presets = Presets()
-    broken: dict[str, str] = {}
-    programs = list_programs(broken=broken)
-    tables = [
-        (
-            ("preset", "network", "about", "whose"),
-            [
-                (one.name, one.values.get("network") or DEFAULT_NETWORK, one.about, _whose(one.own))
-                for one in presets
-            ]
-            + [(name, "", reason, "broken") for name, reason in presets.broken.items()],
-        ),
-        (
-            ("program", "minutes", "steps", "whose"),
-            [
-                (
-                    one.name, f"{one.length_s / 60:.1f}",
-                    ", ".join(step.preset for step in one.steps), _whose(one.own),
-                )
-                for one in programs.values()
-            ]
-            + [(name, "", reason, "broken") for name, reason in broken.items()],
-        ),
+    wrong: dict[str, str] = {}
+    programs = list_programs(broken=wrong)
+    looks = [
+        (one.name, one.values.get("network") or DEFAULT_NETWORK, one.about, _whose(one.own))
+        for one in presets
+    ]
+    shows = [
+        (one.name, f"{one.length_s / 60:.1f}", ", ".join(step.preset for step in one.steps),
+         _whose(one.own))
+        for one in programs.values()
     ]  # fmt: skip
-    console = Console()
-    for columns, rows in tables:
-        if not console.is_terminal:
-            for row in (columns, *rows):
-                print("\t".join(row))
-            continue
-        table = Table(*columns, box=None, header_style="bold")
-        for row in rows:
-            table.add_row(*row, style="red" if row[-1] == "broken" else None)
-        console.print(table)
-    if console.is_terminal:
+    for columns, rows, broken in (
+        (("preset", "network", "about", "whose"), looks, presets.broken),
+        (("program", "minutes", "steps", "whose"), shows, wrong),
+    ):
+        every = rows + [(name, "", reason, "broken") for name, reason in broken.items()]
+        print_table(columns, every, style=lambda row: "red" if row[-1] == "broken" else None)
+    if console := terminal():
         console.print(f"Yours are in {presets.folder.parent}.", style="dim", soft_wrap=True)
     return 0
 

@@ -2,13 +2,12 @@
 
 import argparse
 import dataclasses
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from livedream.cli.options import add_settings, rate, seconds, settings_of
-from livedream.cli.progress import Progress, summary
+from livedream.cli.options import Commands, add_settings, rate, seconds, settings_of
+from livedream.cli.output import Progress, summary, write_json
 from livedream.core.errors import SettingsError
 from livedream.core.settings import DreamSettings, parameters
 
@@ -17,14 +16,13 @@ if TYPE_CHECKING:
     from livedream.dream.dreamer import Dream, Dreamer
     from livedream.jobs.render import RenderJob, RenderReport
 
-    Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
 _PREVIEW_S = 4.0
 _PREVIEW_PICTURE = "360p"
 _PREVIEW_DREAM = "180p"
 
 
-def add_parser(commands: "Commands") -> None:
+def add_parser(commands: Commands) -> None:
     parser = commands.add_parser(
         "render",
         help="dream a video file",
@@ -93,7 +91,8 @@ def run(args: argparse.Namespace) -> int:
         )
         reports.append(_render(job, dreamer, args))
     if args.report is not None:
-        write_report(args.report, reports)
+        figures = [report.as_dict() for report in reports]
+        write_json(args.report, figures[0] if len(figures) == 1 else figures, "--report")
     return 0
 
 
@@ -194,15 +193,6 @@ def output_of(wanted: str | None, source: str, inputs: int) -> Path:
     if path.is_dir() and (inputs > 1 or not wanted.endswith(("/", "\\"))):
         return path / f"{stem}.dream{suffix}"
     return path
-
-
-def write_report(path: Path, reports: "list[RenderReport]") -> None:
-    found = [report.as_dict() for report in reports]
-    text = json.dumps(found[0] if len(found) == 1 else found, indent=2)
-    try:
-        path.write_text(text + "\n", encoding="utf-8")
-    except OSError as error:
-        raise SettingsError(f"--report: {path} cannot be written ({error.strerror})") from error
 
 
 def _check_before_loading(job: "RenderJob") -> None:

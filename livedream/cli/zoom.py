@@ -3,21 +3,17 @@
 import argparse
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from livedream.cli.image import NOT_OF_STILLS, stem_of
-from livedream.cli.options import add_settings, rate, seconds, settings_of
-from livedream.cli.progress import Progress, summary
+from livedream.cli.options import Commands, add_settings, rate, seconds, settings_of
+from livedream.cli.output import Progress, summary
 from livedream.core.defaults import ZOOM
 from livedream.core.settings import DreamSettings
-
-if TYPE_CHECKING:
-    Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
 __all__ = ["add_parser", "run"]
 
 
-def add_parser(commands: "Commands") -> None:
+def add_parser(commands: Commands) -> None:
     parser = commands.add_parser(
         "zoom",
         help="zoom endlessly into a picture or noise",

@@ -163,194 +163,111 @@ class DreamSettings:
     network: str = declare(
         "",
         "which network dreams (see `livedream networks`); empty: dreamnet, or that of your weights",
-        glide_s=2.0,
-        group="network",
-    )
+        glide_s=2.0, group="network",
+    )  # fmt: skip
     weights: str = declare(
-        "", "your own weights file: .safetensors or a state dict", live=False, group="network"
-    )
+        "", "your own weights file: .safetensors or a state dict",
+        live=False, group="network",
+    )  # fmt: skip
     preprocess: str = declare(
-        "",
-        'the input these weights expect, if the file does not say: "RGB, (x-0.5)/0.5"',
-        live=False,
-        group="network",
-        advanced=True,
-    )
+        "", 'the input these weights expect, if the file does not say: "RGB, (x-0.5)/0.5"',
+        live=False, group="network", advanced=True,
+    )  # fmt: skip
     labels: str = declare(
-        "",
-        "class names for these weights: a text file, one name per line",
-        live=False,
-        group="network",
-        advanced=True,
-    )
+        "", "class names for these weights: a text file, one name per line",
+        live=False, group="network", advanced=True,
+    )  # fmt: skip
     objective: str = declare(
-        "",
-        "what to dream: a layer, channels, a class or a sum of them; empty: the network's own",
-        glide_s=1.5,
-        group="network",
-    )
+        "", "what to dream: a layer, channels, a class or a sum of them; empty: the network's own",
+        glide_s=1.5, group="network",
+    )  # fmt: skip
     size: str = declare(
-        "360p", "resolution of the dream: 270p, 480x270 or source; more is slower", group="detail"
-    )
+        "360p", "resolution of the dream: 270p, 480x270 or source; more is slower",
+        group="detail",
+    )  # fmt: skip
     strength: float = declare(
-        14.0,
-        "how strong the dream is (its root mean square, in 8-bit steps)",
-        minimum=0.0,
-        maximum=100.0,
-        glide_s=0.4,
-        soft_maximum=48.0,
-    )
+        14.0, "how strong the dream is (its root mean square, in 8-bit steps)",
+        minimum=0.0, maximum=100.0, glide_s=0.4, soft_maximum=48.0,
+    )  # fmt: skip
     half_life: float = declare(
         0.8,
         "how long the dream lingers: half of it fades in this time; 0: every frame starts afresh",
-        unit="s",
-        minimum=0.0,
-        maximum=3600.0,
-        glide_s=0.4,
-        soft_maximum=10.0,
-    )
+        unit="s", minimum=0.0, maximum=3600.0, glide_s=0.4, soft_maximum=10.0,
+    )  # fmt: skip
     rise: float = declare(
-        0.4,
-        "how long the dream takes to build up, at the start and after a cut",
-        unit="s",
-        minimum=0.0,
-        maximum=60.0,
-        soft_maximum=5.0,
-    )
+        0.4, "how long the dream takes to build up, at the start and after a cut",
+        unit="s", minimum=0.0, maximum=60.0, soft_maximum=5.0,
+    )  # fmt: skip
     octaves: int = declare(
-        2,
-        "how many scales are dreamed, from coarse to fine; more: larger shapes",
-        minimum=1,
-        maximum=12,
-        group="detail",
-        soft_maximum=6,
-    )
+        2, "how many scales are dreamed, from coarse to fine; more: larger shapes",
+        minimum=1, maximum=12, group="detail", soft_maximum=6,
+    )  # fmt: skip
     octave_scale: float = declare(
-        1.4,
-        "size ratio between neighbouring octaves",
-        minimum=1.05,
-        maximum=4.0,
-        group="detail",
-        glide_s=0.4,
-        soft_maximum=2.0,
-        advanced=True,
-    )
+        1.4, "size ratio between neighbouring octaves",
+        minimum=1.05, maximum=4.0, group="detail", glide_s=0.4, soft_maximum=2.0, advanced=True,
+    )  # fmt: skip
     iterations: int = declare(
-        2,
-        "gradient ascent steps per octave; more: richer and slower",
-        minimum=1,
-        maximum=200,
-        group="detail",
-        soft_maximum=12,
-    )
+        2, "gradient ascent steps per octave; more: richer and slower",
+        minimum=1, maximum=200, group="detail", soft_maximum=12,
+    )  # fmt: skip
     step_size: float = declare(
-        1.5,
-        "length of an ascent step, in 8-bit steps; larger: coarser and bolder",
-        minimum=0.01,
-        maximum=50.0,
-        group="detail",
-        glide_s=0.4,
-        soft_minimum=0.1,
-        soft_maximum=8.0,
+        1.5, "length of an ascent step, in 8-bit steps; larger: coarser and bolder",
+        minimum=0.01, maximum=50.0, group="detail", glide_s=0.4, soft_minimum=0.1, soft_maximum=8.0,
         advanced=True,
-    )
+    )  # fmt: skip
     jitter: int = declare(
-        16,
-        "each ascent step is shifted at random by up to this; hides the network's grid",
-        unit="px",
-        minimum=0,
-        maximum=512,
-        group="detail",
-        soft_maximum=64,
-        advanced=True,
-    )
+        16, "each ascent step is shifted at random by up to this; hides the network's grid",
+        unit="px", minimum=0, maximum=512, group="detail", soft_maximum=64, advanced=True,
+    )  # fmt: skip
     smoothing: float = declare(
-        0.0,
-        "Gaussian blur of the gradient; more: softer, rounder shapes",
-        unit="px",
-        minimum=0.0,
-        maximum=32.0,
-        group="detail",
-        glide_s=0.4,
-        soft_maximum=4.0,
+        0.0, "Gaussian blur of the gradient; more: softer, rounder shapes",
+        unit="px", minimum=0.0, maximum=32.0, group="detail", glide_s=0.4, soft_maximum=4.0,
         advanced=True,
-    )
+    )  # fmt: skip
     laplacian: int = declare(
-        0,
-        "levels of a Laplacian pyramid that balances coarse and fine gradients; 0: off",
-        minimum=0,
-        maximum=8,
-        group="detail",
-        soft_maximum=6,
-        advanced=True,
-    )
+        0, "levels of a Laplacian pyramid that balances coarse and fine gradients; 0: off",
+        minimum=0, maximum=8, group="detail", soft_maximum=6, advanced=True,
+    )  # fmt: skip
     spread: float = declare(
-        0.5,
-        "how evenly the dream fills the picture; 0: only where it is strongest, 1: everywhere",
-        minimum=0.0,
-        maximum=1.0,
-        glide_s=0.4,
-    )
+        0.5, "how evenly the dream fills the picture; 0: only where it is strongest, 1: everywhere",
+        minimum=0.0, maximum=1.0, glide_s=0.4,
+    )  # fmt: skip
     variety: float = declare(
         0.5,
         "how many different motifs appear; 0: the strongest take over, 1: all have an equal share",
-        minimum=0.0,
-        maximum=1.0,
-        glide_s=0.4,
-    )
+        minimum=0.0, maximum=1.0, glide_s=0.4,
+    )  # fmt: skip
     tile: int = declare(
-        1024,
-        "side of the tiles in which a picture of more than twice their area is dreamed",
-        unit="px",
-        minimum=128,
-        maximum=65536,
-        live=False,
-        group="machine",
-        advanced=True,
-    )
+        1024, "side of the tiles in which a picture of more than twice their area is dreamed",
+        unit="px", minimum=128, maximum=65536, live=False, group="machine", advanced=True,
+    )  # fmt: skip
     keep_colours: bool = declare(False, "keep the picture's colours, dream in brightness only")
     mask: str = declare("", "a picture that says where to dream: white yes, black no", live=False)
     flow: str = declare(
-        "dis",
-        f"how motion is found (optical flow): {', '.join(FLOWS)}, or an .onnx file",
-        live=False,
-        group="motion",
-        advanced=True,
-    )
+        "dis", f"how motion is found (optical flow): {', '.join(FLOWS)}, or an .onnx file",
+        live=False, group="motion", advanced=True,
+    )  # fmt: skip
     flow_size: str = declare(
-        "360p",
-        "resolution at which motion is found: 360p or 640x360",
-        group="motion",
-        advanced=True,
-    )
+        "360p", "resolution at which motion is found: 360p or 640x360",
+        group="motion", advanced=True,
+    )  # fmt: skip
     seed: int = declare(
-        0,
-        "seed of the random numbers: the same seed gives the same dream",
-        minimum=0,
-        maximum=2**31 - 1,
-        live=False,
-        group="machine",
-        advanced=True,
-    )
+        0, "seed of the random numbers: the same seed gives the same dream",
+        minimum=0, maximum=2**31 - 1, live=False, group="machine", advanced=True,
+    )  # fmt: skip
     device: str = declare(
-        "auto", "where to compute", choices=DEVICES, live=False, group="machine", advanced=True
-    )
+        "auto", "where to compute",
+        choices=DEVICES, live=False, group="machine", advanced=True,
+    )  # fmt: skip
     precision: str = declare(
         "auto",
         "numbers to compute with; auto: fp16 on CUDA, bf16 on CPUs that support it, else fp32",
-        choices=PRECISIONS,
-        live=False,
-        group="machine",
-        advanced=True,
-    )
+        choices=PRECISIONS, live=False, group="machine", advanced=True,
+    )  # fmt: skip
     engine: str = declare(
-        "auto",
-        "which engine computes the dream; auto: the fastest for device and network",
-        choices=ENGINES,
-        live=False,
-        group="machine",
-        advanced=True,
-    )
+        "auto", "which engine computes the dream; auto: the fastest for device and network",
+        choices=ENGINES, live=False, group="machine", advanced=True,
+    )  # fmt: skip
 
     def __post_init__(self) -> None:
         check_all(self)

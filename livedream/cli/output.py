@@ -1,16 +1,22 @@
-"""Progress of what is counted, and its last line: a bar on a terminal, else plain lines."""
+"""What commands print and write: progress, a last line, tables, figures."""
 
+import json
 import sys
 import time
+from collections.abc import Callable, Collection, Iterable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from livedream.core.closing import Closeable
+from livedream.core.errors import SettingsError
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from livedream.jobs.image import StillReport
     from livedream.jobs.render import RenderReport
 
-__all__ = ["Progress", "summary"]
+__all__ = ["Progress", "print_table", "summary", "terminal", "write_json"]
 
 _LINE_S = 5.0  # between two plain lines
 
@@ -75,3 +81,42 @@ def _span(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+def terminal() -> "Console | None":
+    """The terminal that stdout is; None when it is piped to another program."""
+    from rich.console import Console
+
+    console = Console()
+    return console if console.is_terminal else None
+
+
+def print_table(
+    columns: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    *,
+    right: Collection[str] = (),
+    style: Callable[[Sequence[str]], str | None] = lambda row: None,
+) -> None:
+    """A table on a terminal; a line of tabs for each row when piped. right: columns of numbers."""
+    from rich.table import Table
+
+    console = terminal()
+    if console is None:
+        for row in (columns, *rows):
+            print("\t".join(row))
+        return
+    table = Table(box=None, header_style="bold")
+    for column in columns:
+        table.add_column(column, justify="right" if column in right else "left")
+    for row in rows:
+        table.add_row(*row, style=style(row))
+    console.print(table)
+
+
+def write_json(path: Path, figures: Any, option: str) -> None:
+    """Figures into a file. Raises SettingsError when it cannot be written."""
+    try:
+        path.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise SettingsError(f"{option}: {path} cannot be written ({error.strerror})") from error
