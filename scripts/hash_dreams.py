@@ -309,7 +309,7 @@ def write_show(path: Path, settings: DreamSettings) -> None:
     log = ShowLog(path, parameters, {"source": "camera"}, clock=clock)
     log.start()
     actions: dict[int, Callable[[], None]] = {
-        2: lambda: parameters.set("strength", 30.0, glide_s=0.2),
+        2: lambda: parameters.set("strength", 30.0, ramp_s=0.2),
         4: lambda: parameters.apply(
             {"network": "dreamnet-birds", "objective": "eyes"}, seconds=0.3
         ),

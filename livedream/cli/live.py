@@ -139,7 +139,7 @@ def job_of(args: argparse.Namespace) -> "LiveJob":
 
     if args.source is not None and args.source_option is not None:
         raise SettingsError("two sources found; give one")
-    look: dict[str, Any] = {
+    grade: dict[str, Any] = {
         p.name: getattr(args, p.name)
         for p in declared(GradeSettings)
         if p.name not in _MOMENTS and getattr(args, p.name) is not None
@@ -148,7 +148,7 @@ def job_of(args: argparse.Namespace) -> "LiveJob":
         source=args.source or args.source_option or "",
         sinks=tuple(args.sinks or ("window",)),
         dream=settings_of(args, DreamSettings(**LIVE)),
-        look=dataclasses.replace(GradeSettings(), **look),
+        grade=dataclasses.replace(GradeSettings(), **grade),
         fps=args.fps,
         camera_size=_size(args.camera_size),
         camera_fps=args.camera_fps,

@@ -36,7 +36,7 @@ class Change:
     value: Any
     origin: str
     time_s: float
-    glide_s: float | None = None
+    ramp_s: float | None = None
     seconds: float = 0.0
 
 
@@ -46,7 +46,7 @@ class _Fade:
 
     network: str
     objective: str
-    course: Ramp
+    ramp: Ramp
 
 
 class LiveParameters:
@@ -60,32 +60,32 @@ class LiveParameters:
     def __init__(
         self,
         dream: DreamSettings,
-        look: GradeSettings | None = None,
+        grade: GradeSettings | None = None,
         clock: Callable[[], float] = time.monotonic,
         *,
         own_objective: Callable[[str], str] | None = None,
         check_objective: Callable[[str, str], None] | None = None,
     ) -> None:
-        look = look or GradeSettings()
+        grade = grade or GradeSettings()
         self._clock = clock
         self._own_objective = own_objective or (lambda network: "")
         self._check_objective = check_objective or _check_grammar
         self._dream_names = tuple(p.name for p in declared(DreamSettings))
-        self._look_names = tuple(p.name for p in declared(GradeSettings))
+        self._grade_names = tuple(p.name for p in declared(GradeSettings))
         everything = {p.name: p for cls in (DreamSettings, GradeSettings) for p in declared(cls)}
         self._declared = MappingProxyType({n: p for n, p in everything.items() if p.live})
         self._targets: dict[str, Any] = {
             **{name: getattr(dream, name) for name in self._dream_names},
-            **{name: getattr(look, name) for name in self._look_names},
+            **{name: getattr(grade, name) for name in self._grade_names},
         }
         self._values = dict(self._targets)
-        self._glides: dict[str, RampedValue] = {}
+        self._ramps: dict[str, RampedValue] = {}
         self._offsets: dict[str, dict[str, float]] = {}
         self._fade: _Fade | None = None
         self._triggers: set[str] = set()
         self._listeners: tuple[Callable[[Change], None], ...] = ()
         self._lock = threading.Lock()
-        self._last = Snapshot(clock(), dream, look)
+        self._last = Snapshot(clock(), dream, grade)
 
     @property
     def declared(self) -> Mapping[str, Parameter]:
@@ -105,13 +105,13 @@ class LiveParameters:
         """The target as a slider's place, 0 to 1."""
         return self._parameter(name).to_unit(self.target(name))
 
-    def set(self, name: str, value: Any, *, origin: str = "", glide_s: float | None = None) -> None:
+    def set(self, name: str, value: Any, *, origin: str = "", ramp_s: float | None = None) -> None:
         """Give a parameter a new target, which it glides to.
 
         glide_s: time constant instead of the declared one; 0: at once.
         Raises SettingsError for an unknown name and a value that may not be.
         """
-        self._write({name: value}, origin, glide_s=glide_s)
+        self._write({name: value}, origin, ramp_s=ramp_s)
 
     def set_unit(self, name: str, unit: float, *, origin: str = "") -> None:
         """Set a parameter by a slider's place, held to 0..1. Raises SettingsError for text."""
@@ -123,12 +123,12 @@ class LiveParameters:
         *,
         seconds: float = 0.0,
         origin: str = "",
-        glide_s: float | None = None,
+        ramp_s: float | None = None,
     ) -> None:
         """Set several, all or none, on their way for `seconds`; 0: as each is declared."""
         if not 0.0 <= seconds < math.inf:
             raise SettingsError(f"seconds: must be at least 0 (got {seconds})")
-        self._write(values, origin, seconds=seconds, glide_s=glide_s)
+        self._write(values, origin, seconds=seconds, ramp_s=ramp_s)
 
     def modulate(self, name: str, key: str, offset_unit: float | None) -> None:
         """Move a parameter by part of its slider's length on top of what hands set.
@@ -156,19 +156,19 @@ class LiveParameters:
         with self._lock:
             if len(self._triggers) < _MOST_TRIGGERS:
                 self._triggers.add(name)
-            told = self._listeners
+            listeners = self._listeners
         change = Change(name, None, origin, self._clock())
-        for listener in told:
+        for listener in listeners:
             listener(change)
 
-    def listen(self, told: Callable[[Change], None]) -> Callable[[], None]:
-        """Have every change told to `told`, which must not block. Returns how to stop that."""
+    def listen(self, listener: Callable[[Change], None]) -> Callable[[], None]:
+        """Have every change told to `listener`, which must not block. Returns how to stop that."""
         with self._lock:
-            self._listeners = (*self._listeners, told)
+            self._listeners = (*self._listeners, listener)
 
         def stop() -> None:
             with self._lock:
-                self._listeners = tuple(one for one in self._listeners if one is not told)
+                self._listeners = tuple(one for one in self._listeners if one is not listener)
 
         return stop
 
@@ -179,10 +179,10 @@ class LiveParameters:
             self._advance(now_s)
             values = self._modulated()
             dream = self._rebuilt(self._last.dream, self._dream_names, values)
-            look = self._rebuilt(self._last.grade, self._look_names, values)
+            grade = self._rebuilt(self._last.grade, self._grade_names, values)
             previous, crossfade = self._fading(dream, now_s)
             triggers, self._triggers = frozenset(self._triggers), set()
-            self._last = Snapshot(now_s, dream, look, previous, crossfade, triggers)
+            self._last = Snapshot(now_s, dream, grade, previous, crossfade, triggers)
             return self._last
 
     def peek(self) -> Snapshot:
@@ -202,11 +202,11 @@ class LiveParameters:
         values: Mapping[str, Any],
         origin: str,
         *,
-        glide_s: float | None = None,
+        ramp_s: float | None = None,
         seconds: float = 0.0,
     ) -> None:
-        if glide_s is not None and not 0.0 <= glide_s < math.inf:
-            raise SettingsError(f"glide_s: must be at least 0 (got {glide_s})")
+        if ramp_s is not None and not 0.0 <= ramp_s < math.inf:
+            raise SettingsError(f"ramp_s: must be at least 0 (got {ramp_s})")
         checked = {name: _checked(self._parameter(name), value) for name, value in values.items()}
         now_s = self._clock()
         with self._lock:
@@ -215,13 +215,13 @@ class LiveParameters:
                 checked.setdefault("objective", "")
             self._check_together(checked)
             self._advance(now_s)
-            self._start_fade(checked, now_s, glide_s, seconds)
+            self._start_fade(checked, now_s, ramp_s, seconds)
             for name, value in checked.items():
-                self._aim(name, value, now_s, glide_s, seconds)
-            told = self._listeners
+                self._aim(name, value, now_s, ramp_s, seconds)
+            listeners = self._listeners
         for name, value in checked.items():
-            change = Change(name, value, origin, now_s, glide_s, seconds)
-            for listener in told:
+            change = Change(name, value, origin, now_s, ramp_s, seconds)
+            for listener in listeners:
                 listener(change)
 
     def _check_together(self, checked: Mapping[str, Any]) -> None:
@@ -238,69 +238,69 @@ class LiveParameters:
             raise SettingsError(f"network: {error}") from error
 
     def _start_fade(
-        self, checked: Mapping[str, Any], now_s: float, glide_s: float | None, seconds: float
+        self, checked: Mapping[str, Any], now_s: float, ramp_s: float | None, seconds: float
     ) -> None:
         """When another network is to dream, what dreamed until now fades out."""
         network = checked.get("network", self._targets["network"])
         if network == self._targets["network"]:
             return
-        course = self._course("network", now_s, glide_s, seconds)
-        if course.share(now_s) >= 1.0:
+        ramp = self._ramp("network", now_s, ramp_s, seconds)
+        if ramp.share(now_s) >= 1.0:
             self._fade = None
-        elif self._fade is None or self._fade.course.share(now_s) > 0.5:
-            self._fade = _Fade(self._values["network"], self._values["objective"], course)
+        elif self._fade is None or self._fade.ramp.share(now_s) > 0.5:
+            self._fade = _Fade(self._values["network"], self._values["objective"], ramp)
         else:  # the newcomer was hardly seen yet: what it was to replace stays
-            self._fade = _Fade(self._fade.network, self._fade.objective, course)
-        self._glides.pop("objective", None)
+            self._fade = _Fade(self._fade.network, self._fade.objective, ramp)
+        self._ramps.pop("objective", None)
         self._targets["objective"] = self._values["objective"] = checked["objective"]
         self._targets["network"] = self._values["network"] = network
 
-    def _course(self, name: str, now_s: float, glide_s: float | None, seconds: float) -> Ramp:
-        constant_s = self._declared[name].glide_s if glide_s is None else glide_s
+    def _ramp(self, name: str, now_s: float, ramp_s: float | None, seconds: float) -> Ramp:
+        constant_s = self._declared[name].ramp_s if ramp_s is None else ramp_s
         if name == "network" and seconds <= 0:
             # A share of two networks has an end: as long as the time constant's bulk.
             return Ramp(now_s, seconds=2 * constant_s)
         return Ramp(now_s, constant_s=constant_s, seconds=seconds)
 
     def _aim(
-        self, name: str, value: Any, now_s: float, glide_s: float | None, seconds: float
+        self, name: str, value: Any, now_s: float, ramp_s: float | None, seconds: float
     ) -> None:
         self._targets[name] = value
-        self._glides.pop(name, None)
+        self._ramps.pop(name, None)
         start = self._values[name]
         if start == value:
             return
-        course = self._course(name, now_s, glide_s, seconds)
-        glide: RampedValue | None = None
-        if course.share(now_s) < 1.0:
+        ramp = self._ramp(name, now_s, ramp_s, seconds)
+        moving: RampedValue | None = None
+        if ramp.share(now_s) < 1.0:
             if name == "objective":
-                glide = self._objective_glide(start, value, course)
+                moving = self._objective_ramp(start, value, ramp)
             elif isinstance(value, int | float) and not isinstance(value, bool):
-                glide = NumberRamp(start, value, course)
-        if glide is None:
+                moving = NumberRamp(start, value, ramp)
+        if moving is None:
             self._values[name] = value
         else:
-            self._glides[name] = glide
+            self._ramps[name] = moving
 
-    def _objective_glide(self, start: str, end: str, course: Ramp) -> RampedValue | None:
+    def _objective_ramp(self, start: str, end: str, ramp: Ramp) -> RampedValue | None:
         own = self._own_objective(self._targets["network"])
         try:
-            return ObjectiveRamp(start or own, end or own, course)
+            return ObjectiveRamp(start or own, end or own, ramp)
         except ObjectiveError:  # an unknown own one: nothing to glide from
             return None
 
     def _advance(self, now_s: float) -> None:
         """Bring the values that are on their way to where they are now."""
-        for name, glide in tuple(self._glides.items()):
-            if glide.done(now_s):
+        for name, moving in tuple(self._ramps.items()):
+            if moving.done(now_s):
                 self._values[name] = self._targets[name]
-                del self._glides[name]
+                del self._ramps[name]
             else:
-                value = glide.at(now_s)
+                value = moving.at(now_s)
                 if not isinstance(value, str):
                     value = self._declared[name].clamp(value)
                 self._values[name] = value
-        if self._fade is not None and self._fade.course.share(now_s) >= 1.0:
+        if self._fade is not None and self._fade.ramp.share(now_s) >= 1.0:
             self._fade = None
 
     def _modulated(self) -> dict[str, Any]:
@@ -321,7 +321,7 @@ class LiveParameters:
         if self._fade is None:
             return None, 1.0
         previous = dream.replace(network=self._fade.network, objective=self._fade.objective)
-        return previous, self._fade.course.share(now_s)
+        return previous, self._fade.ramp.share(now_s)
 
 
 def _checked(parameter: Parameter, value: Any) -> Any:

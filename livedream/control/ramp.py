@@ -50,17 +50,17 @@ class RampedValue(Protocol):
 class NumberRamp:
     """From one number to another."""
 
-    __slots__ = ("_course", "_end", "_start")
+    __slots__ = ("_end", "_ramp", "_start")
 
-    def __init__(self, start: float, end: float, course: Ramp) -> None:
-        self._start, self._end, self._course = start, end, course
+    def __init__(self, start: float, end: float, ramp: Ramp) -> None:
+        self._start, self._end, self._ramp = start, end, ramp
 
     def at(self, now_s: float) -> float:
-        share = self._course.share(now_s)
+        share = self._ramp.share(now_s)
         return self._end if share >= 1.0 else self._start + (self._end - self._start) * share
 
     def done(self, now_s: float) -> bool:
-        return self._course.share(now_s) >= 1.0
+        return self._ramp.share(now_s) >= 1.0
 
 
 class ObjectiveRamp:
@@ -69,12 +69,12 @@ class ObjectiveRamp:
     Raises ObjectiveError when either does not parse.
     """
 
-    def __init__(self, start: str, end: str, course: Ramp) -> None:
-        self._end, self._course = end, course
+    def __init__(self, start: str, end: str, ramp: Ramp) -> None:
+        self._end, self._ramp = end, ramp
         self._from, self._to = _weights(parse_objective(start)), _weights(parse_objective(end))
 
     def at(self, now_s: float) -> str:
-        share = round(self._course.share(now_s) * _STEPS) / _STEPS
+        share = round(self._ramp.share(now_s) * _STEPS) / _STEPS
         if share >= 1.0:
             return self._end
         targets = dict.fromkeys((*self._from, *self._to))
@@ -86,7 +86,7 @@ class ObjectiveRamp:
         return str(Objective(tuple(Term(round(term.weight, 6), term.target) for term in terms)))
 
     def done(self, now_s: float) -> bool:
-        return self._course.share(now_s) >= 1.0
+        return self._ramp.share(now_s) >= 1.0
 
 
 def _weights(objective: Objective) -> dict[Target, float]:

@@ -125,7 +125,7 @@ class ShowLog:
                 line = {"t": self._since(change.time_s), "trigger": change.name}
                 self._put({**line, "by": change.origin})
                 return
-            group = (change.time_s, change.origin, change.glide_s, change.seconds)
+            group = (change.time_s, change.origin, change.ramp_s, change.seconds)
             if group != self._group:
                 self._finish_group()
                 self._group = group
@@ -134,10 +134,10 @@ class ShowLog:
     def _finish_group(self) -> None:
         if self._group is None:
             return
-        time_s, origin, glide_s, seconds = self._group
+        time_s, origin, ramp_s, seconds = self._group
         line: dict[str, Any] = {"t": self._since(time_s), "set": self._values, "by": origin}
-        if glide_s is not None:
-            line["glide_s"] = glide_s
+        if ramp_s is not None:
+            line["glide_s"] = ramp_s
         if seconds:
             line["seconds"] = seconds
         self._group, self._values = None, {}
@@ -193,11 +193,11 @@ def _is_log(path: Path) -> bool:
 
 def _header(parameters: LiveParameters) -> dict[str, Any]:
     now, targets = parameters.peek(), parameters.targets()
-    dream, look = asdict(now.dream), asdict(now.grade)
+    dream, grade = asdict(now.dream), asdict(now.grade)
     # The targets: what was set since the last picture is in no snapshot yet.
     return {
         "livedream": __version__,
         "log": LOG_VERSION,
         "dream": {name: targets.get(name, value) for name, value in dream.items()},
-        "look": {name: targets.get(name, value) for name, value in look.items()},
+        "grade": {name: targets.get(name, value) for name, value in grade.items()},
     }

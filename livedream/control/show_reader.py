@@ -29,7 +29,7 @@ class ShowScript:
 
     path: Path
     dream: DreamSettings
-    look: GradeSettings
+    grade: GradeSettings
     events: tuple[tuple[float, Mapping[str, Any]], ...]
     recordings: Mapping[str, float]
 
@@ -58,12 +58,12 @@ def read_show(path: Path, source: str = "") -> ShowScript:
         raise SettingsError(f"--replay: {path} was written by another version of livedream")
     try:
         dream = DreamSettings.from_mapping(header["dream"])
-        look = GradeSettings(**header["look"])
+        grade = GradeSettings(**header.get("grade") or header["look"])
         events = sorted(((float(one["t"]), one) for one in rest), key=lambda pair: pair[0])
     except (KeyError, TypeError, ValueError) as error:
         raise SettingsError(f"--replay: {path}: {error}") from error
     recordings = {str(one["recording"]): t for t, one in events if "recording" in one}
-    return ShowScript(path, dream, look, tuple(events), recordings)
+    return ShowScript(path, dream, grade, tuple(events), recordings)
 
 
 def _sessions(path: Path) -> list[list[dict[str, Any]]]:
@@ -114,7 +114,7 @@ class Playback:
             **{name: getattr(settings, name) for name in self._kept},
         )
         self.parameters = LiveParameters(
-            start, script.look, lambda: self._now_s, own_objective=own_objective
+            start, script.grade, lambda: self._now_s, own_objective=own_objective
         )
 
     def snapshot(self, time_s: float) -> Snapshot:
@@ -143,7 +143,7 @@ class Playback:
         if "set" in line:
             parameters.apply(
                 dict(line["set"]), seconds=float(line.get("seconds", 0.0)),
-                glide_s=line.get("glide_s"), origin=_ORIGIN,
+                ramp_s=line.get("glide_s"), origin=_ORIGIN,
             )  # fmt: skip
         elif "trigger" in line:
             parameters.trigger(str(line["trigger"]), origin=_ORIGIN)

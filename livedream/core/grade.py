@@ -13,18 +13,18 @@ class GradeSettings:
 
     mix: float = declare(
         1.0, "how much of the dream is seen; 0: only the camera", minimum=0.0, maximum=1.0,
-        glide_s=0.2, group="grade",
+        ramp_s=0.2, group="grade",
     )  # fmt: skip
     hue: float = declare(
         0.0, "shifts all colours around the colour wheel", unit="degrees", minimum=-180.0,
-        maximum=180.0, glide_s=0.3, group="grade",
+        maximum=180.0, ramp_s=0.3, group="grade",
     )  # fmt: skip
     saturation: float = declare(
-        1.0, "how vivid the colours are; 0: gray", minimum=0.0, maximum=3.0, glide_s=0.3,
+        1.0, "how vivid the colours are; 0: gray", minimum=0.0, maximum=3.0, ramp_s=0.3,
         group="grade", soft_maximum=2.0,
     )  # fmt: skip
     brightness: float = declare(
-        1.0, "brightness of the picture; 0: black", minimum=0.0, maximum=2.0, glide_s=0.3,
+        1.0, "brightness of the picture; 0: black", minimum=0.0, maximum=2.0, ramp_s=0.3,
         group="grade",
     )  # fmt: skip
     contrast: float = declare(
@@ -32,25 +32,25 @@ class GradeSettings:
         "contrast of the picture; 0: gray",
         minimum=0.0,
         maximum=2.0,
-        glide_s=0.3,
+        ramp_s=0.3,
         group="grade",
     )
     zoom: float = declare(
         1.0, "zooms the dream, by this factor per second; above 1 inwards, below 1 outwards",
-        minimum=0.25, maximum=4.0, glide_s=0.5, group="travel", logarithmic=True,
+        minimum=0.25, maximum=4.0, ramp_s=0.5, group="travel", logarithmic=True,
         soft_minimum=0.5, soft_maximum=2.0,
     )  # fmt: skip
     rotation: float = declare(
         0.0, "rotates the dream, clockwise", unit="degrees/s", minimum=-180.0,
-        maximum=180.0, glide_s=0.5, group="travel", soft_minimum=-45.0, soft_maximum=45.0,
+        maximum=180.0, ramp_s=0.5, group="travel", soft_minimum=-45.0, soft_maximum=45.0,
     )  # fmt: skip
     drift_x: float = declare(
         0.0, "moves the dream to the right", unit="widths/s", minimum=-2.0,
-        maximum=2.0, glide_s=0.5, group="travel", soft_minimum=-0.5, soft_maximum=0.5,
+        maximum=2.0, ramp_s=0.5, group="travel", soft_minimum=-0.5, soft_maximum=0.5,
     )  # fmt: skip
     drift_y: float = declare(
         0.0, "moves the dream downwards", unit="widths/s", minimum=-2.0,
-        maximum=2.0, glide_s=0.5, group="travel", soft_minimum=-0.5, soft_maximum=0.5,
+        maximum=2.0, ramp_s=0.5, group="travel", soft_minimum=-0.5, soft_maximum=0.5,
     )  # fmt: skip
     mirror: bool = declare(False, "mirrors the picture, left and right", group="grade")
     freeze: bool = declare(False, "freezes the picture", group="actions")

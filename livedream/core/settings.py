@@ -42,7 +42,7 @@ class Parameter:
     minimum: float | None = None
     maximum: float | None = None
     choices: tuple[str, ...] = ()
-    glide_s: float = 0.0
+    ramp_s: float = 0.0
     live: bool = True
     group: str = "dream"
     soft_minimum: float | None = None
@@ -163,7 +163,7 @@ class DreamSettings:
     network: str = declare(
         "",
         "which network dreams (see `livedream networks`); empty: dreamnet, or that of your weights",
-        glide_s=2.0, group="network",
+        ramp_s=2.0, group="network",
     )  # fmt: skip
     weights: str = declare(
         "", "your own weights file: .safetensors or a state dict",
@@ -179,7 +179,7 @@ class DreamSettings:
     )  # fmt: skip
     objective: str = declare(
         "", "what to dream: a layer, channels, a class or a sum of them; empty: the network's own",
-        glide_s=1.5, group="network",
+        ramp_s=1.5, group="network",
     )  # fmt: skip
     size: str = declare(
         "360p", "resolution of the dream: 270p, 480x270 or source; more is slower",
@@ -187,12 +187,12 @@ class DreamSettings:
     )  # fmt: skip
     strength: float = declare(
         14.0, "how strong the dream is (its root mean square, in 8-bit steps)",
-        minimum=0.0, maximum=100.0, glide_s=0.4, soft_maximum=48.0,
+        minimum=0.0, maximum=100.0, ramp_s=0.4, soft_maximum=48.0,
     )  # fmt: skip
     half_life: float = declare(
         0.8,
         "how long the dream lingers: half of it fades in this time; 0: every frame starts afresh",
-        unit="s", minimum=0.0, maximum=3600.0, glide_s=0.4, soft_maximum=10.0,
+        unit="s", minimum=0.0, maximum=3600.0, ramp_s=0.4, soft_maximum=10.0,
     )  # fmt: skip
     rise: float = declare(
         0.4, "how long the dream takes to build up, at the start and after a cut",
@@ -204,7 +204,7 @@ class DreamSettings:
     )  # fmt: skip
     octave_scale: float = declare(
         1.4, "size ratio between neighbouring octaves",
-        minimum=1.05, maximum=4.0, group="detail", glide_s=0.4, soft_maximum=2.0, advanced=True,
+        minimum=1.05, maximum=4.0, group="detail", ramp_s=0.4, soft_maximum=2.0, advanced=True,
     )  # fmt: skip
     iterations: int = declare(
         2, "gradient ascent steps per octave; more: richer and slower",
@@ -212,7 +212,7 @@ class DreamSettings:
     )  # fmt: skip
     step_size: float = declare(
         1.5, "length of an ascent step, in 8-bit steps; larger: coarser and bolder",
-        minimum=0.01, maximum=50.0, group="detail", glide_s=0.4, soft_minimum=0.1, soft_maximum=8.0,
+        minimum=0.01, maximum=50.0, group="detail", ramp_s=0.4, soft_minimum=0.1, soft_maximum=8.0,
         advanced=True,
     )  # fmt: skip
     jitter: int = declare(
@@ -221,7 +221,7 @@ class DreamSettings:
     )  # fmt: skip
     smoothing: float = declare(
         0.0, "Gaussian blur of the gradient; more: softer, rounder shapes",
-        unit="px", minimum=0.0, maximum=32.0, group="detail", glide_s=0.4, soft_maximum=4.0,
+        unit="px", minimum=0.0, maximum=32.0, group="detail", ramp_s=0.4, soft_maximum=4.0,
         advanced=True,
     )  # fmt: skip
     laplacian: int = declare(
@@ -230,12 +230,12 @@ class DreamSettings:
     )  # fmt: skip
     spread: float = declare(
         0.5, "how evenly the dream fills the picture; 0: only where it is strongest, 1: everywhere",
-        minimum=0.0, maximum=1.0, glide_s=0.4,
+        minimum=0.0, maximum=1.0, ramp_s=0.4,
     )  # fmt: skip
     variety: float = declare(
         0.5,
         "how many different motifs appear; 0: the strongest take over, 1: all have an equal share",
-        minimum=0.0, maximum=1.0, glide_s=0.4,
+        minimum=0.0, maximum=1.0, ramp_s=0.4,
     )  # fmt: skip
     tile: int = declare(
         1024, "side of the tiles in which a picture of more than twice their area is dreamed",

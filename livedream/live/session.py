@@ -75,7 +75,7 @@ class LiveJob:
     source: str = ""
     sinks: tuple[str, ...] = ("window",)
     dream: DreamSettings = field(default_factory=lambda: DreamSettings(**LIVE))
-    look: GradeSettings = field(default_factory=GradeSettings)
+    grade: GradeSettings = field(default_factory=GradeSettings)
     fps: float | None = None
     camera_size: tuple[int, int] | None = None
     camera_fps: float | None = None
@@ -143,7 +143,7 @@ class Session(Closeable):
         self.opened = self._wait_for_source()
         self.fps = min(job.fps or _MOST_FPS, float(self.opened.rate))
         self.parameters = LiveParameters(
-            job.dream, job.look, own_objective=own_objective,
+            job.dream, job.grade, own_objective=own_objective,
             # Only a file of one's own knows what it can dream.
             check_objective=None if job.dream.weights else check_objective,
         )  # fmt: skip
@@ -170,7 +170,7 @@ class Session(Closeable):
         """The loaded network knows better: what is shown as dreamed is what is dreamed."""
         _log.warning("objective refused: %s", self.pool.notes["objective"])
         if self.parameters.target("network") == network:
-            self.parameters.set("objective", kept, origin=_POOL, glide_s=0.0)
+            self.parameters.set("objective", kept, origin=_POOL, ramp_s=0.0)
 
     def _wait_for_source(self) -> Opened:
         """What the source gives; a stream may come later, what cannot be had is an error now."""

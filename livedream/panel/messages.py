@@ -17,9 +17,8 @@ from typing import Any, Final, Protocol
 
 from livedream.control.catalogue import DEFAULT_NETWORK, Catalogue
 from livedream.control.keys import KEYS
-from livedream.control.lfo import SHAPES
 from livedream.control.live_parameters import LiveParameters
-from livedream.control.modulation import MAXIMUM, SOURCES, Modulator
+from livedream.control.modulation import MAXIMUM, SHAPES, SOURCES, Modulator
 from livedream.control.presets import LONGEST_CROSSFADE_S
 from livedream.control.programs import list_programs
 from livedream.control.show import ACTIONS, Show

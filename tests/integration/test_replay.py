@@ -35,7 +35,7 @@ def perform(path: Path, folder: Path) -> list[Snapshot]:
     )
     modulation = Modulation(parameters, Tempo())
     show = Show(parameters, Presets(folder), modulation, clock=lambda: now[0])
-    parameters.set("saturation", 1.5, glide_s=0)  # before the log began
+    parameters.set("saturation", 1.5, ramp_s=0)  # before the log began
     log = ShowLog(path, parameters, {"source": "camera"}, clock=lambda: now[0])
     log.start()
     modulation.told = log.modulated
@@ -44,7 +44,7 @@ def perform(path: Path, folder: Path) -> list[Snapshot]:
         now[0] = 1000.0 + frame / 10
         if frame == 3:
             log.recording(Path("anywhere/camera-1.mkv"), now[0])
-            parameters.set("strength", 30.0, origin="panel 1", glide_s=0.5)
+            parameters.set("strength", 30.0, origin="panel 1", ramp_s=0.5)
         if frame == 10:
             show.preset("ink", 1.5, origin="osc 127.0.0.1:5000")
         if frame == 30:
@@ -62,7 +62,7 @@ def test_a_log_gives_the_same_show_again(tmp_path: Path) -> None:
     path = tmp_path / "show.jsonl"
     seen = perform(path, tmp_path)
     script = read_show(path)
-    assert script.look.saturation == 1.5
+    assert script.grade.saturation == 1.5
     assert script.start_of("elsewhere/camera-1.mkv") == pytest.approx(0.3)
     playback = Playback(script, script.dream)
     for index, wanted in enumerate(seen):

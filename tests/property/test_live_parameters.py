@@ -33,7 +33,7 @@ ACTS = st.lists(
 def act(parameters: LiveParameters, now: list[float], one: tuple[str, str, Any, Any]) -> None:
     what, name, value, more = one
     if what == "set":
-        parameters.set(name, value, glide_s=more)
+        parameters.set(name, value, ramp_s=more)
     elif what == "unit":
         parameters.set_unit(name, value)
     elif what == "modulate":

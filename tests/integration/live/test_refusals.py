@@ -64,7 +64,7 @@ def test_an_objective_that_the_network_lacks_is_refused_at_once(session: Session
 
 
 def test_what_only_the_loaded_network_knows_goes_back_to_what_it_dreams(session: Session) -> None:
-    session.parameters.set("objective", "stages", glide_s=0)  # all stages are no layer
+    session.parameters.set("objective", "stages", ramp_s=0)  # all stages are no layer
     changes: list[Change] = []
     session.parameters.listen(changes.append)
     session.pool.get(session.parameters.snapshot().dream)
@@ -92,7 +92,7 @@ def test_a_class_does_not_stay_listed_with_a_network_that_has_none_such(session:
 def test_from_the_own_objective_of_an_embedded_network_it_is_a_ramp(
     session: Session, network: str
 ) -> None:
-    session.parameters.set("network", network, glide_s=0)
+    session.parameters.set("network", network, ramp_s=0)
     session.parameters.snapshot()
     session.parameters.set("objective", "strokes")
     assert "creatures" in session.parameters.snapshot().dream.objective

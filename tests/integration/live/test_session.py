@@ -109,8 +109,8 @@ def test_a_dream_comes_out_at_the_level_asked_for_and_it_ends_at_once(running: R
 def test_hands_reach_the_picture(running: Running) -> None:
     parameters = running.session.parameters
     until(lambda: len(running.output.frames) > 3)
-    parameters.set("saturation", 0.0, glide_s=0)
-    parameters.set("mix", 0.0, glide_s=0)
+    parameters.set("saturation", 0.0, ramp_s=0)
+    parameters.set("mix", 0.0, ramp_s=0)
 
     def gray(frame: LiveFrame) -> bool:
         return int(frame.rgb.max(2).astype(int).max() - frame.rgb.min(2).max()) >= 0 and bool(

@@ -33,7 +33,7 @@ def parameters(time: Time) -> LiveParameters:
 
 def test_a_number_glides_with_its_time_constant(parameters: LiveParameters, time: Time) -> None:
     parameters.set("strength", 24.0)
-    constant_s = parameters.declared["strength"].glide_s
+    constant_s = parameters.declared["strength"].ramp_s
     assert parameters.target("strength") == 24.0
     assert parameters.snapshot().dream.strength == 14.0
     time.now += constant_s
@@ -66,7 +66,7 @@ def test_a_glide_that_is_turned_round_goes_on_from_where_it_is(
 
 
 def test_the_glide_may_be_given_and_zero_jumps(parameters: LiveParameters) -> None:
-    parameters.set("strength", 24.0, glide_s=0)
+    parameters.set("strength", 24.0, ramp_s=0)
     assert parameters.snapshot().dream.strength == 24.0
 
 
@@ -143,7 +143,7 @@ def test_layers_glide_as_a_weighted_sum_of_the_same_targets(
 def test_another_network_fades_in_and_the_old_one_out(
     parameters: LiveParameters, time: Time
 ) -> None:
-    parameters.set("objective", "eyes", glide_s=0)
+    parameters.set("objective", "eyes", ramp_s=0)
     parameters.apply({"network": "googlenet", "objective": "inception4c"}, seconds=4.0)
     time.now += 2.0
     middle = parameters.snapshot()
@@ -207,7 +207,7 @@ def test_listeners_are_told_what_suffices_to_do_it_again(
 ) -> None:
     told: list[Change] = []
     stop = parameters.listen(told.append)
-    parameters.set("strength", 20, origin="osc", glide_s=2.0)
+    parameters.set("strength", 20, origin="osc", ramp_s=2.0)
     parameters.trigger("tap", origin="keys")
     stop()
     parameters.set("strength", 10)

@@ -106,7 +106,7 @@ def test_a_wrong_file_is_left_out_and_told_of(tmp_path: Path) -> None:
 
 
 def test_a_preset_glides_and_brings_back_what_it_does_not_name(show: Show, clock: Time) -> None:
-    show.parameters.set("hue", 90.0, glide_s=0)
+    show.parameters.set("hue", 90.0, ramp_s=0)
     show.parameters.set("size", "270p")
     clock.now_s += 10
     show.preset("drifting-eyes", 4.0)

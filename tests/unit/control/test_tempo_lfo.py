@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from livedream.control.lfo import SHAPES, wave
+from livedream.control.modulation import SHAPES, wave
 from livedream.control.tempo import Tempo
 from livedream.core.errors import SettingsError
 
