@@ -1,5 +1,7 @@
 """Where the picture lies: fitted, turned, mirrored, pinned; and that it stays there."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -156,19 +158,26 @@ class TestDragging:
 class TestMemory:
     kept = Placement("cover", 90, True, 1.2, 0.9, ((0.1, 0), (1, 0), (1, 1), (0, 1)))
 
-    def test_each_display_has_its_own(self, tmp_path: object) -> None:
-        memory = DisplayMemory(tmp_path / "new")  # type: ignore[operator]
+    def test_each_display_has_its_own(self, tmp_path: Path) -> None:
+        memory = DisplayMemory(tmp_path / "new")
         assert memory.recall("0:1920x1080") is None
         memory.keep("0:1920x1080", self.kept)
         memory.keep("1:800x600", Placement())
         assert memory.recall("0:1920x1080") == self.kept
         assert memory.recall("1:800x600") == Placement()
 
+    def test_it_is_kept_where_the_users_files_are(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("LIVEDREAM_HOME", str(tmp_path))
+        DisplayMemory().keep("0", self.kept)
+        assert (tmp_path / "displays.json").is_file()
+
     @pytest.mark.parametrize(
         "text", ["", "[]", '{"0": 3}', '{"0": {"turn": 45}}', '{"0": {"pin": [1]}}']
     )
-    def test_damage_is_left_out(self, tmp_path: object, text: str) -> None:
-        memory = DisplayMemory(tmp_path)  # type: ignore[arg-type]
+    def test_damage_is_left_out(self, tmp_path: Path, text: str) -> None:
+        memory = DisplayMemory(tmp_path)
         memory.path.write_text(text)
         assert memory.recall("0") is None
         memory.keep("0", self.kept)
