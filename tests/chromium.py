@@ -141,6 +141,7 @@ class Browser:
                 target["webSocketDebuggerUrl"],
                 max_size=None,
                 open_timeout=PATIENCE_S,
+                close_timeout=0.1,
                 compression=None,
             )
         )
@@ -179,14 +180,10 @@ def open_chromium(folder: Path) -> Iterator[Browser]:
         browser = Browser(int(ready.read_text().split("\n", maxsplit=1)[0]))
         yield browser
     finally:
+        child.kill()  # its profile goes with the folder; then no connection waits for an answer
+        child.wait()
         if browser is not None:
             browser.close()
-        child.terminate()
-        try:
-            child.wait(10)
-        except subprocess.TimeoutExpired:
-            child.kill()
-            child.wait()
 
 
 def _until(done: Callable[[], bool], child: "subprocess.Popen[bytes]", folder: Path) -> None:

@@ -280,6 +280,10 @@ class WebServer:
                     beside.cancel()
                     with contextlib.suppress(asyncio.CancelledError):
                         await beside
+                for connection in tuple(server.server_state.connections):
+                    if connection.transport is not None:
+                        connection.transport.abort()  # a client that reads nothing would hold it
+                await asyncio.sleep(0)
 
         asyncio.run(serve())
 

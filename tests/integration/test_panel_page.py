@@ -13,6 +13,7 @@ from chromium import Browser, Page, open_chromium
 from panel_made import Stage, open_stage
 
 from livedream.control.modulation import Modulator
+from livedream.panel.pictures import jpeg
 
 BRIGHTNESS = (
     "(() => { const c = document.getElementById('preview'); const d = c.getContext('2d')"
@@ -319,13 +320,24 @@ def test_on_a_phone_every_page_begins_high(browser: Browser, stage: Stage) -> No
 
 
 def test_motifs_show_that_they_are_being_drawn(browser: Browser, stage: Stage) -> None:
+    pictures = stage.panel.pictures
+    pictures.close()  # the test draws
     page = laptop(browser, stage)
     turn(page, "motifs")
-    tile = "document.querySelector('.motif[data-target=strokes] .blank')"
-    page.wait(f"{tile} !== null")
-    assert page.evaluate(f"{tile}.classList.contains('drawing')")
-    page.wait(f"!{tile}.classList.contains('drawing')", 120)
-    assert page.evaluate(f"{tile}.querySelector('img').naturalWidth") > 0
+    tile = "document.querySelector('.motif[data-target={}] .blank')"
+    strokes, weave = tile.format("strokes"), tile.format("weave")
+    page.wait(f"{strokes} !== null")
+    assert page.evaluate(f"{strokes}.classList.contains('drawing')")
+    until(lambda: stage.picture is not None)
+    assert stage.picture is not None
+    folder = pictures.place("dreamnet")
+    folder.mkdir(parents=True)
+    (folder / "strokes.jpg").write_bytes(jpeg(stage.picture, 160))
+    stage.panel.broadcaster.drawn("dreamnet/strokes", True)
+    stage.panel.broadcaster.drawn("dreamnet/weave", False)
+    page.wait(f"!{strokes}.classList.contains('drawing')")
+    assert page.evaluate(f"{strokes}.querySelector('img').naturalWidth") == 160
+    page.wait(f"{weave}.classList.contains('none')")
     assert page.faults == []  # no 404 in the console
 
 
