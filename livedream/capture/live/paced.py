@@ -5,6 +5,9 @@ from collections.abc import Iterator
 from fractions import Fraction
 from typing import Final
 
+import cv2
+import numpy as np
+
 from livedream.capture import Source, open_source
 from livedream.capture.live import Opened
 from livedream.core.errors import SourceError
@@ -14,12 +17,17 @@ __all__ = ["PacedInput"]
 
 _LATE_S: Final = 0.25  # further behind, the clock is set anew instead of hurrying
 _LONGEST_WAIT_S: Final = 0.5  # so that a stop is noticed
+_FADE_S: Final = 0.8  # heuristic: slow enough to be no cut, at 3 pictures a second as well
+_THUMB_PX: Final = (16, 9)  # so small that what moves within a scene hardly counts
+_SEAM: Final = 1.5  # heuristic: what changes so many times more than usual does not join
+_STEPS: Final = 2.0  # 8-bit: noise, which joins anything
 
 
 class PacedInput:
     """text: a file, a picture, a folder of pictures or a synthetic source (`open_source`).
 
-    Looped: after the last frame comes the first one. A still picture is repeated.
+    Looped: after the last frame comes the first one. Where that would be a cut, the last picture
+    stays and fades into those that follow, so that the dream goes on. A still picture is repeated.
     """
 
     def __init__(self, text: str) -> None:
@@ -32,6 +40,9 @@ class PacedInput:
         self._start_s = 0.0
         self._next: Frame | None = None
         self._first_s = 0.0
+        self._shown: tuple[Picture, ...] = ()  # the newest two
+        self._fading: Picture | None = None  # the last picture of the pass before
+        self._fade = 0  # pictures since
 
     def open(self) -> Opened:
         self.close()
@@ -56,6 +67,8 @@ class PacedInput:
         if frame is None:
             self._again()
             frame = next(self._frames, None)
+            if frame is not None and _is_seam(frame.rgb, self._shown):
+                self._fading, self._fade = self._shown[-1], 0
             if frame is None:
                 raise SourceError(f"{self.name}: not a frame to read any more")
         if self._next is None and self._start_s == 0.0:
@@ -70,7 +83,20 @@ class PacedInput:
             time.sleep(wait_s)
         elif wait_s < -_LATE_S:
             self._start_s -= wait_s
-        return frame.rgb
+        rgb = self._faded(frame.rgb)
+        self._shown = (*self._shown[-1:], rgb)
+        return rgb
+
+    def _faded(self, rgb: Picture) -> Picture:
+        """The picture, under what is left of the last one of the pass before."""
+        if self._fading is None or self._fading.shape != rgb.shape:
+            return rgb
+        self._fade += 1
+        share = self._fade * self._period_s / _FADE_S
+        if share >= 1.0:
+            self._fading = None
+            return rgb
+        return np.asarray(cv2.addWeighted(self._fading, 1.0 - share, rgb, share, 0.0), np.uint8)
 
     def _begin(self) -> None:
         self._start_s, self._next = 0.0, None
@@ -87,6 +113,18 @@ class PacedInput:
 
     def close(self) -> None:
         source, self._source = self._source, None
-        self._still = None
+        self._still = self._fading = None
+        self._shown = ()
         if source is not None:
             source.close()
+
+
+def _is_seam(first: Picture, shown: tuple[Picture, ...]) -> bool:
+    """Whether the first picture follows the newest shown one by a jump."""
+    if len(shown) < 2 or any(rgb.shape != first.shape for rgb in shown):
+        return False
+    before, last, coming = (
+        cv2.resize(rgb, _THUMB_PX, interpolation=cv2.INTER_AREA) for rgb in (*shown, first)
+    )
+    usual = float(cv2.absdiff(before, last).mean())
+    return float(cv2.absdiff(last, coming).mean()) > _SEAM * usual + _STEPS
