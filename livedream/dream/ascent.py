@@ -61,10 +61,12 @@ class Plan:
 
     @property
     def cost(self) -> float:
-        """Steps times pixels, for comparing plans."""
-        share = sum(self.octave_scale ** (-2 * octave) for octave in range(self.octaves))
-        padded = (self.size[0] + self.jitter) * (self.size[1] + self.jitter)
-        return self.iterations * share * padded
+        """Pixels that the network sees in all steps of a dream."""
+        width, height = self.size
+        scales = [self.octave_scale**-octave for octave in range(self.octaves)]
+        return self.iterations * sum(
+            (width * scale + self.jitter) * (height * scale + self.jitter) for scale in scales
+        )
 
     def eased(self, cost: float) -> Self:
         """The same sizes for this cost, as far as fewer iterations and then octaves bring it."""

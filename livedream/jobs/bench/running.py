@@ -5,6 +5,7 @@ then each stage alone, the device waited for after each, for the shares. The con
 measured before, between and after, and the best counts (see benchmarks/README.md).
 """
 
+import io
 import os
 import platform
 import subprocess
@@ -18,6 +19,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Final
 
+import av
 import cv2
 import numpy as np
 import torch
@@ -25,9 +27,11 @@ from torch import Tensor
 
 from livedream.capture.sky import Sky
 from livedream.core.device import precision_name
-from livedream.core.frame import Frame
+from livedream.core.frame import Frame, Picture
+from livedream.core.prefetch import AsyncWriter
 from livedream.core.settings import DreamSettings
 from livedream.core.version import __version__
+from livedream.dream.ascent import Plan
 from livedream.dream.dreamer import Dreamer
 from livedream.dream.engines import Engine
 from livedream.dream.objectives.binding import Measured
@@ -37,6 +41,7 @@ from livedream.flow.motion import MotionEstimator
 from livedream.jobs.bench.limits import convolution_peak, copy_bandwidth, wait_for
 from livedream.jobs.bench.report import BenchReport, Machine, Spread
 from livedream.jobs.bench.suggesting import Cost, suggestions
+from livedream.media.colour import tags_of, to_rgb
 
 __all__ = ["BenchJob", "bench"]
 
@@ -90,7 +95,7 @@ def bench(job: BenchJob) -> BenchReport:
         ascent_gflop=round(work, 3), ascent_share=round(work / ascent_ms * 1e3 / peak, 4),
         ascent_processor_share=round(work / busy_ms * 1e3 / busy_peak, 4) if busy_peak else 0.0,
         memory_mb=round(_memory_mb(device), 1), wanted_fps=job.wanted_fps,
-        suggestions=suggestions(cost, job.wanted_fps),
+        suggestions=suggestions(cost, job.settings, job.picture, job.wanted_fps),
     )  # fmt: skip
 
 
@@ -159,18 +164,17 @@ def _medians(found: Mapping[str, list[float]]) -> dict[str, float]:
 
 def _stages(alone: _Alone, job: BenchJob, painted: list[Frame]) -> dict[str, Spread]:
     """In the order of the walk; both ends by a film of the same frames, coded and decoded."""
-    from livedream.jobs.bench.encoding import Discarded, decoded, encoded
-
     size = (job.picture[0] // 2 * 2, job.picture[1] // 2 * 2)
     even = [replace(frame, rgb=np.ascontiguousarray(frame.rgb[: size[1], : size[0]]))
             for frame in painted]  # fmt: skip
-    sink, present = Discarded(size, _RATE), []
+    coded = io.BytesIO()
+    sink, present = _X264(coded, size), []
     for frame in even:
         start = time.perf_counter()
         sink.write(frame)
         present.append(1000 * (time.perf_counter() - start))
     sink.close()
-    capture, pictures = [], decoded(encoded(even, size, _RATE))
+    capture, pictures = [], _decoded(coded)
     start = time.perf_counter()
     for _ in pictures:
         capture.append(1000 * (time.perf_counter() - start))
@@ -183,7 +187,10 @@ def _pace(job: BenchJob, dreamer: Dreamer, painted: list[Frame]) -> tuple[list[f
     """Milliseconds between finished frames, and processor milliseconds a frame."""
     intervals: list[float] = []
     with ExitStack() as stack:
-        writer = stack.enter_context(_encoder(job, dreamer)) if job.encode else None
+        writer = None
+        if job.encode:
+            sink = _X264(os.devnull, job.picture)
+            writer = stack.enter_context(AsyncWriter(sink, dreamer.timer))
         last, busy = time.perf_counter(), time.process_time()
         for shown in dreamer.frames(_shown(painted, job.frames + 1)):
             if writer is not None:
@@ -195,11 +202,35 @@ def _pace(job: BenchJob, dreamer: Dreamer, painted: list[Frame]) -> tuple[list[f
     return intervals[1:], 1000 * busy / len(intervals)
 
 
-def _encoder(job: BenchJob, dreamer: Dreamer):  # type: ignore[no-untyped-def]
-    from livedream.core.prefetch import AsyncWriter
-    from livedream.jobs.bench.encoding import Discarded
+class _X264:
+    """A sink that encodes at its fastest.  size: width, height, both even."""
 
-    return AsyncWriter(Discarded(job.picture, _RATE), dreamer.timer)
+    def __init__(self, target: str | io.BytesIO, size: tuple[int, int]) -> None:
+        self._container = av.open(target, "w", format="mpegts")
+        self._stream = self._container.add_stream(
+            "libx264", rate=_RATE, options={"preset": "ultrafast", "tune": "zerolatency"}
+        )
+        self._stream.width, self._stream.height = size
+        self._stream.pix_fmt = "yuv420p"
+        self._frames = 0
+
+    def write(self, frame: Frame) -> None:
+        picture = av.VideoFrame.from_ndarray(frame.rgb, format="rgb24")
+        picture.pts, picture.time_base = self._frames, 1 / _RATE
+        self._container.mux(self._stream.encode(picture))
+        self._frames += 1
+
+    def close(self, *, complete: bool = True) -> None:
+        self._container.mux(self._stream.encode(None))
+        self._container.close()
+
+
+def _decoded(film: io.BytesIO) -> Iterator[Picture]:
+    """Its pictures, one by one, on one thread."""
+    film.seek(0)
+    with av.open(film, "r") as container:
+        for frame in container.decode(container.streams.video[0]):
+            yield to_rgb(frame, tags_of(frame), (frame.width, frame.height))
 
 
 def _painted(job: BenchJob) -> list[Frame]:
@@ -221,15 +252,10 @@ def _arithmetic(dreamer: Dreamer, job: BenchJob) -> float:
     layers = dreamer.network.layers
     named = [layers[name].macs_per_px for name in dreamer.objective.layers if name in layers]
     work = max(named or [shape.macs_per_px for shape in layers.values()])
-    return 4 * work * _seen_pixels(dreamer, job.picture) / 1e9
-
-
-def _seen_pixels(dreamer: Dreamer, picture: tuple[int, int]) -> float:
-    """Pixels that the network sees for one frame, all steps together."""
-    shape = dreamer.picture(Sky(*picture, 10.0, 0).paint(0.0)).shape
-    reach, steps = dreamer.settings.jitter, dreamer.settings.iterations
-    sizes = dreamer.ascent.octave_sizes(shape[3], shape[2])
-    return float(steps * sum((width + reach) * (height + reach) for width, height in sizes))
+    height, width = dreamer.picture(Sky(*job.picture, 10.0, 0).paint(0.0)).shape[2:]
+    octaves = len(dreamer.ascent.octave_sizes(width, height))
+    plan = replace(Plan.of(dreamer.settings, width, height), octaves=octaves)
+    return 4 * work * plan.cost / 1e9
 
 
 def _machine(device: torch.device) -> Machine:

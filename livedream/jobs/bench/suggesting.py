@@ -9,13 +9,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Self
 
-from livedream.core.settings import dream_size
+from livedream.core.settings import DreamSettings, dream_size, parse_size
+from livedream.dream.ascent import Plan
 from livedream.dream.dreamer import Dreamer
 from livedream.jobs.bench.report import Suggestion
 
 __all__ = ["Cost", "suggestions"]
 
-_SIZES: Final = (1080, 720, 540, 480, 432, 360, 324, 270, 240, 216, 180, 144, 120)
+_SIZES: Final = tuple(
+    f"{side}p" for side in (1080, 720, 540, 480, 432, 360, 324, 270, 240, 216, 180, 144, 120)
+)
 _STEPS: Final = ((3, 3), (2, 2), (2, 1), (1, 1))  # octaves, iterations: the finest first
 _ROOM: Final = 1.1  # heuristic: a pace is kept if a tenth of the time is left
 
@@ -23,18 +26,12 @@ _ROOM: Final = 1.1  # heuristic: a pace is kept if a tenth of the time is left
 @dataclass(frozen=True, slots=True)
 class Cost:
     """Milliseconds of a frame: for itself, for each ascent step, for a pixel that the network sees
-    in a step, for a pixel of the dream.
-
-    shape: of the picture, width over height.  jitter: px of margin.  octave_scale: see settings.
-    """
+    in a step, for a pixel of the dream."""
 
     frame_ms: float
     step_ms: float
     seen_ms: float
     dreamed_ms: float
-    shape: float
-    jitter: int
-    octave_scale: float
 
     @classmethod
     def of(
@@ -61,22 +58,16 @@ class Cost:
         dreamed = stages_ms["warp"] + max(0.0, stages_ms["dream"] - ascent_ms)
         return cls(
             frame_ms=overlap * (stages_ms["flow"] + stages_ms["compose"]),
-            step_ms=overlap * step_ms, seen_ms=overlap * seen_ms,
-            dreamed_ms=overlap * dreamed / (width * height), shape=width / height,
-            jitter=settings.jitter, octave_scale=settings.octave_scale,
-        )  # fmt: skip
-
-    def fps(self, short_px: int, octaves: int, iterations: int) -> float:
-        """Frames per second to expect of a dream with this short side."""
-        height = short_px if self.shape >= 1 else short_px / self.shape
-        width = height * self.shape
-        seen = iterations * sum(
-            (width * self.octave_scale**-i + self.jitter)
-            * (height * self.octave_scale**-i + self.jitter)
-            for i in range(octaves)
+            step_ms=overlap * step_ms,
+            seen_ms=overlap * seen_ms,
+            dreamed_ms=overlap * dreamed / (width * height),
         )
-        steps = self.step_ms * octaves * iterations + self.seen_ms * seen
-        return 1000 / (self.frame_ms + steps + self.dreamed_ms * width * height)
+
+    def fps(self, plan: Plan) -> float:
+        """Frames per second to expect of such dreams."""
+        steps_ms = self.step_ms * plan.octaves * plan.iterations + self.seen_ms * plan.cost
+        dreamed_ms = self.dreamed_ms * plan.size[0] * plan.size[1]
+        return 1000 / (self.frame_ms + steps_ms + dreamed_ms)
 
 
 def _line(points: list[tuple[int, float]]) -> tuple[float, float]:
@@ -90,13 +81,17 @@ def _line(points: list[tuple[int, float]]) -> tuple[float, float]:
     return (own, steep) if own > 0 else (0.0, slow / many)
 
 
-def suggestions(cost: Cost, fps: float) -> tuple[Suggestion, ...]:
+def suggestions(
+    cost: Cost, settings: DreamSettings, picture: tuple[int, int], fps: float
+) -> tuple[Suggestion, ...]:
     """For each number of steps, the largest size that keeps `fps`, if any does."""
     found = []
     for octaves, iterations in _STEPS:
-        for short in _SIZES:
-            expected = cost.fps(short, octaves, iterations)
+        for size in _SIZES:
+            wanted = parse_size(size, *picture)
+            scale, jitter = settings.octave_scale, settings.jitter
+            expected = cost.fps(Plan(wanted, octaves, float(iterations), scale, jitter))
             if expected >= _ROOM * fps:
-                found.append(Suggestion(f"{short}p", octaves, iterations, round(expected, 1)))
+                found.append(Suggestion(size, octaves, iterations, round(expected, 1)))
                 break
     return tuple(found)

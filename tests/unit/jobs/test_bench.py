@@ -9,6 +9,7 @@ import pytest
 from livedream.cli import main
 from livedream.core.errors import SettingsError
 from livedream.core.settings import DreamSettings
+from livedream.dream.ascent import Plan
 from livedream.dream.dreamer import Dreamer
 from livedream.jobs.bench.report import BenchReport
 from livedream.jobs.bench.running import BenchJob, bench
@@ -16,10 +17,7 @@ from livedream.jobs.bench.suggesting import Cost, suggestions
 
 BENCHMARKS = Path(__file__).resolve().parents[3] / "benchmarks"
 QUICK = DreamSettings(size="90p", flow="dis-ultrafast", flow_size="90p", jitter=0)
-COST = Cost(
-    frame_ms=2.0, step_ms=0.5, seen_ms=1e-4, dreamed_ms=2e-5, shape=16 / 9, jitter=16,
-    octave_scale=1.4,
-)  # fmt: skip
+COST = Cost(frame_ms=2.0, step_ms=0.5, seen_ms=1e-4, dreamed_ms=2e-5)
 
 
 @pytest.fixture(scope="module")
@@ -67,12 +65,12 @@ def test_what_is_kept_is_of_this_schema(path: Path) -> None:
 
 
 def test_advice_keeps_the_pace_and_takes_the_largest() -> None:
-    found = suggestions(COST, 30.0)
+    found = suggestions(COST, DreamSettings(), (1280, 720), 30.0)
     assert [(one.octaves, one.iterations) for one in found] == [(3, 3), (2, 2), (2, 1), (1, 1)]
     sizes = [int(one.size[:-1]) for one in found]
     assert sizes == sorted(sizes) and len(set(sizes)) > 1
     assert all(one.fps >= 33 for one in found)
-    assert suggestions(replace(COST, seen_ms=1.0), 30.0) == ()
+    assert suggestions(replace(COST, seen_ms=1.0), DreamSettings(), (1280, 720), 30.0) == ()
 
 
 def test_twice_the_cost_is_half_the_pace() -> None:
@@ -80,7 +78,8 @@ def test_twice_the_cost_is_half_the_pace() -> None:
         COST, frame_ms=2 * COST.frame_ms, step_ms=2 * COST.step_ms, seen_ms=2 * COST.seen_ms,
         dreamed_ms=2 * COST.dreamed_ms,
     )  # fmt: skip
-    assert slow.fps(270, 2, 2) == pytest.approx(COST.fps(270, 2, 2) / 2)
+    plan = Plan((480, 270), 2, 2.0, 1.4, 16)
+    assert slow.fps(plan) == pytest.approx(COST.fps(plan) / 2)
 
 
 @pytest.mark.parametrize("size", ["180p", "270p"])  # a dream is never larger than its picture
@@ -98,7 +97,7 @@ def test_the_cost_is_read_off_two_octaves(size: str) -> None:
     assert cost.seen_ms == pytest.approx(50e-6)
     assert cost.frame_ms == pytest.approx(9)
     wanted = 9 + 3 * 4 + 2 * 50e-6 * (336 * 196 + (320 / 1.4 + 16) * (180 / 1.4 + 16)) + dreamed
-    assert cost.fps(180, 2, 2) == pytest.approx(1000 / wanted)
+    assert cost.fps(Plan((320, 180), 2, 2.0, 1.4, 16)) == pytest.approx(1000 / wanted)
 
 
 @pytest.mark.parametrize(
