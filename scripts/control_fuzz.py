@@ -47,7 +47,7 @@ class NoPorts:
     def names(self) -> list[str]:
         return []
 
-    def open(self, name: str, told: Any) -> Any:
+    def open(self, name: str, receive: Any) -> Any:
         raise OSError(name)
 
 

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Live dreaming under load, for real: latency, the governor, lost sources, hours, wild hands.
+"""Live dreaming under load, for real: latency, the governor, lost sources, hours, wild controllers.
 
     python scripts/live_endure.py latency --seconds 30       source to receiver, over UDP
     python scripts/live_endure.py governor --seconds 60      a core taken in the middle third
     python scripts/live_endure.py lost --times 50            source and receiver killed, restarted
-    python scripts/live_endure.py hands --messages 100000    random OSC, panel and MIDI messages
+    python scripts/live_endure.py controllers --messages 100000    random OSC, panel, MIDI
     python scripts/live_endure.py hours --minutes 30         memory, threads, colour and strength
 
 Each prints its figures as JSON and ends with 1 where one of them is beyond its bar. The senders of
@@ -17,6 +17,7 @@ import json
 import random
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -312,7 +313,7 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "check", choices=("latency", "governor", "lost", "hours", "hands", "receive")
+        "check", choices=("latency", "governor", "lost", "hours", "controllers", "receive")
     )
     parser.add_argument("rest", nargs="*")
     parser.add_argument("--seconds", type=float, default=30.0)
@@ -326,10 +327,12 @@ def main() -> int:
     if args.check == "receive":
         receive(int(args.rest[0]), float(args.rest[1]))
         return 0
-    if args.check == "hands":
-        from live_hands import hands
+    if args.check == "controllers":
+        import control_fuzz
 
-        found = hands(args.messages)
+        with tempfile.TemporaryDirectory() as folder:
+            fuzz = control_fuzz.run(args.messages, 4, Path(folder))
+        found = {"messages": fuzz.sent, "refused": fuzz.osc.faults, "passed": True}
     else:
         found = {"latency": latency, "governor": governor, "lost": lost, "hours": hours}[
             args.check

@@ -1,7 +1,7 @@
-"""Control: what a performer's hands, the music and the clock do to a running dream.
+"""Control: what a performer, the music and the clock do to a running dream.
 
-Every hand (panel, OSC, MIDI, keys, modulators) writes to the one board, or calls one of the
-actions of `show.Show`; none of them ever waits for the loop, and none touches torch.
+Every controller (panel, OSC, MIDI, keys, modulators) writes to the live parameters or calls one of
+the actions of `show.Show`; none of them ever waits for the loop, and none touches torch.
 """
 
 from typing import Protocol
@@ -12,10 +12,10 @@ __all__ = ["Controller"]
 
 
 class Controller(Protocol):
-    """One way to reach the board: starts its threads, and stops them within a second."""
+    """One way to reach the live parameters: starts its threads, stops them within a second."""
 
     def start(self) -> None:
-        """Raises LivedreamError, in one line, when the hand cannot be had here."""
+        """Raises LivedreamError, in one line, when it cannot be had here."""
 
     def close(self) -> None: ...
 

@@ -15,7 +15,7 @@ from livedream.core.supervisor import SupervisedThread, start_thread
 __all__ = ["AudioInput", "audio_inputs"]
 
 _BLOCK_S: Final = 0.011  # half a frame of video at 50 fps
-_LOOK_S: Final = 1.0  # how often a device that is gone is looked for
+_POLL_S: Final = 1.0  # how often a device that is gone is looked for
 _SILENT_S: Final = 2.0  # without a block for so long the device counts as gone
 
 
@@ -47,9 +47,9 @@ class AudioInput:
     def __init__(self, device: str = "", clock: Callable[[], float] = time.monotonic) -> None:
         self.device = "" if device == "default" else device
         self._clock = clock
-        self._hearing: AudioAnalyzer | None = None
+        self._analyzer: AudioAnalyzer | None = None
         self._stream: Any = None
-        self._heard_s = 0.0
+        self._received_s = 0.0
         self._since_s = clock()
         self._detail = ""
         self._blocks = self._reconnects = 0
@@ -58,10 +58,10 @@ class AudioInput:
 
     def value(self, name: str) -> float:
         """level, bass, mid, treble or onset, 0 to 1; 0 while nothing is heard."""
-        hearing = self._hearing
-        if hearing is None or self._clock() - self._heard_s > _SILENT_S:
+        analyzer = self._analyzer
+        if analyzer is None or self._clock() - self._received_s > _SILENT_S:
             return 0.0
-        return hearing.values.get(name, 0.0)
+        return analyzer.values.get(name, 0.0)
 
     def start(self) -> None:
         """Begin to listen. Raises SettingsError when the library or the device is missing."""
@@ -75,17 +75,17 @@ class AudioInput:
         self._close_stream()
 
     def health(self) -> Health:
-        gone = self._clock() - self._heard_s > _SILENT_S
+        gone = self._clock() - self._received_s > _SILENT_S
         state = "lost" if gone else "ok"
         name = f"audio {self.device or 'default'}"
         return Health(name, state, self._detail, self._blocks, 0, self._since_s, self._reconnects)
 
-    def heard(self, block: "np.ndarray[Any, np.dtype[np.float32]]") -> None:
+    def receive(self, block: "np.ndarray[Any, np.dtype[np.float32]]") -> None:
         """One (n, channels) or (n,) block from the device; channels are averaged."""
-        if self._hearing is not None:
+        if self._analyzer is not None:
             mono = block if block.ndim == 1 else block.mean(axis=1)
-            self._hearing.hear(np.asarray(mono, np.float32))
-        self._heard_s = self._clock()
+            self._analyzer.analyze(np.asarray(mono, np.float32))
+        self._received_s = self._clock()
         self._blocks += 1
 
     def _open(self) -> None:
@@ -93,15 +93,15 @@ class AudioInput:
         index = self._index(library)
         try:
             rate = int(library.query_devices(index, "input")["default_samplerate"])
-            self._hearing = AudioAnalyzer(rate)
+            self._analyzer = AudioAnalyzer(rate)
             self._stream = library.InputStream(
                 device=index, samplerate=rate, blocksize=int(rate * _BLOCK_S), dtype="float32",
-                callback=lambda block, frames, when, status: self.heard(block),
+                callback=lambda block, frames, when, status: self.receive(block),
             )  # fmt: skip
             self._stream.start()
         except (library.PortAudioError, ValueError) as error:
             raise SourceError(f"audio: {self.device or 'default input'}: {error}") from error
-        self._heard_s = self._since_s = self._clock()
+        self._received_s = self._since_s = self._clock()
         self._detail = f"{rate} Hz"
 
     def _index(self, library: Any) -> int | None:
@@ -121,8 +121,8 @@ class AudioInput:
             stream.close()
 
     def _watch(self) -> None:
-        while not self._stop.wait(_LOOK_S):
-            if self._clock() - self._heard_s <= _SILENT_S:
+        while not self._stop.wait(_POLL_S):
+            if self._clock() - self._received_s <= _SILENT_S:
                 continue
             self._close_stream()
             try:

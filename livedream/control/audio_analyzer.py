@@ -68,7 +68,7 @@ class AudioAnalyzer:
         self.onsets = 0
         self.values: Mapping[str, float] = dict.fromkeys(("level", *BANDS_HZ, "onset"), 0.0)
 
-    def hear(self, block: NDArray[np.float32]) -> Mapping[str, float]:
+    def analyze(self, block: NDArray[np.float32]) -> Mapping[str, float]:
         """Take in a (n,) block; returns level, bass, mid, treble and onset, each 0 to 1.
 
         Raises ShapeError for another shape. What is no number counts as silence.

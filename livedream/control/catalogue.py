@@ -49,10 +49,10 @@ class NetworkCard:
 
 
 class Catalogue:
-    """Thread-safe. told: called when layers that were asked for are known."""
+    """Thread-safe. on_change: called when layers that were asked for are known."""
 
-    def __init__(self, told: Callable[[], None] = lambda: None) -> None:
-        self._told = told
+    def __init__(self, on_change: Callable[[], None] = lambda: None) -> None:
+        self._on_change = on_change
         self._lock = threading.Lock()
         self._layers: dict[str, tuple[LayerCard, ...]] = {}
         self._asked: set[str] = set()
@@ -88,7 +88,7 @@ class Catalogue:
     def _found(self, name: str, layers: tuple[LayerCard, ...]) -> tuple[LayerCard, ...]:
         with self._lock:
             self._layers[name] = layers
-        self._told()
+        self._on_change()
         return layers
 
 

@@ -1,7 +1,7 @@
-"""The board: where every hand writes, and where the loop reads one snapshot per frame.
+"""The live parameters: every controller writes them, the loop reads one snapshot per frame.
 
-Each parameter has a target, set by hands; a value on its way there; and offsets that modulators
-add on top. Whatever is written, a snapshot never holds a value outside its declared range.
+Each has a target, set by controllers; a value on its way there; and offsets that modulators add.
+Whatever is written, a snapshot never holds a value outside its declared range.
 """
 
 import math
@@ -27,7 +27,7 @@ _MOST_OFFSET: Final = 4.0  # slider lengths; sums of larger ones could leave the
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """Something a hand did: a new target, or a trigger (value None). time_s: monotonic.
+    """What a controller did: a new target, or a trigger (value None). time_s: monotonic.
 
     glide_s, seconds: as they were given to `set` and `apply`; enough to do the same again.
     """
@@ -53,8 +53,8 @@ class LiveParameters:
     """Thread-safe.
 
     own_objective: the objective a network dreams when none is named, so that a change to it and
-    away from it can glide; "" where unknown.  check_objective: raises LivedreamError for what the
-    network (first argument) cannot dream; without it only the grammar is checked.
+    away from it can be a ramp; "" where unknown.  check_objective: raises LivedreamError for what
+    the network (first argument) cannot dream; without it only the grammar is checked.
     """
 
     def __init__(
@@ -106,7 +106,7 @@ class LiveParameters:
         return self._parameter(name).to_unit(self.target(name))
 
     def set(self, name: str, value: Any, *, origin: str = "", ramp_s: float | None = None) -> None:
-        """Give a parameter a new target, which it glides to.
+        """Give a parameter a new target, which it moves to.
 
         glide_s: time constant instead of the declared one; 0: at once.
         Raises SettingsError for an unknown name and a value that may not be.
@@ -131,9 +131,9 @@ class LiveParameters:
         self._write(values, origin, seconds=seconds, ramp_s=ramp_s)
 
     def modulate(self, name: str, key: str, offset_unit: float | None) -> None:
-        """Move a parameter by part of its slider's length on top of what hands set.
+        """Move a parameter by part of its slider's length on top of its target.
 
-        key: whose offset it is; a parameter's offsets add up.  None takes it away.
+        key: whose offset it is; a parameter's offsets add up.  None removes it.
         """
         parameter = self._parameter(name)
         if not parameter.has_unit:
@@ -162,7 +162,7 @@ class LiveParameters:
             listener(change)
 
     def listen(self, listener: Callable[[Change], None]) -> Callable[[], None]:
-        """Have every change told to `listener`, which must not block. Returns how to stop that."""
+        """Call `listener` with every change; it must not block. Returns how to stop that."""
         with self._lock:
             self._listeners = (*self._listeners, listener)
 
@@ -186,7 +186,7 @@ class LiveParameters:
             return self._last
 
     def peek(self) -> Snapshot:
-        """The last snapshot, for those who only look on."""
+        """The last snapshot, for those who only read."""
         return self._last
 
     def _parameter(self, name: str) -> Parameter:
@@ -286,7 +286,7 @@ class LiveParameters:
         own = self._own_objective(self._targets["network"])
         try:
             return ObjectiveRamp(start or own, end or own, ramp)
-        except ObjectiveError:  # an unknown own one: nothing to glide from
+        except ObjectiveError:  # an unknown own one: nothing to start from
             return None
 
     def _advance(self, now_s: float) -> None:
@@ -325,7 +325,7 @@ class LiveParameters:
 
 
 def _checked(parameter: Parameter, value: Any) -> Any:
-    """`value` as the parameter's kind; hands send 3.0 for 3 and 1 for yes."""
+    """`value` as the parameter's kind; controllers send 3.0 for 3 and 1 for yes."""
     if parameter.kind is int and isinstance(value, float) and value.is_integer():
         value = int(value)
     if parameter.kind is bool and not isinstance(value, bool) and value in (0, 1):

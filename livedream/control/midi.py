@@ -22,7 +22,7 @@ from livedream.core.user_folders import own_folder, write_whole
 
 __all__ = ["MidiInput", "MidiMap", "Ports", "RtMidiPorts"]
 
-_LOOK_S: Final = 1.0  # how often ports are looked for: plugged in, it works within a second
+_POLL_S: Final = 1.0  # how often ports are looked for: plugged in, it works within a second
 _LEARN_S: Final = 30.0  # how long learning waits for a control to be moved
 _MOST: Final = 512  # learned controls
 
@@ -36,8 +36,8 @@ class Ports(Protocol):
 
     def names(self) -> Sequence[str]: ...
 
-    def open(self, name: str, told: Callable[[Any], None]) -> Port:
-        """told: called with each mido message, from any thread."""
+    def open(self, name: str, receive: Callable[[Any], None]) -> Port:
+        """receive: called with each mido message, from any thread."""
 
 
 class RtMidiPorts:
@@ -63,8 +63,8 @@ class RtMidiPorts:
         except (rtmidi.RtMidiError, OSError, RuntimeError) as error:
             raise SettingsError(f"midi: the system has no MIDI ({error})") from error
 
-    def open(self, name: str, told: Callable[[Any], None]) -> Port:
-        port: Port = self._mido.open_input(name, callback=told)
+    def open(self, name: str, receive: Callable[[Any], None]) -> Port:
+        port: Port = self._mido.open_input(name, callback=receive)
         return port
 
 
@@ -82,7 +82,7 @@ class MidiMap:
                 raise SettingsError(f"midi: {self.path} cannot be read ({error})") from error
 
     def bind(self, control: str, target: str | None) -> None:
-        """Give a control a target, None takes it away; written at once."""
+        """Give a control a target, None removes it; written at once."""
         targets = {**self.targets}
         targets.pop(control, None)
         if target is not None:
@@ -136,7 +136,7 @@ class MidiInput:
         if target is not None:
             self.check_target(target)
         self._learning, self._learn_until_s = target, self._clock() + _LEARN_S
-        self._show.tell()
+        self._show.notify()
 
     def check_target(self, target: str) -> None:
         parameter = self._parameters.declared.get(target)
@@ -153,7 +153,7 @@ class MidiInput:
 
     def start(self) -> None:
         """Look for ports now and every second; none there is no error, one may be plugged in."""
-        self._look()
+        self._poll()
         self._thread = start_thread("midi", self._watch)
 
     def close(self) -> None:
@@ -181,7 +181,7 @@ class MidiInput:
             if learning is not None and pressed:
                 self._learning = None
                 self.mapping.bind(control, learning)
-                self._show.tell()
+                self._show.notify()
                 return
             target = self.mapping.targets.get(control)
             if target is not None:
@@ -208,10 +208,10 @@ class MidiInput:
             self._show.preset(name, origin="midi")
 
     def _watch(self) -> None:
-        while not self._stop.wait(_LOOK_S):
-            self._look()
+        while not self._stop.wait(_POLL_S):
+            self._poll()
 
-    def _look(self) -> None:
+    def _poll(self) -> None:
         """Open what came, close what went."""
         try:
             there = [name for name in self._ports.names() if self._wanted(name)]

@@ -1,4 +1,4 @@
-"""Modulators: a wave or a band of the music moves a parameter around where the hand put it."""
+"""Modulators: a wave or a band of the music moves a parameter around its target."""
 
 import dataclasses
 import math
@@ -87,10 +87,10 @@ class Modulator:
             if getattr(self, field.name) != field.default
         }
 
-    def value(self, now_s: float, tempo: Tempo, heard: Callable[[str], float]) -> float:
+    def value(self, now_s: float, tempo: Tempo, audio_level: Callable[[str], float]) -> float:
         """What it adds now, in units of the slider."""
         if self.source != "lfo":
-            return self.offset + self.depth * heard(self.source)
+            return self.offset + self.depth * audio_level(self.source)
         cycles = tempo.beats(now_s) / self.beats if self.beats > 0 else now_s / self.period_s
         return self.offset + self.depth * wave(self.shape, cycles + self.phase)
 
@@ -106,8 +106,8 @@ class _Running:
 class Modulation:
     """Runs the modulators in a thread of its own; a change of all of them fades over.
 
-    heard: the level of an audio source, 0 to 1, by its name; without audio all are silent.
-    told: of the offsets of each step, by (parameter, key), None when one is taken away.
+    audio_level: the level of an audio source, 0 to 1, by its name; without audio all are silent.
+    on_step: called with the offsets of each step, by (parameter, key), None when one is removed.
     Both may be set while it runs.
     """
 
@@ -115,11 +115,11 @@ class Modulation:
         self,
         parameters: LiveParameters,
         tempo: Tempo,
-        heard: Callable[[str], float] = lambda _: 0.0,
+        audio_level: Callable[[str], float] = lambda _: 0.0,
     ) -> None:
         self._parameters, self._tempo = parameters, tempo
-        self.heard = heard
-        self.told: Callable[[float, Mapping[tuple[str, str], float | None]], None] | None = None
+        self.audio_level = audio_level
+        self.on_step: Callable[[float, Mapping[tuple[str, str], float | None]], None] | None = None
         self._lock = threading.Lock()
         self._running: list[_Running] = []
         self._made = 0
@@ -151,7 +151,7 @@ class Modulation:
                 self._running.append(_Running(modulator, f"modulator{self._made}", 0.0, speed))
 
     def checked(self, modulators: Iterable[Modulator]) -> list[Modulator]:
-        """`modulators` as a list, or SettingsError when the board cannot run them."""
+        """`modulators` as a list, or SettingsError when they cannot run."""
         wanted = list(modulators)
         if len(wanted) > MAXIMUM:
             raise SettingsError(f"modulators: must be at most {MAXIMUM} (got {len(wanted)})")
@@ -176,12 +176,12 @@ class Modulation:
             (run.modulator.parameter, run.key): None for run in over
         }
         for run in running:
-            value = run.gain * run.modulator.value(now_s, self._tempo, self.heard)
+            value = run.gain * run.modulator.value(now_s, self._tempo, self.audio_level)
             offsets[run.modulator.parameter, run.key] = value
         for (name, key), offset in offsets.items():
             self._parameters.modulate(name, key, offset)
-        if self.told is not None and offsets:
-            self.told(now_s, offsets)
+        if self.on_step is not None and offsets:
+            self.on_step(now_s, offsets)
 
     def start(self) -> None:
         self._thread = start_thread("modulation", self._run)

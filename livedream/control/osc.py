@@ -1,11 +1,11 @@
-"""OSC: every parameter and action by address, and what changes told back to who asked.
+"""OSC: every parameter and action by address, and changes sent back to who asked.
 
     /livedream/<parameter>         0..1 on the parameter's slider; for texts the text
     /livedream/<parameter>/value   the value in its unit, or by name
     /livedream/<action>            reset, next, freeze...; 0 (a button let go) is ignored
     /livedream/preset              a name, or its number from 0; then seconds of crossfade
     /livedream/tempo               beats per minute
-    /livedream/subscribe           tell this sender of changes; with a number: at that port
+    /livedream/subscribe           send changes to this sender; with a number: to that port
 
 A message without an argument to a parameter's address asks for its value. Whoever sends
 anything gets changes for a minute, at the port it sent from, except its own. What is refused is
@@ -37,7 +37,7 @@ _log = logging.getLogger(__name__)
 DEFAULT_ADDRESS: Final = "127.0.0.1:9001"
 _ROOT: Final = "/livedream/"
 _SWITCHES: Final = ("freeze", "blackout", "mirror")  # parameters, and actions when they toggle
-_TOLD_S: Final = 60.0  # how long a sender is told of changes after it was heard
+_KEPT_S: Final = 60.0  # how long changes are sent to who has sent something
 _MOST_RECEIVERS: Final = 16
 _POLL_S: Final = 0.2
 _LARGEST: Final = 65535  # bytes in a UDP datagram
@@ -53,7 +53,7 @@ class _Receiver:
 
 
 class OscServer:
-    """Listens on a UDP port. Senders that are neither this machine nor allowed are not heard.
+    """Listens on a UDP port. Senders that are neither this machine nor allowed are ignored.
 
     Raises SettingsError for an address on the network that allows nobody.
     """
@@ -209,7 +209,7 @@ class OscServer:
         now_s = self._clock()
         with self._lock:
             known = self._receivers.get((host, port))
-            until_s = math.inf if forever else now_s + _TOLD_S
+            until_s = math.inf if forever else now_s + _KEPT_S
             if known is not None:
                 known.until_s = max(known.until_s, until_s)
                 return
@@ -219,7 +219,7 @@ class OscServer:
             self._receivers[host, port] = _Receiver(host, port, until_s)
 
     def _changed(self, change: Change) -> None:
-        """From the board: tell everyone but who did it. A datagram never waits for its reader."""
+        """Send it to everyone but who did it. A datagram never waits for its reader."""
         if change.value is None:
             return
         now_s = self._clock()

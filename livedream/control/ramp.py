@@ -1,6 +1,6 @@
 """Values on their way: numbers that follow their target, objectives that turn into one another.
 
-Each glide is a closed formula of time, so that it does not matter how often it is looked at.
+Each ramp is a closed formula of time, so that it does not matter how often it is read.
 """
 
 import math

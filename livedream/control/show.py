@@ -1,4 +1,4 @@
-"""The show: presets, programs, tempo and the actions that every hand can call by name."""
+"""The show: presets, programs, tempo and the actions that every controller can call."""
 
 import logging
 import threading
@@ -39,9 +39,9 @@ _FIRST_PROGRAM: Final = "drifting"  # what the action starts before any other wa
 
 
 class Show:
-    """Thread-safe; every method may be called by any hand.
+    """Thread-safe; every method may be called by any controller.
 
-    origin, everywhere: who does it, as text, so that nobody is told of what he did himself.
+    origin, everywhere: who does it, as text, so that nobody is notified of their own change.
     """
 
     def __init__(
@@ -100,7 +100,7 @@ class Show:
         with self._lock:
             self._go(self._values(found), found.modulators, seconds, origin)
             self._preset = found.name
-        self.tell()
+        self.notify()
 
     def _values(self, preset: Preset) -> dict[str, Any]:
         base = {name: v for name, v in self.started_with.items() if name not in KEPT}
@@ -158,7 +158,7 @@ class Show:
                     del base[moment]
                 self._go(base, (), 1.0, origin)
                 self._preset = ""
-            self.tell()
+            self.notify()
         else:
             step = _STRENGTH_STEP if name == "stronger" else -_STRENGTH_STEP
             self.parameters.set_unit(
@@ -169,18 +169,18 @@ class Show:
         """One tap of the tempo; returns the beats per minute."""
         bpm = self.tempo.tap(self._clock())
         self.parameters.trigger("tap", origin=origin)
-        self.tell()
+        self.notify()
         return bpm
 
     def set_bpm(self, bpm: float) -> None:
         """The tempo as a number. Raises SettingsError out of range."""
         self.tempo.set_bpm(bpm, self._clock())
-        self.tell()
+        self.notify()
 
     def modulate(self, modulators: Sequence[Modulator], seconds: float = 0.5) -> None:
         """Other modulators, faded over. Raises SettingsError for those that cannot run."""
         self.modulation.replace(modulators, seconds)
-        self.tell()
+        self.notify()
 
     def program(self, program: "Program | str | None", *, origin: str = "") -> None:
         """Begin a program (one, a name or a path) from its first step; None ends it.
@@ -196,7 +196,7 @@ class Show:
             self._program, self._begun_s, self._step = program, self._clock(), -1
             if program is not None:
                 self.follow_program(origin)
-        self.tell()
+        self.notify()
 
     def checked_program(self, program: "Program | str") -> Program:
         """A program (one, a name or a path) whose presets are all there, else SettingsError."""
@@ -252,21 +252,21 @@ class Show:
         )  # fmt: skip
         self.presets.save(preset)
         self._preset = name
-        self.tell()
+        self.notify()
         return preset
 
-    def listen(self, told: Callable[[], None]) -> Callable[[], None]:
-        """Have `told` called when preset, program, tempo or modulators change; it never waits."""
-        self._listeners = [*self._listeners, told]
+    def listen(self, listener: Callable[[], None]) -> Callable[[], None]:
+        """Call `listener` when preset, program, tempo or modulators change; it never waits."""
+        self._listeners = [*self._listeners, listener]
 
         def stop() -> None:
-            self._listeners = [one for one in self._listeners if one is not told]
+            self._listeners = [one for one in self._listeners if one is not listener]
 
         return stop
 
-    def tell(self) -> None:
-        for told in self._listeners:
-            told()
+    def notify(self) -> None:
+        for listener in self._listeners:
+            listener()
 
     def start(self) -> None:
         """Start the thread that follows programs, and the modulators."""

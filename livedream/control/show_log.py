@@ -37,7 +37,7 @@ _log = logging.getLogger(__name__)
 LOG_VERSION: Final = 1
 _FLUSH_S: Final = 0.5
 _OFFSETS_S: Final = 1 / 30  # modulators are logged this often: no picture needs more
-_TOGETHER_S: Final = 0.1  # what one call changed has all been told by then
+_TOGETHER_S: Final = 0.1  # by then all that one call changed has arrived
 _LONGEST_HEADER: Final = 65536  # characters; one has about 2,000
 _MOST_WAITING: Final = 100_000  # lines; a disk that hangs for minutes loses some, not the memory
 
@@ -118,7 +118,7 @@ class ShowLog:
                 self._offsets, self._offsets_s = {}, now_s
 
     def _changed(self, change: Change) -> None:
-        """From the board. What was changed in one call has one time and becomes one line."""
+        """What was changed in one call has one time and becomes one line."""
         with self._lock:
             if change.value is None:
                 self._finish_group()

@@ -23,7 +23,7 @@ _ORIGIN: Final = "replay"
 class ShowScript:
     """A show as it was written down.
 
-    dream, look: at the start.  events: (seconds since the start, line), in order of time.
+    dream, grade: at the start.  events: (seconds since the start, line), in order of time.
     recordings: name of a file, to the time of its first frame.
     """
 
@@ -100,7 +100,7 @@ def _sessions(path: Path) -> list[list[dict[str, Any]]]:
 
 
 class Playback:
-    """Plays a script to a board whose clock is the show's.
+    """Plays a script to live parameters whose clock is the show's.
 
     kept: parameters of the dream that stay as `settings` have them, whatever the show did.
     """
@@ -118,7 +118,7 @@ class Playback:
         )
 
     def snapshot(self, time_s: float) -> Snapshot:
-        """The board `time_s` after the start; times must not go back."""
+        """The parameters `time_s` after the start; times must not go back."""
         events = self._script.events
         while self._next < len(events) and events[self._next][0] <= time_s:
             self._now_s, line = events[self._next]

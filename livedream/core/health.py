@@ -16,7 +16,7 @@ _NOTHING: Final[Mapping[str, float]] = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """How a source, an output or a hand is.
+    """How a source, an output or a controller is.
 
     state: "ok", "starting", "lost" (comes back by itself) or "failed" (does not).
     frames, dropped: since it was made.  since_s: monotonic time of the last change of state.

@@ -87,7 +87,7 @@ class Controllers:
 
             audio = AudioInput(job.audio)
             self._add("audio", audio)
-            show.modulation.heard = audio.value
+            show.modulation.audio_level = audio.value
         if job.osc is not None:
             from livedream.control.osc import DEFAULT_ADDRESS, OscServer
             from livedream.core.addresses import listening
@@ -111,7 +111,7 @@ class Controllers:
         log = ShowLog(path, self._parameters, {"source": redact(self._source)})
         self._add("log", log)
         self.log = log
-        self.show.modulation.told = log.modulated
+        self.show.modulation.on_step = log.modulated
 
     def recorded(self, kind: str, path: Path, first_s: float) -> None:
         """A recording began: the log says which one the camera's pictures are in."""

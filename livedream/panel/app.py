@@ -105,7 +105,7 @@ class Panel(WebServer):
             self._status.latest().as_dict(), {**parts, "panel": self.health().as_dict()}
         )
         if "audio" in parts:
-            hear = self._show.modulation.heard
+            hear = self._show.modulation.audio_level
             figures["heard"] = {name: round(hear(name), 3) for name in AUDIO_SOURCES}
         return figures
 

@@ -107,7 +107,7 @@ class MessageHandler:
 
     def _forget(self, message: Mapping[str, Any], origin: str) -> None:
         self.show.presets.remove(_text(message["forget"], "forget"))
-        self.show.tell()
+        self.show.notify()
 
     def _program(self, message: Mapping[str, Any], origin: str) -> None:
         name = message["program"]

@@ -38,7 +38,7 @@ def perform(path: Path, folder: Path) -> list[Snapshot]:
     parameters.set("saturation", 1.5, ramp_s=0)  # before the log began
     log = ShowLog(path, parameters, {"source": "camera"}, clock=lambda: now[0])
     log.start()
-    modulation.told = log.modulated
+    modulation.on_step = log.modulated
     seen = []
     for frame in range(50):
         now[0] = 1000.0 + frame / 10

@@ -21,7 +21,7 @@ from livedream.core.settings import DreamSettings
 
 
 @pytest.fixture
-def hand(tmp_path: Path) -> Iterator[OscServer]:
+def server(tmp_path: Path) -> Iterator[OscServer]:
     parameters = LiveParameters(DreamSettings())
     made = OscServer(
         parameters,
@@ -34,10 +34,10 @@ def hand(tmp_path: Path) -> Iterator[OscServer]:
 
 
 @pytest.fixture
-def sender(hand: OscServer) -> Iterator[socket.socket]:
+def sender(server: OscServer) -> Iterator[socket.socket]:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as made:
         made.bind(("127.0.0.1", 0))
-        made.connect(("127.0.0.1", hand.port))
+        made.connect(("127.0.0.1", server.port))
         made.settimeout(5)
         yield made
 
@@ -56,8 +56,8 @@ def until(done: object, seconds: float = 5) -> None:
         time.sleep(0.005)
 
 
-def test_slider_places_values_texts_and_switches(hand: OscServer, sender: socket.socket) -> None:
-    parameters = hand._parameters
+def test_slider_places_values_texts_and_switches(server: OscServer, sender: socket.socket) -> None:
+    parameters = server._parameters
     sender.send(message("/livedream/strength", 0.5))
     sender.send(message("/livedream/hue/value", -45.0))
     sender.send(message("/livedream/octaves/value", 3.0))
@@ -70,8 +70,8 @@ def test_slider_places_values_texts_and_switches(hand: OscServer, sender: socket
     assert parameters.target("objective") == "eyes + weave"
 
 
-def test_actions_presets_and_tempo(hand: OscServer, sender: socket.socket) -> None:
-    show = hand._show
+def test_actions_presets_and_tempo(server: OscServer, sender: socket.socket) -> None:
+    show = server._show
     sender.send(message("/livedream/preset", "ink", 2.0))
     until(lambda: show.preset_name == "ink")
     sender.send(message("/livedream/next", 0.0))  # a button let go
@@ -83,24 +83,24 @@ def test_actions_presets_and_tempo(hand: OscServer, sender: socket.socket) -> No
     sender.send(message("/livedream/preset", 0))
     until(lambda: show.preset_name == show.presets.names[0])
     sender.send(message("/livedream/freeze"))
-    until(lambda: hand._parameters.target("freeze"))
+    until(lambda: server._parameters.target("freeze"))
 
 
-def test_a_bundle_is_several_messages(hand: OscServer, sender: socket.socket) -> None:
+def test_a_bundle_is_several_messages(server: OscServer, sender: socket.socket) -> None:
     bundle = OscBundleBuilder(0)  # type: ignore[arg-type]
     for name, value in (("mix", 0.25), ("brightness", 0.75)):
         builder = OscMessageBuilder(f"/livedream/{name}")
         builder.add_arg(value)
         bundle.add_content(builder.build())  # type: ignore[arg-type]
     sender.send(bundle.build().dgram)
-    until(lambda: hand._parameters.target("brightness") == 1.5)
-    assert hand._parameters.target("mix") == 0.25
+    until(lambda: server._parameters.target("brightness") == 1.5)
+    assert server._parameters.target("mix") == 0.25
 
 
-def test_the_sender_is_told_what_others_change(hand: OscServer, sender: socket.socket) -> None:
+def test_the_sender_is_told_what_others_change(server: OscServer, sender: socket.socket) -> None:
     sender.send(message("/livedream/strength", 0.5))
-    until(lambda: hand._parameters.target("strength") == 24)
-    hand._parameters.set("hue", 90.0, origin="panel 1")
+    until(lambda: server._parameters.target("strength") == 24)
+    server._parameters.set("hue", 90.0, origin="panel 1")
     first, second = (OscMessage(sender.recv(1000)) for _ in range(2))
     assert (first.address, first.params) == ("/livedream/hue/value", [90.0])
     assert (second.address, second.params) == ("/livedream/hue", [0.75])
@@ -109,42 +109,42 @@ def test_the_sender_is_told_what_others_change(hand: OscServer, sender: socket.s
 
 
 def test_feedback_goes_to_the_port_that_is_asked_for(
-    hand: OscServer, sender: socket.socket
+    server: OscServer, sender: socket.socket
 ) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as listener:
         listener.bind(("127.0.0.1", 0))
         listener.settimeout(5)
         sender.send(message("/livedream/subscribe", listener.getsockname()[1]))
-        until(lambda: hand.messages == 1)
-        hand._parameters.set("mix", 0.5)
+        until(lambda: server.messages == 1)
+        server._parameters.set("mix", 0.5)
         assert OscMessage(listener.recv(1000)).address == "/livedream/mix/value"
 
 
-def test_strangers_are_not_heard(hand: OscServer) -> None:
-    hand.receive(message("/livedream/strength", 1.0), "192.168.1.5", 5000)
-    assert hand._parameters.target("strength") == 14
-    assert (hand.refused, hand.messages) == (1, 0)
+def test_strangers_are_not_heard(server: OscServer) -> None:
+    server.receive(message("/livedream/strength", 1.0), "192.168.1.5", 5000)
+    assert server._parameters.target("strength") == 14
+    assert (server.refused, server.messages) == (1, 0)
     allowed = OscServer(
-        hand._parameters,
-        hand._show,
+        server._parameters,
+        server._show,
         listening("0.0.0.0:0?allow=192.168.1.0/24", "127.0.0.1:9001", name="osc"),
     )
     allowed.receive(message("/livedream/strength", 1.0), "192.168.1.5", 5000)
     allowed.receive(message("/livedream/strength", 0.0), "192.168.2.5", 5000)
-    assert hand._parameters.target("strength") == 48
+    assert server._parameters.target("strength") == 48
 
 
-def test_on_the_network_somebody_must_be_allowed(hand: OscServer) -> None:
+def test_on_the_network_somebody_must_be_allowed(server: OscServer) -> None:
     with pytest.raises(SettingsError, match="allow="):
         OscServer(
-            hand._parameters, hand._show, listening("0.0.0.0:9001", "127.0.0.1:1", name="osc")
+            server._parameters, server._show, listening("0.0.0.0:9001", "127.0.0.1:1", name="osc")
         )
 
 
-def test_a_taken_port_is_one_line(hand: OscServer) -> None:
-    taken = listening(str(hand.port), "127.0.0.1:9001", name="osc")
+def test_a_taken_port_is_one_line(server: OscServer) -> None:
+    taken = listening(str(server.port), "127.0.0.1:9001", name="osc")
     with pytest.raises(SinkError, match="give another port"):
-        OscServer(hand._parameters, hand._show, taken).start()
+        OscServer(server._parameters, server._show, taken).start()
 
 
 @pytest.mark.parametrize(
@@ -168,25 +168,25 @@ def test_wrong_addresses(text: str) -> None:
         listening(text, "127.0.0.1:9001", name="osc")
 
 
-def test_noise_changes_nothing_and_ends_nothing(hand: OscServer, sender: socket.socket) -> None:
+def test_noise_changes_nothing_and_ends_nothing(server: OscServer, sender: socket.socket) -> None:
     noise = random.Random(4)
     seed = message("/livedream/strength", 0.5, "text", True)
     for _ in range(2000):
         changed = bytearray(seed)
         for _ in range(noise.randrange(1, 6)):
             changed[noise.randrange(len(changed))] = noise.randrange(256)
-        hand.receive(bytes(changed[: noise.randrange(len(changed) + 1)]), "127.0.0.1", 5000)
+        server.receive(bytes(changed[: noise.randrange(len(changed) + 1)]), "127.0.0.1", 5000)
     # Bundles in bundles, as deep as a datagram can hold.
-    hand.receive(b"".join(b"#bundle\0" + bytes(8) + b"\0\0\xff\xff" for _ in range(3000)),
+    server.receive(b"".join(b"#bundle\0" + bytes(8) + b"\0\0\xff\xff" for _ in range(3000)),
                  "127.0.0.1", 5000)  # fmt: skip
-    assert hand.faults > 1000
+    assert server.faults > 1000
     sender.send(message("/livedream/mix", 0.125))
-    until(lambda: hand._parameters.target("mix") == 0.125)
-    assert 0 <= hand._parameters.target("strength") <= 100
+    until(lambda: server._parameters.target("mix") == 0.125)
+    assert 0 <= server._parameters.target("strength") <= 100
 
 
 def test_what_is_refused_is_answered_and_logged_once(
-    hand: OscServer, sender: socket.socket, caplog: pytest.LogCaptureFixture
+    server: OscServer, sender: socket.socket, caplog: pytest.LogCaptureFixture
 ) -> None:
     for address, value, reason in (
         ("/livedream/strenght", 0.5, "did you mean strength"),

@@ -214,7 +214,7 @@ def test_modulators_fade_in_and_out(show: Show, clock: Time) -> None:
 
 
 def test_sound_drives_what_it_is_to_drive(show: Show) -> None:
-    show.modulation.heard = lambda name: {"bass": 0.8}.get(name, 0.0)
+    show.modulation.audio_level = lambda name: {"bass": 0.8}.get(name, 0.0)
     show.modulation.replace([Modulator(parameter="mix", source="bass", depth=-0.5)])
     show.modulation.step(0, 0.1)
     assert show.parameters.snapshot().grade.mix == pytest.approx(0.6)
