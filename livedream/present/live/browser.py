@@ -29,8 +29,8 @@ _MOST_PAGES: Final = 32
 _HEADERS: Final = {
     "cache-control": "no-store",
     # One file, its script inside; other than the panel it may be framed.
-    "content-security-policy": "default-src 'self'; script-src 'unsafe-inline'; "
-    "style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'",
+    "content-security-policy": "default-src 'self'; img-src data:; "
+    "script-src 'unsafe-inline'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'",
 }
 
 
