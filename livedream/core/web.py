@@ -13,35 +13,33 @@ import os
 import secrets
 import socket
 import sys
-from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
+from collections.abc import Callable, Coroutine
 from dataclasses import replace
-from http.cookies import CookieError, SimpleCookie
 from typing import Any, Final
-from urllib.parse import parse_qs, quote
+from urllib.parse import quote, unquote
+
+from starlette.datastructures import MutableHeaders
+from starlette.requests import HTTPConnection
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from livedream.core.addresses import Endpoint
 from livedream.core.errors import SinkError
 from livedream.core.health import Health
 from livedream.core.supervisor import SupervisedThread, start_thread
 
-__all__ = ["Access", "AccessMiddleware", "WebServer"]
-
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
+__all__ = ["WebServer"]
 
 _COOKIE_S: Final = 30 * 24 * 3600
 _LARGEST_HEAD: Final = 8 * 1024  # bytes of path, query and headers; a browser sends one or two
 _LOOPBACK: Final = ("127.0.0.1", "localhost", "[::1]")
-_HEADERS: Final = (
+_HEADERS: Final = {
     # Nothing is loaded from elsewhere, no other page may frame this one or learn its address.
-    (b"content-security-policy",
-     b"default-src 'self'; img-src 'self' blob: data:; style-src 'self' 'unsafe-inline'; "
-     b"frame-ancestors 'none'; base-uri 'none'; form-action 'none'"),
-    (b"x-content-type-options", b"nosniff"),
-    (b"referrer-policy", b"no-referrer"),
-)  # fmt: skip
+    "content-security-policy": "default-src 'self'; img-src 'self' blob: data:; "
+    "style-src 'self' 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+}
 
 
 class Access:
@@ -54,34 +52,46 @@ class Access:
         if not token and not endpoint.loopback:
             self.token = os.environ.get("LIVEDREAM_TOKEN") or secrets.token_urlsafe(16)
 
-    def refusal(self, scope: Scope) -> tuple[int, str] | None:
+    def refusal(self, asked: HTTPConnection) -> tuple[int, str] | None:
         """(status, why) for a request that is refused, None for a welcome one."""
-        headers = _headers(scope)
-        if found := _wrong_kind(scope, headers):
+        if found := _wrong_kind(asked):
             return found
-        client = scope.get("client")
-        if self.endpoint.allow and not (client and self.endpoint.admits(str(client[0]))):
+        client = asked.client.host if asked.client else ""
+        if self.endpoint.allow and not self.endpoint.admits(client):
             return 403, "this address is not among those that may come in (allow=...)"
-        host = headers.get("host", "")
-        if host not in self._hosts(scope):
+        # Of a header that comes twice all values, so that it matches nothing.
+        host = ",".join(asked.headers.getlist("host"))
+        if host not in self._hosts(asked):
             return 421, "wrong Host: open the page under the address printed at start"
-        origin = headers.get("origin")
-        if origin is not None and origin != f"http://{host}":
+        if asked.headers.getlist("origin") not in ([], [f"http://{host}"]):
             return 403, "wrong Origin: another page may not reach this one"
-        if not self._knows_token(scope, headers):
+        watchdog = asked.scope["path"] == "/health" and Endpoint(client, 0).loopback
+        if not (watchdog or self.knows_token(asked) or self._right(self._kept(asked))):
             return 401, "the token is missing or wrong: use the address or QR code printed at start"
         return None
 
-    def cookie(self, scope: Scope) -> str | None:
-        """The Set-Cookie for someone who came with the token in the address."""
-        if not self.token or not self._right(_query_token(scope)):
-            return None
-        name = f"livedream-{self.endpoint.port}"
-        return f"{name}={self.token}; Max-Age={_COOKIE_S}; Path=/; HttpOnly; SameSite=Strict"
+    def knows_token(self, asked: HTTPConnection) -> bool:
+        """Whether the token is in the address, or none is needed."""
+        return self._right(asked.query_params.get("token", ""))
 
-    def _hosts(self, scope: Scope) -> set[str]:
+    def cookie(self) -> str:
+        """The Set-Cookie for someone who came with the token in the address."""
+        kept = f"{self._name}={quote(self.token, safe='')}"
+        return f"{kept}; Max-Age={_COOKIE_S}; Path=/; HttpOnly; SameSite=Strict"
+
+    @property
+    def _name(self) -> str:
+        return f"livedream-{self.endpoint.port}"
+
+    def _kept(self, asked: HTTPConnection) -> str:
+        return unquote(asked.cookies.get(self._name, ""))
+
+    def _right(self, found: str) -> bool:
+        return not self.token or hmac.compare_digest(found.encode(), self.token.encode())
+
+    def _hosts(self, asked: HTTPConnection) -> set[str]:
         """What this machine is called, with the port that the connection came in on."""
-        server = scope.get("server") or (self.endpoint.host, self.endpoint.port)
+        server = asked.scope.get("server") or (self.endpoint.host, self.endpoint.port)
         names = {*_LOOPBACK}
         if not self.endpoint.loopback:
             own = socket.gethostname()
@@ -90,50 +100,27 @@ class Access:
         hosts = {f"{name}:{server[1]}" for name in names}
         return hosts | names if server[1] == 80 else hosts
 
-    def _knows_token(self, scope: Scope, headers: dict[str, str]) -> bool:
-        if not self.token or self._right(_query_token(scope)):
-            return True
-        client = scope.get("client")
-        if scope["path"] == "/health" and client and Endpoint(str(client[0]), 0).loopback:
-            return True  # a watchdog on the same machine
-        cookie: SimpleCookie = SimpleCookie()
-        try:
-            cookie.load(headers.get("cookie", ""))
-        except CookieError:
-            return False
-        found = cookie.get(f"livedream-{self.endpoint.port}")
-        return found is not None and self._right(found.value)
-
-    def _right(self, found: str) -> bool:
-        return hmac.compare_digest(found.encode(), self.token.encode())
-
 
 class AccessMiddleware:
     """Stands before the application (ASGI): refuses, or lets through with the safety headers."""
 
-    def __init__(self, app: App, access: Access) -> None:
+    def __init__(self, app: ASGIApp, access: Access) -> None:
         self._app, self._access = app, access
-        self.refused = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] not in ("http", "websocket"):
-            await self._app(scope, receive, send)
-            return
-        refusal = self._access.refusal(scope)
+        asked = HTTPConnection(scope)
+        refusal = self._access.refusal(asked)
         if refusal is not None:
-            self.refused += 1
             await _refuse(scope, receive, send, *refusal)
             return
-        cookie = self._access.cookie(scope) if scope["type"] == "http" else None
 
-        async def sending(message: MutableMapping[str, Any]) -> None:
+        async def sending(message: Message) -> None:
             if message["type"] == "http.response.start":
-                found = [*message.get("headers", ())]
-                own = {name for name, _ in found}
-                found += [header for header in _HEADERS if header[0] not in own]
-                if cookie is not None:
-                    found.append((b"set-cookie", cookie.encode()))
-                message = {**message, "headers": found}
+                headers = MutableHeaders(scope=message)
+                for name, value in _HEADERS.items():
+                    headers.setdefault(name, value)
+                if self._access.token and self._access.knows_token(asked):
+                    headers.append("set-cookie", self._access.cookie())
             await send(message)
 
         await self._app(scope, receive, sending)
@@ -144,13 +131,14 @@ async def _refuse(scope: Scope, receive: Receive, send: Send, status: int, why: 
         await receive()  # the connection's own first message
         await send({"type": "websocket.close", "code": 4000 + status % 1000, "reason": why})
         return
-    headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"connection", b"close")]
-    await send({"type": "http.response.start", "status": status, "headers": [*headers, *_HEADERS]})
-    await send({"type": "http.response.body", "body": f"livedream: {why}\n".encode()})
+    headers = {**_HEADERS, "connection": "close"}
+    await PlainTextResponse(f"livedream: {why}\n", status, headers)(scope, receive, send)
 
 
-def _wrong_kind(scope: Scope, headers: dict[str, str]) -> tuple[int, str] | None:
-    if _head_size(scope) > _LARGEST_HEAD:
+def _wrong_kind(asked: HTTPConnection) -> tuple[int, str] | None:
+    headers, scope = asked.headers, asked.scope
+    size = sum(len(name) + len(value) for name, value in headers.raw)
+    if size + len(scope["path"]) + len(scope.get("query_string", b"")) > _LARGEST_HEAD:
         return 431, "a shorter request wanted"
     if scope["type"] == "websocket":
         return None
@@ -159,26 +147,6 @@ def _wrong_kind(scope: Scope, headers: dict[str, str]) -> tuple[int, str] | None
     if headers.get("content-length", "0") != "0" or "transfer-encoding" in headers:
         return 413, "no body wanted"
     return None
-
-
-def _head_size(scope: Scope) -> int:
-    headers = sum(len(name) + len(value) for name, value in scope["headers"])
-    return headers + len(scope["path"]) + len(scope.get("query_string", b""))
-
-
-def _headers(scope: Scope) -> dict[str, str]:
-    """Lower-case names; of a header that comes twice all values, so that it matches nothing."""
-    found: dict[str, str] = {}
-    for name, value in scope["headers"]:
-        key, text = name.decode("latin-1").lower(), value.decode("latin-1")
-        joint = "; " if key == "cookie" else ", "
-        found[key] = f"{found[key]}{joint}{text}" if key in found else text
-    return found
-
-
-def _query_token(scope: Scope) -> str:
-    query = scope.get("query_string", b"").decode("latin-1")
-    return parse_qs(query, max_num_fields=16).get("token", [""])[0] if len(query) < 2048 else ""
 
 
 class WebServer:
@@ -213,7 +181,7 @@ class WebServer:
         print(f"{self.name}: {self.url}", file=sys.stderr, flush=True)
 
     def serve(
-        self, app: App, alongside: Callable[[], Coroutine[Any, Any, None]] | None = None
+        self, app: ASGIApp, alongside: Callable[[], Coroutine[Any, Any, None]] | None = None
     ) -> None:
         """Open the port and serve. Raises SinkError when it is taken.
 
@@ -252,7 +220,7 @@ class WebServer:
         self.access.endpoint = replace(endpoint, port=opened.getsockname()[1])
         return opened
 
-    def _run(self, app: App, alongside: Callable[[], Coroutine[Any, Any, None]] | None) -> None:
+    def _run(self, app: ASGIApp, alongside: Callable[[], Coroutine[Any, Any, None]] | None) -> None:
         import uvicorn
 
         assert self._socket is not None, "serve has opened it"

@@ -1,10 +1,17 @@
 """The panel as a controller: an HTTP server in a thread of its own."""
 
+import io
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
+
+import segno
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route, WebSocketRoute
 
 from livedream.control import Controller
 from livedream.control.catalogue import Catalogue
@@ -19,9 +26,6 @@ from livedream.core.web import WebServer
 from livedream.panel.broadcast import Broadcaster
 from livedream.panel.messages import Learner, MessageHandler, health
 from livedream.panel.pictures import Pictures, jpeg
-
-if TYPE_CHECKING:
-    from starlette.responses import Response
 
 __all__ = ["DEFAULT_ADDRESS", "Panel"]
 
@@ -75,8 +79,6 @@ class Panel(WebServer):
         """Say where the panel is; with a QR code when a phone can reach it."""
         super().print_address()
         if self.access.token:
-            import segno
-
             segno.make(self.url, micro=False).terminal(out=sys.stderr, compact=True)
 
     def start(self) -> None:
@@ -112,13 +114,8 @@ class Panel(WebServer):
     def _saved(self, name: str) -> None:
         self.pictures.keep(name, self._preview())
 
-    def _application(self) -> Any:
+    def _application(self) -> Starlette:
         """The routes; what is not among them is not there."""
-        from starlette.applications import Starlette
-        from starlette.requests import Request
-        from starlette.responses import JSONResponse, Response
-        from starlette.routing import Route, WebSocketRoute
-
         static = files("livedream.panel") / "static"
         pages = {name: (static / name).read_bytes() for name in _STATIC}
         fresh = {"cache-control": "no-cache"}
@@ -163,22 +160,14 @@ class Panel(WebServer):
         )
 
 
-def _picture(
-    found: bytes | None, caching: str = "max-age=600", *, missing: int = 404
-) -> "Response":
+def _picture(found: bytes | None, caching: str = "max-age=600", *, missing: int = 404) -> Response:
     """missing: the status without a picture; 202 for one that is being drawn."""
-    from starlette.responses import Response
-
     if found is None:
         return Response(status_code=missing, headers={"cache-control": "no-store"})
     return Response(found, media_type="image/jpeg", headers={"cache-control": caching})
 
 
 def _qr(text: str) -> bytes:
-    import io
-
-    import segno
-
     drawn = io.BytesIO()
     segno.make(text, micro=False).save(drawn, kind="svg", scale=4, border=2, light="#fff")
     return drawn.getvalue()

@@ -9,18 +9,20 @@ import asyncio
 import contextlib
 from fractions import Fraction
 from importlib import resources
-from typing import TYPE_CHECKING, Any, Final
+from typing import Final
 
 import cv2
 import numpy as np
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+from starlette.routing import Route, WebSocketRoute
+from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from livedream.core.addresses import Address
 from livedream.core.errors import SinkError
 from livedream.core.web import WebServer
 from livedream.present.live import LiveFrame
-
-if TYPE_CHECKING:
-    from starlette.websockets import WebSocket
 
 _DEFAULT: Final = "127.0.0.1:8766"
 _UNSEEN: Final = 2  # pictures on their way to a page: one travels while one is drawn
@@ -96,12 +98,7 @@ class BrowserOutput:
             page.picture = picture
             page.wake.set()
 
-    def _application(self) -> Any:
-        from starlette.applications import Starlette
-        from starlette.requests import Request
-        from starlette.responses import HTMLResponse, Response
-        from starlette.routing import Route, WebSocketRoute
-
+    def _application(self) -> Starlette:
         page = (resources.files("livedream.present.live") / "browser_page.html").read_bytes()
 
         async def index(request: Request) -> Response:
@@ -109,7 +106,7 @@ class BrowserOutput:
 
         return Starlette(routes=[Route("/", index), WebSocketRoute("/pictures", self._serve)])
 
-    async def _serve(self, socket: "WebSocket") -> None:
+    async def _serve(self, socket: WebSocket) -> None:
         """One page, from its opening to its end."""
         if len(self._pages) >= _MOST_PAGES:
             await socket.close(1013, "too many pages are open")
@@ -130,9 +127,7 @@ class BrowserOutput:
             with contextlib.suppress(asyncio.CancelledError):
                 await sender
 
-    async def _send(self, page: _Page, socket: "WebSocket") -> None:
-        from starlette.websockets import WebSocketDisconnect
-
+    async def _send(self, page: _Page, socket: WebSocket) -> None:
         with contextlib.suppress(WebSocketDisconnect, RuntimeError, OSError):
             while True:
                 try:
