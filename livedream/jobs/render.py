@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
@@ -110,77 +110,89 @@ def render(
 ) -> RenderReport:
     """Render `job`.
 
-    dreamer: one made before, so that several jobs share a network.  opened: told what the source
-    is before the first frame.  watch: told of every frame that was dreamed and handed on.
+    dreamer: one made before, so that several jobs share a network.  opened: called with what the
+    source is before the first frame.  watch: called with every dream that was written.
     Raises SourceError, SinkError, SettingsError and what `Dreamer` raises. On KeyboardInterrupt
     the file is finished, the state to go on from is kept, and the interrupt raised again.
     """
     dreamer = dreamer or Dreamer(job.settings)
+    checkpoints = Checkpoints(job.output)
     with ExitStack() as stack:
         source = stack.enter_context(
             open_source(job.source, start_s=job.start_s, end_s=job.end_s, fps=job.fps)
         )
-        source = fitted(source, job.picture_size)
+        info = scaled_info(source.info, job.picture_size)
         report = RenderReport(job.source, str(job.output), **dreamer.description())
         if opened is not None:
-            opened(source.info)
-        info = source.info
-        if job.compare:
-            info = replace(info, width=2 * info.width)
+            opened(info)
         sink = open_sink(
-            job.output, info, codec=job.codec, quality=job.quality, overwrite=job.overwrite,
+            job.output, replace(info, width=2 * info.width) if job.compare else info,
+            codec=job.codec, quality=job.quality, overwrite=job.overwrite,
             copy_streams=job.copy_streams, metadata={SETTINGS_TAG: job.identity()},
             resume=job.resume,
         )  # fmt: skip
         writer = stack.enter_context(AsyncWriter(sink, dreamer.timer))
-        checkpoints = Checkpoints(job.output)
+        frames = scaled(source, info)
         if job.replay is None:
-            dreams = _resumed(job, source, dreamer, checkpoints, sink.frames_written)
+            dreams = _resumed(job, frames, dreamer, checkpoints, sink.frames_written)
         else:
-            dreams = _replayed(job, job.replay, source, dreamer)
-        _walk(
-            dreams, writer, job=job, dreamer=dreamer, checkpoints=checkpoints, report=report,
-            watch=watch,
-        )  # fmt: skip
-        report.complete = True
+            dreams = _replayed(job, job.replay, frames, dreamer)
+        dreams = _checkpointed(dreams, job, dreamer, checkpoints)
+        write_dreams(dreams, writer, report, dreamer, watch, compare=job.compare)
     checkpoints.remove()
-    report.notes += [*source.info.notes, *getattr(source, "notes", ()), *sink.notes]
+    notes = [*source.info.notes, *getattr(source, "notes", ()), *sink.notes]
+    report.notes += dict.fromkeys(notes)
     return report
 
 
-def _walk(
-    dreams: Iterator[Dream],
+def write_dreams(
+    dreams: Iterable[Dream],
     writer: AsyncWriter,
-    *,
-    job: RenderJob,
-    dreamer: Dreamer,
-    checkpoints: Checkpoints,
     report: RenderReport,
+    dreamer: Dreamer,
     watch: Watcher | None,
+    *,
+    compare: bool = False,
+    whole_when_stopped: bool = False,
 ) -> None:
-    """The loop: dream, hand on, now and then remember where we are."""
-    start = saved = time.monotonic()
+    """Write dreams until the last one, and count them.
+
+    compare: with their sources beside them.  whole_when_stopped: what a KeyboardInterrupt leaves
+    is no part of something longer.
+    """
+    start = time.monotonic()
     try:
         for dream in dreams:
             shown = dream.frame
-            if job.compare:
+            if compare:
                 both = np.concatenate([dream.source.rgb, shown.rgb], axis=1)
                 shown = replace(shown, rgb=both)
             writer.write(shown)
             report.count(dream, dreamer, time.monotonic() - start)
-            if time.monotonic() - saved > _CHECKPOINT_S:
-                saved = time.monotonic()
-                checkpoints.save(_checkpoint(job, dreamer, dream))
             if watch is not None:
                 watch(dream, report)
     except KeyboardInterrupt:
-        writer.close(complete=False)
+        writer.close(complete=whole_when_stopped)
         raise
+    report.complete = True
+
+
+def _checkpointed(
+    dreams: Iterable[Dream], job: RenderJob, dreamer: Dreamer, checkpoints: Checkpoints
+) -> Iterator[Dream]:
+    """The same dreams; now and then, once one is written, where we are is saved."""
+    saved = time.monotonic()
+    for dream in dreams:
+        yield dream
+        if time.monotonic() - saved > _CHECKPOINT_S:
+            saved = time.monotonic()
+            frame, state = dream.frame, dreamer.state.arrays()
+            checkpoints.save(Checkpoint(frame.index + 1, frame.pts, state, job.identity()))
 
 
 def _resumed(
     job: RenderJob,
-    source: Source,
+    frames: Iterator[Frame],
     dreamer: Dreamer,
     checkpoints: Checkpoints,
     written: int,
@@ -197,7 +209,6 @@ def _resumed(
             check_same(job, found.settings)
             dreamer.restore(found.state)
             begin = found.index
-    frames = iter(source)
     before: Frame | None = None
     for frame in frames:
         if frame.index >= begin:
@@ -209,15 +220,17 @@ def _resumed(
             yield dream
 
 
-def _replayed(job: RenderJob, show: Path, source: Source, dreamer: Dreamer) -> Iterator[Dream]:
+def _replayed(
+    job: RenderJob, show: Path, frames: Iterator[Frame], dreamer: Dreamer
+) -> Iterator[Dream]:
     """The dreams of a live show, with all the time that they take."""
     from livedream.control.show_reader import Playback, read_show
     from livedream.jobs.replay import ShowDreamer
 
     script = read_show(show, job.source)
-    moments = Playback(script, job.settings, job.kept)
+    playback = Playback(script, job.settings, job.kept)
     start_s = script.start_of(job.source) + job.start_s
-    return ShowDreamer(dreamer, moments, start_s).dreams(source)
+    return ShowDreamer(dreamer, playback, start_s).dreams(frames)
 
 
 def check_same(job: RenderJob, settings: str) -> None:
@@ -232,40 +245,19 @@ def check_same(job: RenderJob, settings: str) -> None:
             )
 
 
-def _checkpoint(job: RenderJob, dreamer: Dreamer, dream: Dream) -> Checkpoint:
-    return Checkpoint(
-        index=dream.frame.index + 1,
-        pts=dream.frame.pts,
-        state=dreamer.state.arrays(),
-        settings=job.identity(),
-    )
-
-
-class _Fitted:
-    """A source whose frames are scaled down to another size."""
-
-    def __init__(self, source: Source, width: int, height: int) -> None:
-        self._source = source
-        self.info = replace(source.info, width=width, height=height)
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        return tuple(getattr(self._source, "notes", ()))
-
-    def __iter__(self) -> Iterator[Frame]:
-        size = self.info.width, self.info.height
-        for frame in self._source:
-            rgb = cv2.resize(frame.rgb, size, interpolation=cv2.INTER_AREA)
-            yield replace(frame, rgb=np.asarray(rgb, np.uint8))
-
-    def close(self) -> None:
-        self._source.close()
-
-
-def fitted(source: Source, size: str) -> Source:
-    """`source` at another size (see `parse_size`), sides even; itself for `source`."""
-    info = source.info
+def scaled_info(info: SourceInfo, size: str) -> SourceInfo:
+    """`info` at another size (see `parse_size`), sides even; itself for `source`."""
     width, height = parse_size(size, info.width, info.height, name="picture size")
     if (width, height) == (info.width, info.height):
-        return source
-    return _Fitted(source, max(2, width // 2 * 2), max(2, height // 2 * 2))  # type: ignore[return-value]
+        return info
+    return replace(info, width=max(2, width // 2 * 2), height=max(2, height // 2 * 2))
+
+
+def scaled(source: Source, info: SourceInfo) -> Iterator[Frame]:
+    """The source's frames at the size of `info`."""
+    if (info.width, info.height) == (source.info.width, source.info.height):
+        yield from source
+        return
+    for frame in source:
+        rgb = cv2.resize(frame.rgb, (info.width, info.height), interpolation=cv2.INTER_AREA)
+        yield replace(frame, rgb=np.asarray(rgb, np.uint8))

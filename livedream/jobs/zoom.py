@@ -6,7 +6,6 @@ sinks into the picture below, which has nothing else to live on; that picture's 
 and sharpness are held (see `livedream.dream.statistics`).
 """
 
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -29,7 +28,7 @@ from livedream.dream.dreamer import Dream, Dreamer
 from livedream.dream.statistics import StatisticsLock
 from livedream.jobs.checkpoint import identity
 from livedream.jobs.image import start_picture
-from livedream.jobs.render import SETTINGS_TAG, RenderReport, Watcher
+from livedream.jobs.render import SETTINGS_TAG, RenderReport, Watcher, write_dreams
 from livedream.present import open_sink
 from livedream.warp.travel import Travel, move
 
@@ -143,7 +142,7 @@ def render_zoom(
 ) -> RenderReport:
     """Write a zoom into a video, a GIF or a series of pictures.
 
-    dreamer: one made before, to share its network.  watch: told of every frame.
+    dreamer: one made before, to share its network.  watch: called with every dream.
     Raises SourceError, SinkError, SettingsError and what `Dreamer` raises. On KeyboardInterrupt
     the file is finished, and the interrupt raised again.
     """
@@ -155,18 +154,8 @@ def render_zoom(
         job.output, source.info, codec=job.codec, quality=job.quality, overwrite=job.overwrite,
         metadata={SETTINGS_TAG: job.identity()},
     )  # fmt: skip
-    began = time.monotonic()
     with AsyncWriter(sink, dreamer.timer) as writer:
-        try:
-            for dream in source.dreams():
-                writer.write(dream.frame)
-                report.count(dream, dreamer, time.monotonic() - began)
-                if watch is not None:
-                    watch(dream, report)
-        except KeyboardInterrupt:
-            writer.close(complete=True)
-            raise
-    report.complete = True
+        write_dreams(source.dreams(), writer, report, dreamer, watch, whole_when_stopped=True)
     report.notes += sink.notes
     return report
 

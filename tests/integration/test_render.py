@@ -213,7 +213,7 @@ def test_killed_it_plays_and_goes_on(
     aloud = [option for option in OPTIONS if option != "--quiet"]
     assert main(["render", clouds, "-o", str(out), "--resume", *aloud]) == 0
     assert times(out) == pytest.approx(expected, abs=1e-9)
-    assert "complete already" in capsys.readouterr().out
+    assert "already complete" in capsys.readouterr().out
 
 
 @pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
