@@ -155,7 +155,7 @@ def job_of(args: argparse.Namespace) -> "LiveJob":
         orientation=Orientation.parse(rotate=args.rotate, crop=args.crop),
         fullscreen=args.fullscreen,
         display=args.display,
-        hands=ControllerSettings(
+        controllers=ControllerSettings(
             panel=args.panel, osc=args.osc, midi=args.midi, audio=args.audio, preset=args.preset,
             program=args.program, attract_program=args.attract_program, log=args.show_log,
         ),

@@ -1,7 +1,7 @@
-"""The hands of a session: panel, OSC, MIDI, audio, presets, programs, log; each only if asked for.
+"""The controllers of a session: panel, OSC, MIDI, audio, presets, programs, show log.
 
-What a hand needs is imported when it is asked for; a missing package is one line with its install
-command. A hand that fails later says so in its health and leaves the others alone.
+Each is there only if it was asked for, and so is what it imports; a missing package is one line
+with its install command. One that fails later says so in its health and leaves the others alone.
 """
 
 import logging
@@ -30,7 +30,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ControllerSettings:
-    """None where a hand is not wanted; "" is its default (address, port, device).
+    """None where a controller is not wanted; "" is its default (address, port, device).
 
     preset, program: by name, or a program's file; "" for none.  log: a file, "" for none.
     attract_program: what runs while nobody is there; "" for the built-in drifting.
@@ -63,14 +63,14 @@ class Controllers:
         self._preview, self._source = preview, source
         self.show: Show = TheShow(parameters)
         self.log: ShowLog | None = None
-        self._hands: dict[str, Controller] = {}
+        self.opened: dict[str, Controller] = {}
         self._attract = Attract(parameters)
         self._attracting = False
         self._playing = ("", "")
         self._program_before: Any = None
 
     def start(self) -> None:
-        """Raises LivedreamError for a hand that cannot be had."""
+        """Raises LivedreamError for one that cannot be opened."""
         job, show = self._job, self.show
         for name in filter(None, (job.program, job.attract_program)):
             show.checked_program(name)
@@ -125,7 +125,7 @@ class Controllers:
         address = listening(text, DEFAULT_ADDRESS, name="panel")
         panel = Panel(
             self._parameters, self._status, self._preview, address, self.show, learner=learner,
-            controllers=dict(self._hands),
+            controllers=dict(self.opened),
         )  # fmt: skip
         self._add("panel", panel)
         panel.print_address()
@@ -138,9 +138,9 @@ class Controllers:
                 _log.info("%s: %s", kind, name or "none")
         self._playing = playing
 
-    def _add(self, name: str, hand: "Controller") -> None:
-        hand.start()
-        self._hands[name] = hand
+    def _add(self, name: str, controller: "Controller") -> None:
+        controller.start()
+        self.opened[name] = controller
 
     def attract(self, wanted: bool, now_s: float) -> None:
         """Once per frame. wanted: whether nobody has moved for a while."""
@@ -163,10 +163,10 @@ class Controllers:
             _log.warning("attract program: %s", reason(error), exc_info=None if own else error)
 
     def health(self) -> tuple[Health, ...]:
-        return tuple(hand.health() for hand in self._hands.values())
+        return tuple(one.health() for one in self.opened.values())
 
     def notes(self) -> tuple[str, ...]:
-        """One line for each hand that is not well."""
+        """One line for each that is not well."""
         return tuple(
             f"{h.name}: {h.detail or h.state}"
             for h in self.health()
@@ -174,8 +174,8 @@ class Controllers:
         )
 
     def close(self) -> None:
-        for name, hand in reversed(self._hands.items()):
+        for name, one in reversed(self.opened.items()):
             try:
-                hand.close()
+                one.close()
             except Exception:  # the others are closed all the same
                 _log.exception("%s could not be closed", name)

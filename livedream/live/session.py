@@ -82,7 +82,7 @@ class LiveJob:
     orientation: Orientation = field(default_factory=Orientation)
     fullscreen: bool = False
     display: int = 0
-    hands: ControllerSettings = field(default_factory=ControllerSettings)
+    controllers: ControllerSettings = field(default_factory=ControllerSettings)
     record: str = ""
     attract_s: float = 0.0
     limit_flashes: bool = True
@@ -147,7 +147,9 @@ class Session(Closeable):
             # Only a file of one's own knows what it can dream.
             check_objective=None if job.dream.weights else check_objective,
         )  # fmt: skip
-        self.hands = Controllers(job.hands, self.parameters, self.status, self._picture, job.source)
+        self.controllers = Controllers(
+            job.controllers, self.parameters, self.status, self._picture, job.source
+        )
         self._open_outputs()
         self._log_start()
         self.pool = LiveDreamerPool(dreamer)
@@ -156,8 +158,8 @@ class Session(Closeable):
         self.governor = Governor(self.fps, shared=device is not None and device.type == "cpu")
         self.dreaming = DreamWorker(self.pool, self.governor, 1.0 / self.fps)
         self._closers.append(("the dream", self.dreaming.close))
-        self._closers.append(("controllers", self.hands.close))
-        self.hands.start()
+        self._closers.append(("controllers", self.controllers.close))
+        self.controllers.start()
         self._window = self._make_window()
         self._unlisten = self.parameters.listen(self._changed)
         self.loop = LiveLoop(self._wiring(flow))
@@ -193,12 +195,12 @@ class Session(Closeable):
         names = [sink for sink in self.job.sinks if not _is_window(sink)]
         if self.job.record:
             # A show that is to be dreamed again needs the camera's own pictures.
-            both = "?of=both" if self.job.hands.log and "?" not in self.job.record else ""
+            both = "?of=both" if self.job.controllers.log and "?" not in self.job.record else ""
             names.append(f"record:{self.job.record}{both}")
         made = [open_output(name, width=width, height=height, rate=rate) for name in names]
         for output in (*made, *self._given_outputs):
             if isinstance(output, RecordingOutput):
-                output.began = self.hands.recorded
+                output.began = self.controllers.recorded
             worker = OutputWorker(output)
             self._output_workers.append(worker)
             self._closers.append((output.name, worker.close))
@@ -213,7 +215,7 @@ class Session(Closeable):
 
         job = self.job
         options = window_options(wanted, fullscreen=job.fullscreen, display=job.display)
-        return Window(options, self.parameters, self.status, keys=Keys(self.hands.show))
+        return Window(options, self.parameters, self.status, keys=Keys(self.controllers.show))
 
     def _wiring(self, flow: FlowEstimator | None) -> Wiring:
         job = self.job
@@ -243,7 +245,7 @@ class Session(Closeable):
             offers=tuple(offers),
             limiter=limiter,
             still=StillWatch(job.attract_s) if job.attract_s > 0 else None,
-            attract=self.hands.attract if job.attract_s > 0 else None,
+            attract=self.controllers.attract if job.attract_s > 0 else None,
             notes=self._notes,
             watch=self._watch,
         )
@@ -255,7 +257,8 @@ class Session(Closeable):
         """
         if self.job.seconds is not None:
             self._ends_s = time.monotonic() + self.job.seconds
-        self.dreaming.start()
+        with self.supervisor.current():
+            self.dreaming.start()
         loop = self.supervisor.start("loop", self._run_loop, essential=True)
         self.supervisor.start("watchdog", self._keep_watch)
         try:
@@ -348,7 +351,7 @@ class Session(Closeable):
         return tuple(found)
 
     def _notes(self) -> tuple[str, ...]:
-        return (*self.pool.notes.values(), *self.hands.notes(), *self.supervisor.notes())
+        return (*self.pool.notes.values(), *self.controllers.notes(), *self.supervisor.notes())
 
     def _threads_health(self) -> tuple[Health, ...]:
         dream = self.dreaming.health()

@@ -36,12 +36,12 @@ def test_a_page_changes_the_picture_of_a_running_session(tmp_path: Path) -> None
         source="synthetic:clouds?size=160x90&fps=20&seconds=4&seed=3",
         sinks=(f"record:{tmp_path}",),
         dream=DREAM,
-        hands=ControllerSettings(panel="127.0.0.1:0"),
+        controllers=ControllerSettings(panel="127.0.0.1:0"),
     )
     with Session(job) as session:
         running = threading.Thread(target=session.run)
         running.start()
-        panel = session.hands._hands["panel"]
+        panel = session.controllers.opened["panel"]
         assert isinstance(panel, Panel)
         where = Where(panel)
         client = Client(where)  # type: ignore[arg-type]

@@ -32,7 +32,9 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def opened(**hands: str) -> Session:
-    job = LiveJob(source="pan", sinks=("none",), dream=SMALL, hands=ControllerSettings(**hands))
+    job = LiveJob(
+        source="pan", sinks=("none",), dream=SMALL, controllers=ControllerSettings(**hands)
+    )
     return Session(job, live_input=MemoryInput(Opened(160, 90, Fraction(25), "still"), "pan"))
 
 
@@ -44,7 +46,7 @@ def session(home: Path) -> Iterator[Session]:
 
 
 def test_an_objective_that_the_network_lacks_is_refused_at_once(session: Session) -> None:
-    desk = MessageHandler(session.parameters, session.hands.show, Catalogue())
+    desk = MessageHandler(session.parameters, session.controllers.show, Catalogue())
     before = session.parameters.targets()
     for text in ("feathers", "faces:9999", "class:unicorn", "guide(eyes, nowhere.jpg)"):
         with pytest.raises(SettingsError, match=r"objective: .*(no |nowhere)"):
@@ -54,7 +56,7 @@ def test_an_objective_that_the_network_lacks_is_refused_at_once(session: Session
     with pytest.raises(SettingsError, match="no layer 'feathers' in dreamnet"):
         desk.handle({"preset": "wrong"}, "panel 1")
     osc = OscServer(
-        session.parameters, session.hands.show, listening(":0", "127.0.0.1:1", name="osc")
+        session.parameters, session.controllers.show, listening(":0", "127.0.0.1:1", name="osc")
     )
     with pytest.raises(SettingsError, match="no layer 'feathers'"):
         osc.message("/livedream/objective", ["feathers"], "127.0.0.1", 5000)
@@ -84,7 +86,7 @@ def test_a_class_does_not_stay_listed_with_a_network_that_has_none_such(session:
     assert (listed["network"], listed["objective"]) == ("dreamnet-birds", "")
     with pytest.raises(SettingsError, match="dreamnet-birds: no class 'goldfish'"):
         session.parameters.set("objective", "class:goldfish")
-    session.hands.show.preset("goldfish")  # of the default network, whatever was chosen
+    session.controllers.show.preset("goldfish")  # of the default network, whatever was chosen
     assert session.parameters.target("network") == ""
 
 
@@ -129,5 +131,5 @@ def test_a_broken_preset_is_logged_with_the_reason(
     (home / "presets" / "mine.toml").write_text("[dream]\nstrength = 900")
     with caplog.at_level(logging.WARNING), opened() as made:
         assert "preset mine: strength" in caplog.text
-        state = MessageHandler(made.parameters, made.hands.show, Catalogue()).state()
+        state = MessageHandler(made.parameters, made.controllers.show, Catalogue()).state()
     assert state["broken"] == ["preset mine: strength: must be 0 to 100 (got 900)"]

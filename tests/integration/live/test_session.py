@@ -132,6 +132,13 @@ def test_without_its_source_the_dream_drifts_and_says_so_and_comes_back(running:
     until(lambda: running.session.status.latest().source.state == "lost")
     assert "unplugged" in running.session.status.latest().source.detail
     until(lambda: not running.seen[-1].live)
+
+    def rate() -> float:
+        """Pictures a second over the last twelve."""
+        times = [composed.composed_s for composed in running.seen[-12:]]
+        return 11 / (times[-1] - times[0])
+
+    until(lambda: not any(composed.live for composed in running.seen[-12:]) and rate() > 20)
     before = running.output.frames[-1].rgb.copy()
     time.sleep(1.0)
     after = running.output.frames[-1].rgb

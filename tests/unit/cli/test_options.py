@@ -66,8 +66,8 @@ def test_the_old_name_of_an_option_is_taken_with_a_note(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     args = build_parser().parse_args(["live", "--log", "show.jsonl"])
-    assert live.job_of(args).hands.log == "show.jsonl"
+    assert live.job_of(args).controllers.log == "show.jsonl"
     assert "--log is now --show-log" in capsys.readouterr().err
     args = build_parser().parse_args(["live", "--show-log", "show.jsonl"])
-    assert live.job_of(args).hands.log == "show.jsonl"
+    assert live.job_of(args).controllers.log == "show.jsonl"
     assert not capsys.readouterr().err
