@@ -409,7 +409,7 @@ def test_presets_that_are_broken_are_named(browser: Browser, stage: Stage) -> No
 def test_advanced_parameters_are_folded(browser: Browser, stage: Stage) -> None:
     page = laptop(browser, stage)
     turn(page, "dream")
-    advanced = [n for n, p in stage.parameters.declared.items() if getattr(p, "advanced", False)]
+    advanced = [n for n, p in stage.parameters.declared.items() if p.advanced]
     for name in stage.parameters.declared:
         node = f"document.querySelector('#page-dream [data-name=\"{name}\"]')"
         if page.evaluate(f"{node} !== null"):

@@ -34,8 +34,7 @@ export const shown = (value, kind = "float") => {
 export const duration = (seconds) =>
   seconds < 90 ? `${Math.round(seconds)} s` : seconds < 5400 ? `${Math.round(seconds / 60)} min` : `${(seconds / 3600).toFixed(1)} h`;
 
-const SHORT = { "8-bit steps RMS": "", "8-bit steps": "", degrees: "°", "degrees per s": "°/s",
-  "picture widths per s": "widths/s" };
+const SHORT = { degrees: "°", "degrees/s": "°/s" };
 
 // A fader moves by how far the finger goes, not to where it lands: no jump under a thumb.
 // A tap without a move does set it there. Vertical moves scroll the page.
