@@ -187,7 +187,7 @@ def resolved(text: str) -> str:
             reason = getattr(error, "strerror", None) or "not text"
             raise SettingsError(f"{match[0]} cannot be read ({reason})") from None
         if not found or "\n" in found:
-            raise SettingsError(f"{match[0]}: one line of text wanted")
+            raise SettingsError(f"{match[0]}: must hold one line of text")
         return quote(found, safe="") if "@" in text[match.end() :] else found
 
     return _PLACEHOLDER.sub(secret, text)

@@ -139,13 +139,13 @@ def _wrong_kind(asked: HTTPConnection) -> tuple[int, str] | None:
     headers, scope = asked.headers, asked.scope
     size = sum(len(name) + len(value) for name, value in headers.raw)
     if size + len(scope["path"]) + len(scope.get("query_string", b"")) > _LARGEST_HEAD:
-        return 431, "a shorter request wanted"
+        return 431, "the request is too long"
     if scope["type"] == "websocket":
         return None
     if scope["method"] not in ("GET", "HEAD"):
         return 405, "only GET: changes go over the WebSocket"
     if headers.get("content-length", "0") != "0" or "transfer-encoding" in headers:
-        return 413, "no body wanted"
+        return 413, "a request must have no body"
     return None
 
 

@@ -48,7 +48,7 @@ class Output(Protocol):
         """Reach the receiver; may take a while. Raises SinkError when it cannot be reached."""
 
     def write(self, frame: LiveFrame) -> None:
-        """Hand a frame over; may take a while. SinkError or OSError when the receiver is gone."""
+        """Send a frame; may take a while. SinkError or OSError when the receiver is gone."""
 
     def close(self) -> None:
         """Let go; never raises, and may be called at any time, opened or not."""
@@ -81,7 +81,7 @@ class Route:
     for none.
     """
 
-    wanted: str
+    form: str
     help: str
     output: str
     package: str = ""
@@ -126,7 +126,7 @@ def open_output(text: str, *, width: int, height: int, rate: Fraction) -> Output
     address = parse_address(text)
     route = OUTPUTS.get(address.scheme)
     if route is None:
-        known = ", ".join(["window", *(r.wanted for r in OUTPUTS.values())])
+        known = ", ".join(["window", *(r.form for r in OUTPUTS.values())])
         raise SettingsError(f"output {address.shown!r} is not known: there are {known}")
     if route.package and importlib.util.find_spec(route.package) is None:
         raise SettingsError(

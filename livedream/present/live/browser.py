@@ -74,6 +74,7 @@ class BrowserOutput:
 
     def open(self) -> None:
         self._server.serve(self._application())
+        self.name = f"browser {self._server.access.endpoint}"
         if self._printed != self.url:
             self._printed = self.url
             self._server.print_address()

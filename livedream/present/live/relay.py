@@ -1,7 +1,7 @@
 """RTMP and SRT, by a process of its own.
 
 FFmpeg connects inside a call that holds the whole interpreter still (measured: a server that
-accepts and says nothing stops every thread for good), so the stream is encoded here and handed
+accepts and says nothing stops every thread for good), so the stream is encoded here and sent
 through a pipe to a child that carries it out: this package's own relay for RTMP, an `ffmpeg` that
 has it for SRT. A child that stops reading is ended and started anew.
 """
@@ -18,20 +18,10 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import Any, Final
 
-import av
-
 from livedream.core.addresses import Address, resolved
 from livedream.core.errors import SettingsError, SinkError
-from livedream.present.fragmented import ByteSink
 from livedream.present.live import LiveFrame
-from livedream.present.live.encoding import (
-    CLOCK,
-    StreamClock,
-    add_video,
-    read_options,
-    stream_frame,
-)
-from livedream.present.live.sound import SilentTrack
+from livedream.present.live.encoding import StreamMuxer, read_options
 
 PATIENCE_S: Final = 3.0  # heuristic: a receiver that takes nothing for so long is lost
 _ENDING_S: Final = 0.3  # what a child gets to say goodbye
@@ -60,7 +50,7 @@ class RelayOutput:
             self.delay_ms = 620.0  # in OBS, docs/obs.md; a bare receiver: 130
         self._is_srt = address.scheme == "srt"
         self._child: subprocess.Popen[bytes] | None = None
-        self._container: Any = None
+        self._muxer: StreamMuxer | None = None
         self._said: Any = None
 
     def open(self) -> None:
@@ -86,49 +76,31 @@ class RelayOutput:
         if not self._is_srt:
             os.write(self._child.stdin.fileno(), f"{self._target}\n".encode())
         os.set_blocking(self._child.stdin.fileno(), False)
-        self._clock = StreamClock()
-        self._bytes = ByteSink()
-        self._container = av.open(
-            self._bytes,
-            "w",
-            format="flv",
-            container_options={"flvflags": "no_duration_filesize", "flush_packets": "1"},
+        self._muxer = StreamMuxer(
+            self._options, "flv", silence=True, flvflags="no_duration_filesize"
         )
-        self._video = add_video(self._container, self._options)
-        self._sound = SilentTrack(self._container)
-        self._container.start_encoding()
 
     def write(self, frame: LiveFrame) -> None:
-        picture = stream_frame(frame.rgb, self._options)
-        picture.pts = self._clock.pts(frame.captured_s)
-        picture.time_base = CLOCK
-        try:
-            packets = list(self._video.encode(picture))
-            for packet in [*self._sound.until(float(picture.pts * CLOCK)), *packets]:
-                self._container.mux_one(packet)
-        except av.FFmpegError as error:
-            raise SinkError(f"{self.name}: the encoder failed ({error})") from error
-        self._hand_over(self._bytes.take())
+        assert self._muxer is not None, "open comes first"
+        self._pass_on(self._muxer.encode(frame))
 
-    def _hand_over(self, stream: bytes) -> None:
+    def _pass_on(self, stream: bytes) -> None:
         """Write into the pipe. Raises SinkError when the child has ended or takes nothing."""
         assert self._child is not None and self._child.stdin is not None, "open comes first"
         rest, until = memoryview(stream), time.monotonic() + PATIENCE_S
         while rest:
             if self._child.poll() is not None:
-                raise SinkError(f"{self.name}: {self._last_words()}")
+                raise SinkError(self._last_words())
             try:
                 rest = rest[os.write(self._child.stdin.fileno(), rest) :]
             except BlockingIOError:
                 if time.monotonic() > until:
-                    raise SinkError(
-                        f"{self.name}: nothing was taken for {PATIENCE_S:g} s"
-                    ) from None
+                    raise SinkError(f"nothing was taken for {PATIENCE_S:g} s") from None
                 time.sleep(0.005)
             except BrokenPipeError:
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     self._child.wait(1.0)
-                raise SinkError(f"{self.name}: {self._last_words()}") from None
+                raise SinkError(self._last_words()) from None
 
     def _last_words(self) -> str:
         self._said.seek(0)
@@ -140,10 +112,9 @@ class RelayOutput:
 
     def close(self) -> None:
         child, self._child = self._child, None
-        if self._container is not None:
-            with contextlib.suppress(av.FFmpegError, ValueError):
-                self._container.close()
-            self._container = None
+        if self._muxer is not None:
+            self._muxer.close()
+            self._muxer = None
         if child is not None:
             _end(child)
         if self._said is not None:

@@ -5,23 +5,14 @@ receivers that come and go as they like. (FFmpeg's own UDP would look a name up 
 interpreter still.)
 """
 
-import contextlib
 import socket
 from fractions import Fraction
 from typing import Any, Final
 
-import av
-
 from livedream.core.addresses import Address
 from livedream.core.errors import SinkError
-from livedream.present.fragmented import ByteSink
 from livedream.present.live import LiveFrame
-from livedream.present.live.encoding import (
-    StreamClock,
-    add_video,
-    read_options,
-    stream_frame,
-)
+from livedream.present.live.encoding import StreamMuxer, read_options
 
 _TS_PACKET: Final = 188  # bytes, ISO/IEC 13818-1
 _SEND_BUFFER: Final = 4 << 20  # bytes: a whole keyframe leaves at once
@@ -46,7 +37,7 @@ class UdpOutput:
         address.finish()
         self._socket: socket.socket | None = None
         self._target: Any = None
-        self._container: Any = None
+        self._muxer: StreamMuxer | None = None
 
     def open(self) -> None:
         try:
@@ -54,37 +45,23 @@ class UdpOutput:
                 self._receiver.host, self._receiver.port, type=socket.SOCK_DGRAM
             )
         except OSError as error:
-            raise SinkError(f"{self.name}: no such host ({error.strerror})") from error
+            raise SinkError(f"no such host ({error.strerror})") from error
         family, kind, protocol, _, self._target = found[0]
         self._socket = socket.socket(family, kind, protocol)
         self._socket.setblocking(False)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
         if family == socket.AF_INET:
             self._socket.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, self._ttl)
-        self._clock = StreamClock()
-        self._bytes = ByteSink()
         # The length of each picture in its header lets a receiver show it at once instead of
         # waiting for the next; tables ten times a second let it join at once.
-        options = {
-            "muxdelay": "0",
-            "muxpreload": "0",
-            "omit_video_pes_length": "0",
-            "pat_period": "0.1",
-            "flush_packets": "1",
-        }
-        self._container = av.open(self._bytes, "w", format="mpegts", container_options=options)
-        self._stream = add_video(self._container, self._options)
+        self._muxer = StreamMuxer(
+            self._options, "mpegts", muxdelay="0", muxpreload="0", omit_video_pes_length="0",
+            pat_period="0.1",
+        )  # fmt: skip
 
     def write(self, frame: LiveFrame) -> None:
-        picture = stream_frame(frame.rgb, self._options)
-        picture.pts = self._clock.pts(frame.captured_s)
-        picture.time_base = self._stream.time_base
-        try:
-            for packet in self._stream.encode(picture):
-                self._container.mux_one(packet)
-        except av.FFmpegError as error:
-            raise SinkError(f"{self.name}: the encoder failed ({error})") from error
-        self._send(self._bytes.take())
+        assert self._muxer is not None, "open comes first"
+        self._send(self._muxer.encode(frame))
 
     def _send(self, stream: bytes) -> None:
         assert self._socket is not None, "open comes first"
@@ -94,13 +71,12 @@ class UdpOutput:
             except (BlockingIOError, ConnectionRefusedError):
                 continue  # a full buffer, or nobody listens: UDP may lose, the stream goes on
             except OSError as error:
-                raise SinkError(f"{self.name}: {error.strerror or error}") from error
+                raise SinkError(error.strerror or str(error)) from error
 
     def close(self) -> None:
-        if self._container is not None:
-            with contextlib.suppress(av.FFmpegError, ValueError):
-                self._container.close()
-            self._container = None
+        if self._muxer is not None:
+            self._muxer.close()
+            self._muxer = None
         if self._socket is not None:
             self._socket.close()
             self._socket = None
