@@ -114,9 +114,9 @@ class Pictures:
             self._closed = True
             self._wanted.clear()
             if self._child is not None:
-                self._child.terminate()
+                self._child.kill()
         if self._thread is not None:
-            self._thread.close()
+            self._thread.close(0.3)  # a child of low priority takes long to go on a busy machine
 
     def _want(self, motif: tuple[str, str, int | None]) -> None:
         if motif in self._failed:
@@ -125,7 +125,7 @@ class Pictures:
         with self._lock:
             if self._closed:
                 return
-            self._wanted.pop(motif, None)  # what is looked at now comes first
+            self._wanted.pop(motif, None)  # what is on a page now comes first
             self._wanted[motif] = None
             if len(self._wanted) > _MOST_WANTED:
                 del self._wanted[next(iter(self._wanted))]
