@@ -59,8 +59,8 @@ def worker(args: argparse.Namespace) -> int:
 
     clip, output, log = args.clips
     job = RenderJob(
-        source=clip, output=Path(output), settings=DreamSettings(**SMALL), codec=args.codec,
-        picture_size=args.picture_size, resume=args.resume,
+        source=clip, output=Path(output), settings=DreamSettings.from_mapping(SMALL),
+        codec=args.codec, picture_size=args.picture_size, resume=args.resume,
     )  # fmt: skip
     with Path(log).open("a", buffering=1) as lines:
 
@@ -283,7 +283,8 @@ def still(args: argparse.Namespace) -> int:
         with open_source(clip) as source:
             rgb = next(iter(source)).rgb
         held = (Frame(rgb, index, Fraction(1, 25), index, 1) for index in range(1000))
-        early, late = [], []
+        early: list[tuple[float, ...]] = []
+        late: list[tuple[float, ...]] = []
         for dream in Dreamer(DreamSettings(size="270p")).dreams(held):
             kept = early if 100 <= dream.frame.index < 125 else late
             if kept is early or dream.frame.index >= 975:

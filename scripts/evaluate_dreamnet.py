@@ -26,10 +26,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from dreamnet_training import measures
 from dreamnet_training.card import write_figures
 from dreamnet_training.cost import compare_times, cost_by_layer, parity
-from dreamnet_training.dreamer import VARIETY, Dreamer, draw_layers
+from dreamnet_training.objectives import VARIETY, DreamNetObjectives, draw_layers
 from dreamnet_training.pictures import clouds, held_out, load_pictures
 from dreamnet_training.recipes import Recipe, load_recipe
-from dreamnet_training.sheets import Climb
+from dreamnet_training.sheets import BatchObjective
 from dreamnet_training.teachers import Teacher, load_teacher
 
 from livedream.dream.networks.dreamnet import load_dreamnet, read_metadata
@@ -48,7 +48,7 @@ class Subject:
     towards: by a teacher's index, the objective that is dreamed to raise that teacher's response.
     """
 
-    dreamer: Dreamer
+    objectives: DreamNetObjectives
     recipe: Recipe
     objective: dict[str, float]
     objective_text: str
@@ -79,8 +79,8 @@ def agreement(subject: Subject, iterations: int) -> dict[str, Any]:
     for index, (teacher, scales) in enumerate(zip(subject.teachers, subject.scales, strict=True)):
         layers = {r.name: 1.0 for r in subject.recipe.layers if r.teacher == index}
         pictures = subject.pictures
-        student = measures.dreams(subject.dreamer.ascend(layers), pictures, iterations, 1)
-        own = measures.dreams(measures.teacher_climb(teacher, scales), pictures, iterations, 1)
+        student = measures.dreams(subject.objectives.of_layers(layers), pictures, iterations, 1)
+        own = measures.dreams(measures.teacher_objective(teacher, scales), pictures, iterations, 1)
         noise = measures.same_spectrum(pictures, student, 1)
         by_student, by_self, by_noise = (
             measures.rises(teacher, scales, pictures, after) for after in (student, own, noise)
@@ -93,15 +93,15 @@ def agreement(subject: Subject, iterations: int) -> dict[str, Any]:
         }
         text = subject.towards.get(index, subject.objective_text)
         if layers.keys() & parse_objective(text).keys():
-            climbs = (
-                subject.dreamer.ascend(parse_objective(text)),
-                subject.dreamer.ascend(subject.objective, VARIETY),
+            objectives = (
+                subject.objectives.of_layers(parse_objective(text)),
+                subject.objectives.of_layers(subject.objective, VARIETY),
             )
             by_objective, by_default = (
                 measures.rises(
-                    teacher, scales, pictures, measures.dreams(ascend, pictures, iterations, 1)
+                    teacher, scales, pictures, measures.dreams(objective, pictures, iterations, 1)
                 )
-                for ascend in climbs
+                for objective in objectives
             )
             result[subject.recipe.teachers[index]] |= {
                 "objective": by_objective,
@@ -111,18 +111,18 @@ def agreement(subject: Subject, iterations: int) -> dict[str, Any]:
                 "default_ratio": round(by_default["all"] / by_self["all"], 3),
             }
         if subject.beside is not None and subject.beside.name != teacher.name:
-            other = measures.dreams(_beside_climb(subject), pictures, iterations, 1)
+            other = measures.dreams(_comparison_objective(subject), pictures, iterations, 1)
             result[subject.recipe.teachers[index]]["beside"] = measures.rises(
                 teacher, scales, pictures, other
             )
     return result
 
 
-def _beside_climb(subject: Subject) -> Climb:
+def _comparison_objective(subject: Subject) -> BatchObjective:
     """The dream of the network beside: its layers, divided by their scales, as a teacher's."""
     assert subject.beside is not None
     scales = measures.layer_scales(subject.beside, subject.pictures)
-    return measures.teacher_climb(subject.beside, scales)
+    return measures.teacher_objective(subject.beside, scales)
 
 
 def creatures(subject: Subject, iterations: int) -> dict[str, Any]:
@@ -131,19 +131,21 @@ def creatures(subject: Subject, iterations: int) -> dict[str, Any]:
     pictures, kind = subject.pictures, subject.kind
     before = measures.look(subject.judge, pictures)
     empty = before.without(kind)
-    climbs = {
-        "student": subject.dreamer.ascend(subject.objective, VARIETY),
-        "teacher": measures.teacher_climb(subject.teachers[-1], subject.scales[-1]),
+    objectives = {
+        "student": subject.objectives.of_layers(subject.objective, VARIETY),
+        "teacher": measures.teacher_objective(subject.teachers[-1], subject.scales[-1]),
     }
     if len(subject.teachers) > 1:
-        climbs["first teacher"] = measures.teacher_climb(subject.teachers[0], subject.scales[0])
+        objectives["first teacher"] = measures.teacher_objective(
+            subject.teachers[0], subject.scales[0]
+        )
     if subject.beside is not None and all(
         subject.beside.name != teacher.name for teacher in subject.teachers
     ):
-        climbs["SqueezeNet"] = _beside_climb(subject)
+        objectives["SqueezeNet"] = _comparison_objective(subject)
     result: dict[str, Any] = {"before": {"share": before.share(kind), "empty": len(empty)}}
-    for name, ascend in climbs.items():
-        dreamed = measures.dreams(ascend, pictures, iterations, 2)
+    for name, objective in objectives.items():
+        dreamed = measures.dreams(objective, pictures, iterations, 2)
         seen = measures.look(subject.judge, dreamed)
         result[name] = {
             "share": seen.share(kind),
@@ -165,7 +167,9 @@ def classes(subject: Subject, count: int) -> dict[str, Any]:
     octaves x 20): of how many the teacher's probability rises above a half within these steps, and
     of how many it is there after the last; beside them, classes that nobody dreamed."""
     generator = np.random.default_rng(5)
-    wanted = [int(c) for c in generator.permutation(subject.dreamer.net.config.num_classes)[:count]]
+    wanted = [
+        int(c) for c in generator.permutation(subject.objectives.net.config.num_classes)[:count]
+    ]
     noise = generator.normal(0.5, 0.08, (count, 3, SIZE_PX, SIZE_PX)).clip(0, 1)
     starts = {
         "clouds": clouds(count, SIZE_PX, SIZE_PX, generator),
@@ -173,7 +177,7 @@ def classes(subject: Subject, count: int) -> dict[str, Any]:
     }
     dreams = {
         name: measures.class_dreams(
-            subject.dreamer, subject.teachers[-1], wanted, start, CLASS_ITERATIONS
+            subject.objectives, subject.teachers[-1], wanted, start, CLASS_ITERATIONS
         )
         for name, start in starts.items()
     }
@@ -198,19 +202,20 @@ def _share_seen(likely: Tensor) -> float:
 
 def cost(subject: Subject, threads: int) -> dict[str, Any]:
     """Figure 6, the agreement of bf16 with fp32, and the gradient's share near Nyquist."""
-    net, layers = subject.dreamer.net, [layer.name for layer in subject.recipe.layers]
+    net, layers = subject.objectives.net, [layer.name for layer in subject.recipe.layers]
     some = subject.pictures[:4]
     nyquist = {
-        name: measures.nyquist_share(subject.dreamer.ascend({name: 1.0}), some) for name in layers
+        name: measures.nyquist_share(subject.objectives.of_layers({name: 1.0}), some)
+        for name in layers
     }
     for teacher, scales in zip(subject.teachers, subject.scales, strict=True):
         for name, scale in scales.items():
-            ascend = measures.teacher_climb(teacher, {name: scale})
-            nyquist[f"teacher {teacher.name} {name}"] = measures.nyquist_share(ascend, some)
+            objective = measures.teacher_objective(teacher, {name: scale})
+            nyquist[f"teacher {teacher.name} {name}"] = measures.nyquist_share(objective, some)
     return {
         "multiply_adds_per_pixel": cost_by_layer(net),
         "milliseconds_480x270": compare_times(net, layers[-1], threads),
-        "bf16_gradient_correlation": parity(net, layers, subject.dreamer.normalised(some)),
+        "bf16_gradient_correlation": parity(net, layers, subject.objectives.normalised(some)),
         "gradient_share_near_nyquist": {k: round(v, 4) for k, v in nyquist.items()},
     }
 
@@ -241,7 +246,7 @@ def _subject(arguments: argparse.Namespace) -> Subject:
     text: str = arguments.objective or metadata["default_objective"]
     net = load_dreamnet(arguments.network).to(memory_format=torch.channels_last)
     return Subject(
-        dreamer=Dreamer(net, metadata["mean"], metadata["std"]),
+        objectives=DreamNetObjectives(net, metadata["mean"], metadata["std"]),
         recipe=recipe,
         objective=parse_objective(text),
         objective_text=text,
@@ -322,7 +327,7 @@ def main() -> None:
     if arguments.card:
         write_figures(arguments.card, found)
     if arguments.sheet:
-        draw_layers(subject.dreamer, arguments.sheet)
+        draw_layers(subject.objectives, arguments.sheet)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ import importlib.util
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,7 @@ def main() -> int:
     print(found["machine"]["device"], "torch", found["machine"]["torch"], flush=True)
     # First, in a process of their own: what goes wrong there does not touch the rest.
     found["tests"] = tests() if device.type == "cuda" else "need CUDA"
-    sections = {
+    sections: dict[str, Callable[[], object]] = {
         "peaks": lambda: measures.peaks(device),
         "engines": lambda: measures.engines(device, small=args.small),
         "frames": lambda: measures.frames_per_second(device, small=args.small),
@@ -83,9 +84,10 @@ def machine(device: torch.device) -> dict[str, str]:
         for package in ("torchvision", "onnx", "onnxruntime", "pytest", "av", "safetensors")
         if importlib.util.find_spec(package) is not None
     ]
+    cudnn = torch.backends.cudnn.version()  # type: ignore[no-untyped-call]
     return {
         "device": name, "torch": torch.__version__, "cuda": str(torch.version.cuda),
-        "cudnn": str(torch.backends.cudnn.version()), "python": sys.version.split()[0],
+        "cudnn": str(cudnn), "python": sys.version.split()[0],
         "commit": commit or "unknown", "date": datetime.date.today().isoformat(),
         "packages": " ".join(there),
     }  # fmt: skip

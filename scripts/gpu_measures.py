@@ -8,6 +8,7 @@ import statistics
 import time
 from collections.abc import Callable
 from fractions import Fraction
+from functools import partial
 from typing import Any
 
 import cv2
@@ -64,6 +65,11 @@ def synchronise(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
+def _repeat(layer: torch.nn.Module, x: torch.Tensor) -> None:
+    for _ in range(ROUNDS):
+        layer(x)
+
+
 @torch.no_grad()
 def peaks(device: torch.device) -> dict[str, float]:
     """What the card can: fp16 convolutions in TFLOP/s, copying in GB/s (read and written)."""
@@ -71,11 +77,11 @@ def peaks(device: torch.device) -> dict[str, float]:
     best = 0.0
     for channels, side in CONVOLUTIONS:
         layer = torch.nn.Conv2d(channels, channels, 3, padding=1, bias=False)
-        layer = layer.to(device=device, dtype=dtype, memory_format=torch.channels_last)
+        layer = layer.to(device, dtype).to(memory_format=torch.channels_last)
         x = torch.rand(16, channels, side, side, device=device, dtype=dtype)
         x = x.contiguous(memory_format=torch.channels_last)
         work = 2 * 9 * channels**2 * side**2 * 16
-        seconds = median_s(lambda x=x, layer=layer: [layer(x) for _ in range(ROUNDS)], device)
+        seconds = median_s(partial(_repeat, layer, x), device)
         best = max(best, work * ROUNDS / seconds)
     count = COPIED_BYTES if device.type == "cuda" else COPIED_BYTES >> 5
     a = torch.empty(count, dtype=torch.uint8, device=device)
@@ -110,7 +116,7 @@ def engines(device: torch.device, *, small: bool = False) -> list[dict[str, Any]
                 continue
             row = _compared(wanted, found)
             row["response"] = plain.response(picture + found[1]) / answer
-            seconds = median_s(lambda other=other: _added(other, picture, 10), device, 10)
+            seconds = median_s(partial(_added, other, picture, 10), device, 10)
             row["good"] = row["cosine"] >= (0.9999 if dtype == torch.float32 else 0.99)
             row["good"] &= abs(row["response"] - 1) <= 0.03
             row |= {"network": name, "engine": engine, "dtype": precision_name(dtype)}
@@ -149,7 +155,7 @@ def _added(ascent: Ascent, picture: torch.Tensor, steps: int) -> torch.Tensor:
 def photograph(width: int, height: int, shift: int = 0) -> np.ndarray:
     """(height, width, 3) uint8 of smooth coloured noise, moved by `shift` px to the left."""
     noise = np.random.default_rng(7).normal(size=(height, width + 256, 3)).astype(np.float32)
-    layers = sum(cv2.GaussianBlur(noise, (0, 0), s) * s for s in (1.5, 4.0, 12.0))
+    layers = np.sum([cv2.GaussianBlur(noise, (0, 0), s) * s for s in (1.5, 4.0, 12.0)], 0)
     picture = np.clip(128 + 55 * layers / layers.std(), 0, 255).astype(np.uint8)
     return np.ascontiguousarray(picture[:, shift : shift + width])
 

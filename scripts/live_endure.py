@@ -63,7 +63,7 @@ class StampedInput:
         time.sleep(max(0.0, self._due_s - time.monotonic()))
         x = self._index % self._size[0]
         self._index += 1
-        rgb = self._wide[:, x : x + self._size[0]].copy()
+        rgb: Picture = self._wide[:, x : x + self._size[0]].copy()
         stamp(rgb, now_ms())
         return rgb
 
@@ -180,7 +180,7 @@ def governor(args: argparse.Namespace) -> dict[str, Any]:
     dreams = [one[-1].dreams - one[0].dreams for one in seconds if one]
     ages = [1000 * (c.composed_s - c.dreamed_s) for c in every if c.dreams]
     taken = slice(int(third), int(2 * third))
-    found = {
+    found: dict[str, Any] = {
         "frames in each second": {"mean": round(float(np.mean(rates)), 2), "min": min(rates)},
         "with a core taken": {"mean": round(float(np.mean(rates[taken])), 2)},
         "picture's age, ms": figures([1000 * (c.composed_s - c.captured_s) for c in every]),

@@ -25,7 +25,7 @@ import numpy as np
 
 from livedream.capture import open_source
 from livedream.core.frame import FlowField, Picture
-from livedream.flow import FlowEstimator, camera, cuts, gray, occlusion
+from livedream.flow import FlowEstimator, camera_motion, cuts, gray, occlusion
 from livedream.flow.classic import DisFlow
 from livedream.flow.motion import compare
 from livedream.warp.remap import positions, remap
@@ -109,7 +109,7 @@ def start() -> None:
         rows = []
         for scene in scenes(noise):
             now, before = gray(scene.current), gray(scene.previous)
-            first = dis.calc(now, before, None)
+            first = dis.calc(now, before, np.zeros((*now.shape, 2), np.float32))
             again = dis.calc(now, before, first.copy())
             truth = scene.flow.transpose(1, 2, 0)
             known = shrunk(~scene.hidden, 2)
@@ -134,7 +134,7 @@ def around() -> None:
     flow = DisFlow()
     found = list(scenes(0, flat=True, side=56)) + list(scenes(2, flat=True, side=56))
     for weight in (0.0, 0.3, 1.0):
-        with patch.object(camera, "_AROUND_WEIGHT", weight):
+        with patch.object(camera_motion, "_AROUND_WEIGHT", weight):
             print(f"weight {weight}: {judged(flow, found)}")
 
 

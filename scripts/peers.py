@@ -139,7 +139,8 @@ def _its_googlenet() -> nn.Module:
     network = GoogLeNet(aux_logits=True, transform_input=False, init_weights=False)
     for head in (network.aux1, network.aux2):
         del head.dropout  # serves training only
-    return network
+    found: nn.Module = network
+    return found
 
 
 class PytorchDeepdream(Peer):
@@ -159,7 +160,7 @@ class PytorchDeepdream(Peer):
         weights = random_weights(plain, folder / "vgg16.pth")
         with quiet():
             import deepdream
-        real = deepdream.utils.fetch_and_prepare_model
+        real: Callable[..., nn.Module] = deepdream.utils.fetch_and_prepare_model
 
         def fetch(*words: Any) -> nn.Module:
             with patch.object(models, "vgg16", lambda **_: plain):
@@ -219,7 +220,8 @@ def random_weights(network: nn.Module, path: Path) -> Path:
 @contextlib.contextmanager
 def counted() -> Iterator[list[int]]:
     """How often somebody goes backward, at one place of the list."""
-    count, real = [0], torch.Tensor.backward
+    count = [0]
+    real: Callable[..., Any] = torch.Tensor.backward
 
     def backward(*args: Any, **more: Any) -> Any:
         count[0] += 1

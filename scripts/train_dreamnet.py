@@ -25,9 +25,9 @@ from torchvision.models._meta import _IMAGENET_CATEGORIES
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from dreamnet_training.balance import balance_layers
-from dreamnet_training.dreamer import Dreamer, draw_layers
 from dreamnet_training.loop import Distillation
 from dreamnet_training.losses import Target
+from dreamnet_training.objectives import DreamNetObjectives, draw_layers
 from dreamnet_training.painting import Painted, paint_classes
 from dreamnet_training.pictures import Batches, held_out, load_pictures
 from dreamnet_training.recipes import IMAGENET_MEAN, IMAGENET_STD, Recipe, load_recipe
@@ -90,14 +90,14 @@ def save_checkpoint(run: Distillation, output: Output, done: bool) -> None:
     torch.save(state, partial)
     partial.replace(output.work / "checkpoint.pt")
     save_network(run.average, output, output.work / "network.safetensors")
-    dreamer = Dreamer(run.average.folded().cpu(), IMAGENET_MEAN, IMAGENET_STD)
-    draw_layers(dreamer, output.work / f"sheet-{run.step_count:06d}.png", frames=6)
+    objectives = DreamNetObjectives(run.average.folded().cpu(), IMAGENET_MEAN, IMAGENET_STD)
+    draw_layers(objectives, output.work / f"sheet-{run.step_count:06d}.png", frames=6)
     if done:
         exponents = {layer.name: layer.balance for layer in output.recipe.layers}
         pictures = run.batches.draw(BALANCE_PICTURES, BALANCE_SIZE_PX)
-        effective = balance_layers(dreamer, pictures, exponents, run.generator)
+        effective = balance_layers(objectives, pictures, exponents, run.generator)
         print(json.dumps({"effective_channels": effective}), flush=True)
-        save_network(dreamer.net, output, output.network)
+        save_network(objectives.net, output, output.network)
 
 
 def _labels(path: Path | None) -> list[str]:

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from .dreamer import Dreamer
+from .objectives import DreamNetObjectives
 from .sheets import long_dream
 
 ROUNDS = 3
@@ -28,7 +28,7 @@ def effective_channels(mean_squares: Tensor) -> float:
 
 
 def balance_layers(
-    dreamer: Dreamer,
+    objectives: DreamNetObjectives,
     pictures: Tensor,
     exponents: Mapping[str, float],
     generator: np.random.Generator,
@@ -40,14 +40,14 @@ def balance_layers(
     """
     result: dict[str, tuple[float, float]] = {}
     for name, exponent in exponents.items():
-        projection = dreamer.net.get_submodule(f"{name}.0")
+        projection = objectives.net.get_submodule(f"{name}.0")
         assert isinstance(projection, nn.Conv2d) and projection.bias is not None
         found: list[float] = []
         for _ in range(ROUNDS):
-            ascend = dreamer.ascend({name: 1.0})
-            residual = long_dream(ascend, pictures, generator, frames=FRAMES)
+            objective = objectives.of_layers({name: 1.0})
+            residual = long_dream(objective, pictures, generator, frames=FRAMES)
             with torch.no_grad():
-                value = ascend((pictures + residual).clamp(0, 1))[0][0].float()
+                value = objective((pictures + residual).clamp(0, 1))[0][0].float()
                 loudness = value.square().mean(dim=(0, 2, 3))
                 mean = float(loudness.mean())
                 gain = (mean / loudness.clamp(min=mean)) ** (exponent / 2)

@@ -29,16 +29,16 @@ Rows = npt.NDArray[np.int64]
 
 
 def ascend(
-    pictures: Tensor, seeds: Callable[[Tensor], tuple[list[Tensor], list[Tensor]]]
+    pictures: Tensor, objective: Callable[[Tensor], tuple[list[Tensor], list[Tensor]]]
 ) -> Tensor:
     """The gradient of each picture, divided by its own mean absolute value.
 
-    ``seeds`` gives the maps to climb and the gradients to start from, for pictures that it is
+    ``objective`` gives the maps to ascend and the gradients to start from, for pictures that it is
     handed with ``requires_grad``.
     """
     x = pictures.detach().requires_grad_(True)
-    outputs, starts = seeds(x)
-    (gradient,) = torch.autograd.grad(outputs, x, starts)
+    outputs, grad_outputs = objective(x)
+    (gradient,) = torch.autograd.grad(outputs, x, grad_outputs)
     gradient = gradient.float()
     return gradient / (gradient.abs().mean(dim=(1, 2, 3), keepdim=True) + 1e-12)
 
@@ -65,9 +65,10 @@ def varied(value: Tensor, variety: npt.NDArray[np.float64]) -> Tensor:
     energies = value.float().square().sum(dim=(2, 3), keepdim=True)
     shares = energies / energies.mean(dim=1, keepdim=True).clamp_min(TINY) + QUIET
     exponents = torch.from_numpy(variety).to(shares)[:, None, None, None]
-    bend = (shares.log() * -exponents).exp()
+    channel_weight = (shares.log() * -exponents).exp()
     total = energies.sum(dim=1, keepdim=True)
-    return bend * total / (bend * energies).sum(dim=1, keepdim=True).clamp_min(TINY)
+    weighted = (channel_weight * energies).sum(dim=1, keepdim=True)
+    return channel_weight * total / weighted.clamp_min(TINY)
 
 
 @dataclass(frozen=True)
@@ -138,26 +139,26 @@ def draw_goals(
     )
 
 
-def climb_goals(
+def goal_objective(
     maps: dict[str, Tensor], goals: Goals, masks: dict[str, Tensor]
 ) -> tuple[list[Tensor], list[Tensor]]:
     """The maps that take part and the gradients to start from; ``masks`` by layer, as of
     ``Goals.channels``, of those layers that take part."""
     outputs = [maps[layer] for layer in masks]
-    starts = []
+    grad_outputs = []
     for value, mask in zip(outputs, masks.values(), strict=True):
         chosen = value.detach() * mask
-        bend = varied(chosen, goals.variety) * (1e4 / value[0].numel())
-        starts.append((chosen * bend).to(value.dtype))
+        channel_weight = varied(chosen, goals.variety) * (1e4 / value[0].numel())
+        grad_outputs.append((chosen * channel_weight).to(value.dtype))
     rows = np.flatnonzero(goals.classes >= 0)
     if len(rows):
         value = maps[CLASS_MAP]
-        slope = -value.detach().float().mean(dim=(2, 3)).softmax(dim=1)
-        slope[rows, goals.classes[rows]] += 1
-        slope[np.flatnonzero(goals.classes < 0)] = 0
+        grad_output = -value.detach().float().mean(dim=(2, 3)).softmax(dim=1)
+        grad_output[rows, goals.classes[rows]] += 1
+        grad_output[np.flatnonzero(goals.classes < 0)] = 0
         outputs.append(value)
-        starts.append(slope[:, :, None, None].expand_as(value).to(value.dtype))
-    return outputs, starts
+        grad_outputs.append(grad_output[:, :, None, None].expand_as(value).to(value.dtype))
+    return outputs, grad_outputs
 
 
 def shifted(pictures: Tensor, generator: np.random.Generator, reach_px: int = 8) -> Tensor:

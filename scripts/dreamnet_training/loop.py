@@ -25,8 +25,8 @@ from .dreaming import (
     Goals,
     Rows,
     ascend,
-    climb_goals,
     draw_goals,
+    goal_objective,
     shifted,
     smoothed,
 )
@@ -170,7 +170,7 @@ class Distillation:
             dy, dx = (int(v) for v in rng.integers(-8, 9, 2))
             gradient = ascend(
                 torch.roll(pictures, (dy, dx), (2, 3)),
-                lambda x: climb_goals(
+                lambda x: goal_objective(
                     self.dreamer.maps(self._normalised(x).bfloat16()), goals, masks
                 ),
             )
@@ -287,22 +287,22 @@ class Distillation:
             maps[CLASS_MAP].float(), prepared, self.settings.temperature
         )
         losses = {CLASS_MAP: loss}
-        ends, starts = [loss], [torch.ones_like(loss)]
+        ends, grad_outputs = [loss], [torch.ones_like(loss)]
         for match in prepared.matches:
             name = TOGETHER if len(match.masks) > 1 else next(iter(match.masks))
             away = match_loss(match, self.extractors, self._normalised)
             losses[f"match {name}"] = away
             ends.append(away)
-            starts.append(torch.full_like(away, self.settings.match_weight))
+            grad_outputs.append(torch.full_like(away, self.settings.match_weight))
         for name, target in prepared.layers.items():
             prediction = middle(raw[name])
             with torch.no_grad():  # the gradient of the mean square, cheap in bf16
                 error = layer_error(prediction.detach(), target)
                 losses[name] = error.float().square().mean()
-                starts.append(error * (2 / error.numel()))
+                grad_outputs.append(error * (2 / error.numel()))
             ends.append(prediction)
         self.optimizer.zero_grad()
-        torch.autograd.backward(ends, starts)
+        torch.autograd.backward(ends, grad_outputs)
         nn.utils.clip_grad_norm_(self.student.parameters(), 8.0)
         self.optimizer.step(self.rate(progress))
         self._follow()

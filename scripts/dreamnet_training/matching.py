@@ -70,17 +70,19 @@ def prepare_match(
             (gradient,) = torch.autograd.grad(value, x, chosen.to(value))
         else:
             names = [target.teacher_layer for target in mine]
-            slopes = teacher.slopes(maps, names)
+            grad_outputs = teacher.grad_outputs(maps, names)
             if not turn:
                 for target in mine:
                     value = maps[target.teacher_layer].detach() / scales[target.layer]
                     mask = masks[target.layer]
-                    bend = varied(value if mask is None else value * mask, variety)
-                    masks[target.layer] = bend if mask is None else bend * mask
-            for target, slope in zip(mine, slopes, strict=True):
+                    channel_weight = varied(value if mask is None else value * mask, variety)
+                    masks[target.layer] = channel_weight if mask is None else channel_weight * mask
+            for target, grad_output in zip(mine, grad_outputs, strict=True):
                 # As the response is measured: the layers' mean squares, whatever their sizes.
-                slope.mul_(masks[target.layer] / scales[target.layer].square())
-            (gradient,) = torch.autograd.grad([maps[name] for name in names], x, slopes)
+                mask = masks[target.layer]
+                assert mask is not None
+                grad_output.mul_(mask / scales[target.layer].square())
+            (gradient,) = torch.autograd.grad([maps[name] for name in names], x, grad_outputs)
         gradient = torch.roll(gradient.float(), (-dy, -dx), (2, 3))
         total += gradient / (gradient.square().mean(dim=(1, 2, 3), keepdim=True).sqrt() + 1e-12)
     return Match(rgb, masks, total / shifts)
@@ -115,19 +117,19 @@ def match_loss(
     x = match.rgb.detach().requires_grad_(True)
     with torch.autocast(x.device.type, torch.bfloat16):
         maps = extractors[tuple(match.masks)](normalised(x))
-    ends, starts = [], []
+    ends, grad_outputs = [], []
     for layer, mask in match.masks.items():
         value = maps[layer]
         if layer == CLASS_MAP:
             assert mask is not None
             likely = value.float().mean(dim=(2, 3)).log_softmax(dim=1)
             ends.append((likely * mask).sum())
-            starts.append(torch.ones_like(ends[-1]))
-        else:  # a mean square, by its slope: in bf16 and in one product
+            grad_outputs.append(torch.ones_like(ends[-1]))
+        else:  # a mean square, by its gradient: in bf16 and in one product
             ends.append(value)
-            slope = value if mask is None else value * mask.to(value.dtype)
-            starts.append(slope * (1e4 / value[0].numel()))
-    (gradient,) = torch.autograd.grad(ends, x, starts, create_graph=True)
+            grad_output = value if mask is None else value * mask.to(value.dtype)
+            grad_outputs.append(grad_output * (1e4 / value[0].numel()))
+    (gradient,) = torch.autograd.grad(ends, x, grad_outputs, create_graph=True)
     pairs = [(gradient, match.gradient)]
     if CLASS_MAP in match.masks:
         half = SMOOTHNESS / 2  # of both: where what holds at every scale weighs most

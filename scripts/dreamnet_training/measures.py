@@ -18,9 +18,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from .dreamer import Dreamer
+from .objectives import DreamNetObjectives
 from .pictures import PictureSet
-from .sheets import Climb, DreamSettings, dream
+from .sheets import BatchObjective, DreamSettings, dream
 from .teachers import LOGITS, Teacher
 
 RMS = 12 / 255
@@ -83,28 +83,28 @@ def layer_scales(teacher: Teacher, pictures: Tensor) -> dict[str, Tensor]:
     return scales
 
 
-def teacher_climb(teacher: Teacher, scales: Mapping[str, Tensor]) -> Climb:
+def teacher_objective(teacher: Teacher, scales: Mapping[str, Tensor]) -> BatchObjective:
     """The teacher's own dream: all its layers, each divided by its scale, equally weighted."""
 
-    def ascend(x: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+    def objective(x: Tensor) -> tuple[list[Tensor], list[Tensor]]:
         maps = teacher(x)
         values = [maps[name] for name in scales]
-        starts = [
+        grad_outputs = [
             value.detach() / (scales[name].to(value.dtype) ** 2 * value[0].numel()) * 1e5
             for name, value in zip(scales, values, strict=True)
         ]
-        return values, starts
+        return values, grad_outputs
 
-    return ascend
+    return objective
 
 
-def dreams(ascend: Climb, pictures: Tensor, iterations: int, seed: int) -> Tensor:
+def dreams(objective: BatchObjective, pictures: Tensor, iterations: int, seed: int) -> Tensor:
     """Dreams of 2 octaves, residual held at RMS, clipped to [0, 1]."""
     generator = np.random.default_rng(seed)
     settings = DreamSettings(octaves=2, iterations=iterations, step_size=STEP_SIZE, strength=RMS)
     return torch.cat(
         [
-            (batch + dream(ascend, batch, settings, generator)).clamp(0, 1)
+            (batch + dream(objective, batch, settings, generator)).clamp(0, 1)
             for batch in batched(pictures)
         ]
     )
@@ -183,7 +183,11 @@ class ClassDreams:
 
 
 def class_dreams(
-    dreamer: Dreamer, teacher: Teacher, classes: Sequence[int], start: Tensor, iterations: int
+    objectives: DreamNetObjectives,
+    teacher: Teacher,
+    classes: Sequence[int],
+    start: Tensor,
+    iterations: int,
 ) -> ClassDreams:
     """Dreams of 2 octaves of ``iterations`` steps on each class from the starting pictures, one per
     class, watched by the teacher."""
@@ -203,19 +207,19 @@ def class_dreams(
             whole = logits.mean(dim=(2, 3)).softmax(dim=1)
             to.append(torch.maximum(cells, whole))
 
-        dream(dreamer.climb_classes(mine.tolist()), pictures, settings, generator, watch=watch)
+        dream(objectives.of_classes(mine.tolist()), pictures, settings, generator, watch=watch)
         likely = torch.stack(steps, dim=1)
         wanted.append(likely[torch.arange(len(rows)), :, mine])
         others.append(likely[torch.arange(len(rows)), :, next_])
     return ClassDreams(torch.cat(wanted), torch.cat(others))
 
 
-def nyquist_share(ascend: Climb, pictures: Tensor) -> float:
+def nyquist_share(objective: BatchObjective, pictures: Tensor) -> float:
     """Share of the input gradient's energy whose frequency is above 0.4 cycles per pixel along
     either axis (Nyquist is 0.5): what a checkerboard is made of."""
     x = pictures.detach().requires_grad_(True)
-    maps, starts = ascend(x)
-    (gradient,) = torch.autograd.grad(maps, x, starts)
+    maps, grad_outputs = objective(x)
+    (gradient,) = torch.autograd.grad(maps, x, grad_outputs)
     energy = torch.fft.fft2(gradient.float()).abs().square().mean(dim=(0, 1))
     fy = torch.fft.fftfreq(energy.shape[0]).abs()[:, None]
     fx = torch.fft.fftfreq(energy.shape[1]).abs()[None]

@@ -1,10 +1,10 @@
 """Dreams of the kind that the library makes, and sheets of them to be looked at.
 
 Convention
-    Pictures are float RGB ``(N, 3, H, W)`` in [0, 1]. ``Climb`` maps them to the maps that are
-    climbed and the gradients to start from (half the sum of squares: the map itself). A step is the
-    gradient over its mean absolute value, per picture; coarse octaves come first; the residual is
-    held apart from the picture.
+    Pictures are float RGB ``(N, 3, H, W)`` in [0, 1]. ``BatchObjective`` maps them to the maps
+    that are ascended and their grad_outputs (half the sum of squares: the map itself). A step is
+    the gradient over its mean absolute value, per picture; coarse octaves come first; the residual
+    is held apart from the picture.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 from torch.nn import functional
 
-Climb = Callable[[Tensor], tuple[list[Tensor], list[Tensor]]]
+BatchObjective = Callable[[Tensor], tuple[list[Tensor], list[Tensor]]]
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ def held(residual: Tensor, rms: float) -> Tensor:
 
 
 def dream(
-    ascend: Climb,
+    objective: BatchObjective,
     picture: Tensor,
     settings: DreamSettings,
     generator: np.random.Generator,
@@ -69,8 +69,8 @@ def dream(
             reach = settings.jitter_px
             dy, dx = (int(v) for v in generator.integers(-reach, reach + 1, 2))
             x = torch.roll(small + now, (dy, dx), (2, 3)).requires_grad_(True)
-            maps, starts = ascend(x)
-            (gradient,) = torch.autograd.grad(maps, x, starts)
+            maps, grad_outputs = objective(x)
+            (gradient,) = torch.autograd.grad(maps, x, grad_outputs)
             gradient = torch.roll(gradient.float(), (-dy, -dx), (2, 3))
             gradient = gradient / (gradient.abs().mean(dim=(1, 2, 3), keepdim=True) + 1e-12)
             now = (small + now + settings.step_size * gradient).clamp(0, 1) - small
@@ -82,7 +82,7 @@ def dream(
 
 
 def long_dream(
-    ascend: Climb,
+    objective: BatchObjective,
     picture: Tensor,
     generator: np.random.Generator,
     *,
@@ -95,7 +95,7 @@ def long_dream(
     residual = torch.zeros_like(picture)
     per_frame = DreamSettings(octaves=2, iterations=2)
     for _ in range(frames):
-        residual = dream(ascend, picture, per_frame, generator, residual * decay)
+        residual = dream(objective, picture, per_frame, generator, residual * decay)
         residual = held(residual, strength)
     return residual
 

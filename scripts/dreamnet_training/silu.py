@@ -28,8 +28,8 @@ class _Slope(Function):
         upstream, x = ctx.saved_tensors
         # silu'' = s (1 - s) (2 + x - 2 x s), s the sigmoid.
         sigmoid = x.sigmoid()
-        bend = torch.add(x, x * sigmoid, alpha=-2).add_(2)
-        curve = torch.ops.aten.sigmoid_backward(outer_ * upstream, sigmoid).mul_(bend)
+        derivative = torch.add(x, x * sigmoid, alpha=-2).add_(2)
+        curve = torch.ops.aten.sigmoid_backward(outer_ * upstream, sigmoid).mul_(derivative)
         return torch.ops.aten.silu_backward(outer_, x), curve
 
 

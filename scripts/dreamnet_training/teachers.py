@@ -136,19 +136,19 @@ class Teacher(nn.Module):
             found.update({name: found[name][:, :, 1:, 1:] for name in self.layers})
         return found
 
-    def slopes(self, maps: dict[str, Tensor], layers: Sequence[str]) -> list[Tensor]:
+    def grad_outputs(self, maps: dict[str, Tensor], layers: Sequence[str]) -> list[Tensor]:
         """Slopes of these layers' mean squares (times 5,000), for ``whole_maps``: those of the
         border's cells are zero. Why not of ``forward``'s: a gradient through a cut costs a third
         more time (measured on a CPU)."""
         found = []
         for name in layers:
-            slope = maps[name].detach().clone()
-            height, width = slope.shape[2:]
+            grad_output = maps[name].detach().clone()
+            height, width = grad_output.shape[2:]
             if self.spec.drop_first:
-                slope[:, :, 0] = 0
-                slope[:, :, :, 0] = 0
+                grad_output[:, :, 0] = 0
+                grad_output[:, :, :, 0] = 0
                 height, width = height - 1, width - 1
-            found.append(slope.mul_(1e4 / (slope.shape[1] * height * width)))
+            found.append(grad_output.mul_(1e4 / (grad_output.shape[1] * height * width)))
         return found
 
     def _without_background(self, logits: Tensor) -> Tensor:

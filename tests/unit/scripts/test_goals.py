@@ -9,8 +9,8 @@ from dreamnet_training.dreaming import (
     CLASS_MAP,
     DreamPool,
     Goals,
-    climb_goals,
     draw_goals,
+    goal_objective,
     grounds,
     varied,
 )
@@ -103,8 +103,8 @@ def test_a_class_goal_climbs_its_log_probability() -> None:
     goals.layers[1, 1] = True
     x = torch.rand(2, 3, 64, 64, requires_grad=True)
     maps = net.maps(x)
-    outputs, starts = climb_goals(maps, goals, {"eyes": goals.channels(1, 512)})
-    (found,) = torch.autograd.grad(outputs, x, starts, retain_graph=True)
+    outputs, grad_outputs = goal_objective(maps, goals, {"eyes": goals.channels(1, 512)})
+    (found,) = torch.autograd.grad(outputs, x, grad_outputs, retain_graph=True)
     by_class = maps[CLASS_MAP].mean(dim=(2, 3)).log_softmax(dim=1)[0, 4]
     by_layer = maps["eyes"][1].square().sum() / 2
     for row, objective in ((0, by_class), (1, by_layer)):
@@ -117,12 +117,12 @@ def test_a_class_goal_climbs_its_log_probability() -> None:
 def test_variety_is_the_library_s() -> None:
     draw = torch.Generator().manual_seed(3)
     value = torch.rand(2, 40, 5, 6, generator=draw) * torch.rand(1, 40, 1, 1, generator=draw) ** 4
-    bend = varied(value, np.array([0.0, 0.8]))
-    torch.testing.assert_close(bend[0], torch.ones_like(bend[0]))
+    channel_weight = varied(value, np.array([0.0, 0.8]))
+    torch.testing.assert_close(channel_weight[0], torch.ones_like(channel_weight[0]))
     part = LayerPart(torch.tensor([0]))
     gradient = part.gradient(value[1:], ObjectiveControls(torch.ones(1), torch.tensor([0.8])))
     wanted = gradient.scaled(1 / gradient.level, torch.float32)
-    found = (value * bend)[1:]
+    found = (value * channel_weight)[1:]
     torch.testing.assert_close(found / found.square().mean().sqrt(), wanted)
     assert float((found * value[1:]).sum()) == pytest.approx(float(value[1].square().sum()))
 
@@ -172,15 +172,15 @@ def test_a_gradient_is_matched_by_itself_and_not_by_its_opposite(
     x = made.rgb.requires_grad_(True)
     with run.autocast():
         maps = run.extractors[tuple(made.masks)](run._normalised(x))
-    climbed = torch.zeros(())
+    ascended = torch.zeros(())
     for layer, mask in made.masks.items():
         value = maps[layer].float()
         if layer == CLASS_MAP:
-            climbed = climbed + (value.mean(dim=(2, 3)).softmax(dim=1).log() * mask).sum()
+            ascended = ascended + (value.mean(dim=(2, 3)).softmax(dim=1).log() * mask).sum()
         else:
             kept = value.square() if mask is None else value.square() * mask
-            climbed = climbed + kept.mean(dim=(1, 2, 3)).sum()
-    (own,) = torch.autograd.grad(climbed, x)
+            ascended = ascended + kept.mean(dim=(1, 2, 3)).sum()
+    (own,) = torch.autograd.grad(ascended, x)
     match = Match(made.rgb, made.masks, own.float())
     loss = match_loss(match, run.extractors, run._normalised)
     assert loss.item() == pytest.approx(0, abs=0.02)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from dreamnet_training import measures
-from dreamnet_training.dreamer import Dreamer
+from dreamnet_training.objectives import DreamNetObjectives
 from dreamnet_training.recipes import IMAGENET_MEAN, IMAGENET_STD
 from dreamnet_training.sheets import DreamSettings, dream
 from dreamnet_training.teachers import LOGITS, Teacher
@@ -31,16 +31,18 @@ class Colours(Teacher):
 
 
 @pytest.fixture
-def dreamer() -> Dreamer:
+def objectives() -> DreamNetObjectives:
     torch.manual_seed(5)
     config = DreamNetConfig(layers=(LayerConfig("strokes", 1, 0, 8),), num_classes=CLASSES)
-    return Dreamer(DreamNet(config).folded().requires_grad_(False), IMAGENET_MEAN, IMAGENET_STD)
+    return DreamNetObjectives(
+        DreamNet(config).folded().requires_grad_(False), IMAGENET_MEAN, IMAGENET_STD
+    )
 
 
-def test_a_watched_dream_is_the_same_and_shows_every_step(dreamer: Dreamer) -> None:
+def test_a_watched_dream_is_the_same_and_shows_every_step(objectives: DreamNetObjectives) -> None:
     settings = DreamSettings(octaves=2, iterations=3)
     picture = torch.rand(2, 3, SIZE_PX, SIZE_PX)
-    ascend, shown = dreamer.ascend({"strokes": 1.0}), list[Tensor]()
+    ascend, shown = objectives.of_layers({"strokes": 1.0}), list[Tensor]()
     plain = dream(ascend, picture, settings, np.random.default_rng(3))
     watched = dream(ascend, picture, settings, np.random.default_rng(3), watch=shown.append)
     assert len(shown) == 6 and {tuple(s.shape) for s in shown} == {tuple(picture.shape)}
@@ -49,10 +51,10 @@ def test_a_watched_dream_is_the_same_and_shows_every_step(dreamer: Dreamer) -> N
     assert growth == sorted(growth) and growth[0] > 0
 
 
-def test_class_dreams_are_judged_after_every_step(dreamer: Dreamer) -> None:
+def test_class_dreams_are_judged_after_every_step(objectives: DreamNetObjectives) -> None:
     teacher, wanted = Colours(), [3, 0, 1, 4]
     start = torch.full((4, 3, SIZE_PX, SIZE_PX), 0.5)
-    found = measures.class_dreams(dreamer, teacher, wanted, start, 2)
+    found = measures.class_dreams(objectives, teacher, wanted, start, 2)
     assert found.wanted.shape == found.others.shape == (4, 4)
     for step, rgb in enumerate(list(teacher.seen)):
         logits = teacher(rgb)[LOGITS]

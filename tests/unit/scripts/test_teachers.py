@@ -1,4 +1,4 @@
-"""Teachers: quickened they are the same networks, and their slopes those of the cut maps."""
+"""Teachers: quickened they are the same networks, and their grad_outputs those of the cut maps."""
 
 from __future__ import annotations
 
@@ -69,12 +69,12 @@ def test_slopes_are_those_of_the_mean_squares_within_the_border(
     x = torch.rand(2, 3, 64, 96, dtype=torch.float64, requires_grad=True)
     maps = teacher.whole_maps(x)
     (found,) = torch.autograd.grad(
-        [maps[layer] for layer in layers], x, teacher.slopes(maps, layers)
+        [maps[layer] for layer in layers], x, teacher.grad_outputs(maps, layers)
     )
     cut = teacher(x)
-    climbed = sum(cut[layer].square().mean(dim=(1, 2, 3)) for layer in layers) * 5_000
-    assert isinstance(climbed, torch.Tensor)
-    (wanted,) = torch.autograd.grad(climbed.sum(), x)
+    ascended = sum(cut[layer].square().mean(dim=(1, 2, 3)) for layer in layers) * 5_000
+    assert isinstance(ascended, torch.Tensor)
+    (wanted,) = torch.autograd.grad(ascended.sum(), x)
     scale = float(wanted.abs().max())
     torch.testing.assert_close(found / scale, wanted / scale)
     assert cut[LOGITS].shape == maps[LOGITS].shape == (2, 5, *cut[LOGITS].shape[2:])
