@@ -149,8 +149,7 @@ class MessageHandler:
                 "modulators": MAXIMUM,
             },
             "networks": [
-                {"name": card.name, "summary": card.summary, "objective": card.objective}
-                for card in self.catalogue.networks
+                _picked(card, "name summary objective") for card in self.catalogue.networks
             ],
             "midi": self.learner is not None,
             "phone": self.phone,
@@ -188,17 +187,13 @@ class MessageHandler:
         return {
             "preset": show.preset_name,
             "presets": [
-                {
-                    "name": one.name, "title": one.title, "about": one.about, "own": one.own,
-                    "seconds": one.crossfade_s,
-                    "network": one.values.get("network") or DEFAULT_NETWORK,
-                }
+                {**_picked(one, "name title about own"),
+                 "network": one.values.get("network") or DEFAULT_NETWORK}
                 for one in show.presets
             ],
             "broken": list(broken.values()),
             "programs": [
-                {"name": one.name, "title": one.title, "steps": len(one.steps),
-                 "length_s": one.length_s}
+                {**_picked(one, "name title length_s"), "steps": len(one.steps)}
                 for one in programs.values()
             ],
             "program": program.name if program else None,
@@ -209,8 +204,7 @@ class MessageHandler:
             "network": network,
             "mark": card.mark if card else "",
             "layers": [
-                {"name": one.name, "channels": one.channels, "note": one.note}
-                for one in self.catalogue.layers(network)
+                _picked(one, "name channels note") for one in self.catalogue.layers(network)
             ],
         }  # fmt: skip
 
@@ -219,23 +213,15 @@ def _card(parameter: Parameter) -> dict[str, Any]:
     """A parameter's declaration, as the page needs it."""
     numeric = parameter.kind in (int, float)
     low, high = parameter.span() if numeric else (0.0, 1.0)
+    plain = "name help unit group advanced default minimum maximum logarithmic choices"
     return {
-        "name": parameter.name,
-        "kind": parameter.kind.__name__,
-        "help": parameter.help,
-        "unit": parameter.unit,
-        "group": parameter.group,
-        "advanced": parameter.advanced,
-        "default": parameter.default,
-        "wanted": parameter.wanted(),
-        "minimum": parameter.minimum,
-        "maximum": parameter.maximum,
-        "low": low,
-        "high": high,
-        "logarithmic": parameter.logarithmic,
-        "choices": list(parameter.choices),
-        "button": parameter.name in _BUTTONS,
-    }
+        **_picked(parameter, plain), "kind": parameter.kind.__name__, "wanted": parameter.wanted(),
+        "low": low, "high": high, "button": parameter.name in _BUTTONS,
+    }  # fmt: skip
+
+
+def _picked(one: Any, names: str) -> dict[str, Any]:
+    return {name: getattr(one, name) for name in names.split()}
 
 
 def _text(value: Any, name: str) -> str:
