@@ -102,13 +102,13 @@ def engines(device: torch.device, *, small: bool = False) -> list[dict[str, Any]
         network = network_of(name)
         if network is None:
             continue
-        plain = _ascent(network, objective, "torch", torch.float32, device)
+        plain = ascent_with(network, objective, "torch", torch.float32, device)
         wanted = [_added(plain, picture, steps) for steps in (1, 10)]
         answer = plain.response(picture + wanted[1])
         half = choose_dtype("auto", device)
         for engine, dtype in (("torch", half), ("cuda", half), ("cuda", torch.float32)):
             try:
-                other = _ascent(network, objective, engine, dtype, device)
+                other = ascent_with(network, objective, engine, dtype, device)
                 for _ in range(2):  # the second time a size comes, it is recorded
                     found = [_added(other, picture, steps) for steps in (1, 10)]
             except LivedreamError as error:
@@ -140,7 +140,7 @@ def _compared(wanted: list[torch.Tensor], found: list[torch.Tensor]) -> dict[str
     }
 
 
-def _ascent(
+def ascent_with(
     network: Network, objective: str, engine: str, dtype: torch.dtype, device: torch.device
 ) -> Ascent:
     settings = DreamSettings(engine=engine, octaves=1)

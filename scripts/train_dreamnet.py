@@ -204,7 +204,7 @@ def _starting_weights(start: Path, config: DreamNetConfig) -> dict[str, Tensor]:
     return found
 
 
-def _student(config: DreamNetConfig, start: Path | None, *, folded: bool) -> DreamNet:
+def student_of(config: DreamNetConfig, start: Path | None, *, folded: bool) -> DreamNet:
     """A student, with every weight of the start that has the same name and shape."""
     if start is None:
         return DreamNet(replace(config, norm=not folded))
@@ -263,7 +263,7 @@ def main() -> None:
         workers=arguments.workers,
     )
     painted = _painted(arguments, teachers[-1], generator)
-    student = _student(recipe.config(num_classes), arguments.start, folded=arguments.folded)
+    student = student_of(recipe.config(num_classes), arguments.start, folded=arguments.folded)
     run = Distillation(
         student=student,
         teachers=teachers,

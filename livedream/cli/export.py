@@ -8,7 +8,7 @@ from livedream.cli.options import Commands, add_settings, settings_of
 __all__ = ["add_parser", "run"]
 
 # Those of `livedream.jobs.export.NOT_EXPORTED`, without importing torch for a help text.
-_LEFT_OUT = (
+LEFT_OUT = (
     "strength", "half_life", "rise", "iterations", "step_size", "laplacian", "spread", "tile",
     "keep_colours", "mask", "flow", "flow_size", "seed", "device", "engine",
 )  # fmt: skip
@@ -28,7 +28,7 @@ def add_parser(commands: Commands) -> None:
     )  # fmt: skip
     parser.add_argument("--overwrite", action="store_true", help="replace existing files")
     parser.add_argument("--quiet", action="store_true", help="print errors only")
-    add_settings(parser, leave_out=_LEFT_OUT)
+    add_settings(parser, leave_out=LEFT_OUT)
     parser.set_defaults(run=run)
 
 

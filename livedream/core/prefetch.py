@@ -4,7 +4,7 @@ import queue
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Final, Protocol, TypeVar
 
@@ -20,16 +20,17 @@ _POLL_S: Final = 0.1  # how soon a stopped stage notices
 class StageTimer:
     """Seconds spent in each named stage. Each stage is timed from one thread at a time."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
+        self._clock = clock
         self.spent_s: dict[str, float] = defaultdict(float)
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        start = time.perf_counter()
+        start = self._clock()
         try:
             yield
         finally:
-            self.spent_s[name] += time.perf_counter() - start
+            self.spent_s[name] += self._clock() - start
 
     def timed(self, name: str, items: Iterable[T]) -> Iterator[T]:
         """`items`, with the time they took to come."""

@@ -79,7 +79,7 @@ def blend_camera_motion(flow: FlowField, now: Gray, before: Gray, remapped: Gray
     if base is None:
         steady *= 1.0 - trust
     else:
-        steady += (_affine_flow(base, *trust.shape) - steady) * trust
+        steady += (affine_flow(base, *trust.shape) - steady) * trust
     return Settled(steady, trust, _mean(error + gain * trust, 3))
 
 
@@ -173,7 +173,7 @@ def _weighted_median(values: NDArray[np.float64], weight: NDArray[np.float64]) -
     return float(values[order[np.searchsorted(total, total[-1] / 2)]])
 
 
-def _affine_flow(affine: NDArray[np.float64], height: int, width: int) -> FlowField:
+def affine_flow(affine: NDArray[np.float64], height: int, width: int) -> FlowField:
     """At half size: pixel centre i of the halved picture lies at 2 i + 0.5 of the picture."""
     x = np.arange(width, dtype=np.float32)
     y = np.arange(height, dtype=np.float32)[:, None]

@@ -34,7 +34,7 @@ def open_session(path: Path, device: str = "auto") -> Any:
     """
     import onnxruntime
 
-    tried = _candidates(device, onnxruntime)
+    tried = providers(device, onnxruntime)
     for provider in tried:
         options = onnxruntime.SessionOptions()
         options.log_severity_level = _FATAL_ONLY
@@ -56,7 +56,7 @@ def open_session(path: Path, device: str = "auto") -> Any:
     raise FlowError(f"flow {path}: none of {', '.join(tried)} opens; try --flow dis")
 
 
-def _candidates(device: str, onnxruntime: Any) -> list[str]:
+def providers(device: str, onnxruntime: Any) -> list[str]:
     """The providers worth asking, the fastest first."""
     built_for = onnxruntime.get_available_providers()
     cuda = device.partition(":")[0] in ("auto", "cuda") and torch.cuda.is_available()

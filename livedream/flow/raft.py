@@ -42,7 +42,7 @@ class RaftFlow:
             raise FlowError(f"flow {name!r} found, one of {', '.join(_WEIGHTS)} wanted")
         self._name = name
         self._device = choose_device(device)
-        network = _trained(name) if random_seed is None else _random(name, random_seed)
+        network = _trained(name) if random_seed is None else untrained(name, random_seed)
         self._network = network.to(self._device).eval().requires_grad_(False)
 
     def estimate(self, current: Picture, previous: Picture) -> FlowField:
@@ -80,7 +80,7 @@ def _wanted(side_px: int) -> int:
     return max(_SMALLEST_SIDE_PX, -(-side_px // _MULTIPLE_PX) * _MULTIPLE_PX)
 
 
-def _random(name: str, seed: int) -> Any:
+def untrained(name: str, seed: int) -> Any:
     """The network with weights of that seed; torch's own random state stays as it was."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

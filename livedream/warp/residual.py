@@ -59,11 +59,11 @@ def warp(residual: Tensor, flow: FlowField) -> Tensor:
     height, width = residual.shape[2:]
     fitted = fit_flow(flow, width, height)
     if residual.device.type == "cpu":
-        return _warp_opencv(residual, fitted)
-    return _warp_torch(residual, fitted)
+        return warp_opencv(residual, fitted)
+    return warp_torch(residual, fitted)
 
 
-def _warp_opencv(residual: Tensor, flow: FlowField) -> Tensor:
+def warp_opencv(residual: Tensor, flow: FlowField) -> Tensor:
     """cv2.remap: several times faster than grid_sample on a CPU."""
     height, width = residual.shape[2:]
     interleaved = residual[0].permute(1, 2, 0).contiguous().numpy()
@@ -71,7 +71,7 @@ def _warp_opencv(residual: Tensor, flow: FlowField) -> Tensor:
     return torch.from_numpy(found.reshape(height, width, -1)).permute(2, 0, 1)[None]
 
 
-def _warp_torch(residual: Tensor, flow: FlowField) -> Tensor:
+def warp_torch(residual: Tensor, flow: FlowField) -> Tensor:
     height, width = residual.shape[2:]
     moved = torch.from_numpy(flow).to(residual.device, residual.dtype)
     x = torch.arange(width, device=residual.device, dtype=residual.dtype) + moved[0]

@@ -107,7 +107,7 @@ class Distillation:
         result: DreamNet = plain.to(torch.bfloat16, memory_format=torch.channels_last)  # type: ignore[call-overload]
         return result
 
-    def _normalised(self, rgb: Tensor) -> Tensor:
+    def normalised(self, rgb: Tensor) -> Tensor:
         return ((rgb - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
 
     def _target_of(self, maps: list[dict[str, Tensor]], target: Target, cells: int) -> Tensor:
@@ -171,7 +171,7 @@ class Distillation:
             gradient = ascend(
                 torch.roll(pictures, (dy, dx), (2, 3)),
                 lambda x: goal_objective(
-                    self.dreamer.maps(self._normalised(x).bfloat16()), goals, masks
+                    self.dreamer.maps(self.normalised(x).bfloat16()), goals, masks
                 ),
             )
             gradient = torch.roll(gradient, (-dy, -dx), (2, 3))
@@ -280,7 +280,7 @@ class Distillation:
             for t in self.targets
         ]
         with torch.autocast(self.device.type, torch.bfloat16):
-            maps = self.student.maps(self._normalised(prepared.rgb))
+            maps = self.student.maps(self.normalised(prepared.rgb))
         for hook in hooks:
             hook.remove()
         loss = self.settings.class_weight * class_loss(
@@ -290,7 +290,7 @@ class Distillation:
         ends, grad_outputs = [loss], [torch.ones_like(loss)]
         for match in prepared.matches:
             name = TOGETHER if len(match.masks) > 1 else next(iter(match.masks))
-            away = match_loss(match, self.extractors, self._normalised)
+            away = match_loss(match, self.extractors, self.normalised)
             losses[f"match {name}"] = away
             ends.append(away)
             grad_outputs.append(torch.full_like(away, self.settings.match_weight))

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from livedream.cli import main
-from livedream.cli.export import _LEFT_OUT
+from livedream.cli.export import LEFT_OUT
 from livedream.core.frame import Picture
 from livedream.core.settings import DreamSettings, parameters
 from livedream.dream.ascent import Ascent
@@ -114,7 +114,7 @@ def resized(rgb: Picture) -> Picture:
 
 
 def test_what_the_command_line_leaves_out_is_what_is_not_exported() -> None:
-    assert _LEFT_OUT == NOT_EXPORTED
+    assert LEFT_OUT == NOT_EXPORTED
     assert set(NOT_EXPORTED) < {parameter.name for parameter in parameters()}
 
 

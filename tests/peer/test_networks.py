@@ -31,16 +31,17 @@ needs_pictures = pytest.mark.skipif(not PICTURES.is_file(), reason=f"{PICTURES} 
 def hooked(module: nn.Module, picture: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
     """The plain module's output and every submodule's, as they were before anything in place."""
     seen: dict[str, Tensor] = {}
+    handles = []
     for name, part in module.named_modules():
 
         def note(_: nn.Module, __: object, output: Tensor, name: str = name) -> None:
             seen[name] = output.clone()
 
-        part.register_forward_hook(note)
+        handles.append(part.register_forward_hook(note))
     with torch.no_grad():
         output = module(picture)
-    for part in module.modules():
-        part._forward_hooks.clear()
+    for handle in handles:
+        handle.remove()
     return output, seen
 
 
@@ -60,7 +61,7 @@ def test_a_folded_and_cut_network_equals_torchvision_s(name: str) -> None:
     wanted_scores, wanted = hooked(plain, picture)
 
     graph = LayerGraph(plain)
-    assert not [n for n in graph.graph.nodes if isinstance(graph._module(n), nn.BatchNorm2d)]
+    assert not [n for n in graph.graph.nodes if isinstance(graph.module_of(n), nn.BatchNorm2d)]
     with torch.no_grad():
         scores = graph.whole()(picture)
         assert (scores - wanted_scores).abs().max() < 1e-3 * wanted_scores.abs().max()

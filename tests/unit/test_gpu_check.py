@@ -43,7 +43,7 @@ def test_the_measurements_import_nothing_that_may_be_missing(tmp_path: Path) -> 
         "assert stand_in()\n"
         "import torch, gpu_measures as m\n"
         "net = m.network_of('dreamnet')\n"
-        "a = m._ascent(net, 'strokes', 'torch', torch.float32, torch.device('cpu'))\n"
+        "a = m.ascent_with(net, 'strokes', 'torch', torch.float32, torch.device('cpu'))\n"
         "print(a.response(torch.full((1, 3, 64, 64), 0.5)) > 0, m.network_of('googlenet'))\n"
     )
     ran = subprocess.run(

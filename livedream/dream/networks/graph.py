@@ -114,7 +114,8 @@ class LayerGraph:
             graph.output(tuple(copies[node] for node in result))
         return fx.GraphModule(self.root, graph).eval()
 
-    def _module(self, node: fx.Node) -> nn.Module | None:
+    def module_of(self, node: fx.Node) -> nn.Module | None:
+        """What the node calls; None for a function."""
         if node.op != "call_module":
             return None
         return self.root.get_submodule(str(node.target))
@@ -152,11 +153,11 @@ class LayerGraph:
             if node.op == "call_module":
                 runs[str(node.target)] = runs.get(str(node.target), 0) + 1
         for node in list(self.graph.nodes):
-            norm = self._module(node)
+            norm = self.module_of(node)
             before = node.args[0] if node.args else None
             if not isinstance(norm, nn.BatchNorm2d) or not isinstance(before, fx.Node):
                 continue
-            convolution = self._module(before)
+            convolution = self.module_of(before)
             alone = len(before.users) == 1 and runs[str(node.target)] == 1
             if isinstance(convolution, nn.Conv2d) and alone and runs[str(before.target)] == 1:
                 _fold(convolution, norm)
@@ -164,7 +165,7 @@ class LayerGraph:
 
     def _drop_identities(self) -> None:
         for node in list(self.graph.nodes):
-            module = self._module(node)
+            module = self.module_of(node)
             name = getattr(node.target, "__name__", "") if node.op == "call_function" else ""
             if (module is not None and _does_nothing(module)) or name == "stochastic_depth":
                 self._replace(node, node.args[0])

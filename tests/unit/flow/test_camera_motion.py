@@ -101,7 +101,7 @@ def test_a_slow_pan_is_not_held_for_stillness(noise: float) -> None:
 def test_half_a_picture_lies_between_its_pixels(affine: Affine) -> None:
     """Its flow is the mean of four pixels', halved: pixel i lies at 2 i + 0.5."""
     wanted = np.stack([halved(part) for part in moved_camera(affine).flow]) * 0.5
-    assert camera._affine_flow(affine, 90, 160) == pytest.approx(wanted, abs=1e-4)
+    assert camera.affine_flow(affine, 90, 160) == pytest.approx(wanted, abs=1e-4)
 
 
 @pytest.mark.parametrize("flat", [False, True])

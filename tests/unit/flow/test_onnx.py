@@ -297,7 +297,7 @@ def test_a_provider_that_fails_gives_way_to_the_next(
             raise RuntimeError("no libnvinfer")
         return real(path, options, providers=wanted[2:])
 
-    monkeypatch.setattr("livedream.flow.onnx_session._candidates", lambda *_: wanted)
+    monkeypatch.setattr("livedream.flow.onnx_session.providers", lambda *_: wanted)
     monkeypatch.setattr(onnxruntime, "InferenceSession", session)
     with caplog.at_level(logging.WARNING):
         assert open_session(probe()).get_providers() == wanted[2:]

@@ -171,7 +171,7 @@ def test_a_gradient_is_matched_by_itself_and_not_by_its_opposite(
         assert tuple(made.masks) in {("strokes",), ("eyes", "beasts")}
     x = made.rgb.requires_grad_(True)
     with run.autocast():
-        maps = run.extractors[tuple(made.masks)](run._normalised(x))
+        maps = run.extractors[tuple(made.masks)](run.normalised(x))
     ascended = torch.zeros(())
     for layer, mask in made.masks.items():
         value = maps[layer].float()
@@ -182,9 +182,9 @@ def test_a_gradient_is_matched_by_itself_and_not_by_its_opposite(
             ascended = ascended + kept.mean(dim=(1, 2, 3)).sum()
     (own,) = torch.autograd.grad(ascended, x)
     match = Match(made.rgb, made.masks, own.float())
-    loss = match_loss(match, run.extractors, run._normalised)
+    loss = match_loss(match, run.extractors, run.normalised)
     assert loss.item() == pytest.approx(0, abs=0.02)
-    loss = match_loss(replace(match, gradient=-own), run.extractors, run._normalised)
+    loss = match_loss(replace(match, gradient=-own), run.extractors, run.normalised)
     assert loss.item() == pytest.approx(2, abs=0.02)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import save_file
-from train_dreamnet import _student as student_of
+from train_dreamnet import student_of
 
 from livedream.dream.networks.dreamnet import DreamNet, DreamNetConfig, LayerConfig
 

@@ -13,7 +13,7 @@ from livedream.warp import residual as module
 from livedream.warp.residual import fit_flow, warp
 
 Warp = Callable[[Tensor, FlowField], Tensor]
-BOTH = pytest.mark.parametrize("run", [module._warp_opencv, module._warp_torch], ids=["cpu", "gpu"])
+BOTH = pytest.mark.parametrize("run", [module.warp_opencv, module.warp_torch], ids=["cpu", "gpu"])
 
 
 def residual(height: int = 24, width: int = 36, channels: int = 3) -> Tensor:
@@ -162,4 +162,4 @@ def test_a_residual_of_another_shape_is_refused(shape: tuple[int, ...]) -> None:
 def test_a_gpu_agrees() -> None:
     given, flow = residual(), constant(1.25, -2.5)
     found = warp(given.cuda(), flow).cpu()
-    assert torch.allclose(found, module._warp_torch(given, flow), atol=1e-4)
+    assert torch.allclose(found, module.warp_torch(given, flow), atol=1e-4)

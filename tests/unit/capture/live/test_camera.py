@@ -14,10 +14,10 @@ class Device:
     """A camera that gives 640x480 at 30 fps whatever is asked of it."""
 
     opened: list[int] = []  # noqa: RUF012 (of the test at hand)
+    asked: list[int] = []  # noqa: RUF012
 
     def __init__(self, index: int, backend: int) -> None:
         self.opened.append(index)
-        self.asked: list[int] = []
         self.pictures = 3
 
     def isOpened(self) -> bool:  # noqa: N802
@@ -46,7 +46,7 @@ class Device:
 
 @pytest.fixture(autouse=True)
 def fresh() -> None:
-    Device.opened = []
+    Device.opened, Device.asked = [], []
 
 
 def test_what_is_asked_for_comes_in_the_order_that_counts_and_is_read_back() -> None:
@@ -58,7 +58,7 @@ def test_what_is_asked_for_comes_in_the_order_that_counts_and_is_read_back() -> 
     assert "MJPG" in opened.detail
     assert "asked for 1920x1080" in opened.detail
     assert "asked for 60 fps" in opened.detail
-    assert source._device.asked[:4] == [
+    assert Device.asked[:4] == [
         cv2.CAP_PROP_FOURCC,
         cv2.CAP_PROP_FRAME_WIDTH,
         cv2.CAP_PROP_FRAME_HEIGHT,

@@ -165,11 +165,11 @@ def test_meter_leaves_out_the_small_and_the_bright(low: float, high: float) -> N
 
 
 def test_it_is_quick(texture: Picture) -> None:
-    """The budget is 1 ms at 640x360; a busy machine is given five, the best of many counts."""
+    """The budget is 1 ms of processor time at 640x360; slow machines are given five."""
     picture = cv2.resize(texture, (640, 360))
     limiter, best = FlashLimiter(), 1.0
     for index in range(60):
-        begin = time.perf_counter()
+        begin = time.thread_time()
         limiter.apply(picture, index / FPS)
-        best = min(best, time.perf_counter() - begin)
+        best = min(best, time.thread_time() - begin)
     assert best < 0.005
