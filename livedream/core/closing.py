@@ -44,5 +44,5 @@ class Finalizable(ABC):
         if error is None:
             self.close()
             return
-        with suppress(Exception):  # the first error is the one to tell
+        with suppress(Exception):  # the first error is the one to report
             self.close(complete=False)

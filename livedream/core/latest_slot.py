@@ -41,7 +41,7 @@ class LatestSlot(Generic[T]):
         return self._closed
 
     def put(self, item: T) -> None:
-        """Make `item` the newest; after `close` it is let go."""
+        """Make `item` the newest; after `close` it is dropped."""
         with self._ready:
             if self._closed:
                 return

@@ -131,7 +131,7 @@ class DreamWorker:
         """ "lost" while dreams fail; they are tried again."""
         return Health("dream", "lost" if self.note else "ok", self.note)
 
-    def close(self, timeout_s: float = 0.5) -> None:
+    def close(self, timeout_s: float = 0.3) -> None:
         with self._changed:
             self._stop = True
             self._changed.notify_all()

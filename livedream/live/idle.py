@@ -40,7 +40,7 @@ class StillWatch:
         self._seen_s = -math.inf
         self._moved_s: float | None = None
 
-    def look(self, rgb: Picture, motion: Motion | None, now_s: float) -> bool:
+    def update(self, rgb: Picture, motion: Motion | None, now_s: float) -> bool:
         """Whether nothing has moved for `after_s`, this frame included."""
         if self._after_s <= 0:
             return False
@@ -58,7 +58,7 @@ class StillWatch:
 
 
 class Attract:
-    """Moves the board by offsets of its own, so that what hands have set stays as it is."""
+    """Moves live parameters by offsets of its own; what controllers have set stays as it is."""
 
     def __init__(self, parameters: LiveParameters) -> None:
         self._parameters = parameters

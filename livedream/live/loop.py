@@ -210,7 +210,7 @@ class LiveLoop:
         travel = travel_of(snapshot.grade) or (None if live else _ADRIFT)
         wiring.dreaming.advance(frame, snapshot, motion, travel, passed_s)
         if wiring.attract is not None:
-            wanted = wiring.still is not None and wiring.still.look(rgb, motion, start_s)
+            wanted = wiring.still is not None and wiring.still.update(rgb, motion, start_s)
             wiring.attract(wanted, start_s)
         waited_s = self._wait_for_dream(start_s)
         with meter.stage("warp"):

@@ -1,4 +1,4 @@
-"""A live session: source, board, loop, outputs and hands, closed within a second.
+"""A live session: source, loop, dream, outputs and controllers, closed within a second.
 
 job = LiveJob(source="synthetic:clouds", sinks=("udp://127.0.0.1:9000",))
 with Session(job) as session:
@@ -58,7 +58,6 @@ _FALLBACK: Final = Opened(640, 360, Fraction(25), "nothing yet")
 _SETTLED_S: Final = 10.0  # until latency is worth saying
 _LOOK_S: Final = 1.0  # between two looks at how the show is
 _MOST_FPS: Final = 240.0
-_JOIN_S: Final = 0.4
 _CLOSING_S: Final = 0.9
 _POOL: Final = "network"  # origin of changes that the loaded network asks for
 
@@ -99,7 +98,7 @@ class Session(Closeable):
     """One show. `run` returns when it ends; `stop` ends it from any thread or signal handler.
 
     live_input, dreamer, outputs: other ones than the job names: for tests and for programs.
-    watch: told of every finished picture.
+    watch: called with every finished picture's figures.
     Raises LivedreamError for what cannot be had at all; what is lost later comes back by itself.
     """
 
@@ -260,6 +259,7 @@ class Session(Closeable):
         with self.supervisor.current():
             self.dreaming.start()
         loop = self.supervisor.start("loop", self._run_loop, essential=True)
+        self._closers.append(("the loop", loop.close))
         self.supervisor.start("watchdog", self._keep_watch)
         try:
             if self._window is not None:
@@ -269,7 +269,6 @@ class Session(Closeable):
                 pass
         finally:
             self.stop("an error" if sys.exc_info()[0] else "")
-            loop.close(_JOIN_S)
             status = self.status.latest()
             _log.info(
                 "the show ends (%s) after %.0f s and %d frames",
@@ -298,7 +297,7 @@ class Session(Closeable):
                 self.stop("its time is over")
                 return
             status = self.status.latest()
-            self._watchdog.look(status)
+            self._watchdog.check(status)
             if not self._delays_said and status.uptime_s > _SETTLED_S:
                 self._delays_said = True
                 self._say_delays(status.latency_ms)

@@ -1,7 +1,7 @@
-"""Tells systemd that the loop is alive: READY once, WATCHDOG while pictures come, STOPPING.
+"""Notifies systemd that the loop is alive: READY once, WATCHDOG while pictures come, STOPPING.
 
 The protocol is one datagram to the socket that NOTIFY_SOCKET names (sd_notify(3)); without it
-nothing is done. A loop that hangs stops telling, and systemd starts the service anew.
+nothing is done. A loop that hangs sends nothing, and systemd restarts the service.
 """
 
 import os
@@ -26,22 +26,22 @@ class Watchdog:
         deadline = os.environ.get("WATCHDOG_USEC", "") if deadline_us is None else deadline_us
         self._every_s = int(deadline) / 3e6 if deadline.isdecimal() else _DEFAULT_S
         self._frames = -1
-        self._told_s = 0.0
+        self._sent_s = 0.0
 
-    def look(self, status: Status) -> None:
-        """Call about once a second. Tells only when pictures have come since the last time."""
+    def check(self, status: Status) -> None:
+        """Call about once a second. Notifies only when pictures have come since the last time."""
         now_s = time.monotonic()
-        if status.frames in (0, self._frames) or now_s - self._told_s < self._every_s:
+        if status.frames in (0, self._frames) or now_s - self._sent_s < self._every_s:
             return
         first = self._frames < 0
-        self._frames, self._told_s = status.frames, now_s
+        self._frames, self._sent_s = status.frames, now_s
         text = f"WATCHDOG=1\nSTATUS={status.fps:.1f} fps, source {status.source.state}"
-        self._tell("READY=1\n" + text if first else text)
+        self._notify("READY=1\n" + text if first else text)
 
     def stopping(self) -> None:
-        self._tell("STOPPING=1")
+        self._notify("STOPPING=1")
 
-    def _tell(self, text: str) -> None:
+    def _notify(self, text: str) -> None:
         if not self._address or not hasattr(socket, "AF_UNIX"):
             return
         address = "\0" + self._address[1:] if self._address.startswith("@") else self._address

@@ -19,7 +19,7 @@ from livedream.capture.live import Opened
 from livedream.core.errors import SourceError
 from livedream.core.frame import Picture
 
-__all__ = ["Camera", "CameraInput", "CameraWish", "find_camera", "list_cameras"]
+__all__ = ["Camera", "CameraInput", "CameraRequest", "find_camera", "list_cameras"]
 
 _MOST_RATE: Final = 1000.0
 _FAILURES: Final = 5  # reads in a row that may fail: some drivers hiccup
@@ -36,7 +36,7 @@ class Camera:
 
 
 @dataclass(frozen=True, slots=True)
-class CameraWish:
+class CameraRequest:
     """What is asked of a camera; None leaves it to the camera."""
 
     size: tuple[int, int] | None = None
@@ -75,8 +75,8 @@ def find_camera(text: str, cameras: list[Camera]) -> Camera:
             return found[0]
     wanted = f"no camera {text!r}" if text else "no camera"
     there = ", ".join(f"{c.index} ({c.name})" for c in cameras)
-    told = f"there are {there}" if there else "there is none"
-    raise SourceError(f"{wanted}: {told}; try 'livedream live synthetic:clouds' or a file")
+    choice = f"there are {there}" if there else "there is none"
+    raise SourceError(f"{wanted}: {choice}; try 'livedream live synthetic:clouds' or a file")
 
 
 class CameraInput:
@@ -89,13 +89,13 @@ class CameraInput:
     def __init__(
         self,
         text: str = "",
-        wish: CameraWish | None = None,
+        request: CameraRequest | None = None,
         *,
         list_them: Callable[[], list[Camera]] = list_cameras,
         capture: Callable[..., Any] = cv2.VideoCapture,
     ) -> None:
         self.name = f"camera {text}".strip()
-        self._text, self._wish = text, wish or CameraWish()
+        self._text, self._request = text, request or CameraRequest()
         self._list, self._capture = list_them, capture
         self._known: Camera | None = None
         self._device: Any = None
@@ -108,14 +108,14 @@ class CameraInput:
         self._device = device
         if not device.isOpened():
             raise SourceError(f"camera {camera.index} ({camera.name}) does not open: is it in use?")
-        wish = self._wish
-        if wish.fourcc:
-            device.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*wish.fourcc))
-        if wish.size is not None:
-            device.set(cv2.CAP_PROP_FRAME_WIDTH, wish.size[0])
-            device.set(cv2.CAP_PROP_FRAME_HEIGHT, wish.size[1])
-        if wish.fps is not None:
-            device.set(cv2.CAP_PROP_FPS, wish.fps)
+        request = self._request
+        if request.fourcc:
+            device.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*request.fourcc))
+        if request.size is not None:
+            device.set(cv2.CAP_PROP_FRAME_WIDTH, request.size[0])
+            device.set(cv2.CAP_PROP_FRAME_HEIGHT, request.size[1])
+        if request.fps is not None:
+            device.set(cv2.CAP_PROP_FPS, request.fps)
         device.set(cv2.CAP_PROP_BUFFERSIZE, 1)  # a hint; the slot does it in any case
         opened = self._read_back(device, camera)
         self._known, self.name = camera, camera.name
@@ -136,17 +136,17 @@ class CameraInput:
         """The first frame says what the size really is, the driver what the rate is."""
         rgb = self._picture(device)
         height, width = rgb.shape[:2]
-        told = float(device.get(cv2.CAP_PROP_FPS) or 0.0)
-        asked = self._wish.fps or 30.0
-        rate = told if 0 < told <= _MOST_RATE else asked
+        reported = float(device.get(cv2.CAP_PROP_FPS) or 0.0)
+        asked = self._request.fps or 30.0
+        rate = reported if 0 < reported <= _MOST_RATE else asked
         code = int(device.get(cv2.CAP_PROP_FOURCC) or 0)
         pixels = "".join(chr(code >> shift & 255) for shift in (0, 8, 16, 24)).strip("\0 ") or "raw"
         detail = f"{width}x{height} {pixels}, {rate:g} fps"
-        if self._wish.size not in (None, (width, height)):
-            assert self._wish.size is not None
-            detail += f" (asked for {self._wish.size[0]}x{self._wish.size[1]})"
-        if self._wish.fps is not None and abs(rate - self._wish.fps) > 0.5:
-            detail += f" (asked for {self._wish.fps:g} fps)"
+        if self._request.size not in (None, (width, height)):
+            assert self._request.size is not None
+            detail += f" (asked for {self._request.size[0]}x{self._request.size[1]})"
+        if self._request.fps is not None and abs(rate - self._request.fps) > 0.5:
+            detail += f" (asked for {self._request.fps:g} fps)"
         return Opened(width, height, Fraction(rate).limit_denominator(1001), detail)
 
     def _picture(self, device: Any) -> Picture:

@@ -40,9 +40,9 @@ def open_live(
             return PacedInput(text)
         if "/" in text or Path(text).suffix:
             raise SourceError(f"{text} does not exist: check the path")
-    from livedream.capture.live.camera import CameraInput, CameraWish
+    from livedream.capture.live.camera import CameraInput, CameraRequest
 
-    return CameraInput(text.removeprefix("camera:"), CameraWish(size, fps))
+    return CameraInput(text.removeprefix("camera:"), CameraRequest(size, fps))
 
 
 def _is_camera(text: str) -> bool:

@@ -34,7 +34,7 @@ class Orientation:
 
     def __post_init__(self) -> None:
         if self.rotate not in _TURNS:
-            raise SettingsError(f"rotate: {self.rotate} found, one of 0, 90, 180, 270 wanted")
+            raise SettingsError(f"rotate: must be 0, 90, 180 or 270 (got {self.rotate})")
 
     @classmethod
     def parse(cls, *, mirror: bool = False, rotate: int = 0, crop: str = "") -> Self:
@@ -43,7 +43,7 @@ class Orientation:
             return cls(mirror, rotate)
         match = re.fullmatch(r"(\d{1,5})x(\d{1,5})(?:\+(\d{1,5})\+(\d{1,5}))?", crop)
         if not match or not int(match[1]) or not int(match[2]):
-            raise SettingsError(f"crop: {crop!r} found, 640x360 or 640x360+X+Y wanted")
+            raise SettingsError(f"crop: must be 640x360 or 640x360+X+Y (got {crop!r})")
         x, y = (-1, -1) if match[3] is None else (int(match[3]), int(match[4]))
         return cls(mirror, rotate, (int(match[1]), int(match[2]), x, y))
 

@@ -28,7 +28,9 @@ class ScreenInput:
     def __init__(self, text: str, fps: float | None = None) -> None:
         match = _PATTERN.fullmatch(text)
         if match is None:
-            raise SourceError(f"{text!r} found, screen, screen:2 or screen:1:640x360+0+0 wanted")
+            raise SourceError(
+                f"source: must be screen, screen:2 or screen:1:640x360+0+0 (got {text!r})"
+            )
         self.name = text
         self._number = int(match[1] or 1)
         self._region = None if match[2] is None else tuple(int(match[i] or 0) for i in range(2, 6))
@@ -49,14 +51,14 @@ class ScreenInput:
                 f"no screen can be read here ({error}): is there a display?"
             ) from error
         if not 1 <= self._number < len(displays):
-            raise SourceError(f"display {self._number} found, 1 to {len(displays) - 1} wanted")
+            raise SourceError(f"display: must be 1 to {len(displays) - 1} (got {self._number})")
         area = {key: int(displays[self._number][key]) for key in ("left", "top", "width", "height")}
         if self._region is not None:
             width, height, x, y = self._region
             if x + width > area["width"] or y + height > area["height"] or not width or not height:
                 raise SourceError(
-                    f"region {width}x{height}+{x}+{y} found, inside "
-                    f"{area['width']}x{area['height']} wanted"
+                    f"region: must be inside {area['width']}x{area['height']} "
+                    f"(got {width}x{height}+{x}+{y})"
                 )
             area = {"left": area["left"] + x, "top": area["top"] + y, "width": width,
                     "height": height}  # fmt: skip

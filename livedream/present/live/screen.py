@@ -59,7 +59,7 @@ def window_options(text: str, *, fullscreen: bool = False, display: int = 0) -> 
     """
     address = parse_address(text)
     if address.scheme != "window" or address.rest:
-        raise SettingsError(f"output {text!r} found, window or window?option=value wanted")
+        raise SettingsError(f"window: must be window or window?option=value (got {text!r})")
     size = address.word("size", "")
     width, cross, height = size.partition("x")
     if size and not (cross and width.isdigit() and height.isdigit() and int(width) * int(height)):
@@ -112,7 +112,7 @@ class Screen:
         sizes = self._pygame.display.get_desktop_sizes()
         if options.display >= len(sizes):
             last = len(sizes) - 1
-            raise SinkError(f"display {options.display} found, one from 0 to {last} wanted")
+            raise SinkError(f"display: must be 0 to {last} (got {options.display})")
         self.display = options.display
         at = _CENTERED + options.display
         self._window = self._pygame.Window(

@@ -17,17 +17,17 @@ def test_noise_is_still_and_a_body_is_not(texture: Picture) -> None:
         grain = random.normal(0, 6, picture.shape)
         return np.clip(picture + grain, 0, 255).astype(np.uint8)
 
-    found = [watch.look(noisy(texture), None, second * 0.5) for second in range(40)]
+    found = [watch.update(noisy(texture), None, second * 0.5) for second in range(40)]
     assert not any(found[:20])
     assert all(found[21:])
     moved = texture.copy()
     moved[40:100, 20:60] = 255 - moved[40:100, 20:60]
-    assert not any(watch.look(noisy(moved), None, 20.0 + 0.5 * i) for i in range(4))
+    assert not any(watch.update(noisy(moved), None, 20.0 + 0.5 * i) for i in range(4))
 
 
 def test_never_when_it_is_off(texture: Picture) -> None:
     watch = StillWatch(0.0)
-    assert not any(watch.look(texture, None, float(second)) for second in range(100))
+    assert not any(watch.update(texture, None, float(second)) for second in range(100))
 
 
 def test_the_attract_mode_moves_the_values_and_leaves_the_targets() -> None:

@@ -25,12 +25,12 @@ def test_ready_once_then_alive_only_while_pictures_come(
     listening: tuple[str, socket.socket],
 ) -> None:
     address, ear = listening
-    watchdog = Watchdog(address, "3")  # microseconds: told at every look
-    watchdog.look(Status(frames=10, fps=25.0))
+    watchdog = Watchdog(address, "3")  # microseconds: sent at every check
+    watchdog.check(Status(frames=10, fps=25.0))
     assert ear.recv(999).startswith(b"READY=1\nWATCHDOG=1")
-    watchdog.look(Status(frames=20))
+    watchdog.check(Status(frames=20))
     assert ear.recv(999).startswith(b"WATCHDOG=1")
-    watchdog.look(Status(frames=20))
+    watchdog.check(Status(frames=20))
     with pytest.raises(TimeoutError):
         ear.recv(999)
     watchdog.stopping()
@@ -38,8 +38,8 @@ def test_ready_once_then_alive_only_while_pictures_come(
 
 
 def test_without_systemd_nothing_is_told() -> None:
-    Watchdog("", "").look(Status(frames=1))
+    Watchdog("", "").check(Status(frames=1))
 
 
 def test_a_socket_that_went_away_does_not_end_the_show(tmp_path: Path) -> None:
-    Watchdog(str(tmp_path / "gone"), "").look(Status(frames=1))
+    Watchdog(str(tmp_path / "gone"), "").check(Status(frames=1))
