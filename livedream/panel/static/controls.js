@@ -156,10 +156,11 @@ export const refusal = () => {
 // was not taken, beside the target that stays.
 export const control = (parameter, send) => {
   const title = label(parameter.name);
-  const help = `${parameter.help} (${parameter.wanted})`;
+  const numeric = parameter.kind === "int" || parameter.kind === "float";
+  const help = numeric ? `${parameter.help} (${parameter.wanted})` : parameter.help;
   const why = refusal();
   const whole = (node) => make("div", {}, node, make("p", { class: "hint" }, help), why.node);
-  if (parameter.kind === "int" || parameter.kind === "float") {
+  if (numeric) {
     const fader = new Fader({
       name: parameter.name, title, unit: parameter.unit, help, from: rest(parameter),
       format: (unit) => shown(toValue(parameter, unit), parameter.kind),
