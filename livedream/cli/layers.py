@@ -114,11 +114,11 @@ def _list(args: argparse.Namespace) -> int:
 
 def _network(name: str, weights: Path | None) -> "Network":
     """With weights where they are asked for or needed, else the bare architecture: no download."""
-    from livedream.dream.networks.network import load_network, outline_network
+    from livedream.dream.networks.network import load_network, network_without_weights
     from livedream.dream.networks.registry import find_spec
 
     if weights is not None:
         return load_network(name, weights=weights)
     if find_spec(name).file:
         return load_network(name)
-    return outline_network(name)
+    return network_without_weights(name)

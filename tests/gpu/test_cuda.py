@@ -56,7 +56,7 @@ def engine_of(ascend: Ascent) -> CudaEngine:
 
 
 @pytest.mark.parametrize(("dtype", "least"), [(torch.float32, 0.9999), (torch.float16, 0.99)])
-def test_a_recorded_step_is_autograd_s(
+def test_a_captured_step_is_autograd_s(
     dreamnet: Network, picture: Tensor, dtype: torch.dtype, least: float
 ) -> None:
     plain = ascent(dreamnet, "torch", torch.float32, octaves=1, iterations=1)
@@ -64,7 +64,7 @@ def test_a_recorded_step_is_autograd_s(
     for seed in range(3):
         wanted, found = (added(a, picture, seed).flatten().double() for a in (plain, other))
         assert float(wanted @ found / (wanted.norm() * found.norm())) >= least
-    assert len(engine_of(other).recorded) == 1
+    assert len(engine_of(other).captured) == 1
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
@@ -78,11 +78,11 @@ def test_after_ten_steps_the_layer_answers_alike(
     assert found == pytest.approx(wanted, rel=0.03)
 
 
-def test_parameters_glide_without_a_new_recording(dreamnet: Network, picture: Tensor) -> None:
+def test_parameters_glide_without_a_new_capture(dreamnet: Network, picture: Tensor) -> None:
     plain, other = (ascent(dreamnet, name, torch.float32) for name in ("torch", "cuda"))
     for seed in range(2):
         added(other, picture, seed)
-    kinds = engine_of(other).recorded
+    kinds = engine_of(other).captured
     assert len(kinds) == 2
     turned = bind("0.3*creatures - eyes", dreamnet).objective
     for ascend in (plain, other):
@@ -93,10 +93,10 @@ def test_parameters_glide_without_a_new_recording(dreamnet: Network, picture: Te
     wanted, found = (added(ascend, picture, 5).flatten().double() for ascend in (plain, other))
     assert float(wanted @ found / (wanted.norm() * found.norm())) >= 0.99
     assert float(found.norm()) == pytest.approx(float(wanted.norm()), rel=0.03)
-    assert engine_of(other).recorded == kinds
+    assert engine_of(other).captured == kinds
 
 
-def test_a_recorded_step_neither_waits_nor_allocates(dreamnet: Network, picture: Tensor) -> None:
+def test_a_captured_step_neither_waits_nor_allocates(dreamnet: Network, picture: Tensor) -> None:
     ascend = ascent(dreamnet, "cuda", torch.float16, octaves=1)
     for seed in range(3):
         added(ascend, picture, seed)

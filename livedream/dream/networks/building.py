@@ -8,15 +8,21 @@ from torch import Tensor, nn
 
 from livedream.core.errors import WeightsError
 from livedream.dream.networks.registry import NetworkSpec
-from livedream.dream.networks.weights import Checkpoint
+from livedream.dream.networks.weights import WeightsFile
 
-__all__ = ["build_module", "class_count", "fill_randomly", "outline_module", "random_module"]
+__all__ = [
+    "build_module",
+    "class_count",
+    "fill_randomly",
+    "module_without_weights",
+    "random_module",
+]
 
 DREAMNET = "dreamnet"
 
 
-def build_module(spec: NetworkSpec, checkpoint: Checkpoint) -> nn.Module:
-    """The network with a checkpoint's weights in fp32, as many classes as those have.
+def build_module(spec: NetworkSpec, file: WeightsFile) -> nn.Module:
+    """The network with a file's weights in fp32, as many classes as those have.
 
     Raises WeightsError when the weights are another network's, or are not finite.
     """
@@ -24,18 +30,18 @@ def build_module(spec: NetworkSpec, checkpoint: Checkpoint) -> nn.Module:
         from livedream.dream.networks.dreamnet import load_dreamnet
 
         try:
-            return load_dreamnet(checkpoint.path)
+            return load_dreamnet(file.path)
         except (ValueError, KeyError, TypeError) as error:
             reason = str(error).splitlines()[0]
-            raise WeightsError(f"weights {checkpoint.path}: no DreamNet ({reason})") from error
+            raise WeightsError(f"weights {file.path}: no DreamNet ({reason})") from error
     tensors = {
         name: tensor.float() if tensor.is_floating_point() else tensor
-        for name, tensor in checkpoint.tensors.items()
+        for name, tensor in file.tensors.items()
         if not name.startswith(spec.ignored or (" ",))
     }
     rows = tensors.get(f"{spec.classifier}.weight")
-    module = outline_module(spec, classes=1000 if rows is None else rows.shape[0])
-    _compare(spec, checkpoint, module.state_dict(), tensors)
+    module = module_without_weights(spec, classes=1000 if rows is None else rows.shape[0])
+    _compare(spec, file, module.state_dict(), tensors)
     # What batch norm counted in training is not needed, and older files lack it.
     module.load_state_dict(tensors, strict=False, assign=True)
     for name, buffer in module.named_buffers():
@@ -47,7 +53,7 @@ def build_module(spec: NetworkSpec, checkpoint: Checkpoint) -> nn.Module:
 
 def random_module(spec: NetworkSpec, seed: int) -> nn.Module:
     """The network untrained, 1000 classes, the same weights for the same seed."""
-    module = outline_module(spec).to_empty(device="cpu")
+    module = module_without_weights(spec).to_empty(device="cpu")
     fill_randomly(module, seed)
     return module
 
@@ -80,7 +86,7 @@ def class_count(spec: NetworkSpec, module: nn.Module) -> int:
     return int(module.get_parameter(f"{spec.classifier}.weight").shape[0])
 
 
-def outline_module(spec: NetworkSpec, *, classes: int = 1000) -> nn.Module:
+def module_without_weights(spec: NetworkSpec, *, classes: int = 1000) -> nn.Module:
     """A torchvision architecture without memory for its weights.
 
     They come from elsewhere, and torchvision's own initialisation takes seconds.
@@ -95,14 +101,14 @@ def outline_module(spec: NetworkSpec, *, classes: int = 1000) -> nn.Module:
 
 def _compare(
     spec: NetworkSpec,
-    checkpoint: Checkpoint,
+    file: WeightsFile,
     wanted: Mapping[str, Tensor],
     found: Mapping[str, Tensor],
 ) -> None:
     def complain(what: str) -> WeightsError:
-        told = checkpoint.architecture
+        told = file.architecture
         claim = f", and the file says {told}" if told not in (None, spec.name) else ""
-        return WeightsError(f"weights {checkpoint.path}: not those of {spec.name}: {what}{claim}")
+        return WeightsError(f"weights {file.path}: not those of {spec.name}: {what}{claim}")
 
     missing = [n for n in wanted if n not in found and not n.endswith("num_batches_tracked")]
     extra = [name for name in found if name not in wanted]
@@ -116,7 +122,7 @@ def _compare(
             sizes = f"{tuple(tensor.shape)}, wanted {tuple(wanted[name].shape)}"
             raise complain(f"{name} has shape {sizes}")
         if not bool(torch.isfinite(tensor).all()):
-            raise WeightsError(f"weights {checkpoint.path}: {name} holds NaN or infinity")
+            raise WeightsError(f"weights {file.path}: {name} holds NaN or infinity")
 
 
 def _some(names: list[str]) -> str:

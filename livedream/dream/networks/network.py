@@ -18,18 +18,22 @@ from livedream.dream.networks.building import (
     build_module,
     class_count,
     fill_randomly,
-    outline_module,
+    module_without_weights,
     random_module,
 )
 from livedream.dream.networks.classes import find_class, read_labels
 from livedream.dream.networks.graph import LOGITS, LayerGraph
 from livedream.dream.networks.layers import LayerShape, measure_layers
-from livedream.dream.networks.metadata import FileNotes
 from livedream.dream.networks.preprocessing import Preprocessing
 from livedream.dream.networks.registry import NetworkSpec, find_spec
-from livedream.dream.networks.weights import Checkpoint, locate_weights, read_checkpoint
+from livedream.dream.networks.weights import (
+    WeightsFile,
+    WeightsMetadata,
+    locate_weights,
+    read_weights,
+)
 
-__all__ = ["Network", "load_network", "outline_network"]
+__all__ = ["Network", "load_network", "network_without_weights"]
 
 DEFAULT_NAME = "dreamnet"
 DREAMNET = "dreamnet"
@@ -126,9 +130,9 @@ def load_network(
         spec = find_spec(name or DEFAULT_NAME)
         return _random(spec, random_seed, preprocess, labels)
     if weights is not None:
-        checkpoint = read_checkpoint(weights)
-        spec = _spec_of(name, checkpoint)
-        spec = replace(spec, licence=checkpoint.notes.licence or "not stated")
+        file = read_weights(weights)
+        spec = _spec_of(name, file)
+        spec = replace(spec, licence=file.metadata.licence or "not stated")
     else:
         spec = find_spec(name or DEFAULT_NAME)
         path = locate_weights(
@@ -137,44 +141,46 @@ def load_network(
             allow_unverified=allow_unverified,
             progress=progress,
         )
-        checkpoint = read_checkpoint(path)
-    return _assemble(spec, build_module(spec, checkpoint), checkpoint.notes, preprocess, labels)
+        file = read_weights(path)
+    return _assemble(spec, build_module(spec, file), file.metadata, preprocess, labels)
 
 
-def outline_network(name: str) -> Network:
+def network_without_weights(name: str) -> Network:
     """A torchvision network without weights: to see its layers and names, not to run.
 
     Raises NetworkError; for livedream's own networks, whose layers their files tell, load them.
     """
     spec = find_spec(name)
     if spec.builder == DREAMNET:
-        raise NetworkError(f"{name} has no outline: its layers are told by its weights file")
-    return _assemble(spec, outline_module(spec), FileNotes(), None, None)
+        raise NetworkError(
+            f"{name} cannot be shown without its weights: they say what its layers are"
+        )
+    return _assemble(spec, module_without_weights(spec), WeightsMetadata(), None, None)
 
 
-def _spec_of(name: str | None, checkpoint: Checkpoint) -> NetworkSpec:
-    told = checkpoint.architecture
+def _spec_of(name: str | None, file: WeightsFile) -> NetworkSpec:
+    told = file.architecture
     if name is None and told is None:
         raise WeightsError(
-            f"weights {checkpoint.path}: the file does not say which network it is for; name one"
+            f"weights {file.path}: the file does not say which network it is for; name one"
         )
     return find_spec(name or told or DEFAULT_NAME)
 
 
 def _random(spec: NetworkSpec, seed: int, preprocess: str | None, labels: Path | None) -> Network:
     if spec.builder != DREAMNET:
-        return _assemble(spec, random_module(spec, seed), FileNotes(), preprocess, labels)
+        return _assemble(spec, random_module(spec, seed), WeightsMetadata(), preprocess, labels)
     # Its shape is written in its file alone.
-    checkpoint = read_checkpoint(locate_weights(spec))
-    module = build_module(spec, checkpoint)
+    file = read_weights(locate_weights(spec))
+    module = build_module(spec, file)
     fill_randomly(module, seed)
-    return _assemble(spec, module, checkpoint.notes, preprocess, labels)
+    return _assemble(spec, module, file.metadata, preprocess, labels)
 
 
 def _assemble(
     spec: NetworkSpec,
     module: nn.Module,
-    file: FileNotes,
+    metadata: WeightsMetadata,
     preprocess: str | None,
     labels: Path | None,
 ) -> Network:
@@ -183,26 +189,26 @@ def _assemble(
     if preprocess is not None:
         preprocessing = Preprocessing.parse(preprocess)
     else:
-        preprocessing = file.preprocessing or Preprocessing.parse(spec.preprocess)
+        preprocessing = metadata.preprocessing or Preprocessing.parse(spec.preprocess)
     return Network(
         name=spec.name,
         graph=graph,
         preprocessing=preprocessing,
-        classes=_classes(spec, file, labels, count),
+        classes=_classes(spec, metadata, labels, count),
         class_count=count,
         minimum_size=spec.minimum_size,
-        default_objective=file.default_objective or spec.objective,
+        default_objective=metadata.default_objective or spec.objective,
         licence=spec.licence,
         aliases={alias: layer for alias, layer in spec.aliases.items() if layer in graph.outputs},
-        notes=file.layers,
+        notes=metadata.layers,
     )
 
 
 def _classes(
-    spec: NetworkSpec, file: FileNotes, labels: Path | None, count: int
+    spec: NetworkSpec, metadata: WeightsMetadata, labels: Path | None, count: int
 ) -> tuple[str, ...]:
     """Names for all classes, or none: ImageNet's thousand where the count fits and no one says."""
-    names = read_labels(labels) if labels is not None else file.classes
+    names = read_labels(labels) if labels is not None else metadata.classes
     if names and len(names) != count:
         whose = f"labels {labels}" if labels is not None else f"{spec.name}'s weights file"
         raise WeightsError(f"{whose}: found {len(names)} class names, wanted {count}")

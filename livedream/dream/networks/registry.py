@@ -5,7 +5,7 @@ Nothing here imports torch: listing names and settings stays quick.
 
 import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -33,18 +33,18 @@ class NetworkSpec:
     summary: str
     builder: str
     licence: str
-    preprocess: str
     minimum_size: int
-    objective: str
-    arguments: Mapping[str, Any]
-    classifier: str
-    ignored: tuple[str, ...]
-    weights: str
-    url: str
-    file: str
-    sha256: str | None
     size_mb: float
-    aliases: Mapping[str, str]
+    preprocess: str = ""
+    objective: str = ""
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    classifier: str = ""
+    ignored: tuple[str, ...] = ()
+    weights: str = ""
+    url: str = ""
+    file: str = ""
+    sha256: str | None = None
+    aliases: Mapping[str, str] = field(default_factory=dict)
 
 
 def models_folder() -> Path:
@@ -80,26 +80,12 @@ def find_spec(name: str) -> NetworkSpec:
 
 
 def _spec(name: str, table: Mapping[str, Any], shared: Mapping[str, Any]) -> NetworkSpec:
-    groups = [shared[group] for group in table.get("alias_groups", ())]
-    groups.append(table.get("aliases", []))
-    return NetworkSpec(
-        name=name,
-        summary=table["summary"],
-        builder=table["builder"],
-        licence=table["licence"],
-        preprocess=table.get("preprocess", ""),
-        minimum_size=table["minimum_size"],
-        objective=table.get("objective", ""),
-        arguments=table.get("arguments", {}),
-        classifier=table.get("classifier", ""),
-        ignored=tuple(table.get("ignored", ())),
-        weights=table.get("weights", ""),
-        url=table.get("url", ""),
-        file=table.get("file", ""),
-        sha256=table.get("sha256"),
-        size_mb=table["size_mb"],
-        aliases=dict(pair for group in groups for rule in group for pair in _aliases(rule)),
-    )
+    said = dict(table)
+    groups = [shared[group] for group in said.pop("alias_groups", ())]
+    groups.append(said.pop("aliases", []))
+    said["ignored"] = tuple(said.get("ignored", ()))
+    aliases = dict(pair for group in groups for rule in group for pair in _aliases(rule))
+    return NetworkSpec(name=name, aliases=aliases, **said)
 
 
 def _aliases(rule: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -4,27 +4,30 @@ Nothing is unpickled but tensors.  Embedded files are checked against the regist
 torchvision's against the eight digits of it that their names carry.
 """
 
+import json
 import pickle
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from livedream.core.downloads import Download, cached, file_sha256, obtain
-from livedream.core.errors import WeightsError
-from livedream.dream.networks.metadata import FileNotes, read_notes
+from livedream.core.errors import SettingsError, WeightsError
+from livedream.dream.networks.preprocessing import Preprocessing
 from livedream.dream.networks.registry import NetworkSpec, models_folder, registry
 
 __all__ = [
-    "Checkpoint",
     "NetworkStatus",
+    "WeightsFile",
     "file_sha256",
     "locate_weights",
     "network_status",
-    "read_checkpoint",
+    "read_weights",
     "weights_origin",
 ]
 
@@ -39,18 +42,41 @@ class NetworkStatus:
     origin: Download
 
 
+_KEY = "livedream"  # of a JSON object in a safetensors file's metadata
+
+
 @dataclass(frozen=True, slots=True)
-class Checkpoint:
-    """What a weights file holds.  notes: what it says about itself."""
+class WeightsMetadata:
+    """What a weights file says about itself; None and empty where it says nothing.
+
+    words: those in which it may name its architecture, see `names_one_of`.
+    """
+
+    words: tuple[str, ...] = ()
+    preprocessing: Preprocessing | None = None
+    classes: tuple[str, ...] = ()
+    default_objective: str | None = None
+    licence: str | None = None
+    layers: Mapping[str, str] = field(default_factory=dict)
+
+    def names_one_of(self, networks: Iterable[str]) -> str | None:
+        """The first network that the file's account of its architecture mentions."""
+        known = set(networks)
+        return next((word for word in self.words if word in known), None)
+
+
+@dataclass(frozen=True, slots=True)
+class WeightsFile:
+    """What a weights file holds.  metadata: what it says about itself."""
 
     path: Path
     tensors: Mapping[str, Tensor]
-    notes: FileNotes = field(default_factory=FileNotes)
+    metadata: WeightsMetadata = field(default_factory=WeightsMetadata)
 
     @property
     def architecture(self) -> str | None:
         """The registered network that this is for, where the file tells."""
-        return self.notes.names_one_of(registry())
+        return self.metadata.names_one_of(registry())
 
 
 def weights_origin(spec: NetworkSpec) -> Download:
@@ -101,7 +127,7 @@ def locate_weights(
     return obtain(origin, spec.name, WeightsError, progress=progress)
 
 
-def read_checkpoint(path: Path) -> Checkpoint:
+def read_weights(path: Path) -> WeightsFile:
     """Tensors and metadata of a ``.safetensors`` file or of a state dict saved by torch.
 
     Names lose the ``module.`` of DataParallel.  Raises WeightsError when the file is missing,
@@ -109,16 +135,16 @@ def read_checkpoint(path: Path) -> Checkpoint:
     """
     if not path.is_file():
         raise WeightsError(f"weights {path}: no such file")
-    notes = FileNotes()
+    metadata = WeightsMetadata()
     if path.suffix == ".safetensors":
-        tensors, metadata = _read_safetensors(path)
-        notes = read_notes(metadata, path)
+        tensors, said = _read_safetensors(path)
+        metadata = read_metadata(said, path)
     else:
         tensors = _read_pickled(path)
     if not tensors:
         raise WeightsError(f"weights {path}: no tensors in it, wanted a state dict")
     named = {name.removeprefix("module."): tensor for name, tensor in tensors.items()}
-    return Checkpoint(path, named, notes)
+    return WeightsFile(path, named, metadata)
 
 
 def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -147,3 +173,36 @@ def _read_pickled(path: Path) -> dict[str, Tensor]:
     if not isinstance(found, Mapping):
         raise WeightsError(f"weights {path}: found {type(found).__name__}, wanted a state dict")
     return {str(name): value for name, value in found.items() if isinstance(value, Tensor)}
+
+
+def read_metadata(metadata: Mapping[str, str], path: Path) -> WeightsMetadata:
+    """From a safetensors file's metadata, all of it optional.
+
+    Ours carry one JSON object under ``livedream``: architecture, preprocess (or mean and std),
+    classes, default_objective, licence, layers (name to what it shows).  Other files may say
+    ``preprocess``, ``layout`` and ``source`` in plain words.  Raises WeightsError when they make no
+    sense.
+    """
+    try:
+        said: dict[str, Any] = {**metadata, **json.loads(metadata.get(_KEY, "{}"))}
+        return WeightsMetadata(
+            words=tuple(re.findall(r"[\w-]+", f"{said.get('architecture')} {said.get('layout')}")),
+            preprocessing=_preprocessing(said),
+            classes=tuple(str(name) for name in said.get("classes", ())),
+            default_objective=_text(said.get("default_objective")),
+            licence=_text(said.get("licence", said.get("source"))),
+            layers={str(name): str(note) for name, note in dict(said.get("layers", {})).items()},
+        )
+    except (ValueError, TypeError, SettingsError) as error:
+        raise WeightsError(f"weights {path}: metadata make no sense ({error})") from error
+
+
+def _preprocessing(said: Mapping[str, Any]) -> Preprocessing | None:
+    if "mean" in said and "std" in said:
+        (r, g, b), (rs, gs, bs) = map(float, said["mean"]), map(float, said["std"])
+        return Preprocessing((r, g, b), (rs, gs, bs))
+    return Preprocessing.parse(str(said["preprocess"])) if "preprocess" in said else None
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None else str(value)

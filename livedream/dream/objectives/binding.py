@@ -33,15 +33,19 @@ reports it.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 
+import cv2
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from livedream.core.errors import NetworkError, ObjectiveError
 from livedream.dream.networks.graph import LOGITS
 from livedream.dream.networks.network import Network
-from livedream.dream.objectives.guide import guide_features
 from livedream.dream.objectives.terms import (
+    TINY,
     ChannelsPart,
     ClassPart,
     GuidePart,
@@ -52,6 +56,7 @@ from livedream.dream.objectives.terms import (
 from livedream.dream.objectives.text import parse_objective
 from livedream.dream.objectives.value import (
     ClassTarget,
+    GuidePicture,
     GuideTarget,
     Objective,
     Target,
@@ -74,6 +79,11 @@ __all__ = [
     "parse_objective",
 ]
 
+
+# A guide's longer side, and how many of its features are compared at most.  Heuristic: a picture
+# at the size the networks were trained on, and a search that is cheap beside the network.
+_GUIDE_PX = 320
+_GUIDE_FEATURES = 1024
 
 # Per layer and part, see `Part.measure`.
 Measured = tuple[tuple[Tensor, ...], ...]
@@ -220,7 +230,7 @@ class _Binder:
         name = self.network.resolve(target.layer)
         parts = self.found.setdefault(name, [])
         if isinstance(target, GuideTarget):
-            parts.append(GuidePart(index, guide_features(self.network, name, target.picture)))
+            parts.append(GuidePart(index, _guide_features(self.network, name, target.picture)))
         elif target.channels:
             self.masks.setdefault(name, {})[index] = self.mask(name, target.channels)
         else:
@@ -242,3 +252,37 @@ class _Binder:
             stacked = torch.stack(list(masks.values()))
             self.found[name].append(ChannelsPart(torch.tensor(list(masks)), stacked))
         return {name: tuple(parts) for name, parts in self.found.items()}
+
+
+@torch.no_grad()
+def _guide_features(network: Network, layer: str, picture: str | GuidePicture) -> Tensor:
+    """What a layer sees in a picture: (C, Q) fp32 of mean square 1, at most 1024 positions.
+
+    The picture is scaled to 320 px on its longer side, more where the network needs it.
+    Raises NetworkError when it cannot be read.
+    """
+    rgb = _read_picture(picture) if isinstance(picture, str) else picture.array()
+    height, width = rgb.shape[:2]
+    scale = max(_GUIDE_PX / max(height, width), network.minimum_size / min(height, width))
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    scaled = cv2.resize(np.ascontiguousarray(rgb), size, interpolation=method)
+    x = torch.from_numpy(scaled).permute(2, 0, 1)[None].float() / 255
+    (found,) = network.truncated((layer,))(network.preprocessing.normalise(x))
+    step = 1
+    while -(-found.shape[2] // step) * -(-found.shape[3] // step) > _GUIDE_FEATURES:
+        step += 1
+    features: Tensor = found[0, :, ::step, ::step].flatten(1)
+    return features / features.square().mean().sqrt().clamp_min(TINY)
+
+
+def _read_picture(path: str) -> NDArray[np.uint8]:
+    try:
+        # Not imread: it cannot open every path on Windows.
+        coded = np.frombuffer(Path(path).read_bytes(), np.uint8)
+        bgr = cv2.imdecode(coded, cv2.IMREAD_COLOR) if coded.size else None
+    except (OSError, cv2.error) as error:
+        raise NetworkError(f"guide picture {path}: {error}") from error
+    if bgr is None:
+        raise NetworkError(f"guide picture {path}: no picture that OpenCV can read")
+    return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), dtype=np.uint8)

@@ -16,8 +16,12 @@ from torch import Tensor
 from livedream.core.errors import SettingsError
 from livedream.core.settings import DreamSettings
 from livedream.dream.engines import EngineSpec
-from livedream.dream.engines.cuda.captured_step import CapturedStep, StepKind
-from livedream.dream.engines.cuda.graph_capture import CudaGraphCapture, GraphCapture
+from livedream.dream.engines.cuda.capture import (
+    CapturedStep,
+    CudaGraphCapture,
+    GraphCapture,
+    StepKind,
+)
 from livedream.dream.engines.eager import EagerEngine
 from livedream.dream.objectives.binding import Measured
 from livedream.dream.tiles import Margins
@@ -27,52 +31,52 @@ __all__ = ["CudaEngine"]
 _LOG: Final = logging.getLogger(__name__)
 # Heuristic: four octaves of three sizes of picture.
 _KEPT: Final = 12
-# A size that is seen only once, in a glide, is not worth a recording, which takes some steps' time.
+# A size that is seen only once, in a glide, is not worth a capture, which takes some steps' time.
 _WORTH: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
-class _Recording:
+class _Captured:
     step: CapturedStep
-    play: Callable[[], None]
+    replay: Callable[[], None]
 
 
 class CudaEngine:
-    """Records the steps of a size when it comes back, and takes them one by one until then.
+    """Captures the steps of a size when it comes back, and takes them one by one until then.
 
-    recorder: CUDA graphs unless told otherwise; tests hand over one that runs anywhere.
-    Raises SettingsError for another device than CUDA, unless a recorder is handed over.
+    graph_capture: None for CUDA graphs; tests give one that runs anywhere.
+    Raises SettingsError for another device than CUDA where it is None.
     """
 
     name: Final = "cuda"
     fallbacks: Final = 0
 
-    def __init__(self, spec: EngineSpec, recorder: GraphCapture | None = None) -> None:
-        if recorder is None:
+    def __init__(self, spec: EngineSpec, graph_capture: GraphCapture | None = None) -> None:
+        if graph_capture is None:
             if spec.device.type != "cuda":
                 raise SettingsError(f"engine: cuda runs on CUDA, device {spec.device.type} found")
-            recorder = CudaGraphCapture(spec.device)
+            graph_capture = CudaGraphCapture(spec.device)
         self._spec = spec
-        self._recorder: GraphCapture | None = recorder
+        self._graph_capture: GraphCapture | None = graph_capture
         self._eager = EagerEngine(spec)
-        self._recordings: OrderedDict[StepKind, _Recording] = OrderedDict()
+        self._graphs: OrderedDict[StepKind, _Captured] = OrderedDict()
         self._seen: OrderedDict[StepKind, int] = OrderedDict()
 
     @property
-    def recorded(self) -> list[StepKind]:
-        """What is played back and not taken step by step, the longest unused first."""
-        return list(self._recordings)
+    def captured(self) -> list[StepKind]:
+        """What is replayed and not taken step by step, the longest unused first."""
+        return list(self._graphs)
 
     def ascend(self, x: Tensor, shifts: Sequence[Margins], settings: DreamSettings) -> None:
-        recording = self._recording(StepKind.of(x, shifts[0], settings)) if shifts else None
-        if recording is None:
+        captured = self._graph(StepKind.of(x, shifts[0], settings)) if shifts else None
+        if captured is None:
             self._eager.ascend(x, shifts, settings)
             return
-        recording.step.picture.copy_(x)
+        captured.step.picture.copy_(x)
         for margins in shifts:
-            recording.step.spec(margins, settings.step_size)
-            recording.play()
-        x.copy_(recording.step.picture)
+            captured.step.set(margins, settings.step_size)
+            captured.replay()
+        x.copy_(captured.step.picture)
 
     def gradient(self, seen: Tensor, measured: Measured | None = None) -> Tensor:
         return self._eager.gradient(seen, measured)
@@ -80,17 +84,17 @@ class CudaEngine:
     def prepare(self, sizes: Sequence[tuple[int, int]]) -> bool:
         return True
 
-    def _recording(self, kind: StepKind) -> _Recording | None:
-        """None: step by step, for this size is new or nothing can be recorded here."""
-        found = self._recordings.pop(kind, None)
+    def _graph(self, kind: StepKind) -> _Captured | None:
+        """None: step by step, for this size is new or nothing can be captured here."""
+        found = self._graphs.pop(kind, None)
         if found is None and self._is_worth(kind):
-            found = self._record(kind)
+            found = self._capture(kind)
         if found is not None:
-            self._recordings[kind] = found
+            self._graphs[kind] = found
         return found
 
     def _is_worth(self, kind: StepKind) -> bool:
-        if self._recorder is None:
+        if self._graph_capture is None:
             return False
         times = self._seen.pop(kind, 0) + 1
         self._seen[kind] = times
@@ -98,16 +102,16 @@ class CudaEngine:
             self._seen.popitem(last=False)
         return times >= _WORTH
 
-    def _record(self, kind: StepKind) -> _Recording | None:
-        assert self._recorder is not None
-        while len(self._recordings) >= _KEPT:
-            self._recordings.popitem(last=False)
+    def _capture(self, kind: StepKind) -> _Captured | None:
+        assert self._graph_capture is not None
+        while len(self._graphs) >= _KEPT:
+            self._graphs.popitem(last=False)
         step = CapturedStep(kind, self._spec.device, self._eager.gradient)
         try:
-            return _Recording(step, self._recorder.record(step.take))
+            return _Captured(step, self._graph_capture.capture(step.run))
         except RuntimeError as error:
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-            _LOG.warning("engine cuda: steps are taken one by one, not recorded (%s)", reason)
-            self._recorder = None
-            self._recordings.clear()
+            _LOG.warning("engine cuda: steps are taken one by one, not captured (%s)", reason)
+            self._graph_capture = None
+            self._graphs.clear()
             return None

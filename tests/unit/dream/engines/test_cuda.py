@@ -1,4 +1,4 @@
-"""The CUDA engine: what is recorded, when, and what may change afterwards.
+"""The CUDA engine: what is captured, when, and what may change afterwards.
 
 A CUDA graph replays fixed operations on fixed memory. `Traced` does the same on the CPU: numbers
 of Python that went into a step stay what they were.
@@ -27,12 +27,12 @@ Step = Callable[[], None]
 
 
 class Traced:
-    """Records the operations of a step and the tensors they worked on."""
+    """Captures the operations of a step and the tensors they worked on."""
 
     def __init__(self) -> None:
-        self.recorded = 0
+        self.captured = 0
 
-    def record(self, step: Step) -> Step:
+    def capture(self, step: Step) -> Step:
         step()  # warm-up
 
         def once(unused: Tensor) -> Tensor:
@@ -40,7 +40,7 @@ class Traced:
             return unused
 
         traced = make_fx(once)(torch.zeros(()))
-        self.recorded += 1
+        self.captured += 1
         return lambda: traced(torch.zeros(()))
 
 
@@ -48,20 +48,20 @@ class Untraced:
     """For what leaves PyTorch on a CPU, as resizing does, and stays within it on CUDA."""
 
     def __init__(self) -> None:
-        self.recorded = 0
+        self.captured = 0
 
-    def record(self, step: Step) -> Step:
-        self.recorded += 1
+    def capture(self, step: Step) -> Step:
+        self.captured += 1
         return step
 
 
 class Broken:
-    def record(self, step: Step) -> Step:
+    def capture(self, step: Step) -> Step:
         step()
         raise RuntimeError("operation not permitted when stream is capturing\nmore\nlines")
 
 
-def both(network: Network, recorder: Any, **more: Any) -> tuple[Ascent, Ascent, CudaEngine]:
+def both(network: Network, capture: Any, **more: Any) -> tuple[Ascent, Ascent, CudaEngine]:
     settings = DreamSettings(
         engine="torch", **{"objective": "strokes + weave", "octaves": 1, **more}
     )
@@ -69,7 +69,7 @@ def both(network: Network, recorder: Any, **more: Any) -> tuple[Ascent, Ascent, 
         Ascent(network, bind(settings.objective, network), settings, CPU, torch.float32)
         for _ in range(2)
     )
-    engine = CudaEngine(other._spec, recorder)
+    engine = CudaEngine(other._spec, capture)
     other.engine = engine
     return plain, other, engine
 
@@ -84,63 +84,63 @@ def picture() -> Tensor:
     return torch.rand(1, 3, 70, 92, generator=torch.Generator().manual_seed(2))
 
 
-def test_the_second_time_a_size_is_recorded(dreamnet: Network, picture: Tensor) -> None:
-    recorder = Traced()
-    plain, other, engine = both(dreamnet, recorder)
-    for seed, recorded in enumerate([0, 1, 1, 1]):
+def test_the_second_time_a_size_is_captured(dreamnet: Network, picture: Tensor) -> None:
+    capture = Traced()
+    plain, other, engine = both(dreamnet, capture)
+    for seed, captured in enumerate([0, 1, 1, 1]):
         assert alike(plain, other, picture, seed)
-        assert recorder.recorded == recorded == len(engine.recorded)
+        assert capture.captured == captured == len(engine.captured)
 
 
 @pytest.mark.parametrize(
-    ("recorder", "more"),
+    ("capture", "more"),
     [(Traced, {"smoothing": 1.5}), (Traced, {"jitter": 0}), (Untraced, {"laplacian": 2})],
 )
 def test_whatever_the_settings_the_dream_is_the_same(
-    dreamnet: Network, picture: Tensor, recorder: Any, more: dict[str, Any]
+    dreamnet: Network, picture: Tensor, capture: Any, more: dict[str, Any]
 ) -> None:
-    plain, other, engine = both(dreamnet, recorder(), **more)
+    plain, other, engine = both(dreamnet, capture(), **more)
     assert all(alike(plain, other, picture, seed) for seed in range(3))
-    assert engine.recorded
+    assert engine.captured
 
 
-def test_step_size_shift_and_weights_change_without_a_new_recording(
+def test_step_size_shift_and_weights_change_without_a_new_capture(
     dreamnet: Network, picture: Tensor
 ) -> None:
-    recorder = Traced()
-    plain, other, _ = both(dreamnet, recorder)
+    capture = Traced()
+    plain, other, _ = both(dreamnet, capture)
     for seed in range(2):
         assert alike(plain, other, picture, seed)
     changed = DreamSettings(engine="torch", octaves=1, step_size=4.0, iterations=3)
     wanted = bind("2*strokes - 0.5*weave", dreamnet).objective
     assert all(ascent.adopt(changed, wanted) for ascent in (plain, other))
     assert alike(plain, other, picture, 9)
-    assert recorder.recorded == 1
+    assert capture.captured == 1
 
 
-def test_another_size_margin_or_smoothing_is_another_recording(
+def test_another_size_margin_or_smoothing_is_another_capture(
     dreamnet: Network, picture: Tensor
 ) -> None:
-    recorder = Untraced()
-    plain, other, _ = both(dreamnet, recorder)
+    capture = Untraced()
+    plain, other, _ = both(dreamnet, capture)
     changes: list[dict[str, Any]] = [{}, {"jitter": 5}, {"smoothing": 1.0}, {"laplacian": 1}]
     for count, change in enumerate(changes, 1):
         settings = DreamSettings(engine="torch", octaves=1, **change)
         assert all(ascent.adopt(settings) for ascent in (plain, other))
         for seed in range(2):
             assert alike(plain, other, picture, seed)
-        assert recorder.recorded == count
+        assert capture.captured == count
     for _ in range(2):
         assert alike(plain, other, picture[..., 2:, :])
-    assert recorder.recorded == len(changes) + 1
+    assert capture.captured == len(changes) + 1
 
 
-def test_a_glide_through_sizes_records_nothing(dreamnet: Network, picture: Tensor) -> None:
-    recorder = Untraced()
-    _, other, _ = both(dreamnet, recorder, iterations=1)
+def test_a_glide_through_sizes_captures_nothing(dreamnet: Network, picture: Tensor) -> None:
+    capture = Untraced()
+    _, other, _ = both(dreamnet, capture, iterations=1)
     for width in range(64, 74):
         other.addition(picture[..., :width], np.random.default_rng(0))
-    assert recorder.recorded == 0
+    assert capture.captured == 0
 
 
 def test_the_longest_unused_makes_room(
@@ -150,10 +150,10 @@ def test_the_longest_unused_makes_room(
     _, other, engine = both(dreamnet, Untraced(), iterations=1)
     for width in (70, 70, 80, 80, 70, 90, 90):
         other.addition(picture[..., :width], np.random.default_rng(0))
-    assert [kind.width for kind in engine.recorded] == [70, 90]
+    assert [kind.width for kind in engine.captured] == [70, 90]
 
 
-def test_what_cannot_be_recorded_is_taken_step_by_step(
+def test_what_cannot_be_captured_is_taken_step_by_step(
     dreamnet: Network, picture: Tensor, caplog: pytest.LogCaptureFixture
 ) -> None:
     plain, other, engine = both(dreamnet, Broken())
@@ -161,7 +161,7 @@ def test_what_cannot_be_recorded_is_taken_step_by_step(
         assert all(alike(plain, other, picture, seed) for seed in range(4))
     told = [entry.getMessage() for entry in caplog.records if entry.name.startswith("livedream")]
     assert len(told) == 1 and "stream is capturing" in told[0] and "\n" not in told[0]
-    assert engine.recorded == []
+    assert engine.captured == []
 
 
 def test_without_cuda_it_is_not_to_be_had(dreamnet: Network) -> None:

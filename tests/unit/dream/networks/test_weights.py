@@ -19,7 +19,7 @@ from livedream.dream.networks.weights import (
     file_sha256,
     locate_weights,
     network_status,
-    read_checkpoint,
+    read_weights,
     weights_origin,
 )
 
@@ -43,18 +43,18 @@ def test_safetensors_with_metadata(tmp_path: Path) -> None:
     path = tmp_path / "w.safetensors"
     told = json.dumps({"architecture": "vgg16", "classes": ["x"]})
     save_file(TENSORS, path, metadata={"preprocess": "imagenet", "livedream": told})
-    found = read_checkpoint(path)
+    found = read_weights(path)
     assert found.tensors.keys() == TENSORS.keys()
-    assert found.notes.preprocessing == IMAGENET and found.notes.classes == ("x",)
+    assert found.metadata.preprocessing == IMAGENET and found.metadata.classes == ("x",)
     assert found.architecture == "vgg16"
 
 
 def test_a_layout_in_words_names_the_architecture(tmp_path: Path) -> None:
     path = tmp_path / "w.safetensors"
     save_file(TENSORS, path, metadata={"layout": "torchvision mobilenet_v2, 7 classes"})
-    assert read_checkpoint(path).architecture == "mobilenet_v2"
+    assert read_weights(path).architecture == "mobilenet_v2"
     save_file(TENSORS, path)
-    assert read_checkpoint(path).architecture is None
+    assert read_weights(path).architecture is None
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_metadata_that_make_no_sense_are_told(tmp_path: Path, metadata: dict[str
     path = tmp_path / "w.safetensors"
     save_file(TENSORS, path, metadata=metadata)
     with pytest.raises(WeightsError, match="metadata make no sense"):
-        read_checkpoint(path)
+        read_weights(path)
 
 
 @pytest.mark.parametrize("zipped", [True, False])
@@ -84,7 +84,7 @@ def test_state_dicts_of_every_age(tmp_path: Path, zipped: bool, wrapper: str | N
     state = OrderedDict((f"module.{name}", tensor) for name, tensor in TENSORS.items())
     held = {wrapper: state, "epoch": 3, "arch": "resnet50"} if wrapper else state
     torch.save(held, path, _use_new_zipfile_serialization=zipped)
-    found = read_checkpoint(path)
+    found = read_weights(path)
     assert found.tensors.keys() == TENSORS.keys()
     torch.testing.assert_close(found.tensors["a.weight"], TENSORS["a.weight"])
 
@@ -108,7 +108,7 @@ def test_files_that_are_no_weights_get_one_line(tmp_path: Path) -> None:
     cut.write_bytes(cut.read_bytes()[:500])
     for path in (text, damaged, empty, whole, number, nothing, cut, tmp_path / "no.pth", tmp_path):
         with pytest.raises(WeightsError) as caught:
-            read_checkpoint(path)
+            read_weights(path)
         assert str(path) in str(caught.value)
         assert "\n" not in str(caught.value)
 
@@ -120,7 +120,7 @@ def test_nothing_but_tensors_is_unpickled(tmp_path: Path) -> None:
 
     torch.save({"a": Trap()}, tmp_path / "trap.pth")
     with pytest.raises(WeightsError, match="plain tensors"):
-        read_checkpoint(tmp_path / "trap.pth")
+        read_weights(tmp_path / "trap.pth")
     assert not (tmp_path / "sprung").exists()
 
 

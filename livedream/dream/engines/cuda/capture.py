@@ -1,11 +1,15 @@
-"""One ascent step on memory that stays in place, its parameters in tensors.
+"""One ascent step on memory that stays in place, and its capture as a CUDA graph.
 
-The same step as `steps.ascend_by` takes, written for recording: no number of Python changes from
-one time to the next, nothing waits for the device.
+A graph repeats the very operations on the very memory it was captured with: a number of Python that
+went into it stays what it was, so what shall change stands in a tensor, and nothing waits for the
+device.
+
+Source: PyTorch's notes on CUDA graphs (warm-up on a side stream, private pools), PyTorch #64339.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, Final, Protocol
 
 import torch
 from torch import Tensor
@@ -14,12 +18,16 @@ from livedream.core.settings import DreamSettings
 from livedream.dream.engines.steps import normalised
 from livedream.dream.tiles import Margins, mirrored_index
 
-__all__ = ["CapturedStep", "StepKind"]
+__all__ = ["CapturedStep", "CudaGraphCapture", "GraphCapture", "StepKind"]
+
+Step = Callable[[], None]
+# cuDNN chooses its algorithms and autograd makes its buffers in these; PyTorch's notes take three.
+_WARM_UPS: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
 class StepKind:
-    """What a recording is made for; whatever is not in here may change without a new one.
+    """What a step is captured for; whatever is not in here may change without another capture.
 
     height, width: of the picture, px.  margins: of both sides together, px: (across, down).
     smoothing, laplacian: as in `DreamSettings`.
@@ -40,7 +48,7 @@ class StepKind:
 
 
 class CapturedStep:
-    """picture: (1, 3, height, width) float32, changed in place by `take`.
+    """picture: (1, 3, height, width) float32, changed in place by `run`.
 
     gradient: as `Engine.gradient`.
     """
@@ -61,15 +69,15 @@ class CapturedStep:
         ]
         self._own = [torch.arange(length, device=device) for length in self._length]
 
-    def spec(self, margins: Margins, step_size: float) -> None:
-        """Set what the next `take` reads."""
+    def set(self, margins: Margins, step_size: float) -> None:
+        """Set what the next `run` reads."""
         left, _, top, _ = margins
         self._scale.fill_(step_size / 255.0)
         self._before[0].fill_(top)
         self._before[1].fill_(left)
 
-    def take(self) -> None:
-        """One step of `picture`: the thing that is recorded."""
+    def run(self) -> None:
+        """One step of `picture`: what is captured."""
         picture = self.picture
         rows, columns = (
             mirrored_index(seen - before, length)
@@ -79,3 +87,41 @@ class CapturedStep:
         for axis, own, before in zip((2, 3), self._own, self._before, strict=True):
             gradient = gradient.index_select(axis, own + before)
         picture.add_(normalised(gradient, self._settings) * self._scale).clamp_(0.0, 1.0)
+
+
+class GraphCapture(Protocol):
+    """Where steps are captured: CUDA graphs, or in tests a trace."""
+
+    def capture(self, step: Step) -> Step:
+        """What replays the step.
+
+        step: works on memory that stays where it is, and may be run a few times meanwhile; what it
+        has done to its tensors is the caller's to put right.
+        Raises RuntimeError where the step cannot be captured.
+        """
+
+
+class CudaGraphCapture:
+    """CUDA graphs that share one pool of memory, since they never run at the same time."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self._pool: Any = None
+
+    def capture(self, step: Step) -> Step:
+        with torch.cuda.device(self._device):
+            side: Any = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+            here = torch.cuda.current_stream()
+            side.wait_stream(here)
+            with torch.cuda.stream(side):
+                for _ in range(_WARM_UPS):
+                    step()
+            here.wait_stream(side)
+            graph = torch.cuda.CUDAGraph()
+            if self._pool is None:
+                self._pool = torch.cuda.graph_pool_handle()
+            # Of this thread alone: a camera's or an encoder's may use CUDA meanwhile.
+            with torch.cuda.graph(graph, pool=self._pool, capture_error_mode="thread_local"):
+                step()
+        replay: Step = graph.replay
+        return replay
