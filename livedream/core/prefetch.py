@@ -102,7 +102,7 @@ def prefetch(items: Iterable[T], depth: int = _DEPTH) -> Iterator[Iterator[T]]:
 
 
 class Closing(Protocol):
-    """A sink that is told whether all frames came."""
+    """A sink; `complete` says whether all frames came."""
 
     def write(self, frame: Frame) -> None: ...
 
@@ -128,7 +128,7 @@ class AsyncWriter(Finalizable):
         self._worker.start()
 
     def write(self, frame: Frame) -> None:
-        """Hand over a frame; waits while the sink is `depth` behind."""
+        """Queue a frame; waits while the sink is `depth` behind."""
         self._raise()
         self._waiting.put(frame)
 

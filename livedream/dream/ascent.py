@@ -191,8 +191,8 @@ class Ascent:
             self.engine.ascend(x, shifts, self._settings)
             return
         for step in steps:
-            # What is loud changes as the dream grows, and variety weighs by it; yet measuring is a
-            # look at the whole picture, hence every other step.
+            # Which channels are strong changes as the dream grows, and variety weighs by it; but
+            # measuring takes the whole picture, hence every other step.
             if step % 2 == 0:
                 measured = self._measure(x, cuts)
             margins = self._margins(width, height, draw)

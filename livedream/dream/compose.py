@@ -19,7 +19,7 @@ def compose(rgb: Picture, residual: NDArray[np.float32]) -> Picture:
     Returns (H, W, 3) uint8, rounded and held in range.  Raises ShapeError for other shapes.
     """
     if residual.ndim != 3 or residual.shape[2] != 3:
-        raise ShapeError(f"residual of shape {residual.shape} found, (h, w, 3) wanted")
+        raise ShapeError(f"residual: must be (h, w, 3) (got {residual.shape})")
     height, width = rgb.shape[:2]
     if residual.shape[:2] != (height, width):
         residual = cv2.resize(residual, (width, height), interpolation=cv2.INTER_CUBIC)  # type: ignore[assignment]

@@ -250,7 +250,7 @@ class Dreamer:
         settings, state = self.settings, self.state
         draw = np.random.default_rng([settings.seed, state.frames])
         added = self.ascent.addition((picture + carried).clamp_(0.0, 1.0), draw)
-        added = self.spread.shape(added, carried, settings)
+        added = self.spread.apply(added, carried, settings)
         rising = min(1.0, state.age_s / settings.rise) if settings.rise > 0 else 1.0
         levelled = scale_to_level(
             picture, carried, added, settings.strength * rising, self.spread.weight(picture),

@@ -42,12 +42,12 @@ class SpreadGain:
             self._fitted = resize(self._mask.to(picture.device), (width, height))
         return self._fitted
 
-    def shape(self, added: Tensor, carried: Tensor, settings: DreamSettings) -> Tensor:
-        """What of an addition is wanted. added, carried: (1, 3, h, w); overwrites `added`."""
+    def apply(self, added: Tensor, carried: Tensor, settings: DreamSettings) -> Tensor:
+        """What of an addition is used. added, carried: (1, 3, h, w); overwrites `added`."""
         if settings.keep_colours:
             added.copy_(added.mean(1, keepdim=True).expand_as(added))
         if settings.spread > 0:
-            added.mul_(need(carried, added, settings.spread))
+            added.mul_(spread_gain(carried, added, settings.spread))
         # Without its mean an addition has no tint: colours do not drift over an hour.
         weight = self.weight(added)
         if weight is None:
@@ -57,7 +57,7 @@ class SpreadGain:
         return added.sub_(tint).mul_(weight)
 
 
-def need(carried: Tensor, added: Tensor, spread: float) -> Tensor:
+def spread_gain(carried: Tensor, added: Tensor, spread: float) -> Tensor:
     """(1, 1 or 3, h, w): larger where there is less of a dream yet, around 1 on the whole.
 
     A gradient is strongest where a motif already stands, so that a few motifs would take all of

@@ -1,4 +1,4 @@
-"""Hold the look of a picture that is fed back to itself, for as long as it goes on.
+"""Keep the statistics of a picture that is fed back to itself, for as long as it goes on.
 
 A zoom makes everything larger and softer, a dream adds contrast and colour: left alone, such a
 picture greys, blurs, burns or drifts to one hue within a minute. Here its mean colour and the
@@ -51,7 +51,7 @@ class StatisticsLock:
 
     def __init__(self, start: Tensor) -> None:
         self._age_s = 0.0
-        _, mean, levels = _taken_apart(start)
+        _, mean, levels = _decompose(start)
         self._start_mean, self._mean = mean, mean.copy()
         darkest, brightest = (grey * math.sqrt(3) for grey in _MEAN_GREY)
         self._mean[0] = min(max(mean[0], darkest), brightest)
@@ -66,7 +66,7 @@ class StatisticsLock:
         (1, 3, H, W); may leave [0, 1] by a little.
         """
         self._age_s += seconds
-        octaves, mean, levels = _taken_apart(picture)
+        octaves, mean, levels = _decompose(picture)
         left = math.exp(-self._age_s / _GLIDE_S)
         wanted = np.exp((1 - left) * np.log(self._levels) + left * np.log(self._start_levels))
         pull = _RATE * np.log(wanted / np.maximum(levels, _TINY))
@@ -75,12 +75,12 @@ class StatisticsLock:
         most[-1] = _UP
         gains = np.exp(pull.clip(-_DOWN, most) * seconds)
         shift = (1 - left) * self._mean + left * self._start_mean - mean
-        return _put_together(octaves, gains, shift * (1 - math.exp(-_RATE * seconds)))
+        return _recompose(octaves, gains, shift * (1 - math.exp(-_RATE * seconds)))
 
 
 def octave_levels(picture: Tensor) -> Levels:
     """RMS in 8-bit steps of a (1, 3, H, W) picture's octaves, grey and colour, finest first."""
-    return _taken_apart(picture)[2]
+    return _decompose(picture)[2]
 
 
 def _photographic(octaves: int) -> Levels:
@@ -94,7 +94,7 @@ def _axes(picture: Tensor) -> Tensor:
     return torch.from_numpy(_AXES).float().to(picture.device)
 
 
-def _taken_apart(picture: Tensor) -> tuple[list[Tensor], NDArray[np.float64], Levels]:
+def _decompose(picture: Tensor) -> tuple[list[Tensor], NDArray[np.float64], Levels]:
     """Octaves in grey and colour axes (mean still in the last), the mean, the octaves' levels."""
     rest = torch.einsum("ij,njhw->nihw", _axes(picture), picture)
     octaves = []
@@ -111,7 +111,7 @@ def _taken_apart(picture: Tensor) -> tuple[list[Tensor], NDArray[np.float64], Le
     return octaves, found[0], np.sqrt(energy / 3) * 255
 
 
-def _put_together(octaves: list[Tensor], gains: Levels, shift: NDArray[np.float64]) -> Tensor:
+def _recompose(octaves: list[Tensor], gains: Levels, shift: NDArray[np.float64]) -> Tensor:
     like = octaves[0]
     scales = torch.from_numpy(gains[:, [0, 1, 1], None, None]).float().to(like.device)
     moved = torch.from_numpy(shift[:, None, None]).float().to(like.device)

@@ -89,43 +89,45 @@ class _Buffer:
 
 
 class Transfers:
-    """One thread's copies, in order.  lane: CUDA's on CUDA unless told otherwise, else none."""
+    """One thread's copies, in order.  stream: CUDA's on CUDA by default, else none."""
 
-    def __init__(self, device: torch.device, lane: TransferStream | None = None) -> None:
+    def __init__(self, device: torch.device, stream: TransferStream | None = None) -> None:
         self._device = device
-        self._lane = CudaTransferStream(device) if lane is None and device.type == "cuda" else lane
+        self._stream = (
+            CudaTransferStream(device) if stream is None and device.type == "cuda" else stream
+        )
         self._up: list[_Buffer] = []
         self._down: list[_Buffer] = []
 
     def to_device(self, array: NDArray[Any]) -> Tensor:
         """The array on the device, of the same shape and type; the array may change afterwards
-        wherever there is a lane."""
+        wherever there is a stream."""
         source = torch.from_numpy(np.ascontiguousarray(array))
-        if self._lane is None:
+        if self._stream is None:
             return source.to(self._device)
-        buffer = self._next(self._up, source, self._lane)
+        buffer = self._next(self._up, source, self._stream)
         buffer.memory.copy_(source)
-        found, buffer.free = self._lane.up(buffer.memory)
+        found, buffer.free = self._stream.up(buffer.memory)
         return found
 
     def to_host(self, tensor: Tensor) -> PendingCopy:
         """Begin to copy a tensor to the host."""
         tensor = tensor.detach().contiguous()
-        if self._lane is None:
+        if self._stream is None:
             return PendingCopy(tensor.cpu(), _nothing)
-        buffer = self._next(self._down, tensor, self._lane)
-        buffer.free = self._lane.down(tensor, buffer.memory)
+        buffer = self._next(self._down, tensor, self._stream)
+        buffer.free = self._stream.down(tensor, buffer.memory)
         return PendingCopy(buffer.memory, buffer.free)
 
-    def _next(self, buffers: list[_Buffer], like: Tensor, lane: TransferStream) -> _Buffer:
+    def _next(self, buffers: list[_Buffer], like: Tensor, stream: TransferStream) -> _Buffer:
         """The buffer not used for longest, free and of the right size."""
         if len(buffers) < _BUFFERS:
-            buffer = _Buffer(lane.buffer(like), _nothing)
+            buffer = _Buffer(stream.buffer(like), _nothing)
         else:
             buffer = buffers.pop(0)
             buffer.free()
             if buffer.memory.shape != like.shape or buffer.memory.dtype != like.dtype:
-                buffer.memory = lane.buffer(like)
+                buffer.memory = stream.buffer(like)
         buffers.append(buffer)
         return buffer
 

@@ -1,7 +1,7 @@
 """Flow: how a frame moved since the one before it.
 
 A flow estimator compares two pictures of the same size. `MotionEstimator` adds what the dream
-needs besides: a steady flow where the picture tells nothing, where the previous frame did not
+needs besides: a steady flow where the picture has no structure, where the previous frame did not
 show a place, and whether there was a cut.
 """
 

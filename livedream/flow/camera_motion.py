@@ -17,11 +17,11 @@ from livedream.core.frame import FlowField
 from livedream.flow import Gray, halved, sampled_median
 from livedream.warp.remap import Plane
 
-__all__ = ["Settled", "blend_camera_motion", "camera_motion"]
+__all__ = ["SteadyFlow", "blend_camera_motion", "camera_motion"]
 
 _STEP_PX: Final = 16  # the camera's motion is fitted to one sample per so many px
 # Samples count by their structure: fully from about three 8-bit steps per px in the weaker
-# direction, in cornerMinEigenVal's units (four times the squared slope, of 255).
+# direction, in cornerMinEigenVal's units (four times the squared gradient, of 255).
 _FULL_STRUCTURE: Final = 4 * (3 / 255) ** 2
 _LEAST_SAMPLES: Final = 10.0
 # Heuristic: this share of the structure goes with the camera, within about a pixel. On the test
@@ -45,11 +45,11 @@ _STILL_BIAS: Final = 1.015
 
 
 @dataclass(frozen=True, slots=True)
-class Settled:
+class SteadyFlow:
     """A flow made steady, at half the picture's size.
 
     flow: (2, h, w) in px of the halved picture.  trust: (h, w) in [0, 1], the share of the
-    camera's motion in it.  error: (h, w) mean of |now - fetched| around each pixel, 8-bit steps.
+    camera's motion in it.  error: (h, w) mean of |now - remapped| around each pixel, 8-bit steps.
     """
 
     flow: FlowField
@@ -57,11 +57,11 @@ class Settled:
     error: Plane
 
 
-def blend_camera_motion(flow: FlowField, now: Gray, before: Gray, remapped: Gray) -> Settled:
+def blend_camera_motion(flow: FlowField, now: Gray, before: Gray, remapped: Gray) -> SteadyFlow:
     """`flow` with the camera's motion where that explains `now` as well.
 
     flow: (2, H, W) px, current to previous.  now, before: (H, W) gray, equally bright.
-    fetched: `before` fetched along flow.
+    remapped: `before` along the flow.
     """
     own_error = cv2.absdiff(now, remapped)
     base, base_error = _camera_error(flow, now, before)
@@ -80,7 +80,7 @@ def blend_camera_motion(flow: FlowField, now: Gray, before: Gray, remapped: Gray
         steady *= 1.0 - trust
     else:
         steady += (affine_flow(base, *trust.shape) - steady) * trust
-    return Settled(steady, trust, _mean(error + gain * trust, 3))
+    return SteadyFlow(steady, trust, _mean(error + gain * trust, 3))
 
 
 def _still_limits(noise: float) -> tuple[float, float]:
@@ -113,7 +113,7 @@ def _camera_error(
 
 
 def _cost(now: Gray, remapped: Gray) -> float:
-    """Mean difference, smoothed: fetching between pixels would else win by averaging noise."""
+    """Mean difference, smoothed: interpolating between pixels would else win by averaging noise."""
     smooth = [cv2.blur(picture, (_SMOOTHING_PX, _SMOOTHING_PX)) for picture in (now, remapped)]
     return float(cv2.mean(cv2.min(cv2.absdiff(*smooth), _CAPPED_STEPS))[0])  # type: ignore[call-overload]
 

@@ -27,13 +27,13 @@ _PRESETS: Final = {
 class DisFlow:
     """Dense Inverse Search. preset: `dis` (medium), `dis-fast` or `dis-ultrafast`.
 
-    No flow of an earlier frame is handed to it as a start: the gain was small (docs/flow.md), and
+    No flow of an earlier frame is given to it as a start: the gain was small (docs/flow.md), and
     a stopped render could not be continued with equal frames.
     """
 
     def __init__(self, preset: str = "dis") -> None:
         if preset not in _PRESETS:
-            raise FlowError(f"flow {preset!r} found, one of {', '.join(_PRESETS)} wanted")
+            raise FlowError(f"flow: must be one of {', '.join(_PRESETS)} (got {preset})")
         self._forward = cv2.DISOpticalFlow.create(_PRESETS[preset])
         self._backward = cv2.DISOpticalFlow.create(_PRESETS[preset])
         self._finest = self._forward.getFinestScale()
@@ -64,7 +64,7 @@ class FarnebackFlow:
 def _dis(
     dis: cv2.DISOpticalFlow, finest: int, now: Gray, before: Gray, _: None
 ) -> NDArray[np.float32]:
-    """calc(), told the scale to stop at: `finest`, or the coarsest that a small picture has.
+    """calc() down to a scale: `finest`, or the coarsest that a small picture has.
 
     Left alone, OpenCV chooses other scales for small pictures, keeps them for the next ones, and
     reads beyond thin ones (28 x 100 px crashed). The formula for the coarsest is its own.

@@ -1,8 +1,8 @@
 """Cuts: whether a frame shows another scene than the one before it.
 
-Across a cut the best flow there is still fetches a picture of something else. Compared is the
-local structure (what remains when the mean of the surroundings is taken away) of the frame and
-of the fetched one at a quarter of their size, by normalised correlation: a change of light
+Across a cut the best flow there is still leads to a picture of something else. Compared is the
+local structure (what remains without the mean of the surroundings) of the frame and of the
+remapped one at a quarter of their size, by normalised correlation: a change of light
 within a scene leaves it as it is, and so do noise and fades.
 """
 
@@ -23,7 +23,7 @@ _CUT_CORRELATION: Final = 0.6
 _SURROUNDINGS_PX: Final = 9  # at a quarter of the size
 _FLAT_STEPS: Final = 0.7  # 8-bit steps: below it there is no structure to compare
 # Of white noise a quarter keeps a fifteenth of the fine grain's power, or up to 0.29 when it was
-# fetched from between the pixels; of pictures, as dark and noisy as they come, two thirds and more.
+# interpolated between the pixels; of pictures, as dark and noisy as they come, two thirds and more.
 _NOISE_SHARE: Final = 0.4
 _JUMP_STEPS: Final = 24.0  # heuristic: one flat picture after another of a different gray
 

@@ -22,11 +22,11 @@ _UNSEEN_STEPS: Final = 1.5  # heuristic: a change below it is left alone
 
 
 def change_of_light(now: Gray, remapped: Gray) -> tuple[float, float] | None:
-    """(gain, offset) with now = gain * fetched + offset where most of it agrees; None: no change.
+    """(gain, offset) with now = gain * remapped + offset where most agrees; None: no change.
 
     Of the gains that noise leaves possible it is the one nearest to 1.
 
-    now, fetched: (h, w), the second one the previous picture along the flow.
+    now, remapped: (h, w), the second one the previous picture along the flow.
     """
     wanted, found = _samples(now), _samples(remapped)
     gain, offset = 1.0, float(np.median(wanted) - np.median(found))

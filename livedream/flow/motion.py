@@ -77,8 +77,8 @@ def compare(estimator: FlowEstimator, current: Picture, previous: Picture) -> Mo
     change = change_of_light(now, remapped)
     if change is not None:
         before, remapped = match_exposure(before, change), match_exposure(remapped, change)
-    settled = blend_camera_motion(flow, now, before, remapped)
-    return Motion(settled.flow, visibility(flow, backward, settled))
+    steady = blend_camera_motion(flow, now, before, remapped)
+    return Motion(steady.flow, visibility(flow, backward, steady))
 
 
 def _both(

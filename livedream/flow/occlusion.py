@@ -2,13 +2,13 @@
 
 Forward-backward check of Ruder, Dosovitskiy and Brox, "Artistic style transfer for videos"
 (2016), equation 5 (after Sundaram et al. 2010), with f the flow from the current frame to the
-previous one and b its opposite, fetched along f:
+previous one and b its opposite, remapped along f:
 
     occluded:     |f + b|^2 > 0.01 (|f|^2 + |b|^2) + 0.5
 
 Their yes or no becomes a soft mask, so that the border of what is carried does not shimmer.
-An estimator can agree with itself and be wrong; a place that looks nothing like what was
-fetched for it is not trusted either.
+An estimator can agree with itself and be wrong; a place that is nothing like what the flow
+leads to is not trusted either.
 """
 
 from typing import Final
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from livedream.core.frame import FlowField
 from livedream.flow import halved, sampled_median
-from livedream.flow.camera_motion import Settled
+from livedream.flow.camera_motion import SteadyFlow
 from livedream.warp.remap import Plane, positions, remap
 
 __all__ = ["agreement", "visibility"]
@@ -36,22 +36,22 @@ _SOFTENING_PX: Final = 0.7
 _QUIET_STEPS: Final = 2.0  # a picture's median difference up to here is no noise worth allowing
 
 
-def visibility(flow: FlowField, backward: FlowField, settled: Settled) -> Plane:
+def visibility(flow: FlowField, backward: FlowField, steady: SteadyFlow) -> Plane:
     """(h, w) float32 in [0, 1]: how sure it is that the previous frame shows this place.
 
     flow: (2, H, W) px, current to previous, as the estimator found it.  backward: (2, H, W) px,
-    previous to current.  settled: what is to be carried along (see `blend_camera_motion`), h x w.
+    previous to current.  steady: what is to be carried along (see `blend_camera_motion`), h x w.
     """
-    allowance = max(0.0, sampled_median(settled.error) - _QUIET_STEPS)
+    allowance = max(0.0, sampled_median(steady.error) - _QUIET_STEPS)
     low, high = _ALIKE_STEPS[0] + 2 * allowance, _ALIKE_STEPS[1] + 3 * allowance
     seen = agreement(*(np.stack([halved(part) for part in way]) for way in (flow, backward)))
-    seen *= _fall(settled.error, low, high)
-    explained = _fall(settled.error, low * _CAMERA_LENIENCE, high * _CAMERA_LENIENCE)
-    explained *= settled.trust
+    seen *= _fall(steady.error, low, high)
+    explained = _fall(steady.error, low * _CAMERA_LENIENCE, high * _CAMERA_LENIENCE)
+    explained *= steady.trust
     np.maximum(seen, explained, out=seen)
     # A pixel beside an occlusion is mixed from both sides: erode, then soften.
     soft = np.asarray(cv2.GaussianBlur(cv2.erode(seen, _CROSS), (0, 0), _SOFTENING_PX), np.float32)
-    soft[_outside(settled.flow)] = 0.0
+    soft[_outside(steady.flow)] = 0.0
     return soft
 
 

@@ -39,7 +39,7 @@ class RaftFlow:
         self, name: str = "raft-small", device: str = "auto", *, random_seed: int | None = None
     ) -> None:
         if name not in _WEIGHTS:
-            raise FlowError(f"flow {name!r} found, one of {', '.join(_WEIGHTS)} wanted")
+            raise FlowError(f"flow: must be one of {', '.join(_WEIGHTS)} (got {name})")
         self._name = name
         self._device = choose_device(device)
         network = _trained(name) if random_seed is None else untrained(name, random_seed)
@@ -49,8 +49,8 @@ class RaftFlow:
         """(2, h, w) float32 px from current to previous, the last of the iterated flows."""
         if current.shape != previous.shape:
             raise ShapeError(
-                f"{self._name}: pictures of {current.shape} and {previous.shape} found, "
-                "two of one size wanted"
+                f"{self._name}: the pictures must be of one size "
+                f"(got {current.shape} and {previous.shape})"
             )
         height, width = current.shape[:2]
         try:

@@ -91,7 +91,7 @@ class Checkpoints:
         return None
 
     def remove(self) -> None:
-        """Take all of them away: the render is finished."""
+        """Delete them: the render is finished."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _paths(self) -> list[Path]:

@@ -22,7 +22,7 @@ from livedream.capture.synthetic import parse_settings
 from livedream.core.defaults import NOISE_SIZE, ROUNDS, STILL
 from livedream.core.errors import SettingsError, SourceError
 from livedream.core.frame import Picture
-from livedream.core.settings import DreamSettings, parse_size
+from livedream.core.settings import DreamSettings, parse_size, refused
 from livedream.dream.compose import compose, steps_of
 from livedream.dream.dreamer import FIRST_STEP_S, Dreamer
 from livedream.dream.level import LevelledDream
@@ -51,7 +51,7 @@ class StillJob:
 
     def __post_init__(self) -> None:
         if not 1 <= self.rounds <= 100_000:
-            raise SettingsError(f"rounds: {self.rounds} found, 1 to 100000 wanted")
+            raise refused("rounds", "1 to 100000", self.rounds)
 
     def identity(self) -> str:
         """Everything the picture depends on, as JSON: written into the file."""
@@ -84,7 +84,7 @@ def dream_still(
 ) -> StillReport:
     """Dream a picture into a file.
 
-    dreamer: one made before, to share its network.  watch: told of every round, counted from 1.
+    dreamer: one made before, to share its network.  watch: called after each round (1, ...).
     Raises SourceError, SinkError and what `Dreamer` raises. On KeyboardInterrupt the rounds that
     are done are written, and the interrupt raised again.
     """
@@ -108,7 +108,7 @@ def dream_still(
             job.output, shown, settings=settings, quality=job.quality, overwrite=job.overwrite
         )
     if stopped is not None or levelled is None:
-        raise stopped or SettingsError("rounds: none done, at least 1 wanted")
+        raise stopped or SettingsError("rounds: none done")
     return StillReport(
         output=job.output,
         width=rgb.shape[1],
@@ -156,15 +156,15 @@ def is_noise(source: str) -> bool:
 def start_picture(source: str, size: str = "source", seed: int = 0) -> Picture:
     """What a still dream or a zoom starts from, (H, W, 3) uint8.
 
-    size: see `parse_size`.  seed: of noise, unless the source tells its own.
+    size: see `parse_size`.  seed: of noise, unless the source has its own.
     Raises SourceError when there is nothing to see.
     """
     if is_noise(source):
         query = source.partition("?")[2]
-        told = parse_settings(query)
-        width, height = (told.width, told.height) if "size=" in query else NOISE_SIZE
+        noise = parse_settings(query)
+        width, height = (noise.width, noise.height) if "size=" in query else NOISE_SIZE
         width, height = parse_size(size, width, height, name="picture size")
-        return soft_noise(width, height, told.seed if "seed=" in query else seed)
+        return soft_noise(width, height, noise.seed if "seed=" in query else seed)
     with open_source(source) as opened:
         frame = next(iter(opened), None)
     if frame is None:
@@ -182,8 +182,8 @@ def soft_noise(width: int, height: int, seed: int) -> Picture:
     """Soft coloured 1/f noise: something to see shapes in, without the grain of white noise."""
     generator = np.random.default_rng(seed)
     # Steeper than a photograph's 1/f, contrast like one's, half of the colour taken out: by eye.
-    slope, contrast, tint = 1.4, 0.2, 0.6
-    channels = np.stack([tileable_noise(generator, height, width, slope) for _ in range(3)], -1)
+    exponent, contrast, tint = 1.4, 0.2, 0.6
+    channels = np.stack([tileable_noise(generator, height, width, exponent) for _ in range(3)], -1)
     gray = channels.sum(-1, keepdims=True) / np.sqrt(np.float32(3))
     coloured = 0.5 + contrast * (tint * channels + (1 - tint) * gray)
     painted: Picture = np.clip(coloured * 255 + 0.5, 0, 255).astype(np.uint8)

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from livedream.core.errors import SettingsError
 from livedream.core.frame import Picture
-from livedream.core.settings import DreamSettings
+from livedream.core.settings import DreamSettings, refused
 from livedream.dream.dreamer import Dreamer
 from livedream.dream.networks.network import Network
 from livedream.dream.objectives.value import Objective, channels, layer
@@ -49,11 +49,11 @@ class SheetPlan:
     def __post_init__(self) -> None:
         if not 1 <= len(self.layers) <= MOST_LAYERS:
             raise SettingsError(
-                f"{len(self.layers)} layers found, 1 to {MOST_LAYERS} wanted on a sheet; "
+                f"layers: must be 1 to {MOST_LAYERS} on a sheet (got {len(self.layers)}); "
                 "name some with --layer"
             )
         if not 0 <= self.channels <= 64:
-            raise SettingsError(f"channels: {self.channels} found, 0 to 64 wanted")
+            raise refused("channels", "0 to 64", self.channels)
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ def strongest_channels(
     """The channels with the largest mean square in the layer's dream, loudest first.
 
     noise, dream: (H, W, 3) uint8.  Channels that are all but silent in the noise are left out:
-    what does not answer has no slope to climb, and its tile would stay noise.
+    what does not answer has no gradient to ascend, and its tile would stay noise.
     """
     before, after = (_loudness(network, name, picture) for picture in (noise, dream))
     answering = before >= _SILENT * before.mean()

@@ -20,10 +20,9 @@ from torch import Tensor
 
 from livedream.core.closing import Closeable
 from livedream.core.defaults import ZOOM
-from livedream.core.errors import SettingsError
 from livedream.core.frame import ColourTags, Frame, Picture, SourceInfo
 from livedream.core.prefetch import AsyncWriter
-from livedream.core.settings import DreamSettings
+from livedream.core.settings import DreamSettings, refused
 from livedream.dream.dreamer import Dream, Dreamer
 from livedream.dream.statistics import StatisticsLock
 from livedream.jobs.checkpoint import identity
@@ -122,7 +121,7 @@ class ZoomJob:
 
     def __post_init__(self) -> None:
         if not 0 < self.seconds <= 86400:
-            raise SettingsError(f"seconds: {self.seconds:g} found, more than 0 to 86400 wanted")
+            raise refused("seconds", "more than 0, at most 86400", f"{self.seconds:g}")
 
     @property
     def frames(self) -> int:

@@ -2,9 +2,9 @@
 
 What it finds, the residual at one frame, arrives some frames later. The loop warps it along the
 accumulated flow in every frame until the next one arrives; what was shown before gives way to it
-over the time that a dream takes, so that nothing jumps at the dream's rate. Nothing
-fades between two dreams: the half-life is applied when the next one starts, over the time that has
-passed, so that level and persistence are the same at every rate.
+over the time that a dream takes, so that nothing jumps at the dream's rate. Nothing fades between
+two dreams: the half-life is applied when the next one starts, over the time that has passed, so
+that level and persistence are the same at every rate.
 """
 
 import logging
@@ -207,22 +207,22 @@ class DreamWorker:
                 self._dream(request)
                 self.note, self._device_faults = "", 0
                 self._faults.recovered()
-                self._rest(self._governor.pause_s())
+                self._pause(self._governor.pause_s())
             except torch.OutOfMemoryError:
-                self._relieve()
+                self._free_memory()
             except Exception as error:  # a device's fault must not end the show
                 if "out of memory" in str(error).lower():
-                    self._relieve()
+                    self._free_memory()
                     continue
                 self._faults.failed(error, "failed, trying again")
                 self.note = f"the dream failed, trying again: {reason(error)[:200]}"
                 self._device_faults += isinstance(error, torch.AcceleratorError)
                 if self._device_faults > _MOST_DEVICE_FAULTS:
                     raise
-                self._rest(_RETRY_S)
+                self._pause(_RETRY_S)
 
-    def _rest(self, seconds: float) -> None:
-        """Wait, unless it is to end."""
+    def _pause(self, seconds: float) -> None:
+        """Wait, unless closed meanwhile."""
         if seconds > 0:
             with self._changed:
                 self._changed.wait_for(lambda: self._stop, timeout=seconds)
@@ -231,8 +231,8 @@ class DreamWorker:
         newest = self._shared.newest
         return newest is not None and newest[0].index != self._begun
 
-    def _relieve(self) -> None:
-        """Give memory back, and ask for less of it."""
+    def _free_memory(self) -> None:
+        """Free the device's memory, and use less of it from now on."""
         self._governor.overflowed()
         self._awaited = None  # it may be the larger one
         self.note = "the device's memory ran out: dreaming smaller"

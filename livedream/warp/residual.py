@@ -39,7 +39,7 @@ def carry(residual: Tensor, motion: Motion | None, picture: Tensor, keep: float)
 def fit_flow(flow: FlowField, width: int, height: int) -> FlowField:
     """The same flow for a picture of `width` x `height` px: resized, its values scaled."""
     if flow.ndim != 3 or flow.shape[0] != 2:
-        raise ShapeError(f"flow of shape {flow.shape} found, (2, h, w) wanted")
+        raise ShapeError(f"flow: must be (2, h, w) (got {flow.shape})")
     found_height, found_width = flow.shape[1:]
     if (found_width, found_height) == (width, height):
         return flow
@@ -53,9 +53,9 @@ def fit_flow(flow: FlowField, width: int, height: int) -> FlowField:
 
 
 def warp(residual: Tensor, flow: FlowField) -> Tensor:
-    """`residual` fetched along `flow` (see the module). Raises ShapeError for other ranks."""
+    """`residual` warped along `flow` (see the module). Raises ShapeError for other ranks."""
     if residual.ndim != 4 or residual.shape[0] != 1:
-        raise ShapeError(f"residual of shape {tuple(residual.shape)} found, (1, C, H, W) wanted")
+        raise ShapeError(f"residual: must be (1, C, H, W) (got {tuple(residual.shape)})")
     height, width = residual.shape[2:]
     fitted = fit_flow(flow, width, height)
     if residual.device.type == "cpu":

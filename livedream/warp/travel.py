@@ -1,4 +1,4 @@
-"""A steady journey through a picture: zoom, rotation and drift as one affine warp.
+"""A steady movement through a picture: zoom, rotation and drift as one affine warp.
 
 Convention
     Pictures are (1, C, H, W) float, pixel centres at integer coordinates. The matrix goes from a
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from livedream.core.errors import SettingsError
+from livedream.core.settings import refused
 
 __all__ = ["Travel", "move"]
 
@@ -33,7 +33,7 @@ class Travel:
     """zoom: factor per second, above 1 into the picture.  rotation: degrees per second, clockwise.
     drift: of the view, picture widths per second to the right and down.
 
-    Raises SettingsError for a journey that leaves nothing to recognise from frame to frame.
+    Raises SettingsError for one that leaves nothing to recognise from frame to frame.
     """
 
     zoom: float = 1.2
@@ -49,7 +49,7 @@ class Travel:
         )
         for name, found, low, high, unit in limits:
             if not low <= found <= high:
-                raise SettingsError(f"{name}: {found:g} found, {low:g} to {high:g} {unit} wanted")
+                raise refused(name, f"{low:g} to {high:g} {unit}", f"{found:g}")
 
     def matrix(self, width: int, height: int, seconds: float) -> NDArray[np.float64]:
         """(2, 3): where the pixels of a picture `seconds` later come from, px."""

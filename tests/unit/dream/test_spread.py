@@ -10,7 +10,7 @@ from torch import Tensor
 
 from livedream.core.errors import SourceError
 from livedream.core.settings import DreamSettings
-from livedream.dream.spread import SpreadGain, need, read_mask
+from livedream.dream.spread import SpreadGain, read_mask, spread_gain
 
 EVEN = DreamSettings(spread=0.0)
 
@@ -21,7 +21,7 @@ def added() -> Tensor:
 
 
 def test_an_addition_has_no_tint(added: Tensor) -> None:
-    shaped = SpreadGain().shape(added, torch.zeros_like(added), EVEN)
+    shaped = SpreadGain().apply(added, torch.zeros_like(added), EVEN)
     assert shaped.mean((2, 3)).abs().max() < 1e-6
 
 
@@ -29,7 +29,7 @@ def test_nothing_is_added_where_the_mask_is_black(added: Tensor) -> None:
     mask = torch.zeros(1, 1, 12, 16)
     mask[..., 8:] = 1
     place = SpreadGain(mask)
-    shaped = place.shape(added, torch.zeros_like(added), EVEN)
+    shaped = place.apply(added, torch.zeros_like(added), EVEN)
     weight = place.weight(added)
     assert weight is not None and weight.shape == (1, 1, 48, 64)
     assert shaped[..., :24].abs().max() == 0
@@ -39,12 +39,12 @@ def test_nothing_is_added_where_the_mask_is_black(added: Tensor) -> None:
 
 def test_an_all_black_mask_gives_nothing(added: Tensor) -> None:
     place = SpreadGain(torch.zeros(1, 1, 4, 4))
-    shaped = place.shape(added, torch.zeros_like(added), EVEN)
+    shaped = place.apply(added, torch.zeros_like(added), EVEN)
     assert shaped.isfinite().all() and shaped.abs().max() == 0
 
 
 def test_kept_colours_leave_only_brightness(added: Tensor) -> None:
-    shaped = SpreadGain().shape(added, torch.zeros_like(added), EVEN.replace(keep_colours=True))
+    shaped = SpreadGain().apply(added, torch.zeros_like(added), EVEN.replace(keep_colours=True))
     assert shaped.std(1).max() < 1e-6
 
 
@@ -52,7 +52,7 @@ def test_kept_colours_leave_only_brightness(added: Tensor) -> None:
 def test_quiet_places_are_lifted(added: Tensor, spread: float) -> None:
     carried = torch.randn_like(added)
     carried[..., 32:] *= 4
-    gain = need(carried, torch.zeros_like(added), spread)
+    gain = spread_gain(carried, torch.zeros_like(added), spread)
     ratio = float(gain[..., :16].mean() / gain[..., -16:].mean())
     assert ratio == pytest.approx(4**spread, rel=0.15)
 
@@ -60,7 +60,7 @@ def test_quiet_places_are_lifted(added: Tensor, spread: float) -> None:
 @pytest.mark.parametrize("size", [(1, 1), (2, 3), (17, 5), (500, 1), (33, 49)])
 def test_pictures_of_any_size(size: tuple[int, int]) -> None:
     added = torch.randn(1, 3, *size)
-    shaped = SpreadGain().shape(added, torch.zeros_like(added), EVEN.replace(spread=1.0))
+    shaped = SpreadGain().apply(added, torch.zeros_like(added), EVEN.replace(spread=1.0))
     assert shaped.shape == (1, 3, *size) and shaped.isfinite().all()
 
 
@@ -83,14 +83,14 @@ def test_cells_are_summed_as_they_are_pooled(
     size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     carried, added = (torch.randn(2, 1, *size, 3).permute(0, 1, 4, 2, 3)).unbind(0)
-    quick = need(carried, added, 0.7)
+    quick = spread_gain(carried, added, 0.7)
     monkeypatch.setattr("livedream.dream.spread._COPIED", 0)
-    assert torch.allclose(quick, need(carried, added, 0.7), rtol=1e-4)
+    assert torch.allclose(quick, spread_gain(carried, added, 0.7), rtol=1e-4)
 
 
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
 def test_the_memory_layout_changes_nothing(added: Tensor, layout: torch.memory_format) -> None:
     carried = torch.randn_like(added)
-    wanted = SpreadGain().shape(added.clone(), carried, DreamSettings())
-    found = SpreadGain().shape(added.contiguous(memory_format=layout), carried, DreamSettings())
+    wanted = SpreadGain().apply(added.clone(), carried, DreamSettings())
+    found = SpreadGain().apply(added.contiguous(memory_format=layout), carried, DreamSettings())
     assert torch.allclose(wanted, found, atol=1e-6)

@@ -13,7 +13,7 @@ CPU = torch.device("cpu")
 
 
 class Slow:
-    """A lane on which a copy happens at the very last moment: when somebody waits for it."""
+    """A stream on which a copy happens at the very last moment: when somebody waits for it."""
 
     def __init__(self) -> None:
         self.buffers = 0
@@ -46,13 +46,13 @@ def pictures(count: int, side: int = 5) -> list[np.ndarray]:
 
 
 def test_a_buffer_is_filled_again_only_when_its_copy_is_done() -> None:
-    lane = Slow()
-    copies, sent = Transfers(CPU, lane), pictures(6)
+    stream = Slow()
+    copies, sent = Transfers(CPU, stream), pictures(6)
     there = [copies.to_device(picture) for picture in sent]
     # All but those under way have arrived, each as it was sent.
     for picture, tensor in zip(sent[:-2], there, strict=False):
         assert (tensor.numpy() == picture).all()
-    assert lane.buffers == 2
+    assert stream.buffers == 2
 
 
 def test_what_comes_back_is_there_when_it_is_asked_for() -> None:
@@ -75,15 +75,15 @@ def test_the_sent_array_may_change_at_once() -> None:
 
 
 def test_another_size_gets_other_buffers() -> None:
-    lane = Slow()
-    copies = Transfers(CPU, lane)
+    stream = Slow()
+    copies = Transfers(CPU, stream)
     for side in (5, 5, 9, 9, 9):
         copies.to_device(pictures(1, side)[0])
-    assert lane.buffers == 4
+    assert stream.buffers == 4
 
 
 @pytest.mark.parametrize("step", [1, -1])
-def test_without_a_lane_a_copy_is_a_copy(step: int) -> None:
+def test_without_a_stream_a_copy_is_a_copy(step: int) -> None:
     copies, picture = Transfers(CPU), pictures(1)[0][:, ::step]
     there = copies.to_device(picture)
     assert (there.numpy() == picture).all()

@@ -8,7 +8,7 @@ from scenes import Scene, half, moved_camera, moving_square, noisy, rounded, shr
 from livedream.core.frame import FlowField
 from livedream.flow import camera_motion as camera
 from livedream.flow import gray, halved
-from livedream.flow.camera_motion import Settled, blend_camera_motion, camera_motion
+from livedream.flow.camera_motion import SteadyFlow, blend_camera_motion, camera_motion
 from livedream.warp.remap import positions, remap
 
 Affine = NDArray[np.float64]
@@ -23,7 +23,7 @@ def wandering(shape: tuple[int, ...], px: float, seed: int = 5) -> FlowField:
     return np.ascontiguousarray((error / 45 * px).transpose(2, 0, 1))
 
 
-def settled(scene: Scene, flow: FlowField) -> Settled:
+def steady(scene: Scene, flow: FlowField) -> SteadyFlow:
     now, before = gray(scene.current), gray(scene.previous)
     return blend_camera_motion(flow, now, before, remap(before, *positions(flow)))
 
@@ -74,7 +74,7 @@ def test_a_still_camera_gives_exactly_zero_on_flat_places(noise: float) -> None:
     )
     flow = wandering((180, 320), 1.5)
     flow[:, :, :160] *= 0.02
-    found = settled(scene.noisy(noise), flow)
+    found = steady(scene.noisy(noise), flow)
     assert (found.flow[:, :, 90:] == 0.0).mean() > 0.999 and found.trust[:, 90:].mean() > 0.999
 
 
@@ -85,7 +85,7 @@ def test_a_pan_reaches_the_flat_places_too() -> None:
         picture[:90] = 200
     flow = scene.flow.copy()
     flow[:, :90] = wandering((90, 320), 2.0)
-    found = settled(scene, flow)
+    found = steady(scene, flow)
     sky = found.flow[:, 2:40, 8:-8]
     assert np.abs(sky - np.array([2.25, -1.125])[:, None, None]).max() < 0.1
 
@@ -93,7 +93,7 @@ def test_a_pan_reaches_the_flat_places_too() -> None:
 @pytest.mark.parametrize("noise", [0.0, 4.0])
 def test_a_slow_pan_is_not_held_for_stillness(noise: float) -> None:
     scene = moved_camera(np.array([[0, 0, 0.3], [0, 0, 0.0]], np.float64)).noisy(noise)
-    found = settled(scene, scene.flow)
+    found = steady(scene, scene.flow)
     assert np.median(found.flow[0]) == pytest.approx(0.15, abs=0.02)
 
 
@@ -109,7 +109,7 @@ def test_half_a_picture_lies_between_its_pixels(affine: Affine) -> None:
 def test_a_body_keeps_its_own_motion(flat: bool, pan: tuple[int, int]) -> None:
     """Its flat inside too, as far as its textured edge is near."""
     scene = moving_square((9, 0), pan, side=44, flat=flat)
-    found = settled(scene, scene.flow)
+    found = steady(scene, scene.flow)
     body = half(shrunk(scene.body, 2))
     assert np.hypot(found.flow[0] + 4.5, found.flow[1])[body].mean() < 0.3
     rest = half(shrunk(~scene.body & ~scene.hidden, 12))
@@ -120,10 +120,10 @@ def test_a_body_keeps_its_own_motion(flat: bool, pan: tuple[int, int]) -> None:
 def test_the_error_is_that_of_what_is_carried() -> None:
     """Of the camera's motion where it is trusted, of the flow elsewhere."""
     scene = moving_square((12, 0))
-    good = settled(scene, scene.flow)
+    good = steady(scene, scene.flow)
     assert good.error[half(shrunk(scene.body, 6))].max() < 1.0
     assert good.error[half(shrunk(scene.hidden, 2))].mean() > 15.0
-    wrong = settled(scene, np.zeros_like(scene.flow))
+    wrong = steady(scene, np.zeros_like(scene.flow))
     assert wrong.error[half(shrunk(scene.body, 6))].mean() > 15.0
 
 

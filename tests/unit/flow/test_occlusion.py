@@ -6,7 +6,7 @@ from scenes import Scene, half, moving_square, shrunk, textured
 
 from livedream.core.frame import FlowField
 from livedream.flow import gray
-from livedream.flow.camera_motion import Settled, blend_camera_motion
+from livedream.flow.camera_motion import SteadyFlow, blend_camera_motion
 from livedream.flow.occlusion import agreement, visibility
 from livedream.warp.remap import positions, remap
 
@@ -19,9 +19,9 @@ def constant(x: float, y: float, height: int = 24, width: int = 40) -> FlowField
 
 def carried(
     flow: FlowField, *, error: float = 0.0, trust: float = 0.0, height: int = 24, width: int = 40
-) -> Settled:
+) -> SteadyFlow:
     plane = np.ones((height, width), np.float32)
-    return Settled(0.5 * flow[:, ::2, ::2][:, :height, :width], plane * trust, plane * error)
+    return SteadyFlow(0.5 * flow[:, ::2, ::2][:, :height, :width], plane * trust, plane * error)
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_beyond_the_border_nothing_is_seen() -> None:
     assert (seen[1:, :-2] > 0.9).all()
 
 
-def spot(value: float, ground: float = 1.0) -> Settled:
+def spot(value: float, ground: float = 1.0) -> SteadyFlow:
     """A place of another error than the rest of the picture."""
     flow = constant(0, 0, 48, 80)
     found = carried(flow, error=ground)

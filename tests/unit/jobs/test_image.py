@@ -171,7 +171,7 @@ def test_the_first_frame_of_a_source_counts() -> None:
         ({"source": "noise?size=big"}, SourceError, "size=big: must be WIDTHxHEIGHT"),
         ({"output": Path("no/such/folder/o.png")}, SinkError, "does not exist"),
         ({"output": Path("o.avi")}, SinkError, r"must end in \.png.*got \.avi"),
-        ({"rounds": 0}, SettingsError, "rounds: 0 found"),
+        ({"rounds": 0}, SettingsError, "rounds: must be"),
         ({"picture_size": "huge"}, SettingsError, "picture size: 'huge' found"),
     ],
 )

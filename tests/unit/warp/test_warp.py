@@ -147,13 +147,13 @@ def test_fitting_is_linear_between_pixels() -> None:
 
 @pytest.mark.parametrize("shape", [(24, 36), (3, 24, 36), (1, 2, 24, 36)])
 def test_a_flow_of_another_shape_is_refused(shape: tuple[int, ...]) -> None:
-    with pytest.raises(ShapeError, match=r"found, \(2, h, w\) wanted"):
+    with pytest.raises(ShapeError, match=r"must be \(2, h, w\)"):
         warp(residual(), np.zeros(shape, np.float32))
 
 
 @pytest.mark.parametrize("shape", [(3, 24, 36), (2, 3, 24, 36)])
 def test_a_residual_of_another_shape_is_refused(shape: tuple[int, ...]) -> None:
-    with pytest.raises(ShapeError, match=r"found, \(1, C, H, W\) wanted"):
+    with pytest.raises(ShapeError, match=r"must be \(1, C, H, W\)"):
         warp(torch.zeros(shape), constant(0, 0))
 
 
