@@ -110,7 +110,7 @@ class MidiInput:
         mapping: MidiMap | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._parameters, self._show, self._clock = parameters, show, clock
+        self.parameters, self.show, self._clock = parameters, show, clock
         self._name = "" if name == "all" else name
         self._ports = ports if ports is not None else RtMidiPorts()
         self.mapping = mapping if mapping is not None else MidiMap()
@@ -136,15 +136,15 @@ class MidiInput:
         if target is not None:
             self.check_target(target)
         self._learning, self._learn_until_s = target, self._clock() + _LEARN_S
-        self._show.notify()
+        self.show.notify()
 
     def check_target(self, target: str) -> None:
-        parameter = self._parameters.declared.get(target)
+        parameter = self.parameters.declared.get(target)
         kind, _, name = target.partition(":")
         known = (
             (parameter is not None and parameter.has_unit)
             or (kind == "act" and name in ACTIONS)
-            or (kind == "preset" and (name == "*" or name in self._show.presets.names))
+            or (kind == "preset" and (name == "*" or name in self.show.presets.names))
         )
         if not known:
             raise SettingsError(
@@ -153,7 +153,7 @@ class MidiInput:
 
     def start(self) -> None:
         """Look for ports now and every second; none there is no error, one may be plugged in."""
-        self._poll()
+        self.poll()
         self._thread = start_thread("midi", self._watch)
 
     def close(self) -> None:
@@ -181,7 +181,7 @@ class MidiInput:
             if learning is not None and pressed:
                 self._learning = None
                 self.mapping.bind(control, learning)
-                self._show.notify()
+                self.show.notify()
                 return
             target = self.mapping.targets.get(control)
             if target is not None:
@@ -191,27 +191,27 @@ class MidiInput:
 
     def _do(self, target: str, value: float, pressed: bool, message: Any) -> None:
         kind, _, name = target.partition(":")
-        if target in self._parameters.declared:
-            parameter = self._parameters.declared[target]
+        if target in self.parameters.declared:
+            parameter = self.parameters.declared[target]
             if parameter.kind is bool and message.type in ("note_on", "note_off"):
                 if pressed:  # a pad switches over, as a key does
-                    self._parameters.set(target, not self._parameters.target(target), origin="midi")
+                    self.parameters.set(target, not self.parameters.target(target), origin="midi")
             else:
-                self._parameters.set_unit(target, value, origin="midi")
+                self.parameters.set_unit(target, value, origin="midi")
         elif kind == "act" and pressed:
-            self._show.act(name, origin="midi")
+            self.show.act(name, origin="midi")
         elif kind == "preset" and pressed:
-            names = self._show.presets.names
+            names = self.show.presets.names
             if name == "*":
                 number = message.program if message.type == "program_change" else 0
                 name = names[number % len(names)] if names else ""
-            self._show.preset(name, origin="midi")
+            self.show.preset(name, origin="midi")
 
     def _watch(self) -> None:
         while not self._stop.wait(_POLL_S):
-            self._poll()
+            self.poll()
 
-    def _poll(self) -> None:
+    def poll(self) -> None:
         """Open what came, close what went."""
         try:
             there = [name for name in self._ports.names() if self._wanted(name)]

@@ -70,7 +70,7 @@ class OscServer:
                 f"osc: {address.host} is on the network; say who may talk to it, as "
                 f"{address.host}:{address.port}?allow=192.168.1.0/24"
             )
-        self._parameters, self._show, self.address, self._clock = parameters, show, address, clock
+        self.parameters, self.show, self.address, self._clock = parameters, show, address, clock
         self._socket: socket.socket | None = None
         self._thread: SupervisedThread | None = None
         self._stop = threading.Event()
@@ -101,7 +101,7 @@ class OscServer:
         opened.settimeout(_POLL_S)
         self._socket = opened
         logging.getLogger().addFilter(_not_the_parsers)
-        self._unlisten = self._parameters.listen(self._changed)
+        self._unlisten = self.parameters.listen(self._changed)
         self._thread = start_thread("osc", self._run)
 
     def close(self) -> None:
@@ -168,39 +168,39 @@ class OscServer:
         first = arguments[0] if arguments else None
         if part not in ("", "value"):
             raise SettingsError(f"osc: {address[:60]!r}: only /value may follow a parameter")
-        if name in self._parameters.declared and not (name in _SWITCHES and first is None):
+        if name in self.parameters.declared and not (name in _SWITCHES and first is None):
             self._parameter(name, part == "value", first, origin, (host, port))
         elif name == "subscribe":
             self._remember(host, _port(first) if arguments else port, forever=True)
         elif name == "tempo":
-            self._show.set_bpm(_number(first))
+            self.show.set_bpm(_number(first))
         elif name == "preset":
             seconds = _number(arguments[1]) if len(arguments) > 1 else None
-            self._show.preset(self._preset(first), seconds, origin=origin)
+            self.show.preset(self._preset(first), seconds, origin=origin)
         elif name in ACTIONS:
             if first is None or _number(first) > 0:
-                self._show.act(name, origin=origin)
+                self.show.act(name, origin=origin)
         else:
-            known = (*self._parameters.declared, *ACTIONS, "preset", "tempo", "subscribe")
+            known = (*self.parameters.declared, *ACTIONS, "preset", "tempo", "subscribe")
             hint = closest(name, known) or "docs/control.md lists the addresses"
             raise SettingsError(f"osc: {address[:60]!r} is no address of livedream; {hint}")
 
     def _parameter(
         self, name: str, real: bool, value: Any, origin: str, sender: tuple[str, int]
     ) -> None:
-        parameter = self._parameters.declared[name]
+        parameter = self.parameters.declared[name]
         if value is None:
-            self._send_value(name, self._parameters.target(name), [sender])
+            self._send_value(name, self.parameters.target(name), [sender])
         elif real or not parameter.has_unit:
-            self._parameters.set(name, value, origin=origin)
+            self.parameters.set(name, value, origin=origin)
         else:
-            self._parameters.set_unit(name, _number(value), origin=origin)
+            self.parameters.set_unit(name, _number(value), origin=origin)
 
     def _preset(self, found: Any) -> str:
         if isinstance(found, str):
             return found
         number = round(_number(found))
-        names = self._show.presets.names
+        names = self.show.presets.names
         if not 0 <= number < len(names):
             raise SettingsError(f"osc: preset must be 0 to {len(names) - 1} (got {number})")
         return names[number]
@@ -231,7 +231,7 @@ class OscServer:
         self._send_value(change.name, change.value, there)
 
     def _send_value(self, name: str, value: Any, receivers: Sequence[tuple[str, int]]) -> None:
-        parameter = self._parameters.declared[name]
+        parameter = self.parameters.declared[name]
         datagrams = [_datagram(f"{_ROOT}{name}/value", value)]
         if parameter.has_unit:
             datagrams.append(_datagram(f"{_ROOT}{name}", parameter.to_unit(value)))

@@ -61,9 +61,9 @@ def test_a_knob_is_learned_kept_and_moves_its_parameter(midi: MidiInput, tmp_pat
     assert midi.learning == "strength"
     midi.receive(control(7, 64))
     assert midi.learning is None
-    assert midi._parameters.target("strength") == 14  # the move that taught does not yet move
+    assert midi.parameters.target("strength") == 14  # the move that taught does not yet move
     midi.receive(control(7, 127))
-    assert midi._parameters.target("strength") == 48
+    assert midi.parameters.target("strength") == 48
     again = MidiMap(tmp_path / "midi.toml")
     assert again.targets == {"cc:1:7": "strength"}
 
@@ -74,7 +74,7 @@ def test_pads_act_on_being_pressed_only(midi: MidiInput) -> None:
     midi.receive(mido.Message("note_off", note=36))
     midi.receive(mido.Message("note_on", note=36, velocity=90))
     midi.receive(mido.Message("note_on", note=36, velocity=0))  # how many keyboards say off
-    assert midi._show.preset_name == midi._show.presets.names[0]
+    assert midi.show.preset_name == midi.show.presets.names[0]
 
 
 def test_a_pad_switches_a_switch_over(midi: MidiInput) -> None:
@@ -82,21 +82,21 @@ def test_a_pad_switches_a_switch_over(midi: MidiInput) -> None:
     for wanted in (True, False):
         midi.receive(mido.Message("note_on", note=40, velocity=100))
         midi.receive(mido.Message("note_off", note=40))
-        assert midi._parameters.target("freeze") is wanted
+        assert midi.parameters.target("freeze") is wanted
 
 
 def test_bends_programs_and_named_presets(midi: MidiInput) -> None:
     midi.mapping.bind("bend:1", "hue")
     midi.receive(mido.Message("pitchwheel", pitch=-8192))
-    assert midi._parameters.target("hue") == -180
+    assert midi.parameters.target("hue") == -180
     midi.receive(mido.Message("pitchwheel", pitch=8191))
-    assert midi._parameters.target("hue") == 180
+    assert midi.parameters.target("hue") == 180
     midi.mapping.bind("program:1", "preset:*")
     midi.receive(mido.Message("program_change", program=2))
-    assert midi._show.preset_name == midi._show.presets.names[2]
+    assert midi.show.preset_name == midi.show.presets.names[2]
     midi.mapping.bind("note:1:1", "preset:ink")
     midi.receive(mido.Message("note_on", note=1, velocity=1))
-    assert midi._show.preset_name == "ink"
+    assert midi.show.preset_name == "ink"
 
 
 def test_what_cannot_be_learned_is_refused(midi: MidiInput) -> None:
@@ -114,18 +114,18 @@ def test_a_map_of_an_older_version_ends_nothing(midi: MidiInput) -> None:
 
 
 def test_controllers_come_and_go(midi: MidiInput, ports: MemoryPorts) -> None:
-    midi._poll()
-    assert list(midi._open) == ["nanoKONTROL2 20:0"]  # not the other one
+    midi.poll()
+    assert midi.health().detail == "nanoKONTROL2 20:0"  # not the other one
     assert midi.health().state == "ok"
     ports.there = []
-    midi._poll()
+    midi.poll()
     assert midi.health().state == "lost"
     assert ports.closed == ["nanoKONTROL2 20:0"]
     ports.there = ["nanoKONTROL2 24:0"]  # the system numbers anew
-    midi._poll()
+    midi.poll()
     midi.mapping.bind("cc:1:3", "mix")
     ports.receive["nanoKONTROL2 24:0"](control(3, 0))
-    assert midi._parameters.target("mix") == 0
+    assert midi.parameters.target("mix") == 0
 
 
 def test_a_damaged_map_is_one_line(tmp_path: Path) -> None:

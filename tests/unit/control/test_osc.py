@@ -57,7 +57,7 @@ def until(done: object, seconds: float = 5) -> None:
 
 
 def test_slider_places_values_texts_and_switches(server: OscServer, sender: socket.socket) -> None:
-    parameters = server._parameters
+    parameters = server.parameters
     sender.send(message("/livedream/strength", 0.5))
     sender.send(message("/livedream/hue/value", -45.0))
     sender.send(message("/livedream/octaves/value", 3.0))
@@ -71,7 +71,7 @@ def test_slider_places_values_texts_and_switches(server: OscServer, sender: sock
 
 
 def test_actions_presets_and_tempo(server: OscServer, sender: socket.socket) -> None:
-    show = server._show
+    show = server.show
     sender.send(message("/livedream/preset", "ink", 2.0))
     until(lambda: show.preset_name == "ink")
     sender.send(message("/livedream/next", 0.0))  # a button let go
@@ -83,7 +83,7 @@ def test_actions_presets_and_tempo(server: OscServer, sender: socket.socket) -> 
     sender.send(message("/livedream/preset", 0))
     until(lambda: show.preset_name == show.presets.names[0])
     sender.send(message("/livedream/freeze"))
-    until(lambda: server._parameters.target("freeze"))
+    until(lambda: server.parameters.target("freeze"))
 
 
 def test_a_bundle_is_several_messages(server: OscServer, sender: socket.socket) -> None:
@@ -93,14 +93,14 @@ def test_a_bundle_is_several_messages(server: OscServer, sender: socket.socket) 
         builder.add_arg(value)
         bundle.add_content(builder.build())  # type: ignore[arg-type]
     sender.send(bundle.build().dgram)
-    until(lambda: server._parameters.target("brightness") == 1.5)
-    assert server._parameters.target("mix") == 0.25
+    until(lambda: server.parameters.target("brightness") == 1.5)
+    assert server.parameters.target("mix") == 0.25
 
 
 def test_the_sender_is_told_what_others_change(server: OscServer, sender: socket.socket) -> None:
     sender.send(message("/livedream/strength", 0.5))
-    until(lambda: server._parameters.target("strength") == 24)
-    server._parameters.set("hue", 90.0, origin="panel 1")
+    until(lambda: server.parameters.target("strength") == 24)
+    server.parameters.set("hue", 90.0, origin="panel 1")
     first, second = (OscMessage(sender.recv(1000)) for _ in range(2))
     assert (first.address, first.params) == ("/livedream/hue/value", [90.0])
     assert (second.address, second.params) == ("/livedream/hue", [0.75])
@@ -116,35 +116,35 @@ def test_feedback_goes_to_the_port_that_is_asked_for(
         listener.settimeout(5)
         sender.send(message("/livedream/subscribe", listener.getsockname()[1]))
         until(lambda: server.messages == 1)
-        server._parameters.set("mix", 0.5)
+        server.parameters.set("mix", 0.5)
         assert OscMessage(listener.recv(1000)).address == "/livedream/mix/value"
 
 
 def test_strangers_are_not_heard(server: OscServer) -> None:
     server.receive(message("/livedream/strength", 1.0), "192.168.1.5", 5000)
-    assert server._parameters.target("strength") == 14
+    assert server.parameters.target("strength") == 14
     assert (server.refused, server.messages) == (1, 0)
     allowed = OscServer(
-        server._parameters,
-        server._show,
+        server.parameters,
+        server.show,
         listening("0.0.0.0:0?allow=192.168.1.0/24", "127.0.0.1:9001", name="osc"),
     )
     allowed.receive(message("/livedream/strength", 1.0), "192.168.1.5", 5000)
     allowed.receive(message("/livedream/strength", 0.0), "192.168.2.5", 5000)
-    assert server._parameters.target("strength") == 48
+    assert server.parameters.target("strength") == 48
 
 
 def test_on_the_network_somebody_must_be_allowed(server: OscServer) -> None:
     with pytest.raises(SettingsError, match="allow="):
         OscServer(
-            server._parameters, server._show, listening("0.0.0.0:9001", "127.0.0.1:1", name="osc")
+            server.parameters, server.show, listening("0.0.0.0:9001", "127.0.0.1:1", name="osc")
         )
 
 
 def test_a_taken_port_is_one_line(server: OscServer) -> None:
     taken = listening(str(server.port), "127.0.0.1:9001", name="osc")
     with pytest.raises(SinkError, match="give another port"):
-        OscServer(server._parameters, server._show, taken).start()
+        OscServer(server.parameters, server.show, taken).start()
 
 
 @pytest.mark.parametrize(
@@ -181,8 +181,8 @@ def test_noise_changes_nothing_and_ends_nothing(server: OscServer, sender: socke
                  "127.0.0.1", 5000)  # fmt: skip
     assert server.faults > 1000
     sender.send(message("/livedream/mix", 0.125))
-    until(lambda: server._parameters.target("mix") == 0.125)
-    assert 0 <= server._parameters.target("strength") <= 100
+    until(lambda: server.parameters.target("mix") == 0.125)
+    assert 0 <= server.parameters.target("strength") <= 100
 
 
 def test_what_is_refused_is_answered_and_logged_once(
