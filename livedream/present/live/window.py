@@ -15,7 +15,7 @@ import cv2
 
 from livedream.core.errors import SinkError
 from livedream.core.frame import Picture
-from livedream.core.health import Health, Status
+from livedream.core.health import Health, StatusBoard
 from livedream.core.latest_slot import LatestSlot, SlotClosed
 from livedream.core.snapshot import Snapshot
 from livedream.core.supervisor import FaultLog, reason
@@ -71,22 +71,18 @@ class KeyHandler(Protocol):
         """The preset and the program in force, "" for none."""
 
 
-class Statuses(Protocol):
-    def latest(self) -> Status: ...
-
-
 class Peeked(Protocol):
     def peek(self) -> Snapshot: ...
 
 
 class Window:
-    """Shows frames until it is told to stop, or is closed, which sets `stop` for everybody."""
+    """Shows frames until `stop` is set, or it is closed, which sets `stop` for everybody."""
 
     def __init__(
         self,
         options: WindowOptions,
         parameters: Peeked,
-        status: Statuses,
+        status: StatusBoard,
         *,
         keys: KeyHandler | None = None,
     ) -> None:
@@ -95,7 +91,8 @@ class Window:
         self._parameters = parameters
         self._keys = keys
         self._memory = DisplayMemory(options.settings_folder)
-        self._placement = options.placement or Placement()
+        self._asked = options.placement  # instead of the display's
+        self._placement = self._asked or Placement()
         self._undo: deque[Placement] = deque(maxlen=_MOST_UNDO)
         self._kept = self._placement
         self._pin: CornerPin | None = None  # while corners are moved
@@ -137,10 +134,11 @@ class Window:
     ) -> None:
         self._screen = Screen(self._options, (first.rgb.shape[1], first.rgb.shape[0]))
         try:
-            self._recall(self._options.placement)
+            self._recall(self._asked)
             self._panels = Panels()
             self._show(slot, stop)
         finally:
+            self._asked = self._placement  # for when the display comes back
             self._screen.close()
 
     def _become(self, state: str, detail: str = "") -> None:
@@ -166,7 +164,7 @@ class Window:
     def _show(self, slot: LatestSlot[LiveFrame], stop: threading.Event) -> None:
         drawn_s = -1.0
         while not stop.is_set():
-            changed = self._draw_due(drawn_s)
+            changed = time.monotonic() - drawn_s > FIGURES_S  # also where no frame comes
             try:
                 frame = slot.get(0 if changed else _WAIT_S)
             except SlotClosed:
@@ -189,10 +187,6 @@ class Window:
                         _log.info("window is open")
                     self._become("ok")
                     self._faults.recovered("is back")
-
-    def _draw_due(self, drawn_s: float) -> bool:
-        """Whether the figures or a notice are to be drawn anew although no frame has come."""
-        return time.monotonic() - drawn_s > FIGURES_S
 
     # Drawing
 

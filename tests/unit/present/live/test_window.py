@@ -15,6 +15,7 @@ from livedream.control.keys import Keys
 from livedream.control.live_parameters import LiveParameters
 from livedream.control.presets import Presets
 from livedream.control.show import Show
+from livedream.core.errors import SinkError
 from livedream.core.health import Health, StatusBoard
 from livedream.core.latest_slot import LatestSlot
 from livedream.core.settings import DreamSettings
@@ -26,6 +27,7 @@ from livedream.present.live.screen import WindowOptions
 from livedream.present.live.window import Window
 
 SIZE = (640, 360)
+BLACK = LiveFrame(np.zeros((*SIZE[::-1], 3), np.uint8), 0.0, 0)
 WHOLE = [(0, 0), (640, 0), (640, 360), (0, 360)]
 
 
@@ -96,8 +98,8 @@ class Stage:
 
         self.monkeypatch.setattr(Painter, "hud", hud)
         self.monkeypatch.setattr(Painter, "line", line)
-        slot: LatestSlot[LiveFrame] = LatestSlot()
-        slot.put(LiveFrame(np.zeros((*SIZE[::-1], 3), np.uint8), 0.0, 0))
+        slot = self.slot = LatestSlot[LiveFrame]()
+        slot.put(BLACK)
         shown = Window(
             WindowOptions(settings_folder=self.folder, **options),
             self.parameters, StatusBoard(), keys=Keys(self.show),
@@ -226,6 +228,17 @@ class TestCorners:
         paper = stage.run(press("f2"), press("down"), press("f2"), press("f2"), press("backspace"))
         assert paper.seen[4][0] == (0, 1)
         assert paper.seen[5] == WHOLE
+
+    def test_they_stay_while_the_display_is_gone(self, stage: Stage) -> None:
+        def unplug() -> None:
+            stage.slot.put(BLACK)
+            raise SinkError("no display")
+
+        stage.monkeypatch.setattr(window, "_RETRY_S", 0.0)
+        placed = Placement(mirror=True)
+        paper = stage.run(press("f2"), press("right"), press("down"), unplug, placement=placed)
+        assert paper.seen[-1] == paper.seen[3]
+        assert (1, 1) in paper.seen[-1]
 
 
 class TestFigures:
