@@ -61,9 +61,9 @@ def run(args: argparse.Namespace) -> int:
         overwrite=args.overwrite,
     )
     with Progress(job.output.name, "rounds", job.rounds, quiet=args.quiet) as progress:
-        report = dream_still(job, watch=lambda done, dream: progress.advance(done, dream.level))
+        report = dream_still(job, watch=progress.watch)
     if not args.quiet:
-        print(summary(report, f"{report.width}x{report.height}, {report.rounds} rounds"))
+        print(summary(report, f"{report.width}x{report.height}, {report.frames} rounds"))
     return 0
 
 

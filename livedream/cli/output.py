@@ -13,7 +13,8 @@ from livedream.core.errors import SettingsError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from livedream.jobs.image import StillReport
+    from livedream.dream.dreamer import Dream
+    from livedream.dream.level import LevelledDream
     from livedream.jobs.render import RenderReport
 
 __all__ = ["Progress", "print_table", "summary", "terminal", "write_json"]
@@ -49,6 +50,10 @@ class Progress(Closeable):
         if self._bar is not None:
             self._bar.stop()
 
+    def watch(self, dream: "Dream | LevelledDream", report: "RenderReport") -> None:
+        """`advance`, for jobs that count from the first frame."""
+        self.advance(report.frames, dream.level)
+
     def advance(self, done: int, level: float) -> None:
         """done: so far.  level: the dream's, 8-bit steps."""
         if self._quiet:
@@ -68,7 +73,7 @@ class Progress(Closeable):
             print(text, file=sys.stderr, flush=True)
 
 
-def summary(report: "RenderReport | StillReport", what: str) -> str:
+def summary(report: "RenderReport", what: str) -> str:
     """What was made, in one line. what: of how much, in words."""
     return (
         f"{report.output}: {what} in {_span(report.seconds)}, strength {report.strength:.1f}, "

@@ -70,9 +70,7 @@ def run(args: argparse.Namespace) -> int:
         overwrite=args.overwrite,
     )
     with Progress(job.output.name, "frames", job.frames, quiet=args.quiet) as progress:
-        report = render_zoom(
-            job, watch=lambda dream, report: progress.advance(report.frames, dream.level)
-        )
+        report = render_zoom(job, watch=progress.watch)
     if not args.quiet:
         print(summary(report, f"{report.frames} frames"))
     return 0

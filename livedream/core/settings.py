@@ -261,7 +261,7 @@ class DreamSettings:
     )  # fmt: skip
     precision: str = declare(
         "auto",
-        "numbers to compute with; auto: fp16 on CUDA, bf16 on CPUs that support it, else fp32",
+        "number format to compute in; auto: fp16 on CUDA, bf16 on CPUs that support it, else fp32",
         choices=PRECISIONS, live=False, group="machine", advanced=True,
     )  # fmt: skip
     engine: str = declare(

@@ -27,6 +27,7 @@ from livedream.dream.compose import compose, steps_of
 from livedream.dream.dreamer import FIRST_STEP_S, Dreamer
 from livedream.dream.level import LevelledDream
 from livedream.jobs.checkpoint import identity
+from livedream.jobs.render import RenderReport
 from livedream.present.picture import DEFAULT_QUALITY, check_picture, write_picture
 
 _STRIP: Final = 256  # rows composed at once: bounds the memory of very large pictures
@@ -60,31 +61,15 @@ class StillJob:
         )
 
 
-@dataclass(frozen=True, kw_only=True)
-class StillReport:
-    """Figures of a dreamed picture.  strength: the level at the end, 8-bit steps RMS."""
-
-    output: Path
-    width: int
-    height: int
-    rounds: int
-    seconds: float
-    strength: float
-    network: str
-    objective: str
-    device: str
-    precision: str
-
-
-Watcher = Callable[[int, LevelledDream], None]
-
-
 def dream_still(
-    job: StillJob, dreamer: Dreamer | None = None, watch: Watcher | None = None
-) -> StillReport:
+    job: StillJob,
+    dreamer: Dreamer | None = None,
+    watch: Callable[[LevelledDream, RenderReport], None] | None = None,
+) -> RenderReport:
     """Dream a picture into a file.
 
-    dreamer: one made before, to share its network.  watch: called after each round (1, ...).
+    dreamer: one made before, to share its network.  watch: called after each round, which
+    the report counts as a frame.
     Raises SourceError, SinkError and what `Dreamer` raises. On KeyboardInterrupt the rounds that
     are done are written, and the interrupt raised again.
     """
@@ -93,12 +78,15 @@ def dream_still(
     check_picture(job.output, source=path if path.is_file() else None, overwrite=job.overwrite)
     rgb = start_picture(job.source, job.picture_size, job.settings.seed)
     dreamer = dreamer or Dreamer(job.settings)
-    done, levelled, stopped = 0, None, None
+    report = RenderReport(job.source, str(job.output), **dreamer.description())
+    report.height, report.width = rgb.shape[:2]
+    levelled, stopped = None, None
     try:
         for levelled in rounds_of(dreamer, rgb, job.rounds):
-            done += 1
+            report.frames += 1
+            report.strength, report.seconds = levelled.level, time.monotonic() - start
             if watch is not None:
-                watch(done, levelled)
+                watch(levelled, report)
     except KeyboardInterrupt as interrupt:
         stopped = interrupt
     if levelled is not None:
@@ -109,15 +97,8 @@ def dream_still(
         )
     if stopped is not None or levelled is None:
         raise stopped or SettingsError("rounds: none done")
-    return StillReport(
-        output=job.output,
-        width=rgb.shape[1],
-        height=rgb.shape[0],
-        rounds=done,
-        seconds=time.monotonic() - start,
-        strength=levelled.level,
-        **dreamer.description(),
-    )
+    report.complete = True
+    return report
 
 
 def rounds_of(dreamer: Dreamer, rgb: Picture, rounds: int) -> Iterator[LevelledDream]:

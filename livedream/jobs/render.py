@@ -64,10 +64,12 @@ class RenderJob:
 
 @dataclass
 class RenderReport:
-    """Figures of a finished (or stopped) render."""
+    """Figures of a finished (or stopped) render, zoom or still, whose frames are rounds."""
 
     source: str
     output: str
+    width: int = 0
+    height: int = 0
     frames: int = 0
     seconds: float = 0.0
     strength: float = 0.0
@@ -125,9 +127,10 @@ def render(
         report = RenderReport(job.source, str(job.output), **dreamer.description())
         if opened is not None:
             opened(info)
+        written = replace(info, width=2 * info.width) if job.compare else info
+        report.width, report.height = written.width, written.height
         sink = open_sink(
-            job.output, replace(info, width=2 * info.width) if job.compare else info,
-            codec=job.codec, quality=job.quality, overwrite=job.overwrite,
+            job.output, written, codec=job.codec, quality=job.quality, overwrite=job.overwrite,
             copy_streams=job.copy_streams, metadata={SETTINGS_TAG: job.identity()},
             resume=job.resume,
         )  # fmt: skip

@@ -149,6 +149,7 @@ def render_zoom(
     dreamer = dreamer or Dreamer(job.settings)
     source = ZoomSource(dreamer, start, job.travel, job.rate, job.frames)
     report = RenderReport(job.source, str(job.output), **dreamer.description())
+    report.width, report.height = source.info.width, source.info.height
     sink = open_sink(
         job.output, source.info, codec=job.codec, quality=job.quality, overwrite=job.overwrite,
         metadata={SETTINGS_TAG: job.identity()},

@@ -26,6 +26,7 @@ from livedream.jobs.image import (
     soft_noise,
     start_picture,
 )
+from livedream.jobs.render import RenderReport
 from livedream.present.picture import read_settings, write_picture
 
 QUICK = DreamSettings(**{**STILL, "octaves": 2, "size": "96p"})
@@ -56,12 +57,12 @@ def test_a_picture_is_dreamed_to_its_strength(
         settings=QUICK.replace(size="source", octaves=1),
         rounds=12,
     )
-    heard: list[int] = []
+    seen: list[int] = []
     report = dream_still(
-        job, Dreamer(job.settings, dreamnet), lambda done, joined: heard.append(done)
+        job, Dreamer(job.settings, dreamnet), lambda dream, report: seen.append(report.frames)
     )
     found = read_picture(job.output)
-    assert heard == list(range(1, 13))
+    assert seen == list(range(1, 13))
     assert (report.width, report.height) == (320, 180) and found.shape == texture.shape
     assert report.strength == pytest.approx(24, rel=0.03)
     assert difference(found, texture) == pytest.approx(24, rel=0.03)
@@ -172,7 +173,7 @@ def test_the_first_frame_of_a_source_counts() -> None:
         ({"output": Path("no/such/folder/o.png")}, SinkError, "does not exist"),
         ({"output": Path("o.avi")}, SinkError, r"must end in \.png.*got \.avi"),
         ({"rounds": 0}, SettingsError, "rounds: must be"),
-        ({"picture_size": "huge"}, SettingsError, "picture size: 'huge' found"),
+        ({"picture_size": "huge"}, SettingsError, r"picture size: must be .*got 'huge'"),
     ],
 )
 def test_what_cannot_be_is_said(
@@ -192,8 +193,8 @@ def test_a_stop_keeps_the_rounds_that_are_done(
         source=str(tmp_path / "in.png"), output=tmp_path / "o.png", settings=QUICK, rounds=50
     )
 
-    def stop(done: int, joined: object) -> None:
-        if done == 3:
+    def stop(dream: object, report: RenderReport) -> None:
+        if report.frames == 3:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
