@@ -14,6 +14,7 @@ from livedream.control.live_parameters import LiveParameters
 from livedream.control.tempo import Tempo
 from livedream.core.errors import SettingsError
 from livedream.core.health import Health
+from livedream.core.settings import check_all, declare
 from livedream.core.supervisor import SupervisedThread, start_thread
 
 __all__ = ["AUDIO_SOURCES", "SHAPES", "SOURCES", "Modulation", "Modulator", "wave"]
@@ -42,32 +43,20 @@ class Modulator:
     beats: its period in beats of the tempo instead, where it is above 0.
     """
 
-    parameter: str
-    source: str = "lfo"
-    depth: float = 0.2
-    offset: float = 0.0
-    shape: str = "sine"
-    period_s: float = 8.0
-    beats: float = 0.0
-    phase: float = 0.0
+    parameter: str = declare("", "what is moved")
+    source: str = declare("lfo", "what moves it", choices=SOURCES)
+    depth: float = declare(0.2, "how far", minimum=-1.0, maximum=1.0)
+    offset: float = declare(0.0, "added always", minimum=-1.0, maximum=1.0)
+    shape: str = declare("sine", "of the wave", choices=SHAPES)
+    period_s: float = declare(8.0, "of the wave", unit="s", minimum=0.05, maximum=3600.0)
+    beats: float = declare(0.0, "its period in beats, above 0", minimum=0.0, maximum=1024.0)
+    phase: float = declare(0.0, "in periods", minimum=0.0, maximum=1.0)
 
     def __post_init__(self) -> None:
-        for name, choices in (("source", SOURCES), ("shape", SHAPES)):
-            if (found := getattr(self, name)) not in choices:
-                raise SettingsError(
-                    f"modulator: {name} must be one of {', '.join(choices)} (got {found!r})"
-                )
-        limits = {
-            "depth": (-1, 1), "offset": (-1, 1), "period_s": (0.05, 3600), "beats": (0, 1024),
-            "phase": (0, 1),
-        }  # fmt: skip
-        for name, (low, high) in limits.items():
-            found = getattr(self, name)
-            if type(found) not in (int, float) or not low <= found <= high:
-                raise SettingsError(
-                    f"modulator: {name} must be {low:g} to {high:g} (got {found!r})"
-                )
-            object.__setattr__(self, name, float(found))
+        try:
+            check_all(self)
+        except SettingsError as error:
+            raise SettingsError(f"modulator: {error}") from error
 
     @classmethod
     def from_mapping(cls, found: Mapping[str, Any]) -> "Modulator":

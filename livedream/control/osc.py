@@ -19,7 +19,6 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 from livedream.control.live_parameters import Change, LiveParameters
@@ -45,13 +44,6 @@ _ERROR: Final = _ROOT + "error"
 _MOST_LOGGED: Final = 200  # addresses whose refusal is logged, each once
 
 
-@dataclass
-class _Receiver:
-    host: str
-    port: int
-    until_s: float
-
-
 class OscServer:
     """Listens on a UDP port. Senders that are neither this machine nor allowed are ignored.
 
@@ -74,7 +66,7 @@ class OscServer:
         self._socket: socket.socket | None = None
         self._thread: SupervisedThread | None = None
         self._stop = threading.Event()
-        self._receivers: dict[tuple[str, int], _Receiver] = {}
+        self._receivers: dict[tuple[str, int], float] = {}  # until when, monotonic
         self._lock = threading.Lock()
         self._unlisten: Callable[[], None] = lambda: None
         self._detail = ""
@@ -206,17 +198,12 @@ class OscServer:
         return names[number]
 
     def _remember(self, host: str, port: int, *, forever: bool = False) -> None:
-        now_s = self._clock()
+        until_s = math.inf if forever else self._clock() + _KEPT_S
         with self._lock:
-            known = self._receivers.get((host, port))
-            until_s = math.inf if forever else now_s + _KEPT_S
-            if known is not None:
-                known.until_s = max(known.until_s, until_s)
-                return
-            if len(self._receivers) >= _MOST_RECEIVERS:
-                oldest = min(self._receivers.values(), key=lambda one: one.until_s)
-                del self._receivers[oldest.host, oldest.port]
-            self._receivers[host, port] = _Receiver(host, port, until_s)
+            known = self._receivers.get((host, port), -math.inf)
+            if known == -math.inf and len(self._receivers) >= _MOST_RECEIVERS:
+                del self._receivers[min(self._receivers, key=lambda key: self._receivers[key])]
+            self._receivers[host, port] = max(known, until_s)
 
     def _changed(self, change: Change) -> None:
         """Send it to everyone but who did it. A datagram never waits for its reader."""
@@ -224,9 +211,7 @@ class OscServer:
             return
         now_s = self._clock()
         with self._lock:
-            for key, one in list(self._receivers.items()):
-                if one.until_s < now_s:
-                    del self._receivers[key]
+            self._receivers = {key: s for key, s in self._receivers.items() if s >= now_s}
             there = [key for key in self._receivers if f"osc {key[0]}:{key[1]}" != change.origin]
         self._send_value(change.name, change.value, there)
 
