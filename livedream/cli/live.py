@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 __all__ = ["add_parser", "run"]
 
+_DEADLINE_S: Final = 1.5  # from SIGTERM to the end, where closing within a second has failed
+
 _MOMENTS: Final = ("freeze", "blackout")  # for a performer, not for the start
 
 
@@ -126,8 +128,12 @@ def run(args: argparse.Namespace) -> int:
         logging.getLogger("livedream").setLevel(logging.INFO)
     from livedream.live.session import Session
 
-    with Session(job) as session, _ending(session):
-        session.run()
+    try:
+        with Session(job) as session, _ending(session):
+            session.run()
+    finally:
+        if hasattr(signal, "setitimer"):
+            signal.setitimer(signal.ITIMER_REAL, 0)
     return 0
 
 
@@ -170,7 +176,8 @@ class _ending:  # noqa: N801 (a context manager, used like a function)
     """SIGTERM and Ctrl-C end the session.
 
     Until the session is there SIGTERM keeps its default, which ends the process at once whatever
-    the main thread is busy with; Ctrl-C is Python's own.
+    the main thread is busy with; Ctrl-C is Python's own. After SIGTERM everything is closed within
+    a second; where a library holds Python's lock meanwhile, the system ends the process soon after.
     """
 
     def __init__(self, session: "Session") -> None:
@@ -182,6 +189,8 @@ class _ending:  # noqa: N801 (a context manager, used like a function)
             self._before[number] = signal.signal(number, self._end)
 
     def _end(self, number: int, frame: FrameType | None) -> None:
+        if number == signal.SIGTERM and hasattr(signal, "setitimer"):
+            signal.setitimer(signal.ITIMER_REAL, _DEADLINE_S)  # SIGALRM's default: an end
         self._session.stop(signal.Signals(number).name)
 
     def __exit__(self, *error: object) -> None:

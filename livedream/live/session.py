@@ -58,7 +58,7 @@ _FALLBACK: Final = Opened(640, 360, Fraction(25), "nothing yet")
 _SETTLED_S: Final = 10.0  # until latency is worth saying
 _LOOK_S: Final = 1.0  # between two looks at how the show is
 _MOST_FPS: Final = 240.0
-_CLOSING_S: Final = 0.9
+_CLOSING_S: Final = 0.7
 _POOL: Final = "network"  # origin of changes that the loaded network asks for
 
 

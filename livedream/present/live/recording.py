@@ -29,7 +29,7 @@ _PREPARED: Final = 0.7  # of a segment, after which the next one is opened
 _SHARE: Final = 8  # a segment takes at most this part of the budget: removing one is little
 _LOOK_S: Final = 2.0  # between two looks at the budget
 _AT_ONCE: Final = 64 * 10**6  # bytes that are finished within the second that an end may take
-_ENDING_S: Final = 0.8
+_ENDING_S: Final = 0.4
 
 
 class BackgroundWriter:

@@ -256,6 +256,30 @@ def test_sigterm_while_a_graph_is_compiled_ends_it_within_a_second(after_s: floa
     assert seconds < 2.0  # a second, on a machine that has other work
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM")
+def test_sigterm_ends_it_whatever_holds_the_interpreter(tmp_path: Path) -> None:
+    program = tmp_path / "stuck.py"
+    program.write_text(
+        "import ctypes, sys\n"
+        "from livedream.cli import script\n"
+        "from livedream.live.session import Session\n"
+        "from livedream.present.live.worker import OutputWorker\n"
+        "run = Session.run\n"
+        "Session.run = lambda self: (print('runs', file=sys.stderr, flush=True), run(self))\n"
+        "OutputWorker.close = lambda self: ctypes.PyDLL(None).sleep(10)  # keeps Python's lock\n"
+        "script()\n"
+    )
+    line = [
+        sys.executable, str(program), "live", "synthetic:clouds?size=160x90", "--size", "96p",
+        "--sink", "udp://127.0.0.1:9",
+    ]  # fmt: skip
+    process = subprocess.Popen(line, stderr=subprocess.PIPE, text=True)
+    until_said(process, "runs")
+    code, seconds = end(process)
+    assert code == -signal.SIGALRM
+    assert seconds < 5.0
+
+
 def test_the_log_file_tells_what_a_show_did(tmp_path: Path) -> None:
     log = tmp_path / "show.log"
     process = started(
