@@ -67,12 +67,8 @@ class DreamState:
     def from_arrays(cls, found: Mapping[str, NDArray[np.generic]], device: torch.device) -> Self:
         age_s, time_s, frames = (float(value) for value in found["clock"].astype(np.float64))
         residual = found.get("residual")
-        return cls(
-            residual=None if residual is None else torch.from_numpy(residual.copy()).to(device),
-            age_s=age_s,
-            time_s=None if np.isnan(time_s) else time_s,
-            frames=int(frames),
-        )
+        tensor = None if residual is None else torch.from_numpy(residual.copy()).to(device)
+        return cls(tensor, age_s, None if np.isnan(time_s) else time_s, int(frames))
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +78,7 @@ class Dream:
     source: the frame as it was.  frame: the picture to show, with the same time.
     level: RMS of the residual in 8-bit steps, at the dream's size.
     gain: what the addition was multiplied with.
-    flicker: mean size of what was new in the residual, against that of the whole; what
-    `livedream measure` finds in the finished file is near it.
+    flicker: mean size of what was new in the residual, against that of the whole.
     """
 
     source: Frame
@@ -135,12 +130,9 @@ class Dreamer:
         self.timer = StageTimer()
         self._load(settings or DreamSettings(), network, objective)
 
-    # --- the walk ---------------------------------------------------------------------------------
-
     def frames(self, source: Iterable[Frame]) -> Iterator[Frame]:
         """The dreamed frames of `source`, in order."""
-        for dream in self.dreams(source):
-            yield dream.frame
+        return (dream.frame for dream in self.dreams(source))
 
     def dreams(
         self,
@@ -187,8 +179,6 @@ class Dreamer:
             steps = self.transfers.to_host((levelled.residual[0] * 255.0).permute(1, 2, 0)).array()
             shown = replace(frame, rgb=compose(frame.rgb, steps))
         return Dream(frame, shown, levelled.level, levelled.gain, flicker)
-
-    # --- its parts, for walks of other kinds ------------------------------------------------------
 
     def picture(self, rgb: Picture) -> Tensor:
         """The frame at the dream's size: (1, 3, h, w) float32 in [0, 1] on the device."""
@@ -272,16 +262,10 @@ class Dreamer:
         self.state.residual = levelled.residual
         return levelled
 
-    # --- settings and state -----------------------------------------------------------------------
-
     @property
     def settings(self) -> DreamSettings:
-        """What is dreamed with now; to set it is to `adopt` it."""
+        """What is dreamed with now; `adopt` changes it."""
         return self._settings
-
-    @settings.setter
-    def settings(self, settings: DreamSettings) -> None:
-        self.adopt(settings)
 
     @property
     def fallbacks(self) -> int:

@@ -66,9 +66,9 @@ def test_a_change_of_strength(dreamnet: Network, kind: str) -> None:
     dreamer = Dreamer(BASE.replace(strength=10.0, half_life=0.4), dreamnet)
     rgb = picture(kind)
     held(dreamer, rgb, 0.4)
-    dreamer.settings = dreamer.settings.replace(strength=30.0)
+    dreamer.adopt(dreamer.settings.replace(strength=30.0))
     assert held(dreamer, rgb, 0.2)[-1] == pytest.approx(30, rel=0.03)
-    dreamer.settings = dreamer.settings.replace(strength=10.0)
+    dreamer.adopt(dreamer.settings.replace(strength=10.0))
     levels = held(dreamer, rgb, 1.0)
     assert levels[4] == pytest.approx(30 * 0.5**0.5, rel=0.03)  # 0.2 s on
     assert min(levels) > 9.7

@@ -50,7 +50,7 @@ def test_the_rate_does_not_change_the_level(dreamnet: Network, texture: Picture)
 def test_a_carried_dream_fades_by_its_half_life(dreamnet: Network, texture: Picture) -> None:
     dreamer = Dreamer(SMALL.replace(half_life=1.0, strength=10.0), dreamnet)
     _held(dreamer, texture, 25)
-    dreamer.settings = dreamer.settings.replace(strength=0.0)
+    dreamer.adopt(dreamer.settings.replace(strength=0.0))
     levels = _held(dreamer, texture, 25)
     assert levels[-1] == pytest.approx(5.0, rel=0.05)
 

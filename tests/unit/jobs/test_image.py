@@ -91,7 +91,7 @@ def test_the_level_stands_at_the_dream_size(dreamnet: Network, texture: Picture)
 def test_a_residual_fades_by_its_half_life(dreamnet: Network, texture: Picture) -> None:
     growing = dreamer(dreamnet)
     list(rounds_of(growing, texture, 12))
-    growing.settings = growing.settings.replace(strength=0.0)
+    growing.adopt(growing.settings.replace(strength=0.0))
     *_, joined = rounds_of(growing, texture, 10)  # 0.4 s, one half-life
     assert joined.level == pytest.approx(12, rel=0.02)
 
