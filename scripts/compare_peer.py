@@ -48,7 +48,7 @@ OURS_AT_ONCE = 50  # frames of livedream between two of the other's, so that its
 
 
 class SameOctaves(Ascent):
-    """The ascent at given octave sizes, as often as the other climbs them."""
+    """The ascent at given octave sizes, as often as the other ascends them."""
 
     sizes: list[tuple[int, int]]
 

@@ -62,17 +62,17 @@ def main() -> int:
 
 def failures(found: dict[str, Any]) -> list[str]:
     """What was not as promised, one line each, printed."""
-    told = []
+    lines = []
     tests_ran = found["tests"]
     if isinstance(tests_ran, dict) and tests_ran.get("exit_code"):
-        told.append(f"tests: exit code {tests_ran['exit_code']}")
-    told += [f"{name}: {part['failed']}" for name, part in found.items()
+        lines.append(f"tests: exit code {tests_ran['exit_code']}")
+    lines += [f"{name}: {part['failed']}" for name, part in found.items()
              if isinstance(part, dict) and "failed" in part]  # fmt: skip
     rows = found.get("engines", [])
-    told += [f"engines: {row}" for row in rows if isinstance(row, dict) and not row.get("good", 1)]
-    for line in told:
+    lines += [f"engines: {row}" for row in rows if isinstance(row, dict) and not row.get("good", 1)]
+    for line in lines:
         print("NOT AS PROMISED", line)
-    return told
+    return lines
 
 
 def machine(device: torch.device) -> dict[str, str]:

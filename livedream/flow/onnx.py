@@ -64,8 +64,8 @@ class OnnxFlow:
     def estimate(self, current: Picture, previous: Picture) -> FlowField:
         if current.shape != previous.shape:
             raise ShapeError(
-                f"flow {self._path}: pictures of {current.shape} and {previous.shape} found, "
-                "two of one size wanted"
+                f"flow {self._path}: pictures must be of one size "
+                f"(got {current.shape} and {previous.shape})"
             )
         height, width = current.shape[:2]
         inner = self._graph.fixed[0] or height, self._graph.fixed[1] or width
@@ -103,8 +103,8 @@ class OnnxFlow:
             ) from error
         if found.ndim != 4 or found.shape[:2] != (1, 2):
             raise FlowError(
-                f"flow {self._path}: output {graph.output} is {_words(found.shape)}, "
-                "(1, 2, H, W) wanted; name another one: output = NAME"
+                f"flow {self._path}: output {graph.output} must be (1, 2, H, W) "
+                f"(got {_words(found.shape)}); name another one: output = NAME"
             )
         return np.ascontiguousarray(found[0].transpose(1, 2, 0), np.float32)
 
@@ -115,7 +115,7 @@ class OnnxFlow:
             if not unit_px:
                 raise FlowError(
                     f"flow {self._path}: output {found.shape[1]}x{found.shape[0]} of input "
-                    f"{size[1]}x{size[0]} found; say what its values are: unit_px = 1 for pixels "
+                    f"{size[1]}x{size[0]}: say what its values are: unit_px = 1 for pixels "
                     f"of the input, {size[1] / found.shape[1]:g} for those of the output"
                 )
             found = _resize(found, size[1], size[0])
@@ -138,8 +138,8 @@ def _inspect(path: Path, session: Any, adapter: FlowAdapter) -> _Graph:
     if not fits:
         found = ", ".join(f"{node.name} {_words(node.shape)} {node.type}" for node in nodes)
         raise FlowError(
-            f"flow {path}: inputs {found} found, {adapter.inputs} of (1, {channels}, H, W) float "
-            'wanted; inputs = "one" means a single one of six channels (docs/flow.md)'
+            f"flow {path}: inputs must be {adapter.inputs} of (1, {channels}, H, W) float "
+            f'(got {found}); inputs = "one" means a single one of six channels (docs/flow.md)'
         )
     names = tuple(str(node.name) for node in nodes)
     output = _output(path, session, adapter)
@@ -173,7 +173,7 @@ def _output(path: Path, session: Any, adapter: FlowAdapter) -> str:
         return names[wanted]
     if wanted in names:
         return str(wanted)
-    raise FlowError(f"flow {path}: outputs {', '.join(names)} found, output = {wanted!r} wanted")
+    raise FlowError(f"flow {path}: output must be one of {', '.join(names)} (got {wanted!r})")
 
 
 def _words(shape: Any) -> str:

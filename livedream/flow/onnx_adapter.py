@@ -77,7 +77,7 @@ class FlowAdapter:
         known = [field.name for field in fields(cls)]
         unknown = sorted(set(found) - set(known))
         if unknown:
-            raise FlowError(f"{unknown[0]!r} found, some of {', '.join(known)} wanted")
+            raise FlowError(f"must be some of {', '.join(known)} (got {unknown[0]!r})")
         return cls(**found)
 
     def padded(self, side_px: int) -> int:
@@ -106,7 +106,7 @@ class FlowAdapter:
 
 def _check(name: str, value: object, wanted: Sequence[str], fits: bool) -> None:
     if not fits:
-        raise FlowError(f"{name}: {value!r} found, {' or '.join(wanted)} wanted")
+        raise FlowError(f"{name}: must be {' or '.join(wanted)} (got {value!r})")
 
 
 def read_adapter(path: Path, metadata: Mapping[str, str], names: Sequence[str]) -> FlowAdapter:
@@ -123,7 +123,7 @@ def read_adapter(path: Path, metadata: Mapping[str, str], names: Sequence[str]) 
         return FlowAdapter()
     else:
         raise FlowError(
-            f"flow {path}: inputs {', '.join(names)} found, {' and '.join(NAMES)} wanted; say in "
+            f"flow {path}: inputs {', '.join(names)} are not {' and '.join(NAMES)}; say in "
             f"{sidecar.name} how they are meant, such as: direction = \"first-to-second\", "
             'pixels = "0..1" (docs/flow.md)'
         )  # fmt: skip
@@ -148,6 +148,6 @@ def _parse(path: Path, text: str, loads: Any) -> Mapping[str, Any]:
         raise FlowError(f"flow {path}: its convention does not parse ({reason})") from error
     if not isinstance(found, dict):
         raise FlowError(
-            f"flow {path}: its convention is {type(found).__name__}, an object of names wanted"
+            f"flow {path}: its convention must be an object of names (got {type(found).__name__})"
         )
     return found

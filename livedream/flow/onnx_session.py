@@ -22,7 +22,7 @@ _TENSORRT, _CUDA, _CPU = (
     "CUDAExecutionProvider",
     "CPUExecutionProvider",
 )
-_FATAL_ONLY: Final = 4  # ONNX Runtime's log_severity_level; what fails is told in our own words
+_FATAL_ONLY: Final = 4  # ONNX Runtime's log_severity_level; what fails is logged in our own words
 _UNREADABLE: Final = ("InvalidProtobuf", "InvalidGraph", "NoSuchFile", "NoModel", "InvalidArgument")
 
 
@@ -87,5 +87,5 @@ def _with_fallbacks(provider: str) -> list[str]:
 def one_line(error: Exception) -> str:
     """The first line of what ONNX Runtime says, without its code and at a bearable length."""
     text = (str(error).strip() or type(error).__name__).splitlines()[0]
-    _, _, told = text.rpartition(" : ")
-    return (told or text)[:160]
+    _, _, reason = text.rpartition(" : ")
+    return (reason or text)[:160]

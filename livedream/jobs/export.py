@@ -60,20 +60,19 @@ def export_steps(
     where nothing can be written.
     """
     if output.suffix != ".onnx":
-        raise SettingsError(f"output {output}: found {output.suffix or 'no suffix'}, .onnx wanted")
+        raise SettingsError(f"output {output}: must end in .onnx")
     if settings.laplacian:
         raise SettingsError(
-            f"laplacian: {settings.laplacian} found, 0 wanted: bands are not in an exported step; "
-            "smoothing is"
+            f"laplacian: must be 0 (got {settings.laplacian}): a step has smoothing, no bands"
         )
     if settings.size == "source":
-        raise SettingsError("size: source found, one of its own wanted, as 360p or 480x270")
+        raise SettingsError("size: must be such as 360p or 480x270 (got source)")
     network = network or network_of(settings)
     objective = bind(parse_objective(settings.objective or network.default_objective), network)
     objective.variety.fill_(settings.variety)
     dtype = torch.float16 if settings.precision == "fp16" else torch.float32
     if settings.precision == "bf16":
-        raise SettingsError("precision: bf16 found, fp32 or fp16 wanted: no runtime has it")
+        raise SettingsError("precision: must be fp32 or fp16 (got bf16): no runtime has it")
     spec = EngineSpec(network, objective, torch.device("cpu"), dtype)
     ascent = Ascent(network, objective, settings.replace(engine="torch"), spec.device, dtype)
     sizes = _octaves(ascent, network, settings)
@@ -93,8 +92,8 @@ def _octaves(ascent: Ascent, network: Network, settings: DreamSettings) -> list[
     least, smallest = network.minimum_size, min(sizes[0])
     if smallest + settings.jitter + 2 * ascent.edge_px < least:
         raise SettingsError(
-            f"size: {sizes[0][0]}x{sizes[0][1]} found, at least {least} px on the shorter side "
-            f"wanted for {network.name}"
+            f"size: must be at least {least} px on the shorter side for {network.name} "
+            f"(got {sizes[0][0]}x{sizes[0][1]})"
         )
     return sizes
 

@@ -121,7 +121,7 @@ def test_what_the_command_line_leaves_out_is_what_is_not_exported() -> None:
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["-o", "dream.pt"], ".onnx wanted"),
+        (["-o", "dream.pt"], "must end in .onnx"),
         (["-o", "taken.onnx", "--octaves", "1"], "exists"),
         (["--size", "source"], "360p"),
         (["--size", "32x32", "--octaves", "1", "--jitter", "8"], "at least 64"),

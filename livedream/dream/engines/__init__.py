@@ -101,4 +101,4 @@ def open_engine(name: str, spec: EngineSpec) -> Engine:
         from livedream.dream.engines.eager import EagerEngine
 
         return EagerEngine(spec)
-    raise SettingsError(f"engine: {name!r} found, one of auto, torch, openvino, cuda wanted")
+    raise SettingsError(f"engine: must be auto, torch, openvino or cuda (got {name!r})")

@@ -1,4 +1,4 @@
-"""From a registry entry and a state dict to a module; what does not fit is told in one line."""
+"""From a registry entry and a state dict to a module; what does not fit is one line of error."""
 
 import math
 from collections.abc import Mapping
@@ -106,21 +106,21 @@ def _compare(
     found: Mapping[str, Tensor],
 ) -> None:
     def complain(what: str) -> WeightsError:
-        told = file.architecture
-        claim = f", and the file says {told}" if told not in (None, spec.name) else ""
+        said = file.architecture
+        claim = f", and the file says {said}" if said not in (None, spec.name) else ""
         return WeightsError(f"weights {file.path}: not those of {spec.name}: {what}{claim}")
 
     missing = [n for n in wanted if n not in found and not n.endswith("num_batches_tracked")]
     extra = [name for name in found if name not in wanted]
     if missing or extra:
         raise complain(
-            f"found {len(found)} tensors ({_some(extra)} not wanted), "
-            f"wanted {len(wanted)} ({_some(missing)} missing)"
+            f"must be {len(wanted)} tensors ({_some(missing)} missing), "
+            f"got {len(found)} ({_some(extra)} too many)"
         )
     for name, tensor in found.items():
         if tensor.shape != wanted[name].shape:
-            sizes = f"{tuple(tensor.shape)}, wanted {tuple(wanted[name].shape)}"
-            raise complain(f"{name} has shape {sizes}")
+            sizes = f"{tuple(wanted[name].shape)} (got {tuple(tensor.shape)})"
+            raise complain(f"{name} must have shape {sizes}")
         if not bool(torch.isfinite(tensor).all()):
             raise WeightsError(f"weights {file.path}: {name} holds NaN or infinity")
 

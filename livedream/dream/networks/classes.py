@@ -22,7 +22,7 @@ def read_labels(path: Path) -> tuple[str, ...]:
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise WeightsError(f"labels {path}: {error}; wanted text, one label per line") from error
+        raise WeightsError(f"labels {path}: {error}; must be text, one label per line") from error
     lines = [line for line in lines if line.strip()]
     numbered = [_numbered(line) for line in lines]
     pairs = [pair for pair in numbered if pair is not None]
@@ -36,7 +36,7 @@ def read_labels(path: Path) -> tuple[str, ...]:
 def find_class(classes: Sequence[str], count: int, wanted: str | int) -> int:
     """The index of a class given by number, name or synonym; case does not count.
 
-    classes: the names in order, empty when nobody knows them.  count: how many there are.
+    classes: the names in order, empty when they are not known.  count: how many there are.
     Raises NetworkError with the closest names when there is no such class.
     """
     if isinstance(wanted, int) or wanted.strip().isdecimal():
@@ -46,7 +46,7 @@ def find_class(classes: Sequence[str], count: int, wanted: str | int) -> int:
         raise NetworkError(f"no class {index}; this network has classes 0 to {count - 1}")
     if not classes:
         raise NetworkError(
-            f"class {wanted!r}: nobody told this network's class names; "
+            f"class {wanted!r}: this network's class names are not known; "
             f"give a number from 0 to {count - 1}, or the names with --labels FILE"
         )
     full = {_plain(label): index for index, label in reversed(list(enumerate(classes)))}

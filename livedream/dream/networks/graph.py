@@ -182,7 +182,7 @@ def _does_nothing(module: nn.Module) -> bool:
 
 
 def _fold(convolution: nn.Conv2d, norm: nn.BatchNorm2d) -> None:
-    """Put the norm's scale and shift into the convolution, both reckoned in double precision."""
+    """Put the norm's scale and shift into the convolution, both computed in double precision."""
     mean, variance = norm.running_mean, norm.running_var
     assert mean is not None and variance is not None
     gain = 1 / torch.sqrt(variance.double() + norm.eps)

@@ -125,7 +125,7 @@ def load_network(
     untrained weights, for tests and timing.  Raises NetworkError, WeightsError, SettingsError.
     """
     if weights is not None and random_seed is not None:
-        raise SettingsError("found both a weights file and a random seed, wanted one of them")
+        raise SettingsError("must be a weights file or a random seed (got both)")
     if random_seed is not None:
         spec = find_spec(name or DEFAULT_NAME)
         return _random(spec, random_seed, preprocess, labels)
@@ -159,12 +159,12 @@ def network_without_weights(name: str) -> Network:
 
 
 def _spec_of(name: str | None, file: WeightsFile) -> NetworkSpec:
-    told = file.architecture
-    if name is None and told is None:
+    said = file.architecture
+    if name is None and said is None:
         raise WeightsError(
             f"weights {file.path}: the file does not say which network it is for; name one"
         )
-    return find_spec(name or told or DEFAULT_NAME)
+    return find_spec(name or said or DEFAULT_NAME)
 
 
 def _random(spec: NetworkSpec, seed: int, preprocess: str | None, labels: Path | None) -> Network:
@@ -211,7 +211,7 @@ def _classes(
     names = read_labels(labels) if labels is not None else metadata.classes
     if names and len(names) != count:
         whose = f"labels {labels}" if labels is not None else f"{spec.name}'s weights file"
-        raise WeightsError(f"{whose}: found {len(names)} class names, wanted {count}")
+        raise WeightsError(f"{whose}: must have {count} class names (got {len(names)})")
     if not names and count in (1000, 1001):
         from torchvision.models import SqueezeNet1_0_Weights
 

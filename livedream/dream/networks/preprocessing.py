@@ -50,9 +50,7 @@ class Preprocessing:
 
     def __post_init__(self) -> None:
         if min(self.std) <= 0 or self.scale <= 0:
-            raise SettingsError(
-                f"found std {self.std} and scale {self.scale}, wanted positive numbers"
-            )
+            raise SettingsError(f"std and scale must be positive (got {self.std} and {self.scale})")
 
     def normalise(self, picture: Tensor) -> Tensor:
         """(N, 3, H, W) RGB in [0, 1] to the network's input, same shape, type and device.
@@ -116,7 +114,7 @@ def _match(part: str, text: str) -> tuple[str, tuple[str, ...]]:
         match = pattern.fullmatch(part)
         if match:
             return kind, match.groups()
-    raise SettingsError(f"preprocessing {text!r}: cannot read {part!r}, wanted e.g. {_WANTED}")
+    raise SettingsError(f"preprocessing {text!r}: cannot read {part!r}; must be such as {_WANTED}")
 
 
 def _triple(text: str) -> Triple:

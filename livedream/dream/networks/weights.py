@@ -142,7 +142,7 @@ def read_weights(path: Path) -> WeightsFile:
     else:
         tensors = _read_pickled(path)
     if not tensors:
-        raise WeightsError(f"weights {path}: no tensors in it, wanted a state dict")
+        raise WeightsError(f"weights {path}: no tensors in it; must be a state dict")
     named = {name.removeprefix("module."): tensor for name, tensor in tensors.items()}
     return WeightsFile(path, named, metadata)
 
@@ -171,7 +171,7 @@ def _read_pickled(path: Path) -> dict[str, Tensor]:
         if isinstance(found, Mapping) and isinstance(found.get(key), Mapping):
             found = found[key]
     if not isinstance(found, Mapping):
-        raise WeightsError(f"weights {path}: found {type(found).__name__}, wanted a state dict")
+        raise WeightsError(f"weights {path}: must be a state dict (got {type(found).__name__})")
     return {str(name): value for name, value in found.items() if isinstance(value, Tensor)}
 
 

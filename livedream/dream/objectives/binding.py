@@ -1,25 +1,25 @@
 """An objective tied to a network: which layers to compute, and the gradients to send back.
 
 What `BoundObjective.grad_outputs` gives
-    A term pulls at its layer in a direction: a layer or some of its channels along their own
+    A term moves its layer in a direction: a layer or some of its channels along their own
     activations (which is plain L2), a class along the gradient of its log probability, a guide
     towards its best matching features.  Gradients of plain sums would follow the loudest layer,
     and the most channels, whatever the weights; so every term's direction is brought to length 1,
     divided by the length of its layer's whole activation, and only then multiplied by its weight.
     For a whole layer that is the gradient of ``weight * log(length)``; with variety it is that only
-    along the activation, and longer by what pulls at the quiet channels.
+    along the activation, and longer by what raises the quiet channels.
 
 Variety
-    Climbing the sum of squares makes the loud louder: after some frames a few of a layer's hundreds
-    of channels take it all, and one motif fills the picture.  With a variety of v a channel of
-    energy e pulls by ``e ** -v`` of what it would: v = 1/2 climbs the sum of the channels' lengths,
-    v = 1 the product of their energies, for which every motif must be somewhere.
+    Ascending the sum of squares makes the loud louder: after some frames a few of a layer's
+    hundreds of channels take it all, and one motif fills the picture.  With a variety of v a
+    channel of energy e counts ``e ** -v`` of what it would: v = 1/2 ascends the sum of the
+    channels' lengths, v = 1 the product of their energies, for which every motif must be somewhere.
 
 What a weight means
     A network without biases is homogeneous: each layer scales with the picture.  Therefore these
     gradients of two layers, carried back to the picture, have the same part along the picture
-    itself, however different the layers' activations are: with equal weights they pull equally
-    hard, give or take how sensitive they are to change of form.  The same holds for one channel
+    itself, however different the layers' activations are: with equal weights they count equally
+    much, give or take how sensitive they are to change of form.  The same holds for one channel
     beside all of its layer.  Below zero a term is driven away.
 
     Last, all are multiplied by one common factor, such that the strongest part's have a root mean
@@ -95,7 +95,7 @@ class BoundObjective:
 
     layers: names for `Network.truncated`, in the order in which activations are expected.
     weights: (terms,) fp32, in the objective's order; change them in place to glide.
-    variety: (1,) fp32, how far a layer's loud channels are turned down, from 0 to 1; likewise.
+    variety: (1,) fp32, how far a layer's loud channels are attenuated, from 0 to 1; likewise.
     parts: per layer what looks at it.
     """
 

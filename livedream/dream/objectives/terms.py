@@ -1,6 +1,6 @@
-"""What an objective's terms reckon on a layer's activations; see `objectives.binding`.
+"""What an objective's terms compute on a layer's activations; see `objectives.binding`.
 
-Everything is reckoned in fp32 whatever the activations are in: a sum of squares overflows fp16.
+Everything is computed in fp32 whatever the activations are in: a sum of squares overflows fp16.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ __all__ = ["ChannelsPart", "ClassPart", "GuidePart", "LayerPart", "Part", "PartG
 # Channels whose mean square is below this share of their layer's count ever less, for there is
 # hardly anything there to amplify.  Heuristic: a hundredth in amplitude.
 SILENT_SHARE = 1e-4
-# Channels quieter than this share of their layer's mean are not turned up further by variety.
+# Channels quieter than this share of their layer's mean are not amplified further by variety.
 # Heuristic: lower and the noise of channels that see nothing is amplified.
 QUIET = 1e-3
-# A class pulls less once its probability is all but certain.  Heuristic: from 0.999 on; nearer to
+# A class counts less once its probability is all but certain.  Heuristic: from 0.999 on; nearer to
 # one the direction drowns in fp32's rounding.
 CERTAIN = 1e-3
 # Energy below this is silence; what is divided by it must not leave fp32, which ends at 3e38, when
@@ -82,7 +82,7 @@ class Part(Protocol):
 
 @dataclass(frozen=True, eq=False, slots=True)
 class LayerPart:
-    """A whole layer, its loud channels turned down as `ObjectiveControls.variety` wants it.
+    """A whole layer, its loud channels attenuated by `ObjectiveControls.variety`.
 
     terms: (T,) their places among the weights.
     """
@@ -159,7 +159,7 @@ class ClassPart:
     ) -> PartGradient:
         scores, share = activation.float(), torch.ones((), device=activation.device)
         if measured is not None:
-            # The picture's scores are the mean of its pieces': one pull, in equal parts.
+            # The picture's scores are the mean of its pieces': one gradient, in equal parts.
             scores = (measured[:-1] / measured[-1]).expand_as(scores)
             share = 1 / measured[-1]
         direction = -scores.softmax(1)

@@ -34,7 +34,7 @@ _GUIDE = re.compile(r"guide\s*\(\s*")
 _QUOTED = re.compile(r'"((?:[^"]|"")*)"')
 _NUMBER = re.compile(r"\d+", re.ASCII)
 _SPACE = re.compile(r"\s*")
-# A range this long is a slip of the hand: no layer known here has as many channels.
+# A range this long is a typing error: no layer known here has as many channels.
 _LONGEST_RANGE = 100_000
 
 
@@ -52,13 +52,13 @@ class _Parser:
 
     def objective(self) -> Objective:
         if not self.text.strip():
-            raise self.wrong("found nothing, wanted an objective such as inception4c")
+            raise self.wrong("must be an objective such as inception4c (got nothing)")
         negative = self.sign() == "-"
         total = self.term(negative=negative)
         while not self.at_end():
             sign = self.sign()
             if sign is None:
-                raise self.wrong("wanted + or - (with a space before it) or the end")
+                raise self.wrong("must be + or - (with a space before it) or the end")
             total = total + self.term(negative=sign == "-")
         return total
 
@@ -94,27 +94,27 @@ class _Parser:
 
     def image_class(self) -> Objective:
         start = self.place
-        label = self.text_of(PLAIN_LABEL, "wanted a class, by name, number or in quotes")
+        label = self.text_of(PLAIN_LABEL, "must be a class, by name, number or in quotes")
         if not label.strip() or "\n" in label:
             self.place = start
-            raise self.wrong("wanted a class's name between the quotes")
+            raise self.wrong("must be a class's name between the quotes")
         return image_class(label)
 
     def guide(self) -> Objective:
         name = self.layer_name()
-        self.symbol(",", "wanted a comma and the picture's path")
+        self.symbol(",", "must be a comma and the picture's path")
         start = self.place
-        path = self.text_of(PLAIN_PATH, "wanted the picture's path, in quotes if need be")
+        path = self.text_of(PLAIN_PATH, "must be the picture's path, in quotes if need be")
         if not path.strip() or "\n" in path:
             self.place = start
-            raise self.wrong("wanted a path between the quotes")
-        self.symbol(")", "wanted ) after the path")
+            raise self.wrong("must be a path between the quotes")
+        self.symbol(")", "must be ) after the path")
         return guide(name, path)
 
     def layer_name(self) -> str:
         match = self.take(LAYER_NAME)
         if not match:
-            raise self.wrong("wanted a layer, class:... or guide(...)")
+            raise self.wrong("must be a layer, class:... or guide(...)")
         return match[0]
 
     def channels(self) -> list[int]:
@@ -127,7 +127,7 @@ class _Parser:
                 last = self.number()
             if not first <= last < first + _LONGEST_RANGE:
                 self.place = start
-                raise self.wrong(f"found the range {first}-{last}, wanted it upwards")
+                raise self.wrong(f"a range must go up (got {first}-{last})")
             numbers.extend(range(first, last + 1))
             if not self.take(re.compile(r"\s*,")):
                 return numbers
@@ -135,7 +135,7 @@ class _Parser:
     def number(self) -> int:
         match = self.take(_NUMBER)
         if not match:
-            raise self.wrong("wanted a channel number")
+            raise self.wrong("must be a channel number")
         return int(match[0])
 
     def text_of(self, plain: re.Pattern[str], wanted: str) -> str:

@@ -148,7 +148,7 @@ def layer(name: str) -> Objective:
 def channels(name: str, *numbers: int) -> Objective:
     """What some channels of a layer respond to.  Raises ObjectiveError without a channel."""
     if not numbers or min(numbers) < 0:
-        raise _invalid("wanted channel numbers from 0 up", f"{name}:{numbers}")
+        raise _invalid("channel numbers must be 0 or more", f"{name}:{numbers}")
     return Objective((Term(1.0, LayerTarget(_layer_name(name), tuple(sorted(set(numbers))))),))
 
 
@@ -156,7 +156,7 @@ def image_class(label: str | int) -> Objective:
     """A class of the network by name, synonym or number; drives the log of its probability."""
     text = str(label).strip()
     if not text or "\n" in text:
-        raise _invalid("wanted a class name or number", f"class:{text}")
+        raise _invalid("must be a class name or number", f"class:{text}")
     return Objective((Term(1.0, ClassTarget(text)),))
 
 
@@ -168,13 +168,13 @@ def guide(name: str, picture: str | PathLike[str] | NDArray[np.uint8]) -> Object
     if isinstance(picture, np.ndarray):
         if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3:
             found = f"{picture.shape} {picture.dtype}"
-            raise _invalid(f"guide: found {found}, wanted (H, W, 3) uint8", name)
+            raise _invalid(f"guide: must be (H, W, 3) uint8 (got {found})", name)
         height, width = picture.shape[:2]
         value: str | GuidePicture = GuidePicture(height, width, picture.tobytes())
     else:
         value = str(PurePath(picture)) if isinstance(picture, PurePath) else fspath(picture)
         if not value.strip() or "\n" in value:
-            raise _invalid("wanted the path of a picture", f"guide({name}, {value})")
+            raise _invalid("must be the path of a picture", f"guide({name}, {value})")
     return Objective((Term(1.0, GuideTarget(_layer_name(name), value)),))
 
 

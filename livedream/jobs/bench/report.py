@@ -61,8 +61,8 @@ class BenchReport:
     fps: frames per second of the overlapped pipeline, whole run and its slowest.  stages_ms: each
     stage alone, one after the other; capture and present are a frame decoded and encoded (H.264),
     and not part of the pace.  octaves_ms: the ascent's share, smallest octave first.
-    latency_ms: from a frame at hand to its dream.  processor_ms: processor time of a frame, all
-    threads.  peak_gflops, copy_gbs: the device's limits.  ascent_gflop: arithmetic of a frame's
+    latency_ms: from a frame to its dream.  processor_ms: processor time of a frame, all threads.
+    peak_gflops, copy_gbs: the device's limits.  ascent_gflop: arithmetic of a frame's
     ascent.  ascent_share: of the peak, while it ran; ascent_processor_share: the same in processor
     time on a CPU, which neighbours on the machine disturb less (0 elsewhere).
     """
@@ -100,7 +100,7 @@ class BenchReport:
         try:
             found = json.loads(text)
             if found["schema"] != SCHEMA:
-                raise SettingsError(f"benchmark: schema {found['schema']} found, {SCHEMA} wanted")
+                raise SettingsError(f"benchmark: schema must be {SCHEMA} (got {found['schema']})")
             found["machine"] = Machine(**found["machine"])
             for name in ("frame_ms", "latency_ms"):
                 found[name] = Spread(**found[name])

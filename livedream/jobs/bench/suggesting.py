@@ -1,4 +1,4 @@
-"""Settings for a wanted pace, reckoned from one measurement.
+"""Settings for a wanted frame rate, estimated from one measurement.
 
 An ascent step costs something by itself and something for each pixel: the two octaves measured,
 largest and smallest, say how much of each. The flow and the composing are as large as they were,

@@ -194,7 +194,7 @@ def test_an_output_at_a_quarter_of_the_size(probe: Probe, unit_px: float) -> Non
 
 def test_a_smaller_output_without_a_unit_is_ambiguous(probe: Probe) -> None:
     black = np.zeros((16, 24, 3), np.uint8)
-    with pytest.raises(FlowError, match=r"6x4 of input 24x16 found.*unit_px = 1 .*4 for"):
+    with pytest.raises(FlowError, match=r"6x4 of input 24x16: .*unit_px = 1 .*4 for"):
         OnnxFlow(probe(pool=4), "cpu").estimate(black, black)
 
 
@@ -206,10 +206,12 @@ def test_the_output_by_index_or_name(probe: Probe, pair: Pair, output: int | str
 
 def test_outputs_that_are_no_flow(probe: Probe, pair: Pair) -> None:
     wrong = OnnxFlow(probe(metadata={"output": "both"}), "cpu")
-    with pytest.raises(FlowError, match=r"output both is \(1, 6, 13, 22\), \(1, 2, H, W\) wanted"):
+    with pytest.raises(
+        FlowError, match=r"output both must be \(1, 2, H, W\) \(got \(1, 6, 13, 22\)"
+    ):
         wrong.estimate(*pair)
     for absent in (2, "depth"):
-        with pytest.raises(FlowError, match="outputs both, flow found"):
+        with pytest.raises(FlowError, match="output must be one of both, flow"):
             OnnxFlow(probe(metadata={"output": absent}), "cpu")
 
 
@@ -226,7 +228,7 @@ def test_the_sidecar_speaks_where_the_file_is_silent(probe: Probe, pair: Pair) -
 
 
 def test_other_names_have_to_be_explained(probe: Probe) -> None:
-    with pytest.raises(FlowError, match=r"a, b found, current and previous wanted.*\.onnx\.toml"):
+    with pytest.raises(FlowError, match=r"a, b are not current and previous.*\.onnx\.toml"):
         OnnxFlow(probe(names=("a", "b")), "cpu")
 
 
@@ -234,13 +236,13 @@ def test_other_names_have_to_be_explained(probe: Probe) -> None:
     ("told", "line"),
     [
         ("{", "does not parse"),
-        ("[1]", "list, an object of names wanted"),
-        ({"colour": "RGB"}, "'colour' found, some of direction, inputs"),
-        ({"pixels": 255}, "pixels: 255 found, 0..1 or 0..255 or -1..1 wanted"),
-        ({"multiple_px": 0}, "multiple_px: 0 found"),
-        ({"least_px": True}, "least_px: True found"),
-        ({"unit_px": -1}, "unit_px: -1 found"),
-        ({"output": 1.5}, "output: 1.5 found"),
+        ("[1]", "must be an object of names (got list)"),
+        ({"colour": "RGB"}, "must be some of direction, inputs"),
+        ({"pixels": 255}, "pixels: must be 0..1 or 0..255 or -1..1 (got 255)"),
+        ({"multiple_px": 0}, "multiple_px: must be a whole number"),
+        ({"least_px": True}, "(got True)"),
+        ({"unit_px": -1}, "unit_px: must be"),
+        ({"output": 1.5}, "(got 1.5)"),
         ({"direction": ["first-to-second"]}, "direction"),
     ],
 )
@@ -260,7 +262,7 @@ def test_conventions_that_make_no_sense(probe: Probe, told: Any, line: str) -> N
     ],
 )
 def test_inputs_that_fit_no_convention(probe: Probe, how: dict[str, Any]) -> None:
-    with pytest.raises(FlowError, match=r"inputs .* found, (one|two) of \(1, [36], H, W\) float"):
+    with pytest.raises(FlowError, match=r"inputs must be (one|two) of \(1, [36], H, W\) float"):
         OnnxFlow(probe(**how), "cpu")
 
 

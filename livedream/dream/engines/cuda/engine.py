@@ -54,7 +54,9 @@ class CudaEngine:
     def __init__(self, spec: EngineSpec, graph_capture: GraphCapture | None = None) -> None:
         if graph_capture is None:
             if spec.device.type != "cuda":
-                raise SettingsError(f"engine: cuda runs on CUDA, device {spec.device.type} found")
+                raise SettingsError(
+                    f"engine: cuda runs on a CUDA device (got device {spec.device.type})"
+                )
             graph_capture = CudaGraphCapture(spec.device)
         self._spec = spec
         self._graph_capture: GraphCapture | None = graph_capture

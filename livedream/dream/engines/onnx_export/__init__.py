@@ -1,8 +1,8 @@
 """The gradient step as one ONNX graph, so that a host without PyTorch can dream.
 
-`build_step` gives the model as ONNX's own message; `livedream export` writes it to a file, and the
-engine `livedream.dream.engines.onnx` runs it. Inputs and output stand in `step.INPUTS` and
-`step.OUTPUT`; the file's metadata say what it dreams (docs/export.md).
+`build_step` gives the model as ONNX's own message; `livedream export` writes it to a file. Inputs
+and output stand in `step.INPUTS` and `step.OUTPUT`; the file's metadata say what it dreams
+(docs/export.md).
 """
 
 import json
@@ -19,10 +19,10 @@ __all__ = ["StepShape", "build_step"]
 
 
 def build_step(spec: EngineSpec, shape: StepShape) -> "onnx.ModelProto":
-    """The step of one octave size. Its arithmetic is the aim's dtype, its surroundings float32.
+    """The step of one octave size. The network computes in the spec's dtype, the rest in float32.
 
     Raises SettingsError where the package onnx is missing or the type is bf16, NetworkError for a
-    layer with an operator that has no words in ONNX here.
+    layer with an operator that is not translated.
     """
     objective = spec.objective.objective
     notes = {

@@ -1,4 +1,4 @@
-"""Backward passes in words that every inference engine knows: convolutions, slices, comparisons.
+"""Backward passes in operators that every inference engine has: convolutions, slices, comparisons.
 
 ONNX has no operator for the gradient of a convolution or of a pooling. What stands here rewrites
 each of them, for `torch.fx.experimental.proxy_tensor.make_fx`, into forward operators that ONNX
@@ -63,8 +63,8 @@ def convolution_backward(  # noqa: PLR0917 - the signature is PyTorch's
     reach = [d * (k - 1) for d, k in zip(dilation, weight.shape[2:], strict=True)]
     if stride == (1, 1) and all(p <= r for p, r in zip(padding, reach, strict=True)):
         back = (reach[0] - padding[0], reach[1] - padding[1])
-        turned = flipped(weight, groups)
-        return F.conv2d(grad, turned, None, 1, back, dilation, groups), None, None
+        kernel = flipped(weight, groups)
+        return F.conv2d(grad, kernel, None, 1, back, dilation, groups), None, None
     # What the last window did not reach comes back as zeros: that is `output_padding`.
     left = [
         size - ((out - 1) * s - 2 * p + r + 1)
@@ -79,7 +79,7 @@ def convolution_backward(  # noqa: PLR0917 - the signature is PyTorch's
 
 
 def flipped(weight: Tensor, groups: int) -> Tensor:
-    """A convolution's weights (out, in / groups, h, w) turned round: (in, out / groups, h, w)."""
+    """A convolution's weights (out, in / groups, h, w) flipped: (in, out / groups, h, w)."""
     out, inner, height, width = weight.shape
     split = weight.reshape(groups, out // groups, inner, height, width).transpose(1, 2)
     return split.flip((3, 4)).reshape(groups * inner, out // groups, height, width)

@@ -155,7 +155,7 @@ def indexed(to: GraphWriter, made: Made, x: Value, indices: Sequence[Value | Non
     """By one tensor of indices along one axis."""
     given = [(axis, index) for axis, index in enumerate(indices) if index is not None]
     if len(given) != 1 or given[0][1].dtype == torch.bool:
-        raise NetworkError("indexing by several tensors found, one wanted for an ONNX graph")
+        raise NetworkError("the ONNX graph: indices must be one tensor of integers")
     axis, index = given[0]
     return to.add("Gather", [x, index], made.dtype, made.shape, axis=axis)
 
@@ -221,7 +221,9 @@ def average_pooled(  # noqa: PLR0917 - the signature is PyTorch's
     divisor_override: int | None = None,
 ) -> Value:  # fmt: skip
     if ceil_mode or divisor_override is not None:
-        raise NetworkError("an average pooling with ceil_mode or a divisor: no ONNX graph of it")
+        raise NetworkError(
+            "the ONNX graph: average pooling must be without ceil_mode and divisor_override"
+        )
     return to.add(
         "AveragePool", [x], made.dtype, made.shape, kernel_shape=list(pair(kernel)),
         strides=list(pair(stride or kernel)), pads=list(pair(padding)) * 2,

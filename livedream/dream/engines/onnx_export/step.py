@@ -16,20 +16,22 @@ from livedream.core.errors import SettingsError
 from livedream.core.settings import DreamSettings
 from livedream.dream.engines import EngineSpec
 from livedream.dream.engines.onnx_export.decompositions import backward_decompositions
-from livedream.dream.engines.onnx_export.translate import Port
+from livedream.dream.engines.onnx_export.translate import StepTensor
 from livedream.dream.engines.steps import normalised
 from livedream.dream.tiles import mirrored_index
 
 __all__ = ["INPUTS", "OUTPUT", "StepShape", "trace_step"]
 
 INPUTS: Final = (
-    Port("picture", "float32 (1, 3, height, width): RGB from 0 to 1"),
-    Port("step_size", "float32 (1): the step in 8-bit steps, along a gradient of mean size 1"),
-    Port("shift", "int64 (2): margin to the left and above in px, drawn anew for each step"),
-    Port("weights", "float32 (terms): what each term of the objective counts"),
-    Port("variety", "float32 (1): how far loud channels are turned down, 0 to 1"),
+    StepTensor("picture", "float32 (1, 3, height, width): RGB from 0 to 1"),
+    StepTensor(
+        "step_size", "float32 (1): the step in 8-bit steps, along a gradient of mean size 1"
+    ),
+    StepTensor("shift", "int64 (2): px to the right and down, drawn anew for each step"),
+    StepTensor("weights", "float32 (terms): what each term of the objective counts"),
+    StepTensor("variety", "float32 (1): how far loud channels are attenuated, 0 to 1"),
 )
-OUTPUT: Final = Port("dreamed", "float32 (1, 3, height, width): the picture one step further")
+OUTPUT: Final = StepTensor("dreamed", "float32 (1, 3, height, width): the picture one step further")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +57,12 @@ class StepShape:
 
 
 def trace_step(spec: EngineSpec, shape: StepShape) -> fx.GraphModule:
-    """The step on the CPU, weights in the aim's type; its nodes know their shapes.
+    """The step on the CPU, weights in the spec's dtype; its nodes know their shapes.
 
     Its inputs are `INPUTS`, in this order.
     """
     if spec.dtype == torch.bfloat16:
-        raise SettingsError("an ONNX step in bf16: found no runtime for it; use fp32 or fp16")
+        raise SettingsError("precision: an exported step must be fp32 or fp16 (got bf16)")
     objective = spec.objective.to("cpu")
     body: nn.Module = spec.network.truncated(objective.layers).to(spec.dtype)
     preprocessing = spec.network.preprocessing
@@ -85,8 +87,8 @@ def trace_step(spec: EngineSpec, shape: StepShape) -> fx.GraphModule:
 
         result: Any = torch.func.vjp(activations, seen)
         found, backward = result
-        dialled = replace(objective, weights=weights, variety=variety)
-        grad_outputs = dialled.grad_outputs(tuple(a.detach() for a in found))
+        controlled = replace(objective, weights=weights, variety=variety)
+        grad_outputs = controlled.grad_outputs(tuple(a.detach() for a in found))
         (gradient,) = backward(grad_outputs)
         own_rows = torch.arange(shape.height) + top
         own_columns = torch.arange(shape.width) + left

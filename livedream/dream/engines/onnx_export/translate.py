@@ -1,6 +1,6 @@
 """From a traced step to an ONNX model.
 
-What depends on no input, such as the turned weights of the backward convolutions, is reckoned here
+What depends on no input, such as the flipped weights of the backward convolutions, is computed here
 once and becomes a constant. Written by hand rather than by `torch.onnx.export`: see
 docs/decisions/onnx-step.md.
 """
@@ -20,7 +20,7 @@ from livedream.dream.engines.onnx_export.writer import OPSET, GraphWriter, Name,
 if TYPE_CHECKING:
     import onnx
 
-__all__ = ["Port", "translate"]
+__all__ = ["StepTensor", "translate"]
 
 _aten: Final = torch.ops.aten
 # One number everywhere: constants whatever their argument is, of whose shape alone they are. None:
@@ -38,7 +38,7 @@ _IR_VERSION: Final = 10  # what ONNX Runtime reads since 1.18
 
 
 @dataclass(frozen=True, slots=True)
-class Port:
+class StepTensor:
     """An input or the output, as a host sees it: its name and what it is."""
 
     name: str
@@ -46,18 +46,21 @@ class Port:
 
 
 def translate(
-    traced: fx.GraphModule, inputs: Sequence[Port], output: Port, notes: Mapping[str, str]
+    traced: fx.GraphModule,
+    inputs: Sequence[StepTensor],
+    output: StepTensor,
+    notes: Mapping[str, str],
 ) -> "onnx.ModelProto":
     """The model of a graph whose nodes know their shapes (traced with fake tensors).
 
     inputs: one for each of the graph's own, in order.  notes: the file's metadata.
-    Raises NetworkError for an operator that has no words in ONNX here, SettingsError without onnx.
+    Raises NetworkError for an operator that is not translated here, SettingsError without onnx.
     """
     try:
         import onnx
     except ImportError as error:
         raise SettingsError(
-            "the ONNX graph: the package onnx is not here; pip install 'livedream[export]'"
+            "the ONNX graph needs the package onnx; pip install 'livedream[export]'"
         ) from error
     to = GraphWriter()
     found: dict[fx.Node, Any] = {}
@@ -110,9 +113,7 @@ def _call(to: GraphWriter, node: fx.Node, found: Mapping[fx.Node, Any]) -> Any:
     if target in (_aten.split.Tensor, _aten.split_with_sizes.default):
         return _split(to, *args)
     if target not in OPERATORS:
-        raise NetworkError(
-            f"the ONNX graph: no words for {target}; try another layer, or render with torch"
-        )
+        raise NetworkError(f"the ONNX graph: no operator for {target}; try another layer")
     kwargs = {k: v for k, v in kwargs.items() if k in ("alpha", "keepdim")}
     return OPERATORS[target](to, made, *args, **kwargs)
 
@@ -168,7 +169,7 @@ def _described(value: Value) -> tuple[torch.dtype, tuple[int, ...]]:
     return value.dtype, tuple(value.shape)
 
 
-def _info(value: Name, port: Port) -> "onnx.ValueInfoProto":
+def _info(value: Name, port: StepTensor) -> "onnx.ValueInfoProto":
     import onnx
 
     return onnx.helper.make_tensor_value_info(

@@ -101,7 +101,7 @@ def onnx_type(dtype: torch.dtype) -> int:
     import onnx
 
     if dtype not in _TYPES:
-        raise NetworkError(f"a step in {dtype} found, fp32 or fp16 wanted for an ONNX graph")
+        raise NetworkError(f"the ONNX graph: a step must be fp32 or fp16 (got {dtype})")
     return int(getattr(onnx.TensorProto, _TYPES[dtype]))
 
 

@@ -52,9 +52,9 @@ class OpenVinoEngine:
 
     def __init__(self, spec: EngineSpec) -> None:
         if spec.device.type != "cpu":
-            raise SettingsError(f"engine: openvino runs on a CPU, device {spec.device.type} found")
+            raise SettingsError(f"engine: openvino runs on a CPU (got device {spec.device.type})")
         if spec.dtype not in _PRECISIONS:
-            raise SettingsError(f"engine: openvino wants fp32 or bf16, {spec.dtype} found")
+            raise SettingsError(f"engine: openvino computes in fp32 or bf16 (got {spec.dtype})")
         self._spec = spec
         self._op_list = op_list_of(spec.network.truncated(spec.objective.layers))
         require_known_parts(spec.objective)

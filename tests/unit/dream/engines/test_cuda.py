@@ -166,5 +166,5 @@ def test_what_cannot_be_captured_is_taken_step_by_step(
 
 def test_without_cuda_it_is_not_to_be_had(dreamnet: Network) -> None:
     spec = EngineSpec(dreamnet, bind("strokes", dreamnet), CPU, torch.float32)
-    with pytest.raises(SettingsError, match="device cpu found"):
+    with pytest.raises(SettingsError, match="got device cpu"):
         CudaEngine(spec)

@@ -51,7 +51,7 @@ def test_what_cannot_be_read_is_quoted(text: str) -> None:
 
 
 def test_a_deviation_of_zero_is_refused() -> None:
-    with pytest.raises(SettingsError, match="wanted positive"):
+    with pytest.raises(SettingsError, match="must be positive"):
         Preprocessing.parse("(x-0.5)/0")
 
 
