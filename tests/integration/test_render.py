@@ -136,7 +136,7 @@ class StoppedError(Exception):
     pass
 
 
-@pytest.mark.parametrize("stop_after", [3, 22])
+@pytest.mark.parametrize("stop_after", [pytest.param(3, marks=pytest.mark.slow), 22])
 def test_a_stopped_render_goes_on_to_the_same_bits(
     tmp_path: Path, dreamnet: Network, stop_after: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -51,6 +51,7 @@ def held(dreamer: Dreamer, rgb: Picture, seconds: float, fps: int = 25) -> list[
     fps=st.sampled_from([10, 25, 50]),
     seed=st.integers(0, 1000),
 )
+@pytest.mark.slow
 def test_the_level_stands_after_its_rise(
     dreamnet: Network, kind: str, strength: float, fps: int, seed: int
 ) -> None:

@@ -1,5 +1,6 @@
 """What the documentation says about parameters is what the code declares."""
 
+import importlib
 import re
 import runpy
 from pathlib import Path
@@ -57,3 +58,20 @@ def test_the_examples_of_the_api_run_and_every_public_name_has_one(
     for name in livedream.__all__:
         assert f"`{name}" in headings, f"docs/api.md has no heading for {name}"
         assert any(f"livedream.{name}" in block for block in blocks), f"no example of {name}"
+
+
+PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "models").glob("*.md")]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_what_a_page_refers_to_is_there(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    links = re.findall(r"\]\((?!https?:)([^)#\s]+)[^)]*\)", text)
+    missing = [link for link in links if not (page.parent / link).exists()]
+    if page.name != "CHANGELOG.md":  # which names what has gone
+        paths = re.findall(r"(?<![\w/])(?:livedream|scripts|tests|examples|docs)/[\w./-]*\w", text)
+        missing += [path for path in paths if not (ROOT / path).exists()]
+    assert not missing
+    for module, names in re.findall(r"^ *from (livedream[\w.]*) import ([\w, ]+)$", text, re.M):
+        loaded = importlib.import_module(module)
+        assert all(hasattr(loaded, name.strip()) for name in names.split(","))

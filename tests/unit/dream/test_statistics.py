@@ -35,6 +35,7 @@ def test_a_tint_goes(texture: Picture) -> None:
     assert back.mean((2, 3)) == pytest.approx(start.mean((2, 3)), abs=0.01)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("contrast", [0.3, 3.0])
 def test_contrast_comes_back(texture: Picture, contrast: float) -> None:
     start = tensor(texture)
@@ -45,6 +46,7 @@ def test_contrast_comes_back(texture: Picture, contrast: float) -> None:
     assert found[3:] == pytest.approx(levels[3:], rel=0.05)
 
 
+@pytest.mark.slow
 def test_fine_octaves_are_quietened_but_never_amplified(texture: Picture) -> None:
     start = tensor(texture)
     sharp = start + 0.2 * torch.randn_like(start)

@@ -157,7 +157,7 @@ def test_tiles_repeat_to_the_bit(dreamnet: Network, picture: Tensor) -> None:
 
 
 def test_a_tile_has_a_least_size() -> None:
-    with pytest.raises(ValueError, match="tile: 100 found"):
+    with pytest.raises(ValueError, match="tile: must be a whole number from 128"):
         DreamSettings(tile=100)
 
 

@@ -108,6 +108,7 @@ def test_the_command_says_what_it_wants(wrong: list[str], capsys: pytest.Capture
     assert wrong[0] in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_the_command_prints_a_table_and_writes_json(
     tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:

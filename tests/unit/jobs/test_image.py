@@ -96,6 +96,7 @@ def test_a_residual_fades_by_its_half_life(dreamnet: Network, texture: Picture) 
     assert joined.level == pytest.approx(12, rel=0.02)
 
 
+@pytest.mark.slow
 def test_a_dream_repeats_to_the_bit(dreamnet: Network, texture: Picture) -> None:
     def last(seed: int) -> torch.Tensor:
         *_, joined = rounds_of(dreamer(dreamnet, seed=seed), texture, 3)

@@ -44,6 +44,7 @@ def look(dreams: list[Dream]) -> NDArray[np.float64]:
     return np.mean(found, 0)
 
 
+@pytest.mark.slow
 def test_its_look_holds(dreamnet: Network, texture: Picture) -> None:
     dreams = zoom(dreamnet, texture, 40.0, fps=5, travel=Travel(1.3, 10.0, (0.02, 0.01)))
     early, late = look(dreams[75:100]), look(dreams[-25:])
@@ -54,6 +55,7 @@ def test_its_look_holds(dreamnet: Network, texture: Picture) -> None:
     assert [d.level for d in dreams[10:]] == pytest.approx([14.0] * 190, rel=0.03)
 
 
+@pytest.mark.slow
 def test_the_rate_makes_no_difference(dreamnet: Network, texture: Picture) -> None:
     slow, fast = zoom(dreamnet, texture, 4.0, fps=8), zoom(dreamnet, texture, 4.0, fps=24)
     assert fast[-1].level == pytest.approx(slow[-1].level, rel=0.03)

@@ -188,6 +188,7 @@ def test_a_gradient_is_matched_by_itself_and_not_by_its_opposite(
     assert loss.item() == pytest.approx(2, abs=0.02)
 
 
+@pytest.mark.slow
 def test_averaged_over_shifts_a_gradient_stays_in_place_and_grows_steadier(
     run: Distillation,
 ) -> None:
