@@ -19,7 +19,9 @@ from livedream.core.settings import DreamSettings, Parameter, declared
 from livedream.core.snapshot import Snapshot
 from livedream.dream.objectives.text import parse_objective
 
-__all__ = ["Change", "LiveParameters"]
+__all__ = ["TAKEN_BACK", "Change", "LiveParameters"]
+
+TAKEN_BACK: Final = "network"  # origin of a change that undoes what the loaded network refused
 
 _MOST_TRIGGERS: Final = 32  # pending at once; more are a fault or an attack
 _MOST_OFFSET: Final = 4.0  # slider lengths; sums of larger ones could leave the numbers

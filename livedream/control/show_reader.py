@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from livedream.control.catalogue import own_objective
-from livedream.control.live_parameters import LiveParameters
+from livedream.control.live_parameters import TAKEN_BACK, LiveParameters
 from livedream.control.show_log import LOG_VERSION
 from livedream.core.errors import SettingsError
 from livedream.core.grade import GradeSettings
@@ -60,10 +60,22 @@ def read_show(path: Path, source: str = "") -> ShowScript:
         dream = DreamSettings.from_mapping(header["dream"])
         grade = GradeSettings(**header.get("grade") or header["look"])
         events = sorted(((float(one["t"]), one) for one in rest), key=lambda pair: pair[0])
+        _leave_out_refused(events)
     except (KeyError, TypeError, ValueError) as error:
         raise SettingsError(f"--replay: {path}: {error}") from error
     recordings = {str(one["recording"]): t for t, one in events if "recording" in one}
     return ShowScript(path, dream, grade, tuple(events), recordings)
+
+
+def _leave_out_refused(events: list[tuple[float, dict[str, Any]]]) -> None:
+    """Objectives that the network refused were never dreamed, and no replay could."""
+    refused = False
+    for _, line in reversed(events):
+        if "objective" in line.get("set", ()):
+            taken_back = line.get("by") == TAKEN_BACK
+            if refused and not taken_back:
+                del line["set"]["objective"]
+            refused = taken_back
 
 
 def _sessions(path: Path) -> list[list[dict[str, Any]]]:

@@ -21,7 +21,7 @@ from livedream.capture.live.opening import open_live
 from livedream.capture.live.orient import Orientation
 from livedream.capture.live.worker import Capture
 from livedream.control.catalogue import check_objective, own_objective
-from livedream.control.live_parameters import Change, LiveParameters
+from livedream.control.live_parameters import TAKEN_BACK, Change, LiveParameters
 from livedream.core.closing import Closeable
 from livedream.core.defaults import LIVE
 from livedream.core.errors import SettingsError, ShowError, SourceError
@@ -59,7 +59,6 @@ _SETTLED_S: Final = 10.0  # until latency is worth saying
 _LOOK_S: Final = 1.0  # between two looks at how the show is
 _MOST_FPS: Final = 240.0
 _CLOSING_S: Final = 0.7
-_POOL: Final = "network"  # origin of changes that the loaded network asks for
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,14 +163,14 @@ class Session(Closeable):
         self.loop = LiveLoop(self._wiring(flow))
 
     def _changed(self, change: Change) -> None:
-        if change.origin != _POOL:
+        if change.origin != TAKEN_BACK:
             self.pool.forget_failures()
 
     def _objective_refused(self, network: str, kept: str) -> None:
         """The loaded network knows better: what is shown as dreamed is what is dreamed."""
         _log.warning("objective refused: %s", self.pool.notes["objective"])
         if self.parameters.target("network") == network:
-            self.parameters.set("objective", kept, origin=_POOL, ramp_s=0.0)
+            self.parameters.set("objective", kept, origin=TAKEN_BACK, ramp_s=0.0)
 
     def _wait_for_source(self) -> Opened:
         """What the source gives; a stream may come later, what cannot be had is an error now."""

@@ -10,7 +10,7 @@ import pytest
 from livedream.capture import open_source
 from livedream.cli import main
 from livedream.control.catalogue import own_objective
-from livedream.control.live_parameters import LiveParameters
+from livedream.control.live_parameters import TAKEN_BACK, LiveParameters
 from livedream.control.modulation import Modulation, Modulator
 from livedream.control.presets import Presets
 from livedream.control.show import Show
@@ -136,6 +136,20 @@ def test_a_log_that_was_cut_off_can_be_read_and_nonsense_not(tmp_path: Path) -> 
         path.write_text(text)
         with pytest.raises(SettingsError, match="--replay"):
             read_show(path)
+
+
+def test_an_objective_that_the_network_refused_is_not_replayed(tmp_path: Path) -> None:
+    now = [0.0]
+    parameters = LiveParameters(DreamSettings(objective="eyes"), clock=lambda: now[0])
+    log = ShowLog(tmp_path / "show.jsonl", parameters, clock=lambda: now[0])
+    log.start()
+    for now[0], objective, origin in ((1, "stages", "osc"), (2, "eyes", TAKEN_BACK)):
+        parameters.set("objective", objective, origin=origin)
+    log.close()
+    script = read_show(tmp_path / "show.jsonl")
+    playback = Playback(script, script.dream)
+    for moment_s in (0.5, 1.5, 5.0):
+        assert "stages" not in playback.snapshot(moment_s).dream.objective
 
 
 class Fixed:
