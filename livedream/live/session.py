@@ -16,8 +16,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from livedream.capture.live import Captured, LiveInput, Opened
-from livedream.capture.live.opening import open_live
+from livedream.capture.live import Captured, LiveInput, Opened, open_live
 from livedream.capture.live.orient import Orientation
 from livedream.capture.live.worker import Capture
 from livedream.control.catalogue import check_objective, own_objective

@@ -2,14 +2,16 @@
 
 Each segment is a growing file (see `livedream.present.fragmented`): every frame that was written is
 on the disk. At its end the next one, which was opened beforehand, goes on with the next frame,
-and the old one is finished beside the show.
+and the old one is finished in the background.
 """
 
 import contextlib
 import logging
 import queue
+import re
+import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from fractions import Fraction
 from pathlib import Path
 from typing import Final
@@ -19,21 +21,64 @@ from livedream.core.errors import SettingsError, SinkError
 from livedream.core.frame import Frame, Picture, SourceInfo
 from livedream.core.supervisor import FaultLog, start_thread
 from livedream.present.live import LiveFrame
-from livedream.present.live.disk_budget import DiskBudget, segment_name
 from livedream.present.video import VideoOptions, VideoSink
 
 _log = logging.getLogger(__name__)
 
+_NAME: Final = re.compile(r"livedream-\d{8}-\d{6}-(dream|camera)-\d{5}\.mp4")
+_KEPT_FREE: Final = 500 * 10**6  # bytes that are left to everybody else
 _TIME_BASE: Final = Fraction(1, 90_000)
 _PREPARED: Final = 0.7  # of a segment, after which the next one is opened
 _SHARE: Final = 8  # a segment takes at most this part of the budget: removing one is little
-_LOOK_S: Final = 2.0  # between two looks at the budget
+_CHECK_S: Final = 2.0  # between two checks of the budget
 _AT_ONCE: Final = 64 * 10**6  # bytes that are finished within the second that an end may take
 _ENDING_S: Final = 0.4
 
 
+def segment_name(session: str, kind: str, number: int) -> str:
+    """session: `20261124-061500`.  kind: "dream" or "camera". Sorts by time within a kind."""
+    return f"livedream-{session}-{kind}-{number:05d}.mp4"
+
+
+class DiskBudget:
+    """Keeps what lies in `folder`, by the names of segments, below `most` bytes."""
+
+    def __init__(self, folder: Path, most: int) -> None:
+        self.folder, self.most = folder, most
+
+    def segments(self) -> list[Path]:
+        """All of them, the oldest first: by session and number, dream and camera together."""
+        found = [p for p in self.folder.iterdir() if _NAME.fullmatch(p.name)]
+        return sorted(found, key=lambda p: (p.name[:25], p.stem[-5:], p.name))
+
+    def taken(self) -> int:
+        """Bytes, those of files that are just being finished included."""
+        sizes = 0
+        for path in self.folder.iterdir():
+            if "livedream-" in path.name:
+                try:
+                    sizes += path.stat().st_size
+                except FileNotFoundError:  # was finished, or removed by somebody, meanwhile
+                    continue
+        return sizes
+
+    def make_room(self, coming: int, keep: Collection[Path]) -> list[Path]:
+        """Remove the oldest until `coming` bytes more fit; those in `keep` stay. What went."""
+        gone = []
+        for path in self.segments():
+            free = shutil.disk_usage(self.folder).free
+            if self.taken() + coming <= self.most and free - coming >= _KEPT_FREE:
+                break
+            if path in keep:
+                continue
+            path.unlink(missing_ok=True)
+            gone.append(path)
+            _log.info("%s was the oldest recording: removed to make room", path.name)
+        return gone
+
+
 class BackgroundWriter:
-    """A thread that does one thing after the other, out of the way."""
+    """A thread for what takes long: opens, finishes and removes segments, one after the other."""
 
     def __init__(self) -> None:
         self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
@@ -60,10 +105,10 @@ class _Segments:
     """The segments of one kind of picture, one after the other."""
 
     def __init__(
-        self, recording: "RecordingOutput", kind: str, session: str, aside: BackgroundWriter
+        self, recording: "RecordingOutput", kind: str, session: str, background: BackgroundWriter
     ) -> None:
         self._recording, self._kind, self._session = recording, kind, session
-        self._aside = aside
+        self._background = background
         self._number = 0
         self._sink: VideoSink | None = None
         self._shape: tuple[int, ...] = ()
@@ -77,8 +122,8 @@ class _Segments:
 
     def write(self, rgb: Picture, frame: LiveFrame) -> None:
         if self._sink is None or self._is_full(frame) or rgb.shape != self._shape:
-            self._turn(rgb, frame)
-        assert self._sink is not None, "it was turned"
+            self._begin_next(rgb, frame)
+        assert self._sink is not None, "a segment was begun"
         pts = round((frame.captured_s - self._begun_s) / float(_TIME_BASE))
         self._sink.write(Frame(rgb, pts, _TIME_BASE, frame.index))
         lived_s = frame.captured_s - self._begun_s
@@ -86,7 +131,7 @@ class _Segments:
             self._preparing = True
             self._number += 1
             number, shape = self._number, self._shape
-            self._aside.do(lambda: self._prepared.put(self._open(number, shape)))
+            self._background.do(lambda: self._prepared.put(self._open(number, shape)))
 
     def _is_full(self, frame: LiveFrame) -> bool:
         assert self._sink is not None, "asked of an open segment"
@@ -94,7 +139,7 @@ class _Segments:
             return True
         return self._sink.path.stat().st_size > self._recording.budget.most // _SHARE
 
-    def _turn(self, rgb: Picture, frame: LiveFrame) -> None:
+    def _begin_next(self, rgb: Picture, frame: LiveFrame) -> None:
         """Begin the next segment with this frame."""
         before, shape, recording = self._sink, rgb.shape, self._recording
         following = self._take_prepared()
@@ -109,7 +154,7 @@ class _Segments:
         if recording.began is not None:
             recording.began(self._kind, following.path, frame.captured_s)
         if before is not None:
-            self._aside.do(lambda: self._finish(before))
+            self._background.do(lambda: self._finish(before))
 
     def _take_prepared(self) -> VideoSink | None:
         with contextlib.suppress(queue.Empty):
@@ -150,7 +195,7 @@ class RecordingOutput:
 
     of: "dream", "camera" (the picture before it is dreamed on) or "both".  minutes: of a
     segment.  budget: of the folder's recordings together; the oldest go first.
-    began: told of each segment's kind, path and capture time of its first frame; may be set.
+    began: called with each segment's kind, path and capture time of its first frame; may be set.
     """
 
     delay_ms = 0.0
@@ -171,8 +216,8 @@ class RecordingOutput:
         self.rate = rate.limit_denominator(100_000)
         self.budget = DiskBudget(self.folder, most)
         self._segments: dict[str, _Segments] = {}
-        self._aside: BackgroundWriter | None = None
-        self._looked_s = 0.0
+        self._background: BackgroundWriter | None = None
+        self._checked_s = 0.0
 
     def open(self) -> None:
         try:
@@ -183,17 +228,17 @@ class RecordingOutput:
         while any(p.name[10:25] == session for p in self.budget.segments()):
             time.sleep(0.1)  # opened twice within a second
             session = time.strftime("%Y%m%d-%H%M%S")
-        self._aside = BackgroundWriter()
-        self._segments = {k: _Segments(self, k, session, self._aside) for k in self.kinds}
+        self._background = BackgroundWriter()
+        self._segments = {k: _Segments(self, k, session, self._background) for k in self.kinds}
 
     def write(self, frame: LiveFrame) -> None:
         for kind, segments in self._segments.items():
             picture = frame.rgb if kind == "dream" else frame.camera
             if picture is not None:
                 segments.write(picture, frame)
-        if time.monotonic() - self._looked_s > _LOOK_S and self._aside is not None:
-            self._looked_s = time.monotonic()
-            self._aside.do(lambda: self.make_room(0))
+        if time.monotonic() - self._checked_s > _CHECK_S and self._background is not None:
+            self._checked_s = time.monotonic()
+            self._background.do(lambda: self.make_room(0))
 
     def make_room(self, coming: int) -> None:
         """Keep the budget, with `coming` bytes more; segments that are being written stay."""
@@ -201,10 +246,10 @@ class RecordingOutput:
         self.budget.make_room(coming + self.budget.most // 50, kept)
 
     def close(self) -> None:
-        if self._aside is not None:
-            if not self._aside.close(_ENDING_S):
+        if self._background is not None:
+            if not self._background.close(_ENDING_S):
                 _log.info("%s: the last segment but one stays unfinished; it plays", self.name)
-            self._aside = None
+            self._background = None
         for segments in self._segments.values():
             try:
                 segments.close()

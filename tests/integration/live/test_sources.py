@@ -13,8 +13,7 @@ from files_made import make_video
 from live.senders import MjpegServer, UdpSender, now_ms, read_stamp
 from ports import free_udp_port
 
-from livedream.capture.live import Captured
-from livedream.capture.live.opening import open_live
+from livedream.capture.live import Captured, open_live
 from livedream.capture.live.worker import Capture
 
 

@@ -16,8 +16,7 @@ import pytest
 from livedream.core.addresses import parse_address
 from livedream.core.frame import Picture
 from livedream.present.live import LiveFrame
-from livedream.present.live.disk_budget import DiskBudget, segment_name
-from livedream.present.live.recording import RecordingOutput
+from livedream.present.live.recording import DiskBudget, RecordingOutput, segment_name
 
 SIZE = (64, 48)
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from livedream.capture.live import open_live
 from livedream.capture.live.camera import CameraInput
-from livedream.capture.live.opening import open_live
 from livedream.capture.live.paced import PacedInput
 from livedream.capture.live.screen import ScreenInput
 from livedream.capture.live.stream import StreamInput
