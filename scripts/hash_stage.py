@@ -22,8 +22,8 @@ from livedream.flow import open_flow
 from livedream.live.dream_worker import DreamOverlay, DreamWorker
 from livedream.live.dreamer_pool import LiveDreamerPool
 from livedream.live.governor import Governor
-from livedream.live.idle import StillWatch
-from livedream.live.loop import LiveLoop, Wiring, attract_by
+from livedream.live.idle import Attract, StillWatch
+from livedream.live.loop import LiveLoop, Wiring
 from livedream.present.live import LiveFrame
 from livedream.present.live.flash import FlashLimiter
 from livedream.warp.travel import Travel
@@ -195,7 +195,7 @@ def play(
             governor=governor, flow=open_flow(settings.flow), picture_size=(width, height),
             fps=1 / stage.period_s, source_health=lambda: health, outputs_health=tuple,
             offers=(offer,), limiter=FlashLimiter(), still=StillWatch(0.5),
-            attract=attract_by(stage.parameters),
+            attract=Attract(stage.parameters).step,
         )  # fmt: skip
         dreaming.start()
         stage.known = set(threading.enumerate())

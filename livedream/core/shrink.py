@@ -5,8 +5,6 @@ what is done here: halved as often as it goes (each pixel the mean of four), the
 four neighbours reach far enough for what is left, less than a factor of two.
 """
 
-from collections.abc import Callable, Iterable
-
 import cv2
 import numpy as np
 
@@ -21,17 +19,16 @@ def shrunk(rgb: Picture, width: int, height: int) -> Picture:
     A side that grows is interpolated. Pixel edges keep their places: the outer border is the
     same line in both.
     """
-    while rgb.shape[0] % 2 == rgb.shape[1] % 2 == 0 and _twice(rgb, width, height, all):
+    while rgb.shape[0] % 2 == rgb.shape[1] % 2 == 0 and _twice(rgb, width, height) == (True, True):
         half = rgb.shape[1] // 2, rgb.shape[0] // 2
         rgb = np.asarray(cv2.resize(rgb, half, interpolation=cv2.INTER_AREA), np.uint8)
     if rgb.shape[:2] == (height, width):
         return rgb
-    way = cv2.INTER_AREA if _twice(rgb, width, height, any) else cv2.INTER_LINEAR
-    return np.asarray(cv2.resize(rgb, (width, height), interpolation=way), np.uint8)
+    area = any(_twice(rgb, width, height))
+    method = cv2.INTER_AREA if area else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(rgb, (width, height), interpolation=method), np.uint8)
 
 
-def _twice(
-    rgb: Picture, width: int, height: int, how_many: Callable[[Iterable[bool]], bool]
-) -> bool:
-    """Whether sides, all or any of them, are at least twice as long as wanted."""
-    return how_many((rgb.shape[0] >= 2 * height, rgb.shape[1] >= 2 * width))
+def _twice(rgb: Picture, width: int, height: int) -> tuple[bool, bool]:
+    """Whether each side is at least twice as long as it shall be."""
+    return rgb.shape[0] >= 2 * height, rgb.shape[1] >= 2 * width

@@ -11,7 +11,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final
 
 import cv2
 import numpy as np
@@ -26,12 +26,13 @@ from livedream.flow import FlowEstimator
 from livedream.flow.motion import MotionEstimator
 from livedream.live.dream_worker import DreamOverlay, DreamWorker
 from livedream.live.governor import Governor
-from livedream.live.idle import Attract, StillWatch
+from livedream.live.idle import StillWatch
 from livedream.present.grading import Grading, travel_of
 from livedream.present.live import LiveFrame
+from livedream.present.live.flash import FlashLimiter
 from livedream.warp.travel import Travel
 
-__all__ = ["Composed", "Limiter", "LiveLoop", "Wiring"]
+__all__ = ["Composed", "LiveLoop", "Wiring"]
 
 _log = logging.getLogger(__name__)
 
@@ -43,12 +44,6 @@ _SPARE_S: Final = 0.004  # of a frame's time, left over where the loop waits for
 _ADRIFT: Final = Travel(zoom=1.03, rotation=1.5, drift=(0.004, 0.002))
 _WINDOW_S: Final = 2.0  # in which frames per second are counted
 _EASE: Final = 0.1  # share of a new figure in its mean
-
-
-class Limiter(Protocol):
-    """What stands between the picture and the outputs (`present.live.flash.FlashLimiter`)."""
-
-    def apply(self, rgb: Picture, time_s: float) -> Picture: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +82,7 @@ class Wiring:
     outputs_health: Callable[[], tuple[Health, ...]]
     threads_health: Callable[[], tuple[Health, ...]] = tuple
     offers: tuple[Callable[[LiveFrame], None], ...] = ()
-    limiter: Limiter | None = None
+    limiter: FlashLimiter | None = None
     still: StillWatch | None = None
     attract: Callable[[bool, float], None] | None = None
     notes: Callable[[], tuple[str, ...]] = tuple
@@ -302,8 +297,3 @@ class LiveLoop:
                 notes=notes + wiring.notes(),
             )
         )
-
-
-def attract_by(parameters: LiveParameters) -> Callable[[bool, float], None]:
-    """The attract mode that is built in."""
-    return Attract(parameters).step
