@@ -7,7 +7,7 @@ from livedream.cli.options import Commands, add_settings, settings_of
 
 __all__ = ["add_parser", "run"]
 
-# Those of `livedream.jobs.export.NOT_EXPORTED`, without importing torch for a help text.
+# What shapes a dream around its steps; a host has its own.
 LEFT_OUT = (
     "strength", "half_life", "rise", "iterations", "step_size", "laplacian", "spread", "tile",
     "keep_colours", "mask", "flow", "flow_size", "seed", "device", "engine",

@@ -3,21 +3,32 @@
 TensorRT, CUDA or the CPU; what the file expects and returns stands in `onnx_adapter`.
 """
 
+import importlib
+import logging
+from ctypes.util import find_library
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import cv2
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from livedream.core.errors import FlowError, ShapeError
 from livedream.core.frame import FlowField, Picture
 from livedream.flow.onnx_adapter import FlowAdapter, read_adapter
-from livedream.flow.onnx_session import one_line, open_session
 
-__all__ = ["OnnxFlow"]
+__all__ = ["OnnxFlow", "open_session"]
 
+_LOG: Final = logging.getLogger(__name__)
+_TENSORRT, _CUDA, _CPU = _PROVIDERS = [
+    "TensorrtExecutionProvider",
+    "CUDAExecutionProvider",
+    "CPUExecutionProvider",
+]
+_FATAL_ONLY: Final = 4  # ONNX Runtime's log_severity_level; what fails is logged in our own words
+_UNREADABLE: Final = ("InvalidProtobuf", "InvalidGraph", "NoSuchFile", "NoModel", "InvalidArgument")
 _DTYPES: Final[dict[str, type[np.floating]]] = {
     "tensor(float)": np.float32,
     "tensor(float16)": np.float16,
@@ -99,7 +110,7 @@ class OnnxFlow:
         except Exception as error:  # ONNX Runtime's own errors share no other root
             raise FlowError(
                 f"flow {self._path}: fails at {current.shape[1]}x{current.shape[0]} px "
-                f"({one_line(error)}); a multiple_px or least_px may be missing (docs/flow.md)"
+                f"({_first_line(error)}); a multiple_px or least_px may be missing (docs/flow.md)"
             ) from error
         if found.ndim != 4 or found.shape[:2] != (1, 2):
             raise FlowError(
@@ -178,3 +189,65 @@ def _output(path: Path, session: Any, adapter: FlowAdapter) -> str:
 
 def _words(shape: Any) -> str:
     return "(" + ", ".join("?" if side is None else str(side) for side in shape) + ")"
+
+
+def open_session(path: Path, device: str = "auto") -> Any:
+    """An `onnxruntime.InferenceSession` of this file on the fastest provider that works here.
+
+    ONNX Runtime lists what it was built for, not what the machine can do, and falls back to the CPU
+    with a page of red text. Asked here is only what has a chance, and one line of log says the
+    rest; nodes that a provider cannot run go to the next one.
+    device: auto or cuda: TensorRT, CUDA, CPU in this order; anything else: the CPU.
+    Raises FlowError when not even the CPU can read it.
+    """
+    import onnxruntime
+
+    tried = providers(device, onnxruntime)
+    for provider in tried:
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = _FATAL_ONLY
+        try:
+            session = onnxruntime.InferenceSession(
+                str(path), options, providers=_PROVIDERS[_PROVIDERS.index(provider) :]
+            )
+        except Exception as error:  # ONNX Runtime's own errors share no other root
+            if provider == _CPU or type(error).__name__ in _UNREADABLE:
+                raise FlowError(
+                    f"flow {path}: not an ONNX file that can be run here ({_first_line(error)}); "
+                    "export it again, or try --flow dis"
+                ) from error
+            _LOG.warning("flow %s: %s does not open (%s)", path.name, provider, _first_line(error))
+            continue
+        if session.get_providers()[0] == provider:
+            return session
+        _LOG.warning("flow %s: %s does not open here", path.name, provider)
+    raise FlowError(f"flow {path}: none of {', '.join(tried)} opens; try --flow dis")
+
+
+def providers(device: str, onnxruntime: Any) -> list[str]:
+    """The providers worth asking, the fastest first."""
+    built_for = onnxruntime.get_available_providers()
+    cuda = device.partition(":")[0] in ("auto", "cuda") and torch.cuda.is_available()
+    if not cuda or _CUDA not in built_for:
+        return [_CPU]
+    if hasattr(onnxruntime, "preload_dlls"):
+        onnxruntime.preload_dlls()  # finds the CUDA libraries that came with torch
+    if _TENSORRT in built_for and _has_tensorrt():
+        return [_TENSORRT, _CUDA, _CPU]
+    return [_CUDA, _CPU]
+
+
+def _has_tensorrt() -> bool:
+    """Whether its library is there; importing its Python package loads it."""
+    try:
+        importlib.import_module("tensorrt")
+    except ImportError:
+        return find_library("nvinfer") is not None
+    return True
+
+
+def _first_line(error: Exception) -> str:
+    """The first line of what ONNX Runtime says, without its code and at a bearable length."""
+    text = (str(error).strip() or type(error).__name__).splitlines()[0]
+    _, _, reason = text.rpartition(" : ")
+    return (reason or text)[:160]

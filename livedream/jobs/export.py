@@ -23,13 +23,8 @@ from livedream.present.destination import cannot, check_destination
 if TYPE_CHECKING:
     import onnx
 
-__all__ = ["NOT_EXPORTED", "Exported", "export_steps"]
+__all__ = ["Exported", "export_steps"]
 
-# What shapes a dream around its steps; a host has its own.
-NOT_EXPORTED: Final = (
-    "strength", "half_life", "rise", "iterations", "step_size", "laplacian", "spread", "tile",
-    "keep_colours", "mask", "flow", "flow_size", "seed", "device", "engine",
-)  # fmt: skip
 # A size such as 360p stands for a picture of this shape.
 _SCREEN: Final = (1920, 1080)
 

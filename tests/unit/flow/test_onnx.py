@@ -17,9 +17,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 from livedream.core.errors import FlowError, ShapeError
 from livedream.core.frame import Picture
-from livedream.flow.onnx import OnnxFlow
+from livedream.flow.onnx import OnnxFlow, open_session
 from livedream.flow.onnx_adapter import METADATA_KEY, FlowAdapter
-from livedream.flow.onnx_session import open_session
 
 Sides = tuple[int | str, int | str]
 FIRST_RED, FIRST_BLUE, SECOND_RED = 0, 2, 3
@@ -299,7 +298,7 @@ def test_a_provider_that_fails_gives_way_to_the_next(
             raise RuntimeError("no libnvinfer")
         return real(path, options, providers=wanted[2:])
 
-    monkeypatch.setattr("livedream.flow.onnx_session.providers", lambda *_: wanted)
+    monkeypatch.setattr("livedream.flow.onnx.providers", lambda *_: wanted)
     monkeypatch.setattr(onnxruntime, "InferenceSession", session)
     with caplog.at_level(logging.WARNING):
         assert open_session(probe()).get_providers() == wanted[2:]
