@@ -1,11 +1,13 @@
 """What is closed when its `with` block ends: the two ways, written once."""
 
+import logging
 from abc import ABC, abstractmethod
-from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
 __all__ = ["Closeable", "Finalizable"]
+
+_log = logging.getLogger(__name__)
 
 
 class Closeable(ABC):
@@ -44,5 +46,7 @@ class Finalizable(ABC):
         if error is None:
             self.close()
             return
-        with suppress(Exception):  # the first error is the one to report
+        try:
             self.close(complete=False)
+        except Exception:  # the first error is the one to report
+            _log.info("%s could not be closed either", type(self).__name__, exc_info=True)

@@ -51,11 +51,11 @@ __all__ = ["LiveJob", "Session"]
 
 _log = logging.getLogger(__name__)
 
-_PATIENCE_S: Final = 5.0  # for the first frame of a camera or file
-_STREAM_PATIENCE_S: Final = 1.5  # a stream may come when it likes: begin without it
+_SOURCE_WAIT_S: Final = 5.0  # for the first frame of a camera or file
+_STREAM_WAIT_S: Final = 1.5  # a stream may come later: begin without it
 _FALLBACK: Final = Opened(640, 360, Fraction(25), "nothing yet")
-_SETTLED_S: Final = 10.0  # until latency is worth saying
-_LOOK_S: Final = 1.0  # between two looks at how the show is
+_SETTLED_S: Final = 10.0  # until the latency is steady enough to report
+_CHECK_S: Final = 1.0  # between two checks of how the show is
 _MOST_FPS: Final = 240.0
 _CLOSING_S: Final = 0.7
 
@@ -65,8 +65,9 @@ class LiveJob:
     """What `livedream live` was asked for.
 
     source: see `open_live`.  sinks: see `open_output`; "window" is handled by the main thread.
-    fps: to hold; None for the source's own.  attract_s: without motion before the attract mode
-    begins, 0 never.  seconds: end by itself, None never.  record: a folder, "" for none.
+    fps: frame rate to keep; None for the source's own.  attract_s: seconds without motion before
+    the attract mode begins, 0 never.  seconds: stop after this time, None never.
+    record: a folder, "" for none.
     """
 
     source: str = ""
@@ -173,16 +174,18 @@ class Session(Closeable):
 
     def _wait_for_source(self) -> Opened:
         """What the source gives; a stream may come later, what cannot be had is an error now."""
-        wait_for_compile = "://" in self.job.source
-        found = self.capture.wait(_STREAM_PATIENCE_S if wait_for_compile else _PATIENCE_S)
+        is_stream = "://" in self.job.source
+        found = self.capture.wait(_STREAM_WAIT_S if is_stream else _SOURCE_WAIT_S)
         if found is not None:
             return found
         error = self.capture.error
-        if wait_for_compile:
+        if is_stream:
             _log.warning("%s: beginning without it", error or redact(self.job.source))
             self.capture.slot.put(_nothing_yet())
             return _FALLBACK
-        raise error or SourceError(f"{self.job.source or 'camera'}: no answer in {_PATIENCE_S:g} s")
+        raise error or SourceError(
+            f"{self.job.source or 'camera'}: no answer in {_SOURCE_WAIT_S:g} s"
+        )
 
     def _open_outputs(self) -> None:
         from livedream.present.live.recording import RecordingOutput
@@ -263,7 +266,7 @@ class Session(Closeable):
             if self._window is not None:
                 self._window.run(self.window_slot, self.stopping)
                 self.stop("the window was closed")
-            while not self.stopping.wait(_LOOK_S):  # Windows takes signals in between only
+            while not self.stopping.wait(_CHECK_S):  # Windows takes signals in between only
                 pass
         finally:
             self.stop("an error" if sys.exc_info()[0] else "")
@@ -290,7 +293,7 @@ class Session(Closeable):
         self.stop()
 
     def _keep_watch(self) -> None:
-        while not self.stopping.wait(min(_LOOK_S, max(0.0, self._ends_s - time.monotonic()))):
+        while not self.stopping.wait(min(_CHECK_S, max(0.0, self._ends_s - time.monotonic()))):
             if time.monotonic() >= self._ends_s:
                 self.stop("its time is over")
                 return
@@ -381,7 +384,7 @@ def _nothing_yet() -> Captured:
 
 
 def open_log(path: Path, level: int = logging.INFO) -> None:
-    """Write the package's log into a file that turns itself over at a few megabytes."""
+    """Write the package's log into a file, rotated at 4 MB; five old ones are kept."""
     from logging.handlers import RotatingFileHandler
 
     try:
