@@ -127,3 +127,14 @@ def test_a_network_that_reads_bgr(dreamnet: Network, picture: Tensor, quick: str
         assert cosine(wanted[:, channel], found[:, channel]) >= 0.9999
     sizes = [x.abs().mean((0, 2, 3)) / x.abs().mean() for x in (wanted, found)]
     assert torch.allclose(*sizes, rtol=1e-3)
+
+
+def test_margins_may_be_larger_than_the_picture(dreamnet: Network, picture: Tensor) -> None:
+    small = picture[:, :, :70, :66]
+    wanted, found = (
+        ascent(dreamnet, "strokes", engine, octaves=1, iterations=1, jitter=200).addition(
+            small, np.random.default_rng(1)
+        )
+        for engine in ("torch", known("openvino"))
+    )
+    assert cosine(wanted, found) >= 0.9999

@@ -8,9 +8,9 @@ from torch import Tensor, nn
 
 from livedream.core.settings import DreamSettings
 from livedream.dream.engines import EngineSpec
-from livedream.dream.engines.steps import ascend_by
+from livedream.dream.engines.steps import step_along
 from livedream.dream.objectives.binding import Measured
-from livedream.dream.tiles import Margins
+from livedream.dream.tiles import Margins, mirrored
 
 __all__ = ["EagerEngine"]
 
@@ -27,7 +27,11 @@ class EagerEngine:
         self.body = body.to(device=spec.device, dtype=spec.dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def ascend(self, x: Tensor, shifts: Sequence[Margins], settings: DreamSettings) -> None:
-        ascend_by(self.gradient, x, shifts, settings)
+        height, width = x.shape[2:]
+        for margins in shifts:
+            left, _, top, _ = margins
+            gradient = self.gradient(mirrored(x, margins))
+            step_along(x, gradient[:, :, top : top + height, left : left + width], settings)
 
     def gradient(self, seen: Tensor, measured: Measured | None = None) -> Tensor:
         with torch.enable_grad():

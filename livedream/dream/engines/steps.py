@@ -1,67 +1,18 @@
-"""A step of ascent around any gradient: margins, normalisation, update."""
+"""A step of ascent along any gradient: smoothing, normalisation, update."""
 
-from collections.abc import Callable, Sequence
 from typing import Final
 
-import cv2
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from livedream.core.settings import DreamSettings
 from livedream.dream.resize import resize
-from livedream.dream.tiles import Margins, mirrored
 
-__all__ = [
-    "ascend_by",
-    "equalise_bands",
-    "gaussian_blur",
-    "normalised",
-    "step_along",
-    "with_margins",
-]
+__all__ = ["equalise_bands", "gaussian_blur", "normalised", "step_along"]
 
 _TINY: Final = 1e-12  # below any gradient float32 can carry here; keeps a flat one from 0/0
 _COPIED: Final = 1 << 23  # elements that may be copied: bounds the memory of very large pictures
-
-
-def ascend_by(
-    gradient: Callable[[Tensor], Tensor],
-    x: Tensor,
-    shifts: Sequence[Margins],
-    settings: DreamSettings,
-) -> None:
-    """`Engine.ascend` for an engine that has no more than a gradient."""
-    height, width = x.shape[2:]
-    for margins in shifts:
-        left, _, top, _ = margins
-        seen = gradient(mirrored(x, margins))
-        step_along(x, seen[:, :, top : top + height, left : left + width], settings)
-
-
-def with_margins(
-    picture: Tensor, margins: Margins, into: npt.NDArray[np.float32] | None = None
-) -> Tensor:
-    """(1, 3, h, w) in channels_last on the CPU with mirrored margins, in channels_last.
-
-    into: (1, h', w', 3), where to put it.
-    """
-    left, right, top, bottom = margins
-    height, width = picture.shape[2:]
-    if max(left, right) >= width or max(top, bottom) >= height:
-        framed = mirrored(picture, margins)[0].permute(1, 2, 0).numpy()
-    else:
-        rows = picture[0].permute(1, 2, 0).numpy()
-        framed = cv2.copyMakeBorder(
-            rows, top, bottom, left, right, cv2.BORDER_REFLECT_101,
-            dst=None if into is None else into[0],
-        )  # fmt: skip
-    if into is not None and not np.shares_memory(framed, into):
-        into[0] = framed
-    found = torch.from_numpy(framed).permute(2, 0, 1)[None]
-    return found.contiguous(memory_format=torch.channels_last)
 
 
 def step_along(x: Tensor, gradient: Tensor, settings: DreamSettings) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from functools import cached_property, lru_cache
 from typing import Any, Final
 
+import cv2
 import numpy as np
 import torch
 from torch import Tensor
@@ -24,9 +25,9 @@ from livedream.dream.engines.eager import EagerEngine
 from livedream.dream.engines.openvino.grad_outputs import require_known_parts
 from livedream.dream.engines.openvino.graph import InputScale, write_gradient
 from livedream.dream.engines.openvino.op_list import op_list_of
-from livedream.dream.engines.steps import step_along, with_margins
+from livedream.dream.engines.steps import step_along
 from livedream.dream.objectives.binding import BoundObjective, Measured
-from livedream.dream.tiles import Margins
+from livedream.dream.tiles import Margins, mirrored
 
 __all__ = ["OpenVinoEngine"]
 
@@ -204,7 +205,15 @@ class _Compiled:
 
     def run(self, picture: Tensor, margins: Margins) -> Tensor:
         """(1, 3, h, w) in channels_last to its gradient, valid until the next run."""
-        with_margins(picture, margins, self._seen)
+        left, right, top, bottom = margins
+        height, width = picture.shape[2:]
+        if max(left, right) < width and max(top, bottom) < height:
+            cv2.copyMakeBorder(
+                picture[0].permute(1, 2, 0).numpy(), top, bottom, left, right,
+                cv2.BORDER_REFLECT_101, dst=self._seen[0],
+            )  # fmt: skip
+        else:
+            self._seen[:] = mirrored(picture, margins).permute(0, 2, 3, 1).numpy()
         self._request.infer()
         return torch.from_numpy(self._gradient).permute(0, 3, 1, 2)
 
