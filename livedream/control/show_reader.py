@@ -68,14 +68,16 @@ def read_show(path: Path, source: str = "") -> ShowScript:
 
 
 def _leave_out_refused(events: list[tuple[float, dict[str, Any]]]) -> None:
-    """Objectives that the network refused were never dreamed, and no replay could."""
-    refused = False
+    """Networks that could not be had and objectives they refused were never dreamed."""
+    refused: set[str] = set()
     for _, line in reversed(events):
-        if "objective" in line.get("set", ()):
-            taken_back = line.get("by") == TAKEN_BACK
-            if refused and not taken_back:
-                del line["set"]["objective"]
-            refused = taken_back
+        values = line.get("set", {})
+        if line.get("by") == TAKEN_BACK:
+            refused |= set(values)
+        else:
+            for name in refused & set(values):
+                del values[name]
+                refused.remove(name)
 
 
 def _sessions(path: Path) -> list[list[dict[str, Any]]]:

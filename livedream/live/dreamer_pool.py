@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Final
 
@@ -31,8 +31,8 @@ class LiveDreamerPool(DreamerPool):
     ) -> None:
         super().__init__(first)
         self.notes: dict[str, str] = {}
-        # Called when a network has no such objective: its name, the objective kept.
-        self.refused: Callable[[str, str], None] = lambda network, kept: None
+        # Called with a network and what is kept instead of what it was to dream.
+        self.refused: Callable[[str, Mapping[str, str]], None] = lambda network, kept: None
         self._make = make or partial(Dreamer, wait_for_compile=False)
         self._last = first
         self._loading: set[str] = set()
@@ -75,11 +75,12 @@ class LiveDreamerPool(DreamerPool):
     def forget_failures(self) -> None:
         """Try again what could not be had: something has been changed."""
         self._failed.clear()
-        self.notes.pop("objective", None)
+        self.notes.clear()
 
     def _refuse(self, settings: DreamSettings, kept: str, error: Exception) -> None:
-        self.notes["objective"] = " ".join(str(error).split())
-        self.refused(settings.network, kept)
+        self.notes["objective"] = reason(error)
+        _log.warning("objective refused: %s", reason(error))
+        self.refused(settings.network, {"objective": kept})
 
     def _begin(self, settings: DreamSettings) -> None:
         name = settings.network
@@ -109,5 +110,7 @@ class LiveDreamerPool(DreamerPool):
             _log.warning("network %s: %s", name, reason(error), exc_info=None if own else error)
             self._failed.add(name)
             self.notes["network"] = f"{name}: {reason(error)}"
+            last = self._last.settings
+            self.refused(name, {"network": last.network, "objective": last.objective})
         finally:
             self._loading.discard(name)

@@ -10,7 +10,7 @@ import math
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -151,7 +151,7 @@ class Session(Closeable):
         self._open_outputs()
         self._log_start()
         self.pool = LiveDreamerPool(dreamer)
-        self.pool.refused = self._objective_refused
+        self.pool.refused = self._refused
         device = getattr(dreamer, "device", None)
         self.governor = Governor(self.fps, shared=device is not None and device.type == "cpu")
         self.dreaming = DreamWorker(self.pool, self.governor, 1.0 / self.fps)
@@ -163,14 +163,13 @@ class Session(Closeable):
         self.loop = LiveLoop(self._wiring(flow))
 
     def _changed(self, change: Change) -> None:
-        if change.origin != TAKEN_BACK:
+        if change.origin != TAKEN_BACK and change.name in ("network", "objective"):
             self.pool.forget_failures()
 
-    def _objective_refused(self, network: str, kept: str) -> None:
-        """The loaded network knows better: what is shown as dreamed is what is dreamed."""
-        _log.warning("objective refused: %s", self.pool.notes["objective"])
+    def _refused(self, network: str, kept: Mapping[str, str]) -> None:
+        """What is shown as dreamed is what is dreamed."""
         if self.parameters.target("network") == network:
-            self.parameters.set("objective", kept, origin=TAKEN_BACK, ramp_s=0.0)
+            self.parameters.apply(kept, origin=TAKEN_BACK, ramp_s=0.0)
 
     def _wait_for_source(self) -> Opened:
         """What the source gives; a stream may come later, what cannot be had is an error now."""

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import threading
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -76,6 +77,19 @@ def test_what_only_the_loaded_network_knows_goes_back_to_what_it_dreams(session:
     assert "stages" in session.pool.notes["objective"]
     session.parameters.set("objective", "eyes")
     assert not session.pool.notes
+
+
+def test_a_network_that_cannot_be_had_does_not_stay_listed(session: Session) -> None:
+    session.parameters.set("objective", "eyes", ramp_s=0)
+    session.pool.get(session.parameters.snapshot().dream)
+    back = threading.Event()
+    session.parameters.listen(lambda change: back.set() if change.value == "" else None)
+    session.parameters.set("network", "resnet50-places365")  # has no checksum: is not fetched
+    back.clear()  # its own objective was announced
+    session.pool.get(session.parameters.snapshot().dream)
+    assert back.wait(20)
+    assert session.parameters.target("objective") == "eyes"
+    assert "checksum" in session.pool.notes["network"]
 
 
 def test_a_class_does_not_stay_listed_with_a_network_that_has_none_such(session: Session) -> None:
