@@ -1,11 +1,12 @@
 """Tiles: the gradient of a picture that is too large for the network at once, piece by piece.
 
-Each tile answers for its own rows and columns, its core; the network sees a margin around them, so
-that what is left out is too far away to matter. Tiles begin at multiples of the networks' strides,
-which makes their cells the cells of the whole picture, and end where the picture does, which makes
-its border the network's border. Where the cuts lie is drawn anew for every step: what little a
-margin leaves of a seam does not fall on the same place again and again. All that the network sees
-is of one size but for the last row and column, so that memory and compiled kernels are reused.
+Each tile gives the gradient of its own rows and columns, its core; the network sees a margin
+around them, so that what is left out is too far away to matter. Tiles begin at multiples of the
+networks' strides, which makes their cells the cells of the whole picture, and end where the
+picture does, which makes its border the network's border. Where the cuts lie is drawn anew for
+every step: what little a margin leaves of a seam does not fall on the same place again and again.
+All that the network sees is of one size but for the last row and column, so that memory and
+compiled kernels are reused.
 
 Convention
     Rows and columns are those of the picture and may lie outside it: there it is mirrored.
@@ -60,11 +61,11 @@ class Tile:
         whole[:, :, rows, columns] = piece[:, :, top : top + height, left : left + width]
 
     def cells(self, activation: Tensor, width: int, height: int) -> Tensor:
-        """Of what a layer, (1, C, h, w), says of what is seen, what it says of the core and of what
-        the network sees beyond the picture's own border: tiles say nothing twice, and leave out
-        nothing but where margins are larger than tiles.
+        """The part of a layer's activation, (1, C, h, w), that counts for this tile: its core, and
+        what lies beyond the picture's own border. Nothing counts twice, and nothing is left out
+        unless margins are larger than tiles.
 
-        All of it where it says something of no place, as classes do, (1, C).  width, height: of the
+        All of it where activations have no place, as of classes, (1, C).  width, height: of the
         picture, px.
         """
         if activation.ndim == 4:
@@ -75,12 +76,12 @@ class Tile:
         return activation
 
     def share(self, width: int, height: int) -> float:
-        """How much of what is seen `cells` are, of 1."""
+        """The share of the activation that `cells` are, 0 to 1."""
         (top, bottom), (left, right) = self._own(width, height)
         return (bottom - top) * (right - left)
 
     def _own(self, width: int, height: int) -> tuple[tuple[float, float], tuple[float, float]]:
-        """Where what only this tile says begins and ends: down and across, of what is seen."""
+        """Where the part that counts for this tile begins and ends: down and across, 0 to 1."""
         spans = []
         for length, own, seen in (
             (height, self.rows, self.seen_rows),

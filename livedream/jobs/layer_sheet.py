@@ -1,6 +1,6 @@
 """A sheet of a network's layers: what each, and its strongest channels, dreams out of noise.
 
-One row a layer: first the layer as a whole, then the channels that answer that dream loudest, each
+One row a layer: first the layer as a whole, then the channels most active in that dream, each
 dreamed by itself from the same noise.
 """
 
@@ -26,7 +26,7 @@ __all__ = ["MOST_LAYERS", "LayerRow", "SheetPlan", "draw_rows", "strongest_chann
 
 MOST_LAYERS: Final = 24  # heuristic: what can still be looked at as one picture
 _SETTINGS: Final = DreamSettings(size="source", strength=28.0, half_life=0.4, octaves=3)
-_SILENT: Final = 0.03  # of the layer's mean square on noise; heuristic
+_INACTIVE: Final = 0.03  # of the layer's mean square on noise; heuristic
 _WHITE, _BLACK = (255, 255, 255), (0, 0, 0)
 
 
@@ -58,7 +58,7 @@ class SheetPlan:
 
 @dataclass(frozen=True)
 class LayerRow:
-    """A layer's row.  channels: loudest first.  tiles: (H, W, 3) uint8, the whole layer first."""
+    """A layer's row.  channels: strongest first.  tiles: (H, W, 3) uint8, the whole layer first."""
 
     layer: str
     channels: tuple[int, ...]
@@ -72,12 +72,12 @@ def draw_rows(network: Network, plan: SheetPlan) -> Iterator[LayerRow]:
     noise = soft_noise(max(least, plan.width), max(least, plan.height), plan.seed)
     for name in names:
         whole = _dreamed(network, layer(name), noise, plan)
-        loud = strongest_channels(network, name, noise, whole, plan.channels)
+        strong = strongest_channels(network, name, noise, whole, plan.channels)
         tiles = [_labelled(whole, name)]
-        for channel in loud:
+        for channel in strong:
             shown = _dreamed(network, channels(name, channel), noise, plan)
             tiles.append(_labelled(shown, str(channel)))
-        yield LayerRow(name, loud, tuple(tiles))
+        yield LayerRow(name, strong, tuple(tiles))
 
 
 def whole_sheet(rows: Sequence[LayerRow]) -> Picture:
@@ -91,24 +91,24 @@ def whole_sheet(rows: Sequence[LayerRow]) -> Picture:
 def strongest_channels(
     network: Network, name: str, noise: Picture, dream: Picture, count: int
 ) -> tuple[int, ...]:
-    """The channels with the largest mean square in the layer's dream, loudest first.
+    """The channels with the largest mean square in the layer's dream, strongest first.
 
-    noise, dream: (H, W, 3) uint8.  Channels that are all but silent in the noise are left out:
-    what does not answer has no gradient to ascend, and its tile would stay noise.
+    noise, dream: (H, W, 3) uint8.  Channels that are all but inactive in the noise are left out:
+    they have no gradient to ascend, and their tiles would stay noise.
     """
-    before, after = (_loudness(network, name, picture) for picture in (noise, dream))
-    answering = before >= _SILENT * before.mean()
-    ranked = torch.where(answering, after, -1.0).argsort(descending=True)
-    return tuple(int(i) for i in ranked[: min(count, int(answering.sum()))])
+    before, after = (_activity(network, name, picture) for picture in (noise, dream))
+    active = before >= _INACTIVE * before.mean()
+    ranked = torch.where(active, after, -1.0).argsort(descending=True)
+    return tuple(int(i) for i in ranked[: min(count, int(active.sum()))])
 
 
 @torch.no_grad()
-def _loudness(network: Network, name: str, picture: Picture) -> Tensor:
+def _activity(network: Network, name: str, picture: Picture) -> Tensor:
     """(C,) the mean square of each channel of a layer on a picture."""
     rgb = torch.from_numpy(picture).permute(2, 0, 1)[None].float() / 255
     (found,) = network.truncated([name])(network.preprocessing.normalise(rgb))
-    loudness: Tensor = found.square().mean(dim=(0, 2, 3))
-    return loudness
+    activity: Tensor = found.square().mean(dim=(0, 2, 3))
+    return activity
 
 
 def _dreamed(network: Network, objective: Objective, noise: Picture, plan: SheetPlan) -> Picture:

@@ -71,7 +71,7 @@ def _scaled(size: tuple[int, int], factor: float) -> tuple[int, int]:
 
 
 class Governor:
-    """Thread-safe: the loop tells what a frame took, the dream's thread what a dream took.
+    """Thread-safe: the loop reports what a frame took, the dream's thread what a dream took.
 
     shared: frames and dreams compute on the same processor.
     """
