@@ -31,6 +31,12 @@ def test_what_is_said() -> None:
     ]  # fmt: skip
 
 
+def test_threads_are_named_only_while_they_are_not_well() -> None:
+    threads = Health("loop", "ok"), Health("program", "lost", "ValueError: no preset", since_s=20.0)
+    hud = hud_of(replace(STATUS, threads=threads), 14.0, now_s=22.0)
+    assert [(p.name, p.detail) for p in hud.lamps[3:]] == [("program", "lost 2 s")]
+
+
 def test_nothing_yet() -> None:
     hud = hud_of(Status(), 0.0, now_s=0.0)
     assert hud.stages == ()
