@@ -284,7 +284,7 @@ class Session(Closeable):
         names = [worker.output.name for worker in self._output_workers]
         names += ["window"] * any(map(_is_window, self.job.sinks))
         detail = opened.detail or source.detail
-        _log.info("livedream %s, source %s: %s", __version__, source.name, detail)
+        _log.info("version %s, source %s: %s", __version__, source.name, detail)
         _log.info("%dx%d at %g fps to %s", opened.width, opened.height, self.fps, ", ".join(names))
 
     def _run_loop(self) -> None:

@@ -36,7 +36,8 @@ __all__ = ["KeyHandler", "Window"]
 
 _log = logging.getLogger(__name__)
 
-_RETRY_S: Final = 1.0  # between two attempts to open a window where there is no display
+_FIRST_WAIT_S: Final = 1.0  # before a window is opened again; doubles, since system libraries...
+_MOST_WAIT_S: Final = 15.0  # ...print a line of their own each time that there is no display
 _WAIT_S: Final = 0.015  # for a frame, before looking at the keys again
 _CURSOR_S: Final = 2.0  # the cursor hides after so long
 _NOTICE_S: Final = 2.0  # a line about what a key did stays
@@ -119,6 +120,7 @@ class Window:
         """
         self._slot = slot
         self._pygame = import_pygame()
+        wait_s = _FIRST_WAIT_S
         while (first := self._wait_for_first(slot, stop)) is not None:
             self._frame = first
             try:
@@ -127,7 +129,8 @@ class Window:
             except Exception as error:  # a display may come back; the other outputs go on
                 self._faults.failed(error, "is lost", traceback=not isinstance(error, SinkError))
                 self._become("lost", reason(error))
-            stop.wait(_RETRY_S)
+            stop.wait(wait_s)
+            wait_s = min(2 * wait_s, _MOST_WAIT_S)
 
     def _open_and_show(
         self, first: LiveFrame, slot: LatestSlot[LiveFrame], stop: threading.Event

@@ -123,7 +123,7 @@ def test_without_a_display_it_is_lost_and_shows_as_soon_as_there_is_one(
     pygame.display.quit()
     if driver != "offscreen":
         pytest.skip(f"a display that needs no session is here: {driver}")
-    monkeypatch.setattr(window, "_RETRY_S", 0.05)
+    monkeypatch.setattr(window, "_FIRST_WAIT_S", 0.05)
     stop, slot = threading.Event(), LatestSlot[LiveFrame]()
     options = WindowOptions(settings_folder=tmp_path, renderer="cpu")
     shown = Window(options, LiveParameters(DreamSettings()), StatusBoard())
