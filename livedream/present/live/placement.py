@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from livedream.core.errors import SettingsError
 from livedream.core.frame import Picture
+from livedream.core.settings import refused
 from livedream.core.user_folders import own_folder, write_whole
 
 Quad = NDArray[np.float64]  # (4, 2)
@@ -48,15 +49,16 @@ class Placement:
 
     def __post_init__(self) -> None:
         if self.fit not in FITS:
-            raise SettingsError(f"fit: {self.fit!r} found, one of {', '.join(FITS)} wanted")
+            raise refused("fit", "one of " + ", ".join(FITS), repr(self.fit))
         if self.turn not in (0, 90, 180, 270):
-            raise SettingsError(f"turn: {self.turn} found, 0, 90, 180 or 270 wanted")
+            raise refused("turn", "0, 90, 180 or 270", self.turn)
         for name in ("gamma", "brightness"):
-            if not 0.2 <= getattr(self, name) <= 5:
-                found = getattr(self, name)
-                raise SettingsError(f"{name}: {found:g} found, a number from 0.2 to 5 wanted")
+            if not 0.2 <= (found := getattr(self, name)) <= 5:
+                raise refused(name, "0.2 to 5", f"{found:g}")
         if self.pin is not None and not convex(np.array(self.pin)):
-            raise SettingsError("pin: the corners cross, four in order around the picture wanted")
+            raise SettingsError(
+                "pin: must be four corners in order around the picture; these cross"
+            )
 
 
 def convex(quad: Quad) -> bool:

@@ -99,7 +99,7 @@ def test_the_mesh_of_the_card_and_the_cpu_agree() -> None:
 
 @pytest.mark.parametrize("wrong", [{"fit": "squeeze"}, {"turn": 45}, {"gamma": 0.0}])
 def test_out_of_range(wrong: dict[str, object]) -> None:
-    with pytest.raises(SettingsError, match="found"):
+    with pytest.raises(SettingsError, match="must be"):
         Placement(**wrong)  # type: ignore[arg-type]
 
 
