@@ -234,7 +234,7 @@ class TestCorners:
             stage.slot.put(BLACK)
             raise SinkError("no display")
 
-        stage.monkeypatch.setattr(window, "_RETRY_S", 0.0)
+        stage.monkeypatch.setattr(window, "_FIRST_WAIT_S", 0.0)
         placed = Placement(mirror=True)
         paper = stage.run(press("f2"), press("right"), press("down"), unplug, placement=placed)
         assert paper.seen[-1] == paper.seen[3]
