@@ -43,6 +43,8 @@ class PacedInput:
         self._shown: tuple[Picture, ...] = ()  # the newest two
         self._fading: Picture | None = None  # the last picture of the pass before
         self._fade = 0  # pictures since
+        self._count = 0  # pictures of this pass
+        self._fade_s = _FADE_S
 
     def open(self) -> Opened:
         self.close()
@@ -69,6 +71,8 @@ class PacedInput:
             frame = next(self._frames, None)
             if frame is not None and _is_seam(frame.rgb, self._shown):
                 self._fading, self._fade = self._shown[-1], 0
+                self._fade_s = min(_FADE_S, self._count * self._period_s / 2)
+            self._count = 0
             if frame is None:
                 raise SourceError(f"{self.name}: not a frame to read any more")
         if self._next is None and self._start_s == 0.0:
@@ -83,6 +87,7 @@ class PacedInput:
             time.sleep(wait_s)
         elif wait_s < -_LATE_S:
             self._start_s -= wait_s
+        self._count += 1
         rgb = self._faded(frame.rgb)
         self._shown = (*self._shown[-1:], rgb)
         return rgb
@@ -92,7 +97,7 @@ class PacedInput:
         if self._fading is None or self._fading.shape != rgb.shape:
             return rgb
         self._fade += 1
-        share = self._fade * self._period_s / _FADE_S
+        share = self._fade * self._period_s / self._fade_s
         if share >= 1.0:
             self._fading = None
             return rgb

@@ -34,8 +34,12 @@ def test_a_file_runs_at_its_pace_and_begins_again(tmp_path: Path) -> None:
     passed = frames[-1].captured_s - frames[0].captured_s
     count = frames[-1].index - frames[0].index
     assert 0.8 * count / 30 < passed < 2.5 * count / 30 + 0.5
-    assert np.abs(frames[0].rgb.astype(int) - frames[10].rgb).mean() < 60
-    assert not capture._thread.is_alive()
+    seen = {frame.index: frame.rgb for frame in frames}
+    # From the last frame it fades into the first ones; in the middle it is the film itself.
+    again = [index for index in seen if 15 <= index < 20 and index - 10 in seen]
+    assert again
+    for index in again:
+        assert np.abs(seen[index].astype(int) - seen[index - 10]).mean() < 1
 
 
 def test_synthetic_comes_at_real_rate() -> None:
@@ -126,5 +130,5 @@ def test_a_region_beyond_the_screen_is_told(display: str) -> None:
     capture = Capture(open_live("screen:1:640x90"))
     capture.start()
     capture.wait(5.0)
-    assert "inside 320x240 wanted" in str(capture.error)
+    assert "must be inside 320x240" in str(capture.error)
     capture.close()
