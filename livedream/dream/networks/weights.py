@@ -138,7 +138,7 @@ def read_weights(path: Path) -> WeightsFile:
     metadata = WeightsMetadata()
     if path.suffix == ".safetensors":
         tensors, said = _read_safetensors(path)
-        metadata = read_metadata(said, path)
+        metadata = _metadata_of(said, path)
     else:
         tensors = _read_pickled(path)
     if not tensors:
@@ -175,7 +175,7 @@ def _read_pickled(path: Path) -> dict[str, Tensor]:
     return {str(name): value for name, value in found.items() if isinstance(value, Tensor)}
 
 
-def read_metadata(metadata: Mapping[str, str], path: Path) -> WeightsMetadata:
+def _metadata_of(metadata: Mapping[str, str], path: Path) -> WeightsMetadata:
     """From a safetensors file's metadata, all of it optional.
 
     Ours carry one JSON object under ``livedream``: architecture, preprocess (or mean and std),

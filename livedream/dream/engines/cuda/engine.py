@@ -30,7 +30,7 @@ __all__ = ["CudaEngine"]
 
 _LOG: Final = logging.getLogger(__name__)
 # Heuristic: four octaves of three sizes of picture.
-_KEPT: Final = 12
+KEPT: Final = 12
 # A size that is seen only once, in a glide, is not worth a capture, which takes some steps' time.
 _WORTH: Final = 2
 
@@ -100,13 +100,13 @@ class CudaEngine:
             return False
         times = self._seen.pop(kind, 0) + 1
         self._seen[kind] = times
-        if len(self._seen) > 2 * _KEPT:
+        if len(self._seen) > 2 * KEPT:
             self._seen.popitem(last=False)
         return times >= _WORTH
 
     def _capture(self, kind: StepKind) -> _Captured | None:
         assert self._graph_capture is not None
-        while len(self._graphs) >= _KEPT:
+        while len(self._graphs) >= KEPT:
             self._graphs.popitem(last=False)
         step = CapturedStep(kind, self._spec.device, self._eager.gradient)
         try:

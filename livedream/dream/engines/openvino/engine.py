@@ -29,14 +29,14 @@ from livedream.dream.engines.steps import step_along
 from livedream.dream.objectives.binding import BoundObjective, Measured
 from livedream.dream.tiles import Margins, mirrored
 
-__all__ = ["OpenVinoEngine"]
+__all__ = ["OpenVinoEngine", "openvino_core"]
 
 _LOG: Final = logging.getLogger(__name__)
 
 # Graphs take 280 bytes a pixel with dreamnet (0.6 GB in all), and 0.2 s to make: as many are kept
 # as the octaves of one picture have sizes, and those that a live show goes to and fro between.
-_LEAST_KEPT: Final = 8
-_KEPT_PX: Final = 2_000_000
+LEAST_KEPT: Final = 8
+KEPT_PX: Final = 2_000_000
 
 Size = tuple[int, int]  # width, height, margins included
 _PRECISIONS: Final = {torch.float32: "f32", torch.bfloat16: "bf16"}
@@ -45,6 +45,8 @@ _PRECISIONS: Final = {torch.float32: "f32", torch.bfloat16: "bf16"}
 class OpenVinoEngine:
     """Pictures lie in memory as OpenCV has them, (h, w, 3), whatever their tensors' axes.
 
+    graphs: by size, the least recently used first.  compiling: sizes whose graphs another thread
+    compiles.  core: OpenVINO's own.
     Raises SettingsError where the package is missing, for a device other than the CPU, for fp16,
     and for networks and objectives that no graph can be written for.
     """
@@ -59,15 +61,15 @@ class OpenVinoEngine:
         self._spec = spec
         self._op_list = op_list_of(spec.network.truncated(spec.objective.layers))
         require_known_parts(spec.objective)
-        self._core = _core()
+        self.core = openvino_core()
         preprocessing = spec.network.preprocessing
         offset, gain = preprocessing.constants(spec.device, torch.float32)
         self._input_scale = InputScale(
             offset.view(3).numpy(), gain.view(3).numpy(),
             is_bgr=preprocessing.channel_order == "BGR",
         )  # fmt: skip
-        self._graphs: OrderedDict[Size, _Compiled] = OrderedDict()
-        self._compiling: set[Size] = set()
+        self.graphs: OrderedDict[Size, _Compiled] = OrderedDict()
+        self.compiling: set[Size] = set()
         self._failed: set[Size] = set()
         self._wanted: frozenset[Size] = frozenset()  # asked for last...
         self._in_use: frozenset[Size] = frozenset()  # ...and what was there when asked for
@@ -108,7 +110,7 @@ class OpenVinoEngine:
         with self._lock:
             self._wanted = frozenset(sizes)
             self._start_compiling(sizes)
-            there = self._compiling.isdisjoint(sizes)
+            there = self.compiling.isdisjoint(sizes)
             if there:
                 self._in_use = self._wanted
             return there
@@ -120,9 +122,9 @@ class OpenVinoEngine:
     def _graph(self, size: Size) -> "_Compiled | None":
         """The graph for pictures of this size; None while another thread makes it, or failed to."""
         with self._lock:
-            found = self._graphs.get(size)
+            found = self.graphs.get(size)
             if found is not None:
-                self._graphs.move_to_end(size)
+                self.graphs.move_to_end(size)
                 return found
             if self._spec.wait_for_compile:
                 return self._compile(size)
@@ -131,10 +133,10 @@ class OpenVinoEngine:
 
     def _start_compiling(self, sizes: Sequence[Size]) -> None:
         """Have a thread make what is missing, one after the other: the dream needs the cores."""
-        begun = self._graphs.keys() | self._compiling | self._failed
+        begun = self.graphs.keys() | self.compiling | self._failed
         missing = [size for size in dict.fromkeys(sizes) if size not in begun]
         if missing:
-            self._compiling.update(missing)
+            self.compiling.update(missing)
             # No daemon, as the thread that asks may be: to end amid compiling is to abort.
             thread = threading.Thread(
                 target=self._compile_in_thread,
@@ -145,7 +147,7 @@ class OpenVinoEngine:
             try:
                 thread.start()
             except RuntimeError:  # no thread is to be had: then nothing is being made
-                self._compiling.difference_update(missing)
+                self.compiling.difference_update(missing)
                 raise
 
     def _compile_in_thread(self, sizes: Sequence[Size]) -> None:
@@ -158,21 +160,21 @@ class OpenVinoEngine:
                 _LOG.warning("engine openvino: no graph for %dx%d", *size, exc_info=error)
                 with self._lock:
                     self._failed.add(size)
-                    self._compiling.discard(size)
+                    self.compiling.discard(size)
 
     def _compile(self, size: Size) -> "_Compiled":
         """Compile, and let go of the graphs not used for longest."""
         model = write_gradient(self._op_list, self._spec.objective, self._input_scale, size)
-        compiled = self._core.compile_model(model, "CPU", self._options())
+        compiled = self.core.compile_model(model, "CPU", self._options())
         found = _Compiled(compiled, self._spec.objective, size)
         with self._lock:
             # Two plans together may be more than is kept: one is dreamed, the other has to arrive.
             needed = self._wanted | self._in_use
-            idle = [other for other in self._graphs if other not in needed]
-            self._graphs[size] = found
-            self._compiling.discard(size)
-            while idle and len(self._graphs) > _LEAST_KEPT and self._kept_px() > _KEPT_PX:
-                del self._graphs[idle.pop(0)]
+            idle = [other for other in self.graphs if other not in needed]
+            self.graphs[size] = found
+            self.compiling.discard(size)
+            while idle and len(self.graphs) > LEAST_KEPT and self._kept_px() > KEPT_PX:
+                del self.graphs[idle.pop(0)]
         return found
 
     def _options(self) -> dict[str, Any]:
@@ -185,7 +187,7 @@ class OpenVinoEngine:
         }
 
     def _kept_px(self) -> int:
-        return sum(width * height for width, height in self._graphs)
+        return sum(width * height for width, height in self.graphs)
 
 
 class _Compiled:
@@ -219,7 +221,7 @@ class _Compiled:
 
 
 @lru_cache(maxsize=1)
-def _core() -> Any:
+def openvino_core() -> Any:
     """OpenVINO's own core; raises SettingsError where the package is missing."""
     # `import openvino` tells its makers so over the network, unless this package is missing.
     name = "openvino_telemetry"

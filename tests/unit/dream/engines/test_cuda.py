@@ -146,7 +146,7 @@ def test_a_glide_through_sizes_captures_nothing(dreamnet: Network, picture: Tens
 def test_the_longest_unused_makes_room(
     dreamnet: Network, picture: Tensor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("livedream.dream.engines.cuda.engine._KEPT", 2)
+    monkeypatch.setattr("livedream.dream.engines.cuda.engine.KEPT", 2)
     _, other, engine = both(dreamnet, Untraced(), iterations=1)
     for width in (70, 70, 80, 80, 70, 90, 90):
         other.addition(picture[..., :width], np.random.default_rng(0))

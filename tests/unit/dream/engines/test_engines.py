@@ -20,7 +20,7 @@ from livedream.core.settings import ENGINES, DreamSettings
 from livedream.dream.ascent import Ascent
 from livedream.dream.engines import Engine, EngineSpec, open_engine
 from livedream.dream.engines.eager import EagerEngine
-from livedream.dream.engines.openvino.engine import OpenVinoEngine, _core
+from livedream.dream.engines.openvino.engine import OpenVinoEngine, openvino_core
 from livedream.dream.engines.openvino.graph import InputScale, write_gradient
 from livedream.dream.engines.openvino.op_list import op_list_of
 from livedream.dream.networks.network import Network
@@ -97,7 +97,7 @@ def test_what_openvino_does_not_know_it_refuses(part: nn.Module) -> None:
 def test_auto_falls_back_to_autograd(dreamnet: Network, monkeypatch: pytest.MonkeyPatch) -> None:
     spec = EngineSpec(dreamnet, bind("strokes", dreamnet), CPU, torch.float32)
     monkeypatch.setitem(sys.modules, "openvino", None)
-    _core.cache_clear()
+    openvino_core.cache_clear()
     assert open_engine("auto", spec).name == "torch"
     with pytest.raises(SettingsError, match="pip install openvino"):
         open_engine("openvino", spec)
@@ -130,7 +130,7 @@ def test_openvinos_graph_is_autograd(case: str, size: tuple[int, int]) -> None:
     (gradient,) = torch.autograd.grad(wanted, picture, objective.grad_outputs(wanted))
     scale = InputScale(offset.numpy(), gain.numpy(), is_bgr=False)
     model = write_gradient(op_list_of(network), objective, scale, (size[1], size[0]))
-    compiled = _core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    compiled = openvino_core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     laid = picture.detach().permute(0, 2, 3, 1).contiguous().numpy()
     (found,) = compiled([laid, *(dial.numpy() for dial in objective.controls)]).values()
     back = torch.from_numpy(found.copy()).permute(0, 3, 1, 2)
@@ -180,7 +180,7 @@ class SlowCore:
     def compile_model(self, *args: object) -> object:
         self.asked += 1
         assert self.go.acquire(timeout=20)
-        return _core().compile_model(*args)
+        return openvino_core().compile_model(*args)
 
 
 def wait_until(true: Callable[[], bool]) -> None:
@@ -208,7 +208,7 @@ def test_a_live_show_does_not_wait_for_a_graph(
         EngineSpec(dreamnet, objective, CPU, torch.float32, wait_for_compile=False)
     )
     core = SlowCore()
-    monkeypatch.setattr(engine, "_core", core)
+    monkeypatch.setattr(engine, "core", core)
     start = torch.rand(1, 3, 80, 96, generator=torch.Generator().manual_seed(1))
     settings, shifts = DreamSettings(), [(1, 15, 2, 14)] * 2
 
@@ -218,9 +218,9 @@ def test_a_live_show_does_not_wait_for_a_graph(
         return x
 
     first = climbed(engine), climbed(engine)
-    assert engine.fallbacks == 2 and len(engine._compiling) == 1
+    assert engine.fallbacks == 2 and len(engine.compiling) == 1
     core.go.release()
-    wait_until(lambda: not engine._compiling)
+    wait_until(lambda: not engine.compiling)
     later = climbed(engine)
     assert engine.fallbacks == 2
     waited = climbed(OpenVinoEngine(EngineSpec(dreamnet, objective, CPU, torch.float32)))
@@ -235,10 +235,10 @@ def test_a_size_is_prepared_when_all_of_its_graphs_are_there(
     live_engine: OpenVinoEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     core, sizes = SlowCore(), [(64, 68), (72, 76)]
-    monkeypatch.setattr(live_engine, "_core", core)
+    monkeypatch.setattr(live_engine, "core", core)
     assert not live_engine.prepare(sizes)
     core.go.release()
-    wait_until(lambda: len(live_engine._graphs) == 1)
+    wait_until(lambda: len(live_engine.graphs) == 1)
     assert not live_engine.prepare(sizes)
     assert live_engine.prepare(sizes[:1])
     core.go.release()
@@ -257,32 +257,32 @@ def test_a_graph_that_fails_is_not_waited_for(
         def compile_model(self, *_: object) -> object:
             raise RuntimeError("not today")
 
-    monkeypatch.setattr(live_engine, "_core", Refusing())
+    monkeypatch.setattr(live_engine, "core", Refusing())
     wait_until(lambda: live_engine.prepare([(64, 64), (72, 72)]))
     live_engine.ascend(torch.rand(1, 3, 64, 64), [(0, 0, 0, 0)], DreamSettings())
-    assert live_engine.fallbacks == 1 and not live_engine._compiling
+    assert live_engine.fallbacks == 1 and not live_engine.compiling
 
 
 @with_openvino
 def test_who_waits_anyway_finds_everything_prepared(dreamnet: Network) -> None:
     engine = OpenVinoEngine(EngineSpec(dreamnet, bind("strokes", dreamnet), CPU, torch.float32))
-    assert engine.prepare([(64, 64)]) and not engine._compiling
+    assert engine.prepare([(64, 64)]) and not engine.compiling
 
 
 @with_openvino
 def test_what_is_dreamed_stays_until_what_is_awaited_is_there(
     live_engine: OpenVinoEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("livedream.dream.engines.openvino.engine._LEAST_KEPT", 2)
-    monkeypatch.setattr("livedream.dream.engines.openvino.engine._KEPT_PX", 2 * 64 * 64)
+    monkeypatch.setattr("livedream.dream.engines.openvino.engine.LEAST_KEPT", 2)
+    monkeypatch.setattr("livedream.dream.engines.openvino.engine.KEPT_PX", 2 * 64 * 64)
     first, second, third = ([(s, s), (s + 4, s + 4)] for s in (64, 72, 80))
     wait_until(lambda: live_engine.prepare(first))
     assert not live_engine.prepare(second)
-    wait_until(lambda: not live_engine._compiling)
-    assert set(live_engine._graphs) == {*first, *second}
+    wait_until(lambda: not live_engine.compiling)
+    assert set(live_engine.graphs) == {*first, *second}
     assert live_engine.prepare(second)
     wait_until(lambda: live_engine.prepare(third))
-    assert set(live_engine._graphs) == {*second, *third}
+    assert set(live_engine.graphs) == {*second, *third}
 
 
 @with_openvino
@@ -301,7 +301,7 @@ engine = OpenVinoEngine(spec)
 begun = threading.Thread(target=engine.prepare, args=([(480, 270), (320, 180)],), daemon=True)
 begun.start()  # as a live show's dream, a daemon: what it starts would be one as well
 begun.join()
-assert engine._compiling
+assert engine.compiling
 """
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stderr
@@ -310,12 +310,12 @@ assert engine._compiling
 
 @with_openvino
 def test_graphs_are_let_go_again(dreamnet: Network, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("livedream.dream.engines.openvino.engine._LEAST_KEPT", 2)
-    monkeypatch.setattr("livedream.dream.engines.openvino.engine._KEPT_PX", 3 * 64 * 64)
+    monkeypatch.setattr("livedream.dream.engines.openvino.engine.LEAST_KEPT", 2)
+    monkeypatch.setattr("livedream.dream.engines.openvino.engine.KEPT_PX", 3 * 64 * 64)
     engine = OpenVinoEngine(EngineSpec(dreamnet, bind("strokes", dreamnet), CPU, torch.float32))
     for side in (64, 68, 72, 64, 76, 80):
         engine.gradient(torch.rand(1, 3, side, side))
-    assert list(engine._graphs) == [(76, 76), (80, 80)]
+    assert list(engine.graphs) == [(76, 76), (80, 80)]
 
 
 @with_openvino
@@ -325,8 +325,8 @@ def test_openvino_tells_nobody() -> None:
 import sys
 calls = []
 sys.addaudithook(lambda event, _: calls.append(event) if event.startswith("socket.") else None)
-from livedream.dream.engines.openvino.engine import _core
-_core()
+from livedream.dream.engines.openvino.engine import openvino_core
+openvino_core()
 assert "openvino" in sys.modules
 assert "openvino_telemetry" not in sys.modules
 assert not calls, calls
@@ -355,7 +355,9 @@ def test_weights_of_the_objective_change_in_place(dreamnet: Network, engine: str
 
     gliding, wanted = ascend("eyes + strokes"), ascend("0.1*eyes - 2*strokes")
     before = gliding.engine.gradient(picture)
-    assert gliding.adopt(DreamSettings(engine=engine), wanted._spec.objective.objective)
+    assert gliding.adopt(
+        DreamSettings(engine=engine), bind("0.1*eyes - 2*strokes", dreamnet).objective
+    )
     torch.testing.assert_close(gliding.engine.gradient(picture), wanted.engine.gradient(picture))
     assert not torch.allclose(before, gliding.engine.gradient(picture))
     assert not gliding.adopt(DreamSettings(engine=engine), bind("fur", dreamnet).objective)
