@@ -83,7 +83,8 @@ class Ascent:
 
     network: a copy of its weights is moved to `device` and `dtype`.  dtype: of the network only.
     settings: may be replaced between two additions; see `adopt`.
-    wait_for_compile: see `EngineSpec`.
+    wait_for_compile: see `EngineSpec`.  spec, edge_px: what its engine computes; the margin beyond
+    the jitter's, px.
     """
 
     def __init__(
@@ -100,12 +101,12 @@ class Ascent:
         # Of its own: they are changed in place, and an objective may be shared.
         variety = torch.tensor([settings.variety], dtype=torch.float32, device=device)
         bound = replace(bound, weights=bound.weights.clone(), variety=variety)
-        self._spec = EngineSpec(network, bound, device, dtype, wait_for_compile)
+        self.spec = EngineSpec(network, bound, device, dtype, wait_for_compile)
         self._settings = settings
         strides = [network.layers[n].stride for n in bound.layers if n in network.layers]
         self.edge_px = _EDGE_PX if min(strides, default=_EDGE_PX) <= _SHALLOW else 0
         self._objective: Objective = objective.objective
-        self.engine: Engine = open_engine(settings.engine, self._spec)
+        self.engine: Engine = open_engine(settings.engine, self.spec)
 
     def adopt(self, settings: DreamSettings, objective: Objective | None = None) -> bool:
         """Go on with other settings and, if given, other weights of the same objective.
@@ -120,9 +121,9 @@ class Ascent:
             return False
         if wanted is not self._objective:
             weights = torch.tensor([term.weight for term in wanted.terms], dtype=torch.float32)
-            self._spec.objective.weights.copy_(weights)
+            self.spec.objective.weights.copy_(weights)
             self._objective = wanted
-        self._spec.objective.variety.fill_(settings.variety)
+        self.spec.objective.variety.fill_(settings.variety)
         self._settings = settings
         return True
 
@@ -155,7 +156,7 @@ class Ascent:
 
         Asked before it is adopted, so that others may be dreamed by until then.
         """
-        reach, least = plan.jitter + 2 * self.edge_px, self._spec.network.minimum_size
+        reach, least = plan.jitter + 2 * self.edge_px, self.spec.network.minimum_size
         return self.engine.prepare([
             (max(least, w + reach), max(least, h + reach))
             for w, h in self._octave_sizes(plan)
@@ -167,19 +168,19 @@ class Ascent:
         for octave in reversed(range(plan.octaves)):
             ratio = plan.octave_scale**-octave
             size = round(plan.size[0] * ratio), round(plan.size[1] * ratio)
-            if octave == 0 or min(size) >= self._spec.network.minimum_size:
+            if octave == 0 or min(size) >= self.spec.network.minimum_size:
                 sizes.append(size)
         return sizes
 
     @torch.no_grad()
     def response(self, picture: Tensor) -> float:
         """The objective's value on `picture`, (1, 3, H, W) float32 in [0, 1]."""
-        return float(self._spec.objective.response(self._eager.activations(picture)))
+        return float(self.spec.objective.response(self._eager.activations(picture)))
 
     @cached_property
     def _eager(self) -> EagerEngine:
         """Who gives activations; the engine itself where it is that one."""
-        return self.engine if isinstance(self.engine, EagerEngine) else EagerEngine(self._spec)
+        return self.engine if isinstance(self.engine, EagerEngine) else EagerEngine(self.spec)
 
     def _ascend(self, x: Tensor, draw: np.random.Generator) -> None:
         """Some steps up from `x`, in place."""
@@ -204,7 +205,7 @@ class Ascent:
         Mirrored margins, not a roll: a roll joins sky to road, and the network draws the seam as a
         frame around the picture. What is too small for the network gets margins that make it fit.
         """
-        jitter, least = self._settings.jitter, self._spec.network.minimum_size
+        jitter, least = self._settings.jitter, self.spec.network.minimum_size
         left, top = (self.edge_px + int(draw.integers(0, jitter + 1)) for _ in range(2))
         reach = jitter + 2 * self.edge_px
         missing = max(0, least - width - reach), max(0, least - height - reach)
@@ -230,7 +231,7 @@ class Ascent:
         for tile in lay_tiles(width, height, self._settings.tile, margins, cuts):
             seen = self._eager.activations(tile.seen(x))
             own = tuple(tile.cells(activation, width, height) for activation in seen)
-            piece = self._spec.objective.measure(own, tile.share(width, height))
+            piece = self.spec.objective.measure(own, tile.share(width, height))
             found = piece if found is None else added_up(found, piece)
         assert found is not None
         return found

@@ -69,7 +69,7 @@ def both(network: Network, capture: Any, **more: Any) -> tuple[Ascent, Ascent, C
         Ascent(network, bind(settings.objective, network), settings, CPU, torch.float32)
         for _ in range(2)
     )
-    engine = CudaEngine(other._spec, capture)
+    engine = CudaEngine(other.spec, capture)
     other.engine = engine
     return plain, other, engine
 
