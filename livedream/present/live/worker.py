@@ -1,7 +1,7 @@
 """An output in a thread of its own: it never slows the loop and comes back by itself.
 
-The loop offers frames, which costs it a lock; the outlet's thread takes the newest. When the
-output fails, the thread closes it, waits, and opens it again, for as long as the outlet lives.
+The loop offers frames, which costs it a lock; the output's thread takes the newest. When the
+output fails, the thread closes it, waits, and opens it again, until the worker is closed.
 """
 
 import logging
@@ -20,8 +20,8 @@ _log = logging.getLogger(__name__)
 
 FIRST_WAIT_S: Final = 0.2  # before the first attempt to open again; doubles with each failure
 MOST_WAIT_S: Final = 1.0  # heuristic: a receiver that is back is seen within two seconds
-# Some connections are refused only after the first frames (RTMP): what was lost is not called back
-# before it has taken frames for so long.
+# Some connections are refused only after the first frames (RTMP): what was lost counts as back only
+# after it has taken frames for so long.
 SURE_S: Final = 1.5
 _CLOSING_S: Final = 1.0  # what an output may take to close before it is left to itself
 
@@ -79,10 +79,10 @@ class OutputWorker:
                 self.output.open()
                 if not self._reached:
                     self._become("ok")
-                self._carry(time.monotonic())
+                self._write_frames(time.monotonic())
             except SlotClosed:
                 break
-            except Exception as error:  # a fault of a library must not end the route for good
+            except Exception as error:  # a fault of a library must not end it for good
                 self._lose(error)
             finally:
                 try:
@@ -94,7 +94,7 @@ class OutputWorker:
             self._stop.wait(wait_s)
             wait_s = min(2 * wait_s, MOST_WAIT_S)
 
-    def _carry(self, opened_s: float) -> None:
+    def _write_frames(self, opened_s: float) -> None:
         while not self._stop.is_set():
             frame = self._slot.get(1.0)
             if frame is not None:

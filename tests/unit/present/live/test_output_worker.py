@@ -1,4 +1,4 @@
-"""An outlet never slows who offers, and comes back by itself."""
+"""An output never slows down the loop, and comes back by itself."""
 
 import errno
 import logging
@@ -188,7 +188,7 @@ def test_a_stuck_receiver_costs_nothing() -> None:
     stuck.set()
 
 
-def test_a_hundred_outlets_leave_no_thread() -> None:
+def test_a_hundred_outputs_leave_no_thread() -> None:
     before = threading.active_count()
     for _ in range(100):
         worker = OutputWorker(MemoryOutput())
