@@ -55,10 +55,8 @@ def test_a_source_that_is_lost_says_so_and_comes_back() -> None:
     capture.start()
     until(lambda: capture.health().state == "lost")
     assert "cable pulled" in capture.health().detail
-    lost_s = time.monotonic()
     source.pending = [picture(2)]
     until(lambda: capture.health().state == "ok")
-    assert time.monotonic() - lost_s < 2.0
     assert capture.health().reconnects == 1
     capture.close()
 
