@@ -6,14 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from livedream.cli.options import Commands, add_settings, settings_of
-from livedream.cli.output import write_json
+from livedream.cli.output import print_table, write_json
 from livedream.core.errors import SettingsError
 from livedream.core.settings import DreamSettings, parse_size
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
-    from livedream.jobs.bench.report import BenchReport, Spread
+    from livedream.jobs.bench.report import BenchReport
 
 
 __all__ = ["add_parser", "run"]
@@ -51,8 +49,6 @@ def add_parser(commands: Commands) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from rich.console import Console
-
     from livedream.jobs.bench.running import BenchJob, bench
 
     if not 8 <= args.frames <= 100_000:
@@ -69,63 +65,49 @@ def run(args: argparse.Namespace) -> int:
             wanted_fps=args.fps,
         )
     )  # fmt: skip
-    console = Console(width=max(100, Console().width))
-    console.print(_table(report))
-    console.print(_advice(report))
+    _print(report)
+    if not report.suggestions:
+        print(f"No size of at least 120p keeps {args.fps:g} fps here.")
+    else:
+        print(f"For {args.fps:g} fps here:")
+    for one in report.suggestions:
+        flags = f"--size {one.size} --octaves {one.octaves} --iterations {one.iterations}"
+        print(f"  {flags}   (expected: {one.fps:.0f} fps)")
     if args.json is not None:
         write_json(args.json, json.loads(report.to_json()), "--json")
     return 0
 
 
-def _table(report: "BenchReport") -> "Table":
-    from rich.table import Table
-
+def _print(report: "BenchReport") -> None:
     machine, picture = report.machine, "x".join(map(str, report.picture))
-    steps = f"{report.settings['octaves']} octaves x {report.settings['iterations']}"
-    table = Table(
-        title=f"{machine.device}, {machine.processor}: picture {picture}, dream "
-        f"{report.settings['size']}, {steps}, engine {report.engine}, {report.precision}"
+    print(
+        f"{machine.device}, {machine.processor}: picture {picture}, dream "
+        f"{report.settings['size']}, {report.settings['octaves']} octaves x "
+        f"{report.settings['iterations']}, engine {report.engine}, {report.precision}"
     )
-    for name in ("", "median", "quartiles", "95 %"):
-        table.add_column(name, justify="left" if not name else "right", no_wrap=True)
-    for name, spread in report.stages_ms.items():
-        _row(table, f"{name}, ms", spread)
-    for name, spread in report.octaves_ms.items():
-        _row(table, f"  ascent {name}, ms", spread)
-    _row(table, "latency, ms", report.latency_ms)
-    _row(table, "frame, overlapped, ms", report.frame_ms)
-    table.add_section()
-    beside = " with x264 beside" if report.encoded else ""
-    for name, value in (
-        (f"frames per second{beside}", f"{report.fps:.1f}"),
-        ("processor time of a frame, ms", f"{report.processor_ms:.1f}"),
-        ("convolution peak, GFLOP/s", f"{report.peak_gflops:.0f}"),
-        ("copy bandwidth, GB/s", f"{report.copy_gbs:.1f}"),
-        ("ascent, share of the peak", _shares(report)),
-        ("peak memory, MB", f"{report.memory_mb:.0f}"),
-    ):
-        table.add_row(name, value)
-    return table
-
-
-def _row(table: "Table", name: str, spread: "Spread") -> None:
-    quartiles = f"{spread.p25:.1f} to {spread.p75:.1f}"
-    table.add_row(name, f"{spread.p50:.1f}", quartiles, f"{spread.p95:.1f}")
-
-
-def _shares(report: "BenchReport") -> str:
+    timed = {
+        **report.stages_ms,
+        **{f"  ascent {name}": spread for name, spread in report.octaves_ms.items()},
+        "latency": report.latency_ms,
+        "frame, overlapped": report.frame_ms,
+    }
+    rows = [
+        (f"{name}, ms", f"{one.p50:.1f}", f"{one.p25:.1f} to {one.p75:.1f}", f"{one.p95:.1f}")
+        for name, one in timed.items()
+    ]
     share = f"{report.ascent_share:.0%}"
     if report.ascent_processor_share:
         share += f" ({report.ascent_processor_share:.0%} by processor time)"
-    return share
-
-
-def _advice(report: "BenchReport") -> str:
-    if not report.suggestions:
-        return f"No size of at least 120p keeps {report.wanted_fps:g} fps here."
-    lines = [
-        f"  --size {one.size} --octaves {one.octaves} --iterations {one.iterations}"
-        f"   (expected: {one.fps:.0f} fps)"
-        for one in report.suggestions
+    rows += [
+        (name, value, "", "")
+        for name, value in (
+            (f"frames per second{' with x264' if report.encoded else ''}", f"{report.fps:.1f}"),
+            ("processor time of a frame, ms", f"{report.processor_ms:.1f}"),
+            ("convolution peak, GFLOP/s", f"{report.peak_gflops:.0f}"),
+            ("copy bandwidth, GB/s", f"{report.copy_gbs:.1f}"),
+            ("ascent, share of the peak", share),
+            ("peak memory, MB", f"{report.memory_mb:.0f}"),
+        )
     ]
-    return "\n".join([f"For {report.wanted_fps:g} fps here:", *lines])
+    columns = ("", "median", "quartiles", "95 %")
+    print_table(columns, rows, right=columns[1:])
