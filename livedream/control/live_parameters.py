@@ -4,6 +4,7 @@ Each has a target, set by controllers; a value on its way there; and offsets tha
 Whatever is written, a snapshot never holds a value outside its declared range.
 """
 
+import contextlib
 import math
 import threading
 import time
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final
 
-from livedream.control.ramp import NumberRamp, ObjectiveRamp, Ramp, RampedValue
+from livedream.control.ramp import Ramp, mixed_objective
 from livedream.core.errors import NetworkError, ObjectiveError, SettingsError
 from livedream.core.grade import GradeSettings
 from livedream.core.settings import DreamSettings, Parameter, declared
@@ -81,7 +82,7 @@ class LiveParameters:
             **{name: getattr(grade, name) for name in self._grade_names},
         }
         self._values = dict(self._targets)
-        self._ramps: dict[str, RampedValue] = {}
+        self._ramps: dict[str, tuple[Ramp, Callable[[float], Any]]] = {}  # value by share
         self._offsets: dict[str, dict[str, float]] = {}
         self._fade: _Fade | None = None
         self._triggers: set[str] = set()
@@ -273,35 +274,28 @@ class LiveParameters:
         if start == value:
             return
         ramp = self._ramp(name, now_s, ramp_s, seconds)
-        moving: RampedValue | None = None
         if ramp.share(now_s) < 1.0:
             if name == "objective":
-                moving = self._objective_ramp(start, value, ramp)
+                own = self._own_objective(self._targets["network"])
+                # An own one that is not known is nothing to start from.
+                with contextlib.suppress(ObjectiveError):
+                    self._ramps[name] = ramp, mixed_objective(start or own, value or own)
             elif isinstance(value, int | float) and not isinstance(value, bool):
-                moving = NumberRamp(start, value, ramp)
-        if moving is None:
+                self._ramps[name] = ramp, lambda share: start + (value - start) * share
+        if name not in self._ramps:
             self._values[name] = value
-        else:
-            self._ramps[name] = moving
-
-    def _objective_ramp(self, start: str, end: str, ramp: Ramp) -> RampedValue | None:
-        own = self._own_objective(self._targets["network"])
-        try:
-            return ObjectiveRamp(start or own, end or own, ramp)
-        except ObjectiveError:  # an unknown own one: nothing to start from
-            return None
 
     def _advance(self, now_s: float) -> None:
         """Bring the values that are on their way to where they are now."""
-        for name, moving in tuple(self._ramps.items()):
-            if moving.done(now_s):
+        for name, (ramp, at) in tuple(self._ramps.items()):
+            share = ramp.share(now_s)
+            if share >= 1.0:
                 self._values[name] = self._targets[name]
                 del self._ramps[name]
             else:
-                value = moving.at(now_s)
-                if not isinstance(value, str):
-                    value = self._declared[name].clamp(value)
-                self._values[name] = value
+                value = at(share)
+                text = isinstance(value, str)
+                self._values[name] = value if text else self._declared[name].clamp(value)
         if self._fade is not None and self._fade.ramp.share(now_s) >= 1.0:
             self._fade = None
 

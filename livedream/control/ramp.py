@@ -4,12 +4,13 @@ Each ramp is a closed formula of time, so that it does not matter how often it i
 """
 
 import math
-from typing import Final, Protocol
+from collections.abc import Callable
+from typing import Final
 
 from livedream.dream.objectives.text import parse_objective
 from livedream.dream.objectives.value import Objective, Target, Term
 
-__all__ = ["NumberRamp", "ObjectiveRamp", "Ramp", "RampedValue", "smooth"]
+__all__ = ["Ramp", "mixed_objective", "smooth"]
 
 _SETTLED: Final = 7.0  # time constants after which less than a thousandth of a change is left
 _STEPS: Final = 50  # weights on the way are rounded to so many steps: each new one costs a parse
@@ -39,54 +40,24 @@ class Ramp:
         return 1.0 - math.exp(-passed / self._constant_s)
 
 
-class RampedValue(Protocol):
-    """A value on its way."""
-
-    def at(self, now_s: float) -> float | str: ...
-
-    def done(self, now_s: float) -> bool: ...
-
-
-class NumberRamp:
-    """From one number to another."""
-
-    __slots__ = ("_end", "_ramp", "_start")
-
-    def __init__(self, start: float, end: float, ramp: Ramp) -> None:
-        self._start, self._end, self._ramp = start, end, ramp
-
-    def at(self, now_s: float) -> float:
-        share = self._ramp.share(now_s)
-        return self._end if share >= 1.0 else self._start + (self._end - self._start) * share
-
-    def done(self, now_s: float) -> bool:
-        return self._ramp.share(now_s) >= 1.0
-
-
-class ObjectiveRamp:
-    """From one objective to another, as a weighted sum of both. Always text that parses.
+def mixed_objective(start: str, end: str) -> Callable[[float], str]:
+    """From one objective to another, by the share of the way: a weighted sum of both.
 
     Raises ObjectiveError when either does not parse.
     """
+    before, after = _weights(parse_objective(start)), _weights(parse_objective(end))
+    # Targets stay from beginning to end: what the engine was made for must not change.
+    targets = tuple(dict.fromkeys((*before, *after)))
 
-    def __init__(self, start: str, end: str, ramp: Ramp) -> None:
-        self._end, self._ramp = end, ramp
-        self._from, self._to = _weights(parse_objective(start)), _weights(parse_objective(end))
-
-    def at(self, now_s: float) -> str:
-        share = round(self._ramp.share(now_s) * _STEPS) / _STEPS
+    def at(share: float) -> str:
+        share = round(share * _STEPS) / _STEPS
         if share >= 1.0:
-            return self._end
-        targets = dict.fromkeys((*self._from, *self._to))
-        terms = [
-            Term(self._from.get(t, 0.0) * (1 - share) + self._to.get(t, 0.0) * share, t)
-            for t in targets
-        ]
-        # Targets stay from beginning to end: what the engine was made for must not change.
-        return str(Objective(tuple(Term(round(term.weight, 6), term.target) for term in terms)))
+            return end
+        weights = (before.get(t, 0.0) * (1 - share) + after.get(t, 0.0) * share for t in targets)
+        terms = zip(weights, targets, strict=True)
+        return str(Objective(tuple(Term(round(weight, 6), target) for weight, target in terms)))
 
-    def done(self, now_s: float) -> bool:
-        return self._ramp.share(now_s) >= 1.0
+    return at
 
 
 def _weights(objective: Objective) -> dict[Target, float]:
