@@ -12,7 +12,7 @@ from livedream.core.errors import LivedreamError, SettingsError, SourceError
 from livedream.core.health import Health
 from livedream.core.supervisor import SupervisedThread, start_thread
 
-__all__ = ["AudioInput", "audio_inputs"]
+__all__ = ["AudioInput"]
 
 _BLOCK_S: Final = 0.011  # half a frame of video at 50 fps
 _POLL_S: Final = 1.0  # how often a device that is gone is looked for
@@ -30,12 +30,6 @@ def _sounddevice() -> Any:
     except OSError as error:  # the library is there, PortAudio is not
         raise SettingsError(f"audio: {error}; on Debian: apt-get install libportaudio2") from error
     return sounddevice
-
-
-def audio_inputs() -> list[str]:
-    """The names of the audio inputs there are. Raises SettingsError without the library."""
-    found = _sounddevice().query_devices()
-    return [str(device["name"]) for device in found if device["max_input_channels"] > 0]
 
 
 class AudioInput:

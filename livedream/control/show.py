@@ -133,10 +133,6 @@ class Show:
         at = names.index(self._preset) + by if self._preset in names else min(0, by)
         self.preset(names[at % len(names)], origin=origin)
 
-    def previous(self, *, origin: str = "") -> None:
-        """The preset before in the list, before the first the last."""
-        self.next(origin=origin, by=-1)
-
     def act(self, name: str, *, origin: str = "") -> None:
         """Do one of `ACTIONS`. Raises SettingsError for another name."""
         if name not in ACTIONS:

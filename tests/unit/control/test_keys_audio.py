@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from livedream.control.audio import AudioInput, audio_inputs
+from livedream.control.audio import AudioInput
 from livedream.control.keys import KEYS, Keys
 from livedream.control.live_parameters import LiveParameters
 from livedream.control.presets import Presets
@@ -91,7 +91,6 @@ def test_what_a_device_sends_is_heard(device: Device) -> None:
 
 
 def test_an_unknown_device_names_those_there_are(device: Device) -> None:
-    assert audio_inputs() == ["USB Mixer"]
     with pytest.raises(SettingsError, match="there are: USB Mixer"):
         AudioInput("violin").start()
 
@@ -99,4 +98,4 @@ def test_an_unknown_device_names_those_there_are(device: Device) -> None:
 def test_without_the_library_its_install_command_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "sounddevice", None)
     with pytest.raises(SettingsError, match=r"pip install 'livedream\[audio\]'"):
-        audio_inputs()
+        AudioInput().start()
