@@ -33,7 +33,7 @@ class EngineSpec:
     objective: on the device; its weights change in place, the rest never does.
     dtype: of the network and its activations; pictures and gradients are float32.
     wait_for_compile: steps may wait for what an engine has to compile first, and are the same every
-    time; otherwise autograd takes them meanwhile, as a live show wants it.
+    time; otherwise autograd takes them meanwhile, as in a live show.
     """
 
     network: Network

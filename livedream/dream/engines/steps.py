@@ -22,7 +22,7 @@ def step_along(x: Tensor, gradient: Tensor, settings: DreamSettings) -> None:
 
 
 def normalised(gradient: Tensor, settings: DreamSettings) -> Tensor:
-    """Smoothed as the settings want it and divided by its mean size; overwrites `gradient`."""
+    """Smoothed as the settings say and divided by its mean size; overwrites `gradient`."""
     if settings.smoothing > 0:
         gradient = gaussian_blur(gradient, settings.smoothing)
     if settings.laplacian > 0:

@@ -46,7 +46,7 @@ class Network:
     classes: names in order, empty when unknown; class_count: how many there are in any case.
     minimum_size: px, of the shorter side it was tried with.  default_objective: text, see
     `livedream.dream.objectives.binding`.  aliases: the field's layer names to this network's.
-    notes: what a layer shows, where somebody wrote it down.
+    notes: what a layer shows, where its file says so.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""What a network wants its pictures to look like, as a value and as a line of text.
+"""How a picture becomes a network's input, as a value and as a line of text.
 
 Convention
     Pictures come as (N, 3, H, W) RGB in [0, 1].  The network gets

@@ -23,7 +23,7 @@ class NetworkSpec:
     builder: a function of torchvision.models, or ``dreamnet``.  arguments: for the builder.
     classifier: the layer whose rows are the classes, and ignored: prefixes of weights that the
     network does without (training heads).  weights: torchvision's enum member, or empty.
-    url, sha256: weights from elsewhere, the checksum None where nobody published one.
+    url, sha256: weights from elsewhere, the checksum None where none was published.
     file, sha256: weights in the models folder.  size_mb: of the weights, 10^6 bytes.
     preprocess: see `Preprocessing.parse`.  minimum_size: px, of the picture's shorter side.
     aliases: the field's layer names, to ours.

@@ -1,1 +1,1 @@
-"""What can this machine do: its limits, the pipeline's pace, settings that keep a wanted one."""
+"""What this machine can do: its limits, the frame rate, and settings that keep a wanted one."""

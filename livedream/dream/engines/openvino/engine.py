@@ -163,7 +163,7 @@ class OpenVinoEngine:
                     self.compiling.discard(size)
 
     def _compile(self, size: Size) -> "_Compiled":
-        """Compile, and let go of the graphs not used for longest."""
+        """Compile, and drop the least recently used graphs."""
         model = write_gradient(self._op_list, self._spec.objective, self._input_scale, size)
         compiled = self.core.compile_model(model, "CPU", self._options())
         found = _Compiled(compiled, self._spec.objective, size)
