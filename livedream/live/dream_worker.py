@@ -236,7 +236,7 @@ class DreamWorker:
         self._governor.overflowed()
         self._awaited = None  # it may be the larger one
         self.note = "the device's memory ran out: dreaming smaller"
-        if torch.cuda.is_available():
+        if torch.cuda.is_initialized():
             torch.cuda.empty_cache()
 
     def _dream(self, request: _Request) -> None:
