@@ -236,7 +236,7 @@ class DreamWorker:
         self._governor.overflowed()
         self._awaited = None  # it may be the larger one
         self.note = "the device's memory ran out: dreaming smaller"
-        if torch.cuda.is_initialized():
+        if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
             torch.cuda.empty_cache()
 
     def _dream(self, request: _Request) -> None:
