@@ -5,9 +5,9 @@
     hash_dreams.py --against before.json     on the code as it is
 
 Each case prints its name and the beginning of the SHA-256 of its raw bytes: pixels, and the state
-where there is one. Exit code 1 when a case differs from those it is compared with. A case whose
-engine does not exist prints "gone", which is no difference. Everything is seeded, and engines,
-precision and threads are named: the same machine and packages give the same hashes.
+where there is one. Exit code 1 when a case differs from those it is compared with. Everything is
+seeded, and engines, precision and threads are named: the same machine and packages give the same
+hashes.
 """
 
 import argparse
@@ -45,7 +45,6 @@ from livedream import (
 from livedream.control.live_parameters import LiveParameters
 from livedream.control.show_log import ShowLog
 from livedream.control.show_reader import Playback, own_objective, read_show
-from livedream.core.errors import SettingsError
 from livedream.core.frame import Frame, Picture
 from livedream.core.grade import GradeSettings
 from livedream.jobs.export import export_steps
@@ -57,7 +56,6 @@ from livedream.present.live.flash import FlashLimiter
 from livedream.warp.travel import Travel
 
 THREADS: Final = 2
-GONE: Final = "gone"
 CLOUDS: Final = "synthetic:clouds?size={}&fps=25&seconds={}&seed={}"
 SKY: Final = CLOUDS.format("192x108", "0.24", 3)  # six frames
 OTHER_SKY: Final = CLOUDS.format("192x108", "0.24", 8)
@@ -396,12 +394,6 @@ ODD: Final[Mapping[str, Mapping[str, Any]]] = {
     "set-no-flow": {**FP32, "flow": "none", "strength": 40.0, "half_life": 5.0},
     "set-network": {**FP32, "network": "dreamnet-insects", "flow": "dis-ultrafast"},
 }  # fmt: skip
-# Engines that may be given up.
-OPTIONAL: Final[Mapping[str, Mapping[str, Any]]] = {
-    "engine-fp32-direct": {**FP32, "engine": "direct"},
-    "engine-bf16-direct": {**BF16, "engine": "direct"},
-    "engine-fp32-onnx": {**FP32, "engine": "onnx"},
-}
 CASES: Final[Mapping[str, Case]] = {
     "source": source_case,
     **{name: partial(dreamt, settings=settings) for name, settings in ODD.items()},
@@ -423,7 +415,6 @@ CASES: Final[Mapping[str, Case]] = {
     "live": partial(live_case, pace=[1, 1, 1, 1, 1, 1, 3, 2, 3, 3, 1], engine="openvino"),
     "live-torch": partial(live_case, pace=[2, 1], engine="torch"),
     "live-in-step": partial(live_case, pace=[0], engine="openvino"),
-    **{name: partial(dreamt, settings=settings) for name, settings in OPTIONAL.items()},
 }
 
 
@@ -431,13 +422,7 @@ def hashes(names: Iterable[str]) -> Iterator[tuple[str, str]]:
     for name in names:
         digest = Digest()
         with tempfile.TemporaryDirectory() as folder:
-            try:
-                CASES[name](digest, Path(folder))
-            except SettingsError:
-                if name not in OPTIONAL:
-                    raise
-                yield name, GONE
-                continue
+            CASES[name](digest, Path(folder))
         yield name, digest.hex()
 
 
@@ -457,7 +442,7 @@ def main() -> int:
     found, differing = {}, []
     for name, value in hashes(args.only):
         found[name] = value
-        same = not before or GONE in (value, before.get(name)) or before.get(name) == value
+        same = not before or before.get(name) == value
         print(name, value[:16], *([] if same else ["DIFFERS"]), flush=True)
         differing += [] if same else [name]
     if args.output:
