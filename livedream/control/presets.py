@@ -17,7 +17,7 @@
     depth = 0.1
 
 What a preset does not name goes back to what livedream was started with; the machine's and the
-room's own parameters (`KEPT`) stay as they are unless they are named.
+venue's own parameters (`KEPT`) stay as they are unless they are named.
 """
 
 import json
@@ -44,7 +44,7 @@ __all__ = ["KEPT", "Preset", "Presets", "read_preset"]
 
 _log = logging.getLogger(__name__)
 
-# Of the machine and the room, not of the dream. A frozen or black picture is a moment's decision.
+# Of the machine and the venue, not of the dream. A frozen or black picture is a moment's decision.
 KEPT: Final = ("size", "flow_size", "mirror", "freeze", "blackout")
 LONGEST_CROSSFADE_S: Final = 600.0
 _TABLES: Final = ("title", "about", "crossfade_s", "dream", "grade", "modulators")

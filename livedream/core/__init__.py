@@ -1,1 +1,1 @@
-"""What every room shares, and what imports nothing of livedream."""
+"""What every package shares, and what imports nothing of livedream."""

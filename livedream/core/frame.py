@@ -1,4 +1,4 @@
-"""The nouns every room shares: a frame, its motion, what a source says about itself.
+"""What every package shares: a frame, its motion, what a source says about itself.
 
 Convention. At the doors to the outside a picture is (H, W, 3) uint8 RGB. Inside it is a
 float tensor (3, H, W) in [0, 1], or (1, 3, H, W) where a network needs the batch axis. Flow is

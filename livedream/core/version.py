@@ -1,3 +1,3 @@
-"""livedream's version, for every room."""
+"""livedream's version."""
 
 __version__ = "0.1.0"

@@ -1,4 +1,4 @@
-"""The walk of a frame: frame in, flow, warp, dream, frame out.
+"""The path of a frame: frame in, flow, warp, dream, frame out.
 
 What is carried is the residual (dream minus frame) at the dream's own size. For each frame it is
 warped along the flow and faded by its half-life, and what gradient ascent adds on top of it is

@@ -1,6 +1,6 @@
 """Live: a camera goes in; a projector, OBS and recordings come out.
 
-A frame's walk: a source's thread puts it into a slot that keeps only the latest; the loop carries
+A frame's path: a source's thread puts it into a slot that keeps only the latest; the loop carries
 the dream along the flow and lays it onto the frame at the camera's rate, while the dream itself
 grows in a thread of its own, as fast as the device allows; each output has a slot and a thread
 of its own. There is no queue anywhere, so nothing can fall behind.

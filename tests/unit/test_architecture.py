@@ -1,4 +1,4 @@
-"""The architecture page names rooms in the order of the import contract, and files that exist."""
+"""The architecture page names packages in the order of the import contract, and files that exist."""
 
 import re
 import tomllib
@@ -8,18 +8,18 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
 
 
-def test_the_rooms_stand_in_the_order_of_the_import_contract() -> None:
+def test_the_packages_are_in_the_order_of_the_import_contract() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     contract = project["tool"]["importlinter"]["contracts"][0]
     wanted = [tuple(sorted(layer.split(" | "))) for layer in contract["layers"]]
-    table = PAGE.partition("## Rooms")[2].partition("\n\n**Conventions")[0]
+    table = PAGE.partition("## Packages")[2].partition("\n\n**Conventions")[0]
     rows = re.findall(r"^\| (`\w+`(?:, `\w+`)*) \|", table, re.M)
     assert [tuple(sorted(re.findall(r"\w+", row))) for row in rows] == wanted
 
 
 def test_every_file_that_is_named_exists() -> None:
-    rooms = "cli|live|jobs|panel|control|present|dream|flow|warp|capture|media|core"
-    named = set(re.findall(rf"(?:livedream/)?((?:{rooms})(?:/\w+)+)(?:\.py|\.\w+)?", PAGE))
+    packages = "cli|live|jobs|panel|control|present|dream|flow|warp|capture|media|core"
+    named = set(re.findall(rf"(?:livedream/)?((?:{packages})(?:/\w+)+)(?:\.py|\.\w+)?", PAGE))
     assert len(named) > 8
     package = ROOT / "livedream"
     missing = [
@@ -31,7 +31,7 @@ def test_every_file_that_is_named_exists() -> None:
 def test_every_method_of_the_dreamer_that_is_named_exists() -> None:
     from livedream.dream.dreamer import Dreamer
 
-    walk = PAGE.partition("## The walk")[2].partition("## Rooms")[0]
+    path = PAGE.partition("## The path of a frame")[2].partition("## Packages")[0]
     parts = "step picture carry advance grow grow_both fade travel reset dreams"
     for name in parts.split():
-        assert name in walk and callable(getattr(Dreamer, name))
+        assert name in path and callable(getattr(Dreamer, name))
