@@ -44,7 +44,7 @@ class _Parser(argparse.ArgumentParser):
 
 def build_parser() -> argparse.ArgumentParser:
     parser = _Parser(
-        prog="livedream", description="Real-time DeepDream for video: coherent and beautiful."
+        prog="livedream", description="Real-time DeepDream for video: coherent, sharp and live."
     )
     parser.add_argument("--version", action="version", version=f"livedream {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=_Parser)

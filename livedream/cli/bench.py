@@ -42,7 +42,7 @@ def add_parser(commands: Commands) -> None:
         help="encode with x264 ultrafast as well, discarding the result",
     )
     parser.add_argument(
-        "--json", type=Path, metavar="FILE", help="write the figures to this file, too"
+        "--json", type=Path, metavar="FILE", help="also write the figures to this file"
     )
     add_settings(parser, _DEFAULTS)
     parser.set_defaults(run=run)

@@ -13,7 +13,7 @@ def add_parser(commands: Commands) -> None:
     """``devices [--quick] [--json]``."""
     parser = commands.add_parser(
         "devices",
-        help="list cameras, displays, GPUs, sound, MIDI and encoders",
+        help="list cameras, displays, GPUs, audio, MIDI and encoders",
         description="List what can be used live: cameras with their modes, displays, what "
         "computes, virtual cameras, audio inputs, MIDI ports, and the encoders that really open.",
     )

@@ -19,12 +19,12 @@ def add_parser(commands: Commands) -> None:
         "export",
         help="write the gradient step as ONNX, for hosts without PyTorch",
         description="Write one step of gradient ascent as an .onnx file, its parameters as inputs, "
-        "one file for each octave, so that a program in C++, C#, JavaScript or bare Python can "
+        "one file for each octave, so that a program in C++, C#, JavaScript or plain Python can "
         "dream with ONNX Runtime alone. docs/export.md has such a program.",
     )
     parser.add_argument(
         "-o", "--output", metavar="FILE", type=Path, default=Path("dream.onnx"),
-        help="of several octaves: FILE-1.onnx, the smallest, FILE-2.onnx... (dream.onnx)",
+        help="several octaves: FILE-1.onnx, the smallest, FILE-2.onnx... (default: dream.onnx)",
     )  # fmt: skip
     parser.add_argument("--overwrite", action="store_true", help="replace existing files")
     parser.add_argument("--quiet", action="store_true", help="print errors only")

@@ -17,7 +17,7 @@ NOT_OF_STILLS = ("flow", "flow_size")
 def add_parser(commands: Commands) -> None:
     parser = commands.add_parser(
         "image",
-        help="dream a still picture, or one out of noise",
+        help="dream a still picture, or one from noise",
         description="Dream a picture, `noise`, or the first frame of a video. A picture "
         "too large for memory is dreamed in tiles. From noise the default strength is 40.",
     )

@@ -29,12 +29,12 @@ def add_parser(commands: Commands) -> None:
     parser.add_argument(
         "--all",
         action="store_true",
-        help="also inner layers, where a network names the ones worth dreaming",
+        help="list inner layers too, where a network names the ones worth dreaming",
     )
     pictures = parser.add_argument_group("a sheet of pictures")
     pictures.add_argument(
         "--pictures", type=Path, nargs="?", const=Path(), metavar="FILE",
-        help="draw what each layer and its strongest channels dream out of noise "
+        help="draw what each layer and its strongest channels dream from noise "
         "(default: NETWORK.layers.png)",
     )  # fmt: skip
     pictures.add_argument(
@@ -48,9 +48,11 @@ def add_parser(commands: Commands) -> None:
         type=int,
         default=6,
         metavar="N",
-        help="how many channels of each layer, 0 to 64 (6)",
+        help="how many channels of each layer, 0 to 64 (default: 6)",
     )
-    pictures.add_argument("--seed", type=int, default=0, metavar="N", help="seed of the noise (0)")
+    pictures.add_argument(
+        "--seed", type=int, default=0, metavar="N", help="seed of the noise (default: 0)"
+    )
     pictures.add_argument("--overwrite", action="store_true", help="replace an existing file")
     parser.set_defaults(run=run)
 

@@ -46,7 +46,7 @@ def add_parser(commands: Commands) -> None:
         help="a camera (0, /dev/video0, part of its name), a file, a URL, screen, "
         "screen:1:640x360+0+0, synthetic:clouds (default: the first camera)",
     )  # fmt: skip
-    parser.add_argument("--source", dest="source_option", metavar="SOURCE", help="the same")
+    parser.add_argument("--source", dest="source_option", metavar="SOURCE", help="same as SOURCE")
     _add_in_and_out(parser.add_argument_group("in and out"))
     _add_controllers(parser.add_argument_group("controllers"))
     grade = parser.add_argument_group("the picture")
@@ -70,9 +70,9 @@ def _add_in_and_out(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--fps", type=float, metavar="X", help="frame rate to keep (default: the source's)"
     )
-    group.add_argument("--camera-size", metavar="WxH", help="resolution to request of the camera")
+    group.add_argument("--camera-size", metavar="WxH", help="resolution to request from the camera")
     group.add_argument(
-        "--camera-fps", type=float, metavar="X", help="frame rate to request of the camera"
+        "--camera-fps", type=float, metavar="X", help="frame rate to request from the camera"
     )
     group.add_argument(
         "--rotate", type=int, default=0, choices=(0, 90, 180, 270),
@@ -144,7 +144,7 @@ def job_of(args: argparse.Namespace) -> "LiveJob":
     from livedream.live.session import LiveJob
 
     if args.source is not None and args.source_option is not None:
-        raise SettingsError("two sources found; give one")
+        raise SettingsError("two sources given; give one")
     grade: dict[str, Any] = {
         p.name: getattr(args, p.name)
         for p in declared(GradeSettings)

@@ -22,23 +22,25 @@ def add_parser(commands: Commands) -> None:
     parser.add_argument("input", metavar="INPUT", help="the source")
     parser.add_argument("output", metavar="OUTPUT", help="the dream")
     parser.add_argument(
-        "--start", type=seconds, default=0.0, metavar="TIME", help="where to begin in the source"
+        "--start", type=seconds, default=0.0, metavar="TIME", help="where to start in the source"
     )
     parser.add_argument("--end", type=seconds, metavar="TIME", help="where to end in the source")
     parser.add_argument(
-        "--json", type=Path, metavar="FILE", help="write the figures to this file, too"
+        "--json", type=Path, metavar="FILE", help="also write the figures to this file"
     )
     layer = parser.add_argument_group(
         "response", "how strongly a network responds to both; of two dreams of the same "
         "strength, the one with the higher response shows more of the objective",
     )  # fmt: skip
     layer.add_argument(
-        "--objective", metavar="TEXT", help="measure the response to this objective, too"
+        "--objective", metavar="TEXT", help="also measure the response to this objective"
     )
     layer.add_argument(
         "--network", metavar="NAME", default="", help="network that responds (default: dreamnet)"
     )
-    layer.add_argument("--size", metavar="SIZE", default="270p", help="size to measure at (270p)")
+    layer.add_argument(
+        "--size", metavar="SIZE", default="270p", help="size to measure at (default: 270p)"
+    )
     parser.set_defaults(run=run)
 
 

@@ -20,11 +20,11 @@ def add_parser(commands: Commands) -> None:
         help="download a network's weights into torch's cache",
         description="Download a network's weights into torch's cache and check them.",
     )
-    fetch.add_argument("name", metavar="NAME", help="a network of the list")
+    fetch.add_argument("name", metavar="NAME", help="see 'livedream networks'")
     fetch.add_argument(
         "--unverified",
         action="store_true",
-        help="accept weights for which nobody published a checksum",
+        help="accept weights that have no published checksum",
     )
     parser.set_defaults(run=run)
 

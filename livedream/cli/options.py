@@ -63,7 +63,10 @@ def add_old_spelling(group: argparse._ArgumentGroup, old: str, new: str) -> None
 
     class Renamed(argparse.Action):
         def __call__(self, parser: Any, namespace: Any, values: Any, *_: Any) -> None:
-            print(f"note: {old} is now {new}; {old} goes with the next release", file=sys.stderr)
+            print(
+                f"note: {old} is now {new}; {old} will be removed in the next release",
+                file=sys.stderr,
+            )
             setattr(namespace, self.dest, values)
 
     group.add_argument(

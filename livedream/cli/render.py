@@ -26,7 +26,7 @@ def add_parser(commands: Commands) -> None:
     parser = commands.add_parser(
         "render",
         help="dream a video file",
-        description="Dream video files, picture sequences or synthetic:clouds. Sound, subtitles "
+        description="Dream video files, picture sequences or synthetic:clouds. Audio, subtitles "
         "and timing are kept; a stopped render plays and can be resumed.",
     )
     parser.add_argument(
@@ -36,10 +36,13 @@ def add_parser(commands: Commands) -> None:
         help="video files, picture sequences or synthetic:clouds",
     )
     parser.add_argument(
-        "-o", "--output", metavar="PATH", help="file, or folder for several inputs (default: here)"
+        "-o",
+        "--output",
+        metavar="PATH",
+        help="file, or folder for several inputs (default: this folder)",
     )
     files = parser.add_argument_group("files")
-    files.add_argument("--start", type=seconds, default=0.0, metavar="TIME", help="where to begin")
+    files.add_argument("--start", type=seconds, default=0.0, metavar="TIME", help="where to start")
     files.add_argument("--end", type=seconds, metavar="TIME", help="where to end")
     files.add_argument("--fps", type=rate, metavar="RATE", help="frame rate of a picture sequence")
     files.add_argument(
@@ -55,7 +58,7 @@ def add_parser(commands: Commands) -> None:
         metavar="0..100",
         help="encoding quality (default: 80)",
     )
-    files.add_argument("--no-sound", action="store_true", help="drop sound and subtitles")
+    files.add_argument("--no-sound", action="store_true", help="drop audio and subtitles")
     files.add_argument("--compare", action="store_true", help="show source and dream side by side")
     files.add_argument(
         "--preview", action="store_true", help=f"render only {_PREVIEW_S:g} s, small and fast"

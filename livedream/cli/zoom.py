@@ -24,29 +24,35 @@ def add_parser(commands: Commands) -> None:
     parser.add_argument(
         "-o", "--output", metavar="FILE", type=Path, help="a video or GIF (default: NAME.zoom.mp4)"
     )
-    film = parser.add_argument_group("the journey")
-    film.add_argument("--seconds", type=seconds, default=20.0, metavar="TIME", help="length (20)")
+    film = parser.add_argument_group("the zoom")
     film.add_argument(
-        "--fps", type=rate, default=Fraction(25), metavar="RATE", help="frame rate (25)"
+        "--seconds", type=seconds, default=20.0, metavar="TIME", help="length (default: 20)"
+    )
+    film.add_argument(
+        "--fps", type=rate, default=Fraction(25), metavar="RATE", help="frame rate (default: 25)"
     )
     film.add_argument(
         "--zoom", type=float, default=1.2, metavar="X",
-        help="zoom per second, below 1 outwards (1.2)",
+        help="zoom per second, below 1 outwards (default: 1.2)",
     )  # fmt: skip
     film.add_argument(
         "--rotation",
         type=float,
         default=0.0,
         metavar="X",
-        help="rotation, degrees per second clockwise (0)",
+        help="rotation, degrees per second clockwise (default: 0)",
     )
     film.add_argument(
         "--drift", type=drift, default=(0.0, 0.0), metavar="X,Y",
-        help="movement of the view to the right and down, picture widths per second (0,0)",
+        help="movement of the view to the right and down, widths per second (default: 0,0)",
     )  # fmt: skip
     film.add_argument("--codec", metavar="NAME", help="h264, hevc, av1... (default: by suffix)")
     film.add_argument(
-        "--quality", type=float, default=80.0, metavar="0..100", help="encoding quality (80)"
+        "--quality",
+        type=float,
+        default=80.0,
+        metavar="0..100",
+        help="encoding quality (default: 80)",
     )
     film.add_argument("--overwrite", action="store_true", help="replace an existing output")
     film.add_argument("--quiet", action="store_true", help="print errors only")

@@ -48,7 +48,7 @@ class AudioAnalyzer:
 
     def __init__(self, rate: int) -> None:
         if not 8000 <= rate <= 192000:
-            raise SettingsError(f"sound: must have 8000 to 192000 samples per second (got {rate})")
+            raise SettingsError(f"audio: must have 8000 to 192000 samples per second (got {rate})")
         self.rate = rate
         self._window = 1 << round(np.log2(rate * _WINDOW_S))
         self._hop = 1 << round(np.log2(rate * _HOP_S))
@@ -74,7 +74,7 @@ class AudioAnalyzer:
         Raises ShapeError for another shape. What is no number counts as silence.
         """
         if block.ndim != 1:
-            raise ShapeError(f"sound: shape must be (n,) (got {block.shape})")
+            raise ShapeError(f"audio: shape must be (n,) (got {block.shape})")
         heard = np.nan_to_num(block.astype(np.float32), nan=0.0, posinf=0.0, neginf=0.0)
         self._waiting = np.concatenate([self._waiting, heard])
         while len(self._waiting) >= self._hop:

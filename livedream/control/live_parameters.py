@@ -140,7 +140,7 @@ class LiveParameters:
         """
         parameter = self._parameter(name)
         if not parameter.has_unit:
-            raise SettingsError(f"{name}: is {parameter.wanted()}, which nothing can modulate")
+            raise SettingsError(f"{name}: is {parameter.wanted()}, which cannot be modulated")
         if offset_unit is not None and not math.isfinite(offset_unit):
             raise SettingsError(f"{name}: offset must be a finite number (got {offset_unit})")
         with self._lock:

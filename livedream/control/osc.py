@@ -59,7 +59,7 @@ class OscServer:
     ) -> None:
         if not address.loopback and not address.allow:
             raise SettingsError(
-                f"osc: {address.host} is on the network; say who may talk to it, as "
+                f"osc: {address.host} is on the network; say who may send to it, as "
                 f"{address.host}:{address.port}?allow=192.168.1.0/24"
             )
         self.parameters, self.show, self.address, self._clock = parameters, show, address, clock
@@ -175,7 +175,7 @@ class OscServer:
         else:
             known = (*self.parameters.declared, *ACTIONS, "preset", "tempo", "subscribe")
             hint = closest(name, known) or "docs/control.md lists the addresses"
-            raise SettingsError(f"osc: {address[:60]!r} is no address of livedream; {hint}")
+            raise SettingsError(f"osc: {address[:60]!r} is not an address of livedream; {hint}")
 
     def _parameter(
         self, name: str, real: bool, value: Any, origin: str, sender: tuple[str, int]

@@ -95,7 +95,9 @@ def read_preset(text: str, name: str, *, own: bool = False) -> Preset:
 
 def _preset(found: Mapping[str, Any], name: str, own: bool) -> Preset:
     if "look" in found:
-        _log.warning("preset %s: [look] is now [grade]; [look] goes with the next release", name)
+        _log.warning(
+            "preset %s: [look] is now [grade]; [look] will be removed in the next release", name
+        )
         found = {**found, "grade": found["look"]}
         del found["look"]
     if unknown := sorted(set(found) - set(_TABLES)):
@@ -109,7 +111,9 @@ def _preset(found: Mapping[str, Any], name: str, own: bool) -> Preset:
         for key, value in entries.items():
             if key not in known or not known[key].live:
                 hint = closest(key, [n for n, p in known.items() if p.live])
-                raise SettingsError(f"[{table}] {key!r} is no live parameter; {hint}".rstrip("; "))
+                raise SettingsError(
+                    f"[{table}] {key!r} is not a live parameter; {hint}".rstrip("; ")
+                )
             values[key] = known[key].check(value)
     if values.get("objective"):
         parse_objective(values["objective"])
@@ -195,7 +199,7 @@ class Presets:
     def remove(self, name: str) -> None:
         """Delete one of the user's own. Raises SettingsError for one of the package's."""
         if not self.find(name).own:
-            raise SettingsError(f"preset: {name} belongs to livedream and stays")
+            raise SettingsError(f"preset: {name} is built in and cannot be deleted")
         (self.folder / f"{checked_name(name)}.toml").unlink(missing_ok=True)
         self.read()
 

@@ -21,9 +21,9 @@ _log = logging.getLogger(__name__)
 
 # Name: what it does, for help, panel and documentation.
 ACTIONS: Final[Mapping[str, str]] = {
-    "freeze": "freeze the picture, or let it run again",
-    "blackout": "fade to black, or back",
-    "reset": "clear the dream and start again",
+    "freeze": "freeze or unfreeze the picture",
+    "blackout": "fade to black and back",
+    "reset": "clear the dream",
     "tap": "tap the tempo",
     "next": "the next preset",
     "previous": "the previous preset",
@@ -31,7 +31,7 @@ ACTIONS: Final[Mapping[str, str]] = {
     "mirror": "mirror the picture",
     "stronger": "a stronger dream",
     "weaker": "a weaker dream",
-    "home": "reset all parameters to where livedream started",
+    "home": "reset all parameters to the values at start",
 }
 _STRENGTH_STEP: Final = 1 / 24  # of the slider; two steps RMS with the declared range
 _PROGRAM_STEP_S: Final = 0.1

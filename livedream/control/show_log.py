@@ -76,7 +76,7 @@ class ShowLog:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             if self.path.exists() and not _is_log(self.path):
-                raise SinkError(f"log: {self.path} is no show log; give another name")
+                raise SinkError(f"log: {self.path} is not a show log; give another name")
             self._file = self.path.open("a", encoding="utf-8")
             if self._file.tell():  # a crash may have cut the last line off
                 self._file.write("\n")

@@ -108,7 +108,7 @@ def _sessions(path: Path) -> list[list[dict[str, Any]]]:
         found[-1].append(one)
     if not found:
         raise SettingsError(
-            f"--replay: {path} is no show log; give a file that livedream live --show-log wrote"
+            f"--replay: {path} is not a show log; give a file that livedream live --show-log wrote"
         )
     return found
 

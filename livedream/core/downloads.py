@@ -59,8 +59,8 @@ def obtain(
         digest = file_sha256(download.path)
         if not digest.startswith(download.sha256):
             raise raises(
-                f"{name}: {download.path} is damaged or another file: SHA-256 {digest[:16]}…, "
-                f"wanted {download.sha256[:16]}; delete it and try again{otherwise}"
+                f"{name}: {download.path} is damaged or another file: SHA-256 must be "
+                f"{download.sha256[:16]} (got {digest[:16]}); delete it and try again{otherwise}"
             )
     return download.path
 

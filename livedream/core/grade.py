@@ -20,7 +20,7 @@ class GradeSettings:
         maximum=180.0, ramp_s=0.3, group="grade",
     )  # fmt: skip
     saturation: float = declare(
-        1.0, "how vivid the colours are; 0: gray", minimum=0.0, maximum=3.0, ramp_s=0.3,
+        1.0, "how vivid the colours are; 0: grey", minimum=0.0, maximum=3.0, ramp_s=0.3,
         group="grade", soft_maximum=2.0,
     )  # fmt: skip
     brightness: float = declare(
@@ -29,7 +29,7 @@ class GradeSettings:
     )  # fmt: skip
     contrast: float = declare(
         1.0,
-        "contrast of the picture; 0: gray",
+        "contrast of the picture; 0: grey",
         minimum=0.0,
         maximum=2.0,
         ramp_s=0.3,
@@ -52,7 +52,7 @@ class GradeSettings:
         0.0, "moves the dream downwards", unit="widths/s", minimum=-2.0,
         maximum=2.0, ramp_s=0.5, group="travel", soft_minimum=-0.5, soft_maximum=0.5,
     )  # fmt: skip
-    mirror: bool = declare(False, "mirrors the picture, left and right", group="grade")
+    mirror: bool = declare(False, "mirrors the picture, left to right", group="grade")
     freeze: bool = declare(False, "freezes the picture", group="actions")
     blackout: bool = declare(False, "fades to black within half a second",
                              group="actions")  # fmt: skip

@@ -155,7 +155,7 @@ class SupervisedThread:
         self.failures += 1
         self._state, self._since_s = "lost" if self._restart else "failed", time.monotonic()
         self._detail = f"{type(error).__name__}: {reason(error)}"[:200]
-        self._faults.failed(error, "failed, starting it again" if self._restart else "failed")
+        self._faults.failed(error, "failed, restarting it" if self._restart else "failed")
         if self.essential:
             self._supervisor.fail(self.name, error)
 

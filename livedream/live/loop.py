@@ -162,7 +162,7 @@ class LiveLoop:
                     self._fault, failed = "", 0
                     self._faults.recovered()
                 except Exception as error:  # the next frame may be a better one
-                    self._faults.failed(error, "left a frame out")
+                    self._faults.failed(error, "skipped a frame")
                     self._fault = f"a frame was left out: {reason(error)[:200]}"
                     failed += 1
                     if failed > _MOST_LEFT_OUT:

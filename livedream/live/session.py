@@ -179,7 +179,7 @@ class Session(Closeable):
             return found
         error = self.capture.error
         if is_stream:
-            _log.warning("%s: beginning without it", error or redact(self.job.source))
+            _log.warning("%s: starting without it", error or redact(self.job.source))
             self.capture.slot.put(_nothing_yet())
             return _FALLBACK
         raise error or SourceError(
@@ -333,7 +333,7 @@ class Session(Closeable):
         for thread in threads:
             thread.join(max(0.0, until_s - time.monotonic()))
             if thread.is_alive():
-                _log.warning("%s takes too long, left alone", thread.name)
+                _log.warning("%s does not stop: abandoned", thread.name)
 
     def _keep(self, frame: LiveFrame) -> None:
         self.preview = frame

@@ -104,7 +104,7 @@ def test_what_is_no_log_is_never_written_to(tmp_path: Path) -> None:
     path = tmp_path / "show.jsonl"
     for text in ("{}", "my notes", "[3]", "7"):
         path.write_text(text)
-        with pytest.raises(SinkError, match="no show log"):
+        with pytest.raises(SinkError, match="not a show log"):
             ShowLog(path, LiveParameters(DreamSettings())).start()
         assert path.read_text() == text
 

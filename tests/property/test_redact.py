@@ -66,7 +66,7 @@ def test_no_secret_is_shown(shape: str, secret: str, place: str) -> None:
         "0.2 * mixed4a:20 + eyes",
         "C:/Users/me@home/film.mp4",
         "monkey=1, keyframe=2",
-        "rtsp://camera:554: nothing comes from there (401 Unauthorized)",
+        "rtsp://camera:554: nothing received (401 Unauthorized)",
     ],
 )
 def test_what_is_no_secret_stays(text: str) -> None:

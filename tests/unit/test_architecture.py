@@ -1,4 +1,4 @@
-"""The architecture page names packages in the order of the import contract, and files that exist."""
+"""The architecture page names packages in the import contract's order, and files that exist."""
 
 import re
 import tomllib

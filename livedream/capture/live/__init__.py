@@ -101,7 +101,7 @@ def open_live(
     if is_url(text):
         return StreamInput(text)
     if "://" in text:
-        raise SourceError(f"{text!r}: not an address that can be read; rtsp, http, udp... can")
+        raise SourceError(f"{text!r}: not an address that can be read; try rtsp, http or udp")
     if is_synthetic(text):
         from livedream.capture.live.paced import PacedInput
 

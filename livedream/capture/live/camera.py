@@ -75,7 +75,7 @@ def find_camera(text: str, cameras: list[Camera]) -> Camera:
             return found[0]
     wanted = f"no camera {text!r}" if text else "no camera"
     there = ", ".join(f"{c.index} ({c.name})" for c in cameras)
-    choice = f"there are {there}" if there else "there is none"
+    choice = f"there are {there}" if there else "none found"
     raise SourceError(f"{wanted}: {choice}; try 'livedream live synthetic:clouds' or a file")
 
 
@@ -155,7 +155,7 @@ class CameraInput:
             if good and bgr is not None:
                 return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8)
             time.sleep(0.02)
-        raise SourceError(f"{self.name}: no more pictures come")
+        raise SourceError(f"{self.name}: no more frames")
 
     def read(self) -> Picture | None:
         if self._device is None:

@@ -74,7 +74,7 @@ class PacedInput:
                 self._fade_s = min(_FADE_S, self._count * self._period_s / 2)
             self._count = 0
             if frame is None:
-                raise SourceError(f"{self.name}: not a frame to read any more")
+                raise SourceError(f"{self.name}: no frame left to read")
         if self._next is None and self._start_s == 0.0:
             self._start_s, self._first_s = time.monotonic(), frame.time_s
         wait_s = self._start_s + frame.time_s - self._first_s - time.monotonic()

@@ -62,7 +62,7 @@ class StreamInput:
         try:
             self._container = av.open(self._url, options=options, timeout=(_OPEN_S, _SILENT_S))
         except (av.FFmpegError, OSError, ValueError) as error:
-            raise SourceError(f"{self.name}: nothing comes from there ({_why(error)})") from error
+            raise SourceError(f"{self.name}: nothing received ({_why(error)})") from error
         if not self._container.streams.video:
             raise SourceError(f"{self.name}: no video in this stream")
         stream = self._container.streams.video[0]
@@ -82,7 +82,7 @@ class StreamInput:
         except StopIteration as error:
             raise SourceError(f"{self.name}: the stream ended") from error
         except (av.FFmpegError, OSError) as error:
-            raise SourceError(f"{self.name}: the stream is gone ({_why(error)})") from error
+            raise SourceError(f"{self.name}: the stream was lost ({_why(error)})") from error
 
     def close(self) -> None:
         self._pictures = None

@@ -209,7 +209,7 @@ def read_metadata(path: Path) -> dict[str, Any]:
     values: dict[str, Any] = json.loads(metadata[METADATA_KEY])
     if values.get("architecture") != ARCHITECTURE:
         raise ValueError(
-            f"{path}: architecture {values.get('architecture')!r}, wanted {ARCHITECTURE!r}"
+            f"{path}: architecture must be {ARCHITECTURE!r} (got {values.get('architecture')!r})"
         )
     return values
 

@@ -87,7 +87,7 @@ class Network:
             return found
         if layer in self.graph.outputs:
             raise NetworkError(
-                f"layer {layer!r} of {self.name} gives nothing of a picture's shape to dream with"
+                f"layer {layer!r} of {self.name} has no output of a picture's shape to dream with"
             )
         hint = closest(layer, known) or f"see 'livedream layers {self.name}'"
         raise NetworkError(f"no layer {layer!r} in {self.name}; {hint}")
@@ -125,7 +125,7 @@ def load_network(
     untrained weights, for tests and timing.  Raises NetworkError, WeightsError, SettingsError.
     """
     if weights is not None and random_seed is not None:
-        raise SettingsError("must be a weights file or a random seed (got both)")
+        raise SettingsError("give a weights file or a random seed, not both")
     if random_seed is not None:
         spec = find_spec(name or DEFAULT_NAME)
         return _random(spec, random_seed, preprocess, labels)

@@ -117,7 +117,7 @@ def locate_weights(
     if not origin.path.is_file() and origin.url is not None:
         if not allow_download:
             raise WeightsError(
-                f"{spec.name}: weights are not here; {origin.by_hand} from {origin.url}"
+                f"{spec.name}: weights are not on this machine; {origin.by_hand} from {origin.url}"
             )
         if origin.sha256 is None and not allow_unverified:
             raise WeightsError(
@@ -194,7 +194,7 @@ def _metadata_of(metadata: Mapping[str, str], path: Path) -> WeightsMetadata:
             layers={str(name): str(note) for name, note in dict(said.get("layers", {})).items()},
         )
     except (ValueError, TypeError, SettingsError) as error:
-        raise WeightsError(f"weights {path}: metadata make no sense ({error})") from error
+        raise WeightsError(f"weights {path}: metadata are invalid ({error})") from error
 
 
 def _preprocessing(said: Mapping[str, Any]) -> Preprocessing | None:

@@ -58,7 +58,7 @@ class _Parser:
         while not self.at_end():
             sign = self.sign()
             if sign is None:
-                raise self.wrong("must be + or - (with a space before it) or the end")
+                raise self.wrong("expected + or - (with a space before it) or the end")
             total = total + self.term(negative=sign == "-")
         return total
 
@@ -94,27 +94,27 @@ class _Parser:
 
     def image_class(self) -> Objective:
         start = self.place
-        label = self.text_of(PLAIN_LABEL, "must be a class, by name, number or in quotes")
+        label = self.text_of(PLAIN_LABEL, "expected a class, by name, number or in quotes")
         if not label.strip() or "\n" in label:
             self.place = start
-            raise self.wrong("must be a class's name between the quotes")
+            raise self.wrong("expected a class's name between the quotes")
         return image_class(label)
 
     def guide(self) -> Objective:
         name = self.layer_name()
-        self.symbol(",", "must be a comma and the picture's path")
+        self.symbol(",", "expected a comma and the picture's path")
         start = self.place
-        path = self.text_of(PLAIN_PATH, "must be the picture's path, in quotes if need be")
+        path = self.text_of(PLAIN_PATH, "expected the picture's path, in quotes if need be")
         if not path.strip() or "\n" in path:
             self.place = start
-            raise self.wrong("must be a path between the quotes")
-        self.symbol(")", "must be ) after the path")
+            raise self.wrong("expected a path between the quotes")
+        self.symbol(")", "expected ) after the path")
         return guide(name, path)
 
     def layer_name(self) -> str:
         match = self.take(LAYER_NAME)
         if not match:
-            raise self.wrong("must be a layer, class:... or guide(...)")
+            raise self.wrong("expected a layer, class:... or guide(...)")
         return match[0]
 
     def channels(self) -> list[int]:
@@ -135,7 +135,7 @@ class _Parser:
     def number(self) -> int:
         match = self.take(_NUMBER)
         if not match:
-            raise self.wrong("must be a channel number")
+            raise self.wrong("expected a channel number")
         return int(match[0])
 
     def text_of(self, plain: re.Pattern[str], wanted: str) -> str:

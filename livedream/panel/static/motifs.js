@@ -42,7 +42,7 @@ export class Motifs {
     this.channels = make("div", {});
     this.node = make("div", { class: "page" },
       make("section", {}, make("h2", {}, "Network"), this.networks),
-      make("section", {}, make("h2", {}, "Dreamed now"), this.mix, make("div", { class: "row after" }, this.text), this.why.node),
+      make("section", {}, make("h2", {}, "Objective"), this.mix, make("div", { class: "row after" }, this.text), this.why.node),
       make("section", {}, make("h2", {}, "Layers"), this.layers), this.channels);
   }
 

@@ -30,7 +30,7 @@ send.soon = (message) => {
 };
 
 const TRANSPORT = [["freeze", "Freeze", "space"], ["blackout", "Blackout", "B"], ["previous", "Previous", "P"], ["next", "Next", "N"]];
-const MORE = [["reset", "Clear dream", "R"], ["tap", "Tap", "T"], ["program", "Program", "O"], ["home", "Reset all", "settings"]];
+const MORE = [["reset", "Clear dream", "R"], ["tap", "Tap", "T"], ["program", "Program", "O"], ["home", "Reset all", "parameters"]];
 const PAGES = { presets: "Presets", motifs: "Motifs", dream: "Dream", grade: "Grade", modulate: "Modulate", system: "System" };
 const ON_PAGE = { dream: ["dream", "detail"], grade: ["grade", "travel"] }; // other groups stand under System
 
@@ -69,7 +69,7 @@ const buildPresets = () => {
   parts.programs = make("div", { class: "row" });
   parts.broken = make("section", { hidden: true });
   parts.saveRefused = refusal();
-  const name = make("input", { class: "field", type: "text", placeholder: "name of the preset", maxlength: 40, autocapitalize: "off", spellcheck: "false", "aria-label": "name of the preset" });
+  const name = make("input", { class: "field", type: "text", placeholder: "preset name", maxlength: 40, autocapitalize: "off", spellcheck: "false", "aria-label": "preset name" });
   name.addEventListener("keydown", (event) => { if (event.key === "Enter") save(name); });
   return make("div", { class: "page" }, make("section", {}, fader.node), parts.cards,
     make("section", {}, make("h2", {}, "Programs"), parts.programs),
@@ -92,14 +92,14 @@ const save = (field) => {
 
 // The fader's left end is "as the preset says"; then 0 to 60 s, finer where it is short.
 const crossfade = (unit) => {
-  if (unit < 0.02) return { seconds: null, text: "the preset's" };
+  if (unit < 0.02) return { seconds: null, text: "from preset" };
   const seconds = Math.round(60 * ((unit - 0.02) / 0.98) ** 2 * 10) / 10;
   return { seconds, text: shown(seconds) };
 };
 const setCrossfade = (fader, seconds) => {
   parts.seconds = seconds;
   localStorage.setItem("crossfade", seconds ?? -1);
-  fader.show(seconds === null ? 0 : 0.02 + 0.98 * Math.sqrt(Math.min(60, seconds) / 60), seconds === null ? "the preset's" : shown(seconds));
+  fader.show(seconds === null ? 0 : 0.02 + 0.98 * Math.sqrt(Math.min(60, seconds) / 60), seconds === null ? "from preset" : shown(seconds));
 };
 
 const buildSystem = (rest) => {
@@ -114,7 +114,7 @@ const buildSystem = (rest) => {
   return make("div", { class: "page" },
     make("section", {}, make("h2", {}, "Source, outputs, controllers"), parts.health),
     make("section", {}, make("h2", {}, "Milliseconds per frame"), parts.stages, parts.governor),
-    make("section", {}, make("h2", {}, "Panel"), make("div", { class: "row" }, toggle("Explain every control", "helped"), hello.midi ? toggle("Learn MIDI: click a control, then move a knob", "learning") : null)),
+    make("section", {}, make("h2", {}, "Panel"), make("div", { class: "row" }, toggle("Show help for every control", "helped"), hello.midi ? toggle("Learn MIDI: click a control, then move a knob", "learning") : null)),
     ...rest,
     make("section", {}, make("h2", {}, "On a phone"), hello.phone
       ? make("div", { class: "row" }, make("img", { id: "code", alt: "the panel's address as a QR code", src: "/code.svg" }))
@@ -162,7 +162,7 @@ const presetCard = (one) => {
   return make("div", { class: "card", "data-preset": one.name, "data-name": `preset:${one.name}`, title: one.about },
     make("button", { class: "pick", type: "button", onclick: () => send({ preset: one.name, ...(parts.seconds === null ? {} : { seconds: parts.seconds }) }) },
       make("div", { class: "blank" }, image),
-      make("div", { class: "title" }, one.title, make("small", {}, `${one.network}${shadows ? ", yours in place of the built-in" : one.own ? ", yours" : ""}`))),
+      make("div", { class: "title" }, one.title, make("small", {}, `${one.network}${shadows ? ", yours, replaces the built-in" : one.own ? ", yours" : ""}`))),
     one.own ? make("button", { class: "corner", "aria-label": `delete ${one.title}`, onclick: forget }, "×") : null);
 };
 
@@ -180,7 +180,7 @@ const restate = () => {
       on ? `${step(one)}: stop` : `${one.title}, ${duration(one.length_s)}`);
   }));
   parts.broken.hidden = !state.broken.length;
-  parts.broken.replaceChildren(make("h2", {}, "Files that cannot be used"), ...state.broken.map((reason) => make("p", { class: "refused" }, reason)));
+  parts.broken.replaceChildren(make("h2", {}, "Broken files"), ...state.broken.map((reason) => make("p", { class: "refused" }, reason)));
   const program = state.programs.find((one) => one.name === state.program);
   byId("preset").textContent = state.presets.find((one) => one.name === state.preset)?.title ?? (state.preset || "no preset");
   byId("now").classList.toggle("none", !state.preset);

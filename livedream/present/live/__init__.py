@@ -14,6 +14,7 @@ from typing import Protocol
 from livedream.core.addresses import parse_address
 from livedream.core.errors import SettingsError
 from livedream.core.frame import Picture
+from livedream.core.settings import refused
 
 __all__ = ["OUTPUTS", "LiveFrame", "MemoryOutput", "Output", "open_output"]
 
@@ -75,13 +76,12 @@ class MemoryOutput:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A way out: how it is written, what it is, what it needs.
+    """A way out: what it is, what it needs.
 
     output: module and class.  package: what must be importable, from the extra of that name; ""
     for none.
     """
 
-    form: str
     help: str
     output: str
     package: str = ""
@@ -89,28 +89,16 @@ class Route:
 
 
 OUTPUTS: dict[str, Route] = {
-    "udp": Route("udp://HOST:PORT", "MPEG-TS, for OBS's Media Source", "udp.UdpOutput"),
-    "rtmp": Route(
-        "rtmp://HOST/APP/KEY", "a streaming service, or OBS listening", "relay.RelayOutput"
-    ),
-    "rtmps": Route("rtmps://HOST/APP/KEY", "the same, encrypted", "relay.RelayOutput"),
-    "srt": Route("srt://HOST:PORT", "SRT, by an ffmpeg that has it", "relay.RelayOutput"),
-    "browser": Route(
-        "browser[:HOST:PORT]", "a page for OBS's Browser Source", "browser.BrowserOutput"
-    ),
-    "record": Route(
-        "record:FOLDER", "files, of dream, camera or both", "recording.RecordingOutput"
-    ),
-    "camera": Route(
-        "camera[:NAME]", "a virtual camera", "sharing.VirtualCameraOutput", "pyvirtualcam", "obs"
-    ),
-    "ndi": Route(
-        "ndi[:NAME]", "NDI, for projection software", "sharing.NdiOutput", "cyndilib", "ndi"
-    ),
-    "spout": Route("spout[:NAME]", "Spout, on Windows", "sharing.SpoutOutput", "SpoutGL", "spout"),
-    "syphon": Route(
-        "syphon[:NAME]", "Syphon, on macOS", "sharing.SyphonOutput", "syphon", "syphon"
-    ),
+    "udp": Route("MPEG-TS, for OBS's Media Source", "udp.UdpOutput"),
+    "rtmp": Route("a streaming service, or OBS listening", "relay.RelayOutput"),
+    "rtmps": Route("the same, encrypted", "relay.RelayOutput"),
+    "srt": Route("SRT, by an ffmpeg that has it", "relay.RelayOutput"),
+    "browser": Route("a page for OBS's Browser Source", "browser.BrowserOutput"),
+    "record": Route("files, of dream, camera or both", "recording.RecordingOutput"),
+    "camera": Route("a virtual camera", "sharing.VirtualCameraOutput", "pyvirtualcam", "obs"),
+    "ndi": Route("NDI, for projection software", "sharing.NdiOutput", "cyndilib", "ndi"),
+    "spout": Route("Spout, on Windows", "sharing.SpoutOutput", "SpoutGL", "spout"),
+    "syphon": Route("Syphon, on macOS", "sharing.SyphonOutput", "syphon", "syphon"),
 }
 
 
@@ -126,8 +114,7 @@ def open_output(text: str, *, width: int, height: int, rate: Fraction) -> Output
     address = parse_address(text)
     route = OUTPUTS.get(address.scheme)
     if route is None:
-        known = ", ".join(["window", *(r.form for r in OUTPUTS.values())])
-        raise SettingsError(f"output {address.shown!r} is not known: there are {known}")
+        raise refused("sink", f"one of window, {', '.join(OUTPUTS)}", repr(address.shown))
     if route.package and importlib.util.find_spec(route.package) is None:
         raise SettingsError(
             f"{address.scheme} needs the package {route.package}, which is not installed: "

@@ -248,7 +248,7 @@ class RecordingOutput:
     def close(self) -> None:
         if self._background is not None:
             if not self._background.close(_ENDING_S):
-                _log.info("%s: the last segment but one stays unfinished; it plays", self.name)
+                _log.info("%s: the second-to-last segment stays unfinished, but plays", self.name)
             self._background = None
         for segments in self._segments.values():
             try:

@@ -95,7 +95,7 @@ class RelayOutput:
                 rest = rest[os.write(self._child.stdin.fileno(), rest) :]
             except BlockingIOError:
                 if time.monotonic() > until:
-                    raise SinkError(f"nothing was taken for {PATIENCE_S:g} s") from None
+                    raise SinkError(f"nothing was accepted for {PATIENCE_S:g} s") from None
                 time.sleep(0.005)
             except BrokenPipeError:
                 with contextlib.suppress(subprocess.TimeoutExpired):

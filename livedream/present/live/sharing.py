@@ -76,7 +76,7 @@ class NdiOutput(_Sender):
 
     def write(self, frame: LiveFrame) -> None:
         if not self._sender.write_video(self._rgba(frame).reshape(-1)):
-            raise SinkError(f"{self.name}: the picture was not taken")
+            raise SinkError(f"{self.name}: the picture was not accepted")
 
 
 class SpoutOutput(_Sender):
@@ -93,7 +93,7 @@ class SpoutOutput(_Sender):
     def write(self, frame: LiveFrame) -> None:
         pixels = self._rgba(frame).tobytes()
         if not self._sender.sendImage(pixels, self._width, self._height, _GL_RGBA, False, 0):
-            raise SinkError(f"{self.name}: the picture was not taken; is there a graphics card?")
+            raise SinkError(f"{self.name}: the picture was not accepted; is there a graphics card?")
         self._sender.setFrameSync(self._title)
 
 

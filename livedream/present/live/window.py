@@ -50,8 +50,8 @@ HELP: Final = (
     ("H", "figures on and off"),
     ("?", "this help"),
     ("F2", "corners: drag, or Tab and arrows"),
-    ("Backspace", "while moving corners: undo, with Shift reset"),
-    ("F3, F4", "mirror, turn by a quarter"),
+    ("Backspace", "while moving corners: undo; with Shift: reset"),
+    ("F3, F4", "mirror, rotate a quarter turn"),
     ("F5, F6", "gamma down, up"),
     ("F7, F8", "brightness down, up"),
     ("F9, F10", "fit, next display"),
@@ -331,7 +331,7 @@ class Window:
         elif self._screen.fullscreen:
             self._fullscreen()
         else:
-            self._say("close the window to end")
+            self._say("close the window to quit")
 
     def _next_fit(self) -> None:
         self._place(fit=FITS[(FITS.index(self._placement.fit) + 1) % len(FITS)])

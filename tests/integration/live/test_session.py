@@ -178,7 +178,7 @@ def test_a_frame_that_fails_is_left_out_and_a_loop_that_fails_ends_the_show(
     assert "thread loop failed: and again" in str(ended[0])
     assert isinstance(ended[0].__cause__, ValueError)
     said = [r for r in caplog.records if r.exc_info]
-    assert any("left a frame out: a frame of no size" in r.getMessage() for r in said)
+    assert any("skipped a frame: a frame of no size" in r.getMessage() for r in said)
     assert any("thread loop failed: and again" in r.getMessage() for r in said)
 
 

@@ -74,7 +74,7 @@ def test_objectives_of_presets_bind_to_their_networks(tmp_path: Path) -> None:
     [
         ("[dream]\nstrength = 900", r"strength: must be 0 to 100 \(got 900\)"),
         ("[dream]\nstrenght = 9", "did you mean strength"),
-        ("[dream]\nseed = 3", "no live parameter"),
+        ("[dream]\nseed = 3", "not a live parameter"),
         ("[grade]\nhue = 'red'", "got 'red'"),
         ("[dream]\nobjective = 'eyes +'", "at character"),
         ("[[modulators]]\nparameter = 'hue'\nsource = 'moon'", "got 'moon'"),
@@ -179,7 +179,7 @@ def test_what_is_saved_comes_back(show: Show, clock: Time) -> None:
     assert show.presets.find("my-look").title == 'With "quotes" and ü'
     show.presets.remove("my-look")
     assert "my-look" not in show.presets.names
-    with pytest.raises(SettingsError, match="belongs to livedream"):
+    with pytest.raises(SettingsError, match="built in"):
         show.presets.remove("ink")
 
 

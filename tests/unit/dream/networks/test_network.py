@@ -41,7 +41,7 @@ def test_random_weights_are_asked_for_and_repeat(network: Network) -> None:
     torch.testing.assert_close(network.module(picture), again.module(picture))
     assert not torch.allclose(network.module(picture), other.module(picture))
     assert network.module(picture).std() > 1e-3
-    with pytest.raises(SettingsError, match="got both"):
+    with pytest.raises(SettingsError, match="not both"):
         load_network("vgg16", weights=Path("x"), random_seed=0)
 
 
@@ -70,7 +70,7 @@ def test_names_are_resolved(network: Network) -> None:
         network.resolve("fire10")
     with pytest.raises(NetworkError, match="livedream layers squeezenet1_1"):
         network.resolve("zzzzzz")
-    with pytest.raises(NetworkError, match="nothing of a picture's shape"):
+    with pytest.raises(NetworkError, match="no output of a picture's shape"):
         network.resolve("classifier.3")
 
 

@@ -307,7 +307,7 @@ def test_the_seeds_of_pieces_are_the_pieces_of_the_seeds(network: Network, pictu
         ("fire8:512", 0, "no channel 512; features.11 has channels 0 to 511"),
         ("fire8 - class:goldfisch", 8, "did you mean goldfish"),
         ("class:1000", 0, "classes 0 to 999"),
-        ("classifier.3", 0, "nothing of a picture's shape"),
+        ("classifier.3", 0, "no output of a picture's shape"),
         ("guide(fire8, no-such.jpg)", 0, "guide picture no-such.jpg"),
         (f"guide(fire8, {Path(__file__).as_posix()})", 0, "no picture that OpenCV can read"),
     ],
