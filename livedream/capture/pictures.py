@@ -17,6 +17,7 @@ import numpy as np
 from livedream.core.closing import Closeable
 from livedream.core.errors import SourceError
 from livedream.core.frame import ColourTags, Frame, Picture, SourceInfo
+from livedream.core.shrink import fitted
 from livedream.media.timing import TimeRange
 
 DEFAULT_FPS = Fraction(25)
@@ -24,7 +25,7 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".jpe", ".webp", ".tif", ".tiff", ".bmp", "
 
 _SRGB = ColourTags(1, 1, 1, False)  # what pictures become when they are written as video
 _PNG_COLOUR_TYPE = 25  # where a PNG keeps it; 4 and 6 have transparency (PNG specification, 11.2.1)
-_NUMBER = re.compile(r"%0?(\d*)d")
+NUMBER = re.compile(r"%0?(\d*)d")
 
 
 def read_picture(path: str | Path) -> Picture:
@@ -57,7 +58,7 @@ def is_picture(path: Path) -> bool:
 
 def is_series(path: Path) -> bool:
     """Whether the path is a folder, or a pattern such as frames/%05d.png."""
-    return path.is_dir() or (_NUMBER.search(path.name) is not None and not path.exists())
+    return path.is_dir() or (NUMBER.search(path.name) is not None and not path.exists())
 
 
 class PictureSource(Closeable):
@@ -122,14 +123,9 @@ class PictureSource(Closeable):
             except SourceError:
                 self._passed_over += 1
                 continue
-            yield Frame(self._fitted(rgb), index, self._info.time_base, index, 1)
-
-    def _fitted(self, rgb: Picture) -> Picture:
-        size = (self._info.width, self._info.height)
-        if rgb.shape[1::-1] == size:
-            return rgb
-        self._scaled += 1
-        return cast(Picture, cv2.resize(rgb, size, interpolation=cv2.INTER_AREA))
+            shown = fitted(rgb, self._info.width, self._info.height)
+            self._scaled += shown is not rgb
+            yield Frame(shown, index, self._info.time_base, index, 1)
 
     def close(self) -> None:
         """Nothing is held open."""
@@ -139,7 +135,11 @@ def open_pictures(path: Path, part: TimeRange, fps: Fraction | None = None) -> P
     """The source for a still picture, a folder of pictures or a pattern of numbered ones."""
     if not is_series(path):
         return PictureSource([path], part, fps=fps)
-    paths = in_folder(path) if path.is_dir() else numbered(path)
+    paths = (
+        in_folder(path) if path.is_dir() else [file for _, file in sorted(numbered(path).items())]
+    )
+    if not paths:
+        raise SourceError(f"no file matches {path}: check the folder and the number of digits")
     return PictureSource(paths, part, fps=fps, name=path.name)
 
 
@@ -151,19 +151,16 @@ def in_folder(folder: Path) -> list[Path]:
     return sorted(found, key=_natural)
 
 
-def numbered(pattern: Path) -> list[Path]:
-    """The files that a pattern such as frames/%05d.png matches, by their number; gaps close."""
-    match = _NUMBER.search(pattern.name)
-    assert match is not None, pattern
-    before, after = pattern.name[: match.start()], pattern.name[match.end() :]
-    digits = int(match.group(1) or 1)
-    name = re.compile(rf"{re.escape(before)}(\d{{{digits},}}){re.escape(after)}")
-    folder = pattern.parent
-    listed = list(folder.iterdir()) if folder.is_dir() else []
-    found = [(int(m.group(1)), p) for p in listed if (m := name.fullmatch(p.name))]
-    if not found:
-        raise SourceError(f"no file matches {pattern}: check the folder and the number of digits")
-    return [p for _, p in sorted(found)]
+def numbered(pattern: Path, digits: int | None = None) -> dict[int, Path]:
+    """The files that a pattern such as frames/%05d.png matches, by their number.
+
+    digits: at least so many; None: as many as the pattern says.
+    """
+    before, least, after = NUMBER.split(pattern.name, maxsplit=1)
+    least = digits or int(least or 1)
+    name = re.compile(rf"{re.escape(before)}(\d{{{least},}}){re.escape(after)}")
+    listed = pattern.parent.iterdir() if pattern.parent.is_dir() else ()
+    return {int(m.group(1)): path for path in listed if (m := name.fullmatch(path.name))}
 
 
 def _natural(path: Path) -> list[tuple[int, str]]:

@@ -1,7 +1,7 @@
-"""Make a picture smaller, quickly.
+"""Bring a picture to another size, or make it smaller, quickly.
 
 OpenCV's area averaging is exact and, for ratios that are no whole number, five times as slow as
-what is done here: halved as often as it goes (each pixel the mean of four), then linear, whose
+what `shrunk` does: halved as often as it goes (each pixel the mean of four), then linear, whose
 four neighbours reach far enough for what is left, less than a factor of two.
 """
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from livedream.core.frame import Picture
 
-__all__ = ["shrunk"]
+__all__ = ["fitted", "shrunk"]
 
 
 def shrunk(rgb: Picture, width: int, height: int) -> Picture:
@@ -20,12 +20,15 @@ def shrunk(rgb: Picture, width: int, height: int) -> Picture:
     same line in both.
     """
     while rgb.shape[0] % 2 == rgb.shape[1] % 2 == 0 and _twice(rgb, width, height) == (True, True):
-        half = rgb.shape[1] // 2, rgb.shape[0] // 2
-        rgb = np.asarray(cv2.resize(rgb, half, interpolation=cv2.INTER_AREA), np.uint8)
+        rgb = fitted(rgb, rgb.shape[1] // 2, rgb.shape[0] // 2)
+    area = any(_twice(rgb, width, height))
+    return fitted(rgb, width, height, cv2.INTER_AREA if area else cv2.INTER_LINEAR)
+
+
+def fitted(rgb: Picture, width: int, height: int, method: int = cv2.INTER_AREA) -> Picture:
+    """(H, W, 3) uint8 as (height, width, 3) by one of OpenCV's methods; itself at that size."""
     if rgb.shape[:2] == (height, width):
         return rgb
-    area = any(_twice(rgb, width, height))
-    method = cv2.INTER_AREA if area else cv2.INTER_LINEAR
     return np.asarray(cv2.resize(rgb, (width, height), interpolation=method), np.uint8)
 
 

@@ -6,7 +6,6 @@ TensorRT, CUDA or the CPU; what the file expects and returns stands in `onnx_ada
 import importlib
 import logging
 from ctypes.util import find_library
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 
 from livedream.core.errors import FlowError, ShapeError
 from livedream.core.frame import FlowField, Picture
+from livedream.core.shrink import fitted
 from livedream.flow.onnx_adapter import FlowAdapter, read_adapter
 
 __all__ = ["OnnxFlow", "open_session"]
@@ -35,16 +35,6 @@ _DTYPES: Final[dict[str, type[np.floating]]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class _Graph:
-    """names: of the inputs.  fixed: (height, width) in px where the graph fixes it, else 0."""
-
-    names: tuple[str, ...]
-    output: str
-    fixed: tuple[int, int]
-    dtype: type[np.floating]
-
-
 class OnnxFlow:
     """A network of one's own as a flow estimator.
 
@@ -60,12 +50,16 @@ class OnnxFlow:
         if not self._path.is_file():
             raise FlowError(f"flow {path}: no such file; give an .onnx file, or try --flow dis")
         self._session = open_session(self._path, device)
-        names = [node.name for node in self._session.get_inputs()]
+        nodes = self._session.get_inputs()
+        names = [str(node.name) for node in nodes]
         if adapter is None:
             metadata = self._session.get_modelmeta().custom_metadata_map
             adapter = read_adapter(self._path, metadata, names)
-        self.adapter = adapter
-        self._graph = _inspect(self._path, self._session, adapter)
+        self.adapter, self._names = adapter, names
+        # (height, width) in px where the graph fixes them, else 0.
+        self._fixed = _sides(self._path, nodes, adapter)
+        self._dtype = _DTYPES[nodes[0].type]
+        self._output = _output(self._path, self._session, adapter)
 
     @property
     def provider(self) -> str:
@@ -79,7 +73,7 @@ class OnnxFlow:
                 f"(got {current.shape} and {previous.shape})"
             )
         height, width = current.shape[:2]
-        inner = self._graph.fixed[0] or height, self._graph.fixed[1] or width
+        inner = self._fixed[0] or height, self._fixed[1] or width
         fed = [self._fit(picture, inner) for picture in (current, previous)]
         found = self._pixels(self._run(fed[0], fed[1]), fed[0].shape[:2])
         found = found[: inner[0], : inner[1]]
@@ -93,20 +87,19 @@ class OnnxFlow:
         if picture.shape[:2] != inner:
             shrinks = inner[0] * inner[1] < picture.shape[0] * picture.shape[1]
             kind = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-            picture = np.asarray(cv2.resize(picture, inner[::-1], interpolation=kind), np.uint8)
+            picture = fitted(picture, inner[1], inner[0], kind)
         bottom, right = (
             0 if fixed else self.adapter.padded(side) - side
-            for side, fixed in zip(inner, self._graph.fixed, strict=True)
+            for side, fixed in zip(inner, self._fixed, strict=True)
         )
         padded = cv2.copyMakeBorder(picture, 0, bottom, 0, right, cv2.BORDER_REPLICATE)
         return np.asarray(padded, np.uint8)
 
     def _run(self, current: Picture, previous: Picture) -> NDArray[np.float32]:
         """The network's answer, (h, w, 2) in its own units."""
-        graph = self._graph
-        feed = self.adapter.feed(current, previous, graph.names, graph.dtype)
+        feed = self.adapter.feed(current, previous, self._names, self._dtype)
         try:
-            (found,) = self._session.run([graph.output], feed)
+            (found,) = self._session.run([self._output], feed)
         except Exception as error:  # ONNX Runtime's own errors share no other root
             raise FlowError(
                 f"flow {self._path}: fails at {current.shape[1]}x{current.shape[0]} px "
@@ -114,7 +107,7 @@ class OnnxFlow:
             ) from error
         if found.ndim != 4 or found.shape[:2] != (1, 2):
             raise FlowError(
-                f"flow {self._path}: output {graph.output} must be (1, 2, H, W) "
+                f"flow {self._path}: output {self._output} must be (1, 2, H, W) "
                 f"(got {_words(found.shape)}); name another one: output = NAME"
             )
         return np.ascontiguousarray(found[0].transpose(1, 2, 0), np.float32)
@@ -133,41 +126,25 @@ class OnnxFlow:
         return found * np.float32(unit_px or 1.0)
 
 
-def _inspect(path: Path, session: Any, adapter: FlowAdapter) -> _Graph:
-    """Names, sizes and type of the graph, or FlowError where they do not fit the adapter."""
-    nodes = session.get_inputs()
+def _sides(path: Path, nodes: Any, adapter: FlowAdapter) -> tuple[int, int]:
+    """(height, width) px of the inputs, 0 for a side that the graph leaves open.
+
+    Raises FlowError where the inputs do not fit the adapter.
+    """
     count, channels = (2, 3) if adapter.inputs == "two" else (1, 6)
-    shapes = [tuple(node.shape) for node in nodes]
     types = {node.type for node in nodes}
-    fits = (
-        len(nodes) == count
-        and all(_fits(shape, channels) for shape in shapes)
-        and len({_sides(shape) for shape in shapes}) == 1
-        and len(types) == 1
-        and types <= _DTYPES.keys()
-    )
+    sides = {tuple(s if isinstance(s, int) else 0 for s in node.shape[2:]) for node in nodes}
+    fits = len(nodes) == count and len(sides) == len(types) == 1 and types <= _DTYPES.keys()
+    for shape in (node.shape for node in nodes):
+        given = zip(shape[:2], (1, channels), strict=False)
+        fits &= len(shape) == 4 and all(s == want for s, want in given if isinstance(s, int))
     if not fits:
         found = ", ".join(f"{node.name} {_words(node.shape)} {node.type}" for node in nodes)
         raise FlowError(
             f"flow {path}: inputs must be {adapter.inputs} of (1, {channels}, H, W) float "
             f'(got {found}); inputs = "one" means a single one of six channels (docs/flow.md)'
         )
-    names = tuple(str(node.name) for node in nodes)
-    output = _output(path, session, adapter)
-    return _Graph(names, output, _sides(shapes[0]), _DTYPES[types.pop()])
-
-
-def _fits(shape: tuple[int | str | None, ...], channels: int) -> bool:
-    """Whether an input is (1, channels, H, W) wherever the graph gives a number."""
-    if len(shape) != 4:
-        return False
-    pairs = zip(shape[:2], (1, channels), strict=True)
-    return all(not isinstance(found, int) or found == wanted for found, wanted in pairs)
-
-
-def _sides(shape: tuple[int | str | None, ...]) -> tuple[int, int]:
-    """(height, width) of (1, C, H, W), 0 for a side that the graph leaves open."""
-    height, width = (side if isinstance(side, int) else 0 for side in shape[2:])
+    height, width = sides.pop()
     return height, width
 
 

@@ -62,15 +62,20 @@ class FlowAdapter:
     unit_px: float = 0.0
 
     def __post_init__(self) -> None:
-        for name, choices in _CHOICES.items():
-            _check(name, getattr(self, name), choices, getattr(self, name) in choices)
+        checks = {
+            name: (getattr(self, name) in choices, " or ".join(choices))
+            for name, choices in _CHOICES.items()
+        }
         for name in ("multiple_px", "least_px"):
             value = getattr(self, name)
             whole = type(value) is int and 1 <= value <= 4096
-            _check(name, value, ("a whole number from 1 to 4096",), whole)
-        _check("output", self.output, ("an index or a name",), type(self.output) in (int, str))
+            checks[name] = whole, "a whole number from 1 to 4096"
+        checks["output"] = type(self.output) in (int, str), "an index or a name"
         number = type(self.unit_px) in (int, float) and 0 <= self.unit_px < math.inf
-        _check("unit_px", self.unit_px, ("a number of at least 0",), number)
+        checks["unit_px"] = number, "a number of at least 0"
+        for name, (fits, wanted) in checks.items():
+            if not fits:
+                raise FlowError(f"{name}: must be {wanted} (got {getattr(self, name)!r})")
 
     @classmethod
     def from_mapping(cls, found: Mapping[str, Any]) -> Self:
@@ -104,50 +109,36 @@ class FlowAdapter:
         return planes * np.float32(gain) + np.float32(offset)
 
 
-def _check(name: str, value: object, wanted: Sequence[str], fits: bool) -> None:
-    if not fits:
-        raise FlowError(f"{name}: must be {' or '.join(wanted)} (got {value!r})")
-
-
 def read_adapter(path: Path, metadata: Mapping[str, str], names: Sequence[str]) -> FlowAdapter:
     """What the file says of itself, else the sidecar, else the convention if the names are its.
 
     path: the ONNX file.  metadata: its metadata_props.  names: of its inputs.
     """
     sidecar = path.with_name(path.name + ".toml")
-    if METADATA_KEY in metadata:
-        place, found = f"metadata {METADATA_KEY}", _parse(path, metadata[METADATA_KEY], json.loads)
-    elif sidecar.is_file():
-        place, found = sidecar.name, _parse(sidecar, _text(sidecar), tomllib.loads)
-    elif sorted(names) == sorted(NAMES):
-        return FlowAdapter()
-    else:
+    own = METADATA_KEY in metadata
+    if not own and not sidecar.is_file():
+        if sorted(names) == sorted(NAMES):
+            return FlowAdapter()
         raise FlowError(
             f"flow {path}: inputs {', '.join(names)} are not {' and '.join(NAMES)}; say in "
             f"{sidecar.name} how they are meant, such as: direction = \"first-to-second\", "
             'pixels = "0..1" (docs/flow.md)'
         )  # fmt: skip
+    file = path if own else sidecar
+    try:
+        text = metadata[METADATA_KEY] if own else sidecar.read_text(encoding="utf-8")
+        found = json.loads(text) if own else tomllib.loads(text)
+    except OSError as error:
+        raise FlowError(f"flow {file}: not readable ({error})") from error
+    except ValueError as error:
+        reason = str(error).splitlines()[0]
+        raise FlowError(f"flow {file}: its convention does not parse ({reason})") from error
+    if not isinstance(found, dict):
+        raise FlowError(
+            f"flow {file}: its convention must be an object of names (got {type(found).__name__})"
+        )
     try:
         return FlowAdapter.from_mapping(found)
     except FlowError as error:
+        place = f"metadata {METADATA_KEY}" if own else sidecar.name
         raise FlowError(f"flow {path}: {place}: {error}") from error
-
-
-def _text(sidecar: Path) -> str:
-    try:
-        return sidecar.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise FlowError(f"flow {sidecar}: not readable ({error})") from error
-
-
-def _parse(path: Path, text: str, loads: Any) -> Mapping[str, Any]:
-    try:
-        found = loads(text)
-    except ValueError as error:
-        reason = str(error).splitlines()[0]
-        raise FlowError(f"flow {path}: its convention does not parse ({reason})") from error
-    if not isinstance(found, dict):
-        raise FlowError(
-            f"flow {path}: its convention must be an object of names (got {type(found).__name__})"
-        )
-    return found

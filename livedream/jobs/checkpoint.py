@@ -8,7 +8,7 @@ renamed: one that can be seen is whole.
 
 import json
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -83,11 +83,10 @@ class Checkpoints:
         One that cannot be read is passed over.
         """
         for path in reversed(self._paths()):
-            if most_frames is not None and int(path.stem) > most_frames:
-                continue
-            checkpoint = _read(path)
-            if checkpoint is not None:
-                return checkpoint
+            if most_frames is None or int(path.stem) <= most_frames:
+                checkpoint = _read(path)
+                if checkpoint is not None:
+                    return checkpoint
         return None
 
     def remove(self) -> None:
@@ -95,13 +94,7 @@ class Checkpoints:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _paths(self) -> list[Path]:
-        return sorted(_numbered(self.folder))
-
-
-def _numbered(folder: Path) -> Iterator[Path]:
-    for path in folder.glob(f"*{_SUFFIX}"):
-        if path.stem.isdigit():
-            yield path
+        return sorted(p for p in self.folder.glob(f"*{_SUFFIX}") if p.stem.isdigit())
 
 
 def _read(path: Path) -> Checkpoint | None:

@@ -23,6 +23,7 @@ from livedream.core.defaults import NOISE_SIZE, ROUNDS, STILL
 from livedream.core.errors import SettingsError, SourceError
 from livedream.core.frame import Picture
 from livedream.core.settings import DreamSettings, parse_size, refused
+from livedream.core.shrink import fitted
 from livedream.dream.compose import compose, steps_of
 from livedream.dream.dreamer import FIRST_STEP_S, Dreamer
 from livedream.dream.level import LevelledDream
@@ -152,11 +153,8 @@ def start_picture(source: str, size: str = "source", seed: int = 0) -> Picture:
         raise SourceError(f"{source} holds no picture")
     found = (frame.rgb.shape[1], frame.rgb.shape[0])
     wanted = parse_size(size, *found, name="picture size")
-    if wanted == found:
-        return frame.rgb
     grows = wanted[0] > found[0] or wanted[1] > found[1]
-    method = cv2.INTER_CUBIC if grows else cv2.INTER_AREA
-    return np.asarray(cv2.resize(frame.rgb, wanted, interpolation=method), np.uint8)
+    return fitted(frame.rgb, *wanted, cv2.INTER_CUBIC if grows else cv2.INTER_AREA)
 
 
 def soft_noise(width: int, height: int, seed: int) -> Picture:

@@ -13,7 +13,7 @@ medium, whatever flow the render used) and the mean over pixels visible in both 
     response    what a network's layer says to input and output, averaged over frames
 """
 
-from collections import deque
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
@@ -23,9 +23,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from livedream.core.frame import FlowField, Frame, Picture
+from livedream.core.shrink import fitted
 from livedream.flow.classic import DisFlow
-
-Plane = NDArray[np.float32]
+from livedream.warp.remap import Plane, positions
 
 _LARGEST_PX: Final = 1280 * 720  # larger pictures are measured at this many pixels
 _OCCLUSION: Final = (0.01, 0.5)  # Ruder et al. (2016), equation 5
@@ -66,19 +66,6 @@ class _Probe:
     visible: Plane
 
 
-class _Mean:
-    def __init__(self) -> None:
-        self.total, self.count = 0.0, 0
-
-    def add(self, value: float) -> None:
-        self.total += value
-        self.count += 1
-
-    @property
-    def value(self) -> float | None:
-        return self.total / self.count if self.count else None
-
-
 Response = Callable[[Picture], float]
 
 
@@ -90,52 +77,44 @@ class VideoComparator:
 
     def __init__(self, response: Response | None = None) -> None:
         self._response = response
-        self._response_in, self._response_out = _Mean(), _Mean()
         self._flow = DisFlow("dis")
         self._last: tuple[Picture, Picture, Plane] | None = None
-        self._flicker, self._renewal, self._power = _Mean(), _Mean(), _Mean()
-        self._error_in, self._error_out = _Mean(), _Mean()
-        self._tints: deque[tuple[float, Plane]] = deque()
-        self._first_tints: list[Plane] = []
-        self._start_s: float | None = None
+        self._found: defaultdict[str, list[float]] = defaultdict(list)
+        self._tints: list[tuple[float, Plane]] = []
         self._probes: list[_Probe] = []
-        self._result = Measurement()
 
     def add(self, source: Picture, dream: Picture, time_s: float) -> None:
         """source, dream: (H, W, 3) uint8; the dream is brought to the source's size."""
-        source, dream = _alike(source, dream)
+        height, width = source.shape[:2]
+        ratio = min(1.0, (_LARGEST_PX / (width * height)) ** 0.5)
+        size = max(1, round(width * ratio)), max(1, round(height * ratio))
+        source, dream = fitted(source, *size), fitted(dream, *size)
         residual = dream.astype(np.float32) - source.astype(np.float32)
-        self._power.add(float(np.square(residual).mean()))
-        self._tint(residual.mean((0, 1)), time_s)
+        self._found["strength"].append(float(np.square(residual).mean()))
+        self._tints.append((time_s, residual.mean((0, 1))))
         if self._response is not None:
-            self._response_in.add(self._response(source))
-            self._response_out.add(self._response(dream))
+            self._found["response_input"].append(self._response(source))
+            self._found["response_output"].append(self._response(dream))
         if self._last is not None and self._last[0].shape == source.shape:
-            flow, seen = self._motion(source, self._last[0])
+            flow = self._flow.estimate(source, self._last[0])
+            seen = visible(flow, self._flow.estimate(self._last[0], source))
             self._compare(source, dream, residual, flow, seen)
             self._renew(residual, flow, seen, time_s)
         self._last = source, dream, residual
-        self._result.frames += 1
-        self._result.height, self._result.width = source.shape[:2]
 
     def result(self) -> Measurement:
-        found = self._result
-        found.flicker, found.renewal = self._flicker.value, self._renewal.value
-        found.warp_error_input, found.warp_error_output = (
-            None if mean.value is None else mean.value**0.5
-            for mean in (self._error_in, self._error_out)
-        )
-        found.response_input = self._response_in.value
-        found.response_output = self._response_out.value
-        found.strength = (self._power.value or 0.0) ** 0.5
-        if self._tints:
-            late = np.mean([tint for _, tint in self._tints], 0)
-            found.drift = float(np.abs(late - np.mean(self._first_tints, 0)).max())
+        means: dict[str, Any] = {name: sum(x) / len(x) for name, x in self._found.items()}
+        for name in ("strength", "warp_error_input", "warp_error_output"):
+            if name in means:
+                means[name] **= 0.5
+        found = Measurement(len(self._tints), **means)
+        if self._last is not None:
+            found.height, found.width = self._last[0].shape[:2]
+            early_s, late_s = self._tints[0][0] + _EDGE_S, self._tints[-1][0] - _EDGE_S
+            early = np.mean([tint for time_s, tint in self._tints if time_s < early_s], 0)
+            late = np.mean([tint for time_s, tint in self._tints if time_s > late_s], 0)
+            found.drift = float(np.abs(late - early).max())
         return found
-
-    def _motion(self, now: Picture, before: Picture) -> tuple[FlowField, Plane]:
-        flow = self._flow.estimate(now, before)
-        return flow, visible(flow, self._flow.estimate(before, now))
 
     def _compare(
         self, source: Picture, dream: Picture, residual: Plane, flow: FlowField, seen: Plane
@@ -147,13 +126,13 @@ class VideoComparator:
         level = float((np.abs(residual).mean(2) * seen).sum()) / area
         if level > 0:
             change = np.abs(residual - fetch(self._last[2], flow)).mean(2)
-            self._flicker.add(float((change * seen).sum()) / area / level)
-        for now, before, mean in (
-            (source, self._last[0], self._error_in),
-            (dream, self._last[1], self._error_out),
+            self._found["flicker"].append(float((change * seen).sum()) / area / level)
+        for name, now, before in (
+            ("warp_error_input", source, self._last[0]),
+            ("warp_error_output", dream, self._last[1]),
         ):
             gap = now.astype(np.float32) - fetch(before.astype(np.float32), flow)
-            mean.add(float((np.square(gap).mean(2) * seen).sum()) / area)
+            self._found[name].append(float((np.square(gap).mean(2) * seen).sum()) / area)
 
     def _renew(self, residual: Plane, flow: FlowField, seen: Plane, time_s: float) -> None:
         height, width = residual.shape[:2]
@@ -171,19 +150,10 @@ class VideoComparator:
             probe = self._probes.pop(0)
             likeness = _correlation(small, fetch(probe.residual, probe.flow), probe.visible > 0.5)
             if likeness is not None:
-                self._renewal.add(1.0 - likeness)
+                self._found["renewal"].append(1.0 - likeness)
         if not self._probes or time_s - self._probes[-1].time_s >= _PROBE_S - 1e-6:
             ones = np.ones(size[::-1], np.float32)
             self._probes.append(_Probe(time_s, small, np.zeros_like(step), ones))
-
-    def _tint(self, tint: Plane, time_s: float) -> None:
-        if self._start_s is None:
-            self._start_s = time_s
-        if time_s < self._start_s + _EDGE_S:
-            self._first_tints.append(tint)
-        self._tints.append((time_s, tint))
-        while self._tints[0][0] <= time_s - _EDGE_S:
-            self._tints.popleft()
 
 
 def measure(
@@ -193,14 +163,14 @@ def measure(
 
     response: see `VideoComparator`.
     """
-    judge = VideoComparator(response)
+    comparator = VideoComparator(response)
     unpaired = 0
     for pair in paired(source, dream):
         if pair is None:
             unpaired += 1
-            continue
-        judge.add(pair[0].rgb, pair[1].rgb, pair[0].time_s)
-    found = judge.result()
+        else:
+            comparator.add(pair[0].rgb, pair[1].rgb, pair[0].time_s)
+    found = comparator.result()
     if unpaired:
         found.notes.append(f"{unpaired} frames of the source have no frame in the output")
     return found
@@ -242,38 +212,17 @@ def visible(flow: FlowField, backward: FlowField) -> Plane:
     height, width = flow.shape[1:]
     back = fetch(np.ascontiguousarray(backward.transpose(1, 2, 0)), flow).transpose(2, 0, 1)
     bound = _OCCLUSION[0] * ((flow**2).sum(0) + (back**2).sum(0)) + _OCCLUSION[1]
-    grid_y, grid_x = np.mgrid[0:height, 0:width].astype(np.float32)
-    x, y = grid_x + flow[0], grid_y + flow[1]
+    x, y = positions(flow)
     inside = (x >= 0) & (x <= width - 1) & (y >= 0) & (y <= height - 1)
     return np.asarray(inside & (((flow + back) ** 2).sum(0) <= bound), np.float32)
 
 
 def fetch(picture: Plane, flow: FlowField, outside: float | None = None) -> Plane:
     """`picture`, (h, w) or (h, w, C), fetched along `flow`, bicubic; the border is continued."""
-    height, width = flow.shape[1:]
-    grid_y, grid_x = np.mgrid[0:height, 0:width].astype(np.float32)
     border = cv2.BORDER_REPLICATE if outside is None else cv2.BORDER_CONSTANT
-    return np.asarray(
-        cv2.remap(
-            picture, grid_x + flow[0], grid_y + flow[1], cv2.INTER_CUBIC, borderMode=border,
-            borderValue=0.0 if outside is None else outside,
-        ),
-        np.float32,
-    )  # fmt: skip
-
-
-def _alike(source: Picture, dream: Picture) -> tuple[Picture, Picture]:
-    """Both at the source's size, or at the largest that is measured."""
-    height, width = source.shape[:2]
-    ratio = min(1.0, (_LARGEST_PX / (width * height)) ** 0.5)
-    size = max(1, round(width * ratio)), max(1, round(height * ratio))
-    made = [
-        picture
-        if picture.shape[1::-1] == size
-        else np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
-        for picture in (source, dream)
-    ]
-    return made[0], made[1]
+    x, y = positions(flow)
+    found = cv2.remap(picture, x, y, cv2.INTER_CUBIC, borderMode=border, borderValue=outside or 0.0)
+    return np.asarray(found, np.float32)
 
 
 def _correlation(a: Plane, b: Plane, where: NDArray[np.bool_]) -> float | None:

@@ -19,25 +19,22 @@ _QUALITY: Final = 82  # JPEG; about 7 KB
 
 def draw(network_name: str, folder: Path, motifs: list[tuple[str, int | None]]) -> None:
     """Draw each motif into `folder`. Raises NetworkError for what is not there."""
-    import cv2
-    import numpy as np
     import torch
 
-    from livedream.capture import open_source
     from livedream.core.settings import DreamSettings
+    from livedream.core.shrink import fitted
     from livedream.dream.dreamer import Dreamer
     from livedream.dream.networks.network import load_network
-    from livedream.jobs.image import dreamed
+    from livedream.jobs.image import dreamed, start_picture
     from livedream.panel.pictures import file_name
+    from livedream.present.picture import write_picture
 
     torch.set_num_threads(1)
     network = load_network(network_name)
     # A picture below the network's least size is drawn at that, and scaled down at the end.
     least = max(1.0, network.minimum_size / HEIGHT_PX)
     width, height = round(WIDTH_PX * least), round(HEIGHT_PX * least)
-    cloud = f"synthetic:clouds?size={width}x{height}&fps=1&seconds=1&seed=4"
-    with open_source(cloud) as source:
-        start = next(iter(source)).rgb
+    start = start_picture(f"synthetic:clouds?size={width}x{height}&fps=1&seconds=1&seed=4")
     folder.mkdir(parents=True, exist_ok=True)
     for layer, channel in motifs:
         objective = layer if channel is None else f"{layer}:{channel}"
@@ -45,14 +42,9 @@ def draw(network_name: str, folder: Path, motifs: list[tuple[str, int | None]]) 
             device="cpu", precision="fp32", size="source", objective=objective, strength=34.0,
             half_life=0.4, octaves=2, octave_scale=1.5, jitter=8,
         )  # fmt: skip
-        shown = dreamed(Dreamer(settings, network), start, _ROUNDS)
-        if (width, height) != (WIDTH_PX, HEIGHT_PX):
-            small = cv2.resize(shown, (WIDTH_PX, HEIGHT_PX), interpolation=cv2.INTER_AREA)
-            shown = np.asarray(small, np.uint8)
+        shown = fitted(dreamed(Dreamer(settings, network), start, _ROUNDS), WIDTH_PX, HEIGHT_PX)
         target = folder / file_name(layer, channel)
-        beside = target.with_suffix(".part.jpg")
-        cv2.imwrite(str(beside), shown[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
-        beside.replace(target)
+        write_picture(target, shown, quality=_QUALITY)
         print(target.name, flush=True)
 
 

@@ -10,7 +10,6 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
-import cv2
 import numpy as np
 
 from livedream.capture import Source, open_source
@@ -18,12 +17,13 @@ from livedream.core.errors import SettingsError
 from livedream.core.frame import Frame, SourceInfo
 from livedream.core.prefetch import AsyncWriter
 from livedream.core.settings import DreamSettings, parse_size
+from livedream.core.shrink import fitted
 from livedream.dream.dreamer import Dream, Dreamer
 from livedream.jobs.checkpoint import Checkpoint, Checkpoints, identity
+from livedream.media.tags import SETTINGS
 from livedream.present import open_sink
 
 _CHECKPOINT_S: Final = 1.0  # running time between two; a resumed render repeats about this much
-SETTINGS_TAG: Final = "livedream"  # metadata key that holds the settings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,7 +131,7 @@ def render(
         report.width, report.height = written.width, written.height
         sink = open_sink(
             job.output, written, codec=job.codec, quality=job.quality, overwrite=job.overwrite,
-            copy_streams=job.copy_streams, metadata={SETTINGS_TAG: job.identity()},
+            copy_streams=job.copy_streams, metadata={SETTINGS: job.identity()},
             resume=job.resume,
         )  # fmt: skip
         writer = stack.enter_context(AsyncWriter(sink, dreamer.timer))
@@ -258,9 +258,5 @@ def scaled_info(info: SourceInfo, size: str) -> SourceInfo:
 
 def scaled(source: Source, info: SourceInfo) -> Iterator[Frame]:
     """The source's frames at the size of `info`."""
-    if (info.width, info.height) == (source.info.width, source.info.height):
-        yield from source
-        return
     for frame in source:
-        rgb = cv2.resize(frame.rgb, (info.width, info.height), interpolation=cv2.INTER_AREA)
-        yield replace(frame, rgb=np.asarray(rgb, np.uint8))
+        yield replace(frame, rgb=fitted(frame.rgb, info.width, info.height))

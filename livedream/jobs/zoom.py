@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Final
 
 import cv2
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -23,11 +22,13 @@ from livedream.core.defaults import ZOOM
 from livedream.core.frame import ColourTags, Frame, Picture, SourceInfo
 from livedream.core.prefetch import AsyncWriter
 from livedream.core.settings import DreamSettings, refused
+from livedream.core.shrink import fitted
 from livedream.dream.dreamer import Dream, Dreamer
 from livedream.dream.statistics import StatisticsLock
 from livedream.jobs.checkpoint import identity
 from livedream.jobs.image import start_picture
-from livedream.jobs.render import SETTINGS_TAG, RenderReport, Watcher, write_dreams
+from livedream.jobs.render import RenderReport, Watcher, write_dreams
+from livedream.media.tags import SETTINGS
 from livedream.present import open_sink
 from livedream.warp.travel import Travel, move
 
@@ -152,7 +153,7 @@ def render_zoom(
     report.width, report.height = source.info.width, source.info.height
     sink = open_sink(
         job.output, source.info, codec=job.codec, quality=job.quality, overwrite=job.overwrite,
-        metadata={SETTINGS_TAG: job.identity()},
+        metadata={SETTINGS: job.identity()},
     )  # fmt: skip
     with AsyncWriter(sink, dreamer.timer) as writer:
         write_dreams(source.dreams(), writer, report, dreamer, watch, whole_when_stopped=True)
@@ -162,9 +163,8 @@ def render_zoom(
 
 def _even(rgb: Picture) -> Picture:
     """With even sides, as most players want them."""
-    height, width = rgb.shape[:2]
-    size = max(2, width // 2 * 2), max(2, height // 2 * 2)
-    return rgb if size == (width, height) else np.asarray(cv2.resize(rgb, size), np.uint8)
+    height, width = (max(2, side // 2 * 2) for side in rgb.shape[:2])
+    return fitted(rgb, width, height, cv2.INTER_LINEAR)
 
 
 def _bytes(picture: Tensor) -> Picture:

@@ -25,56 +25,37 @@ class Box:
     open_end: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class FragmentLayout:
-    """Where a growing file's header ends, how many whole chunks follow, and where they end."""
-
-    header_end: int
-    chunks: int
-    end: int
-
-
-def fragment_layout(file: BinaryIO, size: int) -> FragmentLayout | None:
-    """How far a growing file of `size` bytes is whole; None when it is not of that kind."""
+def whole_chunks(file: BinaryIO, size: int) -> tuple[int, int] | None:
+    """How many whole chunks a growing file of `size` bytes has, and where the last one, or the
+    header, ends; None when it is not of that kind."""
     parts = list(_parts(file, size))
     if not parts:
         return None
     if parts[0].name == _EBML:
-        return _matroska_layout(parts, size)
-    return _mp4_layout(parts, size)
+        return _clusters(parts, size)
+    return _moofs(parts, size)
 
 
-def split(data: bytes) -> tuple[bytes, bytes]:
-    """(header, chunks) of a small file that a muxer wrote in one go."""
-    import io
-
-    for part in _parts(io.BytesIO(data), len(data)):
-        if part.name in (b"moof", _CLUSTER):
-            return data[: part.begin], data[part.begin :]
-    return data, b""
-
-
-def _mp4_layout(parts: list[Box], size: int) -> FragmentLayout | None:
+def _moofs(parts: list[Box], size: int) -> tuple[int, int] | None:
     names = [p.name for p in parts]
     if b"moov" not in names or b"moof" not in names[names.index(b"moov") + 1 :][:1]:
         complete_header = names == [b"ftyp", b"moov"] and parts[-1].end <= size
-        return FragmentLayout(parts[-1].end, 0, parts[-1].end) if complete_header else None
+        return (0, parts[-1].end) if complete_header else None
     first = names.index(b"moof")
     end, chunks = parts[first].begin, 0
     for moof, mdat in zip(parts[first::2], parts[first + 1 :: 2], strict=False):
         if (moof.name, mdat.name) != (b"moof", b"mdat") or mdat.end > size:
             break
         end, chunks = mdat.end, chunks + 1
-    return FragmentLayout(parts[first].begin, chunks, end)
+    return chunks, end
 
 
-def _matroska_layout(parts: list[Box], size: int) -> FragmentLayout | None:
+def _clusters(parts: list[Box], size: int) -> tuple[int, int] | None:
     if not any(p.name == _SEGMENT and p.open_end for p in parts):
         return None
-    header = [p for p in parts if p.name != _CLUSTER]
+    header_end = max(p.end for p in parts if p.name != _CLUSTER)
     clusters = [p for p in parts if p.name == _CLUSTER and p.end <= size]
-    header_end = min(max(p.end for p in header), size)
-    return FragmentLayout(header_end, len(clusters), clusters[-1].end if clusters else header_end)
+    return len(clusters), clusters[-1].end if clusters else min(header_end, size)
 
 
 def _parts(file: BinaryIO, size: int) -> Iterator[Box]:

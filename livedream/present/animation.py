@@ -18,7 +18,7 @@ from av.filter import Graph
 from livedream.core.closing import Finalizable
 from livedream.core.errors import SinkError
 from livedream.core.frame import Frame, SourceInfo
-from livedream.present.destination import cannot, check_destination
+from livedream.present import cannot, check_destination
 from livedream.present.stream_copy import has_sound
 from livedream.present.video import VideoOptions, VideoSink
 
@@ -64,16 +64,11 @@ class AnimationSink(Finalizable):
         plain = replace(info, path=None, time_base=Fraction(1, 1000))
         self._frames = VideoSink(self._beside, plain, lossless, overwrite=True)
         sound = self._options.copy_streams and has_sound(info)
-        self._notes = (f"{suffix} cannot hold audio: .mkv can",) if sound else ()
+        self.notes = (f"{suffix} cannot hold audio: .mkv can",) if sound else ()
 
     @property
     def frames_written(self) -> int:
         return self._frames.frames_written
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """One line for each thing that is not as it might be expected."""
-        return self._notes
 
     def write(self, frame: Frame) -> None:
         """Keep a frame.  Raises SinkError when there are too many, or no room for it."""

@@ -103,16 +103,14 @@ def _nvenc(quality: float) -> Mapping[str, str]:
     }
 
 
-def _prores(quality: float) -> Mapping[str, str]:
-    return {"profile": "3", "vendor": "apl0"}  # 422 HQ, under the vendor id that editors expect
+def _always(**options: str) -> Callable[[float], Mapping[str, str]]:
+    return lambda quality: options
 
 
-def _ffv1(quality: float) -> Mapping[str, str]:
-    return {"level": "3", "slices": "16", "slicecrc": "1"}
-
-
-def _ffv1_tiny(quality: float) -> Mapping[str, str]:
-    return {"level": "3", "slices": "1", "slicecrc": "1"}  # too small to be cut into sixteen
+# 422 HQ, under the vendor id that editors expect.
+_PRORES = _always(profile="3", vendor="apl0")
+_FFV1 = _always(level="3", slices="16", slicecrc="1")
+_FFV1_TINY = _always(level="3", slices="1", slicecrc="1")  # too small to be cut into sixteen
 
 
 CODECS: dict[str, tuple[Encoder, ...]] = {
@@ -126,10 +124,10 @@ CODECS: dict[str, tuple[Encoder, ...]] = {
     ),
     "av1": (Encoder("libsvtav1", "yuv420p", _svt, chroma_left=True),),
     "vp9": (Encoder("libvpx-vp9", "yuv420p", _vp9, "yuv444p"),),
-    "prores": (Encoder("prores_ks", "yuv422p10le", _prores, "yuv444p10le", intra_only=True),),
+    "prores": (Encoder("prores_ks", "yuv422p10le", _PRORES, "yuv444p10le", intra_only=True),),
     "ffv1": (
-        Encoder("ffv1", "bgr0", _ffv1, "bgr0", intra_only=True),
-        Encoder("ffv1", "bgr0", _ffv1_tiny, "bgr0", intra_only=True),
+        Encoder("ffv1", "bgr0", _FFV1, "bgr0", intra_only=True),
+        Encoder("ffv1", "bgr0", _FFV1_TINY, "bgr0", intra_only=True),
     ),
 }
 
@@ -150,17 +148,18 @@ def choose(codec: str, size: tuple[int, int], quality: float) -> Chosen:
     """
     if codec not in CODECS:
         raise SinkError(f"unknown codec {codec!r}: use one of {', '.join(CODECS)}")
+    width, height = size
+    odd = width % 2 == 1 or height % 2 == 1
     reasons = []
     for encoder in CODECS[codec]:
-        odd = size[0] % 2 == 1 or size[1] % 2 == 1
         if odd and encoder.hardware:
             continue
         pixels = (encoder.whole_pixels or encoder.pixels) if odd else encoder.pixels
         reason = _cannot_open(encoder, pixels, size, quality)
         if reason is None:
-            return Chosen(encoder, pixels, tuple(_notes(encoder, pixels, size)))
+            note = f"{width}x{height} is odd: written as {pixels}, which some players cannot play"
+            return Chosen(encoder, pixels, () if pixels == encoder.pixels else (note,))
         reasons.append(f"{encoder.name}: {reason}")
-    width, height = size
     raise SinkError(f"no {codec} encoder works for {width}x{height} ({'; '.join(reasons)})")
 
 
@@ -169,12 +168,6 @@ def trials(size: tuple[int, int] = (640, 360)) -> Iterator[tuple[str, Encoder, s
     for codec, encoders in CODECS.items():
         for encoder in dict.fromkeys(encoders):
             yield codec, encoder, _cannot_open(encoder, encoder.pixels, size, DEFAULT_QUALITY)
-
-
-def _notes(encoder: Encoder, pixels: str, size: tuple[int, int]) -> Iterator[str]:
-    if pixels != encoder.pixels:
-        width, height = size
-        yield f"{width}x{height} is odd: written as {pixels}, which some players cannot play"
 
 
 def _cannot_open(

@@ -14,7 +14,7 @@ negative times, such as the priming of AAC, have no place in them; the finished 
 
 import io
 from collections.abc import Sequence
-from enum import Enum, auto
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +22,15 @@ import av
 from av.container.output import OutputContainer
 
 from livedream.core.errors import SinkError
-from livedream.media.boxes import fragment_layout, split
-from livedream.media.timing import Packet, decoding_time
-from livedream.present.destination import cannot
+from livedream.media.boxes import whole_chunks
+from livedream.media.containers import main_video
+from livedream.media.timing import Packet, decoding_time, end_time
+from livedream.present import cannot
+from livedream.present.stream_copy import SoundTracks
 
 # Without bitexact, headers would differ from run to run, and a resumed run must know its own.
 _OPTIONS = {"avoid_negative_ts": "disabled", "fflags": "+bitexact"}
+_BATCH = 32  # packets to a chunk while copying: few chunks, little memory
 _MP4_OPTIONS = {
     "movflags": "frag_custom+empty_moov+frag_discont+default_base_moof+skip_trailer",
     "use_editlist": "0",
@@ -64,16 +67,6 @@ def open_in_memory(container_format: str, chunk: int = 1) -> tuple[OutputContain
     return av.open(sink, "w", format=container_format, container_options=options), sink
 
 
-class Prior(Enum):
-    """What a growing file finds at its path: a file of the same header or of a different one,
-    something that is no growing file at all, or nothing to go on with."""
-
-    NOTHING = auto()
-    SAME = auto()
-    DIFFERENT = auto()
-    OTHER = auto()
-
-
 class FragmentedFile:
     """Appends chunks of packets to a file.
 
@@ -100,46 +93,105 @@ class FragmentedFile:
             raise cannot(self.path, error) from error
         self._append(self._header)
 
-    def found(self) -> Prior:
-        """What lies at the path.  Raises SinkError when it cannot be read."""
+    def resume(self, sound: SoundTracks) -> tuple[int, Fraction | None] | None:
+        """Go on with what an earlier writer left; None where there is nothing to go on with.
+
+        One that died left a growing file: it is cut behind its last whole chunk. One that was
+        stopped finished its file: its packets are copied into a new one that grows, which takes
+        its place. `sound` goes on behind what is there.
+        Returns how many frames there are, and when the last one begins, in seconds.
+        Raises SinkError when it was made with other settings, or is no such file at all.
+        """
         try:
             size = self.path.stat().st_size
             with self.path.open("rb") as file:
                 begun = file.read(len(self._header))
-                layout = fragment_layout(file, size)
+                whole = whole_chunks(file, size)
         except FileNotFoundError:
-            return Prior.NOTHING
+            return None
         except OSError as error:
             raise cannot(self.path, error) from error
         if len(begun) < len(self._header) and self._header.startswith(begun):
-            return Prior.NOTHING  # its writer died at the very beginning
-        if layout is None:
-            return Prior.OTHER
-        self._end, self._chunks = layout.end, layout.chunks
-        return Prior.SAME if begun == self._header else Prior.DIFFERENT
-
-    def reopen(self) -> None:
-        """Go on behind the last whole chunk of a file that was found to be the SAME."""
+            return None  # its writer died at the very beginning
+        if whole is None:
+            written = self._grow_again(sound)
+        elif begun != self._header:
+            raise self._of_other_settings()
+        else:
+            self._chunks, self._end = whole
+            written = None
         self._file = io.FileIO(self.path, "r+")
         self._file.truncate(self._end)
         self._file.seek(self._end)
+        return written or self._count(sound)
 
-    def like(self, path: Path, video: Any) -> "FragmentedFile | None":
-        """A growing file at `path` of the same kind, for packets copied from the stream `video`.
+    def _count(self, sound: SoundTracks) -> tuple[int, Fraction | None]:
+        """The frames in the file, and when the last begins; `sound` leaves out what is in it."""
+        last = None
+        try:
+            with av.open(str(self.path)) as grown:
+                counts = [0] * len(grown.streams)
+                for packet in grown.demux():
+                    if packet.size and packet.pts is not None:
+                        counts[packet.stream.index] += 1
+                        if packet.stream.index == 0:
+                            last = packet.pts * packet.time_base
+        except (av.FFmpegError, ValueError) as error:
+            raise cannot(self.path, error) from error
+        sound.skip(counts[1:])
+        return counts[0], last
 
-        None when that stream is another one than this file's header describes.
-        """
+    def _grow_again(self, sound: SoundTracks) -> tuple[int, Fraction | None]:
+        """Turn the finished file at the path back into one that grows, in one step."""
+        beside = self.path.with_name(f".{self.path.name}.resuming")
+        count, last = 0, None
+        batch: list[tuple[int, Packet]] = []
+        try:
+            with av.open(str(self.path)) as container:
+                video = main_video(container)
+                if not self._describes(video.codec_context):
+                    raise self._of_other_settings()
+                # Copied packets are laid out as their stream says, not as this file's encoder does.
+                streams = [video, *self._streams[1:]]
+                again = FragmentedFile(beside, self._format, streams, self._header)
+                try:
+                    again.create(overwrite=True)
+                    for packet in container.demux(video):
+                        if packet.size == 0 or packet.pts is None:
+                            continue
+                        count, last = count + 1, packet.pts * packet.time_base
+                        others = sound.until(end_time(packet))
+                        batch += [(0, packet), *((track + 1, other) for track, other in others)]
+                        if len(batch) >= _BATCH:
+                            again.append(batch)
+                            batch = []
+                    again.append(batch)
+                finally:
+                    again.close()
+            beside.replace(self.path)
+        except (av.FFmpegError, ValueError, StopIteration) as error:
+            raise SinkError(
+                f"{self.path} is not an unfinished render: nothing to resume"
+            ) from error
+        finally:
+            beside.unlink(missing_ok=True)
+        self._chunks, self._end = again._chunks, again._end
+        return count, last
+
+    def _describes(self, theirs: Any) -> bool:
+        """Whether the header is that of video with such a codec context."""
         mine = self._streams[0].codec_context
-        theirs = video.codec_context
-        extradata = theirs.extradata
-        if (
-            theirs.codec.canonical_name != mine.codec.canonical_name
-            or (theirs.width, theirs.height) != (mine.width, mine.height)
-            or (extradata and extradata not in self._header)
-        ):
-            return None
-        # Copied packets are laid out as their stream says, not as this file's encoder does.
-        return FragmentedFile(path, self._format, [video, *self._streams[1:]], self._header)
+        return (
+            theirs.codec.canonical_name == mine.codec.canonical_name
+            and (theirs.width, theirs.height) == (mine.width, mine.height)
+            and (theirs.extradata or b"") in self._header
+        )
+
+    def _of_other_settings(self) -> SinkError:
+        return SinkError(
+            f"{self.path} was started with another size, codec or audio: "
+            "resume it with the same settings, or add --overwrite"
+        )
 
     def append(self, packets: Sequence[tuple[int, Packet]]) -> None:
         """Put (stream number, packet) pairs into the file, in order of decoding time.
@@ -150,11 +202,13 @@ class FragmentedFile:
             return
         container, sink = open_in_memory(self._format, self._chunks + 1)
         targets = [container.add_stream_from_template(s, opaque=True) for s in self._streams]
+        container.start_encoding()
+        sink.take()  # the header, which the file has
         for number, packet in sorted(packets, key=lambda item: decoding_time(item[1])):
             packet.stream = targets[number]
             container.mux_one(packet)
         container.close()
-        self._append(split(sink.take())[1])
+        self._append(sink.take())
         self._chunks += 1
 
     def _append(self, chunk: bytes) -> None:

@@ -10,7 +10,7 @@ from PIL import Image, PngImagePlugin, UnidentifiedImageError
 
 from livedream.core.errors import SinkError, SourceError
 from livedream.core.frame import Picture
-from livedream.present.destination import cannot, check_destination
+from livedream.present import cannot, check_destination
 
 __all__ = ["DEFAULT_QUALITY", "SUFFIXES", "check_picture", "read_settings", "write_picture"]
 

@@ -140,17 +140,15 @@ class _Attempt:
         if self._wanted.container.constant_rate:
             target.time_base = 1 / self._wanted.rate
         rewrite = _start_codes(self._wanted.container, video, target)
-        targets = [self._add(out, copied_stream) for copied_stream in self._copied_streams]
+        targets: list[Any] = []
+        for copied in (copied_stream.stream for copied_stream in self._copied_streams):
+            targets.append(out.add_stream_from_template(copied, opaque=True))
+            targets[-1].metadata.update(stream_metadata(copied.metadata))
+            targets[-1].disposition = copied.disposition
         self._describe(out, target)
         out.start_encoding()
         packets = (made for p in grown.demux(video) if p.size for made in rewrite(p))
         self._copy(packets, out, target, targets)
-
-    def _add(self, out: OutputContainer, copied_stream: CopiedStream) -> Any:
-        target = out.add_stream_from_template(copied_stream.stream, opaque=True)
-        target.metadata.update(stream_metadata(copied_stream.stream.metadata))
-        target.disposition = copied_stream.stream.disposition
-        return target
 
     def _describe(self, out: OutputContainer, target: Any) -> None:
         found: Mapping[str, str] = {}
@@ -177,7 +175,9 @@ class _Attempt:
             end = end_time(packet)
             if self._wanted.container.constant_rate:
                 place = max(place + 1, round(decoding_time(packet) * self._wanted.rate))
-                _place(packet, place, 1 / self._wanted.rate)
+                packet.time_base = 1 / self._wanted.rate
+                packet.pts = packet.dts = place
+                packet.duration = 1
             packet.stream = target
             out.mux_one(packet)
         while waiting is not None and (self._wanted.complete or waiting[0] < end):
@@ -198,10 +198,3 @@ def _start_codes(container: Container, video: Any, target: Any) -> Callable[[Pac
     if not container.wants_start_codes or name not in ("h264", "hevc"):
         return lambda packet: [packet]
     return BitStreamFilterContext(f"{name}_mp4toannexb", video, target).filter
-
-
-def _place(packet: Packet, number: int, step: Fraction) -> None:
-    """Frame `number` of a film that knows no other times."""
-    packet.time_base = step
-    packet.pts = packet.dts = number
-    packet.duration = 1

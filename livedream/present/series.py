@@ -5,27 +5,26 @@ on with by counting the pictures from 0 up to the first that is missing.
 """
 
 import os
-import re
 from pathlib import Path
 
+from livedream.capture.pictures import NUMBER, numbered
 from livedream.core.closing import Finalizable
 from livedream.core.errors import SinkError
 from livedream.core.frame import Frame, SourceInfo
 from livedream.media.tags import SETTINGS
-from livedream.present.destination import cannot, check_folder
+from livedream.present import cannot, check_folder
 from livedream.present.picture import SUFFIXES, write_picture
 from livedream.present.stream_copy import has_sound
 from livedream.present.video import VideoOptions
 
 _IN_A_FOLDER = "%06d.png"
-_NUMBER = re.compile(r"%0?(\d*)d")
 
 
 def is_series(text: str | Path) -> bool:
     """Whether a destination is a folder (written with a slash, or there) or a pattern."""
     written_as_folder = str(text).endswith(("/", os.sep))
     path = Path(text)
-    return written_as_folder or path.is_dir() or _NUMBER.search(path.name) is not None
+    return written_as_folder or path.is_dir() or NUMBER.search(path.name) is not None
 
 
 class PictureSeriesSink(Finalizable):
@@ -46,14 +45,14 @@ class PictureSeriesSink(Finalizable):
         resume: bool = False,
     ) -> None:
         self._options = options or VideoOptions()
-        self.path = path if _NUMBER.search(path.name) and not path.is_dir() else path / _IN_A_FOLDER
+        self.path = path if NUMBER.search(path.name) and not path.is_dir() else path / _IN_A_FOLDER
         if self.path.suffix.lower() not in SUFFIXES:
             raise SinkError(f"{self.path.name} is not a picture: use {', '.join(SUFFIXES)}")
         if self._options.codec is not None:
             raise SinkError(f"pictures have no codec: leave out --codec {self._options.codec}")
         self.frames_written = 0
         self._make_folder()
-        there = self._there()
+        there = numbered(self.path, 1)
         if there and not (overwrite or resume):
             raise SinkError(
                 f"{there[min(there)]} and {len(there) - 1} more exist: "
@@ -65,7 +64,7 @@ class PictureSeriesSink(Finalizable):
             if number >= self.frames_written:
                 picture.unlink(missing_ok=True)
         sound = self._options.copy_streams and has_sound(info)
-        self._notes = ("pictures cannot hold audio: .mkv can",) if sound else ()
+        self.notes = ("pictures cannot hold audio: .mkv can",) if sound else ()
 
     def _make_folder(self) -> None:
         folder = self.path.parent
@@ -76,20 +75,6 @@ class PictureSeriesSink(Finalizable):
             except OSError as error:
                 raise cannot(folder, error) from error
         check_folder(folder)
-
-    def _there(self) -> dict[int, Path]:
-        """The pictures of this pattern that exist, by number."""
-        match = _NUMBER.search(self.path.name)
-        assert match is not None
-        before, after = self.path.name[: match.start()], self.path.name[match.end() :]
-        name = re.compile(rf"{re.escape(before)}(\d+){re.escape(after)}")
-        listed = self.path.parent.iterdir()
-        return {int(m.group(1)): p for p in listed if (m := name.fullmatch(p.name))}
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """One line for each thing that is not as it might be expected."""
-        return self._notes
 
     def write(self, frame: Frame) -> None:
         """Write the next picture.  Raises SinkError when the disk takes no more."""

@@ -20,11 +20,10 @@ from livedream.core.frame import Frame, SourceInfo
 from livedream.media.colour import from_rgb, output_tags, tag
 from livedream.media.containers import codec_for, container_for
 from livedream.media.timing import Packet, end_time
-from livedream.present.destination import cannot, check_destination
+from livedream.present import cannot, check_destination
 from livedream.present.encoders import DEFAULT_QUALITY, choose, configure, leave_real_time
-from livedream.present.fragmented import FragmentedFile, Prior, open_in_memory
+from livedream.present.fragmented import FragmentedFile, open_in_memory
 from livedream.present.remux import RemuxSpec, beside, remux
-from livedream.present.resuming import OTHER_SETTINGS, WrittenPackets, count_packets, refragment
 from livedream.present.stream_copy import SoundTracks
 
 
@@ -81,11 +80,13 @@ class VideoSink(Finalizable):
         self._sound = SoundTracks(info, wanted=self._options.copy_streams)
         try:
             self._prepare()
-            found = self._growing.found() if resume else Prior.NOTHING
-            if found is Prior.NOTHING:
+            written = self._growing.resume(self._sound) if resume else None
+            if written is None:
                 self._growing.create(overwrite=overwrite or resume)
             else:
-                self._go_on(found)
+                self.frames_written, last_s = written
+                if last_s is not None:
+                    self._last_pts = floor(last_s / info.time_base)
             beside(path).unlink(missing_ok=True)
         except BaseException:
             self._sound.close()
@@ -122,27 +123,6 @@ class VideoSink(Finalizable):
         self._head.start_encoding()
         leave_real_time()
         return [stream, *copies], written.take()
-
-    def _go_on(self, found: Prior) -> None:
-        """Continue what an earlier writer left, whether it died or was stopped and finished."""
-        if found is Prior.DIFFERENT:
-            raise SinkError(OTHER_SETTINGS.format(self.path))
-        if found is Prior.OTHER:
-            written = self._refragment()
-        else:
-            self._growing.reopen()
-            written = count_packets(self.path)
-            self._sound.skip(written.packets[1:])
-        self.frames_written = written.packets[0]
-        if written.last is not None:
-            self._last_pts = floor(written.last / self._info.time_base)
-
-    def _refragment(self) -> WrittenPackets:
-        """Turn a finished file back into a growing one; the file changes in one step."""
-        written = refragment(self._growing, self._sound)
-        self._growing.found()
-        self._growing.reopen()
-        return written
 
     @property
     def notes(self) -> tuple[str, ...]:

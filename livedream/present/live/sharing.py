@@ -7,7 +7,7 @@ camera, or Unity Capture. macOS: OBS's.
 """
 
 from fractions import Fraction
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import cv2
 import numpy as np
@@ -15,6 +15,7 @@ import numpy as np
 from livedream.core.addresses import Address
 from livedream.core.errors import SinkError
 from livedream.core.frame import Picture
+from livedream.core.shrink import fitted
 from livedream.present.live import LiveFrame
 
 _GL_RGBA: Final = 0x1908  # OpenGL's number for the order of the bytes
@@ -39,10 +40,7 @@ class _Sender:
 
     def _fitted(self, rgb: Picture) -> Picture:
         """The picture at the size that was announced."""
-        if rgb.shape[:2] == (self._height, self._width):
-            return np.ascontiguousarray(rgb)
-        size = (self._width, self._height)
-        return cast(Picture, cv2.resize(rgb, size, interpolation=cv2.INTER_AREA))
+        return np.ascontiguousarray(fitted(rgb, self._width, self._height))
 
     def _rgba(self, frame: LiveFrame) -> Any:
         """(H, W, 4) uint8, opaque."""
