@@ -63,7 +63,8 @@ def run(args: argparse.Namespace) -> int:
     with Progress(job.output.name, "rounds", job.rounds, quiet=args.quiet) as progress:
         report = dream_still(job, watch=progress.watch)
     if not args.quiet:
-        print(summary(report, f"{report.width}x{report.height}, {report.frames} rounds"))
+        rounds = f"{report.frames} round{'s' * (report.frames != 1)}"
+        print(summary(report, f"{report.width}x{report.height}, {rounds}"))
     return 0
 
 

@@ -203,5 +203,5 @@ def _size(text: str | None) -> tuple[int, int] | None:
         return None
     match = re.fullmatch(r"(\d{2,5})x(\d{2,5})", text)
     if not match:
-        raise SettingsError(f"--camera-size: must be WIDTHxHEIGHT, as 1280x720 (got {text!r})")
+        raise SettingsError(f"--camera-size: must be WIDTHxHEIGHT, such as 1280x720 (got {text!r})")
     return int(match[1]), int(match[2])

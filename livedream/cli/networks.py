@@ -12,7 +12,7 @@ def add_parser(commands: Commands) -> None:
     parser = commands.add_parser(
         "networks",
         help="list the networks, or fetch one's weights",
-        description="List the networks that can dream, and whether their weights are here.",
+        description="List the networks that can dream, and whether their weights are on disk.",
     )
     actions = parser.add_subparsers(dest="action", metavar="fetch")
     fetch = actions.add_parser(
@@ -38,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
         print(f"{args.name}: {path}")
         return 0
     found, specs, console = network_status(), registry(), terminal()
-    columns = ["network", "here", "MB", "licence"]
+    columns = ["network", "on disk", "MB", "licence"]
     rows = []
     for status in found:
         size = status.size_bytes / 1e6 if status.size_bytes else specs[status.name].size_mb

@@ -132,7 +132,7 @@ def rate(text: str) -> Fraction:
     except (ValueError, ZeroDivisionError):
         value = Fraction(0)
     if not 0 < value <= 1000:
-        raise argparse.ArgumentTypeError(f"must be frames per second, as 25 (got {text!r})")
+        raise argparse.ArgumentTypeError(f"must be frames per second, such as 25 (got {text!r})")
     return value
 
 

@@ -36,8 +36,8 @@ def run(args: argparse.Namespace) -> int:
         for one in programs.values()
     ]  # fmt: skip
     for columns, rows, broken in (
-        (("preset", "network", "about", "whose"), looks, presets.broken),
-        (("program", "minutes", "steps", "whose"), shows, wrong),
+        (("preset", "network", "about", "origin"), looks, presets.broken),
+        (("program", "minutes", "steps", "origin"), shows, wrong),
     ):
         every = rows + [(name, "", reason, "broken") for name, reason in broken.items()]
         print_table(columns, every, style=lambda row: "red" if row[-1] == "broken" else None)

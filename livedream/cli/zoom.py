@@ -88,6 +88,6 @@ def drift(text: str) -> tuple[float, float]:
         x, y = (float(part) for part in text.split(","))
     except ValueError as error:
         raise argparse.ArgumentTypeError(
-            f"must be two numbers, as 0.1,-0.05 (got {text!r})"
+            f"must be two numbers, such as 0.1,-0.05 (got {text!r})"
         ) from error
     return x, y

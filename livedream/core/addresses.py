@@ -131,7 +131,7 @@ class Address:
             networks = [ipaddress.ip_network(one.strip(), strict=False)
                         for one in (allow or "").split(",") if allow is not None]  # fmt: skip
         except ValueError:
-            raise self.wrong("allow", "addresses or networks, as 192.168.1.0/24") from None
+            raise self.wrong("allow", "addresses or networks, such as 192.168.1.0/24") from None
         return Endpoint(host.strip("[]") or default_host, int(port), tuple(networks))
 
     def finish(self) -> None:

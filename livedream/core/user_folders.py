@@ -31,7 +31,7 @@ def checked_name(name: str) -> str:
     """A name that is a file's in every system; SettingsError for anything else."""
     if not _NAME.fullmatch(name):
         raise SettingsError(
-            f"name: must be 1 to 40 of a-z, 0-9 and -, as drifting-eyes (got {name[:60]!r})"
+            f"name: must be 1 to 40 of a-z, 0-9 and -, such as drifting-eyes (got {name[:60]!r})"
         )
     return name
 

@@ -61,7 +61,7 @@ def export_steps(
             f"laplacian: must be 0 (got {settings.laplacian}): a step has smoothing, no bands"
         )
     if settings.size == "source":
-        raise SettingsError("size: must be such as 360p or 480x270 (got source)")
+        raise SettingsError("size: must be a fixed size, such as 360p or 480x270 (got source)")
     network = network or network_of(settings)
     objective = bind(parse_objective(settings.objective or network.default_objective), network)
     objective.variety.fill_(settings.variety)

@@ -75,8 +75,8 @@ def find_camera(text: str, cameras: list[Camera]) -> Camera:
             return found[0]
     wanted = f"no camera {text!r}" if text else "no camera"
     there = ", ".join(f"{c.index} ({c.name})" for c in cameras)
-    choice = f"there are {there}" if there else "none found"
-    raise SourceError(f"{wanted}: {choice}; try 'livedream live synthetic:clouds' or a file")
+    choice = f"; there are {there}" if there else " found"
+    raise SourceError(f"{wanted}{choice}; try 'livedream live synthetic:clouds' or a file")
 
 
 class CameraInput:

@@ -26,7 +26,7 @@ def refused(capsys: pytest.CaptureFixture[str], *words: str) -> str:
         (("bench", "--frames", "2"), "--frames: must be 8 to 100000 (got 2)"),
         (("live", "--rotation", "999"), "--rotation: must be -180 to 180 degrees/s (got 999);"),
         (("live", "--camera-size", "big"),
-         "--camera-size: must be WIDTHxHEIGHT, as 1280x720 (got 'big')"),
+         "--camera-size: must be WIDTHxHEIGHT, such as 1280x720 (got 'big')"),
     ],
 )  # fmt: skip
 def test_what_is_refused_says_what_it_must_be(

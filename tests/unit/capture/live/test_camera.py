@@ -94,5 +94,5 @@ def test_found_by_index_path_or_part_of_the_name(text: str, index: int) -> None:
 def test_a_camera_that_is_not_there_lists_those_that_are() -> None:
     with pytest.raises(SourceError, match="Logitech BRIO"):
         find_camera("canon", CAMERAS)
-    with pytest.raises(SourceError, match="none"):
+    with pytest.raises(SourceError, match="no camera found"):
         find_camera("", [])
