@@ -14,8 +14,8 @@ def add_parser(commands: Commands) -> None:
     parser = commands.add_parser(
         "devices",
         help="list cameras, displays, GPUs, audio, MIDI and encoders",
-        description="List what can be used live: cameras with their modes, displays, what "
-        "computes, virtual cameras, audio inputs, MIDI ports, and the encoders that really open.",
+        description="List what can be used live: cameras with their modes, displays, compute "
+        "devices, virtual cameras, audio inputs, MIDI ports, and the encoders that really open.",
     )
     parser.add_argument("--quick", action="store_true", help="do not open the cameras")
     parser.add_argument("--json", action="store_true", help="print JSON")

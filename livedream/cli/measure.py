@@ -16,7 +16,7 @@ def add_parser(commands: Commands) -> None:
     parser = commands.add_parser(
         "measure",
         help="measure a dream against its source",
-        description="Compare a source and what was made of it, by livedream or by another tool: "
+        description="Compare a source with its dream, made by livedream or another tool: "
         "flicker, renewal, warp error, strength, colour drift (docs/measure.md).",
     )
     parser.add_argument("input", metavar="INPUT", help="the source")

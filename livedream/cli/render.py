@@ -135,7 +135,7 @@ def jobs_of(args: argparse.Namespace) -> "list[RenderJob]":
     from livedream.jobs.render import RenderJob
 
     if args.overwrite and args.resume:
-        raise SettingsError("--overwrite and --resume exclude each other; give one")
+        raise SettingsError("--overwrite and --resume cannot be combined; give one")
     settings, kept = (settings_of(args), ()) if args.replay is None else _settings_of_show(args)
     end_s, picture_size = args.end, args.picture_size
     if args.preview:
@@ -167,7 +167,7 @@ def _settings_of_show(args: argparse.Namespace) -> tuple[DreamSettings, tuple[st
 
     if args.resume or args.settings_from:
         other = "--resume" if args.resume else "--settings-from"
-        raise SettingsError(f"--replay and {other} exclude each other; give one")
+        raise SettingsError(f"--replay and {other} cannot be combined; give one")
     slow = DreamSettings()
     began = read_show(args.replay, args.inputs[0]).dream.replace(
         flow=slow.flow, flow_size=slow.flow_size

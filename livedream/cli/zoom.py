@@ -18,7 +18,7 @@ def add_parser(commands: Commands) -> None:
         "zoom",
         help="zoom endlessly into a picture or noise",
         description="Zoom into a picture, `noise` or the first frame of a video, for as long as "
-        "you like: what comes nearer dreams new detail. --size is the size of the film.",
+        "you like: what comes nearer dreams new detail. --size is the size of the video.",
     )
     parser.add_argument("input", metavar="INPUT", help="a picture, noise, synthetic:clouds?...")
     parser.add_argument(

@@ -106,8 +106,8 @@ class AudioInput:
         for index, name in inputs:
             if self.device.lower() in name.lower():
                 return index
-        there = ", ".join(name for _, name in inputs) or "none at all"
-        raise SettingsError(f"audio: no input {self.device!r}; there are: {there}")
+        there = ", ".join(name for _, name in inputs) or "none"
+        raise SettingsError(f"audio: no input {self.device!r}; there are {there}")
 
     def _close_stream(self) -> None:
         stream, self._stream = self._stream, None

@@ -196,7 +196,7 @@ class LiveParameters:
         parameter = self._declared.get(name)
         if parameter is None:
             known = name in self._targets
-            why = "cannot change while running" if known else "is no parameter"
+            why = "cannot change while running" if known else "is not a parameter"
             raise SettingsError(f"{str(name)[:40]!r} {why}: there are {', '.join(self._declared)}")
         return parameter
 

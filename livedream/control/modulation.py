@@ -65,7 +65,7 @@ class Modulator:
         if unknown := sorted(set(found) - known):
             raise SettingsError(f"modulator: unknown entry {unknown[0]!r}")
         if not isinstance(found.get("parameter"), str):
-            raise SettingsError('modulator: must name a parameter, as parameter = "hue"')
+            raise SettingsError('modulator: must name a parameter, such as parameter = "hue"')
         return cls(**found)
 
     def as_dict(self) -> dict[str, Any]:

@@ -140,7 +140,7 @@ class Address:
         if unknown:
             known = ", ".join(sorted(self._read)) or "none"
             raise SettingsError(
-                f"{self.shown}: option {unknown[0]!r} is not known: there are {known}"
+                f"{self.shown}: option {unknown[0]!r} is not known; there are {known}"
             )
 
 

@@ -58,7 +58,7 @@ class Access:
             return found
         client = asked.client.host if asked.client else ""
         if self.endpoint.allow and not self.endpoint.admits(client):
-            return 403, "this address is not among those that may come in (allow=...)"
+            return 403, "this address is not allowed (allow=...)"
         # Of a header that comes twice all values, so that it matches nothing.
         host = ",".join(asked.headers.getlist("host"))
         if host not in self._hosts(asked):

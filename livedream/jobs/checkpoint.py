@@ -73,7 +73,7 @@ class Checkpoints:
         except (OSError, SafetensorError) as error:
             with suppress(OSError):
                 beside.unlink(missing_ok=True)
-            raise SinkError(f"{path} cannot be written ({error}): make room") from error
+            raise SinkError(f"{path} cannot be written ({error}): free some space") from error
         for old in self._paths()[:-_KEPT]:
             old.unlink(missing_ok=True)
 

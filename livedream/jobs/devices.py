@@ -151,7 +151,7 @@ def encoders() -> list[Line]:
 SECTIONS: Final[dict[str, Callable[[], list[Line]]]] = {
     "cameras": cameras,
     "displays": displays,
-    "devices that dream": graphics,
+    "compute devices": graphics,
     "virtual cameras": virtual_cameras,
     "audio inputs": audio_inputs,
     "MIDI ports": midi_ports,

@@ -163,7 +163,7 @@ class LiveLoop:
                     self._faults.recovered()
                 except Exception as error:  # the next frame may be a better one
                     self._faults.failed(error, "skipped a frame")
-                    self._fault = f"a frame was left out: {reason(error)[:200]}"
+                    self._fault = f"a frame was skipped: {reason(error)[:200]}"
                     failed += 1
                     if failed > _MOST_LEFT_OUT:
                         raise

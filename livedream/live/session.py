@@ -271,7 +271,7 @@ class Session(Closeable):
             self.stop("an error" if sys.exc_info()[0] else "")
             status = self.status.latest()
             _log.info(
-                "the show ends (%s) after %.0f s and %d frames",
+                "the show ended (%s) after %.0f s and %d frames",
                 self._end, status.uptime_s, status.frames,
             )  # fmt: skip
         failure = self.supervisor.failure
@@ -294,7 +294,7 @@ class Session(Closeable):
     def _keep_watch(self) -> None:
         while not self.stopping.wait(min(_CHECK_S, max(0.0, self._ends_s - time.monotonic()))):
             if time.monotonic() >= self._ends_s:
-                self.stop("its time is over")
+                self.stop("its time is up")
                 return
             status = self.status.latest()
             self._watchdog.check(status)

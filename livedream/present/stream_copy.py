@@ -186,7 +186,7 @@ class SoundTracks:
             self.window = copy_range_of(info)
             copied_streams = copied_streams_of(info.path)
         except (av.FFmpegError, ValueError, StopIteration) as error:
-            raise SinkError(f"{info.path} its audio cannot be read: {error}") from error
+            raise SinkError(f"{info.path}: its audio cannot be read ({error})") from error
         for copied_stream in copied_streams:
             if copied_stream.kind == "audio":
                 self._tracks.append(copied_stream)

@@ -206,4 +206,4 @@ def test_the_command_dreams_the_show(tmp_path: Path, capsys: pytest.CaptureFixtu
     colourful = [np.ptp(picture, axis=2).mean() for picture in pictures]
     assert colourful[-1] < 0.75 * colourful[5]  # "ink" came at one second, nearly without colour
     assert main([*command, "--resume"]) == 2
-    assert "exclude each other" in capsys.readouterr().err
+    assert "cannot be combined" in capsys.readouterr().err

@@ -161,7 +161,7 @@ def _read_pickled(path: Path) -> dict[str, Tensor]:
         found = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise WeightsError(
-            f"weights {path}: no state dict of plain tensors; save one with "
+            f"weights {path}: not a state dict of plain tensors; save one with "
             "torch.save(network.state_dict(), FILE), or as .safetensors"
         ) from error
     except (OSError, EOFError, RuntimeError, ValueError, KeyError) as error:

@@ -284,5 +284,5 @@ def _read_picture(path: str) -> NDArray[np.uint8]:
     except (OSError, cv2.error) as error:
         raise NetworkError(f"guide picture {path}: {error}") from error
     if bgr is None:
-        raise NetworkError(f"guide picture {path}: no picture that OpenCV can read")
+        raise NetworkError(f"guide picture {path}: not a picture that OpenCV can read")
     return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), dtype=np.uint8)

@@ -202,7 +202,7 @@ class RecordingOutput:
 
     def __init__(self, address: Address, width: int, height: int, rate: Fraction) -> None:
         if not address.rest:
-            raise SettingsError(f"{address.shown}: a folder is wanted, as in record:shows")
+            raise SettingsError(f"{address.shown}: must name a folder, such as record:shows")
         self.folder = Path(address.rest).expanduser()
         self.name = f"record {self.folder}"
         of = address.word("of", "dream", ("dream", "camera", "both"))

@@ -294,6 +294,6 @@ def test_the_log_file_tells_what_a_show_did(tmp_path: Path) -> None:
     said = log.read_text()
     for words in (
         "source synthetic:clouds?size=160x90: 160x90, 25 fps, looped", "160x90 at 25 fps to udp",
-        "preset: ink", "udp 127.0.0.1:9 is open", "the show ends (SIGTERM) after",
+        "preset: ink", "udp 127.0.0.1:9 is open", "the show ended (SIGTERM) after",
     ):  # fmt: skip
         assert words in said

@@ -91,7 +91,7 @@ def test_what_a_device_sends_is_heard(device: Device) -> None:
 
 
 def test_an_unknown_device_names_those_there_are(device: Device) -> None:
-    with pytest.raises(SettingsError, match="there are: USB Mixer"):
+    with pytest.raises(SettingsError, match="there are USB Mixer"):
         AudioInput("violin").start()
 
 

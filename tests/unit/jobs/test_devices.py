@@ -44,4 +44,4 @@ def test_every_section_answers(capsys: pytest.CaptureFixture[str]) -> None:
     assert list(found) == list(SECTIONS)
     assert found["encoders"]["h264  libx264"] == "opens"
     assert found["encoders"]["ffv1  ffv1"] == "opens"
-    assert any(name.startswith("cpu") for name in found["devices that dream"])
+    assert any(name.startswith("cpu") for name in found["compute devices"])

@@ -113,7 +113,7 @@ class CudaEngine:
             return _Captured(step, self._graph_capture.capture(step.run))
         except RuntimeError as error:
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-            _LOG.warning("engine cuda: steps are taken one by one, not captured (%s)", reason)
+            _LOG.warning("engine cuda: steps run one by one, without a graph (%s)", reason)
             self._graph_capture = None
             self._graphs.clear()
             return None

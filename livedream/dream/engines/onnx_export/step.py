@@ -28,7 +28,7 @@ INPUTS: Final = (
         "step_size", "float32 (1): the step in 8-bit steps, along a gradient of mean size 1"
     ),
     StepTensor("shift", "int64 (2): px to the right and down, drawn anew for each step"),
-    StepTensor("weights", "float32 (terms): what each term of the objective counts"),
+    StepTensor("weights", "float32 (terms): the weight of each term of the objective"),
     StepTensor("variety", "float32 (1): how far loud channels are attenuated, 0 to 1"),
 )
 OUTPUT: Final = StepTensor("dreamed", "float32 (1, 3, height, width): the picture one step further")
