@@ -97,12 +97,12 @@ def _print(report: "BenchReport") -> None:
     ]
     share = f"{report.ascent_share:.0%}"
     if report.ascent_processor_share:
-        share += f" ({report.ascent_processor_share:.0%} by processor time)"
+        share += f" ({report.ascent_processor_share:.0%} by CPU time)"
     rows += [
         (name, value, "", "")
         for name, value in (
             (f"frames per second{' with x264' if report.encoded else ''}", f"{report.fps:.1f}"),
-            ("processor time of a frame, ms", f"{report.processor_ms:.1f}"),
+            ("CPU time of a frame, ms", f"{report.processor_ms:.1f}"),
             ("convolution peak, GFLOP/s", f"{report.peak_gflops:.0f}"),
             ("copy bandwidth, GB/s", f"{report.copy_gbs:.1f}"),
             ("ascent, share of the peak", share),

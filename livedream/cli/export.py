@@ -43,5 +43,5 @@ def run(args: argparse.Namespace) -> int:
             print(f"{file.path}: one step at {size}, {file.size_bytes / 1e6:.1f} MB")
         for port in INPUTS:
             print(f"  {port.name}: {port.help}")
-        print(f"  gives {OUTPUT.name}: {OUTPUT.help}")
+        print(f"  output {OUTPUT.name}: {OUTPUT.help}")
     return 0
