@@ -198,9 +198,8 @@ def frames(clip: Path) -> list[Picture]:
 def likeness(flow: DisFlow, current: Picture, previous: Picture) -> float:
     now, before = gray(current), gray(previous)
     remapped = remap(before, *positions(flow.estimate(current, previous)))
-    one, other = cuts._structure(now), cuts._structure(remapped)
-    common = float((one.local * other.local).mean())
-    return common / max(1e-9, float(one.local.std() * other.local.std()))
+    (one, _), (other, _) = cuts._structure(now), cuts._structure(remapped)
+    return float((one * other).mean()) / max(1e-9, float(one.std() * other.std()))
 
 
 def main() -> None:

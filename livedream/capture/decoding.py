@@ -11,10 +11,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import av
-from av.container.input import InputContainer
 
 from livedream.core.errors import SourceError
 from livedream.media.containers import main_video
@@ -35,12 +33,26 @@ class Decoder:
         self._open()
 
     def _open(self) -> None:
-        self.container = _opened(self.path)
+        path = self.path
+        if path.is_dir():
+            raise SourceError(f"{path} is a folder: give a video file")
+        if not path.exists():
+            raise SourceError(f"{path} does not exist: check the path")
         try:
-            self.stream = _video_stream(self.container, self.path)
-        except BaseException:
+            self.container = av.open(str(path), metadata_errors="replace")
+        except (av.FFmpegError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            raise SourceError(
+                f"{path} is not a video or picture that FFmpeg can read ({reason})"
+            ) from error
+        try:
+            self.stream = main_video(self.container)
+        except StopIteration:
             self.container.close()
-            raise
+            raise SourceError(f"{path} has no video track, only audio or data") from None
+        if self.stream.codec_context is None:
+            self.container.close()
+            raise SourceError(f"{path} uses a video codec that this build of FFmpeg cannot decode")
 
     def frames(self, start: int | None = None) -> Iterator[av.VideoFrame]:
         """Every frame that decodes, from the last keyframe before pts `start` on (or all)."""
@@ -59,7 +71,11 @@ class Decoder:
         if start is None:
             yield from self._pass(threads)
             return
-        if self._seek(start):
+        try:
+            self.container.seek(start, stream=self.stream)
+        except av.FFmpegError:
+            pass
+        else:
             frames = self._pass(threads)
             first = next(frames, None)
             if first is not None and first.pts is not None and first.pts <= start:
@@ -71,13 +87,6 @@ class Decoder:
         self.container.close()
         self._open()
         yield from self._pass(threads)
-
-    def _seek(self, start: int) -> bool:
-        try:
-            self.container.seek(start, stream=self.stream)
-        except av.FFmpegError:
-            return False
-        return True
 
     def _pass(self, threads: str) -> Iterator[av.VideoFrame]:
         if not self.stream.codec_context.is_open:
@@ -92,7 +101,8 @@ class Decoder:
             except (av.FFmpegError, IndexError):
                 # IndexError: PyAV trips over a stream that damage made up halfway (18.1).
                 self.cut_short = True
-                yield from self._rest()
+                with suppress(av.FFmpegError):  # what the decoder still holds
+                    yield from self.stream.codec_context.decode(None)
                 return
             if packet.size and not packet.is_discard:
                 self._packets += 1
@@ -105,34 +115,5 @@ class Decoder:
                 continue
             yield from frames
 
-    def _rest(self) -> Iterator[av.VideoFrame]:
-        """What the decoder still holds when the file ended without telling it."""
-        with suppress(av.FFmpegError):
-            yield from self.stream.codec_context.decode(None)
-
     def close(self) -> None:
         self.container.close()
-
-
-def _opened(path: Path) -> InputContainer:
-    if path.is_dir():
-        raise SourceError(f"{path} is a folder: give a video file")
-    if not path.exists():
-        raise SourceError(f"{path} does not exist: check the path")
-    try:
-        return av.open(str(path), metadata_errors="replace")
-    except (av.FFmpegError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise SourceError(
-            f"{path} is not a video or picture that FFmpeg can read ({reason})"
-        ) from error
-
-
-def _video_stream(container: InputContainer, path: Path) -> Any:
-    try:
-        stream = main_video(container)
-    except StopIteration:
-        raise SourceError(f"{path} has no video track, only audio or data") from None
-    if stream.codec_context is None:
-        raise SourceError(f"{path} uses a video codec that this build of FFmpeg cannot decode")
-    return stream

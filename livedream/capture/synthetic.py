@@ -6,9 +6,10 @@ its own speed while it slowly turns into another one; after `seconds` every laye
 began, so that the film loops without a seam. The same seed gives the same bytes.
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from fractions import Fraction
+from typing import Any
 from urllib.parse import parse_qsl
 
 import numpy as np
@@ -22,15 +23,33 @@ from livedream.media.timing import TimeRange
 _MOST_PIXELS = 8192 * 4320
 
 
+_WANTED = {
+    "size": "WIDTHxHEIGHT in pixels, such as 640x360",
+    "fps": "frames per second between 0 and 1000, such as 25 or 30000/1001",
+    "seconds": "a length in seconds between 0 and 1000000, such as 10",
+    "seed": "a whole number of at least 0",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class SyntheticSettings:
-    """What can be asked of a synthetic source; sizes in pixels, fps in frames per second."""
+    """What can be asked of a synthetic source; sizes in pixels, fps in frames per second.
+
+    Raises ValueError for what is out of range.
+    """
 
     width: int = 640
     height: int = 360
     fps: Fraction = Fraction(25)
     seconds: Fraction = Fraction(10)
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        sized = min(self.width, self.height) >= 1 and self.width * self.height <= _MOST_PIXELS
+        if not (
+            sized and 0 < self.fps <= 1000 and 0 < self.seconds <= 1_000_000 and self.seed >= 0
+        ):
+            raise ValueError(self)
 
     @property
     def frames(self) -> int:
@@ -44,7 +63,10 @@ class SyntheticSource(Closeable):
         self, name: str, settings: SyntheticSettings, part: TimeRange | None = None
     ) -> None:
         part = part or TimeRange()
-        self._paint = _PAINTERS[name](settings)
+        self._settings, self._sky = settings, None
+        if name == "clouds":
+            length_s = float(settings.seconds)
+            self._sky = Sky(settings.width, settings.height, length_s, settings.seed)
         begin, end = part.ticks(1 / settings.fps)
         end = settings.frames if end is None else min(end, settings.frames)
         if begin >= end:
@@ -62,6 +84,13 @@ class SyntheticSource(Closeable):
             start_s=part.start_s,
             end_s=part.end_s,
         )
+
+    def _paint(self, index: int) -> Picture:
+        settings = self._settings
+        if self._sky is not None:
+            return self._sky.paint(index / settings.frames)
+        generator = np.random.default_rng((settings.seed, index))
+        return generator.integers(0, 256, (settings.height, settings.width, 3), dtype=np.uint8)
 
     def __iter__(self) -> Iterator[Frame]:
         time_base = self.info.time_base
@@ -81,83 +110,29 @@ def is_synthetic(text: str) -> bool:
 def open_synthetic(text: str, part: TimeRange | None = None) -> SyntheticSource:
     """The source that `text` describes; SourceError says which part is not understood."""
     name, _, query = text.removeprefix("synthetic:").partition("?")
-    if name not in _PAINTERS:
-        known = ", ".join(f"synthetic:{n}" for n in _PAINTERS)
-        raise SourceError(f"{text!r} is not a synthetic source: use one of {known}")
+    if name not in ("clouds", "noise"):
+        raise SourceError(
+            f"{text!r} is not a synthetic source: use one of synthetic:clouds, synthetic:noise"
+        )
     return SyntheticSource(name, parse_settings(query), part)
 
 
 def parse_settings(query: str) -> SyntheticSettings:
     """`size=640x360&fps=25&seconds=10&seed=0`, each part optional."""
-    found: dict[str, object] = {}
+    settings = SyntheticSettings()
     for key, value in parse_qsl(query, keep_blank_values=True):
-        if key not in _PARSERS:
-            known = ", ".join(_PARSERS)
+        if key not in _WANTED:
+            known = ", ".join(_WANTED)
             raise SourceError(f"{key!r} is not an option of a synthetic source: use {known}")
         try:
-            found.update(_PARSERS[key](value))
+            if key == "size":
+                width, height = (int(part) for part in value.lower().split("x"))
+                settings = replace(settings, width=width, height=height)
+            elif key == "seed":
+                settings = replace(settings, seed=int(value))
+            else:
+                changed: dict[str, Any] = {key: Fraction(value)}
+                settings = replace(settings, **changed)
         except (ValueError, ZeroDivisionError) as error:
             raise SourceError(f"{key}={value}: must be {_WANTED[key]}") from error
-    return SyntheticSettings(**found)  # type: ignore[arg-type]
-
-
-def _size(value: str) -> dict[str, object]:
-    width, height = (int(part) for part in value.lower().split("x"))
-    if width < 1 or height < 1 or width * height > _MOST_PIXELS:
-        raise ValueError(value)
-    return {"width": width, "height": height}
-
-
-def _positive(name: str, most: int) -> Callable[[str], dict[str, object]]:
-    def parse(value: str) -> dict[str, object]:
-        number = Fraction(value)
-        if not 0 < number <= most:
-            raise ValueError(value)
-        return {name: number}
-
-    return parse
-
-
-def _seed(value: str) -> dict[str, object]:
-    if int(value) < 0:
-        raise ValueError(value)
-    return {"seed": int(value)}
-
-
-_PARSERS = {
-    "size": _size,
-    "fps": _positive("fps", 1000),
-    "seconds": _positive("seconds", 1_000_000),
-    "seed": _seed,
-}
-_WANTED = {
-    "size": "WIDTHxHEIGHT in pixels, such as 640x360",
-    "fps": "frames per second between 0 and 1000, such as 25 or 30000/1001",
-    "seconds": "a length in seconds between 0 and 1000000, such as 10",
-    "seed": "a whole number of at least 0",
-}
-
-
-def _noise(settings: SyntheticSettings) -> Callable[[int], Picture]:
-    shape = (settings.height, settings.width, 3)
-
-    def paint(index: int) -> Picture:
-        generator = np.random.default_rng((settings.seed, index))
-        return generator.integers(0, 256, shape, dtype=np.uint8)
-
-    return paint
-
-
-def _clouds(settings: SyntheticSettings) -> Callable[[int], Picture]:
-    sky = Sky(settings.width, settings.height, float(settings.seconds), settings.seed)
-
-    def paint(index: int) -> Picture:
-        return sky.paint(index / settings.frames)
-
-    return paint
-
-
-_PAINTERS: dict[str, Callable[[SyntheticSettings], Callable[[int], Picture]]] = {
-    "clouds": _clouds,
-    "noise": _noise,
-}
+    return settings

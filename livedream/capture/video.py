@@ -9,7 +9,7 @@ not stop a file: every frame that still decodes is delivered, and `notes` says w
 from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 
 import av
@@ -18,7 +18,7 @@ import numpy as np
 from livedream.capture.decoding import Decoder
 from livedream.core.closing import Closeable
 from livedream.core.errors import SourceError
-from livedream.core.frame import ColourTags, Frame, Picture, SourceInfo
+from livedream.core.frame import Frame, Picture, SourceInfo
 from livedream.media.colour import BT709, has_alpha, tags_of, to_rgb, to_rgb48
 from livedream.media.hdr import HDR_TRANSFERS, ToneMap
 from livedream.media.timing import PtsRepair, TimeRange, shift_of
@@ -54,13 +54,14 @@ class VideoSource(Closeable):
         start, end = part.ticks(base)
         self._start = origin + start if part.start_s else None
         self._end = None if end is None else origin + end
-        self._decoded = self._in_range()
-        self._first = next(self._decoded, None)
-        if self._first is None:
+        decoded = self._in_range()
+        first = next(decoded, None)
+        if first is None:
             if part.is_all:
                 raise SourceError(f"{path} contains no frame that decodes: try another file")
             raise SourceError(f"{path} has no frame in {part}: choose another range")
-        self._look_at(self._first[0])
+        self._decoded = chain([first], decoded)
+        self._look_at(first[0])
         self._info = self._describe(path, rate)
 
     def _look_at(self, frame: av.VideoFrame) -> None:
@@ -86,14 +87,11 @@ class VideoSource(Closeable):
             time_base=self._time_base,
             frames=self._estimate(rate),
             path=path,
-            colour=self._delivered_tags(),
+            colour=self._tags if self._tone_map is None else BT709,
             sample_aspect_ratio=1 / ratio if turned else ratio,
             start_s=self._part.start_s,
             end_s=self._part.end_s,
         )
-
-    def _delivered_tags(self) -> ColourTags:
-        return self._tags if self._tone_map is None else BT709
 
     def _estimate(self, rate: Fraction) -> int | None:
         stream, part = self._decoder.stream, self._part
@@ -137,16 +135,10 @@ class VideoSource(Closeable):
 
     def __iter__(self) -> Iterator[Frame]:
         skip = self._part.skip
-        for index, (decoded, pts) in islice(enumerate(self._pending()), skip, None):
+        for index, (decoded, pts) in islice(enumerate(self._decoded), skip, None):
             rgb = self._picture(decoded)
             shown = pts - (self._shift if self._start is None else self._start)
             yield Frame(rgb, shown, self._time_base, index, decoded.duration or 0)
-
-    def _pending(self) -> Iterator[tuple[av.VideoFrame, int]]:
-        if self._first is not None:
-            first, self._first = self._first, None
-            yield first
-        yield from self._decoded
 
     def _picture(self, decoded: av.VideoFrame) -> Picture:
         if self._tone_map is not None:

@@ -1,7 +1,7 @@
 """`livedream bench`: what can this machine do?"""
 
 import argparse
-import json
+import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,7 @@ from livedream.core.errors import SettingsError
 from livedream.core.settings import DreamSettings, parse_size
 
 if TYPE_CHECKING:
-    from livedream.jobs.bench.report import BenchReport
+    from livedream.jobs.bench import BenchReport
 
 
 __all__ = ["add_parser", "run"]
@@ -49,7 +49,7 @@ def add_parser(commands: Commands) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from livedream.jobs.bench.running import BenchJob, bench
+    from livedream.jobs.bench import BenchJob, bench
 
     if not 8 <= args.frames <= 100_000:
         raise SettingsError(f"--frames: must be 8 to 100000 (got {args.frames})")
@@ -74,14 +74,14 @@ def run(args: argparse.Namespace) -> int:
         flags = f"--size {one.size} --octaves {one.octaves} --iterations {one.iterations}"
         print(f"  {flags}   (expected: {one.fps:.0f} fps)")
     if args.json is not None:
-        write_json(args.json, json.loads(report.to_json()), "--json")
+        write_json(args.json, dataclasses.asdict(report), "--json")
     return 0
 
 
 def _print(report: "BenchReport") -> None:
     machine, picture = report.machine, "x".join(map(str, report.picture))
     print(
-        f"{machine.device}, {machine.processor}: picture {picture}, dream "
+        f"{machine['device']}, {machine['processor']}: picture {picture}, dream "
         f"{report.settings['size']}, {report.settings['octaves']} octaves x "
         f"{report.settings['iterations']}, engine {report.engine}, {report.precision}"
     )

@@ -12,14 +12,14 @@ state.
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final, Self, TypedDict
+from typing import Final, Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from livedream.core.device import choose_device, choose_dtype, precision_name
+from livedream.core.device import choose_device, choose_dtype
 from livedream.core.frame import Frame, Motion, Picture
 from livedream.core.prefetch import StageTimer, prefetch
 from livedream.core.settings import DreamSettings, dream_size
@@ -86,15 +86,6 @@ class Dream:
     level: float
     gain: float
     flicker: float
-
-
-class Description(TypedDict):
-    """What dreams, and on what."""
-
-    device: str
-    precision: str
-    network: str
-    objective: str
 
 
 class Dreamer:
@@ -271,15 +262,6 @@ class Dreamer:
     def fallbacks(self) -> int:
         """How often the ascent took a slower way, because it did not wait for a compiler."""
         return self._past_fallbacks + self.ascent.engine.fallbacks
-
-    def description(self) -> Description:
-        """What dreams, and on what, for reports."""
-        return {
-            "device": str(self.device),
-            "precision": precision_name(self.dtype),
-            "network": self.network.name,
-            "objective": self.settings.objective or self.network.default_objective,
-        }
 
     def prepare(self, plan: Plan) -> bool:
         """Whether a frame can be dreamed by `plan` without a slower way.

@@ -5,7 +5,7 @@ needs besides: a steady flow where the picture has no structure, where the previ
 show a place, and whether there was a cut.
 """
 
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol
 
 import cv2
 import numpy as np
@@ -15,7 +15,7 @@ from livedream.core.errors import FlowError
 from livedream.core.frame import FlowField, Picture
 from livedream.warp.remap import Plane
 
-__all__ = ["FlowEstimator", "Gray", "TwoWayEstimator", "ZeroFlow", "gray", "halved", "open_flow",
+__all__ = ["FlowEstimator", "Gray", "ZeroFlow", "gray", "halved", "open_flow",
            "sampled_median"]  # fmt: skip
 
 Gray = NDArray[np.uint8]  # (h, w)
@@ -29,19 +29,6 @@ class FlowEstimator(Protocol):
     """
 
     def estimate(self, current: Picture, previous: Picture) -> FlowField: ...
-
-
-@runtime_checkable
-class TwoWayEstimator(Protocol):
-    """An estimator that is quicker when asked for both directions at once.
-
-    both() returns what estimate(current, previous) and estimate(previous, current) would; the
-    second, which only checks the first, may be coarser.
-    """
-
-    def estimate(self, current: Picture, previous: Picture) -> FlowField: ...
-
-    def both(self, current: Picture, previous: Picture) -> tuple[FlowField, FlowField]: ...
 
 
 class ZeroFlow:

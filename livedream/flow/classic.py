@@ -47,6 +47,7 @@ class DisFlow:
         return self._run(self._forward, gray(current), gray(previous))
 
     def both(self, current: Picture, previous: Picture) -> tuple[FlowField, FlowField]:
+        """There and back, which only checks the way there and may be coarser; in one go."""
         now, before = gray(current), gray(previous)
         return self._run(self._forward, now, before), self._run(self._backward, before, now)
 

@@ -6,7 +6,6 @@ remapped one at a quarter of their size, by normalised correlation: a change of 
 within a scene leaves it as it is, and so do noise and fades.
 """
 
-from dataclasses import dataclass
 from typing import Final
 
 import cv2
@@ -28,27 +27,20 @@ _NOISE_SHARE: Final = 0.4
 _JUMP_STEPS: Final = 24.0  # heuristic: one flat picture after another of a different gray
 
 
-@dataclass(frozen=True, slots=True)
-class _Structure:
-    """local: (h, w) what the surroundings do not have.  power: its mean square; 0: none there."""
-
-    local: Plane
-    power: float
-
-
 def is_cut(now: Gray, remapped: Gray) -> bool:
     """Whether `now` shows another scene than `remapped`, the previous frame along the flow."""
-    first, second = _structure(now), _structure(remapped)
-    if first.power == 0.0 and second.power == 0.0:
+    (local, power), (other, other_power) = _structure(now), _structure(remapped)
+    if power == other_power == 0.0:
         return abs(float(now.mean()) - float(remapped.mean())) > _JUMP_STEPS
-    common = float((first.local * second.local).mean())
-    if first.power == 0.0 or second.power == 0.0:
+    if power == 0.0 or other_power == 0.0:
         # Something after nothing; but what only just rises above nothing is a fade.
-        return max(first.power, second.power) > (3 * _FLAT_STEPS) ** 2
-    return common < float(_CUT_CORRELATION * (first.power * second.power) ** 0.5)
+        return max(power, other_power) > (3 * _FLAT_STEPS) ** 2
+    common = float((local * other).mean())
+    return common < float(_CUT_CORRELATION * (power * other_power) ** 0.5)
 
 
-def _structure(picture: Gray) -> _Structure:
+def _structure(picture: Gray) -> tuple[Plane, float]:
+    """(h, w) what the surroundings do not have, and its mean square; 0 where there is none."""
     height, width = picture.shape
     size = (max(1, width // 4), max(1, height // 4))
     quarter = cv2.resize(picture, size, interpolation=cv2.INTER_AREA).astype(np.float32)
@@ -58,4 +50,4 @@ def _structure(picture: Gray) -> _Structure:
     power = float((quarter * quarter).mean())
     if power < max(_FLAT_STEPS**2, _NOISE_SHARE * grain):
         power = 0.0
-    return _Structure(quarter, power)
+    return quarter, power

@@ -2,11 +2,12 @@
 
 import numpy as np
 
-from livedream.core.frame import FlowField, Motion, Picture
+from livedream.core.frame import Motion, Picture
 from livedream.core.settings import parse_size
 from livedream.core.shrink import shrunk
-from livedream.flow import FlowEstimator, TwoWayEstimator, ZeroFlow, gray
+from livedream.flow import FlowEstimator, ZeroFlow, gray
 from livedream.flow.camera_motion import blend_camera_motion
+from livedream.flow.classic import DisFlow
 from livedream.flow.cuts import is_cut
 from livedream.flow.light import change_of_light, match_exposure
 from livedream.flow.occlusion import visibility
@@ -69,7 +70,11 @@ def compare(estimator: FlowEstimator, current: Picture, previous: Picture) -> Mo
 
     current, previous: (h, w, 3) uint8 RGB of one size.
     """
-    flow, backward = _both(estimator, current, previous)
+    if isinstance(estimator, DisFlow):
+        flow, backward = estimator.both(current, previous)
+    else:
+        flow = estimator.estimate(current, previous)
+        backward = estimator.estimate(previous, current)
     now, before = gray(current), gray(previous)
     remapped = remap(before, *positions(flow))
     if is_cut(now, remapped):
@@ -79,11 +84,3 @@ def compare(estimator: FlowEstimator, current: Picture, previous: Picture) -> Mo
         before, remapped = match_exposure(before, change), match_exposure(remapped, change)
     steady = blend_camera_motion(flow, now, before, remapped)
     return Motion(steady.flow, visibility(flow, backward, steady))
-
-
-def _both(
-    estimator: FlowEstimator, current: Picture, previous: Picture
-) -> tuple[FlowField, FlowField]:
-    if isinstance(estimator, TwoWayEstimator):
-        return estimator.both(current, previous)
-    return estimator.estimate(current, previous), estimator.estimate(previous, current)

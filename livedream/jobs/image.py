@@ -79,8 +79,8 @@ def dream_still(
     check_picture(job.output, source=path if path.is_file() else None, overwrite=job.overwrite)
     rgb = start_picture(job.source, job.picture_size, job.settings.seed)
     dreamer = dreamer or Dreamer(job.settings)
-    report = RenderReport(job.source, str(job.output), **dreamer.description())
-    report.height, report.width = rgb.shape[:2]
+    height, width = rgb.shape[:2]
+    report = RenderReport.of(job.source, job.output, dreamer, width, height)
     levelled, stopped = None, None
     try:
         for levelled in rounds_of(dreamer, rgb, job.rounds):

@@ -8,11 +8,12 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import numpy as np
 
 from livedream.capture import Source, open_source
+from livedream.core.device import precision_name
 from livedream.core.errors import SettingsError
 from livedream.core.frame import Frame, SourceInfo
 from livedream.core.prefetch import AsyncWriter
@@ -82,6 +83,15 @@ class RenderReport:
     complete: bool = False
     notes: list[str] = field(default_factory=list)
 
+    @classmethod
+    def of(cls, source: str, output: Path, dreamer: Dreamer, width: int, height: int) -> Self:
+        """An empty one. width, height: of what is written, px."""
+        return cls(
+            source, str(output), width, height, device=str(dreamer.device),
+            precision=precision_name(dreamer.dtype), network=dreamer.network.name,
+            objective=dreamer.settings.objective or dreamer.network.default_objective,
+        )  # fmt: skip
+
     @property
     def fps(self) -> float:
         return self.frames / self.seconds if self.seconds > 0 else 0.0
@@ -124,11 +134,10 @@ def render(
             open_source(job.source, start_s=job.start_s, end_s=job.end_s, fps=job.fps)
         )
         info = scaled_info(source.info, job.picture_size)
-        report = RenderReport(job.source, str(job.output), **dreamer.description())
         if opened is not None:
             opened(info)
         written = replace(info, width=2 * info.width) if job.compare else info
-        report.width, report.height = written.width, written.height
+        report = RenderReport.of(job.source, job.output, dreamer, written.width, written.height)
         sink = open_sink(
             job.output, written, codec=job.codec, quality=job.quality, overwrite=job.overwrite,
             copy_streams=job.copy_streams, metadata={SETTINGS: job.identity()},

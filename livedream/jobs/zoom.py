@@ -149,8 +149,8 @@ def render_zoom(
     start = _even(start_picture(job.source, job.settings.size, job.settings.seed))
     dreamer = dreamer or Dreamer(job.settings)
     source = ZoomSource(dreamer, start, job.travel, job.rate, job.frames)
-    report = RenderReport(job.source, str(job.output), **dreamer.description())
-    report.width, report.height = source.info.width, source.info.height
+    width, height = source.info.width, source.info.height
+    report = RenderReport.of(job.source, job.output, dreamer, width, height)
     sink = open_sink(
         job.output, source.info, codec=job.codec, quality=job.quality, overwrite=job.overwrite,
         metadata={SETTINGS: job.identity()},

@@ -41,15 +41,16 @@ class AccumulatedFlow:
         self, motion: Motion | None, travel: Travel | None, seconds: float
     ) -> "AccumulatedFlow":
         """One frame further. motion: since the frame before; travel: of the dream, `seconds`."""
-        moved, seen = _moved(motion), _seen(motion)
+        moved: Flow | None = None
+        seen: Plane | None = None
+        if motion is not None and motion.flow[0].size > 1:
+            moved = np.asarray(cv2.merge([motion.flow[0], motion.flow[1]]), np.float32)
+        if motion is not None and motion.visibility.size > 1:
+            seen = motion.visibility
         if travel is not None:
             moved = _travelled(moved, travel, seconds)
         if moved is None:
-            return (
-                self
-                if seen is None
-                else AccumulatedFlow(self.flow, _product(self.visibility, seen))
-            )
+            return AccumulatedFlow(self.flow, _product(self.visibility, seen))
         if self.flow is None and self.visibility is None:
             return AccumulatedFlow(moved, seen)
         height, width = moved.shape[:2]
@@ -58,11 +59,10 @@ class AccumulatedFlow:
         if self.flow is not None:
             earlier = _fitted(self.flow, width, height)
             flow = np.asarray(cv2.add(moved, remap(earlier, at)), np.float32)
-        visibility: Plane | None = seen
         if self.visibility is not None:
             known = _plane(self.visibility, width, height)
-            visibility = _product(remap(known, at), seen)
-        return AccumulatedFlow(flow, visibility)
+            seen = _product(remap(known, at), seen)
+        return AccumulatedFlow(flow, seen)
 
 
 def warp_steps(
@@ -93,16 +93,6 @@ def warp_steps(
         seen = _plane(accumulated.visibility, width, height)
         found = cv2.multiply(found, cv2.merge([seen, seen, seen]))  # type: ignore[assignment]
     return np.asarray(found, np.float32)
-
-
-def _moved(motion: Motion | None) -> Flow | None:
-    if motion is None or motion.flow.shape[1] * motion.flow.shape[2] <= 1:
-        return None
-    return np.asarray(cv2.merge([motion.flow[0], motion.flow[1]]), np.float32)
-
-
-def _seen(motion: Motion | None) -> Plane | None:
-    return None if motion is None or motion.visibility.size <= 1 else motion.visibility
 
 
 def _travelled(moved: Flow | None, travel: Travel, seconds: float) -> Flow | None:

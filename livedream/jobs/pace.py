@@ -12,15 +12,24 @@ from typing import Final, Self
 from livedream.core.settings import DreamSettings, dream_size, parse_size
 from livedream.dream.ascent import Plan
 from livedream.dream.dreamer import Dreamer
-from livedream.jobs.bench.report import Suggestion
 
-__all__ = ["Cost", "suggestions"]
+__all__ = ["Cost", "Suggestion", "suggestions"]
 
 _SIZES: Final = tuple(
     f"{side}p" for side in (1080, 720, 540, 480, 432, 360, 324, 270, 240, 216, 180, 144, 120)
 )
 _STEPS: Final = ((3, 3), (2, 2), (2, 1), (1, 1))  # octaves, iterations: the finest first
 _ROOM: Final = 1.1  # heuristic: a pace is kept if a tenth of the time is left
+
+
+@dataclass(frozen=True, slots=True)
+class Suggestion:
+    """Settings that should keep the wanted pace, by this measurement.  fps: expected."""
+
+    size: str
+    octaves: int
+    iterations: int
+    fps: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,16 +55,17 @@ class Cost:
         ``WIDTHxHEIGHT``, all steps of one.  frame_ms: when they overlap."""
         settings = dreamer.settings
         width, height = dream_size(settings.size, *picture)
-        seen = {
-            f"{w}x{h}": (w + settings.jitter) * (h + settings.jitter)
-            for w, h in dreamer.ascent.octave_sizes(width, height)
-        }
-        step_ms, seen_ms = _line(
-            [(seen[size], ms / settings.iterations) for size, ms in octaves_ms.items()]
-        )
-        ascent_ms = sum(octaves_ms.values())
+        steps = []  # (pixels, milliseconds of a step) of each octave
+        for w, h in dreamer.ascent.octave_sizes(width, height):
+            seen = (w + settings.jitter) * (h + settings.jitter)
+            steps.append((seen, octaves_ms[f"{w}x{h}"] / settings.iterations))
+        (few, quick), (many, slow) = min(steps), max(steps)
+        seen_ms = max(0.0, (slow - quick) / (many - few)) if many > few else slow / many
+        step_ms = slow - seen_ms * many
+        if step_ms <= 0:
+            step_ms, seen_ms = 0.0, slow / many
         overlap = frame_ms / max(sum(stages_ms.values()), 1e-9)
-        dreamed = stages_ms["warp"] + max(0.0, stages_ms["dream"] - ascent_ms)
+        dreamed = stages_ms["warp"] + max(0.0, stages_ms["dream"] - sum(octaves_ms.values()))
         return cls(
             frame_ms=overlap * (stages_ms["flow"] + stages_ms["compose"]),
             step_ms=overlap * step_ms,
@@ -68,17 +78,6 @@ class Cost:
         steps_ms = self.step_ms * plan.octaves * plan.iterations + self.seen_ms * plan.cost
         dreamed_ms = self.dreamed_ms * plan.size[0] * plan.size[1]
         return 1000 / (self.frame_ms + steps_ms + dreamed_ms)
-
-
-def _line(points: list[tuple[int, float]]) -> tuple[float, float]:
-    """A step's own milliseconds and those of a pixel, none below zero.
-
-    points: (pixels, milliseconds of a step) of each octave; a single one costs by the pixel.
-    """
-    (few, quick), (many, slow) = min(points), max(points)
-    steep = max(0.0, (slow - quick) / (many - few)) if many > few else slow / many
-    own = slow - steep * many
-    return (own, steep) if own > 0 else (0.0, slow / many)
 
 
 def suggestions(
