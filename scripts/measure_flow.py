@@ -25,7 +25,7 @@ import numpy as np
 
 from livedream.capture import open_source
 from livedream.core.frame import FlowField, Picture
-from livedream.flow import FlowEstimator, camera_motion, cuts, gray, occlusion
+from livedream.flow import FlowEstimator, camera_motion, gray, motion, occlusion
 from livedream.flow.classic import DisFlow
 from livedream.flow.motion import compare
 from livedream.warp.remap import positions, remap
@@ -198,7 +198,7 @@ def frames(clip: Path) -> list[Picture]:
 def likeness(flow: DisFlow, current: Picture, previous: Picture) -> float:
     now, before = gray(current), gray(previous)
     remapped = remap(before, *positions(flow.estimate(current, previous)))
-    (one, _), (other, _) = cuts._structure(now), cuts._structure(remapped)
+    (one, _), (other, _) = motion._structure(now), motion._structure(remapped)
     return float((one * other).mean()) / max(1e-9, float(one.std() * other.std()))
 
 

@@ -103,16 +103,12 @@ class PictureSource(Closeable):
     @property
     def info(self) -> SourceInfo:
         """What the pictures are; its notes grow while they are read."""
-        return replace(self._info, notes=self.notes)
-
-    @property
-    def notes(self) -> tuple[str, ...]:
         lines = list(self._info.notes)
         if self._passed_over:
             lines.append(f"{self._passed_over} files are not pictures and were skipped")
         if self._scaled:
             lines.append(f"{self._scaled} pictures were scaled to the size of the first one")
-        return tuple(lines)
+        return replace(self._info, notes=tuple(lines))
 
     def __iter__(self) -> Iterator[Frame]:
         for index, path in enumerate(self._paths):

@@ -3,7 +3,7 @@
 Time is what the file says: integer pts in the stream's own time base, variable frame rates
 included. With a range (start_s, end_s) the pts count from its start, so that what is written
 begins at zero; without one they are not touched. Rotation is applied to the pixels. Damage does
-not stop a file: every frame that still decodes is delivered, and `notes` says what was lost.
+not stop a file: every frame that still decodes is delivered, and `info.notes` says what was lost.
 """
 
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ from livedream.capture.decoding import Decoder
 from livedream.core.closing import Closeable
 from livedream.core.errors import SourceError
 from livedream.core.frame import Frame, Picture, SourceInfo
-from livedream.media.colour import BT709, has_alpha, tags_of, to_rgb, to_rgb48
+from livedream.media.colour import BT709, has_alpha, tags_of, to_rgb
 from livedream.media.hdr import HDR_TRANSFERS, ToneMap
 from livedream.media.timing import PtsRepair, TimeRange, shift_of
 
@@ -108,11 +108,6 @@ class VideoSource(Closeable):
     @property
     def info(self) -> SourceInfo:
         """What the file is; its notes grow while frames are read."""
-        return replace(self._info, notes=self.notes)
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """One line for each thing that is not as it was in the file."""
         lines = []
         if self._transparent:
             lines.append("transparency is dropped")
@@ -131,7 +126,7 @@ class VideoSource(Closeable):
             lines.append(
                 f"missing or impossible timestamps that were repaired: {self._clock.repaired}"
             )
-        return tuple(lines)
+        return replace(self._info, notes=tuple(lines))
 
     def __iter__(self) -> Iterator[Frame]:
         skip = self._part.skip
@@ -142,7 +137,7 @@ class VideoSource(Closeable):
 
     def _picture(self, decoded: av.VideoFrame) -> Picture:
         if self._tone_map is not None:
-            rgb = self._tone_map(to_rgb48(decoded, self._tags, self._size))
+            rgb: Picture = self._tone_map(to_rgb(decoded, self._tags, self._size, "rgb48le"))
         else:
             rgb = to_rgb(decoded, self._tags, self._size)
         if not self._quarter_turns:

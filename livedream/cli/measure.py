@@ -1,6 +1,7 @@
 """`livedream measure INPUT OUTPUT`: does the dream hold together?"""
 
 import argparse
+import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -56,14 +57,15 @@ def run(args: argparse.Namespace) -> int:
         found = measure(source, dream, response)
     if not found.frames:
         raise SourceError(f"{args.input} and {args.output} have no frame at the same time")
-    for name, value in found.as_dict().items():
+    figures = dataclasses.asdict(found)
+    for name, value in figures.items():
         if name != "notes" and not (name.startswith("response") and value is None):
             shown = "-" if value is None else f"{value:.4g}" if isinstance(value, float) else value
             print(f"{name.replace('_', ' '):18} {shown}")
     for note in found.notes:
         print(f"note: {note}")
     if args.json is not None:
-        write_json(args.json, found.as_dict(), "--json")
+        write_json(args.json, figures, "--json")
     return 0
 
 

@@ -105,7 +105,6 @@ class Dreamer:
     spread: SpreadGain
     transfers: Transfers
     _settings: DreamSettings
-    _size: tuple[int, int] | None = None
 
     def __init__(
         self,
@@ -116,6 +115,7 @@ class Dreamer:
         wait_for_compile: bool = True,
     ) -> None:
         self._wait_for_compile = wait_for_compile
+        self._size: tuple[int, int] | None = None
         self._past_fallbacks = 0  # of engines that gave way to another
         self.state = DreamState()
         self.timer = StageTimer()
@@ -167,7 +167,7 @@ class Dreamer:
             levelled = self.grow(picture, carried)
             flicker = levelled.flicker(carried)
         with self.timer.stage("compose"):
-            steps = self.transfers.to_host((levelled.residual[0] * 255.0).permute(1, 2, 0)).array()
+            steps = self.transfers.to_host((levelled.residual[0] * 255.0).permute(1, 2, 0))
             shown = replace(frame, rgb=compose(frame.rgb, steps))
         return Dream(frame, shown, levelled.level, levelled.gain, flicker)
 
@@ -289,26 +289,21 @@ class Dreamer:
         """
         if plan is not None:
             settings = plan.applied(settings)
-        self._adopt(settings, network, objective)
-        self._size = None if plan is None else plan.size
-
-    def _adopt(
-        self, settings: DreamSettings, network: Network | None, objective: BoundObjective | None
-    ) -> None:
         given = network is not None or objective is not None
         if given or _loaded_for(settings) != _loaded_for(self._settings):
             self._load(settings, network, objective)
-            return
-        spread = self.spread
-        if settings.mask != self._settings.mask:
-            spread = SpreadGain.from_settings(settings)
-        wanted = None
-        if settings.objective != self._settings.objective:
-            wanted = parse_objective(settings.objective or self.network.default_objective)
-        if not self.ascent.adopt(settings, wanted):
-            self._load(settings, self.network, None)
-            return
-        self.spread, self._settings = spread, settings
+        else:
+            spread = self.spread
+            if settings.mask != self._settings.mask:
+                spread = SpreadGain.from_settings(settings)
+            wanted = None
+            if settings.objective != self._settings.objective:
+                wanted = parse_objective(settings.objective or self.network.default_objective)
+            if self.ascent.adopt(settings, wanted):
+                self.spread, self._settings = spread, settings
+            else:
+                self._load(settings, self.network, None)
+        self._size = None if plan is None else plan.size
 
     def restore(self, arrays: Mapping[str, NDArray[np.generic]]) -> None:
         """Go on from a state that `DreamState.arrays` gave."""
@@ -326,7 +321,8 @@ class Dreamer:
         network = network or network_of(settings)
         wide = network.preprocessing.scale > 1
         dtype = choose_dtype(settings.precision, device, wide=wide)
-        objective = objective or objective_of(settings, network)
+        wanted = settings.objective or network.default_objective
+        objective = objective or bind(parse_objective(wanted), network)
         ascent = Ascent(
             network, objective, settings, device, dtype, wait_for_compile=self._wait_for_compile
         )
@@ -374,8 +370,3 @@ def network_of(settings: DreamSettings) -> Network:
         preprocess=settings.preprocess or None,
         labels=Path(settings.labels) if settings.labels else None,
     )
-
-
-def objective_of(settings: DreamSettings, network: Network) -> BoundObjective:
-    """What the settings want amplified, else what this network dreams best."""
-    return bind(parse_objective(settings.objective or network.default_objective), network)

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-__all__ = ["CudaTransferStream", "PendingCopy", "TransferStream", "Transfers"]
+__all__ = ["CudaTransferStream", "TransferStream", "Transfers"]
 
 Wait = Callable[[], None]
 _BUFFERS: Final = 2  # one being filled, one under way
@@ -63,23 +63,6 @@ class CudaTransferStream:
         return wait
 
 
-class PendingCopy:
-    """A copy on its way to the host."""
-
-    def __init__(self, memory: Tensor, wait: Wait) -> None:
-        self._memory = memory
-        self._wait = wait
-
-    def array(self) -> NDArray[Any]:
-        """What was copied, once it is there.
-
-        The memory is used again for the second copy after this one: use it until then.
-        """
-        self._wait()
-        found: NDArray[Any] = self._memory.numpy()
-        return found
-
-
 @dataclass(slots=True)
 class _Buffer:
     """free: waits until the memory may be used again."""
@@ -110,14 +93,17 @@ class Transfers:
         found, buffer.free = self._stream.up(buffer.memory)
         return found
 
-    def to_host(self, tensor: Tensor) -> PendingCopy:
-        """Begin to copy a tensor to the host."""
+    def to_host(self, tensor: Tensor) -> NDArray[Any]:
+        """What is in a tensor, on the host.
+
+        The memory is used again for the second copy after this one: use it until then.
+        """
         tensor = tensor.detach().contiguous()
         if self._stream is None:
-            return PendingCopy(tensor.cpu(), _nothing)
-        buffer = self._next(self._down, tensor, self._stream)
-        buffer.free = self._stream.down(tensor, buffer.memory)
-        return PendingCopy(buffer.memory, buffer.free)
+            return np.asarray(tensor.cpu().numpy())
+        memory = self._next(self._down, tensor, self._stream).memory
+        self._stream.down(tensor, memory)()
+        return np.asarray(memory.numpy())
 
     def _next(self, buffers: list[_Buffer], like: Tensor, stream: TransferStream) -> _Buffer:
         """The buffer not used for longest, free and of the right size."""

@@ -5,7 +5,7 @@ See docs/export.md for what a host does with them.
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import torch
 
@@ -19,9 +19,6 @@ from livedream.dream.networks.network import Network
 from livedream.dream.objectives.binding import bind
 from livedream.dream.objectives.text import parse_objective
 from livedream.present import cannot, check_destination
-
-if TYPE_CHECKING:
-    import onnx
 
 __all__ = ["Exported", "export_steps"]
 
@@ -70,38 +67,28 @@ def export_steps(
         raise SettingsError("precision: must be fp32 or fp16 (got bf16): no runtime has it")
     spec = EngineSpec(network, objective, torch.device("cpu"), dtype)
     ascent = Ascent(network, objective, settings.replace(engine="torch"), spec.device, dtype)
-    sizes = _octaves(ascent, network, settings)
-    paths = [output] if len(sizes) == 1 else _numbered(output, len(sizes))
+    sizes = ascent.octave_sizes(*parse_size(settings.size, *_SCREEN))
+    least = network.minimum_size
+    if min(sizes[0]) + settings.jitter + 2 * ascent.edge_px < least:
+        raise SettingsError(
+            f"size: must be at least {least} px on the shorter side for {network.name} "
+            f"(got {sizes[0][0]}x{sizes[0][1]})"
+        )
+    paths = [output]
+    if len(sizes) > 1:
+        digits = len(str(len(sizes)))
+        numbers = range(1, len(sizes) + 1)
+        paths = [output.with_stem(f"{output.stem}-{number:0{digits}}") for number in numbers]
     for path in paths:
         check_destination(path, overwrite=overwrite)
     written = []
     for path, (width, height) in zip(paths, sizes, strict=True):
         shift = settings.jitter, settings.jitter
         shape = StepShape(width, height, shift, settings.smoothing, ascent.edge_px)
-        written.append(Exported(path, width, height, _write(build_step(spec, shape), path)))
+        content = build_step(spec, shape).SerializeToString()
+        try:
+            path.write_bytes(content)
+        except OSError as error:
+            raise cannot(path, error) from error
+        written.append(Exported(path, width, height, len(content)))
     return written
-
-
-def _octaves(ascent: Ascent, network: Network, settings: DreamSettings) -> list[tuple[int, int]]:
-    sizes = ascent.octave_sizes(*parse_size(settings.size, *_SCREEN))
-    least, smallest = network.minimum_size, min(sizes[0])
-    if smallest + settings.jitter + 2 * ascent.edge_px < least:
-        raise SettingsError(
-            f"size: must be at least {least} px on the shorter side for {network.name} "
-            f"(got {sizes[0][0]}x{sizes[0][1]})"
-        )
-    return sizes
-
-
-def _numbered(output: Path, count: int) -> list[Path]:
-    digits = len(str(count))
-    return [output.with_stem(f"{output.stem}-{number:0{digits}}") for number in range(1, count + 1)]
-
-
-def _write(model: "onnx.ModelProto", path: Path) -> int:
-    content = model.SerializeToString()
-    try:
-        path.write_bytes(content)
-    except OSError as error:
-        raise cannot(path, error) from error
-    return len(content)

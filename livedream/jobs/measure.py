@@ -15,7 +15,7 @@ medium, whatever flow the render used) and the mean over pixels visible in both 
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import cv2
@@ -51,9 +51,6 @@ class Measurement:
     response_input: float | None = None
     response_output: float | None = None
     notes: list[str] = field(default_factory=list)
-
-    def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 @dataclass

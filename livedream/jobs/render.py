@@ -152,8 +152,7 @@ def render(
         dreams = _checkpointed(dreams, job, dreamer, checkpoints)
         write_dreams(dreams, writer, report, dreamer, watch, compare=job.compare)
     checkpoints.remove()
-    notes = [*source.info.notes, *getattr(source, "notes", ()), *sink.notes]
-    report.notes += dict.fromkeys(notes)
+    report.notes += dict.fromkeys([*source.info.notes, *sink.notes])
     return report
 
 

@@ -53,23 +53,14 @@ def _matrix(space: int, lines: int) -> int:
     return BT709.space if lines >= HD_LINES else _SMPTE170M
 
 
-def to_rgb(frame: av.VideoFrame, tags: ColourTags, size: tuple[int, int]) -> Picture:
-    """One decoded frame as (H, W, 3) uint8 RGB.
+def to_rgb(
+    frame: av.VideoFrame, tags: ColourTags, size: tuple[int, int], pixels: str = "rgb24"
+) -> NDArray[Any]:
+    """One decoded frame as (H, W, 3) RGB, uint8, or uint16 where `pixels` are "rgb48le".
 
     size: (width, height) wanted; a stream that changes its size halfway is scaled to it.
     Transfer and primaries are left alone: ordinary video stays as it was graded.
     """
-    return cast(Picture, _converted(frame, tags, size, "rgb24"))
-
-
-def to_rgb48(frame: av.VideoFrame, tags: ColourTags, size: tuple[int, int]) -> NDArray[np.uint16]:
-    """The same with 16 bits a channel, still in the source's own transfer and primaries."""
-    return cast("NDArray[np.uint16]", _converted(frame, tags, size, "rgb48le"))
-
-
-def _converted(
-    frame: av.VideoFrame, tags: ColourTags, size: tuple[int, int], pixels: str
-) -> NDArray[Any]:
     if not is_rgb(frame):
         frame.colorspace = tags.space
         frame.color_range = 2 if tags.full_range else 1

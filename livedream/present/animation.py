@@ -85,8 +85,14 @@ class AnimationSink(Finalizable):
         try:
             self._frames.close()
             if self.frames_written:
-                write = _write_gif if self.path.suffix.lower() == ".gif" else self._write_webp
-                write(self._beside, temporary, self._tick)
+                if self.path.suffix.lower() == ".gif":
+                    _write_gif(self._beside, temporary, self._tick)
+                else:
+                    quality = {"quality": f"{self._options.quality:g}", "compression_level": "4"}
+                    # Not libwebp_anim, which keeps a block of the last frame where a new one is
+                    # like it: over many frames those stay behind, as squares.
+                    kind = "webp", "libwebp", "bgra", quality
+                    _encode(self._beside, temporary, self._tick, kind)
                 temporary.replace(self.path)
         except (av.FFmpegError, OSError) as error:
             if isinstance(error, SinkError):
@@ -96,12 +102,6 @@ class AnimationSink(Finalizable):
             for path in (temporary, self._beside):
                 with suppress(OSError):
                     path.unlink(missing_ok=True)
-
-    def _write_webp(self, frames: Path, path: Path, tick: Fraction) -> None:
-        quality = {"quality": f"{self._options.quality:g}", "compression_level": "4"}
-        # Not libwebp_anim, which keeps a block of the last frame where a new one is like it: over
-        # many frames those stay behind, as squares.
-        _encode(frames, path, tick, ("webp", "libwebp", "bgra", quality))
 
 
 def _too_long(suffix: str, frames: int) -> str:
@@ -141,12 +141,7 @@ def _palette(container: Any) -> av.VideoFrame:
     """The 256 colours that the whole film is best painted with."""
     stream = container.streams.video[0]
     graph = Graph()
-    picture: Any = graph.add_buffer(
-        width=stream.width,
-        height=stream.height,
-        format=av.VideoFormat("bgr0"),
-        time_base=stream.time_base,
-    )
+    picture: Any = graph.add_buffer(template=stream)
     make: Any = graph.add("palettegen", "reserve_transparent=1")
     out: Any = graph.add("buffersink")
     picture.link_to(make)

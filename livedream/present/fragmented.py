@@ -37,24 +37,17 @@ _MP4_OPTIONS = {
 }
 
 
-class ByteSink(io.RawIOBase):
+class ByteSink(io.BytesIO):
     """Where a muxer writes that must not seek: the bytes, in order."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._parts: list[bytes] = []
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, part: Any) -> int:
-        self._parts.append(bytes(part))
-        return len(self._parts[-1])
+    def seekable(self) -> bool:
+        return False
 
     def take(self) -> bytes:
         """What was written since the last call."""
-        taken = b"".join(self._parts)
-        self._parts.clear()
+        taken = self.getvalue()
+        self.seek(0)
+        self.truncate()
         return taken
 
 

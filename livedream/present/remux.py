@@ -58,7 +58,7 @@ def beside(growing: Path) -> Path:
     return growing.with_name(f".{growing.name}.finishing")
 
 
-def remux(growing: Path, wanted: RemuxSpec) -> list[str]:
+def remux(growing: Path, wanted: RemuxSpec) -> tuple[str, ...]:
     """Replace the growing file by the finished one; returns notes on what could not be held.
 
     Raises SinkError when the finished file cannot be written; the growing one is untouched.
@@ -79,7 +79,7 @@ def remux(growing: Path, wanted: RemuxSpec) -> list[str]:
     return notes
 
 
-def _write(growing: Path, temporary: Path, wanted: RemuxSpec) -> list[str]:
+def _write(growing: Path, temporary: Path, wanted: RemuxSpec) -> tuple[str, ...]:
     copied_streams = copied_streams_of(wanted.source) if wanted.source else []
     fitting = [c for c in copied_streams if holds_stream(wanted.container, c.stream)]
     try:
@@ -96,7 +96,8 @@ def _write(growing: Path, temporary: Path, wanted: RemuxSpec) -> list[str]:
         missing.append("metadata")
     suffix = growing.suffix.lower()
     instead = "" if suffix == ".mkv" else ": .mkv can"
-    return [f"{suffix} cannot hold {', '.join(dict.fromkeys(missing))}{instead}"] if missing else []
+    held = ", ".join(dict.fromkeys(missing))
+    return (f"{suffix} cannot hold {held}{instead}",) if missing else ()
 
 
 class _Attempt:

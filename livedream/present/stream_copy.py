@@ -172,10 +172,10 @@ class SoundTracks:
 
     def __init__(self, info: SourceInfo, *, wanted: bool) -> None:
         self.window = CopyRange()
-        self._tracks: list[CopiedStream] = []
+        self.tracks: list[CopiedStream] = []
         if wanted and info.path is not None:
             self._open(info)
-        self._held_back = [0] * len(self._tracks)
+        self._held_back = [0] * len(self.tracks)
         self._packets = self._playable()
         self._waiting: tuple[Fraction, int, Packet] | None = None
         self._begun = False
@@ -189,13 +189,9 @@ class SoundTracks:
             raise SinkError(f"{info.path}: its audio cannot be read ({error})") from error
         for copied_stream in copied_streams:
             if copied_stream.kind == "audio":
-                self._tracks.append(copied_stream)
+                self.tracks.append(copied_stream)
             else:
                 copied_stream.close()
-
-    @property
-    def tracks(self) -> list[CopiedStream]:
-        return list(self._tracks)
 
     def skip(self, counts: list[int]) -> None:
         """Leave out the first packets of each track: a file that is resumed has them."""
@@ -213,7 +209,7 @@ class SoundTracks:
         return due
 
     def _playable(self) -> Iterator[tuple[Fraction, int, Packet]]:
-        for item in merged(self._tracks, self.window):
+        for item in merged(self.tracks, self.window):
             if item[0] < 0:
                 continue
             if self._held_back[item[1]]:
@@ -224,8 +220,8 @@ class SoundTracks:
     def leave_out(self) -> None:
         """Hand out nothing: the growing container cannot hold this sound."""
         self.close()
-        self._tracks = []
+        self.tracks = []
 
     def close(self) -> None:
-        for track in self._tracks:
+        for track in self.tracks:
             track.close()

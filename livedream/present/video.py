@@ -74,7 +74,7 @@ class VideoSink(Finalizable):
         self._chosen = choose(codec, (info.width, info.height), self._options.quality)
         self._tags = output_tags(info.colour)
         self._usual = max(1, round(1 / (info.rate * info.time_base)))  # ticks between frames
-        self._notes = list(self._chosen.notes)
+        self.notes = self._chosen.notes
         self._last_pts: int | None = None
         self._closed = False
         self._sound = SoundTracks(info, wanted=self._options.copy_streams)
@@ -123,11 +123,6 @@ class VideoSink(Finalizable):
         self._head.start_encoding()
         leave_real_time()
         return [stream, *copies], written.take()
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """One line for each thing that is not as it might be expected."""
-        return tuple(self._notes)
 
     def write(self, frame: Frame) -> None:
         """Encode a frame; when this returns, the file on disk holds it.
@@ -180,7 +175,13 @@ class VideoSink(Finalizable):
         finally:
             self.abandon()
         if self.frames_written:
-            self._notes += remux(self.path, self._finish(complete))
+            source = self._info.path if self._options.copy_streams else None
+            tagged = self._container.name in ("mp4", "mov")
+            self.notes += remux(self.path, RemuxSpec(
+                self._container, rate=self._info.rate, source=source, window=self._sound.window,
+                metadata=self._options.metadata, tag=self._chosen.encoder.tag if tagged else None,
+                complete=complete,
+            ))  # fmt: skip
         else:
             self.path.unlink(missing_ok=True)
 
@@ -190,14 +191,3 @@ class VideoSink(Finalizable):
         self._growing.close()
         self._head.close()
         self._sound.close()
-
-    def _finish(self, complete: bool) -> RemuxSpec:
-        return RemuxSpec(
-            self._container,
-            rate=self._info.rate,
-            source=self._info.path if self._options.copy_streams else None,
-            window=self._sound.window,
-            metadata=self._options.metadata,
-            tag=self._chosen.encoder.tag if self._container.name in ("mp4", "mov") else None,
-            complete=complete,
-        )

@@ -113,7 +113,7 @@ def test_copies_arrive_whole_while_others_are_under_way() -> None:
     pictures = [draw.integers(0, 256, (270, 480, 3), np.uint8) for _ in range(6)]
     there = [copies.to_device(picture) for picture in pictures]
     back = [copies.to_host(tensor + 1) for tensor in there[:2]]
-    for picture, waiting in zip(pictures[:2], back, strict=True):
-        assert (waiting.array() == (picture + 1)).all()
+    for picture, found in zip(pictures[:2], back, strict=True):
+        assert (found == (picture + 1)).all()
     for picture, tensor in zip(pictures, there, strict=True):
         assert (tensor.cpu().numpy() == picture).all()

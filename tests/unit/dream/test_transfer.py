@@ -59,9 +59,9 @@ def test_what_comes_back_is_there_when_it_is_asked_for() -> None:
     copies = Transfers(CPU, Slow())
     sent = [torch.from_numpy(picture) for picture in pictures(5)]
     one, two = copies.to_host(sent[0]), copies.to_host(sent[1])
-    assert (two.array() == sent[1].numpy()).all() and (one.array() == sent[0].numpy()).all()
+    assert (two == sent[1].numpy()).all() and (one == sent[0].numpy()).all()
     for tensor in sent[2:]:
-        assert (copies.to_host(tensor).array() == tensor.numpy()).all()
+        assert (copies.to_host(tensor) == tensor.numpy()).all()
 
 
 def test_the_sent_array_may_change_at_once() -> None:
@@ -87,4 +87,4 @@ def test_without_a_stream_a_copy_is_a_copy(step: int) -> None:
     copies, picture = Transfers(CPU), pictures(1)[0][:, ::step]
     there = copies.to_device(picture)
     assert (there.numpy() == picture).all()
-    assert (copies.to_host(there.permute(2, 0, 1)).array() == picture.transpose(2, 0, 1)).all()
+    assert (copies.to_host(there.permute(2, 0, 1)) == picture.transpose(2, 0, 1)).all()
