@@ -40,12 +40,10 @@ def read_picture(path: str | Path) -> Picture:
         encoded = np.fromfile(path, dtype=np.uint8)
     except OSError as error:
         raise SourceError(f"{path} cannot be read ({error.strerror or error})") from error
-    bgr = None
-    if encoded.size:
-        try:
-            bgr = cv2.imdecode(encoded, cv2.IMREAD_COLOR)
-        except cv2.error:
-            bgr = None
+    try:
+        bgr = cv2.imdecode(encoded, cv2.IMREAD_COLOR) if encoded.size else None
+    except cv2.error:
+        bgr = None
     if bgr is None:
         raise SourceError(f"{path} is not a readable picture: use {', '.join(SUFFIXES)}")
     return cast(Picture, cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB))

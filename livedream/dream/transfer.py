@@ -68,7 +68,7 @@ class _Buffer:
     """free: waits until the memory may be used again."""
 
     memory: Tensor
-    free: Wait
+    free: Wait = lambda: None
 
 
 class Transfers:
@@ -108,7 +108,7 @@ class Transfers:
     def _next(self, buffers: list[_Buffer], like: Tensor, stream: TransferStream) -> _Buffer:
         """The buffer not used for longest, free and of the right size."""
         if len(buffers) < _BUFFERS:
-            buffer = _Buffer(stream.buffer(like), _nothing)
+            buffer = _Buffer(stream.buffer(like))
         else:
             buffer = buffers.pop(0)
             buffer.free()
@@ -116,7 +116,3 @@ class Transfers:
                 buffer.memory = stream.buffer(like)
         buffers.append(buffer)
         return buffer
-
-
-def _nothing() -> None:
-    pass

@@ -38,11 +38,10 @@ def identity(settings: DreamSettings, source: str, **more: Any) -> str:
 class Checkpoint:
     """The state of a render after `index` frames, that is before the frame of that index.
 
-    pts: of the last frame seen.  state: named arrays.  settings: of the render, as text.
+    state: named arrays.  settings: of the render, as text.
     """
 
     index: int
-    pts: int
     state: Mapping[str, NDArray[np.generic]] = field(default_factory=dict)
     settings: str = "{}"
 
@@ -65,10 +64,9 @@ class Checkpoints:
         path = self.folder / f"{checkpoint.index:012d}{_SUFFIX}"
         beside = path.with_suffix(".writing")
         arrays = {name: np.asarray(a, order="C") for name, a in checkpoint.state.items()}
-        about = {"pts": str(checkpoint.pts), "settings": checkpoint.settings}
         try:
             self.folder.mkdir(exist_ok=True)
-            save_file(arrays, str(beside), metadata=about)
+            save_file(arrays, str(beside), metadata={"settings": checkpoint.settings})
             beside.replace(path)
         except (OSError, SafetensorError) as error:
             with suppress(OSError):
@@ -102,8 +100,8 @@ def _read(path: Path) -> Checkpoint | None:
 
     try:
         with safe_open(str(path), framework="numpy") as file:
-            about = file.metadata() or {}
+            settings = (file.metadata() or {})["settings"]
             state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        return Checkpoint(int(path.stem), int(about["pts"]), state, about["settings"])
+        return Checkpoint(int(path.stem), state, settings)
     except (SafetensorError, OSError, KeyError, ValueError):
         return None

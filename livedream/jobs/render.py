@@ -197,8 +197,8 @@ def _checkpointed(
         yield dream
         if time.monotonic() - saved > _CHECKPOINT_S:
             saved = time.monotonic()
-            frame, state = dream.frame, dreamer.state.arrays()
-            checkpoints.save(Checkpoint(frame.index + 1, frame.pts, state, job.identity()))
+            index, state = dream.frame.index + 1, dreamer.state.arrays()
+            checkpoints.save(Checkpoint(index, state, job.identity()))
 
 
 def _resumed(

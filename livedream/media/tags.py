@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 SETTINGS = "livedream"  # the key under which metadata carries the settings' text
-_MARKER = "livedream settings: "
+MARKER = "livedream settings: "  # of comments, in videos and in pictures
 _ABOUT_THE_FILE = {
     "major_brand",
     "minor_version",
@@ -31,8 +31,8 @@ def container_metadata(source: Mapping[str, str], own: Mapping[str, str]) -> dic
     kept = {k: v for k, v in source.items() if not _technical(k)}
     kept.update({k: v for k, v in own.items() if k != SETTINGS})
     if SETTINGS in own:
-        before = [line for line in _comment(kept).splitlines() if not line.startswith(_MARKER)]
-        line = _MARKER + " ".join(own[SETTINGS].splitlines())
+        before = [line for line in _comment(kept).splitlines() if not line.startswith(MARKER)]
+        line = MARKER + " ".join(own[SETTINGS].splitlines())
         kept = {k: v for k, v in kept.items() if k.lower() != "comment"}
         kept["comment"] = "\n".join([*before, line])
     return kept
@@ -60,8 +60,8 @@ def read_settings(path: str | Path) -> str | None:
         reason = getattr(error, "strerror", None) or str(error)
         raise SourceError(f"{path} cannot be read ({reason}): must be a video or a GIF") from error
     for line in comment.splitlines():
-        if line.startswith(_MARKER):
-            return line.removeprefix(_MARKER)
+        if line.startswith(MARKER):
+            return line.removeprefix(MARKER)
     return None
 
 

@@ -18,7 +18,6 @@ from livedream.core.frame import Frame, SourceInfo
 __all__ = [
     "FileSink",
     "MemorySink",
-    "Sink",
     "cannot",
     "check_destination",
     "check_folder",
@@ -28,20 +27,14 @@ __all__ = [
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
-class Sink(AbstractContextManager["Sink"], Protocol):
-    """The door to present: `write`, `close`."""
-
-    def write(self, frame: Frame) -> None: ...
-
-    def close(self) -> None: ...
-
-
-class FileSink(Sink, Protocol):
-    """What `open_sink` gives: a sink that counts its frames and has something to tell.
+class FileSink(AbstractContextManager["FileSink"], Protocol):
+    """The door to present: what `open_sink` gives.
 
     close: `complete` says whether all frames came; otherwise sound and subtitles end where the
     video does.
     """
+
+    def write(self, frame: Frame) -> None: ...
 
     @property
     def frames_written(self) -> int: ...

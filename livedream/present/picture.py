@@ -6,10 +6,11 @@ PNG and JPEG have a place for a comment, and the settings that made the picture 
 from pathlib import Path
 from typing import Any, Final
 
-from PIL import Image, PngImagePlugin, UnidentifiedImageError
+from PIL import Image, PngImagePlugin
 
 from livedream.core.errors import SinkError, SourceError
 from livedream.core.frame import Picture
+from livedream.media.tags import MARKER
 from livedream.present import cannot, check_destination
 
 __all__ = ["DEFAULT_QUALITY", "SUFFIXES", "check_picture", "read_settings", "write_picture"]
@@ -18,7 +19,6 @@ SUFFIXES: Final = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff")
 DEFAULT_QUALITY: Final = 92.0  # heuristic: no blocks to be seen in a dream's fine lines
 
 _FORMATS: Final = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".webp": "WEBP"}
-_MARKER: Final = "livedream settings: "  # as in videos
 _MOST_BYTES: Final = 65533  # of a JPEG comment
 
 
@@ -47,7 +47,7 @@ def write_picture(
     kind = _FORMATS.get(path.suffix.lower(), "TIFF")
     level = round(min(100.0, max(0.0, quality)))
     options: dict[str, Any] = {"quality": level} if kind in ("JPEG", "WEBP") else {}
-    comment = _MARKER + settings.encode("ascii", "backslashreplace").decode() if settings else ""
+    comment = MARKER + settings.encode("ascii", "backslashreplace").decode() if settings else ""
     if comment and kind == "PNG":
         options["pnginfo"] = PngImagePlugin.PngInfo()
         options["pnginfo"].add_text("Comment", comment)
@@ -75,11 +75,11 @@ def read_settings(path: Path) -> str | None:
     try:
         with Image.open(path) as image:
             comment = image.info.get("Comment") or image.info.get("comment") or b""
-    except (UnidentifiedImageError, SyntaxError, ValueError):
-        return None  # torn, or no picture
+    except (SyntaxError, ValueError):  # torn
+        return None
     except OSError as error:
-        if error.errno is None:  # Pillow's own: torn
+        if error.errno is None:  # Pillow's own: torn, or no picture
             return None
         raise SourceError(f"{path} cannot be read ({error.strerror or error})") from error
     text = comment.decode("ascii", "replace") if isinstance(comment, bytes) else str(comment)
-    return text.removeprefix(_MARKER) if text.startswith(_MARKER) else None
+    return text.removeprefix(MARKER) if text.startswith(MARKER) else None

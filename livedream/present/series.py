@@ -51,7 +51,14 @@ class PictureSeriesSink(Finalizable):
         if self._options.codec is not None:
             raise SinkError(f"pictures have no codec: leave out --codec {self._options.codec}")
         self.frames_written = 0
-        self._make_folder()
+        folder = self.path.parent
+        if not folder.exists():
+            check_folder(folder.parent)
+            try:
+                folder.mkdir()
+            except OSError as error:
+                raise cannot(folder, error) from error
+        check_folder(folder)
         there = numbered(self.path, 1)
         if there and not (overwrite or resume):
             raise SinkError(
@@ -65,16 +72,6 @@ class PictureSeriesSink(Finalizable):
                 picture.unlink(missing_ok=True)
         sound = self._options.copy_streams and has_sound(info)
         self.notes = ("pictures cannot hold audio: .mkv can",) if sound else ()
-
-    def _make_folder(self) -> None:
-        folder = self.path.parent
-        if not folder.exists():
-            check_folder(folder.parent)
-            try:
-                folder.mkdir()
-            except OSError as error:
-                raise cannot(folder, error) from error
-        check_folder(folder)
 
     def write(self, frame: Frame) -> None:
         """Write the next picture.  Raises SinkError when the disk takes no more."""

@@ -174,24 +174,19 @@ class SoundTracks:
         self.window = CopyRange()
         self.tracks: list[CopiedStream] = []
         if wanted and info.path is not None:
-            self._open(info)
+            try:
+                self.window = copy_range_of(info)
+                streams = copied_streams_of(info.path)
+            except (av.FFmpegError, ValueError, StopIteration) as error:
+                raise SinkError(f"{info.path}: its audio cannot be read ({error})") from error
+            for stream in streams:
+                if stream.kind == "audio":
+                    self.tracks.append(stream)
+                else:
+                    stream.close()
         self._held_back = [0] * len(self.tracks)
         self._packets = self._playable()
         self._waiting: tuple[Fraction, int, Packet] | None = None
-        self._begun = False
-
-    def _open(self, info: SourceInfo) -> None:
-        assert info.path is not None
-        try:
-            self.window = copy_range_of(info)
-            copied_streams = copied_streams_of(info.path)
-        except (av.FFmpegError, ValueError, StopIteration) as error:
-            raise SinkError(f"{info.path}: its audio cannot be read ({error})") from error
-        for copied_stream in copied_streams:
-            if copied_stream.kind == "audio":
-                self.tracks.append(copied_stream)
-            else:
-                copied_stream.close()
 
     def skip(self, counts: list[int]) -> None:
         """Leave out the first packets of each track: a file that is resumed has them."""
@@ -199,13 +194,11 @@ class SoundTracks:
 
     def until(self, end: Fraction) -> list[tuple[int, Packet]]:
         """(track number, packet) of those that begin before `end` and were not handed out yet."""
-        if not self._begun:
-            self._begun = True
-            self._waiting = next(self._packets, None)
-        due = []
-        while self._waiting is not None and self._waiting[0] < end:
-            due.append(self._waiting[1:])
-            self._waiting = next(self._packets, None)
+        due, waiting = [], self._waiting or next(self._packets, None)
+        while waiting is not None and waiting[0] < end:
+            due.append(waiting[1:])
+            waiting = next(self._packets, None)
+        self._waiting = waiting
         return due
 
     def _playable(self) -> Iterator[tuple[Fraction, int, Packet]]:
