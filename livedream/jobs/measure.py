@@ -76,6 +76,7 @@ class VideoComparator:
         self._response = response
         self._flow = DisFlow("dis")
         self._last: tuple[Picture, Picture, Plane] | None = None
+        # By the figure's name, for the mean; of strength and warp errors the squares.
         self._found: defaultdict[str, list[float]] = defaultdict(list)
         self._tints: list[tuple[float, Plane]] = []
         self._probes: list[_Probe] = []
