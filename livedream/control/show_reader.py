@@ -83,9 +83,9 @@ def _leave_out_refused(events: list[tuple[float, dict[str, Any]]]) -> None:
 def _sessions(path: Path) -> list[list[dict[str, Any]]]:
     """The lines of each session, its header first."""
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"--replay: {path} cannot be read ({error})") from error
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError as error:
+        raise SettingsError(f"--replay: {path} cannot be read ({error.strerror})") from error
     found: list[list[dict[str, Any]]] = []
     fault = ""
     for number, line in enumerate(lines, 1):

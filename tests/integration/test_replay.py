@@ -136,6 +136,9 @@ def test_a_log_that_was_cut_off_can_be_read_and_nonsense_not(tmp_path: Path) -> 
         path.write_text(text)
         with pytest.raises(SettingsError, match="--replay"):
             read_show(path)
+    path.write_bytes(b"\x00\x00\x00 ftypisom\xff\xfe\n\x80")  # somebody's video
+    with pytest.raises(SettingsError, match="is not a show log; give"):
+        read_show(path)
 
 
 def test_an_objective_that_the_network_refused_is_not_replayed(tmp_path: Path) -> None:
