@@ -63,8 +63,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _draw(args: argparse.Namespace) -> int:
     """The sheet; a line for each layer as soon as it is drawn."""
-    from livedream.dream.networks.layers import describe_layers
-    from livedream.dream.networks.network import load_network
+    from livedream.dream.networks.network import describe_layers, load_network
     from livedream.jobs.layer_sheet import SheetPlan, draw_rows, whole_sheet
     from livedream.present.picture import check_picture, write_picture
 
@@ -88,7 +87,7 @@ def _draw(args: argparse.Namespace) -> int:
 
 
 def _list(args: argparse.Namespace) -> int:
-    from livedream.dream.networks.layers import describe_layers
+    from livedream.dream.networks.network import describe_layers
 
     network, console = _network(args.network, args.weights), terminal()
     found = describe_layers(network)

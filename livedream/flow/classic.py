@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from livedream.core.errors import FlowError
 from livedream.core.frame import FlowField, Picture
-from livedream.flow import Gray, gray
+from livedream.flow.planes import Gray, gray
 
 __all__ = ["DisFlow", "FarnebackFlow"]
 

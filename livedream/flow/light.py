@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from livedream.flow import Gray
+from livedream.flow.planes import Gray
 
 __all__ = ["change_of_light", "match_exposure"]
 

@@ -14,11 +14,12 @@ import numpy as np
 from livedream.core.frame import Motion, Picture
 from livedream.core.settings import parse_size
 from livedream.core.shrink import shrunk
-from livedream.flow import FlowEstimator, Gray, ZeroFlow, gray
+from livedream.flow import FlowEstimator, ZeroFlow
 from livedream.flow.camera_motion import blend_camera_motion
 from livedream.flow.classic import DisFlow
 from livedream.flow.light import change_of_light, match_exposure
 from livedream.flow.occlusion import visibility
+from livedream.flow.planes import Gray, gray
 from livedream.warp.remap import Plane, positions, remap
 
 __all__ = ["MotionEstimator", "compare", "is_cut"]

@@ -18,7 +18,7 @@ from livedream.dream.engines.onnx_export import StepShape, build_step
 from livedream.dream.networks.network import Network
 from livedream.dream.objectives.binding import bind
 from livedream.dream.objectives.text import parse_objective
-from livedream.present import cannot, check_destination
+from livedream.media.destination import cannot, check_destination
 
 __all__ = ["Exported", "export_steps"]
 

@@ -4,7 +4,6 @@ A sink is a context manager that takes `Frame`s in the order of their pts. Closi
 the file; what was written before an error stays playable. `open_sink` finds the right one.
 """
 
-import os
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -12,7 +11,6 @@ from types import MappingProxyType
 from typing import Protocol
 
 from livedream.core.closing import Closeable
-from livedream.core.errors import SinkError
 from livedream.core.frame import Frame, SourceInfo
 
 __all__ = [
@@ -89,36 +87,3 @@ class MemorySink(Closeable):
 
     def close(self) -> None:
         """Nothing to finish: the frames stay."""
-
-
-def check_destination(
-    path: Path, *, source: Path | None = None, overwrite: bool = False, resume: bool = False
-) -> None:
-    """Raise SinkError, saying what to do, when a file cannot or must not be made at `path`.
-
-    source: the file that is read meanwhile.  overwrite, resume: what is there may be replaced,
-    or gone on with.
-    """
-    if path.is_dir():
-        raise SinkError(f"{path} is a folder: add a file name, such as {path.name}.mp4")
-    if source is not None and path.exists() and source.exists() and path.samefile(source):
-        raise SinkError(f"{path} is the source itself: choose another name")
-    if path.exists() and not (overwrite or resume):
-        raise SinkError(f"{path} already exists: choose another name, or add --overwrite")
-    check_folder(path.parent)
-
-
-def check_folder(folder: Path) -> None:
-    """Raise SinkError when no file can be made in the folder."""
-    if not folder.exists():
-        raise SinkError(f"the folder {folder} does not exist: create it first")
-    if not folder.is_dir():
-        raise SinkError(f"{folder} is a file, not a folder")
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise SinkError(f"no permission to write to {folder}: choose another folder")
-
-
-def cannot(path: Path, error: Exception) -> SinkError:
-    """An error of the operating system or of FFmpeg while writing `path`, as a SinkError."""
-    reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    return SinkError(f"{path} cannot be written: {reason}")

@@ -18,7 +18,7 @@ from av.filter import Graph
 from livedream.core.closing import Finalizable
 from livedream.core.errors import SinkError
 from livedream.core.frame import Frame, SourceInfo
-from livedream.present import cannot, check_destination
+from livedream.media.destination import cannot, check_destination
 from livedream.present.stream_copy import has_sound
 from livedream.present.video import VideoOptions, VideoSink
 

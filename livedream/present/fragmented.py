@@ -24,8 +24,8 @@ from av.container.output import OutputContainer
 from livedream.core.errors import SinkError
 from livedream.media.boxes import whole_chunks
 from livedream.media.containers import main_video
+from livedream.media.destination import cannot
 from livedream.media.timing import Packet, decoding_time, end_time
-from livedream.present import cannot
 from livedream.present.stream_copy import SoundTracks
 
 # Without bitexact, headers would differ from run to run, and a resumed run must know its own.

@@ -10,8 +10,8 @@ from PIL import Image, PngImagePlugin
 
 from livedream.core.errors import SinkError, SourceError
 from livedream.core.frame import Picture
+from livedream.media.destination import cannot, check_destination
 from livedream.media.tags import MARKER
-from livedream.present import cannot, check_destination
 
 __all__ = ["DEFAULT_QUALITY", "SUFFIXES", "check_picture", "read_settings", "write_picture"]
 

@@ -11,8 +11,8 @@ from livedream.capture.pictures import NUMBER, numbered
 from livedream.core.closing import Finalizable
 from livedream.core.errors import SinkError
 from livedream.core.frame import Frame, SourceInfo
+from livedream.media.destination import cannot, check_folder
 from livedream.media.tags import SETTINGS
-from livedream.present import cannot, check_folder
 from livedream.present.picture import SUFFIXES, write_picture
 from livedream.present.stream_copy import has_sound
 from livedream.present.video import VideoOptions

@@ -19,8 +19,8 @@ from livedream.core.errors import ShapeError, SinkError
 from livedream.core.frame import Frame, SourceInfo
 from livedream.media.colour import from_rgb, output_tags, tag
 from livedream.media.containers import codec_for, container_for
+from livedream.media.destination import cannot, check_destination
 from livedream.media.timing import Packet, end_time
-from livedream.present import cannot, check_destination
 from livedream.present.encoders import DEFAULT_QUALITY, choose, configure, leave_real_time
 from livedream.present.fragmented import FragmentedFile, open_in_memory
 from livedream.present.remux import RemuxSpec, beside, remux

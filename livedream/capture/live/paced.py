@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from livedream.capture import Source, open_source
-from livedream.capture.live import Opened
+from livedream.capture.live.base import Opened
 from livedream.core.errors import SourceError
 from livedream.core.frame import Frame, Picture
 

@@ -6,7 +6,7 @@ import time
 from dataclasses import replace
 from typing import Final
 
-from livedream.capture.live import Captured, LiveInput, Opened
+from livedream.capture.live.base import Captured, LiveInput, Opened
 from livedream.capture.live.orient import Orientation
 from livedream.core.errors import LivedreamError, SourceError
 from livedream.core.health import Health

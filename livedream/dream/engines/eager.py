@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from livedream.core.settings import DreamSettings
-from livedream.dream.engines import EngineSpec
+from livedream.dream.engines.base import EngineSpec
 from livedream.dream.engines.steps import step_along
 from livedream.dream.objectives.binding import Measured
 from livedream.dream.tiles import Margins, mirrored

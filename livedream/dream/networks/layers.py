@@ -10,7 +10,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
@@ -19,10 +19,7 @@ from torch.nn import functional as F
 
 from livedream.dream.networks.graph import LayerGraph
 
-if TYPE_CHECKING:
-    from livedream.dream.networks.network import Network
-
-__all__ = ["LayerInfo", "LayerShape", "describe_layers", "measure_layers"]
+__all__ = ["LayerInfo", "LayerShape", "measure_layers"]
 
 # Both are multiples of 32, the largest stride known here, and well above every minimum size.
 SMALL_PX, LARGE_PX = 320, 640
@@ -51,22 +48,6 @@ class LayerInfo:
     macs_per_px: float
     aliases: tuple[str, ...]
     note: str
-
-
-def describe_layers(network: Network) -> list[LayerInfo]:
-    """Every layer that can be dreamed, blocks as well as what is in them, in order of execution."""
-    canonical = network.graph.canonical
-    return [
-        LayerInfo(
-            name=name,
-            channels=shape.channels,
-            stride=shape.stride,
-            macs_per_px=shape.macs_per_px,
-            aliases=tuple(a for a, layer in network.aliases.items() if canonical[layer] == name),
-            note=network.notes.get(name, ""),
-        )
-        for name, shape in network.layers.items()
-    ]
 
 
 def measure_layers(graph: LayerGraph) -> dict[str, LayerShape]:

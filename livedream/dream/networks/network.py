@@ -23,7 +23,7 @@ from livedream.dream.networks.building import (
 )
 from livedream.dream.networks.classes import find_class, read_labels
 from livedream.dream.networks.graph import LOGITS, LayerGraph
-from livedream.dream.networks.layers import LayerShape, measure_layers
+from livedream.dream.networks.layers import LayerInfo, LayerShape, measure_layers
 from livedream.dream.networks.preprocessing import Preprocessing
 from livedream.dream.networks.registry import NetworkSpec, find_spec
 from livedream.dream.networks.weights import (
@@ -33,7 +33,7 @@ from livedream.dream.networks.weights import (
     read_weights,
 )
 
-__all__ = ["Network", "load_network", "network_without_weights"]
+__all__ = ["Network", "describe_layers", "load_network", "network_without_weights"]
 
 DEFAULT_NAME = "dreamnet"
 DREAMNET = "dreamnet"
@@ -218,3 +218,19 @@ def _classes(
         thousand = tuple(SqueezeNet1_0_Weights.IMAGENET1K_V1.meta["categories"])
         return thousand if count == 1000 else ("background", *thousand)
     return names
+
+
+def describe_layers(network: Network) -> list[LayerInfo]:
+    """Every layer that can be dreamed, blocks as well as what is in them, in order of execution."""
+    canonical = network.graph.canonical
+    return [
+        LayerInfo(
+            name=name,
+            channels=shape.channels,
+            stride=shape.stride,
+            macs_per_px=shape.macs_per_px,
+            aliases=tuple(a for a, layer in network.aliases.items() if canonical[layer] == name),
+            note=network.notes.get(name, ""),
+        )
+        for name, shape in network.layers.items()
+    ]

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from livedream.core.errors import SettingsError
 from livedream.core.settings import DreamSettings
-from livedream.dream.engines import EngineSpec
+from livedream.dream.engines.base import EngineSpec
 from livedream.dream.engines.cuda.capture import (
     CapturedStep,
     CudaGraphCapture,

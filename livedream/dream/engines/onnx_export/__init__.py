@@ -8,7 +8,7 @@ and output stand in `step.INPUTS` and `step.OUTPUT`; the file's metadata say wha
 import json
 from typing import TYPE_CHECKING
 
-from livedream.dream.engines import EngineSpec
+from livedream.dream.engines.base import EngineSpec
 from livedream.dream.engines.onnx_export.step import INPUTS, OUTPUT, StepShape, trace_step
 from livedream.dream.engines.onnx_export.translate import translate
 

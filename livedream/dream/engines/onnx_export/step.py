@@ -14,7 +14,7 @@ from torch.fx.experimental.proxy_tensor import make_fx
 
 from livedream.core.errors import SettingsError
 from livedream.core.settings import DreamSettings
-from livedream.dream.engines import EngineSpec
+from livedream.dream.engines.base import EngineSpec
 from livedream.dream.engines.onnx_export.decompositions import backward_decompositions
 from livedream.dream.engines.onnx_export.translate import StepTensor
 from livedream.dream.engines.steps import normalised

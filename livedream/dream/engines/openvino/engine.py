@@ -20,7 +20,7 @@ from torch import Tensor
 
 from livedream.core.errors import SettingsError
 from livedream.core.settings import DreamSettings
-from livedream.dream.engines import EngineSpec
+from livedream.dream.engines.base import EngineSpec
 from livedream.dream.engines.eager import EagerEngine
 from livedream.dream.engines.openvino.grad_outputs import require_known_parts
 from livedream.dream.engines.openvino.graph import InputScale, write_gradient

@@ -3,8 +3,7 @@
 import pytest
 import torch
 
-from livedream.dream.networks.layers import describe_layers
-from livedream.dream.networks.network import network_without_weights
+from livedream.dream.networks.network import describe_layers, network_without_weights
 from livedream.dream.networks.registry import find_spec, registry
 
 TORCHVISION = [name for name, spec in registry().items() if spec.weights]
