@@ -64,10 +64,10 @@ class FaultLog:
             return
         self._kinds.add(type(error))
         times = f" ({self._count} times)" if self._count > 1 else ""
+        why = reason(error).removeprefix(f"{self._name}: ")  # most errors of a source name it
         self._logger.warning(
-            "%s %s%s: %s", self._name, event, times, reason(error),
-            exc_info=error if traceback else None,
-        )  # fmt: skip
+            "%s %s%s: %s", self._name, event, times, why, exc_info=error if traceback else None
+        )
         self._told = True
         self._silence_s = min(max(4 * self._silence_s, _FIRST_SILENCE_S), _LONGEST_SILENCE_S)
         self._due_s = now_s + self._silence_s

@@ -104,3 +104,10 @@ def test_a_fault_that_keeps_coming_is_logged_at_once_then_seldom_then_as_over(
     assert said[1] == "disk failed (11 times): full"
     assert len(said) == 7
     assert said[-1] == "disk works again after 3600 faults"
+
+
+def test_what_failed_is_named_once(caplog: pytest.LogCaptureFixture) -> None:
+    FaultLog(logging.getLogger("test"), "rtsp://host").failed(
+        OSError("rtsp://host: the stream ended"), "is lost", traceback=False
+    )
+    assert caplog.messages == ["rtsp://host is lost: the stream ended"]
