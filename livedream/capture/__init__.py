@@ -13,8 +13,6 @@ from typing import Protocol
 from livedream.core.closing import Closeable
 from livedream.core.frame import Frame, SourceInfo
 
-__all__ = ["MemorySource", "Source", "open_source"]
-
 
 class Source(AbstractContextManager["Source"], Protocol):
     """The door to capture: `info`, iteration, `close`."""

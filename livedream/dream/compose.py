@@ -9,8 +9,6 @@ from torch import Tensor
 from livedream.core.errors import ShapeError
 from livedream.core.frame import Picture
 
-__all__ = ["compose", "residual_of", "steps_of"]
-
 
 def compose(rgb: Picture, residual: NDArray[np.float32]) -> Picture:
     """The residual, scaled up and added to the frame, whose own detail stays as sharp as it was.

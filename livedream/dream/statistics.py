@@ -19,8 +19,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-__all__ = ["StatisticsLock", "octave_levels"]
-
 # RMS in 8-bit steps of each octave, the finest first, and of what is coarser than all of them:
 # photographs at 640x360 (measured); crisper, more colourful, softer in the coarsest (by eye).
 _GREY: Final = (11.0, 14.0, 16.0, 17.0, 18.0, 20.0)

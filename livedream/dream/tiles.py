@@ -21,8 +21,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-__all__ = ["Margins", "Tile", "lay_tiles", "mirrored", "mirrored_index"]
-
 # Beyond this little reaches a gradient. Measured within 8 px of a cut, in parts of the gradient's
 # mean size: dreamnet 0.001, SqueezeNet's fire8 0.0001, MobileNetV2's features.13 0.009; with 64 px
 # 0.05 to 0.16.

@@ -13,8 +13,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-__all__ = ["CudaTransferStream", "TransferStream", "Transfers"]
-
 Wait = Callable[[], None]
 _BUFFERS: Final = 2  # one being filled, one under way
 

@@ -17,8 +17,6 @@ from livedream.core.frame import FlowField
 from livedream.flow.planes import Gray, halved, sampled_median
 from livedream.warp.remap import Plane
 
-__all__ = ["SteadyFlow", "blend_camera_motion", "camera_motion"]
-
 _STEP_PX: Final = 16  # the camera's motion is fitted to one sample per so many px
 # Samples count by their structure: fully from about three 8-bit steps per px in the weaker
 # direction, in cornerMinEigenVal's units (four times the squared gradient, of 255).

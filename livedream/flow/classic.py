@@ -13,8 +13,6 @@ from livedream.core.errors import FlowError
 from livedream.core.frame import FlowField, Picture
 from livedream.flow.planes import Gray, gray
 
-__all__ = ["DisFlow", "FarnebackFlow"]
-
 _SMALLEST_SIDE_PX: Final = 16  # both work in patches; OpenCV's DIS raises below 12
 
 _PRESETS: Final = {

@@ -12,8 +12,6 @@ from numpy.typing import NDArray
 
 from livedream.flow.planes import Gray
 
-__all__ = ["change_of_light", "match_exposure"]
-
 _ROUNDS: Final = 3
 _STEP_PX: Final = 8
 _LEAST_STEPS: Final = 2.0  # 8-bit steps: differences up to here count fully

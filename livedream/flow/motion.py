@@ -22,8 +22,6 @@ from livedream.flow.occlusion import visibility
 from livedream.flow.planes import Gray, gray
 from livedream.warp.remap import Plane, positions, remap
 
-__all__ = ["MotionEstimator", "compare", "is_cut"]
-
 # Between frames of one scene the test clips reach 0.86 and more, flashes and noise included;
 # pairs of frames across cuts 0.42 at most (docs/flow.md).
 _CUT_CORRELATION: Final = 0.6

@@ -22,8 +22,6 @@ from livedream.flow.camera_motion import SteadyFlow
 from livedream.flow.planes import halved, sampled_median
 from livedream.warp.remap import Plane, positions, remap
 
-__all__ = ["agreement", "visibility"]
-
 _RELATIVE, _ABSOLUTE_PX2 = 0.01, 0.5  # Ruder et al., equation 5
 # Heuristic: full trust up to the equation's bound, none from this many times the bound on.
 _SOFT: Final = 2.0

@@ -19,8 +19,6 @@ from livedream.core.frame import FlowField, Picture
 from livedream.core.shrink import fitted
 from livedream.flow.onnx_adapter import FlowAdapter, read_adapter
 
-__all__ = ["OnnxFlow", "open_session"]
-
 _LOG: Final = logging.getLogger(__name__)
 _TENSORRT, _CUDA, _CPU = _PROVIDERS = [
     "TensorrtExecutionProvider",

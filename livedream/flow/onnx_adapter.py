@@ -22,8 +22,6 @@ from numpy.typing import NDArray
 from livedream.core.errors import FlowError
 from livedream.core.frame import Picture
 
-__all__ = ["METADATA_KEY", "FlowAdapter", "read_adapter"]
-
 METADATA_KEY: Final = "livedream.flow"
 NAMES: Final = ("current", "previous")
 

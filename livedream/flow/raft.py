@@ -15,8 +15,6 @@ from livedream.core.downloads import cached, obtain
 from livedream.core.errors import FlowError, ShapeError
 from livedream.core.frame import FlowField, Picture
 
-__all__ = ["RaftFlow"]
-
 _WEIGHTS: Final = {
     "raft-small": "Raft_Small_Weights.C_T_V2",
     "raft-large": "Raft_Large_Weights.C_T_SKHT_V2",

@@ -40,8 +40,6 @@ from livedream.flow.motion import MotionEstimator
 from livedream.jobs.pace import Cost, Suggestion, suggestions
 from livedream.media.colour import tags_of, to_rgb
 
-__all__ = ["SCHEMA", "BenchJob", "BenchReport", "Spread", "bench"]
-
 SCHEMA: Final = 1
 _WARM_UP: Final = 6  # frames
 _PAINTED: Final = 24  # different frames, shown forth and back

@@ -10,8 +10,6 @@ from typing import Any, Final
 
 from livedream.core.errors import LivedreamError
 
-__all__ = ["SECTIONS", "Line", "camera_modes"]
-
 Line = tuple[str, str]
 
 # Asked of each camera as MJPG; it answers with what it has (heuristic: what projectors show).

@@ -20,8 +20,6 @@ from livedream.dream.objectives.binding import bind
 from livedream.dream.objectives.text import parse_objective
 from livedream.media.destination import cannot, check_destination
 
-__all__ = ["Exported", "export_steps"]
-
 # A size such as 360p stands for a picture of this shape.
 _SCREEN: Final = (1920, 1080)
 

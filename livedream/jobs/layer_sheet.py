@@ -22,8 +22,6 @@ from livedream.dream.objectives.value import Objective, channels, layer
 from livedream.jobs.image import dreamed, soft_noise
 from livedream.present.contact_sheet import contact_sheet
 
-__all__ = ["MOST_LAYERS", "LayerRow", "SheetPlan", "draw_rows", "strongest_channels", "whole_sheet"]
-
 MOST_LAYERS: Final = 24  # heuristic: what can still be looked at as one picture
 _SETTINGS: Final = DreamSettings(size="source", strength=28.0, half_life=0.4, octaves=3)
 _INACTIVE: Final = 0.03  # of the layer's mean square on noise; heuristic

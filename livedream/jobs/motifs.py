@@ -9,8 +9,6 @@ import sys
 from pathlib import Path
 from typing import Final
 
-__all__ = ["draw"]
-
 WIDTH_PX: Final = 144
 HEIGHT_PX: Final = 108
 _ROUNDS: Final = 14  # heuristic: motifs are complete after about so many

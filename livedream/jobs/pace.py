@@ -13,8 +13,6 @@ from livedream.core.settings import DreamSettings, dream_size, parse_size
 from livedream.dream.ascent import Plan
 from livedream.dream.dreamer import Dreamer
 
-__all__ = ["Cost", "Suggestion", "suggestions"]
-
 _SIZES: Final = tuple(
     f"{side}p" for side in (1080, 720, 540, 480, 432, 360, 324, 270, 240, 216, 180, 144, 120)
 )

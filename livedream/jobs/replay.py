@@ -14,8 +14,6 @@ from livedream.dream.compose import steps_of
 from livedream.dream.dreamer import Dream, Dreamer, DreamerPool
 from livedream.present.grading import Grading, travel_of
 
-__all__ = ["ShowDreamer", "Timeline"]
-
 
 class Timeline(Protocol):
     """What says how a show stands at a time: `livedream.control.show_reader.Playback`."""

@@ -13,15 +13,6 @@ from typing import Protocol
 from livedream.core.closing import Closeable
 from livedream.core.frame import Frame, SourceInfo
 
-__all__ = [
-    "FileSink",
-    "MemorySink",
-    "cannot",
-    "check_destination",
-    "check_folder",
-    "open_sink",
-]
-
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 
 

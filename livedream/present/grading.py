@@ -12,8 +12,6 @@ from livedream.core.grade import GradeSettings
 from livedream.dream.compose import compose
 from livedream.warp.travel import Travel
 
-__all__ = ["Grading", "colour_matrix", "travel_of"]
-
 _LUMA: Final = np.array([0.2126, 0.7152, 0.0722])  # ITU-R BT.709
 _MIDDLE: Final = 128.0
 _BLACKOUT_S: Final = 0.4  # from the full picture to black

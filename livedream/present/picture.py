@@ -13,8 +13,6 @@ from livedream.core.frame import Picture
 from livedream.media.destination import cannot, check_destination
 from livedream.media.tags import MARKER
 
-__all__ = ["DEFAULT_QUALITY", "SUFFIXES", "check_picture", "read_settings", "write_picture"]
-
 SUFFIXES: Final = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff")
 DEFAULT_QUALITY: Final = 92.0  # heuristic: no blocks to be seen in a dream's fine lines
 

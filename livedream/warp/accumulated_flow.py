@@ -22,8 +22,6 @@ from livedream.core.frame import Motion
 from livedream.warp.remap import Plane, remap
 from livedream.warp.travel import Travel
 
-__all__ = ["AccumulatedFlow", "warp_steps"]
-
 Flow = NDArray[np.float32]  # (h, w, 2) px
 
 _COARSE: Final = (64, 36)  # (width, height) of a flow that is only a travel: it is affine

@@ -21,8 +21,6 @@ from torch.nn import functional as F
 
 from livedream.core.frame import FlowField
 
-__all__ = ["Plane", "grid_sample", "positions", "remap"]
-
 Plane = NDArray[np.float32]  # (h, w)
 
 _CUBIC: Final = 0.65

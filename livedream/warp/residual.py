@@ -15,8 +15,6 @@ from livedream.core.errors import ShapeError
 from livedream.core.frame import FlowField, Motion
 from livedream.warp.remap import grid_sample, positions, remap
 
-__all__ = ["carry", "fit_flow", "warp"]
-
 
 def carry(residual: Tensor, motion: Motion | None, picture: Tensor, keep: float) -> Tensor:
     """The last residual where it has moved to, faded, as far as it can be shown.

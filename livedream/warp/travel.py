@@ -23,8 +23,6 @@ from torch.nn import functional as F
 
 from livedream.core.settings import refused
 
-__all__ = ["Travel", "move"]
-
 _SLOW = 1e-9  # below this speed the solution's quotient is 0/0; its limit is used
 
 

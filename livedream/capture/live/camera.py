@@ -19,8 +19,6 @@ from livedream.capture.live.base import Opened
 from livedream.core.errors import SourceError
 from livedream.core.frame import Picture
 
-__all__ = ["Camera", "CameraInput", "CameraRequest", "find_camera", "list_cameras"]
-
 _MOST_RATE: Final = 1000.0
 _FAILURES: Final = 5  # reads in a row that may fail: some drivers hiccup
 

@@ -10,8 +10,6 @@ import numpy as np
 from livedream.core.errors import SettingsError
 from livedream.core.frame import Picture
 
-__all__ = ["Orientation"]
-
 _TURNS: Final = {
     0: None,
     90: cv2.ROTATE_90_CLOCKWISE,

@@ -13,8 +13,6 @@ from livedream.capture.live.base import Opened
 from livedream.core.errors import SourceError
 from livedream.core.frame import Frame, Picture
 
-__all__ = ["PacedInput"]
-
 _LATE_S: Final = 0.25  # further behind, the clock is set anew instead of hurrying
 _LONGEST_WAIT_S: Final = 0.5  # so that a stop is noticed
 _FADE_S: Final = 0.8  # heuristic: slow enough to be no cut, at 3 pictures a second as well

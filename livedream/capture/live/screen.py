@@ -12,8 +12,6 @@ from livedream.capture.live.base import Opened
 from livedream.core.errors import SourceError
 from livedream.core.frame import Picture
 
-__all__ = ["ScreenInput", "is_screen"]
-
 _RATE: Final = 30  # frames per second asked of the screen, where none is given
 _PATTERN = re.compile(r"screen(?::(\d+))?(?:[:,](\d+)x(\d+)(?:\+(\d+)\+(\d+))?)?")
 

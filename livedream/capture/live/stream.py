@@ -15,8 +15,6 @@ from livedream.core.frame import Picture
 from livedream.core.redact import redact
 from livedream.media.colour import tags_of, to_rgb
 
-__all__ = ["StreamInput", "is_url"]
-
 _OPEN_S: Final = 4.0  # a stream that begins has its first keyframe within this
 _SILENT_S: Final = 1.0  # then it is gone, and opened anew
 _FALLBACK_RATE: Final = Fraction(25)

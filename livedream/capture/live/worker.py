@@ -13,8 +13,6 @@ from livedream.core.health import Health
 from livedream.core.latest_slot import LatestSlot
 from livedream.core.supervisor import FaultLog, SupervisedThread, reason, start_thread
 
-__all__ = ["Capture"]
-
 _log = logging.getLogger(__name__)
 
 _FIRST_PAUSE_S: Final = 0.1  # between attempts to open, doubling...

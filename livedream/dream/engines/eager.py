@@ -12,8 +12,6 @@ from livedream.dream.engines.steps import step_along
 from livedream.dream.objectives.binding import Measured
 from livedream.dream.tiles import Margins, mirrored
 
-__all__ = ["EagerEngine"]
-
 
 class EagerEngine:
     """The reference; also gives the activations themselves.  body: picture to activations."""

@@ -9,8 +9,6 @@ from torch.nn import functional as F
 from livedream.core.settings import DreamSettings
 from livedream.dream.resize import resize
 
-__all__ = ["equalise_bands", "gaussian_blur", "normalised", "step_along"]
-
 _TINY: Final = 1e-12  # below any gradient float32 can carry here; keeps a flat one from 0/0
 _COPIED: Final = 1 << 23  # elements that may be copied: bounds the memory of very large pictures
 

@@ -10,14 +10,6 @@ from livedream.core.errors import WeightsError
 from livedream.dream.networks.registry import NetworkSpec
 from livedream.dream.networks.weights import WeightsFile
 
-__all__ = [
-    "build_module",
-    "class_count",
-    "fill_randomly",
-    "module_without_weights",
-    "random_module",
-]
-
 DREAMNET = "dreamnet"
 
 

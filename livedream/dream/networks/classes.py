@@ -7,8 +7,6 @@ from pathlib import Path
 from livedream.core.errors import NetworkError, WeightsError
 from livedream.core.suggest import closest
 
-__all__ = ["find_class", "names_of", "read_labels"]
-
 _INDEX = re.compile(r"^\s*(\d+)[\s:,]\s*(.*\S)\s*$")
 # Places365 writes "/a/airfield 0": first letter, name, index.
 _PLACES = re.compile(r"^/\w/(\S+)\s+(\d+)\s*$")

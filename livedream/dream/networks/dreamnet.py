@@ -25,8 +25,6 @@ import torch
 from safetensors import safe_open
 from torch import Tensor, nn
 
-__all__ = ["DreamNet", "DreamNetConfig", "LayerConfig", "load_dreamnet", "read_metadata"]
-
 METADATA_KEY = "livedream"
 ARCHITECTURE = "dreamnet"
 CLASS_MAP = "class_map"

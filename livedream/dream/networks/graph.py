@@ -15,8 +15,6 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
-__all__ = ["LOGITS", "LayerGraph"]
-
 LOGITS = "logits"
 """The name under which a network's class scores can be asked for beside its layers."""
 

@@ -19,8 +19,6 @@ from torch.nn import functional as F
 
 from livedream.dream.networks.graph import LayerGraph
 
-__all__ = ["LayerInfo", "LayerShape", "measure_layers"]
-
 # Both are multiples of 32, the largest stride known here, and well above every minimum size.
 SMALL_PX, LARGE_PX = 320, 640
 

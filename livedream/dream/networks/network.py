@@ -33,8 +33,6 @@ from livedream.dream.networks.weights import (
     read_weights,
 )
 
-__all__ = ["Network", "describe_layers", "load_network", "network_without_weights"]
-
 DEFAULT_NAME = "dreamnet"
 DREAMNET = "dreamnet"
 

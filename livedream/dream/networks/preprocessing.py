@@ -15,8 +15,6 @@ from torch import Tensor
 
 from livedream.core.errors import SettingsError
 
-__all__ = ["IMAGENET", "Preprocessing"]
-
 Triple = tuple[float, float, float]
 
 _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"

@@ -13,8 +13,6 @@ from typing import Any
 from livedream.core.errors import NetworkError
 from livedream.core.suggest import closest
 
-__all__ = ["NetworkSpec", "find_spec", "models_folder", "registry"]
-
 
 @dataclass(frozen=True, slots=True)
 class NetworkSpec:

@@ -11,8 +11,6 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor
 
-__all__ = ["ChannelsPart", "ClassPart", "GuidePart", "LayerPart", "Part", "PartGradient"]
-
 # Channels whose mean square is below this share of their layer's count ever less, for there is
 # hardly anything there to amplify.  Heuristic: a hundredth in amplitude.
 SILENT_SHARE = 1e-4

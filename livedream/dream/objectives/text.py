@@ -26,8 +26,6 @@ from livedream.dream.objectives.value import (
     layer,
 )
 
-__all__ = ["parse_objective"]
-
 _WEIGHT = re.compile(r"((?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*\*", re.ASCII)
 _CLASS = re.compile(r"class\s*:\s*")
 _GUIDE = re.compile(r"guide\s*\(\s*")

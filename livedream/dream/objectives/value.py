@@ -20,20 +20,6 @@ from numpy.typing import NDArray
 
 from livedream.core.errors import ObjectiveError
 
-__all__ = [
-    "ClassTarget",
-    "GuidePicture",
-    "GuideTarget",
-    "LayerTarget",
-    "Objective",
-    "Target",
-    "Term",
-    "channels",
-    "guide",
-    "image_class",
-    "layer",
-]
-
 LAYER_NAME = re.compile(r"[A-Za-z0-9_](?:[\w./-]*[\w])?", re.ASCII)
 PLAIN_LABEL = re.compile(r"[^\W_](?:[\w'.-]*\w)?")
 PLAIN_PATH = re.compile(r"[^\s\"(),][^\"(),]*(?<!\s)")

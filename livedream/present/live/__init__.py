@@ -16,8 +16,6 @@ from livedream.core.errors import SettingsError
 from livedream.core.frame import Picture
 from livedream.core.settings import refused
 
-__all__ = ["OUTPUTS", "LiveFrame", "MemoryOutput", "Output", "open_output"]
-
 
 @dataclass(frozen=True, slots=True)
 class LiveFrame:

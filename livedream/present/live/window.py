@@ -32,8 +32,6 @@ from livedream.present.live.placement import (
 )
 from livedream.present.live.screen import Screen, WindowOptions
 
-__all__ = ["KeyHandler", "Window"]
-
 _log = logging.getLogger(__name__)
 
 _FIRST_WAIT_S: Final = 1.0  # before a window is opened again; doubles, since system libraries...

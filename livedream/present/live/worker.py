@@ -14,8 +14,6 @@ from livedream.core.latest_slot import LatestSlot, SlotClosed
 from livedream.core.supervisor import FaultLog, reason, start_thread
 from livedream.present.live import LiveFrame, Output
 
-__all__ = ["OutputWorker"]
-
 _log = logging.getLogger(__name__)
 
 FIRST_WAIT_S: Final = 0.2  # before the first attempt to open again; doubles with each failure

@@ -18,8 +18,6 @@ from livedream.core.settings import DreamSettings
 from livedream.dream.engines.steps import normalised
 from livedream.dream.tiles import Margins, mirrored_index
 
-__all__ = ["CapturedStep", "CudaGraphCapture", "GraphCapture", "StepKind"]
-
 Step = Callable[[], None]
 # cuDNN chooses its algorithms and autograd makes its buffers in these; PyTorch's notes take three.
 _WARM_UPS: Final = 3

@@ -26,8 +26,6 @@ from livedream.dream.engines.eager import EagerEngine
 from livedream.dream.objectives.binding import Measured
 from livedream.dream.tiles import Margins
 
-__all__ = ["CudaEngine"]
-
 _LOG: Final = logging.getLogger(__name__)
 # Heuristic: four octaves of three sizes of picture.
 KEPT: Final = 12

@@ -20,8 +20,6 @@ from torch import Tensor
 from torch._decomp import core_aten_decompositions
 from torch.nn import functional as F
 
-__all__ = ["backward_decompositions"]
-
 Pair = Sequence[int]
 _aten: Final = torch.ops.aten
 

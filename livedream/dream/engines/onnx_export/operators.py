@@ -16,8 +16,6 @@ from livedream.core.errors import NetworkError
 from livedream.dream.engines.onnx_export.decompositions import pair
 from livedream.dream.engines.onnx_export.writer import GraphWriter, Name, Value
 
-__all__ = ["OPERATORS", "Made"]
-
 _aten: Final = torch.ops.aten
 _END: Final = 2**62  # a slice without an end
 

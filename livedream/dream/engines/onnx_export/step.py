@@ -20,8 +20,6 @@ from livedream.dream.engines.onnx_export.translate import StepTensor
 from livedream.dream.engines.steps import normalised
 from livedream.dream.tiles import mirrored_index
 
-__all__ = ["INPUTS", "OUTPUT", "StepShape", "trace_step"]
-
 INPUTS: Final = (
     StepTensor("picture", "float32 (1, 3, height, width): RGB from 0 to 1"),
     StepTensor(

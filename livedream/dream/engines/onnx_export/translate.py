@@ -20,7 +20,6 @@ from livedream.dream.engines.onnx_export.writer import OPSET, GraphWriter, Name,
 if TYPE_CHECKING:
     import onnx
 
-__all__ = ["StepTensor", "translate"]
 
 _aten: Final = torch.ops.aten
 # One number everywhere: constants whatever their argument is, of whose shape alone they are. None:

@@ -17,7 +17,6 @@ from livedream.core.errors import NetworkError
 if TYPE_CHECKING:
     import onnx
 
-__all__ = ["OPSET", "GraphWriter", "Name", "Value", "onnx_type"]
 
 OPSET: Final = 18
 """The oldest in which every reduction takes its axes the same way; TensorRT 8.6 reads it."""

@@ -29,8 +29,6 @@ from livedream.dream.engines.steps import step_along
 from livedream.dream.objectives.binding import BoundObjective, Measured
 from livedream.dream.tiles import Margins, mirrored
 
-__all__ = ["OpenVinoEngine", "openvino_core"]
-
 _LOG: Final = logging.getLogger(__name__)
 
 # Graphs take 280 bytes a pixel with dreamnet (0.6 GB in all), and 0.2 s to make: as many are kept

@@ -21,8 +21,6 @@ from livedream.dream.objectives.terms import (
     LayerPart,
 )
 
-__all__ = ["require_known_parts", "write_grad_outputs"]
-
 _SPATIAL: Final = (0, 2, 3)
 
 

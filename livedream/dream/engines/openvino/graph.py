@@ -29,8 +29,6 @@ from livedream.dream.engines.openvino.layers import (
 from livedream.dream.engines.openvino.op_list import Op, OpList
 from livedream.dream.objectives.binding import BoundObjective
 
-__all__ = ["InputScale", "write_gradient"]
-
 Array = npt.NDArray[np.float32]
 
 _CHANNELS_FIRST: Final = (0, 3, 1, 2)

@@ -20,10 +20,6 @@ import numpy as np
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-__all__ = [
-    "Node", "convolve", "convolve_back", "is_supported_pool", "lengths", "pool", "pool_back",
-]  # fmt: skip
-
 Node = Any  # a node with one output, or one of several outputs: openvino has no types
 Pair = tuple[int, int]
 

@@ -12,8 +12,6 @@ from torch.nn import functional as F
 from livedream.core.errors import SettingsError
 from livedream.dream.engines.openvino.layers import is_supported_pool
 
-__all__ = ["Op", "OpList", "op_list_of"]
-
 _ADDITIONS: Final = (operator.add, torch.add)
 _RELUS: Final = (F.relu, torch.relu)
 _ACTIVATIONS: Final = (("silu", nn.SiLU), ("relu", nn.ReLU), ("relu6", nn.ReLU6))
