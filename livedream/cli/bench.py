@@ -2,10 +2,9 @@
 
 import argparse
 import dataclasses
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from livedream.cli.options import Commands, add_settings, settings_of
+from livedream.cli.options import Commands, add_settings, add_shared, settings_of
 from livedream.cli.output import print_table, write_json
 from livedream.core.errors import SettingsError
 from livedream.core.settings import DreamSettings, parse_size
@@ -41,9 +40,7 @@ def add_parser(commands: Commands) -> None:
         action="store_true",
         help="encode with x264 ultrafast as well, discarding the result",
     )
-    parser.add_argument(
-        "--json", type=Path, metavar="FILE", help="also write the figures to this file"
-    )
+    add_shared(parser, "--json")
     add_settings(parser, _DEFAULTS)
     parser.set_defaults(run=run)
 

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from livedream.cli.options import Commands, add_settings, settings_of
+from livedream.cli.options import Commands, add_settings, add_shared, settings_of
 from livedream.cli.output import Progress, summary
 from livedream.core.defaults import ROUNDS, STILL, STILL_FROM_NOISE
 from livedream.core.settings import DreamSettings
@@ -31,9 +31,7 @@ def add_parser(commands: Commands) -> None:
         "--rounds", type=int, default=ROUNDS, metavar="N",
         help=f"how many rounds to dream (default: {ROUNDS})",
     )  # fmt: skip
-    files.add_argument(
-        "--picture-size", default="source", metavar="SIZE", help="size of the output"
-    )
+    add_shared(files, "--picture-size")
     files.add_argument(
         "--quality",
         type=float,
@@ -41,8 +39,7 @@ def add_parser(commands: Commands) -> None:
         metavar="0..100",
         help="JPEG and WebP quality (default: 92)",
     )
-    files.add_argument("--overwrite", action="store_true", help="replace an existing output")
-    files.add_argument("--quiet", action="store_true", help="print errors only")
+    add_shared(files, "--overwrite", "--quiet")
     add_settings(parser, DreamSettings(**STILL), leave_out=NOT_OF_STILLS)
     parser.set_defaults(run=run)
 

@@ -2,10 +2,9 @@
 
 import argparse
 import dataclasses
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from livedream.cli.options import Commands, seconds
+from livedream.cli.options import Commands, add_shared, seconds
 from livedream.cli.output import write_json
 from livedream.core.errors import SourceError
 
@@ -26,9 +25,7 @@ def add_parser(commands: Commands) -> None:
         "--start", type=seconds, default=0.0, metavar="TIME", help="where to start in the source"
     )
     parser.add_argument("--end", type=seconds, metavar="TIME", help="where to end in the source")
-    parser.add_argument(
-        "--json", type=Path, metavar="FILE", help="also write the figures to this file"
-    )
+    add_shared(parser, "--json")
     layer = parser.add_argument_group(
         "response", "how strongly a network responds to both; of two dreams of the same "
         "strength, the one with the higher response shows more of the objective",

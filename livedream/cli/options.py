@@ -4,7 +4,7 @@ import argparse
 import dataclasses
 import json
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -15,6 +15,23 @@ from livedream.core.settings import DreamSettings, Parameter, parameters
 Commands: TypeAlias = (
     "argparse._SubParsersAction[argparse.ArgumentParser]"  # what each command adds its parser to
 )
+
+# Options that mean the same in several commands.
+_SHARED: Mapping[str, Mapping[str, Any]] = {
+    "--picture-size": {"default": "source", "metavar": "SIZE", "help": "size of the output"},
+    "--quality": {
+        "type": float, "default": 80.0, "metavar": "0..100",
+        "help": "encoding quality (default: 80)",
+    },
+    "--overwrite": {"action": "store_true", "help": "replace an existing output"},
+    "--quiet": {"action": "store_true", "help": "print errors only"},
+    "--json": {"type": Path, "metavar": "FILE", "help": "also write the figures to this file"},
+}  # fmt: skip
+
+
+def add_shared(group: argparse._ActionsContainer, *flags: str) -> None:
+    for flag in flags:
+        group.add_argument(flag, **_SHARED[flag])
 
 
 def add_settings(

@@ -6,7 +6,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from livedream.cli.options import Commands, add_settings, rate, seconds, settings_of
+from livedream.cli.image import stem_of
+from livedream.cli.options import Commands, add_settings, add_shared, rate, seconds, settings_of
 from livedream.cli.output import Progress, summary, write_json
 from livedream.core.errors import SettingsError
 from livedream.core.settings import DreamSettings, parameters
@@ -45,25 +46,17 @@ def add_parser(commands: Commands) -> None:
     files.add_argument("--start", type=seconds, default=0.0, metavar="TIME", help="where to start")
     files.add_argument("--end", type=seconds, metavar="TIME", help="where to end")
     files.add_argument("--fps", type=rate, metavar="RATE", help="frame rate of a picture sequence")
-    files.add_argument(
-        "--picture-size", default="source", metavar="SIZE", help="size of the output"
-    )
+    add_shared(files, "--picture-size")
     files.add_argument(
         "--codec", metavar="NAME", help="h264, hevc, av1, vp9, prores, ffv1 (default: by suffix)"
     )
-    files.add_argument(
-        "--quality",
-        type=float,
-        default=80.0,
-        metavar="0..100",
-        help="encoding quality (default: 80)",
-    )
+    add_shared(files, "--quality")
     files.add_argument("--no-sound", action="store_true", help="drop audio and subtitles")
     files.add_argument("--compare", action="store_true", help="show source and dream side by side")
     files.add_argument(
         "--preview", action="store_true", help=f"render only {_PREVIEW_S:g} s, small and fast"
     )
-    files.add_argument("--overwrite", action="store_true", help="replace an existing output")
+    add_shared(files, "--overwrite")
     files.add_argument("--resume", action="store_true", help="continue a stopped render")
     files.add_argument(
         "--replay", type=Path, metavar="SHOW.jsonl",
@@ -73,7 +66,7 @@ def add_parser(commands: Commands) -> None:
         "--report", type=Path, metavar="FILE.json", help="write figures to this file"
     )
     files.add_argument("--sheet", type=Path, metavar="FILE.png", help="write a contact sheet")
-    files.add_argument("--quiet", action="store_true", help="print errors only")
+    add_shared(files, "--quiet")
     add_settings(parser)
     parser.set_defaults(run=run)
 
@@ -182,9 +175,8 @@ def _settings_of_show(args: argparse.Namespace) -> tuple[DreamSettings, tuple[st
 
 def output_of(wanted: str | None, source: str, inputs: int) -> Path:
     """Where the dream of `source` goes: `wanted`, inside it if a folder, or ./NAME.dream.mp4."""
-    name = source.partition("?")[0].replace(":", "-")
-    stem = Path(name).stem.replace("%", "") or "dream"
-    suffix = Path(name).suffix.lower()
+    stem = stem_of(source)
+    suffix = Path(source.partition("?")[0]).suffix.lower()
     suffix = suffix if suffix in (".mp4", ".mov", ".mkv", ".webm") else ".mp4"
     if wanted is None:
         return Path(f"{stem}.dream{suffix}")

@@ -5,7 +5,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from livedream.cli.image import NOT_OF_STILLS, stem_of
-from livedream.cli.options import Commands, add_settings, rate, seconds, settings_of
+from livedream.cli.options import Commands, add_settings, add_shared, rate, seconds, settings_of
 from livedream.cli.output import Progress, summary
 from livedream.core.defaults import ZOOM
 from livedream.core.settings import DreamSettings
@@ -47,15 +47,7 @@ def add_parser(commands: Commands) -> None:
         help="movement of the view to the right and down, widths per second (default: 0,0)",
     )  # fmt: skip
     film.add_argument("--codec", metavar="NAME", help="h264, hevc, av1... (default: by suffix)")
-    film.add_argument(
-        "--quality",
-        type=float,
-        default=80.0,
-        metavar="0..100",
-        help="encoding quality (default: 80)",
-    )
-    film.add_argument("--overwrite", action="store_true", help="replace an existing output")
-    film.add_argument("--quiet", action="store_true", help="print errors only")
+    add_shared(film, "--quality", "--overwrite", "--quiet")
     add_settings(parser, DreamSettings(**ZOOM), leave_out=NOT_OF_STILLS)
     parser.set_defaults(run=run)
 

@@ -124,12 +124,10 @@ class Playback:
     ) -> None:
         self._script, self._settings, self._kept = script, settings, tuple(kept)
         self._now_s, self._next = 0.0, 0
-        start = script.dream.replace(
-            **{name: getattr(settings, name) for name in self._kept},
-        )
         self.parameters = LiveParameters(
-            start, script.grade, lambda: self._now_s, own_objective=own_objective
-        )
+            self._held(script.dream), script.grade, lambda: self._now_s,
+            own_objective=own_objective,
+        )  # fmt: skip
 
     def snapshot(self, time_s: float) -> Snapshot:
         """The parameters `time_s` after the start; times must not go back."""
@@ -146,22 +144,19 @@ class Playback:
         return dream.replace(**{name: getattr(self._settings, name) for name in self._kept})
 
     def _play(self, line: Mapping[str, Any]) -> None:
+        parameters = self.parameters
         try:
-            self._write(line)
+            if "set" in line:
+                parameters.apply(
+                    dict(line["set"]), seconds=float(line.get("seconds", 0.0)),
+                    ramp_s=line.get("glide_s"), origin=_ORIGIN,
+                )  # fmt: skip
+            elif "trigger" in line:
+                parameters.trigger(str(line["trigger"]), origin=_ORIGIN)
+            elif "offsets" in line:
+                for name, offsets in line["offsets"].items():
+                    for key, offset in offsets.items():
+                        parameters.modulate(name, key, offset)
         except (TypeError, ValueError, AttributeError) as error:
             where = f"{self._script.path}, {self._now_s:g} s"
             raise SettingsError(f"--replay: {where}: {error}") from error
-
-    def _write(self, line: Mapping[str, Any]) -> None:
-        parameters = self.parameters
-        if "set" in line:
-            parameters.apply(
-                dict(line["set"]), seconds=float(line.get("seconds", 0.0)),
-                ramp_s=line.get("glide_s"), origin=_ORIGIN,
-            )  # fmt: skip
-        elif "trigger" in line:
-            parameters.trigger(str(line["trigger"]), origin=_ORIGIN)
-        elif "offsets" in line:
-            for name, offsets in line["offsets"].items():
-                for key, offset in offsets.items():
-                    parameters.modulate(name, key, offset)

@@ -22,7 +22,7 @@ class Tempo:
     """
 
     def __init__(self, bpm: float = 120.0, now_s: float = 0.0) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._taps: list[float] = []
         self._bpm = _checked(bpm)
         self._beat_s = now_s  # a moment at which a beat falls
@@ -35,7 +35,7 @@ class Tempo:
         """Another tempo, from the beat we are in on. Raises SettingsError out of range."""
         checked = _checked(bpm)
         with self._lock:
-            self._beat_s = now_s - self._beats(now_s) % 1.0 * 60.0 / checked
+            self._beat_s = now_s - self.beats(now_s) % 1.0 * 60.0 / checked
             self._bpm = checked
             self._taps.clear()
 
@@ -55,10 +55,7 @@ class Tempo:
     def beats(self, now_s: float) -> float:
         """Beats since one that fell; whole numbers are on the beat."""
         with self._lock:
-            return self._beats(now_s)
-
-    def _beats(self, now_s: float) -> float:
-        return (now_s - self._beat_s) * self._bpm / 60.0
+            return (now_s - self._beat_s) * self._bpm / 60.0
 
 
 def _checked(bpm: float) -> float:

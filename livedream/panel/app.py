@@ -16,6 +16,7 @@ from starlette.routing import Route, WebSocketRoute
 from livedream.control import Controller
 from livedream.control.catalogue import Catalogue
 from livedream.control.live_parameters import LiveParameters
+from livedream.control.midi import MidiInput
 from livedream.control.modulation import AUDIO_SOURCES
 from livedream.control.show import Show
 from livedream.core.addresses import Endpoint
@@ -24,7 +25,7 @@ from livedream.core.frame import Picture
 from livedream.core.health import Health, StatusBoard
 from livedream.core.web import WebServer
 from livedream.panel.broadcast import Broadcaster
-from livedream.panel.messages import Learner, MessageHandler, health
+from livedream.panel.messages import MessageHandler, health
 from livedream.panel.pictures import Pictures, jpeg
 
 __all__ = ["DEFAULT_ADDRESS", "Panel"]
@@ -57,7 +58,7 @@ class Panel(WebServer):
         endpoint: Endpoint,
         show: Show,
         *,
-        learner: Learner | None = None,
+        learner: MidiInput | None = None,
         controllers: Mapping[str, Controller] | None = None,
         token: str = "",
     ) -> None:

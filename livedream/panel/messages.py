@@ -13,11 +13,12 @@ Messages are JSON objects with one of these entries:
 
 from collections.abc import Callable, Mapping
 from importlib.resources import files
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from livedream.control.catalogue import DEFAULT_NETWORK, Catalogue
 from livedream.control.keys import KEYS
 from livedream.control.live_parameters import LiveParameters
+from livedream.control.midi import MidiInput
 from livedream.control.modulation import MAXIMUM, SHAPES, SOURCES, Modulator
 from livedream.control.presets import LONGEST_CROSSFADE_S
 from livedream.control.programs import list_programs
@@ -26,19 +27,10 @@ from livedream.control.tempo import MAXIMUM_BPM, MINIMUM_BPM
 from livedream.core.errors import SettingsError
 from livedream.core.settings import Parameter
 
-__all__ = ["Learner", "MessageHandler"]
+__all__ = ["MessageHandler"]
 
 # Switches stand as large buttons, not among the parameters.
 _BUTTONS: Final = ("freeze", "blackout")
-
-
-class Learner(Protocol):
-    """What the panel needs of MIDI: see `livedream.control.midi.MidiInput`."""
-
-    @property
-    def learning(self) -> str | None: ...
-
-    def learn(self, target: str | None) -> None: ...
 
 
 class MessageHandler:
@@ -53,7 +45,7 @@ class MessageHandler:
         parameters: LiveParameters,
         show: Show,
         catalogue: Catalogue,
-        learner: Learner | None = None,
+        learner: MidiInput | None = None,
         saved: Callable[[str], None] = lambda name: None,
         *,
         phone: bool = False,
