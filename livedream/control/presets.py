@@ -26,7 +26,6 @@ import math
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from importlib.resources import files
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
@@ -37,7 +36,7 @@ from livedream.core.errors import NetworkError, ObjectiveError, SettingsError
 from livedream.core.grade import GradeSettings
 from livedream.core.settings import DreamSettings, Parameter, declared
 from livedream.core.suggest import closest
-from livedream.core.user_folders import checked_name, own_folder, write_whole
+from livedream.core.user_folders import checked_name, own_folder, toml_files, write_whole
 from livedream.dream.objectives.text import parse_objective
 
 __all__ = ["KEPT", "Preset", "Presets", "read_preset"]
@@ -154,18 +153,13 @@ class Presets:
         """Read the files again. One that is wrong is listed in `broken`."""
         found: dict[str, Preset] = {}
         broken: dict[str, str] = {}
-        package = files("livedream") / "presets"
-        shipped = sorted((p for p in package.iterdir() if p.name.endswith(".toml")), key=_name)
-        mine = sorted(self.folder.glob("*.toml")) if self.folder.is_dir() else []
-        for own, paths in ((False, shipped), (True, mine)):
-            for path in paths:
-                name = path.name.removesuffix(".toml")
-                try:
-                    if isinstance(path, Path) and path.stat().st_size > _LARGEST:
-                        raise SettingsError(f"preset {name}: larger than {_LARGEST} bytes")
-                    found[name] = read_preset(path.read_text(encoding="utf-8"), name, own=own)
-                except (SettingsError, OSError, UnicodeDecodeError) as error:
-                    broken[name] = " ".join(str(error).split())
+        for name, path, own in toml_files("presets", self.folder):
+            try:
+                if isinstance(path, Path) and path.stat().st_size > _LARGEST:
+                    raise SettingsError(f"preset {name}: larger than {_LARGEST} bytes")
+                found[name] = read_preset(path.read_text(encoding="utf-8"), name, own=own)
+            except (SettingsError, OSError, UnicodeDecodeError) as error:
+                broken[name] = " ".join(str(error).split())
         self._presets, self.broken = found, broken
 
     @property
@@ -202,10 +196,6 @@ class Presets:
             raise SettingsError(f"preset: {name} is built in and cannot be deleted")
         (self.folder / f"{checked_name(name)}.toml").unlink(missing_ok=True)
         self.read()
-
-
-def _name(path: Any) -> str:
-    return str(path.name)
 
 
 def _toml(value: Any) -> str:

@@ -14,14 +14,13 @@ A step's crossfade is part of its time: it begins with it.
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.resources import files
 from itertools import accumulate
 from pathlib import Path
 from typing import Any, Final
 
 from livedream.core.errors import SettingsError
 from livedream.core.suggest import closest
-from livedream.core.user_folders import checked_name, own_folder
+from livedream.core.user_folders import checked_name, own_folder, toml_files
 
 __all__ = ["Program", "Step", "find_program", "list_programs", "read_program"]
 
@@ -116,19 +115,13 @@ def list_programs(
     files that are left out, by name.
     """
     found: dict[str, Program] = {}
-    package = files("livedream") / "presets" / "programs"
-    mine = folder or own_folder() / "programs"
-    for own, paths in ((False, package.iterdir()), (True, mine.glob("*.toml"))):
-        for path in paths:
-            name = path.name.removesuffix(".toml")
-            if name == path.name:
-                continue
-            try:
-                text = path.read_text(encoding="utf-8")
-                found[checked_name(name)] = read_program(text, name, own=own)
-            except (SettingsError, OSError, UnicodeDecodeError) as error:
-                if broken is not None:
-                    broken[name] = " ".join(str(error).split())
+    for name, path, own in toml_files("presets/programs", folder or own_folder() / "programs"):
+        try:
+            text = path.read_text(encoding="utf-8")
+            found[checked_name(name)] = read_program(text, name, own=own)
+        except (SettingsError, OSError, UnicodeDecodeError) as error:
+            if broken is not None:
+                broken[name] = " ".join(str(error).split())
     return dict(sorted(found.items()))
 
 

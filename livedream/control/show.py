@@ -144,14 +144,14 @@ class Show:
         elif name == "tap":
             self.tap(origin=origin)
         elif name == "program":
-            self.program(None if self._program else self._last_program(), origin=origin)
+            last = self._program_before or _FIRST_PROGRAM
+            self.program(None if self._program else last, origin=origin)
         elif name in ("next", "previous"):
             self.next(origin=origin, by=1 if name == "next" else -1)
         elif name == "home":
             with self._lock:
-                base = dict(self.started_with)
-                for moment in ("freeze", "blackout"):
-                    del base[moment]
+                moments = ("freeze", "blackout")
+                base = {name: v for name, v in self.started_with.items() if name not in moments}
                 self._go(base, (), 1.0, origin)
                 self._preset = ""
             self.notify()
@@ -203,9 +203,6 @@ class Show:
             except SettingsError as error:
                 raise SettingsError(f"program {found.name}, step {number}: {error}") from error
         return found
-
-    def _last_program(self) -> Program | str:
-        return self._program_before or _FIRST_PROGRAM
 
     def follow_program(self, origin: str) -> None:
         """Go to the program's step of this moment, if it is not the one we are in."""

@@ -2,6 +2,9 @@
 
 import os
 import re
+from collections.abc import Iterator
+from importlib.resources import files
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Final
 
@@ -9,7 +12,7 @@ import platformdirs
 
 from livedream.core.errors import SettingsError
 
-__all__ = ["cache_folder", "checked_name", "own_folder", "write_whole"]
+__all__ = ["cache_folder", "checked_name", "own_folder", "toml_files", "write_whole"]
 
 _NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
 
@@ -34,6 +37,15 @@ def checked_name(name: str) -> str:
             f"name: must be 1 to 40 of a-z, 0-9 and -, such as drifting-eyes (got {name[:60]!r})"
         )
     return name
+
+
+def toml_files(shipped: str, own: Path) -> Iterator[tuple[str, Traversable, bool]]:
+    """(name, file, whether it is the user's) of those in a folder of the package, then in `own`."""
+    package = files("livedream").joinpath(*shipped.split("/"))
+    for is_own, paths in ((False, package.iterdir()), (True, own.glob("*.toml"))):
+        for path in sorted(paths, key=lambda one: one.name):
+            if path.name.endswith(".toml"):
+                yield path.name.removesuffix(".toml"), path, is_own
 
 
 def write_whole(path: Path, text: str) -> None:

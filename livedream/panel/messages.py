@@ -12,7 +12,6 @@ Messages are JSON objects with one of these entries:
 """
 
 from collections.abc import Callable, Mapping
-from importlib.resources import files
 from typing import Any, Final
 
 from livedream.control.catalogue import DEFAULT_NETWORK, Catalogue
@@ -26,6 +25,7 @@ from livedream.control.show import ACTIONS, Show
 from livedream.control.tempo import MAXIMUM_BPM, MINIMUM_BPM
 from livedream.core.errors import SettingsError
 from livedream.core.settings import Parameter
+from livedream.core.user_folders import toml_files
 
 __all__ = ["MessageHandler"]
 
@@ -129,9 +129,7 @@ class MessageHandler:
             "actions": dict(ACTIONS),
             "keys": {key: act for key, act in KEYS.items() if len(key) == 1 or key == "space"},
             "builtin": sorted(
-                path.name.removesuffix(".toml")
-                for path in (files("livedream") / "presets").iterdir()
-                if path.name.endswith(".toml")
+                name for name, _, own in toml_files("presets", self.show.presets.folder) if not own
             ),
             "sources": list(SOURCES),
             "shapes": list(SHAPES),
