@@ -49,24 +49,22 @@ class NetworkCard:
 
 
 class Catalogue:
-    """Thread-safe. on_change: called when layers that were asked for are known."""
+    """Thread-safe. on_change: called when layers that were asked for are known.
+
+    networks: those whose weights are here, as they were when this was made.
+    """
 
     def __init__(self, on_change: Callable[[], None] = lambda: None) -> None:
         self._on_change = on_change
         self._lock = threading.Lock()
         self._layers: dict[str, tuple[LayerCard, ...]] = {}
         self._asked: set[str] = set()
-        self._networks = tuple(_present())
-
-    @property
-    def networks(self) -> tuple[NetworkCard, ...]:
-        """Those whose weights are here, as they were when this was made."""
-        return self._networks
+        self.networks = tuple(_present())
 
     def find(self, name: str) -> NetworkCard | None:
         """The network of that name; "" is the default one."""
         wanted = name or DEFAULT_NETWORK
-        return next((card for card in self._networks if card.name == wanted), None)
+        return next((card for card in self.networks if card.name == wanted), None)
 
     def layers(self, name: str) -> tuple[LayerCard, ...]:
         """Of a network that is here; empty while they are being found out, or for another."""

@@ -71,11 +71,9 @@ class Pictures:
     def preset(self, name: str) -> bytes | None:
         """A preset's picture, None where it has none. Raises SettingsError for no preset."""
         found = self._presets.find(checked_name(name))
-        if found.own:
-            path = self._presets.folder / f"{found.name}.jpg"
-            return path.read_bytes() if path.is_file() else None
-        packed = files("livedream") / "presets" / f"{found.name}.jpg"
-        return packed.read_bytes() if packed.is_file() else None
+        folder = self._presets.folder if found.own else files("livedream") / "presets"
+        path = folder / f"{found.name}.jpg"
+        return path.read_bytes() if path.is_file() else None
 
     def keep(self, name: str, shown: Picture | None) -> None:
         """What was seen when the user's preset was saved."""
