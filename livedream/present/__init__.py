@@ -1,4 +1,4 @@
-"""Present: where dreamed frames go, and whether they can, found out before any work is done.
+"""Present: where dreamed frames go.
 
 A sink is a context manager that takes `Frame`s in the order of their pts. Closing it finishes
 the file; what was written before an error stays playable. `open_sink` finds the right one.
