@@ -133,23 +133,19 @@ class MidiInput:
 
         Raises SettingsError for a target that nothing can be bound to.
         """
-        if target is not None:
-            self.check_target(target)
-        self._learning, self._learn_until_s = target, self._clock() + _LEARN_S
-        self.show.notify()
-
-    def check_target(self, target: str) -> None:
-        parameter = self.parameters.declared.get(target)
-        kind, _, name = target.partition(":")
+        parameter = self.parameters.declared.get(target or "")
+        kind, _, name = (target or "").partition(":")
         known = (
             (parameter is not None and parameter.has_unit)
             or (kind == "act" and name in ACTIONS)
             or (kind == "preset" and (name == "*" or name in self.show.presets.names))
         )
-        if not known:
+        if target is not None and not known:
             raise SettingsError(
                 f"midi: target must be a parameter, act:NAME or preset:NAME (got {target[:40]!r})"
             )
+        self._learning, self._learn_until_s = target, self._clock() + _LEARN_S
+        self.show.notify()
 
     def start(self) -> None:
         """Look for ports now and every second; none there is no error, one may be plugged in."""
