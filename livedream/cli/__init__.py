@@ -29,8 +29,6 @@ from livedream.core.errors import LivedreamError, ObjectiveError, ShowError
 from livedream.core.redact import redact
 from livedream.core.version import __version__
 
-__all__ = ["build_parser", "main", "script"]
-
 _COMMANDS = (render, live, image, zoom, measure, networks, layers, presets, devices, export, bench)
 
 

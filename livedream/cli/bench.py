@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from livedream.jobs.bench import BenchReport
 
 
-__all__ = ["add_parser", "run"]
-
 # What two processor cores are meant to do in real time.
 _DEFAULTS = DreamSettings(size="270p", flow="dis-fast", flow_size="270p")
 

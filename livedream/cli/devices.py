@@ -6,8 +6,6 @@ from functools import partial
 
 from livedream.cli.options import Commands
 
-__all__ = ["add_parser", "run"]
-
 
 def add_parser(commands: Commands) -> None:
     """``devices [--quick] [--json]``."""

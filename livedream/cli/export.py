@@ -5,8 +5,6 @@ from pathlib import Path
 
 from livedream.cli.options import Commands, add_settings, settings_of
 
-__all__ = ["add_parser", "run"]
-
 # What shapes a dream around its steps; a host has its own.
 LEFT_OUT = (
     "strength", "half_life", "rise", "iterations", "step_size", "laplacian", "spread", "tile",

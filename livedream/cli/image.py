@@ -8,8 +8,6 @@ from livedream.cli.output import Progress, summary
 from livedream.core.defaults import ROUNDS, STILL, STILL_FROM_NOISE
 from livedream.core.settings import DreamSettings
 
-__all__ = ["NOT_OF_STILLS", "add_parser", "run"]
-
 # Nothing moves by itself in a still picture.
 NOT_OF_STILLS = ("flow", "flow_size")
 

@@ -9,8 +9,6 @@ if TYPE_CHECKING:
 from livedream.cli.options import Commands
 from livedream.cli.output import print_table, terminal
 
-__all__ = ["add_parser", "run"]
-
 # Of a layer's other names, as many as fit a line; when piped, all are printed.
 SHOWN_ALIASES = 2
 

@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from livedream.live.session import LiveJob, Session
 
 
-__all__ = ["add_parser", "run"]
-
 _DEADLINE_S: Final = 1.5  # from SIGTERM to the end, where closing within a second has failed
 
 _MOMENTS: Final = ("freeze", "blackout")  # for a performer, not for the start

@@ -5,8 +5,6 @@ import argparse
 from livedream.cli.options import Commands
 from livedream.cli.output import print_table, terminal
 
-__all__ = ["add_parser", "run"]
-
 
 def add_parser(commands: Commands) -> None:
     parser = commands.add_parser(

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from livedream.dream.level import LevelledDream
     from livedream.jobs.render import RenderReport
 
-__all__ = ["Progress", "print_table", "summary", "terminal", "write_json"]
 
 _LINE_S = 5.0  # between two plain lines
 

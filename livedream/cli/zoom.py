@@ -10,8 +10,6 @@ from livedream.cli.output import Progress, summary
 from livedream.core.defaults import ZOOM
 from livedream.core.settings import DreamSettings
 
-__all__ = ["add_parser", "run"]
-
 
 def add_parser(commands: Commands) -> None:
     parser = commands.add_parser(

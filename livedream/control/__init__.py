@@ -8,8 +8,6 @@ from typing import Protocol
 
 from livedream.core.health import Health
 
-__all__ = ["Controller"]
-
 
 class Controller(Protocol):
     """One way to reach the live parameters: starts its threads, stops them within a second."""

@@ -12,8 +12,6 @@ from livedream.core.errors import LivedreamError, SettingsError, SourceError
 from livedream.core.health import Health
 from livedream.core.supervisor import SupervisedThread, start_thread
 
-__all__ = ["AudioInput"]
-
 _BLOCK_S: Final = 0.011  # half a frame of video at 50 fps
 _POLL_S: Final = 1.0  # how often a device that is gone is looked for
 _SILENT_S: Final = 2.0  # without a block for so long the device counts as gone

@@ -18,8 +18,6 @@ from numpy.typing import NDArray
 
 from livedream.core.errors import SettingsError, ShapeError
 
-__all__ = ["BANDS_HZ", "AudioAnalyzer"]
-
 BANDS_HZ: Final[Mapping[str, tuple[float, float]]] = {
     "bass": (30.0, 150.0),
     "mid": (150.0, 2000.0),

@@ -23,8 +23,6 @@ from livedream.dream.networks.registry import NetworkSpec, find_spec, models_fol
 from livedream.dream.objectives.text import parse_objective
 from livedream.dream.objectives.value import ClassTarget, GuideTarget, LayerTarget, Target
 
-__all__ = ["Catalogue", "LayerCard", "NetworkCard", "check_objective", "own_objective"]
-
 DEFAULT_NETWORK: Final = "dreamnet"
 _ASKED_S: Final = 120.0
 

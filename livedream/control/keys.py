@@ -6,8 +6,6 @@ from typing import Final
 from livedream.control.show import ACTIONS, Show
 from livedream.core.errors import SettingsError
 
-__all__ = ["KEYS", "Keys"]
-
 # Key names as SDL gives them, in lower case. F1 to F12, escape, f, h and ? are the window's own.
 KEYS: Final[Mapping[str, str]] = {
     "space": "freeze",

@@ -20,8 +20,6 @@ from livedream.core.settings import DreamSettings, Parameter, declared
 from livedream.core.snapshot import Snapshot
 from livedream.dream.objectives.text import parse_objective
 
-__all__ = ["TAKEN_BACK", "Change", "LiveParameters"]
-
 TAKEN_BACK: Final = "network"  # origin of a change that undoes what the loaded network refused
 
 _MOST_TRIGGERS: Final = 32  # pending at once; more are a fault or an attack

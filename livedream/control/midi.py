@@ -20,8 +20,6 @@ from livedream.core.health import Health
 from livedream.core.supervisor import SupervisedThread, start_thread
 from livedream.core.user_folders import own_folder, write_whole
 
-__all__ = ["MidiInput", "MidiMap", "Ports", "RtMidiPorts"]
-
 _POLL_S: Final = 1.0  # how often ports are looked for: plugged in, it works within a second
 _LEARN_S: Final = 30.0  # how long learning waits for a control to be moved
 _MOST: Final = 512  # learned controls

@@ -17,8 +17,6 @@ from livedream.core.health import Health
 from livedream.core.settings import check_all, declare
 from livedream.core.supervisor import SupervisedThread, start_thread
 
-__all__ = ["AUDIO_SOURCES", "SHAPES", "SOURCES", "Modulation", "Modulator", "wave"]
-
 _STEADY: Final[Mapping[str, Callable[[float], float]]] = {
     "sine": lambda phase: math.sin(2 * math.pi * phase),
     "triangle": lambda phase: 1 - 4 * abs((phase + 0.25) % 1.0 - 0.5),

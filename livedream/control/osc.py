@@ -29,8 +29,6 @@ from livedream.core.health import Health
 from livedream.core.suggest import closest
 from livedream.core.supervisor import SupervisedThread, start_thread
 
-__all__ = ["DEFAULT_ADDRESS", "OscServer"]
-
 _log = logging.getLogger(__name__)
 
 DEFAULT_ADDRESS: Final = "127.0.0.1:9001"

@@ -39,8 +39,6 @@ from livedream.core.suggest import closest
 from livedream.core.user_folders import checked_name, own_folder, toml_files, write_whole
 from livedream.dream.objectives.text import parse_objective
 
-__all__ = ["KEPT", "Preset", "Presets", "read_preset"]
-
 _log = logging.getLogger(__name__)
 
 # Of the machine and the venue, not of the dream. A frozen or black picture is a moment's decision.

@@ -22,8 +22,6 @@ from livedream.core.errors import SettingsError
 from livedream.core.suggest import closest
 from livedream.core.user_folders import checked_name, own_folder, toml_files
 
-__all__ = ["Program", "Step", "find_program", "list_programs", "read_program"]
-
 _MOST_STEPS: Final = 1000
 _LONGEST_S: Final = 7 * 24 * 3600.0
 

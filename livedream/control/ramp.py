@@ -10,8 +10,6 @@ from typing import Final
 from livedream.dream.objectives.text import parse_objective
 from livedream.dream.objectives.value import Objective, Target, Term
 
-__all__ = ["Ramp", "mixed_objective", "smooth"]
-
 _SETTLED: Final = 7.0  # time constants after which less than a thousandth of a change is left
 _STEPS: Final = 50  # weights on the way are rounded to so many steps: each new one costs a parse
 

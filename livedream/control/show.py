@@ -15,8 +15,6 @@ from livedream.core.errors import LivedreamError, SettingsError
 from livedream.core.health import Health
 from livedream.core.supervisor import SupervisedThread, start_thread
 
-__all__ = ["ACTIONS", "Show"]
-
 _log = logging.getLogger(__name__)
 
 # Name: what it does, for help, panel and documentation.

@@ -30,8 +30,6 @@ from livedream.core.health import Health
 from livedream.core.supervisor import FaultLog, SupervisedThread, start_thread
 from livedream.core.version import __version__
 
-__all__ = ["LOG_VERSION", "ShowLog"]
-
 _log = logging.getLogger(__name__)
 
 LOG_VERSION: Final = 1

@@ -7,8 +7,6 @@ from typing import Final
 
 from livedream.core.errors import SettingsError
 
-__all__ = ["MAXIMUM_BPM", "MINIMUM_BPM", "Tempo"]
-
 MINIMUM_BPM: Final = 20.0
 MAXIMUM_BPM: Final = 300.0
 _FORGET_S: Final = 60.0 / MINIMUM_BPM  # a longer pause begins a new series of taps

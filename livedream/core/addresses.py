@@ -16,8 +16,6 @@ from urllib.parse import parse_qsl, quote
 from livedream.core.errors import SettingsError
 from livedream.core.redact import redact
 
-__all__ = ["Address", "Endpoint", "listening", "parse_address", "resolved"]
-
 _UNITS: Final = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 _PLACEHOLDER: Final = re.compile(r"\{(env|file):([^{}]+)\}")
 

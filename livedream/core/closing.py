@@ -4,8 +4,6 @@ import logging
 from abc import ABC, abstractmethod
 from typing import Self
 
-__all__ = ["Closeable", "Finalizable"]
-
 _log = logging.getLogger(__name__)
 
 

@@ -7,8 +7,6 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
-__all__ = ["LIVE", "NOISE_SIZE", "ROUNDS", "STILL", "STILL_FROM_NOISE", "ZOOM"]
-
 # A picture is looked at for longer than a frame, so it may hold more; six octaves give it large
 # motifs beside small ones; a short half-life lets weak first ideas give way to better ones.
 STILL: Final[Mapping[str, Any]] = MappingProxyType(

@@ -9,8 +9,6 @@ import torch
 
 from livedream.core.errors import LivedreamError
 
-__all__ = ["Download", "cached", "file_sha256", "obtain"]
-
 
 @dataclass(frozen=True, slots=True)
 class Download:

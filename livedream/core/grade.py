@@ -4,8 +4,6 @@ from dataclasses import dataclass
 
 from livedream.core.settings import check_all, declare
 
-__all__ = ["GradeSettings"]
-
 
 @dataclass(frozen=True, kw_only=True)
 class GradeSettings:

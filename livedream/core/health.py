@@ -8,8 +8,6 @@ from typing import Any, Final
 
 from livedream.core.redact import redact
 
-__all__ = ["Health", "Status", "StatusBoard"]
-
 _STATES: Final = ("ok", "starting", "lost", "failed")
 _NOTHING: Final[Mapping[str, float]] = MappingProxyType({})
 

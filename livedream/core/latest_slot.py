@@ -4,8 +4,6 @@ import threading
 import time
 from typing import Generic, TypeVar
 
-__all__ = ["LatestSlot", "SlotClosed"]
-
 T = TypeVar("T")
 
 

@@ -8,8 +8,6 @@ import logging
 import re
 from typing import Final
 
-__all__ = ["RedactingFormatter", "redact"]
-
 _MASK: Final = "***"
 _SECRET_NAMES: Final = (
     "pass", "passwd", "password", "passphrase", "pwd", "token", "access_token", "key", "api_key",

@@ -10,8 +10,6 @@ import numpy as np
 
 from livedream.core.frame import Picture
 
-__all__ = ["fitted", "shrunk"]
-
 
 def shrunk(rgb: Picture, width: int, height: int) -> Picture:
     """(H, W, 3) uint8 as (height, width, 3); itself when it has that size.

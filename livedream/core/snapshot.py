@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from livedream.core.grade import GradeSettings
 from livedream.core.settings import DreamSettings
 
-__all__ = ["Snapshot"]
-
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:

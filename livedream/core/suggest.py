@@ -3,8 +3,6 @@
 import difflib
 from collections.abc import Iterable
 
-__all__ = ["closest"]
-
 
 def closest(wanted: str, known: Iterable[str], *, count: int = 3) -> str:
     """``did you mean a, b or c?`` with the nearest names, or an empty string.

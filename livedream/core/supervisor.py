@@ -24,8 +24,6 @@ from typing import Final
 
 from livedream.core.health import Health
 
-__all__ = ["FaultLog", "SupervisedThread", "Supervisor", "start_thread"]
-
 _log = logging.getLogger(__name__)
 
 _FIRST_PAUSE_S: Final = 0.2  # before `work` is called anew; doubles with each failure...

@@ -12,8 +12,6 @@ import platformdirs
 
 from livedream.core.errors import SettingsError
 
-__all__ = ["cache_folder", "checked_name", "own_folder", "toml_files", "write_whole"]
-
 _NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
 
 

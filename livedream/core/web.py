@@ -28,8 +28,6 @@ from livedream.core.errors import SinkError
 from livedream.core.health import Health
 from livedream.core.supervisor import SupervisedThread, start_thread
 
-__all__ = ["WebServer"]
-
 _COOKIE_S: Final = 30 * 24 * 3600
 _LARGEST_HEAD: Final = 8 * 1024  # bytes of path, query and headers; a browser sends one or two
 _LOOPBACK: Final = ("127.0.0.1", "localhost", "[::1]")

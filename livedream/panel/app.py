@@ -28,8 +28,6 @@ from livedream.panel.broadcast import Broadcaster
 from livedream.panel.messages import MessageHandler, health
 from livedream.panel.pictures import Pictures, jpeg
 
-__all__ = ["DEFAULT_ADDRESS", "Panel"]
-
 DEFAULT_ADDRESS: Final = "127.0.0.1:8765"
 _STATIC: Final[Mapping[str, str]] = {
     "index.html": "text/html",

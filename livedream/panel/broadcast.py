@@ -20,8 +20,6 @@ from livedream.core.frame import Picture
 from livedream.panel.messages import MessageHandler
 from livedream.panel.pictures import jpeg
 
-__all__ = ["Broadcaster"]
-
 _TICK_S: Final = 1 / 15  # pictures and moving sliders: smooth enough, a fraction of a core
 _STATUS_TICKS: Final = 4  # a status every so many
 _PREVIEW_PX: Final = 640

@@ -27,8 +27,6 @@ from livedream.core.errors import SettingsError
 from livedream.core.settings import Parameter
 from livedream.core.user_folders import toml_files
 
-__all__ = ["MessageHandler"]
-
 # Switches stand as large buttons, not among the parameters.
 _BUTTONS: Final = ("freeze", "blackout")
 

@@ -22,8 +22,6 @@ from livedream.core.frame import Picture
 from livedream.core.supervisor import SupervisedThread, start_thread
 from livedream.core.user_folders import cache_folder, checked_name
 
-__all__ = ["Pictures", "file_name", "jpeg"]
-
 _BATCH: Final = 12  # motifs to a process: its start takes as long as about four of them
 _MOST_WANTED: Final = 96  # waiting; what was asked for first is dropped, and asked for again
 _DRAWN_S: Final = 600.0
