@@ -20,6 +20,8 @@ from torch import Tensor
 from torch._decomp import core_aten_decompositions
 from torch.nn import functional as F
 
+from livedream.dream.engines.openvino.layers import flipped
+
 Pair = Sequence[int]
 _aten: Final = torch.ops.aten
 
@@ -61,8 +63,8 @@ def convolution_backward(  # noqa: PLR0917 - the signature is PyTorch's
     reach = [d * (k - 1) for d, k in zip(dilation, weight.shape[2:], strict=True)]
     if stride == (1, 1) and all(p <= r for p, r in zip(padding, reach, strict=True)):
         back = (reach[0] - padding[0], reach[1] - padding[1])
-        kernel = flipped(weight, groups)
-        return F.conv2d(grad, kernel, None, 1, back, dilation, groups), None, None
+        found = F.conv2d(grad, flipped(weight, groups), None, 1, back, dilation, groups)
+        return found, None, None
     # What the last window did not reach comes back as zeros: that is `output_padding`.
     left = [
         size - ((out - 1) * s - 2 * p + r + 1)
@@ -74,13 +76,6 @@ def convolution_backward(  # noqa: PLR0917 - the signature is PyTorch's
         grad, weight, None, stride, padding, (left[0], left[1]), groups, dilation
     )
     return found, None, None
-
-
-def flipped(weight: Tensor, groups: int) -> Tensor:
-    """A convolution's weights (out, in / groups, h, w) flipped: (in, out / groups, h, w)."""
-    out, inner, height, width = weight.shape
-    split = weight.reshape(groups, out // groups, inner, height, width).transpose(1, 2)
-    return split.flip((3, 4)).reshape(groups * inner, out // groups, height, width)
 
 
 def max_pool_backward(  # noqa: PLR0917 - the signature is PyTorch's
@@ -118,8 +113,14 @@ def average_pool_backward(  # noqa: PLR0917 - the signature is PyTorch's
     """As `aten.avg_pool2d_backward`."""
     kernel, padding = pair(kernel), pair(padding)
     stride = pair(stride) if stride else kernel
-    counts = _counts(x, grad, kernel, stride, padding, count_include_pad, divisor_override)
-    shared = grad / counts.to(device=grad.device, dtype=grad.dtype)
+    if divisor_override is None:  # what each window was divided by: what it saw of the picture
+        sides = (padding[1], padding[1], padding[0], padding[0])
+        seen = F.pad(torch.ones(1, 1, *x.shape[2:]), sides, value=float(count_include_pad))
+        counts = F.avg_pool2d(seen, kernel, stride, ceil_mode=True, divisor_override=1)
+        counts = counts[:, :, : grad.shape[2], : grad.shape[3]]
+        shared = grad / counts.to(device=grad.device, dtype=grad.dtype)
+    else:
+        shared = grad / divisor_override
     area = kernel[0] * kernel[1]
     parts = shared[:, :, None].expand(-1, -1, area, -1, -1)
     return _spread(parts, x, kernel, stride, padding)
@@ -151,25 +152,6 @@ def _frame(x: Tensor, out: Pair, kernel: Pair, stride: Pair, padding: Pair) -> l
     """left, right, top, bottom: what the windows see around `x`; below zero what none sees."""
     reached = [(o - 1) * s + k - p for o, s, k, p in zip(out, stride, kernel, padding, strict=True)]
     return [padding[1], reached[1] - x.shape[3], padding[0], reached[0] - x.shape[2]]
-
-
-def _counts(  # noqa: PLR0917 - as above
-    x: Tensor, grad: Tensor, kernel: Pair, stride: Pair, padding: Pair, include_pad: bool,
-    divisor: int | None,
-) -> Tensor:  # fmt: skip
-    """What each window was divided by: (h, w), a constant."""
-    if divisor is not None:
-        return torch.full((1, 1), float(divisor))
-    along = []
-    for size, out, k, s, p in zip(
-        x.shape[2:], grad.shape[2:], kernel, stride, padding, strict=True
-    ):
-        low = [o * s - p for o in range(out)]
-        ends = [min(start + k, size + p) for start in low]
-        if not include_pad:
-            low, ends = [max(0, start) for start in low], [min(end, size) for end in ends]
-        along.append(torch.tensor([float(b - a) for a, b in zip(low, ends, strict=True)]))
-    return along[0][:, None] * along[1]
 
 
 def _lowest(dtype: torch.dtype) -> float:

@@ -22,9 +22,7 @@ from livedream.core.errors import SettingsError
 from livedream.core.settings import DreamSettings
 from livedream.dream.engines.base import EngineSpec
 from livedream.dream.engines.eager import EagerEngine
-from livedream.dream.engines.openvino.grad_outputs import require_known_parts
-from livedream.dream.engines.openvino.graph import InputScale, write_gradient
-from livedream.dream.engines.openvino.op_list import op_list_of
+from livedream.dream.engines.openvino.graph import GradientGraph
 from livedream.dream.engines.steps import step_along
 from livedream.dream.objectives.binding import BoundObjective, Measured
 from livedream.dream.tiles import Margins, mirrored
@@ -57,15 +55,12 @@ class OpenVinoEngine:
         if spec.dtype not in _PRECISIONS:
             raise SettingsError(f"engine: openvino computes in fp32 or bf16 (got {spec.dtype})")
         self._spec = spec
-        self._op_list = op_list_of(spec.network.truncated(spec.objective.layers))
-        require_known_parts(spec.objective)
+        self._writer = GradientGraph(
+            spec.network.truncated(spec.objective.layers),
+            spec.objective,
+            spec.network.preprocessing,
+        )
         self.core = openvino_core()
-        preprocessing = spec.network.preprocessing
-        offset, gain = preprocessing.constants(spec.device, torch.float32)
-        self._input_scale = InputScale(
-            offset.view(3).numpy(), gain.view(3).numpy(),
-            is_bgr=preprocessing.channel_order == "BGR",
-        )  # fmt: skip
         self.graphs: OrderedDict[Size, _Compiled] = OrderedDict()
         self.compiling: set[Size] = set()
         self._failed: set[Size] = set()
@@ -162,8 +157,7 @@ class OpenVinoEngine:
 
     def _compile(self, size: Size) -> "_Compiled":
         """Compile, and drop the least recently used graphs."""
-        model = write_gradient(self._op_list, self._spec.objective, self._input_scale, size)
-        compiled = self.core.compile_model(model, "CPU", self._options())
+        compiled = self.core.compile_model(self._writer.model(*size), "CPU", self._options())
         found = _Compiled(compiled, self._spec.objective, size)
         with self._lock:
             # Two plans together may be more than is kept: one is dreamed, the other has to arrive.

@@ -14,7 +14,7 @@ side.
 
 from collections import defaultdict
 from itertools import product
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 import numpy as np
 from torch import Tensor, nn
@@ -23,7 +23,7 @@ from torch.nn import functional as F
 Node = Any  # a node with one output, or one of several outputs: openvino has no types
 Pair = tuple[int, int]
 
-CHANNELS_LAST: Final = (0, 2, 3, 1)
+CHANNELS_LAST: Final = [0, 2, 3, 1]
 
 
 def convolve(ops: Any, module: nn.Conv2d, weight: Tensor, x: Node) -> Node:
@@ -33,36 +33,41 @@ def convolve(ops: Any, module: nn.Conv2d, weight: Tensor, x: Node) -> Node:
     if module.bias is None:
         return found
     bias = module.bias.detach().float().view(1, -1, 1, 1)
-    return ops.add(found, ops.constant(bias.numpy()))
+    return ops.add(found, bias.numpy())
 
 
 def convolve_back(
-    ops: Any, module: nn.Conv2d, weight: Tensor, gradient: Node, size: Pair, *, channels_last: bool
+    ops: Any,
+    module: nn.Conv2d,
+    weight: Tensor,
+    gradient: Node,
+    size: list[int],
+    *,
+    channels_last: bool,
 ) -> Node:
     """The gradient of an input of `size`, (rows, columns); channels_last: as (1, h, w, C)."""
     stride, padding, dilation = _shape_of(module)
     reach = [d * (k - 1) for d, k in zip(dilation, weight.shape[2:], strict=True)]
     if stride == (1, 1) and all(p <= r for p, r in zip(padding, reach, strict=True)):
         outer = (reach[0] - padding[0], reach[1] - padding[1])
-        flipped = _flipped(weight, module.groups)
         found = _apply(
-            ops, gradient, flipped, (1, 1), outer, dilation=dilation, groups=module.groups
-        )
+            ops, gradient, flipped(weight, module.groups), (1, 1), outer,
+            dilation=dilation, groups=module.groups,
+        )  # fmt: skip
     elif module.groups == 1 and dilation == (1, 1) and stride[0] == stride[1]:
         return _strided_back(ops, gradient, weight, stride[0], padding, size, channels_last)
     else:
         found = _transposed_convolution(ops, gradient, weight, module, size)
-    return ops.transpose(found, np.array(CHANNELS_LAST)) if channels_last else found
+    return ops.transpose(found, CHANNELS_LAST) if channels_last else found
 
 
 def lengths(value: Node) -> list[int]:
     """A node's shape."""
-    shape = value.get_output_shape(0) if hasattr(value, "get_output_shape") else value.get_shape()
-    return [int(length) for length in shape]
+    return [int(length) for length in value.shape]
 
 
 def _strided_back(  # noqa: PLR0917
-    ops: Any, gradient: Node, weight: Tensor, stride: int, padding: Pair, size: Pair,
+    ops: Any, gradient: Node, weight: Tensor, stride: int, padding: Pair, size: list[int],
     channels_last: bool,
 ) -> Node:  # fmt: skip
     """One channel for each phase of the stride, then side by side."""
@@ -78,20 +83,18 @@ def _strided_back(  # noqa: PLR0917
         return _cropped(ops, whole, padding, size, axes=[2, 3])
     # The same in the order of memory, so that it is transposed only once.
     rows, columns = lengths(apart)[2:]
-    cells = ops.transpose(apart, np.array(CHANNELS_LAST))
-    shape = np.array([rows, columns, stride, stride * inputs])
-    together = ops.transpose(ops.reshape(cells, shape, False), np.array([0, 2, 1, 3]))
-    shape = np.array([1, rows * stride, columns * stride, inputs])
+    cells = ops.transpose(apart, CHANNELS_LAST)
+    shape = [rows, columns, stride, stride * inputs]
+    together = ops.transpose(ops.reshape(cells, shape, False), [0, 2, 1, 3])
+    shape = [1, rows * stride, columns * stride, inputs]
     return _cropped(ops, ops.reshape(together, shape, False), padding, size, axes=[1, 2])
 
 
-def _cropped(
-    ops: Any, whole: Node, padding: Pair, size: Pair | list[int], *, axes: list[int]
-) -> Node:
+def _cropped(ops: Any, whole: Node, padding: Pair, size: list[int], *, axes: list[int]) -> Node:
     """What of the phases side by side lies in the input; zero what no kernel reached."""
     begins = np.array(padding)
     ends = np.minimum(begins + size, [lengths(whole)[axis] for axis in axes])
-    seen = ops.slice(whole, begins, ends, np.array([1, 1]), np.array(axes))
+    seen = ops.slice(whole, begins, ends, [1, 1], axes)
     short = np.array(size) - (ends - begins)
     if short.max() <= 0:
         return seen
@@ -101,7 +104,7 @@ def _cropped(
 
 
 def _transposed_convolution(
-    ops: Any, gradient: Node, weight: Tensor, module: nn.Conv2d, size: Pair
+    ops: Any, gradient: Node, weight: Tensor, module: nn.Conv2d, size: list[int]
 ) -> Node:
     """By OpenVINO's transposed convolution: what is left, such as strided depthwise ones."""
     stride, padding, dilation = _shape_of(module)
@@ -116,50 +119,42 @@ def _transposed_convolution(
         "pads_begin": list(padding), "pads_end": list(padding),
     }  # fmt: skip
     if module.groups == 1:
-        kernel = ops.constant(weight.contiguous().numpy())
-        return ops.convolution_backprop_data(gradient, kernel, **common)
-    return ops.group_convolution_backprop_data(
-        gradient, _grouped(ops, weight, module.groups), **common
-    )
+        return ops.convolution_backprop_data(gradient, weight.contiguous().numpy(), **common)
+    kernel = _grouped(weight, module.groups)
+    return ops.group_convolution_backprop_data(gradient, kernel, **common)
 
 
 def _apply(
-    ops: Any,
-    x: Node,
-    weight: Tensor,
-    stride: Pair,
-    padding: Pair,
-    *,
-    dilation: Pair = (1, 1),
-    groups: int = 1,
-) -> Node:
+    ops: Any, x: Node, weight: Tensor, stride: Pair, padding: Pair, *,
+    dilation: Pair = (1, 1), groups: int = 1,
+) -> Node:  # fmt: skip
     shape = (list(stride), list(padding), list(padding), list(dilation))
     if groups == 1:
-        return ops.convolution(x, ops.constant(weight.contiguous().numpy()), *shape)
-    return ops.group_convolution(x, _grouped(ops, weight, groups), *shape)
+        return ops.convolution(x, weight.contiguous().numpy(), *shape)
+    return ops.group_convolution(x, _grouped(weight, groups), *shape)
 
 
-def _grouped(ops: Any, weight: Tensor, groups: int) -> Node:
-    return ops.constant(weight.reshape(groups, -1, *weight.shape[1:]).contiguous().numpy())
+def _grouped(weight: Tensor, groups: int) -> Any:
+    return weight.reshape(groups, -1, *weight.shape[1:]).contiguous().numpy()
 
 
 def _shape_of(module: nn.Conv2d) -> tuple[Pair, Pair, Pair]:
     """stride, padding, dilation."""
-    assert not isinstance(module.padding, str), "checked by `op_list_of`"
+    assert not isinstance(module.padding, str), "checked by `GradientGraph`"
     stride, padding, dilation = (
         (value[0], value[1]) for value in (module.stride, module.padding, module.dilation)
     )
     return stride, padding, dilation
 
 
-def _flipped(weight: Tensor, groups: int) -> Tensor:
+def flipped(weight: Tensor, groups: int) -> Tensor:
     """A convolution's weights (out, in / groups, h, w) flipped: (in, out / groups, h, w)."""
     out, inner, height, width = weight.shape
     split = weight.reshape(groups, out // groups, inner, height, width).transpose(1, 2)
     return split.flip((3, 4)).reshape(groups * inner, out // groups, height, width)
 
 
-def is_supported_pool(module: nn.Module | None) -> bool:
+def is_supported_pool(module: nn.Module) -> TypeGuard[nn.MaxPool2d]:
     """Maximal, the same stride both ways, not dilated."""
     if not isinstance(module, nn.MaxPool2d):
         return False
@@ -185,10 +180,8 @@ def pool_back(ops: Any, module: nn.MaxPool2d, x: Node, highest: Node, gradient: 
     rest = gradient
     for i, j in product(range(kernel[0]), range(kernel[1])):
         ends = [at + stride * (o - 1) + 1 for at, o in zip((i, j), out, strict=True)]
-        here = ops.slice(
-            framed, np.array([i, j]), np.array(ends), np.array([stride] * 2), np.array([2, 3])
-        )
-        part = ops.select(ops.equal(here, highest), rest, ops.constant(np.float32(0)))
+        here = ops.slice(framed, [i, j], ends, [stride] * 2, [2, 3])
+        part = ops.select(ops.equal(here, highest), rest, np.float32(0))
         rest = ops.subtract(rest, part)  # given away: a later equal value gets nothing
         begin = np.array([0, 0, i // stride, j // stride])
         end = np.array([0, 0, *cells]) - begin - np.array([0, 0, *out])
@@ -201,10 +194,10 @@ def pool_back(ops: Any, module: nn.MaxPool2d, x: Node, highest: Node, gradient: 
 def _together(
     ops: Any, phases: dict[Pair, Node], stride: int, padding: Pair, size: list[int]
 ) -> Node:
-    order = [(i, j) for i in range(stride) for j in range(stride)]
+    order = list(product(range(stride), range(stride)))
     if any(phases[place] is None for place in order):  # a stride that leaves some pixels out
         some = next(found for found in phases.values() if found is not None)
-        nothing = ops.multiply(some, ops.constant(np.float32(0)))
+        nothing = ops.multiply(some, np.float32(0))
         phases = {place: phases[place] or nothing for place in order}
     whole = phases[0, 0]
     if stride > 1:
@@ -218,7 +211,7 @@ def _framed(ops: Any, x: Node, before: Pair, after: list[int]) -> Node:
     if not any(before) and not any(after):
         return x
     lowest = np.float32(-1e30)  # representable in bf16 as well
-    return ops.pad(x, np.array([0, 0, *before]), np.array([0, 0, *after]), "constant", lowest)
+    return ops.pad(x, [0, 0, *before], [0, 0, *after], "constant", lowest)
 
 
 def _pool_shape(module: nn.MaxPool2d) -> tuple[Pair, Pair, Pair]:

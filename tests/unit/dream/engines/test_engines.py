@@ -21,9 +21,9 @@ from livedream.dream.ascent import Ascent
 from livedream.dream.engines import Engine, EngineSpec, open_engine
 from livedream.dream.engines.eager import EagerEngine
 from livedream.dream.engines.openvino.engine import OpenVinoEngine, openvino_core
-from livedream.dream.engines.openvino.graph import InputScale, write_gradient
-from livedream.dream.engines.openvino.op_list import op_list_of
+from livedream.dream.engines.openvino.graph import GradientGraph
 from livedream.dream.networks.network import Network
+from livedream.dream.networks.preprocessing import Preprocessing
 from livedream.dream.objectives.binding import BoundObjective, bind, layer
 from livedream.dream.objectives.terms import LayerPart
 
@@ -91,7 +91,7 @@ CASES = {
 def test_what_openvino_does_not_know_it_refuses(part: nn.Module) -> None:
     network = fx.symbolic_trace(Branches(part)).requires_grad_(False)
     with pytest.raises(SettingsError, match="--engine torch"):
-        op_list_of(network)
+        GradientGraph(network, two_layers(), Preprocessing((0.0, 0.0, 0.0)))
 
 
 def test_auto_falls_back_to_autograd(dreamnet: Network, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -124,12 +124,11 @@ def test_openvinos_graph_is_autograd(case: str, size: tuple[int, int]) -> None:
     network = fx.symbolic_trace(CASES[case]).requires_grad_(False).float()
     draw = torch.Generator().manual_seed(0)
     picture = torch.rand(1, 3, *size, generator=draw).requires_grad_()
-    gain, offset = torch.tensor([0.5, 2.0, 3.0]), torch.tensor([0.1, -0.2, 0.0])
-    wanted = network(picture * gain.view(3, 1, 1) + offset.view(3, 1, 1))
+    preprocessing = Preprocessing(mean=(-0.2, 0.1, 0.0), std=(2.0, 0.5, 0.3), channel_order="BGR")
+    wanted = network(preprocessing.normalise(picture))
     objective = two_layers()
     (gradient,) = torch.autograd.grad(wanted, picture, objective.grad_outputs(wanted))
-    scale = InputScale(offset.numpy(), gain.numpy(), is_bgr=False)
-    model = write_gradient(op_list_of(network), objective, scale, (size[1], size[0]))
+    model = GradientGraph(network, objective, preprocessing).model(size[1], size[0])
     compiled = openvino_core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     laid = picture.detach().permute(0, 2, 3, 1).contiguous().numpy()
     (found,) = compiled([laid, *(dial.numpy() for dial in objective.controls)]).values()
