@@ -20,7 +20,8 @@ from livedream.dream.engines import Engine, EngineSpec, open_engine
 from livedream.dream.engines.eager import EagerEngine
 from livedream.dream.engines.steps import step_along
 from livedream.dream.networks.network import Network
-from livedream.dream.objectives.binding import BoundObjective, Measured, Objective, added_up
+from livedream.dream.objectives.binding import BoundObjective, Measured, added_up
+from livedream.dream.objectives.value import Objective
 from livedream.dream.resize import resize
 from livedream.dream.tiles import Margins, lay_tiles
 

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from livedream.core.settings import DreamSettings
 from livedream.dream.ascent import Ascent
-from livedream.dream.engines.cuda.engine import CudaEngine
+from livedream.dream.engines.cuda import CudaEngine
 from livedream.dream.networks.network import Network
 from livedream.dream.objectives.binding import bind
 from livedream.dream.transfer import Transfers

@@ -32,7 +32,7 @@ def open_engine(name: str, spec: EngineSpec) -> Engine:
 
         return OpenVinoEngine(spec)
     if name == "cuda":
-        from livedream.dream.engines.cuda.engine import CudaEngine
+        from livedream.dream.engines.cuda import CudaEngine
 
         return CudaEngine(spec)
     if name == "torch":

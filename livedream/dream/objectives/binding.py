@@ -33,6 +33,7 @@ reports it.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import reduce
 from pathlib import Path
 
 import cv2
@@ -50,7 +51,6 @@ from livedream.dream.objectives.terms import (
     ClassPart,
     GuidePart,
     LayerPart,
-    ObjectiveControls,
     Part,
 )
 from livedream.dream.objectives.text import parse_objective
@@ -60,25 +60,7 @@ from livedream.dream.objectives.value import (
     GuideTarget,
     Objective,
     Target,
-    channels,
-    guide,
-    image_class,
-    layer,
 )
-
-__all__ = [
-    "BoundObjective",
-    "Measured",
-    "Objective",
-    "added_up",
-    "bind",
-    "channels",
-    "guide",
-    "image_class",
-    "layer",
-    "parse_objective",
-]
-
 
 # A guide's longer side, and how many of its features are compared at most.  Heuristic: a picture
 # at the size the networks were trained on, and a search that is cheap beside the network.
@@ -105,11 +87,6 @@ class BoundObjective:
     variety: Tensor
     parts: tuple[tuple[Part, ...], ...]
 
-    @property
-    def controls(self) -> ObjectiveControls:
-        """What of it may change from frame to frame."""
-        return ObjectiveControls(self.weights, self.variety)
-
     @torch.no_grad()
     def measure(self, activations: tuple[Tensor, ...], share: float = 1.0) -> Measured:
         """What `grad_outputs` has to know of a whole picture; of its pieces, to be added up.
@@ -135,7 +112,7 @@ class BoundObjective:
         sums = measured or tuple((None,) * len(parts) for parts in self.parts)
         gradients = [
             [
-                part.gradient(a.detach(), self.controls, s)
+                part.gradient(a.detach(), self.weights, self.variety, s)
                 for part, s in zip(parts, own, strict=True)
             ]
             for a, parts, own in zip(activations, self.parts, sums, strict=True)
@@ -144,7 +121,7 @@ class BoundObjective:
         loudest = levels.max()
         factor = torch.where(loudest > 0, 1 / loudest, torch.zeros_like(loudest))
         return tuple(
-            _sum([gradient.scaled(factor, activation.dtype) for gradient in found])
+            reduce(torch.add, [gradient.scaled(factor, activation.dtype) for gradient in found])
             for activation, found in zip(activations, gradients, strict=True)
         )
 
@@ -204,13 +181,6 @@ def added_up(one: Measured, other: Measured) -> Measured:
         tuple(a + b for a, b in zip(first, second, strict=True))
         for first, second in zip(one, other, strict=True)
     )
-
-
-def _sum(tensors: list[Tensor]) -> Tensor:
-    total = tensors[0]
-    for tensor in tensors[1:]:
-        total = total + tensor
-    return total
 
 
 class _Binder:

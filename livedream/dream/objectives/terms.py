@@ -5,8 +5,9 @@ Everything is computed in fp32 whatever the activations are in: a sum of squares
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import NamedTuple, Protocol
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, fields, replace
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -49,68 +50,67 @@ class PartGradient:
         return (self.direction * (self.gain * factor)).to(dtype)
 
 
-class ObjectiveControls(NamedTuple):
-    """What may change from frame to frame, in place.
-
-    weights: (terms,) fp32.  variety: (1,) fp32, as in `DreamSettings`.
-    """
-
-    weights: Tensor
-    variety: Tensor
-
-
-class Part(Protocol):
+@dataclass(frozen=True, eq=False, slots=True)
+class Part(ABC):
     """Some terms of an objective that look at the same layer.
 
-    measure: what a gradient has to know of the whole activation, (n,) fp32.  Of a picture's pieces
-    it adds up to that of the picture, so that each piece's gradient can be computed on its own.
-    gradient: measured is that sum, None when the activation is the whole.
+    weights: (terms,) fp32, and variety: (1,) fp32, as in `DreamSettings`: they may change from
+    frame to frame, in place.
     """
 
-    def measure(self, activation: Tensor) -> Tensor: ...
+    def measure(self, activation: Tensor) -> Tensor:
+        """What a gradient has to know of the whole activation, (n,) fp32.
 
+        Of a picture's pieces it adds up to that of the picture, so that each piece's gradient can
+        be computed on its own.
+        """
+        return _counted(channel_energies(activation), activation.numel())
+
+    @abstractmethod
     def gradient(
-        self, activation: Tensor, controls: ObjectiveControls, measured: Tensor | None = None
-    ) -> PartGradient: ...
+        self, activation: Tensor, weights: Tensor, variety: Tensor, measured: Tensor | None = None
+    ) -> PartGradient:
+        """measured: the sum of `measure`, None when the activation is the whole."""
 
-    def value(self, activation: Tensor, weights: Tensor) -> Tensor: ...
+    @abstractmethod
+    def value(self, activation: Tensor, weights: Tensor) -> Tensor:
+        """What is raised, 0-d."""
 
-    def to(self, device: torch.device | str) -> Part: ...
+    def to(self, device: torch.device | str) -> Self:
+        """The same on another device."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return replace(
+            self, **{n: v.to(device) for n, v in values.items() if isinstance(v, Tensor)}
+        )
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class LayerPart:
-    """A whole layer, its loud channels attenuated by `ObjectiveControls.variety`.
+class LayerPart(Part):
+    """A whole layer, its loud channels attenuated by variety.
 
     terms: (T,) their places among the weights.
     """
 
     terms: Tensor
 
-    def measure(self, activation: Tensor) -> Tensor:
-        return _counted(channel_energies(activation), activation.numel())
-
     def gradient(
-        self, activation: Tensor, controls: ObjectiveControls, measured: Tensor | None = None
+        self, activation: Tensor, weights: Tensor, variety: Tensor, measured: Tensor | None = None
     ) -> PartGradient:
         measured = self.measure(activation) if measured is None else measured
         energies, count = measured[:-1], measured[-1]
         shares = energies / energies.mean().clamp_min(TINY) + QUIET
-        channel_weight = (shares.log() * -controls.variety).exp()
+        channel_weight = (shares.log() * -variety).exp()
         # The part along the activation is the weight, whatever the variety.
-        scale = controls.weights[self.terms].sum() / (channel_weight @ energies).clamp_min(TINY)
+        scale = weights[self.terms].sum() / (channel_weight @ energies).clamp_min(TINY)
         level = scale.abs() * ((channel_weight.square() @ energies) / count).sqrt()
         return PartGradient(activation, (channel_weight * scale)[:, None, None], level)
 
     def value(self, activation: Tensor, weights: Tensor) -> Tensor:
         return weights[self.terms].sum() * total_energy(activation) / activation.numel()
 
-    def to(self, device: torch.device | str) -> LayerPart:
-        return replace(self, terms=self.terms.to(device))
-
 
 @dataclass(frozen=True, eq=False, slots=True)
-class ChannelsPart:
+class ChannelsPart(Part):
     """Some channels of a layer.
 
     terms: (T,) their places among the weights.  masks: (T, C) fp32, 1 where the term looks.
@@ -119,18 +119,15 @@ class ChannelsPart:
     terms: Tensor
     masks: Tensor
 
-    def measure(self, activation: Tensor) -> Tensor:
-        return _counted(channel_energies(activation), activation.numel())
-
     def gradient(
-        self, activation: Tensor, controls: ObjectiveControls, measured: Tensor | None = None
+        self, activation: Tensor, weights: Tensor, variety: Tensor, measured: Tensor | None = None
     ) -> PartGradient:
         measured = self.measure(activation) if measured is None else measured
         energies, count = measured[:-1], measured[-1]
         layer = energies.sum()
         floor = SILENT_SHARE * layer * self.masks.mean(1)
         sizes = (self.masks @ energies + floor).sqrt() * layer.sqrt()
-        gain = (controls.weights[self.terms] / sizes.clamp_min(TINY)) @ self.masks
+        gain = (weights[self.terms] / sizes.clamp_min(TINY)) @ self.masks
         level = (gain.square() @ energies / count).sqrt()
         return PartGradient(activation, gain[:, None, None], level)
 
@@ -138,12 +135,9 @@ class ChannelsPart:
         seen = self.masks.sum(1) * (activation.numel() / activation.shape[1])
         return weights[self.terms] @ (self.masks @ channel_energies(activation) / seen)
 
-    def to(self, device: torch.device | str) -> ChannelsPart:
-        return replace(self, terms=self.terms.to(device), masks=self.masks.to(device))
-
 
 @dataclass(frozen=True, eq=False, slots=True)
-class ClassPart:
+class ClassPart(Part):
     """A class's log probability.  term: its place among the weights.  number: the class."""
 
     term: int
@@ -153,7 +147,7 @@ class ClassPart:
         return _counted(activation.float().sum(0), len(activation))
 
     def gradient(
-        self, activation: Tensor, controls: ObjectiveControls, measured: Tensor | None = None
+        self, activation: Tensor, weights: Tensor, variety: Tensor, measured: Tensor | None = None
     ) -> PartGradient:
         scores, share = activation.float(), torch.ones((), device=activation.device)
         if measured is not None:
@@ -165,18 +159,15 @@ class ClassPart:
         energy = direction.square().sum()
         spread = (scores - scores.mean(1, keepdim=True)).norm()
         size = (energy.sqrt().clamp_min(CERTAIN) * spread).clamp_min(TINY)
-        gain = share * controls.weights[self.term] / size
+        gain = share * weights[self.term] / size
         return PartGradient(direction, gain.view(1, 1), _level(gain, energy, direction.numel()))
 
     def value(self, activation: Tensor, weights: Tensor) -> Tensor:
         return weights[self.term] * activation.float().log_softmax(1)[:, self.number].mean()
 
-    def to(self, device: torch.device | str) -> ClassPart:
-        return self
-
 
 @dataclass(frozen=True, eq=False, slots=True)
-class GuidePart:
+class GuidePart(Part):
     """Each position drawn towards the guide's feature whose product with its own is largest.
 
     term: its place among the weights.  features: (C, Q) fp32, the guide's, of mean square 1.
@@ -194,13 +185,13 @@ class GuidePart:
         return _counted(energies, activation.numel())
 
     def gradient(
-        self, activation: Tensor, controls: ObjectiveControls, measured: Tensor | None = None
+        self, activation: Tensor, weights: Tensor, variety: Tensor, measured: Tensor | None = None
     ) -> PartGradient:
         best = self.matches(activation)
         if measured is None:
             measured = self._measured(best, activation)
         energy, own, count = measured
-        gain = controls.weights[self.term] / (energy.sqrt() * own.sqrt()).clamp_min(TINY)
+        gain = weights[self.term] / (energy.sqrt() * own.sqrt()).clamp_min(TINY)
         return PartGradient(best, gain.view(1, 1, 1), _level(gain, energy, count))
 
     def value(self, activation: Tensor, weights: Tensor) -> Tensor:
@@ -213,9 +204,6 @@ class GuidePart:
             nearest = torch.einsum("ncp,cq->npq", piece, self.features).argmax(2)
             found.append(self.features[:, nearest].transpose(0, 1))
         return torch.cat(found, 2).reshape(activation.shape)
-
-    def to(self, device: torch.device | str) -> GuidePart:
-        return replace(self, features=self.features.to(device))
 
 
 def _counted(sums: Tensor, count: int) -> Tensor:

@@ -18,7 +18,7 @@ from livedream.core.errors import SettingsError
 from livedream.core.settings import DreamSettings
 from livedream.dream.ascent import Ascent
 from livedream.dream.engines import EngineSpec
-from livedream.dream.engines.cuda.engine import CudaEngine
+from livedream.dream.engines.cuda import CudaEngine
 from livedream.dream.networks.network import Network
 from livedream.dream.objectives.binding import bind
 
@@ -32,7 +32,7 @@ class Traced:
     def __init__(self) -> None:
         self.captured = 0
 
-    def capture(self, step: Step) -> Step:
+    def __call__(self, step: Step) -> Step:
         step()  # warm-up
 
         def once(unused: Tensor) -> Tensor:
@@ -50,13 +50,13 @@ class Untraced:
     def __init__(self) -> None:
         self.captured = 0
 
-    def capture(self, step: Step) -> Step:
+    def __call__(self, step: Step) -> Step:
         self.captured += 1
         return step
 
 
 class Broken:
-    def capture(self, step: Step) -> Step:
+    def __call__(self, step: Step) -> Step:
         step()
         raise RuntimeError("operation not permitted when stream is capturing\nmore\nlines")
 
@@ -146,7 +146,7 @@ def test_a_glide_through_sizes_captures_nothing(dreamnet: Network, picture: Tens
 def test_the_longest_unused_makes_room(
     dreamnet: Network, picture: Tensor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("livedream.dream.engines.cuda.engine.KEPT", 2)
+    monkeypatch.setattr("livedream.dream.engines.cuda.KEPT", 2)
     _, other, engine = both(dreamnet, Untraced(), iterations=1)
     for width in (70, 70, 80, 80, 70, 90, 90):
         other.addition(picture[..., :width], np.random.default_rng(0))

@@ -24,8 +24,9 @@ from livedream.dream.engines.openvino.engine import OpenVinoEngine, openvino_cor
 from livedream.dream.engines.openvino.graph import GradientGraph
 from livedream.dream.networks.network import Network
 from livedream.dream.networks.preprocessing import Preprocessing
-from livedream.dream.objectives.binding import BoundObjective, bind, layer
+from livedream.dream.objectives.binding import BoundObjective, bind
 from livedream.dream.objectives.terms import LayerPart
+from livedream.dream.objectives.value import layer
 
 CPU = torch.device("cpu")
 # Not importorskip: a plain import of it sends a message to its makers.
@@ -131,7 +132,9 @@ def test_openvinos_graph_is_autograd(case: str, size: tuple[int, int]) -> None:
     model = GradientGraph(network, objective, preprocessing).model(size[1], size[0])
     compiled = openvino_core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     laid = picture.detach().permute(0, 2, 3, 1).contiguous().numpy()
-    (found,) = compiled([laid, *(dial.numpy() for dial in objective.controls)]).values()
+    (found,) = compiled(
+        [laid, *(dial.numpy() for dial in (objective.weights, objective.variety))]
+    ).values()
     back = torch.from_numpy(found.copy()).permute(0, 3, 1, 2)
     torch.testing.assert_close(back / back.norm(), gradient / gradient.norm(), rtol=1e-3, atol=1e-5)
 

@@ -11,16 +11,10 @@ from torch import Tensor
 from livedream.core.errors import ObjectiveError
 from livedream.dream.networks.graph import LOGITS
 from livedream.dream.networks.network import Network, load_network
-from livedream.dream.objectives.binding import (
-    BoundObjective,
-    bind,
-    channels,
-    guide,
-    image_class,
-    layer,
-    parse_objective,
-)
+from livedream.dream.objectives.binding import BoundObjective, bind
 from livedream.dream.objectives.terms import QUIET
+from livedream.dream.objectives.text import parse_objective
+from livedream.dream.objectives.value import channels, guide, image_class, layer
 
 HALVES = [torch.float16, torch.bfloat16]
 
@@ -98,7 +92,10 @@ def test_the_seeds_are_the_gradient_that_the_module_states(
 def test_a_channel_pulls_as_hard_as_its_whole_layer(network: Network, picture: Tensor) -> None:
     bound = bind("fire8:3 + fire8", network)
     (activation,) = activations(bound, network, picture)
-    levels = [float(part.gradient(activation, bound.controls).level) for part in bound.parts[0]]
+    levels = [
+        float(part.gradient(activation, bound.weights, bound.variety).level)
+        for part in bound.parts[0]
+    ]
     assert levels[0] == pytest.approx(levels[1], rel=0.1)
 
 
@@ -257,7 +254,9 @@ def test_a_certain_class_asks_for_less_and_then_for_nothing(network: Network) ->
     for score, share in ((5, 1.0), (16.1, 0.1), (60, 0.0)):
         scores[0, 7] = score
         (grad_output,) = bound.grad_outputs((scores,))
-        certain, other = (part.gradient(scores, bound.controls).level for part in bound.parts[0])
+        certain, other = (
+            part.gradient(scores, bound.weights, bound.variety).level for part in bound.parts[0]
+        )
         assert bool(grad_output.isfinite().all()) and float(grad_output[0, 8]) > 1
         assert float(certain / other) == pytest.approx(share, abs=0.02)
     (flat,) = bind("class:7", network).grad_outputs((torch.full((1, 1000), 5.0),))

@@ -1,0 +1,211 @@
+"""CUDA: the whole step of each octave as one CUDA graph.
+
+Forward, input gradient, normalisation, shift and update are launched together: at a small octave
+launching them one by one takes longer than computing them. The network runs in fp16 and
+channels_last (`device.choose_dtype`), picture and normalisation in float32.
+"""
+
+import logging
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import torch
+from torch import Tensor
+
+from livedream.core.errors import SettingsError
+from livedream.core.settings import DreamSettings
+from livedream.dream.engines.base import EngineSpec
+from livedream.dream.engines.eager import EagerEngine
+from livedream.dream.engines.steps import normalised
+from livedream.dream.objectives.binding import Measured
+from livedream.dream.tiles import Margins, mirrored_index
+
+_LOG: Final = logging.getLogger(__name__)
+# Heuristic: four octaves of three sizes of picture.
+KEPT: Final = 12
+# A size that is seen only once, in a glide, is not worth a capture, which takes some steps' time.
+_WORTH: Final = 2
+# cuDNN chooses its algorithms and autograd makes its buffers in these; PyTorch's notes take three.
+_WARM_UPS: Final = 3
+
+Step = Callable[[], None]
+
+
+@dataclass(frozen=True, slots=True)
+class StepKind:
+    """What a step is captured for; whatever is not in here may change without another capture.
+
+    height, width: of the picture, px.  margins: of both sides together, px: (across, down).
+    smoothing, laplacian: as in `DreamSettings`.
+    """
+
+    height: int
+    width: int
+    margins: tuple[int, int]
+    smoothing: float
+    laplacian: int
+
+    @classmethod
+    def of(cls, x: Tensor, margins: Margins, settings: DreamSettings) -> "StepKind":
+        left, right, top, bottom = margins
+        height, width = x.shape[2:]
+        both = left + right, top + bottom
+        return cls(height, width, both, settings.smoothing, settings.laplacian)
+
+
+class CapturedStep:
+    """One step on memory that stays in place.
+
+    A graph repeats the very operations on the very memory it was captured with: a number of Python
+    that went into it stays what it was, so what shall change stands in a tensor, and nothing waits
+    for the device.
+
+    picture: (1, 3, height, width) float32, changed in place by `run`.  gradient: as
+    `Engine.gradient`.  replay: `run`, or its capture.
+    """
+
+    def __init__(
+        self, kind: StepKind, device: torch.device, gradient: Callable[[Tensor], Tensor]
+    ) -> None:
+        self._gradient = gradient
+        self._settings = DreamSettings(smoothing=kind.smoothing, laplacian=kind.laplacian)
+        self._length = kind.height, kind.width
+        self.replay: Step = self.run
+        self.picture = torch.zeros(1, 3, kind.height, kind.width, device=device)
+        self._scale = torch.zeros((), device=device)
+        self._before = torch.zeros(2, dtype=torch.int64, device=device)  # above, to the left
+        across, down = kind.margins
+        self._seen = [
+            torch.arange(length + margin, device=device)
+            for length, margin in zip(self._length, (down, across), strict=True)
+        ]
+        self._own = [torch.arange(length, device=device) for length in self._length]
+
+    def set(self, margins: Margins, step_size: float) -> None:
+        """Set what the next `run` reads."""
+        left, _, top, _ = margins
+        self._scale.fill_(step_size / 255.0)
+        self._before[0].fill_(top)
+        self._before[1].fill_(left)
+
+    def run(self) -> None:
+        """One step of `picture`: what is captured."""
+        picture = self.picture
+        rows, columns = (
+            mirrored_index(seen - before, length)
+            for seen, before, length in zip(self._seen, self._before, self._length, strict=True)
+        )
+        gradient = self._gradient(picture.index_select(2, rows).index_select(3, columns))
+        for axis, own, before in zip((2, 3), self._own, self._before, strict=True):
+            gradient = gradient.index_select(axis, own + before)
+        picture.add_(normalised(gradient, self._settings) * self._scale).clamp_(0.0, 1.0)
+
+
+class CudaGraphCapture:
+    """CUDA graphs that share one pool of memory, since they never run at the same time.
+
+    Source: PyTorch's notes on CUDA graphs (warm-up on a side stream, private pools), and #64339.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self._pool: Any = None
+
+    def __call__(self, step: Step) -> Step:
+        with torch.cuda.device(self._device):
+            side: Any = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+            here = torch.cuda.current_stream()
+            side.wait_stream(here)
+            with torch.cuda.stream(side):
+                for _ in range(_WARM_UPS):
+                    step()
+            here.wait_stream(side)
+            graph = torch.cuda.CUDAGraph()
+            if self._pool is None:
+                self._pool = torch.cuda.graph_pool_handle()
+            # Of this thread alone: a camera's or an encoder's may use CUDA meanwhile.
+            with torch.cuda.graph(graph, pool=self._pool, capture_error_mode="thread_local"):
+                step()
+        replay: Step = graph.replay
+        return replay
+
+
+class CudaEngine:
+    """Captures the steps of a size when it comes back, and takes them one by one until then.
+
+    capture: from a step to what replays it; None for CUDA graphs, tests give one that runs
+    anywhere.  It may run the step a few times, and raises RuntimeError where it cannot capture it.
+    Raises SettingsError for another device than CUDA where it is None.
+    """
+
+    name: Final = "cuda"
+    fallbacks: Final = 0
+
+    def __init__(self, spec: EngineSpec, capture: Callable[[Step], Step] | None = None) -> None:
+        if capture is None:
+            if spec.device.type != "cuda":
+                raise SettingsError(
+                    f"engine: cuda runs on a CUDA device (got device {spec.device.type})"
+                )
+            capture = CudaGraphCapture(spec.device)
+        self._spec = spec
+        self._capture: Callable[[Step], Step] | None = capture
+        self._eager = EagerEngine(spec)
+        self._graphs: OrderedDict[StepKind, CapturedStep] = OrderedDict()
+        self._seen: OrderedDict[StepKind, int] = OrderedDict()
+
+    @property
+    def captured(self) -> list[StepKind]:
+        """What is replayed and not taken step by step, the longest unused first."""
+        return list(self._graphs)
+
+    def ascend(self, x: Tensor, shifts: Sequence[Margins], settings: DreamSettings) -> None:
+        captured = self._graph(StepKind.of(x, shifts[0], settings)) if shifts else None
+        if captured is None:
+            self._eager.ascend(x, shifts, settings)
+            return
+        captured.picture.copy_(x)
+        for margins in shifts:
+            captured.set(margins, settings.step_size)
+            captured.replay()
+        x.copy_(captured.picture)
+
+    def gradient(self, seen: Tensor, measured: Measured | None = None) -> Tensor:
+        return self._eager.gradient(seen, measured)
+
+    def prepare(self, sizes: Sequence[tuple[int, int]]) -> bool:
+        return True
+
+    def _graph(self, kind: StepKind) -> CapturedStep | None:
+        """None: step by step, for this size is new or nothing can be captured here."""
+        found = self._graphs.pop(kind, None)
+        if found is None and self._is_worth(kind):
+            found = self._captured(kind)
+        if found is not None:
+            self._graphs[kind] = found
+        return found
+
+    def _is_worth(self, kind: StepKind) -> bool:
+        times = self._seen.pop(kind, 0) + 1
+        self._seen[kind] = times
+        if len(self._seen) > 2 * KEPT:
+            self._seen.popitem(last=False)
+        return times >= _WORTH
+
+    def _captured(self, kind: StepKind) -> CapturedStep | None:
+        if self._capture is None:
+            return None
+        while len(self._graphs) >= KEPT:
+            self._graphs.popitem(last=False)
+        step = CapturedStep(kind, self._spec.device, self._eager.gradient)
+        try:
+            step.replay = self._capture(step.run)
+        except RuntimeError as error:
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+            _LOG.warning("engine cuda: steps run one by one, without a graph (%s)", reason)
+            self._capture = None
+            self._graphs.clear()
+            return None
+        return step

@@ -1,1 +1,0 @@
-"""The ascent on an NVIDIA card, captured as CUDA graphs."""
