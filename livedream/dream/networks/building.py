@@ -69,15 +69,6 @@ def fill_randomly(module: nn.Module, seed: int) -> None:
             part.reset_parameters()
 
 
-def class_count(spec: NetworkSpec, module: nn.Module) -> int:
-    """How many classes the network tells apart."""
-    if spec.builder == DREAMNET:
-        from livedream.dream.networks.dreamnet import CLASS_MAP
-
-        return int(module.get_parameter(f"{CLASS_MAP}.weight").shape[0])
-    return int(module.get_parameter(f"{spec.classifier}.weight").shape[0])
-
-
 def module_without_weights(spec: NetworkSpec, *, classes: int = 1000) -> nn.Module:
     """A torchvision architecture without memory for its weights.
 

@@ -101,15 +101,13 @@ class LayerGraph:
         return [node for node in self.graph.nodes if node in found]
 
     def _assemble(self, result: fx.Node | tuple[fx.Node, ...]) -> fx.GraphModule:
-        ends = (result,) if isinstance(result, fx.Node) else result
+        ends: list[fx.Node] = []
+        fx.node.map_arg(result, ends.append)
         graph = fx.Graph()
         copies: dict[fx.Node, fx.Node] = {}
         for node in self.needed(ends):
             copies[node] = graph.node_copy(node, lambda old: copies[old])
-        if isinstance(result, fx.Node):
-            graph.output(copies[result])
-        else:
-            graph.output(tuple(copies[node] for node in result))
+        graph.output(fx.node.map_arg(result, lambda old: copies[old]))
         return fx.GraphModule(self.root, graph).eval()
 
     def module_of(self, node: fx.Node) -> nn.Module | None:

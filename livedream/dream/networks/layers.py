@@ -34,16 +34,10 @@ class LayerShape:
 
 
 @dataclass(frozen=True, slots=True)
-class LayerInfo:
-    """One line of ``livedream layers``.  aliases: its other names.  note: what it shows, or empty.
-
-    The rest as in `LayerShape`.
-    """
+class LayerInfo(LayerShape):
+    """One line of ``livedream layers``.  aliases: other names.  note: what it shows, or empty."""
 
     name: str
-    channels: int
-    stride: int
-    macs_per_px: float
     aliases: tuple[str, ...]
     note: str
 

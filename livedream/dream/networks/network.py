@@ -6,7 +6,7 @@ Convention
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -15,8 +15,8 @@ from torch import fx, nn
 from livedream.core.errors import NetworkError, SettingsError, WeightsError
 from livedream.core.suggest import closest
 from livedream.dream.networks.building import (
+    DREAMNET,
     build_module,
-    class_count,
     fill_randomly,
     module_without_weights,
     random_module,
@@ -34,7 +34,6 @@ from livedream.dream.networks.weights import (
 )
 
 DEFAULT_NAME = "dreamnet"
-DREAMNET = "dreamnet"
 
 
 @dataclass(frozen=True, eq=False)
@@ -183,7 +182,7 @@ def _assemble(
     labels: Path | None,
 ) -> Network:
     graph = LayerGraph(module)
-    count = class_count(spec, module)
+    count = len(module.get_parameter(f"{spec.classifier}.weight"))
     if preprocess is not None:
         preprocessing = Preprocessing.parse(preprocess)
     else:
@@ -223,10 +222,8 @@ def describe_layers(network: Network) -> list[LayerInfo]:
     canonical = network.graph.canonical
     return [
         LayerInfo(
+            **asdict(shape),
             name=name,
-            channels=shape.channels,
-            stride=shape.stride,
-            macs_per_px=shape.macs_per_px,
             aliases=tuple(a for a, layer in network.aliases.items() if canonical[layer] == name),
             note=network.notes.get(name, ""),
         )

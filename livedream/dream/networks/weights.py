@@ -7,7 +7,7 @@ torchvision's against the eight digits of it that their names carry.
 import json
 import pickle
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,20 +16,10 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from livedream.core.downloads import Download, cached, file_sha256, obtain
+from livedream.core.downloads import Download, cached, obtain
 from livedream.core.errors import SettingsError, WeightsError
 from livedream.dream.networks.preprocessing import Preprocessing
 from livedream.dream.networks.registry import NetworkSpec, models_folder, registry
-
-__all__ = [
-    "NetworkStatus",
-    "WeightsFile",
-    "file_sha256",
-    "locate_weights",
-    "network_status",
-    "read_weights",
-    "weights_origin",
-]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +39,7 @@ _KEY = "livedream"  # of a JSON object in a safetensors file's metadata
 class WeightsMetadata:
     """What a weights file says about itself; None and empty where it says nothing.
 
-    words: those in which it may name its architecture, see `names_one_of`.
+    words: those in which it may name its architecture.
     """
 
     words: tuple[str, ...] = ()
@@ -58,11 +48,6 @@ class WeightsMetadata:
     default_objective: str | None = None
     licence: str | None = None
     layers: Mapping[str, str] = field(default_factory=dict)
-
-    def names_one_of(self, networks: Iterable[str]) -> str | None:
-        """The first network that the file's account of its architecture mentions."""
-        known = set(networks)
-        return next((word for word in self.words if word in known), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +61,7 @@ class WeightsFile:
     @property
     def architecture(self) -> str | None:
         """The registered network that this is for, where the file tells."""
-        return self.metadata.names_one_of(registry())
+        return next((word for word in self.metadata.words if word in registry()), None)
 
 
 def weights_origin(spec: NetworkSpec) -> Download:

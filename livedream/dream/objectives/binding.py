@@ -59,7 +59,6 @@ from livedream.dream.objectives.value import (
     GuidePicture,
     GuideTarget,
     Objective,
-    Target,
 )
 
 # A guide's longer side, and how many of its features are compared at most.  Heuristic: a picture
@@ -157,20 +156,37 @@ def bind(
     if isinstance(objective, str):
         objective = parse_objective(objective)
     text, places = objective.located()
-    binder = _Binder(network)
+    found: dict[str, list[Part]] = {}  # by layer, in the order in which the objective names them
+    whole: dict[str, list[int]] = {}
+    masks: dict[str, dict[int, Tensor]] = {}
     for index, (term, place) in enumerate(zip(objective.terms, places, strict=True)):
+        target = term.target
         try:
-            binder.add(index, term.target)
+            if isinstance(target, ClassTarget):
+                number = network.class_index(target.label)
+                found.setdefault(LOGITS, []).append(ClassPart(index, number))
+                continue
+            name = network.resolve(target.layer)
+            parts = found.setdefault(name, [])
+            if isinstance(target, GuideTarget):
+                parts.append(GuidePart(index, _guide_features(network, name, target.picture)))
+            elif target.channels:
+                masks.setdefault(name, {})[index] = _mask(network, name, target.channels)
+            else:
+                whole.setdefault(name, []).append(index)
         except NetworkError as error:
             raise ObjectiveError(str(error), text=text, position=place) from error
-    parts = binder.parts()
+    for name, terms in whole.items():
+        found[name].append(LayerPart(torch.tensor(terms)))
+    for name, own in masks.items():
+        found[name].append(ChannelsPart(torch.tensor(list(own)), torch.stack(list(own.values()))))
     weights = torch.tensor([term.weight for term in objective.terms], dtype=torch.float32)
     bound = BoundObjective(
         objective=objective,
-        layers=tuple(parts),
+        layers=tuple(found),
         weights=weights,
         variety=torch.zeros(1),
-        parts=tuple(parts.values()),
+        parts=tuple(tuple(parts) for parts in found.values()),
     )
     return bound.to(device)
 
@@ -183,45 +199,13 @@ def added_up(one: Measured, other: Measured) -> Measured:
     )
 
 
-class _Binder:
-    """Gathers an objective's terms by the layer they look at."""
-
-    def __init__(self, network: Network) -> None:
-        self.network = network
-        self.found: dict[str, list[Part]] = {}
-        self.whole: dict[str, list[int]] = {}
-        self.masks: dict[str, dict[int, Tensor]] = {}
-
-    def add(self, index: int, target: Target) -> None:
-        if isinstance(target, ClassTarget):
-            number = self.network.class_index(target.label)
-            self.found.setdefault(LOGITS, []).append(ClassPart(index, number))
-            return
-        name = self.network.resolve(target.layer)
-        parts = self.found.setdefault(name, [])
-        if isinstance(target, GuideTarget):
-            parts.append(GuidePart(index, _guide_features(self.network, name, target.picture)))
-        elif target.channels:
-            self.masks.setdefault(name, {})[index] = self.mask(name, target.channels)
-        else:
-            self.whole.setdefault(name, []).append(index)
-
-    def mask(self, name: str, numbers: tuple[int, ...]) -> Tensor:
-        count = self.network.layers[name].channels
-        if numbers[-1] >= count:
-            raise NetworkError(f"no channel {numbers[-1]}; {name} has channels 0 to {count - 1}")
-        mask = torch.zeros(count)
-        mask[list(numbers)] = 1
-        return mask
-
-    def parts(self) -> dict[str, tuple[Part, ...]]:
-        """By layer, in the order in which the objective names them."""
-        for name, terms in self.whole.items():
-            self.found[name].append(LayerPart(torch.tensor(terms)))
-        for name, masks in self.masks.items():
-            stacked = torch.stack(list(masks.values()))
-            self.found[name].append(ChannelsPart(torch.tensor(list(masks)), stacked))
-        return {name: tuple(parts) for name, parts in self.found.items()}
+def _mask(network: Network, name: str, numbers: tuple[int, ...]) -> Tensor:
+    count = network.layers[name].channels
+    if numbers[-1] >= count:
+        raise NetworkError(f"no channel {numbers[-1]}; {name} has channels 0 to {count - 1}")
+    mask = torch.zeros(count)
+    mask[list(numbers)] = 1
+    return mask
 
 
 @torch.no_grad()

@@ -157,7 +157,14 @@ class OpenVinoEngine:
 
     def _compile(self, size: Size) -> "_Compiled":
         """Compile, and drop the least recently used graphs."""
-        compiled = self.core.compile_model(self._writer.model(*size), "CPU", self._options())
+        options = {
+            "INFERENCE_PRECISION_HINT": _PRECISIONS[self._spec.dtype],
+            "INFERENCE_NUM_THREADS": torch.get_num_threads(),
+            "PERFORMANCE_HINT": "LATENCY",
+            # Threads nailed to cores would meet those of another dream on the same ones.
+            "ENABLE_CPU_PINNING": False,
+        }
+        compiled = self.core.compile_model(self._writer.model(*size), "CPU", options)
         found = _Compiled(compiled, self._spec.objective, size)
         with self._lock:
             # Two plans together may be more than is kept: one is dreamed, the other has to arrive.
@@ -165,21 +172,10 @@ class OpenVinoEngine:
             idle = [other for other in self.graphs if other not in needed]
             self.graphs[size] = found
             self.compiling.discard(size)
-            while idle and len(self.graphs) > LEAST_KEPT and self._kept_px() > KEPT_PX:
+            kept = self.graphs.keys()
+            while idle and len(kept) > LEAST_KEPT and sum(w * h for w, h in kept) > KEPT_PX:
                 del self.graphs[idle.pop(0)]
         return found
-
-    def _options(self) -> dict[str, Any]:
-        return {
-            "INFERENCE_PRECISION_HINT": _PRECISIONS[self._spec.dtype],
-            "INFERENCE_NUM_THREADS": torch.get_num_threads(),
-            "PERFORMANCE_HINT": "LATENCY",
-            # Threads nailed to cores would meet those of another dream on the same ones.
-            "ENABLE_CPU_PINNING": False,
-        }
-
-    def _kept_px(self) -> int:
-        return sum(width * height for width, height in self.graphs)
 
 
 class _Compiled:

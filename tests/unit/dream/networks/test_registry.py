@@ -4,10 +4,10 @@ import re
 
 import pytest
 
+from livedream.core.downloads import file_sha256
 from livedream.core.errors import NetworkError
 from livedream.dream.networks.preprocessing import Preprocessing
 from livedream.dream.networks.registry import find_spec, models_folder, registry
-from livedream.dream.networks.weights import file_sha256
 from livedream.dream.objectives.text import parse_objective
 
 ASKED_FOR = {

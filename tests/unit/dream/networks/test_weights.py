@@ -12,11 +12,11 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from livedream.core.downloads import file_sha256
 from livedream.core.errors import WeightsError
 from livedream.dream.networks.preprocessing import IMAGENET
 from livedream.dream.networks.registry import find_spec, registry
 from livedream.dream.networks.weights import (
-    file_sha256,
     locate_weights,
     network_status,
     read_weights,
