@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass, replace
+from itertools import groupby
 from os import PathLike, fspath
 from pathlib import PurePath
 
@@ -185,16 +186,8 @@ def _quoted(text: str, plain: re.Pattern[str]) -> str:
 
 def _ranges(numbers: tuple[int, ...]) -> str:
     """``3,5-9``: runs of three and more as ranges."""
-    runs: list[list[int]] = []
-    for number in numbers:
-        if runs and number == runs[-1][1] + 1:
-            runs[-1][1] = number
-        else:
-            runs.append([number, number])
-    parts = []
-    for first, last in runs:
-        if last - first >= 2:
-            parts.append(f"{first}-{last}")
-        else:
-            parts.extend(str(number) for number in range(first, last + 1))
+    parts: list[str] = []
+    for _, run in groupby(enumerate(numbers), lambda at: at[1] - at[0]):
+        found = [str(number) for _, number in run]
+        parts += found if len(found) < 3 else [f"{found[0]}-{found[-1]}"]
     return ",".join(parts)

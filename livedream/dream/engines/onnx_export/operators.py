@@ -84,17 +84,14 @@ def _typed(to: GraphWriter, value: Any, dtype: torch.dtype) -> Value:
 
 def _brief(made: Made, *values: Value) -> list[Value]:
     """One number that was spread out over a whole shape, as that number: the others spread it."""
-    whole = any(isinstance(value, Name) and value.shape == made.shape for value in values)
+    if not any(isinstance(value, Name) and value.shape == made.shape for value in values):
+        return list(values)
     return [
         value[(0,) * value.dim()]
-        if whole and isinstance(value, Tensor) and _uniform(value)
+        if isinstance(value, Tensor) and value.numel() > 1 and not any(value.stride())
         else value
         for value in values
     ]
-
-
-def _uniform(value: Tensor) -> bool:
-    return value.numel() > 1 and not any(value.stride())
 
 
 def same(to: GraphWriter, made: Made, x: Value, *_: Any, **__: Any) -> Value:
@@ -102,8 +99,7 @@ def same(to: GraphWriter, made: Made, x: Value, *_: Any, **__: Any) -> Value:
 
 
 def copied(to: GraphWriter, made: Made, target: Value, source: Value, *_: Any) -> Value:
-    return to.add("Expand", [to.cast(source, made.dtype), to.integers(made.shape)],
-                  made.dtype, made.shape)  # fmt: skip
+    return expanded(to, made, to.cast(source, made.dtype))
 
 
 def reshaped(to: GraphWriter, made: Made, x: Value, *_: Any) -> Value:
@@ -195,10 +191,14 @@ def convolved(  # noqa: PLR0917 - the signature is PyTorch's
     inputs = [x, weight] if bias is None else [x, weight, bias]
     more = {"output_padding": list(pair(output_padding))} if transposed else {}
     return to.add(
-        "ConvTranspose" if transposed else "Conv", inputs, made.dtype, made.shape,
-        kernel_shape=list(weight.shape[2:]), strides=list(pair(stride)), group=groups,
-        pads=list(pair(padding)) * 2, dilations=list(pair(dilation)), **more,
+        "ConvTranspose" if transposed else "Conv", inputs, made.dtype, made.shape, group=groups,
+        **_window(weight.shape[2:], stride, padding), dilations=list(pair(dilation)), **more,
     )  # fmt: skip
+
+
+def _window(kernel: Sequence[int], stride: Sequence[int], padding: Sequence[int]) -> dict[str, Any]:
+    sides = list(pair(padding)) * 2
+    return {"kernel_shape": list(pair(kernel)), "strides": list(pair(stride)), "pads": sides}
 
 
 def max_pooled(  # noqa: PLR0917 - the signature is PyTorch's
@@ -207,8 +207,7 @@ def max_pooled(  # noqa: PLR0917 - the signature is PyTorch's
 ) -> Value:  # fmt: skip
     """Its indices are not made: `max_pool_backward` does not need them."""
     return to.add(
-        "MaxPool", [x], made.dtype, made.shape, kernel_shape=list(pair(kernel)),
-        strides=list(pair(stride or kernel)), pads=list(pair(padding)) * 2,
+        "MaxPool", [x], made.dtype, made.shape, **_window(kernel, stride or kernel, padding),
         dilations=list(pair(dilation)), ceil_mode=int(ceil_mode),
     )  # fmt: skip
 
@@ -223,8 +222,7 @@ def average_pooled(  # noqa: PLR0917 - the signature is PyTorch's
             "the ONNX graph: average pooling must be without ceil_mode and divisor_override"
         )
     return to.add(
-        "AveragePool", [x], made.dtype, made.shape, kernel_shape=list(pair(kernel)),
-        strides=list(pair(stride or kernel)), pads=list(pair(padding)) * 2,
+        "AveragePool", [x], made.dtype, made.shape, **_window(kernel, stride or kernel, padding),
         count_include_pad=int(count_include_pad),
     )  # fmt: skip
 

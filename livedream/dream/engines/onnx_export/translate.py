@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import torch
-from torch import Tensor, fx
+from torch import fx
 
 from livedream.core.errors import NetworkError, SettingsError
 from livedream.dream.engines.onnx_export.operators import OPERATORS, Made
@@ -71,12 +71,13 @@ def translate(
             found[node] = Name(port.name, fake.dtype, tuple(fake.shape))
             infos.append(_info(found[node], port))
         elif node.op == "get_attr":
-            found[node] = _attribute(traced, str(node.target)).detach()
+            found[node] = operator.attrgetter(str(node.target))(traced).detach()
         elif node.op == "call_function":
             found[node] = _call(to, node, found)
         else:
             (value,) = node.args[0] if isinstance(node.args[0], tuple | list) else node.args
-            last = to.add("Identity", [found[value]], *_described(found[value]))
+            value = found[value]
+            last = to.add("Identity", [value], value.dtype, tuple(value.shape))
             to.nodes[-1].output[0] = output.name
             ends.append(_info(Name(output.name, last.dtype, last.shape), output))
     graph = onnx.helper.make_graph(
@@ -107,8 +108,8 @@ def _call(to: GraphWriter, node: fx.Node, found: Mapping[fx.Node, Any]) -> Any:
     if target in _UNIFORM:
         number = args[1] if _UNIFORM[target] is None else _UNIFORM[target]
         return torch.tensor(number, dtype=made.dtype).expand(made.shape)
-    if not any(isinstance(value, Name) for value in _leaves((args, kwargs))):
-        return target(*args, **_on_cpu(kwargs))
+    if not any(isinstance(found[used], Name) for used in node.all_input_nodes):
+        return target(*args, **kwargs | ({"device": "cpu"} if "device" in kwargs else {}))
     if target in (_aten.split.Tensor, _aten.split_with_sizes.default):
         return _split(to, *args)
     if target not in OPERATORS:
@@ -144,28 +145,6 @@ def _needed(nodes: "Sequence[onnx.NodeProto]", end: str) -> "list[onnx.NodeProto
             wanted.update(node.input)
             kept.append(node)
     return kept[::-1]
-
-
-def _leaves(value: Any) -> list[Any]:
-    if isinstance(value, tuple | list):
-        return [leaf for part in value for leaf in _leaves(part)]
-    if isinstance(value, dict):
-        return _leaves(list(value.values()))
-    return [value]
-
-
-def _on_cpu(kwargs: Mapping[str, Any]) -> dict[str, Any]:
-    return {k: torch.device("cpu") if k == "device" else v for k, v in kwargs.items()}
-
-
-def _attribute(module: fx.GraphModule, path: str) -> Tensor:
-    owner, _, last = path.rpartition(".")
-    found: Tensor = getattr(module.get_submodule(owner), last)
-    return found
-
-
-def _described(value: Value) -> tuple[torch.dtype, tuple[int, ...]]:
-    return value.dtype, tuple(value.shape)
 
 
 def _info(value: Name, port: StepTensor) -> "onnx.ValueInfoProto":

@@ -89,9 +89,13 @@ class GraphWriter:
         content = tuple(value.flatten().tolist()) if small else (value.data_ptr(), value.stride())
         key = (small, value.dtype, tuple(value.shape), content)
         if key not in self._named:
-            self._named[key] = f"constant_{len(self._named)}"
+            import onnx
+
+            name = self._named[key] = f"constant_{len(self._named)}"
             self._kept.append(value)
-            self.initializers.append(_initializer(self._named[key], value))
+            raw = value.detach().cpu().contiguous().numpy().tobytes()
+            number, shape = onnx_type(value.dtype), list(value.shape)
+            self.initializers.append(onnx.helper.make_tensor(name, number, shape, raw, raw=True))
         return self._named[key]
 
 
@@ -102,11 +106,3 @@ def onnx_type(dtype: torch.dtype) -> int:
     if dtype not in _TYPES:
         raise NetworkError(f"the ONNX graph: a step must be fp32 or fp16 (got {dtype})")
     return int(getattr(onnx.TensorProto, _TYPES[dtype]))
-
-
-def _initializer(name: str, value: Tensor) -> "onnx.TensorProto":
-    import onnx
-
-    plain = value.detach().cpu().contiguous()
-    raw = plain.numpy().tobytes()
-    return onnx.helper.make_tensor(name, onnx_type(value.dtype), list(plain.shape), raw, raw=True)
