@@ -51,10 +51,11 @@ class FakeDreamer(Dreamer):
         self.asked.append(plan)
         return plan.size not in self.unprepared
 
-    def _adopt(self, settings: DreamSettings, *_: object) -> None:
+    def adopt(self, settings: DreamSettings, *_: object, plan: Plan | None = None) -> None:
         if "nothing" in settings.objective:
             raise ObjectiveError("there is none", text=settings.objective, position=0)
-        self._settings = settings
+        self._settings = settings if plan is None else plan.applied(settings)
+        self._size = None if plan is None else plan.size
 
     def picture(self, rgb: Picture) -> Tensor:
         assert self._size is not None
