@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +62,7 @@ def save_network(net: DreamNet, output: Output, path: Path) -> None:
     plain = net.folded().cpu()
     values = {
         "architecture": ARCHITECTURE,
-        "config": plain.config_json(),
+        "config": asdict(plain.config),
         "mean": IMAGENET_MEAN,
         "std": IMAGENET_STD,
         "layers": {layer.name: layer.description for layer in output.recipe.layers},

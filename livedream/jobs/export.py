@@ -14,7 +14,7 @@ from livedream.core.settings import DreamSettings, parse_size
 from livedream.dream.ascent import Ascent
 from livedream.dream.dreamer import network_of
 from livedream.dream.engines import EngineSpec
-from livedream.dream.engines.onnx_export import StepShape, build_step
+from livedream.dream.engines.onnx_export.step import StepShape, build_step
 from livedream.dream.networks.network import Network
 from livedream.dream.objectives.binding import bind
 from livedream.dream.objectives.text import parse_objective

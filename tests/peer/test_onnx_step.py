@@ -12,7 +12,7 @@ from torch import Tensor
 from livedream.core.settings import DreamSettings
 from livedream.dream.engines import EngineSpec
 from livedream.dream.engines.eager import EagerEngine
-from livedream.dream.engines.onnx_export import StepShape, build_step
+from livedream.dream.engines.onnx_export.step import StepShape, build_step
 from livedream.dream.networks.network import load_network
 from livedream.dream.objectives.binding import bind
 

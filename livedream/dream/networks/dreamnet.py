@@ -17,7 +17,7 @@ Why it looks like this
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -189,10 +189,6 @@ class DreamNet(nn.Module):
                 state[f"{name}.conv.weight"], state[f"{name}.conv.bias"] = weight, bias
         plain.load_state_dict(state)
         return plain.to(self.class_map.weight.device).eval()
-
-    def config_json(self) -> dict[str, Any]:
-        """The configuration as JSON values, for the metadata of a weights file."""
-        return asdict(self.config)
 
 
 def read_metadata(path: Path) -> dict[str, Any]:

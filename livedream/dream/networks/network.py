@@ -27,7 +27,6 @@ from livedream.dream.networks.layers import LayerInfo, LayerShape, measure_layer
 from livedream.dream.networks.preprocessing import Preprocessing
 from livedream.dream.networks.registry import NetworkSpec, find_spec
 from livedream.dream.networks.weights import (
-    WeightsFile,
     WeightsMetadata,
     locate_weights,
     read_weights,
@@ -128,7 +127,11 @@ def load_network(
         return _random(spec, random_seed, preprocess, labels)
     if weights is not None:
         file = read_weights(weights)
-        spec = _spec_of(name, file)
+        if name is None and file.architecture is None:
+            raise WeightsError(
+                f"weights {weights}: the file does not say which network it is for; name one"
+            )
+        spec = find_spec(name or file.architecture or DEFAULT_NAME)
         spec = replace(spec, licence=file.metadata.licence or "not stated")
     else:
         spec = find_spec(name or DEFAULT_NAME)
@@ -153,15 +156,6 @@ def network_without_weights(name: str) -> Network:
             f"{name} cannot be shown without its weights: they say what its layers are"
         )
     return _assemble(spec, module_without_weights(spec), WeightsMetadata(), None, None)
-
-
-def _spec_of(name: str | None, file: WeightsFile) -> NetworkSpec:
-    said = file.architecture
-    if name is None and said is None:
-        raise WeightsError(
-            f"weights {file.path}: the file does not say which network it is for; name one"
-        )
-    return find_spec(name or said or DEFAULT_NAME)
 
 
 def _random(spec: NetworkSpec, seed: int, preprocess: str | None, labels: Path | None) -> Network:

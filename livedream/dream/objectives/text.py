@@ -31,9 +31,12 @@ _CLASS = re.compile(r"class\s*:\s*")
 _GUIDE = re.compile(r"guide\s*\(\s*")
 _QUOTED = re.compile(r'"((?:[^"]|"")*)"')
 _NUMBER = re.compile(r"\d+", re.ASCII)
+_SIGN = re.compile(r"[+-]")
 _SPACE = re.compile(r"\s*")
 # A range this long is a typing error: no layer known here has as many channels.
 _LONGEST_RANGE = 100_000
+_NO_LAYER = "expected a layer, class:... or guide(...)"
+_NO_CHANNEL = "expected a channel number"
 
 
 def parse_objective(text: str) -> Objective:
@@ -62,11 +65,8 @@ class _Parser:
 
     def sign(self) -> str | None:
         self.skip_space()
-        found = self.text[self.place : self.place + 1]
-        if found in ("+", "-") and found:
-            self.place += 1
-            return found
-        return None
+        match = self.take(_SIGN)
+        return match[0] if match else None
 
     def term(self, *, negative: bool) -> Objective:
         self.skip_space()
@@ -87,42 +87,31 @@ class _Parser:
             return self.image_class()
         if self.take(_GUIDE):
             return self.guide()
-        name = self.layer_name()
+        name = self.needed(LAYER_NAME, _NO_LAYER)
         return channels(name, *self.channels()) if self.take(re.compile(r"\s*:")) else layer(name)
 
     def image_class(self) -> Objective:
-        start = self.place
-        label = self.text_of(PLAIN_LABEL, "expected a class, by name, number or in quotes")
-        if not label.strip() or "\n" in label:
-            self.place = start
-            raise self.wrong("expected a class's name between the quotes")
-        return image_class(label)
+        wanted = "expected a class, by name, number or in quotes"
+        return image_class(
+            self.text_of(PLAIN_LABEL, wanted, "expected a class's name between the quotes")
+        )
 
     def guide(self) -> Objective:
-        name = self.layer_name()
+        name = self.needed(LAYER_NAME, _NO_LAYER)
         self.symbol(",", "expected a comma and the picture's path")
-        start = self.place
-        path = self.text_of(PLAIN_PATH, "expected the picture's path, in quotes if need be")
-        if not path.strip() or "\n" in path:
-            self.place = start
-            raise self.wrong("expected a path between the quotes")
+        wanted = "expected the picture's path, in quotes if need be"
+        path = self.text_of(PLAIN_PATH, wanted, "expected a path between the quotes")
         self.symbol(")", "expected ) after the path")
         return guide(name, path)
-
-    def layer_name(self) -> str:
-        match = self.take(LAYER_NAME)
-        if not match:
-            raise self.wrong("expected a layer, class:... or guide(...)")
-        return match[0]
 
     def channels(self) -> list[int]:
         numbers: list[int] = []
         while True:
             self.skip_space()
             start = self.place
-            first = last = self.number()
+            first = last = int(self.needed(_NUMBER, _NO_CHANNEL))
             if self.take(re.compile(r"-")):
-                last = self.number()
+                last = int(self.needed(_NUMBER, _NO_CHANNEL))
             if not first <= last < first + _LONGEST_RANGE:
                 self.place = start
                 raise self.wrong(f"a range must go up (got {first}-{last})")
@@ -130,19 +119,23 @@ class _Parser:
             if not self.take(re.compile(r"\s*,")):
                 return numbers
 
-    def number(self) -> int:
-        match = self.take(_NUMBER)
-        if not match:
-            raise self.wrong("expected a channel number")
-        return int(match[0])
-
-    def text_of(self, plain: re.Pattern[str], wanted: str) -> str:
+    def text_of(self, plain: re.Pattern[str], wanted: str, empty: str) -> str:
+        start = self.place
         quoted = self.take(_QUOTED)
         if quoted:
-            return quoted[1].replace('""', '"')
-        match = self.take(plain)
+            found = quoted[1].replace('""', '"')
+        else:
+            wanted = "this quote is never closed" if self.next() == '"' else wanted
+            found = self.needed(plain, wanted)
+        if not found.strip() or "\n" in found:
+            self.place = start
+            raise self.wrong(empty)
+        return found
+
+    def needed(self, pattern: re.Pattern[str], message: str) -> str:
+        match = self.take(pattern)
         if not match:
-            raise self.wrong("this quote is never closed" if self.next() == '"' else wanted)
+            raise self.wrong(message)
         return match[0]
 
     def symbol(self, wanted: str, message: str) -> None:

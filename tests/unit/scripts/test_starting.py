@@ -1,7 +1,7 @@
 """A student may start from a checkpoint or from a finished network, also a sibling's."""
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -30,7 +30,7 @@ def finished(tmp_path: Path) -> Path:
     """A folded network of the birds' shape, as training leaves it."""
     torch.manual_seed(3)
     net = DreamNet(BIRDS).eval().folded()
-    values = {"architecture": "dreamnet", "config": net.config_json()}
+    values = {"architecture": "dreamnet", "config": asdict(net.config)}
     path = tmp_path / "birds.safetensors"
     save_file(dict(net.state_dict()), path, {"livedream": json.dumps(values)})
     return path

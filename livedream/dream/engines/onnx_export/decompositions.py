@@ -88,7 +88,11 @@ def max_pool_backward(  # noqa: PLR0917 - the signature is PyTorch's
     kernel, padding = pair(kernel), pair(padding)
     stride = pair(stride) if stride else kernel
     out = grad.shape[2], grad.shape[3]
-    framed = F.pad(x, _frame(x, out, kernel, stride, padding), value=_lowest(x.dtype))
+    # What the windows see around x; below zero what none sees.
+    reached = [(o - 1) * s + k - p for o, s, k, p in zip(out, stride, kernel, padding, strict=True)]
+    frame = [padding[1], reached[1] - x.shape[3], padding[0], reached[0] - x.shape[2]]
+    # Not -inf: TensorRT may turn it into NaN; no activation is below this.
+    framed = F.pad(x, frame, value=float(torch.finfo(x.dtype).min))
     views = [
         framed[:, :, i : i + stride[0] * (out[0] - 1) + 1 : stride[0],
                j : j + stride[1] * (out[1] - 1) + 1 : stride[1]]
@@ -146,17 +150,6 @@ def _spread(parts: Tensor, x: Tensor, kernel: Pair, stride: Pair, padding: Pair)
     right = x.shape[3] + padding[1] - whole.shape[3]
     # What the padding got is cut off; what no window reached is filled up.
     return F.pad(whole, (-padding[1], right, -padding[0], bottom))
-
-
-def _frame(x: Tensor, out: Pair, kernel: Pair, stride: Pair, padding: Pair) -> list[int]:
-    """left, right, top, bottom: what the windows see around `x`; below zero what none sees."""
-    reached = [(o - 1) * s + k - p for o, s, k, p in zip(out, stride, kernel, padding, strict=True)]
-    return [padding[1], reached[1] - x.shape[3], padding[0], reached[0] - x.shape[2]]
-
-
-def _lowest(dtype: torch.dtype) -> float:
-    """Not -inf: TensorRT may turn it into NaN; no activation is below this."""
-    return float(torch.finfo(dtype).min)
 
 
 def pair(values: Pair) -> tuple[int, int]:

@@ -5,8 +5,9 @@ network, objective, input gradient, smoothing, normalisation, update. Everything
 while it dreams is an input; sizes, network and targets are fixed, as inference engines want them.
 """
 
+import json
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import torch
 from torch import Tensor, fx, nn
@@ -16,9 +17,12 @@ from livedream.core.errors import SettingsError
 from livedream.core.settings import DreamSettings
 from livedream.dream.engines.base import EngineSpec
 from livedream.dream.engines.onnx_export.decompositions import backward_decompositions
-from livedream.dream.engines.onnx_export.translate import StepTensor
+from livedream.dream.engines.onnx_export.translate import StepTensor, translate
 from livedream.dream.engines.steps import normalised
 from livedream.dream.tiles import mirrored_index
+
+if TYPE_CHECKING:
+    import onnx
 
 INPUTS: Final = (
     StepTensor("picture", "float32 (1, 3, height, width): RGB from 0 to 1"),
@@ -52,6 +56,25 @@ class StepShape:
         """(width, height) of what the network sees."""
         width, height = self.width + self.margins[0], self.height + self.margins[1]
         return width + 2 * self.edge_px, height + 2 * self.edge_px
+
+
+def build_step(spec: EngineSpec, shape: StepShape) -> "onnx.ModelProto":
+    """The step of one octave size. The network computes in the spec's dtype, the rest in float32.
+
+    Raises SettingsError where the package onnx is missing or the type is bf16, NetworkError for a
+    layer with an operator that is not translated.
+    """
+    objective = spec.objective.objective
+    notes = {
+        "livedream.network": spec.network.name,
+        "livedream.objective": str(objective),
+        "livedream.terms": json.dumps([str(term.target) for term in objective.terms]),
+        "livedream.weights": json.dumps([term.weight for term in objective.terms]),
+        "livedream.variety": json.dumps(round(float(spec.objective.variety), 6)),
+        "livedream.margins": json.dumps(list(shape.margins)),
+        "livedream.licence": spec.network.licence,
+    }
+    return translate(trace_step(spec, shape), INPUTS, OUTPUT, notes)
 
 
 def trace_step(spec: EngineSpec, shape: StepShape) -> fx.GraphModule:

@@ -77,8 +77,7 @@ def _channels(
         gains.append(ops.multiply(share, where))
     gain = reduce(ops.add, gains)
     total = _sum(ops, ops.multiply(ops.multiply(gain, gain), energies))
-    level = ops.sqrt(ops.divide(total, _count(activation)))
-    return PartGradient(activation, gain, level)
+    return PartGradient(activation, gain, _root_mean(ops, total, activation))
 
 
 def _class(ops: Any, part: ClassPart, scores: Node, weights: Node, _: Node) -> PartGradient:
@@ -101,7 +100,11 @@ def _energies(ops: Any, activation: Node) -> Node:
 
 
 def _level(ops: Any, gain: Node, energy: Node, direction: Node) -> Node:
-    return ops.multiply(ops.abs(gain), ops.sqrt(ops.divide(energy, _count(direction))))
+    return ops.multiply(ops.abs(gain), _root_mean(ops, energy, direction))
+
+
+def _root_mean(ops: Any, energy: Node, of: Node) -> Node:
+    return ops.sqrt(ops.divide(energy, np.float32(np.prod(lengths(of)))))
 
 
 def _weight(ops: Any, weights: Node, terms: Tensor) -> Node:
@@ -112,10 +115,6 @@ def _weight(ops: Any, weights: Node, terms: Tensor) -> Node:
 def _sum(ops: Any, value: Node) -> Node:
     """Over everything, 0-d."""
     return ops.reduce_sum(value, list(range(len(lengths(value)))), False)
-
-
-def _count(value: Node) -> np.float32:
-    return np.float32(np.prod(lengths(value)))
 
 
 def _at_least(ops: Any, value: Node, least: float) -> Node:

@@ -174,7 +174,11 @@ def pool_back(ops: Any, module: nn.MaxPool2d, x: Node, highest: Node, gradient: 
     kernel, (stride, _), padding = _pool_shape(module)
     size, out = lengths(x)[2:], lengths(highest)[2:]
     reached = [(o - 1) * stride + k - p for o, k, p in zip(out, kernel, padding, strict=True)]
-    framed = _framed(ops, x, padding, [max(0, r - s) for r, s in zip(reached, size, strict=True)])
+    after = [max(0, r - s) for r, s in zip(reached, size, strict=True)]
+    framed = x
+    if any(padding) or any(after):
+        lowest = np.float32(-1e30)  # never the highest; representable in bf16 as well
+        framed = ops.pad(x, [0, 0, *padding], [0, 0, *after], "constant", lowest)
     cells = [o + (k - 1) // stride for o, k in zip(out, kernel, strict=True)]
     phases: dict[Pair, Node] = defaultdict(lambda: None)
     rest = gradient
@@ -204,14 +208,6 @@ def _together(
         joined = ops.concat([phases[place] for place in order], 1)
         whole = ops.depth_to_space(joined, "blocks_first", stride)
     return _cropped(ops, whole, padding, size, axes=[2, 3])
-
-
-def _framed(ops: Any, x: Node, before: Pair, after: list[int]) -> Node:
-    """With a margin that is never the highest."""
-    if not any(before) and not any(after):
-        return x
-    lowest = np.float32(-1e30)  # representable in bf16 as well
-    return ops.pad(x, [0, 0, *before], [0, 0, *after], "constant", lowest)
 
 
 def _pool_shape(module: nn.MaxPool2d) -> tuple[Pair, Pair, Pair]:

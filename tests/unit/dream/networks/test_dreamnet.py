@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -129,7 +130,7 @@ class TestFile:
     def test_written_and_read_back(self, tmp_path: Path) -> None:
         net = small_network().folded()
         path = tmp_path / "net.safetensors"
-        values = {"architecture": "dreamnet", "config": net.config_json()}
+        values = {"architecture": "dreamnet", "config": asdict(net.config)}
         state = {k: v.half() for k, v in net.state_dict().items()}
         save_file(state, path, {"livedream": json.dumps(values)})
         x = torch.randn(1, 3, 64, 64)
@@ -144,7 +145,7 @@ class TestFile:
     def test_weights_of_another_shape(self, tmp_path: Path) -> None:
         net = small_network().folded()
         path = tmp_path / "net.safetensors"
-        values = {"architecture": "dreamnet", "config": net.config_json() | {"num_classes": 6}}
+        values = {"architecture": "dreamnet", "config": asdict(net.config) | {"num_classes": 6}}
         save_file(net.state_dict(), path, {"livedream": json.dumps(values)})
         with pytest.raises(ValueError, match="do not match the configuration"):
             load_dreamnet(path)
