@@ -103,11 +103,12 @@ class Page:
             self._mouse("mousePressed", x, y, count)
             self._mouse("mouseReleased", x, y, count)
 
-    def key(self, key: str, text: str = "", code: int = 0) -> None:
+    def key(self, key: str, text: str = "", code: int = 0, *, shift: bool = False) -> None:
         """One key, down and up, wherever the focus is.  code: Windows' number of it."""
         named = {"key": key, "windowsVirtualKeyCode": code, "code": "Space" if key == " " else key}
-        self.call("Input.dispatchKeyEvent", type="keyDown", text=text, **named)
-        self.call("Input.dispatchKeyEvent", type="keyUp", **named)
+        for kind in ("keyDown", "keyUp"):
+            pressed = {"text": text} if kind == "keyDown" else {}
+            self.call("Input.dispatchKeyEvent", type=kind, modifiers=8 * shift, **pressed, **named)
 
     def enter(self, text: str) -> None:
         """Type `text` where the focus is, and Enter."""

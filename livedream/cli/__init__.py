@@ -37,6 +37,11 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> "None":  # type: ignore[override]
         message = redact(message.removeprefix("argument "))
+        greedy = [
+            a.option_strings[-1] for a in self._actions if a.option_strings and a.nargs == "?"
+        ]
+        if greedy and "arguments are required" in message:
+            message += f" (put {' and '.join(greedy)} last: what follows is taken as the value)"
         self.exit(2, f"{self.prog}: {message}; try '{self.prog} --help'\n")
 
 

@@ -29,6 +29,13 @@ if TYPE_CHECKING:
 
 _DEADLINE_S: Final = 1.5  # from SIGTERM to the end, where closing within a second has failed
 
+# Without a value each takes its default; a source behind one would be taken for its value.
+_CONTROLLERS: Final = (
+    ("--panel", "HOST:PORT", "serve a control panel for laptop and phone"),
+    ("--osc", "HOST:PORT", "receive OSC"),
+    ("--midi", "NAME", "receive MIDI from controllers"),
+    ("--audio", "NAME", "let an audio input move parameters"),
+)
 _MOMENTS: Final = ("freeze", "blackout")  # for a performer, not for the start
 
 
@@ -42,7 +49,8 @@ def add_parser(commands: Commands) -> None:
     parser.add_argument(
         "source", nargs="?", default=None, metavar="SOURCE",
         help="a camera (0, /dev/video0, part of its name), a file, a URL, screen, "
-        "screen:1:640x360+0+0, synthetic:clouds (default: the first camera)",
+        "screen:1:640x360+0+0, synthetic:clouds (default: the first camera); in a URL, "
+        "{env:NAME} and {file:PATH} stand for a password kept there",
     )  # fmt: skip
     parser.add_argument("--source", dest="source_option", metavar="SOURCE", help="same as SOURCE")
     _add_in_and_out(parser.add_argument_group("in and out"))
@@ -59,7 +67,8 @@ def _add_in_and_out(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--sink", action="append", metavar="SINK", dest="sinks",
         help="where the dream goes: window, udp://HOST:PORT, rtmp://..., srt://..., browser, "
-        "camera, ndi, record:FOLDER; may be given several times (default: window)",
+        "camera, ndi, record:FOLDER; may be given several times (default: window); "
+        "{env:NAME} and {file:PATH} in it stand for a key or password kept there",
     )  # fmt: skip
     group.add_argument("--fullscreen", action="store_true", help="open the window fullscreen")
     group.add_argument(
@@ -94,12 +103,7 @@ def _add_in_and_out(group: argparse._ArgumentGroup) -> None:
 
 
 def _add_controllers(group: argparse._ArgumentGroup) -> None:
-    for flag, metavar, text in (
-        ("--panel", "HOST:PORT", "serve a control panel for laptop and phone"),
-        ("--osc", "HOST:PORT", "receive OSC"),
-        ("--midi", "NAME", "receive MIDI from controllers"),
-        ("--audio", "NAME", "let an audio input move parameters"),
-    ):
+    for flag, metavar, text in _CONTROLLERS:
         group.add_argument(flag, nargs="?", const="", metavar=metavar, help=text)
     for flag, metavar, text in (
         ("--preset", "NAME", "start with this preset (see `livedream presets`)"),
@@ -143,6 +147,12 @@ def job_of(args: argparse.Namespace) -> "LiveJob":
 
     if args.source is not None and args.source_option is not None:
         raise SettingsError("two sources given; give one")
+    for flag, metavar, _ in _CONTROLLERS:
+        if _names_a_source(found := getattr(args, flag[2:]) or ""):
+            raise SettingsError(
+                f"{flag}: must be {metavar} (got {found}, a source); put the source first: "
+                f"livedream live {found} {flag}"
+            )
     grade: dict[str, Any] = {
         p.name: getattr(args, p.name)
         for p in declared(GradeSettings)
@@ -168,6 +178,14 @@ def job_of(args: argparse.Namespace) -> "LiveJob":
         limit_flashes=not args.no_flash_limit,
         seconds=args.seconds,
     )  # fmt: skip
+
+
+def _names_a_source(text: str) -> bool:
+    from livedream.capture.live.screen import is_screen
+    from livedream.capture.synthetic import is_synthetic
+
+    known = "://" in text or text.startswith(("/dev/video", "camera:"))
+    return known or is_screen(text) or is_synthetic(text) or Path(text).is_file()
 
 
 class _ending:  # noqa: N801 (a context manager, used like a function)

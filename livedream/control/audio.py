@@ -1,5 +1,6 @@
 """An audio input as a source of modulation: microphone, line in, or what the computer plays."""
 
+import logging
 import threading
 import time
 from collections.abc import Callable
@@ -10,7 +11,9 @@ import numpy as np
 from livedream.control.audio_analyzer import AudioAnalyzer
 from livedream.core.errors import LivedreamError, SettingsError, SourceError
 from livedream.core.health import Health
-from livedream.core.supervisor import SupervisedThread, start_thread
+from livedream.core.supervisor import FaultLog, SupervisedThread, start_thread
+
+_log = logging.getLogger(__name__)
 
 _BLOCK_S: Final = 0.011  # half a frame of video at 50 fps
 _POLL_S: Final = 1.0  # how often a device that is gone is looked for
@@ -44,6 +47,7 @@ class AudioInput:
         self._received_s = 0.0
         self._since_s = clock()
         self._detail = ""
+        self._faults = FaultLog(_log, "audio")
         self._blocks = self._reconnects = 0
         self._stop = threading.Event()
         self._thread: SupervisedThread | None = None
@@ -68,17 +72,23 @@ class AudioInput:
 
     def health(self) -> Health:
         gone = self._clock() - self._received_s > _SILENT_S
-        state = "lost" if gone else "ok"
-        name = f"audio {self.device or 'default'}"
-        return Health(name, state, self._detail, self._blocks, 0, self._since_s, self._reconnects)
+        fault = self._faults.fault
+        return Health(
+            f"audio {self.device or 'default'}", "lost" if gone or fault else "ok",
+            fault or self._detail, self._blocks, 0, self._since_s, self._reconnects,
+        )  # fmt: skip
 
     def receive(self, block: "np.ndarray[Any, np.dtype[np.float32]]") -> None:
-        """One (n, channels) or (n,) block from the device; channels are averaged."""
-        if self._analyzer is not None:
-            mono = block if block.ndim == 1 else block.mean(axis=1)
-            self._analyzer.analyze(np.asarray(mono, np.float32))
-        self._received_s = self._clock()
-        self._blocks += 1
+        """One (n, channels) or (n,) block from the device; channels are averaged.
+
+        Never raises: it is called from the driver's thread.
+        """
+        with self._faults.catching():
+            if self._analyzer is not None:
+                mono = block if block.ndim == 1 else block.mean(axis=1)
+                self._analyzer.analyze(np.asarray(mono, np.float32))
+            self._received_s = self._clock()
+            self._blocks += 1
 
     def _open(self) -> None:
         library = _sounddevice()

@@ -6,6 +6,7 @@ programs and `presets` in order. What was learned is kept in `midi.toml` in the 
 """
 
 import json
+import logging
 import threading
 import time
 import tomllib
@@ -17,8 +18,10 @@ from livedream.control.live_parameters import LiveParameters
 from livedream.control.show import ACTIONS, Show
 from livedream.core.errors import LivedreamError, SettingsError
 from livedream.core.health import Health
-from livedream.core.supervisor import SupervisedThread, start_thread
+from livedream.core.supervisor import FaultLog, SupervisedThread, start_thread
 from livedream.core.user_folders import own_folder, write_whole
+
+_log = logging.getLogger(__name__)
 
 _POLL_S: Final = 1.0  # how often ports are looked for: plugged in, it works within a second
 _LEARN_S: Final = 30.0  # how long learning waits for a control to be moved
@@ -116,6 +119,7 @@ class MidiInput:
         self._learning: str | None = None
         self._learn_until_s = 0.0
         self._detail = ""
+        self._faults = FaultLog(_log, "midi")
         self.messages = self.reconnects = 0
         self._seen: set[str] = set()
         self._stop = threading.Event()
@@ -159,29 +163,31 @@ class MidiInput:
         self._open.clear()
 
     def health(self) -> Health:
-        state = "ok" if self._open else "lost"
-        detail = ", ".join(self._open) or self._detail or "no port; plug a controller in"
+        fault = self._faults.fault
+        state = "ok" if self._open and not fault else "lost"
+        detail = fault or ", ".join(self._open) or self._detail or "no port; plug a controller in"
         return Health("midi", state, detail, self.messages, 0, 0.0, self.reconnects)
 
     def receive(self, message: Any) -> None:
         """One mido message. Never raises: it is called from the driver's thread."""
-        control, value, pressed = _control(message)
-        if control is None:
-            return
-        self.messages += 1
-        learning = self.learning
-        try:
-            # A key let go is not yet another key that was pressed.
-            if learning is not None and pressed:
-                self._learning = None
-                self.mapping.bind(control, learning)
-                self.show.notify()
+        with self._faults.catching():
+            control, value, pressed = _control(message)
+            if control is None:
                 return
-            target = self.mapping.targets.get(control)
-            if target is not None:
-                self._do(target, value, pressed, message)
-        except LivedreamError as error:
-            self._detail = " ".join(str(error).split())[:200]
+            self.messages += 1
+            learning = self.learning
+            try:
+                # A key let go is not yet another key that was pressed.
+                if learning is not None and pressed:
+                    self._learning = None
+                    self.mapping.bind(control, learning)
+                    self.show.notify()
+                    return
+                target = self.mapping.targets.get(control)
+                if target is not None:
+                    self._do(target, value, pressed, message)
+            except LivedreamError as error:
+                self._detail = " ".join(str(error).split())[:200]
 
     def _do(self, target: str, value: float, pressed: bool, message: Any) -> None:
         kind, _, name = target.partition(":")

@@ -11,7 +11,8 @@ Start a thread of a show with `start_thread` in place of `threading.Thread(...).
 
 `work` returns when it is to end. It need not catch what it cannot mend: an exception that leaves it
 is logged with its traceback, the thread is "lost" in `Supervisor.health` and `work` is called anew
-after a pause that doubles. What `work` does catch and survives goes to a `FaultLog`.
+after a pause that doubles. What `work` does catch and survives goes to a `FaultLog`, as does what
+fails in a thread that a driver started.
 """
 
 import logging
@@ -37,7 +38,8 @@ _FORGOTTEN_S: Final = 60.0  # what comes again after so long comes for the first
 class FaultLog:
     """Logs a fault that keeps coming: at once, then ever more seldom, and once when it is over.
 
-    name: of what fails, for people.  clock: monotonic seconds.
+    name: of what fails, for people.  clock: monotonic seconds.  fault: what `catching` caught last,
+    for a health; "" while all is well.
     """
 
     def __init__(
@@ -48,6 +50,7 @@ class FaultLog:
         self._count = 0
         self._kinds: set[type[BaseException]] = set()
         self._told = False  # that it fails, and not yet that it does no longer
+        self.fault = ""
 
     def failed(
         self, error: BaseException, event: str = "failed", *, traceback: bool = True
@@ -69,6 +72,18 @@ class FaultLog:
         self._told = True
         self._silence_s = min(max(4 * self._silence_s, _FIRST_SILENCE_S), _LONGEST_SILENCE_S)
         self._due_s = now_s + self._silence_s
+
+    @contextmanager
+    def catching(self) -> Iterator[None]:
+        """For what a driver calls from a thread of its own, where nobody would see an exception."""
+        try:
+            yield
+        except Exception as error:
+            self.fault = f"{type(error).__name__}: {reason(error)}"[:200]
+            self.failed(error)
+        else:
+            self.fault = ""
+            self.recovered()
 
     def recovered(self, event: str = "works again") -> None:
         """Log that it is over, if the fault was logged."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from livedream.control.live_parameters import LiveParameters
+from livedream.core.addresses import Endpoint, listening
 from livedream.core.errors import LivedreamError
 from livedream.core.frame import Picture
 from livedream.core.health import Health, StatusBoard
@@ -47,7 +48,10 @@ class ControllerSettings:
 
 
 class Controllers:
-    """Makes, starts and closes them.  preview: the newest picture, for the panel."""
+    """Makes, starts and closes them.  preview: the newest picture, for the panel.
+
+    Raises SettingsError for a preset, program or address that cannot be, before anything is opened.
+    """
 
     def __init__(
         self,
@@ -62,6 +66,20 @@ class Controllers:
         self._job, self._parameters, self._status = job, parameters, status
         self._preview, self._source = preview, source
         self.show: Show = TheShow(parameters)
+        for name in filter(None, (job.program, job.attract_program)):
+            self.show.checked_program(name)
+        if job.preset:
+            self.show.presets.find(job.preset)
+        self._osc = self._panel_at = None
+        if job.osc is not None:
+            from livedream.control.osc import DEFAULT_ADDRESS, OscServer
+
+            address = listening(job.osc, DEFAULT_ADDRESS, name="osc")
+            self._osc = OscServer(parameters, self.show, address)
+        if job.panel is not None:
+            from livedream.panel.app import DEFAULT_ADDRESS
+
+            self._panel_at = listening(job.panel, DEFAULT_ADDRESS, name="panel")
         self.log: ShowLog | None = None
         self.opened: dict[str, Controller] = {}
         self._attract = Attract(parameters)
@@ -72,10 +90,6 @@ class Controllers:
     def start(self) -> None:
         """Raises LivedreamError for one that cannot be opened."""
         job, show = self._job, self.show
-        for name in filter(None, (job.program, job.attract_program)):
-            show.checked_program(name)
-        if job.preset:
-            show.presets.find(job.preset)
         if job.log:  # first, so that whatever comes is written down
             self._start_log(Path(job.log))
         self._add("program", show)
@@ -88,20 +102,16 @@ class Controllers:
             audio = AudioInput(job.audio)
             self._add("audio", audio)
             show.modulation.audio_level = audio.value
-        if job.osc is not None:
-            from livedream.control.osc import DEFAULT_ADDRESS, OscServer
-            from livedream.core.addresses import listening
-
-            address = listening(job.osc, DEFAULT_ADDRESS, name="osc")
-            self._add("osc", OscServer(self._parameters, show, address))
+        if self._osc is not None:
+            self._add("osc", self._osc)
         learner = None
         if job.midi is not None:
             from livedream.control.midi import MidiInput
 
             learner = MidiInput(self._parameters, show, job.midi)
             self._add("midi", learner)
-        if job.panel is not None:
-            self._start_panel(job.panel, learner)
+        if self._panel_at is not None:
+            self._start_panel(self._panel_at, learner)
         if job.program:
             show.program(job.program)
 
@@ -118,11 +128,9 @@ class Controllers:
         if self.log is not None and kind == "camera":
             self.log.recording(path, first_s)
 
-    def _start_panel(self, text: str, learner: Any) -> None:
-        from livedream.core.addresses import listening
-        from livedream.panel.app import DEFAULT_ADDRESS, Panel
+    def _start_panel(self, address: Endpoint, learner: Any) -> None:
+        from livedream.panel.app import Panel
 
-        address = listening(text, DEFAULT_ADDRESS, name="panel")
         panel = Panel(
             self._parameters, self._status, self._preview, address, self.show, learner=learner,
             controllers=dict(self.opened),

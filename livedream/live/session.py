@@ -131,6 +131,14 @@ class Session(Closeable):
 
     def _open(self, live_input: LiveInput | None, dreamer: Dreamer | None) -> None:
         job = self.job
+        self.parameters = LiveParameters(
+            job.dream, job.grade, own_objective=own_objective,
+            # Only a file of one's own knows what it can dream.
+            check_objective=None if job.dream.weights else check_objective,
+        )  # fmt: skip
+        self.controllers = Controllers(
+            job.controllers, self.parameters, self.status, self._picture, job.source
+        )
         source = live_input or open_live(job.source, size=job.camera_size, fps=job.camera_fps)
         self.capture = Capture(source, job.orientation)
         self._closers.append((source.name, self.capture.close))
@@ -140,14 +148,6 @@ class Session(Closeable):
         flow = open_flow(job.dream.flow, device=job.dream.device)
         self.opened = self._wait_for_source()
         self.fps = min(job.fps or _MOST_FPS, float(self.opened.rate))
-        self.parameters = LiveParameters(
-            job.dream, job.grade, own_objective=own_objective,
-            # Only a file of one's own knows what it can dream.
-            check_objective=None if job.dream.weights else check_objective,
-        )  # fmt: skip
-        self.controllers = Controllers(
-            job.controllers, self.parameters, self.status, self._picture, job.source
-        )
         self._open_outputs()
         self._log_start()
         self.pool = LiveDreamerPool(dreamer)

@@ -94,6 +94,22 @@ def test_buttons_presets_and_typed_numbers(browser: Browser, stage: Stage) -> No
     assert page.faults == []
 
 
+def test_shift_is_finer_for_the_arrow_keys_as_for_a_drag(browser: Browser, stage: Stage) -> None:
+    page = laptop(browser, stage)
+    turn(page, "grade")
+    fader = '#page-grade [data-name="brightness"]'
+    place = f"Number(document.querySelector('{fader}').ariaValueNow)"
+    page.call("Page.bringToFront")
+    page.evaluate(f"document.querySelector('{fader}').focus()")
+    places = [page.evaluate(place)]
+    for shift in (False, True):
+        page.key("ArrowRight", code=39, shift=shift)
+        places.append(page.wait(f"{place} > {places[-1]} && {place}"))
+    coarse, fine = places[1] - places[0], places[2] - places[1]
+    assert coarse == pytest.approx(0.01, abs=0.0011)
+    assert fine == pytest.approx(0.2 * coarse, abs=0.0011)  # as 0.2 of a drag's way
+
+
 def test_layers_and_their_weights(browser: Browser, stage: Stage) -> None:
     page = laptop(browser, stage)
     turn(page, "motifs")

@@ -1,4 +1,6 @@
-"""`livedream live`: how it ends."""
+"""`livedream live`: what it refuses before it begins, and how it ends."""
+
+from pathlib import Path
 
 import pytest
 
@@ -23,3 +25,61 @@ def test_a_show_that_fails_has_a_code_of_its_own(
     monkeypatch.setattr(Session, "close", lambda self: None)
     assert main(["live", "synthetic:clouds", "--quiet"]) == code
     assert capsys.readouterr().err == (f"livedream: {error}\n" if error else "")
+
+
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        ("--preset", "no 'NOPE'"),
+        ("--program", "no 'NOPE'"),
+        ("--attract-program", "no 'NOPE'"),
+        ("--osc", "the port must be 0 to 65535"),
+        ("--panel", "the port must be 0 to 65535"),
+    ],
+)
+def test_what_cannot_be_is_refused_before_anything_is_opened(
+    option: str, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    opened: list[str] = []
+    for name in ("open_live", "Capture", "Dreamer", "open_flow", "open_output"):
+        monkeypatch.setattr(
+            f"livedream.live.session.{name}", lambda *_, name=name, **__: opened.append(name)
+        )
+    value = "host:port" if said.startswith("the port") else "NOPE"
+    assert main(["live", "synthetic:clouds", option, value]) == 2
+    assert opened == []
+    (line,) = capsys.readouterr().err.splitlines()
+    assert said in line
+
+
+@pytest.mark.parametrize("option", ["--panel", "--osc", "--midi", "--audio"])
+@pytest.mark.parametrize("source", ["clip.mp4", "synthetic:clouds", "udp://:9000", "/dev/video0"])
+def test_a_source_behind_a_controller_is_not_taken_for_its_value(
+    option: str, source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    Path("clip.mp4").write_bytes(b"")
+    monkeypatch.setattr(Session, "__init__", lambda self, job: pytest.fail("it was begun"))
+    assert main(["live", option, source]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert (
+        f"(got {source}, a source); put the source first: livedream live {source} {option}" in line
+    )
+
+
+def test_a_network_behind_pictures_is_missed_with_a_hint(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["layers", "--pictures", "dreamnet"])
+    assert ended.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "NETWORK (put --pictures last: what follows is taken as the value)" in line
+
+
+def test_the_help_names_how_a_secret_is_kept_out(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["live", "--help"])
+    shown = " ".join(capsys.readouterr().out.split())
+    assert shown.count("{env:NAME} and {file:PATH}") == 2  # of the source, and of --sink

@@ -90,6 +90,24 @@ def test_what_a_device_sends_is_heard(device: Device) -> None:
         hand.close()
 
 
+def test_a_fault_in_the_drivers_thread_is_logged_and_in_the_health(
+    device: Device, caplog: pytest.LogCaptureFixture
+) -> None:
+    audio = AudioInput("mixer", clock=lambda: 0.0)
+    audio.start()
+    try:
+        receive = device.streams[0].options["callback"]
+        receive(np.zeros((2, 2, 2), np.float32), 2, None, None)
+        assert audio.health().state == "lost"
+        assert audio.health().detail.startswith("ShapeError: audio: shape must be (n,)")
+        assert [record.exc_info is not None for record in caplog.records] == [True]
+        receive(np.zeros((2, 2), np.float32), 2, None, None)
+        assert audio.health().state == "ok"
+        assert audio.health().detail == "44100 Hz"
+    finally:
+        audio.close()
+
+
 def test_an_unknown_device_names_those_there_are(device: Device) -> None:
     with pytest.raises(SettingsError, match="there are USB Mixer"):
         AudioInput("violin").start()

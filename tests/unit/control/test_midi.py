@@ -143,3 +143,22 @@ def test_a_system_without_midi_is_told_of() -> None:
         assert isinstance(list(RtMidiPorts().names()), list)
     except SettingsError as error:
         assert str(error).startswith("midi: ")
+
+
+def test_a_fault_in_the_drivers_thread_is_logged_and_in_the_health(
+    midi: MidiInput, ports: MemoryPorts, caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    midi.mapping.bind("cc:1:7", "strength")
+    midi.poll()
+    receive = ports.receive["nanoKONTROL2 20:0"]
+
+    def broken(change: object) -> None:
+        raise RuntimeError("a listener broke")
+
+    stop = midi.parameters.listen(broken)
+    receive(control(7, 64))
+    assert (midi.health().state, midi.health().detail) == ("lost", "RuntimeError: a listener broke")
+    assert [record.exc_info is not None for record in caplog.records] == [True]
+    stop()
+    receive(control(7, 127))
+    assert midi.health().state == "ok"
