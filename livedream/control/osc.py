@@ -26,6 +26,7 @@ from livedream.control.show import ACTIONS, Show
 from livedream.core.addresses import Endpoint
 from livedream.core.errors import LivedreamError, SettingsError, SinkError
 from livedream.core.health import Health
+from livedream.core.settings import as_number
 from livedream.core.suggest import closest
 from livedream.core.supervisor import SupervisedThread, start_thread
 
@@ -163,12 +164,12 @@ class OscServer:
         elif name == "subscribe":
             self._remember(host, _port(first) if arguments else port, forever=True)
         elif name == "tempo":
-            self.show.set_bpm(_number(first))
+            self.show.set_bpm(as_number(first, "osc: value"))
         elif name == "preset":
-            seconds = _number(arguments[1]) if len(arguments) > 1 else None
+            seconds = as_number(arguments[1], "osc: seconds") if len(arguments) > 1 else None
             self.show.preset(self._preset(first), seconds, origin=origin)
         elif name in ACTIONS:
-            if first is None or _number(first) > 0:
+            if first is None or as_number(first, "osc: value") > 0:
                 self.show.act(name, origin=origin)
         else:
             known = (*self.parameters.declared, *ACTIONS, "preset", "tempo", "subscribe")
@@ -184,12 +185,12 @@ class OscServer:
         elif real or not parameter.has_unit:
             self.parameters.set(name, value, origin=origin)
         else:
-            self.parameters.set_unit(name, _number(value), origin=origin)
+            self.parameters.set_unit(name, as_number(value, "osc: value"), origin=origin)
 
     def _preset(self, found: Any) -> str:
         if isinstance(found, str):
             return found
-        number = round(_number(found))
+        number = round(as_number(found, "osc: preset"))
         names = self.show.presets.names
         if not 0 <= number < len(names):
             raise SettingsError(f"osc: preset must be 0 to {len(names) - 1} (got {number})")
@@ -255,14 +256,8 @@ def _datagram(address: str, value: Any) -> bytes:
     return bytes(builder.build().dgram)
 
 
-def _number(value: Any) -> float:
-    if isinstance(value, bool | int | float) and math.isfinite(value):
-        return float(value)
-    raise SettingsError(f"osc: value must be a number (got {str(value)[:40]!r})")
-
-
 def _port(value: Any) -> int:
-    number = round(_number(value))
+    number = round(as_number(value, "osc: value"))
     if not 1 <= number <= 65535:
         raise SettingsError(f"osc: port must be 1 to 65535 (got {number})")
     return number

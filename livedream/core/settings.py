@@ -8,6 +8,7 @@ import dataclasses
 import json
 import math
 import re
+import sys
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -146,6 +147,13 @@ class Parameter:
 def refused(name: str, must_be: str, got: object) -> SettingsError:
     """`strength: must be 0 to 100 (got 500)`."""
     return SettingsError(f"{name}: must be {must_be} (got {got})")
+
+
+def as_number(value: Any, name: str) -> float:
+    """A number that came from outside. Raises SettingsError for anything else, nan and infinity."""
+    if isinstance(value, bool | int | float) and abs(value) <= sys.float_info.max:
+        return float(value)
+    raise refused(name, "a number", repr(str(value)[:40]))
 
 
 def _logarithm(value: float, low: float, high: float) -> float:

@@ -24,7 +24,7 @@ from livedream.control.programs import list_programs
 from livedream.control.show import ACTIONS, Show
 from livedream.control.tempo import MAXIMUM_BPM, MINIMUM_BPM
 from livedream.core.errors import SettingsError
-from livedream.core.settings import Parameter
+from livedream.core.settings import Parameter, as_number
 from livedream.core.user_folders import toml_files
 
 # Switches stand as large buttons, not among the parameters.
@@ -50,75 +50,50 @@ class MessageHandler:
     ) -> None:
         self.parameters, self.show, self.catalogue = parameters, show, catalogue
         self.learner, self._saved, self.phone = learner, saved, phone
-        self._handlers: Mapping[str, Callable[[Mapping[str, Any], str], None]] = {
-            "set": self._set, "default": self._default, "act": self._act, "preset": self._preset,
-            "program": self._program, "bpm": self._bpm, "modulators": self._modulators,
-            "learn": self._learn, "save": self._save, "forget": self._forget,
-        }  # fmt: skip
 
-    def handle(self, message: Any, origin: str) -> None:
+    def handle(self, message: Any, origin: str) -> None:  # noqa: PLR0912 (one case a message)
         """Do what a message says. Raises LivedreamError, in one line, for what makes no sense."""
-        if not isinstance(message, dict):
-            raise SettingsError("message: must be a JSON object")
-        for entry, handle in self._handlers.items():
-            if entry in message:
-                handle(message, origin)
-                return
-        raise SettingsError(f"message: unknown: {str(sorted(map(str, message)))[:80]}")
-
-    def _set(self, message: Mapping[str, Any], origin: str) -> None:
-        name = _text(message["set"], "set")
-        if "unit" in message:
-            self.parameters.set_unit(name, _number(message["unit"], "unit"), origin=origin)
-        else:
-            self.parameters.set(name, message.get("value"), origin=origin)
-
-    def _default(self, message: Mapping[str, Any], origin: str) -> None:
-        name = _text(message["default"], "default")
-        parameter = self.parameters.declared.get(name)
-        self.parameters.set(name, parameter.default if parameter else None, origin=origin)
-
-    def _preset(self, message: Mapping[str, Any], origin: str) -> None:
-        seconds = message.get("seconds")
-        if seconds is not None:
-            seconds = _number(seconds, "seconds")
-        self.show.preset(_text(message["preset"], "preset"), seconds, origin=origin)
-
-    def _act(self, message: Mapping[str, Any], origin: str) -> None:
-        self.show.act(_text(message["act"], "act"), origin=origin)
-
-    def _bpm(self, message: Mapping[str, Any], origin: str) -> None:
-        self.show.set_bpm(_number(message["bpm"], "bpm"))
-
-    def _save(self, message: Mapping[str, Any], origin: str) -> None:
-        name = _text(message["save"], "save")
-        self.show.save(name, title=str(message.get("title", "")))
-        self._saved(name)
-
-    def _forget(self, message: Mapping[str, Any], origin: str) -> None:
-        self.show.presets.remove(_text(message["forget"], "forget"))
-        self.show.notify()
-
-    def _program(self, message: Mapping[str, Any], origin: str) -> None:
-        name = message["program"]
-        if name is not None and name not in list_programs():
-            # By name only: a message must not make livedream open files.
-            raise SettingsError(f"program: no {str(name)[:40]!r}")
-        self.show.program(name, origin=origin)
-
-    def _modulators(self, message: Mapping[str, Any], origin: str) -> None:
-        found = message["modulators"]
-        if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
-            raise SettingsError("modulators: must be a list of objects")
-        self.show.modulate([Modulator.from_mapping(one) for one in found[: MAXIMUM + 1]])
-
-    def _learn(self, message: Mapping[str, Any], origin: str) -> None:
-        target = message["learn"]
-        if self.learner is None:
-            raise SettingsError("midi: not in use; start livedream live with --midi all")
-        if target is not None and not isinstance(target, str):
-            raise SettingsError("learn: must be a parameter, act:NAME or preset:NAME")
-        self.learner.learn(target)
+        show, parameters = self.show, self.parameters
+        match message:
+            case {"set": name, "unit": unit}:
+                place = as_number(unit, "unit")
+                parameters.set_unit(_text(name, "set"), place, origin=origin)
+            case {"set": name}:
+                parameters.set(_text(name, "set"), message.get("value"), origin=origin)
+            case {"default": name}:
+                parameter = parameters.declared.get(_text(name, "default"))
+                parameters.set(name, parameter.default if parameter else None, origin=origin)
+            case {"act": name}:
+                show.act(_text(name, "act"), origin=origin)
+            case {"preset": name}:
+                seconds = message.get("seconds")
+                seconds = None if seconds is None else as_number(seconds, "seconds")
+                show.preset(_text(name, "preset"), seconds, origin=origin)
+            case {"program": name}:
+                if name is not None and name not in list_programs():
+                    # By name only: a message must not make livedream open files.
+                    raise SettingsError(f"program: no {str(name)[:40]!r}")
+                show.program(name, origin=origin)
+            case {"bpm": bpm}:
+                show.set_bpm(as_number(bpm, "bpm"))
+            case {"modulators": [*found]} if all(isinstance(one, dict) for one in found):
+                show.modulate([Modulator.from_mapping(one) for one in found[: MAXIMUM + 1]])
+            case {"modulators": _}:
+                raise SettingsError("modulators: must be a list of objects")
+            case {"learn": target}:
+                if self.learner is None:
+                    raise SettingsError("midi: not in use; start livedream live with --midi all")
+                self.learner.learn(None if target is None else _text(target, "learn"))
+            case {"save": name}:
+                show.save(_text(name, "save"), title=str(message.get("title", "")))
+                self._saved(name)
+            case {"forget": name}:
+                show.presets.remove(_text(name, "forget"))
+                show.notify()
+            case dict():
+                raise SettingsError(f"message: unknown: {str(sorted(map(str, message)))[:80]}")
+            case _:
+                raise SettingsError("message: must be a JSON object")
 
     def hello(self) -> dict[str, Any]:
         """What does not change while a page is open."""
@@ -216,15 +191,6 @@ def _text(value: Any, name: str) -> str:
     if not isinstance(value, str):
         raise SettingsError(f"{name}: must be text (got {str(value)[:40]!r})")
     return value
-
-
-def _number(value: Any, name: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise SettingsError(f"{name}: must be a number (got {str(value)[:40]!r})")
-    try:
-        return float(value)
-    except OverflowError as error:
-        raise SettingsError(f"{name}: the number is too large") from error
 
 
 def health(status: Mapping[str, Any], controllers: Mapping[str, Any]) -> dict[str, Any]:
