@@ -12,24 +12,12 @@ import sys
 import traceback
 from collections.abc import Sequence
 
-from livedream.cli import (
-    bench,
-    devices,
-    export,
-    image,
-    layers,
-    live,
-    measure,
-    networks,
-    presets,
-    render,
-    zoom,
-)
-from livedream.core.errors import LivedreamError, ObjectiveError, ShowError
+from livedream.cli import bench, export, image, layers, listings, live, measure, render, zoom
+from livedream.core.errors import LivedreamError, ObjectiveError, ShowError, reason
 from livedream.core.redact import redact
 from livedream.core.version import __version__
 
-_COMMANDS = (render, live, image, zoom, measure, networks, layers, presets, devices, export, bench)
+_COMMANDS = (render, live, image, zoom, measure, layers, listings, export, bench)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -69,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"livedream: {error}\n{error.pointer()}", file=sys.stderr)
         return 2
     except LivedreamError as error:
-        print(f"livedream: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"livedream: {reason(error)}", file=sys.stderr)
         return 1 if isinstance(error, ShowError) else 2
     except KeyboardInterrupt:
         return 130

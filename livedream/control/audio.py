@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 
 from livedream.control.audio_analyzer import AudioAnalyzer
-from livedream.core.errors import LivedreamError, SettingsError, SourceError
+from livedream.core.errors import LivedreamError, SettingsError, SourceError, reason
 from livedream.core.health import Health
 from livedream.core.supervisor import FaultLog, SupervisedThread, start_thread
 
@@ -135,4 +135,4 @@ class AudioInput:
                 self._open()
                 self._reconnects += 1
             except LivedreamError as error:
-                self._detail = " ".join(str(error).split())
+                self._detail = reason(error)

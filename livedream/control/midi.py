@@ -16,7 +16,7 @@ from typing import Any, Final, Protocol
 
 from livedream.control.live_parameters import LiveParameters
 from livedream.control.show import ACTIONS, Show
-from livedream.core.errors import LivedreamError, SettingsError
+from livedream.core.errors import LivedreamError, SettingsError, reason
 from livedream.core.health import Health
 from livedream.core.supervisor import FaultLog, SupervisedThread, start_thread
 from livedream.core.user_folders import own_folder, write_whole
@@ -187,7 +187,7 @@ class MidiInput:
                 if target is not None:
                     self._do(target, value, pressed, message)
             except LivedreamError as error:
-                self._detail = " ".join(str(error).split())[:200]
+                self._detail = reason(error)[:200]
 
     def _do(self, target: str, value: float, pressed: bool, message: Any) -> None:
         kind, _, name = target.partition(":")
@@ -216,7 +216,7 @@ class MidiInput:
         try:
             there = [name for name in self._ports.names() if self._wanted(name)]
         except LivedreamError as error:
-            self._detail, there = " ".join(str(error).split()), []
+            self._detail, there = reason(error), []
         for gone in set(self._open) - set(there):
             self._open.pop(gone).close()
         for name in there:

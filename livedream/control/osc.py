@@ -24,7 +24,7 @@ from typing import Any, Final
 from livedream.control.live_parameters import Change, LiveParameters
 from livedream.control.show import ACTIONS, Show
 from livedream.core.addresses import Endpoint
-from livedream.core.errors import LivedreamError, SettingsError, SinkError
+from livedream.core.errors import LivedreamError, SettingsError, reason
 from livedream.core.health import Health
 from livedream.core.settings import as_number
 from livedream.core.suggest import closest
@@ -79,16 +79,7 @@ class OscServer:
 
     def start(self) -> None:
         """Open the port. Raises SinkError when it is taken."""
-        family = socket.AF_INET6 if ":" in self.address.host else socket.AF_INET
-        opened = socket.socket(family, socket.SOCK_DGRAM)
-        try:
-            opened.bind((self.address.host, self.address.port))
-        except (OSError, OverflowError) as error:
-            opened.close()
-            raise SinkError(
-                f"osc: {self.address.host}:{self.address.port} cannot be opened ({error}); "
-                "another program may have it: give another port"
-            ) from error
+        opened = self.address.bind("osc", socket.SOCK_DGRAM)
         opened.settimeout(_POLL_S)
         self._socket = opened
         logging.getLogger().addFilter(_not_the_parsers)
@@ -136,7 +127,7 @@ class OscServer:
                 self.message(name, arguments, host, port)
             except (LivedreamError, ValueError, OverflowError) as error:
                 self.faults += 1
-                self._refuse(name, " ".join(str(error).split())[:200], host, port)
+                self._refuse(name, reason(error)[:200], host, port)
 
     def _refuse(self, address: str, reason: str, host: str, port: int) -> None:
         """Say why where it was said, in the health, and once for each address in the log."""

@@ -36,7 +36,7 @@ from livedream.core.errors import NetworkError, ObjectiveError, SettingsError
 from livedream.core.grade import GradeSettings
 from livedream.core.settings import DreamSettings, Parameter, declared
 from livedream.core.suggest import closest
-from livedream.core.user_folders import checked_name, own_folder, toml_files, write_whole
+from livedream.core.user_folders import checked_name, own_folder, read_toml_files, write_whole
 from livedream.dream.objectives.text import parse_objective
 
 _log = logging.getLogger(__name__)
@@ -45,7 +45,6 @@ _log = logging.getLogger(__name__)
 KEPT: Final = ("size", "flow_size", "mirror", "freeze", "blackout")
 LONGEST_CROSSFADE_S: Final = 600.0
 _TABLES: Final = ("title", "about", "crossfade_s", "dream", "grade", "modulators")
-_LARGEST: Final = 64 * 1024  # bytes; a preset has a few hundred
 _NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
@@ -143,22 +142,11 @@ class Presets:
 
     def __init__(self, folder: Path | None = None) -> None:
         self.folder = folder or own_folder() / "presets"
-        self.broken: Mapping[str, str] = {}
-        self._presets: dict[str, Preset] = {}
         self.read()
 
     def read(self) -> None:
         """Read the files again. One that is wrong is listed in `broken`."""
-        found: dict[str, Preset] = {}
-        broken: dict[str, str] = {}
-        for name, path, own in toml_files("presets", self.folder):
-            try:
-                if isinstance(path, Path) and path.stat().st_size > _LARGEST:
-                    raise SettingsError(f"preset {name}: larger than {_LARGEST} bytes")
-                found[name] = read_preset(path.read_text(encoding="utf-8"), name, own=own)
-            except (SettingsError, OSError, UnicodeDecodeError) as error:
-                broken[name] = " ".join(str(error).split())
-        self._presets, self.broken = found, broken
+        self._presets, self.broken = read_toml_files("presets", self.folder, read_preset)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -166,9 +154,6 @@ class Presets:
 
     def __iter__(self) -> Any:
         return iter(tuple(self._presets.values()))
-
-    def __len__(self) -> int:
-        return len(self._presets)
 
     def find(self, name: str) -> Preset:
         """The preset of that name. Raises SettingsError, with the closest names, otherwise."""

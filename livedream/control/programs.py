@@ -20,7 +20,7 @@ from typing import Any, Final
 
 from livedream.core.errors import SettingsError
 from livedream.core.suggest import closest
-from livedream.core.user_folders import checked_name, own_folder, toml_files
+from livedream.core.user_folders import own_folder, read_toml_files
 
 _MOST_STEPS: Final = 1000
 _LONGEST_S: Final = 7 * 24 * 3600.0
@@ -104,23 +104,14 @@ def _seconds(found: Any, least: float, where: str) -> float:
     return float(found)
 
 
-def list_programs(
-    folder: Path | None = None, broken: dict[str, str] | None = None
-) -> dict[str, Program]:
-    """The package's programs and the user's own, by name.
+def list_programs(folder: Path | None = None) -> tuple[dict[str, Program], dict[str, str]]:
+    """The package's programs and the user's own; of those that are wrong the reason. Both by name.
 
-    folder: of the user's, None for `own_folder()/programs`.  broken: takes what is wrong with the
-    files that are left out, by name.
+    folder: of the user's, None for `own_folder()/programs`.
     """
-    found: dict[str, Program] = {}
-    for name, path, own in toml_files("presets/programs", folder or own_folder() / "programs"):
-        try:
-            text = path.read_text(encoding="utf-8")
-            found[checked_name(name)] = read_program(text, name, own=own)
-        except (SettingsError, OSError, UnicodeDecodeError) as error:
-            if broken is not None:
-                broken[name] = " ".join(str(error).split())
-    return dict(sorted(found.items()))
+    folder = folder or own_folder() / "programs"
+    found, broken = read_toml_files("presets/programs", folder, read_program)
+    return dict(sorted(found.items())), broken
 
 
 def find_program(text: str) -> Program:
@@ -131,8 +122,7 @@ def find_program(text: str) -> Program:
             return read_program(path.read_text(encoding="utf-8"), path.stem)
         except (OSError, UnicodeDecodeError) as error:
             raise SettingsError(f"program: {path} cannot be read ({error})") from error
-    broken: dict[str, str] = {}
-    known = list_programs(broken=broken)
+    known, broken = list_programs()
     if text in broken:
         raise SettingsError(broken[text])
     if text not in known:

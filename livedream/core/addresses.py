@@ -8,12 +8,13 @@ stand for a secret that is kept elsewhere (`resolved`).
 import ipaddress
 import os
 import re
+import socket
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 from urllib.parse import parse_qsl, quote
 
-from livedream.core.errors import SettingsError
+from livedream.core.errors import SettingsError, SinkError
 from livedream.core.redact import redact
 
 _UNITS: Final = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
@@ -42,6 +43,24 @@ class Endpoint:
             return ipaddress.ip_address(self.host).is_loopback
         except ValueError:
             return False
+
+    def bind(self, name: str, kind: socket.SocketKind) -> socket.socket:
+        """A socket that listens here. name: of who does.  Raises SinkError when it cannot."""
+        family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
+        opened = socket.socket(family, kind)
+        try:
+            if kind == socket.SOCK_STREAM:  # of UDP, two could then have the same port
+                opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            opened.bind((self.host, self.port))
+            if kind == socket.SOCK_STREAM:
+                opened.listen(64)
+        except (OSError, OverflowError) as error:
+            opened.close()
+            raise SinkError(
+                f"{name}: {self} cannot be opened ({error}); "
+                "another program may have it: give another port"
+            ) from error
+        return opened
 
     def admits(self, host: str) -> bool:
         """Whether a datagram or connection from `host` is welcome."""

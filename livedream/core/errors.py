@@ -72,3 +72,8 @@ class SinkError(LivedreamError, OSError):
 
 class ShowError(LivedreamError, RuntimeError):
     """A live show has failed while it ran; the command line ends with code 1."""
+
+
+def reason(error: BaseException) -> str:
+    """An exception as one line that is never empty."""
+    return " ".join(str(error).split()) or type(error).__name__

@@ -26,13 +26,9 @@ class GradeSettings:
         group="grade",
     )  # fmt: skip
     contrast: float = declare(
-        1.0,
-        "contrast of the picture; 0: grey",
-        minimum=0.0,
-        maximum=2.0,
-        ramp_s=0.3,
+        1.0, "contrast of the picture; 0: grey", minimum=0.0, maximum=2.0, ramp_s=0.3,
         group="grade",
-    )
+    )  # fmt: skip
     zoom: float = declare(
         1.0, "zooms the dream, by this factor per second; above 1 inwards, below 1 outwards",
         minimum=0.25, maximum=4.0, ramp_s=0.5, group="travel", logarithmic=True,
@@ -52,8 +48,7 @@ class GradeSettings:
     )  # fmt: skip
     mirror: bool = declare(False, "mirrors the picture, left to right", group="grade")
     freeze: bool = declare(False, "freezes the picture", group="actions")
-    blackout: bool = declare(False, "fades to black within half a second",
-                             group="actions")  # fmt: skip
+    blackout: bool = declare(False, "fades to black within half a second", group="actions")
 
     def __post_init__(self) -> None:
         check_all(self)

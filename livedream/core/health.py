@@ -3,13 +3,11 @@
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Any, Final
 
 from livedream.core.redact import redact
 
 _STATES: Final = ("ok", "starting", "lost", "failed")
-_NOTHING: Final[Mapping[str, float]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +53,7 @@ class Status:
     dreams_per_s: float = 0.0
     latency_ms: float = 0.0
     dream_age_ms: float = 0.0
-    stages_ms: Mapping[str, float] = field(default_factory=lambda: _NOTHING)
+    stages_ms: Mapping[str, float] = field(default_factory=dict)
     level: float = 0.0
     governor: str = "starting"
     dream_size: tuple[int, int] = (0, 0)
@@ -70,13 +68,7 @@ class Status:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
-        found = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
-        found["stages_ms"] = dict(self.stages_ms)
-        found["source"] = self.source.as_dict()
-        found["outputs"] = [health.as_dict() for health in self.outputs]
-        found["threads"] = [health.as_dict() for health in self.threads]
-        found["dream_size"], found["notes"] = list(self.dream_size), list(self.notes)
-        return found
+        return dataclasses.asdict(self)
 
 
 class StatusBoard:

@@ -23,6 +23,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar, copy_context
 from typing import Final
 
+from livedream.core.errors import reason
 from livedream.core.health import Health
 
 _log = logging.getLogger(__name__)
@@ -91,11 +92,6 @@ class FaultLog:
             times = f" after {self._count} faults" if self._count > 1 else ""
             self._logger.info("%s %s%s", self._name, event, times)
         self._told = False
-
-
-def reason(error: BaseException) -> str:
-    """An exception as one line that is never empty."""
-    return " ".join(str(error).split()) or type(error).__name__
 
 
 class SupervisedThread:

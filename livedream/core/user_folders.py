@@ -2,16 +2,19 @@
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import platformdirs
 
-from livedream.core.errors import SettingsError
+from livedream.core.errors import SettingsError, reason
 
+T = TypeVar("T")
+
+_LARGEST: Final = 64 * 1024  # bytes; a preset has a few hundred
 _NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
 
 
@@ -44,6 +47,23 @@ def toml_files(shipped: str, own: Path) -> Iterator[tuple[str, Traversable, bool
         for path in sorted(paths, key=lambda one: one.name):
             if path.name.endswith(".toml"):
                 yield path.name.removesuffix(".toml"), path, is_own
+
+
+def read_toml_files(
+    shipped: str, own: Path, read: Callable[..., T]
+) -> tuple[dict[str, T], dict[str, str]]:
+    """What `read(text, name, own=...)` makes of the files of `toml_files`, by name; of those that
+    are wrong the reason, by name."""
+    found: dict[str, T] = {}
+    broken: dict[str, str] = {}
+    for name, path, is_own in toml_files(shipped, own):
+        try:
+            if isinstance(path, Path) and path.stat().st_size > _LARGEST:
+                raise SettingsError(f"{path}: larger than {_LARGEST} bytes")
+            found[checked_name(name)] = read(path.read_text(encoding="utf-8"), name, own=is_own)
+        except (SettingsError, OSError, UnicodeDecodeError) as error:
+            broken[name] = reason(error)
+    return found, broken
 
 
 def write_whole(path: Path, text: str) -> None:

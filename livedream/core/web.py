@@ -24,7 +24,6 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from livedream.core.addresses import Endpoint
-from livedream.core.errors import SinkError
 from livedream.core.health import Health
 from livedream.core.supervisor import SupervisedThread, start_thread
 
@@ -202,20 +201,8 @@ class WebServer:
         return self._thread.health() if self._thread else Health(self.name, "starting")
 
     def _bind(self) -> socket.socket:
-        endpoint = self.access.endpoint
-        family = socket.AF_INET6 if ":" in endpoint.host else socket.AF_INET
-        opened = socket.socket(family, socket.SOCK_STREAM)
-        opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            opened.bind((endpoint.host, endpoint.port))
-            opened.listen(64)
-        except (OSError, OverflowError) as error:
-            opened.close()
-            raise SinkError(
-                f"{self.name}: {endpoint} cannot be opened ({error}); "
-                "another program may have it: give another port"
-            ) from error
-        self.access.endpoint = replace(endpoint, port=opened.getsockname()[1])
+        opened = self.access.endpoint.bind(self.name, socket.SOCK_STREAM)
+        self.access.endpoint = replace(self.access.endpoint, port=opened.getsockname()[1])
         return opened
 
     def _run(self, app: ASGIApp, alongside: Callable[[], Coroutine[Any, Any, None]] | None) -> None:

@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from livedream.control.live_parameters import LiveParameters
 from livedream.core.addresses import Endpoint, listening
-from livedream.core.errors import LivedreamError
+from livedream.core.errors import LivedreamError, reason
 from livedream.core.frame import Picture
 from livedream.core.health import Health, StatusBoard
 from livedream.core.redact import redact
-from livedream.core.supervisor import reason
 from livedream.live.idle import Attract
 
 if TYPE_CHECKING:

@@ -20,10 +20,11 @@ import torch
 from numpy.typing import NDArray
 
 from livedream.capture.live import Captured
+from livedream.core.errors import reason
 from livedream.core.frame import Motion
 from livedream.core.health import Health
 from livedream.core.snapshot import Snapshot
-from livedream.core.supervisor import FaultLog, SupervisedThread, reason, start_thread
+from livedream.core.supervisor import FaultLog, SupervisedThread, start_thread
 from livedream.dream.ascent import Plan
 from livedream.dream.compose import residual_of, steps_of
 from livedream.live.dreamer_pool import LiveDreamerPool

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Final
 
-from livedream.core.errors import LivedreamError
+from livedream.core.errors import LivedreamError, reason
 from livedream.core.settings import DreamSettings
-from livedream.core.supervisor import reason, start_thread
+from livedream.core.supervisor import start_thread
 from livedream.dream.ascent import Plan
 from livedream.dream.dreamer import Dreamer, DreamerPool
 

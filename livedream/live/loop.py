@@ -18,10 +18,11 @@ import numpy as np
 
 from livedream.capture.live import Captured
 from livedream.control.live_parameters import LiveParameters
+from livedream.core.errors import reason
 from livedream.core.frame import Picture
 from livedream.core.health import Health, Status, StatusBoard
 from livedream.core.latest_slot import LatestSlot, SlotClosed
-from livedream.core.supervisor import FaultLog, reason
+from livedream.core.supervisor import FaultLog
 from livedream.flow import FlowEstimator
 from livedream.flow.motion import MotionEstimator
 from livedream.live.dream_worker import DreamOverlay, DreamWorker

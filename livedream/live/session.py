@@ -23,14 +23,14 @@ from livedream.control.catalogue import check_objective, own_objective
 from livedream.control.live_parameters import TAKEN_BACK, Change, LiveParameters
 from livedream.core.closing import Closeable
 from livedream.core.defaults import LIVE
-from livedream.core.errors import SettingsError, ShowError, SourceError
+from livedream.core.errors import SettingsError, ShowError, SourceError, reason
 from livedream.core.frame import Picture
 from livedream.core.grade import GradeSettings
 from livedream.core.health import Health, StatusBoard
 from livedream.core.latest_slot import LatestSlot
 from livedream.core.redact import RedactingFormatter, redact
 from livedream.core.settings import DreamSettings
-from livedream.core.supervisor import Supervisor, reason
+from livedream.core.supervisor import Supervisor
 from livedream.core.version import __version__
 from livedream.dream.dreamer import Dreamer
 from livedream.flow import FlowEstimator, open_flow

@@ -4,5 +4,3 @@
 a message says, `broadcast` sends each page what has changed, `pictures` draws what a layer or a
 channel dreams of. The page lies in `static/`, as the browser gets it: there is no build step.
 """
-
-__all__: list[str] = []

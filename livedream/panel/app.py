@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from importlib.resources import files
+from pathlib import Path
 from typing import Any, Final
 
 import segno
@@ -29,16 +30,10 @@ from livedream.panel.messages import MessageHandler, health
 from livedream.panel.pictures import Pictures, jpeg
 
 DEFAULT_ADDRESS: Final = "127.0.0.1:8765"
-_STATIC: Final[Mapping[str, str]] = {
-    "index.html": "text/html",
-    "panel.css": "text/css",
-    "panel.js": "text/javascript",
-    "controls.js": "text/javascript",
-    "graphs.js": "text/javascript",
-    "motifs.js": "text/javascript",
-    "modulators.js": "text/javascript",
-    "icon.svg": "image/svg+xml",
-}
+# By suffix; the system's own table is wrong on some Windows machines.
+_TYPES: Final = {
+    ".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml",
+}  # fmt: skip
 
 
 class Panel(WebServer):
@@ -115,15 +110,17 @@ class Panel(WebServer):
 
     def _application(self) -> Starlette:
         """The routes; what is not among them is not there."""
-        static = files("livedream.panel") / "static"
-        pages = {name: (static / name).read_bytes() for name in _STATIC}
+        static = (files("livedream.panel") / "static").iterdir()
+        pages = {
+            path.name: path.read_bytes() for path in static if Path(path.name).suffix in _TYPES
+        }
         fresh = {"cache-control": "no-cache"}
 
         async def page(request: Request) -> Response:
             name = request.path_params.get("name", "index.html")
-            if name not in _STATIC:
+            if name not in pages:
                 return Response("not found\n", 404, media_type="text/plain")
-            return Response(pages[name], media_type=_STATIC[name], headers=fresh)
+            return Response(pages[name], media_type=_TYPES[Path(name).suffix], headers=fresh)
 
         async def figures(request: Request) -> Response:
             found = self._figures()

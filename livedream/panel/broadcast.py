@@ -15,7 +15,7 @@ from typing import Any, Final
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from livedream.control.live_parameters import Change
-from livedream.core.errors import LivedreamError
+from livedream.core.errors import LivedreamError, reason
 from livedream.core.frame import Picture
 from livedream.panel.messages import MessageHandler
 from livedream.panel.pictures import jpeg
@@ -204,6 +204,6 @@ class Broadcaster:
             if isinstance(found, dict) and found:
                 at = str(found.get("set") or found.get("default") or next(iter(found)))
             values = self._messages.values([at])
-            client.add(fault=" ".join(str(error).split())[:300], at=at, values=values)
+            client.add(fault=reason(error)[:300], at=at, values=values)
         except (ValueError, RecursionError):
             client.add(fault="message: not JSON", at="")

@@ -70,7 +70,7 @@ class MessageHandler:
                 seconds = None if seconds is None else as_number(seconds, "seconds")
                 show.preset(_text(name, "preset"), seconds, origin=origin)
             case {"program": name}:
-                if name is not None and name not in list_programs():
+                if name is not None and name not in list_programs()[0]:
                     # By name only: a message must not make livedream open files.
                     raise SettingsError(f"program: no {str(name)[:40]!r}")
                 show.program(name, origin=origin)
@@ -145,8 +145,7 @@ class MessageHandler:
         program = show.running_program
         network = self.parameters.target("network") or DEFAULT_NETWORK
         card = self.catalogue.find(network)
-        broken = dict(show.presets.broken)
-        programs = list_programs(broken=broken)
+        programs, broken = list_programs()
         return {
             "preset": show.preset_name,
             "presets": [
@@ -154,7 +153,7 @@ class MessageHandler:
                  "network": one.values.get("network") or DEFAULT_NETWORK}
                 for one in show.presets
             ],
-            "broken": list(broken.values()),
+            "broken": [*show.presets.broken.values(), *broken.values()],
             "programs": [
                 {**_picked(one, "name title length_s"), "steps": len(one.steps)}
                 for one in programs.values()

@@ -8,10 +8,10 @@ from typing import Final
 
 from livedream.capture.live.base import Captured, LiveInput, Opened
 from livedream.capture.live.orient import Orientation
-from livedream.core.errors import LivedreamError, SourceError
+from livedream.core.errors import LivedreamError, SourceError, reason
 from livedream.core.health import Health
 from livedream.core.latest_slot import LatestSlot
-from livedream.core.supervisor import FaultLog, SupervisedThread, reason, start_thread
+from livedream.core.supervisor import FaultLog, SupervisedThread, start_thread
 
 _log = logging.getLogger(__name__)
 

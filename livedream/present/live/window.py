@@ -13,12 +13,12 @@ from typing import Any, Final, Protocol
 
 import cv2
 
-from livedream.core.errors import SinkError
+from livedream.core.errors import SinkError, reason
 from livedream.core.frame import Picture
 from livedream.core.health import Health, StatusBoard
 from livedream.core.latest_slot import LatestSlot, SlotClosed
 from livedream.core.snapshot import Snapshot
-from livedream.core.supervisor import FaultLog, reason
+from livedream.core.supervisor import FaultLog
 from livedream.present.live import LiveFrame
 from livedream.present.live.hud_paint import FIGURES_S, Overlay, Panels, import_pygame
 from livedream.present.live.placement import (

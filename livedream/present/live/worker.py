@@ -9,9 +9,10 @@ import threading
 import time
 from typing import Final
 
+from livedream.core.errors import reason
 from livedream.core.health import Health
 from livedream.core.latest_slot import LatestSlot, SlotClosed
-from livedream.core.supervisor import FaultLog, reason, start_thread
+from livedream.core.supervisor import FaultLog, start_thread
 from livedream.present.live import LiveFrame, Output
 
 _log = logging.getLogger(__name__)

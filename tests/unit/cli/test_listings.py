@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from safetensors.torch import save_file
 
-from livedream.cli import layers, networks, presets
+from livedream.cli import layers, listings
 from livedream.core.errors import NetworkError, SinkError, WeightsError
 from livedream.dream.networks.registry import registry
 
@@ -19,9 +19,8 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def run(*words: str) -> int:
     parser = argparse.ArgumentParser()
     commands = parser.add_subparsers(required=True)
-    networks.add_parser(commands)
     layers.add_parser(commands)
-    presets.add_parser(commands)
+    listings.add_parser(commands)
     args = parser.parse_args(words)
     code: int = args.run(args)
     return code

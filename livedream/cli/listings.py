@@ -1,0 +1,116 @@
+"""`livedream networks`, `presets` and `devices`: what there is."""
+
+import argparse
+import json
+from functools import partial
+
+from livedream.cli.options import Commands
+from livedream.cli.output import print_table, terminal
+
+
+def add_parser(commands: Commands) -> None:
+    networks = commands.add_parser(
+        "networks",
+        help="list the networks, or fetch one's weights",
+        description="List the networks that can dream, and whether their weights are on disk.",
+    )
+    fetch = networks.add_subparsers(dest="action", metavar="fetch").add_parser(
+        "fetch",
+        help="download a network's weights into torch's cache",
+        description="Download a network's weights into torch's cache and check them.",
+    )
+    fetch.add_argument("name", metavar="NAME", help="see 'livedream networks'")
+    fetch.add_argument(
+        "--unverified", action="store_true", help="accept weights that have no published checksum"
+    )
+    networks.set_defaults(run=list_networks)
+    presets = commands.add_parser(
+        "presets",
+        help="list presets and programs",
+        description="List the presets and programs: livedream's own, yours, and files that are "
+        "broken, with the reason. docs/presets.md says how to write one.",
+    )
+    presets.set_defaults(run=list_presets)
+    devices = commands.add_parser(
+        "devices",
+        help="list cameras, displays, GPUs, audio, MIDI and encoders",
+        description="List what can be used live: cameras with their modes, displays, compute "
+        "devices, virtual cameras, audio inputs, MIDI ports, and the encoders that really open.",
+    )
+    devices.add_argument("--quick", action="store_true", help="do not open the cameras")
+    devices.add_argument("--json", action="store_true", help="print JSON")
+    devices.set_defaults(run=list_devices)
+
+
+def list_networks(args: argparse.Namespace) -> int:
+    """Which there are, which are here, and how to get the rest."""
+    from livedream.dream.networks.registry import find_spec, registry
+    from livedream.dream.networks.weights import locate_weights, network_status
+
+    if args.action == "fetch":
+        path = locate_weights(find_spec(args.name), allow_unverified=args.unverified)
+        print(f"{args.name}: {path}")
+        return 0
+    found, specs, console = network_status(), registry(), terminal()
+    columns = ["network", "on disk", "MB", "licence"]
+    rows = []
+    for status in found:
+        size = status.size_bytes / 1e6 if status.size_bytes else specs[status.name].size_mb
+        row = [status.name, "yes" if status.present else "no", f"{size:.1f}"]
+        rows.append([*row, specs[status.name].licence])
+        # For other programs the whole path and the address.
+        path, url = status.origin.path, status.origin.url or "-"
+        rows[-1] += [path.name] if console else [str(path), url]
+    columns += ["file"] if console else ["path", "from"]
+    print_table(columns, rows, right=["MB"], style=lambda row: None if row[1] == "yes" else "dim")
+    if console:
+        folders = dict.fromkeys(str(status.origin.path.parent) for status in found)
+        console.print(f"Files are in {' and '.join(folders)}.", style="dim", soft_wrap=True)
+        console.print("Get one with: livedream networks fetch NAME", style="dim")
+    return 0
+
+
+def list_presets(args: argparse.Namespace) -> int:
+    """Presets and programs; of files that are broken the reason."""
+    from livedream.control.catalogue import DEFAULT_NETWORK
+    from livedream.control.presets import Presets
+    from livedream.control.programs import list_programs
+
+    presets = Presets()
+    programs, wrong = list_programs()
+    whose = {True: "yours", False: "built in"}
+    looks = [
+        (one.name, one.values.get("network") or DEFAULT_NETWORK, one.about, whose[one.own])
+        for one in presets
+    ]
+    shows = [
+        (one.name, f"{one.length_s / 60:.1f}", ", ".join(step.preset for step in one.steps),
+         whose[one.own])
+        for one in programs.values()
+    ]  # fmt: skip
+    for columns, rows, broken in (
+        (("preset", "network", "about", "origin"), looks, presets.broken),
+        (("program", "minutes", "steps", "origin"), shows, wrong),
+    ):
+        every = rows + [(name, "", reason, "broken") for name, reason in broken.items()]
+        print_table(columns, every, style=lambda row: "red" if row[-1] == "broken" else None)
+    if console := terminal():
+        console.print(f"Yours are in {presets.folder.parent}.", style="dim", soft_wrap=True)
+    return 0
+
+
+def list_devices(args: argparse.Namespace) -> int:
+    """What this machine has for live work."""
+    from livedream.jobs.devices import SECTIONS, cameras
+
+    asked = dict(SECTIONS)
+    if args.quick:
+        asked["cameras"] = partial(cameras, modes=False)
+    if args.json:
+        print(json.dumps({title: dict(ask()) for title, ask in asked.items()}, indent=2))
+        return 0
+    for title, ask in asked.items():
+        print(title)
+        for name, detail in ask() or [("none", "")]:
+            print(f"  {name:<34}{detail}".rstrip())
+    return 0
