@@ -9,9 +9,9 @@ import math
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from livedream.control.ramp import Ramp, mixed_objective
 from livedream.core.errors import NetworkError, ObjectiveError, SettingsError
@@ -19,6 +19,8 @@ from livedream.core.grade import GradeSettings
 from livedream.core.settings import DreamSettings, Parameter, declared
 from livedream.core.snapshot import Snapshot
 from livedream.dream.objectives.text import parse_objective
+
+T = TypeVar("T", DreamSettings, GradeSettings)
 
 TAKEN_BACK: Final = "network"  # origin of a change that undoes what the loaded network refused
 
@@ -30,7 +32,7 @@ _MOST_OFFSET: Final = 4.0  # slider lengths; sums of larger ones could leave the
 class Change:
     """What a controller did: a new target, or a trigger (value None). time_s: monotonic.
 
-    glide_s, seconds: as they were given to `set` and `apply`; enough to do the same again.
+    ramp_s, seconds: as they were given to `set` and `apply`; enough to do the same again.
     """
 
     name: str
@@ -71,14 +73,9 @@ class LiveParameters:
         self._clock = clock
         self._own_objective = own_objective or (lambda network: "")
         self._check_objective = check_objective or _check_grammar
-        self._dream_names = tuple(p.name for p in declared(DreamSettings))
-        self._grade_names = tuple(p.name for p in declared(GradeSettings))
         everything = {p.name: p for cls in (DreamSettings, GradeSettings) for p in declared(cls)}
         self._declared = MappingProxyType({n: p for n, p in everything.items() if p.live})
-        self._targets: dict[str, Any] = {
-            **{name: getattr(dream, name) for name in self._dream_names},
-            **{name: getattr(grade, name) for name in self._grade_names},
-        }
+        self._targets: dict[str, Any] = {**vars(dream), **vars(grade)}
         self._values = dict(self._targets)
         self._ramps: dict[str, tuple[Ramp, Callable[[float], Any]]] = {}  # value by share
         self._offsets: dict[str, dict[str, float]] = {}
@@ -107,12 +104,8 @@ class LiveParameters:
         return self._parameter(name).to_unit(self.target(name))
 
     def set(self, name: str, value: Any, *, origin: str = "", ramp_s: float | None = None) -> None:
-        """Give a parameter a new target, which it moves to.
-
-        glide_s: time constant instead of the declared one; 0: at once.
-        Raises SettingsError for an unknown name and a value that may not be.
-        """
-        self._write({name: value}, origin, ramp_s=ramp_s)
+        """Give a parameter a new target, which it moves to: `apply` for a single one."""
+        self.apply({name: value}, origin=origin, ramp_s=ramp_s)
 
     def set_unit(self, name: str, unit: float, *, origin: str = "") -> None:
         """Set a parameter by a slider's place, held to 0..1. Raises SettingsError for text."""
@@ -126,10 +119,34 @@ class LiveParameters:
         origin: str = "",
         ramp_s: float | None = None,
     ) -> None:
-        """Set several, all or none, on their way for `seconds`; 0: as each is declared."""
-        if not 0.0 <= seconds < math.inf:
-            raise SettingsError(f"seconds: must be at least 0 (got {seconds})")
-        self._write(values, origin, seconds=seconds, ramp_s=ramp_s)
+        """Set several, all or none.
+
+        seconds: how long they are on their way; 0: as each is declared.  ramp_s: time constant
+        instead of the declared one; 0: at once.
+        Raises SettingsError for an unknown name and a value that may not be.
+        """
+        for what, time_s in (("seconds", seconds), ("ramp_s", ramp_s or 0.0)):
+            if not 0.0 <= time_s < math.inf:
+                raise SettingsError(f"{what}: must be at least 0 (got {time_s})")
+        checked = {name: _checked(self._parameter(name), value) for name, value in values.items()}
+        now_s = self._clock()
+        with self._lock:
+            other = checked.get("network", self._targets["network"]) != self._targets["network"]
+            if other:  # the layers of one network mean nothing to another
+                checked.setdefault("objective", "")
+            self._check_together(checked)
+            self._advance(now_s)
+            changes = {
+                name: Change(name, value, origin, now_s, ramp_s, seconds)
+                for name, value in checked.items()
+            }
+            if other:
+                self._start_fade(changes["network"], checked["objective"])
+            for change in changes.values():
+                self._aim(change)
+        for change in changes.values():
+            for listener in self._listeners:
+                listener(change)
 
     def modulate(self, name: str, key: str, offset_unit: float | None) -> None:
         """Move a parameter by part of its slider's length on top of its target.
@@ -157,9 +174,8 @@ class LiveParameters:
         with self._lock:
             if len(self._triggers) < _MOST_TRIGGERS:
                 self._triggers.add(name)
-            listeners = self._listeners
         change = Change(name, None, origin, self._clock())
-        for listener in listeners:
+        for listener in self._listeners:
             listener(change)
 
     def listen(self, listener: Callable[[Change], None]) -> Callable[[], None]:
@@ -179,8 +195,7 @@ class LiveParameters:
         with self._lock:
             self._advance(now_s)
             values = self._modulated()
-            dream = self._rebuilt(self._last.dream, self._dream_names, values)
-            grade = self._rebuilt(self._last.grade, self._grade_names, values)
+            dream, grade = _rebuilt(self._last.dream, values), _rebuilt(self._last.grade, values)
             previous, crossfade = self._fading(dream, now_s)
             triggers, self._triggers = frozenset(self._triggers), set()
             self._last = Snapshot(now_s, dream, grade, previous, crossfade, triggers)
@@ -198,37 +213,10 @@ class LiveParameters:
             raise SettingsError(f"{str(name)[:40]!r} {why}: there are {', '.join(self._declared)}")
         return parameter
 
-    def _write(
-        self,
-        values: Mapping[str, Any],
-        origin: str,
-        *,
-        ramp_s: float | None = None,
-        seconds: float = 0.0,
-    ) -> None:
-        if ramp_s is not None and not 0.0 <= ramp_s < math.inf:
-            raise SettingsError(f"ramp_s: must be at least 0 (got {ramp_s})")
-        checked = {name: _checked(self._parameter(name), value) for name, value in values.items()}
-        now_s = self._clock()
-        with self._lock:
-            if checked.get("network", self._targets["network"]) != self._targets["network"]:
-                # The layers of one network mean nothing to another.
-                checked.setdefault("objective", "")
-            self._check_together(checked)
-            self._advance(now_s)
-            self._start_fade(checked, now_s, ramp_s, seconds)
-            for name, value in checked.items():
-                self._aim(name, value, now_s, ramp_s, seconds)
-            listeners = self._listeners
-        for name, value in checked.items():
-            change = Change(name, value, origin, now_s, ramp_s, seconds)
-            for listener in listeners:
-                listener(change)
-
     def _check_together(self, checked: Mapping[str, Any]) -> None:
         """What single checks cannot see: texts with a grammar, layers that a network lacks."""
         together = {**self._targets, **checked}
-        DreamSettings(**{name: together[name] for name in self._dream_names})
+        _rebuilt(self._last.dream, together)
         if not {"network", "objective"} & set(checked):
             return
         try:
@@ -238,41 +226,36 @@ class LiveParameters:
         except NetworkError as error:
             raise SettingsError(f"network: {error}") from error
 
-    def _start_fade(
-        self, checked: Mapping[str, Any], now_s: float, ramp_s: float | None, seconds: float
-    ) -> None:
+    def _start_fade(self, change: Change, objective: str) -> None:
         """When another network is to dream, what dreamed until now fades out."""
-        network = checked.get("network", self._targets["network"])
-        if network == self._targets["network"]:
-            return
-        ramp = self._ramp("network", now_s, ramp_s, seconds)
-        if ramp.share(now_s) >= 1.0:
+        ramp = self._ramp(change)
+        if ramp.share(change.time_s) >= 1.0:
             self._fade = None
-        elif self._fade is None or self._fade.ramp.share(now_s) > 0.5:
+        elif self._fade is None or self._fade.ramp.share(change.time_s) > 0.5:
             self._fade = _Fade(self._values["network"], self._values["objective"], ramp)
         else:  # the newcomer was hardly seen yet: what it was to replace stays
-            self._fade = _Fade(self._fade.network, self._fade.objective, ramp)
+            self._fade = replace(self._fade, ramp=ramp)
         self._ramps.pop("objective", None)
-        self._targets["objective"] = self._values["objective"] = checked["objective"]
-        self._targets["network"] = self._values["network"] = network
+        self._targets["objective"] = self._values["objective"] = objective
+        self._targets["network"] = self._values["network"] = change.value
 
-    def _ramp(self, name: str, now_s: float, ramp_s: float | None, seconds: float) -> Ramp:
-        constant_s = self._declared[name].ramp_s if ramp_s is None else ramp_s
-        if name == "network" and seconds <= 0:
+    def _ramp(self, change: Change) -> Ramp:
+        own_s = self._declared[change.name].ramp_s
+        constant_s = own_s if change.ramp_s is None else change.ramp_s
+        if change.name == "network" and change.seconds <= 0:
             # A share of two networks has an end: as long as the time constant's bulk.
-            return Ramp(now_s, seconds=2 * constant_s)
-        return Ramp(now_s, constant_s=constant_s, seconds=seconds)
+            return Ramp(change.time_s, seconds=2 * constant_s)
+        return Ramp(change.time_s, constant_s=constant_s, seconds=change.seconds)
 
-    def _aim(
-        self, name: str, value: Any, now_s: float, ramp_s: float | None, seconds: float
-    ) -> None:
+    def _aim(self, change: Change) -> None:
+        name, value = change.name, change.value
         self._targets[name] = value
         self._ramps.pop(name, None)
         start = self._values[name]
         if start == value:
             return
-        ramp = self._ramp(name, now_s, ramp_s, seconds)
-        if ramp.share(now_s) < 1.0:
+        ramp = self._ramp(change)
+        if ramp.share(change.time_s) < 1.0:
             if name == "objective":
                 own = self._own_objective(self._targets["network"])
                 # An own one that is not known is nothing to start from.
@@ -305,17 +288,17 @@ class LiveParameters:
             values[name] = self._declared[name].moved(values[name], sum(offsets.values()))
         return values
 
-    def _rebuilt(self, last: Any, names: tuple[str, ...], values: Mapping[str, Any]) -> Any:
-        """Settings of these values; the last ones where nothing has changed."""
-        if all(getattr(last, name) == values[name] for name in names):
-            return last
-        return type(last)(**{name: values[name] for name in names})
-
     def _fading(self, dream: DreamSettings, now_s: float) -> tuple[DreamSettings | None, float]:
         if self._fade is None:
             return None, 1.0
         previous = dream.replace(network=self._fade.network, objective=self._fade.objective)
         return previous, self._fade.ramp.share(now_s)
+
+
+def _rebuilt(last: T, values: Mapping[str, Any]) -> T:
+    """Settings of these values; the last ones where nothing has changed."""
+    wanted = {name: values[name] for name in vars(last)}
+    return last if wanted == vars(last) else type(last)(**wanted)
 
 
 def _checked(parameter: Parameter, value: Any) -> Any:

@@ -31,7 +31,7 @@ class Parameter:
     choices: the only values allowed, empty for any.  unit: "" for none.
     soft_minimum, soft_maximum: the part of the range that a slider covers, where it is less.
     logarithmic: a slider's middle is the geometric mean.  live: may change while running.
-    glide_s: time constant with which a running dream follows a change; 0: at once.
+    ramp_s: time constant with which a running dream follows a change; 0: at once.
     group: its heading on a panel.  advanced: for engineers, listed after the others.
     """
 
