@@ -5,7 +5,7 @@ from pathlib import Path
 
 from livedream.core.defaults import LIVE
 from livedream.core.grade import GradeSettings
-from livedream.core.settings import Parameter, declared, parameters
+from livedream.core.settings import DreamSettings, Parameter, declared
 
 TARGET = Path(__file__).resolve().parents[1] / "docs" / "parameters.md"
 
@@ -40,12 +40,14 @@ def row(parameter: Parameter) -> str:
 
 
 def text() -> str:
-    fixed = ", ".join(f"`{p.flag}`" for p in parameters() if not p.live)
-    others = ", ".join(f"`--{name.replace('_', '-')} {value}`" for name, value in LIVE.items())
+    dream = declared(DreamSettings)
+    fixed = ", ".join(f"`{p.flag}`" for p in dream if not p.live)
+    live = {p.flag: getattr(LIVE, p.name) for p in dream if getattr(LIVE, p.name) != p.default}
+    others = ", ".join(f"`{flag} {value}`" for flag, value in live.items())
     tables = (
-        ("The dream", [p for p in parameters() if not p.advanced]),
+        ("The dream", [p for p in dream if not p.advanced]),
         ("The picture, live", declared(GradeSettings)),
-        ("Advanced", [p for p in parameters() if p.advanced]),
+        ("Advanced", [p for p in dream if p.advanced]),
     )
     return (
         HEAD

@@ -37,7 +37,6 @@ from ports import free_udp_port  # noqa: E402
 from livedream.capture.live import LiveInput, Opened  # noqa: E402
 from livedream.core.defaults import LIVE  # noqa: E402
 from livedream.core.frame import Picture  # noqa: E402
-from livedream.core.settings import DreamSettings  # noqa: E402
 from livedream.live.loop import Composed  # noqa: E402
 from livedream.live.session import LiveJob, Session  # noqa: E402
 from livedream.present.live import MemoryOutput  # noqa: E402
@@ -84,7 +83,7 @@ class Watched:
         self.output = LastOnly()
         # Without a sink asked for, the encoder still works, for a port where nobody listens.
         sinks = self.sinks or (f"udp://127.0.0.1:{free_udp_port()}",)
-        job = LiveJob(source=self.text, sinks=sinks, dream=DreamSettings(**LIVE))
+        job = LiveJob(source=self.text, sinks=sinks, dream=LIVE)
         self.session = Session(
             job, live_input=self.source, outputs=(self.output,), watch=self.seen.append
         )

@@ -6,7 +6,6 @@ from pathlib import Path
 from livedream.cli.options import Commands, add_settings, add_shared, settings_of
 from livedream.cli.output import Progress, summary
 from livedream.core.defaults import ROUNDS, STILL, STILL_FROM_NOISE
-from livedream.core.settings import DreamSettings
 
 # Nothing moves by itself in a still picture.
 NOT_OF_STILLS = ("flow", "flow_size")
@@ -38,14 +37,14 @@ def add_parser(commands: Commands) -> None:
         help="JPEG and WebP quality (default: 92)",
     )
     add_shared(files, "--overwrite", "--quiet")
-    add_settings(parser, DreamSettings(**STILL), leave_out=NOT_OF_STILLS)
+    add_settings(parser, STILL, leave_out=NOT_OF_STILLS)
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     from livedream.jobs.image import StillJob, dream_still, is_noise
 
-    defaults = DreamSettings(**(STILL_FROM_NOISE if is_noise(args.input) else STILL))
+    defaults = STILL_FROM_NOISE if is_noise(args.input) else STILL
     job = StillJob(
         source=args.input,
         output=args.output or Path(f"{stem_of(args.input)}.dream.png"),

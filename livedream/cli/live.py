@@ -21,7 +21,7 @@ from livedream.core.defaults import LIVE
 from livedream.core.errors import SettingsError
 from livedream.core.grade import GradeSettings
 from livedream.core.redact import RedactingFormatter
-from livedream.core.settings import DreamSettings, declared
+from livedream.core.settings import declared
 
 if TYPE_CHECKING:
     from livedream.live.session import LiveJob, Session
@@ -59,7 +59,7 @@ def add_parser(commands: Commands) -> None:
     for parameter in declared(GradeSettings):
         if parameter.name not in _MOMENTS:
             add_parameter(grade, parameter, GradeSettings())
-    add_settings(parser, DreamSettings(**LIVE))
+    add_settings(parser, LIVE)
     parser.set_defaults(run=run)
 
 
@@ -161,7 +161,7 @@ def job_of(args: argparse.Namespace) -> "LiveJob":
     return LiveJob(
         source=args.source or args.source_option or "",
         sinks=tuple(args.sinks or ("window",)),
-        dream=settings_of(args, DreamSettings(**LIVE)),
+        dream=settings_of(args, LIVE),
         grade=dataclasses.replace(GradeSettings(), **grade),
         fps=args.fps,
         camera_size=_size(args.camera_size),

@@ -2,7 +2,6 @@
 
 import argparse
 import dataclasses
-import json
 import sys
 from collections.abc import Collection, Mapping
 from fractions import Fraction
@@ -10,7 +9,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from livedream.core.errors import SettingsError
-from livedream.core.settings import DreamSettings, Parameter, parameters
+from livedream.core.settings import DreamSettings, Parameter, declared
 
 Commands: TypeAlias = (
     "argparse._SubParsersAction[argparse.ArgumentParser]"  # what each command adds its parser to
@@ -45,7 +44,7 @@ def add_settings(
     """
     group = parser.add_argument_group("the dream")
     advanced = parser.add_argument_group("advanced")
-    for parameter in parameters():
+    for parameter in declared(DreamSettings):
         if parameter.name not in leave_out:
             chosen = advanced if parameter.advanced else group
             add_parameter(chosen, parameter, defaults or DreamSettings())
@@ -97,7 +96,7 @@ def settings_of(args: argparse.Namespace, defaults: DreamSettings | None = None)
     base = defaults or DreamSettings()
     if args.settings_from:
         base = settings_from_file(args.settings_from)
-    found = {p.name: getattr(args, p.name, None) for p in parameters()}
+    found = {p.name: getattr(args, p.name, None) for p in declared(DreamSettings)}
     given = {name: value for name, value in found.items() if value is not None}
     if "network" in given or "weights" in given:
         # Another network has other layers: what the file dreamed there means nothing here.
@@ -107,10 +106,13 @@ def settings_of(args: argparse.Namespace, defaults: DreamSettings | None = None)
 
 def settings_from_file(path: Path) -> DreamSettings:
     """Read settings back from a rendered file's metadata or from JSON."""
-    if not path.exists():
-        raise SettingsError(f"--settings-from: {path} does not exist")
+    text: str | None
     if path.suffix == ".json":
-        text: str | None = path.read_text(encoding="utf-8")
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            why = getattr(error, "strerror", None) or "not text"
+            raise SettingsError(f"--settings-from: {path} cannot be read ({why})") from error
     else:
         from livedream.media import tags
         from livedream.present import picture
@@ -122,10 +124,9 @@ def settings_from_file(path: Path) -> DreamSettings:
             f"--settings-from: {path} holds no livedream settings; give a file that livedream made"
         )
     try:
-        found = json.loads(text)
-    except ValueError as error:
-        raise SettingsError(f"--settings-from: {path} is not JSON ({error})") from error
-    return DreamSettings.from_mapping(found.get("settings", found))
+        return DreamSettings.from_json(text)
+    except SettingsError as error:
+        raise SettingsError(f"--settings-from: {path}: {error}") from error
 
 
 def seconds(text: str) -> float:

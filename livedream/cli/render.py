@@ -10,7 +10,7 @@ from livedream.cli.image import stem_of
 from livedream.cli.options import Commands, add_settings, add_shared, rate, seconds, settings_of
 from livedream.cli.output import Progress, summary, write_json
 from livedream.core.errors import SettingsError
-from livedream.core.settings import DreamSettings, parameters
+from livedream.core.settings import DreamSettings, declared
 
 if TYPE_CHECKING:
     from livedream.core.frame import SourceInfo
@@ -165,7 +165,7 @@ def _settings_of_show(args: argparse.Namespace) -> tuple[DreamSettings, tuple[st
     began = read_show(args.replay, args.inputs[0]).dream.replace(
         flow=slow.flow, flow_size=slow.flow_size
     )
-    kept = [p.name for p in parameters() if getattr(args, p.name, None) is not None]
+    kept = [p.name for p in declared(DreamSettings) if getattr(args, p.name, None) is not None]
     if "network" in kept:
         kept.append("objective")
     if args.preview:

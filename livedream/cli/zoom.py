@@ -8,7 +8,6 @@ from livedream.cli.image import NOT_OF_STILLS, stem_of
 from livedream.cli.options import Commands, add_settings, add_shared, rate, seconds, settings_of
 from livedream.cli.output import Progress, summary
 from livedream.core.defaults import ZOOM
-from livedream.core.settings import DreamSettings
 
 
 def add_parser(commands: Commands) -> None:
@@ -46,7 +45,7 @@ def add_parser(commands: Commands) -> None:
     )  # fmt: skip
     film.add_argument("--codec", metavar="NAME", help="h264, hevc, av1... (default: by suffix)")
     add_shared(film, "--quality", "--overwrite", "--quiet")
-    add_settings(parser, DreamSettings(**ZOOM), leave_out=NOT_OF_STILLS)
+    add_settings(parser, ZOOM, leave_out=NOT_OF_STILLS)
     parser.set_defaults(run=run)
 
 
@@ -57,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
     job = ZoomJob(
         source=args.input,
         output=args.output or Path(f"{stem_of(args.input)}.zoom.mp4"),
-        settings=settings_of(args, DreamSettings(**ZOOM)),
+        settings=settings_of(args, ZOOM),
         travel=Travel(args.zoom, args.rotation, args.drift),
         seconds=args.seconds,
         rate=args.fps,

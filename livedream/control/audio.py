@@ -20,17 +20,27 @@ _POLL_S: Final = 1.0  # how often a device that is gone is looked for
 _SILENT_S: Final = 2.0  # without a block for so long the device counts as gone
 
 
-def _sounddevice() -> Any:
+def sounddevice() -> Any:
     """The library, with PortAudio behind it. Raises SettingsError, with what to install."""
     try:
-        import sounddevice
+        import sounddevice as library
     except ImportError as error:
         raise SettingsError(
             "audio: sounddevice is not installed; pip install 'livedream[audio]'"
         ) from error
     except OSError as error:  # the library is there, PortAudio is not
         raise SettingsError(f"audio: {error}; on Debian: apt-get install libportaudio2") from error
-    return sounddevice
+    return library
+
+
+def list_inputs(library: Any) -> list[tuple[int, str, int]]:
+    """(number, name, channels) of each input.  Raises SourceError when the system has no sound."""
+    try:
+        found = enumerate(library.query_devices())
+    except library.PortAudioError as error:
+        raise SourceError(f"audio: {error}") from error
+    inputs = [(number, str(one["name"]), one["max_input_channels"]) for number, one in found]
+    return [one for one in inputs if one[2] > 0]
 
 
 class AudioInput:
@@ -91,7 +101,7 @@ class AudioInput:
             self._blocks += 1
 
     def _open(self) -> None:
-        library = _sounddevice()
+        library = sounddevice()
         index = self._index(library)
         try:
             rate = int(library.query_devices(index, "input")["default_samplerate"])
@@ -109,12 +119,11 @@ class AudioInput:
     def _index(self, library: Any) -> int | None:
         if not self.device:
             return None
-        found = library.query_devices()
-        inputs = [(i, str(d["name"])) for i, d in enumerate(found) if d["max_input_channels"] > 0]
-        for index, name in inputs:
+        inputs = list_inputs(library)
+        for index, name, _ in inputs:
             if self.device.lower() in name.lower():
                 return index
-        there = ", ".join(name for _, name in inputs) or "none"
+        there = ", ".join(name for _, name, _ in inputs) or "none"
         raise SettingsError(f"audio: no input {self.device!r}; there are {there}")
 
     def _close_stream(self) -> None:
@@ -128,7 +137,7 @@ class AudioInput:
                 continue
             self._close_stream()
             try:
-                library = _sounddevice()
+                library = sounddevice()
                 # PortAudio lists devices once; only starting it anew finds one plugged in again.
                 library._terminate()
                 library._initialize()

@@ -1,7 +1,7 @@
 """The dream's parameters, each declared once.
 
 `DreamSettings` is frozen and checked at construction. The command line, the metadata in rendered
-files and the documentation are made from the same declarations (`parameters()`).
+files and the documentation are made from the same declarations (`declared`).
 """
 
 import dataclasses
@@ -9,9 +9,9 @@ import json
 import math
 import re
 import sys
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from typing import Any, Self, cast
 
 from livedream.core.errors import SettingsError
@@ -293,46 +293,41 @@ class DreamSettings:
 
     @classmethod
     def from_json(cls, text: str) -> Self:
-        """The settings in `text`; names it does not know are an error, missing ones the default."""
+        """The settings in `text`, or in its entry "settings", which rendered files have.
+
+        Names it does not know are an error, missing ones the default.
+        """
         try:
             found = json.loads(text)
         except ValueError as error:
             raise SettingsError(f"settings: not JSON ({error})") from error
+        found = found.get("settings", found) if isinstance(found, dict) else found
         if not isinstance(found, dict):
             raise refused("settings", "a JSON object", type(found).__name__)
         return cls.from_mapping(found)
 
     @classmethod
     def from_mapping(cls, found: Mapping[str, Any]) -> Self:
-        unknown = sorted(set(found) - {p.name for p in parameters()})
+        unknown = sorted(set(found) - {field.name for field in dataclasses.fields(cls)})
         if unknown:
             raise SettingsError(f"settings: unknown parameter {unknown[0]!r}")
         return cls(**found)
 
 
-def parameters() -> tuple[Parameter, ...]:
-    """Every parameter of `DreamSettings`, in the order of its declaration."""
-    return declared(DreamSettings)
-
-
+@cache
 def declared(cls: type[Any]) -> tuple[Parameter, ...]:
     """Every parameter of a settings dataclass, in the order of its declaration."""
-    return _declared(cast(Hashable, cls))
-
-
-@lru_cache
-def _declared(cls: Hashable) -> tuple[Parameter, ...]:
     return tuple(
         Parameter(
             name=field.name, kind=cast(type, field.type), default=field.default, **field.metadata
         )
-        for field in dataclasses.fields(cast(Any, cls))
+        for field in dataclasses.fields(cls)
     )
 
 
 def check_all(settings: Any) -> None:
     """Check every field of a frozen settings dataclass against its declaration, in place."""
-    for parameter in declared(type(settings)):
+    for parameter in declared(settings.__class__):
         checked = parameter.check(getattr(settings, parameter.name))
         object.__setattr__(settings, parameter.name, checked)
 

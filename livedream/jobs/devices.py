@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-from livedream.core.errors import LivedreamError
+from livedream.core.errors import LivedreamError, reason
 
 Line = tuple[str, str]
 
@@ -105,21 +105,13 @@ def virtual_cameras() -> list[Line]:
 
 def audio_inputs() -> list[Line]:
     """What `--audio NAME` can listen to."""
+    from livedream.control.audio import list_inputs, sounddevice
+
     try:
-        import sounddevice
-    except ImportError:
-        return [("none", 'pip install "livedream[audio]"')]
-    except OSError as error:  # the library beneath it
-        return [("none", f"{error}")]
-    try:
-        found = sounddevice.query_devices()
-    except sounddevice.PortAudioError as error:
+        found = list_inputs(sounddevice())
+    except LivedreamError as error:
         return [("none", str(error))]
-    return [
-        (str(one["name"]), f"{one['max_input_channels']} channels")
-        for one in found
-        if one["max_input_channels"] > 0
-    ]
+    return [(name, f"{channels} channels") for _, name, channels in found]
 
 
 def midi_ports() -> list[Line]:
@@ -128,10 +120,8 @@ def midi_ports() -> list[Line]:
 
     try:
         return [(name, "") for name in RtMidiPorts().names()]
-    except LivedreamError as error:
-        return [("none", str(error))]
-    except Exception as error:  # no MIDI system beneath it
-        return [("none", f"{error}".strip())]
+    except Exception as error:  # no library, or no MIDI system beneath it
+        return [("none", reason(error))]
 
 
 def encoders() -> list[Line]:

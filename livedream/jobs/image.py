@@ -8,7 +8,7 @@ memory allows is dreamed in tiles (see `livedream.dream.tiles`).
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -45,7 +45,7 @@ class StillJob:
 
     source: str
     output: Path
-    settings: DreamSettings = field(default_factory=lambda: DreamSettings(**STILL))
+    settings: DreamSettings = STILL
     rounds: int = ROUNDS
     picture_size: str = "source"
     quality: float = DEFAULT_QUALITY

@@ -112,7 +112,7 @@ class ZoomJob:
 
     source: str
     output: Path
-    settings: DreamSettings = field(default_factory=lambda: DreamSettings(**ZOOM))
+    settings: DreamSettings = ZOOM
     travel: Travel = field(default_factory=Travel)
     seconds: float = 20.0
     rate: Fraction = Fraction(25)

@@ -72,7 +72,7 @@ class LiveJob:
 
     source: str = ""
     sinks: tuple[str, ...] = ("window",)
-    dream: DreamSettings = field(default_factory=lambda: DreamSettings(**LIVE))
+    dream: DreamSettings = LIVE
     grade: GradeSettings = field(default_factory=GradeSettings)
     fps: float | None = None
     camera_size: tuple[int, int] | None = None

@@ -12,7 +12,7 @@ import torch
 from livedream.cli import main
 from livedream.cli.export import LEFT_OUT
 from livedream.core.frame import Picture
-from livedream.core.settings import DreamSettings, parameters
+from livedream.core.settings import DreamSettings, declared
 from livedream.dream.ascent import Ascent
 from livedream.dream.networks.network import Network
 from livedream.dream.objectives.binding import bind
@@ -114,7 +114,7 @@ def resized(rgb: Picture) -> Picture:
 
 
 def test_what_the_command_line_leaves_out_is_declared() -> None:
-    assert set(LEFT_OUT) < {parameter.name for parameter in parameters()}
+    assert set(LEFT_OUT) < {parameter.name for parameter in declared(DreamSettings)}
 
 
 @pytest.mark.parametrize(

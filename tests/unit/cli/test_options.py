@@ -1,5 +1,7 @@
 """Options: refused in one line, the advanced ones last, old names still taken."""
 
+from pathlib import Path
+
 import pytest
 
 from livedream.cli import build_parser, live, main
@@ -33,6 +35,27 @@ def test_what_is_refused_says_what_it_must_be(
     capsys: pytest.CaptureFixture[str], words: tuple[str, ...], message: str
 ) -> None:
     assert message in refused(capsys, *words)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"[1, 2]", "settings: must be a JSON object (got list)"),
+        (b'{"settings": 3}', "settings: must be a JSON object (got int)"),
+        (b"{", "settings: not JSON"),
+        (b'{"stength": 3}', "settings: unknown parameter 'stength'"),
+        (b"\xff\xfe", "cannot be read (not text)"),
+        (None, "cannot be read (No such file or directory)"),
+    ],
+)
+def test_settings_from_a_wrong_file_are_refused(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, content: bytes | None, message: str
+) -> None:
+    path = tmp_path / "kept.json"
+    if content is not None:
+        path.write_bytes(content)
+    found = refused(capsys, "render", "x", "--settings-from", str(path))
+    assert f"--settings-from: {path}" in found and message in found
 
 
 def test_advanced_options_stand_at_the_end(capsys: pytest.CaptureFixture[str]) -> None:

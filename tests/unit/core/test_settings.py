@@ -6,14 +6,14 @@ import json
 import pytest
 
 from livedream.core.errors import SettingsError
-from livedream.core.settings import DreamSettings, parameters, parse_size
+from livedream.core.settings import DreamSettings, declared, parse_size
 
 
 def test_every_parameter_is_documented_and_its_default_is_in_range() -> None:
-    for parameter in parameters():
+    for parameter in declared(DreamSettings):
         assert parameter.help
         assert parameter.check(parameter.default) == parameter.default
-    assert len(parameters()) == len(dataclasses.fields(DreamSettings))
+    assert len(declared(DreamSettings)) == len(dataclasses.fields(DreamSettings))
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,6 @@ from livedream.cli.options import settings_from_file
 from livedream.core.defaults import STILL, STILL_FROM_NOISE
 from livedream.core.errors import LivedreamError, SettingsError, SinkError, SourceError
 from livedream.core.frame import Picture
-from livedream.core.settings import DreamSettings
 from livedream.dream.dreamer import Dreamer
 from livedream.dream.networks.network import Network
 from livedream.jobs.image import (
@@ -29,7 +28,7 @@ from livedream.jobs.image import (
 from livedream.jobs.render import RenderReport
 from livedream.present.picture import read_settings, write_picture
 
-QUICK = DreamSettings(**{**STILL, "octaves": 2, "size": "96p"})
+QUICK = STILL.replace(octaves=2, size="96p")
 
 
 def dreamer(network: Network, **changes: object) -> Dreamer:
@@ -209,7 +208,7 @@ def test_the_command_says_what_it_did(tmp_path: Path, capsys: pytest.CaptureFixt
     assert run(*words) == 0
     assert "dream.png: 96x64, 2 rounds" in capsys.readouterr().out
     found = settings_from_file(output)
-    assert found == DreamSettings(**{**STILL_FROM_NOISE, "octaves": 1})
+    assert found == STILL_FROM_NOISE.replace(octaves=1)
     with pytest.raises(SinkError, match="exists"):
         run(*words)
     assert run(*words, "--overwrite", "--quiet") == 0

@@ -16,14 +16,13 @@ from livedream.cli import zoom as command
 from livedream.core.defaults import ZOOM
 from livedream.core.errors import SettingsError, SinkError
 from livedream.core.frame import Picture
-from livedream.core.settings import DreamSettings
 from livedream.dream.dreamer import Dream, Dreamer
 from livedream.dream.networks.network import Network
 from livedream.jobs.zoom import ZoomJob, ZoomSource, render_zoom
 from livedream.media.tags import read_settings
 from livedream.warp.travel import Travel, move
 
-QUICK = DreamSettings(**{**ZOOM, "octaves": 2, "size": "96p", "objective": "weave"})
+QUICK = ZOOM.replace(octaves=2, size="96p", objective="weave")
 
 
 def zoom(
