@@ -19,6 +19,7 @@ from livedream.dream.objectives.binding import bind
 from livedream.jobs.export import Exported, export_steps
 
 onnx = pytest.importorskip("onnx", reason="the export extra is not installed")
+pytest.importorskip("onnxscript", reason="the export extra is not installed")
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "dream_without_torch.py"
 SMALL = DreamSettings(size="128x96", octaves=2, objective="strokes")
 
@@ -82,7 +83,13 @@ def test_one_file_for_each_octave(files: list[Exported]) -> None:
     }  # fmt: skip
     notes = {entry.key: entry.value for entry in model.metadata_props}
     assert notes["livedream.objective"] == "strokes" and notes["livedream.margins"] == "[16, 16]"
-    assert all(port.doc_string for port in model.graph.input)
+    assert all(port.doc_string for port in [*model.graph.input, *model.graph.output])
+
+
+def test_a_file_says_nothing_of_the_machine_it_was_made_on(files: list[Exported]) -> None:
+    content = files[0].path.read_bytes()
+    for path in (Path(__file__).resolve().parents[2], Path(torch.__file__).parent, Path.home()):
+        assert str(path).encode() not in content
 
 
 def test_the_example_dreams_without_torch(
@@ -146,6 +153,6 @@ def test_what_cannot_be_exported_is_told(
 def test_without_the_extra_its_command_is_told(
     dreamnet: Network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(sys.modules, "onnx", None)
+    monkeypatch.setitem(sys.modules, "onnxscript", None)
     with pytest.raises(ValueError, match=r"pip install 'livedream\[export\]'"):
         export_steps(SMALL, tmp_path / "dream.onnx", dreamnet)

@@ -1,5 +1,7 @@
 """The step as an ONNX graph, run by ONNX Runtime, against PyTorch's autograd."""
 
+from collections.abc import Sequence
+from dataclasses import fields, replace
 from functools import cache
 from typing import Any, Protocol
 
@@ -7,16 +9,17 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
+from livedream.core.errors import NetworkError
 from livedream.core.settings import DreamSettings
 from livedream.dream.engines import EngineSpec
 from livedream.dream.engines.eager import EagerEngine
 from livedream.dream.engines.onnx_export.step import StepShape, build_step
-from livedream.dream.networks.network import load_network
+from livedream.dream.networks.network import Network, load_network
 from livedream.dream.objectives.binding import bind
 
-pytest.importorskip("onnx", reason="the export extra is not installed")
+pytest.importorskip("onnxscript", reason="the export extra is not installed")
 
 
 class Step(Protocol):
@@ -147,3 +150,23 @@ def test_a_step_in_half_precision_dreams_alike() -> None:
     wanted, found = (exported(s, shape)(x, 1.5, (3, 4), weights) - x for s in (spec, half))
     cosine = torch.nn.functional.cosine_similarity(wanted.flatten(), found.flatten(), 0)
     assert float(cosine) > 0.99
+
+
+class Strange(Network):
+    """Its layers come out through a function that no ONNX operator computes."""
+
+    def truncated(self, layers: Sequence[str]) -> nn.Module:
+        body = super().truncated(layers)
+
+        class Body(nn.Module):
+            def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+                return tuple(torch.lgamma(a + 2) for a in body(x))
+
+        return Body()
+
+
+def test_an_operator_that_onnx_lacks_is_one_line() -> None:
+    spec = spec_of("dreamnet", "strokes")
+    strange = Strange(**{f.name: getattr(spec.network, f.name) for f in fields(Network)})
+    with pytest.raises(NetworkError, match=r"^the ONNX graph: .*lgamma.*; try another layer$"):
+        build_step(replace(spec, network=strange), StepShape(70, 66, (REACH, REACH)))

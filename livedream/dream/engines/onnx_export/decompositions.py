@@ -32,22 +32,7 @@ def backward_decompositions() -> dict[Any, Callable[..., Any]]:
     table[_aten.convolution_backward.default] = convolution_backward
     table[_aten.max_pool2d_with_indices_backward.default] = max_pool_backward
     table[_aten.avg_pool2d_backward.default] = average_pool_backward
-    table[_aten.linalg_vector_norm.default] = vector_norm
     return table
-
-
-def vector_norm(
-    x: Tensor, order: float = 2, dim: Sequence[int] | None = None, keepdim: bool = False, *,
-    dtype: torch.dtype | None = None,
-) -> Tensor:  # fmt: skip
-    """As `aten.linalg_vector_norm`, which torch 2.11 (unlike 2.14) leaves whole."""
-    x = x if dtype is None else x.to(dtype)
-    axes = list(range(x.dim())) if dim is None else list(dim)
-    if order == 1:
-        return x.abs().sum(axes, keepdim)
-    if order == 2:
-        return x.square().sum(axes, keepdim).sqrt()
-    raise NotImplementedError(f"a norm of order {order}")
 
 
 def convolution_backward(  # noqa: PLR0917 - the signature is PyTorch's
@@ -92,7 +77,7 @@ def max_pool_backward(  # noqa: PLR0917 - the signature is PyTorch's
     reached = [(o - 1) * s + k - p for o, s, k, p in zip(out, stride, kernel, padding, strict=True)]
     frame = [padding[1], reached[1] - x.shape[3], padding[0], reached[0] - x.shape[2]]
     # Not -inf: TensorRT may turn it into NaN; no activation is below this.
-    framed = F.pad(x, frame, value=float(torch.finfo(x.dtype).min))
+    framed = _pad_or_cut(x, frame, float(torch.finfo(x.dtype).min))
     views = [
         framed[:, :, i : i + stride[0] * (out[0] - 1) + 1 : stride[0],
                j : j + stride[1] * (out[1] - 1) + 1 : stride[1]]
@@ -118,10 +103,14 @@ def average_pool_backward(  # noqa: PLR0917 - the signature is PyTorch's
     kernel, padding = pair(kernel), pair(padding)
     stride = pair(stride) if stride else kernel
     if divisor_override is None:  # what each window was divided by: what it saw of the picture
-        sides = (padding[1], padding[1], padding[0], padding[0])
-        seen = F.pad(torch.ones(1, 1, *x.shape[2:]), sides, value=float(count_include_pad))
-        counts = F.avg_pool2d(seen, kernel, stride, ceil_mode=True, divisor_override=1)
-        counts = counts[:, :, : grad.shape[2], : grad.shape[3]]
+        rows, columns = (
+            [min(o * s - p + k, size + beyond) - max(o * s - p, -beyond) for o in range(out)]
+            for out, s, p, k, size, beyond in zip(
+                grad.shape[2:], stride, padding, kernel, x.shape[2:],
+                padding if count_include_pad else (0, 0), strict=True,
+            )
+        )  # fmt: skip
+        counts = torch.outer(torch.tensor(rows), torch.tensor(columns))
         shared = grad / counts.to(device=grad.device, dtype=grad.dtype)
     else:
         shared = grad / divisor_override
@@ -149,7 +138,14 @@ def _spread(parts: Tensor, x: Tensor, kernel: Pair, stride: Pair, padding: Pair)
     bottom = x.shape[2] + padding[0] - whole.shape[2]
     right = x.shape[3] + padding[1] - whole.shape[3]
     # What the padding got is cut off; what no window reached is filled up.
-    return F.pad(whole, (-padding[1], right, -padding[0], bottom))
+    return _pad_or_cut(whole, [-padding[1], right, -padding[0], bottom], 0.0)
+
+
+def _pad_or_cut(x: Tensor, sides: list[int], value: float) -> Tensor:
+    """sides: left, right, top, bottom, px; below zero cuts, in slices: engines disagree on that."""
+    left, right, top, bottom = (max(0, -side) for side in sides)
+    x = x[:, :, top : x.shape[2] - bottom, left : x.shape[3] - right]
+    return F.pad(x, [max(0, side) for side in sides], value=value)
 
 
 def pair(values: Pair) -> tuple[int, int]:

@@ -1,28 +1,41 @@
-"""One ascent step as a function of its parameters, traced into a graph of core operators.
+"""One ascent step as a function of its parameters, traced and written by PyTorch's ONNX exporter.
 
 The whole step of `livedream.dream.engines.steps` on the gradient of `EagerEngine`: margins,
 network, objective, input gradient, smoothing, normalisation, update. Everything that a host changes
 while it dreams is an input; sizes, network and targets are fixed, as inference engines want them.
+ONNX has no operator for a gradient, so the backward pass is written in forward operators
+(`onnx_export.decompositions`) before the exporter sees it.
 """
 
 import json
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import torch
 from torch import Tensor, fx, nn
 from torch.fx.experimental.proxy_tensor import make_fx
 
-from livedream.core.errors import SettingsError
+from livedream.core.errors import NetworkError, SettingsError
 from livedream.core.settings import DreamSettings
 from livedream.dream.engines.base import EngineSpec
 from livedream.dream.engines.onnx_export.decompositions import backward_decompositions
-from livedream.dream.engines.onnx_export.translate import StepTensor, translate
 from livedream.dream.engines.steps import normalised
 from livedream.dream.tiles import mirrored_index
 
 if TYPE_CHECKING:
     import onnx
+
+OPSET: Final = 18
+"""The oldest in which every reduction takes its axes the same way; TensorRT 8.6 reads it."""
+
+
+@dataclass(frozen=True, slots=True)
+class StepTensor:
+    """An input or the output, as a host sees it: its name and what it is."""
+
+    name: str
+    help: str
+
 
 INPUTS: Final = (
     StepTensor("picture", "float32 (1, 3, height, width): RGB from 0 to 1"),
@@ -61,9 +74,17 @@ class StepShape:
 def build_step(spec: EngineSpec, shape: StepShape) -> "onnx.ModelProto":
     """The step of one octave size. The network computes in the spec's dtype, the rest in float32.
 
-    Raises SettingsError where the package onnx is missing or the type is bf16, NetworkError for a
-    layer with an operator that is not translated.
+    Raises SettingsError where the export extra is missing or the type is bf16, NetworkError for a
+    layer with an operator that the exporter does not know.
     """
+    if spec.dtype == torch.bfloat16:
+        raise SettingsError("precision: an exported step must be fp32 or fp16 (got bf16)")
+    try:
+        import onnxscript  # noqa: F401 - what the exporter needs, said in our words
+    except ImportError as error:
+        raise SettingsError(
+            "the ONNX graph needs the package onnxscript; pip install 'livedream[export]'"
+        ) from error
     objective = spec.objective.objective
     notes = {
         "livedream.network": spec.network.name,
@@ -74,16 +95,38 @@ def build_step(spec: EngineSpec, shape: StepShape) -> "onnx.ModelProto":
         "livedream.margins": json.dumps(list(shape.margins)),
         "livedream.licence": spec.network.licence,
     }
-    return translate(trace_step(spec, shape), INPUTS, OUTPUT, notes)
+    traced, example = trace_step(spec, shape)
+    try:
+        with torch.no_grad():
+            program = torch.onnx.export(
+                torch.export.export(traced, example), dynamo=True, opset_version=OPSET,
+                input_names=[tensor.name for tensor in INPUTS], output_names=[OUTPUT.name],
+                verbose=False,
+            )  # fmt: skip
+    except torch.onnx.OnnxExporterError as error:
+        root: BaseException = error
+        while root.__cause__ is not None:  # the innermost names the operator
+            root = root.__cause__
+        reason = str(root).partition(". Failure")[0]
+        raise NetworkError(f"the ONNX graph: {reason}; try another layer") from error
+    assert program is not None
+    model = program.model
+    model.producer_name, model.producer_version = "livedream", None
+    model.metadata_props.update(notes)
+    for node in model.graph.all_nodes():
+        node.metadata_props.clear()  # the exporter's stack traces, with this machine's paths
+    for value, tensor in zip(
+        (*model.graph.inputs, *model.graph.outputs), (*INPUTS, OUTPUT), strict=True
+    ):
+        value.doc_string = tensor.help
+    return program.model_proto
 
 
-def trace_step(spec: EngineSpec, shape: StepShape) -> fx.GraphModule:
-    """The step on the CPU, weights in the spec's dtype; its nodes know their shapes.
+def trace_step(spec: EngineSpec, shape: StepShape) -> tuple[fx.GraphModule, tuple[Tensor, ...]]:
+    """The step on the CPU, weights in the spec's dtype, and an example of its inputs.
 
-    Its inputs are `INPUTS`, in this order.
+    They are `INPUTS`, in this order.
     """
-    if spec.dtype == torch.bfloat16:
-        raise SettingsError("precision: an exported step must be fp32 or fp16 (got bf16)")
     objective = spec.objective.to("cpu")
     body: nn.Module = spec.network.truncated(objective.layers).to(spec.dtype)
     preprocessing = spec.network.preprocessing
@@ -100,20 +143,14 @@ def trace_step(spec: EngineSpec, shape: StepShape) -> fx.GraphModule:
                 shape.seen, (left, top), (shape.width, shape.height), strict=True
             )
         )
-        seen = picture[:, :, rows][:, :, :, columns]
-
-        def activations(x: Tensor) -> tuple[Tensor, ...]:
-            found: tuple[Tensor, ...] = body(preprocessing.normalise(x).to(spec.dtype))
-            return found
-
-        result: Any = torch.func.vjp(activations, seen)
-        found, backward = result
+        seen = picture.index_select(2, rows).index_select(3, columns).requires_grad_()
+        found = body(preprocessing.normalise(seen).to(spec.dtype))
         controlled = replace(objective, weights=weights, variety=variety)
         grad_outputs = controlled.grad_outputs(tuple(a.detach() for a in found))
-        (gradient,) = backward(grad_outputs)
+        (gradient,) = torch.autograd.grad(found, seen, grad_outputs)
         own_rows = torch.arange(shape.height) + top
         own_columns = torch.arange(shape.width) + left
-        gradient = gradient.float()[:, :, own_rows][:, :, :, own_columns]
+        gradient = gradient.float().index_select(2, own_rows).index_select(3, own_columns)
         moved = picture + normalised(gradient, settings) * (step_size / 255.0)
         return moved.clamp(0.0, 1.0)
 
@@ -125,10 +162,9 @@ def trace_step(spec: EngineSpec, shape: StepShape) -> fx.GraphModule:
         objective.variety,
     )
     traced = make_fx(
-        torch.func.functionalize(step),
+        step,
         decomposition_table=backward_decompositions(),
         tracing_mode="fake",
         _allow_non_fake_inputs=True,
     )(*example)
-    traced.graph.eliminate_dead_code()
-    return traced
+    return traced, example

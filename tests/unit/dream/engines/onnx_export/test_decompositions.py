@@ -11,7 +11,6 @@ from livedream.dream.engines.onnx_export.decompositions import (
     average_pool_backward,
     convolution_backward,
     max_pool_backward,
-    vector_norm,
 )
 
 KERNELS = list(product([1, 2, 3, 5], [1, 2, 3]))  # side, stride
@@ -71,21 +70,9 @@ def test_average_pools(side: int, stride: int, padding: int, ceil: bool, counted
         assert torch.allclose(found, wanted(x, out, grad), atol=1e-12)
 
 
-@pytest.mark.parametrize("order", [1, 2])
-@pytest.mark.parametrize("dim", [None, [1], [2, 3]])
-@pytest.mark.parametrize("keepdim", [False, True])
-def test_norms(order: int, dim: list[int] | None, keepdim: bool) -> None:
-    x = values(2, 3, 5, 4)
-    found = vector_norm(x.float(), order, dim, keepdim, dtype=torch.float64)
-    wanted = torch.linalg.vector_norm(x.float(), order, dim, keepdim, dtype=torch.float64)
-    assert found.shape == wanted.shape and torch.allclose(found, wanted, atol=1e-12)
-
-
 def test_what_is_not_needed_is_refused() -> None:
     x, weight = values(1, 2, 5, 5), values(2, 2, 3, 3)
     with pytest.raises(NotImplementedError):
         convolution_backward(x, x, weight, None, [1], [1], [1], False, [0], 1, [True, True, False])
     with pytest.raises(NotImplementedError):
         max_pool_backward(x, x, [2], [1], [0], [2], False, x)
-    with pytest.raises(NotImplementedError):
-        vector_norm(x, 3)
