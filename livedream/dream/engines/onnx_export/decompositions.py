@@ -20,6 +20,7 @@ from torch import Tensor
 from torch._decomp import core_aten_decompositions
 from torch.nn import functional as F
 
+from livedream.core.errors import NetworkError
 from livedream.dream.engines.openvino.layers import flipped
 
 Pair = Sequence[int]
@@ -41,7 +42,7 @@ def convolution_backward(  # noqa: PLR0917 - the signature is PyTorch's
 ) -> tuple[Tensor | None, None, None]:  # fmt: skip
     """As `aten.convolution_backward`, for the input alone."""
     if transposed or any(output_mask[1:]):
-        raise NotImplementedError("only the input gradient of an ordinary convolution is needed")
+        raise NetworkError("the ONNX graph: convolutions must not be transposed")
     if not output_mask[0]:
         return None, None, None
     dilation, stride, padding = pair(dilation), pair(stride), pair(padding)
@@ -69,7 +70,7 @@ def max_pool_backward(  # noqa: PLR0917 - the signature is PyTorch's
 ) -> Tensor:  # fmt: skip
     """As `aten.max_pool2d_with_indices_backward`; of equal values the first gets all, as there."""
     if pair(dilation) != (1, 1):
-        raise NotImplementedError("a dilated pooling")
+        raise NetworkError("the ONNX graph: pooling must not be dilated")
     kernel, padding = pair(kernel), pair(padding)
     stride = pair(stride) if stride else kernel
     out = grad.shape[2], grad.shape[3]
@@ -100,20 +101,20 @@ def average_pool_backward(  # noqa: PLR0917 - the signature is PyTorch's
     count_include_pad: bool, divisor_override: int | None,
 ) -> Tensor:  # fmt: skip
     """As `aten.avg_pool2d_backward`."""
+    if divisor_override is not None:  # which the exporter would leave out
+        raise NetworkError("the ONNX graph: average pooling must be without divisor_override")
     kernel, padding = pair(kernel), pair(padding)
     stride = pair(stride) if stride else kernel
-    if divisor_override is None:  # what each window was divided by: what it saw of the picture
-        rows, columns = (
-            [min(o * s - p + k, size + beyond) - max(o * s - p, -beyond) for o in range(out)]
-            for out, s, p, k, size, beyond in zip(
-                grad.shape[2:], stride, padding, kernel, x.shape[2:],
-                padding if count_include_pad else (0, 0), strict=True,
-            )
-        )  # fmt: skip
-        counts = torch.outer(torch.tensor(rows), torch.tensor(columns))
-        shared = grad / counts.to(device=grad.device, dtype=grad.dtype)
-    else:
-        shared = grad / divisor_override
+    # What each window was divided by: what it saw of the picture.
+    rows, columns = (
+        [min(o * s - p + k, size + beyond) - max(o * s - p, -beyond) for o in range(out)]
+        for out, s, p, k, size, beyond in zip(
+            grad.shape[2:], stride, padding, kernel, x.shape[2:],
+            padding if count_include_pad else (0, 0), strict=True,
+        )
+    )  # fmt: skip
+    counts = torch.outer(torch.tensor(rows), torch.tensor(columns))
+    shared = grad / counts.to(device=grad.device, dtype=grad.dtype)
     area = kernel[0] * kernel[1]
     parts = shared[:, :, None].expand(-1, -1, area, -1, -1)
     return _spread(parts, x, kernel, stride, padding)

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from livedream.core.errors import NetworkError
 from livedream.dream.engines.onnx_export.decompositions import (
     average_pool_backward,
     convolution_backward,
@@ -70,9 +71,11 @@ def test_average_pools(side: int, stride: int, padding: int, ceil: bool, counted
         assert torch.allclose(found, wanted(x, out, grad), atol=1e-12)
 
 
-def test_what_is_not_needed_is_refused() -> None:
+def test_what_no_graph_is_written_of_is_refused() -> None:
     x, weight = values(1, 2, 5, 5), values(2, 2, 3, 3)
-    with pytest.raises(NotImplementedError):
-        convolution_backward(x, x, weight, None, [1], [1], [1], False, [0], 1, [True, True, False])
-    with pytest.raises(NotImplementedError):
+    with pytest.raises(NetworkError, match="transposed"):
+        convolution_backward(x, x, weight, None, [1], [1], [1], True, [0], 1, [True, False, False])
+    with pytest.raises(NetworkError, match="dilated"):
         max_pool_backward(x, x, [2], [1], [0], [2], False, x)
+    with pytest.raises(NetworkError, match="divisor_override"):
+        average_pool_backward(x, x, [2], [1], [0], False, True, 3)
