@@ -30,17 +30,17 @@ _MOST_OFFSET: Final = 4.0  # slider lengths; sums of larger ones could leave the
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What a controller did: a new target, or a trigger (value None). time_s: monotonic.
+    """What a controller did in one call: new targets by name, or a trigger. time_s: monotonic.
 
     ramp_s, seconds: as they were given to `set` and `apply`; enough to do the same again.
     """
 
-    name: str
-    value: Any
+    targets: Mapping[str, Any]
     origin: str
     time_s: float
     ramp_s: float | None = None
     seconds: float = 0.0
+    trigger: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,24 +129,18 @@ class LiveParameters:
             if not 0.0 <= time_s < math.inf:
                 raise SettingsError(f"{what}: must be at least 0 (got {time_s})")
         checked = {name: _checked(self._parameter(name), value) for name, value in values.items()}
-        now_s = self._clock()
         with self._lock:
             other = checked.get("network", self._targets["network"]) != self._targets["network"]
             if other:  # the layers of one network mean nothing to another
                 checked.setdefault("objective", "")
             self._check_together(checked)
-            self._advance(now_s)
-            changes = {
-                name: Change(name, value, origin, now_s, ramp_s, seconds)
-                for name, value in checked.items()
-            }
+            change = Change(checked, origin, self._clock(), ramp_s, seconds)
+            self._advance(change.time_s)
             if other:
-                self._start_fade(changes["network"], checked["objective"])
-            for change in changes.values():
-                self._aim(change)
-        for change in changes.values():
-            for listener in self._listeners:
-                listener(change)
+                self._start_fade(change)
+            for name, value in checked.items():
+                self._aim(name, value, change)
+        self._notify(change)
 
     def modulate(self, name: str, key: str, offset_unit: float | None) -> None:
         """Move a parameter by part of its slider's length on top of its target.
@@ -174,9 +168,7 @@ class LiveParameters:
         with self._lock:
             if len(self._triggers) < _MOST_TRIGGERS:
                 self._triggers.add(name)
-        change = Change(name, None, origin, self._clock())
-        for listener in self._listeners:
-            listener(change)
+        self._notify(Change({}, origin, self._clock(), trigger=name))
 
     def listen(self, listener: Callable[[Change], None]) -> Callable[[], None]:
         """Call `listener` with every change; it must not block. Returns how to stop that."""
@@ -188,6 +180,10 @@ class LiveParameters:
                 self._listeners = tuple(one for one in self._listeners if one is not listener)
 
         return stop
+
+    def _notify(self, change: Change) -> None:
+        for listener in self._listeners:
+            listener(change)
 
     def snapshot(self, now_s: float | None = None) -> Snapshot:
         """The values of this moment; takes the triggers."""
@@ -226,9 +222,9 @@ class LiveParameters:
         except NetworkError as error:
             raise SettingsError(f"network: {error}") from error
 
-    def _start_fade(self, change: Change, objective: str) -> None:
+    def _start_fade(self, change: Change) -> None:
         """When another network is to dream, what dreamed until now fades out."""
-        ramp = self._ramp(change)
+        ramp = self._ramp("network", change)
         if ramp.share(change.time_s) >= 1.0:
             self._fade = None
         elif self._fade is None or self._fade.ramp.share(change.time_s) > 0.5:
@@ -236,25 +232,23 @@ class LiveParameters:
         else:  # the newcomer was hardly seen yet: what it was to replace stays
             self._fade = replace(self._fade, ramp=ramp)
         self._ramps.pop("objective", None)
-        self._targets["objective"] = self._values["objective"] = objective
-        self._targets["network"] = self._values["network"] = change.value
+        for name in ("network", "objective"):
+            self._targets[name] = self._values[name] = change.targets[name]
 
-    def _ramp(self, change: Change) -> Ramp:
-        own_s = self._declared[change.name].ramp_s
-        constant_s = own_s if change.ramp_s is None else change.ramp_s
-        if change.name == "network" and change.seconds <= 0:
+    def _ramp(self, name: str, change: Change) -> Ramp:
+        constant_s = self._declared[name].ramp_s if change.ramp_s is None else change.ramp_s
+        if name == "network" and change.seconds <= 0:
             # A share of two networks has an end: as long as the time constant's bulk.
             return Ramp(change.time_s, seconds=2 * constant_s)
         return Ramp(change.time_s, constant_s=constant_s, seconds=change.seconds)
 
-    def _aim(self, change: Change) -> None:
-        name, value = change.name, change.value
+    def _aim(self, name: str, value: Any, change: Change) -> None:
         self._targets[name] = value
         self._ramps.pop(name, None)
         start = self._values[name]
         if start == value:
             return
-        ramp = self._ramp(change)
+        ramp = self._ramp(name, change)
         if ramp.share(change.time_s) < 1.0:
             if name == "objective":
                 own = self._own_objective(self._targets["network"])

@@ -197,13 +197,12 @@ class OscServer:
 
     def _changed(self, change: Change) -> None:
         """Send it to everyone but who did it. A datagram never waits for its reader."""
-        if change.value is None:
-            return
         now_s = self._clock()
         with self._lock:
             self._receivers = {key: s for key, s in self._receivers.items() if s >= now_s}
             there = [key for key in self._receivers if f"osc {key[0]}:{key[1]}" != change.origin]
-        self._send_value(change.name, change.value, there)
+        for name, value in change.targets.items():
+            self._send_value(name, value, there)
 
     def _send_value(self, name: str, value: Any, receivers: Sequence[tuple[str, int]]) -> None:
         parameter = self.parameters.declared[name]

@@ -17,7 +17,6 @@ import contextlib
 import json
 import logging
 import queue
-import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
@@ -35,7 +34,6 @@ _log = logging.getLogger(__name__)
 LOG_VERSION: Final = 1
 _FLUSH_S: Final = 0.5
 _OFFSETS_S: Final = 1 / 30  # modulators are logged this often: no picture needs more
-_TOGETHER_S: Final = 0.1  # by then all that one call changed has arrived
 _LONGEST_HEADER: Final = 65536  # characters; one has about 2,000
 _MOST_WAITING: Final = 100_000  # lines; a disk that hangs for minutes loses some, not the memory
 
@@ -50,16 +48,13 @@ class ShowLog:
         header: Mapping[str, Any] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.path, self._parameters, self._clock = path, parameters, clock
+        self.path, self._parameters = path, parameters
         self.lines = self.lost = 0
         self._fault = ""
         self._begun_s = clock()
         self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
-        self._group: tuple[float, str, float | None, float] | None = None
-        self._values: dict[str, Any] = {}
         self._offsets: dict[str, dict[str, float | None]] = {}
         self._offsets_s = 0.0
-        self._lock = threading.Lock()
         self._unlisten: Callable[[], None] = lambda: None
         self._file: TextIO | None = None
         self._thread: SupervisedThread | None = None
@@ -88,8 +83,6 @@ class ShowLog:
 
     def close(self) -> None:
         self._unlisten()
-        with self._lock:
-            self._finish_group()
         self._lines.put(None)
         if self._thread is not None:
             self._thread.close()
@@ -107,38 +100,20 @@ class ShowLog:
 
     def modulated(self, now_s: float, offsets: Mapping[tuple[str, str], float | None]) -> None:
         """Modulators' offsets, by (parameter, key); called by `Modulation` at every step."""
-        with self._lock:
-            for (name, key), value in offsets.items():
-                rounded = None if value is None else round(value, 4)
-                self._offsets.setdefault(name, {})[key] = rounded
-            if self._offsets and now_s - self._offsets_s >= _OFFSETS_S:
-                self._put({"t": self._since(now_s), "offsets": self._offsets})
-                self._offsets, self._offsets_s = {}, now_s
+        for (name, key), value in offsets.items():
+            rounded = None if value is None else round(value, 4)
+            self._offsets.setdefault(name, {})[key] = rounded
+        if self._offsets and now_s - self._offsets_s >= _OFFSETS_S:
+            self._put({"t": self._since(now_s), "offsets": self._offsets})
+            self._offsets, self._offsets_s = {}, now_s
 
     def _changed(self, change: Change) -> None:
-        """What was changed in one call has one time and becomes one line."""
-        with self._lock:
-            if change.value is None:
-                self._finish_group()
-                line = {"t": self._since(change.time_s), "trigger": change.name}
-                self._put({**line, "by": change.origin})
-                return
-            group = (change.time_s, change.origin, change.ramp_s, change.seconds)
-            if group != self._group:
-                self._finish_group()
-                self._group = group
-            self._values[change.name] = change.value
-
-    def _finish_group(self) -> None:
-        if self._group is None:
-            return
-        time_s, origin, ramp_s, seconds = self._group
-        line: dict[str, Any] = {"t": self._since(time_s), "set": self._values, "by": origin}
-        if ramp_s is not None:
-            line["glide_s"] = ramp_s
-        if seconds:
-            line["seconds"] = seconds
-        self._group, self._values = None, {}
+        what = {"trigger": change.trigger} if change.trigger else {"set": change.targets}
+        line = {"t": self._since(change.time_s), **what, "by": change.origin}
+        if change.ramp_s is not None:
+            line["glide_s"] = change.ramp_s
+        if change.seconds:
+            line["seconds"] = change.seconds
         self._put(line)
 
     def _since(self, time_s: float) -> float:
@@ -161,9 +136,6 @@ class ShowLog:
                 line = ""
             if line is None:
                 return
-            with self._lock:
-                if self._group and self._clock() - self._group[0] > _TOGETHER_S:
-                    self._finish_group()
             try:
                 if line:
                     file.write(line + "\n")

@@ -70,11 +70,10 @@ class Broadcaster:
         self._last_moved: dict[str, float] = {}
 
     def changed(self, change: Change) -> None:
-        """A parameter has another target; never blocks."""
+        """Parameters have other targets; never blocks."""
         with self._lock:
-            if change.value is not None:
-                self._changed.add(change.name)
-            self._restate = self._restate or change.name == "network"
+            self._changed.update(change.targets)
+            self._restate = self._restate or "network" in change.targets
 
     def restate(self) -> None:
         """Presets, program, tempo, modulators or layers have changed."""

@@ -72,7 +72,7 @@ def test_what_only_the_loaded_network_knows_goes_back_to_what_it_dreams(session:
     session.parameters.listen(changes.append)
     session.pool.get(session.parameters.snapshot().dream)
     assert session.parameters.target("objective") == ""
-    assert [change.name for change in changes] == ["objective"]
+    assert [list(change.targets) for change in changes] == [["objective"]]
     session.pool.get(session.parameters.snapshot().dream)
     assert "stages" in session.pool.notes["objective"]
     session.parameters.set("objective", "eyes")
@@ -83,7 +83,7 @@ def test_a_network_that_cannot_be_had_does_not_stay_listed(session: Session) -> 
     session.parameters.set("objective", "eyes", ramp_s=0)
     session.pool.get(session.parameters.snapshot().dream)
     back = threading.Event()
-    session.parameters.listen(lambda change: back.set() if change.value == "" else None)
+    session.parameters.listen(lambda change: back.set() if "" in change.targets.values() else None)
     session.parameters.set("network", "resnet50-places365")  # has no checksum: is not fetched
     back.clear()  # its own objective was announced
     session.pool.get(session.parameters.snapshot().dream)
@@ -95,7 +95,7 @@ def test_a_network_that_cannot_be_had_does_not_stay_listed(session: Session) -> 
 def test_a_class_does_not_stay_listed_with_a_network_that_has_none_such(session: Session) -> None:
     session.parameters.set("objective", "class:goldfish")
     listed = session.parameters.targets()
-    session.parameters.listen(lambda change: listed.update({change.name: change.value}))
+    session.parameters.listen(lambda change: listed.update(change.targets))
     session.parameters.set("network", "dreamnet-birds")
     assert (listed["network"], listed["objective"]) == ("dreamnet-birds", "")
     with pytest.raises(SettingsError, match="dreamnet-birds: no class 'goldfish'"):

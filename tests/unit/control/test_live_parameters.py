@@ -212,12 +212,12 @@ def test_listeners_are_told_what_suffices_to_do_it_again(
     stop()
     parameters.set("strength", 10)
     assert told == [
-        Change("strength", 20.0, "osc", time.now, 2.0),
-        Change("tap", None, "keys", time.now),
+        Change({"strength": 20.0}, "osc", time.now, 2.0),
+        Change({}, "keys", time.now, trigger="tap"),
     ]
 
 
-def test_a_listener_may_use_the_board(parameters: LiveParameters) -> None:
+def test_a_listener_may_use_the_parameters(parameters: LiveParameters) -> None:
     parameters.listen(lambda change: parameters.target("strength") and None)
     done = threading.Thread(target=lambda: parameters.set("strength", 20), daemon=True)
     done.start()
