@@ -6,6 +6,7 @@ CPU with one thread, so that a running dream hardly notices; a line is printed a
 
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -15,7 +16,7 @@ _ROUNDS: Final = 14  # heuristic: motifs are complete after about so many
 _QUALITY: Final = 82  # JPEG; about 7 KB
 
 
-def draw(network_name: str, folder: Path, motifs: list[tuple[str, int | None]]) -> None:
+def draw(network_name: str, folder: Path, motifs: Sequence[str]) -> None:
     """Draw each motif into `folder`. Raises NetworkError for what is not there."""
     import torch
 
@@ -34,16 +35,14 @@ def draw(network_name: str, folder: Path, motifs: list[tuple[str, int | None]]) 
     width, height = round(WIDTH_PX * least), round(HEIGHT_PX * least)
     start = start_picture(f"synthetic:clouds?size={width}x{height}&fps=1&seconds=1&seed=4")
     folder.mkdir(parents=True, exist_ok=True)
-    for layer, channel in motifs:
-        objective = layer if channel is None else f"{layer}:{channel}"
+    for motif in motifs:
         settings = DreamSettings(
-            device="cpu", precision="fp32", size="source", objective=objective, strength=34.0,
+            device="cpu", precision="fp32", size="source", objective=motif, strength=34.0,
             half_life=0.4, octaves=2, octave_scale=1.5, jitter=8,
         )  # fmt: skip
         shown = fitted(dreamed(Dreamer(settings, network), start, _ROUNDS), WIDTH_PX, HEIGHT_PX)
-        target = folder / file_name(layer, channel)
-        write_picture(target, shown, quality=_QUALITY)
-        print(target.name, flush=True)
+        write_picture(folder / file_name(motif), shown, quality=_QUALITY)
+        print(motif, flush=True)
 
 
 def _main(arguments: list[str]) -> int:
@@ -51,11 +50,7 @@ def _main(arguments: list[str]) -> int:
     os.environ["OMP_NUM_THREADS"] = "1"
     if hasattr(os, "nice"):
         os.nice(15)
-    network, folder, *texts = arguments
-    motifs: list[tuple[str, int | None]] = []
-    for text in texts:
-        layer, colon, channel = text.partition(":")
-        motifs.append((layer, int(channel) if colon else None))
+    network, folder, *motifs = arguments
     draw(network, Path(folder), motifs)
     return 0
 

@@ -1,6 +1,7 @@
 """Pictures for the panel: presets, and what layers and channels dream of, drawn when asked for.
 
-Drawn ones are kept in the user's cache, by network and by the mark of its weights.
+Drawn ones are kept in the user's cache, by network and by the mark of its weights. A motif is named
+as on pages: NETWORK/LAYER or NETWORK/LAYER:CHANNEL.
 """
 
 import re
@@ -26,7 +27,7 @@ _BATCH: Final = 12  # motifs to a process: its start takes as long as about four
 _MOST_WANTED: Final = 96  # waiting; what was asked for first is dropped, and asked for again
 _DRAWN_S: Final = 600.0
 _PRESET_PX: Final = 360  # width of a saved preset's picture
-_MOTIF: Final = re.compile(r"([a-z0-9_.-]{1,60})/([\w./-]{1,120}?)(?::(\d{1,5}))?", re.ASCII)
+_MOTIF: Final = re.compile(r"([a-z0-9_.-]{1,60})/([\w./-]{1,120}?)(?::(0|[1-9]\d{0,4}))?", re.ASCII)
 
 
 def jpeg(rgb: Picture, width_px: int, quality: int = 75) -> bytes:
@@ -41,10 +42,9 @@ def jpeg(rgb: Picture, width_px: int, quality: int = 75) -> bytes:
     return coded.tobytes()
 
 
-def file_name(layer: str, channel: int | None) -> str:
-    """Of a motif's picture: the layer's name has letters, digits and _ . / - only."""
-    name = layer.replace("/", "+")
-    return f"{name}.jpg" if channel is None else f"{name}.{channel:04d}.jpg"
+def file_name(motif: str) -> str:
+    """Of the picture of LAYER or LAYER:CHANNEL; layers have letters, digits and _ . / - only."""
+    return motif.replace("/", "+").replace(":", "@") + ".jpg"
 
 
 class Pictures:
@@ -59,8 +59,8 @@ class Pictures:
     ) -> None:
         self._catalogue, self._presets, self._drawn = catalogue, presets, drawn
         self.folder = folder or cache_folder() / "motifs"
-        self._wanted: dict[tuple[str, str, int | None], None] = {}
-        self._failed: set[tuple[str, str, int | None]] = set()
+        self._wanted: dict[str, None] = {}
+        self._failed: set[str] = set()
         self._lock = threading.Lock()
         self._thread: SupervisedThread | None = None
         self._child: subprocess.Popen[str] | None = None
@@ -80,7 +80,7 @@ class Pictures:
             path.write_bytes(jpeg(shown, _PRESET_PX))
 
     def motif(self, text: str) -> bytes | None:
-        """The picture of NETWORK/LAYER or NETWORK/LAYER:CHANNEL.
+        """The picture of a motif.
 
         None while it is not there; it is then drawn. Raises SettingsError for what is no motif
         of a network that is here.
@@ -89,21 +89,22 @@ class Pictures:
         card = self._catalogue.find(match[1]) if match else None
         if match is None or card is None:
             raise SettingsError(f"picture: no {text[:60]!r}")
-        channel = None if match[3] is None else int(match[3])
-        layer = next(
-            (one for one in self._catalogue.layers(card.name) if one.name == match[2]), None
-        )
-        if layer is None or (channel is not None and channel >= layer.channels):
+        channels = {one.name: one.channels for one in self._catalogue.layers(card.name)}
+        if int(match[3] or 0) >= channels.get(match[2], 0):
             raise SettingsError(f"picture: no {text[:60]!r}")
-        path = self.place(card.name) / file_name(layer.name, channel)
+        path = self._path(text)
         if path.is_file():
             return path.read_bytes()
-        self._want((card.name, layer.name, channel))
+        self._want(text)
         return None
 
     def place(self, network: str) -> Path:
         card = self._catalogue.find(network)
         return self.folder / f"{network}-{card.mark if card else ''}"
+
+    def _path(self, motif: str) -> Path:
+        network, _, part = motif.partition("/")
+        return self.place(network) / file_name(part)
 
     def close(self) -> None:
         with self._lock:
@@ -114,9 +115,9 @@ class Pictures:
         if self._thread is not None:
             self._thread.close(0.3)  # a child of low priority takes long to go on a busy machine
 
-    def _want(self, motif: tuple[str, str, int | None]) -> None:
+    def _want(self, motif: str) -> None:
         if motif in self._failed:
-            self._drawn(_text(motif), False)
+            self._drawn(motif, False)
             return
         with self._lock:
             if self._closed:
@@ -135,29 +136,25 @@ class Pictures:
                 if not self._wanted:
                     self._thread = None
                     return
-                network = next(reversed(self._wanted))[0]
-                batch = [one for one in self._wanted if one[0] == network][-_BATCH:]
+                network = next(reversed(self._wanted)).partition("/")[0]
+                batch = [one for one in self._wanted if one.startswith(f"{network}/")][-_BATCH:]
             self._draw_batch(network, batch)
             with self._lock:
-                failed = [one for one in batch if not self._closed and not self._is_there(one)]
+                failed = [] if self._closed else [m for m in batch if not self._path(m).is_file()]
                 for motif in batch:
                     self._wanted.pop(motif, None)
                 self._failed.update(failed)
             for motif in failed:
-                self._drawn(_text(motif), False)
+                self._drawn(motif, False)
 
-    def _is_there(self, motif: tuple[str, str, int | None]) -> bool:
-        return (self.place(motif[0]) / file_name(motif[1], motif[2])).is_file()
-
-    def _draw_batch(self, network: str, batch: list[tuple[str, str, int | None]]) -> None:
-        names = {file_name(motif[1], motif[2]): _text(motif) for motif in batch}
-        texts = [text.removeprefix(f"{network}/") for text in names.values()]
+    def _draw_batch(self, network: str, batch: list[str]) -> None:
+        parts = {motif.removeprefix(f"{network}/"): motif for motif in batch}
         module = [sys.executable, "-m", "livedream.jobs.motifs"]
         with self._lock:
             if self._closed:
                 return
             self._child = subprocess.Popen(
-                [*module, network, str(self.place(network)), *texts],
+                [*module, network, str(self.place(network)), *parts],
                 stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
             )  # fmt: skip
         child = self._child
@@ -166,15 +163,9 @@ class Pictures:
         assert child.stdout is not None
         with child.stdout:
             for line in child.stdout:
-                if text := names.get(line.strip()):
-                    self._drawn(text, True)
+                if motif := parts.get(line.strip()):
+                    self._drawn(motif, True)
         child.wait()
         late.cancel()
         with self._lock:
             self._child = None
-
-
-def _text(motif: tuple[str, str, int | None]) -> str:
-    """As pages name it: NETWORK/LAYER or NETWORK/LAYER:CHANNEL."""
-    network, layer, channel = motif
-    return f"{network}/{layer}" if channel is None else f"{network}/{layer}:{channel}"
