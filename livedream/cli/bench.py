@@ -34,10 +34,9 @@ def add_parser(commands: Commands) -> None:
         "--frames", type=int, default=120, metavar="N", help="frames to measure (default: 120)"
     )
     parser.add_argument(
-        "--encode",
-        action="store_true",
+        "--encode", action="store_true",
         help="encode with x264 ultrafast as well, discarding the result",
-    )
+    )  # fmt: skip
     add_shared(parser, "--json")
     add_settings(parser, _DEFAULTS)
     parser.set_defaults(run=run)

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from livedream.cli.options import Commands, add_settings, settings_of
+from livedream.cli.options import Commands, add_settings, add_shared, settings_of
 
 # What shapes a dream around its steps; a host has its own.
 LEFT_OUT = (
@@ -24,8 +24,7 @@ def add_parser(commands: Commands) -> None:
         "-o", "--output", metavar="FILE", type=Path, default=Path("dream.onnx"),
         help="several octaves: FILE-1.onnx, the smallest, FILE-2.onnx... (default: dream.onnx)",
     )  # fmt: skip
-    parser.add_argument("--overwrite", action="store_true", help="replace existing files")
-    parser.add_argument("--quiet", action="store_true", help="print errors only")
+    add_shared(parser, "--overwrite", "--quiet")
     add_settings(parser, leave_out=LEFT_OUT)
     parser.set_defaults(run=run)
 

@@ -30,12 +30,9 @@ def add_parser(commands: Commands) -> None:
     )  # fmt: skip
     add_shared(files, "--picture-size")
     files.add_argument(
-        "--quality",
-        type=float,
-        default=92.0,
-        metavar="0..100",
+        "--quality", type=float, default=92.0, metavar="0..100",
         help="JPEG and WebP quality (default: 92)",
-    )
+    )  # fmt: skip
     add_shared(files, "--overwrite", "--quiet")
     add_settings(parser, STILL, leave_out=NOT_OF_STILLS)
     parser.set_defaults(run=run)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from livedream.dream.networks.network import Network
-from livedream.cli.options import Commands
+from livedream.cli.options import Commands, add_shared
 from livedream.cli.output import print_table, terminal
 
 # Of a layer's other names, as many as fit a line; when piped, all are printed.
@@ -25,10 +25,9 @@ def add_parser(commands: Commands) -> None:
         "--weights", type=Path, metavar="FILE", help="your own weights for this network"
     )
     parser.add_argument(
-        "--all",
-        action="store_true",
+        "--all", action="store_true",
         help="list inner layers too, where a network names the ones worth dreaming",
-    )
+    )  # fmt: skip
     pictures = parser.add_argument_group("a sheet of pictures")
     pictures.add_argument(
         "--pictures", type=Path, nargs="?", const=Path(), metavar="FILE",
@@ -36,22 +35,17 @@ def add_parser(commands: Commands) -> None:
         "(default: NETWORK.layers.png)",
     )  # fmt: skip
     pictures.add_argument(
-        "--layer",
-        action="append",
-        metavar="NAME",
+        "--layer", action="append", metavar="NAME",
         help="draw only this layer; may be given several times",
-    )
+    )  # fmt: skip
     pictures.add_argument(
-        "--channels",
-        type=int,
-        default=6,
-        metavar="N",
+        "--channels", type=int, default=6, metavar="N",
         help="how many channels of each layer, 0 to 64 (default: 6)",
-    )
+    )  # fmt: skip
     pictures.add_argument(
         "--seed", type=int, default=0, metavar="N", help="seed of the noise (default: 0)"
     )
-    pictures.add_argument("--overwrite", action="store_true", help="replace an existing file")
+    add_shared(pictures, "--overwrite")
     parser.set_defaults(run=run)
 
 

@@ -14,6 +14,7 @@ from livedream.cli.options import (
     add_old_spelling,
     add_parameter,
     add_settings,
+    add_shared,
     seconds,
     settings_of,
 )
@@ -99,7 +100,7 @@ def _add_in_and_out(group: argparse._ArgumentGroup) -> None:
     )  # fmt: skip
     group.add_argument("--seconds", type=seconds, metavar="TIME", help="stop after this time")
     group.add_argument("--log-file", type=Path, metavar="FILE", help="log file, rotated at 4 MB")
-    group.add_argument("--quiet", action="store_true", help="print errors only")
+    add_shared(group, "--quiet")
 
 
 def _add_controllers(group: argparse._ArgumentGroup) -> None:

@@ -49,11 +49,9 @@ def add_settings(
             chosen = advanced if parameter.advanced else group
             add_parameter(chosen, parameter, defaults or DreamSettings())
     group.add_argument(
-        "--settings-from",
-        metavar="FILE",
-        type=Path,
+        "--settings-from", metavar="FILE", type=Path,
         help="start from the settings written into a rendered file, or from a .json file",
-    )
+    )  # fmt: skip
 
 
 def add_parameter(group: argparse._ArgumentGroup, parameter: Parameter, defaults: Any) -> None:

@@ -4,6 +4,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -67,24 +68,20 @@ class Progress(Closeable):
         elif now_s - self._said_s >= _LINE_S:
             self._said_s = now_s
             of = f"/{self.total}" if self.total else ""
-            left = f"{_span((self.total - done) / rate)} left, " if self.total and rate else ""
+            left = ""
+            if self.total and rate:
+                left = f"{timedelta(seconds=round((self.total - done) / rate))} left, "
             text = f"{self._name}: {done}{of} {self._noun}, {left}{note}"
             print(text, file=sys.stderr, flush=True)
 
 
 def summary(report: "RenderReport", what: str) -> str:
     """What was made, in one line. what: of how much, in words."""
+    took = timedelta(seconds=round(report.seconds))
     return (
-        f"{report.output}: {what} in {_span(report.seconds)}, strength {report.strength:.1f}, "
+        f"{report.output}: {what} in {took}, strength {report.strength:.1f}, "
         f"{report.network} ({report.objective}) on {report.device} in {report.precision}"
     )
-
-
-def _span(seconds: float) -> str:
-    """`1:05` or `1:00:05`."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
 def terminal() -> "Console | None":

@@ -31,17 +31,13 @@ def add_parser(commands: Commands) -> None:
         "and timing are kept; a stopped render plays and can be resumed.",
     )
     parser.add_argument(
-        "inputs",
-        nargs="+",
-        metavar="INPUT",
+        "inputs", nargs="+", metavar="INPUT",
         help="video files, picture sequences or synthetic:clouds",
-    )
+    )  # fmt: skip
     parser.add_argument(
-        "-o",
-        "--output",
-        metavar="PATH",
+        "-o", "--output", metavar="PATH",
         help="file, or folder for several inputs (default: this folder)",
-    )
+    )  # fmt: skip
     files = parser.add_argument_group("files")
     files.add_argument("--start", type=seconds, default=0.0, metavar="TIME", help="where to start")
     files.add_argument("--end", type=seconds, metavar="TIME", help="where to end")

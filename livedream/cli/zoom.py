@@ -33,12 +33,9 @@ def add_parser(commands: Commands) -> None:
         help="zoom per second, below 1 outwards (default: 1.2)",
     )  # fmt: skip
     film.add_argument(
-        "--rotation",
-        type=float,
-        default=0.0,
-        metavar="X",
+        "--rotation", type=float, default=0.0, metavar="X",
         help="rotation, degrees per second clockwise (default: 0)",
-    )
+    )  # fmt: skip
     film.add_argument(
         "--drift", type=drift, default=(0.0, 0.0), metavar="X,Y",
         help="movement of the view to the right and down, widths per second (default: 0,0)",

@@ -12,7 +12,7 @@ class SlotClosed(Exception):  # noqa: N818 (an end, no fault)
 
 
 class LatestSlot(Generic[T]):
-    """Keeps the newest item only; what was not taken in time is dropped and counted.
+    """Keeps the newest item only; what was not taken in time is counted in `dropped`.
 
     `put` never waits. Thread-safe; made for one reader, several writers may put.
     """
@@ -22,21 +22,7 @@ class LatestSlot(Generic[T]):
         self._item: T | None = None
         self._full = False
         self._closed = False
-        self._dropped = 0
-        self._taken = 0
-
-    @property
-    def dropped(self) -> int:
-        """Items that a newer one replaced before they were taken."""
-        return self._dropped
-
-    @property
-    def taken(self) -> int:
-        return self._taken
-
-    @property
-    def closed(self) -> bool:
-        return self._closed
+        self.dropped = 0
 
     def put(self, item: T) -> None:
         """Make `item` the newest; after `close` it is dropped."""
@@ -44,7 +30,7 @@ class LatestSlot(Generic[T]):
             if self._closed:
                 return
             if self._full:
-                self._dropped += 1
+                self.dropped += 1
             self._item, self._full = item, True
             self._ready.notify()
 
@@ -64,7 +50,6 @@ class LatestSlot(Generic[T]):
                     return None
                 self._ready.wait(left)
             item, self._item, self._full = self._item, None, False
-            self._taken += 1
             return item
 
     def close(self) -> None:

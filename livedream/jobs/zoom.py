@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import count
 from pathlib import Path
-from typing import Final
 
 import cv2
 import torch
@@ -19,7 +18,7 @@ from torch import Tensor
 
 from livedream.core.closing import Closeable
 from livedream.core.defaults import ZOOM
-from livedream.core.frame import ColourTags, Frame, Picture, SourceInfo
+from livedream.core.frame import Frame, Picture, SourceInfo
 from livedream.core.prefetch import AsyncWriter
 from livedream.core.settings import DreamSettings, refused
 from livedream.core.shrink import fitted
@@ -28,11 +27,10 @@ from livedream.dream.statistics import StatisticsLock
 from livedream.jobs.checkpoint import identity
 from livedream.jobs.image import start_picture
 from livedream.jobs.render import RenderReport, Watcher, write_dreams
+from livedream.media.colour import BT709
 from livedream.media.tags import SETTINGS
 from livedream.present import open_sink
 from livedream.warp.travel import Travel, move
-
-_SRGB: Final = ColourTags(1, 1, 1, False)  # what pictures become when they are written as video
 
 
 class ZoomSource(Closeable):
@@ -58,7 +56,7 @@ class ZoomSource(Closeable):
         height, width = self._picture.shape[2:]
         self.info = SourceInfo(
             name="zoom", width=width, height=height, rate=rate, time_base=1 / rate,
-            frames=frames, colour=_SRGB,
+            frames=frames, colour=BT709,
         )  # fmt: skip
 
     def __iter__(self) -> Iterator[Frame]:

@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Final
 
 import cv2
-import numpy as np
 
 from livedream.control.catalogue import Catalogue
 from livedream.control.presets import Presets
 from livedream.core.errors import SettingsError
 from livedream.core.frame import Picture
+from livedream.core.shrink import fitted
 from livedream.core.supervisor import SupervisedThread, start_thread
 from livedream.core.user_folders import cache_folder, checked_name
 
@@ -34,8 +34,7 @@ def jpeg(rgb: Picture, width_px: int, quality: int = 75) -> bytes:
     """(H, W, 3) uint8 as JPEG, at most `width_px` wide."""
     height, width = rgb.shape[:2]
     if width > width_px:
-        size = width_px, max(1, round(height * width_px / width))
-        rgb = np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), np.uint8)
+        rgb = fitted(rgb, width_px, max(1, round(height * width_px / width)))
     _, coded = cv2.imencode(
         ".jpg", cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality]
     )

@@ -14,7 +14,6 @@ def test_only_the_newest_is_kept_and_the_others_counted() -> None:
     assert slot.get() == 4
     assert slot.dropped == 4
     assert slot.get(0.01) is None
-    assert slot.taken == 1
 
 
 def test_a_reader_wakes_for_an_item() -> None:
