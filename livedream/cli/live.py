@@ -5,6 +5,8 @@ import dataclasses
 import logging
 import re
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Final
@@ -189,7 +191,8 @@ def _names_a_source(text: str) -> bool:
     return known or is_screen(text) or is_synthetic(text) or Path(text).is_file()
 
 
-class _ending:  # noqa: N801 (a context manager, used like a function)
+@contextmanager
+def _ending(session: "Session") -> Iterator[None]:
     """SIGTERM and Ctrl-C end the session.
 
     Until the session is there SIGTERM keeps its default, which ends the process at once whatever
@@ -197,21 +200,16 @@ class _ending:  # noqa: N801 (a context manager, used like a function)
     a second; where a library holds Python's lock meanwhile, the system ends the process soon after.
     """
 
-    def __init__(self, session: "Session") -> None:
-        self._session = session
-        self._before: dict[int, Any] = {}
-
-    def __enter__(self) -> None:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            self._before[number] = signal.signal(number, self._end)
-
-    def _end(self, number: int, frame: FrameType | None) -> None:
+    def end(number: int, frame: FrameType | None) -> None:
         if number == signal.SIGTERM and hasattr(signal, "setitimer"):
             signal.setitimer(signal.ITIMER_REAL, _DEADLINE_S)  # SIGALRM's default: an end
-        self._session.stop(signal.Signals(number).name)
+        session.stop(signal.Signals(number).name)
 
-    def __exit__(self, *error: object) -> None:
-        for number, handler in self._before.items():
+    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
             signal.signal(number, handler)
 
 

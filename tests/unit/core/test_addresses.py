@@ -1,11 +1,12 @@
 """Addresses and what is kept elsewhere; user folders."""
 
+import socket
 from pathlib import Path
 
 import pytest
 
 from livedream.core.addresses import Endpoint, listening, parse_address, resolved
-from livedream.core.errors import SettingsError
+from livedream.core.errors import SettingsError, SinkError
 
 
 def test_secrets_come_from_the_environment_and_from_files(
@@ -45,3 +46,11 @@ def test_who_may_come_in() -> None:
     endpoint = listening("0.0.0.0:0?allow=192.168.1.0/24,10.0.0.7", "127.0.0.1:1", name="panel")
     assert all(map(endpoint.admits, ["127.0.0.1", "192.168.1.9", "::ffff:192.168.1.9", "10.0.0.7"]))
     assert not any(map(endpoint.admits, ["192.168.2.9", "10.0.0.8", "fe80::1%eth0", "x"]))
+
+
+@pytest.mark.parametrize("kind", [socket.SOCK_STREAM, socket.SOCK_DGRAM])
+def test_a_port_that_is_taken_is_one_line(kind: socket.SocketKind) -> None:
+    with Endpoint("127.0.0.1", 0).bind("panel", kind) as opened:
+        port = opened.getsockname()[1]
+        with pytest.raises(SinkError, match=f"panel: 127.0.0.1:{port} cannot .* another port"):
+            Endpoint("127.0.0.1", port).bind("panel", kind)
