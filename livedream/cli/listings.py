@@ -79,7 +79,7 @@ def list_presets(args: argparse.Namespace) -> int:
     presets = Presets()
     programs, wrong = list_programs()
     whose = {True: "yours", False: "built in"}
-    looks = [
+    shown = [
         (one.name, one.values.get("network") or DEFAULT_NETWORK, one.about, whose[one.own])
         for one in presets
     ]
@@ -89,7 +89,7 @@ def list_presets(args: argparse.Namespace) -> int:
         for one in programs.values()
     ]  # fmt: skip
     for columns, rows, broken in (
-        (("preset", "network", "about", "origin"), looks, presets.broken),
+        (("preset", "network", "about", "origin"), shown, presets.broken),
         (("program", "minutes", "steps", "origin"), shows, wrong),
     ):
         every = rows + [(name, "", reason, "broken") for name, reason in broken.items()]

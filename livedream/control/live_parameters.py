@@ -108,7 +108,7 @@ class LiveParameters:
         self.apply({name: value}, origin=origin, ramp_s=ramp_s)
 
     def set_unit(self, name: str, unit: float, *, origin: str = "") -> None:
-        """Set a parameter by a slider's place, held to 0..1. Raises SettingsError for text."""
+        """Set a parameter by a slider's place, clamped to 0..1. Raises SettingsError for text."""
         self.set(name, self._parameter(name).from_unit(unit), origin=origin)
 
     def apply(
@@ -162,7 +162,7 @@ class LiveParameters:
                 del self._offsets[name]
 
     def trigger(self, name: str, *, origin: str = "") -> None:
-        """Tell the loop of something that happens once: "reset", "tap"..."""
+        """Pass on to the loop what happens once: "reset", "tap"..."""
         if not name.isidentifier() or len(name) > 32:
             raise SettingsError(f"trigger: must be a word (got {name[:40]!r})")
         with self._lock:

@@ -96,7 +96,7 @@ class MidiMap:
 
 
 class MidiInput:
-    """Hears every port whose name contains `name` ("" or "all": every port).
+    """Listens to every port whose name contains `name` ("" or "all": every port).
 
     ports: None for the system's.  mapping: None for the user's own.
     """

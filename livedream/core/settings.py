@@ -96,7 +96,7 @@ class Parameter:
         return min(1.0, max(0.0, share))
 
     def from_unit(self, unit: float) -> Any:
-        """The value at `unit` of a slider, which is held to 0..1. Raises SettingsError for text."""
+        """The value at `unit` of a slider, clamped to 0..1. Raises SettingsError for text."""
         if not self.has_unit:
             raise SettingsError(f"{self.name}: must be {self.wanted()}, which no slider can set")
         if math.isnan(unit):
@@ -112,7 +112,7 @@ class Parameter:
         return self.clamp(low + (high - low) * unit)
 
     def moved(self, value: Any, offset: float) -> Any:
-        """`value` moved by `offset` of a slider's length, held to the range; text stays."""
+        """`value` moved by `offset` of a slider's length, clamped to the range; text stays."""
         if self.choices or self.kind is bool:
             return self.from_unit(self.to_unit(value) + offset)
         if self.kind is str:
@@ -127,8 +127,8 @@ class Parameter:
         """The nearest value that a number may have."""
         low = -math.inf if self.minimum is None else self.minimum
         high = math.inf if self.maximum is None else self.maximum
-        held = min(high, max(low, value))
-        return round(held) if self.kind is int else held
+        clamped = min(high, max(low, value))
+        return round(clamped) if self.kind is int else clamped
 
     def wanted(self) -> str:
         """The range in words, for help and errors: `0 to 60 s`, `a whole number from 1 to 12`."""

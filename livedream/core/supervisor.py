@@ -50,7 +50,7 @@ class FaultLog:
         self._last_s = self._due_s = self._silence_s = 0.0
         self._count = 0
         self._kinds: set[type[BaseException]] = set()
-        self._told = False  # that it fails, and not yet that it does no longer
+        self._reported = False  # the fault, and not yet that it is over
         self.fault = ""
 
     def failed(
@@ -70,7 +70,7 @@ class FaultLog:
         self._logger.warning(
             "%s %s%s: %s", self._name, event, times, why, exc_info=error if traceback else None
         )
-        self._told = True
+        self._reported = True
         self._silence_s = min(max(4 * self._silence_s, _FIRST_SILENCE_S), _LONGEST_SILENCE_S)
         self._due_s = now_s + self._silence_s
 
@@ -88,10 +88,10 @@ class FaultLog:
 
     def recovered(self, event: str = "works again") -> None:
         """Log that it is over, if the fault was logged."""
-        if self._told:
+        if self._reported:
             times = f" after {self._count} faults" if self._count > 1 else ""
             self._logger.info("%s %s%s", self._name, event, times)
-        self._told = False
+        self._reported = False
 
 
 class SupervisedThread:

@@ -67,7 +67,7 @@ Response = Callable[[Picture], float]
 
 
 class VideoComparator:
-    """Takes pairs of frames in order; `result` tells the figures so far.
+    """Takes pairs of frames in order; `result` has the figures so far.
 
     response: an objective's value on a picture; None: not asked for.
     """

@@ -21,7 +21,7 @@ else:
 
 _LATE_S = 1  # a recording whose clock was this far on when it began is moved to 0
 _CLOCK = 1_000_000  # FFmpeg's ticks per second for a whole file
-_TRUST_S = 60  # behind the end that a stream tells, and twice its length: longer is damage
+_TRUST_S = 60  # beyond twice the length that a stream gives: longer is damage
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ Messages are JSON objects with one of these entries:
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from typing import Any, Final
 
 from livedream.control.catalogue import DEFAULT_NETWORK, Catalogue
@@ -111,9 +112,7 @@ class MessageHandler:
                 "bpm": [MINIMUM_BPM, MAXIMUM_BPM],
                 "modulators": MAXIMUM,
             },
-            "networks": [
-                _picked(card, "name summary objective") for card in self.catalogue.networks
-            ],
+            "networks": [asdict(card) for card in self.catalogue.networks],
             "midi": self.learner is not None,
             "phone": self.phone,
         }
@@ -128,7 +127,7 @@ class MessageHandler:
         }
 
     def moved(self) -> dict[str, float]:
-        """Slider positions, now, of what glides or is modulated."""
+        """Slider positions, now, of what is on its way or modulated."""
         now = self.parameters.peek()
         found = {}
         for name, target in self.parameters.targets().items():
@@ -165,9 +164,7 @@ class MessageHandler:
             "learning": self.learner.learning if self.learner else None,
             "network": network,
             "mark": card.mark if card else "",
-            "layers": [
-                _picked(one, "name channels note") for one in self.catalogue.layers(network)
-            ],
+            "layers": [asdict(one) for one in self.catalogue.layers(network)],
         }  # fmt: skip
 
 
