@@ -41,7 +41,7 @@ from livedream.live.governor import Governor
 from livedream.live.idle import StillWatch
 from livedream.live.loop import Composed, LiveLoop, Wiring
 from livedream.live.watchdog import Watchdog
-from livedream.present.live import LiveFrame, Output, open_output
+from livedream.present.live import LiveFrame, Output, find_route, open_output
 from livedream.present.live.worker import OutputWorker
 
 if TYPE_CHECKING:
@@ -139,6 +139,9 @@ class Session(Closeable):
         self.controllers = Controllers(
             job.controllers, self.parameters, self.status, self._picture, job.source
         )
+        for sink in job.sinks:
+            if not _is_window(sink):
+                find_route(sink)
         source = live_input or open_live(job.source, size=job.camera_size, fps=job.camera_fps)
         self.capture = Capture(source, job.orientation)
         self._closers.append((source.name, self.capture.close))

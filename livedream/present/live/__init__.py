@@ -11,7 +11,7 @@ from fractions import Fraction
 from importlib import import_module
 from typing import Protocol
 
-from livedream.core.addresses import parse_address
+from livedream.core.addresses import Address, parse_address
 from livedream.core.errors import SettingsError
 from livedream.core.frame import Picture
 from livedream.core.settings import refused
@@ -109,6 +109,16 @@ def open_output(text: str, *, width: int, height: int, rate: Fraction) -> Output
     width, height: of the frames to come, px; rate: about how many come per second.
     Raises SettingsError for what is not known, and for an extra that is not installed.
     """
+    address, route = find_route(text)
+    module, _, name = route.output.partition(".")
+    made: Output = getattr(import_module(f"{__name__}.{module}"), name)(
+        address, width, height, rate
+    )
+    return made
+
+
+def find_route(text: str) -> tuple[Address, Route]:
+    """What `text` names, found without opening anything. Raises SettingsError as `open_output`."""
     address = parse_address(text)
     route = OUTPUTS.get(address.scheme)
     if route is None:
@@ -118,8 +128,4 @@ def open_output(text: str, *, width: int, height: int, rate: Fraction) -> Output
             f"{address.scheme} needs the package {route.package}, which is not installed: "
             f'pip install "livedream[{route.extra}]"'
         )
-    module, _, name = route.output.partition(".")
-    made: Output = getattr(import_module(f"{__name__}.{module}"), name)(
-        address, width, height, rate
-    )
-    return made
+    return address, route

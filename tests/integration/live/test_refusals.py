@@ -34,7 +34,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def opened(**hands: str) -> Session:
     job = LiveJob(
-        source="pan", sinks=("none",), dream=SMALL, controllers=ControllerSettings(**hands)
+        source="pan", sinks=("record:none",), dream=SMALL, controllers=ControllerSettings(**hands)
     )
     return Session(job, live_input=MemoryInput(Opened(160, 90, Fraction(25), "still"), "pan"))
 

@@ -55,7 +55,7 @@ def until(true: Callable[[], bool], seconds: float = 15.0) -> None:
 
 
 def job(**more: object) -> LiveJob:
-    return LiveJob(source="pan", sinks=("none",), dream=SMALL, **more)  # type: ignore[arg-type]
+    return LiveJob(source="pan", sinks=("record:none",), dream=SMALL, **more)  # type: ignore[arg-type]
 
 
 @pytest.fixture(autouse=True)
@@ -64,7 +64,7 @@ def _no_sinks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def make_output(name: str, **size: object) -> Output:
-    return MemoryOutput() if name == "none" else open_output(name, **size)  # type: ignore[arg-type]
+    return MemoryOutput() if name == "record:none" else open_output(name, **size)  # type: ignore[arg-type]
 
 
 class Running:
