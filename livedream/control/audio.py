@@ -1,7 +1,6 @@
 """An audio input as a source of modulation: microphone, line in, or what the computer plays."""
 
 import logging
-import threading
 import time
 from collections.abc import Callable
 from typing import Any, Final
@@ -59,7 +58,6 @@ class AudioInput:
         self._detail = ""
         self._faults = FaultLog(_log, "audio")
         self._blocks = self._reconnects = 0
-        self._stop = threading.Event()
         self._thread: SupervisedThread | None = None
 
     def value(self, name: str) -> float:
@@ -72,10 +70,9 @@ class AudioInput:
     def start(self) -> None:
         """Begin to listen. Raises SettingsError when the library or the device is missing."""
         self._open()
-        self._thread = start_thread("audio", self._watch)
+        self._thread = start_thread("audio", self._watch, every_s=_POLL_S)
 
     def close(self) -> None:
-        self._stop.set()
         if self._thread is not None:
             self._thread.close()
         self._close_stream()
@@ -132,16 +129,16 @@ class AudioInput:
             stream.close()
 
     def _watch(self) -> None:
-        while not self._stop.wait(_POLL_S):
-            if self._clock() - self._received_s <= _SILENT_S:
-                continue
-            self._close_stream()
-            try:
-                library = sounddevice()
-                # PortAudio lists devices once; only starting it anew finds one plugged in again.
-                library._terminate()
-                library._initialize()
-                self._open()
-                self._reconnects += 1
-            except LivedreamError as error:
-                self._detail = reason(error)
+        """Open the device again when it is gone."""
+        if self._clock() - self._received_s <= _SILENT_S:
+            return
+        self._close_stream()
+        try:
+            library = sounddevice()
+            # PortAudio lists devices once; only starting it anew finds one plugged in again.
+            library._terminate()
+            library._initialize()
+            self._open()
+            self._reconnects += 1
+        except LivedreamError as error:
+            self._detail = reason(error)

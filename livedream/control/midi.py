@@ -7,7 +7,6 @@ programs and `presets` in order. What was learned is kept in `midi.toml` in the 
 
 import json
 import logging
-import threading
 import time
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
@@ -122,7 +121,6 @@ class MidiInput:
         self._faults = FaultLog(_log, "midi")
         self.messages = self.reconnects = 0
         self._seen: set[str] = set()
-        self._stop = threading.Event()
         self._thread: SupervisedThread | None = None
 
     @property
@@ -152,10 +150,9 @@ class MidiInput:
     def start(self) -> None:
         """Look for ports now and every second; none there is no error, one may be plugged in."""
         self.poll()
-        self._thread = start_thread("midi", self._watch)
+        self._thread = start_thread("midi", self.poll, every_s=_POLL_S)
 
     def close(self) -> None:
-        self._stop.set()
         if self._thread is not None:
             self._thread.close()
         for port in self._open.values():
@@ -206,10 +203,6 @@ class MidiInput:
                 number = message.program if message.type == "program_change" else 0
                 name = names[number % len(names)] if names else ""
             self.show.preset(name, origin="midi")
-
-    def _watch(self) -> None:
-        while not self._stop.wait(_POLL_S):
-            self.poll()
 
     def poll(self) -> None:
         """Open what came, close what went."""

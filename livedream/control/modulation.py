@@ -110,7 +110,7 @@ class Modulation:
         self._lock = threading.Lock()
         self._running: list[_Running] = []
         self._made = 0
-        self._stop = threading.Event()
+        self._stepped_s = 0.0
         self._thread: SupervisedThread | None = None
 
     @property
@@ -171,22 +171,19 @@ class Modulation:
             self.on_step(now_s, offsets)
 
     def start(self) -> None:
-        self._thread = start_thread("modulation", self._run)
+        self._stepped_s = time.monotonic()
+        self._thread = start_thread("modulation", self._follow_clock, every_s=_STEP_S)
 
     def close(self) -> None:
-        self._stop.set()
         if self._thread is not None:
             self._thread.close()
 
     def health(self) -> Health:
         return Health("modulation", "ok", f"{len(self.modulators)} running")
 
-    def _run(self) -> None:
-        before = time.monotonic()
-        while not self._stop.wait(_STEP_S):
-            now = time.monotonic()
-            self.step(now, now - before)
-            before = now
+    def _follow_clock(self) -> None:
+        before_s, self._stepped_s = self._stepped_s, time.monotonic()
+        self.step(self._stepped_s, self._stepped_s - before_s)
 
 
 def wave(shape: str, cycles: float, seed: int = 0) -> float:

@@ -4,6 +4,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 
 from livedream.control.live_parameters import LiveParameters
@@ -65,7 +66,6 @@ class Show:
         self._begun_s = 0.0
         self._step = -1
         self._skipped: dict[int, str] = {}
-        self._stop = threading.Event()
         self._thread: SupervisedThread | None = None
         self._listeners: list[Callable[[], None]] = []
 
@@ -262,10 +262,10 @@ class Show:
     def start(self) -> None:
         """Start the thread that follows programs, and the modulators."""
         self.modulation.start()
-        self._thread = start_thread("program", self._run)
+        follow = partial(self.follow_program, "program")
+        self._thread = start_thread("program", follow, every_s=_PROGRAM_STEP_S)
 
     def close(self) -> None:
-        self._stop.set()
         self.modulation.close()
         if self._thread is not None:
             self._thread.close()
@@ -275,7 +275,3 @@ class Show:
         program, skipped = self._program, tuple(self._skipped.values())
         detail = skipped[0] if skipped else program.name if program else "none"
         return Health("program", "lost" if skipped else "ok", detail)
-
-    def _run(self) -> None:
-        while not self._stop.wait(_PROGRAM_STEP_S):
-            self.follow_program("program")

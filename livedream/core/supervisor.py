@@ -2,9 +2,10 @@
 
 Start a thread of a show with `start_thread` in place of `threading.Thread(...).start()`:
 
-    self._thread = start_thread("program", self._run)        # restarted after an exception
+    self._thread = start_thread("osc", self._run)                # restarted after an exception
+    self._thread = start_thread("midi", self.poll, every_s=1.0)  # again and again, until closed
     self._thread = start_thread("network", load, restart=False)  # does one thing, once
-    self._thread = start_thread("loop", loop, essential=True)     # no show without it
+    self._thread = start_thread("loop", loop, essential=True)    # no show without it
 
     self._stop.set()            # whatever makes `_run` return
     self._thread.close(1.0)     # no more restarts; waits for the thread, at most a second
@@ -99,11 +100,12 @@ class SupervisedThread:
 
     def __init__(
         self, supervisor: "Supervisor", name: str, work: Callable[[], object],
-        *, restart: bool, essential: bool,
+        *, restart: bool, essential: bool, every_s: float | None,
     ) -> None:  # fmt: skip
         self.name, self.essential = name, essential
         self.failures = 0
         self._supervisor, self._work, self._restart = supervisor, work, restart and not essential
+        self._every_s = every_s
         self._closing = threading.Event()
         self._faults = FaultLog(_log, f"thread {name}")
         self._state, self._detail = "ok", ""
@@ -144,7 +146,11 @@ class SupervisedThread:
         while not self._closing.is_set():
             begun_s = time.monotonic()
             try:
-                self._work()
+                if self._every_s is None:
+                    self._work()
+                    return
+                while not self._closing.wait(self._every_s):
+                    self._work()
                 return
             except BaseException as error:
                 if self._closing.is_set():
@@ -184,14 +190,17 @@ class Supervisor:
 
     def start(
         self, name: str, work: Callable[[], object], *, restart: bool = True,
-        essential: bool = False,
+        essential: bool = False, every_s: float | None = None,
     ) -> SupervisedThread:  # fmt: skip
         """Run `work` in a thread named `livedream-NAME`.
 
         restart: whether `work` is called anew after an exception.  essential: no show without it;
-        it is not restarted, the show ends.
+        it is not restarted, the show ends.  every_s: `work` is called so often until the thread is
+        closed, first after that time; None: once.
         """
-        thread = SupervisedThread(self, name, work, restart=restart, essential=essential)
+        thread = SupervisedThread(
+            self, name, work, restart=restart, essential=essential, every_s=every_s
+        )
         with self._lock:
             # What failed and was begun anew by somebody is no longer what failed.
             kept = [one for one in self._threads if one.is_alive() or one.name != name]
@@ -236,8 +245,9 @@ _current: ContextVar[Supervisor] = ContextVar("livedream_supervisor")
 
 
 def start_thread(
-    name: str, work: Callable[[], object], *, restart: bool = True, essential: bool = False
-) -> SupervisedThread:
+    name: str, work: Callable[[], object], *, restart: bool = True, essential: bool = False,
+    every_s: float | None = None,
+) -> SupervisedThread:  # fmt: skip
     """`Supervisor.start` of the show that the caller belongs to; outside a show, of none."""
     supervisor = _current.get(None) or Supervisor()
-    return supervisor.start(name, work, restart=restart, essential=essential)
+    return supervisor.start(name, work, restart=restart, essential=essential, every_s=every_s)

@@ -49,6 +49,22 @@ def test_a_thread_that_fails_is_logged_with_its_traceback_and_started_again(
     assert supervisor.threads == ()
 
 
+def test_what_is_done_again_and_again_ends_when_it_is_closed_also_after_a_fault() -> None:
+    supervisor = Supervisor()
+    times: list[float] = []
+
+    def work() -> None:
+        times.append(time.monotonic())
+        if len(times) == 2:
+            raise RuntimeError("once")
+
+    thread = supervisor.start("midi", work, every_s=0.01)
+    until(lambda: len(times) >= 5)
+    assert thread.failures == 1
+    assert thread.close(5)
+    assert not thread.is_alive()
+
+
 def test_what_is_done_once_stays_failed_until_it_is_begun_anew() -> None:
     supervisor = Supervisor()
     supervisor.start("network", Failing(OSError("no such file")), restart=False).join(5)
