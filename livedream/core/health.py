@@ -1,9 +1,8 @@
 """What a running dream says about itself: one immutable value, for HUD, panel and /health."""
 
-import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 from livedream.core.redact import redact
 
@@ -33,13 +32,10 @@ class Health:
         for name in ("name", "detail"):
             object.__setattr__(self, name, redact(getattr(self, name)))
 
-    def as_dict(self) -> dict[str, Any]:
-        return dataclasses.asdict(self)
-
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """Figures of the moment.
+    """Figures of the moment, plain values for JSON.
 
     time_s: monotonic.  fps: pictures shown per second.  dreams_per_s: full dreams finished.
     latency_ms: from capture to the composed picture.  dream_age_ms: since the capture of the
@@ -65,10 +61,6 @@ class Status:
     frames: int = 0
     uptime_s: float = 0.0
     notes: tuple[str, ...] = ()
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON."""
-        return dataclasses.asdict(self)
 
 
 class StatusBoard:

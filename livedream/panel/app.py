@@ -3,7 +3,7 @@
 import io
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
@@ -96,10 +96,8 @@ class Panel(WebServer):
         return found
 
     def _figures(self) -> dict[str, Any]:
-        parts = {name: one.health().as_dict() for name, one in self._controllers.items()}
-        figures = health(
-            self._status.latest().as_dict(), {**parts, "panel": self.health().as_dict()}
-        )
+        parts = {name: asdict(one.health()) for name, one in self._controllers.items()}
+        figures = health(asdict(self._status.latest()), {**parts, "panel": asdict(self.health())})
         if "audio" in parts:
             hear = self._show.modulation.audio_level
             figures["heard"] = {name: round(hear(name), 3) for name in AUDIO_SOURCES}

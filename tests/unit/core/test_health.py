@@ -1,6 +1,7 @@
 """Status: plain values for JSON."""
 
 import json
+from dataclasses import asdict
 
 import pytest
 
@@ -11,7 +12,7 @@ def test_a_status_is_plain_json() -> None:
     parameters = StatusBoard()
     assert parameters.latest().source.state == "starting"
     parameters.publish(Status(fps=25.0, stages_ms={"flow": 4.0}, outputs=(Health("udp", "ok"),)))
-    found = json.loads(json.dumps(parameters.latest().as_dict()))
+    found = json.loads(json.dumps(asdict(parameters.latest())))
     assert found["fps"] == 25.0
     assert found["outputs"][0]["name"] == "udp"
     assert found["stages_ms"] == {"flow": 4.0}
