@@ -36,7 +36,7 @@ class Stage:
         self.status = StatusBoard()
         self.show = Show(self.parameters, Presets(folder / "presets"))
         self.picture: Picture | None = None
-        self.periods_s: list[float] = []
+        self.pictures = 0  # painted so far
         self.panel = Panel(
             self.parameters, self.status, lambda: self.picture, address, self.show, token=token
         )
@@ -70,7 +70,7 @@ class Stage:
             now = time.monotonic()
             snapshot = self.parameters.snapshot()
             self.picture = grading.apply(self._plain.copy(), snapshot.grade, now - before)
-            self.periods_s.append(now - before)
+            self.pictures += 1
             before = now
             self.status.publish(
                 Status(

@@ -29,7 +29,7 @@ from livedream.core.health import Health
 
 _log = logging.getLogger(__name__)
 
-_FIRST_PAUSE_S: Final = 0.2  # before `work` is called anew; doubles with each failure...
+FIRST_PAUSE_S: Final = 0.2  # before `work` is called anew; doubles with each failure...
 _LONGEST_PAUSE_S: Final = 5.0  # ...up to here
 _SETTLED_S: Final = 10.0  # heuristic: who has run for so long since a failure is well again
 _FIRST_SILENCE_S: Final = 10.0  # between two lines about one fault; grows fourfold...
@@ -142,7 +142,7 @@ class SupervisedThread:
         return Health(self.name, state, self._detail, reconnects=self.failures, since_s=since_s)
 
     def _run(self) -> None:
-        pause_s = _FIRST_PAUSE_S
+        pause_s = FIRST_PAUSE_S
         while not self._closing.is_set():
             begun_s = time.monotonic()
             try:
@@ -157,7 +157,7 @@ class SupervisedThread:
                     _log.debug("thread %s ended while it was closed", self.name, exc_info=error)
                     return
                 if time.monotonic() - begun_s > _SETTLED_S:
-                    pause_s = _FIRST_PAUSE_S
+                    pause_s = FIRST_PAUSE_S
                     self._faults.recovered()
                 self._fail(error)
             if not self._restart:

@@ -21,7 +21,7 @@ _WEIGHTS: Final = {
 }
 _MULTIPLE_PX: Final = 8  # the features lie at an eighth of the size
 _SMALLEST_SIDE_PX: Final = 128  # below it the fourth level of the correlation pyramid is empty
-_UPDATES: Final = 12  # of the flow; what torchvision's weights were trained and evaluated with
+UPDATES: Final = 12  # of the flow; what torchvision's weights were trained and evaluated with
 
 
 class RaftFlow:
@@ -54,7 +54,7 @@ class RaftFlow:
         try:
             with torch.inference_mode():
                 flows = self._network(
-                    self._input(current), self._input(previous), num_flow_updates=_UPDATES
+                    self._input(current), self._input(previous), num_flow_updates=UPDATES
                 )
                 cropped = flows[-1][0, :, :height, :width].float().cpu().contiguous()
         except torch.OutOfMemoryError as error:

@@ -41,7 +41,7 @@ Steps = NDArray[np.float32]  # (h, w, 3) residual in 8-bit steps
 _LONGEST_FADE_S: Final = 0.3  # a dream that comes seldom is still seen soon
 _SHORT_HALF_LIFE_S: Final = 0.3  # below, two networks in turn would flicker
 _YIELDING: Final = 2  # heuristic: steps of niceness below the loop's; a frame costs little
-_RETRY_S: Final = 1.0  # after a fault of the device
+RETRY_S: Final = 1.0  # after a fault of the device
 # Heuristic: what a driver says so often in a row only a new process can mend (CUDA's own words).
 _MOST_DEVICE_FAULTS: Final = 5
 
@@ -220,7 +220,7 @@ class DreamWorker:
                 self._device_faults += isinstance(error, torch.AcceleratorError)
                 if self._device_faults > _MOST_DEVICE_FAULTS:
                     raise
-                self._pause(_RETRY_S)
+                self._pause(RETRY_S)
 
     def _pause(self, seconds: float) -> None:
         """Wait, unless closed meanwhile."""

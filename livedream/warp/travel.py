@@ -66,7 +66,7 @@ def move(picture: Tensor, travel: Travel, seconds: float) -> Tensor:
     """What a (1, 3, H, W) picture looks like `seconds` further on."""
     height, width = picture.shape[2:]
     matrix = travel.matrix(width, height, seconds)
-    if _on_cpu(picture):
+    if on_cpu(picture):
         interleaved = picture[0].permute(1, 2, 0).contiguous().numpy()
         flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
         # OpenCV 5 never comes back from mirroring a single row or column.
@@ -90,6 +90,6 @@ def move(picture: Tensor, travel: Travel, seconds: float) -> Tensor:
     )
 
 
-def _on_cpu(picture: Tensor) -> bool:
+def on_cpu(picture: Tensor) -> bool:
     """Where OpenCV is several times faster than grid_sample."""
     return picture.device.type == "cpu"

@@ -34,7 +34,7 @@ from livedream.present.live.screen import Screen, WindowOptions
 
 _log = logging.getLogger(__name__)
 
-_FIRST_WAIT_S: Final = 1.0  # before a window is opened again; doubles, since system libraries...
+FIRST_WAIT_S: Final = 1.0  # before a window is opened again; doubles, since system libraries...
 _MOST_WAIT_S: Final = 15.0  # ...print a line of their own each time that there is no display
 _WAIT_S: Final = 0.015  # for a frame, before looking at the keys again
 _CURSOR_S: Final = 2.0  # the cursor hides after so long
@@ -118,7 +118,7 @@ class Window:
         """
         self._slot = slot
         self._pygame = import_pygame()
-        wait_s = _FIRST_WAIT_S
+        wait_s = FIRST_WAIT_S
         while (first := self._wait_for_first(slot, stop)) is not None:
             self._frame = first
             try:

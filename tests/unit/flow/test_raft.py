@@ -37,7 +37,7 @@ def test_every_size_comes_back(small: RaftFlow, height: int, width: int) -> None
 
 
 def test_the_large_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(raft, "_UPDATES", 1)
+    monkeypatch.setattr(raft, "UPDATES", 1)
     found = RaftFlow("raft-large", "cpu", random_seed=0).estimate(noise(9, 9, 1), noise(9, 9, 2))
     assert found.shape == (2, 9, 9) and np.isfinite(found).all()
 
@@ -53,17 +53,19 @@ def test_the_same_flow_twice_and_from_one_seed(small: RaftFlow) -> None:
     assert not np.array_equal(found, other.estimate(*pair))
 
 
-def test_what_the_network_is_given(small: RaftFlow, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_the_network_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
     """Current first, in [-1, 1], padded with its border; the last flow is taken and cropped."""
     given: list[torch.Tensor] = []
 
-    def network(first: torch.Tensor, second: torch.Tensor, **_: Any) -> list[torch.Tensor]:
-        given.extend((first, second))
-        x = torch.arange(first.shape[3]).expand(first.shape[2:])
-        y = torch.arange(first.shape[2])[:, None].expand(first.shape[2:])
-        return [torch.zeros(1, 2, *x.shape), torch.stack([x, y])[None].float()]
+    class Network(torch.nn.Module):
+        def forward(self, first: torch.Tensor, second: torch.Tensor, **_: Any) -> Any:
+            given.extend((first, second))
+            x = torch.arange(first.shape[3]).expand(first.shape[2:])
+            y = torch.arange(first.shape[2])[:, None].expand(first.shape[2:])
+            return [torch.zeros(1, 2, *x.shape), torch.stack([x, y])[None].float()]
 
-    monkeypatch.setattr(small, "_network", network)
+    monkeypatch.setattr(raft, "untrained", lambda name, seed: Network())
+    small = RaftFlow("raft-small", "cpu", random_seed=0)
     current, previous = noise(17, 300, 1), np.full((17, 300, 3), 255, np.uint8)
     found = small.estimate(current, previous)
     assert [tuple(tensor.shape) for tensor in given] == [(1, 3, 128, 304)] * 2

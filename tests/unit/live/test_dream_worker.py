@@ -3,6 +3,7 @@
 import threading
 import time
 from itertools import pairwise
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -84,19 +85,19 @@ def test_reset_does_the_same(stage: Stage) -> None:
     assert stage.dreaming.shown(time.monotonic()).steps is None
 
 
-def test_a_new_dream_comes_in_without_a_jump(stage: Stage) -> None:
-    stage.frame()
-    stage.begun()
-    stage.arrive()
-    stage.dreaming._interval_s = 0.25
-    stage.dreamer.value = 20.0
-    stage.frame()
-    stage.begun()
-    stage.arrive()
-    now = stage.dreaming._shared.base.arrived_s  # type: ignore[union-attr]
+def test_a_new_dream_comes_in_without_a_jump(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [1000.0]
+    clock = SimpleNamespace(monotonic=lambda: now[0], perf_counter=time.perf_counter)
+    monkeypatch.setattr("livedream.live.dream_worker.time", clock)
+    for value in (*[10.0] * 20, 20.0):  # four a second
+        now[0] += 0.25
+        stage.dreamer.value = value
+        stage.frame()
+        stage.begun()
+        stage.arrive()
     values = []
     for share in (0.0, 0.2, 0.4, 0.6, 0.8, 1.0):
-        steps = stage.dreaming.shown(now + 0.25 * share).steps
+        steps = stage.dreaming.shown(now[0] + 0.25 * share).steps
         assert steps is not None
         values.append(float(steps[18, 10, 0]))
     assert 10.0 <= values[0] < 13.0
@@ -107,11 +108,10 @@ def test_a_new_dream_comes_in_without_a_jump(stage: Stage) -> None:
 def test_memory_that_runs_out_makes_the_next_dream_smaller(stage: Stage) -> None:
     stage.settings = stage.settings.replace(size="360p", iterations=3)
     stage.dreamer.faults = [torch.OutOfMemoryError("out of memory")]
-    stage.governor._warm = 10
     snapshot = Snapshot(0.0, stage.settings, GradeSettings())
     rgb = np.full((360, 640, 3), 128, np.uint8)
-    stage.governor.plan(stage.settings, 640, 360)
-    stage.governor._level = 0
+    for _ in range(3):  # quick ones, so that everything is dared
+        stage.governor.dreamed(stage.governor.plan(stage.settings, 640, 360), 1e-6)
     for index in range(2):
         frame = Captured(rgb, 100.0 + index, index)
         stage.dreaming.advance(frame, snapshot, None, None, 0.04)
@@ -120,6 +120,7 @@ def test_memory_that_runs_out_makes_the_next_dream_smaller(stage: Stage) -> None
     stage.dreaming.close(5.0)
     assert len(stage.dreamer.sizes) == 2
     assert stage.dreamer.sizes[0] == (640, 360)
+    assert stage.dreamer.iterations[1] < stage.dreamer.iterations[0] == 3
     assert "memory" in stage.governor.words()
 
 
@@ -137,7 +138,7 @@ def test_what_a_dream_took_by_the_slower_way_says_nothing(stage: Stage) -> None:
 def test_a_fault_is_told_and_the_dream_goes_on(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("livedream.live.dream_worker._RETRY_S", 0.05)
+    monkeypatch.setattr("livedream.live.dream_worker.RETRY_S", 0.05)
     stage.dreamer.faults = [RuntimeError("device lost")]
     stage.frame()
     stage.begun()
@@ -156,7 +157,7 @@ def test_a_fault_is_told_and_the_dream_goes_on(
 def test_a_device_that_only_a_new_process_can_mend_ends_the_show(
     stage: Stage, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("livedream.live.dream_worker._RETRY_S", 0.01)
+    monkeypatch.setattr("livedream.live.dream_worker.RETRY_S", 0.01)
     stage.dreamer.faults = [torch.AcceleratorError("an illegal memory access") for _ in range(9)]
     for _ in range(9):
         stage.dreamer.go.release()

@@ -34,8 +34,11 @@ def started(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[list[str]]:
             return popen([sys.executable, "-c", code], **{**options, "stdout": file})
 
     monkeypatch.setattr("livedream.present.live.relay.subprocess.Popen", start)
-    monkeypatch.setattr("livedream.present.live.relay._has_srt", lambda tool: True)
-    monkeypatch.setattr("shutil.which", lambda name: f"/usr/bin/{name}")
+    monkeypatch.setattr(
+        "livedream.present.live.relay.subprocess.run",
+        lambda command, **_: subprocess.CompletedProcess(command, 0, "Output:\n  rtmp\n  srt\n"),
+    )
+    monkeypatch.setattr("shutil.which", lambda name: str(tmp_path / name))
     return commands
 
 

@@ -123,7 +123,7 @@ def test_without_a_display_it_is_lost_and_shows_as_soon_as_there_is_one(
     pygame.display.quit()
     if driver != "offscreen":
         pytest.skip(f"a display that needs no session is here: {driver}")
-    monkeypatch.setattr(window, "_FIRST_WAIT_S", 0.05)
+    monkeypatch.setattr(window, "FIRST_WAIT_S", 0.05)
     stop, slot = threading.Event(), LatestSlot[LiveFrame]()
     options = WindowOptions(settings_folder=tmp_path, renderer="cpu")
     shown = Window(options, LiveParameters(DreamSettings()), StatusBoard())
@@ -234,7 +234,7 @@ class TestCorners:
             stage.slot.put(BLACK)
             raise SinkError("no display")
 
-        stage.monkeypatch.setattr(window, "_FIRST_WAIT_S", 0.0)
+        stage.monkeypatch.setattr(window, "FIRST_WAIT_S", 0.0)
         placed = Placement(mirror=True)
         paper = stage.run(press("f2"), press("right"), press("down"), unplug, placement=placed)
         assert paper.seen[-1] == paper.seen[3]
