@@ -4,7 +4,7 @@ import argparse
 import dataclasses
 from typing import TYPE_CHECKING
 
-from livedream.cli.options import Commands, add_settings, add_shared, settings_of
+from livedream.cli.options import Commands, add_settings, add_shared, number, settings_of
 from livedream.cli.output import print_table, write_json
 from livedream.core.errors import SettingsError
 from livedream.core.settings import DreamSettings, parse_size
@@ -28,11 +28,13 @@ def add_parser(commands: Commands) -> None:
         "--picture", default="640x360", metavar="WxH", help="size of the frames (default: 640x360)"
     )
     parser.add_argument(
-        "--fps", type=float, default=30.0, metavar="RATE", help="frame rate to keep (default: 30)"
-    )
+        "--fps", type=number(float, 0.001, 1000), default=30.0, metavar="RATE",
+        help="frame rate to keep (default: 30)",
+    )  # fmt: skip
     parser.add_argument(
-        "--frames", type=int, default=120, metavar="N", help="frames to measure (default: 120)"
-    )
+        "--frames", type=number(int, 8, 100_000), default=120, metavar="N",
+        help="frames to measure (default: 120)",
+    )  # fmt: skip
     parser.add_argument(
         "--encode", action="store_true",
         help="encode with x264 ultrafast as well, discarding the result",
@@ -45,11 +47,9 @@ def add_parser(commands: Commands) -> None:
 def run(args: argparse.Namespace) -> int:
     from livedream.jobs.bench import BenchJob, bench
 
-    if not 8 <= args.frames <= 100_000:
-        raise SettingsError(f"--frames: must be 8 to 100000 (got {args.frames})")
-    if not 0 < args.fps <= 1000:
-        raise SettingsError(f"--fps: must be above 0, up to 1000 (got {args.fps:g})")
     picture = parse_size(args.picture, 640, 360, name="--picture")
+    if min(picture) < 2:
+        raise SettingsError(f"--picture: must be at least 2x2 (got {args.picture})")
     if args.encode and (picture[0] % 2 or picture[1] % 2):
         raise SettingsError(f"--picture: must have even sides to encode (got {args.picture})")
     settings = settings_of(args, _DEFAULTS)

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from livedream.cli.options import Commands, add_settings, add_shared, settings_of
+from livedream.cli.options import Commands, add_settings, add_shared, number, settings_of
 from livedream.cli.output import Progress, summary
 from livedream.core.defaults import ROUNDS, STILL, STILL_FROM_NOISE
 
@@ -30,7 +30,7 @@ def add_parser(commands: Commands) -> None:
     )  # fmt: skip
     add_shared(files, "--picture-size")
     files.add_argument(
-        "--quality", type=float, default=92.0, metavar="0..100",
+        "--quality", type=number(float, 0, 100), default=92.0, metavar="0..100",
         help="JPEG and WebP quality (default: 92)",
     )  # fmt: skip
     add_shared(files, "--overwrite", "--quiet")

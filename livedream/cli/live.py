@@ -17,6 +17,7 @@ from livedream.cli.options import (
     add_parameter,
     add_settings,
     add_shared,
+    number,
     seconds,
     settings_of,
 )
@@ -82,8 +83,9 @@ def _add_in_and_out(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument("--camera-size", metavar="WxH", help="resolution to request from the camera")
     group.add_argument(
-        "--camera-fps", type=float, metavar="X", help="frame rate to request from the camera"
-    )
+        "--camera-fps", type=number(float, 1, 1000), metavar="X",
+        help="frame rate to request from the camera",
+    )  # fmt: skip
     group.add_argument(
         "--rotate", type=int, default=0, choices=(0, 90, 180, 270),
         help="rotate the source, degrees clockwise",
@@ -93,7 +95,7 @@ def _add_in_and_out(group: argparse._ArgumentGroup) -> None:
         "--record", default="", metavar="FOLDER", help="record the dream into this folder"
     )
     group.add_argument(
-        "--attract-after", type=float, default=0.0, metavar="S",
+        "--attract-after", type=number(float, 0, 604_800, "s"), default=0.0, metavar="S",
         help="start the attract mode after this many seconds without motion; 0: never (default: 0)",
     )  # fmt: skip
     group.add_argument(

@@ -15,18 +15,6 @@ Commands: TypeAlias = (
     "argparse._SubParsersAction[argparse.ArgumentParser]"  # what each command adds its parser to
 )
 
-# Options that mean the same in several commands.
-_SHARED: Mapping[str, Mapping[str, Any]] = {
-    "--picture-size": {"default": "source", "metavar": "SIZE", "help": "size of the output"},
-    "--quality": {
-        "type": float, "default": 80.0, "metavar": "0..100",
-        "help": "encoding quality (default: 80)",
-    },
-    "--overwrite": {"action": "store_true", "help": "replace an existing output"},
-    "--quiet": {"action": "store_true", "help": "print errors only"},
-    "--json": {"type": Path, "metavar": "FILE", "help": "also write the figures to this file"},
-}  # fmt: skip
-
 
 def add_shared(group: argparse._ActionsContainer, *flags: str) -> None:
     for flag in flags:
@@ -152,6 +140,11 @@ def rate(text: str) -> Fraction:
     return value
 
 
+def number(kind: type, least: float, most: float, unit: str = "") -> Any:
+    """For `type=` of an option: a number within these limits."""
+    return _reader(Parameter("", kind, 0, "", unit, least, most))
+
+
 def _reader(parameter: Parameter) -> Any:
     def read(text: str) -> Any:
         try:
@@ -163,3 +156,16 @@ def _reader(parameter: Parameter) -> Any:
             ) from error
 
     return read
+
+
+# Options that mean the same in several commands.
+_SHARED: Mapping[str, Mapping[str, Any]] = {
+    "--picture-size": {"default": "source", "metavar": "SIZE", "help": "size of the output"},
+    "--quality": {
+        "type": number(float, 0, 100), "default": 80.0, "metavar": "0..100",
+        "help": "encoding quality (default: 80)",
+    },
+    "--overwrite": {"action": "store_true", "help": "replace an existing output"},
+    "--quiet": {"action": "store_true", "help": "print errors only"},
+    "--json": {"type": Path, "metavar": "FILE", "help": "also write the figures to this file"},
+}  # fmt: skip

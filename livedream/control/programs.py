@@ -121,7 +121,8 @@ def find_program(text: str) -> Program:
         try:
             return read_program(path.read_text(encoding="utf-8"), path.stem)
         except (OSError, UnicodeDecodeError) as error:
-            raise SettingsError(f"program: {path} cannot be read ({error})") from error
+            why = getattr(error, "strerror", None) or "not text"
+            raise SettingsError(f"program: {path} cannot be read ({why})") from error
     known, broken = list_programs()
     if text in broken:
         raise SettingsError(broken[text])
