@@ -37,6 +37,8 @@ class Stage:
         self.show = Show(self.parameters, Presets(folder / "presets"))
         self.picture: Picture | None = None
         self.pictures = 0  # painted so far
+        self.output_state = "ok"
+        self.triggers: list[str] = []  # that the loop was passed
         self.panel = Panel(
             self.parameters, self.status, lambda: self.picture, address, self.show, token=token
         )
@@ -69,6 +71,7 @@ class Stage:
                 return
             now = time.monotonic()
             snapshot = self.parameters.snapshot()
+            self.triggers += snapshot.triggers
             self.picture = grading.apply(self._plain.copy(), snapshot.grade, now - before)
             self.pictures += 1
             before = now
@@ -86,7 +89,7 @@ class Stage:
                     octaves=2,
                     iterations=2,
                     source=Health("clouds", "ok", "640x360", index),
-                    outputs=(Health("window", "ok", "display 1", index),),
+                    outputs=(Health("window", self.output_state, "display 1", index),),
                     frames=index,
                 )
             )

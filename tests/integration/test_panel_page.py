@@ -413,6 +413,90 @@ def test_a_refusal_stands_where_it_was_entered(browser: Browser, stage: Stage) -
     assert page.evaluate(f"{size}.value") == stage.parameters.target("size")
 
 
+def press(page: Page, words: str) -> None:
+    """Click the button that says so, or is called so where it shows a sign only."""
+    page.evaluate(
+        "[...document.querySelectorAll('button')].filter((node) => node.checkVisibility())"
+        f".find((node) => [node.innerText.split('\\n')[0], node.title].includes('{words}')).click()"
+    )
+
+
+def test_clear_dream_clears_the_dream_and_leaves_every_parameter(
+    browser: Browser, stage: Stage
+) -> None:
+    stage.show.preset("ink", 0.0)
+    stage.parameters.set("strength", 33.0)
+    before = stage.parameters.targets()
+    page = laptop(browser, stage)
+    assert stage.triggers == []
+    press(page, "Clear dream")
+    until(lambda: stage.triggers)
+    assert stage.triggers == ["reset"]
+    assert stage.parameters.targets() == before
+    assert stage.show.preset_name == "ink"
+    assert page.faults == []
+
+
+def test_reset_all_brings_every_parameter_back_and_leaves_the_dream(
+    browser: Browser, stage: Stage
+) -> None:
+    before = stage.parameters.targets()
+    stage.show.preset("menagerie", 0.0)
+    stage.show.modulate([Modulator(parameter="zoom")], seconds=0)
+    for name, value in {"strength": 33.0, "hue": 90.0, "size": "270p", "mirror": True}.items():
+        stage.parameters.set(name, value)
+    page = laptop(browser, stage)
+    press(page, "Freeze")  # of the moment, no parameter of the picture
+    press(page, "Reset all")
+    until(lambda: stage.parameters.targets() == {**before, "freeze": True})
+    assert stage.show.preset_name == ""
+    assert stage.show.modulation.modulators == ()
+    assert stage.triggers == []
+    page.wait(f"document.querySelector('{STRENGTH} .number').textContent.startsWith('14')")
+    page.wait("document.getElementById('preset').textContent === 'no preset'")
+    assert page.faults == []
+
+
+def test_remove_takes_a_modulator_or_a_layer_away(browser: Browser, stage: Stage) -> None:
+    stage.parameters.set("objective", "eyes + 0.5*weave")
+    stage.show.modulate([Modulator(parameter="hue"), Modulator(parameter="zoom")], seconds=0)
+    page = laptop(browser, stage)
+    turn(page, "modulate")
+    page.wait("document.querySelectorAll('.mod').length === 2")
+    press(page, "remove")
+    until(lambda: [one.parameter for one in stage.show.modulation.modulators] == ["zoom"])
+    page.wait("document.querySelectorAll('.mod').length === 1")
+    press(page, "remove")
+    until(lambda: stage.show.modulation.modulators == ())
+    page.wait("document.querySelector('.mods').innerText.startsWith('No modulators')")
+    turn(page, "motifs")
+    press(page, "remove")
+    until(lambda: stage.parameters.target("objective") == "0.5*weave")
+    page.wait("document.querySelectorAll('#page-motifs [title=remove]').length === 1")
+    assert page.evaluate("document.querySelector('#page-motifs [title=remove]').disabled")
+    assert page.faults == []
+
+
+def test_source_outputs_and_controllers_are_listed_with_their_state(
+    browser: Browser, stage: Stage
+) -> None:
+    stage.output_state = "lost"
+    page = laptop(browser, stage)
+    turn(page, "system")
+    section = (
+        "[...document.querySelectorAll('#page-system section')]"
+        ".find((node) => node.querySelector('h2').textContent === 'Source, outputs, controllers')"
+    )
+    rows = (
+        f"[...{section}.querySelectorAll('tr')]"
+        ".map((row) => [row.cells[0].innerText, row.cells[1].innerText])"
+    )
+    page.wait(f"{rows}.length")
+    assert page.evaluate(rows) == [["clouds", "ok"], ["window", "lost"], ["panel", "ok"]]
+    stage.output_state = "ok"
+    page.wait(f"{rows}[1][1] === 'ok'")
+
+
 def test_presets_that_are_broken_are_named(browser: Browser, stage: Stage) -> None:
     (stage.folder / "presets").mkdir(exist_ok=True)
     (stage.folder / "presets" / "mine.toml").write_text("[dream]\nstrength = 900\n")

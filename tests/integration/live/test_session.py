@@ -104,7 +104,7 @@ def test_a_dream_comes_out_at_the_level_asked_for(running: Running) -> None:
     running.close()
 
 
-def test_hands_reach_the_picture(running: Running) -> None:
+def test_parameters_reach_the_picture(running: Running) -> None:
     parameters = running.session.parameters
     until(lambda: len(running.output.frames) > 3)
     parameters.set("saturation", 0.0, ramp_s=0)
@@ -114,12 +114,14 @@ def test_hands_reach_the_picture(running: Running) -> None:
         return bool((frame.rgb[..., :2] == frame.rgb[..., 1:]).mean() > 0.99)
 
     until(lambda: gray(running.output.frames[-1]))
+    a, b = running.output.frames[-2:]
+    assert not np.array_equal(a.rgb, b.rgb)
     parameters.set("freeze", True)
-    time.sleep(0.3)
+    until(lambda: np.array_equal(running.output.frames[-1].rgb, running.output.frames[-2].rgb))
     count = len(running.output.frames)
     until(lambda: len(running.output.frames) > count + 3)
-    a, b = running.output.frames[-3:-1]
-    np.testing.assert_array_equal(a.rgb, b.rgb)
+    for frame in running.output.frames[count:]:
+        np.testing.assert_array_equal(frame.rgb, running.output.frames[count - 1].rgb)
 
 
 def test_without_its_source_the_dream_drifts_and_says_so_and_comes_back(running: Running) -> None:
@@ -128,15 +130,10 @@ def test_without_its_source_the_dream_drifts_and_says_so_and_comes_back(running:
     until(lambda: running.session.status.latest().source.state == "lost")
     assert "unplugged" in running.session.status.latest().source.detail
     until(lambda: not running.seen[-1].live)
-
-    def rate() -> float:
-        """Pictures a second over the last twelve."""
-        times = [composed.composed_s for composed in running.seen[-12:]]
-        return 11 / (times[-1] - times[0])
-
-    until(lambda: not any(composed.live for composed in running.seen[-12:]) and rate() > 20)
-    before = running.output.frames[-1].rgb.copy()
-    time.sleep(1.0)
+    count = len(running.output.frames)
+    before = running.output.frames[-1].rgb
+    until(lambda: len(running.output.frames) > count + 25)
+    assert not any(composed.live for composed in running.seen[-20:])
     after = running.output.frames[-1].rgb
     assert 0.2 < np.abs(before.astype(int) - after).mean() < 60
     running.source.unplugged = False
@@ -276,7 +273,6 @@ def test_the_log_file_tells_what_a_show_did(tmp_path: Path) -> None:
         "--quiet", "--log-file", str(log),
     )  # fmt: skip
     until(lambda: log.exists() and "is open" in log.read_text(), 60.0)
-    time.sleep(1.0)
     code = end(process)
     assert code == 0
     said = log.read_text()

@@ -146,8 +146,14 @@ def test_next_and_previous_go_round(show: Show) -> None:
 
 
 def test_every_action_does_something(show: Show) -> None:
+    def state() -> tuple[object, ...]:
+        triggers = show.parameters.snapshot().triggers
+        return show.parameters.targets(), show.preset_name, show.running_program, triggers
+
     for name in ACTIONS:
+        before = state()
         show.act(name)
+        assert state() != before, name
     with pytest.raises(SettingsError, match="no 'explode'"):
         show.act("explode")
 

@@ -1,0 +1,95 @@
+"""The loop's pace, on a clock that only its own waiting moves."""
+
+import threading
+import time
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from livedream.capture.live import Captured
+from livedream.control.live_parameters import LiveParameters
+from livedream.core.health import Health, StatusBoard
+from livedream.core.latest_slot import LatestSlot
+from livedream.core.settings import DreamSettings
+from livedream.live.dream_worker import DreamOverlay, DreamWorker
+from livedream.live.governor import Governor
+from livedream.live.loop import Composed, LiveLoop, Wiring
+
+FPS = 25
+
+
+class Slot(LatestSlot[Captured]):
+    """A frame in every period of the clock, until `unplugged_s`."""
+
+    def __init__(self, now: list[float], unplugged_s: float) -> None:
+        super().__init__()
+        self.now, self.unplugged_s, self.given = now, unplugged_s, 0
+
+    def get(self, timeout_s: float | None = None) -> Captured | None:
+        assert timeout_s is not None
+        due_s = self.given / FPS
+        if due_s >= self.unplugged_s or due_s > self.now[0] + timeout_s:
+            self.now[0] += timeout_s + 1e-6
+            return None
+        self.now[0] = max(self.now[0], due_s)
+        self.given += 1
+        return Captured(np.zeros((36, 64, 3), np.uint8), due_s, self.given)
+
+
+class Stop(threading.Event):
+    """Set when the time is over; waiting for it moves the clock."""
+
+    def __init__(self, now: list[float], end_s: float) -> None:
+        super().__init__()
+        self.now, self.end_s = now, end_s
+
+    def is_set(self) -> bool:
+        return self.now[0] >= self.end_s
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.now[0] += timeout or 0.0
+        return self.is_set()
+
+
+class NoDream(DreamWorker):
+    """Dreams nothing, at once."""
+
+    def __init__(self) -> None:
+        self.plan, self.note = None, ""
+
+    def advance(self, *_: Any) -> None: ...
+
+    def shown(self, now_s: float, mix: float = 1.0) -> DreamOverlay:
+        return DreamOverlay(None, now_s, 0.0, 0)
+
+    def per_second(self, now_s: float) -> float:
+        return 0.0
+
+
+def test_without_its_source_the_loop_keeps_its_rate(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    clock = SimpleNamespace(monotonic=lambda: now[0], perf_counter=time.perf_counter)
+    monkeypatch.setattr("livedream.live.loop.time", clock)
+    seen: list[Composed] = []
+    wiring = Wiring(
+        slot=Slot(now, unplugged_s=2.0),
+        parameters=LiveParameters(DreamSettings(), clock=clock.monotonic),
+        status=StatusBoard(),
+        dreaming=NoDream(),
+        governor=Governor(FPS, clock.monotonic),
+        flow=None,
+        picture_size=(64, 36),
+        fps=FPS,
+        source_health=lambda: Health("clouds", "ok"),
+        outputs_health=tuple,
+        watch=seen.append,
+    )
+    LiveLoop(wiring).run(Stop(now, 12.0))
+    live = [one.composed_s for one in seen if one.live]
+    drifting = [one.composed_s for one in seen if not one.live]
+    assert len(live) == 2 * FPS
+    assert drifting[0] == pytest.approx(live[-1] + 0.5, abs=0.1)  # it is lost after half a second
+    assert np.diff(drifting[1:]) == pytest.approx(1 / FPS, abs=1e-3)
+    assert drifting[-1] == pytest.approx(12.0, abs=2 / FPS)
