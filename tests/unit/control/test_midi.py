@@ -1,13 +1,15 @@
 """MIDI through the library's own messages; the door to the system is one in memory."""
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
 
 from livedream.control.live_parameters import LiveParameters
-from livedream.control.midi import MidiInput, MidiMap
+from livedream.control.midi import MidiInput, MidiMap, RtMidiPorts
 from livedream.control.presets import Presets
 from livedream.control.show import Show
 from livedream.core.errors import SettingsError
@@ -135,14 +137,24 @@ def test_a_damaged_map_is_one_line(tmp_path: Path) -> None:
         MidiMap(path)
 
 
-def test_a_system_without_midi_is_told_of() -> None:
-    """Where there is MIDI names are listed, where there is none one line says so."""
-    from livedream.control.midi import RtMidiPorts
+def test_without_its_library_one_line_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "mido.backends.rtmidi", None)
+    with pytest.raises(SettingsError, match=r"^midi: .* pip install 'livedream\[midi\]'$"):
+        RtMidiPorts()
 
-    try:
-        assert isinstance(list(RtMidiPorts().names()), list)
-    except SettingsError as error:
-        assert str(error).startswith("midi: ")
+
+def test_a_system_without_midi_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    class RtMidiError(Exception):
+        pass
+
+    def names() -> list[str]:
+        raise RtMidiError("no ALSA sequencer")
+
+    monkeypatch.setitem(sys.modules, "rtmidi", SimpleNamespace(RtMidiError=RtMidiError))
+    monkeypatch.setitem(sys.modules, "mido.backends.rtmidi", ModuleType("rtmidi"))
+    monkeypatch.setattr("mido.get_input_names", names)
+    with pytest.raises(SettingsError, match=r"^midi: the system has no MIDI \(no ALSA sequencer"):
+        RtMidiPorts().names()
 
 
 def test_a_fault_in_the_drivers_thread_is_logged_and_in_the_health(

@@ -37,9 +37,23 @@ def test_ready_once_then_alive_only_while_pictures_come(
     assert ear.recv(999) == b"STOPPING=1"
 
 
-def test_without_systemd_nothing_is_told() -> None:
-    Watchdog("", "").check(Status(frames=1))
+def test_without_systemd_nothing_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
+    monkeypatch.setattr(
+        "livedream.live.watchdog.socket.socket", lambda *_: pytest.fail("a socket was opened")
+    )
+    watchdog = Watchdog()
+    watchdog.check(Status(frames=1))
+    watchdog.stopping()
 
 
-def test_a_socket_that_went_away_does_not_end_the_show(tmp_path: Path) -> None:
-    Watchdog(str(tmp_path / "gone"), "").check(Status(frames=1))
+def test_a_socket_that_went_away_does_not_end_the_show(
+    listening: tuple[str, socket.socket],
+) -> None:
+    address, ear = listening
+    watchdog, away = Watchdog(address, "3"), Path(address).with_name("away")
+    Path(address).rename(away)
+    watchdog.check(Status(frames=1))
+    away.rename(address)
+    watchdog.check(Status(frames=2))
+    assert ear.recv(999).startswith(b"WATCHDOG=1")  # the first one was not kept for later

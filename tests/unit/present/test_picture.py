@@ -48,7 +48,7 @@ def test_a_torn_file_is_read_without_a_traceback(tmp_path: Path, soft: Picture, 
         path = tmp_path / f"dream{suffix}"
         write_picture(path, soft, settings=SETTINGS)
         path.write_bytes(path.read_bytes()[:cut])
-        read_settings(path)
+        assert read_settings(path) in (None, SETTINGS)
 
 
 def test_what_is_there_stays_when_it_may_not_be_replaced(tmp_path: Path, soft: Picture) -> None:
