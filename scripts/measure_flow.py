@@ -25,10 +25,9 @@ import numpy as np
 
 from livedream.capture import open_source
 from livedream.core.frame import FlowField, Picture
-from livedream.flow import FlowEstimator, camera_motion, motion, occlusion
+from livedream.flow import FlowEstimator, camera_motion, gray, motion, occlusion
 from livedream.flow.classic import DisFlow
 from livedream.flow.motion import compare
-from livedream.flow.planes import gray
 from livedream.warp.remap import positions, remap
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))

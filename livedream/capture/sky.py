@@ -17,10 +17,10 @@ from livedream.core.frame import Picture
 Field = NDArray[np.float32]
 
 # Colours as RGB in 0..1, chosen by eye (heuristic) for a late summer afternoon.
-_ZENITH = (0.16, 0.33, 0.62)
-_HORIZON = (0.80, 0.83, 0.83)
-_SUNLIT = (1.00, 0.96, 0.88)
-_SHADED = (0.47, 0.50, 0.60)
+_ZENITH = np.array([0.16, 0.33, 0.62], np.float32)
+_HORIZON = np.array([0.80, 0.83, 0.83], np.float32)
+_SUNLIT = np.array([1.00, 0.96, 0.88], np.float32)
+_SHADED = np.array([0.47, 0.50, 0.60], np.float32)
 _SPEED = 0.05  # of the picture's width per second, for the nearest layer (heuristic)
 
 
@@ -40,9 +40,7 @@ class Sky:
             for slope, speed, weight in ((1.9, 1.0, 0.7), (1.6, 1.7, 0.3))
         ]
         down = np.linspace(0, 1, height, dtype=np.float32)[:, None, None] ** 0.8
-        zenith, horizon = _colour(_ZENITH), _colour(_HORIZON)
-        self._blue = np.broadcast_to(zenith + (horizon - zenith) * down, (height, width, 3))
-        self._shaded, self._sunlight = _colour(_SHADED), _colour(_SUNLIT) - _colour(_SHADED)
+        self._blue = np.broadcast_to(_ZENITH + (_HORIZON - _ZENITH) * down, (height, width, 3))
 
     def paint(self, phase: float) -> Picture:
         """The sky at `phase` in [0, 1) of the loop, (H, W, 3) uint8."""
@@ -51,8 +49,9 @@ class Sky:
         width, height = self._size
         toward_light = _shifted(density, 0.012 * width, 0.02 * width)
         light = np.clip(0.62 + 0.55 * (density - toward_light), 0, 1)[:height, :width, None]
-        cover = _smoothstep((density[:height, :width, None] + 0.35) / 1.5)
-        cloud = self._shaded + self._sunlight * light
+        cover = np.clip((density[:height, :width, None] + 0.35) / 1.5, 0, 1)
+        cover = cover * cover * (3 - 2 * cover)  # smooth at both ends
+        cloud = _SHADED + (_SUNLIT - _SHADED) * light
         picture = self._blue + (cloud - self._blue) * cover
         painted: Picture = np.clip(picture * 255 + 0.5, 0, 255).astype(np.uint8)
         return painted
@@ -110,12 +109,3 @@ def _shifted(field: Field, x_px: float, y_px: float) -> Field:
 
 def _blended(one: Field, share: float, other: Field, other_share: float) -> Field:
     return cast(Field, cv2.addWeighted(one, share, other, other_share, 0))
-
-
-def _colour(rgb: tuple[float, float, float]) -> Field:
-    return np.array(rgb, dtype=np.float32)
-
-
-def _smoothstep(x: Field) -> Field:
-    x = np.clip(x, 0, 1)
-    return x * x * (3 - 2 * x)

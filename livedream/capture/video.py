@@ -61,11 +61,8 @@ class VideoSource(Closeable):
                 raise SourceError(f"{path} contains no frame that decodes: try another file")
             raise SourceError(f"{path} has no frame in {part}: choose another range")
         self._decoded = chain([first], decoded)
-        self._look_at(first[0])
-        self._info = self._describe(path, rate)
-
-    def _look_at(self, frame: av.VideoFrame) -> None:
-        """Take from the first frame what holds for all of them."""
+        # What holds for the first frame holds for all of them.
+        frame = first[0]
         self._size = (frame.width, frame.height)
         self._quarter_turns = round(frame.rotation / 90) % 4  # anticlockwise, as FFmpeg counts
         self._tags = tags_of(frame)
@@ -74,23 +71,21 @@ class VideoSource(Closeable):
         if self._tags.transfer in HDR_TRANSFERS:
             wide = self._tags.primaries == _BT2020_PRIMARIES
             self._tone_map = ToneMap(self._tags.transfer, wide=wide)
-
-    def _describe(self, path: Path, rate: Fraction) -> SourceInfo:
         turned = self._quarter_turns % 2 == 1
         width, height = reversed(self._size) if turned else self._size
-        ratio = self._decoder.stream.sample_aspect_ratio or Fraction(1)
-        return SourceInfo(
+        ratio = stream.sample_aspect_ratio or Fraction(1)
+        self._info = SourceInfo(
             name=path.name,
             width=width,
             height=height,
             rate=rate,
-            time_base=self._time_base,
+            time_base=base,
             frames=self._estimate(rate),
             path=path,
             colour=self._tags if self._tone_map is None else BT709,
             sample_aspect_ratio=1 / ratio if turned else ratio,
-            start_s=self._part.start_s,
-            end_s=self._part.end_s,
+            start_s=part.start_s,
+            end_s=part.end_s,
         )
 
     def _estimate(self, rate: Fraction) -> int | None:

@@ -146,7 +146,7 @@ def run(args: argparse.Namespace) -> int:
 
 def job_of(args: argparse.Namespace) -> "LiveJob":
     """What the options ask for. Raises SettingsError for what does not fit together."""
-    from livedream.capture.live.orient import Orientation
+    from livedream.capture.live.worker import Orientation
     from livedream.live.controllers import ControllerSettings
     from livedream.live.session import LiveJob
 

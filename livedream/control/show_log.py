@@ -10,18 +10,18 @@ that is started again goes on in the same file, with a header of its own. Then, 
     {"t": 9.2, "offsets": {"hue": {"modulator1": 0.0312}}}                  modulators; null: over
     {"t": 0.1, "recording": "camera-0001.mkv"}                              its first frame was then
 
-The file is written by a thread of its own and flushed within a second.
+The file is written by a thread of its own; while the disk is full, lines wait.
 """
 
-import contextlib
 import json
 import logging
 import queue
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Final, TextIO
+from typing import Any, BinaryIO, Final
 
 from livedream.control.live_parameters import Change, LiveParameters
 from livedream.core.errors import SinkError
@@ -32,7 +32,7 @@ from livedream.core.version import __version__
 _log = logging.getLogger(__name__)
 
 LOG_VERSION: Final = 1
-_FLUSH_S: Final = 0.5
+_PAUSE_S: Final = 0.5  # before a line is tried again that the disk did not take
 _OFFSETS_S: Final = 1 / 30  # modulators are logged this often: no picture needs more
 _LONGEST_HEADER: Final = 65536  # characters; one has about 2,000
 _MOST_WAITING: Final = 100_000  # lines; a disk that hangs for minutes loses some, not the memory
@@ -55,8 +55,9 @@ class ShowLog:
         self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._offsets: dict[str, dict[str, float | None]] = {}
         self._offsets_s = 0.0
+        self._closing = threading.Event()
         self._unlisten: Callable[[], None] = lambda: None
-        self._file: TextIO | None = None
+        self._file: BinaryIO | None = None
         self._thread: SupervisedThread | None = None
         self._faults = FaultLog(_log, "show log")
         self._more = dict(header or {})
@@ -70,9 +71,10 @@ class ShowLog:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             if self.path.exists() and not _is_log(self.path):
                 raise SinkError(f"log: {self.path} is not a show log; give another name")
-            self._file = self.path.open("a", encoding="utf-8")
+            # Unbuffered: what a buffer holds when the disk is full is lost without a word.
+            self._file = self.path.open("ab", buffering=0)
             if self._file.tell():  # a crash may have cut the last line off
-                self._file.write("\n")
+                self._file.write(b"\n")
         except OSError as error:
             if isinstance(error, SinkError):
                 raise
@@ -84,11 +86,11 @@ class ShowLog:
     def close(self) -> None:
         self._unlisten()
         self._lines.put(None)
+        self._closing.set()
         if self._thread is not None:
             self._thread.close()
         if self._file is not None:
-            with contextlib.suppress(OSError):
-                self._file.close()
+            self._file.close()
 
     def health(self) -> Health:
         state = "lost" if self._fault else "ok"
@@ -126,29 +128,29 @@ class ShowLog:
             self.lost += 1
 
     def _write(self) -> None:
-        file = self._file
-        assert file is not None
-        flushed_s = time.monotonic()
+        while (line := self._lines.get()) is not None:
+            if not self._append(line + "\n"):
+                self.lost += self._lines.qsize()  # the end among them stands for this line
+                return
+
+    def _append(self, line: str) -> bool:
+        """Whether the file has taken the line. While the disk is full it waits, until the end."""
+        assert self._file is not None, "start comes first"
+        rest = line.encode()
         while True:
             try:
-                line = self._lines.get(timeout=_FLUSH_S)
-            except queue.Empty:
-                line = ""
-            if line is None:
-                return
-            try:
-                if line:
-                    file.write(line + "\n")
-                    self.lines += 1
-                if time.monotonic() - flushed_s >= _FLUSH_S or not line:
-                    file.flush()
-                    flushed_s = time.monotonic()
-                    self._fault = ""
-                    self._faults.recovered()
+                while rest:
+                    rest = rest[self._file.write(rest) or 0 :]
             except OSError as error:  # a full disk must not end the show
                 self._fault = f"{self.path}: {error.strerror}"
                 self._faults.failed(error, traceback=False)
-                self.lost += 1
+                if self._closing.wait(_PAUSE_S):
+                    return False
+                continue
+            self.lines += 1
+            self._fault = ""
+            self._faults.recovered()
+            return True
 
 
 def _is_log(path: Path) -> bool:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from livedream.core.frame import FlowField
-from livedream.flow.planes import Gray, halved, sampled_median
+from livedream.flow import Gray, halved, sampled_median
 from livedream.warp.remap import Plane
 
 _STEP_PX: Final = 16  # the camera's motion is fitted to one sample per so many px

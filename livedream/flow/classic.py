@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from livedream.core.errors import FlowError
 from livedream.core.frame import FlowField, Picture
-from livedream.flow.planes import Gray, gray
+from livedream.flow import Gray, gray
 
 _SMALLEST_SIDE_PX: Final = 16  # both work in patches; OpenCV's DIS raises below 12
 

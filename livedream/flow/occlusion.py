@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from livedream.core.frame import FlowField
+from livedream.flow import halved, sampled_median
 from livedream.flow.camera_motion import SteadyFlow
-from livedream.flow.planes import halved, sampled_median
 from livedream.warp.remap import Plane, positions, remap
 
 _RELATIVE, _ABSOLUTE_PX2 = 0.01, 0.5  # Ruder et al., equation 5

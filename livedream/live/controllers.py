@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from livedream.control.show import Show
     from livedream.control.show_log import ShowLog
 
-__all__ = ["ControllerSettings", "Controllers"]
-
 _log = logging.getLogger(__name__)
 
 

@@ -32,8 +32,6 @@ from livedream.live.governor import Governor
 from livedream.warp.accumulated_flow import AccumulatedFlow, warp_steps
 from livedream.warp.travel import Travel
 
-__all__ = ["DreamOverlay", "DreamWorker"]
-
 _log = logging.getLogger(__name__)
 
 Steps = NDArray[np.float32]  # (h, w, 3) residual in 8-bit steps

@@ -12,8 +12,6 @@ from livedream.core.supervisor import start_thread
 from livedream.dream.ascent import Plan
 from livedream.dream.dreamer import Dreamer, DreamerPool
 
-__all__ = ["LiveDreamerPool"]
-
 _log = logging.getLogger(__name__)
 
 _MOST: Final = 3  # networks kept: the one that dreams, the one that fades out, the one before

@@ -17,8 +17,6 @@ from typing import Final
 from livedream.core.settings import DreamSettings, parse_size
 from livedream.dream.ascent import Plan
 
-__all__ = ["Governor", "ladder"]
-
 # Heuristic, on two cores: twelve dreams a second leave the age of the oldest dream shown at two
 # dreams and a frame or two, well below what is promised (400 ms), when one of them is late.
 _WANTED_S: Final = 0.080

@@ -11,8 +11,6 @@ import numpy as np
 from livedream.control.live_parameters import LiveParameters
 from livedream.core.frame import Motion, Picture
 
-__all__ = ["Attract", "StillWatch"]
-
 _SIDE_PX: Final = (64, 36)  # what is compared: small enough to cost nothing
 _MOVING_STEPS: Final = 6.0  # 8-bit steps: sensor noise averages out far below it
 _MOVING_SHARE: Final = 0.004  # of the picture: a hand at the edge counts, a moth does not

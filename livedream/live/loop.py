@@ -33,8 +33,6 @@ from livedream.present.live import LiveFrame
 from livedream.present.live.flash import FlashLimiter
 from livedream.warp.travel import Travel
 
-__all__ = ["Composed", "LiveLoop", "Wiring"]
-
 _log = logging.getLogger(__name__)
 
 _LOST_S: Final = 0.5  # without a frame for so long the loop goes on with the last one

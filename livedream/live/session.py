@@ -17,8 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from livedream.capture.live import Captured, LiveInput, Opened, open_live
-from livedream.capture.live.orient import Orientation
-from livedream.capture.live.worker import Capture
+from livedream.capture.live.worker import Capture, Orientation
 from livedream.control.catalogue import check_objective, own_objective
 from livedream.control.live_parameters import TAKEN_BACK, Change, LiveParameters
 from livedream.core.closing import Closeable
@@ -46,8 +45,6 @@ from livedream.present.live.worker import OutputWorker
 
 if TYPE_CHECKING:
     from livedream.present.live.window import Window
-
-__all__ = ["LiveJob", "Session"]
 
 _log = logging.getLogger(__name__)
 

@@ -11,8 +11,6 @@ from typing import Final
 
 from livedream.core.health import Status
 
-__all__ = ["Watchdog"]
-
 _DEFAULT_S: Final = 5.0  # between messages where systemd names no deadline
 
 

@@ -4,12 +4,80 @@ An input is opened, read and closed by one thread (`Capture`), which puts the ne
 slot, stamped with the monotonic clock, and opens a lost input again by itself.
 """
 
+import time
+from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
+from typing import Protocol
 
-from livedream.capture.live.base import Captured, LiveInput, MemoryInput, Opened
 from livedream.core.errors import SourceError
+from livedream.core.frame import Picture
 
-__all__ = ["Captured", "LiveInput", "MemoryInput", "Opened", "open_live"]
+
+@dataclass(frozen=True, slots=True)
+class Captured:
+    """A live frame. rgb: (H, W, 3) uint8.  captured_s: monotonic.  index: counts every frame."""
+
+    rgb: Picture
+    captured_s: float
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """What an input really gives, read back after opening; width and height in px.
+
+    rate: frames per second.  detail: in words, such as what was asked for and not granted.
+    """
+
+    width: int
+    height: int
+    rate: Fraction
+    detail: str = ""
+
+
+class LiveInput(Protocol):
+    """The door for live sources; used from one thread.
+
+    open: may take seconds; SourceError when there is nothing.  read: waits for the next frame;
+    None when there is none yet (at most about a second); SourceError when the input is gone.
+    close: may be called at any time after open, more than once.
+    """
+
+    name: str
+
+    def open(self) -> Opened: ...
+
+    def read(self) -> Picture | None: ...
+
+    def close(self) -> None: ...
+
+
+class MemoryInput:
+    """Pictures from memory, handed out as they are put: for tests and for programs.
+
+    A picture that is None is "none yet"; an exception is raised at its place.
+    """
+
+    def __init__(self, opened: Opened, name: str = "memory") -> None:
+        self.name = name
+        self._opened = opened
+        self.pending: list[Picture | Exception | None] = []
+
+    def open(self) -> Opened:
+        return self._opened
+
+    def read(self) -> Picture | None:
+        if not self.pending:
+            time.sleep(0.002)
+            return None
+        item = self.pending.pop(0)
+        if isinstance(item, Exception):
+            raise item
+        return item
+
+    def close(self) -> None:
+        """Nothing to give back."""
 
 
 def open_live(
@@ -22,6 +90,7 @@ def open_live(
     size, fps: asked of a camera; fps of the screen, too.
     Raises SourceError for what can never become one.
     """
+    from livedream.capture.live.paced import PacedInput
     from livedream.capture.live.screen import ScreenInput, is_screen
     from livedream.capture.live.stream import StreamInput, is_url
     from livedream.capture.synthetic import is_synthetic, open_synthetic
@@ -33,21 +102,14 @@ def open_live(
     if "://" in text:
         raise SourceError(f"{text!r}: not an address that can be read; try rtsp, http or udp")
     if is_synthetic(text):
-        from livedream.capture.live.paced import PacedInput
-
         open_synthetic(text)
         return PacedInput(text)
-    if not _is_camera(text):
-        from livedream.capture.live.paced import PacedInput
-
+    is_camera = not text or text.isdecimal() or text.startswith(("camera:", "/dev/video"))
+    if not is_camera:
         if Path(text).exists() or "%" in text:
             return PacedInput(text)
         if "/" in text or Path(text).suffix:
             raise SourceError(f"{text} does not exist: check the path")
-    from livedream.capture.live.camera import CameraInput, CameraRequest
+    from livedream.capture.live.camera import CameraInput
 
-    return CameraInput(text.removeprefix("camera:"), CameraRequest(size, fps))
-
-
-def _is_camera(text: str) -> bool:
-    return not text or text.isdecimal() or text.startswith(("camera:", "/dev/video"))
+    return CameraInput(text.removeprefix("camera:"), size=size, fps=fps)

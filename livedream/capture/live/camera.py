@@ -15,7 +15,7 @@ from typing import Any, Final
 import cv2
 import numpy as np
 
-from livedream.capture.live.base import Opened
+from livedream.capture.live import Opened
 from livedream.core.errors import SourceError
 from livedream.core.frame import Picture
 
@@ -31,15 +31,6 @@ class Camera:
     name: str
     path: str = ""
     backend: int = cv2.CAP_ANY
-
-
-@dataclass(frozen=True, slots=True)
-class CameraRequest:
-    """What is asked of a camera; None leaves it to the camera."""
-
-    size: tuple[int, int] | None = None
-    fps: float | None = None
-    fourcc: str = "MJPG"
 
 
 def list_cameras() -> list[Camera]:
@@ -80,24 +71,25 @@ def find_camera(text: str, cameras: list[Camera]) -> Camera:
 class CameraInput:
     """text: "" for the first camera, else as in `find_camera`.
 
+    size, fps: asked of the camera; None leaves it to the camera.  list_them, capture: for tests.
     A camera that comes back is looked for by the name and path it had, since its index may be
-    another.  list_them, capture: for tests.
+    another.
     """
 
     def __init__(
         self,
         text: str = "",
-        request: CameraRequest | None = None,
         *,
+        size: tuple[int, int] | None = None,
+        fps: float | None = None,
         list_them: Callable[[], list[Camera]] = list_cameras,
         capture: Callable[..., Any] = cv2.VideoCapture,
     ) -> None:
         self.name = f"camera {text}".strip()
-        self._text, self._request = text, request or CameraRequest()
+        self._text, self._size, self._fps = text, size, fps
         self._list, self._capture = list_them, capture
         self._known: Camera | None = None
         self._device: Any = None
-        self._failures = 0
 
     def open(self) -> Opened:
         self.close()
@@ -106,14 +98,12 @@ class CameraInput:
         self._device = device
         if not device.isOpened():
             raise SourceError(f"camera {camera.index} ({camera.name}) does not open: is it in use?")
-        request = self._request
-        if request.fourcc:
-            device.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*request.fourcc))
-        if request.size is not None:
-            device.set(cv2.CAP_PROP_FRAME_WIDTH, request.size[0])
-            device.set(cv2.CAP_PROP_FRAME_HEIGHT, request.size[1])
-        if request.fps is not None:
-            device.set(cv2.CAP_PROP_FPS, request.fps)
+        device.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*"MJPG"))
+        if self._size is not None:
+            device.set(cv2.CAP_PROP_FRAME_WIDTH, self._size[0])
+            device.set(cv2.CAP_PROP_FRAME_HEIGHT, self._size[1])
+        if self._fps is not None:
+            device.set(cv2.CAP_PROP_FPS, self._fps)
         device.set(cv2.CAP_PROP_BUFFERSIZE, 1)  # a hint; the slot does it in any case
         opened = self._read_back(device, camera)
         self._known, self.name = camera, camera.name
@@ -122,29 +112,26 @@ class CameraInput:
     def _find(self) -> Camera:
         cameras = self._list()
         known = self._known
-        if known is not None:
-            same = [c for c in cameras if c.name == known.name]
-            same.sort(key=lambda c: c.path != known.path)
-            if not same:
-                raise SourceError(f"{known.name} is unplugged")
-            return same[0]
-        return find_camera(self._text, cameras)
+        if known is None:
+            return find_camera(self._text, cameras)
+        same = [camera for camera in cameras if camera.name == known.name]
+        if not same:
+            raise SourceError(f"{known.name} is unplugged")
+        return next((camera for camera in same if camera.path == known.path), same[0])
 
     def _read_back(self, device: Any, camera: Camera) -> Opened:
         """The first frame says what the size really is, the driver what the rate is."""
         rgb = self._picture(device)
         height, width = rgb.shape[:2]
         reported = float(device.get(cv2.CAP_PROP_FPS) or 0.0)
-        asked = self._request.fps or 30.0
-        rate = reported if 0 < reported <= _MOST_RATE else asked
+        rate = reported if 0 < reported <= _MOST_RATE else self._fps or 30.0
         code = int(device.get(cv2.CAP_PROP_FOURCC) or 0)
         pixels = "".join(chr(code >> shift & 255) for shift in (0, 8, 16, 24)).strip("\0 ") or "raw"
         detail = f"{width}x{height} {pixels}, {rate:g} fps"
-        if self._request.size not in (None, (width, height)):
-            assert self._request.size is not None
-            detail += f" (asked for {self._request.size[0]}x{self._request.size[1]})"
-        if self._request.fps is not None and abs(rate - self._request.fps) > 0.5:
-            detail += f" (asked for {self._request.fps:g} fps)"
+        if self._size is not None and self._size != (width, height):
+            detail += f" (asked for {self._size[0]}x{self._size[1]})"
+        if self._fps is not None and abs(rate - self._fps) > 0.5:
+            detail += f" (asked for {self._fps:g} fps)"
         return Opened(width, height, Fraction(rate).limit_denominator(1001), detail)
 
     def _picture(self, device: Any) -> Picture:

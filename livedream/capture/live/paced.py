@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from livedream.capture import Source, open_source
-from livedream.capture.live.base import Opened
+from livedream.capture.live import Opened
 from livedream.core.errors import SourceError
 from livedream.core.frame import Frame, Picture
 
@@ -53,7 +53,7 @@ class PacedInput:
         if info.frames == 1:
             first = next(self._frames, None)
             self._still = None if first is None else first.rgb
-        self._begin()
+        self._start_s, self._next = 0.0, None
         detail = f"{info.width}x{info.height}, {float(info.rate):g} fps, looped"
         return Opened(info.width, info.height, Fraction(info.rate), detail)
 
@@ -101,9 +101,6 @@ class PacedInput:
             return rgb
         return np.asarray(cv2.addWeighted(self._fading, 1.0 - share, rgb, share, 0.0), np.uint8)
 
-    def _begin(self) -> None:
-        self._start_s, self._next = 0.0, None
-
     def _again(self) -> None:
         """From the beginning, one frame after the last; synthetic sources need no reopening."""
         assert self._source is not None
@@ -112,7 +109,7 @@ class PacedInput:
             self._source.close()
             self._source = open_source(self._text)
         self._frames = iter(self._source)
-        self._begin()
+        self._start_s, self._next = 0.0, None
 
     def close(self) -> None:
         source, self._source = self._source, None

@@ -8,7 +8,7 @@ from typing import Any, Final
 import cv2
 import numpy as np
 
-from livedream.capture.live.base import Opened
+from livedream.capture.live import Opened
 from livedream.core.errors import SourceError
 from livedream.core.frame import Picture
 

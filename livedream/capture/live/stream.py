@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl
 
 import av
 
-from livedream.capture.live.base import Opened
+from livedream.capture.live import Opened
 from livedream.core.addresses import resolved
 from livedream.core.errors import SourceError
 from livedream.core.frame import Picture

@@ -1,14 +1,18 @@
 """The thread behind a live source: reads, stamps, keeps the newest, opens again what was lost."""
 
 import logging
+import re
 import threading
 import time
-from dataclasses import replace
-from typing import Final
+from dataclasses import dataclass, replace
+from typing import Final, Self
 
-from livedream.capture.live.base import Captured, LiveInput, Opened
-from livedream.capture.live.orient import Orientation
-from livedream.core.errors import LivedreamError, SourceError, reason
+import cv2
+import numpy as np
+
+from livedream.capture.live import Captured, LiveInput, Opened
+from livedream.core.errors import LivedreamError, SettingsError, SourceError, reason
+from livedream.core.frame import Picture
 from livedream.core.health import Health
 from livedream.core.latest_slot import LatestSlot
 from livedream.core.supervisor import FaultLog, SupervisedThread, start_thread
@@ -19,6 +23,67 @@ _FIRST_PAUSE_S: Final = 0.1  # between attempts to open, doubling...
 _LONGEST_PAUSE_S: Final = 0.8  # ...up to here: what comes back is seen within two seconds
 _SILENT_S: Final = 2.0  # no frame for so long counts as lost, even if nothing failed
 _JOIN_S: Final = 0.4  # a driver that hangs is left behind: the thread is a daemon
+_TURNS: Final = {
+    0: None,
+    90: cv2.ROTATE_90_CLOCKWISE,
+    180: cv2.ROTATE_180,
+    270: cv2.ROTATE_90_COUNTERCLOCKWISE,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Orientation:
+    """Applied in this order: crop, rotate, mirror.
+
+    crop: (width, height, x, y) in px of the camera's picture, None for all of it.
+    rotate: degrees clockwise, a multiple of 90.  mirror: left and right swapped.
+    """
+
+    mirror: bool = False
+    rotate: int = 0
+    crop: tuple[int, int, int, int] | None = None
+
+    def __post_init__(self) -> None:
+        if self.rotate not in _TURNS:
+            raise SettingsError(f"rotate: must be 0, 90, 180 or 270 (got {self.rotate})")
+
+    @classmethod
+    def parse(cls, *, mirror: bool = False, rotate: int = 0, crop: str = "") -> Self:
+        """crop: "640x360+10+20", the offset optional (then the middle is cut out)."""
+        if not crop:
+            return cls(mirror, rotate)
+        match = re.fullmatch(r"(\d{1,5})x(\d{1,5})(?:\+(\d{1,5})\+(\d{1,5}))?", crop)
+        if not match or not int(match[1]) or not int(match[2]):
+            raise SettingsError(f"crop: must be 640x360 or 640x360+X+Y (got {crop!r})")
+        x, y = (-1, -1) if match[3] is None else (int(match[3]), int(match[4]))
+        return cls(mirror, rotate, (int(match[1]), int(match[2]), x, y))
+
+    def size(self, width: int, height: int) -> tuple[int, int]:
+        """(width, height) px of what becomes of a picture of this size."""
+        _, _, width, height = self._cut(width, height)
+        return (height, width) if self.rotate in (90, 270) else (width, height)
+
+    def apply(self, rgb: Picture) -> Picture:
+        """(H, W, 3) contiguous uint8; the picture itself where nothing is to be done."""
+        if self.crop is not None:
+            x, y, width, height = self._cut(rgb.shape[1], rgb.shape[0])
+            rgb = rgb[y : y + height, x : x + width]
+        turn = _TURNS[self.rotate]
+        if turn is not None:
+            rgb = np.asarray(cv2.rotate(rgb, turn), np.uint8)
+        if self.mirror:
+            rgb = np.asarray(cv2.flip(rgb, 1), np.uint8)
+        return np.ascontiguousarray(rgb)
+
+    def _cut(self, width: int, height: int) -> tuple[int, int, int, int]:
+        """x, y, width, height px, held inside the picture."""
+        if self.crop is None:
+            return 0, 0, width, height
+        wide, high = min(self.crop[0], width), min(self.crop[1], height)
+        x, y = self.crop[2:]
+        x = (width - wide) // 2 if x < 0 else min(x, width - wide)
+        y = (height - high) // 2 if y < 0 else min(y, height - high)
+        return x, y, wide, high
 
 
 class Capture:
@@ -70,23 +135,18 @@ class Capture:
             delivered = self._health.frames
             try:
                 self._run()
-            except LivedreamError as error:
-                self._lose(error)
-            except Exception as error:  # a driver's own: the installation goes on without it
+            except Exception as error:  # also a driver's own: the installation goes on without it
                 self._lose(error)
             finally:
                 self._tried.set()
-                self._close_source()
+                try:
+                    self._source.close()
+                except Exception as error:  # it is opened anew all the same
+                    self._faults.failed(error, "could not be closed")
             if self._health.frames > delivered:
                 pause_s = _FIRST_PAUSE_S
             self._stop.wait(pause_s)
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
-
-    def _close_source(self) -> None:
-        try:
-            self._source.close()
-        except Exception as error:  # it is opened anew all the same
-            self._faults.failed(error, "could not be closed")
 
     def _run(self) -> None:
         """Open and read until the input is gone or is no longer wanted."""
@@ -98,23 +158,17 @@ class Capture:
         while not self._stop.is_set():
             rgb = self._source.read()
             if rgb is not None:
-                self._deliver(rgb)
+                self._deliver(rgb, opened.detail)
 
-    def _deliver(self, rgb: "object") -> None:
-        now_s = time.monotonic()
+    def _deliver(self, rgb: Picture, detail: str) -> None:
+        self._last_s = now_s = time.monotonic()
         health = self._health
-        self._last_s = now_s
-        self.slot.put(Captured(self._orientation.apply(rgb), now_s, health.frames))  # type: ignore[arg-type]
-        if health.state == "ok":
-            self._health = replace(health, frames=health.frames + 1)
-            return
-        again = health.reconnects + (1 if health.frames else 0)
-        self._faults.recovered("is back")
-        detail = self._opened.detail if self._opened else ""
-        self._health = replace(
-            health, state="ok", detail=detail, frames=health.frames + 1, since_s=now_s,
-            reconnects=again,
-        )  # fmt: skip
+        self.slot.put(Captured(self._orientation.apply(rgb), now_s, health.frames))
+        if health.state != "ok":
+            self._faults.recovered("is back")
+            again = health.reconnects + (health.frames > 0)
+            health = replace(health, state="ok", detail=detail, since_s=now_s, reconnects=again)
+        self._health = replace(health, frames=health.frames + 1)
 
     def _lose(self, error: Exception) -> None:
         own = isinstance(error, LivedreamError)

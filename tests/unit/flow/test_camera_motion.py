@@ -7,8 +7,8 @@ from scenes import Scene, half, moved_camera, moving_square, noisy, rounded, shr
 
 from livedream.core.frame import FlowField
 from livedream.flow import camera_motion as camera
+from livedream.flow import gray, halved
 from livedream.flow.camera_motion import SteadyFlow, blend_camera_motion, camera_motion
-from livedream.flow.planes import gray, halved
 from livedream.warp.remap import positions, remap
 
 Affine = NDArray[np.float64]

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scenes import moving_square, noisy, rounded, textured
 
+from livedream.flow import Gray, gray
 from livedream.flow.motion import is_cut
-from livedream.flow.planes import Gray, gray
 from livedream.warp.remap import positions, remap
 
 FLAT = np.full((180, 320), 90, np.uint8)

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scenes import noisy, rounded, textured
 
-from livedream.flow.light import change_of_light, match_exposure
-from livedream.flow.planes import Gray, gray
+from livedream.flow import Gray, gray
+from livedream.flow.motion import change_of_light, match_exposure
 
 
 @pytest.fixture(scope="module")

@@ -5,9 +5,9 @@ import pytest
 from scenes import Scene, half, moving_square, shrunk, textured
 
 from livedream.core.frame import FlowField
+from livedream.flow import gray
 from livedream.flow.camera_motion import SteadyFlow, blend_camera_motion
 from livedream.flow.occlusion import agreement, visibility
-from livedream.flow.planes import gray
 from livedream.warp.remap import positions, remap
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from livedream.flow.planes import gray, halved, sampled_median
+from livedream.flow import gray, halved, sampled_median
 from livedream.warp.remap import positions, remap
 
 

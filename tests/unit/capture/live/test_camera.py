@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from livedream.capture.live.camera import Camera, CameraInput, CameraRequest, find_camera
+from livedream.capture.live.camera import Camera, CameraInput, find_camera
 from livedream.core.errors import SourceError
 
 CAMERAS = [Camera(0, "Integrated Webcam", "/dev/video0"), Camera(2, "Logitech BRIO", "/dev/video2")]
@@ -50,8 +50,9 @@ def fresh() -> None:
 
 
 def test_what_is_asked_for_comes_in_the_order_that_counts_and_is_read_back() -> None:
-    request = CameraRequest((1920, 1080), 60.0)
-    source = CameraInput("brio", request, list_them=lambda: CAMERAS, capture=Device)
+    source = CameraInput(
+        "brio", size=(1920, 1080), fps=60.0, list_them=lambda: CAMERAS, capture=Device
+    )
     opened = source.open()
     assert Device.opened == [2]
     assert (opened.width, opened.height, opened.rate) == (640, 480, 30)

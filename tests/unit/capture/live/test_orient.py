@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from livedream.capture.live.orient import Orientation
+from livedream.capture.live.worker import Orientation
 from livedream.core.errors import SettingsError
 
 

@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 from livedream.capture.live import MemoryInput, Opened
-from livedream.capture.live.orient import Orientation
-from livedream.capture.live.worker import Capture
+from livedream.capture.live.worker import Capture, Orientation
 from livedream.core.errors import SourceError
 from livedream.core.frame import Picture
 

@@ -1,0 +1,68 @@
+"""A show log on a disk that is full for a while."""
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from livedream.control.live_parameters import LiveParameters
+from livedream.control.show_log import ShowLog
+from livedream.core.settings import DreamSettings
+
+resource = pytest.importorskip("resource", reason="only POSIX limits the size of a file")
+
+
+def wait_until(done: Callable[[], bool]) -> None:
+    until_s = time.monotonic() + 10.0
+    while not done():
+        assert time.monotonic() < until_s
+        time.sleep(0.01)
+
+
+def test_a_full_disk_is_reported_while_it_is_full_and_costs_no_line(tmp_path: Path) -> None:
+    path = tmp_path / "show.jsonl"
+    log = ShowLog(path, LiveParameters(DreamSettings()))
+    log.start()
+    log.recording(Path("0" * 1_000_000), 0.0)  # longer than any other file of the tests' process
+    wait_until(lambda: log.health().frames == 2)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    room = path.stat().st_size + 10  # the next line breaks off
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, hard))
+    try:
+        for number in (1, 2, 3):
+            log.recording(Path(f"{number}" * 10_000), 0.0)
+        wait_until(lambda: log.health().state == "lost")
+        until_s = time.monotonic() + 1.5
+        while time.monotonic() < until_s:
+            assert log.health().state == "lost"
+            time.sleep(0.05)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    wait_until(lambda: log.health().state == "ok")
+    log.recording(Path("4"), 0.0)
+    log.close()
+    names = [json.loads(line).get("recording") for line in path.read_text().splitlines()[2:]]
+    assert names == [*(f"{number}" * 10_000 for number in (1, 2, 3)), "4"]
+    health = log.health()
+    assert (health.state, health.frames, health.dropped) == ("ok", 6, 0)
+
+
+def test_what_a_full_disk_did_not_take_by_the_end_is_counted(tmp_path: Path) -> None:
+    log = ShowLog(tmp_path / "show.jsonl", LiveParameters(DreamSettings()))
+    log.start()
+    log.recording(Path("0" * 1_000_000), 0.0)
+    wait_until(lambda: log.health().frames == 2)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    room = log.path.stat().st_size
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, hard))
+    try:
+        for number in (1, 2, 3):
+            log.recording(Path(f"{number}"), 0.0)
+        begun_s = time.monotonic()
+        log.close()
+        assert time.monotonic() - begun_s < 2.0
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert log.health().dropped == 3
