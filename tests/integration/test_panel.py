@@ -65,7 +65,9 @@ def test_page_parts_and_health(stage: Stage) -> None:
     assert b"http://" not in page and b"https://" not in page  # nothing from elsewhere
     for name in ("panel.css", "panel.js", "controls.js", "graphs.js", "motifs.js", "icon.svg"):
         assert ask(stage, f"/static/{name}")[0] == 200
-    time.sleep(0.1)
+    client = Client(stage)
+    client.until(lambda sent: sent.get("status"))  # the loop has begun
+    client.close()
     status, headers, text = ask(stage, "/health")
     health = json.loads(text)
     assert (status, health["state"], health["source"]["name"]) == (200, "ok", "clouds")
@@ -290,7 +292,7 @@ def test_a_client_that_stops_reading_costs_the_loop_nothing(stage: Stage) -> Non
     client = Client(stage)
     client.until(lambda sent: sent.get("hello"))
     pictures = stage.pictures
-    for index in range(60):
+    for index in range(25):
         client.send(set="hue", value=index)
         client.until(lambda sent, wanted=index: sent["values"]["hue"][0] == wanted)
     assert len(stage.panel.broadcaster.clients) >= 5

@@ -5,6 +5,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from files_made import make_video
 
 from livedream.capture.live.paced import PacedInput
 from livedream.core.frame import Picture
@@ -64,6 +65,20 @@ def test_the_seam_is_no_cut_and_fades_within_a_second(
     seam = motion.step(pictures[0])
     assert seam is not None
     assert seam.cut
+
+
+@pytest.mark.parametrize("fps", [30, 50])
+def test_what_comes_has_the_pace_of_the_clock(tmp_path: Path, clock: list[float], fps: int) -> None:
+    name = f"synthetic:clouds?size=64x36&fps={fps}&seconds=0.2"
+    if fps == 30:
+        name = str(make_video(tmp_path / "film.mp4", times=[512 * index for index in range(10)]))
+    source = PacedInput(name)
+    source.open()
+    read(source, 1)
+    begun_s = clock[0]
+    read(source, 3 * fps)
+    source.close()
+    assert clock[0] - begun_s == pytest.approx(3.0, abs=0.01)
 
 
 def test_ends_that_join_are_left_as_they_are(

@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable
 from fractions import Fraction
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -84,14 +85,19 @@ def test_a_source_that_cannot_be_closed_is_opened_again(caplog: pytest.LogCaptur
     assert fault.exc_info
 
 
-def test_silence_is_a_loss() -> None:
+def test_silence_is_a_loss(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    clock = SimpleNamespace(monotonic=lambda: now[0])
+    monkeypatch.setattr("livedream.capture.live.worker.time", clock)
     source = MemoryInput(OPENED)
     source.pending = [picture(1)]
     capture = Capture(source)
     capture.start()
     until(lambda: capture.health().frames == 1)
+    now[0] += 1.9
     assert capture.health().state == "ok"
-    until(lambda: capture.health().state == "lost")
+    now[0] += 0.2
+    assert capture.health().state == "lost"
     capture.close()
 
 
