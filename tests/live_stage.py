@@ -97,6 +97,13 @@ class Stage:
         self.dreaming.advance(frame, snapshot, motion, None, 0.04)
         self.index += 1
 
+    def frame_dreamed(self, snapshot: Snapshot) -> None:
+        """A frame, and its own dream."""
+        dreams = self.dreaming.shown(time.monotonic()).dreams
+        self.frame(snapshot=snapshot)
+        self.dreaming.wait_for(self.index - 1, 5.0)
+        assert self.dreaming.shown(time.monotonic()).dreams == dreams + 1
+
     def arrive(self, dreamer: FakeDreamer | None = None) -> None:
         """Let the dream in the making arrive."""
         before = self.dreaming.shown(time.monotonic()).dreams

@@ -32,7 +32,7 @@ from livedream.core.version import __version__
 _log = logging.getLogger(__name__)
 
 LOG_VERSION: Final = 1
-_PAUSE_S: Final = 0.5  # before a line is tried again that the disk did not take
+PAUSE_S: Final = 0.5  # before a line is tried again that the disk did not take
 _OFFSETS_S: Final = 1 / 30  # modulators are logged this often: no picture needs more
 _LONGEST_HEADER: Final = 65536  # characters; one has about 2,000
 _MOST_WAITING: Final = 100_000  # lines; a disk that hangs for minutes loses some, not the memory
@@ -144,7 +144,7 @@ class ShowLog:
             except OSError as error:  # a full disk must not end the show
                 self._fault = f"{self.path}: {error.strerror}"
                 self._faults.failed(error, traceback=False)
-                if self._closing.wait(_PAUSE_S):
+                if self._closing.wait(PAUSE_S):
                     return False
                 continue
             self.lines += 1
