@@ -14,7 +14,7 @@ from livedream import Dreamer, DreamSettings
 from livedream.capture.live import Captured
 from livedream.control.live_parameters import LiveParameters
 from livedream.core.frame import Motion, Picture
-from livedream.core.health import Health, StatusBoard
+from livedream.core.health import Status
 from livedream.core.latest_slot import SlotClosed
 from livedream.core.snapshot import Snapshot
 from livedream.dream.ascent import Plan
@@ -185,15 +185,15 @@ def play(
         stage.parameters = LiveParameters(
             settings, clock=stage.clock, own_objective=lambda network: ""
         )
-        health = Health("source", "ok")
+        published: list[Status] = []
 
         def offer(frame: LiveFrame) -> None:
             told(frame.rgb, frame.captured_s, frame.index)
 
         wiring = Wiring(
-            slot=stage, parameters=stage.parameters, status=StatusBoard(), dreaming=dreaming,  # type: ignore[arg-type]
+            slot=stage, parameters=stage.parameters, publish=published.append, dreaming=dreaming,  # type: ignore[arg-type]
             governor=governor, flow=open_flow(settings.flow), picture_size=(width, height),
-            fps=1 / stage.period_s, source_health=lambda: health, outputs_health=tuple,
+            fps=1 / stage.period_s,
             offers=(offer,), limiter=FlashLimiter(), still=StillWatch(0.5),
             attract=Attract(stage.parameters).step,
         )  # fmt: skip

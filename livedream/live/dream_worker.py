@@ -8,10 +8,12 @@ that level and persistence are the same at every rate.
 """
 
 import logging
+import os
+import sys
 import threading
 import time
 from collections import deque
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 import cv2
@@ -84,28 +86,18 @@ class _Request:
     generation: int
 
 
-@dataclass
-class _Shared:
-    """What loop and dream share, under the lock.
-
-    newest: the newest frame and its live parameters.
-    shown, coming: the flow from there to the base's frame, and to that of the dream in the making.
-    """
-
-    newest: tuple[Captured, Snapshot] | None = None
-    base: _Base | None = None
-    shown: AccumulatedFlow = field(default_factory=AccumulatedFlow)
-    coming: AccumulatedFlow = field(default_factory=AccumulatedFlow)
-    generation: int = 0
-
-
 class DreamWorker:
     """Starts with `start`; the loop calls `advance` and `shown` for every frame."""
 
     def __init__(self, pool: LiveDreamerPool, governor: Governor, period_s: float) -> None:
         self._pool, self._governor, self._period_s = pool, governor, period_s
-        self._shared = _Shared()
         self._changed = threading.Condition()
+        # What loop and dream share, under that lock: the newest frame with its live parameters, the
+        # newest dream, and the flow from that frame to the dream's and to that of the one coming.
+        self._newest: tuple[Captured, Snapshot] | None = None
+        self._base: _Base | None = None
+        self._flow = self._coming_flow = AccumulatedFlow()
+        self._cuts = 0  # and resets
         self._stop = False
         self._dreams = 0
         self._finished: deque[float] = deque(maxlen=64)
@@ -151,18 +143,17 @@ class DreamWorker:
         motion: since the frame before.  travel: of the dream, in `seconds`.
         """
         with self._changed:
-            shared = self._shared
             if "reset" in snapshot.triggers or (motion is not None and motion.cut):
-                shared.generation += 1
-                shared.base = None
-                shared.shown = shared.coming = AccumulatedFlow()
+                self._cuts += 1
+                self._base = None
+                self._flow = self._coming_flow = AccumulatedFlow()
             else:
-                same = shared.coming is shared.shown
-                shared.shown = shared.shown.step(motion, travel, seconds)
-                shared.coming = (
-                    shared.shown if same else shared.coming.step(motion, travel, seconds)
+                flow, coming = self._flow, self._coming_flow
+                self._flow = flow.step(motion, travel, seconds)
+                self._coming_flow = (
+                    self._flow if coming is flow else coming.step(motion, travel, seconds)
                 )
-            shared.newest = frame, snapshot
+            self._newest = frame, snapshot
             self._changed.notify_all()
 
     def wait_for(self, index: int, timeout_s: float) -> None:
@@ -173,7 +164,7 @@ class DreamWorker:
     def shown(self, now_s: float, mix: float = 1.0) -> DreamOverlay:
         """What to lay over the newest frame. mix: how much of it."""
         with self._changed:
-            base, flow = self._shared.base, self._shared.shown
+            base, flow = self._base, self._flow
         if base is None:
             return DreamOverlay(None, now_s, 0.0, self._dreams)
         size = base.after.shape[1], base.after.shape[0]
@@ -197,10 +188,9 @@ class DreamWorker:
                 self._changed.wait_for(lambda: self._stop or self._is_new())
                 if self._stop:
                     return
-                shared = self._shared
-                assert shared.newest is not None
-                request = _Request(*shared.newest, shared.base, shared.shown, shared.generation)
-                shared.coming = AccumulatedFlow()
+                assert self._newest is not None, "is new"
+                request = _Request(*self._newest, self._base, self._flow, self._cuts)
+                self._coming_flow = AccumulatedFlow()
             self._begun = request.frame.index
             try:
                 self._dream(request)
@@ -227,8 +217,7 @@ class DreamWorker:
                 self._changed.wait_for(lambda: self._stop, timeout=seconds)
 
     def _is_new(self) -> bool:
-        newest = self._shared.newest
-        return newest is not None and newest[0].index != self._begun
+        return self._newest is not None and self._newest[0].index != self._begun
 
     def _free_memory(self) -> None:
         """Free the device's memory, and use less of it from now on."""
@@ -252,20 +241,17 @@ class DreamWorker:
             self._governor.dreamed(plan, time.perf_counter() - start_s)
         now_s, captured_s = time.monotonic(), request.frame.captured_s
         with self._changed:
-            if request.generation == self._shared.generation:
+            if request.generation == self._cuts:
                 self._dreams += 1
-                self._shared.base = _Base(before, steps, now_s, captured_s, level, self._dreams)
-                self._shared.shown = self._shared.coming
-                self._note_arrival(now_s, request.frame.index)
+                self._base = _Base(before, steps, now_s, captured_s, level, self._dreams)
+                self._flow = self._coming_flow
+                if self._finished:
+                    gap_s = now_s - self._finished[-1]
+                    self._interval_s += 0.3 * (min(gap_s, 1.0) - self._interval_s)
+                self._finished.append(now_s)
+                self._arrived = request.frame.index
             self._changed.notify_all()
         self._last_dreamed_s = captured_s
-
-    def _note_arrival(self, now_s: float, index: int) -> None:
-        if self._finished:
-            gap_s = now_s - self._finished[-1]
-            self._interval_s += 0.3 * (min(gap_s, 1.0) - self._interval_s)
-        self._finished.append(now_s)
-        self._arrived = index
 
     def _plan(self, request: _Request) -> Plan:
         """What the governor wants, as soon as it can be dreamed at once; until then as before.
@@ -299,7 +285,10 @@ class DreamWorker:
         dreamer = self._pool.get(snapshot.dream, plan)
         fading = dreamer if snapshot.fading is None else self._pool.get(snapshot.fading, plan)
         picture = dreamer.picture(request.frame.rgb)
-        keep = dreamer.advance(self._seconds_since_last(request))
+        passed_s = self._period_s  # since the frame dreamed on before
+        if self._last_dreamed_s is not None:
+            passed_s = max(0.0, request.frame.captured_s - self._last_dreamed_s)
+        keep = dreamer.advance(passed_s)
         before = carried = None
         if request.base is not None:
             shown = self._blend(request.base, time.monotonic(), 1.0)
@@ -326,18 +315,9 @@ class DreamWorker:
         self._iterations_owed = min(1.0, max(0.0, self._iterations_owed - iterations))
         return replace(plan, iterations=iterations)
 
-    def _seconds_since_last(self, request: _Request) -> float:
-        """From the frame dreamed on before to this one."""
-        if self._last_dreamed_s is None:
-            return self._period_s
-        return max(0.0, request.frame.captured_s - self._last_dreamed_s)
-
 
 def _yield_to_frames() -> None:
     """Frames come first where the processor is shared: Linux has a niceness for each thread."""
-    import os
-    import sys
-
     if sys.platform == "linux":
         me = threading.get_native_id()
         nice = os.getpriority(os.PRIO_PROCESS, me) + _YIELDING

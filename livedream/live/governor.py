@@ -141,7 +141,7 @@ class Governor:
                 if self._flow_level < len(_FLOW_STEPS) - 1:
                     self._flow_level += 1
                 else:
-                    self._lower(1)
+                    self._move_to(min(self._level + 1, max(0, len(self._rungs) - 1)))
             elif self._busy < _IDLE and self._flow_level and now_s - self._flow_moved_s > 4.0:
                 self._flow_moved_s = now_s
                 self._flow_level -= 1
@@ -151,12 +151,9 @@ class Governor:
         with self._lock:
             if not self._rungs:
                 return
-            half = 0.5 * self._rungs[self._level].cost
-            level = self._level
-            while level < len(self._rungs) - 1 and self._rungs[level].cost > half:
-                level += 1
+            level = self._level_within(0.5 * self._rungs[self._level].cost)
             self._limit, self._limited_s = level, self._clock()
-            self._lower(level - self._level)
+            self._move_to(level)
 
     @property
     def dream_s(self) -> float:
@@ -169,11 +166,6 @@ class Governor:
         if not self._shared or self._busy <= _BUSY:
             return 0.0
         return max(0.0, _RESTED_S - self._dream_s)
-
-    @property
-    def at_the_end(self) -> bool:
-        """Whether nothing cheaper is left."""
-        return bool(self._rungs) and self._level == len(self._rungs) - 1
 
     def words(self) -> str:
         """What it does, for the HUD."""
@@ -212,17 +204,19 @@ class Governor:
         self._limit = min(self._limit, len(rungs) - 1)
 
     def _step_down(self, seconds: float) -> None:
-        now = self._rungs[self._level]
-        wanted = now.cost * _WANTED_S / seconds
-        level = self._level
-        while level < len(self._rungs) - 1 and self._rungs[level].cost > wanted:
-            level += 1
+        level = self._level_within(self._rungs[self._level].cost * _WANTED_S / seconds)
         if level > self._level and self._clock() - self._raised_s < _REGRET_S:
             self._calm_s = min(_MOST_CALM_S, 2 * self._calm_s)
-        self._lower(level - self._level)
+        self._move_to(level)
 
-    def _lower(self, steps: int) -> None:
-        level = max(0, min(len(self._rungs) - 1, self._level + steps))
+    def _level_within(self, cost: float) -> int:
+        """The present plan or the first below it that costs no more; the cheapest if none does."""
+        level = self._level
+        while level < len(self._rungs) - 1 and self._rungs[level].cost > cost:
+            level += 1
+        return level
+
+    def _move_to(self, level: int) -> None:
         if level != self._level:
             self._dream_s *= self._rungs[level].cost / self._rungs[self._level].cost
             self._level = level
@@ -248,7 +242,5 @@ class Governor:
                 self._calm_s = max(_CALM_S, 0.5 * self._calm_s)  # calm for long: trust again
                 self._raised_s = now_s
             return
-        self._dream_s *= self._rungs[level].cost / self._rungs[self._level].cost
-        self._level = level
-        self._moved_s = self._raised_s = now_s
-        self._recent.clear()
+        self._move_to(level)
+        self._raised_s = now_s

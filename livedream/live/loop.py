@@ -13,15 +13,13 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-import cv2
-import numpy as np
-
 from livedream.capture.live import Captured
 from livedream.control.live_parameters import LiveParameters
 from livedream.core.errors import reason
 from livedream.core.frame import Picture
-from livedream.core.health import Health, Status, StatusBoard
+from livedream.core.health import Status
 from livedream.core.latest_slot import LatestSlot, SlotClosed
+from livedream.core.shrink import fitted
 from livedream.core.supervisor import FaultLog
 from livedream.flow import FlowEstimator
 from livedream.flow.motion import MotionEstimator
@@ -65,26 +63,23 @@ class Composed:
 class Wiring:
     """What the loop is connected to.
 
-    offers: called with every picture; must not block.  health: of source and outputs.
+    publish: called with the loop's own figures a few times a second.
+    offers: called with every picture; must not block.
     picture_size: (width, height) px of what goes out; frames of another size are fitted to it.
     """
 
     slot: LatestSlot[Captured]
     parameters: LiveParameters
-    status: StatusBoard
+    publish: Callable[[Status], None]
     dreaming: DreamWorker
     governor: Governor
     flow: FlowEstimator | None
     picture_size: tuple[int, int]
     fps: float
-    source_health: Callable[[], Health]
-    outputs_health: Callable[[], tuple[Health, ...]]
-    threads_health: Callable[[], tuple[Health, ...]] = tuple
     offers: tuple[Callable[[LiveFrame], None], ...] = ()
     limiter: FlashLimiter | None = None
     still: StillWatch | None = None
     attract: Callable[[bool, float], None] | None = None
-    notes: Callable[[], tuple[str, ...]] = tuple
     watch: Callable[[Composed], None] | None = None
 
 
@@ -235,14 +230,12 @@ class LiveLoop:
         """Cut to the picture's shape, then scaled; a source may come back with another size."""
         width, height = self._wiring.picture_size
         found_height, found_width = rgb.shape[:2]
-        if (found_width, found_height) == (width, height):
-            return rgb
         scale = max(width / found_width, height / found_height)
         cut_width = min(found_width, round(width / scale))
         cut_height = min(found_height, round(height / scale))
         x, y = (found_width - cut_width) // 2, (found_height - cut_height) // 2
         part = rgb[y : y + cut_height, x : x + cut_width]
-        return np.asarray(cv2.resize(part, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+        return fitted(part, width, height)
 
     def _measure(
         self, start_s: float, waited_s: float, frame: LiveFrame, shown: DreamOverlay, live: bool
@@ -275,7 +268,7 @@ class LiveLoop:
         plan = wiring.dreaming.plan
         dream_ms = {"dream": round(1000.0 * wiring.governor.dream_s, 2)}
         notes = tuple(n for n in (wiring.dreaming.note, self._fault) if n)
-        wiring.status.publish(
+        wiring.publish(
             Status(
                 time_s=now_s,
                 fps=meter.fps(now_s),
@@ -288,11 +281,8 @@ class LiveLoop:
                 dream_size=plan.size if plan else (0, 0),
                 octaves=plan.octaves if plan else 0,
                 iterations=round(plan.iterations) if plan else 0,
-                source=wiring.source_health(),
-                outputs=wiring.outputs_health(),
-                threads=wiring.threads_health(),
                 frames=meter.frames,
                 uptime_s=now_s - self._started_s,
-                notes=notes + wiring.notes(),
+                notes=notes,
             )
         )

@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -25,7 +25,7 @@ from livedream.core.defaults import LIVE
 from livedream.core.errors import SettingsError, ShowError, SourceError, reason
 from livedream.core.frame import Picture
 from livedream.core.grade import GradeSettings
-from livedream.core.health import Health, StatusBoard
+from livedream.core.health import Status, StatusBoard
 from livedream.core.latest_slot import LatestSlot
 from livedream.core.redact import RedactingFormatter, redact
 from livedream.core.settings import DreamSettings
@@ -112,7 +112,7 @@ class Session(Closeable):
         self.supervisor = Supervisor(lambda: self.stop("a thread failed"))
         self._watchdog = Watchdog()
         self._end = ""
-        self.preview: LiveFrame | None = None
+        self._newest: LiveFrame | None = None
         self.stopping = threading.Event()
         self.window_slot: LatestSlot[LiveFrame] = LatestSlot()
         self._output_workers: list[OutputWorker] = []
@@ -232,20 +232,16 @@ class Session(Closeable):
         return Wiring(
             slot=self.capture.slot,
             parameters=self.parameters,
-            status=self.status,
+            publish=self._publish,
             dreaming=self.dreaming,
             governor=self.governor,
             flow=flow,
             picture_size=(self.opened.width, self.opened.height),
             fps=self.fps,
-            source_health=self.capture.health,
-            outputs_health=self._outputs_health,
-            threads_health=self._threads_health,
             offers=tuple(offers),
             limiter=limiter,
             still=StillWatch(job.attract_s) if job.attract_s > 0 else None,
             attract=self.controllers.attract if job.attract_s > 0 else None,
-            notes=self._notes,
             watch=self._watch,
         )
 
@@ -336,28 +332,27 @@ class Session(Closeable):
                 _log.warning("%s does not stop: abandoned", thread.name)
 
     def _keep(self, frame: LiveFrame) -> None:
-        self.preview = frame
+        self._newest = frame
 
     def _picture(self) -> Picture | None:
         """The newest picture, for the panel's preview."""
-        frame = self.preview
-        return None if frame is None else frame.rgb
+        return None if self._newest is None else self._newest.rgb
 
-    def _outputs_health(self) -> tuple[Health, ...]:
-        found = [worker.health() for worker in self._output_workers]
+    def _publish(self, status: Status) -> None:
+        """The loop's figures, and how everything around it is."""
+        outputs = [worker.health() for worker in self._output_workers]
         if self._window is not None:
-            found.append(self._window.health())
-        return tuple(found)
-
-    def _notes(self) -> tuple[str, ...]:
-        return (*self.pool.notes.values(), *self.controllers.notes(), *self.supervisor.notes())
-
-    def _threads_health(self) -> tuple[Health, ...]:
+            outputs.append(self._window.health())
         dream = self.dreaming.health()
-        return tuple(
+        threads = [
             dream if health.name == dream.name and dream.state != "ok" else health
             for health in self.supervisor.health()
-        )
+        ]
+        notes = *self.pool.notes.values(), *self.controllers.notes(), *self.supervisor.notes()
+        self.status.publish(replace(
+            status, source=self.capture.health(), outputs=tuple(outputs), threads=tuple(threads),
+            notes=status.notes + notes,
+        ))  # fmt: skip
 
 
 def _close(name: str, close: Callable[[], object]) -> None:

@@ -10,7 +10,6 @@ import pytest
 
 from livedream.capture.live import Captured
 from livedream.control.live_parameters import LiveParameters
-from livedream.core.health import Health, StatusBoard
 from livedream.core.latest_slot import LatestSlot
 from livedream.core.settings import DreamSettings
 from livedream.live.dream_worker import DreamOverlay, DreamWorker
@@ -76,14 +75,12 @@ def test_without_its_source_the_loop_keeps_its_rate(monkeypatch: pytest.MonkeyPa
     wiring = Wiring(
         slot=Slot(now, unplugged_s=2.0),
         parameters=LiveParameters(DreamSettings(), clock=clock.monotonic),
-        status=StatusBoard(),
+        publish=lambda status: None,
         dreaming=NoDream(),
         governor=Governor(FPS, clock.monotonic),
         flow=None,
         picture_size=(64, 36),
         fps=FPS,
-        source_health=lambda: Health("clouds", "ok"),
-        outputs_health=tuple,
         watch=seen.append,
     )
     LiveLoop(wiring).run(Stop(now, 12.0))
