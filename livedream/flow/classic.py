@@ -1,9 +1,7 @@
 """Classic optical flow by OpenCV: DIS (Kroeger et al. 2016) and Farneback (2003)."""
 
-from collections.abc import Callable
-from functools import partial
 from math import log2
-from typing import Any, Final
+from typing import Final
 
 import cv2
 import numpy as np
@@ -50,50 +48,40 @@ class DisFlow:
         return self._run(self._forward, now, before), self._run(self._backward, before, now)
 
     def _run(self, dis: cv2.DISOpticalFlow, now: Gray, before: Gray) -> FlowField:
-        return _run(partial(_dis, dis, self._finest), now, before)
+        """calc() down to the preset's scale, or the coarsest that a small picture has.
+
+        Left alone, OpenCV chooses other scales for small pictures, keeps them for the next ones,
+        and reads beyond thin ones (28 x 100 px crashed). The formula for the coarsest is its own.
+        """
+        padded, patch = _padded(now), dis.getPatchSize()
+        longer, shorter = max(padded.shape), min(padded.shape)
+        coarsest = min(int(log2(longer / (4 * patch)) + 0.5), int(log2(shorter / patch)))
+        dis.setFinestScale(min(self._finest, coarsest))
+        return _planes(dis.calc(padded, _padded(before), None), now)  # type: ignore[call-overload]
 
 
 class FarnebackFlow:
     """Polynomial expansion; slower than DIS, smoother in flat places."""
 
     def estimate(self, current: Picture, previous: Picture) -> FlowField:
-        return _run(_farneback, gray(current), gray(previous))
+        now, before = gray(current), gray(previous)
+        # Five levels, each half as large, for motion up to a few dozen px; window 21 px and
+        # neighbourhoods of 7 px with their sigma 1.5 as in OpenCV's documentation of polyN.
+        found = cv2.calcOpticalFlowFarneback(  # type: ignore[call-overload]
+            _padded(now), _padded(before), None, 0.5, 5, 21, 3, 7, 1.5, 0
+        )
+        return _planes(found, now)
 
 
-def _dis(
-    dis: cv2.DISOpticalFlow, finest: int, now: Gray, before: Gray, _: None
-) -> NDArray[np.float32]:
-    """calc() down to a scale: `finest`, or the coarsest that a small picture has.
-
-    Left alone, OpenCV chooses other scales for small pictures, keeps them for the next ones, and
-    reads beyond thin ones (28 x 100 px crashed). The formula for the coarsest is its own.
-    """
-    height, width = now.shape
-    patch = dis.getPatchSize()
-    coarsest = min(
-        int(log2(max(height, width) / (4 * patch)) + 0.5), int(log2(min(height, width) / patch))
-    )
-    dis.setFinestScale(min(finest, coarsest))
-    return np.asarray(dis.calc(now, before, None), np.float32)  # type: ignore[call-overload]
-
-
-def _farneback(now: Gray, before: Gray, _: None) -> NDArray[np.float32]:
-    # Five levels, each half as large, for motion up to a few dozen px; window 21 px and
-    # neighbourhoods of 7 px with their sigma 1.5 as in OpenCV's documentation of polyN.
-    return cv2.calcOpticalFlowFarneback(now, before, None, 0.5, 5, 21, 3, 7, 1.5, 0)  # type: ignore[call-overload,no-any-return]
-
-
-def _run(calc: Callable[..., Any], now: Gray, before: Gray) -> FlowField:
-    """OpenCV's (H, W, 2) of two grays as (2, H, W). Small ones are padded, then cropped."""
-    height, width = now.shape
-    if min(height, width) < _SMALLEST_SIDE_PX:
-        now, before = _pad(now), _pad(before)
-    found = calc(now, before, None)[:height, :width]
-    return np.ascontiguousarray(found.transpose(2, 0, 1), np.float32)
-
-
-def _pad(small: Gray) -> Gray:
+def _padded(small: Gray) -> Gray:
+    """With its border repeated where a side is too short."""
     height, width = small.shape
     bottom, right = max(0, _SMALLEST_SIDE_PX - height), max(0, _SMALLEST_SIDE_PX - width)
     padded = cv2.copyMakeBorder(small, 0, bottom, 0, right, cv2.BORDER_REPLICATE)
     return np.asarray(padded, np.uint8)
+
+
+def _planes(found: NDArray[np.float32], now: Gray) -> FlowField:
+    """OpenCV's (H, W, 2) as (2, h, w), without the padding."""
+    height, width = now.shape
+    return np.ascontiguousarray(found[:height, :width].transpose(2, 0, 1), np.float32)

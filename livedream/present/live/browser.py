@@ -83,7 +83,8 @@ class BrowserOutput:
         if not self._pages or self._loop is None:
             return
         bgr = cv2.cvtColor(frame.rgb, cv2.COLOR_RGB2BGR)
-        fine = [cv2.IMWRITE_JPEG_QUALITY, self._quality, *_WHOLE_COLOUR]
+        whole_colour = cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444
+        fine = [cv2.IMWRITE_JPEG_QUALITY, self._quality, *whole_colour]
         made, codes = cv2.imencode(".jpg", bgr, fine)
         if not made:
             raise SinkError(f"{self.name}: a picture could not be encoded")
@@ -139,9 +140,3 @@ class BrowserOutput:
                 await page.wake.wait()
                 page.wake.clear()
                 await socket.send_bytes(page.picture)
-
-
-_WHOLE_COLOUR: Final = (
-    cv2.IMWRITE_JPEG_SAMPLING_FACTOR,
-    cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444,
-)

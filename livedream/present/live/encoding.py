@@ -9,15 +9,15 @@ import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import av
-import cv2
 import numpy as np
 
 from livedream.core.addresses import Address
 from livedream.core.errors import SinkError
 from livedream.core.frame import Picture
+from livedream.core.shrink import fitted
 from livedream.media.colour import BT709, tag
 from livedream.present.fragmented import ByteSink
 from livedream.present.live import LiveFrame
@@ -125,12 +125,10 @@ def even(length: int) -> int:
 def stream_frame(rgb: Picture, options: StreamOptions) -> av.VideoFrame:
     """A picture (H, W, 3) uint8 as BT.709 yuv420p of the stream's size, in a hurry."""
     width, height = options.width, options.height
-    if rgb.shape[:2] != (height, width):
-        if abs(rgb.shape[0] - height) < 2 and abs(rgb.shape[1] - width) < 2:
-            rgb = rgb[:height, :width]
-        if rgb.shape[:2] != (height, width):
-            rgb = cast(Picture, cv2.resize(rgb, (width, height), interpolation=cv2.INTER_AREA))
-    frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(rgb), format="rgb24")
+    if abs(rgb.shape[0] - height) < 2 and abs(rgb.shape[1] - width) < 2:
+        rgb = rgb[:height, :width]
+    rgb = np.ascontiguousarray(fitted(rgb, width, height))
+    frame = av.VideoFrame.from_ndarray(rgb, format="rgb24")
     frame.colorspace = BT709.space
     return frame.reformat(format="yuv420p", src_color_range=2, dst_color_range=1)
 

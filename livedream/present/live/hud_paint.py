@@ -10,6 +10,7 @@ pygame surface with alpha.
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib import resources
 from typing import Any, Final
 
@@ -289,12 +290,9 @@ class Panels:
     def handles(self, pin: CornerPin) -> None:
         for number, place in enumerate(pin.quad(self._size)):
             chosen = number == pin.chosen
-            surface = self._paint(f"handle {chosen}", None, self._handle(chosen))
+            surface = self._paint(f"handle {chosen}", None, partial(self._painter.handle, chosen))
             x, y = np.clip(place, 0, self._size) - surface.get_width() / 2
             self._overlays.append(Overlay(surface, round(float(x)), round(float(y))))
-
-    def _handle(self, chosen: bool) -> Callable[[], Any]:
-        return lambda: self._painter.handle(chosen)
 
     def line(self, text: str) -> None:
         """At the bottom, in the middle."""

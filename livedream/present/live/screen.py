@@ -128,7 +128,6 @@ class Screen:
         self._renderer = self._new_renderer(card=self.on_card)
         self._texture: Any = None
         self._overlays: list[tuple[Any, Any]] = []  # surfaces and their textures
-        self._table: NDArray[np.uint8] | None = None
         self.fullscreen = False
         self._windowed_size = self._window.size
         if options.fullscreen:

@@ -7,6 +7,7 @@ output fails, the thread closes it, waits, and opens it again, until the worker 
 import logging
 import threading
 import time
+from dataclasses import replace
 from typing import Final
 
 from livedream.core.errors import reason
@@ -41,10 +42,9 @@ class OutputWorker:
         self._first_wait_s = first_wait_s
         self._stop = threading.Event()
         self._frames = 0
-        self._reconnects = 0
         self._reached = False  # at least once
         self._was_sure = False  # this time
-        self._state = ("starting", "", time.monotonic())
+        self._health = Health(output.name, "starting", since_s=time.monotonic())
         self._faults = FaultLog(_log, output.name)
         self._thread = start_thread(f"output {output.name}", self._run)
 
@@ -53,16 +53,8 @@ class OutputWorker:
         self._slot.put(frame)
 
     def health(self) -> Health:
-        state, detail, since = self._state
-        return Health(
-            name=self.output.name,
-            state=state,
-            detail=detail,
-            frames=self._frames,
-            dropped=self._slot.dropped,
-            since_s=since,
-            reconnects=self._reconnects,
-        )
+        name, dropped = self.output.name, self._slot.dropped
+        return replace(self._health, name=name, frames=self._frames, dropped=dropped)
 
     def close(self) -> None:
         """End the thread and close the output, within about a second whatever the receiver does."""
@@ -101,7 +93,7 @@ class OutputWorker:
                 self._frames += 1
                 if not self._was_sure and time.monotonic() - opened_s >= self._sure_s:
                     self._was_sure = True
-                    if self._state[0] != "ok":
+                    if self._health.state != "ok":
                         self._become("ok")
 
     def _lose(self, error: Exception) -> None:
@@ -109,13 +101,13 @@ class OutputWorker:
         self._become("lost", reason(error))
 
     def _become(self, state: str, detail: str = "") -> None:
-        before = self._state[0]
+        before, reconnects = self._health, self._health.reconnects
         if state == "ok":
             if self._reached:
-                self._reconnects += 1
+                reconnects += 1
                 self._faults.recovered("is back")
             else:
                 _log.info("%s is open", self.output.name)
             self._reached = True
-        since = self._state[2] if before == state else time.monotonic()
-        self._state = (state, detail, since)
+        since_s = before.since_s if before.state == state else time.monotonic()
+        self._health = Health(before.name, state, detail, since_s=since_s, reconnects=reconnects)
