@@ -64,10 +64,6 @@ class Attract:
         self._last_s: float | None = None
         self._begun_s = 0.0
 
-    @property
-    def active(self) -> bool:
-        return self._share > 0.0
-
     def step(self, wanted: bool, now_s: float) -> None:
         """Once per frame. wanted: whether nobody is there."""
         passed_s = 0.0 if self._last_s is None else now_s - self._last_s

@@ -51,10 +51,6 @@ class Grading:
         self._light = 1.0
         self._frozen: Picture | None = None
 
-    @property
-    def black(self) -> bool:
-        return self._light <= 0.0
-
     def finish(
         self, rgb: Picture, steps: NDArray[np.float32] | None, grade: GradeSettings, seconds: float
     ) -> Picture:

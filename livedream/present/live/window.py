@@ -8,6 +8,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Final, Protocol
 
@@ -153,13 +154,10 @@ class Window:
     def _wait_for_first(
         self, slot: LatestSlot[LiveFrame], stop: threading.Event
     ) -> LiveFrame | None:
-        while not stop.is_set():
-            try:
-                frame = slot.get(0.1)
-            except SlotClosed:
-                return None
-            if frame is not None:
-                return frame
+        with suppress(SlotClosed):
+            while not stop.is_set():
+                if (frame := slot.get(0.1)) is not None:
+                    return frame
         return None
 
     def _show(self, slot: LatestSlot[LiveFrame], stop: threading.Event) -> None:

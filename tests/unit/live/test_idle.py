@@ -45,4 +45,3 @@ def test_the_attract_mode_moves_the_values_and_leaves_the_targets() -> None:
         now[0] += 0.1
         attract.step(False, now[0])
     assert parameters.snapshot().grade.zoom == pytest.approx(1.0)
-    assert not attract.active
