@@ -66,7 +66,7 @@ def test_page_parts_and_health(stage: Stage) -> None:
     for name in ("panel.css", "panel.js", "controls.js", "graphs.js", "motifs.js", "icon.svg"):
         assert ask(stage, f"/static/{name}")[0] == 200
     client = Client(stage)
-    client.until(lambda sent: sent.get("status"))  # the loop has begun
+    client.until(lambda sent: sent.get("status", {}).get("source", {}).get("name") == "clouds")
     client.close()
     status, headers, text = ask(stage, "/health")
     health = json.loads(text)

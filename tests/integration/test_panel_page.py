@@ -352,7 +352,7 @@ def test_motifs_show_that_they_are_being_drawn(browser: Browser, stage: Stage) -
     stage.panel.broadcaster.drawn("dreamnet/strokes", True)
     stage.panel.broadcaster.drawn("dreamnet/weave", False)
     page.wait(f"!{strokes}.classList.contains('drawing')")
-    assert page.evaluate(f"{strokes}.querySelector('img').naturalWidth") == 160
+    page.wait(f"{strokes}.querySelector('img').naturalWidth === 160")
     page.wait(f"{weave}.classList.contains('none')")
     assert page.faults == []  # no 404 in the console
 

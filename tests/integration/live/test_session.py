@@ -1,6 +1,7 @@
 """Whole sessions with dreamnet: a dream comes out, a lost source leaves it drifting, the end."""
 
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -266,15 +267,22 @@ def test_sigterm_ends_it_whatever_holds_the_interpreter(tmp_path: Path) -> None:
     assert code == -signal.SIGALRM
 
 
-def test_the_log_file_tells_what_a_show_did(tmp_path: Path) -> None:
+@pytest.mark.skipif(sys.platform == "win32", reason="systemd's socket is a Unix one")
+def test_the_log_file_tells_what_a_show_did(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     log = tmp_path / "show.log"
-    process = started(
-        "synthetic:clouds?size=160x90", "--size", "96p", "--octaves", "1", "--preset", "ink",
-        "--quiet", "--log-file", str(log),
-    )  # fmt: skip
-    until(lambda: log.exists() and "is open" in log.read_text(), 60.0)
-    code = end(process)
-    assert code == 0
+    monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ear:
+        ear.bind(str(tmp_path / "notify"))
+        ear.settimeout(60.0)
+        process = started(
+            "synthetic:clouds?size=160x90", "--size", "96p", "--octaves", "1", "--preset", "ink",
+            "--quiet", "--log-file", str(log),
+        )  # fmt: skip
+        assert ear.recv(999).startswith(b"READY=1")  # pictures come
+        until(lambda: "is open" in log.read_text())
+        assert end(process) == 0
     said = log.read_text()
     for words in (
         "source synthetic:clouds?size=160x90: 160x90, 25 fps, looped", "160x90 at 25 fps to udp",
