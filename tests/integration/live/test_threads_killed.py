@@ -41,13 +41,15 @@ def until(true: Callable[[], bool], seconds: float = 30.0) -> None:
         time.sleep(0.01)
 
 
-def kill(thread: SupervisedThread) -> None:
+def kill(thread: SupervisedThread, wake: Callable[[], None] = lambda: None) -> None:
+    """wake: gives the thread something to do; one that sleeps is not killed before."""
     before = thread.failures
     assert thread.ident is not None
     raised = ctypes.pythonapi.PyThreadState_SetAsyncExc(
         ctypes.c_ulong(thread.ident), ctypes.py_object(Killed)
     )
     assert raised == 1
+    wake()
     until(lambda: thread.failures == before + 1)
 
 
@@ -114,7 +116,7 @@ def test_each_is_started_again_and_log_and_health_say_so(
     for name in sorted(RESTARTED):
         thread = show.threads()[name]
         caplog.clear()
-        kill(thread)
+        kill(thread, lambda: show.session.parameters.set("hue", 20.0))  # a line for the log
         until(lambda thread=thread: any(  # type: ignore[misc]
             record.exc_info and thread.name in record.getMessage() for record in caplog.records
         ))  # fmt: skip
