@@ -148,7 +148,7 @@ def test_a_flat_picture_gives_something_finite() -> None:
 
 
 def test_a_step_in_half_precision_dreams_alike() -> None:
-    spec = spec_of("dreamnet", "eyes")
+    spec = spec_of("dreamnet", "strokes")
     half = EngineSpec(spec.network, spec.objective, spec.device, torch.float16)
     x = 0.1 + 0.8 * torch.rand(1, 3, 66, 70, generator=torch.Generator().manual_seed(5))
     weights, shape = spec.objective.weights, StepShape(70, 66, (REACH, REACH))
