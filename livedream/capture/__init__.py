@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from livedream.core.closing import Closeable
+from livedream.core.errors import SourceError
 from livedream.core.frame import Frame, SourceInfo
 
 
@@ -45,15 +46,23 @@ def open_source(
     those after them keep index and pts.
     Raises SourceError, in one line, when there is nothing to read.
     """
-    from livedream.capture import pictures, synthetic
+    from livedream.capture import animated, pictures, synthetic
     from livedream.media.timing import TimeRange
 
     part = TimeRange(start_s, end_s, skip)
     if isinstance(text, str) and synthetic.is_synthetic(text):
         return synthetic.open_synthetic(text, part)
     path = Path(text)
-    if pictures.is_series(path) or pictures.is_picture(path):
-        return pictures.open_pictures(path, part, fps)
+    try:
+        if animated.is_animated(path):
+            return animated.AnimatedSource(path, part)
+        if pictures.is_series(path) or pictures.is_picture(path):
+            return pictures.open_pictures(path, part, fps)
+        path.exists()
+    except OSError as error:  # the name is too long, for one
+        if isinstance(error, SourceError):
+            raise
+        raise SourceError(f"{path} cannot be read ({error.strerror or error})") from error
     from livedream.capture.video import VideoSource
 
     return VideoSource(path, part)

@@ -15,7 +15,7 @@ from pathlib import Path
 import av
 
 from livedream.core.errors import SourceError
-from livedream.media.containers import main_video
+from livedream.media.containers import main_video, url_of
 
 
 class Decoder:
@@ -39,7 +39,7 @@ class Decoder:
         if not path.exists():
             raise SourceError(f"{path} does not exist: check the path")
         try:
-            self.container = av.open(str(path), metadata_errors="replace")
+            self.container = av.open(url_of(path), metadata_errors="replace")
         except (av.FFmpegError, ValueError) as error:
             reason = getattr(error, "strerror", None) or str(error)
             raise SourceError(

@@ -4,6 +4,7 @@ A series has no clock: its frames are `fps` apart. Pictures of another size than
 scaled to it, files that are no pictures are passed over; both are counted in `notes`.
 """
 
+import io
 import re
 from collections.abc import Iterator
 from dataclasses import replace
@@ -13,6 +14,7 @@ from typing import cast
 
 import cv2
 import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from livedream.core.closing import Closeable
 from livedream.core.errors import SourceError
@@ -21,17 +23,23 @@ from livedream.core.shrink import fitted
 from livedream.media.timing import TimeRange
 
 DEFAULT_FPS = Fraction(25)
-SUFFIXES = (".png", ".jpg", ".jpeg", ".jpe", ".webp", ".tif", ".tiff", ".bmp", ".jp2", ".ppm")
+HEIC = (".heic", ".heif", ".hif")  # as phones and cameras write them
+SUFFIXES = (".png", ".apng", ".jpg", ".jpeg", ".jpe", ".webp", ".avif", *HEIC, ".tif", ".tiff",
+            ".bmp", ".jp2", ".ppm")  # fmt: skip
+SRGB = ColourTags(1, 1, 1, False)  # what pictures become when they are written as video
+DROPPED = "transparency is dropped"
 
-_SRGB = ColourTags(1, 1, 1, False)  # what pictures become when they are written as video
-_PNG_COLOUR_TYPE = 25  # where a PNG keeps it; 4 and 6 have transparency (PNG specification, 11.2.1)
-NUMBER = re.compile(r"%0?(\d*)d")
+_NUMBER = re.compile(r"%0?(\d{0,2})d")
+_HEIF = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")  # its brands
+_TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+UNREADABLE = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)  # Pillow's
 
 
 def read_picture(path: str | Path) -> Picture:
     """A picture file as (H, W, 3) uint8 RGB.
 
-    Turned as its EXIF orientation says; 16 bits become 8, grey becomes RGB, transparency goes.
+    Turned as its EXIF orientation (HEIF and AVIF: irot and imir) says; 16 bits become 8, grey
+    becomes RGB. Transparency goes: what it covered has its own colour, in every format.
     Raises SourceError when there is no such file or it is no picture.
     """
     path = Path(path)
@@ -40,13 +48,60 @@ def read_picture(path: str | Path) -> Picture:
         encoded = np.fromfile(path, dtype=np.uint8)
     except OSError as error:
         raise SourceError(f"{path} cannot be read ({error.strerror or error})") from error
+    rgb: Picture | None = None
+    start = encoded[:12].tobytes()
     try:
-        bgr = cv2.imdecode(encoded, cv2.IMREAD_COLOR) if encoded.size else None
-    except cv2.error:
-        bgr = None
-    if bgr is None:
+        # OpenCV reads no HEIF, and lays transparent TIFFs on black.
+        if start[4:8] == b"ftyp" or (start[:4] in _TIFF and _has_alpha(path)):
+            with pillow_image(path) as image:
+                rgb = rgb_of(image)
+        elif encoded.size and (bgr := cv2.imdecode(encoded, cv2.IMREAD_COLOR)) is not None:
+            rgb = cast(Picture, cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB))
+    except SourceError:
+        raise
+    except (cv2.error, *UNREADABLE):
+        pass
+    if rgb is None:
         raise SourceError(f"{path} is not a readable picture: use {', '.join(SUFFIXES)}")
-    return cast(Picture, cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB))
+    return rgb
+
+
+def pillow_image(path: Path) -> Image.Image:
+    """A picture file as Pillow opens it.
+
+    Raises SourceError where HEIF wants a package that is not there, and what Pillow raises.
+    """
+    try:
+        return Image.open(path)
+    except UnidentifiedImageError:
+        with path.open("rb") as file:
+            start = file.read(12)
+        if start[4:8] != b"ftyp" or start[8:12] not in _HEIF:
+            raise
+    check_heif(path)
+    import pillow_heif
+
+    opened: Image.Image = pillow_heif.open_heif(io.BytesIO(path.read_bytes())).to_pillow()
+    return opened
+
+
+def check_heif(path: Path) -> None:
+    """Raise SourceError where a package is missing that reads such a picture."""
+    try:
+        import pillow_heif  # noqa: F401
+    except ImportError:
+        raise SourceError(
+            f"{path} is a HEIC picture: to read such, pip install 'livedream[heic]'"
+        ) from None
+
+
+def rgb_of(image: Image.Image) -> Picture:
+    """What Pillow has opened, upright, without its transparency, (H, W, 3) uint8."""
+    upright = ImageOps.exif_transpose(image)
+    if upright.has_transparency_data:
+        # By way of RGBA, not RGB: there it would be laid on black, or on its background.
+        return np.ascontiguousarray(np.asarray(upright.convert("RGBA"))[..., :3])
+    return np.array(upright.convert("RGB"))
 
 
 def is_picture(path: Path) -> bool:
@@ -54,9 +109,29 @@ def is_picture(path: Path) -> bool:
     return path.suffix.lower() in SUFFIXES
 
 
+def is_pattern(name: str) -> bool:
+    """Whether a name stands for numbered pictures, such as %05d.png.
+
+    It holds one %d, %5d or %05d, and ends as a picture does; any other percent sign is just that.
+    """
+    return len(_NUMBER.findall(name)) == 1 and is_picture(Path(name))
+
+
+def numbered_name(pattern: str, number: int) -> str:
+    """The name of one picture of a pattern; zeros fill its digits, as in FFmpeg."""
+    return _NUMBER.sub(lambda found: f"{number:0{found.group(1) or 1}d}", pattern)
+
+
+def stem_of_pattern(path: Path) -> str:
+    """A file's own name without its suffix; of a pattern without its number, or its folder's."""
+    if not is_pattern(path.name) or path.exists():
+        return path.stem
+    return _NUMBER.sub("", path.stem).strip(" ._-") or path.absolute().parent.name
+
+
 def is_series(path: Path) -> bool:
     """Whether the path is a folder, or a pattern such as frames/%05d.png."""
-    return path.is_dir() or (NUMBER.search(path.name) is not None and not path.exists())
+    return path.is_dir() or (is_pattern(path.name) and not path.exists())
 
 
 class PictureSource(Closeable):
@@ -84,38 +159,54 @@ class PictureSource(Closeable):
         self._skip = part.skip
         self._passed_over = 0
         self._scaled = 0
-        shown = read_picture(self._paths[0])
+        for path in self._paths:
+            if path.suffix.lower() in HEIC:
+                check_heif(path)
+        shown, path = self._first()
         self._info = SourceInfo(
-            name=name or self._paths[0].name,
+            name=name or path.name,
             width=shown.shape[1],
             height=shown.shape[0],
             rate=rate,
             time_base=1 / rate,
             frames=len(self._paths),
-            colour=_SRGB,
+            colour=SRGB,
             start_s=part.start_s,
             end_s=part.end_s,
-            notes=("transparency is dropped",) if _is_transparent(self._paths[0]) else (),
+            notes=(DROPPED,) if _has_alpha(path) else (),
         )
+
+    def _first(self) -> tuple[Picture, Path]:
+        """The first file that is a picture; the first reason where none is."""
+        reasons = []
+        for path in self._paths:
+            try:
+                return read_picture(path), path
+            except SourceError as error:
+                reasons.append(error)
+        raise reasons[0]
 
     @property
     def info(self) -> SourceInfo:
         """What the pictures are; its notes grow while they are read."""
         lines = list(self._info.notes)
         if self._passed_over:
-            lines.append(f"{self._passed_over} files are not pictures and were skipped")
+            lines.append(f"files that are no readable pictures, skipped: {self._passed_over}")
         if self._scaled:
             lines.append(f"{self._scaled} pictures were scaled to the size of the first one")
         return replace(self._info, notes=tuple(lines))
 
     def __iter__(self) -> Iterator[Frame]:
-        for index, path in enumerate(self._paths):
-            if index < self._skip:
-                continue
+        self._passed_over = self._scaled = 0
+        index = -1
+        for path in self._paths:
             try:
                 rgb = read_picture(path)
             except SourceError:
                 self._passed_over += 1
+                continue
+            index += 1
+            if index < self._skip:
                 continue
             shown = fitted(rgb, self._info.width, self._info.height)
             self._scaled += shown is not rgb
@@ -150,7 +241,7 @@ def numbered(pattern: Path, digits: int | None = None) -> dict[int, Path]:
 
     digits: at least so many; None: as many as the pattern says.
     """
-    before, least, after = NUMBER.split(pattern.name, maxsplit=1)
+    before, least, after = _NUMBER.split(pattern.name)
     least = digits or int(least or 1)
     name = re.compile(rf"{re.escape(before)}(\d{{{least},}}){re.escape(after)}")
     listed = pattern.parent.iterdir() if pattern.parent.is_dir() else ()
@@ -162,7 +253,9 @@ def _natural(path: Path) -> list[tuple[int, str]]:
     return [(int(part), "") if part.isdigit() else (-1, part) for part in parts]
 
 
-def _is_transparent(path: Path) -> bool:
-    with path.open("rb") as file:
-        head = file.read(_PNG_COLOUR_TYPE + 1)
-    return head.startswith(b"\x89PNG") and len(head) > _PNG_COLOUR_TYPE and head[-1] in (4, 6)
+def _has_alpha(path: Path) -> bool:
+    try:
+        with pillow_image(path) as image:
+            return bool(image.has_transparency_data)
+    except UNREADABLE:
+        return False

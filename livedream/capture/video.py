@@ -15,6 +15,7 @@ from pathlib import Path
 import av
 import numpy as np
 
+from livedream.capture.animated import loops_of
 from livedream.capture.decoding import Decoder
 from livedream.core.closing import Closeable
 from livedream.core.errors import SourceError
@@ -66,7 +67,10 @@ class VideoSource(Closeable):
         self._size = (frame.width, frame.height)
         self._quarter_turns = round(frame.rotation / 90) % 4  # anticlockwise, as FFmpeg counts
         self._tags = tags_of(frame)
-        self._transparent = has_alpha(frame)
+        # VP8, VP9 and AV1 keep transparency beside their frames; Matroska tells that it is there.
+        self._transparent = (
+            has_alpha(frame) or self._decoder.stream.metadata.get("alpha_mode") == "1"
+        )
         self._tone_map: ToneMap | None = None
         if self._tags.transfer in HDR_TRANSFERS:
             wide = self._tags.primaries == _BT2020_PRIMARIES
@@ -86,6 +90,7 @@ class VideoSource(Closeable):
             sample_aspect_ratio=1 / ratio if turned else ratio,
             start_s=part.start_s,
             end_s=part.end_s,
+            loops=loops_of(path) if path.suffix.lower() == ".gif" else 0,
         )
 
     def _estimate(self, rate: Fraction) -> int | None:

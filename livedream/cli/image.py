@@ -61,5 +61,9 @@ def run(args: argparse.Namespace) -> int:
 
 def stem_of(source: str) -> str:
     """A file name for what is made of `source`: `noise`, `synthetic-clouds`, or the file's own."""
-    name = source.partition("?")[0].replace(":", "-").rstrip("/\\")
-    return Path(name).stem.replace("%", "") or "dream"
+    from livedream.capture.pictures import stem_of_pattern
+    from livedream.capture.synthetic import is_synthetic
+
+    if is_synthetic(source):
+        return source.partition("?")[0].replace(":", "-")
+    return stem_of_pattern(Path(source)) or "dream"

@@ -171,12 +171,15 @@ def _settings_of_show(args: argparse.Namespace) -> tuple[DreamSettings, tuple[st
 
 def output_of(wanted: str | None, source: str, inputs: int) -> Path:
     """Where the dream of `source` goes: `wanted`, inside it if a folder, or ./NAME.dream.mp4."""
+    from livedream.media.destination import check_name
+
     stem = stem_of(source)
-    suffix = Path(source.partition("?")[0]).suffix.lower()
+    suffix = Path(source).suffix.lower()
     suffix = suffix if suffix in (".mp4", ".mov", ".mkv", ".webm") else ".mp4"
     if wanted is None:
         return Path(f"{stem}.dream{suffix}")
     path = Path(wanted)
+    check_name(path)
     if inputs > 1:
         if path.suffix and not path.is_dir():
             raise SettingsError(f"several inputs and one output file {wanted!r}; give a folder")

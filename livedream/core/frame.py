@@ -72,7 +72,8 @@ class SourceInfo:
     width, height: of the frames it delivers, after rotation.  rate: frames per second, the
     average where it varies.  frames: an estimate of how many will come, None when endless or
     unknown.  path: the file, where there is one, so that a sink can copy sound and subtitles
-    from it.  notes: one line each for what is not carried along (alpha dropped, HDR tone-mapped).
+    from it.  loops: how often an animation is shown, 0 for ever.
+    notes: one line each for what is not carried along (alpha dropped, HDR tone-mapped).
     """
 
     name: str
@@ -86,4 +87,5 @@ class SourceInfo:
     sample_aspect_ratio: Fraction = Fraction(1)
     start_s: float = 0.0
     end_s: float | None = None
+    loops: int = 0
     notes: tuple[str, ...] = ()

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from livedream.core.errors import SinkError
 from livedream.core.settings import DreamSettings
 from livedream.core.version import __version__
+from livedream.media.destination import beside
 
 _KEPT = 4  # with one a second, this covers a file that is three seconds behind
 _SUFFIX = ".safetensors"
@@ -51,7 +52,7 @@ class Checkpoints:
 
     def __init__(self, output: Path) -> None:
         name = output.name or output.resolve().name
-        self.folder = output.parent / f"{name}.livedream-state"
+        self.folder = beside(output.parent / name, ".livedream-state", hidden=False)
 
     def save(self, checkpoint: Checkpoint) -> None:
         """Keep a checkpoint, and of the older ones the last few.

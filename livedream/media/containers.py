@@ -1,6 +1,7 @@
 """Which containers there are, by file suffix, and what the file looks like while it grows."""
 
 import io
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -60,6 +61,11 @@ CONTAINERS: dict[str, Container] = {
     ),
     ".ts": Container("mpegts", "mp4", ("h264", "hevc"), carries=("audio",), has_metadata=False),
 }
+
+
+def url_of(path: Path) -> str:
+    """How FFmpeg is given a file: a colon in a relative name is no protocol then."""
+    return os.path.join(os.curdir, path)  # noqa: PTH118 (a Path drops the `./` that matters)
 
 
 def container_for(path: Path) -> Container:

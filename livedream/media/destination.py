@@ -1,5 +1,7 @@
-"""Whether something can be written to a path, found out before any work is done."""
+"""Whether something can be written to a path, found out before any work is done, and the names of
+what is written beside it meanwhile."""
 
+import hashlib
 import os
 from pathlib import Path
 
@@ -14,6 +16,7 @@ def check_destination(
     source: the file that is read meanwhile.  overwrite, resume: what is there may be replaced,
     or gone on with.
     """
+    check_name(path)
     if path.is_dir():
         raise SinkError(f"{path} is a folder: add a file name, such as {path.name}.mp4")
     if source is not None and path.exists() and source.exists() and path.samefile(source):
@@ -31,6 +34,40 @@ def check_folder(folder: Path) -> None:
         raise SinkError(f"{folder} is a file, not a folder")
     if not os.access(folder, os.W_OK | os.X_OK):
         raise SinkError(f"no permission to write to {folder}: choose another folder")
+
+
+def beside(path: Path, ending: str, *, hidden: bool = True) -> Path:
+    """A name beside `path` for what belongs to it, the same each time: .NAME.ENDING.
+
+    Where that is longer than the file system takes, the name is cut, and told from others by its
+    digest.
+    """
+    name = f"{'.' * hidden}{path.name}{ending}"
+    most = _longest_name(path.parent)
+    if len(os.fsencode(name)) > most:
+        digest = hashlib.sha256(os.fsencode(path.name)).hexdigest()[:12]
+        rest = f"~{digest}{ending}"
+        cut = os.fsencode(name)[: most - len(rest)]
+        name = cut.decode("utf-8", "ignore") + rest
+    return path.with_name(name)
+
+
+def check_name(path: Path) -> None:
+    """Raise SinkError when the file system takes no name of that length."""
+    found, most = len(os.fsencode(path.name)), _longest_name(path.parent)
+    if found > most:
+        raise SinkError(
+            f"{path.name[:30]}... is too long a name: at most {most} bytes (got {found}); "
+            "give a shorter one"
+        )
+
+
+def _longest_name(folder: Path) -> int:
+    """In bytes: what the file system says, 255 where it does not."""
+    try:
+        return os.pathconf(folder, "PC_NAME_MAX")
+    except (AttributeError, OSError, ValueError):  # Windows has no such call
+        return 255
 
 
 def cannot(path: Path, error: Exception) -> SinkError:

@@ -23,6 +23,7 @@ _ABOUT_THE_FILE = {
     "bps",
     "filename",
     "mimetype",
+    "alpha_mode",
 }
 
 
@@ -52,9 +53,10 @@ def read_settings(path: str | Path) -> str | None:
     import av
 
     from livedream.core.errors import SourceError
+    from livedream.media.containers import url_of
 
     try:
-        with av.open(str(path), metadata_errors="replace") as container:
+        with av.open(url_of(Path(path)), metadata_errors="replace") as container:
             comment = _comment(container.metadata)
     except (av.FFmpegError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)

@@ -5,6 +5,7 @@ timestamp, one that steps back, or one far behind the end of the stream; each su
 one usual step after its predecessor, and counted, so that the source can say so.
 """
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil, floor
@@ -105,6 +106,31 @@ class PtsRepair:
         if pts < self._first or (self._limit is not None and pts > self._limit):
             return False
         return self._previous is None or pts > self._previous
+
+
+def with_last_duration(
+    packets: Iterable[Packet], stream: av.VideoStream, end: Fraction | None = None
+) -> Iterator[Packet]:
+    """A stream's packets; the last one lasts until `end`, in seconds, or until the stream does.
+
+    Demuxers pass some codecs (VP9, VP8) through a parser that loses durations and guesses them by
+    the frame rate, or not at all in short files. A last frame of no duration is not shown.
+    """
+    last: Packet | None = None
+    for packet in packets:
+        if packet.size:
+            if last is not None:
+                yield last
+            last = packet
+    if last is None:
+        return
+    if last.pts is not None:
+        ends = None if end is None else round(end / last.time_base)
+        if ends is None and stream.duration is not None:
+            ends = (stream.start_time or 0) + stream.duration
+        if ends is not None and ends > last.pts:
+            last.duration = ends - last.pts
+    yield last
 
 
 def decoding_time(packet: Packet) -> Fraction:

@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Protocol
 
 from livedream.core.closing import Closeable
+from livedream.core.errors import SinkError
 from livedream.core.frame import Frame, SourceInfo
 
 _NOTHING: Mapping[str, str] = MappingProxyType({})
@@ -56,14 +57,18 @@ def open_sink(
     `info.path` come along.  metadata: written into the file.
     Raises SinkError, in one line, when nothing can be written there.
     """
-    from livedream.present import animation, series, video
+    from livedream.media.destination import check_name
+    from livedream.present import animation, picture, series, video
 
     options = video.VideoOptions(codec, quality, copy_streams, metadata)
     file = Path(path)
+    check_name(file)
     if series.is_series(path):
         return series.PictureSeriesSink(file, info, options, overwrite=overwrite, resume=resume)
     if file.suffix.lower() in animation.SUFFIXES:
         return animation.AnimationSink(file, info, options, overwrite=overwrite, resume=resume)
+    if file.suffix.lower() in picture.SUFFIXES:
+        raise SinkError(f"{file.name} is one picture: give a folder, or a name such as %05d.png")
     return video.VideoSink(file, info, options, overwrite=overwrite, resume=resume)
 
 

@@ -7,7 +7,7 @@ bounded, but what a killed writer leaves is no animation, and cannot be gone on 
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -18,13 +18,15 @@ from av.filter import Graph
 from livedream.core.closing import Finalizable
 from livedream.core.errors import SinkError
 from livedream.core.frame import Frame, SourceInfo
-from livedream.media.destination import cannot, check_destination
+from livedream.media.containers import url_of
+from livedream.media.destination import beside, cannot, check_destination
 from livedream.present.stream_copy import has_sound
 from livedream.present.video import VideoOptions, VideoSink
 
 SUFFIXES = (".gif", ".webp")
 _MOST_FRAMES = 1500  # a minute at 25 per second: beyond, such files are of no use (heuristic)
 _TICK = {".gif": Fraction(1, 100), ".webp": Fraction(1, 1000)}  # both formats' unit of time
+_LONGEST_GIF_DELAY = 65535  # its field has 16 bits
 
 
 class AnimationSink(Finalizable):
@@ -58,7 +60,10 @@ class AnimationSink(Finalizable):
         self.path = path
         self._closed = False
         self._tick = _TICK[suffix]
-        self._beside = path.with_name(f".{path.name}.frames.mkv")
+        self._loops = info.loops
+        self._usual_s = 1 / info.rate
+        self._last_s = self._end_s = Fraction(0)
+        self._beside = beside(path, ".frames.mkv")
         lossless = VideoOptions(codec="ffv1", copy_streams=False)
         # Milliseconds, Matroska's unit: times come back as they went in.
         plain = replace(info, path=None, time_base=Fraction(1, 1000))
@@ -75,24 +80,27 @@ class AnimationSink(Finalizable):
         if self.frames_written >= _MOST_FRAMES:
             raise SinkError(_too_long(self.path.suffix, self.frames_written + 1))
         self._frames.write(frame)
+        self._last_s = frame.pts * frame.time_base
+        self._end_s = self._last_s + (frame.duration * frame.time_base or self._usual_s)
 
     def close(self, *, complete: bool = True) -> None:
         """Make the animation of the frames that came, be they all or not."""
         if self._closed:
             return
         self._closed = True
-        temporary = self.path.with_name(f".{self.path.name}.finishing")
+        temporary = beside(self.path, ".finishing")
         try:
             self._frames.close()
             if self.frames_written:
+                film = _Film(self._beside, self._tick, self._last_s, self._end_s, self._loops)
                 if self.path.suffix.lower() == ".gif":
-                    _write_gif(self._beside, temporary, self._tick)
+                    _write_gif(film, temporary)
                 else:
                     quality = {"quality": f"{self._options.quality:g}", "compression_level": "4"}
                     # Not libwebp_anim, which keeps a block of the last frame where a new one is
                     # like it: over many frames those stay behind, as squares.
                     kind = "webp", "libwebp", "bgra", quality
-                    _encode(self._beside, temporary, self._tick, kind)
+                    _encode(film, temporary, kind)
                 temporary.replace(self.path)
         except (av.FFmpegError, OSError) as error:
             if isinstance(error, SinkError):
@@ -108,10 +116,31 @@ def _too_long(suffix: str, frames: int) -> str:
     return f"{frames} frames are too many for {suffix} (at most {_MOST_FRAMES}): use .mp4 or .mkv"
 
 
-def _write_gif(frames: Path, path: Path, tick: Fraction) -> None:
-    with av.open(str(frames)) as container:
+@dataclass(frozen=True, slots=True)
+class _Film:
+    """What an animation is made of.
+
+    frames: the file that holds them.  tick: the format's unit of time, in seconds.  last_s, end_s:
+    when the last frame begins and ends.  loops: how often it is shown, 0 for ever.
+    """
+
+    frames: Path
+    tick: Fraction
+    last_s: Fraction
+    end_s: Fraction
+    loops: int
+
+    @property
+    def last_ticks(self) -> int:
+        """How long the last frame is shown."""
+        return max(1, round(self.end_s / self.tick) - round(self.last_s / self.tick))
+
+
+def _write_gif(film: _Film, path: Path) -> None:
+    tick = film.tick
+    with av.open(url_of(film.frames)) as container:
         palette = _palette(container)
-    with av.open(str(frames)) as container:
+    with av.open(url_of(film.frames)) as container:
         stream = container.streams.video[0]
         graph = Graph()
         picture: Any = graph.add_buffer(
@@ -134,7 +163,7 @@ def _write_gif(frames: Path, path: Path, tick: Fraction) -> None:
             result: av.VideoFrame = out.pull()
             return result
 
-        _encode(frames, path, tick, ("gif", "gif", "pal8", {}), painted)
+        _encode(film, path, ("gif", "gif", "pal8", {}), painted)
 
 
 def _palette(container: Any) -> av.VideoFrame:
@@ -155,38 +184,47 @@ def _palette(container: Any) -> av.VideoFrame:
 
 
 def _encode(
-    frames: Path,
+    film: _Film,
     path: Path,
-    tick: Fraction,
     kind: tuple[str, str, str, dict[str, str]],
     paint: Callable[[av.VideoFrame], av.VideoFrame] = lambda frame: frame,
 ) -> None:
     container_format, codec, pixels, options = kind
+    muxing = {"loop": str(film.loops)}
+    if container_format == "gif":
+        # A GIF without a number of loops is shown once; its muxer wants the last delay beforehand.
+        muxing = {"loop": str(film.loops if film.loops != 1 else -1)}
+        muxing["final_delay"] = str(min(film.last_ticks, _LONGEST_GIF_DELAY))
     with (
-        av.open(str(frames)) as container,
-        av.open(str(path), "w", format=container_format, container_options={"loop": "0"}) as out,
+        av.open(url_of(film.frames)) as container,
+        av.open(url_of(path), "w", format=container_format, container_options=muxing) as out,
     ):
         source = container.streams.video[0]
         stream: Any = out.add_stream(codec, rate=source.average_rate or 25, options=options)
         stream.width, stream.height, stream.pix_fmt = source.width, source.height, pixels
-        stream.codec_context.time_base = stream.time_base = tick
-        for frame in _retimed(container.decode(source), tick):
+        stream.codec_context.time_base = stream.time_base = film.tick
+        for frame in _retimed(container.decode(source), film):
             made = paint(frame)
             made = made.reformat(format=pixels) if made.format.name != pixels else made
-            made.pts, made.time_base = frame.pts, tick
-            out.mux(stream.encode(made))
+            made.pts, made.time_base, made.duration = frame.pts, film.tick, frame.duration
+            for packet in stream.encode(made):
+                packet.duration = frame.duration
+                out.mux_one(packet)
         out.mux(stream.encode(None))
 
 
-def _retimed(frames: Iterator[av.VideoFrame], tick: Fraction) -> Iterator[av.VideoFrame]:
+def _retimed(frames: Iterator[av.VideoFrame], film: _Film) -> Iterator[av.VideoFrame]:
     """Frames at the format's own ticks; of two that fall on one, the first is left out."""
+    tick = film.tick
     waiting: av.VideoFrame | None = None
     for frame in frames:
         assert frame.pts is not None and frame.time_base is not None
         frame.pts = round(frame.pts * frame.time_base / tick)
         frame.time_base = tick
         if waiting is not None and frame.pts > (waiting.pts or 0):
+            waiting.duration = frame.pts - (waiting.pts or 0)
             yield waiting
         waiting = frame
     if waiting is not None:
+        waiting.duration = film.last_ticks
         yield waiting

@@ -23,9 +23,10 @@ from av.container.output import OutputContainer
 
 from livedream.core.errors import SinkError
 from livedream.media.boxes import whole_chunks
-from livedream.media.containers import main_video
+from livedream.media.containers import main_video, url_of
+from livedream.media.destination import beside as sibling
 from livedream.media.destination import cannot
-from livedream.media.timing import Packet, decoding_time, end_time
+from livedream.media.timing import Packet, decoding_time, end_time, with_last_duration
 from livedream.present.stream_copy import SoundTracks
 
 # Without bitexact, headers would differ from run to run, and a resumed run must know its own.
@@ -122,7 +123,7 @@ class FragmentedFile:
         """The frames in the file, and when the last begins; `sound` leaves out what is in it."""
         last = None
         try:
-            with av.open(str(self.path)) as grown:
+            with av.open(url_of(self.path)) as grown:
                 counts = [0] * len(grown.streams)
                 for packet in grown.demux():
                     if packet.size and packet.pts is not None:
@@ -136,11 +137,11 @@ class FragmentedFile:
 
     def _grow_again(self, sound: SoundTracks) -> tuple[int, Fraction | None]:
         """Turn the finished file at the path back into one that grows, in one step."""
-        beside = self.path.with_name(f".{self.path.name}.resuming")
+        beside = sibling(self.path, ".resuming")
         count, last = 0, None
         batch: list[tuple[int, Packet]] = []
         try:
-            with av.open(str(self.path)) as container:
+            with av.open(url_of(self.path)) as container:
                 video = main_video(container)
                 if not self._describes(video.codec_context):
                     raise self._of_other_settings()
@@ -149,8 +150,8 @@ class FragmentedFile:
                 again = FragmentedFile(beside, self._format, streams, self._header)
                 try:
                     again.create(overwrite=True)
-                    for packet in container.demux(video):
-                        if packet.size == 0 or packet.pts is None:
+                    for packet in with_last_duration(container.demux(video), video):
+                        if packet.pts is None:
                             continue
                         count, last = count + 1, packet.pts * packet.time_base
                         others = sound.until(end_time(packet))

@@ -10,7 +10,7 @@ from PIL import Image, PngImagePlugin
 
 from livedream.core.errors import SinkError, SourceError
 from livedream.core.frame import Picture
-from livedream.media.destination import cannot, check_destination
+from livedream.media.destination import beside, cannot, check_destination
 from livedream.media.tags import MARKER
 
 SUFFIXES: Final = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff")
@@ -51,7 +51,7 @@ def write_picture(
         options["pnginfo"].add_text("Comment", comment)
     elif comment and kind == "JPEG" and len(comment) <= _MOST_BYTES:
         options["comment"] = comment
-    unfinished = path.with_name(f".{path.name}.part")
+    unfinished = beside(path, ".part")
     try:
         Image.fromarray(rgb).save(unfinished, kind, **options)
         unfinished.replace(path)

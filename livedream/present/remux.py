@@ -20,9 +20,10 @@ from av.bitstream import BitStreamFilterContext
 from av.container.output import OutputContainer
 
 from livedream.core.errors import SinkError
-from livedream.media.containers import Container, holds_stream, main_video
+from livedream.media.containers import Container, holds_stream, main_video, url_of
+from livedream.media.destination import beside
 from livedream.media.tags import container_metadata, stream_metadata
-from livedream.media.timing import Packet, decoding_time, end_time
+from livedream.media.timing import Packet, decoding_time, end_time, with_last_duration
 from livedream.present.stream_copy import (
     CopiedStream,
     CopyRange,
@@ -41,7 +42,8 @@ class RemuxSpec:
     rate: frames per second, for containers that know no other times.  source: the file whose
     other streams are copied, None for none; window: the part of it.  metadata: written over the
     source's own.  tag: the video's four letters, where not FFmpeg's choice.  complete: all
-    frames came; otherwise sound and subtitles end where the video does.
+    frames came; otherwise sound and subtitles end where the video does.  end: of the last frame, in
+    seconds, where it is known: not every container keeps that while it grows.
     """
 
     container: Container
@@ -51,11 +53,12 @@ class RemuxSpec:
     metadata: Mapping[str, str] = field(default_factory=dict)
     tag: str | None = None
     complete: bool = True
+    end: Fraction | None = None
 
 
-def beside(growing: Path) -> Path:
+def finishing(growing: Path) -> Path:
     """Where the finished file is written before it takes its name."""
-    return growing.with_name(f".{growing.name}.finishing")
+    return beside(growing, ".finishing")
 
 
 def remux(growing: Path, wanted: RemuxSpec) -> tuple[str, ...]:
@@ -63,7 +66,7 @@ def remux(growing: Path, wanted: RemuxSpec) -> tuple[str, ...]:
 
     Raises SinkError when the finished file cannot be written; the growing one is untouched.
     """
-    temporary = beside(growing)
+    temporary = finishing(growing)
     try:
         notes = _write(growing, temporary, wanted)
         temporary.replace(growing)
@@ -114,9 +117,9 @@ class _Attempt:
 
     def run(self) -> CopiedStream | None:
         container = self._wanted.container
-        with av.open(str(self._growing)) as grown:
+        with av.open(url_of(self._growing)) as grown:
             out = av.open(
-                str(self._temporary),
+                url_of(self._temporary),
                 "w",
                 format=container.name,
                 container_options=dict(container.options),
@@ -148,13 +151,14 @@ class _Attempt:
             targets[-1].disposition = copied.disposition
         self._describe(out, target)
         out.start_encoding()
-        packets = (made for p in grown.demux(video) if p.size for made in rewrite(p))
+        lasting = with_last_duration(grown.demux(video), video, self._wanted.end)
+        packets = (made for p in lasting for made in rewrite(p))
         self._copy(packets, out, target, targets)
 
     def _describe(self, out: OutputContainer, target: Any) -> None:
         found: Mapping[str, str] = {}
         if self._wanted.source is not None:
-            with av.open(str(self._wanted.source), metadata_errors="replace") as container:
+            with av.open(url_of(self._wanted.source), metadata_errors="replace") as container:
                 found = dict(container.metadata)
                 target.metadata.update(stream_metadata(main_video(container).metadata))
                 out.set_chapters(list(cut_chapters(container.chapters(), self._wanted.window)))

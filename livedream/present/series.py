@@ -7,7 +7,7 @@ on with by counting the pictures from 0 up to the first that is missing.
 import os
 from pathlib import Path
 
-from livedream.capture.pictures import NUMBER, numbered
+from livedream.capture.pictures import is_pattern, numbered, numbered_name
 from livedream.core.closing import Finalizable
 from livedream.core.errors import SinkError
 from livedream.core.frame import Frame, SourceInfo
@@ -24,7 +24,7 @@ def is_series(text: str | Path) -> bool:
     """Whether a destination is a folder (written with a slash, or there) or a pattern."""
     written_as_folder = str(text).endswith(("/", os.sep))
     path = Path(text)
-    return written_as_folder or path.is_dir() or NUMBER.search(path.name) is not None
+    return written_as_folder or path.is_dir() or is_pattern(path.name)
 
 
 class PictureSeriesSink(Finalizable):
@@ -45,7 +45,7 @@ class PictureSeriesSink(Finalizable):
         resume: bool = False,
     ) -> None:
         self._options = options or VideoOptions()
-        self.path = path if NUMBER.search(path.name) and not path.is_dir() else path / _IN_A_FOLDER
+        self.path = path if is_pattern(path.name) and not path.is_dir() else path / _IN_A_FOLDER
         if self.path.suffix.lower() not in SUFFIXES:
             raise SinkError(f"{self.path.name} is not a picture: use {', '.join(SUFFIXES)}")
         if self._options.codec is not None:
@@ -75,7 +75,7 @@ class PictureSeriesSink(Finalizable):
 
     def write(self, frame: Frame) -> None:
         """Write the next picture.  Raises SinkError when the disk takes no more."""
-        path = self.path.with_name(self.path.name % self.frames_written)
+        path = self.path.with_name(numbered_name(self.path.name, self.frames_written))
         settings = self._options.metadata.get(SETTINGS, "")
         write_picture(path, frame.rgb, settings=settings, quality=self._options.quality)
         self.frames_written += 1

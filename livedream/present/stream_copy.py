@@ -16,7 +16,7 @@ from av.stream import Discard
 
 from livedream.core.errors import SinkError
 from livedream.core.frame import SourceInfo
-from livedream.media.containers import main_video
+from livedream.media.containers import main_video, url_of
 from livedream.media.timing import Packet, decoding_time, first_tick, shift_of
 
 
@@ -36,7 +36,7 @@ class CopyRange:
 def copy_range_of(info: SourceInfo) -> CopyRange:
     """The part of `info.path` that its frames were taken from, counted as the source counts."""
     assert info.path is not None
-    with av.open(str(info.path), metadata_errors="replace") as container:
+    with av.open(url_of(info.path), metadata_errors="replace") as container:
         video = main_video(container)
         base = video.time_base or Fraction(1)
         first = video.start_time or 0
@@ -52,7 +52,7 @@ def has_sound(info: SourceInfo) -> bool:
     """Whether the frames come from a file with sound in it."""
     if info.path is None:
         return False
-    with av.open(str(info.path), metadata_errors="replace") as container:
+    with av.open(url_of(info.path), metadata_errors="replace") as container:
         return bool(container.streams.audio)
 
 
@@ -60,7 +60,7 @@ class CopiedStream:
     """One stream to be copied, read through a container of its own."""
 
     def __init__(self, path: Path, index: int) -> None:
-        self._container = av.open(str(path), metadata_errors="replace")
+        self._container = av.open(url_of(path), metadata_errors="replace")
         self.stream: Any = self._container.streams[index]
         for other in self._container.streams:
             if other.index != index:
@@ -109,7 +109,7 @@ class CopiedStream:
 
 def copied_streams_of(path: Path) -> list[CopiedStream]:
     """Every stream of the file but its main video; the caller closes them."""
-    with av.open(str(path), metadata_errors="replace") as container:
+    with av.open(url_of(path), metadata_errors="replace") as container:
         main = main_video(container).index
         indices = [s.index for s in container.streams if s.index != main]
     return [CopiedStream(path, index) for index in indices]

@@ -8,6 +8,7 @@ writer died is gone on with by opening it again with `resume`.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from fractions import Fraction
 from math import floor
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from livedream.media.destination import cannot, check_destination
 from livedream.media.timing import Packet, end_time
 from livedream.present.encoders import DEFAULT_QUALITY, choose, configure, leave_real_time
 from livedream.present.fragmented import FragmentedFile, open_in_memory
-from livedream.present.remux import RemuxSpec, beside, remux
+from livedream.present.remux import RemuxSpec, finishing, remux
 from livedream.present.stream_copy import SoundTracks
 
 
@@ -76,6 +77,7 @@ class VideoSink(Finalizable):
         self._usual = max(1, round(1 / (info.rate * info.time_base)))  # ticks between frames
         self.notes = self._chosen.notes
         self._last_pts: int | None = None
+        self._end: Fraction | None = None  # of the last frame written here, in seconds
         self._closed = False
         self._sound = SoundTracks(info, wanted=self._options.copy_streams)
         try:
@@ -87,7 +89,7 @@ class VideoSink(Finalizable):
                 self.frames_written, last_s = written
                 if last_s is not None:
                     self._last_pts = floor(last_s / info.time_base)
-            beside(path).unlink(missing_ok=True)
+            finishing(path).unlink(missing_ok=True)
         except BaseException:
             self._sound.close()
             raise
@@ -146,6 +148,7 @@ class VideoSink(Finalizable):
         picture.duration = round(frame.duration * frame.time_base / info.time_base) or self._usual
         self._append(self._encoded(picture), picture.duration)
         self._last_pts = pts
+        self._end = (pts + picture.duration) * info.time_base
         self.frames_written += 1
 
     def _encoded(self, picture: av.VideoFrame | None) -> list[Packet]:
@@ -180,7 +183,7 @@ class VideoSink(Finalizable):
             self.notes += remux(self.path, RemuxSpec(
                 self._container, rate=self._info.rate, source=source, window=self._sound.window,
                 metadata=self._options.metadata, tag=self._chosen.encoder.tag if tagged else None,
-                complete=complete,
+                complete=complete, end=self._end,
             ))  # fmt: skip
         else:
             self.path.unlink(missing_ok=True)

@@ -41,7 +41,7 @@ from livedream.present import open_sink
         ("there.mp4/out.mp4", {}, "is a file, not a folder|exist"),
         ("out.gif", {"codec": "h264"}, "has only one codec"),
         ("frames/%03d.png", {"codec": "h264"}, "pictures have no codec"),
-        ("frames/%03d.mp4", {}, "is not a picture"),
+        ("frames/%03d.bmp", {}, "is not a picture"),
     ],
 )
 def test_what_cannot_be_written_is_one_clear_line(
@@ -50,7 +50,7 @@ def test_what_cannot_be_written_is_one_clear_line(
     (tmp_path / "there.mp4").write_text("precious")
     if name == "folder.mp4":
         (tmp_path / name).mkdir()
-        name = "folder.mp4/%03d.mp4"
+        name = "folder.mp4/%03d.bmp"
     with pytest.raises(SinkError, match=message) as caught:
         open_sink(tmp_path / name, info(), **how)
     assert "\n" not in str(caught.value)

@@ -34,7 +34,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import reduce
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -42,7 +41,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from livedream.core.errors import NetworkError, ObjectiveError
+from livedream.core.errors import NetworkError, ObjectiveError, SourceError
 from livedream.dream.networks.graph import LOGITS
 from livedream.dream.networks.network import Network
 from livedream.dream.objectives.terms import (
@@ -231,12 +230,9 @@ def _guide_features(network: Network, layer: str, picture: str | GuidePicture) -
 
 
 def _read_picture(path: str) -> NDArray[np.uint8]:
+    from livedream.capture.pictures import read_picture
+
     try:
-        # Not imread: it cannot open every path on Windows.
-        coded = np.frombuffer(Path(path).read_bytes(), np.uint8)
-        bgr = cv2.imdecode(coded, cv2.IMREAD_COLOR) if coded.size else None
-    except (OSError, cv2.error) as error:
-        raise NetworkError(f"guide picture {path}: {error}") from error
-    if bgr is None:
-        raise NetworkError(f"guide picture {path}: not a picture that OpenCV can read")
-    return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), dtype=np.uint8)
+        return read_picture(path)
+    except SourceError as error:
+        raise NetworkError(f"guide picture {error}") from error

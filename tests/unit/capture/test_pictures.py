@@ -1,12 +1,15 @@
 """Pictures: still ones, folders and numbered series."""
 
 import struct
+import sys
 from fractions import Fraction
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from heif_made import write_grid
+from PIL import Image
 
 from livedream.capture import open_source
 from livedream.capture.pictures import read_picture
@@ -125,7 +128,89 @@ def test_odd_ones_out_are_scaled_or_passed_over_and_counted(tmp_path: Path) -> N
         notes = source.info.notes
     assert [f.rgb.shape for f in frames] == [(6, 8, 3), (6, 8, 3)]
     assert any("scaled" in note for note in notes)
-    assert any("skipped" in note for note in notes)
+    assert any("skipped: 1" in note for note in notes)
+
+
+@pytest.mark.parametrize("content", [b"", b"broken"])
+def test_a_broken_file_is_passed_over_wherever_it_is(tmp_path: Path, content: bytes) -> None:
+    for number in range(1, 5):
+        save(tmp_path / f"{number}.png", flat((number, 1, 1)))
+    for name in ("0.png", "2b.png", "5.png"):
+        (tmp_path / name).write_bytes(content)
+    with open_source(tmp_path) as source:
+        frames = list(source)
+        assert "files that are no readable pictures, skipped: 3" in source.info.notes
+        assert (source.info.width, source.info.height) == (8, 6)
+    assert [int(f.rgb[0, 0, 0]) for f in frames] == [1, 2, 3, 4]
+    assert [(f.pts, f.index) for f in frames] == [(i, i) for i in range(4)]
+    with open_source(tmp_path, skip=2) as source:
+        assert [(int(f.rgb[0, 0, 0]), f.index) for f in source] == [(3, 2), (4, 3)]
+
+
+def test_a_folder_of_broken_files_says_so(tmp_path: Path) -> None:
+    (tmp_path / "0.png").write_bytes(b"")
+    with pytest.raises(SourceError, match=r"0\.png is not a readable picture"):
+        open_source(tmp_path)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif", ".webp", ".avif"])
+def test_what_transparency_covered_has_its_own_colour(tmp_path: Path, suffix: str) -> None:
+    rgba = np.full((60, 90, 4), 200, np.uint8)
+    rgba[..., 3] = np.linspace(1, 255, 90).astype(np.uint8)
+    path = tmp_path / f"clear{suffix}"
+    lossless = {".webp": {"lossless": True}, ".avif": {"quality": 100}}.get(suffix, {})
+    Image.fromarray(rgba).save(path, **lossless)
+    assert np.abs(read_picture(path).astype(int) - 200).max() <= 1
+    with open_source(path) as source:
+        assert source.info.notes == ("transparency is dropped",)
+
+
+@pytest.mark.parametrize("suffix", [".avif", ".heic"])
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"columns": 1},
+        {"columns": 2, "rows": 2},
+        {"turns": 1},
+        {"turns": 3, "columns": 1},
+        {"mirror": 0},
+        {"turns": 1, "mirror": 1},
+    ],
+    ids=str,
+)
+def test_the_whole_picture_of_a_phone_upright(
+    tmp_path: Path, suffix: str, how: dict[str, int]
+) -> None:
+    if suffix == ".heic":
+        pytest.importorskip("pillow_heif", reason="the extra heic is not installed")
+    rgb = np.zeros((128, 256, 3), np.uint8)
+    rgb[..., 0] = np.linspace(0, 255, 256)
+    rgb[..., 1] = np.linspace(0, 255, 128)[:, None]
+    path = write_grid(tmp_path / f"IMG_0001{suffix}", rgb, **how)
+    wanted = np.rot90(rgb, how.get("turns", 0))
+    if "mirror" in how:
+        wanted = np.flip(wanted, how["mirror"])
+    with open_source(path) as source:
+        (frame,) = source
+    with open_source(tmp_path) as source:
+        (of_folder,) = source
+    assert frame.rgb.shape == wanted.shape
+    assert np.abs(frame.rgb.astype(int) - wanted).mean() < 1.5
+    assert np.array_equal(of_folder.rgb, frame.rgb)
+
+
+def test_a_heic_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    path = write_grid(tmp_path / "a.heic", np.zeros((64, 128, 3), np.uint8))
+    for what in (path, tmp_path):
+        with pytest.raises(SourceError, match=r"a\.heic is a HEIC .*pip install 'livedream\[heic"):
+            open_source(what)
+
+
+def test_a_name_that_no_file_can_have_is_one_clear_line(tmp_path: Path) -> None:
+    for name in ("x" * 300 + ".mp4", "x" * 300 + ".png", "x" * 300):
+        with pytest.raises(SourceError, match=r"too long|cannot be read"):
+            open_source(tmp_path / name)
 
 
 def test_empty_folders_and_patterns_say_what_to_check(tmp_path: Path) -> None:

@@ -43,6 +43,40 @@ def test_a_gif_has_its_times_and_colours(tmp_path: Path) -> None:
     assert b"NETSCAPE2.0\x03\x01\x00\x00" in (tmp_path / "a.gif").read_bytes()  # loops for ever
 
 
+def delays_of(path: Path) -> list[int]:
+    """Milliseconds, as Pillow reads them."""
+    with Image.open(path) as image:
+        found = []
+        for number in range(getattr(image, "n_frames", 1)):
+            image.seek(number)
+            image.load()
+            found.append(round(image.info["duration"]))
+        return found
+
+
+@pytest.mark.parametrize("suffix", [".gif", ".webp"])
+@pytest.mark.parametrize("delays", [[100, 500, 1000, 200, 30, 700], [40, 2500], [500, 20]])
+def test_every_delay_is_kept_the_last_one_too(
+    tmp_path: Path, suffix: str, delays: list[int]
+) -> None:
+    times = [sum(delays[:i]) for i in range(len(delays))]
+    with open_sink(tmp_path / f"a{suffix}", INFO) as sink:
+        for frame, delay in zip(frames(times), delays, strict=True):
+            sink.write(replace(frame, duration=delay))
+    assert delays_of(tmp_path / f"a{suffix}") == delays
+
+
+@pytest.mark.parametrize("suffix", [".gif", ".webp"])
+@pytest.mark.parametrize("loops", [0, 1, 3])
+def test_it_is_shown_as_often_as_its_source(tmp_path: Path, suffix: str, loops: int) -> None:
+    with open_sink(tmp_path / f"a{suffix}", replace(INFO, loops=loops)) as sink:
+        for frame in frames([0, 40, 80]):
+            sink.write(frame)
+    with Image.open(tmp_path / f"a{suffix}") as image:
+        once = {"a.gif": 1}.get(f"a{suffix}")  # a GIF that is shown once does not say so
+        assert image.info.get("loop", once) == loops
+
+
 def test_of_two_frames_in_one_tick_the_later_stays(tmp_path: Path) -> None:
     with open_sink(tmp_path / "a.gif", INFO) as sink:
         for frame in frames([0, 2, 4, 40, 80]):

@@ -40,6 +40,31 @@ def test_a_pattern_names_the_pictures(tmp_path: Path) -> None:
     assert sorted(p.name for p in tmp_path.iterdir()) == ["shot.000.jpg", "shot.001.jpg"]
 
 
+@pytest.mark.parametrize(
+    ("pattern", "first"),
+    [
+        ("50%_%03d.png", "50%_000.png"),
+        ("100% %03d.png", "100% 000.png"),
+        ("%5d.png", "00000.png"),
+        ("%%_%d.png", "%%_0.png"),
+    ],
+)
+def test_a_percent_sign_that_is_no_number_is_just_that(
+    tmp_path: Path, pattern: str, first: str
+) -> None:
+    fill(tmp_path / pattern, range(2))
+    assert min(p.name for p in tmp_path.iterdir()) == first
+    assert fill(tmp_path / pattern, range(2, 3), resume=True) == 2
+    with open_source(f"{tmp_path}/{pattern}") as source:
+        assert [int(f.rgb[0, 0, 0]) for f in source] == [0, 10, 20]
+
+
+@pytest.mark.parametrize("name", ["a_%03d_%d.png", "one.png", "100%.png"])
+def test_one_picture_is_not_enough_for_a_film(tmp_path: Path, name: str) -> None:
+    with pytest.raises(SinkError, match=r"is one picture: give a folder, or .*%05d\.png"):
+        open_sink(tmp_path / name, INFO)
+
+
 def test_pictures_that_are_there_are_not_overwritten(tmp_path: Path) -> None:
     fill(tmp_path / "%03d.png", range(3))
     with pytest.raises(SinkError, match=r"000\.png and 2 more exist"):
