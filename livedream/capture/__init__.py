@@ -33,6 +33,7 @@ def open_source(
     end_s: float | None = None,
     fps: Fraction | None = None,
     skip: int = 0,
+    stream: int | None = None,
 ) -> Source:
     """The source that `text` names.
 
@@ -43,7 +44,8 @@ def open_source(
     start_s, end_s: the range to deliver, in seconds from the first frame, the end not included;
     pts count from its start.  fps: of pictures, 25 where it is None.  skip: frames at the
     beginning of the range that are not delivered, because a render that is resumed has them;
-    those after them keep index and pts.
+    those after them keep index and pts.  stream: which of a file's video streams, from 1 on; the
+    first where it is None.
     Raises SourceError, in one line, when there is nothing to read.
     """
     from livedream.capture import animated, pictures, synthetic
@@ -54,6 +56,8 @@ def open_source(
         return synthetic.open_synthetic(text, part)
     path = Path(text)
     try:
+        if stream is not None and (pictures.is_series(path) or pictures.is_picture(path)):
+            raise SourceError(f"--stream is for video files: {path} is none")
         if animated.is_animated(path):
             return animated.AnimatedSource(path, part)
         if pictures.is_series(path) or pictures.is_picture(path):
@@ -65,7 +69,7 @@ def open_source(
         raise SourceError(f"{path} cannot be read ({error.strerror or error})") from error
     from livedream.capture.video import VideoSource
 
-    return VideoSource(path, part)
+    return VideoSource(path, part, stream=stream)
 
 
 class MemorySource(Closeable):

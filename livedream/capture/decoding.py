@@ -15,18 +15,19 @@ from pathlib import Path
 import av
 
 from livedream.core.errors import SourceError
-from livedream.media.containers import main_video, url_of
+from livedream.media.containers import films, url_of
 
 
 class Decoder:
-    """The decoded frames of a file's first video stream that is no cover picture.
+    """The decoded frames of one video stream, cover pictures not counted: the first, or `number`.
 
     After iteration `damaged_packets` counts those that could not be decoded, and `cut_short`
     tells whether the file broke off.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, number: int | None = None) -> None:
         self.path = path
+        self.number = 1 if number is None else number
         self.damaged_packets = 0
         self.cut_short = False
         self._packets = 0
@@ -45,11 +46,18 @@ class Decoder:
             raise SourceError(
                 f"{path} is not a video or picture that FFmpeg can read ({reason})"
             ) from error
-        try:
-            self.stream = main_video(self.container)
-        except StopIteration:
+        found = films(self.container)
+        self.streams = len(found)
+        if not found:
             self.container.close()
-            raise SourceError(f"{path} has no video track, only audio or data") from None
+            raise SourceError(f"{path} has no video track, only audio or data")
+        if not 1 <= self.number <= len(found):
+            self.container.close()
+            raise SourceError(
+                f"--stream: must be 1 to {len(found)}, the video streams of {path} "
+                f"(got {self.number})"
+            )
+        self.stream = found[self.number - 1]
         if self.stream.codec_context is None:
             self.container.close()
             raise SourceError(f"{path} uses a video codec that this build of FFmpeg cannot decode")

@@ -33,12 +33,15 @@ _BT2020_PRIMARIES = 9
 class VideoSource(Closeable):
     """The frames of a video file, or of a part of it.
 
+    stream: which of its video streams, from 1 on; cover pictures are not counted.
     Raises SourceError when there is nothing to read, with what to try.
     """
 
-    def __init__(self, path: Path, part: TimeRange | None = None) -> None:
+    def __init__(
+        self, path: Path, part: TimeRange | None = None, *, stream: int | None = None
+    ) -> None:
         self._part = part or TimeRange()
-        self._decoder = Decoder(path)
+        self._decoder = Decoder(path, stream)
         try:
             self._begin(path)
         except BaseException:
@@ -68,9 +71,8 @@ class VideoSource(Closeable):
         self._quarter_turns = round(frame.rotation / 90) % 4  # anticlockwise, as FFmpeg counts
         self._tags = tags_of(frame)
         # VP8, VP9 and AV1 keep transparency beside their frames; Matroska tells that it is there.
-        self._transparent = (
-            has_alpha(frame) or self._decoder.stream.metadata.get("alpha_mode") == "1"
-        )
+        beside = {name.lower(): value for name, value in stream.metadata.items()}
+        self._transparent = has_alpha(frame) or beside.get("alpha_mode") == "1"
         self._tone_map: ToneMap | None = None
         if self._tags.transfer in HDR_TRANSFERS:
             wide = self._tags.primaries == _BT2020_PRIMARIES
@@ -90,6 +92,7 @@ class VideoSource(Closeable):
             sample_aspect_ratio=1 / ratio if turned else ratio,
             start_s=part.start_s,
             end_s=part.end_s,
+            stream=stream.index,
             loops=loops_of(path) if path.suffix.lower() == ".gif" else 0,
         )
 
@@ -109,6 +112,11 @@ class VideoSource(Closeable):
     def info(self) -> SourceInfo:
         """What the file is; its notes grow while frames are read."""
         lines = []
+        if self._decoder.streams > 1:
+            lines.append(
+                f"video stream {self._decoder.number} of {self._decoder.streams} is dreamed: "
+                "--stream chooses another"
+            )
         if self._transparent:
             lines.append("transparency is dropped")
         if self._tone_map is not None:

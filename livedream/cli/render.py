@@ -42,6 +42,10 @@ def add_parser(commands: Commands) -> None:
     files.add_argument("--start", type=seconds, default=0.0, metavar="TIME", help="where to start")
     files.add_argument("--end", type=seconds, metavar="TIME", help="where to end")
     files.add_argument("--fps", type=rate, metavar="RATE", help="frame rate of a picture sequence")
+    files.add_argument(
+        "--stream", type=int, metavar="N",
+        help="which video stream of a file that has several (default: 1)",
+    )  # fmt: skip
     add_shared(files, "--picture-size")
     files.add_argument(
         "--codec", metavar="NAME", help="h264, hevc, av1, vp9, prores, ffv1 (default: by suffix)"
@@ -139,9 +143,9 @@ def jobs_of(args: argparse.Namespace) -> "list[RenderJob]":
     return [
         RenderJob(
             source=text, output=output, settings=settings, start_s=args.start, end_s=end_s,
-            fps=args.fps, picture_size=picture_size, codec=args.codec, quality=args.quality,
-            copy_streams=not args.no_sound, compare=args.compare, overwrite=args.overwrite,
-            resume=args.resume, replay=args.replay, kept=kept,
+            fps=args.fps, stream=args.stream, picture_size=picture_size, codec=args.codec,
+            quality=args.quality, copy_streams=not args.no_sound, compare=args.compare,
+            overwrite=args.overwrite, resume=args.resume, replay=args.replay, kept=kept,
         )
         for text, output in zip(args.inputs, outputs, strict=True)
     ]  # fmt: skip
@@ -193,5 +197,7 @@ def _check_before_loading(job: "RenderJob") -> None:
     """Say what is wrong with the input before seconds are spent on loading a network."""
     from livedream.capture import open_source
 
-    with open_source(job.source, start_s=job.start_s, end_s=job.end_s, fps=job.fps):
+    with open_source(
+        job.source, start_s=job.start_s, end_s=job.end_s, fps=job.fps, stream=job.stream
+    ):
         pass

@@ -72,7 +72,8 @@ class SourceInfo:
     width, height: of the frames it delivers, after rotation.  rate: frames per second, the
     average where it varies.  frames: an estimate of how many will come, None when endless or
     unknown.  path: the file, where there is one, so that a sink can copy sound and subtitles
-    from it.  loops: how often an animation is shown, 0 for ever.
+    from it.  stream: the index of the one there that is dreamed.
+    loops: how often an animation is shown, 0 for ever.
     notes: one line each for what is not carried along (alpha dropped, HDR tone-mapped).
     """
 
@@ -87,5 +88,6 @@ class SourceInfo:
     sample_aspect_ratio: Fraction = Fraction(1)
     start_s: float = 0.0
     end_s: float | None = None
+    stream: int | None = None
     loops: int = 0
     notes: tuple[str, ...] = ()

@@ -31,8 +31,8 @@ _CHECKPOINT_S: Final = 1.0  # running time between two; a resumed render repeats
 class RenderJob:
     """What to render and where to.
 
-    source: as `open_source` takes it.  start_s, end_s: the part of it.  picture_size: the size
-    of the output (see `parse_size`).  compare: source and dream side by side.
+    source: as `open_source` takes it.  start_s, end_s, stream: the part of it.
+    picture_size: of the output (see `parse_size`).  compare: source and dream side by side.
     overwrite, resume: what to do with an output that is already there.
     replay: a live show's performance log, to dream `source` as it went; kept: the parameters that
     stay as `settings` have them, whatever the show did.
@@ -44,6 +44,7 @@ class RenderJob:
     start_s: float = 0.0
     end_s: float | None = None
     fps: Fraction | None = None
+    stream: int | None = None
     picture_size: str = "source"
     codec: str | None = None
     quality: float = 80.0
@@ -56,10 +57,12 @@ class RenderJob:
 
     def identity(self) -> str:
         """Everything the pictures depend on, as JSON: written into the file's metadata."""
-        replay = {} if self.replay is None else {"replay": self.replay.name}
+        more: dict[str, Any] = {} if self.replay is None else {"replay": self.replay.name}
+        if self.stream is not None:
+            more["stream"] = self.stream
         return identity(
             self.settings, self.source, start_s=self.start_s, end_s=self.end_s,
-            picture_size=self.picture_size, compare=self.compare, **replay,
+            picture_size=self.picture_size, compare=self.compare, **more,
         )  # fmt: skip
 
 
@@ -131,7 +134,9 @@ def render(
     checkpoints = Checkpoints(job.output)
     with ExitStack() as stack:
         source = stack.enter_context(
-            open_source(job.source, start_s=job.start_s, end_s=job.end_s, fps=job.fps)
+            open_source(
+                job.source, start_s=job.start_s, end_s=job.end_s, fps=job.fps, stream=job.stream
+            )
         )
         info = scaled_info(source.info, job.picture_size)
         if opened is not None:

@@ -105,10 +105,15 @@ def holds_stream(container: Container, stream: Any) -> bool:
     return True
 
 
-def main_video(container: InputContainer) -> Any:
-    """The stream whose frames are dreamed: the first one that is no cover picture.
+def films(container: InputContainer) -> list[Any]:
+    """The video streams that are no cover pictures."""
+    streams = container.streams.video
+    return [s for s in streams if not s.disposition & Disposition.attached_pic]
+
+
+def main_video(container: InputContainer, index: int | None = None) -> Any:
+    """The stream whose frames are dreamed: that of an index, or the first that is no cover.
 
     Raises StopIteration where there is none.
     """
-    streams = container.streams.video
-    return next(s for s in streams if not s.disposition & Disposition.attached_pic)
+    return next(s for s in films(container) if index in (None, s.index))

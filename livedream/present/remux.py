@@ -40,15 +40,17 @@ class RemuxSpec:
     """What the finished file is to be.
 
     rate: frames per second, for containers that know no other times.  source: the file whose
-    other streams are copied, None for none; window: the part of it.  metadata: written over the
-    source's own.  tag: the video's four letters, where not FFmpeg's choice.  complete: all
-    frames came; otherwise sound and subtitles end where the video does.  end: of the last frame, in
-    seconds, where it is known: not every container keeps that while it grows.
+    other streams are copied, None for none; stream: the index of the dreamed one there; window:
+    the part of it.  metadata: written over the source's own.  tag: the video's four letters, where
+    not FFmpeg's choice.  complete: all frames came; otherwise sound and subtitles end where the
+    video does.  end: of the last frame, in seconds, where it is known: not every container keeps
+    that while it grows.
     """
 
     container: Container
     rate: Fraction = Fraction(25)
     source: Path | None = None
+    stream: int | None = None
     window: CopyRange = field(default_factory=CopyRange)
     metadata: Mapping[str, str] = field(default_factory=dict)
     tag: str | None = None
@@ -83,7 +85,7 @@ def remux(growing: Path, wanted: RemuxSpec) -> tuple[str, ...]:
 
 
 def _write(growing: Path, temporary: Path, wanted: RemuxSpec) -> tuple[str, ...]:
-    copied_streams = copied_streams_of(wanted.source) if wanted.source else []
+    copied_streams = copied_streams_of(wanted.source, wanted.stream) if wanted.source else []
     fitting = [c for c in copied_streams if holds_stream(wanted.container, c.stream)]
     try:
         while True:
@@ -160,7 +162,8 @@ class _Attempt:
         if self._wanted.source is not None:
             with av.open(url_of(self._wanted.source), metadata_errors="replace") as container:
                 found = dict(container.metadata)
-                target.metadata.update(stream_metadata(main_video(container).metadata))
+                dreamed = main_video(container, self._wanted.stream)
+                target.metadata.update(stream_metadata(dreamed.metadata))
                 out.set_chapters(list(cut_chapters(container.chapters(), self._wanted.window)))
         out.metadata.update(container_metadata(found, self._wanted.metadata))
 

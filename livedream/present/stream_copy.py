@@ -37,7 +37,7 @@ def copy_range_of(info: SourceInfo) -> CopyRange:
     """The part of `info.path` that its frames were taken from, counted as the source counts."""
     assert info.path is not None
     with av.open(url_of(info.path), metadata_errors="replace") as container:
-        video = main_video(container)
+        video = main_video(container, info.stream)
         base = video.time_base or Fraction(1)
         first = video.start_time or 0
         shift = shift_of(container.start_time, first, base)
@@ -107,10 +107,10 @@ class CopiedStream:
         self._container.close()
 
 
-def copied_streams_of(path: Path) -> list[CopiedStream]:
-    """Every stream of the file but its main video; the caller closes them."""
+def copied_streams_of(path: Path, dreamed: int | None = None) -> list[CopiedStream]:
+    """Every stream of the file but the dreamed one (an index); the caller closes them."""
     with av.open(url_of(path), metadata_errors="replace") as container:
-        main = main_video(container).index
+        main = main_video(container, dreamed).index
         indices = [s.index for s in container.streams if s.index != main]
     return [CopiedStream(path, index) for index in indices]
 
@@ -176,7 +176,7 @@ class SoundTracks:
         if wanted and info.path is not None:
             try:
                 self.window = copy_range_of(info)
-                streams = copied_streams_of(info.path)
+                streams = copied_streams_of(info.path, info.stream)
             except (av.FFmpegError, ValueError, StopIteration) as error:
                 raise SinkError(f"{info.path}: its audio cannot be read ({error})") from error
             for stream in streams:
