@@ -22,6 +22,7 @@ from livedream.core.errors import SourceError
 from livedream.core.frame import Frame, Picture, SourceInfo
 from livedream.media.colour import BT709, has_alpha, tags_of, to_rgb
 from livedream.media.hdr import HDR_TRANSFERS, ToneMap
+from livedream.media.immersive import boxes_of
 from livedream.media.timing import PtsRepair, TimeRange, shift_of
 
 _FALLBACK_RATE = Fraction(25)
@@ -71,6 +72,7 @@ class VideoSource(Closeable):
         self._quarter_turns = round(frame.rotation / 90) % 4  # anticlockwise, as FFmpeg counts
         self._tags = tags_of(frame)
         # VP8, VP9 and AV1 keep transparency beside their frames; Matroska tells that it is there.
+        immersive, self._views = boxes_of(frame)
         beside = {name.lower(): value for name, value in stream.metadata.items()}
         self._transparent = has_alpha(frame) or beside.get("alpha_mode") == "1"
         self._tone_map: ToneMap | None = None
@@ -93,6 +95,7 @@ class VideoSource(Closeable):
             start_s=part.start_s,
             end_s=part.end_s,
             stream=stream.index,
+            immersive=immersive,
             loops=loops_of(path) if path.suffix.lower() == ".gif" else 0,
         )
 
@@ -117,6 +120,7 @@ class VideoSource(Closeable):
                 f"video stream {self._decoder.number} of {self._decoder.streams} is dreamed: "
                 "--stream chooses another"
             )
+        lines += self._views
         if self._transparent:
             lines.append("transparency is dropped")
         if self._tone_map is not None:

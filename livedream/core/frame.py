@@ -74,6 +74,7 @@ class SourceInfo:
     unknown.  path: the file, where there is one, so that a sink can copy sound and subtitles
     from it.  stream: the index of the one there that is dreamed.
     loops: how often an animation is shown, 0 for ever.
+    immersive: 360-degree and stereo tags, as boxes (see `media.immersive`).
     notes: one line each for what is not carried along (alpha dropped, HDR tone-mapped).
     """
 
@@ -90,4 +91,5 @@ class SourceInfo:
     end_s: float | None = None
     stream: int | None = None
     loops: int = 0
+    immersive: bytes = b""
     notes: tuple[str, ...] = ()

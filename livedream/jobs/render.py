@@ -141,7 +141,7 @@ def render(
         info = scaled_info(source.info, job.picture_size)
         if opened is not None:
             opened(info)
-        written = replace(info, width=2 * info.width) if job.compare else info
+        written = replace(info, width=2 * info.width, immersive=b"") if job.compare else info
         report = RenderReport.of(job.source, job.output, dreamer, written.width, written.height)
         sink = open_sink(
             job.output, written, codec=job.codec, quality=job.quality, overwrite=job.overwrite,

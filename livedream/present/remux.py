@@ -22,6 +22,7 @@ from av.container.output import OutputContainer
 from livedream.core.errors import SinkError
 from livedream.media.containers import Container, holds_stream, main_video, url_of
 from livedream.media.destination import beside
+from livedream.media.immersive import KEEPERS, leave_only_google, tagged
 from livedream.media.tags import container_metadata, stream_metadata
 from livedream.media.timing import Packet, decoding_time, end_time, with_last_duration
 from livedream.present.stream_copy import (
@@ -44,7 +45,7 @@ class RemuxSpec:
     the part of it.  metadata: written over the source's own.  tag: the video's four letters, where
     not FFmpeg's choice.  complete: all frames came; otherwise sound and subtitles end where the
     video does.  end: of the last frame, in seconds, where it is known: not every container keeps
-    that while it grows.
+    that while it grows.  immersive: 360-degree and stereo tags, as boxes.
     """
 
     container: Container
@@ -56,6 +57,7 @@ class RemuxSpec:
     tag: str | None = None
     complete: bool = True
     end: Fraction | None = None
+    immersive: bytes = b""
 
 
 def finishing(growing: Path) -> Path:
@@ -89,7 +91,8 @@ def _write(growing: Path, temporary: Path, wanted: RemuxSpec) -> tuple[str, ...]
     fitting = [c for c in copied_streams if holds_stream(wanted.container, c.stream)]
     try:
         while True:
-            culprit = _Attempt(growing, temporary, wanted, fitting).run()
+            attempt = _Attempt(growing, temporary, wanted, fitting)
+            culprit = attempt.run()
             if culprit is None:
                 break
             fitting.remove(culprit)
@@ -97,6 +100,8 @@ def _write(growing: Path, temporary: Path, wanted: RemuxSpec) -> tuple[str, ...]
     finally:
         for copied_stream in copied_streams:
             copied_stream.close()
+    if wanted.immersive and not attempt.immersive:
+        missing.append("360-degree and stereo tags")
     if wanted.metadata and not wanted.container.has_metadata:
         missing.append("metadata")
     suffix = growing.suffix.lower()
@@ -115,16 +120,20 @@ class _Attempt:
         self._temporary = temporary
         self._wanted = wanted
         self._copied_streams = copied_streams
+        self.immersive = False  # the tags of such video are in it
         self._latest: CopiedStream | None = copied_streams[-1] if copied_streams else None
 
     def run(self) -> CopiedStream | None:
         container = self._wanted.container
+        options = dict(container.options)
+        if self._wanted.immersive and container.name == "mp4":
+            options["strict"] = "unofficial"  # FFmpeg's word for boxes that no standard has
         with av.open(url_of(self._growing)) as grown:
             out = av.open(
                 url_of(self._temporary),
                 "w",
                 format=container.name,
-                container_options=dict(container.options),
+                container_options=options,
             )
             try:
                 self._fill(grown, out)
@@ -135,11 +144,13 @@ class _Attempt:
                 if self._latest is None or getattr(error, "errno", None) in _DISK_TROUBLE:
                     raise
                 return self._latest
+        if self.immersive and container.name == "mp4":
+            leave_only_google(self._temporary)
         return None
 
     def _fill(self, grown: Any, out: OutputContainer) -> None:
         video = main_video(grown)
-        target: Any = out.add_stream_from_template(video, opaque=True)
+        target: Any = self._stream_like(video, out)
         if self._wanted.tag:
             target.codec_context.codec_tag = self._wanted.tag
         target.time_base = video.time_base
@@ -156,6 +167,25 @@ class _Attempt:
         lasting = with_last_duration(grown.demux(video), video, self._wanted.end)
         packets = (made for p in lasting for made in rewrite(p))
         self._copy(packets, out, target, targets)
+
+    def _stream_like(self, video: Any, out: OutputContainer) -> Any:
+        if self._wanted.immersive and self._wanted.container.name in KEEPERS:
+            like = tagged(video, self._wanted.immersive)
+            if like is not None:
+                self.immersive = True
+                with like:
+                    target: Any = out.add_stream_from_template(like.streams.video[0], opaque=True)
+                for name in (
+                    "pix_fmt",
+                    "color_range",
+                    "colorspace",
+                    "color_primaries",
+                    "color_trc",
+                ):
+                    # What no header tells, only pictures.
+                    setattr(target.codec_context, name, getattr(video.codec_context, name))
+                return target
+        return out.add_stream_from_template(video, opaque=True)
 
     def _describe(self, out: OutputContainer, target: Any) -> None:
         found: Mapping[str, str] = {}

@@ -184,6 +184,7 @@ class VideoSink(Finalizable):
                 self._container, rate=self._info.rate, source=source, window=self._sound.window,
                 metadata=self._options.metadata, tag=self._chosen.encoder.tag if tagged else None,
                 complete=complete, end=self._end, stream=self._info.stream,
+                immersive=self._info.immersive,
             ))  # fmt: skip
         else:
             self.path.unlink(missing_ok=True)
