@@ -13,6 +13,7 @@ import traceback
 from collections.abc import Sequence
 
 from livedream.cli import bench, export, image, layers, listings, live, measure, render, zoom
+from livedream.core.children import end_children
 from livedream.core.errors import LivedreamError, ObjectiveError, ShowError, reason
 from livedream.core.redact import redact
 from livedream.core.version import __version__
@@ -85,5 +86,6 @@ def script() -> None:
             with contextlib.suppress(OSError, ValueError):
                 stream.flush()
         logging.shutdown()
+        end_children()
         os._exit(code)
     sys.exit(code)

@@ -15,10 +15,12 @@ from typing import Final
 from urllib.parse import parse_qsl, quote
 
 from livedream.core.errors import SettingsError, SinkError
-from livedream.core.redact import redact
+from livedream.core.redact import MASK, redact
 
 _UNITS: Final = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 _PLACEHOLDER: Final = re.compile(r"\{(env|file):([^{}]+)\}")
+_HOST: Final = re.compile(r"(\[[0-9A-Fa-f:.%]+\]|[^\[\]:@]*)(:[0-9]{0,6})?")
+_UNSAFE: Final = re.compile(r"[^A-Za-z0-9._~!$&'()*+,;=:%-]|%(?![0-9A-Fa-f]{2})")
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -133,6 +135,8 @@ class Address:
         """
         default_host, _, default_port = default.rpartition(":")
         text = self.rest.split("/", 1)[0].removeprefix("@")
+        if "@" in text:
+            raise SettingsError(f"{self.shown}: a user or password is not for this address")
         host, colon, port = text.rpartition(":")
         if text.isdecimal():
             host, port = "", text
@@ -163,13 +167,70 @@ class Address:
 
 def parse_address(text: str) -> Address:
     """`text` taken apart; the scheme is everything before the first colon, in lower case."""
-    scheme, _, rest = text.partition(":")
+    scheme, _, rest = quoted_user(text).partition(":")
     rest, _, query = rest.partition("?")
     scheme, _, extra = scheme.partition("?")  # "window?display=1": options without a colon
     options: dict[str, str] = {}
     for name, value in parse_qsl(query or extra, keep_blank_values=True):
         options[name] = f"{options[name]},{value}" if name in options else value
     return Address(redact(text), scheme.lower(), rest.removeprefix("//"), query, options)
+
+
+def quoted_user(text: str) -> str:
+    """`text` with its user and password percent-encoded, as FFmpeg and every server expect them.
+
+    What holds a # or /, ? or @ itself is told from the rest by what follows: host and port.
+    What is percent-encoded already stays, and so does what names no user.
+    """
+    scheme, separator, rest = text.partition("://")
+    plain = _PLACEHOLDER.sub(lambda match: "_" * len(match[0]), rest)
+    end = len(re.split("[/?#]", plain, maxsplit=1)[0])
+    at = plain.rfind("@", 0, end)
+    if plain[end : end + 1] == "#" or not _HOST.fullmatch(plain, at + 1, end):
+        at = max(at, plain.rfind("@"))
+    if not separator or at <= 0:
+        return text
+    begin = 0
+    user = ""
+    for match in [*_PLACEHOLDER.finditer(rest, 0, at), None]:
+        until = match.start() if match else at
+        user += _UNSAFE.sub(lambda one: quote(one[0], safe=""), rest[begin:until])
+        user += match[0] if match else ""
+        begin = match.end() if match else at
+    return f"{scheme}://{user}{rest[at:]}"
+
+
+def stream_url(text: str) -> str:
+    """A stream's address as FFmpeg reads it: secrets `resolved`, the user percent-encoded.
+
+    Raises SettingsError for a port that is none, without what may be part of a password.
+    """
+    found = quoted_user(resolved(quoted_user(text)))
+    scheme, _, rest = found.partition("://")
+    host = re.split("[/?#]", rest, maxsplit=1)[0].rpartition("@")[2]
+    name, colon, port = host.rpartition(":")
+    if _HOST.fullmatch(host) and (not colon or port == "" or 1 <= int(port) <= 65535):
+        return found
+    if "@" in text:
+        raise SettingsError(
+            f"{scheme}://{MASK}: the port must be 1 to 65535; in a user or password "
+            "write # as %23, / as %2F, ? as %3F, : as %3A and an at sign as %40"
+        )
+    got = f" (got {port})" if port.isdigit() else ""
+    raise SettingsError(f"{scheme}://{name}: the port must be 1 to 65535{got}")
+
+
+def srt_options(address: Address, options: dict[str, str]) -> dict[str, str]:
+    """The options as FFmpeg counts them: latency, which is in ms, as OBS has it, in microseconds.
+
+    Raises SettingsError where the address has no port.
+    """
+    if not address.rest.rpartition(":")[2].isdigit():
+        raise SettingsError(f"{address.shown}: no port: write srt://127.0.0.1:9000")
+    if "latency" not in options:
+        return options
+    latency_us = round(address.number("latency", 120, 20, 8000) * 1000)
+    return {**options, "latency": str(latency_us)}
 
 
 def listening(text: str, default: str, *, name: str) -> Endpoint:

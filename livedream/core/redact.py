@@ -8,7 +8,7 @@ import logging
 import re
 from typing import Final
 
-_MASK: Final = "***"
+MASK: Final = "***"
 _SECRET_NAMES: Final = (
     "pass", "passwd", "password", "passphrase", "pwd", "token", "access_token", "key", "api_key",
     "apikey", "secret", "streamid", "stream_key", "auth", "sig", "signature", "user", "username",
@@ -16,13 +16,13 @@ _SECRET_NAMES: Final = (
 # One slash, too: that is what `pathlib.Path` makes of an address. At least two letters: C:/ is a
 # Windows drive. A secret may hold any character, so each pattern takes as much as could be one.
 _SCHEME: Final = r"\b[a-z][a-z0-9+.-]+:/{1,2}+"
-_REST: Final = rf"(?!{re.escape(_MASK)})[^\n]+"
+_REST: Final = rf"(?!{re.escape(MASK)})[^\n]+"
 _PATTERNS: Final = (
-    (rf"([?&/;](?:{'|'.join(_SECRET_NAMES)})=){_REST.replace('[^', '[^&')}", _MASK),
+    (rf"([?&/;](?:{'|'.join(_SECRET_NAMES)})=){_REST.replace('[^', '[^&')}", MASK),
     # What follows the host of an RTMP address; with an @ somewhere, the host itself is unsure.
-    (rf"(\brtmp[a-z]*:/{{1,2}}+(?:[^/@\n]*+/(?![^\n]*@))?+){_REST}", _MASK),
+    (rf"(\brtmp[a-z]*:/{{1,2}}+(?:[^/@\n]*+/(?![^\n]*@))?+){_REST}", MASK),
     # Up to the last @ before another address.
-    (rf"({_SCHEME})(?:(?![\s'\",(][a-z0-9+.-]+://)[^\n])+@", f"{_MASK}@"),
+    (rf"({_SCHEME})(?:(?![\s'\",(][a-z0-9+.-]+://)[^\n])+@", f"{MASK}@"),
 )
 _COMPILED: Final = tuple((re.compile(one, re.IGNORECASE), rf"\1{mask}") for one, mask in _PATTERNS)
 

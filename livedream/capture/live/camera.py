@@ -4,6 +4,7 @@ Many cameras give 1080 lines raw at 5 frames per second and 30 as MJPG, so MJPG 
 first, then size, then rate, and what the camera really does is reported. OpenCV's BGR ends here.
 """
 
+import logging
 import os
 import sys
 import time
@@ -19,7 +20,14 @@ from livedream.capture.live import Opened
 from livedream.core.errors import SourceError
 from livedream.core.frame import Picture
 
+_log = logging.getLogger(__name__)
+
 _MOST_RATE: Final = 1000.0
+_SETTLE_S: Final = 1.0  # heuristic: a camera that sees only black after that is in the dark
+_BLACK: Final = 12  # of 255: above, a dim scene
+_YUV_ZEROS: Final = (0, 135, 0)  # Y, U and V of 0, by BT.601
+_NEAR: Final = 12  # 8-bit steps, for JPEG and the other matrices
+_MOST_ZEROS: Final = 0.1  # heuristic: no scene has as much of exactly this green
 _FAILURES: Final = 5  # reads in a row that may fail: some drivers hiccup
 
 
@@ -66,6 +74,18 @@ def find_camera(text: str, cameras: list[Camera]) -> Camera:
     there = ", ".join(f"{c.index} ({c.name})" for c in cameras)
     choice = f"; there are {there}" if there else " found"
     raise SourceError(f"{wanted}{choice}; try 'livedream live synthetic:clouds' or a file")
+
+
+def blank(rgb: Picture) -> str:
+    """What a picture is that a camera sends before it sees: "black", "green", or "".
+
+    Green is what a buffer full of zeros becomes, or the part of it that was not filled.
+    """
+    thin = rgb[::4, ::4]
+    if np.percentile(thin, 99) <= _BLACK:
+        return "black"
+    zeros = np.abs(thin.astype(np.int16) - _YUV_ZEROS).max(axis=2) <= _NEAR
+    return "green" if zeros.mean() > _MOST_ZEROS else ""
 
 
 class CameraInput:
@@ -121,7 +141,7 @@ class CameraInput:
 
     def _read_back(self, device: Any, camera: Camera) -> Opened:
         """The first frame says what the size really is, the driver what the rate is."""
-        rgb = self._picture(device)
+        rgb = self._settled(device, camera.name)
         height, width = rgb.shape[:2]
         reported = float(device.get(cv2.CAP_PROP_FPS) or 0.0)
         rate = reported if 0 < reported <= _MOST_RATE else self._fps or 30.0
@@ -133,6 +153,17 @@ class CameraInput:
         if self._fps is not None and abs(rate - self._fps) > 0.5:
             detail += f" (asked for {self._fps:g} fps)"
         return Opened(width, height, Fraction(rate).limit_denominator(1001), detail)
+
+    def _settled(self, device: Any, name: str) -> Picture:
+        """The first picture that shows something, or what there is after a second."""
+        until_s = time.monotonic() + _SETTLE_S
+        rgb, left_out, why = self._picture(device), 0, ""
+        while (found := blank(rgb)) and time.monotonic() < until_s:
+            rgb, left_out, why = self._picture(device), left_out + 1, found
+        if left_out:
+            after = f", and still is after {_SETTLE_S:g} s" if found else ""
+            _log.info("%s: %d pictures left out at the start (%s%s)", name, left_out, why, after)
+        return rgb
 
     def _picture(self, device: Any) -> Picture:
         for _ in range(_FAILURES):

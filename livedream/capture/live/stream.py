@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl
 import av
 
 from livedream.capture.live import Opened
-from livedream.core.addresses import resolved
+from livedream.core.addresses import stream_url
 from livedream.core.errors import SourceError
 from livedream.core.frame import Picture
 from livedream.core.redact import redact
@@ -48,7 +48,7 @@ class StreamInput:
         # Scheme, host and port: what comes before and after may be secret.
         scheme, _, rest = redact(url).partition("://")
         self.name = f"{scheme}://{re.split('[/?#]', rest.rpartition('@')[2])[0]}"
-        self._url = _with_options(resolved(url))
+        self._url = _with_options(stream_url(url))
         self._container: av.container.InputContainer | None = None
         self._pictures: Iterator[Picture] | None = None
 

@@ -98,6 +98,7 @@ class Capture:
         self._tried = threading.Event()
         self._opened: Opened | None = None
         self._error: LivedreamError | None = None
+        self._reported: str | None = None  # why there was nothing yet, to whoever waited for it
         self._health = Health(source.name, "starting", since_s=time.monotonic())
         self._faults = FaultLog(_log, source.name)
         self._thread: SupervisedThread | None = None
@@ -108,6 +109,7 @@ class Capture:
     def wait(self, timeout_s: float) -> Opened | None:
         """What was opened, once the first attempt is over; None while there is nothing yet."""
         self._tried.wait(timeout_s)
+        self._reported = str(self._error or "")
         return self._opened
 
     @property
@@ -175,7 +177,10 @@ class Capture:
         detail = reason(error) if own else f"{self._source.name}: {reason(error)}"
         self._error = error if isinstance(error, LivedreamError) else SourceError(detail)
         state = "lost" if self._health.frames else "starting"
-        if self._health.frames or not own:  # what never came is said by whoever waits for it
-            self._faults.failed(error, "is lost", traceback=not own)
+        awaited = self._reported is None or self._reported == str(self._error)
+        if self._health.frames or not own or not awaited:
+            self._reported = str(self._error)
+            event = "is lost" if self._health.frames else "gives nothing yet"
+            self._faults.failed(error, event, traceback=not own)
         since_s = time.monotonic() if self._health.state != state else self._health.since_s
         self._health = replace(self._health, state=state, detail=detail, since_s=since_s)

@@ -6,19 +6,17 @@ through a pipe to a child that carries it out: this package's own relay for RTMP
 has it for SRT. A child that stops reading is ended and started anew.
 """
 
-import atexit
 import contextlib
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
 import time
 from fractions import Fraction
-from functools import lru_cache
 from typing import Any, Final
 
-from livedream.core.addresses import Address, resolved
+from livedream.core.addresses import Address, resolved, srt_options
+from livedream.core.children import end_child, ffmpeg_with, last_words, start_child
 from livedream.core.errors import SettingsError, SinkError
 from livedream.present.live import LiveFrame
 from livedream.present.live.encoding import StreamMuxer, read_options
@@ -60,18 +58,16 @@ class RelayOutput:
             presets = [word for fd in inherited for word in ("-fpre", f"/dev/fd/{fd}")]
             command = [*command, *presets, self._target]
         try:
-            self._child = subprocess.Popen(
+            self._child = start_child(
                 command,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
                 stderr=self._said,
                 pass_fds=inherited,
-                start_new_session=True,  # Ctrl-C is for the parent
             )
         finally:
             for fd in inherited:
                 os.close(fd)
-        atexit.register(self._child.kill)
         assert self._child.stdin is not None
         if not self._is_srt:
             os.write(self._child.stdin.fileno(), f"{self._target}\n".encode())
@@ -103,9 +99,7 @@ class RelayOutput:
                 raise SinkError(self._last_words()) from None
 
     def _last_words(self) -> str:
-        self._said.seek(0)
-        lines = [line.strip() for line in self._said.read().decode(errors="replace").splitlines()]
-        words = next((line for line in reversed(lines) if line), "the connection ended")
+        words = last_words(self._said) or "the connection ended"
         for line in self._secrets.splitlines():  # ffmpeg repeats an option that it does not know
             words = words.replace(line.partition("=")[2], "***")
         return words
@@ -116,22 +110,10 @@ class RelayOutput:
             self._muxer.close()
             self._muxer = None
         if child is not None:
-            _end(child)
+            end_child(child, _ENDING_S)
         if self._said is not None:
             self._said.close()
             self._said = None
-
-
-def _end(child: "subprocess.Popen[bytes]") -> None:
-    with contextlib.suppress(OSError):
-        if child.stdin is not None:
-            child.stdin.close()
-    try:
-        child.wait(_ENDING_S)
-    except subprocess.TimeoutExpired:
-        child.kill()
-        child.wait()
-    atexit.unregister(child.kill)
 
 
 def target_of(address: Address) -> tuple[str, str]:
@@ -143,10 +125,7 @@ def target_of(address: Address) -> tuple[str, str]:
     rest = {name: value for name, _, value in parts if name not in _OURS}
     hidden: dict[str, str] = {}
     if address.scheme == "srt":
-        if not address.rest.rpartition(":")[2].isdigit():
-            raise SettingsError(f"{address.shown}: no port: write srt://127.0.0.1:9000")
-        if "latency" in rest:  # ours is in ms, as OBS's is; FFmpeg counts in microseconds
-            rest["latency"] = str(round(address.number("latency", 120, 20, 8000) * 1000))
+        rest = srt_options(address, rest)
         if os.name == "posix":  # where a child can be given an open pipe by its number
             hidden = {name: address.word(name, "") for name in _HIDDEN if rest.pop(name, "")}
     query = "&".join(f"{name}={value}" for name, value in rest.items())
@@ -169,28 +148,6 @@ def _readable(text: str) -> tuple[int, ...]:
 
 
 def _srt_command() -> list[str]:
-    tool = shutil.which("ffmpeg")
-    if tool is None or not _has_srt(tool):
-        found = "the one here has none" if tool else "there is none"
-        raise SettingsError(
-            f"srt needs an ffmpeg with SRT, {found}: install it "
-            "(apt install ffmpeg, brew install ffmpeg, or https://ffmpeg.org/download.html)"
-        )
     read = "-hide_banner -loglevel error -fflags nobuffer -probesize 4096 -analyzeduration 0 -f flv"
     write = "-c copy -f mpegts -muxdelay 0 -muxpreload 0 -flush_packets 1"
-    return [tool, *read.split(), "-i", "pipe:0", *write.split()]
-
-
-@lru_cache
-def _has_srt(tool: str) -> bool:
-    try:
-        listed = subprocess.run(
-            [tool, "-hide_banner", "-protocols"],
-            check=False,
-            capture_output=True,
-            text=True,
-            timeout=10,
-        ).stdout
-    except (OSError, subprocess.TimeoutExpired):
-        return False
-    return "srt" in listed.split()
+    return [ffmpeg_with("srt"), *read.split(), "-i", "pipe:0", *write.split()]

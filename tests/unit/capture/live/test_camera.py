@@ -97,3 +97,49 @@ def test_a_camera_that_is_not_there_lists_those_that_are() -> None:
         find_camera("canon", CAMERAS)
     with pytest.raises(SourceError, match="no camera found"):
         find_camera("", [])
+
+
+class Waking(Device):
+    """A camera whose first pictures show nothing: black, then a buffer of zeros."""
+
+    asleep = 7
+
+    def read(self) -> tuple[bool, np.ndarray | None]:
+        now[0] += 1 / 30
+        self.asleep -= 1
+        bgr = np.zeros((480, 640, 3), np.uint8)
+        if self.asleep < 3:
+            bgr[200:] = (0, 135, 0)
+        if self.asleep < 0:
+            bgr[:] = 90
+        return True, bgr
+
+
+now = [0.0]
+
+
+def test_first_pictures_that_show_nothing_are_left_out(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("livedream.capture.live.camera.time.monotonic", lambda: now[0])
+    source = CameraInput("0", list_them=lambda: CAMERAS, capture=Waking)
+    with caplog.at_level("INFO"):
+        source.open()
+    device_pictures = source.read()
+    assert device_pictures is not None
+    assert device_pictures.min() == 90
+    (line,) = caplog.messages
+    assert line == "Integrated Webcam: 7 pictures left out at the start (green)"
+
+
+def test_a_camera_in_the_dark_is_shown_after_a_second(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("livedream.capture.live.camera.time.monotonic", lambda: now[0])
+    monkeypatch.setattr(Waking, "asleep", 10_000)
+    source = CameraInput("0", list_them=lambda: CAMERAS, capture=Waking)
+    begun_s = now[0]
+    with caplog.at_level("INFO"):
+        source.open()
+    assert now[0] - begun_s < 1.2
+    assert "still is after 1 s" in caplog.text

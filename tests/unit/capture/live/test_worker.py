@@ -112,3 +112,23 @@ def test_what_never_opens_keeps_its_reason() -> None:
     assert "nobody there" in str(capture.error)
     assert capture.health().state == "starting"
     capture.close()
+
+
+def test_what_fails_after_the_wait_is_said_once_for_each_reason(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    class Late(MemoryInput):
+        reasons = ("nobody there", "nobody there", "no video in this stream")
+        tried = 0
+
+        def open(self) -> Opened:
+            self.tried += 1
+            raise SourceError(self.reasons[min(self.tried, 3) - 1])
+
+    source = Late(OPENED)
+    capture = Capture(source)
+    capture.start()
+    capture.wait(2.0)  # its caller says "nobody there"
+    until(lambda: source.tried >= 4)
+    capture.close()
+    assert caplog.messages == ["memory gives nothing yet: no video in this stream"]

@@ -33,9 +33,9 @@ def started(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[list[str]]:
         with (tmp_path / "given").open("wb") as file:
             return popen([sys.executable, "-c", code], **{**options, "stdout": file})
 
-    monkeypatch.setattr("livedream.present.live.relay.subprocess.Popen", start)
+    monkeypatch.setattr("livedream.present.live.relay.start_child", start)
     monkeypatch.setattr(
-        "livedream.present.live.relay.subprocess.run",
+        "livedream.core.children.subprocess.run",
         lambda command, **_: subprocess.CompletedProcess(command, 0, "Output:\n  rtmp\n  srt\n"),
     )
     monkeypatch.setattr("shutil.which", lambda name: str(tmp_path / name))

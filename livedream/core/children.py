@@ -1,0 +1,91 @@
+"""Other programs that a show starts: none outlives it, whatever way it ends.
+
+They are ended with the output or source that they belong to, else by `end_children` on the way out,
+and on Linux by the system when livedream itself is killed.
+"""
+
+import atexit
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+from functools import lru_cache
+from typing import IO, Any, Final
+
+from livedream.core.errors import SettingsError
+
+_running: set["subprocess.Popen[bytes]"] = set()
+# prctl(PR_SET_PDEATHSIG, SIGKILL), which what is executed then keeps. In a process of its own,
+# since nothing but exec is safe between fork and exec of a program with threads.
+_BOUND: Final = (
+    "import ctypes, os, sys; ctypes.CDLL(None).prctl(1, 9); "
+    "os.getppid() == int(sys.argv[1]) and os.execv(sys.argv[2], sys.argv[2:])"
+)
+
+
+def start_child(command: list[str], **options: Any) -> "subprocess.Popen[bytes]":
+    """`subprocess.Popen(command, **options)`, for a program given by its whole path.
+
+    Ctrl-C is not for it. To be ended by `end_child`, and by the thread that started it.
+    """
+    if sys.platform == "linux":
+        command = [sys.executable, "-ISc", _BOUND, str(os.getpid()), *command]
+    child = subprocess.Popen(command, start_new_session=True, **options)
+    _running.add(child)
+    return child
+
+
+def end_child(child: "subprocess.Popen[bytes]", patience_s: float) -> None:
+    """Close its input; after `patience_s` it is killed."""
+    with contextlib.suppress(OSError):
+        if child.stdin is not None:
+            child.stdin.close()
+    try:
+        child.wait(patience_s)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        child.wait()
+    _running.discard(child)
+
+
+def last_words(said: IO[bytes]) -> str:
+    """The last line that a child wrote into this file, "" for none."""
+    said.seek(0)
+    lines = [line.strip() for line in said.read().decode(errors="replace").splitlines()]
+    return next((line for line in reversed(lines) if line), "")
+
+
+@atexit.register
+def end_children() -> None:
+    """Kill those that still run: for the end of the process."""
+    for child in tuple(_running):
+        child.kill()
+
+
+def ffmpeg_with(protocol: str) -> str:
+    """The path of the installed ffmpeg. Raises SettingsError where it lacks the protocol."""
+    tool = shutil.which("ffmpeg")
+    if tool is None or protocol not in protocols(tool):
+        found = "the one here has none" if tool else "there is none"
+        raise SettingsError(
+            f"{protocol} needs an ffmpeg with {protocol.upper()}, {found}: install it "
+            "(apt install ffmpeg, brew install ffmpeg, or https://ffmpeg.org/download.html)"
+        )
+    return tool
+
+
+@lru_cache
+def protocols(tool: str) -> tuple[str, ...]:
+    """Those that an ffmpeg lists, () where it cannot be asked."""
+    try:
+        listed = subprocess.run(
+            [tool, "-hide_banner", "-protocols"],
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=10,
+        ).stdout
+    except (OSError, subprocess.TimeoutExpired):
+        return ()
+    return tuple(listed.split())

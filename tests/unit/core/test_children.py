@@ -1,0 +1,80 @@
+"""Programs that a show starts end with it, however it ends."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from livedream.cli import script
+from livedream.core import children
+from livedream.core.errors import SettingsError
+
+SLEEPER = [sys.executable, "-c", "import time; print(1, flush=True); time.sleep(60)"]
+STARTS = f"""
+import os, subprocess, sys
+from livedream.core.children import start_child
+child = start_child({SLEEPER!r}, stdout=subprocess.PIPE)
+child.stdout.readline()
+print(child.pid, flush=True)
+"""
+
+
+def runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return b" Z " not in Path(f"/proc/{pid}/stat").read_bytes()
+
+
+def until(true: Callable[[], bool]) -> None:
+    end = time.monotonic() + 10
+    while not true():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.02)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends children with their parent")
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGALRM, signal.SIGINT])
+def test_none_outlives_livedream_whatever_ends_it(number: signal.Signals) -> None:
+    code = f"{STARTS}\nimport time; time.sleep(60)"
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    ) as parent:
+        assert parent.stdout is not None
+        pid = int(parent.stdout.readline())
+        assert runs(pid)
+        parent.send_signal(number)
+        until(lambda: not runs(pid))
+
+
+def test_none_is_left_by_the_way_out_of_a_show(monkeypatch: pytest.MonkeyPatch) -> None:
+    codes: list[int] = []
+    monkeypatch.setattr("sys.argv", ["livedream", "live"])
+    monkeypatch.setattr("livedream.cli.main", lambda: 0)
+    monkeypatch.setattr("os._exit", codes.append)
+    child = children.start_child(SLEEPER, stdout=subprocess.PIPE)
+    assert child.stdout is not None
+    child.stdout.readline()
+    with pytest.raises(SystemExit):  # where the real one has ended the process
+        script()
+    assert codes == [0]
+    assert child.wait(10) != 0
+    child.stdout.close()
+    children.end_child(child, 0.0)
+
+
+def test_an_ffmpeg_without_the_protocol_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    with pytest.raises(SettingsError, match="srt needs an ffmpeg with SRT, there is none: install"):
+        children.ffmpeg_with("srt")
+    monkeypatch.setattr("shutil.which", lambda name: str(tmp_path / name))
+    with pytest.raises(SettingsError, match="the one here has none"):
+        children.ffmpeg_with("srt")
