@@ -16,13 +16,14 @@ import av
 
 from livedream.core.errors import SourceError
 from livedream.media.containers import films, url_of
+from livedream.media.joints import OneClock, joints_of
 
 
 class Decoder:
     """The decoded frames of one video stream, cover pictures not counted: the first, or `number`.
 
     After iteration `damaged_packets` counts those that could not be decoded, and `cut_short`
-    tells whether the file broke off.
+    tells whether the file broke off.  joints: where its clock jumps; frames have closed them up.
     """
 
     def __init__(self, path: Path, number: int | None = None) -> None:
@@ -32,6 +33,7 @@ class Decoder:
         self.cut_short = False
         self._packets = 0
         self._open()
+        self.joints = joints_of(path)
 
     def _open(self) -> None:
         path = self.path
@@ -76,7 +78,7 @@ class Decoder:
 
     def _from(self, start: int | None, threads: str) -> Iterator[av.VideoFrame]:
         """One pass over the file; with frame threads ("AUTO") it ends at the first error."""
-        if start is None:
+        if start is None or self.joints:  # seeking goes by the file's own clock
             yield from self._pass(threads)
             return
         try:
@@ -100,6 +102,7 @@ class Decoder:
         if not self.stream.codec_context.is_open:
             self.stream.thread_type = threads
         packets = self.container.demux(self.stream)
+        clock = OneClock(self.joints)
         self._packets = 0
         while True:
             try:
@@ -114,6 +117,7 @@ class Decoder:
                 return
             if packet.size and not packet.is_discard:
                 self._packets += 1
+            clock.close_up(packet)
             try:
                 frames = packet.decode()
             except av.FFmpegError:

@@ -55,7 +55,9 @@ class VideoSource(Closeable):
         rate = _plausible_rate(stream)
         origin = stream.start_time or 0
         self._shift = shift_of(self._decoder.container.start_time, stream.start_time, base)
-        self._clock = PtsRepair(base, rate, self._shift, stream.duration)
+        joints = self._decoder.joints
+        length = None if joints else stream.duration
+        self._clock = PtsRepair(base, rate, self._shift, length)
         start, end = part.ticks(base)
         self._start = origin + start if part.start_s else None
         self._end = None if end is None else origin + end
@@ -97,6 +99,7 @@ class VideoSource(Closeable):
             stream=stream.index,
             immersive=immersive,
             loops=loops_of(path) if path.suffix.lower() == ".gif" else 0,
+            joints=self._decoder.joints,
         )
 
     def _estimate(self, rate: Fraction) -> int | None:
@@ -104,7 +107,9 @@ class VideoSource(Closeable):
         if stream.frames and part.is_all:
             return int(stream.frames)
         length_s: float | None = None
-        if stream.duration:
+        if self._decoder.joints:
+            pass  # no container knows how long its parts are together
+        elif stream.duration:
             length_s = float(stream.duration * self._time_base)
         elif self._decoder.container.duration:
             length_s = self._decoder.container.duration / _MICROSECONDS
@@ -128,6 +133,10 @@ class VideoSource(Closeable):
         if self._shift and self._part.is_all:
             begin_s = float(self._shift * self._time_base)
             lines.append(f"the timestamps begin at {begin_s:.3f} s: moved to 0")
+        if self._decoder.joints:
+            times = len(self._decoder.joints)
+            often = "once" if times == 1 else f"{times} times"
+            lines.append(f"the clock jumps {often}, as in joined recordings: closed up")
         if self._decoder.damaged_packets:
             lines.append(
                 f"damaged packets that could not be decoded: {self._decoder.damaged_packets}"

@@ -11,6 +11,7 @@ and a rational `time_base` in seconds.
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,6 +77,7 @@ class SourceInfo:
     loops: how often an animation is shown, 0 for ever.
     immersive: 360-degree and stereo tags, as boxes (see `media.immersive`).
     notes: one line each for what is not carried along (alpha dropped, HDR tone-mapped).
+    joints: where the file's clock jumps (see `media.joints`), closed up in the frames' times.
     """
 
     name: str
@@ -93,3 +95,4 @@ class SourceInfo:
     loops: int = 0
     immersive: bytes = b""
     notes: tuple[str, ...] = ()
+    joints: tuple[Any, ...] = ()

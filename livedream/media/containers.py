@@ -1,13 +1,11 @@
 """Which containers there are, by file suffix, and what the file looks like while it grows."""
 
-import io
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import av
 from av.container.input import InputContainer
 from av.stream import Disposition
 
@@ -23,7 +21,11 @@ class Container:
     muxer.  constant_rate: frames have numbers there, not times.  wants_start_codes: H.264 and
     HEVC go in as Annex B byte streams, and FFmpeg's muxer does not turn them into it.
     carries: the kinds of other streams to try; some muxers take what no player finds again.
-    has_metadata: titles, comments and the like.
+    sound: the codecs of sound that players find in it, None where that is what its muxer takes.
+    sound_encoder, text_encoder: FFmpeg's, for sound and subtitles that it cannot hold as they are.
+    covers: how it holds cover pictures: as a "track", as an "attachment", not at all.
+    edits: it can say that what lies before 0 is not shown.
+    has_metadata: titles, comments and the like.  has_chapters.
     """
 
     name: str
@@ -33,7 +35,13 @@ class Container:
     constant_rate: bool = False
     wants_start_codes: bool = False
     carries: tuple[str, ...] = ("audio", "subtitle", "attachment", "data", "video")
+    sound: tuple[str, ...] | None = None
+    sound_encoder: str = "aac"
+    text_encoder: str | None = None
+    covers: str | None = None
+    edits: bool = False
     has_metadata: bool = True
+    has_chapters: bool = True
 
 
 _FRONT = {"movflags": "+faststart"}
@@ -41,15 +49,61 @@ _FRONT = {"movflags": "+faststart"}
 _UNMOVED = {"avoid_negative_ts": "disabled"}
 
 _EVERY = ("h264", "hevc", "av1", "vp9", "prores", "ffv1")
-_MP4 = Container("mp4", "mp4", ("h264", "hevc", "av1", "vp9"), options=_FRONT)
+# PCM in MP4 (ISO/IEC 23003-5) is too young for most players, Vorbis there is FFmpeg's own.
+_MP4_SOUND = ("aac", "mp1", "mp2", "mp3", "ac3", "eac3", "alac", "opus", "flac", "dts", "mp4als")
+# ETSI EN 300 468, ATSC A/53 and SMPTE 302M; FFmpeg writes others as private data.
+_TS_SOUND = (
+    "aac",
+    "aac_latm",
+    "mp1",
+    "mp2",
+    "mp3",
+    "ac3",
+    "eac3",
+    "dts",
+    "truehd",
+    "opus",
+    "s302m",
+)
+_MP4 = Container(
+    "mp4",
+    "mp4",
+    ("h264", "hevc", "av1", "vp9"),
+    options=_FRONT,
+    sound=_MP4_SOUND,
+    text_encoder="mov_text",
+    covers="track",
+    edits=True,
+)
 
 CONTAINERS: dict[str, Container] = {
     ".mp4": _MP4,
     ".m4v": _MP4,
-    ".mov": Container("mov", "mov", ("h264", "hevc", "prores"), options=_FRONT),
-    ".mkv": Container("matroska", "matroska", _EVERY, options=_UNMOVED),
+    ".mov": Container(
+        "mov",
+        "mov",
+        ("h264", "hevc", "prores"),
+        options=_FRONT,
+        text_encoder="mov_text",
+        edits=True,
+    ),
+    ".mkv": Container(
+        "matroska",
+        "matroska",
+        _EVERY,
+        options=_UNMOVED,
+        sound_encoder="flac",
+        text_encoder="subrip",
+        covers="attachment",
+    ),
     ".webm": Container(
-        "webm", "webm", ("vp9", "av1"), options=_UNMOVED, carries=("audio", "subtitle")
+        "webm",
+        "webm",
+        ("vp9", "av1"),
+        options=_UNMOVED,
+        carries=("audio", "subtitle"),
+        sound_encoder="libopus",
+        text_encoder="webvtt",
     ),
     ".avi": Container(
         "avi",
@@ -58,14 +112,27 @@ CONTAINERS: dict[str, Container] = {
         constant_rate=True,
         wants_start_codes=True,
         carries=("audio",),
+        sound_encoder="pcm_s16le",
+        has_chapters=False,
     ),
-    ".ts": Container("mpegts", "mp4", ("h264", "hevc"), carries=("audio",), has_metadata=False),
+    ".ts": Container(
+        "mpegts",
+        "mp4",
+        ("h264", "hevc"),
+        carries=("audio",),
+        sound=_TS_SOUND,
+        has_metadata=False,
+        has_chapters=False,
+    ),
 }
 
 
 def url_of(path: Path) -> str:
     """How FFmpeg is given a file: a colon in a relative name is no protocol then."""
     return os.path.join(os.curdir, path)  # noqa: PTH118 (a Path drops the `./` that matters)
+
+
+GROWING: dict[str, Container] = {c.name: c for c in CONTAINERS.values()}
 
 
 def container_for(path: Path) -> Container:
@@ -89,20 +156,6 @@ def codec_for(path: Path, codec: str | None) -> str:
         held = ", ".join(container.codecs)
         raise SinkError(f"{path.suffix.lower()} cannot hold {codec}, only {held}: use .mkv")
     return codec
-
-
-def holds_stream(container: Container, stream: Any) -> bool:
-    """Whether a muxer of this container begins a file with a copy of such a stream."""
-    if stream.type not in container.carries:
-        return False
-    try:
-        trial = av.open(io.BytesIO(), "w", format=container.name)
-        trial.add_stream_from_template(stream, opaque=True)
-        trial.start_encoding()
-        trial.close()
-    except (av.FFmpegError, ValueError):
-        return False
-    return True
 
 
 def films(container: InputContainer) -> list[Any]:

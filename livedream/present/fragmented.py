@@ -27,7 +27,7 @@ from livedream.media.containers import main_video, url_of
 from livedream.media.destination import beside as sibling
 from livedream.media.destination import cannot
 from livedream.media.timing import Packet, decoding_time, end_time, with_last_duration
-from livedream.present.stream_copy import SoundTracks
+from livedream.present.stream_copy import InOrder, SoundTracks, copy_of
 
 # Without bitexact, headers would differ from run to run, and a resumed run must know its own.
 _OPTIONS = {"avoid_negative_ts": "disabled", "fflags": "+bitexact"}
@@ -52,11 +52,16 @@ class ByteSink(io.BytesIO):
         return taken
 
 
+def growing_options(container_format: str) -> dict[str, str]:
+    """How the muxer of a growing file is set."""
+    return _OPTIONS | (_MP4_OPTIONS if container_format in ("mp4", "mov") else {})
+
+
 def open_in_memory(container_format: str, chunk: int = 1) -> tuple[OutputContainer, ByteSink]:
     """A muxer ("mp4", "mov", "matroska", "webm") for chunk number `chunk`, without streams."""
-    options = dict(_OPTIONS)
+    options = growing_options(container_format)
     if container_format in ("mp4", "mov"):
-        options |= {**_MP4_OPTIONS, "fragment_index": str(chunk)}
+        options["fragment_index"] = str(chunk)
     sink = ByteSink()
     return av.open(sink, "w", format=container_format, container_options=options), sink
 
@@ -77,6 +82,7 @@ class FragmentedFile:
         self._header = header
         self._chunks = 0
         self._end = 0
+        self._order: InOrder | None = None
         self._file: io.FileIO | None = None
 
     def create(self, *, overwrite: bool) -> None:
@@ -195,13 +201,17 @@ class FragmentedFile:
         if not packets:
             return
         container, sink = open_in_memory(self._format, self._chunks + 1)
-        targets = [container.add_stream_from_template(s, opaque=True) for s in self._streams]
-        container.start_encoding()
-        sink.take()  # the header, which the file has
-        for number, packet in sorted(packets, key=lambda item: decoding_time(item[1])):
-            packet.stream = targets[number]
-            container.mux_one(packet)
-        container.close()
+        order = self._order = self._order or InOrder(container)
+        try:
+            targets = [copy_of(s, container) for s in self._streams]
+            container.start_encoding()
+            sink.take()  # the header, which the file has
+            for number, packet in sorted(packets, key=lambda item: decoding_time(item[1])):
+                order.place(packet, targets[number], "audio" if number else "video")
+                container.mux_one(packet)
+            container.close()
+        except (av.FFmpegError, ValueError) as error:
+            raise cannot(self.path, error) from error
         self._append(sink.take())
         self._chunks += 1
 

@@ -20,14 +20,21 @@ from av.bitstream import BitStreamFilterContext
 from av.container.output import OutputContainer
 
 from livedream.core.errors import SinkError
-from livedream.media.containers import Container, holds_stream, main_video, url_of
+from livedream.media.containers import CONTAINERS, Container, main_video, url_of
 from livedream.media.destination import beside
 from livedream.media.immersive import KEEPERS, leave_only_google, tagged
-from livedream.media.tags import container_metadata, stream_metadata
+from livedream.media.tags import (
+    container_metadata,
+    stream_metadata,
+    timecode_after,
+    timecode_of,
+)
 from livedream.media.timing import Packet, decoding_time, end_time, with_last_duration
+from livedream.present.stream_convert import converted, fitted
 from livedream.present.stream_copy import (
     CopiedStream,
     CopyRange,
+    InOrder,
     copied_streams_of,
     cut_chapters,
     merged,
@@ -87,47 +94,94 @@ def remux(growing: Path, wanted: RemuxSpec) -> tuple[str, ...]:
 
 
 def _write(growing: Path, temporary: Path, wanted: RemuxSpec) -> tuple[str, ...]:
-    copied_streams = copied_streams_of(wanted.source, wanted.stream) if wanted.source else []
-    fitting = [c for c in copied_streams if holds_stream(wanted.container, c.stream)]
+    container, suffix = wanted.container, growing.suffix.lower()
+    found = copied_streams_of(wanted.source, container.name, wanted.stream) if wanted.source else []
+    held = {stream: fitted(stream, container) for stream in found}
     try:
         while True:
-            attempt = _Attempt(growing, temporary, wanted, fitting)
+            attempt = _Attempt(growing, temporary, wanted, [h for h in held.values() if h])
             culprit = attempt.run()
             if culprit is None:
                 break
-            fitting.remove(culprit)
-        missing = [c.title for c in copied_streams if c not in fitting]
+            stream = next(s for s, h in held.items() if h is culprit)
+            held[stream] = converted(stream, container) if culprit is stream else None
+        lost = bool(wanted.immersive) and not attempt.immersive
+        return tuple(_notes(suffix, wanted, held, immersive_lost=lost))
     finally:
-        for copied_stream in copied_streams:
-            copied_stream.close()
-    if wanted.immersive and not attempt.immersive:
-        missing.append("360-degree and stereo tags")
+        for stream in {*held, *(h for h in held.values() if h)}:
+            stream.close()
+
+
+def _notes(
+    suffix: str,
+    wanted: RemuxSpec,
+    held: Mapping[CopiedStream, CopiedStream | None],
+    *,
+    immersive_lost: bool,
+) -> Iterator[str]:
+    """What became of the streams that were not copied as they are, a line for each kind."""
+    changed: dict[str, list[CopiedStream]] = {}
+    for stream, kept in held.items():
+        if kept is None or kept.made:
+            changed.setdefault("" if kept is None else kept.made, []).append(stream)
+    missing = changed.pop("", [])
+    for made, streams in changed.items():
+        named = ", ".join(dict.fromkeys(stream.title for stream in streams))
+        instead = _better(suffix, streams)
+        kept_there = f" ({instead} keeps it as it is)" if instead else ""
+        yield f"{suffix} cannot hold {named}: written as {made}{kept_there}"
+    titles = [stream.title for stream in missing]
+    if wanted.source is not None and not wanted.container.has_chapters:
+        with av.open(url_of(wanted.source), metadata_errors="replace") as source:
+            titles += ["chapters"] if source.chapters() else []
+    if immersive_lost:
+        titles.append("360-degree and stereo tags")
     if wanted.metadata and not wanted.container.has_metadata:
-        missing.append("metadata")
-    suffix = growing.suffix.lower()
-    instead = "" if suffix == ".mkv" else ": .mkv can"
-    held = ", ".join(dict.fromkeys(missing))
-    return (f"{suffix} cannot hold {held}{instead}",) if missing else ()
+        titles.append("metadata")
+    if titles:
+        instead = _better(suffix, missing)
+        can = f": {instead} can" if instead else ""
+        yield f"{suffix} cannot hold {', '.join(dict.fromkeys(titles))}{can}"
+
+
+def _better(suffix: str, streams: list[CopiedStream]) -> str | None:
+    """A container, by its suffix, that holds all of them as they are."""
+    for other in (".mkv", ".mov", ".mp4"):
+        container = CONTAINERS[other]
+        there = [CopiedStream(s.path, s.stream.index, container.name) for s in streams]
+        try:
+            if other != suffix and all(_kept(fitted(s, container)) for s in there):
+                return other
+        finally:
+            for stream in there:
+                stream.close()
+    return None
+
+
+def _kept(stream: CopiedStream | None) -> bool:
+    return stream is not None and not stream.made
 
 
 class _Attempt:
     """One try at the finished file; `run` returns the companion to blame when it fails."""
 
     def __init__(
-        self, growing: Path, temporary: Path, wanted: RemuxSpec, copied_streams: list[CopiedStream]
+        self, growing: Path, temporary: Path, wanted: RemuxSpec, held: list[CopiedStream]
     ) -> None:
         self._growing = growing
         self._temporary = temporary
         self._wanted = wanted
-        self._copied_streams = copied_streams
+        self._held = held
+        self._copied_streams: list[CopiedStream] = []
         self.immersive = False  # the tags of such video are in it
-        self._latest: CopiedStream | None = copied_streams[-1] if copied_streams else None
+        self._latest = len(held) - 1
 
     def run(self) -> CopiedStream | None:
         container = self._wanted.container
         options = dict(container.options)
         if self._wanted.immersive and container.name == "mp4":
             options["strict"] = "unofficial"  # FFmpeg's word for boxes that no standard has
+        self._copied_streams = [stream.again() for stream in self._held]
         with av.open(url_of(self._growing)) as grown:
             out = av.open(
                 url_of(self._temporary),
@@ -141,9 +195,12 @@ class _Attempt:
             except (av.FFmpegError, ValueError) as error:
                 with suppress(av.FFmpegError, ValueError):
                     out.close()
-                if self._latest is None or getattr(error, "errno", None) in _DISK_TROUBLE:
+                if not self._held or getattr(error, "errno", None) in _DISK_TROUBLE:
                     raise
-                return self._latest
+                return self._held[self._latest]
+            finally:
+                for stream in self._copied_streams:
+                    stream.close()
         if self.immersive and container.name == "mp4":
             leave_only_google(self._temporary)
         return None
@@ -157,11 +214,7 @@ class _Attempt:
         if self._wanted.container.constant_rate:
             target.time_base = 1 / self._wanted.rate
         rewrite = _start_codes(self._wanted.container, video, target)
-        targets: list[Any] = []
-        for copied in (copied_stream.stream for copied_stream in self._copied_streams):
-            targets.append(out.add_stream_from_template(copied, opaque=True))
-            targets[-1].metadata.update(stream_metadata(copied.metadata))
-            targets[-1].disposition = copied.disposition
+        targets = [copied_stream.add_to(out) for copied_stream in self._copied_streams]
         self._describe(out, target)
         out.start_encoding()
         lasting = with_last_duration(grown.demux(video), video, self._wanted.end)
@@ -192,16 +245,42 @@ class _Attempt:
         if self._wanted.source is not None:
             with av.open(url_of(self._wanted.source), metadata_errors="replace") as container:
                 found = dict(container.metadata)
-                dreamed = main_video(container, self._wanted.stream)
-                target.metadata.update(stream_metadata(dreamed.metadata))
-                out.set_chapters(list(cut_chapters(container.chapters(), self._wanted.window)))
+                source = main_video(container, self._wanted.stream)
+                tags = stream_metadata(source.metadata)
+                timecode = self._timecode(container, source)
+                if timecode is not None:
+                    tags = {k: v for k, v in tags.items() if k.lower() != "timecode"}
+                    found = {k: v for k, v in found.items() if k.lower() != "timecode"}
+                    tags["timecode"] = timecode
+                    target.codec_context.framerate = self._wanted.rate.limit_denominator(1001)
+                target.metadata.update(tags)
+                target.disposition = source.disposition
+                if self._wanted.container.has_chapters:
+                    out.set_chapters(list(cut_chapters(container.chapters(), self._wanted.window)))
         out.metadata.update(container_metadata(found, self._wanted.metadata))
+
+    def _timecode(self, container: Any, source: Any) -> str | None:
+        """The timecode of the first frame that is written."""
+        beside = [s.metadata for s in container.streams if s.type == "data"]
+        timecode = timecode_of(source.metadata, container.metadata, *beside)
+        start = self._wanted.window.start
+        if timecode is None:
+            return None
+        rate = source.average_rate or self._wanted.rate
+        passed = Fraction(0)
+        if start is not None:
+            passed = start - (source.start_time or 0) * source.time_base
+        return timecode_after(timecode, passed, rate, self._wanted.rate)
 
     def _copy(
         self, packets: Iterator[Packet], out: OutputContainer, target: Any, targets: list[Any]
     ) -> None:
-        others = merged(self._copied_streams, self._wanted.window)
-        if self._wanted.container.constant_rate:  # there is nothing before 0 either
+        container, window = self._wanted.container, self._wanted.window
+        # What a picture needs that was shown before the range has no time where there are no edits.
+        first = 0 if window.start is not None and not container.edits else None
+        self._order = InOrder(out, first)
+        others = merged(self._copied_streams, window)
+        if container.constant_rate:  # there is nothing before 0 either
             others = (item for item in others if item[0] >= 0)
         waiting = next(others, None)
         place = -1
@@ -211,7 +290,7 @@ class _Attempt:
                 self._mux_other(out, waiting, targets)
                 waiting = next(others, None)
             end = end_time(packet)
-            if self._wanted.container.constant_rate:
+            if container.constant_rate:
                 place = max(place + 1, round(decoding_time(packet) * self._wanted.rate))
                 packet.time_base = 1 / self._wanted.rate
                 packet.pts = packet.dts = place
@@ -225,8 +304,8 @@ class _Attempt:
     def _mux_other(
         self, out: OutputContainer, item: tuple[Fraction, int, Packet], targets: list[Any]
     ) -> None:
-        self._latest = self._copied_streams[item[1]]
-        item[2].stream = targets[item[1]]
+        self._latest = item[1]
+        self._order.place(item[2], targets[item[1]], self._copied_streams[item[1]].kind)
         out.mux_one(item[2])
 
 

@@ -1,23 +1,36 @@
 """The other streams of a source file: sound, subtitles, attachments, covers, chapters.
 
-They are copied packet by packet, never decoded. Each stream is read through a demuxer of its
-own, so that however oddly the source interleaves them, they can be merged by time.
+They are copied packet by packet, never decoded; what a container cannot hold as it is, is made
+anew in `stream_convert`. Each stream is read through a demuxer of its own, so that however oddly
+the source interleaves them, they can be merged by time.
 """
 
 import heapq
-from collections.abc import Iterator
+import io
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import av
-from av.stream import Discard
+from av.bitstream import BitStreamFilterContext
+from av.container.output import OutputContainer
+from av.format import Flags
+from av.stream import Discard, Disposition
 
 from livedream.core.errors import SinkError
 from livedream.core.frame import SourceInfo
-from livedream.media.containers import main_video, url_of
+from livedream.media.containers import Container, main_video, url_of
+from livedream.media.joints import OneClock
+from livedream.media.tags import stream_metadata
 from livedream.media.timing import Packet, decoding_time, first_tick, shift_of
+
+_TS_NONSTRICT: Any = Flags.ts_nonstrict
+_PLAIN: Mapping[str, str] = MappingProxyType({})
+_FOR_TRIAL = 8  # packets that show whether a muxer takes a stream
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +38,14 @@ class CopyRange:
     """The part of a source to copy, in seconds of the source's own timeline.
 
     start: packets before it are left out, None: none is.  end: the first moment left out.
-    shift: taken off every time.
+    shift: taken off every time.  joints: where the source's clock jumps; all the other times here
+    have them closed up.
     """
 
     start: Fraction | None = None
     end: Fraction | None = None
     shift: Fraction = Fraction(0)
+    joints: tuple[Any, ...] = ()
 
 
 def copy_range_of(info: SourceInfo) -> CopyRange:
@@ -43,9 +58,9 @@ def copy_range_of(info: SourceInfo) -> CopyRange:
         shift = shift_of(container.start_time, first, base)
     end = None if info.end_s is None else (first + first_tick(info.end_s, base)) * base
     if not info.start_s:
-        return CopyRange(None, end, shift * base)
+        return CopyRange(None, end, shift * base, info.joints)
     start = (first + first_tick(info.start_s, base)) * base
-    return CopyRange(start, end, start)
+    return CopyRange(start, end, start, info.joints)
 
 
 def has_sound(info: SourceInfo) -> bool:
@@ -57,62 +72,294 @@ def has_sound(info: SourceInfo) -> bool:
 
 
 class CopiedStream:
-    """One stream to be copied, read through a container of its own."""
+    """One stream to be copied into files of one muxer, read through a container of its own.
 
-    def __init__(self, path: Path, index: int) -> None:
+    made: what it becomes, for a note, where it is not copied as it is.
+    """
+
+    made = ""
+
+    def __init__(self, path: Path, index: int, muxer: str) -> None:
+        self.path = path
+        self.muxer = muxer
         self._container = av.open(url_of(path), metadata_errors="replace")
         self.stream: Any = self._container.streams[index]
         for other in self._container.streams:
             if other.index != index:
                 other.discard = Discard.all
+        self._with_headers = muxer != "mpegts" and self._has_adts()
 
     @property
     def kind(self) -> str:
-        """ "audio", "subtitle", "attachment", "data" or "video" (a cover picture)."""
-        return str(self.stream.type)
+        """ "audio", "subtitle", "attachment", "data", "video" or "cover"."""
+        cover = self.stream.disposition & Disposition.attached_pic
+        return "cover" if cover else str(self.stream.type)
+
+    @property
+    def codec(self) -> str:
+        return _codec(self.stream)
 
     @property
     def title(self) -> str:
-        """How a message names it: `sound (aac)`."""
-        names = {"audio": "audio", "subtitle": "subtitles", "video": "the cover picture"}
-        context = self.stream.codec_context
-        codec = context.name if context is not None else self.stream.name
-        return f"{names.get(self.kind, self.kind)} ({codec or 'unknown'})"
+        """How a message names it: `audio (aac)`."""
+        names = {"subtitle": "subtitles", "cover": "the cover picture", "data": "timed data"}
+        named = self.stream.metadata.get("handler_name", "").strip() if self.kind == "data" else ""
+        return f"{names.get(self.kind, self.kind)} ({named or self.codec})"
+
+    def again(self) -> "CopiedStream":
+        """The same stream from its beginning, read through another container."""
+        return type(self)(self.path, self.stream.index, self.muxer)
+
+    def add_to(self, out: OutputContainer) -> Any:
+        """A stream in `out` that takes the packets; with language, title and flags."""
+        target = copy_of(self.stream, out)
+        if self._with_headers:
+            target.codec_context.extradata = self._audio_config()
+        self.describe(target)
+        return target
+
+    def describe(self, target: Any) -> None:
+        target.metadata.update(stream_metadata(self.stream.metadata))
+        target.disposition = self.stream.disposition
 
     def packets(self, window: CopyRange) -> Iterator[Packet]:
         """Its packets inside the window, in order, their times shifted; damage ends them."""
         if self.kind == "attachment":
             return
-        base = self.stream.time_base
-        shift = round(window.shift / base)
-        last: int | None = None
-        try:
-            for packet in self._container.demux(self.stream):
-                if packet.size == 0 or not _within(packet, base, window, self.kind):
+        shift = round(window.shift / self.stream.time_base)
+        last = 0
+        for packet in self._in_window(window):
+            if packet.dts is None:
+                packet.dts = last if packet.pts is None else packet.pts
+            if packet.pts is None or packet.pts < packet.dts:
+                packet.pts = packet.dts
+            last = packet.dts + (packet.duration or 0)
+            packet.pts, packet.dts = packet.pts - shift, packet.dts - shift
+            yield packet
+
+    def _in_window(self, window: CopyRange) -> Iterator[Packet]:
+        packets = self._read(window)
+        if self.kind == "cover":  # belongs to the whole
+            yield from packets
+        elif self.kind == "video":
+            yield from _whole_pictures(packets, window)
+        elif self.kind == "subtitle":
+            yield from self._shown_in(packets, window)
+        else:
+            for packet in packets:
+                time = _time(packet)
+                if window.start is None if time is None else _is_in(time, window):
+                    yield packet
+
+    def _shown_in(self, packets: Iterator[Packet], window: CopyRange) -> Iterator[Packet]:
+        """Subtitles that are shown in the window, cut to it."""
+        if is_text(self.stream):  # no line needs another; some files hold them out of order
+            packets = iter(sorted(packets, key=lambda packet: _time(packet) or 0))
+        for packet in packets:
+            begin, base = _time(packet), packet.time_base
+            if begin is None:
+                continue
+            end = begin + (packet.duration or 0) * base
+            if window.start is not None and begin < window.start < end:
+                begin = window.start
+            if not _is_in(begin, window):
+                continue
+            if packet.duration and window.end is not None:
+                end = min(end, window.end)
+            if packet.duration:
+                packet.duration = round((end - begin) / base)
+            packet.pts = packet.dts = round(begin / base)
+            yield packet
+
+    def _read(self, window: CopyRange) -> Iterator[Packet]:
+        """Every packet, on the one clock of the film."""
+        strip: Callable[[Packet], list[Packet]] = lambda packet: [packet]  # noqa: E731
+        if self._with_headers:
+            strip = BitStreamFilterContext("aac_adtstoasc", self.stream).filter
+        packets, clock = self._container.demux(self.stream), OneClock(window.joints)
+        while True:
+            try:
+                packet = next(packets)
+                if packet.size == 0:
                     continue
-                _shift(packet, shift, None if window.start is None else 0)
-                if last is not None and (packet.dts is None or packet.dts <= last):
-                    packet.dts = last + 1  # a muxer takes rising times only
-                if packet.dts is None:
-                    packet.dts = packet.pts if packet.pts is not None else 0
-                if packet.pts is None or packet.pts < packet.dts:
-                    packet.pts = packet.dts
-                last = packet.dts
-                yield packet
-        except (av.FFmpegError, IndexError):
-            # IndexError: PyAV trips over a stream that damage made up halfway (18.1).
-            return
+                clock.close_up(packet)
+            except (StopIteration, av.FFmpegError, IndexError):
+                # IndexError: PyAV trips over a stream that damage made up halfway (18.1).
+                return
+            try:
+                yield from strip(packet)
+            except av.FFmpegError:
+                continue  # a packet that is no sound
+
+    def _has_adts(self) -> bool:
+        """Whether each packet of AAC has a header of its own, as in streams, and the track none."""
+        context = self.stream.codec_context
+        return self.codec == "aac" and not context.extradata
+
+    def _audio_config(self) -> bytes | None:
+        """What the headers of AAC packets say, as the header of a track."""
+        again = self.again()
+        try:
+            for packet in islice(again._read(CopyRange()), _FOR_TRIAL):
+                if packet.has_sidedata("new_extradata"):
+                    return bytes(packet.get_sidedata("new_extradata"))
+        finally:
+            again.close()
+        return None
 
     def close(self) -> None:
         self._container.close()
 
 
-def copied_streams_of(path: Path, dreamed: int | None = None) -> list[CopiedStream]:
-    """Every stream of the file but the dreamed one (an index); the caller closes them."""
+def _whole_pictures(packets: Iterator[Packet], window: CopyRange) -> Iterator[Packet]:
+    """Packets of video from the keyframe that the window's first frame needs to its last frame."""
+    before: list[Packet] = []
+    behind: list[Packet] = []
+    for packet in packets:
+        time = _time(packet)
+        if time is None:
+            continue
+        if window.start is not None and time < window.start:
+            before = [packet] if packet.is_keyframe else [*before, packet]
+            continue
+        if window.end is not None and time >= window.end:
+            if decoding_time(packet) >= window.end:
+                return
+            behind.append(packet)  # needed only by what is shown before it
+            continue
+        if not packet.is_keyframe:
+            yield from before
+        before = []
+        yield from behind
+        behind = []
+        yield packet
+
+
+def _time(packet: Packet) -> Fraction | None:
+    time = packet.pts if packet.pts is not None else packet.dts
+    return None if time is None else time * packet.time_base
+
+
+def _is_in(time: Fraction, window: CopyRange) -> bool:
+    return (window.start is None or time >= window.start) and (
+        window.end is None or time < window.end
+    )
+
+
+def _codec(stream: Any) -> str:
+    context = stream.codec_context
+    return str((context.codec.name if context is not None else stream.name) or "unknown")
+
+
+def _same(one: Any, other: Any) -> bool:
+    layers = ("mp1", "mp2", "mp3", "mp1float", "mp2float", "mp3float")  # MP4 has one name for them
+    names = (_codec(one), _codec(other))
+    return names[0] == names[1] or all(name in layers for name in names)
+
+
+def is_text(stream: Any) -> bool:
+    """Whether these are subtitles of letters, not of pictures."""
+    context = stream.codec_context
+    names = ("srt", "subrip", "ass", "ssa", "webvtt", "mov_text", "text")
+    return stream.type == "subtitle" and context is not None and context.name in names
+
+
+def copy_of(stream: Any, out: OutputContainer) -> Any:
+    """A stream of `out` for packets of `stream`.
+
+    PyAV asks a list of each muxer's first, which FFmpeg's tools do not ask and which lacks much
+    that the muxer holds (WMA in Matroska); the muxer's own answer comes with the file's header.
+    """
+    try:
+        return out.add_stream_from_template(stream, opaque=True)
+    except ValueError:
+        if stream.codec_context is None:
+            raise
+    with av.open(io.BytesIO(), "w", format="matroska") as any_other:
+        target: Any = out.add_stream_from_template(any_other.add_stream("aac"), opaque=True)
+    BitStreamFilterContext("null", stream, target)  # gives it all the parameters of `stream`
+    target.codec_context.codec_tag = "\0\0\0\0"  # of the old container
+    target.time_base = stream.time_base
+    return target
+
+
+class InOrder:
+    """Makes each stream's times fit for a muxer, as FFmpeg's own tools do.
+
+    out: a container whose header is written.  first: no time may be earlier.  Times must not step
+    back; they may be equal where the format says so, and otherwise move on by its shortest tick.
+    """
+
+    def __init__(self, out: OutputContainer, first: int | None = None) -> None:
+        self._step = 0 if out.format.flags & _TS_NONSTRICT.value else 1
+        self._first = first
+        self._last: dict[int, int] = {}
+
+    def place(self, packet: Packet, target: Any, kind: str) -> None:
+        packet.stream = target
+        if packet.dts is None or packet.pts is None:
+            return
+        base = target.time_base
+        scale = packet.time_base / base
+        pts, dts = _nearest(packet.pts * scale), _nearest(packet.dts * scale)
+        if self._first is not None:
+            pts, dts = max(pts, self._first), max(dts, self._first)
+        step = 0 if kind in ("subtitle", "data") else self._step
+        least = self._last.get(target.index)
+        if least is not None:
+            dts = max(dts, least + step)
+        duration = _nearest((packet.duration or 0) * scale)
+        packet.time_base = base
+        packet.pts, packet.dts, packet.duration = max(pts, dts), dts, duration
+        self._last[target.index] = dts
+
+
+def _nearest(ticks: Fraction) -> int:
+    return (2 * ticks.numerator + ticks.denominator) // (2 * ticks.denominator)
+
+
+def fits(copied: CopiedStream, container: Container, options: Mapping[str, str] = _PLAIN) -> bool:
+    """Whether a file with this stream can be written, and holds it when it is read again."""
+    allowed = "video" if copied.kind == "cover" else copied.kind
+    if allowed not in container.carries:
+        return False
+    names = None if copied.made or copied.kind != "audio" else container.sound
+    if names is not None and copied.codec not in names:
+        return False
+    again, sink = copied.again(), io.BytesIO()
+    try:
+        with av.open(sink, "w", format=copied.muxer, container_options=dict(options)) as out:
+            target = again.add_to(out)
+            out.start_encoding()
+            order = InOrder(out)
+            for packet in islice(again.packets(CopyRange()), _FOR_TRIAL):
+                order.place(packet, target, copied.kind)
+                out.mux_one(packet)
+        if copied.made or copied.kind in ("cover", "attachment"):
+            return True
+        with av.open(io.BytesIO(sink.getvalue())) as back:
+            return any(_same(s, copied.stream) for s in back.streams)
+    except (av.FFmpegError, ValueError, IndexError):
+        return False
+    finally:
+        again.close()
+
+
+def copied_streams_of(path: Path, muxer: str, dreamed: int | None = None) -> list[CopiedStream]:
+    """Every stream of the file but the dreamed one (an index); the caller closes them.
+
+    Neither are those that libavformat has read already, such as the titles of chapters, nor
+    timecode, which muxers make from the video's metadata.
+    """
     with av.open(url_of(path), metadata_errors="replace") as container:
         main = main_video(container, dreamed).index
-        indices = [s.index for s in container.streams if s.index != main]
-    return [CopiedStream(path, index) for index in indices]
+        indices = [
+            s.index
+            for s in container.streams
+            if s.index != main
+            and not (s.type == "data" and (s.discard == Discard.all or "timecode" in s.metadata))
+        ]
+    return [CopiedStream(path, index, muxer) for index in indices]
 
 
 def merged(
@@ -125,28 +372,6 @@ def merged(
             yield decoding_time(packet), number, packet
 
     return heapq.merge(*(timed(n) for n in range(len(copied_streams))), key=lambda item: item[:2])
-
-
-def _within(packet: Packet, base: Fraction, window: CopyRange, kind: str) -> bool:
-    if kind == "video":
-        return True  # a cover picture belongs to the whole
-    time = packet.pts if packet.pts is not None else packet.dts
-    if time is None:
-        return window.start is None
-    if window.end is not None and time * base >= window.end:
-        return False
-    if window.start is None or time * base >= window.start:
-        return True
-    # A subtitle that is still shown when the window opens.
-    return kind == "subtitle" and (time + (packet.duration or 0)) * base > window.start
-
-
-def _shift(packet: Packet, ticks: int, least: int | None) -> None:
-    """Move a packet to earlier times, but not before `least`."""
-    for name in ("pts", "dts"):
-        time = getattr(packet, name)
-        if time is not None and ticks:
-            setattr(packet, name, time - ticks if least is None else max(least, time - ticks))
 
 
 def cut_chapters(chapters: list[Any], window: CopyRange) -> Iterator[Any]:
@@ -167,20 +392,23 @@ class SoundTracks:
     It is there to be heard if that file has to be played as it is; the finished file takes all of
     its sound from the source again.
 
-    streams: to set up a muxer with.  window: the part of the source that is copied.
+    tracks: those that the growing container holds as they are; what has to be encoded comes with
+    the finished file.  window: the part of the source that is copied.
     """
 
-    def __init__(self, info: SourceInfo, *, wanted: bool) -> None:
+    def __init__(
+        self, info: SourceInfo, growing: Container, options: Mapping[str, str], *, wanted: bool
+    ) -> None:
         self.window = CopyRange()
         self.tracks: list[CopiedStream] = []
         if wanted and info.path is not None:
             try:
                 self.window = copy_range_of(info)
-                streams = copied_streams_of(info.path, info.stream)
+                streams = copied_streams_of(info.path, growing.name, info.stream)
             except (av.FFmpegError, ValueError, StopIteration) as error:
                 raise SinkError(f"{info.path}: its audio cannot be read ({error})") from error
             for stream in streams:
-                if stream.kind == "audio":
+                if stream.kind == "audio" and fits(stream, growing, options):
                     self.tracks.append(stream)
                 else:
                     stream.close()

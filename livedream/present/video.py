@@ -19,11 +19,11 @@ from livedream.core.closing import Finalizable
 from livedream.core.errors import ShapeError, SinkError
 from livedream.core.frame import Frame, SourceInfo
 from livedream.media.colour import from_rgb, output_tags, tag
-from livedream.media.containers import codec_for, container_for
+from livedream.media.containers import GROWING, codec_for, container_for
 from livedream.media.destination import cannot, check_destination
 from livedream.media.timing import Packet, end_time
 from livedream.present.encoders import DEFAULT_QUALITY, choose, configure, leave_real_time
-from livedream.present.fragmented import FragmentedFile, open_in_memory
+from livedream.present.fragmented import FragmentedFile, growing_options, open_in_memory
 from livedream.present.remux import RemuxSpec, finishing, remux
 from livedream.present.stream_copy import SoundTracks
 
@@ -79,7 +79,10 @@ class VideoSink(Finalizable):
         self._last_pts: int | None = None
         self._end: Fraction | None = None  # of the last frame written here, in seconds
         self._closed = False
-        self._sound = SoundTracks(info, wanted=self._options.copy_streams)
+        growing = self._container.growing
+        self._sound = SoundTracks(
+            info, GROWING[growing], growing_options(growing), wanted=self._options.copy_streams
+        )
         try:
             self._prepare()
             written = self._growing.resume(self._sound) if resume else None
@@ -120,8 +123,7 @@ class VideoSink(Finalizable):
         tag(context, self._tags)
         if encoder.tag and self._container.growing in ("mp4", "mov"):
             context.codec_tag = encoder.tag
-        sound = [t.stream for t in self._sound.tracks]
-        copies = [self._head.add_stream_from_template(s, opaque=True) for s in sound]
+        copies = [track.add_to(self._head) for track in self._sound.tracks]
         self._head.start_encoding()
         leave_real_time()
         return [stream, *copies], written.take()

@@ -1,0 +1,141 @@
+"""Where a file's clock jumps, as in recordings that were joined byte by byte, and how far.
+
+Transport and program streams are made to be cut and joined anywhere, so their players follow a
+clock that jumps. A file that is written needs one clock: as FFmpeg's tools do, what follows a
+jump is moved to where the part before it ended, sound and picture together by the same time.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+from av.format import Flags
+from av.stream import Disposition
+
+from livedream.media.containers import url_of
+from livedream.media.timing import Packet
+
+_TS_DISCONT: Any = Flags.ts_discont
+_AHEAD_S = 10  # FFmpeg's dts_delta_threshold: further on than this is a jump
+_BACK_S = Fraction(1, 10)  # and so is further back than this (ts_discontinuity_detect)
+_TOGETHER_S = 1  # a stream that goes on for longer without a jump shows that there is no joint
+
+
+@dataclass(frozen=True, slots=True)
+class Joint:
+    """A place where the clock jumps.
+
+    position: the first byte behind it; positions: the same for single streams, by their index,
+    as a multiplexer does not change all of them at the same byte.  offset_s: to add to every time
+    behind it.
+    """
+
+    position: int
+    positions: Mapping[int, int]
+    offset_s: Fraction
+
+
+@dataclass(slots=True)
+class _Clock:
+    """The times of one stream, in seconds: of its last packet, and where that ends."""
+
+    last: Fraction
+    end: Fraction
+
+    def jumps_to(self, time: Fraction) -> bool:
+        return abs(time - self.end) > _AHEAD_S or time + _BACK_S < self.last
+
+
+@dataclass(slots=True)
+class _Search:
+    """What has been seen of a file so far.
+
+    open: the streams that jumped at the newest joint: where each one's old part ended, where its
+    new part begins, and at which byte.  going_on: for how long others have not jumped since.
+    """
+
+    streams: int
+    joints: list[Joint] = field(default_factory=list)
+    offset_s: Fraction = Fraction(0)
+    clocks: dict[int, _Clock] = field(default_factory=dict)
+    open: dict[int, tuple[Fraction, Fraction, int]] = field(default_factory=dict)
+    going_on: dict[int, Fraction] = field(default_factory=dict)
+
+    def see(self, stream: int, position: int, time: Fraction, length: Fraction) -> None:
+        clock = self.clocks.get(stream)
+        if clock is None:
+            self.clocks[stream] = _Clock(time, time + length)
+            return
+        if clock.jumps_to(time):
+            if stream in self.open:
+                self.close()
+            self.open[stream] = (clock.end, time, position)
+            if len(self.open) == self.streams:
+                self.close()
+        elif self.open and stream not in self.open:
+            passed = self.going_on.get(stream, Fraction(0)) + time - clock.last
+            self.going_on[stream] = passed
+            if passed > _TOGETHER_S:  # one stream's own fault
+                self.open, self.going_on = {}, {}
+        clock.end = time + (length or max(time - clock.last, Fraction(0)))
+        clock.last = time
+
+    def close(self) -> None:
+        """Take what is open for a joint: nothing in the new part begins before the old one ends."""
+        if self.open:
+            self.offset_s += max(end - begin for end, begin, _ in self.open.values())
+            positions = {stream: place for stream, (_, _, place) in self.open.items()}
+            self.joints.append(Joint(min(positions.values()), positions, self.offset_s))
+        self.open, self.going_on = {}, {}
+
+
+def joints_of(path: Path) -> tuple[Joint, ...]:
+    """The joints of a file, in order; only files of kinds that have them are read through."""
+    try:
+        with av.open(url_of(path), metadata_errors="replace") as container:
+            if not container.format.flags & _TS_DISCONT.value:
+                return ()
+            timed = [s for s in container.streams if _is_timed(s)]
+            search, place = _Search(len(timed)), 0
+            for packet in container.demux(timed):
+                time = packet.dts if packet.dts is not None else packet.pts
+                if packet.size and time is not None:
+                    base, length = packet.time_base, packet.duration or 0
+                    place = packet.pos if packet.pos is not None else place
+                    search.see(packet.stream_index, place, time * base, length * base)
+    except (av.FFmpegError, ValueError, IndexError):
+        return ()  # damage: the decoder says what there is to say
+    search.close()
+    return tuple(search.joints)
+
+
+class OneClock:
+    """Moves packets, in the order of a file, to one clock for the whole of it."""
+
+    def __init__(self, joints: Sequence[Joint]) -> None:
+        self._joints = joints
+        self._positions: dict[int, int] = {}
+
+    def close_up(self, packet: Packet) -> None:
+        if not self._joints:
+            return
+        stream = packet.stream_index
+        if packet.pos is not None:  # only the first of those that were written together knows it
+            self._positions[stream] = packet.pos
+        position = self._positions.get(stream, 0)
+        for joint in reversed(self._joints):
+            if position >= joint.positions.get(stream, joint.position):
+                ticks = round(joint.offset_s / packet.time_base)
+                if packet.pts is not None:
+                    packet.pts += ticks
+                if packet.dts is not None:
+                    packet.dts += ticks
+                return
+
+
+def _is_timed(stream: Any) -> bool:
+    cover = stream.disposition & Disposition.attached_pic
+    return stream.type in ("audio", "video") and not cover
