@@ -5,7 +5,7 @@ from pathlib import Path
 
 from livedream.core.defaults import LIVE
 from livedream.core.grade import GradeSettings
-from livedream.core.settings import DreamSettings, Parameter, declared
+from livedream.core.settings import DEINTERLACE, DreamSettings, Parameter, declared
 
 TARGET = Path(__file__).resolve().parents[1] / "docs" / "parameters.md"
 
@@ -47,6 +47,7 @@ def text() -> str:
     tables = (
         ("The dream", [p for p in dream if not p.advanced]),
         ("The picture, live", declared(GradeSettings)),
+        ("Reading video files, in `livedream render`", [DEINTERLACE]),
         ("Advanced", [p for p in dream if p.advanced]),
     )
     return (

@@ -13,6 +13,7 @@ from typing import Protocol
 from livedream.core.closing import Closeable
 from livedream.core.errors import SourceError
 from livedream.core.frame import Frame, SourceInfo
+from livedream.core.settings import DEINTERLACE
 
 
 class Source(AbstractContextManager["Source"], Protocol):
@@ -34,6 +35,7 @@ def open_source(
     fps: Fraction | None = None,
     skip: int = 0,
     stream: int | None = None,
+    deinterlace: str = DEINTERLACE.default,
 ) -> Source:
     """The source that `text` names.
 
@@ -45,7 +47,7 @@ def open_source(
     pts count from its start.  fps: of pictures, 25 where it is None.  skip: frames at the
     beginning of the range that are not delivered, because a render that is resumed has them;
     those after them keep index and pts.  stream: which of a file's video streams, from 1 on; the
-    first where it is None.
+    first where it is None.  deinterlace: "auto", "fields" or "off".
     Raises SourceError, in one line, when there is nothing to read.
     """
     from livedream.capture import animated, pictures, synthetic
@@ -69,7 +71,7 @@ def open_source(
         raise SourceError(f"{path} cannot be read ({error.strerror or error})") from error
     from livedream.capture.video import VideoSource
 
-    return VideoSource(path, part, stream=stream)
+    return VideoSource(path, part, stream=stream, deinterlace=deinterlace)
 
 
 class MemorySource(Closeable):

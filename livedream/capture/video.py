@@ -13,22 +13,21 @@ from itertools import chain, islice
 from pathlib import Path
 
 import av
-import numpy as np
 
 from livedream.capture.animated import loops_of
 from livedream.capture.decoding import Decoder
+from livedream.capture.deinterlacing import Deinterlacer
 from livedream.core.closing import Closeable
 from livedream.core.errors import SourceError
-from livedream.core.frame import Frame, Picture, SourceInfo
-from livedream.media.colour import BT709, has_alpha, tags_of, to_rgb
-from livedream.media.hdr import HDR_TRANSFERS, ToneMap
+from livedream.core.frame import Frame, SourceInfo
+from livedream.core.settings import DEINTERLACE
 from livedream.media.immersive import boxes_of
 from livedream.media.timing import PtsRepair, TimeRange, shift_of
+from livedream.media.viewing import View
 
 _FALLBACK_RATE = Fraction(25)
 _MOST_RATE = 1000  # per second: beyond, a container has written down its clock, not its frames
 _MICROSECONDS = 1_000_000  # FFmpeg's unit for the length of a container
-_BT2020_PRIMARIES = 9
 
 
 class VideoSource(Closeable):
@@ -39,9 +38,15 @@ class VideoSource(Closeable):
     """
 
     def __init__(
-        self, path: Path, part: TimeRange | None = None, *, stream: int | None = None
+        self,
+        path: Path,
+        part: TimeRange | None = None,
+        *,
+        stream: int | None = None,
+        deinterlace: str = DEINTERLACE.default,
     ) -> None:
         self._part = part or TimeRange()
+        self._deinterlace = deinterlace
         self._decoder = Decoder(path, stream)
         try:
             self._begin(path)
@@ -51,53 +56,54 @@ class VideoSource(Closeable):
 
     def _begin(self, path: Path) -> None:
         stream, part = self._decoder.stream, self._part
-        self._time_base = base = stream.time_base or Fraction(1, 90_000)
+        self._base = base = stream.time_base or Fraction(1, 90_000)
         rate = _plausible_rate(stream)
+        self._step = max(1, round(1 / (rate * base)))
         origin = stream.start_time or 0
         self._shift = shift_of(self._decoder.container.start_time, stream.start_time, base)
-        joints = self._decoder.joints
-        length = None if joints else stream.duration
-        self._clock = PtsRepair(base, rate, self._shift, length)
-        start, end = part.ticks(base)
-        self._start = origin + start if part.start_s else None
-        self._end = None if end is None else origin + end
-        decoded = self._in_range()
+        self._deinterlacer = Deinterlacer(self._deinterlace, base)
+        self._time_base = self._deinterlacer.time_base
+        self._finer = int(base / self._time_base)
+        start, end = part.ticks(self._time_base)
+        self._start = origin * self._finer + start if part.start_s else None
+        self._end = None if end is None else origin * self._finer + end
+        decoded = self._in_range(rate, 0)
         first = next(decoded, None)
+        if first is not None and self._start is not None and self._deinterlacer.found:
+            # The frame before the first one belongs to it: the same pictures as without a range.
+            self._decoder.close()
+            self._decoder = Decoder(path, self._decoder.number)
+            self._deinterlacer = Deinterlacer(self._deinterlace, base)
+            decoded = self._in_range(rate, 2 * self._step)
+            first = next(decoded, None)
         if first is None:
             if part.is_all:
                 raise SourceError(f"{path} contains no frame that decodes: try another file")
             raise SourceError(f"{path} has no frame in {part}: choose another range")
         self._decoded = chain([first], decoded)
-        # What holds for the first frame holds for all of them.
-        frame = first[0]
-        self._size = (frame.width, frame.height)
-        self._quarter_turns = round(frame.rotation / 90) % 4  # anticlockwise, as FFmpeg counts
-        self._tags = tags_of(frame)
+        self._immersive, self._views = boxes_of(first)
+        stream = self._decoder.stream  # decoding may have opened the file anew
         # VP8, VP9 and AV1 keep transparency beside their frames; Matroska tells that it is there.
-        immersive, self._views = boxes_of(frame)
         beside = {name.lower(): value for name, value in stream.metadata.items()}
-        self._transparent = has_alpha(frame) or beside.get("alpha_mode") == "1"
-        self._tone_map: ToneMap | None = None
-        if self._tags.transfer in HDR_TRANSFERS:
-            wide = self._tags.primaries == _BT2020_PRIMARIES
-            self._tone_map = ToneMap(self._tags.transfer, wide=wide)
-        turned = self._quarter_turns % 2 == 1
-        width, height = reversed(self._size) if turned else self._size
-        ratio = stream.sample_aspect_ratio or Fraction(1)
-        self._info = SourceInfo(
+        clear = beside.get("alpha_mode") == "1"
+        self._view = View(first, stream.codec_context.name, transparent=clear)
+        self._info = self._describe(path, rate * (2 if self._deinterlacer.makes_fields else 1))
+
+    def _describe(self, path: Path, rate: Fraction) -> SourceInfo:
+        return SourceInfo(
             name=path.name,
-            width=width,
-            height=height,
+            width=self._view.width,
+            height=self._view.height,
             rate=rate,
-            time_base=base,
+            time_base=self._time_base,
             frames=self._estimate(rate),
             path=path,
-            colour=self._tags if self._tone_map is None else BT709,
-            sample_aspect_ratio=1 / ratio if turned else ratio,
-            start_s=part.start_s,
-            end_s=part.end_s,
-            stream=stream.index,
-            immersive=immersive,
+            colour=self._view.colour,
+            sample_aspect_ratio=self._view.aspect(self._decoder.stream.sample_aspect_ratio),
+            start_s=self._part.start_s,
+            end_s=self._part.end_s,
+            stream=self._decoder.stream.index,
+            immersive=self._immersive,
             loops=loops_of(path) if path.suffix.lower() == ".gif" else 0,
             joints=self._decoder.joints,
         )
@@ -105,12 +111,12 @@ class VideoSource(Closeable):
     def _estimate(self, rate: Fraction) -> int | None:
         stream, part = self._decoder.stream, self._part
         if stream.frames and part.is_all:
-            return int(stream.frames)
+            return int(stream.frames) * (2 if self._deinterlacer.makes_fields else 1)
         length_s: float | None = None
         if self._decoder.joints:
             pass  # no container knows how long its parts are together
         elif stream.duration:
-            length_s = float(stream.duration * self._time_base)
+            length_s = float(stream.duration * self._base)
         elif self._decoder.container.duration:
             length_s = self._decoder.container.duration / _MICROSECONDS
         ends = [x for x in (length_s, part.end_s) if x is not None]
@@ -119,19 +125,22 @@ class VideoSource(Closeable):
     @property
     def info(self) -> SourceInfo:
         """What the file is; its notes grow while frames are read."""
-        lines = []
+        lines = list(self._view.notes)
         if self._decoder.streams > 1:
             lines.append(
                 f"video stream {self._decoder.number} of {self._decoder.streams} is dreamed: "
                 "--stream chooses another"
             )
         lines += self._views
-        if self._transparent:
-            lines.append("transparency is dropped")
-        if self._tone_map is not None:
-            lines.append("high dynamic range is tone-mapped to BT.709 (BT.2390)")
+        if self._deinterlacer.found:
+            made = (
+                "a frame from each field"
+                if self._deinterlacer.makes_fields
+                else ("a frame from each two fields; --deinterlace fields makes twice as many")
+            )
+            lines.append(f"interlaced video is deinterlaced, {made}")
         if self._shift and self._part.is_all:
-            begin_s = float(self._shift * self._time_base)
+            begin_s = float(self._shift * self._base)
             lines.append(f"the timestamps begin at {begin_s:.3f} s: moved to 0")
         if self._decoder.joints:
             times = len(self._decoder.joints)
@@ -151,27 +160,29 @@ class VideoSource(Closeable):
 
     def __iter__(self) -> Iterator[Frame]:
         skip = self._part.skip
-        for index, (decoded, pts) in islice(enumerate(self._decoded), skip, None):
-            rgb = self._picture(decoded)
-            shown = pts - (self._shift if self._start is None else self._start)
+        origin = self._shift * self._finer if self._start is None else self._start
+        for index, decoded in islice(enumerate(self._decoded), skip, None):
+            rgb = self._view(decoded)
+            shown = (decoded.pts or 0) - origin
             yield Frame(rgb, shown, self._time_base, index, decoded.duration or 0)
 
-    def _picture(self, decoded: av.VideoFrame) -> Picture:
-        if self._tone_map is not None:
-            rgb: Picture = self._tone_map(to_rgb(decoded, self._tags, self._size, "rgb48le"))
-        else:
-            rgb = to_rgb(decoded, self._tags, self._size)
-        if not self._quarter_turns:
-            return rgb
-        return np.ascontiguousarray(np.rot90(rgb, self._quarter_turns))
-
-    def _in_range(self) -> Iterator[tuple[av.VideoFrame, int]]:
-        for frame in self._decoder.frames(self._start):
-            pts = self._clock.place(frame.pts)
+    def _in_range(self, rate: Fraction, earlier: int) -> Iterator[av.VideoFrame]:
+        """The frames of the part.  earlier: ticks of the stream to begin decoding before it."""
+        length = None if self._decoder.joints else self._decoder.stream.duration
+        self._clock = PtsRepair(self._base, rate, self._shift, length)
+        start = None if self._start is None else self._start // self._finer - earlier
+        for frame in self._deinterlacer.frames(self._placed(start)):
+            pts = frame.pts or 0
             if self._end is not None and pts >= self._end:
                 return
             if self._start is None or pts >= self._start:
-                yield frame, pts
+                yield frame
+
+    def _placed(self, start: int | None) -> Iterator[av.VideoFrame]:
+        """Decoded frames, each with a pts that can be trusted."""
+        for frame in self._decoder.frames(start):
+            frame.pts = self._clock.place(frame.pts)
+            yield frame
 
     def close(self) -> None:
         self._decoder.close()

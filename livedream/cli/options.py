@@ -42,7 +42,9 @@ def add_settings(
     )  # fmt: skip
 
 
-def add_parameter(group: argparse._ArgumentGroup, parameter: Parameter, defaults: Any) -> None:
+def add_parameter(
+    group: argparse._ArgumentGroup, parameter: Parameter, defaults: Any = None
+) -> None:
     """An option for a parameter; None where it is not given. defaults: what the help says."""
     text = parameter.help.replace("%", "%%")
     if parameter.kind is bool:
@@ -50,7 +52,7 @@ def add_parameter(group: argparse._ArgumentGroup, parameter: Parameter, defaults
             parameter.flag, action=argparse.BooleanOptionalAction, default=None, help=text
         )
         return
-    default = getattr(defaults, parameter.name)
+    default = getattr(defaults, parameter.name, parameter.default)
     shown = f"{default:g}" if parameter.kind is float else str(default)
     shown = f" (default: {shown} {parameter.unit}".rstrip() + ")" if shown else ""
     choices = "{" + ",".join(parameter.choices) + "}"

@@ -7,10 +7,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from livedream.cli.image import stem_of
-from livedream.cli.options import Commands, add_settings, add_shared, rate, seconds, settings_of
+from livedream.cli.options import (
+    Commands,
+    add_parameter,
+    add_settings,
+    add_shared,
+    rate,
+    seconds,
+    settings_of,
+)
 from livedream.cli.output import Progress, summary, write_json
 from livedream.core.errors import SettingsError
-from livedream.core.settings import DreamSettings, declared
+from livedream.core.settings import DEINTERLACE, DreamSettings, declared
 
 if TYPE_CHECKING:
     from livedream.core.frame import SourceInfo
@@ -46,6 +54,7 @@ def add_parser(commands: Commands) -> None:
         "--stream", type=int, metavar="N",
         help="which video stream of a file that has several (default: 1)",
     )  # fmt: skip
+    add_parameter(files, DEINTERLACE)
     add_shared(files, "--picture-size")
     files.add_argument(
         "--codec", metavar="NAME", help="h264, hevc, av1, vp9, prores, ffv1 (default: by suffix)"
@@ -143,9 +152,11 @@ def jobs_of(args: argparse.Namespace) -> "list[RenderJob]":
     return [
         RenderJob(
             source=text, output=output, settings=settings, start_s=args.start, end_s=end_s,
-            fps=args.fps, stream=args.stream, picture_size=picture_size, codec=args.codec,
-            quality=args.quality, copy_streams=not args.no_sound, compare=args.compare,
-            overwrite=args.overwrite, resume=args.resume, replay=args.replay, kept=kept,
+            fps=args.fps, stream=args.stream,
+            deinterlace=args.deinterlace or DEINTERLACE.default,
+            picture_size=picture_size, codec=args.codec, quality=args.quality,
+            copy_streams=not args.no_sound, compare=args.compare, overwrite=args.overwrite,
+            resume=args.resume, replay=args.replay, kept=kept,
         )
         for text, output in zip(args.inputs, outputs, strict=True)
     ]  # fmt: skip
@@ -198,6 +209,11 @@ def _check_before_loading(job: "RenderJob") -> None:
     from livedream.capture import open_source
 
     with open_source(
-        job.source, start_s=job.start_s, end_s=job.end_s, fps=job.fps, stream=job.stream
+        job.source,
+        start_s=job.start_s,
+        end_s=job.end_s,
+        fps=job.fps,
+        stream=job.stream,
+        deinterlace=job.deinterlace,
     ):
         pass

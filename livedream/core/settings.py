@@ -160,6 +160,13 @@ def _logarithm(value: float, low: float, high: float) -> float:
     return math.log(max(value, low) / low) / math.log(high / low)
 
 
+DEINTERLACE = Parameter(
+    "deinterlace", str, "auto", "interlaced video; auto: one frame from the two fields of each; "
+    "fields: a frame from each field, 50 from 25; off: as it is, with its combs",
+    choices=("auto", "fields", "off"), live=False, group="files",
+)  # fmt: skip
+
+
 def declare(default: Any, help: str, **more: Any) -> Any:
     return dataclasses.field(default=default, metadata={"help": help, **more})
 

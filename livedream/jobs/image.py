@@ -29,6 +29,7 @@ from livedream.dream.dreamer import FIRST_STEP_S, Dreamer
 from livedream.dream.level import LevelledDream
 from livedream.jobs.checkpoint import identity
 from livedream.jobs.render import RenderReport
+from livedream.media.viewing import squared
 from livedream.present.picture import DEFAULT_QUALITY, check_picture, write_picture
 
 _STRIP: Final = 256  # rows composed at once: bounds the memory of very large pictures
@@ -138,7 +139,8 @@ def is_noise(source: str) -> bool:
 def start_picture(source: str, size: str = "source", seed: int = 0) -> Picture:
     """What a still dream or a zoom starts from, (H, W, 3) uint8.
 
-    size: see `parse_size`.  seed: of noise, unless the source has its own.
+    size: see `parse_size`; pixels that are not square are made so first.  seed: of noise, unless
+    the source has its own.
     Raises SourceError when there is nothing to see.
     """
     if is_noise(source):
@@ -149,10 +151,11 @@ def start_picture(source: str, size: str = "source", seed: int = 0) -> Picture:
         return soft_noise(width, height, noise.seed if "seed=" in query else seed)
     with open_source(source) as opened:
         frame = next(iter(opened), None)
+        aspect = opened.info.sample_aspect_ratio
     if frame is None:
         raise SourceError(f"{source} holds no picture")
     found = (frame.rgb.shape[1], frame.rgb.shape[0])
-    wanted = parse_size(size, *found, name="picture size")
+    wanted = parse_size(size, *squared(*found, aspect), name="picture size")
     grows = wanted[0] > found[0] or wanted[1] > found[1]
     return fitted(frame.rgb, *wanted, cv2.INTER_CUBIC if grows else cv2.INTER_AREA)
 

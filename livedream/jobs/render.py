@@ -10,6 +10,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, Final, Self
 
+import cv2
 import numpy as np
 
 from livedream.capture import Source, open_source
@@ -17,13 +18,15 @@ from livedream.core.device import precision_name
 from livedream.core.errors import SettingsError
 from livedream.core.frame import Frame, SourceInfo
 from livedream.core.prefetch import AsyncWriter
-from livedream.core.settings import DreamSettings, parse_size
+from livedream.core.settings import DEINTERLACE, DreamSettings, parse_size
 from livedream.core.shrink import fitted
 from livedream.dream.dreamer import Dream, Dreamer
 from livedream.jobs.checkpoint import Checkpoint, Checkpoints, identity
 from livedream.media.tags import SETTINGS
-from livedream.present import open_sink
+from livedream.media.viewing import squared
+from livedream.present import keeps_pixel_shape, open_sink
 
+_FINEST_ASPECT: Final = 10_000  # of a ratio's second number; H.264 has 16 bits for it
 _CHECKPOINT_S: Final = 1.0  # running time between two; a resumed render repeats about this much
 
 
@@ -31,8 +34,9 @@ _CHECKPOINT_S: Final = 1.0  # running time between two; a resumed render repeats
 class RenderJob:
     """What to render and where to.
 
-    source: as `open_source` takes it.  start_s, end_s, stream: the part of it.
-    picture_size: of the output (see `parse_size`).  compare: source and dream side by side.
+    source: as `open_source` takes it.  start_s, end_s, stream: the part of it.  deinterlace:
+    "auto", "fields" (a frame from each field) or "off".  picture_size: of the output (see
+    `parse_size`).  compare: source and dream side by side.
     overwrite, resume: what to do with an output that is already there.
     replay: a live show's performance log, to dream `source` as it went; kept: the parameters that
     stay as `settings` have them, whatever the show did.
@@ -45,6 +49,7 @@ class RenderJob:
     end_s: float | None = None
     fps: Fraction | None = None
     stream: int | None = None
+    deinterlace: str = DEINTERLACE.default
     picture_size: str = "source"
     codec: str | None = None
     quality: float = 80.0
@@ -60,6 +65,8 @@ class RenderJob:
         more: dict[str, Any] = {} if self.replay is None else {"replay": self.replay.name}
         if self.stream is not None:
             more["stream"] = self.stream
+        if self.deinterlace != DEINTERLACE.default:
+            more["deinterlace"] = self.deinterlace
         return identity(
             self.settings, self.source, start_s=self.start_s, end_s=self.end_s,
             picture_size=self.picture_size, compare=self.compare, **more,
@@ -135,10 +142,12 @@ def render(
     with ExitStack() as stack:
         source = stack.enter_context(
             open_source(
-                job.source, start_s=job.start_s, end_s=job.end_s, fps=job.fps, stream=job.stream
+                job.source, start_s=job.start_s, end_s=job.end_s, fps=job.fps, stream=job.stream,
+                deinterlace=job.deinterlace,
             )
-        )
-        info = scaled_info(source.info, job.picture_size)
+        )  # fmt: skip
+        square = not keeps_pixel_shape(job.output)
+        info = scaled_info(source.info, job.picture_size, square=square)
         if opened is not None:
             opened(info)
         written = replace(info, width=2 * info.width, immersive=b"") if job.compare else info
@@ -157,7 +166,9 @@ def render(
         dreams = _checkpointed(dreams, job, dreamer, checkpoints)
         write_dreams(dreams, writer, report, dreamer, watch, compare=job.compare)
     checkpoints.remove()
-    report.notes += dict.fromkeys([*source.info.notes, *sink.notes])
+    report.notes += dict.fromkeys(
+        [*source.info.notes, *shape_notes(source.info, info), *sink.notes]
+    )
     return report
 
 
@@ -261,15 +272,57 @@ def check_same(job: RenderJob, settings: str) -> None:
             )
 
 
-def scaled_info(info: SourceInfo, size: str) -> SourceInfo:
-    """`info` at another size (see `parse_size`), sides even; itself for `source`."""
+def scaled_info(info: SourceInfo, size: str, *, square: bool = False) -> SourceInfo:
+    """`info` at another size (see `parse_size`), sides even; itself for `source`.
+
+    What is shown keeps its shape: the pixels' own changes instead, as with FFmpeg's scaler.
+    square: what it is written to knows square pixels only.
+    """
+    if square and info.sample_aspect_ratio != 1:
+        width, height = squared(info.width, info.height, info.sample_aspect_ratio)
+        info = replace(info, width=width, height=height, sample_aspect_ratio=Fraction(1))
     width, height = parse_size(size, info.width, info.height, name="picture size")
     if (width, height) == (info.width, info.height):
         return info
-    return replace(info, width=max(2, width // 2 * 2), height=max(2, height // 2 * 2))
+    width, height = max(2, width // 2 * 2), max(2, height // 2 * 2)
+    aspect = Fraction(1) if square else _kept_shape(info, width, height)
+    return replace(info, width=width, height=height, sample_aspect_ratio=aspect)
+
+
+def _kept_shape(info: SourceInfo, width: int, height: int) -> Fraction:
+    """The sample aspect ratio with which `width` x `height` is shown in the shape of `info`."""
+    shape = info.sample_aspect_ratio * info.width / info.height
+    rounding = 2 * max(1.0, float(shape))  # px: even sides never fit exactly
+    for simple in (Fraction(1), info.sample_aspect_ratio):
+        if abs(width * simple - shape * height) <= rounding:
+            return simple
+    return (shape * height / width).limit_denominator(_FINEST_ASPECT)
+
+
+def shape_notes(source: SourceInfo, written: SourceInfo) -> tuple[str, ...]:
+    """What the user should know about the pixels' shape."""
+    before, after = source.sample_aspect_ratio, written.sample_aspect_ratio
+    if before == after:
+        return ()
+    size = f"{written.width}x{written.height}"
+    if after == 1:
+        return (f"pixels that are not square ({ratio_text(before)}) become square: {size}",)
+    width, height = squared(written.width, written.height, after)
+    return (
+        f"{size} is shown as {width}x{height}, in the shape of the source "
+        f"(pixels {ratio_text(after)})",
+    )
+
+
+def ratio_text(ratio: Fraction) -> str:
+    return f"{ratio.numerator}:{ratio.denominator}"
 
 
 def scaled(source: Source, info: SourceInfo) -> Iterator[Frame]:
     """The source's frames at the size of `info`."""
+    found = source.info
+    stretched = info.width > found.width or info.height > found.height
+    reshaped = stretched and info.sample_aspect_ratio != found.sample_aspect_ratio
+    method = cv2.INTER_CUBIC if reshaped else cv2.INTER_AREA
     for frame in source:
-        yield replace(frame, rgb=fitted(frame.rgb, info.width, info.height))
+        yield replace(frame, rgb=fitted(frame.rgb, info.width, info.height, method))

@@ -6,12 +6,14 @@ pixel format says otherwise. A file keeps the tags of its source; without tags, 
 dynamic range, which the source has tone-mapped, it is BT.709 in limited range, and says so.
 
 Chroma is interpolated bicubically with accurate rounding: measured against the matrices written
-out in numpy, each byte is within 1 of 255 (the default of libswscale is up to 4 off). Subsampled
-chroma is sited on the left one of two columns in H.264, HEVC and AV1; libswscale puts it between
-them. Where the codec says left it is made here, by a filter of 1 2 1 along the row and the mean
-of two rows (measured: RMS error of a round trip 0.43 instead of 0.82 of 255).
+out in numpy, each byte is within 1 of 255 (the default of libswscale is up to 4 off). Where chroma
+lies in what is read is the task of `siting`. What is written has it on the left one of two columns,
+where every codec here expects it. 4:2:0 is made so by a filter of 1 2 1 along the row and the mean
+of two rows (measured: RMS error of a round trip 0.43 instead of the 0.82 of 255 that libswscale's
+middle has).
 """
 
+from dataclasses import replace
 from typing import Any, cast
 
 import av
@@ -21,14 +23,17 @@ from av.video.codeccontext import VideoCodecContext
 from numpy.typing import NDArray
 
 from livedream.core.frame import ColourTags, Picture
+from livedream.media.filters import FrameFilter
 from livedream.media.hdr import HDR_TRANSFERS
+from livedream.media.matrices import BT2020_CL, WRITTEN_OUT, refuse, written_out
+from livedream.media.siting import left_sited
 
 HD_LINES = 720  # from here on, untagged video is BT.709: what players assume
 BT709 = ColourTags(1, 1, 1, False)
 
 _SMPTE170M = 6
-_BT2020_NCL, _BT2020_CL = 9, 10
-_MATRICES = (1, 4, 5, 6, 7, 9)  # those that libswscale knows
+_BT2020_NCL = 9
+_MATRICES = (1, 4, 5, 6, 7, _BT2020_NCL)  # those that libswscale knows
 # swscale.h's numbers; PyAV before 18 has no names for the last three.
 _BICUBIC, _FULL_CHR_H_INT, _FULL_CHR_H_INP, _ACCURATE_RND = 0x4, 0x2000, 0x4000, 0x40000
 _TO_RGB = _BICUBIC | _FULL_CHR_H_INT | _ACCURATE_RND
@@ -37,18 +42,20 @@ _YUV = ("yuv", "nv12", "p010")
 
 
 def tags_of(frame: av.VideoFrame) -> ColourTags:
-    """The colours of a decoded frame: its tags, the matrix filled in where it has none."""
+    """The colours of a decoded frame: its tags, the matrix filled in where it has none.
+
+    Raises SourceError for the few matrices that nothing here converts.
+    """
     if is_rgb(frame):
         return BT709
+    refuse(frame.colorspace, transfer=frame.color_trc)
     full = frame.color_range == 2 or frame.format.name.startswith("yuvj")
     space = _matrix(frame.colorspace, frame.height)
     return ColourTags(space, frame.color_primaries, frame.color_trc, full)
 
 
 def _matrix(space: int, lines: int) -> int:
-    if space == _BT2020_CL:  # constant luminance is read as the other kind, as players do
-        return _BT2020_NCL
-    if space in _MATRICES:
+    if space in _MATRICES or space in WRITTEN_OUT:
         return space
     return BT709.space if lines >= HD_LINES else _SMPTE170M
 
@@ -61,13 +68,22 @@ def to_rgb(
     size: (width, height) wanted; a stream that changes its size halfway is scaled to it.
     Transfer and primaries are left alone: ordinary video stays as it was graded.
     """
-    if not is_rgb(frame):
-        frame.colorspace = tags.space
-        frame.color_range = 2 if tags.full_range else 1
     width, height = size
+    if not is_rgb(frame):
+        frame.color_range = 2 if tags.full_range else 1
+        if tags.space in WRITTEN_OUT:
+            return _rounded(written_out(frame, tags, _TO_RGB), size, pixels)
+        frame.colorspace = tags.space
     turned = frame.reformat(width, height, format=pixels, interpolation=_TO_RGB)
     # A copy in any case: the padding at the end of lines goes, and so does the decoder's buffer.
     return np.array(turned.to_ndarray(), order="C")
+
+
+def _rounded(rgb: NDArray[np.float32], size: tuple[int, int], pixels: str) -> NDArray[Any]:
+    if rgb.shape[1::-1] != size:
+        rgb = np.clip(cv2.resize(rgb, size, interpolation=cv2.INTER_CUBIC), 0, 1)
+    deep = pixels == "rgb48le"
+    return np.rint(rgb * (65535 if deep else 255)).astype(np.uint16 if deep else np.uint8)
 
 
 def is_rgb(frame: av.VideoFrame) -> bool:
@@ -83,9 +99,11 @@ def has_alpha(frame: av.VideoFrame) -> bool:
 
 def output_tags(source: ColourTags) -> ColourTags:
     """The tags that a file dreamed from such a source gets."""
-    if source.transfer in HDR_TRANSFERS or source.space not in _MATRICES:
+    if source.transfer in HDR_TRANSFERS:
         return BT709
-    return source
+    if source.space in WRITTEN_OUT:  # no encoder's input: the nearest that everything knows
+        return replace(source, space=_BT2020_NCL if source.space == BT2020_CL else BT709.space)
+    return source if source.space in _MATRICES else BT709
 
 
 def tag(context: VideoCodecContext, tags: ColourTags) -> None:
@@ -99,11 +117,11 @@ def tag(context: VideoCodecContext, tags: ColourTags) -> None:
 
 
 def from_rgb(
-    rgb: Picture, pixels: str, tags: ColourTags, *, chroma_left: bool = False
+    rgb: Picture, pixels: str, tags: ColourTags, sited: FrameFilter | None = None
 ) -> av.VideoFrame:
     """A picture (H, W, 3) uint8 as a frame in the encoder's pixel format.
 
-    chroma_left: the codec takes halved chroma to lie on the left one of two columns.
+    sited: a `left_sited` to use again for every picture of a film.
     """
     frame = av.VideoFrame.from_ndarray(rgb, format="rgb24")
     if not pixels.startswith(_YUV):
@@ -111,7 +129,9 @@ def from_rgb(
     # RGB has no matrix: what stands here is handed on to the result (PyAV before 18.1 has no
     # other way to ask for BT.2020).
     frame.colorspace = tags.space
-    left = chroma_left and pixels == "yuv420p"
+    left = pixels == "yuv420p"
+    if not left and "444" not in pixels:
+        frame = (sited or left_sited())(frame)
     converted = frame.reformat(
         format="yuv444p" if left else pixels,
         interpolation=_FROM_RGB,

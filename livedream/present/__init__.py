@@ -72,6 +72,13 @@ def open_sink(
     return video.VideoSink(file, info, options, overwrite=overwrite, resume=resume)
 
 
+def keeps_pixel_shape(path: str | Path) -> bool:
+    """Whether what `path` means can hold pixels that are not square: videos, not pictures."""
+    from livedream.present import animation, series
+
+    return not series.is_series(path) and Path(path).suffix.lower() not in animation.SUFFIXES
+
+
 class MemorySink(Closeable):
     """Keeps what it is given in `frames`: for tests and for programs that go on themselves."""
 

@@ -33,7 +33,7 @@ class Encoder:
     name: FFmpeg's.  pixels: the pixel format it is given.  options: quality to FFmpeg's options.
     whole_pixels: the format that keeps odd sizes, where `pixels` halves its chroma.
     tag: the four letters that players of MP4 and MOV look for, where FFmpeg's own choice is not.
-    chroma_left: halved chroma lies on the left one of two columns, and the stream says so.
+    limited_only: nothing in the codec says that a film is full range, so it must not be.
     """
 
     name: str
@@ -43,7 +43,7 @@ class Encoder:
     tag: str | None = None
     hardware: bool = False
     intra_only: bool = False
-    chroma_left: bool = False
+    limited_only: bool = False
 
 
 def _crf(quality: float) -> float:
@@ -115,16 +115,20 @@ _FFV1_TINY = _always(level="3", slices="1", slicecrc="1")  # too small to be cut
 
 CODECS: dict[str, tuple[Encoder, ...]] = {
     "h264": (
-        Encoder("h264_nvenc", "yuv420p", _nvenc, hardware=True, chroma_left=True),
-        Encoder("libx264", "yuv420p", _x264, "yuv444p", chroma_left=True),
+        Encoder("h264_nvenc", "yuv420p", _nvenc, hardware=True),
+        Encoder("libx264", "yuv420p", _x264, "yuv444p"),
     ),
     "hevc": (
-        Encoder("hevc_nvenc", "yuv420p", _nvenc, tag="hvc1", hardware=True, chroma_left=True),
-        Encoder("libx265", "yuv420p", _x265, "yuv444p", tag="hvc1", chroma_left=True),
+        Encoder("hevc_nvenc", "yuv420p", _nvenc, tag="hvc1", hardware=True),
+        Encoder("libx265", "yuv420p", _x265, "yuv444p", tag="hvc1"),
     ),
-    "av1": (Encoder("libsvtav1", "yuv420p", _svt, chroma_left=True),),
+    "av1": (Encoder("libsvtav1", "yuv420p", _svt),),
     "vp9": (Encoder("libvpx-vp9", "yuv420p", _vp9, "yuv444p"),),
-    "prores": (Encoder("prores_ks", "yuv422p10le", _PRORES, "yuv444p10le", intra_only=True),),
+    "prores": (
+        Encoder(
+            "prores_ks", "yuv422p10le", _PRORES, "yuv444p10le", intra_only=True, limited_only=True
+        ),
+    ),
     "ffv1": (
         Encoder("ffv1", "bgr0", _FFV1, "bgr0", intra_only=True),
         Encoder("ffv1", "bgr0", _FFV1_TINY, "bgr0", intra_only=True),
@@ -196,7 +200,8 @@ def configure(
     os.environ.setdefault("SVT_LOG", "1")
     context.pix_fmt = pixels
     context.options = dict(encoder.options(quality))
-    if encoder.chroma_left:
+    context.options |= {"field_order": "progressive"}
+    if "444" not in pixels and pixels.startswith("yuv"):  # where `from_rgb` puts it
         context.options |= {"chroma_sample_location": "left"}
     context.gop_size = 1 if encoder.intra_only else min(300, max(1, round(rate * KEYFRAME_S)))
 

@@ -22,6 +22,7 @@ from av.container.output import OutputContainer
 from livedream.core.errors import SinkError
 from livedream.media.containers import CONTAINERS, Container, main_video, url_of
 from livedream.media.destination import beside
+from livedream.media.display_size import put_display_size, with_room
 from livedream.media.immersive import KEEPERS, leave_only_google, tagged
 from livedream.media.tags import (
     container_metadata,
@@ -52,7 +53,8 @@ class RemuxSpec:
     the part of it.  metadata: written over the source's own.  tag: the video's four letters, where
     not FFmpeg's choice.  complete: all frames came; otherwise sound and subtitles end where the
     video does.  end: of the last frame, in seconds, where it is known: not every container keeps
-    that while it grows.  immersive: 360-degree and stereo tags, as boxes.
+    that while it grows.  immersive: 360-degree and stereo tags, as boxes.  aspect: the video's
+    sample aspect ratio.
     """
 
     container: Container
@@ -65,6 +67,7 @@ class RemuxSpec:
     complete: bool = True
     end: Fraction | None = None
     immersive: bytes = b""
+    aspect: Fraction = Fraction(1)
 
 
 def finishing(growing: Path) -> Path:
@@ -192,6 +195,11 @@ class _Attempt:
             try:
                 self._fill(grown, out)
                 out.close()
+                video = main_video(grown).codec_context
+                with self._temporary.open("r+b") as file:
+                    put_display_size(
+                        file, container.name, video.width, video.height, self._wanted.aspect
+                    )
             except (av.FFmpegError, ValueError) as error:
                 with suppress(av.FFmpegError, ValueError):
                     out.close()
@@ -210,6 +218,7 @@ class _Attempt:
         target: Any = self._stream_like(video, out)
         if self._wanted.tag:
             target.codec_context.codec_tag = self._wanted.tag
+        target.codec_context.sample_aspect_ratio = self._wanted.aspect
         target.time_base = video.time_base
         if self._wanted.container.constant_rate:
             target.time_base = 1 / self._wanted.rate
@@ -258,6 +267,9 @@ class _Attempt:
                 if self._wanted.container.has_chapters:
                     out.set_chapters(list(cut_chapters(container.chapters(), self._wanted.window)))
         out.metadata.update(container_metadata(found, self._wanted.metadata))
+        named = target.metadata.get("title", "")
+        if title := with_room(named, self._wanted.container.name, self._wanted.aspect):
+            target.metadata["title"] = title
 
     def _timecode(self, container: Any, source: Any) -> str | None:
         """The timecode of the first frame that is written."""

@@ -7,8 +7,9 @@ writer died is gone on with by opening it again with `resume`.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from io import BytesIO
 from math import floor
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,9 @@ from livedream.core.frame import Frame, SourceInfo
 from livedream.media.colour import from_rgb, output_tags, tag
 from livedream.media.containers import GROWING, codec_for, container_for
 from livedream.media.destination import cannot, check_destination
+from livedream.media.display_size import put_display_size, with_room
+from livedream.media.filters import FrameFilter
+from livedream.media.siting import left_sited
 from livedream.media.timing import Packet, end_time
 from livedream.present.encoders import DEFAULT_QUALITY, choose, configure, leave_real_time
 from livedream.present.fragmented import FragmentedFile, growing_options, open_in_memory
@@ -74,6 +78,11 @@ class VideoSink(Finalizable):
         codec = codec_for(path, self._options.codec)
         self._chosen = choose(codec, (info.width, info.height), self._options.quality)
         self._tags = output_tags(info.colour)
+        if self._chosen.encoder.limited_only:
+            self._tags = replace(self._tags, full_range=False)
+        self._sited = left_sited()
+        aspect = info.sample_aspect_ratio
+        self._shaped = FrameFilter(("setsar", f"{aspect.numerator}/{aspect.denominator}:max=65535"))
         self._usual = max(1, round(1 / (info.rate * info.time_base)))  # ticks between frames
         self.notes = self._chosen.notes
         self._last_pts: int | None = None
@@ -113,20 +122,26 @@ class VideoSink(Finalizable):
     def _header(self) -> tuple[list[Any], bytes]:
         self._head, written = open_in_memory(self._container.growing)
         encoder, info = self._chosen.encoder, self._info
+        aspect = info.sample_aspect_ratio
         rate = info.rate.limit_denominator(1_000_000)
         stream: Any = self._head.add_stream(encoder.name, rate=rate)
         stream.width, stream.height = info.width, info.height
         context = stream.codec_context
         configure(context, encoder, self._chosen.pixels, rate, self._options.quality)
         context.time_base = stream.time_base = info.time_base
-        context.sample_aspect_ratio = info.sample_aspect_ratio
+        context.sample_aspect_ratio = aspect
         tag(context, self._tags)
         if encoder.tag and self._container.growing in ("mp4", "mov"):
             context.codec_tag = encoder.tag
         copies = [track.add_to(self._head) for track in self._sound.tracks]
+        growing = self._container.growing
+        if title := with_room("", growing, aspect):
+            stream.metadata["title"] = title
         self._head.start_encoding()
         leave_real_time()
-        return [stream, *copies], written.take()
+        header = BytesIO(written.take())
+        put_display_size(header, growing, info.width, info.height, aspect)
+        return [stream, *copies], header.getvalue()
 
     def write(self, frame: Frame) -> None:
         """Encode a frame; when this returns, the file on disk holds it.
@@ -144,8 +159,9 @@ class VideoSink(Finalizable):
             raise SinkError(
                 f"frame {frame.index} has pts {pts}: must be greater than {self._last_pts}"
             )
-        left = self._chosen.encoder.chroma_left
-        picture = from_rgb(frame.rgb, self._chosen.pixels, self._tags, chroma_left=left)
+        picture = from_rgb(frame.rgb, self._chosen.pixels, self._tags, self._sited)
+        if info.sample_aspect_ratio != 1:
+            picture = self._shaped(picture)  # FFV1 writes down what its frames say
         picture.pts, picture.time_base = pts, info.time_base
         picture.duration = round(frame.duration * frame.time_base / info.time_base) or self._usual
         self._append(self._encoded(picture), picture.duration)
@@ -186,7 +202,7 @@ class VideoSink(Finalizable):
                 self._container, rate=self._info.rate, source=source, window=self._sound.window,
                 metadata=self._options.metadata, tag=self._chosen.encoder.tag if tagged else None,
                 complete=complete, end=self._end, stream=self._info.stream,
-                immersive=self._info.immersive,
+                immersive=self._info.immersive, aspect=self._info.sample_aspect_ratio,
             ))  # fmt: skip
         else:
             self.path.unlink(missing_ok=True)
