@@ -11,6 +11,7 @@ from dataclasses import replace
 from fractions import Fraction
 from itertools import chain, islice
 from pathlib import Path
+from typing import Any
 
 import av
 
@@ -82,6 +83,8 @@ class VideoSource(Closeable):
             raise SourceError(f"{path} has no frame in {part}: choose another range")
         self._decoded = chain([first], decoded)
         self._immersive, self._views = boxes_of(first)
+        beside_it: Any = first.side_data
+        self._captioned = any(data.type.name == "A53_CC" for data in beside_it)
         stream = self._decoder.stream  # decoding may have opened the file anew
         # VP8, VP9 and AV1 keep transparency beside their frames; Matroska tells that it is there.
         beside = {name.lower(): value for name, value in stream.metadata.items()}
@@ -132,6 +135,8 @@ class VideoSource(Closeable):
                 "--stream chooses another"
             )
         lines += self._views
+        if self._captioned:
+            lines.append("closed captions inside the picture (CEA-608, CEA-708) are lost")
         if self._deinterlacer.found:
             made = (
                 "a frame from each field"

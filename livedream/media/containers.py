@@ -119,7 +119,7 @@ CONTAINERS: dict[str, Container] = {
         "mpegts",
         "mp4",
         ("h264", "hevc"),
-        carries=("audio",),
+        carries=("audio", "subtitle", "data", "video"),
         sound=_TS_SOUND,
         has_metadata=False,
         has_chapters=False,

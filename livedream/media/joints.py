@@ -40,13 +40,16 @@ class Joint:
 
 @dataclass(slots=True)
 class _Clock:
-    """The times of one stream, in seconds: of its last packet, and where that ends."""
+    """The times of one stream in its ticks: of its last packet, and where that ends."""
 
-    last: Fraction
-    end: Fraction
+    base: Fraction
+    ahead: int
+    back: int
+    last: int
+    end: int
 
-    def jumps_to(self, time: Fraction) -> bool:
-        return abs(time - self.end) > _AHEAD_S or time + _BACK_S < self.last
+    def jumps_to(self, time: int) -> bool:
+        return abs(time - self.end) > self.ahead or time + self.back < self.last
 
 
 @dataclass(slots=True)
@@ -64,23 +67,26 @@ class _Search:
     open: dict[int, tuple[Fraction, Fraction, int]] = field(default_factory=dict)
     going_on: dict[int, Fraction] = field(default_factory=dict)
 
-    def see(self, stream: int, position: int, time: Fraction, length: Fraction) -> None:
+    def see(self, packet: Packet, time: int, position: int) -> None:
+        stream, length = packet.stream_index, packet.duration or 0
         clock = self.clocks.get(stream)
         if clock is None:
-            self.clocks[stream] = _Clock(time, time + length)
+            base = packet.time_base
+            ahead, back = round(_AHEAD_S / base), round(_BACK_S / base)
+            self.clocks[stream] = _Clock(base, ahead, back, time, time + length)
             return
         if clock.jumps_to(time):
             if stream in self.open:
                 self.close()
-            self.open[stream] = (clock.end, time, position)
+            self.open[stream] = (clock.end * clock.base, time * clock.base, position)
             if len(self.open) == self.streams:
                 self.close()
         elif self.open and stream not in self.open:
-            passed = self.going_on.get(stream, Fraction(0)) + time - clock.last
+            passed = self.going_on.get(stream, Fraction(0)) + (time - clock.last) * clock.base
             self.going_on[stream] = passed
             if passed > _TOGETHER_S:  # one stream's own fault
                 self.open, self.going_on = {}, {}
-        clock.end = time + (length or max(time - clock.last, Fraction(0)))
+        clock.end = time + (length or max(time - clock.last, 0))
         clock.last = time
 
     def close(self) -> None:
@@ -103,9 +109,8 @@ def joints_of(path: Path) -> tuple[Joint, ...]:
             for packet in container.demux(timed):
                 time = packet.dts if packet.dts is not None else packet.pts
                 if packet.size and time is not None:
-                    base, length = packet.time_base, packet.duration or 0
                     place = packet.pos if packet.pos is not None else place
-                    search.see(packet.stream_index, place, time * base, length * base)
+                    search.see(packet, time, place)
     except (av.FFmpegError, ValueError, IndexError):
         return ()  # damage: the decoder says what there is to say
     search.close()
@@ -117,23 +122,26 @@ class OneClock:
 
     def __init__(self, joints: Sequence[Joint]) -> None:
         self._joints = joints
-        self._positions: dict[int, int] = {}
+        self._behind: dict[int, int] = {}  # how many joints each stream is behind
 
     def close_up(self, packet: Packet) -> None:
         if not self._joints:
             return
-        stream = packet.stream_index
+        stream, count = packet.stream_index, self._behind.get(packet.stream_index, 0)
         if packet.pos is not None:  # only the first of those that were written together knows it
-            self._positions[stream] = packet.pos
-        position = self._positions.get(stream, 0)
-        for joint in reversed(self._joints):
-            if position >= joint.positions.get(stream, joint.position):
-                ticks = round(joint.offset_s / packet.time_base)
-                if packet.pts is not None:
-                    packet.pts += ticks
-                if packet.dts is not None:
-                    packet.dts += ticks
-                return
+            while count < len(self._joints) and packet.pos >= self._begin(count, stream):
+                count += 1
+            self._behind[stream] = count
+        if count:
+            ticks = round(self._joints[count - 1].offset_s / packet.time_base)
+            if packet.pts is not None:
+                packet.pts += ticks
+            if packet.dts is not None:
+                packet.dts += ticks
+
+    def _begin(self, number: int, stream: int) -> int:
+        joint = self._joints[number]
+        return joint.positions.get(stream, joint.position)
 
 
 def _is_timed(stream: Any) -> bool:

@@ -165,6 +165,24 @@ def test_encoded_sound_is_cut_to_the_sample(tmp_path: Path) -> None:
         assert float(container.duration or 0) / 1e6 == pytest.approx(2.48, abs=0.03)
 
 
+@pytest.mark.parametrize("suffix", [".webm", ".avi"])
+def test_gaps_in_sound_are_silence(tmp_path: Path, suffix: str) -> None:
+    """Sound that begins late, and of which the second beep is missing."""
+    plain = make_film(tmp_path / "plain.mkv", sound="flac", seconds=4, block=960)
+    film = tmp_path / "in.mkv"
+    with av.open(str(plain)) as found, av.open(str(film), "w") as out:
+        copies = [out.add_stream_from_template(s, opaque=True) for s in found.streams]
+        for packet in found.demux():
+            time = float((packet.pts or 0) * packet.time_base)
+            heard = 0.5 < time < 1.5 or time > 2.5
+            if packet.size and (packet.stream_index == 0 or not heard):
+                packet.stream = copies[packet.stream_index]
+                out.mux(packet)
+    target = tmp_path / f"out{suffix}"
+    copy(film, target)
+    assert beeps(target) == pytest.approx([0, 2], abs=0.03)
+
+
 @pytest.mark.parametrize(
     ("source", "video", "sound"),
     [
@@ -232,6 +250,18 @@ def test_a_range_of_joined_recordings(tmp_path: Path) -> None:
     assert beeps(target) == pytest.approx(flashes(target), abs=0.03)
 
 
+def test_three_recordings_in_a_row(tmp_path: Path) -> None:
+    parts = [
+        make_film(tmp_path / f"{n}.ts", sound="mp2", clock_s=s) for n, s in enumerate((9, 0, 50))
+    ]
+    film, target = tmp_path / "joined.ts", tmp_path / "out.mp4"
+    film.write_bytes(b"".join(part.read_bytes() for part in parts))
+    assert copy(film, target).frames_written == 150
+    assert any("jumps 2 times" in note for note in notes_of(film))
+    assert flashes(target) == pytest.approx(range(6), abs=0.1)
+    assert beeps(target) == pytest.approx(flashes(target), abs=0.03)
+
+
 def test_an_ordinary_transport_stream_has_no_joint(tmp_path: Path) -> None:
     film = make_film(tmp_path / "in.ts", sound="mp2", clock_s=5)
     assert not any("jumps" in note for note in notes_of(film))
@@ -271,6 +301,27 @@ def test_the_range_holds_for_a_second_video(tmp_path: Path, suffix: str) -> None
         first = next(f for f in reversed(shown) if float(f.time or 0) < 0.02)
         wanted = picture(13, 64, 48).astype(int)
         assert np.abs(first.to_ndarray(format="rgb24").astype(int) - wanted).mean() < 12
+
+
+def test_a_transport_stream_holds_a_second_video(tmp_path: Path) -> None:
+    def prepare(out: Any, video: Any) -> None:
+        held = out.add_stream("libx264", rate=25)
+        held.width, held.height, held.pix_fmt = 64, 48, "yuv420p"
+        more.append(held)
+
+    def finish(out: Any) -> None:
+        frame = av.VideoFrame.from_ndarray(picture(1), format="rgb24")
+        for number in range(25):
+            frame.pts, frame.time_base = number, Fraction(1, 25)
+            out.mux(more[0].encode(frame))
+        out.mux(more[0].encode(None))
+
+    more: list[Any] = []
+    film = make_film(tmp_path / "in.mp4", prepare=prepare, finish=finish)
+    assert copy(film, tmp_path / "out.ts").notes == ()
+    assert kinds(tmp_path / "out.ts") == [("video", "h264"), ("video", "h264")]
+    with av.open(str(tmp_path / "out.ts")) as container:
+        assert len(list(container.decode(video=1))) == 25
 
 
 # Subtitles, covers, flags, chapters
@@ -463,3 +514,21 @@ def test_no_container_is_named_that_refuses_too(tmp_path: Path) -> None:
     assert about.path == film
     sink = copy(film, tmp_path / "out.mkv")
     assert all(" can" not in note.partition("cannot")[2] for note in sink.notes)
+
+
+def test_captions_inside_the_picture_are_named(tmp_path: Path) -> None:
+    """An H.264 stream with ATSC A/53 captions in a message (SEI) before each picture."""
+    captions = b"\xb5\x00\x31GA94\x03" + bytes([0x41, 0xFF, 0xFC, 0x94, 0x20, 0xFF])
+    message = b"\x06\x04" + bytes([len(captions)]) + captions + b"\x80"
+    plain, film = make_film(tmp_path / "plain.mp4"), tmp_path / "in.mp4"
+    with av.open(str(plain)) as found, av.open(str(film), "w") as out:
+        copied = out.add_stream_from_template(found.streams.video[0])
+        for given in found.demux(video=0):
+            if given.size:
+                packet = av.Packet(len(message).to_bytes(4, "big") + message + bytes(given))
+                packet.stream, packet.time_base = copied, given.time_base
+                packet.pts, packet.dts, packet.duration = given.pts, given.dts, given.duration
+                packet.is_keyframe = given.is_keyframe
+                out.mux(packet)
+    assert any("closed captions" in note for note in notes_of(film))
+    assert not any("closed captions" in note for note in notes_of(plain))
