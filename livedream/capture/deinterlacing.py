@@ -36,6 +36,7 @@ class Deinterlacer:
         self.found = False
         self._graph: Graph | None = None
         self._superfluous = 0
+        self._before: av.VideoFrame | None = None
 
     @property
     def makes_fields(self) -> bool:
@@ -44,22 +45,25 @@ class Deinterlacer:
 
     def frames(self, decoded: Iterable[av.VideoFrame]) -> Iterator[av.VideoFrame]:
         """The frames to show; pts and duration of both kinds in ticks."""
-        before: av.VideoFrame | None = None
         for frame in decoded:
-            if before is not None and _size(frame) != _size(before):
-                yield from self._finish()
-                before = None
-            if self._graph is None and not (frame.interlaced_frame and self._mode != "off"):
-                before = frame
-                yield self._timed(frame, frame.pts, frame.duration, self._finer)
-                continue
-            if self._graph is None:
-                self._begin(frame, before)
-            assert self._graph is not None
-            self._graph.vpush(frame)
-            before = frame
-            yield from self._ready()
+            yield from self.push(frame)
         yield from self._finish()
+
+    def push(self, frame: av.VideoFrame) -> Iterator[av.VideoFrame]:
+        """The frames to show that are ready once this one is decoded."""
+        before = self._before
+        if before is not None and _size(frame) != _size(before):
+            yield from self._finish()
+            before = None
+        self._before = frame
+        if self._graph is None and not (frame.interlaced_frame and self._mode != "off"):
+            yield self._timed(frame, frame.pts, frame.duration, self._finer)
+            return
+        if self._graph is None:
+            self._begin(frame, before)
+        assert self._graph is not None
+        self._graph.vpush(frame)
+        yield from self._ready()
 
     def _begin(self, frame: av.VideoFrame, before: av.VideoFrame | None) -> None:
         self.found = True

@@ -1,5 +1,6 @@
 """Files, pictures and synthetic sources at the pace they are meant to be seen at, for ever."""
 
+import math
 import time
 from collections.abc import Iterator
 from fractions import Fraction
@@ -12,20 +13,98 @@ from livedream.capture import Source, open_source
 from livedream.capture.live import Opened
 from livedream.core.errors import SourceError
 from livedream.core.frame import Frame, Picture
+from livedream.core.shrink import fitted
+from livedream.media.viewing import squared
 
 _LATE_S: Final = 0.25  # further behind, the clock is set anew instead of hurrying
 _LONGEST_WAIT_S: Final = 0.5  # so that a stop is noticed
+_BACK_S: Final = 0.1  # further back than frames out of order, time has begun anew
 _FADE_S: Final = 0.8  # heuristic: slow enough to be no cut, at 3 pictures a second as well
 _THUMB_PX: Final = (16, 9)  # so small that what moves within a scene hardly counts
 _SEAM: Final = 1.5  # heuristic: what changes so many times more than usual does not join
 _STEPS: Final = 2.0  # 8-bit: noise, which joins anything
 
 
+class Pace:
+    """One second of a film a second. Where its clock jumps, the next frame follows the last.
+
+    period_s: between the frames at a joint.  most_s: a step ahead that is longer is a jump.
+    """
+
+    def __init__(self, period_s: float, most_s: float = math.inf) -> None:
+        self._period_s, self._most_s = period_s, most_s
+        self._offset_s: float | None = None  # from the film's clock to ours
+        self._last_s = self._due_s = 0.0
+
+    def joint(self) -> None:
+        """What comes next has a clock of its own."""
+        self._offset_s = None
+
+    def waits_for(self, time_s: float) -> bool:
+        """Sleep until the frame of this time is due, half a second at most. True where it is not
+        yet; to be asked again then."""
+        now_s = time.monotonic()
+        passed_s = time_s - self._last_s
+        if self._offset_s is None or not -_BACK_S <= passed_s <= self._most_s:
+            follows_s = self._due_s + self._period_s if self._due_s else now_s
+            self._offset_s = max(now_s, follows_s) - time_s
+        self._last_s = time_s
+        wait_s = time_s + self._offset_s - now_s
+        if wait_s < -_LATE_S:
+            self._offset_s -= wait_s
+        self._due_s = time_s + self._offset_s
+        if wait_s > 0:
+            time.sleep(min(wait_s, _LONGEST_WAIT_S))
+        return wait_s > _LONGEST_WAIT_S
+
+
+class Seam:
+    """Joins the end of a film to its beginning, and leaves everything else as it is.
+
+    Where that would be a cut, the last picture stays and fades into those that follow.
+    """
+
+    def __init__(self, period_s: float) -> None:
+        self._period_s = period_s
+        self._shown: tuple[Picture, ...] = ()  # the newest two
+        self._fading: Picture | None = None  # the last picture of the pass before
+        self._fade = 0  # pictures since
+        self._fade_s = _FADE_S
+        self._count = 0  # pictures of this pass
+        self._begins = False
+
+    def again(self) -> None:
+        """The next picture is the first of a pass."""
+        self._begins = True
+
+    def joined(self, rgb: Picture) -> Picture:
+        """The picture, under what is left of the last one of the pass before."""
+        if self._begins:
+            if _is_seam(rgb, self._shown):
+                self._fading, self._fade = self._shown[-1], 0
+                self._fade_s = min(_FADE_S, self._count * self._period_s / 2)
+            self._begins, self._count = False, 0
+        self._count += 1
+        rgb = self._faded(rgb)
+        self._shown = (*self._shown[-1:], rgb)
+        return rgb
+
+    def _faded(self, rgb: Picture) -> Picture:
+        if self._fading is None or self._fading.shape != rgb.shape:
+            return rgb
+        self._fade += 1
+        share = self._fade * self._period_s / self._fade_s
+        if share >= 1.0:
+            self._fading = None
+            return rgb
+        return np.asarray(cv2.addWeighted(self._fading, 1.0 - share, rgb, share, 0.0), np.uint8)
+
+
 class PacedInput:
     """text: a file, a picture, a folder of pictures or a synthetic source (`open_source`).
 
-    Looped: after the last frame comes the first one. Where that would be a cut, the last picture
-    stays and fades into those that follow, so that the dream goes on. A still picture is repeated.
+    Looped: after the last frame comes the first one (`Seam`). A still picture is repeated. Pixels
+    that are not square are made so.
     """
 
     def __init__(self, text: str) -> None:
@@ -34,28 +113,22 @@ class PacedInput:
         self._source: Source | None = None
         self._frames: Iterator[Frame] = iter(())
         self._still: Picture | None = None
-        self._period_s = 0.04
-        self._start_s = 0.0
         self._next: Frame | None = None
-        self._first_s = 0.0
-        self._shown: tuple[Picture, ...] = ()  # the newest two
-        self._fading: Picture | None = None  # the last picture of the pass before
-        self._fade = 0  # pictures since
-        self._count = 0  # pictures of this pass
-        self._fade_s = _FADE_S
 
     def open(self) -> Opened:
         self.close()
         self._source = source = open_source(self._text)
         info = source.info
         self._period_s = float(1 / info.rate)
+        self._pace, self._seam = Pace(self._period_s), Seam(self._period_s)
         self._frames = iter(source)
+        width, height = self._size = squared(info.width, info.height, info.sample_aspect_ratio)
         if info.frames == 1:
             first = next(self._frames, None)
-            self._still = None if first is None else first.rgb
-        self._start_s, self._next = 0.0, None
-        detail = f"{info.width}x{info.height}, {float(info.rate):g} fps, looped"
-        return Opened(info.width, info.height, Fraction(info.rate), detail)
+            self._still = None if first is None else self._squared(first)
+        self._next = None
+        detail = f"{width}x{height}, {float(info.rate):g} fps, looped"
+        return Opened(width, height, Fraction(info.rate), detail)
 
     def read(self) -> Picture | None:
         if self._source is None:
@@ -67,54 +140,30 @@ class PacedInput:
         if frame is None:
             self._again()
             frame = next(self._frames, None)
-            if frame is not None and _is_seam(frame.rgb, self._shown):
-                self._fading, self._fade = self._shown[-1], 0
-                self._fade_s = min(_FADE_S, self._count * self._period_s / 2)
-            self._count = 0
             if frame is None:
                 raise SourceError(f"{self.name}: no frame left to read")
-        if self._next is None and self._start_s == 0.0:
-            self._start_s, self._first_s = time.monotonic(), frame.time_s
-        wait_s = self._start_s + frame.time_s - self._first_s - time.monotonic()
-        if wait_s > _LONGEST_WAIT_S:
-            self._next = frame
-            time.sleep(_LONGEST_WAIT_S)
+        self._next = frame
+        if self._pace.waits_for(frame.time_s):
             return None
         self._next = None
-        if wait_s > 0:
-            time.sleep(wait_s)
-        elif wait_s < -_LATE_S:
-            self._start_s -= wait_s
-        self._count += 1
-        rgb = self._faded(frame.rgb)
-        self._shown = (*self._shown[-1:], rgb)
-        return rgb
+        return self._seam.joined(self._squared(frame))
 
-    def _faded(self, rgb: Picture) -> Picture:
-        """The picture, under what is left of the last one of the pass before."""
-        if self._fading is None or self._fading.shape != rgb.shape:
-            return rgb
-        self._fade += 1
-        share = self._fade * self._period_s / self._fade_s
-        if share >= 1.0:
-            self._fading = None
-            return rgb
-        return np.asarray(cv2.addWeighted(self._fading, 1.0 - share, rgb, share, 0.0), np.uint8)
+    def _squared(self, frame: Frame) -> Picture:
+        return fitted(frame.rgb, *self._size, cv2.INTER_LINEAR)
 
     def _again(self) -> None:
         """From the beginning, one frame after the last; synthetic sources need no reopening."""
         assert self._source is not None
-        time.sleep(self._period_s)
         if not self._text.startswith(("synthetic:", "noise")):
             self._source.close()
             self._source = open_source(self._text)
         self._frames = iter(self._source)
-        self._start_s, self._next = 0.0, None
+        self._pace.joint()
+        self._seam.again()
 
     def close(self) -> None:
         source, self._source = self._source, None
-        self._still = self._fading = None
-        self._shown = ()
+        self._still = None
         if source is not None:
             source.close()
 

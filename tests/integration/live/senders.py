@@ -7,6 +7,7 @@ wide and high, black 0 and white 1, the highest bit first.
 """
 
 import base64
+import contextlib
 import hashlib
 import re
 import socket
@@ -107,9 +108,17 @@ class UdpSender:
 
 
 class MjpegServer:
-    """An IP camera's HTTP stream: multipart JPEG at 25 frames per second."""
+    """An IP camera's HTTP stream: multipart JPEG at 25 frames per second.
 
-    def __init__(self, width: int = 320, height: int = 180) -> None:
+    kind: what it does otherwise than most: "dashed" and "quoted" names of the boundary,
+    "unmarked" (none before the first picture), "unmeasured" (no Content-Length), "bare" (lines end
+    in LF), "jpg" (image/jpg).
+    """
+
+    def __init__(self, width: int = 320, height: int = 180, kind: str = "") -> None:
+        named = {"dashed": "--frame", "quoted": '"frame"'}.get(kind, "frame")
+        line = "\n" if kind == "bare" else "\r\n"
+        media = "image/jpg" if kind == "jpg" else "image/jpeg"
         self.stopping = threading.Event()
         wide = scene(width, height)
         stopping = self.stopping
@@ -117,17 +126,19 @@ class MjpegServer:
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 self.send_response(200)
-                self.send_header("Content-Type", "multipart/x-mixed-replace;boundary=frame")
+                self.send_header("Content-Type", f"multipart/x-mixed-replace;boundary={named}")
                 self.end_headers()
                 index = 0
                 while not stopping.is_set():
                     rgb = wide[:, index % width : index % width + width]
                     _, jpeg = cv2.imencode(".jpg", rgb[..., ::-1])
                     body = jpeg.tobytes()
-                    kind = "--frame\r\nContent-Type: image/jpeg\r\n"
-                    head = f"{kind}Content-Length: {len(body)}\r\n\r\n"
+                    head = "" if kind == "unmarked" and index == 0 else f"--frame{line}"
+                    head += f"Content-Type: {media}{line}"
+                    if kind != "unmeasured":
+                        head += f"Content-Length: {len(body)}{line}"
                     try:
-                        self.wfile.write(head.encode() + body + b"\r\n")
+                        self.wfile.write(f"{head}{line}".encode() + body + line.encode())
                     except OSError:
                         return
                     index += 1
@@ -172,10 +183,14 @@ class RtspServer:
     """An IP camera: H.264 in RTP in the RTSP connection, behind user and password (digest).
 
     password: may be changed while it runs.  answering: cleared, it accepts and says nothing.
-    played: connections that got pictures.
+    played: connections that got pictures.  udp: RTP in datagrams, and no other way.  keyframes:
+    whether it sends any.
     """
 
-    def __init__(self, user: str, password: str, port: int = 0) -> None:
+    def __init__(
+        self, user: str, password: str, port: int = 0, *, udp: bool = False, keyframes: bool = True
+    ) -> None:
+        self._udp, self._keyframes = udp, keyframes
         self.user, self.password = user, password
         self.answering = threading.Event()
         self.answering.set()
@@ -214,10 +229,10 @@ class RtspServer:
         """End all connections; new ones may come."""
         links, self._links = self._links, []
         for link in links:
-            try:
+            with contextlib.suppress(OSError):
                 link.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                continue
+            if link.type == socket.SOCK_DGRAM:
+                link.close()
 
     def _converse(self, asked: "socketserver._BufferedIOBase", link: socket.socket) -> None:
         while first := asked.read(1):
@@ -245,12 +260,24 @@ class RtspServer:
                     f"sprop-parameter-sets={parameters.decode()}\r\n"
                 )
                 answer |= {"Content-Type": "application/sdp", "Content-Length": str(len(body))}
+            elif line[0] == "SETUP" and self._udp:
+                port = re.search(r"client_port=(\d+)", fields["transport"])
+                if port is None:
+                    status = "461 Unsupported transport"
+                else:
+                    taken = f"RTP/AVP;unicast;client_port={port[1]}-{int(port[1]) + 1}"
+                    answer |= {"Transport": f"{taken};server_port=9-10", "Session": "1"}
+                    receiver = ("127.0.0.1", int(port[1]))
             elif line[0] == "SETUP":
                 answer |= {"Transport": "RTP/AVP/TCP;unicast;interleaved=0-1", "Session": "1"}
             head = "".join(f"{name}: {value}\r\n" for name, value in answer.items())
             link.sendall(f"RTSP/1.0 {status}\r\n{head}\r\n{body}".encode())
             if line[0] == "PLAY" and status[0] == "2":
                 self.played += 1
+                if self._udp:
+                    link = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+                    link.connect(receiver)
+                    self._links.append(link)
                 threading.Thread(target=self._play, args=(link,), daemon=True).start()
 
     def _knows(self, method: str, found: str) -> bool:
@@ -266,6 +293,8 @@ class RtspServer:
         start, number = time.monotonic(), 0
         for index in range(10**6):
             units = self.pictures[index % len(self.pictures)]
+            if not self._keyframes and index % len(self.pictures) == 0:
+                continue
             for unit in units:
                 parts = [unit]
                 if len(unit) > 1300:  # fragments, RFC 6184, 5.8
@@ -283,8 +312,9 @@ class RtspServer:
                         index * 90_000 // self.fps & 0xFFFFFFFF, 7,
                     )  # fmt: skip
                     number += 1
+                    mark = struct.pack(">cBH", b"$", 0, len(head + part))
                     try:
-                        link.sendall(struct.pack(">cBH", b"$", 0, len(head + part)) + head + part)
+                        link.sendall(head + part if self._udp else mark + head + part)
                     except OSError:
                         return
             time.sleep(max(0.0, start + (index + 1) / self.fps - time.monotonic()))

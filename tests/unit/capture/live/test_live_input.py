@@ -9,7 +9,7 @@ from livedream.capture.live.camera import CameraInput
 from livedream.capture.live.paced import PacedInput
 from livedream.capture.live.screen import ScreenInput
 from livedream.capture.live.stream import StreamInput
-from livedream.core.errors import SourceError
+from livedream.core.errors import SettingsError, SourceError
 
 
 @pytest.mark.parametrize(
@@ -47,3 +47,19 @@ def test_a_password_stays_out_of_the_name() -> None:
 def test_what_can_never_be_a_source_is_refused(text: str) -> None:
     with pytest.raises(SourceError):
         open_live(text)
+
+
+@pytest.mark.parametrize("text", ["srt://127.0.0.1:9000", "rist://127.0.0.1:9000"])
+def test_what_needs_an_ffmpeg_is_refused_without_one(
+    text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    with pytest.raises(SettingsError, match="needs an ffmpeg with"):
+        open_live(text)
+
+
+@pytest.mark.parametrize("text", ["rtsp://me:HIDDEN@cam:99999/x", "http://me:HIDDEN/x@cam:0/y"])
+def test_a_wrong_port_is_refused_at_once_and_shows_no_password(text: str) -> None:
+    with pytest.raises(SettingsError, match="port must be 1 to 65535") as error:
+        open_live(text)
+    assert "HIDDEN" not in str(error.value)

@@ -1,5 +1,6 @@
 """A file that loops: at its pace, and without a cut where it begins again."""
 
+from fractions import Fraction
 from pathlib import Path
 
 import cv2
@@ -7,7 +8,7 @@ import numpy as np
 import pytest
 from files_made import make_video
 
-from livedream.capture.live.paced import PacedInput
+from livedream.capture.live.paced import Pace, PacedInput
 from livedream.core.frame import Picture
 from livedream.flow import open_flow
 from livedream.flow.motion import MotionEstimator
@@ -91,3 +92,41 @@ def test_ends_that_join_are_left_as_they_are(
     source.close()
     for first, second in zip(pictures[:24], pictures[24:], strict=True):
         np.testing.assert_array_equal(first, second)
+
+
+def shown(pace: Pace, times: list[float], clock: list[float]) -> list[float]:
+    """When each of these frames is shown, in seconds from the first one."""
+    found = []
+    for time_s in times:
+        while pace.waits_for(time_s):
+            continue
+        found.append(clock[0])
+    return [round(one - found[0], 3) for one in found]
+
+
+def test_a_second_takes_a_second(clock: list[float]) -> None:
+    times = [7.0, 7.5, 9.0, 12.0]
+    assert shown(Pace(0.5), times, clock) == [0.0, 0.5, 2.0, 5.0]
+
+
+@pytest.mark.parametrize("jump", [-3600.0, -1.0, 3600.0])
+def test_a_clock_that_jumps_goes_on_with_the_next_frame(clock: list[float], jump: float) -> None:
+    times = [5.0, 5.1, 5.2, 5.3 + jump, 5.4 + jump]
+    assert shown(Pace(0.1, 10.0), times, clock) == [0.0, 0.1, 0.2, 0.3, 0.4]
+
+
+def test_what_comes_late_does_not_hurry(clock: list[float]) -> None:
+    pace = Pace(0.1)
+    shown(pace, [0.0, 0.1], clock)
+    clock[0] += 3.0
+    assert shown(pace, [0.2, 0.3, 0.4], clock) == [0.0, 0.1, 0.2]
+
+
+def test_pixels_become_square(tmp_path: Path, clock: list[float]) -> None:
+    path = tmp_path / "dvd.mkv"
+    make_video(path, size=(72, 58), context={"sample_aspect_ratio": Fraction(64, 45)})
+    source = PacedInput(str(path))
+    opened = source.open()
+    assert (opened.width, opened.height) == (102, 58)
+    assert read(source, 1)[0].shape == (58, 102, 3)
+    source.close()

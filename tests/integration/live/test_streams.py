@@ -1,0 +1,281 @@
+"""Streams that people really have, over real sockets: each is shown, or says why not."""
+
+import itertools
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+from live.senders import MjpegServer, RtspServer, read_stamp
+from live.streams_made import FPS, GrowingPlaylist, datagrams, film, web
+from ports import free_tcp_port, free_udp_port
+
+from livedream.capture.live import Captured, open_live
+from livedream.capture.live.worker import Capture
+from livedream.capture.video import VideoSource
+from livedream.core import children
+from livedream.core.frame import Picture
+
+
+@contextmanager
+def captured(address: str) -> Iterator[Capture]:
+    capture = Capture(open_live(address))
+    capture.start()
+    try:
+        yield capture
+    finally:
+        capture.close()
+
+
+def first(capture: Capture, seconds: float = 15.0) -> Captured:
+    found = capture.slot.get(seconds)
+    assert found is not None, capture.health()
+    return found
+
+
+def seen(capture: Capture, seconds: float) -> list[tuple[float, int]]:
+    """When each picture came, and the number in it."""
+    first(capture)
+    time.sleep(0.5)  # what was read while it was opened comes at once
+    begun_s, found = time.monotonic(), []
+    while time.monotonic() - begun_s < seconds:
+        one = capture.slot.get(0.2)
+        if one is not None:
+            found.append((one.captured_s, read_stamp(one.rgb)))
+    return found
+
+
+def assert_moves(found: list[tuple[float, int]]) -> None:
+    """A second of the film a second, without going back."""
+    times, numbers = np.array(found).T
+    assert (np.diff(numbers) >= 0).all(), numbers
+    assert len(set(numbers)) > 0.5 * len(numbers)
+    rate = (numbers[-1] - numbers[0]) / FPS / (times[-1] - times[0])
+    assert 0.8 < rate < 1.2
+
+
+def until(capture: Capture, true: Callable[[], bool], seconds: float = 15.0) -> None:
+    end_s = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end_s, capture.health()
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize(("kind", "name"), [("mp4", "film.mp4"), ("mpegts", "film.ts")])
+def test_a_film_over_http_runs_at_its_own_pace(kind: str, name: str) -> None:
+    content = film(4 * FPS, format=kind)
+    with web(lambda path: ("video/mp4", content)) as url, captured(f"{url}/{name}") as capture:
+        assert_moves(seen(capture, 1.5))
+        assert "looped" in capture.health().detail
+
+
+def test_a_film_over_http_is_looped_without_a_loss(caplog: pytest.LogCaptureFixture) -> None:
+    content = film(FPS // 2, format="mp4")
+    with web(lambda path: ("video/mp4", content)) as url, captured(f"{url}/film.mp4") as capture:
+        found = seen(capture, 1.6)
+    numbers = [number for _, number in found]
+    assert sum(a > b for a, b in itertools.pairwise(numbers)) >= 2
+    assert capture.health().reconnects == 0
+    assert not caplog.messages
+
+
+def test_a_picture_over_http_is_looked_at_again() -> None:
+    import cv2
+
+    asked: list[str] = []
+
+    def snapshot(path: str) -> tuple[str, bytes]:
+        asked.append(path)
+        shade = np.full((180, 320, 3), 60 if len(asked) < 4 else 200, np.uint8)
+        return "image/jpeg", cv2.imencode(".jpg", shade)[1].tobytes()
+
+    with web(snapshot) as url, captured(f"{url}/snapshot.jpg") as capture:
+        assert first(capture).rgb.mean() < 70
+        frames = capture.health().frames
+        until(capture, lambda: first(capture).rgb.mean() > 190)
+        assert capture.health().frames - frames > 10
+        assert len(asked) < 12
+        assert capture.health().reconnects == 0
+
+
+def test_live_hls_moves_and_begins_near_its_end() -> None:
+    half = FPS // 2 / FPS
+    pieces = [film(FPS // 2, first=FPS // 2 * index) for index in range(14)]
+    playlist = GrowingPlaylist(pieces, half)
+    with web(playlist) as url, captured(f"{url}/live.m3u8") as capture:
+        assert playlist.newest() * FPS // 2 - read_stamp(first(capture).rgb) <= 2 * FPS
+        assert_moves(seen(capture, 2.0))
+        assert capture.health().reconnects == 0
+
+
+@pytest.mark.parametrize("kind", ["dashed", "quoted", "unmarked", "unmeasured", "bare", "jpg"])
+def test_mjpeg_with_other_boundaries(kind: str) -> None:
+    with MjpegServer(kind=kind) as server, captured(server.url) as capture:
+        for _ in range(5):
+            assert first(capture).rgb.shape == (180, 320, 3)
+        assert capture.health().reconnects == 0
+
+
+def test_rtsp_over_udp_where_tcp_is_refused_and_a_password_as_it_is() -> None:
+    with (
+        RtspServer("admin", "pa#s/s?@1", udp=True) as server,
+        captured(f"rtsp://admin:pa#s/s?@1@127.0.0.1:{server.port}/x") as capture,
+    ):
+        assert first(capture).rgb.shape == (180, 320, 3)
+        assert capture.health().name == f"rtsp://127.0.0.1:{server.port}"
+
+
+def test_sound_only_is_said_and_a_late_picture_is_taken(caplog: pytest.LogCaptureFixture) -> None:
+    port = free_udp_port()
+    sound, both = film(0, sound_s=1.0, video=False), film(3 * FPS, sound_s=3.0)
+    parts = [(sound, 1.0), (both, 3.0), (both, 3.0)]
+    with captured(f"udp://127.0.0.1:{port}") as capture, datagrams(port, parts):
+        until(capture, lambda: "no video in this stream, only sound" in capture.health().detail)
+        assert first(capture).rgb.shape == (240, 416, 3)
+
+
+def test_a_picture_that_begins_after_the_sound() -> None:
+    port = free_udp_port()
+    with (
+        captured(f"udp://127.0.0.1:{port}") as capture,
+        datagrams(port, 2 * [(film(3 * FPS, first=3 * FPS // 2, sound_s=4.5), 4.5)]),
+    ):
+        assert first(capture).rgb.shape == (240, 416, 3)
+        opened = capture.wait(0.0)
+        assert opened is not None
+        assert (opened.width, opened.height) == (416, 240)
+
+
+@pytest.mark.parametrize("refresh", ["", "intra-refresh=1"])
+def test_a_stream_that_begins_without_a_keyframe(refresh: str) -> None:
+    port = free_udp_port()
+    content = film(4 * FPS, group=FPS, options={"x264-params": refresh})
+    begin = len(content) // 8 // 188 * 188
+    with (
+        captured(f"udp://127.0.0.1:{port}") as capture,
+        datagrams(port, [(content[begin:], 3.5), (content, 4.0)]),
+    ):
+        assert read_stamp(first(capture).rgb) >= FPS
+
+
+@pytest.mark.slow
+def test_a_stream_that_never_has_a_keyframe_is_shown_as_it_is(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with (
+        caplog.at_level("INFO"),
+        RtspServer("admin", "secret", keyframes=False) as server,
+        captured(f"rtsp://admin:secret@127.0.0.1:{server.port}/x") as capture,
+    ):
+        assert first(capture, 20.0).rgb.shape == (180, 320, 3)
+    assert "no keyframe in 10 s" in caplog.text
+
+
+@pytest.mark.slow
+def test_size_codec_and_clock_may_change(caplog: pytest.LogCaptureFixture) -> None:
+    port = free_udp_port()
+    parts = [
+        (film(FPS), 1.0),
+        (film(FPS, first=90_000, size=(640, 360)), 1.0),
+        *4 * [(film(2 * FPS, codec="mpeg2video", size=(512, 288), group=12), 2.0)],
+    ]
+    with (
+        caplog.at_level("INFO"),
+        captured(f"udp://127.0.0.1:{port}") as capture,
+        datagrams(port, parts),
+    ):
+        for height in (240, 360, 288):
+            until(capture, lambda high=height: first(capture).rgb.shape[0] == high)
+    assert "the picture is now 640x360, its clock jumped by" in caplog.text
+    assert len([line for line in caplog.messages if "is lost" in line]) <= 1
+
+
+def test_pixels_that_are_not_square() -> None:
+    port = free_udp_port()
+    aspect = {"sample_aspect_ratio": Fraction(64, 45)}
+    content = film(4 * FPS, codec="mpeg2video", size=(360, 288), group=12, context=aspect)
+    with (
+        captured(f"udp://127.0.0.1:{port}") as capture,
+        datagrams(port, 2 * [(content, 4.0)]),
+    ):
+        assert first(capture).rgb.shape == (288, 512, 3)
+        opened = capture.wait(0.0)
+        assert opened is not None
+        assert (opened.width, opened.height) == (512, 288)
+
+
+def seen_as_a_file(content: bytes, path: Path) -> Picture:
+    path.write_bytes(content)
+    with VideoSource(path) as source:
+        return next(iter(source)).rgb
+
+
+def test_high_dynamic_range_looks_as_in_a_file(tmp_path: Path) -> None:
+    def ramp(index: int) -> Picture:
+        return np.broadcast_to(np.arange(320, dtype=np.uint8)[None, :, None], (180, 320, 3)).copy()
+
+    port = free_udp_port()
+    hlg = {"color_trc": 18, "color_primaries": 9, "colorspace": 9}
+    content = film(
+        2 * FPS, size=(320, 180), pixels="yuv420p10le", group=12, context=hlg, draw=ramp
+    )  # fmt: skip
+    file = seen_as_a_file(content, tmp_path / "hlg.ts")
+    with (
+        captured(f"udp://127.0.0.1:{port}") as capture,
+        datagrams(port, 3 * [(content, 2.0)]),
+    ):
+        live = first(capture).rgb
+    assert np.abs(live.astype(int) - file).mean() < 1
+    assert np.abs(live.astype(int) - ramp(0)).mean() > 5
+
+
+def test_interlaced_pictures_have_no_combs() -> None:
+    def bar(index: int) -> Picture:
+        rgb = np.full((240, 416, 3), 40, np.uint8)
+        for field in (0, 1):
+            x = (2 * index + field) * 12 % 360
+            rgb[field::2, x : x + 40] = 220
+        return rgb
+
+    assert combs(bar(3)) > 5
+    port = free_udp_port()
+    fields = {"x264-params": "tff=1:crf=16"}
+    content = film(4 * FPS, options=fields, group=12, draw=bar)
+    with (
+        captured(f"udp://127.0.0.1:{port}") as capture,
+        datagrams(port, 2 * [(content, 4.0)]),
+    ):
+        first(capture)
+        assert np.median([combs(first(capture).rgb) for _ in range(10)]) < 1
+
+
+def combs(rgb: Picture) -> float:
+    """How much neighbouring lines differ where those two apart are alike."""
+    grey = rgb[..., 1].astype(int)
+    apart, next_to = np.abs(grey[2:] - grey[:-2]), np.abs(grey[1:-1] - grey[:-2])
+    return float(np.maximum(next_to - apart, 0).mean())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("secret", ["", "passphrase=it's%20secret"])
+def test_srt_through_an_ffmpeg_that_has_it(secret: str) -> None:
+    tool = shutil.which("ffmpeg")
+    if tool is None or "srt" not in children.protocols(tool):
+        pytest.skip("needs an ffmpeg with SRT")
+    address = f"srt://127.0.0.1:{free_tcp_port()}"
+    sender = subprocess.Popen(
+        [tool, "-v", "error", "-re", "-f", "mpegts", "-i", "-", "-c", "copy", "-f", "mpegts",
+         f"{address}?mode=listener&{secret.replace('%20', ' ')}"], stdin=subprocess.PIPE,
+    )  # fmt: skip
+    assert sender.stdin is not None
+    with sender:
+        sender.stdin.write(film(8 * FPS))
+        sender.stdin.close()
+        with captured(f"{address}?{secret}&latency=50") as capture:
+            assert_moves(seen(capture, 1.5))
+        sender.kill()
