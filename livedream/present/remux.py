@@ -289,11 +289,14 @@ class _Attempt:
     ) -> None:
         container, window = self._wanted.container, self._wanted.window
         # What a picture needs that was shown before the range has no time where there are no edits.
-        first = 0 if window.start is not None and not container.edits else None
+        no_edits = window.start is not None and not container.edits
+        first = 0 if no_edits or container.constant_rate else None
         self._order = InOrder(out, first)
         others = merged(self._copied_streams, window)
-        if container.constant_rate:  # there is nothing before 0 either
-            others = (item for item in others if item[0] >= 0)
+        if (
+            container.constant_rate
+        ):  # there is nothing before 0 either: what lies more than half there
+            others = (item for item in others if item[0] + end_time(item[2]) >= 0)
         waiting = next(others, None)
         place = -1
         end = Fraction(0)

@@ -7,7 +7,8 @@ the source interleaves them, they can be merged by time.
 
 import heapq
 import io
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import islice
@@ -173,9 +174,9 @@ class CopiedStream:
 
     def _read(self, window: CopyRange) -> Iterator[Packet]:
         """Every packet, on the one clock of the film."""
-        strip: Callable[[Packet], list[Packet]] = lambda packet: [packet]  # noqa: E731
+        strip = None
         if self._with_headers:
-            strip = BitStreamFilterContext("aac_adtstoasc", self.stream).filter
+            strip = BitStreamFilterContext("aac_adtstoasc", self.stream)
         packets, clock = self._container.demux(self.stream), OneClock(window.joints)
         while True:
             try:
@@ -187,7 +188,7 @@ class CopiedStream:
                 # IndexError: PyAV trips over a stream that damage made up halfway (18.1).
                 return
             try:
-                yield from strip(packet)
+                yield from [packet] if strip is None else map(_bare, strip.filter(packet))
             except av.FFmpegError:
                 continue  # a packet that is no sound
 
@@ -198,17 +199,26 @@ class CopiedStream:
 
     def _audio_config(self) -> bytes | None:
         """What the headers of AAC packets say, as the header of a track."""
-        again = self.again()
-        try:
-            for packet in islice(again._read(CopyRange()), _FOR_TRIAL):
-                if packet.has_sidedata("new_extradata"):
-                    return bytes(packet.get_sidedata("new_extradata"))
-        finally:
-            again.close()
+        strip = BitStreamFilterContext("aac_adtstoasc", self.stream)
+        with av.open(url_of(self.path), metadata_errors="replace") as again:
+            for packet in islice(again.demux(again.streams[self.stream.index]), _FOR_TRIAL):
+                with suppress(av.FFmpegError):
+                    for made in strip.filter(packet) if packet.size else ():
+                        if made.has_sidedata("new_extradata"):
+                            return bytes(made.get_sidedata("new_extradata"))
         return None
 
     def close(self) -> None:
         self._container.close()
+
+
+def _bare(packet: Packet) -> Packet:
+    """The packet without what it says of its track: a header that has it is not written twice."""
+    made = av.Packet(bytes(packet))
+    made.time_base = packet.time_base
+    made.pts, made.dts, made.duration = packet.pts, packet.dts, packet.duration
+    made.is_keyframe = packet.is_keyframe
+    return made
 
 
 def _whole_pictures(packets: Iterator[Packet], window: CopyRange) -> Iterator[Packet]:
@@ -248,20 +258,19 @@ def _is_in(time: Fraction, window: CopyRange) -> bool:
 
 def _codec(stream: Any) -> str:
     context = stream.codec_context
-    return str((context.codec.name if context is not None else stream.name) or "unknown")
+    return str((context.codec.canonical_name if context is not None else stream.name) or "unknown")
 
 
 def _same(one: Any, other: Any) -> bool:
-    layers = ("mp1", "mp2", "mp3", "mp1float", "mp2float", "mp3float")  # MP4 has one name for them
+    layers = ("mp1", "mp2", "mp3")  # MP4 has one name for them
     names = (_codec(one), _codec(other))
     return names[0] == names[1] or all(name in layers for name in names)
 
 
 def is_text(stream: Any) -> bool:
     """Whether these are subtitles of letters, not of pictures."""
-    context = stream.codec_context
-    names = ("srt", "subrip", "ass", "ssa", "webvtt", "mov_text", "text")
-    return stream.type == "subtitle" and context is not None and context.name in names
+    names = ("subrip", "ass", "webvtt", "mov_text", "text")
+    return stream.type == "subtitle" and _codec(stream) in names
 
 
 def copy_of(stream: Any, out: OutputContainer) -> Any:

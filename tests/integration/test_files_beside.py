@@ -189,6 +189,7 @@ def test_gaps_in_sound_are_silence(tmp_path: Path, suffix: str) -> None:
         ("in.asf", "mpeg4", "wmav2"),
         ("in.avi", "mjpeg", "adpcm_ima_wav"),
         ("in.mov", "libx264", "pcm_mulaw"),
+        ("in.avi", "mjpeg", "libmp3lame"),
     ],
 )
 def test_old_sound_is_copied_into_matroska(
@@ -197,9 +198,22 @@ def test_old_sound_is_copied_into_matroska(
     film = make_film(tmp_path / source, sound=sound, video=video)
     sink = copy(film, tmp_path / "out.mkv")
     assert sink.notes == ()
-    assert kinds(tmp_path / "out.mkv")[1] == ("audio", sound)
+    name = sound.replace("libmp3lame", "mp3float")
+    assert kinds(tmp_path / "out.mkv")[1] == ("audio", name)
     given, made = packets(film, "audio"), packets(tmp_path / "out.mkv", "audio")
     assert [p[2] for p in made] == [p[2] for p in given]
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mov", ".ts", ".mkv", ".avi"])
+@pytest.mark.parametrize("sound", ["ac3", "libmp3lame"])
+def test_common_sound_is_copied_everywhere(tmp_path: Path, sound: str, suffix: str) -> None:
+    film = make_film(tmp_path / "in.mkv", sound=sound)
+    target = tmp_path / f"out{suffix}"
+    assert copy(film, target).notes == ()
+    given, made = packets(film, "audio"), packets(target, "audio")
+    before = len(given) - len(made)  # AVI has nothing before 0, where codecs start
+    assert before <= (suffix == ".avi")
+    assert [p[2] for p in made] == [p[2] for p in given[before:]]
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mov", ".ts", ".mkv"])
@@ -207,7 +221,7 @@ def test_adts_sound_of_a_transport_stream_is_copied(tmp_path: Path, suffix: str)
     film = make_film(tmp_path / "in.ts", sound="aac", seconds=3)
     target = tmp_path / f"out{suffix}"
     assert copy(film, target).notes == ()
-    assert kinds(target)[1] == ("audio", "aac")
+    assert kinds(target) == [("video", "h264"), ("audio", "aac")]
     heard, seen = beeps(target), flashes(target)
     assert len(heard) == len(seen) == 3
     assert heard == pytest.approx(seen, abs=0.03)

@@ -208,7 +208,7 @@ def test_what_the_container_cannot_hold_is_named(film: Path, tmp_path: Path) -> 
     target = tmp_path / "out.mp4"
     sink = copy(film, target)
     assert sink.notes == (
-        ".mp4 cannot hold subtitles (srt): written as mov_text (.mkv keeps it as it is)",
+        ".mp4 cannot hold subtitles (subrip): written as mov_text (.mkv keeps it as it is)",
         ".mp4 cannot hold attachment (font.ttf): .mkv can",
     )
     for number in range(2):
