@@ -16,6 +16,7 @@ from livedream.media.orientation import orientation_of
 from livedream.media.siting import Siting
 
 _BT2020_PRIMARIES = 9
+_MOST_ASPECT = 8  # of a pixel's sides (heuristic): twice what the widest anamorphic lens needs
 
 
 class View:
@@ -52,8 +53,13 @@ class View:
         return self._orientation(self._tone_map(to_rgb(frame, self._tags, self._stored, "rgb48le")))
 
     def aspect(self, stored: Fraction | None) -> Fraction:
-        """The sample aspect ratio of the pictures; stored: the stream's, None where unknown."""
-        return self._orientation.aspect(stored or Fraction(1))
+        """The sample aspect ratio of the pictures; stored: the stream's, None where unknown.
+
+        One that no camera makes is damage, and taken for square.
+        """
+        if stored is None or not 1 / _MOST_ASPECT <= stored <= _MOST_ASPECT:
+            return Fraction(1)
+        return self._orientation.aspect(stored)
 
 
 def squared(width: int, height: int, aspect: Fraction) -> tuple[int, int]:
