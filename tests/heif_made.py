@@ -28,11 +28,13 @@ def write_grid(
     rows: int = 1,
     turns: int = 0,
     mirror: int | None = None,
+    transfer: int | None = None,
 ) -> Path:
     """A picture in columns x rows tiles; one tile is no grid.
 
     The suffix of path chooses the codec.  turns: quarter turns anticlockwise (irot).
     mirror: 0 swaps top and bottom, 1 left and right (imir), after turning.
+    transfer: H.273's, in BT.2020 (colr).
     """
     kind = path.suffix.removeprefix(".").lower()
     _, item_type, configuration, _ = _CODED[kind]
@@ -50,8 +52,10 @@ def write_grid(
         _full(b"ispe", struct.pack(">II", *whole_size)),
         _box(b"irot", bytes([turns])),
         _box(b"imir", bytes([mirror or 0])),
+        _box(b"colr", b"nclx" + struct.pack(">HHHB", 9, transfer or 1, 9, 0x80)),
     ]
-    last = [5] * bool(turns) + [6] * (mirror is not None)
+    colours = [7] * (transfer is not None)
+    last = colours + [5] * bool(turns) + [6] * (mirror is not None)
     items = [(item_type, data, [1, 0x80 | 2, 3]) for _, data in tiles]
     if len(tiles) > 1:
         grid = struct.pack(">BBBBHH", 0, 0, rows - 1, columns - 1, *whole_size)

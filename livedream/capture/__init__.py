@@ -60,11 +60,11 @@ def open_source(
     try:
         if stream is not None and (pictures.is_series(path) or pictures.is_picture(path)):
             raise SourceError(f"--stream is for video files: {path} is none")
-        if animated.is_animated(path):
-            return animated.AnimatedSource(path, part)
-        if pictures.is_series(path) or pictures.is_picture(path):
-            return pictures.open_pictures(path, part, fps)
-        path.exists()
+        if not pictures.is_for_ffmpeg(path):
+            if animated.is_animated(path):
+                return animated.AnimatedSource(path, part)
+            if pictures.is_series(path) or pictures.is_picture(path):
+                return pictures.open_pictures(path, part, fps)
     except OSError as error:  # the name is too long, for one
         if isinstance(error, SourceError):
             raise

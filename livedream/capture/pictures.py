@@ -20,17 +20,19 @@ from livedream.core.closing import Closeable
 from livedream.core.errors import SourceError
 from livedream.core.frame import ColourTags, Frame, Picture, SourceInfo
 from livedream.core.shrink import fitted
+from livedream.media.hdr import HDR_TRANSFERS
 from livedream.media.timing import TimeRange
 
 DEFAULT_FPS = Fraction(25)
 HEIC = (".heic", ".heif", ".hif")  # as phones and cameras write them
-SUFFIXES = (".png", ".apng", ".jpg", ".jpeg", ".jpe", ".webp", ".avif", *HEIC, ".tif", ".tiff",
-            ".bmp", ".jp2", ".ppm")  # fmt: skip
+SUFFIXES = (".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".avif", *HEIC,
+            ".tif", ".tiff", ".bmp", ".jp2", ".ppm")  # fmt: skip
 SRGB = ColourTags(1, 1, 1, False)  # what pictures become when they are written as video
 DROPPED = "transparency is dropped"
 
 _NUMBER = re.compile(r"%0?(\d{0,2})d")
 _HEIF = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")  # its brands
+_HEIF_HEAD = 16_384  # holds what a phone writes before the picture itself
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 UNREADABLE = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)  # Pillow's
 
@@ -87,12 +89,33 @@ def pillow_image(path: Path) -> Image.Image:
 
 def check_heif(path: Path) -> None:
     """Raise SourceError where a package is missing that reads such a picture."""
+    if not _has_heif():
+        raise SourceError(f"{path} is a HEIC picture: to read such, pip install 'livedream[heic]'")
+
+
+def _has_heif() -> bool:
     try:
         import pillow_heif  # noqa: F401
     except ImportError:
-        raise SourceError(
-            f"{path} is a HEIC picture: to read such, pip install 'livedream[heic]'"
-        ) from None
+        return False
+    return True
+
+
+def is_for_ffmpeg(path: Path) -> bool:
+    """Whether a HEIF picture of one piece is better read as a film of one frame.
+
+    An AVIF in high dynamic range, to be tone-mapped; a HEIC where nothing else is installed.
+    """
+    suffix = path.suffix.lower()
+    if not (suffix == ".avif" or (suffix in HEIC and not _has_heif())) or not path.is_file():
+        return False
+    with path.open("rb") as file:
+        head = file.read(_HEIF_HEAD)
+    if b"grid" in head:
+        return False
+    colours = head.find(b"colrnclx")  # then primaries and transfer, 16 bits each
+    transfer = int.from_bytes(head[colours + 10 : colours + 12], "big")
+    return suffix in HEIC or (colours >= 0 and transfer in HDR_TRANSFERS)
 
 
 def rgb_of(image: Image.Image) -> Picture:

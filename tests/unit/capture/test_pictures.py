@@ -201,10 +201,30 @@ def test_the_whole_picture_of_a_phone_upright(
 
 def test_a_heic_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pillow_heif", None)
-    path = write_grid(tmp_path / "a.heic", np.zeros((64, 128, 3), np.uint8))
+    path = write_grid(tmp_path / "a.heic", np.zeros((128, 256, 3), np.uint8))
     for what in (path, tmp_path):
         with pytest.raises(SourceError, match=r"a\.heic is a HEIC .*pip install 'livedream\[heic"):
             open_source(what)
+
+
+def test_an_avif_in_high_dynamic_range_is_tone_mapped(tmp_path: Path) -> None:
+    rgb = np.full((64, 128, 3), 128, np.uint8)
+    path = write_grid(tmp_path / "a.avif", rgb, columns=1, transfer=16, turns=1)
+    with open_source(path) as source:
+        (frame,) = source
+        assert source.info.notes == ("high dynamic range is tone-mapped to BT.709 (BT.2390)",)
+    assert frame.rgb.shape == (128, 64, 3)
+    # Code 128 in PQ is 94 cd/m2, and 203 become white: (94 / 203) ** (1 / 2.4) is 185 of 255.
+    assert abs(float(frame.rgb.mean()) - 185) < 6
+
+
+def test_a_heic_of_one_piece_needs_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    rgb = np.full((64, 128, 3), 200, np.uint8)
+    with open_source(write_grid(tmp_path / "a.heic", rgb, columns=1, turns=3)) as source:
+        (frame,) = source
+    assert frame.rgb.shape == (128, 64, 3)
+    assert np.abs(frame.rgb.astype(int) - 200).max() <= 2
 
 
 def test_a_name_that_no_file_can_have_is_one_clear_line(tmp_path: Path) -> None:
