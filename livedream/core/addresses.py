@@ -210,7 +210,7 @@ def stream_url(text: str) -> str:
     host = re.split("[/?#]", rest, maxsplit=1)[0].rpartition("@")[2]
     name, colon, port = host.rpartition(":")
     if _HOST.fullmatch(host) and (not colon or port == "" or 1 <= int(port) <= 65535):
-        return found
+        return f"{scheme.lower()}://{rest}"
     if "@" in text:
         raise SettingsError(
             f"{scheme}://{MASK}: the port must be 1 to 65535; in a user or password "

@@ -19,6 +19,7 @@ from livedream.media.viewing import squared
 _LATE_S: Final = 0.25  # further behind, the clock is set anew instead of hurrying
 _LONGEST_WAIT_S: Final = 0.5  # so that a stop is noticed
 _BACK_S: Final = 0.1  # further back than frames out of order, time has begun anew
+_DRIFT: Final = 0.02  # heuristic: far more than any clock is wrong by
 _FADE_S: Final = 0.8  # heuristic: slow enough to be no cut, at 3 pictures a second as well
 _THUMB_PX: Final = (16, 9)  # so small that what moves within a scene hardly counts
 _SEAM: Final = 1.5  # heuristic: what changes so many times more than usual does not join
@@ -29,10 +30,11 @@ class Pace:
     """One second of a film a second. Where its clock jumps, the next frame follows the last.
 
     period_s: between the frames at a joint.  most_s: a step ahead that is longer is a jump.
+    lead_s: how much sooner than that a frame may be shown, for what is sent as it is filmed.
     """
 
-    def __init__(self, period_s: float, most_s: float = math.inf) -> None:
-        self._period_s, self._most_s = period_s, most_s
+    def __init__(self, period_s: float, most_s: float = math.inf, lead_s: float = 0.0) -> None:
+        self._period_s, self._most_s, self._lead_s = period_s, most_s, lead_s
         self._offset_s: float | None = None  # from the film's clock to ours
         self._last_s = self._due_s = 0.0
 
@@ -48,10 +50,13 @@ class Pace:
         if self._offset_s is None or not -_BACK_S <= passed_s <= self._most_s:
             follows_s = self._due_s + self._period_s if self._due_s else now_s
             self._offset_s = max(now_s, follows_s) - time_s
+        elif self._lead_s:  # a camera's clock may be quicker than ours for weeks
+            self._offset_s -= _DRIFT * max(0.0, passed_s)
         self._last_s = time_s
-        wait_s = time_s + self._offset_s - now_s
-        if wait_s < -_LATE_S:
-            self._offset_s -= wait_s
+        wait_s = time_s + self._offset_s - self._lead_s - now_s
+        late_s = -wait_s - self._lead_s
+        if late_s > _LATE_S:
+            self._offset_s += late_s
         self._due_s = time_s + self._offset_s
         if wait_s > 0:
             time.sleep(min(wait_s, _LONGEST_WAIT_S))

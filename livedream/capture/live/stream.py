@@ -6,6 +6,7 @@ pieces (HLS) or has an end (a film) is shown at its own pace instead, and a film
 
 import contextlib
 import logging
+import math
 import re
 import time
 from collections import deque
@@ -65,10 +66,13 @@ def is_url(text: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Kind:
-    """silent_s: without a packet for so long it is gone.  ahead_s, most: what is read ahead."""
+    """silent_s: without a packet for so long it is gone.  ahead_s, most: what is read ahead.
+
+    lead_s: how much of it may come at once, inf for all of it.
+    """
 
     words: str = ""
-    paced: bool = False
+    lead_s: float = math.inf
     looped: bool = False
     silent_s: float = 3.0
     ahead_s: float = 1.0
@@ -76,11 +80,13 @@ class _Kind:
 
 
 _CAMERA: Final = _Kind()
+# From a web server: a camera, or a film that says neither its length nor its size.
+_UNSURE: Final = _Kind(lead_s=5.0)
 _DATAGRAMS: Final = _Kind(silent_s=1.0)
 # A playlist grows by a piece of some seconds. RFC 8216, 6.3.3: begin three pieces before its end,
 # as FFmpeg does; so there is always something to read ahead.
-_PLAYLIST: Final = _Kind(", live", paced=True, silent_s=20.0, ahead_s=4.0, most=1000)
-_FILM: Final = _Kind(", looped", paced=True, looped=True, silent_s=10.0, ahead_s=4.0, most=1000)
+_PLAYLIST: Final = _Kind(", live", lead_s=0.0, silent_s=20.0, ahead_s=4.0, most=1000)
+_FILM: Final = _Kind(", looped", lead_s=0.0, looped=True, silent_s=10.0, ahead_s=4.0, most=1000)
 
 
 class StreamInput:
@@ -112,7 +118,7 @@ class StreamInput:
         self._size: tuple[int, int] | None = None
         self._time_s = self._said_s = self._look_s = 0.0
         self._begin()
-        self._pace = Pace(float(1 / self._rate), _JUMP_S)
+        self._pace = Pace(float(1 / self._rate), _JUMP_S, self._kind.lead_s)
         self._seam = Seam(float(1 / self._rate))
         context = self._context
         width, height = context.width, context.height
@@ -140,7 +146,9 @@ class StreamInput:
             if other is not stream:
                 other.discard = Discard.all  # of a playlist it is not even fetched
         self._kind = kind = self._kind_of(container)
-        stream.thread_type = "AUTO" if kind.paced else "SLICE"  # frame threads hold frames back
+        stream.thread_type = (
+            "AUTO" if not kind.lead_s else "SLICE"
+        )  # frame threads hold frames back
         rate = stream.average_rate or stream.guessed_rate or _FALLBACK_RATE
         self._rate = Fraction(rate) if 0 < rate <= _MOST_RATE else _FALLBACK_RATE
         self._stated_aspect = stream.sample_aspect_ratio
@@ -195,8 +203,9 @@ class StreamInput:
             return _FILM
         if name in ("hls", "dash"):
             return _PLAYLIST
-        is_file = self._scheme.startswith("http") and container.size > 0
-        return _FILM if is_file else _CAMERA
+        if not self._scheme.startswith(("http", "tcp")):
+            return _CAMERA
+        return _FILM if container.size > 0 else _UNSURE
 
     def read(self) -> Picture | None:
         if self._reader is None:
@@ -210,7 +219,7 @@ class StreamInput:
         time_s = self._time_s + float(1 / self._rate)
         if frame.pts is not None:
             time_s = float(frame.pts * self._deinterlacer.time_base)
-        if self._kind.paced and self._pace.waits_for(time_s):
+        if self._kind.lead_s < math.inf and self._pace.waits_for(time_s):
             return None
         self._frames.popleft()
         rgb = self._picture(frame)

@@ -105,7 +105,9 @@ def datagrams(port: int, parts: Iterable[tuple[bytes, float]]) -> Iterator[None]
 
 
 @contextmanager
-def web(answer: Callable[[str], tuple[str, bytes] | None]) -> Iterator[str]:
+def web(
+    answer: Callable[[str], tuple[str, bytes] | None], *, says_size: bool = True
+) -> Iterator[str]:
     """A web server; answer: content type and content for a path, None where there is nothing."""
 
     class Handler(BaseHTTPRequestHandler):
@@ -114,7 +116,8 @@ def web(answer: Callable[[str], tuple[str, bytes] | None]) -> Iterator[str]:
             self.send_response(404 if found is None else 200)
             kind, content = found or ("text/plain", b"nothing")
             self.send_header("Content-Type", kind)
-            self.send_header("Content-Length", str(len(content)))
+            if says_size:
+                self.send_header("Content-Length", str(len(content)))
             self.end_headers()
             try:
                 self.wfile.write(content)

@@ -74,6 +74,18 @@ def test_a_film_over_http_runs_at_its_own_pace(kind: str, name: str) -> None:
         assert "looped" in capture.health().detail
 
 
+@pytest.mark.slow
+def test_a_film_of_unknown_length_is_held_up_after_some_seconds() -> None:
+    content = film(10 * FPS)
+    with (
+        web(lambda path: ("video/mp2t", content), says_size=False) as url,
+        captured(f"{url}/film") as capture,
+    ):
+        found = seen(capture, 3.0)
+    assert found[-1][1] < 9.5 * FPS
+    assert_moves([one for one in found if one[0] > found[-1][0] - 1.5])
+
+
 def test_a_film_over_http_is_looped_without_a_loss(caplog: pytest.LogCaptureFixture) -> None:
     content = film(FPS // 2, format="mp4")
     with web(lambda path: ("video/mp4", content)) as url, captured(f"{url}/film.mp4") as capture:

@@ -92,7 +92,7 @@ def test_a_user_or_password_may_be_written_as_it_is(written: str, quoted: str) -
 def test_a_port_that_is_none_is_one_line(port: str) -> None:
     with pytest.raises(SettingsError, match=rf"^rtsp://cam: .* 1 to 65535 \(got {port}\)$"):
         stream_url(f"rtsp://cam:{port}/x")
-    assert stream_url("rtsp://cam/x") == "rtsp://cam/x"
+    assert stream_url("RTSP://Cam/X") == "rtsp://Cam/X"
 
 
 @pytest.mark.parametrize("text", ["rtsp://me:HIDDEN/x@cam:HIDDEN/x", "rtsp://me:HIDDEN@cam:99999"])

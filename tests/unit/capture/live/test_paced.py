@@ -115,6 +115,24 @@ def test_a_clock_that_jumps_goes_on_with_the_next_frame(clock: list[float], jump
     assert shown(Pace(0.1, 10.0), times, clock) == [0.0, 0.1, 0.2, 0.3, 0.4]
 
 
+def test_what_is_sent_as_it_is_filmed_may_begin_with_some_at_once(clock: list[float]) -> None:
+    pace = Pace(0.1, 10.0, 5.0)
+    burst = [index / 10 for index in range(30)]
+    assert shown(pace, burst, clock)[-1] == 0.0
+    for index in range(30, 1000):  # by a clock that is 1 % quicker than ours
+        before_s = clock[0]
+        assert not pace.waits_for(index / 10)
+        assert clock[0] == before_s
+        clock[0] += 0.099
+
+
+def test_a_film_that_comes_faster_than_it_is_is_held_up(clock: list[float]) -> None:
+    times = [index / 10 for index in range(600)]
+    taken = shown(Pace(0.1, 10.0, 5.0), times, clock)
+    assert taken[49] == 0.0
+    assert taken[-1] == pytest.approx(60 - 5, rel=0.03)
+
+
 def test_what_comes_late_does_not_hurry(clock: list[float]) -> None:
     pace = Pace(0.1)
     shown(pace, [0.0, 0.1], clock)
