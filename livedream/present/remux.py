@@ -41,6 +41,7 @@ from livedream.present.stream_copy import (
     merged,
 )
 
+_COARSE, _FINE = 1000, 1_000_000  # ticks a second: FFmpeg's for when a track begins, the most here
 _DISK_TROUBLE = {errno.ENOSPC, errno.EFBIG, errno.EIO, getattr(errno, "EDQUOT", errno.ENOSPC)}
 
 
@@ -186,6 +187,9 @@ class _Attempt:
             options["strict"] = "unofficial"  # FFmpeg's word for boxes that no standard has
         self._copied_streams = [stream.again() for stream in self._held]
         with av.open(url_of(self._growing)) as grown:
+            ticks = main_video(grown).time_base.denominator
+            if container.edits and _COARSE < ticks <= _FINE:  # where the film begins, to the tick
+                options["movie_timescale"] = str(ticks)
             out = av.open(
                 url_of(self._temporary),
                 "w",

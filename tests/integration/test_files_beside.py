@@ -4,6 +4,7 @@ The files are made with PyAV and judged by reading them with PyAV alone.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,11 @@ import av
 import numpy as np
 import pytest
 from av.stream import Disposition
-from files_made import make_video, packets, picture, write_frames
+from files_made import TIME_BASE, make_video, packets, picture, write_frames
 
 from livedream.capture import open_source
 from livedream.core.frame import SourceInfo
-from livedream.present import FileSink
+from livedream.present import FileSink, open_sink
 
 MS = Fraction(1, 1000)
 EVEN = [600 * i for i in range(50)]  # 25 frames a second in files_made.TIME_BASE, two seconds
@@ -274,6 +275,20 @@ def test_three_recordings_in_a_row(tmp_path: Path) -> None:
     assert any("jumps 2 times" in note for note in notes_of(film))
     assert flashes(target) == pytest.approx(range(6), abs=0.1)
     assert beeps(target) == pytest.approx(flashes(target), abs=0.03)
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mov"])
+def test_a_film_that_begins_between_two_milliseconds_stays_there(
+    tmp_path: Path, suffix: str
+) -> None:
+    times = [400 + 512 * number for number in range(9)]  # 1/15360 s
+    film = make_video(tmp_path / "in.mkv", times=times, tones=1)
+    with open_source(film) as source:
+        given = [replace(f, pts=t, time_base=TIME_BASE) for f, t in zip(source, times, strict=True)]
+        about = replace(source.info, time_base=TIME_BASE)
+    target = tmp_path / f"out{suffix}"
+    write_frames(target, given, about)
+    assert [p[0] for p in packets(target)] == [t * TIME_BASE for t in times]
 
 
 def test_an_ordinary_transport_stream_has_no_joint(tmp_path: Path) -> None:
@@ -546,3 +561,35 @@ def test_captions_inside_the_picture_are_named(tmp_path: Path) -> None:
                 out.mux(packet)
     assert any("closed captions" in note for note in notes_of(film))
     assert not any("closed captions" in note for note in notes_of(plain))
+
+
+@pytest.mark.parametrize("source", ["in.ts", "in.avi", "joined.ts"])
+@pytest.mark.parametrize("killed", [True, False])
+def test_a_render_is_gone_on_with_as_if_it_had_not_been_stopped(
+    tmp_path: Path, source: str, killed: bool
+) -> None:
+    if source == "joined.ts":
+        film = joined(tmp_path, 3600)
+    elif source == "in.ts":
+        film = make_film(tmp_path / source, sound="aac")
+    else:
+        film = make_film(tmp_path / source, sound="pcm_s16le", video="mjpeg")
+    whole, parted = tmp_path / "whole.mp4", tmp_path / "parted.mp4"
+    copy(film, whole)
+    with open_source(film) as opened:
+        sink: Any = open_sink(parted, opened.info)
+        for frame, _ in zip(opened, range(17), strict=False):
+            sink.write(frame)
+        if killed:
+            sink.abandon()
+        else:
+            sink.close(complete=False)
+    with open_source(film, skip=17) as opened:
+        sink = open_sink(parted, opened.info, resume=True)
+        assert sink.frames_written == 17
+        for frame in opened:
+            sink.write(frame)
+        sink.close()
+    assert packets(parted, "audio") == packets(whole, "audio")
+    times = [[p[:2] for p in packets(path)] for path in (whole, parted)]
+    assert times[0] == times[1]
