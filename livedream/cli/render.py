@@ -3,6 +3,7 @@
 import argparse
 import dataclasses
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,6 +39,12 @@ def add_parser(commands: Commands) -> None:
         description="Dream video files, picture sequences or synthetic:clouds. Audio, subtitles "
         "and timing are kept; a stopped render plays and can be resumed.",
     )
+    add_options(parser)
+    parser.set_defaults(run=run)
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """What says which files are rendered, and how: for `livedream check` as well."""
     parser.add_argument(
         "inputs", nargs="+", metavar="INPUT",
         help="video files, picture sequences or synthetic:clouds",
@@ -77,14 +84,23 @@ def add_parser(commands: Commands) -> None:
     files.add_argument("--sheet", type=Path, metavar="FILE.png", help="write a contact sheet")
     add_shared(files, "--quiet")
     add_settings(parser)
-    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    from livedream.dream.dreamer import Dreamer
-
     jobs = jobs_of(args)
     reports = []
+    for job, dreamer in with_dreamers(jobs):
+        reports.append(_render(job, dreamer, args))
+    if args.report is not None:
+        figures = [report.as_dict() for report in reports]
+        write_json(args.report, figures[0] if len(figures) == 1 else figures, "--report")
+    return 0
+
+
+def with_dreamers(jobs: "list[RenderJob]") -> "Iterator[tuple[RenderJob, Dreamer]]":
+    """Each job with a dreamer of its own, which share a network."""
+    from livedream.dream.dreamer import Dreamer
+
     for job in jobs:
         _check_before_loading(job)
     dreamer: Dreamer | None = None
@@ -94,11 +110,7 @@ def run(args: argparse.Namespace) -> int:
             None if dreamer is None else dreamer.network,
             None if dreamer is None else dreamer.objective,
         )
-        reports.append(_render(job, dreamer, args))
-    if args.report is not None:
-        figures = [report.as_dict() for report in reports]
-        write_json(args.report, figures[0] if len(figures) == 1 else figures, "--report")
-    return 0
+        yield job, dreamer
 
 
 def _render(job: "RenderJob", dreamer: "Dreamer", args: argparse.Namespace) -> "RenderReport":

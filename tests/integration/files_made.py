@@ -124,6 +124,35 @@ def _line(stream: Any, index: int) -> Any:
     return packet
 
 
+def make_film(folder: Path) -> Path:
+    """Two tracks of sound, subtitles, an attachment, chapters, metadata."""
+    plain = make_video(
+        folder / "plain.mkv",
+        tones=2,
+        subtitles=True,
+        times=uneven_pts(40),
+        metadata={"title": "Größe", "comment": "mine", "artist": "Me"},
+    )
+    path = folder / "film.mkv"
+    with av.open(str(plain)) as found, av.open(str(path), "w") as out:
+        copies = [out.add_stream_from_template(s, opaque=True) for s in found.streams]
+        for copied, stream in zip(copies, found.streams, strict=True):
+            copied.metadata.update(stream.metadata)
+        out.add_attachment("font.ttf", "application/x-truetype-font", b"letters")
+        out.metadata.update(found.metadata)
+        chapters: Any = [
+            {"id": i, "start": 800 * i, "end": 800 * i + 800, "time_base": Fraction(1, 1000),
+             "metadata": {"title": f"part {i}"}}
+            for i in range(2)
+        ]  # fmt: skip
+        out.set_chapters(chapters)
+        for packet in found.demux():
+            if packet.size:
+                packet.stream = copies[packet.stream.index]
+                out.mux(packet)
+    return path
+
+
 def packets(path: Path, kind: str = "video", number: int = 0) -> list[tuple[Any, ...]]:
     """(pts, duration, bytes) of every packet of one stream, times in seconds."""
     with av.open(str(path)) as container:

@@ -13,6 +13,7 @@ from files_made import (
     decoded,
     frames,
     info,
+    make_film,
     make_video,
     packets,
     picture,
@@ -158,32 +159,7 @@ def test_the_index_is_in_front_and_nothing_is_left_beside(tmp_path: Path) -> Non
 
 @pytest.fixture
 def film(tmp_path: Path) -> Path:
-    """Two tracks of sound, subtitles, an attachment, chapters, metadata."""
-    plain = make_video(
-        tmp_path / "plain.mkv",
-        tones=2,
-        subtitles=True,
-        times=uneven_pts(40),
-        metadata={"title": "Größe", "comment": "mine", "artist": "Me"},
-    )
-    path = tmp_path / "film.mkv"
-    with av.open(str(plain)) as found, av.open(str(path), "w") as out:
-        copies = [out.add_stream_from_template(s, opaque=True) for s in found.streams]
-        for copied, stream in zip(copies, found.streams, strict=True):
-            copied.metadata.update(stream.metadata)
-        out.add_attachment("font.ttf", "application/x-truetype-font", b"letters")
-        out.metadata.update(found.metadata)
-        chapters: Any = [
-            {"id": i, "start": 800 * i, "end": 800 * i + 800, "time_base": Fraction(1, 1000),
-             "metadata": {"title": f"part {i}"}}
-            for i in range(2)
-        ]  # fmt: skip
-        out.set_chapters(chapters)
-        for packet in found.demux():
-            if packet.size:
-                packet.stream = copies[packet.stream.index]
-                out.mux(packet)
-    return path
+    return make_film(tmp_path)
 
 
 def test_everything_else_is_copied_untouched(film: Path, tmp_path: Path) -> None:

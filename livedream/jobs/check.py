@@ -1,0 +1,127 @@
+"""Check: what a render of a file would keep, convert and drop, and how long it would take here.
+
+The first frames are really rendered, into a folder that goes again: its notes are the render's own,
+and the pace is measured, not reckoned.
+"""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+from typing import Final
+
+import av
+
+from livedream.capture import open_source
+from livedream.core.frame import SourceInfo
+from livedream.dream.dreamer import Dream, Dreamer
+from livedream.jobs.render import RenderJob, RenderReport, render
+from livedream.media.containers import CONTAINERS, codec_for, main_video, url_of
+from livedream.present.stream_convert import fitted
+from livedream.present.stream_copy import copied_streams_of
+
+_TRIED: Final = 24  # frames that are rendered
+_WARMING: Final = 4  # of these, the first ones: buffers and graphs are made
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One thing in a file and what becomes of it.
+
+    name: as the notes of a render name it.  fate: "dreamed", "kept", "converted" or "dropped".
+    into: what it is converted into, "" otherwise.
+    """
+
+    name: str
+    fate: str
+    into: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FileCheck:
+    """What a render of `info` would do.
+
+    parts: in the order of the file.  width, height: of what is written, px.  notes: those of a
+    render.  fps: frames a second here, decoding and encoding included.
+    """
+
+    info: SourceInfo
+    output: Path
+    width: int
+    height: int
+    parts: tuple[Part, ...]
+    notes: tuple[str, ...]
+    fps: float
+
+    @property
+    def seconds(self) -> float | None:
+        """How long the whole render would take, None where the number of frames is unknown."""
+        return None if self.info.frames is None else self.info.frames / self.fps
+
+
+def check_file(job: RenderJob, dreamer: Dreamer | None = None) -> FileCheck:
+    """What `render` would do with `job`; nothing is written where it says.
+
+    Raises what `render` raises for a source or an output that cannot be.
+    """
+    with open_source(
+        job.source, start_s=job.start_s, end_s=job.end_s, fps=job.fps, stream=job.stream
+    ) as source:
+        info = source.info
+    with TemporaryDirectory(prefix="livedream-") as folder:
+        report, fps = _tried(job, info, dreamer, Path(folder))
+    notes = tuple(dict.fromkeys([*info.notes, *report.notes]))
+    return FileCheck(
+        info, job.output, report.width, report.height, tuple(_parts(job, info)), notes, fps
+    )
+
+
+def _tried(
+    job: RenderJob, info: SourceInfo, dreamer: Dreamer | None, folder: Path
+) -> tuple[RenderReport, float]:
+    """The report of the first frames, and frames a second."""
+    end_s = job.start_s + float(_TRIED / info.rate)
+    trial = replace(
+        job, output=folder / (job.output.name or "frames"), overwrite=True, resume=False,
+        end_s=end_s if job.end_s is None else min(job.end_s, end_s),
+    )  # fmt: skip
+    if job.output.is_dir() or not job.output.suffix:
+        trial.output.mkdir(exist_ok=True)
+    written_s: list[float] = []
+    begun_s = time.monotonic()
+
+    def watch(dream: Dream, report: RenderReport) -> None:
+        written_s.append(time.monotonic())
+
+    report = render(trial, dreamer, watch=watch)
+    spans_s = [b - a for a, b in pairwise(written_s)][_WARMING:]
+    if spans_s:
+        return report, 1 / max(median(spans_s), 1e-6)
+    return report, len(written_s) / max(time.monotonic() - begun_s, 1e-6)
+
+
+def _parts(job: RenderJob, info: SourceInfo) -> Iterator[Part]:
+    container = CONTAINERS.get(job.output.suffix.lower())
+    codec = "" if container is None else codec_for(job.output, job.codec)
+    if info.path is None:
+        yield Part("pictures", "dreamed", codec)
+        return
+    with av.open(url_of(info.path), metadata_errors="replace") as opened:
+        video = main_video(opened, info.stream)
+        yield Part(f"video ({video.codec_context.name})", "dreamed", codec)
+        chapters = len(opened.chapters())
+    muxer = "matroska" if container is None else container.name
+    for stream in copied_streams_of(info.path, muxer, info.stream):
+        held = fitted(stream, container) if container is not None and job.copy_streams else None
+        language = stream.stream.metadata.get("language", "und")
+        name = stream.title if language == "und" else f"{stream.title}, {language}"
+        made = "" if held is None else held.made
+        yield Part(name, "dropped" if held is None else "converted" if made else "kept", made)
+        for opened_stream in {stream, held or stream}:
+            opened_stream.close()
+    if chapters:
+        holds = container is not None and container.has_chapters and job.copy_streams
+        yield Part(f"chapters ({chapters})", "kept" if holds else "dropped")

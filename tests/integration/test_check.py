@@ -1,0 +1,74 @@
+"""`livedream check`: what it says of a file is what a render of the file does."""
+
+from pathlib import Path
+
+import av
+import pytest
+from files_made import make_film
+
+from livedream.cli import main
+from livedream.core.settings import DreamSettings
+from livedream.dream.dreamer import Dreamer
+from livedream.dream.networks.network import Network
+from livedream.jobs.check import check_file
+from livedream.jobs.render import RenderJob, render
+
+SMALL = DreamSettings(size="64p", octaves=1, iterations=1, flow="none", strength=0.0)
+
+
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4", ".mov", ".webm", ".avi", ".ts"])
+def test_it_says_what_a_render_does(suffix: str, dreamnet: Network, tmp_path: Path) -> None:
+    film, output = make_film(tmp_path), tmp_path / f"out{suffix}"
+    job = RenderJob(source=str(film), output=output, settings=SMALL)
+    dreamer = Dreamer(SMALL, dreamnet)
+    found = check_file(job, dreamer)
+    assert not job.output.exists()
+    report = render(job, dreamer)
+    assert list(found.notes) == report.notes
+    assert found.info.frames is not None and found.fps > 0
+    assert found.seconds == found.info.frames / found.fps
+    fates = {part.name.partition(" ")[0]: part.fate for part in found.parts}
+    told = [part.fate for part in found.parts if part.fate in ("kept", "converted")]
+    with av.open(str(job.output)) as written:
+        shown = ("audio", "subtitle", "attachment")  # and no track of the chapters' titles
+        kinds = [stream.type for stream in written.streams if stream.type in shown]
+        assert len(kinds) + bool(written.chapters()) == len(told)
+        assert (fates["subtitles"] != "dropped") == ("subtitle" in kinds)
+        assert (fates["audio"] != "dropped") == ("audio" in kinds)
+        assert (fates["chapters"] == "kept") == bool(written.chapters())
+        codecs = {stream.codec_context.name for stream in written.streams.audio}
+        assert (fates["audio"] == "kept") == (codecs == {"aac"})
+
+
+def test_it_is_printed_a_line_for_each_part(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    film = make_film(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    before = sorted(tmp_path.iterdir())
+    assert main(["check", film.name, "-o", "new.mp4", "--size", "64p", "--strength", "0"]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert said[0].startswith("film.mkv: 64x48, ")
+    parts = {line[2:].partition("  ")[0]: line.rpartition("  ")[2] for line in said[1:7]}
+    assert parts == {
+        "video (h264)": "dreamed as h264", "audio (aac), eng": "kept", "audio (aac), fra": "kept",
+        "subtitles (subrip), deu": "converted to mov_text", "attachment (font.ttf)": "dropped",
+        "chapters (2)": "kept",
+    }  # fmt: skip
+    assert any(line.startswith("note: .mp4 cannot hold attachment") for line in said)
+    assert said[-1].startswith("new.mp4: 64x48, ") and "fps here, about 0:" in said[-1]
+    assert sorted(tmp_path.iterdir()) == before
+
+
+@pytest.mark.parametrize("words", [["missing.mp4"], ["film.mkv", "-o", "out.xyz"]])
+def test_what_a_render_refuses_it_refuses(
+    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    make_film(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    said = []
+    for command in ("check", "render"):
+        assert main([command, *words, "--size", "64p"]) == 2
+        said.append(capsys.readouterr().err)
+    assert said[0] == said[1] and len(said[0].splitlines()) == 1
