@@ -12,7 +12,7 @@ import av
 from livedream.core.frame import ColourTags, Picture
 from livedream.media.colour import BT709, has_alpha, is_rgb, tags_of, to_rgb
 from livedream.media.hdr import HDR_TRANSFERS, ToneMap
-from livedream.media.orientation import orientation_of
+from livedream.media.orientation import Orientation, orientation_of
 from livedream.media.siting import Siting
 
 _BT2020_PRIMARIES = 9
@@ -24,13 +24,17 @@ class View:
 
     first: the stream's first frame; later ones of another size are scaled to its.  codec:
     FFmpeg's name of the decoder.  transparent: the file says so, though the frames do not.
+    orientation: None for the first frame's own.
     width, height: of the pictures.  colour: their tags.  notes: one line for each thing done.
     Raises SourceError for colours that cannot be converted.
     """
 
-    def __init__(self, first: av.VideoFrame, codec: str, *, transparent: bool = False) -> None:
+    def __init__(
+        self, first: av.VideoFrame, codec: str, *, transparent: bool = False,
+        orientation: Orientation | None = None,
+    ) -> None:  # fmt: skip
         self._stored = (first.width, first.height)
-        self._orientation = orientation_of(first)
+        self._orientation = orientation or orientation_of(first)
         self._tags = tags_of(first)
         self._siting = None if is_rgb(first) else Siting(first, codec)
         self._tone_map: ToneMap | None = None

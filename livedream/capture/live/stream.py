@@ -31,7 +31,7 @@ from livedream.core.frame import Picture
 from livedream.core.redact import redact
 from livedream.core.shrink import fitted
 from livedream.media.filters import kind_of
-from livedream.media.orientation import orientation_of
+from livedream.media.orientation import Orientation, orientation_of
 from livedream.media.viewing import View, squared
 
 _log = logging.getLogger(__name__)
@@ -110,6 +110,7 @@ class StreamInput:
         self._frames: deque[av.VideoFrame] = deque()
         self._view: View | None = None
         self._viewed: object = None
+        self._turned, self._turn_said = Orientation(), False
         self._last: Picture | None = None
         self._still: Picture | None = None  # a film of one picture
 
@@ -230,12 +231,26 @@ class StreamInput:
 
     def _picture(self, frame: av.VideoFrame) -> Picture:
         """As a player shows it; a stream may change into another at any frame."""
-        kind = (kind_of(frame), frame.color_trc, frame.color_primaries, orientation_of(frame))
+        turned = self._upright(frame)
+        kind = (kind_of(frame), frame.color_trc, frame.color_primaries, turned)
         if self._view is None or kind != self._viewed:
-            self._view, self._viewed = View(frame, self._context.name), kind
+            self._view = View(frame, self._context.name, orientation=turned)
+            self._viewed = kind
         view = self._view
         aspect = view.aspect(self._aspect())
         return fitted(view(frame), *squared(view.width, view.height, aspect), cv2.INTER_LINEAR)
+
+    def _upright(self, frame: av.VideoFrame) -> Orientation:
+        """Which way up it is: said with some frames (H.264, D.2.27), and it holds for all until a
+        whole group from keyframe to keyframe says nothing."""
+        found = orientation_of(frame)
+        if found != Orientation():
+            self._turned, self._turn_said = found, True
+        elif frame.key_frame:
+            if not self._turn_said:
+                self._turned = found
+            self._turn_said = False
+        return self._turned
 
     def _aspect(self) -> Fraction | None:
         """Of the stored pixels: the decoder's newest, else what the container says."""

@@ -38,10 +38,12 @@ def film(
     video: bool = True,
     options: dict[str, str] | None = None,
     draw: Callable[[int], Picture] | None = None,
+    turned: int = 0,
 ) -> bytes:
     """`count` pictures from number `first` on, their time by their number.
 
     group: pictures between keyframes.  context, options: of the encoder.  draw: other pictures.
+    turned: by so many degrees, as a camera says in the stream itself (an SEI message of H.264).
     sound_s: of sound, from the first second on; the pictures begin at their own time.
     """
     folder = TemporaryDirectory()  # the index of MP4 goes to the front in a file only
@@ -66,6 +68,11 @@ def film(
                 frame.pts, frame.time_base = index, Fraction(1, FPS)
                 packets += stream.encode(frame)
             packets += stream.encode(None)
+            if turned:
+                marked = av.BitStreamFilterContext(
+                    f"h264_metadata=display_orientation=insert:rotate={turned}", stream
+                )
+                packets = [one for packet in packets for one in marked.filter(packet)]
         if sound_s:
             track: Any = out.add_stream("mp2", rate=48000)
             for index in range(int(sound_s * 48000 / 1152)):

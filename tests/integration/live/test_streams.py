@@ -207,6 +207,20 @@ def test_size_codec_and_clock_may_change(caplog: pytest.LogCaptureFixture) -> No
     assert len([line for line in caplog.messages if "is lost" in line]) <= 1
 
 
+@pytest.mark.slow
+def test_a_camera_may_be_turned_while_it_films() -> None:
+    port = free_udp_port()
+    parts = [(film(FPS, group=12), 1.0), (film(3 * FPS, group=12, turned=90), 3.0),
+             *3 * [(film(2 * FPS, group=12), 2.0)]]  # fmt: skip
+    with captured(f"udp://127.0.0.1:{port}") as capture, datagrams(port, parts):
+        assert first(capture).rgb.shape == (240, 416, 3)
+        until(capture, lambda: first(capture).rgb.shape == (416, 240, 3))
+        for _ in range(2 * FPS):  # not only where it is said
+            assert first(capture).rgb.shape == (416, 240, 3)
+        until(capture, lambda: first(capture).rgb.shape == (240, 416, 3))
+        assert capture.health().reconnects == 0
+
+
 def test_pixels_that_are_not_square() -> None:
     port = free_udp_port()
     aspect = {"sample_aspect_ratio": Fraction(64, 45)}
