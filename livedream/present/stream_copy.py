@@ -309,15 +309,16 @@ class InOrder:
         if packet.dts is None or packet.pts is None:
             return
         base = target.time_base
-        scale = packet.time_base / base
-        pts, dts = _nearest(packet.pts * scale), _nearest(packet.dts * scale)
+        pts, dts, duration = packet.pts, packet.dts, packet.duration or 0
+        if packet.time_base != base:
+            scale = packet.time_base / base
+            pts, dts, duration = (_nearest(ticks * scale) for ticks in (pts, dts, duration))
         if self._first is not None:
             pts, dts = max(pts, self._first), max(dts, self._first)
         step = 0 if kind in ("subtitle", "data") else self._step
         least = self._last.get(target.index)
         if least is not None:
             dts = max(dts, least + step)
-        duration = _nearest((packet.duration or 0) * scale)
         packet.time_base = base
         packet.pts, packet.dts, packet.duration = max(pts, dts), dts, duration
         self._last[target.index] = dts
