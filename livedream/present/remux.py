@@ -41,6 +41,7 @@ from livedream.present.stream_copy import (
     merged,
 )
 
+_PYAV = tuple(int(part) for part in av.__version__.split(".")[:2])
 _COARSE, _FINE = 1000, 1_000_000  # ticks a second: FFmpeg's for when a track begins, the most here
 _DISK_TROUBLE = {errno.ENOSPC, errno.EFBIG, errno.EIO, getattr(errno, "EDQUOT", errno.ENOSPC)}
 
@@ -110,7 +111,10 @@ def _write(growing: Path, temporary: Path, wanted: RemuxSpec) -> tuple[str, ...]
             stream = next(s for s, h in held.items() if h is culprit)
             held[stream] = converted(stream, container) if culprit is stream else None
         lost = bool(wanted.immersive) and not attempt.immersive
-        return tuple(_notes(suffix, wanted, held, immersive_lost=lost))
+        notes = list(_notes(suffix, wanted, held, immersive_lost=lost))
+        if attempt.timecode and container.edits and _PYAV < (18, 1):  # their muxer asks for a rate
+            notes.append(f"{suffix} has no timecode: PyAV 18.1 writes it (pip install -U av)")
+        return tuple(notes)
     finally:
         for stream in {*held, *(h for h in held.values() if h)}:
             stream.close()
@@ -178,6 +182,7 @@ class _Attempt:
         self._held = held
         self._copied_streams: list[CopiedStream] = []
         self.immersive = False  # the tags of such video are in it
+        self.timecode = False  # there is one to write
         self._latest = len(held) - 1
 
     def run(self) -> CopiedStream | None:
@@ -262,6 +267,7 @@ class _Attempt:
                 tags = stream_metadata(source.metadata)
                 timecode = self._timecode(container, source)
                 if timecode is not None:
+                    self.timecode = True
                     tags = {k: v for k, v in tags.items() if k.lower() != "timecode"}
                     found = {k: v for k, v in found.items() if k.lower() != "timecode"}
                     tags["timecode"] = timecode

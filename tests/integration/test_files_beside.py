@@ -325,8 +325,8 @@ def test_the_range_holds_for_a_second_video(tmp_path: Path, suffix: str) -> None
     for number in (0, 1):
         with av.open(str(target)) as container:
             shown = [f for f in container.decode(video=number) if (f.time or 0) >= 0]
-        last = shown[-1]
-        assert float(last.time or 0) == pytest.approx(0.48, abs=0.03)
+        last = packets(target, "video", number)[-1]
+        assert float(last[0]) == pytest.approx(0.48, abs=0.03)
         first = next(f for f in reversed(shown) if float(f.time or 0) < 0.02)
         wanted = picture(13, 64, 48).astype(int)
         assert np.abs(first.to_ndarray(format="rgb24").astype(int) - wanted).mean() < 12
@@ -487,6 +487,9 @@ def test_chapters_are_kept_without_a_word_and_missed_with_one(tmp_path: Path) ->
 # Timecode and timed data
 
 
+@pytest.mark.skipif(
+    tuple(map(int, av.__version__.split(".")[:2])) < (18, 1), reason="PyAV 18.1 writes timecode"
+)
 @pytest.mark.parametrize("suffix", [".mov", ".mp4"])
 @pytest.mark.parametrize(
     ("start", "wanted"), [(0.0, "01:02:03:24"), (1.0, "01:02:04:24"), (0.5, "01:02:04:12")]
