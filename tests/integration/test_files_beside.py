@@ -19,6 +19,8 @@ from livedream.capture import open_source
 from livedream.core.frame import SourceInfo
 from livedream.present import FileSink, open_sink
 
+pytestmark = pytest.mark.slow  # many renders; `scripts/check` runs them
+
 MS = Fraction(1, 1000)
 EVEN = [600 * i for i in range(50)]  # 25 frames a second in files_made.TIME_BASE, two seconds
 

@@ -28,6 +28,8 @@ from livedream.jobs.image import start_picture
 from livedream.jobs.render import RenderJob, RenderReport, render
 from livedream.present import open_sink
 
+pytestmark = pytest.mark.slow  # many renders; `scripts/check` runs them
+
 NO_DREAM = DreamSettings(
     size="64p", flow_size="64p", strength=0.0, flow="none", octaves=1, iterations=1
 )

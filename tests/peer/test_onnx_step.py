@@ -36,11 +36,11 @@ REACH = 12
 # Odd sizes: halved, they leave a row for `output_padding` and for windows that end outside.
 CASES = [
     ("dreamnet", "strokes", (97, 66)),
-    ("dreamnet", "eyes + 0.5*creatures:1-4 - 0.2*weave", (88, 71)),
-    ("dreamnet", "class:3", (80, 64)),
     *(
         pytest.param(*case, marks=pytest.mark.slow)
         for case in (
+            ("dreamnet", "eyes + 0.5*creatures:1-4 - 0.2*weave", (88, 71)),
+            ("dreamnet", "class:3", (80, 64)),
             ("googlenet", "inception4c", (101, 66)),
             ("vgg16", "relu4_3", (67, 50)),
             ("squeezenet1_0", "features.12", (101, 66)),

@@ -21,6 +21,8 @@ from livedream.capture.video import VideoSource
 from livedream.core import children
 from livedream.core.frame import Picture
 
+pytestmark = pytest.mark.slow  # real servers and senders; `scripts/check` runs them
+
 
 @contextmanager
 def captured(address: str) -> Iterator[Capture]:
@@ -74,7 +76,6 @@ def test_a_film_over_http_runs_at_its_own_pace(kind: str, name: str) -> None:
         assert "looped" in capture.health().detail
 
 
-@pytest.mark.slow
 def test_a_film_of_unknown_length_is_held_up_after_some_seconds() -> None:
     content = film(10 * FPS)
     with (
@@ -175,7 +176,6 @@ def test_a_stream_that_begins_without_a_keyframe(refresh: str) -> None:
         assert read_stamp(first(capture).rgb) >= FPS
 
 
-@pytest.mark.slow
 def test_a_stream_that_never_has_a_keyframe_is_shown_as_it_is(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -188,7 +188,6 @@ def test_a_stream_that_never_has_a_keyframe_is_shown_as_it_is(
     assert "no keyframe in 10 s" in caplog.text
 
 
-@pytest.mark.slow
 def test_size_codec_and_clock_may_change(caplog: pytest.LogCaptureFixture) -> None:
     port = free_udp_port()
     parts = [
@@ -207,7 +206,6 @@ def test_size_codec_and_clock_may_change(caplog: pytest.LogCaptureFixture) -> No
     assert len([line for line in caplog.messages if "is lost" in line]) <= 1
 
 
-@pytest.mark.slow
 def test_a_camera_may_be_turned_while_it_films() -> None:
     port = free_udp_port()
     parts = [(film(FPS, group=12), 1.0), (film(3 * FPS, group=12, turned=90), 3.0),
@@ -287,7 +285,6 @@ def combs(rgb: Picture) -> float:
     return float(np.maximum(next_to - apart, 0).mean())
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("secret", ["", "passphrase=it's%20secret"])
 def test_srt_through_an_ffmpeg_that_has_it(secret: str) -> None:
     tool = shutil.which("ffmpeg")

@@ -15,6 +15,8 @@ from dreamnet_training.teachers import LOGITS, Teacher
 from PIL import Image
 from torchvision import models
 
+pytestmark = pytest.mark.slow  # real ascents; `scripts/check` runs them
+
 CLASSES = 5
 
 
