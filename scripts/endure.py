@@ -179,11 +179,11 @@ def damage(args: argparse.Namespace) -> int:
     draw = random.Random(args.seed)
     failures = 0
     with tempfile.TemporaryDirectory() as folder:
-        shorts = [
-            shortened(Path(clip), Path(folder), args.frames, name)
-            for name in ("index-last.mp4", "index-first.mp4", "short.mkv")
-            for clip in args.clips
-        ]
+        shorts = [Path(clip) for clip in args.clips]
+        for name in ("index-last.mp4", "index-first.mp4", "short.mkv"):
+            for clip in args.clips:
+                with contextlib.suppress(av.FFmpegError):  # a container that cannot hold it
+                    shorts.append(shortened(Path(clip), Path(folder), args.frames, name))
         for number in range(args.count):
             short = shorts[number % len(shorts)]
             path = Path(folder) / f"damaged-{number}{short.suffix}"

@@ -14,6 +14,7 @@ negative times, such as the priming of AAC, have no place in them; the finished 
 
 import io
 from collections.abc import Sequence
+from copy import deepcopy
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -200,20 +201,30 @@ class FragmentedFile:
         """
         if not packets:
             return
-        container, sink = open_in_memory(self._format, self._chunks + 1)
-        order = self._order = self._order or InOrder(container)
+        before = deepcopy(self._order)
         try:
-            targets = [copy_of(s, container) for s in self._streams]
-            container.start_encoding()
-            sink.take()  # the header, which the file has
-            for number, packet in sorted(packets, key=lambda item: decoding_time(item[1])):
-                order.place(packet, targets[number], "audio" if number else "video")
-                container.mux_one(packet)
-            container.close()
+            try:
+                chunk = self._chunk(packets)
+            except (av.FFmpegError, ValueError):
+                # Damaged sound: the picture goes on, the finished file makes the best of it.
+                self._order = before
+                chunk = self._chunk([item for item in packets if item[0] == 0])
         except (av.FFmpegError, ValueError) as error:
             raise cannot(self.path, error) from error
-        self._append(sink.take())
+        self._append(chunk)
         self._chunks += 1
+
+    def _chunk(self, packets: Sequence[tuple[int, Packet]]) -> bytes:
+        container, sink = open_in_memory(self._format, self._chunks + 1)
+        self._order = self._order or InOrder(container)
+        targets = [copy_of(s, container) for s in self._streams]
+        container.start_encoding()
+        sink.take()  # the header, which the file has
+        for number, packet in sorted(packets, key=lambda item: decoding_time(item[1])):
+            self._order.place(packet, targets[number], "audio" if number else "video")
+            container.mux_one(packet)
+        container.close()
+        return sink.take()
 
     def _append(self, chunk: bytes) -> None:
         assert self._file is not None, "create or reopen comes first"

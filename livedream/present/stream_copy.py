@@ -258,7 +258,8 @@ def _is_in(time: Fraction, window: CopyRange) -> bool:
 
 def _codec(stream: Any) -> str:
     context = stream.codec_context
-    return str((context.codec.canonical_name if context is not None else stream.name) or "unknown")
+    name = getattr(stream, "name", "") if context is None else context.codec.canonical_name
+    return str(name or "unknown")  # of a track that damage made up nothing is known
 
 
 def _same(one: Any, other: Any) -> bool:

@@ -297,3 +297,26 @@ def test_better_quality_is_larger(tmp_path: Path) -> None:
             write_frames(path, given, info(), codec=codec, quality=quality)
             sizes.append(path.stat().st_size)
         assert sizes[0] < sizes[1] < sizes[2], codec
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv"])
+def test_sound_that_a_muxer_refuses_costs_no_picture(tmp_path: Path, suffix: str) -> None:
+    source = make_video(tmp_path / "in.mov", tones=1, times=uneven_pts(40))
+    with av.open(str(source)) as container:
+        places = [p.pos for p in container.demux(container.streams.audio[0]) if p.size]
+    content = bytearray(source.read_bytes())
+    for place in places[5:9]:
+        content[place : place + 2] = b"\xff\xf1"  # as if it were ADTS, in a track that is not
+    source.write_bytes(content)
+    copy(source, tmp_path / f"out{suffix}")
+    assert len(decoded(tmp_path / f"out{suffix}")) == 40
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_a_track_of_an_unknown_codec_is_named(tmp_path: Path, suffix: str) -> None:
+    source = make_video(tmp_path / "in.mp4", tones=1)
+    content = source.read_bytes()
+    source.write_bytes(content.replace(b"mp4a", b"zzzz").replace(b"esds", b"zsds"))
+    sink = copy(source, tmp_path / f"out{suffix}")
+    assert len(decoded(tmp_path / f"out{suffix}")) == 12
+    assert len(sink.notes) == 1 and "audio (unknown)" in sink.notes[0]
