@@ -41,7 +41,8 @@ def options(args: argparse.Namespace) -> list[str]:
 def decoded(path: Path) -> list[str]:
     """A hash of every frame that can be decoded; damage in between is skipped."""
     found = []
-    with av.open(str(path)) as container, contextlib.suppress(av.FFmpegError):
+    opened = av.open(str(path), metadata_errors="replace")
+    with opened as container, contextlib.suppress(av.FFmpegError):
         for packet in container.demux(container.streams.video[0]):
             try:
                 frames = packet.decode()
