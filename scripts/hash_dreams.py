@@ -7,7 +7,7 @@
 Each case prints its name and the beginning of the SHA-256 of its raw bytes: pixels, and the state
 where there is one. Exit code 1 when a case differs from those it is compared with. Everything is
 seeded, and engines, precision and threads are named: the same machine and packages give the same
-hashes.
+hashes. One file, long as it is: its cases are one list.
 """
 
 import argparse

@@ -20,7 +20,8 @@ def add_parser(commands: Commands) -> None:
         "first frames are rendered for that, and thrown away; nothing is written.",
     )
     add_options(parser)
-    parser.set_defaults(run=run)
+    # Nothing is written where the render would write.
+    parser.set_defaults(run=run, overwrite=False, resume=False, replay=None)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -39,12 +39,26 @@ def add_parser(commands: Commands) -> None:
         description="Dream video files, picture sequences or synthetic:clouds. Audio, subtitles "
         "and timing are kept; a stopped render plays and can be resumed.",
     )
-    add_options(parser)
+    files = add_options(parser)
+    add_shared(files, "--overwrite")
+    files.add_argument("--resume", action="store_true", help="continue a stopped render")
+    files.add_argument(
+        "--replay", type=Path, metavar="SHOW.jsonl",
+        help="dream a recorded camera with every change of the live show that wrote this log",
+    )  # fmt: skip
+    files.add_argument(
+        "--report", type=Path, metavar="FILE.json", help="write figures to this file"
+    )
+    files.add_argument("--sheet", type=Path, metavar="FILE.png", help="write a contact sheet")
+    add_shared(files, "--quiet")
     parser.set_defaults(run=run)
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """What says which files are rendered, and how: for `livedream check` as well."""
+def add_options(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
+    """What says which files are rendered, and how: for `livedream check` as well.
+
+    Returns the group of those about files.
+    """
     parser.add_argument(
         "inputs", nargs="+", metavar="INPUT",
         help="video files, picture sequences or synthetic:clouds",
@@ -72,18 +86,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     files.add_argument(
         "--preview", action="store_true", help=f"render only {_PREVIEW_S:g} s, small and fast"
     )
-    add_shared(files, "--overwrite")
-    files.add_argument("--resume", action="store_true", help="continue a stopped render")
-    files.add_argument(
-        "--replay", type=Path, metavar="SHOW.jsonl",
-        help="dream a recorded camera with every change of the live show that wrote this log",
-    )  # fmt: skip
-    files.add_argument(
-        "--report", type=Path, metavar="FILE.json", help="write figures to this file"
-    )
-    files.add_argument("--sheet", type=Path, metavar="FILE.png", help="write a contact sheet")
-    add_shared(files, "--quiet")
     add_settings(parser)
+    return files
 
 
 def run(args: argparse.Namespace) -> int:
@@ -102,7 +106,7 @@ def with_dreamers(jobs: "list[RenderJob]") -> "Iterator[tuple[RenderJob, Dreamer
     from livedream.dream.dreamer import Dreamer
 
     for job in jobs:
-        _check_before_loading(job)
+        job.open().close()  # what is wrong with the input, before seconds go into a network
     dreamer: Dreamer | None = None
     for job in jobs:
         dreamer = Dreamer(
@@ -214,18 +218,3 @@ def output_of(wanted: str | None, source: str, inputs: int) -> Path:
     if path.is_dir() and (inputs > 1 or not wanted.endswith(("/", "\\"))):
         return path / f"{stem}.dream{suffix}"
     return path
-
-
-def _check_before_loading(job: "RenderJob") -> None:
-    """Say what is wrong with the input before seconds are spent on loading a network."""
-    from livedream.capture import open_source
-
-    with open_source(
-        job.source,
-        start_s=job.start_s,
-        end_s=job.end_s,
-        fps=job.fps,
-        stream=job.stream,
-        deinterlace=job.deinterlace,
-    ):
-        pass

@@ -15,7 +15,6 @@ from typing import Final
 
 import av
 
-from livedream.capture import open_source
 from livedream.core.frame import SourceInfo
 from livedream.dream.dreamer import Dream, Dreamer
 from livedream.jobs.render import RenderJob, RenderReport, render
@@ -67,9 +66,7 @@ def check_file(job: RenderJob, dreamer: Dreamer | None = None) -> FileCheck:
 
     Raises what `render` raises for a source or an output that cannot be.
     """
-    with open_source(
-        job.source, start_s=job.start_s, end_s=job.end_s, fps=job.fps, stream=job.stream
-    ) as source:
+    with job.open() as source:
         info = source.info
     with TemporaryDirectory(prefix="livedream-") as folder:
         report, fps = _tried(job, info, dreamer, Path(folder))

@@ -60,6 +60,13 @@ class RenderJob:
     replay: Path | None = None
     kept: tuple[str, ...] = ()
 
+    def open(self) -> Source:
+        """What is dreamed. Raises SourceError where there is nothing to read."""
+        return open_source(
+            self.source, start_s=self.start_s, end_s=self.end_s, fps=self.fps, stream=self.stream,
+            deinterlace=self.deinterlace,
+        )  # fmt: skip
+
     def identity(self) -> str:
         """Everything the pictures depend on, as JSON: written into the file's metadata."""
         more: dict[str, Any] = {} if self.replay is None else {"replay": self.replay.name}
@@ -140,12 +147,7 @@ def render(
     dreamer = dreamer or Dreamer(job.settings)
     checkpoints = Checkpoints(job.output)
     with ExitStack() as stack:
-        source = stack.enter_context(
-            open_source(
-                job.source, start_s=job.start_s, end_s=job.end_s, fps=job.fps, stream=job.stream,
-                deinterlace=job.deinterlace,
-            )
-        )  # fmt: skip
+        source = stack.enter_context(job.open())
         square = not keeps_pixel_shape(job.output)
         info = scaled_info(source.info, job.picture_size, square=square)
         if opened is not None:

@@ -8,6 +8,7 @@ jump is moved to where the part before it ended, sound and picture together by t
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -99,7 +100,13 @@ class _Search:
 
 
 def joints_of(path: Path) -> tuple[Joint, ...]:
-    """The joints of a file, in order; only files of kinds that have them are read through."""
+    """The joints of a file, in order; only files of kinds that have them are read through, once."""
+    known = path.stat()
+    return _searched(path, known.st_size, known.st_mtime_ns)
+
+
+@lru_cache(maxsize=16)
+def _searched(path: Path, _: int, __: int) -> tuple[Joint, ...]:
     try:
         with av.open(url_of(path), metadata_errors="replace") as container:
             if not container.format.flags & _TS_DISCONT.value:

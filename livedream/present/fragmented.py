@@ -13,7 +13,7 @@ negative times, such as the priming of AAC, have no place in them; the finished 
 """
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from fractions import Fraction
 from pathlib import Path
@@ -23,12 +23,22 @@ import av
 from av.container.output import OutputContainer
 
 from livedream.core.errors import SinkError
+from livedream.core.frame import SourceInfo
 from livedream.media.boxes import whole_chunks
-from livedream.media.containers import main_video, url_of
+from livedream.media.containers import Container, main_video, url_of
 from livedream.media.destination import beside as sibling
 from livedream.media.destination import cannot
 from livedream.media.timing import Packet, decoding_time, end_time, with_last_duration
-from livedream.present.stream_copy import InOrder, SoundTracks, copy_of
+from livedream.present.stream_copy import (
+    CopiedStream,
+    CopyRange,
+    InOrder,
+    copied_streams_of,
+    copy_of,
+    copy_range_of,
+    fits,
+    merged,
+)
 
 # Without bitexact, headers would differ from run to run, and a resumed run must know its own.
 _OPTIONS = {"avoid_negative_ts": "disabled", "fflags": "+bitexact"}
@@ -65,6 +75,68 @@ def open_in_memory(container_format: str, chunk: int = 1) -> tuple[OutputContain
         options["fragment_index"] = str(chunk)
     sink = ByteSink()
     return av.open(sink, "w", format=container_format, container_options=options), sink
+
+
+class SoundTracks:
+    """The audio of `info.path`, if any, for a file that is still growing.
+
+    It is there to be heard if that file has to be played as it is; the finished file takes all of
+    its sound from the source again.
+
+    tracks: those that the growing container holds as they are; what has to be encoded comes with
+    the finished file.  window: the part of the source that is copied.
+    """
+
+    def __init__(
+        self, info: SourceInfo, growing: Container, options: Mapping[str, str], *, wanted: bool
+    ) -> None:
+        self.window = CopyRange()
+        self.tracks: list[CopiedStream] = []
+        if wanted and info.path is not None:
+            try:
+                self.window = copy_range_of(info)
+                streams = copied_streams_of(info.path, growing.name, info.stream)
+            except (av.FFmpegError, ValueError, StopIteration) as error:
+                raise SinkError(f"{info.path}: its audio cannot be read ({error})") from error
+            for stream in streams:
+                if stream.kind == "audio" and fits(stream, growing, options):
+                    self.tracks.append(stream)
+                else:
+                    stream.close()
+        self._held_back = [0] * len(self.tracks)
+        self._packets = self._playable()
+        self._waiting: tuple[Fraction, int, Packet] | None = None
+
+    def skip(self, counts: list[int]) -> None:
+        """Leave out the first packets of each track: a file that is resumed has them."""
+        self._held_back = counts
+
+    def until(self, end: Fraction) -> list[tuple[int, Packet]]:
+        """(track number, packet) of those that begin before `end` and were not handed out yet."""
+        due, waiting = [], self._waiting or next(self._packets, None)
+        while waiting is not None and waiting[0] < end:
+            due.append(waiting[1:])
+            waiting = next(self._packets, None)
+        self._waiting = waiting
+        return due
+
+    def _playable(self) -> Iterator[tuple[Fraction, int, Packet]]:
+        for item in merged(self.tracks, self.window):
+            if item[0] < 0:
+                continue
+            if self._held_back[item[1]]:
+                self._held_back[item[1]] -= 1
+                continue
+            yield item
+
+    def leave_out(self) -> None:
+        """Hand out nothing: the growing container cannot hold this sound."""
+        self.close()
+        self.tracks = []
+
+    def close(self) -> None:
+        for track in self.tracks:
+            track.close()
 
 
 class FragmentedFile:

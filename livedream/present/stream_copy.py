@@ -22,7 +22,6 @@ from av.container.output import OutputContainer
 from av.format import Flags
 from av.stream import Discard, Disposition
 
-from livedream.core.errors import SinkError
 from livedream.core.frame import SourceInfo
 from livedream.media.containers import Container, main_video, url_of
 from livedream.media.joints import OneClock
@@ -395,65 +394,3 @@ def cut_chapters(chapters: list[Any], window: CopyRange) -> Iterator[Any]:
             end = min(end, round((window.end - window.shift) / base))
         if begin < end:
             yield {**chapter, "start": begin, "end": end}
-
-
-class SoundTracks:
-    """The audio of `info.path`, if any, for a file that is still growing.
-
-    It is there to be heard if that file has to be played as it is; the finished file takes all of
-    its sound from the source again.
-
-    tracks: those that the growing container holds as they are; what has to be encoded comes with
-    the finished file.  window: the part of the source that is copied.
-    """
-
-    def __init__(
-        self, info: SourceInfo, growing: Container, options: Mapping[str, str], *, wanted: bool
-    ) -> None:
-        self.window = CopyRange()
-        self.tracks: list[CopiedStream] = []
-        if wanted and info.path is not None:
-            try:
-                self.window = copy_range_of(info)
-                streams = copied_streams_of(info.path, growing.name, info.stream)
-            except (av.FFmpegError, ValueError, StopIteration) as error:
-                raise SinkError(f"{info.path}: its audio cannot be read ({error})") from error
-            for stream in streams:
-                if stream.kind == "audio" and fits(stream, growing, options):
-                    self.tracks.append(stream)
-                else:
-                    stream.close()
-        self._held_back = [0] * len(self.tracks)
-        self._packets = self._playable()
-        self._waiting: tuple[Fraction, int, Packet] | None = None
-
-    def skip(self, counts: list[int]) -> None:
-        """Leave out the first packets of each track: a file that is resumed has them."""
-        self._held_back = counts
-
-    def until(self, end: Fraction) -> list[tuple[int, Packet]]:
-        """(track number, packet) of those that begin before `end` and were not handed out yet."""
-        due, waiting = [], self._waiting or next(self._packets, None)
-        while waiting is not None and waiting[0] < end:
-            due.append(waiting[1:])
-            waiting = next(self._packets, None)
-        self._waiting = waiting
-        return due
-
-    def _playable(self) -> Iterator[tuple[Fraction, int, Packet]]:
-        for item in merged(self.tracks, self.window):
-            if item[0] < 0:
-                continue
-            if self._held_back[item[1]]:
-                self._held_back[item[1]] -= 1
-                continue
-            yield item
-
-    def leave_out(self) -> None:
-        """Hand out nothing: the growing container cannot hold this sound."""
-        self.close()
-        self.tracks = []
-
-    def close(self) -> None:
-        for track in self.tracks:
-            track.close()

@@ -27,9 +27,13 @@ from livedream.media.filters import FrameFilter
 from livedream.media.siting import left_sited
 from livedream.media.timing import Packet, end_time
 from livedream.present.encoders import DEFAULT_QUALITY, choose, configure, leave_real_time
-from livedream.present.fragmented import FragmentedFile, growing_options, open_in_memory
+from livedream.present.fragmented import (
+    FragmentedFile,
+    SoundTracks,
+    growing_options,
+    open_in_memory,
+)
 from livedream.present.remux import RemuxSpec, finishing, remux
-from livedream.present.stream_copy import SoundTracks
 
 
 @dataclass(frozen=True, slots=True)

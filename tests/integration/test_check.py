@@ -1,10 +1,12 @@
 """`livedream check`: what it says of a file is what a render of the file does."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import av
 import pytest
 from files_made import make_film
+from test_files_seen import interlaced
 
 from livedream.cli import main
 from livedream.core.settings import DreamSettings
@@ -38,6 +40,16 @@ def test_it_says_what_a_render_does(suffix: str, dreamnet: Network, tmp_path: Pa
         assert (fates["chapters"] == "kept") == bool(written.chapters())
         codecs = {stream.codec_context.name for stream in written.streams.audio}
         assert (fates["audio"] == "kept") == (codecs == {"aac"})
+
+
+def test_it_takes_the_options_of_a_render(dreamnet: Network, tmp_path: Path) -> None:
+    film = tmp_path / "dv.mkv"
+    interlaced(film, "ffv1", "tff", (64, 48))
+    plain = RenderJob(source=str(film), output=tmp_path / "out.mkv", settings=SMALL)
+    dreamer = Dreamer(SMALL, dreamnet)
+    one, two = (check_file(job, dreamer) for job in (plain, replace(plain, deinterlace="fields")))
+    assert two.info.rate == 2 * one.info.rate
+    assert len(two.notes) == 1 and "each field" in two.notes[0]
 
 
 def test_it_is_printed_a_line_for_each_part(

@@ -1,6 +1,7 @@
 """What travels beside the picture: sound, subtitles, covers, timecode, other streams, their times.
 
-The files are made with PyAV and judged by reading them with PyAV alone.
+The files are made with PyAV and judged by reading them with PyAV alone. One file, long as it is,
+since all of it shares the makers and judges of such files.
 """
 
 from collections.abc import Callable

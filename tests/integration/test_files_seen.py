@@ -1,6 +1,7 @@
 """What a film's pictures look like: turned, mirrored, of any pixel shape, matrix, range and chroma.
 
-Films are made here, rendered without a dream, and looked at with PyAV alone.
+Films are made here, rendered without a dream, and looked at with PyAV alone. One file, long as it
+is, since all of it shares the makers of such films.
 """
 
 import struct

@@ -1,6 +1,7 @@
 """The page in a real Chromium: a slider is moved, the picture changes, another page follows.
 
-With LIVEDREAM_SCREENSHOTS set to a folder, pictures of every page are left there.
+One file, long as it is, for one browser and one page. With LIVEDREAM_SCREENSHOTS set to a folder,
+pictures of every page are left there.
 """
 
 import os
