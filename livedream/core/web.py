@@ -175,7 +175,14 @@ class WebServer:
 
     def print_address(self) -> None:
         """On the terminal only: the address holds the token, and a log is read by others."""
-        print(f"{self.name}: {self.url}", file=sys.stderr, flush=True)
+        # In one piece, where print() writes two: other threads print at the same time, and two
+        # addresses on one line are of no use.
+        sys.stderr.write(self.address_lines())
+        sys.stderr.flush()
+
+    def address_lines(self) -> str:
+        """What is printed of the address, whole lines."""
+        return f"{self.name}: {self.url}\n"
 
     def serve(
         self, app: ASGIApp, alongside: Callable[[], Coroutine[Any, Any, None]] | None = None

@@ -1,7 +1,6 @@
 """The panel as a controller: an HTTP server in a thread of its own."""
 
 import io
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from importlib.resources import files
@@ -69,11 +68,13 @@ class Panel(WebServer):
         self.broadcaster: Broadcaster = Broadcaster(messages, self._figures, preview)
         self._stops: list[Callable[[], None]] = []
 
-    def print_address(self) -> None:
-        """Say where the panel is; with a QR code when a phone can reach it."""
-        super().print_address()
+    def address_lines(self) -> str:
+        """Where the panel is; with a QR code when a phone can reach it."""
+        lines = io.StringIO(super().address_lines())
         if self.access.token:
-            segno.make(self.url, micro=False).terminal(out=sys.stderr, compact=True)
+            lines.seek(0, io.SEEK_END)
+            segno.make(self.url, micro=False).terminal(out=lines, compact=True)
+        return lines.getvalue()
 
     def start(self) -> None:
         """Open the port and serve. Raises SinkError when it is taken."""

@@ -1,18 +1,22 @@
 """The page for OBS: served, shown, refused; by a client of its own (Chromium: see integration)."""
 
+import sys
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from fractions import Fraction
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from panel_made import Stage
 from ports import free_tcp_port
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
+from livedream.core.addresses import Endpoint
 from livedream.core.errors import SinkError
 from livedream.core.frame import Picture
 from livedream.present.live import LiveFrame, open_output
@@ -147,6 +151,22 @@ def test_the_address_is_printed_once_and_not_logged(
     assert token and token not in caplog.text + output.name
     opened(f"browser:{OTHER_PORT}").close()
     assert capsys.readouterr().err == f"browser page: http://127.0.0.1:{OTHER_PORT}/\n"
+
+
+def test_an_address_is_printed_in_one_piece(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Browser page and panel open in threads of their own, and their lines once became one."""
+    pieces: list[str] = []
+    monkeypatch.setattr(sys.stderr, "write", lambda text: pieces.append(text))
+    page = open_output("browser:0.0.0.0:0", width=32, height=18, rate=Fraction(25))
+    assert isinstance(page, BrowserOutput)
+    page.open()
+    page.close()
+    Stage(tmp_path, Endpoint("0.0.0.0", 8765)).panel.print_address()
+    assert [piece.split(":")[0] for piece in pieces] == ["browser page", "panel"]
+    assert pieces[0] == f"browser page: {page.url}\n"
+    assert pieces[1].count("\n") > 10 and pieces[1].endswith("\n")  # the QR code with it
 
 
 def test_a_token_of_ones_own(monkeypatch: pytest.MonkeyPatch) -> None:
