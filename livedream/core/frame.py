@@ -11,10 +11,13 @@ and a rational `time_base` in seconds.
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from torch import Tensor  # whoever only reads or writes frames does not wait for torch
 
 Picture = NDArray[np.uint8]  # (H, W, 3) RGB
 FlowField = NDArray[np.float32]  # (2, H, W) px
@@ -51,6 +54,19 @@ class Motion:
     flow: FlowField
     visibility: NDArray[np.float32]
     cut: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceMotion:
+    """A `Motion` that stays on the device: reading a number of it would wait for the device.
+
+    flow: (2, h, w) float32 px.  visibility: (h, w) float32 in [0, 1].  cut: () bool.
+    Across a cut visibility is zero everywhere, so that nothing is carried without asking.
+    """
+
+    flow: "Tensor"
+    visibility: "Tensor"
+    cut: "Tensor"
 
 
 @dataclass(frozen=True, slots=True)

@@ -158,7 +158,7 @@ def test_an_address_is_printed_in_one_piece(
 ) -> None:
     """Browser page and panel open in threads of their own, and their lines once became one."""
     pieces: list[str] = []
-    monkeypatch.setattr(sys.stderr, "write", lambda text: pieces.append(text))
+    monkeypatch.setattr(sys.stderr, "write", pieces.append)
     page = open_output("browser:0.0.0.0:0", width=32, height=18, rate=Fraction(25))
     assert isinstance(page, BrowserOutput)
     page.open()
