@@ -126,7 +126,7 @@ def alike() -> None:
     for noise in (0, 4):
         found = list(scenes(noise))
         for limits in ((4, 10), (7, 18), (11, 28), (18, 45), (200, 300)):
-            with patch.object(occlusion, "_ALIKE_STEPS", limits):
+            with patch.object(occlusion, "ALIKE_STEPS", limits):
                 print(f"noise {noise}, limits {limits}: {judged(flow, found)}")
 
 
@@ -134,7 +134,7 @@ def around() -> None:
     flow = DisFlow()
     found = list(scenes(0, flat=True, side=56)) + list(scenes(2, flat=True, side=56))
     for weight in (0.0, 0.3, 1.0):
-        with patch.object(camera_motion, "_AROUND_WEIGHT", weight):
+        with patch.object(camera_motion, "AROUND_WEIGHT", weight):
             print(f"weight {weight}: {judged(flow, found)}")
 
 

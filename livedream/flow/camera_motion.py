@@ -17,29 +17,29 @@ from livedream.core.frame import FlowField
 from livedream.flow import Gray, halved, sampled_median
 from livedream.warp.remap import Plane
 
-_STEP_PX: Final = 16  # the camera's motion is fitted to one sample per so many px
+SAMPLE_STEP_PX: Final = 16  # the camera's motion is fitted to one sample per so many px
 # Samples count by their structure: fully from about three 8-bit steps per px in the weaker
 # direction, in cornerMinEigenVal's units (four times the squared gradient, of 255).
-_FULL_STRUCTURE: Final = 4 * (3 / 255) ** 2
-_LEAST_SAMPLES: Final = 10.0
+FULL_STRUCTURE: Final = 4 * (3 / 255) ** 2
+LEAST_SAMPLES: Final = 10.0
 # Heuristic: this share of the structure goes with the camera, within about a pixel. On the test
 # clips 0.43 and more do; of noise, through DIS, 0.24 at most (docs/flow.md).
-_LEAST_FOLLOWING: Final = 0.3
-_ROUNDS: Final = 8
-_WIDE_PX, _NARROW_PX, _NARROWING = 2.0, 0.2, 0.7  # what counts as following, round by round
+LEAST_FOLLOWING: Final = 0.3
+FITTING_ROUNDS: Final = 8
+WIDE_PX, NARROW_PX, NARROWING = 2.0, 0.2, 0.7  # what counts as following, round by round
 
 # Heuristic, chosen on scenes with known motion (docs/flow.md): errors are compared within 6 px,
 # and a third as much within 26 px, so that the flat inside of a moving body stays with its
 # textured edge. In mean 8-bit steps: full trust in the camera's motion up to the first figure, none
 # from the second on. (Sides in px of the halved picture.)
-_NEAR_PX, _AROUND_PX, _AROUND_WEIGHT = 3, 13, 0.3
-_STILL_STEPS: Final = (0.2, 1.0)
-_MOVING_STEPS: Final = (0.1, 0.5)  # stricter: an affine motion is never as exact as zero is
-_CAPPED_STEPS: Final = 12  # moving bodies do not decide whether the camera stands still
-_SMOOTHING_PX: Final = 5
+NEAR_PX, AROUND_PX, AROUND_WEIGHT = 3, 13, 0.3
+STILL_STEPS: Final = (0.2, 1.0)
+MOVING_STEPS: Final = (0.1, 0.5)  # stricter: an affine motion is never as exact as zero is
+CAPPED_STEPS: Final = 12  # moving bodies do not decide whether the camera stands still
+SMOOTHING_PX: Final = 5
 # A motion must explain the picture this much better than none. Standing still, noisy or not, the
 # fitted motion is ahead by 0.6 % at most; at a tenth of a pixel, very noisy, by 3 % and more.
-_STILL_BIAS: Final = 1.015
+STILL_BIAS: Final = 1.015
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +64,13 @@ def blend_camera_motion(flow: FlowField, now: Gray, before: Gray, remapped: Gray
     own_error = cv2.absdiff(now, remapped)
     base, base_error = _camera_error(flow, now, before)
     gain = halved(cv2.subtract(base_error, own_error, dtype=cv2.CV_32F))
-    worse = _mean(gain, _NEAR_PX)
-    worse += _AROUND_WEIGHT * np.maximum(_mean(gain, _AROUND_PX), 0.0)
+    worse = _mean(gain, NEAR_PX)
+    worse += AROUND_WEIGHT * np.maximum(_mean(gain, AROUND_PX), 0.0)
     error = halved(own_error)
     if base is None:
         low, high = _still_limits(sampled_median(_mean(error, 3)))
     else:
-        low, high = _MOVING_STEPS
+        low, high = MOVING_STEPS
     trust = np.clip((high - worse) * np.float32(1 / (high - low)), 0.0, 1.0)
     steady = np.stack([halved(part) for part in flow])
     steady *= 0.5
@@ -82,13 +82,13 @@ def blend_camera_motion(flow: FlowField, now: Gray, before: Gray, remapped: Gray
 
 
 def _still_limits(noise: float) -> tuple[float, float]:
-    """`_STILL_STEPS`, wider under noise, to which the estimator's own flow adapts everywhere.
+    """`STILL_STEPS`, wider under noise, to which the estimator's own flow adapts everywhere.
 
     noise: median of what that flow leaves unexplained, 8-bit steps.  Heuristic, from still
     pictures with Gaussian noise of 0.5 to 16 steps: on flat places DIS is ahead of standing still
     by up to 0.9 of it (docs/flow.md).
     """
-    low, high = _STILL_STEPS
+    low, high = STILL_STEPS
     return max(low, 0.9 * noise), max(high, 1.6 * noise)
 
 
@@ -105,15 +105,15 @@ def _camera_error(
         flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REPLICATE,
     )  # fmt: skip
     remapped = np.asarray(moved, np.uint8)
-    if _cost(now, before) <= _STILL_BIAS * _cost(now, remapped):
+    if _cost(now, before) <= STILL_BIAS * _cost(now, remapped):
         return None, still_error
     return affine, np.asarray(cv2.absdiff(now, remapped), np.uint8)
 
 
 def _cost(now: Gray, remapped: Gray) -> float:
     """Mean difference, smoothed: interpolating between pixels would else win by averaging noise."""
-    smooth = [cv2.blur(picture, (_SMOOTHING_PX, _SMOOTHING_PX)) for picture in (now, remapped)]
-    return float(cv2.mean(cv2.min(cv2.absdiff(*smooth), _CAPPED_STEPS))[0])  # type: ignore[call-overload]
+    smooth = [cv2.blur(picture, (SMOOTHING_PX, SMOOTHING_PX)) for picture in (now, remapped)]
+    return float(cv2.mean(cv2.min(cv2.absdiff(*smooth), CAPPED_STEPS))[0])  # type: ignore[call-overload]
 
 
 def camera_motion(flow: FlowField, now: Gray) -> NDArray[np.float64] | None:
@@ -125,12 +125,12 @@ def camera_motion(flow: FlowField, now: Gray) -> NDArray[np.float64] | None:
     height, width = now.shape
     quarter = (max(1, width // 4), max(1, height // 4))
     corners = cv2.cornerMinEigenVal(cv2.resize(now, quarter, interpolation=cv2.INTER_AREA), 5)
-    y = np.arange(min(_STEP_PX // 2, height - 1), height, _STEP_PX)
-    x = np.arange(min(_STEP_PX // 2, width - 1), width, _STEP_PX)
+    y = np.arange(min(SAMPLE_STEP_PX // 2, height - 1), height, SAMPLE_STEP_PX)
+    x = np.arange(min(SAMPLE_STEP_PX // 2, width - 1), width, SAMPLE_STEP_PX)
     near_y, near_x = np.minimum(y // 4, quarter[1] - 1), np.minimum(x // 4, quarter[0] - 1)
     structure = corners[np.ix_(near_y, near_x)].ravel().astype(np.float64)
-    sure = np.minimum(structure / _FULL_STRUCTURE, 1.0)
-    if sure.sum() < _LEAST_SAMPLES:
+    sure = np.minimum(structure / FULL_STRUCTURE, 1.0)
+    if sure.sum() < LEAST_SAMPLES:
         return None
     found = flow[:, y[:, None], x[None, :]].reshape(2, -1).T.astype(np.float64)
     # Coordinates of about one keep the small system well conditioned.
@@ -138,7 +138,7 @@ def camera_motion(flow: FlowField, now: Gray) -> NDArray[np.float64] | None:
     places = np.stack([across.ravel(), down.ravel(), np.ones(across.size)], axis=1)
     motion = _follow(places, found, sure)
     following = sure / (1.0 + ((found - places @ motion) ** 2).sum(1)) ** 2
-    if following.sum() < _LEAST_FOLLOWING * sure.sum():
+    if following.sum() < LEAST_FOLLOWING * sure.sum():
         return None
     slopes, offset = motion[:2].T / width, motion[2]
     return np.column_stack([slopes, offset - slopes @ (width / 2, height / 2)])
@@ -153,15 +153,15 @@ def _follow(
     near = [(sure * (((found - start) ** 2).sum(1) < 1.0)).sum() for start in (0.0, middle)]
     if near[1] > near[0]:
         motion[2] = middle
-    reach = _WIDE_PX
-    for _ in range(_ROUNDS):
+    reach = WIDE_PX
+    for _ in range(FITTING_ROUNDS):
         distance = ((found - places @ motion) ** 2).sum(1)
         weight = sure / (1.0 + distance / reach**2) ** 2
         weighted = (places * weight[:, None]).T
         # A little resistance against turning and zooming that few samples speak for.
         ridge = np.diag([2e-3, 2e-3, 0.0]) * weight.sum() + 1e-9 * np.eye(3)
         motion = np.linalg.solve(weighted @ places + ridge, weighted @ found)
-        reach = max(_NARROW_PX, reach * _NARROWING)
+        reach = max(NARROW_PX, reach * NARROWING)
     return motion
 
 

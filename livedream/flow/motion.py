@@ -23,21 +23,21 @@ from livedream.warp.remap import Plane, positions, remap
 
 # Between frames of one scene the test clips reach 0.86 and more, flashes and noise included;
 # pairs of frames across cuts 0.42 at most (docs/flow.md).
-_CUT_CORRELATION: Final = 0.6
-_SURROUNDINGS_PX: Final = 9  # at a quarter of the size
-_FLAT_STEPS: Final = 0.7  # 8-bit steps: below it there is no structure to compare
+CUT_CORRELATION: Final = 0.6
+SURROUNDINGS_PX: Final = 9  # at a quarter of the size
+FLAT_STEPS: Final = 0.7  # 8-bit steps: below it there is no structure to compare
 # Of white noise a quarter keeps a fifteenth of the fine grain's power, or up to 0.29 when it was
 # interpolated between the pixels; of pictures, as dark and noisy as they come, two thirds and more.
-_NOISE_SHARE: Final = 0.4
-_JUMP_STEPS: Final = 24.0  # heuristic: one flat picture after another of a different gray
+NOISE_SHARE: Final = 0.4
+JUMP_STEPS: Final = 24.0  # heuristic: one flat picture after another of a different gray
 
 # Light: a flash, a fade or a camera's exposure changes every pixel at once. Where it is not
 # matched, all of the picture seems to be revealed in such a moment.
-_ROUNDS: Final = 3
-_STEP_PX: Final = 8
-_LEAST_STEPS: Final = 2.0  # 8-bit steps: differences up to here count fully
-_STIFFNESS: Final = 4.0  # squared steps: a picture without contrast says nothing of the gain
-_UNSEEN_STEPS: Final = 1.5  # heuristic: a change below it is left alone
+LIGHT_ROUNDS: Final = 3
+LIGHT_STEP_PX: Final = 8
+LEAST_STEPS: Final = 2.0  # 8-bit steps: differences up to here count fully
+STIFFNESS: Final = 4.0  # squared steps: a picture without contrast says nothing of the gain
+UNSEEN_STEPS: Final = 1.5  # heuristic: a change below it is left alone
 
 
 class MotionEstimator:
@@ -114,12 +114,12 @@ def is_cut(now: Gray, remapped: Gray) -> bool:
     """Whether `now` shows another scene than `remapped`, the previous frame along the flow."""
     (local, power), (other, other_power) = _structure(now), _structure(remapped)
     if power == other_power == 0.0:
-        return abs(float(now.mean()) - float(remapped.mean())) > _JUMP_STEPS
+        return abs(float(now.mean()) - float(remapped.mean())) > JUMP_STEPS
     if power == 0.0 or other_power == 0.0:
         # Something after nothing; but what only just rises above nothing is a fade.
-        return max(power, other_power) > (3 * _FLAT_STEPS) ** 2
+        return max(power, other_power) > (3 * FLAT_STEPS) ** 2
     common = float((local * other).mean())
-    return common < float(_CUT_CORRELATION * (power * other_power) ** 0.5)
+    return common < float(CUT_CORRELATION * (power * other_power) ** 0.5)
 
 
 def _structure(picture: Gray) -> tuple[Plane, float]:
@@ -129,9 +129,9 @@ def _structure(picture: Gray) -> tuple[Plane, float]:
     quarter = cv2.resize(picture, size, interpolation=cv2.INTER_AREA).astype(np.float32)
     # Within blocks of 4 x 4 px lies what the quarter has lost: the power of the fine grain.
     grain = cv2.norm(picture, cv2.NORM_L2SQR) / picture.size - float((quarter * quarter).mean())
-    quarter -= cv2.blur(quarter, (_SURROUNDINGS_PX, _SURROUNDINGS_PX))
+    quarter -= cv2.blur(quarter, (SURROUNDINGS_PX, SURROUNDINGS_PX))
     power = float((quarter * quarter).mean())
-    if power < max(_FLAT_STEPS**2, _NOISE_SHARE * grain):
+    if power < max(FLAT_STEPS**2, NOISE_SHARE * grain):
         power = 0.0
     return quarter, power
 
@@ -145,20 +145,20 @@ def change_of_light(now: Gray, remapped: Gray) -> tuple[float, float] | None:
     """
     wanted, found = _samples(now), _samples(remapped)
     gain, offset = 1.0, float(np.median(wanted) - np.median(found))
-    for _ in range(_ROUNDS):
+    for _ in range(LIGHT_ROUNDS):
         gap = wanted - gain * found - offset
-        reach = max(_LEAST_STEPS, 1.5 * float(np.median(np.abs(gap))))
+        reach = max(LEAST_STEPS, 1.5 * float(np.median(np.abs(gap))))
         weight = 1.0 / (1.0 + (gap / reach) ** 2) ** 2
         weight /= weight.sum()
         mean_wanted, mean_found = weight @ wanted, weight @ found
-        common = weight @ ((wanted - mean_wanted) * (found - mean_found)) + _STIFFNESS
-        least = common / (weight @ (found - mean_found) ** 2 + _STIFFNESS)
+        common = weight @ ((wanted - mean_wanted) * (found - mean_found)) + STIFFNESS
+        least = common / (weight @ (found - mean_found) ** 2 + STIFFNESS)
         # Noise in either picture flattens a fit to the other: the gain lies between the two fits.
-        most = (weight @ (wanted - mean_wanted) ** 2 + _STIFFNESS) / common if common > 0 else 1.0
+        most = (weight @ (wanted - mean_wanted) ** 2 + STIFFNESS) / common if common > 0 else 1.0
         gain = min(max(1.0, float(least)), float(most))
         offset = float(mean_wanted - gain * mean_found)
     middle = 128.0 * (gain - 1.0)
-    if abs(middle) <= _UNSEEN_STEPS and abs(middle + offset) <= _UNSEEN_STEPS:
+    if abs(middle) <= UNSEEN_STEPS and abs(middle + offset) <= UNSEEN_STEPS:
         return None
     return gain, offset
 
@@ -172,5 +172,5 @@ def match_exposure(picture: Gray, change: tuple[float, float]) -> Gray:
 
 def _samples(picture: Gray) -> NDArray[np.float64]:
     height, width = picture.shape
-    first = min(_STEP_PX // 2, height - 1), min(_STEP_PX // 2, width - 1)
-    return picture[first[0] :: _STEP_PX, first[1] :: _STEP_PX].ravel().astype(np.float64)
+    first = min(LIGHT_STEP_PX // 2, height - 1), min(LIGHT_STEP_PX // 2, width - 1)
+    return picture[first[0] :: LIGHT_STEP_PX, first[1] :: LIGHT_STEP_PX].ravel().astype(np.float64)

@@ -22,16 +22,16 @@ from livedream.flow import halved, sampled_median
 from livedream.flow.camera_motion import SteadyFlow
 from livedream.warp.remap import Plane, positions, remap
 
-_RELATIVE, _ABSOLUTE_PX2 = 0.01, 0.5  # Ruder et al., equation 5
+RELATIVE, ABSOLUTE_PX2 = 0.01, 0.5  # Ruder et al., equation 5
 # Heuristic: full trust up to the equation's bound, none from this many times the bound on.
-_SOFT: Final = 2.0
+SOFT: Final = 2.0
 # Heuristic, from the test clips: mean gray difference within 5 px, in 8-bit steps. Lower limits
 # find more of what is revealed, but tear holes into moving bodies (docs/flow.md).
-_ALIKE_STEPS: Final = (11.0, 28.0)
-_CAMERA_LENIENCE: Final = 1.5  # what the camera's motion explains may differ this much more
+ALIKE_STEPS: Final = (11.0, 28.0)
+CAMERA_LENIENCE: Final = 1.5  # what the camera's motion explains may differ this much more
 _CROSS: Final = np.array([[0, 1, 0], [1, 1, 1], [0, 1, 0]], np.uint8)
-_SOFTENING_PX: Final = 0.7
-_QUIET_STEPS: Final = 2.0  # a picture's median difference up to here is no noise worth allowing
+SOFTENING_PX: Final = 0.7
+QUIET_STEPS: Final = 2.0  # a picture's median difference up to here is no noise worth allowing
 
 
 def visibility(flow: FlowField, backward: FlowField, steady: SteadyFlow) -> Plane:
@@ -40,15 +40,15 @@ def visibility(flow: FlowField, backward: FlowField, steady: SteadyFlow) -> Plan
     flow: (2, H, W) px, current to previous, as the estimator found it.  backward: (2, H, W) px,
     previous to current.  steady: what is to be carried along (see `blend_camera_motion`), h x w.
     """
-    allowance = max(0.0, sampled_median(steady.error) - _QUIET_STEPS)
-    low, high = _ALIKE_STEPS[0] + 2 * allowance, _ALIKE_STEPS[1] + 3 * allowance
+    allowance = max(0.0, sampled_median(steady.error) - QUIET_STEPS)
+    low, high = ALIKE_STEPS[0] + 2 * allowance, ALIKE_STEPS[1] + 3 * allowance
     seen = agreement(*(np.stack([halved(part) for part in way]) for way in (flow, backward)))
     seen *= _fall(steady.error, low, high)
-    explained = _fall(steady.error, low * _CAMERA_LENIENCE, high * _CAMERA_LENIENCE)
+    explained = _fall(steady.error, low * CAMERA_LENIENCE, high * CAMERA_LENIENCE)
     explained *= steady.trust
     np.maximum(seen, explained, out=seen)
     # A pixel beside an occlusion is mixed from both sides: erode, then soften.
-    soft = np.asarray(cv2.GaussianBlur(cv2.erode(seen, _CROSS), (0, 0), _SOFTENING_PX), np.float32)
+    soft = np.asarray(cv2.GaussianBlur(cv2.erode(seen, _CROSS), (0, 0), SOFTENING_PX), np.float32)
     soft[_outside(steady.flow)] = 0.0
     return soft
 
@@ -60,9 +60,9 @@ def agreement(flow: FlowField, backward: FlowField) -> Plane:
     """
     back_x, back_y = cv2.split(remap(cv2.merge([backward[0], backward[1]]), *positions(0.5 * flow)))
     x, y = flow
-    bound = _RELATIVE * (x * x + y * y + back_x * back_x + back_y * back_y) + _ABSOLUTE_PX2
+    bound = RELATIVE * (x * x + y * y + back_x * back_x + back_y * back_y) + ABSOLUTE_PX2
     gap_x, gap_y = x + back_x, y + back_y
-    return _fall((gap_x * gap_x + gap_y * gap_y) / bound, 1.0, _SOFT)
+    return _fall((gap_x * gap_x + gap_y * gap_y) / bound, 1.0, SOFT)
 
 
 def _outside(flow: FlowField) -> NDArray[np.bool_]:
