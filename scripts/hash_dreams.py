@@ -223,7 +223,7 @@ def noise_case(digest: Digest, folder: Path) -> None:
     start = start_picture("noise?size=192x108", seed=5)
     digest.add(start)
     for joined in rounds_of(dreamer, start, 4):
-        digest.add(lay_on(start, joined.residual), joined.level, joined.gain)
+        digest.add(lay_on(start, joined.residual), float(joined.level), float(joined.gain))
     digest.state(dreamer)
 
 

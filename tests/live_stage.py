@@ -73,7 +73,7 @@ class FakeDreamer(Dreamer):
         self.carried.append(carried.clone())
         residual = torch.zeros_like(picture)
         residual[:, :, :, : picture.shape[3] // 2] = self.value / 255.0
-        return LevelledDream(residual, self.value, 1.0)
+        return LevelledDream(residual, torch.tensor(self.value), torch.ones(()))
 
 
 class Stage:

@@ -52,7 +52,7 @@ class Progress(Closeable):
 
     def watch(self, dream: "Dream | LevelledDream", report: "RenderReport") -> None:
         """`advance`, for jobs that count from the first frame."""
-        self.advance(report.frames, dream.level)
+        self.advance(report.frames, float(dream.level))
 
     def advance(self, done: int, level: float) -> None:
         """done: so far.  level: the dream's, 8-bit steps."""

@@ -1,8 +1,16 @@
 """Where a dream is computed, and in what precision."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Final
+
 import torch
+from torch import Tensor
 
 from livedream.core.errors import SettingsError
+
+_RESIDENT: Final = ContextVar("resident", default=False)
 
 _DTYPES = {"fp16": torch.float16, "bf16": torch.bfloat16, "fp32": torch.float32}
 
@@ -38,6 +46,32 @@ def choose_dtype(precision: str, device: torch.device, *, wide: bool = False) ->
 
 def precision_name(dtype: torch.dtype) -> str:
     return next(name for name, known in _DTYPES.items() if known == dtype)
+
+
+def in_reach(x: Tensor) -> bool:
+    """Whether OpenCV, NumPy and Python may look at a tensor where it is.
+
+    On another device than the CPU a look waits until everything launched before is done.
+    """
+    return x.device.type == "cpu" and not _RESIDENT.get()
+
+
+@contextmanager
+def resident() -> Iterator[None]:
+    """Within, this thread's work on tensors is left to torch on a CPU as well.
+
+    Then it is the same fixed operations there as on CUDA, and can be recorded.
+    """
+    before = _RESIDENT.set(True)
+    try:
+        yield
+    finally:
+        _RESIDENT.reset(before)
+
+
+def exact(device: torch.device) -> torch.dtype:
+    """The type of single figures: float64, where the device has it."""
+    return torch.float32 if device.type == "mps" else torch.float64
 
 
 def _cpu_has_bf16() -> bool:

@@ -165,11 +165,11 @@ class Dreamer:
             carried = self.carry(picture, motion, self.advance(seconds))
         with self.timer.stage("dream"):
             levelled = self.grow(picture, carried)
-            flicker = levelled.flicker(carried)
+            figures = levelled.figures(carried)
         with self.timer.stage("compose"):
             steps = self.transfers.to_host((levelled.residual[0] * 255.0).permute(1, 2, 0))
             shown = replace(frame, rgb=compose(frame.rgb, steps))
-        return Dream(frame, shown, levelled.level, levelled.gain, flicker)
+        return Dream(frame, shown, *figures.tolist())
 
     def picture(self, rgb: Picture) -> Tensor:
         """The frame at the dream's size: (1, 3, h, w) float32 in [0, 1] on the device."""

@@ -11,6 +11,8 @@ from typing import Final
 import torch
 from torch import Tensor
 
+from livedream.core.device import exact, in_reach
+
 _CLOSE: Final = 0.002  # of the target; well below what is promised, 0.03
 _ROUNDS: Final = 8  # clipping takes some of the level; a round leaves a tenth to a half of it
 _MOST: Final = 4.0  # heuristic: beyond, what is added would be black and white only
@@ -18,25 +20,35 @@ _TINY: Final = 1e-12
 _PIECE: Final = 1 << 23  # elements multiplied at once: bounds the memory of very large pictures
 
 
+# Numbers on a CPU, where they leave the loop early; on a device 0-d tensors of float64, that nobody
+# waits for, and all rounds.
+Figure = Tensor | float
+
+
 @dataclass(frozen=True, slots=True)
 class LevelledDream:
-    """residual: (1, 3, H, W), clipped.  level: its RMS, 8-bit steps.  gain: of the addition."""
+    """residual: (1, 3, H, W), clipped.  level: its RMS, 8-bit steps.  gain: of the addition.
+
+    Both are 0-d tensors on the device: whoever makes a number of one waits for the device.
+    """
 
     residual: Tensor
-    level: float
-    gain: float
+    level: Tensor
+    gain: Tensor
 
-    def flicker(self, carried: Tensor) -> float:
-        """The mean size of what is not carried, against that of the whole."""
+    def figures(self, carried: Tensor) -> Tensor:
+        """(3,): level, gain and flicker, the mean size of what is not carried, against that of the
+        whole."""
         change = (self.residual - carried).abs_().mean()
-        return float(change / self.residual.abs().mean().clamp_min(1e-6))
+        flicker = change / self.residual.abs().mean().clamp_min(1e-6)
+        return torch.stack([self.level, self.gain, flicker.to(self.level.dtype)])
 
 
 def scale_to_level(
     picture: Tensor,
     carried: Tensor,
     added: Tensor,
-    target: float,
+    target: Figure,
     weight: Tensor | None = None,
     *,
     keep_colours: bool = False,
@@ -44,30 +56,43 @@ def scale_to_level(
     """carried + gain * added, with the gain that brings the level to `target`.
 
     picture, carried, added: (1, 3, H, W) float32, picture in [0, 1].
-    target: RMS, 8-bit steps.  weight: (1, 1, H, W) in [0, 1], the mask the level is measured in.
+    target: RMS, 8-bit steps, 0-d on the device if a tensor.  weight: (1, 1, H, W) in [0, 1], the
+    mask the level is measured in.
     keep_colours: the residual is the same in all three channels.
     Where the carried residual alone lies above the target nothing is added and time brings it
     down. Where clipping takes too much the level stays below the target.
     """
-    wanted = next_target = target / 255.0
+    wanted: Figure = target / 255.0
     limits = _limits(picture) if keep_colours else None
+    area: Figure = float(picture.numel())
+    if weight is not None:
+        area = _figure(weight.sum()) * picture.shape[1]
     cc, ca, aa = (
-        _mean_product(u, v, weight)
+        _mean_product(u, v, weight, area)
         for u, v in ((carried, carried), (carried, added), (added, added))
     )
+    full = (cc >= wanted * wanted) | (aa <= _TINY**2)
+    next_target, done = wanted, full
     residual = torch.empty_like(picture)
     for _ in range(_ROUNDS):
-        gain = _gain(cc, ca, aa, next_target) if cc < wanted * wanted else 0.0
-        torch.add(carried, added, alpha=gain, out=residual)
+        gain = _choose(full, 0.0, _gain(cc, ca, aa, next_target))
+        if isinstance(gain, Tensor):
+            torch.addcmul(carried, added, gain.to(added.dtype), out=residual)
+        else:
+            torch.add(carried, added, alpha=gain, out=residual)
         if limits is not None:
             residual.copy_(residual.mean(1, keepdim=True).clamp_(*limits).expand_as(residual))
         else:
             residual.add_(picture).clamp_(0.0, 1.0).sub_(picture)
-        level = float(_mean_product(residual, residual, weight) ** 0.5)
-        if gain <= 0.0 or level <= _TINY or abs(level - wanted) <= _CLOSE * wanted:
+        level = _mean_product(residual, residual, weight, area) ** 0.5
+        done = done | (gain <= 0.0) | (level <= _TINY) | (abs(level - wanted) <= _CLOSE * wanted)
+        if done is True:
             break
-        next_target = min(next_target * wanted / level, _MOST * wanted)
-    return LevelledDream(residual, level * 255.0, gain)
+        # Once done, the target stays, and the rounds that are left find the same again.
+        ratio = wanted / _choose(level > _TINY, level, _TINY)
+        closer = _choose(ratio * next_target < _MOST * wanted, ratio * next_target, _MOST * wanted)
+        next_target = _choose(done, next_target, closer)
+    return LevelledDream(residual, *(_tensor(x, picture) for x in (level * 255.0, gain)))
 
 
 def crossfade(
@@ -80,20 +105,19 @@ def crossfade(
     """
     residual = torch.lerp(old.residual, new.residual, share)
     wanted = old.level + (new.level - old.level) * share
-    level = float(residual.square().mean().sqrt()) * 255.0
-    if level > 0:
-        residual.mul_(wanted / level)
-        if picture is not None:
-            residual.add_(picture).clamp_(0.0, 1.0).sub_(picture)
-    return LevelledDream(residual, wanted, 1.0)
+    level = residual.square().mean().sqrt().to(wanted.dtype) * 255.0
+    residual.mul_(torch.where(level > 0, wanted / level, 1.0))
+    if picture is not None:
+        residual.add_(picture).clamp_(0.0, 1.0).sub_(picture)
+    return LevelledDream(residual, wanted, torch.ones_like(wanted))
 
 
-def _gain(cc: float, ca: float, aa: float, target: float) -> float:
-    """The larger root g of cc + 2 g ca + g^2 aa = target^2, at least 0."""
-    if aa <= _TINY**2:
-        return 0.0
+def _gain(cc: Figure, ca: Figure, aa: Figure, target: Figure) -> Figure:
+    """The larger root g of cc + 2 g ca + g^2 aa = target^2, at least 0; 0 where there is none."""
     inside = ca * ca - aa * (cc - target * target)
-    return max(0.0, (-ca + inside**0.5) / aa) if inside > 0.0 else 0.0
+    real = inside > 0.0
+    root = (_choose(real, inside, 0.0) ** 0.5 - ca) / _choose(aa > _TINY**2, aa, 1.0)
+    return _choose(real & (root > 0.0), root, 0.0)
 
 
 def _limits(picture: Tensor) -> tuple[Tensor, Tensor]:
@@ -101,17 +125,31 @@ def _limits(picture: Tensor) -> tuple[Tensor, Tensor]:
     return -picture.amin(1, keepdim=True), 1.0 - picture.amax(1, keepdim=True)
 
 
-def _mean_product(u: Tensor, v: Tensor, weight: Tensor | None) -> float:
-    """The mean of u * v over the weight's area."""
-    total, area = 0.0, 0.0
+def _mean_product(u: Tensor, v: Tensor, weight: Tensor | None, area: Figure) -> Figure:
+    """The mean of u * v over the weight's area; 0 where there is none."""
+    total: Figure = 0.0
     rows = max(1, _PIECE // (u.shape[1] * u.shape[3]))
     for top in range(0, u.shape[2], rows):
         piece = slice(top, top + rows)
         product = u[:, :, piece] * v[:, :, piece]
-        if weight is None:
-            area += product.numel()
-        else:
+        if weight is not None:
             product *= weight[:, :, piece]
-            area += float(weight[:, :, piece].sum()) * u.shape[1]
-        total += float(product.sum())
-    return total / area if area > 0.0 else 0.0
+        total = _figure(product.sum()) + total
+    return total / _choose(area > 0.0, area, 1.0) if weight is not None else total / area
+
+
+def _figure(x: Tensor) -> Figure:
+    """A number where it can be had without waiting for a device, else a 0-d tensor."""
+    return float(x) if in_reach(x) else x.to(exact(x.device))
+
+
+def _tensor(figure: Figure, like: Tensor) -> Tensor:
+    if isinstance(figure, Tensor):
+        return figure
+    return torch.full((), figure, dtype=exact(like.device), device=like.device)
+
+
+def _choose(condition: Tensor | bool, yes: Figure, no: Figure) -> Figure:
+    if isinstance(condition, Tensor):
+        return torch.where(condition, yes, no)
+    return yes if condition else no

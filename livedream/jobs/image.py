@@ -86,7 +86,7 @@ def dream_still(
     try:
         for levelled in rounds_of(dreamer, rgb, job.rounds):
             report.frames += 1
-            report.strength, report.seconds = levelled.level, time.monotonic() - start
+            report.strength, report.seconds = float(levelled.level), time.monotonic() - start
             if watch is not None:
                 watch(levelled, report)
     except KeyboardInterrupt as interrupt:

@@ -58,9 +58,9 @@ class ShowDreamer:
             else:
                 fading = self._pool.get(now.fading)
                 levelled = dreamer.grow_both(picture, carried, fading, now.crossfade)
-            flicker = levelled.flicker(carried)
+            figures = levelled.figures(carried)
         with dreamer.timer.stage("compose"):
             steps = steps_of(levelled.residual, now.grade.mix)
             rgb = self._grading.finish(frame.rgb, steps, now.grade, seconds)
         shown = replace(frame, rgb=rgb)
-        return Dream(frame, shown, levelled.level, levelled.gain, flicker)
+        return Dream(frame, shown, *figures.tolist())

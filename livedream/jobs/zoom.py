@@ -76,11 +76,11 @@ class ZoomSource(Closeable):
             below = self._picture
         with dreamer.timer.stage("dream"):
             levelled = dreamer.grow(below, carried)
-            flicker = levelled.flicker(carried)
+            figures = levelled.figures(carried)
         with dreamer.timer.stage("compose"):
             shown = [_bytes(below), _bytes(below + levelled.residual)]
         source, frame = (Frame(rgb, index, time_base, index, 1) for rgb in shown)
-        return Dream(source, frame, levelled.level, levelled.gain, flicker)
+        return Dream(source, frame, *figures.tolist())
 
     def _travelled(self, seconds: float) -> Tensor:
         """Both layers one frame further, what fades from the upper one going into the lower.

@@ -306,7 +306,7 @@ class DreamWorker:
         else:
             levelled = dreamer.grow_both(picture, residual, fading, snapshot.crossfade, clip=False)
         steps = steps_of(levelled.residual)
-        return steps, steps if before is None else before, levelled.level
+        return steps, steps if before is None else before, float(levelled.level)
 
     def _whole_steps(self, plan: Plan) -> Plan:
         """The plan with whole iterations: half of one is one more in every second dream."""

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from livedream.core.device import resident
 from livedream.dream.level import scale_to_level
 
 
@@ -25,8 +26,8 @@ def grey() -> Tensor:
 def test_the_level_is_what_was_wanted(noise: Tensor, target: float, brightness: float) -> None:
     picture = torch.full_like(noise, brightness)
     levelled = scale_to_level(picture, torch.zeros_like(noise), noise, target)
-    assert levelled.level == pytest.approx(target, rel=0.01)
-    assert rms(levelled.residual) == pytest.approx(levelled.level, abs=1e-3)
+    assert float(levelled.level) == pytest.approx(target, rel=0.01)
+    assert rms(levelled.residual) == pytest.approx(float(levelled.level), abs=1e-3)
     shown = picture + levelled.residual
     assert shown.min() >= 0 and shown.max() <= 1
 
@@ -34,9 +35,8 @@ def test_the_level_is_what_was_wanted(noise: Tensor, target: float, brightness: 
 def test_half_a_white_picture_still_has_its_level(noise: Tensor) -> None:
     picture = grey()
     picture[..., :30] = 1.0
-    assert scale_to_level(picture, torch.zeros_like(noise), noise, 60.0).level == pytest.approx(
-        60, rel=0.03
-    )
+    levelled = scale_to_level(picture, torch.zeros_like(noise), noise, 60.0)
+    assert float(levelled.level) == pytest.approx(60, rel=0.03)
 
 
 def test_what_is_carried_is_never_scaled(noise: Tensor) -> None:
@@ -85,6 +85,23 @@ def test_kept_colours_are_kept_where_it_clips(noise: Tensor) -> None:
     added = noise.mean(1, keepdim=True).expand_as(noise).contiguous()
     levelled = scale_to_level(picture, noise, added, 40.0, keep_colours=True)
     assert levelled.residual.sub(levelled.residual.mean(1, keepdim=True)).abs().max() < 1e-6
-    assert levelled.level == pytest.approx(40, rel=0.03)
+    assert float(levelled.level) == pytest.approx(40, rel=0.03)
     shown = picture + levelled.residual
     assert shown.min() >= -1e-6 and shown.max() <= 1 + 1e-6
+
+
+@pytest.mark.parametrize("target", [0.0, 4.0, 14.0, 60.0])
+@pytest.mark.parametrize("keep_colours", [False, True])
+def test_as_fixed_rounds_it_finds_the_same(
+    noise: Tensor, target: float, keep_colours: bool
+) -> None:
+    """On a device the rounds that are not needed any more run all the same."""
+    picture = torch.rand(noise.shape, generator=torch.Generator().manual_seed(4))
+    added = noise.roll(7, 3)
+    wanted = scale_to_level(picture, noise, added, target, keep_colours=keep_colours)
+    with resident():
+        goal = torch.tensor(target, dtype=torch.float64)
+        found = scale_to_level(picture, noise, added, goal, keep_colours=keep_colours)
+    assert float(found.level) == pytest.approx(float(wanted.level), abs=1e-9)
+    assert torch.equal(found.residual, wanted.residual)
+    assert torch.equal(found.figures(noise), wanted.figures(noise))

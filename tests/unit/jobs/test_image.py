@@ -82,7 +82,7 @@ def test_what_made_it_is_written_into_it(
 
 
 def test_the_level_stands_at_the_dream_size(dreamnet: Network, texture: Picture) -> None:
-    levels = [j.level for j in rounds_of(dreamer(dreamnet), texture, 16)]
+    levels = [float(j.level) for j in rounds_of(dreamer(dreamnet), texture, 16)]
     assert levels[0] < 4
     assert levels[10:] == pytest.approx([24.0] * 6, rel=0.01)
 
@@ -92,7 +92,7 @@ def test_a_residual_fades_by_its_half_life(dreamnet: Network, texture: Picture) 
     list(rounds_of(growing, texture, 12))
     growing.adopt(growing.settings.replace(strength=0.0))
     *_, joined = rounds_of(growing, texture, 10)  # 0.4 s, one half-life
-    assert joined.level == pytest.approx(12, rel=0.02)
+    assert float(joined.level) == pytest.approx(12, rel=0.02)
 
 
 @pytest.mark.slow
@@ -138,7 +138,7 @@ def test_nothing_changes_where_the_mask_is_black(
 def test_flat_pictures_dream_too(dreamnet: Network, brightness: int) -> None:
     flat = np.full((80, 100, 3), brightness, np.uint8)
     *_, joined = rounds_of(dreamer(dreamnet), flat, 12)
-    assert joined.level == pytest.approx(24, rel=0.03)
+    assert float(joined.level) == pytest.approx(24, rel=0.03)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (2, 3), (1, 200)])
