@@ -31,5 +31,9 @@ def fitted(rgb: Picture, width: int, height: int, method: int = cv2.INTER_AREA) 
 
 
 def _twice(rgb: Picture, width: int, height: int) -> tuple[bool, bool]:
-    """Whether each side is at least twice as long as it shall be."""
-    return rgb.shape[0] >= 2 * height, rgb.shape[1] >= 2 * width
+    return twice(rgb.shape[1], rgb.shape[0], width, height)
+
+
+def twice(found_width: int, found_height: int, width: int, height: int) -> tuple[bool, bool]:
+    """Whether each side, down and across, is at least twice as long as it shall be."""
+    return found_height >= 2 * height, found_width >= 2 * width

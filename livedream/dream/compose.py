@@ -5,6 +5,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional as F
 
 from livedream.core.errors import ShapeError
 from livedream.core.frame import Picture
@@ -22,6 +23,19 @@ def compose(rgb: Picture, residual: NDArray[np.float32]) -> Picture:
     if residual.shape[:2] != (height, width):
         residual = cv2.resize(residual, (width, height), interpolation=cv2.INTER_CUBIC)  # type: ignore[assignment]
     return np.asarray(cv2.add(rgb, residual, dtype=cv2.CV_8U), np.uint8)
+
+
+def compose_tensor(rgb: Tensor, residual: Tensor) -> Tensor:
+    """The same by torch, on the device, within 1 of what OpenCV makes.
+
+    rgb: (H, W, 3) uint8.  residual: (1, 3, h, w) float32 in units of the picture.
+    Returns (H, W, 3) uint8.
+    """
+    steps = residual * 255.0
+    if steps.shape[2:] != rgb.shape[:2]:
+        steps = F.interpolate(steps, rgb.shape[:2], mode="bicubic", align_corners=False)
+    shown = steps[0].permute(1, 2, 0) + rgb
+    return shown.round_().clamp_(0.0, 255.0).to(torch.uint8).contiguous()
 
 
 def steps_of(residual: Tensor, mix: float = 1.0) -> NDArray[np.float32]:

@@ -89,8 +89,8 @@ def scale_to_level(
         if done is True:
             break
         # Once done, the target stays, and the rounds that are left find the same again.
-        ratio = wanted / _choose(level > _TINY, level, _TINY)
-        closer = _choose(ratio * next_target < _MOST * wanted, ratio * next_target, _MOST * wanted)
+        closer = next_target * wanted / _choose(level > _TINY, level, 1.0)
+        closer = _choose(closer < _MOST * wanted, closer, _MOST * wanted)
         next_target = _choose(done, next_target, closer)
     return LevelledDream(residual, *(_tensor(x, picture) for x in (level * 255.0, gain)))
 
