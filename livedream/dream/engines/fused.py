@@ -6,8 +6,9 @@ runs on PyTorch's own operations: the same dream, more slowly.
 
 import functools
 import logging
-import operator
 import subprocess
+from itertools import accumulate, pairwise
+from operator import add, getitem
 from types import ModuleType
 from typing import Any, Final
 
@@ -22,7 +23,8 @@ from livedream.dream.objectives.terms import LayerPart
 _LOG: Final = logging.getLogger(__name__)
 _SILU: Final = (F.silu,)
 _RELU: Final = (F.relu, torch.relu)
-_ADD: Final = (operator.add, torch.add)
+_ADD: Final = (add, torch.add)
+_RESULTS: Final = 3  # of one kernel
 
 
 @functools.cache
@@ -48,24 +50,31 @@ def open_kernels(device: torch.device) -> ModuleType | None:
 def _try(kernels: ModuleType, device: torch.device) -> None:
     """Raises whatever goes wrong, RuntimeError for another result than PyTorch's."""
     x = torch.linspace(-2, 2, 256, device=device).view(1, 4, 8, 8).sin()
-    found = kernels.activate(x, torch.ones(4, device=device), x, silu=True)
+    (found,) = kernels.activate(x, torch.ones(4, device=device), x, silu=True)
     found = kernels.max_pool(found, 3, 1, 1, rounded_up=False)
     if not torch.allclose(found, F.max_pool2d(F.silu(x + x + 1), 3, 1, 1), atol=1e-5):
         raise RuntimeError("another result than PyTorch's")
 
 
 class FusedConvolution(nn.Module):
-    """A convolution, a residual or none, SiLU or ReLU: two kernels, and two backwards."""
+    """A convolution, a residual or none, SiLU or ReLU: two kernels, and two backwards.
+
+    spans: see `kernels.activate`; one result for each.
+    """
 
     def __init__(self, convolution: nn.Conv2d, kernels: ModuleType, *, silu: bool) -> None:
         super().__init__()
         self.convolution = convolution
-        self._activate = functools.partial(kernels.activate, silu=silu)
+        self.silu = silu
+        self.spans: tuple[tuple[int, int], ...] = ((0, convolution.out_channels),)
+        self._activate = kernels.activate
 
-    def forward(self, x: Tensor, residual: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, residual: Tensor | None = None) -> tuple[Tensor, ...]:
         own = self.convolution
-        assert own.bias is not None
-        found: Tensor = self._activate(own._conv_forward(x, own.weight, None), own.bias, residual)
+        x = own._conv_forward(x, own.weight, None)
+        found: tuple[Tensor, ...] = self._activate(
+            x, own.bias, residual, silu=self.silu, spans=self.spans
+        )
         return found
 
 
@@ -92,25 +101,65 @@ def fused(body: fx.GraphModule, kernels: ModuleType) -> fx.GraphModule:
     for number, node in enumerate(list(body.graph.nodes)):
         module = _module(body, node)
         if isinstance(module, nn.MaxPool2d) and _is_plain(module):
-            _replace(body, node, f"pool{number}", FusedPool(module, kernels), node.args[:1])
+            body.add_submodule(f"pool{number}", FusedPool(module, kernels))
+            with body.graph.inserting_before(node):
+                pool = body.graph.call_module(f"pool{number}", node.args[:1])
+            node.replace_all_uses_with(pool)
         elif (silu := _is_silu(module, node)) is not None:
             found = _inputs(body, node.args[0])
             if found is not None:
                 convolution, inputs = found
                 unit = FusedConvolution(convolution, kernels, silu=silu)
-                _replace(body, node, f"unit{number}", unit, inputs)
+                body.add_submodule(f"unit{number}", unit)
+                with body.graph.inserting_before(node):
+                    call = body.graph.call_module(f"unit{number}", inputs)
+                    node.replace_all_uses_with(body.graph.call_function(getitem, (call, 0)))
     body.graph.eliminate_dead_code()
+    _join(body)
+    _fork(body)
     body.delete_all_unused_submodules()
     body.recompile()
     return body
 
 
-def _replace(
-    body: fx.GraphModule, node: fx.Node, name: str, module: nn.Module, args: tuple[Any, ...]
-) -> None:
-    body.add_submodule(name, module)
-    with body.graph.inserting_before(node):
-        node.replace_all_uses_with(body.graph.call_module(name, args))
+def _join(body: fx.GraphModule) -> None:
+    """1x1 convolutions of the same thing, as at an inception's beginning, become one."""
+    beside: dict[tuple[fx.Node, bool], list[tuple[fx.Node, FusedConvolution]]] = {}
+    for node in body.graph.nodes:
+        unit = _module(body, node)
+        if isinstance(unit, FusedConvolution) and len(node.args) == 1 and _is_1x1(unit.convolution):
+            beside.setdefault((node.args[0], unit.silu), []).append((node, unit))
+    for found in beside.values():
+        if not 2 <= len(found) <= _RESULTS:
+            continue
+        (first, unit), *others = found
+        each = [other.convolution for _, other in found]
+        ends = list(accumulate(one.out_channels for one in each))
+        joined = nn.Conv2d(each[0].in_channels, ends[-1], 1, device="meta")
+        joined.weight = nn.Parameter(torch.cat([one.weight for one in each]), requires_grad=False)
+        biases = [one.bias for one in each if one.bias is not None]
+        joined.bias = nn.Parameter(torch.cat(biases), requires_grad=False)
+        unit.convolution, unit.spans = joined, tuple(pairwise([0, *ends]))
+        for place, (other, _) in enumerate(others, 1):
+            for item in list(other.users):
+                item.args = first, place
+            body.graph.erase_node(other)
+
+
+def _fork(body: fx.GraphModule) -> None:
+    """What two look at, as at a block's beginning, is given to each of them: their gradients are
+    added up by the kernel that takes them."""
+    for node in list(body.graph.nodes):
+        unit = _module(body, node)
+        if not isinstance(unit, FusedConvolution) or len(unit.spans) > 1:
+            continue
+        (item,) = node.users
+        own = list(item.users)
+        if 2 <= len(own) <= _RESULTS:
+            unit.spans *= len(own)
+            with body.graph.inserting_after(item):
+                for place, user in enumerate(own[1:], 1):
+                    user.replace_input_with(item, body.graph.call_function(getitem, (node, place)))
 
 
 def _inputs(body: fx.GraphModule, node: Any) -> tuple[nn.Conv2d, tuple[fx.Node, ...]] | None:
@@ -133,6 +182,11 @@ def _convolution(body: fx.GraphModule, node: Any) -> nn.Conv2d | None:
     if isinstance(module, nn.Conv2d) and module.bias is not None and len(node.users) == 1:
         return module
     return None
+
+
+def _is_1x1(own: nn.Conv2d) -> bool:
+    sizes = own.kernel_size, own.stride, own.padding, own.groups
+    return sizes == ((1, 1), (1, 1), (0, 0), 1)
 
 
 def _module(body: fx.GraphModule, node: fx.Node) -> nn.Module | None:

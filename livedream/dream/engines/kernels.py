@@ -2,8 +2,9 @@
 
 PyTorch launches a kernel for every operation, and a small network's step is bound by their number.
 Here each of these is one kernel: a pooling, whose backward pass gathers by a place code of a byte;
-a bias, a residual and an activation, and their backward; margins, normalisation and cast. The
-objective's seed of a whole layer takes three, the step's end two.
+a bias, a residual and an activation, whose result may be cut into pieces of its channels, and their
+backward pass, which adds up the gradients of several that look at the result; margins,
+normalisation and cast. The objective's seed of a whole layer takes three, the step's end two.
 
 Convention
     Activations are (N, C, h, w) of one type, fp32, fp16 or bf16, channels last; they are returned
@@ -33,6 +34,8 @@ TILE: Final = 1024  # elements
 WIDTH: Final = 32  # channels of a tile at most, 64 bytes of fp16
 SPREAD: Final = 64  # of a channel's energy
 PARTS: Final = 256  # of the gradient's size
+
+Spans = tuple[tuple[int, int], ...]
 
 _QUIET: tl.constexpr = tl.constexpr(QUIET)
 _TINY: tl.constexpr = tl.constexpr(TINY)
@@ -161,7 +164,7 @@ def _windows(length: int, side: int, stride: int, padding: int, rounded_up: bool
 
 @triton.jit
 def _activate(
-    x, bias, residual, y, pixels, channels, pitch, residual_pitch,
+    x, bias, residual, y, pixels, channels, second, third, pitch, residual_pitch,
     SILU: tl.constexpr, RESIDUAL: tl.constexpr, P: tl.constexpr, C: tl.constexpr,
 ):  # fmt: skip
     pixel = tl.program_id(0) * P + tl.arange(0, P)[:, None]
@@ -170,29 +173,43 @@ def _activate(
     z = tl.load(x + pixel * pitch + channel, mask=own, other=0.0).to(tl.float32)
     z += tl.load(bias + channel, mask=channel < channels, other=0.0).to(tl.float32)
     if RESIDUAL:
-        z += tl.load(residual + pixel * residual_pitch + channel, mask=own, other=0.0).to(
-            tl.float32
-        )
+        at = residual + pixel * residual_pitch + channel
+        z += tl.load(at, mask=own, other=0.0).to(tl.float32)
     z = z * tl.sigmoid(z) if SILU else tl.where(z < 0, 0.0, z)
-    tl.store(y + pixel * channels + channel, z, mask=own)
+    # Up to three pieces of the channels, one behind another in memory.
+    begin = tl.where(channel < second, 0, tl.where(channel < third, second, third))
+    end = tl.where(channel < second, second, tl.where(channel < third, third, channels))
+    tl.store(y + begin * pixels + pixel * (end - begin) + channel - begin, z, mask=own)
+
+
+@triton.jit
+def _part(gradient, begin, end, pitch, pixel, channel, own):
+    mine = own & (channel >= begin) & (channel < end)
+    at = gradient + pixel * pitch + channel - begin
+    return tl.load(at, mask=mine, other=0.0).to(tl.float32)
 
 
 @triton.jit
 def _activate_back(
-    gradient, x, bias, residual, out, pixels, channels, gradient_pitch, pitch, residual_pitch,
-    SILU: tl.constexpr, RESIDUAL: tl.constexpr, P: tl.constexpr, C: tl.constexpr,
+    g1, g2, g3, begin1, begin2, begin3, end1, end2, end3, pitch1, pitch2, pitch3,
+    x, bias, residual, out, pixels, channels, pitch, residual_pitch,
+    GRADIENTS: tl.constexpr, SILU: tl.constexpr, RESIDUAL: tl.constexpr,
+    P: tl.constexpr, C: tl.constexpr,
 ):  # fmt: skip
     pixel = tl.program_id(0) * P + tl.arange(0, P)[:, None]
     channel = tl.program_id(1) * C + tl.arange(0, C)[None, :]
     own = (pixel < pixels) & (channel < channels)
-    g = tl.load(gradient + pixel * gradient_pitch + channel, mask=own, other=0.0).to(tl.float32)
+    g = _part(g1, begin1, end1, pitch1, pixel, channel, own)
+    if GRADIENTS > 1:
+        g += _part(g2, begin2, end2, pitch2, pixel, channel, own)
+    if GRADIENTS > 2:
+        g += _part(g3, begin3, end3, pitch3, pixel, channel, own)
     # Reckoned again: reading what it comes from costs less than writing and reading it.
     z = tl.load(x + pixel * pitch + channel, mask=own, other=0.0).to(tl.float32)
     z += tl.load(bias + channel, mask=channel < channels, other=0.0).to(tl.float32)
     if RESIDUAL:
-        z += tl.load(residual + pixel * residual_pitch + channel, mask=own, other=0.0).to(
-            tl.float32
-        )
+        at = residual + pixel * residual_pitch + channel
+        z += tl.load(at, mask=own, other=0.0).to(tl.float32)
     if SILU:
         s = tl.sigmoid(z)
         g = g * s * (1 + z * (1 - s))
@@ -203,37 +220,58 @@ def _activate_back(
 
 class _Activate(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, bias: Tensor, residual: Tensor | None, silu: bool) -> Tensor:
+    def forward(
+        ctx: Any, x: Tensor, bias: Tensor, residual: Tensor | None, silu: bool, spans: Spans
+    ) -> tuple[Tensor, ...]:
         x, pitch = _pixels(x)
         # Something to point at where there is none.
         beside, beside_pitch = (x, pitch) if residual is None else _pixels(residual)
-        y = _like(x, x.shape)
+        channels, pixels = x.shape[1], x.numel() // x.shape[1]
+        second, third = (*sorted({begin for begin, _ in spans} - {0}), channels, channels)[:2]
+        y = torch.empty(x.numel(), dtype=x.dtype, device=x.device)
         constants = {"SILU": silu, "RESIDUAL": residual is not None}
-        size = x.numel() // x.shape[1], x.shape[1]
         launch(
-            _activate, _grid(y), x, bias, beside, y, *size, pitch, beside_pitch,
-            **constants, **_tile(x.shape[1]),
+            _activate, _grid(x), x, bias, beside, y, pixels, channels, second, third, pitch,
+            beside_pitch, **constants, **_tile(channels),
         )  # fmt: skip
         ctx.save_for_backward(x, bias, beside)
-        ctx.pitches, ctx.constants = (pitch, beside_pitch), constants
-        return y
+        ctx.spans, ctx.pitches, ctx.constants = spans, (pitch, beside_pitch), constants
+        count, _, height, width = x.shape
+        return tuple(
+            y[begin * pixels : end * pixels]
+            .view(count, height, width, end - begin)
+            .permute(0, 3, 1, 2)
+            for begin, end in spans
+        )
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         x, bias, beside = ctx.saved_tensors
-        gradient, pitch = _pixels(gradient)
         out = _like(x, x.shape)
-        size = x.numel() // x.shape[1], x.shape[1]
+        found = [_pixels(gradient) for gradient in gradients]
+        three = [*found, found[0], found[0]][:3]
+        begins, ends = zip(*[*ctx.spans, (0, 0), (0, 0)][:3], strict=True)
         launch(
-            _activate_back, _grid(out), gradient, x, bias, beside, out, *size, pitch,
-            *ctx.pitches, **ctx.constants, **_tile(x.shape[1]),
+            _activate_back, _grid(out), *(g for g, _ in three), *begins, *ends,
+            *(pitch for _, pitch in three), x, bias, beside, out, x.numel() // x.shape[1],
+            x.shape[1], *ctx.pitches, GRADIENTS=len(found), **ctx.constants, **_tile(x.shape[1]),
         )  # fmt: skip
-        return out, None, out if ctx.constants["RESIDUAL"] else None, None
+        return out, None, out if ctx.constants["RESIDUAL"] else None, None, None
 
 
-def activate(x: Tensor, bias: Tensor, residual: Tensor | None = None, *, silu: bool) -> Tensor:
-    """SiLU, or ReLU, of x + bias + residual; the bias, (C,), has no gradient."""
-    found: Tensor = _Activate.apply(x, bias, residual, silu)
+def activate(
+    x: Tensor, bias: Tensor, residual: Tensor | None = None, *, silu: bool,
+    spans: Spans | None = None,
+) -> tuple[Tensor, ...]:  # fmt: skip
+    """SiLU, or ReLU, of x + bias + residual; the bias, (C,), has no gradient.
+
+    spans: channels from, up to and not including, of each result, three at most: either pieces that
+    follow upon each other, or all channels several times, whose gradients are added up here.
+    None: all channels, once.
+    """
+    found: tuple[Tensor, ...] = _Activate.apply(
+        x, bias, residual, silu, spans or ((0, x.shape[1]),)
+    )
     return found
 
 

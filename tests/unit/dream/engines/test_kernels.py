@@ -5,7 +5,10 @@ does more of them than on a device.
 """
 
 import logging
+import os
+import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -96,7 +99,7 @@ def test_slices_of_channels_are_read_where_they_lie() -> None:
     x = whole[:, 10:30].detach().requires_grad_()
     for ours, theirs in (
         (kernels.max_pool(x, 3, 1, 1, rounded_up=False), F.max_pool2d(x, 3, 1, 1)),
-        (kernels.activate(x, torch.zeros(20, device=DEVICE), x, silu=True), F.silu(x + x)),
+        (kernels.activate(x, torch.zeros(20, device=DEVICE), x, silu=True)[0], F.silu(x + x)),
     ):
         assert torch.allclose(ours, theirs, atol=1e-6)
         a, b = (torch.autograd.grad(y, x, seeds[:, 5:25])[0] for y in (ours, theirs))
@@ -111,13 +114,27 @@ def test_bias_residual_and_activation(dtype: torch.dtype, silu: bool, with_resid
     bias = random(1, 20, 1, 1, dtype=dtype, seed=2).flatten()
     z = x.float() + bias.float()[:, None, None] + (residual.float() if with_residual else 0)
     wanted = F.silu(z) if silu else F.relu(z)
-    found = kernels.activate(x, bias, residual if with_residual else None, silu=silu)
+    (found,) = kernels.activate(x, bias, residual if with_residual else None, silu=silu)
     assert found.dtype == dtype and differ(found, wanted) <= 2
     inputs = (x, residual) if with_residual else (x,)
     seeds = random(*found.shape, dtype=dtype, seed=3)
     a = torch.autograd.grad(found, inputs, seeds)
     b = torch.autograd.grad(wanted, inputs, seeds.float())
     assert all(differ(own, other) <= 2 for own, other in zip(a, b, strict=True))
+
+
+def test_a_result_in_pieces_and_one_that_two_look_at() -> None:
+    x, bias = random(2, 24, 5, 6).requires_grad_(), torch.ones(24, device=DEVICE)
+    wanted = F.silu(x + 1)
+    for spans in (((0, 10), (10, 12), (12, 24)), ((0, 20), (20, 24)), ((0, 24), (0, 24))):
+        found = kernels.activate(x, bias, silu=True, spans=spans)
+        pieces = [wanted[:, begin:end] for begin, end in spans]
+        for one, other in zip(found, pieces, strict=True):
+            assert torch.allclose(one, other, atol=1e-6)
+            assert one.is_contiguous(memory_format=torch.channels_last)
+        seeds = [random(*piece.shape, seed=n) for n, piece in enumerate(pieces)]
+        (a,), (b,) = (torch.autograd.grad(y, x, seeds, retain_graph=True) for y in (found, pieces))
+        assert torch.allclose(a, b, atol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -224,3 +241,43 @@ def test_without_triton_steps_are_autograd_s(
     seen = torch.rand(1, 3, 64, 64, device=DEVICE)
     found = [engine.gradient(seen) for engine in engines]
     assert torch.equal(found[0], found[1]) and np.isfinite(float(found[0].sum()))
+
+
+COMPILE = """
+import sys, torch, triton
+from triton.backends.compiler import GPUTarget
+from triton.compiler import ASTSource
+from livedream.dream.engines import kernels
+NAMES = {torch.float32: "*fp32", torch.float16: "*fp16", torch.uint8: "*u8", torch.int64: "*i64"}
+def launch(kernel, grid, *args, **constants):
+    kinds = [NAMES[a.dtype] if isinstance(a, torch.Tensor) else "i32" for a in args]
+    signature = dict(zip(kernel.arg_names, kinds)) | {name: "constexpr" for name in constants}
+    source = ASTSource(kernel, signature, constants)
+    compiled = triton.compile(source, target=GPUTarget("cuda", int(sys.argv[1]), 32))
+    assert compiled.asm["cubin"]
+    print(kernel.__name__)
+kernels.launch = launch
+def back(y, x): torch.autograd.grad(y, x, [torch.zeros_like(a) for a in y])
+x = torch.zeros(1, 40, 8, 8, dtype=torch.half).to(memory_format=torch.channels_last)
+x.requires_grad_()
+back([kernels.max_pool(x, 3, 2, 1, rounded_up=True)], x)
+for silu, residual in ((True, x), (False, None)):
+    spans = ((0, 16), (16, 24), (24, 40))
+    back(kernels.activate(x, x[0, :, 0, 0], residual, silu=silu, spans=spans), x)
+one, pair = torch.zeros(1), torch.zeros(2, dtype=torch.long)
+kernels.layer_seed(x, one, pair[:1], one)
+picture, gain = torch.zeros(1, 3, 8, 8), torch.zeros(1, 3, 1, 1)
+seen = kernels.see(picture, pair, (9, 9), (gain, gain), torch.half, flipped=True)
+kernels.climb(picture, seen, pair, gain, one[0], 1e-12, flipped=True)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="Triton brings its assembler on Linux")
+@pytest.mark.parametrize("capability", [80, 90])
+def test_every_kernel_compiles_for_a_card(capability: int, tmp_path: Path) -> None:
+    env = {**os.environ, "TRITON_INTERPRET": "0", "TRITON_CACHE_DIR": str(tmp_path)}
+    words = [sys.executable, "-c", COMPILE, str(capability)]
+    ran = subprocess.run(words, env=env, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+    assert len(set(ran.stdout.split())) == 10
