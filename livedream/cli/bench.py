@@ -72,6 +72,11 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+def _share(found: float, full: float) -> str:
+    """A figure beside that of 2 octaves x 2 iterations in every frame."""
+    return f"{found:.3g}" + (f" ({found / full:.2f} of 2 x 2 without momentum)" if full else "")
+
+
 def _print(report: "BenchReport") -> None:
     machine, picture = report.machine, "x".join(map(str, report.picture))
     print(
@@ -89,13 +94,15 @@ def _print(report: "BenchReport") -> None:
         (f"{name}, ms", f"{one.p50:.1f}", f"{one.p25:.1f} to {one.p75:.1f}", f"{one.p95:.1f}")
         for name, one in timed.items()
     ]
-    share = f"{report.ascent_share:.0%}"
+    look, share = report.look, f"{report.ascent_share:.0%}"
     if report.ascent_processor_share:
         share += f" ({report.ascent_processor_share:.0%} by CPU time)"
     rows += [
         (name, value, "", "")
         for name, value in (
             (f"frames per second{' with x264' if report.encoded else ''}", f"{report.fps:.1f}"),
+            ("  of this look: response", _share(look.response, look.full_response)),
+            ("  of this look: flicker", _share(look.flicker, look.full_flicker)),
             ("CPU time of a frame, ms", f"{report.processor_ms:.1f}"),
             ("convolution peak, GFLOP/s", f"{report.peak_gflops:.0f}"),
             ("copy bandwidth, GB/s", f"{report.copy_gbs:.1f}"),

@@ -9,7 +9,10 @@ from livedream.core.settings import DreamSettings
 
 # A picture is looked at for longer than a frame, so it may hold more; six octaves give it large
 # motifs beside small ones; a short half-life lets weak first ideas give way to better ones.
-STILL: Final = DreamSettings(size="1080p", strength=24.0, half_life=0.4, octaves=6)
+# Nothing moves and nobody waits: every round climbs all octaves.
+STILL: Final = DreamSettings(
+    size="1080p", strength=24.0, half_life=0.4, octaves=6, iterations=2, momentum=0.0
+)
 # Noise has nothing worth keeping underneath.
 STILL_FROM_NOISE: Final = STILL.replace(strength=40.0)
 # Of dreaming a still: the level stands after ten, motifs are complete after about twenty.

@@ -222,8 +222,15 @@ class DreamSettings:
         minimum=1.05, maximum=4.0, group="detail", ramp_s=0.4, soft_maximum=2.0, advanced=True,
     )  # fmt: skip
     iterations: int = declare(
-        2, "gradient ascent steps per octave; more: richer and slower",
+        1, "gradient ascent steps per octave; more: richer and slower",
         minimum=1, maximum=200, group="detail", soft_maximum=12,
+    )  # fmt: skip
+    momentum: float = declare(
+        0.06,
+        "how long the ascent keeps its direction (half-life): steadier, and octaves take turns, "
+        "which saves much of the work; 0: every frame climbs all octaves, on its own",
+        unit="s", minimum=0.0, maximum=2.0, group="detail", ramp_s=0.4, soft_maximum=0.3,
+        advanced=True,
     )  # fmt: skip
     step_size: float = declare(
         1.5, "length of an ascent step, in 8-bit steps; larger: coarser and bolder",

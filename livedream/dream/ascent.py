@@ -19,6 +19,7 @@ from livedream.core.settings import DreamSettings, dream_size
 from livedream.dream.engines import Engine, EngineSpec, open_engine
 from livedream.dream.engines.eager import EagerEngine
 from livedream.dream.engines.steps import step_along
+from livedream.dream.momentum import ALL_OCTAVES, COARSE_SHARE
 from livedream.dream.networks.network import Network
 from livedream.dream.objectives.binding import BoundObjective, Measured, added_up
 from livedream.dream.objectives.value import Objective
@@ -38,6 +39,7 @@ class Plan:
     """What a dream is to cost. size: (width, height) px.  iterations: per octave, on average.
 
     All sizes that the network sees follow from it, with octave_scale and jitter (px).
+    in_turn: whether coarse and fine octaves take turns (see `livedream.dream.momentum`).
     """
 
     size: tuple[int, int]
@@ -45,13 +47,17 @@ class Plan:
     iterations: float
     octave_scale: float
     jitter: int
+    in_turn: bool = False
 
     @classmethod
     def of(cls, settings: DreamSettings, width: int, height: int) -> Self:
         """What the settings ask for, of a picture of `width` x `height` px."""
         size = dream_size(settings.size, width, height)
         iterations = float(settings.iterations)
-        return cls(size, settings.octaves, iterations, settings.octave_scale, settings.jitter)
+        return cls(
+            size, settings.octaves, iterations, settings.octave_scale, settings.jitter,
+            settings.momentum > 0,
+        )  # fmt: skip
 
     def applied(self, settings: DreamSettings) -> DreamSettings:
         """The settings with everything of the plan but its size."""
@@ -62,19 +68,30 @@ class Plan:
 
     @property
     def cost(self) -> float:
-        """Pixels that the network sees in all steps of a dream."""
+        """Pixels that the network sees in all steps of a dream, on average."""
         width, height = self.size
         scales = [self.octave_scale**-octave for octave in range(self.octaves)]
-        return self.iterations * sum(
-            (width * scale + self.jitter) * (height * scale + self.jitter) for scale in scales
-        )
+        seen = [(width * s + self.jitter) * (height * s + self.jitter) for s in scales]
+        return self.iterations * sum(n * s for n, s in zip(seen, self.shares, strict=True))
+
+    @property
+    def fewest_octaves(self) -> int:
+        """Fewer save nothing: of two that take turns, the coarse one is the cheaper."""
+        return min(2, self.octaves) if self.in_turn else 1
+
+    @property
+    def shares(self) -> list[float]:
+        """How much of all dreams climb each octave, the finest first."""
+        if not self.in_turn or self.octaves == 1:
+            return [1.0] * self.octaves
+        return [1 - COARSE_SHARE] + [COARSE_SHARE] * (self.octaves - 1)
 
     def eased(self, cost: float) -> Self:
         """The same sizes for this cost, as far as fewer iterations and then octaves bring it."""
         if self.cost <= cost:
             return self
         plan = replace(self, iterations=max(1.0, self.iterations * cost / self.cost))
-        while plan.octaves > 1 and plan.cost > 1.01 * cost:
+        while plan.octaves > self.fewest_octaves and plan.cost > 1.01 * cost:
             plan = replace(plan, octaves=plan.octaves - 1)
         return plan
 
@@ -128,29 +145,28 @@ class Ascent:
         self._settings = settings
         return True
 
-    def addition(self, picture: Tensor, draw: np.random.Generator) -> Tensor:
+    def addition(
+        self, picture: Tensor, draw: np.random.Generator, octaves: slice = ALL_OCTAVES
+    ) -> Tensor:
         """What ascending adds to `picture`.
 
         picture: (1, 3, H, W) float32 in [0, 1].  draw: the source of jitter.
+        octaves: which are climbed, the smallest is the first.
         Returns (1, 3, H, W) float32, in units of the picture; `picture` is left as it is.
         """
         height, width = picture.shape[2:]
         added: Tensor | None = None
-        for size in self.octave_sizes(width, height):
+        for size in self.octave_sizes(width, height)[octaves]:
             base = resize(picture, size)
             added = base.clone() if added is None else resize(added, size).add(base)
             self._ascend(added, draw)
             added.sub_(base)
         assert added is not None
-        return added
+        return resize(added, (width, height))
 
     def octave_sizes(self, width: int, height: int) -> list[tuple[int, int]]:
         """(width, height) of each octave, smallest first, none below what the network takes."""
-        own = self._settings
-        iterations = float(own.iterations)
-        return self._octave_sizes(
-            Plan((width, height), own.octaves, iterations, own.octave_scale, own.jitter)
-        )
+        return self._octave_sizes(replace(Plan.of(self._settings, 1, 1), size=(width, height)))
 
     def prepare(self, plan: Plan) -> bool:
         """Whether a picture can be dreamed by `plan` at once, see `Engine`.

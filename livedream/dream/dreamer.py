@@ -1,9 +1,9 @@
 """The path of a frame: frame in, flow, warp, dream, frame out.
 
 What is carried is the residual (dream minus frame) at the dream's own size. For each frame it is
-warped along the flow and faded by its half-life, and what gradient ascent adds on top of it is
-scaled so that the level stays at `strength`. The residual is then scaled up onto the full-size
-frame, whose own detail stays sharp.
+warped along the flow and faded by its half-life. What gradient ascent adds on top of it is averaged
+along the flow as well (`livedream.dream.momentum`) and scaled so that the level stays at
+`strength`. The residual is then scaled up onto the full-size frame, whose own detail stays sharp.
 
 Files, stills, zooms, replays and live shows all dream through `Dreamer`; nobody else writes its
 state.
@@ -27,6 +27,7 @@ from livedream.core.shrink import shrunk
 from livedream.dream.ascent import Ascent, Plan
 from livedream.dream.compose import compose
 from livedream.dream.level import LevelledDream, crossfade, scale_to_level
+from livedream.dream.momentum import ALL_OCTAVES, ahead, blend, remaining, turn
 from livedream.dream.networks.network import Network, load_network
 from livedream.dream.objectives.binding import BoundObjective, bind
 from livedream.dream.objectives.text import parse_objective
@@ -34,6 +35,7 @@ from livedream.dream.spread import SpreadGain
 from livedream.dream.transfer import Transfers
 from livedream.flow import open_flow
 from livedream.flow.motion import MotionEstimator
+from livedream.warp.accumulated_flow import AccumulatedFlow, warp_steps
 from livedream.warp.residual import carry
 from livedream.warp.travel import Travel, move
 
@@ -45,30 +47,43 @@ class DreamState:
     """What one frame leaves to the next.
 
     residual: (1, 3, h, w) float32 in units of the picture, None before the first frame.
+    momentum: of its size, see `livedream.dream.momentum`; None where there is none.
+    gain: what the last addition was multiplied with, 0-d.
     age_s: how long the dream has grown since the start or the last cut.
+    step_s: how long ago the dream before was, set by `Dreamer.advance`.
     time_s: of the last frame.  frames: dreamed so far; with the seed it fixes all randomness.
     """
 
     residual: Tensor | None = None
+    momentum: Tensor | None = None
+    gain: Tensor | None = None
     age_s: float = 0.0
+    step_s: float = 0.0
     time_s: float | None = None
     frames: int = 0
 
     def arrays(self) -> dict[str, NDArray[np.generic]]:
         """As plain arrays, for a checkpoint."""
         time_s = np.nan if self.time_s is None else self.time_s
-        clock = np.array([self.age_s, time_s, self.frames], np.float64)
+        gain = 0.0 if self.gain is None else float(self.gain)
+        clock = np.array([gain, self.age_s, time_s, self.frames], np.float64)
         found: dict[str, NDArray[np.generic]] = {"clock": clock}
-        if self.residual is not None:
-            found["residual"] = self.residual.cpu().contiguous().numpy().copy()
+        for name, carried in (("residual", self.residual), ("momentum", self.momentum)):
+            if carried is not None:
+                found[name] = carried.cpu().contiguous().numpy().copy()
         return found
 
     @classmethod
     def from_arrays(cls, found: Mapping[str, NDArray[np.generic]], device: torch.device) -> Self:
-        age_s, time_s, frames = (float(value) for value in found["clock"].astype(np.float64))
-        residual = found.get("residual")
-        tensor = None if residual is None else torch.from_numpy(residual.copy()).to(device)
-        return cls(tensor, age_s, None if np.isnan(time_s) else time_s, int(frames))
+        gain, age_s, time_s, frames = (float(x) for x in found["clock"].astype(np.float64))
+        residual, momentum = (
+            torch.from_numpy(found[name].copy()).to(device) if name in found else None
+            for name in ("residual", "momentum")
+        )  # fmt: skip
+        return cls(
+            residual, momentum, torch.tensor(gain, dtype=torch.float64, device=device), age_s,
+            time_s=None if np.isnan(time_s) else time_s, frames=int(frames),
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +196,8 @@ class Dreamer:
 
     def reset(self) -> None:
         """Start afresh, as after a cut."""
-        self.state.residual, self.state.age_s = None, 0.0
+        self.state.residual = self.state.momentum = None
+        self.state.age_s = 0.0
 
     def seconds_since_last(self, frame: Frame) -> float:
         """The time since the frame that this was asked of before."""
@@ -191,29 +207,52 @@ class Dreamer:
     def advance(self, seconds: float) -> float:
         """Let time pass; what remains of the dream after it by the half-life, 0 to 1."""
         self.state.age_s += seconds
+        self.state.step_s = seconds
         half_life = self.settings.half_life
         return 0.5 ** (seconds / half_life) if half_life > 0 else 0.0
 
     def travel(self, travel: Travel, seconds: float) -> Tensor | None:
         """The residual after `seconds` of a journey; None where there is none."""
-        if self.state.residual is not None:
-            self.state.residual = move(self.state.residual, travel, seconds)
-        return self.state.residual
+        state = self.state
+        if state.momentum is not None:
+            state.momentum = move(state.momentum, travel, seconds)
+        if state.residual is not None:
+            state.residual = move(state.residual, travel, seconds)
+        return state.residual
 
     def resize(self, picture: Tensor) -> None:
-        """Bring the residual to the size of `picture`; `carry` starts afresh at another size."""
-        residual = self.state.residual
-        if residual is not None and residual.shape != picture.shape:
-            self.state.residual = torch.nn.functional.interpolate(
-                residual, picture.shape[2:], mode="bicubic", align_corners=False
+        """Bring what is carried to the size of `picture`; `carry` starts afresh at another size."""
+        state, size = self.state, picture.shape[2:]
+
+        def resized(carried: Tensor | None) -> Tensor | None:
+            if carried is None or carried.shape[2:] == size:
+                return carried
+            return torch.nn.functional.interpolate(
+                carried, size, mode="bicubic", align_corners=False
             )
 
+        state.residual, state.momentum = resized(state.residual), resized(state.momentum)
+
     def carry(self, picture: Tensor, motion: Motion | None, keep: float) -> Tensor:
-        """What of the residual goes on into `picture`: warped by the motion, faded to `keep`."""
-        residual = self.state.residual
-        if residual is None or keep <= 0.0 or residual.shape != picture.shape:
+        """What of the residual goes on into `picture`: warped by the motion, faded to `keep`.
+
+        The momentum goes with it.
+        """
+        state = self.state
+        residual = state.residual
+        if residual is None or residual.shape != picture.shape:
+            state.momentum = None
             return torch.zeros_like(picture)
-        return carry(residual, motion, picture, keep)
+        carried, state.momentum = carry(residual, state.momentum, motion, picture, keep)
+        return carried
+
+    def follow(self, flow: AccumulatedFlow, size: tuple[int, int]) -> None:
+        """Bring the momentum to a later frame, dreamed at `size`; for who carries the residual."""
+        momentum = self.state.momentum
+        if momentum is not None:
+            planes = momentum[0].permute(1, 2, 0).contiguous().cpu().numpy()
+            moved = torch.from_numpy(warp_steps(planes, flow, size, sharp=False))
+            self.state.momentum = moved.to(self.device).permute(2, 0, 1)[None]
 
     def fade(self, picture: Tensor, seconds: float) -> Tensor:
         """What of the residual goes on where `picture` stands still; overwrites the residual."""
@@ -230,16 +269,33 @@ class Dreamer:
         """
         settings, state = self.settings, self.state
         draw = np.random.default_rng([settings.seed, state.frames])
-        added = self.ascent.addition((picture + carried).clamp_(0.0, 1.0), draw)
+        added = self._climb(picture + carried, draw)
         added = self.spread.apply(added, carried, settings)
         rising = min(1.0, state.age_s / settings.rise) if settings.rise > 0 else 1.0
         levelled = scale_to_level(
             picture, carried, added, settings.strength * rising, self.spread.weight(picture),
             keep_colours=settings.keep_colours,
         )  # fmt: skip
-        state.residual = levelled.residual
+        state.residual, state.gain = levelled.residual, levelled.gain
         state.frames += 1
         return levelled
+
+    def _climb(self, picture: Tensor, draw: np.random.Generator) -> Tensor:
+        """What this dream is to add to `picture`, (1, 3, h, w), which is overwritten."""
+        state, half_life = self.state, self.settings.momentum
+        before = state.momentum
+        if before is not None and (half_life <= 0.0 or before.shape != picture.shape):
+            before = state.momentum = None
+        octaves, weight = ALL_OCTAVES, 1.0  # of the first dream after the start or a cut
+        if before is not None and state.gain is not None:
+            height, width = picture.shape[2:]
+            octaves, weight = turn(state.frames, len(self.ascent.octave_sizes(width, height)))
+            ahead(picture, before, state.gain)
+        added = self.ascent.addition(picture.clamp_(0.0, 1.0), draw, octaves)
+        if half_life <= 0.0:
+            return added
+        state.momentum = blend(before, added, remaining(half_life, state.step_s), weight)
+        return state.momentum.clone() if before is None else added.copy_(state.momentum)
 
     def grow_both(
         self, picture: Tensor, carried: Tensor, fading: Self, share: float, *, clip: bool = True
@@ -248,9 +304,15 @@ class Dreamer:
 
         fading: its dreamer, of the same state.  share: of this one's dream.  clip: see `crossfade`.
         """
-        old, new = fading.grow(picture, carried), self.grow(picture, carried)
+        state = self.state
+        before, gain = None if state.momentum is None else state.momentum.clone(), state.gain
+        old = fading.grow(picture, carried)
+        faded, state.momentum, state.gain = state.momentum, before, gain
+        new = self.grow(picture, carried)
+        if faded is not None and state.momentum is not None:
+            state.momentum = torch.lerp(faded, state.momentum, share)
         levelled = crossfade(old, new, share, picture if clip else None)
-        self.state.residual = levelled.residual
+        state.residual = levelled.residual
         return levelled
 
     @property
@@ -332,8 +394,9 @@ class Dreamer:
         self._settings, self.device, self.dtype = settings, device, dtype
         self.transfers = Transfers(device)
         self.network, self.objective, self.ascent = network, objective, ascent
-        if self.state.residual is not None:
-            self.state.residual = self.state.residual.to(device)
+        for name in ("residual", "momentum"):
+            if (carried := getattr(self.state, name)) is not None:
+                setattr(self.state, name, carried.to(device))
 
 
 class DreamerPool:

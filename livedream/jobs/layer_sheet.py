@@ -13,9 +13,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from livedream.core.defaults import STILL
 from livedream.core.errors import SettingsError
 from livedream.core.frame import Picture
-from livedream.core.settings import DreamSettings, refused
+from livedream.core.settings import refused
 from livedream.dream.dreamer import Dreamer
 from livedream.dream.networks.network import Network
 from livedream.dream.objectives.value import Objective, channels, layer
@@ -23,7 +24,7 @@ from livedream.jobs.image import dreamed, soft_noise
 from livedream.present.contact_sheet import contact_sheet
 
 MOST_LAYERS: Final = 24  # heuristic: what can still be looked at as one picture
-_SETTINGS: Final = DreamSettings(size="source", strength=28.0, half_life=0.4, octaves=3)
+_SETTINGS: Final = STILL.replace(size="source", strength=28.0, octaves=3)
 _INACTIVE: Final = 0.03  # of the layer's mean square on noise; heuristic
 _WHITE, _BLACK = (255, 255, 255), (0, 0, 0)
 

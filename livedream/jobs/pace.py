@@ -6,7 +6,7 @@ whatever the dream's size.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Self
 
 from livedream.core.settings import DreamSettings, dream_size, parse_size
@@ -16,7 +16,9 @@ from livedream.dream.dreamer import Dreamer
 _SIZES: Final = tuple(
     f"{side}p" for side in (1080, 720, 540, 480, 432, 360, 324, 270, 240, 216, 180, 144, 120)
 )
-_STEPS: Final = ((3, 3), (2, 2), (2, 1), (1, 1))  # octaves, iterations: the finest first
+# octaves, iterations: the finest first, without momentum and with it.
+_STEPS: Final = ((3, 3), (2, 2), (2, 1), (1, 1))
+_STEPS_IN_TURN: Final = ((3, 2), (3, 1), (2, 1))
 _ROOM: Final = 1.1  # heuristic: a pace is kept if a tenth of the time is left
 
 
@@ -53,17 +55,22 @@ class Cost:
         ``WIDTHxHEIGHT``, all steps of one.  frame_ms: when they overlap."""
         settings = dreamer.settings
         width, height = dream_size(settings.size, *picture)
+        sizes = dreamer.ascent.octave_sizes(width, height)
+        shares = replace(Plan.of(settings, *picture), octaves=len(sizes)).shares
         steps = []  # (pixels, milliseconds of a step) of each octave
-        for w, h in dreamer.ascent.octave_sizes(width, height):
+        ascent_ms = 0.0
+        for (w, h), share in zip(reversed(sizes), shares, strict=True):
             seen = (w + settings.jitter) * (h + settings.jitter)
-            steps.append((seen, octaves_ms[f"{w}x{h}"] / settings.iterations))
+            octave_ms = octaves_ms[f"{w}x{h}"]
+            steps.append((seen, octave_ms / settings.iterations))
+            ascent_ms += share * octave_ms
         (few, quick), (many, slow) = min(steps), max(steps)
         seen_ms = max(0.0, (slow - quick) / (many - few)) if many > few else slow / many
         step_ms = slow - seen_ms * many
         if step_ms <= 0:
             step_ms, seen_ms = 0.0, slow / many
         overlap = frame_ms / max(sum(stages_ms.values()), 1e-9)
-        dreamed = stages_ms["warp"] + max(0.0, stages_ms["dream"] - sum(octaves_ms.values()))
+        dreamed = stages_ms["warp"] + max(0.0, stages_ms["dream"] - ascent_ms)
         return cls(
             frame_ms=overlap * (stages_ms["flow"] + stages_ms["compose"]),
             step_ms=overlap * step_ms,
@@ -73,7 +80,7 @@ class Cost:
 
     def fps(self, plan: Plan) -> float:
         """Frames per second to expect of such dreams."""
-        steps_ms = self.step_ms * plan.octaves * plan.iterations + self.seen_ms * plan.cost
+        steps_ms = self.step_ms * sum(plan.shares) * plan.iterations + self.seen_ms * plan.cost
         dreamed_ms = self.dreamed_ms * plan.size[0] * plan.size[1]
         return 1000 / (self.frame_ms + steps_ms + dreamed_ms)
 
@@ -83,11 +90,13 @@ def suggestions(
 ) -> tuple[Suggestion, ...]:
     """For each number of steps, the largest size that keeps `fps`, if any does."""
     found = []
-    for octaves, iterations in _STEPS:
+    asked = Plan.of(settings, *picture)
+    for octaves, iterations in _STEPS_IN_TURN if asked.in_turn else _STEPS:
         for size in _SIZES:
             wanted = parse_size(size, *picture)
-            scale, jitter = settings.octave_scale, settings.jitter
-            expected = cost.fps(Plan(wanted, octaves, float(iterations), scale, jitter))
+            expected = cost.fps(
+                replace(asked, size=wanted, octaves=octaves, iterations=float(iterations))
+            )
             if expected >= _ROOM * fps:
                 found.append(Suggestion(size, octaves, iterations, round(expected, 1)))
                 break

@@ -294,6 +294,7 @@ class DreamWorker:
             shown = self._blend(request.base, time.monotonic(), 1.0)
             before = warp_steps(shown, request.flow, plan.size)
             carried = warp_steps(request.base.after, request.flow, plan.size) * np.float32(keep)
+            dreamer.follow(request.flow, plan.size)
         residual = residual_of(carried, picture)
         if fading is dreamer:
             levelled = dreamer.grow(picture, residual)

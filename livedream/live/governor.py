@@ -53,12 +53,12 @@ def ladder(dream: DreamSettings, width: int, height: int) -> tuple[Plan, ...]:
         found.append(plan(1.0, octaves, iterations))
     factor = 1.0
     while min(_scaled(asked.size, factor * _SIZE_STEP)) >= _LEAST_PX:
-        if factor <= _SIZES_FIRST and octaves > 1:
+        if factor <= _SIZES_FIRST and octaves > asked.fewest_octaves:
             octaves -= 1
         else:
             factor *= _SIZE_STEP
         found.append(plan(factor, octaves, 1.0))
-    while octaves > 1:
+    while octaves > asked.fewest_octaves:
         octaves -= 1
         found.append(plan(factor, octaves, 1.0))
     return tuple(p for i, p in enumerate(found) if i == 0 or p.cost < 0.99 * found[i - 1].cost)

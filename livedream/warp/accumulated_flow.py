@@ -64,12 +64,17 @@ class AccumulatedFlow:
 
 
 def warp_steps(
-    steps: NDArray[np.float32], accumulated: AccumulatedFlow, size: tuple[int, int]
+    steps: NDArray[np.float32],
+    accumulated: AccumulatedFlow,
+    size: tuple[int, int],
+    *,
+    sharp: bool = True,
 ) -> Flow:
     """A residual where it has moved to, at another size if wanted.
 
     steps: (h, w, 3) float32, any unit.  size: (width, height) px of the result, (H, W, 3) float32;
     zero where the flow leads to what the dreamed frame did not show. Never `steps` itself.
+    sharp: see `livedream.warp.remap`.
     """
     width, height = size
     base_height, base_width = steps.shape[:2]
@@ -86,7 +91,7 @@ def warp_steps(
         cv2.add(at, _grid(width, height, base_width, base_height), dst=at)
         # Beyond the border lies what a travel comes across; what a flow comes across is unseen.
         positions = np.asarray(at, np.float32)
-        found = remap(steps, positions, border=cv2.BORDER_REFLECT_101, sharp=True)
+        found = remap(steps, positions, border=cv2.BORDER_REFLECT_101, sharp=sharp)
     if accumulated.visibility is not None:
         seen = _plane(accumulated.visibility, width, height)
         found = cv2.multiply(found, cv2.merge([seen, seen, seen]))  # type: ignore[assignment]

@@ -56,13 +56,14 @@ def remap(
     return np.asarray(cv2.scaleAdd(cubic, _CUBIC, linear, dst=cubic), np.float32)
 
 
-def grid_sample(picture: Tensor, grid: Tensor) -> Tensor:
-    """The sharp one by torch's grid_sample, corners aligned, zero outside."""
-    cubic, linear = (
-        F.grid_sample(picture, grid, mode=mode, padding_mode="zeros", align_corners=True)
-        for mode in ("bicubic", "bilinear")
+def grid_sample(picture: Tensor, grid: Tensor, *, sharp: bool = True) -> Tensor:
+    """The same by torch's grid_sample, corners aligned, zero outside."""
+    linear = F.grid_sample(picture, grid, "bilinear", "zeros", align_corners=True)
+    if not sharp:
+        return linear
+    return torch.lerp(
+        linear, F.grid_sample(picture, grid, "bicubic", "zeros", align_corners=True), _CUBIC
     )
-    return torch.lerp(linear, cubic, _CUBIC)
 
 
 @lru_cache(maxsize=8)

@@ -16,22 +16,28 @@ from livedream.core.frame import FlowField, Motion
 from livedream.warp.remap import grid_sample, positions, remap
 
 
-def carry(residual: Tensor, motion: Motion | None, picture: Tensor, keep: float) -> Tensor:
-    """The last residual where it has moved to, faded, as far as it can be shown.
+def carry(
+    residual: Tensor, momentum: Tensor | None, motion: Motion | None, picture: Tensor, keep: float
+) -> tuple[Tensor, Tensor | None]:
+    """The last residual where it has moved to, faded, as far as it can be shown; the momentum too.
 
-    residual, picture: (1, 3, h, w) float32 of one device, picture in [0, 1].
-    motion: since the last frame, None when nothing moved.  keep: what remains of it, 0 to 1.
-    Returns (1, 3, h, w); zero where the last frame did not show the place.
+    residual, momentum, picture: (1, 3, h, w) float32 of one device, picture in [0, 1].
+    motion: since the last frame, None when nothing moved.  keep: what remains of the residual, 0
+    to 1.  Returns two of (1, 3, h, w); zero where the last frame did not show the place.
     """
     if motion is None:
         carried = residual * keep
     else:
         height, width = picture.shape[2:]
-        seen = cv2.resize(motion.visibility, (width, height), interpolation=cv2.INTER_LINEAR)
-        carried = warp(residual, motion.flow)
+        flow = fit_flow(motion.flow, width, height)
+        seen = np.asarray(cv2.resize(motion.visibility, (width, height)), np.float32)
+        carried = warp(residual, flow)
         carried *= _per_pixel(seen * np.float32(keep), carried)
+        if momentum is not None:
+            momentum = warp(momentum, flow, sharp=False)
+            momentum *= _per_pixel(seen, momentum)
     # What lies outside the range cannot be shown; kept, it would come back as a ghost.
-    return carried.add_(picture).clamp_(0.0, 1.0).sub_(picture)
+    return carried.add_(picture).clamp_(0.0, 1.0).sub_(picture), momentum
 
 
 def fit_flow(flow: FlowField, width: int, height: int) -> FlowField:
@@ -50,32 +56,35 @@ def fit_flow(flow: FlowField, width: int, height: int) -> FlowField:
     ).astype(np.float32)
 
 
-def warp(residual: Tensor, flow: FlowField) -> Tensor:
-    """`residual` warped along `flow` (see the module). Raises ShapeError for other ranks."""
+def warp(residual: Tensor, flow: FlowField, *, sharp: bool = True) -> Tensor:
+    """`residual` warped along `flow` (see the module). Raises ShapeError for other ranks.
+
+    sharp: see `livedream.warp.remap`; a momentum, renewed within a few frames, can do without.
+    """
     if residual.ndim != 4 or residual.shape[0] != 1:
         raise ShapeError(f"residual: must be (1, C, H, W) (got {tuple(residual.shape)})")
     height, width = residual.shape[2:]
     fitted = fit_flow(flow, width, height)
     if residual.device.type == "cpu":
-        return warp_opencv(residual, fitted)
-    return warp_torch(residual, fitted)
+        return warp_opencv(residual, fitted, sharp=sharp)
+    return warp_torch(residual, fitted, sharp=sharp)
 
 
-def warp_opencv(residual: Tensor, flow: FlowField) -> Tensor:
+def warp_opencv(residual: Tensor, flow: FlowField, *, sharp: bool = True) -> Tensor:
     """cv2.remap: several times faster than grid_sample on a CPU."""
     height, width = residual.shape[2:]
     interleaved = residual[0].permute(1, 2, 0).contiguous().numpy()
-    found = remap(interleaved, *positions(flow), border=cv2.BORDER_CONSTANT, sharp=True)
+    found = remap(interleaved, *positions(flow), border=cv2.BORDER_CONSTANT, sharp=sharp)
     return torch.from_numpy(found.reshape(height, width, -1)).permute(2, 0, 1)[None]
 
 
-def warp_torch(residual: Tensor, flow: FlowField) -> Tensor:
+def warp_torch(residual: Tensor, flow: FlowField, *, sharp: bool = True) -> Tensor:
     height, width = residual.shape[2:]
     moved = torch.from_numpy(flow).to(residual.device, residual.dtype)
     x = torch.arange(width, device=residual.device, dtype=residual.dtype) + moved[0]
     y = torch.arange(height, device=residual.device, dtype=residual.dtype)[:, None] + moved[1]
     grid = torch.stack([x * (2 / max(width - 1, 1)) - 1, y * (2 / max(height - 1, 1)) - 1], -1)
-    return grid_sample(residual, grid[None])
+    return grid_sample(residual, grid[None], sharp=sharp)
 
 
 def _per_pixel(plane: NDArray[np.float32], like: Tensor) -> Tensor:

@@ -38,15 +38,18 @@ class Machine:
         return [plan for at, _, plan in self.taken if at > after]
 
 
-def test_the_ladder_goes_from_what_is_asked_down_and_each_rung_is_cheaper() -> None:
-    rungs = ladder(DreamSettings(octaves=3, iterations=4), 1280, 720)
+@pytest.mark.parametrize("momentum", [0.0, 0.06])
+def test_the_ladder_goes_from_what_is_asked_down_and_each_rung_is_cheaper(
+    momentum: float,
+) -> None:
+    rungs = ladder(DreamSettings(octaves=3, iterations=4, momentum=momentum), 1280, 720)
     assert rungs[0].size == (640, 360)
     assert (rungs[0].octaves, rungs[0].iterations) == (3, 4.0)
     costs = [rung.cost for rung in rungs]
     assert costs == sorted(costs, reverse=True)
     ratios = [low / high for high, low in pairwise(costs)]
     assert min(ratios) > 0.6
-    assert rungs[-1].octaves == 1
+    assert rungs[-1].octaves == (2 if momentum else 1)  # in turn, two cost less than one
     assert min(rungs[-1].size) >= 96
     assert costs[-1] < costs[0] / 20
 
@@ -135,7 +138,7 @@ def test_what_it_saves_is_said_in_plain_words() -> None:
 
 
 def test_other_settings_go_on_at_what_the_machine_can() -> None:
-    machine = Machine(0.3)
+    machine = Machine(0.6)
     machine.run(10)
     cost = machine.plans(9)[-1].cost
     machine.settings = DreamSettings(size="720p", iterations=6)
@@ -144,7 +147,8 @@ def test_other_settings_go_on_at_what_the_machine_can() -> None:
 
 
 def test_strength_and_half_life_are_no_part_of_a_plan() -> None:
-    assert set(Plan.__slots__) == {"size", "octaves", "iterations", "octave_scale", "jitter"}
+    wanted = {"size", "octaves", "iterations", "octave_scale", "jitter", "in_turn"}
+    assert set(Plan.__slots__) == wanted
 
 
 def test_dreams_rest_where_frames_come_late_on_the_same_processor() -> None:

@@ -1,0 +1,58 @@
+"""Momentum: what ascent adds, averaged over the last frames along the flow.
+
+A single step of ascent is noisy, by its jitter and by its octave. The mean over some frames is not,
+so that a frame need not climb every octave: one frame in three climbs the coarse ones, the others
+the finest, about a quarter of the work of two steps in each. Figures: docs/decisions/steps.md.
+
+The momentum is (1, 3, h, w) float32, of additions that were each divided by their RMS, so that
+only the direction counts; how much of it is added is for `livedream.dream.level` to say.
+"""
+
+from typing import Final
+
+from torch import Tensor
+
+ALL_OCTAVES: Final = slice(None)
+_COARSE, _FINEST = slice(None, -1), slice(-1, None)
+
+_TURNS: Final = 3  # frames; the coarse octaves have one of them
+COARSE_SHARE: Final = 1 / _TURNS
+# Heuristic: from one dream to the next at least so much remains, however few there are in a second.
+# Else the dream would blink from coarse to fine.
+_LEAST: Final = 0.5
+# Heuristic (docs/decisions/steps.md): the step is taken this part of the way to where the momentum
+# leads, so that it corrects what is about to be added (Nesterov 1983).
+_AHEAD: Final = 0.6
+_TINY: Final = 1e-9
+
+
+def remaining(half_life: float, seconds: float) -> float:
+    """How much of the momentum goes on into a dream `seconds` later, 0.5 to 1."""
+    return max(_LEAST, float(0.5 ** (seconds / half_life)))
+
+
+def turn(frames: int, octaves: int) -> tuple[slice, float]:
+    """Which octaves the dream after so many is to climb, and what its addition weighs.
+
+    All octaves weigh the same in the long run, as they do where every frame climbs them all.
+    """
+    if octaves == 1:
+        return ALL_OCTAVES, 1.0
+    if frames % _TURNS:
+        return _FINEST, 1.0
+    return _COARSE, (_TURNS - 1) * (octaves - 1) ** 0.5
+
+
+def ahead(picture: Tensor, momentum: Tensor, gain: Tensor) -> Tensor:
+    """`picture` where the momentum leads to, in place. gain: of the addition before, 0-d."""
+    if gain.device.type == "cpu":
+        return picture.add_(momentum, alpha=_AHEAD * float(gain))
+    return picture.addcmul_(momentum, (_AHEAD * gain).to(momentum.dtype))
+
+
+def blend(momentum: Tensor | None, added: Tensor, remains: float, weight: float) -> Tensor:
+    """The momentum with a new addition, in its own place; overwrites `added`."""
+    added.div_(added.square().mean().sqrt().clamp_min(_TINY))
+    if momentum is None:
+        return added
+    return momentum.mul_(remains).add_(added, alpha=(1.0 - remains) * weight)
