@@ -25,7 +25,7 @@ import numpy as np
 
 from livedream.capture import open_source
 from livedream.core.frame import FlowField, Picture
-from livedream.flow import FlowEstimator, camera_motion, gray, motion, occlusion
+from livedream.flow import FlowEstimator, camera_motion, gray, halved, motion, occlusion
 from livedream.flow.classic import DisFlow
 from livedream.flow.motion import compare
 from livedream.warp.remap import positions, remap
@@ -90,11 +90,13 @@ def back() -> None:
         print(f"noise {noise}: shorter way back  {judged(flow, found)}")
         print(f"noise {noise}: full way back     {judged(plain, found)}")
     cv2.setNumThreads(1)
-    now, before = gray(found[0].current), gray(found[0].previous)
+    pair = gray(found[0].current), gray(found[0].previous)
+    now, before = (halved(picture).astype(np.uint8) for picture in pair)
+    finest = flow._finest - 1
     times = np.array(
         [
-            (seconds(lambda: flow._run(flow._forward, now, before)),
-             seconds(lambda: flow._run(flow._backward, before, now)))
+            (seconds(lambda: flow._run(flow._forward, now, before, finest)),
+             seconds(lambda: flow._run(flow._backward, before, now, finest)))
             for _ in range(15)
         ]
     )  # fmt: skip

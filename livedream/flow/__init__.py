@@ -73,7 +73,27 @@ def halved(plane: NDArray[Any]) -> Plane:
     return np.asarray(cv2.resize(plane, size, interpolation=cv2.INTER_AREA), np.float32)
 
 
+def quartered(plane: Gray) -> Gray:
+    """(h, w): an (H, W) gray at a quarter of its size, halved twice: a third of the time."""
+    for _ in range(2):
+        height, width = plane.shape
+        size = max(1, width // 2), max(1, height // 2)
+        plane = np.asarray(cv2.resize(plane, size, interpolation=cv2.INTER_AREA), np.uint8)
+    return plane
+
+
+def flow_halved(flow: FlowField) -> FlowField:
+    """(2, h, w): a flow at half its size, its px those of the whole picture as before."""
+    return np.stack([halved(part) for part in flow])
+
+
 def sampled_median(plane: Plane) -> float:
     """The median of a plane, of every fourth pixel both ways: in steps of a frame it is enough."""
     height, width = plane.shape
-    return float(np.median(plane[min(1, height - 1) :: 4, min(1, width - 1) :: 4]))
+    return median(plane[min(1, height - 1) :: 4, min(1, width - 1) :: 4])
+
+
+def median(values: NDArray[Any]) -> float:
+    """The middle one, of an even number the upper: half the time of NumPy's."""
+    middle = values.size // 2
+    return float(np.partition(values, middle, axis=None)[middle])

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from livedream.core.frame import FlowField
-from livedream.flow import Gray, halved, sampled_median
+from livedream.flow import Gray, halved, quartered, sampled_median
 from livedream.warp.remap import Plane
 
 SAMPLE_STEP_PX: Final = 16  # the camera's motion is fitted to one sample per so many px
@@ -27,6 +27,8 @@ LEAST_SAMPLES: Final = 10.0
 LEAST_FOLLOWING: Final = 0.3
 FITTING_ROUNDS: Final = 8
 WIDE_PX, NARROW_PX, NARROWING = 2.0, 0.2, 0.7  # what counts as following, round by round
+_RESISTANCE: Final = np.array([2e-3, 2e-3, 0.0])  # of slopes along x and y, of the offset
+_DIAGONAL: Final = np.diag_indices(3)
 
 # Heuristic, chosen on scenes with known motion (docs/flow.md): errors are compared within 6 px,
 # and a third as much within 26 px, so that the flat inside of a moving body stays with its
@@ -58,8 +60,8 @@ class SteadyFlow:
 def blend_camera_motion(flow: FlowField, now: Gray, before: Gray, remapped: Gray) -> SteadyFlow:
     """`flow` with the camera's motion where that explains `now` as well.
 
-    flow: (2, H, W) px, current to previous.  now, before: (H, W) gray, equally bright.
-    remapped: `before` along the flow.
+    flow: (2, h, w) px of the whole picture at half its size, current to previous.
+    now, before: (H, W) gray, equally bright.  remapped: `before` along the flow.
     """
     own_error = cv2.absdiff(now, remapped)
     base, base_error = _camera_error(flow, now, before)
@@ -72,8 +74,7 @@ def blend_camera_motion(flow: FlowField, now: Gray, before: Gray, remapped: Gray
     else:
         low, high = MOVING_STEPS
     trust = np.clip((high - worse) * np.float32(1 / (high - low)), 0.0, 1.0)
-    steady = np.stack([halved(part) for part in flow])
-    steady *= 0.5
+    steady = 0.5 * flow
     if base is None:
         steady *= 1.0 - trust
     else:
@@ -119,50 +120,65 @@ def _cost(now: Gray, remapped: Gray) -> float:
 def camera_motion(flow: FlowField, now: Gray) -> NDArray[np.float64] | None:
     """The affine motion that most structure of `now` follows, by reweighted least squares.
 
+    flow: (2, h, w) px of the whole picture at half its size.  now: (H, W).
     Returns (2, 3): flow = motion @ (x, y, 1) px; None where there is too little structure, or
     too little of it agrees.
     """
     height, width = now.shape
-    quarter = (max(1, width // 4), max(1, height // 4))
-    corners = cv2.cornerMinEigenVal(cv2.resize(now, quarter, interpolation=cv2.INTER_AREA), 5)
+    corners = cv2.cornerMinEigenVal(quartered(now), 5)
     y = np.arange(min(SAMPLE_STEP_PX // 2, height - 1), height, SAMPLE_STEP_PX)
     x = np.arange(min(SAMPLE_STEP_PX // 2, width - 1), width, SAMPLE_STEP_PX)
-    near_y, near_x = np.minimum(y // 4, quarter[1] - 1), np.minimum(x // 4, quarter[0] - 1)
-    structure = corners[np.ix_(near_y, near_x)].ravel().astype(np.float64)
+    structure = _nearest(corners, y // 4, x // 4)
     sure = np.minimum(structure / FULL_STRUCTURE, 1.0)
     if sure.sum() < LEAST_SAMPLES:
         return None
-    found = flow[:, y[:, None], x[None, :]].reshape(2, -1).T.astype(np.float64)
+    found = np.stack([_nearest(part, y // 2, x // 2) for part in flow])
     # Coordinates of about one keep the small system well conditioned.
     across, down = np.meshgrid((x - width / 2) / width, (y - height / 2) / width)
-    places = np.stack([across.ravel(), down.ravel(), np.ones(across.size)], axis=1)
+    places = np.stack([across.ravel(), down.ravel(), np.ones(across.size)])
     motion = _follow(places, found, sure)
-    following = sure / (1.0 + ((found - places @ motion) ** 2).sum(1)) ** 2
+    following = sure / (1.0 + _squares(found - motion @ places)) ** 2
     if following.sum() < LEAST_FOLLOWING * sure.sum():
         return None
-    slopes, offset = motion[:2].T / width, motion[2]
+    slopes, offset = motion[:, :2] / width, motion[:, 2]
     return np.column_stack([slopes, offset - slopes @ (width / 2, height / 2)])
+
+
+def _nearest(
+    plane: NDArray[Any], y: NDArray[np.int64], x: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """(len(y) * len(x),) of an (h, w) plane, held within it."""
+    rows = plane[np.minimum(y, plane.shape[0] - 1)]
+    return np.asarray(rows[:, np.minimum(x, plane.shape[1] - 1)].ravel(), np.float64)
 
 
 def _follow(
     places: NDArray[np.float64], found: NDArray[np.float64], sure: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """(3, 2) least squares in which samples far from the fit lose their weight."""
-    motion = np.zeros((3, 2))
-    middle = np.array([_weighted_median(found[:, axis], sure) for axis in (0, 1)])
-    near = [(sure * (((found - start) ** 2).sum(1) < 1.0)).sum() for start in (0.0, middle)]
-    if near[1] > near[0]:
-        motion[2] = middle
+    """(2, 3) least squares in which samples far from the fit lose their weight.
+
+    places: (3, n) x, y, 1.  found: (2, n).  sure: (n,).
+    """
+    motion: NDArray[np.float64] = np.zeros((2, 3))
+    middle = np.array([[_weighted_median(axis, sure)] for axis in found])
+    if sure[_squares(found - middle) < 1.0].sum() > sure[_squares(found) < 1.0].sum():
+        motion[:, 2:] = middle
     reach = WIDE_PX
     for _ in range(FITTING_ROUNDS):
-        distance = ((found - places @ motion) ** 2).sum(1)
-        weight = sure / (1.0 + distance / reach**2) ** 2
-        weighted = (places * weight[:, None]).T
+        weight = sure / (1.0 + _squares(found - motion @ places) / reach**2) ** 2
+        weighted = places * weight
+        square = weighted @ places.T
         # A little resistance against turning and zooming that few samples speak for.
-        ridge = np.diag([2e-3, 2e-3, 0.0]) * weight.sum() + 1e-9 * np.eye(3)
-        motion = np.linalg.solve(weighted @ places + ridge, weighted @ found)
+        square[_DIAGONAL] += _RESISTANCE * weight.sum() + 1e-9
+        motion = np.asarray(np.linalg.solve(square, weighted @ found.T).T, np.float64)
         reach = max(NARROW_PX, reach * NARROWING)
     return motion
+
+
+def _squares(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(n,) squared lengths of (2, n)."""
+    x, y = vectors
+    return np.asarray(x * x + y * y)
 
 
 def _weighted_median(values: NDArray[np.float64], weight: NDArray[np.float64]) -> float:

@@ -1,5 +1,6 @@
 """Classic optical flow by OpenCV: DIS (Kroeger et al. 2016) and Farneback (2003)."""
 
+from collections.abc import Mapping
 from math import log2
 from typing import Final
 
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 
 from livedream.core.errors import FlowError
 from livedream.core.frame import FlowField, Picture
-from livedream.flow import Gray, gray
+from livedream.flow import Gray, gray, halved
 
 _SMALLEST_SIDE_PX: Final = 16  # both work in patches; OpenCV's DIS raises below 12
 
@@ -18,6 +19,11 @@ _PRESETS: Final = {
     "dis-fast": cv2.DISOPTICAL_FLOW_PRESET_FAST,
     "dis-ultrafast": cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST,
 }
+# Patch stride, gradient descents and refinements where they are not the preset's. Of `dis-fast` two
+# refinements less cost nothing; the way back only checks the way there (docs/flow.md).
+_FAST: Final = (4, 16, 3)
+_THERE: Final = {"dis-fast": _FAST}
+_BACK: Final = {"dis": (5, 12, 3), "dis-fast": _FAST}
 
 
 class DisFlow:
@@ -30,25 +36,27 @@ class DisFlow:
     def __init__(self, preset: str = "dis") -> None:
         if preset not in _PRESETS:
             raise FlowError(f"flow: must be one of {', '.join(_PRESETS)} (got {preset})")
-        self._forward = cv2.DISOpticalFlow.create(_PRESETS[preset])
-        self._backward = cv2.DISOpticalFlow.create(_PRESETS[preset])
+        self._forward = _dis(preset, _THERE)
+        self._backward = _dis(preset, _BACK)
         self._finest = self._forward.getFinestScale()
-        if preset == "dis":
-            # Half the time of the medium preset and, as a check, as good (docs/flow.md).
-            self._backward.setPatchStride(5)
-            self._backward.setGradientDescentIterations(12)
-            self._backward.setVariationalRefinementIterations(3)
 
     def estimate(self, current: Picture, previous: Picture) -> FlowField:
-        return self._run(self._forward, gray(current), gray(previous))
+        return self._run(self._forward, gray(current), gray(previous), self._finest)
 
-    def both(self, current: Picture, previous: Picture) -> tuple[FlowField, FlowField]:
-        """There and back, which only checks the way there and may be coarser; in one go."""
-        now, before = gray(current), gray(previous)
-        return self._run(self._forward, now, before), self._run(self._backward, before, now)
+    def both(self, now: Gray, before: Gray) -> tuple[FlowField, FlowField]:
+        """There and back, at half the pictures' size in px of the whole ones.
 
-    def _run(self, dis: cv2.DISOpticalFlow, now: Gray, before: Gray) -> FlowField:
-        """calc() down to the preset's scale, or the coarsest that a small picture has.
+        Back only checks the way there and may be coarser. No preset looks at a picture at its full
+        size: halved once, both ways begin there.
+        """
+        small, small_before = (halved(picture).astype(np.uint8) for picture in (now, before))
+        finest = self._finest - 1
+        there = self._run(self._forward, small, small_before, finest)
+        back = self._run(self._backward, small_before, small, finest)
+        return 2 * there, 2 * back
+
+    def _run(self, dis: cv2.DISOpticalFlow, now: Gray, before: Gray, finest: int) -> FlowField:
+        """calc() down to that scale, or the coarsest that a small picture has.
 
         Left alone, OpenCV chooses other scales for small pictures, keeps them for the next ones,
         and reads beyond thin ones (28 x 100 px crashed). The formula for the coarsest is its own.
@@ -56,7 +64,7 @@ class DisFlow:
         padded, patch = _padded(now), dis.getPatchSize()
         longer, shorter = max(padded.shape), min(padded.shape)
         coarsest = min(int(log2(longer / (4 * patch)) + 0.5), int(log2(shorter / patch)))
-        dis.setFinestScale(min(self._finest, coarsest))
+        dis.setFinestScale(min(finest, coarsest))
         return _planes(dis.calc(padded, _padded(before), None), now)  # type: ignore[call-overload]
 
 
@@ -71,6 +79,16 @@ class FarnebackFlow:
             _padded(now), _padded(before), None, 0.5, 5, 21, 3, 7, 1.5, 0
         )
         return _planes(found, now)
+
+
+def _dis(preset: str, tuned: Mapping[str, tuple[int, int, int]]) -> cv2.DISOpticalFlow:
+    dis = cv2.DISOpticalFlow.create(_PRESETS[preset])
+    if preset in tuned:
+        stride, descents, refinements = tuned[preset]
+        dis.setPatchStride(stride)
+        dis.setGradientDescentIterations(descents)
+        dis.setVariationalRefinementIterations(refinements)
+    return dis
 
 
 def _padded(small: Gray) -> Gray:

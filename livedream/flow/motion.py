@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from livedream.core.frame import Motion, Picture
 from livedream.core.settings import parse_size
 from livedream.core.shrink import shrunk
-from livedream.flow import FlowEstimator, Gray, ZeroFlow, gray
+from livedream.flow import FlowEstimator, Gray, ZeroFlow, flow_halved, gray, median, quartered
 from livedream.flow.camera_motion import blend_camera_motion
 from livedream.flow.classic import DisFlow
 from livedream.flow.occlusion import visibility
@@ -94,20 +94,27 @@ def compare(estimator: FlowEstimator, current: Picture, previous: Picture) -> Mo
 
     current, previous: (h, w, 3) uint8 RGB of one size.
     """
-    if isinstance(estimator, DisFlow):
-        flow, backward = estimator.both(current, previous)
-    else:
-        flow = estimator.estimate(current, previous)
-        backward = estimator.estimate(previous, current)
     now, before = gray(current), gray(previous)
-    remapped = remap(before, *positions(flow))
+    if isinstance(estimator, DisFlow):
+        flow, backward = estimator.both(now, before)
+    else:
+        flow = flow_halved(estimator.estimate(current, previous))
+        backward = flow_halved(estimator.estimate(previous, current))
+    height, width = now.shape
+    whole = [_grown(part, width, height) for part in flow]
+    remapped = remap(before, *positions(whole))
     if is_cut(now, remapped):
-        return Motion(flow, np.zeros(now.shape, np.float32), cut=True)
+        return Motion(flow, np.zeros(flow[0].shape, np.float32), cut=True)
     change = change_of_light(now, remapped)
     if change is not None:
         before, remapped = match_exposure(before, change), match_exposure(remapped, change)
     steady = blend_camera_motion(flow, now, before, remapped)
     return Motion(steady.flow, visibility(flow, backward, steady))
+
+
+def _grown(plane: Plane, width: int, height: int) -> Plane:
+    grown = cv2.resize(plane, (width, height), interpolation=cv2.INTER_LINEAR)
+    return np.asarray(grown, np.float32)
 
 
 def is_cut(now: Gray, remapped: Gray) -> bool:
@@ -124,11 +131,11 @@ def is_cut(now: Gray, remapped: Gray) -> bool:
 
 def _structure(picture: Gray) -> tuple[Plane, float]:
     """(h, w) what the surroundings do not have, and its mean square; 0 where there is none."""
-    height, width = picture.shape
-    size = (max(1, width // 4), max(1, height // 4))
-    quarter = cv2.resize(picture, size, interpolation=cv2.INTER_AREA).astype(np.float32)
+    quarter = quartered(picture).astype(np.float32)
     # Within blocks of 4 x 4 px lies what the quarter has lost: the power of the fine grain.
-    grain = cv2.norm(picture, cv2.NORM_L2SQR) / picture.size - float((quarter * quarter).mean())
+    # Variances, because OpenCV rounds means of four upwards.
+    (_, whole), (_, coarse) = cv2.meanStdDev(picture), cv2.meanStdDev(quarter)
+    grain = float(whole[0, 0] ** 2 - coarse[0, 0] ** 2)
     quarter -= cv2.blur(quarter, (SURROUNDINGS_PX, SURROUNDINGS_PX))
     power = float((quarter * quarter).mean())
     if power < max(FLAT_STEPS**2, NOISE_SHARE * grain):
@@ -144,10 +151,10 @@ def change_of_light(now: Gray, remapped: Gray) -> tuple[float, float] | None:
     now, remapped: (h, w), the second one the previous picture along the flow.
     """
     wanted, found = _samples(now), _samples(remapped)
-    gain, offset = 1.0, float(np.median(wanted) - np.median(found))
+    gain, offset = 1.0, median(wanted) - median(found)
     for _ in range(LIGHT_ROUNDS):
         gap = wanted - gain * found - offset
-        reach = max(LEAST_STEPS, 1.5 * float(np.median(np.abs(gap))))
+        reach = max(LEAST_STEPS, 1.5 * median(np.abs(gap)))
         weight = 1.0 / (1.0 + (gap / reach) ** 2) ** 2
         weight /= weight.sum()
         mean_wanted, mean_found = weight @ wanted, weight @ found

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from livedream.core.frame import FlowField
-from livedream.flow import halved, sampled_median
+from livedream.flow import sampled_median
 from livedream.flow.camera_motion import SteadyFlow
 from livedream.warp.remap import Plane, positions, remap
 
@@ -37,12 +37,13 @@ QUIET_STEPS: Final = 2.0  # a picture's median difference up to here is no noise
 def visibility(flow: FlowField, backward: FlowField, steady: SteadyFlow) -> Plane:
     """(h, w) float32 in [0, 1]: how sure it is that the previous frame shows this place.
 
-    flow: (2, H, W) px, current to previous, as the estimator found it.  backward: (2, H, W) px,
-    previous to current.  steady: what is to be carried along (see `blend_camera_motion`), h x w.
+    flow: (2, h, w) px of the whole picture at half its size, current to previous, as the estimator
+    found it.  backward: the same, previous to current.  steady: what is to be carried along (see
+    `blend_camera_motion`).
     """
     allowance = max(0.0, sampled_median(steady.error) - QUIET_STEPS)
     low, high = ALIKE_STEPS[0] + 2 * allowance, ALIKE_STEPS[1] + 3 * allowance
-    seen = agreement(*(np.stack([halved(part) for part in way]) for way in (flow, backward)))
+    seen = agreement(flow, backward)
     seen *= _fall(steady.error, low, high)
     explained = _fall(steady.error, low * CAMERA_LENIENCE, high * CAMERA_LENIENCE)
     explained *= steady.trust

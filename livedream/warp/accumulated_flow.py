@@ -91,7 +91,7 @@ def warp_steps(
         cv2.add(at, _grid(width, height, base_width, base_height), dst=at)
         # Beyond the border lies what a travel comes across; what a flow comes across is unseen.
         positions = np.asarray(at, np.float32)
-        found = remap(steps, positions, border=cv2.BORDER_REFLECT_101, sharp=sharp)
+        found = remap(steps, positions, border=cv2.BORDER_REFLECT_101, cubic=sharp)
     if accumulated.visibility is not None:
         seen = _plane(accumulated.visibility, width, height)
         found = cv2.multiply(found, cv2.merge([seen, seen, seen]))  # type: ignore[assignment]

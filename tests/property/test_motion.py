@@ -30,9 +30,8 @@ def anything(height: int, width: int, seed: int) -> Picture:
 
 
 def check(motion: Motion, height: int, width: int) -> None:
-    """Half the size; of a cut, which carries nothing, that of the frame."""
-    if not motion.cut:
-        height, width = max(1, height // 2), max(1, width // 2)
+    """Half the size."""
+    height, width = max(1, height // 2), max(1, width // 2)
     assert motion.flow.shape == (2, height, width) and motion.visibility.shape == (height, width)
     assert motion.flow.dtype == motion.visibility.dtype == np.float32
     assert np.isfinite(motion.flow).all()

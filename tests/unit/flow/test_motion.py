@@ -8,7 +8,7 @@ import pytest
 from scenes import Scene, half, moved_camera, moving_square, noisy, rounded, shrunk, textured
 
 from livedream.core.frame import FlowField, Frame, Motion, Picture
-from livedream.flow import FlowEstimator, ZeroFlow
+from livedream.flow import FlowEstimator, Gray, ZeroFlow
 from livedream.flow.classic import DisFlow, FarnebackFlow
 from livedream.flow.motion import MotionEstimator, compare
 
@@ -111,9 +111,9 @@ def test_one_who_can_do_both_is_asked_once() -> None:
     class Both(DisFlow):
         asked = 0
 
-        def both(self, current: Picture, previous: Picture) -> tuple[FlowField, FlowField]:
+        def both(self, now: Gray, before: Gray) -> tuple[FlowField, FlowField]:
             self.asked += 1
-            return super().both(current, previous)
+            return super().both(now, before)
 
         def estimate(self, current: Picture, previous: Picture) -> FlowField:
             raise AssertionError("both() says it all")

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from livedream.flow import gray, halved, sampled_median
-from livedream.warp.remap import positions, remap
+from livedream.flow import flow_halved, gray, halved, median, quartered, sampled_median
+from livedream.warp.remap import positions, remap, remap_sharp
 
 
 def test_positions_are_pixels_plus_flow() -> None:
@@ -32,6 +32,36 @@ def test_fetching_interpolates_and_continues_the_border() -> None:
     assert remap(picture, *positions(flow))[0].tolist() == [205, 215, 225, 235, 240]
 
 
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.25, 0.5, 0.8])
+@pytest.mark.parametrize("period", [2.5, 4.0, 8.0, 20.0])
+@pytest.mark.parametrize("across", [True, False])
+def test_the_sharp_one_keeps_what_the_module_says(
+    share: float, period: float, across: bool
+) -> None:
+    """A wave moved by a share of a pixel, in power: 1 - 3 u^2 - 2 u^3, never more than 1."""
+    angle = 2 * np.pi / period
+    phases = np.exp(1j * angle * np.arange(64))
+    wave = np.tile(phases if across else phases[:, None], (8, 1) if across else (1, 8))
+    flow = np.zeros((2, *wave.shape), np.float32)
+    flow[0 if across else 1] = share
+    parts = [part.astype(np.float32) for part in (wave.real, wave.imag)]
+    real, imaginary = (remap_sharp(part, *positions(flow)) for part in parts)
+    inside = (slice(2, -2), slice(2, -2))
+    power = (real**2 + imaginary**2)[inside]
+    u = share * (1 - share) * (1 - np.cos(angle))
+    assert power == pytest.approx(np.full(power.shape, 1 - 3 * u**2 - 2 * u**3), abs=1e-4)
+
+
+def test_cubic_is_sharper_than_linear() -> None:
+    """And takes part of its neighbours' opposite: 0.59 of the two nearest, -0.09 of the next."""
+    line = np.zeros((1, 9), np.float32)
+    line[0, 4] = 1.0
+    flow = np.zeros((2, 1, 9), np.float32)
+    flow[0] = 0.5
+    found = remap(line, *positions(flow), cubic=True)
+    assert found[0, 2:6] == pytest.approx([-0.09375, 0.59375, 0.59375, -0.09375])
+
+
 @pytest.mark.parametrize(
     ("shape", "wanted"), [((1, 1), (1, 1)), ((1, 9), (1, 4)), ((7, 6), (3, 3))]
 )
@@ -43,6 +73,36 @@ def test_half_a_plane_is_never_nothing(shape: tuple[int, int], wanted: tuple[int
 def test_half_a_plane_is_the_mean_of_four() -> None:
     plane = np.array([[1, 2, 3, 4], [5, 6, 7, 8]], np.float32)
     assert halved(plane).tolist() == [[3.5, 5.5]]
+
+
+@pytest.mark.parametrize(
+    ("shape", "wanted"),
+    [((1, 1), (1, 1)), ((1, 9), (1, 2)), ((7, 6), (1, 1)), ((270, 480), (67, 120))],
+)
+def test_a_quarter_of_a_plane_is_never_nothing(
+    shape: tuple[int, int], wanted: tuple[int, int]
+) -> None:
+    found = quartered(np.full(shape, 9, np.uint8))
+    assert found.shape == wanted and found.dtype == np.uint8 and (found == 9).all()
+
+
+def test_a_quarter_of_a_plane_is_the_mean_of_sixteen() -> None:
+    plane = np.random.default_rng(0).integers(0, 256, (64, 96), dtype=np.uint8)
+    means = plane.reshape(16, 4, 24, 4).mean((1, 3))
+    assert np.abs(quartered(plane) - means).max() <= 1.0
+
+
+def test_a_flow_halved_keeps_its_px() -> None:
+    flow = np.zeros((2, 4, 6), np.float32)
+    flow[0], flow[1] = 5.0, -2.0
+    found = flow_halved(flow)
+    assert found.shape == (2, 2, 3) and (found[0] == 5).all() and (found[1] == -2).all()
+
+
+@pytest.mark.parametrize("count", [1, 2, 7, 8])
+def test_the_median_is_one_of_the_values(count: int) -> None:
+    values = np.random.default_rng(count).permutation(count).astype(np.float64)
+    assert median(values) == count // 2
 
 
 def test_gray_is_that_of_rgb() -> None:
