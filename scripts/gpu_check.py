@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Everything that needs a CUDA device, in one call: `scripts/gpu_check [--json FILE]`.
 
-Tests with the gpu marker, engines compared with fp32 autograd, the card's peaks, whole frames per
-second at projector sizes, the profile of one frame. Prints tables and writes all figures as JSON.
+Tests with the gpu marker, engines compared with fp32 autograd, what our kernels save, the card's
+peaks, whole frames per second at projector sizes, the profile of one frame. Prints tables and
+writes all figures as JSON.
 Exit code 0, or 1 when a test fails or an engine dreams another dream; 2 without a CUDA device.
 """
 
@@ -34,6 +35,7 @@ def main() -> int:
         )
         return 2
     stand_in()
+    import gpu_kernels as kernels
     import gpu_measures as measures
 
     device = torch.device(args.device)
@@ -44,6 +46,9 @@ def main() -> int:
     sections: dict[str, Callable[[], object]] = {
         "peaks": lambda: measures.peaks(device),
         "engines": lambda: measures.engines(device, small=args.small),
+        "schedule": lambda: kernels.schedule(device, small=args.small),
+        "pools": lambda: kernels.pools(device, small=args.small),
+        "compiled": lambda: kernels.compiled(device, small=args.small),
         "frames": lambda: measures.frames_per_second(device, small=args.small),
         "profile": lambda: measures.profile(device, small=args.small),
         "bench": lambda: bench(device),

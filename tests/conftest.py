@@ -1,5 +1,6 @@
 """What several tests share."""
 
+import os
 import signal
 from collections.abc import Callable
 from fractions import Fraction
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from livedream.core.frame import Frame, Picture
 from livedream.dream.networks.network import Network, load_network
@@ -15,6 +17,10 @@ from livedream.dream.networks.network import Network, load_network
 # that they start and interrupt.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# Read when Triton is first imported, which PyTorch does for some tests: kernels run as Python.
+if not torch.cuda.is_available():
+    os.environ.setdefault("TRITON_INTERPRET", "1")
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 

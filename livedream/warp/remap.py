@@ -61,9 +61,11 @@ def remap(
     return found
 
 
-def remap_sharp(picture: NDArray[np.float32], x: Plane, y: Plane) -> NDArray[np.float32]:
-    """The sharp one (see the module) of a residual, (h, w) or (h, w, C); zero outside."""
-    found = np.asarray(remap(picture, x, y, border=cv2.BORDER_CONSTANT), np.float32)
+def remap_sharp(
+    picture: NDArray[np.float32], x: Plane, y: Plane, *, border: int = cv2.BORDER_CONSTANT
+) -> NDArray[np.float32]:
+    """The sharp one (see the module) of a residual, (h, w) or (h, w, C), at as many positions."""
+    found = np.asarray(remap(picture, x, y, border=border), np.float32)
     for at, kernel in zip((x, y), _EXCESS, strict=True):
         part = at - np.floor(at)
         part -= part * part

@@ -2,7 +2,8 @@
 
 Forward, input gradient, normalisation, shift and update are launched together: at a small octave
 launching them one by one takes longer than computing them. The network runs in fp16 and
-channels_last (`device.choose_dtype`), picture and normalisation in float32.
+channels_last (`device.choose_dtype`), picture and normalisation in float32. Between convolutions
+kernels of Triton run where there is Triton (`fused`), PyTorch's own elsewhere.
 """
 
 import logging
@@ -18,6 +19,7 @@ from livedream.core.errors import SettingsError
 from livedream.core.settings import DreamSettings
 from livedream.dream.engines.base import EngineSpec
 from livedream.dream.engines.eager import EagerEngine
+from livedream.dream.engines.fused import FusedAscent, fused, open_kernels
 from livedream.dream.engines.steps import normalised
 from livedream.dream.objectives.binding import Measured
 from livedream.dream.tiles import Margins, mirrored_index
@@ -63,13 +65,16 @@ class CapturedStep:
     for the device.
 
     picture: (1, 3, height, width) float32, changed in place by `run`.  gradient: as
-    `Engine.gradient`.  replay: `run`, or its capture.
+    `Engine.gradient`.  fused: who takes steps without smoothing and bands, None: nobody.
+    replay: `run`, or its capture.
     """
 
     def __init__(
-        self, kind: StepKind, device: torch.device, gradient: Callable[[Tensor], Tensor]
-    ) -> None:
+        self, kind: StepKind, device: torch.device, gradient: Callable[[Tensor], Tensor],
+        fused: FusedAscent | None = None,
+    ) -> None:  # fmt: skip
         self._gradient = gradient
+        self._fused = None if kind.smoothing > 0 or kind.laplacian > 0 else fused
         self._settings = DreamSettings(smoothing=kind.smoothing, laplacian=kind.laplacian)
         self._length = kind.height, kind.width
         self.replay: Step = self.run
@@ -93,6 +98,10 @@ class CapturedStep:
     def run(self) -> None:
         """One step of `picture`: what is captured."""
         picture = self.picture
+        if self._fused is not None:
+            size = len(self._seen[0]), len(self._seen[1])
+            self._fused.step(picture, self._before, size, self._scale)
+            return
         rows, columns = (
             mirrored_index(seen - before, length)
             for seen, before, length in zip(self._seen, self._before, self._length, strict=True)
@@ -137,13 +146,17 @@ class CudaEngine:
 
     capture: from a step to what replays it; None for CUDA graphs, tests give one that runs
     anywhere.  It may run the step a few times, and raises RuntimeError where it cannot capture it.
+    kernels: whether Triton's are used; None: on CUDA, if they run there.
     Raises SettingsError for another device than CUDA where it is None.
     """
 
     name: Final = "cuda"
     fallbacks: Final = 0
 
-    def __init__(self, spec: EngineSpec, capture: Callable[[Step], Step] | None = None) -> None:
+    def __init__(
+        self, spec: EngineSpec, capture: Callable[[Step], Step] | None = None, *,
+        kernels: bool | None = None,
+    ) -> None:  # fmt: skip
         if capture is None:
             if spec.device.type != "cuda":
                 raise SettingsError(
@@ -152,7 +165,15 @@ class CudaEngine:
             capture = CudaGraphCapture(spec.device)
         self._spec = spec
         self._capture: Callable[[Step], Step] | None = capture
-        self._eager = EagerEngine(spec)
+        wanted = spec.device.type == "cuda" if kernels is None else kernels
+        found = open_kernels(spec.device) if wanted else None
+        self._fused: FusedAscent | None = None
+        if found is None:
+            self._eager = EagerEngine(spec)
+        else:
+            body = fused(spec.network.truncated(spec.objective.layers), found)
+            self._eager = EagerEngine(spec, body)
+            self._fused = FusedAscent(spec, self._eager.body, found)
         self._graphs: OrderedDict[StepKind, CapturedStep] = OrderedDict()
         self._seen: OrderedDict[StepKind, int] = OrderedDict()
 
@@ -199,7 +220,7 @@ class CudaEngine:
             return None
         while len(self._graphs) >= KEPT:
             self._graphs.popitem(last=False)
-        step = CapturedStep(kind, self._spec.device, self._eager.gradient)
+        step = CapturedStep(kind, self._spec.device, self._eager.gradient, self._fused)
         try:
             step.replay = self._capture(step.run)
         except RuntimeError as error:

@@ -14,14 +14,17 @@ from livedream.dream.tiles import Margins, mirrored
 
 
 class EagerEngine:
-    """The reference; also gives the activations themselves.  body: picture to activations."""
+    """The reference; also gives the activations themselves.
+
+    body: normalised picture to activations, as `fused.fused` changes it; None: the network's own.
+    """
 
     name: Final = "torch"
     fallbacks: Final = 0
 
-    def __init__(self, spec: EngineSpec) -> None:
+    def __init__(self, spec: EngineSpec, body: nn.Module | None = None) -> None:
         self._spec = spec
-        body: nn.Module = spec.network.truncated(spec.objective.layers)
+        body = body or spec.network.truncated(spec.objective.layers)
         self.body = body.to(device=spec.device, dtype=spec.dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def ascend(self, x: Tensor, shifts: Sequence[Margins], settings: DreamSettings) -> None:

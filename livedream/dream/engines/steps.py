@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from livedream.core.settings import DreamSettings
 from livedream.dream.resize import resize
 
-_TINY: Final = 1e-12  # below any gradient float32 can carry here; keeps a flat one from 0/0
+TINY: Final = 1e-12  # below any gradient float32 can carry here; keeps a flat one from 0/0
 _COPIED: Final = 1 << 23  # elements that may be copied: bounds the memory of very large pictures
 
 
@@ -25,7 +25,7 @@ def normalised(gradient: Tensor, settings: DreamSettings) -> Tensor:
         gradient = gaussian_blur(gradient, settings.smoothing)
     if settings.laplacian > 0:
         gradient = equalise_bands(gradient, settings.laplacian)
-    return gradient.div_(_mean_size(gradient).clamp_min(_TINY))
+    return gradient.div_(_mean_size(gradient).clamp_min(TINY))
 
 
 def _mean_size(gradient: Tensor) -> Tensor:
@@ -67,6 +67,6 @@ def equalise_bands(gradient: Tensor, bands: int) -> Tensor:
         rest = low
     pieces.append(rest)
     for piece, size in zip(reversed(pieces), reversed(sizes), strict=True):
-        level = piece.square().mean().sqrt().clamp_min(_TINY)
+        level = piece.square().mean().sqrt().clamp_min(TINY)
         total = resize(total, size) + piece / level
     return total

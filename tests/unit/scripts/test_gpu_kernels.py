@@ -1,0 +1,41 @@
+"""What a step launches, counted without a device."""
+
+import gpu_kernels
+import pytest
+import torch
+
+from livedream.dream.engines.fused import open_kernels
+
+CPU = torch.device("cpu")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="kernels run on the CUDA device instead")
+@pytest.mark.parametrize(
+    ("name", "objective", "convolutions", "launches"),
+    [
+        ("dreamnet", "creatures", (29, 29), (225, 122)),
+        ("googlenet", "inception4c", (33, 23), (265, 124)),
+    ],
+)
+def test_our_kernels_leave_pytorch_the_convolutions(
+    name: str, objective: str, convolutions: tuple[int, int], launches: tuple[int, int],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    pytest.importorskip("triton", reason="Triton is not installed: it comes with PyTorch for CUDA")
+    kernels = open_kernels(CPU)
+    monkeypatch.setattr(kernels, "launch", lambda *_, **__: None)  # counted, not run
+    network = gpu_kernels.network_of(name)
+    assert network is not None
+    plain, ours = (
+        gpu_kernels.launches(
+            gpu_kernels.step_of(network, objective, CPU, kernels=kernels, size=(96, 64))[0], CPU
+        )
+        for kernels in (False, True)
+    )
+    assert (plain["convolution"], ours["convolution"]) == convolutions  # googlenet's 1x1 are joined
+    own = {name: count for name, count in ours.items() if name.startswith("_")}
+    assert own["_activate"] == own["_activate_back"] == convolutions[1]
+    assert [name for name in ours if name not in own and not name.startswith("convolution")] == (
+        [] if name == "dreamnet" else ["cat", "add"]
+    )
+    assert (sum(plain.values()), sum(ours.values())) == launches  # as the docs say
