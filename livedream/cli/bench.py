@@ -104,6 +104,7 @@ def _print(report: "BenchReport") -> None:
             ("  of this look: response", _share(look.response, look.full_response)),
             ("  of this look: flicker", _share(look.flicker, look.full_flicker)),
             ("CPU time of a frame, ms", f"{report.processor_ms:.1f}"),
+            *((f"  {name}", f"{ms:.1f}") for name, ms in report.stages_processor_ms.items()),
             ("convolution peak, GFLOP/s", f"{report.peak_gflops:.0f}"),
             ("copy bandwidth, GB/s", f"{report.copy_gbs:.1f}"),
             ("ascent, share of the peak", share),

@@ -11,7 +11,7 @@ import platform
 import subprocess
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -28,7 +28,7 @@ from torch import Tensor
 from livedream.capture.sky import Sky
 from livedream.core.device import precision_name
 from livedream.core.frame import Frame
-from livedream.core.prefetch import AsyncWriter
+from livedream.core.prefetch import AsyncWriter, StageTimer
 from livedream.core.settings import DreamSettings
 from livedream.core.version import __version__
 from livedream.dream.ascent import Plan
@@ -104,6 +104,8 @@ class BenchReport:
     fps: frames per second of the overlapped pipeline, whole run and its slowest.  stages_ms: each
     stage alone, one after the other; capture and present are a frame decoded and encoded (H.264),
     and not part of the pace.  octaves_ms: the ascent's share, smallest octave first.
+    stages_processor_ms: processor time of each stage alone, on average, the ascent apart from the
+    rest of the dream.
     latency_ms: from a frame to its dream.  processor_ms: processor time of a frame, all threads.
     peak_gflops, copy_gbs: the device's limits.  ascent_gflop: arithmetic of a frame's ascent, on
     average.  ascent_share: of the peak, while it ran; ascent_processor_share: the same in processor
@@ -123,6 +125,7 @@ class BenchReport:
     frame_ms: Spread
     stages_ms: dict[str, Spread]
     octaves_ms: dict[str, Spread]
+    stages_processor_ms: dict[str, float]
     latency_ms: Spread
     processor_ms: float
     peak_gflops: float
@@ -147,9 +150,10 @@ def bench(job: BenchJob) -> BenchReport:
     list(dreamer.frames(_shown(painted, _WARM_UP)))
     intervals, processor_ms = _pace(job, dreamer, painted)
     peaks.append(_convolution_peak(device, dtype))
-    alone = _StagesAlone(dreamer)
-    for frame in _shown(painted, max(8, job.frames // 2)):
-        alone.step(frame)
+    alone, busy = (
+        _StagesAlone(dreamer, clock).measured(_shown(painted, max(8, job.frames // 2)))
+        for clock in (time.perf_counter, time.process_time)
+    )
     peaks.append(_convolution_peak(device, dtype))
     work, peak, pace = _arithmetic(dreamer, job), max(peaks), Spread.of(intervals)
     busy_peak = _convolution_peak(device, dtype, time.process_time) if device.type == "cpu" else 0.0
@@ -158,7 +162,9 @@ def bench(job: BenchJob) -> BenchReport:
     # Octaves take turns: a median would be that of the frames which climb the finest.
     stage_ms = {name: sum(ms) / len(ms) for name, ms in alone.stages_ms.items()}
     octave_ms = {name: x.p50 for name, x in octaves.items()}
-    ascent_ms, busy_ms = (sum(ms) / len(ms) for ms in (alone.ascent_ms, alone.busy_ms))
+    ascent_ms, busy_ms = (sum(run.ascent_ms) / len(run.ascent_ms) for run in (alone, busy))
+    busy_stages = {name: sum(ms) / len(ms) for name, ms in busy.stages_ms.items()}
+    busy_stages |= {"dream": busy_stages["dream"] - busy_ms, "ascent": busy_ms}
     cost = Cost.of(dreamer, job.picture, stage_ms, octave_ms, pace.p50)
     capture, present = _coded(job, painted)
     return BenchReport(
@@ -167,6 +173,7 @@ def bench(job: BenchJob) -> BenchReport:
         precision=precision_name(dtype), picture=job.picture, frames=len(intervals),
         encoded=job.encode, fps=round(1000 * len(intervals) / sum(intervals), 2), frame_ms=pace,
         stages_ms={"capture": capture, **stages, "present": present}, octaves_ms=octaves,
+        stages_processor_ms={name: round(ms, 3) for name, ms in busy_stages.items()},
         latency_ms=Spread.of(alone.latency_ms), processor_ms=round(processor_ms, 2),
         peak_gflops=round(peak, 1), copy_gbs=round(_copy_bandwidth(device), 2),
         ascent_gflop=round(work, 3),
@@ -199,31 +206,35 @@ def _seen(settings: DreamSettings, painted: list[Frame]) -> tuple[float, float]:
 
 
 class _StagesAlone:
-    """Each stage after the other, nothing beside; its engine is the dreamer's, timed."""
+    """Each stage after the other, nothing beside; its engine is the dreamer's, timed by `clock`."""
 
-    def __init__(self, dreamer: Dreamer) -> None:
+    def __init__(self, dreamer: Dreamer, clock: Callable[[], float]) -> None:
         settings = dreamer.settings
-        self._dreamer, self._engine = dreamer, dreamer.ascent.engine
+        self._dreamer, self._engine, self._clock = dreamer, dreamer.ascent.engine, clock
         self.name, self.fallbacks = self._engine.name, self._engine.fallbacks
         self._flow = MotionEstimator(open_flow(settings.flow), settings.flow_size)
         self.stages_ms: dict[str, list[float]] = defaultdict(list)
         self.octaves_ms: dict[str, list[float]] = defaultdict(list)
         self.latency_ms: list[float] = []
         self.ascent_ms: list[float] = []
-        self.busy_ms: list[float] = []  # processor time of the ascent
-        dreamer.ascent.engine = self
 
-    def step(self, frame: Frame) -> None:
+    def measured(self, frames: Iterable[Frame]) -> Self:
+        self._dreamer.ascent.engine, self._dreamer.timer = self, StageTimer(self._clock)
+        for frame in frames:
+            self._step(frame)
+        self._dreamer.ascent.engine = self._engine
+        return self
+
+    def _step(self, frame: Frame) -> None:
         dreamer = self._dreamer
         before = dict(dreamer.timer.spent_s)
         self.ascent_ms.append(0.0)
-        self.busy_ms.append(0.0)
-        start = time.perf_counter()
+        start = self._clock()
         motion = self._flow.step(frame.rgb)
-        flow = time.perf_counter()
+        flow = self._clock()
         dreamer.step(frame, motion)
         _wait_for(dreamer.device)
-        self.latency_ms.append(1000 * (time.perf_counter() - start))
+        self.latency_ms.append(1000 * (self._clock() - start))
         self.stages_ms["flow"].append(1000 * (flow - start))
         for name in ("warp", "dream", "compose"):
             spent_s = dreamer.timer.spent_s[name] - before.get(name, 0.0)
@@ -231,13 +242,12 @@ class _StagesAlone:
 
     def ascend(self, x: Tensor, shifts: Sequence[Margins], settings: DreamSettings) -> None:
         _wait_for(x.device)
-        start, busy = time.perf_counter(), time.process_time()
+        start = self._clock()
         self._engine.ascend(x, shifts, settings)
         _wait_for(x.device)
-        wall, busy = time.perf_counter() - start, time.process_time() - busy
-        self.octaves_ms[f"{x.shape[3]}x{x.shape[2]}"].append(1000 * wall)
-        self.ascent_ms[-1] += 1000 * wall
-        self.busy_ms[-1] += 1000 * busy
+        spent_ms = 1000 * (self._clock() - start)
+        self.octaves_ms[f"{x.shape[3]}x{x.shape[2]}"].append(spent_ms)
+        self.ascent_ms[-1] += spent_ms
 
     def gradient(self, seen: Tensor, measured: Measured | None = None) -> Tensor:
         return self._engine.gradient(seen, measured)
