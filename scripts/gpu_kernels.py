@@ -90,7 +90,7 @@ def launches(step: Step, device: torch.device) -> dict[str, int]:
             torch.cuda.synchronize(device)
         found = profiled.key_averages()
         return {event.key: event.count for event in found if event.device_type.name == "CUDA"}
-    module: Any = sys.modules.get("livedream.dream.engines.kernels")
+    module: Any = sys.modules.get("livedream.dream.engines.kernels.layout")
     ours: Counter[str] = Counter()
     start = module and module.launch
 

@@ -1,0 +1,92 @@
+"""The objective's seed where it is one whole layer."""
+
+# Kernels have no types that mypy could see, and Triton's decorators none at all.
+# mypy: disable-error-code="untyped-decorator,no-untyped-def,no-untyped-call"
+
+import torch
+import triton
+import triton.language as tl
+from torch import Tensor
+
+from livedream.dream.engines.kernels import layout
+from livedream.dream.objectives.terms import QUIET, TINY
+
+_QUIET: tl.constexpr = tl.constexpr(QUIET)
+_TINY: tl.constexpr = tl.constexpr(TINY)
+
+
+@triton.jit
+def _energies(x, parts, pixels, channels, pitch, N: tl.constexpr, P: tl.constexpr, C: tl.constexpr):
+    part = tl.program_id(0)
+    channel = tl.program_id(1) * C + tl.arange(0, C)[None, :]
+    total = tl.zeros((P, C), tl.float32)
+    for first in range(part * P, pixels, N * P):
+        pixel = first + tl.arange(0, P)[:, None]
+        own = (pixel < pixels) & (channel < channels)
+        value = tl.load(x + pixel * pitch + channel, mask=own, other=0.0).to(tl.float32)
+        total += value * value
+    channel = tl.program_id(1) * C + tl.arange(0, C)
+    tl.store(parts + part * channels + channel, tl.sum(total, 0), mask=channel < channels)
+
+
+@triton.jit
+def _layer_gain(
+    parts, weights, terms, variety, gains, count, channels, terms_count,
+    N: tl.constexpr, T: tl.constexpr, C: tl.constexpr,
+):  # fmt: skip
+    channel = tl.arange(0, C)
+    own = channel < channels
+    energies = tl.zeros((C,), tl.float32)
+    for part in range(N):
+        energies += tl.load(parts + part * channels + channel, mask=own, other=0.0)
+    # From here on `LayerPart.gradient` and `BoundObjective.grad_outputs`, line by line.
+    shares = energies / tl.maximum(tl.sum(energies, 0) / channels, _TINY) + _QUIET
+    attenuated = tl.where(own, tl.exp(tl.log(shares) * -tl.load(variety)), 0.0)
+    term = tl.load(terms + tl.arange(0, T), mask=tl.arange(0, T) < terms_count, other=0)
+    weight = tl.load(weights + term, mask=tl.arange(0, T) < terms_count, other=0.0)
+    scale = tl.sum(weight, 0) / tl.maximum(tl.sum(attenuated * energies, 0), _TINY)
+    level = tl.abs(scale) * tl.sqrt(tl.sum(attenuated * attenuated * energies, 0) / count)
+    # Divided last: a silent layer's 1/level is beyond fp32.
+    factor = tl.where(level > 0, scale / tl.where(level > 0, level, 1.0), 0.0)
+    tl.store(gains + channel, attenuated * factor, mask=own)
+
+
+@triton.jit
+def _scale(x, gains, y, pixels, channels, pitch, P: tl.constexpr, C: tl.constexpr):
+    pixel = tl.program_id(0) * P + tl.arange(0, P)[:, None]
+    channel = tl.program_id(1) * C + tl.arange(0, C)[None, :]
+    own = (pixel < pixels) & (channel < channels)
+    value = tl.load(x + pixel * pitch + channel, mask=own, other=0.0).to(tl.float32)
+    gain = tl.load(gains + channel, mask=channel < channels, other=0.0)
+    tl.store(y + pixel * channels + channel, value * gain, mask=own)
+
+
+def layer_seed(activation: Tensor, weights: Tensor, terms: Tensor, variety: Tensor) -> Tensor:
+    """`BoundObjective.grad_outputs` of an objective that is one whole layer.
+
+    weights, terms, variety: as in `LayerPart`, on the device.
+    """
+    x, pitch = layout.pixels(activation)
+    channels, pixels = x.shape[1], x.numel() // x.shape[1]
+    tile = layout.tile(channels)
+    parts = torch.empty(layout.SPREAD, channels, device=x.device)
+    gains = torch.empty(channels, device=x.device)
+    across = triton.cdiv(channels, tile["C"])
+    layout.launch(
+        _energies,
+        (layout.SPREAD, across),
+        x,
+        parts,
+        pixels,
+        channels,
+        pitch,
+        N=layout.SPREAD,
+        **tile,
+    )
+    layout.launch(
+        _layer_gain, (1,), parts, weights, terms, variety, gains, x.numel(), channels,
+        len(terms), N=layout.SPREAD, T=layout.power(len(terms)), C=layout.power(channels),
+    )  # fmt: skip
+    seed = layout.like(x, x.shape)
+    layout.launch(_scale, layout.grid(seed), x, gains, seed, pixels, channels, pitch, **tile)
+    return seed
