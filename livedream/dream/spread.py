@@ -97,8 +97,11 @@ def _cell_means(squares: NDArray[np.float32]) -> NDArray[np.float32]:
     """(rows, columns) of every `_ROW_STEP`th row of a picture, (h, w, 3), added up along memory."""
     height, width, _ = squares.shape
     down, across = range(0, height, _CELL_PX // _ROW_STEP), range(0, width, _CELL_PX)
-    bands = np.add.reduceat(squares.reshape(height, -1), down, axis=0)
-    sums = np.add.reduceat(bands, [3 * left for left in across], axis=1)
+    lines = squares.reshape(height, -1)
+    bands = np.zeros((len(down), len(across) * _CELL_PX * 3), np.float32)
+    for band, top in zip(bands, down, strict=True):
+        np.sum(lines[top : top + down.step], 0, out=band[: width * 3])
+    sums = bands.reshape(len(down), len(across), -1).sum(2)
     counts = np.outer(np.diff(down, append=height), np.diff(across, append=width))
     means: NDArray[np.float32] = (sums / (3 * counts)).astype(np.float32)
     return means
@@ -114,13 +117,13 @@ def _spread_out(gain: Tensor, like: Tensor) -> Tensor:
 
 
 def _without_tint(added: Tensor) -> Tensor:
-    tint = added.mean((2, 3), keepdim=True)
     if added.device.type == "cpu" and added.is_contiguous(memory_format=torch.channels_last):
         # Along whole rows of memory: subtracting three numbers in turn takes six times as long.
         rows = added.permute(0, 2, 3, 1).view(added.shape[2], -1)
-        rows.sub_(tint.view(3).repeat(added.shape[3]))
+        tint = rows.mean(0).view(-1, 3).mean(0)
+        rows.sub_(tint.repeat(added.shape[3]))
         return added
-    return added.sub_(tint)
+    return added.sub_(added.mean((2, 3), keepdim=True))
 
 
 def read_mask(path: str) -> Tensor:

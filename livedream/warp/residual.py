@@ -32,10 +32,12 @@ def carry(
         flow = fit_flow(motion.flow, width, height)
         seen = np.asarray(cv2.resize(motion.visibility, (width, height)), np.float32)
         carried = warp(residual, flow)
-        carried *= _per_pixel(seen * np.float32(keep), carried)
+        share = _per_pixel(seen, carried)
+        carried *= share
+        carried *= keep
         if momentum is not None:
             momentum = warp(momentum, flow, sharp=False)
-            momentum *= _per_pixel(seen, momentum)
+            momentum *= share
     # What lies outside the range cannot be shown; kept, it would come back as a ghost.
     return carried.add_(picture).clamp_(0.0, 1.0).sub_(picture), momentum
 
@@ -48,12 +50,11 @@ def fit_flow(flow: FlowField, width: int, height: int) -> FlowField:
     if (found_width, found_height) == (width, height):
         return flow
     ratios = (width / found_width, height / found_height)
-    return np.stack(
-        [
-            cv2.resize(part, (width, height), interpolation=cv2.INTER_LINEAR) * np.float32(ratio)
-            for part, ratio in zip(flow, ratios, strict=True)
-        ]
-    ).astype(np.float32)
+    fitted = np.empty((2, height, width), np.float32)
+    for part, target in zip(flow, fitted, strict=True):
+        cv2.resize(part, (width, height), dst=target, interpolation=cv2.INTER_LINEAR)
+    fitted *= np.array(ratios, np.float32)[:, None, None]
+    return fitted
 
 
 def warp(residual: Tensor, flow: FlowField, *, sharp: bool = True) -> Tensor:

@@ -204,7 +204,7 @@ class _Compiled:
             )  # fmt: skip
         else:
             self._seen[:] = mirrored(picture, margins).permute(0, 2, 3, 1).numpy()
-        self._request.infer()
+        self._request.infer(share_outputs=True)  # else it hands out a copy of the gradient
         return torch.from_numpy(self._gradient).permute(0, 3, 1, 2)
 
 
