@@ -36,6 +36,8 @@ class FakeDreamer(Dreamer):
         self.go = threading.Semaphore(0)
         self.begun = threading.Semaphore(0)
         self.carried: list[Tensor] = []
+        self.momenta: list[Tensor | None] = []  # as they came
+        self.device = torch.device("cpu")
         self.faults: list[Exception] = []
         self.sizes: list[tuple[int, int]] = []
         self.iterations: list[int] = []
@@ -73,6 +75,8 @@ class FakeDreamer(Dreamer):
         self.carried.append(carried.clone())
         residual = torch.zeros_like(picture)
         residual[:, :, :, : picture.shape[3] // 2] = self.value / 255.0
+        self.momenta.append(self.state.momentum)
+        self.state.momentum = residual.clone()
         return LevelledDream(residual, torch.tensor(self.value), torch.ones(()))
 
 

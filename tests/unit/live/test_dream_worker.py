@@ -50,6 +50,24 @@ def test_the_newest_frame_is_dreamed_next_with_what_has_faded_meanwhile(stage: S
     assert stage.dreaming.shown(time.monotonic()).dreamed_s == pytest.approx(101.0)
 
 
+def test_the_momentum_goes_where_its_frame_has_moved_to_and_ends_at_a_cut(stage: Stage) -> None:
+    stage.frame()
+    stage.begun()
+    for _ in range(4):
+        stage.frame(shift(2.0))
+    stage.arrive()
+    stage.begun()
+    stage.arrive()
+    first, moved = stage.dreamer.momenta
+    assert first is None and moved is not None
+    assert float(moved[0, 0, 18, 36]) * 255 == pytest.approx(10.0, abs=0.1)
+    assert float(moved[0, 0, 18, 44].abs()) < 1e-3
+    stage.frame(Motion(np.zeros((2, 36, 64), np.float32), np.zeros((36, 64), np.float32), cut=True))
+    stage.begun()
+    stage.arrive()
+    assert stage.dreamer.momenta[-1] is None
+
+
 def test_between_two_dreams_nothing_fades(stage: Stage) -> None:
     stage.frame()
     stage.begun()
