@@ -20,10 +20,11 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from livedream.core.cuda_graph import CudaGraphCapture, Step
 from livedream.core.device import choose_dtype
 from livedream.core.settings import DreamSettings
 from livedream.dream.engines import EngineSpec
-from livedream.dream.engines.cuda import CudaEngine, CudaGraphCapture, Step
+from livedream.dream.engines.cuda import CudaEngine
 from livedream.dream.engines.eager import EagerEngine
 from livedream.dream.engines.fused import open_kernels
 from livedream.dream.networks.network import Network

@@ -192,7 +192,8 @@ def play(
 
         wiring = Wiring(
             slot=stage, parameters=stage.parameters, publish=published.append, dreaming=dreaming,  # type: ignore[arg-type]
-            governor=governor, flow=open_flow(settings.flow), picture_size=(width, height),
+            governor=governor, flow=open_flow(settings.flow, device=settings.device),
+            picture_size=(width, height),
             fps=1 / stage.period_s,
             offers=(offer,), limiter=FlashLimiter(), still=StillWatch(0.5),
             attract=Attract(stage.parameters).step,

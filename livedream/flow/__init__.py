@@ -5,14 +5,17 @@ needs besides: a steady flow where the picture has no structure, where the previ
 show a place, and whether there was a cut.
 """
 
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import cv2
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
+from livedream.core.device import choose_device
 from livedream.core.errors import FlowError
-from livedream.core.frame import FlowField, Picture
+from livedream.core.frame import FlowField, Motion, Picture
 from livedream.warp.remap import Plane
 
 Gray = NDArray[np.uint8]  # (h, w)
@@ -28,6 +31,30 @@ class FlowEstimator(Protocol):
     def estimate(self, current: Picture, previous: Picture) -> FlowField: ...
 
 
+@runtime_checkable
+class MotionFinder(FlowEstimator, Protocol):
+    """An estimator that does all of `motion.compare` itself.
+
+    current, previous: (h, w, 3) uint8 RGB of one size.  The motion is at half their size.
+    """
+
+    def motion(self, current: Picture, previous: Picture) -> Motion: ...
+
+
+class DeviceFlow(Protocol):
+    """What compares two pictures on the device they lie on, both ways at once.
+
+    pictures: (2, 3, h, w) float32 RGB in [0, 1], the current one and the previous one.
+    Returns (2, 2, h // 2, w // 2) float32 px of the whole pictures, at half their size, though
+    never less than a pixel: from current to previous, and from previous to current.
+    The operations depend on the size alone and never wait for the device.
+    """
+
+    device: torch.device
+
+    def both(self, pictures: Tensor) -> Tensor: ...
+
+
 class ZeroFlow:
     """Nothing moves: for still pictures, and for tests."""
 
@@ -38,10 +65,16 @@ class ZeroFlow:
 def open_flow(name: str, *, device: str = "auto") -> FlowEstimator:
     """The estimator that `--flow NAME` means: a name of the settings' FLOWS, or an .onnx file.
 
-    device: where a network runs.  Raises FlowError for an estimator that cannot be had.
+    device: where a network runs; on CUDA `dis` does too.  Raises FlowError for an estimator that
+    cannot be had, SettingsError for a device.
     """
     if name == "none":
         return ZeroFlow()
+    if name == "dis" and (place := choose_device(device)).type == "cuda":
+        from livedream.flow.device_estimator import DeviceEstimator
+        from livedream.flow.inverse_search import InverseSearch
+
+        return DeviceEstimator(InverseSearch(place))
     if name.startswith("dis"):
         from livedream.flow.classic import DisFlow
 
@@ -64,6 +97,13 @@ def open_flow(name: str, *, device: str = "auto") -> FlowEstimator:
 def gray(picture: NDArray[np.uint8]) -> Gray:
     """(h, w) uint8 of an RGB picture."""
     return np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), np.uint8)
+
+
+def luma(pictures: Tensor) -> Tensor:
+    """(n, h, w) float32 whole 8-bit steps of (n, 3, h, w) RGB in [0, 1]: `gray`, on any device."""
+    red, green, blue = pictures.unbind(1)
+    # Rec. 601, as OpenCV has it.
+    return (255.0 * (0.299 * red + 0.587 * green + 0.114 * blue)).round_()
 
 
 def halved(plane: NDArray[Any]) -> Plane:

@@ -27,7 +27,7 @@ LEAST_SAMPLES: Final = 10.0
 LEAST_FOLLOWING: Final = 0.3
 FITTING_ROUNDS: Final = 8
 WIDE_PX, NARROW_PX, NARROWING = 2.0, 0.2, 0.7  # what counts as following, round by round
-_RESISTANCE: Final = np.array([2e-3, 2e-3, 0.0])  # of slopes along x and y, of the offset
+RESISTANCE: Final = np.array([2e-3, 2e-3, 0.0])  # of slopes along x and y, of the offset
 _DIAGONAL: Final = np.diag_indices(3)
 
 # Heuristic, chosen on scenes with known motion (docs/flow.md): errors are compared within 6 px,
@@ -169,7 +169,7 @@ def _follow(
         weighted = places * weight
         square = weighted @ places.T
         # A little resistance against turning and zooming that few samples speak for.
-        square[_DIAGONAL] += _RESISTANCE * weight.sum() + 1e-9
+        square[_DIAGONAL] += RESISTANCE * weight.sum() + 1e-9
         motion = np.asarray(np.linalg.solve(square, weighted @ found.T).T, np.float64)
         reach = max(NARROW_PX, reach * NARROWING)
     return motion

@@ -15,7 +15,16 @@ from numpy.typing import NDArray
 from livedream.core.frame import Motion, Picture
 from livedream.core.settings import parse_size
 from livedream.core.shrink import shrunk
-from livedream.flow import FlowEstimator, Gray, ZeroFlow, flow_halved, gray, median, quartered
+from livedream.flow import (
+    FlowEstimator,
+    Gray,
+    MotionFinder,
+    ZeroFlow,
+    flow_halved,
+    gray,
+    median,
+    quartered,
+)
 from livedream.flow.camera_motion import blend_camera_motion
 from livedream.flow.classic import DisFlow
 from livedream.flow.occlusion import visibility
@@ -94,6 +103,8 @@ def compare(estimator: FlowEstimator, current: Picture, previous: Picture) -> Mo
 
     current, previous: (h, w, 3) uint8 RGB of one size.
     """
+    if isinstance(estimator, MotionFinder):
+        return estimator.motion(current, previous)
     now, before = gray(current), gray(previous)
     if isinstance(estimator, DisFlow):
         flow, backward = estimator.both(now, before)

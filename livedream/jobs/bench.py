@@ -212,7 +212,9 @@ class _StagesAlone:
         settings = dreamer.settings
         self._dreamer, self._engine, self._clock = dreamer, dreamer.ascent.engine, clock
         self.name, self.fallbacks = self._engine.name, self._engine.fallbacks
-        self._flow = MotionEstimator(open_flow(settings.flow), settings.flow_size)
+        self._flow = MotionEstimator(
+            open_flow(settings.flow, device=settings.device), settings.flow_size
+        )
         self.stages_ms: dict[str, list[float]] = defaultdict(list)
         self.octaves_ms: dict[str, list[float]] = defaultdict(list)
         self.latency_ms: list[float] = []

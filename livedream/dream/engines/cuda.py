@@ -10,11 +10,12 @@ import logging
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import torch
 from torch import Tensor
 
+from livedream.core.cuda_graph import Capture, CudaGraphCapture, Step
 from livedream.core.errors import SettingsError
 from livedream.core.settings import DreamSettings
 from livedream.dream.engines.base import EngineSpec
@@ -29,10 +30,6 @@ _LOG: Final = logging.getLogger(__name__)
 KEPT: Final = 12
 # A size that is seen only once, in a glide, is not worth a capture, which takes some steps' time.
 _WORTH: Final = 2
-# cuDNN chooses its algorithms and autograd makes its buffers in these; PyTorch's notes take three.
-_WARM_UPS: Final = 3
-
-Step = Callable[[], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +55,7 @@ class StepKind:
 
 
 class CapturedStep:
-    """One step on memory that stays in place.
-
-    A graph repeats the very operations on the very memory it was captured with: a number of Python
-    that went into it stays what it was, so what shall change stands in a tensor, and nothing waits
-    for the device.
+    """One step on memory that stays in place (see `cuda_graph`).
 
     picture: (1, 3, height, width) float32, changed in place by `run`.  gradient: as
     `Engine.gradient`.  fused: who takes steps without smoothing and bands, None: nobody.
@@ -112,40 +105,10 @@ class CapturedStep:
         picture.add_(normalised(gradient, self._settings) * self._scale).clamp_(0.0, 1.0)
 
 
-class CudaGraphCapture:
-    """CUDA graphs that share one pool of memory, since they never run at the same time.
-
-    Source: PyTorch's notes on CUDA graphs (warm-up on a side stream, private pools), and #64339.
-    """
-
-    def __init__(self, device: torch.device) -> None:
-        self._device = device
-        self._pool: Any = None
-
-    def __call__(self, step: Step) -> Step:
-        with torch.cuda.device(self._device):
-            side: Any = torch.cuda.Stream()  # type: ignore[no-untyped-call]
-            here = torch.cuda.current_stream()
-            side.wait_stream(here)
-            with torch.cuda.stream(side):
-                for _ in range(_WARM_UPS):
-                    step()
-            here.wait_stream(side)
-            graph = torch.cuda.CUDAGraph()
-            if self._pool is None:
-                self._pool = torch.cuda.graph_pool_handle()
-            # Of this thread alone: a camera's or an encoder's may use CUDA meanwhile.
-            with torch.cuda.graph(graph, pool=self._pool, capture_error_mode="thread_local"):
-                step()
-        replay: Step = graph.replay
-        return replay
-
-
 class CudaEngine:
     """Captures the steps of a size when it comes back, and takes them one by one until then.
 
-    capture: from a step to what replays it; None for CUDA graphs, tests give one that runs
-    anywhere.  It may run the step a few times, and raises RuntimeError where it cannot capture it.
+    capture: None for CUDA graphs; tests give one that runs anywhere.
     kernels: whether Triton's are used; None: on CUDA, if they run there.
     Raises SettingsError for another device than CUDA where it is None.
     """
@@ -154,7 +117,7 @@ class CudaEngine:
     fallbacks: Final = 0
 
     def __init__(
-        self, spec: EngineSpec, capture: Callable[[Step], Step] | None = None, *,
+        self, spec: EngineSpec, capture: Capture | None = None, *,
         kernels: bool | None = None,
     ) -> None:  # fmt: skip
         if capture is None:
@@ -164,7 +127,7 @@ class CudaEngine:
                 )
             capture = CudaGraphCapture(spec.device)
         self._spec = spec
-        self._capture: Callable[[Step], Step] | None = capture
+        self._capture: Capture | None = capture
         wanted = spec.device.type == "cuda" if kernels is None else kernels
         found = open_kernels(spec.device) if wanted else None
         self._fused: FusedAscent | None = None

@@ -27,7 +27,7 @@ def inside(flow: FlowField) -> FlowField:
 def test_a_known_shift_comes_back(name: str, by: tuple[float, float]) -> None:
     """From the current frame to the previous one: where the camera went, not the picture."""
     scene = moved_camera(shift(*by))
-    found = inside(open_flow(name).estimate(scene.current, scene.previous))
+    found = inside(open_flow(name, device="cpu").estimate(scene.current, scene.previous))
     off = np.hypot(*(found - inside(scene.flow)))
     assert np.median(off) < 0.2 and np.percentile(off, 95) < 0.5
 
@@ -35,7 +35,7 @@ def test_a_known_shift_comes_back(name: str, by: tuple[float, float]) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_a_body_moves_on_its_own(name: str) -> None:
     scene = moving_square((8, -4))
-    found = open_flow(name).estimate(scene.current, scene.previous)
+    found = open_flow(name, device="cpu").estimate(scene.current, scene.previous)
     body, rest = shrunk(scene.body, 8), shrunk(~scene.body & ~scene.hidden, 16)
     assert np.median(found[:, body], 1) == pytest.approx((-8, 4), abs=0.2)
     assert np.median(np.abs(found[:, rest])) < 0.05
@@ -44,7 +44,7 @@ def test_a_body_moves_on_its_own(name: str) -> None:
 @pytest.mark.parametrize("name", ["dis", "dis-fast", "dis-ultrafast"])
 def test_both_is_there_and_back(name: str) -> None:
     scene = moved_camera(shift(-3.0, 2.0))
-    flow = open_flow(name)
+    flow = open_flow(name, device="cpu")
     assert isinstance(flow, DisFlow)
     there, back = flow.both(gray(scene.current), gray(scene.previous))
     assert there.shape == back.shape == (2, 90, 160)
@@ -74,7 +74,9 @@ def test_the_way_back_is_cheaper_only_where_it_was_measured() -> None:
 def test_the_presets_are_three() -> None:
     """Each name another one; the default is the medium."""
     scene = moving_square().noisy(3)
-    found = [open_flow(name).estimate(scene.current, scene.previous) for name in NAMES]
+    found = [
+        open_flow(name, device="cpu").estimate(scene.current, scene.previous) for name in NAMES
+    ]
     for one, other in combinations(found, 2):
         assert not np.array_equal(one, other)
     assert np.array_equal(found[0], DisFlow().estimate(scene.current, scene.previous))
@@ -92,7 +94,7 @@ def test_nothing_is_remembered(flow: FlowEstimator) -> None:
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("size", [(1, 1), (1, 40), (11, 3), (16, 15), (12, 300), (28, 100)])
 def test_every_size_comes_back(name: str, size: tuple[int, int]) -> None:
-    flow = open_flow(name)
+    flow = open_flow(name, device="cpu")
     for found in (
         flow.estimate(textured(*size, 1), textured(*size, 2)),
         flow.estimate(textured(*size, 2), textured(*size, 1)),

@@ -1,11 +1,13 @@
 """Flow estimators by their name."""
 
 import pytest
+import torch
 
 from livedream.core.errors import FlowError
 from livedream.core.settings import FLOWS
 from livedream.flow import ZeroFlow, open_flow
 from livedream.flow.classic import DisFlow, FarnebackFlow
+from livedream.flow.inverse_search import InverseSearch
 
 
 @pytest.mark.parametrize(
@@ -19,7 +21,7 @@ from livedream.flow.classic import DisFlow, FarnebackFlow
     ],
 )
 def test_a_name_opens_its_estimator(name: str, kind: type) -> None:
-    assert type(open_flow(name)) is kind and name in FLOWS
+    assert type(open_flow(name, device="cpu")) is kind and name in FLOWS
 
 
 def test_every_name_of_the_settings_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -31,6 +33,16 @@ def test_every_name_of_the_settings_is_known(monkeypatch: pytest.MonkeyPatch) ->
     for name in FLOWS:
         open_flow(name, device="cpu")
     assert opened == [(name, "cpu") for name in FLOWS if name.startswith("raft-")]
+
+
+def test_on_cuda_dis_is_our_own_search(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the faster presets OpenCV's stay: they are asked for by whoever wants those."""
+    cuda = torch.device("cuda")
+    monkeypatch.setattr("livedream.flow.choose_device", lambda name: cuda)
+    monkeypatch.setattr("livedream.flow.device_estimator.DeviceEstimator", lambda flow: flow)
+    found = open_flow("dis")
+    assert isinstance(found, InverseSearch) and found.device == cuda
+    assert type(open_flow("dis-fast")) is DisFlow
 
 
 def test_a_file_name_opens_a_network() -> None:

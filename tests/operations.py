@@ -1,0 +1,51 @@
+"""What torch is asked to do: for paths that shall be the same operations whatever is computed."""
+
+from types import TracebackType
+from typing import Any, Self
+
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+# On CUDA these wait for the device: a number read, a shape that depends on what is found.
+WAITING = {"_local_scalar_dense", "nonzero", "masked_select", "unique", "_unique2", "equal"}
+
+
+class Operations(TorchDispatchMode):
+    """Within, the name of every operation and the shapes that went into it, in order.
+
+    Raises AssertionError for one that would wait for the device, or would bring numbers to it.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[tuple[str, tuple[Any, ...]]] = []
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        name = func.name().partition("::")[2].partition(".")[0]
+        assert name not in WAITING, f"{name} waits for the device"
+        assert name != "lift_fresh", "a tensor of Python's numbers is made on the way"
+        self.found.append((name, tuple(_form(argument) for argument in args)))
+        return func(*args, **(kwargs or {}))
+
+    def __enter__(self) -> Self:
+        super().__enter__()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        super().__exit__(kind, error, trace)
+
+
+def _form(argument: Any) -> Any:
+    """A tensor's shape; anything else as it is."""
+    if isinstance(argument, torch.Tensor):
+        return tuple(argument.shape)
+    if isinstance(argument, (list, tuple)):
+        return tuple(_form(part) for part in argument)
+    return argument
