@@ -14,7 +14,7 @@ Convention
     Indices are int32: fewer than 2**31 elements.
 
 Importing this needs Triton; see `fused.open_kernels`. Tried: in Triton's interpreter against
-PyTorch's operations, and compiled for compute capability 8.0 and 9.0. Not yet run on a device.
+PyTorch's operations, and compiled for compute capability 8.0, 8.9 and 9.0. Not yet run on a device.
 """
 
 from livedream.dream.engines.kernels.activation import Spans, activate

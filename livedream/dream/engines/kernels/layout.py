@@ -1,5 +1,6 @@
 """How kernels are started, and how tensors lie in memory."""
 
+from math import gcd
 from typing import Any, Final
 
 import torch
@@ -9,8 +10,15 @@ from torch import Tensor
 # Heuristics: what one program works on, and how many programs a sum is spread over first.
 TILE: Final = 1024  # elements
 WIDTH: Final = 32  # channels of a tile at most, 64 bytes of fp16
+VECTOR: Final = 8  # channels, 16 bytes of fp16: the most that one instruction moves
 SPREAD: Final = 64  # of a channel's energy
 PARTS: Final = 256  # of the gradient's size
+# Numbers for which Triton is not to compile a kernel anew when they are 1 or divisible by 16.
+NUMBERS: Final = (
+    "pixels", "channels", "height", "width", "rows", "columns", "second", "third", "count",
+    "terms_count", "pitch", "residual_pitch", *(f"{name}{n}" for n in "123" for name in (
+        "begin", "end", "pitch")),
+)  # fmt: skip
 
 
 def launch(kernel: Any, grid: tuple[int, ...], *args: Any, **constants: Any) -> None:
@@ -50,6 +58,11 @@ def tile(channels: int) -> dict[str, int]:
     """Pixels and channels of one program."""
     width = min(WIDTH, power(channels))
     return {"P": TILE // width, "C": width}
+
+
+def unit(*counts: int) -> int:
+    """What channels and pitches are counted in, so that whole vectors are read and written."""
+    return gcd(VECTOR, *counts)
 
 
 def grid(x: Tensor) -> tuple[int, int]:

@@ -13,12 +13,13 @@ from torch import Tensor
 from livedream.dream.engines.kernels import layout
 
 
-@triton.jit
+@triton.jit(do_not_specialize=layout.NUMBERS)
 def _pool(
     x, y, places, pixels, channels, height, width, rows, columns, pitch,
     SIDE: tl.constexpr, STRIDE: tl.constexpr, PADDING: tl.constexpr,
-    P: tl.constexpr, C: tl.constexpr,
+    V: tl.constexpr, P: tl.constexpr, C: tl.constexpr,
 ):  # fmt: skip
+    channels, pitch = channels * V, pitch * V
     pixel = tl.program_id(0) * P + tl.arange(0, P)[:, None]
     channel = tl.program_id(1) * C + tl.arange(0, C)[None, :]
     own = (pixel < pixels) & (channel < channels)
@@ -42,12 +43,13 @@ def _pool(
     tl.store(places + at, place, mask=own)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=layout.NUMBERS)
 def _pool_back(
     gradient, places, out, pixels, channels, height, width, rows, columns, pitch,
     SIDE: tl.constexpr, STRIDE: tl.constexpr, PADDING: tl.constexpr,
-    P: tl.constexpr, C: tl.constexpr,
+    V: tl.constexpr, P: tl.constexpr, C: tl.constexpr,
 ):  # fmt: skip
+    channels, pitch = channels * V, pitch * V
     pixel = tl.program_id(0) * P + tl.arange(0, P)[:, None]
     channel = tl.program_id(1) * C + tl.arange(0, C)[None, :]
     own = (pixel < pixels) & (channel < channels)
@@ -67,8 +69,8 @@ def _pool_back(
             inside = inside & (down < SIDE) & (across < SIDE)
             at = (picture * rows + row) * columns + column
             place = tl.load(places + at * channels + channel, mask=inside, other=255).to(tl.int32)
-            chosen = inside & (place == down * SIDE + across)
-            total += tl.load(gradient + at * pitch + channel, mask=chosen, other=0.0).to(tl.float32)
+            g = tl.load(gradient + at * pitch + channel, mask=inside, other=0.0).to(tl.float32)
+            total += tl.where(place == down * SIDE + across, g, 0.0)
     tl.store(out + pixel * channels + channel, total, mask=own)
 
 
@@ -85,9 +87,10 @@ class _MaxPool(torch.autograd.Function):
         y = layout.like(x, (count, channels, rows, columns))
         places = layout.like(y, y.shape, torch.uint8)
         constants = {"SIDE": side, "STRIDE": stride, "PADDING": padding}
+        unit = layout.unit(channels, pitch)
         layout.launch(
-            _pool, layout.grid(y), x, y, places, count * rows * columns, channels, height, width,
-            rows, columns, pitch, **constants, **layout.tile(channels),
+            _pool, layout.grid(y), x, y, places, count * rows * columns, channels // unit, height,
+            width, rows, columns, pitch // unit, V=unit, **constants, **layout.tile(channels),
         )  # fmt: skip
         ctx.save_for_backward(places)
         ctx.shape, ctx.constants = x.shape, constants
@@ -99,9 +102,11 @@ class _MaxPool(torch.autograd.Function):
         count, channels, height, width = ctx.shape
         gradient, pitch = layout.pixels(gradient)
         out = layout.like(gradient, ctx.shape)
+        unit = layout.unit(channels, pitch)
         layout.launch(
-            _pool_back, layout.grid(out), gradient, places, out, count * height * width, channels,
-            height, width, *gradient.shape[2:], pitch, **ctx.constants, **layout.tile(channels),
+            _pool_back, layout.grid(out), gradient, places, out, count * height * width,
+            channels // unit, height, width, *gradient.shape[2:], pitch // unit, V=unit,
+            **ctx.constants, **layout.tile(channels),
         )  # fmt: skip
         return out, None, None, None, None
 

@@ -15,8 +15,12 @@ _QUIET: tl.constexpr = tl.constexpr(QUIET)
 _TINY: tl.constexpr = tl.constexpr(TINY)
 
 
-@triton.jit
-def _energies(x, parts, pixels, channels, pitch, N: tl.constexpr, P: tl.constexpr, C: tl.constexpr):
+@triton.jit(do_not_specialize=layout.NUMBERS)
+def _energies(
+    x, parts, pixels, channels, pitch,
+    N: tl.constexpr, V: tl.constexpr, P: tl.constexpr, C: tl.constexpr,
+):  # fmt: skip
+    channels, pitch = channels * V, pitch * V
     part = tl.program_id(0)
     channel = tl.program_id(1) * C + tl.arange(0, C)[None, :]
     total = tl.zeros((P, C), tl.float32)
@@ -29,7 +33,7 @@ def _energies(x, parts, pixels, channels, pitch, N: tl.constexpr, P: tl.constexp
     tl.store(parts + part * channels + channel, tl.sum(total, 0), mask=channel < channels)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=layout.NUMBERS)
 def _layer_gain(
     parts, weights, terms, variety, gains, count, channels, terms_count,
     N: tl.constexpr, T: tl.constexpr, C: tl.constexpr,
@@ -51,8 +55,9 @@ def _layer_gain(
     tl.store(gains + channel, attenuated * factor, mask=own)
 
 
-@triton.jit
-def _scale(x, gains, y, pixels, channels, pitch, P: tl.constexpr, C: tl.constexpr):
+@triton.jit(do_not_specialize=layout.NUMBERS)
+def _scale(x, gains, y, pixels, channels, pitch, V: tl.constexpr, P: tl.constexpr, C: tl.constexpr):
+    channels, pitch = channels * V, pitch * V
     pixel = tl.program_id(0) * P + tl.arange(0, P)[:, None]
     channel = tl.program_id(1) * C + tl.arange(0, C)[None, :]
     own = (pixel < pixels) & (channel < channels)
@@ -68,25 +73,16 @@ def layer_seed(activation: Tensor, weights: Tensor, terms: Tensor, variety: Tens
     """
     x, pitch = layout.pixels(activation)
     channels, pixels = x.shape[1], x.numel() // x.shape[1]
-    tile = layout.tile(channels)
+    unit, tile = layout.unit(channels, pitch), layout.tile(channels)
+    size = pixels, channels // unit, pitch // unit
     parts = torch.empty(layout.SPREAD, channels, device=x.device)
     gains = torch.empty(channels, device=x.device)
-    across = triton.cdiv(channels, tile["C"])
-    layout.launch(
-        _energies,
-        (layout.SPREAD, across),
-        x,
-        parts,
-        pixels,
-        channels,
-        pitch,
-        N=layout.SPREAD,
-        **tile,
-    )
+    grid = layout.SPREAD, triton.cdiv(channels, tile["C"])
+    layout.launch(_energies, grid, x, parts, *size, N=layout.SPREAD, V=unit, **tile)
     layout.launch(
         _layer_gain, (1,), parts, weights, terms, variety, gains, x.numel(), channels,
         len(terms), N=layout.SPREAD, T=layout.power(len(terms)), C=layout.power(channels),
     )  # fmt: skip
     seed = layout.like(x, x.shape)
-    layout.launch(_scale, layout.grid(seed), x, gains, seed, pixels, channels, pitch, **tile)
+    layout.launch(_scale, layout.grid(seed), x, gains, seed, *size, V=unit, **tile)
     return seed

@@ -18,7 +18,7 @@ def _mirrored(place, length):
     return tl.minimum(tl.minimum(inside, period - inside), length - 1)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=layout.NUMBERS)
 def _see(
     picture, before, offset, gain, out, height, width, rows, columns,
     FLIPPED: tl.constexpr, B: tl.constexpr,
@@ -63,7 +63,7 @@ def _gradient_at(gradient, before, gain, place, own, width, columns, plane, FLIP
     return tl.load(gradient + at, mask=own, other=0.0).to(tl.float32) * tl.load(gain + channel)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=layout.NUMBERS)
 def _measure(
     gradient, before, gain, parts, height, width, columns,
     FLIPPED: tl.constexpr, N: tl.constexpr, B: tl.constexpr,

@@ -250,7 +250,7 @@ def test_without_triton_steps_are_autograd_s(
 
 
 COMPILE = """
-import sys, torch, triton
+import torch, triton
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 from livedream.dream.engines import kernels
@@ -258,9 +258,12 @@ NAMES = {torch.float32: "*fp32", torch.float16: "*fp16", torch.uint8: "*u8", tor
 def launch(kernel, grid, *args, **constants):
     kinds = [NAMES[a.dtype] if isinstance(a, torch.Tensor) else "i32" for a in args]
     signature = dict(zip(kernel.arg_names, kinds)) | {name: "constexpr" for name in constants}
-    source = ASTSource(kernel, signature, constants)
-    compiled = triton.compile(source, target=GPUTarget("cuda", int(sys.argv[1]), 32))
-    assert compiled.asm["cubin"]
+    aligned = {(n,): [["tt.divisibility", 16]] for n, a in enumerate(args) if kinds[n][0] == "*"}
+    source = ASTSource(kernel, signature, constants, aligned)
+    found = triton.compile(source, target=GPUTarget("cuda", 90, 32)).asm
+    assert found["cubin"]
+    # Channels are read sixteen bytes at a time.
+    assert "V" not in constants or "ld.global.v4.b32" in found["ptx"], found["ptx"]
     print(kernel.__name__)
 kernels.layout.launch = launch
 def back(y, x): torch.autograd.grad(y, x, [torch.zeros_like(a) for a in y])
@@ -280,10 +283,9 @@ kernels.climb(picture, seen, pair, gain, one[0], 1e-12, flipped=True)
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="Triton brings its assembler on Linux")
-@pytest.mark.parametrize("capability", [80, 90])
-def test_every_kernel_compiles_for_a_card(capability: int, tmp_path: Path) -> None:
+def test_every_kernel_compiles_for_a_card(tmp_path: Path) -> None:
     env = {**os.environ, "TRITON_INTERPRET": "0", "TRITON_CACHE_DIR": str(tmp_path)}
-    words = [sys.executable, "-c", COMPILE, str(capability)]
+    words = [sys.executable, "-c", COMPILE]
     ran = subprocess.run(words, env=env, capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stderr
     assert len(set(ran.stdout.split())) == 10
