@@ -7,6 +7,7 @@ fast; the picture, the normalisation and every sum stay in float32. What carries
 the steps out is an engine (`livedream.dream.engines`).
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Final, Self
@@ -148,10 +149,17 @@ class Ascent:
     def addition(
         self, picture: Tensor, draw: np.random.Generator, octaves: slice = ALL_OCTAVES
     ) -> Tensor:
-        """What ascending adds to `picture`.
+        """What ascending adds to `picture`, see `climb`.
 
-        picture: (1, 3, H, W) float32 in [0, 1].  draw: the source of jitter.
-        octaves: which are climbed, the smallest is the first.
+        draw: the source of jitter.
+        """
+        return self.climb(picture, octaves, lambda x: self._ascend(x, draw))
+
+    def climb(self, picture: Tensor, octaves: slice, ascend: Callable[[Tensor], None]) -> Tensor:
+        """What climbing some octaves of `picture` adds to it.
+
+        picture: (1, 3, H, W) float32 in [0, 1].  octaves: which are climbed, the smallest is the
+        first.  ascend: takes the steps of one, in place.
         Returns (1, 3, H, W) float32, in units of the picture; `picture` is left as it is.
         """
         height, width = picture.shape[2:]
@@ -159,10 +167,22 @@ class Ascent:
         for size in self.octave_sizes(width, height)[octaves]:
             base = resize(picture, size)
             added = base.clone() if added is None else resize(added, size).add(base)
-            self._ascend(added, draw)
+            ascend(added)
             added.sub_(base)
         assert added is not None
         return resize(added, (width, height))
+
+    def margins(
+        self, width: int, height: int, draw: np.random.Generator, octaves: slice = ALL_OCTAVES
+    ) -> list[list[Margins]]:
+        """Those of each octave's steps, as `addition` draws them where it cuts no tiles."""
+        steps = range(self._settings.iterations)
+        sizes = self.octave_sizes(width, height)[octaves]
+        return [[self._margins(*size, draw) for _ in steps] for size in sizes]
+
+    def is_tiled(self, width: int, height: int) -> bool:
+        """Whether a picture of this size is cut up."""
+        return _is_tiled(width, height, self._settings)
 
     def octave_sizes(self, width: int, height: int) -> list[tuple[int, int]]:
         """(width, height) of each octave, smallest first, none below what the network takes."""

@@ -9,6 +9,7 @@ Files, stills, zooms, replays and live shows all dream through `Dreamer`; nobody
 state.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,18 +20,20 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from livedream.core.device import choose_device, choose_dtype
-from livedream.core.frame import Frame, Motion, Picture
+from livedream.core.device import choose_device, choose_dtype, exact
+from livedream.core.frame import DeviceMotion, Frame, Motion, Picture
 from livedream.core.prefetch import StageTimer, prefetch
 from livedream.core.settings import DreamSettings, dream_size
 from livedream.core.shrink import shrunk
 from livedream.dream.ascent import Ascent, Plan
 from livedream.dream.compose import compose
-from livedream.dream.level import LevelledDream, crossfade, scale_to_level
+from livedream.dream.engines.cuda import CudaEngine
+from livedream.dream.level import Figure, LevelledDream, crossfade, scale_to_level
 from livedream.dream.momentum import ALL_OCTAVES, ahead, blend, remaining, turn
 from livedream.dream.networks.network import Network, load_network
 from livedream.dream.objectives.binding import BoundObjective, bind
 from livedream.dream.objectives.text import parse_objective
+from livedream.dream.resident import FrameFigures, ResidentWalk, kind_of
 from livedream.dream.spread import SpreadGain
 from livedream.dream.transfer import Transfers
 from livedream.flow import open_flow
@@ -62,10 +65,18 @@ class DreamState:
     time_s: float | None = None
     frames: int = 0
 
+    def copy(self) -> Self:
+        """One that stays as it is."""
+        residual, momentum, gain = (
+            None if part is None else part.clone()
+            for part in (self.residual, self.momentum, self.gain)
+        )
+        return replace(self, residual=residual, momentum=momentum, gain=gain)
+
     def arrays(self) -> dict[str, NDArray[np.generic]]:
         """As plain arrays, for a checkpoint."""
         time_s = np.nan if self.time_s is None else self.time_s
-        gain = 0.0 if self.gain is None else float(self.gain)
+        gain = np.nan if self.gain is None else float(self.gain)
         clock = np.array([gain, self.age_s, time_s, self.frames], np.float64)
         found: dict[str, NDArray[np.generic]] = {"clock": clock}
         for name, carried in (("residual", self.residual), ("momentum", self.momentum)):
@@ -80,8 +91,9 @@ class DreamState:
             torch.from_numpy(found[name].copy()).to(device) if name in found else None
             for name in ("residual", "momentum")
         )  # fmt: skip
+        last = None if np.isnan(gain) else torch.tensor(gain, dtype=exact(device), device=device)
         return cls(
-            residual, momentum, torch.tensor(gain, dtype=torch.float64, device=device), age_s,
+            residual, momentum, last, age_s,
             time_s=None if np.isnan(time_s) else time_s, frames=int(frames),
         )  # fmt: skip
 
@@ -94,6 +106,7 @@ class Dream:
     level: RMS of the residual in 8-bit steps, at the dream's size.
     gain: what the addition was multiplied with.
     flicker: mean size of what was new in the residual, against that of the whole.
+    state: to go on from behind this frame, until the next one is asked for.
     """
 
     source: Frame
@@ -101,6 +114,7 @@ class Dream:
     level: float
     gain: float
     flicker: float
+    state: DreamState
 
 
 class Dreamer:
@@ -119,6 +133,7 @@ class Dreamer:
     ascent: Ascent
     spread: SpreadGain
     transfers: Transfers
+    _walk: ResidentWalk | None
     _settings: DreamSettings
 
     def __init__(
@@ -149,9 +164,11 @@ class Dreamer:
         """Like `frames`, with each dream's figures. Reading and flow run ahead in threads.
 
         before: the frame that came before the first of `source`, when going on from a state.
-        step: what dreams a frame, if not `Dreamer.step`.
+        step: what dreams a frame, if not `Dreamer.step`. Without it, and where frames stay on the
+        device, the next frame is launched before one is given: the dreamer's own state is then one
+        frame further than the dream's.
         """
-        settings, step = self.settings, step or self.step
+        settings = self.settings
         flow = MotionEstimator(open_flow(settings.flow, device=settings.device), settings.flow_size)
         if before is not None:
             flow.remember(before.rgb)
@@ -166,11 +183,80 @@ class Dreamer:
             prefetch(self.timer.timed("capture", source)) as captured,
             prefetch(moved(captured)) as pairs,
         ):
+            if step is not None:
+                for frame, motion in pairs:
+                    yield step(frame, motion)
+                return
+            ahead = 0 if self._walk is None else 1
+            begun: deque[Callable[[], Dream]] = deque()
             for frame, motion in pairs:
-                yield step(frame, motion)
+                begun.append(self.begin(frame, motion))
+                if len(begun) > ahead:
+                    yield begun.popleft()()
+            for arrived in begun:
+                yield arrived()
 
-    def step(self, frame: Frame, motion: Motion | None = None) -> Dream:
+    def step(self, frame: Frame, motion: Motion | DeviceMotion | None = None) -> Dream:
         """Dream one frame. motion: since the frame before; None: nothing moved."""
+        return self.begin(frame, motion)()
+
+    def begin(
+        self, frame: Frame, motion: Motion | DeviceMotion | None = None
+    ) -> Callable[[], Dream]:
+        """Begin with a frame; what is returned waits for it. Arguments as for `step`.
+
+        On CUDA the frame goes its whole way on the device meanwhile (`livedream.dream.resident`);
+        elsewhere, or cut into tiles, it is done already.
+        """
+        height, width = frame.rgb.shape[:2]
+        size = self._size or dream_size(self.settings.size, width, height)
+        if self._walk is not None and not self.ascent.is_tiled(*size):
+            with self.timer.stage("dream"):
+                return self._launch(self._walk, frame, motion, size)
+        assert not isinstance(motion, DeviceMotion), "only a walk on the device gets one"
+        dream = self._step(frame, motion)
+        return lambda: dream
+
+    def _launch(
+        self, walk: ResidentWalk, frame: Frame, motion: Motion | DeviceMotion | None,
+        size: tuple[int, int],
+    ) -> Callable[[], Dream]:  # fmt: skip
+        settings, state = self.settings, self.state
+        seconds = self.seconds_since_last(frame)
+        cut_seconds = min(seconds, FIRST_STEP_S)
+        if isinstance(motion, Motion) and motion.cut:
+            self.reset()
+            seconds = cut_seconds
+        if state.residual is not None and state.residual.shape[2:] != size[::-1]:
+            state.residual = state.momentum = None
+        keep = self.advance(seconds)
+        octaves, weight, remains = self._turn(*size)
+        draw = np.random.default_rng([settings.seed, state.frames])
+        launched = walk.launch(
+            kind_of(
+                frame.rgb, size, motion, octaves=octaves, settings=settings,
+                moving=state.momentum is not None,
+            ),
+            frame.rgb, motion, carried=state, margins=self.ascent.margins(*size, draw, octaves),
+            figures=FrameFigures(
+                keep=keep, seconds=seconds, cut_seconds=cut_seconds, strength=settings.strength,
+                rise=settings.rise, step=settings.step_size / 255.0, remains=remains, weight=weight,
+            ),
+        )  # fmt: skip
+        state.frames += 1
+        kept = state.copy()
+
+        def arrived() -> Dream:
+            with self.timer.stage("compose"):
+                shown = replace(frame, rgb=launched.shown())
+                level, gain, flicker, kept.age_s = launched.found().tolist()
+            if state.frames == kept.frames:
+                state.age_s = kept.age_s
+            return Dream(frame, shown, level, gain, flicker, kept)
+
+        return arrived
+
+    def _step(self, frame: Frame, motion: Motion | None) -> Dream:
         with self.timer.stage("warp"):
             picture = self.picture(frame.rgb)
             seconds = self.seconds_since_last(frame)
@@ -184,7 +270,8 @@ class Dreamer:
         with self.timer.stage("compose"):
             steps = self.transfers.to_host((levelled.residual[0] * 255.0).permute(1, 2, 0))
             shown = replace(frame, rgb=compose(frame.rgb, steps))
-        return Dream(frame, shown, *figures.tolist())
+        level, gain, flicker = figures.tolist()
+        return Dream(frame, shown, level, gain, flicker, self.state)
 
     def picture(self, rgb: Picture) -> Tensor:
         """The frame at the dream's size: (1, 3, h, w) float32 in [0, 1] on the device."""
@@ -269,33 +356,52 @@ class Dreamer:
         """
         settings, state = self.settings, self.state
         draw = np.random.default_rng([settings.seed, state.frames])
-        added = self._climb(picture + carried, draw)
-        added = self.spread.apply(added, carried, settings)
+        octaves, weight, remains = self._turn(picture.shape[3], picture.shape[2])
         rising = min(1.0, state.age_s / settings.rise) if settings.rise > 0 else 1.0
-        levelled = scale_to_level(
-            picture, carried, added, settings.strength * rising, self.spread.weight(picture),
-            keep_colours=settings.keep_colours,
+        levelled, state.momentum = self.grown(
+            picture, carried, state.momentum, state.gain,
+            climb=lambda start: self.ascent.addition(start, draw, octaves),
+            target=settings.strength * rising, remains=remains, weight=weight,
         )  # fmt: skip
         state.residual, state.gain = levelled.residual, levelled.gain
         state.frames += 1
         return levelled
 
-    def _climb(self, picture: Tensor, draw: np.random.Generator) -> Tensor:
-        """What this dream is to add to `picture`, (1, 3, h, w), which is overwritten."""
+    def grown(
+        self, picture: Tensor, carried: Tensor, momentum: Tensor | None, gain: Tensor | None, *,
+        climb: Callable[[Tensor], Tensor], target: Figure, remains: Figure, weight: Figure,
+    ) -> tuple[LevelledDream, Tensor | None]:  # fmt: skip
+        """One dream and the momentum after it; what `grow` does, without the state.
+
+        momentum, gain: before it.  climb: what ascent adds to a picture, (1, 3, h, w) in [0, 1].
+        target: of the level, 8-bit steps.  remains, weight: see `livedream.dream.momentum`.
+        """
+        settings, start = self.settings, picture + carried
+        if momentum is not None and gain is not None:
+            ahead(start, momentum, gain)
+        added = climb(start.clamp_(0.0, 1.0))
+        if settings.momentum > 0.0:
+            fresh = momentum is None
+            momentum = blend(momentum, added, remains, weight)
+            added = momentum.clone() if fresh else added.copy_(momentum)
+        added = self.spread.apply(added, carried, settings)
+        levelled = scale_to_level(
+            picture, carried, added, target, self.spread.weight(picture),
+            keep_colours=settings.keep_colours,
+        )  # fmt: skip
+        return levelled, momentum
+
+    def _turn(self, width: int, height: int) -> tuple[slice, float, float]:
+        """Which octaves a dream of this size is to climb, what its addition weighs, and what
+        remains of the momentum; one that does not suit it is dropped."""
         state, half_life = self.state, self.settings.momentum
         before = state.momentum
-        if before is not None and (half_life <= 0.0 or before.shape != picture.shape):
+        if before is not None and (half_life <= 0.0 or before.shape[2:] != (height, width)):
             before = state.momentum = None
-        octaves, weight = ALL_OCTAVES, 1.0  # of the first dream after the start or a cut
-        if before is not None and state.gain is not None:
-            height, width = picture.shape[2:]
-            octaves, weight = turn(state.frames, len(self.ascent.octave_sizes(width, height)))
-            ahead(picture, before, state.gain)
-        added = self.ascent.addition(picture.clamp_(0.0, 1.0), draw, octaves)
-        if half_life <= 0.0:
-            return added
-        state.momentum = blend(before, added, remaining(half_life, state.step_s), weight)
-        return state.momentum.clone() if before is None else added.copy_(state.momentum)
+        if before is None or state.gain is None:  # the first dream after the start or a cut
+            return ALL_OCTAVES, 1.0, 0.0
+        octaves, weight = turn(state.frames, len(self.ascent.octave_sizes(width, height)))
+        return octaves, weight, remaining(half_life, state.step_s)
 
     def grow_both(
         self, picture: Tensor, carried: Tensor, fading: Self, share: float, *, clip: bool = True
@@ -394,6 +500,8 @@ class Dreamer:
         self._settings, self.device, self.dtype = settings, device, dtype
         self.transfers = Transfers(device)
         self.network, self.objective, self.ascent = network, objective, ascent
+        resident = isinstance(ascent.engine, CudaEngine)
+        self._walk = ResidentWalk(ascent, self.grown) if resident else None
         for name in ("residual", "momentum"):
             if (carried := getattr(self.state, name)) is not None:
                 setattr(self.state, name, carried.to(device))

@@ -12,6 +12,8 @@ from typing import Final
 
 from torch import Tensor
 
+from livedream.core.device import in_reach
+
 ALL_OCTAVES: Final = slice(None)
 _COARSE, _FINEST = slice(None, -1), slice(-1, None)
 
@@ -45,14 +47,19 @@ def turn(frames: int, octaves: int) -> tuple[slice, float]:
 
 def ahead(picture: Tensor, momentum: Tensor, gain: Tensor) -> Tensor:
     """`picture` where the momentum leads to, in place. gain: of the addition before, 0-d."""
-    if gain.device.type == "cpu":
+    if in_reach(gain):
         return picture.add_(momentum, alpha=_AHEAD * float(gain))
     return picture.addcmul_(momentum, (_AHEAD * gain).to(momentum.dtype))
 
 
-def blend(momentum: Tensor | None, added: Tensor, remains: float, weight: float) -> Tensor:
+def blend(
+    momentum: Tensor | None, added: Tensor, remains: Tensor | float, weight: Tensor | float
+) -> Tensor:
     """The momentum with a new addition, in its own place; overwrites `added`."""
     added.div_(added.square().mean().sqrt().clamp_min(_TINY))
     if momentum is None:
         return added
-    return momentum.mul_(remains).add_(added, alpha=(1.0 - remains) * weight)
+    share = (1.0 - remains) * weight
+    if isinstance(share, Tensor):
+        return momentum.mul_(remains).addcmul_(added, share.to(added.dtype))
+    return momentum.mul_(remains).add_(added, alpha=share)

@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
+from livedream.core.device import in_reach
+
 _OPENCV_CHANNELS: Final = 4
 _OPENCV_SIDE: Final = 32767  # px; its longest
 
@@ -32,7 +34,7 @@ def resize(x: Tensor, size: tuple[int, int]) -> Tensor:
 
 def _suits_opencv(x: Tensor, size: tuple[int, int]) -> bool:
     fits = x.shape[0] == 1 and x.shape[1] <= _OPENCV_CHANNELS and max(size) <= _OPENCV_SIDE
-    return fits and x.device.type == "cpu" and x.dtype == torch.float32 and not x.requires_grad
+    return fits and in_reach(x) and x.dtype == torch.float32 and not x.requires_grad
 
 
 def _grown(x: Tensor, size: tuple[int, int]) -> Tensor:

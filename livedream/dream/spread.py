@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
+from livedream.core.device import in_reach
 from livedream.core.settings import DreamSettings
 from livedream.dream.resize import resize
 
@@ -80,7 +81,7 @@ def _energies(carried: Tensor, added: Tensor) -> Tensor:
     """(1, 1, rows, columns): the mean square of their sum in each cell."""
     rows = slice(None, None, _ROW_STEP)
     carried, added = carried[:, :, rows], added[:, :, rows]
-    if carried.device.type == "cpu" and carried.numel() <= _COPIED:
+    if in_reach(carried) and carried.numel() <= _COPIED:
         squares = (carried + added).square_()[0].permute(1, 2, 0).contiguous().numpy()
         return torch.from_numpy(_cell_means(squares))[None, None]
     # One channel at a time: a very large picture has no room for another copy.
@@ -110,14 +111,14 @@ def _cell_means(squares: NDArray[np.float32]) -> NDArray[np.float32]:
 def _spread_out(gain: Tensor, like: Tensor) -> Tensor:
     """A (1, 1, rows, columns) gain of cells as a factor of a (1, 3, h, w) picture."""
     size = like.shape[3], like.shape[2]
-    if like.device.type != "cpu":
+    if not in_reach(like):
         return resize(gain, size)
     # In three channels, as OpenCV's pictures lie in memory; spread by torch it takes longer.
     return resize(gain.expand(1, 3, -1, -1), size)
 
 
 def _without_tint(added: Tensor) -> Tensor:
-    if added.device.type == "cpu" and added.is_contiguous(memory_format=torch.channels_last):
+    if in_reach(added) and added.is_contiguous(memory_format=torch.channels_last):
         # Along whole rows of memory: subtracting three numbers in turn takes six times as long.
         rows = added.permute(0, 2, 3, 1).view(added.shape[2], -1)
         tint = rows.mean(0).view(-1, 3).mean(0)

@@ -103,6 +103,22 @@ class Transfers:
         self._stream.down(tensor, memory)()
         return np.asarray(memory.numpy())
 
+    def to_host_later(self, tensor: Tensor) -> Callable[[], NDArray[Any]]:
+        """The same, begun: what is returned waits for it and gives memory of its own.
+
+        Call it before the second copy after this one.
+        """
+        if self._stream is None:
+            return lambda: np.asarray(tensor.cpu().numpy())
+        memory = self._next(self._down, tensor, self._stream).memory
+        wait = self._stream.down(tensor, memory)
+
+        def arrived() -> NDArray[Any]:
+            wait()
+            return memory.numpy().copy()
+
+        return arrived
+
     def _next(self, buffers: list[_Buffer], like: Tensor, stream: TransferStream) -> _Buffer:
         """The buffer not used for longest, free and of the right size."""
         if len(buffers) < _BUFFERS:

@@ -165,7 +165,7 @@ def render(
             dreams = _resumed(job, frames, dreamer, checkpoints, sink.frames_written)
         else:
             dreams = _replayed(job, job.replay, frames, dreamer)
-        dreams = _checkpointed(dreams, job, dreamer, checkpoints)
+        dreams = _checkpointed(dreams, job, checkpoints)
         write_dreams(dreams, writer, report, dreamer, watch, compare=job.compare)
     checkpoints.remove()
     report.notes += dict.fromkeys(
@@ -207,7 +207,7 @@ def write_dreams(
 
 
 def _checkpointed(
-    dreams: Iterable[Dream], job: RenderJob, dreamer: Dreamer, checkpoints: Checkpoints
+    dreams: Iterable[Dream], job: RenderJob, checkpoints: Checkpoints
 ) -> Iterator[Dream]:
     """The same dreams; now and then, once one is written, where we are is saved."""
     saved = time.monotonic()
@@ -215,7 +215,7 @@ def _checkpointed(
         yield dream
         if time.monotonic() - saved > _CHECKPOINT_S:
             saved = time.monotonic()
-            index, state = dream.frame.index + 1, dreamer.state.arrays()
+            index, state = dream.frame.index + 1, dream.state.arrays()
             checkpoints.save(Checkpoint(index, state, job.identity()))
 
 

@@ -63,4 +63,5 @@ class ShowDreamer:
             steps = steps_of(levelled.residual, now.grade.mix)
             rgb = self._grading.finish(frame.rgb, steps, now.grade, seconds)
         shown = replace(frame, rgb=rgb)
-        return Dream(frame, shown, *figures.tolist())
+        level, gain, flicker = figures.tolist()
+        return Dream(frame, shown, level, gain, flicker, dreamer.state)

@@ -80,7 +80,8 @@ class ZoomSource(Closeable):
         with dreamer.timer.stage("compose"):
             shown = [_bytes(below), _bytes(below + levelled.residual)]
         source, frame = (Frame(rgb, index, time_base, index, 1) for rgb in shown)
-        return Dream(source, frame, *figures.tolist())
+        level, gain, flicker = figures.tolist()
+        return Dream(source, frame, level, gain, flicker, dreamer.state)
 
     def _travelled(self, seconds: float) -> Tensor:
         """Both layers one frame further, what fades from the upper one going into the lower.

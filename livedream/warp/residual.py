@@ -10,9 +10,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional as F
 
+from livedream.core.device import in_reach
 from livedream.core.errors import ShapeError
-from livedream.core.frame import FlowField, Motion
+from livedream.core.frame import DeviceMotion, FlowField, Motion
 from livedream.warp.remap import grid_sample, positions, remap, remap_sharp
 
 
@@ -27,6 +29,8 @@ def carry(
     """
     if motion is None:
         carried = residual * keep
+    elif not in_reach(residual):
+        return carry_tensor(residual, momentum, uploaded(motion, residual.device), picture, keep)
     else:
         height, width = picture.shape[2:]
         flow = fit_flow(motion.flow, width, height)
@@ -40,6 +44,44 @@ def carry(
             momentum *= share
     # What lies outside the range cannot be shown; kept, it would come back as a ghost.
     return carried.add_(picture).clamp_(0.0, 1.0).sub_(picture), momentum
+
+
+def carry_tensor(
+    residual: Tensor,
+    momentum: Tensor | None,
+    motion: DeviceMotion,
+    picture: Tensor,
+    keep: Tensor | float,
+) -> tuple[Tensor, Tensor | None]:
+    """The same by torch, on the device: only a motion of its own size has to be brought there."""
+    height, width = picture.shape[2:]
+    flow = fit_flow_tensor(motion.flow, width, height)
+    seen = _grown(motion.visibility[None], width, height)
+    carried = warp_torch(residual, flow).mul_(seen * keep)
+    if momentum is not None:
+        momentum = warp_torch(momentum, flow, sharp=False).mul_(seen)
+    return carried.add_(picture).clamp_(0.0, 1.0).sub_(picture), momentum
+
+
+def uploaded(motion: Motion, device: torch.device) -> DeviceMotion:
+    """A motion that was found on the CPU, on another device."""
+    flow, visibility, cut = (
+        torch.from_numpy(np.asarray(part)).to(device)
+        for part in (motion.flow, motion.visibility, np.bool_(motion.cut))
+    )
+    return DeviceMotion(flow, visibility, cut)
+
+
+def fit_flow_tensor(flow: Tensor, width: int, height: int) -> Tensor:
+    """As `fit_flow`."""
+    found_height, found_width = flow.shape[1:]
+    wide = _grown(flow, width, height)
+    return torch.stack([wide[0] * (width / found_width), wide[1] * (height / found_height)])
+
+
+def _grown(planes: Tensor, width: int, height: int) -> Tensor:
+    """(C, h, w) at another size, linear."""
+    return F.interpolate(planes[None], (height, width), mode="bilinear", align_corners=False)[0]
 
 
 def fit_flow(flow: FlowField, width: int, height: int) -> FlowField:
@@ -66,9 +108,9 @@ def warp(residual: Tensor, flow: FlowField, *, sharp: bool = True) -> Tensor:
         raise ShapeError(f"residual: must be (1, C, H, W) (got {tuple(residual.shape)})")
     height, width = residual.shape[2:]
     fitted = fit_flow(flow, width, height)
-    if residual.device.type == "cpu":
+    if in_reach(residual):
         return warp_opencv(residual, fitted, sharp=sharp)
-    return warp_torch(residual, fitted, sharp=sharp)
+    return warp_torch(residual, torch.from_numpy(fitted).to(residual.device), sharp=sharp)
 
 
 def warp_opencv(residual: Tensor, flow: FlowField, *, sharp: bool = True) -> Tensor:
@@ -83,9 +125,10 @@ def warp_opencv(residual: Tensor, flow: FlowField, *, sharp: bool = True) -> Ten
     return torch.from_numpy(found.reshape(height, width, -1)).permute(2, 0, 1)[None]
 
 
-def warp_torch(residual: Tensor, flow: FlowField, *, sharp: bool = True) -> Tensor:
+def warp_torch(residual: Tensor, flow: Tensor, *, sharp: bool = True) -> Tensor:
+    """flow: of the residual's size."""
     height, width = residual.shape[2:]
-    moved = torch.from_numpy(flow).to(residual.device, residual.dtype)
+    moved = flow.to(residual.dtype)
     x = torch.arange(width, device=residual.device, dtype=residual.dtype) + moved[0]
     y = torch.arange(height, device=residual.device, dtype=residual.dtype)[:, None] + moved[1]
     grid = torch.stack([x * (2 / max(width - 1, 1)) - 1, y * (2 / max(height - 1, 1)) - 1], -1)

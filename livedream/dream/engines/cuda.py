@@ -48,10 +48,16 @@ class StepKind:
 
     @classmethod
     def of(cls, x: Tensor, margins: Margins, settings: DreamSettings) -> "StepKind":
+        return cls.of_size((x.shape[3], x.shape[2]), margins, settings)
+
+    @classmethod
+    def of_size(
+        cls, size: tuple[int, int], margins: Margins, settings: DreamSettings
+    ) -> "StepKind":
+        """size: (width, height) of the picture, px."""
         left, right, top, bottom = margins
-        height, width = x.shape[2:]
         both = left + right, top + bottom
-        return cls(height, width, both, settings.smoothing, settings.laplacian)
+        return cls(size[1], size[0], both, settings.smoothing, settings.laplacian)
 
 
 class CapturedStep:
@@ -90,19 +96,26 @@ class CapturedStep:
 
     def run(self) -> None:
         """One step of `picture`: what is captured."""
-        picture = self.picture
+        self.step(self.picture, self._before, self._scale)
+
+    def step(self, picture: Tensor, before: Tensor, scale: Tensor) -> None:
+        """One step of a picture of this kind, in place.
+
+        before: (2,) int64, the margins above and to the left.  scale: of the step, 0-d float32, in
+        units of the picture.  Both on the device.
+        """
         if self._fused is not None:
             size = len(self._seen[0]), len(self._seen[1])
-            self._fused.step(picture, self._before, size, self._scale)
+            self._fused.step(picture, before, size, scale)
             return
         rows, columns = (
-            mirrored_index(seen - before, length)
-            for seen, before, length in zip(self._seen, self._before, self._length, strict=True)
+            mirrored_index(seen - first, length)
+            for seen, first, length in zip(self._seen, before, self._length, strict=True)
         )
         gradient = self._gradient(picture.index_select(2, rows).index_select(3, columns))
-        for axis, own, before in zip((2, 3), self._own, self._before, strict=True):
-            gradient = gradient.index_select(axis, own + before)
-        picture.add_(normalised(gradient, self._settings) * self._scale).clamp_(0.0, 1.0)
+        for axis, own, first in zip((2, 3), self._own, before, strict=True):
+            gradient = gradient.index_select(axis, own + first)
+        picture.add_(normalised(gradient, self._settings) * scale).clamp_(0.0, 1.0)
 
 
 class CudaEngine:
@@ -139,6 +152,10 @@ class CudaEngine:
             self._fused = FusedAscent(spec, self._eager.body, found)
         self._graphs: OrderedDict[StepKind, CapturedStep] = OrderedDict()
         self._seen: OrderedDict[StepKind, int] = OrderedDict()
+
+    def step_of(self, kind: StepKind) -> CapturedStep:
+        """A step of that kind, for who records more than it."""
+        return CapturedStep(kind, self._spec.device, self._eager.gradient, self._fused)
 
     @property
     def captured(self) -> list[StepKind]:
@@ -179,17 +196,27 @@ class CudaEngine:
         return times >= _WORTH
 
     def _captured(self, kind: StepKind) -> CapturedStep | None:
-        if self._capture is None:
-            return None
         while len(self._graphs) >= KEPT:
             self._graphs.popitem(last=False)
-        step = CapturedStep(kind, self._spec.device, self._eager.gradient, self._fused)
+        step = self.step_of(kind)
+        replay = self.record(step.run)
+        if replay is None:
+            return None
+        step.replay = replay
+        return step
+
+    def record(self, run: Step) -> Step | None:
+        """What repeats `run` on its memory; None where nothing can be recorded here.
+
+        It is run a few times for that.
+        """
+        if self._capture is None:
+            return None
         try:
-            step.replay = self._capture(step.run)
+            return self._capture(run)
         except RuntimeError as error:
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]
             _LOG.warning("engine cuda: steps run one by one, without a graph (%s)", reason)
             self._capture = None
             self._graphs.clear()
             return None
-        return step

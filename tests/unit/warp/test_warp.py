@@ -7,13 +7,20 @@ import pytest
 import torch
 from torch import Tensor
 
+from livedream.core.device import resident
 from livedream.core.errors import ShapeError
 from livedream.core.frame import FlowField
-from livedream.warp import residual as module
 from livedream.warp.residual import fit_flow, warp
 
 Warp = Callable[[Tensor, FlowField], Tensor]
-BOTH = pytest.mark.parametrize("run", [module.warp_opencv, module.warp_torch], ids=["cpu", "gpu"])
+
+
+def on_device(given: Tensor, flow: FlowField) -> Tensor:
+    with resident():
+        return warp(given, flow)
+
+
+BOTH = pytest.mark.parametrize("run", [warp, on_device], ids=["cpu", "gpu"])
 
 
 def residual(height: int = 24, width: int = 36, channels: int = 3) -> Tensor:
@@ -162,4 +169,4 @@ def test_a_residual_of_another_shape_is_refused(shape: tuple[int, ...]) -> None:
 def test_a_gpu_agrees() -> None:
     given, flow = residual(), constant(1.25, -2.5)
     found = warp(given.cuda(), flow).cpu()
-    assert torch.allclose(found, module.warp_torch(given, flow), atol=1e-4)
+    assert torch.allclose(found, on_device(given, flow), atol=1e-4)

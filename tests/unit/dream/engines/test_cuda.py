@@ -1,18 +1,16 @@
 """The CUDA engine: what is captured, when, and what may change afterwards.
 
-A CUDA graph replays fixed operations on fixed memory. `Traced` does the same on the CPU: numbers
-of Python that went into a step stay what they were.
+A CUDA graph replays fixed operations on fixed memory; `tests.recorded` stands in for it.
 """
 
 import logging
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from recorded import Step, Traced, Untraced
 from torch import Tensor
-from torch.fx.experimental.proxy_tensor import make_fx
 
 from livedream.core.errors import SettingsError
 from livedream.core.settings import DreamSettings
@@ -23,36 +21,6 @@ from livedream.dream.networks.network import Network
 from livedream.dream.objectives.binding import bind
 
 CPU = torch.device("cpu")
-Step = Callable[[], None]
-
-
-class Traced:
-    """Captures the operations of a step and the tensors they worked on."""
-
-    def __init__(self) -> None:
-        self.captured = 0
-
-    def __call__(self, step: Step) -> Step:
-        step()  # warm-up
-
-        def once(unused: Tensor) -> Tensor:
-            step()
-            return unused
-
-        traced = make_fx(once)(torch.zeros(()))
-        self.captured += 1
-        return lambda: traced(torch.zeros(()))
-
-
-class Untraced:
-    """For what leaves PyTorch on a CPU, as resizing does, and stays within it on CUDA."""
-
-    def __init__(self) -> None:
-        self.captured = 0
-
-    def __call__(self, step: Step) -> Step:
-        self.captured += 1
-        return step
 
 
 class Broken:

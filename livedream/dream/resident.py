@@ -1,0 +1,326 @@
+"""A walk that stays on the device: a frame goes up once, what is shown comes down once.
+
+Between the two nothing waits for the device, and nothing is decided by a number on the host: what
+changes from frame to frame goes up as one vector, what is found (level, gain, flicker, age) comes
+down as one, with the picture. So the whole frame, from the shrinking of the picture to the
+composite, is one recording (a CUDA graph) for each configuration, made of the same functions that
+dream on a CPU; where those have a way by OpenCV and one by torch, it is torch's.
+
+What is carried stays in memory that the recordings share, and that is the state's own: who changes
+the state in between, as a reset does, is followed.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from livedream.core.cuda_graph import Step
+from livedream.core.device import exact, resident
+from livedream.core.frame import DeviceMotion, Motion, Picture
+from livedream.core.settings import DreamSettings
+from livedream.core.shrink_tensor import shrunk_tensor
+from livedream.dream.ascent import Ascent
+from livedream.dream.compose import compose_tensor
+from livedream.dream.engines.cuda import CapturedStep, CudaEngine, StepKind
+from livedream.dream.level import Figure, LevelledDream
+from livedream.dream.tiles import Margins
+from livedream.dream.transfer import Transfers
+from livedream.warp.residual import carry_tensor
+
+_KEPT: Final = 8  # recordings: turns of the octaves, after a cut and not, of two or three sizes
+_WORTH: Final = 2  # a kind of frame that is seen only once is not worth a recording
+_KNOWN: Final = -1.0  # an age that is what it is on the device
+
+# What glides or counts beside the recording: in the vector, or nowhere within a frame.
+_LOOSE: Final = {
+    "strength": 1.0, "rise": 0.0, "half_life": 1.0, "step_size": 1.0, "seed": 0, "variety": 0.0,
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class FrameFigures:
+    """What a frame is dreamed by, apart from its picture and its motion: the vector's numbers.
+
+    keep: what remains of the residual.  seconds: since the frame before.  cut_seconds: the age
+    after a cut.  strength: the level's target,
+    8-bit steps.  rise: s.  step: of the ascent, in units of the picture.  remains, weight: see
+    `livedream.dream.momentum`.
+    """
+
+    keep: float
+    seconds: float
+    cut_seconds: float
+    strength: float
+    rise: float
+    step: float
+    remains: float
+    weight: float
+
+    def numbers(
+        self, age_s: float | None, margins: Sequence[Sequence[Margins]]
+    ) -> NDArray[np.float64]:
+        """The figures, then above and to the left of each step.
+
+        age_s: before the frame; None: as the device knows.  margins: of each octave's steps.
+        """
+        age = _KNOWN if age_s is None else age_s
+        own = [
+            self.keep, self.seconds, self.cut_seconds, age, self.strength, max(self.rise, 1e-9),
+            self.step, self.remains, self.weight,
+        ]  # fmt: skip
+        before = [place for steps in margins for left, _, top, _ in steps for place in (top, left)]
+        return np.array([*own, *before], np.float64)
+
+
+_FIGURES: Final = 9
+
+
+class Grow(Protocol):
+    """`Dreamer.grown`: ascent, momentum, spread and level."""
+
+    def __call__(
+        self, picture: Tensor, carried: Tensor, momentum: Tensor | None, gain: Tensor | None, *,
+        climb: Callable[[Tensor], Tensor], target: Figure, remains: Figure, weight: Figure,
+    ) -> tuple[LevelledDream, Tensor | None]: ...  # fmt: skip
+
+
+class Carried(Protocol):
+    """What one frame leaves to the next, on the device: `DreamState`."""
+
+    residual: Tensor | None
+    momentum: Tensor | None
+    gain: Tensor | None
+    age_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class FrameKind:
+    """What a frame is recorded for; whatever is not in here may change without another recording.
+
+    rgb: (height, width) of the frame, size: (width, height) of the dream, motion: (height, width)
+    of the flow; px.  octaves: which are climbed, from and up to.  moving: whether there is a
+    momentum already.
+    """
+
+    rgb: tuple[int, int]
+    size: tuple[int, int]
+    motion: tuple[int, int]
+    octaves: tuple[int | None, int | None]
+    moving: bool
+    settings: DreamSettings
+
+
+class FrameMemory:
+    """What stays in place, for all kinds of frames of one size."""
+
+    def __init__(self, kind: FrameKind, device: torch.device) -> None:
+        width, height = kind.size
+        self.rgb = torch.zeros(*kind.rgb, 3, dtype=torch.uint8, device=device)
+        self.motion = torch.zeros(3, *kind.motion, device=device)  # flow, visibility
+        self.cut = torch.zeros((), dtype=torch.bool, device=device)
+        self.residual, self.momentum = (
+            torch.zeros(1, 3, height, width, device=device) for _ in range(2)
+        )
+        self.gain, self.age = (torch.zeros((), dtype=exact(device), device=device) for _ in "ga")
+        self.shown = torch.zeros_like(self.rgb)
+        self.found = torch.zeros(4, dtype=exact(device), device=device)
+
+    @property
+    def state(self) -> tuple[Tensor, ...]:
+        return self.residual, self.momentum, self.gain, self.age
+
+
+class RecordedFrame:
+    """One kind of frame on that memory.  replay: `run`, or its recording."""
+
+    def __init__(
+        self, kind: FrameKind, memory: FrameMemory, ascent: Ascent, grow: Grow, *,
+        steps: list[CapturedStep], count: int,
+    ) -> None:  # fmt: skip
+        """steps: of each octave climbed.  count: of iterations in each."""
+        self._kind, self._memory, self._ascent, self._grow = kind, memory, ascent, grow
+        self._steps, self._count = steps, count
+        device = memory.rgb.device
+        length = _FIGURES + 2 * len(steps) * count
+        self.numbers = torch.zeros(length, dtype=exact(device), device=device)
+        self.replay: Step = self.run
+        self.seen = 0
+
+    def run(self) -> None:
+        with resident(), torch.no_grad():
+            self._run()
+
+    def _run(self) -> None:
+        kind, own = self._kind, self._memory
+        keep, seconds, cut_seconds, age, strength, rise, step, remains, weight = (
+            self.numbers[:_FIGURES].unbind()
+        )  # fmt: skip
+        picture = shrunk_tensor(own.rgb, *kind.size).div_(255.0)
+        motion = DeviceMotion(own.motion[:2], own.motion[2], own.cut)
+        momentum = own.momentum if kind.moving else None
+        carried, momentum = carry_tensor(own.residual, momentum, motion, picture, keep.float())
+        grown = torch.where(age >= 0.0, age, own.age) + seconds
+        own.age.copy_(torch.where(own.cut, cut_seconds, grown))
+        target = strength * (own.age / rise).clamp_max(1.0)
+        levelled, momentum = self._grow(
+            picture, carried, momentum, own.gain,
+            climb=lambda start: self._climb(start, step.float()),
+            target=target, remains=remains, weight=weight,
+        )  # fmt: skip
+        own.residual.copy_(levelled.residual)
+        own.gain.copy_(levelled.gain)
+        if momentum is not None:
+            own.momentum.copy_(momentum)
+        own.shown.copy_(compose_tensor(own.rgb, levelled.residual))
+        own.found.copy_(torch.cat([levelled.figures(carried), own.age[None]]))
+
+    def _climb(self, start: Tensor, step: Tensor) -> Tensor:
+        before = self.numbers[_FIGURES:].long().view(len(self._steps), self._count, 2)
+        octaves = iter(zip(self._steps, before, strict=True))
+
+        def ascend(x: Tensor) -> None:
+            captured, places = next(octaves)
+            for place in places:
+                captured.step(x, place, step)
+
+        return self._ascent.climb(start, slice(*self._kind.octaves), ascend)
+
+
+@dataclass(frozen=True, slots=True)
+class ResidentFrame:
+    """A frame that was launched: what waits for it.
+
+    shown: gives the (H, W, 3) uint8 picture.  found: gives level, gain, flicker and age in s.
+    """
+
+    shown: Callable[[], Picture]
+    found: Callable[[], NDArray[np.float64]]
+
+
+class ResidentWalk:
+    """Dreams frames on a device, one recording for each kind of them.
+
+    ascent: with CUDA's engine.  grow: see `Grow`; both are asked for what does not change.
+    """
+
+    def __init__(self, ascent: Ascent, grow: Grow) -> None:
+        assert isinstance(ascent.engine, CudaEngine)
+        self._ascent, self._grow, self._engine = ascent, grow, ascent.engine
+        self._device = ascent.spec.device
+        self._frames: OrderedDict[FrameKind, RecordedFrame] = OrderedDict()
+        self._memory: dict[tuple[tuple[int, int], ...], FrameMemory] = {}
+        # Of one shape each, from frame to frame: their page-locked buffers stay.
+        self._pictures, self._motions, self._numbers, self._found = (
+            Transfers(self._device) for _ in range(4)
+        )
+
+    @property
+    def recorded(self) -> list[FrameKind]:
+        """What is replayed, the longest unused first."""
+        return [kind for kind, frame in self._frames.items() if frame.replay != frame.run]
+
+    def launch(
+        self, kind: FrameKind, rgb: Picture, motion: Motion | DeviceMotion | None, *,
+        carried: Carried, figures: FrameFigures, margins: list[list[Margins]],
+    ) -> ResidentFrame:  # fmt: skip
+        """Launch one frame; `carried` is then what it leaves, in memory that the next one uses.
+
+        kind: see `kind_of`.  motion: None: nothing moved.  margins: of each octave's steps.
+        """
+        frame = self._frame(kind, margins)
+        own = self._own(kind)
+        age_s = None if carried.residual is own.residual else carried.age_s - figures.seconds
+        self._load(own, carried)
+        if frame.seen >= _WORTH and frame.replay == frame.run:
+            self._record(frame, own)
+        own.rgb.copy_(self._pictures.to_device(rgb), non_blocking=True)
+        self._move(own, motion)
+        numbers = torch.from_numpy(figures.numbers(age_s, margins)).to(frame.numbers.dtype)
+        frame.numbers.copy_(self._numbers.to_device(numbers.numpy()), non_blocking=True)
+        frame.replay()
+        carried.residual, carried.gain = own.residual, own.gain
+        carried.momentum = own.momentum if kind.settings.momentum > 0.0 else None
+        # Copies, since the next frame may be launched before these have come down.
+        shown = self._pictures.to_host_later(own.shown.clone())
+        return ResidentFrame(shown, self._found.to_host_later(own.found.clone()))
+
+    def _frame(self, kind: FrameKind, margins: list[list[Margins]]) -> RecordedFrame:
+        frame = self._frames.pop(kind, None)
+        if frame is None:
+            while len(self._frames) >= _KEPT:
+                self._frames.popitem(last=False)
+            sizes = self._ascent.octave_sizes(*kind.size)[slice(*kind.octaves)]
+            steps = [
+                self._engine.step_of(StepKind.of_size(size, own[0], kind.settings))
+                for size, own in zip(sizes, margins, strict=True)
+            ]
+            frame = RecordedFrame(
+                kind,
+                self._own(kind),
+                self._ascent,
+                self._grow,
+                steps=steps,
+                count=len(margins[0]),
+            )
+        self._frames[kind] = frame
+        frame.seen += 1
+        return frame
+
+    def _own(self, kind: FrameKind) -> FrameMemory:
+        sizes = kind.rgb, kind.size, kind.motion
+        if sizes not in self._memory:
+            used = {(known.rgb, known.size, known.motion) for known in self._frames}
+            self._memory = {known: own for known, own in self._memory.items() if known in used}
+            self._memory[sizes] = FrameMemory(kind, self._device)
+        return self._memory[sizes]
+
+    def _load(self, own: FrameMemory, carried: Carried) -> None:
+        pairs = (
+            (own.residual, carried.residual), (own.momentum, carried.momentum),
+            (own.gain, carried.gain),
+        )  # fmt: skip
+        for place, given in pairs:
+            if given is None:
+                place.zero_()
+            elif given is not place:
+                place.copy_(given)
+
+    def _record(self, frame: RecordedFrame, own: FrameMemory) -> None:
+        """Recording runs the frame, so what is carried is put back."""
+        kept = [part.clone() for part in own.state]
+        frame.replay = self._engine.record(frame.run) or frame.run
+        for place, part in zip(own.state, kept, strict=True):
+            place.copy_(part)
+        frame.seen = 0
+
+    def _move(self, own: FrameMemory, motion: Motion | DeviceMotion | None) -> None:
+        if isinstance(motion, DeviceMotion):
+            own.motion[:2].copy_(motion.flow)
+            own.motion[2].copy_(motion.visibility)
+            own.cut.copy_(motion.cut)
+            return
+        own.cut.fill_(motion is not None and motion.cut)
+        if motion is None:
+            own.motion[:2].zero_()
+            own.motion[2].fill_(1.0)
+        else:
+            planes = np.concatenate([motion.flow, motion.visibility[None]])
+            own.motion.copy_(self._motions.to_device(planes), non_blocking=True)
+
+
+def kind_of(
+    rgb: Picture, size: tuple[int, int], motion: Motion | DeviceMotion | None, *,
+    octaves: slice, settings: DreamSettings, moving: bool,
+) -> FrameKind:  # fmt: skip
+    """The kind of a frame. size: of the dream.  octaves: see `Ascent.climb`."""
+    moved = (1, 1) if motion is None else tuple(motion.visibility.shape)
+    return FrameKind(
+        (rgb.shape[0], rgb.shape[1]), size, (moved[0], moved[1]), (octaves.start, octaves.stop),
+        moving, settings.replace(**_LOOSE),
+    )  # fmt: skip

@@ -1,0 +1,98 @@
+"""Stand-ins for a CUDA graph on a CPU, and a guard that fails on whatever would wait for a device.
+
+A CUDA graph repeats fixed operations on fixed memory. `Traced` does the same on the CPU: numbers
+of Python that went into a step stay what they were.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.fx.experimental.proxy_tensor import make_fx
+from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode
+
+Step = Callable[[], None]
+
+
+class Traced:
+    """Captures the operations of a step and the tensors they worked on."""
+
+    def __init__(self) -> None:
+        self.captured = 0
+
+    def __call__(self, step: Step) -> Step:
+        step()  # warm-up
+
+        def once(unused: Tensor) -> Tensor:
+            step()
+            return unused
+
+        with no_looks():
+            traced = make_fx(once)(torch.zeros(()))
+        self.captured += 1
+        return lambda: traced(torch.zeros(()))
+
+
+class Untraced:
+    """For what leaves PyTorch on a CPU, as resizing does, and stays within it on CUDA."""
+
+    def __init__(self) -> None:
+        self.captured = 0
+
+    def __call__(self, step: Step) -> Step:
+        self.captured += 1
+        return step
+
+
+class WaitedError(Exception):
+    """Something looked at what is on the device, or brought something there."""
+
+
+# What waits for the device, or makes the size of a result depend on what is in a tensor.
+WAITING = frozenset({
+    "_local_scalar_dense", "item", "is_nonzero", "equal", "nonzero", "masked_select", "unique",
+    "_unique2", "unique_dim", "unique_consecutive", "bincount", "repeat_interleave", "allclose",
+})  # fmt: skip
+# What a host does with numbers: on CUDA each of these waits, on a CPU none is dispatched.
+LOOKS = frozenset({
+    "numpy", "tolist", "item", "cpu", "__array__", "__bool__", "__float__", "__int__", "__index__",
+    "from_numpy", "tensor", "as_tensor", "pin_memory",
+})  # fmt: skip
+
+
+class _Dispatched(TorchDispatchMode):
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        name = func.__name__.partition(".")[0]
+        if name in WAITING:
+            raise WaitedError(name)
+        # A mask as an index counts what it holds.
+        if name in {"index", "index_put", "index_put_"} and any(
+            isinstance(index, Tensor) and index.dtype == torch.bool for index in args[1]
+        ):
+            raise WaitedError(f"{name} by a mask")
+        return func(*args, **(kwargs or {}))
+
+
+class _Called(TorchFunctionMode):
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        name = getattr(func, "__name__", "")
+        if name in LOOKS:
+            raise WaitedError(name)
+        return func(*args, **(kwargs or {}))
+
+
+@contextmanager
+def no_looks() -> Iterator[None]:
+    """Raises WaitedError for what a host does with a tensor's numbers."""
+    with _Called():
+        yield
+
+
+@contextmanager
+def no_waits() -> Iterator[None]:
+    """Raises WaitedError for that, and for operations that wait for the device themselves."""
+    with _Called(), _Dispatched():
+        yield

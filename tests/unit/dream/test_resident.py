@@ -1,0 +1,281 @@
+"""The walk on the device, on CPU tensors: against the walk by OpenCV, recorded, and watched."""
+
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from recorded import Step, Traced, WaitedError, no_waits
+from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from livedream.capture.sky import Sky
+from livedream.core.device import in_reach, resident
+from livedream.core.frame import DeviceMotion, Frame, Motion
+from livedream.core.settings import DreamSettings
+from livedream.dream.ascent import Ascent
+from livedream.dream.dreamer import Dream, Dreamer
+from livedream.dream.engines.cuda import CapturedStep, CudaEngine, StepKind
+from livedream.dream.networks.network import Network
+from livedream.dream.objectives.binding import bind
+from livedream.dream.resident import FrameKind, FrameMemory, RecordedFrame
+from livedream.flow import open_flow
+from livedream.flow.motion import MotionEstimator
+from livedream.warp.residual import carry, carry_tensor, uploaded
+
+SETTINGS: dict[str, Any] = {
+    "engine": "torch", "precision": "fp32", "device": "cpu", "network": "dreamnet",
+    "size": "72p", "flow": "dis-fast", "flow_size": "54p", "seed": 5, "rise": 0.1,
+}  # fmt: skip
+CPU = torch.device("cpu")
+
+
+class Watched:
+    """Runs frames as they are, and lets nothing wait."""
+
+    def __call__(self, step: Step) -> Step:
+        def run() -> None:
+            with no_waits():
+                step()
+
+        return run
+
+
+def frames_of(count: int, size: tuple[int, int] = (256, 144)) -> list[Frame]:
+    sky = Sky(*size, 8.0, 3)
+    return [
+        Frame(np.ascontiguousarray(sky.paint(n / 25)), n, Fraction(1, 25), n, 1)
+        for n in range(count)
+    ]
+
+
+def motions_of(frames: list[Frame]) -> list[Motion | None]:
+    estimator = MotionEstimator(open_flow("dis-fast"), "54p")
+    return [estimator.step(frame.rgb) for frame in frames]
+
+
+@pytest.fixture
+def resident_dreamer(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Dreamer]]:
+    """Makes one whose engine is CUDA's, on CPU tensors."""
+
+    def make(capture: Any, **more: Any) -> Dreamer:
+        with monkeypatch.context() as patch:
+            patch.setattr(
+                "livedream.dream.ascent.open_engine", lambda name, spec: CudaEngine(spec, capture)
+            )
+            return Dreamer(DreamSettings(**{**SETTINGS, **more}))
+
+    yield make
+
+
+def gap(one: Dream, other: Dream) -> int:
+    return int(np.abs(one.frame.rgb.astype(int) - other.frame.rgb).max())
+
+
+def alike(one: Dream, other: Dream) -> bool:
+    near = pytest.approx((one.level, one.gain, one.flicker), rel=2e-3)
+    return bool(near == (other.level, other.gain, other.flicker)) and gap(one, other) <= 2
+
+
+def much_alike(one: Dream, other: Dream) -> bool:
+    """Of several octaves, which are shrunk by another filter each: the dreams drift apart."""
+    near = pytest.approx((one.gain, one.flicker), rel=0.03)
+    same = bool(near == (other.gain, other.flicker)) and abs(one.level - other.level) < 0.01
+    return same and bool(np.abs(one.frame.rgb.astype(float) - other.frame.rgb).mean() < 1.5)
+
+
+CASES: list[dict[str, Any]] = [
+    {"momentum": 0.0, "iterations": 2}, {"octaves": 3}, {"octaves": 1, "half_life": 0.0},
+    {"keep_colours": True, "spread": 0.0}, {"smoothing": 1.0, "laplacian": 2, "rise": 0.0},
+    {"size": "source", "jitter": 0, "spread": 1.0},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("more", CASES, ids=str)
+def test_recorded_it_dreams_what_opencv_does(
+    resident_dreamer: Callable[..., Dreamer], more: dict[str, Any]
+) -> None:
+    frames, capture = frames_of(9), Traced()
+    found, plain = resident_dreamer(capture, **more), Dreamer(DreamSettings(**SETTINGS | more))
+    for frame, motion in zip(frames, motions_of(frames), strict=True):
+        wanted, dream = plain.step(frame, motion), found.step(frame, motion)
+        near = much_alike if more.get("size") == "source" else alike
+        assert near(wanted, dream), frame.index
+        assert dream.state.age_s == pytest.approx(wanted.state.age_s)
+    assert capture.captured >= 1
+    assert dream.level > 5
+
+
+def test_nothing_in_a_frame_waits(resident_dreamer: Callable[..., Dreamer]) -> None:
+    """A hundred frames, every one of them watched from its third kind on."""
+    frames = frames_of(100)
+    found, plain = resident_dreamer(Watched()), Dreamer(DreamSettings(**SETTINGS))
+    late: list[tuple[Dream, Dream]] = []
+    for frame, motion in zip(frames, motions_of(frames), strict=True):
+        late.append((plain.step(frame, motion), found.step(frame, motion)))
+    wanted, dreams = zip(*late[-50:], strict=True)
+    for figure in ("level", "flicker"):
+        of_each = [np.mean([getattr(d, figure) for d in each]) for each in (wanted, dreams)]
+        assert of_each[1] == pytest.approx(of_each[0], rel=0.02)
+    answers = [
+        plain.ascent.response(plain.picture(each[-1].frame.rgb)) for each in (wanted, dreams)
+    ]
+    assert answers[1] == pytest.approx(answers[0], rel=0.03)
+
+
+@pytest.mark.parametrize(
+    "look",
+    [
+        lambda x: float(x.sum()), lambda x: x.numpy(), lambda x: x[x > 0.5], lambda x: x.tolist(),
+        lambda x: bool((x > 0).any()), lambda x: x.nonzero(), np.asarray,
+        lambda x: torch.tensor(0.5), lambda x: x.cpu(),
+    ],
+)  # fmt: skip
+def test_the_guard_sees(look: Callable[[torch.Tensor], object]) -> None:
+    with no_waits(), pytest.raises(WaitedError):
+        look(torch.rand(4))
+
+
+def test_across_a_cut_the_dream_starts_afresh(resident_dreamer: Callable[..., Dreamer]) -> None:
+    frames, capture = frames_of(14), Traced()
+    motions: list[Any] = motions_of(frames)
+    known = motions[7]
+    motions[7] = Motion(known.flow, np.zeros_like(known.visibility), cut=True)
+    found, plain = resident_dreamer(capture), Dreamer(DreamSettings(**SETTINGS))
+    for frame, motion in zip(frames, motions, strict=True):
+        wanted, dream = plain.step(frame, motion), found.step(frame, motion)
+        assert alike(wanted, dream), frame.index
+        assert dream.state.age_s == pytest.approx(wanted.state.age_s)
+    assert dream.state.age_s == pytest.approx(7 / 25)
+
+
+def test_a_cut_that_only_the_device_knows_of_ends_the_dream(
+    resident_dreamer: Callable[..., Dreamer],
+) -> None:
+    frames, found = frames_of(10), resident_dreamer(Traced(), rise=0.4)
+    for frame, motion in zip(frames, motions_of(frames), strict=True):
+        there = None if motion is None else uploaded(motion, CPU)
+        if there is not None and frame.index == 6:
+            there = DeviceMotion(
+                there.flow, torch.zeros_like(there.visibility), torch.ones_like(there.cut)
+            )
+        dream = found.step(frame, there)
+        ages = frame.index + 1 if frame.index < 6 else frame.index - 5
+        assert dream.state.age_s == pytest.approx(ages / 25)
+        assert dream.level == pytest.approx(14 * ages / 25 / 0.4, rel=0.01)
+
+
+def test_parameters_glide_without_another_recording(
+    resident_dreamer: Callable[..., Dreamer],
+) -> None:
+    frames, capture = frames_of(12), Traced()
+    found, plain = (
+        resident_dreamer(capture, momentum=0.0),
+        Dreamer(DreamSettings(**SETTINGS, momentum=0.0)),
+    )
+    for frame, motion in zip(frames, motions_of(frames), strict=True):
+        glided = {
+            "strength": 8.0 + frame.index, "half_life": 0.3 + 0.1 * frame.index,
+            "step_size": 1.0 + 0.2 * frame.index, "rise": 0.2 - 0.01 * frame.index,
+        }  # fmt: skip
+        for dreamer in (found, plain):
+            dreamer.adopt(dreamer.settings.replace(**glided))
+        assert alike(plain.step(frame, motion), found.step(frame, motion)), frame.index
+    assert capture.captured == 1
+
+
+def test_it_goes_on_from_the_state_of_the_dream_given(
+    resident_dreamer: Callable[..., Dreamer],
+) -> None:
+    """The next frame is under way when a dream is given; its state is that dream's all the same."""
+    frames = frames_of(10)
+    first, again = resident_dreamer(Traced()), resident_dreamer(Traced())
+    dreams = list(first.dreams(frames))
+    walked = resident_dreamer(Traced()).dreams(frames)
+    states = [next(walked).state.arrays() for _ in range(6)]
+    walked.close()
+    again.restore(states[-1])
+    rest = list(again.dreams(frames[6:], before=frames[5]))
+    assert [dream.frame.index for dream in rest] == [6, 7, 8, 9]
+    for dream, wanted in zip(rest, dreams[6:], strict=True):
+        assert np.array_equal(dream.frame.rgb, wanted.frame.rgb)
+        assert dream.level == wanted.level
+
+
+def test_a_reset_between_frames_is_followed(resident_dreamer: Callable[..., Dreamer]) -> None:
+    frames, found = frames_of(8), resident_dreamer(Traced())
+    for frame, motion in zip(frames, motions_of(frames), strict=True):
+        if frame.index == 5:
+            found.reset()
+        dream = found.step(frame, motion)
+        if frame.index == 5:
+            assert dream.flicker == pytest.approx(1.0) and dream.state.age_s == pytest.approx(0.04)
+
+
+class OnOneDevice(TorchDispatchMode):
+    """Raises for an operation that touches another device than CUDA."""
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if "grid_sampler" in str(func):  # the one that is not known without a device
+            return torch.empty_like(args[0])
+        result = func(*args, **(kwargs or {}))
+        touched = [x for x in (*args, *(kwargs or {}).values(), result) if isinstance(x, Tensor)]
+        if any(x.device.type != "cuda" for x in touched):
+            raise WaitedError(f"{func}: {[str(x.device) for x in touched]}")
+        return result
+
+
+@pytest.mark.parametrize("octaves", [slice(None), slice(None, -1), slice(-1, None)], ids=str)
+def test_with_tensors_of_cuda_every_operation_is_the_device_s(
+    dreamnet: Network, octaves: slice
+) -> None:
+    """Shapes and devices are computed, numbers are not: that takes no card. The network's own
+    gradient is left out; tests/gpu has it."""
+    dreamer = Dreamer(DreamSettings(**SETTINGS, octaves=3), dreamnet)
+    ascent, settings, cuda = dreamer.ascent, dreamer.settings, torch.device("cuda")
+    margins = ascent.margins(640, 360, np.random.default_rng(0), octaves)
+    sizes = ascent.octave_sizes(640, 360)[octaves]
+    kind = FrameKind(
+        (720, 1280), (640, 360), (180, 320), (octaves.start, octaves.stop), True, settings
+    )
+    with FakeTensorMode(allow_non_fake_inputs=True, allow_fallback_kernels=False):
+        memory = FrameMemory(kind, cuda)
+        steps = [
+            CapturedStep(StepKind.of_size(size, own[0], settings), cuda, torch.tanh)
+            for size, own in zip(sizes, margins, strict=True)
+        ]
+        frame = RecordedFrame(
+            kind, memory, ascent, dreamer.grown, steps=steps, count=settings.iterations
+        )
+        with no_waits(), OnOneDevice():
+            frame.run()
+    assert memory.shown.device.type == "cuda" and memory.shown.shape == (720, 1280, 3)
+
+
+def test_the_motion_grows_on_the_device() -> None:
+    generator = torch.Generator().manual_seed(1)
+    residual, momentum = (torch.randn(1, 3, 72, 128, generator=generator) / 20 for _ in range(2))
+    picture = torch.rand(1, 3, 72, 128, generator=generator)
+    flow = torch.randn(2, 27, 48, generator=generator).numpy() * 2
+    motion = Motion(flow, torch.rand(27, 48, generator=generator).numpy())
+    wanted = carry(residual, momentum, motion, picture, 0.9)
+    with resident():
+        assert not in_reach(residual)
+        found = carry_tensor(residual, momentum, uploaded(motion, CPU), picture, 0.9)
+    for one, other in zip(wanted, found, strict=True):
+        assert one is not None and other is not None
+        # cv2.remap places by a thirty-second of a pixel.
+        assert float((one - other).abs().max()) < 0.02
+        assert float((one - other).abs().mean()) < 6e-4
+
+
+def test_shifts_are_drawn_as_on_a_cpu(dreamnet: Network) -> None:
+    settings = DreamSettings(**SETTINGS)
+    ascent = Ascent(dreamnet, bind("eyes", dreamnet), settings, CPU, torch.float32)
+    seen: list[Any] = []
+    ascent.engine.ascend = lambda x, shifts, own: seen.append(list(shifts))  # type: ignore[method-assign]
+    ascent.addition(torch.rand(1, 3, 72, 128), np.random.default_rng([5, 7]))
+    assert ascent.margins(128, 72, np.random.default_rng([5, 7])) == seen
