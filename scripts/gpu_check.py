@@ -47,6 +47,7 @@ def main() -> int:
         "peaks": lambda: measures.peaks(device),
         "engines": lambda: measures.engines(device, small=args.small),
         "schedule": lambda: kernels.schedule(device, small=args.small),
+        "convolutions": lambda: kernels.convolutions(device, small=args.small),
         "pools": lambda: kernels.pools(device, small=args.small),
         "compiled": lambda: kernels.compiled(device, small=args.small),
         "frames": lambda: measures.frames_per_second(device, small=args.small),

@@ -170,6 +170,77 @@ def _there_and_back(pool: Callable[[], Tensor], x: Tensor, seed: Tensor) -> None
     torch.autograd.grad(pool(), x, seed)
 
 
+@torch.no_grad()
+def convolutions(device: torch.device, *, small: bool = False) -> list[dict[str, Any]]:
+    """A step's convolutions and nothing else, one graph for each way: what a step cannot beat.
+
+    back: cuDNN's input gradient.  flipped: the same as a convolution with flipped weights wherever
+    the stride is 1; cosine: the least likeness of the two.
+    """
+    width, height = (96, 64) if small else (640 + 32, 360 + 32)
+    dtype = choose_dtype("auto", device) if device.type == "cuda" else torch.float32
+    rows = []
+    for name, objective, _ in CASES:
+        network = network_of(name)
+        if network is None:
+            continue
+        spec = EngineSpec(network, bind(objective, network, device), device, dtype)
+        engine = EagerEngine(spec)
+        seen: list[tuple[torch.nn.Conv2d, Tensor, Tensor]] = []
+        for module in engine.body.modules():
+            if isinstance(module, torch.nn.Conv2d):
+                module.register_forward_hook(partial(_note, seen))
+        engine.activations(torch.rand(1, 3, height, width, device=device))
+        ways: dict[str, list[Callable[[], Tensor]]] = {
+            "forward": [partial(own._conv_forward, x, own.weight, None) for own, x, _ in seen],
+            "back": [partial(_back, *layer) for layer in seen],
+            "flipped": [_flipped(*layer) or partial(_back, *layer) for layer in seen],
+        }
+        row: dict[str, Any] = {"network": name, "count": len(seen)}
+        row["cosine"] = min(
+            float(torch.cosine_similarity(one().flatten().float(), other().flatten().float(), 0))
+            for one, other in zip(ways["back"], ways["flipped"], strict=True)
+        )
+        for way, calls in ways.items():
+            run = partial(_all, calls)
+            captured = CudaGraphCapture(device)(run) if device.type == "cuda" else run
+            row[f"{way}_ms"] = median_s(captured, device) * 1000
+        rows.append(row)
+        print(
+            f"  {name:10} {len(seen)} convolutions: {row['forward_ms']:.3f} ms there, "
+            f"{row['back_ms']:.3f} back, {row['flipped_ms']:.3f} by flipped weights, cosine "
+            f"{row['cosine']:.6f}", flush=True,
+        )  # fmt: skip
+    return rows
+
+
+def _note(seen: list[Any], own: torch.nn.Conv2d, x: tuple[Tensor, ...], y: Tensor) -> None:
+    seen.append((own, x[0], y))
+
+
+def _all(calls: list[Callable[[], Tensor]]) -> None:
+    for call in calls:
+        call()
+
+
+def _back(own: torch.nn.Conv2d, x: Tensor, y: Tensor) -> Tensor:
+    found: Tensor = torch.ops.aten.convolution_backward(
+        y, x, own.weight, None, own.stride, own.padding, own.dilation, False, [0, 0], own.groups,
+        [True, False, False],
+    )[0]  # fmt: skip
+    return found
+
+
+def _flipped(own: torch.nn.Conv2d, x: Tensor, y: Tensor) -> Callable[[], Tensor] | None:
+    """None where it takes another kind of convolution."""
+    assert not isinstance(own.padding, str)
+    padding = [side - 1 - before for side, before in zip(own.kernel_size, own.padding, strict=True)]
+    if own.stride != (1, 1) or own.groups != 1 or own.dilation != (1, 1) or min(padding) < 0:
+        return None
+    weight = own.weight.flip(2, 3).transpose(0, 1).contiguous(memory_format=torch.channels_last)
+    return partial(F.conv2d, y, weight, None, 1, padding)
+
+
 def compiled(device: torch.device, *, small: bool = False) -> list[dict[str, Any]] | str:
     """`torch.compile` of the network's forward and backward pass: a yardstick."""
     if device.type != "cuda":

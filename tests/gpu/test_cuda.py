@@ -15,6 +15,7 @@ from torch import Tensor
 from livedream.core.settings import DreamSettings
 from livedream.dream.ascent import Ascent
 from livedream.dream.engines.cuda import CudaEngine
+from livedream.dream.engines.fused import open_kernels
 from livedream.dream.networks.network import Network
 from livedream.dream.objectives.binding import bind
 from livedream.dream.transfer import Transfers
@@ -76,6 +77,20 @@ def test_after_ten_steps_the_layer_answers_alike(
     added(other, picture)
     wanted, found = (plain.response(picture + added(a, picture)) for a in (plain, other))
     assert found == pytest.approx(wanted, rel=0.03)
+
+
+def test_kernels_of_ours_run_and_dream_the_same(dreamnet: Network, picture: Tensor) -> None:
+    pytest.importorskip("triton")
+    assert open_kernels(CUDA) is not None
+    spec = ascent(dreamnet, "cuda", torch.float32).spec
+    for settings in (DreamSettings(engine="cuda"), DreamSettings(engine="cuda", smoothing=1.0)):
+        found = [picture.clone(), picture.clone(), picture.clone()]
+        for x, kernels in zip(found, (False, True, True), strict=True):
+            engine = CudaEngine(spec, kernels=kernels)
+            for _ in range(2):
+                engine.ascend(x, [(3, 13, 5, 11)] * 2, settings)
+        assert float((found[0] - found[1]).abs().mean()) < 1e-3
+        assert torch.equal(found[1], found[2])  # no atomics: again, the same
 
 
 def test_parameters_glide_without_a_new_capture(dreamnet: Network, picture: Tensor) -> None:
