@@ -226,12 +226,15 @@ class FusedAscent:
         """
         flipped = self._preprocessing.channel_order == "BGR"
         constants = self._preprocessing.constants(picture.device, torch.float32)
-        seen = self._kernels.see(picture, before, size, constants, self._dtype, flipped=flipped)
+        x = picture.contiguous()
+        seen = self._kernels.see(x, before, size, constants, self._dtype, flipped=flipped)
         with torch.enable_grad():
             activations = self._body(seen.requires_grad_())
         seeds = self._seeds(tuple(activation.detach() for activation in activations))
         (gradient,) = torch.autograd.grad(activations, seen, grad_outputs=seeds)
-        self._kernels.climb(picture, gradient, before, constants[1], scale, TINY, flipped=flipped)
+        self._kernels.climb(x, gradient, before, constants[1], scale, TINY, flipped=flipped)
+        if x is not picture:
+            picture.copy_(x)
 
     def _seeds(self, activations: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         own = self._objective

@@ -21,7 +21,7 @@ from torch.nn import functional as F
 
 from livedream.core.settings import DreamSettings
 from livedream.dream.engines import EngineSpec
-from livedream.dream.engines.cuda import CudaEngine, Step
+from livedream.dream.engines.cuda import CudaEngine, Step, StepKind
 from livedream.dream.engines.eager import EagerEngine
 from livedream.dream.engines.fused import fused, open_kernels
 from livedream.dream.engines.steps import TINY, step_along
@@ -212,6 +212,17 @@ def test_whole_steps_with_and_without_kernels(
         engine.ascend(found, shifts, own)
         assert len(engine.captured) == captured
         assert float((found - wanted).abs().max()) < 1e-5 < float((wanted - picture).abs().max())
+
+
+def test_a_picture_may_lie_in_memory_as_it_likes(dreamnet: Network) -> None:
+    spec = EngineSpec(dreamnet, bind("strokes", dreamnet, DEVICE), DEVICE, torch.float32)
+    engine = CudaEngine(spec, uncaptured, kernels=True)
+    pictures = [torch.rand(1, 3, 16, 20, generator=torch.Generator().manual_seed(1)).to(DEVICE)]
+    pictures.append(pictures[0].contiguous(memory_format=torch.channels_last))
+    step = engine.step_of(StepKind.of(pictures[0], (8, 40, 11, 37), DreamSettings()))
+    for picture in pictures:
+        step.step(picture, torch.tensor([11, 8], device=DEVICE), torch.tensor(0.01, device=DEVICE))
+    assert torch.equal(*pictures)
 
 
 def test_what_is_dreamed_before_its_activation_is_left(dreamnet: Network) -> None:
