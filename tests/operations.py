@@ -5,6 +5,7 @@ from typing import Any, Self
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 # On CUDA these wait for the device: a number read, a shape that depends on what is found.
 WAITING = {"_local_scalar_dense", "nonzero", "masked_select", "unique", "_unique2", "equal"}
@@ -14,10 +15,12 @@ class Operations(TorchDispatchMode):
     """Within, the name of every operation and the shapes that went into it, in order.
 
     Raises AssertionError for one that would wait for the device, or would bring numbers to it.
+    device: where all tensors must be.  `meta` is torch's without memory: nothing can be read there.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, device: torch.device | None = None) -> None:
         super().__init__()
+        self._device = device
         self.found: list[tuple[str, tuple[Any, ...]]] = []
 
     def __torch_dispatch__(
@@ -25,7 +28,13 @@ class Operations(TorchDispatchMode):
     ) -> Any:
         name = func.name().partition("::")[2].partition(".")[0]
         assert name not in WAITING, f"{name} waits for the device"
-        assert name != "lift_fresh", "a tensor of Python's numbers is made on the way"
+        # A single number goes along with a kernel; several, or one that moves, would be copied.
+        made = name == "lift_fresh" and args[0].ndim > 0
+        assert not made, "a tensor of Python's numbers is made on the way"
+        for tensor in (part for part in tree_leaves(args) if isinstance(part, torch.Tensor)):
+            at_home = self._device is None or tensor.device == self._device
+            alone = tensor.ndim == 0 and name != "_to_copy"
+            assert at_home or alone, f"{name} takes a tensor from {tensor.device}"
         self.found.append((name, tuple(_form(argument) for argument in args)))
         return func(*args, **(kwargs or {}))
 

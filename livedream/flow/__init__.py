@@ -65,33 +65,46 @@ class ZeroFlow:
 def open_flow(name: str, *, device: str = "auto") -> FlowEstimator:
     """The estimator that `--flow NAME` means: a name of the settings' FLOWS, or an .onnx file.
 
-    device: where a network runs; on CUDA `dis` does too.  Raises FlowError for an estimator that
-    cannot be had, SettingsError for a device.
+    device: where a network runs; on CUDA `dis` and all of the comparison do too.
+    Raises FlowError for an estimator that cannot be had, SettingsError for a device.
     """
     if name == "none":
         return ZeroFlow()
-    if name == "dis" and (place := choose_device(device)).type == "cuda":
-        from livedream.flow.device_estimator import DeviceEstimator
-        from livedream.flow.inverse_search import InverseSearch
-
-        return DeviceEstimator(InverseSearch(place))
-    if name.startswith("dis"):
-        from livedream.flow.classic import DisFlow
-
-        return DisFlow(name)
     if name == "farneback":
         from livedream.flow.classic import FarnebackFlow
 
         return FarnebackFlow()
+    if name.startswith("dis"):
+        return _open_dis(name, device)
     if name.startswith("raft-"):
-        from livedream.flow.raft import RaftFlow
-
-        return RaftFlow(name, device)
+        return _open_raft(name, device)
     if name.endswith(".onnx"):
         from livedream.flow.onnx import OnnxFlow
 
         return OnnxFlow(name, device)
     raise FlowError(f"flow {name!r} is not known")
+
+
+def _open_dis(name: str, device: str) -> FlowEstimator:
+    if name == "dis" and (place := choose_device(device)).type == "cuda":
+        from livedream.flow.device_estimator import DeviceEstimator
+        from livedream.flow.inverse_search import InverseSearch
+
+        return DeviceEstimator(InverseSearch(place))
+    from livedream.flow.classic import DisFlow
+
+    return DisFlow(name)
+
+
+def _open_raft(name: str, device: str) -> FlowEstimator:
+    from livedream.flow.raft import RaftFlow
+
+    network = RaftFlow(name, device)
+    if choose_device(device).type != "cuda":
+        return network
+    from livedream.flow.device_estimator import DeviceEstimator
+
+    return DeviceEstimator(network)
 
 
 def gray(picture: NDArray[np.uint8]) -> Gray:

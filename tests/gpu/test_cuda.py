@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -19,6 +20,9 @@ from livedream.dream.engines.fused import open_kernels
 from livedream.dream.networks.network import Network
 from livedream.dream.objectives.binding import bind
 from livedream.dream.transfer import Transfers
+from livedream.flow.device_estimator import DeviceEstimator
+from livedream.flow.inverse_search import InverseSearch
+from livedream.flow.on_device import compare
 
 pytestmark = [
     pytest.mark.gpu,
@@ -132,3 +136,28 @@ def test_copies_arrive_whole_while_others_are_under_way() -> None:
         assert (found == (picture + 1)).all()
     for picture, tensor in zip(pictures, there, strict=True):
         assert (tensor.cpu().numpy() == picture).all()
+
+
+def test_a_motion_found_in_a_graph_is_the_cpu_s_and_repeats() -> None:
+    draw = np.random.default_rng(3)
+    blocks = draw.integers(0, 256, (60, 100, 3), np.uint8).repeat(8, 0).repeat(8, 1)
+    wall = np.asarray(cv2.GaussianBlur(blocks, (0, 0), 3.0), np.uint8)
+    pairs = [(wall[40:400, 50 + at : 690 + at], wall[36:396, 45:685]) for at in (0, 3)]
+    there, here = (DeviceEstimator(InverseSearch(device)) for device in (CUDA, torch.device("cpu")))
+    for current, previous in pairs:
+        found, again = (there.motion(current, previous) for _ in range(2))
+        assert np.array_equal(found.flow, again.flow)
+        assert np.array_equal(found.visibility, again.visibility)
+        wanted = here.motion(current, previous)
+        assert found.cut == wanted.cut
+        assert np.abs(found.flow - wanted.flow).mean() < 0.02
+        assert np.abs(found.visibility - wanted.visibility).mean() < 0.01
+
+
+def test_comparing_on_the_device_waits_for_nothing() -> None:
+    pictures = torch.rand(2, 3, 360, 640, generator=torch.Generator().manual_seed(1)).to(CUDA)
+    search = InverseSearch(CUDA)
+    with torch.inference_mode():
+        compare(search, pictures)
+        with nothing_waits():
+            compare(search, pictures)

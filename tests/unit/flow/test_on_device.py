@@ -97,3 +97,14 @@ def test_the_operations_depend_on_the_size_alone() -> None:
             compare(SEARCH, pair)
         seen.append(operations.found)
     assert all(found == seen[0] for found in seen)
+
+
+def test_nothing_comes_from_the_host_on_the_way() -> None:
+    """On torch's device without memory, where no number can be read and copies would be seen."""
+    device = torch.device("meta")
+    search, pictures = InverseSearch(device), torch.empty(2, 3, 91, 160, device=device)
+    compare(search, pictures)  # makes what is made once per size
+    with Operations(device):
+        found = compare(search, pictures)
+    assert found.flow.shape == (2, 45, 80) and found.visibility.shape == (45, 80)
+    assert found.cut.shape == ()

@@ -43,6 +43,11 @@ def test_on_cuda_dis_is_our_own_search(monkeypatch: pytest.MonkeyPatch) -> None:
     found = open_flow("dis")
     assert isinstance(found, InverseSearch) and found.device == cuda
     assert type(open_flow("dis-fast")) is DisFlow
+    opened: list[tuple[str, str]] = []
+    monkeypatch.setattr(
+        "livedream.flow.raft.RaftFlow", lambda name, device: opened.append((name, device)) or opened
+    )
+    assert open_flow("raft-small") is opened and opened == [("raft-small", "auto")]
 
 
 def test_a_file_name_opens_a_network() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from operations import Operations
 
 from livedream.core.errors import FlowError, SettingsError, ShapeError
 from livedream.core.frame import Picture
@@ -76,6 +77,31 @@ def test_what_the_network_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
     )
     assert (given[1] == 1.0).all()
     np.testing.assert_array_equal(found, np.mgrid[0:17, 0:300][::-1].astype(np.float32))
+
+
+def test_both_ways_in_one_batch(small: RaftFlow) -> None:
+    """Tensors in and out, at half the size; what estimate finds for either way."""
+    one, other = noise(60, 90, 1), noise(60, 90, 2)
+    pair = torch.from_numpy(np.stack([one, other])).permute(0, 3, 1, 2) / 255.0
+    with torch.inference_mode():
+        found = small.both(pair)
+    assert found.shape == (2, 2, 30, 45) and found.dtype == torch.float32
+    for way, pictures in zip(found.numpy(), ((one, other), (other, one)), strict=True):
+        whole = small.estimate(*pictures)
+        means = whole.reshape(2, 30, 2, 45, 2).mean((2, 4))
+        np.testing.assert_allclose(way, means, atol=1e-3)
+    assert not np.allclose(found[0], found[1], atol=0.01)
+
+
+def test_nothing_comes_from_the_host_on_the_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On torch's device without memory, where no number can be read and copies would be seen."""
+    monkeypatch.setattr(raft, "choose_device", lambda name: torch.device("meta"))
+    monkeypatch.setattr(raft, "UPDATES", 2)
+    network = RaftFlow("raft-small", "meta", random_seed=0)
+    pictures = torch.empty(2, 3, 128, 136, device="meta")
+    network.both(pictures)
+    with torch.inference_mode(), Operations(torch.device("meta")):
+        assert network.both(pictures).shape == (2, 2, 64, 68)
 
 
 def test_pictures_of_two_sizes(small: RaftFlow) -> None:
