@@ -11,7 +11,7 @@ Convention
     so. `pitch` is the number of elements from one pixel to the next, more than C where a tensor is
     a slice of others' channels. All sums are fp32, in an order that does not depend on the clock:
     no atomics. Grids follow from shapes, and nothing waits for the device, as a CUDA graph asks.
-    Indices are int32: fewer than 2**31 elements.
+    Indices are int32: `activate` and `max_pool` leave larger tensors to PyTorch.
 
 Importing this needs Triton; see `fused.open_kernels`. Tried: in Triton's interpreter against
 PyTorch's operations, and compiled for compute capability 8.0, 8.9 and 9.0. Not yet run on a device.

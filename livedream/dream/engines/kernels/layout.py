@@ -13,6 +13,7 @@ WIDTH: Final = 32  # channels of a tile at most, 64 bytes of fp16
 VECTOR: Final = 8  # channels, 16 bytes of fp16: the most that one instruction moves
 SPREAD: Final = 64  # of a channel's energy
 PARTS: Final = 256  # of the gradient's size
+MOST: Final = 1 << 31  # elements that an int32 counts; beyond them PyTorch's operations are used
 # Numbers for which Triton is not to compile a kernel anew when they are 1 or divisible by 16.
 NUMBERS: Final = (
     "pixels", "channels", "height", "width", "rows", "columns", "second", "third", "count",

@@ -9,6 +9,7 @@ import torch
 import triton
 import triton.language as tl
 from torch import Tensor
+from torch.nn import functional as F
 
 from livedream.dream.engines.kernels import layout
 
@@ -117,6 +118,8 @@ def max_pool(x: Tensor, side: int, stride: int, padding: int, *, rounded_up: boo
     To the bit, gradients in fp32 included, on a CPU; where windows overlap, sums in half precision
     are rounded once and not at every step.
     """
+    if x.numel() >= layout.MOST:
+        return F.max_pool2d(x, side, stride, padding, ceil_mode=rounded_up)
     found: Tensor = _MaxPool.apply(x, side, stride, padding, rounded_up)
     return found
 

@@ -67,7 +67,7 @@ def _scale(x, gains, y, pixels, channels, pitch, V: tl.constexpr, P: tl.constexp
 
 
 def layer_seed(activation: Tensor, weights: Tensor, terms: Tensor, variety: Tensor) -> Tensor:
-    """`BoundObjective.grad_outputs` of an objective that is one whole layer.
+    """`BoundObjective.grad_outputs` of an objective that is one whole layer of fewer than 2**31.
 
     weights, terms, variety: as in `LayerPart`, on the device.
     """

@@ -89,6 +89,16 @@ def test_pools_choose_and_send_back_as_pytorch_does(
     assert torch.equal(a, b) if dtype == torch.float32 else differ(a, b) <= 4
 
 
+def test_what_an_int32_cannot_count_is_pytorch_s(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(layout, "MOST", 100)
+    monkeypatch.setattr(layout, "launch", lambda *_, **__: pytest.fail("a kernel was started"))
+    x, residual = random(1, 3, 6, 6), random(1, 3, 6, 6, seed=1)
+    wanted = F.max_pool2d(x, 3, 2, ceil_mode=True)
+    assert torch.equal(kernels.max_pool(x, 3, 2, 0, rounded_up=True), wanted)
+    (found,) = kernels.activate(x, torch.ones(3, device=DEVICE), residual, silu=False)
+    assert torch.equal(found, F.relu(x + 1 + residual))
+
+
 def test_a_pool_passes_on_what_is_no_number() -> None:
     x = random(1, 3, 6, 6)
     x[0, 1, 2, 3], x[0, 2] = float("nan"), float("-inf")
@@ -129,7 +139,11 @@ def test_bias_residual_and_activation(dtype: torch.dtype, silu: bool, with_resid
     assert all(differ(own, other) <= 2 for own, other in zip(a, b, strict=True))
 
 
-def test_a_result_in_pieces_and_one_that_two_look_at() -> None:
+@pytest.mark.parametrize("most", [layout.MOST, 0])
+def test_a_result_in_pieces_and_one_that_two_look_at(
+    most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(layout, "MOST", most)  # 0: as what an int32 cannot count
     x, bias = random(2, 24, 5, 6).requires_grad_(), torch.ones(24, device=DEVICE)
     wanted = F.silu(x + 1)
     for spans in (((0, 10), (10, 12), (12, 24)), ((0, 20), (20, 24)), ((0, 24), (0, 24))):
@@ -137,7 +151,7 @@ def test_a_result_in_pieces_and_one_that_two_look_at() -> None:
         pieces = [wanted[:, begin:end] for begin, end in spans]
         for one, other in zip(found, pieces, strict=True):
             assert torch.allclose(one, other, atol=1e-6)
-            assert one.is_contiguous(memory_format=torch.channels_last)
+            assert not most or one.is_contiguous(memory_format=torch.channels_last)
         seeds = [random(*piece.shape, seed=n) for n, piece in enumerate(pieces)]
         (a,), (b,) = (torch.autograd.grad(y, x, seeds, retain_graph=True) for y in (found, pieces))
         assert torch.allclose(a, b, atol=1e-5)
