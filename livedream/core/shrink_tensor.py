@@ -13,7 +13,8 @@ def shrunk_tensor(rgb: Tensor, width: int, height: int) -> Tensor:
     Within a step of what `shrunk` makes, unless one side grows where the other shrinks to less than
     half, for which OpenCV has a way of its own.
     """
-    picture = rgb.permute(2, 0, 1)[None].float()
+    # Plane by plane, as kernels of ours take it: the cast moves it anyway.
+    picture = rgb.permute(2, 0, 1)[None].to(torch.float32, memory_format=torch.contiguous_format)
     while _even(picture) and _twice(picture, width, height) == (True, True):
         picture = _half_up(F.avg_pool2d(picture, 2))
     if picture.shape[2:] == (height, width):
