@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """Everything that needs a CUDA device, in one call: `scripts/gpu_check [--json FILE]`.
 
-Tests with the gpu marker, engines compared with fp32 autograd, what our kernels save, the card's
-peaks, whole frames per second at projector sizes, the profile of one frame. Prints tables and
-writes all figures as JSON.
+Tests with the gpu marker, the card's peaks, each stage of a frame, the whole walk without a wait,
+the host's share, flows, the convolutions alone, engines compared with fp32 autograd, what our
+kernels save, whole frames per second at projector sizes, the profile of one frame. Prints tables
+and writes all figures as JSON.
 Exit code 0, or 1 when a test fails or an engine dreams another dream; 2 without a CUDA device.
 """
 
@@ -37,6 +38,7 @@ def main() -> int:
     stand_in()
     import gpu_kernels as kernels
     import gpu_measures as measures
+    import gpu_stages as stages
 
     device = torch.device(args.device)
     found: dict[str, Any] = {"machine": machine(device)}
@@ -44,7 +46,12 @@ def main() -> int:
     # First, in a process of their own: what goes wrong there does not touch the rest.
     found["tests"] = tests() if device.type == "cuda" else "need CUDA"
     sections: dict[str, Callable[[], object]] = {
+        "hardware": stages.hardware,
         "peaks": lambda: measures.peaks(device),
+        "stages": lambda: stages.stages(device, small=args.small),
+        "walk": lambda: stages.resident_walk(device, small=args.small),
+        "host": lambda: stages.host(device, small=args.small),
+        "flows": lambda: stages.flows(device, small=args.small),
         "engines": lambda: measures.engines(device, small=args.small),
         "schedule": lambda: kernels.schedule(device, small=args.small),
         "convolutions": lambda: kernels.convolutions(device, small=args.small),

@@ -4,7 +4,8 @@ Imports nothing but PyTorch, NumPy, OpenCV and livedream: `scripts/gpu_check` ru
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from fractions import Fraction
 from typing import Any
 
 import cv2
@@ -13,8 +14,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from livedream.core.frame import Frame, Motion
 from livedream.core.settings import DreamSettings
 from livedream.dream.ascent import Ascent
+from livedream.dream.dreamer import Dreamer
 from livedream.dream.engines.cuda import CudaEngine
 from livedream.dream.engines.fused import open_kernels
 from livedream.dream.networks.network import Network
@@ -161,3 +164,28 @@ def test_comparing_on_the_device_waits_for_nothing() -> None:
         compare(search, pictures)
         with nothing_waits():
             compare(search, pictures)
+
+
+def test_a_walk_neither_waits_nor_differs_from_run_to_run(dreamnet: Network) -> None:
+    draw = np.random.default_rng(3)
+    wide = cv2.GaussianBlur(draw.normal(128, 90, (360, 704, 3)).astype(np.float32), (0, 0), 3)
+    pictures = [wide[:, 2 * n : 2 * n + 640].clip(0, 255).astype(np.uint8) for n in range(30)]
+    frames = [Frame(rgb, n, Fraction(1, 25), n, 1) for n, rgb in enumerate(pictures)]
+    moved = np.zeros((2, 90, 160), np.float32)
+    moved[0] = 0.5
+    motion = Motion(moved, np.ones((90, 160), np.float32))
+    runs = []
+    for device in ("cuda", "cuda", "cpu"):
+        dreamer = Dreamer(DreamSettings(size="270p", device=device, network="dreamnet"), dreamnet)
+        dreams = []
+        for frame in frames:
+            # The first frames of a kind are launched one by one, then recorded.
+            with nothing_waits() if frame.index >= 9 else nullcontext():
+                arrived = dreamer.begin(frame, motion if frame.index else None)
+            dreams.append(arrived())
+        runs.append(dreams)
+    for one, other, plain in zip(*runs, strict=True):
+        assert (one.frame.rgb == other.frame.rgb).all() and one.level == other.level
+        assert one.level == pytest.approx(plain.level, rel=0.01)
+    answers = [np.mean([dream.flicker for dream in dreams[-10:]]) for dreams in runs]
+    assert answers[0] == pytest.approx(answers[2], rel=0.1)

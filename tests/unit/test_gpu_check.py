@@ -45,12 +45,20 @@ def test_the_measurements_import_nothing_that_may_be_missing(tmp_path: Path) -> 
         "net = m.network_of('dreamnet')\n"
         "a = m.ascent_with(net, 'strokes', 'torch', torch.float32, torch.device('cpu'))\n"
         "print(a.response(torch.full((1, 3, 64, 64), 0.5)) > 0, m.network_of('googlenet'))\n"
+        "import gpu_stages as s\n"
+        "found = s.stages(torch.device('cpu'), small=True)\n"
+        "print(*(f\"{row['stage']}:{row['ms'] > 0}\" for row in found))\n"
+        "(walk,) = s.resident_walk(torch.device('cpu'), small=True)\n"
+        "print(walk['repeats'], walk['fps'] > 0)\n"
     )
     ran = subprocess.run(
         [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False
     )
     assert ran.returncode == 0, ran.stderr
-    assert ran.stdout.splitlines()[-1] == "True None"
+    lines = ran.stdout.splitlines()
+    assert "True None" in lines and lines[-1] == "True True"
+    stages = "upload picture carry 2 steps at 96x64 spread level compose download"
+    assert any(line.replace(":True", "") == stages for line in lines)
 
 
 def test_the_stand_in_reads_what_the_package_reads() -> None:
