@@ -1,6 +1,7 @@
 """Where a dream may grow: mask, spread, tint."""
 
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from livedream.core.device import resident
 from livedream.core.errors import SourceError
 from livedream.core.settings import DreamSettings
 from livedream.dream.spread import SpreadGain, read_mask, spread_gain
@@ -109,3 +111,17 @@ def test_every_fourth_row_says_how_strong_a_cell_is() -> None:
     middles = torch.nn.functional.avg_pool2d(found, 16)
     off = (middles / wanted - 1)[..., [n for n in range(1, 29) if n not in (13, 14, 15, 16)]]
     assert off.abs().max() < 0.06 and off.abs().mean() < 0.015
+
+
+@pytest.mark.parametrize("size", [(480, 270), (131, 77)])
+@pytest.mark.parametrize("more", [{"spread": 0.7}, {"spread": 1.0, "keep_colours": True}])
+def test_on_a_device_it_spreads_alike(size: tuple[int, int], more: dict[str, Any]) -> None:
+    generator = torch.Generator().manual_seed(6)
+    shape = 1, 3, size[1], size[0]
+    carried, added = (torch.randn(shape, generator=generator) / 40 for _ in range(2))
+    added[..., : size[0] // 3] *= 6.0
+    settings = DreamSettings(**more)
+    wanted = SpreadGain().apply(added.clone(), carried, settings)
+    with resident():
+        found = SpreadGain().apply(added.clone(), carried, settings)
+    assert float((found - wanted).abs().max()) < 1e-5
