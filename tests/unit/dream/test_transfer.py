@@ -64,6 +64,19 @@ def test_what_comes_back_is_there_when_it_is_asked_for() -> None:
         assert (copies.to_host(tensor) == tensor.numpy()).all()
 
 
+def test_what_is_fetched_later_may_be_one_behind_and_stays() -> None:
+    copies, kept = Transfers(CPU, Slow()), []
+    sent = [torch.from_numpy(picture) for picture in pictures(6)]
+    waiting = copies.to_host_later(sent[0])
+    for tensor in sent[1:]:
+        begun = copies.to_host_later(tensor)
+        kept.append(waiting())
+        waiting = begun
+    kept.append(waiting())
+    for tensor, found in zip(sent, kept, strict=True):
+        assert (found == tensor.numpy()).all()
+
+
 def test_the_sent_array_may_change_at_once() -> None:
     copies, picture = Transfers(CPU, Slow()), pictures(1)[0]
     wanted = picture.copy()
