@@ -56,10 +56,10 @@ def main() -> int:
         "schedule": lambda: kernels.schedule(device, small=args.small),
         "convolutions": lambda: kernels.convolutions(device, small=args.small),
         "pools": lambda: kernels.pools(device, small=args.small),
-        "compiled": lambda: kernels.compiled(device, small=args.small),
         "frames": lambda: measures.frames_per_second(device, small=args.small),
         "profile": lambda: measures.profile(device, small=args.small),
         "bench": lambda: bench(device),
+        "compiled": lambda: kernels.compiled(device, small=args.small),
     }
     for name, measure in sections.items():
         print(f"\n{name}", flush=True)
@@ -81,8 +81,10 @@ def failures(found: dict[str, Any]) -> list[str]:
         lines.append(f"tests: exit code {tests_ran['exit_code']}")
     lines += [f"{name}: {part['failed']}" for name, part in found.items()
              if isinstance(part, dict) and "failed" in part]  # fmt: skip
-    rows = found.get("engines", [])
-    lines += [f"engines: {row}" for row in rows if isinstance(row, dict) and not row.get("good", 1)]
+    for name in ("engines", "pools"):
+        rows = found.get(name, [])
+        lines += [f"{name}: {row}" for row in rows
+                  if isinstance(row, dict) and not row.get("good", True)]  # fmt: skip
     for line in lines:
         print("NOT AS PROMISED", line)
     return lines
