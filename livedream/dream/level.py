@@ -18,9 +18,9 @@ _ROUNDS: Final = 8  # clipping takes some of the level; a round leaves a tenth t
 _MOST: Final = 4.0  # heuristic: beyond, what is added would be black and white only
 _TINY: Final = 1e-12
 _PIECE: Final = 1 << 23  # elements multiplied at once: bounds the memory of very large pictures
-# Of a picture with so many numbers or more every fourth row is looked at while the gain is found:
-# the level is off by 0.4 % then at most of white noise, by less of dreams.
-_ROW_STEP: Final = 4
+# Of a picture with so many numbers or more every third row is looked at while the gain is found:
+# the level is off by 0.4 % then. (Every fourth: 1.5 %, since networks have a grid of their own.)
+_ROW_STEP: Final = 3
 _ENOUGH: Final = 1 << 17
 
 

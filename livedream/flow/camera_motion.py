@@ -7,6 +7,7 @@ them as well as the estimator's own flow.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 import cv2
@@ -126,22 +127,33 @@ def camera_motion(flow: FlowField, now: Gray) -> NDArray[np.float64] | None:
     """
     height, width = now.shape
     corners = cv2.cornerMinEigenVal(quartered(now), 5)
-    y = np.arange(min(SAMPLE_STEP_PX // 2, height - 1), height, SAMPLE_STEP_PX)
-    x = np.arange(min(SAMPLE_STEP_PX // 2, width - 1), width, SAMPLE_STEP_PX)
+    y, x, places = _samples(height, width)
     structure = _nearest(corners, y // 4, x // 4)
     sure = np.minimum(structure / FULL_STRUCTURE, 1.0)
     if sure.sum() < LEAST_SAMPLES:
         return None
     found = np.stack([_nearest(part, y // 2, x // 2) for part in flow])
-    # Coordinates of about one keep the small system well conditioned.
-    across, down = np.meshgrid((x - width / 2) / width, (y - height / 2) / width)
-    places = np.stack([across.ravel(), down.ravel(), np.ones(across.size)])
     motion = _follow(places, found, sure)
     following = sure / (1.0 + _squares(found - motion @ places)) ** 2
     if following.sum() < LEAST_FOLLOWING * sure.sum():
         return None
     slopes, offset = motion[:, :2] / width, motion[:, 2]
     return np.column_stack([slopes, offset - slopes @ (width / 2, height / 2)])
+
+
+@lru_cache(maxsize=4)
+def _samples(
+    height: int, width: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+    """Rows and columns looked at, and (3, rows * columns) x, y, 1; not to be written to."""
+    y = np.arange(min(SAMPLE_STEP_PX // 2, height - 1), height, SAMPLE_STEP_PX)
+    x = np.arange(min(SAMPLE_STEP_PX // 2, width - 1), width, SAMPLE_STEP_PX)
+    # Coordinates of about one keep the small system well conditioned.
+    across, down = np.meshgrid((x - width / 2) / width, (y - height / 2) / width)
+    places = np.stack([across.ravel(), down.ravel(), np.ones(across.size)])
+    for kept in (y, x, places):
+        kept.flags.writeable = False
+    return y, x, places
 
 
 def _nearest(

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from livedream.core.frame import Motion
-from livedream.warp.remap import Plane, remap, remap_sharp
+from livedream.warp.remap import Plane, remap
 from livedream.warp.travel import Travel
 
 Flow = NDArray[np.float32]  # (h, w, 2) px
@@ -91,11 +91,7 @@ def warp_steps(
         cv2.add(at, _grid(width, height, base_width, base_height), dst=at)
         # Beyond the border lies what a travel comes across; what a flow comes across is unseen.
         positions = np.asarray(at, np.float32)
-        border = cv2.BORDER_REFLECT_101
-        if sharp and (base_width, base_height) == size:
-            found = remap_sharp(steps, positions[..., 0], positions[..., 1], border=border)
-        else:  # at another size it is shown, and not carried on
-            found = remap(steps, positions, border=border, cubic=sharp)
+        found = remap(steps, positions, border=cv2.BORDER_REFLECT_101, sharp=sharp)
     if accumulated.visibility is not None:
         seen = _plane(accumulated.visibility, width, height)
         found = cv2.multiply(found, cv2.merge([seen, seen, seen]))  # type: ignore[assignment]

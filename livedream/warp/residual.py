@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from livedream.core.device import in_reach
 from livedream.core.errors import ShapeError
 from livedream.core.frame import DeviceMotion, FlowField, Motion
-from livedream.warp.remap import grid_sample, positions, remap, remap_sharp
+from livedream.warp.remap import grid_sample, positions, remap
 
 
 def carry(
@@ -117,11 +117,7 @@ def warp_opencv(residual: Tensor, flow: FlowField, *, sharp: bool = True) -> Ten
     """cv2.remap: several times faster than grid_sample on a CPU."""
     height, width = residual.shape[2:]
     interleaved = residual[0].permute(1, 2, 0).contiguous().numpy()
-    x, y = positions(flow)
-    if sharp:
-        found = remap_sharp(interleaved, x, y)
-    else:
-        found = remap(interleaved, x, y, border=cv2.BORDER_CONSTANT)
+    found = remap(interleaved, *positions(flow), border=cv2.BORDER_CONSTANT, sharp=sharp)
     return torch.from_numpy(found.reshape(height, width, -1)).permute(2, 0, 1)[None]
 
 

@@ -4,7 +4,7 @@ from itertools import combinations
 
 import numpy as np
 import pytest
-from scenes import moved_camera, moving_square, shrunk, textured
+from scenes import half, moved_camera, moving_square, shrunk, textured
 
 from livedream.core.errors import FlowError
 from livedream.core.frame import FlowField
@@ -53,13 +53,23 @@ def test_both_is_there_and_back(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["dis", "dis-fast", "dis-ultrafast"])
-def test_at_half_the_size_the_way_there_is_what_estimate_finds(name: str) -> None:
-    """What OpenCV makes of whole pictures begins with halving them, and ends with growing it."""
-    scene, flow = moving_square((8, -4)).noisy(3), DisFlow(name)
-    there, _ = flow.both(gray(scene.current), gray(scene.previous))
-    whole = flow_halved(flow.estimate(scene.current, scene.previous))
-    assert np.percentile(np.hypot(*(there - whole)), 95) < 0.1
-    assert np.abs(there - whole).mean() < 0.02
+def test_both_is_as_near_to_the_truth_as_the_preset(name: str) -> None:
+    """With less work, and from pictures at half their size."""
+    flow = DisFlow(name)
+    errors = []
+    for scene in (
+        moving_square((8, -4)).noisy(3),
+        moving_square((-14, 6), (4, 2), seed=3),
+        moved_camera(shift(-6.0, 2.5)).noisy(2),
+    ):
+        truth, seen = flow_halved(scene.flow), half(shrunk(~scene.hidden, 4))
+        there, _ = flow.both(gray(scene.current), gray(scene.previous))
+        whole = flow_halved(flow.estimate(scene.current, scene.previous))
+        off = [np.hypot(*(found - truth))[seen] for found in (there, whole)]
+        errors.append([[np.median(one), one.mean()] for one in off])
+    ours, presets = np.mean(errors, 0)
+    assert ours[0] < 1.05 * presets[0] + 0.002  # and around the body's edge, where both are off:
+    assert ours[1] < 1.35 * presets[1] + 0.002
 
 
 def test_the_way_back_is_cheaper_only_where_it_was_measured() -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from livedream.flow import flow_halved, gray, halved, median, quartered, sampled_median
-from livedream.warp.remap import positions, remap, remap_sharp
+from livedream.warp.remap import positions, remap
 
 
 def test_positions_are_pixels_plus_flow() -> None:
@@ -30,36 +30,6 @@ def test_fetching_interpolates_and_continues_the_border() -> None:
     assert remap(picture, *positions(flow))[1].tolist() == [55, 65, 75, 85, 90]
     flow[1] = 100
     assert remap(picture, *positions(flow))[0].tolist() == [205, 215, 225, 235, 240]
-
-
-@pytest.mark.parametrize("share", [0.0, 0.1, 0.25, 0.5, 0.8])
-@pytest.mark.parametrize("period", [2.5, 4.0, 8.0, 20.0])
-@pytest.mark.parametrize("across", [True, False])
-def test_the_sharp_one_keeps_what_the_module_says(
-    share: float, period: float, across: bool
-) -> None:
-    """A wave moved by a share of a pixel, in power: 1 - 3 u^2 - 2 u^3, never more than 1."""
-    angle = 2 * np.pi / period
-    phases = np.exp(1j * angle * np.arange(64))
-    wave = np.tile(phases if across else phases[:, None], (8, 1) if across else (1, 8))
-    flow = np.zeros((2, *wave.shape), np.float32)
-    flow[0 if across else 1] = share
-    parts = [part.astype(np.float32) for part in (wave.real, wave.imag)]
-    real, imaginary = (remap_sharp(part, *positions(flow)) for part in parts)
-    inside = (slice(2, -2), slice(2, -2))
-    power = (real**2 + imaginary**2)[inside]
-    u = share * (1 - share) * (1 - np.cos(angle))
-    assert power == pytest.approx(np.full(power.shape, 1 - 3 * u**2 - 2 * u**3), abs=1e-4)
-
-
-def test_cubic_is_sharper_than_linear() -> None:
-    """And takes part of its neighbours' opposite: 0.59 of the two nearest, -0.09 of the next."""
-    line = np.zeros((1, 9), np.float32)
-    line[0, 4] = 1.0
-    flow = np.zeros((2, 1, 9), np.float32)
-    flow[0] = 0.5
-    found = remap(line, *positions(flow), cubic=True)
-    assert found[0, 2:6] == pytest.approx([-0.09375, 0.59375, 0.59375, -0.09375])
 
 
 @pytest.mark.parametrize(
