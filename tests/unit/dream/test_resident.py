@@ -1,9 +1,12 @@
 """The walk on the device, on CPU tensors: against the walk by OpenCV, recorded, and watched."""
 
+import logging
 from collections.abc import Callable, Iterator
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -114,8 +117,13 @@ def test_nothing_in_a_frame_waits(resident_dreamer: Callable[..., Dreamer]) -> N
     frames = frames_of(100)
     found, plain = resident_dreamer(Watched()), Dreamer(DreamSettings(**SETTINGS))
     late: list[tuple[Dream, Dream]] = []
+    places = set()
     for frame, motion in zip(frames, motions_of(frames), strict=True):
         late.append((plain.step(frame, motion), found.step(frame, motion)))
+        if frame.index:  # its motion has a size, so that all others are of its kind
+            carried = found.state.residual, found.state.momentum, found.state.gain
+            places.add(tuple(part.data_ptr() for part in carried if part is not None))
+    assert len(places) == 1 and len(*places) == 3
     wanted, dreams = zip(*late[-50:], strict=True)
     for figure in ("level", "flicker"):
         of_each = [np.mean([getattr(d, figure) for d in each]) for each in (wanted, dreams)]
@@ -124,6 +132,34 @@ def test_nothing_in_a_frame_waits(resident_dreamer: Callable[..., Dreamer]) -> N
         plain.ascent.response(plain.picture(each[-1].frame.rgb)) for each in (wanted, dreams)
     ]
     assert answers[1] == pytest.approx(answers[0], rel=0.03)
+
+
+def test_a_mask_holds_on_the_device_too(
+    resident_dreamer: Callable[..., Dreamer], tmp_path: Path
+) -> None:
+    mask = np.zeros((72, 128), np.uint8)
+    cv2.circle(mask, (60, 40), 25, 255, -1, cv2.LINE_AA)
+    cv2.imwrite(str(tmp_path / "mask.png"), mask)
+    more = {"mask": str(tmp_path / "mask.png")}
+    frames = frames_of(6)
+    found, plain = resident_dreamer(Traced(), **more), Dreamer(DreamSettings(**SETTINGS | more))
+    for frame, motion in zip(frames, motions_of(frames), strict=True):
+        assert alike(plain.step(frame, motion), found.step(frame, motion)), frame.index
+
+
+def test_what_cannot_be_recorded_is_launched_one_by_one(
+    resident_dreamer: Callable[..., Dreamer], caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(step: Step) -> Step:
+        step()
+        raise RuntimeError("operation not permitted when stream is capturing")
+
+    frames = frames_of(6)
+    found, plain = resident_dreamer(broken), Dreamer(DreamSettings(**SETTINGS))
+    with caplog.at_level(logging.WARNING, "livedream"):
+        for frame, motion in zip(frames, motions_of(frames), strict=True):
+            assert alike(plain.step(frame, motion), found.step(frame, motion)), frame.index
+    assert ["stream is capturing" in entry.getMessage() for entry in caplog.records] == [True]
 
 
 @pytest.mark.parametrize(
