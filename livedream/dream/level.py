@@ -18,16 +18,11 @@ _ROUNDS: Final = 8  # clipping takes some of the level; a round leaves a tenth t
 _MOST: Final = 4.0  # heuristic: beyond, what is added would be black and white only
 _TINY: Final = 1e-12
 _PIECE: Final = 1 << 23  # elements multiplied at once: bounds the memory of very large pictures
-# Of a picture with so many numbers or more every third row is looked at while the gain is found:
-# the level is off by 0.4 % then. (Every fourth: 1.5 %, since networks have a grid of their own.)
-_ROW_STEP: Final = 3
-_ENOUGH: Final = 1 << 17
 
 
 # Numbers on a CPU, where they leave the loop early; on a device 0-d tensors of float64, that nobody
 # waits for, and all rounds.
 Figure = Tensor | float
-Limits = tuple[Tensor, Tensor]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +39,8 @@ class LevelledDream:
     def figures(self, carried: Tensor) -> Tensor:
         """(3,): level, gain and flicker, the mean size of what is not carried, against that of the
         whole."""
-        rows = _looked_at(carried)
-        residual = self.residual[:, :, rows]
-        change = (residual - carried[:, :, rows]).abs_().mean()
-        flicker = change / residual.abs().mean().clamp_min(1e-6)
+        change = (self.residual - carried).abs_().mean()
+        flicker = change / self.residual.abs().mean().clamp_min(1e-6)
         return torch.stack([self.level, self.gain, flicker.to(self.level.dtype)])
 
 
@@ -71,74 +64,35 @@ def scale_to_level(
     """
     wanted: Figure = target / 255.0
     limits = _limits(picture) if keep_colours else None
-    gain = _found_gain(picture, carried, added, wanted, weight=weight, limits=limits)
-    residual = _clipped(picture, carried, added, gain, limits)
-    level = _mean_product(residual, residual, weight, _area(picture, weight)) ** 0.5
-    return LevelledDream(residual, *(_tensor(x, picture) for x in (level * 255.0, gain)))
-
-
-def _found_gain(
-    picture: Tensor,
-    carried: Tensor,
-    added: Tensor,
-    wanted: Figure,
-    *,
-    weight: Tensor | None,
-    limits: Limits | None,
-) -> Figure:
-    """The gain with which the RMS is `wanted`, of what is looked at of a picture."""
-    rows = _looked_at(picture)
-    picture, carried, added = (x[:, :, rows] for x in (picture, carried, added))
-    weight = None if weight is None else weight[:, :, rows]
-    limits = None if limits is None else (limits[0][:, :, rows], limits[1][:, :, rows])
-    area = _area(picture, weight)
+    area: Figure = float(picture.numel())
+    if weight is not None:
+        area = _figure(weight.sum()) * picture.shape[1]
     cc, ca, aa = (
         _mean_product(u, v, weight, area)
         for u, v in ((carried, carried), (carried, added), (added, added))
     )
     full = (cc >= wanted * wanted) | (aa <= _TINY**2)
     next_target, done = wanted, full
-    gain: Figure = 0.0
+    residual = torch.empty_like(picture)
     for _ in range(_ROUNDS):
         gain = _choose(full, 0.0, _gain(cc, ca, aa, next_target))
-        if full is True:
-            break
-        residual = _clipped(picture, carried, added, gain, limits)
+        if isinstance(gain, Tensor):
+            torch.addcmul(carried, added, gain.to(added.dtype), out=residual)
+        else:
+            torch.add(carried, added, alpha=gain, out=residual)
+        if limits is not None:
+            residual.copy_(residual.mean(1, keepdim=True).clamp_(*limits).expand_as(residual))
+        else:
+            residual.add_(picture).clamp_(0.0, 1.0).sub_(picture)
         level = _mean_product(residual, residual, weight, area) ** 0.5
         done = done | (gain <= 0.0) | (level <= _TINY) | (abs(level - wanted) <= _CLOSE * wanted)
         if done is True:
             break
         # Once done, the target stays, and the rounds that are left find the same again.
-        ratio = wanted / _choose(level > _TINY, level, _TINY)
-        closer = _choose(ratio * next_target < _MOST * wanted, ratio * next_target, _MOST * wanted)
+        closer = next_target * wanted / _choose(level > _TINY, level, 1.0)
+        closer = _choose(closer < _MOST * wanted, closer, _MOST * wanted)
         next_target = _choose(done, next_target, closer)
-    return gain
-
-
-def _clipped(
-    picture: Tensor, carried: Tensor, added: Tensor, gain: Figure, limits: Limits | None
-) -> Tensor:
-    """carried + gain * added, as far as it can be shown."""
-    if isinstance(gain, Tensor):
-        residual = torch.addcmul(carried, added, gain.to(added.dtype))
-    else:
-        residual = torch.add(carried, added, alpha=gain)
-    if limits is not None:
-        return residual.copy_(residual.mean(1, keepdim=True).clamp_(*limits).expand_as(residual))
-    return residual.add_(picture).clamp_(0.0, 1.0).sub_(picture)
-
-
-def _looked_at(picture: Tensor) -> slice:
-    """The rows that a level is found by."""
-    # Not the first one: at the border a dream is weaker.
-    return slice(_ROW_STEP // 2, None, _ROW_STEP) if picture.numel() >= _ENOUGH else slice(None)
-
-
-def _area(picture: Tensor, weight: Tensor | None) -> Figure:
-    """How many numbers count."""
-    if weight is None:
-        return float(picture.numel())
-    return _figure(weight.sum()) * picture.shape[1]
+    return LevelledDream(residual, *(_tensor(x, picture) for x in (level * 255.0, gain)))
 
 
 def crossfade(
@@ -166,7 +120,7 @@ def _gain(cc: Figure, ca: Figure, aa: Figure, target: Figure) -> Figure:
     return _choose(real & (root > 0.0), root, 0.0)
 
 
-def _limits(picture: Tensor) -> Limits:
+def _limits(picture: Tensor) -> tuple[Tensor, Tensor]:
     """How far all channels together can go down and up, (1, 1, H, W) each."""
     return -picture.amin(1, keepdim=True), 1.0 - picture.amax(1, keepdim=True)
 

@@ -1,7 +1,5 @@
 """The closed loop: what is added is scaled so that the level comes out as wanted."""
 
-import cv2
-import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -107,32 +105,3 @@ def test_as_fixed_rounds_it_finds_the_same(
     assert float(found.level) == pytest.approx(float(wanted.level), abs=1e-9)
     assert torch.equal(found.residual, wanted.residual)
     assert torch.equal(found.figures(noise), wanted.figures(noise))
-
-
-@pytest.mark.parametrize("grain", [0.0, 3.0])
-@pytest.mark.parametrize("masked", [False, True])
-@pytest.mark.parametrize("keep_colours", [False, True])
-def test_a_quarter_of_the_rows_is_enough(grain: float, masked: bool, keep_colours: bool) -> None:
-    """Of white noise too; and clipped are all pixels, half of them at once."""
-    draw = np.random.default_rng(6)
-    planes = [draw.normal(size=(270, 480, 3)).astype(np.float32) for _ in range(2)]
-    if grain:
-        planes = [np.asarray(cv2.GaussianBlur(plane, (0, 0), grain)) for plane in planes]
-    carried, added = (
-        torch.from_numpy(plane / plane.std() / 40).permute(2, 0, 1)[None] for plane in planes
-    )
-    if keep_colours:
-        carried, added = (x.mean(1, keepdim=True).expand_as(x).clone() for x in (carried, added))
-    picture = torch.full_like(carried, 0.4)
-    picture[..., 240:] = 0.99
-    weight = torch.zeros(1, 1, 270, 480) if masked else None
-    if weight is not None:
-        weight[..., 60:201, 100:400] = 1.0
-    levelled = scale_to_level(picture, carried, added, 14.0, weight, keep_colours=keep_colours)
-    inside = levelled.residual[..., 60:201, 100:400] if masked else levelled.residual
-    assert rms(inside) == pytest.approx(float(levelled.level), abs=1e-3)
-    assert float(levelled.level) == pytest.approx(14.0, rel=0.01)
-    shown = picture + levelled.residual
-    assert shown.min() >= -1e-6 and shown.max() <= 1 + 1e-6
-    flicker = (levelled.residual - carried).abs().mean() / levelled.residual.abs().mean()
-    assert float(levelled.figures(carried)[2]) == pytest.approx(float(flicker), rel=0.01)
