@@ -24,7 +24,7 @@ from torch.nn import functional as F
 from livedream.flow import luma
 
 _PATCH_PX: Final = 8
-_STRIDE_PX: Final = 4
+_STRIDE_PX: Final = 3
 _PIXELS: Final = _PATCH_PX * _PATCH_PX
 _SMALLEST_SIDE_PX: Final = 16
 _ROUNDS: Final = 3  # of choosing where to start; the table in docs/flow.md
@@ -65,7 +65,14 @@ class InverseSearch:
                 size = pair.shape[2:]
                 flow = 2.0 * F.interpolate(flow, size, mode="bilinear", align_corners=False)
             flow = _refined(pair, _searched(pair, flow))
-        return 2.0 * flow[:, :, : max(1, height // 2), : max(1, width // 2)]
+        return 2.0 * _smoothed(flow)[:, :, : max(1, height // 2), : max(1, width // 2)]
+
+
+def _smoothed(flow: Tensor) -> Tensor:
+    """As `DisFlow.both` does with its flow: what is carried along flickers less."""
+    around = F.pad(flow, (1, 1, 1, 1), mode="replicate")
+    across = 0.75 * around[..., 1:-1] + 0.125 * (around[..., :-2] + around[..., 2:])
+    return 0.75 * across[..., 1:-1, :] + 0.125 * (across[..., :-2, :] + across[..., 2:, :])
 
 
 def _searched(pictures: Tensor, flow: Tensor) -> Tensor:
@@ -87,7 +94,8 @@ def _searched(pictures: Tensor, flow: Tensor) -> Tensor:
     # A patch begins with the flow in its middle.
     middle = _PATCH_PX // 2 - 1
     started = F.pad(flow, margins, mode="replicate")[:, :, middle:, middle:]
-    moved = F.avg_pool2d(started, 2, _STRIDE_PX).flatten(2).transpose(1, 2)[:, :, None]
+    moved = F.avg_pool2d(started, 2, _STRIDE_PX)[:, :, :rows, :columns]
+    moved = moved.flatten(2).transpose(1, 2)[:, :, None]
     for turn in range(_ROUNDS):
         near = _neighbours(moved, rows, columns)
         if turn == 0:
