@@ -12,7 +12,7 @@ hides the network's grid in its own way: the others roll the picture, livedream 
 margin of 16 px, which costs it a tenth. Weights are random: only time is compared.
 
 --recommended: seconds per frame at what the other's README recommends, against livedream's default
-(dreamnet, 2 octaves x 2 iterations, flow and occlusion included, dreamed at the frame's full size),
+(dreamnet, 2 octaves with momentum, flow and occlusion included, dreamed at the frame's full size),
 at 512x384.
 """
 
