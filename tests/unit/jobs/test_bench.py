@@ -32,7 +32,8 @@ def test_the_figures_hang_together(report: BenchReport) -> None:
     stages = report.stages_ms
     assert list(stages) == ["capture", "flow", "warp", "dream", "compose", "present"]
     assert all(spread.p50 > 0 for spread in stages.values())
-    assert sum(spread.p50 for spread in report.octaves_ms.values()) < 1.2 * stages["dream"].p50
+    # In turn: a frame climbs one of them.
+    assert max(spread.p50 for spread in report.octaves_ms.values()) < stages["dream"].p95
     assert stages["dream"].p50 < report.latency_ms.p95
     # 4 FLOP per multiply-add there and back; the coarse octave has one frame in three.
     per_px = report.ascent_gflop * 1e9 / (4 * (114 * 64 + 2 * 160 * 90) / 3)
