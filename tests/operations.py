@@ -4,11 +4,9 @@ from types import TracebackType
 from typing import Any, Self
 
 import torch
+from recorded import WAITING
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
-
-# On CUDA these wait for the device: a number read, a shape that depends on what is found.
-WAITING = {"_local_scalar_dense", "nonzero", "masked_select", "unique", "_unique2", "equal"}
 
 
 class Operations(TorchDispatchMode):

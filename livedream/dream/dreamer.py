@@ -6,7 +6,7 @@ along the flow as well (`livedream.dream.momentum`) and scaled so that the level
 `strength`. The residual is then scaled up onto the full-size frame, whose own detail stays sharp.
 
 Files, stills, zooms, replays and live shows all dream through `Dreamer`; nobody else writes its
-state.
+state. One file, long as it is: there is one walk, and its parts share that state.
 """
 
 from collections import deque

@@ -2,7 +2,8 @@
 
 Method: some frames to warm up; then the overlapped pipeline as `render` runs it, for the pace;
 then each stage alone, the device waited for after each, for the shares. The convolution peak is
-measured before, between and after, and the best counts (see benchmarks/README.md).
+measured before, between and after, and the best counts (see benchmarks/README.md). One file, long
+as it is: it is one measurement, and only its report is used elsewhere.
 """
 
 import io
