@@ -2,9 +2,10 @@
 
 Two figures are held. The time one dream takes: from it follow dreams per second and the dream's
 age. The share of a frame's time that its own work takes (flow, warp, composition): from it follow
-frames per second. The first is held by iterations, then the dream's size, then octaves; the second
-by the size of the flow, then by dreaming less. Strength and half-life are never touched: they are
-held by the dream's own loop, in seconds and 8-bit steps, whatever the rate.
+frames per second. The first is held by iterations, then the dream's size, then octaves: a dream for
+every frame down to three quarters of the size asked for, twelve a second from there on. The second
+is held by the size of the flow, then by dreaming less. Strength and half-life are never touched:
+they are held by the dream's own loop, in seconds and 8-bit steps, whatever the rate.
 """
 
 import threading
@@ -17,11 +18,17 @@ from typing import Final
 from livedream.core.settings import DreamSettings, parse_size
 from livedream.dream.ascent import Plan
 
+# A dream for every frame is what the quick way needs (`livedream.dream.momentum`): it gets so much
+# of a frame's time, as long as its size is a good part of what is asked for.
+_OF_PERIOD: Final = 0.9
+_LEAST_WANTED_S: Final = 0.034  # more than 27 dreams a second are not worth a smaller one
+_FRESH_SIZE: Final = 0.75  # of the size asked for; smaller ones come less often instead
 # Heuristic, on two cores: twelve dreams a second leave the age of the oldest dream shown at two
 # dreams and a frame or two, well below what is promised (400 ms), when one of them is late.
-_WANTED_S: Final = 0.080
-_TOO_LONG_S: Final = 0.096
-_ROOM_S: Final = 0.074  # go up only where the next plan would stay below it
+_MOST_WANTED_S: Final = 0.080
+_TOO_LONG: Final = 1.2  # of what is wanted
+_LATE_S: Final = 0.125  # a single one that takes longer is answered at once
+_ROOM: Final = 0.93  # go up only where the next plan would stay below so much of what is wanted
 _CALM_S: Final = 1.5  # no step up sooner than this after any step...
 _MOST_CALM_S: Final = 30.0  # ...doubling each time a step up had to be taken back
 _REGRET_S: Final = 4.0  # a step down so soon after one up takes it back
@@ -79,6 +86,7 @@ class Governor:
     ) -> None:
         self._shared = shared
         self._period_s = 1.0 / fps
+        self._fresh_s = min(_MOST_WANTED_S, max(_LEAST_WANTED_S, _OF_PERIOD * self._period_s))
         self._clock = clock
         self._lock = threading.Lock()
         self._rungs: tuple[Plan, ...] = ()
@@ -119,10 +127,11 @@ class Governor:
             scaled = seconds * now.cost / plan.cost
             self._recent.append(scaled)
             self._dream_s = scaled if not self._dream_s else 0.7 * self._dream_s + 0.3 * scaled
-            late = scaled > 1.3 * _TOO_LONG_S and self._clock() - self._moved_s > 0.2
-            slow = len(self._recent) == 3 and min(self._recent) > _TOO_LONG_S
-            if late or slow or self._dream_s > _TOO_LONG_S:
-                self._step_down(max(scaled, self._dream_s))
+            too_long_s = _TOO_LONG * self._wanted_s(self._level)
+            late = scaled > max(_LATE_S, too_long_s) and self._clock() - self._moved_s > 0.2
+            slow = len(self._recent) == 3 and min(self._recent) > too_long_s
+            if late or slow or self._dream_s > _TOO_LONG * too_long_s:
+                self._step_down(max(scaled, self._dream_s) if late else self._dream_s)
             else:
                 self._step_up()
 
@@ -151,7 +160,8 @@ class Governor:
         with self._lock:
             if not self._rungs:
                 return
-            level = self._level_within(0.5 * self._rungs[self._level].cost)
+            half = 0.5 * self._rungs[self._level].cost
+            level = self._first_below(lambda level: self._rungs[level].cost <= half)
             self._limit, self._limited_s = level, self._clock()
             self._move_to(level)
 
@@ -187,7 +197,7 @@ class Governor:
             why = "to keep the frame rate"
             if self._limit and self._level == self._limit:
                 why = "because memory ran out"
-            elif self._level == len(self._rungs) - 1 and self._dream_s > _TOO_LONG_S:
+            elif self._level == len(self._rungs) - 1 and self._dream_s > _LATE_S:
                 why = "and still too slow"
             return f"reduced to {' and '.join(less)} {why}"
 
@@ -203,16 +213,24 @@ class Governor:
         self._asked, self._rungs = asked, rungs
         self._limit = min(self._limit, len(rungs) - 1)
 
+    def _wanted_s(self, level: int) -> float:
+        """How long a dream by this plan may take."""
+        large = min(self._rungs[level].size) >= _FRESH_SIZE * min(self._rungs[0].size)
+        return self._fresh_s if large else _MOST_WANTED_S
+
     def _step_down(self, seconds: float) -> None:
-        level = self._level_within(self._rungs[self._level].cost * _WANTED_S / seconds)
+        per_cost = seconds / self._rungs[self._level].cost
+        level = self._first_below(
+            lambda level: per_cost * self._rungs[level].cost <= self._wanted_s(level)
+        )
         if level > self._level and self._clock() - self._raised_s < _REGRET_S:
             self._calm_s = min(_MOST_CALM_S, 2 * self._calm_s)
         self._move_to(level)
 
-    def _level_within(self, cost: float) -> int:
-        """The present plan or the first below it that costs no more; the cheapest if none does."""
+    def _first_below(self, fits: Callable[[int], bool]) -> int:
+        """The present plan or the first below it that fits; the cheapest if none does."""
         level = self._level
-        while level < len(self._rungs) - 1 and self._rungs[level].cost > cost:
+        while level < len(self._rungs) - 1 and not fits(level):
             level += 1
         return level
 
@@ -233,9 +251,13 @@ class Governor:
             return
         per_cost = max((self._dream_s, *self._recent)) / self._rungs[self._level].cost
         level = self._level
-        if per_cost * self._rungs[level - 1].cost <= _ROOM_S:
+
+        def share(level: int) -> float:  # of what is wanted
+            return per_cost * self._rungs[level].cost / self._wanted_s(level)
+
+        if share(level - 1) <= _ROOM:
             level -= 1
-            while level > limit and per_cost * self._rungs[level - 1].cost <= _FAR * _ROOM_S:
+            while level > limit and share(level - 1) <= _FAR * _ROOM:
                 level -= 1
         if level == self._level:
             if now_s - self._raised_s > 4 * self._calm_s:

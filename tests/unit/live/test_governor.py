@@ -82,6 +82,40 @@ def test_dreams_come_twelve_times_a_second_or_so_and_stay_there(cost_s: float) -
     assert changes <= 4
 
 
+@pytest.mark.parametrize("share", [1.05, 1.5])
+def test_every_frame_gets_a_dream_as_long_as_its_size_is_a_good_part_of_what_is_asked(
+    share: float,
+) -> None:
+    asked = ladder(DreamSettings(), 640, 360)[0]
+    machine = Machine(1e6 * 0.036 * share / asked.cost)  # what is asked takes so much too long
+    machine.run(60)
+    assert max(machine.times(20)) < 0.043
+    assert 0.7 * 360 < machine.plans(20)[-1].size[1] < 360
+
+
+def test_where_a_smaller_dream_would_be_needed_they_come_less_often_instead() -> None:
+    asked = ladder(DreamSettings(), 640, 360)[0]
+    machine = Machine(1e6 * 0.036 * 3 / asked.cost)
+    machine.run(60)
+    assert 0.05 < machine.times(20)[-1] < 0.09
+    assert machine.plans(20)[-1].size[1] > 0.65 * 360
+
+
+def test_a_fast_camera_does_not_make_the_dream_smaller_than_a_slow_one_does() -> None:
+    machine = Machine(0.1)
+    machine.governor = Governor(120, lambda: machine.now)
+    machine.run(60, busy=0.1)
+    assert machine.plans(20)[-1].size[1] > 0.7 * 360
+
+
+def test_one_dream_that_is_late_by_a_little_changes_nothing() -> None:
+    machine = Machine(0.1)
+    machine.run(20)
+    plan = machine.plans(19)[-1]
+    machine.governor.dreamed(plan, 0.07)
+    assert machine.governor.plan(machine.settings, 640, 360) == plan
+
+
 def test_a_fast_device_gets_everything_at_once() -> None:
     machine = Machine(0.002)
     machine.run(2.0)
