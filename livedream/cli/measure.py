@@ -17,7 +17,8 @@ def add_parser(commands: Commands) -> None:
         "measure",
         help="measure a dream against its source",
         description="Compare a source with its dream, made by livedream or another tool: "
-        "flicker, renewal, warp error, strength, colour drift (docs/measure.md).",
+        "flicker, renewal, warp error, strength, colour drift, nets and spots in flat places "
+        "(docs/measure.md).",
     )
     parser.add_argument("input", metavar="INPUT", help="the source")
     parser.add_argument("output", metavar="OUTPUT", help="the dream")

@@ -11,6 +11,8 @@ medium, whatever flow the render used) and the mean over pixels visible in both 
     strength    root mean square of r, 8-bit steps
     drift       largest change of the mean of r (one channel), first to last second, 8-bit steps
     response    what a network's layer says to input and output, averaged over frames
+    flat fine, flat spots
+                how clean it is where the source is flat, see `livedream.jobs.flat_places`
 """
 
 from collections import defaultdict
@@ -25,6 +27,7 @@ from numpy.typing import NDArray
 from livedream.core.frame import FlowField, Frame, Picture
 from livedream.core.shrink import fitted
 from livedream.flow.classic import DisFlow
+from livedream.jobs.flat_places import FlatPlaces
 from livedream.warp.remap import Plane, positions
 
 _LARGEST_PX: Final = 1280 * 720  # larger pictures are measured at this many pixels
@@ -50,6 +53,8 @@ class Measurement:
     drift: float = 0.0
     response_input: float | None = None
     response_output: float | None = None
+    flat_fine: float | None = None
+    flat_spots: float | None = None
     notes: list[str] = field(default_factory=list)
 
 
@@ -80,6 +85,7 @@ class VideoComparator:
         self._found: defaultdict[str, list[float]] = defaultdict(list)
         self._tints: list[tuple[float, Plane]] = []
         self._probes: list[_Probe] = []
+        self._flat = FlatPlaces()
 
     def add(self, source: Picture, dream: Picture, time_s: float) -> None:
         """source, dream: (H, W, 3) uint8; the dream is brought to the source's size."""
@@ -90,6 +96,7 @@ class VideoComparator:
         residual = dream.astype(np.float32) - source.astype(np.float32)
         self._found["strength"].append(float(np.square(residual).mean()))
         self._tints.append((time_s, residual.mean((0, 1))))
+        self._flat.add(source, dream)
         if self._response is not None:
             self._found["response_input"].append(self._response(source))
             self._found["response_output"].append(self._response(dream))
@@ -105,7 +112,9 @@ class VideoComparator:
         for name in ("strength", "warp_error_input", "warp_error_output"):
             if name in means:
                 means[name] **= 0.5
-        found = Measurement(len(self._tints), **means)
+        found = Measurement(
+            len(self._tints), flat_fine=self._flat.fine, flat_spots=self._flat.spots, **means
+        )
         if self._last is not None:
             found.height, found.width = self._last[0].shape[:2]
             early_s, late_s = self._tints[0][0] + _EDGE_S, self._tints[-1][0] - _EDGE_S

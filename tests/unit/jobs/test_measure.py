@@ -98,3 +98,11 @@ def test_pairs_are_by_time_and_a_short_output_is_told(frames_of: FramesOf) -> No
     found = measure(source, later)
     assert found.notes
     assert Fraction(1, 25) == source[0].time_base
+
+
+def test_flat_places_are_looked_at(frames_of: FramesOf) -> None:
+    sky = np.full((270, 480, 3), 128, np.uint8)
+    net = np.broadcast_to(20 * np.cos(np.pi / 2 * np.arange(480))[:, None], sky.shape)
+    found = measure(frames_of(*[sky] * 3), frames_of(*[_add(sky, net)] * 3))
+    assert found.flat_fine == pytest.approx(1.0, abs=0.02)
+    assert found.flat_spots is not None
