@@ -1,4 +1,4 @@
-"""Stand-ins for a CUDA graph on a CPU, and a guard that fails on whatever would wait for a device.
+"""Stand-ins for CUDA on a CPU: its graphs, its copies; and guards for what a frame must not do.
 
 A CUDA graph repeats fixed operations on fixed memory. `Traced` does the same on the CPU: numbers
 of Python that went into a step stay what they were.
@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.fx.experimental.proxy_tensor import make_fx
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 Step = Callable[[], None]
 
@@ -45,6 +46,70 @@ class Untraced:
     def __call__(self, step: Step) -> Step:
         self.captured += 1
         return step
+
+
+class Pool:
+    """For graphs whose own memory is nobody's business, unlike what is asked for beside them."""
+
+    def __init__(self) -> None:
+        self._replaying = False
+
+    def __call__(self, step: Step) -> Step:
+        def replay() -> None:
+            self._replaying = True
+            try:
+                step()
+            finally:
+                self._replaying = False
+
+        return replay
+
+    @contextmanager
+    def nothing_new(self) -> Iterator[None]:
+        """Raises NewTensorError for an operation that makes a tensor in memory of its own."""
+        with _Made(lambda: self._replaying):
+            yield
+
+
+class Stream:
+    """A stream for copies. What comes down is copied at the very last moment: when it is waited
+    for.
+
+    late: so is what goes up.
+    """
+
+    def __init__(self, *, late: bool = False) -> None:
+        self.buffers, self._late_up = 0, late
+
+    def buffer(self, like: Tensor) -> tuple[Tensor, Tensor]:
+        self.buffers += 1
+        return torch.zeros(like.shape, dtype=like.dtype), torch.zeros(like.shape, dtype=like.dtype)
+
+    def up(self, memory: Tensor, slot: Tensor, target: Tensor) -> Step:
+        wait = _later(memory, slot, target)
+        if not self._late_up:
+            wait()
+        return wait
+
+    def down(self, tensor: Tensor, slot: Tensor, memory: Tensor) -> Step:
+        slot.copy_(tensor)
+        return _later(slot, memory)
+
+
+def _later(source: Tensor, *targets: Tensor) -> Step:
+    waiting = [True]
+
+    def wait() -> None:
+        if waiting:
+            waiting.clear()
+            for target in targets:
+                target.copy_(source)
+
+    return wait
+
+
+class NewTensorError(Exception):
+    """Memory was asked for."""
 
 
 class WaitedError(Exception):
@@ -82,6 +147,23 @@ class _Called(TorchFunctionMode):
         if name in LOOKS:
             raise WaitedError(name)
         return func(*args, **(kwargs or {}))
+
+
+class _Made(TorchDispatchMode):
+    def __init__(self, allowed: Callable[[], bool]) -> None:
+        super().__init__()
+        self._allowed = allowed
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        if not self._allowed() and _memory(result) - _memory((args, kwargs)):
+            raise NewTensorError(func.__name__)
+        return result
+
+
+def _memory(found: Any) -> set[int]:
+    tensors = [part for part in tree_leaves(found) if isinstance(part, Tensor)]
+    return {tensor.untyped_storage().data_ptr() for tensor in tensors} - {0}
 
 
 @contextmanager

@@ -106,7 +106,8 @@ class Dream:
     level: RMS of the residual in 8-bit steps, at the dream's size.
     gain: what the addition was multiplied with.
     flicker: mean size of what was new in the residual, against that of the whole.
-    state: to go on from behind this frame, until the next one is asked for.
+    state: to go on from behind this frame, until the next one is asked for. None where the next one
+    is under way already and no copy was kept (see `Dreamer.begin`).
     """
 
     source: Frame
@@ -114,7 +115,7 @@ class Dream:
     level: float
     gain: float
     flicker: float
-    state: DreamState
+    state: DreamState | None
 
 
 class Dreamer:
@@ -160,13 +161,15 @@ class Dreamer:
         source: Iterable[Frame],
         before: Frame | None = None,
         step: Callable[[Frame, Motion | None], Dream] | None = None,
+        keep: Callable[[], bool] = lambda: False,
     ) -> Iterator[Dream]:
         """Like `frames`, with each dream's figures. Reading and flow run ahead in threads.
 
         before: the frame that came before the first of `source`, when going on from a state.
         step: what dreams a frame, if not `Dreamer.step`. Without it, and where frames stay on the
         device, the next frame is launched before one is given: the dreamer's own state is then one
-        frame further than the dream's.
+        frame further than the dream's, which has its own only where it was kept.
+        keep: asked with each frame whether its state will be wanted.
         """
         settings = self.settings
         flow = MotionEstimator(open_flow(settings.flow, device=settings.device), settings.flow_size)
@@ -190,7 +193,7 @@ class Dreamer:
             ahead = 0 if self._walk is None else 1
             begun: deque[Callable[[], Dream]] = deque()
             for frame, motion in pairs:
-                begun.append(self.begin(frame, motion))
+                begun.append(self.begin(frame, motion, keep=keep()))
                 if len(begun) > ahead:
                     yield begun.popleft()()
             for arrived in begun:
@@ -201,25 +204,26 @@ class Dreamer:
         return self.begin(frame, motion)()
 
     def begin(
-        self, frame: Frame, motion: Motion | DeviceMotion | None = None
+        self, frame: Frame, motion: Motion | DeviceMotion | None = None, *, keep: bool = False
     ) -> Callable[[], Dream]:
         """Begin with a frame; what is returned waits for it. Arguments as for `step`.
 
         On CUDA the frame goes its whole way on the device meanwhile (`livedream.dream.resident`);
         elsewhere, or cut into tiles, it is done already.
+        keep: the dream has its state even if the next frame is begun before; takes a copy on CUDA.
         """
         height, width = frame.rgb.shape[:2]
         size = self._size or dream_size(self.settings.size, width, height)
         if self._walk is not None and not self.ascent.is_tiled(*size):
             with self.timer.stage("dream"):
-                return self._launch(self._walk, frame, motion, size)
+                return self._launch(self._walk, frame, motion, size, keep=keep)
         assert not isinstance(motion, DeviceMotion), "only a walk on the device gets one"
         dream = self._step(frame, motion)
         return lambda: dream
 
     def _launch(
         self, walk: ResidentWalk, frame: Frame, motion: Motion | DeviceMotion | None,
-        size: tuple[int, int],
+        size: tuple[int, int], *, keep: bool,
     ) -> Callable[[], Dream]:  # fmt: skip
         settings, state = self.settings, self.state
         seconds = self.seconds_since_last(frame)
@@ -229,7 +233,7 @@ class Dreamer:
             seconds = cut_seconds
         if state.residual is not None and state.residual.shape[2:] != size[::-1]:
             state.residual = state.momentum = None
-        keep = self.advance(seconds)
+        remaining = self.advance(seconds)
         octaves, weight, remains = self._turn(*size)
         draw = np.random.default_rng([settings.seed, state.frames])
         launched = walk.launch(
@@ -239,20 +243,23 @@ class Dreamer:
             ),
             frame.rgb, motion, carried=state, margins=self.ascent.margins(*size, draw, octaves),
             figures=FrameFigures(
-                keep=keep, seconds=seconds, cut_seconds=cut_seconds, strength=settings.strength,
+                keep=remaining, seconds=seconds, cut_seconds=cut_seconds,
+                strength=settings.strength,
                 rise=settings.rise, step=settings.step_size / 255.0, remains=remains, weight=weight,
             ),
         )  # fmt: skip
         state.frames += 1
-        kept = state.copy()
+        frames, kept = state.frames, state.copy() if keep else None
 
         def arrived() -> Dream:
             with self.timer.stage("compose"):
                 shown = replace(frame, rgb=launched.shown())
-                level, gain, flicker, kept.age_s = launched.found().tolist()
-            if state.frames == kept.frames:
-                state.age_s = kept.age_s
-            return Dream(frame, shown, level, gain, flicker, kept)
+                level, gain, flicker, age_s = launched.found().tolist()
+            left = state if state.frames == frames else None
+            for own in (left, kept):
+                if own is not None:
+                    own.age_s = age_s
+            return Dream(frame, shown, level, gain, flicker, kept or left)
 
         return arrived
 

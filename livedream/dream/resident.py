@@ -239,16 +239,15 @@ class ResidentWalk:
         self._load(own, carried)
         if frame.seen >= _WORTH and frame.replay == frame.run:
             self._record(frame, own)
-        own.rgb.copy_(self._pictures.to_device(rgb), non_blocking=True)
+        self._pictures.put(rgb, own.rgb)
         self._move(own, motion)
-        numbers = torch.from_numpy(figures.numbers(age_s, margins)).to(frame.numbers.dtype)
-        frame.numbers.copy_(self._numbers.to_device(numbers.numpy()), non_blocking=True)
+        self._numbers.put(figures.numbers(age_s, margins), frame.numbers)
         frame.replay()
         carried.residual, carried.gain = own.residual, own.gain
         carried.momentum = own.momentum if kind.settings.momentum > 0.0 else None
-        # Copies, since the next frame may be launched before these have come down.
-        shown = self._pictures.to_host_later(own.shown.clone())
-        return ResidentFrame(shown, self._found.to_host_later(own.found.clone()))
+        # From slots of their own: the next frame may be launched before these have come down.
+        shown = self._pictures.to_host_later(own.shown)
+        return ResidentFrame(shown, self._found.to_host_later(own.found))
 
     def _frame(self, kind: FrameKind, margins: list[list[Margins]]) -> RecordedFrame:
         frame = self._frames.pop(kind, None)
@@ -311,7 +310,7 @@ class ResidentWalk:
             own.motion[2].fill_(1.0)
         else:
             planes = np.concatenate([motion.flow, motion.visibility[None]])
-            own.motion.copy_(self._motions.to_device(planes), non_blocking=True)
+            self._motions.put(planes, own.motion)
 
 
 def kind_of(

@@ -1,7 +1,8 @@
 """Frames to the device and back, beside what the device is doing.
 
-On CUDA a copy runs on a stream of its own from page-locked memory, of which there are two buffers
-each way: while the device works on one frame the next is under way. Elsewhere a copy is a copy.
+On CUDA a copy runs on a stream of its own between page-locked memory and a slot on the device, of
+which there are two each way: while the device works on one frame the next is under way. They stay,
+so that from frame to frame no memory is asked for. Elsewhere a copy is a copy.
 """
 
 from collections.abc import Callable
@@ -18,18 +19,19 @@ _BUFFERS: Final = 2  # one being filled, one under way
 
 
 class TransferStream(Protocol):
-    """Copies that go on beside the device's work; each gives what waits for it.
+    """Copies that go on beside the device's work.
 
-    buffer: host memory that `up` and `down` can use, like a tensor.  up: memory to the device; what
-    is launched afterwards on the current stream finds it there.  down: a tensor to memory, as it is
-    when all that was launched before is done.
+    memory: on the host.  slot: on the device.  What is returned waits until both may be used again.
     """
 
-    def buffer(self, like: Tensor) -> Tensor: ...
+    def buffer(self, like: Tensor) -> tuple[Tensor, Tensor]:
+        """Memory and a slot, of a tensor's shape and type."""
 
-    def up(self, memory: Tensor) -> tuple[Tensor, Wait]: ...
+    def up(self, memory: Tensor, slot: Tensor, target: Tensor) -> Wait:
+        """Into a tensor of the device: what is launched afterwards finds it there."""
 
-    def down(self, tensor: Tensor, memory: Tensor) -> Wait: ...
+    def down(self, tensor: Tensor, slot: Tensor, memory: Tensor) -> Wait:
+        """A tensor as it is when all that was launched before is done, to memory."""
 
 
 class CudaTransferStream:
@@ -39,33 +41,36 @@ class CudaTransferStream:
         self._device = device
         self._stream: Any = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
 
-    def buffer(self, like: Tensor) -> Tensor:
-        return torch.empty(like.shape, dtype=like.dtype, pin_memory=True)
+    def buffer(self, like: Tensor) -> tuple[Tensor, Tensor]:
+        memory = torch.empty(like.shape, dtype=like.dtype, pin_memory=True)
+        with torch.cuda.stream(self._stream):  # else what is launched may still use that memory
+            return memory, torch.empty(like.shape, dtype=like.dtype, device=self._device)
 
-    def up(self, memory: Tensor) -> tuple[Tensor, Wait]:
+    def up(self, memory: Tensor, slot: Tensor, target: Tensor) -> Wait:
         here = torch.cuda.current_stream(self._device)
         with torch.cuda.stream(self._stream):
-            found = memory.to(self._device, non_blocking=True)
-            done = self._stream.record_event()
-        here.wait_event(done)
-        found.record_stream(here)  # made on one stream, used and given back on another
-        return found, done.synchronize
+            slot.copy_(memory, non_blocking=True)
+            arrived = self._stream.record_event()
+        here.wait_event(arrived)
+        target.copy_(slot)
+        wait: Wait = here.record_event().synchronize
+        return wait
 
-    def down(self, tensor: Tensor, memory: Tensor) -> Wait:
+    def down(self, tensor: Tensor, slot: Tensor, memory: Tensor) -> Wait:
+        slot.copy_(tensor)
         self._stream.wait_stream(torch.cuda.current_stream(self._device))
         with torch.cuda.stream(self._stream):
-            memory.copy_(tensor, non_blocking=True)
-            done = self._stream.record_event()
-        tensor.record_stream(self._stream)  # its memory is not given away before
-        wait: Wait = done.synchronize
+            memory.copy_(slot, non_blocking=True)
+            wait: Wait = self._stream.record_event().synchronize
         return wait
 
 
 @dataclass(slots=True)
 class _Buffer:
-    """free: waits until the memory may be used again."""
+    """free: waits until both may be used again."""
 
     memory: Tensor
+    slot: Tensor
     free: Wait = lambda: None
 
 
@@ -80,15 +85,24 @@ class Transfers:
         self._up: list[_Buffer] = []
         self._down: list[_Buffer] = []
 
+    def put(self, array: NDArray[Any], target: Tensor) -> None:
+        """The array into a tensor of its shape on the device; it may change afterwards."""
+        source = torch.from_numpy(np.ascontiguousarray(array))
+        if self._stream is None:
+            target.copy_(source)
+            return
+        buffer = self._next(self._up, source, self._stream)
+        buffer.memory.copy_(source)
+        buffer.free = self._stream.up(buffer.memory, buffer.slot, target)
+
     def to_device(self, array: NDArray[Any]) -> Tensor:
         """The array on the device, of the same shape and type; the array may change afterwards
         wherever there is a stream."""
         source = torch.from_numpy(np.ascontiguousarray(array))
         if self._stream is None:
             return source.to(self._device)
-        buffer = self._next(self._up, source, self._stream)
-        buffer.memory.copy_(source)
-        found, buffer.free = self._stream.up(buffer.memory)
+        found = torch.empty_like(source, device=self._device)
+        self.put(array, found)
         return found
 
     def to_host(self, tensor: Tensor) -> NDArray[Any]:
@@ -96,37 +110,40 @@ class Transfers:
 
         The memory is used again for the second copy after this one: use it until then.
         """
-        tensor = tensor.detach().contiguous()
+        tensor = tensor.detach()
         if self._stream is None:
-            return np.asarray(tensor.cpu().numpy())
-        memory = self._next(self._down, tensor, self._stream).memory
-        self._stream.down(tensor, memory)()
-        return np.asarray(memory.numpy())
+            return np.asarray(tensor.contiguous().cpu().numpy())
+        buffer = self._begun(tensor, self._stream)
+        buffer.free()
+        return np.asarray(buffer.memory.numpy())
 
     def to_host_later(self, tensor: Tensor) -> Callable[[], NDArray[Any]]:
         """The same, begun: what is returned waits for it and gives memory of its own.
 
-        Call it before the second copy after this one.
+        Call it before the second copy after this one; the tensor may change at once.
         """
         if self._stream is None:
-            return lambda: np.asarray(tensor.cpu().numpy())
-        memory = self._next(self._down, tensor, self._stream).memory
-        wait = self._stream.down(tensor, memory)
+            found = np.array(tensor.cpu().numpy())
+            return lambda: found
+        buffer = self._begun(tensor, self._stream)
 
         def arrived() -> NDArray[Any]:
-            wait()
-            return memory.numpy().copy()
+            buffer.free()
+            return buffer.memory.numpy().copy()
 
         return arrived
 
+    def _begun(self, tensor: Tensor, stream: TransferStream) -> _Buffer:
+        buffer = self._next(self._down, tensor, stream)
+        buffer.free = stream.down(tensor, buffer.slot, buffer.memory)
+        return buffer
+
     def _next(self, buffers: list[_Buffer], like: Tensor, stream: TransferStream) -> _Buffer:
         """The buffer not used for longest, free and of the right size."""
-        if len(buffers) < _BUFFERS:
-            buffer = _Buffer(stream.buffer(like))
-        else:
-            buffer = buffers.pop(0)
-            buffer.free()
-            if buffer.memory.shape != like.shape or buffer.memory.dtype != like.dtype:
-                buffer.memory = stream.buffer(like)
-        buffers.append(buffer)
-        return buffer
+        kept = buffers.pop(0) if len(buffers) >= _BUFFERS else None
+        if kept is not None:
+            kept.free()
+        if kept is None or kept.memory.shape != like.shape or kept.memory.dtype != like.dtype:
+            kept = _Buffer(*stream.buffer(like))
+        buffers.append(kept)
+        return kept

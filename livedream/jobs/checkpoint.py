@@ -8,11 +8,12 @@ renamed: one that can be seen is whole.
 
 import json
 import shutil
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,7 @@ from livedream.core.version import __version__
 from livedream.media.destination import beside
 
 _KEPT = 4  # with one a second, this covers a file that is three seconds behind
+_EVERY_S: Final = 1.0  # running time between two; a resumed render repeats about this much
 _SUFFIX = ".safetensors"
 
 
@@ -53,6 +55,11 @@ class Checkpoints:
     def __init__(self, output: Path) -> None:
         name = output.name or output.resolve().name
         self.folder = beside(output.parent / name, ".livedream-state", hidden=False)
+        self._saved_s = time.monotonic()
+
+    def due(self) -> bool:
+        """Whether it is time for the next one."""
+        return time.monotonic() - self._saved_s > _EVERY_S
 
     def save(self, checkpoint: Checkpoint) -> None:
         """Keep a checkpoint, and of the older ones the last few.
@@ -62,6 +69,7 @@ class Checkpoints:
         from safetensors import SafetensorError
         from safetensors.numpy import save_file
 
+        self._saved_s = time.monotonic()
         path = self.folder / f"{checkpoint.index:012d}{_SUFFIX}"
         beside = path.with_suffix(".writing")
         arrays = {name: np.asarray(a, order="C") for name, a in checkpoint.state.items()}

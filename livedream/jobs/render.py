@@ -27,7 +27,6 @@ from livedream.media.viewing import squared
 from livedream.present import keeps_pixel_shape, open_sink
 
 _FINEST_ASPECT: Final = 10_000  # of a ratio's second number; H.264 has 16 bits for it
-_CHECKPOINT_S: Final = 1.0  # running time between two; a resumed render repeats about this much
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -210,11 +209,9 @@ def _checkpointed(
     dreams: Iterable[Dream], job: RenderJob, checkpoints: Checkpoints
 ) -> Iterator[Dream]:
     """The same dreams; now and then, once one is written, where we are is saved."""
-    saved = time.monotonic()
     for dream in dreams:
         yield dream
-        if time.monotonic() - saved > _CHECKPOINT_S:
-            saved = time.monotonic()
+        if dream.state is not None and checkpoints.due():
             index, state = dream.frame.index + 1, dream.state.arrays()
             checkpoints.save(Checkpoint(index, state, job.identity()))
 
@@ -244,7 +241,7 @@ def _resumed(
             frames = chain([frame], frames)
             break
         before = frame
-    for dream in dreamer.dreams(frames, before=before):
+    for dream in dreamer.dreams(frames, before=before, keep=checkpoints.due):
         if dream.frame.index >= written:
             yield dream
 

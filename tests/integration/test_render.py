@@ -11,12 +11,14 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from recorded import Pool
 
 from livedream.capture import open_source
 from livedream.cli import main
 from livedream.core.errors import LivedreamError
 from livedream.core.settings import DreamSettings
 from livedream.dream.dreamer import Dreamer
+from livedream.dream.engines.cuda import CudaEngine
 from livedream.dream.networks.network import Network
 from livedream.jobs.render import RenderJob, render
 
@@ -136,11 +138,19 @@ class StoppedError(Exception):
     pass
 
 
-@pytest.mark.parametrize("stop_after", [pytest.param(3, marks=pytest.mark.slow), 22])
+@pytest.mark.parametrize(
+    ("stop_after", "ahead"),
+    [pytest.param(3, False, marks=pytest.mark.slow), (22, False), (22, True)],
+)
 def test_a_stopped_render_goes_on_to_the_same_bits(
-    tmp_path: Path, dreamnet: Network, stop_after: int, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, dreamnet: Network, stop_after: int, ahead: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("livedream.jobs.render._CHECKPOINT_S", 0.1)
+    """ahead: each frame is begun before the one before is written, as on CUDA."""
+    monkeypatch.setattr("livedream.jobs.checkpoint._EVERY_S", 0.1)
+    if ahead:
+        monkeypatch.setattr(
+            "livedream.dream.ascent.open_engine", lambda name, spec: CudaEngine(spec, Pool())
+        )
     whole, parts = tmp_path / "whole.mkv", tmp_path / "parts.mkv"
     render(job(CLOUDS, whole, codec="ffv1"), Dreamer(SMALL, dreamnet))
 
@@ -162,7 +172,7 @@ def test_a_stopped_render_goes_on_to_the_same_bits(
 def test_resuming_with_other_settings_is_refused(
     tmp_path: Path, dreamnet: Network, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("livedream.jobs.render._CHECKPOINT_S", 0.0)
+    monkeypatch.setattr("livedream.jobs.checkpoint._EVERY_S", 0.0)
     out = tmp_path / "out.mkv"
 
     def stop(dream: object, report: object) -> None:

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Iterator
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from recorded import Step, Traced, WaitedError, no_waits
+from recorded import NewTensorError, Pool, Step, Stream, Traced, WaitedError, no_waits
 from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -25,6 +26,7 @@ from livedream.dream.engines.cuda import CapturedStep, CudaEngine, StepKind
 from livedream.dream.networks.network import Network
 from livedream.dream.objectives.binding import bind
 from livedream.dream.resident import FrameKind, FrameMemory, RecordedFrame
+from livedream.dream.transfer import Transfers
 from livedream.flow import open_flow
 from livedream.flow.motion import MotionEstimator
 from livedream.warp.residual import carry, carry_tensor, uploaded
@@ -107,6 +109,7 @@ def test_recorded_it_dreams_what_opencv_does(
         wanted, dream = plain.step(frame, motion), found.step(frame, motion)
         near = much_alike if more.get("size") == "source" else alike
         assert near(wanted, dream), frame.index
+        assert dream.state is not None and wanted.state is not None
         assert dream.state.age_s == pytest.approx(wanted.state.age_s)
     assert capture.captured >= 1
     assert dream.level > 5
@@ -132,6 +135,44 @@ def test_nothing_in_a_frame_waits(resident_dreamer: Callable[..., Dreamer]) -> N
         plain.ascent.response(plain.picture(each[-1].frame.rgb)) for each in (wanted, dreams)
     ]
     assert answers[1] == pytest.approx(answers[0], rel=0.03)
+
+
+@pytest.fixture
+def streamed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Frames go up and come down as on CUDA."""
+    streaming = partial(Transfers, stream=Stream())
+    monkeypatch.setattr("livedream.dream.resident.Transfers", streaming)
+
+
+def test_from_frame_to_frame_no_memory_is_asked_for(
+    resident_dreamer: Callable[..., Dreamer], streamed: None
+) -> None:
+    """Between upload and download, that of the graph itself left out."""
+    frames, pool = frames_of(24), Pool()
+    found, begun = resident_dreamer(pool), None
+    for frame, motion in zip(frames, motions_of(frames), strict=True):
+        if frame.index < 12:  # every kind of frame is recorded by then
+            waiting = found.begin(frame, motion)
+        else:
+            with pool.nothing_new():
+                waiting = found.begin(frame, motion)
+        dream = begun() if begun is not None else None
+        begun = waiting
+    assert dream is not None and dream.level > 5
+    with pool.nothing_new(), pytest.raises(NewTensorError):
+        found.begin(frame, motion, keep=True)
+
+
+def test_what_comes_down_is_not_the_next_frame_s(
+    resident_dreamer: Callable[..., Dreamer], streamed: None
+) -> None:
+    frames = frames_of(8)
+    found = list(resident_dreamer(Traced()).dreams(frames))
+    plain, motions = resident_dreamer(Traced()), motions_of(frames)
+    for frame, motion, dream in zip(frames, motions, found, strict=True):
+        wanted = plain.step(frame, motion)
+        assert np.array_equal(dream.frame.rgb, wanted.frame.rgb)
+        assert (dream.level, dream.flicker) == (wanted.level, wanted.flicker)
 
 
 def test_a_mask_holds_on_the_device_too(
@@ -184,6 +225,7 @@ def test_across_a_cut_the_dream_starts_afresh(resident_dreamer: Callable[..., Dr
     for frame, motion in zip(frames, motions, strict=True):
         wanted, dream = plain.step(frame, motion), found.step(frame, motion)
         assert alike(wanted, dream), frame.index
+        assert dream.state is not None and wanted.state is not None
         assert dream.state.age_s == pytest.approx(wanted.state.age_s)
     assert dream.state.age_s == pytest.approx(7 / 25)
 
@@ -200,6 +242,7 @@ def test_a_cut_that_only_the_device_knows_of_ends_the_dream(
             )
         dream = found.step(frame, there)
         ages = frame.index + 1 if frame.index < 6 else frame.index - 5
+        assert dream.state is not None
         assert dream.state.age_s == pytest.approx(ages / 25)
         assert dream.level == pytest.approx(14 * ages / 25 / 0.4, rel=0.01)
 
@@ -230,10 +273,12 @@ def test_it_goes_on_from_the_state_of_the_dream_given(
     frames = frames_of(10)
     first, again = resident_dreamer(Traced()), resident_dreamer(Traced())
     dreams = list(first.dreams(frames))
-    walked = resident_dreamer(Traced()).dreams(frames)
-    states = [next(walked).state.arrays() for _ in range(6)]
+    assert [dream.state is None for dream in dreams] == [True] * 9 + [False]
+    walked = resident_dreamer(Traced()).dreams(frames, keep=lambda: True)
+    state = [next(walked).state for _ in range(6)][-1]
     walked.close()
-    again.restore(states[-1])
+    assert state is not None
+    again.restore(state.arrays())
     rest = list(again.dreams(frames[6:], before=frames[5]))
     assert [dream.frame.index for dream in rest] == [6, 7, 8, 9]
     for dream, wanted in zip(rest, dreams[6:], strict=True):
@@ -248,7 +293,8 @@ def test_a_reset_between_frames_is_followed(resident_dreamer: Callable[..., Drea
             found.reset()
         dream = found.step(frame, motion)
         if frame.index == 5:
-            assert dream.flicker == pytest.approx(1.0) and dream.state.age_s == pytest.approx(0.04)
+            assert dream.flicker == pytest.approx(1.0)
+            assert dream.state is not None and dream.state.age_s == pytest.approx(0.04)
 
 
 class OnOneDevice(TorchDispatchMode):

@@ -1,43 +1,13 @@
 """Copies: nothing is overwritten while it is under way, whatever the device's speed."""
 
-from collections.abc import Callable
-
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
+from recorded import Stream
 
 from livedream.dream.transfer import Transfers
 
 CPU = torch.device("cpu")
-
-
-class Slow:
-    """A stream on which a copy happens at the very last moment: when somebody waits for it."""
-
-    def __init__(self) -> None:
-        self.buffers = 0
-
-    def buffer(self, like: Tensor) -> Tensor:
-        self.buffers += 1
-        return torch.zeros_like(like)
-
-    def up(self, memory: Tensor) -> tuple[Tensor, Callable[[], None]]:
-        found = torch.zeros_like(memory)
-        return found, self._later(memory, found)
-
-    def down(self, tensor: Tensor, memory: Tensor) -> Callable[[], None]:
-        return self._later(tensor, memory)
-
-    def _later(self, source: Tensor, target: Tensor) -> Callable[[], None]:
-        waiting = [True]
-
-        def wait() -> None:
-            if waiting:
-                waiting.clear()
-                target.copy_(source)
-
-        return wait
 
 
 def pictures(count: int, side: int = 5) -> list[np.ndarray]:
@@ -46,7 +16,7 @@ def pictures(count: int, side: int = 5) -> list[np.ndarray]:
 
 
 def test_a_buffer_is_filled_again_only_when_its_copy_is_done() -> None:
-    stream = Slow()
+    stream = Stream(late=True)
     copies, sent = Transfers(CPU, stream), pictures(6)
     there = [copies.to_device(picture) for picture in sent]
     # All but those under way have arrived, each as it was sent.
@@ -56,7 +26,7 @@ def test_a_buffer_is_filled_again_only_when_its_copy_is_done() -> None:
 
 
 def test_what_comes_back_is_there_when_it_is_asked_for() -> None:
-    copies = Transfers(CPU, Slow())
+    copies = Transfers(CPU, Stream(late=True))
     sent = [torch.from_numpy(picture) for picture in pictures(5)]
     one, two = copies.to_host(sent[0]), copies.to_host(sent[1])
     assert (two == sent[1].numpy()).all() and (one == sent[0].numpy()).all()
@@ -65,7 +35,7 @@ def test_what_comes_back_is_there_when_it_is_asked_for() -> None:
 
 
 def test_what_is_fetched_later_may_be_one_behind_and_stays() -> None:
-    copies, kept = Transfers(CPU, Slow()), []
+    copies, kept = Transfers(CPU, Stream(late=True)), []
     sent = [torch.from_numpy(picture) for picture in pictures(6)]
     waiting = copies.to_host_later(sent[0])
     for tensor in sent[1:]:
@@ -78,7 +48,7 @@ def test_what_is_fetched_later_may_be_one_behind_and_stays() -> None:
 
 
 def test_the_sent_array_may_change_at_once() -> None:
-    copies, picture = Transfers(CPU, Slow()), pictures(1)[0]
+    copies, picture = Transfers(CPU, Stream(late=True)), pictures(1)[0]
     wanted = picture.copy()
     there = copies.to_device(picture)
     picture[:] = 0
@@ -88,7 +58,7 @@ def test_the_sent_array_may_change_at_once() -> None:
 
 
 def test_another_size_gets_other_buffers() -> None:
-    stream = Slow()
+    stream = Stream(late=True)
     copies = Transfers(CPU, stream)
     for side in (5, 5, 9, 9, 9):
         copies.to_device(pictures(1, side)[0])
