@@ -20,8 +20,8 @@ _PRESETS: Final = {
 }
 # Patch stride, gradient descents and refinements of `both` where they are not the preset's, as good
 # for less (docs/flow.md); the way back only checks the way there.
-_THERE: Final = {"dis-fast": (4, 16, 3)}
-_BACK: Final = {"dis": (5, 12, 3), "dis-fast": (4, 16, 3)}
+_THERE: Final = {"dis": (4, 25, 3), "dis-fast": (4, 16, 3)}
+_BACK: Final = {"dis": (5, 12, 2), "dis-fast": (4, 16, 3)}
 
 
 class DisFlow:
