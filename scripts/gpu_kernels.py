@@ -5,11 +5,9 @@ yardstick. On a CPU only launches are counted: PyTorch's calls that compute some
 convolution's bias is one of its own on CUDA), and kernels of ours.
 """
 
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable
-from contextlib import nullcontext
 from functools import partial
 from typing import Any
 from unittest import mock
@@ -20,6 +18,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from livedream.core import kernels as core_kernels
 from livedream.core.cuda_graph import CudaGraphCapture, Step
 from livedream.core.device import choose_dtype
 from livedream.core.settings import DreamSettings
@@ -81,7 +80,7 @@ def step_of(
     return steps[0]
 
 
-def launches(step: Step, device: torch.device) -> dict[str, int]:
+def launches(step: Callable[[], object], device: torch.device) -> dict[str, int]:
     """What a step launches, by name."""
     if device.type == "cuda":
         from torch.profiler import ProfilerActivity, profile
@@ -91,18 +90,14 @@ def launches(step: Step, device: torch.device) -> dict[str, int]:
             torch.cuda.synchronize(device)
         found = profiled.key_averages()
         return {event.key: event.count for event in found if event.device_type.name == "CUDA"}
-    module: Any = sys.modules.get("livedream.dream.engines.kernels.layout")
     ours: Counter[str] = Counter()
-    start = module and module.launch
+    start = core_kernels.launch
 
     def counted(kernel: Any, *args: Any, **constants: Any) -> None:
         ours[kernel.__name__] += 1
         start(kernel, *args, **constants)
 
-    with (
-        Calls() as calls,
-        mock.patch.object(module, "launch", counted) if module else nullcontext(),
-    ):
+    with Calls() as calls, mock.patch.object(core_kernels, "launch", counted):
         step()
     return dict(calls.found + ours)
 

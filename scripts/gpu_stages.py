@@ -15,6 +15,7 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
+from gpu_kernels import launches
 from gpu_measures import CASES, frames_of, median_s, network_of, photograph, synchronise
 from torch import Tensor
 from torch.nn import functional as F
@@ -31,7 +32,7 @@ from livedream.dream.engines.cuda import CudaEngine, StepKind
 from livedream.dream.level import scale_to_level
 from livedream.dream.networks.network import Network
 from livedream.dream.transfer import Transfers
-from livedream.flow import on_device, open_flow
+from livedream.flow import on_device, open_flow, open_search
 from livedream.flow.inverse_search import InverseSearch
 from livedream.flow.motion import MotionEstimator, compare
 from livedream.flow.raft import untrained
@@ -251,27 +252,42 @@ def _walk(
 
 
 def flows(device: torch.device, *, small: bool = False) -> dict[str, Any]:
-    """Both ways between two pictures that are 2 px apart: ms, and the mean error in px."""
+    """Both ways between two pictures 2 px apart: ms, launches, and the mean error in px."""
     width, height = (160, 96) if small else FLOW_AT
     pair = np.stack([photograph(width, height, shift) for shift in (2, 0)])
     pictures = torch.from_numpy(pair).to(device).permute(0, 3, 1, 2) / 255.0
-    search = InverseSearch(device)
-    found: dict[str, Any] = {
-        "own search, launched": median_s(lambda: search.both(pictures), device),
-        "own search, recorded": median_s(_recorded(lambda: search.both(pictures), device), device),
-        "own search and comparison, recorded": median_s(
-            _recorded(lambda: on_device.compare(search, pictures), device), device
-        ),
-    }
+    found: dict[str, Any] = {}
+    plain, ours = (open_search(device, kernels=kernels) for kernels in (False, None))
+    if ours.kernels is None:
+        print("  our kernels were skipped, they do not run here")
+    else:
+        apart = (ours.both(pictures) - plain.both(pictures)).norm(dim=1)
+        found["our kernels and PyTorch apart, px at most"] = float(apart.max())
+    for search in (plain, ours) if ours.kernels else (plain,):
+        name = "our kernels" if search.kernels else "PyTorch"
+        found |= {f"{name}, {figure}": value
+                  for figure, value in _search(search, pictures, device).items()}  # fmt: skip
     raft = _raft(pictures)
     if raft is not None:
-        found["raft-small, both ways, fp16"] = median_s(raft, device)
-    found = {name: 1000 * seconds for name, seconds in found.items()}
+        found["raft-small, both ways, fp16, ms"] = 1000 * median_s(raft, device)
+    for name, figure in found.items():
+        print(f"  {name:44} {figure:8.3f}", flush=True)
+    return found
+
+
+def _search(search: InverseSearch, pictures: Tensor, device: torch.device) -> dict[str, float]:
+    ways: dict[str, Callable[[], object]] = {
+        "launched": lambda: search.both(pictures),
+        "recorded": _recorded(lambda: search.both(pictures), device),
+        "recorded with the comparison": _recorded(
+            lambda: on_device.compare(search, pictures), device
+        ),
+    }
+    found = {f"{way}, ms": 1000 * median_s(run, device) for way, run in ways.items()}
+    found["launches"] = sum(launches(lambda: search.both(pictures), device).values())
     wanted = torch.tensor([2.0, 0.0], device=device)[:, None, None]
     apart = (search.both(pictures)[0] - wanted)[:, 8:-8, 8:-8].norm(dim=0)
-    found["own search, error px"] = float(apart.mean())
-    for name, figure in found.items():
-        print(f"  {name:40} {figure:8.3f}", flush=True)
+    found["error px"] = float(apart.mean())
     return found
 
 

@@ -7,7 +7,10 @@ alike   how unlike the fetched picture may look: what is revealed, what is torn.
 around  whether the flat inside of a moving body stays with its textured edge.
 still   how often a noisy flat place moves under a still camera; pan: under a moving one.
 search  our own search for CUDA, on the CPU, beside `dis`: error on the scenes and on ones in which
-        the body moves by 16 to 23 px; on CLIPs what is left when remapped, and the visibility.
+        the body moves by 16 to 23 px, and on ellipses cut out of one CLIP, moving before another.
+seen    the visibility of both on CLIPs and on such cut-outs, `dis` also with its full way back; and
+        how far off the remapped picture is where one of two shows what the other hides.
+flicker a dream of each CLIP along the flow of `dis` and of our own search (docs/measure.md).
 cuts    correlation between frames of each CLIP, as they are, lit, faded, noisy; and across CLIPs.
 
 The scenes with known motion are those of the tests (tests/scenes.py), 640x360; visibility is a
@@ -19,6 +22,7 @@ import itertools
 import sys
 import time
 from collections.abc import Callable, Iterator
+from fractions import Fraction
 from pathlib import Path
 from unittest.mock import patch
 
@@ -27,13 +31,17 @@ import numpy as np
 import torch
 
 from livedream.capture import open_source
-from livedream.core.frame import FlowField, Picture
+from livedream.core.frame import FlowField, Frame, Motion, Picture
+from livedream.core.settings import DreamSettings
+from livedream.dream.dreamer import Dreamer
+from livedream.dream.networks.network import load_network
 from livedream.flow import FlowEstimator, camera_motion, gray, halved, motion, occlusion
 from livedream.flow.classic import DisFlow
 from livedream.flow.device_estimator import DeviceEstimator
 from livedream.flow.inverse_search import InverseSearch
 from livedream.flow.motion import compare
-from livedream.warp.remap import positions, remap
+from livedream.jobs.measure import measure
+from livedream.warp.remap import Plane, positions, remap
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 from scenes import (
@@ -77,8 +85,9 @@ def judged(flow: FlowEstimator, found: list[Scene]) -> str:
         hidden = half(shrunk(scene.hidden, 1))
         off = 2 * np.hypot(*(motion.flow - scene.flow[:, ::2, ::2] / 2))
         seen = motion.visibility
-        rows.append([seen[hidden].mean(), seen[body].mean(), seen[rest].mean(), off[body].mean()])
-    hidden, body, rest, off = np.mean(rows, 0)
+        places = (seen, hidden), (seen, body), (seen, rest), (off, body)
+        rows.append([of[at].mean() if at.any() else np.nan for of, at in places])
+    hidden, body, rest, off = np.nanmean(rows, 0)
     return f"hidden {hidden:.3f}  body {body:.3f}  rest {rest:.3f}  error in body {off:.2f} px"
 
 
@@ -176,7 +185,7 @@ def search(clips: list[Path]) -> None:
     torch.set_num_threads(1)
     flows: dict[str, FlowEstimator] = {
         "dis": DisFlow(),
-        "search": DeviceEstimator(InverseSearch(torch.device("cpu"))),
+        "search": own_search(),
     }
     for noise in (0, 4):
         for kind, found in (("squares", list(scenes(noise))), ("cameras", list(cameras(noise)))):
@@ -188,16 +197,102 @@ def search(clips: list[Path]) -> None:
         step = round(reach * np.cos(angle)), round(reach * np.sin(angle))
         far.append(moving_square(step, side=80, size=(240, 160), seed=100 + seed))
     report("far", far, flows)
-    for clip in clips:
-        film = frames(clip)
-        pairs = list(itertools.islice(itertools.pairwise(film), 7, None, 12))
+    for noise in (0, 2) if len(clips) > 1 else ():
+        report(f"cut-outs, noise {noise}", list(cut_outs(clips, noise)), flows)
+
+
+def own_search() -> DeviceEstimator:
+    return DeviceEstimator(InverseSearch(torch.device("cpu")))
+
+
+def cut_outs(clips: list[Path], noise: float) -> Iterator[Scene]:
+    """Sixteen ellipses of one clip that move before another, every second with a moving camera.
+
+    Put together at twice the size, so that they move by halves of a pixel and their edges mix.
+    """
+    width, height = (2 * side for side in SIZE)
+    films = [frames(clip, (width + 192, height + 192))[5::48] for clip in clips]
+    row, column = np.mgrid[0:height, 0:width]
+    for seed in range(16):
+        draw = np.random.default_rng(seed)
+        behind, other = (
+            films[n][draw.integers(len(films[n]))] for n in draw.choice(len(films), 2, False)
+        )
+        step, camera = (
+            np.rint(reach * np.array([np.cos(angle), np.sin(angle)])).astype(int)
+            for reach, angle in draw.uniform((2, 0), (24, 2 * np.pi), (2, 2))
+        )
+        camera *= seed % 2
+        x, y = draw.integers((320, 240), (width - 320, height - 240))
+        radius = draw.integers((80, 80), (200, 160))
+        pictures, bodies = [], []
+        for time_ in (0, 1):
+            left, top = 96 - time_ * camera
+            picture = behind[top : top + height, left : left + width].copy()
+            across, down = time_ * step
+            distance = ((column - x - across) / radius[0]) ** 2
+            body = distance + ((row - y - down) / radius[1]) ** 2 < 1
+            picture[body] = np.roll(other[:height, :width], (down, across), (0, 1))[body]
+            pictures.append(picture)
+            bodies.append(body)
+        from_x, from_y = column - camera[0], row - camera[1]
+        outside = (from_x < 0) | (from_x >= width) | (from_y < 0) | (from_y >= height)
+        at = np.clip(from_y, 0, height - 1), np.clip(from_x, 0, width - 1)
+        hidden = ~bodies[1] & (outside | bodies[0][at])
+        flow = np.where(bodies[1], -step[:, None, None], -camera[:, None, None])
+        before, current = (noisy(cv2.resize(p, SIZE, interpolation=cv2.INTER_AREA), noise, draw)
+                           for p in pictures)  # fmt: skip
+        yield Scene(current, before, flow[:, ::2, ::2].astype(np.float32) / 2,
+                    ~half(~hidden), half(bodies[1]))  # fmt: skip
+
+
+def seen(clips: list[Path]) -> None:
+    torch.set_num_threads(1)
+    full = DisFlow()
+    full._backward = full._forward
+    flows: dict[str, FlowEstimator] = {
+        "dis": DisFlow(),
+        "dis, full way back": full,
+        "search": own_search(),
+    }
+    for noise in (0, 2) if len(clips) > 1 else ():
+        found = list(cut_outs(clips, noise))
         for name, flow in flows.items():
-            left = [
-                cv2.absdiff(gray(b), remap(gray(a), *positions(flow.estimate(b, a)))).mean()
-                for a, b in pairs
-            ]
-            seen = [compare(flow, b, a).visibility.mean() for a, b in pairs]
-            print(f"{clip.stem}, {name}: left {np.mean(left):.2f}, visible {np.mean(seen):.4f}")
+            print(f"cut-outs, noise {noise}, {name}: {judged(flow, found)}")
+    for clip in clips:
+        pairs = list(itertools.islice(itertools.pairwise(frames(clip)), 7, None, 12))
+        shown, off = {}, {}
+        for name, flow in flows.items():
+            motions = [compare(flow, b, a) for a, b in pairs]
+            shown[name] = np.stack([motion.visibility for motion in motions])
+            off[name] = np.stack([left(m, b, a) for m, (a, b) in zip(motions, pairs, strict=True)])
+            print(f"{clip.stem}, {name}: visible {shown[name].mean():.4f}, "
+                  f"left {off[name].mean():.2f}")  # fmt: skip
+        for name in ("dis", "dis, full way back"):
+            for one, other in ((name, "search"), ("search", name)):
+                alone = (shown[one] >= 0.5) & (shown[other] < 0.5)
+                print(f"  shown by {one} and not by {other}: {100 * alone.mean():.2f} %, "
+                      f"left there {off[one][alone].mean():.2f}")  # fmt: skip
+
+
+def left(found: Motion, current: Picture, previous: Picture) -> Plane:
+    """At half the size, within 5 px: what is left of a frame by the previous one, remapped."""
+    flow = np.stack([cv2.resize(2 * part, SIZE) for part in found.flow])
+    gap = cv2.absdiff(gray(current), remap(gray(previous), *positions(flow)))
+    return halved(cv2.blur(gap, (5, 5)))
+
+
+def flicker(clips: list[Path]) -> None:
+    """The first 30 frames, dreamed at 270p with the settings as they come."""
+    torch.set_num_threads(1)
+    network = load_network("dreamnet")
+    for clip in clips:
+        film = [Frame(rgb, n, Fraction(1, 30), n, 1) for n, rgb in enumerate(frames(clip)[:30])]
+        for name, flow in (("dis", DisFlow()), ("search", own_search())):
+            settings = DreamSettings(size="270p", device="cpu")
+            with patch("livedream.dream.dreamer.open_flow", return_value=flow):
+                dream = [found.frame for found in Dreamer(settings, network).dreams(film)]
+            print(f"{clip.stem}, {name}: flicker {measure(film, dream).flicker:.4f}", flush=True)
 
 
 def cameras(noise: float) -> Iterator[Scene]:
@@ -246,10 +341,10 @@ def cuts_(clips: list[Path]) -> None:
     print(f"across cuts, {len(across)} pairs: most {max(across):.2f}")
 
 
-def frames(clip: Path) -> list[Picture]:
+def frames(clip: Path, size: tuple[int, int] = SIZE) -> list[Picture]:
     with open_source(str(clip)) as source:
         return [
-            np.asarray(cv2.resize(frame.rgb, SIZE, interpolation=cv2.INTER_AREA), np.uint8)
+            np.asarray(cv2.resize(frame.rgb, size, interpolation=cv2.INTER_AREA), np.uint8)
             for frame in itertools.islice(source, 150)
         ]
 
@@ -271,13 +366,12 @@ def main() -> None:
         "still": still,
         "pan": pan,
     }
-    parser.add_argument("what", choices=[*runs, "cuts", "search"])
+    of_clips = {"cuts": cuts_, "search": search, "seen": seen, "flicker": flicker}
+    parser.add_argument("what", choices=[*runs, *of_clips])
     parser.add_argument("clips", nargs="*", type=Path)
     args = parser.parse_args()
-    if args.what == "cuts":
-        cuts_(args.clips)
-    elif args.what == "search":
-        search(args.clips)
+    if args.what in of_clips:
+        of_clips[args.what](args.clips)
     else:
         runs[args.what]()
 

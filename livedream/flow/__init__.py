@@ -5,7 +5,8 @@ needs besides: a steady flow where the picture has no structure, where the previ
 show a place, and whether there was a cut.
 """
 
-from typing import Any, Protocol, runtime_checkable
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import cv2
 import numpy as np
@@ -16,7 +17,11 @@ from torch import Tensor
 from livedream.core.device import choose_device
 from livedream.core.errors import FlowError
 from livedream.core.frame import FlowField, Motion, Picture
+from livedream.core.kernels import opened
 from livedream.warp.remap import Plane
+
+if TYPE_CHECKING:
+    from livedream.flow.inverse_search import InverseSearch
 
 Gray = NDArray[np.uint8]  # (h, w)
 
@@ -88,12 +93,33 @@ def open_flow(name: str, *, device: str = "auto") -> FlowEstimator:
 def _open_dis(name: str, device: str) -> FlowEstimator:
     if name == "dis" and (place := choose_device(device)).type == "cuda":
         from livedream.flow.device_estimator import DeviceEstimator
-        from livedream.flow.inverse_search import InverseSearch
 
-        return DeviceEstimator(InverseSearch(place))
+        return DeviceEstimator(open_search(place))
     from livedream.flow.classic import DisFlow
 
     return DisFlow(name)
+
+
+def open_search(device: torch.device, *, kernels: bool | None = None) -> "InverseSearch":
+    """Our own inverse search.
+
+    kernels: whether by Triton's, if they run there; None: on CUDA.
+    """
+    from livedream.flow.inverse_search import InverseSearch
+
+    def tried() -> ModuleType:
+        from livedream.flow import search_kernels
+
+        across, down = (torch.arange(side, device=device) / 3 for side in (48, 33))
+        wall = 0.5 + 0.25 * (across.sin() + down.cos()[:, None])
+        pair = torch.stack([wall[1:], wall[:-1]])[:, None].expand(-1, 3, -1, -1)
+        ours, theirs = (InverseSearch(device, own).both(pair) for own in (search_kernels, None))
+        if not torch.allclose(ours, theirs, atol=0.01):
+            raise RuntimeError("another result than PyTorch's")
+        return search_kernels
+
+    wanted = device.type == "cuda" if kernels is None else kernels
+    return InverseSearch(device, opened("flow", tried) if wanted else None)
 
 
 def _open_raft(name: str, device: str) -> FlowEstimator:

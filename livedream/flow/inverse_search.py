@@ -4,17 +4,19 @@ After Kroeger et al., "Fast Optical Flow using Dense Inverse Search" (2016): coa
 of one picture are found in the other by inverse compositional search, their displacements averaged
 for each pixel and refined by a variational method (Brox et al. 2004). So that nothing waits for its
 neighbour, two things are done otherwise. Patches pass nothing on one after the other: each starts
-from the best of what itself and its four neighbours have, or from no motion, and after some steps
-does so again. And the variational system is solved by Jacobi sweeps with Chebyshev acceleration
-(Golub and Varga 1961) instead of successive over-relaxation.
+from the best of what itself and its four neighbours have, and after some steps does so again. And
+the variational system is solved by Jacobi sweeps with Chebyshev acceleration (Golub and Varga 1961)
+instead of successive over-relaxation.
 
 Both directions are one batch, from one pyramid, down to half the size as by OpenCV's medium preset.
 The operations depend on the pictures' size, never on what is in them, stay on the device and add up
 in a fixed order: they can be captured in a CUDA graph, and repeat to the bit.
 """
 
+from collections.abc import Callable, Iterator
 from functools import cache
 from math import log2
+from types import ModuleType
 from typing import Final
 
 import torch
@@ -43,11 +45,30 @@ _SWEEPS: Final = 5  # of each
 _RADIUS: Final = 0.95  # heuristic: of the Jacobi iteration's spectrum; higher ones overshoot
 
 
-class InverseSearch:
-    """Flow both ways between two pictures of any size.  device: where it is computed."""
+def _omegas() -> Iterator[float]:
+    """How far each sweep goes, from the flow before the last one: 1 is to where Jacobi's leads."""
+    omega = 1.0
+    for sweep in range(_SWEEPS):
+        yield omega
+        omega = 1.0 / (1.0 - (0.25 if sweep else 0.5) * _RADIUS * _RADIUS * omega)
 
-    def __init__(self, device: torch.device) -> None:
+
+_OMEGAS: Final = tuple(_omegas())
+
+
+class InverseSearch:
+    """Flow both ways between two pictures of any size.
+
+    device: where it is computed.  kernels: `search_kernels`, None for PyTorch's operations.
+    """
+
+    def __init__(self, device: torch.device, kernels: ModuleType | None = None) -> None:
         self.device = device
+        self.kernels = kernels
+        self._searched: Callable[[Tensor, Tensor], Tensor] = _searched
+        self._refined: Callable[[Tensor, Tensor], Tensor] = _refined
+        if kernels is not None:
+            self._searched, self._refined = kernels.searched, kernels.refined
 
     def both(self, pictures: Tensor) -> Tensor:
         """See `DeviceFlow`."""
@@ -64,7 +85,7 @@ class InverseSearch:
             if level > 0:
                 size = pair.shape[2:]
                 flow = 2.0 * F.interpolate(flow, size, mode="bilinear", align_corners=False)
-            flow = _refined(pair, _searched(pair, flow))
+            flow = self._refined(pair, self._searched(pair, flow))
         return 2.0 * _smoothed(flow)[:, :, : max(1, height // 2), : max(1, width // 2)]
 
 
@@ -96,10 +117,8 @@ def _searched(pictures: Tensor, flow: Tensor) -> Tensor:
     started = F.pad(flow, margins, mode="replicate")[:, :, middle:, middle:]
     moved = F.avg_pool2d(started, 2, _STRIDE_PX)[:, :, :rows, :columns]
     moved = moved.flatten(2).transpose(1, 2)[:, :, None]
-    for turn in range(_ROUNDS):
+    for _ in range(_ROUNDS):
         near = _neighbours(moved, rows, columns)
-        if turn == 0:
-            near.append(torch.zeros_like(moved))
         moved = begun = _best(other, template, torch.cat([moved, *near], 2))
         for _ in range(_ITERATIONS):
             gap = _fetched(other, moved) - template
@@ -217,17 +236,15 @@ def _solved(system: Tensor, bond: Tensor, flow: Tensor) -> Tensor:
     inverse = torch.cat([yy, -xy, -xy, xx], 1) / (xx * yy - xy * xy)
     inverse = inverse.view(2, 2, 2, *inverse.shape[2:])
     known = -system[:, 3:]
-    before, omega = flow, 1.0
-    for sweep in range(_SWEEPS):
+    before = flow
+    for omega in _OMEGAS:
         around = F.pad(flow, (1, 1, 1, 1))
         pull = torch.addcmul(known, right, around[..., 1:-1, 2:])
         pull = torch.addcmul(pull, left, around[..., 1:-1, :-2])
         pull = torch.addcmul(pull, down, around[..., 2:, 1:-1])
         pull = torch.addcmul(pull, up, around[..., :-2, 1:-1])
         found = (inverse * pull[:, None]).sum(2)
-        if sweep > 0:
-            half = 0.5 if sweep == 1 else 0.25
-            omega = 1.0 / (1.0 - half * _RADIUS * _RADIUS * omega)
+        if omega != 1.0:
             found = torch.lerp(before, found, omega)
         before, flow = flow, found
     return flow

@@ -23,6 +23,7 @@ from livedream.dream.engines.fused import open_kernels
 from livedream.dream.networks.network import Network
 from livedream.dream.objectives.binding import bind
 from livedream.dream.transfer import Transfers
+from livedream.flow import open_search
 from livedream.flow.device_estimator import DeviceEstimator
 from livedream.flow.inverse_search import InverseSearch
 from livedream.flow.on_device import compare
@@ -146,12 +147,15 @@ def test_copies_arrive_whole_while_others_are_under_way() -> None:
         assert (tensor.cpu().numpy() == picture).all()
 
 
-def test_a_motion_found_in_a_graph_is_the_cpu_s_and_repeats() -> None:
+@pytest.mark.parametrize("kernels", [False, True])
+def test_a_motion_found_in_a_graph_is_the_cpu_s_and_repeats(kernels: bool) -> None:
     draw = np.random.default_rng(3)
     blocks = draw.integers(0, 256, (60, 100, 3), np.uint8).repeat(8, 0).repeat(8, 1)
     wall = np.asarray(cv2.GaussianBlur(blocks, (0, 0), 3.0), np.uint8)
     pairs = [(wall[40:400, 50 + at : 690 + at], wall[36:396, 45:685]) for at in (0, 3)]
-    there, here = (DeviceEstimator(InverseSearch(device)) for device in (CUDA, torch.device("cpu")))
+    search = open_search(CUDA, kernels=kernels)
+    assert (search.kernels is not None) == kernels
+    there, here = (DeviceEstimator(one) for one in (search, InverseSearch(torch.device("cpu"))))
     for current, previous in pairs:
         found, again = (there.motion(current, previous) for _ in range(2))
         assert np.array_equal(found.flow, again.flow)
@@ -162,9 +166,10 @@ def test_a_motion_found_in_a_graph_is_the_cpu_s_and_repeats() -> None:
         assert np.abs(found.visibility - wanted.visibility).mean() < 0.01
 
 
-def test_comparing_on_the_device_waits_for_nothing() -> None:
+@pytest.mark.parametrize("kernels", [False, True])
+def test_comparing_on_the_device_waits_for_nothing(kernels: bool) -> None:
     pictures = torch.rand(2, 3, 360, 640, generator=torch.Generator().manual_seed(1)).to(CUDA)
-    search = InverseSearch(CUDA)
+    search = open_search(CUDA, kernels=kernels)
     with torch.inference_mode():
         compare(search, pictures)
         with nothing_waits():

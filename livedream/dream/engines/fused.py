@@ -5,8 +5,6 @@ runs on PyTorch's own operations: the same dream, more slowly.
 """
 
 import functools
-import logging
-import subprocess
 from itertools import accumulate, pairwise
 from operator import add, getitem
 from types import ModuleType
@@ -16,11 +14,11 @@ import torch
 from torch import Tensor, fx, nn
 from torch.nn import functional as F
 
+from livedream.core.kernels import opened
 from livedream.dream.engines.base import EngineSpec
 from livedream.dream.engines.steps import TINY
 from livedream.dream.objectives.terms import LayerPart
 
-_LOG: Final = logging.getLogger(__name__)
 _SILU: Final = (F.silu,)
 _RELU: Final = (F.relu, torch.relu)
 _ADD: Final = (add, torch.add)
@@ -30,21 +28,14 @@ _RESULTS: Final = 3  # of one kernel
 @functools.cache
 def open_kernels(device: torch.device) -> ModuleType | None:
     """`kernels`, if they run on this device and give what PyTorch gives; two are tried."""
-    try:
-        from triton import TritonError
-    except ImportError:
-        _LOG.info("engine cuda: Triton is not here, PyTorch's own kernels are used")
-        return None
-    from livedream.dream.engines import kernels
 
-    try:
+    def tried() -> ModuleType:
+        from livedream.dream.engines import kernels
+
         _try(kernels, device)
-    # No compiler, no Python headers, a card it does not know: it says so in each of these ways.
-    except (TritonError, RuntimeError, OSError, subprocess.SubprocessError) as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        _LOG.warning("engine cuda: PyTorch's own kernels are used, Triton failed (%s)", reason)
-        return None
-    return kernels
+        return kernels
+
+    return opened("engine cuda", tried)
 
 
 def _try(kernels: ModuleType, device: torch.device) -> None:

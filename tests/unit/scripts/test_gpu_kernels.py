@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from livedream.dream.engines.fused import open_kernels
+from livedream.flow.inverse_search import InverseSearch
 
 CPU = torch.device("cpu")
 
@@ -23,9 +24,7 @@ def test_our_kernels_leave_pytorch_the_convolutions(
 ) -> None:  # fmt: skip
     pytest.importorskip("triton", reason="Triton is not installed: it comes with PyTorch for CUDA")
     assert open_kernels(CPU) is not None
-    monkeypatch.setattr(
-        "livedream.dream.engines.kernels.layout.launch", lambda *_, **__: None
-    )  # counted, not run
+    monkeypatch.setattr("livedream.core.kernels.launch", lambda *_, **__: None)  # counted, not run
     network = gpu_kernels.network_of(name)
     assert network is not None
     plain, ours = (
@@ -41,3 +40,18 @@ def test_our_kernels_leave_pytorch_the_convolutions(
         [] if name == "dreamnet" else ["cat", "add"]
     )
     assert (sum(plain.values()), sum(ours.values())) == launches  # as the docs say
+
+
+def test_the_search_launches_what_the_docs_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("triton", reason="Triton is not installed: it comes with PyTorch for CUDA")
+    from livedream.flow import search_kernels
+
+    pictures, found = torch.zeros(2, 3, 360, 640), []
+    for kernels in (None, search_kernels):
+        search = InverseSearch(CPU, kernels)
+        if kernels is None:
+            search.both(pictures)  # makes what is made once per size
+        else:
+            monkeypatch.setattr("livedream.core.kernels.launch", lambda *_, **__: None)
+        found.append(sum(gpu_kernels.launches(lambda: search.both(pictures), CPU).values()))  # noqa: B023
+    assert found == [1701, 130]

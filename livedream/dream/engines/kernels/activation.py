@@ -11,6 +11,7 @@ import triton.language as tl
 from torch import Tensor
 from torch.nn import functional as F
 
+from livedream.core import kernels as launching
 from livedream.dream.engines.kernels import layout
 
 Spans = tuple[tuple[int, int], ...]
@@ -93,7 +94,7 @@ class _Activate(torch.autograd.Function):
         unit = layout.unit(*counts)
         y = torch.empty(x.numel(), dtype=x.dtype, device=x.device)
         constants = {"SILU": silu, "RESIDUAL": residual is not None}
-        layout.launch(
+        launching.launch(
             _activate, layout.grid(x), x, bias, beside, y, pixels, *(n // unit for n in counts),
             PIECES=len(cuts) + 1, V=unit, **constants, **layout.tile(channels),
         )  # fmt: skip
@@ -117,7 +118,7 @@ class _Activate(torch.autograd.Function):
         parts = *begins, *ends, *(pitch for _, pitch in three)
         own = channels, *ctx.pitches
         unit = layout.unit(*parts, *own)
-        layout.launch(
+        launching.launch(
             _activate_back, layout.grid(out), *(g for g, _ in three), *(n // unit for n in parts),
             x, bias, beside, out, x.numel() // channels, *(n // unit for n in own),
             GRADIENTS=len(found), V=unit, **ctx.constants, **layout.tile(channels),

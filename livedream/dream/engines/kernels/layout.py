@@ -1,7 +1,7 @@
 """How kernels are started, and how tensors lie in memory."""
 
 from math import gcd
-from typing import Any, Final
+from typing import Final
 
 import torch
 import triton
@@ -20,12 +20,6 @@ NUMBERS: Final = (
     "terms_count", "pitch", "residual_pitch", *(f"{name}{n}" for n in "123" for name in (
         "begin", "end", "pitch")),
 )  # fmt: skip
-
-
-def launch(kernel: Any, grid: tuple[int, ...], *args: Any, **constants: Any) -> None:
-    """Every kernel starts here, on the device and the stream of its first argument."""
-    with torch.cuda.device_of(args[0]):  # type: ignore[no-untyped-call]
-        kernel[grid](*args, **constants)
 
 
 def pixels(x: Tensor) -> tuple[Tensor, int]:

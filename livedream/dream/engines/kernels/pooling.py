@@ -11,6 +11,7 @@ import triton.language as tl
 from torch import Tensor
 from torch.nn import functional as F
 
+from livedream.core import kernels as launching
 from livedream.dream.engines.kernels import layout
 
 
@@ -89,7 +90,7 @@ class _MaxPool(torch.autograd.Function):
         places = layout.like(y, y.shape, torch.uint8)
         constants = {"SIDE": side, "STRIDE": stride, "PADDING": padding}
         unit = layout.unit(channels, pitch)
-        layout.launch(
+        launching.launch(
             _pool, layout.grid(y), x, y, places, count * rows * columns, channels // unit, height,
             width, rows, columns, pitch // unit, V=unit, **constants, **layout.tile(channels),
         )  # fmt: skip
@@ -104,7 +105,7 @@ class _MaxPool(torch.autograd.Function):
         gradient, pitch = layout.pixels(gradient)
         out = layout.like(gradient, ctx.shape)
         unit = layout.unit(channels, pitch)
-        layout.launch(
+        launching.launch(
             _pool_back, layout.grid(out), gradient, places, out, count * height * width,
             channels // unit, height, width, *gradient.shape[2:], pitch // unit, V=unit,
             **ctx.constants, **layout.tile(channels),

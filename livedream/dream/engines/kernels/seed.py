@@ -8,6 +8,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from livedream.core import kernels as launching
 from livedream.dream.engines.kernels import layout
 from livedream.dream.objectives.terms import QUIET, TINY
 
@@ -78,11 +79,11 @@ def layer_seed(activation: Tensor, weights: Tensor, terms: Tensor, variety: Tens
     parts = torch.empty(layout.SPREAD, channels, device=x.device)
     gains = torch.empty(channels, device=x.device)
     grid = layout.SPREAD, triton.cdiv(channels, tile["C"])
-    layout.launch(_energies, grid, x, parts, *size, N=layout.SPREAD, V=unit, **tile)
-    layout.launch(
+    launching.launch(_energies, grid, x, parts, *size, N=layout.SPREAD, V=unit, **tile)
+    launching.launch(
         _layer_gain, (1,), parts, weights, terms, variety, gains, x.numel(), channels,
         len(terms), N=layout.SPREAD, T=layout.power(len(terms)), C=layout.power(channels),
     )  # fmt: skip
     seed = layout.like(x, x.shape)
-    layout.launch(_scale, layout.grid(seed), x, gains, seed, *size, V=unit, **tile)
+    launching.launch(_scale, layout.grid(seed), x, gains, seed, *size, V=unit, **tile)
     return seed

@@ -8,6 +8,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from livedream.core import kernels as launching
 from livedream.dream.engines.kernels import layout
 
 
@@ -46,7 +47,7 @@ def see(
     """
     out = layout.like(picture, (1, 3, *size), dtype)
     grid = (triton.cdiv(size[0] * size[1], layout.TILE),)
-    layout.launch(
+    launching.launch(
         _see, grid, picture, before, *constants, out, *picture.shape[2:], *size,
         FLIPPED=flipped, B=layout.TILE,
     )  # fmt: skip
@@ -108,11 +109,11 @@ def climb(
     parts = torch.empty(layout.PARTS, device=picture.device)
     height, width = picture.shape[2:]
     sizes = height, width, gradient.shape[3]
-    layout.launch(
+    launching.launch(
         _measure, (layout.PARTS,), gradient, before, gain, parts, *sizes,
         FLIPPED=flipped, N=layout.PARTS, B=layout.TILE,
     )  # fmt: skip
-    layout.launch(
+    launching.launch(
         _climb, (triton.cdiv(height * width, layout.TILE),), picture, gradient, before, gain, parts,
         scale, *sizes, TINIEST=tiniest, FLIPPED=flipped, N=layout.PARTS, B=layout.TILE,
     )  # fmt: skip
