@@ -2,7 +2,7 @@
 """Everything that needs a CUDA device, in one call: `scripts/gpu_check [--json FILE]`.
 
 Tests with the gpu marker, the card's peaks, each stage of a frame, the whole walk without a wait,
-the host's share, flows, the convolutions alone, engines compared with fp32 autograd, what our
+the host's share, flows, video, convolutions alone, engines compared with fp32 autograd, what our
 kernels save, whole frames per second at projector sizes, the profile of one frame. Prints tables
 and writes all figures as JSON.
 Exit code 0, or 1 when a test fails or an engine dreams another dream; 2 without a CUDA device.
@@ -39,6 +39,7 @@ def main() -> int:
     import gpu_kernels as kernels
     import gpu_measures as measures
     import gpu_stages as stages
+    import gpu_video
 
     device = torch.device(args.device)
     found: dict[str, Any] = {"machine": machine(device)}
@@ -52,6 +53,7 @@ def main() -> int:
         "walk": lambda: stages.resident_walk(device, small=args.small),
         "host": lambda: stages.host(device, small=args.small),
         "flows": lambda: stages.flows(device, small=args.small),
+        "video": lambda: gpu_video.video(device, small=args.small),
         "engines": lambda: measures.engines(device, small=args.small),
         "schedule": lambda: kernels.schedule(device, small=args.small),
         "convolutions": lambda: kernels.convolutions(device, small=args.small),
