@@ -26,6 +26,7 @@ from livedream.core.frame import DeviceMotion
 from livedream.core.settings import DreamSettings
 from livedream.core.shrink import shrunk
 from livedream.core.shrink_tensor import shrunk_tensor
+from livedream.dream.clean import cleaned
 from livedream.dream.compose import compose, compose_tensor
 from livedream.dream.dreamer import Dreamer
 from livedream.dream.engines.cuda import CudaEngine, StepKind
@@ -123,7 +124,9 @@ def _stages(
         "picture": lambda: shrunk_tensor(there, width, height).div_(255),
         "carry": lambda: carry_tensor(residual, None, motion, picture, 0.9),
         **_octaves(dreamer, dream, device),
-        "spread": lambda: dreamer.spread.apply(added.clone(), residual, settings),
+        "spread": lambda: dreamer.spread.apply(
+            cleaned(added.clone(), picture, settings.clean), residual, settings
+        ),
         "level": lambda: scale_to_level(picture, residual, added, target),
         "compose": lambda: compose_tensor(there, residual),
     }

@@ -259,6 +259,12 @@ class DreamSettings:
         "how many different motifs appear; 0: the strongest take over, 1: all have an equal share",
         minimum=0.0, maximum=1.0, ramp_s=0.4,
     )  # fmt: skip
+    clean: float = declare(
+        0.9,
+        "how clean sky, walls and other flat places stay: no net of fine lines, fewer dots; "
+        "0: everything is drawn",
+        minimum=0.0, maximum=1.0, ramp_s=0.4,
+    )  # fmt: skip
     tile: int = declare(
         1024, "side of the tiles in which a picture of more than twice their area is dreamed",
         unit="px", minimum=128, maximum=65536, live=False, group="machine", advanced=True,

@@ -26,6 +26,7 @@ from livedream.core.prefetch import StageTimer, prefetch
 from livedream.core.settings import DreamSettings, dream_size
 from livedream.core.shrink import shrunk
 from livedream.dream.ascent import Ascent, Plan
+from livedream.dream.clean import cleaned
 from livedream.dream.compose import compose
 from livedream.dream.engines.cuda import CudaEngine
 from livedream.dream.level import Figure, LevelledDream, crossfade, scale_to_level
@@ -391,7 +392,7 @@ class Dreamer:
             fresh = momentum is None
             momentum = blend(momentum, added, remains, weight)
             added = momentum.clone() if fresh else added.copy_(momentum)
-        added = self.spread.apply(added, carried, settings)
+        added = self.spread.apply(cleaned(added, picture, settings.clean), carried, settings)
         levelled = scale_to_level(
             picture, carried, added, target, self.spread.weight(picture),
             keep_colours=settings.keep_colours,

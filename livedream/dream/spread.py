@@ -74,7 +74,7 @@ def spread_gain(carried: Tensor, added: Tensor, spread: float) -> Tensor:
     # The floor keeps places that cannot dream (pure black) from taking everything: 1/16 of the
     # mean energy, a quarter of the mean level.
     gain = (cells / mean).clamp_min(1 / 16) ** (-0.5 * spread)
-    return _spread_out(gain, added)
+    return over_pixels(gain, added)
 
 
 def _energies(carried: Tensor, added: Tensor) -> Tensor:
@@ -108,13 +108,13 @@ def _cell_means(squares: NDArray[np.float32]) -> NDArray[np.float32]:
     return means
 
 
-def _spread_out(gain: Tensor, like: Tensor) -> Tensor:
-    """A (1, 1, rows, columns) gain of cells as a factor of a (1, 3, h, w) picture."""
+def over_pixels(cells: Tensor, like: Tensor) -> Tensor:
+    """A (1, 1, rows, columns) factor of cells as one of a (1, C, h, w) picture."""
     size = like.shape[3], like.shape[2]
     if not in_reach(like):
-        return resize(gain, size)
-    # In three channels, as OpenCV's pictures lie in memory; spread by torch it takes longer.
-    return resize(gain.expand(1, 3, -1, -1), size)
+        return resize(cells, size)
+    # In all channels, as OpenCV's pictures lie in memory; spread by torch it takes longer.
+    return resize(cells.expand(1, like.shape[1], -1, -1), size)
 
 
 def _without_tint(added: Tensor) -> Tensor:
