@@ -64,6 +64,9 @@ class FakeDreamer(Dreamer):
         width, height = self._size
         return torch.full((1, 3, height, width), 0.5)
 
+    def on_device(self, rgb: Picture) -> bool:
+        return False
+
     def grow(self, picture: Tensor, carried: Tensor) -> LevelledDream:
         self.begun.release()
         assert self.go.acquire(timeout=5)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import pytest
 import torch
 from torch import Tensor
 from torch.fx.experimental.proxy_tensor import make_fx
@@ -15,7 +16,16 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from livedream.dream.engines.cuda import CudaEngine
+
 Step = Callable[[], None]
+
+
+def stay_on_device(patch: pytest.MonkeyPatch, capture: Callable[[Step], Step]) -> None:
+    """Gives new dreamers CUDA's engine, on CPU tensors: their frames go as on CUDA."""
+    patch.setattr(
+        "livedream.dream.ascent.open_engine", lambda name, spec: CudaEngine(spec, capture)
+    )
 
 
 class Traced:
@@ -52,9 +62,12 @@ class Pool:
     """For graphs whose own memory is nobody's business, unlike what is asked for beside them."""
 
     def __init__(self) -> None:
+        self.captured = 0
         self._replaying = False
 
     def __call__(self, step: Step) -> Step:
+        self.captured += 1
+
         def replay() -> None:
             self._replaying = True
             try:

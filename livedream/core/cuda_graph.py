@@ -5,6 +5,7 @@ went into it stays what it was, so what shall change stands in a tensor, and not
 device.
 """
 
+import time
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -46,3 +47,28 @@ class CudaGraphCapture:
                 step()
         replay: Step = graph.replay
         return replay
+
+
+def stopwatch(device: torch.device) -> Callable[[], Callable[[], float]]:
+    """Measures what a device takes for what is launched from here on.
+
+    What is returned ends it, and returns what gives the seconds once the device is done. Nothing
+    waits; elsewhere than on CUDA it is the time of launching.
+    """
+    if device.type != "cuda":
+        begin_s = time.perf_counter()
+
+        def ended() -> Callable[[], float]:
+            took_s = time.perf_counter() - begin_s
+            return lambda: took_s
+
+        return ended
+    make: Any = torch.cuda.Event
+    begin, end = (make(enable_timing=True) for _ in range(2))
+    begin.record(torch.cuda.current_stream(device))
+
+    def ended_there() -> Callable[[], float]:
+        end.record(torch.cuda.current_stream(device))
+        return lambda: float(begin.elapsed_time(end)) / 1000.0
+
+    return ended_there

@@ -49,11 +49,13 @@ class Motion:
     flow: (2, h, w) float32 px at the motion's own size, current to previous.
     visibility: (h, w) float32 in [0, 1]; 0 where the previous frame did not show this place.
     cut: nothing of the previous frame is left: the dream starts afresh.
+    mirrored: what comes from beyond the border is the picture mirrored there; else nothing.
     """
 
     flow: FlowField
     visibility: NDArray[np.float32]
     cut: bool = False
+    mirrored: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,7 @@ class DeviceMotion:
     flow: "Tensor"
     visibility: "Tensor"
     cut: "Tensor"
+    mirrored: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,13 +25,13 @@ def compose(rgb: Picture, residual: NDArray[np.float32]) -> Picture:
     return np.asarray(cv2.add(rgb, residual, dtype=cv2.CV_8U), np.uint8)
 
 
-def compose_tensor(rgb: Tensor, residual: Tensor) -> Tensor:
+def compose_tensor(rgb: Tensor, residual: Tensor, scale: Tensor | float = 255.0) -> Tensor:
     """The same by torch, on the device, within 1 of what OpenCV makes.
 
     rgb: (H, W, 3) uint8.  residual: (1, 3, h, w) float32 in units of the picture.
-    Returns (H, W, 3) uint8.
+    scale: 8-bit steps for such a unit; 0-d on the device if a tensor.  Returns (H, W, 3) uint8.
     """
-    steps = residual * 255.0
+    steps = residual * scale
     if steps.shape[2:] != rgb.shape[:2]:
         steps = F.interpolate(steps, rgb.shape[:2], mode="bicubic", align_corners=False)
     shown = steps[0].permute(1, 2, 0) + rgb

@@ -109,6 +109,8 @@ class Dream:
     flicker: mean size of what was new in the residual, against that of the whole.
     state: to go on from behind this frame, until the next one is asked for. None where the next one
     is under way already and no copy was kept (see `Dreamer.begin`).
+    took_s: how long a device took that had all of it; None where that is not known, or where the
+    next one of its kind will take less.
     """
 
     source: Frame
@@ -117,6 +119,7 @@ class Dream:
     gain: float
     flicker: float
     state: DreamState | None
+    took_s: float | None = None
 
 
 class Dreamer:
@@ -209,25 +212,34 @@ class Dreamer:
     ) -> Callable[[], Dream]:
         """Begin with a frame; what is returned waits for it. Arguments as for `step`.
 
-        On CUDA the frame goes its whole way on the device meanwhile (`livedream.dream.resident`);
-        elsewhere, or cut into tiles, it is done already.
+        Where it is `on_device` the frame goes its way meanwhile; elsewhere it is done already.
         keep: the dream has its state even if the next frame is begun before; takes a copy on CUDA.
         """
-        height, width = frame.rgb.shape[:2]
-        size = self._size or dream_size(self.settings.size, width, height)
-        if self._walk is not None and not self.ascent.is_tiled(*size):
+        if self.on_device(frame.rgb):
             with self.timer.stage("dream"):
-                return self._launch(self._walk, frame, motion, size, keep=keep)
+                seconds = self.seconds_since_last(frame)
+                return self.launch(frame, motion, seconds, keep=keep)
         assert not isinstance(motion, DeviceMotion), "only a walk on the device gets one"
         dream = self._step(frame, motion)
         return lambda: dream
 
-    def _launch(
-        self, walk: ResidentWalk, frame: Frame, motion: Motion | DeviceMotion | None,
-        size: tuple[int, int], *, keep: bool,
+    def on_device(self, rgb: Picture) -> bool:
+        """Whether such a frame goes its whole way on the device.
+
+        That is so on CUDA (`livedream.dream.resident`), but for what is cut into tiles.
+        """
+        return self._walk is not None and not self.ascent.is_tiled(*self._size_for(rgb))
+
+    def launch(
+        self, frame: Frame, motion: Motion | DeviceMotion | None, seconds: float, *,
+        mix: float = 1.0, keep: bool = False,
     ) -> Callable[[], Dream]:  # fmt: skip
-        settings, state = self.settings, self.state
-        seconds = self.seconds_since_last(frame)
+        """`begin`, for what is `on_device`.
+
+        seconds: since the frame dreamed on before.  mix: how much of the dream is laid on.
+        """
+        assert self._walk is not None, "on the device"
+        settings, state, size = self.settings, self.state, self._size_for(frame.rgb)
         cut_seconds = min(seconds, FIRST_STEP_S)
         if isinstance(motion, Motion) and motion.cut:
             self.reset()
@@ -237,7 +249,7 @@ class Dreamer:
         remaining = self.advance(seconds)
         octaves, weight, remains = self._turn(*size)
         draw = np.random.default_rng([settings.seed, state.frames])
-        launched = walk.launch(
+        launched = self._walk.launch(
             kind_of(
                 frame.rgb, size, motion, octaves=octaves, settings=settings,
                 moving=state.momentum is not None,
@@ -245,8 +257,8 @@ class Dreamer:
             frame.rgb, motion, carried=state, margins=self.ascent.margins(*size, draw, octaves),
             figures=FrameFigures(
                 keep=remaining, seconds=seconds, cut_seconds=cut_seconds,
-                strength=settings.strength,
-                rise=settings.rise, step=settings.step_size / 255.0, remains=remains, weight=weight,
+                strength=settings.strength, rise=settings.rise, step=settings.step_size / 255.0,
+                remains=remains, weight=weight, mix=mix,
             ),
         )  # fmt: skip
         state.frames += 1
@@ -260,7 +272,7 @@ class Dreamer:
             for own in (left, kept):
                 if own is not None:
                     own.age_s = age_s
-            return Dream(frame, shown, level, gain, flicker, kept or left)
+            return Dream(frame, shown, level, gain, flicker, kept or left, launched.took_s())
 
         return arrived
 
@@ -283,11 +295,13 @@ class Dreamer:
 
     def picture(self, rgb: Picture) -> Tensor:
         """The frame at the dream's size: (1, 3, h, w) float32 in [0, 1] on the device."""
-        height, width = rgb.shape[:2]
-        size = self._size or dream_size(self.settings.size, width, height)
-        rgb = shrunk(rgb, *size)
-        picture = self.transfers.to_device(rgb)
+        picture = self.transfers.to_device(shrunk(rgb, *self._size_for(rgb)))
         return picture.permute(2, 0, 1)[None].float().div_(255.0)
+
+    def _size_for(self, rgb: Picture) -> tuple[int, int]:
+        """(width, height) px that a frame is dreamed at."""
+        height, width = rgb.shape[:2]
+        return self._size or dream_size(self.settings.size, width, height)
 
     def reset(self) -> None:
         """Start afresh, as after a cut."""
@@ -315,9 +329,9 @@ class Dreamer:
             state.residual = move(state.residual, travel, seconds)
         return state.residual
 
-    def resize(self, picture: Tensor) -> None:
-        """Bring what is carried to the size of `picture`; `carry` starts afresh at another size."""
-        state, size = self.state, picture.shape[2:]
+    def resize(self, rgb: Picture) -> None:
+        """Bring what is carried to the size that a frame is dreamed at; else it starts afresh."""
+        state, size = self.state, self._size_for(rgb)[::-1]
 
         def resized(carried: Tensor | None) -> Tensor | None:
             if carried is None or carried.shape[2:] == size:

@@ -20,7 +20,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from livedream.core.cuda_graph import Step
+from livedream.core.cuda_graph import Step, stopwatch
 from livedream.core.device import exact, resident
 from livedream.core.frame import DeviceMotion, Motion, Picture
 from livedream.core.settings import DreamSettings
@@ -48,9 +48,9 @@ class FrameFigures:
     """What a frame is dreamed by, apart from its picture and its motion: the vector's numbers.
 
     keep: what remains of the residual.  seconds: since the frame before.  cut_seconds: the age
-    after a cut.  strength: the level's target,
-    8-bit steps.  rise: s.  step: of the ascent, in units of the picture.  remains, weight: see
-    `livedream.dream.momentum`.
+    after a cut.  strength: the level's target, 8-bit steps.  rise: s.  step: of the ascent, in
+    units of the picture.  remains, weight: see `livedream.dream.momentum`.  mix: how much of the
+    dream is laid onto the picture.
     """
 
     keep: float
@@ -61,6 +61,7 @@ class FrameFigures:
     step: float
     remains: float
     weight: float
+    mix: float
 
     def numbers(
         self, age_s: float | None, margins: Sequence[Sequence[Margins]]
@@ -72,13 +73,13 @@ class FrameFigures:
         age = _KNOWN if age_s is None else age_s
         own = [
             self.keep, self.seconds, self.cut_seconds, age, self.strength, max(self.rise, 1e-9),
-            self.step, self.remains, self.weight,
+            self.step, self.remains, self.weight, 255.0 * self.mix,
         ]  # fmt: skip
         before = [place for steps in margins for left, _, top, _ in steps for place in (top, left)]
         return np.array([*own, *before], np.float64)
 
 
-_FIGURES: Final = 9
+_FIGURES: Final = 10
 
 
 class Grow(Protocol):
@@ -105,7 +106,7 @@ class FrameKind:
 
     rgb: (height, width) of the frame, size: (width, height) of the dream, motion: (height, width)
     of the flow; px.  octaves: which are climbed, from and up to.  moving: whether there is a
-    momentum already.
+    momentum already.  mirrored: see `Motion`.
     """
 
     rgb: tuple[int, int]
@@ -114,6 +115,7 @@ class FrameKind:
     octaves: tuple[int | None, int | None]
     moving: bool
     settings: DreamSettings
+    mirrored: bool = False
 
 
 class FrameMemory:
@@ -158,11 +160,11 @@ class RecordedFrame:
 
     def _run(self) -> None:
         kind, own = self._kind, self._memory
-        keep, seconds, cut_seconds, age, strength, rise, step, remains, weight = (
+        keep, seconds, cut_seconds, age, strength, rise, step, remains, weight, scale = (
             self.numbers[:_FIGURES].unbind()
         )  # fmt: skip
         picture = shrunk_tensor(own.rgb, *kind.size).div_(255.0)
-        motion = DeviceMotion(own.motion[:2], own.motion[2], own.cut)
+        motion = DeviceMotion(own.motion[:2], own.motion[2], own.cut, kind.mirrored)
         momentum = own.momentum if kind.moving else None
         carried, momentum = carry_tensor(own.residual, momentum, motion, picture, keep.float())
         grown = torch.where(age >= 0.0, age, own.age) + seconds
@@ -177,7 +179,7 @@ class RecordedFrame:
         own.gain.copy_(levelled.gain)
         if momentum is not None:
             own.momentum.copy_(momentum)
-        own.shown.copy_(compose_tensor(own.rgb, levelled.residual))
+        own.shown.copy_(compose_tensor(own.rgb, levelled.residual, scale))
         own.found.copy_(torch.cat([levelled.figures(carried), own.age[None]]))
 
     def _climb(self, start: Tensor, step: Tensor) -> Tensor:
@@ -197,10 +199,13 @@ class ResidentFrame:
     """A frame that was launched: what waits for it.
 
     shown: gives the (H, W, 3) uint8 picture.  found: gives level, gain, flicker and age in s.
+    took_s: gives how long the device took for it, once it has arrived; None where the next frame of
+    its kind will take less.
     """
 
     shown: Callable[[], Picture]
     found: Callable[[], NDArray[np.float64]]
+    took_s: Callable[[], float | None]
 
 
 class ResidentWalk:
@@ -242,12 +247,16 @@ class ResidentWalk:
         self._pictures.put(rgb, own.rgb)
         self._move(own, motion)
         self._numbers.put(figures.numbers(age_s, margins), frame.numbers)
+        measured = stopwatch(self._device)
         frame.replay()
+        took_s = measured()
         carried.residual, carried.gain = own.residual, own.gain
         carried.momentum = own.momentum if kind.settings.momentum > 0.0 else None
         # From slots of their own: the next frame may be launched before these have come down.
         shown = self._pictures.to_host_later(own.shown)
-        return ResidentFrame(shown, self._found.to_host_later(own.found))
+        found = self._found.to_host_later(own.found)
+        settled = frame.replay != frame.run or not self._engine.records
+        return ResidentFrame(shown, found, took_s if settled else lambda: None)
 
     def _frame(self, kind: FrameKind, margins: list[list[Margins]]) -> RecordedFrame:
         frame = self._frames.pop(kind, None)
@@ -321,5 +330,5 @@ def kind_of(
     moved = (1, 1) if motion is None else tuple(motion.visibility.shape)
     return FrameKind(
         (rgb.shape[0], rgb.shape[1]), size, (moved[0], moved[1]), (octaves.start, octaves.stop),
-        moving, settings.replace(**_LOOSE),
+        moving, settings.replace(**_LOOSE), motion is not None and motion.mirrored,
     )  # fmt: skip

@@ -42,16 +42,20 @@ class ShowDreamer:
         now = self._timeline.snapshot(self._start_s + frame.time_s)
         dreamer = self._pool.get(now.dream)
         with dreamer.timer.stage("warp"):
-            picture = dreamer.picture(frame.rgb)
             if "reset" in now.triggers or (motion is not None and motion.cut):
                 dreamer.reset()
             seconds = dreamer.seconds_since_last(frame)
-            keep = dreamer.advance(seconds)
-            dreamer.resize(picture)
+            dreamer.resize(frame.rgb)
             travel = travel_of(now.grade)
             if travel is not None:
                 dreamer.travel(travel, seconds)
-            carried = dreamer.carry(picture, motion, keep)
+        if now.fading is None and dreamer.on_device(frame.rgb):
+            dream = dreamer.launch(frame, motion, seconds, mix=now.grade.mix)()
+            rgb = self._grading.finish(dream.frame.rgb, None, now.grade, seconds)
+            return replace(dream, frame=replace(frame, rgb=rgb))
+        with dreamer.timer.stage("warp"):
+            picture = dreamer.picture(frame.rgb)
+            carried = dreamer.carry(picture, motion, dreamer.advance(seconds))
         with dreamer.timer.stage("dream"):
             if now.fading is None:
                 levelled = dreamer.grow(picture, carried)

@@ -5,6 +5,9 @@ accumulated flow in every frame until the next one arrives; what was shown befor
 over the time that a dream takes, so that nothing jumps at the dream's rate. Nothing fades between
 two dreams: the half-life is applied when the next one starts, over the time that has passed, so
 that level and persistence are the same at every rate.
+
+A frame that its own dream has caught up with needs none of this where dreams stay on a device: its
+picture comes down with the dream on it.
 """
 
 import logging
@@ -14,6 +17,7 @@ import threading
 import time
 from collections import deque
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from typing import Final
 
 import cv2
@@ -23,12 +27,13 @@ from numpy.typing import NDArray
 
 from livedream.capture.live import Captured
 from livedream.core.errors import reason
-from livedream.core.frame import Motion
+from livedream.core.frame import Frame, Motion, Picture
 from livedream.core.health import Health
 from livedream.core.snapshot import Snapshot
 from livedream.core.supervisor import FaultLog, SupervisedThread, start_thread
 from livedream.dream.ascent import Plan
 from livedream.dream.compose import residual_of, steps_of
+from livedream.dream.dreamer import Dreamer
 from livedream.live.dreamer_pool import LiveDreamerPool
 from livedream.live.governor import Governor
 from livedream.warp.accumulated_flow import AccumulatedFlow, warp_steps
@@ -38,6 +43,7 @@ _log = logging.getLogger(__name__)
 
 Steps = NDArray[np.float32]  # (h, w, 3) residual in 8-bit steps
 
+_MICROSECOND: Final = Fraction(1, 1_000_000)
 _LONGEST_FADE_S: Final = 0.3  # a dream that comes seldom is still seen soon
 _SHORT_HALF_LIFE_S: Final = 0.3  # below, two networks in turn would flicker
 _YIELDING: Final = 2  # heuristic: steps of niceness below the loop's; a frame costs little
@@ -51,23 +57,39 @@ class DreamOverlay:
     """What is laid over a frame. steps: None before the first dream and after a cut.
 
     dreamed_s: capture time of the frame that it was dreamed on.  dreams: finished so far.
+    picture: the frame with its own dream laid on it already; then there are no steps.
     """
 
     steps: Steps | None
     dreamed_s: float
     level: float
     dreams: int
+    picture: Picture | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Grown:
+    """A dream. before: what was shown on the same frame until then; `after` itself where nothing
+    was, or where it is not needed.
+
+    picture: with the dream on it, where that is done on the device.  took_s: see `Dream`.
+    """
+
+    before: Steps
+    after: Steps
+    level: float
+    picture: Picture | None = None
+    took_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class _Base:
-    """The newest dream. before: what was shown on the same frame until then."""
+    """The newest dream, of frame `index`."""
 
-    before: Steps
-    after: Steps
+    dream: _Grown
+    index: int
     arrived_s: float
     dreamed_s: float
-    level: float
     serial: int
 
 
@@ -164,21 +186,29 @@ class DreamWorker:
     def shown(self, now_s: float, mix: float = 1.0) -> DreamOverlay:
         """What to lay over the newest frame. mix: how much of it."""
         with self._changed:
-            base, flow = self._base, self._flow
+            base, flow, newest = self._base, self._flow, self._newest
         if base is None:
             return DreamOverlay(None, now_s, 0.0, self._dreams)
-        size = base.after.shape[1], base.after.shape[0]
-        steps = warp_steps(self._blend(base, now_s, mix), flow, size)
-        return DreamOverlay(steps, base.dreamed_s, base.level * mix, base.serial)
+        dream, steps, picture = base.dream, None, None
+        if newest is not None and newest[0].index == base.index and self._share(base, now_s) >= 1.0:
+            picture = dream.picture
+        if picture is None:
+            size = dream.after.shape[1], dream.after.shape[0]
+            steps = warp_steps(self._blend(base, now_s, mix), flow, size)
+        return DreamOverlay(steps, base.dreamed_s, dream.level * mix, base.serial, picture)
+
+    def _share(self, base: _Base, now_s: float) -> float:
+        """How much of what is shown is the newest dream by now, 0 to 1."""
+        fade_s = min(self._interval_s, _LONGEST_FADE_S)
+        if fade_s <= 1.2 * self._period_s:
+            return 1.0
+        return min(1.0, max(0.0, (now_s - base.arrived_s + self._period_s) / fade_s))
 
     def _blend(self, base: _Base, now_s: float, mix: float) -> Steps:
-        fade_s = min(self._interval_s, _LONGEST_FADE_S)
-        share = 1.0
-        if fade_s > 1.2 * self._period_s:
-            share = min(1.0, max(0.0, (now_s - base.arrived_s + self._period_s) / fade_s))
+        dream, share = base.dream, self._share(base, now_s)
         if share >= 1.0 and mix >= 1.0:
-            return base.after
-        mixed = cv2.addWeighted(base.before, mix * (1.0 - share), base.after, mix * share, 0.0)
+            return dream.after
+        mixed = cv2.addWeighted(dream.before, mix * (1.0 - share), dream.after, mix * share, 0.0)
         return np.asarray(mixed, np.float32)
 
     def _work(self) -> None:
@@ -234,16 +264,17 @@ class DreamWorker:
             self._pool.first.reset()
         plan = self._plan(request)
         fallbacks = self._pool.fallbacks
-        steps, before, level = self._grow(request, plan)
+        dream = self._grow(request, plan)
+        took_s = dream.took_s if dream.picture is not None else time.perf_counter() - start_s
         self._slower = self._pool.fallbacks != fallbacks
         # Else it says nothing about dreams to come: what is made beside took its share.
-        if not self._slower and self._awaited is None:
-            self._governor.dreamed(plan, time.perf_counter() - start_s)
+        if took_s is not None and not self._slower and self._awaited is None:
+            self._governor.dreamed(plan, took_s)
         now_s, captured_s = time.monotonic(), request.frame.captured_s
         with self._changed:
             if request.generation == self._cuts:
                 self._dreams += 1
-                self._base = _Base(before, steps, now_s, captured_s, level, self._dreams)
+                self._base = _Base(dream, request.frame.index, now_s, captured_s, self._dreams)
                 self._flow = self._coming_flow
                 if self._finished:
                     gap_s = now_s - self._finished[-1]
@@ -278,36 +309,64 @@ class DreamWorker:
             there = self._pool.prepare(snapshot.fading.network, plan) and there
         return there
 
-    def _grow(self, request: _Request, plan: Plan) -> tuple[Steps, Steps, float]:
-        """The next dream, what was shown on its frame until then, and its level."""
+    def _grow(self, request: _Request, plan: Plan) -> _Grown:
+        """The next dream."""
         snapshot = request.snapshot
         plan = self._whole_steps(plan)
         dreamer = self._pool.get(snapshot.dream, plan)
         fading = dreamer if snapshot.fading is None else self._pool.get(snapshot.fading, plan)
-        picture = dreamer.picture(request.frame.rgb)
+        both = fading is not dreamer and snapshot.dream.half_life < _SHORT_HALF_LIFE_S
+        chosen = dreamer
+        if fading is not dreamer and not both:
+            # In turn, as often as each is due: what is carried mixes them, at no cost.
+            self._turn += snapshot.crossfade
+            chosen = dreamer if self._turn >= 1.0 else fading
+            self._turn -= 1.0 if self._turn >= 1.0 else 0.0
         passed_s = self._period_s  # since the frame dreamed on before
         if self._last_dreamed_s is not None:
             passed_s = max(0.0, request.frame.captured_s - self._last_dreamed_s)
+        if not both and chosen.on_device(request.frame.rgb):
+            return self._launch(request, plan, chosen, passed_s)
+        picture = dreamer.picture(request.frame.rgb)
         keep = dreamer.advance(passed_s)
         before = carried = None
         if request.base is not None:
             shown = self._blend(request.base, time.monotonic(), 1.0)
             before = warp_steps(shown, request.flow, plan.size)
-            carried = warp_steps(request.base.after, request.flow, plan.size) * np.float32(keep)
+            carried = warp_steps(request.base.dream.after, request.flow, plan.size)
+            carried *= np.float32(keep)
             dreamer.follow(request.flow, plan.size)
         residual = residual_of(carried, picture)
-        if fading is dreamer:
-            levelled = dreamer.grow(picture, residual)
-        elif snapshot.dream.half_life >= _SHORT_HALF_LIFE_S:
-            # In turn, as often as each is due: what is carried mixes them, at no cost.
-            self._turn += snapshot.crossfade
-            chosen = dreamer if self._turn >= 1.0 else fading
-            self._turn -= 1.0 if self._turn >= 1.0 else 0.0
-            levelled = chosen.grow(picture, residual)
-        else:
+        if both:
             levelled = dreamer.grow_both(picture, residual, fading, snapshot.crossfade, clip=False)
+        else:
+            levelled = chosen.grow(picture, residual)
         steps = steps_of(levelled.residual)
-        return steps, steps if before is None else before, float(levelled.level)
+        return _Grown(steps if before is None else before, steps, float(levelled.level))
+
+    def _launch(self, request: _Request, plan: Plan, dreamer: Dreamer, passed_s: float) -> _Grown:
+        """The next dream, all of it on the device, where the one before is still.
+
+        The residual comes down as well, for frames that the next dream has not caught up with.
+        """
+        base, rgb = request.base, request.frame.rgb
+        pts, index = round(request.frame.captured_s / _MICROSECOND), request.frame.index
+        dreamer.resize(rgb)
+        arrived = dreamer.launch(
+            Frame(rgb, pts, _MICROSECOND, index), request.flow.motion() if base else None,
+            passed_s, mix=request.snapshot.grade.mix,
+        )  # fmt: skip
+        residual = dreamer.state.residual
+        assert residual is not None, "launched"
+        fetched = dreamer.transfers.to_host_later((residual[0] * 255.0).permute(1, 2, 0))
+        before = None
+        if base is not None and self._interval_s > 1.2 * self._period_s:
+            shown = self._blend(base, time.monotonic(), 1.0)
+            before = warp_steps(shown, request.flow, plan.size)
+        dream, steps = arrived(), fetched()
+        return _Grown(
+            steps if before is None else before, steps, dream.level, dream.frame.rgb, dream.took_s
+        )
 
     def _whole_steps(self, plan: Plan) -> Plan:
         """The plan with whole iterations: half of one is one more in every second dream."""

@@ -21,6 +21,9 @@ from livedream.dream.ascent import Plan
 # A dream for every frame is what the quick way needs (`livedream.dream.momentum`): it gets so much
 # of a frame's time, as long as its size is a good part of what is asked for.
 _OF_PERIOD: Final = 0.9
+# On a device of its own a dream is ready within the frame that it is dreamed on: the rest is for
+# flow, the ways there and back, and what may come between.
+_OF_PERIOD_BESIDE: Final = 0.6
 _LEAST_WANTED_S: Final = 0.034  # more than 27 dreams a second are not worth a smaller one
 _FRESH_SIZE: Final = 0.75  # of the size asked for; smaller ones come less often instead
 # Heuristic, on two cores: twelve dreams a second leave the age of the oldest dream shown at two
@@ -82,11 +85,14 @@ class Governor:
     """
 
     def __init__(
-        self, fps: float, clock: Callable[[], float] = time.monotonic, *, shared: bool = False
+        self, fps: float, clock: Callable[[], float] = time.monotonic, *, shared: bool = True
     ) -> None:
         self._shared = shared
         self._period_s = 1.0 / fps
-        self._fresh_s = min(_MOST_WANTED_S, max(_LEAST_WANTED_S, _OF_PERIOD * self._period_s))
+        fresh_s = _OF_PERIOD_BESIDE * self._period_s
+        if shared:
+            fresh_s = max(_LEAST_WANTED_S, _OF_PERIOD * self._period_s)
+        self._fresh_s = min(_MOST_WANTED_S, fresh_s)
         self._clock = clock
         self._lock = threading.Lock()
         self._rungs: tuple[Plan, ...] = ()

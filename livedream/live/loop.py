@@ -205,7 +205,8 @@ class LiveLoop:
         with meter.stage("warp"):
             shown = wiring.dreaming.shown(time.monotonic(), snapshot.grade.mix)
         with meter.stage("compose"):
-            picture = self._grading.finish(rgb, shown.steps, snapshot.grade, passed_s)
+            below = rgb if shown.picture is None else shown.picture
+            picture = self._grading.finish(below, shown.steps, snapshot.grade, passed_s)
             if wiring.limiter is not None:
                 picture = wiring.limiter.apply(picture, time.monotonic())
         finished = LiveFrame(picture, captured_s, self._index, rgb)

@@ -153,7 +153,7 @@ class Session(Closeable):
         self.pool = LiveDreamerPool(dreamer)
         self.pool.refused = self._refused
         device = getattr(dreamer, "device", None)
-        self.governor = Governor(self.fps, shared=device is not None and device.type == "cpu")
+        self.governor = Governor(self.fps, shared=device is None or device.type == "cpu")
         self.dreaming = DreamWorker(self.pool, self.governor, 1.0 / self.fps)
         self._closers.append(("the dream", self.dreaming.close))
         self._closers.append(("controllers", self.controllers.close))

@@ -62,6 +62,19 @@ class AccumulatedFlow:
             seen = _product(remap(known, at), seen)
         return AccumulatedFlow(flow, seen)
 
+    def motion(self) -> Motion | None:
+        """As a single motion, for who carries a dream by one; None while nothing has moved."""
+        flow, visibility = self.flow, self.visibility
+        if flow is None:
+            if visibility is None:
+                return None
+            flow = np.zeros((*visibility.shape, 2), np.float32)
+        height, width = flow.shape[:2]
+        seen = np.ones((height, width), np.float32)
+        if visibility is not None:
+            seen = _plane(visibility, width, height)
+        return Motion(np.ascontiguousarray(flow.transpose(2, 0, 1)), seen, mirrored=True)
+
 
 def warp_steps(
     steps: NDArray[np.float32],

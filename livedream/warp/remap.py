@@ -57,13 +57,16 @@ def remap(
     return np.asarray(cv2.scaleAdd(cubic, _CUBIC, linear, dst=cubic), np.float32)
 
 
-def grid_sample(picture: Tensor, grid: Tensor, *, sharp: bool = True) -> Tensor:
-    """The same by torch's grid_sample, corners aligned, zero outside."""
-    linear = F.grid_sample(picture, grid, "bilinear", "zeros", align_corners=True)
+def grid_sample(
+    picture: Tensor, grid: Tensor, *, sharp: bool = True, mirrored: bool = False
+) -> Tensor:
+    """The same by torch's grid_sample, corners aligned. mirrored: as in `Motion`."""
+    border = "reflection" if mirrored else "zeros"
+    linear = F.grid_sample(picture, grid, "bilinear", border, align_corners=True)
     if not sharp:
         return linear
     return torch.lerp(
-        linear, F.grid_sample(picture, grid, "bicubic", "zeros", align_corners=True), _CUBIC
+        linear, F.grid_sample(picture, grid, "bicubic", border, align_corners=True), _CUBIC
     )
 
 

@@ -2,7 +2,8 @@
 
 residual: (1, 3, H, W) float.  flow: (2, h, w) px at its own size, current to previous (a backward
 warp, or gather).  Pixel centres lie at integer coordinates, so that a flow of zero is the identity
-and a whole-pixel flow is exact. Zero where the source lies outside the picture.
+and a whole-pixel flow is exact. Zero where the source lies outside the picture, or what is mirrored
+there (see `Motion`).
 """
 
 import cv2
@@ -35,12 +36,13 @@ def carry(
         height, width = picture.shape[2:]
         flow = fit_flow(motion.flow, width, height)
         seen = np.asarray(cv2.resize(motion.visibility, (width, height)), np.float32)
-        carried = warp(residual, flow)
+        mirrored = motion.mirrored
+        carried = warp(residual, flow, mirrored=mirrored)
         share = _per_pixel(seen, carried)
         carried *= share
         carried *= keep
         if momentum is not None:
-            momentum = warp(momentum, flow, sharp=False)
+            momentum = warp(momentum, flow, sharp=False, mirrored=mirrored)
             momentum *= share
     # What lies outside the range cannot be shown; kept, it would come back as a ghost.
     return carried.add_(picture).clamp_(0.0, 1.0).sub_(picture), momentum
@@ -57,9 +59,10 @@ def carry_tensor(
     height, width = picture.shape[2:]
     flow = fit_flow_tensor(motion.flow, width, height)
     seen = _grown(motion.visibility[None], width, height)
-    carried = warp_torch(residual, flow).mul_(seen * keep)
+    mirrored = motion.mirrored
+    carried = warp_torch(residual, flow, mirrored=mirrored).mul_(seen * keep)
     if momentum is not None:
-        momentum = warp_torch(momentum, flow, sharp=False).mul_(seen)
+        momentum = warp_torch(momentum, flow, sharp=False, mirrored=mirrored).mul_(seen)
     return carried.add_(picture).clamp_(0.0, 1.0).sub_(picture), momentum
 
 
@@ -69,7 +72,7 @@ def uploaded(motion: Motion, device: torch.device) -> DeviceMotion:
         torch.from_numpy(np.asarray(part)).to(device)
         for part in (motion.flow, motion.visibility, np.bool_(motion.cut))
     )
-    return DeviceMotion(flow, visibility, cut)
+    return DeviceMotion(flow, visibility, cut, motion.mirrored)
 
 
 def fit_flow_tensor(flow: Tensor, width: int, height: int) -> Tensor:
@@ -99,36 +102,45 @@ def fit_flow(flow: FlowField, width: int, height: int) -> FlowField:
     return fitted
 
 
-def warp(residual: Tensor, flow: FlowField, *, sharp: bool = True) -> Tensor:
+def warp(
+    residual: Tensor, flow: FlowField, *, sharp: bool = True, mirrored: bool = False
+) -> Tensor:
     """`residual` warped along `flow` (see the module). Raises ShapeError for other ranks.
 
     sharp: see `livedream.warp.remap`; a momentum, renewed within a few frames, can do without.
+    mirrored: see `Motion`.
     """
     if residual.ndim != 4 or residual.shape[0] != 1:
         raise ShapeError(f"residual: must be (1, C, H, W) (got {tuple(residual.shape)})")
     height, width = residual.shape[2:]
     fitted = fit_flow(flow, width, height)
     if in_reach(residual):
-        return warp_opencv(residual, fitted, sharp=sharp)
-    return warp_torch(residual, torch.from_numpy(fitted).to(residual.device), sharp=sharp)
+        return warp_opencv(residual, fitted, sharp=sharp, mirrored=mirrored)
+    there = torch.from_numpy(fitted).to(residual.device)
+    return warp_torch(residual, there, sharp=sharp, mirrored=mirrored)
 
 
-def warp_opencv(residual: Tensor, flow: FlowField, *, sharp: bool = True) -> Tensor:
+def warp_opencv(
+    residual: Tensor, flow: FlowField, *, sharp: bool = True, mirrored: bool = False
+) -> Tensor:
     """cv2.remap: several times faster than grid_sample on a CPU."""
     height, width = residual.shape[2:]
     interleaved = residual[0].permute(1, 2, 0).contiguous().numpy()
-    found = remap(interleaved, *positions(flow), border=cv2.BORDER_CONSTANT, sharp=sharp)
+    border = cv2.BORDER_REFLECT_101 if mirrored else cv2.BORDER_CONSTANT
+    found = remap(interleaved, *positions(flow), border=border, sharp=sharp)
     return torch.from_numpy(found.reshape(height, width, -1)).permute(2, 0, 1)[None]
 
 
-def warp_torch(residual: Tensor, flow: Tensor, *, sharp: bool = True) -> Tensor:
+def warp_torch(
+    residual: Tensor, flow: Tensor, *, sharp: bool = True, mirrored: bool = False
+) -> Tensor:
     """flow: of the residual's size."""
     height, width = residual.shape[2:]
     moved = flow.to(residual.dtype)
     x = torch.arange(width, device=residual.device, dtype=residual.dtype) + moved[0]
     y = torch.arange(height, device=residual.device, dtype=residual.dtype)[:, None] + moved[1]
     grid = torch.stack([x * (2 / max(width - 1, 1)) - 1, y * (2 / max(height - 1, 1)) - 1], -1)
-    return grid_sample(residual, grid[None], sharp=sharp)
+    return grid_sample(residual, grid[None], sharp=sharp, mirrored=mirrored)
 
 
 def _per_pixel(plane: NDArray[np.float32], like: Tensor) -> Tensor:

@@ -196,6 +196,8 @@ def test_a_walk_neither_waits_nor_allocates_nor_differs_from_run_to_run(dreamnet
                 arrived = dreamer.begin(frame, motion if frame.index else None)
             assert asked_for() == before or not recorded or device == "cpu"
             dreams.append(arrived())
+            if recorded and device == "cuda":
+                assert 0.0 < (dreams[-1].took_s or 0.0) < 1.0
         runs.append(dreams)
     for one, other, plain in zip(*runs, strict=True):
         assert (one.frame.rgb == other.frame.rgb).all() and one.level == other.level

@@ -11,14 +11,13 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from recorded import Pool
+from recorded import Pool, stay_on_device
 
 from livedream.capture import open_source
 from livedream.cli import main
 from livedream.core.errors import LivedreamError
 from livedream.core.settings import DreamSettings
 from livedream.dream.dreamer import Dreamer
-from livedream.dream.engines.cuda import CudaEngine
 from livedream.dream.networks.network import Network
 from livedream.jobs.render import RenderJob, render
 
@@ -148,9 +147,7 @@ def test_a_stopped_render_goes_on_to_the_same_bits(
     """ahead: each frame is begun before the one before is written, as on CUDA."""
     monkeypatch.setattr("livedream.jobs.checkpoint._EVERY_S", 0.1)
     if ahead:
-        monkeypatch.setattr(
-            "livedream.dream.ascent.open_engine", lambda name, spec: CudaEngine(spec, Pool())
-        )
+        stay_on_device(monkeypatch, Pool())
     whole, parts = tmp_path / "whole.mkv", tmp_path / "parts.mkv"
     render(job(CLOUDS, whole, codec="ffv1"), Dreamer(SMALL, dreamnet))
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from recorded import Pool, stay_on_device
 
 from livedream.capture import open_source
 from livedream.cli import main
@@ -182,6 +183,19 @@ def test_without_a_look_it_is_what_render_makes() -> None:
     assert len(again) == len(rendered) == 8
     for found, wanted in zip(again, rendered, strict=True):
         assert np.abs(found.astype(int) - wanted).max() <= 1
+
+
+def test_on_a_device_it_is_the_same_show(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (("precision", "fp32"), ("engine", "torch")):
+        monkeypatch.setitem(SMALL, name, value)
+    look = {"mix": 0.7, "saturation": 0.5, "zoom": 1.3, "strength": 20.0}
+    wanted, pool = dream(**look), Pool()
+    stay_on_device(monkeypatch, pool)
+    found = dream(**look)
+    assert pool.captured > 0
+    for one, other in zip(found, wanted, strict=True):
+        gap = np.abs(one.astype(int) - other)
+        assert gap.mean() < 0.5 and gap[4:-4, 4:-4].max() <= 6
 
 
 def test_the_look_is_seen() -> None:

@@ -32,12 +32,13 @@ def test_shrunk(clouds: Picture, size: tuple[int, int], cropped: int) -> None:
 
 
 @pytest.mark.parametrize("size", [(640, 360), (480, 270), (213, 120), (64, 36), (700, 400)])
-@pytest.mark.parametrize("strength", [0.05, 0.6])
-def test_composed(clouds: Picture, size: tuple[int, int], strength: float) -> None:
+@pytest.mark.parametrize(("strength", "mix"), [(0.05, 1.0), (0.6, 1.0), (0.2, 0.3)])
+def test_composed(clouds: Picture, size: tuple[int, int], strength: float, mix: float) -> None:
     generator = torch.Generator().manual_seed(size[0])
     residual = torch.randn(1, 3, size[1], size[0], generator=generator) * strength
-    wanted = compose(clouds, steps_of(residual))
-    found = compose_tensor(torch.from_numpy(clouds), residual)
+    wanted = compose(clouds, steps_of(residual, mix))
+    scale = torch.tensor(255.0 * mix, dtype=torch.float64)
+    found = compose_tensor(torch.from_numpy(clouds), residual, scale)
     assert found.dtype == torch.uint8 and found.is_contiguous() and found.shape == wanted.shape
     gap = np.abs(found.numpy().astype(int) - wanted)
     assert gap.max() <= 1 and gap.mean() < 0.01

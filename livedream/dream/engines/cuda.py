@@ -205,6 +205,11 @@ class CudaEngine:
         step.replay = replay
         return step
 
+    @property
+    def records(self) -> bool:
+        """False once recording has failed."""
+        return self._capture is not None
+
     def record(self, run: Step) -> Step | None:
         """What repeats `run` on its memory; None where nothing can be recorded here.
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from recorded import Pool, stay_on_device
 
 from livedream.capture.live import MemoryInput, Opened
 from livedream.core.errors import SettingsError, ShowError, SourceError
@@ -88,12 +89,20 @@ class Running:
 
 
 @pytest.fixture
-def running(texture: Picture) -> Iterator[Running]:
+def running(
+    texture: Picture, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Running]:
+    if getattr(request, "param", False):
+        stay_on_device(monkeypatch, Pool())
     it = Running(texture)
     yield it
     it.close()  # also after a failed test: its threads would outlive it
 
 
+BOTH = pytest.mark.parametrize("running", [False, True], ids=["cpu", "gpu"], indirect=True)
+
+
+@BOTH
 def test_a_dream_comes_out_at_the_level_asked_for(running: Running) -> None:
     until(lambda: len(running.seen) > 5 and running.seen[-1].dreams > 5)
     until(lambda: abs(running.seen[-1].level - 14.0) < 1.0)
@@ -105,6 +114,7 @@ def test_a_dream_comes_out_at_the_level_asked_for(running: Running) -> None:
     running.close()
 
 
+@BOTH
 def test_parameters_reach_the_picture(running: Running) -> None:
     parameters = running.session.parameters
     until(lambda: len(running.output.frames) > 3)
@@ -125,6 +135,7 @@ def test_parameters_reach_the_picture(running: Running) -> None:
         np.testing.assert_array_equal(frame.rgb, running.output.frames[count - 1].rgb)
 
 
+@BOTH
 def test_without_its_source_the_dream_drifts_and_says_so_and_comes_back(running: Running) -> None:
     until(lambda: bool(running.seen) and running.seen[-1].dreams > 3)
     running.source.unplugged = True

@@ -172,7 +172,7 @@ def test_it_travels_and_is_resized_with_the_dream(dreamer: Dreamer) -> None:
     dreamer.travel(Travel(zoom=1.0, drift=(4 * RATE / before.shape[3], 0.0)), 1 / RATE)
     moved = momentum_of(dreamer)
     assert torch.allclose(moved[..., 8:-8], before[..., 12:-4], atol=1e-4)
-    dreamer.resize(torch.zeros(1, 3, 60, 100))
+    dreamer.resize(np.zeros((60, 100, 3), np.uint8))
     assert momentum_of(dreamer).shape == (1, 3, 60, 100)
 
 

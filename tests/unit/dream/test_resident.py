@@ -11,7 +11,16 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from recorded import NewTensorError, Pool, Step, Stream, Traced, WaitedError, no_waits
+from recorded import (
+    NewTensorError,
+    Pool,
+    Step,
+    Stream,
+    Traced,
+    WaitedError,
+    no_waits,
+    stay_on_device,
+)
 from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -22,7 +31,7 @@ from livedream.core.frame import DeviceMotion, Frame, Motion
 from livedream.core.settings import DreamSettings
 from livedream.dream.ascent import Ascent
 from livedream.dream.dreamer import Dream, Dreamer
-from livedream.dream.engines.cuda import CapturedStep, CudaEngine, StepKind
+from livedream.dream.engines.cuda import CapturedStep, StepKind
 from livedream.dream.networks.network import Network
 from livedream.dream.objectives.binding import bind
 from livedream.dream.resident import FrameKind, FrameMemory, RecordedFrame
@@ -68,9 +77,7 @@ def resident_dreamer(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., 
 
     def make(capture: Any, **more: Any) -> Dreamer:
         with monkeypatch.context() as patch:
-            patch.setattr(
-                "livedream.dream.ascent.open_engine", lambda name, spec: CudaEngine(spec, capture)
-            )
+            stay_on_device(patch, capture)
             return Dreamer(DreamSettings(**{**SETTINGS, **more}))
 
     yield make

@@ -116,6 +116,16 @@ def test_one_dream_that_is_late_by_a_little_changes_nothing() -> None:
     assert machine.governor.plan(machine.settings, 640, 360) == plan
 
 
+def test_on_a_device_of_its_own_a_dream_takes_six_tenths_of_a_frame_s_time() -> None:
+    asked = ladder(DreamSettings(), 640, 360)[0]
+    for fps, wanted_s in ((25, 0.024), (50, 0.012)):
+        machine = Machine(1e6 * (1.5 * wanted_s - 0.004) / asked.cost)
+        machine.governor = Governor(fps, lambda m=machine: m.now, shared=False)  # type: ignore[misc]
+        machine.run(60, busy=0.1)
+        assert max(machine.times(20)) < 1.2 * wanted_s
+        assert 0.7 * 360 < machine.plans(20)[-1].size[1] < 360
+
+
 def test_a_fast_device_gets_everything_at_once() -> None:
     machine = Machine(0.002)
     machine.run(2.0)

@@ -15,6 +15,7 @@ from livedream.core.settings import DreamSettings
 from livedream.live.dream_worker import DreamOverlay, DreamWorker
 from livedream.live.governor import Governor
 from livedream.live.loop import Composed, LiveLoop, Wiring
+from livedream.present.live import LiveFrame
 
 FPS = 25
 
@@ -65,6 +66,38 @@ class NoDream(DreamWorker):
 
     def per_second(self, now_s: float) -> float:
         return 0.0
+
+
+class OneRate(NoDream):
+    """Each frame is dreamed when it is shown."""
+
+    picture = np.full((36, 64, 3), 200, np.uint8)
+
+    def shown(self, now_s: float, mix: float = 1.0) -> DreamOverlay:
+        return DreamOverlay(None, now_s, 14.0, 1, self.picture)
+
+
+def test_a_picture_that_has_its_dream_goes_out_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    clock = SimpleNamespace(monotonic=lambda: now[0], perf_counter=time.perf_counter)
+    monkeypatch.setattr("livedream.live.loop.time", clock)
+    out: list[LiveFrame] = []
+    wiring = Wiring(
+        slot=Slot(now, unplugged_s=2.0),
+        parameters=LiveParameters(DreamSettings(), clock=clock.monotonic),
+        publish=lambda status: None,
+        dreaming=OneRate(),
+        governor=Governor(FPS, clock.monotonic),
+        flow=None,
+        picture_size=(64, 36),
+        fps=FPS,
+        offers=(out.append,),
+    )
+    LiveLoop(wiring).run(Stop(now, 1.0))
+    assert len(out) > 20
+    for frame in out:
+        assert frame.rgb is OneRate.picture  # converted by nobody
+        assert frame.camera is not None and not frame.camera.any()
 
 
 def test_without_its_source_the_loop_keeps_its_rate(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,9 +3,12 @@
 import cv2
 import numpy as np
 import pytest
+import torch
 
+from livedream.core.device import resident
 from livedream.core.frame import Motion, Picture
 from livedream.warp.accumulated_flow import AccumulatedFlow, warp_steps
+from livedream.warp.residual import carry_tensor, uploaded
 from livedream.warp.travel import Travel
 
 
@@ -82,6 +85,29 @@ def test_a_drift_to_the_right_takes_the_view_to_the_right(texture: Picture) -> N
     track = AccumulatedFlow().step(None, Travel(zoom=1.0, drift=(0.1, 0.0)), 1.0)  # 32 px
     found = warp_steps(steps, track, (320, 180))
     np.testing.assert_allclose(found[:, 10:250], steps[:, 42:282], atol=0.6)
+
+
+@pytest.mark.parametrize("travel", [None, Travel(zoom=0.7, rotation=10.0)])
+@pytest.mark.parametrize("motion", [None, moved(1.5, -0.5)])
+def test_as_a_single_motion_it_leads_where_it_led(
+    texture: Picture, travel: Travel | None, motion: Motion | None
+) -> None:
+    if motion is not None:
+        motion.visibility[:30] = 0.5
+    track = AccumulatedFlow()
+    for _ in range(3):
+        track = track.step(motion, travel, 0.04)
+    steps, single = steps_of(texture), track.motion()
+    wanted = warp_steps(steps, track, (320, 180))
+    if single is None:
+        assert motion is None and travel is None
+        return
+    residual = torch.from_numpy(steps / 255).permute(2, 0, 1)[None]
+    gray = torch.full((1, 3, 180, 320), 0.5)
+    with resident():
+        found, _ = carry_tensor(residual, None, uploaded(single, residual.device), gray, 1.0)
+    gap = np.abs(255 * found[0].permute(1, 2, 0).numpy() - wanted)
+    assert gap[3:-3, 3:-3].max() < 1.5 and gap.mean() < 0.05
 
 
 def test_older_tracks_stay_as_they_are(texture: Picture) -> None:

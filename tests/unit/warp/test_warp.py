@@ -1,6 +1,7 @@
 """The warp: exact by whole pixels, sharp between them, nothing from outside, at any flow size."""
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import pytest
@@ -18,6 +19,11 @@ Warp = Callable[[Tensor, FlowField], Tensor]
 def on_device(given: Tensor, flow: FlowField) -> Tensor:
     with resident():
         return warp(given, flow)
+
+
+def mirrored_on_device(given: Tensor, flow: FlowField) -> Tensor:
+    with resident():
+        return warp(given, flow, mirrored=True)
 
 
 BOTH = pytest.mark.parametrize("run", [warp, on_device], ids=["cpu", "gpu"])
@@ -54,6 +60,16 @@ def test_whole_pixels_are_fetched_from_where_the_flow_points(run: Warp, x: int, 
     wanted = given[0][:, rows.clip(0, 23)][:, :, columns.clip(0, 35)] * inside
     assert torch.allclose(found[0], wanted, atol=1e-5)
     assert found[0][:, ~inside].abs().max() < 1e-5
+
+
+@pytest.mark.parametrize(
+    "run", [partial(warp, mirrored=True), mirrored_on_device], ids=["cpu", "gpu"]
+)
+def test_mirrored_what_comes_from_outside_is_the_picture(run: Warp) -> None:
+    given = residual()
+    found = run(given, constant(-10.0, 7.0))[0]
+    wanted = np.pad(given[0].numpy(), ((0, 0), (0, 7), (10, 0)), mode="reflect")[:, 7:, :36]
+    assert np.allclose(found.numpy(), wanted, atol=1e-4)
 
 
 @BOTH
