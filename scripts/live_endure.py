@@ -181,10 +181,12 @@ def governor(args: argparse.Namespace) -> dict[str, Any]:
         finished.append(one[-1].dreams if one else finished[-1])
     dreams = [int(count) for count in np.diff(finished)]
     taken = slice(int(third), int(2 * third))
-    hogged = it.between(start_s + third, start_s + 2 * third + 2)  # and until it is well again
+    well_again_s = start_s + 2 * third + 2
+    undisturbed = it.between(start_s, start_s + third)
+    undisturbed += it.between(well_again_s, start_s + args.seconds)
     ages, quiet = (
         [1000 * (c.composed_s - c.dreamed_s) for c in some if c.dreams]
-        for some in (every, [c for c in every if c not in hogged])
+        for some in (every, undisturbed)
     )
     free = dreams[: taken.start] + dreams[taken.stop + 2 :]
     found: dict[str, Any] = {

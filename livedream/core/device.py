@@ -10,6 +10,7 @@ from torch import Tensor
 
 from livedream.core.errors import SettingsError
 
+COPIED: Final = 1 << 23  # elements that may be copied: bounds the memory of very large pictures
 _RESIDENT: Final = ContextVar("resident", default=False)
 
 _DTYPES = {"fp16": torch.float16, "bf16": torch.bfloat16, "fp32": torch.float32}

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from livedream.core.device import COPIED
 from livedream.dream.resize import resize
 from livedream.dream.spread import over_pixels
 
@@ -21,7 +22,6 @@ _CELL_PX: Final = 8  # ...in cells of this size
 _REACH_CELLS: Final = 3  # ...and their neighbours
 _ROW_STEP: Final = 4  # every fourth row is looked at
 _GREEN: Final = slice(1, 2)  # nearly the luma, and at hand
-_COPIED: Final = 1 << 23  # elements that may be copied: bounds the memory of very large pictures
 
 
 def cleaned(added: Tensor, picture: Tensor, clean: float) -> Tensor:
@@ -34,7 +34,7 @@ def cleaned(added: Tensor, picture: Tensor, clean: float) -> Tensor:
         share = clean * flatness(picture)
         height, width = added.shape[2:]
         half = max(1, width // 2), max(1, height // 2)
-        for piece in [added] if added.numel() <= _COPIED else torch.split(added, 1, 1):
+        for piece in [added] if added.numel() <= COPIED else torch.split(added, 1, 1):
             coarse = resize(resize(piece, half), (width, height))
             piece.lerp_(coarse, over_pixels(share, piece))
     return added

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from livedream.core.device import in_reach
+from livedream.core.device import COPIED, in_reach
 from livedream.core.settings import DreamSettings
 from livedream.dream.resize import resize
 
@@ -18,7 +18,6 @@ _CELL_PX: Final = 16  # heuristic: levels are compared between cells of this siz
 _REACH_CELLS: Final = 3  # ...and their neighbourhood
 _ROW_STEP: Final = 4  # a cell's level is that of every fourth row
 _TINY: Final = 1e-6
-_COPIED: Final = 1 << 23  # elements that may be copied: bounds the memory of very large pictures
 
 
 class SpreadGain:
@@ -81,7 +80,7 @@ def _energies(carried: Tensor, added: Tensor) -> Tensor:
     """(1, 1, rows, columns): the mean square of their sum in each cell."""
     rows = slice(None, None, _ROW_STEP)
     carried, added = carried[:, :, rows], added[:, :, rows]
-    if in_reach(carried) and carried.numel() <= _COPIED:
+    if in_reach(carried) and carried.numel() <= COPIED:
         squares = (carried + added).square_()[0].permute(1, 2, 0).contiguous().numpy()
         return torch.from_numpy(_cell_means(squares))[None, None]
     # One channel at a time: a very large picture has no room for another copy.

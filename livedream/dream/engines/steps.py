@@ -6,11 +6,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from livedream.core.device import COPIED
 from livedream.core.settings import DreamSettings
 from livedream.dream.resize import resize
 
 TINY: Final = 1e-12  # below any gradient float32 can carry here; keeps a flat one from 0/0
-_COPIED: Final = 1 << 23  # elements that may be copied: bounds the memory of very large pictures
 
 
 def step_along(x: Tensor, gradient: Tensor, settings: DreamSettings) -> None:
@@ -30,7 +30,7 @@ def normalised(gradient: Tensor, settings: DreamSettings) -> Tensor:
 
 def _mean_size(gradient: Tensor) -> Tensor:
     """The mean of |gradient|, 0-d."""
-    if gradient.device.type == "cpu" and gradient.numel() <= _COPIED:
+    if gradient.device.type == "cpu" and gradient.numel() <= COPIED:
         # vector_norm's sum of absolute values takes five times as long on a CPU.
         return gradient.abs().mean()
     total: Tensor = torch.linalg.vector_norm(gradient, 1)

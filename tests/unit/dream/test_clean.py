@@ -72,7 +72,7 @@ def test_it_works_in_place() -> None:
 def test_a_very_large_picture_is_cleaned_alike(monkeypatch: pytest.MonkeyPatch) -> None:
     added = GRASS - 0.5
     quick = cleaned(added.clone(), SKY, 1.0)
-    monkeypatch.setattr("livedream.dream.clean._COPIED", 0)
+    monkeypatch.setattr("livedream.dream.clean.COPIED", 0)
     assert torch.allclose(quick, cleaned(added.clone(), SKY, 1.0), atol=1e-6)
 
 

@@ -86,7 +86,7 @@ def test_cells_are_summed_as_they_are_pooled(
 ) -> None:
     carried, added = (torch.randn(2, 1, *size, 3).permute(0, 1, 4, 2, 3)).unbind(0)
     quick = spread_gain(carried, added, 0.7)
-    monkeypatch.setattr("livedream.dream.spread._COPIED", 0)
+    monkeypatch.setattr("livedream.dream.spread.COPIED", 0)
     assert torch.allclose(quick, spread_gain(carried, added, 0.7), rtol=1e-4)
 
 

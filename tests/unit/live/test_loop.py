@@ -77,23 +77,27 @@ class OneRate(NoDream):
         return DreamOverlay(None, now_s, 14.0, 1, self.picture)
 
 
-def test_a_picture_that_has_its_dream_goes_out_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+def run_loop(monkeypatch: pytest.MonkeyPatch, seconds: float, **wired: Any) -> None:
+    """The loop on a clock of its own, whose source is unplugged after two seconds."""
     now = [0.0]
     clock = SimpleNamespace(monotonic=lambda: now[0], perf_counter=time.perf_counter)
     monkeypatch.setattr("livedream.live.loop.time", clock)
-    out: list[LiveFrame] = []
     wiring = Wiring(
         slot=Slot(now, unplugged_s=2.0),
         parameters=LiveParameters(DreamSettings(), clock=clock.monotonic),
         publish=lambda status: None,
-        dreaming=OneRate(),
         governor=Governor(FPS, clock.monotonic),
         flow=None,
         picture_size=(64, 36),
         fps=FPS,
-        offers=(out.append,),
+        **wired,
     )
-    LiveLoop(wiring).run(Stop(now, 1.0))
+    LiveLoop(wiring).run(Stop(now, seconds))
+
+
+def test_a_picture_that_has_its_dream_goes_out_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    out: list[LiveFrame] = []
+    run_loop(monkeypatch, 1.0, dreaming=OneRate(), offers=(out.append,))
     assert len(out) > 20
     for frame in out:
         assert frame.rgb is OneRate.picture  # converted by nobody
@@ -101,22 +105,8 @@ def test_a_picture_that_has_its_dream_goes_out_as_it_is(monkeypatch: pytest.Monk
 
 
 def test_without_its_source_the_loop_keeps_its_rate(monkeypatch: pytest.MonkeyPatch) -> None:
-    now = [0.0]
-    clock = SimpleNamespace(monotonic=lambda: now[0], perf_counter=time.perf_counter)
-    monkeypatch.setattr("livedream.live.loop.time", clock)
     seen: list[Composed] = []
-    wiring = Wiring(
-        slot=Slot(now, unplugged_s=2.0),
-        parameters=LiveParameters(DreamSettings(), clock=clock.monotonic),
-        publish=lambda status: None,
-        dreaming=NoDream(),
-        governor=Governor(FPS, clock.monotonic),
-        flow=None,
-        picture_size=(64, 36),
-        fps=FPS,
-        watch=seen.append,
-    )
-    LiveLoop(wiring).run(Stop(now, 12.0))
+    run_loop(monkeypatch, 12.0, dreaming=NoDream(), watch=seen.append)
     live = [one.composed_s for one in seen if one.live]
     drifting = [one.composed_s for one in seen if not one.live]
     assert len(live) == 2 * FPS
