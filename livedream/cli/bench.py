@@ -65,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
     else:
         print(f"For {args.fps:g} fps here:")
     for one in report.suggestions:
-        flags = f"--size {one.size} --octaves {one.octaves} --iterations {one.iterations}"
+        flags = f"--size {one.size} --iterations {one.iterations}"
         print(f"  {flags}   (expected: {one.fps:.0f} fps)")
     if args.json is not None:
         write_json(args.json, dataclasses.asdict(report), "--json")
@@ -81,7 +81,7 @@ def _print(report: "BenchReport") -> None:
     machine, picture = report.machine, "x".join(map(str, report.picture))
     print(
         f"{machine['device']}, {machine['processor']}: picture {picture}, dream "
-        f"{report.settings['size']}, {report.settings['octaves']} octaves x "
+        f"{report.settings['size']}, {len(report.octaves_ms)} octaves x "
         f"{report.settings['iterations']}, engine {report.engine}, {report.precision}"
     )
     timed = {

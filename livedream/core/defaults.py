@@ -7,11 +7,11 @@ from typing import Final
 
 from livedream.core.settings import DreamSettings
 
-# A picture is looked at for longer than a frame, so it may hold more; six octaves give it large
-# motifs beside small ones; a short half-life lets weak first ideas give way to better ones.
+# A picture is looked at for longer than a frame, so it may hold more, larger motifs
+# beside small ones; a short half-life lets weak first ideas give way to better ones.
 # Nothing moves and nobody waits: every round climbs all octaves.
 STILL: Final = DreamSettings(
-    size="1080p", strength=24.0, half_life=0.4, octaves=6, iterations=2, momentum=0.0
+    size="1080p", strength=24.0, half_life=0.4, motif=0.5, iterations=2, momentum=0.0
 )
 # Noise has nothing worth keeping underneath.
 STILL_FROM_NOISE: Final = STILL.replace(strength=40.0)
@@ -20,7 +20,7 @@ ROUNDS: Final = 24
 # Of a dream out of noise, px.
 NOISE_SIZE: Final = (1280, 720)
 # What a zoom dreams becomes the picture it goes on from: a little, quickly, and everywhere.
-ZOOM: Final = DreamSettings(strength=14.0, half_life=0.4, octaves=4, spread=0.8)
+ZOOM: Final = DreamSettings(strength=14.0, half_life=0.4, motif=0.78, spread=0.8)
 # A frame has no time for the slow flow; what a dream may cost is the governor's to decide, down
 # from here. A little longer half-life: fewer dreams a second come into it (heuristic, by eye).
 LIVE: Final = DreamSettings(size="360p", flow="dis-fast", flow_size="216p", half_life=2.0)

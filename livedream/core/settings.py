@@ -213,13 +213,19 @@ class DreamSettings:
         0.4, "how long the dream takes to build up, at the start and after a cut",
         unit="s", minimum=0.0, maximum=60.0, soft_maximum=5.0,
     )  # fmt: skip
-    octaves: int = declare(
-        2, "how many scales are dreamed, from coarse to fine; more: larger shapes",
-        minimum=1, maximum=12, group="detail", soft_maximum=6,
+    motif: float = declare(
+        0.4,
+        "how large the largest motifs are, as a fraction of the picture's shorter side, whatever "
+        "its size; how many octaves are dreamed follows from it",
+        minimum=0.01, maximum=2.0, group="detail", soft_minimum=0.2, logarithmic=True,
     )  # fmt: skip
     octave_scale: float = declare(
-        1.4, "size ratio between neighbouring octaves",
+        1.4, "size ratio between neighbouring octaves, nearly: motif says how coarse the last is",
         minimum=1.05, maximum=4.0, group="detail", ramp_s=0.4, soft_maximum=2.0, advanced=True,
+    )  # fmt: skip
+    octaves: int = declare(
+        0, "a fixed number of octaves, whatever the size; 0: as many as motif asks for",
+        minimum=0, maximum=16, group="detail", soft_maximum=8, advanced=True,
     )  # fmt: skip
     iterations: int = declare(
         1, "gradient ascent steps per octave; more: richer and slower",

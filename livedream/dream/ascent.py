@@ -24,6 +24,7 @@ from livedream.dream.momentum import ALL_OCTAVES, COARSE_SHARE
 from livedream.dream.networks.network import Network
 from livedream.dream.objectives.binding import BoundObjective, Measured, added_up
 from livedream.dream.objectives.value import Objective
+from livedream.dream.octaves import octaves_of, weight_of
 from livedream.dream.resize import resize
 from livedream.dream.tiles import Margins, lay_tiles
 
@@ -53,12 +54,14 @@ class Plan:
     @classmethod
     def of(cls, settings: DreamSettings, width: int, height: int) -> Self:
         """What the settings ask for, of a picture of `width` x `height` px."""
-        size = dream_size(settings.size, width, height)
-        iterations = float(settings.iterations)
-        return cls(
-            size, settings.octaves, iterations, settings.octave_scale, settings.jitter,
-            settings.momentum > 0,
-        )  # fmt: skip
+        return cls.at(dream_size(settings.size, width, height), settings)
+
+    @classmethod
+    def at(cls, size: tuple[int, int], settings: DreamSettings) -> Self:
+        """What the settings ask for at this size of the dream, whatever they say of it."""
+        octaves, scale = octaves_of(settings, size)
+        iterations, in_turn = float(settings.iterations), settings.momentum > 0
+        return cls(size, octaves, iterations, scale, settings.jitter, in_turn)
 
     def applied(self, settings: DreamSettings) -> DreamSettings:
         """The settings with everything of the plan but its size."""
@@ -164,9 +167,17 @@ class Ascent:
         """
         height, width = picture.shape[2:]
         added: Tensor | None = None
+        before = 1.0
         for size in self.octave_sizes(width, height)[octaves]:
-            base = resize(picture, size)
-            added = base.clone() if added is None else resize(added, size).add(base)
+            base, weight = resize(picture, size), weight_of(size)
+            if added is None:
+                added = base.clone()
+            else:
+                added = resize(added, size)
+                if weight != before:  # what the coarser ones have added counts for so much more
+                    added.mul_(before / weight)
+                added.add_(base)
+            before = weight
             ascend(added)
             added.sub_(base)
         assert added is not None
@@ -186,7 +197,7 @@ class Ascent:
 
     def octave_sizes(self, width: int, height: int) -> list[tuple[int, int]]:
         """(width, height) of each octave, smallest first, none below what the network takes."""
-        return self._octave_sizes(replace(Plan.of(self._settings, 1, 1), size=(width, height)))
+        return self._octave_sizes(Plan.at((width, height), self._settings))
 
     def prepare(self, plan: Plan) -> bool:
         """Whether a picture can be dreamed by `plan` at once, see `Engine`.

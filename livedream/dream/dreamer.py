@@ -34,6 +34,7 @@ from livedream.dream.momentum import ALL_OCTAVES, ahead, blend, remaining, turn
 from livedream.dream.networks.network import Network, load_network
 from livedream.dream.objectives.binding import BoundObjective, bind
 from livedream.dream.objectives.text import parse_objective
+from livedream.dream.octaves import weight_of
 from livedream.dream.resident import FrameFigures, ResidentWalk, kind_of
 from livedream.dream.spread import SpreadGain
 from livedream.dream.transfer import Transfers
@@ -422,7 +423,8 @@ class Dreamer:
             before = state.momentum = None
         if before is None or state.gain is None:  # the first dream after the start or a cut
             return ALL_OCTAVES, 1.0, 0.0
-        octaves, weight = turn(state.frames, len(self.ascent.octave_sizes(width, height)))
+        weights = [weight_of(size) for size in self.ascent.octave_sizes(width, height)]
+        octaves, weight = turn(state.frames, weights)
         return octaves, weight, remaining(half_life, state.step_s)
 
     def grow_both(

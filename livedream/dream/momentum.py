@@ -8,6 +8,7 @@ The momentum is (1, 3, h, w) float32, of additions that were each divided by the
 only the direction counts; how much of it is added is for `livedream.dream.level` to say.
 """
 
+from collections.abc import Sequence
 from typing import Final
 
 from torch import Tensor
@@ -33,16 +34,18 @@ def remaining(half_life: float, seconds: float) -> float:
     return max(_LEAST, float(0.5 ** (seconds / half_life)))
 
 
-def turn(frames: int, octaves: int) -> tuple[slice, float]:
+def turn(frames: int, weights: Sequence[float]) -> tuple[slice, float]:
     """Which octaves the dream after so many is to climb, and what its addition weighs.
 
-    All octaves weigh the same in the long run, as they do where every frame climbs them all.
+    weights: of all octaves, the finest last; in the long run they weigh so against each other, as
+    they do where every frame climbs them all.
     """
-    if octaves == 1:
+    *coarse, finest = weights
+    if not coarse:
         return ALL_OCTAVES, 1.0
     if frames % _TURNS:
         return _FINEST, 1.0
-    return _COARSE, (_TURNS - 1) * (octaves - 1) ** 0.5
+    return _COARSE, (_TURNS - 1) * sum((weight / finest) ** 2 for weight in coarse) ** 0.5
 
 
 def ahead(picture: Tensor, momentum: Tensor, gain: Tensor) -> Tensor:

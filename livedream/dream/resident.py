@@ -29,6 +29,7 @@ from livedream.dream.ascent import Ascent
 from livedream.dream.compose import compose_tensor
 from livedream.dream.engines.cuda import CapturedStep, CudaEngine, StepKind
 from livedream.dream.level import Figure, LevelledDream
+from livedream.dream.octaves import octaves_of
 from livedream.dream.tiles import Margins
 from livedream.dream.transfer import Transfers
 from livedream.warp.residual import carry_tensor
@@ -40,6 +41,7 @@ _KNOWN: Final = -1.0  # an age that is what it is on the device
 # What glides or counts beside the recording: in the vector, or nowhere within a frame.
 _LOOSE: Final = {
     "strength": 1.0, "rise": 0.0, "half_life": 1.0, "step_size": 1.0, "seed": 0, "variety": 0.0,
+    "motif": 1.0,
 }  # fmt: skip
 
 
@@ -328,7 +330,9 @@ def kind_of(
 ) -> FrameKind:  # fmt: skip
     """The kind of a frame. size: of the dream.  octaves: see `Ascent.climb`."""
     moved = (1, 1) if motion is None else tuple(motion.visibility.shape)
+    count, scale = octaves_of(settings, size)
+    settings = settings.replace(**_LOOSE, octaves=count, octave_scale=scale)
     return FrameKind(
         (rgb.shape[0], rgb.shape[1]), size, (moved[0], moved[1]), (octaves.start, octaves.stop),
-        moving, settings.replace(**_LOOSE), motion is not None and motion.mirrored,
+        moving, settings, motion is not None and motion.mirrored,
     )  # fmt: skip

@@ -45,7 +45,7 @@ def export_steps(
 
     output: of the only octave; with several, `dream.onnx` stands for `dream-1.onnx` (the smallest),
     `dream-2.onnx`...  Of the settings count network, weights, objective, variety, size (360p of a
-    wide screen), octaves, octave_scale, jitter, smoothing and precision (auto: fp32).
+    wide screen), motif, octaves, octave_scale, jitter, smoothing and precision (auto: fp32).
     Raises SettingsError, NetworkError or ObjectiveError for what has no step, SinkError for a place
     where nothing can be written.
     """

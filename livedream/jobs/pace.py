@@ -16,9 +16,8 @@ from livedream.dream.dreamer import Dreamer
 _SIZES: Final = tuple(
     f"{side}p" for side in (1080, 720, 540, 480, 432, 360, 324, 270, 240, 216, 180, 144, 120)
 )
-# octaves, iterations: the finest first, without momentum and with it.
-_STEPS: Final = ((3, 3), (2, 2), (2, 1), (1, 1))
-_STEPS_IN_TURN: Final = ((3, 2), (3, 1), (2, 1))
+_ITERATIONS: Final = (3, 2, 1)
+_ITERATIONS_IN_TURN: Final = (2, 1)
 _ROOM: Final = 1.1  # heuristic: a pace is kept if a tenth of the time is left
 
 
@@ -27,7 +26,6 @@ class Suggestion:
     """Settings that should keep the wanted pace, by this measurement.  fps: expected."""
 
     size: str
-    octaves: int
     iterations: int
     fps: float
 
@@ -56,7 +54,7 @@ class Cost:
         settings = dreamer.settings
         width, height = dream_size(settings.size, *picture)
         sizes = dreamer.ascent.octave_sizes(width, height)
-        shares = replace(Plan.of(settings, *picture), octaves=len(sizes)).shares
+        shares = replace(Plan.at((width, height), settings), octaves=len(sizes)).shares
         steps = []  # (pixels, milliseconds of a step) of each octave
         ascent_ms = 0.0
         for (w, h), share in zip(reversed(sizes), shares, strict=True):
@@ -90,14 +88,11 @@ def suggestions(
 ) -> tuple[Suggestion, ...]:
     """For each number of steps, the largest size that keeps `fps`, if any does."""
     found = []
-    asked = Plan.of(settings, *picture)
-    for octaves, iterations in _STEPS_IN_TURN if asked.in_turn else _STEPS:
+    for iterations in _ITERATIONS_IN_TURN if settings.momentum > 0 else _ITERATIONS:
         for size in _SIZES:
-            wanted = parse_size(size, *picture)
-            expected = cost.fps(
-                replace(asked, size=wanted, octaves=octaves, iterations=float(iterations))
-            )
+            plan = Plan.at(parse_size(size, *picture), settings.replace(iterations=iterations))
+            expected = cost.fps(plan)
             if expected >= _ROOM * fps:
-                found.append(Suggestion(size, octaves, iterations, round(expected, 1)))
+                found.append(Suggestion(size, iterations, round(expected, 1)))
                 break
     return tuple(found)

@@ -2,7 +2,7 @@
 
 Two figures are held. The time one dream takes: from it follow dreams per second and the dream's
 age. The share of a frame's time that its own work takes (flow, warp, composition): from it follow
-frames per second. The first is held by iterations, then the dream's size, then octaves: a dream for
+frames per second. The first is held by iterations, then the dream's size: a dream for
 every frame down to three quarters of the size asked for, twelve a second from there on. The second
 is held by the size of the flow, then by dreaming less. Strength and half-life are never touched:
 they are held by the dream's own loop, in seconds and 8-bit steps, whatever the rate.
@@ -41,36 +41,37 @@ _FLOW_STEPS: Final = (1.0, 0.86, 0.75, 0.64)
 _LEAST_FLOW_PX: Final = 120
 _LEAST_PX: Final = 96  # short side of a dream: below, no motif is recognised
 _SIZE_STEP: Final = 0.9
-_SIZES_FIRST: Final = 0.7  # so far the size is given up before octaves are
 _WARM_UP: Final = 2  # dreams at the start that say nothing: buffers and kernels are made in them
 _FAR: Final = 0.7  # of the room: up by several steps at once only where they stay so far below
 _MEMORY_S: Final = 60.0  # after running out of memory, before more is tried again
 
 
 def ladder(dream: DreamSettings, width: int, height: int) -> tuple[Plan, ...]:
-    """Plans from what is asked for (first) down to the cheapest, each cheaper than the last."""
-    asked = Plan.of(dream, width, height)
-    iterations, octaves = asked.iterations, asked.octaves
+    """Plans from what is asked for (first) down to the cheapest, each cheaper than the last.
 
-    def plan(factor: float, octaves: int, iterations: float) -> Plan:
-        size = _scaled(asked.size, factor)
-        return replace(asked, size=size, octaves=octaves, iterations=iterations)
+    Octaves follow from the size, so that motifs stay as large as a fraction of the picture.
+    """
+    asked = Plan.of(dream, width, height)
+    iterations = asked.iterations
+
+    def plan(factor: float, iterations: float) -> Plan:
+        found = replace(Plan.at(_scaled(asked.size, factor), dream), iterations=iterations)
+        fewest = asked.fewest_octaves
+        if found.octaves < fewest:
+            found = replace(found, octaves=fewest, octave_scale=dream.octave_scale)
+        return found
 
     found = [asked]
     while iterations > 1.0:
         # Half an iteration is one more in every second dream.
         iterations = max(1.0, iterations - (0.5 if iterations <= 3 else round(iterations * 0.2)))
-        found.append(plan(1.0, octaves, iterations))
+        found.append(plan(1.0, iterations))
     factor = 1.0
     while min(_scaled(asked.size, factor * _SIZE_STEP)) >= _LEAST_PX:
-        if factor <= _SIZES_FIRST and octaves > asked.fewest_octaves:
-            octaves -= 1
-        else:
-            factor *= _SIZE_STEP
-        found.append(plan(factor, octaves, 1.0))
-    while octaves > asked.fewest_octaves:
-        octaves -= 1
-        found.append(plan(factor, octaves, 1.0))
+        factor *= _SIZE_STEP
+        found.append(plan(factor, 1.0))
+    while found[-1].octaves > asked.fewest_octaves:
+        found.append(replace(found[-1], octaves=found[-1].octaves - 1))
     return tuple(p for i, p in enumerate(found) if i == 0 or p.cost < 0.99 * found[i - 1].cost)
 
 
@@ -109,8 +110,8 @@ class Governor:
 
     def plan(self, dream: DreamSettings, width: int, height: int) -> Plan:
         """What the next dream is to cost, of a picture of this size."""
-        asked = (dream.size, dream.octaves, dream.iterations, dream.octave_scale, dream.jitter,
-                 width, height)  # fmt: skip
+        asked = (dream.size, dream.motif, dream.octaves, dream.octave_scale, dream.iterations,
+                 dream.jitter, width, height)  # fmt: skip
         with self._lock:
             if asked != self._asked:
                 self._ask(asked, ladder(dream, width, height))

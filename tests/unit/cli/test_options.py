@@ -22,7 +22,7 @@ def refused(capsys: pytest.CaptureFixture[str], *words: str) -> str:
     [
         (("render", "x", "--strength", "500"), "--strength: must be 0 to 100 (got 500);"),
         (("render", "x", "--octaves", "2.5"),
-         "--octaves: must be a whole number from 1 to 12 (got '2.5');"),
+         "--octaves: must be a whole number from 0 to 16 (got '2.5');"),
         (("render", "x", "--size", "big"), "size: must be 270p, 480x270 or source (got 'big')"),
         (("render", "x", "--start", "soon"), "--start: must be seconds or h:mm:ss (got 'soon');"),
         (("bench", "--frames", "2"), "--frames: must be a whole number from 8 to 100000 (got 2)"),

@@ -27,7 +27,7 @@ def time() -> Time:
 @pytest.fixture
 def parameters(time: Time) -> LiveParameters:
     return LiveParameters(
-        DreamSettings(), GradeSettings(), time, own_objective=lambda network: "eyes"
+        DreamSettings(octaves=2), GradeSettings(), time, own_objective=lambda network: "eyes"
     )
 
 

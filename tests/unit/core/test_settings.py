@@ -19,7 +19,8 @@ def test_every_parameter_is_documented_and_its_default_is_in_range() -> None:
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("octaves", 0),
+        ("octaves", -1),
+        ("motif", 0.0),
         ("octaves", 2.5),
         ("octaves", True),
         ("strength", -1.0),

@@ -76,16 +76,18 @@ def test_seldom_dreams_do_not_blink_from_octave_to_octave() -> None:
     assert remaining(0.06, 0.5) == 0.5
 
 
-@pytest.mark.parametrize("octaves", [1, 2, 3, 5])
-def test_octaves_take_turns_and_weigh_the_same(octaves: int) -> None:
+@pytest.mark.parametrize("wanted", [[1.0], [1.0] * 2, [1.0] * 5, [1.0, 1.0, 0.7, 0.5]], ids=str)
+def test_octaves_take_turns_and_weigh_what_they_are_to(wanted: list[float]) -> None:
+    octaves = len(wanted)
     weights = np.zeros(octaves)
     climbed = np.zeros(octaves)
     for frame in range(30):
-        which, weight = turn(frame, octaves)
+        which, weight = turn(frame, wanted)
         climbed[which] += 1
-        # Of additions with one RMS: of several octaves, alike and independent, each has this part.
-        weights[which] += weight / len(range(octaves)[which]) ** 0.5
-    assert weights == pytest.approx([weights[0]] * octaves)
+        # Of additions with one RMS: of several octaves, independent, each has its part of it.
+        own = np.array(wanted)[which]
+        weights[which] += weight * own / np.sqrt(np.square(own).sum())
+    assert weights == pytest.approx(weights[0] / wanted[0] * np.array(wanted))
     shares = Plan((320, 180), octaves, 1.0, 1.4, 16, in_turn=True).shares
     assert climbed[::-1] / 30 == pytest.approx(shares)
 

@@ -34,7 +34,7 @@ from livedream.dream.dreamer import Dream, Dreamer
 from livedream.dream.engines.cuda import CapturedStep, StepKind
 from livedream.dream.networks.network import Network
 from livedream.dream.objectives.binding import bind
-from livedream.dream.resident import FrameKind, FrameMemory, RecordedFrame
+from livedream.dream.resident import FrameKind, FrameMemory, RecordedFrame, kind_of
 from livedream.dream.transfer import Transfers
 from livedream.flow import open_flow
 from livedream.flow.motion import MotionEstimator
@@ -314,6 +314,18 @@ class OnOneDevice(TorchDispatchMode):
         if any(x.device.type != "cuda" for x in touched):
             raise WaitedError(f"{func}: {[str(x.device) for x in touched]}")
         return result
+
+
+def test_a_motif_that_glides_is_recorded_by_its_octaves() -> None:
+    rgb = np.zeros((720, 1280, 3), np.uint8)
+    kinds = [
+        kind_of(
+            rgb, (1280, 720), None, octaves=slice(None), moving=True,
+            settings=DreamSettings(motif=motif),
+        )
+        for motif in (0.4, 0.403, 0.8)
+    ]  # fmt: skip
+    assert kinds[0] == kinds[1] != kinds[2]
 
 
 @pytest.mark.parametrize("octaves", [slice(None), slice(None, -1), slice(-1, None)], ids=str)
