@@ -12,13 +12,12 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 from torchvision.models._meta import _IMAGENET_CATEGORIES
 
@@ -35,11 +34,10 @@ from dreamnet_training.settings import TrainingSettings
 from dreamnet_training.teachers import Teacher, load_teacher
 
 from livedream.dream.networks.dreamnet import (
-    ARCHITECTURE,
-    METADATA_KEY,
     DreamNet,
     DreamNetConfig,
     load_dreamnet,
+    save_dreamnet,
 )
 
 BACKGROUND = "background"
@@ -59,10 +57,7 @@ class Output:
 
 def save_network(net: DreamNet, output: Output, path: Path) -> None:
     """The folded network as fp16 safetensors with its metadata."""
-    plain = net.folded().cpu()
-    values = {
-        "architecture": ARCHITECTURE,
-        "config": asdict(plain.config),
+    said = {
         "mean": IMAGENET_MEAN,
         "std": IMAGENET_STD,
         "layers": {layer.name: layer.description for layer in output.recipe.layers},
@@ -70,9 +65,8 @@ def save_network(net: DreamNet, output: Output, path: Path) -> None:
         "classes": output.classes,
         "licence": output.licence,
     }
-    state = {key: value.half().contiguous() for key, value in plain.state_dict().items()}
     path.parent.mkdir(parents=True, exist_ok=True)
-    save_file(state, path, {METADATA_KEY: json.dumps(values, ensure_ascii=False)})
+    save_dreamnet(net, path, said)
 
 
 def save_checkpoint(run: Distillation, output: Output, done: bool) -> None:

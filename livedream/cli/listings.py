@@ -3,18 +3,22 @@
 import argparse
 import json
 from functools import partial
+from pathlib import Path
 
 from livedream.cli.options import Commands
 from livedream.cli.output import print_table, terminal
+
+_STYLES = {"yes": None, "no": "dim", "broken": "red"}
 
 
 def add_parser(commands: Commands) -> None:
     networks = commands.add_parser(
         "networks",
-        help="list the networks, or fetch one's weights",
+        help="list the networks, fetch one's weights, add one of your own",
         description="List the networks that can dream, and whether their weights are on disk.",
     )
-    fetch = networks.add_subparsers(dest="action", metavar="fetch").add_parser(
+    actions = networks.add_subparsers(dest="action", metavar="fetch|add|remove")
+    fetch = actions.add_parser(
         "fetch",
         help="download a network's weights into torch's cache",
         description="Download a network's weights into torch's cache and check them.",
@@ -23,6 +27,21 @@ def add_parser(commands: Commands) -> None:
     fetch.add_argument(
         "--unverified", action="store_true", help="accept weights that have no published checksum"
     )
+    add = actions.add_parser(
+        "add",
+        help="add a network of your own to every list",
+        description="Copy a network that `livedream learn` made, or another of dreamnet's "
+        "architecture, among your own: from then on it is in every list. Its checksum is noted. "
+        "Other networks are dreamed with --network NAME --weights FILE.",
+    )
+    add.add_argument("file", type=Path, metavar="FILE", help="a .safetensors file")
+    add.add_argument("--name", metavar="NAME", help="what to call it (default: the file's name)")
+    remove = actions.add_parser(
+        "remove",
+        help="remove a network of your own",
+        description="Delete a network that was added; the file it came from stays.",
+    )
+    remove.add_argument("name", metavar="NAME", help="one of your own")
     networks.set_defaults(run=list_networks)
     presets = commands.add_parser(
         "presets",
@@ -44,9 +63,11 @@ def add_parser(commands: Commands) -> None:
 
 def list_networks(args: argparse.Namespace) -> int:
     """Which there are, which are here, and how to get the rest."""
-    from livedream.dream.networks.registry import find_spec, registry
+    from livedream.dream.networks.registry import find_spec, own_networks, registry
     from livedream.dream.networks.weights import locate_weights, network_status
 
+    if args.action in ("add", "remove"):
+        return _change_own(args)
     if args.action == "fetch":
         path = locate_weights(find_spec(args.name), allow_unverified=args.unverified)
         print(f"{args.name}: {path}")
@@ -61,12 +82,27 @@ def list_networks(args: argparse.Namespace) -> int:
         # For other programs the whole path and the address.
         path, url = status.origin.path, status.origin.url or "-"
         rows[-1] += [path.name] if console else [str(path), url]
+    for name, why in own_networks()[1].items():
+        rows.append([name, "broken", "", why, *[""] * (1 if console else 2)])
     columns += ["file"] if console else ["path", "from"]
-    print_table(columns, rows, right=["MB"], style=lambda row: None if row[1] == "yes" else "dim")
+    print_table(columns, rows, right=["MB"], style=lambda row: _STYLES[row[1]])
     if console:
         folders = dict.fromkeys(str(status.origin.path.parent) for status in found)
         console.print(f"Files are in {' and '.join(folders)}.", style="dim", soft_wrap=True)
         console.print("Get one with: livedream networks fetch NAME", style="dim")
+    return 0
+
+
+def _change_own(args: argparse.Namespace) -> int:
+    from livedream.dream.own_networks import add_network, remove_network
+
+    if args.action == "remove":
+        remove_network(args.name)
+        print(f"{args.name} is removed")
+        return 0
+    name = args.name or args.file.stem.lower().replace("_", "-").replace(" ", "-")
+    print(f"{name}: {add_network(args.file, name)}")
+    print(f"Dream with it: livedream live --network {name}")
     return 0
 
 

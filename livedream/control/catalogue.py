@@ -15,11 +15,11 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any, Final
 
-from livedream.core.errors import NetworkError, ObjectiveError
+from livedream.core.errors import NetworkError, ObjectiveError, reason
 from livedream.core.suggest import closest
 from livedream.core.supervisor import start_thread
 from livedream.dream.networks.classes import find_class
-from livedream.dream.networks.registry import NetworkSpec, find_spec, models_folder, registry
+from livedream.dream.networks.registry import NetworkSpec, find_spec, registry
 from livedream.dream.objectives.text import parse_objective
 from livedream.dream.objectives.value import ClassTarget, GuideTarget, LayerTarget, Target
 
@@ -104,7 +104,7 @@ def own_objective(network: str) -> str:
     spec = registry().get(network or DEFAULT_NETWORK)
     if spec is None or spec.objective or spec.builder != "dreamnet":
         return spec.objective if spec else ""
-    return str(_file_says(spec.file).notes.get("default_objective", ""))
+    return str(_file_says(spec).notes.get("default_objective", ""))
 
 
 def check_objective(network: str, text: str) -> None:
@@ -131,7 +131,7 @@ def _check_target(spec: NetworkSpec, target: Target) -> None:
         raise NetworkError(f"guide: there is no picture {guide!r}")
     if spec.builder != "dreamnet":
         return
-    said = _file_says(spec.file)
+    said = _file_says(spec)
     if isinstance(target, ClassTarget):
         classes = tuple(map(str, said.notes.get("classes", ())))
         try:
@@ -151,7 +151,7 @@ def _check_target(spec: NetworkSpec, target: Target) -> None:
 
 def _dreamnet_layers(spec: NetworkSpec) -> tuple[LayerCard, ...]:
     """From the file's own account of itself."""
-    said = _file_says(spec.file).notes
+    said = _file_says(spec).notes
     notes = dict(said.get("layers", {}))
     return tuple(
         LayerCard(str(one["name"]), int(one["channels"]), str(notes.get(one["name"], "")))
@@ -167,14 +167,25 @@ class _FileSays:
     inner: frozenset[str]
 
 
-@cache
-def _file_says(file: str) -> _FileSays:
-    """What an embedded weights file says of itself; its tensors stay on the disk."""
-    from safetensors import safe_open
+def _file_says(spec: NetworkSpec) -> _FileSays:
+    """What a weights file of ours or the user's says of itself; its tensors stay on the disk.
 
-    with safe_open(models_folder() / file, framework="numpy") as opened:
-        notes = json.loads((opened.metadata() or {}).get("livedream", "{}"))
-        parts = [name.lower().split(".")[:-1] for name in opened.keys()]  # noqa: SIM118
+    Raises NetworkError when it is gone or damaged.
+    """
+    return _read_file(spec.file_path, spec.sha256)
+
+
+@cache
+def _read_file(path: Path, sha256: str | None) -> _FileSays:
+    """sha256: another file of that name is read again."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="numpy") as opened:
+            notes = json.loads((opened.metadata() or {}).get("livedream", "{}"))
+            parts = [name.lower().split(".")[:-1] for name in opened.keys()]  # noqa: SIM118
+    except (SafetensorError, OSError, ValueError) as error:
+        raise NetworkError(f"weights {path}: cannot be read ({reason(error)})") from error
     join = lambda a, b: f"{a}.{b}"  # noqa: E731
     return _FileSays(notes, frozenset(name for one in parts for name in accumulate(one, join)))
 

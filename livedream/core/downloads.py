@@ -14,13 +14,15 @@ from livedream.core.errors import LivedreamError
 class Download:
     """Where a file lies, or will once fetched.
 
-    path: the file.  url: where to get it, None for one that comes with livedream.  sha256: the
-    checksum or its first digits, None where nobody published one.
+    path: the file.  url: where to get it, None for one that cannot be downloaded.  sha256: the
+    checksum or its first digits, None where nobody published one.  mend: what to do about a file
+    without `url` that is missing.
     """
 
     path: Path
     url: str | None
     sha256: str | None
+    mend: str = "reinstall livedream"
 
     @property
     def by_hand(self) -> str:
@@ -58,7 +60,8 @@ def obtain(
         if not digest.startswith(download.sha256):
             raise raises(
                 f"{name}: {download.path} is damaged or another file: SHA-256 must be "
-                f"{download.sha256[:16]} (got {digest[:16]}); delete it and try again{otherwise}"
+                f"{download.sha256[:16]} (got {digest[:16]}); "
+                f"{'delete it and try again' if download.url else download.mend}{otherwise}"
             )
     return download.path
 
@@ -67,7 +70,7 @@ def _fetch(
     download: Download, name: str, raises: type[LivedreamError], progress: bool, otherwise: str
 ) -> None:
     if download.url is None:
-        raise raises(f"{name}: {download.path} is missing; reinstall livedream")
+        raise raises(f"{name}: {download.path} is missing; {download.mend}")
     try:
         download.path.parent.mkdir(parents=True, exist_ok=True)
         torch.hub.download_url_to_file(

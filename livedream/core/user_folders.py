@@ -1,8 +1,8 @@
-"""Where what a user makes is kept: presets, programs, what MIDI learned, pictures of channels."""
+"""Where what a user makes is kept: presets, programs, networks, what MIDI learned."""
 
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -40,17 +40,22 @@ def checked_name(name: str) -> str:
     return name
 
 
-def toml_files(shipped: str, own: Path) -> Iterator[tuple[str, Traversable, bool]]:
-    """(name, file, whether it is the user's) of those in a folder of the package, then in `own`."""
-    package = files("livedream").joinpath(*shipped.split("/"))
-    for is_own, paths in ((False, package.iterdir()), (True, own.glob("*.toml"))):
+def toml_files(shipped: str | None, own: Path) -> Iterator[tuple[str, Traversable, bool]]:
+    """(name, file, whether it is the user's) of those in a folder of the package, then in `own`.
+
+    shipped: None where the package has none.
+    """
+    package: Iterable[Traversable] = ()
+    if shipped is not None:
+        package = files("livedream").joinpath(*shipped.split("/")).iterdir()
+    for is_own, paths in ((False, package), (True, own.glob("*.toml"))):
         for path in sorted(paths, key=lambda one: one.name):
             if path.name.endswith(".toml"):
                 yield path.name.removesuffix(".toml"), path, is_own
 
 
 def read_toml_files(
-    shipped: str, own: Path, read: Callable[..., T]
+    shipped: str | None, own: Path, read: Callable[..., T]
 ) -> tuple[dict[str, T], dict[str, str]]:
     """What `read(text, name, own=...)` makes of the files of `toml_files`, by name; of those that
     are wrong the reason, by name."""

@@ -17,12 +17,14 @@ Why it looks like this
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import safe_open
+from safetensors.torch import save
 from torch import Tensor, nn
 
 METADATA_KEY = "livedream"
@@ -208,16 +210,29 @@ def read_metadata(path: Path) -> dict[str, Any]:
     return values
 
 
+def save_dreamnet(net: DreamNet, path: Path, said: Mapping[str, Any]) -> None:
+    """A network, folded, as fp16 safetensors, with what it says about itself.
+
+    said: mean, std, layers (name to what it shows), default_objective, classes, licence, ...
+    Raises OSError when it cannot be written.
+    """
+    plain = net.folded().cpu()
+    values = {"architecture": ARCHITECTURE, "config": asdict(plain.config), **said}
+    state = {key: value.half().contiguous() for key, value in plain.state_dict().items()}
+    path.write_bytes(save(state, {METADATA_KEY: json.dumps(values, ensure_ascii=False)}))
+
+
 def load_dreamnet(path: Path, device: torch.device | str = "cpu") -> DreamNet:
     """A folded DreamNet in fp32 and evaluation mode from a ``.safetensors`` file, weights frozen.
 
     Raises ValueError when the file is no DreamNet or does not match its own configuration.
     """
-    net = DreamNet(DreamNetConfig.from_json(read_metadata(path)["config"]))
+    with torch.device("meta"):  # no memory for what a damaged file only claims to hold
+        net = DreamNet(DreamNetConfig.from_json(read_metadata(path)["config"]))
     with safe_open(path, framework="pt") as file:
         state = {key: file.get_tensor(key).float() for key in file.keys()}  # noqa: SIM118
     try:
-        net.load_state_dict(state)
+        net.load_state_dict(state, assign=True)
     except RuntimeError as error:
         raise ValueError(f"{path}: weights do not match the configuration: {error}") from error
     return net.to(device).eval().requires_grad_(False)

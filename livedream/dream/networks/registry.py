@@ -1,4 +1,7 @@
-"""The networks livedream knows, read from ``models/registry.toml``.
+"""The networks livedream knows: those of ``models/registry.toml``, then the user's own.
+
+What a user has added lies in a folder of its own (`own_networks_folder`), a weights file and a TOML
+file of the same name for each, which says what the weights' checksum is.
 
 Nothing here imports torch: listing names and settings stays quick.
 """
@@ -10,8 +13,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from livedream.core.errors import NetworkError
+from livedream.core.errors import NetworkError, SettingsError
 from livedream.core.suggest import closest
+from livedream.core.user_folders import own_folder, read_toml_files
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +26,8 @@ class NetworkSpec:
     classifier: the layer whose rows are the classes, and ignored: prefixes of weights that the
     network does without (training heads).  weights: torchvision's enum member, or empty.
     url, sha256: weights from elsewhere, the checksum None where none was published.
-    file, sha256: weights in the models folder.  size_mb: of the weights, 10^6 bytes.
+    file, sha256: weights in the models folder, or the user's where it is the user's `own`.
+    size_mb: of the weights, 10^6 bytes.
     preprocess: see `Preprocessing.parse`.  minimum_size: px, of the picture's shorter side.
     aliases: the field's layer names, to ours.
     """
@@ -43,6 +48,12 @@ class NetworkSpec:
     file: str = ""
     sha256: str | None = None
     aliases: Mapping[str, str] = field(default_factory=dict)
+    own: bool = False
+
+    @property
+    def file_path(self) -> Path:
+        """Where `file` lies."""
+        return (own_networks_folder() if self.own else models_folder()) / self.file
 
 
 def models_folder() -> Path:
@@ -59,9 +70,24 @@ def models_folder() -> Path:
     )
 
 
-@cache
+def own_networks_folder() -> Path:
+    """Where the networks lie that the user has added."""
+    return own_folder() / "networks"
+
+
 def registry() -> Mapping[str, NetworkSpec]:
-    """Every known network by name, in the registry's order."""
+    """Every known network by name: in the registry's order, then the user's own."""
+    return {**shipped_networks(), **own_networks()[0]}
+
+
+def own_networks() -> tuple[Mapping[str, NetworkSpec], Mapping[str, str]]:
+    """The user's own networks, and of those whose file is wrong the reason, both by name."""
+    return read_toml_files(None, own_networks_folder(), _own_spec)
+
+
+@cache
+def shipped_networks() -> Mapping[str, NetworkSpec]:
+    """Every network of ``models/registry.toml`` by name, in its order."""
     with (models_folder() / "registry.toml").open("rb") as file:
         tables = tomllib.load(file)
     shared = tables.get("aliases", {})
@@ -75,6 +101,31 @@ def find_spec(name: str) -> NetworkSpec:
         return known[name]
     hint = closest(name, known) or "see 'livedream networks' for all of them"
     raise NetworkError(f"no network {name!r}; {hint}")
+
+
+def _own_spec(text: str, name: str, *, own: bool) -> NetworkSpec:
+    """An entry for a network of the user's own: it has dreamnet's architecture."""
+    if name in shipped_networks():
+        raise SettingsError(f"network {name}: the name is livedream's own")
+    try:
+        said = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"network {name}: not TOML ({error})") from error
+    wrong = [key for key in ("sha256", "summary", "licence") if not isinstance(said.get(key), str)]
+    if wrong or len(said["sha256"]) != 64:
+        raise SettingsError(f"network {name}: {(wrong or ['sha256'])[0]} is missing or damaged")
+    return NetworkSpec(
+        name=name,
+        summary=said["summary"],
+        builder="dreamnet",
+        licence=said["licence"],
+        minimum_size=64,
+        size_mb=float(said.get("size_mb", 0)),
+        classifier="class_map",
+        file=f"{name}.safetensors",
+        sha256=said["sha256"],
+        own=own,
+    )
 
 
 def _spec(name: str, table: Mapping[str, Any], shared: Mapping[str, Any]) -> NetworkSpec:

@@ -19,7 +19,7 @@ from torch import Tensor
 from livedream.core.downloads import Download, cached, obtain
 from livedream.core.errors import SettingsError, WeightsError
 from livedream.dream.networks.preprocessing import Preprocessing
-from livedream.dream.networks.registry import NetworkSpec, models_folder, registry
+from livedream.dream.networks.registry import NetworkSpec, registry
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +66,11 @@ class WeightsFile:
 
 def weights_origin(spec: NetworkSpec) -> Download:
     """Where this network's own weights are kept.  Embedded ones win over downloads."""
+    if spec.own:
+        mend = f"'livedream networks remove {spec.name}', then add it again"
+        return Download(spec.file_path, None, spec.sha256, mend)
     if spec.file:
-        return Download(models_folder() / spec.file, None, spec.sha256)
+        return Download(spec.file_path, None, spec.sha256)
     if spec.weights:
         from torchvision.models import get_weight
 

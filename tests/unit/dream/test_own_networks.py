@@ -1,0 +1,155 @@
+"""Networks of the user's own: added, listed everywhere, guarded by a checksum, removed."""
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from livedream.control.catalogue import Catalogue, check_objective, own_objective
+from livedream.control.presets import read_preset
+from livedream.core.errors import NetworkError, ObjectiveError, SettingsError, WeightsError
+from livedream.dream.networks.dreamnet import read_metadata
+from livedream.dream.networks.network import load_network
+from livedream.dream.networks.registry import models_folder, own_networks, registry
+from livedream.dream.own_networks import add_network, remove_network
+
+SHIPPED = models_folder() / "dreamnet.safetensors"
+Made = Callable[..., Path]
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("LIVEDREAM_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Made:
+    """dreamnet with another account of itself, or other tensors."""
+
+    def make(said: Mapping[str, Any] | None = None, **tensors: torch.Tensor) -> Path:
+        values = {**read_metadata(SHIPPED), **(said or {})}
+        path = tmp_path / "grandma.safetensors"
+        state = {**load_file(SHIPPED), **tensors}
+        save_file(state, path, metadata={"livedream": json.dumps(values)})
+        return path
+
+    return make
+
+
+def test_an_added_network_is_in_every_list_and_dreams_by_its_name(made: Made) -> None:
+    add_network(made({"default_objective": "eyes", "summary": "her garden"}), "grandma")
+    assert list(registry())[-1] == "grandma" and registry()["grandma"].summary == "her garden"
+    assert load_network("grandma").default_objective == "eyes" == own_objective("grandma")
+    catalogue = Catalogue()
+    card = catalogue.find("grandma")
+    assert card is not None and card.objective == "eyes"
+    assert "creatures" in [layer.name for layer in catalogue.layers("grandma")]
+    check_objective("grandma", "eyes:3")
+    with pytest.raises(ObjectiveError, match="no layer 'eye' in grandma"):
+        check_objective("grandma", "eye")
+    preset = read_preset('[dream]\nnetwork = "grandma"\nobjective = "eyes"', "garden")
+    assert preset.values["network"] == "grandma"
+
+
+def test_what_is_removed_is_gone(made: Made, home: Path) -> None:
+    path = add_network(made(), "grandma")
+    remove_network("grandma")
+    assert "grandma" not in registry() and not path.exists()
+    assert not list((home / "networks").iterdir())
+    with pytest.raises(NetworkError, match="no network 'grandma'; yours: none"):
+        remove_network("grandma")
+    with pytest.raises(NetworkError, match="livedream's own"):
+        remove_network("dreamnet")
+    with pytest.raises(NetworkError, match="no network"):
+        remove_network("../grandma")
+
+
+def test_one_added_under_the_name_of_another_that_was_removed_is_read_anew(made: Made) -> None:
+    add_network(made({"default_objective": "eyes"}), "grandma")
+    assert own_objective("grandma") == "eyes"
+    remove_network("grandma")
+    add_network(made({"default_objective": "fur"}), "grandma")
+    assert own_objective("grandma") == "fur"
+
+
+def test_a_name_is_taken_once(made: Made) -> None:
+    file = made()
+    add_network(file, "grandma")
+    with pytest.raises(SettingsError, match="you have a network grandma already"):
+        add_network(file, "grandma")
+    with pytest.raises(SettingsError, match="vgg16 is one of livedream's own"):
+        add_network(file, "vgg16")
+    with pytest.raises(SettingsError, match="must be 1 to 40"):
+        add_network(file, "../grandma")
+
+
+def test_a_file_that_was_changed_afterwards_does_not_dream(made: Made) -> None:
+    path = add_network(made(), "grandma")
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(WeightsError, match=r"damaged or another file.*networks remove grandma"):
+        load_network("grandma")
+    path.unlink()
+    with pytest.raises(WeightsError, match="is missing; 'livedream networks remove grandma'"):
+        load_network("grandma")
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"architecture": "resnet50"},
+        {"default_objective": "nowhere"},
+        {"default_objective": "eyes +"},
+        {"config": {}},
+        {"config": []},
+        {"config": {"layers": [], "num_classes": 1e9, "widths": "x", "blocks": [], "norm": 3}},
+        {"classes": ["one"]},
+        {"mean": "grey"},
+    ],
+)
+def test_a_file_that_says_something_else_is_refused(made: Made, said: Mapping[str, Any]) -> None:
+    with pytest.raises(WeightsError, match=r"grandma\.safetensors|weights file: must"):
+        add_network(made(said), "grandma")
+    assert "grandma" not in registry()
+
+
+def test_a_file_that_claims_to_be_huge_takes_no_memory(made: Made) -> None:
+    config = read_metadata(SHIPPED)["config"]
+    config = {**config, "widths": [2**20, 2**20, 2**20, 2**20]}  # 64 TB
+    with pytest.raises(WeightsError, match="do not match"):
+        add_network(made({"config": config}), "grandma")
+
+
+def test_a_file_of_nan_is_refused(made: Made) -> None:
+    bias = torch.full((576,), float("nan"), dtype=torch.float16)
+    with pytest.raises(WeightsError, match="NaN"):
+        add_network(made(**{"creatures.0.bias": bias}), "grandma")
+
+
+def test_nothing_is_unpickled(tmp_path: Path) -> None:
+    file = tmp_path / "grandma.pt"
+    torch.save({}, file)
+    with pytest.raises(WeightsError, match=r"must be a \.safetensors file"):
+        add_network(file, "grandma")
+    disguised = tmp_path / "grandma.safetensors"
+    torch.save({"weight": torch.ones(1)}, disguised)
+    with pytest.raises(WeightsError, match="no network to dream with"):
+        add_network(disguised, "grandma")
+
+
+def test_an_entry_that_is_wrong_is_told_and_hinders_no_other(made: Made, home: Path) -> None:
+    add_network(made(), "grandma")
+    (home / "networks" / "bad.toml").write_text("sha256 = 3")
+    (home / "networks" / "dreamnet.toml").write_text("")
+    found, broken = own_networks()
+    assert list(found) == ["grandma"] and "sha256" in broken["bad"]
+    assert "livedream's own" in broken["dreamnet"]
+    assert registry()["dreamnet"].own is False
+    remove_network("bad")
+    assert list(own_networks()[1]) == ["dreamnet"]
