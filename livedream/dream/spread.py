@@ -48,7 +48,7 @@ class SpreadGain:
         if settings.keep_colours:
             added.copy_(added.mean(1, keepdim=True).expand_as(added))
         if settings.spread > 0:
-            added.mul_(spread_gain(carried, added, settings.spread))
+            added.mul_(spread_gain(carried, settings.spread))
         # Without its mean an addition has no tint: colours do not drift over an hour.
         weight = self.weight(added)
         if weight is None:
@@ -58,14 +58,17 @@ class SpreadGain:
         return added.sub_(tint).mul_(weight)
 
 
-def spread_gain(carried: Tensor, added: Tensor, spread: float) -> Tensor:
+def spread_gain(carried: Tensor, spread: float) -> Tensor:
     """(1, 1 or 3, h, w): larger where there is less of a dream yet, around 1 on the whole.
 
     A gradient is strongest where a motif already stands, so that a few motifs would take all of
-    the level. This divides by the local level, so that quiet places and places just revealed
-    grow at the pace of the others. spread: 0 not at all, 1 entirely.
+    the level; and what moves loses some of its dream in each frame, by interpolation and where it
+    is in doubt or hidden. This divides by the local level of what is carried, so that quiet and
+    moving places come nearer to the others and places just revealed catch up. Not by that of the
+    addition: it is as strong on moving bodies as elsewhere (docs/decisions/moving.md).
+    spread: 0 not at all, 1 entirely.
     """
-    cells = _energies(carried, added)
+    cells = _energies(carried)
     around = min(_REACH_CELLS, cells.shape[2], cells.shape[3])
     around -= 1 - around % 2
     cells = F.avg_pool2d(cells, around, 1, around // 2, count_include_pad=False)
@@ -73,22 +76,20 @@ def spread_gain(carried: Tensor, added: Tensor, spread: float) -> Tensor:
     # The floor keeps places that cannot dream (pure black) from taking everything: 1/16 of the
     # mean energy, a quarter of the mean level.
     gain = (cells / mean).clamp_min(1 / 16) ** (-0.5 * spread)
-    return over_pixels(gain, added)
+    return over_pixels(gain, carried)
 
 
-def _energies(carried: Tensor, added: Tensor) -> Tensor:
-    """(1, 1, rows, columns): the mean square of their sum in each cell."""
-    rows = slice(None, None, _ROW_STEP)
-    carried, added = carried[:, :, rows], added[:, :, rows]
+def _energies(carried: Tensor) -> Tensor:
+    """(1, 1, rows, columns): the mean square in each cell."""
+    carried = carried[:, :, slice(None, None, _ROW_STEP)]
     if in_reach(carried) and carried.numel() <= COPIED:
-        squares = (carried + added).square_()[0].permute(1, 2, 0).contiguous().numpy()
+        squares = carried.square()[0].permute(1, 2, 0).contiguous().numpy()
         return torch.from_numpy(_cell_means(squares))[None, None]
     # One channel at a time: a very large picture has no room for another copy.
-    pairs = zip(torch.split(carried, 1, 1), torch.split(added, 1, 1), strict=True)
     cell = _CELL_PX // _ROW_STEP, _CELL_PX
     pooled = [
-        F.avg_pool2d((c + a).square_(), cell, ceil_mode=True, count_include_pad=False)
-        for c, a in pairs
+        F.avg_pool2d(channel.square(), cell, ceil_mode=True, count_include_pad=False)
+        for channel in torch.split(carried, 1, 1)
     ]
     return torch.cat(pooled, 1).mean(1, keepdim=True)
 

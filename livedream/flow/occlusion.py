@@ -31,6 +31,9 @@ ALIKE_STEPS: Final = (11.0, 28.0)
 CAMERA_LENIENCE: Final = 1.5  # what the camera's motion explains may differ this much more
 _CROSS: Final = np.array([[0, 1, 0], [1, 1, 1], [0, 1, 0]], np.uint8)
 SOFTENING_PX: Final = 0.7
+# Heuristic (docs/decisions/moving.md): from half of full trust on a place is taken as seen. Doubts
+# come again with every frame and fall on whatever moves: two per cent a frame halve a dream.
+LENIENCE: Final = 2.0
 QUIET_STEPS: Final = 2.0  # a picture's median difference up to here is no noise worth allowing
 
 
@@ -50,6 +53,7 @@ def visibility(flow: FlowField, backward: FlowField, steady: SteadyFlow) -> Plan
     np.maximum(seen, explained, out=seen)
     # A pixel beside an occlusion is mixed from both sides: erode, then soften.
     soft = np.asarray(cv2.GaussianBlur(cv2.erode(seen, _CROSS), (0, 0), SOFTENING_PX), np.float32)
+    np.minimum(LENIENCE * soft, 1.0, out=soft)
     soft[_outside(steady.flow)] = 0.0
     return soft
 

@@ -233,7 +233,7 @@ def _visibility(flow: Tensor, back: Tensor, steady: Tensor, trust: Tensor, error
     x = steady[0] + torch.arange(width, device=flow.device)
     y = steady[1] + torch.arange(height, device=flow.device)[:, None]
     inside = (x >= -0.5) & (x <= width - 0.5) & (y >= -0.5) & (y <= height - 0.5)
-    return _softened(eroded) * inside
+    return (seen.LENIENCE * _softened(eroded)).clamp_max(1.0) * inside
 
 
 def _agreement(flow: Tensor, back: Tensor) -> Tensor:

@@ -79,7 +79,7 @@ def test_what_was_hidden_starts_from_the_frame_itself(dreamnet: Network, texture
     assert left.square().mean() < 0.25 * before[..., : half - 8].square().mean()
     assert torch.nn.functional.cosine_similarity(
         right.flatten(), before[..., half + 8 :].flatten(), 0
-    ) > 0.9  # fmt: skip
+    ) > 0.85  # fmt: skip
 
 
 def test_the_dream_rides_on_the_motion(

@@ -80,7 +80,7 @@ def spot(value: float, ground: float = 1.0) -> SteadyFlow:
     return found
 
 
-@pytest.mark.parametrize(("error", "wanted"), [(10.9, 1.0), (19.5, 0.5), (28.1, 0.0)])
+@pytest.mark.parametrize(("error", "wanted"), [(19.5, 1.0), (23.75, 0.5), (28.1, 0.0)])
 def test_what_looks_unlike_is_not_trusted(error: float, wanted: float) -> None:
     zero = constant(0, 0)
     seen = visibility(zero, zero, spot(error))
@@ -99,9 +99,9 @@ def test_a_noisy_picture_may_differ_more() -> None:
 def test_the_camera_s_motion_needs_no_way_back() -> None:
     """On flat places the estimator contradicts itself; what the camera explains is seen."""
     zero, wrong = constant(0, 0), constant(9, 9)
-    for trust in (0.0, 0.5, 1.0):
+    for trust in (0.0, 0.25, 0.5, 1.0):
         seen = visibility(zero, wrong, carried(zero, trust=trust))
-        assert seen == pytest.approx(np.full((24, 40), trust), abs=1e-3)
+        assert seen == pytest.approx(np.full((24, 40), min(1.0, 2 * trust)), abs=1e-3)
 
 
 def test_the_camera_s_motion_too_must_look_alike() -> None:
@@ -117,8 +117,8 @@ def test_the_camera_s_motion_too_must_look_alike() -> None:
 def test_the_border_of_what_is_hidden_is_eroded_and_soft() -> None:
     zero = constant(0, 0)
     seen = visibility(zero, zero, spot(99.0))
-    assert seen[12, 9] < 0.5  # a pixel beside it is mixed from both sides
-    assert 0.0 < seen[12, 8] < 1.0 and seen[12, 5] == pytest.approx(1.0, abs=1e-3)
+    assert 0.0 < seen[12, 9] < 0.6  # a pixel beside it is mixed from both sides
+    assert seen[12, 9] < seen[12, 8] and seen[12, 5] == pytest.approx(1.0, abs=1e-3)
 
 
 @pytest.mark.parametrize("camera", [(0, 0), (5, 3), (-7, 2)])
