@@ -62,11 +62,13 @@ class Subject:
 
 
 def parse_objective(text: str) -> dict[str, float]:
-    """``"0.5*eyes+creatures"`` as ``{"eyes": 0.5, "creatures": 1.0}``."""
+    """``"0.5*eyes+creatures"`` as ``{"eyes": 0.5, "creatures": 1.0}``: its layers, for what is
+    evaluated is how they follow their teachers'. Classes that wander are left out."""
     weights: dict[str, float] = {}
     for term in text.replace(" ", "").split("+"):
         weight, star, layer = term.rpartition("*")
-        weights[layer] = float(weight) if star else 1.0
+        if not layer.startswith("classes"):
+            weights[layer] = float(weight) if star else 1.0
     return weights
 
 

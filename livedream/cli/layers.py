@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from livedream.dream.networks.network import Network
 from livedream.cli.options import Commands, add_shared
 from livedream.cli.output import print_table, terminal
+from livedream.core.errors import NetworkError
 
 # Of a layer's other names, as many as fit a line; when piped, all are printed.
 SHOWN_ALIASES = 2
@@ -27,6 +28,10 @@ def add_parser(commands: Commands) -> None:
     parser.add_argument(
         "--all", action="store_true",
         help="list inner layers too, where a network names the ones worth dreaming",
+    )  # fmt: skip
+    parser.add_argument(
+        "--classes", action="store_true",
+        help="list the classes instead, numbers and names: for class:NAME and classes:NUMBERS",
     )  # fmt: skip
     pictures = parser.add_argument_group("a sheet of pictures")
     pictures.add_argument(
@@ -50,7 +55,18 @@ def add_parser(commands: Commands) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    if args.classes:
+        return _list_classes(args)
     return _list(args) if args.pictures is None else _draw(args)
+
+
+def _list_classes(args: argparse.Namespace) -> int:
+    network = _network(args.network, args.weights)
+    if not network.classes:
+        raise NetworkError(f"{network.name}: its {network.class_count} classes have no names here")
+    rows = [[str(number), name] for number, name in enumerate(network.classes)]
+    print_table(["number", "class"], rows, right=("number",))
+    return 0
 
 
 def _draw(args: argparse.Namespace) -> int:

@@ -21,7 +21,13 @@ from livedream.core.supervisor import start_thread
 from livedream.dream.networks.classes import find_class
 from livedream.dream.networks.registry import NetworkSpec, find_spec, registry
 from livedream.dream.objectives.text import parse_objective
-from livedream.dream.objectives.value import ClassTarget, GuideTarget, LayerTarget, Target
+from livedream.dream.objectives.value import (
+    ClassesTarget,
+    ClassTarget,
+    GuideTarget,
+    LayerTarget,
+    Target,
+)
 
 DEFAULT_NETWORK: Final = "dreamnet"
 _ASKED_S: Final = 120.0
@@ -138,6 +144,12 @@ def _check_target(spec: NetworkSpec, target: Target) -> None:
             find_class(classes, len(classes), target.label)
         except NetworkError as error:
             raise NetworkError(f"{spec.name}: {error}") from error
+        return
+    if isinstance(target, ClassesTarget):
+        count = int(said.notes["config"]["num_classes"])
+        if target.numbers and target.numbers[-1] >= count:
+            wrong = f"no class {target.numbers[-1]}; this network has classes 0 to {count - 1}"
+            raise NetworkError(f"{spec.name}: {wrong}")
         return
     name = target.layer.lower()
     described = {layer.name.lower(): layer for layer in _dreamnet_layers(spec)}

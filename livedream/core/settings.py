@@ -265,6 +265,12 @@ class DreamSettings:
         "how many different motifs appear; 0: the strongest take over, 1: all have an equal share",
         minimum=0.0, maximum=1.0, ramp_s=0.4,
     )  # fmt: skip
+    wander: float = declare(
+        30.0,
+        "how long before other kinds of animals (or whatever the objective's `classes` are) take "
+        "the place of those that are there; 0: never",
+        unit="s", minimum=0.0, maximum=86400.0, soft_maximum=300.0,
+    )  # fmt: skip
     clean: float = declare(
         0.9,
         "how clean sky, walls and other flat places stay: no net of fine lines, fewer dots; "

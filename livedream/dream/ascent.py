@@ -34,6 +34,7 @@ _TILES: Final = 2  # a picture with more pixels than so many tiles is cut up
 # it. Deeper ones see enough else, and would pay for more pixels.
 _SHALLOW: Final = 4
 _EDGE_PX: Final = 8
+_MOMENTS: Final = 64  # in each of which a region's class stays what it is, on its way to the next
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,9 +121,8 @@ class Ascent:
         wait_for_compile: bool = True,
     ) -> None:
         bound = objective.to(device)
-        # Of its own: they are changed in place, and an objective may be shared.
-        variety = torch.tensor([settings.variety], dtype=torch.float32, device=device)
-        bound = replace(bound, weights=bound.weights.clone(), variety=variety)
+        bound.variety.fill_(settings.variety)
+        self._drawn: tuple[float, int] | None = None  # of the regions' classes
         self.spec = EngineSpec(network, bound, device, dtype, wait_for_compile)
         self._settings = settings
         strides = [network.layers[n].stride for n in bound.layers if n in network.layers]
@@ -148,6 +148,17 @@ class Ascent:
         self.spec.objective.variety.fill_(settings.variety)
         self._settings = settings
         return True
+
+    def wander(self, position: float) -> None:
+        """Draw the classes that the picture's regions go to, see `BoundObjective.wander`.
+
+        position: how often each region has changed its class since the beginning. Costs something
+        only now and then, for classes change slowly.
+        """
+        drawn = round(position * _MOMENTS) / _MOMENTS, self._settings.seed
+        if drawn != self._drawn:
+            self.spec.objective.wander(*drawn)
+            self._drawn = drawn
 
     def addition(
         self, picture: Tensor, draw: np.random.Generator, octaves: slice = ALL_OCTAVES
@@ -267,7 +278,8 @@ class Ascent:
         whole = torch.empty_like(x)
         height, width = x.shape[2:]
         for tile in lay_tiles(width, height, self._settings.tile, margins, cuts):
-            tile.put(self.engine.gradient(tile.seen(x), measured), whole)
+            place = tile.place(width, height)
+            tile.put(self.engine.gradient(tile.seen(x), measured, place), whole)
         return whole
 
     @torch.no_grad()

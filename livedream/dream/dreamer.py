@@ -56,6 +56,7 @@ class DreamState:
     gain: what the last addition was multiplied with, 0-d.
     age_s: how long the dream has grown since the start or the last cut.
     step_s: how long ago the dream before was, set by `Dreamer.advance`.
+    wandered: how often each region of the picture has changed its class, see `ClassesPart`.
     time_s: of the last frame.  frames: dreamed so far; with the seed it fixes all randomness.
     """
 
@@ -64,6 +65,7 @@ class DreamState:
     gain: Tensor | None = None
     age_s: float = 0.0
     step_s: float = 0.0
+    wandered: float = 0.0
     time_s: float | None = None
     frames: int = 0
 
@@ -79,7 +81,7 @@ class DreamState:
         """As plain arrays, for a checkpoint."""
         time_s = np.nan if self.time_s is None else self.time_s
         gain = np.nan if self.gain is None else float(self.gain)
-        clock = np.array([gain, self.age_s, time_s, self.frames], np.float64)
+        clock = np.array([gain, self.age_s, time_s, self.frames, self.wandered], np.float64)
         found: dict[str, NDArray[np.generic]] = {"clock": clock}
         for name, carried in (("residual", self.residual), ("momentum", self.momentum)):
             if carried is not None:
@@ -88,14 +90,14 @@ class DreamState:
 
     @classmethod
     def from_arrays(cls, found: Mapping[str, NDArray[np.generic]], device: torch.device) -> Self:
-        gain, age_s, time_s, frames = (float(x) for x in found["clock"].astype(np.float64))
+        gain, age_s, time_s, frames, wandered = map(float, found["clock"].astype(np.float64))
         residual, momentum = (
             torch.from_numpy(found[name].copy()).to(device) if name in found else None
             for name in ("residual", "momentum")
         )  # fmt: skip
         last = None if np.isnan(gain) else torch.tensor(gain, dtype=exact(device), device=device)
         return cls(
-            residual, momentum, last, age_s,
+            residual, momentum, last, age_s, wandered=wandered,
             time_s=None if np.isnan(time_s) else time_s, frames=int(frames),
         )  # fmt: skip
 
@@ -248,6 +250,7 @@ class Dreamer:
         if state.residual is not None and state.residual.shape[2:] != size[::-1]:
             state.residual = state.momentum = None
         remaining = self.advance(seconds)
+        self.ascent.wander(state.wandered)
         octaves, weight, remains = self._turn(*size)
         draw = np.random.default_rng([settings.seed, state.frames])
         launched = self._walk.launch(
@@ -318,6 +321,8 @@ class Dreamer:
         """Let time pass; what remains of the dream after it by the half-life, 0 to 1."""
         self.state.age_s += seconds
         self.state.step_s = seconds
+        if self.settings.wander > 0:
+            self.state.wandered += seconds / self.settings.wander
         half_life = self.settings.half_life
         return 0.5 ** (seconds / half_life) if half_life > 0 else 0.0
 
@@ -379,6 +384,7 @@ class Dreamer:
         """
         settings, state = self.settings, self.state
         draw = np.random.default_rng([settings.seed, state.frames])
+        self.ascent.wander(state.wandered)
         octaves, weight, remains = self._turn(picture.shape[3], picture.shape[2])
         rising = min(1.0, state.age_s / settings.rise) if settings.rise > 0 else 1.0
         levelled, state.momentum = self.grown(

@@ -41,7 +41,7 @@ _KNOWN: Final = -1.0  # an age that is what it is on the device
 # What glides or counts beside the recording: in the vector, or nowhere within a frame.
 _LOOSE: Final = {
     "strength": 1.0, "rise": 0.0, "half_life": 1.0, "step_size": 1.0, "seed": 0, "variety": 0.0,
-    "motif": 1.0,
+    "wander": 0.0, "motif": 1.0,
 }  # fmt: skip
 
 

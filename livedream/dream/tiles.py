@@ -21,6 +21,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from livedream.dream.objectives.terms import Place
+
 # Beyond this little reaches a gradient. Measured within 8 px of a cut, in parts of the gradient's
 # mean size: dreamnet 0.001, SqueezeNet's fire8 0.0001, MobileNetV2's features.13 0.009; with 64 px
 # 0.05 to 0.16.
@@ -72,6 +74,11 @@ class Tile:
                 first, last = round(begin * count), round(end * count)
                 activation = activation.narrow(axis, first, last - first)
         return activation
+
+    def place(self, width: int, height: int) -> Place:
+        """Where in the picture, of `width` x `height` px, lies what the network sees."""
+        (top, bottom), (left, right) = self.seen_rows, self.seen_columns
+        return top / height, bottom / height, left / width, right / width
 
     def share(self, width: int, height: int) -> float:
         """The share of the activation that `cells` are, 0 to 1."""

@@ -35,6 +35,7 @@ from livedream.core.version import __version__
 from livedream.dream.ascent import Plan
 from livedream.dream.dreamer import Dreamer
 from livedream.dream.objectives.binding import Measured
+from livedream.dream.objectives.terms import WHOLE, Place
 from livedream.dream.tiles import Margins
 from livedream.flow import open_flow
 from livedream.flow.motion import MotionEstimator
@@ -252,8 +253,10 @@ class _StagesAlone:
         self.octaves_ms[f"{x.shape[3]}x{x.shape[2]}"].append(spent_ms)
         self.ascent_ms[-1] += spent_ms
 
-    def gradient(self, seen: Tensor, measured: Measured | None = None) -> Tensor:
-        return self._engine.gradient(seen, measured)
+    def gradient(
+        self, seen: Tensor, measured: Measured | None = None, place: Place = WHOLE
+    ) -> Tensor:
+        return self._engine.gradient(seen, measured, place)
 
     def prepare(self, sizes: Sequence[tuple[int, int]]) -> bool:
         return self._engine.prepare(sizes)

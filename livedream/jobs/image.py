@@ -7,6 +7,7 @@ memory allows is dreamed in tiles (see `livedream.dream.tiles`).
 """
 
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +33,7 @@ from livedream.jobs.render import RenderReport
 from livedream.media.viewing import squared
 from livedream.present.picture import DEFAULT_QUALITY, check_picture, write_picture
 
+_BEGINNINGS: Final = 1 << 20  # in the wandering of kinds, of which a picture has one
 _STRIP: Final = 256  # rows composed at once: bounds the memory of very large pictures
 
 
@@ -80,6 +82,8 @@ def dream_still(
     check_picture(job.output, source=path if path.is_file() else None, overwrite=job.overwrite)
     rgb = start_picture(job.source, job.picture_size, job.settings.seed)
     dreamer = dreamer or Dreamer(job.settings)
+    # Each picture has kinds of its own, the same one always the same.
+    dreamer.state.wandered = float(zlib.crc32(rgb.tobytes()) % _BEGINNINGS)
     height, width = rgb.shape[:2]
     report = RenderReport.of(job.source, job.output, dreamer, width, height)
     levelled, stopped = None, None

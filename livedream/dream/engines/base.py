@@ -10,6 +10,7 @@ from torch import Tensor
 from livedream.core.settings import DreamSettings
 from livedream.dream.networks.network import Network
 from livedream.dream.objectives.binding import BoundObjective, Measured
+from livedream.dream.objectives.terms import WHOLE, Place
 from livedream.dream.tiles import Margins
 
 
@@ -17,7 +18,7 @@ from livedream.dream.tiles import Margins
 class EngineSpec:
     """What an engine computes: the gradient of one objective on one network.
 
-    objective: on the device; its weights change in place, the rest never does.
+    objective: on the device; its dials change in place, the rest never does.
     dtype: of the network and its activations; pictures and gradients are float32.
     wait_for_compile: steps may wait for what an engine has to compile first, and are the same every
     time; otherwise autograd takes them meanwhile, as in a live show.
@@ -50,12 +51,14 @@ class Engine(Protocol):
         step_size / 255 along it and clips to [0, 1].
         """
 
-    def gradient(self, seen: Tensor, measured: Measured | None = None) -> Tensor:
+    def gradient(
+        self, seen: Tensor, measured: Measured | None = None, place: Place = WHOLE
+    ) -> Tensor:
         """The objective's gradient at a picture that already has its margins, (1, 3, h, w)
         float32, times any positive factor.
 
         measured: of the whole picture that this one is a tile of (`BoundObjective.measure`); the
-        factor is then the same for all of its tiles.
+        factor is then the same for all of its tiles.  place: of that tile.
         """
 
     def prepare(self, sizes: Sequence[tuple[int, int]]) -> bool:

@@ -23,6 +23,7 @@ from livedream.dream.engines.eager import EagerEngine
 from livedream.dream.engines.fused import FusedAscent, fused, open_kernels
 from livedream.dream.engines.steps import normalised
 from livedream.dream.objectives.binding import Measured
+from livedream.dream.objectives.terms import WHOLE, Place
 from livedream.dream.tiles import Margins, mirrored_index
 
 _LOG: Final = logging.getLogger(__name__)
@@ -173,8 +174,10 @@ class CudaEngine:
             captured.replay()
         x.copy_(captured.picture)
 
-    def gradient(self, seen: Tensor, measured: Measured | None = None) -> Tensor:
-        return self._eager.gradient(seen, measured)
+    def gradient(
+        self, seen: Tensor, measured: Measured | None = None, place: Place = WHOLE
+    ) -> Tensor:
+        return self._eager.gradient(seen, measured, place)
 
     def prepare(self, sizes: Sequence[tuple[int, int]]) -> bool:
         return True

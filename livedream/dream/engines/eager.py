@@ -10,6 +10,7 @@ from livedream.core.settings import DreamSettings
 from livedream.dream.engines.base import EngineSpec
 from livedream.dream.engines.steps import step_along
 from livedream.dream.objectives.binding import Measured
+from livedream.dream.objectives.terms import WHOLE, Place
 from livedream.dream.tiles import Margins, mirrored
 
 
@@ -34,12 +35,14 @@ class EagerEngine:
             gradient = self.gradient(mirrored(x, margins))
             step_along(x, gradient[:, :, top : top + height, left : left + width], settings)
 
-    def gradient(self, seen: Tensor, measured: Measured | None = None) -> Tensor:
+    def gradient(
+        self, seen: Tensor, measured: Measured | None = None, place: Place = WHOLE
+    ) -> Tensor:
         with torch.enable_grad():
             x = seen.detach().requires_grad_()
             activations = self.activations(x)
         grad_outputs = self._spec.objective.grad_outputs(
-            tuple(a.detach() for a in activations), measured
+            tuple(a.detach() for a in activations), measured, place
         )
         (gradient,) = torch.autograd.grad(activations, x, grad_outputs=grad_outputs)
         return gradient.float()

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
-from torch import fx, nn
+from torch import Tensor, fx, nn
 
 from livedream.core.errors import NetworkError, SettingsError, WeightsError
 from livedream.core.suggest import closest
@@ -33,6 +33,8 @@ from livedream.dream.networks.weights import (
 )
 
 DEFAULT_NAME = "dreamnet"
+# What may lie between a layer and its classes, for nothing of it depends on the picture.
+_AVERAGES = ("AdaptiveAvgPool2d", "adaptive_avg_pool2d", "Flatten", "flatten", "mean")
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +44,8 @@ class Network:
     classes: names in order, empty when unknown; class_count: how many there are in any case.
     minimum_size: px, of the shorter side it was tried with.  default_objective: text, see
     `livedream.dream.objectives.binding`.  aliases: the field's layer names to this network's.
-    notes: what a layer shows, where its file says so.
+    notes: what a layer shows, where its file says so.  classifier: the layer whose rows are the
+    classes.
     """
 
     name: str
@@ -55,6 +58,7 @@ class Network:
     licence: str
     aliases: Mapping[str, str] = field(default_factory=dict, repr=False)
     notes: Mapping[str, str] = field(default_factory=dict, repr=False)
+    classifier: str = ""
 
     @cached_property
     def module(self) -> nn.Module:
@@ -96,6 +100,31 @@ class Network:
         moving and casting it leaves this network as it was.
         """
         return self.graph.cut([name if name == LOGITS else self.resolve(name) for name in layers])
+
+    def class_rows(self) -> tuple[str, Tensor]:
+        """The layer that the classes are read from, and a row for each of them, (classes, C) fp32.
+
+        A class's logit is its row times the layer's activation, averaged over all places, give or
+        take a constant. Raises NetworkError where more than that lies in between.
+        """
+        named = {self.graph.outputs[name]: name for name in self.layers}
+        node = self.graph.outputs[self.classifier]
+        rows = self.graph.root.get_parameter(f"{self.classifier}.weight").detach().float()
+        while node.all_input_nodes:
+            node = node.all_input_nodes[0]
+            if node in named and rows.shape[1] == self.layers[named[node]].channels:
+                if rows.shape[2:].numel() == 1:
+                    return named[node], rows.flatten(1)
+                break
+            module = self.graph.module_of(node)
+            name = (
+                type(module).__name__ if module else getattr(node.target, "__name__", node.target)
+            )
+            if name not in _AVERAGES:
+                break
+        raise NetworkError(
+            f"{self.name} has no layer from which its classes are read directly; try class:NAME"
+        )
 
     def class_index(self, wanted: str | int) -> int:
         """A class by number, name or synonym.  Raises NetworkError with the closest names."""
@@ -192,6 +221,7 @@ def _assemble(
         licence=spec.licence,
         aliases={alias: layer for alias, layer in spec.aliases.items() if layer in graph.outputs},
         notes=metadata.layers,
+        classifier=spec.classifier,
     )
 
 

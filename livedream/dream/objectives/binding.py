@@ -2,12 +2,13 @@
 
 What `BoundObjective.grad_outputs` gives
     A term moves its layer in a direction: a layer or some of its channels along their own
-    activations (which is plain L2), a class along the gradient of its log probability, a guide
-    towards its best matching features.  Gradients of plain sums would follow the loudest layer,
-    and the most channels, whatever the weights; so every term's direction is brought to length 1,
-    divided by the length of its layer's whole activation, and only then multiplied by its weight.
-    For a whole layer that is the gradient of ``weight * log(length)``; with variety it is that only
-    along the activation, and longer by what raises the quiet channels.
+    activations (which is plain L2), a class along the gradient of its log probability, many classes
+    each along its row of the classifier, a guide towards its best matching features.  Gradients of
+    plain sums would follow the loudest layer, and the most channels, whatever the weights; so every
+    term's direction is brought to length 1, divided by the length of its layer's whole activation,
+    and only then multiplied by its weight.  For a whole layer that is the gradient of ``weight *
+    log(length)``; with variety it is that only along the activation, and longer by what raises the
+    quiet channels.
 
 Variety
     Ascending the sum of squares makes the loud louder: after some frames a few of a layer's
@@ -45,15 +46,20 @@ from livedream.core.errors import NetworkError, ObjectiveError, SourceError
 from livedream.dream.networks.graph import LOGITS
 from livedream.dream.networks.network import Network
 from livedream.dream.objectives.terms import (
+    REGIONS,
     TINY,
+    WHOLE,
     ChannelsPart,
+    ClassesPart,
     ClassPart,
     GuidePart,
     LayerPart,
     Part,
+    Place,
 )
 from livedream.dream.objectives.text import parse_objective
 from livedream.dream.objectives.value import (
+    ClassesTarget,
     ClassTarget,
     GuidePicture,
     GuideTarget,
@@ -98,19 +104,23 @@ class BoundObjective:
 
     @torch.no_grad()
     def grad_outputs(
-        self, activations: tuple[Tensor, ...], measured: Measured | None = None
+        self,
+        activations: tuple[Tensor, ...],
+        measured: Measured | None = None,
+        place: Place = WHOLE,
     ) -> tuple[Tensor, ...]:
         """The ascent's direction at each layer: of each activation's shape, type and device.
 
         To be used as ``torch.autograd.grad(activations, picture, grad_outputs=...)``.  See the
         module on what they are; all zero where every layer is silent.
         measured: of the picture that the activations are a piece of; None: they are the whole.
+        place: of that piece.
         """
         sums: tuple[tuple[Tensor | None, ...], ...]
         sums = measured or tuple((None,) * len(parts) for parts in self.parts)
         gradients = [
             [
-                part.gradient(a.detach(), self.weights, self.variety, s)
+                part.gradient(a.detach(), self.weights, self.variety, s, place)
                 for part, s in zip(parts, own, strict=True)
             ]
             for a, parts, own in zip(activations, self.parts, sums, strict=True)
@@ -128,7 +138,8 @@ class BoundObjective:
         """The objective's value, a 0-d fp32 tensor.
 
         The weighted sum of each term's mean square (layers and channels), log probability
-        (classes) or match (guides: the mean product with the best feature, per channel).
+        (a class), part along the classes, or match (guides: the mean product with the best feature,
+        per channel).
         """
         values = [
             part.value(activation.detach(), self.weights)
@@ -137,10 +148,23 @@ class BoundObjective:
         ]
         return torch.stack(values).sum()
 
+    @property
+    def dials(self) -> tuple[Tensor, ...]:
+        """What may change in place: weights, variety, and the regions of each part with some."""
+        return self.weights, self.variety, *(part.regions for part in self._with_regions())
+
+    def wander(self, position: float, seed: int) -> None:
+        """Draw the classes of all regions for a moment, see `ClassesPart.follow`."""
+        for part in self._with_regions():
+            part.follow(position, seed)
+
+    def _with_regions(self) -> list[ClassesPart]:
+        return [part for parts in self.parts for part in parts if isinstance(part, ClassesPart)]
+
     def to(self, device: torch.device | str) -> BoundObjective:
-        """The same on another device."""
+        """A copy on a device, with dials of its own."""
         parts = tuple(tuple(part.to(device) for part in parts) for parts in self.parts)
-        weights, variety = self.weights.to(device), self.variety.to(device)
+        weights, variety = (t.to(device, copy=True) for t in (self.weights, self.variety))
         return replace(self, weights=weights, variety=variety, parts=parts)
 
 
@@ -164,6 +188,10 @@ def bind(
             if isinstance(target, ClassTarget):
                 number = network.class_index(target.label)
                 found.setdefault(LOGITS, []).append(ClassPart(index, number))
+                continue
+            if isinstance(target, ClassesTarget):
+                name, part = _classes(network, index, target.numbers)
+                found.setdefault(name, []).append(part)
                 continue
             name = network.resolve(target.layer)
             parts = found.setdefault(name, [])
@@ -205,6 +233,19 @@ def _mask(network: Network, name: str, numbers: tuple[int, ...]) -> Tensor:
     mask = torch.zeros(count)
     mask[list(numbers)] = 1
     return mask
+
+
+def _classes(network: Network, term: int, numbers: tuple[int, ...]) -> tuple[str, ClassesPart]:
+    """The layer that the classes are read from, and the part that looks at it."""
+    name, rows = network.class_rows()
+    if numbers and numbers[-1] >= len(rows):
+        raise NetworkError(f"no class {numbers[-1]}; this network has classes 0 to {len(rows) - 1}")
+    apart = rows - rows.mean(0)
+    apart = apart[list(numbers)] if numbers else apart
+    directions = apart / apart.norm(dim=1, keepdim=True).clamp_min(TINY)
+    part = ClassesPart(term, directions.numpy(), torch.zeros(rows.shape[1], *REGIONS))
+    part.follow(0.0, 0)
+    return name, part
 
 
 @torch.no_grad()

@@ -9,7 +9,9 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, fields, replace
 from typing import Self
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 # Channels whose mean square is below this share of their layer's count ever less, for there is
@@ -24,6 +26,19 @@ CERTAIN = 1e-3
 # Energy below this is silence; what is divided by it must not leave fp32, which ends at 3e38, when
 # it is divided by a small level again.  Heuristic.
 TINY = 1e-20
+
+# Regions of a picture, down and across, that are each drawn to a class of their own.  Heuristic: at
+# 480x270 a little larger than dreamnet's motifs.
+REGIONS = 2, 3
+# Of the time that a region keeps a class this much is spent on nothing else; then the next one
+# comes up.  Heuristic, by eye.
+HOLD = 0.8
+# Regions change one after the other, evenly spread over the time: by this share of it each.
+GOLDEN = 0.6180339887
+
+# What of the whole picture a piece is: from top to bottom, from left to right, 0 to 1.
+Place = tuple[float, float, float, float]
+WHOLE: Place = (0.0, 1.0, 0.0, 1.0)
 
 # Positions compared at once: bounds the table of products to 64 MiB.
 CHUNK = 16384
@@ -68,19 +83,21 @@ class Part(ABC):
 
     @abstractmethod
     def gradient(
-        self, activation: Tensor, weights: Tensor, variety: Tensor, measured: Tensor | None = None
-    ) -> PartGradient:
-        """measured: the sum of `measure`, None when the activation is the whole."""
+        self, activation: Tensor, weights: Tensor, variety: Tensor,
+        measured: Tensor | None = None, place: Place = WHOLE,
+    ) -> PartGradient:  # fmt: skip
+        """measured: the sum of `measure`, None when the activation is the whole.  place: of what
+        the activation is of."""
 
     @abstractmethod
     def value(self, activation: Tensor, weights: Tensor) -> Tensor:
         """What is raised, 0-d."""
 
     def to(self, device: torch.device | str) -> Self:
-        """The same on another device."""
+        """A copy on a device."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         return replace(
-            self, **{n: v.to(device) for n, v in values.items() if isinstance(v, Tensor)}
+            self, **{n: v.to(device, copy=True) for n, v in values.items() if isinstance(v, Tensor)}
         )
 
 
@@ -94,8 +111,9 @@ class LayerPart(Part):
     terms: Tensor
 
     def gradient(
-        self, activation: Tensor, weights: Tensor, variety: Tensor, measured: Tensor | None = None
-    ) -> PartGradient:
+        self, activation: Tensor, weights: Tensor, variety: Tensor,
+        measured: Tensor | None = None, place: Place = WHOLE,
+    ) -> PartGradient:  # fmt: skip
         measured = self.measure(activation) if measured is None else measured
         energies, count = measured[:-1], measured[-1]
         shares = energies / energies.mean().clamp_min(TINY) + QUIET
@@ -120,8 +138,9 @@ class ChannelsPart(Part):
     masks: Tensor
 
     def gradient(
-        self, activation: Tensor, weights: Tensor, variety: Tensor, measured: Tensor | None = None
-    ) -> PartGradient:
+        self, activation: Tensor, weights: Tensor, variety: Tensor,
+        measured: Tensor | None = None, place: Place = WHOLE,
+    ) -> PartGradient:  # fmt: skip
         measured = self.measure(activation) if measured is None else measured
         energies, count = measured[:-1], measured[-1]
         layer = energies.sum()
@@ -147,8 +166,9 @@ class ClassPart(Part):
         return _counted(activation.float().sum(0), len(activation))
 
     def gradient(
-        self, activation: Tensor, weights: Tensor, variety: Tensor, measured: Tensor | None = None
-    ) -> PartGradient:
+        self, activation: Tensor, weights: Tensor, variety: Tensor,
+        measured: Tensor | None = None, place: Place = WHOLE,
+    ) -> PartGradient:  # fmt: skip
         scores, share = activation.float(), torch.ones((), device=activation.device)
         if measured is not None:
             # The picture's scores are the mean of its pieces': one gradient, in equal parts.
@@ -164,6 +184,81 @@ class ClassPart(Part):
 
     def value(self, activation: Tensor, weights: Tensor) -> Tensor:
         return weights[self.term] * activation.float().log_softmax(1)[:, self.number].mean()
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class ClassesPart(Part):
+    """Each region of the picture drawn to a class of its own, and to another after a while.
+
+    A class's logit is its row of the classifier times the layer's activation, so the row is the
+    direction to go, and nothing beyond the layer has to be computed.
+    term: its place among the weights.  directions: (K, C) fp32, one for each class, of length 1,
+    without what all classes have in common.  regions: (C, *REGIONS) fp32, where each region goes;
+    `follow` changes it in place.
+    """
+
+    term: int
+    directions: NDArray[np.float32]
+    regions: Tensor
+
+    def follow(self, position: float, seed: int) -> None:
+        """Let the regions go to the classes of a moment.
+
+        position: how often each region has changed.  seed: of the draw.
+        """
+        number = np.arange(np.prod(REGIONS))
+        turns, passed = np.divmod(position + number * GOLDEN, 1.0)
+        rising = np.clip((passed - HOLD) / (1.0 - HOLD), 0.0, 1.0).astype(np.float32)
+        share = (rising * rising * (3.0 - 2.0 * rising))[:, None]
+        now, next_ = (
+            self.directions[
+                [
+                    np.random.default_rng([seed, region, turn]).integers(len(self.directions))
+                    for region, turn in enumerate((turns + later).astype(int).tolist())
+                ]
+            ]
+            for later in (0, 1)
+        )
+        found = (now * (1 - share) + next_ * share).T.reshape(-1, *REGIONS)
+        self.regions.copy_(torch.from_numpy(np.ascontiguousarray(found)))
+
+    def measure(self, activation: Tensor) -> Tensor:
+        return _counted(total_energy(activation), activation.numel() // activation.shape[1])
+
+    def gradient(
+        self, activation: Tensor, weights: Tensor, variety: Tensor,
+        measured: Tensor | None = None, place: Place = WHOLE,
+    ) -> PartGradient:  # fmt: skip
+        energy, places = self.measure(activation) if measured is None else measured
+        direction = self.over_places(activation, place)
+        gain = weights[self.term] / (energy * places).sqrt().clamp_min(TINY)
+        level = gain.abs() / activation.shape[1] ** 0.5
+        return PartGradient(direction, gain.view(1, 1, 1), level)
+
+    def value(self, activation: Tensor, weights: Tensor) -> Tensor:
+        direction = self.over_places(activation, WHOLE)
+        return weights[self.term] * (direction * activation.float()).sum(1).mean()
+
+    def over_places(self, activation: Tensor, place: Place) -> Tensor:
+        """Where each place goes, like the activation, fp32."""
+        height, width = activation.shape[2:]
+        top, bottom, left, right = place
+        rows = shares(height, REGIONS[0], top, bottom, activation.device)
+        columns = shares(width, REGIONS[1], left, right, activation.device)
+        return (rows @ self.regions @ columns.T)[None]
+
+
+def shares(
+    count: int, regions: int, begin: float, end: float, device: torch.device | str = "cpu"
+) -> Tensor:
+    """(count, regions) fp32: how much each of some places in a row belongs to each region.
+
+    A place in the middle of a region belongs to it alone, one between two to both.
+    begin, end: where the row lies, all regions from 0 to 1.
+    """
+    middles = (torch.arange(count, device=device) + 0.5) * ((end - begin) / count) + begin
+    along = (middles * regions - 0.5).clamp(0, regions - 1)[:, None]
+    return (1 - (along - torch.arange(regions, device=device)).abs()).clamp_min(0)
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -185,8 +280,9 @@ class GuidePart(Part):
         return _counted(energies, activation.numel())
 
     def gradient(
-        self, activation: Tensor, weights: Tensor, variety: Tensor, measured: Tensor | None = None
-    ) -> PartGradient:
+        self, activation: Tensor, weights: Tensor, variety: Tensor,
+        measured: Tensor | None = None, place: Place = WHOLE,
+    ) -> PartGradient:  # fmt: skip
         best = self.matches(activation)
         if measured is None:
             measured = self._measured(best, activation)

@@ -2,8 +2,9 @@
 
     objective = [sign] term { sign term }
     term      = [number "*"] target
-    target    = layer [":" channels] | "class:" label | "guide(" layer "," path ")"
-    channels  = range { "," range }          range = number [ "-" number ]
+    target    = layer [":" numbers] | "class:" label | "classes" [":" numbers]
+              | "guide(" layer "," path ")"
+    numbers   = range { "," range }          range = number [ "-" number ]
     label     = a word, or anything "in quotes"
     path      = anything without quotes, commas and parentheses, or anything "in quotes"
     sign      = "+" | "-"
@@ -21,6 +22,7 @@ from livedream.dream.objectives.value import (
     PLAIN_PATH,
     Objective,
     channels,
+    classes,
     guide,
     image_class,
     layer,
@@ -28,14 +30,16 @@ from livedream.dream.objectives.value import (
 
 _WEIGHT = re.compile(r"((?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*\*", re.ASCII)
 _CLASS = re.compile(r"class\s*:\s*")
+_CLASSES = re.compile(r"classes(?![\w./-])\s*(:)?")
 _GUIDE = re.compile(r"guide\s*\(\s*")
 _QUOTED = re.compile(r'"((?:[^"]|"")*)"')
 _NUMBER = re.compile(r"\d+", re.ASCII)
 _SIGN = re.compile(r"[+-]")
 _SPACE = re.compile(r"\s*")
-# A range this long is a typing error: no layer known here has as many channels.
+# A range this long is a typing error: no layer known here has as many channels or classes.
 _LONGEST_RANGE = 100_000
-_NO_LAYER = "expected a layer, class:... or guide(...)"
+_NO_LAYER = "expected a layer, class:..., classes or guide(...)"
+_NO_CLASS = "expected a class's number"
 _NO_CHANNEL = "expected a channel number"
 
 
@@ -85,10 +89,14 @@ class _Parser:
     def target(self) -> Objective:
         if self.take(_CLASS):
             return self.image_class()
+        if many := self.take(_CLASSES):
+            return classes(*self.numbers(_NO_CLASS)) if many[1] else classes()
         if self.take(_GUIDE):
             return self.guide()
         name = self.needed(LAYER_NAME, _NO_LAYER)
-        return channels(name, *self.channels()) if self.take(re.compile(r"\s*:")) else layer(name)
+        if self.take(re.compile(r"\s*:")):
+            return channels(name, *self.numbers(_NO_CHANNEL))
+        return layer(name)
 
     def image_class(self) -> Objective:
         wanted = "expected a class, by name, number or in quotes"
@@ -104,14 +112,14 @@ class _Parser:
         self.symbol(")", "expected ) after the path")
         return guide(name, path)
 
-    def channels(self) -> list[int]:
+    def numbers(self, wanted: str) -> list[int]:
         numbers: list[int] = []
         while True:
             self.skip_space()
             start = self.place
-            first = last = int(self.needed(_NUMBER, _NO_CHANNEL))
+            first = last = int(self.needed(_NUMBER, wanted))
             if self.take(re.compile(r"-")):
-                last = int(self.needed(_NUMBER, _NO_CHANNEL))
+                last = int(self.needed(_NUMBER, wanted))
             if not first <= last < first + _LONGEST_RANGE:
                 self.place = start
                 raise self.wrong(f"a range must go up (got {first}-{last})")

@@ -2,6 +2,7 @@
 
     0.2 * channels("inception4c", 12, 87) + 0.8 * layer("inception4d") - 0.1 * layer("conv2")
     image_class("goldfish") + guide("inception4c", "starfish.jpg")
+    layer("creatures") + 2 * classes(*range(398))
 
 `str(objective)` is the same thing as text, which `livedream.dream.objectives.text` reads back.
 What the parts mean and how they are weighed stands in `livedream.dream.objectives.binding`.
@@ -48,6 +49,17 @@ class ClassTarget:
 
 
 @dataclass(frozen=True, slots=True)
+class ClassesTarget:
+    """Many classes, of all or of those named (sorted, each once): here one, there another, and
+    others after a while."""
+
+    numbers: tuple[int, ...] = ()
+
+    def __str__(self) -> str:
+        return f"classes:{_ranges(self.numbers)}" if self.numbers else "classes"
+
+
+@dataclass(frozen=True, slots=True)
 class GuidePicture:
     """Pixels as an immutable value: rgb holds height x width x 3 bytes."""
 
@@ -72,7 +84,7 @@ class GuideTarget:
         return f"guide({self.layer}, <{self.picture.width}x{self.picture.height} pixels>)"
 
 
-Target = LayerTarget | ClassTarget | GuideTarget
+Target = LayerTarget | ClassTarget | ClassesTarget | GuideTarget
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +97,8 @@ class Term:
 
 @dataclass(frozen=True, slots=True)
 class Objective:
-    """A sum of weighted targets; made by `layer`, `channels`, `image_class`, `guide` and sums."""
+    """A sum of weighted targets; made by `layer`, `channels`, `image_class`, `classes`,
+    `guide` and sums."""
 
     terms: tuple[Term, ...]
 
@@ -145,6 +158,14 @@ def image_class(label: str | int) -> Objective:
     if not text or "\n" in text:
         raise _invalid("must be a class name or number", f"class:{text}")
     return Objective((Term(1.0, ClassTarget(text)),))
+
+
+def classes(*numbers: int) -> Objective:
+    """Classes of the network by number, all without one: each region of the picture is drawn to
+    another, and to others as time passes (`DreamSettings.wander`)."""
+    if numbers and min(numbers) < 0:
+        raise _invalid("class numbers must be 0 or more", f"classes:{numbers}")
+    return Objective((Term(1.0, ClassesTarget(tuple(sorted(set(numbers))))),))
 
 
 def guide(name: str, picture: str | PathLike[str] | NDArray[np.uint8]) -> Objective:

@@ -96,7 +96,7 @@ def test_what_is_prepared_is_what_is_climbed(
             left, right, top, bottom = shifts[0]
             seen.append((x.shape[3] + left + right, x.shape[2] + top + bottom))
 
-        def gradient(self, x: Tensor, measured: object) -> Tensor:
+        def gradient(self, x: Tensor, *tile: object) -> Tensor:
             return torch.zeros_like(x)
 
     ascend = ascent(dreamnet, octaves=1, tile=128)

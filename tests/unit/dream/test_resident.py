@@ -83,13 +83,12 @@ def resident_dreamer(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., 
     yield make
 
 
-def gap(one: Dream, other: Dream) -> int:
-    return int(np.abs(one.frame.rgb.astype(int) - other.frame.rgb).max())
-
-
 def alike(one: Dream, other: Dream) -> bool:
     near = pytest.approx((one.level, one.gain, one.flicker), rel=2e-3)
-    return bool(near == (other.level, other.gain, other.flicker)) and gap(one, other) <= 2
+    apart = np.abs(one.frame.rgb.astype(int) - other.frame.rgb)
+    # A class's direction is the same however quiet its place is, and so shows more of the rounding.
+    close = apart.max() <= 6 and apart.mean() < 0.1
+    return bool(near == (other.level, other.gain, other.flicker)) and close
 
 
 def much_alike(one: Dream, other: Dream) -> bool:

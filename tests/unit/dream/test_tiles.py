@@ -120,6 +120,8 @@ def test_what_tiles_say_adds_up_to_what_the_picture_says(
         ("eyes:3,17", 0.01),
         ("creatures - 0.5*mosaic + 2*strokes:1", 0.1),
         ("eyes + class:5", 0.1),
+        ("classes", 0.06),
+        ("creatures + 8*classes:0-397", 0.1),
     ],
 )
 def test_tiles_give_the_gradient_of_the_whole(

@@ -25,6 +25,7 @@ from livedream.dream.engines.eager import EagerEngine
 from livedream.dream.engines.openvino.graph import GradientGraph
 from livedream.dream.engines.steps import step_along
 from livedream.dream.objectives.binding import BoundObjective, Measured
+from livedream.dream.objectives.terms import WHOLE, Place
 from livedream.dream.tiles import Margins, mirrored
 
 _LOG: Final = logging.getLogger(__name__)
@@ -90,11 +91,13 @@ class OpenVinoEngine:
             x.copy_(picture)
 
     @torch.no_grad()
-    def gradient(self, seen: Tensor, measured: Measured | None = None) -> Tensor:
+    def gradient(
+        self, seen: Tensor, measured: Measured | None = None, place: Place = WHOLE
+    ) -> Tensor:
         # A tile is left to another: nearly every one has another size, and a graph is for one.
         graph = self._graph((seen.shape[3], seen.shape[2])) if measured is None else None
         if graph is None:
-            return self._eager.gradient(seen, measured)
+            return self._eager.gradient(seen, measured, place)
         return graph.run(seen.contiguous(memory_format=torch.channels_last), (0, 0, 0, 0)).clone()
 
     def prepare(self, sizes: Sequence[Size]) -> bool:
@@ -188,7 +191,7 @@ class _Compiled:
         self._request = compiled.create_infer_request()
         self._seen = np.empty((1, height, width, 3), np.float32)
         self._gradient = np.empty((1, height, width, 3), np.float32)
-        inputs = self._seen, objective.weights.numpy(), objective.variety.numpy()
+        inputs = self._seen, *(dial.numpy() for dial in objective.dials)
         for number, values in enumerate(inputs):
             self._request.set_input_tensor(number, Shared(values, shared_memory=True))
         self._request.set_output_tensor(Shared(self._gradient, shared_memory=True))

@@ -13,12 +13,15 @@ from livedream.dream.objectives.binding import BoundObjective
 from livedream.dream.objectives.terms import (
     CERTAIN,
     QUIET,
+    REGIONS,
     SILENT_SHARE,
     TINY,
     ChannelsPart,
+    ClassesPart,
     ClassPart,
     LayerPart,
     PartGradient,
+    shares,
 )
 
 
@@ -26,17 +29,24 @@ def write_grad_outputs(
     ops: Any,
     objective: BoundObjective,
     activations: Sequence[Node],
-    weights: Node,
-    variety: Node,
+    dials: Sequence[Node],
 ) -> list[Node]:
     """One for each activation, of its shape, times one positive factor common to all.
 
-    ops: an openvino opset.  weights: (terms,), variety: (1,), float32.
+    ops: an openvino opset.  dials: as `BoundObjective.dials`.
     """
+    weights, variety, *rest = dials
+    regions = iter(rest)
     found = [
-        [KNOWN_PARTS[type(part)](ops, part, activation, weights, variety) for part in parts]
+        [
+            KNOWN_PARTS[type(part)](
+                ops, part, activation, weights,
+                next(regions) if isinstance(part, ClassesPart) else variety,
+            )
+            for part in parts
+        ]
         for activation, parts in zip(activations, objective.parts, strict=True)
-    ]
+    ]  # fmt: skip
     loudest = reduce(ops.maximum, [one.level for gradients in found for one in gradients])
     factor = ops.divide(np.float32(1), ops.maximum(loudest, np.float32(TINY)))
     return [
@@ -94,6 +104,22 @@ def _class(ops: Any, part: ClassPart, scores: Node, weights: Node, _: Node) -> P
     return PartGradient(direction, gain, _level(ops, gain, energy, direction))
 
 
+def _classes(
+    ops: Any, part: ClassesPart, activation: Node, weights: Node, regions: Node
+) -> PartGradient:
+    """regions: (C, rows, columns)."""
+    _, channels, height, width = lengths(activation)
+    rows = shares(height, REGIONS[0], 0.0, 1.0)[None].numpy()
+    columns = shares(width, REGIONS[1], 0.0, 1.0).T[None].contiguous().numpy()
+    direction = ops.matmul(ops.matmul(rows, regions, False, False), columns, False, False)
+    energy = _sum(ops, ops.multiply(activation, activation))
+    size = ops.sqrt(ops.multiply(energy, np.float32(height * width)))
+    weight = _weight(ops, weights, torch.tensor([part.term]))
+    gain = ops.divide(weight, _at_least(ops, size, TINY))
+    level = ops.multiply(ops.abs(gain), np.float32(channels**-0.5))
+    return PartGradient(ops.unsqueeze(direction, np.int64(0)), gain, level)
+
+
 def _energies(ops: Any, activation: Node) -> Node:
     """Each channel's sum of squares, (1, C, 1, 1)."""
     return ops.reduce_sum(ops.multiply(activation, activation), [0, 2, 3], True)
@@ -125,5 +151,6 @@ KNOWN_PARTS: Final[dict[type, Callable[..., PartGradient]]] = {
     LayerPart: _layer,
     ChannelsPart: _channels,
     ClassPart: _class,
+    ClassesPart: _classes,
 }
 """What writes each; guides have none."""

@@ -68,15 +68,14 @@ class GradientGraph:
         self._steps = [(node, *self._step(network, node)) for node in nodes]
 
     def model(self, width: int, height: int) -> Any:
-        """An `openvino.Model`: picture (1, height, width, 3), the objective's weights (terms,) and
-        its variety (1,) to the gradient, like the picture, times some positive factor.
+        """An `openvino.Model`: picture (1, height, width, 3) and the objective's dials to the
+        gradient, like the picture, times some positive factor.
         """
         from openvino import Model
         from openvino import opset14 as ops
 
         picture = ops.parameter([1, height, width, 3], np.float32, "picture")
-        weights = ops.parameter([len(self._objective.weights)], np.float32, "weights")
-        variety = ops.parameter([1], np.float32, "variety")
+        dials = [ops.parameter(list(dial.shape), np.float32) for dial in self._objective.dials]
         normal = ops.add(ops.multiply(picture, self._gain.numpy()), self._offset.numpy())
         values = {self._picture: ops.transpose(normal, [0, 3, 1, 2])}
         for node, inputs, rule in self._steps:
@@ -88,13 +87,13 @@ class GradientGraph:
                 gradients[node] = ops.add(gradients[node], part) if node in gradients else part
 
         ends = [values[end] for end in self._ends]
-        accumulate(self._ends, write_grad_outputs(ops, self._objective, ends, weights, variety))
+        accumulate(self._ends, write_grad_outputs(ops, self._objective, ends, dials))
         for node, inputs, rule in reversed(self._steps):
             if node in gradients:
                 found = [values[one] for one in (node, *inputs)]
                 accumulate(inputs, rule.backward(ops, gradients.pop(node), *found))
         result = ops.result(gradients[self._picture], "gradient")
-        return Model([result], [picture, weights, variety], "gradient")
+        return Model([result], [picture, *dials], "gradient")
 
     def _step(self, network: fx.GraphModule, node: fx.Node) -> tuple[list[fx.Node], _Rule]:
         """What the node reads, the same one twice where it does so twice, and what it does."""

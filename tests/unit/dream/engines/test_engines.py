@@ -132,9 +132,7 @@ def test_openvinos_graph_is_autograd(case: str, size: tuple[int, int]) -> None:
     model = GradientGraph(network, objective, preprocessing).model(size[1], size[0])
     compiled = openvino_core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     laid = picture.detach().permute(0, 2, 3, 1).contiguous().numpy()
-    (found,) = compiled(
-        [laid, *(dial.numpy() for dial in (objective.weights, objective.variety))]
-    ).values()
+    (found,) = compiled([laid, *(dial.numpy() for dial in objective.dials)]).values()
     back = torch.from_numpy(found.copy()).permute(0, 3, 1, 2)
     torch.testing.assert_close(back / back.norm(), gradient / gradient.norm(), rtol=1e-3, atol=1e-5)
 
