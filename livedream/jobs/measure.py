@@ -13,6 +13,7 @@ medium, whatever flow the render used) and the mean over pixels visible in both 
     response    what a network's layer says to input and output, averaged over frames
     flat fine, flat spots
                 how clean it is where the source is flat, see `livedream.jobs.flat_places`
+    moving      strength where the source moves, over that where it stands still
 """
 
 from collections import defaultdict
@@ -35,6 +36,8 @@ _OCCLUSION: Final = (0.01, 0.5)  # Ruder et al. (2016), equation 5
 _RENEWAL_S: Final = 2.0
 _PROBE_S: Final = 0.5  # a new comparison for the renewal starts this often
 _RENEWAL_HEIGHT: Final = 180  # px: carried over two seconds, only the shapes can be compared
+_MOVING: Final = 1 / 2000  # of the picture's width in a frame, from which on a place moves
+_SOME: Final = 1 / 1000  # of all pixels looked at: with fewer there is nothing to compare
 _EDGE_S: Final = 1.0  # drift compares the first and the last second
 
 
@@ -55,6 +58,7 @@ class Measurement:
     response_output: float | None = None
     flat_fine: float | None = None
     flat_spots: float | None = None
+    moving: float | None = None
     notes: list[str] = field(default_factory=list)
 
 
@@ -86,6 +90,7 @@ class VideoComparator:
         self._tints: list[tuple[float, Plane]] = []
         self._probes: list[_Probe] = []
         self._flat = FlatPlaces()
+        self._energy, self._area = np.zeros(2), np.zeros(2)  # of r: still and moving places
 
     def add(self, source: Picture, dream: Picture, time_s: float) -> None:
         """source, dream: (H, W, 3) uint8; the dream is brought to the source's size."""
@@ -113,8 +118,9 @@ class VideoComparator:
             if name in means:
                 means[name] **= 0.5
         found = Measurement(
-            len(self._tints), flat_fine=self._flat.fine, flat_spots=self._flat.spots, **means
-        )
+            len(self._tints), flat_fine=self._flat.fine, flat_spots=self._flat.spots,
+            moving=self._moving(), **means,
+        )  # fmt: skip
         if self._last is not None:
             found.height, found.width = self._last[0].shape[:2]
             early_s, late_s = self._tints[0][0] + _EDGE_S, self._tints[-1][0] - _EDGE_S
@@ -123,10 +129,20 @@ class VideoComparator:
             found.drift = float(np.abs(late - early).max())
         return found
 
+    def _moving(self) -> float | None:
+        if self._area.min() <= _SOME * self._area.sum() or self._energy[0] <= 0:
+            return None
+        still, moving = (self._energy / self._area) ** 0.5
+        return float(moving / still)
+
     def _compare(
         self, source: Picture, dream: Picture, residual: Plane, flow: FlowField, seen: Plane
     ) -> None:
         assert self._last is not None
+        moves = np.hypot(*flow) >= _MOVING * flow.shape[2]
+        for place, where in enumerate((~moves, moves)):
+            self._energy[place] += float(np.square(residual[where]).mean(1).sum())
+            self._area[place] += float(where.sum())
         area = float(seen.sum())
         if area < 1:
             return

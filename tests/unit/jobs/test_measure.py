@@ -106,3 +106,19 @@ def test_flat_places_are_looked_at(frames_of: FramesOf) -> None:
     found = measure(frames_of(*[sky] * 3), frames_of(*[_add(sky, net)] * 3))
     assert found.flat_fine == pytest.approx(1.0, abs=0.02)
     assert found.flat_spots is not None
+
+
+def test_what_moves_is_compared_with_what_stands_still(calm: Picture, frames_of: FramesOf) -> None:
+    """The lower half slides by 3 px a frame and carries half of the upper half's dream."""
+    middle = calm.shape[0] // 2
+    source, dream = [], []
+    for step in range(4):
+        picture = calm.copy()
+        picture[middle:] = np.roll(calm[middle:], 3 * step, 1)
+        residual = _pattern(0, calm)
+        residual[middle:] /= 2
+        source.append(picture)
+        dream.append(_add(picture, residual))
+    found = measure(frames_of(*source), frames_of(*dream))
+    assert found.moving == pytest.approx(0.5, abs=0.08)  # the border of both is mixed
+    assert measure(frames_of(*[calm] * 3), frames_of(*dream[:1] * 3)).moving is None
