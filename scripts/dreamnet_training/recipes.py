@@ -69,7 +69,7 @@ DREAMNET = Recipe(
             "creatures", 3, 6, 576, 1, "features.14.conv.0", "whole creatures, heads on legs", 0.12
         ),
     ),
-    default_objective="faces+creatures+8*classes:0-397",
+    default_objective="faces+creatures+5*classes:0-397",
 )
 
 BIRDS = Recipe(
@@ -85,7 +85,7 @@ BIRDS = Recipe(
         RecipeLayer("eyes", 3, 5, 576, 0, "features.13.conv.0", "eyes and heads"),
         RecipeLayer("creatures", 3, 6, 576, 0, "features.14.conv.0", "whole birds"),
     ),
-    default_objective="eyes+creatures+4*classes",
+    default_objective="eyes+creatures",
 )
 
 INSECTS = Recipe(
@@ -99,7 +99,7 @@ INSECTS = Recipe(
         RecipeLayer("segments", 3, 5, 576, 0, "features.13.conv.0", "checkered bodies, hairs"),
         RecipeLayer("creatures", 3, 6, 576, 0, "features.14.conv.0", "many legs, compound eyes"),
     ),
-    default_objective="segments+creatures+4*classes",
+    default_objective="segments+creatures",
 )
 
 RECIPES = {recipe.name: recipe for recipe in (DREAMNET, BIRDS, INSECTS)}

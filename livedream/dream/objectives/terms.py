@@ -191,7 +191,8 @@ class ClassesPart(Part):
     """Each region of the picture drawn to a class of its own, and to another after a while.
 
     A class's logit is its row of the classifier times the layer's activation, so the row is the
-    direction to go, and nothing beyond the layer has to be computed.
+    direction to go, and nothing beyond the layer has to be computed.  Each place goes there as far
+    as it has energy: forms that are there become the class's, and what is empty stays empty.
     term: its place among the weights.  directions: (K, C) fp32, one for each class, of length 1,
     without what all classes have in common.  regions: (C, *REGIONS) fp32, where each region goes;
     `follow` changes it in place.
@@ -223,17 +224,18 @@ class ClassesPart(Part):
         self.regions.copy_(torch.from_numpy(np.ascontiguousarray(found)))
 
     def measure(self, activation: Tensor) -> Tensor:
-        return _counted(total_energy(activation), activation.numel() // activation.shape[1])
+        energies = place_energies(activation)
+        sums = torch.stack([energies.square().sum(), energies.sum()])
+        return _counted(sums, activation.numel())
 
     def gradient(
         self, activation: Tensor, weights: Tensor, variety: Tensor,
         measured: Tensor | None = None, place: Place = WHOLE,
     ) -> PartGradient:  # fmt: skip
-        energy, places = self.measure(activation) if measured is None else measured
-        direction = self.over_places(activation, place)
-        gain = weights[self.term] / (energy * places).sqrt().clamp_min(TINY)
-        level = gain.abs() / activation.shape[1] ** 0.5
-        return PartGradient(direction, gain.view(1, 1, 1), level)
+        squares, energy, count = self.measure(activation) if measured is None else measured
+        direction = self.over_places(activation, place) * place_energies(activation)
+        gain = weights[self.term] / (squares.sqrt() * energy.sqrt()).clamp_min(TINY)
+        return PartGradient(direction, gain.view(1, 1, 1), _level(gain, squares, count))
 
     def value(self, activation: Tensor, weights: Tensor) -> Tensor:
         direction = self.over_places(activation, WHOLE)
@@ -316,6 +318,11 @@ def total_energy(activation: Tensor) -> Tensor:
     """The sum of squares, 0-d fp32."""
     norm: Tensor = torch.linalg.vector_norm(activation, dtype=torch.float32)
     return norm.square()
+
+
+def place_energies(activation: Tensor) -> Tensor:
+    """Each place's sum of squares, (1, 1, h, w) fp32."""
+    return activation.float().square().sum(1, keepdim=True)
 
 
 def channel_energies(activation: Tensor) -> Tensor:

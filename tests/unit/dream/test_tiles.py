@@ -121,7 +121,7 @@ def test_what_tiles_say_adds_up_to_what_the_picture_says(
         ("creatures - 0.5*mosaic + 2*strokes:1", 0.1),
         ("eyes + class:5", 0.1),
         ("classes", 0.06),
-        ("creatures + 8*classes:0-397", 0.1),
+        ("creatures + 5*classes:0-397", 0.1),
     ],
 )
 def test_tiles_give_the_gradient_of_the_whole(

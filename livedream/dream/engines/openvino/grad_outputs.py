@@ -108,16 +108,17 @@ def _classes(
     ops: Any, part: ClassesPart, activation: Node, weights: Node, regions: Node
 ) -> PartGradient:
     """regions: (C, rows, columns)."""
-    _, channels, height, width = lengths(activation)
+    height, width = lengths(activation)[2:]
     rows = shares(height, REGIONS[0], 0.0, 1.0)[None].numpy()
     columns = shares(width, REGIONS[1], 0.0, 1.0).T[None].contiguous().numpy()
     direction = ops.matmul(ops.matmul(rows, regions, False, False), columns, False, False)
-    energy = _sum(ops, ops.multiply(activation, activation))
-    size = ops.sqrt(ops.multiply(energy, np.float32(height * width)))
+    energies = ops.reduce_sum(ops.multiply(activation, activation), [1], True)
+    squares = _sum(ops, ops.multiply(energies, energies))
+    size = ops.multiply(ops.sqrt(squares), ops.sqrt(_sum(ops, energies)))
     weight = _weight(ops, weights, torch.tensor([part.term]))
     gain = ops.divide(weight, _at_least(ops, size, TINY))
-    level = ops.multiply(ops.abs(gain), np.float32(channels**-0.5))
-    return PartGradient(ops.unsqueeze(direction, np.int64(0)), gain, level)
+    direction = ops.multiply(ops.unsqueeze(direction, np.int64(0)), energies)
+    return PartGradient(direction, gain, _level(ops, gain, squares, activation))
 
 
 def _energies(ops: Any, activation: Node) -> Node:

@@ -356,12 +356,13 @@ def regions_of(bound: BoundObjective) -> Tensor:
 
 
 def test_a_region_goes_along_its_class_s_row(network: Network, picture: Tensor) -> None:
-    """What raises the class's logit above the others' mean, at every place of the region alike."""
+    """What raises the class's logit above the others' mean, at each place by its energy."""
     bound = bind(classes(77), network)
     (activation,) = activations(bound, network, picture)
     (grad_output,) = bound.grad_outputs((activation,))
     rows = network.module.get_parameter("classifier.1.weight").flatten(1)
-    wanted = (rows[77] - rows.mean(0)).expand(1, *activation.shape[2:], -1).permute(0, 3, 1, 2)
+    apart = (rows[77] - rows.mean(0))[None, :, None, None]
+    wanted = apart * activation.square().sum(1, keepdim=True)
     assert cosine(grad_output, wanted) == pytest.approx(1, abs=1e-5)
     value = float(bound.response((activation,)))
     assert float(bound.response((activation + 0.01 * wanted,))) > value
