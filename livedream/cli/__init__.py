@@ -12,13 +12,25 @@ import sys
 import traceback
 from collections.abc import Sequence
 
-from livedream.cli import bench, check, export, image, layers, listings, live, measure, render, zoom
+from livedream.cli import (
+    bench,
+    check,
+    export,
+    image,
+    layers,
+    learn,
+    listings,
+    live,
+    measure,
+    render,
+    zoom,
+)
 from livedream.core.children import end_children
 from livedream.core.errors import LivedreamError, ObjectiveError, ShowError, reason
 from livedream.core.redact import redact
 from livedream.core.version import __version__
 
-_COMMANDS = (render, check, live, image, zoom, measure, layers, listings, export, bench)
+_COMMANDS = (render, check, live, image, zoom, learn, measure, layers, listings, export, bench)
 
 
 class _Parser(argparse.ArgumentParser):

@@ -75,6 +75,47 @@ class Progress(Closeable):
             print(text, file=sys.stderr, flush=True)
 
 
+class Steps(Closeable):
+    """Shows what is being done and the time left of it, one step after the other, on stderr."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self._quiet, self._said_s = quiet, 0.0
+        self._what = ""
+        self._bar: Any = None
+        if not quiet and sys.stderr.isatty():
+            from rich.console import Console
+            from rich.progress import BarColumn, TaskProgressColumn, TimeRemainingColumn
+            from rich.progress import Progress as Bar
+
+            self._bar = Bar(
+                "[bold]{task.description}", BarColumn(), TaskProgressColumn(),
+                TimeRemainingColumn(), console=Console(stderr=True),
+            )  # fmt: skip
+            self._bar.start()
+
+    def close(self) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def show(self, what: str, share: float) -> None:
+        """what: is being done.  share: of it, 0 to 1; at 1 it is done."""
+        if self._quiet:
+            return
+        now_s = time.monotonic()
+        begins, self._what = what != self._what, what
+        if begins:
+            self._begun_s = self._said_s = now_s
+        if self._bar is not None:
+            if begins:
+                self._task = self._bar.add_task(what, total=1.0)
+            self._bar.update(self._task, completed=share)
+        elif share >= 1 or now_s - self._said_s >= _LINE_S:
+            self._said_s = now_s
+            left_s = (now_s - self._begun_s) * (1 - share) / max(share, 1e-6)
+            left = f", {timedelta(seconds=round(left_s))} left" if share < 1 else ""
+            print(f"{what}: {share:.0%}{left}", file=sys.stderr, flush=True)
+
+
 def summary(report: "RenderReport", what: str) -> str:
     """What was made, in one line. what: of how much, in words."""
     took = timedelta(seconds=round(report.seconds))

@@ -48,26 +48,35 @@ def add_network(file: Path, name: str) -> Path:
     file is no network of dreamnet's architecture, whole and finite.
     """
     check_new_name(name)
-    said = _checked(file)
-    folder = own_networks_folder()
-    path = folder / f"{name}.safetensors"
-    beside = folder / f".{path.name}.part"
+    _checked(file)
+    path = own_networks_folder() / f"{name}.safetensors"
+    beside = path.with_name(f".{path.name}.part")
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         beside.write_bytes(file.read_bytes())
-        entry = {
-            "sha256": file_sha256(beside),
-            "summary": str(said.get("summary", "one of your own")),
-            "licence": str(said.get("licence", "not stated")),
-        }
-        size = beside.stat().st_size / 1e6
         beside.replace(path)
     except OSError as error:
         beside.unlink(missing_ok=True)
         raise SettingsError(f"{path} cannot be written ({error.strerror or error})") from error
-    lines = [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in entry.items()]
-    write_whole(folder / f"{name}.toml", "\n".join([*lines, f"size_mb = {size:.1f}"]) + "\n")
+    note_network(name)
     return path
+
+
+def note_network(name: str) -> None:
+    """Put a weights file that lies in the user's folder into every list, with its checksum.
+
+    Raises as `add_network`.
+    """
+    path = own_networks_folder() / f"{name}.safetensors"
+    said = _checked(path)
+    entry = {
+        "sha256": file_sha256(path),
+        "summary": str(said.get("summary", "one of your own")),
+        "licence": str(said.get("licence", "not stated")),
+    }
+    lines = [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in entry.items()]
+    lines.append(f"size_mb = {path.stat().st_size / 1e6:.1f}")
+    write_whole(path.with_suffix(".toml"), "\n".join(lines) + "\n")
 
 
 def remove_network(name: str) -> None:
@@ -81,7 +90,7 @@ def remove_network(name: str) -> None:
         raise NetworkError(f"you have no network {name[:60]!r}; yours: {yours}")
     folder = own_networks_folder()
     try:
-        for suffix in (".toml", ".safetensors"):
+        for suffix in (".toml", ".safetensors", ".md", ".png"):
             (folder / f"{name}{suffix}").unlink(missing_ok=True)
     except OSError as error:
         raise SettingsError(f"{error.filename} cannot be deleted ({error.strerror})") from error
