@@ -83,7 +83,7 @@ def test_buttons_presets_and_typed_numbers(browser: Browser, stage: Stage) -> No
     page.click('[data-preset="menagerie"] .pick')
     page.wait("document.querySelector('[data-preset=menagerie]').ariaPressed === 'true'")
     assert stage.show.preset_name == "menagerie"
-    assert stage.parameters.target("octaves") == 4
+    assert stage.parameters.target("motif") == 0.97
     page.evaluate("document.querySelector('#masters [data-name=strength] .number').click()")
     page.evaluate("document.querySelector('#masters .fader input').value = '77,5'")
     page.evaluate("document.querySelector('#masters .fader input').blur()")
