@@ -33,7 +33,8 @@ REGIONS = 2, 3
 # Of the time that a region keeps a class this much is spent on nothing else; then the next one
 # comes up.  Heuristic, by eye.
 HOLD = 0.8
-# Regions change one after the other, evenly spread over the time: by this share of it each.
+# Each region changes later than the one before by this share of that time, the golden ratio, so
+# that their changes are evenly spread.
 GOLDEN = 0.6180339887
 
 # What of the whole picture a piece is: from top to bottom, from left to right, 0 to 1.
@@ -224,7 +225,9 @@ class ClassesPart(Part):
         self.regions.copy_(torch.from_numpy(np.ascontiguousarray(found)))
 
     def measure(self, activation: Tensor) -> Tensor:
-        energies = place_energies(activation)
+        return self._measured(place_energies(activation), activation)
+
+    def _measured(self, energies: Tensor, activation: Tensor) -> Tensor:
         sums = torch.stack([energies.square().sum(), energies.sum()])
         return _counted(sums, activation.numel())
 
@@ -232,8 +235,11 @@ class ClassesPart(Part):
         self, activation: Tensor, weights: Tensor, variety: Tensor,
         measured: Tensor | None = None, place: Place = WHOLE,
     ) -> PartGradient:  # fmt: skip
-        squares, energy, count = self.measure(activation) if measured is None else measured
-        direction = self.over_places(activation, place) * place_energies(activation)
+        energies = place_energies(activation)
+        if measured is None:
+            measured = self._measured(energies, activation)
+        squares, energy, count = measured
+        direction = self.over_places(activation, place) * energies
         gain = weights[self.term] / (squares.sqrt() * energy.sqrt()).clamp_min(TINY)
         return PartGradient(direction, gain.view(1, 1, 1), _level(gain, squares, count))
 
