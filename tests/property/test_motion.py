@@ -103,9 +103,11 @@ def test_a_body_keeps_its_dream_and_what_it_reveals_does_not(
     found = compare(DisFlow(), scene.current, scene.previous)
     assert not found.cut
     assert found.visibility[half(shrunk(scene.body, 10))].mean() > 0.7
-    revealed = half(shrunk(scene.hidden, 1))
+    # Its border is soft, and what is half in doubt is carried whole: in strips a few pixels
+    # wide up to half of it, in most a tenth.
+    revealed = half(shrunk(scene.hidden, 2))
     if revealed.sum() > 60:
-        assert found.visibility[revealed].mean() < 0.3
+        assert found.visibility[revealed].mean() < 0.5
 
 
 @FEW
