@@ -34,6 +34,7 @@ def open_source(
     end_s: float | None = None,
     fps: Fraction | None = None,
     skip: int = 0,
+    at: int | None = None,
     stream: int | None = None,
     deinterlace: str = DEINTERLACE.default,
 ) -> Source:
@@ -46,14 +47,15 @@ def open_source(
     start_s, end_s: the range to deliver, in seconds from the first frame, the end not included;
     pts count from its start.  fps: of pictures, 25 where it is None.  skip: frames at the
     beginning of the range that are not delivered, because a render that is resumed has them;
-    those after them keep index and pts.  stream: which of a file's video streams, from 1 on; the
-    first where it is None.  deinterlace: "auto", "fields" or "off".
+    those after them keep index and pts.  at: the pts of the first one after them, where it is
+    known: a video file is read from there, not from its beginning.  stream: which of a file's
+    video streams, from 1 on; the first where it is None.  deinterlace: "auto", "fields" or "off".
     Raises SourceError, in one line, when there is nothing to read.
     """
     from livedream.capture import animated, pictures, synthetic
     from livedream.media.timing import TimeRange
 
-    part = TimeRange(start_s, end_s, skip)
+    part = TimeRange(start_s, end_s, skip, at)
     if isinstance(text, str) and synthetic.is_synthetic(text):
         return synthetic.open_synthetic(text, part)
     path = Path(text)

@@ -68,9 +68,12 @@ class VideoSource(Closeable):
         start, end = part.ticks(self._time_base)
         self._start = origin * self._finer + start if part.start_s else None
         self._end = None if end is None else origin * self._finer + end
+        # Where pts begin to count, and where reading does.
+        self._zero = self._shift * self._finer if self._start is None else self._start
+        self._from = self._start if part.at is None else self._zero + part.at
         decoded = self._in_range(rate, 0)
         first = next(decoded, None)
-        if first is not None and self._start is not None and self._deinterlacer.found:
+        if first is not None and self._from is not None and self._deinterlacer.found:
             # The frame before the first one belongs to it: the same pictures as without a range.
             self._decoder.close()
             self._decoder = Decoder(path, self._decoder.number)
@@ -161,26 +164,30 @@ class VideoSource(Closeable):
             lines.append(
                 f"missing or impossible timestamps that were repaired: {self._clock.repaired}"
             )
-        return replace(self._info, notes=tuple(lines))
+        decoder = self._decoder
+        broken = decoder.joints or decoder.damaged_packets or decoder.cut_short
+        orderly = not (broken or self._clock.repaired)
+        return replace(self._info, notes=tuple(lines), orderly=orderly)
 
     def __iter__(self) -> Iterator[Frame]:
-        skip = self._part.skip
-        origin = self._shift * self._finer if self._start is None else self._start
-        for index, decoded in islice(enumerate(self._decoded), skip, None):
+        skip, numbered = self._part.skip, enumerate(self._decoded)
+        if self._part.at is not None:
+            numbered, skip = enumerate(self._decoded, skip), 0
+        for index, decoded in islice(numbered, skip, None):
             rgb = self._view(decoded)
-            shown = (decoded.pts or 0) - origin
+            shown = (decoded.pts or 0) - self._zero
             yield Frame(rgb, shown, self._time_base, index, decoded.duration or 0)
 
     def _in_range(self, rate: Fraction, earlier: int) -> Iterator[av.VideoFrame]:
         """The frames of the part.  earlier: ticks of the stream to begin decoding before it."""
         length = None if self._decoder.joints else self._decoder.stream.duration
         self._clock = PtsRepair(self._base, rate, self._shift, length)
-        start = None if self._start is None else self._start // self._finer - earlier
+        start = None if self._from is None else self._from // self._finer - earlier
         for frame in self._deinterlacer.frames(self._placed(start)):
             pts = frame.pts or 0
             if self._end is not None and pts >= self._end:
                 return
-            if self._start is None or pts >= self._start:
+            if self._from is None or pts >= self._from:
                 yield frame
 
     def _placed(self, start: int | None) -> Iterator[av.VideoFrame]:

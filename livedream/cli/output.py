@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from livedream.dream.dreamer import Dream
     from livedream.dream.level import LevelledDream
+    from livedream.jobs.film.piece import Word
     from livedream.jobs.render import RenderReport
 
 
@@ -73,6 +74,62 @@ class Progress(Closeable):
                 left = f"{timedelta(seconds=round((self.total - done) / rate))} left, "
             text = f"{self._name}: {done}{of} {self._noun}, {left}{note}"
             print(text, file=sys.stderr, flush=True)
+
+
+class FilmProgress(Closeable):
+    """Shows how far films on many workers are: a bar for all of them, and a line for each worker.
+
+    Without a terminal a plain line now and then. Everything goes to stderr; nothing when quiet.
+    """
+
+    def __init__(self, name: str, *, quiet: bool) -> None:
+        self._name, self._quiet = name, quiet
+        self._begun: tuple[float, int] | None = None
+        self._said_s = time.monotonic()
+        self._lines: dict[str, Any] = {}
+        self._bar: Any = None
+        if not quiet and sys.stderr.isatty():
+            from rich.console import Console
+            from rich.progress import BarColumn, MofNCompleteColumn
+            from rich.progress import Progress as Bar
+
+            self._bar = Bar(
+                "[bold]{task.description}", BarColumn(), MofNCompleteColumn(),
+                "{task.fields[note]}", console=Console(stderr=True),
+            )  # fmt: skip
+            self._task = self._bar.add_task(name, total=None, note="looking for cuts")
+            self._bar.start()
+
+    def close(self) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def watch(self, done: int, frames: int, words: "Sequence[Word]") -> None:
+        """done, frames: of all films.  words: what workers say that are dreaming."""
+        if self._quiet:
+            return
+        now_s = time.monotonic()
+        if self._begun is None:
+            self._begun = now_s, done
+        rate = (done - self._begun[1]) / max(now_s - self._begun[0], 1e-6)
+        left = f", {timedelta(seconds=round((frames - done) / rate))} left" if rate > 0 else ""
+        note = f"{rate:.1f} frames/s{left}"
+        if self._bar is None:
+            if now_s - self._said_s >= _LINE_S:
+                self._said_s = now_s
+                text = f"{self._name}: {done}/{frames} frames, {note}, {len(words)} at work"
+                print(text, file=sys.stderr, flush=True)
+            return
+        self._bar.update(self._task, completed=done, total=frames, note=note)
+        for who in set(self._lines) - {word.who for word in words}:
+            self._bar.remove_task(self._lines.pop(who))
+        for word in words:
+            if word.who not in self._lines:
+                self._lines[word.who] = self._bar.add_task(word.who, note="")
+            note = f"{word.film} from frame {word.first}, {word.fps:.1f} frames/s, {word.device}"
+            self._bar.update(
+                self._lines[word.who], completed=word.done, total=word.frames, note=note
+            )
 
 
 class Steps(Closeable):

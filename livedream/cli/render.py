@@ -17,7 +17,7 @@ from livedream.cli.options import (
     seconds,
     settings_of,
 )
-from livedream.cli.output import Progress, summary, write_json
+from livedream.cli.output import FilmProgress, Progress, summary, write_json
 from livedream.core.errors import SettingsError
 from livedream.core.settings import DEINTERLACE, DreamSettings, declared
 
@@ -51,6 +51,18 @@ def add_parser(commands: Commands) -> None:
     )
     files.add_argument("--sheet", type=Path, metavar="FILE.png", help="write a contact sheet")
     add_shared(files, "--quiet")
+    many = parser.add_argument_group("many workers (docs/cluster.md)")
+    many.add_argument(
+        "--workers", type=int, metavar="N", help="dream pieces of the film by N at once, on Ray"
+    )
+    many.add_argument(
+        "--cluster", metavar="ADDRESS",
+        help="on a Ray cluster: auto, or ray://HOST:10001 (default: this machine)",
+    )  # fmt: skip
+    many.add_argument(
+        "--gpus-per-worker", type=float, metavar="N", help="GPUs for each, fractions too"
+    )
+    many.add_argument("--cpus-per-worker", type=float, metavar="N", help="CPU cores for each")
     parser.set_defaults(run=run)
 
 
@@ -92,9 +104,13 @@ def add_options(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
 
 def run(args: argparse.Namespace) -> int:
     jobs = jobs_of(args)
-    reports = []
-    for job, dreamer in with_dreamers(jobs):
-        reports.append(_render(job, dreamer, args))
+    if args.workers is not None or args.cluster is not None:
+        reports = _by_many(jobs, args)
+    else:
+        for name in ("gpus_per_worker", "cpus_per_worker"):
+            if getattr(args, name) is not None:
+                raise SettingsError(f"--{name.replace('_', '-')}: give --workers or --cluster too")
+        reports = [_render(job, dreamer, args) for job, dreamer in with_dreamers(jobs)]
     if args.report is not None:
         figures = [report.as_dict() for report in reports]
         write_json(args.report, figures[0] if len(figures) == 1 else figures, "--report")
@@ -138,14 +154,41 @@ def _render(job: "RenderJob", dreamer: "Dreamer", args: argparse.Namespace) -> "
         finally:
             if sheet is not None and (picture := sheet.sheet()) is not None:
                 write_picture(args.sheet, picture)
-    if not args.quiet:
-        for note in report.notes:
-            print(f"note: {note}", file=sys.stderr)
-        if job.resume and not report.frames:
-            print(f"{report.output}: already complete")
-        else:
-            print(summary(report, f"{report.frames} frames ({report.fps:.1f} fps)"))
+    _say(report, job, quiet=args.quiet)
     return report
+
+
+def _by_many(jobs: "list[RenderJob]", args: argparse.Namespace) -> "list[RenderReport]":
+    """Render the jobs by workers that Ray runs."""
+    from livedream.jobs.film.film import render_films
+    from livedream.jobs.film.on_ray import RayWorkers
+
+    if args.sheet is not None:
+        raise SettingsError("--sheet and --workers cannot be combined; give one")
+    for job in jobs:
+        job.open().close()  # what is wrong with the input, before Ray is started
+    name = jobs[0].output.name if len(jobs) == 1 else f"{len(jobs)} films"
+    with (
+        FilmProgress(name, quiet=args.quiet) as progress,
+        RayWorkers(
+            args.workers, cluster=args.cluster, cpus=args.cpus_per_worker, gpus=args.gpus_per_worker
+        ) as workers,
+    ):
+        reports = render_films(jobs, workers, progress.watch)
+    for job, report in zip(jobs, reports, strict=True):
+        _say(report, job, quiet=args.quiet)
+    return reports
+
+
+def _say(report: "RenderReport", job: "RenderJob", *, quiet: bool) -> None:
+    if quiet:
+        return
+    for note in report.notes:
+        print(f"note: {note}", file=sys.stderr)
+    if job.resume and not report.frames:
+        print(f"{report.output}: already complete")
+    else:
+        print(summary(report, f"{report.frames} frames ({report.fps:.1f} fps)"))
 
 
 def jobs_of(args: argparse.Namespace) -> "list[RenderJob]":

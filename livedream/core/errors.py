@@ -9,6 +9,7 @@ LivedreamError
  ├─ FlowError         (RuntimeError) a flow estimator that cannot be had or cannot run
  ├─ SourceError       (OSError)      nothing to read, or nothing readable in it
  ├─ SinkError         (OSError)      nowhere to write, or no encoder that can
+ ├─ WorkersError      (RuntimeError) workers for a film that cannot be had, or that failed
  └─ ShowError         (RuntimeError) a live show that has failed while it ran
 
 Every message is one line: what must be, what was got, what to try. The command line
@@ -68,6 +69,10 @@ class SourceError(LivedreamError, OSError):
 
 class SinkError(LivedreamError, OSError):
     """A sink cannot be opened or written."""
+
+
+class WorkersError(LivedreamError, RuntimeError):
+    """Workers for a film cannot be had, are not like this machine, or failed."""
 
 
 class ShowError(LivedreamError, RuntimeError):

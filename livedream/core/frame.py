@@ -97,6 +97,7 @@ class SourceInfo:
     immersive: 360-degree and stereo tags, as boxes (see `media.immersive`).
     notes: one line each for what is not carried along (alpha dropped, HDR tone-mapped).
     joints: where the file's clock jumps (see `media.joints`), closed up in the frames' times.
+    orderly: as far as it was read, any part of it can be read alone (`open_source`'s `at`).
     """
 
     name: str
@@ -115,3 +116,4 @@ class SourceInfo:
     immersive: bytes = b""
     notes: tuple[str, ...] = ()
     joints: tuple[Any, ...] = ()
+    orderly: bool = False

@@ -69,6 +69,28 @@ class DreamState:
     time_s: float | None = None
     frames: int = 0
 
+    def reset(self) -> None:
+        """Start afresh, as after a cut: nothing that was dreamed before it is carried on.
+
+        The clock goes on: `frames`, so that no two shots draw the same, `wandered`, and `time_s`.
+        `gain` counts only together with a momentum.
+        """
+        self.residual = self.momentum = None
+        self.age_s = 0.0
+
+    def seconds_to(self, time_s: float, *, cut: bool = False) -> float:
+        """The time since the frame before, which this one is from now on."""
+        before_s, self.time_s = self.time_s, time_s
+        seconds = FIRST_STEP_S if before_s is None else max(0.0, time_s - before_s)
+        return min(seconds, FIRST_STEP_S) if cut else seconds
+
+    def advance(self, seconds: float, wander: float) -> None:
+        """Let time pass. wander: the setting, in seconds."""
+        self.age_s += seconds
+        self.step_s = seconds
+        if wander > 0:
+            self.wandered += seconds / wander
+
     def copy(self) -> Self:
         """One that stays as it is."""
         residual, momentum, gain = (
@@ -283,10 +305,10 @@ class Dreamer:
     def _step(self, frame: Frame, motion: Motion | None) -> Dream:
         with self.timer.stage("warp"):
             picture = self.picture(frame.rgb)
-            seconds = self.seconds_since_last(frame)
-            if motion is not None and motion.cut:
+            cut = motion is not None and motion.cut
+            if cut:
                 self.reset()
-                seconds = min(seconds, FIRST_STEP_S)
+            seconds = self.state.seconds_to(frame.time_s, cut=cut)
             carried = self.carry(picture, motion, self.advance(seconds))
         with self.timer.stage("dream"):
             levelled = self.grow(picture, carried)
@@ -309,20 +331,15 @@ class Dreamer:
 
     def reset(self) -> None:
         """Start afresh, as after a cut."""
-        self.state.residual = self.state.momentum = None
-        self.state.age_s = 0.0
+        self.state.reset()
 
     def seconds_since_last(self, frame: Frame) -> float:
         """The time since the frame that this was asked of before."""
-        before_s, self.state.time_s = self.state.time_s, frame.time_s
-        return FIRST_STEP_S if before_s is None else max(0.0, frame.time_s - before_s)
+        return self.state.seconds_to(frame.time_s)
 
     def advance(self, seconds: float) -> float:
         """Let time pass; what remains of the dream after it by the half-life, 0 to 1."""
-        self.state.age_s += seconds
-        self.state.step_s = seconds
-        if self.settings.wander > 0:
-            self.state.wandered += seconds / self.settings.wander
+        self.state.advance(seconds, self.settings.wander)
         half_life = self.settings.half_life
         return 0.5 ** (seconds / half_life) if half_life > 0 else 0.0
 

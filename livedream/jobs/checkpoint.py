@@ -26,6 +26,7 @@ from livedream.media.destination import beside
 _KEPT = 4  # with one a second, this covers a file that is three seconds behind
 _EVERY_S: Final = 1.0  # running time between two; a resumed render repeats about this much
 _SUFFIX = ".safetensors"
+MANIFEST: Final = "film.json"  # in the same folder: a film that many workers render
 
 
 def identity(settings: DreamSettings, source: str, **more: Any) -> str:

@@ -21,7 +21,7 @@ from livedream.core.prefetch import AsyncWriter
 from livedream.core.settings import DEINTERLACE, DreamSettings, parse_size
 from livedream.core.shrink import fitted
 from livedream.dream.dreamer import Dream, Dreamer
-from livedream.jobs.checkpoint import Checkpoint, Checkpoints, identity
+from livedream.jobs.checkpoint import MANIFEST, Checkpoint, Checkpoints, identity
 from livedream.media.tags import SETTINGS
 from livedream.media.viewing import squared
 from livedream.present import keeps_pixel_shape, open_sink
@@ -59,12 +59,20 @@ class RenderJob:
     replay: Path | None = None
     kept: tuple[str, ...] = ()
 
-    def open(self) -> Source:
-        """What is dreamed. Raises SourceError where there is nothing to read."""
+    def open(self, skip: int = 0, at: int | None = None) -> Source:
+        """What is dreamed; skip, at: as for `open_source`. Raises SourceError for nothing."""
         return open_source(
             self.source, start_s=self.start_s, end_s=self.end_s, fps=self.fps, stream=self.stream,
-            deinterlace=self.deinterlace,
+            deinterlace=self.deinterlace, skip=skip, at=at,
         )  # fmt: skip
+
+    def described(self, info: SourceInfo) -> SourceInfo:
+        """What is dreamed, at the size of the output; `written` is what becomes of it there."""
+        return scaled_info(info, self.picture_size, square=not keeps_pixel_shape(self.output))
+
+    def written(self, info: SourceInfo) -> SourceInfo:
+        """What is written of `described`: with the source beside it where that is wanted."""
+        return replace(info, width=2 * info.width, immersive=b"") if self.compare else info
 
     def identity(self) -> str:
         """Everything the pictures depend on, as JSON: written into the file's metadata."""
@@ -145,13 +153,14 @@ def render(
     """
     dreamer = dreamer or Dreamer(job.settings)
     checkpoints = Checkpoints(job.output)
+    if job.resume and (checkpoints.folder / MANIFEST).exists():
+        raise SettingsError(f"{job.output.name} was begun by several workers: add --workers")
     with ExitStack() as stack:
         source = stack.enter_context(job.open())
-        square = not keeps_pixel_shape(job.output)
-        info = scaled_info(source.info, job.picture_size, square=square)
+        info = job.described(source.info)
         if opened is not None:
             opened(info)
-        written = replace(info, width=2 * info.width, immersive=b"") if job.compare else info
+        written = job.written(info)
         report = RenderReport.of(job.source, job.output, dreamer, written.width, written.height)
         sink = open_sink(
             job.output, written, codec=job.codec, quality=job.quality, overwrite=job.overwrite,

@@ -31,11 +31,14 @@ class TimeRange:
 
     end_s: None is the end of the film.  skip: how many frames at the beginning of the part need
     not be delivered, because they were before; the ones after them keep their index.
+    at: the pts that the first one after them has, where it is known: a file that can be read from
+    there is not decoded from its beginning. Frames keep index and pts.
     """
 
     start_s: float = 0.0
     end_s: float | None = None
     skip: int = 0
+    at: int | None = None
 
     def __post_init__(self) -> None:
         if self.start_s < 0 or (self.end_s is not None and self.end_s <= self.start_s):

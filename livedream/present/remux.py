@@ -8,7 +8,7 @@ when anything fails, the growing file stays as it is.
 """
 
 import errno
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -56,7 +56,8 @@ class RemuxSpec:
     not FFmpeg's choice.  complete: all frames came; otherwise sound and subtitles end where the
     video does.  end: of the last frame, in seconds, where it is known: not every container keeps
     that while it grows.  immersive: 360-degree and stereo tags, as boxes.  aspect: the video's
-    sample aspect ratio.
+    sample aspect ratio.  pieces: growing files that hold the video, one after the other; without
+    any it is the one that is replaced.
     """
 
     container: Container
@@ -70,6 +71,7 @@ class RemuxSpec:
     end: Fraction | None = None
     immersive: bytes = b""
     aspect: Fraction = Fraction(1)
+    pieces: Sequence[Path] = ()
 
 
 def finishing(growing: Path) -> Path:
@@ -88,9 +90,9 @@ def remux(growing: Path, wanted: RemuxSpec) -> tuple[str, ...]:
         temporary.replace(growing)
     except (av.FFmpegError, OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
+        found = "cannot be joined" if wanted.pieces else "plays, but could not be finished"
         raise SinkError(
-            f"{growing} plays, but could not be finished ({reason}): "
-            "free some space, then use --resume"
+            f"{growing} {found} ({reason}): free some space, then use --resume"
         ) from error
     finally:
         with suppress(OSError):
@@ -176,7 +178,7 @@ class _Attempt:
     def __init__(
         self, growing: Path, temporary: Path, wanted: RemuxSpec, held: list[CopiedStream]
     ) -> None:
-        self._growing = growing
+        self._pieces = list(wanted.pieces) or [growing]
         self._temporary = temporary
         self._wanted = wanted
         self._held = held
@@ -191,7 +193,7 @@ class _Attempt:
         if self._wanted.immersive and container.name == "mp4":
             options["strict"] = "unofficial"  # FFmpeg's word for boxes that no standard has
         self._copied_streams = [stream.again() for stream in self._held]
-        with av.open(url_of(self._growing)) as grown:
+        with av.open(url_of(self._pieces[0])) as grown:
             ticks = main_video(grown).time_base.denominator
             if container.edits and _COARSE < ticks <= _FINE:  # where the film begins, to the tick
                 options["movie_timescale"] = str(ticks)
@@ -235,9 +237,16 @@ class _Attempt:
         targets = [copied_stream.add_to(out) for copied_stream in self._copied_streams]
         self._describe(out, target)
         out.start_encoding()
-        lasting = with_last_duration(grown.demux(video), video, self._wanted.end)
+        lasting = with_last_duration(self._video(grown, video), video, self._wanted.end)
         packets = (made for p in lasting for made in rewrite(p))
         self._copy(packets, out, target, targets)
+
+    def _video(self, grown: Any, video: Any) -> Iterator[Packet]:
+        """The packets of all pieces."""
+        yield from grown.demux(video)
+        for path in self._pieces[1:]:
+            with av.open(url_of(path)) as piece:
+                yield from piece.demux(main_video(piece))
 
     def _stream_like(self, video: Any, out: OutputContainer) -> Any:
         if self._wanted.immersive and self._wanted.container.name in KEEPERS:

@@ -6,7 +6,7 @@ front, with the source's sound, subtitles and metadata (see `remux`). A growing 
 writer died is gone on with by opening it again with `resume`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from io import BytesIO
@@ -26,7 +26,7 @@ from livedream.media.display_size import put_display_size, with_room
 from livedream.media.filters import FrameFilter
 from livedream.media.siting import left_sited
 from livedream.media.timing import Packet, end_time
-from livedream.present.encoders import DEFAULT_QUALITY, choose, configure, leave_real_time
+from livedream.present.encoders import DEFAULT_QUALITY, Chosen, choose, configure, leave_real_time
 from livedream.present.fragmented import (
     FragmentedFile,
     SoundTracks,
@@ -34,6 +34,7 @@ from livedream.present.fragmented import (
     open_in_memory,
 )
 from livedream.present.remux import RemuxSpec, finishing, remux
+from livedream.present.stream_copy import CopyRange, copy_range_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +43,15 @@ class VideoOptions:
 
     codec: "h264", "hevc", "av1", "vp9", "prores", "ffv1", or None for the container's own.
     quality: 0 (small) to 100 (best).  copy_streams: sound, subtitles and the like come along.
-    metadata: written into the file, over the source's own.
+    metadata: written into the file, over the source's own.  piece: the file is a piece of a film
+    that `join` makes: it has nothing but pictures, and stays as it grew.
     """
 
     codec: str | None = None
     quality: float = DEFAULT_QUALITY
     copy_streams: bool = True
     metadata: Mapping[str, str] = field(default_factory=dict)
+    piece: bool = False
 
     def __post_init__(self) -> None:
         if not 0 <= self.quality <= 100:
@@ -61,6 +64,7 @@ class VideoSink(Finalizable):
     info: of the frames to come, and of the file whose other streams are copied.
     overwrite: replace what is there.  resume: go on behind the frames that an unfinished file
     holds; `frames_written` tells how many they are, 0 where there is no such file.
+    header: what the growing file begins with.  end: of the last frame written here, in seconds.
     Raises SinkError when the file cannot be made; nothing on disk has changed then.
     """
 
@@ -78,6 +82,7 @@ class VideoSink(Finalizable):
         self.frames_written = 0
         self._info = info
         self._options = options or VideoOptions()
+        self._copies = self._options.copy_streams and not self._options.piece
         self._container = container_for(path)
         codec = codec_for(path, self._options.codec)
         self._chosen = choose(codec, (info.width, info.height), self._options.quality)
@@ -90,11 +95,11 @@ class VideoSink(Finalizable):
         self._usual = max(1, round(1 / (info.rate * info.time_base)))  # ticks between frames
         self.notes = self._chosen.notes
         self._last_pts: int | None = None
-        self._end: Fraction | None = None  # of the last frame written here, in seconds
+        self.end: Fraction | None = None
         self._closed = False
         growing = self._container.growing
         self._sound = SoundTracks(
-            info, GROWING[growing], growing_options(growing), wanted=self._options.copy_streams
+            info, GROWING[growing], growing_options(growing), wanted=self._copies
         )
         try:
             self._prepare()
@@ -120,7 +125,7 @@ class VideoSink(Finalizable):
                 streams, header = self._header()
             except (av.FFmpegError, ValueError) as error:
                 raise cannot(self.path, error) from error
-        self._stream = streams[0]
+        self._stream, self.header = streams[0], header
         self._growing = FragmentedFile(self.path, self._container.growing, streams, header)
 
     def _header(self) -> tuple[list[Any], bytes]:
@@ -170,7 +175,7 @@ class VideoSink(Finalizable):
         picture.duration = round(frame.duration * frame.time_base / info.time_base) or self._usual
         self._append(self._encoded(picture), picture.duration)
         self._last_pts = pts
-        self._end = (pts + picture.duration) * info.time_base
+        self.end = (pts + picture.duration) * info.time_base
         self.frames_written += 1
 
     def _encoded(self, picture: av.VideoFrame | None) -> list[Packet]:
@@ -199,16 +204,12 @@ class VideoSink(Finalizable):
             self._append(self._encoded(None), 0)
         finally:
             self.abandon()
-        if self.frames_written:
-            source = self._info.path if self._options.copy_streams else None
-            tagged = self._container.name in ("mp4", "mov")
-            self.notes += remux(self.path, RemuxSpec(
-                self._container, rate=self._info.rate, source=source, window=self._sound.window,
-                metadata=self._options.metadata, tag=self._chosen.encoder.tag if tagged else None,
-                complete=complete, end=self._end, stream=self._info.stream,
-                immersive=self._info.immersive, aspect=self._info.sample_aspect_ratio,
+        if self.frames_written and not self._options.piece:
+            self.notes += remux(self.path, _finished(
+                self.path, self._info, self._options, self._chosen, self._sound.window,
+                complete=complete, end=self.end,
             ))  # fmt: skip
-        else:
+        elif not self.frames_written:
             self.path.unlink(missing_ok=True)
 
     def abandon(self) -> None:
@@ -217,3 +218,41 @@ class VideoSink(Finalizable):
         self._growing.close()
         self._head.close()
         self._sound.close()
+
+
+def join(
+    path: Path,
+    pieces: Sequence[Path],
+    info: SourceInfo,
+    options: VideoOptions,
+    *,
+    end: Fraction,
+    complete: bool = True,
+) -> tuple[str, ...]:
+    """Make the film at `path` of its pieces, as a sink that wrote all of it would have.
+
+    pieces: what sinks with the same info and options wrote, in order.  end: of the last frame, in
+    seconds.  complete: as for `VideoSink.close`.  Returns notes on what could not be held.
+    Raises SinkError when it cannot be written; the pieces are untouched.
+    """
+    chosen = choose(codec_for(path, options.codec), (info.width, info.height), options.quality)
+    window = CopyRange()
+    if options.copy_streams and info.path is not None:
+        window = copy_range_of(info)
+    wanted = _finished(path, info, options, chosen, window, complete=complete, end=end)
+    return chosen.notes + remux(path, replace(wanted, pieces=pieces))
+
+
+def _finished(
+    path: Path, info: SourceInfo, options: VideoOptions, chosen: Chosen, window: CopyRange, *,
+    complete: bool, end: Fraction | None,
+) -> RemuxSpec:  # fmt: skip
+    """What the finished file is to be."""
+    container = container_for(path)
+    tagged = container.name in ("mp4", "mov")
+    return RemuxSpec(
+        container, rate=info.rate, source=info.path if options.copy_streams else None,
+        window=window, metadata=options.metadata, tag=chosen.encoder.tag if tagged else None,
+        complete=complete, end=end, stream=info.stream, immersive=info.immersive,
+        aspect=info.sample_aspect_ratio,
+    )  # fmt: skip

@@ -193,6 +193,23 @@ def test_ranges_are_exact(tmp_path: Path, codec: str, start: float, end: float |
     assert [(f.index, f.pts) for f in skipped] == [(f.index, f.pts) for f in frames[1:]]
 
 
+@pytest.mark.parametrize("how", [{}, {"start_s": 0.5}, {"deinterlace": "fields"}])
+@pytest.mark.parametrize("flags", ["+cgop", "+ildct+ilme"])
+def test_a_file_is_read_from_a_frame_on(tmp_path: Path, flags: str, how: dict[str, Any]) -> None:
+    """The same frames as of the whole, with their numbers, not decoded from the beginning."""
+    options = {"g": "7", "bf": "2", "flags": flags}
+    path = make_video(tmp_path / "long.mkv", times=uneven_pts(40), options=options)
+    info, frames = read(path, **how)
+    assert info.orderly
+    for number in (1, 9, 20):
+        with open_source(path, skip=number, at=frames[number].pts, **how) as source:
+            found = list(source)
+        assert [(f.index, f.pts, f.duration) for f in found] == [
+            (f.index, f.pts, f.duration) for f in frames[number:]
+        ]
+        assert all((a.rgb == b.rgb).all() for a, b in zip(found, frames[number:], strict=True))
+
+
 def test_a_range_behind_the_end_is_refused(tmp_path: Path) -> None:
     path = make_video(tmp_path / "short.mp4")
     with pytest.raises(SourceError, match=r"no frame in the range from 100 s to the end"):

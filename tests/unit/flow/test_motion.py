@@ -189,3 +189,30 @@ def test_flow_is_computed_at_its_size_and_never_larger(
     assert found.visibility.shape == wanted
     middle = np.median(found.flow, (1, 2)) * (320 / wanted[1], 180 / wanted[0])
     assert middle == pytest.approx((8.0, 4.0), abs=0.4)
+
+
+def test_cuts_are_found_without_most_of_the_flow() -> None:
+    """The same ones as with it: between walls, not within them, however fast the camera."""
+    walls = [textured(180, 400, seed) for seed in range(3)]
+    frames = [
+        np.ascontiguousarray(wall[:, step * n : step * n + 240])
+        for wall in walls
+        for step in (2, 16)
+        for n in range(4)
+    ]
+    whole, quick = MotionEstimator(Counted()), MotionEstimator(counted := Counted())
+    moves = [whole.step(frame) for frame in frames]
+    found = [quick.cut(frame) for frame in frames]
+    assert found == [move is not None and move.cut for move in moves]
+    assert [n for n, cut in enumerate(found) if cut] == [8, 16]
+    assert counted.asked < len(frames)
+
+
+class Counted(DisFlow):
+    """How many pairs it was asked for."""
+
+    asked = 0
+
+    def both(self, current: Gray, previous: Gray) -> tuple[FlowField, FlowField]:
+        self.asked += 1
+        return super().both(current, previous)

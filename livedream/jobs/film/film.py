@@ -1,0 +1,268 @@
+"""Films on many workers: plan, dream the pieces, join them.
+
+Beside the output lies the folder of an unfinished render, here with the plan in `film.json` and the
+finished pieces, each a growing video and its figures. It is all that `--resume` needs.
+"""
+
+import json
+import secrets
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import takewhile
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+from livedream.core.errors import SettingsError, SinkError
+from livedream.core.frame import SourceInfo
+from livedream.core.user_folders import write_whole
+from livedream.jobs.checkpoint import MANIFEST, Checkpoints
+from livedream.jobs.film.orders import DreamOrder, LookOrder, Order, Parcel
+from livedream.jobs.film.piece import PieceReport, Word, options_of
+from livedream.jobs.film.plan import (
+    Piece,
+    Plan,
+    Sighting,
+    fit_together,
+    plan_of,
+    stretches_of,
+)
+from livedream.jobs.render import RenderJob, RenderReport, check_same, shape_notes
+from livedream.media.destination import check_destination
+from livedream.media.tags import SETTINGS
+from livedream.present import keeps_pixel_shape
+from livedream.present.video import join
+
+_STRETCHES: Final = 4  # for each worker in the first pass: one that is done early takes another
+
+Hear = Callable[[Sequence[Word]], None]
+
+
+class Workers(Protocol):
+    """Who carries out orders.
+
+    count: how many at once, as far as it is known.
+    run: what comes of each order, with its number, as they are done; begun in theirs. An error of
+    livedream's is raised, and the rest given up.  hear: told now and then what workers say.
+    """
+
+    @property
+    def count(self) -> int: ...
+
+    def run(self, orders: Sequence[Order], hear: Hear) -> Iterator[tuple[int, Any]]: ...
+
+
+class OneWorker:
+    """This process: for tests, and for programs that want pieces without Ray."""
+
+    count = 1
+
+    def run(self, orders: Sequence[Order], hear: Hear) -> Iterator[tuple[int, Any]]:
+        for number, order in enumerate(orders):
+            yield number, order.carry_out(lambda word: hear([word]))
+
+
+@dataclass
+class _Film:
+    """A film that is being made."""
+
+    job: RenderJob
+    info: SourceInfo
+    source: SourceInfo
+    folder: Path
+    plan: Plan | None = None
+    sign: str = field(default_factory=lambda: secrets.token_hex(8))
+    finished: dict[int, PieceReport] = field(default_factory=dict)
+
+    @classmethod
+    def begin(cls, job: RenderJob) -> "_Film":
+        """Raises what is wrong with the job before anybody works."""
+        if job.replay is not None:
+            raise SettingsError("--replay goes on from frame to frame: leave out --workers")
+        if not keeps_pixel_shape(job.output):
+            raise SettingsError(
+                f"{job.output}: many workers make video files, such as .mp4 or .mkv"
+            )
+        if not job.source.startswith(("synthetic:", "noise")):
+            job = replace(job, source=str(Path(job.source).resolve()))
+        job = replace(job, output=job.output.resolve())
+        with job.open() as opened:
+            source = opened.info
+        check_destination(
+            job.output, source=source.path, overwrite=job.overwrite, resume=job.resume
+        )
+        film = cls(job, job.described(source), source, Checkpoints(job.output).folder)
+        if job.resume:
+            film._find()
+        elif film.folder.exists() and not job.overwrite:
+            raise SinkError(
+                f"{film.folder.name} holds an unfinished render: add --resume, or --overwrite"
+            )
+        if film.plan is None:
+            if job.resume and (job.output.exists() or film.folder.exists()):
+                raise SettingsError(
+                    f"--resume: {job.output.name} was not begun by several workers, or is "
+                    "complete; leave out --workers"
+                )
+            Checkpoints(job.output).remove()
+        return film
+
+    def _find(self) -> None:
+        """What a head that died left."""
+        try:
+            found = json.loads((self.folder / MANIFEST).read_text(encoding="utf-8"))
+            plan = Plan.from_dict(found["plan"])
+            settings = str(found["settings"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return
+        check_same(self.job, settings)
+        self.plan = plan
+        for piece in plan.pieces:
+            path = self.path_of(piece)
+            try:
+                report = PieceReport.parse(path.with_suffix(".json").read_text(encoding="utf-8"))
+            except (OSError, ValueError, KeyError, TypeError):
+                continue
+            if path.exists():
+                self.finished[piece.first] = report
+
+    def make(self, plan: Plan) -> None:
+        """Go by a plan, which is kept."""
+        self.plan = plan
+        found = {"settings": self.job.identity(), "plan": plan.as_dict()}
+        write_whole(self.folder / MANIFEST, json.dumps(found))
+
+    def path_of(self, piece: Piece) -> Path:
+        return self.folder / f"{piece.first:09d}{self.job.output.suffix}"
+
+    def order(self, piece: Piece) -> DreamOrder:
+        (self.folder / self.sign).touch()
+        return DreamOrder(self.job, self.info, piece, self.path_of(piece), self.sign)
+
+    def finish(self, piece: Piece, parcel: Parcel) -> None:
+        """Take a piece as done. Raises SinkError where it does not fit to the others."""
+        report = parcel.report
+        other = next(iter(self.finished.values()), report)
+        if other.header != report.header:
+            raise SinkError(
+                f"{report.where} encodes otherwise than {other.where}: "
+                "workers need the same livedream, PyAV and hardware encoders"
+            )
+        if parcel.content is not None:
+            parcel.keep(self.path_of(piece))
+        self.finished[piece.first] = report
+
+    @property
+    def missing(self) -> list[Piece]:
+        assert self.plan is not None
+        return [piece for piece in self.plan.pieces if piece.first not in self.finished]
+
+    @property
+    def frames(self) -> int:
+        return self.plan.frames if self.plan is not None else 0
+
+    @property
+    def frames_done(self) -> int:
+        return sum(report.report.frames for report in self.finished.values())
+
+    def join(self, *, complete: bool = True) -> RenderReport:
+        """Make the output of the pieces, as far as they follow each other from the beginning."""
+        pieces = () if self.plan is None else self.plan.pieces
+        done = list(takewhile(lambda piece: piece.first in self.finished, pieces))
+        reports = [self.finished[piece.first] for piece in done]
+        report = _summed([one.report for one in reports], self.job)
+        if self.plan is not None and done:
+            info = self.job.written(self.info)
+            notes = join(
+                self.job.output, [self.path_of(piece) for piece in done], info,
+                options_of(self.job, {SETTINGS: self.job.identity()}),
+                end=reports[-1].end, complete=complete,
+            )  # fmt: skip
+            shapes = shape_notes(self.source, self.info)
+            report.notes = list(dict.fromkeys([*self.plan.notes, *shapes, *notes]))
+        report.complete = complete
+        if complete:
+            Checkpoints(self.job.output).remove()
+        return report
+
+
+def _summed(reports: Sequence[RenderReport], job: RenderJob) -> RenderReport:
+    """The figures of all pieces as one's."""
+    if not reports:
+        return RenderReport(job.source, str(job.output))
+    frames = sum(one.frames for one in reports)
+
+    def mean(of: Callable[[RenderReport], float]) -> float:
+        return sum(of(one) * one.frames for one in reports) / frames
+
+    devices = ", ".join(dict.fromkeys(one.device for one in reports))
+    return replace(
+        reports[0], source=job.source, output=str(job.output), frames=frames,
+        device=devices,
+        strength=mean(lambda one: one.strength), flicker=mean(lambda one: one.flicker),
+        stages_ms={
+            name: mean(lambda one, name=name: one.stages_ms.get(name, 0.0))  # type: ignore[misc]
+            for name in reports[0].stages_ms
+        },
+    )  # fmt: skip
+
+
+Watch = Callable[[int, int, Sequence[Word]], None]
+
+
+def render_films(
+    jobs: Sequence[RenderJob], workers: Workers, watch: Watch = lambda done, frames, words: None
+) -> list[RenderReport]:
+    """Render the jobs, all by the same workers; their reports in order.
+
+    watch: told now and then how many frames of all are done, how many there are, and what workers
+    say.
+    Raises what `render` raises, and WorkersError. Finished pieces are kept whatever happens; a
+    KeyboardInterrupt joins those at the beginning of each film into one that plays.
+    """
+    begun_s = time.monotonic()
+    films = [_Film.begin(job) for job in jobs]
+    reports: dict[Path, RenderReport] = {}
+    try:
+        _look(films, workers)
+        for film in films:
+            if not film.missing:
+                reports[film.job.output] = film.join()
+        wanted = [(film, piece) for film in films for piece in film.missing]
+        wanted.sort(key=lambda one: one[1].first - one[1].end)  # the longest first
+
+        def hear(words: Sequence[Word]) -> None:
+            done = sum(film.frames_done for film in films) + sum(word.done for word in words)
+            watch(done, sum(film.frames for film in films), words)
+
+        for number, parcel in workers.run([film.order(piece) for film, piece in wanted], hear):
+            film, piece = wanted[number]
+            film.finish(piece, parcel)
+            if not film.missing:
+                reports[film.job.output] = film.join()
+                reports[film.job.output].seconds = time.monotonic() - begun_s
+    except KeyboardInterrupt:
+        for film in films:
+            if film.job.output not in reports:
+                film.join(complete=False)
+        raise
+    return [reports[film.job.output] for film in films]
+
+
+def _look(films: Sequence[_Film], workers: Workers) -> None:
+    """Plan those without a plan: in stretches, or where these do not fit together, as a whole."""
+    for most in (workers.count * _STRETCHES, 1):
+        films = [film for film in films if film.plan is None]
+        if not films:
+            return
+        orders = [(film, stretch) for film in films for stretch in stretches_of(film.source, most)]
+        seen: dict[int, Sighting] = dict(
+            workers.run(
+                [LookOrder(film.job, film.info, stretch) for film, stretch in orders],
+                lambda words: None,
+            )
+        )
+        for film in films:
+            own = [seen[n] for n in range(len(orders)) if orders[n][0] is film]
+            if fit_together(own):
+                film.make(plan_of(own, film.info, film.job.settings.wander))

@@ -1,0 +1,214 @@
+"""Workers by Ray (https://docs.ray.io): where they run, how many, and what of them goes wrong.
+
+Scheduling, transport, retries and the placing on GPUs are Ray's. What travels between the head and
+its workers is pickled and unpickled by Ray, so a cluster is for machines that trust each other;
+Ray's token keeps others out. Where livedream starts Ray itself it listens on loopback alone, with a
+token made for this run, without its dashboard. Usage statistics are never sent.
+"""
+
+import contextlib
+import logging
+import os
+import secrets
+import socket
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final
+
+from livedream.core.closing import Closeable
+from livedream.core.errors import LivedreamError, SettingsError, WorkersError, reason
+from livedream.core.version import __version__
+from livedream.jobs.film.film import Hear
+from livedream.jobs.film.orders import Order
+from livedream.jobs.film.piece import Word
+
+_HEAR_S: Final = 0.5
+_RETRIES: Final = 20  # of a piece whose worker died; more means that the piece kills it
+_STORE_BYTES: Final = 256 << 20  # of shared memory, on one machine, where pieces are sent as files
+_LOOPBACK: Final = {
+    "RAY_AUTH_MODE": "token",
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # Ray's word for: one machine, loopback
+}
+_QUIET: Final = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
+
+
+class RayWorkers(Closeable):
+    """Workers that Ray runs: on this machine, or in a cluster.
+
+    count: how many at once; None: as many as the cluster has room for.  cluster: an address as
+    `ray.init` takes it ("auto", "ray://head:10001"); None: this machine, where Ray is started and
+    ended.  cpus, gpus: that each worker takes, None: the machine's shared among them, and no GPU
+    where there is none.  Raises WorkersError for what cannot be had.
+    """
+
+    def __init__(
+        self,
+        count: int | None = None,
+        *,
+        cluster: str | None = None,
+        cpus: float | None = None,
+        gpus: float | None = None,
+    ) -> None:
+        for name, value in (("--cpus-per-worker", cpus), ("--gpus-per-worker", gpus)):
+            if value is not None and value < 0:
+                raise SettingsError(f"{name}: must be 0 or more (got {value:g})")
+        if count is not None and count < 1:
+            raise SettingsError(f"--workers: must be 1 or more (got {count})")
+        os.environ.update(_QUIET)
+        if cluster is None and "ray" not in sys.modules:  # read when it is imported
+            os.environ.update(_LOOPBACK, RAY_AUTH_TOKEN=secrets.token_hex(32))
+        try:
+            import ray
+        except ImportError as error:
+            raise WorkersError(
+                "many workers need Ray, which is not installed: pip install 'livedream[ray]' "
+                f"({reason(error)})"
+            ) from error
+        self._ray = ray
+        if cluster is None:
+            cores = os.cpu_count() or 1
+            count = count or 1
+            cpus = max(1, cores // count) if cpus is None else cpus
+            self._start(num_cpus=max(cores, count * max(1, cpus)))
+        else:
+            self._join(cluster)
+        try:
+            self._size(count, 1 if cpus is None else cpus, gpus)
+        except BaseException:
+            self.close()
+            raise
+
+    def _start(self, num_cpus: float) -> None:
+        try:
+            self._ray.init(
+                address="local", num_cpus=num_cpus, include_dashboard=False,
+                object_store_memory=_STORE_BYTES, **_OPTIONS,
+            )  # fmt: skip
+        except (OSError, RuntimeError, ValueError) as error:
+            raise WorkersError(f"Ray does not start here ({reason(error)})") from error
+
+    def _join(self, cluster: str) -> None:
+        try:
+            self._ray.init(address=cluster, **_OPTIONS)
+        except Exception as error:  # Ray's own are of every kind
+            raise WorkersError(
+                f"--cluster {cluster}: no Ray cluster answers there ({reason(error)[:200]}); "
+                "start one with 'ray start --head', and give its token (RAY_AUTH_TOKEN)"
+            ) from error
+
+    def _size(self, count: int | None, cpus: float, gpus: float | None) -> None:
+        has = self._ray.cluster_resources()
+        there = has.get("GPU", 0.0)
+        if gpus is None:
+            gpus = 0.0 if not there else 1.0 if count is None else min(1.0, there / count)
+        if gpus > there:
+            raise WorkersError(
+                f"--gpus-per-worker {gpus:g}: Ray finds {there:g} GPUs; leave it out, or start "
+                "workers that have one"
+            )
+        rooms = [has.get("CPU", 0.0) / cpus] if cpus else []
+        rooms += [there / gpus] if gpus else []
+        room = int(min(rooms, default=1.0))
+        if room < 1:
+            raise WorkersError(
+                f"no room for a worker of {cpus:g} CPUs: Ray finds {has.get('CPU', 0.0):g}"
+            )
+        self._limit, self.count = count, min(room, count or room)
+        self._needs = {"num_cpus": cpus, "num_gpus": gpus}
+
+    def run(self, orders: Sequence[Order], hear: Hear) -> Iterator[tuple[int, Any]]:
+        ray = self._ray
+        board = ray.remote(num_cpus=0, max_restarts=-1)(Board).remote()
+        carry_out = ray.remote(**self._needs, max_retries=_RETRIES)(_carry_out)
+        waiting = list(enumerate(orders))[::-1]
+        numbers: dict[Any, int] = {}
+        try:
+            while waiting or numbers:
+                while waiting and (self._limit is None or len(numbers) < self._limit):
+                    number, order = waiting.pop()
+                    ref = carry_out.remote(order, board, number, _here(), str(Path.cwd()))
+                    numbers[ref] = number
+                ready, _ = ray.wait(list(numbers), timeout=_HEAR_S)
+                for ref in ready:
+                    number = numbers.pop(ref)
+                    yield number, self._got(ref)
+                said = self._words(board)
+                hear([word for number, word in said.items() if number in numbers.values()])
+        finally:
+            for ref in numbers:
+                with contextlib.suppress(Exception):
+                    ray.cancel(ref, force=True)
+
+    def _got(self, ref: Any) -> Any:
+        try:
+            result = self._ray.get(ref)
+        except self._ray.exceptions.RayError as error:
+            raise WorkersError(f"a worker failed: {_short(error)}") from error
+        if isinstance(result, LivedreamError):
+            raise result
+        return result
+
+    def _words(self, board: Any) -> dict[int, Word]:
+        try:
+            said: dict[int, Word] = self._ray.get(board.words.remote(), timeout=_HEAR_S)
+        except self._ray.exceptions.RayError:  # its process died, or it is busy: next time
+            return {}
+        return said
+
+    def close(self) -> None:
+        self._ray.shutdown()
+
+
+class Board:
+    """The last word of each worker, by the number of its order; an actor of Ray's."""
+
+    def __init__(self) -> None:
+        self._said: dict[int, Word] = {}
+
+    def say(self, number: int, word: Word) -> None:
+        self._said[number] = word
+
+    def words(self) -> dict[int, Word]:
+        return self._said
+
+
+_OPTIONS: Final[dict[str, Any]] = {
+    "log_to_driver": False,
+    "logging_level": logging.ERROR,
+    # As the command line does: threads that spin at a barrier starve each other.
+    "runtime_env": {"env_vars": {"OMP_WAIT_POLICY": "PASSIVE", "OPENCV_LOG_LEVEL": "ERROR"}},
+}
+
+
+def _here() -> dict[str, str]:
+    """What has to be the same on all machines for a film to be one."""
+    return {"livedream": __version__, **{name: version(name) for name in ("torch", "av")}}
+
+
+def _carry_out(
+    order: Order, board: Any, number: int, wanted: dict[str, str], folder: str
+) -> object:
+    """On a worker: what comes of an order, or the error of livedream's that did."""
+    where = socket.gethostname()
+    if (found := _here()) != wanted:
+        differ = ", ".join(
+            f"{name} {found[name]} (here: {wanted[name]})"
+            for name in wanted
+            if found[name] != wanted[name]
+        )
+        return WorkersError(f"the worker {where} has {differ}: install the same")
+    with contextlib.suppress(OSError):
+        os.chdir(folder)  # names of masks, guides and weights count from there
+    say: Callable[[Word], None] = lambda word: board.say.remote(number, word)  # noqa: E731
+    try:
+        return order.carry_out(say)
+    except LivedreamError as error:
+        return WorkersError(f"{reason(error)} (on {where})")
+
+
+def _short(error: BaseException) -> str:
+    """The last line of what Ray says, which names the cause."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return (lines[-1] if lines else type(error).__name__)[:300]

@@ -1,0 +1,150 @@
+"""One piece of a film, dreamed by one worker into a file of its own."""
+
+import hashlib
+import json
+import os
+import socket
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from functools import lru_cache
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any, Final, Self
+
+from livedream.core.errors import SinkError, SourceError
+from livedream.core.frame import Frame, SourceInfo
+from livedream.core.prefetch import AsyncWriter, StageTimer
+from livedream.core.settings import DreamSettings
+from livedream.dream.dreamer import Dream, Dreamer
+from livedream.jobs.film.plan import Piece
+from livedream.jobs.render import RenderJob, RenderReport, scaled, write_dreams
+from livedream.present.video import VideoOptions, VideoSink
+
+_TELL_S: Final = 1.0  # between two words to the head
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """What a worker says of itself. who: machine and process.  first: of its piece, the first
+    frame.  done, frames: of the piece."""
+
+    who: str
+    film: str
+    first: int
+    done: int
+    frames: int
+    fps: float
+    device: str
+
+
+Tell = Callable[[Word], None]
+
+
+@dataclass(frozen=True, slots=True)
+class PieceReport:
+    """Figures of a finished piece.
+
+    end: of its last frame, in seconds.  header: the digest of what its file begins with; pieces
+    with other ones cannot be joined.  where: the machine.
+    """
+
+    report: RenderReport
+    end: Fraction
+    header: str
+    where: str
+
+    def text(self) -> str:
+        """As JSON."""
+        own = {"end": str(self.end), "header": self.header, "where": self.where}
+        return json.dumps({**own, "report": self.report.__dict__})
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Raises ValueError, KeyError or TypeError for what `text` never made."""
+        found: dict[str, Any] = json.loads(text)
+        report = RenderReport(**found["report"])
+        return cls(report, Fraction(found["end"]), found["header"], found["where"])
+
+
+def options_of(job: RenderJob, metadata: dict[str, str] | None = None) -> VideoOptions:
+    """How the film is written."""
+    return VideoOptions(job.codec, job.quality, job.copy_streams, metadata or {})
+
+
+def dream_piece(
+    job: RenderJob, info: SourceInfo, piece: Piece, path: Path, tell: Tell
+) -> PieceReport:
+    """Dream a piece into the file at `path`, which then is whole.
+
+    info: of the film, at the size of the output.
+    Raises what `render` raises, and SourceError when the source is not what was planned for.
+    """
+    dreamer = _dreamer(job.settings)
+    dreamer.state, dreamer.timer = piece.state, StageTimer()
+    frames, told_s = piece.end - piece.first, 0.0
+    who = f"{socket.gethostname()}:{os.getpid()}"
+
+    def watch(dream: Dream, report: RenderReport) -> None:
+        nonlocal told_s
+        if time.monotonic() - told_s >= _TELL_S:
+            told_s = time.monotonic()
+            tell(Word(
+                who, job.output.name, piece.first, report.frames, frames, report.fps, report.device
+            ))  # fmt: skip
+
+    written = job.written(info)
+    growing = path.with_name(f".{path.stem}-{socket.gethostname()}-{os.getpid()}{path.suffix}")
+    try:
+        sink = VideoSink(growing, written, replace(options_of(job), piece=True), overwrite=True)
+        report = RenderReport.of(job.source, path, dreamer, written.width, written.height)
+        with AsyncWriter(sink, dreamer.timer) as writer, _opened(job, piece) as source:
+            before, wanted = _placed(scaled(source, info), piece, job.source)
+            dreams = dreamer.dreams(wanted, before=before)
+            write_dreams(dreams, writer, report, dreamer, watch, compare=job.compare)
+        if report.frames != frames or sink.end is None:
+            raise _other(job.source, f"{report.frames} frames of {frames}")
+        growing.replace(path)
+    except OSError as error:
+        if isinstance(error, (SinkError, SourceError)):
+            raise
+        raise SinkError(f"{path} cannot be written ({error.strerror or error})") from error
+    finally:
+        growing.unlink(missing_ok=True)
+    report.notes = list(sink.notes)
+    digest = hashlib.sha256(sink.header).hexdigest()
+    return PieceReport(report, sink.end, digest, socket.gethostname())
+
+
+@lru_cache(maxsize=1)
+def _dreamer(settings: DreamSettings) -> Dreamer:
+    """A worker dreams many pieces: its network is loaded once."""
+    return Dreamer(settings)
+
+
+def _opened(job: RenderJob, piece: Piece) -> Any:
+    return job.open(max(0, piece.first - 1), piece.before)
+
+
+def _placed(
+    frames: Iterator[Frame], piece: Piece, name: str
+) -> tuple[Frame | None, Iterator[Frame]]:
+    """The frame before the piece, and its own, which are those that were planned."""
+    before = next(frames, None) if piece.first else None
+    first = next(frames, None)
+    if first is None or (first.index, first.pts) != (piece.first, piece.begins):
+        found = "none" if first is None else f"pts {first.pts}"
+        raise _other(name, f"frame {piece.first}: {found} instead of pts {piece.begins}")
+
+    def checked() -> Iterator[Frame]:
+        for frame in islice(chain([first], frames), piece.end - piece.first):
+            if frame.index == piece.end - 1 and frame.pts != piece.ends:
+                raise _other(name, f"frame {frame.index}: pts {frame.pts}, not {piece.ends}")
+            yield frame
+
+    return before, checked()
+
+
+def _other(name: str, found: str) -> SourceError:
+    return SourceError(f"{name} is not the file that the film was planned for ({found})")

@@ -1,0 +1,177 @@
+"""The plan of a film: pieces that can be dreamed alone.
+
+A cut resets the dream, so what follows it needs nothing of what was before but the clock: the
+number of the frame, which with the seed fixes all randomness, the time of the frame before, and how
+far classes have wandered. A first pass finds the cuts, by the detector that the dream resets by.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import pairwise
+from typing import Any, Final, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from livedream.core.errors import SourceError
+from livedream.core.frame import SourceInfo
+from livedream.dream.dreamer import DreamState
+from livedream.flow import open_flow
+from livedream.flow.motion import MotionEstimator
+from livedream.jobs.render import RenderJob, scaled
+
+_LEAST_S: Final = 2.0  # heuristic: a piece costs a worker some tenths of a second beside dreaming
+_STRETCH_S: Final = 20.0  # heuristic: the first pass is not cut into less
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """A part of a film that one worker looks for cuts in, by pts: from `begin` up to `end`.
+
+    begin, end: None for those of the film.
+    """
+
+    begin: int | None = None
+    end: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """What was seen in a stretch.
+
+    pts: (n,) int64, of its frames.  cuts: which of them begin a shot, counted from the stretch's
+    first; n is the first frame behind it.  behind: the pts of that one, None at the film's end.
+    """
+
+    pts: NDArray[np.int64]
+    cuts: tuple[int, ...]
+    behind: int | None
+    orderly: bool
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Some shots of a film, in a row.
+
+    first, end: its frames, the last one not included.  begins, ends: the pts of the first and of
+    the last frame.  before: of the one before the first, to be read from; None: from the beginning
+    of the film.  time_s: of the frame before.  wandered: see `DreamState`.
+    """
+
+    first: int
+    end: int
+    begins: int
+    ends: int
+    before: int | None
+    time_s: float | None
+    wandered: float
+
+    @property
+    def state(self) -> DreamState:
+        """What the frame before it leaves, but for what a cut takes away."""
+        return DreamState(time_s=self.time_s, frames=self.first, wandered=self.wandered)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """frames: of the whole film.  notes: of its source, read whole."""
+
+    frames: int
+    pieces: tuple[Piece, ...]
+    notes: tuple[str, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        fields = [[getattr(p, name) for name in Piece.__slots__] for p in self.pieces]
+        return {"frames": self.frames, "pieces": fields, "notes": list(self.notes)}
+
+    @classmethod
+    def from_dict(cls, found: dict[str, Any]) -> Self:
+        pieces = tuple(Piece(*fields) for fields in found["pieces"])
+        return cls(int(found["frames"]), pieces, tuple(found["notes"]))
+
+
+def stretches_of(info: SourceInfo, most: int) -> list[Stretch]:
+    """At most so many that are about equally long; one where the source is read from its beginning
+    only."""
+    if info.path is None or not info.orderly or not info.frames:
+        return [Stretch()]
+    length_s = float(info.frames / info.rate)
+    count = max(1, min(most, int(length_s / _STRETCH_S)))
+    ticks = [round(length_s * n / count / info.time_base) for n in range(1, count)]
+    return [Stretch(*ends) for ends in pairwise([None, *ticks, None])]
+
+
+def look(job: RenderJob, info: SourceInfo, stretch: Stretch) -> Sighting:
+    """Look for cuts. info: of the film, at the size of the output."""
+    settings = job.settings
+    flow = MotionEstimator(open_flow(settings.flow, device=settings.device), settings.flow_size)
+    pts: list[int] = []
+    cuts: list[int] = []
+    behind = None
+    with job.open(at=stretch.begin) as source:
+        for frame in scaled(source, info):
+            if flow.cut(frame.rgb):
+                cuts.append(len(pts))
+            if stretch.end is not None and frame.pts >= stretch.end:
+                behind = frame.pts
+                break
+            pts.append(frame.pts)
+        found = source.info
+    return Sighting(np.array(pts, np.int64), tuple(cuts), behind, found.orderly, found.notes)
+
+
+def fit_together(seen: Sequence[Sighting]) -> bool:
+    """Whether no frame was lost or seen twice where stretches meet."""
+    ends_well = all(
+        one.behind is not None and next_one.pts.size and one.behind == next_one.pts[0]
+        for one, next_one in pairwise(seen)
+    )
+    return len(seen) == 1 or (ends_well and all(one.orderly for one in seen))
+
+
+def plan_of(seen: Sequence[Sighting], info: SourceInfo, wander: float) -> Plan:
+    """The plan of a film that was seen in stretches, in order. wander: the setting.
+
+    Raises SourceError when there is no frame.
+    """
+    pts = np.concatenate([one.pts for one in seen])
+    if not pts.size:
+        raise SourceError(f"{info.name} has no frame: try another file")
+    starts, cuts = 0, {0}
+    for one in seen:
+        cuts.update(starts + cut for cut in one.cuts)
+        starts += one.pts.size
+    least = max(1, round(_LEAST_S * info.rate))
+    begins = _grouped(sorted(cut for cut in cuts if cut < pts.size), least)
+    readable = all(one.orderly for one in seen)
+    pieces = []
+    clocks = _clocks(pts.tolist(), info.time_base, cuts, wander)
+    wanted = set(begins)
+    marks = {number: clock for number, clock in enumerate(clocks) if number in wanted}
+    for first, end in pairwise([*begins, int(pts.size)]):
+        before = int(pts[first - 1]) if first and readable else None
+        pieces.append(Piece(first, end, int(pts[first]), int(pts[end - 1]), before, *marks[first]))
+    notes = tuple(dict.fromkeys(note for one in seen for note in one.notes))
+    return Plan(int(pts.size), tuple(pieces), notes)
+
+
+def _grouped(cuts: list[int], least: int) -> list[int]:
+    """Those of the cuts that leave at least so many frames between them."""
+    kept = cuts[:1]
+    for cut in cuts[1:]:
+        if cut - kept[-1] >= least:
+            kept.append(cut)
+    return kept
+
+
+def _clocks(
+    pts: Iterable[int], time_base: Fraction, cuts: set[int], wander: float
+) -> Iterable[tuple[float | None, float]]:
+    """(time of the frame before, how far classes have wandered) at each frame."""
+    state = DreamState()
+    for number, tick in enumerate(pts):
+        yield state.time_s, state.wandered
+        cut = number > 0 and number in cuts
+        state.advance(state.seconds_to(float(tick * time_base), cut=cut), wander)

@@ -1,0 +1,182 @@
+"""A film in pieces is the film in one: pictures, times, sound; and what was done stays done."""
+
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import av
+import pytest
+from film_made import film
+
+from livedream.capture import open_source
+from livedream.core.errors import LivedreamError, SettingsError, SinkError, SourceError
+from livedream.core.settings import DreamSettings
+from livedream.jobs.film.film import Hear, OneWorker, render_films
+from livedream.jobs.film.orders import DreamOrder, LookOrder, Order, Parcel
+from livedream.jobs.render import RenderJob, render
+
+SMALL = DreamSettings(
+    size="source", flow_size="source", wander=1.0, objective="faces + classes:0-9"
+)
+SHOTS = 60, 52, 70
+
+
+class Elsewhere:
+    """Workers on other machines: they see nothing of the head's folder. stop: after how many."""
+
+    count = 3
+
+    def __init__(self, stop: int | None = None) -> None:
+        self.stop, self.dreamed = stop, list[int]()
+
+    def run(self, orders: Sequence[Order], hear: Hear) -> Iterator[tuple[int, Any]]:
+        for number, order in enumerate(orders):
+            if isinstance(order, DreamOrder):
+                if len(self.dreamed) == self.stop:
+                    raise KeyboardInterrupt
+                self.dreamed.append(order.piece.first)
+            seen = replace(order, sign="not there") if isinstance(order, DreamOrder) else order
+            yield number, seen.carry_out(lambda word: hear([word]))
+
+
+def packets(path: Path, kind: str) -> list[tuple[object, ...]]:
+    with av.open(str(path)) as found:
+        stream = next(s for s in found.streams if s.type == kind)
+        return [(p.pts, p.dts, p.duration, bytes(p)) for p in found.demux(stream) if p.size]
+
+
+def times(path: Path) -> list[tuple[object, ...]]:
+    return [packet[:3] for packet in packets(path, "video")]
+
+
+def job(source: Path, output: Path, **more: Any) -> RenderJob:
+    return RenderJob(source=str(source), output=output, **{"settings": SMALL, **more})
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A film and its dream by one, without loss."""
+    folder = tmp_path_factory.mktemp("film")
+    source = film(folder / "film.mkv", *SHOTS)
+    render(job(source, folder / "one.mkv", codec="ffv1"))
+    return source, folder / "one.mkv"
+
+
+@pytest.mark.parametrize("workers", [OneWorker(), Elsewhere()])
+def test_a_film_in_pieces_is_the_same_film(
+    made: tuple[Path, Path], tmp_path: Path, workers: OneWorker
+) -> None:
+    source, one = made
+    out = tmp_path / "many.mkv"
+    told = []
+    (report,) = render_films(
+        [job(source, out, codec="ffv1")], workers, lambda done, of, words: told.append((done, of))
+    )
+    assert packets(out, "video") == packets(one, "video")
+    assert packets(out, "audio") == packets(one, "audio")
+    assert (report.frames, report.complete, report.notes) == (sum(SHOTS), True, [])
+    assert told[-1][1] == sum(SHOTS)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["many.mkv"]
+
+
+def test_h264_has_every_frame_in_its_place(made: tuple[Path, Path], tmp_path: Path) -> None:
+    one, many = tmp_path / "one.mp4", tmp_path / "many.mp4"
+    part = {"start_s": 0.5, "end_s": 5.0, "settings": SMALL.replace(size="32p")}
+    render(job(made[0], one, **part))
+    render_films([job(made[0], many, **part)], OneWorker())
+    assert times(many) == times(one)
+    assert packets(many, "audio") == packets(one, "audio")
+    with open_source(many) as source:
+        assert sum(1 for _ in source) == len(times(one))
+
+
+def test_what_was_stopped_plays_and_is_gone_on_with(
+    made: tuple[Path, Path], tmp_path: Path
+) -> None:
+    source, one = made
+    out = tmp_path / "many.mkv"
+    first = Elsewhere(stop=2)  # the longest two pieces: the first of them begins the film
+    with pytest.raises(KeyboardInterrupt):
+        render_films([job(source, out, codec="ffv1")], first)
+    assert first.dreamed == [112, 0]
+    assert packets(out, "video") == packets(one, "video")[: SHOTS[0]]
+    with pytest.raises(SinkError, match="already exists"):
+        render_films([job(source, out, codec="ffv1")], OneWorker())
+    with pytest.raises(SettingsError, match="seed is 5"):
+        other = job(source, out, codec="ffv1", resume=True, settings=SMALL.replace(seed=5))
+        render_films([other], OneWorker())
+    with pytest.raises(SettingsError, match="add --workers"):
+        render(job(source, out, codec="ffv1", resume=True))
+    second = Elsewhere()
+    render_films([job(source, out, codec="ffv1", resume=True)], second)
+    assert second.dreamed == [60]
+    assert packets(out, "video") == packets(one, "video")
+
+
+def test_another_file_of_the_same_name_is_found_out(
+    made: tuple[Path, Path], tmp_path: Path
+) -> None:
+    source, out = tmp_path / "film.mkv", tmp_path / "many.mkv"
+    source.write_bytes(made[0].read_bytes())
+
+    class Changed(OneWorker):
+        def run(self, orders: Sequence[Order], hear: Hear) -> Iterator[tuple[int, Any]]:
+            if not isinstance(orders[0], LookOrder):
+                film(source, 60, 52, 69)
+            yield from super().run(orders, hear)
+
+    with pytest.raises(SourceError, match="not the file that the film was planned for"):
+        render_films([job(source, out)], Changed())
+
+
+def test_pieces_of_other_encoders_are_not_joined(made: tuple[Path, Path], tmp_path: Path) -> None:
+    class Mixed(OneWorker):
+        def run(self, orders: Sequence[Order], hear: Hear) -> Iterator[tuple[int, Any]]:
+            for number, found in super().run(orders, hear):
+                other = isinstance(found, Parcel) and number
+                yield number, Parcel(replace(found.report, header="other")) if other else found
+
+    settings = SMALL.replace(size="32p")
+    with pytest.raises(SinkError, match="encodes otherwise"):
+        render_films([job(made[0], tmp_path / "many.mkv", settings=settings)], Mixed())
+
+
+@pytest.mark.parametrize(
+    ("name", "more", "wrong"),
+    [
+        ("out.gif", {}, "many workers make video files"),
+        ("out.mkv", {"replay": Path("show.jsonl")}, "--replay"),
+        ("out.mkv", {"resume": True}, None),
+    ],
+)
+def test_what_many_workers_cannot_do(
+    made: tuple[Path, Path], tmp_path: Path, name: str, more: dict[str, Any], wrong: str | None
+) -> None:
+    if wrong is None:
+        more["settings"] = SMALL.replace(size="32p")
+        assert render_films([job(made[0], tmp_path / name, **more)], OneWorker())[0].complete
+        wrong = "was not begun by several workers"
+    with pytest.raises(LivedreamError, match=wrong):
+        render_films([job(made[0], tmp_path / name, **more)], OneWorker())
+
+
+@pytest.mark.slow
+def test_on_ray(made: tuple[Path, Path], tmp_path: Path) -> None:
+    if find_spec("ray") is None:
+        pytest.skip("needs Ray: pip install 'livedream[ray]'")
+    source, one = made
+    out = tmp_path / "many.mkv"
+    told = ["--size", "source", "--flow-size", "source", "--wander", "1", "--codec", "ffv1"]
+    command = [sys.executable, "-m", "livedream", "render", str(source), "-o", str(out)]
+    ended = subprocess.run(
+        [*command, *told, "--objective", SMALL.objective, "--workers", "2"],
+        check=False, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stderr
+    assert f"{sum(SHOTS)} frames" in ended.stdout
+    assert packets(out, "video") == packets(one, "video")
+    assert packets(out, "audio") == packets(one, "audio")

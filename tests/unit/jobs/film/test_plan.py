@@ -1,0 +1,84 @@
+"""Where films are cut, and what the dream knows there."""
+
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+
+from livedream.core.frame import Frame, Motion, SourceInfo
+from livedream.core.settings import DreamSettings
+from livedream.dream.dreamer import Dreamer
+from livedream.dream.networks.network import Network
+from livedream.jobs.film.plan import Plan, Sighting, Stretch, fit_together, plan_of, stretches_of
+
+INFO = SourceInfo("film", 64, 48, Fraction(12), Fraction(1, 12), 1200, Path("film.mkv"))
+
+
+def seen(
+    begin: int, end: int, *cuts: int, behind: int | None = None, orderly: bool = True
+) -> Sighting:
+    pts = np.arange(begin, end, dtype=np.int64)
+    return Sighting(pts, tuple(cut - begin for cut in cuts), behind, orderly, ("a note",))
+
+
+def test_pieces_are_shots_that_are_worth_it() -> None:
+    sights = [seen(0, 50, 30, 50, behind=50), seen(50, 120, 60, 90, 95)]
+    plan = plan_of(sights, INFO, 0.0)
+    assert [(p.first, p.end) for p in plan.pieces] == [(0, 30), (30, 60), (60, 90), (90, 120)]
+    assert [(p.before, p.begins, p.ends) for p in plan.pieces[:2]] == [(None, 0, 29), (29, 30, 59)]
+    assert (plan.frames, plan.notes) == (120, ("a note",))
+    assert Plan.from_dict(plan.as_dict()) == plan
+
+
+def test_what_cannot_be_read_in_parts_is_read_from_its_beginning() -> None:
+    plan = plan_of([seen(0, 100, 50, orderly=False)], INFO, 0.0)
+    assert [piece.before for piece in plan.pieces] == [None, None]
+    assert stretches_of(INFO, 4) == [Stretch()]
+
+
+def test_stretches_cover_the_film() -> None:
+    parts = stretches_of(replace(INFO, orderly=True), 4)
+    assert parts == [Stretch(None, 300), Stretch(300, 600), Stretch(600, 900), Stretch(900, None)]
+    assert len(stretches_of(replace(INFO, orderly=True, frames=300), 4)) == 1, "too short"
+
+
+def test_stretches_that_do_not_meet_are_found_out() -> None:
+    assert fit_together([seen(0, 50, behind=50), seen(50, 99)])
+    assert not fit_together([seen(0, 50, behind=50), seen(51, 99)]), "a frame is lost"
+    assert not fit_together([seen(0, 50), seen(50, 99)]), "the first found an end"
+    assert not fit_together([seen(0, 50, behind=50), seen(50, 99, orderly=False)])
+
+
+def test_the_clock_at_a_cut_is_that_of_a_dream_of_everything(dreamnet: Network) -> None:
+    """At 12 frames a second, where a cut shortens the time that passes."""
+    settings = DreamSettings(size="source", flow="none", wander=3.0)
+    plan = plan_of([seen(0, 60, 26, 52)], INFO, settings.wander)
+    dreamer = Dreamer(settings, dreamnet)
+    still = np.full((48, 64, 3), 99, np.uint8)
+    motion = Motion(np.zeros((2, 1, 1), np.float32), np.ones((1, 1), np.float32))
+    pieces = {piece.first: piece for piece in plan.pieces}
+    for number in range(53):
+        if number in pieces:
+            there, state = pieces.pop(number).state, dreamer.state
+            for name in ("time_s", "frames", "wandered"):
+                assert getattr(there, name) == getattr(state, name), (number, name)
+        frame = Frame(still, number, INFO.time_base, number)
+        dreamer.step(frame, replace(motion, cut=number in (26, 52)))
+    assert not pieces
+
+
+def test_a_cut_leaves_nothing_but_the_clock(dreamnet: Network) -> None:
+    """A dream that begins there with the clock alone is the same to the bit."""
+    settings = DreamSettings(size="source", flow="none")
+    draw = np.random.default_rng(3)
+    frames = [
+        Frame(draw.integers(0, 256, (48, 64, 3), np.uint8), n, INFO.time_base, n) for n in range(30)
+    ]
+    motion = Motion(np.zeros((2, 1, 1), np.float32), np.ones((1, 1), np.float32))
+    moves = [replace(motion, cut=n == 26) for n in range(30)]
+    whole, alone = Dreamer(settings, dreamnet), Dreamer(settings, dreamnet)
+    dreams = [whole.step(*one).frame.rgb for one in zip(frames, moves, strict=True)]
+    alone.state = plan_of([seen(0, 30, 26)], INFO, settings.wander).pieces[1].state
+    for n in range(26, 30):
+        assert (alone.step(frames[n], moves[n]).frame.rgb == dreams[n]).all()
