@@ -32,6 +32,7 @@ from livedream.dream.dreamer import Dreamer
 from livedream.dream.engines.cuda import CudaEngine, StepKind
 from livedream.dream.level import scale_to_level
 from livedream.dream.networks.network import Network
+from livedream.dream.tint import tinted
 from livedream.dream.transfer import Transfers
 from livedream.flow import on_device, open_flow, open_search
 from livedream.flow.inverse_search import InverseSearch
@@ -125,7 +126,9 @@ def _stages(
         "carry": lambda: carry_tensor(residual, None, motion, picture, 0.9),
         **_octaves(dreamer, dream, device),
         "spread": lambda: dreamer.spread.apply(
-            cleaned(added.clone(), picture, settings.clean), residual, settings
+            tinted(cleaned(added.clone(), picture, settings.clean), settings.tint),
+            residual,
+            settings,
         ),
         "level": lambda: scale_to_level(picture, residual, added, target),
         "compose": lambda: compose_tensor(there, residual),

@@ -8,7 +8,7 @@ from livedream.cli.options import Commands, add_settings, add_shared, settings_o
 # What shapes a dream around its steps; a host has its own.
 LEFT_OUT = (
     "strength", "half_life", "rise", "iterations", "step_size", "laplacian", "spread", "tile",
-    "keep_colours", "mask", "flow", "flow_size", "seed", "device", "engine",
+    "clean", "tint", "keep_colours", "mask", "flow", "flow_size", "seed", "device", "engine",
 )  # fmt: skip
 
 

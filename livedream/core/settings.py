@@ -277,6 +277,12 @@ class DreamSettings:
         "0: everything is drawn",
         minimum=0.0, maximum=1.0, ramp_s=0.4,
     )  # fmt: skip
+    tint: float = declare(
+        0.4,
+        "how much green and magenta the dream brings; a little keeps fur and feathers natural; "
+        "1: as the network draws them, 2: acid",
+        minimum=0.0, maximum=2.0, ramp_s=0.4,
+    )  # fmt: skip
     tile: int = declare(
         1024, "side of the tiles in which a picture of more than twice their area is dreamed",
         unit="px", minimum=128, maximum=65536, live=False, group="machine", advanced=True,

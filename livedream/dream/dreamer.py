@@ -37,6 +37,7 @@ from livedream.dream.objectives.text import parse_objective
 from livedream.dream.octaves import weight_of
 from livedream.dream.resident import FrameFigures, ResidentWalk, kind_of
 from livedream.dream.spread import SpreadGain
+from livedream.dream.tint import tinted
 from livedream.dream.transfer import Transfers
 from livedream.flow import open_flow
 from livedream.flow.motion import MotionEstimator
@@ -430,7 +431,8 @@ class Dreamer:
             fresh = momentum is None
             momentum = blend(momentum, added, remains, weight)
             added = momentum.clone() if fresh else added.copy_(momentum)
-        added = self.spread.apply(cleaned(added, picture, settings.clean), carried, settings)
+        added = tinted(cleaned(added, picture, settings.clean), settings.tint)
+        added = self.spread.apply(added, carried, settings)
         levelled = scale_to_level(
             picture, carried, added, target, self.spread.weight(picture),
             keep_colours=settings.keep_colours,
