@@ -26,6 +26,7 @@ from livedream.live.idle import Attract, StillWatch
 from livedream.live.loop import LiveLoop, Wiring
 from livedream.present.live import LiveFrame
 from livedream.present.live.flash import FlashLimiter
+from livedream.region.planes import Planes
 from livedream.warp.travel import Travel
 
 LOST: Final = range(26, 42)  # of the pictures: those that do not come
@@ -131,9 +132,9 @@ class StagedDreamer(Dreamer):
         self._asked.add(asked)
         return there and super().prepare(plan)
 
-    def grow(self, picture: Any, carried: Any) -> Any:
+    def grow(self, picture: Any, carried: Any, planes: Any = None) -> Any:
         self._stage.dream()
-        return super().grow(picture, carried)
+        return super().grow(picture, carried, planes)
 
 
 class StagedPool(LiveDreamerPool):
@@ -156,9 +157,9 @@ class StagedDreaming(DreamWorker):
 
     def advance(
         self, frame: Captured, snapshot: Snapshot, motion: Motion | None, travel: Travel | None,
-        seconds: float,
+        seconds: float, *, planes: Planes | None = None,
     ) -> None:  # fmt: skip
-        super().advance(frame, snapshot, motion, travel, seconds)
+        super().advance(frame, snapshot, motion, travel, seconds, planes=planes)
         self.stage.advanced(self, frame.index)
 
     def shown(self, now_s: float, mix: float = 1.0) -> DreamOverlay:

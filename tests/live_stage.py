@@ -22,6 +22,7 @@ from livedream.dream.level import LevelledDream
 from livedream.live.dream_worker import DreamWorker
 from livedream.live.dreamer_pool import LiveDreamerPool
 from livedream.live.governor import Governor
+from livedream.region.planes import Planes
 
 SIZE = (64, 36)
 
@@ -67,7 +68,7 @@ class FakeDreamer(Dreamer):
     def on_device(self, rgb: Picture) -> bool:
         return False
 
-    def grow(self, picture: Tensor, carried: Tensor) -> LevelledDream:
+    def grow(self, picture: Tensor, carried: Tensor, planes: Planes | None = None) -> LevelledDream:
         self.begun.release()
         assert self.go.acquire(timeout=5)
         self.sizes.append((picture.shape[3], picture.shape[2]))
@@ -97,11 +98,16 @@ class Stage:
         with self.supervisor.current():
             self.dreaming.start()
 
-    def frame(self, motion: Motion | None = None, snapshot: Snapshot | None = None) -> None:
+    def frame(
+        self,
+        motion: Motion | None = None,
+        snapshot: Snapshot | None = None,
+        planes: Planes | None = None,
+    ) -> None:
         snapshot = snapshot or Snapshot(0.0, self.settings, GradeSettings())
         rgb = np.full((SIZE[1], SIZE[0], 3), 128, np.uint8)
         frame = Captured(rgb, 100.0 + 0.04 * self.index, self.index)
-        self.dreaming.advance(frame, snapshot, motion, None, 0.04)
+        self.dreaming.advance(frame, snapshot, motion, None, 0.04, planes=planes)
         self.index += 1
 
     def frame_dreamed(self, snapshot: Snapshot) -> None:

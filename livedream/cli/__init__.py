@@ -26,7 +26,7 @@ from livedream.cli import (
     zoom,
 )
 from livedream.core.children import end_children
-from livedream.core.errors import LivedreamError, ObjectiveError, ShowError, reason
+from livedream.core.errors import GrammarError, LivedreamError, ShowError, reason
 from livedream.core.redact import redact
 from livedream.core.version import __version__
 
@@ -66,7 +66,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = build_parser().parse_args(argv)
     try:
         return int(args.run(args))
-    except ObjectiveError as error:
+    except GrammarError as error:
         print(f"livedream: {error}\n{error.pointer()}", file=sys.stderr)
         return 2
     except LivedreamError as error:

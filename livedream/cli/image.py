@@ -8,7 +8,7 @@ from livedream.cli.output import Progress, summary
 from livedream.core.defaults import ROUNDS, STILL, STILL_FROM_NOISE
 
 # Nothing moves by itself in a still picture.
-NOT_OF_STILLS = ("flow", "flow_size")
+NOT_OF_STILLS = ("flow", "flow_size", "hold", "region_half_life")
 
 
 def add_parser(commands: Commands) -> None:

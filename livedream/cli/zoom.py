@@ -9,6 +9,8 @@ from livedream.cli.options import Commands, add_settings, add_shared, rate, seco
 from livedream.cli.output import Progress, summary
 from livedream.core.defaults import ZOOM
 
+REGIONS = ("where", "feather", "threshold")
+
 
 def add_parser(commands: Commands) -> None:
     parser = commands.add_parser(
@@ -42,7 +44,7 @@ def add_parser(commands: Commands) -> None:
     )  # fmt: skip
     film.add_argument("--codec", metavar="NAME", help="h264, hevc, av1... (default: by suffix)")
     add_shared(film, "--quality", "--overwrite", "--quiet")
-    add_settings(parser, ZOOM, leave_out=NOT_OF_STILLS)
+    add_settings(parser, ZOOM, leave_out=(*NOT_OF_STILLS, *REGIONS))
     parser.set_defaults(run=run)
 
 

@@ -14,11 +14,13 @@ from types import MappingProxyType
 from typing import Any, Final, TypeVar
 
 from livedream.control.ramp import Ramp, mixed_objective
-from livedream.core.errors import NetworkError, ObjectiveError, SettingsError
+from livedream.core.errors import NetworkError, ObjectiveError, RegionError, SettingsError
 from livedream.core.grade import GradeSettings
 from livedream.core.settings import DreamSettings, Parameter, declared
 from livedream.core.snapshot import Snapshot
 from livedream.dream.objectives.text import parse_objective
+from livedream.region.planes import check_files
+from livedream.region.text import parse_region
 
 T = TypeVar("T", DreamSettings, GradeSettings)
 
@@ -213,6 +215,11 @@ class LiveParameters:
         """What single checks cannot see: texts with a grammar, layers that a network lacks."""
         together = {**self._targets, **checked}
         _rebuilt(self._last.dream, together)
+        if checked.get("where", "").strip():
+            try:
+                check_files(parse_region(checked["where"]))
+            except RegionError as error:
+                raise SettingsError(f"where: {error}") from error
         if not {"network", "objective"} & set(checked):
             return
         try:

@@ -2,7 +2,9 @@
 
 LivedreamError
  ├─ SettingsError     (ValueError)   a parameter outside its range, an option that makes no sense
- ├─ ObjectiveError    (ValueError)   an objective that does not parse or names what is not there
+ ├─ GrammarError      (ValueError)   a text that does not parse; it points at the character
+ │   ├─ ObjectiveError               an objective that does not parse or names what is not there
+ │   └─ RegionError                  a region that does not parse or names what is not there
  ├─ ShapeError        (ValueError)   arrays whose sizes do not fit together
  ├─ NetworkError      (LookupError)  an unknown network, layer or class
  │   └─ WeightsError  (LookupError)  weights missing, damaged or of another architecture
@@ -31,10 +33,10 @@ class SettingsError(LivedreamError, ValueError):
     """A parameter is outside its range or two options contradict each other."""
 
 
-class ObjectiveError(LivedreamError, ValueError):
-    """An objective's text does not parse, or names a layer, channel or class that is not there.
+class GrammarError(LivedreamError, ValueError):
+    """A text does not parse.
 
-    text: the whole objective.  position: 0-based index of the offending character.
+    text: the whole of it.  position: 0-based index of the offending character.
     """
 
     def __init__(self, message: str, *, text: str, position: int) -> None:
@@ -43,8 +45,16 @@ class ObjectiveError(LivedreamError, ValueError):
         super().__init__(f"{message} (at character {position + 1} of {text!r})")
 
     def pointer(self) -> str:
-        """Two lines for a terminal: the objective and a caret below the character."""
+        """Two lines for a terminal: the text and a caret below the character."""
         return f"{self.text}\n{' ' * self.position}^"
+
+
+class ObjectiveError(GrammarError):
+    """An objective's text does not parse, or names a layer, channel or class that is not there."""
+
+
+class RegionError(GrammarError):
+    """A region's text does not parse, or names a file that cannot be read."""
 
 
 class ShapeError(LivedreamError, ValueError):

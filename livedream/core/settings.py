@@ -289,6 +289,31 @@ class DreamSettings:
     )  # fmt: skip
     keep_colours: bool = declare(False, "keep the picture's colours, dream in brightness only")
     mask: str = declare("", "a picture that says where to dream: white yes, black no", live=False)
+    where: str = declare(
+        "",
+        "the region that is dreamed, the rest stays as it is: moving, still, dark, left, "
+        "key(#00ff00), mask(file), ... joined by &, | and !; empty: everywhere",
+        group="where",
+    )  # fmt: skip
+    feather: float = declare(
+        16.0, "how wide the edge of a region is", unit="px", minimum=0.0, maximum=1000.0,
+        group="where", ramp_s=0.4, soft_maximum=100.0,
+    )  # fmt: skip
+    threshold: float = declare(
+        0.5,
+        "how surely a place must be dark, moving, ... to belong to such a region; lower: more does",
+        minimum=0.0, maximum=1.0, group="where", ramp_s=0.4,
+    )  # fmt: skip
+    hold: float = declare(
+        1.0, "how long what has moved still counts as moving, in the regions moving and still",
+        unit="s", minimum=0.0, maximum=600.0, group="where", ramp_s=0.4, soft_maximum=10.0,
+    )  # fmt: skip
+    region_half_life: float = declare(
+        0.15,
+        "how slowly regions follow the picture (half-life, along the motion); more: steadier edges",
+        unit="s", minimum=0.0, maximum=60.0, group="where", ramp_s=0.4, soft_maximum=2.0,
+        advanced=True,
+    )  # fmt: skip
     flow: str = declare(
         "dis", f"how motion is found (optical flow): {', '.join(FLOWS)}, or an .onnx file",
         live=False, group="motion", advanced=True,

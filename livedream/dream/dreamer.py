@@ -11,7 +11,7 @@ state. One file, long as it is: there is one walk, and its parts share that stat
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, Self
 
@@ -41,11 +41,13 @@ from livedream.dream.tint import tinted
 from livedream.dream.transfer import Transfers
 from livedream.flow import open_flow
 from livedream.flow.motion import MotionEstimator
+from livedream.region.planes import PlaneReader, Planes, Wanted, wanted_of
 from livedream.warp.accumulated_flow import AccumulatedFlow, warp_steps
 from livedream.warp.residual import carry
 from livedream.warp.travel import Travel, move
 
 FIRST_STEP_S: Final = 1 / 25  # heuristic: the time that a frame with none before it stands for
+_REGION: Final = "region "  # before the names of their arrays in a checkpoint
 
 
 @dataclass
@@ -59,6 +61,7 @@ class DreamState:
     step_s: how long ago the dream before was, set by `Dreamer.advance`.
     wandered: how often each region of the picture has changed its class, see `ClassesPart`.
     time_s: of the last frame.  frames: dreamed so far; with the seed it fixes all randomness.
+    regions: what `livedream.region.planes` carries.
     """
 
     residual: Tensor | None = None
@@ -69,6 +72,7 @@ class DreamState:
     wandered: float = 0.0
     time_s: float | None = None
     frames: int = 0
+    regions: dict[str, NDArray[np.float32]] = field(default_factory=dict)
 
     def reset(self) -> None:
         """Start afresh, as after a cut: nothing that was dreamed before it is carried on.
@@ -78,6 +82,7 @@ class DreamState:
         """
         self.residual = self.momentum = None
         self.age_s = 0.0
+        self.regions.clear()
 
     def seconds_to(self, time_s: float, *, cut: bool = False) -> float:
         """The time since the frame before, which this one is from now on."""
@@ -98,7 +103,8 @@ class DreamState:
             None if part is None else part.clone()
             for part in (self.residual, self.momentum, self.gain)
         )
-        return replace(self, residual=residual, momentum=momentum, gain=gain)
+        regions = dict(self.regions)
+        return replace(self, residual=residual, momentum=momentum, gain=gain, regions=regions)
 
     def arrays(self) -> dict[str, NDArray[np.generic]]:
         """As plain arrays, for a checkpoint."""
@@ -109,7 +115,7 @@ class DreamState:
         for name, carried in (("residual", self.residual), ("momentum", self.momentum)):
             if carried is not None:
                 found[name] = carried.cpu().contiguous().numpy().copy()
-        return found
+        return found | {f"{_REGION}{name}": plane for name, plane in self.regions.items()}
 
     @classmethod
     def from_arrays(cls, found: Mapping[str, NDArray[np.generic]], device: torch.device) -> Self:
@@ -119,9 +125,14 @@ class DreamState:
             for name in ("residual", "momentum")
         )  # fmt: skip
         last = None if np.isnan(gain) else torch.tensor(gain, dtype=exact(device), device=device)
+        regions = {
+            name.removeprefix(_REGION): np.asarray(plane, np.float32)
+            for name, plane in found.items()
+            if name.startswith(_REGION)
+        }
         return cls(
             residual, momentum, last, age_s, wandered=wandered,
-            time_s=None if np.isnan(time_s) else time_s, frames=int(frames),
+            time_s=None if np.isnan(time_s) else time_s, frames=int(frames), regions=regions,
         )  # fmt: skip
 
 
@@ -164,7 +175,9 @@ class Dreamer:
     ascent: Ascent
     spread: SpreadGain
     transfers: Transfers
+    planes: PlaneReader
     _walk: ResidentWalk | None
+    _wanted: Wanted | None
     _settings: DreamSettings
 
     def __init__(
@@ -258,11 +271,12 @@ class Dreamer:
 
     def launch(
         self, frame: Frame, motion: Motion | DeviceMotion | None, seconds: float, *,
-        mix: float = 1.0, keep: bool = False,
+        mix: float = 1.0, keep: bool = False, planes: Planes | None = None,
     ) -> Callable[[], Dream]:  # fmt: skip
         """`begin`, for what is `on_device`.
 
         seconds: since the frame dreamed on before.  mix: how much of the dream is laid on.
+        planes: of its regions, None: to be found, if there are any.
         """
         assert self._walk is not None, "on the device"
         settings, state, size = self.settings, self.state, self._size_for(frame.rgb)
@@ -273,6 +287,7 @@ class Dreamer:
         if state.residual is not None and state.residual.shape[2:] != size[::-1]:
             state.residual = state.momentum = None
         remaining = self.advance(seconds)
+        planes = planes or self.regions(frame.rgb, motion, seconds, remaining)
         self.ascent.wander(state.wandered)
         octaves, weight, remains = self._turn(*size)
         draw = np.random.default_rng([settings.seed, state.frames])
@@ -280,8 +295,10 @@ class Dreamer:
             kind_of(
                 frame.rgb, size, motion, octaves=octaves, settings=settings,
                 moving=state.momentum is not None,
+                held=planes is not None and planes.keep is not None,
             ),
-            frame.rgb, motion, carried=state, margins=self.ascent.margins(*size, draw, octaves),
+            frame.rgb, motion, carried=state, planes=planes,
+            margins=self.ascent.margins(*size, draw, octaves),
             figures=FrameFigures(
                 keep=remaining, seconds=seconds, cut_seconds=cut_seconds,
                 strength=settings.strength, rise=settings.rise, step=settings.step_size / 255.0,
@@ -310,9 +327,11 @@ class Dreamer:
             if cut:
                 self.reset()
             seconds = self.state.seconds_to(frame.time_s, cut=cut)
-            carried = self.carry(picture, motion, self.advance(seconds))
+            keep = self.advance(seconds)
+            planes = self.regions(frame.rgb, motion, seconds, keep)
+            carried = self.carry(picture, motion, keep, planes)
         with self.timer.stage("dream"):
-            levelled = self.grow(picture, carried)
+            levelled = self.grow(picture, carried, planes)
             figures = levelled.figures(carried)
         with self.timer.stage("compose"):
             steps = self.transfers.to_host((levelled.residual[0] * 255.0).permute(1, 2, 0))
@@ -324,6 +343,32 @@ class Dreamer:
         """The frame at the dream's size: (1, 3, h, w) float32 in [0, 1] on the device."""
         picture = self.transfers.to_device(shrunk(rgb, *self._size_for(rgb)))
         return picture.permute(2, 0, 1)[None].float().div_(255.0)
+
+    def regions(
+        self, rgb: Picture, motion: Motion | DeviceMotion | None, seconds: float, keep: float
+    ) -> Planes | None:
+        """The planes of the frame's regions, None where none is named; once for each frame.
+
+        seconds: since the frame before.  keep: what remains of the dream after them.
+        """
+        if self._wanted is None:
+            return None
+        return self.planes.step(
+            self._wanted, self.state.regions, rgb, motion,
+            size=self._size_for(rgb), seconds=seconds, fade=keep,
+        )  # fmt: skip
+
+    def _plane(self, plane: NDArray[np.float32] | None) -> Tensor | None:
+        """(1, 1, h, w) on the device."""
+        return None if plane is None else torch.from_numpy(plane)[None, None].to(self.device)
+
+    def held(self, carried: Tensor, planes: Planes | None) -> Tensor:
+        """What is carried, (1, 3, h, w), as far as the planes let it be seen, in place."""
+        if planes is None or planes.keep is None:
+            return carried
+        plane = self._plane(planes.keep)
+        assert plane is not None
+        return carried.mul_(plane)
 
     def _size_for(self, rgb: Picture) -> tuple[int, int]:
         """(width, height) px that a frame is dreamed at."""
@@ -366,10 +411,12 @@ class Dreamer:
 
         state.residual, state.momentum = resized(state.residual), resized(state.momentum)
 
-    def carry(self, picture: Tensor, motion: Motion | None, keep: float) -> Tensor:
+    def carry(
+        self, picture: Tensor, motion: Motion | None, keep: float, planes: Planes | None = None
+    ) -> Tensor:
         """What of the residual goes on into `picture`: warped by the motion, faded to `keep`.
 
-        The momentum goes with it.
+        The momentum goes with it.  planes: of the frame's regions.
         """
         state = self.state
         residual = state.residual
@@ -377,7 +424,7 @@ class Dreamer:
             state.momentum = None
             return torch.zeros_like(picture)
         carried, state.momentum = carry(residual, state.momentum, motion, picture, keep)
-        return carried
+        return self.held(carried, planes)
 
     def follow(self, flow: AccumulatedFlow, size: tuple[int, int]) -> None:
         """Bring the momentum to a later frame, dreamed at `size`; for who carries the residual."""
@@ -394,11 +441,11 @@ class Dreamer:
             return torch.zeros_like(picture)
         return residual.mul_(keep)
 
-    def grow(self, picture: Tensor, carried: Tensor) -> LevelledDream:
+    def grow(self, picture: Tensor, carried: Tensor, planes: Planes | None = None) -> LevelledDream:
         """One dream of `picture` on top of what is carried, at the level of `strength`.
 
         picture, carried: (1, 3, h, w) float32 on the device, their sum in [0, 1]. The result is
-        what the state goes on from.
+        what the state goes on from.  planes: of the frame's regions.
         """
         settings, state = self.settings, self.state
         draw = np.random.default_rng([settings.seed, state.frames])
@@ -409,6 +456,7 @@ class Dreamer:
             picture, carried, state.momentum, state.gain,
             climb=lambda start: self.ascent.addition(start, draw, octaves),
             target=settings.strength * rising, remains=remains, weight=weight,
+            plane=None if planes is None else self._plane(planes.grow),
         )  # fmt: skip
         state.residual, state.gain = levelled.residual, levelled.gain
         state.frames += 1
@@ -417,11 +465,13 @@ class Dreamer:
     def grown(
         self, picture: Tensor, carried: Tensor, momentum: Tensor | None, gain: Tensor | None, *,
         climb: Callable[[Tensor], Tensor], target: Figure, remains: Figure, weight: Figure,
+        plane: Tensor | None = None,
     ) -> tuple[LevelledDream, Tensor | None]:  # fmt: skip
         """One dream and the momentum after it; what `grow` does, without the state.
 
         momentum, gain: before it.  climb: what ascent adds to a picture, (1, 3, h, w) in [0, 1].
         target: of the level, 8-bit steps.  remains, weight: see `livedream.dream.momentum`.
+        plane: (1, 1, h, w) in [0, 1], where something is added and the level is measured.
         """
         settings, start = self.settings, picture + carried
         if momentum is not None and gain is not None:
@@ -432,9 +482,9 @@ class Dreamer:
             momentum = blend(momentum, added, remains, weight)
             added = momentum.clone() if fresh else added.copy_(momentum)
         added = tinted(cleaned(added, picture, settings.clean), settings.tint)
-        added = self.spread.apply(added, carried, settings)
+        added = self.spread.apply(added, carried, settings, plane)
         levelled = scale_to_level(
-            picture, carried, added, target, self.spread.weight(picture),
+            picture, carried, added, target, self.spread.weight(picture, plane),
             keep_colours=settings.keep_colours,
         )  # fmt: skip
         return levelled, momentum
@@ -453,17 +503,18 @@ class Dreamer:
         return octaves, weight, remaining(half_life, state.step_s)
 
     def grow_both(
-        self, picture: Tensor, carried: Tensor, fading: Self, share: float, *, clip: bool = True
-    ) -> LevelledDream:
+        self, picture: Tensor, carried: Tensor, fading: Self, share: float, *,
+        clip: bool = True, planes: Planes | None = None,
+    ) -> LevelledDream:  # fmt: skip
         """Like `grow`, with the dream of a network that gives way to this one.
 
         fading: its dreamer, of the same state.  share: of this one's dream.  clip: see `crossfade`.
         """
         state = self.state
         before, gain = None if state.momentum is None else state.momentum.clone(), state.gain
-        old = fading.grow(picture, carried)
+        old = fading.grow(picture, carried, planes)
         faded, state.momentum, state.gain = state.momentum, before, gain
-        new = self.grow(picture, carried)
+        new = self.grow(picture, carried, planes)
         if faded is not None and state.momentum is not None:
             state.momentum = torch.lerp(faded, state.momentum, share)
         levelled = crossfade(old, new, share, picture if clip else None)
@@ -516,8 +567,9 @@ class Dreamer:
             wanted = None
             if settings.objective != self._settings.objective:
                 wanted = parse_objective(settings.objective or self.network.default_objective)
+            regions = wanted_of(settings, ())
             if self.ascent.adopt(settings, wanted):
-                self.spread, self._settings = spread, settings
+                self.spread, self._settings, self._wanted = spread, settings, regions
             else:
                 self._load(settings, self.network, None)
         self._size = None if plan is None else plan.size
@@ -543,7 +595,10 @@ class Dreamer:
         ascent = Ascent(
             network, objective, settings, device, dtype, wait_for_compile=self._wait_for_compile
         )
-        self.spread = SpreadGain.from_settings(settings)
+        spread, wanted_planes = SpreadGain.from_settings(settings), wanted_of(settings, ())
+        if not hasattr(self, "planes"):
+            self.planes = PlaneReader()
+        self.spread, self._wanted = spread, wanted_planes
         if hasattr(self, "ascent"):
             self._past_fallbacks = self.fallbacks
         self._settings, self.device, self.dtype = settings, device, dtype

@@ -32,6 +32,7 @@ from livedream.dream.level import Figure, LevelledDream
 from livedream.dream.octaves import octaves_of
 from livedream.dream.tiles import Margins
 from livedream.dream.transfer import Transfers
+from livedream.region.planes import Planes
 from livedream.warp.residual import carry_tensor
 
 _KEPT: Final = 8  # recordings: turns of the octaves, after a cut and not, of two or three sizes
@@ -41,7 +42,8 @@ _KNOWN: Final = -1.0  # an age that is what it is on the device
 # What glides or counts beside the recording: in the vector, or nowhere within a frame.
 _LOOSE: Final = {
     "strength": 1.0, "rise": 0.0, "half_life": 1.0, "step_size": 1.0, "seed": 0, "variety": 0.0,
-    "wander": 0.0, "motif": 1.0,
+    "wander": 0.0, "motif": 1.0, "where": "", "feather": 0.0, "threshold": 0.0, "hold": 0.0,
+    "region_half_life": 0.0,
 }  # fmt: skip
 
 
@@ -90,6 +92,7 @@ class Grow(Protocol):
     def __call__(
         self, picture: Tensor, carried: Tensor, momentum: Tensor | None, gain: Tensor | None, *,
         climb: Callable[[Tensor], Tensor], target: Figure, remains: Figure, weight: Figure,
+        plane: Tensor | None = None,
     ) -> tuple[LevelledDream, Tensor | None]: ...  # fmt: skip
 
 
@@ -108,7 +111,7 @@ class FrameKind:
 
     rgb: (height, width) of the frame, size: (width, height) of the dream, motion: (height, width)
     of the flow; px.  octaves: which are climbed, from and up to.  moving: whether there is a
-    momentum already.  mirrored: see `Motion`.
+    momentum already.  mirrored: see `Motion`.  held: whether a region holds the dream.
     """
 
     rgb: tuple[int, int]
@@ -118,6 +121,7 @@ class FrameKind:
     moving: bool
     settings: DreamSettings
     mirrored: bool = False
+    held: bool = False
 
 
 class FrameMemory:
@@ -132,6 +136,8 @@ class FrameMemory:
             torch.zeros(1, 3, height, width, device=device) for _ in range(2)
         )
         self.gain, self.age = (torch.zeros((), dtype=exact(device), device=device) for _ in "ga")
+        # Where the dream grows, and where it may be seen: `Planes`.
+        self.planes = torch.ones(2, height, width, device=device)
         self.shown = torch.zeros_like(self.rgb)
         self.found = torch.zeros(4, dtype=exact(device), device=device)
 
@@ -169,6 +175,8 @@ class RecordedFrame:
         motion = DeviceMotion(own.motion[:2], own.motion[2], own.cut, kind.mirrored)
         momentum = own.momentum if kind.moving else None
         carried, momentum = carry_tensor(own.residual, momentum, motion, picture, keep.float())
+        if kind.held:
+            carried.mul_(own.planes[1])
         grown = torch.where(age >= 0.0, age, own.age) + seconds
         own.age.copy_(torch.where(own.cut, cut_seconds, grown))
         target = strength * (own.age / rise).clamp_max(1.0)
@@ -176,6 +184,7 @@ class RecordedFrame:
             picture, carried, momentum, own.gain,
             climb=lambda start: self._climb(start, step.float()),
             target=target, remains=remains, weight=weight,
+            plane=own.planes[:1, None] if kind.held else None,
         )  # fmt: skip
         own.residual.copy_(levelled.residual)
         own.gain.copy_(levelled.gain)
@@ -223,8 +232,8 @@ class ResidentWalk:
         self._frames: OrderedDict[FrameKind, RecordedFrame] = OrderedDict()
         self._memory: dict[tuple[tuple[int, int], ...], FrameMemory] = {}
         # Of one shape each, from frame to frame: their page-locked buffers stay.
-        self._pictures, self._motions, self._numbers, self._found = (
-            Transfers(self._device) for _ in range(4)
+        self._pictures, self._motions, self._planes, self._numbers, self._found = (
+            Transfers(self._device) for _ in range(5)
         )
 
     @property
@@ -235,10 +244,12 @@ class ResidentWalk:
     def launch(
         self, kind: FrameKind, rgb: Picture, motion: Motion | DeviceMotion | None, *,
         carried: Carried, figures: FrameFigures, margins: list[list[Margins]],
+        planes: Planes | None = None,
     ) -> ResidentFrame:  # fmt: skip
         """Launch one frame; `carried` is then what it leaves, in memory that the next one uses.
 
         kind: see `kind_of`.  motion: None: nothing moved.  margins: of each octave's steps.
+        planes: of its regions.
         """
         frame = self._frame(kind, margins)
         own = self._own(kind)
@@ -248,6 +259,8 @@ class ResidentWalk:
             self._record(frame, own)
         self._pictures.put(rgb, own.rgb)
         self._move(own, motion)
+        if planes is not None and planes.grow is not None and planes.keep is not None:
+            self._planes.put(np.stack([planes.grow, planes.keep]), own.planes)
         self._numbers.put(figures.numbers(age_s, margins), frame.numbers)
         measured = stopwatch(self._device)
         frame.replay()
@@ -326,7 +339,7 @@ class ResidentWalk:
 
 def kind_of(
     rgb: Picture, size: tuple[int, int], motion: Motion | DeviceMotion | None, *,
-    octaves: slice, settings: DreamSettings, moving: bool,
+    octaves: slice, settings: DreamSettings, moving: bool, held: bool = False,
 ) -> FrameKind:  # fmt: skip
     """The kind of a frame. size: of the dream.  octaves: see `Ascent.climb`."""
     moved = (1, 1) if motion is None else tuple(motion.visibility.shape)
@@ -334,5 +347,5 @@ def kind_of(
     settings = settings.replace(**_LOOSE, octaves=count, octave_scale=scale)
     return FrameKind(
         (rgb.shape[0], rgb.shape[1]), size, (moved[0], moved[1]), (octaves.start, octaves.stop),
-        moving, settings, motion is not None and motion.mirrored,
+        moving, settings, motion is not None and motion.mirrored, held,
     )  # fmt: skip

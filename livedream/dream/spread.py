@@ -34,23 +34,33 @@ class SpreadGain:
     def from_settings(cls, settings: DreamSettings) -> Self:
         return cls(read_mask(settings.mask) if settings.mask else None)
 
-    def weight(self, picture: Tensor) -> Tensor | None:
-        """The mask at the picture's size and on its device."""
+    def weight(self, picture: Tensor, plane: Tensor | None = None) -> Tensor | None:
+        """The mask at the picture's size and on its device, within a region's plane if there is
+        one, (1, 1, h, w)."""
         if self._mask is None:
-            return None
+            return plane
         height, width = picture.shape[2:]
         if self._fitted is None or self._fitted.shape[2:] != (height, width):
             self._fitted = resize(self._mask.to(picture.device), (width, height))
-        return self._fitted
+        return self._fitted if plane is None else self._fitted * plane
 
-    def apply(self, added: Tensor, carried: Tensor, settings: DreamSettings) -> Tensor:
-        """What of an addition is used. added, carried: (1, 3, h, w); overwrites `added`."""
+    def apply(
+        self,
+        added: Tensor,
+        carried: Tensor,
+        settings: DreamSettings,
+        plane: Tensor | None = None,
+    ) -> Tensor:
+        """What of an addition is used. added, carried: (1, 3, h, w); overwrites `added`.
+
+        plane: see `weight`.
+        """
         if settings.keep_colours:
             added.copy_(added.mean(1, keepdim=True).expand_as(added))
         if settings.spread > 0:
             added.mul_(spread_gain(carried, settings.spread))
         # Without its mean an addition has no tint: colours do not drift over an hour.
-        weight = self.weight(added)
+        weight = self.weight(added, plane)
         if weight is None:
             return _without_tint(added)
         share = weight.mean().clamp_min(_TINY)

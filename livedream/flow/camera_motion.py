@@ -141,6 +141,19 @@ def camera_motion(flow: FlowField, now: Gray) -> NDArray[np.float64] | None:
     return np.column_stack([slopes, offset - slopes @ (width / 2, height / 2)])
 
 
+def rest_of_flow(flow: FlowField) -> FlowField:
+    """(2, h, w): a flow without the affine motion that most of it follows, the camera's."""
+    _, height, width = flow.shape
+    y, x, places = _samples(2 * height, 2 * width)
+    found = np.stack([_nearest(part, y // 2, x // 2) for part in flow])
+    motion = _follow(places, found, np.ones(found.shape[1]))
+    # The places' units: of the picture at twice the size, in parts of its width.
+    across = (np.arange(width) + 0.25 - width / 2) / width
+    down = (np.arange(height) + 0.25 - height / 2)[:, None] / width
+    base = [slope[0] * across + (slope[1] * down + slope[2]) for slope in motion]
+    return np.asarray(flow - np.stack(base).astype(np.float32), np.float32)
+
+
 @lru_cache(maxsize=4)
 def _samples(
     height: int, width: int

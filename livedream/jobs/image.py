@@ -114,8 +114,9 @@ def rounds_of(dreamer: Dreamer, rgb: Picture, rounds: int) -> Iterator[LevelledD
     rgb: (H, W, 3) uint8.  The residual of a round is overwritten by the next one.
     """
     picture = dreamer.picture(rgb)
+    planes = dreamer.regions(rgb, None, FIRST_STEP_S, 0.0)
     for _ in range(rounds):
-        yield dreamer.grow(picture, dreamer.fade(picture, FIRST_STEP_S))
+        yield dreamer.grow(picture, dreamer.fade(picture, FIRST_STEP_S), planes)
 
 
 def dreamed(dreamer: Dreamer, rgb: Picture, rounds: int) -> Picture:

@@ -54,14 +54,15 @@ class ShowDreamer:
             rgb = self._grading.finish(dream.frame.rgb, None, now.grade, seconds)
             return replace(dream, frame=replace(frame, rgb=rgb))
         with dreamer.timer.stage("warp"):
-            picture = dreamer.picture(frame.rgb)
-            carried = dreamer.carry(picture, motion, dreamer.advance(seconds))
+            picture, keep = dreamer.picture(frame.rgb), dreamer.advance(seconds)
+            planes = dreamer.regions(frame.rgb, motion, seconds, keep)
+            carried = dreamer.carry(picture, motion, keep, planes)
         with dreamer.timer.stage("dream"):
             if now.fading is None:
-                levelled = dreamer.grow(picture, carried)
+                levelled = dreamer.grow(picture, carried, planes)
             else:
                 fading = self._pool.get(now.fading)
-                levelled = dreamer.grow_both(picture, carried, fading, now.crossfade)
+                levelled = dreamer.grow_both(picture, carried, fading, now.crossfade, planes=planes)
             figures = levelled.figures(carried)
         with dreamer.timer.stage("compose"):
             steps = steps_of(levelled.residual, now.grade.mix)

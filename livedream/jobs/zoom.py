@@ -122,6 +122,8 @@ class ZoomJob:
     def __post_init__(self) -> None:
         if not 0 < self.seconds <= 86400:
             raise refused("seconds", "more than 0, at most 86400", f"{self.seconds:g}")
+        if self.settings.where:
+            raise refused("where", "empty in a zoom", repr(self.settings.where))
 
     @property
     def frames(self) -> int:

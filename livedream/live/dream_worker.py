@@ -36,6 +36,7 @@ from livedream.dream.compose import residual_of, steps_of
 from livedream.dream.dreamer import Dreamer
 from livedream.live.dreamer_pool import LiveDreamerPool
 from livedream.live.governor import Governor
+from livedream.region.planes import Planes
 from livedream.warp.accumulated_flow import AccumulatedFlow, warp_steps
 from livedream.warp.travel import Travel
 
@@ -97,12 +98,14 @@ class _Base:
 class _Request:
     """A frame to dream on, with the live parameters of its moment.
 
+    planes: of its regions.
     base, flow: the newest dream, and the flow from this frame to that dream's.
     generation: counts cuts and resets; a dream begun before one is dropped.
     """
 
     frame: Captured
     snapshot: Snapshot
+    planes: Planes | None
     base: _Base | None
     flow: AccumulatedFlow
     generation: int
@@ -114,9 +117,10 @@ class DreamWorker:
     def __init__(self, pool: LiveDreamerPool, governor: Governor, period_s: float) -> None:
         self._pool, self._governor, self._period_s = pool, governor, period_s
         self._changed = threading.Condition()
-        # What loop and dream share, under that lock: the newest frame with its live parameters, the
-        # newest dream, and the flow from that frame to the dream's and to that of the one coming.
-        self._newest: tuple[Captured, Snapshot] | None = None
+        # What loop and dream share, under that lock: the newest frame with its live parameters and
+        # planes, the newest dream, and the flow from that frame to the dream's and to that of the
+        # one coming.
+        self._newest: tuple[Captured, Snapshot, Planes | None] | None = None
         self._base: _Base | None = None
         self._flow = self._coming_flow = AccumulatedFlow()
         self._cuts = 0  # and resets
@@ -158,11 +162,12 @@ class DreamWorker:
 
     def advance(
         self, frame: Captured, snapshot: Snapshot, motion: Motion | None, travel: Travel | None,
-        seconds: float,
+        seconds: float, *, planes: Planes | None = None,
     ) -> None:  # fmt: skip
         """The next frame, with its live parameters.
 
-        motion: since the frame before.  travel: of the dream, in `seconds`.
+        motion: since the frame before.  travel: of the dream, in `seconds`.  planes: of the
+        frame's regions.
         """
         with self._changed:
             if "reset" in snapshot.triggers or (motion is not None and motion.cut):
@@ -175,7 +180,7 @@ class DreamWorker:
                 self._coming_flow = (
                     self._flow if coming is flow else coming.step(motion, travel, seconds)
                 )
-            self._newest = frame, snapshot
+            self._newest = frame, snapshot, planes
             self._changed.notify_all()
 
     def wait_for(self, index: int, timeout_s: float) -> None:
@@ -195,6 +200,8 @@ class DreamWorker:
         if picture is None:
             size = dream.after.shape[1], dream.after.shape[0]
             steps = warp_steps(self._blend(base, now_s, mix), flow, size)
+            if newest is not None and newest[2] is not None:
+                steps = _held(steps, newest[2])
         return DreamOverlay(steps, base.dreamed_s, dream.level * mix, base.serial, picture)
 
     def _share(self, base: _Base, now_s: float) -> float:
@@ -327,6 +334,7 @@ class DreamWorker:
             passed_s = max(0.0, request.frame.captured_s - self._last_dreamed_s)
         if not both and chosen.on_device(request.frame.rgb):
             return self._launch(request, plan, chosen, passed_s)
+        planes = None if request.planes is None else request.planes.fitted(plan.size)
         picture = dreamer.picture(request.frame.rgb)
         keep = dreamer.advance(passed_s)
         before = carried = None
@@ -336,11 +344,13 @@ class DreamWorker:
             carried = warp_steps(request.base.dream.after, request.flow, plan.size)
             carried *= np.float32(keep)
             dreamer.follow(request.flow, plan.size)
-        residual = residual_of(carried, picture)
+        residual = dreamer.held(residual_of(carried, picture), planes)
         if both:
-            levelled = dreamer.grow_both(picture, residual, fading, snapshot.crossfade, clip=False)
+            levelled = dreamer.grow_both(
+                picture, residual, fading, snapshot.crossfade, clip=False, planes=planes
+            )
         else:
-            levelled = chosen.grow(picture, residual)
+            levelled = chosen.grow(picture, residual, planes)
         steps = steps_of(levelled.residual)
         return _Grown(steps if before is None else before, steps, float(levelled.level))
 
@@ -355,6 +365,7 @@ class DreamWorker:
         arrived = dreamer.launch(
             Frame(rgb, pts, _MICROSECOND, index), request.flow.motion() if base else None,
             passed_s, mix=request.snapshot.grade.mix,
+            planes=None if request.planes is None else request.planes.fitted(plan.size),
         )  # fmt: skip
         residual = dreamer.state.residual
         assert residual is not None, "launched"
@@ -374,6 +385,12 @@ class DreamWorker:
         iterations = max(1, int(self._iterations_owed))
         self._iterations_owed = min(1.0, max(0.0, self._iterations_owed - iterations))
         return replace(plan, iterations=iterations)
+
+
+def _held(steps: Steps, planes: Planes) -> Steps:
+    """Steps as far as the planes let them be seen; they may have come there since."""
+    keep = planes.fitted(steps.shape[1::-1]).keep
+    return steps if keep is None else np.asarray(cv2.multiply(steps, cv2.merge([keep] * 3)))
 
 
 def _yield_to_frames() -> None:

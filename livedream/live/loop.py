@@ -26,6 +26,7 @@ from livedream.flow.motion import MotionEstimator
 from livedream.live.dream_worker import DreamOverlay, DreamWorker
 from livedream.live.governor import Governor
 from livedream.live.idle import StillWatch
+from livedream.live.regions import LiveRegions
 from livedream.present.grading import Grading, travel_of
 from livedream.present.live import LiveFrame
 from livedream.present.live.flash import FlashLimiter
@@ -131,6 +132,7 @@ class LiveLoop:
         self._meter = LoopMeter()
         self._grading = Grading()
         self._motion = MotionEstimator(wiring.flow)
+        self._regions = LiveRegions()
         self._last: Captured | None = None
         self._index = 0
         self._last_moment_s = self._due_s = self._started_s = time.monotonic()
@@ -195,9 +197,10 @@ class LiveLoop:
             size = wiring.governor.flow_size(snapshot.dream, *wiring.picture_size)
             motion = self._motion.step(rgb, size) if live else None
         frame = Captured(rgb, captured_s, self._index)
+        planes = self._regions.step(snapshot.dream, rgb, motion, passed_s)
         # Without a source the dream drifts a little by itself.
         travel = travel_of(snapshot.grade) or (None if live else _ADRIFT)
-        wiring.dreaming.advance(frame, snapshot, motion, travel, passed_s)
+        wiring.dreaming.advance(frame, snapshot, motion, travel, passed_s, planes=planes)
         if wiring.attract is not None:
             wanted = wiring.still is not None and wiring.still.update(rgb, motion, start_s)
             wiring.attract(wanted, start_s)
@@ -268,7 +271,7 @@ class LiveLoop:
         wiring, meter = self._wiring, self._meter
         plan = wiring.dreaming.plan
         dream_ms = {"dream": round(1000.0 * wiring.governor.dream_s, 2)}
-        notes = tuple(n for n in (wiring.dreaming.note, self._fault) if n)
+        notes = tuple(n for n in (wiring.dreaming.note, self._regions.note, self._fault) if n)
         wiring.publish(
             Status(
                 time_s=now_s,

@@ -32,7 +32,7 @@ send.soon = (message) => {
 const TRANSPORT = [["freeze", "Freeze", "space"], ["blackout", "Blackout", "B"], ["previous", "Previous", "P"], ["next", "Next", "N"]];
 const MORE = [["reset", "Clear dream", "R"], ["tap", "Tap", "T"], ["program", "Program", "O"], ["home", "Reset all", "parameters"]];
 const PAGES = { presets: "Presets", motifs: "Motifs", dream: "Dream", grade: "Grade", modulate: "Modulate", system: "System" };
-const ON_PAGE = { dream: ["dream", "detail"], grade: ["grade", "travel"] }; // other groups stand under System
+const ON_PAGE = { dream: ["dream", "where", "detail"], grade: ["grade", "travel"] }; // other groups stand under System
 
 const key = (name) => document.querySelector(`.key[data-act=${name}]`);
 

@@ -223,3 +223,11 @@ def test_a_listener_may_use_the_parameters(parameters: LiveParameters) -> None:
     done.start()
     done.join(2)
     assert not done.is_alive()
+
+
+@pytest.mark.parametrize("where", ["mooving", "left &", "mask(nowhere.png)"])
+def test_a_region_is_refused_where_it_is_said(parameters: LiveParameters, where: str) -> None:
+    parameters.set("where", "left & !dark")
+    with pytest.raises(SettingsError, match=r"where: .*at character"):
+        parameters.set("where", where)
+    assert parameters.snapshot().dream.where == "left & !dark"

@@ -16,6 +16,7 @@ from livedream.core.frame import Motion
 from livedream.core.grade import GradeSettings
 from livedream.core.settings import DreamSettings
 from livedream.core.snapshot import Snapshot
+from livedream.region.planes import Planes
 
 
 def shift(x: float) -> Motion:
@@ -66,6 +67,25 @@ def test_the_momentum_goes_where_its_frame_has_moved_to_and_ends_at_a_cut(stage:
     stage.begun()
     stage.arrive()
     assert stage.dreamer.momenta[-1] is None
+
+
+def test_regions_hold_what_is_shown_and_what_is_carried(stage: Stage) -> None:
+    """At the frame's own moment, whatever they were when its dream began."""
+    top = np.zeros((SIZE[1], SIZE[0]), np.float32)
+    top[: SIZE[1] // 2] = 1
+    held, free = Planes(top, top, {}), Planes(None, None, {})
+    stage.frame()
+    stage.begun()
+    stage.frame(planes=held)
+    stage.arrive()
+    shown = stage.later()
+    assert (shown[:18, :30] == 10).all() and (shown[18:] == 0).all()
+    stage.begun()
+    stage.arrive()
+    (_, carried) = stage.dreamer.carried
+    assert carried[..., :18, :30].min() > 0 and carried[..., 18:, :].abs().max() == 0
+    stage.frame(planes=free)
+    assert (stage.later()[18:, :30] == 10).all()
 
 
 def test_between_two_dreams_nothing_fades(stage: Stage) -> None:

@@ -59,7 +59,7 @@ class NoDream(DreamWorker):
     def __init__(self) -> None:
         self.plan, self.note = None, ""
 
-    def advance(self, *_: Any) -> None: ...
+    def advance(self, *_: Any, **__: Any) -> None: ...
 
     def shown(self, now_s: float, mix: float = 1.0) -> DreamOverlay:
         return DreamOverlay(None, now_s, 0.0, 0)

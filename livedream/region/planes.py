@@ -1,0 +1,330 @@
+"""The planes of a frame: where the dream grows, where it may be seen, and what its parts are for.
+
+What depends on the picture is looked at in half the dream's size and smoothed in time along the
+flow, so that it neither shimmers nor lags behind what moves. Where nothing dreams any more, what
+was dreamed there fades with the dream: it may be seen until less than a 256th of it is left, and
+from there on the picture is as it was, to the bit.
+"""
+
+from collections.abc import Mapping, MutableMapping, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache, reduce
+from typing import Any, Final, Self
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from livedream.core.errors import RegionError, SourceError
+from livedream.core.frame import DeviceMotion, Motion, Picture
+from livedream.core.settings import DreamSettings
+from livedream.core.shrink import shrunk
+from livedream.region import fixed, scores
+from livedream.region.text import parse_region
+from livedream.region.value import OPPOSITES, Both, Either, Leaf, Not, Region, leaves
+from livedream.warp.remap import Plane, positions, remap
+from livedream.warp.residual import fit_flow
+
+GRID: Final = 64  # side of the planes that terms are weighed by: finer than any layer's motifs
+_SOFT: Final = 0.3  # of a score, from nothing to all
+_UNSEEN: Final = 1 / 256
+_FADING: Final = 8.0  # below an eighth the plane itself fades what is left
+_HYSTERESIS: Final = 0.1  # of a score, to both sides of the threshold
+_HOLD_FADE_S: Final = 0.3
+_KEPT: Final = 64  # planes of fixed regions
+
+Memory = MutableMapping[str, NDArray[np.float32]]  # see `PlaneReader`
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which planes, and how.
+
+    where: of the whole dream, None: everywhere.  terms: of the objective's terms.
+    feather: px of the picture.  threshold: of scores, 0 to 1.  half_life: of planes, s.
+    hold: s that what has moved counts as moving.
+    """
+
+    where: Region | None
+    terms: tuple[Region | None, ...]
+    feather: float
+    threshold: float
+    half_life: float
+    hold: float
+
+
+def wanted_of(settings: DreamSettings, terms: Sequence[Region | None]) -> Wanted | None:
+    """What the settings and an objective's terms ask for; None where no region is named.
+
+    Raises RegionError where `where` does not parse, or a file cannot be read.
+    """
+    where = parse_region(settings.where) if settings.where.strip() else None
+    if where is None and not any(terms):
+        return None
+    for region in (where, *terms):
+        if region is not None:
+            check_files(region)
+    return Wanted(
+        where, tuple(terms), settings.feather, settings.threshold, settings.region_half_life,
+        settings.hold,
+    )  # fmt: skip
+
+
+def check_files(region: Region) -> None:
+    """Raise RegionError for a file that cannot be read."""
+    for leaf in leaves(region):
+        if leaf.name == "mask":
+            try:
+                fixed.read_mask(leaf.path)
+            except SourceError as error:
+                text = str(region)
+                raise RegionError(str(error), text=text, position=text.find(str(leaf))) from error
+
+
+@dataclass(frozen=True, slots=True)
+class Planes:
+    """grow: (h, w) in [0, 1], where something is added.  keep: (h, w) in [0, 1], what the dream is
+    multiplied by; 0 where the picture stays as it is.  Both None: everywhere.
+    terms: (GRID, GRID) in [0, 1] by a term's region.
+    """
+
+    grow: Plane | None
+    keep: Plane | None
+    terms: Mapping[Region, Plane]
+
+    def fitted(self, size: tuple[int, int]) -> Self:
+        """The same for a dream of another `size`, (width, height) px."""
+        if self.grow is None or self.keep is None or self.grow.shape == size[::-1]:
+            return self
+        grow, keep = (
+            np.asarray(cv2.resize(plane, size, interpolation=cv2.INTER_LINEAR), np.float32)
+            for plane in (self.grow, self.keep)
+        )
+        return replace(self, grow=grow, keep=keep)
+
+
+class PlaneReader:
+    """Finds the planes of one frame after the other.
+
+    What it carries from frame to frame is in a memory that the caller keeps, arrays by name, each
+    replaced and never changed: empty at the start.
+    """
+
+    def __init__(self) -> None:
+        # With the mask that each was made of, so that no other one has its id.
+        self._fixed: dict[tuple[Any, ...], tuple[Plane | None, Plane]] = {}
+
+    def step(
+        self, wanted: Wanted, memory: Memory, rgb: Picture,
+        motion: Motion | DeviceMotion | None, *, size: tuple[int, int], seconds: float, fade: float,
+    ) -> Planes:  # fmt: skip
+        """The planes of a frame, (h, w) of the dream's `size` (width, height) px.
+
+        seconds: since the frame before.  fade: what remains of a dream after them.
+        """
+        view = _View(self, wanted, memory, rgb, motion, size, seconds)
+        terms = {region: view.plane(region) for region in wanted.terms if region is not None}
+        grids = {region: _gridded(plane) for region, plane in terms.items()}
+        parts = [] if wanted.where is None else [wanted.where]
+        if all(wanted.terms) and terms:  # elsewhere nothing is asked for
+            own = tuple(dict.fromkeys(region for region in wanted.terms if region is not None))
+            parts.append(_either(own))
+        if not parts:
+            return Planes(None, None, grids)
+        whole = parts[0] if len(parts) == 1 else Both(tuple(parts))
+        grow = view.plane(whole)
+        if view.is_fixed(whole):
+            return Planes(grow, grow, grids)
+        return Planes(grow, view.kept(grow, whole, fade), grids)
+
+    def fixed_plane(
+        self, leaf: Leaf, size: tuple[int, int], feather: float, *, inverted: bool
+    ) -> Plane:
+        """Of a region that no picture changes.  feather: px of this size."""
+        mask = fixed.read_mask(leaf.path) if leaf.name == "mask" else None
+        key = leaf, id(mask), size, feather, inverted
+        if key not in self._fixed:
+            plane = fixed.rectangle(leaf, *size) if mask is None else mask
+            plane = np.float32(1.0) - plane if inverted else plane
+            if mask is None:  # a pixel that is partly outside is outside
+                plane = np.floor(plane + np.float32(1e-4))
+            while len(self._fixed) >= _KEPT:
+                del self._fixed[next(iter(self._fixed))]
+            self._fixed[key] = mask, fixed.edged(plane, *size, feather)
+        return self._fixed[key][1]
+
+
+class _View:
+    """One frame, as the reader looks at it."""
+
+    def __init__(  # noqa: PLR0917
+        self, reader: PlaneReader, wanted: Wanted, memory: Memory, rgb: Picture,
+        motion: Motion | DeviceMotion | None, size: tuple[int, int], seconds: float,
+    ) -> None:  # fmt: skip
+        self._reader, self._wanted, self._memory = reader, wanted, memory
+        self._rgb, self._size, self._seconds = rgb, size, seconds
+        self._half = max(1, size[0] // 2), max(1, size[1] // 2)
+        self._motion = _on_host(motion)
+        self._leaves: dict[str, Plane] = {}
+        self._small_picture: Picture | None = None
+        self._way: tuple[Plane, Plane, Plane] | None = None
+        if self._motion is not None and self._motion.cut:
+            memory.clear()
+            self._motion = None
+
+    def plane(self, region: Region, *, inverted: bool = False) -> Plane:
+        """(h, w) in [0, 1]."""
+        if isinstance(region, Leaf):
+            if is_fixed(region):
+                feather = self._wanted.feather * self._size[0] / self._rgb.shape[1]
+                return self._reader.fixed_plane(region, self._size, feather, inverted=inverted)
+            if region.name in OPPOSITES:
+                region, inverted = Leaf(OPPOSITES[region.name]), not inverted
+            plane = self._leaf(region)
+            return np.float32(1.0) - plane if inverted else plane
+        if isinstance(region, Not):
+            return self.plane(region.of, inverted=not inverted)
+        parts = [self.plane(part, inverted=inverted) for part in region.parts]
+        return reduce(np.minimum if isinstance(region, Both) != inverted else np.maximum, parts)
+
+    def is_fixed(self, region: Region) -> bool:
+        if isinstance(region, Leaf):
+            return is_fixed(region)
+        if isinstance(region, Not):
+            return self.is_fixed(region.of)
+        return all(map(self.is_fixed, region.parts))
+
+    def kept(self, grow: Plane, region: Region, fade: float) -> Plane:
+        """`Planes.keep`: what grows now, and what grew before and has not faded yet."""
+        width, height = self._size
+        small = np.asarray(cv2.resize(grow, self._half, interpolation=cv2.INTER_AREA), np.float32)
+        before = self._carried("fading")
+        if before is not None:
+            small = np.maximum(small, before * np.float32(fade))
+            _, found = cv2.threshold(small, _UNSEEN, 0.0, cv2.THRESH_TOZERO)
+            small = np.asarray(found, np.float32)
+        self._memory["fading"] = small
+        kept = np.maximum(grow, cv2.resize(small, (width, height)))
+        most = self._most(region)
+        if most is not None:
+            kept = np.minimum(kept, most)
+        return np.minimum(kept * np.float32(_FADING), np.float32(1.0))
+
+    def _most(self, region: Region, *, inverted: bool = False) -> Plane | None:
+        """What no picture can make larger: the fixed parts; None: anything can be."""
+        if isinstance(region, Leaf):
+            return self.plane(region, inverted=inverted) if is_fixed(region) else None
+        if isinstance(region, Not):
+            return self._most(region.of, inverted=not inverted)
+        parts = [self._most(part, inverted=inverted) for part in region.parts]
+        known = [part for part in parts if part is not None]
+        if isinstance(region, Both) != inverted:
+            return reduce(np.minimum, known) if known else None
+        return reduce(np.maximum, known) if len(known) == len(parts) else None
+
+    def _leaf(self, leaf: Leaf) -> Plane:
+        name = str(leaf)
+        if name not in self._leaves:
+            score = self._smoothed(name, self._score(leaf))
+            plane = self._held(name, score) if leaf.name == "moving" else self._taken(score)
+            self._leaves[name] = self._feathered(plane)
+        return self._leaves[name]
+
+    def _taken(self, score: Plane) -> Plane:
+        low = self._wanted.threshold - _SOFT / 2
+        plane = (score - np.float32(low)) * np.float32(1 / _SOFT)
+        return np.asarray(np.clip(plane, 0.0, 1.0), np.float32)
+
+    def _feathered(self, plane: Plane) -> Plane:
+        """At the dream's size."""
+        radius = round(self._wanted.feather * self._half[0] / self._rgb.shape[1])
+        soft = cv2.blur(plane, (2 * radius + 1,) * 2)
+        # A running sum leaves traces of where it has been.
+        _, soft = cv2.threshold(soft, _UNSEEN, 0.0, cv2.THRESH_TOZERO)
+        soft = cv2.resize(soft, self._size, interpolation=cv2.INTER_LINEAR)
+        return np.asarray(np.minimum(soft, np.float32(1.0)), np.float32)
+
+    def _score(self, leaf: Leaf) -> Plane:
+        if leaf.name == "moving":
+            motion = self._motion
+            if motion is None or motion.flow[0].size <= 1:
+                return np.zeros(self._half[::-1], np.float32)
+            found = scores.moving(motion.flow, self._seconds)
+            return np.asarray(cv2.resize(found, self._half), np.float32)
+        if leaf.name == "key":
+            return scores.key(self._picture(), str(leaf.values[0]))
+        of_name = {"dark": scores.dark, "bright": scores.bright, "edges": scores.edges}
+        return of_name[leaf.name](self._picture())
+
+    def _picture(self) -> Picture:
+        if self._small_picture is None:
+            self._small_picture = shrunk(self._rgb, *self._half)
+        return self._small_picture
+
+    def _smoothed(self, name: str, score: Plane) -> Plane:
+        """The mean of a score over the last frames along the flow."""
+        before, half_life = self._carried(name), self._wanted.half_life
+        if before is not None and half_life > 0.0:
+            share = np.float32(0.5 ** (self._seconds / half_life))
+            score = score + (before - score) * (share * self._seen())
+        self._memory[name] = score
+        return score
+
+    def _held(self, name: str, score: Plane) -> Plane:
+        """`moving` from its score: at once, but not still before it has been so for a while."""
+        hold, threshold = self._wanted.hold, self._wanted.threshold
+        if hold <= 0.0:
+            return self._taken(score)
+        name = f"{name} held"
+        before = self._carried(name)
+        left = np.zeros_like(score) if before is None else before * self._seen()
+        passing = score < np.float32(threshold - _HYSTERESIS)
+        left = np.where(passing, left - np.float32(self._seconds / hold), left)
+        left = np.where(score > np.float32(threshold + _HYSTERESIS), np.float32(1.0), left)
+        self._memory[name] = left = np.asarray(np.maximum(left, np.float32(0.0)), np.float32)
+        soft = left * np.float32(max(1.0, hold / _HOLD_FADE_S))
+        return np.asarray(np.minimum(soft, np.float32(1.0)), np.float32)
+
+    def _carried(self, name: str) -> Plane | None:
+        """What is remembered, where it has moved to."""
+        before = self._memory.get(name)
+        if before is None or before.shape != self._half[::-1]:
+            return None
+        if self._motion is None or self._motion.flow[0].size <= 1:
+            return before
+        x, y, _ = self._moved()
+        return np.asarray(remap(before, x, y), np.float32)
+
+    def _seen(self) -> Plane | np.float32:
+        """How surely the frame before showed each place."""
+        if self._motion is None or self._motion.flow[0].size <= 1:
+            return np.float32(1.0)
+        return self._moved()[2]
+
+    def _moved(self) -> tuple[Plane, Plane, Plane]:
+        if self._way is None:
+            assert self._motion is not None
+            x, y = positions(fit_flow(self._motion.flow, *self._half))
+            seen = np.asarray(cv2.resize(self._motion.visibility, self._half), np.float32)
+            self._way = x, y, seen
+        return self._way
+
+
+def is_fixed(leaf: Leaf) -> bool:
+    """Whether no picture changes it."""
+    return leaf.rectangle is not None or leaf.name == "mask"
+
+
+@lru_cache(maxsize=8)
+def _either(regions: tuple[Region, ...]) -> Region:
+    return regions[0] if len(regions) == 1 else Either(regions)
+
+
+def _gridded(plane: Plane) -> Plane:
+    return np.asarray(cv2.resize(plane, (GRID, GRID), interpolation=cv2.INTER_AREA), np.float32)
+
+
+def _on_host(motion: Motion | DeviceMotion | None) -> Motion | None:
+    if isinstance(motion, DeviceMotion):  # waits for the device
+        return Motion(motion.flow.cpu().numpy(), motion.visibility.cpu().numpy(), bool(motion.cut))
+    return motion

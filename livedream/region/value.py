@@ -1,0 +1,105 @@
+"""A region of the picture, as a small value: a name, or several joined by &, | and !.
+
+`str(region)` is its text, which `livedream.region.text` reads back.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+PLAIN_PATH: Final = re.compile(r"[^\s\"(),][^\"(),]*(?<!\s)")
+
+# Regions that are the rest of another.
+OPPOSITES: Final = {"still": "moving", "smooth": "edges"}
+# What each name is followed by in brackets; nothing where it is not here.
+RECTANGLES: Final = {
+    "left": (0.0, 0.0, 0.5, 1.0), "right": (0.5, 0.0, 0.5, 1.0),
+    "top": (0.0, 0.0, 1.0, 0.5), "bottom": (0.0, 0.5, 1.0, 0.5),
+}  # fmt: skip
+PLAIN: Final = (*RECTANGLES, "moving", "still", "dark", "bright", "edges", "smooth")
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """A named region.
+
+    values: x, y, width, height of `rect`, in parts of the picture's sides; the colour of `key`,
+    `#rrggbb`; the path of `mask`.
+    """
+
+    name: str
+    values: tuple[float | str, ...] = ()
+
+    def __str__(self) -> str:
+        if not self.values:
+            return self.name
+        return f"{self.name}({', '.join(map(_written, self.values))})"
+
+    @property
+    def path(self) -> str:
+        """Of the file that it is read from."""
+        return str(self.values[0])
+
+    @property
+    def rectangle(self) -> tuple[float, float, float, float] | None:
+        """x, y, width, height where it is one, in parts of the picture's sides."""
+        if self.name != "rect":
+            return RECTANGLES.get(self.name)
+        x, y, width, height = map(float, self.values)
+        return x, y, width, height
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    """Everywhere else."""
+
+    of: Region
+
+    def __str__(self) -> str:
+        return f"!{_bracketed(self.of, Both, Either)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Both:
+    """Where all parts are: the least of their planes."""
+
+    parts: tuple[Region, ...]
+
+    def __str__(self) -> str:
+        return " & ".join(_bracketed(part, Both, Either) for part in self.parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Either:
+    """Where any part is: the greatest of their planes."""
+
+    parts: tuple[Region, ...]
+
+    def __str__(self) -> str:
+        return " | ".join(_bracketed(part, Either) for part in self.parts)
+
+
+Region = Leaf | Not | Both | Either
+
+
+def leaves(region: Region) -> Iterator[Leaf]:
+    """All that is named in it."""
+    if isinstance(region, Leaf):
+        yield region
+        return
+    for part in (region.of,) if isinstance(region, Not) else region.parts:
+        yield from leaves(part)
+
+
+def _bracketed(region: Region, *loose: type) -> str:
+    return f"({region})" if isinstance(region, loose) else str(region)
+
+
+def _written(value: float | str) -> str:
+    if isinstance(value, float):
+        return f"{value:.10g}"
+    plain = value.startswith("#") or PLAIN_PATH.fullmatch(value)
+    return value if plain else '"' + value.replace('"', '""') + '"'

@@ -1,0 +1,250 @@
+"""The planes of frames: what is dreamed, what is kept, and that they neither shimmer nor lag."""
+
+import os
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from livedream.core.errors import RegionError
+from livedream.core.frame import Frame, Motion, Picture
+from livedream.core.settings import DreamSettings
+from livedream.dream.dreamer import Dreamer
+from livedream.dream.networks.network import Network
+from livedream.region.planes import PlaneReader, Planes, wanted_of
+from livedream.warp.remap import Plane
+
+SIZE = 160, 90
+GRAY = np.full((90, 160, 3), 128, np.uint8)
+
+
+def still(shape: tuple[int, int] = (45, 80), *, cut: bool = False) -> Motion:
+    return Motion(np.zeros((2, *shape), np.float32), np.ones(shape, np.float32), cut)
+
+
+class Regions:
+    """The planes of one frame after the other."""
+
+    def __init__(self, where: str, **more: Any) -> None:
+        wanted = wanted_of(DreamSettings(where=where, **{"feather": 0.0, **more}), ())
+        assert wanted is not None
+        self._wanted, self._reader, self.memory = wanted, PlaneReader(), dict[str, Plane]()
+
+    def step(
+        self, rgb: Picture = GRAY, motion: Motion | None = None, *,
+        seconds: float = 0.04, fade: float = 0.9,
+    ) -> Planes:  # fmt: skip
+        return self._reader.step(
+            self._wanted, self.memory, rgb, motion, size=SIZE, seconds=seconds, fade=fade
+        )
+
+
+def grown(planes: Planes) -> Plane:
+    assert planes.grow is not None
+    return planes.grow
+
+
+def kept(planes: Planes) -> Plane:
+    assert planes.keep is not None
+    return planes.keep
+
+
+def test_without_a_region_there_are_no_planes() -> None:
+    assert wanted_of(DreamSettings(), ()) is None
+    assert wanted_of(DreamSettings(where=" "), (None, None)) is None
+
+
+def test_rectangles_end_within_their_edges() -> None:
+    left, rest = (grown(Regions(where).step()) for where in ("left", "!left"))
+    assert (left[:, :76] == 1).all() and (left[:, 78:] == 0).all()
+    assert (rest[:, 84:] == 1).all() and (rest[:, :82] == 0).all()
+
+
+def test_feathering_goes_inwards() -> None:
+    plane = grown(Regions("top", feather=10.0).step())
+    assert (plane[43:] == 0).all() and (plane[:30] == 1).all()
+    assert (np.diff(plane[28:45, 0]) <= 0).all()
+    assert 0 < plane[38, 0] < 1
+
+
+def test_regions_combine() -> None:
+    assert grown(Regions("left & top").step())[20, 40] == 1
+    assert grown(Regions("left & top").step())[70, 40] == 0
+    assert grown(Regions("left | top").step())[20, 120] == 1
+    assert grown(Regions("!(left | top)").step())[70, 120] == 1
+    assert grown(Regions("!(left | top)").step())[20, 120] == 0
+
+
+@pytest.mark.parametrize(
+    ("where", "wanted"),
+    [("dark", (1, 0, 0)), ("bright", (0, 0, 1)), ("!dark & !bright", (0, 1, 0)),
+     ("key(#808080)", (0, 1, 0))],
+)  # fmt: skip
+def test_regions_by_brightness_and_colour(where: str, wanted: tuple[int, ...]) -> None:
+    bands = GRAY.copy()
+    bands[:30], bands[60:] = 20, 240
+    found = grown(Regions(where).step(bands))
+    assert found[[15, 45, 75], 80].tolist() == pytest.approx(wanted, abs=0.02)
+
+
+def test_detail_and_smooth_places() -> None:
+    half = GRAY.copy()
+    down, across = np.mgrid[:90, :80] // 4
+    half[:, :80] = 255 * ((down + across) % 2)[..., None]
+    edges, smooth = (grown(Regions(where).step(half)) for where in ("edges", "smooth"))
+    assert edges[20:70, 20:60].mean() > 0.9 and edges[:, 100:].max() < 0.05
+    assert smooth == pytest.approx(1 - edges)
+
+
+def test_the_threshold_moves_the_line() -> None:
+    shade = np.repeat(np.linspace(0, 255, 160).astype(np.uint8)[None, :, None], 90, 0)
+    shade = np.repeat(shade, 3, 2)
+    shares = [grown(Regions("dark", threshold=t).step(shade)).mean() for t in (0.1, 0.5, 0.9)]
+    assert shares[0] > shares[1] + 0.03 > shares[2] + 0.06
+
+
+def moving_square(at: int, step: int, camera: int = 0) -> tuple[Picture, Motion]:
+    """A square that goes to the right by so many px, before a wall that does by so many."""
+    rgb, flow = GRAY.copy(), np.zeros((2, 45, 80), np.float32)
+    rgb[30:60, at : at + 30] = 200
+    flow[0] = -camera / 2
+    flow[0, 15:30, at // 2 : at // 2 + 15] = -step / 2
+    return rgb, Motion(flow, np.ones((45, 80), np.float32))
+
+
+@pytest.mark.parametrize("camera", [0, 4])
+def test_moving_is_beside_the_camera(camera: int) -> None:
+    """Whether the camera stands or pans, the square moves and the wall does not."""
+    regions = Regions("moving", region_half_life=0.0, hold=0.0)
+    moving = grown(regions.step(*moving_square(60, camera + 3, camera)))
+    assert moving[40:50, 65:85].min() == 1
+    assert moving[:20].max() == moving[:, :40].max() == 0
+    still_ones = Regions("still", region_half_life=0.0, hold=0.0)
+    assert grown(still_ones.step(*moving_square(60, camera + 3, camera))) == pytest.approx(
+        1 - moving
+    )
+
+
+def test_what_has_moved_counts_as_moving_for_a_while() -> None:
+    regions = Regions("moving", region_half_life=0.0, hold=1.0)
+    regions.step(*moving_square(60, 3))
+    rgb, _ = moving_square(60, 0)
+    found = [grown(regions.step(rgb, still()))[45, 75] for _ in range(30)]
+    assert found[15] == 1 and found[24] < 0.2 and found[26] == 0
+    assert sorted(found, reverse=True) == found
+
+
+def test_planes_are_smoothed_along_the_flow() -> None:
+    """A dark square that flickers and moves: its plane moves with it and hardly flickers."""
+    apart = {}
+    for half_life in (0.0, 0.4):
+        regions, changes = Regions("dark", region_half_life=half_life), []
+        before = None
+        for n in range(30):
+            rgb = GRAY.copy()
+            rgb[30:60, 20 + 2 * n : 60 + 2 * n] = 60 if n % 4 else 100
+            flow = np.zeros((2, 45, 80), np.float32)
+            flow[0] = -1.0
+            found = grown(regions.step(rgb, Motion(flow, np.ones((45, 80), np.float32))))
+            if n > 10 and half_life:
+                assert found[45, 40 + 2 * n] > 0.5
+            if before is not None and n > 10:
+                changes.append(np.abs(found[:, 2:] - before[:, :-2]).mean())
+            before = found
+        apart[half_life] = float(np.mean(changes))
+    assert apart[0.4] < 0.3 * apart[0.0]
+
+
+def test_an_old_dream_fades_where_nothing_dreams_any_more() -> None:
+    regions, black = Regions("dark", region_half_life=0.0), GRAY // 8
+    assert kept(regions.step(black)).min() == 1
+    found = [float(kept(regions.step(GRAY, still(), fade=0.5))[45, 80]) for _ in range(12)]
+    assert found[0] == 1 and 0 < found[5] < 1 and found[-1] == 0
+    assert grown(regions.step(GRAY, still())).max() == 0
+
+
+def test_a_fixed_part_is_never_left() -> None:
+    regions, black = Regions("dark & left", region_half_life=0.0), GRAY // 8
+    away = np.zeros((2, 45, 80), np.float32)
+    away[0] = -4.0
+    for _ in range(10):
+        planes = regions.step(black, Motion(away, np.ones((45, 80), np.float32)))
+    assert kept(planes)[:, 78:].max() == 0 and kept(planes)[:, :70].min() > 0
+
+
+def test_a_cut_forgets() -> None:
+    regions = Regions("dark", region_half_life=5.0)
+    regions.step(GRAY // 8)
+    assert grown(regions.step(GRAY, still(cut=True))).max() == 0
+
+
+def test_a_mask_is_read_again_when_it_changes(tmp_path: Path) -> None:
+    path = tmp_path / "mask.png"
+    cv2.imwrite(str(path), np.zeros((20, 30), np.uint8))
+    regions = Regions(f"mask({path})")
+    found = [grown(regions.step()).mean()]
+    cv2.imwrite(str(path), np.full((20, 30), 255, np.uint8))
+    os.utime(path, (1, 1))  # whatever the clock's grain
+    found.append(grown(regions.step()).mean())
+    assert found == [0, 1]
+
+
+def test_a_mask_that_is_not_there() -> None:
+    with pytest.raises(RegionError, match=r"nowhere\.png") as caught:
+        wanted_of(DreamSettings(where="left & mask(nowhere.png)"), ())
+    assert caught.value.position == 7
+
+
+@pytest.mark.parametrize("size", ["72p", "source"])
+@pytest.mark.parametrize("where", ["rect(0.2,0.3,0.5,0.4)", "moving & left", "!mask({})"])
+def test_outside_a_region_the_frame_is_untouched(
+    dreamnet: Network, texture: Picture, tmp_path: Path, where: str, size: str
+) -> None:
+    drawn = np.full((180, 320), 255, np.uint8)
+    drawn[54:126, 64:224] = 0
+    cv2.imwrite(str(tmp_path / "mask.png"), drawn)
+    where = where.format(tmp_path / "mask.png")
+    settings = DreamSettings(where=where, size=size, flow="dis-fast", strength=40.0)
+    dreamer = Dreamer(settings.replace(threshold=0.1), dreamnet)
+    frames = [
+        Frame(np.roll(texture, 3 * n, 1), n, Fraction(1, 25), n) for n in range(5)
+    ]  # what is dreamed is carried across the region's edge
+    frames += [Frame(texture[:, ::-1].copy(), 5, Fraction(1, 25), 5)]
+    for frame, dream in zip(frames, dreamer.frames(frames), strict=True):
+        apart = np.abs(dream.rgb.astype(int) - frame.rgb).max(2)
+    if "left" in where:
+        assert apart[:, 160:].max() == 0
+    else:
+        inside = np.zeros_like(apart, bool)
+        inside[54:126, 64:224] = True
+        assert apart[~inside].max() == 0
+        assert (apart[70:110, 90:200] > 0).mean() > 0.8
+
+
+def test_the_level_is_held_within_the_region(dreamnet: Network, texture: Picture) -> None:
+    settings = DreamSettings(where="rect(0.25,0.25,0.5,0.5)", size="90p", rise=0.0, flow="none")
+    dreamer = Dreamer(settings, dreamnet)
+    for n in range(8):
+        dream = dreamer.step(Frame(texture, n, Fraction(1, 25), n))
+    apart = dream.frame.rgb.astype(float) - texture
+    level = np.sqrt(np.square(apart[55:125, 90:230]).mean())
+    assert dream.level == pytest.approx(14.0, rel=0.03)
+    assert 11 < level < 19
+
+
+def test_what_is_carried_is_in_the_checkpoint(dreamnet: Network, texture: Picture) -> None:
+    """Gone on with, the dream and its regions are as if it had never stopped."""
+    settings = DreamSettings(where="moving | dark", size="90p", flow_size="90p", flow="dis-fast")
+    frames = [
+        Frame(np.roll(texture, 2 * n * (n % 3), 1), n, Fraction(1, 25), n) for n in range(7)
+    ]  # fmt: skip
+    first, second = Dreamer(settings, dreamnet), Dreamer(settings, dreamnet)
+    whole = [dream.frame.rgb for dream in first.dreams(frames)]
+    for dream in second.dreams(frames[:4]):
+        assert dream.state is not None
+    second.restore(dream.state.arrays())
+    rest = [dream.frame.rgb for dream in second.dreams(frames[4:], before=frames[3])]
+    assert np.array_equal(whole[4:], rest)
