@@ -117,9 +117,8 @@ class DreamWorker:
     def __init__(self, pool: LiveDreamerPool, governor: Governor, period_s: float) -> None:
         self._pool, self._governor, self._period_s = pool, governor, period_s
         self._changed = threading.Condition()
-        # What loop and dream share, under that lock: the newest frame with its live parameters and
-        # planes, the newest dream, and the flow from that frame to the dream's and to that of the
-        # one coming.
+        # What loop and dream share, under that lock: the newest frame with its parameters and
+        # planes, the newest dream, and the flow from the one to the other and to the one coming.
         self._newest: tuple[Captured, Snapshot, Planes | None] | None = None
         self._base: _Base | None = None
         self._flow = self._coming_flow = AccumulatedFlow()
@@ -334,7 +333,7 @@ class DreamWorker:
             passed_s = max(0.0, request.frame.captured_s - self._last_dreamed_s)
         if not both and chosen.on_device(request.frame.rgb):
             return self._launch(request, plan, chosen, passed_s)
-        planes = None if request.planes is None else request.planes.fitted(plan.size)
+        planes = request.planes and request.planes.fitted(plan.size)
         picture = dreamer.picture(request.frame.rgb)
         keep = dreamer.advance(passed_s)
         before = carried = None
@@ -365,7 +364,7 @@ class DreamWorker:
         arrived = dreamer.launch(
             Frame(rgb, pts, _MICROSECOND, index), request.flow.motion() if base else None,
             passed_s, mix=request.snapshot.grade.mix,
-            planes=None if request.planes is None else request.planes.fitted(plan.size),
+            planes=request.planes and request.planes.fitted(plan.size),
         )  # fmt: skip
         residual = dreamer.state.residual
         assert residual is not None, "launched"
