@@ -21,7 +21,7 @@ _TINY: Final = 1e-6
 
 
 class SpreadGain:
-    """The mask, the tint and the spread of what a frame adds.
+    """The mask, the colour cast and the spread of what a frame adds.
 
     mask: (1, 1, H, W) float32 in [0, 1] of any size, 1 where to dream; None: everywhere.
     """
@@ -59,13 +59,13 @@ class SpreadGain:
             added.copy_(added.mean(1, keepdim=True).expand_as(added))
         if settings.spread > 0:
             added.mul_(spread_gain(carried, settings.spread))
-        # Without its mean an addition has no tint: colours do not drift over an hour.
+        # Without its mean an addition has no cast: colours do not drift over an hour.
         weight = self.weight(added, plane)
         if weight is None:
-            return _without_tint(added)
+            return _without_cast(added)
         share = weight.mean().clamp_min(_TINY)
-        tint = (added * weight).mean((2, 3), keepdim=True) / share
-        return added.sub_(tint).mul_(weight)
+        cast = (added * weight).mean((2, 3), keepdim=True) / share
+        return added.sub_(cast).mul_(weight)
 
 
 def spread_gain(carried: Tensor, spread: float) -> Tensor:
@@ -127,12 +127,12 @@ def over_pixels(cells: Tensor, like: Tensor) -> Tensor:
     return resize(cells.expand(1, like.shape[1], -1, -1), size)
 
 
-def _without_tint(added: Tensor) -> Tensor:
+def _without_cast(added: Tensor) -> Tensor:
     if in_reach(added) and added.is_contiguous(memory_format=torch.channels_last):
         # Along whole rows of memory: subtracting three numbers in turn takes six times as long.
         rows = added.permute(0, 2, 3, 1).view(added.shape[2], -1)
-        tint = rows.mean(0).view(-1, 3).mean(0)
-        rows.sub_(tint.repeat(added.shape[3]))
+        cast = rows.mean(0).view(-1, 3).mean(0)
+        rows.sub_(cast.repeat(added.shape[3]))
         return added
     return added.sub_(added.mean((2, 3), keepdim=True))
 

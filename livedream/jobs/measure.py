@@ -87,7 +87,7 @@ class VideoComparator:
         self._last: tuple[Picture, Picture, Plane] | None = None
         # By the figure's name, for the mean; of strength and warp errors the squares.
         self._found: defaultdict[str, list[float]] = defaultdict(list)
-        self._tints: list[tuple[float, Plane]] = []
+        self._casts: list[tuple[float, Plane]] = []
         self._probes: list[_Probe] = []
         self._flat = FlatPlaces()
         self._energy, self._area = np.zeros(2), np.zeros(2)  # of r: still and moving places
@@ -100,7 +100,7 @@ class VideoComparator:
         source, dream = fitted(source, *size), fitted(dream, *size)
         residual = dream.astype(np.float32) - source.astype(np.float32)
         self._found["strength"].append(float(np.square(residual).mean()))
-        self._tints.append((time_s, residual.mean((0, 1))))
+        self._casts.append((time_s, residual.mean((0, 1))))
         self._flat.add(source, dream)
         if self._response is not None:
             self._found["response_input"].append(self._response(source))
@@ -118,14 +118,14 @@ class VideoComparator:
             if name in means:
                 means[name] **= 0.5
         found = Measurement(
-            len(self._tints), flat_fine=self._flat.fine, flat_spots=self._flat.spots,
+            len(self._casts), flat_fine=self._flat.fine, flat_spots=self._flat.spots,
             moving=self._moving(), **means,
         )  # fmt: skip
         if self._last is not None:
             found.height, found.width = self._last[0].shape[:2]
-            early_s, late_s = self._tints[0][0] + _EDGE_S, self._tints[-1][0] - _EDGE_S
-            early = np.mean([tint for time_s, tint in self._tints if time_s < early_s], 0)
-            late = np.mean([tint for time_s, tint in self._tints if time_s > late_s], 0)
+            early_s, late_s = self._casts[0][0] + _EDGE_S, self._casts[-1][0] - _EDGE_S
+            early = np.mean([cast for time_s, cast in self._casts if time_s < early_s], 0)
+            late = np.mean([cast for time_s, cast in self._casts if time_s > late_s], 0)
             found.drift = float(np.abs(late - early).max())
         return found
 
