@@ -16,6 +16,7 @@ from livedream.cli import (
     bench,
     check,
     export,
+    find,
     image,
     layers,
     learn,
@@ -30,7 +31,20 @@ from livedream.core.errors import GrammarError, LivedreamError, ShowError, reaso
 from livedream.core.redact import redact
 from livedream.core.version import __version__
 
-_COMMANDS = (render, check, live, image, zoom, learn, measure, layers, listings, export, bench)
+_COMMANDS = (
+    render,
+    check,
+    live,
+    image,
+    zoom,
+    learn,
+    measure,
+    layers,
+    find,
+    listings,
+    export,
+    bench,
+)
 
 
 class _Parser(argparse.ArgumentParser):

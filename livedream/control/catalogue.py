@@ -20,6 +20,7 @@ from livedream.core.suggest import closest
 from livedream.core.supervisor import start_thread
 from livedream.dream.networks.classes import find_class
 from livedream.dream.networks.registry import NetworkSpec, find_spec, registry
+from livedream.dream.networks.words import imagenet_classes
 from livedream.dream.objectives.text import parse_objective
 from livedream.dream.objectives.value import (
     ClassesTarget,
@@ -131,6 +132,13 @@ def check_objective(network: str, text: str) -> None:
             raise ObjectiveError(str(error), text=text, position=place) from error
 
 
+def class_names(spec: NetworkSpec) -> tuple[str, ...]:
+    """A network's classes in order, without loading it; empty where only its labels say them."""
+    if spec.builder == "dreamnet":
+        return tuple(map(str, _file_says(spec).notes.get("classes", ())))
+    return imagenet_classes() if spec.weights.endswith("IMAGENET1K_V1") else ()
+
+
 def _check_target(spec: NetworkSpec, target: Target) -> None:
     guide = target.picture if isinstance(target, GuideTarget) else None
     if isinstance(guide, str) and not Path(guide).is_file():
@@ -139,7 +147,7 @@ def _check_target(spec: NetworkSpec, target: Target) -> None:
         return
     said = _file_says(spec)
     if isinstance(target, ClassTarget):
-        classes = tuple(map(str, said.notes.get("classes", ())))
+        classes = class_names(spec)
         try:
             find_class(classes, len(classes), target.label)
         except NetworkError as error:
@@ -159,6 +167,11 @@ def _check_target(spec: NetworkSpec, target: Target) -> None:
     channels = target.channels if isinstance(target, LayerTarget) else ()
     if channels and name in described and channels[-1] >= (count := described[name].channels):
         raise NetworkError(f"no channel {channels[-1]}; {name} has channels 0 to {count - 1}")
+
+
+def described_layers(spec: NetworkSpec) -> tuple[LayerCard, ...]:
+    """The layers of which a network's own file says what they show; others say nothing."""
+    return _dreamnet_layers(spec) if spec.builder == "dreamnet" else ()
 
 
 def _dreamnet_layers(spec: NetworkSpec) -> tuple[LayerCard, ...]:

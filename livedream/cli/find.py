@@ -1,0 +1,53 @@
+"""``livedream find WORD``: which network knows a word, and how it is dreamed."""
+
+import argparse
+from collections import defaultdict
+
+from livedream.cli.options import Commands
+from livedream.cli.output import print_table
+from livedream.core.errors import NetworkError
+from livedream.core.suggest import closest
+
+# Of the classes that are of a kind as many as fit a line; `livedream layers --classes` has all.
+_SHOWN = 5
+
+
+def add_parser(commands: Commands) -> None:
+    parser = commands.add_parser(
+        "find",
+        help="find a word in what the networks know",
+        description="List which networks know a word: as the name of a class, as a kind of which "
+        "several classes are (dog, insect, vehicle), or as what a layer shows.",
+    )
+    parser.add_argument("word", nargs="+", metavar="WORD", help="such as owl, insect, sea slug")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Networks that know the same of it share a line."""
+    from livedream.control.catalogue import class_names, described_layers
+    from livedream.dream.networks.registry import registry
+    from livedream.dream.networks.words import plain, vocabulary
+
+    word = " ".join(args.word)
+    found: dict[tuple[str, ...], list[str]] = defaultdict(list)
+    words: dict[str, None] = {}
+    for name, spec in registry().items():
+        classes = class_names(spec)
+        known = vocabulary(classes)
+        words |= dict.fromkeys(known)
+        if word in known:
+            numbers = known.find(word)
+            listed = ", ".join(classes[number] for number in numbers[:_SHOWN])
+            more = f" and {len(numbers) - _SHOWN} more" if len(numbers) > _SHOWN else ""
+            what = "class" if len(numbers) == 1 else f"kind of {len(numbers)} classes"
+            found[what, listed + more].append(name)
+        for layer in described_layers(spec):
+            if plain(word) in plain(f"{layer.name} {layer.note}"):
+                found["layer", f"{layer.name}: {layer.note}"].append(name)
+    if not found:
+        hint = closest(plain(word), words) or "try a more general one, such as bird or vehicle"
+        raise NetworkError(f"no network knows {word!r}; {hint}")
+    rows = [[what, listed, ", ".join(names)] for (what, listed), names in found.items()]
+    print_table(["what", "which", "networks"], rows)
+    return 0
