@@ -7,8 +7,8 @@ kills   a render is killed (SIGKILL) at random moments: each time the file must 
 damage  bytes flipped, files truncated, headers overwritten: exit code 0 or 2, no traceback, no
         hang, and as many frames dreamed as PyAV decodes from the same file.
 memory  peak memory of 300 and of 3,000 frames of one size.
-still   the first frame of each CLIP (or of clouds), held for 1,000 frames: mean colour and level of
-        the last 25 against those of frames 100 to 125.
+still   the first frame of each CLIP (or of clouds), held for --minutes: mean colour and level of
+        every 25 frames against those of frames 100 to 125.
 """
 
 import argparse
@@ -31,6 +31,8 @@ import numpy as np
 SMALL = {"size": "90p", "flow_size": "90p", "flow": "dis-fast"}
 PROMISED_S = 2.0
 HANG_S = 120.0
+WINDOW = 25  # frames
+STILL_SIZE = "270p"
 
 
 def options(args: argparse.Namespace) -> list[str]:
@@ -277,26 +279,40 @@ def still(args: argparse.Namespace) -> int:
     """Does a dream that nothing moves burn in, fade or change its colour?"""
     from livedream.capture import open_source
     from livedream.core.frame import Frame
-    from livedream.core.settings import DreamSettings
+    from livedream.core.settings import DreamSettings, dream_size
+    from livedream.core.shrink import fitted
     from livedream.dream.dreamer import Dreamer
 
     failures = 0
+    count = max(WINDOW * 5, round(args.minutes * 60 * args.fps))
     for clip in args.clips or ["synthetic:clouds?size=480x270"]:
         with open_source(clip) as source:
             rgb = next(iter(source)).rgb
-        held = (Frame(rgb, index, Fraction(1, 25), index, 1) for index in range(1000))
-        early: list[tuple[float, ...]] = []
-        late: list[tuple[float, ...]] = []
-        for dream in Dreamer(DreamSettings(size="270p")).dreams(held):
-            kept = early if 100 <= dream.frame.index < 125 else late
-            if kept is early or dream.frame.index >= 975:
-                kept.append((*dream.frame.rgb.mean((0, 1)), dream.level))
-        before, after = np.mean(early, 0), np.mean(late, 0)
-        colour, level = np.abs(after - before)[:3].max(), after[3] / before[3] - 1
+        rgb = fitted(rgb, *dream_size(STILL_SIZE, *rgb.shape[1::-1]))
+        held = (Frame(rgb, index, Fraction(1, args.fps), index, 1) for index in range(count))
+        windows: list[list[tuple[float, ...]]] = []
+        started = time.monotonic()
+        for dream in Dreamer(DreamSettings(size=STILL_SIZE)).dreams(held):
+            if dream.frame.index % WINDOW == 0:
+                windows.append([])
+            windows[-1].append((*dream.frame.rgb.mean((0, 1)), dream.level))
+            if dream.frame.index % (60 * args.fps) == 0:
+                now = np.mean(windows[-1], 0).round(2).tolist()
+                spent = time.monotonic() - started
+                print(
+                    f"{dream.frame.index / args.fps / 60:g} min, {spent:.0f} s: {now}", flush=True
+                )
+        means = np.array([np.mean(window, 0) for window in windows])[4:]
+        colours = np.abs(means - means[0])[:, :3].max(1)
+        levels = means[:, 3] / means[0, 3] - 1
+        colour, most = colours[-1], colours.max()
+        level, worst = 100 * levels[-1], 100 * np.abs(levels).max()
         print(
-            f"{Path(clip).name}: colour {colour:.3f} of 255, level {100 * level:+.2f} %", flush=True
+            f"{Path(clip).name}: colour {colour:.3f} of 255, at most {most:.3f}; "
+            f"level {level:+.2f} %, at most {worst:.2f}",
+            flush=True,
         )
-        failures += colour > 2 or abs(level) > 0.05
+        failures += colours.max() > 2 or np.abs(levels).max() > 0.05
     return int(failures > 0)
 
 
@@ -308,6 +324,8 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--frames", type=int, default=40, help="of a clip before damage")
     parser.add_argument("--longest", type=float, default=6.0, help="s, until a kill at the latest")
+    parser.add_argument("--minutes", type=float, default=2 / 3, help="that a still is held")
+    parser.add_argument("--fps", type=int, default=25, help="of a still's time")
     parser.add_argument("--picture-size", default="source")
     parser.add_argument("--codec")
     parser.add_argument("--resume", action="store_true")

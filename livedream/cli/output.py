@@ -3,6 +3,7 @@
 import json
 import sys
 import time
+from collections import deque
 from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 
 _LINE_S = 5.0  # between two plain lines
+_RATE_S = 10.0  # over which the rate is taken: the last rounds of a large still are slower
 
 
 class Progress(Closeable):
@@ -33,8 +35,8 @@ class Progress(Closeable):
     def __init__(self, name: str, noun: str, total: int | None, *, quiet: bool) -> None:
         self._name, self._noun, self.total, self._quiet = name, noun, total, quiet
         self._bar: Any = None
-        self._begun_s = self._said_s = time.monotonic()
-        self._first: int | None = None  # a render that is resumed does not begin at 0
+        self._said_s = time.monotonic()
+        self._past: deque[tuple[float, int]] = deque()  # when so much was done
         if not quiet and sys.stderr.isatty():
             from rich.console import Console
             from rich.progress import BarColumn, MofNCompleteColumn, TimeRemainingColumn
@@ -60,9 +62,11 @@ class Progress(Closeable):
         if self._quiet:
             return
         now_s = time.monotonic()
-        if self._first is None:
-            self._first, self._begun_s = done, now_s
-        rate = (done - self._first) / max(now_s - self._begun_s, 1e-6)
+        self._past.append((now_s, done))
+        while len(self._past) > 2 and now_s - self._past[1][0] > _RATE_S:
+            self._past.popleft()
+        before_s, before = self._past[0]
+        rate = (done - before) / max(now_s - before_s, 1e-6)
         note = f"{rate:.1f} {self._noun}/s, strength {level:.1f}"
         if self._bar is not None:
             self._bar.update(self._task, completed=done, total=self.total, note=note)

@@ -2,8 +2,9 @@
 
 A round is what the video engine does with a frame: the residual fades a little, gradient ascent
 adds to it, the closed loop holds its level. On a still source nothing else happens, so after some
-rounds the strongest motifs have found their places. Pictures of any size: what is larger than
-memory allows is dreamed in tiles (see `livedream.dream.tiles`).
+rounds the strongest motifs have found their places. Large forms need no large picture: in one of
+more than 1080 lines they are dreamed at that size, and the last rounds draw fur on them at the
+full one, in tiles where it is larger than memory allows (see `livedream.dream.tiles`).
 """
 
 import time
@@ -23,7 +24,7 @@ from livedream.capture.synthetic import parse_settings
 from livedream.core.defaults import NOISE_SIZE, ROUNDS, STILL
 from livedream.core.errors import SettingsError, SourceError
 from livedream.core.frame import Picture
-from livedream.core.settings import DreamSettings, parse_size, refused
+from livedream.core.settings import DreamSettings, dream_size, parse_size, refused
 from livedream.core.shrink import fitted
 from livedream.dream.compose import compose, steps_of
 from livedream.dream.dreamer import FIRST_STEP_S, Dreamer
@@ -33,6 +34,13 @@ from livedream.jobs.render import RenderReport
 from livedream.media.viewing import squared
 from livedream.present.picture import DEFAULT_QUALITY, check_picture, write_picture
 
+_FORMS: Final = "1080p"
+# Heuristics, by eye (docs/decisions/motif.md): so many rounds, and at most one in so many...
+_FUR_ROUNDS: Final = 3
+_FORMS_TO_FUR: Final = 6
+# ...with motifs that begin where those of the forms' finest octave end, and strongest on the forms.
+_FUR: Final = {"motif": 0.1, "spread": 0.0}
+_KEEP_S: Final = 20.0  # so often what is there is written: a kill loses no more
 _BEGINNINGS: Final = 1 << 20  # in the wandering of kinds, of which a picture has one
 _STRIP: Final = 256  # rows composed at once: bounds the memory of very large pictures
 
@@ -74,10 +82,10 @@ def dream_still(
 
     dreamer: one made before, to share its network.  watch: called after each round, which
     the report counts as a frame.
-    Raises SourceError, SinkError and what `Dreamer` raises. On KeyboardInterrupt the rounds that
-    are done are written, and the interrupt raised again.
+    Raises SourceError, SinkError and what `Dreamer` raises. Now and then, and on KeyboardInterrupt,
+    which is raised again, the rounds that are done are written.
     """
-    start = time.monotonic()
+    start = kept_s = time.monotonic()
     path = Path(job.source)
     check_picture(job.output, source=path if path.is_file() else None, overwrite=job.overwrite)
     rgb = start_picture(job.source, job.picture_size, job.settings.seed)
@@ -87,20 +95,24 @@ def dream_still(
     height, width = rgb.shape[:2]
     report = RenderReport.of(job.source, job.output, dreamer, width, height)
     levelled, stopped = None, None
+
+    def keep(dream: LevelledDream) -> None:
+        shown, settings = lay_on(rgb, dream.residual), job.identity()
+        write_picture(job.output, shown, settings=settings, quality=job.quality)
+
     try:
         for levelled in rounds_of(dreamer, rgb, job.rounds):
             report.frames += 1
             report.strength, report.seconds = float(levelled.level), time.monotonic() - start
             if watch is not None:
                 watch(levelled, report)
+            if time.monotonic() - kept_s > _KEEP_S and report.frames < job.rounds:
+                keep(levelled)
+                kept_s = time.monotonic()
     except KeyboardInterrupt as interrupt:
         stopped = interrupt
     if levelled is not None:
-        shown = lay_on(rgb, levelled.residual)
-        settings = job.identity()
-        write_picture(
-            job.output, shown, settings=settings, quality=job.quality, overwrite=job.overwrite
-        )
+        keep(levelled)
     if stopped is not None or levelled is None:
         raise stopped or SettingsError("rounds: none done")
     report.complete = True
@@ -111,8 +123,26 @@ def rounds_of(dreamer: Dreamer, rgb: Picture, rounds: int) -> Iterator[LevelledD
     """Dream a picture for some rounds; each continues from the dreamer's state.
 
     A round counts as a frame of a video, for half-life and rise.
-    rgb: (H, W, 3) uint8.  The residual of a round is overwritten by the next one.
+    rgb: (H, W, 3) uint8.  The residual of a round is overwritten by the next one; it is smaller
+    than what is asked for while large forms are dreamed.
     """
+    settings = dreamer.settings
+    forms, size = (min(dream_size(s, *rgb.shape[1::-1])) for s in (_FORMS, settings.size))
+    fur = min(_FUR_ROUNDS, rounds // _FORMS_TO_FUR) if size > forms else 0
+    if fur:
+        fine = settings.replace(**_FUR)
+        try:
+            for of_part, count in ((settings.replace(size=_FORMS), rounds - fur), (fine, fur)):
+                dreamer.adopt(of_part)
+                yield from _held(dreamer, rgb, count)
+        finally:
+            dreamer.adopt(settings)
+    else:
+        yield from _held(dreamer, rgb, rounds)
+
+
+def _held(dreamer: Dreamer, rgb: Picture, rounds: int) -> Iterator[LevelledDream]:
+    dreamer.resize(rgb)
     picture = dreamer.picture(rgb)
     planes = dreamer.regions(rgb, None, FIRST_STEP_S, 0.0)
     for _ in range(rounds):

@@ -2,12 +2,11 @@
 
 What it finds, the residual at one frame, arrives some frames later. The loop warps it along the
 accumulated flow in every frame until the next one arrives; what was shown before gives way to it
-over the time that a dream takes, so that nothing jumps at the dream's rate. Nothing fades between
-two dreams: the half-life is applied when the next one starts, over the time that has passed, so
-that level and persistence are the same at every rate.
+little by little (`livedream.live.newest_dream`). Nothing fades between two dreams: the half-life is
+applied when the next one starts, over the time that has passed, so that level and persistence are
+the same at every rate.
 
-A frame that its own dream has caught up with needs none of this where dreams stay on a device: its
-picture comes down with the dream on it.
+A frame that its own dream has caught up with needs none of this where dreams stay on a device.
 """
 
 import logging
@@ -23,7 +22,6 @@ from typing import Final
 import cv2
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from livedream.capture.live import Captured
 from livedream.core.errors import reason
@@ -36,16 +34,14 @@ from livedream.dream.compose import residual_of, steps_of
 from livedream.dream.dreamer import Dreamer
 from livedream.live.dreamer_pool import LiveDreamerPool
 from livedream.live.governor import Governor
+from livedream.live.newest_dream import Grown, NewestDream, Steps, fading, size_of
 from livedream.region.planes import Planes
 from livedream.warp.accumulated_flow import AccumulatedFlow, warp_steps
 from livedream.warp.travel import Travel
 
 _log = logging.getLogger(__name__)
 
-Steps = NDArray[np.float32]  # (h, w, 3) residual in 8-bit steps
-
 _MICROSECOND: Final = Fraction(1, 1_000_000)
-_LONGEST_FADE_S: Final = 0.3  # a dream that comes seldom is still seen soon
 _SHORT_HALF_LIFE_S: Final = 0.3  # below, two networks in turn would flicker
 _YIELDING: Final = 2  # heuristic: steps of niceness below the loop's; a frame costs little
 RETRY_S: Final = 1.0  # after a fault of the device
@@ -69,32 +65,6 @@ class DreamOverlay:
 
 
 @dataclass(frozen=True, slots=True)
-class _Grown:
-    """A dream. before: what was shown on the same frame until then; `after` itself where nothing
-    was, or where it is not needed.
-
-    picture: with the dream on it, where that is done on the device.  took_s: see `Dream`.
-    """
-
-    before: Steps
-    after: Steps
-    level: float
-    picture: Picture | None = None
-    took_s: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class _Base:
-    """The newest dream, of frame `index`."""
-
-    dream: _Grown
-    index: int
-    arrived_s: float
-    dreamed_s: float
-    serial: int
-
-
-@dataclass(frozen=True, slots=True)
 class _Request:
     """A frame to dream on, with the live parameters of its moment.
 
@@ -106,7 +76,7 @@ class _Request:
     frame: Captured
     snapshot: Snapshot
     planes: Planes | None
-    base: _Base | None
+    base: NewestDream | None
     flow: AccumulatedFlow
     generation: int
 
@@ -120,7 +90,7 @@ class DreamWorker:
         # What loop and dream share, under that lock: the newest frame with its parameters and
         # planes, the newest dream, and the flow from the one to the other and to the one coming.
         self._newest: tuple[Captured, Snapshot, Planes | None] | None = None
-        self._base: _Base | None = None
+        self._base: NewestDream | None = None
         self._flow = self._coming_flow = AccumulatedFlow()
         self._cuts = 0  # and resets
         self._stop = False
@@ -194,28 +164,14 @@ class DreamWorker:
         if base is None:
             return DreamOverlay(None, now_s, 0.0, self._dreams)
         dream, steps, picture = base.dream, None, None
-        if newest is not None and newest[0].index == base.index and self._share(base, now_s) >= 1.0:
+        if newest is not None and newest[0].index == base.index and base.share(now_s) >= 1.0:
             picture = dream.picture
         if picture is None:
-            size = dream.after.shape[1], dream.after.shape[0]
-            steps = warp_steps(self._blend(base, now_s, mix), flow, size)
+            mixed = base.blend(now_s, mix)
+            steps = warp_steps(mixed, flow, size_of(mixed))
             if newest is not None and newest[2] is not None:
                 steps = _held(steps, newest[2])
         return DreamOverlay(steps, base.dreamed_s, dream.level * mix, base.serial, picture)
-
-    def _share(self, base: _Base, now_s: float) -> float:
-        """How much of what is shown is the newest dream by now, 0 to 1."""
-        fade_s = min(self._interval_s, _LONGEST_FADE_S)
-        if fade_s <= 1.2 * self._period_s:
-            return 1.0
-        return min(1.0, max(0.0, (now_s - base.arrived_s + self._period_s) / fade_s))
-
-    def _blend(self, base: _Base, now_s: float, mix: float) -> Steps:
-        dream, share = base.dream, self._share(base, now_s)
-        if share >= 1.0 and mix >= 1.0:
-            return dream.after
-        mixed = cv2.addWeighted(dream.before, mix * (1.0 - share), dream.after, mix * share, 0.0)
-        return np.asarray(mixed, np.float32)
 
     def _work(self) -> None:
         _yield_to_frames()
@@ -280,13 +236,14 @@ class DreamWorker:
         with self._changed:
             if request.generation == self._cuts:
                 self._dreams += 1
-                self._base = _Base(dream, request.frame.index, now_s, captured_s, self._dreams)
                 self._flow = self._coming_flow
                 if self._finished:
                     gap_s = now_s - self._finished[-1]
                     self._interval_s += 0.3 * (min(gap_s, 1.0) - self._interval_s)
                 self._finished.append(now_s)
-                self._arrived = request.frame.index
+                self._arrived = index = request.frame.index
+                fades_s = fading(dream, request.base, now_s, self._interval_s, self._period_s)
+                self._base = NewestDream(dream, index, captured_s, self._dreams, fades_s)
             self._changed.notify_all()
         self._last_dreamed_s = captured_s
 
@@ -315,7 +272,7 @@ class DreamWorker:
             there = self._pool.prepare(snapshot.fading.network, plan) and there
         return there
 
-    def _grow(self, request: _Request, plan: Plan) -> _Grown:
+    def _grow(self, request: _Request, plan: Plan) -> Grown:
         """The next dream."""
         snapshot = request.snapshot
         plan = self._whole_steps(plan)
@@ -338,8 +295,8 @@ class DreamWorker:
         keep = dreamer.advance(passed_s)
         before = carried = None
         if request.base is not None:
-            shown = self._blend(request.base, time.monotonic(), 1.0)
-            before = warp_steps(shown, request.flow, plan.size)
+            shown = request.base.blend(time.monotonic())
+            before = warp_steps(shown, request.flow, max(size_of(shown), plan.size))
             carried = warp_steps(request.base.dream.after, request.flow, plan.size)
             carried *= np.float32(keep)
             dreamer.follow(request.flow, plan.size)
@@ -351,9 +308,9 @@ class DreamWorker:
         else:
             levelled = chosen.grow(picture, residual, planes)
         steps = steps_of(levelled.residual)
-        return _Grown(steps if before is None else before, steps, float(levelled.level))
+        return Grown(steps if before is None else before, steps, float(levelled.level))
 
-    def _launch(self, request: _Request, plan: Plan, dreamer: Dreamer, passed_s: float) -> _Grown:
+    def _launch(self, request: _Request, plan: Plan, dreamer: Dreamer, passed_s: float) -> Grown:
         """The next dream, all of it on the device, where the one before is still.
 
         The residual comes down as well, for frames that the next dream has not caught up with.
@@ -370,11 +327,13 @@ class DreamWorker:
         assert residual is not None, "launched"
         fetched = dreamer.transfers.to_host_later((residual[0] * 255.0).permute(1, 2, 0))
         before = None
-        if base is not None and self._interval_s > 1.2 * self._period_s:
-            shown = self._blend(base, time.monotonic(), 1.0)
-            before = warp_steps(shown, request.flow, plan.size)
+        if base is not None:
+            shown = base.blend(time.monotonic())
+            size = max(size_of(shown), plan.size)
+            if size != plan.size or self._interval_s > 1.2 * self._period_s:
+                before = warp_steps(shown, request.flow, size)
         dream, steps = arrived(), fetched()
-        return _Grown(
+        return Grown(
             steps if before is None else before, steps, dream.level, dream.frame.rgb, dream.took_s
         )
 

@@ -1,13 +1,16 @@
 """Stills: a picture or noise in, a dream out, its settings inside."""
 
 import argparse
+import itertools
 import json
+import time
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
 from livedream.capture.pictures import read_picture
 from livedream.cli import image
@@ -33,6 +36,21 @@ QUICK = STILL.replace(octaves=2, size="96p")
 
 def dreamer(network: Network, **changes: object) -> Dreamer:
     return Dreamer(QUICK.replace(**changes), network)
+
+
+class Noise:
+    """An engine that adds noise in place of a gradient, and notes the height of every octave."""
+
+    def __init__(self, dreamer: Dreamer) -> None:
+        engine = dreamer.ascent.engine
+        self.name, self.fallbacks = engine.name, engine.fallbacks
+        self.prepare, self.gradient = engine.prepare, engine.gradient
+        self.heights: list[int] = []
+        dreamer.ascent.engine = self
+
+    def ascend(self, x: Tensor, shifts: object, settings: object) -> None:
+        self.heights.append(x.shape[2])
+        x += torch.randn(x.shape, generator=torch.Generator().manual_seed(1)) / 50
 
 
 def run(*words: str) -> int:
@@ -103,6 +121,36 @@ def test_a_dream_repeats_to_the_bit(dreamnet: Network, texture: Picture) -> None
 
     assert torch.equal(last(1), last(1))
     assert not torch.equal(last(1), last(2))
+
+
+def test_large_forms_are_dreamed_small_and_get_their_fur_last(dreamnet: Network) -> None:
+    rgb = np.random.default_rng(0).integers(0, 256, (1300, 1200, 3), dtype=np.uint8)
+    growing = Dreamer(STILL.replace(iterations=1, half_life=0.0), dreamnet)
+    settings, seen = growing.settings, Noise(growing)
+    sizes, octaves = [], []
+    for joined in rounds_of(growing, rgb, 12):
+        sizes.append(tuple(joined.residual.shape[2:]))
+        octaves.append((min(seen.heights), max(seen.heights)))
+        seen.heights.clear()
+    assert sizes == [(1170, 1080)] * 10 + [(1300, 1200)] * 2
+    assert all(coarse < 300 and fine == 1170 for coarse, fine in octaves[:10])
+    assert all(coarse > 900 and fine == 1300 for coarse, fine in octaves[10:])
+    assert growing.settings == settings
+
+
+def test_what_is_there_is_kept_now_and_then(
+    dreamnet: Network, texture: Picture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_picture(tmp_path / "in.png", texture)
+    job = StillJob(
+        source=str(tmp_path / "in.png"), output=tmp_path / "o.png", settings=QUICK, rounds=6
+    )
+    clock = itertools.count(0.0, 5.0)
+    there: list[bool] = []
+    with monkeypatch.context() as patch:
+        patch.setattr(time, "monotonic", lambda: next(clock))
+        dream_still(job, Dreamer(QUICK, dreamnet), lambda *_: there.append(job.output.exists()))
+    assert there[0] is False and there[-1] is True
 
 
 def test_a_large_picture_is_laid_on_in_strips(texture: Picture) -> None:

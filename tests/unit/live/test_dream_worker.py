@@ -143,6 +143,30 @@ def test_a_new_dream_comes_in_without_a_jump(stage: Stage, monkeypatch: pytest.M
     assert max(b - a for a, b in pairwise(values)) < 4.0
 
 
+def test_a_smaller_dream_comes_in_without_a_jump(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [1000.0]
+    clock = SimpleNamespace(monotonic=lambda: now[0], perf_counter=time.perf_counter)
+    monkeypatch.setattr("livedream.live.dream_worker.time", clock)
+    seen = []
+    for size, value in (*[("64x36", 20.0)] * 15, *[("32x18", 10.0)] * 10):  # one for every frame
+        now[0] += 0.04
+        stage.settings, stage.dreamer.value = stage.settings.replace(size=size), value
+        stage.frame()
+        stage.begun()
+        stage.arrive()
+        steps = stage.dreaming.shown(now[0]).steps
+        assert steps is not None
+        seen.append((steps.shape[1], float(steps[steps.shape[0] // 2, 5, 0])))
+    sizes, values = zip(*seen, strict=True)
+    assert values[14] == pytest.approx(20.0)
+    assert values[-1] == pytest.approx(10.0)
+    assert max(before - after for before, after in pairwise(values)) < 4.0
+    assert sizes[15] == 64  # what it had of detail goes little by little
+    assert sizes[-1] == 32
+
+
 def test_memory_that_runs_out_makes_the_next_dream_smaller(stage: Stage) -> None:
     stage.settings = stage.settings.replace(size="360p", iterations=3)
     stage.dreamer.faults = [torch.OutOfMemoryError("out of memory")]
