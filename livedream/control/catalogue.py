@@ -15,7 +15,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any, Final
 
-from livedream.core.errors import NetworkError, ObjectiveError, reason
+from livedream.core.errors import NetworkError, ObjectiveError, RegionError, reason
 from livedream.core.suggest import closest
 from livedream.core.supervisor import start_thread
 from livedream.dream.networks.classes import find_class
@@ -29,6 +29,7 @@ from livedream.dream.objectives.value import (
     LayerTarget,
     Target,
 )
+from livedream.region.planes import check_files
 
 DEFAULT_NETWORK: Final = "dreamnet"
 _ASKED_S: Final = 120.0
@@ -128,7 +129,9 @@ def check_objective(network: str, text: str) -> None:
     for term, place in zip(objective.terms, places, strict=True):
         try:
             _check_target(spec, term.target)
-        except NetworkError as error:
+            if term.region is not None:
+                check_files(term.region)
+        except (NetworkError, RegionError) as error:
             raise ObjectiveError(str(error), text=text, position=place) from error
 
 

@@ -9,6 +9,7 @@ from typing import Final
 
 from livedream.dream.objectives.text import parse_objective
 from livedream.dream.objectives.value import Objective, Target, Term
+from livedream.region.value import Region
 
 _SETTLED: Final = 7.0  # time constants after which less than a thousandth of a change is left
 _STEPS: Final = 50  # weights on the way are rounded to so many steps: each new one costs a parse
@@ -53,13 +54,14 @@ def mixed_objective(start: str, end: str) -> Callable[[float], str]:
             return end
         weights = (before.get(t, 0.0) * (1 - share) + after.get(t, 0.0) * share for t in targets)
         terms = zip(weights, targets, strict=True)
-        return str(Objective(tuple(Term(round(weight, 6), target) for weight, target in terms)))
+        return str(Objective(tuple(Term(round(weight, 6), *target) for weight, target in terms)))
 
     return at
 
 
-def _weights(objective: Objective) -> dict[Target, float]:
-    found: dict[Target, float] = {}
+def _weights(objective: Objective) -> dict[tuple[Target, Region | None], float]:
+    found: dict[tuple[Target, Region | None], float] = {}
     for term in objective.terms:
-        found[term.target] = found.get(term.target, 0.0) + term.weight
+        target = term.target, term.region
+        found[target] = found.get(target, 0.0) + term.weight
     return found

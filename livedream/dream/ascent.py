@@ -138,8 +138,11 @@ class Ascent:
         network, device and precision is not looked at.
         """
         wanted = objective or self._objective
-        same = [term.target for term in wanted.terms] == [t.target for t in self._objective.terms]
-        if not same or settings.engine != self._settings.engine:
+        new, old = (
+            [(term.target, term.region) for term in objective.terms]
+            for objective in (wanted, self._objective)
+        )
+        if new != old or settings.engine != self._settings.engine:
             return False
         if wanted is not self._objective:
             weights = torch.tensor([term.weight for term in wanted.terms], dtype=torch.float32)

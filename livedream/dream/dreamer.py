@@ -289,6 +289,7 @@ class Dreamer:
         remaining = self.advance(seconds)
         planes = planes or self.regions(frame.rgb, motion, seconds, remaining)
         self.ascent.wander(state.wandered)
+        self._place_terms(planes)
         octaves, weight, remains = self._turn(*size)
         draw = np.random.default_rng([settings.seed, state.frames])
         launched = self._walk.launch(
@@ -357,6 +358,13 @@ class Dreamer:
             self._wanted, self.state.regions, rgb, motion,
             size=self._size_for(rgb), seconds=seconds, fade=keep,
         )  # fmt: skip
+
+    def _place_terms(self, planes: Planes | None) -> None:
+        """Let the objective's terms have their regions' planes."""
+        own = self.ascent.spec.objective
+        if planes is not None and own.regions and planes.terms.keys() >= set(own.regions):
+            found = np.stack([planes.terms[region] for region in own.regions])
+            self.transfers.put(found, own.planes)
 
     def _plane(self, plane: NDArray[np.float32] | None) -> Tensor | None:
         """(1, 1, h, w) on the device."""
@@ -450,6 +458,7 @@ class Dreamer:
         settings, state = self.settings, self.state
         draw = np.random.default_rng([settings.seed, state.frames])
         self.ascent.wander(state.wandered)
+        self._place_terms(planes)
         octaves, weight, remains = self._turn(picture.shape[3], picture.shape[2])
         rising = min(1.0, state.age_s / settings.rise) if settings.rise > 0 else 1.0
         levelled, state.momentum = self.grown(
@@ -567,7 +576,8 @@ class Dreamer:
             wanted = None
             if settings.objective != self._settings.objective:
                 wanted = parse_objective(settings.objective or self.network.default_objective)
-            regions = wanted_of(settings, ())
+            terms = (wanted or self.objective.objective).terms
+            regions = wanted_of(settings, [term.region for term in terms])
             if self.ascent.adopt(settings, wanted):
                 self.spread, self._settings, self._wanted = spread, settings, regions
             else:
@@ -595,7 +605,9 @@ class Dreamer:
         ascent = Ascent(
             network, objective, settings, device, dtype, wait_for_compile=self._wait_for_compile
         )
-        spread, wanted_planes = SpreadGain.from_settings(settings), wanted_of(settings, ())
+        spread = SpreadGain.from_settings(settings)
+        terms = objective.objective.terms
+        wanted_planes = wanted_of(settings, [term.region for term in terms])
         if not hasattr(self, "planes"):
             self.planes = PlaneReader()
         self.spread, self._wanted = spread, wanted_planes

@@ -197,7 +197,7 @@ class LiveLoop:
             size = wiring.governor.flow_size(snapshot.dream, *wiring.picture_size)
             motion = self._motion.step(rgb, size) if live else None
         frame = Captured(rgb, captured_s, self._index)
-        planes = self._regions.step(snapshot.dream, rgb, motion, passed_s)
+        planes = self._regions.step(snapshot, rgb, motion, passed_s)
         # Without a source the dream drifts a little by itself.
         travel = travel_of(snapshot.grade) or (None if live else _ADRIFT)
         wiring.dreaming.advance(frame, snapshot, motion, travel, passed_s, planes=planes)

@@ -1,9 +1,14 @@
 """The planes of a live show's regions, frame by frame, at the camera's rate."""
 
-from livedream.core.errors import RegionError, reason
+from functools import lru_cache
+
+from livedream.core.errors import ObjectiveError, RegionError, reason
 from livedream.core.frame import Motion, Picture
-from livedream.core.settings import DreamSettings, dream_size
+from livedream.core.settings import dream_size
+from livedream.core.snapshot import Snapshot
+from livedream.dream.objectives.text import parse_objective
 from livedream.region.planes import Memory, PlaneReader, Planes, wanted_of
+from livedream.region.value import Region
 
 
 class LiveRegions:
@@ -16,15 +21,19 @@ class LiveRegions:
         self.note = ""
 
     def step(
-        self, settings: DreamSettings, rgb: Picture, motion: Motion | None, seconds: float
+        self, snapshot: Snapshot, rgb: Picture, motion: Motion | None, seconds: float
     ) -> Planes | None:
         """Those of the next frame, None where no region is named.
 
         seconds: since the frame before.
         """
         self.note = ""
+        settings = snapshot.dream
+        terms = _regions_of(settings.objective)
+        if snapshot.fading is not None:
+            terms += _regions_of(snapshot.fading.objective)
         try:
-            wanted = wanted_of(settings, ())
+            wanted = wanted_of(settings, terms)
             if wanted is None:
                 self._memory.clear()
                 self._last = None
@@ -38,3 +47,12 @@ class LiveRegions:
         except RegionError as error:  # a file went away: the show goes on
             self.note = reason(error)
         return self._last
+
+
+@lru_cache(maxsize=32)
+def _regions_of(objective: str) -> tuple[Region | None, ...]:
+    """Of its terms; a network's own objective has none."""
+    try:
+        return tuple(term.region for term in parse_objective(objective).terms)
+    except ObjectiveError:  # empty, or what the dreamer refuses
+        return (None,)

@@ -5,31 +5,72 @@ What is dreamed at a smaller size is scaled up by a bicubic kernel, which reache
 the planes end that much and one pixel further in, and all feathering goes inwards.
 """
 
-from functools import lru_cache
+from functools import lru_cache, reduce
 from pathlib import Path
 from typing import Final
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
-from livedream.region.value import Leaf
+from livedream.region.value import Both, Leaf, Not, Region, leaves
 from livedream.warp.remap import Plane
 
 _REACH_PX: Final = 3  # of the kernel, and one that the edge itself lies in
 
 
-def rectangle(leaf: Leaf, width: int, height: int) -> Plane:
-    """(height, width): how much of each pixel lies in the rectangle, 0 to 1."""
+def is_fixed(region: Region) -> bool:
+    """Whether no picture changes it."""
+    return all(leaf.rectangle is not None or leaf.name == "mask" for leaf in leaves(region))
+
+
+def fixed_plane(region: Region, width: int, height: int, feather_px: float) -> Plane:
+    """(height, width): of a region that is fixed.  feather_px: of this size."""
+    return _edged(_drawn(region, width, height), feather_px)
+
+
+def stamp(region: Region) -> tuple[int, ...]:
+    """What changes when a file of the region does."""
+    return tuple(id(read_mask(leaf.path)) for leaf in leaves(region) if leaf.name == "mask")
+
+
+def _drawn(region: Region, width: int, height: int) -> Plane:
+    """With edges where they are; those within a region that is joined of others are none."""
+    if isinstance(region, Leaf):
+        if region.name == "mask":
+            return _shrunk(read_mask(region.path), width, height)
+        return _rectangle(region, width, height)
+    if isinstance(region, Not):
+        if isinstance(region.of, Leaf) and region.of.name == "mask":
+            return _shrunk(np.float32(1.0) - read_mask(region.of.path), width, height)
+        return np.float32(1.0) - _drawn(region.of, width, height)
+    join = np.minimum if isinstance(region, Both) else np.maximum
+    return reduce(join, [_drawn(part, width, height) for part in region.parts])
+
+
+def _rectangle(leaf: Leaf, width: int, height: int) -> Plane:
     assert leaf.rectangle is not None
     x, y, across, down = leaf.rectangle
-    columns, rows = _coverage(x, x + across, width), _coverage(y, y + down, height)
-    return np.asarray(rows[:, None] * columns, np.float32)
+    columns, rows = _within(x, x + across, width), _within(y, y + down, height)
+    return np.asarray(rows[:, None] & columns, np.float32)
 
 
-def _coverage(begin: float, end: float, count: int) -> Plane:
-    places = np.arange(count)
-    covered = np.minimum(end * count, places + 1) - np.maximum(begin * count, places)
-    return np.asarray(np.clip(covered, 0.0, 1.0), np.float32)
+def _within(begin: float, end: float, count: int) -> NDArray[np.bool_]:
+    middles = (np.arange(count) + 0.5) / count
+    return np.asarray((middles >= begin) & (middles < end))
+
+
+def _shrunk(mask: Plane, width: int, height: int) -> Plane:
+    """A mask at another size; a pixel that has any part of nothing is nothing."""
+    if mask.shape == (height, width):
+        return mask
+    shrinks = width <= mask.shape[1] and height <= mask.shape[0]
+    method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    plane, inside = (
+        np.asarray(cv2.resize(one, (width, height), interpolation=method), np.float32)
+        for one in (mask, (mask > 0.0).astype(np.float32))
+    )
+    return np.where(inside > 1.0 - 1e-4, plane, np.float32(0.0))
 
 
 def read_mask(path: str) -> Plane:
@@ -52,20 +93,9 @@ def _read_mask(path: str, changed_ns: int) -> Plane:
     return np.asarray(gray, np.float32) / np.float32(255.0)
 
 
-def edged(plane: Plane, width: int, height: int, feather_px: float) -> Plane:
-    """(height, width): a plane of any size with its edges feathered and moved inwards.
-
-    feather_px: of this size, from nothing to all.
-    """
-    inside = (plane > 0.0).astype(np.float32)
-    if plane.shape != (height, width):
-        shrinks = width <= plane.shape[1] and height <= plane.shape[0]
-        method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-        plane, inside = (
-            np.asarray(cv2.resize(one, (width, height), interpolation=method), np.float32)
-            for one in (plane, inside)
-        )
-    whole = (inside > 1.0 - 1e-4).astype(np.uint8)
+def _edged(plane: Plane, feather_px: float) -> Plane:
+    """A plane with its edges feathered and moved inwards."""
+    whole = (plane > 0.0).astype(np.uint8)
     if whole.all():
         return plane
     # 1 in the outermost pixels inside.

@@ -111,8 +111,7 @@ class PlaneReader:
     """
 
     def __init__(self) -> None:
-        # With the mask that each was made of, so that no other one has its id.
-        self._fixed: dict[tuple[Any, ...], tuple[Plane | None, Plane]] = {}
+        self._fixed: dict[tuple[Any, ...], Plane] = {}
 
     def step(
         self, wanted: Wanted, memory: Memory, rgb: Picture,
@@ -133,25 +132,18 @@ class PlaneReader:
             return Planes(None, None, grids)
         whole = parts[0] if len(parts) == 1 else Both(tuple(parts))
         grow = view.plane(whole)
-        if view.is_fixed(whole):
+        if fixed.is_fixed(whole):
             return Planes(grow, grow, grids)
         return Planes(grow, view.kept(grow, whole, fade), grids)
 
-    def fixed_plane(
-        self, leaf: Leaf, size: tuple[int, int], feather: float, *, inverted: bool
-    ) -> Plane:
+    def fixed_plane(self, region: Region, size: tuple[int, int], feather: float) -> Plane:
         """Of a region that no picture changes.  feather: px of this size."""
-        mask = fixed.read_mask(leaf.path) if leaf.name == "mask" else None
-        key = leaf, id(mask), size, feather, inverted
+        key = region, size, feather, fixed.stamp(region)
         if key not in self._fixed:
-            plane = fixed.rectangle(leaf, *size) if mask is None else mask
-            plane = np.float32(1.0) - plane if inverted else plane
-            if mask is None:  # a pixel that is partly outside is outside
-                plane = np.floor(plane + np.float32(1e-4))
             while len(self._fixed) >= _KEPT:
                 del self._fixed[next(iter(self._fixed))]
-            self._fixed[key] = mask, fixed.edged(plane, *size, feather)
-        return self._fixed[key][1]
+            self._fixed[key] = fixed.fixed_plane(region, *size, feather)
+        return self._fixed[key]
 
 
 class _View:
@@ -174,10 +166,11 @@ class _View:
 
     def plane(self, region: Region, *, inverted: bool = False) -> Plane:
         """(h, w) in [0, 1]."""
+        if fixed.is_fixed(region):
+            feather = self._wanted.feather * self._size[0] / self._rgb.shape[1]
+            region = Not(region) if inverted else region
+            return self._reader.fixed_plane(region, self._size, feather)
         if isinstance(region, Leaf):
-            if is_fixed(region):
-                feather = self._wanted.feather * self._size[0] / self._rgb.shape[1]
-                return self._reader.fixed_plane(region, self._size, feather, inverted=inverted)
             if region.name in OPPOSITES:
                 region, inverted = Leaf(OPPOSITES[region.name]), not inverted
             plane = self._leaf(region)
@@ -186,13 +179,6 @@ class _View:
             return self.plane(region.of, inverted=not inverted)
         parts = [self.plane(part, inverted=inverted) for part in region.parts]
         return reduce(np.minimum if isinstance(region, Both) != inverted else np.maximum, parts)
-
-    def is_fixed(self, region: Region) -> bool:
-        if isinstance(region, Leaf):
-            return is_fixed(region)
-        if isinstance(region, Not):
-            return self.is_fixed(region.of)
-        return all(map(self.is_fixed, region.parts))
 
     def kept(self, grow: Plane, region: Region, fade: float) -> Plane:
         """`Planes.keep`: what grows now, and what grew before and has not faded yet."""
@@ -212,8 +198,10 @@ class _View:
 
     def _most(self, region: Region, *, inverted: bool = False) -> Plane | None:
         """What no picture can make larger: the fixed parts; None: anything can be."""
+        if fixed.is_fixed(region):
+            return self.plane(region, inverted=inverted)
         if isinstance(region, Leaf):
-            return self.plane(region, inverted=inverted) if is_fixed(region) else None
+            return None
         if isinstance(region, Not):
             return self._most(region.of, inverted=not inverted)
         parts = [self._most(part, inverted=inverted) for part in region.parts]
@@ -308,11 +296,6 @@ class _View:
             seen = np.asarray(cv2.resize(self._motion.visibility, self._half), np.float32)
             self._way = x, y, seen
         return self._way
-
-
-def is_fixed(leaf: Leaf) -> bool:
-    """Whether no picture changes it."""
-    return leaf.rectangle is not None or leaf.name == "mask"
 
 
 @lru_cache(maxsize=8)

@@ -23,6 +23,7 @@ from livedream.dream.engines.eager import EagerEngine
 from livedream.dream.engines.fused import FusedAscent, fused, open_kernels
 from livedream.dream.engines.steps import normalised
 from livedream.dream.objectives.binding import Measured
+from livedream.dream.objectives.placing import window_before
 from livedream.dream.objectives.terms import WHOLE, Place
 from livedream.dream.tiles import Margins, mirrored_index
 
@@ -70,10 +71,11 @@ class CapturedStep:
     """
 
     def __init__(
-        self, kind: StepKind, device: torch.device, gradient: Callable[[Tensor], Tensor],
-        fused: FusedAscent | None = None,
+        self, kind: StepKind, device: torch.device, gradient: Callable[..., Tensor],
+        fused: FusedAscent | None = None, *, placed: bool = False,
     ) -> None:  # fmt: skip
-        self._gradient = gradient
+        """placed: whether the gradient depends on where the margins are."""
+        self._gradient, self._placed = gradient, placed
         self._fused = None if kind.smoothing > 0 or kind.laplacian > 0 else fused
         self._settings = DreamSettings(smoothing=kind.smoothing, laplacian=kind.laplacian)
         self._length = kind.height, kind.width
@@ -113,7 +115,12 @@ class CapturedStep:
             mirrored_index(seen - first, length)
             for seen, first, length in zip(self._seen, before, self._length, strict=True)
         )
-        gradient = self._gradient(picture.index_select(2, rows).index_select(3, columns))
+        seen = picture.index_select(2, rows).index_select(3, columns)
+        if self._placed:
+            window = window_before(before, seen.shape[2:], self._length)
+            gradient = self._gradient(seen, window=window)
+        else:
+            gradient = self._gradient(seen)
         for axis, own, first in zip((2, 3), self._own, before, strict=True):
             gradient = gradient.index_select(axis, own + first)
         picture.add_(normalised(gradient, self._settings) * scale).clamp_(0.0, 1.0)
@@ -156,7 +163,10 @@ class CudaEngine:
 
     def step_of(self, kind: StepKind) -> CapturedStep:
         """A step of that kind, for who records more than it."""
-        return CapturedStep(kind, self._spec.device, self._eager.gradient, self._fused)
+        return CapturedStep(
+            kind, self._spec.device, self._eager.gradient, self._fused,
+            placed=bool(self._spec.objective.regions),
+        )  # fmt: skip
 
     @property
     def captured(self) -> list[StepKind]:

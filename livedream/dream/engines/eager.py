@@ -10,6 +10,7 @@ from livedream.core.settings import DreamSettings
 from livedream.dream.engines.base import EngineSpec
 from livedream.dream.engines.steps import step_along
 from livedream.dream.objectives.binding import Measured
+from livedream.dream.objectives.placing import Window, window_of
 from livedream.dream.objectives.terms import WHOLE, Place
 from livedream.dream.tiles import Margins, mirrored
 
@@ -32,17 +33,20 @@ class EagerEngine:
         height, width = x.shape[2:]
         for margins in shifts:
             left, _, top, _ = margins
-            gradient = self.gradient(mirrored(x, margins))
+            window = window_of(margins, width, height)
+            gradient = self.gradient(mirrored(x, margins), window=window)
             step_along(x, gradient[:, :, top : top + height, left : left + width], settings)
 
     def gradient(
-        self, seen: Tensor, measured: Measured | None = None, place: Place = WHOLE
-    ) -> Tensor:
+        self, seen: Tensor, measured: Measured | None = None, place: Place = WHOLE,
+        window: Window | None = None,
+    ) -> Tensor:  # fmt: skip
+        """window: see `BoundObjective.grad_outputs`."""
         with torch.enable_grad():
             x = seen.detach().requires_grad_()
             activations = self.activations(x)
         grad_outputs = self._spec.objective.grad_outputs(
-            tuple(a.detach() for a in activations), measured, place
+            tuple(a.detach() for a in activations), measured, place, window
         )
         (gradient,) = torch.autograd.grad(activations, x, grad_outputs=grad_outputs)
         return gradient.float()

@@ -17,6 +17,7 @@ from torch.nn import functional as F
 from livedream.core.kernels import opened
 from livedream.dream.engines.base import EngineSpec
 from livedream.dream.engines.steps import TINY
+from livedream.dream.objectives.placing import Window, window_before
 from livedream.dream.objectives.terms import LayerPart
 
 _SILU: Final = (F.silu,)
@@ -221,17 +222,20 @@ class FusedAscent:
         seen = self._kernels.see(x, before, size, constants, self._dtype, flipped=flipped)
         with torch.enable_grad():
             activations = self._body(seen.requires_grad_())
-        seeds = self._seeds(tuple(activation.detach() for activation in activations))
+        seeds = self._seeds(
+            tuple(activation.detach() for activation in activations),
+            window_before(before, size, picture.shape[2:]) if self._objective.regions else None,
+        )
         (gradient,) = torch.autograd.grad(activations, seen, grad_outputs=seeds)
         self._kernels.climb(x, gradient, before, constants[1], scale, TINY, flipped=flipped)
         if x is not picture:
             picture.copy_(x)
 
-    def _seeds(self, activations: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    def _seeds(self, activations: tuple[Tensor, ...], window: Window | None) -> tuple[Tensor, ...]:
         own = self._objective
         parts = [part for parts in own.parts for part in parts]
-        if len(parts) == 1 and isinstance(parts[0], LayerPart):
+        if len(parts) == 1 and isinstance(parts[0], LayerPart) and window is None:
             return (
                 self._kernels.layer_seed(activations[0], own.weights, parts[0].terms, own.variety),
             )
-        return own.grad_outputs(activations)
+        return own.grad_outputs(activations, window=window)

@@ -33,7 +33,8 @@ reports it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from functools import reduce
 
 import cv2
@@ -45,6 +46,7 @@ from torch import Tensor
 from livedream.core.errors import NetworkError, ObjectiveError, SourceError
 from livedream.dream.networks.graph import LOGITS
 from livedream.dream.networks.network import Network
+from livedream.dream.objectives.placing import Window, placed
 from livedream.dream.objectives.terms import (
     REGIONS,
     TINY,
@@ -65,6 +67,8 @@ from livedream.dream.objectives.value import (
     GuideTarget,
     Objective,
 )
+from livedream.region.planes import GRID
+from livedream.region.value import Region
 
 # A guide's longer side, and how many of its features are compared at most.  Heuristic: a picture
 # at the size the networks were trained on, and a search that is cheap beside the network.
@@ -83,6 +87,9 @@ class BoundObjective:
     weights: (terms,) fp32, in the objective's order; change them in place to glide.
     variety: (1,) fp32, how far a layer's loud channels are attenuated, from 0 to 1; likewise.
     parts: per layer what looks at it.
+    regions, planes: of its terms, and where each of them is, (regions, GRID, GRID) fp32; change
+    these in place too.  places: the number of a part's region by layer and part; others are
+    everywhere.
     """
 
     objective: Objective
@@ -90,6 +97,9 @@ class BoundObjective:
     weights: Tensor
     variety: Tensor
     parts: tuple[tuple[Part, ...], ...]
+    regions: tuple[Region, ...] = ()
+    planes: Tensor = field(default_factory=lambda: torch.ones(0, GRID, GRID))
+    places: Mapping[tuple[int, int], int] = field(default_factory=dict)
 
     @torch.no_grad()
     def measure(self, activations: tuple[Tensor, ...], share: float = 1.0) -> Measured:
@@ -108,13 +118,14 @@ class BoundObjective:
         activations: tuple[Tensor, ...],
         measured: Measured | None = None,
         place: Place = WHOLE,
+        window: Window | None = None,
     ) -> tuple[Tensor, ...]:
         """The ascent's direction at each layer: of each activation's shape, type and device.
 
         To be used as ``torch.autograd.grad(activations, picture, grad_outputs=...)``.  See the
         module on what they are; all zero where every layer is silent.
         measured: of the picture that the activations are a piece of; None: they are the whole.
-        place: of that piece.
+        place: of that piece.  window: where regions have what is seen, None: at `place`.
         """
         sums: tuple[tuple[Tensor | None, ...], ...]
         sums = measured or tuple((None,) * len(parts) for parts in self.parts)
@@ -128,10 +139,23 @@ class BoundObjective:
         levels = torch.stack([gradient.level for found in gradients for gradient in found])
         loudest = levels.max()
         factor = torch.where(loudest > 0, 1 / loudest, torch.zeros_like(loudest))
+        top, bottom, left, right = place
+        window = window or (top, left, bottom - top, right - left)
         return tuple(
-            reduce(torch.add, [gradient.scaled(factor, activation.dtype) for gradient in found])
-            for activation, found in zip(activations, gradients, strict=True)
-        )
+            reduce(torch.add, [
+                self._placed(one.scaled(factor, activation.dtype), (layer, part), window)
+                for part, one in enumerate(found)
+            ])
+            for layer, (activation, found) in enumerate(zip(activations, gradients, strict=True))
+        )  # fmt: skip
+
+    def _placed(self, gradient: Tensor, part: tuple[int, int], window: Window) -> Tensor:
+        """Weighed by its part's region: it counts there as much as it would everywhere."""
+        region = self.places.get(part)
+        if region is None:
+            return gradient
+        height, width = gradient.shape[2:]
+        return gradient * placed(self.planes[region], height, width, window).to(gradient.dtype)
 
     @torch.no_grad()
     def response(self, activations: tuple[Tensor, ...]) -> Tensor:
@@ -164,8 +188,10 @@ class BoundObjective:
     def to(self, device: torch.device | str) -> BoundObjective:
         """A copy on a device, with dials of its own."""
         parts = tuple(tuple(part.to(device) for part in parts) for parts in self.parts)
-        weights, variety = (t.to(device, copy=True) for t in (self.weights, self.variety))
-        return replace(self, weights=weights, variety=variety, parts=parts)
+        weights, variety, planes = (
+            t.to(device, copy=True) for t in (self.weights, self.variety, self.planes)
+        )
+        return replace(self, weights=weights, variety=variety, parts=parts, planes=planes)
 
 
 def bind(
@@ -179,41 +205,59 @@ def bind(
     if isinstance(objective, str):
         objective = parse_objective(objective)
     text, places = objective.located()
-    found: dict[str, list[Part]] = {}  # by layer, in the order in which the objective names them
-    whole: dict[str, list[int]] = {}
-    masks: dict[str, dict[int, Tensor]] = {}
+    regions = tuple(dict.fromkeys(t.region for t in objective.terms if t.region is not None))
+    number_of: dict[Region | None, int | None] = {None: None}
+    number_of |= {region: number for number, region in enumerate(regions)}
+    # By layer, in the order in which the objective names them; with the number of each's region.
+    found: dict[str, list[tuple[Part, int | None]]] = {}
+    whole: dict[tuple[str, int | None], list[int]] = {}
+    masks: dict[tuple[str, int | None], dict[int, Tensor]] = {}
     for index, (term, place) in enumerate(zip(objective.terms, places, strict=True)):
-        target = term.target
+        target, region = term.target, number_of[term.region]
         try:
             if isinstance(target, ClassTarget):
                 number = network.class_index(target.label)
-                found.setdefault(LOGITS, []).append(ClassPart(index, number))
-                continue
+                if region is None:
+                    found.setdefault(LOGITS, []).append((ClassPart(index, number), None))
+                    continue
+                # Its logit has no place; the layer that it is read from does.
+                target = ClassesTarget((number,))
             if isinstance(target, ClassesTarget):
                 name, part = _classes(network, index, target.numbers)
-                found.setdefault(name, []).append(part)
+                found.setdefault(name, []).append((part, region))
                 continue
             name = network.resolve(target.layer)
             parts = found.setdefault(name, [])
             if isinstance(target, GuideTarget):
-                parts.append(GuidePart(index, _guide_features(network, name, target.picture)))
+                features = _guide_features(network, name, target.picture)
+                parts.append((GuidePart(index, features), region))
             elif target.channels:
-                masks.setdefault(name, {})[index] = _mask(network, name, target.channels)
+                mask = _mask(network, name, target.channels)
+                masks.setdefault((name, region), {})[index] = mask
             else:
-                whole.setdefault(name, []).append(index)
+                whole.setdefault((name, region), []).append(index)
         except NetworkError as error:
             raise ObjectiveError(str(error), text=text, position=place) from error
-    for name, terms in whole.items():
-        found[name].append(LayerPart(torch.tensor(terms)))
-    for name, own in masks.items():
-        found[name].append(ChannelsPart(torch.tensor(list(own)), torch.stack(list(own.values()))))
+    for (name, region), terms in whole.items():
+        found[name].append((LayerPart(torch.tensor(terms)), region))
+    for (name, region), own in masks.items():
+        channels = ChannelsPart(torch.tensor(list(own)), torch.stack(list(own.values())))
+        found[name].append((channels, region))
     weights = torch.tensor([term.weight for term in objective.terms], dtype=torch.float32)
     bound = BoundObjective(
         objective=objective,
         layers=tuple(found),
         weights=weights,
         variety=torch.zeros(1),
-        parts=tuple(tuple(parts) for parts in found.values()),
+        parts=tuple(tuple(part for part, _ in parts) for parts in found.values()),
+        regions=regions,
+        planes=torch.ones(len(regions), GRID, GRID),
+        places={
+            (layer, number): region
+            for layer, parts in enumerate(found.values())
+            for number, (_, region) in enumerate(parts)
+            if region is not None
+        },
     )
     return bound.to(device)
 

@@ -1,7 +1,7 @@
 """Objectives as text: the one grammar, and the one parser of it.
 
     objective = [sign] term { sign term }
-    term      = [number "*"] target
+    term      = [number "*"] target [ "@" region ]
     target    = layer [":" numbers] | "class:" label | "classes" [":" numbers]
               | "guide(" layer "," path ")"
     numbers   = range { "," range }          range = number [ "-" number ]
@@ -10,7 +10,7 @@
     sign      = "+" | "-"
 
 A layer's name has letters, digits and ``_ . / -``; so a minus between terms has a space before
-it.  A quote inside quotes is written twice.
+it.  A quote inside quotes is written twice.  Regions: `livedream.region.text`.
 """
 
 import re
@@ -19,7 +19,6 @@ from livedream.core.errors import ObjectiveError
 from livedream.dream.objectives.value import (
     LAYER_NAME,
     PLAIN_LABEL,
-    PLAIN_PATH,
     Objective,
     channels,
     classes,
@@ -27,6 +26,8 @@ from livedream.dream.objectives.value import (
     image_class,
     layer,
 )
+from livedream.region.text import RegionParser
+from livedream.region.value import PLAIN_PATH
 
 _WEIGHT = re.compile(r"((?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*\*", re.ASCII)
 _CLASS = re.compile(r"class\s*:\s*")
@@ -84,6 +85,11 @@ class _Parser:
                 raise self.wrong("this weight is too large")
         self.skip_space()
         target = self.target()
+        self.skip_space()
+        if self.next() == "@":
+            parser = RegionParser(self.text, self.place + 1, ObjectiveError)
+            target = target.at(parser.region())
+            self.place = parser.place
         return target * (-weight if negative else weight)
 
     def target(self) -> Objective:

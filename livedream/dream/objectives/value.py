@@ -3,6 +3,7 @@
     0.2 * channels("inception4c", 12, 87) + 0.8 * layer("inception4d") - 0.1 * layer("conv2")
     image_class("goldfish") + guide("inception4c", "starfish.jpg")
     layer("creatures") + 2 * classes(*range(398))
+    layer("faces").at("moving") + layer("fur").at("still")
 
 `str(objective)` is the same thing as text, which `livedream.dream.objectives.text` reads back.
 What the parts mean and how they are weighed stands in `livedream.dream.objectives.binding`.
@@ -21,10 +22,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from livedream.core.errors import ObjectiveError
+from livedream.region.text import parse_region
+from livedream.region.value import PLAIN_PATH, Both, Region
 
 LAYER_NAME = re.compile(r"[A-Za-z0-9_](?:[\w./-]*[\w])?", re.ASCII)
 PLAIN_LABEL = re.compile(r"[^\W_](?:[\w'.-]*\w)?")
-PLAIN_PATH = re.compile(r"[^\s\"(),][^\"(),]*(?<!\s)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,10 +91,14 @@ Target = LayerTarget | ClassTarget | ClassesTarget | GuideTarget
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """One target and how much it counts; below zero the dream is driven away from it."""
+    """One target and how much it counts; below zero the dream is driven away from it.
+
+    region: where in the picture; None: everywhere.
+    """
 
     weight: float
     target: Target
+    region: Region | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +130,14 @@ class Objective:
     def __truediv__(self, divisor: float) -> Objective:
         return self * (1 / divisor)
 
+    def at(self, region: Region | str) -> Objective:
+        """The same in a region only, and within that of each term that has one already."""
+        where = parse_region(region) if isinstance(region, str) else region
+        return Objective(tuple(
+            replace(t, region=where if t.region is None else Both((t.region, where)))
+            for t in self.terms
+        ))  # fmt: skip
+
     def __str__(self) -> str:
         return self.located()[0]
 
@@ -136,7 +150,7 @@ class Objective:
             size = abs(term.weight)
             text += sign if size == 1 else f"{sign}{_number(size)}*"
             places.append(len(text))
-            text += str(term.target)
+            text += str(term.target) + ("" if term.region is None else f"@{term.region}")
         return text, tuple(places)
 
 

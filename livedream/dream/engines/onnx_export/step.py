@@ -86,6 +86,8 @@ def build_step(spec: EngineSpec, shape: StepShape) -> "onnx.ModelProto":
             "the ONNX graph needs the package onnxscript; pip install 'livedream[export]'"
         ) from error
     objective = spec.objective.objective
+    if spec.objective.regions:
+        raise SettingsError(f"objective: an exported step has no regions (got {objective})")
     notes = {
         "livedream.network": spec.network.name,
         "livedream.objective": str(objective),

@@ -22,9 +22,11 @@ from livedream.core.errors import SettingsError
 from livedream.core.settings import DreamSettings
 from livedream.dream.engines.base import EngineSpec
 from livedream.dream.engines.eager import EagerEngine
+from livedream.dream.engines.openvino.grad_outputs import placed_layers
 from livedream.dream.engines.openvino.graph import GradientGraph
 from livedream.dream.engines.steps import step_along
 from livedream.dream.objectives.binding import BoundObjective, Measured
+from livedream.dream.objectives.placing import placed, window_of
 from livedream.dream.objectives.terms import WHOLE, Place
 from livedream.dream.tiles import Margins, mirrored
 
@@ -192,6 +194,12 @@ class _Compiled:
         self._seen = np.empty((1, height, width, 3), np.float32)
         self._gradient = np.empty((1, height, width, 3), np.float32)
         inputs = self._seen, *(dial.numpy() for dial in objective.dials)
+        self._objective = objective
+        self._planes = [
+            (region, np.ones(tuple(compiled.input(number).shape), np.float32))
+            for number, (_, region) in enumerate(placed_layers(objective), len(inputs))
+        ]
+        inputs = *inputs, *(plane for _, plane in self._planes)
         for number, values in enumerate(inputs):
             self._request.set_input_tensor(number, Shared(values, shared_memory=True))
         self._request.set_output_tensor(Shared(self._gradient, shared_memory=True))
@@ -207,6 +215,10 @@ class _Compiled:
             )  # fmt: skip
         else:
             self._seen[:] = mirrored(picture, margins).permute(0, 2, 3, 1).numpy()
+        window = window_of(margins, width, height)
+        for region, plane in self._planes:
+            rows, columns = plane.shape[2:]
+            plane[0, 0] = placed(self._objective.planes[region], rows, columns, window).numpy()
         self._request.infer(share_outputs=True)  # else it hands out a copy of the gradient
         return torch.from_numpy(self._gradient).permute(0, 3, 1, 2)
 

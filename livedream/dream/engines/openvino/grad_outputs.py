@@ -1,6 +1,6 @@
 """`BoundObjective.grad_outputs` as nodes of an OpenVINO graph: layers, channels and classes."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import reduce
 from typing import Any, Final
 
@@ -30,10 +30,11 @@ def write_grad_outputs(
     objective: BoundObjective,
     activations: Sequence[Node],
     dials: Sequence[Node],
+    planes: Mapping[tuple[int, int], Node],
 ) -> list[Node]:
     """One for each activation, of its shape, times one positive factor common to all.
 
-    ops: an openvino opset.  dials: as `BoundObjective.dials`.
+    ops: an openvino opset.  dials: as `BoundObjective.dials`.  planes: of `placed_layers`.
     """
     weights, variety, *rest = dials
     regions = iter(rest)
@@ -49,12 +50,24 @@ def write_grad_outputs(
     ]  # fmt: skip
     loudest = reduce(ops.maximum, [one.level for gradients in found for one in gradients])
     factor = ops.divide(np.float32(1), ops.maximum(loudest, np.float32(TINY)))
+
+    def scaled(gradient: PartGradient, layer: int, part: int) -> Node:
+        gain = ops.multiply(gradient.gain, factor)
+        region = objective.places.get((layer, part))
+        if region is not None:
+            gain = ops.multiply(gain, planes[layer, region])
+        return ops.multiply(gradient.direction, gain)
+
     return [
-        reduce(
-            ops.add, [ops.multiply(g.direction, ops.multiply(g.gain, factor)) for g in gradients]
-        )
-        for gradients in found
+        reduce(ops.add, [scaled(one, layer, part) for part, one in enumerate(gradients)])
+        for layer, gradients in enumerate(found)
     ]
+
+
+def placed_layers(objective: BoundObjective) -> list[tuple[int, int]]:
+    """Which layers, by number, are weighed by the plane of which region."""
+    places = objective.places.items()
+    return list(dict.fromkeys((layer, region) for (layer, _), region in places))
 
 
 def _layer(

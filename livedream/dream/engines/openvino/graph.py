@@ -19,7 +19,11 @@ from torch import fx, nn
 from torch.nn import functional as F
 
 from livedream.core.errors import SettingsError
-from livedream.dream.engines.openvino.grad_outputs import KNOWN_PARTS, write_grad_outputs
+from livedream.dream.engines.openvino.grad_outputs import (
+    KNOWN_PARTS,
+    placed_layers,
+    write_grad_outputs,
+)
 from livedream.dream.engines.openvino.layers import (
     Node,
     convolve,
@@ -68,8 +72,8 @@ class GradientGraph:
         self._steps = [(node, *self._step(network, node)) for node in nodes]
 
     def model(self, width: int, height: int) -> Any:
-        """An `openvino.Model`: picture (1, height, width, 3) and the objective's dials to the
-        gradient, like the picture, times some positive factor.
+        """An `openvino.Model`: picture (1, height, width, 3), the objective's dials and the planes
+        for `placed_layers` to the gradient, like the picture, times some positive factor.
         """
         from openvino import Model
         from openvino import opset14 as ops
@@ -87,13 +91,18 @@ class GradientGraph:
                 gradients[node] = ops.add(gradients[node], part) if node in gradients else part
 
         ends = [values[end] for end in self._ends]
-        accumulate(self._ends, write_grad_outputs(ops, self._objective, ends, dials))
+        planes = {
+            (layer, region): ops.parameter([1, 1, *lengths(ends[layer])[2:]], np.float32)
+            for layer, region in placed_layers(self._objective)
+        }
+        seeds = write_grad_outputs(ops, self._objective, ends, dials, planes)
+        accumulate(self._ends, seeds)
         for node, inputs, rule in reversed(self._steps):
             if node in gradients:
                 found = [values[one] for one in (node, *inputs)]
                 accumulate(inputs, rule.backward(ops, gradients.pop(node), *found))
         result = ops.result(gradients[self._picture], "gradient")
-        return Model([result], [picture, *dials], "gradient")
+        return Model([result], [picture, *dials, *planes.values()], "gradient")
 
     def _step(self, network: fx.GraphModule, node: fx.Node) -> tuple[list[fx.Node], _Rule]:
         """What the node reads, the same one twice where it does so twice, and what it does."""
