@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, Self
 
+import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -367,8 +368,11 @@ class Dreamer:
             self.transfers.put(found, own.planes)
 
     def _plane(self, plane: NDArray[np.float32] | None) -> Tensor | None:
-        """(1, 1, h, w) on the device."""
-        return None if plane is None else torch.from_numpy(plane)[None, None].to(self.device)
+        """On the device: (1, 3, h, w) as pictures lie in memory; spread by torch it takes longer."""
+        if plane is None:
+            return None
+        found = torch.from_numpy(cv2.merge([plane] * 3)).to(self.device)
+        return found.permute(2, 0, 1)[None]
 
     def held(self, carried: Tensor, planes: Planes | None) -> Tensor:
         """What is carried, (1, 3, h, w), as far as the planes let it be seen, in place."""
@@ -480,7 +484,7 @@ class Dreamer:
 
         momentum, gain: before it.  climb: what ascent adds to a picture, (1, 3, h, w) in [0, 1].
         target: of the level, 8-bit steps.  remains, weight: see `livedream.dream.momentum`.
-        plane: (1, 1, h, w) in [0, 1], where something is added and the level is measured.
+        plane: (1, 1 or 3, h, w) in [0, 1], where something is added and the level is measured.
         """
         settings, start = self.settings, picture + carried
         if momentum is not None and gain is not None:

@@ -56,8 +56,8 @@ def scale_to_level(
     """carried + gain * added, with the gain that brings the level to `target`.
 
     picture, carried, added: (1, 3, H, W) float32, picture in [0, 1].
-    target: RMS, 8-bit steps, 0-d on the device if a tensor.  weight: (1, 1, H, W) in [0, 1], the
-    mask the level is measured in.
+    target: RMS, 8-bit steps, 0-d on the device if a tensor.  weight: (1, 1 or 3, H, W) in [0, 1],
+    the mask the level is measured in.
     keep_colours: the residual is the same in all three channels.
     Where the carried residual alone lies above the target nothing is added and time brings it
     down. Where clipping takes too much the level stays below the target.
@@ -66,7 +66,7 @@ def scale_to_level(
     limits = _limits(picture) if keep_colours else None
     area: Figure = float(picture.numel())
     if weight is not None:
-        area = _figure(weight.sum()) * picture.shape[1]
+        area = _figure(weight.sum()) * (picture.shape[1] / weight.shape[1])
     cc, ca, aa = (
         _mean_product(u, v, weight, area)
         for u, v in ((carried, carried), (carried, added), (added, added))

@@ -36,7 +36,7 @@ class SpreadGain:
 
     def weight(self, picture: Tensor, plane: Tensor | None = None) -> Tensor | None:
         """The mask at the picture's size and on its device, within a region's plane if there is
-        one, (1, 1, h, w)."""
+        one, (1, 1 or 3, h, w)."""
         if self._mask is None:
             return plane
         height, width = picture.shape[2:]

@@ -19,6 +19,7 @@ from livedream.core.errors import RegionError, SourceError
 from livedream.core.frame import DeviceMotion, Motion, Picture
 from livedream.core.settings import DreamSettings
 from livedream.core.shrink import shrunk
+from livedream.flow import halved
 from livedream.region import fixed, scores
 from livedream.region.text import parse_region
 from livedream.region.value import OPPOSITES, Both, Either, Leaf, Not, Region, leaves
@@ -133,7 +134,8 @@ class PlaneReader:
         whole = parts[0] if len(parts) == 1 else Both(tuple(parts))
         grow = view.plane(whole)
         if fixed.is_fixed(whole):
-            return Planes(grow, grow, grids)
+            everywhere = grow.min() == 1.0
+            return Planes(None, None, grids) if everywhere else Planes(grow, grow, grids)
         return Planes(grow, view.kept(grow, whole, fade), grids)
 
     def fixed_plane(self, region: Region, size: tuple[int, int], feather: float) -> Plane:
@@ -304,6 +306,8 @@ def _either(regions: tuple[Region, ...]) -> Region:
 
 
 def _gridded(plane: Plane) -> Plane:
+    if min(plane.shape) > 4 * GRID:  # halved first: a quarter of the time
+        plane = halved(plane)
     return np.asarray(cv2.resize(plane, (GRID, GRID), interpolation=cv2.INTER_AREA), np.float32)
 
 

@@ -102,6 +102,7 @@ CASES: list[dict[str, Any]] = [
     {"momentum": 0.0, "iterations": 2}, {"octaves": 3}, {"octaves": 1, "half_life": 0.0},
     {"keep_colours": True, "spread": 0.0}, {"smoothing": 1.0, "laplacian": 2, "rise": 0.0},
     {"size": "source", "jitter": 0, "spread": 1.0}, {"where": "moving | rect(0.1,0.2,0.6,0.5)"},
+    {"objective": "eyes@left + weave@!left & !dark"},
 ]  # fmt: skip
 
 
