@@ -368,7 +368,7 @@ class Dreamer:
             self.transfers.put(found, own.planes)
 
     def _plane(self, plane: NDArray[np.float32] | None) -> Tensor | None:
-        """On the device: (1, 3, h, w) as pictures lie in memory; spread by torch it takes longer."""
+        """(1, 3, h, w) on the device, as pictures lie in memory: torch is slower to spread it."""
         if plane is None:
             return None
         found = torch.from_numpy(cv2.merge([plane] * 3)).to(self.device)
