@@ -7,7 +7,8 @@ from livedream.core.frame import Motion, Picture
 from livedream.core.settings import dream_size
 from livedream.core.snapshot import Snapshot
 from livedream.dream.objectives.text import parse_objective
-from livedream.region.planes import Memory, PlaneReader, Planes, wanted_of
+from livedream.region.memory import Memory
+from livedream.region.planes import PlaneReader, Planes, wanted_of
 from livedream.region.value import Region
 
 

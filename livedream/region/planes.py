@@ -6,23 +6,25 @@ was dreamed there fades with the dream: it may be seen until less than a 256th o
 from there on the picture is as it was, to the bit.
 """
 
-from collections.abc import Mapping, MutableMapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache, reduce
 from typing import Any, Final, Self
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-from livedream.core.errors import RegionError, SourceError
+from livedream.core.errors import RegionError, SourceError, WeightsError
 from livedream.core.frame import DeviceMotion, Motion, Picture
 from livedream.core.settings import DreamSettings
 from livedream.core.shrink import shrunk
 from livedream.flow import halved
 from livedream.region import fixed, scores
+from livedream.region.memory import Memory
+from livedream.region.segmentation import believed, class_segmentation, onnx_segmentation
 from livedream.region.text import parse_region
-from livedream.region.value import OPPOSITES, Both, Either, Leaf, Not, Region, leaves
+from livedream.region.value import CLASSES, OPPOSITES, Both, Either, Leaf, Not, Region, leaves
+from livedream.region.visitors import STAY_S, visitors
 from livedream.warp.remap import Plane, positions, remap
 from livedream.warp.residual import fit_flow
 
@@ -33,8 +35,6 @@ _FADING: Final = 8.0  # below an eighth the plane itself fades what is left
 _HYSTERESIS: Final = 0.1  # of a score, to both sides of the threshold
 _HOLD_FADE_S: Final = 0.3
 _KEPT: Final = 64  # planes of fixed regions
-
-Memory = MutableMapping[str, NDArray[np.float32]]  # see `PlaneReader`
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,12 +74,16 @@ def wanted_of(settings: DreamSettings, terms: Sequence[Region | None]) -> Wanted
 def check_files(region: Region) -> None:
     """Raise RegionError for a file that cannot be read."""
     for leaf in leaves(region):
-        if leaf.name == "mask":
-            try:
+        try:
+            if leaf.name == "mask":
                 fixed.read_mask(leaf.path)
-            except SourceError as error:
-                text = str(region)
-                raise RegionError(str(error), text=text, position=text.find(str(leaf))) from error
+            elif leaf.name == "network":
+                onnx_segmentation(leaf.path)
+            elif leaf.name in (*CLASSES, "background"):
+                class_segmentation()
+        except (SourceError, WeightsError) as error:
+            text = str(region)
+            raise RegionError(str(error), text=text, position=text.find(str(leaf))) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,6 +245,15 @@ class _View:
                 return np.zeros(self._half[::-1], np.float32)
             found = scores.moving(motion.flow, self._seconds)
             return np.asarray(cv2.resize(found, self._half), np.float32)
+        if leaf.name == "visitors":
+            stay_s = float(leaf.values[0]) if leaf.values else STAY_S
+            return visitors(self._memory, str(leaf), self._picture(), self._seconds, stay_s)
+        if leaf.name == "network" or leaf.name in CLASSES:
+            if leaf.name == "network":
+                found = onnx_segmentation(leaf.path).score(self._rgb)
+            else:
+                found = class_segmentation().score(self._rgb, leaf.name)
+            return np.asarray(cv2.resize(believed(found), self._half), np.float32)
         if leaf.name == "key":
             return scores.key(self._picture(), str(leaf.values[0]))
         of_name = {"dark": scores.dark, "bright": scores.bright, "edges": scores.edges}

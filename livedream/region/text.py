@@ -6,6 +6,7 @@ one    = "!" one | "(" region ")" | name
 name   = "moving" | "still" | "dark" | "bright" | "edges" | "smooth"
        | "left" | "right" | "top" | "bottom" | "rect(" x "," y "," width "," height ")"
        | "key(" colour ")" | "mask(" path ")"
+       | "visitors" [ "(" seconds ")" ] | "person" | "background" | class | "network(" path ")"
 x, y, width, height = parts of the picture's sides, 0 to 1
 colour = "#" and six hexadecimal digits
 path   = anything without quotes, commas and parentheses, or anything "in quotes"
@@ -17,14 +18,14 @@ from typing import Final
 
 from livedream.core.errors import GrammarError, RegionError
 from livedream.core.suggest import closest
-from livedream.region.value import PLAIN, PLAIN_PATH, Both, Either, Leaf, Not, Region
+from livedream.region.value import CLASSES, PLAIN, PLAIN_PATH, Both, Either, Leaf, Not, Region
 
 _NAME: Final = re.compile(r"[a-z][a-z_]*")
 _SPACE: Final = re.compile(r"\s*")
 _QUOTED: Final = re.compile(r'"((?:[^"]|"")*)"')
 _NUMBER: Final = re.compile(r"\d+\.?\d*|\.\d+", re.ASCII)
 _COLOUR: Final = re.compile(r"#[0-9a-fA-F]{6}(?![0-9a-zA-Z])")
-_WITH_VALUES: Final = ("rect", "key", "mask")
+_WITH_VALUES: Final = ("rect", "key", "mask", "network")
 _DEEPEST: Final = 50  # brackets and ! within each other: more are a typing error
 _LONGEST: Final = 2000
 
@@ -90,8 +91,13 @@ class RegionParser:
         if match is None or match[0] not in known:
             self.place = start
             hint = closest(match[0], known) if match else ""
-            raise self.wrong(f"expected a region; {hint or 'there are ' + ', '.join(known)}")
+            listed = "there are " + ", ".join(name for name in known if name not in CLASSES)
+            raise self.wrong(f"expected a region; {hint or listed}, person, dog, ...")
         name = match[0]
+        if name == "visitors" and self._taken("("):
+            stay_s = float(self._needed(_NUMBER, "expected seconds"))
+            self._symbol(")", "expected )")
+            return Leaf(name, (stay_s,))
         if name in PLAIN:
             self._skip_space()
             return Leaf(name)

@@ -13,13 +13,22 @@ from typing import Final
 PLAIN_PATH: Final = re.compile(r"[^\s\"(),][^\"(),]*(?<!\s)")
 
 # Regions that are the rest of another.
-OPPOSITES: Final = {"still": "moving", "smooth": "edges"}
+OPPOSITES: Final = {"still": "moving", "smooth": "edges", "background": "person"}
 # What each name is followed by in brackets; nothing where it is not here.
 RECTANGLES: Final = {
     "left": (0.0, 0.0, 0.5, 1.0), "right": (0.5, 0.0, 0.5, 1.0),
     "top": (0.0, 0.0, 1.0, 0.5), "bottom": (0.0, 0.5, 1.0, 0.5),
 }  # fmt: skip
-PLAIN: Final = (*RECTANGLES, "moving", "still", "dark", "bright", "edges", "smooth")
+# Of the 21 classes that torchvision's network tells apart; the first is none of them.
+CLASSES: Final = (
+    "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow",
+    "diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train",
+    "tvmonitor",
+)  # fmt: skip
+PLAIN: Final = (
+    *RECTANGLES, "moving", "still", "dark", "bright", "edges", "smooth", "visitors", "person",
+    "background", *(name for name in CLASSES if name != "person"),
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +36,8 @@ class Leaf:
     """A named region.
 
     values: x, y, width, height of `rect`, in parts of the picture's sides; the colour of `key`,
-    `#rrggbb`; the path of `mask`.
+    `#rrggbb`; the path of `mask` and `network`; of `visitors`, if any, how long they may stand
+    still, s.
     """
 
     name: str

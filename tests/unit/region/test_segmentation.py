@@ -1,0 +1,100 @@
+"""Segmentation networks: files of the user's own, torchvision's, and what is believed of them."""
+
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from livedream.core.errors import RegionError
+from livedream.core.settings import DreamSettings
+from livedream.region import segmentation
+from livedream.region.planes import PlaneReader, wanted_of
+from livedream.region.segmentation import ClassSegmentation, OnnxSegmentation, believed
+from livedream.region.value import CLASSES
+
+GRAY = np.full((90, 160, 3), 128, np.uint8)
+
+
+def red_network(path: Path, shape: tuple[Any, ...] = (1, 3, 36, 64), outputs: int = 1) -> str:
+    """A file that finds what is red: the first of the channels it is given."""
+    helper = pytest.importorskip("onnx").helper
+    floats = 1  # onnx's own number for float32
+    found = helper.make_tensor_value_info("found", floats, [1, outputs, *shape[2:]])
+    nodes = [
+        helper.make_node("Slice", ["picture", "begin", "end", "axis"], ["found"]),
+    ]
+    numbers = [
+        helper.make_tensor(name, 7, [1], [value])
+        for name, value in (("begin", 0), ("end", outputs), ("axis", 1))
+    ]
+    given = helper.make_tensor_value_info("picture", floats, list(shape))
+    graph = helper.make_graph(nodes, "red", [given], [found], numbers)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+    path.write_bytes(model.SerializeToString())
+    return str(path)
+
+
+@pytest.mark.parametrize("sides", [(36, 64), ("h", "w")])
+def test_a_file_of_ones_own(tmp_path: Path, sides: tuple[Any, Any]) -> None:
+    path = red_network(tmp_path / "red.onnx", (1, 3, *sides))
+    half = np.zeros((90, 160, 3), np.uint8)
+    half[:, 80:, 0] = 255
+    wanted = wanted_of(DreamSettings(where=f"network({path})", feather=0.0), ())
+    assert wanted is not None
+    planes = PlaneReader().step(wanted, {}, half, None, size=(160, 90), seconds=0.04, fade=0.9)
+    assert planes.grow is not None
+    assert planes.grow[:, 90:].min() == 1 and planes.grow[:, :70].max() == 0
+
+
+def test_files_that_keep_no_convention(tmp_path: Path) -> None:
+    wrong = red_network(tmp_path / "two.onnx", outputs=2)
+    (tmp_path / "no.onnx").write_bytes(b"nothing")
+    for path in (wrong, str(tmp_path / "no.onnx"), "nowhere.onnx"):
+        with pytest.raises(RegionError, match=r"network .*onnx") as caught:
+            wanted_of(DreamSettings(where=f"left & network({path})"), ())
+        assert caught.value.position == 7
+
+
+def test_small_and_unsure_bodies_are_not_believed() -> None:
+    score = np.zeros((90, 160), np.float32)
+    score[20:60, 20:60] = 0.95
+    score[10:80, 80:120] = 0.6
+    score[5:9, 150:154] = 1.0
+    found = believed(score)
+    assert found[40, 40] == np.float32(0.95) and found[40, 100] == 0 and found[7, 152] == 0
+    assert believed(score * (score > 0.9)).max() == np.float32(0.95)
+
+
+def test_without_weights_there_is_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    segmentation.class_segmentation.cache_clear()
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+
+    def offline(*_: Any, **__: Any) -> None:
+        raise OSError("no network")
+
+    monkeypatch.setattr("torch.hub.download_url_to_file", offline)
+    with pytest.raises(RegionError) as caught:
+        wanted_of(DreamSettings(where="person & left"), ())
+    said = str(caught.value)
+    assert "d234d4ea" in said and "use visitors" in said and "\n" not in said
+
+
+def test_torchvisions_network_tells_classes_apart() -> None:
+    """Random weights: shapes and sums."""
+    network = ClassSegmentation(seed=1)
+    found = [network.score(GRAY, name) for name in CLASSES]
+    assert len({plane.shape for plane in found}) == 1
+    total = np.sum(found, 0)
+    assert total.min() > 0 and total.max() < 1
+
+
+def test_a_real_network_finds_the_juggler(shared: Path) -> None:
+    network = OnnxSegmentation(str(shared / "weights" / "person-landscape.onnx"))
+    film = cv2.VideoCapture(str(shared / "clips" / "juggle.mp4"))
+    _, bgr = film.read()
+    found = believed(network.score(np.ascontiguousarray(bgr[:, :, ::-1])))
+    height, width = found.shape
+    assert found[height // 3 : height // 2, int(0.53 * width) : int(0.58 * width)].mean() > 0.9
+    assert found[:, : width // 3].max() < 0.5 and 0.02 < (found > 0.5).mean() < 0.3
