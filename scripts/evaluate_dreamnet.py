@@ -27,12 +27,13 @@ from dreamnet_training import measures
 from dreamnet_training.card import write_figures
 from dreamnet_training.cost import compare_times, cost_by_layer, parity
 from dreamnet_training.objectives import VARIETY, DreamNetObjectives, draw_layers
-from dreamnet_training.pictures import clouds, held_out, load_pictures
+from dreamnet_training.pictures import held_out, load_pictures
 from dreamnet_training.recipes import Recipe, load_recipe
 from dreamnet_training.sheets import BatchObjective
 from dreamnet_training.teachers import Teacher, load_teacher
 
 from livedream.dream.networks.dreamnet import load_dreamnet, read_metadata
+from livedream.learn.album import clouds
 
 KINDS = {"birds": measures.BIRDS, "arthropods": measures.ARTHROPODS, "animals": measures.ANIMALS}
 SIZE_PX = 256  # about the pictures' own size

@@ -138,17 +138,21 @@ def strangers(album: Album, count: int, random: np.random.Generator) -> Tensor:
     found = []
     for kind in random.integers(0, 3, count):
         if kind == 0:
-            found.append(clouds(album.cut_px, random))
+            found.append(clouds(1, album.cut_px, album.cut_px, random)[0])
         else:
             cut = album.cut(1, random)[0]
             found.append(_shuffled(cut, random) if kind == 1 else _scrambled(cut, random))
     return torch.stack(found)
 
 
-def clouds(size: int, random: np.random.Generator) -> Tensor:
-    """Soft coloured 1/f noise, (3, S, S) in [0, 1]; slope, contrast and colour as it comes."""
+def clouds(count: int, height: int, width: int, random: np.random.Generator) -> Tensor:
+    """Soft coloured 1/f noise, (N, 3, H, W) in [0, 1]; slope, contrast and colour as it comes."""
+    return torch.stack([_cloud(height, width, random) for _ in range(count)])
+
+
+def _cloud(height: int, width: int, random: np.random.Generator) -> Tensor:
     slope = random.uniform(0.9, 1.7)
-    field = np.stack([tileable_noise(random, size, size, slope) for _ in range(3)])
+    field = np.stack([tileable_noise(random, height, width, slope) for _ in range(3)])
     tint = random.uniform(0.1, 0.8)
     field = tint * field + (1 - tint) * field.mean(0) * np.sqrt(3)
     level = random.uniform(0.25, 0.75, (3, 1, 1)) * 0.6 + random.uniform(0.1, 0.3)

@@ -17,9 +17,9 @@ import torch
 from torch import Tensor
 
 from livedream.dream.objectives.terms import QUIET, TINY
+from livedream.learn.album import clouds
 
 from .losses import Target
-from .pictures import clouds
 
 CLASS_MAP = "class_map"
 CHANNEL_SHARE = 0.1

@@ -18,9 +18,9 @@ from torchvision.models.feature_extraction import create_feature_extractor
 
 from livedream.core.settings import DreamSettings
 from livedream.dream.networks.dreamnet import DreamNet
+from livedream.learn.album import clouds
 
 from .dreaming import varied
-from .pictures import clouds
 from .sheets import BatchObjective, long_dream, save_sheet
 
 VARIETY: float = DreamSettings().variety
@@ -86,7 +86,7 @@ def draw_layers(
     Nothing in it comes from a photograph.
     """
     generator = np.random.default_rng(7)
-    grounds = [clouds(1, *size_px, generator, exponent) for exponent in (1.2, 1.6)]
+    grounds = [clouds(1, *size_px, generator) for _ in range(2)]
     noise = generator.normal(0.5, 0.08, (1, 3, *size_px)).clip(0, 1)
     grounds.append(torch.from_numpy(noise).float())
     names = [layer.name for layer in objectives.net.config.layers]

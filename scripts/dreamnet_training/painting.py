@@ -20,8 +20,10 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
+from livedream.learn.album import clouds
+
 from .dreaming import Rows, smoothed
-from .pictures import PictureSet, clouds, crop
+from .pictures import PictureSet, crop
 from .sheets import to_bytes
 from .teachers import LOGITS, Teacher
 

@@ -22,6 +22,8 @@ from torch import Tensor
 from torch.nn import functional
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
+from livedream.learn.album import clouds
+
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 MAX_SHORT_SIDE_PX = 288
 HOLD_OUT_SEED = 20240229
@@ -100,24 +102,6 @@ def held_out(pictures: PictureSet, count: int = 100) -> frozenset[int]:
     return frozenset(int(i) for i in generator.permutation(len(pictures))[:count])
 
 
-def clouds(
-    count: int, height: int, width: int, generator: np.random.Generator, exponent: float = 1.2
-) -> Tensor:
-    """Pictures of 1/f noise, ``(N, 3, H, W)`` in [0, 1]: amplitude falls as frequency**-exponent,
-    colours partly shared between channels, as in natural pictures (heuristic)."""
-    noise = generator.standard_normal((count, 3, height, width))
-    fy, fx = np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)[None]
-    radius = np.sqrt(fy**2 + fx**2)
-    radius[0, 0] = 1.0
-    shaped = np.fft.irfft2(np.fft.rfft2(noise) / radius**exponent, (height, width))
-    shaped /= shaped.std(axis=(2, 3), keepdims=True)
-    colour = generator.uniform(0.1, 0.8, (count, 1, 1, 1))
-    shaped = colour * shaped + (1 - colour) * shaped.mean(axis=1, keepdims=True) * 1.7
-    level = generator.uniform(0.3, 0.7, (count, 3, 1, 1)) * 0.5 + 0.25
-    contrast = generator.uniform(0.05, 0.25, (count, 1, 1, 1))
-    return torch.from_numpy(np.clip(level + contrast * shaped, 0, 1)).float()
-
-
 def crop(picture: Bytes, size: int, generator: np.random.Generator) -> Tensor:
     """A random square of a picture, resized to ``size``, flipped half of the time."""
     height, width = picture.shape[:2]
@@ -177,7 +161,7 @@ class Batches:
         crops: list[Tensor] = []
         n_clouds = int(rng.binomial(count, self._cloud_share))
         if n_clouds:
-            crops.append(clouds(n_clouds, size, size, rng, float(rng.uniform(0.9, 1.6))))
+            crops.append(clouds(n_clouds, size, size, rng))
         for which in rng.choice(len(self._sets), count - n_clouds, p=shares):
             pictures, indices, _ = self._sets[which]
             crops.append(crop(pictures.picture(int(rng.choice(indices))), size, rng))

@@ -10,10 +10,12 @@ import torch
 from dreamnet_training import painting
 from dreamnet_training.dreaming import DreamPool, Goals
 from dreamnet_training.painting import Painted, paint, paint_classes
-from dreamnet_training.pictures import Batches, clouds, load_pictures
+from dreamnet_training.pictures import Batches, load_pictures
 from dreamnet_training.teachers import LOGITS, Teacher
 from PIL import Image
 from torchvision import models
+
+from livedream.learn.album import clouds
 
 pytestmark = pytest.mark.slow  # real ascents; `scripts/check` runs them
 
