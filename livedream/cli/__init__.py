@@ -18,6 +18,7 @@ from livedream.cli import (
     export,
     find,
     image,
+    jobs,
     layers,
     learn,
     listings,
@@ -33,6 +34,7 @@ from livedream.core.version import __version__
 
 _COMMANDS = (
     render,
+    jobs,
     check,
     live,
     image,

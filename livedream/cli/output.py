@@ -130,7 +130,8 @@ class FilmProgress(Closeable):
         for word in words:
             if word.who not in self._lines:
                 self._lines[word.who] = self._bar.add_task(word.who, note="")
-            note = f"{word.film} from frame {word.first}, {word.fps:.1f} frames/s, {word.device}"
+            where = f"{Path(word.film).name} from frame {word.first}"
+            note = f"{where}, {word.fps:.1f} frames/s, {word.device}"
             self._bar.update(
                 self._lines[word.who], completed=word.done, total=word.frames, note=note
             )

@@ -62,6 +62,9 @@ def add_parser(commands: Commands) -> None:
     many.add_argument(
         "--gpus-per-worker", type=float, metavar="N", help="GPUs for each, fractions too"
     )
+    many.add_argument(
+        "--exact", action="store_true", help="leave long shots whole: the frames of one device"
+    )
     many.add_argument("--cpus-per-worker", type=float, metavar="N", help="CPU cores for each")
     parser.set_defaults(run=run)
 
@@ -107,8 +110,8 @@ def run(args: argparse.Namespace) -> int:
     if args.workers is not None or args.cluster is not None:
         reports = _by_many(jobs, args)
     else:
-        for name in ("gpus_per_worker", "cpus_per_worker"):
-            if getattr(args, name) is not None:
+        for name in ("gpus_per_worker", "cpus_per_worker", "exact"):
+            if getattr(args, name) not in (None, False):
                 raise SettingsError(f"--{name.replace('_', '-')}: give --workers or --cluster too")
         reports = [_render(job, dreamer, args) for job, dreamer in with_dreamers(jobs)]
     if args.report is not None:
@@ -174,7 +177,7 @@ def _by_many(jobs: "list[RenderJob]", args: argparse.Namespace) -> "list[RenderR
             args.workers, cluster=args.cluster, cpus=args.cpus_per_worker, gpus=args.gpus_per_worker
         ) as workers,
     ):
-        reports = render_films(jobs, workers, progress.watch)
+        reports = render_films(jobs, workers, progress.watch, exact=args.exact)
     for job, report in zip(jobs, reports, strict=True):
         _say(report, job, quiet=args.quiet)
     return reports

@@ -67,21 +67,8 @@ class Checkpoints:
 
         Raises SinkError when there is no room for it; older ones stay.
         """
-        from safetensors import SafetensorError
-        from safetensors.numpy import save_file
-
         self._saved_s = time.monotonic()
-        path = self.folder / f"{checkpoint.index:012d}{_SUFFIX}"
-        beside = path.with_suffix(".writing")
-        arrays = {name: np.asarray(a, order="C") for name, a in checkpoint.state.items()}
-        try:
-            self.folder.mkdir(exist_ok=True)
-            save_file(arrays, str(beside), metadata={"settings": checkpoint.settings})
-            beside.replace(path)
-        except (OSError, SafetensorError) as error:
-            with suppress(OSError):
-                beside.unlink(missing_ok=True)
-            raise SinkError(f"{path} cannot be written ({error}): free some space") from error
+        write_checkpoint(self.folder / f"{checkpoint.index:012d}{_SUFFIX}", checkpoint)
         for old in self._paths()[:-_KEPT]:
             old.unlink(missing_ok=True)
 
@@ -92,7 +79,7 @@ class Checkpoints:
         """
         for path in reversed(self._paths()):
             if most_frames is None or int(path.stem) <= most_frames:
-                checkpoint = _read(path)
+                checkpoint = read_checkpoint(path)
                 if checkpoint is not None:
                     return checkpoint
         return None
@@ -105,13 +92,31 @@ class Checkpoints:
         return sorted(p for p in self.folder.glob(f"*{_SUFFIX}") if p.stem.isdigit())
 
 
-def _read(path: Path) -> Checkpoint | None:
+def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
+    """Write a checkpoint whole. Raises SinkError when there is no room for it."""
+    from safetensors import SafetensorError
+    from safetensors.numpy import save_file
+
+    beside = path.with_suffix(".writing")
+    arrays = {name: np.asarray(a, order="C") for name, a in checkpoint.state.items()}
+    try:
+        path.parent.mkdir(exist_ok=True)
+        save_file(arrays, str(beside), metadata={"settings": checkpoint.settings})
+        beside.replace(path)
+    except (OSError, SafetensorError) as error:
+        with suppress(OSError):
+            beside.unlink(missing_ok=True)
+        raise SinkError(f"{path} cannot be written ({error}): free some space") from error
+
+
+def read_checkpoint(path: Path) -> Checkpoint | None:
+    """The one in the file, None where it cannot be read. Its index is what the name begins with."""
     from safetensors import SafetensorError, safe_open
 
     try:
         with safe_open(str(path), framework="numpy") as file:
             settings = (file.metadata() or {})["settings"]
             state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        return Checkpoint(int(path.stem), state, settings)
+        return Checkpoint(int(path.name.partition(".")[0]), state, settings)
     except (SafetensorError, OSError, KeyError, ValueError):
         return None

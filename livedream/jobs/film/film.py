@@ -7,7 +7,7 @@ finished pieces, each a growing video and its figures. It is all that `--resume`
 import json
 import secrets
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import takewhile
 from pathlib import Path
@@ -16,7 +16,8 @@ from typing import Any, Final, Protocol
 from livedream.core.errors import SettingsError, SinkError
 from livedream.core.frame import SourceInfo
 from livedream.core.user_folders import write_whole
-from livedream.jobs.checkpoint import MANIFEST, Checkpoints
+from livedream.jobs.checkpoint import MANIFEST, Checkpoints, read_checkpoint
+from livedream.jobs.film.ledger import Ledger
 from livedream.jobs.film.orders import DreamOrder, LookOrder, Order, Parcel
 from livedream.jobs.film.piece import PieceReport, Word, options_of
 from livedream.jobs.film.plan import (
@@ -42,14 +43,15 @@ class Workers(Protocol):
     """Who carries out orders.
 
     count: how many at once, as far as it is known.
-    run: what comes of each order, with its number, as they are done; begun in theirs. An error of
+    run: what comes of each order, with its number, as they are done; they are asked for as there is
+    room for them, and begun in their order. An error of
     livedream's is raised, and the rest given up.  hear: told now and then what workers say.
     """
 
     @property
     def count(self) -> int: ...
 
-    def run(self, orders: Sequence[Order], hear: Hear) -> Iterator[tuple[int, Any]]: ...
+    def run(self, orders: Iterable[Order], hear: Hear) -> Iterator[tuple[int, Any]]: ...
 
 
 class OneWorker:
@@ -57,7 +59,7 @@ class OneWorker:
 
     count = 1
 
-    def run(self, orders: Sequence[Order], hear: Hear) -> Iterator[tuple[int, Any]]:
+    def run(self, orders: Iterable[Order], hear: Hear) -> Iterator[tuple[int, Any]]:
         for number, order in enumerate(orders):
             yield number, order.carry_out(lambda word: hear([word]))
 
@@ -136,8 +138,16 @@ class _Film:
         return self.folder / f"{piece.first:09d}{self.job.output.suffix}"
 
     def order(self, piece: Piece) -> DreamOrder:
+        """Raises SinkError where a seam's states cannot be read."""
         (self.folder / self.sign).touch()
-        return DreamOrder(self.job, self.info, piece, self.path_of(piece), self.sign)
+        states = []
+        if piece.seam:
+            for side in ("before", "after"):
+                path = self.folder / f"{piece.first:09d}.{side}.safetensors"
+                if (found := read_checkpoint(path)) is None:
+                    raise SinkError(f"{path} cannot be read: render again with --overwrite")
+                states.append(found.state)
+        return DreamOrder(self.job, self.info, piece, self.path_of(piece), self.sign, states)
 
     def finish(self, piece: Piece, parcel: Parcel) -> None:
         """Take a piece as done. Raises SinkError where it does not fit to the others."""
@@ -148,7 +158,7 @@ class _Film:
                 f"{report.where} encodes otherwise than {other.where}: "
                 "workers need the same livedream, PyAV and hardware encoders"
             )
-        if parcel.content is not None:
+        if parcel.files:
             parcel.keep(self.path_of(piece))
         self.finished[piece.first] = report
 
@@ -157,13 +167,11 @@ class _Film:
         assert self.plan is not None
         return [piece for piece in self.plan.pieces if piece.first not in self.finished]
 
-    @property
-    def frames(self) -> int:
-        return self.plan.frames if self.plan is not None else 0
-
-    @property
-    def frames_done(self) -> int:
-        return sum(report.report.frames for report in self.finished.values())
+    def figures(self, words: Sequence[Word]) -> tuple[int, int, int]:
+        """(frames done, frames, workers that say that they are at it)."""
+        own = [word.done for word in words if word.film == str(self.job.output)]
+        done = sum(one.report.frames for one in self.finished.values())
+        return done + sum(own), 0 if self.plan is None else self.plan.frames, len(own)
 
     def join(self, *, complete: bool = True) -> RenderReport:
         """Make the output of the pieces, as far as they follow each other from the beginning."""
@@ -211,9 +219,15 @@ Watch = Callable[[int, int, Sequence[Word]], None]
 
 
 def render_films(
-    jobs: Sequence[RenderJob], workers: Workers, watch: Watch = lambda done, frames, words: None
+    jobs: Sequence[RenderJob],
+    workers: Workers,
+    watch: Watch = lambda done, frames, words: None,
+    *,
+    exact: bool = False,
 ) -> list[RenderReport]:
     """Render the jobs, all by the same workers; their reports in order.
+
+    exact: long shots are not cut, so that frames are those of one worker.
 
     watch: told now and then how many frames of all are done, how many there are, and what workers
     say.
@@ -223,33 +237,41 @@ def render_films(
     begun_s = time.monotonic()
     films = [_Film.begin(job) for job in jobs]
     reports: dict[Path, RenderReport] = {}
-    try:
-        _look(films, workers)
-        for film in films:
-            if not film.missing:
-                reports[film.job.output] = film.join()
-        wanted = [(film, piece) for film in films for piece in film.missing]
-        wanted.sort(key=lambda one: one[1].first - one[1].end)  # the longest first
 
-        def hear(words: Sequence[Word]) -> None:
-            done = sum(film.frames_done for film in films) + sum(word.done for word in words)
-            watch(done, sum(film.frames for film in films), words)
+    def join(film: _Film) -> None:
+        if not film.missing:
+            report = reports[film.job.output] = film.join()
+            report.seconds = time.monotonic() - begun_s if report.frames else 0.0
 
-        for number, parcel in workers.run([film.order(piece) for film, piece in wanted], hear):
-            film, piece = wanted[number]
-            film.finish(piece, parcel)
-            if not film.missing:
-                reports[film.job.output] = film.join()
-                reports[film.job.output].seconds = time.monotonic() - begun_s
-    except KeyboardInterrupt:
-        for film in films:
-            if film.job.output not in reports:
-                film.join(complete=False)
-        raise
+    def hear(words: Sequence[Word]) -> None:
+        figures = {film.job.output: film.figures(words) for film in films}
+        ledger.note(figures)
+        done, frames, _ = map(sum, zip(*figures.values(), strict=True))
+        watch(done, frames, words)
+
+    with Ledger([film.job.output for film in films]) as ledger:
+        try:
+            _look(films, workers, exact=exact)
+            for film in films:
+                join(film)
+            for seams in (False, True):  # which wait for the pieces on both sides
+                wanted = [(f, piece) for f in films for piece in f.missing if piece.seam is seams]
+                wanted.sort(key=lambda one: one[1].start - one[1].end)  # the longest first
+                orders = (film.order(piece) for film, piece in wanted)
+                for number, parcel in workers.run(orders, hear):
+                    film, piece = wanted[number]
+                    film.finish(piece, parcel)
+                    hear([])
+                    join(film)
+        except KeyboardInterrupt:
+            for film in films:
+                if film.job.output not in reports:
+                    film.join(complete=False)
+            raise
     return [reports[film.job.output] for film in films]
 
 
-def _look(films: Sequence[_Film], workers: Workers) -> None:
+def _look(films: Sequence[_Film], workers: Workers, *, exact: bool) -> None:
     """Plan those without a plan: in stretches, or where these do not fit together, as a whole."""
     for most in (workers.count * _STRETCHES, 1):
         films = [film for film in films if film.plan is None]
@@ -265,4 +287,6 @@ def _look(films: Sequence[_Film], workers: Workers) -> None:
         for film in films:
             own = [seen[n] for n in range(len(orders)) if orders[n][0] is film]
             if fit_together(own):
-                film.make(plan_of(own, film.info, film.job.settings.wander))
+                film.make(plan_of(
+                    own, film.info, film.job.settings, workers=workers.count, exact=exact
+                ))  # fmt: skip

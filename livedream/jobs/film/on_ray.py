@@ -12,8 +12,9 @@ import os
 import secrets
 import socket
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from importlib.metadata import version
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,6 +26,7 @@ from livedream.jobs.film.orders import Order
 from livedream.jobs.film.piece import Word
 
 _HEAR_S: Final = 0.5
+_AT_ONCE: Final = 64  # orders; heuristic: a cluster that grows by itself goes by what waits
 _RETRIES: Final = 20  # of a piece whose worker died; more means that the piece kills it
 _STORE_BYTES: Final = 256 << 20  # of shared memory, on one machine, where pieces are sent as files
 _LOOPBACK: Final = {
@@ -115,21 +117,24 @@ class RayWorkers(Closeable):
             raise WorkersError(
                 f"no room for a worker of {cpus:g} CPUs: Ray finds {has.get('CPU', 0.0):g}"
             )
-        self._limit, self.count = count, min(room, count or room)
+        self.count = min(room, count or room)
+        # One more that waits for each, so that none has to; a cluster may grow meanwhile.
+        self._limit = count or max(_AT_ONCE, 2 * room)
         self._needs = {"num_cpus": cpus, "num_gpus": gpus}
 
-    def run(self, orders: Sequence[Order], hear: Hear) -> Iterator[tuple[int, Any]]:
+    def run(self, orders: Iterable[Order], hear: Hear) -> Iterator[tuple[int, Any]]:
         ray = self._ray
         board = ray.remote(num_cpus=0, max_restarts=-1)(Board).remote()
         carry_out = ray.remote(**self._needs, max_retries=_RETRIES)(_carry_out)
-        waiting = list(enumerate(orders))[::-1]
+        waiting = enumerate(orders)
         numbers: dict[Any, int] = {}
         try:
-            while waiting or numbers:
-                while waiting and (self._limit is None or len(numbers) < self._limit):
-                    number, order = waiting.pop()
+            while True:
+                for number, order in islice(waiting, self._limit - len(numbers)):
                     ref = carry_out.remote(order, board, number, _here(), str(Path.cwd()))
                     numbers[ref] = number
+                if not numbers:
+                    return
                 ready, _ = ray.wait(list(numbers), timeout=_HEAR_S)
                 for ref in ready:
                     number = numbers.pop(ref)

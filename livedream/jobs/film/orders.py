@@ -2,7 +2,8 @@
 
 import os
 import tempfile
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -13,6 +14,7 @@ from livedream.core.errors import SinkError
 from livedream.core.frame import SourceInfo
 from livedream.jobs.film.piece import PieceReport, Tell, dream_piece
 from livedream.jobs.film.plan import Piece, Sighting, Stretch, look
+from livedream.jobs.film.seam import States
 from livedream.jobs.render import RenderJob
 
 
@@ -36,10 +38,10 @@ class LookOrder:
 
 @dataclass(frozen=True, slots=True)
 class Parcel:
-    """A finished piece. content: of its file, where that does not lie where the head sees it."""
+    """A finished piece. files: by name, where they do not lie where the head sees them."""
 
     report: PieceReport
-    content: NDArray[np.uint8] | None = None
+    files: Mapping[str, NDArray[np.uint8]] = field(default_factory=dict)
 
     def keep(self, path: Path) -> None:
         """Put it where `path` says; what is seen there is whole, its figures come last.
@@ -47,9 +49,9 @@ class Parcel:
         Raises SinkError when it cannot be written.
         """
         try:
-            if self.content is not None:
-                _write(path, self.content.tobytes())
-            _write(path.with_suffix(".json"), self.report.text().encode())
+            for name, content in self.files.items():
+                _write(path.with_name(name), content)
+            _write(path.with_suffix(".json"), np.frombuffer(self.report.text().encode(), np.uint8))
         except OSError as error:
             raise SinkError(f"{path} cannot be written ({error.strerror}): free space") from error
 
@@ -59,7 +61,8 @@ class DreamOrder:
     """Dream a piece.
 
     path: of its file, in the head's folder.  sign: the name of a file in that folder: where a
-    worker sees it, it writes there itself; elsewhere what it wrote is sent.
+    worker sees it, it writes there itself; elsewhere what it wrote is sent.  states: see
+    `dream_piece`.
     """
 
     job: RenderJob
@@ -67,22 +70,26 @@ class DreamOrder:
     piece: Piece
     path: Path
     sign: str
+    states: States = ()
 
     def carry_out(self, tell: Tell) -> Parcel:
         if (self.path.parent / self.sign).exists():
-            parcel = Parcel(dream_piece(self.job, self.info, self.piece, self.path, tell))
+            parcel = Parcel(self._dream(self.path, tell))
             parcel.keep(self.path)  # for a head that dies before it hears of it
             return parcel
         with tempfile.TemporaryDirectory(prefix="livedream-") as folder:
-            path = Path(folder) / self.path.name
-            report = dream_piece(self.job, self.info, self.piece, path, tell)
-            return Parcel(report, np.fromfile(path, np.uint8))
+            report = self._dream(Path(folder) / self.path.name, tell)
+            made = {path.name: np.fromfile(path, np.uint8) for path in Path(folder).iterdir()}
+            return Parcel(report, made)
+
+    def _dream(self, path: Path, tell: Tell) -> PieceReport:
+        return dream_piece(self.job, self.info, self.piece, path, tell, states=self.states)
 
 
-def _write(path: Path, content: bytes) -> None:
+def _write(path: Path, content: NDArray[np.uint8]) -> None:
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        beside.write_bytes(content)
+        beside.write_bytes(content.data)
         beside.replace(path)
     finally:
         beside.unlink(missing_ok=True)

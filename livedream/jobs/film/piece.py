@@ -5,11 +5,11 @@ import json
 import os
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from functools import lru_cache
-from itertools import chain, islice
+from functools import lru_cache, partial
+from itertools import chain, count, islice
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -18,7 +18,9 @@ from livedream.core.frame import Frame, SourceInfo
 from livedream.core.prefetch import AsyncWriter, StageTimer
 from livedream.core.settings import DreamSettings
 from livedream.dream.dreamer import Dream, Dreamer
+from livedream.jobs.checkpoint import Checkpoint, write_checkpoint
 from livedream.jobs.film.plan import Piece
+from livedream.jobs.film.seam import Seam, States
 from livedream.jobs.render import RenderJob, RenderReport, scaled, write_dreams
 from livedream.present.video import VideoOptions, VideoSink
 
@@ -73,12 +75,18 @@ def options_of(job: RenderJob, metadata: dict[str, str] | None = None) -> VideoO
     return VideoOptions(job.codec, job.quality, job.copy_streams, metadata or {})
 
 
-def dream_piece(
-    job: RenderJob, info: SourceInfo, piece: Piece, path: Path, tell: Tell
-) -> PieceReport:
-    """Dream a piece into the file at `path`, which then is whole.
+def state_path(folder: Path, piece: Piece, number: int) -> Path:
+    """Where a piece keeps its state before a frame: the one that leads there, or from there on."""
+    side = "before" if number == piece.end else "after"
+    return folder / f"{number:09d}.{side}.safetensors"
 
-    info: of the film, at the size of the output.
+
+def dream_piece(
+    job: RenderJob, info: SourceInfo, piece: Piece, path: Path, tell: Tell, *, states: States = ()
+) -> PieceReport:
+    """Dream a piece into the file at `path`, which then is whole; states it keeps lie beside it.
+
+    info: of the film, at the size of the output.  states: of a seam, before it and after it.
     Raises what `render` raises, and SourceError when the source is not what was planned for.
     """
     dreamer = _dreamer(job.settings)
@@ -91,7 +99,7 @@ def dream_piece(
         if time.monotonic() - told_s >= _TELL_S:
             told_s = time.monotonic()
             tell(Word(
-                who, job.output.name, piece.first, report.frames, frames, report.fps, report.device
+                who, str(job.output), piece.first, report.frames, frames, report.fps, report.device
             ))  # fmt: skip
 
     written = job.written(info)
@@ -101,7 +109,12 @@ def dream_piece(
         report = RenderReport.of(job.source, path, dreamer, written.width, written.height)
         with AsyncWriter(sink, dreamer.timer) as writer, _opened(job, piece) as source:
             before, wanted = _placed(scaled(source, info), piece, job.source)
-            dreams = dreamer.dreams(wanted, before=before)
+            if piece.seam:
+                dreams = dreamer.dreams(wanted, before, Seam(dreamer, states, frames).step)
+            else:
+                numbers = count(piece.start + 1)
+                keep = partial(_asked, numbers, piece.kept)
+                dreams = _own(dreamer.dreams(wanted, before, keep=keep), piece, path.parent)
             write_dreams(dreams, writer, report, dreamer, watch, compare=job.compare)
         if report.frames != frames or sink.end is None:
             raise _other(job.source, f"{report.frames} frames of {frames}")
@@ -123,22 +136,38 @@ def _dreamer(settings: DreamSettings) -> Dreamer:
     return Dreamer(settings)
 
 
+def _asked(numbers: Iterator[int], kept: Sequence[int]) -> bool:
+    return next(numbers) in kept
+
+
+def _own(dreams: Iterator[Dream], piece: Piece, folder: Path) -> Iterator[Dream]:
+    """The dreams that are the piece's own; states it is to keep are written."""
+    for dream in dreams:
+        number = dream.frame.index + 1
+        if number in piece.kept:
+            assert dream.state is not None, "it was asked for"
+            path = state_path(folder, piece, number)
+            write_checkpoint(path, Checkpoint(number, dream.state.arrays()))
+        if dream.frame.index >= piece.first:
+            yield dream
+
+
 def _opened(job: RenderJob, piece: Piece) -> Any:
-    return job.open(max(0, piece.first - 1), piece.before)
+    return job.open(max(0, piece.start - 1), piece.before)
 
 
 def _placed(
     frames: Iterator[Frame], piece: Piece, name: str
 ) -> tuple[Frame | None, Iterator[Frame]]:
-    """The frame before the piece, and its own, which are those that were planned."""
-    before = next(frames, None) if piece.first else None
+    """The frame before the start, and those from it on, which are those that were planned."""
+    before = next(frames, None) if piece.start else None
     first = next(frames, None)
-    if first is None or (first.index, first.pts) != (piece.first, piece.begins):
+    if first is None or (first.index, first.pts) != (piece.start, piece.begins):
         found = "none" if first is None else f"pts {first.pts}"
-        raise _other(name, f"frame {piece.first}: {found} instead of pts {piece.begins}")
+        raise _other(name, f"frame {piece.start}: {found} instead of pts {piece.begins}")
 
     def checked() -> Iterator[Frame]:
-        for frame in islice(chain([first], frames), piece.end - piece.first):
+        for frame in islice(chain([first], frames), piece.end - piece.start):
             if frame.index == piece.end - 1 and frame.pts != piece.ends:
                 raise _other(name, f"frame {frame.index}: pts {frame.pts}, not {piece.ends}")
             yield frame

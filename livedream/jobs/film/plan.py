@@ -3,10 +3,16 @@
 A cut resets the dream, so what follows it needs nothing of what was before but the clock: the
 number of the frame, which with the seed fixes all randomness, the time of the frame before, and how
 far classes have wandered. A first pass finds the cuts, by the detector that the dream resets by.
+
+A long shot is cut where nothing forces it, unless it is to be exact. Its pieces begin some
+half-lives early, by when a dream is as rich as one that has gone on all the time, though another
+one: two dreams of the same frames keep a correlation of 0.2. Half a second of the film is left to
+a seam, in which both are dreamed and one gives way to the other.
 """
 
+import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import pairwise
 from typing import Any, Final, Self
@@ -16,6 +22,7 @@ from numpy.typing import NDArray
 
 from livedream.core.errors import SourceError
 from livedream.core.frame import SourceInfo
+from livedream.core.settings import DreamSettings
 from livedream.dream.dreamer import DreamState
 from livedream.flow import open_flow
 from livedream.flow.motion import MotionEstimator
@@ -23,6 +30,10 @@ from livedream.jobs.render import RenderJob, scaled
 
 _LEAST_S: Final = 2.0  # heuristic: a piece costs a worker some tenths of a second beside dreaming
 _STRETCH_S: Final = 20.0  # heuristic: the first pass is not cut into less
+_LONG_S: Final = 15.0  # heuristic: a shot is not cut into less
+_SHARES: Final = 2  # heuristic: so many pieces for each worker, at most, are made of long shots
+_SEAM_S: Final = 0.5
+_RUN_UP: Final = 4  # half-lives; after two, dreams are no more alike than later
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,15 +64,20 @@ class Sighting:
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Some shots of a film, in a row.
+    """Some shots of a film in a row, or a part of one.
 
-    first, end: its frames, the last one not included.  begins, ends: the pts of the first and of
-    the last frame.  before: of the one before the first, to be read from; None: from the beginning
-    of the film.  time_s: of the frame before.  wandered: see `DreamState`.
+    start: the frame that dreaming begins with.  first, end: those that are its own, the last one
+    not included.  kept: frames before which the state is kept, for seams.  seam: it is one.
+    begins, ends: the pts of the start and of the last frame.  before: of the one before the start,
+    to be read from; None: from the beginning of the film.  time_s: of the frame before the start.
+    wandered: see `DreamState`.
     """
 
+    start: int
     first: int
     end: int
+    kept: tuple[int, ...]
+    seam: bool
     begins: int
     ends: int
     before: int | None
@@ -71,7 +87,7 @@ class Piece:
     @property
     def state(self) -> DreamState:
         """What the frame before it leaves, but for what a cut takes away."""
-        return DreamState(time_s=self.time_s, frames=self.first, wandered=self.wandered)
+        return DreamState(time_s=self.time_s, frames=self.start, wandered=self.wandered)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +104,9 @@ class Plan:
 
     @classmethod
     def from_dict(cls, found: dict[str, Any]) -> Self:
-        pieces = tuple(Piece(*fields) for fields in found["pieces"])
-        return cls(int(found["frames"]), pieces, tuple(found["notes"]))
+        pieces = [Piece(*fields) for fields in found["pieces"]]
+        pieces = [replace(piece, kept=tuple(piece.kept)) for piece in pieces]
+        return cls(int(found["frames"]), tuple(pieces), tuple(found["notes"]))
 
 
 def stretches_of(info: SourceInfo, most: int) -> list[Stretch]:
@@ -131,10 +148,18 @@ def fit_together(seen: Sequence[Sighting]) -> bool:
     return len(seen) == 1 or (ends_well and all(one.orderly for one in seen))
 
 
-def plan_of(seen: Sequence[Sighting], info: SourceInfo, wander: float) -> Plan:
-    """The plan of a film that was seen in stretches, in order. wander: the setting.
+def plan_of(
+    seen: Sequence[Sighting],
+    info: SourceInfo,
+    settings: DreamSettings,
+    *,
+    workers: int = 1,
+    exact: bool = True,
+) -> Plan:
+    """The plan of a film that was seen in stretches, in order.
 
-    Raises SourceError when there is no frame.
+    workers: how many there are: shots that would keep one of them longer than all others are cut,
+    unless `exact`.  Raises SourceError when there is no frame.
     """
     pts = np.concatenate([one.pts for one in seen])
     if not pts.size:
@@ -146,15 +171,44 @@ def plan_of(seen: Sequence[Sighting], info: SourceInfo, wander: float) -> Plan:
     least = max(1, round(_LEAST_S * info.rate))
     begins = _grouped(sorted(cut for cut in cuts if cut < pts.size), least)
     readable = all(one.orderly for one in seen)
+    share = math.inf if exact else pts.size / (_SHARES * workers)
+    parts = [
+        part
+        for shot in pairwise([*begins, int(pts.size)])
+        for part in _parts(*shot, share, settings, float(info.rate))
+    ]
+    starts_at = {part[0] for part in parts}
+    clocks = enumerate(_clocks(pts.tolist(), info.time_base, cuts, settings.wander))
+    marks = {number: clock for number, clock in clocks if number in starts_at}
     pieces = []
-    clocks = _clocks(pts.tolist(), info.time_base, cuts, wander)
-    wanted = set(begins)
-    marks = {number: clock for number, clock in enumerate(clocks) if number in wanted}
-    for first, end in pairwise([*begins, int(pts.size)]):
-        before = int(pts[first - 1]) if first and readable else None
-        pieces.append(Piece(first, end, int(pts[first]), int(pts[end - 1]), before, *marks[first]))
+    for part in parts:
+        start, _, end, _, _ = part
+        before = int(pts[start - 1]) if start and readable else None
+        pieces.append(Piece(*part, int(pts[start]), int(pts[end - 1]), before, *marks[start]))
     notes = tuple(dict.fromkeys(note for one in seen for note in one.notes))
     return Plan(int(pts.size), tuple(pieces), notes)
+
+
+def _parts(
+    begin: int, end: int, share: float, settings: DreamSettings, rate: float
+) -> list[tuple[int, int, int, tuple[int, ...], bool]]:
+    """Pieces and seams of a shot: (start, first, end, kept, seam) as of `Piece`, in order.
+
+    share: frames that one worker may well dream.
+    """
+    run_up = math.ceil((_RUN_UP * settings.half_life + settings.rise) * rate)
+    seam = max(1, round(_SEAM_S * rate))
+    count = int((end - begin) / max(share, _LONG_S * rate, 2 * run_up, 4 * seam))
+    joints = [begin + (end - begin) * n // count for n in range(1, count)]
+    parts: list[tuple[int, int, int, tuple[int, ...], bool]] = []
+    for at, until in pairwise([begin, *joints, end]):
+        kept = (until,) if until != end else ()
+        if at == begin:
+            parts.append((begin, begin, until, kept, False))
+        else:
+            parts.append((at, at, at + seam, (), True))
+            parts.append((max(begin, at - run_up), at + seam, until, (at, *kept), False))
+    return parts
 
 
 def _grouped(cuts: list[int], least: int) -> list[int]:

@@ -12,6 +12,7 @@ from livedream.dream.dreamer import Dreamer
 from livedream.dream.networks.network import Network
 from livedream.jobs.film.plan import Plan, Sighting, Stretch, fit_together, plan_of, stretches_of
 
+STILL = DreamSettings(wander=0.0)
 INFO = SourceInfo("film", 64, 48, Fraction(12), Fraction(1, 12), 1200, Path("film.mkv"))
 
 
@@ -24,7 +25,7 @@ def seen(
 
 def test_pieces_are_shots_that_are_worth_it() -> None:
     sights = [seen(0, 50, 30, 50, behind=50), seen(50, 120, 60, 90, 95)]
-    plan = plan_of(sights, INFO, 0.0)
+    plan = plan_of(sights, INFO, STILL)
     assert [(p.first, p.end) for p in plan.pieces] == [(0, 30), (30, 60), (60, 90), (90, 120)]
     assert [(p.before, p.begins, p.ends) for p in plan.pieces[:2]] == [(None, 0, 29), (29, 30, 59)]
     assert (plan.frames, plan.notes) == (120, ("a note",))
@@ -32,7 +33,7 @@ def test_pieces_are_shots_that_are_worth_it() -> None:
 
 
 def test_what_cannot_be_read_in_parts_is_read_from_its_beginning() -> None:
-    plan = plan_of([seen(0, 100, 50, orderly=False)], INFO, 0.0)
+    plan = plan_of([seen(0, 100, 50, orderly=False)], INFO, STILL)
     assert [piece.before for piece in plan.pieces] == [None, None]
     assert stretches_of(INFO, 4) == [Stretch()]
 
@@ -53,7 +54,7 @@ def test_stretches_that_do_not_meet_are_found_out() -> None:
 def test_the_clock_at_a_cut_is_that_of_a_dream_of_everything(dreamnet: Network) -> None:
     """At 12 frames a second, where a cut shortens the time that passes."""
     settings = DreamSettings(size="source", flow="none", wander=3.0)
-    plan = plan_of([seen(0, 60, 26, 52)], INFO, settings.wander)
+    plan = plan_of([seen(0, 60, 26, 52)], INFO, settings)
     dreamer = Dreamer(settings, dreamnet)
     still = np.full((48, 64, 3), 99, np.uint8)
     motion = Motion(np.zeros((2, 1, 1), np.float32), np.ones((1, 1), np.float32))
@@ -79,6 +80,6 @@ def test_a_cut_leaves_nothing_but_the_clock(dreamnet: Network) -> None:
     moves = [replace(motion, cut=n == 26) for n in range(30)]
     whole, alone = Dreamer(settings, dreamnet), Dreamer(settings, dreamnet)
     dreams = [whole.step(*one).frame.rgb for one in zip(frames, moves, strict=True)]
-    alone.state = plan_of([seen(0, 30, 26)], INFO, settings.wander).pieces[1].state
+    alone.state = plan_of([seen(0, 30, 26)], INFO, settings).pieces[1].state
     for n in range(26, 30):
         assert (alone.step(frames[n], moves[n]).frame.rgb == dreams[n]).all()
