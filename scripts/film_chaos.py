@@ -28,6 +28,7 @@ def main() -> int:
     parser.add_argument("film", type=Path)
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--heads", type=int, default=5)
+    parser.add_argument("--every", type=float, default=8.0, help="seconds between two, on average")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("options", nargs="*", help="of livedream render, behind --")
     args = parser.parse_args()
@@ -41,7 +42,7 @@ def main() -> int:
     head = start(args, many, "--workers", str(_TOGETHER))
     done = {"worker": 0, "head": 0}
     while head.poll() is None:
-        time.sleep(draw.uniform(0.3, 3.0))
+        time.sleep(draw.uniform(0.2, 2.0 * args.every))
         again = remade(many, made)
         if again:
             print(f"made again: {again}")

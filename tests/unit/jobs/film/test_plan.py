@@ -1,5 +1,6 @@
 """Where films are cut, and what the dream knows there."""
 
+import json
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -83,3 +84,22 @@ def test_a_cut_leaves_nothing_but_the_clock(dreamnet: Network) -> None:
     alone.state = plan_of([seen(0, 30, 26)], INFO, settings).pieces[1].state
     for n in range(26, 30):
         assert (alone.step(frames[n], moves[n]).frame.rgb == dreams[n]).all()
+
+
+def test_a_shot_that_would_keep_all_waiting_is_cut() -> None:
+    settings = DreamSettings(half_life=0.5, rise=0.5, wander=0.0)  # a run-up of 2.5 s: 30 frames
+    film = [seen(0, 1200, 1000)]
+    assert len(plan_of(film, INFO, settings, workers=2, exact=True).pieces) == 2
+    pieces = plan_of(film, INFO, settings, workers=2, exact=False).pieces
+    assert [(p.start, p.first, p.end, p.kept, p.seam) for p in pieces] == [
+        (0, 0, 333, (333,), False),
+        (333, 333, 339, (), True),
+        (303, 339, 666, (333, 666), False),
+        (666, 666, 672, (), True),
+        (636, 672, 1000, (666,), False),
+        (1000, 1000, 1200, (), False),
+    ]
+    plan = plan_of(film, INFO, settings, workers=2, exact=False)
+    assert Plan.from_dict(json.loads(json.dumps(plan.as_dict()))) == plan
+    lasting = settings.replace(half_life=60.0)  # nothing is saved by cutting it
+    assert len(plan_of(film, INFO, lasting, workers=2, exact=False).pieces) == 2

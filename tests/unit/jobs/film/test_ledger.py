@@ -1,0 +1,44 @@
+"""What `livedream jobs` tells of films."""
+
+from pathlib import Path
+
+import pytest
+
+from livedream.cli import main
+from livedream.core.errors import SinkError
+from livedream.jobs.film.ledger import Ledger, entries
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LIVEDREAM_HOME", str(tmp_path))
+
+
+def test_what_became_of_films(capsys: pytest.CaptureFixture[str]) -> None:
+    done, other = Path("done.mkv"), Path("other.mkv")
+    with pytest.raises(SinkError), Ledger([done, other]) as ledger:
+        assert {entry.state for entry in entries()} == {"running"}
+        ledger.note({done: (30, 30, 1), other: (3, 30, 2)})
+        raise SinkError("the disk is full")
+    found = {entry.output: entry for entry in entries()}
+    assert (found["done.mkv"].state, found["done.mkv"].why) == ("done", "")
+    assert (found["other.mkv"].state, found["other.mkv"].why) == ("failed", "the disk is full")
+    assert (found["other.mkv"].done, found["other.mkv"].workers) == (3, 0)
+    assert main(["jobs"]) == 0
+    assert "other.mkv\tfailed\t3/30" in capsys.readouterr().out
+
+
+def test_a_head_that_says_nothing_has_died() -> None:
+    ledger = Ledger([Path("film.mkv")])
+    ledger.__enter__()
+    now_s = entries()[0].changed_s
+    assert [entry.state for entry in entries(now_s + 20)] == ["running"]
+    assert [entry.state for entry in entries(now_s + 40)] == ["died"]
+
+
+def test_ctrl_c_and_the_newest_twenty() -> None:
+    for number in range(22):
+        with pytest.raises(KeyboardInterrupt), Ledger([Path(f"{number}.mkv")]):
+            raise KeyboardInterrupt
+    assert {entry.state for entry in entries()} == {"stopped"}
+    assert len(entries()) == 20 and entries()[0].output == "21.mkv"
