@@ -44,15 +44,18 @@ class Seam:
                 if cut:
                     dreamer.reset()
                 seconds = dreamer.state.seconds_to(frame.time_s, cut=cut)
-                carried = dreamer.carry(picture, motion, dreamer.advance(seconds))
-                grown = dreamer.grow(picture, carried)
+                keep = dreamer.advance(seconds)
+                planes = dreamer.regions(frame.rgb, motion, seconds, keep)
+                carried = dreamer.carry(picture, motion, keep, planes)
+                grown = dreamer.grow(picture, carried, planes)
                 both.append((grown, grown.figures(carried)))
         (old, told), (new, found) = both
         mixed = old.residual.lerp(new.residual, share)
         level = old.level.lerp(new.level, share)
         target = float(level) if in_reach(level) else level
+        plane = None if planes is None else first._plane(planes.grow)
         shown = scale_to_level(
-            picture, torch.zeros_like(picture), mixed, target, first.spread.weight(picture),
+            picture, torch.zeros_like(picture), mixed, target, first.spread.weight(picture, plane),
             keep_colours=first.settings.keep_colours,
         )  # fmt: skip
         with first.timer.stage("compose"):
