@@ -357,7 +357,7 @@ class Dreamer:
             return None
         return self.planes.step(
             self._wanted, self.state.regions, rgb, motion,
-            size=self._size_for(rgb), seconds=seconds, fade=keep,
+            size=self._size_for(rgb), seconds=seconds, fade=keep, time_s=self.state.time_s or 0.0,
         )  # fmt: skip
 
     def _place_terms(self, planes: Planes | None) -> None:

@@ -2,7 +2,7 @@
 
 from functools import lru_cache
 
-from livedream.core.errors import ObjectiveError, RegionError, reason
+from livedream.core.errors import ObjectiveError, RegionError, SourceError, reason
 from livedream.core.frame import Motion, Picture
 from livedream.core.settings import dream_size
 from livedream.core.snapshot import Snapshot
@@ -19,6 +19,7 @@ class LiveRegions:
         self._reader = PlaneReader()
         self._memory: Memory = {}
         self._last: Planes | None = None
+        self._time_s = 0.0
         self.note = ""
 
     def step(
@@ -29,6 +30,7 @@ class LiveRegions:
         seconds: since the frame before.
         """
         self.note = ""
+        self._time_s += seconds
         settings = snapshot.dream
         terms = _regions_of(settings.objective)
         if snapshot.fading is not None:
@@ -43,9 +45,9 @@ class LiveRegions:
             self._last = self._reader.step(
                 wanted, self._memory, rgb, motion,
                 size=dream_size(settings.size, rgb.shape[1], rgb.shape[0]), seconds=seconds,
-                fade=0.5 ** (seconds / half_life) if half_life > 0 else 0.0,
+                fade=0.5 ** (seconds / half_life) if half_life > 0 else 0.0, time_s=self._time_s,
             )  # fmt: skip
-        except RegionError as error:  # a file went away: the show goes on
+        except (RegionError, SourceError) as error:  # a file went away: the show goes on
             self.note = reason(error)
         return self._last
 

@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from livedream.region.films import is_film
 from livedream.region.value import Both, Leaf, Not, Region, leaves
 from livedream.warp.remap import Plane
 
@@ -21,12 +22,15 @@ _REACH_PX: Final = 3  # of the kernel, and one that the edge itself lies in
 
 def is_fixed(region: Region) -> bool:
     """Whether no picture changes it."""
-    return all(leaf.rectangle is not None or leaf.name == "mask" for leaf in leaves(region))
+    return all(
+        leaf.rectangle is not None or (leaf.name == "mask" and not is_film(leaf.path))
+        for leaf in leaves(region)
+    )
 
 
 def fixed_plane(region: Region, width: int, height: int, feather_px: float) -> Plane:
     """(height, width): of a region that is fixed.  feather_px: of this size."""
-    return _edged(_drawn(region, width, height), feather_px)
+    return edged(_drawn(region, width, height), feather_px)
 
 
 def stamp(region: Region) -> tuple[int, ...]:
@@ -38,11 +42,11 @@ def _drawn(region: Region, width: int, height: int) -> Plane:
     """With edges where they are; those within a region that is joined of others are none."""
     if isinstance(region, Leaf):
         if region.name == "mask":
-            return _shrunk(read_mask(region.path), width, height)
+            return shrunk_mask(read_mask(region.path), width, height)
         return _rectangle(region, width, height)
     if isinstance(region, Not):
         if isinstance(region.of, Leaf) and region.of.name == "mask":
-            return _shrunk(np.float32(1.0) - read_mask(region.of.path), width, height)
+            return shrunk_mask(np.float32(1.0) - read_mask(region.of.path), width, height)
         return np.float32(1.0) - _drawn(region.of, width, height)
     join = np.minimum if isinstance(region, Both) else np.maximum
     return reduce(join, [_drawn(part, width, height) for part in region.parts])
@@ -60,7 +64,7 @@ def _within(begin: float, end: float, count: int) -> NDArray[np.bool_]:
     return np.asarray((middles >= begin) & (middles < end))
 
 
-def _shrunk(mask: Plane, width: int, height: int) -> Plane:
+def shrunk_mask(mask: Plane, width: int, height: int) -> Plane:
     """A mask at another size; a pixel that has any part of nothing is nothing."""
     if mask.shape == (height, width):
         return mask
@@ -93,7 +97,7 @@ def _read_mask(path: str, changed_ns: int) -> Plane:
     return np.asarray(gray, np.float32) / np.float32(255.0)
 
 
-def _edged(plane: Plane, feather_px: float) -> Plane:
+def edged(plane: Plane, feather_px: float) -> Plane:
     """A plane with its edges feathered and moved inwards."""
     whole = (plane > 0.0).astype(np.uint8)
     if whole.all():

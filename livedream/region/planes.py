@@ -20,6 +20,7 @@ from livedream.core.settings import DreamSettings
 from livedream.core.shrink import shrunk
 from livedream.flow import halved
 from livedream.region import fixed, scores
+from livedream.region.films import MaskFilm, is_film
 from livedream.region.memory import Memory
 from livedream.region.segmentation import believed, class_segmentation, onnx_segmentation
 from livedream.region.text import parse_region
@@ -75,7 +76,9 @@ def check_files(region: Region) -> None:
     """Raise RegionError for a file that cannot be read."""
     for leaf in leaves(region):
         try:
-            if leaf.name == "mask":
+            if leaf.name == "mask" and is_film(leaf.path):
+                _film(leaf.path)
+            elif leaf.name == "mask":
                 fixed.read_mask(leaf.path)
             elif leaf.name == "network":
                 onnx_segmentation(leaf.path)
@@ -117,16 +120,19 @@ class PlaneReader:
 
     def __init__(self) -> None:
         self._fixed: dict[tuple[Any, ...], Plane] = {}
+        self._films: dict[str, MaskFilm] = {}
 
     def step(
         self, wanted: Wanted, memory: Memory, rgb: Picture,
         motion: Motion | DeviceMotion | None, *, size: tuple[int, int], seconds: float, fade: float,
+        time_s: float = 0.0,
     ) -> Planes:  # fmt: skip
         """The planes of a frame, (h, w) of the dream's `size` (width, height) px.
 
         seconds: since the frame before.  fade: what remains of a dream after them.
+        time_s: since the beginning, for masks that move.
         """
-        view = _View(self, wanted, memory, rgb, motion, size, seconds)
+        view = _View(self, wanted, memory, rgb, motion, size, seconds, time_s)
         terms = {region: view.plane(region) for region in wanted.terms if region is not None}
         grids = {region: _gridded(plane) for region, plane in terms.items()}
         parts = [] if wanted.where is None else [wanted.where]
@@ -141,6 +147,11 @@ class PlaneReader:
             everywhere = grow.min() == 1.0
             return Planes(None, None, grids) if everywhere else Planes(grow, grow, grids)
         return Planes(grow, view.kept(grow, whole, fade), grids)
+
+    def film(self, path: str) -> MaskFilm:
+        if path not in self._films:
+            self._films[path] = MaskFilm(path)
+        return self._films[path]
 
     def fixed_plane(self, region: Region, size: tuple[int, int], feather: float) -> Plane:
         """Of a region that no picture changes.  feather: px of this size."""
@@ -158,7 +169,9 @@ class _View:
     def __init__(  # noqa: PLR0917
         self, reader: PlaneReader, wanted: Wanted, memory: Memory, rgb: Picture,
         motion: Motion | DeviceMotion | None, size: tuple[int, int], seconds: float,
+        time_s: float,
     ) -> None:  # fmt: skip
+        self._time_s = time_s
         self._reader, self._wanted, self._memory = reader, wanted, memory
         self._rgb, self._size, self._seconds = rgb, size, seconds
         self._half = max(1, size[0] // 2), max(1, size[1] // 2)
@@ -177,6 +190,8 @@ class _View:
             region = Not(region) if inverted else region
             return self._reader.fixed_plane(region, self._size, feather)
         if isinstance(region, Leaf):
+            if region.name == "mask":
+                return self._moving_mask(region.path, inverted=inverted)
             if region.name in OPPOSITES:
                 region, inverted = Leaf(OPPOSITES[region.name]), not inverted
             plane = self._leaf(region)
@@ -185,6 +200,12 @@ class _View:
             return self.plane(region.of, inverted=not inverted)
         parts = [self.plane(part, inverted=inverted) for part in region.parts]
         return reduce(np.minimum if isinstance(region, Both) != inverted else np.maximum, parts)
+
+    def _moving_mask(self, path: str, *, inverted: bool) -> Plane:
+        """Drawn by somebody who knows where its edge is: no smoothing, and edged as a still one."""
+        mask = self._reader.film(path).at(self._time_s)
+        drawn = fixed.shrunk_mask(np.float32(1.0) - mask if inverted else mask, *self._size)
+        return fixed.edged(drawn, self._wanted.feather * self._size[0] / self._rgb.shape[1])
 
     def kept(self, grow: Plane, region: Region, fade: float) -> Plane:
         """`Planes.keep`: what grows now, and what grew before and has not faded yet."""
@@ -311,6 +332,13 @@ class _View:
             seen = np.asarray(cv2.resize(self._motion.visibility, self._half), np.float32)
             self._way = x, y, seen
         return self._way
+
+
+@lru_cache(maxsize=16)
+def _film(path: str) -> bool:
+    """Raises SourceError where there is none."""
+    MaskFilm(path)
+    return True
 
 
 @lru_cache(maxsize=8)

@@ -35,11 +35,12 @@ class Regions:
 
     def step(
         self, rgb: Picture = GRAY, motion: Motion | None = None, *,
-        seconds: float = 0.04, fade: float = 0.9,
+        seconds: float = 0.04, fade: float = 0.9, time_s: float = 0.0,
     ) -> Planes:  # fmt: skip
         return self._reader.step(
-            self._wanted, self.memory, rgb, motion, size=SIZE, seconds=seconds, fade=fade
-        )
+            self._wanted, self.memory, rgb, motion, size=SIZE, seconds=seconds, fade=fade,
+            time_s=time_s,
+        )  # fmt: skip
 
 
 def grown(planes: Planes) -> Plane:
@@ -190,6 +191,22 @@ def test_a_mask_is_read_again_when_it_changes(tmp_path: Path) -> None:
     os.utime(path, (1, 1))  # whatever the clock's grain
     found.append(grown(regions.step()).mean())
     assert found == pytest.approx([0, 128 / 255])
+
+
+def test_a_mask_moves_by_time_and_begins_again(tmp_path: Path) -> None:
+    """Three pictures, a stripe each, at 25 a second."""
+    for n in range(3):
+        drawn = np.zeros((90, 160), np.uint8)
+        drawn[:, 50 * n : 50 * n + 50] = 255
+        cv2.imwrite(str(tmp_path / f"{n:02d}.png"), drawn)
+    regions = Regions(f"mask({tmp_path}/%02d.png)")
+    middles = [
+        grown(regions.step(time_s=time_s))[45, [25, 75, 125]].tolist()
+        for time_s in (0.0, 0.041, 0.081, 0.121, 0.05, 0.36)
+    ]
+    assert [m.index(1.0) for m in middles] == [0, 1, 2, 0, 1, 0]
+    assert all(sum(m) == 1 for m in middles)
+    assert grown(Regions(f"!mask({tmp_path}/%02d.png)").step())[45, 25] == 0
 
 
 def test_a_mask_that_is_not_there() -> None:
