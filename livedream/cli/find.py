@@ -28,6 +28,7 @@ def run(args: argparse.Namespace) -> int:
     from livedream.control.catalogue import class_names, described_layers
     from livedream.dream.networks.registry import registry
     from livedream.dream.networks.words import plain, vocabulary
+    from livedream.dream.objectives.value import kind
 
     word = " ".join(args.word)
     found: dict[tuple[str, ...], list[str]] = defaultdict(list)
@@ -41,13 +42,13 @@ def run(args: argparse.Namespace) -> int:
             listed = ", ".join(classes[number] for number in numbers[:_SHOWN])
             more = f" and {len(numbers) - _SHOWN} more" if len(numbers) > _SHOWN else ""
             what = "class" if len(numbers) == 1 else f"kind of {len(numbers)} classes"
-            found[what, listed + more].append(name)
+            found[what, listed + more, str(kind(word))].append(name)
         for layer in described_layers(spec):
             if plain(word) in plain(f"{layer.name} {layer.note}"):
-                found["layer", f"{layer.name}: {layer.note}"].append(name)
+                found["layer", layer.note, layer.name].append(name)
     if not found:
         hint = closest(plain(word), words) or "try a more general one, such as bird or vehicle"
         raise NetworkError(f"no network knows {word!r}; {hint}")
-    rows = [[what, listed, ", ".join(names)] for (what, listed), names in found.items()]
-    print_table(["what", "which", "networks"], rows)
+    rows = [[*line, ", ".join(names)] for line, names in found.items()]
+    print_table(["what", "which", "objective", "networks"], rows)
     return 0

@@ -89,6 +89,8 @@ def settings_of(args: argparse.Namespace, defaults: DreamSettings | None = None)
     if "network" in given or "weights" in given:
         # Another network has other layers: what the file dreamed there means nothing here.
         given.setdefault("objective", "")
+    if "objective" in given:
+        given.setdefault("prompt", "")
     return dataclasses.replace(base, **given)
 
 

@@ -240,7 +240,7 @@ def _settings_of_show(args: argparse.Namespace) -> tuple[DreamSettings, tuple[st
     )
     kept = [p.name for p in declared(DreamSettings) if getattr(args, p.name, None) is not None]
     if "network" in kept:
-        kept.append("objective")
+        kept += ["objective", "prompt"]
     if args.preview:
         kept += ["size", "flow_size"]
     return settings_of(args, began), tuple(dict.fromkeys(kept))

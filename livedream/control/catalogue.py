@@ -20,13 +20,16 @@ from livedream.core.suggest import closest
 from livedream.core.supervisor import start_thread
 from livedream.dream.networks.classes import find_class
 from livedream.dream.networks.registry import NetworkSpec, find_spec, registry
-from livedream.dream.networks.words import imagenet_classes
+from livedream.dream.networks.words import imagenet_classes, vocabulary
+from livedream.dream.objectives.prompt import parse_prompt
 from livedream.dream.objectives.text import parse_objective
 from livedream.dream.objectives.value import (
     ClassesTarget,
     ClassTarget,
     GuideTarget,
+    KindTarget,
     LayerTarget,
+    Objective,
     Target,
 )
 from livedream.region.planes import check_files
@@ -115,16 +118,20 @@ def own_objective(network: str) -> str:
     return str(_file_says(spec).notes.get("default_objective", ""))
 
 
-def check_objective(network: str, text: str) -> None:
-    """Refuse what a network cannot dream, without loading it.
+def check_objective(network: str, text: str, prompt: str = "") -> None:
+    """Refuse what a network cannot dream, without loading it; a prompt as well.
 
     Whole for livedream's own networks, whose files name their layers and classes; of others only
     the grammar and guide pictures are checked. Raises ObjectiveError, NetworkError.
     """
     spec = find_spec(network or DEFAULT_NETWORK)
-    if not text:
-        return
-    objective = parse_objective(text)
+    if text:
+        _check_terms(spec, parse_objective(text))
+    if prompt.strip():
+        _check_terms(spec, parse_prompt(prompt))
+
+
+def _check_terms(spec: NetworkSpec, objective: Objective) -> None:
     text, places = objective.located()
     for term, place in zip(objective.terms, places, strict=True):
         try:
@@ -146,6 +153,11 @@ def _check_target(spec: NetworkSpec, target: Target) -> None:
     guide = target.picture if isinstance(target, GuideTarget) else None
     if isinstance(guide, str) and not Path(guide).is_file():
         raise NetworkError(f"guide: there is no picture {guide!r}")
+    if isinstance(target, KindTarget):
+        classes = class_names(spec)
+        if classes or spec.builder == "dreamnet":
+            vocabulary(classes).find(target.word)
+        return
     if spec.builder != "dreamnet":
         return
     said = _file_says(spec)

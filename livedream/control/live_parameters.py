@@ -18,6 +18,7 @@ from livedream.core.errors import NetworkError, ObjectiveError, RegionError, Set
 from livedream.core.grade import GradeSettings
 from livedream.core.settings import DreamSettings, Parameter, declared
 from livedream.core.snapshot import Snapshot
+from livedream.dream.objectives.prompt import dreamed, parse_prompt
 from livedream.dream.objectives.text import parse_objective
 from livedream.region.planes import check_files
 from livedream.region.text import parse_region
@@ -59,7 +60,8 @@ class LiveParameters:
 
     own_objective: the objective a network dreams when none is named, so that a change to it and
     away from it can be a ramp; "" where unknown.  check_objective: raises LivedreamError for what
-    the network (first argument) cannot dream; without it only the grammar is checked.
+    the network (first argument) cannot dream, objective or prompt; without it only the
+    grammar is checked.
     """
 
     def __init__(
@@ -69,7 +71,7 @@ class LiveParameters:
         clock: Callable[[], float] = time.monotonic,
         *,
         own_objective: Callable[[str], str] | None = None,
-        check_objective: Callable[[str, str], None] | None = None,
+        check_objective: Callable[[str, str, str], None] | None = None,
     ) -> None:
         grade = grade or GradeSettings()
         self._clock = clock
@@ -135,6 +137,8 @@ class LiveParameters:
             other = checked.get("network", self._targets["network"]) != self._targets["network"]
             if other:  # the layers of one network mean nothing to another
                 checked.setdefault("objective", "")
+            if "objective" in checked:  # which says more exactly what is wanted
+                checked.setdefault("prompt", "")
             self._check_together(checked)
             change = Change(checked, origin, self._clock(), ramp_s, seconds)
             self._advance(change.time_s)
@@ -142,6 +146,8 @@ class LiveParameters:
                 self._start_fade(change)
             for name, value in checked.items():
                 self._aim(name, value, change)
+            if not other and "prompt" in checked:
+                self._aim_objective(change)
         self._notify(change)
 
     def modulate(self, name: str, key: str, offset_unit: float | None) -> None:
@@ -220,12 +226,15 @@ class LiveParameters:
                 check_files(parse_region(checked["where"]))
             except RegionError as error:
                 raise SettingsError(f"where: {error}") from error
-        if not {"network", "objective"} & set(checked):
+        if not {"network", "objective", "prompt"} & set(checked):
             return
+        name = "objective"
         try:
-            self._check_objective(together["network"], together["objective"])
+            self._check_objective(together["network"], together["objective"], "")
+            name = "prompt"
+            self._check_objective(together["network"], "", together["prompt"])
         except ObjectiveError as error:
-            raise SettingsError(f"objective: {error}") from error
+            raise SettingsError(f"{name}: {error}") from error
         except NetworkError as error:
             raise SettingsError(f"network: {error}") from error
 
@@ -235,11 +244,11 @@ class LiveParameters:
         if ramp.share(change.time_s) >= 1.0:
             self._fade = None
         elif self._fade is None or self._fade.ramp.share(change.time_s) > 0.5:
-            self._fade = _Fade(self._values["network"], self._values["objective"], ramp)
+            self._fade = _Fade(self._values["network"], self._dreamed(self._values), ramp)
         else:  # the newcomer was hardly seen yet: what it was to replace stays
             self._fade = replace(self._fade, ramp=ramp)
         self._ramps.pop("objective", None)
-        for name in ("network", "objective"):
+        for name in ("network", "objective", "prompt"):
             self._targets[name] = self._values[name] = change.targets[name]
 
     def _ramp(self, name: str, change: Change) -> Ramp:
@@ -251,28 +260,47 @@ class LiveParameters:
 
     def _aim(self, name: str, value: Any, change: Change) -> None:
         self._targets[name] = value
+        if name in ("objective", "prompt"):
+            return
         self._ramps.pop(name, None)
         start = self._values[name]
         if start == value:
             return
         ramp = self._ramp(name, change)
-        if ramp.share(change.time_s) < 1.0:
-            if name == "objective":
-                own = self._own_objective(self._targets["network"])
-                # An own one that is not known is nothing to start from.
-                with contextlib.suppress(ObjectiveError):
-                    self._ramps[name] = ramp, mixed_objective(start or own, value or own)
-            elif isinstance(value, int | float) and not isinstance(value, bool):
-                self._ramps[name] = ramp, lambda share: start + (value - start) * share
-        if name not in self._ramps:
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if number and ramp.share(change.time_s) < 1.0:
+            self._ramps[name] = ramp, lambda share: start + (value - start) * share
+        else:
             self._values[name] = value
+
+    def _aim_objective(self, change: Change) -> None:
+        """Objective and prompt say the same thing in two ways; what changes is what they say.
+
+        On the way it is an objective, whatever it was said by.
+        """
+        self._ramps.pop("objective", None)
+        start, end = self._dreamed(self._values), self._dreamed(self._targets)
+        ramp = self._ramp("objective", change)
+        if start != end and ramp.share(change.time_s) < 1.0:
+            # An own one that is not known is nothing to start from.
+            with contextlib.suppress(ObjectiveError):
+                self._ramps["objective"] = ramp, mixed_objective(start, end)
+                self._values["objective"], self._values["prompt"] = start, ""
+                return
+        for name in ("objective", "prompt"):
+            self._values[name] = self._targets[name]
+
+    def _dreamed(self, values: Mapping[str, Any]) -> str:
+        own = self._own_objective(self._targets["network"])
+        return dreamed(values["prompt"], values["objective"], own)
 
     def _advance(self, now_s: float) -> None:
         """Bring the values that are on their way to where they are now."""
         for name, (ramp, at) in tuple(self._ramps.items()):
             share = ramp.share(now_s)
             if share >= 1.0:
-                self._values[name] = self._targets[name]
+                for one in ("objective", "prompt") if name == "objective" else (name,):
+                    self._values[one] = self._targets[one]
                 del self._ramps[name]
             else:
                 value = at(share)
@@ -292,7 +320,9 @@ class LiveParameters:
     def _fading(self, dream: DreamSettings, now_s: float) -> tuple[DreamSettings | None, float]:
         if self._fade is None:
             return None, 1.0
-        previous = dream.replace(network=self._fade.network, objective=self._fade.objective)
+        previous = dream.replace(
+            network=self._fade.network, objective=self._fade.objective, prompt=""
+        )
         return previous, self._fade.ramp.share(now_s)
 
 
@@ -311,6 +341,8 @@ def _checked(parameter: Parameter, value: Any) -> Any:
     return parameter.check(value)
 
 
-def _check_grammar(network: str, objective: str) -> None:
+def _check_grammar(network: str, objective: str, prompt: str) -> None:
     if objective:
         parse_objective(objective)
+    if prompt.strip():
+        parse_prompt(prompt)

@@ -37,6 +37,7 @@ from livedream.core.grade import GradeSettings
 from livedream.core.settings import DreamSettings, Parameter, declared
 from livedream.core.suggest import closest
 from livedream.core.user_folders import checked_name, own_folder, read_toml_files, write_whole
+from livedream.dream.objectives.prompt import parse_prompt
 from livedream.dream.objectives.text import parse_objective
 
 _log = logging.getLogger(__name__)
@@ -113,8 +114,10 @@ def _preset(found: Mapping[str, Any], name: str, own: bool) -> Preset:
             values[key] = known[key].check(value)
     if values.get("objective"):
         parse_objective(values["objective"])
+    if values.get("prompt", "").strip():
+        parse_prompt(values["prompt"])
     if "network" in values:  # without one it may be for weights of the user's own
-        check_objective(values["network"], values.get("objective", ""))
+        check_objective(values["network"], values.get("objective", ""), values.get("prompt", ""))
     crossfade_s = found.get("crossfade_s", 4.0)
     seconds = Parameter(
         "crossfade_s", float, 4.0, "", unit="s", minimum=0.0, maximum=LONGEST_CROSSFADE_S

@@ -108,6 +108,8 @@ class Show:
         elif "objective" in preset.values:
             # Where no network is named, the objective is for the default one.
             base["network"] = ""
+        if {"network", "objective"} & set(preset.values):
+            base["prompt"] = ""
         return {**base, **preset.values}
 
     def _go(

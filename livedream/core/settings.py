@@ -196,6 +196,12 @@ class DreamSettings:
         "", "what to dream: a layer, channels, a class or a sum of them; empty: the network's own",
         ramp_s=1.5, group="network",
     )  # fmt: skip
+    prompt: str = declare(
+        "",
+        "what to dream, in words: owl in autumn leaves; -word drives away; instead of the "
+        "objective (see `livedream find`)",
+        ramp_s=1.5,
+    )  # fmt: skip
     size: str = declare(
         "360p", "resolution of the dream: 270p, 480x270 or source; more is slower",
         group="detail",

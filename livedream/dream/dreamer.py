@@ -34,6 +34,7 @@ from livedream.dream.level import Figure, LevelledDream, crossfade, scale_to_lev
 from livedream.dream.momentum import ALL_OCTAVES, ahead, blend, remaining, turn
 from livedream.dream.networks.network import Network, load_network
 from livedream.dream.objectives.binding import BoundObjective, bind
+from livedream.dream.objectives.prompt import dreamed
 from livedream.dream.objectives.text import parse_objective
 from livedream.dream.octaves import weight_of
 from livedream.dream.resident import FrameFigures, ResidentWalk, kind_of
@@ -578,8 +579,9 @@ class Dreamer:
             if settings.mask != self._settings.mask:
                 spread = SpreadGain.from_settings(settings)
             wanted = None
-            if settings.objective != self._settings.objective:
-                wanted = parse_objective(settings.objective or self.network.default_objective)
+            own = self.network.default_objective
+            if (text := _dreamed(settings, own)) != _dreamed(self._settings, own):
+                wanted = parse_objective(text)
             terms = (wanted or self.objective.objective).terms
             regions = wanted_of(settings, [term.region for term in terms])
             if self.ascent.adopt(settings, wanted):
@@ -604,7 +606,7 @@ class Dreamer:
         network = network or network_of(settings)
         wide = network.preprocessing.scale > 1
         dtype = choose_dtype(settings.precision, device, wide=wide)
-        wanted = settings.objective or network.default_objective
+        wanted = _dreamed(settings, network.default_objective)
         objective = objective or bind(parse_objective(wanted), network)
         ascent = Ascent(
             network, objective, settings, device, dtype, wait_for_compile=self._wait_for_compile
@@ -645,6 +647,10 @@ class DreamerPool:
             dreamer.share_state(self.first)
         dreamer.adopt(settings, plan=plan)
         return dreamer
+
+
+def _dreamed(settings: DreamSettings, own: str) -> str:
+    return dreamed(settings.prompt, settings.objective, own)
 
 
 def _loaded_for(settings: DreamSettings) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ from livedream.dream.engines import EngineSpec
 from livedream.dream.engines.onnx_export.step import StepShape, build_step
 from livedream.dream.networks.network import Network
 from livedream.dream.objectives.binding import bind
-from livedream.dream.objectives.text import parse_objective
+from livedream.dream.objectives.prompt import dreamed
 from livedream.media.destination import cannot, check_destination
 
 # A size such as 360p stands for a picture of this shape.
@@ -44,8 +44,9 @@ def export_steps(
     """One file for each octave, the smallest first.
 
     output: of the only octave; with several, `dream.onnx` stands for `dream-1.onnx` (the smallest),
-    `dream-2.onnx`...  Of the settings count network, weights, objective, variety, size (360p of a
-    wide screen), motif, octaves, octave_scale, jitter, smoothing and precision (auto: fp32).
+    `dream-2.onnx`...  Of the settings count network, weights, objective, prompt, variety, size
+    (360p of a wide screen), motif, octaves, octave_scale, jitter, smoothing and precision (auto:
+    fp32).
     Raises SettingsError, NetworkError or ObjectiveError for what has no step, SinkError for a place
     where nothing can be written.
     """
@@ -58,7 +59,9 @@ def export_steps(
     if settings.size == "source":
         raise SettingsError("size: must be a fixed size, such as 360p or 480x270 (got source)")
     network = network or network_of(settings)
-    objective = bind(parse_objective(settings.objective or network.default_objective), network)
+    objective = bind(
+        dreamed(settings.prompt, settings.objective, network.default_objective), network
+    )
     objective.variety.fill_(settings.variety)
     dtype = torch.float16 if settings.precision == "fp16" else torch.float32
     if settings.precision == "bf16":

@@ -21,6 +21,7 @@ from livedream.core.prefetch import AsyncWriter
 from livedream.core.settings import DEINTERLACE, DreamSettings, parse_size
 from livedream.core.shrink import fitted
 from livedream.dream.dreamer import Dream, Dreamer
+from livedream.dream.objectives.prompt import dreamed
 from livedream.jobs.checkpoint import MANIFEST, Checkpoint, Checkpoints, identity
 from livedream.media.tags import SETTINGS
 from livedream.media.viewing import squared
@@ -113,7 +114,10 @@ class RenderReport:
         return cls(
             source, str(output), width, height, device=str(dreamer.device),
             precision=precision_name(dreamer.dtype), network=dreamer.network.name,
-            objective=dreamer.settings.objective or dreamer.network.default_objective,
+            objective=dreamed(
+                dreamer.settings.prompt, dreamer.settings.objective,
+                dreamer.network.default_objective,
+            ),
         )  # fmt: skip
 
     @property

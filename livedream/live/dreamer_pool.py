@@ -48,12 +48,14 @@ class LiveDreamerPool(DreamerPool):
                 self._begin(settings)
         if dreamer is None:
             dreamer, own = self._last, self._last.settings
-            settings = settings.replace(network=own.network, objective=own.objective)
+            settings = settings.replace(
+                network=own.network, objective=own.objective, prompt=own.prompt
+            )
         try:
             dreamer.adopt(settings, plan=plan)
         except LivedreamError as error:
-            kept = dreamer.settings.objective
-            dreamer.adopt(settings.replace(objective=kept), plan=plan)
+            kept = {"objective": dreamer.settings.objective, "prompt": dreamer.settings.prompt}
+            dreamer.adopt(settings.replace(**kept), plan=plan)
             self._refuse(settings, kept, error)
         self._last = dreamer
         return dreamer
@@ -75,10 +77,10 @@ class LiveDreamerPool(DreamerPool):
         self._failed.clear()
         self.notes.clear()
 
-    def _refuse(self, settings: DreamSettings, kept: str, error: Exception) -> None:
+    def _refuse(self, settings: DreamSettings, kept: Mapping[str, str], error: Exception) -> None:
         self.notes["objective"] = reason(error)
         _log.warning("objective refused: %s", reason(error))
-        self.refused(settings.network, {"objective": kept})
+        self.refused(settings.network, kept)
 
     def _begin(self, settings: DreamSettings) -> None:
         name = settings.network
@@ -94,8 +96,9 @@ class LiveDreamerPool(DreamerPool):
                 dreamer = self._make(settings)
             except LivedreamError as error:
                 # Perhaps only the objective belongs to another network.
-                dreamer = self._make(settings.replace(objective=""))
-                self._refuse(settings, "", error)
+                kept = {"objective": "", "prompt": ""}
+                dreamer = self._make(settings.replace(**kept))
+                self._refuse(settings, kept, error)
             dreamer.share_state(self.first)
             with self._lock:
                 self._ready[name] = dreamer
@@ -109,6 +112,7 @@ class LiveDreamerPool(DreamerPool):
             self._failed.add(name)
             self.notes["network"] = f"{name}: {reason(error)}"
             last = self._last.settings
-            self.refused(name, {"network": last.network, "objective": last.objective})
+            kept = {"network": last.network, "objective": last.objective, "prompt": last.prompt}
+            self.refused(name, kept)
         finally:
             self._loading.discard(name)

@@ -6,6 +6,7 @@ from livedream.core.errors import ObjectiveError, RegionError, SourceError, reas
 from livedream.core.frame import Motion, Picture
 from livedream.core.settings import dream_size
 from livedream.core.snapshot import Snapshot
+from livedream.dream.objectives.prompt import dreamed
 from livedream.dream.objectives.text import parse_objective
 from livedream.region.memory import Memory
 from livedream.region.planes import PlaneReader, Planes, wanted_of
@@ -32,9 +33,9 @@ class LiveRegions:
         self.note = ""
         self._time_s += seconds
         settings = snapshot.dream
-        terms = _regions_of(settings.objective)
+        terms = _regions_of(settings.prompt, settings.objective)
         if snapshot.fading is not None:
-            terms += _regions_of(snapshot.fading.objective)
+            terms += _regions_of(snapshot.fading.prompt, snapshot.fading.objective)
         try:
             wanted = wanted_of(settings, terms)
             if wanted is None:
@@ -53,9 +54,9 @@ class LiveRegions:
 
 
 @lru_cache(maxsize=32)
-def _regions_of(objective: str) -> tuple[Region | None, ...]:
+def _regions_of(prompt: str, objective: str) -> tuple[Region | None, ...]:
     """Of its terms; a network's own objective has none."""
     try:
-        return tuple(term.region for term in parse_objective(objective).terms)
+        return tuple(term.region for term in parse_objective(dreamed(prompt, objective, "")).terms)
     except ObjectiveError:  # empty, or what the dreamer refuses
         return (None,)

@@ -163,7 +163,7 @@ class Session(Closeable):
         self.loop = LiveLoop(self._wiring(flow))
 
     def _changed(self, change: Change) -> None:
-        if change.origin != TAKEN_BACK and {"network", "objective"} & set(change.targets):
+        if change.origin != TAKEN_BACK and {"network", "objective", "prompt"} & set(change.targets):
             self.pool.forget_failures()
 
     def _refused(self, network: str, kept: Mapping[str, str]) -> None:

@@ -19,7 +19,12 @@ from livedream.dream.objectives.binding import bind
 CPU = torch.device("cpu")
 QUICK = ("openvino",)
 # Objectives that take each way through an engine: one layer, several, channels, driven away.
-OBJECTIVES = ("creatures", "eyes:1,5,9 - 0.5*strokes + 0.2*creatures", "class:3 + weave")
+OBJECTIVES = (
+    "creatures",
+    "eyes:1,5,9 - 0.5*strokes + 0.2*creatures",
+    "class:3 + weave",
+    "kind:bird - 0.5*kind:cat",
+)
 
 
 def ascent(

@@ -31,6 +31,7 @@ from livedream.dream.networks.weights import (
     locate_weights,
     read_weights,
 )
+from livedream.dream.networks.words import vocabulary
 
 DEFAULT_NAME = "dreamnet"
 # What may lie between a layer and its classes, for nothing of it depends on the picture.
@@ -129,6 +130,10 @@ class Network:
     def class_index(self, wanted: str | int) -> int:
         """A class by number, name or synonym.  Raises NetworkError with the closest names."""
         return find_class(self.classes, self.class_count, wanted)
+
+    def kind(self, word: str) -> tuple[int, ...]:
+        """The classes that a word names or that are of its kind, see `Vocabulary.find`."""
+        return vocabulary(self.classes).find(word)
 
 
 def load_network(

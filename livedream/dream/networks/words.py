@@ -84,6 +84,11 @@ def imagenet_classes() -> tuple[str, ...]:
     return tuple(words[0] for words, _ in _table()[0][:_THOUSAND])
 
 
+def is_name(words: str) -> bool:
+    """Whether these words together name something that the table has."""
+    return any(one in _table()[1] for one in _singulars(plain(words)))
+
+
 def plain(text: str) -> str:
     """A word as it is compared: no capitals, hyphens as spaces."""
     return " ".join(re.sub(r"[_-]", " ", text).casefold().split())

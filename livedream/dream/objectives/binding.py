@@ -55,6 +55,7 @@ from livedream.dream.objectives.terms import (
     ClassesPart,
     ClassPart,
     GuidePart,
+    KindPart,
     LayerPart,
     Part,
     Place,
@@ -65,6 +66,7 @@ from livedream.dream.objectives.value import (
     ClassTarget,
     GuidePicture,
     GuideTarget,
+    KindTarget,
     Objective,
 )
 from livedream.region.planes import GRID
@@ -226,6 +228,11 @@ def bind(
                 name, part = _classes(network, index, target.numbers)
                 found.setdefault(name, []).append((part, region))
                 continue
+            if isinstance(target, KindTarget):
+                name, directions = _directions(network)
+                rows = directions[list(network.kind(target.word))]
+                found.setdefault(name, []).append((KindPart(index, rows), region))
+                continue
             name = network.resolve(target.layer)
             parts = found.setdefault(name, [])
             if isinstance(target, GuideTarget):
@@ -281,15 +288,22 @@ def _mask(network: Network, name: str, numbers: tuple[int, ...]) -> Tensor:
 
 def _classes(network: Network, term: int, numbers: tuple[int, ...]) -> tuple[str, ClassesPart]:
     """The layer that the classes are read from, and the part that looks at it."""
-    name, rows = network.class_rows()
-    if numbers and numbers[-1] >= len(rows):
-        raise NetworkError(f"no class {numbers[-1]}; this network has classes 0 to {len(rows) - 1}")
-    apart = rows - rows.mean(0)
-    apart = apart[list(numbers)] if numbers else apart
-    directions = apart / apart.norm(dim=1, keepdim=True).clamp_min(TINY)
-    part = ClassesPart(term, directions.numpy(), torch.zeros(rows.shape[1], *REGIONS))
+    name, directions = _directions(network)
+    if numbers and numbers[-1] >= len(directions):
+        last = len(directions) - 1
+        raise NetworkError(f"no class {numbers[-1]}; this network has classes 0 to {last}")
+    own = directions[list(numbers)] if numbers else directions
+    part = ClassesPart(term, own.numpy(), torch.zeros(own.shape[1], *REGIONS))
     part.follow(0.0, 0)
     return name, part
+
+
+def _directions(network: Network) -> tuple[str, Tensor]:
+    """The layer that the classes are read from, and each class's row, (classes, C), of length 1,
+    without what all have in common."""
+    name, rows = network.class_rows()
+    apart = rows - rows.mean(0)
+    return name, apart / apart.norm(dim=1, keepdim=True).clamp_min(TINY)
 
 
 @torch.no_grad()

@@ -37,6 +37,10 @@ HOLD = 0.8
 # that their changes are evenly spread.
 GOLDEN = 0.6180339887
 
+# How sharply a place takes the nearest of a kind's classes: of the cosine between what is there and
+# a class's row.  Heuristic: judges saw more of the kind with 20 than with 80.
+NEAREST = 20.0
+
 # What of the whole picture a piece is: from top to bottom, from left to right, 0 to 1.
 Place = tuple[float, float, float, float]
 WHOLE: Place = (0.0, 1.0, 0.0, 1.0)
@@ -254,6 +258,51 @@ class ClassesPart(Part):
         rows = shares(height, REGIONS[0], top, bottom, activation.device)
         columns = shares(width, REGIONS[1], left, right, activation.device)
         return (rows @ self.regions @ columns.T)[None]
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class KindPart(Part):
+    """Each place drawn to the nearest of some classes, by a soft maximum, as far as it has energy.
+
+    Along the gradient of ``length / NEAREST * log(sum(exp(NEAREST * rows @ a / length)))``, for a
+    place's activation a of that length: the rows' mean, weighed by how near each is.  One row is
+    what `ClassesPart` has for one class.
+    term: its place among the weights.  rows: (K, C) fp32, one for each class, of length 1, without
+    what all classes have in common.
+    """
+
+    term: int
+    rows: Tensor
+
+    def measure(self, activation: Tensor) -> Tensor:
+        return self._measured(place_energies(activation), activation)
+
+    def _measured(self, energies: Tensor, activation: Tensor) -> Tensor:
+        sums = torch.stack([energies.square().sum(), energies.sum()])
+        return _counted(sums, activation.numel())
+
+    def gradient(
+        self, activation: Tensor, weights: Tensor, variety: Tensor,
+        measured: Tensor | None = None, place: Place = WHOLE,
+    ) -> PartGradient:  # fmt: skip
+        energies = place_energies(activation)
+        if measured is None:
+            measured = self._measured(energies, activation)
+        squares, energy, count = measured
+        near = self._scores(activation, energies).softmax(1)
+        direction = torch.einsum("kc,nkhw->nchw", self.rows, near) * energies
+        gain = weights[self.term] / (squares.sqrt() * energy.sqrt()).clamp_min(TINY)
+        return PartGradient(direction, gain.view(1, 1, 1), _level(gain, squares, count))
+
+    def value(self, activation: Tensor, weights: Tensor) -> Tensor:
+        energies = place_energies(activation)
+        nearest = self._scores(activation, energies).logsumexp(1, keepdim=True)
+        return weights[self.term] * (nearest * energies.sqrt()).mean() / NEAREST
+
+    def _scores(self, activation: Tensor, energies: Tensor) -> Tensor:
+        """How near each place is to each class, (1, K, h, w) fp32."""
+        along = torch.einsum("kc,nchw->nkhw", self.rows, activation.float())
+        return along * (NEAREST / energies.clamp_min(TINY).sqrt())
 
 
 def shares(

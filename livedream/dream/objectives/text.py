@@ -3,7 +3,7 @@
     objective = [sign] term { sign term }
     term      = [number "*"] target [ "@" region ]
     target    = layer [":" numbers] | "class:" label | "classes" [":" numbers]
-              | "guide(" layer "," path ")"
+              | "kind:" label | "guide(" layer "," path ")"
     numbers   = range { "," range }          range = number [ "-" number ]
     label     = a word, or anything "in quotes"
     path      = anything without quotes, commas and parentheses, or anything "in quotes"
@@ -24,6 +24,7 @@ from livedream.dream.objectives.value import (
     classes,
     guide,
     image_class,
+    kind,
     layer,
 )
 from livedream.region.text import RegionParser
@@ -32,6 +33,7 @@ from livedream.region.value import PLAIN_PATH
 _WEIGHT = re.compile(r"((?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*\*", re.ASCII)
 _CLASS = re.compile(r"class\s*:\s*")
 _CLASSES = re.compile(r"classes(?![\w./-])\s*(:)?")
+_KIND = re.compile(r"kind\s*:\s*")
 _GUIDE = re.compile(r"guide\s*\(\s*")
 _QUOTED = re.compile(r'"((?:[^"]|"")*)"')
 _NUMBER = re.compile(r"\d+", re.ASCII)
@@ -39,7 +41,7 @@ _SIGN = re.compile(r"[+-]")
 _SPACE = re.compile(r"\s*")
 # A range this long is a typing error: no layer known here has as many channels or classes.
 _LONGEST_RANGE = 100_000
-_NO_LAYER = "expected a layer, class:..., classes or guide(...)"
+_NO_LAYER = "expected a layer, class:..., classes, kind:... or guide(...)"
 _NO_CLASS = "expected a class's number"
 _NO_CHANNEL = "expected a channel number"
 
@@ -97,6 +99,9 @@ class _Parser:
             return self.image_class()
         if many := self.take(_CLASSES):
             return classes(*self.numbers(_NO_CLASS)) if many[1] else classes()
+        if self.take(_KIND):
+            wanted = "expected a word, or several in quotes"
+            return kind(self.text_of(PLAIN_LABEL, wanted, "expected a word between the quotes"))
         if self.take(_GUIDE):
             return self.guide()
         name = self.needed(LAYER_NAME, _NO_LAYER)

@@ -62,6 +62,16 @@ class ClassesTarget:
 
 
 @dataclass(frozen=True, slots=True)
+class KindTarget:
+    """All classes that a word names or that are of its kind: at each place the nearest of them."""
+
+    word: str
+
+    def __str__(self) -> str:
+        return f"kind:{_quoted(self.word, PLAIN_LABEL)}"
+
+
+@dataclass(frozen=True, slots=True)
 class GuidePicture:
     """Pixels as an immutable value: rgb holds height x width x 3 bytes."""
 
@@ -86,7 +96,7 @@ class GuideTarget:
         return f"guide({self.layer}, <{self.picture.width}x{self.picture.height} pixels>)"
 
 
-Target = LayerTarget | ClassTarget | ClassesTarget | GuideTarget
+Target = LayerTarget | ClassTarget | ClassesTarget | KindTarget | GuideTarget
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +114,7 @@ class Term:
 @dataclass(frozen=True, slots=True)
 class Objective:
     """A sum of weighted targets; made by `layer`, `channels`, `image_class`, `classes`,
-    `guide` and sums."""
+    `kind`, `guide` and sums."""
 
     terms: tuple[Term, ...]
 
@@ -180,6 +190,15 @@ def classes(*numbers: int) -> Objective:
     if numbers and min(numbers) < 0:
         raise _invalid("class numbers must be 0 or more", f"classes:{numbers}")
     return Objective((Term(1.0, ClassesTarget(tuple(sorted(set(numbers))))),))
+
+
+def kind(word: str) -> Objective:
+    """All classes of the network that a word names or that are of its kind: ``dog`` is every breed.
+    Each place of the picture is drawn to the one that it is nearest to (a soft maximum)."""
+    text = word.strip()
+    if not text or "\n" in text:
+        raise _invalid("must be a word", f"kind:{text}")
+    return Objective((Term(1.0, KindTarget(text)),))
 
 
 def guide(name: str, picture: str | PathLike[str] | NDArray[np.uint8]) -> Objective:

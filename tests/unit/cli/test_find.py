@@ -12,15 +12,15 @@ def rows(text: str) -> list[list[str]]:
 def test_networks_that_know_the_same_share_a_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["find", "owls"]) == 0
     one, species = rows(capsys.readouterr().out)
-    assert one[:2] == ["class", "great grey owl"] and one[2].startswith("dreamnet, googlenet")
-    assert species[0] == "kind of 17 classes" and species[2] == "dreamnet-birds"
+    assert one[:2] == ["class", "great grey owl"] and one[3].startswith("dreamnet, googlenet")
+    assert species[0] == "kind of 17 classes" and species[2:] == ["kind:owls", "dreamnet-birds"]
     assert species[1].endswith(" and 12 more")
 
 
 def test_a_layer_is_found_by_what_it_shows(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["find", "compound", "eyes"]) == 0
     assert rows(capsys.readouterr().out) == [
-        ["layer", "creatures: many legs, compound eyes", "dreamnet-insects"]
+        ["layer", "many legs, compound eyes", "creatures", "dreamnet-insects"]
     ]
 
 

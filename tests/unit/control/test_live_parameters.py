@@ -5,6 +5,7 @@ import threading
 
 import pytest
 
+from livedream.control.catalogue import check_objective
 from livedream.control.live_parameters import Change, LiveParameters
 from livedream.core.errors import SettingsError
 from livedream.core.grade import GradeSettings
@@ -231,3 +232,51 @@ def test_a_region_is_refused_where_it_is_said(parameters: LiveParameters, where:
     with pytest.raises(SettingsError, match=r"where: .*at character"):
         parameters.set("where", where)
     assert parameters.snapshot().dream.where == "left & !dark"
+
+
+def test_a_prompt_glides_from_and_to_what_is_dreamed_without(
+    parameters: LiveParameters, time: Time
+) -> None:
+    parameters.set("objective", "faces", ramp_s=0)
+    parameters.apply({"prompt": "owl -dog"}, seconds=2.0)
+    time.now += 1.0
+    dream = parameters.snapshot().dream
+    assert dream.objective == "0.5*faces + 0.5*kind:owl - 0.5*kind:dog" and dream.prompt == ""
+    time.now += 1.5
+    dream = parameters.snapshot().dream
+    assert (dream.objective, dream.prompt) == ("faces", "owl -dog")
+    parameters.apply({"prompt": ""}, seconds=2.0)
+    time.now += 1.0
+    dream = parameters.snapshot().dream
+    assert dream.objective == "0.5*kind:owl - 0.5*kind:dog + 0.5*faces" and dream.prompt == ""
+    time.now += 1.5
+    dream = parameters.snapshot().dream
+    assert (dream.objective, dream.prompt) == ("faces", "")
+
+
+def test_an_objective_and_another_network_take_a_prompt_s_place(
+    parameters: LiveParameters, time: Time
+) -> None:
+    parameters.set("prompt", "owl", ramp_s=0)
+    parameters.set("objective", "faces", ramp_s=0)
+    assert parameters.target("prompt") == parameters.snapshot().dream.prompt == ""
+    parameters.set("prompt", "owl", ramp_s=0)
+    parameters.apply({"network": "googlenet"}, seconds=2.0)
+    time.now += 1.0
+    middle = parameters.snapshot()
+    assert middle.previous is not None
+    assert (middle.previous.objective, middle.previous.prompt) == ("kind:owl", "")
+    assert (middle.dream.objective, middle.dream.prompt) == ("", "")
+    parameters.apply({"network": "vgg16", "prompt": "fish"}, seconds=2.0)
+    assert parameters.snapshot().dream.prompt == "fish"
+
+
+def test_a_prompt_that_says_nothing_known_is_refused(time: Time) -> None:
+    parameters = LiveParameters(DreamSettings(), clock=time, check_objective=check_objective)
+    with pytest.raises(SettingsError, match=r"prompt: no word 'owll'; did you mean owl"):
+        parameters.set("prompt", "owll in snow")
+    with pytest.raises(SettingsError, match="prompt: expected a word"):
+        parameters.set("prompt", "owl %")
+    with pytest.raises(SettingsError, match="prompt: no word 'dog'"):
+        parameters.apply({"network": "dreamnet-birds", "prompt": "dog"})
+    assert parameters.target("prompt") == "" and parameters.target("network") == ""

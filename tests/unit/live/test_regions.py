@@ -28,6 +28,12 @@ def test_planes_follow_the_parameters() -> None:
     assert regions.step(moment(), GRAY, None, 0.04) is None
 
 
+def test_a_prompt_s_words_have_planes() -> None:
+    planes = LiveRegions().step(moment(prompt="owl@left in snow@top"), GRAY, None, 0.04)
+    assert planes is not None and len(planes.terms) == 2
+    assert planes.grow is not None and planes.grow[40, 75] == 0 and planes.grow[5, 75] == 1
+
+
 def test_planes_of_both_objectives_while_one_gives_way() -> None:
     now = moment(objective="eyes@left")
     fading = replace(now, previous=SETTINGS.replace(objective="fur@top"), crossfade=0.5)

@@ -1,4 +1,4 @@
-"""`BoundObjective.grad_outputs` as nodes of an OpenVINO graph: layers, channels and classes."""
+"""`BoundObjective.grad_outputs` as nodes of an OpenVINO graph, for all parts but guides."""
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import reduce
@@ -12,6 +12,7 @@ from livedream.dream.engines.openvino.layers import Node, lengths
 from livedream.dream.objectives.binding import BoundObjective
 from livedream.dream.objectives.terms import (
     CERTAIN,
+    NEAREST,
     QUIET,
     REGIONS,
     SILENT_SHARE,
@@ -19,6 +20,7 @@ from livedream.dream.objectives.terms import (
     ChannelsPart,
     ClassesPart,
     ClassPart,
+    KindPart,
     LayerPart,
     PartGradient,
     shares,
@@ -134,6 +136,22 @@ def _classes(
     return PartGradient(direction, gain, _level(ops, gain, squares, activation))
 
 
+def _kind(ops: Any, part: KindPart, activation: Node, weights: Node, _: Node) -> PartGradient:
+    shape = lengths(activation)
+    rows, flat = part.rows.numpy(), [1, shape[1], shape[2] * shape[3]]
+    energies = ops.reduce_sum(ops.multiply(activation, activation), [1], True)
+    length = ops.sqrt(_at_least(ops, energies, TINY))
+    unit = ops.reshape(ops.divide(activation, length), np.array(flat), False)
+    scores = ops.multiply(ops.matmul(rows[None], unit, False, False), np.float32(NEAREST))
+    along = ops.matmul(rows.T[None].copy(), ops.softmax(scores, 1), False, False)
+    direction = ops.multiply(ops.reshape(along, np.array(list(shape)), False), energies)
+    squares = _sum(ops, ops.multiply(energies, energies))
+    size = ops.multiply(ops.sqrt(squares), ops.sqrt(_sum(ops, energies)))
+    weight = _weight(ops, weights, torch.tensor([part.term]))
+    gain = ops.divide(weight, _at_least(ops, size, TINY))
+    return PartGradient(direction, gain, _level(ops, gain, squares, activation))
+
+
 def _energies(ops: Any, activation: Node) -> Node:
     """Each channel's sum of squares, (1, C, 1, 1)."""
     return ops.reduce_sum(ops.multiply(activation, activation), [0, 2, 3], True)
@@ -166,5 +184,6 @@ KNOWN_PARTS: Final[dict[type, Callable[..., PartGradient]]] = {
     ChannelsPart: _channels,
     ClassPart: _class,
     ClassesPart: _classes,
+    KindPart: _kind,
 }
 """What writes each; guides have none."""

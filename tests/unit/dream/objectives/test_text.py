@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from livedream.core.errors import ObjectiveError
 from livedream.dream.objectives.text import parse_objective
-from livedream.dream.objectives.value import channels, classes, guide, image_class, layer
+from livedream.dream.objectives.value import channels, classes, guide, image_class, kind, layer
 
 
 @pytest.mark.parametrize(
@@ -34,6 +34,8 @@ from livedream.dream.objectives.value import channels, classes, guide, image_cla
         ("2 * a + .5*b + 1e-3*c", 2 * layer("a") + 0.5 * layer("b") + 0.001 * layer("c")),
         ("a:1 - 2*class:7", channels("a", 1) - 2 * image_class(7)),
         ("classes", classes()),
+        ("kind:owl - 2*kind: dogs", kind("owl") - 2 * kind("dogs")),
+        ('kind:"sea slug" + kinds', kind("sea slug") + layer("kinds")),
         ("a + 8*classes: 3-5,1 - b", layer("a") + 8 * classes(1, 3, 4, 5) - layer("b")),
         ("classes.3 + classes-2", layer("classes.3") + layer("classes-2")),
         ("classy + guided", layer("classy") + layer("guided")),
@@ -61,6 +63,8 @@ def test_texts(text: str, wanted: object) -> None:
         ("class:", 6),
         ('class:"open', 6),
         ("classes:tabby", 8),
+        ("kind:", 5),
+        ("a + kind:+", 9),
         ("classes:9-3", 8),
         ('class:""', 6),
         ("guide(a)", 7),

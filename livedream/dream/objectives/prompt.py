@@ -1,0 +1,86 @@
+"""Prompts: words instead of an objective.
+
+    owl in autumn leaves -dog        kind:owl + kind:autumn + kind:leaves - kind:dog
+
+Each word becomes a term ``kind:word``, several words that name one thing (sea slug) become one,
+and so does what is in quotes; a minus before a word drives the dream away from it, and
+``owl@moving`` is in a region only.  Words that
+only join others are left out.  What the words mean depends on the network, see `networks.words`.
+"""
+
+import re
+from functools import lru_cache
+from typing import Final
+
+from livedream.core.errors import ObjectiveError
+from livedream.dream.networks.words import is_name
+from livedream.dream.objectives.value import Objective, kind
+from livedream.region.text import RegionParser
+from livedream.region.value import Region
+
+_WORD: Final = re.compile(r"""(-?)(?:"([^"]+)"|([^\W_](?:[\w'-]*\w)?))""")
+_BETWEEN: Final = re.compile(r"[\s,.;+&!]*")
+_JOINING: Final = (
+    " a an the and or of in on at by to into from with without for near under over like as is are "
+    "made full some many few very my your its their this that these those "
+)
+_LONGEST: Final = 4  # words of one name: lesser sulphur-crested cockatoo
+_MOST: Final = 32  # words of a prompt: more are a typing error
+
+
+@lru_cache(maxsize=64)
+def parse_prompt(text: str) -> Objective:
+    """The objective that a prompt stands for.
+
+    Raises ObjectiveError pointing at what is no word, or where none is left.
+    """
+    words = _words(text)
+    total: Objective | None = None
+    while words:
+        away, word, quoted, region = words.pop(0)
+        if not quoted and f" {word.casefold()} " in _JOINING:
+            continue
+        follow = 0
+        for count in range(1, 0 if quoted else min(_LONGEST, len(words) + 1)):
+            more = words[:count]
+            # Its region stands behind a name's last word.
+            if any(before or inside for before, _, inside, _ in more) or any(
+                where for *_, where in ((region,), *more[:-1])
+            ):
+                break
+            if is_name(" ".join((word, *(one for _, one, *_ in more)))):
+                follow = count
+        word = " ".join((word, *(one for _, one, *_ in words[:follow])))
+        region = words[follow - 1][3] if follow else region
+        del words[:follow]
+        term = -kind(word) if away else kind(word)
+        term = term if region is None else term.at(region)
+        total = term if total is None else total + term
+    if total is None:
+        raise ObjectiveError("must be words, such as owl in autumn", text=text, position=0)
+    return total
+
+
+def dreamed(prompt: str, objective: str, own: str) -> str:
+    """What is dreamed, as an objective's text: a prompt, else an objective, else a network's own.
+
+    Raises ObjectiveError.
+    """
+    return str(parse_prompt(prompt)) if prompt.strip() else objective or own
+
+
+def _words(text: str) -> list[tuple[bool, str, bool, Region | None]]:
+    """Each word: whether it has a minus before it, itself, whether it stood in quotes, where."""
+    found: list[tuple[bool, str, bool, Region | None]] = []
+    place = 0
+    while (between := _BETWEEN.match(text, place)) and (place := between.end()) < len(text):
+        match = _WORD.match(text, place)
+        if not match or len(found) == _MOST:
+            wrong = f"a prompt has at most {_MOST} words" if match else "expected a word"
+            raise ObjectiveError(wrong, text=text, position=place)
+        place, region = match.end(), None
+        if text[place : place + 1] == "@":
+            parser = RegionParser(text, place + 1, ObjectiveError)
+            region, place = parser.region(), parser.place
+        found.append((bool(match[1]), match[2] or match[3], bool(match[2]), region))
+    return found
