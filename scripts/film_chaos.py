@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """A film on many workers while they are killed, and the head with them: is it the same film?
 
-    film_chaos.py FILM.mkv --kills 20 --heads 5 -- --size 90p --flow-size 90p
+    film_chaos.py --kills 20 --heads 5 FILM.mkv -- --size 90p --flow-size 90p
 
 Renders FILM by one process, then by two workers on Ray, without loss. Meanwhile a worker that is
 dreaming is killed at random moments, and in between the head, which is started again with

@@ -117,6 +117,25 @@ def test_what_was_stopped_plays_and_is_gone_on_with(
     assert packets(out, "video") == packets(one, "video")
 
 
+def test_a_worker_that_died_before_it_could_say_so(made: tuple[Path, Path], tmp_path: Path) -> None:
+    """What it has finished is not dreamed again."""
+    again: list[bool] = []
+
+    class Twice(OneWorker):
+        def run(self, orders: Iterable[Order], hear: Hear) -> Iterator[tuple[int, Any]]:
+            for number, order in enumerate(orders):
+                found = order.carry_out(lambda word: None)
+                if isinstance(order, DreamOrder):
+                    stamp = order.path.stat().st_mtime_ns
+                    found = order.carry_out(lambda word: None)
+                    again.append(order.path.stat().st_mtime_ns != stamp)
+                yield number, found
+
+    settings = SMALL.replace(size="32p")
+    assert render_films([job(made[0], tmp_path / "many.mkv", settings=settings)], Twice())
+    assert again == [False] * len(SHOTS)
+
+
 def test_another_file_of_the_same_name_is_found_out(
     made: tuple[Path, Path], tmp_path: Path
 ) -> None:

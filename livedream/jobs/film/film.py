@@ -19,7 +19,7 @@ from livedream.core.user_folders import write_whole
 from livedream.jobs.checkpoint import MANIFEST, Checkpoints, read_checkpoint
 from livedream.jobs.film.ledger import Ledger
 from livedream.jobs.film.orders import DreamOrder, LookOrder, Order, Parcel
-from livedream.jobs.film.piece import PieceReport, Word, options_of
+from livedream.jobs.film.piece import PieceReport, Word, finished, options_of
 from livedream.jobs.film.plan import (
     Piece,
     Plan,
@@ -120,12 +120,7 @@ class _Film:
         check_same(self.job, settings)
         self.plan = plan
         for piece in plan.pieces:
-            path = self.path_of(piece)
-            try:
-                report = PieceReport.parse(path.with_suffix(".json").read_text(encoding="utf-8"))
-            except (OSError, ValueError, KeyError, TypeError):
-                continue
-            if path.exists():
+            if (report := finished(self.path_of(piece))) is not None:
                 self.finished[piece.first] = report
 
     def make(self, plan: Plan) -> None:

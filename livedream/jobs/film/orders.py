@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from livedream.core.errors import SinkError
 from livedream.core.frame import SourceInfo
-from livedream.jobs.film.piece import PieceReport, Tell, dream_piece
+from livedream.jobs.film.piece import PieceReport, Tell, dream_piece, finished
 from livedream.jobs.film.plan import Piece, Sighting, Stretch, look
 from livedream.jobs.film.seam import States
 from livedream.jobs.render import RenderJob
@@ -74,8 +74,10 @@ class DreamOrder:
 
     def carry_out(self, tell: Tell) -> Parcel:
         if (self.path.parent / self.sign).exists():
-            parcel = Parcel(self._dream(self.path, tell))
-            parcel.keep(self.path)  # for a head that dies before it hears of it
+            done = finished(self.path)  # by a worker that died before it could say so
+            parcel = Parcel(done or self._dream(self.path, tell))
+            if done is None:
+                parcel.keep(self.path)  # for a head that dies before it hears of it
             return parcel
         with tempfile.TemporaryDirectory(prefix="livedream-") as folder:
             report = self._dream(Path(folder) / self.path.name, tell)

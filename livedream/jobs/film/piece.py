@@ -70,6 +70,15 @@ class PieceReport:
         return cls(report, Fraction(found["end"]), found["header"], found["where"])
 
 
+def finished(path: Path) -> PieceReport | None:
+    """The figures of the finished piece at `path`, None where there is none."""
+    try:
+        report = PieceReport.parse(path.with_suffix(".json").read_text(encoding="utf-8"))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return report if path.exists() else None
+
+
 def options_of(job: RenderJob, metadata: dict[str, str] | None = None) -> VideoOptions:
     """How the film is written."""
     return VideoOptions(job.codec, job.quality, job.copy_streams, metadata or {})

@@ -6,8 +6,8 @@ far classes have wandered. A first pass finds the cuts, by the detector that the
 
 A long shot is cut where nothing forces it, unless it is to be exact. Its pieces begin some
 half-lives early, by when a dream is as rich as one that has gone on all the time, though another
-one: two dreams of the same frames keep a correlation of 0.2. Half a second of the film is left to
-a seam, in which both are dreamed and one gives way to the other.
+one: two dreams of the same frames keep a correlation of 0.2. A second of the film is left to a
+seam, in which both are dreamed and one gives way to the other.
 """
 
 import math
@@ -32,7 +32,7 @@ _LEAST_S: Final = 2.0  # heuristic: a piece costs a worker some tenths of a seco
 _STRETCH_S: Final = 20.0  # heuristic: the first pass is not cut into less
 _LONG_S: Final = 15.0  # heuristic: a shot is not cut into less
 _SHARES: Final = 2  # heuristic: so many pieces for each worker, at most, are made of long shots
-_SEAM_S: Final = 0.5
+_SEAM_S: Final = 1.0  # in half of it frames change more than any others (docs/cluster.md)
 _RUN_UP: Final = 4  # half-lives; after two, dreams are no more alike than later
 
 

@@ -93,10 +93,10 @@ def test_a_shot_that_would_keep_all_waiting_is_cut() -> None:
     pieces = plan_of(film, INFO, settings, workers=2, exact=False).pieces
     assert [(p.start, p.first, p.end, p.kept, p.seam) for p in pieces] == [
         (0, 0, 333, (333,), False),
-        (333, 333, 339, (), True),
-        (303, 339, 666, (333, 666), False),
-        (666, 666, 672, (), True),
-        (636, 672, 1000, (666,), False),
+        (333, 333, 345, (), True),
+        (303, 345, 666, (333, 666), False),
+        (666, 666, 678, (), True),
+        (636, 678, 1000, (666,), False),
         (1000, 1000, 1200, (), False),
     ]
     plan = plan_of(film, INFO, settings, workers=2, exact=False)
