@@ -88,13 +88,13 @@ class RayWorkers(Closeable):
                 address="local", num_cpus=num_cpus, include_dashboard=False,
                 object_store_memory=_STORE_BYTES, **_OPTIONS,
             )  # fmt: skip
-        except (OSError, RuntimeError, ValueError) as error:
+        except Exception as error:  # Ray's own are of every kind
             raise WorkersError(f"Ray does not start here ({reason(error)})") from error
 
     def _join(self, cluster: str) -> None:
         try:
             self._ray.init(address=cluster, **_OPTIONS)
-        except Exception as error:  # Ray's own are of every kind
+        except Exception as error:
             raise WorkersError(
                 f"--cluster {cluster}: no Ray cluster answers there ({reason(error)[:200]}); "
                 "start one with 'ray start --head', and give its token (RAY_AUTH_TOKEN)"
