@@ -33,6 +33,12 @@ GALLERY: Final = ROOT / "docs" / "gallery"
 CLOUDS: Final = "synthetic:clouds?size=640x360&fps=10&seconds=14&seed=3"
 CLIP_S: Final = 3.2
 README_CLOUDS: Final = "synthetic:clouds?size=960x540&fps=12&seconds=14&seed=3"
+# Where, and what: each is dreamed on the same clouds.
+REGIONS: Final = (
+    ("bright", ""), ("smooth", ""), ("edges", ""), ("left", ""), ("rect(0.2, 0.2, 0.6, 0.6)", ""),
+    ("bright & !left", ""), ("key(#d0d8e8)", ""), ("!rect(0.3, 0.3, 0.4, 0.4)", ""),
+    ("", "eyes@bright + weave@!bright"),
+)  # fmt: skip
 NETWORKS: Final = ("dreamnet", "dreamnet-birds", "dreamnet-insects")
 README: Final = DreamSettings(size="540p", octaves=3, strength=18.0, half_life=2.0)
 README_S: Final = 7.0
@@ -119,14 +125,40 @@ def draw_network(network: str) -> None:
     write_moving(GALLERY / f"{network}.webp", frames, 320, 45)
 
 
+def draw_regions() -> None:
+    """A sheet of regions, three by three."""
+    settings = DreamSettings(strength=26.0, half_life=2.0, size="180p", flow_size="180p")
+    tiles = []
+    for where, objective in REGIONS:
+        dreamer = Dreamer(settings.replace(where=where, objective=objective))
+        frames = list(dreamer.frames(open_source(CLOUDS, end_s=CLIP_S)))
+        for frame in frames:
+            label = where or objective
+            for colour, thick in (((0, 0, 0), 4), ((255, 255, 255), 1)):
+                cv2.putText(
+                    frame.rgb, label, (12, 344), cv2.FONT_HERSHEY_SIMPLEX, 1.3, colour, thick,
+                    cv2.LINE_AA,
+                )  # fmt: skip
+        tiles.append([resized(frame.rgb, 214) for frame in frames])
+    sheets = [
+        replace(frame, rgb=np.vstack([np.hstack(row[n : n + 3]) for n in (0, 3, 6)]))
+        for frame, row in zip(frames, zip(*tiles, strict=True), strict=True)
+    ]
+    write_moving(ROOT / "docs" / "pictures" / "regions.webp", sheets[:12], 642, 30)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("names", nargs="*", help="presets, networks, README (default: all)")
+    parser.add_argument(
+        "names", nargs="*", help="presets, networks, README, regions (default: all)"
+    )
     names = parser.parse_args().names
     presets = Presets(folder=ROOT / "nowhere")
     if not names or "README" in names:
         frames = dreamed(Networks(), README_CLOUDS, README_S)
         write_moving(ROOT / "docs" / "pictures" / "clouds.webp", frames, 640, 55)
+    if not names or "regions" in names:
+        draw_regions()
     for network in NETWORKS:
         if not names or network in names:
             draw_network(network)

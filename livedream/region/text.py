@@ -91,8 +91,10 @@ class RegionParser:
         if match is None or match[0] not in known:
             self.place = start
             hint = closest(match[0], known) if match else ""
-            listed = "there are " + ", ".join(name for name in known if name not in CLASSES)
-            raise self.wrong(f"expected a region; {hint or listed}, person, dog, ...")
+            listed = ", ".join(name for name in known if name not in CLASSES)
+            raise self.wrong(
+                f"expected a region; {hint or f'there are {listed}, person, dog, ...'}"
+            )
         name = match[0]
         if name == "visitors" and self._taken("("):
             stay_s = float(self._needed(_NUMBER, "expected seconds"))
