@@ -32,6 +32,7 @@ from livedream.dream.dreamer import Dreamer
 from livedream.dream.engines.cuda import CudaEngine, StepKind
 from livedream.dream.level import scale_to_level
 from livedream.dream.networks.network import Network
+from livedream.dream.spread import shared_out
 from livedream.dream.tint import tinted
 from livedream.dream.transfer import Transfers
 from livedream.flow import on_device, open_flow, open_search
@@ -125,7 +126,7 @@ def _stages(
         "picture": lambda: shrunk_tensor(there, width, height).div_(255),
         "carry": lambda: carry_tensor(residual, None, motion, picture, 0.9),
         **_octaves(dreamer, dream, device),
-        "spread": lambda: dreamer.spread.apply(
+        "spread": lambda: shared_out(
             tinted(cleaned(added.clone(), picture, settings.clean), settings.tint),
             residual,
             settings,

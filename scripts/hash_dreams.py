@@ -152,7 +152,7 @@ def cut_case(digest: Digest, folder: Path) -> None:
 def mask_case(digest: Digest, folder: Path) -> None:
     mask = np.zeros((60, 80, 3), np.uint8)
     cv2.circle(mask, (40, 30), 22, (255, 255, 255), -1, cv2.LINE_AA)
-    dreamt(digest, folder, {**FP32, "mask": picture(folder / "mask.png", mask)}, SKY)
+    dreamt(digest, folder, {**FP32, "where": f'mask("{picture(folder / "mask.png", mask)}")'}, SKY)
 
 
 def guide_case(digest: Digest, folder: Path) -> None:

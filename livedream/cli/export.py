@@ -8,7 +8,7 @@ from livedream.cli.options import Commands, add_settings, add_shared, settings_o
 # What shapes a dream around its steps; a host has its own.
 LEFT_OUT = (
     "strength", "half_life", "rise", "iterations", "step_size", "laplacian", "spread", "tile",
-    "clean", "tint", "keep_colours", "mask", "where", "feather", "threshold", "hold",
+    "clean", "tint", "keep_colours", "where", "feather", "threshold", "hold",
     "region_half_life", "flow", "flow_size", "seed", "device", "engine",
 )  # fmt: skip
 

@@ -294,7 +294,6 @@ class DreamSettings:
         unit="px", minimum=128, maximum=65536, live=False, group="machine", advanced=True,
     )  # fmt: skip
     keep_colours: bool = declare(False, "keep the picture's colours, dream in brightness only")
-    mask: str = declare("", "a picture that says where to dream: white yes, black no", live=False)
     where: str = declare(
         "",
         "the region that is dreamed, the rest stays as it is: moving, still, dark, left, "
@@ -377,6 +376,10 @@ class DreamSettings:
 
     @classmethod
     def from_mapping(cls, found: Mapping[str, Any]) -> Self:
+        if "mask" in found:  # before there were regions it was a parameter of its own
+            found = dict(found)
+            if mask := str(found.pop("mask")).replace('"', '""'):
+                found["where"] = f'mask("{mask}")'
         unknown = sorted(set(found) - {field.name for field in dataclasses.fields(cls)})
         if unknown:
             raise SettingsError(f"settings: unknown parameter {unknown[0]!r}")

@@ -38,7 +38,7 @@ from livedream.dream.objectives.prompt import dreamed
 from livedream.dream.objectives.text import parse_objective
 from livedream.dream.octaves import weight_of
 from livedream.dream.resident import FrameFigures, ResidentWalk, kind_of
-from livedream.dream.spread import SpreadGain
+from livedream.dream.spread import shared_out
 from livedream.dream.tint import tinted
 from livedream.dream.transfer import Transfers
 from livedream.flow import open_flow
@@ -175,7 +175,6 @@ class Dreamer:
     network: Network
     objective: BoundObjective
     ascent: Ascent
-    spread: SpreadGain
     transfers: Transfers
     planes: PlaneReader
     _walk: ResidentWalk | None
@@ -368,7 +367,7 @@ class Dreamer:
             found = np.stack([planes.terms[region] for region in own.regions])
             self.transfers.put(found, own.planes)
 
-    def _plane(self, plane: NDArray[np.float32] | None) -> Tensor | None:
+    def plane(self, plane: NDArray[np.float32] | None) -> Tensor | None:
         """(1, 3, h, w) on the device, as pictures lie in memory: torch is slower to spread it."""
         if plane is None:
             return None
@@ -379,7 +378,7 @@ class Dreamer:
         """What is carried, (1, 3, h, w), as far as the planes let it be seen, in place."""
         if planes is None or planes.keep is None:
             return carried
-        plane = self._plane(planes.keep)
+        plane = self.plane(planes.keep)
         assert plane is not None
         return carried.mul_(plane)
 
@@ -470,7 +469,7 @@ class Dreamer:
             picture, carried, state.momentum, state.gain,
             climb=lambda start: self.ascent.addition(start, draw, octaves),
             target=settings.strength * rising, remains=remains, weight=weight,
-            plane=None if planes is None else self._plane(planes.grow),
+            plane=None if planes is None else self.plane(planes.grow),
         )  # fmt: skip
         state.residual, state.gain = levelled.residual, levelled.gain
         state.frames += 1
@@ -496,9 +495,9 @@ class Dreamer:
             momentum = blend(momentum, added, remains, weight)
             added = momentum.clone() if fresh else added.copy_(momentum)
         added = tinted(cleaned(added, picture, settings.clean), settings.tint)
-        added = self.spread.apply(added, carried, settings, plane)
+        added = shared_out(added, carried, settings, plane)
         levelled = scale_to_level(
-            picture, carried, added, target, self.spread.weight(picture, plane),
+            picture, carried, added, target, plane,
             keep_colours=settings.keep_colours,
         )  # fmt: skip
         return levelled, momentum
@@ -575,9 +574,6 @@ class Dreamer:
         if given or _loaded_for(settings) != _loaded_for(self._settings):
             self._load(settings, network, objective)
         else:
-            spread = self.spread
-            if settings.mask != self._settings.mask:
-                spread = SpreadGain.from_settings(settings)
             wanted = None
             own = self.network.default_objective
             if (text := _dreamed(settings, own)) != _dreamed(self._settings, own):
@@ -585,7 +581,7 @@ class Dreamer:
             terms = (wanted or self.objective.objective).terms
             regions = wanted_of(settings, [term.region for term in terms])
             if self.ascent.adopt(settings, wanted):
-                self.spread, self._settings, self._wanted = spread, settings, regions
+                self._settings, self._wanted = settings, regions
             else:
                 self._load(settings, self.network, None)
         self._size = None if plan is None else plan.size
@@ -611,12 +607,11 @@ class Dreamer:
         ascent = Ascent(
             network, objective, settings, device, dtype, wait_for_compile=self._wait_for_compile
         )
-        spread = SpreadGain.from_settings(settings)
         terms = objective.objective.terms
         wanted_planes = wanted_of(settings, [term.region for term in terms])
         if not hasattr(self, "planes"):
             self.planes = PlaneReader()
-        self.spread, self._wanted = spread, wanted_planes
+        self._wanted = wanted_planes
         if hasattr(self, "ascent"):
             self._past_fallbacks = self.fallbacks
         self._settings, self.device, self.dtype = settings, device, dtype

@@ -1,9 +1,7 @@
 """Where a dream may grow, and how evenly."""
 
-from pathlib import Path
-from typing import Final, Self
+from typing import Final
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -20,52 +18,23 @@ _ROW_STEP: Final = 4  # a cell's level is that of every fourth row
 _TINY: Final = 1e-6
 
 
-class SpreadGain:
-    """The mask, the colour cast and the spread of what a frame adds.
+def shared_out(
+    added: Tensor, carried: Tensor, settings: DreamSettings, plane: Tensor | None = None
+) -> Tensor:
+    """What of an addition is used. added, carried: (1, 3, h, w); overwrites `added`.
 
-    mask: (1, 1, H, W) float32 in [0, 1] of any size, 1 where to dream; None: everywhere.
+    plane: (1, 1 or 3, h, w) in [0, 1], where a region lets it be; None: everywhere.
     """
-
-    def __init__(self, mask: Tensor | None = None) -> None:
-        self._mask = mask
-        self._fitted: Tensor | None = None
-
-    @classmethod
-    def from_settings(cls, settings: DreamSettings) -> Self:
-        return cls(read_mask(settings.mask) if settings.mask else None)
-
-    def weight(self, picture: Tensor, plane: Tensor | None = None) -> Tensor | None:
-        """The mask at the picture's size and on its device, within a region's plane if there is
-        one, (1, 1 or 3, h, w)."""
-        if self._mask is None:
-            return plane
-        height, width = picture.shape[2:]
-        if self._fitted is None or self._fitted.shape[2:] != (height, width):
-            self._fitted = resize(self._mask.to(picture.device), (width, height))
-        return self._fitted if plane is None else self._fitted * plane
-
-    def apply(
-        self,
-        added: Tensor,
-        carried: Tensor,
-        settings: DreamSettings,
-        plane: Tensor | None = None,
-    ) -> Tensor:
-        """What of an addition is used. added, carried: (1, 3, h, w); overwrites `added`.
-
-        plane: see `weight`.
-        """
-        if settings.keep_colours:
-            added.copy_(added.mean(1, keepdim=True).expand_as(added))
-        if settings.spread > 0:
-            added.mul_(spread_gain(carried, settings.spread))
-        # Without its mean an addition has no cast: colours do not drift over an hour.
-        weight = self.weight(added, plane)
-        if weight is None:
-            return _without_cast(added)
-        share = weight.mean().clamp_min(_TINY)
-        cast = (added * weight).mean((2, 3), keepdim=True) / share
-        return added.sub_(cast).mul_(weight)
+    if settings.keep_colours:
+        added.copy_(added.mean(1, keepdim=True).expand_as(added))
+    if settings.spread > 0:
+        added.mul_(spread_gain(carried, settings.spread))
+    # Without its mean an addition has no cast: colours do not drift over an hour.
+    if plane is None:
+        return _without_cast(added)
+    share = plane.mean().clamp_min(_TINY)
+    cast = (added * plane).mean((2, 3), keepdim=True) / share
+    return added.sub_(cast).mul_(plane)
 
 
 def spread_gain(carried: Tensor, spread: float) -> Tensor:
@@ -135,11 +104,3 @@ def _without_cast(added: Tensor) -> Tensor:
         rows.sub_(cast.repeat(added.shape[3]))
         return added
     return added.sub_(added.mean((2, 3), keepdim=True))
-
-
-def read_mask(path: str) -> Tensor:
-    """(1, 1, H, W) float32 in [0, 1] from a picture: white where to dream."""
-    from livedream.capture.pictures import read_picture
-
-    gray = cv2.cvtColor(read_picture(Path(path)), cv2.COLOR_RGB2GRAY)
-    return torch.from_numpy(gray.astype(np.float32) / 255.0)[None, None]

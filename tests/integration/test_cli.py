@@ -40,7 +40,7 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]:
         ["render", CLOUDS, "-o", "out.mp4", "--wander", "-1"],
         ["render", CLOUDS, "-o", "out.mp4", "--network", "resnet"],
         ["render", CLOUDS, "-o", "out.mp4", "--weights", "text.mp4"],
-        ["render", CLOUDS, "-o", "out.mp4", "--mask", "missing.png"],
+        ["render", CLOUDS, "-o", "out.mp4", "--where", "mask(missing.png)"],
         ["render", CLOUDS, "-o", "out.mp4", "--flow", "missing.onnx"],
         ["render", CLOUDS, "-o", "out.mp4", "--settings-from", "text.mp4"],
         ["render", CLOUDS, "-o", "out.mp4", "--quality", "500"],

@@ -53,9 +53,9 @@ class Seam:
         mixed = old.residual.lerp(new.residual, share)
         level = old.level.lerp(new.level, share)
         target = float(level) if in_reach(level) else level
-        plane = None if planes is None else first._plane(planes.grow)
+        plane = None if planes is None else first.plane(planes.grow)
         shown = scale_to_level(
-            picture, torch.zeros_like(picture), mixed, target, first.spread.weight(picture, plane),
+            picture, torch.zeros_like(picture), mixed, target, plane,
             keep_colours=first.settings.keep_colours,
         )  # fmt: skip
         with first.timer.stage("compose"):

@@ -51,6 +51,12 @@ def test_settings_survive_json() -> None:
     assert DreamSettings.from_json(settings.to_json()) == settings
 
 
+@pytest.mark.parametrize(("mask", "where"), [("", ""), ('a "b".png', 'mask("a ""b"".png")')])
+def test_a_mask_of_older_files_is_a_region(mask: str, where: str) -> None:
+    found = DreamSettings.from_mapping({"mask": mask, "strength": 8.0})
+    assert found == DreamSettings(where=where, strength=8.0)
+
+
 @pytest.mark.parametrize("text", ["{", "[]", json.dumps({"stregth": 3})])
 def test_json_that_is_no_settings_is_refused(text: str) -> None:
     with pytest.raises(SettingsError):

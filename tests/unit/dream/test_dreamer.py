@@ -235,7 +235,7 @@ def test_another_objective_is_adopted_too(dreamnet: Network, texture: Picture) -
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"network": "nonet"}, {"objective": "nolayer"}, {"mask": "nowhere.png"}]
+    "wrong", [{"network": "nonet"}, {"objective": "nolayer"}, {"where": "mask(nowhere.png)"}]
 )
 def test_what_cannot_be_adopted_changes_nothing(
     dreamnet: Network, texture: Picture, wrong: dict[str, str]

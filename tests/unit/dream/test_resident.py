@@ -188,7 +188,7 @@ def test_a_mask_holds_on_the_device_too(
     mask = np.zeros((72, 128), np.uint8)
     cv2.circle(mask, (60, 40), 25, 255, -1, cv2.LINE_AA)
     cv2.imwrite(str(tmp_path / "mask.png"), mask)
-    more = {"mask": str(tmp_path / "mask.png")}
+    more = {"where": f'mask("{tmp_path / "mask.png"}")'}
     frames = frames_of(6)
     found, plain = resident_dreamer(Traced(), **more), Dreamer(DreamSettings(**SETTINGS | more))
     for frame, motion in zip(frames, motions_of(frames), strict=True):

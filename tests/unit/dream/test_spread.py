@@ -1,6 +1,5 @@
-"""Where a dream may grow: mask, spread, tint."""
+"""Where a dream may grow: a region, spread, and no colour cast."""
 
-from pathlib import Path
 from typing import Any
 
 import cv2
@@ -10,9 +9,8 @@ import torch
 from torch import Tensor
 
 from livedream.core.device import resident
-from livedream.core.errors import SourceError
 from livedream.core.settings import DreamSettings
-from livedream.dream.spread import SpreadGain, read_mask, spread_gain
+from livedream.dream.spread import shared_out, spread_gain
 
 EVEN = DreamSettings(spread=0.0)
 
@@ -22,31 +20,27 @@ def added() -> Tensor:
     return torch.randn(1, 3, 48, 64, generator=torch.Generator().manual_seed(1)) + 0.3
 
 
-def test_an_addition_has_no_tint(added: Tensor) -> None:
-    shaped = SpreadGain().apply(added, torch.zeros_like(added), EVEN)
+def test_an_addition_has_no_cast(added: Tensor) -> None:
+    shaped = shared_out(added, torch.zeros_like(added), EVEN)
     assert shaped.mean((2, 3)).abs().max() < 1e-6
 
 
-def test_nothing_is_added_where_the_mask_is_black(added: Tensor) -> None:
-    mask = torch.zeros(1, 1, 12, 16)
-    mask[..., 8:] = 1
-    place = SpreadGain(mask)
-    shaped = place.apply(added, torch.zeros_like(added), EVEN)
-    weight = place.weight(added)
-    assert weight is not None and weight.shape == (1, 1, 48, 64)
-    assert shaped[..., :24].abs().max() == 0
-    assert shaped[..., 40:].abs().min() > 0
+def test_nothing_is_added_outside_of_a_region(added: Tensor) -> None:
+    plane = torch.zeros(1, 1, 48, 64)
+    plane[..., 32:] = 1
+    shaped = shared_out(added, torch.zeros_like(added), EVEN, plane)
+    assert shaped[..., :32].abs().max() == 0
+    assert shaped[..., 32:].abs().min() > 0
     assert shaped.mean((2, 3)).abs().max() < 1e-6
 
 
-def test_an_all_black_mask_gives_nothing(added: Tensor) -> None:
-    place = SpreadGain(torch.zeros(1, 1, 4, 4))
-    shaped = place.apply(added, torch.zeros_like(added), EVEN)
+def test_an_empty_region_gives_nothing(added: Tensor) -> None:
+    shaped = shared_out(added, torch.zeros_like(added), EVEN, torch.zeros(1, 1, 48, 64))
     assert shaped.isfinite().all() and shaped.abs().max() == 0
 
 
 def test_kept_colours_leave_only_brightness(added: Tensor) -> None:
-    shaped = SpreadGain().apply(added, torch.zeros_like(added), EVEN.replace(keep_colours=True))
+    shaped = shared_out(added, torch.zeros_like(added), EVEN.replace(keep_colours=True))
     assert shaped.std(1).max() < 1e-6
 
 
@@ -68,7 +62,7 @@ def test_what_is_lost_in_every_frame_is_partly_made_up_for() -> None:
     for spread in (0.0, 1.0):
         dream = torch.zeros_like(added)
         for _ in range(150):
-            grown = SpreadGain().apply(added.clone(), dream, DreamSettings(spread=spread))
+            grown = shared_out(added.clone(), dream, DreamSettings(spread=spread))
             dream = dream * keep + grown
         found[spread] = float(dream[..., 160:].std() / dream[..., :96].std())
     assert found[0.0] == pytest.approx(0.5, abs=0.05)
@@ -78,22 +72,8 @@ def test_what_is_lost_in_every_frame_is_partly_made_up_for() -> None:
 @pytest.mark.parametrize("size", [(1, 1), (2, 3), (17, 5), (500, 1), (33, 49)])
 def test_pictures_of_any_size(size: tuple[int, int]) -> None:
     added = torch.randn(1, 3, *size)
-    shaped = SpreadGain().apply(added, torch.zeros_like(added), EVEN.replace(spread=1.0))
+    shaped = shared_out(added, torch.zeros_like(added), EVEN.replace(spread=1.0))
     assert shaped.shape == (1, 3, *size) and shaped.isfinite().all()
-
-
-def test_a_mask_is_read_from_a_picture(tmp_path: Path) -> None:
-    drawn = np.zeros((20, 30), np.uint8)
-    drawn[:10] = 255
-    cv2.imwrite(str(tmp_path / "mask.png"), drawn)
-    mask = read_mask(str(tmp_path / "mask.png"))
-    assert mask.shape == (1, 1, 20, 30)
-    assert mask[0, 0, 0, 0] == 1 and mask[0, 0, 19, 0] == 0
-
-
-def test_a_mask_that_is_not_there() -> None:
-    with pytest.raises(SourceError, match=r"nowhere\.png"):
-        SpreadGain.from_settings(DreamSettings(mask="nowhere.png"))
 
 
 @pytest.mark.parametrize("size", [(1, 1), (16, 32), (17, 5), (49, 100), (270, 480)])
@@ -109,8 +89,8 @@ def test_cells_are_summed_as_they_are_pooled(
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
 def test_the_memory_layout_changes_nothing(added: Tensor, layout: torch.memory_format) -> None:
     carried = torch.randn_like(added)
-    wanted = SpreadGain().apply(added.clone(), carried, DreamSettings())
-    found = SpreadGain().apply(added.contiguous(memory_format=layout), carried, DreamSettings())
+    wanted = shared_out(added.clone(), carried, DreamSettings())
+    found = shared_out(added.contiguous(memory_format=layout), carried, DreamSettings())
     assert torch.allclose(wanted, found, atol=1e-6)
 
 
@@ -137,7 +117,7 @@ def test_on_a_device_it_spreads_alike(size: tuple[int, int], more: dict[str, Any
     carried, added = (torch.randn(shape, generator=generator) / 40 for _ in range(2))
     added[..., : size[0] // 3] *= 6.0
     settings = DreamSettings(**more)
-    wanted = SpreadGain().apply(added.clone(), carried, settings)
+    wanted = shared_out(added.clone(), carried, settings)
     with resident():
-        found = SpreadGain().apply(added.clone(), carried, settings)
+        found = shared_out(added.clone(), carried, settings)
     assert float((found - wanted).abs().max()) < 1e-5

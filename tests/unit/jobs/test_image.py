@@ -174,7 +174,7 @@ def test_nothing_changes_where_the_mask_is_black(
     mask = np.zeros((180, 320), np.uint8)
     mask[:, 160:] = 255
     cv2.imwrite(str(tmp_path / "mask.png"), mask)
-    masked = dreamer(dreamnet, mask=str(tmp_path / "mask.png"), size="source")
+    masked = dreamer(dreamnet, where=f'mask("{tmp_path / "mask.png"}")', size="source")
     *_, joined = rounds_of(masked, texture, 12)
     shown = lay_on(texture, joined.residual)
     assert np.array_equal(shown[:, :160], texture[:, :160])
