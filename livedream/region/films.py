@@ -5,8 +5,6 @@ from pathlib import Path
 
 import numpy as np
 
-from livedream.capture import open_source
-from livedream.capture.pictures import SUFFIXES
 from livedream.core.errors import SourceError
 from livedream.core.frame import Frame
 from livedream.flow import gray
@@ -15,6 +13,8 @@ from livedream.warp.remap import Plane
 
 def is_film(path: str) -> bool:
     """Whether a mask is no single picture: a film, a folder, a pattern of numbered pictures."""
+    from livedream.capture.pictures import SUFFIXES  # dreaming alone needs no PyAV
+
     one = Path(path)
     return "%" in path or one.is_dir() or one.suffix.lower() not in SUFFIXES
 
@@ -58,5 +58,7 @@ class MaskFilm:
 
 
 def _read(path: str) -> Iterator[Frame]:
+    from livedream.capture import open_source
+
     with open_source(path) as source:
         yield from source
