@@ -198,8 +198,8 @@ class DreamSettings:
     )  # fmt: skip
     prompt: str = declare(
         "",
-        "what to dream, in words: owl in autumn leaves; -word drives away; instead of the "
-        "objective (see `livedream find`)",
+        "what to dream, in words: owl in autumn leaves; -word drives away (see `livedream find`); "
+        "empty: the objective",
         ramp_s=1.5,
     )  # fmt: skip
     size: str = declare(

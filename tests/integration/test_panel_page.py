@@ -507,6 +507,14 @@ def test_presets_that_are_broken_are_named(browser: Browser, stage: Stage) -> No
     assert "900" in page.evaluate("document.getElementById('page-presets').innerText")
 
 
+def test_an_empty_field_says_what_that_means(browser: Browser, stage: Stage) -> None:
+    page = laptop(browser, stage)
+    turn(page, "dream")
+    for name, meaning in (("where", "everywhere"), ("prompt", "the objective")):
+        field = f"document.querySelector('#page-dream [data-name={name}] input')"
+        assert page.evaluate(f"{field}.placeholder") == meaning
+
+
 def test_advanced_parameters_are_folded(browser: Browser, stage: Stage) -> None:
     page = laptop(browser, stage)
     turn(page, "dream")

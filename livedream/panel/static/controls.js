@@ -134,6 +134,9 @@ export class Fader {
   }
 }
 
+// What a help text says of an empty field: "...; empty: everywhere".
+const emptyMeans = ({ help }) => help.match(/empty: ([^;]+)/)?.[1] ?? "";
+
 // What goes below and above a middle, as a turn or a zoom, is drawn from there.
 const rest = ({ low, high, logarithmic, default: usual }) => {
   const at = logarithmic ? Math.log(usual / low) / Math.log(high / low) : -low / (high - low);
@@ -184,7 +187,7 @@ export const control = (parameter, send) => {
   }
   const field = parameter.choices.length
     ? make("select", {}, ...parameter.choices.map((choice) => make("option", {}, choice)))
-    : make("input", { type: "text", spellcheck: "false", autocapitalize: "off", placeholder: parameter.default || "the network's own" });
+    : make("input", { type: "text", spellcheck: "false", autocapitalize: "off", placeholder: parameter.default || emptyMeans(parameter) });
   let target = "";
   field.setAttribute("aria-label", title);
   field.addEventListener("change", () => { why.show(""); send({ set: parameter.name, value: field.value }); });
