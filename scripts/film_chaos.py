@@ -69,8 +69,11 @@ def start(args: argparse.Namespace, output: Path, *more: str) -> "subprocess.Pop
     told = ["render", str(args.film), "-o", str(output), "--codec", "ffv1", "--quiet", *own]
     rest = [option for option in more if option != "--resume"]
     exact = ["--exact"] if rest else []
+    # Sums of other numbers of threads differ in their last bits, and a dream amplifies them.
+    threads = str(max(1, (os.cpu_count() or 1) // _TOGETHER))
     return subprocess.Popen(
-        [sys.executable, "-m", "livedream", *told, *rest, *exact, *args.options]
+        [sys.executable, "-m", "livedream", *told, *rest, *exact, *args.options],
+        env={**os.environ, "OMP_NUM_THREADS": threads},
     )
 
 
