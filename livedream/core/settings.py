@@ -2,6 +2,7 @@
 
 `DreamSettings` is frozen and checked at construction. The command line, the metadata in rendered
 files and the documentation are made from the same declarations (`declared`).
+One file, long as it is: it is the one list of what can be set.
 """
 
 import dataclasses

@@ -176,7 +176,6 @@ class Dreamer:
     objective: BoundObjective
     ascent: Ascent
     transfers: Transfers
-    planes: PlaneReader
     _walk: ResidentWalk | None
     _wanted: Wanted | None
     _settings: DreamSettings
@@ -194,6 +193,7 @@ class Dreamer:
         self._past_fallbacks = 0  # of engines that gave way to another
         self.state = DreamState()
         self.timer = StageTimer()
+        self.planes = PlaneReader()
         self._load(settings or DreamSettings(), network, objective)
 
     def frames(self, source: Iterable[Frame]) -> Iterator[Frame]:
@@ -608,10 +608,7 @@ class Dreamer:
             network, objective, settings, device, dtype, wait_for_compile=self._wait_for_compile
         )
         terms = objective.objective.terms
-        wanted_planes = wanted_of(settings, [term.region for term in terms])
-        if not hasattr(self, "planes"):
-            self.planes = PlaneReader()
-        self._wanted = wanted_planes
+        self._wanted = wanted_of(settings, [term.region for term in terms])
         if hasattr(self, "ascent"):
             self._past_fallbacks = self.fallbacks
         self._settings, self.device, self.dtype = settings, device, dtype

@@ -192,7 +192,40 @@ class ClassPart(Part):
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class ClassesPart(Part):
+class PlacesPart(Part):
+    """Each place drawn along a direction of its own, as far as it has energy.
+
+    term: its place among the weights.
+    """
+
+    term: int
+
+    def measure(self, activation: Tensor) -> Tensor:
+        return self._measured(place_energies(activation), activation)
+
+    def _measured(self, energies: Tensor, activation: Tensor) -> Tensor:
+        sums = torch.stack([energies.square().sum(), energies.sum()])
+        return _counted(sums, activation.numel())
+
+    def gradient(
+        self, activation: Tensor, weights: Tensor, variety: Tensor,
+        measured: Tensor | None = None, place: Place = WHOLE,
+    ) -> PartGradient:  # fmt: skip
+        energies = place_energies(activation)
+        if measured is None:
+            measured = self._measured(energies, activation)
+        squares, energy, count = measured
+        direction = self.directions_of(activation, energies, place) * energies
+        gain = weights[self.term] / (squares.sqrt() * energy.sqrt()).clamp_min(TINY)
+        return PartGradient(direction, gain.view(1, 1, 1), _level(gain, squares, count))
+
+    @abstractmethod
+    def directions_of(self, activation: Tensor, energies: Tensor, place: Place) -> Tensor:
+        """Where each place goes, like the activation, fp32.  energies: `place_energies` of it."""
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class ClassesPart(PlacesPart):
     """Each region of the picture drawn to a class of its own, and to another after a while.
 
     A class's logit is its row of the classifier times the layer's activation, so the row is the
@@ -203,7 +236,6 @@ class ClassesPart(Part):
     `follow` changes it in place.
     """
 
-    term: int
     directions: NDArray[np.float32]
     regions: Tensor
 
@@ -228,31 +260,11 @@ class ClassesPart(Part):
         found = (now * (1 - share) + next_ * share).T.reshape(-1, *REGIONS)
         self.regions.copy_(torch.from_numpy(np.ascontiguousarray(found)))
 
-    def measure(self, activation: Tensor) -> Tensor:
-        return self._measured(place_energies(activation), activation)
-
-    def _measured(self, energies: Tensor, activation: Tensor) -> Tensor:
-        sums = torch.stack([energies.square().sum(), energies.sum()])
-        return _counted(sums, activation.numel())
-
-    def gradient(
-        self, activation: Tensor, weights: Tensor, variety: Tensor,
-        measured: Tensor | None = None, place: Place = WHOLE,
-    ) -> PartGradient:  # fmt: skip
-        energies = place_energies(activation)
-        if measured is None:
-            measured = self._measured(energies, activation)
-        squares, energy, count = measured
-        direction = self.over_places(activation, place) * energies
-        gain = weights[self.term] / (squares.sqrt() * energy.sqrt()).clamp_min(TINY)
-        return PartGradient(direction, gain.view(1, 1, 1), _level(gain, squares, count))
-
     def value(self, activation: Tensor, weights: Tensor) -> Tensor:
-        direction = self.over_places(activation, WHOLE)
+        direction = self.directions_of(activation, place_energies(activation), WHOLE)
         return weights[self.term] * (direction * activation.float()).sum(1).mean()
 
-    def over_places(self, activation: Tensor, place: Place) -> Tensor:
-        """Where each place goes, like the activation, fp32."""
+    def directions_of(self, activation: Tensor, energies: Tensor, place: Place) -> Tensor:
         height, width = activation.shape[2:]
         top, bottom, left, right = place
         rows = shares(height, REGIONS[0], top, bottom, activation.device)
@@ -261,7 +273,7 @@ class ClassesPart(Part):
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class KindPart(Part):
+class KindPart(PlacesPart):
     """Each place drawn to the nearest of some classes, by a soft maximum, as far as it has energy.
 
     Along the gradient of ``length / NEAREST * log(sum(exp(NEAREST * rows @ a / length)))``, for a
@@ -271,33 +283,16 @@ class KindPart(Part):
     what all classes have in common.
     """
 
-    term: int
     rows: Tensor
-
-    def measure(self, activation: Tensor) -> Tensor:
-        return self._measured(place_energies(activation), activation)
-
-    def _measured(self, energies: Tensor, activation: Tensor) -> Tensor:
-        sums = torch.stack([energies.square().sum(), energies.sum()])
-        return _counted(sums, activation.numel())
-
-    def gradient(
-        self, activation: Tensor, weights: Tensor, variety: Tensor,
-        measured: Tensor | None = None, place: Place = WHOLE,
-    ) -> PartGradient:  # fmt: skip
-        energies = place_energies(activation)
-        if measured is None:
-            measured = self._measured(energies, activation)
-        squares, energy, count = measured
-        near = self._scores(activation, energies).softmax(1)
-        direction = torch.einsum("kc,nkhw->nchw", self.rows, near) * energies
-        gain = weights[self.term] / (squares.sqrt() * energy.sqrt()).clamp_min(TINY)
-        return PartGradient(direction, gain.view(1, 1, 1), _level(gain, squares, count))
 
     def value(self, activation: Tensor, weights: Tensor) -> Tensor:
         energies = place_energies(activation)
         nearest = self._scores(activation, energies).logsumexp(1, keepdim=True)
         return weights[self.term] * (nearest * energies.sqrt()).mean() / NEAREST
+
+    def directions_of(self, activation: Tensor, energies: Tensor, place: Place) -> Tensor:
+        near = self._scores(activation, energies).softmax(1)
+        return torch.einsum("kc,nkhw->nchw", self.rows, near)
 
     def _scores(self, activation: Tensor, energies: Tensor) -> Tensor:
         """How near each place is to each class, (1, K, h, w) fp32."""
