@@ -16,9 +16,11 @@ after a pause that doubles. What `work` does catch and survives goes to a `Fault
 fails in a thread that a driver started.
 """
 
+import atexit
 import logging
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar, copy_context
@@ -35,6 +37,7 @@ _SETTLED_S: Final = 10.0  # heuristic: who has run for so long since a failure i
 _FIRST_SILENCE_S: Final = 10.0  # between two lines about one fault; grows fourfold...
 _LONGEST_SILENCE_S: Final = 3600.0  # ...up to here
 _FORGOTTEN_S: Final = 60.0  # what comes again after so long comes for the first time
+_LAST_WORK_S: Final = 10.0  # heuristic: a dream of a large picture on a busy machine
 
 
 class FaultLog:
@@ -116,6 +119,12 @@ class SupervisedThread:
             target=context.run, args=(self._run,), name=f"livedream-{name}", daemon=True
         )
         self._thread.start()
+        _started.add(self)
+
+    @property
+    def ends_by_itself(self) -> bool:
+        """Whether it is to end without being told once more."""
+        return self._closing.is_set() or not (self._restart or self.essential)
 
     @property
     def ident(self) -> int | None:
@@ -239,6 +248,21 @@ class Supervisor:
             yield
         finally:
             _current.reset(token)
+
+
+_started: "weakref.WeakSet[SupervisedThread]" = weakref.WeakSet()
+
+
+@atexit.register
+def _let_finish() -> None:
+    """Wait, when Python ends, for threads that have one more thing to finish.
+
+    Python takes a thread away as it comes back from torch or OpenVINO; amid C++ that is an abort.
+    """
+    until_s = time.monotonic() + _LAST_WORK_S
+    for thread in tuple(_started):
+        if thread.ends_by_itself:
+            thread.join(max(0.0, until_s - time.monotonic()))
 
 
 _current: ContextVar[Supervisor] = ContextVar("livedream_supervisor")

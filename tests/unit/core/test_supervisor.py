@@ -1,6 +1,8 @@
 """Threads of a show: a failure is logged with its traceback, is in the health, and has an end."""
 
 import logging
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -141,3 +143,31 @@ def test_what_failed_is_named_once(caplog: pytest.LogCaptureFixture) -> None:
         OSError("rtsp://host: the stream ended"), "is lost", traceback=False
     )
     assert caplog.messages == ["rtsp://host is lost: the stream ended"]
+
+
+def test_python_ends_after_what_a_thread_has_in_hand() -> None:
+    program = """
+import threading
+from livedream.core.supervisor import start_thread
+
+asked, told = threading.Event(), threading.Event()
+
+def work():
+    asked.set()
+    told.wait()
+    threading.Event().wait(0.5)
+    print("finished", flush=True)
+
+def for_ever():
+    threading.Event().wait()
+
+thread = start_thread("dream", work, essential=True)
+start_thread("osc", for_ever)
+asked.wait()
+thread.close(0.0)
+told.set()
+"""
+    ended = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert (ended.stdout, ended.stderr) == ("finished\n", "")
