@@ -22,6 +22,7 @@ from livedream.core.health import Health, Status, StatusBoard
 from livedream.core.settings import DreamSettings
 from livedream.panel.app import Panel
 from livedream.present.grading import Grading
+from livedream.warp.remap import Plane
 
 RATE = 50
 LOOPBACK = Endpoint("127.0.0.1", 0)
@@ -36,12 +37,14 @@ class Stage:
         self.status = StatusBoard()
         self.show = Show(self.parameters, Presets(folder / "presets"))
         self.picture: Picture | None = None
+        self.region: Plane | None = None
         self.pictures = 0  # painted so far
         self.output_state = "ok"
         self.triggers: list[str] = []  # that the loop was passed
         self.panel = Panel(
-            self.parameters, self.status, lambda: self.picture, address, self.show, token=token
-        )
+            self.parameters, self.status, lambda: self.picture, address, self.show,
+            region=lambda: self.region, token=token,
+        )  # fmt: skip
         self.panel.pictures.folder = folder / "motifs"
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._loop)

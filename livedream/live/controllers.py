@@ -17,6 +17,7 @@ from livedream.core.frame import Picture
 from livedream.core.health import Health, StatusBoard
 from livedream.core.redact import redact
 from livedream.live.idle import Attract
+from livedream.warp.remap import Plane
 
 if TYPE_CHECKING:
     from livedream.control import Controller
@@ -45,7 +46,9 @@ class ControllerSettings:
 
 
 class Controllers:
-    """Makes, starts and closes them.  preview: the newest picture, for the panel.
+    """Makes, starts and closes them.
+
+    preview, region: the newest picture and where its dream grows, for the panel.
 
     Raises SettingsError for a preset, program or address that cannot be, before anything is opened.
     """
@@ -57,11 +60,13 @@ class Controllers:
         status: StatusBoard,
         preview: Callable[[], Picture | None],
         source: str,
+        *,
+        region: Callable[[], Plane | None],
     ) -> None:
         from livedream.control.show import Show as TheShow
 
         self._job, self._parameters, self._status = job, parameters, status
-        self._preview, self._source = preview, source
+        self._preview, self._region, self._source = preview, region, source
         self.show: Show = TheShow(parameters)
         for name in filter(None, (job.program, job.attract_program)):
             self.show.checked_program(name)
@@ -129,8 +134,8 @@ class Controllers:
         from livedream.panel.app import Panel
 
         panel = Panel(
-            self._parameters, self._status, self._preview, address, self.show, learner=learner,
-            controllers=dict(self.opened),
+            self._parameters, self._status, self._preview, address, self.show,
+            region=self._region, learner=learner, controllers=dict(self.opened),
         )  # fmt: skip
         self._add("panel", panel)
         panel.print_address()

@@ -212,7 +212,8 @@ class LiveLoop:
             picture = self._grading.finish(below, shown.steps, snapshot.grade, passed_s)
             if wiring.limiter is not None:
                 picture = wiring.limiter.apply(picture, time.monotonic())
-        finished = LiveFrame(picture, captured_s, self._index, rgb)
+        region = None if planes is None else planes.grow
+        finished = LiveFrame(picture, captured_s, self._index, rgb, region)
         self._index += 1
         for offer in wiring.offers:
             offer(finished)

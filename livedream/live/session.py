@@ -42,6 +42,7 @@ from livedream.live.loop import Composed, LiveLoop, Wiring
 from livedream.live.watchdog import Watchdog
 from livedream.present.live import LiveFrame, Output, find_route, open_output
 from livedream.present.live.worker import OutputWorker
+from livedream.warp.remap import Plane
 
 if TYPE_CHECKING:
     from livedream.present.live.window import Window
@@ -134,7 +135,12 @@ class Session(Closeable):
             check_objective=None if job.dream.weights else check_objective,
         )  # fmt: skip
         self.controllers = Controllers(
-            job.controllers, self.parameters, self.status, self._picture, job.source
+            job.controllers,
+            self.parameters,
+            self.status,
+            self._picture,
+            job.source,
+            region=self._region,
         )
         for sink in job.sinks:
             if not _is_window(sink):
@@ -337,6 +343,10 @@ class Session(Closeable):
     def _picture(self) -> Picture | None:
         """The newest picture, for the panel's preview."""
         return None if self._newest is None else self._newest.rgb
+
+    def _region(self) -> Plane | None:
+        """Where its dream grows; None: everywhere."""
+        return None if self._newest is None else self._newest.region
 
     def _publish(self, status: Status) -> None:
         """The loop's figures, and how everything around it is."""

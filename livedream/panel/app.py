@@ -27,6 +27,7 @@ from livedream.core.web import WebServer
 from livedream.panel.broadcast import Broadcaster
 from livedream.panel.messages import MessageHandler, health
 from livedream.panel.pictures import Pictures, jpeg
+from livedream.warp.remap import Plane
 
 DEFAULT_ADDRESS: Final = "127.0.0.1:8765"
 # By suffix; the system's own table is wrong on some Windows machines.
@@ -39,7 +40,8 @@ class Panel(WebServer):
     """Serves the page.
 
     preview: the newest picture shown, (H, W, 3) uint8, or None; called about 15 times a second
-    while a page is open.  controllers: others whose health is shown.
+    while a page is open.  region: where its dream grows, (h, w) in [0, 1], None: everywhere.
+    controllers: others whose health is shown.
     """
 
     def __init__(
@@ -50,6 +52,7 @@ class Panel(WebServer):
         endpoint: Endpoint,
         show: Show,
         *,
+        region: Callable[[], Plane | None] = lambda: None,
         learner: MidiInput | None = None,
         controllers: Mapping[str, Controller] | None = None,
         token: str = "",
@@ -65,7 +68,7 @@ class Panel(WebServer):
         messages = MessageHandler(
             parameters, show, catalogue, learner, self._saved, phone=bool(self.access.token)
         )
-        self.broadcaster: Broadcaster = Broadcaster(messages, self._figures, preview)
+        self.broadcaster: Broadcaster = Broadcaster(messages, self._figures, preview, region)
         self._stops: list[Callable[[], None]] = []
 
     def address_lines(self) -> str:

@@ -6,6 +6,7 @@ shown the one before.
 """
 
 import asyncio
+import base64
 import contextlib
 import json
 import threading
@@ -18,7 +19,8 @@ from livedream.control.live_parameters import Change
 from livedream.core.errors import LivedreamError, reason
 from livedream.core.frame import Picture
 from livedream.panel.messages import MessageHandler
-from livedream.panel.pictures import jpeg
+from livedream.panel.pictures import jpeg, outlined
+from livedream.warp.remap import Plane
 
 _TICK_S: Final = 1 / 15  # pictures and moving sliders: smooth enough, a fraction of a core
 _STATUS_TICKS: Final = 4  # a status every so many
@@ -30,13 +32,19 @@ _MOST_CLIENTS: Final = 32
 
 
 class Client:
-    """One page. `unsent`: merged, to be sent next; `ready`: the page has shown the last picture."""
+    """One page. `unsent`: merged, to be sent next; `ready`: the page has shown the last picture.
+
+    overlay: whether it lays the region over the picture.  region: that it was sent last; at first
+    a mark for none.
+    """
 
     def __init__(self, socket: WebSocket, number: int) -> None:
         self.socket, self.origin = socket, f"panel {number}"
         self.unsent: dict[str, Any] = {}
         self.picture: bytes | None = None
         self.ready = True
+        self.overlay = False
+        self.region: object = self
         self.wake = asyncio.Event()
 
     def add(self, **parts: Any) -> None:
@@ -57,8 +65,10 @@ class Broadcaster:
         messages: MessageHandler,
         status: Callable[[], dict[str, Any]],
         preview: Callable[[], Picture | None],
+        region: Callable[[], Plane | None] = lambda: None,
     ) -> None:
-        self._messages, self._status, self._preview = messages, status, preview
+        self._messages, self._status = messages, status
+        self._preview, self._region = preview, region
         self.clients: list[Client] = []
         self._made = 0
         self._lock = threading.Lock()
@@ -115,6 +125,20 @@ class Broadcaster:
             if parts:
                 client.add(**parts)
         self._show()
+        self._overlay()
+
+    def _overlay(self) -> None:
+        """Send the region to the pages that lay it over the picture, where it has changed."""
+        looking = [client for client in self.clients if client.overlay]
+        if not looking:
+            return
+        region = self._region()
+        behind = [client for client in looking if client.region is not region]
+        if behind:
+            text = "" if region is None else base64.b64encode(outlined(region)).decode()
+            for client in behind:
+                client.region = region
+                client.add(region=text)
 
     def _show(self) -> None:
         """Send the newest picture to the pages that have shown the one before."""
@@ -196,6 +220,9 @@ class Broadcaster:
             found = json.loads(text) if text and len(text) <= _LARGEST_MESSAGE else None
             if isinstance(found, dict) and "ready" in found:
                 client.ready = True
+                return
+            if isinstance(found, dict) and "overlay" in found:
+                client.overlay, client.region = bool(found["overlay"]), client
                 return
             self._messages.handle(found, client.origin)
         except LivedreamError as error:

@@ -9,6 +9,7 @@ Messages are JSON objects with one of these entries:
     {"bpm": N}    {"modulators": [{...}, ...]}    {"learn": TARGET or null}
     {"save": NAME, "title": TEXT}    {"forget": NAME}                the user's own presets
     {"ready": true}                                                  the last picture was shown
+    {"overlay": true or false}                                       the region over the picture
 """
 
 from collections.abc import Callable, Mapping

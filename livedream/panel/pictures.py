@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 import cv2
+import numpy as np
 
 from livedream.control.catalogue import Catalogue
 from livedream.control.presets import Presets
@@ -22,10 +23,15 @@ from livedream.core.frame import Picture
 from livedream.core.shrink import fitted
 from livedream.core.supervisor import SupervisedThread, start_thread
 from livedream.core.user_folders import cache_folder, checked_name
+from livedream.warp.remap import Plane
 
 _BATCH: Final = 12  # motifs to a process: its start takes as long as about four of them
 _MOST_WANTED: Final = 96  # waiting; what was asked for first is dropped, and asked for again
 _DRAWN_S: Final = 600.0
+_REGION_PX: Final = 160  # width: an edge that moves is seen, a few kB
+_COLOUR_BGR: Final = (195, 207, 94)  # what moves by itself has on the page
+_TINTED: Final = 70.0  # of 255
+_LINED: Final = 230.0
 _PRESET_PX: Final = 360  # width of a saved preset's picture
 _MOTIF: Final = re.compile(r"([a-z0-9_.-]{1,60})/([\w./-]{1,120}?)(?::(0|[1-9]\d{0,4}))?", re.ASCII)
 
@@ -39,6 +45,21 @@ def jpeg(rgb: Picture, width_px: int, quality: int = 75) -> bytes:
         ".jpg", cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality]
     )
     return coded.tobytes()
+
+
+def outlined(region: Plane) -> bytes:
+    """Where a region is, (h, w) in [0, 1], as a small PNG to lay over the preview: a tint within,
+    a line along its edge."""
+    height, width = region.shape
+    across = min(width, _REGION_PX)
+    small = across, max(1, round(height * across / width))
+    plane = cv2.resize(region, small, interpolation=cv2.INTER_AREA)
+    inside = (plane > 0.5).astype(np.uint8)
+    line = cv2.dilate(inside, np.ones((3, 3), np.uint8)) - inside
+    alpha = np.maximum(plane * _TINTED, line * _LINED)
+    painted = np.empty((*alpha.shape, 4), np.uint8)
+    painted[:, :, :3], painted[:, :, 3] = _COLOUR_BGR, alpha
+    return cv2.imencode(".png", painted)[1].tobytes()
 
 
 def file_name(motif: str) -> str:

@@ -1,5 +1,6 @@
 """The panel over real connections: what it says, what it does, what it refuses."""
 
+import base64
 import http.client
 import json
 import logging
@@ -10,6 +11,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 from panel_made import Client, Stage, open_stage
 from websockets.exceptions import ConnectionClosed, InvalidStatus
@@ -126,6 +129,29 @@ def test_what_one_page_does_the_other_sees(stage: Stage) -> None:
     one.send(forget="kept")
     other.until(lambda sent: all(card["name"] != "kept" for card in sent["state"]["presets"]))
     one.close()
+    other.close()
+
+
+def test_the_region_goes_to_who_lays_it_over_the_picture_and_when_it_changes(
+    stage: Stage,
+) -> None:
+    looking, other = Client(stage), Client(stage)
+    stage.region = np.zeros((90, 160), np.float32)
+    stage.region[:, 80:] = 1.0
+    looking.send(overlay=True)
+    coded = looking.until(lambda sent: sent.get("region"))
+    shown = cv2.imdecode(np.frombuffer(base64.b64decode(coded), np.uint8), cv2.IMREAD_UNCHANGED)
+    assert shown.shape == (90, 160, 4)
+    assert shown[:, :78, 3].max() == 0 and shown[:, 100, 3].min() > 0
+    del looking.sent["region"]
+    pictures = looking.pictures
+    looking.until(lambda _: looking.pictures > pictures + 3)
+    assert "region" not in looking.sent  # it is as it was
+    stage.region = None
+    assert looking.until(lambda sent: sent.get("region") == "")
+    other.until(lambda _: other.pictures > 3)
+    assert "region" not in other.sent
+    looking.close()
     other.close()
 
 

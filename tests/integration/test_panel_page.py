@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from chromium import Browser, Page, open_chromium
 from panel_made import Stage, open_stage
@@ -527,6 +528,34 @@ def test_advanced_parameters_are_folded(browser: Browser, stage: Stage) -> None:
     for name in advanced:
         node = f"document.querySelector('#pages [data-name=\"{name}\"]')"
         assert page.evaluate(f"{node} !== null"), name
+
+
+# The overlay's opacity at a place, in parts of its sides.
+OPACITY = (
+    "((x, y) => {{ const c = document.getElementById('overlay'); return c.getContext('2d')"
+    ".getImageData(x * c.width, y * c.height, 1, 1).data[3]; }})({}, {})"
+)
+
+
+def test_the_region_is_laid_over_the_picture_while_asked_for(
+    browser: Browser, stage: Stage
+) -> None:
+    stage.region = np.zeros((90, 160), np.float32)
+    stage.region[:, 80:] = 1.0
+    for page in (laptop(browser, stage), phone(browser, stage)):
+        turn(page, "dream")
+        press(page, "Show region")
+        page.wait(f"{OPACITY.format(0.8, 0.5)} > 0")
+        assert page.evaluate(OPACITY.format(0.2, 0.5)) == 0
+        below, above = (
+            page.evaluate(f"document.getElementById('{one}').getBoundingClientRect().toJSON()")
+            for one in ("preview", "overlay")
+        )  # both fit their picture in, as wide as it is, in the middle
+        assert (above["x"], above["width"]) == (below["x"], below["width"])
+        assert above["y"] + above["bottom"] == pytest.approx(below["y"] + below["bottom"], abs=1)
+        press(page, "Show region")
+        assert page.evaluate("document.getElementById('overlay').checkVisibility()") is False
+        assert page.faults == []
 
 
 @pytest.mark.skipif("LIVEDREAM_SCREENSHOTS" not in os.environ, reason="wants LIVEDREAM_SCREENSHOTS")

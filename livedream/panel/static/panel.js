@@ -4,6 +4,7 @@ import { control, duration, Fader, label, make, refusal, shown } from "./control
 import { Graph } from "./graphs.js";
 import { Modulators } from "./modulators.js";
 import { Motifs } from "./motifs.js";
+import { Overlay } from "./overlay.js";
 
 const byId = (id) => document.getElementById(id);
 if (location.search) history.replaceState(null, "", "/"); // the token is in a cookie by now
@@ -55,7 +56,7 @@ const faders = (parameters) => make("div", { class: "faders" }, ...parameters.ma
 const group = (name, parameters) => {
   const advanced = parameters.filter((one) => one.advanced);
   const usual = parameters.filter((one) => !one.advanced);
-  return parameters.length ? make("section", {}, make("h2", {}, label(name)), usual.length ? faders(usual) : null,
+  return parameters.length ? make("section", {}, make("h2", {}, label(name)), usual.length ? faders(usual) : null, name === "where" ? parts.overlay.node : null,
     advanced.length ? make("details", {}, make("summary", {}, "Advanced"), faders(advanced)) : null) : null;
 };
 
@@ -132,6 +133,7 @@ const build = () => {
   byId("masters").replaceChildren(...["strength", "mix"].map((name) => hello.parameters.find((one) => one.name === name)).filter(Boolean).map(place));
   parts.motifs = new Motifs(send, hello);
   parts.modulators = new Modulators(send, hello);
+  parts.overlay = new Overlay(send);
   const placed = new Set(Object.values(ON_PAGE).flat());
   const page = (names) => make("div", { class: "page" }, ...names.map((name) => group(name, grouped.get(name) ?? [])).filter(Boolean));
   const rest = [...grouped.keys()].filter((name) => !placed.has(name)).map((name) => group(name, grouped.get(name))).filter(Boolean);
@@ -257,6 +259,7 @@ const received = (event) => {
   if (message.values) showValues(message.values);
   if (message.moved) showMoved(message.moved);
   if (message.status) showStatus(message.status);
+  if (message.region !== undefined) parts.overlay.show(message.region);
   for (const [motif, there] of Object.entries(message.drawn ?? {})) parts.motifs.drawn(motif, there);
   if (message.fault) fault(message.fault, message.at);
 };

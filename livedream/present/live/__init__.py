@@ -11,6 +11,9 @@ from fractions import Fraction
 from importlib import import_module
 from typing import Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from livedream.core.addresses import Address, parse_address
 from livedream.core.errors import SettingsError
 from livedream.core.frame import Picture
@@ -23,13 +26,15 @@ class LiveFrame:
 
     rgb: (H, W, 3) uint8, never written to afterwards.  captured_s: monotonic time at which the
     camera gave the picture.  index: counts from 0, with gaps where frames were dropped.
-    camera: the picture before it was dreamed on, where a recording wants it.
+    camera: the picture before it was dreamed on, where a recording wants it.  region: where the
+    dream grows, (h, w) in [0, 1] of any size, None: everywhere.
     """
 
     rgb: Picture
     captured_s: float
     index: int
     camera: Picture | None = None
+    region: NDArray[np.float32] | None = None
 
 
 class Output(Protocol):
