@@ -31,6 +31,7 @@ from livedream.dream.objectives.value import (
     LayerTarget,
     Objective,
     Target,
+    TextTarget,
 )
 from livedream.region.planes import check_files
 
@@ -158,6 +159,8 @@ def _check_target(spec: NetworkSpec, target: Target) -> None:
         if classes or spec.builder == "dreamnet":
             vocabulary(classes).find(target.word)
         return
+    if isinstance(target, TextTarget) and spec.builder != "clip":
+        raise NetworkError(f"{spec.name} reads no sentences; try --network clip, or kind:WORD")
     if spec.builder != "dreamnet":
         return
     said = _file_says(spec)

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from livedream.core.errors import WeightsError
+from livedream.dream.networks.clip import CLIP, load_clip, untrained_clip
 from livedream.dream.networks.registry import NetworkSpec
 from livedream.dream.networks.weights import WeightsFile
 
@@ -26,6 +27,8 @@ def build_module(spec: NetworkSpec, file: WeightsFile) -> nn.Module:
         except (ValueError, KeyError, TypeError) as error:
             reason = str(error).splitlines()[0]
             raise WeightsError(f"weights {file.path}: no DreamNet ({reason})") from error
+    if spec.builder == CLIP:
+        return load_clip(file)
     tensors = {
         name: tensor.float() if tensor.is_floating_point() else tensor
         for name, tensor in file.tensors.items()
@@ -45,7 +48,12 @@ def build_module(spec: NetworkSpec, file: WeightsFile) -> nn.Module:
 
 def random_module(spec: NetworkSpec, seed: int) -> nn.Module:
     """The network untrained, 1000 classes, the same weights for the same seed."""
-    module = module_without_weights(spec).to_empty(device="cpu")
+    if spec.builder == CLIP:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            module: nn.Module = untrained_clip(**spec.arguments)
+    else:
+        module = module_without_weights(spec).to_empty(device="cpu")
     fill_randomly(module, seed)
     return module
 
@@ -70,13 +78,15 @@ def fill_randomly(module: nn.Module, seed: int) -> None:
 
 
 def module_without_weights(spec: NetworkSpec, *, classes: int = 1000) -> nn.Module:
-    """A torchvision architecture without memory for its weights.
+    """An architecture of torchvision's or open_clip's without memory for its weights.
 
     They come from elsewhere, and torchvision's own initialisation takes seconds.
     """
     import torchvision.models
 
     with torch.device("meta"):
+        if spec.builder == CLIP:
+            return untrained_clip(**spec.arguments)
         builder = getattr(torchvision.models, spec.builder)
         module: nn.Module = builder(weights=None, num_classes=classes, **spec.arguments)
     return module

@@ -37,6 +37,8 @@ def find_class(classes: Sequence[str], count: int, wanted: str | int) -> int:
     classes: the names in order, empty when they are not known.  count: how many there are.
     Raises NetworkError with the closest names when there is no such class.
     """
+    if not count:
+        raise NetworkError(f"class {wanted!r}: this network has no classes")
     if isinstance(wanted, int) or wanted.strip().isdecimal():
         index = int(wanted)
         if 0 <= index < count:

@@ -15,6 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
+from livedream.dream.networks.clip import AttentionPool
+
 LOGITS = "logits"
 """The name under which a network's class scores can be asked for beside its layers."""
 
@@ -36,6 +38,9 @@ class _LayerTracer(fx.Tracer):
         assert isinstance(root, nn.Module)
         self.members = set(root.modules())
         return super().trace(root, concrete_args)
+
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        return isinstance(m, AttentionPool) or super().is_leaf_module(m, module_qualified_name)
 
     def call_module(
         self,

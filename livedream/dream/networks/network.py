@@ -22,6 +22,7 @@ from livedream.dream.networks.building import (
     random_module,
 )
 from livedream.dream.networks.classes import find_class, read_labels
+from livedream.dream.networks.clip import CLIP, Encoder
 from livedream.dream.networks.graph import LOGITS, LayerGraph
 from livedream.dream.networks.layers import LayerInfo, LayerShape, measure_layers
 from livedream.dream.networks.preprocessing import Preprocessing
@@ -46,7 +47,8 @@ class Network:
     minimum_size: px, of the shorter side it was tried with.  default_objective: text, see
     `livedream.dream.objectives.binding`.  aliases: the field's layer names to this network's.
     notes: what a layer shows, where its file says so.  classifier: the layer whose rows are the
-    classes.
+    classes, "" without any.  encode_text: for a network that reads sentences: a vector that the
+    network's own output is compared with.
     """
 
     name: str
@@ -60,6 +62,7 @@ class Network:
     aliases: Mapping[str, str] = field(default_factory=dict, repr=False)
     notes: Mapping[str, str] = field(default_factory=dict, repr=False)
     classifier: str = ""
+    encode_text: Encoder | None = field(default=None, repr=False)
 
     @cached_property
     def module(self) -> nn.Module:
@@ -108,6 +111,8 @@ class Network:
         A class's logit is its row times the layer's activation, averaged over all places, give or
         take a constant. Raises NetworkError where more than that lies in between.
         """
+        if not self.classifier:
+            raise NetworkError(f"{self.name} has no classes")
         named = {self.graph.outputs[name]: name for name in self.layers}
         node = self.graph.outputs[self.classifier]
         rows = self.graph.root.get_parameter(f"{self.classifier}.weight").detach().float()
@@ -175,7 +180,7 @@ def load_network(
             allow_unverified=allow_unverified,
             progress=progress,
         )
-        file = read_weights(path)
+        file = read_weights(path, scripted=spec.builder == CLIP)
     return _assemble(spec, build_module(spec, file), file.metadata, preprocess, labels)
 
 
@@ -210,7 +215,7 @@ def _assemble(
     labels: Path | None,
 ) -> Network:
     graph = LayerGraph(module)
-    count = len(module.get_parameter(f"{spec.classifier}.weight"))
+    count = len(module.get_parameter(f"{spec.classifier}.weight")) if spec.classifier else 0
     if preprocess is not None:
         preprocessing = Preprocessing.parse(preprocess)
     else:
@@ -227,6 +232,7 @@ def _assemble(
         aliases={alias: layer for alias, layer in spec.aliases.items() if layer in graph.outputs},
         notes=metadata.layers,
         classifier=spec.classifier,
+        encode_text=getattr(module, "encode_text", None),
     )
 
 
@@ -235,6 +241,8 @@ def _classes(
 ) -> tuple[str, ...]:
     """Names for all classes, or none: ImageNet's thousand where the count fits and no one says."""
     names = read_labels(labels) if labels is not None else metadata.classes
+    if labels is not None and not spec.classifier:
+        raise WeightsError(f"labels {labels}: {spec.name} has no classes to name")
     if names and len(names) != count:
         whose = f"labels {labels}" if labels is not None else f"{spec.name}'s weights file"
         raise WeightsError(f"{whose}: must have {count} class names (got {len(names)})")

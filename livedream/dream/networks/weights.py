@@ -7,6 +7,7 @@ torchvision's against the eight digits of it that their names carry.
 import json
 import pickle
 import re
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -115,11 +116,12 @@ def locate_weights(
     return obtain(origin, spec.name, WeightsError, progress=progress)
 
 
-def read_weights(path: Path) -> WeightsFile:
+def read_weights(path: Path, *, scripted: bool = False) -> WeightsFile:
     """Tensors and metadata of a ``.safetensors`` file or of a state dict saved by torch.
 
-    Names lose the ``module.`` of DataParallel.  Raises WeightsError when the file is missing,
-    damaged, or holds Python objects beside tensors.
+    scripted: whether it is a TorchScript archive, as OpenAI published CLIP: for files whose
+    checksum has been verified.  Names lose the ``module.`` of DataParallel.  Raises WeightsError
+    when the file is missing, damaged, or holds Python objects beside tensors.
     """
     if not path.is_file():
         raise WeightsError(f"weights {path}: no such file")
@@ -128,7 +130,7 @@ def read_weights(path: Path) -> WeightsFile:
         tensors, said = _read_safetensors(path)
         metadata = _metadata_of(said, path)
     else:
-        tensors = _read_pickled(path)
+        tensors = _read_scripted(path) if scripted else _read_pickled(path)
     if not tensors:
         raise WeightsError(f"weights {path}: no tensors in it; must be a state dict")
     named = {name.removeprefix("module."): tensor for name, tensor in tensors.items()}
@@ -142,6 +144,17 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
             return {name: file.get_tensor(name) for name in names}, file.metadata() or {}
     except (SafetensorError, OSError) as error:
         raise WeightsError(f"weights {path}: not a readable safetensors file ({error})") from error
+
+
+def _read_scripted(path: Path) -> dict[str, Tensor]:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # that TorchScript has no future
+            found: dict[str, Tensor] = torch.jit.load(path, map_location="cpu").state_dict()  # type: ignore[no-untyped-call]
+    except RuntimeError as error:
+        reason = str(error).splitlines()[0]
+        raise WeightsError(f"weights {path}: no readable TorchScript archive ({reason})") from error
+    return found
 
 
 def _read_pickled(path: Path) -> dict[str, Tensor]:

@@ -59,6 +59,7 @@ from livedream.dream.objectives.terms import (
     LayerPart,
     Part,
     Place,
+    TextPart,
 )
 from livedream.dream.objectives.text import parse_objective
 from livedream.dream.objectives.value import (
@@ -67,7 +68,10 @@ from livedream.dream.objectives.value import (
     GuidePicture,
     GuideTarget,
     KindTarget,
+    LayerTarget,
     Objective,
+    Term,
+    TextTarget,
 )
 from livedream.region.planes import GRID
 from livedream.region.value import Region
@@ -217,28 +221,13 @@ def bind(
     for index, (term, place) in enumerate(zip(objective.terms, places, strict=True)):
         target, region = term.target, number_of[term.region]
         try:
-            if isinstance(target, ClassTarget):
-                number = network.class_index(target.label)
-                if region is None:
-                    found.setdefault(LOGITS, []).append((ClassPart(index, number), None))
-                    continue
-                # Its logit has no place; the layer that it is read from does.
-                target = ClassesTarget((number,))
-            if isinstance(target, ClassesTarget):
-                name, part = _classes(network, index, target.numbers)
+            if not isinstance(target, LayerTarget):
+                name, part = _part(network, index, term)
                 found.setdefault(name, []).append((part, region))
                 continue
-            if isinstance(target, KindTarget):
-                name, directions = _directions(network)
-                rows = directions[list(network.kind(target.word))]
-                found.setdefault(name, []).append((KindPart(index, rows), region))
-                continue
             name = network.resolve(target.layer)
-            parts = found.setdefault(name, [])
-            if isinstance(target, GuideTarget):
-                features = _guide_features(network, name, target.picture)
-                parts.append((GuidePart(index, features), region))
-            elif target.channels:
+            found.setdefault(name, [])
+            if target.channels:
                 mask = _mask(network, name, target.channels)
                 masks.setdefault((name, region), {})[index] = mask
             else:
@@ -277,6 +266,32 @@ def added_up(one: Measured, other: Measured) -> Measured:
     )
 
 
+def _part(network: Network, number: int, term: Term) -> tuple[str, Part]:
+    """What a term looks at and how, unless that is a layer; number: of the term."""
+    target = term.target
+    if isinstance(target, KindTarget) and network.encode_text is not None:
+        target = TextTarget(target.word)  # it knows no classes, but words
+    part: Part
+    match target:
+        case ClassTarget() if term.region is None:
+            name, part = LOGITS, ClassPart(number, network.class_index(target.label))
+        case ClassTarget():  # its logit has no place; the layer that it is read from does
+            name, part = _classes(network, number, (network.class_index(target.label),))
+        case ClassesTarget():
+            name, part = _classes(network, number, target.numbers)
+        case KindTarget():
+            name, directions = _directions(network)
+            part = KindPart(number, directions[list(network.kind(target.word))])
+        case TextTarget():
+            name, part = LOGITS, TextPart(number, _encoded(network, target.sentence, term.region))
+        case GuideTarget():
+            name = network.resolve(target.layer)
+            part = GuidePart(number, _guide_features(network, name, target.picture))
+        case _:
+            raise AssertionError(f"{target} is of a layer")
+    return name, part
+
+
 def _mask(network: Network, name: str, numbers: tuple[int, ...]) -> Tensor:
     count = network.layers[name].channels
     if numbers[-1] >= count:
@@ -296,6 +311,14 @@ def _classes(network: Network, term: int, numbers: tuple[int, ...]) -> tuple[str
     part = ClassesPart(term, own.numpy(), torch.zeros(own.shape[1], *REGIONS))
     part.follow(0.0, 0)
     return name, part
+
+
+def _encoded(network: Network, sentence: str, region: Region | None) -> Tensor:
+    if network.encode_text is None:
+        raise NetworkError(f"{network.name} reads no sentences; try --network clip, or kind:WORD")
+    if region is not None:
+        raise NetworkError("a sentence is of the whole picture; say where with --where")
+    return network.encode_text(sentence)
 
 
 def _directions(network: Network) -> tuple[str, Tensor]:

@@ -161,11 +161,13 @@ class ChannelsPart(Part):
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class ClassPart(Part):
-    """A class's log probability.  term: its place among the weights.  number: the class."""
+class WholePart(Part):
+    """What is said of the whole picture, by a vector of scores.
+
+    term: its place among the weights.
+    """
 
     term: int
-    number: int
 
     def measure(self, activation: Tensor) -> Tensor:
         return _counted(activation.float().sum(0), len(activation))
@@ -179,16 +181,50 @@ class ClassPart(Part):
             # The picture's scores are the mean of its pieces': one gradient, in equal parts.
             scores = (measured[:-1] / measured[-1]).expand_as(scores)
             share = 1 / measured[-1]
-        direction = -scores.softmax(1)
-        direction[:, self.number] += 1
+        direction, length = self.direction(scores)
         energy = direction.square().sum()
-        spread = (scores - scores.mean(1, keepdim=True)).norm()
-        size = (energy.sqrt().clamp_min(CERTAIN) * spread).clamp_min(TINY)
+        size = (energy.sqrt().clamp_min(CERTAIN) * length).clamp_min(TINY)
         gain = share * weights[self.term] / size
         return PartGradient(direction, gain.view(1, 1), _level(gain, energy, direction.numel()))
 
+    @abstractmethod
+    def direction(self, scores: Tensor) -> tuple[Tensor, Tensor]:
+        """Where the scores go, (1, n) fp32, at most 1 in length, and how long they are, 0-d."""
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class ClassPart(WholePart):
+    """A class's log probability.  number: the class."""
+
+    number: int
+
+    def direction(self, scores: Tensor) -> tuple[Tensor, Tensor]:
+        direction = -scores.softmax(1)
+        direction[:, self.number] += 1
+        return direction, (scores - scores.mean(1, keepdim=True)).norm()
+
     def value(self, activation: Tensor, weights: Tensor) -> Tensor:
         return weights[self.term] * activation.float().log_softmax(1)[:, self.number].mean()
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class TextPart(WholePart):
+    """How near a picture's vector is to a sentence's: the cosine.
+
+    sentence: (D,) fp32, of length 1.
+    """
+
+    sentence: Tensor
+
+    def direction(self, scores: Tensor) -> tuple[Tensor, Tensor]:
+        length = scores.norm()
+        own = scores / length.clamp_min(TINY)
+        return self.sentence - (own @ self.sentence)[:, None] * own, length
+
+    def value(self, activation: Tensor, weights: Tensor) -> Tensor:
+        scores = activation.float()
+        near = scores @ self.sentence / scores.norm(dim=1).clamp_min(TINY)
+        return weights[self.term] * near.mean()
 
 
 @dataclass(frozen=True, eq=False, slots=True)

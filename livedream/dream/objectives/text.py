@@ -3,10 +3,11 @@
     objective = [sign] term { sign term }
     term      = [number "*"] target [ "@" region ]
     target    = layer [":" numbers] | "class:" label | "classes" [":" numbers]
-              | "kind:" label | "guide(" layer "," path ")"
+              | "kind:" label | "text(" sentence ")" | "guide(" layer "," path ")"
     numbers   = range { "," range }          range = number [ "-" number ]
     label     = a word, or anything "in quotes"
     path      = anything without quotes, commas and parentheses, or anything "in quotes"
+    sentence  = anything "in quotes"
     sign      = "+" | "-"
 
 A layer's name has letters, digits and ``_ . / -``; so a minus between terms has a space before
@@ -18,6 +19,7 @@ import re
 from livedream.core.errors import ObjectiveError
 from livedream.dream.objectives.value import (
     LAYER_NAME,
+    NEVER_PLAIN,
     PLAIN_LABEL,
     Objective,
     channels,
@@ -26,6 +28,7 @@ from livedream.dream.objectives.value import (
     image_class,
     kind,
     layer,
+    sentence,
 )
 from livedream.region.text import RegionParser
 from livedream.region.value import PLAIN_PATH
@@ -34,6 +37,7 @@ _WEIGHT = re.compile(r"((?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*\*", re.ASCII)
 _CLASS = re.compile(r"class\s*:\s*")
 _CLASSES = re.compile(r"classes(?![\w./-])\s*(:)?")
 _KIND = re.compile(r"kind\s*:\s*")
+_TEXT = re.compile(r"text\s*\(\s*")
 _GUIDE = re.compile(r"guide\s*\(\s*")
 _QUOTED = re.compile(r'"((?:[^"]|"")*)"')
 _NUMBER = re.compile(r"\d+", re.ASCII)
@@ -41,7 +45,7 @@ _SIGN = re.compile(r"[+-]")
 _SPACE = re.compile(r"\s*")
 # A range this long is a typing error: no layer known here has as many channels or classes.
 _LONGEST_RANGE = 100_000
-_NO_LAYER = "expected a layer, class:..., classes, kind:... or guide(...)"
+_NO_LAYER = "expected a layer, class:..., classes, kind:..., text(...) or guide(...)"
 _NO_CLASS = "expected a class's number"
 _NO_CHANNEL = "expected a channel number"
 
@@ -95,15 +99,16 @@ class _Parser:
         return target * (-weight if negative else weight)
 
     def target(self) -> Objective:
-        if self.take(_CLASS):
-            return self.image_class()
+        for begin, read in (
+            (_CLASS, self.image_class),
+            (_KIND, self.kind),
+            (_TEXT, self.sentence),
+            (_GUIDE, self.guide),
+        ):
+            if self.take(begin):
+                return read()
         if many := self.take(_CLASSES):
             return classes(*self.numbers(_NO_CLASS)) if many[1] else classes()
-        if self.take(_KIND):
-            wanted = "expected a word, or several in quotes"
-            return kind(self.text_of(PLAIN_LABEL, wanted, "expected a word between the quotes"))
-        if self.take(_GUIDE):
-            return self.guide()
         name = self.needed(LAYER_NAME, _NO_LAYER)
         if self.take(re.compile(r"\s*:")):
             return channels(name, *self.numbers(_NO_CHANNEL))
@@ -114,6 +119,16 @@ class _Parser:
         return image_class(
             self.text_of(PLAIN_LABEL, wanted, "expected a class's name between the quotes")
         )
+
+    def kind(self) -> Objective:
+        wanted = "expected a word, or several in quotes"
+        return kind(self.text_of(PLAIN_LABEL, wanted, "expected a word between the quotes"))
+
+    def sentence(self) -> Objective:
+        wanted = "expected a sentence in quotes"
+        found = self.text_of(NEVER_PLAIN, wanted, "expected a sentence between the quotes")
+        self.symbol(")", "expected ) after the sentence")
+        return sentence(found)
 
     def guide(self) -> Objective:
         name = self.needed(LAYER_NAME, _NO_LAYER)

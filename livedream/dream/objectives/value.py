@@ -26,6 +26,7 @@ from livedream.region.text import parse_region
 from livedream.region.value import PLAIN_PATH, Both, Region
 
 LAYER_NAME = re.compile(r"[A-Za-z0-9_](?:[\w./-]*[\w])?", re.ASCII)
+NEVER_PLAIN = re.compile(r"(?!)")
 PLAIN_LABEL = re.compile(r"[^\W_](?:[\w'.-]*\w)?")
 
 
@@ -72,6 +73,16 @@ class KindTarget:
 
 
 @dataclass(frozen=True, slots=True)
+class TextTarget:
+    """What a network that reads sentences makes of one."""
+
+    sentence: str
+
+    def __str__(self) -> str:
+        return f"text({_quoted(self.sentence, NEVER_PLAIN)})"
+
+
+@dataclass(frozen=True, slots=True)
 class GuidePicture:
     """Pixels as an immutable value: rgb holds height x width x 3 bytes."""
 
@@ -96,7 +107,7 @@ class GuideTarget:
         return f"guide({self.layer}, <{self.picture.width}x{self.picture.height} pixels>)"
 
 
-Target = LayerTarget | ClassTarget | ClassesTarget | KindTarget | GuideTarget
+Target = LayerTarget | ClassTarget | ClassesTarget | KindTarget | TextTarget | GuideTarget
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +125,7 @@ class Term:
 @dataclass(frozen=True, slots=True)
 class Objective:
     """A sum of weighted targets; made by `layer`, `channels`, `image_class`, `classes`,
-    `kind`, `guide` and sums."""
+    `kind`, `sentence`, `guide` and sums."""
 
     terms: tuple[Term, ...]
 
@@ -199,6 +210,13 @@ def kind(word: str) -> Objective:
     if not text or "\n" in text:
         raise _invalid("must be a word", f"kind:{text}")
     return Objective((Term(1.0, KindTarget(text)),))
+
+
+def sentence(text: str) -> Objective:
+    """A sentence, for a network that reads them (CLIP): the whole picture is drawn to it."""
+    if not text.strip() or "\n" in text:
+        raise _invalid("must be a sentence", f"text({text})")
+    return Objective((Term(1.0, TextTarget(text.strip())),))
 
 
 def guide(name: str, picture: str | PathLike[str] | NDArray[np.uint8]) -> Objective:

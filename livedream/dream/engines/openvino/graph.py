@@ -59,7 +59,9 @@ class GradientGraph:
         self, network: fx.GraphModule, objective: BoundObjective, preprocessing: Preprocessing
     ) -> None:
         if not all(type(part) in KNOWN_PARTS for parts in objective.parts for part in parts):
-            raise SettingsError("engine: openvino has no guides; try --engine torch")
+            raise SettingsError(
+                "engine: openvino has neither guides nor sentences; try --engine torch"
+            )
         self._objective = objective
         offset, gain = preprocessing.constants(torch.device("cpu"), torch.float32)
         self._is_bgr = preprocessing.channel_order == "BGR"
