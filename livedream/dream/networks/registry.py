@@ -22,9 +22,9 @@ from livedream.core.user_folders import own_folder, read_toml_files
 class NetworkSpec:
     """One entry of the registry.
 
-    builder: a function of torchvision.models, ``dreamnet`` or ``clip``.  arguments: for the builder.
-    classifier: the layer whose rows are the classes, "" without any, and ignored: prefixes of weights that the
-    network does without (training heads).  weights: torchvision's enum member, or empty.
+    builder: of torchvision.models, ``dreamnet`` or ``clip``.  arguments: for the builder.
+    classifier: the layer whose rows are the classes, "" without any.  ignored: prefixes of weights
+    that the network does without (training heads).  weights: torchvision's enum member, or empty.
     url, sha256: weights from elsewhere, the checksum None where none was published.
     file, sha256: weights in the models folder, or the user's where it is the user's `own`.
     size_mb: of the weights, 10^6 bytes.
