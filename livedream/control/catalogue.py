@@ -159,8 +159,10 @@ def _check_target(spec: NetworkSpec, target: Target) -> None:
         if classes or spec.builder == "dreamnet":
             vocabulary(classes).find(target.word)
         return
-    if isinstance(target, TextTarget) and spec.builder != "clip":
-        raise NetworkError(f"{spec.name} reads no sentences; try --network clip, or kind:WORD")
+    if isinstance(target, TextTarget):
+        if spec.builder != "clip":
+            raise NetworkError(f"{spec.name} reads no sentences; try --network clip, or kind:WORD")
+        return
     if spec.builder != "dreamnet":
         return
     said = _file_says(spec)

@@ -223,7 +223,7 @@ class TextPart(WholePart):
 
     def value(self, activation: Tensor, weights: Tensor) -> Tensor:
         scores = activation.float()
-        near = scores @ self.sentence / scores.norm(dim=1).clamp_min(TINY)
+        near: Tensor = scores @ self.sentence / scores.norm(dim=1).clamp_min(TINY)
         return weights[self.term] * near.mean()
 
 
