@@ -154,7 +154,7 @@ class Fuzz:
     def check(self) -> None:
         """Every target and every value of the moment is within its declaration."""
         now = time.monotonic()
-        self.show.modulation.step(now, 0.05)
+        self.show.modulation.step(now)
         snapshot = self.parameters.snapshot()
         for name, parameter in self.parameters.declared.items():
             parameter.check(self.parameters.target(name))

@@ -52,7 +52,9 @@ class Moments:
     def __init__(self, preset: str, presets: Presets) -> None:
         self._now_s = 0.0
         self.parameters = LiveParameters(DreamSettings(flow_size="216p"), clock=lambda: self._now_s)
-        self._modulation = Modulation(self.parameters, Tempo(), lambda name: 0.5)
+        self._modulation = Modulation(
+            self.parameters, Tempo(), lambda name: 0.5, lambda: self._now_s
+        )
         show = Show(self.parameters, presets, self._modulation, clock=lambda: self._now_s)
         show.preset(preset, 0.0)
         # What was set without a crossfade still glides; long ago, it has arrived.
@@ -60,7 +62,7 @@ class Moments:
 
     def snapshot(self, time_s: float) -> Snapshot:
         self._now_s = time_s + self._offset_s
-        self._modulation.step(self._now_s, 60.0)
+        self._modulation.step(self._now_s)
         return self.parameters.snapshot(self._now_s)
 
 

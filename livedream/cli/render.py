@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from livedream.cli.automation import add_automation, automation_of
 from livedream.cli.image import stem_of
 from livedream.cli.options import (
     Commands,
@@ -101,6 +102,7 @@ def add_options(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
     files.add_argument(
         "--preview", action="store_true", help=f"render only {_PREVIEW_S:g} s, small and fast"
     )
+    add_automation(parser)
     add_settings(parser)
     return files
 
@@ -131,7 +133,8 @@ def with_dreamers(jobs: "list[RenderJob]") -> "Iterator[tuple[RenderJob, Dreamer
         dreamer = Dreamer(
             job.settings,
             None if dreamer is None else dreamer.network,
-            None if dreamer is None else dreamer.objective,
+            # Automation may have moved it to another.
+            None if dreamer is None or job.automation else dreamer.objective,
         )
         yield job, dreamer
 
@@ -200,6 +203,7 @@ def jobs_of(args: argparse.Namespace) -> "list[RenderJob]":
 
     if args.overwrite and args.resume:
         raise SettingsError("--overwrite and --resume cannot be combined; give one")
+    automation = automation_of(args)
     settings, kept = (settings_of(args), ()) if args.replay is None else _settings_of_show(args)
     end_s, picture_size = args.end, args.picture_size
     if args.preview:
@@ -218,7 +222,7 @@ def jobs_of(args: argparse.Namespace) -> "list[RenderJob]":
             deinterlace=args.deinterlace or DEINTERLACE.default,
             picture_size=picture_size, codec=args.codec, quality=args.quality,
             copy_streams=not args.no_sound, compare=args.compare, overwrite=args.overwrite,
-            resume=args.resume, replay=args.replay, kept=kept,
+            resume=args.resume, replay=args.replay, kept=kept, automation=automation,
         )
         for text, output in zip(args.inputs, outputs, strict=True)
     ]  # fmt: skip

@@ -2,19 +2,20 @@
 
 import dataclasses
 import math
+import re
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import numpy as np
 
 from livedream.control.live_parameters import LiveParameters
-from livedream.control.tempo import Tempo
 from livedream.core.errors import SettingsError
 from livedream.core.health import Health
 from livedream.core.settings import check_all, declare
+from livedream.core.suggest import closest
 from livedream.core.supervisor import SupervisedThread, start_thread
 
 _STEADY: Final[Mapping[str, Callable[[float], float]]] = {
@@ -29,6 +30,15 @@ AUDIO_SOURCES: Final = ("level", "bass", "mid", "treble", "onset")
 SOURCES: Final = ("lfo", *AUDIO_SOURCES)
 MAXIMUM: Final = 32  # modulators at once; a preset with more is a slip
 _STEP_S: Final = 1 / 60  # above the rate of any camera in common use
+
+
+class Beats(Protocol):
+    """What knows the beat: a tapped `Tempo`, or what was heard in a film's music.
+
+    beats: how many have fallen at a time, fractions between them.
+    """
+
+    def beats(self, now_s: float) -> float: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +84,7 @@ class Modulator:
             if getattr(self, field.name) != field.default
         }
 
-    def value(self, now_s: float, tempo: Tempo, audio_level: Callable[[str], float]) -> float:
+    def value(self, now_s: float, tempo: Beats, audio_level: Callable[[str], float]) -> float:
         """What it adds now, in units of the slider."""
         if self.source != "lfo":
             return self.offset + self.depth * audio_level(self.source)
@@ -84,10 +94,20 @@ class Modulator:
 
 @dataclass
 class _Running:
+    """A modulator that fades in, or out where `speed` is below 0: per second, since a moment."""
+
     modulator: Modulator
     key: str
-    gain: float  # 0..1: fading in, or out
-    speed: float  # of the gain, per second; below 0 it is on its way out
+    speed: float
+    since_s: float
+    start: float = 0.0  # the gain of that moment
+
+    def gain(self, now_s: float) -> float:
+        """0 to 1; a formula of time, so that it does not matter how often it is asked for."""
+        passed_s = max(0.0, now_s - self.since_s)
+        if math.isinf(self.speed):
+            return float(self.speed > 0)
+        return min(1.0, max(0.0, self.start + self.speed * passed_s))
 
 
 class Modulation:
@@ -101,16 +121,16 @@ class Modulation:
     def __init__(
         self,
         parameters: LiveParameters,
-        tempo: Tempo,
+        tempo: Beats,
         audio_level: Callable[[str], float] = lambda _: 0.0,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._parameters, self._tempo = parameters, tempo
+        self._parameters, self._tempo, self._clock = parameters, tempo, clock
         self.audio_level = audio_level
         self.on_step: Callable[[float, Mapping[tuple[str, str], float | None]], None] | None = None
         self._lock = threading.Lock()
         self._running: list[_Running] = []
         self._made = 0
-        self._stepped_s = 0.0
         self._thread: SupervisedThread | None = None
 
     @property
@@ -128,14 +148,16 @@ class Modulation:
         wanted = self.checked(modulators)
         speed = 1.0 / seconds if seconds > 0 else float("inf")
         with self._lock:
+            now_s = self._clock()
             for run in self._running:
                 if run.speed >= 0 and run.modulator in wanted:
                     wanted.remove(run.modulator)
                 else:
-                    run.speed = -speed
+                    run.start, run.since_s, run.speed = run.gain(now_s), now_s, -speed
             for modulator in wanted:
                 self._made += 1
-                self._running.append(_Running(modulator, f"modulator{self._made}", 0.0, speed))
+                key = f"modulator{self._made}"
+                self._running.append(_Running(modulator, key, speed, now_s))
 
     def checked(self, modulators: Iterable[Modulator]) -> list[Modulator]:
         """`modulators` as a list, or SettingsError when they cannot run."""
@@ -151,19 +173,17 @@ class Modulation:
                 )
         return wanted
 
-    def step(self, now_s: float, passed_s: float) -> None:
-        """Move everything to `now_s`, `passed_s` after the step before."""
+    def step(self, now_s: float) -> None:
+        """Move everything to `now_s`, a time of the clock."""
         with self._lock:
-            for run in self._running:
-                run.gain = min(1.0, max(0.0, run.gain + run.speed * max(passed_s, 1e-6)))
-            over = [run for run in self._running if run.speed < 0 and run.gain <= 0]
+            over = [run for run in self._running if run.speed < 0 and run.gain(now_s) <= 0]
             self._running = [run for run in self._running if run not in over]
             running = list(self._running)
         offsets: dict[tuple[str, str], float | None] = {
             (run.modulator.parameter, run.key): None for run in over
         }
         for run in running:
-            value = run.gain * run.modulator.value(now_s, self._tempo, self.audio_level)
+            value = run.gain(now_s) * run.modulator.value(now_s, self._tempo, self.audio_level)
             offsets[run.modulator.parameter, run.key] = value
         for (name, key), offset in offsets.items():
             self._parameters.modulate(name, key, offset)
@@ -171,7 +191,6 @@ class Modulation:
             self.on_step(now_s, offsets)
 
     def start(self) -> None:
-        self._stepped_s = time.monotonic()
         self._thread = start_thread("modulation", self._follow_clock, every_s=_STEP_S)
 
     def close(self) -> None:
@@ -182,8 +201,42 @@ class Modulation:
         return Health("modulation", "ok", f"{len(self.modulators)} running")
 
     def _follow_clock(self) -> None:
-        before_s, self._stepped_s = self._stepped_s, time.monotonic()
-        self.step(self._stepped_s, self._stepped_s - before_s)
+        self.step(self._clock())
+
+
+def parse_modulator(text: str) -> Modulator:
+    """`strength:bass:0.4`, `hue:sine:0.1:20s` or `zoom:triangle:0.05:8beats`, as a modulator.
+
+    What is moved, by what (a wave or a source of sound), how far in units of the slider, and a
+    wave's period.  Raises SettingsError, with the part that is wrong.
+    """
+    name, source, depth, period = (*text.split(":", 3), "", "", "")[:4]
+    if not (name and source and depth):
+        raise SettingsError(
+            f"modulator: must be PARAMETER:SOURCE:DEPTH, such as strength:bass:0.4 (got {text!r})"
+        )
+    name = name.strip().replace("-", "_")
+    found: dict[str, Any] = {"parameter": name, "depth": _number(depth, text), "source": source}
+    if source in SHAPES:
+        found |= {"source": "lfo", "shape": source}
+    elif source not in AUDIO_SOURCES:
+        hint = closest(source, (*AUDIO_SOURCES, *SHAPES))
+        there = ", ".join((*AUDIO_SOURCES, *SHAPES))
+        raise SettingsError(f"modulator: no {source!r}; {hint or 'there are ' + there}")
+    if period:
+        match = re.fullmatch(r"([^a-z]+)(s|beats?)", period)
+        if match is None or source not in SHAPES:
+            of_wave = "8s or 4beats, of a wave"
+            raise SettingsError(f"modulator: the period must be {of_wave} (got {text!r})")
+        found["period_s" if match[2] == "s" else "beats"] = _number(match[1], text)
+    return Modulator.from_mapping(found)
+
+
+def _number(part: str, text: str) -> float:
+    try:
+        return float(part)
+    except ValueError as error:
+        raise SettingsError(f"modulator: {part!r} is not a number (in {text!r})") from error
 
 
 def wave(shape: str, cycles: float, seed: int = 0) -> float:

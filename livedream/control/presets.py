@@ -62,6 +62,19 @@ class Preset:
     modulators: tuple[Modulator, ...] = ()
     own: bool = False  # the user's, not the package's
 
+    def over(self, base: Mapping[str, Any]) -> dict[str, Any]:
+        """What it sets where `base` is what livedream was started with, by parameter."""
+        start = {name: value for name, value in base.items() if name not in KEPT}
+        if "network" in self.values:
+            # The layers of one network mean nothing to another.
+            start["objective"] = ""
+        elif "objective" in self.values:
+            # Where no network is named, the objective is for the default one.
+            start["network"] = ""
+        if {"network", "objective"} & set(self.values):
+            start["prompt"] = ""
+        return {**start, **self.values}
+
     def to_toml(self) -> str:
         """As a file, which `read_preset` reads back to the same."""
         lines = [

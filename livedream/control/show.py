@@ -56,7 +56,7 @@ class Show:
         for reason in self.presets.broken.values():
             _log.warning("%s", reason)
         self.tempo = tempo or Tempo(now_s=clock())
-        self.modulation = modulation or Modulation(parameters, self.tempo)
+        self.modulation = modulation or Modulation(parameters, self.tempo, clock=clock)
         self.started_with = parameters.targets()
         self._clock = clock
         self._lock = threading.RLock()
@@ -96,21 +96,9 @@ class Show:
                 f"crossfade: must be 0 to {LONGEST_CROSSFADE_S:g} s (got {seconds})"
             )
         with self._lock:
-            self._go(self._values(found), found.modulators, seconds, origin)
+            self._go(found.over(self.started_with), found.modulators, seconds, origin)
             self._preset = found.name
         self.notify()
-
-    def _values(self, preset: Preset) -> dict[str, Any]:
-        base = {name: v for name, v in self.started_with.items() if name not in KEPT}
-        if "network" in preset.values:
-            # The layers of one network mean nothing to another.
-            base["objective"] = ""
-        elif "objective" in preset.values:
-            # Where no network is named, the objective is for the default one.
-            base["network"] = ""
-        if {"network", "objective"} & set(preset.values):
-            base["prompt"] = ""
-        return {**base, **preset.values}
 
     def _go(
         self,

@@ -4,7 +4,8 @@ LivedreamError
  ├─ SettingsError     (ValueError)   a parameter outside its range, an option that makes no sense
  ├─ GrammarError      (ValueError)   a text that does not parse; it points at the character
  │   ├─ ObjectiveError               an objective that does not parse or names what is not there
- │   └─ RegionError                  a region that does not parse or names what is not there
+ │   ├─ RegionError                  a region that does not parse or names what is not there
+ │   └─ CurveError                   curves that do not parse, or a value out of its range
  ├─ ShapeError        (ValueError)   arrays whose sizes do not fit together
  ├─ NetworkError      (LookupError)  an unknown network, layer or class
  │   └─ WeightsError  (LookupError)  weights missing, damaged or of another architecture
@@ -55,6 +56,10 @@ class ObjectiveError(GrammarError):
 
 class RegionError(GrammarError):
     """A region's text does not parse, or names a file that cannot be read."""
+
+
+class CurveError(GrammarError):
+    """Curves do not parse, name no parameter, or hold a value outside its range."""
 
 
 class ShapeError(LivedreamError, ValueError):

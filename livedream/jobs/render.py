@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import cv2
 import numpy as np
@@ -16,16 +16,23 @@ import numpy as np
 from livedream.capture import Source, open_source
 from livedream.core.device import precision_name
 from livedream.core.errors import SettingsError
-from livedream.core.frame import Frame, SourceInfo
+from livedream.core.frame import Frame, Motion, SourceInfo
 from livedream.core.prefetch import AsyncWriter
 from livedream.core.settings import DEINTERLACE, DreamSettings, parse_size
 from livedream.core.shrink import fitted
 from livedream.dream.dreamer import Dream, Dreamer
 from livedream.dream.objectives.prompt import dreamed
 from livedream.jobs.checkpoint import MANIFEST, Checkpoint, Checkpoints, identity
+from livedream.jobs.replay import ShowDreamer
+from livedream.media.film_time import film_start_s
 from livedream.media.tags import SETTINGS
 from livedream.media.viewing import squared
 from livedream.present import keeps_pixel_shape, open_sink
+
+if TYPE_CHECKING:
+    from livedream.control.automation import Automation, FilmTimeline
+
+Step = Callable[[Frame, Motion | None], Dream]
 
 _FINEST_ASPECT: Final = 10_000  # of a ratio's second number; H.264 has 16 bits for it
 
@@ -40,6 +47,7 @@ class RenderJob:
     overwrite, resume: what to do with an output that is already there.
     replay: a live show's performance log, to dream `source` as it went; kept: the parameters that
     stay as `settings` have them, whatever the show did.
+    automation: what moves the settings over the film's time; None: nothing does.
     """
 
     source: str
@@ -59,6 +67,7 @@ class RenderJob:
     resume: bool = False
     replay: Path | None = None
     kept: tuple[str, ...] = ()
+    automation: "Automation | None" = None
 
     def open(self, skip: int = 0, at: int | None = None) -> Source:
         """What is dreamed; skip, at: as for `open_source`. Raises SourceError for nothing."""
@@ -78,6 +87,8 @@ class RenderJob:
     def identity(self) -> str:
         """Everything the pictures depend on, as JSON: written into the file's metadata."""
         more: dict[str, Any] = {} if self.replay is None else {"replay": self.replay.name}
+        if self.automation is not None:
+            more |= self.automation.identity()
         if self.stream is not None:
             more["stream"] = self.stream
         if self.deinterlace != DEINTERLACE.default:
@@ -86,6 +97,19 @@ class RenderJob:
             self.settings, self.source, start_s=self.start_s, end_s=self.end_s,
             picture_size=self.picture_size, compare=self.compare, **more,
         )  # fmt: skip
+
+    def timeline(self, info: SourceInfo) -> "FilmTimeline | None":
+        """The parameters at the frames' times; None where nothing moves them. info: the source."""
+        if self.automation is None:
+            return None
+        from livedream.control.automation import FilmTimeline
+
+        return FilmTimeline(self.automation, self.settings, info.rate, film_start_s(info))
+
+    def step(self, dreamer: Dreamer, info: SourceInfo) -> Step | None:
+        """What dreams a frame as automation moves the parameters; None where nothing moves them."""
+        timeline = self.timeline(info)
+        return None if timeline is None else ShowDreamer(dreamer, timeline).step
 
 
 @dataclass
@@ -174,7 +198,10 @@ def render(
         writer = stack.enter_context(AsyncWriter(sink, dreamer.timer))
         frames = scaled(source, info)
         if job.replay is None:
-            dreams = _resumed(job, frames, dreamer, checkpoints, sink.frames_written)
+            dreams = _resumed(
+                job, frames, dreamer, checkpoints, written=sink.frames_written,
+                step=job.step(dreamer, info),
+            )  # fmt: skip
         else:
             dreams = _replayed(job, job.replay, frames, dreamer)
         dreams = _checkpointed(dreams, job, checkpoints)
@@ -234,7 +261,9 @@ def _resumed(
     frames: Iterator[Frame],
     dreamer: Dreamer,
     checkpoints: Checkpoints,
+    *,
     written: int,
+    step: Step | None,
 ) -> Iterator[Dream]:
     """The dreams still to be written.
 
@@ -254,7 +283,7 @@ def _resumed(
             frames = chain([frame], frames)
             break
         before = frame
-    for dream in dreamer.dreams(frames, before=before, keep=checkpoints.due):
+    for dream in dreamer.dreams(frames, before, step, checkpoints.due):
         if dream.frame.index >= written:
             yield dream
 
@@ -264,7 +293,6 @@ def _replayed(
 ) -> Iterator[Dream]:
     """The dreams of a live show, with all the time that they take."""
     from livedream.control.show_reader import Playback, read_show
-    from livedream.jobs.replay import ShowDreamer
 
     script = read_show(show, job.source)
     playback = Playback(script, job.settings, job.kept)

@@ -1,4 +1,5 @@
-"""A live show dreamed again: every frame gets its whole dream, however long that takes.
+"""A live show dreamed again, or a film as automation moves its parameters: every frame gets its
+whole dream, however long that takes.
 
 The walk is that of a live frame, with the live parameters of each frame's own time: the dream
 travels and is carried along the flow, both networks of a crossfade dream, the picture is graded.
@@ -16,7 +17,8 @@ from livedream.present.grading import Grading, travel_of
 
 
 class Timeline(Protocol):
-    """What says how a show stands at a time: `livedream.control.show_reader.Playback`."""
+    """What says how a show stands at a time: `livedream.control.show_reader.Playback` of a log,
+    `livedream.control.automation.FilmTimeline` of a film."""
 
     def snapshot(self, time_s: float) -> Snapshot: ...
 
@@ -42,9 +44,10 @@ class ShowDreamer:
         now = self._timeline.snapshot(self._start_s + frame.time_s)
         dreamer = self._pool.get(now.dream)
         with dreamer.timer.stage("warp"):
-            if "reset" in now.triggers or (motion is not None and motion.cut):
+            cut = motion is not None and motion.cut
+            if cut or "reset" in now.triggers:
                 dreamer.reset()
-            seconds = dreamer.seconds_since_last(frame)
+            seconds = dreamer.state.seconds_to(frame.time_s, cut=cut)
             dreamer.resize(frame.rgb)
             travel = travel_of(now.grade)
             if travel is not None:

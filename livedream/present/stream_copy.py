@@ -24,9 +24,10 @@ from av.stream import Discard, Disposition
 
 from livedream.core.frame import SourceInfo
 from livedream.media.containers import Container, main_video, url_of
+from livedream.media.film_time import film_time
 from livedream.media.joints import OneClock
 from livedream.media.tags import stream_metadata
-from livedream.media.timing import Packet, decoding_time, first_tick, shift_of
+from livedream.media.timing import Packet, decoding_time
 
 _TS_NONSTRICT: Any = Flags.ts_nonstrict
 _PLAIN: Mapping[str, str] = MappingProxyType({})
@@ -50,17 +51,8 @@ class CopyRange:
 
 def copy_range_of(info: SourceInfo) -> CopyRange:
     """The part of `info.path` that its frames were taken from, counted as the source counts."""
-    assert info.path is not None
-    with av.open(url_of(info.path), metadata_errors="replace") as container:
-        video = main_video(container, info.stream)
-        base = video.time_base or Fraction(1)
-        first = video.start_time or 0
-        shift = shift_of(container.start_time, first, base)
-    end = None if info.end_s is None else (first + first_tick(info.end_s, base)) * base
-    if not info.start_s:
-        return CopyRange(None, end, shift * base, info.joints)
-    start = (first + first_tick(info.start_s, base)) * base
-    return CopyRange(start, end, start, info.joints)
+    time = film_time(info)
+    return CopyRange(time.start if info.start_s else None, time.end, time.start, info.joints)
 
 
 def has_sound(info: SourceInfo) -> bool:

@@ -34,7 +34,7 @@ def perform(path: Path, folder: Path) -> list[Snapshot]:
     parameters = LiveParameters(
         DreamSettings(**SMALL), clock=lambda: now[0], own_objective=own_objective
     )
-    modulation = Modulation(parameters, Tempo())
+    modulation = Modulation(parameters, Tempo(), clock=lambda: now[0])
     show = Show(parameters, Presets(folder), modulation, clock=lambda: now[0])
     parameters.set("saturation", 1.5, ramp_s=0)  # before the log began
     log = ShowLog(path, parameters, {"source": "camera"}, clock=lambda: now[0])
@@ -52,7 +52,7 @@ def perform(path: Path, folder: Path) -> list[Snapshot]:
             show.act("freeze", origin="keys")
             show.act("reset", origin="keys")
             show.modulate([Modulator(parameter="hue", depth=0.4, period_s=3.0)], 0)
-        modulation.step(now[0], 0.1)
+        modulation.step(now[0])
         seen.append(parameters.snapshot())
         time.sleep(0.001)
     log.close()

@@ -129,6 +129,16 @@ class _Film:
         found = {"settings": self.job.identity(), "plan": plan.as_dict()}
         write_whole(self.folder / MANIFEST, json.dumps(found))
 
+    def planned(self, seen: Sequence[Sighting], workers: int, *, exact: bool) -> Plan:
+        """The plan of what was seen. Automation leaves long shots whole: at a seam two dreams of
+        one look meet, not of two."""
+        timeline = self.job.timeline(self.info)
+        wander = None if timeline is None else lambda time_s: timeline.snapshot(time_s).dream.wander
+        return plan_of(
+            seen, self.info, self.job.settings, workers=workers,
+            exact=exact or timeline is not None, wander=wander,
+        )  # fmt: skip
+
     def path_of(self, piece: Piece) -> Path:
         return self.folder / f"{piece.first:09d}{self.job.output.suffix}"
 
@@ -282,6 +292,4 @@ def _look(films: Sequence[_Film], workers: Workers, *, exact: bool) -> None:
         for film in films:
             own = [seen[n] for n in range(len(orders)) if orders[n][0] is film]
             if fit_together(own):
-                film.make(plan_of(
-                    own, film.info, film.job.settings, workers=workers.count, exact=exact
-                ))  # fmt: skip
+                film.make(film.planned(own, workers.count, exact=exact))

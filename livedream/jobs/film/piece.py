@@ -99,6 +99,7 @@ def dream_piece(
     Raises what `render` raises, and SourceError when the source is not what was planned for.
     """
     dreamer = _dreamer(job.settings)
+    dreamer.adopt(job.settings)  # automation may have moved them
     dreamer.state, dreamer.timer = piece.state, StageTimer()
     frames, told_s = piece.end - piece.first, 0.0
     who = f"{socket.gethostname()}:{os.getpid()}"
@@ -123,7 +124,8 @@ def dream_piece(
             else:
                 numbers = count(piece.start + 1)
                 keep = partial(_asked, numbers, piece.kept)
-                dreams = _own(dreamer.dreams(wanted, before, keep=keep), piece, path.parent)
+                dreams = dreamer.dreams(wanted, before, job.step(dreamer, info), keep)
+                dreams = _own(dreams, piece, path.parent)
             write_dreams(dreams, writer, report, dreamer, watch, compare=job.compare)
         if report.frames != frames or sink.end is None:
             raise _other(job.source, f"{report.frames} frames of {frames}")

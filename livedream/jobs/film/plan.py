@@ -11,7 +11,7 @@ seam, in which both are dreamed and one gives way to the other.
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import pairwise
@@ -155,11 +155,13 @@ def plan_of(
     *,
     workers: int = 1,
     exact: bool = True,
+    wander: Callable[[float], float] | None = None,
 ) -> Plan:
     """The plan of a film that was seen in stretches, in order.
 
     workers: how many there are: shots that would keep one of them longer than all others are cut,
-    unless `exact`.  Raises SourceError when there is no frame.
+    unless `exact`.  wander: the setting at a frame's time, None where nothing moves it.
+    Raises SourceError when there is no frame.
     """
     pts = np.concatenate([one.pts for one in seen])
     if not pts.size:
@@ -178,7 +180,8 @@ def plan_of(
         for part in _parts(*shot, share, settings, float(info.rate))
     ]
     starts_at = {part[0] for part in parts}
-    clocks = enumerate(_clocks(pts.tolist(), info.time_base, cuts, settings.wander))
+    wander = wander or (lambda time_s: settings.wander)
+    clocks = enumerate(_clocks(pts.tolist(), info.time_base, cuts, wander))
     marks = {number: clock for number, clock in clocks if number in starts_at}
     pieces = []
     for part in parts:
@@ -221,11 +224,12 @@ def _grouped(cuts: list[int], least: int) -> list[int]:
 
 
 def _clocks(
-    pts: Iterable[int], time_base: Fraction, cuts: set[int], wander: float
+    pts: Iterable[int], time_base: Fraction, cuts: set[int], wander: Callable[[float], float]
 ) -> Iterable[tuple[float | None, float]]:
     """(time of the frame before, how far classes have wandered) at each frame."""
     state = DreamState()
     for number, tick in enumerate(pts):
         yield state.time_s, state.wandered
         cut = number > 0 and number in cuts
-        state.advance(state.seconds_to(float(tick * time_base), cut=cut), wander)
+        time_s = float(tick * time_base)
+        state.advance(state.seconds_to(time_s, cut=cut), wander(time_s))

@@ -30,7 +30,9 @@ def clock() -> Time:
 @pytest.fixture
 def show(tmp_path: Path, clock: Time) -> Show:
     parameters = LiveParameters(DreamSettings(octaves=4), clock=clock)
-    return Show(parameters, Presets(tmp_path), Modulation(parameters, Tempo()), clock=clock)
+    return Show(
+        parameters, Presets(tmp_path), Modulation(parameters, Tempo(), clock=clock), clock=clock
+    )
 
 
 def test_there_are_at_least_twelve_and_all_are_right(tmp_path: Path) -> None:
@@ -200,12 +202,12 @@ def test_modulators_move_and_stay_in_range(show: Show, clock: Time) -> None:
     seen = []
     for _ in range(400):
         clock.now_s += 0.05
-        show.modulation.step(clock.now_s, 0.05)
+        show.modulation.step(clock.now_s)
         seen.append(show.parameters.snapshot().grade.hue)
     assert max(seen) == pytest.approx(180, abs=3)
     assert min(seen) == pytest.approx(-180, abs=3)
     show.modulation.replace([], 0)
-    show.modulation.step(clock.now_s, 0.05)
+    show.modulation.step(clock.now_s)
     assert show.parameters.snapshot().grade.hue == 0
 
 
@@ -214,7 +216,8 @@ def test_modulators_fade_in_and_out(show: Show, clock: Time) -> None:
     show.modulation.replace([steady], 2.0)
     seen = []
     for _ in range(40):
-        show.modulation.step(clock.now_s, 0.1)
+        clock.now_s += 0.1
+        show.modulation.step(clock.now_s)
         seen.append(show.parameters.snapshot().grade.brightness)
     assert seen[0] == pytest.approx(0.975)
     assert seen[9] == pytest.approx(0.75, abs=0.01)
@@ -224,7 +227,7 @@ def test_modulators_fade_in_and_out(show: Show, clock: Time) -> None:
 def test_sound_drives_what_it_is_to_drive(show: Show) -> None:
     show.modulation.audio_level = lambda name: {"bass": 0.8}.get(name, 0.0)
     show.modulation.replace([Modulator(parameter="mix", source="bass", depth=-0.5)])
-    show.modulation.step(0, 0.1)
+    show.modulation.step(0)
     assert show.parameters.snapshot().grade.mix == pytest.approx(0.6)
 
 

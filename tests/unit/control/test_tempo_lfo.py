@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from livedream.control.modulation import SHAPES, wave
+from livedream.control.modulation import SHAPES, Modulator, parse_modulator, wave
 from livedream.control.tempo import Tempo
 from livedream.core.errors import SettingsError
 
@@ -71,3 +71,30 @@ def test_no_number_is_no_movement() -> None:
     assert wave("sine", math.inf) == 0
     with pytest.raises(SettingsError, match="sine, triangle"):
         wave("cosine", 0)
+
+
+def test_modulators_as_text() -> None:
+    found = parse_modulator("strength:bass:0.4")
+    assert found == Modulator(parameter="strength", source="bass", depth=0.4)
+    found = parse_modulator("half-life:wander:-0.1:20s")
+    assert found == Modulator(parameter="half_life", shape="wander", depth=-0.1, period_s=20.0)
+    found = parse_modulator("zoom:triangle:0.05:8beats")
+    assert found == Modulator(parameter="zoom", shape="triangle", depth=0.05, beats=8.0)
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("strength", "PARAMETER:SOURCE:DEPTH"),
+        ("strength:bas:0.4", "did you mean bass"),
+        ("strength:bass:loud", "not a number"),
+        ("strength:bass:4", "must be -1 to 1"),
+        ("strength:bass:0.4:8s", "of a wave"),
+        ("hue:sine:0.4:8", "8s or 4beats"),
+        ("hue:sine:0.4:-8s", "period_s"),
+        ("hue:sine:nan", "depth"),
+    ],
+)
+def test_modulators_that_make_no_sense(text: str, why: str) -> None:
+    with pytest.raises(SettingsError, match=why):
+        parse_modulator(text)

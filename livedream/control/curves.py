@@ -1,0 +1,339 @@
+"""Curves: parameters over a film's time, by keyframes in a text or a table.
+
+curves   = { keyframe | comment } separated by commas, semicolons or new lines
+keyframe = time ":" parameter "=" value [ kind ]
+time     = seconds | minutes ":" seconds | hours ":" minutes ":" seconds | frames "f"
+value    = number | "yes" | "no" | a text, "in quotes" where it holds a comma outside brackets
+kind     = "linear" | "ease" | "hold"
+comment  = "#" at the beginning of a line, and the rest of it
+
+A table (CSV) begins with a line `time,strength,hue`; each further line is a time and the values at
+it, each with its kind, some of them left out.
+
+The kind says how a number comes to its keyframe from the one before: in a straight line (when
+nothing is said), with a soft start and end, or not until the keyframe. Switches and texts change at
+their keyframe. A parameter starts from its setting and stays at its last keyframe.
+"""
+
+import math
+import re
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final
+
+from livedream.control.ramp import smooth
+from livedream.core.errors import CurveError, GrammarError, SettingsError
+from livedream.core.grade import GradeSettings
+from livedream.core.settings import DreamSettings, Parameter, declared
+from livedream.core.suggest import closest
+from livedream.dream.objectives.prompt import parse_prompt
+from livedream.dream.objectives.text import parse_objective
+from livedream.region.text import parse_region
+
+KINDS: Final = ("linear", "ease", "hold")
+# A frozen or black picture is a performer's moment; motion is found before a film's parameters are.
+LEFT_OUT: Final = ("freeze", "blackout", "flow_size")
+MOVABLE: Final[Mapping[str, Parameter]] = MappingProxyType({
+    one.name: one
+    for cls in (DreamSettings, GradeSettings)
+    for one in declared(cls)
+    if one.live and one.name not in LEFT_OUT
+})  # fmt: skip
+_GRAMMARS: Final[Mapping[str, Callable[[str], object]]] = {
+    "objective": parse_objective,
+    "prompt": parse_prompt,
+    "where": parse_region,
+}
+_MOST: Final = 100_000  # keyframes
+_LARGEST: Final = 16 << 20  # bytes
+_TIME: Final = re.compile(r"(?:(\d{1,9})f)|((?:\d+:){0,2}\d{1,9}(?:\.\d{1,9})?)")
+_NAME: Final = re.compile(r"[A-Za-z][\w-]*")
+_NUMBER: Final = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?", re.ASCII)
+_QUOTED: Final = re.compile(r'"((?:[^"\n]|"")*)"')
+_WORD: Final = re.compile(r"[A-Za-z]+")
+_SPACE: Final = re.compile(r"[ \t\r]*")
+_SWITCH: Final = {"yes": True, "on": True, "true": True, "1": True,
+                  "no": False, "off": False, "false": False, "0": False}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Keyframe:
+    """A parameter's value at a time.
+
+    time: seconds from the film's beginning, or frames of it where `frames` says so.
+    kind: how a number comes there, one of `KINDS`; "hold" for what is no number.
+    """
+
+    time: Fraction
+    name: str
+    value: Any
+    kind: str
+    frames: bool = False
+
+    def __str__(self) -> str:
+        when = f"{self.time}f" if self.frames else _seconds_text(self.time)
+        if isinstance(self.value, bool):
+            return f"{when}:{self.name}={'yes' if self.value else 'no'}"
+        if isinstance(self.value, str):
+            quoted = self.value.replace('"', '""')
+            return f'{when}:{self.name}="{quoted}"'
+        kind = "" if self.kind == "linear" else f" {self.kind}"
+        return f"{when}:{self.name}={self.value!r}{kind}"
+
+
+@dataclass(frozen=True, slots=True)
+class Curves:
+    """Keyframes in the order of their times, as far as these are known without a frame rate."""
+
+    keyframes: tuple[Keyframe, ...] = ()
+
+    def __str__(self) -> str:
+        """As a text, which `parse_curves` reads back to the same."""
+        return "\n".join(map(str, self.keyframes))
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The parameters that are moved."""
+        return frozenset(one.name for one in self.keyframes)
+
+    def timed(self, rate: Fraction) -> list[tuple[float, Keyframe]]:
+        """Each keyframe with its time in seconds, in order. rate: frames per second."""
+        found = [(float(k.time / rate if k.frames else k.time), k) for k in self.keyframes]
+        return sorted(found, key=lambda pair: pair[0])
+
+
+class Curve:
+    """One number over time.
+
+    keyframes: with their times in seconds, in order.  start: the setting, from the beginning to
+    the first keyframe.
+    """
+
+    def __init__(self, keyframes: Sequence[tuple[float, Keyframe]], start: float) -> None:
+        early = [] if keyframes[0][0] <= 0 else [(0.0, start, "hold")]
+        self._points = [*early, *((t, float(k.value), k.kind) for t, k in keyframes)]
+        self._times = [time for time, _, _ in self._points]
+
+    def at(self, time_s: float) -> float:
+        after = bisect_right(self._times, time_s)
+        if after == 0:
+            return self._points[0][1]
+        begin_s, begin, _ = self._points[after - 1]
+        if after == len(self._points):
+            return begin
+        end_s, end, kind = self._points[after]
+        if kind == "hold":
+            return begin
+        share = (time_s - begin_s) / (end_s - begin_s)
+        return begin + (end - begin) * (smooth(share) if kind == "ease" else share)
+
+
+def parse_curves(text: str) -> Curves:
+    """What a text or a table means. Raises CurveError pointing at the character in its line."""
+    parser = _Parser(text)
+    table = re.match(r"(?:[ \t]*(?:#[^\n]*)?\r?\n)*[ \t]*time[ \t]*,", text)
+    keyframes = list(parser.table() if table else parser.text())
+    if not keyframes:
+        raise parser.wrong("expected a keyframe such as 12.5:strength=20")
+    return Curves(tuple(keyframes))
+
+
+def read_curves(path: Path) -> Curves:
+    """The curves in a file. Raises SettingsError where it cannot be read, and CurveError."""
+    try:
+        if path.stat().st_size > _LARGEST:
+            raise SettingsError(f"curves: {path} is no text of keyframes: it is too large")
+        return parse_curves(path.read_text(encoding="utf-8-sig"))
+    except (OSError, UnicodeDecodeError) as error:
+        why = getattr(error, "strerror", None) or "not text"
+        raise SettingsError(f"curves: {path} cannot be read ({why})") from error
+
+
+class _Parser:
+    """One pass from left to right."""
+
+    def __init__(self, text: str) -> None:
+        self._text, self._place = text, 0
+        self._seen: set[tuple[str, bool, Fraction]] = set()
+
+    def wrong(self, message: str, place: int | None = None) -> CurveError:
+        """An error here, or at `place`; it shows the line alone, which a file may have many of."""
+        place = self._place if place is None else place
+        begin = self._text.rfind("\n", 0, place) + 1
+        end = self._text.find("\n", place)
+        line = self._text[begin : None if end < 0 else end].rstrip("\r")
+        number = self._text.count("\n", 0, place) + 1
+        where = f"line {number}: " if "\n" in self._text.strip() else ""
+        return CurveError(where + message, text=line, position=place - begin)
+
+    def text(self) -> Iterator[Keyframe]:
+        self._skip_lines()
+        while self._place < len(self._text):
+            begin = self._place
+            time, frames = self._time()
+            self._symbol(":", "expected : and a parameter")
+            parameter = self._parameter()
+            self._symbol("=", f"expected = and the value of {parameter.name}")
+            yield self._keyframe(time, parameter, begin, frames=frames)
+            if self._place < len(self._text) and self._text[self._place] not in ",;\n":
+                raise self.wrong("expected a comma or a new line")
+            self._skip_lines(",;")
+
+    def table(self) -> Iterator[Keyframe]:
+        self._skip_lines()
+        self._needed(re.compile("time"), "expected time")
+        columns: list[Parameter] = []
+        while self._taken(","):
+            columns.append(self._parameter())
+        while True:
+            if self._place < len(self._text) and self._text[self._place] != "\n":
+                raise self.wrong("expected a comma or a new line")
+            self._skip_lines()
+            if self._place == len(self._text):
+                return
+            begin = self._place
+            time, frames = self._time()
+            for parameter in columns:
+                if not self._taken(","):
+                    break
+                if self._place < len(self._text) and self._text[self._place] not in ",\n":
+                    yield self._keyframe(time, parameter, begin, frames=frames)
+
+    def _time(self) -> tuple[Fraction, bool]:
+        match = self._needed(_TIME, "expected a time: seconds, 1:30.5, or frames such as 250f")
+        if match[1]:
+            return Fraction(match[1]), True
+        seconds = Fraction(0)
+        for part in match[2].split(":"):
+            seconds = seconds * 60 + Fraction(part)
+        return seconds, False
+
+    def _parameter(self) -> Parameter:
+        begin = self._place
+        name = self._needed(_NAME, "expected a parameter")[0].replace("-", "_")
+        if name not in MOVABLE:
+            why = f"{name} is not for curves" if name in LEFT_OUT else f"no parameter {name}"
+            hint = closest(name, MOVABLE) or "docs/parameters.md lists those that may change live"
+            raise self.wrong(f"{why}; {hint}", begin)
+        return MOVABLE[name]
+
+    def _keyframe(
+        self, time: Fraction, parameter: Parameter, begin: int, *, frames: bool
+    ) -> Keyframe:
+        if (parameter.name, frames, time) in self._seen:
+            raise self.wrong(f"{parameter.name} has a keyframe at this time already", begin)
+        self._seen.add((parameter.name, frames, time))
+        if len(self._seen) > _MOST:
+            raise self.wrong(f"at most {_MOST} keyframes")
+        place = self._place
+        value: Any = self._number(parameter) if _is_number(parameter) else self._text_of(parameter)
+        kind = self._kind(parameter)
+        try:
+            value = parameter.check(value)
+        except ValueError as error:
+            raise self.wrong(str(error), place) from error
+        return Keyframe(time, parameter.name, value, kind, frames)
+
+    def _number(self, parameter: Parameter) -> float | int:
+        place = self._place
+        text = self._needed(_NUMBER, f"expected {parameter.wanted()}")[0]
+        found = float(text)
+        if not math.isfinite(found):
+            raise self.wrong(f"{parameter.name}: must be {parameter.wanted()}", place)
+        return int(found) if parameter.kind is int and found.is_integer() else found
+
+    def _text_of(self, parameter: Parameter) -> str | bool:
+        begin = self._place
+        quoted = self._match(_QUOTED)
+        if quoted is not None:
+            begin, found = begin + 1, quoted[1].replace('""', '"')
+        elif self._text.startswith('"', begin):
+            raise self.wrong("this quote is never closed")
+        else:
+            found = self._bare()
+        if parameter.kind is bool:
+            if found.lower() not in _SWITCH:
+                raise self.wrong(f"{parameter.name}: must be yes or no", begin)
+            return _SWITCH[found.lower()]
+        if found.strip() and parameter.name in _GRAMMARS:
+            try:
+                _GRAMMARS[parameter.name](found)
+            except GrammarError as error:
+                raise self.wrong(str(error).partition(" (at character")[0],
+                                 begin + error.position) from error  # fmt: skip
+        return found
+
+    def _bare(self) -> str:
+        """Up to a separator outside brackets."""
+        begin, depth = self._place, 0
+        while self._place < len(self._text):
+            letter = self._text[self._place]
+            depth += (letter in "([") - (letter in ")]")
+            if letter == "\n" or (letter in ",;" and depth <= 0):
+                break
+            self._place += 1
+        return self._text[begin : self._place].strip()
+
+    def _kind(self, parameter: Parameter) -> str:
+        self._match(_SPACE)
+        begin = self._place
+        word = self._match(_WORD)
+        if word is None:
+            return "linear" if _is_number(parameter) else "hold"
+        if word[0] not in KINDS:
+            raise self.wrong(f"expected {', '.join(KINDS)}, a comma or a new line", begin)
+        if not _is_number(parameter) and word[0] != "hold":
+            raise self.wrong(f"{parameter.name} switches at its time: leave out {word[0]}", begin)
+        self._match(_SPACE)
+        return word[0]
+
+    def _taken(self, symbol: str) -> bool:
+        self._match(_SPACE)
+        there = self._text.startswith(symbol, self._place)
+        self._place += there
+        self._match(_SPACE)
+        return there
+
+    def _symbol(self, symbol: str, message: str) -> None:
+        if not self._taken(symbol):
+            raise self.wrong(message)
+
+    def _needed(self, pattern: re.Pattern[str], message: str) -> re.Match[str]:
+        match = self._match(pattern)
+        if match is None:
+            raise self.wrong(message)
+        self._match(_SPACE)
+        return match
+
+    def _match(self, pattern: re.Pattern[str]) -> re.Match[str] | None:
+        match = pattern.match(self._text, self._place)
+        if match:
+            self._place = match.end()
+        return match
+
+    def _skip_lines(self, separators: str = "") -> None:
+        """Space, new lines, comments and separators."""
+        while self._place < len(self._text):
+            letter = self._text[self._place]
+            line = self._text.rfind("\n", 0, self._place) + 1
+            if letter == "#" and not self._text[line : self._place].strip():
+                end = self._text.find("\n", self._place)
+                self._place = len(self._text) if end < 0 else end
+            elif letter in " \t\r\n" or letter in separators:
+                self._place += 1
+            else:
+                return
+
+
+def _is_number(parameter: Parameter) -> bool:
+    return parameter.kind in (int, float)
+
+
+def _seconds_text(time: Fraction) -> str:
+    """Exact: keyframes have at most nine decimals."""
+    whole, rest = divmod(round(time * 10**9), 10**9)
+    return f"{whole}.{rest:09d}".rstrip("0").rstrip(".")

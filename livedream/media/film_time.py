@@ -1,0 +1,44 @@
+"""The time of a film: seconds since it begins for its viewer, whatever part of it is read."""
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+import av
+
+from livedream.core.frame import SourceInfo
+from livedream.media.containers import main_video, url_of
+from livedream.media.timing import first_tick, shift_of
+
+
+@dataclass(frozen=True, slots=True)
+class FilmTime:
+    """Where a film's time lies on its container's clock, in seconds.
+
+    zero: its beginning.  start: of the part that is read, which the frames' times count from.
+    end: of that part, None for the film's own.
+    """
+
+    zero: Fraction
+    start: Fraction
+    end: Fraction | None
+
+
+def film_time(info: SourceInfo) -> FilmTime:
+    """Of the file that frames come from, `info.path`."""
+    assert info.path is not None
+    with av.open(url_of(info.path), metadata_errors="replace") as container:
+        video = main_video(container, info.stream)
+        base = video.time_base or Fraction(1)
+        first = video.start_time or 0
+        zero = shift_of(container.start_time, first, base) * base
+    end = None if info.end_s is None else (first + first_tick(info.end_s, base)) * base
+    start = (first + first_tick(info.start_s, base)) * base if info.start_s else zero
+    return FilmTime(zero, start, end)
+
+
+def film_start_s(info: SourceInfo) -> float:
+    """The film's time where the frames' begins: 0 but for a part of a film."""
+    if info.path is None:
+        return info.start_s
+    found = film_time(info)
+    return float(found.start - found.zero)

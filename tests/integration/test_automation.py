@@ -1,0 +1,121 @@
+"""Films whose parameters move over time: stopped and resumed, in pieces, from the command line."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from film_made import film
+
+from livedream.capture import open_source
+from livedream.cli import main
+from livedream.control.automation import Automation
+from livedream.control.curves import parse_curves
+from livedream.control.modulation import Modulator
+from livedream.core.errors import LivedreamError
+from livedream.core.settings import DreamSettings
+from livedream.dream.dreamer import Dreamer
+from livedream.dream.networks.network import Network
+from livedream.jobs.film.film import OneWorker, render_films
+from livedream.jobs.render import RenderJob, render
+
+SMALL = DreamSettings(size="source", flow_size="source", octaves=1, wander=2.0)
+MOVES = parse_curves(
+    "0:strength=4, 3:strength=30 ease, 1:objective=strokes, 0:rotation=0, 3:rotation=40,"
+    "0.5:wander=0.7 hold, 2:hue=90"
+)
+AUTOMATION = Automation(
+    curves=MOVES, modulators=(Modulator(parameter="saturation", depth=0.3, period_s=0.7),)
+)
+
+
+class StoppedError(Exception):
+    pass
+
+
+def job(source: str | Path, output: Path, **more: object) -> RenderJob:
+    given = {"settings": SMALL, "codec": "ffv1", "automation": AUTOMATION, **more}
+    return RenderJob(source=str(source), output=output, **given)  # type: ignore[arg-type]
+
+
+def pictures(path: Path) -> np.ndarray:
+    with open_source(str(path)) as source:
+        return np.stack([frame.rgb for frame in source])
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A film of two shots and its dream in one."""
+    folder = tmp_path_factory.mktemp("film")
+    source = film(folder / "film.mkv", 53, 52)
+    render(job(source, folder / "one.mkv"))
+    return source, folder / "one.mkv"
+
+
+def test_what_moves_nothing_changes_nothing(made: tuple[Path, Path], tmp_path: Path) -> None:
+    """Cuts included, to the bit."""
+    render(job(made[0], tmp_path / "plain.mkv", automation=None))
+    render(job(made[0], tmp_path / "still.mkv", automation=Automation()))
+    plain = pictures(tmp_path / "plain.mkv")
+    assert np.array_equal(plain, pictures(tmp_path / "still.mkv"))
+    assert np.abs(plain.astype(int) - pictures(made[1])).mean() > 3, "nothing was moved"
+
+
+def test_a_film_in_pieces_is_the_same_film(made: tuple[Path, Path], tmp_path: Path) -> None:
+    (report,) = render_films([job(made[0], tmp_path / "many.mkv")], OneWorker())
+    assert report.frames == 105
+    assert np.array_equal(pictures(tmp_path / "many.mkv"), pictures(made[1]))
+
+
+def test_what_was_stopped_goes_on_to_the_same_bits(
+    made: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dreamnet: Network
+) -> None:
+    monkeypatch.setattr("livedream.jobs.checkpoint._EVERY_S", 0.0)
+    out = tmp_path / "parts.mkv"
+
+    def stop(dream: object, report: object) -> None:
+        if report.frames >= 40:  # type: ignore[attr-defined]
+            raise StoppedError
+
+    with pytest.raises(StoppedError):
+        render(job(made[0], out), Dreamer(SMALL, dreamnet), watch=stop)
+    for other in (Automation(curves=parse_curves("0:strength=5")), None):
+        with pytest.raises(LivedreamError, match="--resume: curves is"):
+            render(job(made[0], out, automation=other, resume=True))
+    render(job(made[0], out, resume=True), Dreamer(SMALL, dreamnet))
+    assert np.array_equal(pictures(out), pictures(made[1]))
+
+
+def test_a_part_of_a_film_moves_as_in_the_film(made: tuple[Path, Path], tmp_path: Path) -> None:
+    """The level follows the curve of the film's time, not of the part's."""
+    levels: list[float] = []
+    part = job(made[0], tmp_path / "part.mkv", start_s=2.5, settings=SMALL.replace(rise=0.0))
+    render(part, watch=lambda dream, report: levels.append(dream.level))
+    share = 2.5 / 3
+    wanted = 4 + 26 * share * share * (3 - 2 * share)
+    assert levels[0] == pytest.approx(wanted, abs=1.0)
+
+
+def test_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    moves, out = tmp_path / "moves.csv", tmp_path / "out.mkv"
+    moves.write_text("time,strength,saturation\n0,0,1\n6f,30 hold,0 hold\n")
+    clouds = "synthetic:clouds?size=96x64&fps=10&seconds=1.2"
+    command = ["render", clouds, "-o", str(out), "--size", "source", "--quiet", "--overwrite"]
+    assert main([*command, "--curves", str(moves), "--modulate", "mix:square:0.1:1s"]) == 0
+    colourful = [np.ptp(one.astype(int), axis=2).mean() for one in pictures(out)]
+    assert min(colourful[:6]) > 20 and max(colourful[6:]) < 4
+    assert main([*command, "--program", "showreel", "--report", str(tmp_path / "r.json")]) == 0
+    assert json.loads((tmp_path / "r.json").read_text())["frames"] == 12
+    capsys.readouterr()
+    moves.write_text("0:strength=6,\n2:strength=600")
+    for more, said in (
+        (["--curves", str(moves)], "line 2: strength: must be 0 to 100 (got 600)"),
+        (["--curves", str(moves)], "2:strength=600\n           ^"),
+        (["--curves", "nowhere.txt"], "nowhere.txt cannot be read"),
+        (["--preset", "inc"], "did you mean ink"),
+        (["--preset", "ink", "--program", "drifting"], "give one"),
+        (["--modulate", "objective:sine:1"], "cannot be moved"),
+        (["--preset", "ink", "--replay", "show.jsonl"], "own show"),
+    ):
+        assert main([*command, *more]) == 2
+        assert said in capsys.readouterr().err

@@ -1,0 +1,109 @@
+"""A film's parameters over its time, as one function of it."""
+
+from fractions import Fraction
+from typing import Any
+
+import pytest
+
+from livedream.control.automation import Automation, FilmTimeline
+from livedream.control.curves import parse_curves
+from livedream.control.modulation import Modulator
+from livedream.control.presets import Preset
+from livedream.control.programs import Step
+from livedream.core.errors import SettingsError
+from livedream.core.settings import DreamSettings
+
+EYES = Preset(name="eyes", crossfade_s=2.0, values={"objective": "eyes", "strength": 30.0})
+GRAY = Preset(
+    name="gray", values={"saturation": 0.0, "freeze": True},
+    modulators=(Modulator(parameter="contrast", offset=0.25, depth=0.0),),
+)  # fmt: skip
+TURNS = ((Step("eyes", 10.0), EYES), (Step("gray", 10.0, 4.0), GRAY))
+
+
+def timeline(start_s: float = 0.0, **more: Any) -> FilmTimeline:
+    return FilmTimeline(Automation(**more), DreamSettings(strength=12.0), Fraction(25), start_s)
+
+
+def test_curves_move_and_texts_switch_at_their_frame() -> None:
+    curves = parse_curves("0:strength=0, 4:strength=40, 2:objective=strokes, 0:zoom=1, 4:zoom=2")
+    found = timeline(curves=curves)
+    seen = [found.snapshot(n / 25) for n in range(150)]
+    assert seen[50].dream.strength == pytest.approx(20)
+    assert seen[149].dream.strength == 40
+    assert seen[25].grade.zoom == pytest.approx(1.25)
+    assert [one.dream.objective for one in seen[48:52]] == ["", "", "strokes", "strokes"]
+    assert all(one.fading is None for one in seen)
+
+
+def test_another_network_takes_its_own_objective_until_one_is_named() -> None:
+    curves = parse_curves("0:objective=eyes, 1:network=dreamnet-birds, 2:objective=strokes")
+    found = timeline(curves=curves)
+    seen = [(s.network, s.objective) for s in (found.snapshot(t).dream for t in (0, 1, 2))]
+    assert seen == [("", "eyes"), ("dreamnet-birds", ""), ("dreamnet-birds", "strokes")]
+
+
+def test_presets_take_turns_and_what_was_given_stays() -> None:
+    found = timeline(steps=TURNS, kept=frozenset({"strength"}))
+    assert found.snapshot(0).dream.objective == "eyes"
+    assert found.snapshot(0).dream.strength == 12.0
+    assert found.snapshot(9.9).grade.saturation == 1.0
+    assert found.snapshot(12).grade.saturation == pytest.approx(0.5)
+    last = found.snapshot(15)
+    assert (last.grade.saturation, last.grade.freeze, last.dream.objective) == (0.0, False, "")
+    assert last.grade.contrast == pytest.approx(1.5)
+    again = found.snapshot(22.1)
+    assert (again.dream.objective, again.grade.saturation) == ("eyes", 1.0)
+    assert again.grade.contrast == 1.0
+
+
+def test_a_curve_begins_at_the_preset_s_value_and_no_preset_moves_it_again() -> None:
+    found = timeline(steps=TURNS, curves=parse_curves("10:strength=50, 20:strength=0"))
+    seen = [found.snapshot(t).dream.strength for t in (0, 5, 10, 15, 22, 30)]
+    assert seen == [pytest.approx(v) for v in (30, 40, 50, 25, 0, 0)]
+
+
+def test_modulators_go_on_top_of_curves_and_stay_through_presets() -> None:
+    up = Modulator(parameter="strength", depth=0.0, offset=0.25)
+    found = timeline(steps=TURNS, modulators=(up,), curves=parse_curves("0:strength=20"))
+    for time_s in (0, 5, 12, 25):
+        assert found.snapshot(time_s).dream.strength == pytest.approx(32)
+
+
+EVERYTHING: dict[str, Any] = {
+    "steps": TURNS,
+    "modulators": (
+        Modulator(parameter="hue", depth=0.3, period_s=3.0),
+        Modulator(parameter="mix", shape="wander", depth=-0.4, beats=3.0),
+    ),
+    "curves": parse_curves("0:rotation=0, 30:rotation=90 ease, 7:where=left, 13:network=dreamnet"),
+}
+
+
+def test_it_does_not_matter_where_one_begins_to_look() -> None:
+    """To the bit: a render that goes on, and a worker's piece, see the same."""
+    whole = timeline(**EVERYTHING)
+    wanted = [whole.snapshot(n / 25) for n in range(900)]
+    for first in (1, 260, 304, 610):
+        late = timeline(**EVERYTHING)
+        assert [late.snapshot(n / 25) for n in range(first, 900)] == wanted[first:]
+
+
+def test_a_part_of_a_film_sees_the_film_s_time() -> None:
+    late, whole = timeline(11.0, **EVERYTHING), timeline(**EVERYTHING)
+    assert late.snapshot(2.0) == whole.snapshot(13.0)
+
+
+def test_what_cannot_be_moved_in_a_film_is_refused() -> None:
+    for name in ("freeze", "objective", "device"):
+        with pytest.raises(SettingsError, match=f"'{name}' cannot be moved"):
+            Automation(modulators=(Modulator(parameter=name),))
+    many = tuple(Modulator(parameter="hue", phase=n / 32) for n in range(32))
+    with pytest.raises(SettingsError, match="at most 32"):
+        Automation(modulators=many, steps=TURNS)
+
+
+def test_its_identity_is_all_that_it_holds() -> None:
+    one = Automation(**EVERYTHING).identity()
+    assert set(one) == {"curves", "modulators", "presets"}
+    assert Automation().identity() == {}
