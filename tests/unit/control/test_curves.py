@@ -1,5 +1,6 @@
 """Curves: what a text or a table means, and where one that is wrong is wrong."""
 
+import re
 from fractions import Fraction
 from pathlib import Path
 
@@ -52,7 +53,7 @@ def test_a_text_and_a_table_mean_the_same() -> None:
     assert found == parse_curves(table)
     assert found.keyframes[2] == Keyframe(Fraction("62.5"), "strength", 20.0, "ease")
     assert found.keyframes[3] == Keyframe(Fraction(250), "half_life", 2.0, "linear", frames=True)
-    times = dict((one.name, t) for t, one in found.timed(Fraction(30000, 1001)))
+    times = {one.name: t for t, one in found.timed(Fraction(30000, 1001))}
     assert times["half_life"] == pytest.approx(250 * 1001 / 30000)
     assert parse_curves(str(found)) == found
 
@@ -103,3 +104,11 @@ def test_files_that_are_no_curves(tmp_path: Path) -> None:
         read_curves(path)
     path.write_text("\ufeff0:strength=6", encoding="utf-8")
     assert len(read_curves(path).keyframes) == 1
+
+
+def test_the_documentation_s_examples_are_curves() -> None:
+    page = (Path(__file__).resolve().parents[3] / "docs" / "music.md").read_text(encoding="utf-8")
+    shown = [block for block in re.findall(r"```text\n(.*?)```", page, re.S) if "^" not in block]
+    assert len(shown) == 2
+    for block in shown:
+        assert len(parse_curves(block).keyframes) >= 4
