@@ -84,10 +84,20 @@ class Page:
         box = self.box(selector)
         y = box["y"] + box["height"] / 2
         places = [box["x"] + box["width"] * (start + (end - start) * i / 8) for i in range(9)]
-        self._mouse("mousePressed", places[0], y)
-        for x in places[1:]:
-            self._mouse("mouseMoved", x, y)
-        self._mouse("mouseReleased", places[-1], y)
+        self.stroke([(x, y) for x in places])
+
+    def stroke(self, points: list[tuple[float, float]], *, touch: bool = False) -> None:
+        """With the mouse or a finger along points, px of the window."""
+        if touch:
+            kinds = ["touchStart", *["touchMove"] * (len(points) - 1), "touchEnd"]
+            for kind, point in zip(kinds, [*points, None], strict=True):
+                places = [] if point is None else [{"x": point[0], "y": point[1]}]
+                self.call("Input.dispatchTouchEvent", type=kind, touchPoints=places)
+            return
+        self._mouse("mousePressed", *points[0])
+        for point in points[1:]:
+            self._mouse("mouseMoved", *point)
+        self._mouse("mouseReleased", *points[-1])
 
     def click(self, selector: str) -> None:
         box = self.box(selector)

@@ -22,6 +22,7 @@ from livedream.core.health import Health, Status, StatusBoard
 from livedream.core.settings import DreamSettings
 from livedream.panel.app import Panel
 from livedream.present.grading import Grading
+from livedream.present.live import LiveFrame
 from livedream.warp.remap import Plane
 
 RATE = 50
@@ -42,9 +43,8 @@ class Stage:
         self.output_state = "ok"
         self.triggers: list[str] = []  # that the loop was passed
         self.panel = Panel(
-            self.parameters, self.status, lambda: self.picture, address, self.show,
-            region=lambda: self.region, token=token,
-        )  # fmt: skip
+            self.parameters, self.status, self._newest, address, self.show, token=token
+        )
         self.panel.pictures.folder = folder / "motifs"
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._loop)
@@ -66,6 +66,11 @@ class Stage:
     @property
     def address(self) -> str:
         return f"127.0.0.1:{self.panel.port}"
+
+    def _newest(self) -> LiveFrame | None:
+        if self.picture is None:
+            return None
+        return LiveFrame(self.picture, 0.0, self.pictures, region=self.region)
 
     def _loop(self) -> None:
         grading, before = Grading(), time.monotonic()

@@ -20,6 +20,7 @@ from livedream.core.settings import DreamSettings, Parameter, declared
 from livedream.core.snapshot import Snapshot
 from livedream.dream.objectives.prompt import dreamed, parse_prompt
 from livedream.dream.objectives.text import parse_objective
+from livedream.region.painting import Painting
 from livedream.region.planes import check_files
 from livedream.region.text import parse_region
 
@@ -33,9 +34,10 @@ _MOST_OFFSET: Final = 4.0  # slider lengths; sums of larger ones could leave the
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What a controller did in one call: new targets by name, or a trigger. time_s: monotonic.
+    """What a controller did in one call: new targets by name, a trigger, or something painted.
 
-    ramp_s, seconds: as they were given to `set` and `apply`; enough to do the same again.
+    time_s: monotonic.  ramp_s, seconds: as they were given to `set` and `apply`; enough to do the
+    same again.  painted: as `Painting.do` takes it.
     """
 
     targets: Mapping[str, Any]
@@ -44,6 +46,7 @@ class Change:
     ramp_s: float | None = None
     seconds: float = 0.0
     trigger: str = ""
+    painted: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +59,7 @@ class _Fade:
 
 
 class LiveParameters:
-    """Thread-safe.
+    """Thread-safe.  `painting`: the mask of the region `painted`.
 
     own_objective: the objective a network dreams when none is named, so that a change to it and
     away from it can be a ramp; "" where unknown.  check_objective: raises LivedreamError for what
@@ -87,7 +90,8 @@ class LiveParameters:
         self._triggers: set[str] = set()
         self._listeners: tuple[Callable[[Change], None], ...] = ()
         self._lock = threading.Lock()
-        self._last = Snapshot(clock(), dream, grade)
+        self.painting = Painting()
+        self._last = Snapshot(clock(), dream, grade, painted=self.painting.painted)
 
     @property
     def declared(self) -> Mapping[str, Parameter]:
@@ -178,6 +182,11 @@ class LiveParameters:
                 self._triggers.add(name)
         self._notify(Change({}, origin, self._clock(), trigger=name))
 
+    def paint(self, what: Mapping[str, Any], *, origin: str = "") -> None:
+        """Paint, undo or clear, see `Painting.do`. Raises SettingsError for what makes no sense."""
+        done = self.painting.do(what)
+        self._notify(Change({}, origin, self._clock(), painted=done))
+
     def listen(self, listener: Callable[[Change], None]) -> Callable[[], None]:
         """Call `listener` with every change; it must not block. Returns how to stop that."""
         with self._lock:
@@ -202,7 +211,9 @@ class LiveParameters:
             dream, grade = _rebuilt(self._last.dream, values), _rebuilt(self._last.grade, values)
             previous, crossfade = self._fading(dream, now_s)
             triggers, self._triggers = frozenset(self._triggers), set()
-            self._last = Snapshot(now_s, dream, grade, previous, crossfade, triggers)
+            self._last = Snapshot(
+                now_s, dream, grade, previous, crossfade, triggers, self.painting.painted
+            )
             return self._last
 
     def peek(self) -> Snapshot:

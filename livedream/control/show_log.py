@@ -1,18 +1,21 @@
 """The show log: everything a show was made of, one JSON object a line.
 
-Each session begins with a header: settings and grade at the start, the tempo, the source. A show
+Each session begins with a header: settings and grade at the start, the canvas, the source. A show
 that is started again goes on in the same file, with a header of its own. Then, each with its time
 `t` in seconds since the start of the session:
 
     {"t": 1.25, "set": {"strength": 22}, "by": "panel", "glide_s": 0.1}     one change
     {"t": 9.0, "set": {"hue": 40, ...}, "by": "osc", "seconds": 4}          several, together
     {"t": 9.1, "trigger": "reset", "by": "keys"}
+    {"t": 9.1, "paint": [[0.2, 0.4], ...], "brush": 0.15, ...}              see region/painting
+    {"t": 0.0, "painted": "iVBORw0..."}                                     what was kept before
     {"t": 9.2, "offsets": {"hue": {"modulator1": 0.0312}}}                  modulators; null: over
     {"t": 0.1, "recording": "camera-0001.mkv"}                              its first frame was then
 
 The file is written by a thread of its own; while the disk is full, lines wait.
 """
 
+import base64
 import json
 import logging
 import queue
@@ -80,6 +83,9 @@ class ShowLog:
                 raise
             raise SinkError(f"log: {self.path} cannot be written ({error.strerror})") from error
         self._put({**_header(self._parameters), **self._more})
+        if self._parameters.painting.painted.plane.any():
+            png = base64.b64encode(self._parameters.painting.png()).decode()
+            self._put({"t": 0.0, "painted": png})  # some 10 kB
         self._unlisten = self._parameters.listen(self._changed)
         self._thread = start_thread("log", self._write)
 
@@ -110,7 +116,10 @@ class ShowLog:
             self._offsets, self._offsets_s = {}, now_s
 
     def _changed(self, change: Change) -> None:
-        what = {"trigger": change.trigger} if change.trigger else {"set": change.targets}
+        what: Mapping[str, Any] = {"set": change.targets}
+        if change.trigger:
+            what = {"trigger": change.trigger}
+        what = change.painted or what
         line = {"t": self._since(change.time_s), **what, "by": change.origin}
         if change.ramp_s is not None:
             line["glide_s"] = change.ramp_s
@@ -172,4 +181,5 @@ def _header(parameters: LiveParameters) -> dict[str, Any]:
         "log": LOG_VERSION,
         "dream": {name: targets.get(name, value) for name, value in dream.items()},
         "grade": {name: targets.get(name, value) for name, value in grade.items()},
+        "canvas": parameters.painting.size,
     }

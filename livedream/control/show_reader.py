@@ -1,5 +1,6 @@
 """Reading a show log, and playing it to live parameters of its own: what `show_log` writes."""
 
+import base64
 import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
@@ -9,10 +10,11 @@ from typing import Any, Final
 from livedream.control.catalogue import own_objective
 from livedream.control.live_parameters import TAKEN_BACK, LiveParameters
 from livedream.control.show_log import LOG_VERSION
-from livedream.core.errors import SettingsError
+from livedream.core.errors import SettingsError, SourceError
 from livedream.core.grade import GradeSettings
 from livedream.core.settings import DreamSettings
 from livedream.core.snapshot import Snapshot
+from livedream.region.painting import decoded
 
 __all__ = ["Playback", "ShowScript", "own_objective", "read_show"]
 
@@ -23,13 +25,15 @@ _ORIGIN: Final = "replay"
 class ShowScript:
     """A show as it was written down.
 
-    dream, grade: at the start.  events: (seconds since the start, line), in order of time.
+    dream, grade: at the start.  canvas: (width, height) px of what was painted on.
+    events: (seconds since the start, line), in order of time.
     recordings: name of a file, to the time of its first frame.
     """
 
     path: Path
     dream: DreamSettings
     grade: GradeSettings
+    canvas: tuple[int, int]
     events: tuple[tuple[float, Mapping[str, Any]], ...]
     recordings: Mapping[str, float]
 
@@ -59,12 +63,13 @@ def read_show(path: Path, source: str = "") -> ShowScript:
     try:
         dream = DreamSettings.from_mapping(header["dream"])
         grade = GradeSettings(**header.get("grade") or header["look"])
+        width, height = map(int, header.get("canvas", (16, 9)))
         events = sorted(((float(one["t"]), one) for one in rest), key=lambda pair: pair[0])
         _leave_out_refused(events)
     except (KeyError, TypeError, ValueError) as error:
         raise SettingsError(f"--replay: {path}: {error}") from error
     recordings = {str(one["recording"]): t for t, one in events if "recording" in one}
-    return ShowScript(path, dream, grade, tuple(events), recordings)
+    return ShowScript(path, dream, grade, (width, height), tuple(events), recordings)
 
 
 def _leave_out_refused(events: list[tuple[float, dict[str, Any]]]) -> None:
@@ -128,6 +133,7 @@ class Playback:
             self._held(script.dream), script.grade, lambda: self._now_s,
             own_objective=own_objective,
         )  # fmt: skip
+        self.parameters.painting.begin(*script.canvas)
 
     def snapshot(self, time_s: float) -> Snapshot:
         """The parameters `time_s` after the start; times must not go back."""
@@ -153,10 +159,15 @@ class Playback:
                 )  # fmt: skip
             elif "trigger" in line:
                 parameters.trigger(str(line["trigger"]), origin=_ORIGIN)
+            elif "paint" in line or "painting" in line:
+                parameters.paint(line, origin=_ORIGIN)
+            elif "painted" in line:
+                mask = decoded(base64.b64decode(line["painted"]))
+                parameters.painting.begin(*self._script.canvas, mask)
             elif "offsets" in line:
                 for name, offsets in line["offsets"].items():
                     for key, offset in offsets.items():
                         parameters.modulate(name, key, offset)
-        except (TypeError, ValueError, AttributeError) as error:
+        except (TypeError, ValueError, AttributeError, SourceError) as error:
             where = f"{self._script.path}, {self._now_s:g} s"
             raise SettingsError(f"--replay: {where}: {error}") from error

@@ -71,12 +71,12 @@ def read_toml_files(
     return found, broken
 
 
-def write_whole(path: Path, text: str) -> None:
+def write_whole(path: Path, whole: str | bytes) -> None:
     """Write a file whole or not at all. Raises SettingsError when it cannot be."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         beside = path.with_name(f".{path.name}.part")
-        beside.write_text(text, encoding="utf-8")
+        beside.write_bytes(whole.encode() if isinstance(whole, str) else whole)
         beside.replace(path)
     except OSError as error:
         raise SettingsError(f"{path} cannot be written ({error.strerror})") from error

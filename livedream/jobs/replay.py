@@ -43,6 +43,7 @@ class ShowDreamer:
         """Dream one frame. motion: since the frame before; None: nothing moved."""
         now = self._timeline.snapshot(self._start_s + frame.time_s)
         dreamer = self._pool.get(now.dream)
+        dreamer.planes.painted = now.painted
         with dreamer.timer.stage("warp"):
             cut = motion is not None and motion.cut
             if cut or "reset" in now.triggers:

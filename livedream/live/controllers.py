@@ -13,11 +13,10 @@ from typing import TYPE_CHECKING, Any
 from livedream.control.live_parameters import LiveParameters
 from livedream.core.addresses import Endpoint, listening
 from livedream.core.errors import LivedreamError, reason
-from livedream.core.frame import Picture
 from livedream.core.health import Health, StatusBoard
 from livedream.core.redact import redact
 from livedream.live.idle import Attract
-from livedream.warp.remap import Plane
+from livedream.present.live import LiveFrame
 
 if TYPE_CHECKING:
     from livedream.control import Controller
@@ -48,7 +47,7 @@ class ControllerSettings:
 class Controllers:
     """Makes, starts and closes them.
 
-    preview, region: the newest picture and where its dream grows, for the panel.
+    newest: the newest picture, for the panel.
 
     Raises SettingsError for a preset, program or address that cannot be, before anything is opened.
     """
@@ -58,15 +57,13 @@ class Controllers:
         job: ControllerSettings,
         parameters: LiveParameters,
         status: StatusBoard,
-        preview: Callable[[], Picture | None],
+        newest: Callable[[], LiveFrame | None],
         source: str,
-        *,
-        region: Callable[[], Plane | None],
     ) -> None:
         from livedream.control.show import Show as TheShow
 
         self._job, self._parameters, self._status = job, parameters, status
-        self._preview, self._region, self._source = preview, region, source
+        self._newest, self._source = newest, source
         self.show: Show = TheShow(parameters)
         for name in filter(None, (job.program, job.attract_program)):
             self.show.checked_program(name)
@@ -134,8 +131,8 @@ class Controllers:
         from livedream.panel.app import Panel
 
         panel = Panel(
-            self._parameters, self._status, self._preview, address, self.show,
-            region=self._region, learner=learner, controllers=dict(self.opened),
+            self._parameters, self._status, self._newest, address, self.show, learner=learner,
+            controllers=dict(self.opened),
         )  # fmt: skip
         self._add("panel", panel)
         panel.print_address()

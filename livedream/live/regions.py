@@ -42,7 +42,7 @@ class LiveRegions:
                 self._memory.clear()
                 self._last = None
                 return None
-            half_life = settings.half_life
+            half_life, self._reader.painted = settings.half_life, snapshot.painted
             self._last = self._reader.step(
                 wanted, self._memory, rgb, motion,
                 size=dream_size(settings.size, rgb.shape[1], rgb.shape[0]), seconds=seconds,

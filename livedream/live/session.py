@@ -23,7 +23,6 @@ from livedream.control.live_parameters import TAKEN_BACK, Change, LiveParameters
 from livedream.core.closing import Closeable
 from livedream.core.defaults import LIVE
 from livedream.core.errors import SettingsError, ShowError, SourceError, reason
-from livedream.core.frame import Picture
 from livedream.core.grade import GradeSettings
 from livedream.core.health import Status, StatusBoard
 from livedream.core.latest_slot import LatestSlot
@@ -42,7 +41,7 @@ from livedream.live.loop import Composed, LiveLoop, Wiring
 from livedream.live.watchdog import Watchdog
 from livedream.present.live import LiveFrame, Output, find_route, open_output
 from livedream.present.live.worker import OutputWorker
-from livedream.warp.remap import Plane
+from livedream.region.painting import kept_painting
 
 if TYPE_CHECKING:
     from livedream.present.live.window import Window
@@ -135,12 +134,7 @@ class Session(Closeable):
             check_objective=None if job.dream.weights else check_objective,
         )  # fmt: skip
         self.controllers = Controllers(
-            job.controllers,
-            self.parameters,
-            self.status,
-            self._picture,
-            job.source,
-            region=self._region,
+            job.controllers, self.parameters, self.status, lambda: self._newest, job.source
         )
         for sink in job.sinks:
             if not _is_window(sink):
@@ -154,6 +148,7 @@ class Session(Closeable):
         flow = open_flow(job.dream.flow, device=job.dream.device)
         self.opened = self._wait_for_source()
         self.fps = min(job.fps or _MOST_FPS, float(self.opened.rate))
+        self.parameters.painting.begin(self.opened.width, self.opened.height, kept_painting())
         self._open_outputs()
         self._log_start()
         self.pool = LiveDreamerPool(dreamer)
@@ -339,14 +334,6 @@ class Session(Closeable):
 
     def _keep(self, frame: LiveFrame) -> None:
         self._newest = frame
-
-    def _picture(self) -> Picture | None:
-        """The newest picture, for the panel's preview."""
-        return None if self._newest is None else self._newest.rgb
-
-    def _region(self) -> Plane | None:
-        """Where its dream grows; None: everywhere."""
-        return None if self._newest is None else self._newest.region
 
     def _publish(self, status: Status) -> None:
         """The loop's figures, and how everything around it is."""

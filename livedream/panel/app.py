@@ -21,13 +21,12 @@ from livedream.control.modulation import AUDIO_SOURCES
 from livedream.control.show import Show
 from livedream.core.addresses import Endpoint
 from livedream.core.errors import SettingsError
-from livedream.core.frame import Picture
 from livedream.core.health import Health, StatusBoard
 from livedream.core.web import WebServer
 from livedream.panel.broadcast import Broadcaster
 from livedream.panel.messages import MessageHandler, health
 from livedream.panel.pictures import Pictures, jpeg
-from livedream.warp.remap import Plane
+from livedream.present.live import LiveFrame
 
 DEFAULT_ADDRESS: Final = "127.0.0.1:8765"
 # By suffix; the system's own table is wrong on some Windows machines.
@@ -39,8 +38,7 @@ _TYPES: Final = {
 class Panel(WebServer):
     """Serves the page.
 
-    preview: the newest picture shown, (H, W, 3) uint8, or None; called about 15 times a second
-    while a page is open.  region: where its dream grows, (h, w) in [0, 1], None: everywhere.
+    newest: the newest picture shown, or None; called about 15 times a second while a page is open.
     controllers: others whose health is shown.
     """
 
@@ -48,18 +46,17 @@ class Panel(WebServer):
         self,
         parameters: LiveParameters,
         status: StatusBoard,
-        preview: Callable[[], Picture | None],
+        newest: Callable[[], LiveFrame | None],
         endpoint: Endpoint,
         show: Show,
         *,
-        region: Callable[[], Plane | None] = lambda: None,
         learner: MidiInput | None = None,
         controllers: Mapping[str, Controller] | None = None,
         token: str = "",
     ) -> None:
         super().__init__("panel", endpoint, token)
         self._parameters, self._show = parameters, show
-        self._status, self._preview = status, preview
+        self._status, self._newest = status, newest
         self._controllers = controllers or {}
         # The broadcaster is made last: it needs what needs it.
         catalogue = Catalogue(lambda: self.broadcaster.restate())  # noqa: PLW0108
@@ -68,7 +65,7 @@ class Panel(WebServer):
         messages = MessageHandler(
             parameters, show, catalogue, learner, self._saved, phone=bool(self.access.token)
         )
-        self.broadcaster: Broadcaster = Broadcaster(messages, self._figures, preview, region)
+        self.broadcaster: Broadcaster = Broadcaster(messages, self._figures, newest)
         self._stops: list[Callable[[], None]] = []
 
     def address_lines(self) -> str:
@@ -108,7 +105,8 @@ class Panel(WebServer):
         return figures
 
     def _saved(self, name: str) -> None:
-        self.pictures.keep(name, self._preview())
+        newest = self._newest()
+        self.pictures.keep(name, newest.rgb if newest else None)
 
     def _application(self) -> Starlette:
         """The routes; what is not among them is not there."""
@@ -138,8 +136,8 @@ class Panel(WebServer):
                 return Response("not found\n", 404, media_type="text/plain")
 
         async def preview(request: Request) -> Response:
-            shown = self._preview()
-            return _picture(None if shown is None else jpeg(shown, 1280), "no-store")
+            newest = self._newest()
+            return _picture(jpeg(newest.rgb, 1280) if newest else None, "no-store")
 
         async def code(request: Request) -> Response:
             return Response(_qr(self.url), media_type="image/svg+xml", headers=fresh)

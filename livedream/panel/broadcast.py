@@ -16,11 +16,11 @@ from typing import Any, Final
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from livedream.control.live_parameters import Change
-from livedream.core.errors import LivedreamError, reason
+from livedream.core.errors import LivedreamError, SettingsError, reason
 from livedream.core.frame import Picture
 from livedream.panel.messages import MessageHandler
 from livedream.panel.pictures import jpeg, outlined
-from livedream.warp.remap import Plane
+from livedream.present.live import LiveFrame
 
 _TICK_S: Final = 1 / 15  # pictures and moving sliders: smooth enough, a fraction of a core
 _STATUS_TICKS: Final = 4  # a status every so many
@@ -47,6 +47,12 @@ class Client:
         self.region: object = self
         self.wake = asyncio.Event()
 
+    def show_region(self, wanted: object) -> None:
+        """Whether the region is laid over the picture. Raises SettingsError."""
+        if not isinstance(wanted, bool):
+            raise SettingsError("overlay: must be true or false")
+        self.overlay, self.region = wanted, self
+
     def add(self, **parts: Any) -> None:
         """Merge into what is sent next: values one by one, everything else the newest."""
         for name, part in parts.items():
@@ -64,11 +70,9 @@ class Broadcaster:
         self,
         messages: MessageHandler,
         status: Callable[[], dict[str, Any]],
-        preview: Callable[[], Picture | None],
-        region: Callable[[], Plane | None] = lambda: None,
+        newest: Callable[[], LiveFrame | None],
     ) -> None:
-        self._messages, self._status = messages, status
-        self._preview, self._region = preview, region
+        self._messages, self._status, self._newest = messages, status, newest
         self.clients: list[Client] = []
         self._made = 0
         self._lock = threading.Lock()
@@ -132,7 +136,8 @@ class Broadcaster:
         looking = [client for client in self.clients if client.overlay]
         if not looking:
             return
-        region = self._region()
+        newest = self._newest()
+        region = newest.region if newest else None
         behind = [client for client in looking if client.region is not region]
         if behind:
             text = "" if region is None else base64.b64encode(outlined(region)).decode()
@@ -145,9 +150,10 @@ class Broadcaster:
         waiting = [client for client in self.clients if client.ready]
         if not waiting:
             return
-        picture = self._preview()
-        if picture is None:
+        newest = self._newest()
+        if newest is None:
             return
+        picture = newest.rgb
         if picture is not self._last_picture:
             self._last_picture, self._coded = picture, jpeg(picture, _PREVIEW_PX, 70)
             for client in waiting:
@@ -222,7 +228,7 @@ class Broadcaster:
                 client.ready = True
                 return
             if isinstance(found, dict) and "overlay" in found:
-                client.overlay, client.region = bool(found["overlay"]), client
+                client.show_region(found["overlay"])
                 return
             self._messages.handle(found, client.origin)
         except LivedreamError as error:

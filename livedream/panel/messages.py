@@ -9,6 +9,8 @@ Messages are JSON objects with one of these entries:
     {"bpm": N}    {"modulators": [{...}, ...]}    {"learn": TARGET or null}
     {"save": NAME, "title": TEXT}    {"forget": NAME}                the user's own presets
     {"ready": true}                                                  the last picture was shown
+    {"paint": POINTS, ...}    {"painting": "undo" or "clear"}        see `region/painting`
+    {"keep": NAME}                                                   what is painted, in a file
     {"overlay": true or false}                                       the region over the picture
 """
 
@@ -28,6 +30,8 @@ from livedream.control.tempo import MAXIMUM_BPM, MINIMUM_BPM
 from livedream.core.errors import SettingsError
 from livedream.core.settings import Parameter, as_number
 from livedream.core.user_folders import toml_files
+from livedream.region.painting import LARGEST_BRUSH, LEAST_BRUSH, kept_files
+from livedream.region.value import Leaf
 
 # Switches stand as large buttons, not among the parameters.
 _BUTTONS: Final = ("freeze", "blackout")
@@ -89,6 +93,11 @@ class MessageHandler:
             case {"save": name}:
                 show.save(_text(name, "save"), title=str(message.get("title", "")))
                 self._saved(name)
+            case {"paint": _} | {"painting": _}:
+                parameters.paint(message, origin=origin)
+            case {"keep": name}:
+                parameters.painting.keep(_text(name, "keep"))
+                show.notify()
             case {"forget": name}:
                 show.presets.remove(_text(name, "forget"))
                 show.notify()
@@ -113,6 +122,7 @@ class MessageHandler:
                 "bpm": [MINIMUM_BPM, MAXIMUM_BPM],
                 "modulators": MAXIMUM,
             },
+            "brush": [LEAST_BRUSH, LARGEST_BRUSH],
             "networks": [asdict(card) for card in self.catalogue.networks],
             "midi": self.learner is not None,
             "phone": self.phone,
@@ -165,6 +175,7 @@ class MessageHandler:
             "learning": self.learner.learning if self.learner else None,
             "network": network,
             "mark": card.mark if card else "",
+            "masks": [str(Leaf("mask", (str(path),))) for path in kept_files()],
             "layers": [asdict(one) for one in self.catalogue.layers(network)],
         }  # fmt: skip
 

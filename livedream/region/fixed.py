@@ -1,4 +1,4 @@
-"""Planes of regions that do not depend on the picture: rectangles and masks.
+"""Planes of regions that do not depend on the picture: rectangles, masks, what is painted.
 
 The edge is a promise: what lies outside of such a region in the full-size picture stays as it is.
 What is dreamed at a smaller size is scaled up by a bicubic kernel, which reaches two pixels far, so
@@ -13,7 +13,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from livedream.core.errors import SourceError
+from livedream.core.snapshot import Mask
 from livedream.region.films import is_film
+from livedream.region.painting import kept_file
 from livedream.region.value import Both, Leaf, Not, Region, leaves
 from livedream.warp.remap import Plane
 
@@ -23,33 +26,56 @@ _REACH_PX: Final = 3  # of the kernel, and one that the edge itself lies in
 def is_fixed(region: Region) -> bool:
     """Whether no picture changes it."""
     return all(
-        leaf.rectangle is not None or (leaf.name == "mask" and not is_film(leaf.path))
+        leaf.rectangle is not None
+        or leaf.name == "painted"
+        or (leaf.name == "mask" and not is_film(leaf.path))
         for leaf in leaves(region)
     )
 
 
-def fixed_plane(region: Region, width: int, height: int, feather_px: float) -> Plane:
-    """(height, width): of a region that is fixed.  feather_px: of this size."""
-    return edged(_drawn(region, width, height), feather_px)
+def fixed_plane(
+    region: Region, width: int, height: int, feather_px: float, painted: Mask | None = None
+) -> Plane:
+    """(height, width): of a region that is fixed.
+
+    feather_px: of this size.  painted: what is painted, None: what was kept of it.
+    """
+    return edged(_drawn(region, width, height, painted), feather_px)
 
 
-def stamp(region: Region) -> tuple[int, ...]:
-    """What changes when a file of the region does."""
-    return tuple(id(read_mask(leaf.path)) for leaf in leaves(region) if leaf.name == "mask")
+def stamp(region: Region, painted: Mask | None) -> tuple[Mask, ...]:
+    """What are others when one of the region's masks is."""
+    masks = (_mask(leaf, painted) for leaf in leaves(region))
+    return tuple(mask for mask in masks if mask is not None)
 
 
-def _drawn(region: Region, width: int, height: int) -> Plane:
+def _drawn(region: Region, width: int, height: int, painted: Mask | None) -> Plane:
     """With edges where they are; those within a region that is joined of others are none."""
     if isinstance(region, Leaf):
-        if region.name == "mask":
-            return shrunk_mask(read_mask(region.path), width, height)
+        mask = _mask(region, painted)
+        if mask is not None:
+            return shrunk_mask(mask.plane, width, height)
         return _rectangle(region, width, height)
     if isinstance(region, Not):
-        if isinstance(region.of, Leaf) and region.of.name == "mask":
-            return shrunk_mask(np.float32(1.0) - read_mask(region.of.path), width, height)
-        return np.float32(1.0) - _drawn(region.of, width, height)
+        mask = _mask(region.of, painted) if isinstance(region.of, Leaf) else None
+        if mask is not None:
+            return shrunk_mask(np.float32(1.0) - mask.plane, width, height)
+        return np.float32(1.0) - _drawn(region.of, width, height, painted)
     join = np.minimum if isinstance(region, Both) else np.maximum
-    return reduce(join, [_drawn(part, width, height) for part in region.parts])
+    return reduce(join, [_drawn(part, width, height, painted) for part in region.parts])
+
+
+def _mask(leaf: Leaf, painted: Mask | None) -> Mask | None:
+    """None for a rectangle."""
+    if leaf.name == "mask":
+        return read_mask(leaf.path)
+    if leaf.name != "painted":
+        return None
+    if painted is None and not kept_file().is_file():
+        raise SourceError(
+            "painted: nothing was kept; paint on the panel of livedream live and press Keep"
+        )
+    return painted or read_mask(str(kept_file()))
 
 
 def _rectangle(leaf: Leaf, width: int, height: int) -> Plane:
@@ -77,10 +103,10 @@ def shrunk_mask(mask: Plane, width: int, height: int) -> Plane:
     return np.where(inside > 1.0 - 1e-4, plane, np.float32(0.0))
 
 
-def read_mask(path: str) -> Plane:
-    """(H, W) in [0, 1] from a picture: white where to dream. Raises SourceError.
+def read_mask(path: str) -> Mask:
+    """From a picture of any size: white where to dream. Raises SourceError.
 
-    Read again only when the file has changed.
+    The same object until the file has changed.
     """
     try:
         changed_ns = Path(path).stat().st_mtime_ns
@@ -90,11 +116,11 @@ def read_mask(path: str) -> Plane:
 
 
 @lru_cache(maxsize=8)
-def _read_mask(path: str, changed_ns: int) -> Plane:
+def _read_mask(path: str, changed_ns: int) -> Mask:
     from livedream.capture.pictures import read_picture
 
     gray = cv2.cvtColor(read_picture(Path(path)), cv2.COLOR_RGB2GRAY)
-    return np.asarray(gray, np.float32) / np.float32(255.0)
+    return Mask(np.asarray(gray, np.float32) / np.float32(255.0))
 
 
 def edged(plane: Plane, feather_px: float) -> Plane:

@@ -18,6 +18,7 @@ from livedream.core.errors import RegionError, SourceError, WeightsError
 from livedream.core.frame import DeviceMotion, Motion, Picture
 from livedream.core.settings import DreamSettings
 from livedream.core.shrink import shrunk
+from livedream.core.snapshot import Mask
 from livedream.flow import halved
 from livedream.region import fixed, scores
 from livedream.region.films import MaskFilm, is_film
@@ -116,7 +117,10 @@ class PlaneReader:
 
     What it carries from frame to frame is in a memory that the caller keeps, arrays by name, each
     replaced and never changed: empty at the start.
+    painted: the mask of `painted`, None: the one that was kept.
     """
+
+    painted: Mask | None = None
 
     def __init__(self) -> None:
         self._fixed: dict[tuple[Any, ...], Plane] = {}
@@ -155,11 +159,11 @@ class PlaneReader:
 
     def fixed_plane(self, region: Region, size: tuple[int, int], feather: float) -> Plane:
         """Of a region that no picture changes.  feather: px of this size."""
-        key = region, size, feather, fixed.stamp(region)
+        key = region, size, feather, fixed.stamp(region, self.painted)
         if key not in self._fixed:
             while len(self._fixed) >= _KEPT:
                 del self._fixed[next(iter(self._fixed))]
-            self._fixed[key] = fixed.fixed_plane(region, *size, feather)
+            self._fixed[key] = fixed.fixed_plane(region, *size, feather, self.painted)
         return self._fixed[key]
 
 

@@ -5,7 +5,7 @@ all    = one { "&" one }
 one    = "!" one | "(" region ")" | name
 name   = "moving" | "still" | "dark" | "bright" | "edges" | "smooth"
        | "left" | "right" | "top" | "bottom" | "rect(" x "," y "," width "," height ")"
-       | "key(" colour ")" | "mask(" path ")"
+       | "key(" colour ")" | "mask(" path ")" | "painted"
        | "visitors" [ "(" seconds ")" ] | "person" | "background" | class | "network(" path ")"
 x, y, width, height = parts of the picture's sides, 0 to 1
 colour = "#" and six hexadecimal digits

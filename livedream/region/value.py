@@ -27,7 +27,7 @@ CLASSES: Final = (
 )  # fmt: skip
 PLAIN: Final = (
     *RECTANGLES, "moving", "still", "dark", "bright", "edges", "smooth", "visitors", "person",
-    "background", *(name for name in CLASSES if name != "person"),
+    "background", "painted", *(name for name in CLASSES if name != "person"),
 )  # fmt: skip
 
 

@@ -155,6 +155,26 @@ def test_the_region_goes_to_who_lays_it_over_the_picture_and_when_it_changes(
     other.close()
 
 
+def test_what_is_painted_on_one_page_is_kept_for_all(
+    stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LIVEDREAM_HOME", str(tmp_path))
+    one, other = Client(stage), Client(stage)
+    one.send(paint=[[0.2, 0.5], [0.6, 0.5]], brush=0.2, begins=True)
+    one.send(keep="stage-left")
+    masks = other.until(lambda sent: sent.get("state", {}).get("masks"))
+    assert masks == [f"mask({tmp_path / 'masks' / 'stage-left.png'})"]
+    assert stage.parameters.painting.painted.plane.any()
+    one.send(set="where", value=masks[0])
+    other.until(lambda sent: sent["values"]["where"][0] == masks[0])
+    one.send(painting="clear")
+    one.send(set="where", value="")
+    other.until(lambda sent: sent["values"]["where"][0] == "")
+    assert not stage.parameters.painting.painted.plane.any()
+    one.close()
+    other.close()
+
+
 @pytest.mark.parametrize(
     "message",
     [
@@ -172,6 +192,12 @@ def test_the_region_goes_to_who_lays_it_over_the_picture_and_when_it_changes(
         {"modulators": [{"parameter": "objective"}]},
         {"bpm": 1e400},
         {"learn": "strength"},
+        {"paint": [[0.5, 2]], "brush": 0.1},
+        {"paint": [[0.5, 0.5]] * 1000, "brush": 0.1},
+        {"painting": "burn"},
+        {"keep": "../up"},
+        {"keep": None},
+        {"overlay": "much"},
         {"explode": 1},
         ["set"],
         None,
@@ -180,10 +206,11 @@ def test_the_region_goes_to_who_lays_it_over_the_picture_and_when_it_changes(
 def test_what_makes_no_sense_is_answered_and_changes_nothing(stage: Stage, message: object) -> None:
     client = Client(stage)
     client.until(lambda sent: sent.get("hello"))
-    before = stage.parameters.targets()
+    before, painted = stage.parameters.targets(), stage.parameters.painting.painted
     client.link.send(json.dumps(message))
     assert client.until(lambda sent: sent.get("fault"))
     assert stage.parameters.targets() == before
+    assert stage.parameters.painting.painted is painted
     client.close()
 
 

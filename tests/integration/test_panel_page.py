@@ -558,6 +558,70 @@ def test_the_region_is_laid_over_the_picture_while_asked_for(
         assert page.faults == []
 
 
+def paint(page: Page, *places: tuple[float, float], touch: bool = False) -> None:
+    """A stroke on the picture. places: in parts of its sides."""
+    box = page.box("#overlay")
+    points = [(box["x"] + box["width"] * x, box["y"] + box["height"] * y) for x, y in places]
+    page.stroke(points, touch=touch)
+
+
+def painted(stage: Stage, x: float, y: float) -> bool:
+    plane = stage.parameters.painting.painted.plane
+    return bool(plane[int(y * plane.shape[0]), int(x * plane.shape[1])] > 0.5)
+
+
+@pytest.mark.parametrize("touch", [False, True], ids=["mouse", "finger"])
+def test_painting_with_mouse_and_finger(browser: Browser, stage: Stage, touch: bool) -> None:
+    page = phone(browser, stage) if touch else laptop(browser, stage)
+    turn(page, "dream")
+    page.call("Page.bringToFront")
+    press(page, "Paint")
+    paint(page, (0.3, 0.5), (0.5, 0.5), (0.7, 0.5), touch=touch)
+    until(lambda: painted(stage, 0.7, 0.5))
+    assert painted(stage, 0.4, 0.5) and not painted(stage, 0.5, 0.2)
+    assert stage.parameters.target("where") == "painted"  # nothing else was asked for
+    press(page, "Erase")
+    paint(page, (0.5, 0.3), (0.5, 0.7), touch=touch)
+    until(lambda: not painted(stage, 0.5, 0.5))
+    assert painted(stage, 0.31, 0.5) and painted(stage, 0.69, 0.5)
+    press(page, "Undo")
+    until(lambda: painted(stage, 0.5, 0.5))
+    press(page, "Keep")
+    page.wait("document.querySelector('.masks .after button')?.innerText === 'painted'")
+    assert (stage.folder / "masks" / "painted.png").is_file()
+    press(page, "Clear")
+    until(lambda: not stage.parameters.painting.painted.plane.any())
+    if touch:  # the picture is as wide as the phone
+        assert page.box("#preview")["width"] > 0.9 * 390
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth + 1")
+    press(page, "Done")
+    paint(page, (0.3, 0.5), (0.7, 0.5), touch=touch)
+    page.evaluate("new Promise((done) => setTimeout(done, 200))")  # what was sent would come now
+    assert not stage.parameters.painting.painted.plane.any()
+    assert page.faults == []
+
+
+def test_painting_leaves_a_region_of_one_s_own_until_it_is_asked_for(
+    browser: Browser, stage: Stage
+) -> None:
+    stage.parameters.set("where", "moving")
+    page = laptop(browser, stage)
+    turn(page, "dream")
+    press(page, "Paint")
+    paint(page, (0.3, 0.5), (0.7, 0.5))
+    until(lambda: painted(stage, 0.5, 0.5))
+    assert stage.parameters.target("where") == "moving"
+    press(page, "Dream only here")
+    until(lambda: stage.parameters.target("where") == "painted")
+    gone = "[...document.querySelectorAll('#tools button')].at(-2).checkVisibility() === false"
+    page.wait(gone)
+    stage.parameters.set("where", "painted & !dark")
+    field = "document.querySelector('#page-dream [data-name=where] input')"
+    page.wait(f"{field}.value === 'painted & !dark'")
+    assert page.evaluate(gone)
+    assert page.faults == []
+
+
 @pytest.mark.skipif("LIVEDREAM_SCREENSHOTS" not in os.environ, reason="wants LIVEDREAM_SCREENSHOTS")
 def test_pictures_of_every_page(browser: Browser, stage: Stage) -> None:
     folder = Path(os.environ["LIVEDREAM_SCREENSHOTS"])

@@ -4,6 +4,7 @@ import json
 import time
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from recorded import Pool, stay_on_device
@@ -23,6 +24,7 @@ from livedream.core.settings import DreamSettings
 from livedream.core.snapshot import Snapshot
 from livedream.dream.dreamer import Dreamer
 from livedream.jobs.replay import ShowDreamer
+from livedream.region.painting import Painting, decoded
 
 SMALL = {"size": "source", "flow_size": "72p", "octaves": 1, "iterations": 1, "device": "cpu"}
 CLOUDS = "synthetic:clouds?size=128x72&fps=10&seconds={}&seed=3"
@@ -74,6 +76,45 @@ def test_a_log_gives_the_same_show_again(tmp_path: Path) -> None:
         assert found.grade.hue == pytest.approx(wanted.grade.hue, abs=0.2)
         assert found.grade.freeze == wanted.grade.freeze
         assert found.triggers == wanted.triggers
+
+
+@pytest.mark.parametrize("kept", [False, True])
+def test_what_was_painted_is_painted_again(tmp_path: Path, kept: bool) -> None:
+    now, path = [1000.0], tmp_path / "show.jsonl"
+    parameters = LiveParameters(DreamSettings(**SMALL), clock=lambda: now[0])
+    first = Painting()
+    first.do({"paint": [[0.1, 0.1]], "brush": 0.3, "begins": True})
+    parameters.painting.begin(300, 200, decoded(first.png()) if kept else None)
+    log = ShowLog(path, parameters, clock=lambda: now[0])
+    log.start()
+    seen = [parameters.snapshot()]
+    for what in (
+        {"paint": [[0.2, 0.2], [0.8, 1 / 3]], "brush": 0.15, "begins": True},
+        {"paint": [[0.8, 1 / 3], [0.7, 0.9]], "brush": 0.15},
+        {"paint": [[0.5, 0.25]], "brush": 0.3, "erase": True, "begins": True},
+        {"painting": "undo"},
+        {"painting": "clear"},
+    ):
+        now[0] += 1.0
+        parameters.paint(what, origin="panel 1")
+        seen.append(parameters.snapshot())
+    log.close()
+    playback = Playback(read_show(path), DreamSettings(**SMALL))
+    for second, wanted in enumerate(seen):
+        found = playback.snapshot(second + 1e-6).painted
+        assert found is not None and wanted.painted is not None
+        np.testing.assert_array_equal(found.plane, wanted.painted.plane)
+    assert all(len(line) < 5000 for line in path.read_text().splitlines()[1:])
+    dreamer = Dreamer(DreamSettings(**SMALL, where="painted", feather=0.0))
+    show = ShowDreamer(dreamer, Playback(read_show(path), dreamer.settings, ("where", "feather")))
+    with open_source("synthetic:clouds?size=128x72&fps=1&seconds=3&seed=3") as source:
+        for dream in show.dreams(source):
+            painted = seen[dream.source.index].painted
+            assert painted is not None
+            outside = cv2.resize(painted.plane, (128, 72), interpolation=cv2.INTER_AREA) == 0
+            changed = (dream.frame.rgb != dream.source.rgb).any(2)
+            assert not changed[outside].any()
+    assert changed.any()
 
 
 def test_each_change_is_one_line_with_time_and_origin(tmp_path: Path) -> None:

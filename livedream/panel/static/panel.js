@@ -133,7 +133,7 @@ const build = () => {
   byId("masters").replaceChildren(...["strength", "mix"].map((name) => hello.parameters.find((one) => one.name === name)).filter(Boolean).map(place));
   parts.motifs = new Motifs(send, hello);
   parts.modulators = new Modulators(send, hello);
-  parts.overlay = new Overlay(send);
+  parts.overlay = new Overlay(send, hello);
   const placed = new Set(Object.values(ON_PAGE).flat());
   const page = (names) => make("div", { class: "page" }, ...names.map((name) => group(name, grouped.get(name) ?? [])).filter(Boolean));
   const rest = [...grouped.keys()].filter((name) => !placed.has(name)).map((name) => group(name, grouped.get(name))).filter(Boolean);
@@ -192,6 +192,7 @@ const restate = () => {
   for (const node of document.querySelectorAll(".waiting")) node.classList.remove("waiting");
   if (state.learning) for (const node of document.querySelectorAll(`[data-name="${CSS.escape(state.learning)}"]`)) node.classList.add("waiting");
   parts.motifs.restate(state);
+  parts.overlay.restate(state);
   parts.modulators.restate(state);
 };
 
@@ -199,6 +200,7 @@ const showValues = (values) => {
   for (const [name, [value, unit]] of Object.entries(values)) {
     for (const made of controls.get(name) ?? []) made.update(value, unit);
     if (name === "objective") parts.motifs.update(value);
+    if (name === "where") parts.overlay.update(value);
     if (name !== "freeze" && name !== "blackout") continue;
     key(name).setAttribute("aria-pressed", String(value));
     parts[name] = value;
@@ -242,7 +244,7 @@ const showPicture = async (blob) => {
 // A refusal is shown where it was entered; what has no place of its own, over the page.
 let faultTimer = 0;
 const fault = (text, at) => {
-  const places = { objective: [parts.motifs], network: [parts.motifs], modulators: [parts.modulators], bpm: [{ refuse: parts.modulators.tempoWhy.show }], save: [{ refuse: parts.saveRefused.show }] };
+  const places = { objective: [parts.motifs], network: [parts.motifs], modulators: [parts.modulators], bpm: [{ refuse: parts.modulators.tempoWhy.show }], save: [{ refuse: parts.saveRefused.show }], keep: [parts.overlay] };
   const found = places[at] ?? controls.get(at);
   for (const one of found ?? []) one.refuse(text);
   byId("fault").textContent = text;

@@ -1,5 +1,6 @@
 """The panel on the real loop: what a page sets is seen in the picture."""
 
+import base64
 import threading
 import urllib.request
 from pathlib import Path
@@ -31,6 +32,17 @@ class Where:
         return float(cv2.imdecode(coded, cv2.IMREAD_COLOR).mean())
 
 
+def opaque(region: str | None) -> tuple[bool, bool] | None:
+    """Whether the region is left of the middle, and right of it; None while it is nowhere."""
+    coded = np.frombuffer(base64.b64decode(region or ""), np.uint8)
+    if not len(coded):
+        return None
+    alpha = cv2.imdecode(coded, cv2.IMREAD_UNCHANGED)[:, :, 3]
+    middle = alpha.shape[1] // 2
+    found = bool(alpha[:, :middle].any()), bool(alpha[:, middle + 1 :].any())
+    return found if any(found) else None
+
+
 def test_a_page_changes_the_picture_of_a_running_session(tmp_path: Path) -> None:
     job = LiveJob(
         source="synthetic:clouds?size=160x90&fps=20&seconds=4&seed=3",
@@ -51,6 +63,10 @@ def test_a_page_changes_the_picture_of_a_running_session(tmp_path: Path) -> None
         client.send(set="brightness", unit=0.15)
         client.until(lambda sent: sent["values"]["brightness"][0] == 0.3)
         client.until(lambda sent: where.brightness() < 0.5 * before)
+        client.send(overlay=True)
+        client.send(set="where", value="painted & left")
+        client.send(paint=[[0.1, 0.5], [0.9, 0.5]], brush=0.6, begins=True)
+        assert client.until(lambda sent: opaque(sent.get("region"))) == (True, False)
         client.send(act="blackout")
         client.until(lambda sent: where.brightness() < 2)
         client.close()

@@ -9,11 +9,12 @@ import cv2
 import numpy as np
 import pytest
 
-from livedream.core.errors import RegionError
+from livedream.core.errors import RegionError, SourceError
 from livedream.core.frame import Frame, Motion, Picture
 from livedream.core.settings import DreamSettings
 from livedream.dream.dreamer import Dreamer
 from livedream.dream.networks.network import Network
+from livedream.region.painting import Painting
 from livedream.region.planes import PlaneReader, Planes, wanted_of
 from livedream.warp.remap import Plane
 
@@ -31,13 +32,13 @@ class Regions:
     def __init__(self, where: str, **more: Any) -> None:
         wanted = wanted_of(DreamSettings(where=where, **{"feather": 0.0, **more}), ())
         assert wanted is not None
-        self._wanted, self._reader, self.memory = wanted, PlaneReader(), dict[str, Plane]()
+        self._wanted, self.reader, self.memory = wanted, PlaneReader(), dict[str, Plane]()
 
     def step(
         self, rgb: Picture = GRAY, motion: Motion | None = None, *,
         seconds: float = 0.04, fade: float = 0.9, time_s: float = 0.0,
     ) -> Planes:  # fmt: skip
-        return self._reader.step(
+        return self.reader.step(
             self._wanted, self.memory, rgb, motion, size=SIZE, seconds=seconds, fade=fade,
             time_s=time_s,
         )  # fmt: skip
@@ -207,6 +208,34 @@ def test_a_mask_moves_by_time_and_begins_again(tmp_path: Path) -> None:
     assert [m.index(1.0) for m in middles] == [0, 1, 2, 0, 1, 0]
     assert all(sum(m) == 1 for m in middles)
     assert grown(Regions(f"!mask({tmp_path}/%02d.png)").step())[45, 25] == 0
+
+
+def test_what_is_painted_is_a_region(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LIVEDREAM_HOME", str(tmp_path))
+    painting = Painting()
+    painting.begin(*SIZE)
+    stroke = {"paint": [[0.25, 0.5], [0.75, 0.5]], "brush": 0.4, "begins": True}
+    painting.do(stroke)
+    regions = {text: Regions(text) for text in ("painted", "!painted", "painted & left")}
+    planes = {}
+    for text, one in regions.items():
+        one.reader.painted = painting.painted
+        planes[text] = grown(one.step())
+    assert planes["painted"][45, 40] == planes["painted"][45, 120] == 1
+    assert planes["painted"][10].max() == planes["painted"][:, 10].max() == 0
+    assert planes["!painted"][45, 80] == 0 and planes["!painted"][10, 80] == 1
+    assert planes["painted & left"][45, 40] == 1 and planes["painted & left"][45, 90] == 0
+    one = regions["painted"]
+    painting.do({"paint": [[0.25, 0.5]], "brush": 0.5, "erase": True})
+    one.reader.painted = painting.painted
+    erased = one.step()
+    assert grown(erased)[45, 40] == 0 and grown(erased)[45, 110] == 1
+    assert kept(erased)[45, 40] == 0  # at once: an eraser leaves nothing
+    alone = Regions("painted")  # without anybody who paints
+    with pytest.raises(SourceError, match="nothing was kept"):
+        alone.step()
+    painting.keep("painted")
+    np.testing.assert_array_equal(grown(alone.step()), grown(erased))
 
 
 def test_a_mask_that_is_not_there() -> None:
