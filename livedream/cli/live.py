@@ -110,6 +110,9 @@ def _add_in_and_out(group: argparse._ArgumentGroup) -> None:
 def _add_controllers(group: argparse._ArgumentGroup) -> None:
     for flag, metavar, text in _CONTROLLERS:
         group.add_argument(flag, nargs="?", const="", metavar=metavar, help=text)
+    group.add_argument(
+        "--link", action="store_true", help="share tempo and bar with others by Ableton Link"
+    )
     for flag, metavar, text in (
         ("--preset", "NAME", "start with this preset (see `livedream presets`)"),
         ("--program", "NAME", "play this program, by name or file"),
@@ -175,8 +178,9 @@ def job_of(args: argparse.Namespace) -> "LiveJob":
         fullscreen=args.fullscreen,
         display=args.display,
         controllers=ControllerSettings(
-            panel=args.panel, osc=args.osc, midi=args.midi, audio=args.audio, preset=args.preset,
-            program=args.program, attract_program=args.attract_program, log=args.show_log,
+            panel=args.panel, osc=args.osc, midi=args.midi, audio=args.audio, link=args.link,
+            preset=args.preset, program=args.program, attract_program=args.attract_program,
+            log=args.show_log,
         ),
         record=args.record,
         attract_s=args.attract_after,

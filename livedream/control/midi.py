@@ -3,6 +3,7 @@
 A control is named by what sends it: `cc:1:7` (channel 1, controller 7), `note:1:60`, `bend:1`,
 `program:1`. Its target is a parameter, `act:NAME` for an action, `preset:NAME`, or `preset:*` for
 programs and `presets` in order. What was learned is kept in `midi.toml` in the user's folder.
+A MIDI clock leads the tempo: `midi_clock`.
 """
 
 import json
@@ -10,10 +11,12 @@ import logging
 import time
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, Protocol
 
 from livedream.control.live_parameters import LiveParameters
+from livedream.control.midi_clock import MidiClock
 from livedream.control.show import ACTIONS, Show
 from livedream.core.errors import LivedreamError, SettingsError, reason
 from livedream.core.health import Health
@@ -114,6 +117,7 @@ class MidiInput:
         self._name = "" if name == "all" else name
         self._ports = ports if ports is not None else RtMidiPorts()
         self.mapping = mapping if mapping is not None else MidiMap()
+        self._tempo = MidiClock(show.tempo)
         self._open: dict[str, Port] = {}
         self._learning: str | None = None
         self._learn_until_s = 0.0
@@ -165,9 +169,13 @@ class MidiInput:
         detail = fault or ", ".join(self._open) or self._detail or "no port; plug a controller in"
         return Health("midi", state, detail, self.messages, 0, 0.0, self.reconnects)
 
-    def receive(self, message: Any) -> None:
+    def receive(self, message: Any, *, port: str = "") -> None:
         """One mido message. Never raises: it is called from the driver's thread."""
+        now_s = self._clock()
         with self._faults.catching():
+            kind = getattr(message, "type", "")
+            if self._tempo.receive(kind, now_s, port=port, position=getattr(message, "pos", 0)):
+                return
             control, value, pressed = _control(message)
             if control is None:
                 return
@@ -216,7 +224,7 @@ class MidiInput:
             if name in self._open:
                 continue
             try:
-                self._open[name] = self._ports.open(name, self.receive)
+                self._open[name] = self._ports.open(name, partial(self.receive, port=name))
             except (OSError, RuntimeError, LivedreamError) as error:
                 self._detail = f"{name}: {error}"
                 continue

@@ -1,6 +1,7 @@
-"""Tap tempo: beats per minute and where in the beat we are."""
+"""The beat: how fast it is and where in the bar we are; set, tapped, or followed."""
 
 import threading
+from collections.abc import Callable
 from itertools import pairwise
 from statistics import median
 from typing import Final
@@ -9,51 +10,86 @@ from livedream.core.errors import SettingsError
 
 MINIMUM_BPM: Final = 20.0
 MAXIMUM_BPM: Final = 300.0
+BEATS_PER_BAR: Final = 4
 _FORGET_S: Final = 60.0 / MINIMUM_BPM  # a longer pause begins a new series of taps
 _TAPS: Final = 8  # heuristic: two bars of four; more follow a change of tempo too slowly
+_SILENT_S: Final = 1.0  # who leads and has said nothing for so long leads no more
 
 
 class Tempo:
-    """A steady beat, set by number or by tapping. Thread-safe.
+    """A steady beat. Thread-safe.
 
-    bpm: beats per minute, `MINIMUM_BPM` to `MAXIMUM_BPM`.
+    bpm: beats per minute, `MINIMUM_BPM` to `MAXIMUM_BPM`.  on_change: called after somebody here
+    has set or tapped it; not for what is followed.
     """
 
     def __init__(self, bpm: float = 120.0, now_s: float = 0.0) -> None:
         self._lock = threading.RLock()
         self._taps: list[float] = []
+        self._tapped = 0  # beats since the first of a series
         self._bpm = _checked(bpm)
-        self._beat_s = now_s  # a moment at which a beat falls
+        self._at_s, self._at_beats = now_s, 0.0  # a moment, and the beats then
+        self._leader, self._led_s = "", -_SILENT_S
+        self.on_change: Callable[[], None] | None = None
 
     @property
     def bpm(self) -> float:
         return self._bpm
 
+    def beats(self, now_s: float) -> float:
+        """Beats since a bar began: whole numbers are on the beat, every fourth is on a bar."""
+        with self._lock:
+            return self._at_beats + (now_s - self._at_s) * self._bpm / 60.0
+
+    def leader(self, now_s: float) -> str:
+        """Whose clock is followed, "" for nobody's."""
+        return self._leader if now_s - self._led_s < _SILENT_S else ""
+
     def set_bpm(self, bpm: float, now_s: float) -> None:
-        """Another tempo, from the beat we are in on. Raises SettingsError out of range."""
+        """Another tempo, from where we are in the bar. Raises SettingsError out of range."""
         checked = _checked(bpm)
         with self._lock:
-            self._beat_s = now_s - self.beats(now_s) % 1.0 * 60.0 / checked
-            self._bpm = checked
+            self._anchor(self.beats(now_s), checked, now_s)
             self._taps.clear()
+        self._changed()
 
     def tap(self, now_s: float) -> float:
-        """One tap: a beat falls now. From the second on it sets the tempo; returns it."""
+        """One tap: a beat falls now, the first of a series on the bar. From the second on it sets
+        the tempo; returns it."""
         with self._lock:
-            if self._taps and now_s - self._taps[-1] > _FORGET_S:
+            if not self._taps or now_s - self._taps[-1] > _FORGET_S:
                 self._taps.clear()
+                self._tapped = 0
             self._taps = [*self._taps, now_s][-_TAPS:]
             gaps = [after - before for before, after in pairwise(self._taps)]
             # The median: one tap missed or doubled does not spoil the rest.
+            bpm = self._bpm
             if gaps and (gap := median(gaps)) > 0:
-                self._bpm = min(MAXIMUM_BPM, max(MINIMUM_BPM, 60.0 / gap))
-            self._beat_s = now_s
-            return self._bpm
+                bpm = min(MAXIMUM_BPM, max(MINIMUM_BPM, 60.0 / gap))
+                self._tapped += round(gaps[-1] * bpm / 60.0)
+            self._anchor(float(self._tapped), bpm, now_s)
+        self._changed()
+        return bpm
 
-    def beats(self, now_s: float) -> float:
-        """Beats since one that fell; whole numbers are on the beat."""
+    def follow(self, leader: str, beats: float, bpm: float, now_s: float) -> bool:
+        """What another clock says; whether it is followed: nobody else may lead at that time.
+
+        leader: its name, for people.  beats: as `beats` gives them, at `now_s`.
+        """
         with self._lock:
-            return (now_s - self._beat_s) * self._bpm / 60.0
+            if self.leader(now_s) not in ("", leader) or not MINIMUM_BPM <= bpm <= MAXIMUM_BPM:
+                return False
+            self._leader, self._led_s = leader, now_s
+            self._anchor(beats, bpm, now_s)
+            self._taps.clear()
+            return True
+
+    def _anchor(self, beats: float, bpm: float, now_s: float) -> None:
+        self._at_beats, self._bpm, self._at_s = beats, bpm, now_s
+
+    def _changed(self) -> None:
+        if self.on_change is not None:
+            self.on_change()
 
 
 def _checked(bpm: float) -> float:

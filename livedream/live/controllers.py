@@ -30,6 +30,7 @@ _log = logging.getLogger(__name__)
 class ControllerSettings:
     """None where a controller is not wanted; "" is its default (address, port, device).
 
+    link: whether Ableton Link leads the tempo.
     preset, program: by name, or a program's file; "" for none.  log: a file, "" for none.
     attract_program: what runs while nobody is there; "" for the built-in drifting.
     """
@@ -38,6 +39,7 @@ class ControllerSettings:
     osc: str | None = None
     midi: str | None = None
     audio: str | None = None
+    link: bool = False
     preset: str = ""
     program: str = ""
     attract_program: str = ""
@@ -103,6 +105,10 @@ class Controllers:
             show.modulation.audio_level = audio.value
         if self._osc is not None:
             self._add("osc", self._osc)
+        if job.link:
+            from livedream.control.link import LinkTempo
+
+            self._add("link", LinkTempo(show))
         learner = None
         if job.midi is not None:
             from livedream.control.midi import MidiInput

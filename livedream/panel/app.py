@@ -1,6 +1,7 @@
 """The panel as a controller: an HTTP server in a thread of its own."""
 
 import io
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from importlib.resources import files
@@ -99,6 +100,10 @@ class Panel(WebServer):
     def _figures(self) -> dict[str, Any]:
         parts = {name: asdict(one.health()) for name, one in self._controllers.items()}
         figures = health(asdict(self._status.latest()), {**parts, "panel": asdict(self.health())})
+        tempo, now_s = self._show.tempo, time.monotonic()
+        figures["tempo"] = {
+            "bpm": tempo.bpm, "beats": round(tempo.beats(now_s), 3), "leader": tempo.leader(now_s)
+        }  # fmt: skip
         if "audio" in parts:
             hear = self._show.modulation.audio_level
             figures["heard"] = {name: round(hear(name), 3) for name in AUDIO_SOURCES}

@@ -622,6 +622,18 @@ def test_painting_leaves_a_region_of_one_s_own_until_it_is_asked_for(
     assert page.faults == []
 
 
+def test_the_beat_in_the_bar_is_shown_and_who_leads_it(browser: Browser, stage: Stage) -> None:
+    page = laptop(browser, stage)
+    turn(page, "modulate")
+    lit = "[...document.querySelectorAll('.beats i')].findIndex((one) => one.matches('.on'))"
+    led = "document.querySelector('.beats + .help').textContent"
+    for beat in (2, 1):  # each lasts three seconds
+        later_s = time.monotonic() + 30
+        assert stage.show.tempo.follow("Link", beat + 10, 20.0, later_s)
+        page.wait(f"{lit} === {beat}")
+    page.wait(f"{led} === 'Link leads the tempo.'")
+
+
 @pytest.mark.skipif("LIVEDREAM_SCREENSHOTS" not in os.environ, reason="wants LIVEDREAM_SCREENSHOTS")
 def test_pictures_of_every_page(browser: Browser, stage: Stage) -> None:
     folder = Path(os.environ["LIVEDREAM_SCREENSHOTS"])

@@ -14,13 +14,33 @@ export class Modulators {
     this.tempo = new Fader({ name: "tempo", title: "Tempo", unit: "bpm", format: (unit) => shown(low + (high - low) * unit),
       changed: (unit) => send.soon({ bpm: low + (high - low) * unit }), typed: (bpm) => send({ bpm }), reset: () => send({ bpm: 120 }) });
     this.tempoWhy = refusal();
+    this.beats = make("div", { class: "beats", role: "img", "aria-label": "Beat in the bar" }, ...[1, 2, 3, 4].map(() => make("i")));
+    this.leader = make("p", { class: "help" });
+    this.counted = { bpm: 120, beats: 0, at: 0 };
+    const step = () => { this.count(); requestAnimationFrame(step); };
+    requestAnimationFrame(step);
     this.heard = make("div", { class: "bars" });
     this.node = make("div", { class: "page" },
       make("section", {}, make("h2", {}, "Tempo"), make("div", { class: "pair" }, this.tempo.node,
-        make("button", { class: "key", onclick: () => send({ act: "tap" }) }, "Tap")), this.tempoWhy.node),
+        make("button", { class: "key", onclick: () => send({ act: "tap" }) }, "Tap")), this.beats, this.leader, this.tempoWhy.node),
       make("section", {}, make("h2", {}, "Modulators"), this.rows, this.why.node,
         make("div", { class: "row after" }, make("button", { class: "chip", onclick: () => this.put([...this.list, full({ parameter: "hue", depth: 0.1, period_s: 20 })]) }, "Add a modulator"))),
       this.hearing = make("section", { hidden: true }, make("h2", {}, "Audio"), this.heard));
+  }
+
+  // Between two reports the beat goes on by itself.
+  follow(tempo) {
+    this.counted = { ...tempo, at: performance.now() };
+    this.leader.textContent = tempo.leader ? `${tempo.leader} leads the tempo.` : "";
+  }
+
+  count() {
+    const { bpm, beats, at } = this.counted;
+    const whole = Math.floor(beats + ((performance.now() - at) / 60000) * bpm);
+    const beat = ((whole % 4) + 4) % 4;
+    if (beat === this.beat) return;
+    this.beat = beat;
+    [...this.beats.children].forEach((lamp, index) => lamp.classList.toggle("on", index === beat));
   }
 
   put(list) { this.list = list; this.send({ modulators: list }); this.draw(); }

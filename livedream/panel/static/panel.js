@@ -223,6 +223,7 @@ const showStatus = (status) => {
   parts.stages.replaceChildren(...stages.flatMap(([name, ms]) => [make("span", {}, name), make("i", { style: `width:${(ms / most) * 100}%` }), make("span", {}, shown(ms))]));
   parts.governor.textContent = [status.governor, ...status.notes].join("; ");
   parts.modulators.hear(status.heard);
+  parts.modulators.follow(status.tempo);
 };
 
 const showMoved = (moved) => {

@@ -98,3 +98,24 @@ def test_modulators_as_text() -> None:
 def test_modulators_that_make_no_sense(text: str, why: str) -> None:
     with pytest.raises(SettingsError, match=why):
         parse_modulator(text)
+
+
+def test_a_series_of_taps_begins_on_the_bar() -> None:
+    tempo = Tempo()
+    for moment in (10.0, 10.5, 11.0, 11.5, 11.55, 12.0):
+        tempo.tap(moment)
+    assert tempo.beats(12.0) == pytest.approx(4)
+    tempo.tap(20.0)
+    assert tempo.beats(20.0) == pytest.approx(0)
+
+
+def test_one_clock_leads_until_it_falls_silent() -> None:
+    tempo = Tempo()
+    assert tempo.follow("Link", 7.25, 98.0, 10.0)
+    assert not tempo.follow("MIDI clock", 3.0, 140.0, 10.9)
+    assert (tempo.leader(10.9), tempo.bpm) == ("Link", 98.0)
+    assert tempo.beats(10.0 + 60 / 98) == pytest.approx(8.25)
+    assert tempo.leader(11.1) == ""
+    assert tempo.follow("MIDI clock", 3.0, 140.0, 11.1)
+    assert not tempo.follow("MIDI clock", 3.0, 1000.0, 11.2)
+    assert tempo.bpm == 140.0
