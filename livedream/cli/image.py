@@ -28,7 +28,7 @@ def add_parser(commands: Commands) -> None:
         "--rounds", type=int, default=ROUNDS, metavar="N",
         help=f"how many rounds to dream (default: {ROUNDS})",
     )  # fmt: skip
-    add_shared(files, "--picture-size")
+    add_shared(files, "--picture-size", "--layer", "--matte")
     files.add_argument(
         "--quality", type=number(float, 0, 100), default=92.0, metavar="0..100",
         help="JPEG and WebP quality (default: 92)",
@@ -49,6 +49,8 @@ def run(args: argparse.Namespace) -> int:
         rounds=args.rounds,
         picture_size=args.picture_size,
         quality=args.quality,
+        layer=args.layer is not None,
+        matte=args.matte,
         overwrite=args.overwrite,
     )
     with Progress(job.output.name, "rounds", job.rounds, quiet=args.quiet) as progress:

@@ -165,6 +165,13 @@ def _reader(parameter: Parameter) -> Any:
 # Options that mean the same in several commands.
 _SHARED: Mapping[str, Mapping[str, Any]] = {
     "--picture-size": {"default": "source", "metavar": "SIZE", "help": "size of the output"},
+    "--layer": {
+        "choices": ("dream",),
+        "help": "write the dream alone, with alpha, to be laid over the source",
+    },
+    "--matte": {
+        "type": Path, "metavar": "FILE", "help": "also write the region of --where, in grey"
+    },
     "--quality": {
         "type": number(float, 0, 100), "default": 80.0, "metavar": "0..100",
         "help": "encoding quality (default: 80)",

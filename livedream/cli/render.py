@@ -3,7 +3,7 @@
 import argparse
 import dataclasses
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -99,6 +99,7 @@ def add_options(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
     add_shared(files, "--quality")
     files.add_argument("--no-sound", action="store_true", help="drop audio and subtitles")
     files.add_argument("--compare", action="store_true", help="show source and dream side by side")
+    add_shared(files, "--layer", "--matte")
     files.add_argument(
         "--preview", action="store_true", help=f"render only {_PREVIEW_S:g} s, small and fast"
     )
@@ -212,17 +213,21 @@ def jobs_of(args: argparse.Namespace) -> "list[RenderJob]":
         settings = dataclasses.replace(
             settings, size=args.size or _PREVIEW_DREAM, flow_size=args.flow_size or "180p"
         )
-    outputs = [output_of(args.output, text, len(args.inputs)) for text in args.inputs]
+    suffixes = (".mov", ".mkv", ".webm") if args.layer else (".mp4", ".mov", ".mkv", ".webm")
+    outputs = [output_of(args.output, text, len(args.inputs), suffixes) for text in args.inputs]
     if len(set(outputs)) < len(outputs):
         raise SettingsError("two inputs would be written to the same output; give them one by one")
+    if args.matte is not None and len(outputs) > 1:
+        raise SettingsError("--matte is one film's; give one input")
     return [
         RenderJob(
             source=text, output=output, settings=settings, start_s=args.start, end_s=end_s,
             fps=args.fps, stream=args.stream,
             deinterlace=args.deinterlace or DEINTERLACE.default,
             picture_size=picture_size, codec=args.codec, quality=args.quality,
-            copy_streams=not args.no_sound, compare=args.compare, overwrite=args.overwrite,
-            resume=args.resume, replay=args.replay, kept=kept, automation=automation,
+            copy_streams=not args.no_sound, compare=args.compare, layer=args.layer is not None,
+            matte=args.matte, overwrite=args.overwrite, resume=args.resume,
+            replay=args.replay, kept=kept, automation=automation,
         )
         for text, output in zip(args.inputs, outputs, strict=True)
     ]  # fmt: skip
@@ -250,13 +255,19 @@ def _settings_of_show(args: argparse.Namespace) -> tuple[DreamSettings, tuple[st
     return settings_of(args, began), tuple(dict.fromkeys(kept))
 
 
-def output_of(wanted: str | None, source: str, inputs: int) -> Path:
-    """Where the dream of `source` goes: `wanted`, inside it if a folder, or ./NAME.dream.mp4."""
+def output_of(
+    wanted: str | None, source: str, inputs: int,
+    suffixes: Sequence[str] = (".mp4", ".mov", ".mkv", ".webm"),
+) -> Path:  # fmt: skip
+    """Where the dream of `source` goes: `wanted`, inside it if a folder, or ./NAME.dream.mp4.
+
+    suffixes: it keeps its own if that is one of them; else it gets the first.
+    """
     from livedream.media.destination import check_name
 
     stem = stem_of(source)
     suffix = Path(source).suffix.lower()
-    suffix = suffix if suffix in (".mp4", ".mov", ".mkv", ".webm") else ".mp4"
+    suffix = suffix if suffix in suffixes else suffixes[0]
     if wanted is None:
         return Path(f"{stem}.dream{suffix}")
     path = Path(wanted)

@@ -27,7 +27,8 @@ FlowField = NDArray[np.float32]  # (2, H, W) px
 class Frame:
     """One picture and its time.
 
-    rgb: (H, W, 3) uint8.  pts * time_base is its time in seconds.  index counts from 0.
+    rgb: (H, W, 3) uint8; (H, W, 4), with straight alpha, where its `SourceInfo` says so.
+    pts * time_base is its time in seconds.  index counts from 0.
     duration: how long it is shown, in time_base units, 0 when unknown.
     """
 
@@ -98,6 +99,7 @@ class SourceInfo:
     notes: one line each for what is not carried along (alpha dropped, HDR tone-mapped).
     joints: where the file's clock jumps (see `media.joints`), closed up in the frames' times.
     orderly: as far as it was read, any part of it can be read alone (`open_source`'s `at`).
+    alpha: frames have straight alpha as a fourth channel; for sinks, no source delivers it.
     """
 
     name: str
@@ -117,3 +119,4 @@ class SourceInfo:
     notes: tuple[str, ...] = ()
     joints: tuple[Any, ...] = ()
     orderly: bool = False
+    alpha: bool = False

@@ -146,6 +146,7 @@ class Dream:
     level: RMS of the residual in 8-bit steps, at the dream's size.
     gain: what the addition was multiplied with.
     flicker: mean size of what was new in the residual, against that of the whole.
+    planes: of its regions, None: there are none.
     state: to go on from behind this frame, until the next one is asked for. None where the next one
     is under way already and no copy was kept (see `Dreamer.begin`).
     took_s: how long a device took that had all of it; None where that is not known, or where the
@@ -159,6 +160,7 @@ class Dream:
     flicker: float
     state: DreamState | None
     took_s: float | None = None
+    planes: Planes | None = None
 
 
 class Dreamer:
@@ -318,7 +320,8 @@ class Dreamer:
             for own in (left, kept):
                 if own is not None:
                     own.age_s = age_s
-            return Dream(frame, shown, level, gain, flicker, kept or left, launched.took_s())
+            took_s = launched.took_s()
+            return Dream(frame, shown, level, gain, flicker, kept or left, took_s, planes)
 
         return arrived
 
@@ -339,7 +342,7 @@ class Dreamer:
             steps = self.transfers.to_host((levelled.residual[0] * 255.0).permute(1, 2, 0))
             shown = replace(frame, rgb=compose(frame.rgb, steps))
         level, gain, flicker = figures.tolist()
-        return Dream(frame, shown, level, gain, flicker, self.state)
+        return Dream(frame, shown, level, gain, flicker, self.state, planes=planes)
 
     def picture(self, rgb: Picture) -> Tensor:
         """The frame at the dream's size: (1, 3, h, w) float32 in [0, 1] on the device."""

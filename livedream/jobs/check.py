@@ -82,7 +82,8 @@ def _tried(
     """The report of the first frames, and frames a second."""
     end_s = job.start_s + float(_TRIED / info.rate)
     trial = replace(
-        job, output=folder / (job.output.name or "frames"), overwrite=True, resume=False,
+        job, output=folder / (job.output.name or "frames"), matte=None, overwrite=True,
+        resume=False,
         end_s=end_s if job.end_s is None else min(job.end_s, end_s),
     )  # fmt: skip
     if job.output.is_dir() or not job.output.suffix:
@@ -102,7 +103,7 @@ def _tried(
 
 def _parts(job: RenderJob, info: SourceInfo) -> Iterator[Part]:
     container = CONTAINERS.get(job.output.suffix.lower())
-    codec = "" if container is None else codec_for(job.output, job.codec)
+    codec = "" if container is None else codec_for(job.output, job.codec, alpha=job.layer)
     if info.path is None:
         yield Part("pictures", "dreamed", codec)
         return
@@ -112,7 +113,8 @@ def _parts(job: RenderJob, info: SourceInfo) -> Iterator[Part]:
         chapters = len(opened.chapters())
     muxer = "matroska" if container is None else container.name
     for stream in copied_streams_of(info.path, muxer, info.stream):
-        held = fitted(stream, container) if container is not None and job.copy_streams else None
+        alone = job.layer or not job.copy_streams
+        held = None if alone or container is None else fitted(stream, container)
         language = stream.stream.metadata.get("language", "und")
         name = stream.title if language == "und" else f"{stream.title}, {language}"
         made = "" if held is None else held.made

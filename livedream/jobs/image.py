@@ -32,7 +32,8 @@ from livedream.dream.level import LevelledDream
 from livedream.jobs.checkpoint import identity
 from livedream.jobs.render import RenderReport
 from livedream.media.viewing import squared
-from livedream.present.picture import DEFAULT_QUALITY, check_picture, write_picture
+from livedream.present.layer import dream_layer, matte
+from livedream.present.picture import DEFAULT_QUALITY, check_alpha, check_picture, write_picture
 
 _FORMS: Final = "1080p"
 # Heuristics, by eye (docs/decisions/motif.md): so many rounds, and at most one in so many...
@@ -51,7 +52,8 @@ class StillJob:
 
     source: a picture, `noise`, or whatever `open_source` takes, of which the first frame counts.
     picture_size: of the output (see `parse_size`).  rounds: how long it is dreamed.
-    quality: of JPEG and WebP, 0 to 100.
+    quality: of JPEG and WebP, 0 to 100.  layer: the dream alone, with alpha.  matte: the region
+    that `settings.where` names, as a grey picture of its own; None: none.
     """
 
     source: str
@@ -60,16 +62,21 @@ class StillJob:
     rounds: int = ROUNDS
     picture_size: str = "source"
     quality: float = DEFAULT_QUALITY
+    layer: bool = False
+    matte: Path | None = None
     overwrite: bool = False
 
     def __post_init__(self) -> None:
         if not 1 <= self.rounds <= 100_000:
             raise refused("rounds", "1 to 100000", self.rounds)
+        if self.matte is not None and not self.settings.where.strip():
+            raise SettingsError("--matte: give --where too, the region that is written")
 
     def identity(self) -> str:
         """Everything the picture depends on, as JSON: written into the file."""
+        more = {"layer": "dream"} if self.layer else {}
         return identity(
-            self.settings, self.source, picture_size=self.picture_size, rounds=self.rounds
+            self.settings, self.source, picture_size=self.picture_size, rounds=self.rounds, **more
         )
 
 
@@ -87,7 +94,12 @@ def dream_still(
     """
     start = kept_s = time.monotonic()
     path = Path(job.source)
-    check_picture(job.output, source=path if path.is_file() else None, overwrite=job.overwrite)
+    source = path if path.is_file() else None
+    check_picture(job.output, source=source, overwrite=job.overwrite)
+    if job.layer:
+        check_alpha(job.output)
+    if job.matte is not None:
+        check_picture(job.matte, source=source, overwrite=job.overwrite)
     rgb = start_picture(job.source, job.picture_size, job.settings.seed)
     dreamer = dreamer or Dreamer(job.settings)
     # Each picture has kinds of its own, the same one always the same.
@@ -98,6 +110,7 @@ def dream_still(
 
     def keep(dream: LevelledDream) -> None:
         shown, settings = lay_on(rgb, dream.residual), job.identity()
+        shown = dream_layer(rgb, shown) if job.layer else shown
         write_picture(job.output, shown, settings=settings, quality=job.quality)
 
     try:
@@ -113,6 +126,10 @@ def dream_still(
         stopped = interrupt
     if levelled is not None:
         keep(levelled)
+        if job.matte is not None:
+            planes = dreamer.regions(rgb, None, FIRST_STEP_S, 0.0)
+            region = matte(None if planes is None else planes.grow, width, height)
+            write_picture(job.matte, region, quality=job.quality)
     if stopped is not None or levelled is None:
         raise stopped or SettingsError("rounds: none done")
     report.complete = True

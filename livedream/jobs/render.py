@@ -2,39 +2,36 @@
 
 import json
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Self
 
-import cv2
 import numpy as np
 
 from livedream.capture import Source, open_source
 from livedream.core.device import precision_name
 from livedream.core.errors import SettingsError
-from livedream.core.frame import Frame, Motion, SourceInfo
+from livedream.core.frame import Frame, Motion, Picture, SourceInfo
 from livedream.core.prefetch import AsyncWriter
-from livedream.core.settings import DEINTERLACE, DreamSettings, parse_size
-from livedream.core.shrink import fitted
+from livedream.core.settings import DEINTERLACE, DreamSettings
 from livedream.dream.dreamer import Dream, Dreamer
 from livedream.dream.objectives.prompt import dreamed
 from livedream.jobs.checkpoint import MANIFEST, Checkpoint, Checkpoints, identity
 from livedream.jobs.replay import ShowDreamer
+from livedream.jobs.scaling import scaled, scaled_info, shape_notes
 from livedream.media.film_time import film_start_s
 from livedream.media.tags import SETTINGS
-from livedream.media.viewing import squared
-from livedream.present import keeps_pixel_shape, open_sink
+from livedream.present import FileSink, keeps_pixel_shape, open_sink
+from livedream.present.layer import dream_layer, matte
 
 if TYPE_CHECKING:
     from livedream.control.automation import Automation, FilmTimeline
 
 Step = Callable[[Frame, Motion | None], Dream]
-
-_FINEST_ASPECT: Final = 10_000  # of a ratio's second number; H.264 has 16 bits for it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +40,8 @@ class RenderJob:
 
     source: as `open_source` takes it.  start_s, end_s, stream: the part of it.  deinterlace:
     "auto", "fields" (a frame from each field) or "off".  picture_size: of the output (see
-    `parse_size`).  compare: source and dream side by side.
+    `parse_size`).  compare: source and dream side by side.  layer: the dream alone, with alpha.
+    matte: the region that `settings.where` names, as a grey film of its own; None: none.
     overwrite, resume: what to do with an output that is already there.
     replay: a live show's performance log, to dream `source` as it went; kept: the parameters that
     stay as `settings` have them, whatever the show did.
@@ -63,11 +61,25 @@ class RenderJob:
     quality: float = 80.0
     copy_streams: bool = True
     compare: bool = False
+    layer: bool = False
+    matte: Path | None = None
     overwrite: bool = False
     resume: bool = False
     replay: Path | None = None
     kept: tuple[str, ...] = ()
     automation: "Automation | None" = None
+
+    def __post_init__(self) -> None:
+        if self.layer and self.compare:
+            raise SettingsError("--layer and --compare cannot be combined; give one")
+        if self.matte is None:
+            return
+        if self.replay is not None:
+            raise SettingsError("--matte and --replay cannot be combined; give one")
+        if not self.settings.where.strip():
+            raise SettingsError("--matte: give --where too, the region that is written")
+        if self.matte.resolve() == self.output.resolve():
+            raise SettingsError("--matte and the output are the same file; give another name")
 
     def open(self, skip: int = 0, at: int | None = None) -> Source:
         """What is dreamed; skip, at: as for `open_source`. Raises SourceError for nothing."""
@@ -82,7 +94,15 @@ class RenderJob:
 
     def written(self, info: SourceInfo) -> SourceInfo:
         """What is written of `described`: with the source beside it where that is wanted."""
-        return replace(info, width=2 * info.width, immersive=b"") if self.compare else info
+        if self.compare:
+            return replace(info, width=2 * info.width, immersive=b"")
+        return replace(info, alpha=self.layer)
+
+    def picture(self, dream: Dream) -> Picture:
+        """What is written of a dream."""
+        if self.compare:
+            return np.concatenate([dream.source.rgb, dream.frame.rgb], axis=1)
+        return dream_layer(dream.source.rgb, dream.frame.rgb) if self.layer else dream.frame.rgb
 
     def identity(self) -> str:
         """Everything the pictures depend on, as JSON: written into the file's metadata."""
@@ -93,6 +113,8 @@ class RenderJob:
             more["stream"] = self.stream
         if self.deinterlace != DEINTERLACE.default:
             more["deinterlace"] = self.deinterlace
+        if self.layer:
+            more["layer"] = "dream"
         return identity(
             self.settings, self.source, start_s=self.start_s, end_s=self.end_s,
             picture_size=self.picture_size, compare=self.compare, **more,
@@ -165,6 +187,22 @@ class RenderReport:
 Watcher = Callable[[Dream, RenderReport], None]
 
 
+@dataclass(frozen=True, slots=True)
+class Way:
+    """A film that comes of dreams.
+
+    picture: what of a dream is written.  begun: how many frames are there already.
+    """
+
+    writer: AsyncWriter
+    picture: Callable[[Dream], Picture] = lambda dream: dream.frame.rgb
+    begun: int = 0
+
+    def write(self, dream: Dream) -> None:
+        if dream.frame.index >= self.begun:
+            self.writer.write(replace(dream.frame, rgb=self.picture(dream)))
+
+
 def render(
     job: RenderJob,
     dreamer: Dreamer | None = None,
@@ -190,57 +228,74 @@ def render(
             opened(info)
         written = job.written(info)
         report = RenderReport.of(job.source, job.output, dreamer, written.width, written.height)
-        sink = open_sink(
-            job.output, written, codec=job.codec, quality=job.quality, overwrite=job.overwrite,
-            copy_streams=job.copy_streams, metadata={SETTINGS: job.identity()},
-            resume=job.resume,
-        )  # fmt: skip
-        writer = stack.enter_context(AsyncWriter(sink, dreamer.timer))
+        sinks = [_sink(job, job.output, written)]
+        ways = [_way(stack, sinks[0], dreamer, job.picture)]
+        if job.matte is not None:
+            sinks.append(_sink(job, job.matte, info))
+            ways.append(_way(stack, sinks[1], dreamer, _matte))
         frames = scaled(source, info)
         if job.replay is None:
             dreams = _resumed(
-                job, frames, dreamer, checkpoints, written=sink.frames_written,
+                job, frames, dreamer, checkpoints, written=min(way.begun for way in ways),
                 step=job.step(dreamer, info),
             )  # fmt: skip
         else:
             dreams = _replayed(job, job.replay, frames, dreamer)
         dreams = _checkpointed(dreams, job, checkpoints)
-        write_dreams(dreams, writer, report, dreamer, watch, compare=job.compare)
+        write_dreams(dreams, ways, report, dreamer, watch)
     checkpoints.remove()
-    report.notes += dict.fromkeys(
-        [*source.info.notes, *shape_notes(source.info, info), *sink.notes]
-    )
+    notes = [note for sink in sinks for note in sink.notes]
+    report.notes += dict.fromkeys([*source.info.notes, *shape_notes(source.info, info), *notes])
     return report
+
+
+def _sink(job: RenderJob, path: Path, info: SourceInfo) -> FileSink:
+    """Where the film at `path` is written to, be it the job's output or its matte."""
+    own = path == job.output
+    return open_sink(
+        path, info, codec=job.codec if own else None, quality=job.quality,
+        overwrite=job.overwrite, copy_streams=job.copy_streams, layer=job.layer or not own,
+        metadata={SETTINGS: job.identity()}, resume=job.resume,
+    )  # fmt: skip
+
+
+def _way(
+    stack: ExitStack, sink: FileSink, dreamer: Dreamer, picture: Callable[[Dream], Picture]
+) -> Way:
+    begun = sink.frames_written
+    return Way(stack.enter_context(AsyncWriter(sink, dreamer.timer)), picture, begun)
+
+
+def _matte(dream: Dream) -> Picture:
+    height, width = dream.frame.rgb.shape[:2]
+    return matte(None if dream.planes is None else dream.planes.grow, width, height)
 
 
 def write_dreams(
     dreams: Iterable[Dream],
-    writer: AsyncWriter,
+    ways: Sequence[Way],
     report: RenderReport,
     dreamer: Dreamer,
     watch: Watcher | None,
     *,
-    compare: bool = False,
     whole_when_stopped: bool = False,
 ) -> None:
     """Write dreams until the last one, and count them.
 
-    compare: with their sources beside them.  whole_when_stopped: what a KeyboardInterrupt leaves
-    is no part of something longer.
+    ways: what is written of each.  whole_when_stopped: what a KeyboardInterrupt leaves is no part
+    of something longer.
     """
     start = time.monotonic()
     try:
         for dream in dreams:
-            shown = dream.frame
-            if compare:
-                both = np.concatenate([dream.source.rgb, shown.rgb], axis=1)
-                shown = replace(shown, rgb=both)
-            writer.write(shown)
+            for way in ways:
+                way.write(dream)
             report.count(dream, dreamer, time.monotonic() - start)
             if watch is not None:
                 watch(dream, report)
     except KeyboardInterrupt:
-        writer.close(complete=whole_when_stopped)
+        for way in ways:
+            way.writer.close(complete=whole_when_stopped)
         raise
     report.complete = True
 
@@ -310,59 +365,3 @@ def check_same(job: RenderJob, settings: str) -> None:
                 f"--resume: {name} is {flat[0].get(name)!r}, the stopped render of "
                 f"{job.output.name} had {flat[1].get(name)!r}; give the same, or --overwrite"
             )
-
-
-def scaled_info(info: SourceInfo, size: str, *, square: bool = False) -> SourceInfo:
-    """`info` at another size (see `parse_size`), sides even; itself for `source`.
-
-    What is shown keeps its shape: the pixels' own changes instead, as with FFmpeg's scaler.
-    square: what it is written to knows square pixels only.
-    """
-    if square and info.sample_aspect_ratio != 1:
-        width, height = squared(info.width, info.height, info.sample_aspect_ratio)
-        info = replace(info, width=width, height=height, sample_aspect_ratio=Fraction(1))
-    width, height = parse_size(size, info.width, info.height, name="picture size")
-    if (width, height) == (info.width, info.height):
-        return info
-    width, height = max(2, width // 2 * 2), max(2, height // 2 * 2)
-    aspect = Fraction(1) if square else _kept_shape(info, width, height)
-    return replace(info, width=width, height=height, sample_aspect_ratio=aspect)
-
-
-def _kept_shape(info: SourceInfo, width: int, height: int) -> Fraction:
-    """The sample aspect ratio with which `width` x `height` is shown in the shape of `info`."""
-    shape = info.sample_aspect_ratio * info.width / info.height
-    rounding = 2 * max(1.0, float(shape))  # px: even sides never fit exactly
-    for simple in (Fraction(1), info.sample_aspect_ratio):
-        if abs(width * simple - shape * height) <= rounding:
-            return simple
-    return (shape * height / width).limit_denominator(_FINEST_ASPECT)
-
-
-def shape_notes(source: SourceInfo, written: SourceInfo) -> tuple[str, ...]:
-    """What the user should know about the pixels' shape."""
-    before, after = source.sample_aspect_ratio, written.sample_aspect_ratio
-    if before == after:
-        return ()
-    size = f"{written.width}x{written.height}"
-    if after == 1:
-        return (f"pixels that are not square ({ratio_text(before)}) become square: {size}",)
-    width, height = squared(written.width, written.height, after)
-    return (
-        f"{size} is shown as {width}x{height}, in the shape of the source "
-        f"(pixels {ratio_text(after)})",
-    )
-
-
-def ratio_text(ratio: Fraction) -> str:
-    return f"{ratio.numerator}:{ratio.denominator}"
-
-
-def scaled(source: Source, info: SourceInfo) -> Iterator[Frame]:
-    """The source's frames at the size of `info`."""
-    found = source.info
-    stretched = info.width > found.width or info.height > found.height
-    reshaped = stretched and info.sample_aspect_ratio != found.sample_aspect_ratio
-    method = cv2.INTER_CUBIC if reshaped else cv2.INTER_AREA
-    for frame in source:
-        yield replace(frame, rgb=fitted(frame.rgb, info.width, info.height, method))

@@ -73,4 +73,4 @@ class ShowDreamer:
             rgb = self._grading.finish(frame.rgb, steps, now.grade, seconds)
         shown = replace(frame, rgb=rgb)
         level, gain, flicker = figures.tolist()
-        return Dream(frame, shown, level, gain, flicker, dreamer.state)
+        return Dream(frame, shown, level, gain, flicker, dreamer.state, planes=planes)

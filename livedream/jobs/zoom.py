@@ -26,7 +26,7 @@ from livedream.dream.dreamer import Dream, Dreamer
 from livedream.dream.statistics import StatisticsLock
 from livedream.jobs.checkpoint import identity
 from livedream.jobs.image import start_picture
-from livedream.jobs.render import RenderReport, Watcher, write_dreams
+from livedream.jobs.render import RenderReport, Watcher, Way, write_dreams
 from livedream.media.colour import BT709
 from livedream.media.tags import SETTINGS
 from livedream.present import open_sink
@@ -157,7 +157,9 @@ def render_zoom(
         metadata={SETTINGS: job.identity()},
     )  # fmt: skip
     with AsyncWriter(sink, dreamer.timer) as writer:
-        write_dreams(source.dreams(), writer, report, dreamer, watch, whole_when_stopped=True)
+        write_dreams(
+            source.dreams(), [Way(writer)], report, dreamer, watch, whole_when_stopped=True
+        )
     report.notes += sink.notes
     return report
 

@@ -119,10 +119,16 @@ def tag(context: VideoCodecContext, tags: ColourTags) -> None:
 def from_rgb(
     rgb: Picture, pixels: str, tags: ColourTags, sited: FrameFilter | None = None
 ) -> av.VideoFrame:
-    """A picture (H, W, 3) uint8 as a frame in the encoder's pixel format.
+    """A picture (H, W, 3) uint8, with alpha (H, W, 4), as a frame in the encoder's pixel format.
 
     sited: a `left_sited` to use again for every picture of a film.
     """
+    if pixels.startswith("yuva"):
+        colour = np.ascontiguousarray(rgb[:, :, :3])
+        plain = from_rgb(colour, pixels.replace("yuva", "yuv"), tags, sited)
+        return _with_alpha(plain, rgb[:, :, 3], pixels)
+    if rgb.shape[2] == 4:
+        return av.VideoFrame.from_ndarray(rgb, format="rgba").reformat(format=pixels)
     frame = av.VideoFrame.from_ndarray(rgb, format="rgb24")
     if not pixels.startswith(_YUV):
         return frame.reformat(format=pixels)
@@ -141,8 +147,20 @@ def from_rgb(
     return _halved_left(converted) if left else converted
 
 
+def _with_alpha(plain: av.VideoFrame, alpha: NDArray[np.uint8], pixels: str) -> av.VideoFrame:
+    """The same samples with alpha beside them; full range, whatever theirs is."""
+    frame = av.VideoFrame(plain.width, plain.height, pixels)
+    frame.colorspace, frame.color_range = plain.colorspace, plain.color_range
+    for plane in range(3):
+        _samples(frame, plane)[:] = _samples(plain, plane)
+    most = (1 << frame.format.components[3].bits) - 1
+    memory = _samples(frame, 3)
+    memory.view(np.uint16 if most > 255 else np.uint8)[:] = np.rint(alpha * (most / 255))
+    return frame
+
+
 def _halved_left(whole: av.VideoFrame) -> av.VideoFrame:
-    """yuv444p to yuv420p, chroma on the left column and between the rows; sides are even."""
+    """yuv444p to yuv420p, chroma on the left column and between the rows."""
     halved = av.VideoFrame(whole.width, whole.height, "yuv420p")
     halved.colorspace, halved.color_range = whole.colorspace, whole.color_range
     _samples(halved, 0)[:] = _samples(whole, 0)
@@ -156,7 +174,8 @@ def _halved_left(whole: av.VideoFrame) -> av.VideoFrame:
 
 
 def _samples(frame: av.VideoFrame, number: int) -> NDArray[np.uint8]:
-    """A plane's own memory, without the padding at the end of its lines."""
+    """A plane's own memory as bytes, without the padding at the end of its lines."""
     plane = frame.planes[number]
     memory = np.frombuffer(cast(Any, plane), np.uint8)
-    return memory.reshape(plane.height, plane.line_size)[:, : plane.width]
+    wide = plane.width * (1 if frame.format.components[number].bits <= 8 else 2)
+    return memory.reshape(plane.height, plane.line_size)[:, :wide]

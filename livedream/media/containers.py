@@ -17,7 +17,8 @@ class Container:
     """A container for video.
 
     name: FFmpeg's muxer for the finished file.  growing: the muxer while frames arrive.
-    codecs: those that players find in it, the default first.  options: of the finished file's
+    codecs: those that players find in it, the default first.  alpha: those of them with which it
+    holds alpha; what loses nothing first, then what editors take.  options: of the finished file's
     muxer.  constant_rate: frames have numbers there, not times.  wants_start_codes: H.264 and
     HEVC go in as Annex B byte streams, and FFmpeg's muxer does not turn them into it.
     carries: the kinds of other streams to try; some muxers take what no player finds again.
@@ -32,6 +33,7 @@ class Container:
     growing: str
     codecs: tuple[str, ...]
     options: Mapping[str, str] = field(default_factory=dict)
+    alpha: tuple[str, ...] = ()
     constant_rate: bool = False
     wants_start_codes: bool = False
     carries: tuple[str, ...] = ("audio", "subtitle", "attachment", "data", "video")
@@ -83,6 +85,7 @@ CONTAINERS: dict[str, Container] = {
         "mov",
         "mov",
         ("h264", "hevc", "prores"),
+        alpha=("prores",),
         options=_FRONT,
         text_encoder="mov_text",
         edits=True,
@@ -91,6 +94,7 @@ CONTAINERS: dict[str, Container] = {
         "matroska",
         "matroska",
         _EVERY,
+        alpha=("ffv1", "prores", "vp9"),
         options=_UNMOVED,
         sound_encoder="flac",
         text_encoder="subrip",
@@ -100,6 +104,7 @@ CONTAINERS: dict[str, Container] = {
         "webm",
         "webm",
         ("vp9", "av1"),
+        alpha=("vp9",),
         options=_UNMOVED,
         carries=("audio", "subtitle"),
         sound_encoder="libopus",
@@ -109,6 +114,7 @@ CONTAINERS: dict[str, Container] = {
         "avi",
         "matroska",
         ("h264", "ffv1"),
+        alpha=("ffv1",),
         constant_rate=True,
         wants_start_codes=True,
         carries=("audio",),
@@ -144,18 +150,31 @@ def container_for(path: Path) -> Container:
     return CONTAINERS[suffix]
 
 
-def codec_for(path: Path, codec: str | None) -> str:
+def codec_for(path: Path, codec: str | None, *, alpha: bool = False) -> str:
     """The codec to use in a container, its own where `codec` is None.
 
+    alpha: it is to hold that.
     Raises SinkError, with the alternatives, when the container cannot hold it.
     """
     container = container_for(path)
+    if alpha and not container.alpha:
+        raise no_alpha(path.suffix.lower())
     if codec is None:
-        return container.codecs[0]
+        return (container.alpha if alpha else container.codecs)[0]
     if codec in _EVERY and codec not in container.codecs:
         held = ", ".join(container.codecs)
         raise SinkError(f"{path.suffix.lower()} cannot hold {codec}, only {held}: use .mkv")
+    if alpha and codec in _EVERY and codec not in container.alpha:
+        raise no_alpha(f"{codec} in {path.suffix.lower()}")
     return codec
+
+
+def no_alpha(what: str) -> SinkError:
+    """What holds no alpha, and what does."""
+    return SinkError(
+        f"{what} cannot hold alpha: use .mov (ProRes 4444), .webm (VP9), .mkv or .avi (FFV1), "
+        "or pictures, .png, .tif or .webp"
+    )
 
 
 def films(container: InputContainer) -> list[Any]:

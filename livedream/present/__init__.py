@@ -44,6 +44,7 @@ def open_sink(
     overwrite: bool = False,
     resume: bool = False,
     copy_streams: bool = True,
+    layer: bool = False,
     metadata: Mapping[str, str] = _NOTHING,
 ) -> FileSink:
     """The sink that `path` means.
@@ -54,13 +55,14 @@ def open_sink(
     info: of the frames to come.  codec: None for the container's own (H.264 where it can).
     quality: 0 (small) to 100 (best).  resume: go on behind the frames that an unfinished render
     left; `frames_written` tells their number.  copy_streams: sound, subtitles and the like of
-    `info.path` come along.  metadata: written into the file.
+    `info.path` come along.  layer: only what it says of itself comes along, for what lies over it.
+    metadata: written into the file.
     Raises SinkError, in one line, when nothing can be written there.
     """
     from livedream.media.destination import check_name
     from livedream.present import animation, picture, series, video
 
-    options = video.VideoOptions(codec, quality, copy_streams, metadata)
+    options = video.VideoOptions(codec, quality, copy_streams, metadata, layer=layer)
     file = Path(path)
     check_name(file)
     if series.is_series(path):

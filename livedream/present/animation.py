@@ -18,7 +18,7 @@ from av.filter import Graph
 from livedream.core.closing import Finalizable
 from livedream.core.errors import SinkError
 from livedream.core.frame import Frame, SourceInfo
-from livedream.media.containers import url_of
+from livedream.media.containers import no_alpha, url_of
 from livedream.media.destination import beside, cannot, check_destination
 from livedream.present.stream_copy import has_sound
 from livedream.present.video import VideoOptions, VideoSink
@@ -52,6 +52,8 @@ class AnimationSink(Finalizable):
                 f"{suffix} files are written in one go at the end, so there is nothing to resume: "
                 "start again, or render to .mkv"
             )
+        if info.alpha:
+            raise no_alpha(f"an animated {suffix}")
         check_destination(path, source=info.path, overwrite=overwrite, resume=resume)
         if self._options.codec is not None:
             raise SinkError(f"{suffix} has only one codec: leave out {self._options.codec}")
@@ -68,7 +70,8 @@ class AnimationSink(Finalizable):
         # Milliseconds, Matroska's unit: times come back as they went in.
         plain = replace(info, path=None, time_base=Fraction(1, 1000))
         self._frames = VideoSink(self._beside, plain, lossless, overwrite=True)
-        sound = self._options.copy_streams and has_sound(info)
+        wanted = self._options.copy_streams and not self._options.layer
+        sound = wanted and has_sound(info)
         self.notes = (f"{suffix} cannot hold audio: .mkv can",) if sound else ()
 
     @property

@@ -109,6 +109,8 @@ def _always(**options: str) -> Callable[[float], Mapping[str, str]]:
 
 # 422 HQ, under the vendor id that editors expect.
 _PRORES = _always(profile="3", vendor="apl0")
+# With 16 bits of alpha, which the codec keeps without loss.
+_PRORES_4444 = _always(profile="4", vendor="apl0", alpha_bits="16")
 _FFV1 = _always(level="3", slices="16", slicecrc="1")
 _FFV1_TINY = _always(level="3", slices="1", slicecrc="1")  # too small to be cut into sixteen
 
@@ -135,6 +137,18 @@ CODECS: dict[str, tuple[Encoder, ...]] = {
     ),
 }
 
+# What writes pictures with alpha.
+ALPHA_CODECS: dict[str, tuple[Encoder, ...]] = {
+    "vp9": (Encoder("libvpx-vp9", "yuva420p", _vp9),),
+    "prores": (
+        Encoder("prores_ks", "yuva444p10le", _PRORES_4444, intra_only=True, limited_only=True),
+    ),
+    "ffv1": (
+        Encoder("ffv1", "bgra", _FFV1, intra_only=True),
+        Encoder("ffv1", "bgra", _FFV1_TINY, intra_only=True),
+    ),
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
@@ -145,9 +159,10 @@ class Chosen:
     notes: tuple[str, ...] = ()
 
 
-def choose(codec: str, size: tuple[int, int], quality: float) -> Chosen:
+def choose(codec: str, size: tuple[int, int], quality: float, *, alpha: bool = False) -> Chosen:
     """The first encoder of `codec` that opens for (width, height).
 
+    alpha: one that holds it; `containers.codec_for` says which codecs do.
     Raises SinkError for an unknown codec, or with each encoder's reason when none opens.
     """
     if codec not in CODECS:
@@ -155,7 +170,7 @@ def choose(codec: str, size: tuple[int, int], quality: float) -> Chosen:
     width, height = size
     odd = width % 2 == 1 or height % 2 == 1
     reasons = []
-    for encoder in CODECS[codec]:
+    for encoder in (ALPHA_CODECS if alpha else CODECS)[codec]:
         if odd and encoder.hardware:
             continue
         pixels = (encoder.whole_pixels or encoder.pixels) if odd else encoder.pixels

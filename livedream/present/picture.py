@@ -10,6 +10,7 @@ from PIL import Image, PngImagePlugin
 
 from livedream.core.errors import SinkError, SourceError
 from livedream.core.frame import Picture
+from livedream.media.containers import no_alpha
 from livedream.media.destination import beside, cannot, check_destination
 from livedream.media.tags import MARKER
 
@@ -28,6 +29,12 @@ def check_picture(path: Path, *, source: Path | None = None, overwrite: bool = F
     check_destination(path, source=source, overwrite=overwrite)
 
 
+def check_alpha(path: Path) -> None:
+    """Raise SinkError where pictures of that kind have none."""
+    if _FORMATS.get(path.suffix.lower()) == "JPEG":
+        raise no_alpha(path.suffix.lower())
+
+
 def write_picture(
     path: Path,
     rgb: Picture,
@@ -36,8 +43,9 @@ def write_picture(
     quality: float = DEFAULT_QUALITY,
     overwrite: bool = True,
 ) -> None:
-    """Write (H, W, 3) uint8 RGB; a file that was there stays until the new one is whole.
+    """Write a picture; a file that was there stays until the new one is whole.
 
+    rgb: (H, W, 3) uint8 RGB, or (H, W, 4) with straight alpha.
     settings: what it was made with, as JSON; kept by PNG and JPEG.  quality: of JPEG and WebP, 0 to
     100.  Raises SinkError when it cannot be written.
     """

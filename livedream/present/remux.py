@@ -56,8 +56,9 @@ class RemuxSpec:
     not FFmpeg's choice.  complete: all frames came; otherwise sound and subtitles end where the
     video does.  end: of the last frame, in seconds, where it is known: not every container keeps
     that while it grows.  immersive: 360-degree and stereo tags, as boxes.  aspect: the video's
-    sample aspect ratio.  pieces: growing files that hold the video, one after the other; without
-    any it is the one that is replaced.
+    sample aspect ratio.  layer: no stream of the source is copied, only what it says of itself.
+    pieces: growing files that hold the video, one after the other; without any it is the one that
+    is replaced.
     """
 
     container: Container
@@ -71,6 +72,7 @@ class RemuxSpec:
     end: Fraction | None = None
     immersive: bytes = b""
     aspect: Fraction = Fraction(1)
+    layer: bool = False
     pieces: Sequence[Path] = ()
 
 
@@ -102,7 +104,9 @@ def remux(growing: Path, wanted: RemuxSpec) -> tuple[str, ...]:
 
 def _write(growing: Path, temporary: Path, wanted: RemuxSpec) -> tuple[str, ...]:
     container, suffix = wanted.container, growing.suffix.lower()
-    found = copied_streams_of(wanted.source, container.name, wanted.stream) if wanted.source else []
+    found = []
+    if wanted.source is not None and not wanted.layer:
+        found = copied_streams_of(wanted.source, container.name, wanted.stream)
     held = {stream: fitted(stream, container) for stream in found}
     try:
         while True:
@@ -227,6 +231,8 @@ class _Attempt:
     def _fill(self, grown: Any, out: OutputContainer) -> None:
         video = main_video(grown)
         target: Any = self._stream_like(video, out)
+        if mode := video.metadata.get("alpha_mode"):  # Matroska's word for VP9 with alpha
+            target.metadata["alpha_mode"] = mode
         if self._wanted.tag:
             target.codec_context.codec_tag = self._wanted.tag
         target.codec_context.sample_aspect_ratio = self._wanted.aspect

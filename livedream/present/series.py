@@ -13,7 +13,7 @@ from livedream.core.errors import SinkError
 from livedream.core.frame import Frame, SourceInfo
 from livedream.media.destination import cannot, check_folder
 from livedream.media.tags import SETTINGS
-from livedream.present.picture import SUFFIXES, write_picture
+from livedream.present.picture import SUFFIXES, check_alpha, write_picture
 from livedream.present.stream_copy import has_sound
 from livedream.present.video import VideoOptions
 
@@ -48,6 +48,8 @@ class PictureSeriesSink(Finalizable):
         self.path = path if is_pattern(path.name) and not path.is_dir() else path / _IN_A_FOLDER
         if self.path.suffix.lower() not in SUFFIXES:
             raise SinkError(f"{self.path.name} is not a picture: use {', '.join(SUFFIXES)}")
+        if info.alpha:
+            check_alpha(self.path)
         if self._options.codec is not None:
             raise SinkError(f"pictures have no codec: leave out --codec {self._options.codec}")
         self.frames_written = 0
@@ -70,7 +72,8 @@ class PictureSeriesSink(Finalizable):
         for number, picture in there.items():
             if number >= self.frames_written:
                 picture.unlink(missing_ok=True)
-        sound = self._options.copy_streams and has_sound(info)
+        wanted = self._options.copy_streams and not self._options.layer
+        sound = wanted and has_sound(info)
         self.notes = ("pictures cannot hold audio: .mkv can",) if sound else ()
 
     def write(self, frame: Frame) -> None:

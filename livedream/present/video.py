@@ -44,7 +44,8 @@ class VideoOptions:
     codec: "h264", "hevc", "av1", "vp9", "prores", "ffv1", or None for the container's own.
     quality: 0 (small) to 100 (best).  copy_streams: sound, subtitles and the like come along.
     metadata: written into the file, over the source's own.  piece: the file is a piece of a film
-    that `join` makes: it has nothing but pictures, and stays as it grew.
+    that `join` makes: it has nothing but pictures, and stays as it grew.  layer: it lies over or
+    beside a film that has the sound: titles, chapters and timecode come along, no other stream.
     """
 
     codec: str | None = None
@@ -52,6 +53,7 @@ class VideoOptions:
     copy_streams: bool = True
     metadata: Mapping[str, str] = field(default_factory=dict)
     piece: bool = False
+    layer: bool = False
 
     def __post_init__(self) -> None:
         if not 0 <= self.quality <= 100:
@@ -82,10 +84,10 @@ class VideoSink(Finalizable):
         self.frames_written = 0
         self._info = info
         self._options = options or VideoOptions()
-        self._copies = self._options.copy_streams and not self._options.piece
+        alone = self._options.piece or self._options.layer
+        self._copies = self._options.copy_streams and not alone
         self._container = container_for(path)
-        codec = codec_for(path, self._options.codec)
-        self._chosen = choose(codec, (info.width, info.height), self._options.quality)
+        self._chosen = _chosen(path, info, self._options)
         self._tags = output_tags(info.colour)
         if self._chosen.encoder.limited_only:
             self._tags = replace(self._tags, full_range=False)
@@ -235,12 +237,17 @@ def join(
     seconds.  complete: as for `VideoSink.close`.  Returns notes on what could not be held.
     Raises SinkError when it cannot be written; the pieces are untouched.
     """
-    chosen = choose(codec_for(path, options.codec), (info.width, info.height), options.quality)
+    chosen = _chosen(path, info, options)
     window = CopyRange()
     if options.copy_streams and info.path is not None:
         window = copy_range_of(info)
     wanted = _finished(path, info, options, chosen, window, complete=complete, end=end)
     return chosen.notes + remux(path, replace(wanted, pieces=pieces))
+
+
+def _chosen(path: Path, info: SourceInfo, options: VideoOptions) -> Chosen:
+    codec = codec_for(path, options.codec, alpha=info.alpha)
+    return choose(codec, (info.width, info.height), options.quality, alpha=info.alpha)
 
 
 def _finished(
@@ -254,5 +261,5 @@ def _finished(
         container, rate=info.rate, source=info.path if options.copy_streams else None,
         window=window, metadata=options.metadata, tag=chosen.encoder.tag if tagged else None,
         complete=complete, end=end, stream=info.stream, immersive=info.immersive,
-        aspect=info.sample_aspect_ratio,
+        aspect=info.sample_aspect_ratio, layer=options.layer,
     )  # fmt: skip

@@ -28,7 +28,8 @@ from livedream.jobs.film.plan import (
     plan_of,
     stretches_of,
 )
-from livedream.jobs.render import RenderJob, RenderReport, check_same, shape_notes
+from livedream.jobs.render import RenderJob, RenderReport, check_same
+from livedream.jobs.scaling import shape_notes
 from livedream.media.destination import check_destination
 from livedream.media.tags import SETTINGS
 from livedream.present import keeps_pixel_shape
@@ -81,6 +82,8 @@ class _Film:
         """Raises what is wrong with the job before anybody works."""
         if job.replay is not None:
             raise SettingsError("--replay goes on from frame to frame: leave out --workers")
+        if job.matte is not None:
+            raise SettingsError("--matte is written beside one worker's film: leave out --workers")
         if not keeps_pixel_shape(job.output):
             raise SettingsError(
                 f"{job.output}: many workers make video files, such as .mp4 or .mkv"

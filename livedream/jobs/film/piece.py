@@ -21,7 +21,8 @@ from livedream.dream.dreamer import Dream, Dreamer
 from livedream.jobs.checkpoint import Checkpoint, write_checkpoint
 from livedream.jobs.film.plan import Piece
 from livedream.jobs.film.seam import Seam, States
-from livedream.jobs.render import RenderJob, RenderReport, scaled, write_dreams
+from livedream.jobs.render import RenderJob, RenderReport, Way, write_dreams
+from livedream.jobs.scaling import scaled
 from livedream.present.video import VideoOptions, VideoSink
 
 _TELL_S: Final = 1.0  # between two words to the head
@@ -81,7 +82,7 @@ def finished(path: Path) -> PieceReport | None:
 
 def options_of(job: RenderJob, metadata: dict[str, str] | None = None) -> VideoOptions:
     """How the film is written."""
-    return VideoOptions(job.codec, job.quality, job.copy_streams, metadata or {})
+    return VideoOptions(job.codec, job.quality, job.copy_streams, metadata or {}, layer=job.layer)
 
 
 def state_path(folder: Path, piece: Piece, number: int) -> Path:
@@ -126,7 +127,7 @@ def dream_piece(
                 keep = partial(_asked, numbers, piece.kept)
                 dreams = dreamer.dreams(wanted, before, job.step(dreamer, info), keep)
                 dreams = _own(dreams, piece, path.parent)
-            write_dreams(dreams, writer, report, dreamer, watch, compare=job.compare)
+            write_dreams(dreams, [Way(writer, job.picture)], report, dreamer, watch)
         if report.frames != frames or sink.end is None:
             raise _other(job.source, f"{report.frames} frames of {frames}")
         growing.replace(path)

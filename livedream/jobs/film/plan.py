@@ -26,7 +26,8 @@ from livedream.core.settings import DreamSettings
 from livedream.dream.dreamer import DreamState
 from livedream.flow import open_flow
 from livedream.flow.motion import MotionEstimator
-from livedream.jobs.render import RenderJob, scaled
+from livedream.jobs.render import RenderJob
+from livedream.jobs.scaling import scaled
 
 _LEAST_S: Final = 2.0  # heuristic: a piece costs a worker some tenths of a second beside dreaming
 _STRETCH_S: Final = 20.0  # heuristic: the first pass is not cut into less

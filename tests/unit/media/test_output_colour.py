@@ -70,3 +70,24 @@ def test_chroma_on_the_left_is_where_decoders_look_for_it(pixels: str) -> None:
     # A ramp of about one step per column: the middle would be half a step off.
     assert np.abs(error).max() <= 1
     assert abs(error.mean()) <= 0.2
+
+
+@pytest.mark.parametrize("size", [(32, 48), (31, 47)])
+@pytest.mark.parametrize("pixels", ["yuva420p", "yuva444p10le"])
+def test_alpha_is_full_range_beside_the_same_colours(pixels: str, size: tuple[int, int]) -> None:
+    rgba = np.random.default_rng(2).integers(0, 256, (*size, 4), np.uint8)
+    rgba[0, :2, 3] = 0, 255
+    found = from_rgb(rgba, pixels, BT709)
+    plain = from_rgb(np.ascontiguousarray(rgba[:, :, :3]), pixels.replace("yuva", "yuv"), BT709)
+    deep = "10" in pixels
+
+    def samples(frame: av.VideoFrame, number: int) -> NDArray[np.integer]:
+        plane = frame.planes[number]
+        lines = np.frombuffer(plane, np.uint16 if deep else np.uint8).reshape(plane.height, -1)
+        return lines[:, : plane.width]
+
+    for number in range(3):
+        assert np.array_equal(samples(found, number), samples(plain, number))
+    alpha = samples(found, 3) * (255 / (1023 if deep else 255))
+    assert np.abs(alpha - rgba[:, :, 3]).max() <= 0.13
+    assert np.ptp(alpha) == 255

@@ -9,13 +9,15 @@ import pytest
 
 from livedream.core.errors import SinkError
 from livedream.media.colour import BT709, from_rgb
-from livedream.present.encoders import CODECS, choose, configure, leave_real_time
+from livedream.present.encoders import ALPHA_CODECS, CODECS, choose, configure, leave_real_time
 
 
-@pytest.mark.parametrize("codec", CODECS)
-def test_every_frame_is_a_packet_at_once(codec: str) -> None:
+@pytest.mark.parametrize(
+    ("codec", "alpha"), [*((codec, False) for codec in CODECS), *((c, True) for c in ALPHA_CODECS)]
+)
+def test_every_frame_is_a_packet_at_once(codec: str, alpha: bool) -> None:
     size = (96, 64)
-    chosen = choose(codec, size, 80)
+    chosen = choose(codec, size, 80, alpha=alpha)
     context: Any = av.CodecContext.create(chosen.encoder.name, "w")
     context.width, context.height = size
     context.time_base = Fraction(1, 90_000)
@@ -23,7 +25,8 @@ def test_every_frame_is_a_packet_at_once(codec: str) -> None:
     configure(context, chosen.encoder, chosen.pixels, Fraction(25), 80)
     random = np.random.default_rng(0)
     for index in range(12):
-        frame = from_rgb(random.integers(0, 256, (64, 96, 3), dtype=np.uint8), chosen.pixels, BT709)
+        noise = random.integers(0, 256, (64, 96, 4 if alpha else 3), dtype=np.uint8)
+        frame = from_rgb(noise, chosen.pixels, BT709)
         # Uneven times, and a jump: neither must make an encoder wait.
         frame.pts = index * 3000 + (index % 3) * 700 + (index > 6) * 90_000
         frame.time_base = Fraction(1, 90_000)
