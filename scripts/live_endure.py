@@ -14,6 +14,8 @@ real socket, and the receiver is a process of its own.
 
 import argparse
 import json
+import logging
+import os
 import random
 import subprocess
 import sys
@@ -25,6 +27,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Final
+from unittest.mock import patch
 
 import numpy as np
 
@@ -322,6 +325,56 @@ def hours(args: argparse.Namespace) -> dict[str, Any]:
     }
 
 
+def controllers(args: argparse.Namespace) -> dict[str, Any]:
+    """Random messages to a running session: its frames go on, each with a region in range."""
+    import control_fuzz
+
+    logging.disable(logging.WARNING)
+    regions: list[float] = []
+    notes: set[str] = set()
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        patch.dict(os.environ, LIVEDREAM_HOME=folder),
+        Watched(StampedInput(args.width, args.height, 25)) as it,
+    ):
+        session = it.session
+
+        def pause() -> None:
+            """Until the loop has shown another frame, made by what was said meanwhile."""
+            before = len(it.seen)
+            assert _until(lambda: len(it.seen) > before) < float("inf"), "no frame"
+            notes.update(session.status.latest().notes)
+            if not it.output.frames:
+                return
+            frame = it.output.frames[-1]
+            assert frame.rgb.shape == (args.height, args.width, 3)
+            if frame.region is not None:
+                assert frame.region.min() >= 0 and frame.region.max() <= 1
+                regions.append(float(frame.region.mean()))
+
+        time.sleep(args.warm_up)
+        shown, dreams = len(it.seen), it.seen[-1].dreams
+        show = session.controllers.show
+        start_s = time.monotonic()
+        fuzz = control_fuzz.run(args.messages, args.seed, Path(folder), show, pause)
+        took_s = time.monotonic() - start_s
+        shown, dreams = len(it.seen) - shown, it.seen[-1].dreams - dreams
+        pause()
+        failure = session.supervisor.failure
+        levels = [one.level for one in it.seen]
+    return {
+        "messages": fuzz.sent,
+        "refused, each where it was said": fuzz.said,
+        "strokes": fuzz.painted,
+        "seconds": round(took_s),
+        "frames": shown,
+        "dreams": dreams,
+        "looked at": {"regions": len(regions), "mean": round(float(np.mean(regions or [0])), 3)},
+        "notes": sorted(notes),
+        "passed": failure is None and bool(np.isfinite(levels).all()) and len(regions) > 0,
+    }
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -334,6 +387,7 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=30.0)
     parser.add_argument("--times", type=int, default=50)
     parser.add_argument("--messages", type=int, default=100_000)
+    parser.add_argument("--seed", type=int, default=4)
     parser.add_argument("--warm-up", type=float, default=12.0, help="seconds before it counts")
     parser.add_argument("--width", type=int, default=640)
     parser.add_argument("--height", type=int, default=360)
@@ -341,16 +395,11 @@ def main() -> int:
     if args.check == "receive":
         receive(int(args.rest[0]), float(args.rest[1]))
         return 0
-    if args.check == "controllers":
-        import control_fuzz
-
-        with tempfile.TemporaryDirectory() as folder:
-            fuzz = control_fuzz.run(args.messages, 4, Path(folder))
-        found = {"messages": fuzz.sent, "refused": fuzz.osc.faults, "passed": True}
-    else:
-        found = {"latency": latency, "governor": governor, "lost": lost, "hours": hours}[
-            args.check
-        ](args)
+    checks = {
+        "latency": latency, "governor": governor, "lost": lost, "hours": hours,
+        "controllers": controllers,
+    }  # fmt: skip
+    found = checks[args.check](args)
     print(json.dumps(found, indent=2))
     return 0 if found["passed"] else 1
 
