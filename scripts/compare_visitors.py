@@ -3,11 +3,14 @@
 
     python scripts/compare_visitors.py
 
-The gallery is that of the tests (tests/gallery.py): 160x90, four frames a second, light that drifts by
-30 % or not at all, one visitor passing, one standing from 15 s on. OpenCV's models see the same
+The gallery is that of the tests (tests/gallery.py): 160x90, four frames a second, light that drifts
+by 30 % or not at all, one visitor passing, one standing from 15 s on. OpenCV's models see the same
 blurred picture and are tried with two lengths of memory (what fills a tenth of it is their
-background), two thresholds, with and without their own test for shadows. Printed as a table: overlap with the truth (mean, the worst twentieth, of who has stood for 50 s), wrong places
-after a light is switched off (most, and how long until less than a twentieth), milliseconds a frame.
+background), two thresholds, with and without their own test for shadows.
+
+Printed as a table: overlap with the truth (mean, the worst twentieth, of who has stood for 50 s),
+wrong places after a light is switched off (most of them, and how long until they are less than a
+twentieth), milliseconds a frame.
 """
 
 import sys
@@ -49,7 +52,7 @@ def library(
     model, seen = make(frames, threshold, shadows), count()
 
     def find(rgb: Picture) -> Plane:
-        # As ours it learns quickly for the first seconds; its own rate would go on to fall for long.
+        # As ours it learns quickly for the first seconds; its own rate would fall for long.
         rate = -1 if next(seen) < START_S / STEP_S else 1 / frames
         found = model.apply(cv2.blur(rgb, (AROUND_PX, AROUND_PX)), None, rate)
         whole = cv2.medianBlur(np.asarray(found == 255, np.uint8), AROUND_PX)
@@ -104,7 +107,7 @@ def milliseconds(find: Finder) -> float:
 
 def main() -> None:
     print(
-        "| model | overlap, steady light | light drifting by 30 % | wrong, light switched | until | ms |"
+        "| model | overlap, steady light | drifting by 30 % | wrong, light switched | until | ms |"
     )
     print("| --- | --- | --- | --- | --- | --- |")
     for name, make in finders():

@@ -197,7 +197,8 @@ class LiveLoop:
             size = wiring.governor.flow_size(snapshot.dream, *wiring.picture_size)
             motion = self._motion.step(rgb, size) if live else None
         frame = Captured(rgb, captured_s, self._index)
-        planes = self._regions.step(snapshot, rgb, motion, passed_s)
+        with meter.stage("regions"):
+            planes = self._regions.step(snapshot, rgb, motion, passed_s)
         # Without a source the dream drifts a little by itself.
         travel = travel_of(snapshot.grade) or (None if live else _ADRIFT)
         wiring.dreaming.advance(frame, snapshot, motion, travel, passed_s, planes=planes)
@@ -280,7 +281,7 @@ class LiveLoop:
                 dreams_per_s=wiring.dreaming.per_second(now_s),
                 latency_ms=meter.mean("latency"),
                 dream_age_ms=meter.mean("age"),
-                stages_ms={**meter.means("flow", "warp", "compose"), **dream_ms},
+                stages_ms={**meter.means("flow", "regions", "warp", "compose"), **dream_ms},
                 level=meter.mean("level"),
                 governor=wiring.governor.words(),
                 dream_size=plan.size if plan else (0, 0),

@@ -26,6 +26,7 @@ _KEY: Final = 40.0
 _LUMA_SHARE: Final = 0.5
 # A place moves by this many heights of the picture a second, after the camera's own motion.
 _SPEED: Final = 0.06
+_LINES: Final = 64  # at which motion is looked at
 _TINY_S: Final = 1e-3
 
 
@@ -65,12 +66,23 @@ def key(rgb: Picture, colour: str) -> Plane:
 
 
 def moving(flow: FlowField, seconds: float) -> Plane:
-    """Where a flow is another than the camera's. flow: (2, h, w) px, over so many seconds."""
-    height = flow.shape[1]
-    rest = rest_of_flow(flow)
-    speed = cv2.magnitude(rest[0], rest[1]) * np.float32(1 / (height * max(seconds, _TINY_S)))
-    speed = _blurred(np.asarray(speed, np.float32), _AROUND * height)
+    """Where a flow is another than the camera's, (h', w') of some size between 64 and 128 lines.
+
+    flow: (2, h, w) px, over so many seconds.
+    """
+    whole = flow.shape[1]
+    rest = rest_of_flow(_coarse(flow))
+    speed = cv2.magnitude(rest[0], rest[1]) * np.float32(1 / (whole * max(seconds, _TINY_S)))
+    speed = _blurred(np.asarray(speed, np.float32), _AROUND * rest.shape[1])
     return np.asarray(speed / (speed + np.float32(_SPEED)), np.float32)
+
+
+def _coarse(flow: FlowField) -> FlowField:
+    """The same flow, its values too, of fewer places; what is blurred so far needs no more."""
+    while flow.shape[1] >= 2 * _LINES:
+        size = max(1, flow.shape[2] // 2), flow.shape[1] // 2
+        flow = np.stack([cv2.resize(part, size) for part in flow])  # linear: the mean of four
+    return flow
 
 
 def _blurred(plane: Plane, radius: float) -> Plane:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from livedream.core.downloads import cached, obtain
 from livedream.core.errors import WeightsError, reason
 from livedream.core.frame import Picture
-from livedream.core.shrink import fitted
+from livedream.core.shrink import shrunk
 from livedream.region.value import CLASSES
 from livedream.warp.remap import Plane
 
@@ -64,7 +64,7 @@ class OnnxSegmentation:
 
     def score(self, rgb: Picture) -> Plane:
         """(h, w) in [0, 1], at the network's own size."""
-        fed = fitted(rgb, *self._size).transpose(2, 0, 1)[None].astype(np.float32) / 255
+        fed = shrunk(rgb, *self._size).transpose(2, 0, 1)[None].astype(np.float32) / 255
         (found,) = self._session.run(None, {self._name: fed})
         return np.clip(np.asarray(found[0, 0], np.float32), 0.0, 1.0)
 
@@ -97,7 +97,7 @@ class ClassSegmentation:
     def score(self, rgb: Picture, name: str) -> Plane:
         """(h, w) in [0, 1] of a class, one of `CLASSES`."""
         if self._last is None or self._last[0] != id(rgb):
-            picture = torch.from_numpy(fitted(rgb, *_CLASSES_SIZE)).permute(2, 0, 1).float() / 255
+            picture = torch.from_numpy(shrunk(rgb, *_CLASSES_SIZE)).permute(2, 0, 1).float() / 255
             found = self._network(((picture - self._mean) / self._std)[None])["out"]
             self._last = id(rgb), found[0].softmax(0).numpy()
         return np.asarray(self._last[1][CLASSES.index(name) + 1], np.float32)

@@ -30,6 +30,8 @@ _LEAST_STEPS: Final = 9.0  # 8-bit steps: what is nearer than this is the backgr
 _NOISE: Final = 3.5  # times how far a place usually is
 _AROUND_PX: Final = 3
 _TAKEN: Final = 0.5
+_BLACK: Final = np.float32(0.0)
+_WHITE: Final = np.float32(255.0)
 
 
 def visitors(memory: Memory, name: str, rgb: Picture, seconds: float, stay_s: float) -> Plane:
@@ -47,8 +49,9 @@ def visitors(memory: Memory, name: str, rgb: Picture, seconds: float, stay_s: fl
     light = change_of_light(_luma(now), _luma(mean))
     if light is not None:
         gain, offset = light
-        mean = np.clip(mean * np.float32(gain) + np.float32(offset), 0.0, 255.0)
-    apart = np.abs(now - mean).max(2)
+        mean = np.clip(mean * np.float32(gain) + np.float32(offset), _BLACK, _WHITE)
+    red, green, blue = cv2.split(cv2.absdiff(now, mean))
+    apart = cv2.max(cv2.max(red, green), blue)
     limit = np.maximum(np.float32(_LEAST_STEPS), spread * np.float32(_NOISE))
     ratio = cv2.blur(apart / limit, (_AROUND_PX, _AROUND_PX))
     ratio *= ratio
@@ -62,7 +65,7 @@ def visitors(memory: Memory, name: str, rgb: Picture, seconds: float, stay_s: fl
     half_life = _QUICK_S if quick else _LEARNED_S
     share = np.float32(1.0 - 0.5 ** (seconds / half_life))
     learned = share * (quick | ~there | (age > stay_s))
-    memory[f"{name} mean"] = mean + (now - mean) * learned[..., None]
+    memory[f"{name} mean"] = mean + (now - mean) * cv2.merge([learned] * 3)
     memory[f"{name} spread"] = spread + (np.minimum(apart, limit) - spread) * learned
     memory[f"{name} age"] = np.asarray(age, np.float32)
     memory[f"{name} clock"] = np.array([running + seconds, changed], np.float32)

@@ -98,7 +98,7 @@ def test_detail_and_smooth_places() -> None:
     half[:, :80] = 255 * ((down + across) % 2)[..., None]
     edges, smooth = (grown(Regions(where).step(half)) for where in ("edges", "smooth"))
     assert edges[20:70, 20:60].mean() > 0.9 and edges[:, 100:].max() < 0.05
-    assert smooth == pytest.approx(1 - edges)
+    assert smooth == pytest.approx(1 - edges, abs=1e-6)
 
 
 def test_the_threshold_moves_the_line() -> None:
@@ -126,7 +126,7 @@ def test_moving_is_beside_the_camera(camera: int) -> None:
     assert moving[:20].max() == moving[:, :40].max() == 0
     still_ones = Regions("still", region_half_life=0.0, hold=0.0)
     assert grown(still_ones.step(*moving_square(60, camera + 3, camera))) == pytest.approx(
-        1 - moving
+        1 - moving, abs=1e-6
     )
 
 
