@@ -24,6 +24,7 @@ from livedream.cli import (
     listings,
     live,
     measure,
+    obs,
     render,
     zoom,
 )
@@ -37,6 +38,7 @@ _COMMANDS = (
     jobs,
     check,
     live,
+    obs,
     image,
     zoom,
     learn,

@@ -39,7 +39,13 @@ _CONTROLLERS: Final = (
     ("--osc", "HOST:PORT", "receive OSC"),
     ("--midi", "NAME", "receive MIDI from controllers"),
     ("--audio", "NAME", "let an audio input move parameters"),
+    (
+        "--obs",
+        "HOST:PORT",
+        "set OBS up: its source, the microphone's delay, a preset for each scene",
+    ),
 )
+_FOR_OBS: Final = "udp://127.0.0.1:9000"
 _MOMENTS: Final = ("freeze", "blackout")  # for a performer, not for the start
 
 
@@ -168,7 +174,7 @@ def job_of(args: argparse.Namespace) -> "LiveJob":
     }
     return LiveJob(
         source=args.source or args.source_option or "",
-        sinks=tuple(args.sinks or ("window",)),
+        sinks=tuple(args.sinks or ("window" if args.obs is None else _FOR_OBS,)),
         dream=settings_of(args, LIVE),
         grade=dataclasses.replace(GradeSettings(), **grade),
         fps=args.fps,
@@ -179,8 +185,8 @@ def job_of(args: argparse.Namespace) -> "LiveJob":
         display=args.display,
         controllers=ControllerSettings(
             panel=args.panel, osc=args.osc, midi=args.midi, audio=args.audio, link=args.link,
-            preset=args.preset, program=args.program, attract_program=args.attract_program,
-            log=args.show_log,
+            obs=args.obs, preset=args.preset, program=args.program,
+            attract_program=args.attract_program, log=args.show_log,
         ),
         record=args.record,
         attract_s=args.attract_after,

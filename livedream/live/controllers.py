@@ -20,6 +20,7 @@ from livedream.present.live import LiveFrame
 
 if TYPE_CHECKING:
     from livedream.control import Controller
+    from livedream.control.obs import ObsControl
     from livedream.control.show import Show
     from livedream.control.show_log import ShowLog
 
@@ -40,6 +41,7 @@ class ControllerSettings:
     midi: str | None = None
     audio: str | None = None
     link: bool = False
+    obs: str | None = None
     preset: str = ""
     program: str = ""
     attract_program: str = ""
@@ -49,7 +51,7 @@ class ControllerSettings:
 class Controllers:
     """Makes, starts and closes them.
 
-    newest: the newest picture, for the panel.
+    newest: the newest picture, for the panel.  sinks: OBS is to show one of them.
 
     Raises SettingsError for a preset, program or address that cannot be, before anything is opened.
     """
@@ -61,6 +63,8 @@ class Controllers:
         status: StatusBoard,
         newest: Callable[[], LiveFrame | None],
         source: str,
+        *,
+        sinks: tuple[str, ...] = (),
     ) -> None:
         from livedream.control.show import Show as TheShow
 
@@ -71,6 +75,11 @@ class Controllers:
             self.show.checked_program(name)
         if job.preset:
             self.show.presets.find(job.preset)
+        self._obs: ObsControl | None = None
+        if job.obs is not None:
+            from livedream.control.obs import ObsControl as TheObs
+
+            self._obs = TheObs(self.show, job.obs, sinks)
         self._osc = self._panel_at = None
         if job.osc is not None:
             from livedream.control.osc import DEFAULT_ADDRESS, OscServer
@@ -88,8 +97,8 @@ class Controllers:
         self._playing = ("", "")
         self._program_before: Any = None
 
-    def start(self) -> None:
-        """Raises LivedreamError for one that cannot be opened."""
+    def start(self, size: tuple[int, int], fps: float) -> None:
+        """size, fps: of the picture.  Raises LivedreamError for one that cannot be opened."""
         job, show = self._job, self.show
         if job.log:  # first, so that whatever comes is written down
             self._start_log(Path(job.log))
@@ -109,6 +118,9 @@ class Controllers:
             from livedream.control.link import LinkTempo
 
             self._add("link", LinkTempo(show))
+        if self._obs is not None:
+            self._obs.picture = size, fps
+            self._add("obs", self._obs)
         learner = None
         if job.midi is not None:
             from livedream.control.midi import MidiInput
@@ -127,6 +139,11 @@ class Controllers:
         self._add("log", log)
         self.log = log
         self.show.modulation.on_step = log.modulated
+
+    def is_late(self, milliseconds: int) -> None:
+        """How late the picture is where it is mixed with sound."""
+        if self._obs is not None:
+            self._obs.is_late(milliseconds)
 
     def recorded(self, kind: str, path: Path, first_s: float) -> None:
         """A recording began: the log says which one the camera's pictures are in."""

@@ -134,8 +134,9 @@ class Session(Closeable):
             check_objective=None if job.dream.weights else check_objective,
         )  # fmt: skip
         self.controllers = Controllers(
-            job.controllers, self.parameters, self.status, lambda: self._newest, job.source
-        )
+            job.controllers, self.parameters, self.status, lambda: self._newest, job.source,
+            sinks=job.sinks,
+        )  # fmt: skip
         for sink in job.sinks:
             if not _is_window(sink):
                 find_route(sink)
@@ -158,7 +159,7 @@ class Session(Closeable):
         self.dreaming = DreamWorker(self.pool, self.governor, 1.0 / self.fps)
         self._closers.append(("the dream", self.dreaming.close))
         self._closers.append(("controllers", self.controllers.close))
-        self.controllers.start()
+        self.controllers.start((self.opened.width, self.opened.height), self.fps)
         self._window = self._make_window()
         self._unlisten = self.parameters.listen(self._changed)
         self.loop = LiveLoop(self._wiring(flow))
@@ -308,6 +309,7 @@ class Session(Closeable):
                     "%s: in OBS set the microphone's Sync Offset to %d ms",
                     worker.output.name, delay_ms,
                 )  # fmt: skip
+                self.controllers.is_late(delay_ms)
 
     def stop(self, reason: str = "") -> None:
         """End the show; returns at once. reason: for the log."""

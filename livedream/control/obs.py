@@ -1,0 +1,403 @@
+"""OBS by itself: its source, the microphone's delay, and a preset for each scene.
+
+OBS is reached by its WebSocket (part of it since 28). What is made or changed there is written to
+`obs.toml` in the user's folder, so that `undo` can take all of it back, weeks later too.
+"""
+
+import configparser
+import contextlib
+import json
+import logging
+import os
+import sys
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from livedream.control.show import Show
+from livedream.core.errors import LivedreamError, SettingsError, SourceError, reason
+from livedream.core.health import Health
+from livedream.core.supervisor import FaultLog, SupervisedThread, start_thread
+from livedream.core.user_folders import own_folder, write_whole
+
+_log = logging.getLogger(__name__)
+
+PASSWORD: Final = "LIVEDREAM_OBS_PASSWORD"
+SOURCE: Final = "livedream"  # the source's name in OBS
+_PORT: Final = 4455  # OBS's own default
+_STEP_S: Final = 0.2  # how soon another scene is noticed
+_AGAIN: Final = 10  # steps between two attempts to connect
+_PATIENCE_S: Final = 2.0
+_LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
+_NO_SUCH_SOURCE: Final = 600  # obs-websocket's ResourceNotFound
+_CAPTURES: Final = ("pulse_input_capture", "wasapi_input_capture", "coreaudio_input_capture")
+
+
+@dataclass(frozen=True, slots=True)
+class ObsSource:
+    """What OBS is to show: a kind of source as OBS calls it, and its settings."""
+
+    kind: str
+    settings: Mapping[str, Any]
+
+
+def source_for(sinks: Sequence[str], size: tuple[int, int], fps: float) -> ObsSource:
+    """The source that shows one of these sinks: MPEG-TS over UDP, or else the browser page.
+
+    size: width and height.  Raises SettingsError where there is neither.
+    """
+    for sink in sinks:
+        if sink.startswith("udp://"):
+            at = urlsplit(sink)
+            host = "127.0.0.1" if at.hostname in _LOOPBACK else "0.0.0.0"
+            return ObsSource(
+                "ffmpeg_source",
+                {
+                    "is_local_file": False,
+                    "input": f"udp://{host}:{at.port}",
+                    "input_format": "mpegts",
+                    "buffering_mb": 0,
+                    "reconnect_delay_sec": 1,
+                    "hw_decode": False,
+                    "clear_on_media_end": False,
+                },
+            )
+    for sink in sinks:
+        if sink == "browser" or sink.startswith("browser:"):
+            at = urlsplit(f"//{sink.partition(':')[2] or '127.0.0.1:8766'}")
+            if at.hostname in _LOOPBACK:
+                page = {
+                    "url": f"http://{at.hostname}:{at.port or 8766}/",
+                    "width": size[0],
+                    "height": size[1],
+                    "fps_custom": True,
+                    "fps": round(fps),
+                    "shutdown": False,
+                }
+                return ObsSource("browser_source", page)
+    raise SettingsError("obs: no sink that OBS can show; add --sink udp://127.0.0.1:9000")
+
+
+@dataclass(slots=True)
+class ObsNotes:
+    """What was done in OBS, and which preset goes with which scene; kept in a file.
+
+    offsets: each microphone's sync offset before, ms.  made: whether the source is ours.
+    """
+
+    path: Path
+    made: bool = False
+    offsets: dict[str, int] = field(default_factory=dict)
+    scenes: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, path: Path | None = None) -> "ObsNotes":
+        path = path or own_folder() / "obs.toml"
+        if not path.is_file():
+            return cls(path)
+        try:
+            found = tomllib.loads(path.read_text(encoding="utf-8"))
+            return cls(
+                path,
+                bool(found.get("made", False)),
+                {str(k): int(v) for k, v in dict(found.get("offsets", {})).items()},
+                {str(k): str(v) for k, v in dict(found.get("scenes", {})).items()},
+            )
+        except (OSError, ValueError, TypeError) as error:
+            raise SettingsError(f"obs: {path} cannot be read ({error})") from error
+
+    def write(self) -> None:
+        lines = [f"made = {str(self.made).lower()}", "", "[offsets]"]
+        lines += [f"{json.dumps(name)} = {ms}" for name, ms in self.offsets.items()]
+        lines += ["", "[scenes]"]
+        lines += [f"{json.dumps(scene)} = {json.dumps(to)}" for scene, to in self.scenes.items()]
+        write_whole(self.path, "\n".join(lines) + "\n")
+
+
+class Obs:
+    """A connection to OBS.
+
+    address: HOST:PORT, "" for OBS on this machine. The password is that of an environment variable
+    (`PASSWORD`), or for OBS on this machine the one in OBS's own settings.
+    Raises SettingsError without obsws-python, SourceError where OBS does not answer.
+    """
+
+    def __init__(self, address: str = "") -> None:
+        library = _obsws()
+        host, port, password = _whereabouts(address)
+        client = None
+        try:
+            client = library.baseclient.ObsClient(
+                host=host, port=port, password=password, timeout=_PATIENCE_S
+            )
+            client.authenticate()
+        except Exception as error:  # the library's own, and those of two others beneath it
+            if client is not None:
+                client.ws.shutdown()
+            raise SourceError(_unreachable(host, port, error, bool(password))) from None
+        self._client = client
+
+    def ask(self, what: str, **details: Any) -> dict[str, Any]:
+        """OBS's answer to a request.  Raises SourceError for a refusal or a lost connection."""
+        found = self._answer(what, details)
+        status = found["requestStatus"]
+        if not status["result"]:
+            raise SourceError(f"obs: {what}: {status.get('comment') or status['code']}")
+        return dict(found.get("responseData") or {})
+
+    def _answer(self, what: str, details: Mapping[str, Any]) -> dict[str, Any]:
+        try:
+            return dict(self._client.req(what, details))
+        except Exception as error:  # as above
+            raise SourceError(f"obs: {what}: {reason(error)}") from None
+
+    def done(self, what: str, **details: Any) -> bool:
+        """Ask for what gives no answer; whether that was there of which it was asked."""
+        return bool(self._answer(what, details)["requestStatus"]["code"] != _NO_SUCH_SOURCE)
+
+    def close(self) -> None:
+        with contextlib.suppress(Exception):  # OBS may have gone
+            self._client.ws.close(timeout=1)
+        self._client.ws.shutdown()
+
+    @property
+    def scene(self) -> str:
+        return str(self.ask("GetCurrentProgramScene")["currentProgramSceneName"])
+
+    def scenes(self) -> list[str]:
+        """From top to bottom, as OBS lists them."""
+        return [str(one["sceneName"]) for one in reversed(self.ask("GetSceneList")["scenes"])]
+
+    def microphones(self) -> Iterator[str]:
+        """Names of what records sound from outside."""
+        special = self.ask("GetSpecialInputs")
+        names = [special.get(f"mic{number}") for number in range(1, 5)]
+        names += [
+            one["inputName"]
+            for one in self.ask("GetInputList")["inputs"]
+            if one["inputKind"].startswith(_CAPTURES)
+        ]
+        yield from dict.fromkeys(str(name) for name in names if name)
+
+    def show(self, source: ObsSource, notes: ObsNotes) -> str:
+        """Have a source named livedream with these settings, in a new one's case over the whole
+        picture of the current scene. What it did, for people."""
+        there = {one["inputName"]: one for one in self.ask("GetInputList")["inputs"]}.get(SOURCE)
+        if there is not None:
+            if there["inputKind"] != source.kind:
+                raise SourceError(
+                    f"obs: there is a source {SOURCE!r} of another kind ({there['inputKind']}); "
+                    "rename or delete it in OBS"
+                )
+            now = self.ask("GetInputSettings", inputName=SOURCE)["inputSettings"]
+            if any(now.get(key) != value for key, value in source.settings.items()):
+                self.ask("SetInputSettings", inputName=SOURCE, inputSettings=dict(source.settings))
+            return f"showing source {SOURCE!r}"
+        scene = self.scene
+        made = self.ask(
+            "CreateInput", sceneName=scene, inputName=SOURCE, inputKind=source.kind,
+            inputSettings=dict(source.settings), sceneItemEnabled=True,
+        )  # fmt: skip
+        notes.made = True
+        notes.write()
+        canvas = self.ask("GetVideoSettings")
+        self.ask(
+            "SetSceneItemTransform",
+            sceneName=scene,
+            sceneItemId=made["sceneItemId"],
+            sceneItemTransform={
+                "positionX": 0.0,
+                "positionY": 0.0,
+                "boundsType": "OBS_BOUNDS_SCALE_INNER",
+                "boundsAlignment": 0,
+                "boundsWidth": float(canvas["baseWidth"]),
+                "boundsHeight": float(canvas["baseHeight"]),
+            },
+        )
+        return f"made source {SOURCE!r} in scene {scene!r}"
+
+    def delay(self, milliseconds: int, notes: ObsNotes) -> list[str]:
+        """Delay every microphone by as much as the picture is late. Their names."""
+        found = list(self.microphones())
+        for name in found:
+            before = self.ask("GetInputAudioSyncOffset", inputName=name)["inputAudioSyncOffset"]
+            if name not in notes.offsets:
+                notes.offsets[name] = int(before)
+                notes.write()
+            self.ask("SetInputAudioSyncOffset", inputName=name, inputAudioSyncOffset=milliseconds)
+        return found
+
+    def undo(self, notes: ObsNotes) -> list[str]:
+        """Take back what `notes` say was done. What it did, for people."""
+        done = []
+        if notes.made and self.done("RemoveInput", inputName=SOURCE):
+            done.append(f"removed source {SOURCE!r}")
+        for name, ms in notes.offsets.items():
+            if self.done("SetInputAudioSyncOffset", inputName=name, inputAudioSyncOffset=ms):
+                done.append(f"{name}: sync offset {ms} ms, as before")
+        notes.made, notes.offsets = False, {}
+        notes.write()
+        return done
+
+
+class ObsControl:
+    """OBS as a controller of a show: a scene is switched there, the preset follows here.
+
+    A scene goes with the preset that `obs.toml` names for it, or else with the one of its own name
+    or title. OBS may come later, and come back.
+    sinks: of which OBS shows one.  picture: its size and frame rate.
+    Raises SettingsError for an address or sinks that will not do, and without obsws-python.
+    """
+
+    picture: tuple[tuple[int, int], float] = (1280, 720), 30.0
+
+    def __init__(self, show: Show, address: str, sinks: Sequence[str]) -> None:
+        _obsws()
+        _whereabouts(address)
+        source_for(sinks, *self.picture)
+        self._show, self._address, self._sinks = show, address, sinks
+        self._notes = ObsNotes.read()
+        self._obs: Obs | None = None
+        self._faults = FaultLog(_log, "obs")
+        self._scene = self._detail = ""
+        self._delay_ms: int | None = None
+        self._wait = self.messages = self.reconnects = 0
+        self._thread: SupervisedThread | None = None
+
+    def start(self) -> None:
+        self._thread = start_thread("obs", self.step, every_s=_STEP_S)
+
+    def close(self) -> None:
+        if self._thread is not None:
+            self._thread.close(1.0)
+        self._leave()
+
+    def health(self) -> Health:
+        state = "ok" if self._obs is not None else "lost"
+        return Health("obs", state, self._detail, self.messages, 0, 0.0, self.reconnects)
+
+    def is_late(self, milliseconds: int) -> None:
+        """How late the picture is in OBS: the microphones are to be as late."""
+        self._delay_ms = milliseconds
+
+    def step(self) -> None:
+        """Look once: connect, or follow the scene."""
+        if self._wait > 0:
+            self._wait -= 1
+            return
+        try:
+            if self._obs is None:
+                self._obs = Obs(self._address)
+                said = self._obs.show(source_for(self._sinks, *self.picture), self._notes)
+                _log.info("obs: %s", said)
+                self._faults.recovered()
+                self._scene = ""
+            self._follow(self._obs)
+        except LivedreamError as error:
+            self.reconnects += self._obs is not None
+            self._leave()
+            self._detail, self._wait = reason(error), _AGAIN
+            self._faults.failed(error, "is not there", traceback=False)
+
+    def _follow(self, obs: Obs) -> None:
+        if self._delay_ms is not None:
+            wanted, self._delay_ms = self._delay_ms, None
+            for name in obs.delay(wanted, self._notes):
+                _log.info("obs: %s: sync offset %d ms", name, wanted)
+        scene = obs.scene
+        if scene == self._scene:
+            return
+        self._scene, self.messages = scene, self.messages + 1
+        preset = preset_for(scene, self._notes, self._show)
+        self._detail = f"scene {scene}" + (f", preset {preset}" if preset else "")
+        if preset:
+            try:
+                self._show.preset(preset, origin="obs")
+            except LivedreamError as error:  # it has gone since
+                _log.warning("obs: scene %s: %s", scene, reason(error))
+
+    def _leave(self) -> None:
+        if self._obs is not None:
+            obs, self._obs = self._obs, None
+            obs.close()
+
+
+def preset_for(scene: str, notes: ObsNotes, show: Show) -> str:
+    """The preset that goes with a scene, "" for none."""
+    if scene in notes.scenes:
+        return notes.scenes[scene]
+    named: dict[str, str] = {one.title.casefold(): one.name for one in show.presets}
+    named |= {one.name: one.name for one in show.presets}
+    return named.get(scene.casefold(), "")
+
+
+def _whereabouts(address: str) -> tuple[str, int, str]:
+    """Host, port and password ("" for none)."""
+    at = urlsplit(f"//{address}")
+    try:
+        host, port = at.hostname or "127.0.0.1", at.port
+    except ValueError as error:
+        raise SettingsError(f"obs: must be HOST:PORT (got {address})") from error
+    if at.password is not None or at.path or at.query:
+        raise SettingsError(f"obs: must be HOST:PORT; the password goes into {PASSWORD}")
+    own = _own_settings() if host in _LOOPBACK else {}
+    password = os.environ.get(PASSWORD) or own.get("password", "")
+    return host, port or int(own.get("port", _PORT)), password
+
+
+def _own_settings() -> dict[str, str]:
+    """Port and password in the settings of the OBS of this machine; empty where it has none."""
+    for folder in _folders():
+        try:
+            said = json.loads((folder / "plugin_config/obs-websocket/config.json").read_text())
+            return {"port": str(int(said["server_port"])), "password": said["server_password"]}
+        except (OSError, ValueError, KeyError, TypeError):
+            pass
+        parser = configparser.ConfigParser(interpolation=None, strict=False)
+        try:  # before OBS 30
+            parser.read_string((folder / "global.ini").read_text(encoding="utf-8-sig"))
+            section = parser["OBSWebSocket"]
+            return {
+                "port": str(section.getint("ServerPort", _PORT)),
+                "password": section.get("ServerPassword", ""),
+            }
+        except (OSError, ValueError, KeyError, configparser.Error):
+            continue
+    return {}
+
+
+def _folders() -> list[Path]:
+    """Where OBS keeps its settings."""
+    home = Path.home()
+    if sys.platform == "win32":
+        return [Path(os.environ.get("APPDATA", home)) / "obs-studio"]
+    if sys.platform == "darwin":
+        return [home / "Library/Application Support/obs-studio"]
+    config = Path(os.environ.get("XDG_CONFIG_HOME", home / ".config"))
+    return [config / "obs-studio", home / ".var/app/com.obsproject.Studio/config/obs-studio"]
+
+
+def _unreachable(host: str, port: int, error: Exception, has_password: bool) -> str:
+    if isinstance(error, OSError):
+        return (
+            f"obs: nothing answers at {host}:{port}; start OBS and switch on Tools, "
+            "WebSocket Server Settings, Enable WebSocket server"
+        )
+    if has_password:
+        return f"obs: {host}:{port} does not take the password; is {PASSWORD} the one in OBS?"
+    return f"obs: {host}:{port} wants a password: put it into {PASSWORD}"
+
+
+def _obsws() -> Any:
+    try:
+        import obsws_python.baseclient
+    except ImportError as error:
+        raise SettingsError(
+            "obs: obsws-python is not installed; pip install 'livedream[obs]'"
+        ) from error
+    # It would write the password into its log.
+    logging.getLogger("obsws_python").setLevel(logging.CRITICAL + 1)
+    return obsws_python

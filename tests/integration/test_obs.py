@@ -1,0 +1,320 @@
+"""OBS set up by its WebSocket: against a server that speaks its protocol (version 5)."""
+
+import base64
+import hashlib
+import json
+import logging
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.server import ServerConnection, serve
+
+from livedream.cli import main
+from livedream.control.live_parameters import LiveParameters
+from livedream.control.obs import PASSWORD, Obs, ObsControl, ObsNotes, source_for
+from livedream.control.presets import Presets
+from livedream.control.show import Show
+from livedream.core.errors import SettingsError, SourceError
+from livedream.core.settings import DreamSettings
+
+pytest.importorskip("obsws_python", reason="wants the extra obs")
+
+SECRET = "swordfish"
+UDP = source_for(("window", "udp://127.0.0.1:9000?bitrate=6M"), (640, 360), 25.0)
+
+
+class Studio:
+    """As much of OBS as is asked for: scenes, inputs, and a password."""
+
+    def __init__(self, port: int = 0) -> None:
+        self.scenes, self.scene = ["Scene", "menagerie", "Talking"], "Scene"
+        self.inputs: dict[str, dict[str, Any]] = {
+            "Mic/Aux": {"kind": "pulse_input_capture", "settings": {}, "offset": 20},
+            "Film": {"kind": "ffmpeg_source", "settings": {}, "offset": 0},
+        }
+        self.transforms: list[dict[str, Any]] = []
+        self._open: list[ServerConnection] = []
+        self._server = serve(self._talk, "127.0.0.1", port, close_timeout=0.1)
+        self.port = self._server.socket.getsockname()[1]
+        self._thread = threading.Thread(target=self._server.serve_forever)
+        self._thread.start()
+
+    def close(self) -> None:
+        self._server.shutdown()
+        for one in self._open:
+            one.close()
+        self._thread.join()
+
+    def _talk(self, socket: ServerConnection) -> None:
+        self._open.append(socket)
+        lock = {"challenge": "abc", "salt": "def"}
+        socket.send(json.dumps({"op": 0, "d": {"rpcVersion": 1, "authentication": lock}}))
+        try:
+            said = json.loads(socket.recv())["d"].get("authentication")
+            first = base64.b64encode(hashlib.sha256((SECRET + lock["salt"]).encode()).digest())
+            wanted = hashlib.sha256(first + lock["challenge"].encode()).digest()
+            if said != base64.b64encode(wanted).decode():
+                socket.close(4009, "authentication failed")
+                return
+            socket.send(json.dumps({"op": 2, "d": {"negotiatedRpcVersion": 1}}))
+            while True:
+                asked = json.loads(socket.recv())["d"]
+                kind, details = asked["requestType"], asked.get("requestData", {})
+                found = getattr(self, kind)(**details)
+                code = 600 if found is None else 100
+                answer = {
+                    "requestType": kind, "requestId": asked["requestId"],
+                    "requestStatus": {"result": code == 100, "code": code},
+                    "responseData": found or {},
+                }  # fmt: skip
+                socket.send(json.dumps({"op": 7, "d": answer}))
+        except ConnectionClosed:
+            pass
+
+    # What can be asked for, under OBS's names.
+
+    def GetVersion(self) -> dict[str, Any]:  # noqa: N802
+        return {"obsVersion": "29.0.2", "obsWebSocketVersion": "5.1.0"}
+
+    def GetSceneList(self) -> dict[str, Any]:  # noqa: N802
+        return {"scenes": [{"sceneName": name} for name in reversed(self.scenes)]}
+
+    def GetCurrentProgramScene(self) -> dict[str, Any]:  # noqa: N802
+        return {"currentProgramSceneName": self.scene}
+
+    def GetSpecialInputs(self) -> dict[str, Any]:  # noqa: N802
+        return {"mic1": "Mic/Aux", "mic2": None}
+
+    def GetInputList(self) -> dict[str, Any]:  # noqa: N802
+        return {
+            "inputs": [{"inputName": n, "inputKind": i["kind"]} for n, i in self.inputs.items()]
+        }
+
+    def GetVideoSettings(self) -> dict[str, Any]:  # noqa: N802
+        return {"baseWidth": 1920, "baseHeight": 1080}
+
+    def CreateInput(self, **asked: Any) -> dict[str, Any]:  # noqa: N802
+        self.inputs[asked["inputName"]] = {
+            "kind": asked["inputKind"], "settings": asked["inputSettings"], "offset": 0
+        }  # fmt: skip
+        return {"sceneItemId": 7}
+
+    def SetSceneItemTransform(self, **asked: Any) -> dict[str, Any]:  # noqa: N802
+        self.transforms.append(asked)
+        return {}
+
+    def GetInputSettings(self, inputName: str) -> dict[str, Any]:  # noqa: N802, N803
+        return {"inputSettings": self.inputs[inputName]["settings"]}
+
+    def SetInputSettings(self, inputName: str, inputSettings: Any) -> dict[str, Any]:  # noqa: N802, N803
+        self.inputs[inputName]["settings"] |= inputSettings
+        return {}
+
+    def RemoveInput(self, inputName: str) -> dict[str, Any] | None:  # noqa: N802, N803
+        return {} if self.inputs.pop(inputName, None) else None
+
+    def GetInputAudioSyncOffset(self, inputName: str) -> dict[str, Any]:  # noqa: N802, N803
+        return {"inputAudioSyncOffset": self.inputs[inputName]["offset"]}
+
+    def SetInputAudioSyncOffset(  # noqa: N802
+        self,
+        inputName: str,  # noqa: N803
+        inputAudioSyncOffset: int,  # noqa: N803
+    ) -> dict[str, Any] | None:
+        if inputName not in self.inputs:
+            return None
+        self.inputs[inputName]["offset"] = inputAudioSyncOffset
+        return {}
+
+
+@pytest.fixture
+def studio(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Studio]:
+    monkeypatch.setenv(PASSWORD, SECRET)
+    monkeypatch.setenv("LIVEDREAM_HOME", str(tmp_path))
+    one = Studio()
+    yield one
+    one.close()
+
+
+@pytest.fixture
+def show(tmp_path: Path) -> Show:
+    return Show(LiveParameters(DreamSettings()), Presets(tmp_path))
+
+
+def at(studio: Studio) -> str:
+    return f"127.0.0.1:{studio.port}"
+
+
+def test_the_source_is_made_once_over_the_whole_picture(studio: Studio) -> None:
+    notes = ObsNotes.read()
+    obs = Obs(at(studio))
+    assert obs.show(UDP, notes) == "made source 'livedream' in scene 'Scene'"
+    assert studio.inputs["livedream"]["settings"] == {
+        "is_local_file": False,
+        "input": "udp://127.0.0.1:9000",
+        "input_format": "mpegts",
+        "buffering_mb": 0,
+        "reconnect_delay_sec": 1,
+        "hw_decode": False,
+        "clear_on_media_end": False,
+    }
+    ((transform),) = (one["sceneItemTransform"] for one in studio.transforms)
+    assert (transform["boundsWidth"], transform["boundsHeight"]) == (1920, 1080)
+    studio.inputs["livedream"]["settings"]["buffering_mb"] = 2
+    assert obs.show(UDP, ObsNotes.read()) == "showing source 'livedream'"
+    assert studio.inputs["livedream"]["settings"]["buffering_mb"] == 0
+    assert len(studio.transforms) == 1
+    obs.close()
+
+
+def test_a_source_of_that_name_that_is_something_else_stays(studio: Studio) -> None:
+    studio.inputs["livedream"] = {"kind": "image_source", "settings": {}, "offset": 0}
+    obs = Obs(at(studio))
+    with pytest.raises(SourceError, match="another kind"):
+        obs.show(UDP, ObsNotes.read())
+    obs.close()
+
+
+def test_everything_is_taken_back_weeks_later_too(studio: Studio) -> None:
+    obs = Obs(at(studio))
+    notes = ObsNotes.read()
+    obs.show(UDP, notes)
+    assert obs.delay(330, notes) == ["Mic/Aux"]
+    obs.delay(360, ObsNotes.read())  # another day
+    assert studio.inputs["Mic/Aux"]["offset"] == 360
+    assert obs.undo(ObsNotes.read()) == [
+        "removed source 'livedream'",
+        "Mic/Aux: sync offset 20 ms, as before",
+    ]
+    assert "livedream" not in studio.inputs
+    assert studio.inputs["Mic/Aux"]["offset"] == 20
+    assert obs.undo(ObsNotes.read()) == []
+    obs.close()
+
+
+def test_undoing_skips_what_was_deleted_in_obs(studio: Studio) -> None:
+    obs = Obs(at(studio))
+    notes = ObsNotes.read()
+    obs.show(UDP, notes)
+    obs.delay(330, notes)
+    studio.inputs.clear()
+    assert obs.undo(notes) == []
+    assert not ObsNotes.read().made
+    obs.close()
+
+
+def test_a_scene_brings_its_preset(studio: Studio, show: Show) -> None:
+    control = ObsControl(show, at(studio), ("udp://127.0.0.1:9000",))
+    notes = ObsNotes.read()
+    notes.scenes["Talking"] = "ink"
+    notes.write()
+    control = ObsControl(show, at(studio), ("udp://127.0.0.1:9000",))
+    for scene, preset in (("menagerie", "menagerie"), ("Scene", "menagerie"), ("Talking", "ink")):
+        studio.scene = scene
+        control.step()
+        assert show.preset_name == preset
+        assert scene in control.health().detail
+    control.is_late(250)
+    control.step()
+    assert studio.inputs["Mic/Aux"]["offset"] == 250
+    control.close()
+
+
+def test_obs_may_come_later_and_come_back(
+    studio: Studio, show: Show, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("livedream.control.obs._AGAIN", 0)
+    port = studio.port
+    control = ObsControl(show, f"127.0.0.1:{port}", ("udp://127.0.0.1:9000",))
+    control.step()
+    assert control.health().state == "ok"
+    studio.close()
+    control.step()
+    assert control.health().state == "lost"
+    control.step()
+    assert "nothing answers" in control.health().detail
+    again = Studio(port)
+    try:
+        again.scene = "menagerie"
+        control.step()
+        assert (control.health().state, show.preset_name) == ("ok", "menagerie")
+        assert control.health().reconnects == 1
+    finally:
+        control.close()
+        again.close()
+
+
+@pytest.mark.parametrize("wrong", ["sw0rdfish", ""])
+def test_a_password_is_asked_for_and_never_shown(
+    wrong: str, studio: Studio, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("HOME", str(Path(PASSWORD)))  # no OBS's settings there
+    caplog.set_level(logging.DEBUG)
+    Obs(at(studio)).close()
+    monkeypatch.setenv(PASSWORD, wrong)
+    with pytest.raises(SourceError, match=PASSWORD) as raised:
+        Obs(at(studio))
+    assert SECRET not in caplog.text
+    assert not wrong or wrong not in caplog.text + str(raised.value)
+
+
+def test_where_nothing_answers_a_line_says_what_to_switch_on() -> None:
+    with pytest.raises(SourceError, match="Enable WebSocket server"):
+        Obs("127.0.0.1:1")
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("global.ini", "\ufeff[General]\nA=1\n[OBSWebSocket]\nServerPort=%d\nServerPassword=%s\n"),
+        (
+            "plugin_config/obs-websocket/config.json",
+            '{"server_port": %d, "server_password": "%s", "server_enabled": true}',
+        ),
+    ],
+)
+def test_obs_on_this_machine_is_found_by_its_own_settings(
+    file: str, content: str, studio: Studio, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv(PASSWORD)
+    monkeypatch.setattr("livedream.control.obs._folders", lambda: [tmp_path / "obs-studio"])
+    path = tmp_path / "obs-studio" / file
+    path.parent.mkdir(parents=True)
+    path.write_text(content % (studio.port, SECRET), encoding="utf-8")
+    obs = Obs()
+    assert obs.scene == "Scene"
+    obs.close()
+
+
+def test_what_obs_can_show() -> None:
+    def shown(*sinks: str) -> Any:
+        settings = source_for(sinks, (640, 360), 29.97).settings
+        return settings.get("input") or settings["url"]
+
+    assert shown("browser", "udp://192.168.1.9:9005") == "udp://0.0.0.0:9005"
+    assert shown("ndi", "browser") == "http://127.0.0.1:8766/"
+    assert shown("browser:localhost:8000") == "http://localhost:8000/"
+    for sinks in (("window",), ("browser:0.0.0.0:8766",)):
+        with pytest.raises(SettingsError, match="add --sink udp"):
+            source_for(sinks, (640, 360), 25.0)
+
+
+@pytest.mark.parametrize("address", ["x:y", "me:secret@127.0.0.1:4455", "127.0.0.1/path"])
+def test_addresses_that_are_none(address: str, show: Show) -> None:
+    with pytest.raises(SettingsError, match="obs: must be HOST:PORT") as raised:
+        ObsControl(show, address, ("udp://127.0.0.1:9000",))
+    assert "secret" not in str(raised.value)
+
+
+def test_the_command(studio: Studio, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["obs", "--at", at(studio), "--scene", "Talking=ink", "--scene", "menagerie="]) == 0
+    found = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert found[1:] == [["scene", "preset"], ["Scene"], ["menagerie"], ["Talking", "ink"]]
+    assert main(["obs", "--at", at(studio), "--scene", "Talking=nonesuch"]) == 2
+    assert main(["obs", "--at", at(studio), "--scene", "Talking"]) == 2
+    assert main(["obs", "--at", at(studio), "--undo"]) == 0
+    assert capsys.readouterr().out == "nothing to undo\n"
