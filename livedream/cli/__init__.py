@@ -25,6 +25,7 @@ from livedream.cli import (
     live,
     measure,
     obs,
+    pack,
     render,
     zoom,
 )
@@ -46,6 +47,7 @@ _COMMANDS = (
     layers,
     find,
     listings,
+    pack,
     export,
     bench,
 )

@@ -48,7 +48,7 @@ def add_network(file: Path, name: str) -> Path:
     file is no network of dreamnet's architecture, whole and finite.
     """
     check_new_name(name)
-    _checked(file)
+    check_network(file)
     path = own_networks_folder() / f"{name}.safetensors"
     beside = path.with_name(f".{path.name}.part")
     try:
@@ -68,7 +68,7 @@ def note_network(name: str) -> None:
     Raises as `add_network`.
     """
     path = own_networks_folder() / f"{name}.safetensors"
-    said = _checked(path)
+    said = check_network(path)
     entry = {
         "sha256": file_sha256(path),
         "summary": str(said.get("summary", "one of your own")),
@@ -96,7 +96,7 @@ def remove_network(name: str) -> None:
         raise SettingsError(f"{error.filename} cannot be deleted ({error.strerror})") from error
 
 
-def _checked(file: Path) -> dict[str, object]:
+def check_network(file: Path) -> dict[str, object]:
     """What a weights file says of itself. Raises WeightsError when it is not one to be added."""
     if not file.is_file():
         raise WeightsError(f"weights {file}: no such file")

@@ -1,0 +1,330 @@
+"""A show to carry along: presets, programs, controller maps, corners, masks, guides and networks.
+
+One zip file of what lies in the user's folder, and of the pictures that presets name, each with its
+SHA-256. Taking it out executes nothing and writes nowhere else: every name is one of `_KINDS`, and
+every file is read by whoever reads it in a show, before any is written.
+"""
+
+import contextlib
+import hashlib
+import io
+import json
+import re
+import shutil
+import tomllib
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Final
+
+from livedream.control.presets import Preset, Presets, read_preset
+from livedream.control.programs import read_program
+from livedream.core.errors import LivedreamError, SettingsError
+from livedream.core.user_folders import own_folder, write_whole
+from livedream.core.version import __version__
+from livedream.dream.objectives.prompt import parse_prompt
+from livedream.dream.objectives.text import parse_objective
+from livedream.dream.objectives.value import GuideTarget, Objective
+from livedream.region.text import parse_region
+from livedream.region.value import Leaf, Not, Region, leaves
+
+MANIFEST: Final = "manifest.json"
+_NAME: Final = r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?"
+# What may be in a pack, and what to call it; the same places as in the user's folder.
+_KINDS: Final = {
+    rf"presets/{_NAME}\.toml": "preset",
+    rf"programs/{_NAME}\.toml": "program",
+    rf"networks/{_NAME}\.(?:safetensors|toml|md|png)": "network",
+    rf"masks/{_NAME}\.png": "mask",
+    r"files/[0-9a-f]{12}-[\w-][\w.-]{0,99}": "file of a preset",
+    r"midi\.toml": "MIDI map",
+    r"displays\.json": "corners",
+}
+_WITH_FILE: Final = ("mask", "network")  # regions that are read from one
+_LARGEST: Final = 2 << 30  # bytes, unpacked: a guide may be a film
+_SMALL: Final = 1 << 20  # bytes, of what is text
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a pack does to one file.  state: "new", "same" or "other"."""
+
+    name: str
+    kind: str
+    state: str
+
+
+def pack(path: Path, *, overwrite: bool = False) -> tuple[list[str], list[str]]:
+    """Write all of the user's own into a zip file: the names in it, and notes on what is not.
+
+    Raises SettingsError when it is there already, cannot be written, or there is nothing to pack.
+    """
+    if path.exists() and not overwrite:
+        raise SettingsError(f"{path}: there is such a file already; --overwrite replaces it")
+    home, notes = own_folder(), list[str]()
+    found: dict[str, bytes | Path] = {}
+    for file in sorted(home.rglob("*")) if home.is_dir() else ():
+        name = file.relative_to(home).as_posix()
+        if file.is_file() and kind_of(name) not in ("", "preset", "file of a preset"):
+            found[name] = file
+    for preset in Presets():
+        if preset.own:
+            carried, files = _carried(preset, notes)
+            found[f"presets/{preset.name}.toml"] = carried.to_toml().encode()
+            found |= files
+    if not found:
+        raise SettingsError(f"pack: {home} holds nothing to pack")
+    beside = path.with_name(f".{path.name}.part")
+    try:
+        with zipfile.ZipFile(beside, "w", zipfile.ZIP_DEFLATED) as archive:
+            sums = {name: _put(archive, name, found[name]) for name in sorted(found)}
+            said = {"livedream": __version__, "files": sums}
+            archive.writestr(MANIFEST, json.dumps(said, indent=1))
+        beside.replace(path)
+    except OSError as error:
+        beside.unlink(missing_ok=True)
+        raise SettingsError(f"{path} cannot be written ({error.strerror or error})") from error
+    return sorted(found), notes
+
+
+def unpack(path: Path, *, write: bool, overwrite: bool = False) -> list[Change]:
+    """What a pack changes in the user's folder; and have it so.
+
+    overwrite: replace files that are other ones; else they stay.  Raises SettingsError, before
+    anything is written, for a pack that is damaged or holds what has no place in one.
+    """
+    home = own_folder()
+    with TemporaryDirectory(prefix="livedream-") as folder:
+        new = Path(folder)
+        names = _take_out(path, new)
+        for name in names:
+            if kind_of(name) == "preset":
+                _settle(new / name, names, home)
+        _check(new, names)
+        changes = [Change(name, kind_of(name), _state(home / name, new / name)) for name in names]
+        if write:
+            for change in changes:
+                if change.state == "new" or (change.state == "other" and overwrite):
+                    _move(new / change.name, home / change.name)
+    return changes
+
+
+def kind_of(name: str) -> str:
+    """What a file of this name is in the user's folder, "" for nothing that belongs in a pack."""
+    return next((kind for pattern, kind in _KINDS.items() if re.fullmatch(pattern, name)), "")
+
+
+def _carried(preset: Preset, notes: list[str]) -> tuple[Preset, dict[str, bytes | Path]]:
+    """A preset that names files by their places in a pack, and these files."""
+    files: dict[str, bytes | Path] = {}
+
+    def packed(text: str) -> str:
+        file = Path(text)
+        if not file.is_file():
+            notes.append(f"preset {preset.name}: {text} is no file and is not packed")
+            return text
+        plain = re.sub(r"[^\w.-]", "_", file.name, flags=re.ASCII)[-100:].lstrip(".")
+        name = f"files/{_sha256(file)[:12]}-{plain}"
+        files[name] = file
+        return name
+
+    prompt = preset.values.get("prompt", "")
+    terms = parse_prompt(prompt).terms if prompt.strip() else ()
+    notes += [
+        f"preset {preset.name}: {leaf.path}, in its prompt, is not packed"
+        for term in terms
+        for leaf in (leaves(term.region) if term.region else ())
+        if leaf.name in _WITH_FILE
+    ]
+    return _with_paths(preset, packed), files
+
+
+def _settle(file: Path, names: list[str], home: Path) -> None:
+    """Have a preset name files where they will lie."""
+    preset = _preset(file)
+    settled = _with_paths(preset, lambda text: str(home / text) if text in names else text)
+    file.write_text(settled.to_toml(), encoding="utf-8")
+
+
+def _with_paths(preset: Preset, change: Callable[[str], str]) -> Preset:
+    values: dict[str, Any] = dict(preset.values)
+    if values.get("objective"):
+        values["objective"] = str(_objective(parse_objective(values["objective"]), change))
+    if values.get("where"):
+        values["where"] = str(_region(parse_region(values["where"]), change))
+    return replace(preset, values=values)
+
+
+def _objective(objective: Objective, change: Callable[[str], str]) -> Objective:
+    terms = []
+    for term in objective.terms:
+        target = term.target
+        if isinstance(target, GuideTarget) and isinstance(target.picture, str):
+            target = replace(target, picture=change(target.picture))
+        region = None if term.region is None else _region(term.region, change)
+        terms.append(replace(term, target=target, region=region))
+    return Objective(tuple(terms))
+
+
+def _region(region: Region, change: Callable[[str], str]) -> Region:
+    if isinstance(region, Leaf):
+        if region.name not in _WITH_FILE:
+            return region
+        return replace(region, values=(change(region.path),))
+    if isinstance(region, Not):
+        return Not(_region(region.of, change))
+    return replace(region, parts=tuple(_region(part, change) for part in region.parts))
+
+
+def _put(archive: zipfile.ZipFile, name: str, content: bytes | Path) -> str:
+    """Its SHA-256."""
+    with _opened(content) as source, archive.open(name, "w", force_zip64=True) as packed:
+        shutil.copyfileobj(source, packed)
+    return _sha256(content)
+
+
+def _sha256(content: bytes | Path) -> str:
+    with _opened(content) as source:
+        return hashlib.file_digest(source, "sha256").hexdigest()
+
+
+def _opened(content: bytes | Path) -> Any:
+    return io.BytesIO(content) if isinstance(content, bytes) else content.open("rb")
+
+
+def _take_out(path: Path, folder: Path) -> list[str]:
+    """The pack's files in a folder of their own, all that the manifest names and no other."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            said = json.loads(archive.read(_entry(archive, MANIFEST, _SMALL)))
+            sums = dict(said["files"])
+            names = [one.filename for one in archive.infolist() if one.filename != MANIFEST]
+            if sorted(names) != sorted(sums):
+                raise SettingsError(f"{path}: its files are not those of its manifest")
+            room = _LARGEST
+            for name in names:
+                if not kind_of(name):
+                    raise SettingsError(f"{path}: {name[:80]!r} has no place in a pack")
+                entry = _entry(archive, name, room)
+                room -= entry.file_size
+                to = folder / name
+                to.parent.mkdir(exist_ok=True)
+                with archive.open(entry) as source, to.open("wb") as file:
+                    shutil.copyfileobj(source, file)
+                if _sha256(to) != sums[name]:
+                    raise SettingsError(f"{path}: {name} is damaged (its SHA-256 is another)")
+    except LivedreamError:
+        raise
+    except (OSError, zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:
+        raise SettingsError(f"{path}: cannot be unpacked ({error})") from error
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise SettingsError(f"{path}: no pack of livedream's") from error
+    return sorted(names)
+
+
+def _entry(archive: zipfile.ZipFile, name: str, room: int) -> zipfile.ZipInfo:
+    entry = archive.getinfo(name)
+    if entry.file_size > room:
+        raise SettingsError(f"{name}: larger than the {room >> 20} MiB that are left for it")
+    return entry
+
+
+def _check(folder: Path, names: list[str]) -> None:
+    """Read each as a show would.  Raises SettingsError."""
+    readers: dict[str, Callable[[Path], object]] = {
+        "program": lambda file: read_program(_text(file), file.stem),
+        "MIDI map": _midi_map,
+        "corners": _corners,
+        "mask": _mask,
+        "network": lambda file: _network(file, names),
+    }
+    for name in names:
+        read = readers.get(kind_of(name))
+        if read is not None:
+            try:
+                read(folder / name)
+            except LivedreamError as error:
+                raise SettingsError(f"{name}: {error}") from error
+
+
+def _preset(file: Path) -> Preset:
+    """Checked but for its network, which may be in the same pack."""
+    text = _text(file)
+    try:
+        found = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"preset {file.stem}: not TOML ({error})") from error
+    dream = found.get("dream")
+    network = dream.get("network") if isinstance(dream, dict) else None
+    if not isinstance(network, str) or not network:
+        return read_preset(text, file.stem)
+    without = re.sub(r"(?m)^network = .*$", "", text)
+    preset = read_preset(without, file.stem)
+    return replace(preset, values={**preset.values, "network": network})
+
+
+def _network(file: Path, names: list[str]) -> None:
+    from livedream.dream.own_networks import check_network
+
+    if file.suffix == ".safetensors":
+        check_network(file)
+        if f"networks/{file.stem}.toml" not in names:
+            raise SettingsError("the file that says what network it is is missing")
+    elif file.suffix == ".toml":
+        weights = file.with_suffix(".safetensors")
+        said = tomllib.loads(_text(file))
+        if not weights.is_file() or said.get("sha256") != _sha256(weights):
+            raise SettingsError("is not of the weights beside it")
+
+
+def _midi_map(file: Path) -> None:
+    from livedream.control.midi import MidiMap
+
+    MidiMap(file)
+
+
+def _corners(file: Path) -> None:
+    try:
+        said = json.loads(_text(file))
+    except ValueError as error:
+        raise SettingsError(f"not JSON ({error})") from error
+    if not isinstance(said, dict):
+        raise SettingsError("must be a JSON object")
+
+
+def _mask(file: Path) -> None:
+    from livedream.capture.pictures import read_picture
+
+    read_picture(str(file))
+
+
+def _text(file: Path) -> str:
+    if file.stat().st_size > _SMALL:
+        raise SettingsError(f"{file.name}: larger than {_SMALL >> 20} MiB")
+    try:
+        return file.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"{file.name}: not text") from error
+
+
+def _state(there: Path, new: Path) -> str:
+    if not there.is_file():
+        return "new"
+    return "same" if _sha256(there) == _sha256(new) else "other"
+
+
+def _move(new: Path, to: Path) -> None:
+    if new.stat().st_size <= _SMALL:
+        write_whole(to, new.read_bytes())
+        return
+    beside = to.with_name(f".{to.name}.part")
+    try:
+        to.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(new, beside)
+        beside.replace(to)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            beside.unlink()
+        raise SettingsError(f"{to} cannot be written ({error.strerror or error})") from error

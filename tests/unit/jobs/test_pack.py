@@ -1,0 +1,196 @@
+"""A show in one file: everything comes along, and nothing else gets in."""
+
+import hashlib
+import json
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from livedream.cli import main
+from livedream.control.presets import Presets, read_preset
+from livedream.core.errors import SettingsError
+from livedream.dream.networks.registry import models_folder, own_networks
+from livedream.dream.own_networks import add_network
+from livedream.jobs.pack import MANIFEST, pack, unpack
+
+PROGRAM = '[[steps]]\npreset = "ours"\nhold_s = 5\n'
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    return move_to(tmp_path / "here", monkeypatch)
+
+
+def move_to(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("LIVEDREAM_HOME", str(folder))
+    return folder
+
+
+def fill(home: Path, guide: Path) -> None:
+    """Something of each kind, and a file that is nobody's business."""
+    add_network(models_folder() / "dreamnet.safetensors", "grandma")
+    cv2.imwrite(str(guide), np.full((8, 8, 3), 90, np.uint8))
+    (home / "masks").mkdir()
+    cv2.imwrite(str(home / "masks/painted.png"), np.zeros((9, 16), np.uint8))
+    text = (
+        f'[dream]\nnetwork = "grandma"\nobjective = "eyes + guide(fur, ""{guide}"")@!mask({guide})"'
+    )
+    text = text.replace('""', '\\"') + f'\nwhere = "left & mask({guide})"\n'
+    Presets().save(read_preset(text, "ours"))
+    (home / "programs").mkdir()
+    (home / "programs/evening.toml").write_text(PROGRAM)
+    (home / "midi.toml").write_text('[controls]\n"cc:1:7" = "strength"\n')
+    (home / "displays.json").write_text("{}")
+    (home / "obs.toml").write_text("made = true\n")
+    (home / "cache").mkdir()
+    (home / "cache/secret.txt").write_text("no")
+
+
+def test_a_show_moves_to_another_machine(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    guide = tmp_path / "my guide.png"
+    fill(home, guide)
+    names, notes = pack(tmp_path / "show.zip")
+    assert not notes
+    (packed,) = (name for name in names if name.startswith("files/"))
+    assert packed.endswith("-my_guide.png")
+    assert [name for name in names if name != packed] == [
+        "displays.json",
+        "masks/painted.png",
+        "midi.toml",
+        "networks/grandma.safetensors",
+        "networks/grandma.toml",
+        "presets/ours.toml",
+        "programs/evening.toml",
+    ]
+    guide.unlink()
+    there = move_to(tmp_path / "there", monkeypatch)
+    assert {one.state for one in unpack(tmp_path / "show.zip", write=False)} == {"new"}
+    assert not there.exists()
+    unpack(tmp_path / "show.zip", write=True)
+    preset = Presets().find("ours")
+    settled = str(there / packed)
+    assert preset.values["network"] == "grandma"
+    assert preset.values["objective"].count(settled) == 2
+    assert preset.values["where"] == f"left & mask({settled})"
+    assert cv2.imread(settled)[0, 0].tolist() == [90, 90, 90]
+    assert list(own_networks()[0]) == ["grandma"]
+    assert (there / "midi.toml").read_text() == (home / "midi.toml").read_text()
+    assert not (there / "cache").exists()
+    assert {one.state for one in unpack(tmp_path / "show.zip", write=True)} == {"same"}
+
+
+def test_what_is_there_stays_unless_told(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home.mkdir()
+    (home / "midi.toml").write_text('[controls]\n"cc:1:7" = "strength"\n')
+    pack(tmp_path / "show.zip")
+    there = move_to(tmp_path / "there", monkeypatch)
+    there.mkdir()
+    mine = '[controls]\n"cc:1:7" = "hue"\n'
+    (there / "midi.toml").write_text(mine)
+    (change,) = unpack(tmp_path / "show.zip", write=True)
+    assert change.state == "other"
+    assert (there / "midi.toml").read_text() == mine
+    unpack(tmp_path / "show.zip", write=True, overwrite=True)
+    assert "strength" in (there / "midi.toml").read_text()
+
+
+def test_a_file_that_a_preset_names_and_is_not_there_is_said(home: Path, tmp_path: Path) -> None:
+    home.mkdir()
+    Presets().save(read_preset('[dream]\nobjective = "guide(eyes, gone.png)"', "ours"))
+    assert pack(tmp_path / "show.zip")[1] == ["preset ours: gone.png is no file and is not packed"]
+    Presets().save(read_preset('[dream]\nprompt = "owl@mask(gone.png)"', "ours"))
+    with pytest.raises(SettingsError, match="--overwrite"):
+        pack(tmp_path / "show.zip")
+    assert pack(tmp_path / "show.zip", overwrite=True)[1] == [
+        "preset ours: gone.png, in its prompt, is not packed"
+    ]
+
+
+def test_nothing_of_ones_own_is_no_pack(home: Path, tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="nothing to pack"):
+        pack(tmp_path / "show.zip")
+    assert not (tmp_path / "show.zip").exists()
+
+
+def made(path: Path, files: Mapping[str, bytes], sums: Mapping[str, str] | None = None) -> Path:
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+        found = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
+        archive.writestr(MANIFEST, json.dumps({"files": found if sums is None else sums}))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "complaint"),
+    [
+        ("../presets/evil.toml", b"", "has no place in a pack"),
+        ("/etc/passwd", b"", "has no place in a pack"),
+        ("presets/../../evil.toml", b"", "has no place in a pack"),
+        ("presets/con\\evil.toml", b"", "has no place in a pack"),
+        ("start.py", b"", "has no place in a pack"),
+        ("files/0123456789ab-.bashrc", b"", "has no place in a pack"),
+        ("presets/bad.toml", b"[dream]\nstrength = 1e9\n", "preset bad"),
+        ("presets/bad.toml", b'[dream]\nnetwork = "no"\nobjective = "eyes:"\n', "preset bad"),
+        ("presets/bad.toml", b"\xff\xfe", "not text"),
+        ("programs/bad.toml", b"steps = 3\n", "must have 1 to"),
+        ("midi.toml", b"[controls\n", "cannot be read"),
+        ("displays.json", b"[]", "must be a JSON object"),
+        ("masks/bad.png", b"no picture", "masks/bad.png"),
+        ("networks/bad.safetensors", b"\x80\x04nothing", "networks/bad"),
+        ("networks/bad.toml", b'sha256 = "0"\n', "is not of the weights beside it"),
+    ],
+)
+def test_what_is_wrong_in_a_pack_is_refused_before_anything_is_written(
+    name: str, content: bytes, complaint: str, home: Path, tmp_path: Path
+) -> None:
+    good = {"midi.toml": b"[controls]\n"} if name != "midi.toml" else {}
+    path = made(tmp_path / "show.zip", {**good, name: content})
+    with pytest.raises(SettingsError, match=complaint):
+        unpack(path, write=True, overwrite=True)
+    assert not home.exists()
+    assert main(["unpack", str(path), "--yes"]) == 2
+
+
+def test_a_pack_that_is_damaged_or_none_is_refused(home: Path, tmp_path: Path) -> None:
+    midi = {"midi.toml": b"[controls]\n"}
+    for sums, complaint in (
+        ({"midi.toml": "0" * 64}, "is damaged"),
+        ({}, "not those of its manifest"),
+        ({**dict.fromkeys(midi, "0"), "displays.json": "0"}, "not those of its manifest"),
+    ):
+        with pytest.raises(SettingsError, match=complaint):
+            unpack(made(tmp_path / "show.zip", midi, sums), write=True)
+    cut = tmp_path / "cut.zip"
+    cut.write_bytes(made(tmp_path / "show.zip", midi).read_bytes()[:-30])
+    (tmp_path / "other.zip").write_bytes(b"no zip")
+    with zipfile.ZipFile(tmp_path / "empty.zip", "w"):
+        pass
+    for name in ("cut.zip", "other.zip", "empty.zip", "none.zip"):
+        with pytest.raises(SettingsError, match=name):
+            unpack(tmp_path / name, write=True)
+    assert not home.exists()
+
+
+def test_the_commands(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home.mkdir()
+    (home / "midi.toml").write_text("[controls]\n")
+    file = str(tmp_path / "show.zip")
+    assert main(["pack", file]) == 0
+    assert "show.zip: 1 files" in capsys.readouterr().out
+    there = move_to(tmp_path / "there", monkeypatch)
+    assert main(["unpack", file]) == 0
+    assert "Nothing has been changed yet" in capsys.readouterr().out
+    assert not there.exists()
+    assert main(["unpack", file, "--yes"]) == 0
+    assert (there / "midi.toml").is_file()
