@@ -13,6 +13,7 @@ import traceback
 from collections.abc import Sequence
 
 from livedream.cli import (
+    autostart,
     bench,
     check,
     export,
@@ -40,6 +41,7 @@ _COMMANDS = (
     check,
     live,
     obs,
+    autostart,
     image,
     zoom,
     learn,

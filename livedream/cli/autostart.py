@@ -1,0 +1,60 @@
+"""``livedream autostart live ...``: a show that begins by itself at each login."""
+
+import argparse
+
+from livedream.cli.options import Commands
+from livedream.core.errors import SettingsError
+
+
+def add_parser(commands: Commands) -> None:
+    parser = commands.add_parser(
+        "autostart",
+        help="have a show begin by itself at each login",
+        description="Have `livedream live ...` begin by itself when you log in, and again when it "
+        "fails: by systemd, launchd or the Task Scheduler. Put livedream's own options after "
+        "`live`, those of autostart before it.",
+        usage="livedream autostart [--start] [--print] [--name NAME] live [SOURCE] [OPTIONS]\n"
+        "       livedream autostart --remove [--name NAME]",
+    )
+    parser.add_argument("--start", action="store_true", help="also start it now")
+    parser.add_argument(
+        "--print", action="store_true", help="print what would be written, and change nothing"
+    )
+    parser.add_argument("--remove", action="store_true", help="stop it, and begin no more")
+    parser.add_argument(
+        "--name", default="livedream", metavar="NAME", help="one of several (default: livedream)"
+    )
+    parser.add_argument("words", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    from livedream.cli import build_parser
+    from livedream.cli.live import job_of
+    from livedream.jobs.autostart import autostart
+    from livedream.jobs.autostart import run as run_commands
+
+    if args.remove:
+        if args.words:
+            raise SettingsError("autostart: --remove stands alone, or with --name")
+        entry = autostart((), args.name)
+        trouble = run_commands(entry.off)
+        if not entry.remove():
+            raise SettingsError(f"autostart: there is no {args.name} to remove ({entry.file})")
+        print(f"{entry.file} is removed" + (f"; not stopped: {trouble}" if trouble else ""))
+        return 0
+    if args.words[:1] != ["live"]:
+        raise SettingsError("autostart: must be followed by live, such as: autostart live 0")
+    job_of(build_parser().parse_args(args.words))  # what is wrong is said now, not at a login
+    entry = autostart(args.words, args.name)
+    if args.print:
+        coding = "utf-16" if entry.file.suffix == ".xml" else "utf-8"
+        print(f"# {entry.file}\n{entry.text.decode(coding)}")
+        return 0
+    entry.write()
+    print(f"{entry.file} is written")
+    commands = entry.on if args.start or len(entry.on) == 1 else entry.on[:-1]
+    if trouble := run_commands(commands):
+        raise SettingsError(f"autostart: not switched on: {trouble}")
+    print("It begins at each login." + ("" if args.start else " Start it now with --start."))
+    return 0

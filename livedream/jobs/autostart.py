@@ -1,0 +1,172 @@
+"""A show that begins by itself at each login: by systemd, launchd or Windows' Task Scheduler.
+
+Each has one file in the user's own folder, and a tool that switches it on; nothing needs an
+administrator. What is started is the Python that runs now, with `-m livedream` behind it.
+"""
+
+import os
+import plistlib
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+from xml.sax.saxutils import escape
+
+from livedream.core.errors import SettingsError
+from livedream.core.user_folders import checked_name, own_folder, write_whole
+
+DEFAULT_NAME: Final = "livedream"
+_PATIENCE_S: Final = 30.0
+_HUNG_S: Final = 30  # without a picture for so long it is started anew
+
+_UNIT: Final = """\
+[Unit]
+Description=livedream
+After=graphical-session.target
+PartOf=graphical-session.target
+
+[Service]
+Type=notify
+NotifyAccess=main
+ExecStart={command}
+WorkingDirectory={folder}
+Restart=always
+RestartSec=2
+TimeoutStartSec=180
+WatchdogSec={hung_s}
+TimeoutStopSec=5
+# A driver that leaks must not take the machine with it.
+MemoryMax=80%
+
+[Install]
+WantedBy=graphical-session.target
+"""
+
+_TASK: Final = """\
+<?xml version="1.0" encoding="UTF-16"?>
+<Task version="1.2" xmlns="http://schemas.microsoft.com/windows/2004/02/mit/task">
+  <RegistrationInfo><Description>livedream</Description></RegistrationInfo>
+  <Triggers><LogonTrigger><Enabled>true</Enabled></LogonTrigger></Triggers>
+  <Settings>
+    <MultipleInstancesPolicy>IgnoreNew</MultipleInstancesPolicy>
+    <DisallowStartIfOnBatteries>false</DisallowStartIfOnBatteries>
+    <StopIfGoingOnBatteries>false</StopIfGoingOnBatteries>
+    <ExecutionTimeLimit>PT0S</ExecutionTimeLimit>
+    <RestartOnFailure><Interval>PT1M</Interval><Count>999</Count></RestartOnFailure>
+  </Settings>
+  <Actions>
+    <Exec>
+      <Command>{program}</Command>
+      <Arguments>{arguments}</Arguments>
+      <WorkingDirectory>{folder}</WorkingDirectory>
+    </Exec>
+  </Actions>
+</Task>
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Autostart:
+    """file: what says what is started.  on, off: commands that switch it on and off; the last of
+    `on` is the one that starts it at once."""
+
+    file: Path
+    text: bytes
+    on: tuple[tuple[str, ...], ...]
+    off: tuple[tuple[str, ...], ...]
+
+    def write(self) -> None:
+        """Raises SettingsError when it cannot be."""
+        write_whole(self.file, self.text)
+
+    def remove(self) -> bool:
+        """Whether it was there. Raises SettingsError when it cannot be removed."""
+        try:
+            self.file.unlink()
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            raise SettingsError(f"{self.file} cannot be removed ({error.strerror})") from error
+        return True
+
+
+def autostart(
+    words: Sequence[str], name: str = DEFAULT_NAME, *, system: str = sys.platform,
+    home: Path | None = None, folder: Path | None = None,
+) -> Autostart:  # fmt: skip
+    """What has `livedream WORDS` begin at each login.
+
+    name: of the entry; several shows have several.  folder: in which it runs, None: this one.
+    Raises SettingsError for a name that is none.
+    """
+    checked_name(name)
+    home, folder = home or Path.home(), folder or Path.cwd()
+    command = [sys.executable, "-m", "livedream", *words]
+    if system == "win32":
+        file = own_folder() / "autostart" / f"{name}.xml"
+        task = _TASK.format(
+            program=escape(command[0]),
+            arguments=escape(subprocess.list2cmdline(command[1:])),
+            folder=escape(str(folder)),
+        )
+        made = ("schtasks", "/Create", "/TN", name, "/XML", str(file), "/F")
+        return Autostart(
+            file,
+            task.encode("utf-16"),
+            (made, ("schtasks", "/Run", "/TN", name)),
+            (("schtasks", "/Delete", "/TN", name, "/F"),),
+        )
+    if system == "darwin":
+        label, domain = f"livedream.{name}", f"gui/{os.getuid()}"
+        file = home / "Library/LaunchAgents" / f"{label}.plist"
+        agent = {
+            "Label": label,
+            "ProgramArguments": command,
+            "WorkingDirectory": str(folder),
+            "RunAtLoad": True,
+            "KeepAlive": {"SuccessfulExit": False},
+            "ProcessType": "Interactive",
+        }
+        return Autostart(
+            file,
+            plistlib.dumps(agent),
+            (("launchctl", "bootstrap", domain, str(file)),),
+            (("launchctl", "bootout", f"{domain}/{label}"),),
+        )
+    config = Path(os.environ.get("XDG_CONFIG_HOME") or home / ".config")
+    text = _UNIT.format(
+        command=" ".join(map(_for_systemd, command)),
+        folder=str(folder).replace("%", "%%"),
+        hung_s=_HUNG_S,
+    )
+    user = ("systemctl", "--user")
+    return Autostart(
+        config / "systemd/user" / f"{name}.service",
+        text.encode(),
+        ((*user, "daemon-reload"), (*user, "enable", name), (*user, "restart", name)),
+        ((*user, "disable", "--now", name),),
+    )
+
+
+def run(commands: Sequence[Sequence[str]]) -> str:
+    """Run these one after the other; "" if all went well, else what did not, for people."""
+    for command in commands:
+        try:
+            done = subprocess.run(
+                command, capture_output=True, text=True, timeout=_PATIENCE_S, check=False
+            )
+        except (OSError, subprocess.TimeoutExpired) as error:
+            return f"{' '.join(command)}: {getattr(error, 'strerror', None) or error}"
+        if done.returncode:
+            said = (done.stderr or done.stdout).strip().splitlines()
+            return f"{' '.join(command)}: {said[-1] if said else f'code {done.returncode}'}"
+    return ""
+
+
+def _for_systemd(word: str) -> str:
+    """A word of a command as a unit has it: see systemd.service(5), COMMAND LINES."""
+    for plain, written in (("\\", "\\\\"), ('"', '\\"'), ("%", "%%"), ("$", "$$"), ("\n", "\\n")):
+        word = word.replace(plain, written)
+    return f'"{word}"' if not word or set(word) & set(" \t\\\"';") else word

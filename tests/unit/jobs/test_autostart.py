@@ -1,0 +1,118 @@
+"""What has a show begin by itself: each system's own file, read back by somebody else."""
+
+import plistlib
+import shlex
+import shutil
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from livedream.cli import main
+from livedream.jobs.autostart import autostart, run
+
+WORDS = ("live", "0", "--fullscreen", "--record", "/my films/100% $HOME", "--preset", 'a"b\\c')
+
+
+def command_of(text: str) -> list[str]:
+    """A unit's command, its own escapes undone."""
+    (line,) = (one for one in text.splitlines() if one.startswith("ExecStart="))
+    return [
+        word.replace("%%", "%").replace("$$", "$")
+        for word in shlex.split(line.removeprefix("ExecStart="))
+    ]
+
+
+def test_a_unit_of_systemd(tmp_path: Path) -> None:
+    entry = autostart(WORDS, "gallery", system="linux", home=tmp_path, folder=tmp_path)
+    assert entry.file.name == "gallery.service"
+    assert command_of(entry.text.decode()) == [sys.executable, "-m", "livedream", *WORDS]
+    assert entry.on[1][-2:] == ("enable", "gallery")
+
+
+@given(st.lists(st.text(st.characters(min_codepoint=32, max_codepoint=126))))
+def test_whatever_the_words_are_a_unit_has_them(words: list[str]) -> None:
+    entry = autostart(words, system="linux", home=Path("/home/me"), folder=Path("/home/me"))
+    assert command_of(entry.text.decode())[3:] == words
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="wants systemd-analyze")
+def test_systemd_takes_the_unit(tmp_path: Path) -> None:
+    entry = autostart(WORDS, system="linux", home=tmp_path, folder=tmp_path)
+    file = tmp_path / entry.file.name
+    file.write_bytes(entry.text)
+    done = subprocess.run(
+        ["systemd-analyze", "--user", "verify", str(file)],
+        capture_output=True, text=True, check=False,
+        env={"XDG_RUNTIME_DIR": str(tmp_path), "PATH": "/usr/bin:/bin", "HOME": str(tmp_path)},
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (0, "")
+    assert file.name not in done.stderr
+
+
+def test_an_agent_of_launchd(tmp_path: Path) -> None:
+    entry = autostart(WORDS, system="darwin", home=tmp_path, folder=tmp_path)
+    found = plistlib.loads(entry.text)
+    assert found["ProgramArguments"] == [sys.executable, "-m", "livedream", *WORDS]
+    assert found["WorkingDirectory"] == str(tmp_path)
+    assert entry.file == tmp_path / "Library/LaunchAgents/livedream.livedream.plist"
+
+
+def test_a_task_of_windows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LIVEDREAM_HOME", str(tmp_path))
+    entry = autostart(("live", "<0> & co"), system="win32", folder=tmp_path)
+    task = ET.fromstring(entry.text)
+    schema = "{http://schemas.microsoft.com/windows/2004/02/mit/task}"
+    assert task.findtext(f".//{schema}Command") == sys.executable
+    assert task.findtext(f".//{schema}Arguments") == '-m livedream live "<0> & co"'
+    assert task.findtext(f".//{schema}ExecutionTimeLimit") == "PT0S"
+
+
+def test_what_goes_wrong_is_said() -> None:
+    python = (sys.executable, "-c")
+    assert run([(*python, "pass")]) == ""
+    assert run([("no-such-tool",)]) == "no-such-tool: No such file or directory"
+    fails = "import sys; sys.exit('no bus')"
+    assert run([(*python, "pass"), (*python, fails)]).endswith(": no bus")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a unit of systemd")
+def test_the_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    systemctl = tools / "systemctl"
+    systemctl.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/asked\n')
+    systemctl.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tools), prepend=":")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    unit = tmp_path / "systemd/user/livedream.service"
+    assert main(["autostart", "--print", "live", "0"]) == 0
+    assert "ExecStart=" in capsys.readouterr().out
+    assert not unit.exists()
+    assert main(["autostart", "live", "0", "--strength", "20"]) == 0
+    assert command_of(unit.read_text())[3:] == ["live", "0", "--strength", "20"]
+    assert main(["autostart", "--remove"]) == 0
+    assert not unit.exists()
+    asked = (tmp_path / "asked").read_text().splitlines()
+    assert asked == [
+        "--user daemon-reload", "--user enable livedream", "--user disable --now livedream"
+    ]  # fmt: skip
+    for wrong in (
+        ["--remove"],
+        ["render", "film.mp4"],
+        [],
+        ["live", "0", "--strength", "-3"],
+        ["--name", "../x", "live"],
+    ):
+        try:
+            code = main(["autostart", *wrong])
+        except SystemExit as left:
+            code = int(left.code or 0)
+        assert code == 2, wrong
+    assert not unit.exists()
