@@ -25,7 +25,17 @@ from livedream.region.films import MaskFilm, is_film
 from livedream.region.memory import Memory
 from livedream.region.segmentation import believed, class_segmentation, onnx_segmentation
 from livedream.region.text import parse_region
-from livedream.region.value import CLASSES, OPPOSITES, Both, Either, Leaf, Not, Region, leaves
+from livedream.region.value import (
+    CLASSES,
+    OPPOSITES,
+    Both,
+    Either,
+    Leaf,
+    Not,
+    Region,
+    cover_all,
+    leaves,
+)  # fmt: skip
 from livedream.region.visitors import STAY_S, visitors
 from livedream.warp.remap import Plane, positions, remap
 from livedream.warp.residual import fit_flow
@@ -140,7 +150,7 @@ class PlaneReader:
         terms = {region: view.coarse(region) for region in wanted.terms if region is not None}
         grids = {region: _gridded(plane) for region, plane in terms.items()}
         parts = [] if wanted.where is None else [wanted.where]
-        if all(wanted.terms) and terms:  # elsewhere nothing is asked for
+        if all(wanted.terms) and terms and not cover_all(terms):  # elsewhere nothing is asked for
             own = tuple(dict.fromkeys(region for region in wanted.terms if region is not None))
             parts.append(_either(own))
         if not parts:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -102,6 +102,21 @@ def leaves(region: Region) -> Iterator[Leaf]:
         return
     for part in (region.of,) if isinstance(region, Not) else region.parts:
         yield from leaves(part)
+
+
+def cover_all(regions: Iterable[Region]) -> bool:
+    """Whether one of them is the rest of another, so that together they are everywhere."""
+    plain = {_plain(region) for region in regions}
+    return any(isinstance(one, Not) and one.of in plain for one in plain)
+
+
+def _plain(region: Region, *, inverted: bool = False) -> Region:
+    """Without names for the rest of something, and without a ! before another."""
+    if isinstance(region, Not):
+        return _plain(region.of, inverted=not inverted)
+    if isinstance(region, Leaf) and region.name in OPPOSITES:
+        return _plain(Leaf(OPPOSITES[region.name]), inverted=not inverted)
+    return Not(region) if inverted else region
 
 
 def _bracketed(region: Region, *loose: type) -> str:

@@ -15,7 +15,9 @@ from livedream.core.settings import DreamSettings
 from livedream.dream.dreamer import Dreamer
 from livedream.dream.networks.network import Network
 from livedream.region.painting import Painting
-from livedream.region.planes import PlaneReader, Planes, wanted_of
+from livedream.region.planes import PlaneReader, Planes, Wanted, wanted_of
+from livedream.region.text import parse_region
+from livedream.region.value import cover_all
 from livedream.warp.remap import Plane
 
 SIZE = 160, 90
@@ -208,6 +210,26 @@ def test_a_mask_moves_by_time_and_begins_again(tmp_path: Path) -> None:
     assert [m.index(1.0) for m in middles] == [0, 1, 2, 0, 1, 0]
     assert all(sum(m) == 1 for m in middles)
     assert grown(Regions(f"!mask({tmp_path}/%02d.png)").step())[45, 25] == 0
+
+
+@pytest.mark.parametrize(
+    ("terms", "everywhere"),
+    [
+        ("moving still", True), ("dark !dark", True), ("!smooth edges !edges", True),
+        ("moving left&top !(left&top)", True), ("!background !person", True),
+        ("moving dark", False), ("still !moving", False), ("dark dark&left", False),
+    ],
+)  # fmt: skip
+def test_worlds_that_share_the_picture_have_no_seam(terms: str, everywhere: bool) -> None:
+    """Where one begins and the other ends, both are half there: their sum dreams as ever."""
+    regions = tuple(map(parse_region, terms.split()))
+    assert cover_all(regions) is everywhere
+    wanted = Wanted(None, regions, 8.0, 0.5, 0.0, 0.0)
+    if "person" in terms:
+        return  # needs its weights
+    planes = PlaneReader().step(wanted, {}, GRAY, still(), size=SIZE, seconds=0.04, fade=0.9)
+    assert (planes.grow is None) is (planes.keep is None) is everywhere
+    assert planes.terms.keys() == set(regions)
 
 
 def test_what_is_painted_is_a_region(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
