@@ -6,6 +6,8 @@
     python scripts/live_endure.py lost --times 50            source and receiver killed, restarted
     python scripts/live_endure.py controllers --messages 100000    random OSC, panel, MIDI
     python scripts/live_endure.py hours --minutes 30         memory, threads, colour and strength
+    python scripts/live_endure.py regions --source FILM --where moving --where visitors
+                                                             frames and dreams with each, in turn
 
 Each prints its figures as JSON and ends with 1 where one of them is beyond its bar. The senders of
 streams are those of the tests (tests/integration/live/senders.py); every stream goes through a
@@ -32,6 +34,7 @@ from unittest.mock import patch
 import numpy as np
 
 ROOT: Final = Path(__file__).resolve().parents[1]
+SETTLING_S: Final = 2.0  # with another region, before it counts
 sys.path[:0] = [str(ROOT), str(ROOT / "tests"), str(ROOT / "tests" / "integration")]
 
 from live.senders import UdpSender, now_ms, read_stamp, scene, stamp  # noqa: E402
@@ -375,12 +378,43 @@ def controllers(args: argparse.Namespace) -> dict[str, Any]:
     }
 
 
+def regions(args: argparse.Namespace) -> dict[str, Any]:
+    """Frames and dreams a second with regions and without, in turn in one show."""
+    wheres = ["", *(args.where or ["moving"])]
+    rates: dict[str, list[tuple[float, float, float]]] = {where: [] for where in wheres}
+    made = None if args.source else StampedInput(args.width, args.height, 25)
+    with Watched(made, args.source or "stamped") as it:
+        time.sleep(args.warm_up)
+        for where in wheres * args.rounds:
+            it.session.parameters.set("where", where)
+            time.sleep(SETTLING_S)
+            start_s, before = time.monotonic(), it.seen[-1].dreams
+            time.sleep(args.seconds)
+            took_s = time.monotonic() - start_s
+            frames = len(it.between(start_s, start_s + took_s))
+            stages = it.session.status.latest().stages_ms
+            dreams = it.seen[-1].dreams - before
+            rates[where].append((frames / took_s, dreams / took_s, stages.get("regions", 0.0)))
+            said = it.session.status.latest()
+            print(
+                where or "everywhere", said.governor, said.dream_size, file=sys.stderr, flush=True
+            )
+        failed = it.session.supervisor.failure is not None
+    names = "frames a second", "dreams a second", "ms for the region"
+    found: dict[str, Any] = {
+        where or "everywhere": dict(zip(names, np.mean(some, 0).round(2).tolist(), strict=True))
+        for where, some in rates.items()
+    }
+    return found | {"passed": not failed}
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "check", choices=("latency", "governor", "lost", "hours", "controllers", "receive")
+        "check",
+        choices=("latency", "governor", "lost", "hours", "controllers", "regions", "receive"),
     )
     parser.add_argument("rest", nargs="*")
     parser.add_argument("--seconds", type=float, default=30.0)
@@ -388,6 +422,9 @@ def main() -> int:
     parser.add_argument("--times", type=int, default=50)
     parser.add_argument("--messages", type=int, default=100_000)
     parser.add_argument("--seed", type=int, default=4)
+    parser.add_argument("--source", default="", help="of regions: any live source")
+    parser.add_argument("--where", action="append", help="of regions, as often as wanted")
+    parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--warm-up", type=float, default=12.0, help="seconds before it counts")
     parser.add_argument("--width", type=int, default=640)
     parser.add_argument("--height", type=int, default=360)
@@ -397,7 +434,7 @@ def main() -> int:
         return 0
     checks = {
         "latency": latency, "governor": governor, "lost": lost, "hours": hours,
-        "controllers": controllers,
+        "controllers": controllers, "regions": regions,
     }  # fmt: skip
     found = checks[args.check](args)
     print(json.dumps(found, indent=2))
