@@ -38,7 +38,7 @@ _CONTROLLERS: Final = (
     ("--panel", "HOST:PORT", "serve a control panel for laptop and phone"),
     ("--osc", "HOST:PORT", "receive OSC"),
     ("--midi", "NAME", "receive MIDI from controllers"),
-    ("--audio", "NAME", "let an audio input move parameters"),
+    ("--audio", "NAME", "let an audio input move parameters; system: what the computer plays"),
     (
         "--obs",
         "HOST:PORT",

@@ -45,7 +45,8 @@ def list_inputs(library: Any) -> list[tuple[int, str, int]]:
 class AudioInput:
     """Listens to an input device; comes back by itself when it was unplugged.
 
-    device: part of its name, in any case; "" or "default" for the system's own.
+    device: part of its name, in any case; "" or "default" for the system's own; "system" for what
+    the computer itself plays, "system:NAME" on one of its outputs.
     """
 
     def __init__(self, device: str = "", clock: Callable[[], float] = time.monotonic) -> None:
@@ -98,6 +99,19 @@ class AudioInput:
             self._blocks += 1
 
     def _open(self) -> None:
+        where, _, name = self.device.partition(":")
+        rate = self._open_system(name) if where == "system" else self._open_input()
+        self._received_s = self._since_s = self._clock()
+        self._detail = f"{rate} Hz"
+
+    def _open_system(self, name: str) -> int:
+        from livedream.control.system_sound import RATE, SystemSound
+
+        self._analyzer = AudioAnalyzer(RATE)
+        self._stream = SystemSound(name, self.receive)
+        return RATE
+
+    def _open_input(self) -> int:
         library = sounddevice()
         index = self._index(library)
         try:
@@ -110,8 +124,7 @@ class AudioInput:
             self._stream.start()
         except (library.PortAudioError, ValueError) as error:
             raise SourceError(f"audio: {self.device or 'default input'}: {error}") from error
-        self._received_s = self._since_s = self._clock()
-        self._detail = f"{rate} Hz"
+        return rate
 
     def _index(self, library: Any) -> int | None:
         if not self.device:
@@ -134,10 +147,11 @@ class AudioInput:
             return
         self._close_stream()
         try:
-            library = sounddevice()
-            # PortAudio lists devices once; only starting it anew finds one plugged in again.
-            library._terminate()
-            library._initialize()
+            if not self.device.startswith("system"):
+                library = sounddevice()
+                # PortAudio lists devices once; only starting it anew finds one plugged in again.
+                library._terminate()
+                library._initialize()
             self._open()
             self._reconnects += 1
         except LivedreamError as error:
