@@ -97,6 +97,7 @@ class Fuzz:
         self.random = random.Random(seed)
         if show is None:
             parameters = LiveParameters(DreamSettings(), check_objective=check_objective)
+            parameters.painting.begin(640, 360)
             show = Show(parameters, Presets(folder / "presets"))
         self.parameters, self.show = show.parameters, show
         self.changes: list[Change] = []

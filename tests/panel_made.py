@@ -35,6 +35,7 @@ class Stage:
     def __init__(self, folder: Path, address: Endpoint, token: str = "") -> None:
         self.folder = folder
         self.parameters = LiveParameters(DreamSettings(), check_objective=check_objective)
+        self.parameters.painting.begin(320, 180)
         self.status = StatusBoard()
         self.show = Show(self.parameters, Presets(folder / "presets"))
         self.picture: Picture | None = None

@@ -83,7 +83,8 @@ class ShowLog:
                 raise
             raise SinkError(f"log: {self.path} cannot be written ({error.strerror})") from error
         self._put({**_header(self._parameters), **self._more})
-        if self._parameters.painting.painted.plane.any():
+        painted = self._parameters.painting.painted
+        if painted is not None and painted.plane.any():
             png = base64.b64encode(self._parameters.painting.png()).decode()
             self._put({"t": 0.0, "painted": png})  # some 10 kB
         self._unlisten = self._parameters.listen(self._changed)

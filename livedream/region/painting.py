@@ -57,6 +57,7 @@ class Painting:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self.begin(16, 9)
+        self._begun = False
 
     def begin(self, width: int, height: int, mask: NDArray[np.uint8] | None = None) -> None:
         """Another canvas, for a picture of this size.  mask: (h, w) of any size, to begin with."""
@@ -68,12 +69,16 @@ class Painting:
             self._canvas = canvas
             self._before: deque[NDArray[np.uint8]] = deque(maxlen=_MOST_UNDONE)
             self._painted: Mask | None = None
+            self._begun = True
 
     @property
-    def painted(self) -> Mask:
-        """What is painted now; the same object until that has changed."""
+    def painted(self) -> Mask | None:
+        """What is painted now; the same object until that has changed.
+
+        None where nobody can paint, as in files: neither was anything painted nor did it `begin`.
+        """
         with self._lock:
-            if self._painted is None:
+            if self._painted is None and self._begun:
                 self._painted = Mask(self._canvas.astype(np.float32) / np.float32(255.0))
             return self._painted
 
@@ -104,7 +109,7 @@ class Painting:
                 self._canvas, [np.round(places * 2**_BITS).astype(np.int32)], False,
                 0 if erase else 255, max(1, round(brush * height)), cv2.LINE_AA, _BITS,
             )  # fmt: skip
-            self._painted = None
+            self._painted, self._begun = None, True
         return {"paint": points, "brush": brush, "erase": erase, "begins": begins}
 
     def _change(self, how: object) -> str:
@@ -116,7 +121,7 @@ class Painting:
                 self._canvas = np.zeros_like(self._canvas)
             else:
                 raise SettingsError(f"painting: must be undo or clear (got {str(how)[:40]!r})")
-            self._painted = None
+            self._painted, self._begun = None, True
         return str(how)
 
     def png(self) -> bytes:

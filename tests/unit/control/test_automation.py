@@ -36,6 +36,10 @@ def test_curves_move_and_texts_switch_at_their_frame() -> None:
     assert all(one.fading is None for one in seen)
 
 
+def test_a_film_s_painted_region_is_what_was_kept() -> None:
+    assert timeline(curves=parse_curves("1:strength=2")).snapshot(0.5).painted is None
+
+
 def test_another_network_takes_its_own_objective_until_one_is_named() -> None:
     curves = parse_curves("0:objective=eyes, 1:network=dreamnet-birds, 2:objective=strokes")
     found = timeline(curves=curves)

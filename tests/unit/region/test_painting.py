@@ -25,6 +25,7 @@ def stroke(*points: list[float], brush: float = 0.1, **more: Any) -> dict[str, A
 
 
 def plane(painting: Painting) -> Plane:
+    assert painting.painted is not None
     return painting.painted.plane
 
 
@@ -51,6 +52,7 @@ def test_painted_erased_taken_back_and_cleared(painting: Painting) -> None:
     painting.do(stroke([0.1, 0.5], [0.9, 0.5]))
     assert at(painting, 0.5, 0.5) == 1 and at(painting, 0.5, 0.7) == 0
     before = painting.painted
+    assert before is not None
     assert painting.painted is before
     painting.do(stroke([0.5, 0.5], erase=True))
     assert at(painting, 0.5, 0.5) == 0 and at(painting, 0.8, 0.5) == 1
@@ -64,6 +66,19 @@ def test_painted_erased_taken_back_and_cleared(painting: Painting) -> None:
     for _ in range(3):  # more often than there is anything
         painting.do({"painting": "undo"})
     assert plane(painting).max() == 0
+
+
+def test_where_nobody_can_paint_nothing_is_painted() -> None:
+    """Then a region shows what was kept."""
+    assert Painting().painted is None
+    for what in (stroke([0.5, 0.5]), {"painting": "clear"}):
+        painting = Painting()
+        painting.do(what)
+        assert painting.painted is not None
+
+    begun = Painting()
+    begun.begin(640, 360)
+    assert begun.painted is not None and begun.painted.plane.max() == 0
 
 
 def test_the_parts_of_a_stroke_are_taken_back_together(painting: Painting) -> None:
