@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from livedream.core.errors import SourceError
 from livedream.core.snapshot import Mask
-from livedream.region.films import is_film
+from livedream.region.films import is_film, masked
 from livedream.region.painting import kept_file
 from livedream.region.value import Both, Leaf, Not, Region, leaves
 from livedream.warp.remap import Plane
@@ -119,8 +119,7 @@ def read_mask(path: str) -> Mask:
 def _read_mask(path: str, changed_ns: int) -> Mask:
     from livedream.capture.pictures import read_picture
 
-    gray = cv2.cvtColor(read_picture(Path(path)), cv2.COLOR_RGB2GRAY)
-    return Mask(np.asarray(gray, np.float32) / np.float32(255.0))
+    return Mask(masked(read_picture(Path(path))))
 
 
 def edged(plane: Plane, feather_px: float) -> Plane:
