@@ -6,13 +6,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from livedream.cli.options import number, seconds
+from livedream.control.tempo import MAXIMUM_BPM, MINIMUM_BPM
 from livedream.core.errors import SettingsError
 from livedream.core.settings import DreamSettings, declared
 
 if TYPE_CHECKING:
     from livedream.control.automation import Automation
 
-_OPTIONS = ("curves", "modulate", "preset", "program")
+_OPTIONS = ("curves", "modulate", "preset", "program", "on", "bpm", "bar")
 
 
 def add_automation(parser: argparse.ArgumentParser) -> None:
@@ -23,19 +25,37 @@ def add_automation(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     group.add_argument(
         "--modulate", action="append", metavar="PARAMETER:SOURCE:DEPTH",
-        help="let a wave move a parameter, such as hue:sine:0.1:20s; may be given several times",
+        help="let the sound or a wave move a parameter: strength:bass:0.4, hue:sine:0.1:20s or "
+        "zoom:triangle:0.05:8beats; may be given several times",
     )  # fmt: skip
     group.add_argument("--preset", metavar="NAME", help="dream by this preset")
     group.add_argument(
         "--program", metavar="NAME", help="presets in turn: a program, by name or file"
     )
+    group.add_argument(
+        "--on", metavar="bar:N", help="change the program's presets on every Nth bar, or beat:N"
+    )
+    group.add_argument(
+        "--music", type=Path, metavar="FILE",
+        help="listen to this song instead of the film's sound, and make it the output's sound",
+    )  # fmt: skip
+    group.add_argument(
+        "--bpm", type=number(float, MINIMUM_BPM, MAXIMUM_BPM), metavar="X",
+        help="about how many beats a minute the music has (default: as it is heard)",
+    )  # fmt: skip
+    group.add_argument(
+        "--bar", metavar="N[@TIME]",
+        help="beats in a bar, and a time at which one begins (default: as it is heard)",
+    )  # fmt: skip
 
 
 def automation_of(args: argparse.Namespace) -> "Automation | None":
     """What the options ask for, None for nothing. Raises SettingsError, and CurveError."""
     if all(getattr(args, name) is None for name in _OPTIONS):
         return None
-    from livedream.control.automation import Automation
+    if args.on is not None and args.program is None:
+        raise SettingsError("--on: give --program too, whose presets are to change")
+    from livedream.control.automation import Automation, Every
     from livedream.control.curves import Curves, read_curves
     from livedream.control.modulation import parse_modulator
     from livedream.control.presets import Presets
@@ -53,6 +73,7 @@ def automation_of(args: argparse.Namespace) -> "Automation | None":
         program = find_program(args.program)
         steps, loop = program.steps, program.loop
     presets = Presets()
+    bar, bar_at_s = _bar(args.bar)
     found = ((step, presets.find(step.preset)) for step in steps)
     return Automation(
         curves=Curves() if args.curves is None else read_curves(args.curves),
@@ -63,4 +84,19 @@ def automation_of(args: argparse.Namespace) -> "Automation | None":
         kept=frozenset(
             one.name for one in declared(DreamSettings) if getattr(args, one.name) is not None
         ),
+        on=None if args.on is None else Every.parse(args.on),
+        bpm=args.bpm,
+        bar=bar,
+        bar_at_s=bar_at_s,
     )
+
+
+def _bar(text: str | None) -> tuple[int | None, float | None]:
+    """`4`, or `4@12.5`: beats in a bar, and when one begins."""
+    if text is None:
+        return None, None
+    count, _, at = text.partition("@")
+    try:
+        return int(count), seconds(at) if at else None
+    except (ValueError, argparse.ArgumentTypeError) as error:
+        raise SettingsError(f"--bar: must be 4, or 4@12.5 (got {text!r})") from error

@@ -227,7 +227,7 @@ def jobs_of(args: argparse.Namespace) -> "list[RenderJob]":
             picture_size=picture_size, codec=args.codec, quality=args.quality,
             copy_streams=not args.no_sound, compare=args.compare, layer=args.layer is not None,
             matte=args.matte, overwrite=args.overwrite, resume=args.resume,
-            replay=args.replay, kept=kept, automation=automation,
+            replay=args.replay, kept=kept, automation=automation, music=args.music,
         )
         for text, output in zip(args.inputs, outputs, strict=True)
     ]  # fmt: skip

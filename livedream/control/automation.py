@@ -6,12 +6,15 @@ that begin at different pieces, see what one that began at the beginning sees, t
 """
 
 import heapq
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import partial
 from itertools import cycle
-from typing import Any, Final
+from typing import Any, Final, Self
+
+import numpy as np
+from numpy.typing import NDArray
 
 from livedream.control.catalogue import own_objective
 from livedream.control.curves import LEFT_OUT, MOVABLE, Curve, Curves
@@ -19,12 +22,45 @@ from livedream.control.live_parameters import LiveParameters
 from livedream.control.modulation import MAXIMUM, Modulation, Modulator
 from livedream.control.presets import Preset
 from livedream.control.programs import Step
-from livedream.control.tempo import Tempo
+from livedream.control.soundtrack import Soundtrack, listen
+from livedream.control.tempo import checked_bpm
 from livedream.core.errors import SettingsError
 from livedream.core.settings import DreamSettings
 from livedream.core.snapshot import Snapshot
 
+_MOST_COUNTED: Final = 4096
+_LONGEST_BAR: Final = 32
+_FEWEST_BEATS: Final = 4
+_USUAL_BPM: Final = 120.0  # as a live show has it before anybody taps
+_USUAL_BAR: Final = 4
 _DREAMED: Final = frozenset(("network", "objective", "prompt"))  # each says what is dreamed
+
+
+@dataclass(frozen=True, slots=True)
+class Every:
+    """Every so many beats or bars. Raises SettingsError out of range."""
+
+    count: int
+    unit: str = "bar"
+
+    def __post_init__(self) -> None:
+        if self.unit not in ("beat", "bar") or not 1 <= self.count <= _MOST_COUNTED:
+            raise SettingsError(
+                f"on: must be bar:1 to bar:{_MOST_COUNTED}, or beat:16 (got {self})"
+            )
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """`bar:8` or `beat:16`; `bar` is `bar:1`."""
+        unit, _, count = text.partition(":")
+        return cls(int(count or 1) if (count or "1").isdecimal() else 0, unit)
+
+    def beats(self, bar: int) -> int:
+        """As beats, of which a bar has so many."""
+        return self.count * (bar if self.unit == "bar" else 1)
+
+    def __str__(self) -> str:
+        return f"{self.unit}:{self.count}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +78,9 @@ class Automation:
 
     steps: of a program, with their presets: one after the other.  loop: and again.
     kept: parameters that were given by hand, which presets leave as they are.
+    on: when the next step is there, instead of after its seconds.  bpm: beats a minute: where there
+    is sound about so many, else exactly.  bar: beats in a bar, None: as it is heard.  bar_at_s: a
+    time at which one begins.  heard: the film's sound, once it was heard.
     """
 
     curves: Curves = field(default_factory=Curves)
@@ -49,9 +88,18 @@ class Automation:
     steps: tuple[tuple[Step, Preset], ...] = ()
     loop: bool = True
     kept: frozenset[str] = frozenset()
+    on: Every | None = None
+    bpm: float | None = None
+    bar: int | None = None
+    bar_at_s: float | None = None
+    heard: Soundtrack | None = None
 
     def __post_init__(self) -> None:
-        for preset in (None, *(preset for _, preset in self.steps)):
+        if self.bpm is not None:
+            checked_bpm(self.bpm)
+        if self.bar is not None and not 1 <= self.bar <= _LONGEST_BAR:
+            raise SettingsError(f"bar: must be 1 to {_LONGEST_BAR} beats (got {self.bar})")
+        for preset in self._presets:
             together = self.modulators_with(preset)
             if len(together) > MAXIMUM:
                 raise SettingsError(f"modulators: must be at most {MAXIMUM} (got {len(together)})")
@@ -66,6 +114,43 @@ class Automation:
         """The modulators that run with a preset."""
         return list(dict.fromkeys([*self.modulators, *(preset.modulators if preset else ())]))
 
+    @property
+    def listens(self) -> bool:
+        """Whether anything follows the film's sound."""
+        moved = (one for preset in self._presets for one in self.modulators_with(preset))
+        return self.on is not None or any(one.source != "lfo" or one.beats > 0 for one in moved)
+
+    @property
+    def must_listen(self) -> bool:
+        """Whether it was asked for by name, so that a film without sound is an error."""
+        sounds = any(one.source != "lfo" for one in self.modulators)
+        return sounds or (self.on is not None and self.bpm is None)
+
+    @property
+    def _presets(self) -> tuple[Preset | None, ...]:
+        return (None, *(preset for _, preset in self.steps))
+
+    def hearing(self, blocks: Iterable[NDArray[np.float32]]) -> Self:
+        """With the film's sound, see `livedream.capture.sound`.
+
+        Raises SettingsError where no beat is found and one is needed.
+        """
+        heard = listen(blocks, self.bpm, self.bar, self.bar_at_s)
+        if len(heard.beat_times) < _FEWEST_BEATS:
+            if self.on is not None and self.bpm is None:
+                raise SettingsError("on: no beat is heard; say the tempo, such as --bpm 120")
+            heard = replace(heard, beat_times=self._steady.beat_times, first=0)
+        return replace(self, heard=heard)
+
+    @property
+    def _steady(self) -> Soundtrack:
+        return Soundtrack.steady(self.bpm or _USUAL_BPM, self.bar or _USUAL_BAR)
+
+    @property
+    def soundtrack(self) -> Soundtrack:
+        """What was heard, else silence with a steady beat."""
+        return self.heard or self._steady
+
     def identity(self) -> dict[str, Any]:
         """Everything that the pictures depend on, for a rendered file's metadata."""
         found: dict[str, Any] = {}
@@ -77,15 +162,29 @@ class Automation:
             found["presets"] = [
                 [step.hold_s, step.crossfade_s, preset.to_toml()] for step, preset in self.steps
             ]
-        return found
+        tempo = {"on": self.on and str(self.on), "bpm": self.bpm, "bar": self.bar,
+                 "bar_at_s": self.bar_at_s}  # fmt: skip
+        return found | {name: value for name, value in tempo.items() if value is not None}
 
     def cues(self) -> Iterator[Cue]:
-        """The presets after the first, in order of their times."""
-        begin_s, turns = 0.0, cycle(self.steps) if self.loop else iter(self.steps)
+        """The presets after the first, in order of their times.
+
+        After their seconds a crossfade begins; on a beat or bar it ends, and began on a beat.
+        """
+        sound, begin_s = self.soundtrack, 0.0
+        turns = cycle(self.steps) if self.loop else iter(self.steps)
         for number, (step, preset) in enumerate(turns):
-            if number:
-                wanted_s = step.crossfade_s
-                yield Cue(begin_s, preset.crossfade_s if wanted_s is None else wanted_s, preset)
+            wanted_s = preset.crossfade_s if step.crossfade_s is None else step.crossfade_s
+            if number and self.on is None:
+                yield Cue(begin_s, wanted_s, preset)
+            elif number and self.on is not None:
+                beats = self.on.beats(sound.bar)
+                end_s = sound.time_of(number * beats)
+                faded = round(sound.beats(end_s) - sound.beats(end_s - wanted_s))
+                # At least a beat, and at most half of the time until the next one.
+                faded = max(1, min(faded, beats // 2)) if wanted_s > 0 and beats > 1 else 0
+                start_s = sound.time_of(number * beats - faded)
+                yield Cue(start_s, end_s - start_s, preset)
             begin_s += step.hold_s
 
 
@@ -104,12 +203,15 @@ class FilmTimeline:
         start_s: float = 0.0,
     ) -> None:
         self._automation, self._start_s, self._now_s = automation, start_s, 0.0
+        sound = automation.soundtrack
 
         def clock() -> float:
             return self._now_s
 
         self._parameters = LiveParameters(settings, None, clock, own_objective=own_objective)
-        self._modulation = Modulation(self._parameters, Tempo(), clock=clock)
+        self._modulation = Modulation(
+            self._parameters, sound, lambda name: sound.value(name, self._now_s), clock
+        )
         self._started_with = self._parameters.targets()
         self._curved = automation.curves.names
         self._modulation.replace(automation.modulators)
@@ -143,7 +245,8 @@ class FilmTimeline:
         if any(self._parameters.target(name) != value for name, value in found.items()):
             self._set(found)
         self._modulation.step(time_s)
-        return self._parameters.snapshot(time_s)
+        # What is painted in a film is the mask that was kept.
+        return replace(self._parameters.snapshot(time_s), painted=None)
 
     def _set(self, values: Mapping[str, Any]) -> None:
         self._parameters.apply(values, ramp_s=0.0)

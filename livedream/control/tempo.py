@@ -27,7 +27,7 @@ class Tempo:
         self._lock = threading.RLock()
         self._taps: list[float] = []
         self._tapped = 0  # beats since the first of a series
-        self._bpm = _checked(bpm)
+        self._bpm = checked_bpm(bpm)
         self._at_s, self._at_beats = now_s, 0.0  # a moment, and the beats then
         self._leader, self._led_s = "", -_SILENT_S
         self.on_change: Callable[[], None] | None = None
@@ -47,7 +47,7 @@ class Tempo:
 
     def set_bpm(self, bpm: float, now_s: float) -> None:
         """Another tempo, from where we are in the bar. Raises SettingsError out of range."""
-        checked = _checked(bpm)
+        checked = checked_bpm(bpm)
         with self._lock:
             self._anchor(self.beats(now_s), checked, now_s)
             self._taps.clear()
@@ -92,7 +92,8 @@ class Tempo:
             self.on_change()
 
 
-def _checked(bpm: float) -> float:
+def checked_bpm(bpm: float) -> float:
+    """Beats per minute, or SettingsError."""
     if not MINIMUM_BPM <= bpm <= MAXIMUM_BPM:
         raise SettingsError(
             f"tempo: must be {MINIMUM_BPM:g} to {MAXIMUM_BPM:g} beats per minute (got {bpm:g})"

@@ -113,7 +113,8 @@ def _parts(job: RenderJob, info: SourceInfo) -> Iterator[Part]:
         chapters = len(opened.chapters())
     muxer = "matroska" if container is None else container.name
     for stream in copied_streams_of(info.path, muxer, info.stream):
-        alone = job.layer or not job.copy_streams
+        replaced = job.music is not None and stream.kind == "audio"
+        alone = job.layer or not job.copy_streams or replaced
         held = None if alone or container is None else fitted(stream, container)
         language = stream.stream.metadata.get("language", "und")
         name = stream.title if language == "und" else f"{stream.title}, {language}"

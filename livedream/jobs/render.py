@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from livedream.capture import Source, open_source
+from livedream.capture.sound import sound_of
 from livedream.core.device import precision_name
-from livedream.core.errors import SettingsError
+from livedream.core.errors import SettingsError, SourceError
 from livedream.core.frame import Frame, Motion, Picture, SourceInfo
 from livedream.core.prefetch import AsyncWriter
 from livedream.core.settings import DEINTERLACE, DreamSettings
@@ -46,6 +47,7 @@ class RenderJob:
     replay: a live show's performance log, to dream `source` as it went; kept: the parameters that
     stay as `settings` have them, whatever the show did.
     automation: what moves the settings over the film's time; None: nothing does.
+    music: a song that is heard, and is the output's sound, instead of the source's.
     """
 
     source: str
@@ -68,6 +70,7 @@ class RenderJob:
     replay: Path | None = None
     kept: tuple[str, ...] = ()
     automation: "Automation | None" = None
+    music: Path | None = None
 
     def __post_init__(self) -> None:
         if self.layer and self.compare:
@@ -109,6 +112,8 @@ class RenderJob:
         more: dict[str, Any] = {} if self.replay is None else {"replay": self.replay.name}
         if self.automation is not None:
             more |= self.automation.identity()
+        if self.music is not None:
+            more["music"] = self.music.name
         if self.stream is not None:
             more["stream"] = self.stream
         if self.deinterlace != DEINTERLACE.default:
@@ -119,6 +124,30 @@ class RenderJob:
             self.settings, self.source, start_s=self.start_s, end_s=self.end_s,
             picture_size=self.picture_size, compare=self.compare, **more,
         )  # fmt: skip
+
+    def heard(self, info: SourceInfo) -> Self:
+        """This job once the sound of its film or music was heard, where its automation follows it.
+
+        info: the source.  Raises SourceError where there is none and it was asked for by name.
+        """
+        automation = self.automation
+        if automation is None or automation.heard is not None or not automation.listens:
+            return self
+        try:
+            hearing = automation.hearing(sound_of(info, self.music))
+        except SourceError:
+            if self.music is not None or automation.must_listen:
+                raise
+            return self  # a preset's modulators are silent without sound, as they are live
+        return replace(self, automation=hearing)
+
+    def part(self, info: SourceInfo, begin: int, end: int) -> Self:
+        """This job for frames by pts, with no more of what was heard than they need."""
+        if self.automation is None or self.automation.heard is None:
+            return self
+        begin_s, end_s = (film_start_s(info) + float(pts * info.time_base) for pts in (begin, end))
+        heard = self.automation.heard.part(begin_s, end_s)
+        return replace(self, automation=replace(self.automation, heard=heard))
 
     def timeline(self, info: SourceInfo) -> "FilmTimeline | None":
         """The parameters at the frames' times; None where nothing moves them. info: the source."""
@@ -224,6 +253,7 @@ def render(
     with ExitStack() as stack:
         source = stack.enter_context(job.open())
         info = job.described(source.info)
+        job = job.heard(info)
         if opened is not None:
             opened(info)
         written = job.written(info)
@@ -255,7 +285,7 @@ def _sink(job: RenderJob, path: Path, info: SourceInfo) -> FileSink:
     return open_sink(
         path, info, codec=job.codec if own else None, quality=job.quality,
         overwrite=job.overwrite, copy_streams=job.copy_streams, layer=job.layer or not own,
-        metadata={SETTINGS: job.identity()}, resume=job.resume,
+        metadata={SETTINGS: job.identity()}, resume=job.resume, music=job.music,
     )  # fmt: skip
 
 

@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass
 from fractions import Fraction
+from pathlib import Path
 
 import av
 
+from livedream.core.errors import SourceError
 from livedream.core.frame import SourceInfo
 from livedream.media.containers import main_video, url_of
 from livedream.media.timing import first_tick, shift_of
@@ -42,3 +44,19 @@ def film_start_s(info: SourceInfo) -> float:
         return info.start_s
     found = film_time(info)
     return float(found.start - found.zero)
+
+
+def sound_begin(path: Path) -> Fraction:
+    """Where a file's first sound track begins on its clock, in seconds.
+
+    Raises SourceError where it cannot be read or has none.
+    """
+    try:
+        with av.open(url_of(path), metadata_errors="replace") as container:
+            if not container.streams.audio:
+                raise SourceError(f"{path} has no sound: choose another file with --music")
+            stream = container.streams.audio[0]
+            return (stream.start_time or 0) * (stream.time_base or Fraction(1))
+    except (av.FFmpegError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise SourceError(f"{path} is no sound that FFmpeg can read ({reason})") from error

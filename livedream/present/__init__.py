@@ -46,6 +46,7 @@ def open_sink(
     copy_streams: bool = True,
     layer: bool = False,
     metadata: Mapping[str, str] = _NOTHING,
+    music: Path | None = None,
 ) -> FileSink:
     """The sink that `path` means.
 
@@ -56,13 +57,14 @@ def open_sink(
     quality: 0 (small) to 100 (best).  resume: go on behind the frames that an unfinished render
     left; `frames_written` tells their number.  copy_streams: sound, subtitles and the like of
     `info.path` come along.  layer: only what it says of itself comes along, for what lies over it.
-    metadata: written into the file.
+    metadata: written into the file.  music: a song, which is the sound then; it begins with the
+    film.
     Raises SinkError, in one line, when nothing can be written there.
     """
     from livedream.media.destination import check_name
     from livedream.present import animation, picture, series, video
 
-    options = video.VideoOptions(codec, quality, copy_streams, metadata, layer=layer)
+    options = video.VideoOptions(codec, quality, copy_streams, metadata, layer=layer, music=music)
     file = Path(path)
     check_name(file)
     if series.is_series(path):

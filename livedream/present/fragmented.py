@@ -33,11 +33,12 @@ from livedream.present.stream_copy import (
     CopiedStream,
     CopyRange,
     InOrder,
-    copied_streams_of,
+    Music,
     copy_of,
     copy_range_of,
     fits,
     merged,
+    streams_beside,
 )
 
 # Without bitexact, headers would differ from run to run, and a resumed run must know its own.
@@ -78,7 +79,7 @@ def open_in_memory(container_format: str, chunk: int = 1) -> tuple[OutputContain
 
 
 class SoundTracks:
-    """The audio of `info.path`, if any, for a file that is still growing.
+    """The audio of `info.path`, or the music instead of it, for a file that is still growing.
 
     It is there to be heard if that file has to be played as it is; the finished file takes all of
     its sound from the source again.
@@ -88,14 +89,15 @@ class SoundTracks:
     """
 
     def __init__(
-        self, info: SourceInfo, growing: Container, options: Mapping[str, str], *, wanted: bool
-    ) -> None:
+        self, info: SourceInfo, growing: Container, options: Mapping[str, str], *, wanted: bool,
+        music: Music | None = None,
+    ) -> None:  # fmt: skip
         self.window = CopyRange()
         self.tracks: list[CopiedStream] = []
-        if wanted and info.path is not None:
+        if wanted and not (info.path is None and music is None):
             try:
-                self.window = copy_range_of(info)
-                streams = copied_streams_of(info.path, growing.name, info.stream)
+                self.window = CopyRange() if info.path is None else copy_range_of(info)
+                streams = streams_beside(info.path, growing.name, info.stream, music)
             except (av.FFmpegError, ValueError, StopIteration) as error:
                 raise SinkError(f"{info.path}: its audio cannot be read ({error})") from error
             for stream in streams:

@@ -36,9 +36,10 @@ from livedream.present.stream_copy import (
     CopiedStream,
     CopyRange,
     InOrder,
-    copied_streams_of,
+    Music,
     cut_chapters,
     merged,
+    streams_beside,
 )
 
 _PYAV = tuple(int(part) for part in av.__version__.split(".")[:2])
@@ -57,6 +58,7 @@ class RemuxSpec:
     video does.  end: of the last frame, in seconds, where it is known: not every container keeps
     that while it grows.  immersive: 360-degree and stereo tags, as boxes.  aspect: the video's
     sample aspect ratio.  layer: no stream of the source is copied, only what it says of itself.
+    music: the sound instead of the source's; it ends with the video.
     pieces: growing files that hold the video, one after the other; without any it is the one that
     is replaced.
     """
@@ -73,6 +75,7 @@ class RemuxSpec:
     immersive: bytes = b""
     aspect: Fraction = Fraction(1)
     layer: bool = False
+    music: Music | None = None
     pieces: Sequence[Path] = ()
 
 
@@ -105,8 +108,8 @@ def remux(growing: Path, wanted: RemuxSpec) -> tuple[str, ...]:
 def _write(growing: Path, temporary: Path, wanted: RemuxSpec) -> tuple[str, ...]:
     container, suffix = wanted.container, growing.suffix.lower()
     found = []
-    if wanted.source is not None and not wanted.layer:
-        found = copied_streams_of(wanted.source, container.name, wanted.stream)
+    if not wanted.layer:
+        found = streams_beside(wanted.source, container.name, wanted.stream, wanted.music)
     held = {stream: fitted(stream, container) for stream in found}
     try:
         while True:
@@ -337,7 +340,8 @@ class _Attempt:
                 packet.duration = 1
             packet.stream = target
             out.mux_one(packet)
-        while waiting is not None and (self._wanted.complete or waiting[0] < end):
+        goes_on = self._wanted.complete and self._wanted.music is None
+        while waiting is not None and (goes_on or waiting[0] < end):
             self._mux_other(out, waiting, targets)
             waiting = next(others, None)
 

@@ -29,13 +29,15 @@ class EncodedSound(CopiedStream):
     Gaps in it become silence, and a range is cut to the sample.
     """
 
-    def __init__(self, path: Path, index: int, muxer: str, encoder: str) -> None:
-        super().__init__(path, index, muxer)
+    def __init__(
+        self, path: Path, index: int, muxer: str, encoder: str, window: CopyRange | None = None
+    ) -> None:
+        super().__init__(path, index, muxer, window)
         self._encoder = encoder
         self.made = _NAMES.get(encoder, encoder)
 
     def again(self) -> "EncodedSound":
-        return EncodedSound(self.path, self.stream.index, self.muxer, self._encoder)
+        return EncodedSound(self.path, self.stream.index, self.muxer, self._encoder, self.window)
 
     def add_to(self, out: OutputContainer) -> Any:
         context = self.stream.codec_context
@@ -51,7 +53,7 @@ class EncodedSound(CopiedStream):
         return target
 
     def packets(self, window: CopyRange) -> Iterator[Packet]:
-        for frame in self._even(window):
+        for frame in self._even(self.window or window):
             yield from self._target.encode(frame)
         yield from self._target.encode(None)
 
@@ -198,7 +200,7 @@ def converted(copied: CopiedStream, container: Container) -> CopiedStream | None
         return None
     where = (copied.path, copied.stream.index, copied.muxer)
     if copied.kind == "audio":
-        made = EncodedSound(*where, container.sound_encoder)
+        made = EncodedSound(*where, container.sound_encoder, copied.window)
     elif is_text(copied.stream) and container.text_encoder is not None:
         made = RewrittenText(*where, container.text_encoder)
     if made is not None and not fits(made, container):

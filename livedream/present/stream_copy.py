@@ -14,7 +14,7 @@ from fractions import Fraction
 from itertools import islice
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Self
 
 import av
 from av.bitstream import BitStreamFilterContext
@@ -24,7 +24,7 @@ from av.stream import Discard, Disposition
 
 from livedream.core.frame import SourceInfo
 from livedream.media.containers import Container, main_video, url_of
-from livedream.media.film_time import film_time
+from livedream.media.film_time import film_time, sound_begin
 from livedream.media.joints import OneClock
 from livedream.media.tags import stream_metadata
 from livedream.media.timing import Packet, decoding_time
@@ -66,13 +66,14 @@ def has_sound(info: SourceInfo) -> bool:
 class CopiedStream:
     """One stream to be copied into files of one muxer, read through a container of its own.
 
-    made: what it becomes, for a note, where it is not copied as it is.
+    made: what it becomes, for a note, where it is not copied as it is.  window: the part that is
+    copied, where that is another than of the film's own streams.
     """
 
     made = ""
 
-    def __init__(self, path: Path, index: int, muxer: str) -> None:
-        self.path = path
+    def __init__(self, path: Path, index: int, muxer: str, window: CopyRange | None = None) -> None:
+        self.path, self.window = path, window
         self.muxer = muxer
         self._container = av.open(url_of(path), metadata_errors="replace")
         self.stream: Any = self._container.streams[index]
@@ -100,7 +101,7 @@ class CopiedStream:
 
     def again(self) -> "CopiedStream":
         """The same stream from its beginning, read through another container."""
-        return type(self)(self.path, self.stream.index, self.muxer)
+        return type(self)(self.path, self.stream.index, self.muxer, self.window)
 
     def add_to(self, out: OutputContainer) -> Any:
         """A stream in `out` that takes the packets; with language, title and flags."""
@@ -118,6 +119,7 @@ class CopiedStream:
         """Its packets inside the window, in order, their times shifted; damage ends them."""
         if self.kind == "attachment":
             return
+        window = self.window or window
         shift = round(window.shift / self.stream.time_base)
         last = 0
         for packet in self._in_window(window):
@@ -345,6 +347,45 @@ def fits(copied: CopiedStream, container: Container, options: Mapping[str, str] 
         return False
     finally:
         again.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Music:
+    """A song that is the film's sound. window: the part of it."""
+
+    path: Path
+    window: CopyRange
+
+    @classmethod
+    def beside(cls, path: Path, info: SourceInfo) -> Self:
+        """For a film, or a part of one: the song begins with the film."""
+        start = Fraction(info.start_s).limit_denominator(1_000_000)
+        if info.path is not None:
+            time = film_time(info)
+            start = time.start - time.zero
+        zero = sound_begin(path)
+        return cls(path, CopyRange(zero + start if start else None, None, zero + start))
+
+    def stream(self, muxer: str) -> CopiedStream:
+        """Its first sound track; the caller closes it."""
+        with av.open(url_of(self.path), metadata_errors="replace") as container:
+            index = container.streams.audio[0].index
+        return CopiedStream(self.path, index, muxer, self.window)
+
+
+def streams_beside(
+    path: Path | None, muxer: str, dreamed: int | None, music: Music | None
+) -> list[CopiedStream]:
+    """What goes beside the dreamed stream: the other ones of the film at `path`, if there is one,
+    its sound replaced by the music, if there is some. The caller closes them."""
+    found = [] if path is None else copied_streams_of(path, muxer, dreamed)
+    if music is None:
+        return found
+    kept = [one for one in found if one.kind != "audio"]
+    for replaced in found:
+        if replaced not in kept:
+            replaced.close()
+    return [*kept, music.stream(muxer)]
 
 
 def copied_streams_of(path: Path, muxer: str, dreamed: int | None = None) -> list[CopiedStream]:

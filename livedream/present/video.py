@@ -34,7 +34,7 @@ from livedream.present.fragmented import (
     open_in_memory,
 )
 from livedream.present.remux import RemuxSpec, finishing, remux
-from livedream.present.stream_copy import CopyRange, copy_range_of
+from livedream.present.stream_copy import CopyRange, Music, copy_range_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +46,8 @@ class VideoOptions:
     metadata: written into the file, over the source's own.  piece: the file is a piece of a film
     that `join` makes: it has nothing but pictures, and stays as it grew.  layer: it lies over or
     beside a film that has the sound: titles, chapters and timecode come along, no other stream.
+    music: a song that is the sound instead of the source's, where streams are copied; it begins
+    with the film.
     """
 
     codec: str | None = None
@@ -54,6 +56,7 @@ class VideoOptions:
     metadata: Mapping[str, str] = field(default_factory=dict)
     piece: bool = False
     layer: bool = False
+    music: Path | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.quality <= 100:
@@ -79,11 +82,13 @@ class VideoSink(Finalizable):
         overwrite: bool = False,
         resume: bool = False,
     ) -> None:
-        check_destination(path, source=info.path, overwrite=overwrite, resume=resume)
+        options = options or VideoOptions()
+        for source in (info.path, options.music):
+            check_destination(path, source=source, overwrite=overwrite, resume=resume)
         self.path = path
         self.frames_written = 0
         self._info = info
-        self._options = options or VideoOptions()
+        self._options = options
         alone = self._options.piece or self._options.layer
         self._copies = self._options.copy_streams and not alone
         self._container = container_for(path)
@@ -101,8 +106,9 @@ class VideoSink(Finalizable):
         self._closed = False
         growing = self._container.growing
         self._sound = SoundTracks(
-            info, GROWING[growing], growing_options(growing), wanted=self._copies
-        )
+            info, GROWING[growing], growing_options(growing), wanted=self._copies,
+            music=_music(self._options, info),
+        )  # fmt: skip
         try:
             self._prepare()
             written = self._growing.resume(self._sound) if resume else None
@@ -250,6 +256,12 @@ def _chosen(path: Path, info: SourceInfo, options: VideoOptions) -> Chosen:
     return choose(codec, (info.width, info.height), options.quality, alpha=info.alpha)
 
 
+def _music(options: VideoOptions, info: SourceInfo) -> Music | None:
+    if options.music is None or options.piece or options.layer or not options.copy_streams:
+        return None
+    return Music.beside(options.music, info)
+
+
 def _finished(
     path: Path, info: SourceInfo, options: VideoOptions, chosen: Chosen, window: CopyRange, *,
     complete: bool, end: Fraction | None,
@@ -261,5 +273,5 @@ def _finished(
         container, rate=info.rate, source=info.path if options.copy_streams else None,
         window=window, metadata=options.metadata, tag=chosen.encoder.tag if tagged else None,
         complete=complete, end=end, stream=info.stream, immersive=info.immersive,
-        aspect=info.sample_aspect_ratio, layer=options.layer,
+        aspect=info.sample_aspect_ratio, layer=options.layer, music=_music(options, info),
     )  # fmt: skip

@@ -96,6 +96,7 @@ class _Film:
         check_destination(
             job.output, source=source.path, overwrite=job.overwrite, resume=job.resume
         )
+        job = job.heard(source)
         film = cls(job, job.described(source), source, Checkpoints(job.output).folder)
         if job.resume:
             film._find()
@@ -155,7 +156,14 @@ class _Film:
                 if (found := read_checkpoint(path)) is None:
                     raise SinkError(f"{path} cannot be read: render again with --overwrite")
                 states.append(found.state)
-        return DreamOrder(self.job, self.info, piece, self.path_of(piece), self.sign, states)
+        return DreamOrder(
+            self.job.part(self.info, piece.begins, piece.ends),
+            self.info,
+            piece,
+            self.path_of(piece),
+            self.sign,
+            states,
+        )
 
     def finish(self, piece: Piece, parcel: Parcel) -> None:
         """Take a piece as done. Raises SinkError where it does not fit to the others."""
@@ -288,7 +296,10 @@ def _look(films: Sequence[_Film], workers: Workers, *, exact: bool) -> None:
         orders = [(film, stretch) for film in films for stretch in stretches_of(film.source, most)]
         seen: dict[int, Sighting] = dict(
             workers.run(
-                [LookOrder(film.job, film.info, stretch) for film, stretch in orders],
+                [
+                    LookOrder(replace(film.job, automation=None), film.info, stretch)
+                    for film, stretch in orders
+                ],
                 lambda words: None,
             )
         )

@@ -82,7 +82,9 @@ def finished(path: Path) -> PieceReport | None:
 
 def options_of(job: RenderJob, metadata: dict[str, str] | None = None) -> VideoOptions:
     """How the film is written."""
-    return VideoOptions(job.codec, job.quality, job.copy_streams, metadata or {}, layer=job.layer)
+    return VideoOptions(
+        job.codec, job.quality, job.copy_streams, metadata or {}, layer=job.layer, music=job.music
+    )
 
 
 def state_path(folder: Path, piece: Piece, number: int) -> Path:
