@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 
 from livedream.core.errors import SourceError
-from livedream.core.frame import Frame, Picture
-from livedream.flow import gray
+from livedream.core.frame import Frame
+from livedream.flow import Gray, gray
 from livedream.warp.remap import Plane
 
 _BLACK: Final = 8  # of 255; else the edge of a mask is where the last ripple of its coding is
@@ -23,9 +23,9 @@ def is_film(path: str) -> bool:
     return "%" in path or one.is_dir() or one.suffix.lower() not in SUFFIXES
 
 
-def masked(rgb: Picture) -> Plane:
+def masked(luma: Gray) -> Plane:
     """(H, W) in [0, 1]: how white each place is.  What lossy coding leaves of black is black."""
-    _, found = cv2.threshold(gray(rgb), _BLACK, 0, cv2.THRESH_TOZERO)
+    _, found = cv2.threshold(luma, _BLACK, 0, cv2.THRESH_TOZERO)
     return np.asarray(found, np.float32) / np.float32(255.0)
 
 
@@ -53,7 +53,7 @@ class MaskFilm:
                 self._length_s = self._time_of(self._now) + step_s
         if self._length_s is not None and time_s >= self._length_s:
             return self.at(time_s)
-        return masked(self._now.rgb)
+        return masked(gray(self._now.rgb))
 
     def _begin(self) -> None:
         self._frames = _read(self._path)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from livedream.core.errors import SourceError
 from livedream.core.snapshot import Mask
+from livedream.flow import gray
 from livedream.region.films import is_film, masked
 from livedream.region.painting import kept_file
 from livedream.region.value import Both, Leaf, Not, Region, leaves
@@ -119,7 +120,7 @@ def read_mask(path: str) -> Mask:
 def _read_mask(path: str, changed_ns: int) -> Mask:
     from livedream.capture.pictures import read_picture
 
-    return Mask(masked(read_picture(Path(path))))
+    return Mask(masked(gray(read_picture(Path(path)))))
 
 
 def edged(plane: Plane, feather_px: float) -> Plane:

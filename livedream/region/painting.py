@@ -25,6 +25,7 @@ from livedream.core.errors import SettingsError, SourceError, reason
 from livedream.core.settings import as_number
 from livedream.core.snapshot import Mask
 from livedream.core.user_folders import checked_name, own_folder, write_whole
+from livedream.region.films import masked
 
 _log = logging.getLogger(__name__)
 
@@ -79,7 +80,7 @@ class Painting:
         """
         with self._lock:
             if self._painted is None and self._begun:
-                self._painted = Mask(self._canvas.astype(np.float32) / np.float32(255.0))
+                self._painted = Mask(masked(self._canvas))
             return self._painted
 
     @property

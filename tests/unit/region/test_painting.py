@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from livedream.core.errors import SettingsError, SourceError
+from livedream.region.films import masked
 from livedream.region.fixed import read_mask
 from livedream.region.painting import Painting, decoded, kept_file, kept_files, kept_painting
 from livedream.warp.remap import Plane
@@ -159,7 +160,7 @@ def test_what_is_kept_comes_back_and_is_a_mask(
 
 def test_a_picture_of_it_reads_back(painting: Painting) -> None:
     painting.do(stroke([0.2, 0.3], [0.7, 0.6]))
-    np.testing.assert_array_equal(decoded(painting.png()), np.uint8(255 * plane(painting)))
+    np.testing.assert_array_equal(masked(decoded(painting.png())), plane(painting))
     for wrong in (b"", b"x" * 100, cv2.imencode(".png", np.zeros((9, 9), np.uint8))[1][:40]):
         with pytest.raises(SourceError):
             decoded(bytes(wrong))
