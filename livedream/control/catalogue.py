@@ -15,7 +15,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any, Final
 
-from livedream.core.errors import NetworkError, ObjectiveError, RegionError, reason
+from livedream.core.errors import NetworkError, ObjectiveError, RegionError, SourceError, reason
 from livedream.core.suggest import closest
 from livedream.core.supervisor import start_thread
 from livedream.dream.networks.classes import find_class
@@ -33,7 +33,8 @@ from livedream.dream.objectives.value import (
     Target,
     TextTarget,
 )
-from livedream.region.planes import check_files
+from livedream.region.films import check_film, is_film
+from livedream.region.wanted import check_files
 
 DEFAULT_NETWORK: Final = "dreamnet"
 _ASKED_S: Final = 120.0
@@ -138,7 +139,7 @@ def _check_terms(spec: NetworkSpec, objective: Objective) -> None:
         try:
             _check_target(spec, term.target)
             if term.region is not None:
-                check_files(term.region)
+                check_files(term.region, live=True)
         except (NetworkError, RegionError) as error:
             raise ObjectiveError(str(error), text=text, position=place) from error
 
@@ -150,10 +151,20 @@ def class_names(spec: NetworkSpec) -> tuple[str, ...]:
     return imagenet_classes() if spec.weights.endswith("IMAGENET1K_V1") else ()
 
 
+def _check_guide(path: str) -> None:
+    try:
+        if is_film(path):
+            check_film(path, live=True)
+        elif not Path(path).is_file():
+            raise NetworkError(f"guide: there is no picture {path!r}")
+    except SourceError as error:
+        raise NetworkError(f"guide: {error}") from error
+
+
 def _check_target(spec: NetworkSpec, target: Target) -> None:
     guide = target.picture if isinstance(target, GuideTarget) else None
-    if isinstance(guide, str) and not Path(guide).is_file():
-        raise NetworkError(f"guide: there is no picture {guide!r}")
+    if isinstance(guide, str):
+        _check_guide(guide)
     if isinstance(target, KindTarget):
         classes = class_names(spec)
         if classes or spec.builder == "dreamnet":

@@ -41,7 +41,8 @@ class Status:
     latency_ms: from capture to the composed picture.  dream_age_ms: since the capture of the
     frame that the newest part of the dream was dreamed on.  stages_ms: mean per picture.
     level: strength reached, 8-bit steps RMS.  governor: what it does, in words.
-    dream_size: (width, height) px.  frames: shown since the start.  notes: one line each.
+    beside: the live sources of masks and guides.  dream_size: (width, height) px.  frames: shown
+    since the start.  notes: one line each.
     """
 
     time_s: float = 0.0
@@ -56,6 +57,7 @@ class Status:
     octaves: int = 0
     iterations: int = 0
     source: Health = Health("source", "starting")
+    beside: tuple[Health, ...] = ()
     outputs: tuple[Health, ...] = ()
     threads: tuple[Health, ...] = ()
     frames: int = 0

@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
 import cv2
 import numpy as np
@@ -34,8 +34,10 @@ from livedream.dream.level import Figure, LevelledDream, crossfade, scale_to_lev
 from livedream.dream.momentum import ALL_OCTAVES, ahead, blend, remaining, turn
 from livedream.dream.networks.network import Network, load_network
 from livedream.dream.objectives.binding import BoundObjective, bind
+from livedream.dream.objectives.moving_guides import MovingGuides
 from livedream.dream.objectives.prompt import dreamed
 from livedream.dream.objectives.text import parse_objective
+from livedream.dream.objectives.value import Objective
 from livedream.dream.octaves import weight_of
 from livedream.dream.resident import FrameFigures, ResidentWalk, kind_of
 from livedream.dream.spread import shared_out
@@ -43,10 +45,14 @@ from livedream.dream.tint import tinted
 from livedream.dream.transfer import Transfers
 from livedream.flow import open_flow
 from livedream.flow.motion import MotionEstimator
-from livedream.region.planes import PlaneReader, Planes, Wanted, wanted_of
+from livedream.region.planes import PlaneReader, Planes
+from livedream.region.wanted import Wanted, wanted_of
 from livedream.warp.accumulated_flow import AccumulatedFlow, warp_steps
 from livedream.warp.residual import carry
 from livedream.warp.travel import Travel, move
+
+if TYPE_CHECKING:
+    from livedream.capture.live.beside import LivePictures
 
 FIRST_STEP_S: Final = 1 / 25  # heuristic: the time that a frame with none before it stands for
 _REGION: Final = "region "  # before the names of their arrays in a checkpoint
@@ -169,6 +175,7 @@ class Dreamer:
     settings: see `DreamSettings`.  network, objective: loaded ones to use instead of those the
     settings name.  wait_for_compile: a dream waits for what is compiled for a new size or
     objective, as every dream has to that shall come out the same again; a live show's does not.
+    pictures: the live sources of a show's masks and guides; None: there are none.
     Raises NetworkError, ObjectiveError or SettingsError for what cannot be had.
     """
 
@@ -179,6 +186,7 @@ class Dreamer:
     ascent: Ascent
     transfers: Transfers
     _walk: ResidentWalk | None
+    _guides: MovingGuides
     _wanted: Wanted | None
     _settings: DreamSettings
 
@@ -189,13 +197,14 @@ class Dreamer:
         objective: BoundObjective | None = None,
         *,
         wait_for_compile: bool = True,
+        pictures: "LivePictures | None" = None,
     ) -> None:
-        self._wait_for_compile = wait_for_compile
+        self._wait_for_compile, self._pictures = wait_for_compile, pictures
         self._size: tuple[int, int] | None = None
         self._past_fallbacks = 0  # of engines that gave way to another
         self.state = DreamState()
         self.timer = StageTimer()
-        self.planes = PlaneReader()
+        self.planes = PlaneReader(pictures)
         self._load(settings or DreamSettings(), network, objective)
 
     def frames(self, source: Iterable[Frame]) -> Iterator[Frame]:
@@ -292,6 +301,7 @@ class Dreamer:
         remaining = self.advance(seconds)
         planes = planes or self.regions(frame.rgb, motion, seconds, remaining)
         self.ascent.wander(state.wandered)
+        self._guides.follow(state.time_s or 0.0)
         self._place_terms(planes)
         octaves, weight, remains = self._turn(*size)
         draw = np.random.default_rng([settings.seed, state.frames])
@@ -465,6 +475,7 @@ class Dreamer:
         settings, state = self.settings, self.state
         draw = np.random.default_rng([settings.seed, state.frames])
         self.ascent.wander(state.wandered)
+        self._guides.follow(state.time_s or 0.0)
         self._place_terms(planes)
         octaves, weight, remains = self._turn(picture.shape[3], picture.shape[2])
         rising = min(1.0, state.age_s / settings.rise) if settings.rise > 0 else 1.0
@@ -581,13 +592,16 @@ class Dreamer:
             own = self.network.default_objective
             if (text := _dreamed(settings, own)) != _dreamed(self._settings, own):
                 wanted = parse_objective(text)
-            terms = (wanted or self.objective.objective).terms
-            regions = wanted_of(settings, [term.region for term in terms])
+            regions = self._wanted_of(settings, wanted or self.objective.objective)
             if self.ascent.adopt(settings, wanted):
                 self._settings, self._wanted = settings, regions
             else:
                 self._load(settings, self.network, None)
         self._size = None if plan is None else plan.size
+
+    def _wanted_of(self, settings: DreamSettings, objective: Objective) -> Wanted | None:
+        regions = [term.region for term in objective.terms]
+        return wanted_of(settings, regions, live=self._pictures is not None)
 
     def restore(self, arrays: Mapping[str, NDArray[np.generic]]) -> None:
         """Go on from a state that `DreamState.arrays` gave."""
@@ -610,8 +624,9 @@ class Dreamer:
         ascent = Ascent(
             network, objective, settings, device, dtype, wait_for_compile=self._wait_for_compile
         )
-        terms = objective.objective.terms
-        self._wanted = wanted_of(settings, [term.region for term in terms])
+        guides = MovingGuides(network, ascent.spec.objective, self._pictures)
+        self._wanted = self._wanted_of(settings, objective.objective)
+        self._guides = guides
         if hasattr(self, "ascent"):
             self._past_fallbacks = self.fallbacks
         self._settings, self.device, self.dtype = settings, device, dtype

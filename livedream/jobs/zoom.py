@@ -71,6 +71,7 @@ class ZoomSource(Closeable):
     def _step(self, index: int) -> Dream:
         dreamer, time_base = self.dreamer, self.info.time_base
         seconds = float(time_base)
+        dreamer.state.time_s = index * seconds
         with dreamer.timer.stage("warp"):
             carried = self._travelled(seconds) if index else dreamer.fade(self._picture, seconds)
             below = self._picture

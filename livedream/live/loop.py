@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from livedream.capture.live import Captured
+from livedream.capture.live.beside import LivePictures
 from livedream.control.live_parameters import LiveParameters
 from livedream.core.errors import reason
 from livedream.core.frame import Picture
@@ -67,6 +68,7 @@ class Wiring:
     publish: called with the loop's own figures a few times a second.
     offers: called with every picture; must not block.
     picture_size: (width, height) px of what goes out; frames of another size are fitted to it.
+    pictures: live sources beside the show's own.
     """
 
     slot: LatestSlot[Captured]
@@ -82,6 +84,7 @@ class Wiring:
     still: StillWatch | None = None
     attract: Callable[[bool, float], None] | None = None
     watch: Callable[[Composed], None] | None = None
+    pictures: LivePictures | None = None
 
 
 class LoopMeter:
@@ -132,7 +135,7 @@ class LiveLoop:
         self._meter = LoopMeter()
         self._grading = Grading()
         self._motion = MotionEstimator(wiring.flow)
-        self._regions = LiveRegions()
+        self._regions = LiveRegions(wiring.pictures)
         self._last: Captured | None = None
         self._index = 0
         self._last_moment_s = self._due_s = self._started_s = time.monotonic()

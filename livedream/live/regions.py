@@ -2,6 +2,7 @@
 
 from functools import lru_cache
 
+from livedream.capture.live.beside import LivePictures
 from livedream.core.errors import ObjectiveError, RegionError, SourceError, reason
 from livedream.core.frame import Motion, Picture
 from livedream.core.settings import dream_size
@@ -9,15 +10,20 @@ from livedream.core.snapshot import Snapshot
 from livedream.dream.objectives.prompt import dreamed
 from livedream.dream.objectives.text import parse_objective
 from livedream.region.memory import Memory
-from livedream.region.planes import PlaneReader, Planes, wanted_of
+from livedream.region.planes import PlaneReader, Planes
 from livedream.region.value import Region
+from livedream.region.wanted import wanted_of
 
 
 class LiveRegions:
-    """note: why they are those of the frame before; empty where all is well."""
+    """pictures: the live sources of masks.
 
-    def __init__(self) -> None:
-        self._reader = PlaneReader()
+    note: why planes are those of the frame before; empty where all is well.
+    """
+
+    def __init__(self, pictures: LivePictures | None = None) -> None:
+        self._reader = PlaneReader(pictures)
+        self._live = pictures is not None
         self._memory: Memory = {}
         self._last: Planes | None = None
         self._time_s = 0.0
@@ -37,7 +43,7 @@ class LiveRegions:
         if snapshot.fading is not None:
             terms += _regions_of(snapshot.fading.prompt, snapshot.fading.objective)
         try:
-            wanted = wanted_of(settings, terms)
+            wanted = wanted_of(settings, terms, live=self._live)
             if wanted is None:
                 self._memory.clear()
                 self._last = None

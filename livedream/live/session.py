@@ -13,10 +13,12 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from livedream.capture.live import Captured, LiveInput, Opened, open_live
+from livedream.capture.live.beside import LivePictures
 from livedream.capture.live.worker import Capture, Orientation
 from livedream.control.catalogue import check_objective, own_objective
 from livedream.control.live_parameters import TAKEN_BACK, Change, LiveParameters
@@ -144,15 +146,18 @@ class Session(Closeable):
         self.capture = Capture(source, job.orientation)
         self._closers.append((source.name, self.capture.close))
         self.capture.start()
+        self.pictures = LivePictures()
+        self._closers.append(("masks and guides", self.pictures.close))
+        make = partial(Dreamer, wait_for_compile=False, pictures=self.pictures)
         if dreamer is None:
-            dreamer = Dreamer(job.dream, wait_for_compile=False)
+            dreamer = make(job.dream)
         flow = open_flow(job.dream.flow, device=job.dream.device)
         self.opened = self._wait_for_source()
         self.fps = min(job.fps or _MOST_FPS, float(self.opened.rate))
         self.parameters.painting.begin(self.opened.width, self.opened.height, kept_painting())
         self._open_outputs()
         self._log_start()
-        self.pool = LiveDreamerPool(dreamer)
+        self.pool = LiveDreamerPool(dreamer, make)
         self.pool.refused = self._refused
         device = getattr(dreamer, "device", None)
         self.governor = Governor(self.fps, shared=device is None or device.type == "cpu")
@@ -245,6 +250,7 @@ class Session(Closeable):
             still=StillWatch(job.attract_s) if job.attract_s > 0 else None,
             attract=self.controllers.attract if job.attract_s > 0 else None,
             watch=self._watch,
+            pictures=self.pictures,
         )
 
     def run(self) -> None:
@@ -348,9 +354,10 @@ class Session(Closeable):
             for health in self.supervisor.health()
         ]
         notes = *self.pool.notes.values(), *self.controllers.notes(), *self.supervisor.notes()
+        notes += self.pictures.notes()
         self.status.publish(replace(
-            status, source=self.capture.health(), outputs=tuple(outputs), threads=tuple(threads),
-            notes=status.notes + notes,
+            status, source=self.capture.health(), beside=self.pictures.health(),
+            outputs=tuple(outputs), threads=tuple(threads), notes=status.notes + notes,
         ))  # fmt: skip
 
 

@@ -203,7 +203,8 @@ def _text(value: Any, name: str) -> str:
 
 def health(status: Mapping[str, Any], controllers: Mapping[str, Any]) -> dict[str, Any]:
     """/health: the loop's status, the controllers', and in one word whether all is well."""
-    parts = [status["source"], *status["outputs"], *status["threads"], *controllers.values()]
+    parts = [status["source"], *status["beside"], *status["outputs"], *status["threads"]]
+    parts += controllers.values()
     states = {part["state"] for part in parts}
     word = "failed" if "failed" in states else "lost" if "lost" in states else "ok"
     return {"state": word, **status, "controllers": dict(controllers)}

@@ -1,6 +1,8 @@
-"""Masks that move: a film, or a sequence of pictures, by time and again from the beginning."""
+"""Masks and guides that move: a film, or a sequence of pictures, by time and again from the
+beginning; in a live show a live source as well (`livedream.capture.live.beside`)."""
 
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -8,19 +10,26 @@ import cv2
 import numpy as np
 
 from livedream.core.errors import SourceError
-from livedream.core.frame import Frame
-from livedream.flow import Gray, gray
+from livedream.core.frame import Frame, Picture
+from livedream.flow import Gray
 from livedream.warp.remap import Plane
 
 _BLACK: Final = 8  # of 255; else the edge of a mask is where the last ripple of its coding is
 
 
 def is_film(path: str) -> bool:
-    """Whether a mask is no single picture: a film, a folder, a pattern of numbered pictures."""
-    from livedream.capture.pictures import SUFFIXES  # dreaming alone needs no PyAV
+    """Whether it is no single picture: a film, a folder, numbered pictures, or a live source."""
+    from livedream.capture.pictures import SUFFIXES
 
     one = Path(path)
-    return "%" in path or one.is_dir() or one.suffix.lower() not in SUFFIXES
+    return "%" in path or "://" in path or one.is_dir() or one.suffix.lower() not in SUFFIXES
+
+
+def is_live(path: str) -> bool:
+    """Whether it is a camera, a stream or the screen."""
+    from livedream.capture.live import beside  # dreaming alone needs no PyAV
+
+    return beside.is_live(path)
 
 
 def masked(luma: Gray) -> Plane:
@@ -29,7 +38,23 @@ def masked(luma: Gray) -> Plane:
     return np.asarray(found, np.float32) / np.float32(255.0)
 
 
-class MaskFilm:
+def check_film(path: str, *, live: bool) -> None:
+    """Raise SourceError where there is none to look at.
+
+    live: whether live sources are looked at; a film that is dreamed has to come out the same again.
+    """
+    if not is_live(path):
+        _check(path)
+    elif not live:
+        raise SourceError(f"{path} is live, and is seen by a live show only: give a film")
+
+
+@lru_cache(maxsize=16)
+def _check(path: str) -> None:
+    Film(path)
+
+
+class Film:
     """A film of which one frame at a time is looked at.  Raises SourceError for one without any."""
 
     _now: Frame
@@ -40,8 +65,8 @@ class MaskFilm:
         self._length_s: float | None = None  # once its end has been seen
         self._begin()
 
-    def at(self, time_s: float) -> Plane:
-        """(H, W) in [0, 1] of the frame that is shown then; after the last one the first again."""
+    def at(self, time_s: float) -> Picture:
+        """(H, W, 3) uint8: what is shown then; after the last frame the first again."""
         if self._length_s is not None:
             time_s %= self._length_s
         if time_s < self._time_of(self._now):
@@ -53,7 +78,7 @@ class MaskFilm:
                 self._length_s = self._time_of(self._now) + step_s
         if self._length_s is not None and time_s >= self._length_s:
             return self.at(time_s)
-        return masked(gray(self._now.rgb))
+        return self._now.rgb
 
     def _begin(self) -> None:
         self._frames = _read(self._path)

@@ -6,25 +6,22 @@ was dreamed there fades with the dream: it may be seen until less than a 256th o
 from there on the picture is as it was, to the bit.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache, reduce
-from typing import Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import cv2
 import numpy as np
 
-from livedream.core.errors import RegionError, SourceError, WeightsError
 from livedream.core.frame import DeviceMotion, Motion, Picture
-from livedream.core.settings import DreamSettings
 from livedream.core.shrink import shrunk
 from livedream.core.snapshot import Mask
-from livedream.flow import halved
+from livedream.flow import gray, halved
 from livedream.region import fixed, scores
-from livedream.region.films import MaskFilm, is_film
+from livedream.region.films import Film, is_live, masked
 from livedream.region.memory import Memory
 from livedream.region.segmentation import believed, class_segmentation, onnx_segmentation
-from livedream.region.text import parse_region
 from livedream.region.value import (
     CLASSES,
     OPPOSITES,
@@ -37,8 +34,12 @@ from livedream.region.value import (
     leaves,
 )  # fmt: skip
 from livedream.region.visitors import STAY_S, visitors
+from livedream.region.wanted import Wanted
 from livedream.warp.remap import Plane, positions, remap
 from livedream.warp.residual import fit_flow
+
+if TYPE_CHECKING:
+    from livedream.capture.live.beside import LivePictures
 
 GRID: Final = 64  # side of the planes that terms are weighed by: finer than any layer's motifs
 _SOFT: Final = 0.3  # of a score, from nothing to all
@@ -47,57 +48,6 @@ _FADING: Final = 8.0  # below an eighth the plane itself fades what is left
 _HYSTERESIS: Final = 0.1  # of a score, to both sides of the threshold
 _HOLD_FADE_S: Final = 0.3
 _KEPT: Final = 64  # planes of fixed regions
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """Which planes, and how.
-
-    where: of the whole dream, None: everywhere.  terms: of the objective's terms.
-    feather: px of the picture.  threshold: of scores, 0 to 1.  half_life: of planes, s.
-    hold: s that what has moved counts as moving.
-    """
-
-    where: Region | None
-    terms: tuple[Region | None, ...]
-    feather: float
-    threshold: float
-    half_life: float
-    hold: float
-
-
-def wanted_of(settings: DreamSettings, terms: Sequence[Region | None]) -> Wanted | None:
-    """What the settings and an objective's terms ask for; None where no region is named.
-
-    Raises RegionError where `where` does not parse, or a file cannot be read.
-    """
-    where = parse_region(settings.where) if settings.where.strip() else None
-    if where is None and not any(terms):
-        return None
-    for region in (where, *terms):
-        if region is not None:
-            check_files(region)
-    return Wanted(
-        where, tuple(terms), settings.feather, settings.threshold, settings.region_half_life,
-        settings.hold,
-    )  # fmt: skip
-
-
-def check_files(region: Region) -> None:
-    """Raise RegionError for a file that cannot be read."""
-    for leaf in leaves(region):
-        try:
-            if leaf.name == "mask" and is_film(leaf.path):
-                _film(leaf.path)
-            elif leaf.name == "mask":
-                fixed.read_mask(leaf.path)
-            elif leaf.name == "network":
-                onnx_segmentation(leaf.path)
-            elif leaf.name in (*CLASSES, "background"):
-                class_segmentation()
-        except (SourceError, WeightsError) as error:
-            text = str(region)
-            raise RegionError(str(error), text=text, position=text.find(str(leaf))) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,14 +77,16 @@ class PlaneReader:
 
     What it carries from frame to frame is in a memory that the caller keeps, arrays by name, each
     replaced and never changed: empty at the start.
+    live: the live sources of masks; None: there are none.
     painted: the mask of `painted`, None: the one that was kept.
     """
 
     painted: Mask | None = None
 
-    def __init__(self) -> None:
+    def __init__(self, live: "LivePictures | None" = None) -> None:
         self._fixed: dict[tuple[Any, ...], Plane] = {}
-        self._films: dict[str, MaskFilm] = {}
+        self._films: dict[str, Film] = {}
+        self._live = live
 
     def step(
         self, wanted: Wanted, memory: Memory, rgb: Picture,
@@ -162,10 +114,16 @@ class PlaneReader:
             return Planes(None, None, grids) if everywhere else Planes(grow, grow, grids)
         return Planes(grow, view.kept(grow, whole, fade), grids)
 
-    def film(self, path: str) -> MaskFilm:
-        if path not in self._films:
-            self._films[path] = MaskFilm(path)
-        return self._films[path]
+    def mask(self, path: str, time_s: float) -> Plane:
+        """(H, W) in [0, 1] of a mask that moves; nowhere until a live one's first picture."""
+        if self._live is not None and is_live(path):
+            captured = self._live.newest(path)
+            rgb = np.zeros((1, 1, 3), np.uint8) if captured is None else captured.rgb
+        else:
+            if path not in self._films:
+                self._films[path] = Film(path)
+            rgb = self._films[path].at(time_s)
+        return masked(gray(rgb))
 
     def fixed_plane(self, region: Region, size: tuple[int, int], feather: float) -> Plane:
         """Of a region that no picture changes.  feather: px of this size."""
@@ -231,7 +189,7 @@ class _View:
 
     def _moving_mask(self, path: str, *, inverted: bool) -> Plane:
         """Drawn by somebody who knows where its edge is: no smoothing, and edged as a still one."""
-        mask = self._reader.film(path).at(self._time_s)
+        mask = self._reader.mask(path, self._time_s)
         drawn = fixed.shrunk_mask(np.float32(1.0) - mask if inverted else mask, *self._size)
         return fixed.edged(drawn, self._wanted.feather * self._size[0] / self._rgb.shape[1])
 
@@ -374,13 +332,6 @@ def _is_seen(region: Region) -> bool:
 def _joined(region: Both | Either, parts: list[Plane], *, inverted: bool) -> Plane:
     least = isinstance(region, Both) != inverted
     return np.asarray(reduce(np.minimum if least else np.maximum, parts), np.float32)
-
-
-@lru_cache(maxsize=16)
-def _film(path: str) -> bool:
-    """Raises SourceError where there is none."""
-    MaskFilm(path)
-    return True
 
 
 @lru_cache(maxsize=8)

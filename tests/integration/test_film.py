@@ -15,9 +15,10 @@ from film_made import film
 from livedream.capture import open_source
 from livedream.core.errors import LivedreamError, SettingsError, SinkError, SourceError
 from livedream.core.settings import DreamSettings
+from livedream.dream.dreamer import Dream
 from livedream.jobs.film.film import Hear, OneWorker, render_films
 from livedream.jobs.film.orders import DreamOrder, Order, Parcel
-from livedream.jobs.render import RenderJob, render
+from livedream.jobs.render import RenderJob, RenderReport, render
 
 SMALL = DreamSettings(
     size="source", flow_size="source", wander=1.0, objective="faces + classes:0-9"
@@ -81,6 +82,27 @@ def test_a_film_in_pieces_is_the_same_film(
     assert (report.frames, report.complete, report.notes) == (sum(SHOTS), True, [])
     assert told[-1][1] == sum(SHOTS)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["many.mkv"]
+
+
+def test_a_guide_that_moves_is_at_its_time_in_every_piece(tmp_path: Path) -> None:
+    source, guide = film(tmp_path / "in.mkv", 9, 11), film(tmp_path / "guide.mkv", 14)
+    settings = SMALL.replace(objective=f"faces + guide(eyes, {guide})")
+    one, many, stopped = (tmp_path / f"{name}.mkv" for name in ("one", "many", "stopped"))
+    first = job(source, one, codec="ffv1", settings=settings)
+    render(first)
+    render_films([replace(first, output=many)], OneWorker())
+    assert packets(many, "video") == packets(one, "video")
+
+    def stop(dream: Dream, report: RenderReport) -> None:
+        if report.frames == 13:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        render(replace(first, output=stopped), watch=stop)
+    render(replace(first, output=stopped, resume=True))
+    with open_source(one) as wanted, open_source(stopped) as found:
+        for a, b in zip(wanted, found, strict=True):
+            assert (a.rgb == b.rgb).all()
 
 
 def test_h264_has_every_frame_in_its_place(made: tuple[Path, Path], tmp_path: Path) -> None:

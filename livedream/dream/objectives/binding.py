@@ -37,15 +37,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import reduce
 
-import cv2
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from livedream.core.errors import NetworkError, ObjectiveError, SourceError
+from livedream.core.errors import NetworkError, ObjectiveError
 from livedream.dream.networks.graph import LOGITS
 from livedream.dream.networks.network import Network
+from livedream.dream.objectives.guides import guide_features
 from livedream.dream.objectives.placing import Window, placed
 from livedream.dream.objectives.terms import (
     REGIONS,
@@ -65,7 +63,6 @@ from livedream.dream.objectives.text import parse_objective
 from livedream.dream.objectives.value import (
     ClassesTarget,
     ClassTarget,
-    GuidePicture,
     GuideTarget,
     KindTarget,
     LayerTarget,
@@ -75,11 +72,6 @@ from livedream.dream.objectives.value import (
 )
 from livedream.region.planes import GRID
 from livedream.region.value import Region
-
-# A guide's longer side, and how many of its features are compared at most.  Heuristic: a picture
-# at the size the networks were trained on, and a search that is cheap beside the network.
-_GUIDE_PX = 320
-_GUIDE_FEATURES = 1024
 
 # Per layer and part, see `Part.measure`.
 Measured = tuple[tuple[Tensor, ...], ...]
@@ -180,16 +172,16 @@ class BoundObjective:
 
     @property
     def dials(self) -> tuple[Tensor, ...]:
-        """What may change in place: weights, variety, and the regions of each part with some."""
-        return self.weights, self.variety, *(part.regions for part in self._with_regions())
+        """What may change in place: weights, variety, and what parts have (`Part.dial`)."""
+        own = (part.dial for parts in self.parts for part in parts)
+        return self.weights, self.variety, *(dial for dial in own if dial is not None)
 
     def wander(self, position: float, seed: int) -> None:
         """Draw the classes of all regions for a moment, see `ClassesPart.follow`."""
-        for part in self._with_regions():
-            part.follow(position, seed)
-
-    def _with_regions(self) -> list[ClassesPart]:
-        return [part for parts in self.parts for part in parts if isinstance(part, ClassesPart)]
+        for parts in self.parts:
+            for part in parts:
+                if isinstance(part, ClassesPart):
+                    part.follow(position, seed)
 
     def to(self, device: torch.device | str) -> BoundObjective:
         """A copy on a device, with dials of its own."""
@@ -286,7 +278,7 @@ def _part(network: Network, number: int, term: Term) -> tuple[str, Part]:
             name, part = LOGITS, TextPart(number, _encoded(network, target.sentence, term.region))
         case GuideTarget():
             name = network.resolve(target.layer)
-            part = GuidePart(number, _guide_features(network, name, target.picture))
+            part = GuidePart(number, guide_features(network, name, target.picture))
         case _:
             raise AssertionError(f"{target} is of a layer")
     return name, part
@@ -327,34 +319,3 @@ def _directions(network: Network) -> tuple[str, Tensor]:
     name, rows = network.class_rows()
     apart = rows - rows.mean(0)
     return name, apart / apart.norm(dim=1, keepdim=True).clamp_min(TINY)
-
-
-@torch.no_grad()
-def _guide_features(network: Network, layer: str, picture: str | GuidePicture) -> Tensor:
-    """What a layer sees in a picture: (C, Q) fp32 of mean square 1, at most 1024 positions.
-
-    The picture is scaled to 320 px on its longer side, more where the network needs it.
-    Raises NetworkError when it cannot be read.
-    """
-    rgb = _read_picture(picture) if isinstance(picture, str) else picture.array()
-    height, width = rgb.shape[:2]
-    scale = max(_GUIDE_PX / max(height, width), network.minimum_size / min(height, width))
-    size = max(1, round(width * scale)), max(1, round(height * scale))
-    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    scaled = cv2.resize(np.ascontiguousarray(rgb), size, interpolation=method)
-    x = torch.from_numpy(scaled).permute(2, 0, 1)[None].float() / 255
-    (found,) = network.truncated((layer,))(network.preprocessing.normalise(x))
-    step = 1
-    while -(-found.shape[2] // step) * -(-found.shape[3] // step) > _GUIDE_FEATURES:
-        step += 1
-    features: Tensor = found[0, :, ::step, ::step].flatten(1)
-    return features / features.square().mean().sqrt().clamp_min(TINY)
-
-
-def _read_picture(path: str) -> NDArray[np.uint8]:
-    from livedream.capture.pictures import read_picture
-
-    try:
-        return read_picture(path)
-    except SourceError as error:
-        raise NetworkError(f"guide picture {error}") from error

@@ -78,6 +78,11 @@ class Part(ABC):
     frame to frame, in place.
     """
 
+    @property
+    def dial(self) -> Tensor | None:
+        """What of it may change in place, beside weights and variety."""
+        return None
+
     def measure(self, activation: Tensor) -> Tensor:
         """What a gradient has to know of the whole activation, (n,) fp32.
 
@@ -275,6 +280,10 @@ class ClassesPart(PlacesPart):
     directions: NDArray[np.float32]
     regions: Tensor
 
+    @property
+    def dial(self) -> Tensor:
+        return self.regions
+
     def follow(self, position: float, seed: int) -> None:
         """Let the regions go to the classes of a moment.
 
@@ -353,12 +362,17 @@ def shares(
 class GuidePart(Part):
     """Each position drawn towards the guide's feature whose product with its own is largest.
 
-    term: its place among the weights.  features: (C, Q) fp32, the guide's, of mean square 1.
+    term: its place among the weights.  features: (C, Q) fp32, the guide's, of mean square 1; they
+    change in place where it moves.
     Source: Google's DeepDream notebook (Mordvintsev, Olah, Tyka, 2015), ``objective_guide``.
     """
 
     term: int
     features: Tensor
+
+    @property
+    def dial(self) -> Tensor:
+        return self.features
 
     def measure(self, activation: Tensor) -> Tensor:
         return self._measured(self.matches(activation), activation)

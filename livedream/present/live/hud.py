@@ -79,7 +79,9 @@ def hud_of(status: Status, strength: float, now_s: float, title: str = "") -> Hu
         governor=status.governor,
         dream=f"{width}x{height}, {_count(status.octaves, 'octave')}, "
         f"{_count(status.iterations, 'iteration')}",
-        lamps=tuple(_lamp(health, now_s) for health in (status.source, *outputs, *failing)),
+        lamps=tuple(
+            _lamp(health, now_s) for health in (status.source, *status.beside, *outputs, *failing)
+        ),
     )
 
 

@@ -15,9 +15,10 @@ from livedream.core.settings import DreamSettings
 from livedream.dream.dreamer import Dreamer
 from livedream.dream.networks.network import Network
 from livedream.region.painting import Painting
-from livedream.region.planes import PlaneReader, Planes, Wanted, wanted_of
+from livedream.region.planes import PlaneReader, Planes
 from livedream.region.text import parse_region
 from livedream.region.value import cover_all
+from livedream.region.wanted import Wanted, wanted_of
 from livedream.warp.remap import Plane
 
 SIZE = 160, 90

@@ -10,9 +10,10 @@ import pytest
 from livedream.core.errors import RegionError
 from livedream.core.settings import DreamSettings
 from livedream.region import segmentation
-from livedream.region.planes import PlaneReader, wanted_of
+from livedream.region.planes import PlaneReader
 from livedream.region.segmentation import ClassSegmentation, OnnxSegmentation, believed
 from livedream.region.value import CLASSES
+from livedream.region.wanted import wanted_of
 
 GRAY = np.full((90, 160, 3), 128, np.uint8)
 

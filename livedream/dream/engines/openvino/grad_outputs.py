@@ -1,4 +1,4 @@
-"""`BoundObjective.grad_outputs` as nodes of an OpenVINO graph, for all parts but guides."""
+"""`BoundObjective.grad_outputs` as nodes of an OpenVINO graph, for all parts but sentences."""
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import reduce
@@ -20,6 +20,7 @@ from livedream.dream.objectives.terms import (
     ChannelsPart,
     ClassesPart,
     ClassPart,
+    GuidePart,
     KindPart,
     LayerPart,
     PartGradient,
@@ -39,12 +40,12 @@ def write_grad_outputs(
     ops: an openvino opset.  dials: as `BoundObjective.dials`.  planes: of `placed_layers`.
     """
     weights, variety, *rest = dials
-    regions = iter(rest)
+    own = iter(rest)
     found = [
         [
             KNOWN_PARTS[type(part)](
                 ops, part, activation, weights,
-                next(regions) if isinstance(part, ClassesPart) else variety,
+                variety if part.dial is None else next(own),
             )
             for part in parts
         ]
@@ -152,6 +153,25 @@ def _kind(ops: Any, part: KindPart, activation: Node, weights: Node, _: Node) ->
     return PartGradient(direction, gain, _level(ops, gain, squares, activation))
 
 
+def _guide(
+    ops: Any, part: GuidePart, activation: Node, weights: Node, features: Node
+) -> PartGradient:
+    """features: (C, Q)."""
+    shape = lengths(activation)
+    flat = ops.reshape(activation, np.array([1, shape[1], shape[2] * shape[3]]), False)
+    scores = ops.matmul(features, flat, True, False)
+    (_, nearest) = ops.topk(scores, np.int64(1), 1, "max", "none").outputs()
+    places = ops.reshape(nearest, np.array([shape[2] * shape[3]]), False)
+    best = ops.gather(features, places, np.int64(1))
+    best = ops.reshape(best, np.array(list(shape)), False)
+    energy = _sum(ops, ops.multiply(best, best))
+    own = _sum(ops, ops.multiply(activation, activation))
+    size = ops.multiply(ops.sqrt(energy), ops.sqrt(own))
+    weight = _weight(ops, weights, torch.tensor([part.term]))
+    gain = ops.divide(weight, _at_least(ops, size, TINY))
+    return PartGradient(best, gain, _level(ops, gain, energy, activation))
+
+
 def _energies(ops: Any, activation: Node) -> Node:
     """Each channel's sum of squares, (1, C, 1, 1)."""
     return ops.reduce_sum(ops.multiply(activation, activation), [0, 2, 3], True)
@@ -185,5 +205,6 @@ KNOWN_PARTS: Final[dict[type, Callable[..., PartGradient]]] = {
     ClassPart: _class,
     ClassesPart: _classes,
     KindPart: _kind,
+    GuidePart: _guide,
 }
 """What writes each; guides have none."""

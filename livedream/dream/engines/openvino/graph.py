@@ -50,7 +50,7 @@ class _Rule:
 class GradientGraph:
     """Writes a network's graph for any size.
 
-    Raises SettingsError for guides and for anything but convolutions, SiLU, ReLU, ReLU6, sums,
+    Raises SettingsError for sentences and for anything but convolutions, SiLU, ReLU, ReLU6, sums,
     concatenations, max pooling (one stride for both axes, not dilated) and the mean over all
     places.
     """
@@ -59,9 +59,7 @@ class GradientGraph:
         self, network: fx.GraphModule, objective: BoundObjective, preprocessing: Preprocessing
     ) -> None:
         if not all(type(part) in KNOWN_PARTS for parts in objective.parts for part in parts):
-            raise SettingsError(
-                "engine: openvino has neither guides nor sentences; try --engine torch"
-            )
+            raise SettingsError("engine: openvino reads no sentences; try --engine torch")
         self._objective = objective
         offset, gain = preprocessing.constants(torch.device("cpu"), torch.float32)
         self._is_bgr = preprocessing.channel_order == "BGR"

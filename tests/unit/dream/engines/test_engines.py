@@ -6,7 +6,6 @@ import threading
 import time
 from collections.abc import Callable
 from importlib.util import find_spec
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -26,7 +25,7 @@ from livedream.dream.networks.network import Network
 from livedream.dream.networks.preprocessing import Preprocessing
 from livedream.dream.objectives.binding import BoundObjective, bind
 from livedream.dream.objectives.terms import LayerPart
-from livedream.dream.objectives.value import layer
+from livedream.dream.objectives.value import guide, layer
 
 CPU = torch.device("cpu")
 # Not importorskip: a plain import of it sends a message to its makers.
@@ -137,13 +136,27 @@ def test_openvinos_graph_is_autograd(case: str, size: tuple[int, int]) -> None:
     torch.testing.assert_close(back / back.norm(), gradient / gradient.norm(), rtol=1e-3, atol=1e-5)
 
 
-def test_a_guide_is_left_to_autograd(dreamnet: Network, tmp_path: Path) -> None:
-    picture = tmp_path / "guide.png"
-    cv2.imwrite(str(picture), np.full((80, 80, 3), 99, np.uint8))
-    spec = EngineSpec(dreamnet, bind(f"guide(eyes, {picture})", dreamnet), CPU, torch.float32)
-    with pytest.raises(SettingsError, match="--engine torch"):
-        open_engine("openvino", spec)
-    assert open_engine("auto", spec).name == "torch"
+@with_openvino
+def test_openvinos_guide_is_autograds_and_may_move(dreamnet: Network) -> None:
+    draw = np.random.default_rng(1)
+    first, second = (draw.integers(0, 256, (90, 60, 3), np.uint8) for _ in range(2))
+    for rgb in (first, second):
+        cv2.GaussianBlur(rgb, (0, 0), 3, dst=rgb)
+    objective = guide("eyes", first) - 0.4 * layer("strokes") + guide("strokes", first)
+    x = torch.rand(1, 3, 70, 85, generator=torch.Generator().manual_seed(0))
+    spec = EngineSpec(dreamnet, bind(objective, dreamnet), CPU, torch.float32)
+    engines = EagerEngine(spec), open_engine("openvino", spec)
+    other = bind(guide("eyes", second) + guide("strokes", second), dreamnet)
+    gradients = []
+    for features in (spec.objective.dials[2:], other.dials[2:]):
+        for part, found in zip(spec.objective.dials[2:], features, strict=True):
+            part.copy_(found)
+        plain, quick = (engine.gradient(x) for engine in engines)
+        plain, quick = plain / plain.norm(), quick / quick.norm()
+        assert float((plain * quick).sum()) > 0.9999
+        gradients.append(quick)
+    assert float((gradients[0] * gradients[1]).sum()) < 0.98, "it does not move"
+    assert open_engine("auto", spec).name == "openvino"
 
 
 @with_openvino

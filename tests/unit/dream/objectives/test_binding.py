@@ -308,7 +308,7 @@ def test_the_seeds_of_pieces_are_the_pieces_of_the_seeds(network: Network, pictu
         ("class:1000", 0, "classes 0 to 999"),
         ("classifier.3", 0, "no output of a picture's shape"),
         ("guide(fire8, no-such.jpg)", 0, "guide picture no-such.jpg"),
-        (f"guide(fire8, {Path(__file__).as_posix()})", 0, "is not a readable picture"),
+        (f"guide(fire8, {Path(__file__).as_posix()})", 0, "guide: "),
     ],
 )
 def test_what_the_network_lacks_is_pointed_at(
