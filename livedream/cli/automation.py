@@ -55,11 +55,11 @@ def automation_of(args: argparse.Namespace) -> "Automation | None":
         return None
     if args.on is not None and args.program is None:
         raise SettingsError("--on: give --program too, whose presets are to change")
-    from livedream.control.automation import Automation, Every
+    from livedream.control.automation import Automation
     from livedream.control.curves import Curves, read_curves
     from livedream.control.modulation import parse_modulator
     from livedream.control.presets import Presets
-    from livedream.control.programs import Step, find_program
+    from livedream.control.programs import Every, Step, find_program
 
     if args.replay is not None:
         raise SettingsError("--replay has its own show: leave out --curves, --modulate, --preset")

@@ -122,6 +122,7 @@ def _add_controllers(group: argparse._ArgumentGroup) -> None:
     for flag, metavar, text in (
         ("--preset", "NAME", "start with this preset (see `livedream presets`)"),
         ("--program", "NAME", "play this program, by name or file"),
+        ("--on", "bar:N", "change a program's presets on every Nth bar of the tempo, or beat:N"),
         ("--attract-program", "NAME", "play this program in attract mode"),
         ("--show-log", "FILE.jsonl", "record every change, for livedream render --replay"),
     ):
@@ -185,7 +186,7 @@ def job_of(args: argparse.Namespace) -> "LiveJob":
         display=args.display,
         controllers=ControllerSettings(
             panel=args.panel, osc=args.osc, midi=args.midi, audio=args.audio, link=args.link,
-            obs=args.obs, preset=args.preset, program=args.program,
+            obs=args.obs, preset=args.preset, program=args.program, on=args.on,
             attract_program=args.attract_program, log=args.show_log,
         ),
         record=args.record,

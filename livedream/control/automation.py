@@ -21,46 +21,17 @@ from livedream.control.curves import LEFT_OUT, MOVABLE, Curve, Curves
 from livedream.control.live_parameters import LiveParameters
 from livedream.control.modulation import MAXIMUM, Modulation, Modulator
 from livedream.control.presets import Preset
-from livedream.control.programs import Step
+from livedream.control.programs import Every, Step, faded_beats
 from livedream.control.soundtrack import Soundtrack, listen
-from livedream.control.tempo import checked_bpm
+from livedream.control.tempo import BEATS_PER_BAR, checked_bpm
 from livedream.core.errors import SettingsError
 from livedream.core.settings import DreamSettings
 from livedream.core.snapshot import Snapshot
 
-_MOST_COUNTED: Final = 4096
 _LONGEST_BAR: Final = 32
 _FEWEST_BEATS: Final = 4
 _USUAL_BPM: Final = 120.0  # as a live show has it before anybody taps
-_USUAL_BAR: Final = 4
 _DREAMED: Final = frozenset(("network", "objective", "prompt"))  # each says what is dreamed
-
-
-@dataclass(frozen=True, slots=True)
-class Every:
-    """Every so many beats or bars. Raises SettingsError out of range."""
-
-    count: int
-    unit: str = "bar"
-
-    def __post_init__(self) -> None:
-        if self.unit not in ("beat", "bar") or not 1 <= self.count <= _MOST_COUNTED:
-            raise SettingsError(
-                f"on: must be bar:1 to bar:{_MOST_COUNTED}, or beat:16 (got {self})"
-            )
-
-    @classmethod
-    def parse(cls, text: str) -> Self:
-        """`bar:8` or `beat:16`; `bar` is `bar:1`."""
-        unit, _, count = text.partition(":")
-        return cls(int(count or 1) if (count or "1").isdecimal() else 0, unit)
-
-    def beats(self, bar: int) -> int:
-        """As beats, of which a bar has so many."""
-        return self.count * (bar if self.unit == "bar" else 1)
-
-    def __str__(self) -> str:
-        return f"{self.unit}:{self.count}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +115,7 @@ class Automation:
 
     @property
     def _steady(self) -> Soundtrack:
-        return Soundtrack.steady(self.bpm or _USUAL_BPM, self.bar or _USUAL_BAR)
+        return Soundtrack.steady(self.bpm or _USUAL_BPM, self.bar or BEATS_PER_BAR)
 
     @property
     def soundtrack(self) -> Soundtrack:
@@ -180,9 +151,7 @@ class Automation:
             elif number and self.on is not None:
                 beats = self.on.beats(sound.bar)
                 end_s = sound.time_of(number * beats)
-                faded = round(sound.beats(end_s) - sound.beats(end_s - wanted_s))
-                # At least a beat, and at most half of the time until the next one.
-                faded = max(1, min(faded, beats // 2)) if wanted_s > 0 and beats > 1 else 0
+                faded = faded_beats(sound.beats(end_s) - sound.beats(end_s - wanted_s), beats)
                 start_s = sound.time_of(number * beats - faded)
                 yield Cue(start_s, end_s - start_s, preset)
             begin_s += step.hold_s

@@ -16,14 +16,48 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from livedream.core.errors import SettingsError
 from livedream.core.suggest import closest
 from livedream.core.user_folders import own_folder, read_toml_files
 
 _MOST_STEPS: Final = 1000
+_MOST_COUNTED: Final = 4096  # bars or beats
 _LONGEST_S: Final = 7 * 24 * 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Every:
+    """Every so many beats or bars. Raises SettingsError out of range."""
+
+    count: int
+    unit: str = "bar"
+
+    def __post_init__(self) -> None:
+        if self.unit not in ("beat", "bar") or not 1 <= self.count <= _MOST_COUNTED:
+            raise SettingsError(
+                f"on: must be bar:1 to bar:{_MOST_COUNTED}, or beat:16 (got {self})"
+            )
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """`bar:8` or `beat:16`; `bar` is `bar:1`."""
+        unit, _, count = text.partition(":")
+        return cls(int(count or 1) if (count or "1").isdecimal() else 0, unit)
+
+    def beats(self, bar: int) -> int:
+        """As beats, of which a bar has so many."""
+        return self.count * (bar if self.unit == "bar" else 1)
+
+    def __str__(self) -> str:
+        return f"{self.unit}:{self.count}"
+
+
+def faded_beats(wanted: float, until_next: int) -> int:
+    """How many beats a crossfade takes that ends on one: at least one, and at most half of those
+    until the next; none where none is wanted."""
+    return max(1, min(round(wanted), until_next // 2)) if wanted > 0 and until_next > 1 else 0
 
 
 @dataclass(frozen=True, slots=True)

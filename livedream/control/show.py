@@ -1,6 +1,8 @@
 """The show: presets, programs, tempo and the actions that every controller can call."""
 
+import contextlib
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -10,8 +12,8 @@ from typing import Any, Final
 from livedream.control.live_parameters import LiveParameters
 from livedream.control.modulation import Modulation, Modulator
 from livedream.control.presets import KEPT, LONGEST_CROSSFADE_S, Preset, Presets
-from livedream.control.programs import Program, find_program
-from livedream.control.tempo import Tempo
+from livedream.control.programs import Every, Program, faded_beats, find_program
+from livedream.control.tempo import BEATS_PER_BAR, Tempo
 from livedream.core.errors import LivedreamError, SettingsError
 from livedream.core.health import Health
 from livedream.core.supervisor import SupervisedThread, start_thread
@@ -33,7 +35,7 @@ ACTIONS: Final[Mapping[str, str]] = {
     "home": "reset all parameters to the values at start",
 }
 _STRENGTH_STEP: Final = 1 / 24  # of the slider; two steps RMS with the declared range
-_PROGRAM_STEP_S: Final = 0.1
+_PROGRAM_STEP_S: Final = 1 / 60  # what changes on the bar does so within a frame
 _FIRST_PROGRAM: Final = "drifting"  # what the action starts before any other was chosen
 
 
@@ -41,6 +43,8 @@ class Show:
     """Thread-safe; every method may be called by any controller.
 
     origin, everywhere: who does it, as text, so that nobody is notified of their own change.
+    on: programs change their presets on every so many beats or bars of the tempo, None: after their
+    seconds. It may be set at any time.
     """
 
     def __init__(
@@ -63,7 +67,9 @@ class Show:
         self._preset = ""
         self._program: Program | None = None
         self._program_before: Program | None = None
+        self.on: Every | None = None
         self._begun_s = 0.0
+        self._due_beats = 0.0  # when the next step is there, by the tempo
         self._step = -1
         self._skipped: dict[int, str] = {}
         self._thread: SupervisedThread | None = None
@@ -178,6 +184,7 @@ class Show:
             if program is None and self._program is not None:
                 self._program_before = self._program
             self._program, self._begun_s, self._step = program, self._clock(), -1
+            self._due_beats = -math.inf
             if program is not None:
                 self.follow_program(origin)
         self.notify()
@@ -198,21 +205,50 @@ class Show:
             program = self._program
             if program is None:
                 return
-            at = program.at(self._clock() - self._begun_s)
+            at, crossfade_s = self._due(program)
             if at == self._step:
                 return
             self._step = at
             index = at % len(program.steps)
             step = program.steps[index]
             try:
-                self.preset(step.preset, step.crossfade_s, origin=origin)
+                self.preset(step.preset, crossfade_s, origin=origin)
                 self._skipped.pop(index, None)
             except LivedreamError as error:
                 # A preset was deleted or broken meanwhile: on to the next step at once.
                 self._begun_s -= step.hold_s
+                self._due_beats = self.tempo.beats(self._clock())
                 if index not in self._skipped:
                     self._skipped[index] = f"{program.name}: step {index + 1} skipped: {error}"
                     _log.warning("program %s", self._skipped[index])
+
+    def _due(self, program: Program) -> tuple[int, float | None]:
+        """The step to be in, and how long its crossfade takes, None for the preset's own.
+
+        On a beat or bar it begins early, to end there.
+        """
+        now_s, steps = self._clock(), program.steps
+        if self.on is None or self._step < 0:
+            at = 0 if self._step < 0 else program.at(now_s - self._begun_s)
+            return at, steps[at % len(steps)].crossfade_s
+        beats, until_next = self.tempo.beats(now_s), self.on.beats(BEATS_PER_BAR)
+        if not beats - 1.0 < self._due_beats <= beats + 2 * until_next:
+            # The program has begun, or beats are counted anew: from the bar that we are in.
+            bar = beats // BEATS_PER_BAR * BEATS_PER_BAR
+            self._due_beats = bar + ((beats - bar) // until_next + 1) * until_next
+        after = self._step + 1
+        if after >= len(steps) and not program.loop:
+            return self._step, None
+        step, bpm = steps[after % len(steps)], self.tempo.bpm
+        wanted_s = step.crossfade_s
+        if wanted_s is None:
+            with contextlib.suppress(SettingsError):  # gone meanwhile: found out when it is due
+                wanted_s = self.presets.find(step.preset).crossfade_s
+        left = self._due_beats - beats
+        if left > faded_beats((wanted_s or 0.0) * bpm / 60.0, until_next):
+            return self._step, None
+        self._due_beats += until_next
+        return after, min(max(0.0, left) * 60.0 / bpm, LONGEST_CROSSFADE_S)
 
     def save(self, name: str, title: str = "", about: str = "", crossfade_s: float = 4.0) -> Preset:
         """What is shown now, as a preset of the user's own. Raises SettingsError if it cannot be.

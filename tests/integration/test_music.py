@@ -10,10 +10,10 @@ from music_made import Song, add_sound, song, write_sound
 
 from livedream.capture import open_source
 from livedream.cli import main
-from livedream.control.automation import Automation, Every
+from livedream.control.automation import Automation
 from livedream.control.modulation import parse_modulator
 from livedream.control.presets import Preset
-from livedream.control.programs import Step
+from livedream.control.programs import Every, Step
 from livedream.core.errors import SettingsError, SourceError
 from livedream.core.settings import DreamSettings
 from livedream.dream.dreamer import Dreamer

@@ -33,6 +33,7 @@ def test_a_show_that_fails_has_a_code_of_its_own(
         ("--preset", "no 'NOPE'"),
         ("--program", "no 'NOPE'"),
         ("--attract-program", "no 'NOPE'"),
+        ("--on", "on: must be bar:1 to bar:4096"),
         ("--sink", "sink: must be one of window, udp, "),
         ("--osc", "the port must be 0 to 65535"),
         ("--panel", "the port must be 0 to 65535"),

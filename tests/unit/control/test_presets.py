@@ -7,7 +7,14 @@ import pytest
 from livedream.control.live_parameters import LiveParameters
 from livedream.control.modulation import MAXIMUM, Modulation, Modulator
 from livedream.control.presets import KEPT, Presets, read_preset
-from livedream.control.programs import find_program, list_programs, read_program
+from livedream.control.programs import (
+    Every,
+    Program,
+    Step,
+    find_program,
+    list_programs,
+    read_program,
+)
 from livedream.control.show import ACTIONS, Show
 from livedream.control.tempo import Tempo
 from livedream.core.errors import SettingsError
@@ -328,3 +335,52 @@ def test_home_brings_the_size_back(show: Show) -> None:
     now = show.parameters.targets()
     assert (now["size"], now["mirror"], now["strength"]) == ("360p", False, 14.0)
     assert now["blackout"]  # a moment's decision, which is taken back by its own button
+
+
+BEATS = Program(
+    name="beats", title="", loop=True,
+    steps=(Step("ink", 90.0, 1.0), Step("neon", 90.0, 0.0), Step("pulse", 90.0, 20.0)),
+)  # fmt: skip
+
+
+def test_a_program_changes_on_the_bar(show: Show, clock: Time) -> None:
+    """At 120 beats a minute a bar takes two seconds; a crossfade has ended on it."""
+    show.tempo.set_bpm(120.0, clock.now_s)
+    show.on = Every(4)
+    begun_s, clock.now_s = clock.now_s, clock.now_s + 0.7  # in the middle of a bar
+    show.program(BEATS)
+    assert show.preset_name == "ink"
+    begun: dict[str, float] = {}
+    for _ in range(60 * 26):
+        clock.now_s += 1 / 60
+        show.follow_program("program")
+        begun.setdefault(show.preset_name, clock.now_s - begun_s)
+    assert begun["neon"] == pytest.approx(8.0, abs=0.02), "without a crossfade, on the fourth bar"
+    assert begun["pulse"] == pytest.approx(16.0 - 4.0, abs=0.02), "at most half of the time"
+    show.parameters.snapshot()
+    assert show.program_step == 0, "and from the beginning: a second before the 24th"
+
+
+def test_a_crossfade_ends_on_the_bar_and_beats_may_be_counted_anew(show: Show, clock: Time) -> None:
+    begun_s = clock.now_s
+    show.tempo.set_bpm(120.0, begun_s)
+    show.on = Every(8, "beat")
+    show.program(BEATS)
+    while show.preset_name != "pulse":
+        clock.now_s += 1 / 60
+        show.follow_program("program")
+    saturation = show.presets.find("pulse").values["saturation"]
+    for until in (7.9, 8.02):
+        clock.now_s = begun_s + until
+        there = show.parameters.snapshot().grade.saturation == saturation
+        assert there == (until > 8)
+    clock.now_s = begun_s + 9.0
+    for _ in range(3):
+        show.tap()
+        clock.now_s += 0.5  # the first tap is on a bar: 9.0
+    changed = 0.0
+    while not changed:
+        clock.now_s += 1 / 60
+        show.follow_program("program")
+        changed = clock.now_s - begun_s if show.preset_name == "ink" else 0.0
+    assert changed == pytest.approx(13.0 - 1.0, abs=0.03)
