@@ -114,6 +114,16 @@ def audio_inputs() -> list[Line]:
     return [(name, f"{channels} channels") for _, name, channels in found]
 
 
+def ndi_senders() -> list[Line]:
+    """What `livedream live ndi:NAME` can dream."""
+    from livedream.capture.live.ndi import list_senders
+
+    try:
+        return [(name, "") for name in list_senders()]
+    except LivedreamError as error:
+        return [("none", str(error))]
+
+
 def midi_ports() -> list[Line]:
     """What `--midi NAME` can listen to."""
     from livedream.control.midi import RtMidiPorts
@@ -138,6 +148,7 @@ def encoders() -> list[Line]:
 
 SECTIONS: Final[dict[str, Callable[[], list[Line]]]] = {
     "cameras": cameras,
+    "NDI senders": ndi_senders,
     "displays": displays,
     "compute devices": graphics,
     "virtual cameras": virtual_cameras,

@@ -86,10 +86,11 @@ def open_live(
     """The input that `text` names; it is opened by its thread, not here.
 
     "" is the first camera; 0, /dev/video0, camera:NAME or part of a camera's name; a file, a folder
-    or a synthetic source, looped; a URL; screen, screen:2, screen:1:640x360+0+0.
+    or a synthetic source, looped; a URL; screen, screen:2, screen:1:640x360+0+0; ndi, ndi:NAME.
     size, fps: asked of a camera; fps of the screen, too.
     Raises SourceError for what can never become one.
     """
+    from livedream.capture.live.ndi import NdiInput, is_ndi
     from livedream.capture.live.paced import PacedInput
     from livedream.capture.live.screen import ScreenInput, is_screen
     from livedream.capture.live.stream import StreamInput, is_url
@@ -97,6 +98,8 @@ def open_live(
 
     if is_screen(text):
         return ScreenInput(text, fps)
+    if is_ndi(text):
+        return NdiInput(text)
     if is_url(text):
         return StreamInput(text)
     if "://" in text:

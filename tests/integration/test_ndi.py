@@ -1,0 +1,116 @@
+"""NDI from one process to another: livedream's own sender and its receiver, on this machine."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("cyndilib", reason="wants the extra ndi")
+
+_SENDER = """
+import sys, time
+from fractions import Fraction
+import numpy as np
+from livedream.present.live import LiveFrame, open_output
+
+name, width, height, red = sys.argv[1], *map(int, sys.argv[2:])
+output = open_output(f"ndi:{name}", width=width, height=height, rate=Fraction(25))
+output.open()
+rgb = np.zeros((height, width, 3), np.uint8)
+rgb[:, : width // 2, 0] = red
+while True:
+    output.write(LiveFrame(rgb, time.monotonic(), 0))
+    time.sleep(0.04)
+"""
+
+_RECEIVER = """
+import json, sys, time
+from livedream.capture.live import open_live
+from livedream.capture.live.worker import Capture
+from livedream.capture.live.ndi import list_senders
+
+print(json.dumps(list_senders(10.0)), flush=True)
+capture = Capture(open_live(sys.argv[1]))
+capture.start()
+last, end_s = None, time.monotonic() + 90
+while time.monotonic() < end_s:
+    captured = capture.slot.get(1.0)
+    health = capture.health()
+    said = {"state": health.state, "reconnects": health.reconnects, "detail": health.detail}
+    if captured is not None:
+        height, width = captured.rgb.shape[:2]
+        left = captured.rgb[height // 2, width // 4].tolist()
+        right = captured.rgb[height // 2, 3 * width // 4].tolist()
+        said |= {"size": [width, height], "left": left, "right": right}
+    if said != last:
+        print(json.dumps(said), flush=True)
+    last = said
+sys.exit("not in time")
+"""
+
+
+class Programs:
+    def __init__(self, folder: Path) -> None:
+        # Senders are looked for at this address: no multicast is needed.
+        config = {"ndi": {"networks": {"ips": "127.0.0.1"}}}
+        (folder / "ndi-config.v1.json").write_text(json.dumps(config))
+        own = str(Path(__file__).resolve().parents[2])
+        self._environment = {**os.environ, "NDI_CONFIG_DIR": str(folder), "PYTHONPATH": own}
+        self._running: list[subprocess.Popen[str]] = []
+
+    def start(self, program: str, *words: str) -> "subprocess.Popen[str]":
+        one = subprocess.Popen(
+            [sys.executable, "-c", program, *words],
+            env=self._environment, stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        self._running.append(one)
+        return one
+
+    def close(self) -> None:
+        for one in self._running:
+            one.kill()
+            one.communicate()
+
+
+@pytest.fixture
+def programs(tmp_path: Path) -> Iterator[Programs]:
+    made = Programs(tmp_path)
+    yield made
+    made.close()
+
+
+@pytest.mark.slow
+def test_a_sender_is_found_by_its_name_and_found_again_with_another_size(
+    programs: Programs,
+) -> None:
+    sender = programs.start(_SENDER, "Wall", "320", "180", "200")
+    receiver = programs.start(_RECEIVER, "ndi:wall")
+    assert receiver.stdout is not None
+    names = json.loads(receiver.stdout.readline())
+    if not names:
+        pytest.skip("NDI finds nobody on this machine")
+    assert any("(Wall)" in name for name in names)
+
+    def until(**wanted: object) -> dict[str, object]:
+        assert receiver.stdout is not None
+        for line in receiver.stdout:
+            said: dict[str, object] = json.loads(line)
+            if all(said.get(key) == value for key, value in wanted.items()):
+                return said
+        raise AssertionError("the receiver has ended")
+
+    first = until(size=[320, 180], state="ok")
+    left, right = first["left"], first["right"]
+    assert isinstance(left, list) and isinstance(right, list)
+    assert abs(left[0] - 200) < 12 and max(*left[1:], *right) < 12
+    sender.kill()
+    until(state="lost", detail="ndi:wall: the NDI sender is gone")
+    programs.start(_SENDER, "Wall", "480", "270", "90")
+    again = until(size=[480, 270], state="ok")
+    assert again["reconnects"] == 1
+    left = again["left"]
+    assert isinstance(left, list) and abs(left[0] - 90) < 12
