@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
 from livedream.capture.live import Captured, LiveInput, open_live
+from livedream.capture.live.ndi import is_ndi
 from livedream.capture.live.screen import is_screen
 from livedream.capture.live.stream import is_url
 from livedream.capture.live.worker import Capture
@@ -27,9 +28,9 @@ _UNUSED_S: Final = 5.0  # heuristic: longer than a dream takes, or a network to 
 
 
 def is_live(text: str) -> bool:
-    """Whether this names what is there at this moment only: a camera, a stream, the screen."""
+    """Whether this names what is there at this moment only: a camera, a stream, the screen, NDI."""
     camera = text.isdecimal() or text.startswith(("camera:", "/dev/video"))
-    return camera or is_url(text) or is_screen(text)
+    return camera or is_url(text) or is_screen(text) or is_ndi(text)
 
 
 @dataclass(slots=True)
