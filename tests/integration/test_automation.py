@@ -1,6 +1,7 @@
 """Films whose parameters move over time: stopped and resumed, in pieces, from the command line."""
 
 import json
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -9,20 +10,22 @@ from film_made import film
 
 from livedream.capture import open_source
 from livedream.cli import main
-from livedream.control.automation import Automation
+from livedream.control.automation import Automation, FilmTimeline
 from livedream.control.curves import parse_curves
 from livedream.control.modulation import Modulator
 from livedream.core.errors import LivedreamError
+from livedream.core.frame import Frame, Motion
 from livedream.core.settings import DreamSettings
 from livedream.dream.dreamer import Dreamer
 from livedream.dream.networks.network import Network
 from livedream.jobs.film.film import OneWorker, render_films
 from livedream.jobs.render import RenderJob, render
+from livedream.jobs.replay import ShowDreamer
 
 SMALL = DreamSettings(size="source", flow_size="source", octaves=1, wander=2.0)
 MOVES = parse_curves(
-    "0:strength=4, 3:strength=30 ease, 1:objective=strokes, 0:rotation=0, 3:rotation=40,"
-    "0.5:wander=0.7 hold, 2:hue=90"
+    "0:strength=4, 3:strength=30 ease, 1:objective=strokes + classes:0-9, 0:rotation=0,"
+    "3:rotation=40, 0.5:wander=0.7 hold, 2:hue=90"
 )
 AUTOMATION = Automation(
     curves=MOVES, modulators=(Modulator(parameter="saturation", depth=0.3, period_s=0.7),)
@@ -65,6 +68,10 @@ def test_a_film_in_pieces_is_the_same_film(made: tuple[Path, Path], tmp_path: Pa
     (report,) = render_films([job(made[0], tmp_path / "many.mkv")], OneWorker())
     assert report.frames == 105
     assert np.array_equal(pictures(tmp_path / "many.mkv"), pictures(made[1]))
+    plain = {"automation": None, "end_s": 0.5}
+    render_films([job(made[0], tmp_path / "after.mkv", **plain)], OneWorker())
+    render(job(made[0], tmp_path / "plain.mkv", **plain))
+    assert np.array_equal(pictures(tmp_path / "after.mkv"), pictures(tmp_path / "plain.mkv"))
 
 
 def test_what_was_stopped_goes_on_to_the_same_bits(
@@ -94,6 +101,32 @@ def test_a_part_of_a_film_moves_as_in_the_film(made: tuple[Path, Path], tmp_path
     share = 2.5 / 3
     wanted = 4 + 26 * share * share * (3 - 2 * share)
     assert levels[0] == pytest.approx(wanted, abs=1.0)
+
+
+def test_several_films_each_begin_afresh(made: tuple[Path, Path], tmp_path: Path) -> None:
+    moves, other = tmp_path / "moves.txt", tmp_path / "other.mkv"
+    moves.write_text("0.2:objective=strokes")
+    other.write_bytes(made[0].read_bytes())
+    command = ["render", str(made[0]), str(other), "-o", str(tmp_path / "out"), "--end", "0.4"]
+    assert main([*command, "--size", "source", "--curves", str(moves), "--quiet"]) == 0
+    one, two = (pictures(tmp_path / "out" / f"{n}.dream.mkv") for n in ("film", "other"))
+    assert np.array_equal(one, two)
+
+
+def test_a_cut_takes_no_more_time_than_in_a_plain_render(dreamnet: Network) -> None:
+    """At ten frames a second, where a cut shortens it."""
+    settings = SMALL.replace(flow="none", size="source")
+    clocks = []
+    for automated in (False, True):
+        dreamer = Dreamer(settings, dreamnet)
+        timeline = FilmTimeline(Automation(), settings, Fraction(10))
+        step = ShowDreamer(dreamer, timeline).step if automated else dreamer.step
+        for number in range(3):
+            frame = Frame(np.full((64, 96, 3), 99, np.uint8), number, Fraction(1, 10), number)
+            cut = Motion(np.zeros((2, 1, 1), np.float32), np.ones((1, 1), np.float32), cut=True)
+            step(frame, cut if number == 2 else None)
+        clocks.append(dreamer.state.arrays()["clock"])
+    assert np.array_equal(clocks[0][1:], clocks[1][1:])
 
 
 def test_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

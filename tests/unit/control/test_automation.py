@@ -62,9 +62,12 @@ def test_presets_take_turns_and_what_was_given_stays() -> None:
 
 
 def test_a_curve_begins_at_the_preset_s_value_and_no_preset_moves_it_again() -> None:
-    found = timeline(steps=TURNS, curves=parse_curves("10:strength=50, 20:strength=0"))
+    moves = parse_curves("10:strength=50, 20:strength=0, 1:objective=strokes")
+    found = timeline(steps=TURNS, curves=moves)
     seen = [found.snapshot(t).dream.strength for t in (0, 5, 10, 15, 22, 30)]
     assert seen == [pytest.approx(v) for v in (30, 40, 50, 25, 0, 0)]
+    assert found.snapshot(31).dream.objective == "strokes"
+    assert found.snapshot(32).painted is None, "the mask that was kept"
 
 
 def test_modulators_go_on_top_of_curves_and_stay_through_presets() -> None:

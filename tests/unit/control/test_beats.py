@@ -54,9 +54,10 @@ def test_the_tempo_can_be_said() -> None:
 
 def test_the_bar_can_be_said() -> None:
     made = song("rock", 120)
-    found = listen([made.sound], bar=5, bar_at_s=made.beats[3] + 0.04)
-    assert found.bar == 5
-    assert (found.beats(made.beats[3]) + 1) % 5 == pytest.approx(1, abs=0.1)
+    for beat in (3, 6):
+        found = listen([made.sound], bar=5, bar_at_s=made.beats[beat] + 0.04)
+        assert found.bar == 5
+        assert (found.beats(made.beats[beat]) + 1) % 5 == pytest.approx(1, abs=0.1)
 
 
 def test_what_has_no_beat_has_none() -> None:

@@ -36,7 +36,7 @@ def test_a_text_and_a_table_mean_the_same() -> None:
     1:02.5:strength=20 ease ; 250f:half-life=2
 
     70:objective=0.2*eyes + strokes
-    71:where="rect(0, 0, 0.5, 1) & !moving", 72:mirror=yes, 73:objective=""
+    71:where=rect(0, 0, 0.5, 1) & !moving, 72:mirror=yes, 73:objective=""
     """
     table = (
         "# as a spreadsheet writes it\r\n"

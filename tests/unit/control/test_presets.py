@@ -231,6 +231,15 @@ def test_modulators_fade_in_and_out(show: Show, clock: Time) -> None:
     assert seen[-1] == pytest.approx(0.5)
 
 
+def test_a_modulator_fades_out_from_where_it_was(show: Show, clock: Time) -> None:
+    show.modulation.replace([Modulator(parameter="brightness", depth=0.0, offset=-0.25)], 2.0)
+    clock.now_s += 1.0
+    show.modulation.replace([], 1.0)
+    clock.now_s += 0.25
+    show.modulation.step(clock.now_s)
+    assert show.parameters.snapshot().grade.brightness == pytest.approx(1 - 0.5 * 0.25)
+
+
 def test_sound_drives_what_it_is_to_drive(show: Show) -> None:
     show.modulation.audio_level = lambda name: {"bass": 0.8}.get(name, 0.0)
     show.modulation.replace([Modulator(parameter="mix", source="bass", depth=-0.5)])
