@@ -296,7 +296,8 @@ class ObsControl:
                 self._faults.recovered()
                 self._scene = ""
             self._follow(self._obs)
-        except LivedreamError as error:
+        except (LivedreamError, LookupError, TypeError, ValueError, AttributeError) as error:
+            # The latter where what answers is no OBS.
             self.reconnects += self._obs is not None
             self._leave()
             self._detail, self._wait = reason(error), _AGAIN

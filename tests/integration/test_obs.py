@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.server import ServerConnection, serve
 
@@ -37,6 +39,7 @@ class Studio:
             "Film": {"kind": "ffmpeg_source", "settings": {}, "offset": 0},
         }
         self.transforms: list[dict[str, Any]] = []
+        self.nonsense: Any = ...  # in place of every answer
         self._open: list[ServerConnection] = []
         self._server = serve(self._talk, "127.0.0.1", port, close_timeout=0.1)
         self.port = self._server.socket.getsockname()[1]
@@ -63,6 +66,9 @@ class Studio:
             socket.send(json.dumps({"op": 2, "d": {"negotiatedRpcVersion": 1}}))
             while True:
                 asked = json.loads(socket.recv())["d"]
+                if self.nonsense is not ...:
+                    socket.send(json.dumps({"op": 7, "d": self.nonsense}))
+                    continue
                 kind, details = asked["requestType"], asked.get("requestData", {})
                 found = getattr(self, kind)(**details)
                 code = 600 if found is None else 100
@@ -246,6 +252,27 @@ def test_obs_may_come_later_and_come_back(
     finally:
         control.close()
         again.close()
+
+
+@given(nonsense=st.recursive(
+    st.none() | st.integers() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(
+        st.sampled_from(["inputs", "currentProgramSceneName", "baseWidth"]), inner, max_size=2
+    ),
+    max_leaves=4,
+))  # fmt: skip
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_what_answers_nonsense_is_as_good_as_nobody(
+    nonsense: Any, studio: Studio, show: Show
+) -> None:
+    studio.nonsense = nonsense
+    control = ObsControl(show, at(studio), ("udp://127.0.0.1:9000",))
+    control.step()
+    assert control.health().state == "lost"
+    assert show.preset_name == ""
+    control.close()
 
 
 @pytest.mark.parametrize("wrong", ["sw0rdfish", ""])
