@@ -381,7 +381,7 @@ def controllers(args: argparse.Namespace) -> dict[str, Any]:
 def regions(args: argparse.Namespace) -> dict[str, Any]:
     """Frames and dreams a second with regions and without, in turn in one show."""
     wheres = ["", *(args.where or ["moving"])]
-    rates: dict[str, list[tuple[float, float, float]]] = {where: [] for where in wheres}
+    rates: dict[str, list[tuple[float, ...]]] = {where: [] for where in wheres}
     made = None if args.source else StampedInput(args.width, args.height, 25)
     with Watched(made, args.source or "stamped") as it:
         time.sleep(args.warm_up)
@@ -391,16 +391,20 @@ def regions(args: argparse.Namespace) -> dict[str, Any]:
             start_s, before = time.monotonic(), it.seen[-1].dreams
             time.sleep(args.seconds)
             took_s = time.monotonic() - start_s
-            frames = len(it.between(start_s, start_s + took_s))
+            frames = it.between(start_s, start_s + took_s)
+            ages = [1000 * (one.composed_s - one.dreamed_s) for one in frames]
             stages = it.session.status.latest().stages_ms
             dreams = it.seen[-1].dreams - before
-            rates[where].append((frames / took_s, dreams / took_s, stages.get("regions", 0.0)))
+            rates[where].append((
+                len(frames) / took_s, dreams / took_s, float(np.percentile(ages, 95)),
+                stages.get("regions", 0.0),
+            ))  # fmt: skip
             said = it.session.status.latest()
             print(
                 where or "everywhere", said.governor, said.dream_size, file=sys.stderr, flush=True
             )
         failed = it.session.supervisor.failure is not None
-    names = "frames a second", "dreams a second", "ms for the region"
+    names = "frames a second", "dreams a second", "dream's age, ms, p95", "ms for the region"
     found: dict[str, Any] = {
         where or "everywhere": dict(zip(names, np.mean(some, 0).round(2).tolist(), strict=True))
         for where, some in rates.items()

@@ -92,10 +92,12 @@ export class Overlay {
   // coded: a PNG in base64; empty: no region is named.
   async show(coded) {
     if (this.canvas.hidden) return;
+    const number = this.newest = (this.newest ?? 0) + 1;
     const image = new Image();
     if (coded) {
       image.src = `data:image/png;base64,${coded}`;
       await image.decode();
+      if (number !== this.newest) return; // a later one was quicker
     }
     this.fit();
     this.clear();
