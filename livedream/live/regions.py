@@ -1,6 +1,9 @@
 """The planes of a live show's regions, frame by frame, at the camera's rate."""
 
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import lru_cache
+from typing import Final
 
 from livedream.capture.live.beside import LivePictures
 from livedream.core.errors import ObjectiveError, RegionError, SourceError, reason
@@ -11,8 +14,52 @@ from livedream.dream.objectives.prompt import dreamed
 from livedream.dream.objectives.text import parse_objective
 from livedream.region.memory import Memory
 from livedream.region.planes import PlaneReader, Planes
-from livedream.region.value import Region
+from livedream.region.segmentation import network_score
+from livedream.region.value import Leaf, Region
 from livedream.region.wanted import wanted_of
+from livedream.warp.remap import Plane
+
+# Heuristic: a network that takes longer, so often in a row, would cost frames.
+_LONG_S: Final = 0.010
+_LOOKS: Final = 3
+
+
+class LivePlanes(PlaneReader):
+    """A network that takes long looks in a thread of its own, at the newest frame when it is free.
+
+    Meanwhile what it found before goes along with the motion.
+    """
+
+    def __init__(self, pictures: LivePictures | None = None) -> None:
+        super().__init__(pictures)
+        self._looks: dict[str, int] = {}  # that took long, one after the other
+        self._beside: dict[str, Future[tuple[Plane, float]]] = {}
+        self._due_s: dict[str, float] = {}
+        self._pool = ThreadPoolExecutor(1, "livedream-regions")
+
+    def look(self, leaf: Leaf, rgb: Picture) -> Plane | None:
+        name = str(leaf)
+        if self._looks.get(name, 0) < _LOOKS:
+            found, took_s = _timed_score(leaf, rgb)
+            self._looks[name] = self._looks.get(name, 0) + 1 if took_s > _LONG_S else 0
+            return found
+        running = self._beside.get(name)
+        if running is None:
+            if time.perf_counter() >= self._due_s.get(name, 0.0):
+                self._beside[name] = self._pool.submit(_timed_score, leaf, rgb)
+            return None
+        if not running.done():
+            return None
+        del self._beside[name]
+        found, took_s = running.result()
+        self._due_s[name] = time.perf_counter() + took_s  # the dream needs the processor too
+        return found
+
+
+def _timed_score(leaf: Leaf, rgb: Picture) -> tuple[Plane, float]:
+    """And how long it took, s."""
+    start_s = time.perf_counter()
+    return network_score(leaf, rgb), time.perf_counter() - start_s
 
 
 class LiveRegions:
@@ -22,7 +69,7 @@ class LiveRegions:
     """
 
     def __init__(self, pictures: LivePictures | None = None) -> None:
-        self._reader = PlaneReader(pictures)
+        self._reader = LivePlanes(pictures)
         self._live = pictures is not None
         self._memory: Memory = {}
         self._last: Planes | None = None

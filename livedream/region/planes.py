@@ -21,7 +21,7 @@ from livedream.flow import gray, halved
 from livedream.region import fixed, scores
 from livedream.region.films import Film, is_live, masked
 from livedream.region.memory import Memory
-from livedream.region.segmentation import believed, class_segmentation, onnx_segmentation
+from livedream.region.segmentation import network_score
 from livedream.region.value import (
     CLASSES,
     OPPOSITES,
@@ -31,6 +31,7 @@ from livedream.region.value import (
     Not,
     Region,
     cover_all,
+    either,
     leaves,
 )  # fmt: skip
 from livedream.region.visitors import STAY_S, visitors
@@ -81,9 +82,8 @@ class PlaneReader:
     painted: the mask of `painted`, None: the one that was kept.
     """
 
-    painted: Mask | None = None
-
     def __init__(self, live: "LivePictures | None" = None) -> None:
+        self.painted: Mask | None = None
         self._fixed: dict[tuple[Any, ...], Plane] = {}
         self._films: dict[str, Film] = {}
         self._live = live
@@ -104,7 +104,7 @@ class PlaneReader:
         parts = [] if wanted.where is None else [wanted.where]
         if all(wanted.terms) and terms and not cover_all(terms):  # elsewhere nothing is asked for
             own = tuple(dict.fromkeys(region for region in wanted.terms if region is not None))
-            parts.append(_either(own))
+            parts.append(either(own))
         if not parts:
             return Planes(None, None, grids)
         whole = parts[0] if len(parts) == 1 else Both(tuple(parts))
@@ -124,6 +124,10 @@ class PlaneReader:
                 self._films[path] = Film(path)
             rgb = self._films[path].at(time_s)
         return masked(gray(rgb))
+
+    def look(self, leaf: Leaf, rgb: Picture) -> Plane | None:
+        """As `network_score`; None: nothing new, what was found before is carried on."""
+        return network_score(leaf, rgb)
 
     def fixed_plane(self, region: Region, size: tuple[int, int], feather: float) -> Plane:
         """Of a region that no picture changes.  feather: px of this size."""
@@ -248,7 +252,7 @@ class _View:
         _, soft = cv2.threshold(soft, _UNSEEN, 0.0, cv2.THRESH_TOZERO)
         return np.asarray(np.minimum(soft, np.float32(1.0)), np.float32)
 
-    def _score(self, leaf: Leaf) -> Plane:
+    def _score(self, leaf: Leaf) -> Plane | None:
         if leaf.name == "moving":
             motion = self._motion
             if motion is None or motion.flow[0].size <= 1:
@@ -259,11 +263,8 @@ class _View:
             stay_s = float(leaf.values[0]) if leaf.values else STAY_S
             return visitors(self._memory, str(leaf), self._picture(), self._seconds, stay_s)
         if leaf.name == "network" or leaf.name in CLASSES:
-            if leaf.name == "network":
-                found = onnx_segmentation(leaf.path).score(self._rgb)
-            else:
-                found = class_segmentation().score(self._rgb, leaf.name)
-            return np.asarray(cv2.resize(believed(found), self._half), np.float32)
+            seen = self._reader.look(leaf, self._rgb)
+            return None if seen is None else np.asarray(cv2.resize(seen, self._half), np.float32)
         if leaf.name == "key":
             return scores.key(self._picture(), str(leaf.values[0]))
         of_name = {"dark": scores.dark, "bright": scores.bright, "edges": scores.edges}
@@ -274,10 +275,12 @@ class _View:
             self._small_picture = shrunk(self._rgb, *self._half)
         return self._small_picture
 
-    def _smoothed(self, name: str, score: Plane) -> Plane:
-        """The mean of a score over the last frames along the flow."""
+    def _smoothed(self, name: str, score: Plane | None) -> Plane:
+        """The mean of a score over the last frames along the flow.  score: None: as it was."""
         before, half_life = self._carried(name), self._wanted.half_life
-        if before is not None and half_life > 0.0:
+        if score is None:
+            score = np.zeros(self._half[::-1], np.float32) if before is None else before
+        elif before is not None and half_life > 0.0:
             share = np.float32(0.5 ** (self._seconds / half_life))
             score = score + (before - score) * (share * self._seen())
         self._memory[name] = score
@@ -332,11 +335,6 @@ def _is_seen(region: Region) -> bool:
 def _joined(region: Both | Either, parts: list[Plane], *, inverted: bool) -> Plane:
     least = isinstance(region, Both) != inverted
     return np.asarray(reduce(np.minimum if least else np.maximum, parts), np.float32)
-
-
-@lru_cache(maxsize=8)
-def _either(regions: tuple[Region, ...]) -> Region:
-    return regions[0] if len(regions) == 1 else Either(regions)
 
 
 def _gridded(plane: Plane) -> Plane:

@@ -19,7 +19,7 @@ from livedream.core.downloads import cached, obtain
 from livedream.core.errors import WeightsError, reason
 from livedream.core.frame import Picture
 from livedream.core.shrink import shrunk
-from livedream.region.value import CLASSES
+from livedream.region.value import CLASSES, Leaf
 from livedream.warp.remap import Plane
 
 _OPEN: Final = (144, 256)  # rows and columns where a file names none
@@ -111,6 +111,13 @@ def onnx_segmentation(path: str) -> OnnxSegmentation:
 @lru_cache(maxsize=1)
 def class_segmentation() -> ClassSegmentation:
     return ClassSegmentation()
+
+
+def network_score(leaf: Leaf, rgb: Picture) -> Plane:
+    """(h, w) in [0, 1] of some size: how surely each place belongs to a network's region."""
+    if leaf.name == "network":
+        return believed(onnx_segmentation(leaf.path).score(rgb))
+    return believed(class_segmentation().score(rgb, leaf.name))
 
 
 def believed(score: Plane) -> Plane:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 PLAIN_PATH: Final = re.compile(r"[^\s\"(),][^\"(),]*(?<!\s)")
@@ -102,6 +103,12 @@ def leaves(region: Region) -> Iterator[Leaf]:
         return
     for part in (region.of,) if isinstance(region, Not) else region.parts:
         yield from leaves(part)
+
+
+@lru_cache(maxsize=8)
+def either(regions: tuple[Region, ...]) -> Region:
+    """Where any of them is."""
+    return regions[0] if len(regions) == 1 else Either(regions)
 
 
 def cover_all(regions: Iterable[Region]) -> bool:

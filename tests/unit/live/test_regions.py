@@ -1,21 +1,30 @@
 """A live show's planes: with the live parameters of each frame, whatever becomes of their files."""
 
+import threading
+import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import cv2
 import numpy as np
+import pytest
 
+from livedream.core.frame import Picture
 from livedream.core.grade import GradeSettings
 from livedream.core.settings import DreamSettings
 from livedream.core.snapshot import Snapshot
 from livedream.live.regions import LiveRegions
+from livedream.region.planes import Planes
+from livedream.region.value import Leaf
+from livedream.warp.remap import Plane
 
 SETTINGS = DreamSettings(size="45p", feather=0.0)
 GRAY = np.full((90, 160, 3), 128, np.uint8)
 
 
-def moment(**more: str) -> Snapshot:
+def moment(**more: Any) -> Snapshot:
     return Snapshot(0.0, SETTINGS.replace(**more), GradeSettings())
 
 
@@ -53,3 +62,65 @@ def test_a_mask_that_goes_away_leaves_the_planes_as_they_are(tmp_path: Path) -> 
     after = regions.step(snapshot, GRAY, None, 0.04)
     assert after is before and after is not None
     assert "mask.png" in regions.note
+
+
+class Network:
+    """Finds the left of the picture, then the right; `took_s` by a clock of its own."""
+
+    def __init__(self, took_s: float) -> None:
+        self.took_s, self.now_s = took_s, 0.0
+        self.looks: list[str] = []  # by thread
+        self.right = False
+        self.go = threading.Event()
+
+    def score(self, leaf: Leaf, rgb: Picture) -> Plane:
+        me = threading.current_thread().name
+        self.looks.append(me)
+        if "regions" in me:
+            assert self.go.wait(20)
+        self.now_s += self.took_s
+        found = np.zeros((9, 16), np.float32)
+        found[:, 8 * self.right : 8 + 8 * self.right] = 1.0
+        return found
+
+
+def in_the_middle(planes: Planes | None) -> tuple[float, float]:
+    """Of its left and of its right half."""
+    assert planes is not None and planes.grow is not None
+    return round(float(planes.grow[20, 20]), 3), round(float(planes.grow[20, 60]), 3)
+
+
+def test_a_network_that_takes_long_looks_beside_the_frames(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = Network(took_s=0.06)
+    monkeypatch.setattr("livedream.live.regions.network_score", network.score)
+    monkeypatch.setattr(
+        "livedream.live.regions.time", SimpleNamespace(perf_counter=lambda: network.now_s)
+    )
+    monkeypatch.setattr("livedream.region.wanted.check_files", lambda region, **_: None)
+    regions, snapshot = LiveRegions(), moment(where="person", region_half_life=0.0)
+    for _ in range(3):
+        assert in_the_middle(regions.step(snapshot, GRAY, None, 0.04)) == (1.0, 0.0)
+    assert not any("regions" in name for name in network.looks)
+    network.right = True
+    for _ in range(5):  # it looks and does not answer: the frames go on
+        assert in_the_middle(regions.step(snapshot, GRAY, None, 0.04)) == (1.0, 0.0)
+    network.go.set()
+    end = time.monotonic() + 20
+    while in_the_middle(regions.step(snapshot, GRAY, None, 0.04)) != (0.0, 1.0):
+        assert time.monotonic() < end
+    assert all("regions" in name for name in network.looks[3:])
+
+
+def test_a_quick_network_looks_at_every_frame(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = Network(took_s=0.002)
+    monkeypatch.setattr("livedream.live.regions.network_score", network.score)
+    monkeypatch.setattr(
+        "livedream.live.regions.time", SimpleNamespace(perf_counter=lambda: network.now_s)
+    )
+    monkeypatch.setattr("livedream.region.wanted.check_files", lambda region, **_: None)
+    regions, snapshot = LiveRegions(), moment(where="person", region_half_life=0.0)
+    for number in range(8):
+        network.right = number % 2 == 1
+        wanted = (0.0, 1.0) if network.right else (1.0, 0.0)
+        assert in_the_middle(regions.step(snapshot, GRAY, None, 0.04)) == wanted
+    assert len(network.looks) == 8
