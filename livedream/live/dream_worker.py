@@ -10,8 +10,6 @@ A frame that its own dream has caught up with needs none of this where dreams st
 """
 
 import logging
-import os
-import sys
 import threading
 import time
 from collections import deque
@@ -27,6 +25,7 @@ from livedream.capture.live import Captured
 from livedream.core.errors import reason
 from livedream.core.frame import Frame, Motion, Picture
 from livedream.core.health import Health
+from livedream.core.niceness import yield_processor
 from livedream.core.snapshot import Snapshot
 from livedream.core.supervisor import FaultLog, SupervisedThread, start_thread
 from livedream.dream.ascent import Plan
@@ -174,7 +173,7 @@ class DreamWorker:
         return DreamOverlay(steps, base.dreamed_s, dream.level * mix, base.serial, picture)
 
     def _work(self) -> None:
-        _yield_to_frames()
+        yield_processor(_YIELDING)  # frames come first
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._stop or self._is_new())
@@ -349,11 +348,3 @@ def _held(steps: Steps, planes: Planes) -> Steps:
     """Steps as far as the planes let them be seen; they may have come there since."""
     keep = planes.fitted(steps.shape[1::-1]).keep
     return steps if keep is None else np.asarray(cv2.multiply(steps, cv2.merge([keep] * 3)))
-
-
-def _yield_to_frames() -> None:
-    """Frames come first where the processor is shared: Linux has a niceness for each thread."""
-    if sys.platform == "linux":
-        me = threading.get_native_id()
-        nice = os.getpriority(os.PRIO_PROCESS, me) + _YIELDING
-        os.setpriority(os.PRIO_PROCESS, me, min(19, nice))

@@ -18,12 +18,15 @@ from livedream.capture.live.screen import is_screen
 from livedream.capture.live.stream import is_url
 from livedream.capture.live.worker import Capture
 from livedream.core.closing import Closeable
+from livedream.core.errors import SourceError
 from livedream.core.health import Health
 from livedream.core.latest_slot import SlotClosed
+from livedream.core.niceness import yield_processor
 from livedream.core.supervisor import SupervisedThread, start_thread
 
 T = TypeVar("T")
 
+_YIELDING: Final = 10  # steps of niceness: frames come first, then dreams (heuristic)
 _UNUSED_S: Final = 5.0  # heuristic: longer than a dream takes, or a network to load
 
 
@@ -118,12 +121,15 @@ class Look(Generic[T]):
         self._made: T | None = None
         self._seen_s = self._asked_s = 0.0
         self._thread: SupervisedThread | None = None
-        self._closed = False
+        self._yields = self._closed = False
 
     def newest(self) -> T | None:
         """None before the first. Never waits; for one thread."""
         self._asked_s = time.monotonic()
         if (self._thread is None or not self._thread.is_alive()) and not self._closed:
+            self._yields = False
+            with contextlib.suppress(SourceError):  # the thread says so
+                self._pictures.newest(self._text)  # its reader shall not yield as this thread does
             self._thread = start_thread("look", self._turn, every_s=self._every_s)
         return self._made
 
@@ -133,6 +139,9 @@ class Look(Generic[T]):
             self._thread.close(0.0)
 
     def _turn(self) -> None:
+        if not self._yields:
+            self._yields = True
+            yield_processor(_YIELDING)
         if time.monotonic() - self._asked_s > _UNUSED_S:
             assert self._thread is not None, "it is this one"
             self._thread.close()
