@@ -214,8 +214,7 @@ class FilmTimeline:
         if any(self._parameters.target(name) != value for name, value in found.items()):
             self._set(found)
         self._modulation.step(time_s)
-        # What is painted in a film is the mask that was kept.
-        return replace(self._parameters.snapshot(time_s), painted=None)
+        return self._parameters.snapshot(time_s)
 
     def _set(self, values: Mapping[str, Any]) -> None:
         self._parameters.apply(values, ramp_s=0.0)

@@ -19,6 +19,7 @@ def test_a_tone_is_heard_in_its_band_when_it_sounds(hertz: float, band: str) -> 
     for time_s, low, high in ((0.95, 0, 0.05), (1.03, 0.9, 1), (1.9, 0.9, 1), (2.95, 0, 0.05)):
         assert low <= found.value(band, time_s) <= high
         assert low <= found.value("level", time_s) <= high
+    assert found.value("level", 0.985) < 0.05 and found.value("level", 1.015) > 0.9
     for other in {"bass", "mid", "treble"} - {band}:
         assert found.value(other, 1.5) < 0.25
     assert [found.value(name, 99.0) for name in HEARD] == [0] * 5
