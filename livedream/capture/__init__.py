@@ -8,12 +8,15 @@ from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from fractions import Fraction
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from livedream.core.closing import Closeable
 from livedream.core.errors import SourceError
 from livedream.core.frame import Frame, SourceInfo
 from livedream.core.settings import DEINTERLACE
+
+if TYPE_CHECKING:
+    from livedream.media.containers import Opener
 
 
 class Source(AbstractContextManager["Source"], Protocol):
@@ -37,6 +40,7 @@ def open_source(
     at: int | None = None,
     stream: int | None = None,
     deinterlace: str = DEINTERLACE.default,
+    file: "Opener | None" = None,
 ) -> Source:
     """The source that `text` names.
 
@@ -50,15 +54,19 @@ def open_source(
     those after them keep index and pts.  at: the pts of the first one after them, where it is
     known: a video file is read from there, not from its beginning.  stream: which of a file's
     video streams, from 1 on; the first where it is None.  deinterlace: "auto", "fields" or "off".
+    file: opens what is read in place of a video file that lies on another machine.
     Raises SourceError, in one line, when there is nothing to read.
     """
     from livedream.capture import animated, pictures, synthetic
+    from livedream.capture.video import VideoSource
     from livedream.media.timing import TimeRange
 
     part = TimeRange(start_s, end_s, skip, at)
     if isinstance(text, str) and synthetic.is_synthetic(text):
         return synthetic.open_synthetic(text, part)
     path = Path(text)
+    if file is not None:
+        return VideoSource(path, part, stream=stream, deinterlace=deinterlace, file=file)
     try:
         if stream is not None and (pictures.is_series(path) or pictures.is_picture(path)):
             raise SourceError(f"--stream is for video files: {path} is none")
@@ -71,8 +79,6 @@ def open_source(
         if isinstance(error, SourceError):
             raise
         raise SourceError(f"{path} cannot be read ({error.strerror or error})") from error
-    from livedream.capture.video import VideoSource
-
     return VideoSource(path, part, stream=stream, deinterlace=deinterlace)
 
 

@@ -11,38 +11,45 @@ from collections.abc import Iterator
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
+from typing import Final
 
 import av
 
 from livedream.core.errors import SourceError
-from livedream.media.containers import films, url_of
+from livedream.media.containers import Opener, films, open_container
 from livedream.media.joints import OneClock, joints_of
+
+# Packets beyond those of a frame that decoders take before it comes: 16 threads, 16 frames that
+# are reordered, and as much again for two frames that a deinterlacer looks at.
+_READ_AHEAD: Final = 64
 
 
 class Decoder:
     """The decoded frames of one video stream, cover pictures not counted: the first, or `number`.
 
+    file: what is read in place of the path.
+
     After iteration `damaged_packets` counts those that could not be decoded, and `cut_short`
     tells whether the file broke off.  joints: where its clock jumps; frames have closed them up.
     """
 
-    def __init__(self, path: Path, number: int | None = None) -> None:
-        self.path = path
+    def __init__(self, path: Path, number: int | None = None, file: Opener | None = None) -> None:
+        self.path, self._file = path, file
         self.number = 1 if number is None else number
         self.damaged_packets = 0
         self.cut_short = False
         self._packets = 0
         self._open()
-        self.joints = joints_of(path)
+        self.joints = joints_of(path, file)
 
     def _open(self) -> None:
         path = self.path
-        if path.is_dir():
+        if self._file is None and path.is_dir():
             raise SourceError(f"{path} is a folder: give a video file")
-        if not path.exists():
+        if self._file is None and not path.exists():
             raise SourceError(f"{path} does not exist: check the path")
         try:
-            self.container = av.open(url_of(path), metadata_errors="replace")
+            self.container = open_container(path, self._file)
         except (av.FFmpegError, ValueError) as error:
             reason = getattr(error, "strerror", None) or str(error)
             raise SourceError(
@@ -126,6 +133,16 @@ class Decoder:
                     return
                 continue
             yield from frames
+
+    def skim(self, until: int | None) -> None:
+        """Read on, without decoding, what frames up to pts `until` take (None: all)."""
+        behind = 0
+        with suppress(av.FFmpegError, IndexError):  # as `_pass`
+            for packet in self.container.demux(self.stream):
+                if None not in (until, packet.dts) and packet.dts > until:
+                    behind += 1
+                if behind > _READ_AHEAD:
+                    return
 
     def close(self) -> None:
         self.container.close()

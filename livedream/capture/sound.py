@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from livedream.core.errors import SourceError
 from livedream.core.frame import SourceInfo
-from livedream.media.containers import url_of
+from livedream.media.containers import open_container
 from livedream.media.film_time import film_time, sound_begin
 from livedream.media.joints import OneClock
 
@@ -35,7 +35,7 @@ def sound_of(info: SourceInfo, music: Path | None = None) -> Iterator[NDArray[np
     begins = sound_begin(path)
     joints = () if music else info.joints
     zero = begins if music else film_time(info).zero
-    with av.open(url_of(path), metadata_errors="replace") as container:
+    with open_container(path) as container:
         done = 0  # samples given
         for begin, heard in _decoded(container, joints):
             at = done if begin is None else round((begin - zero) * SOUND_RATE)

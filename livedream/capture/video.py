@@ -22,6 +22,7 @@ from livedream.core.closing import Closeable
 from livedream.core.errors import SourceError
 from livedream.core.frame import Frame, SourceInfo
 from livedream.core.settings import DEINTERLACE
+from livedream.media.containers import Opener
 from livedream.media.immersive import boxes_of
 from livedream.media.timing import PtsRepair, TimeRange, shift_of
 from livedream.media.viewing import View
@@ -35,6 +36,7 @@ class VideoSource(Closeable):
     """The frames of a video file, or of a part of it.
 
     stream: which of its video streams, from 1 on; cover pictures are not counted.
+    file: what is read in place of the path.
     Raises SourceError when there is nothing to read, with what to try.
     """
 
@@ -45,10 +47,11 @@ class VideoSource(Closeable):
         *,
         stream: int | None = None,
         deinterlace: str = DEINTERLACE.default,
+        file: Opener | None = None,
     ) -> None:
         self._part = part or TimeRange()
-        self._deinterlace = deinterlace
-        self._decoder = Decoder(path, stream)
+        self._deinterlace, self._file = deinterlace, file
+        self._decoder = Decoder(path, stream, file)
         try:
             self._begin(path)
         except BaseException:
@@ -76,7 +79,7 @@ class VideoSource(Closeable):
         if first is not None and self._from is not None and self._deinterlacer.found:
             # The frame before the first one belongs to it: the same pictures as without a range.
             self._decoder.close()
-            self._decoder = Decoder(path, self._decoder.number)
+            self._decoder = Decoder(path, self._decoder.number, self._file)
             self._deinterlacer = Deinterlacer(self._deinterlace, base)
             decoded = self._in_range(rate, 2 * self._step)
             first = next(decoded, None)
@@ -195,6 +198,10 @@ class VideoSource(Closeable):
         for frame in self._decoder.frames(start):
             frame.pts = self._clock.place(frame.pts)
             yield frame
+
+    def skim(self, until: int | None) -> None:
+        """Read what frames up to pts `until` take (None: all of them), without decoding it."""
+        self._decoder.skim(None if until is None else (self._zero + until) // self._finer)
 
     def close(self) -> None:
         self._decoder.close()

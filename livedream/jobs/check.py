@@ -13,12 +13,10 @@ from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Final
 
-import av
-
 from livedream.core.frame import SourceInfo
 from livedream.dream.dreamer import Dream, Dreamer
 from livedream.jobs.render import RenderJob, RenderReport, render
-from livedream.media.containers import CONTAINERS, codec_for, main_video, url_of
+from livedream.media.containers import CONTAINERS, codec_for, main_video, open_container
 from livedream.present.stream_convert import fitted
 from livedream.present.stream_copy import copied_streams_of
 
@@ -107,7 +105,7 @@ def _parts(job: RenderJob, info: SourceInfo) -> Iterator[Part]:
     if info.path is None:
         yield Part("pictures", "dreamed", codec)
         return
-    with av.open(url_of(info.path), metadata_errors="replace") as opened:
+    with open_container(info.path) as opened:
         video = main_video(opened, info.stream)
         yield Part(f"video ({video.codec_context.name})", "dreamed", codec)
         chapters = len(opened.chapters())

@@ -24,6 +24,7 @@ from livedream.dream.objectives.prompt import dreamed
 from livedream.jobs.checkpoint import MANIFEST, Checkpoint, Checkpoints, identity
 from livedream.jobs.replay import ShowDreamer
 from livedream.jobs.scaling import scaled, scaled_info, shape_notes
+from livedream.media.containers import Opener
 from livedream.media.film_time import film_start_s
 from livedream.media.tags import SETTINGS
 from livedream.present import FileSink, keeps_pixel_shape, open_sink
@@ -84,11 +85,11 @@ class RenderJob:
         if self.matte.resolve() == self.output.resolve():
             raise SettingsError("--matte and the output are the same file; give another name")
 
-    def open(self, skip: int = 0, at: int | None = None) -> Source:
-        """What is dreamed; skip, at: as for `open_source`. Raises SourceError for nothing."""
+    def open(self, skip: int = 0, at: int | None = None, file: Opener | None = None) -> Source:
+        """What is dreamed; skip, at, file: as for `open_source`. Raises SourceError for nothing."""
         return open_source(
             self.source, start_s=self.start_s, end_s=self.end_s, fps=self.fps, stream=self.stream,
-            deinterlace=self.deinterlace, skip=skip, at=at,
+            deinterlace=self.deinterlace, skip=skip, at=at, file=file,
         )  # fmt: skip
 
     def described(self, info: SourceInfo) -> SourceInfo:

@@ -1,11 +1,13 @@
 """Which containers there are, by file suffix, and what the file looks like while it grows."""
 
+import io
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import av
 from av.container.input import InputContainer
 from av.stream import Disposition
 
@@ -131,6 +133,15 @@ CONTAINERS: dict[str, Container] = {
         has_chapters=False,
     ),
 }
+
+
+# Opens what is read in place of a path, for a file that lies on another machine.
+Opener = Callable[[], io.FileIO | io.RawIOBase]
+
+
+def open_container(path: Path, file: Opener | None = None) -> InputContainer:
+    """A file to be read. Raises av.FFmpegError or ValueError where FFmpeg does not know it."""
+    return av.open(url_of(path) if file is None else file(), "r", metadata_errors="replace")
 
 
 def url_of(path: Path) -> str:

@@ -8,7 +8,7 @@ import av
 
 from livedream.core.errors import SourceError
 from livedream.core.frame import SourceInfo
-from livedream.media.containers import main_video, url_of
+from livedream.media.containers import main_video, open_container
 from livedream.media.timing import first_tick, shift_of
 
 
@@ -28,7 +28,7 @@ class FilmTime:
 def film_time(info: SourceInfo) -> FilmTime:
     """Of the file that frames come from, `info.path`."""
     assert info.path is not None
-    with av.open(url_of(info.path), metadata_errors="replace") as container:
+    with open_container(info.path) as container:
         video = main_video(container, info.stream)
         base = video.time_base or Fraction(1)
         first = video.start_time or 0
@@ -52,7 +52,7 @@ def sound_begin(path: Path) -> Fraction:
     Raises SourceError where it cannot be read or has none.
     """
     try:
-        with av.open(url_of(path), metadata_errors="replace") as container:
+        with open_container(path) as container:
             if not container.streams.audio:
                 raise SourceError(f"{path} has no sound: choose another file with --music")
             stream = container.streams.audio[0]

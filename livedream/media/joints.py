@@ -16,7 +16,7 @@ import av
 from av.format import Flags
 from av.stream import Disposition
 
-from livedream.media.containers import url_of
+from livedream.media.containers import Opener, open_container
 from livedream.media.timing import Packet
 
 _TS_DISCONT: Any = Flags.ts_discont
@@ -99,16 +99,25 @@ class _Search:
         self.open, self.going_on = {}, {}
 
 
-def joints_of(path: Path) -> tuple[Joint, ...]:
-    """The joints of a file, in order; only files of kinds that have them are read through, once."""
+def joints_of(path: Path, file: Opener | None = None) -> tuple[Joint, ...]:
+    """The joints of a file, in order; only files of kinds that have them are read through, once.
+
+    file: what is read in place of the path.
+    """
+    if file is not None:
+        return _search(path, file)
     known = path.stat()
     return _searched(path, known.st_size, known.st_mtime_ns)
 
 
 @lru_cache(maxsize=16)
 def _searched(path: Path, _: int, __: int) -> tuple[Joint, ...]:
+    return _search(path)
+
+
+def _search(path: Path, file: Opener | None = None) -> tuple[Joint, ...]:
     try:
-        with av.open(url_of(path), metadata_errors="replace") as container:
+        with open_container(path, file) as container:
             if not container.format.flags & _TS_DISCONT.value:
                 return ()
             timed = [s for s in container.streams if _is_timed(s)]

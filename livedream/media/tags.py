@@ -87,10 +87,10 @@ def read_settings(path: str | Path) -> str | None:
     import av
 
     from livedream.core.errors import SourceError
-    from livedream.media.containers import url_of
+    from livedream.media.containers import open_container
 
     try:
-        with av.open(url_of(Path(path)), metadata_errors="replace") as container:
+        with open_container(Path(path)) as container:
             comment = _comment(container.metadata)
     except (av.FFmpegError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)

@@ -20,7 +20,7 @@ from av.bitstream import BitStreamFilterContext
 from av.container.output import OutputContainer
 
 from livedream.core.errors import SinkError
-from livedream.media.containers import CONTAINERS, Container, main_video, url_of
+from livedream.media.containers import CONTAINERS, Container, main_video, open_container, url_of
 from livedream.media.destination import beside
 from livedream.media.display_size import put_display_size, with_room
 from livedream.media.immersive import KEEPERS, leave_only_google, tagged
@@ -149,7 +149,7 @@ def _notes(
         yield f"{suffix} cannot hold {named}: written as {made}{kept_there}"
     titles = [stream.title for stream in missing]
     if wanted.source is not None and not wanted.container.has_chapters:
-        with av.open(url_of(wanted.source), metadata_errors="replace") as source:
+        with open_container(wanted.source) as source:
             titles += ["chapters"] if source.chapters() else []
     if immersive_lost:
         titles.append("360-degree and stereo tags")
@@ -279,7 +279,7 @@ class _Attempt:
     def _describe(self, out: OutputContainer, target: Any) -> None:
         found: Mapping[str, str] = {}
         if self._wanted.source is not None:
-            with av.open(url_of(self._wanted.source), metadata_errors="replace") as container:
+            with open_container(self._wanted.source) as container:
                 found = dict(container.metadata)
                 source = main_video(container, self._wanted.stream)
                 tags = stream_metadata(source.metadata)

@@ -23,7 +23,7 @@ from av.format import Flags
 from av.stream import Discard, Disposition
 
 from livedream.core.frame import SourceInfo
-from livedream.media.containers import Container, main_video, url_of
+from livedream.media.containers import Container, main_video, open_container
 from livedream.media.film_time import film_time, sound_begin
 from livedream.media.joints import OneClock
 from livedream.media.tags import stream_metadata
@@ -59,7 +59,7 @@ def has_sound(info: SourceInfo) -> bool:
     """Whether the frames come from a file with sound in it."""
     if info.path is None:
         return False
-    with av.open(url_of(info.path), metadata_errors="replace") as container:
+    with open_container(info.path) as container:
         return bool(container.streams.audio)
 
 
@@ -75,7 +75,7 @@ class CopiedStream:
     def __init__(self, path: Path, index: int, muxer: str, window: CopyRange | None = None) -> None:
         self.path, self.window = path, window
         self.muxer = muxer
-        self._container = av.open(url_of(path), metadata_errors="replace")
+        self._container = open_container(path)
         self.stream: Any = self._container.streams[index]
         for other in self._container.streams:
             if other.index != index:
@@ -193,7 +193,7 @@ class CopiedStream:
     def _audio_config(self) -> bytes | None:
         """What the headers of AAC packets say, as the header of a track."""
         strip = BitStreamFilterContext("aac_adtstoasc", self.stream)
-        with av.open(url_of(self.path), metadata_errors="replace") as again:
+        with open_container(self.path) as again:
             for packet in islice(again.demux(again.streams[self.stream.index]), _FOR_TRIAL):
                 with suppress(av.FFmpegError):
                     for made in strip.filter(packet) if packet.size else ():
@@ -368,7 +368,7 @@ class Music:
 
     def stream(self, muxer: str) -> CopiedStream:
         """Its first sound track; the caller closes it."""
-        with av.open(url_of(self.path), metadata_errors="replace") as container:
+        with open_container(self.path) as container:
             index = container.streams.audio[0].index
         return CopiedStream(self.path, index, muxer, self.window)
 
@@ -394,7 +394,7 @@ def copied_streams_of(path: Path, muxer: str, dreamed: int | None = None) -> lis
     Neither are those that libavformat has read already, such as the titles of chapters, nor
     timecode, which muxers make from the video's metadata.
     """
-    with av.open(url_of(path), metadata_errors="replace") as container:
+    with open_container(path) as container:
         main = main_video(container, dreamed).index
         indices = [
             s.index

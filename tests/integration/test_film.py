@@ -1,16 +1,20 @@
 """A film in pieces is the film in one: pictures, times, sound; and what was done stays done."""
 
+import pickle
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import av
+import cv2
 import pytest
-from film_made import film
+from film_made import film, shot
 
 from livedream.capture import open_source
 from livedream.core.errors import LivedreamError, SettingsError, SinkError, SourceError
@@ -18,6 +22,7 @@ from livedream.core.settings import DreamSettings
 from livedream.dream.dreamer import Dream
 from livedream.jobs.film.film import Hear, OneWorker, render_films
 from livedream.jobs.film.orders import DreamOrder, Order, Parcel
+from livedream.jobs.film.sending import Get, Part
 from livedream.jobs.render import RenderJob, RenderReport, render
 
 SMALL = DreamSettings(
@@ -27,12 +32,20 @@ SHOTS = 60, 52, 70
 
 
 class Elsewhere:
-    """Workers on other machines: they see nothing of the head's folder. stop: after how many."""
+    """Workers on other machines: they see nothing of the head's folder.
+
+    stop: after how many.  hidden: a file that they do not see.
+    """
 
     count = 3
 
-    def __init__(self, stop: int | None = None) -> None:
-        self.stop, self.dreamed = stop, list[int]()
+    def __init__(self, stop: int | None = None, hidden: Path | None = None) -> None:
+        self.stop, self.dreamed, self.hidden = stop, list[int](), hidden
+        self.shared: list[Part] = []
+
+    def share(self, part: Part) -> Get:
+        self.shared.append(part)
+        return partial(pickle.loads, pickle.dumps(part))
 
     def run(self, orders: Iterable[Order], hear: Hear) -> Iterator[tuple[int, Any]]:
         for number, order in enumerate(orders):
@@ -41,7 +54,22 @@ class Elsewhere:
                     raise KeyboardInterrupt
                 self.dreamed.append(order.piece.first)
             seen = replace(order, sign="not there") if isinstance(order, DreamOrder) else order
-            yield number, seen.carry_out(lambda word: hear([word]))
+            with away(self.hidden):
+                found = pickle.loads(pickle.dumps(seen)).carry_out(lambda word: hear([word]))
+            yield number, found
+
+
+@contextmanager
+def away(path: Path | None) -> Iterator[None]:
+    """While it lasts, there is nothing at the path."""
+    if path is None:
+        yield
+        return
+    other = path.rename(path.with_name("elsewhere"))
+    try:
+        yield
+    finally:
+        other.rename(path)
 
 
 def packets(path: Path, kind: str) -> list[tuple[object, ...]]:
@@ -202,6 +230,37 @@ def test_what_many_workers_cannot_do(
         wrong = "was not begun by several workers"
     with pytest.raises(LivedreamError, match=wrong):
         render_films([job(made[0], tmp_path / name, **more)], OneWorker())
+
+
+@pytest.mark.parametrize("enough", [True, False])
+def test_a_source_that_workers_do_not_see_is_sent(tmp_path: Path, enough: bool) -> None:
+    """As far as a piece takes it; all of it where that was not enough."""
+    source = film(tmp_path / "film.mkv", *SHOTS, *[90] * 5)
+    one, many = tmp_path / "one.mkv", tmp_path / "many.mkv"
+    part = {"start_s": 1.2, "end_s": 5.9, "codec": "ffv1", "settings": SMALL.replace(size="32p")}
+    render(job(source, one, **part))
+
+    class Holed(Elsewhere):
+        def share(self, part: Part) -> Get:
+            if not enough and not part.is_whole:
+                part = replace(part, blocks=dict(list(part.blocks.items())[:2]))
+            return super().share(part)
+
+    workers = Holed(hidden=source)
+    (report,) = render_films([job(source, many, **part)], workers)
+    assert report.complete
+    assert packets(many, "video") == packets(one, "video")
+    assert packets(many, "audio") == packets(one, "audio")
+    assert [part.is_whole for part in workers.shared] == [False, not enough, *[False] * enough]
+
+
+def test_pictures_are_not_sent(tmp_path: Path) -> None:
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for number, picture in enumerate(shot(1, 3)):
+        cv2.imwrite(str(folder / f"{number}.png"), picture)
+    with pytest.raises(SourceError, match="does not exist"):
+        render_films([job(folder, tmp_path / "many.mkv")], Elsewhere(hidden=folder))
 
 
 @pytest.mark.slow

@@ -24,9 +24,19 @@ from livedream.jobs.film.plan import (
     Piece,
     Plan,
     Sighting,
+    Stretch,
     fit_together,
     plan_of,
     stretches_of,
+)
+from livedream.jobs.film.sending import (
+    ALL,
+    NOTHING,
+    PARTS,
+    Get,
+    Part,
+    UnseenError,
+    part_of,
 )
 from livedream.jobs.render import RenderJob, RenderReport, check_same
 from livedream.jobs.scaling import shape_notes
@@ -47,10 +57,13 @@ class Workers(Protocol):
     run: what comes of each order, with its number, as they are done; they are asked for as there is
     room for them, and begun in their order. An error of
     livedream's is raised, and the rest given up.  hear: told now and then what workers say.
+    share: put something where workers can get it, once each.
     """
 
     @property
     def count(self) -> int: ...
+
+    def share(self, part: Part) -> Get: ...
 
     def run(self, orders: Iterable[Order], hear: Hear) -> Iterator[tuple[int, Any]]: ...
 
@@ -59,6 +72,9 @@ class OneWorker:
     """This process: for tests, and for programs that want pieces without Ray."""
 
     count = 1
+
+    def share(self, part: Part) -> Get:
+        return lambda: part
 
     def run(self, orders: Iterable[Order], hear: Hear) -> Iterator[tuple[int, Any]]:
         for number, order in enumerate(orders):
@@ -74,6 +90,8 @@ class _Film:
     source: SourceInfo
     folder: Path
     plan: Plan | None = None
+    sending: int = NOTHING
+    whole: Get | None = None
     sign: str = field(default_factory=lambda: secrets.token_hex(8))
     finished: dict[int, PieceReport] = field(default_factory=dict)
 
@@ -146,7 +164,23 @@ class _Film:
     def path_of(self, piece: Piece) -> Path:
         return self.folder / f"{piece.first:09d}{self.job.output.suffix}"
 
-    def order(self, piece: Piece) -> DreamOrder:
+    def get(self, wanted: Piece | Stretch, workers: Workers) -> Get | None:
+        """What workers who do not see the source read of it, as far as any has said so."""
+        if self.sending == PARTS:
+            part = part_of(self.job, wanted)
+            if not part.is_whole:
+                return workers.share(part)
+            self.sending = ALL
+        if self.sending == ALL and self.whole is None:
+            self.whole = workers.share(part_of(self.job, None))
+        return self.whole
+
+    def send_more(self, unseen: UnseenError) -> None:
+        """From now on."""
+        assert unseen.sent < ALL, "there is no more"
+        self.sending = max(self.sending, unseen.sent + 1)
+
+    def order(self, piece: Piece, workers: Workers) -> DreamOrder:
         """Raises SinkError where a seam's states cannot be read."""
         (self.folder / self.sign).touch()
         states = []
@@ -163,6 +197,7 @@ class _Film:
             self.path_of(piece),
             self.sign,
             states,
+            self.get(piece, workers),
         )
 
     def finish(self, piece: Piece, parcel: Parcel) -> None:
@@ -271,14 +306,17 @@ def render_films(
             for film in films:
                 join(film)
             for seams in (False, True):  # which wait for the pieces on both sides
-                wanted = [(f, piece) for f in films for piece in f.missing if piece.seam is seams]
-                wanted.sort(key=lambda one: one[1].start - one[1].end)  # the longest first
-                orders = (film.order(piece) for film, piece in wanted)
-                for number, parcel in workers.run(orders, hear):
-                    film, piece = wanted[number]
-                    film.finish(piece, parcel)
-                    hear([])
-                    join(film)
+                while wanted := [(f, p) for f in films for p in f.missing if p.seam is seams]:
+                    wanted.sort(key=lambda one: one[1].start - one[1].end)  # the longest first
+                    orders = (film.order(piece, workers) for film, piece in wanted)
+                    for number, found in workers.run(orders, hear):
+                        film, piece = wanted[number]
+                        if isinstance(found, UnseenError):
+                            film.send_more(found)
+                            continue
+                        film.finish(piece, found)
+                        hear([])
+                        join(film)
         except KeyboardInterrupt:
             for film in films:
                 if film.job.output not in reports:
@@ -293,17 +331,24 @@ def _look(films: Sequence[_Film], workers: Workers, *, exact: bool) -> None:
         films = [film for film in films if film.plan is None]
         if not films:
             return
-        orders = [(film, stretch) for film in films for stretch in stretches_of(film.source, most)]
-        seen: dict[int, Sighting] = dict(
-            workers.run(
-                [
-                    LookOrder(replace(film.job, automation=None), film.info, stretch)
-                    for film, stretch in orders
-                ],
-                lambda words: None,
+        wanted = [(film, stretch) for film in films for stretch in stretches_of(film.source, most)]
+        seen: dict[int, Sighting] = {}
+        while left := [number for number in range(len(wanted)) if number not in seen]:
+            orders = (
+                LookOrder(
+                    replace(film.job, automation=None),
+                    film.info,
+                    stretch,
+                    film.get(stretch, workers),
+                )
+                for film, stretch in map(wanted.__getitem__, left)
             )
-        )
+            for place, found in workers.run(orders, lambda words: None):
+                if isinstance(found, UnseenError):
+                    wanted[left[place]][0].send_more(found)
+                else:
+                    seen[left[place]] = found
         for film in films:
-            own = [seen[n] for n in range(len(orders)) if orders[n][0] is film]
+            own = [seen[n] for n in range(len(wanted)) if wanted[n][0] is film]
             if fit_together(own):
                 film.make(film.planned(own, workers.count, exact=exact))

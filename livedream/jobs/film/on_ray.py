@@ -13,6 +13,7 @@ import secrets
 import socket
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from importlib.metadata import version
 from itertools import islice
 from pathlib import Path
@@ -24,8 +25,10 @@ from livedream.core.version import __version__
 from livedream.jobs.film.film import Hear
 from livedream.jobs.film.orders import Order
 from livedream.jobs.film.piece import Word
+from livedream.jobs.film.sending import Get, Part
 
 _HEAR_S: Final = 0.5
+_ANSWER_S: Final = 5.0  # until a cluster has answered; Ray itself goes on asking for ten minutes
 _AT_ONCE: Final = 64  # orders; heuristic: a cluster that grows by itself goes by what waits
 _RETRIES: Final = 20  # of a piece whose worker died; more means that the piece kills it
 _STORE_BYTES: Final = 256 << 20  # of shared memory, on one machine, where pieces are sent as files
@@ -58,6 +61,8 @@ class RayWorkers(Closeable):
                 raise SettingsError(f"{name}: must be 0 or more (got {value:g})")
         if count is not None and count < 1:
             raise SettingsError(f"--workers: must be 1 or more (got {count})")
+        if cluster is not None:
+            _check_answers(cluster)
         os.environ.update(_QUIET)
         if cluster is None and "ray" not in sys.modules:  # read when it is imported
             os.environ.update(_LOOPBACK, RAY_AUTH_TOKEN=secrets.token_hex(32))
@@ -95,10 +100,7 @@ class RayWorkers(Closeable):
         try:
             self._ray.init(address=cluster, **_OPTIONS)
         except Exception as error:
-            raise WorkersError(
-                f"--cluster {cluster}: no Ray cluster answers there ({reason(error)[:200]}); "
-                "start one with 'ray start --head', and give its token (RAY_AUTH_TOKEN)"
-            ) from error
+            raise _no_cluster(cluster, error) from error
 
     def _size(self, count: int | None, cpus: float, gpus: float | None) -> None:
         has = self._ray.cluster_resources()
@@ -121,6 +123,9 @@ class RayWorkers(Closeable):
         # One more that waits for each, so that none has to; a cluster may grow meanwhile.
         self._limit = count or max(_AT_ONCE, 2 * room)
         self._needs = {"num_cpus": cpus, "num_gpus": gpus}
+
+    def share(self, part: Part) -> Get:
+        return partial(self._ray.get, self._ray.put(part))
 
     def run(self, orders: Iterable[Order], hear: Hear) -> Iterator[tuple[int, Any]]:
         ray = self._ray
@@ -211,6 +216,23 @@ def _carry_out(
         return order.carry_out(say)
     except LivedreamError as error:
         return WorkersError(f"{reason(error)} (on {where})")
+
+
+def _check_answers(cluster: str) -> None:
+    """Raise WorkersError where an address HOST:PORT is nobody's."""
+    host, _, port = cluster.removeprefix("ray://").rpartition(":")
+    if host and port.isdigit():
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), _ANSWER_S).close()
+        except (OSError, OverflowError) as error:
+            raise _no_cluster(cluster, error) from error
+
+
+def _no_cluster(address: str, error: Exception) -> WorkersError:
+    return WorkersError(
+        f"--cluster {address}: no Ray cluster answers there ({reason(error)[:200]}); start one "
+        "with 'ray start --head', and give its token (RAY_AUTH_TOKEN)"
+    )
 
 
 def _short(error: BaseException) -> str:

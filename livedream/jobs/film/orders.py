@@ -15,25 +15,34 @@ from livedream.core.frame import SourceInfo
 from livedream.jobs.film.piece import PieceReport, Tell, dream_piece, finished
 from livedream.jobs.film.plan import Piece, Sighting, Stretch, look
 from livedream.jobs.film.seam import States
+from livedream.jobs.film.sending import Get, UnseenError, seen_by_worker
 from livedream.jobs.render import RenderJob
 
 
 class Order(Protocol):
-    """carry_out: what comes of it. tell: for what is worth saying meanwhile."""
+    """carry_out: what comes of it, an UnseenError where the worker does not see the source.
+
+    tell: for what is worth saying meanwhile.
+    """
 
     def carry_out(self, tell: Tell) -> object: ...
 
 
 @dataclass(frozen=True, slots=True)
 class LookOrder:
-    """Look for cuts."""
+    """Look for cuts. get: what to read where the source is not seen."""
 
     job: RenderJob
     info: SourceInfo
     stretch: Stretch
+    get: Get | None = None
 
-    def carry_out(self, tell: Tell) -> Sighting:
-        return look(self.job, self.info, self.stretch)
+    def carry_out(self, tell: Tell) -> Sighting | UnseenError:
+        try:
+            file = seen_by_worker(self.job, self.info, self.get)
+            return look(self.job, self.info, self.stretch, file)
+        except UnseenError as unseen:
+            return unseen
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +71,7 @@ class DreamOrder:
 
     path: of its file, in the head's folder.  sign: the name of a file in that folder: where a
     worker sees it, it writes there itself; elsewhere what it wrote is sent.  states: see
-    `dream_piece`.
+    `dream_piece`.  get: what to read where the source is not seen.
     """
 
     job: RenderJob
@@ -71,8 +80,15 @@ class DreamOrder:
     path: Path
     sign: str
     states: States = ()
+    get: Get | None = None
 
-    def carry_out(self, tell: Tell) -> Parcel:
+    def carry_out(self, tell: Tell) -> Parcel | UnseenError:
+        try:
+            return self._carried_out(tell)
+        except UnseenError as unseen:
+            return unseen
+
+    def _carried_out(self, tell: Tell) -> Parcel:
         if (self.path.parent / self.sign).exists():
             done = finished(self.path)  # by a worker that died before it could say so
             parcel = Parcel(done or self._dream(self.path, tell))
@@ -85,7 +101,10 @@ class DreamOrder:
             return Parcel(report, made)
 
     def _dream(self, path: Path, tell: Tell) -> PieceReport:
-        return dream_piece(self.job, self.info, self.piece, path, tell, states=self.states)
+        file = seen_by_worker(self.job, self.info, self.get)
+        return dream_piece(
+            self.job, self.info, self.piece, path, tell, states=self.states, file=file
+        )
 
 
 def _write(path: Path, content: NDArray[np.uint8]) -> None:

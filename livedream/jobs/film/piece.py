@@ -23,6 +23,7 @@ from livedream.jobs.film.plan import Piece
 from livedream.jobs.film.seam import Seam, States
 from livedream.jobs.render import RenderJob, RenderReport, Way, write_dreams
 from livedream.jobs.scaling import scaled
+from livedream.media.containers import Opener
 from livedream.present.video import VideoOptions, VideoSink
 
 _TELL_S: Final = 1.0  # between two words to the head
@@ -94,11 +95,13 @@ def state_path(folder: Path, piece: Piece, number: int) -> Path:
 
 
 def dream_piece(
-    job: RenderJob, info: SourceInfo, piece: Piece, path: Path, tell: Tell, *, states: States = ()
-) -> PieceReport:
+    job: RenderJob, info: SourceInfo, piece: Piece, path: Path, tell: Tell, *,
+    states: States = (), file: Opener | None = None,
+) -> PieceReport:  # fmt: skip
     """Dream a piece into the file at `path`, which then is whole; states it keeps lie beside it.
 
     info: of the film, at the size of the output.  states: of a seam, before it and after it.
+    file: as for `open_source`.
     Raises what `render` raises, and SourceError when the source is not what was planned for.
     """
     dreamer = _dreamer(job.settings)
@@ -120,7 +123,8 @@ def dream_piece(
     try:
         sink = VideoSink(growing, written, replace(options_of(job), piece=True), overwrite=True)
         report = RenderReport.of(job.source, path, dreamer, written.width, written.height)
-        with AsyncWriter(sink, dreamer.timer) as writer, _opened(job, piece) as source:
+        opened = job.open(*piece.reads[0], file)
+        with AsyncWriter(sink, dreamer.timer) as writer, opened as source:
             before, wanted = _placed(scaled(source, info), piece, job.source)
             if piece.seam:
                 dreams = dreamer.dreams(wanted, before, Seam(dreamer, states, frames).step)
@@ -164,10 +168,6 @@ def _own(dreams: Iterator[Dream], piece: Piece, folder: Path) -> Iterator[Dream]
             write_checkpoint(path, Checkpoint(number, dream.state.arrays()))
         if dream.frame.index >= piece.first:
             yield dream
-
-
-def _opened(job: RenderJob, piece: Piece) -> Any:
-    return job.open(max(0, piece.start - 1), piece.before)
 
 
 def _placed(

@@ -28,6 +28,7 @@ from livedream.flow import open_flow
 from livedream.flow.motion import MotionEstimator
 from livedream.jobs.render import RenderJob
 from livedream.jobs.scaling import scaled
+from livedream.media.containers import Opener
 
 _LEAST_S: Final = 2.0  # heuristic: a piece costs a worker some tenths of a second beside dreaming
 _STRETCH_S: Final = 20.0  # heuristic: the first pass is not cut into less
@@ -46,6 +47,11 @@ class Stretch:
 
     begin: int | None = None
     end: int | None = None
+
+    @property
+    def reads(self) -> tuple[tuple[int, int | None], int | None]:
+        """As of `Piece`."""
+        return (0, self.begin), self.end
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +92,11 @@ class Piece:
     wandered: float
 
     @property
+    def reads(self) -> tuple[tuple[int, int | None], int | None]:
+        """What is read: `skip` and `at` of `open_source`, and the last pts."""
+        return (max(0, self.start - 1), self.before), self.ends
+
+    @property
     def state(self) -> DreamState:
         """What the frame before it leaves, but for what a cut takes away."""
         return DreamState(time_s=self.time_s, frames=self.start, wandered=self.wandered)
@@ -121,14 +132,16 @@ def stretches_of(info: SourceInfo, most: int) -> list[Stretch]:
     return [Stretch(*ends) for ends in pairwise([None, *ticks, None])]
 
 
-def look(job: RenderJob, info: SourceInfo, stretch: Stretch) -> Sighting:
-    """Look for cuts. info: of the film, at the size of the output."""
+def look(
+    job: RenderJob, info: SourceInfo, stretch: Stretch, file: Opener | None = None
+) -> Sighting:
+    """Look for cuts. info: of the film, at the size of the output.  file: as for `open_source`."""
     settings = job.settings
     flow = MotionEstimator(open_flow(settings.flow, device=settings.device), settings.flow_size)
     pts: list[int] = []
     cuts: list[int] = []
     behind = None
-    with job.open(at=stretch.begin) as source:
+    with job.open(at=stretch.begin, file=file) as source:
         for frame in scaled(source, info):
             if flow.cut(frame.rgb):
                 cuts.append(len(pts))

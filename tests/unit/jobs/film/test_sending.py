@@ -1,0 +1,48 @@
+"""What is sent of a file: enough for a piece, and not much more."""
+
+from dataclasses import replace
+from fractions import Fraction
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+from film_made import film
+
+from livedream.jobs.film.plan import Sighting, plan_of
+from livedream.jobs.film.sending import BlockFile, UnseenError, part_of
+from livedream.jobs.render import RenderJob
+
+
+@pytest.fixture(scope="module", params=[".mkv", ".mp4", ".avi", ".ts"])
+def source(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return film(tmp_path_factory.mktemp("sending") / f"film{request.param}", *[90] * 6)
+
+
+@pytest.mark.parametrize("start_s", [0.0, 2.0])
+def test_a_piece_is_read_from_its_part(source: Path, start_s: float) -> None:
+    job = RenderJob(source=str(source), output=Path("out.mkv"), start_s=start_s)
+    with job.open() as opened:
+        frames = list(opened)
+        info = replace(opened.info, rate=Fraction(25))  # AVI tells of its clock's
+    pts, third = np.array([frame.pts for frame in frames], np.int64), len(frames) // 3
+    seen = Sighting(pts, (third, third + 60), None, info.orderly, ())
+    piece = plan_of([seen], info, job.settings).pieces[1]
+    part = part_of(job, piece)
+    assert part.is_whole == (source.suffix == ".ts"), "its clock may jump anywhere"
+    with job.open(*piece.reads[0], partial(BlockFile, part.size, part.block)) as opened:
+        wanted = frames[piece.start - 1 : piece.end]
+        for found, frame in zip(opened, wanted, strict=False):
+            assert (found.index, found.pts) == (frame.index, frame.pts)
+            assert (found.rgb == frame.rgb).all()
+
+
+def test_what_was_not_sent_is_not_read_as_something_else(source: Path) -> None:
+    part = part_of(RenderJob(source=str(source), output=Path("out.mkv")), None)
+    assert part.is_whole and b"".join(part.blocks.values()) == source.read_bytes()
+    del part.blocks[2]
+    file = BlockFile(part.size, part.block)
+    file.seek(2 * len(part.blocks[0]) - 7)
+    assert file.read(99) == part.blocks[1][-7:]
+    with pytest.raises(UnseenError):
+        file.read(1)
