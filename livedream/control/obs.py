@@ -4,12 +4,9 @@ OBS is reached by its WebSocket (part of it since 28). What is made or changed t
 `obs.toml` in the user's folder, so that `undo` can take all of it back, weeks later too.
 """
 
-import configparser
 import contextlib
 import json
 import logging
-import os
-import sys
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from livedream.control.obs_address import LOOPBACK, PASSWORD, whereabouts
 from livedream.control.show import Show
 from livedream.core.errors import LivedreamError, SettingsError, SourceError, reason
 from livedream.core.health import Health
@@ -25,13 +23,10 @@ from livedream.core.user_folders import own_folder, write_whole
 
 _log = logging.getLogger(__name__)
 
-PASSWORD: Final = "LIVEDREAM_OBS_PASSWORD"
 SOURCE: Final = "livedream"  # the source's name in OBS
-_PORT: Final = 4455  # OBS's own default
 _STEP_S: Final = 0.2  # how soon another scene is noticed
 _AGAIN: Final = 10  # steps between two attempts to connect
 _PATIENCE_S: Final = 2.0
-_LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
 _NO_SUCH_SOURCE: Final = 600  # obs-websocket's ResourceNotFound
 _CAPTURES: Final = ("pulse_input_capture", "wasapi_input_capture", "coreaudio_input_capture")
 
@@ -52,7 +47,7 @@ def source_for(sinks: Sequence[str], size: tuple[int, int], fps: float) -> ObsSo
     for sink in sinks:
         if sink.startswith("udp://"):
             at = urlsplit(sink)
-            host = "127.0.0.1" if at.hostname in _LOOPBACK else "0.0.0.0"
+            host = "127.0.0.1" if at.hostname in LOOPBACK else "0.0.0.0"
             return ObsSource(
                 "ffmpeg_source",
                 {
@@ -68,7 +63,7 @@ def source_for(sinks: Sequence[str], size: tuple[int, int], fps: float) -> ObsSo
     for sink in sinks:
         if sink == "browser" or sink.startswith("browser:"):
             at = urlsplit(f"//{sink.partition(':')[2] or '127.0.0.1:8766'}")
-            if at.hostname in _LOOPBACK:
+            if at.hostname in LOOPBACK:
                 page = {
                     "url": f"http://{at.hostname}:{at.port or 8766}/",
                     "width": size[0],
@@ -127,7 +122,7 @@ class Obs:
 
     def __init__(self, address: str = "") -> None:
         library = _obsws()
-        host, port, password = _whereabouts(address)
+        host, port, password = whereabouts(address)
         client = None
         try:
             client = library.baseclient.ObsClient(
@@ -256,7 +251,7 @@ class ObsControl:
 
     def __init__(self, show: Show, address: str, sinks: Sequence[str]) -> None:
         _obsws()
-        _whereabouts(address)
+        whereabouts(address)
         source_for(sinks, *self.picture)
         self._show, self._address, self._sinks = show, address, sinks
         self._notes = ObsNotes.read()
@@ -333,52 +328,6 @@ def preset_for(scene: str, notes: ObsNotes, show: Show) -> str:
     named: dict[str, str] = {one.title.casefold(): one.name for one in show.presets}
     named |= {one.name: one.name for one in show.presets}
     return named.get(scene.casefold(), "")
-
-
-def _whereabouts(address: str) -> tuple[str, int, str]:
-    """Host, port and password ("" for none)."""
-    at = urlsplit(f"//{address}")
-    try:
-        host, port = at.hostname or "127.0.0.1", at.port
-    except ValueError as error:
-        raise SettingsError(f"obs: must be HOST:PORT (got {address})") from error
-    if at.password is not None or at.path or at.query:
-        raise SettingsError(f"obs: must be HOST:PORT; the password goes into {PASSWORD}")
-    own = _own_settings() if host in _LOOPBACK else {}
-    password = os.environ.get(PASSWORD) or own.get("password", "")
-    return host, port or int(own.get("port", _PORT)), password
-
-
-def _own_settings() -> dict[str, str]:
-    """Port and password in the settings of the OBS of this machine; empty where it has none."""
-    for folder in _folders():
-        try:
-            said = json.loads((folder / "plugin_config/obs-websocket/config.json").read_text())
-            return {"port": str(int(said["server_port"])), "password": said["server_password"]}
-        except (OSError, ValueError, KeyError, TypeError):
-            pass
-        parser = configparser.ConfigParser(interpolation=None, strict=False)
-        try:  # before OBS 30
-            parser.read_string((folder / "global.ini").read_text(encoding="utf-8-sig"))
-            section = parser["OBSWebSocket"]
-            return {
-                "port": str(section.getint("ServerPort", _PORT)),
-                "password": section.get("ServerPassword", ""),
-            }
-        except (OSError, ValueError, KeyError, configparser.Error):
-            continue
-    return {}
-
-
-def _folders() -> list[Path]:
-    """Where OBS keeps its settings."""
-    home = Path.home()
-    if sys.platform == "win32":
-        return [Path(os.environ.get("APPDATA", home)) / "obs-studio"]
-    if sys.platform == "darwin":
-        return [home / "Library/Application Support/obs-studio"]
-    config = Path(os.environ.get("XDG_CONFIG_HOME", home / ".config"))
-    return [config / "obs-studio", home / ".var/app/com.obsproject.Studio/config/obs-studio"]
 
 
 def _unreachable(host: str, port: int, error: Exception, has_password: bool) -> str:

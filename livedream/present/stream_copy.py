@@ -2,7 +2,7 @@
 
 They are copied packet by packet, never decoded; what a container cannot hold as it is, is made
 anew in `stream_convert`. Each stream is read through a demuxer of its own, so that however oddly
-the source interleaves them, they can be merged by time.
+the source interleaves them, they can be merged by time. One file, long as it is: it is one merge.
 """
 
 import heapq

@@ -17,7 +17,8 @@ from websockets.sync.server import ServerConnection, serve
 
 from livedream.cli import main
 from livedream.control.live_parameters import LiveParameters
-from livedream.control.obs import PASSWORD, Obs, ObsControl, ObsNotes, source_for
+from livedream.control.obs import Obs, ObsControl, ObsNotes, source_for
+from livedream.control.obs_address import PASSWORD
 from livedream.control.presets import Presets
 from livedream.control.show import Show
 from livedream.core.errors import SettingsError, SourceError
@@ -308,7 +309,7 @@ def test_obs_on_this_machine_is_found_by_its_own_settings(
     file: str, content: str, studio: Studio, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.delenv(PASSWORD)
-    monkeypatch.setattr("livedream.control.obs._folders", lambda: [tmp_path / "obs-studio"])
+    monkeypatch.setattr("livedream.control.obs_address._folders", lambda: [tmp_path / "obs-studio"])
     path = tmp_path / "obs-studio" / file
     path.parent.mkdir(parents=True)
     path.write_text(content % (studio.port, SECRET), encoding="utf-8")

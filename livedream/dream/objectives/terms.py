@@ -1,6 +1,7 @@
 """What an objective's terms compute on a layer's activations; see `objectives.binding`.
 
 Everything is computed in fp32 whatever the activations are in: a sum of squares overflows fp16.
+One file, long as it is: each part is read beside the others, whose gradients it is added to.
 """
 
 from __future__ import annotations
