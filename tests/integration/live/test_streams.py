@@ -1,12 +1,12 @@
 """Streams that people really have, over real sockets: each is shown, or says why not."""
 
-import itertools
 import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from fractions import Fraction
+from itertools import chain, count, pairwise, repeat
 from pathlib import Path
 
 import numpy as np
@@ -58,7 +58,7 @@ def assert_moves(found: list[tuple[float, int]]) -> None:
     assert (np.diff(numbers) >= 0).all(), numbers
     assert len(set(numbers)) > 0.5 * len(numbers)
     rate = (numbers[-1] - numbers[0]) / FPS / (times[-1] - times[0])
-    assert 0.8 < rate < 1.2
+    assert 0.5 < rate < 2  # a busy machine falls behind and catches up; unheld it would be 10
 
 
 def until(capture: Capture, true: Callable[[], bool], seconds: float = 15.0) -> None:
@@ -92,7 +92,7 @@ def test_a_film_over_http_is_looped_without_a_loss(caplog: pytest.LogCaptureFixt
     with web(lambda path: ("video/mp4", content)) as url, captured(f"{url}/film.mp4") as capture:
         found = seen(capture, 1.6)
     numbers = [number for _, number in found]
-    assert sum(a > b for a, b in itertools.pairwise(numbers)) >= 2
+    assert sum(a > b for a, b in pairwise(numbers)) >= 2
     assert capture.health().reconnects == 0
     assert not caplog.messages
 
@@ -146,7 +146,7 @@ def test_rtsp_over_udp_where_tcp_is_refused_and_a_password_as_it_is() -> None:
 def test_sound_only_is_said_and_a_late_picture_is_taken(caplog: pytest.LogCaptureFixture) -> None:
     port = free_udp_port()
     sound, both = film(0, sound_s=1.0, video=False), film(3 * FPS, sound_s=3.0)
-    parts = [(sound, 1.0), (both, 3.0), (both, 3.0)]
+    parts = chain([(sound, 1.0)], repeat((both, 3.0)))
     with captured(f"udp://127.0.0.1:{port}") as capture, datagrams(port, parts):
         until(capture, lambda: "no video in this stream, only sound" in capture.health().detail)
         assert first(capture).rgb.shape == (240, 416, 3)
@@ -156,7 +156,7 @@ def test_a_picture_that_begins_after_the_sound() -> None:
     port = free_udp_port()
     with (
         captured(f"udp://127.0.0.1:{port}") as capture,
-        datagrams(port, 2 * [(film(3 * FPS, first=3 * FPS // 2, sound_s=4.5), 4.5)]),
+        datagrams(port, repeat((film(3 * FPS, first=3 * FPS // 2, sound_s=4.5), 4.5))),
     ):
         assert first(capture).rgb.shape == (240, 416, 3)
         opened = capture.wait(0.0)
@@ -171,7 +171,7 @@ def test_a_stream_that_begins_without_a_keyframe(refresh: str) -> None:
     begin = len(content) // 8 // 188 * 188
     with (
         captured(f"udp://127.0.0.1:{port}") as capture,
-        datagrams(port, [(content[begin:], 3.5), (content, 4.0)]),
+        datagrams(port, chain([(content[begin:], 3.5)], repeat((content, 4.0)))),
     ):
         assert read_stamp(first(capture).rgb) >= FPS
 
@@ -190,17 +190,19 @@ def test_a_stream_that_never_has_a_keyframe_is_shown_as_it_is(
 
 def test_size_codec_and_clock_may_change(caplog: pytest.LogCaptureFixture) -> None:
     port = free_udp_port()
-    parts = [
-        (film(FPS), 1.0),
-        (film(FPS, first=90_000, size=(640, 360)), 1.0),
-        *4 * [(film(2 * FPS, codec="mpeg2video", size=(512, 288), group=12), 2.0)],
-    ]
+    films = {
+        240: film(FPS),
+        360: film(FPS, first=90_000, size=(640, 360)),
+        288: film(FPS, codec="mpeg2video", size=(512, 288), group=12),
+    }
+    sent = [240]
     with (
         caplog.at_level("INFO"),
         captured(f"udp://127.0.0.1:{port}") as capture,
-        datagrams(port, parts),
+        datagrams(port, ((films[sent[0]], 1.0) for _ in count())),
     ):
-        for height in (240, 360, 288):
+        for height in films:
+            sent[0] = height
             until(capture, lambda high=height: first(capture).rgb.shape[0] == high)
     assert "the picture is now 640x360, its clock jumped by" in caplog.text
     assert len([line for line in caplog.messages if "is lost" in line]) <= 1
@@ -208,8 +210,8 @@ def test_size_codec_and_clock_may_change(caplog: pytest.LogCaptureFixture) -> No
 
 def test_a_camera_may_be_turned_while_it_films() -> None:
     port = free_udp_port()
-    parts = [(film(FPS, group=12), 1.0), (film(3 * FPS, group=12, turned=90), 3.0),
-             *3 * [(film(2 * FPS, group=12), 2.0)]]  # fmt: skip
+    upright, turned = film(FPS, group=12), film(3 * FPS, group=12, turned=90)
+    parts = chain([(upright, 1.0), (turned, 3.0)], repeat((upright, 1.0)))
     with captured(f"udp://127.0.0.1:{port}") as capture, datagrams(port, parts):
         assert first(capture).rgb.shape == (240, 416, 3)
         until(capture, lambda: first(capture).rgb.shape == (416, 240, 3))
@@ -225,7 +227,7 @@ def test_pixels_that_are_not_square() -> None:
     content = film(4 * FPS, codec="mpeg2video", size=(360, 288), group=12, context=aspect)
     with (
         captured(f"udp://127.0.0.1:{port}") as capture,
-        datagrams(port, 2 * [(content, 4.0)]),
+        datagrams(port, repeat((content, 4.0))),
     ):
         assert first(capture).rgb.shape == (288, 512, 3)
         opened = capture.wait(0.0)
@@ -251,7 +253,7 @@ def test_high_dynamic_range_looks_as_in_a_file(tmp_path: Path) -> None:
     file = seen_as_a_file(content, tmp_path / "hlg.ts")
     with (
         captured(f"udp://127.0.0.1:{port}") as capture,
-        datagrams(port, 3 * [(content, 2.0)]),
+        datagrams(port, repeat((content, 2.0))),
     ):
         live = first(capture).rgb
     assert np.abs(live.astype(int) - file).mean() < 1
@@ -272,7 +274,7 @@ def test_interlaced_pictures_have_no_combs() -> None:
     content = film(4 * FPS, options=fields, group=12, draw=bar)
     with (
         captured(f"udp://127.0.0.1:{port}") as capture,
-        datagrams(port, 2 * [(content, 4.0)]),
+        datagrams(port, repeat((content, 4.0))),
     ):
         first(capture)
         assert np.median([combs(first(capture).rgb) for _ in range(10)]) < 1
