@@ -84,9 +84,10 @@ EVERYDAY = {
     "castle": "castle; palace; vault",
     "music, musician": "violin; cello; acoustic guitar; electric guitar; grand piano; organ; sax; "
     "trombone; cornet; French horn; harp; accordion; banjo; flute; oboe; drum",
-    "space": "space shuttle; planetarium; radio telescope; dome",
+    "space, moon, star, planet": "space shuttle; planetarium; radio telescope; dome; solar dish",
     "dragon": "Komodo dragon; frilled lizard; agama; triceratops; horned viper; African chameleon",
-    "monster": "Komodo dragon; triceratops; hammerhead; tarantula; scorpion; isopod; trilobite",
+    "monster, demon, devil, alien": "Komodo dragon; triceratops; hammerhead; tarantula; "
+    "scorpion; isopod; trilobite",
     "face": "mask; ski mask; gasmask; gorilla; chimpanzee; orangutan",
     "cow, cattle": "ox; water buffalo; bison",
     "horse, pony": "sorrel; zebra",
@@ -103,6 +104,108 @@ EVERYDAY = {
     "fur": "Persian cat; Angora; fur coat; chow; Samoyed; Pomeranian; red fox; ice bear",
     "scales": "common iguana; green lizard; Indian cobra; boa constrictor; tench; coho; "
     "armadillo; American alligator; African crocodile",
+    "kitchen, cooking": "stove; refrigerator; microwave; dishwasher; toaster; waffle iron; "
+    "frying pan; wok; Dutch oven; spatula; ladle; mixing bowl; Crock Pot; coffeepot; teapot; "
+    "can opener; plate rack; rotisserie",
+    "breakfast": "espresso; bagel; coffee mug; French loaf; toaster; waffle iron; cup; "
+    "strawberry; banana",
+    "cake, dessert, candy": "ice cream; ice lolly; trifle; chocolate sauce; confectionery; "
+    "bakery; custard apple",
+    "money, treasure": "piggy bank; slot; purse; wallet; cash machine; vending machine; chest",
+    "metal, steel": "chain mail; breastplate; cuirass; steel drum; chain; iron; nail; "
+    "screw; hammer; padlock; shield; dumbbell; caldron",
+    "gold, silver": "gong; trombone; French horn; cornet; sax; goblet; chime; caldron; "
+    "chest",
+    "wedding, bride, love": "groom; gown; bow tie; hoopskirt; suit; altar; church; perfume; "
+    "lipstick; candle",
+    "night, dark": "great grey owl; candle; torch; spotlight; table lamp; lampshade; "
+    "jack-o'-lantern",
+    "war, army, soldier, battle": "tank; assault rifle; rifle; military uniform; half track; "
+    "cannon; missile; projectile; warplane; bulletproof vest; aircraft carrier; submarine; holster",
+    "knight, armor, armour": "breastplate; cuirass; chain mail; shield; scabbard; castle",
+    "king, queen, crown, prince, princess": "throne; palace; castle; hoopskirt; cloak; breastplate",
+    "ghost, halloween, witch, wizard, magic": "jack-o'-lantern; mask; cloak; broom; caldron; "
+    "candle; spider web; black widow; great grey owl",
+    "skeleton, skull, bone, fossil": "triceratops; trilobite; brain coral; conch; mask",
+    "circus, carnival, party, fair": "carousel; maypole; balloon; mask; unicycle; swing; "
+    "sombrero; toyshop; drum",
+    "christmas, xmas": "Christmas stocking; candle; teddy; chime; toyshop; dogsled; "
+    "confectionery; bell cote",
+    "sport, gymnastics": "basketball; football helmet; soccer ball; rugby ball; tennis ball; "
+    "volleyball; golf ball; ping-pong ball; racket; ski; puck; balance beam; horizontal bar; "
+    "parallel bars; barbell; dumbbell; punching bag; ballplayer",
+    "robot, technology, electronics, cyberpunk": "computer keyboard; joystick; loudspeaker; "
+    "modem; hard disc; oscilloscope; radio; television; screen; remote control; tape player; "
+    "cassette player; projector; mouse; CD player; hand-held computer; Polaroid camera; "
+    "reflex camera",
+    "office": "desk; typewriter keyboard; file; printer; photocopier; fountain pen; ballpoint; "
+    "binder; envelope; notebook; desktop computer; letter opener; pencil sharpener; "
+    "rubber eraser; rule",
+    "school, book, writing, paper": "library; bookcase; bookshop; book jacket; comic book; "
+    "pencil box; pencil sharpener; fountain pen; quill; rule; slide rule; abacus; school bus; "
+    "notebook; menu",
+    "time": "analog clock; wall clock; digital clock; stopwatch; hourglass; sundial; digital watch",
+    "hair": "wig; hair slide; hair spray; komondor; Afghan hound; lion; Old English sheepdog; "
+    "Angora; Yorkshire terrier",
+    "stone, rock": "stone wall; cliff; megalith; obelisk; trilobite; promontory; cliff dwelling; "
+    "pedestal",
+    "rain, storm, lightning, weather": "umbrella; trench coat; geyser; fountain; breakwater",
+    "river, lake, waterfall": "lakeside; dam; suspension bridge; canoe; paddle; valley; beaver; "
+    "gondola; fountain; geyser",
+    "beach, island, summer, holiday": "seashore; sandbar; sunglasses; sunscreen; bikini; maillot; "
+    "swimming trunks; sarong; snorkel; bathing cap; speedboat; sandal; catamaran; ice lolly",
+    "sail, sailing": "yawl; schooner; trimaran; catamaran; pirate",
+    "railway, railroad": "steam locomotive; electric locomotive; passenger car; freight car; "
+    "bullet train; streetcar",
+    "road, traffic": "traffic light; street sign; cab; limousine; convertible; minivan; "
+    "trailer truck; moving van; parking meter; motor scooter; tow truck; police van",
+    "police, rescue": "police van; ambulance; fire engine; bulletproof vest; holster; lifeboat; "
+    "stretcher; crash helmet",
+    "hospital, doctor": "ambulance; stretcher; syringe; stethoscope; lab coat; Band Aid; "
+    "oxygen mask; crutch; pill bottle",
+    "bathroom": "bathtub; tub; toilet seat; toilet tissue; shower curtain; shower cap; "
+    "soap dispenser; medicine chest; washbasin; bath towel; lotion; face powder",
+    "room, bedroom, living room": "four-poster; quilt; studio couch; rocking chair; table lamp; "
+    "lampshade; bookcase; wardrobe; pillow; chiffonier; home theater; dining table; window shade; "
+    "entertainment center; cradle",
+    "window": "window shade; window screen; shoji; greenhouse; church",
+    "grandmother, grandma, granny": "rocking chair; quilt; teapot; apron; wooden spoon; "
+    "lampshade; spindle; doormat; thimble",
+    "baby, child": "diaper; bib; cradle; crib; bassinet; nipple; teddy",
+    "antique, vintage, retro": "Model T; typewriter keyboard; dial telephone; Polaroid camera; "
+    "analog clock; sundial; pedestal; chiffonier; steam locomotive; abacus; pay-phone",
+    "tree, park": "fig; orange; lemon; acorn; buckeye; koala; three-toed sloth; park bench; "
+    "birdhouse",
+    "grass, meadow, field": "hay; rapeseed; daisy; grasshopper; ram; lawn mower; golfcart; ox; "
+    "hare; harvester",
+    "pub, beer, alcohol": "beer bottle; beer glass; wine bottle; red wine; goblet; "
+    "cocktail shaker; whiskey jug; pop bottle; eggnog",
+    "tea": "teapot; cup; espresso maker",
+    "octopus, squid, tentacle": "jellyfish; sea anemone; chambered nautilus; starfish",
+    "egypt, egyptian, pharaoh": "obelisk; Egyptian cat; Arabian camel; dung beetle; scorpion; "
+    "horned viper; Ibizan hound",
+    "japan, japanese, asia, asian": "shoji; kimono; Japanese spaniel; stupa; gong; wok; "
+    "jinrikisha; tub",
+    "lace, knit, textile, cloth": "velvet; wool; quilt; poncho; doormat; stole; "
+    "handkerchief; bath towel; prayer rug; apron; mitten; honeycomb",
+    "net, mesh, wire, grid": "chainlink fence; spider web; window screen; crate; honeycomb; "
+    "radiator; grille; strainer; shopping basket",
+    "factory, industry, industrial": "oil filter; gas pump; drilling platform; forklift; "
+    "chain saw; power drill; steel drum; water tower; radiator; disk brake",
+    "garage, workshop": "car wheel; disk brake; tow truck; oil filter; power drill; screwdriver; "
+    "hammer; jeep; plane; carpenter's kit",
+    "record, vinyl, disco": "tape player; cassette; radio; loudspeaker; iPod; CD player; "
+    "spotlight; stage; microphone",
+    "dance, ballet": "maypole; hoopskirt; miniskirt; gown; overskirt; stage",
+    "sky, cloud, air, flight": "airliner; warplane; balloon; parachute; airship; wing; kite; "
+    "bald eagle; alp",
+    "sun": "daisy; sundial; solar dish; sunglasses",
+    "mouth, teeth, jaws": "great white shark; tiger shark; African crocodile; American alligator; "
+    "gar; lipstick; harmonica",
+    "china, porcelain, pottery": "teapot; vase; pot; cup; soup bowl; pitcher; coffee mug",
+    "eye": "great grey owl; tree frog; peacock; African chameleon; lynx",
+    "crystal": "goblet; beaker; perfume; hourglass; salt shaker",
+    "angel, heaven": "harp; altar; vault; dome; white stork; bell cote",
     "wing": "monarch; dragonfly; admiral; peacock; hummingbird; lacewing; wing; "
     "ringlet; sulphur butterfly",
 }  # fmt: skip

@@ -39,6 +39,9 @@ def test_the_first_thousand_are_imagenet_s() -> None:
         ("owl", 1, "great grey owl"),
         ("lady beetle", 1, "ladybug"),
         ("autumn", 13, "acorn"),
+        ("kitchen", 18, "wok"),
+        ("weddings", 10, "groom"),
+        ("storm", 5, "umbrella"),
     ],
 )
 def test_a_word_names_all_that_are_one(word: str, count: int, one: str) -> None:
