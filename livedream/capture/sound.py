@@ -1,4 +1,4 @@
-"""The sound of a file, decoded, as blocks of one channel on the film's own time."""
+"""The sound of a file, decoded, as blocks on the film's own time."""
 
 from collections.abc import Iterator
 from fractions import Fraction
@@ -12,22 +12,32 @@ from numpy.typing import NDArray
 
 from livedream.core.errors import SourceError
 from livedream.core.frame import SourceInfo
+from livedream.core.live_sound import SOUND_RATE
 from livedream.media.containers import open_container
 from livedream.media.film_time import film_time, sound_begin
 from livedream.media.joints import OneClock
 
-SOUND_RATE: Final = 48_000  # samples a second, whatever the file has
 _GAP_S: Final = 0.04  # less is how containers round their times, and no gap
 _LONGEST_GAP_S: Final = 24 * 3600  # a clock that jumps further is damage
 
 
-def sound_of(info: SourceInfo, music: Path | None = None) -> Iterator[NDArray[np.float32]]:
+def has_sound(info: SourceInfo) -> bool:
+    """Whether the frames come from a file with sound in it."""
+    if info.path is None:
+        return False
+    with open_container(info.path) as container:
+        return bool(container.streams.audio)
+
+
+def sound_of(
+    info: SourceInfo, music: Path | None = None, *, stereo: bool = False
+) -> Iterator[NDArray[np.float32]]:
     """What is heard with a film: of the file that its frames come from, or of a song that begins
     with the film. Its first sound track, the whole of it, whatever part of the film is read.
 
     (n,) blocks of `SOUND_RATE` samples a second without gaps from the film's beginning on, the mean
-    of all channels; silence where there is no sound or it does not decode.  Raises SourceError for
-    a file that cannot be read or has none.
+    of all channels, or (n, 2) in stereo; silence where there is no sound or it does not decode.
+    Raises SourceError for a file that cannot be read or has none.
     """
     path = music or info.path
     if path is None:
@@ -37,7 +47,8 @@ def sound_of(info: SourceInfo, music: Path | None = None) -> Iterator[NDArray[np
     zero = begins if music else film_time(info).zero
     with open_container(path) as container:
         done = 0  # samples given
-        for begin, heard in _decoded(container, joints):
+        for begin, even in _decoded(container, joints, "stereo" if stereo else None):
+            heard = even if stereo else even.mean(axis=1, dtype=np.float32)
             at = done if begin is None else round((begin - zero) * SOUND_RATE)
             if at > done + _LONGEST_GAP_S * SOUND_RATE:
                 continue
@@ -45,21 +56,44 @@ def sound_of(info: SourceInfo, music: Path | None = None) -> Iterator[NDArray[np
                 at = done
             while at > done:
                 silence = min(at - done, SOUND_RATE)
-                yield np.zeros(silence, np.float32)
+                yield np.zeros((silence, *heard.shape[1:]), np.float32)
                 done += silence
-            if (new := heard[done - at :]).size:
+            if len(new := heard[done - at :]):
                 yield new
-                done += new.size
+                done += len(new)
         if not done:
             raise SourceError(f"{path} has no sound that decodes: choose another file with --music")
 
 
+class Evener:
+    """Makes sound of any kind even: `SOUND_RATE`, float.
+
+    layout: "stereo", None for each frame's own channels.
+    """
+
+    def __init__(self, layout: str | None) -> None:
+        self._layout = layout
+        self._kind: object = None
+        self._resampler: AudioResampler | None = None
+
+    def even(self, frame: av.AudioFrame) -> Iterator[NDArray[np.float32]]:
+        """(n, channels) blocks of what there is now, a few samples behind."""
+        found = (frame.format.name, frame.layout.name, frame.sample_rate)
+        if self._resampler is None or found != self._kind:
+            self._kind = found  # television changes between 5.1 and stereo as it goes
+            layout = self._layout or frame.layout.name
+            self._resampler = AudioResampler("fltp", layout, SOUND_RATE)
+        frame.pts = None
+        for made in self._resampler.resample(frame):
+            yield np.asarray(made.to_ndarray().T, np.float32)
+
+
 def _decoded(
-    container: Any, joints: tuple[Any, ...]
+    container: Any, joints: tuple[Any, ...], layout: str | None
 ) -> Iterator[tuple[Fraction | None, NDArray[np.float32]]]:
-    """Blocks with the time of their first sample on the file's clock, where it is known."""
-    clock, kind = OneClock(joints), None
-    resampler = AudioResampler("fltp", rate=SOUND_RATE)
+    """(n, channels) blocks with the time of their first sample on the file's clock, where it is
+    known."""
+    clock, evener = OneClock(joints), Evener(layout)
     packets = container.demux(container.streams.audio[0])
     while True:
         try:
@@ -73,12 +107,7 @@ def _decoded(
         except av.FFmpegError:
             continue
         for frame in frames:
-            found = (frame.format.name, frame.layout.name, frame.sample_rate)
-            if found != kind:  # television changes between 5.1 and stereo as it goes
-                kind = found
-                resampler = AudioResampler("fltp", frame.layout.name, SOUND_RATE)
             begin = None if frame.pts is None else frame.pts * frame.time_base
-            frame.pts = None
-            for even in resampler.resample(frame):
-                yield begin, even.to_ndarray().mean(axis=0, dtype=np.float32)
+            for even in evener.even(frame):
+                yield begin, even
                 begin = None

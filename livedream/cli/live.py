@@ -24,6 +24,7 @@ from livedream.cli.options import (
 from livedream.core.defaults import LIVE
 from livedream.core.errors import SettingsError
 from livedream.core.grade import GradeSettings
+from livedream.core.live_sound import SOUNDS
 from livedream.core.redact import RedactingFormatter
 from livedream.core.settings import declared
 
@@ -101,6 +102,11 @@ def _add_in_and_out(group: argparse._ArgumentGroup) -> None:
         "--record", default="", metavar="FOLDER", help="record the dream into this folder"
     )
     group.add_argument(
+        "--sound", default=SOUNDS[0], choices=SOUNDS,
+        help="what goes along to recordings, udp, rtmp, srt and ndi: the source's sound, what "
+        "--audio listens to, or none (default: the source's, where it has some)",
+    )  # fmt: skip
+    group.add_argument(
         "--attract-after", type=number(float, 0, 604_800, "s"), default=0.0, metavar="S",
         help="start the attract mode after this many seconds without motion; 0: never (default: 0)",
     )  # fmt: skip
@@ -133,9 +139,7 @@ def _add_controllers(group: argparse._ArgumentGroup) -> None:
 def run(args: argparse.Namespace) -> int:
     job = job_of(args)
     if args.log_file is not None:
-        from livedream.live.session import open_log
-
-        open_log(args.log_file)
+        _open_log(args.log_file)
     terminal = logging.StreamHandler()
     terminal.setFormatter(RedactingFormatter("livedream: %(message)s"))
     logging.basicConfig(level=logging.WARNING, handlers=[terminal])
@@ -152,6 +156,19 @@ def run(args: argparse.Namespace) -> int:
         if hasattr(signal, "setitimer"):
             signal.setitimer(signal.ITIMER_REAL, 0)
     return 0
+
+
+def _open_log(path: Path) -> None:
+    """Write the package's log into a file, rotated at 4 MB; five old ones are kept."""
+    from logging.handlers import RotatingFileHandler
+
+    try:
+        handler = RotatingFileHandler(path, maxBytes=4_000_000, backupCount=5, encoding="utf-8")
+    except OSError as error:
+        raise SettingsError(f"log file: {path} cannot be written ({error.strerror})") from error
+    handler.setFormatter(RedactingFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logging.getLogger("livedream").addHandler(handler)
+    logging.getLogger("livedream").setLevel(logging.INFO)
 
 
 def job_of(args: argparse.Namespace) -> "LiveJob":
@@ -190,6 +207,7 @@ def job_of(args: argparse.Namespace) -> "LiveJob":
             attract_program=args.attract_program, log=args.show_log,
         ),
         record=args.record,
+        sound=args.sound,
         attract_s=args.attract_after,
         limit_flashes=not args.no_flash_limit,
         seconds=args.seconds,

@@ -13,7 +13,6 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from livedream.capture.sound import SOUND_RATE
 from livedream.control.audio_analyzer import (
     LEVELS,
     LOUDEST_S,
@@ -26,6 +25,7 @@ from livedream.control.audio_analyzer import (
     stands_out,
 )
 from livedream.control.beats import find_bars, find_beats
+from livedream.core.live_sound import SOUND_RATE
 
 HEARD: Final = (*LEVELS, "onset")
 _NEAR: Final = 9  # beats at an end, whose tempo goes on there

@@ -42,6 +42,7 @@ _SPARE_S: Final = 0.004  # of a frame's time, left over where the loop waits for
 # Without a source the last dream drifts: heuristic, slow enough to look at for hours.
 _ADRIFT: Final = Travel(zoom=1.03, rotation=1.5, drift=(0.004, 0.002))
 _WINDOW_S: Final = 2.0  # in which frames per second are counted
+_TICK_S: Final = 0.001  # between pictures at least: every clock that they are written by sees it
 _EASE: Final = 0.1  # share of a new figure in its mean
 
 
@@ -139,7 +140,7 @@ class LiveLoop:
         self._last: Captured | None = None
         self._index = 0
         self._last_moment_s = self._due_s = self._started_s = time.monotonic()
-        self._status_s = 0.0
+        self._status_s = self._shown_s = self._came_s = 0.0
         self._dropped = 0
         self._fault = ""
         self._faults = FaultLog(_log, "the loop")
@@ -174,15 +175,15 @@ class LiveLoop:
         early_s = self._due_s - 0.3 * self._period_s - now_s
         if early_s > 0:
             stop.wait(early_s)
-        lost = self._last is not None and now_s - self._last.captured_s >= _LOST_S
+        lost = self._last is not None and now_s - self._came_s >= _LOST_S
         most_s = max(0.0, self._due_s - time.monotonic()) if lost else min(0.2, 2 * self._period_s)
         captured = wiring.slot.get(most_s)
         now_s = time.monotonic()
         if captured is not None:
             self._due_s = max(self._due_s + self._period_s, now_s - self._period_s)
-            self._last = captured
+            self._last, self._came_s = captured, now_s
             return captured, True
-        if self._last is None or now_s - self._last.captured_s < _LOST_S:
+        if self._last is None or now_s - self._came_s < _LOST_S:
             self._publish(now_s)
             return None, False
         self._due_s = max(self._due_s + self._period_s, now_s)
@@ -193,7 +194,9 @@ class LiveLoop:
         start_s = time.monotonic()
         snapshot = wiring.parameters.snapshot(start_s)
         rgb = self._fitted(captured.rgb)
-        captured_s = captured.captured_s if live else start_s
+        # A source that comes back may have pictures from before those that stood in for them.
+        captured_s = max(captured.captured_s if live else start_s, self._shown_s + _TICK_S)
+        self._shown_s = captured_s
         passed_s = min(0.5, max(0.0, start_s - self._last_moment_s))
         self._last_moment_s = start_s
         with meter.stage("flow"):

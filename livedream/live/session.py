@@ -14,7 +14,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from livedream.capture.live import Captured, LiveInput, Opened, open_live
@@ -28,8 +27,9 @@ from livedream.core.errors import SettingsError, ShowError, SourceError, reason
 from livedream.core.grade import GradeSettings
 from livedream.core.health import Status, StatusBoard
 from livedream.core.latest_slot import LatestSlot
-from livedream.core.redact import RedactingFormatter, redact
-from livedream.core.settings import DreamSettings
+from livedream.core.live_sound import SOUNDS, LiveSound
+from livedream.core.redact import redact
+from livedream.core.settings import DreamSettings, refused
 from livedream.core.supervisor import Supervisor
 from livedream.core.version import __version__
 from livedream.dream.dreamer import Dreamer
@@ -52,7 +52,7 @@ _log = logging.getLogger(__name__)
 
 _SOURCE_WAIT_S: Final = 5.0  # for the first frame of a camera or file
 _STREAM_WAIT_S: Final = 1.5  # a stream may come later: begin without it
-_FALLBACK: Final = Opened(640, 360, Fraction(25), "nothing yet")
+_FALLBACK: Final = Opened(640, 360, Fraction(25), "nothing yet", sound=True)  # it may have
 _SETTLED_S: Final = 10.0  # until the latency is steady enough to report
 _CHECK_S: Final = 1.0  # between two checks of how the show is
 _MOST_FPS: Final = 240.0
@@ -66,7 +66,7 @@ class LiveJob:
     source: see `open_live`.  sinks: see `open_output`; "window" is handled by the main thread.
     fps: frame rate to keep; None for the source's own.  attract_s: seconds without motion before
     the attract mode begins, 0 never.  seconds: stop after this time, None never.
-    record: a folder, "" for none.
+    record: a folder, "" for none.  sound: what goes along with the picture, one of SOUNDS.
     """
 
     source: str = ""
@@ -81,6 +81,7 @@ class LiveJob:
     display: int = 0
     controllers: ControllerSettings = field(default_factory=ControllerSettings)
     record: str = ""
+    sound: str = SOUNDS[0]
     attract_s: float = 0.0
     limit_flashes: bool = True
     seconds: float | None = None
@@ -88,6 +89,10 @@ class LiveJob:
     def __post_init__(self) -> None:
         if self.fps is not None and not 1.0 <= self.fps <= _MOST_FPS:
             raise SettingsError(f"fps: must be 1 to {_MOST_FPS:g} (got {self.fps:g})")
+        if self.sound not in SOUNDS:
+            raise refused("sound", f"one of {', '.join(SOUNDS)}", repr(self.sound))
+        if self.sound == "audio" and self.controllers.audio is None:
+            raise SettingsError("sound: audio is what --audio listens to: add --audio")
         if not self.sinks:
             raise SettingsError("sink: must be window, udp://... or another (got none)")
 
@@ -142,7 +147,11 @@ class Session(Closeable):
         for sink in job.sinks:
             if not _is_window(sink):
                 find_route(sink)
-        source = live_input or open_live(job.source, size=job.camera_size, fps=job.camera_fps)
+        self.sound = LiveSound()
+        source = live_input or open_live(
+            job.source, size=job.camera_size, fps=job.camera_fps,
+            sound=self.sound if job.sound in ("auto", "source") else None,
+        )  # fmt: skip
         self.capture = Capture(source, job.orientation)
         self._closers.append((source.name, self.capture.close))
         self.capture.start()
@@ -193,6 +202,13 @@ class Session(Closeable):
             f"{self.job.source or 'camera'}: no answer in {_SOURCE_WAIT_S:g} s"
         )
 
+    def _heard(self) -> LiveSound | None:
+        """What goes along with the picture. Raises SettingsError where the source is to have it."""
+        wanted = self.job.sound
+        if wanted == "source" and not self.opened.sound:
+            raise SettingsError("sound: the source has none; try --audio NAME --sound audio")
+        return self.sound if wanted == "audio" or (self.opened.sound and wanted != "none") else None
+
     def _open_outputs(self) -> None:
         from livedream.present.live.recording import RecordingOutput
 
@@ -203,7 +219,8 @@ class Session(Closeable):
             # A show that is to be dreamed again needs the camera's own pictures.
             both = "?of=both" if self.job.controllers.log and "?" not in self.job.record else ""
             names.append(f"record:{self.job.record}{both}")
-        made = [open_output(name, width=width, height=height, rate=rate) for name in names]
+        sound = self._heard()
+        made = [open_output(n, width=width, height=height, rate=rate, sound=sound) for n in names]
         for output in (*made, *self._given_outputs):
             if isinstance(output, RecordingOutput):
                 output.began = self.controllers.recorded
@@ -381,16 +398,3 @@ def _nothing_yet() -> Captured:
     )
     dim = (first.rgb // 2).astype("uint8")
     return Captured(dim, time.monotonic(), 0)
-
-
-def open_log(path: Path, level: int = logging.INFO) -> None:
-    """Write the package's log into a file, rotated at 4 MB; five old ones are kept."""
-    from logging.handlers import RotatingFileHandler
-
-    try:
-        handler = RotatingFileHandler(path, maxBytes=4_000_000, backupCount=5, encoding="utf-8")
-    except OSError as error:
-        raise SettingsError(f"log file: {path} cannot be written ({error.strerror})") from error
-    handler.setFormatter(RedactingFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    logging.getLogger("livedream").addHandler(handler)
-    logging.getLogger("livedream").setLevel(level)

@@ -15,12 +15,12 @@ from typing import Any
 import av
 from av.filter import Graph
 
+from livedream.capture.sound import has_sound
 from livedream.core.closing import Finalizable
 from livedream.core.errors import SinkError
 from livedream.core.frame import Frame, SourceInfo
 from livedream.media.containers import no_alpha, url_of
 from livedream.media.destination import beside, cannot, check_destination
-from livedream.present.stream_copy import has_sound
 from livedream.present.video import VideoOptions, VideoSink
 
 SUFFIXES = (".gif", ".webp")

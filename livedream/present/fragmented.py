@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import av
 from av.container.output import OutputContainer
@@ -78,6 +78,32 @@ def open_in_memory(container_format: str, chunk: int = 1) -> tuple[OutputContain
     return av.open(sink, "w", format=container_format, container_options=options), sink
 
 
+class SoundBeside(Protocol):
+    """What is heard with a file that is still growing.
+
+    tracks: what adds itself to a container as a stream.  window: the part of a source that it is.
+    """
+
+    window: CopyRange
+
+    @property
+    def tracks(self) -> Sequence[Any]: ...
+
+    def skip(self, counts: list[int]) -> None:
+        """Leave out the first packets of each track: a file that is resumed has them."""
+
+    def until(self, end: Fraction) -> list[tuple[int, Packet]]:
+        """(track number, packet) of those that begin before `end` and were not handed out yet."""
+
+    def rest(self, end: Fraction) -> list[tuple[int, Packet]]:
+        """The last ones of a film that ends there, where the finished file is to have them."""
+
+    def leave_out(self) -> None:
+        """Hand out nothing: the growing container cannot hold this sound."""
+
+    def close(self) -> None: ...
+
+
 class SoundTracks:
     """The audio of `info.path`, or the music instead of it, for a file that is still growing.
 
@@ -110,17 +136,19 @@ class SoundTracks:
         self._waiting: tuple[Fraction, int, Packet] | None = None
 
     def skip(self, counts: list[int]) -> None:
-        """Leave out the first packets of each track: a file that is resumed has them."""
         self._held_back = counts
 
     def until(self, end: Fraction) -> list[tuple[int, Packet]]:
-        """(track number, packet) of those that begin before `end` and were not handed out yet."""
         due, waiting = [], self._waiting or next(self._packets, None)
         while waiting is not None and waiting[0] < end:
             due.append(waiting[1:])
             waiting = next(self._packets, None)
         self._waiting = waiting
         return due
+
+    def rest(self, end: Fraction) -> list[tuple[int, Packet]]:
+        """None: the finished file takes them from the source."""
+        return []
 
     def _playable(self) -> Iterator[tuple[Fraction, int, Packet]]:
         for item in merged(self.tracks, self.window):
@@ -132,7 +160,6 @@ class SoundTracks:
             yield item
 
     def leave_out(self) -> None:
-        """Hand out nothing: the growing container cannot hold this sound."""
         self.close()
         self.tracks = []
 
@@ -168,7 +195,7 @@ class FragmentedFile:
             raise cannot(self.path, error) from error
         self._append(self._header)
 
-    def resume(self, sound: SoundTracks) -> tuple[int, Fraction | None] | None:
+    def resume(self, sound: SoundBeside) -> tuple[int, Fraction | None] | None:
         """Go on with what an earlier writer left; None where there is nothing to go on with.
 
         One that died left a growing file: it is cut behind its last whole chunk. One that was
@@ -200,7 +227,7 @@ class FragmentedFile:
         self._file.seek(self._end)
         return written or self._count(sound)
 
-    def _count(self, sound: SoundTracks) -> tuple[int, Fraction | None]:
+    def _count(self, sound: SoundBeside) -> tuple[int, Fraction | None]:
         """The frames in the file, and when the last begins; `sound` leaves out what is in it."""
         last = None
         try:
@@ -216,7 +243,7 @@ class FragmentedFile:
         sound.skip(counts[1:])
         return counts[0], last
 
-    def _grow_again(self, sound: SoundTracks) -> tuple[int, Fraction | None]:
+    def _grow_again(self, sound: SoundBeside) -> tuple[int, Fraction | None]:
         """Turn the finished file at the path back into one that grows, in one step."""
         beside = sibling(self.path, ".resuming")
         count, last = 0, None

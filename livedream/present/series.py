@@ -8,13 +8,13 @@ import os
 from pathlib import Path
 
 from livedream.capture.pictures import is_pattern, numbered, numbered_name
+from livedream.capture.sound import has_sound
 from livedream.core.closing import Finalizable
 from livedream.core.errors import SinkError
 from livedream.core.frame import Frame, SourceInfo
 from livedream.media.destination import cannot, check_folder
 from livedream.media.tags import SETTINGS
 from livedream.present.picture import SUFFIXES, check_alpha, write_picture
-from livedream.present.stream_copy import has_sound
 from livedream.present.video import VideoOptions
 
 _IN_A_FOLDER = "%06d.png"

@@ -55,14 +55,6 @@ def copy_range_of(info: SourceInfo) -> CopyRange:
     return CopyRange(time.start if info.start_s else None, time.end, time.start, info.joints)
 
 
-def has_sound(info: SourceInfo) -> bool:
-    """Whether the frames come from a file with sound in it."""
-    if info.path is None:
-        return False
-    with open_container(info.path) as container:
-        return bool(container.streams.audio)
-
-
 class CopiedStream:
     """One stream to be copied into files of one muxer, read through a container of its own.
 

@@ -29,6 +29,7 @@ from livedream.media.timing import Packet, end_time
 from livedream.present.encoders import DEFAULT_QUALITY, Chosen, choose, configure, leave_real_time
 from livedream.present.fragmented import (
     FragmentedFile,
+    SoundBeside,
     SoundTracks,
     growing_options,
     open_in_memory,
@@ -69,6 +70,7 @@ class VideoSink(Finalizable):
     info: of the frames to come, and of the file whose other streams are copied.
     overwrite: replace what is there.  resume: go on behind the frames that an unfinished file
     holds; `frames_written` tells how many they are, 0 where there is no such file.
+    sound: what is heard in place of the source's own, which is in this file only.
     header: what the growing file begins with.  end: of the last frame written here, in seconds.
     Raises SinkError when the file cannot be made; nothing on disk has changed then.
     """
@@ -81,6 +83,7 @@ class VideoSink(Finalizable):
         *,
         overwrite: bool = False,
         resume: bool = False,
+        sound: SoundBeside | None = None,
     ) -> None:
         options = options or VideoOptions()
         for source in (info.path, options.music):
@@ -105,7 +108,8 @@ class VideoSink(Finalizable):
         self.end: Fraction | None = None
         self._closed = False
         growing = self._container.growing
-        self._sound = SoundTracks(
+        self._own_sound = sound is not None
+        self._sound: SoundBeside = sound or SoundTracks(
             info, GROWING[growing], growing_options(growing), wanted=self._copies,
             music=_music(self._options, info),
         )  # fmt: skip
@@ -210,13 +214,18 @@ class VideoSink(Finalizable):
             return
         try:
             self._append(self._encoded(None), 0)
+            if self.end is not None:
+                self._growing.append([(t + 1, packet) for t, packet in self._sound.rest(self.end)])
         finally:
             self.abandon()
         if self.frames_written and not self._options.piece:
-            self.notes += remux(self.path, _finished(
+            wanted = _finished(
                 self.path, self._info, self._options, self._chosen, self._sound.window,
                 complete=complete, end=self.end,
-            ))  # fmt: skip
+            )  # fmt: skip
+            if self._own_sound:
+                wanted = replace(wanted, source=self.path)
+            self.notes += remux(self.path, wanted)
         elif not self.frames_written:
             self.path.unlink(missing_ok=True)
 

@@ -8,10 +8,11 @@ import time
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from livedream.core.errors import SourceError
 from livedream.core.frame import Picture
+from livedream.core.live_sound import LiveSound
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +29,14 @@ class Opened:
     """What an input really gives, read back after opening; width and height in px.
 
     rate: frames per second.  detail: in words, such as what was asked for and not granted.
+    sound: whether it is heard, where somebody listens.
     """
 
     width: int
     height: int
     rate: Fraction
     detail: str = ""
+    sound: bool = False
 
 
 class LiveInput(Protocol):
@@ -51,6 +54,17 @@ class LiveInput(Protocol):
     def read(self) -> Picture | None: ...
 
     def close(self) -> None: ...
+
+
+@runtime_checkable
+class Timed(Protocol):
+    """A live input whose pictures have times of their own, so that its sound fits to them.
+
+    taken_s: that of the picture that was read last, in monotonic seconds; None for the moment at
+    which it came.
+    """
+
+    taken_s: float | None
 
 
 class MemoryInput:
@@ -81,13 +95,15 @@ class MemoryInput:
 
 
 def open_live(
-    text: str = "", *, size: tuple[int, int] | None = None, fps: float | None = None
-) -> LiveInput:
+    text: str = "", *, size: tuple[int, int] | None = None, fps: float | None = None,
+    sound: LiveSound | None = None,
+) -> LiveInput:  # fmt: skip
     """The input that `text` names; it is opened by its thread, not here.
 
     "" is the first camera; 0, /dev/video0, camera:NAME or part of a camera's name; a file, a folder
     or a synthetic source, looped; a URL; screen, screen:2, screen:1:640x360+0+0; ndi, ndi:NAME.
-    size, fps: asked of a camera; fps of the screen, too.
+    size, fps: asked of a camera; fps of the screen, too.  sound: what is heard with a file, stream
+    or NDI goes there.
     Raises SourceError for what can never become one.
     """
     from livedream.capture.live.ndi import NdiInput, is_ndi
@@ -99,9 +115,9 @@ def open_live(
     if is_screen(text):
         return ScreenInput(text, fps)
     if is_ndi(text):
-        return NdiInput(text)
+        return NdiInput(text, sound)
     if is_url(text):
-        return StreamInput(text)
+        return StreamInput(text, sound)
     if "://" in text:
         raise SourceError(f"{text!r}: not an address that can be read; try rtsp, http or udp")
     if is_synthetic(text):
@@ -110,7 +126,7 @@ def open_live(
     is_camera = not text or text.isdecimal() or text.startswith(("camera:", "/dev/video"))
     if not is_camera:
         if Path(text).exists() or "%" in text:
-            return PacedInput(text)
+            return PacedInput(text, sound)
         if "/" in text or Path(text).suffix:
             raise SourceError(f"{text} does not exist: check the path")
     from livedream.capture.live.camera import CameraInput

@@ -16,11 +16,11 @@ class FfmpegRelay:
     """An ffmpeg that reads a protocol which PyAV's packages lack, and hands it on as MPEG-TS.
 
     It gets the address by a list on its input, since arguments are seen by everybody.
-    look: options for how long it looks at the stream first.
+    look: options for how long it looks at the stream first.  sound: whether that comes along.
     Raises SettingsError where there is no such ffmpeg.
     """
 
-    def __init__(self, text: str, look: dict[str, str]) -> None:
+    def __init__(self, text: str, look: dict[str, str], *, sound: bool = False) -> None:
         address = parse_address(text)
         tool = ffmpeg_with(address.scheme)
         options = address.options
@@ -32,7 +32,8 @@ class FfmpegRelay:
         ]
         self._list = "\n".join([*lines, ""])
         read = f"-f concat -safe 0 -protocol_whitelist pipe,{address.scheme},udp -i pipe:0"
-        write = "-map 0:v -c copy -f mpegts -muxdelay 0 -muxpreload 0 -flush_packets 1 pipe:1"
+        write = "-c copy -f mpegts -muxdelay 0 -muxpreload 0 -flush_packets 1 pipe:1"
+        write = f"-map 0:v {'-map 0:a? ' * sound}{write}"
         self._command = [
             tool, "-hide_banner", "-loglevel", "error", *read.split(), *write.split(),
         ]  # fmt: skip

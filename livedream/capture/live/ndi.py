@@ -10,6 +10,7 @@ import numpy as np
 from livedream.capture.live import Opened
 from livedream.core.errors import SourceError
 from livedream.core.frame import Picture
+from livedream.core.live_sound import LiveSound
 
 _FOUND_S: Final = 3.0  # how long senders on the network take to be heard of
 _FIRST_S: Final = 3.0  # and until the first picture
@@ -35,8 +36,9 @@ def list_senders(wait_s: float = _FOUND_S) -> list[str]:
 class NdiInput:
     """`ndi` (the first sender) or `ndi:NAME` (a part of its name, in any case)."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, sound: LiveSound | None = None) -> None:
         self.name = text
+        self._sound = sound
         self._wanted = text.partition(":")[2]
         self._finder: Any = None
         self._receiver: Any = None

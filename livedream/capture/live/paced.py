@@ -11,8 +11,11 @@ import numpy as np
 
 from livedream.capture import Source, open_source
 from livedream.capture.live import Opened
+from livedream.capture.live.heard import FilmSound
+from livedream.capture.sound import has_sound, sound_of
 from livedream.core.errors import SourceError
 from livedream.core.frame import Frame, Picture
+from livedream.core.live_sound import ArrivalClock, LiveSound
 from livedream.core.shrink import fitted
 from livedream.media.viewing import squared
 
@@ -109,16 +112,19 @@ class PacedInput:
     """text: a file, a picture, a folder of pictures or a synthetic source (`open_source`).
 
     Looped: after the last frame comes the first one (`Seam`). A still picture is repeated. Pixels
-    that are not square are made so.
+    that are not square are made so.  sound: where a film's sound goes, None: nowhere.
     """
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, sound: LiveSound | None = None) -> None:
         self.name = text if text.startswith(("synthetic:", "noise")) else text.rpartition("/")[2]
         self._text = text
         self._source: Source | None = None
         self._frames: Iterator[Frame] = iter(())
         self._still: Picture | None = None
         self._next: Frame | None = None
+        self._sound, self._clock = sound, ArrivalClock(_LATE_S)
+        self._heard: FilmSound | None = None
+        self.taken_s: float | None = None
 
     def open(self) -> Opened:
         self.close()
@@ -126,20 +132,30 @@ class PacedInput:
         info = source.info
         self._period_s = float(1 / info.rate)
         self._pace, self._seam = Pace(self._period_s), Seam(self._period_s)
-        self._frames = iter(source)
+        self._begin(source)
         width, height = self._size = squared(info.width, info.height, info.sample_aspect_ratio)
         if info.frames == 1:
             first = next(self._frames, None)
             self._still = None if first is None else self._squared(first)
         self._next = None
         detail = f"{width}x{height}, {float(info.rate):g} fps, looped"
-        return Opened(width, height, Fraction(info.rate), detail)
+        return Opened(width, height, Fraction(info.rate), detail, self._heard is not None)
+
+    def _begin(self, source: Source) -> None:
+        """Frames and sound from the beginning."""
+        self._frames = iter(source)
+        self._clock.restart()
+        self._heard = None
+        if self._sound is not None and has_sound(source.info):
+            blocks = sound_of(source.info, stereo=True)
+            self._heard = FilmSound(blocks, self._sound, self._clock)
 
     def read(self) -> Picture | None:
         if self._source is None:
             raise SourceError(f"{self.name}: not open")
         if self._still is not None:
             time.sleep(self._period_s)
+            self.taken_s = None
             return self._still
         frame = self._next or next(self._frames, None)
         if frame is None:
@@ -151,6 +167,9 @@ class PacedInput:
         if self._pace.waits_for(frame.time_s):
             return None
         self._next = None
+        self.taken_s = self._clock.ours(frame.time_s, time.monotonic())
+        if self._heard is not None:
+            self._heard.play(frame.time_s)
         return self._seam.joined(self._squared(frame))
 
     def _squared(self, frame: Frame) -> Picture:
@@ -162,7 +181,7 @@ class PacedInput:
         if not self._text.startswith(("synthetic:", "noise")):
             self._source.close()
             self._source = open_source(self._text)
-        self._frames = iter(self._source)
+        self._begin(self._source)
         self._pace.joint()
         self._seam.again()
 

@@ -2,7 +2,8 @@
 
 import threading
 from collections import deque
-from typing import Final
+from collections.abc import Sequence
+from typing import Any, Final
 
 import av
 
@@ -12,30 +13,34 @@ _MOST_BYTES: Final = 64_000_000  # what is read ahead at most, whatever it lasts
 
 
 class PacketReader:
-    """Reads `stream` of a container, which is its own from now on and closed with it.
+    """Reads streams of a container, which is its own from now on and closed with it.
 
-    ahead_s: how much of it is read ahead.  most: as a number of packets.
+    streams: the picture's, and the sound's where it is wanted.  ahead_s: how much of them is read
+    ahead.  most: as a number of the picture's packets.
     """
 
     def __init__(
-        self, container: av.container.InputContainer, stream: av.VideoStream, *,
+        self, container: av.container.InputContainer, streams: Sequence[Any], *,
         ahead_s: float, most: int,
     ) -> None:  # fmt: skip
-        self._container, self._stream = container, stream
+        self._container, self._streams = container, streams
         self._ahead_s, self._most = ahead_s, most
-        self._packets: deque[av.Packet[av.VideoStream]] = deque()
+        self._packets: deque[Any] = deque()
+        self._pictures = 0  # packets of them
         self._changed = threading.Condition()
         self._end: Exception | None = None
         self._closed = False
         self._thread = start_thread("stream", self._run, restart=False)
 
-    def get(self, timeout_s: float) -> "av.Packet[av.VideoStream] | None":
+    def get(self, timeout_s: float) -> Any:
         """The next packet; None where none came. Raises what ended the stream, or EOFError."""
         with self._changed:
             self._changed.wait_for(lambda: self._packets or self._end, timeout_s)
             if self._packets:
                 self._changed.notify_all()
-                return self._packets.popleft()
+                packet = self._packets.popleft()
+                self._pictures -= packet.stream is self._streams[0]
+                return packet
             if self._end is not None:
                 raise self._end
             return None
@@ -47,6 +52,7 @@ class PacketReader:
                 self._container.close()
             self._closed = True
             self._packets.clear()
+            self._pictures = 0
             self._changed.notify_all()
 
     def join(self, timeout_s: float) -> None:
@@ -56,7 +62,7 @@ class PacketReader:
     def _run(self) -> None:
         end: Exception = EOFError()
         try:
-            for packet in self._container.demux(self._stream):
+            for packet in self._container.demux(*self._streams):
                 if not self._put(packet):
                     break
         except (av.FFmpegError, OSError, IndexError) as error:
@@ -67,11 +73,12 @@ class PacketReader:
                 self._container.close()
             self._changed.notify_all()
 
-    def _put(self, packet: "av.Packet[av.VideoStream]") -> bool:
+    def _put(self, packet: Any) -> bool:
         """Whether to go on."""
         with self._changed:
             self._changed.wait_for(lambda: self._closed or not self._is_full())
             self._packets.append(packet)
+            self._pictures += packet.stream is self._streams[0]
             self._changed.notify_all()
             return not self._closed
 
@@ -81,7 +88,7 @@ class PacketReader:
             return False
         first, last = packets[0], packets[-1]
         passed_s = 0.0
-        if first.dts is not None and last.dts is not None and first.time_base:
-            passed_s = float((last.dts - first.dts) * first.time_base)
+        if None not in (first.dts, last.dts) and first.time_base and last.time_base:
+            passed_s = float(last.dts * last.time_base - first.dts * first.time_base)
         size = sum(packet.size for packet in packets)
-        return passed_s >= self._ahead_s or len(packets) >= self._most or size >= _MOST_BYTES
+        return passed_s >= self._ahead_s or self._pictures >= self._most or size >= _MOST_BYTES

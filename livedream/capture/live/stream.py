@@ -23,11 +23,13 @@ from av.stream import Discard, Disposition
 from livedream.capture.deinterlacing import Deinterlacer
 from livedream.capture.live import Opened
 from livedream.capture.live.ffmpeg_relay import BY_FFMPEG, FfmpegRelay
+from livedream.capture.live.heard import StreamSound
 from livedream.capture.live.paced import Pace, Seam
 from livedream.capture.live.packets import PacketReader
 from livedream.core.addresses import stream_url
 from livedream.core.errors import SourceError, reason
 from livedream.core.frame import Picture
+from livedream.core.live_sound import ArrivalClock, LiveSound
 from livedream.core.redact import redact
 from livedream.core.shrink import fitted
 from livedream.media.filters import kind_of
@@ -46,6 +48,7 @@ _FRUITLESS: Final = 20  # ...and so many packets is in another codec
 _JUMP_S: Final = 10.0  # heuristic: a clock that steps further ahead is another one
 _BACK_S: Final = 1.0  # heuristic: further back, too
 _READ_S: Final = 0.5  # so that a stop is noticed
+_LATE_S: Final = 1.0  # heuristic: networks stand still for less, and go on where they were
 _CHANGES_S: Final = 10.0  # between two lines about changes
 _STILL_S: Final = 1.0  # between two looks at a picture that stands alone
 _HD_PX: Final = 1920 * 1080
@@ -94,15 +97,20 @@ class StreamInput:
 
     `{env:NAME}` and `{file:PATH}` stand for a user, password or key that is kept there.
     Late frames of a camera are not caught up with: the slot behind keeps the newest only.
+    sound: where its sound goes, None: nowhere.
     Raises SettingsError for an address that can never be read here.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, sound: LiveSound | None = None) -> None:
         # Scheme, host and port: what comes before and after may be secret.
         scheme, _, rest = redact(url).partition("://")
         self.name = f"{scheme}://{re.split('[/?#]', rest.rpartition('@')[2])[0]}"
         self._scheme = scheme.lower()
-        self._relay = FfmpegRelay(url, _LOOK) if self._scheme in BY_FFMPEG else None
+        by_ffmpeg = self._scheme in BY_FFMPEG
+        self._relay = FfmpegRelay(url, _LOOK, sound=sound is not None) if by_ffmpeg else None
+        self._sound, self._clock = sound, ArrivalClock(_LATE_S)
+        self._heard: StreamSound | None = None
+        self.taken_s: float | None = None
         self._url = _with_options(stream_url(url))
         self._look = _LOOK
         self._by_marks = False
@@ -132,7 +140,7 @@ class StreamInput:
         else:
             width, height = squared(width, height, self._aspect() or Fraction(1))
         detail = f"{context.name} {width}x{height}, {float(self._rate):g} fps{self._kind.words}"
-        return Opened(width, height, self._rate, detail)
+        return Opened(width, height, self._rate, detail, self._heard is not None)
 
     def _begin(self) -> None:
         """Connect, and start to read."""
@@ -143,8 +151,13 @@ class StreamInput:
             container.close()
             self._look = _LONG_LOOK  # the picture may be late
             raise SourceError(f"{self.name}: no video in this stream{sound}")
+        self._clock.restart()
+        self._heard = None
+        if self._sound is not None and container.streams.audio:
+            self._heard = StreamSound(container.streams.audio[0], self._sound, self._clock)
+        wanted = [stream] if self._heard is None else [stream, self._heard.stream]
         for other in container.streams:
-            if other is not stream:
+            if other not in wanted:
                 other.discard = Discard.all  # of a playlist it is not even fetched
         self._kind = kind = self._kind_of(container)
         stream.thread_type = (
@@ -158,7 +171,7 @@ class StreamInput:
         self._count = self._fruitless = 0
         self._ended = False
         self._packet_s = self._good_s = time.monotonic()
-        self._reader = PacketReader(container, stream, ahead_s=kind.ahead_s, most=kind.most)
+        self._reader = PacketReader(container, wanted, ahead_s=kind.ahead_s, most=kind.most)
 
     def _connect(self) -> av.container.InputContainer:
         options: dict[str, str] = dict(self._look)
@@ -211,6 +224,7 @@ class StreamInput:
     def read(self) -> Picture | None:
         if self._reader is None:
             raise SourceError(f"{self.name}: not open")
+        self.taken_s = None
         if self._still is not None and time.monotonic() < self._look_s:
             time.sleep(float(1 / self._rate))
             return self._still
@@ -223,6 +237,9 @@ class StreamInput:
         if self._kind.lead_s < math.inf and self._pace.waits_for(time_s):
             return None
         self._frames.popleft()
+        self.taken_s = self._clock.ours(time_s, time.monotonic())
+        if self._heard is not None:
+            self._heard.play()
         rgb = self._picture(frame)
         self._say_changes(time_s, rgb)
         self._count += 1
@@ -301,6 +318,9 @@ class StreamInput:
         if packet is None and not self._ended:
             if now_s - self._packet_s > self._kind.silent_s:
                 raise SourceError(f"{self.name}: the stream was lost (nothing comes)")
+            return
+        if self._heard is not None and packet is not None and packet.stream is self._heard.stream:
+            self._heard.decode(packet)
             return
         self._packet_s = now_s
         with contextlib.suppress(av.FFmpegError):  # damaged on its way: the next may be whole

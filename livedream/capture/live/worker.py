@@ -10,7 +10,7 @@ from typing import Final, Self
 import cv2
 import numpy as np
 
-from livedream.capture.live import Captured, LiveInput, Opened
+from livedream.capture.live import Captured, LiveInput, Opened, Timed
 from livedream.core.errors import LivedreamError, SettingsError, SourceError, reason
 from livedream.core.frame import Picture
 from livedream.core.health import Health
@@ -93,6 +93,7 @@ class Capture:
         self.slot: LatestSlot[Captured] = LatestSlot()
         self._source = source
         self._orientation = orientation or Orientation()
+        self._timed = source if isinstance(source, Timed) else None
         self._last_s = 0.0
         self._stop = threading.Event()
         self._tried = threading.Event()
@@ -165,7 +166,10 @@ class Capture:
     def _deliver(self, rgb: Picture, detail: str) -> None:
         self._last_s = now_s = time.monotonic()
         health = self._health
-        self.slot.put(Captured(self._orientation.apply(rgb), now_s, health.frames))
+        taken_s = now_s
+        if self._timed is not None and self._timed.taken_s is not None:
+            taken_s = min(now_s, self._timed.taken_s)
+        self.slot.put(Captured(self._orientation.apply(rgb), taken_s, health.frames))
         if health.state != "ok":
             self._faults.recovered("is back")
             again = health.reconnects + (health.frames > 0)

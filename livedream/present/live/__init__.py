@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from livedream.core.addresses import Address, parse_address
 from livedream.core.errors import SettingsError
 from livedream.core.frame import Picture
+from livedream.core.live_sound import LiveSound
 from livedream.core.settings import refused
 
 
@@ -82,22 +83,23 @@ class Route:
     """A way out: what it is, what it needs.
 
     output: module and class.  package: what must be importable, from the extra of that name; ""
-    for none.
+    for none.  sound: whether it takes sound along.
     """
 
     help: str
     output: str
     package: str = ""
     extra: str = ""
+    sound: bool = False
 
 
 OUTPUTS: dict[str, Route] = {
-    "udp": Route("MPEG-TS, for OBS's Media Source", "udp.UdpOutput"),
-    "rtmp": Route("a streaming service, or OBS listening", "relay.RelayOutput"),
-    "rtmps": Route("the same, encrypted", "relay.RelayOutput"),
-    "srt": Route("SRT, by an ffmpeg that has it", "relay.RelayOutput"),
+    "udp": Route("MPEG-TS, for OBS's Media Source", "udp.UdpOutput", sound=True),
+    "rtmp": Route("a streaming service, or OBS listening", "relay.RelayOutput", sound=True),
+    "rtmps": Route("the same, encrypted", "relay.RelayOutput", sound=True),
+    "srt": Route("SRT, by an ffmpeg that has it", "relay.RelayOutput", sound=True),
     "browser": Route("a page for OBS's Browser Source", "browser.BrowserOutput"),
-    "record": Route("files, of dream, camera or both", "recording.RecordingOutput"),
+    "record": Route("files, of dream, camera or both", "recording.RecordingOutput", sound=True),
     "camera": Route("a virtual camera", "sharing.VirtualCameraOutput", "pyvirtualcam", "obs"),
     "ndi": Route("NDI, for projection software", "sharing.NdiOutput", "cyndilib", "ndi"),
     "spout": Route("Spout, on Windows", "sharing.SpoutOutput", "SpoutGL", "spout"),
@@ -105,19 +107,23 @@ OUTPUTS: dict[str, Route] = {
 }
 
 
-def open_output(text: str, *, width: int, height: int, rate: Fraction) -> Output:
+def open_output(
+    text: str, *, width: int, height: int, rate: Fraction, sound: LiveSound | None = None
+) -> Output:
     """The output that `text` names, not yet opened.
 
     `udp://127.0.0.1:9000`, `rtmp://...`, `srt://...`, `browser:127.0.0.1:8766`, `camera`,
     `camera:NAME`, `ndi:NAME`, `spout:NAME`, `syphon:NAME`, `record:FOLDER?of=both&budget=50GB`.
     `{env:NAME}` and `{file:PATH}` stand for a key or password that is kept there.
-    width, height: of the frames to come, px; rate: about how many come per second.
+    width, height: of the frames to come, px; rate: about how many come per second.  sound: what is
+    heard beside them, None for nothing.
     Raises SettingsError for what is not known, and for an extra that is not installed.
     """
     address, route = find_route(text)
     module, _, name = route.output.partition(".")
+    heard = {"sound": sound} if route.sound else {}
     made: Output = getattr(import_module(f"{__name__}.{module}"), name)(
-        address, width, height, rate
+        address, width, height, rate, **heard
     )
     return made
 

@@ -17,18 +17,19 @@ import numpy as np
 from livedream.core.addresses import Address
 from livedream.core.errors import SinkError
 from livedream.core.frame import Picture
+from livedream.core.live_sound import LiveSound
 from livedream.core.shrink import fitted
 from livedream.media.colour import BT709, tag
 from livedream.present.fragmented import ByteSink
 from livedream.present.live import LiveFrame
+from livedream.present.live.aac import AAC_PIECE_S, AacTrack
 
 CLOCK: Final = Fraction(1, 90_000)  # MPEG-TS's own
 ENCODERS: Final = ("h264_nvenc", "libx264")
-_SOUND_RATE: Final = 48_000  # Hz
-_SOUND_FRAME: Final = 1024  # samples, AAC-LC
-# A muxer holds a picture back until a later piece of sound has come: stay three pieces ahead,
-# one of which is in the encoder.
-_SOUND_LEAD: Final = 3 * _SOUND_FRAME
+# A muxer holds a picture back until a later piece of sound has come, or another picture: stay two
+# pieces ahead where they are there.
+_SOUND_LEAD_S: Final = 2 * AAC_PIECE_S
+_MUXING: Final = {"flush_packets": "1", "max_interleave_delta": "1"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,19 +137,23 @@ def stream_frame(rgb: Picture, options: StreamOptions) -> av.VideoFrame:
 class StreamMuxer:
     """Pictures go in, the bytes of a live stream come out.
 
-    container: FFmpeg's name of it, and its options.  silence: an AAC track beside, for services
-    that expect one.  Raises SinkError when no encoder opens.
+    container: FFmpeg's name of it, and its options.  sound: what is heard beside.  silence: an AAC
+    track even where nothing is, for services that expect one.
+    Raises SinkError when no encoder opens.
     """
 
     def __init__(
-        self, options: StreamOptions, container: str, silence: bool = False, **muxing: str
-    ) -> None:
+        self, options: StreamOptions, container: str, sound: LiveSound | None = None, *,
+        silence: bool = False, **muxing: str,
+    ) -> None:  # fmt: skip
         self._options, self._bytes = options, ByteSink()
         self._container: Any = av.open(
-            self._bytes, "w", format=container, container_options={"flush_packets": "1", **muxing}
+            self._bytes, "w", format=container, container_options={**_MUXING, **muxing}
         )
         self._video = add_video(self._container, options)
-        self._silence = _SilentTrack(self._container) if silence else None
+        self._sound = AacTrack(sound) if silence or sound is not None else None
+        if self._sound is not None:
+            self._sound.add_to(self._container)
         self._container.start_encoding()
         self._begin_s: float | None = None
         self._last = -1
@@ -157,41 +162,23 @@ class StreamMuxer:
         """The bytes of one picture. Capture times become pts, later ones always larger."""
         if self._begin_s is None:
             self._begin_s = frame.captured_s
+            if self._sound is not None:
+                self._sound.begin(frame.captured_s)
         seconds = frame.captured_s - self._begin_s
         self._last = max(self._last + 1, round(seconds / float(CLOCK)))
         picture = stream_frame(frame.rgb, self._options)
         picture.pts, picture.time_base = self._last, CLOCK
         try:
             packets = self._video.encode(picture)
-            silence = self._silence.until(seconds) if self._silence else []
-            for packet in [*silence, *packets]:
+            for packet in [*self._heard(self._last * CLOCK + _SOUND_LEAD_S), *packets]:
                 self._container.mux_one(packet)
         except av.FFmpegError as error:
             raise SinkError(f"the encoder failed ({error})") from error
         return self._bytes.take()
 
+    def _heard(self, end: Fraction) -> list[Any]:
+        return [] if self._sound is None else [packet for _, packet in self._sound.until(end)]
+
     def close(self) -> None:
         with contextlib.suppress(av.FFmpegError, ValueError):
             self._container.close()
-
-
-class _SilentTrack:
-    """An AAC track in `container` that keeps up with the picture."""
-
-    def __init__(self, container: Any) -> None:
-        self._stream: Any = container.add_stream("aac", rate=_SOUND_RATE)
-        self._stream.layout = "stereo"
-        self._stream.bit_rate = 64_000
-        self._samples = 0
-        self._silence = np.zeros((2, _SOUND_FRAME), np.float32)
-
-    def until(self, time_s: float) -> list[Any]:
-        """Packets of silence up to `time_s` from the beginning, and a little further."""
-        packets: list[Any] = []
-        while self._samples <= time_s * _SOUND_RATE + _SOUND_LEAD:
-            frame = av.AudioFrame.from_ndarray(self._silence, format="fltp", layout="stereo")
-            frame.sample_rate = _SOUND_RATE
-            frame.pts, frame.time_base = self._samples, Fraction(1, _SOUND_RATE)
-            packets += self._stream.encode(frame)
-            self._samples += _SOUND_FRAME
-        return packets

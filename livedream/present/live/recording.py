@@ -19,8 +19,10 @@ from typing import Final
 from livedream.core.addresses import Address
 from livedream.core.errors import SettingsError, SinkError
 from livedream.core.frame import Frame, Picture, SourceInfo
+from livedream.core.live_sound import LiveSound
 from livedream.core.supervisor import FaultLog, start_thread
 from livedream.present.live import LiveFrame
+from livedream.present.live.aac import AacTrack
 from livedream.present.video import VideoOptions, VideoSink
 
 _log = logging.getLogger(__name__)
@@ -101,6 +103,9 @@ class BackgroundWriter:
                 self._faults.failed(error, traceback=not isinstance(error, OSError))
 
 
+_Segment = tuple[VideoSink, AacTrack | None]
+
+
 class _Segments:
     """The segments of one kind of picture, one after the other."""
 
@@ -113,7 +118,7 @@ class _Segments:
         self._sink: VideoSink | None = None
         self._shape: tuple[int, ...] = ()
         self._begun_s = 0.0
-        self._prepared: queue.SimpleQueue[VideoSink] = queue.SimpleQueue()
+        self._prepared: queue.SimpleQueue[_Segment] = queue.SimpleQueue()
         self._preparing = False
 
     @property
@@ -144,24 +149,27 @@ class _Segments:
         before, shape, recording = self._sink, rgb.shape, self._recording
         following = self._take_prepared()
         if following is not None and shape != self._shape:
-            following.close()
+            following[0].close()
             following = None
         if following is None:
             self._number += 1
             following = self._open(self._number, shape)
-        self._sink, self._shape, self._begun_s = following, shape, frame.captured_s
+        self._sink, sound = following
+        self._shape, self._begun_s = shape, frame.captured_s
+        if sound is not None:
+            sound.begin(frame.captured_s)
         self._preparing = False
         if recording.began is not None:
-            recording.began(self._kind, following.path, frame.captured_s)
+            recording.began(self._kind, self._sink.path, frame.captured_s)
         if before is not None:
             self._background.do(lambda: self._finish(before))
 
-    def _take_prepared(self) -> VideoSink | None:
+    def _take_prepared(self) -> _Segment | None:
         with contextlib.suppress(queue.Empty):
             return self._prepared.get_nowait()
         return None
 
-    def _open(self, number: int, shape: tuple[int, ...]) -> VideoSink:
+    def _open(self, number: int, shape: tuple[int, ...]) -> _Segment:
         recording = self._recording
         name = segment_name(self._session, self._kind, number)
         info = SourceInfo(
@@ -169,7 +177,8 @@ class _Segments:
         )
         began = time.strftime("%Y-%m-%dT%H:%M:%S")
         options = VideoOptions(quality=recording.quality, metadata={"date": began})
-        return VideoSink(recording.folder / name, info, options)
+        sound = None if recording.sound is None else AacTrack(recording.sound)
+        return VideoSink(recording.folder / name, info, options, sound=sound), sound
 
     def _finish(self, sink: VideoSink) -> None:
         """Turn it into an ordinary file, for which it is needed twice for a moment."""
@@ -180,7 +189,7 @@ class _Segments:
         """Finish what is small; what is large stays a growing file, which plays as well."""
         prepared = self._take_prepared()
         if prepared is not None:
-            prepared.close()
+            prepared[0].close()
         sink, self._sink = self._sink, None
         if sink is None:
             return
@@ -200,7 +209,11 @@ class RecordingOutput:
 
     delay_ms = 0.0
 
-    def __init__(self, address: Address, width: int, height: int, rate: Fraction) -> None:
+    def __init__(
+        self, address: Address, width: int, height: int, rate: Fraction,
+        sound: LiveSound | None = None,
+    ) -> None:  # fmt: skip
+        self.sound = sound
         if not address.rest:
             raise SettingsError(f"{address.shown}: must name a folder, such as record:shows")
         self.folder = Path(address.rest).expanduser()

@@ -18,6 +18,7 @@ from typing import Any, Final
 from livedream.core.addresses import Address, resolved, srt_options
 from livedream.core.children import end_child, ffmpeg_with, last_words, start_child
 from livedream.core.errors import SettingsError, SinkError
+from livedream.core.live_sound import LiveSound
 from livedream.present.live import LiveFrame
 from livedream.present.live.encoding import StreamMuxer, read_options
 
@@ -29,11 +30,15 @@ class RelayOutput:
     """`rtmp://HOST/APP/KEY?bitrate=6M` or `srt://HOST:PORT?mode=caller&latency=120&...`.
 
     Options of the stream (bitrate, keyframe, encoder) are taken from the address; every other
-    one stays in it, for the protocol. The sound track is silence. No key, passphrase or streamid
-    is among the child's arguments: they go to it through pipes.
+    one stays in it, for the protocol. Without sound its track is silence. No key, passphrase or
+    streamid is among the child's arguments: they go to it through pipes.
     """
 
-    def __init__(self, address: Address, width: int, height: int, rate: Fraction) -> None:
+    def __init__(
+        self, address: Address, width: int, height: int, rate: Fraction,
+        sound: LiveSound | None = None,
+    ) -> None:  # fmt: skip
+        self._sound = sound
         self.name = address.shown.partition("?")[0].replace("://", " ")
         # Services ask for a keyframe every two seconds.
         self._options = read_options(address, width, height, rate, keyframe_s=2.0)
@@ -73,7 +78,7 @@ class RelayOutput:
             os.write(self._child.stdin.fileno(), f"{self._target}\n".encode())
         os.set_blocking(self._child.stdin.fileno(), False)
         self._muxer = StreamMuxer(
-            self._options, "flv", silence=True, flvflags="no_duration_filesize"
+            self._options, "flv", self._sound, silence=True, flvflags="no_duration_filesize"
         )
 
     def write(self, frame: LiveFrame) -> None:

@@ -18,6 +18,7 @@ _LIVE: Final = {
     "flvflags": "no_duration_filesize",
     "rtmp_live": "live",
     "flush_packets": "1",
+    "max_interleave_delta": "1",
     "tcp_nodelay": "1",
 }
 

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from livedream.core.addresses import Address
 from livedream.core.errors import SinkError
+from livedream.core.live_sound import LiveSound
 from livedream.present.live import LiveFrame
 from livedream.present.live.encoding import StreamMuxer, read_options
 
@@ -26,7 +27,11 @@ class UdpOutput:
 
     delay_ms = 300.0  # in OBS, docs/obs.md; a bare receiver: 50
 
-    def __init__(self, address: Address, width: int, height: int, rate: Fraction) -> None:
+    def __init__(
+        self, address: Address, width: int, height: int, rate: Fraction,
+        sound: LiveSound | None = None,
+    ) -> None:  # fmt: skip
+        self._sound = sound
         self.name = f"udp {address.rest}"
         self._receiver = address.endpoint("127.0.0.1:")
         # A receiver that joins waits for the next keyframe twice: to know the stream, to decode.
@@ -53,10 +58,11 @@ class UdpOutput:
         if family == socket.AF_INET:
             self._socket.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, self._ttl)
         # The length of each picture in its header lets a receiver show it at once instead of
-        # waiting for the next; tables ten times a second let it join at once.
+        # waiting for the next; tables ten times a second let it join at once. Sound is not gathered
+        # until there is a packet full of it, eight pieces.
         self._muxer = StreamMuxer(
-            self._options, "mpegts", muxdelay="0", muxpreload="0", omit_video_pes_length="0",
-            pat_period="0.1",
+            self._options, "mpegts", self._sound, muxdelay="0", muxpreload="0",
+            omit_video_pes_length="0", pat_period="0.1", pes_payload_size="0",
         )  # fmt: skip
 
     def write(self, frame: LiveFrame) -> None:
