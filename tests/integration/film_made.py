@@ -23,10 +23,12 @@ def shot(seed: int, frames: int) -> list[Picture]:
     ]
 
 
-def film(path: Path, *lengths: int, **more: object) -> Path:
-    """Shots of so many frames each, in H.264 with frames that are not in the order of decoding."""
+def film(path: Path, *lengths: int, step: int = STEP, **more: object) -> Path:
+    """Shots of so many frames each, in H.264 with frames that are not in the order of decoding.
+
+    step: from frame to frame, in ticks."""
     pictures = [picture for seed, length in enumerate(lengths) for picture in shot(seed, length)]
-    times = [STEP * number for number in range(len(pictures))]
+    times = [step * number for number in range(len(pictures))]
     settings = {"g": "40", "bf": "2", "crf": "10", "x264-params": "scenecut=0"}
     return make_video(
         path, size=SIZE, times=times, pictures=pictures, tones=1, options=settings,

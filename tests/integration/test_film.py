@@ -1,13 +1,10 @@
 """A film in pieces is the film in one: pictures, times, sound; and what was done stays done."""
 
 import pickle
-import subprocess
-import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -261,21 +258,3 @@ def test_pictures_are_not_sent(tmp_path: Path) -> None:
         cv2.imwrite(str(folder / f"{number}.png"), picture)
     with pytest.raises(SourceError, match="does not exist"):
         render_films([job(folder, tmp_path / "many.mkv")], Elsewhere(hidden=folder))
-
-
-@pytest.mark.slow
-def test_on_ray(made: tuple[Path, Path], tmp_path: Path) -> None:
-    if find_spec("ray") is None:
-        pytest.skip("needs Ray: pip install 'livedream[ray]'")
-    source, one = made
-    out = tmp_path / "many.mkv"
-    told = ["--size", "source", "--flow-size", "source", "--wander", "1", "--codec", "ffv1"]
-    command = [sys.executable, "-m", "livedream", "render", str(source), "-o", str(out)]
-    ended = subprocess.run(
-        [*command, *told, "--objective", SMALL.objective, "--workers", "2"],
-        check=False, capture_output=True, text=True, timeout=120,
-    )  # fmt: skip
-    assert ended.returncode == 0, ended.stderr
-    assert f"{sum(SHOTS)} frames" in ended.stdout
-    assert packets(out, "video") == packets(one, "video")
-    assert packets(out, "audio") == packets(one, "audio")

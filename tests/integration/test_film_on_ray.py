@@ -1,13 +1,39 @@
-"""What is wrong with Ray is said in one line."""
+"""Films on Ray itself: this machine's workers, a cluster, Ctrl-C; what is wrong is one line."""
 
 import os
+import signal
+import socket
+import subprocess
 import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
+import cv2
 import pytest
+from files_made import packets
+from film_made import film, shot
 from ports import free_tcp_port
 
 from livedream.cli import main
+from livedream.core.errors import WorkersError
+from livedream.core.settings import DreamSettings
+from livedream.jobs.film import on_ray
+from livedream.jobs.film.film import OneWorker, render_films
+from livedream.jobs.film.on_ray import RayWorkers
+from livedream.jobs.render import RenderJob, render
+
+SHOTS = 21, 20, 22, 20, 21  # at ten frames a second, so that each is a piece
+OPTIONS = ["--size", "source", "--flow-size", "source", "--iterations", "6", "--codec", "ffv1"]
+SETTINGS = DreamSettings(size="source", flow_size="source", iterations=6)
+needs_ray = pytest.mark.skipif(
+    find_spec("ray") is None or sys.platform != "linux",
+    reason="needs Ray (pip install 'livedream[ray]') and /proc",
+)
 
 
 def ends_in_one_line(capsys: pytest.CaptureFixture[str], *told: str) -> str:
@@ -35,3 +61,167 @@ def test_an_address_where_nobody_answers(
     out = str(tmp_path / "out.mkv")
     said = ends_in_one_line(capsys, "synthetic:clouds", "-o", out, "--cluster", address)
     assert f"--cluster {address}: no Ray cluster answers there" in said
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return film(tmp_path_factory.mktemp("source") / "film.mkv", *SHOTS, step=1536)
+
+
+@pytest.fixture(scope="module")
+def one(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Its dream by one."""
+    out = tmp_path_factory.mktemp("one") / "one.mkv"
+    render(job(source, out))
+    return out
+
+
+def job(source: Path, output: Path, **more: Any) -> RenderJob:
+    return RenderJob(source=str(source), output=output, settings=SETTINGS, codec="ffv1", **more)
+
+
+def until(true: Callable[[], Any]) -> None:
+    end_s = time.monotonic() + 120
+    while not true():
+        assert time.monotonic() < end_s, "it takes too long"
+        time.sleep(0.05)
+
+
+def left_of(mark: str) -> list[bytes]:
+    """The processes in whose environment the mark stands."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            if mark.encode() in (folder / "environ").read_bytes():
+                found.append((folder / "cmdline").read_bytes())
+        except OSError:
+            continue
+    return [name for name in found if name]  # one that has ended has none
+
+
+def stamps(out: Path) -> dict[Path, int]:
+    """The pieces that are finished, and when they were."""
+    folder = out.with_name(f"{out.name}.livedream-state")
+    return {path: path.stat().st_mtime_ns for path in folder.glob("0*.json")}
+
+
+def is_same(out: Path, one: Path) -> bool:
+    return all(packets(out, kind) == packets(one, kind) for kind in ("video", "audio"))
+
+
+@needs_ray
+@pytest.mark.slow
+def test_ctrl_c(source: Path, one: Path, tmp_path: Path) -> None:
+    """Nothing of Ray stays, what is finished does, and --resume leads to the film of one."""
+    out, mark = tmp_path / "many.mkv", f"{tmp_path}/home"
+    command = [sys.executable, "-m", "livedream", "render", str(source), "-o", str(out)]
+    head = subprocess.Popen(
+        [*command, *OPTIONS, "--workers", "2", "--quiet"], stderr=subprocess.PIPE, text=True,
+        env={**os.environ, "LIVEDREAM_HOME": mark}, process_group=0,
+    )  # fmt: skip
+    until(lambda: stamps(out) or head.poll() is not None)
+    os.killpg(head.pid, signal.SIGINT)  # as a terminal does: its workers too
+    assert head.communicate(timeout=300) == (None, "")
+    assert head.returncode == 130
+    until(lambda: not left_of(mark))
+    made = stamps(out)
+    assert 0 < len(made) < len(SHOTS)
+    kept = set[bool]()
+    render_films(
+        [job(source, out, resume=True)], OneWorker(),
+        lambda *_: kept.add(made.items() <= stamps(out).items()),
+    )  # fmt: skip
+    assert kept == {True}
+    assert is_same(out, one)
+
+
+@contextmanager
+def node(*told: str, before: Sequence[str] = ()) -> Iterator[int]:
+    """A part of a cluster, a process that ends with the block: its number."""
+    started = subprocess.Popen(
+        [*before, sys.executable, "-m", "ray.scripts.scripts", "start", "--block", *told],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, process_group=0,
+    )  # fmt: skip
+    try:
+        yield started.pid
+    finally:
+        started.send_signal(signal.SIGTERM)
+        started.wait(120)
+
+
+@contextmanager
+def cluster(hidden: Path) -> Iterator[tuple[str, Path]]:
+    """A head that does not work, and a worker that sees nothing of a folder and has 2 MB of disk:
+    the address, and the disk."""
+    address = f"127.0.0.1:{free_tcp_port()}"
+    mounts = f"mount -t tmpfs none {hidden} && mkdir {hidden}/disk"
+    mounts += f" && mount -t tmpfs -o size=2m none {hidden}/disk"
+    before = ["unshare", "--mount", "sh", "-c", f'{mounts} && TMPDIR={hidden}/disk exec "$@"', "-"]
+    with tempfile.TemporaryDirectory(prefix="ray") as folder:  # sockets lie there: a short name
+        told = ["--port", address.partition(":")[2], "--num-cpus", "0", "--temp-dir", folder]
+        with node("--head", *told, "--include-dashboard=false"):
+            until(lambda: answers(address))
+            with node("--address", address, "--num-cpus", "1", before=before) as pid:
+                yield address, Path(f"/proc/{pid}/root{hidden}/disk")
+
+
+def answers(address: str) -> bool:
+    host, port = address.split(":")
+    try:
+        socket.create_connection((host, int(port))).close()
+    except OSError:
+        return False
+    return True
+
+
+def joined(address: str) -> RayWorkers:
+    """A session with the cluster once its worker has come."""
+    while True:
+        try:
+            return RayWorkers(cluster=address)
+        except WorkersError as error:
+            if "no room" not in str(error):
+                raise
+
+
+@needs_ray
+@pytest.mark.slow
+def test_a_worker_elsewhere(
+    source: Path, one: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    """It sees neither film nor output, is asked for other versions, and its disk is full."""
+    if subprocess.run(["unshare", "--mount", "true"], check=False, capture_output=True).returncode:
+        pytest.skip("needs root: the worker's folders are mounts of its own")
+    for name, value in [
+        ("RAY_AUTH_MODE", "token"), ("RAY_AUTH_TOKEN", "7" * 64), ("RAY_USAGE_STATS_ENABLED", "0")
+    ]:  # fmt: skip
+        monkeypatch.setenv(name, value)
+    out, pictures = tmp_path / "many.mkv", tmp_path / "pictures"
+    pictures.mkdir()
+    cv2.imwrite(str(pictures / "0.png"), shot(1, 1)[0])
+
+    def fill(*_: object) -> None:
+        if stamps(out) and not filler.exists():
+            with pytest.raises(OSError, match="No space left"):
+                filler.write_bytes(bytes(4 << 20))
+
+    with cluster(source.parents[1]) as (address, disk):
+        filler = disk / "filler"
+        with joined(address) as workers:
+            with pytest.raises(WorkersError, match=r"pictures.* does not exist.* \(on [\w.-]+\)$"):
+                render_films([job(pictures, out)], workers)
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(on_ray, "__version__", "9.9")
+                with pytest.raises(WorkersError, match=r"has livedream .* \(here: 9.9\): install"):
+                    render_films([job(source, out)], workers)
+            with pytest.raises(WorkersError, match=r"No space left.* free some space.* --resume"):
+                render_films([job(source, out)], workers, fill)
+        filler.unlink()
+        made = stamps(out)
+        assert 0 < len(made) < len(SHOTS)
+        assert main([
+            "render", str(source), "-o", str(out), "--cluster", address, "--resume", *OPTIONS
+        ]) == 0  # fmt: skip
+        assert f"{sum(SHOTS)} frames" in capsys.readouterr().out
+    assert is_same(out, one)
