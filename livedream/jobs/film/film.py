@@ -7,7 +7,7 @@ finished pieces, each a growing video and its figures. It is all that `--resume`
 import json
 import secrets
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import takewhile
 from pathlib import Path
@@ -36,6 +36,7 @@ from livedream.jobs.film.sending import (
     Get,
     Part,
     UnseenError,
+    front_of,
     part_of,
 )
 from livedream.jobs.render import RenderJob, RenderReport, check_same
@@ -91,6 +92,7 @@ class _Film:
     folder: Path
     plan: Plan | None = None
     sending: int = NOTHING
+    front: Mapping[int, Get] | None = None
     whole: Get | None = None
     sign: str = field(default_factory=lambda: secrets.token_hex(8))
     finished: dict[int, PieceReport] = field(default_factory=dict)
@@ -167,12 +169,14 @@ class _Film:
     def get(self, wanted: Piece | Stretch, workers: Workers) -> Get | None:
         """What workers who do not see the source read of it, as far as any has said so."""
         if self.sending == PARTS:
-            part = part_of(self.job, wanted)
+            if self.front is None:
+                self.front = front_of(self.job, workers.share)
+            part = part_of(self.job, wanted, workers.share, self.front)
             if not part.is_whole:
                 return workers.share(part)
             self.sending = ALL
         if self.sending == ALL and self.whole is None:
-            self.whole = workers.share(part_of(self.job, None))
+            self.whole = workers.share(part_of(self.job, None, workers.share, {}))
         return self.whole
 
     def send_more(self, unseen: UnseenError) -> None:
