@@ -6,16 +6,20 @@ from collections.abc import Callable
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
+from livedream.capture.live.heard import DeviceSound
 from livedream.control.audio_analyzer import AudioAnalyzer
 from livedream.core.errors import LivedreamError, SettingsError, SourceError, reason
 from livedream.core.health import Health
+from livedream.core.live_sound import LiveSound
 from livedream.core.supervisor import FaultLog, SupervisedThread, start_thread
 
 _log = logging.getLogger(__name__)
 
 _BLOCK_S: Final = 0.011  # half a frame of video at 50 fps
 _POLL_S: Final = 1.0  # how often a device that is gone is looked for
+_MOST_AGE_S: Final = 1.0  # heuristic: no driver keeps a block for longer
 _SILENT_S: Final = 2.0  # without a block for so long the device counts as gone
 
 
@@ -42,16 +46,29 @@ def list_inputs(library: Any) -> list[tuple[int, str, int]]:
     return [one for one in inputs if one[2] > 0]
 
 
+def _age_s(when: Any) -> float | None:
+    """How long ago the first sample was heard; some of PortAudio's drivers leave it out."""
+    if when is None:
+        return None
+    age_s = float(when.currentTime - when.inputBufferAdcTime)
+    return age_s if when.inputBufferAdcTime and 0.0 <= age_s < _MOST_AGE_S else None
+
+
 class AudioInput:
     """Listens to an input device; comes back by itself when it was unplugged.
 
     device: part of its name, in any case; "" or "default" for the system's own; "system" for what
     the computer itself plays, "system:NAME" on one of its outputs.
+    sound: where what is heard goes besides, None: nowhere.
     """
 
-    def __init__(self, device: str = "", clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, device: str = "", sound: LiveSound | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:  # fmt: skip
         self.device = "" if device == "default" else device
-        self._clock = clock
+        self._sound, self._clock = sound, clock
+        self._heard: DeviceSound | None = None
         self._analyzer: AudioAnalyzer | None = None
         self._stream: Any = None
         self._received_s = 0.0
@@ -86,16 +103,18 @@ class AudioInput:
             fault or self._detail, self._blocks, 0, self._since_s, self._reconnects,
         )  # fmt: skip
 
-    def receive(self, block: "np.ndarray[Any, np.dtype[np.float32]]") -> None:
-        """One (n, channels) or (n,) block from the device; channels are averaged.
+    def receive(self, block: NDArray[np.float32], when: Any = None) -> None:
+        """One (n, channels) block from the device; for the analyser channels are averaged.
 
+        when: PortAudio's times of it, where there are some.
         Never raises: it is called from the driver's thread.
         """
         with self._faults.catching():
             if self._analyzer is not None:
-                mono = block if block.ndim == 1 else block.mean(axis=1)
-                self._analyzer.analyze(np.asarray(mono, np.float32))
+                self._analyzer.analyze(block.mean(axis=1, dtype=np.float32))
             self._received_s = self._clock()
+            if self._heard is not None:
+                self._heard.put(block, self._received_s, _age_s(when))
             self._blocks += 1
 
     def _open(self) -> None:
@@ -107,7 +126,7 @@ class AudioInput:
     def _open_system(self, name: str) -> int:
         from livedream.control.system_sound import RATE, SystemSound
 
-        self._analyzer = AudioAnalyzer(RATE)
+        self._listen(RATE)
         self._stream = SystemSound(name, self.receive)
         return RATE
 
@@ -116,15 +135,19 @@ class AudioInput:
         index = self._index(library)
         try:
             rate = int(library.query_devices(index, "input")["default_samplerate"])
-            self._analyzer = AudioAnalyzer(rate)
+            self._listen(rate)
             self._stream = library.InputStream(
                 device=index, samplerate=rate, blocksize=int(rate * _BLOCK_S), dtype="float32",
-                callback=lambda block, frames, when, status: self.receive(block),
+                callback=lambda block, frames, when, status: self.receive(block, when),
             )  # fmt: skip
             self._stream.start()
         except (library.PortAudioError, ValueError) as error:
             raise SourceError(f"audio: {self.device or 'default input'}: {error}") from error
         return rate
+
+    def _listen(self, rate: int) -> None:
+        self._analyzer = AudioAnalyzer(rate)
+        self._heard = None if self._sound is None else DeviceSound(rate, self._sound)
 
     def _index(self, library: Any) -> int | None:
         if not self.device:

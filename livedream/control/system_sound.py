@@ -2,8 +2,8 @@
 
     python -m livedream.control.system_sound [NAME]
 
-writes it to its standard output: mono float32, 48,000 a second, as it is heard. It is a process of
-its own because SoundCard talks to one sound server for as long as it is loaded: when that one is
+writes it to its standard output: stereo float32, 48,000 a second, as it is heard. It is a process
+of its own because SoundCard talks to one sound server for as long as it is loaded: when that one is
 started anew, so is this. The last line it says is the reason for its end.
 """
 
@@ -30,7 +30,7 @@ _FIRST_S: Final = 5.0  # a server may begin only when something is played
 
 
 class SystemSound:
-    """Calls `receive` with (n,) float32 blocks, from a thread of its own, until it is closed.
+    """Calls `receive` with (n, 2) float32 blocks, from a thread of its own, until it is closed.
 
     name: part of an output's name, "" for the one that is in use.
     Raises SourceError where there is nothing to listen to.
@@ -67,8 +67,8 @@ class SystemSound:
         pipe = self._child.stdout
         assert pipe is not None, "as it was started"
         with pipe:
-            while len(block := pipe.read(4 * _BLOCK)) == 4 * _BLOCK:
-                self._receive(np.frombuffer(block, np.float32))
+            while len(block := pipe.read(8 * _BLOCK)) == 8 * _BLOCK:
+                self._receive(np.frombuffer(block, np.float32).reshape(-1, 2))
                 self._heard.set()
 
 
@@ -98,9 +98,9 @@ def main(name: str = "") -> int:
         if not found:
             print(f"no output {name!r}; there are {', '.join(there)}", file=sys.stderr)
             return 1
-        with found[0].recorder(RATE, blocksize=_BLOCK) as recorder:
+        with found[0].recorder(RATE, channels=2, blocksize=_BLOCK) as recorder:
             while True:
-                block = recorder.record(_BLOCK).mean(axis=1)
+                block = recorder.record(_BLOCK)
                 sys.stdout.buffer.write(np.asarray(block, np.float32).tobytes())
                 sys.stdout.buffer.flush()
     except BrokenPipeError:

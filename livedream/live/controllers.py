@@ -14,6 +14,7 @@ from livedream.control.live_parameters import LiveParameters
 from livedream.core.addresses import Endpoint, listening
 from livedream.core.errors import LivedreamError, reason
 from livedream.core.health import Health, StatusBoard
+from livedream.core.live_sound import LiveSound
 from livedream.core.redact import redact
 from livedream.live.idle import Attract
 from livedream.present.live import LiveFrame
@@ -53,7 +54,8 @@ class ControllerSettings:
 class Controllers:
     """Makes, starts and closes them.
 
-    newest: the newest picture, for the panel.  sinks: OBS is to show one of them.
+    newest: the newest picture, for the panel.  sinks: OBS is to show one of them.  sound: where
+    what the audio input hears goes besides.
 
     Raises SettingsError for a preset, program or address that cannot be, before anything is opened.
     """
@@ -67,12 +69,13 @@ class Controllers:
         source: str,
         *,
         sinks: tuple[str, ...] = (),
+        sound: LiveSound | None = None,
     ) -> None:
         from livedream.control.programs import Every
         from livedream.control.show import Show as TheShow
 
         self._job, self._parameters, self._status = job, parameters, status
-        self._newest, self._source = newest, source
+        self._newest, self._source, self._sound = newest, source, sound
         self.show: Show = TheShow(parameters)
         self.show.on = Every.parse(job.on) if job.on else None
         for name in filter(None, (job.program, job.attract_program)):
@@ -113,7 +116,7 @@ class Controllers:
         if job.audio is not None:
             from livedream.control.audio import AudioInput
 
-            audio = AudioInput(job.audio)
+            audio = AudioInput(job.audio, self._sound)
             self._add("audio", audio)
             show.modulation.audio_level = audio.value
         if self._osc is not None:

@@ -16,7 +16,7 @@ from fractions import Fraction
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from livedream.capture.live import Captured, LiveInput, Opened, open_live
+from livedream.capture.live import LiveInput, Opened, nothing_yet, open_live
 from livedream.capture.live.beside import LivePictures
 from livedream.capture.live.worker import Capture, Orientation
 from livedream.control.catalogue import check_objective, own_objective
@@ -140,14 +140,14 @@ class Session(Closeable):
             # Only a file of one's own knows what it can dream.
             check_objective=None if job.dream.weights else check_objective,
         )  # fmt: skip
+        self.sound = LiveSound()
         self.controllers = Controllers(
             job.controllers, self.parameters, self.status, lambda: self._newest, job.source,
-            sinks=job.sinks,
+            sinks=job.sinks, sound=self.sound if job.sound == "audio" else None,
         )  # fmt: skip
         for sink in job.sinks:
             if not _is_window(sink):
                 find_route(sink)
-        self.sound = LiveSound()
         source = live_input or open_live(
             job.source, size=job.camera_size, fps=job.camera_fps,
             sound=self.sound if job.sound in ("auto", "source") else None,
@@ -196,7 +196,7 @@ class Session(Closeable):
         error = self.capture.error
         if is_stream:
             _log.warning("%s: starting without it", error or redact(self.job.source))
-            self.capture.slot.put(_nothing_yet())
+            self.capture.slot.put(nothing_yet(_FALLBACK))
             return _FALLBACK
         raise error or SourceError(
             f"{self.job.source or 'camera'}: no answer in {_SOURCE_WAIT_S:g} s"
@@ -387,14 +387,3 @@ def _close(name: str, close: Callable[[], object]) -> None:
 
 def _is_window(sink: str) -> bool:
     return sink == "window" or sink.startswith(("window?", "window:"))
-
-
-def _nothing_yet() -> Captured:
-    """A dim sky to dream on until a stream comes."""
-    from livedream.capture.synthetic import open_synthetic
-
-    first = next(
-        iter(open_synthetic(f"synthetic:clouds?size={_FALLBACK.width}x{_FALLBACK.height}"))
-    )
-    dim = (first.rgb // 2).astype("uint8")
-    return Captured(dim, time.monotonic(), 0)

@@ -1,9 +1,12 @@
 """A film whose pictures tell their time and whose sound claps, and how well both agree elsewhere.
 
+Run as a program it is an RTMP server: clap_and_flash.py ADDRESS CLAPS prints by how many ms so many
+claps are apart from their flashes.
 Every picture says which one it is, so that it does not matter which of them a live show leaves out.
 """
 
-import io
+import json
+import sys
 from bisect import bisect_right
 from fractions import Fraction
 from pathlib import Path
@@ -100,19 +103,21 @@ class Witness:
         return found
 
 
-def watch(
-    file: "str | io.BytesIO | av.container.InputContainer", claps_wanted: int = 1000
-) -> Witness:
-    """Play a file or stream to its end, or until so many claps were heard."""
+def watch(file: Any, most: int = 1000) -> Witness:
+    """Play a file, a stream or what PyAV has opened to its end, or until so many claps."""
     witness = Witness()
-    container = file if isinstance(file, av.container.InputContainer) else av.open(file)
-    with container:
+    with file if isinstance(file, av.container.InputContainer) else av.open(file) as container:
         for frame in container.decode(video=0, audio=0):
             assert frame.time is not None
             if isinstance(frame, av.VideoFrame):
                 witness.see(frame.time, frame.to_ndarray(format="rgb24"))
-            elif isinstance(frame, av.AudioFrame):
+            else:
                 witness.hear(frame.time, frame.to_ndarray()[0])
-            if len(witness.heard) >= claps_wanted:
+            if len(witness.heard) >= most:
                 break
     return witness
+
+
+if __name__ == "__main__":
+    server = {"listen": "1", "fflags": "nobuffer"}
+    print(json.dumps(watch(av.open(sys.argv[1], options=server), int(sys.argv[2])).apart_ms()))

@@ -17,6 +17,7 @@ import pytest
 
 from livedream.control.audio import AudioInput
 from livedream.core.errors import SourceError
+from livedream.core.live_sound import SOUND_RATE, LiveSound
 
 # As much of SoundCard as is asked for: two outputs, of which one plays a bass.
 _STAND_IN = """
@@ -26,7 +27,7 @@ class Output:
     isloopback = True
     def __init__(self, name, loud):
         self.name, self._loud, self._at = name, loud, 0
-    def recorder(self, rate, blocksize):
+    def recorder(self, rate, channels, blocksize):
         self._rate = rate
         return self
     def __enter__(self):
@@ -75,6 +76,26 @@ def test_one_of_the_outputs_is_heard(stand_in: Path) -> None:
         until(lambda: hall.value("bass") > 0.5)
         assert hall.value("treble") < 0.1
         assert (hall.health().state, hall.health().detail) == ("ok", "48000 Hz")
+    finally:
+        hall.close()
+
+
+def test_it_goes_along_with_the_picture(stand_in: Path) -> None:
+    sound, now = LiveSound(), time.monotonic()
+    hall = AudioInput("system:hall", sound)
+    hall.start()
+    try:
+        first = round(now * SOUND_RATE)
+        heard: list[float] = []
+
+        def loud() -> bool:
+            taken = sound.take(first, 5 * SOUND_RATE, first + 7 * SOUND_RATE)
+            assert taken is not None
+            heard[:] = [float(np.abs(taken[:, side]).max()) for side in (0, 1)]
+            return min(heard) > 0.4
+
+        until(loud)
+        assert max(heard) == pytest.approx(0.5, abs=0.01)
     finally:
         hall.close()
 

@@ -94,6 +94,14 @@ class MemoryInput:
         """Nothing to give back."""
 
 
+def nothing_yet(opened: Opened) -> Captured:
+    """A dim sky to dream on until a stream comes."""
+    from livedream.capture.synthetic import open_synthetic
+
+    sky = open_synthetic(f"synthetic:clouds?size={opened.width}x{opened.height}")
+    return Captured((next(iter(sky)).rgb // 2).astype("uint8"), time.monotonic(), 0)
+
+
 def open_live(
     text: str = "", *, size: tuple[int, int] | None = None, fps: float | None = None,
     sound: LiveSound | None = None,

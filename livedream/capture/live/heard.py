@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 import av
+import numpy as np
 
 from livedream.capture.sound import Evener
 from livedream.core.errors import SourceError
@@ -14,6 +15,7 @@ from livedream.core.live_sound import SOUND_RATE, ArrivalClock, Block, LiveSound
 _log = logging.getLogger(__name__)
 
 _AHEAD_S: Final = 0.15  # of the picture: more than muxers want, little to be wrong if time jumps
+_LATE_S: Final = 0.25  # heuristic: a device that stood still for longer has lost something
 _WAITING: Final = 250  # blocks before the first picture: five seconds of AAC
 
 
@@ -73,3 +75,33 @@ class StreamSound:
         while self._waiting and self._clock.offset_s is not None:
             begin_s, block = self._waiting.popleft()
             self._sound.put(block, begin_s + self._clock.offset_s)
+
+
+class DeviceSound:
+    """What a sound device hears, block by block.  rate: its samples a second."""
+
+    def __init__(self, rate: int, sound: LiveSound) -> None:
+        self._rate, self._sound = rate, sound
+        self._evener = None if rate == SOUND_RATE else Evener("stereo")
+        self._clock = ArrivalClock(_LATE_S)
+        self._count = 0
+
+    def put(self, block: Block, now_s: float, age_s: float | None) -> None:
+        """(n, channels), the first two of which are heard.  age_s: how long ago it began, None
+        where only its coming tells."""
+        length_s = len(block) / self._rate
+        begin_s = self._clock.ours(self._count / self._rate, now_s - length_s)
+        self._count += len(block)
+        if age_s is not None:
+            begin_s = now_s - age_s
+        block = block[:, :2] if block.shape[1] > 1 else np.repeat(block, 2, axis=1)
+        if self._evener is None:
+            self._sound.put(block, begin_s)
+            return
+        frame = av.AudioFrame.from_ndarray(
+            np.ascontiguousarray(block.T), format="fltp", layout="stereo"
+        )
+        frame.sample_rate = self._rate
+        for even in self._evener.even(frame):
+            self._sound.put(even, begin_s)
+            begin_s += len(even) / SOUND_RATE

@@ -1,26 +1,42 @@
 """Sound goes along with the dream: clap and flash agree at each receiver of whole sessions."""
 
+import contextlib
+import io
+import json
+import os
+import random
+import socket
+import subprocess
+import sys
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
+from fractions import Fraction
+from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import av
+import clap_and_flash
+import numpy as np
 import pytest
-from clap_and_flash import make_film, watch
+from clap_and_flash import FPS, RATE, SIZE, claps, make_film, picture, watch
+from ports import free_tcp_port, free_udp_port
 
+from livedream.capture.live import Opened
+from livedream.capture.live.paced import PacedInput
 from livedream.core.errors import SettingsError
+from livedream.core.frame import Picture
 from livedream.core.grade import GradeSettings
+from livedream.core.live_sound import LiveSound
 from livedream.core.settings import DreamSettings
+from livedream.live.controllers import ControllerSettings
 from livedream.live.session import LiveJob, Session
+from livedream.present.live import LiveFrame, open_output
 
 SMALL = DreamSettings(size="96p", flow="none", octaves=1, iterations=1)
-
-
-def until(true: Callable[[], bool], seconds: float = 60.0) -> None:
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.01)
 
 
 def job(source: object, *sinks: str, **more: object) -> LiveJob:
@@ -34,14 +50,168 @@ def job(source: object, *sinks: str, **more: object) -> LiveJob:
     )  # type: ignore[arg-type]
 
 
-def test_a_film_that_loops_is_recorded_with_its_sound(tmp_path: Path) -> None:
+class Datagrams:
+    """Receives what is sent to a port, undecoded: nothing here is slow."""
+
+    def __init__(self) -> None:
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
+        self._socket.bind(("127.0.0.1", 0))
+        self._socket.settimeout(0.1)
+        self.address = f"udp://127.0.0.1:{self._socket.getsockname()[1]}"
+        self.stream = io.BytesIO()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._receive)
+        self._thread.start()
+
+    def _receive(self) -> None:
+        while not self._stop.is_set():
+            with contextlib.suppress(TimeoutError):
+                self.stream.write(self._socket.recv(65_536))
+
+    def close(self) -> None:
+        self._stop.set()
+        self._thread.join()
+        self._socket.close()
+        self.stream.seek(0)
+
+
+def test_a_film_that_loops_is_heard_in_recordings_and_over_udp(tmp_path: Path) -> None:
     film = make_film(tmp_path / "film.mp4")
-    with Session(job(film, f"record:{tmp_path}", seconds=4.5)) as session:
+    received = Datagrams()
+    try:
+        with Session(job(film, f"record:{tmp_path}", received.address, seconds=4.5)) as session:
+            session.run()
+    finally:
+        received.close()
+    (path,) = tmp_path.glob("livedream-*.mp4")
+    for file in (str(path), received.stream):
+        agree(watch(file).apart_ms(), 3)
+
+
+def agree(apart_ms: list[float], least: int) -> None:
+    """At least so many claps, each within 40 ms of its flash."""
+    assert len(apart_ms) >= least
+    assert max(map(abs, apart_ms)) <= 40, apart_ms
+
+
+@contextmanager
+def sent(film: Path, port: int) -> Iterator[None]:
+    """The film, looped, as MPEG-TS to this port."""
+    stop, sound = threading.Event(), LiveSound()
+    source = PacedInput(str(film), sound)
+    opened = source.open()
+    output = open_output(
+        f"udp://127.0.0.1:{port}", width=opened.width, height=opened.height, rate=opened.rate,
+        sound=sound,
+    )  # fmt: skip
+    output.open()
+
+    def send() -> None:
+        for index in count():
+            if stop.is_set():
+                break
+            rgb = source.read()
+            if rgb is not None and source.taken_s is not None:
+                output.write(LiveFrame(rgb, source.taken_s, index))
+
+    thread = threading.Thread(target=send)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+        source.close()
+        output.close()
+
+
+@pytest.mark.slow
+def test_a_stream_is_heard_by_an_rtmp_server(tmp_path: Path) -> None:
+    """From one process to another and on to a third."""
+    film = make_film(tmp_path / "film.mp4", rate=24_000)
+    address = f"rtmp://127.0.0.1:{free_tcp_port()}/live/key"
+    port = free_udp_port()
+    command = [sys.executable, str(Path(clap_and_flash.__file__)), address, "9"]
+    own = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[3])}
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=own)
+    show = job(f"udp://127.0.0.1:{port}", address, f"record:{tmp_path}", seconds=60.0)
+    with server, sent(film, port), Session(show) as session:
+        stopping = threading.Thread(target=lambda: (server.wait(), session.stop()))
+        stopping.start()
+        session.run()
+        server.kill()
+        stopping.join()
+        assert server.stdout is not None
+        agree(json.loads(server.stdout.read()), 3)
+    (path,) = tmp_path.glob("livedream-*.mp4")
+    agree(watch(str(path)).apart_ms(), 3)
+
+
+class Room:
+    """A camera and a microphone in one room: `sounddevice`, as much of it as is asked for.
+
+    Both know when something was, however late it comes on a busy machine.
+    """
+
+    PortAudioError = type("PortAudioError", (Exception,), {})
+    name = "room"
+    taken_s: float | None = None
+
+    def __init__(self) -> None:
+        self._begun_s = time.monotonic()
+        self._index = 0
+
+    def open(self) -> Opened:
+        return Opened(*SIZE, Fraction(FPS))
+
+    def read(self) -> Picture | None:
+        self._index += 1
+        self.taken_s = self._begun_s + self._index / FPS
+        time.sleep(max(0.0, self.taken_s - time.monotonic()))
+        return picture(self._index)
+
+    def close(self) -> None: ...
+
+    def query_devices(self, device: int | None = None, kind: str | None = None) -> Any:
+        mixer = {"name": "Mixer", "max_input_channels": 2, "default_samplerate": 48000.0}
+        return [mixer] if kind is None else mixer
+
+    def InputStream(self, *, callback: Any, blocksize: int, **options: Any) -> Any:  # noqa: N802
+        stop = threading.Event()
+
+        def play() -> None:
+            chance, first = random.Random(1), 0
+            while not stop.wait(0.002):
+                while (first + blocksize) / RATE < time.monotonic() - self._begun_s - 0.02:
+                    now_s = time.monotonic()
+                    when = SimpleNamespace(
+                        currentTime=now_s, inputBufferAdcTime=self._begun_s + first / RATE
+                    )
+                    callback(np.stack(2 * [claps(first, blocksize)], 1), blocksize, when, None)
+                    first += blocksize
+                stop.wait(chance.uniform(0, 0.03))
+
+        thread = threading.Thread(target=play)
+
+        def close() -> None:
+            stop.set()
+            thread.join()
+
+        return SimpleNamespace(start=thread.start, close=close)
+
+
+def test_a_microphone_beside_a_camera_is_recorded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    room = Room()
+    monkeypatch.setitem(sys.modules, "sounddevice", room)  # type: ignore[arg-type]
+    listening = ControllerSettings(audio="mixer")
+    show = job("room", f"record:{tmp_path}", controllers=listening, sound="audio", seconds=3.5)
+    with Session(show, live_input=room) as session:
         session.run()
     (path,) = tmp_path.glob("livedream-*.mp4")
-    apart_ms = watch(str(path)).apart_ms()
-    assert len(apart_ms) >= 3
-    assert max(map(abs, apart_ms)) <= 40
+    agree(watch(str(path)).apart_ms(), 3)
 
 
 @pytest.mark.parametrize(

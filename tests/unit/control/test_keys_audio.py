@@ -14,6 +14,7 @@ from livedream.control.live_parameters import LiveParameters
 from livedream.control.presets import Presets
 from livedream.control.show import ACTIONS, Show
 from livedream.core.errors import SettingsError
+from livedream.core.live_sound import SOUND_RATE, LiveSound
 from livedream.core.settings import DreamSettings
 
 
@@ -86,6 +87,41 @@ def test_what_a_device_sends_is_heard(device: Device) -> None:
         now[0] += 10  # the cable was pulled
         assert hand.value("bass") == 0
         assert hand.health().state == "lost"
+    finally:
+        hand.close()
+
+
+@pytest.mark.parametrize("age_s", [None, 0.0, 0.03])
+def test_what_a_device_sends_goes_along_when_it_was_heard(
+    device: Device, age_s: float | None
+) -> None:
+    """age_s: of a block when it comes, as the driver says; 0 where it says nothing at all."""
+    now, sound = [5000.0], LiveSound()
+    hand = AudioInput("mixer", sound, clock=lambda: now[0])
+    hand.start()
+    try:
+        receive = device.streams[0].options["callback"]
+        late_s = age_s or 441 / 44100
+        chance = np.random.default_rng(1)
+        for index in range(100):
+            block = np.zeros((441, 1), np.float32)
+            block[200:] = 0.5 * (index == 50)
+            now[0] = 5000 + index / 100 + late_s
+            if not age_s:
+                now[0] += chance.uniform(0, 0.004)  # a driver that is not punctual
+            when = (
+                age_s
+                if age_s is None
+                else SimpleNamespace(
+                    currentTime=70.0, inputBufferAdcTime=70.0 - age_s if age_s else 0.0
+                )
+            )
+            receive(block, len(block), when, None)
+        taken = sound.take(5000 * SOUND_RATE, SOUND_RATE // 2 + 2000, 0)
+        assert taken is not None
+        np.testing.assert_array_equal(taken[:, 0], taken[:, 1])
+        begins_s = np.flatnonzero(taken[:, 0] > 0.25)[0] / SOUND_RATE
+        assert begins_s == pytest.approx(0.5 + 200 / 44100, abs=0.003)
     finally:
         hand.close()
 
