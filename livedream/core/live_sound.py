@@ -21,10 +21,11 @@ SOUNDS: Final = ("auto", "source", "audio", "none")
 _KEPT: Final = 10 * SOUND_RATE
 _PATIENCE: Final = SOUND_RATE  # heuristic: sound that comes later than that is not waited for
 _JUMP: Final = SOUND_RATE // 25  # what does not follow by more is another piece: lips see 40 ms
-# A source's clock is never quite ours. What it drifts is eased away before it can be heard, by a
-# loop that is just damped: the rate is a quarter of one through the time of the mean.
-_MEAN_S: Final = 1.0
-_EASING: Final = 0.25  # of the mean, a second
+# A source's clock is never quite ours. What it drifts is eased away before it can be heard, in
+# proportion to the mean of what it is off and to its sum; heuristic, well damped by simulation.
+_MEAN_S: Final = 0.4
+_EASING: Final = 0.5  # of the mean, a second
+_SUMMED: Final = 0.05  # of its sum, a second
 _CREEP: Final = 0.001  # heuristic: far more than a crystal is wrong by
 
 Block = NDArray[np.float32]  # (n, 2)
@@ -36,7 +37,7 @@ class LiveSound:
     def __init__(self) -> None:
         self._ring: Block = np.zeros((_KEPT, 2), np.float32)
         self._end = 0  # the number of the sample that comes next
-        self._off = self._owed = 0.0  # samples
+        self._off = self._sum = self._owed = 0.0  # samples
         self._lock = threading.Lock()
 
     def put(self, block: Block, begin_s: float, *, joint: bool = False) -> None:
@@ -48,7 +49,7 @@ class LiveSound:
         off = at - self._end
         with self._lock:
             if joint or abs(off) > _JUMP:
-                self._off = self._owed = 0.0
+                self._off = self._sum = self._owed = 0.0
                 if 0 < off < _KEPT:
                     self._write(np.zeros((off, 2), np.float32), self._end)
                 elif off >= _KEPT:
@@ -63,7 +64,8 @@ class LiveSound:
         """A little longer or shorter, where blocks come ever later or earlier."""
         passed_s = len(block) / SOUND_RATE
         self._off += min(1.0, passed_s / _MEAN_S) * (off - self._off)
-        self._owed += _EASING * passed_s * self._off
+        self._sum += passed_s * self._off
+        self._owed += passed_s * (_EASING * self._off + _SUMMED * self._sum)
         more = int(self._owed)
         if not more or len(block) < 2:
             return block

@@ -8,12 +8,15 @@ import cv2
 import numpy as np
 
 from livedream.capture.live import Opened
+from livedream.capture.live.heard import DeviceSound
 from livedream.core.errors import SourceError
 from livedream.core.frame import Picture
-from livedream.core.live_sound import LiveSound
+from livedream.core.live_sound import SOUND_RATE, LiveSound
 
 _FOUND_S: Final = 3.0  # how long senders on the network take to be heard of
 _FIRST_S: Final = 3.0  # and until the first picture
+_SOUND_S: Final = 0.5  # heuristic: and from there to the first sound, where there is one
+_SOUND_LEFT: Final = 240  # samples; who takes all that NDI has ready gets the same once more
 _GONE_S: Final = 2.0  # without a connection for so long the sender is gone
 _WAIT_S: Final = 0.5
 _POLL_S: Final = 0.004  # NDI says when there is a new picture to nobody; a look costs 15 us
@@ -34,11 +37,16 @@ def list_senders(wait_s: float = _FOUND_S) -> list[str]:
 
 
 class NdiInput:
-    """`ndi` (the first sender) or `ndi:NAME` (a part of its name, in any case)."""
+    """`ndi` (the first sender) or `ndi:NAME` (a part of its name, in any case).
+
+    sound: where its sound goes, None: nowhere.
+    """
 
     def __init__(self, text: str, sound: LiveSound | None = None) -> None:
         self.name = text
         self._sound = sound
+        self._heard: DeviceSound | None = None
+        self._audio: Any = None
         self._wanted = text.partition(":")[2]
         self._finder: Any = None
         self._receiver: Any = None
@@ -47,6 +55,7 @@ class NdiInput:
         self._seen_s = self._sent = 0.0
 
     def open(self) -> Opened:
+        from cyndilib.audio_frame import AudioFrameSync
         from cyndilib.receiver import Receiver
         from cyndilib.video_frame import VideoFrameSync
         from cyndilib.wrapper.ndi_recv import RecvBandwidth, RecvColorFormat
@@ -64,13 +73,21 @@ class NdiInput:
         # cyndilib's receiver has a frame sync at work: what is taken past it is half of the frames.
         self._video = VideoFrameSync()
         self._receiver.frame_sync.set_video_frame(self._video)
+        if self._sound is not None:
+            self._audio = AudioFrameSync()
+            self._audio.sample_rate, self._audio.num_channels = SOUND_RATE, 2
+            self._receiver.frame_sync.set_audio_frame(self._audio)
+            self._heard = DeviceSound(SOUND_RATE, self._sound)
         self._receiver.set_source(self._finder.get_source(found[0]))
         self._seen_s = time.monotonic() + _FIRST_S
         while self._first is None:
             self._first = self._receive()
+        until_s = time.monotonic() + _SOUND_S
+        while (silent := not self._hear()) and self._heard and time.monotonic() < until_s:
+            time.sleep(_POLL_S)
         height, width = self._first.shape[:2]
         rate = Fraction(self._video.get_frame_rate()).limit_denominator(1001)
-        return Opened(width, height, rate, f"{found[0]}, {width}x{height}")
+        return Opened(width, height, rate, f"{found[0]}, {width}x{height}", not silent)
 
     def read(self) -> Picture | None:
         first, self._first = self._first, None
@@ -78,6 +95,7 @@ class NdiInput:
 
     def close(self) -> None:
         receiver, self._receiver, self._video, self._first = self._receiver, None, None, None
+        self._audio = self._heard = None
         self._sent = 0.0
         if receiver is not None:
             receiver.disconnect()
@@ -89,6 +107,7 @@ class NdiInput:
         """The next picture, None after a while without one."""
         until_s = time.monotonic() + _WAIT_S
         while not self._is_new():
+            self._hear()
             now_s = time.monotonic()
             if self._receiver.is_connected():
                 self._seen_s = max(self._seen_s, now_s)
@@ -101,6 +120,19 @@ class NdiInput:
         lines = np.asarray(self._video.get_array()).reshape(height, self._video.get_line_stride())
         rgba = np.ascontiguousarray(lines[:, : 4 * width]).reshape(height, width, 4)
         return np.asarray(cv2.cvtColor(rgba, cv2.COLOR_RGBA2RGB), np.uint8)
+
+    def _hear(self) -> bool:
+        """Take what has come of the sound; whether there was some."""
+        if self._heard is None:
+            return False
+        frame_sync = self._receiver.frame_sync
+        ready = frame_sync.audio_samples_available() - _SOUND_LEFT
+        if ready < _SOUND_LEFT or not frame_sync.capture_audio(ready):
+            return False
+        block = self._audio.get_array().T
+        # Senders hand over what is heard from that moment on.
+        self._heard.put(block, time.monotonic() + len(block) / SOUND_RATE, None)
+        return True
 
     def _is_new(self) -> bool:
         """Look at the newest picture; whether it is another one than before."""

@@ -101,7 +101,7 @@ OUTPUTS: dict[str, Route] = {
     "browser": Route("a page for OBS's Browser Source", "browser.BrowserOutput"),
     "record": Route("files, of dream, camera or both", "recording.RecordingOutput", sound=True),
     "camera": Route("a virtual camera", "sharing.VirtualCameraOutput", "pyvirtualcam", "obs"),
-    "ndi": Route("NDI, for projection software", "sharing.NdiOutput", "cyndilib", "ndi"),
+    "ndi": Route("NDI, for projection software", "sharing.NdiOutput", "cyndilib", "ndi", True),
     "spout": Route("Spout, on Windows", "sharing.SpoutOutput", "SpoutGL", "spout"),
     "syphon": Route("Syphon, on macOS", "sharing.SyphonOutput", "syphon", "syphon"),
 }

@@ -15,9 +15,11 @@ import numpy as np
 from livedream.core.addresses import Address
 from livedream.core.errors import SinkError
 from livedream.core.frame import Picture
+from livedream.core.live_sound import SOUND_RATE, LiveSound
 from livedream.core.shrink import fitted
 from livedream.present.live import LiveFrame
 
+_SOUND_BLOCK: Final = 480  # samples; 10 ms
 _GL_RGBA: Final = 0x1908  # OpenGL's number for the order of the bytes
 
 
@@ -53,9 +55,21 @@ class _Sender:
 
 
 class NdiOutput(_Sender):
-    """`ndi` or `ndi:NAME`. NDI finds its own way to receivers; it needs a network interface."""
+    """`ndi` or `ndi:NAME`. NDI finds its own way to receivers; it needs a network interface.
+
+    Receivers play sound and picture as they come, so both go out together.
+    """
+
+    def __init__(
+        self, address: Address, width: int, height: int, rate: Fraction,
+        sound: LiveSound | None = None,
+    ) -> None:  # fmt: skip
+        super().__init__(address, width, height, rate)
+        self._sound = sound
+        self._next: int | None = None  # the sample that was not sent yet
 
     def open(self) -> None:
+        from cyndilib.audio_frame import AudioSendFrame
         from cyndilib.sender import Sender
         from cyndilib.video_frame import VideoSendFrame
         from cyndilib.wrapper.ndi_structs import FourCC
@@ -66,6 +80,11 @@ class NdiOutput(_Sender):
         video.set_frame_rate(self._rate.limit_denominator(1001))
         video.set_fourcc(FourCC.RGBX)
         sender.set_video_frame(video)
+        if self._sound is not None:
+            audio = AudioSendFrame(_SOUND_BLOCK)
+            audio.sample_rate, audio.num_channels = SOUND_RATE, 2
+            sender.set_audio_frame(audio)
+        self._next = None
         try:
             sender.open()
         except Exception as error:  # the library's own class says no more
@@ -75,6 +94,20 @@ class NdiOutput(_Sender):
     def write(self, frame: LiveFrame) -> None:
         if not self._sender.write_video(self._rgba(frame).reshape(-1)):
             raise SinkError(f"{self.name}: the picture was not accepted")
+        if self._sound is not None:
+            self._write_sound(self._sound, frame.captured_s)
+
+    def _write_sound(self, sound: LiveSound, captured_s: float) -> None:
+        """What is heard while the picture is seen, as far as it has come."""
+        begin = round(captured_s * SOUND_RATE)
+        if self._next is None:
+            self._next = begin
+        while self._next < begin + SOUND_RATE / self._rate:
+            block = sound.take(self._next, _SOUND_BLOCK, begin)
+            if block is None:
+                break
+            self._sender.write_audio(np.ascontiguousarray(block.T))
+            self._next += _SOUND_BLOCK
 
 
 class SpoutOutput(_Sender):

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -77,13 +78,25 @@ class OneRate(NoDream):
         return DreamOverlay(None, now_s, 14.0, 1, self.picture)
 
 
-def run_loop(monkeypatch: pytest.MonkeyPatch, seconds: float, **wired: Any) -> None:
+class Unsteady(Slot):
+    """Every other frame is from before the one that came before it."""
+
+    def get(self, timeout_s: float | None = None) -> Captured | None:
+        found = super().get(timeout_s)
+        if found is None or found.index % 2:
+            return found
+        return replace(found, captured_s=found.captured_s - 0.3)
+
+
+def run_loop(
+    monkeypatch: pytest.MonkeyPatch, seconds: float, slot: type[Slot] = Slot, **wired: Any
+) -> None:
     """The loop on a clock of its own, whose source is unplugged after two seconds."""
     now = [0.0]
     clock = SimpleNamespace(monotonic=lambda: now[0], perf_counter=time.perf_counter)
     monkeypatch.setattr("livedream.live.loop.time", clock)
     wiring = Wiring(
-        slot=Slot(now, unplugged_s=2.0),
+        slot=slot(now, unplugged_s=2.0),
         parameters=LiveParameters(DreamSettings(), clock=clock.monotonic),
         publish=lambda status: None,
         governor=Governor(FPS, clock.monotonic),
@@ -102,6 +115,14 @@ def test_a_picture_that_has_its_dream_goes_out_as_it_is(monkeypatch: pytest.Monk
     for frame in out:
         assert frame.rgb is OneRate.picture  # converted by nobody
         assert frame.camera is not None and not frame.camera.any()
+
+
+def test_the_times_of_pictures_never_go_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    out: list[LiveFrame] = []
+    run_loop(monkeypatch, 3.0, slot=Unsteady, dreaming=NoDream(), offers=(out.append,))
+    times = [frame.captured_s for frame in out]
+    assert len(times) > 60
+    assert min(np.diff(times)) > 0
 
 
 def test_without_its_source_the_loop_keeps_its_rate(monkeypatch: pytest.MonkeyPatch) -> None:
