@@ -83,8 +83,14 @@ def _add_in_and_out(group: argparse._ArgumentGroup) -> None:
     )  # fmt: skip
     group.add_argument("--fullscreen", action="store_true", help="open the window fullscreen")
     group.add_argument(
-        "--display", type=int, default=0, metavar="N", help="display of the window (default: 0)"
-    )
+        "--display", default="0", metavar="N,...",
+        help="display of the window; 0,1 or 0:1920x1080+0+0,0:1920x1080+1920+0: a wall of several, "
+        "from the left (default: 0)",
+    )  # fmt: skip
+    group.add_argument(
+        "--overlap", type=number(float, 0, 0.5), default=0.0, metavar="X",
+        help="how much of each display its neighbour on a wall shows too, 0 to 0.5 (default: 0)",
+    )  # fmt: skip
     group.add_argument(
         "--fps", type=float, metavar="X", help="frame rate to keep (default: the source's)"
     )
@@ -201,6 +207,7 @@ def job_of(args: argparse.Namespace) -> "LiveJob":
         orientation=Orientation.parse(rotate=args.rotate, crop=args.crop),
         fullscreen=args.fullscreen,
         display=args.display,
+        overlap=args.overlap,
         controllers=ControllerSettings(
             panel=args.panel, osc=args.osc, midi=args.midi, audio=args.audio, link=args.link,
             obs=args.obs, preset=args.preset, program=args.program, on=args.on,

@@ -12,8 +12,8 @@ def add_parser(commands: Commands) -> None:
         "pack",
         help="pack a show into one file: presets, programs, maps, masks, networks",
         description="Write all that is your own into one zip file, each part with its checksum: "
-        "presets and the pictures they name, programs, painted masks, learned MIDI controls, the "
-        "corners of each display, and networks of your own.",
+        "presets and the pictures they name, programs, painted masks, learned MIDI controls, how "
+        "the picture lies on each display, and networks of your own.",
     )
     packing.add_argument("file", type=Path, metavar="FILE.zip")
     add_shared(packing, "--overwrite")

@@ -167,11 +167,10 @@ class Address:
 
 def parse_address(text: str) -> Address:
     """`text` taken apart; the scheme is everything before the first colon, in lower case."""
-    scheme, _, rest = quoted_user(text).partition(":")
-    rest, _, query = rest.partition("?")
-    scheme, _, extra = scheme.partition("?")  # "window?display=1": options without a colon
+    where, _, query = quoted_user(text).partition("?")
+    scheme, _, rest = where.partition(":")  # "window?display=1" has none
     options: dict[str, str] = {}
-    for name, value in parse_qsl(query or extra, keep_blank_values=True):
+    for name, value in parse_qsl(query, keep_blank_values=True):
         options[name] = f"{options[name]},{value}" if name in options else value
     return Address(redact(text), scheme.lower(), rest.removeprefix("//"), query, options)
 

@@ -1,4 +1,4 @@
-"""A show to carry along: presets, programs, controller maps, corners, masks, guides and networks.
+"""A show to carry along: presets, programs, controller maps, displays, masks, guides and networks.
 
 One zip file of what lies in the user's folder, and of the pictures that presets name, each with its
 SHA-256. Taking it out executes nothing and writes nowhere else: every name is one of `_KINDS`, and
@@ -40,7 +40,7 @@ _KINDS: Final = {
     rf"masks/{_NAME}\.png": "mask",
     r"files/[0-9a-f]{12}-[\w-][\w.-]{0,99}": "file of a preset",
     r"midi\.toml": "MIDI map",
-    r"displays\.json": "corners",
+    r"displays\.json": "displays",
 }
 _WITH_FILE: Final = ("mask", "network")  # regions that are read from one
 _LARGEST: Final = 2 << 30  # bytes, unpacked: a guide may be a film
@@ -236,7 +236,7 @@ def _check(folder: Path, names: list[str]) -> None:
     readers: dict[str, Callable[[Path], object]] = {
         "program": lambda file: read_program(_text(file), file.stem),
         "MIDI map": _midi_map,
-        "corners": _corners,
+        "displays": _displays,
         "mask": _mask,
         "network": lambda file: _network(file, names),
     }
@@ -285,13 +285,10 @@ def _midi_map(file: Path) -> None:
     MidiMap(file)
 
 
-def _corners(file: Path) -> None:
-    try:
-        said = json.loads(_text(file))
-    except ValueError as error:
-        raise SettingsError(f"not JSON ({error})") from error
-    if not isinstance(said, dict):
-        raise SettingsError("must be a JSON object")
+def _displays(file: Path) -> None:
+    from livedream.present.live.display_memory import parse_displays
+
+    parse_displays(_text(file))
 
 
 def _mask(file: Path) -> None:

@@ -64,6 +64,7 @@ class LiveJob:
     """What `livedream live` was asked for.
 
     source: see `open_live`.  sinks: see `open_output`; "window" is handled by the main thread.
+    display, overlap: see `window_options`.
     fps: frame rate to keep; None for the source's own.  attract_s: seconds without motion before
     the attract mode begins, 0 never.  seconds: stop after this time, None never.
     record: a folder, "" for none.  sound: what goes along with the picture, one of SOUNDS.
@@ -78,7 +79,8 @@ class LiveJob:
     camera_fps: float | None = None
     orientation: Orientation = field(default_factory=Orientation)
     fullscreen: bool = False
-    display: int = 0
+    display: str = "0"
+    overlap: float = 0.0
     controllers: ControllerSettings = field(default_factory=ControllerSettings)
     record: str = ""
     sound: str = SOUNDS[0]
@@ -148,6 +150,7 @@ class Session(Closeable):
         for sink in job.sinks:
             if not _is_window(sink):
                 find_route(sink)
+        self._window = self._make_window()
         source = live_input or open_live(
             job.source, size=job.camera_size, fps=job.camera_fps,
             sound=self.sound if job.sound in ("auto", "source") else None,
@@ -174,7 +177,6 @@ class Session(Closeable):
         self._closers.append(("the dream", self.dreaming.close))
         self._closers.append(("controllers", self.controllers.close))
         self.controllers.start((self.opened.width, self.opened.height), self.fps)
-        self._window = self._make_window()
         self._unlisten = self.parameters.listen(self._changed)
         self.loop = LiveLoop(self._wiring(flow))
 
@@ -237,7 +239,9 @@ class Session(Closeable):
         from livedream.present.live.window import Window
 
         job = self.job
-        options = window_options(wanted, fullscreen=job.fullscreen, display=job.display)
+        options = window_options(
+            wanted, fullscreen=job.fullscreen, display=job.display, overlap=job.overlap
+        )
         return Window(options, self.parameters, self.status, keys=Keys(self.controllers.show))
 
     def _wiring(self, flow: FlowEstimator | None) -> Wiring:

@@ -18,7 +18,7 @@ import numpy as np
 
 from livedream.core.health import Status
 from livedream.present.live.hud import Bar, Figure, Hud, Lamp, hud_of
-from livedream.present.live.placement import CornerPin
+from livedream.present.live.mesh_editor import MeshEditor
 
 FIGURES_S: Final = 0.25  # between two readings of the figures: slow enough to be read
 
@@ -132,7 +132,7 @@ class Painter:
         return surface
 
     def handle(self, chosen: bool) -> Any:
-        """The mark on a corner that can be dragged."""
+        """The mark on a point that can be dragged."""
         side = 3 * self.unit
         big = self._pygame.Surface((_FINE * side, _FINE * side), self._pygame.SRCALPHA)
         middle = (_FINE * side // 2, _FINE * side // 2)
@@ -287,11 +287,12 @@ class Panels:
             return surface
         return Painter(int(self._painter.unit * room)).help(rows)
 
-    def handles(self, pin: CornerPin) -> None:
-        for number, place in enumerate(pin.quad(self._size)):
-            chosen = number == pin.chosen
+    def handles(self, editor: MeshEditor) -> None:
+        points = editor.points(self._size)
+        for row, column in np.ndindex(points.shape[:2]):
+            chosen = (row, column) == editor.chosen
             surface = self._paint(f"handle {chosen}", None, partial(self._painter.handle, chosen))
-            x, y = np.clip(place, 0, self._size) - surface.get_width() / 2
+            x, y = np.clip(points[row, column], 0, self._size) - surface.get_width() / 2
             self._overlays.append(Overlay(surface, round(float(x)), round(float(y))))
 
     def line(self, text: str) -> None:

@@ -1,33 +1,28 @@
-"""Where a picture lies in a window: fitted, mirrored, turned, pinned by its corners; per display.
+"""Where a picture lies in a window: its part, fitted, mirrored, turned, by a mesh, with soft edges.
 
-Convention. A quad is (4, 2) float64: top left, top right, bottom right, bottom left, in px of the
-window, or in fractions of it where the name says so; edges, not pixel centres.
+Convention. Points are a mesh's (`mesh.Points`): in fractions of the window in a `Placement`, in px
+of the window elsewhere.
 """
 
-import dataclasses
-import json
-import logging
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any, Final, cast
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final, cast
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from livedream.core.errors import SettingsError
-from livedream.core.frame import Picture
 from livedream.core.settings import refused
-from livedream.core.user_folders import own_folder, write_whole
-
-Quad = NDArray[np.float64]  # (4, 2)
-
-_log = logging.getLogger(__name__)
+from livedream.core.user_folders import checked_name
+from livedream.present.live.mesh import SIDES, Points, even_points, is_mesh
 
 FITS: Final = ("contain", "cover", "stretch")
-CORNER_NAMES: Final = ("top left", "top right", "bottom right", "bottom left")
-_GRIP: Final = 0.08  # of the window's height: how near a corner is taken
-UNIT: Final[Quad] = np.array([(0, 0), (1, 0), (1, 1), (0, 1)], np.float64)
+WHOLE: Final = (0.0, 0.0, 1.0, 1.0)
+HARD: Final = (0.0, 0.0, 0.0, 0.0)
+
+Mesh = tuple[tuple[tuple[float, float], ...], ...]
+Four = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +31,13 @@ class Placement:
 
     fit: "contain" shows all of it, "cover" fills the window, "stretch" does both.
     turn: clockwise, 0, 90, 180 or 270 degrees.  mirror: left and right, before the turn.
-    pin: the corners as fractions of the window, None where they are not pinned.
     gamma: above 1 lifts the shadows.  brightness: a factor.
+    mesh: rows of points as fractions of the window, 2, 3, 5 or 9 a side; None where it is fitted.
+    crop: the part that is shown: left, top, width, height, as fractions of the picture; None for
+    the display's share of a wall, which is all of it where there is one display.
+    edges: soft edges, left, top, right, bottom, as fractions of what is shown; None for those where
+    displays of a wall overlap.  edge_gamma: of the projector, by which two edges add up to one.
+    mask: a picture in the user's `masks` by its name, white where the window shows; "" for none.
     """
 
     fit: str = "contain"
@@ -45,37 +45,63 @@ class Placement:
     mirror: bool = False
     gamma: float = 1.0
     brightness: float = 1.0
-    pin: tuple[tuple[float, float], ...] | None = None
+    mesh: Mesh | None = None
+    crop: Four | None = None
+    edges: Four | None = None
+    edge_gamma: float = 2.2
+    mask: str = ""
 
     def __post_init__(self) -> None:
         if self.fit not in FITS:
             raise refused("fit", "one of " + ", ".join(FITS), repr(self.fit))
         if self.turn not in (0, 90, 180, 270):
             raise refused("turn", "0, 90, 180 or 270", self.turn)
-        for name in ("gamma", "brightness"):
+        for name in ("gamma", "brightness", "edge_gamma"):
             if not 0.2 <= (found := getattr(self, name)) <= 5:
                 raise refused(name, "0.2 to 5", f"{found:g}")
-        if self.pin is not None and not convex(np.array(self.pin)):
-            raise SettingsError(
-                "pin: must be four corners in order around the picture; these cross"
-            )
+        if self.mesh is not None:
+            sides = {len(row) for row in self.mesh}
+            if sides != {len(self.mesh)} or len(self.mesh) not in SIDES:
+                raise refused(
+                    "mesh", "2, 3, 5 or 9 rows of as many points", f"{len(self.mesh)} rows"
+                )
+            if not _is_mesh(self.mesh):
+                raise SettingsError("mesh: must have its points in order; these cross or fold it")
+        if self.crop is not None:
+            left, top, width, height = self.crop
+            spans = (left, width), (top, height)
+            if not all(a >= 0 and b >= 0.01 and a + b <= 1 + 1e-9 for a, b in spans):
+                raise refused("crop", "left,top,width,height inside 0 to 1", _words(self.crop))
+        if self.edges is not None:
+            left, top, right, bottom = self.edges
+            facing = (left, right), (top, bottom)
+            if not all(a >= 0 and b >= 0 and a + b <= 1 for a, b in facing):
+                raise refused(
+                    "edges", "left,top,right,bottom, two facing ones up to 1", _words(self.edges)
+                )
+        if self.mask:
+            checked_name(self.mask)
 
 
-def convex(quad: Quad) -> bool:
-    """Whether the corners go clockwise around an area (y points down), none folded inwards."""
-    if quad.shape != (4, 2) or not np.isfinite(quad).all():
-        return False
-    edges = np.roll(quad, -1, axis=0) - quad
-    following = np.roll(edges, -1, axis=0)
-    turns = edges[:, 0] * following[:, 1] - edges[:, 1] * following[:, 0]
-    return bool((turns > 1e-6).all())
+@lru_cache(maxsize=64)  # of one that is moved, each place is asked for again and again
+def _is_mesh(mesh: Mesh) -> bool:
+    return is_mesh(np.array(mesh))
 
 
-def outline(placement: Placement, picture: tuple[int, int], window: tuple[int, int]) -> Quad:
-    """The picture's corners as they are seen in the window, px.  picture, window: (w, h) px."""
+def _words(four: Four) -> str:
+    return ",".join(f"{value:g}" for value in four)
+
+
+def seen_points(
+    placement: Placement, picture: tuple[float, float], window: tuple[int, int]
+) -> Points:
+    """The mesh as it is seen in the window, px, whichever way round the picture is.
+
+    picture: (w, h) px of what is shown of it, which may end between two.  window: (w, h) px.
+    """
     size = np.array(window, np.float64)
-    if placement.pin is not None:
-        return np.array(placement.pin) * size
+    if placement.mesh is not None:
+        return np.array(placement.mesh) * size
     width, height = picture if placement.turn in (0, 180) else picture[::-1]
     scales = window[0] / width, window[1] / height
     if placement.fit == "stretch":
@@ -83,26 +109,15 @@ def outline(placement: Placement, picture: tuple[int, int], window: tuple[int, i
     else:
         scale = min(scales) if placement.fit == "contain" else max(scales)
         shown = np.round(np.array([width, height]) * scale)
-    return UNIT * shown + np.floor((size - shown) / 2)
+    return even_points(2) * shown + np.floor((size - shown) / 2)
 
 
-def corners(placement: Placement, picture: tuple[int, int], window: tuple[int, int]) -> Quad:
-    """Where the picture's own corners go: `outline`, mirrored and turned."""
-    quad = outline(placement, picture, window)
-    quad = np.roll(quad, -(placement.turn // 90), axis=0)
-    return quad[[1, 0, 3, 2]] if placement.mirror else quad
-
-
-def homography(quad: Quad) -> NDArray[np.float64]:
-    """(3, 3): the unit square onto the quad, with perspective."""
-    matrix = cv2.getPerspectiveTransform(UNIT.astype(np.float32), quad.astype(np.float32))
-    return cast(NDArray[np.float64], matrix)
-
-
-def through(matrix: NDArray[np.float64], points: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Points (N, 2) through a homography."""
-    flat = np.column_stack([points, np.ones(len(points))]) @ matrix.T
-    return flat[:, :2] / flat[:, 2:]
+def own_points(
+    placement: Placement, picture: tuple[float, float], window: tuple[int, int]
+) -> Points:
+    """`seen_points` in the picture's own order: where its own top left goes comes first."""
+    points = np.rot90(seen_points(placement, picture, window), placement.turn // 90)
+    return points[:, ::-1] if placement.mirror else points
 
 
 def tone_table(placement: Placement) -> NDArray[np.uint8] | None:
@@ -113,130 +128,18 @@ def tone_table(placement: Placement) -> NDArray[np.uint8] | None:
     return cast(NDArray[np.uint8], np.round(codes * 255).astype(np.uint8))
 
 
-def painted(rgb: Picture, quad: Quad, window: tuple[int, int]) -> Picture:
-    """The picture laid onto black, its own corners at `quad`: (window h, window w, 3)."""
-    width, height = window
-    upright = (
-        quad[0, 0] == quad[3, 0] < quad[1, 0] == quad[2, 0]
-        and quad[0, 1] == quad[1, 1] < quad[3, 1] == quad[2, 1]
-    )
-    if not upright:
-        pixels = np.array([rgb.shape[1], rgb.shape[0]])
-        # Edges lie half a pixel outside the centres that OpenCV counts by.
-        matrix = cv2.getPerspectiveTransform(
-            (UNIT * pixels - 0.5).astype(np.float32), (quad - 0.5).astype(np.float32)
-        )
-        return cast(Picture, cv2.warpPerspective(rgb, matrix, window, flags=cv2.INTER_LINEAR))
-    left, top, right, bottom = (round(float(v)) for v in (*quad[0], *quad[2]))
-    smaller = right - left < rgb.shape[1]
-    way = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
-    scaled = cv2.resize(rgb, (right - left, bottom - top), interpolation=way)
-    if (left, top, right, bottom) == (0, 0, width, height):
-        return cast(Picture, scaled)
-    out = np.zeros((height, width, 3), np.uint8)
-    x0, y0, x1, y1 = max(0, left), max(0, top), min(width, right), min(height, bottom)
-    out[y0:y1, x0:x1] = scaled[y0 - top : y1 - top, x0 - left : x1 - left]
-    return out
+def softened(edges: Four, gamma: float, places: NDArray[np.float32]) -> NDArray[np.float32]:
+    """What codes are multiplied by at places in the picture, (2, h, w): (h, w) in [0, 1].
 
-
-class CornerPin:
-    """The corners while they are being moved; `placement` has what came of it.
-
-    chosen: index of the corner that the keys move, in the order of a quad.
+    Across an edge light rises as 3t^2 - 2t^3, whose two facing ones add up to one everywhere and
+    begin and end without a crease; a projector whose light is its code to the power of `gamma` is
+    sent the root of it.
     """
-
-    def __init__(self, placement: Placement, picture: tuple[int, int]) -> None:
-        self.placement = placement
-        self.chosen = 0
-        self._picture = picture
-        self._dragged = False
-
-    def quad(self, window: tuple[int, int]) -> Quad:
-        return outline(self.placement, self._picture, window)
-
-    def grab(self, x: float, y: float, window: tuple[int, int]) -> bool:
-        """Grab the corner nearest to (x, y) px; False where none is near."""
-        away = np.hypot(*(self.quad(window) - (x, y)).T)
-        nearest = int(away.argmin())
-        self._dragged = bool(away[nearest] <= _GRIP * window[1])
-        if self._dragged:
-            self.chosen = nearest
-        return self._dragged
-
-    def drag(self, x: float, y: float, window: tuple[int, int]) -> None:
-        """Bring the grabbed corner to (x, y) px."""
-        if self._dragged:
-            self._move_to(x, y, window)
-
-    def release(self) -> None:
-        self._dragged = False
-
-    def nudge(self, dx: float, dy: float, window: tuple[int, int]) -> None:
-        """Move the chosen corner by (dx, dy) px."""
-        x, y = self.quad(window)[self.chosen]
-        self._move_to(x + dx, y + dy, window)
-
-    def next(self) -> None:
-        self.chosen = (self.chosen + 1) % 4
-
-    def reset(self) -> None:
-        self.placement = replace(self.placement, pin=None)
-
-    def _move_to(self, x: float, y: float, window: tuple[int, int]) -> None:
-        """Corners may leave the window by half of it; one that would fold it does nothing."""
-        size = np.array(window, np.float64)
-        fractions = self.quad(window) / size
-        fractions[self.chosen] = np.clip(np.array([x, y]) / size, -0.5, 1.5)
-        if convex(fractions):
-            pin = tuple((float(u), float(v)) for u, v in fractions)
-            self.placement = replace(self.placement, pin=pin)
-
-
-class DisplayMemory:
-    """What was set for each display: one file, `displays.json`, with a placement per display, and
-    whether figures are shown when a window fills it."""
-
-    def __init__(self, folder: Path | None = None) -> None:
-        self.path = (folder or own_folder()) / "displays.json"
-
-    def recall(self, display: str) -> Placement | None:
-        """The display's placement; None where there is none, or none that makes sense."""
-        found = self._of(display)
-        known = {f.name for f in dataclasses.fields(Placement)}
-        values = {k: v for k, v in found.items() if k in known}
-        if not values:
-            return None
-        try:
-            if values.get("pin") is not None:
-                values["pin"] = tuple((float(x), float(y)) for x, y in values["pin"])
-            return Placement(**values)
-        except (SettingsError, TypeError, ValueError) as error:
-            _log.warning("%s: the entry for %s is ignored (%s)", self.path, display, error)
-            return None
-
-    def hud(self, display: str) -> bool:
-        """Whether figures lie over a picture that fills the display: not unless asked for."""
-        return self._of(display).get("hud") is True
-
-    def keep(self, display: str, placement: Placement | None = None, **more: bool) -> None:
-        """Write it down; a folder that cannot be written is a warning, not the end of a show."""
-        placed = {} if placement is None else dataclasses.asdict(placement)
-        everything = {**self._read(), display: {**self._of(display), **placed, **more}}
-        try:
-            write_whole(self.path, json.dumps(everything, indent=2) + "\n")
-        except SettingsError as error:
-            _log.warning("%s", error)
-
-    def _of(self, display: str) -> dict[str, Any]:
-        found = self._read().get(display)
-        return found if isinstance(found, dict) else {}
-
-    def _read(self) -> dict[str, Any]:
-        try:
-            found = json.loads(self.path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            return {}
-        except (OSError, ValueError) as error:
-            _log.warning("%s cannot be read: %s", self.path, error)
-            return {}
-        return found if isinstance(found, dict) else {}
+    light = np.ones(places.shape[1:], np.float32)
+    for way in (0, 1):
+        at = places[way]
+        for width, distance in ((edges[way], at), (edges[way + 2], 1 - at)):
+            if width > 0:
+                t = np.clip(distance / np.float32(width), 0, 1)
+                light *= t * t * (3 - 2 * t)
+    return cast(NDArray[np.float32], cv2.pow(light, 1 / gamma))

@@ -1,58 +1,67 @@
 """The window itself: SDL through pygame, drawing by the graphics card where there is one.
 
-On a card the picture is uploaded as it is and scaled, turned and pinned there, in step with the
-display. Where a "card" is a program (measured: Mesa's software renderer takes 20 to 80 ms for
-1280x720), OpenCV lays the picture out and SDL only copies it.
+On a card the picture is uploaded as it is and scaled, turned and laid by four corners there, in
+step with the display. Where the mesh bends, and where a "card" is a program (measured: Mesa's
+software renderer takes 20 to 80 ms for 1280x720), OpenCV lays the picture out and SDL only copies
+it (docs/decisions/wall.md).
 """
 
 import os
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping as ReadMapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from livedream.core.addresses import parse_address
 from livedream.core.errors import SettingsError, SinkError
 from livedream.core.frame import Picture
 from livedream.present.live.hud_paint import Overlay, import_pygame
-from livedream.present.live.placement import FITS, Placement, Quad, homography, painted, through
+from livedream.present.live.mapping import Mapping
+from livedream.present.live.placement import FITS, Placement, tone_table
+from livedream.present.live.wall import Area, read_areas
 
 _CENTERED: Final = 0x2FFF0000  # SDL_WINDOWPOS_CENTERED_MASK; the display's number is added
-_MESH: Final = 16  # cells across: within each, perspective is a parallelogram to a tenth of a px
+_BLEND, _MULTIPLY = 1, 4  # SDL_BLENDMODE_BLEND, SDL_BLENDMODE_MOD
 _SLOW_S: Final = 0.008  # heuristic: a card takes less than a millisecond
 _USUAL_SHARE: Final = 0.75  # of the display that a window takes at most
 _UNSEEN: Final = ("offscreen", "dummy", "evdev")  # SDL's drivers without a picture
 _RENDERERS: Final = ("auto", "gpu", "cpu")
-_PLACING: Final = ("fit", "turn", "mirror", "gamma", "brightness")
 
 
 @dataclass(frozen=True, slots=True)
 class WindowOptions:
-    """What a window is to be: `window?fullscreen=1&display=1&mirror=1&turn=90&gamma=1.2`.
+    """What the windows are to be: `window?fullscreen=1&display=1&mirror=1&turn=90&gamma=1.2`.
 
-    display: counts from 0.  hud: figures from the start; None: in a window yes, in fullscreen as
+    displays: one window for each, in order from the left of a wall.  overlap: of a wall, see
+    `wall.shares`.  card: the test card from the start.
+    hud: figures from the start; None: in a window yes, in fullscreen as
     they were left on that display, which is off at first.  width, height: px of the window when
     it is not fullscreen, 0 for a size that fits picture and display.
-    placement: None takes what was kept for the display.  renderer: "auto" lets the graphics card
-    scale where there is one.  settings_folder: where placements are kept, None for the user's.
+    placing: parts of a `Placement` that count instead of what was kept for the display.
+    renderer: "auto" lets the graphics card scale where there is one.
+    settings_folder: where placements are kept, None for the user's.
     """
 
     fullscreen: bool = False
-    display: int = 0
+    displays: tuple[Area, ...] = (Area(),)
+    overlap: float = 0.0
+    card: bool = False
     hud: bool | None = None
     width: int = 0
     height: int = 0
     title: str = "livedream"
-    placement: Placement | None = None
+    placing: ReadMapping[str, Any] = field(default_factory=dict)
     renderer: str = "auto"
     settings_folder: Path | None = None
 
 
-def window_options(text: str, *, fullscreen: bool = False, display: int = 0) -> WindowOptions:
+def window_options(
+    text: str, *, fullscreen: bool = False, display: str = "0", overlap: float = 0.0
+) -> WindowOptions:
     """The options in `window` or `window?...`; the other arguments where it does not say.
 
     Raises SettingsError for an option that is not known or makes no sense.
@@ -64,69 +73,105 @@ def window_options(text: str, *, fullscreen: bool = False, display: int = 0) -> 
     width, cross, height = size.partition("x")
     if size and not (cross and width.isdigit() and height.isdigit() and int(width) * int(height)):
         raise address.wrong("size", "WIDTHxHEIGHT")
-    given = any(name in address.options for name in _PLACING)
-    placement = Placement(
-        fit=address.word("fit", "contain", FITS),
-        turn=int(address.word("turn", "0", ("0", "90", "180", "270"))),
-        mirror=address.flag("mirror", False),
-        gamma=address.number("gamma", 1.0, 0.2, 5.0),
-        brightness=address.number("brightness", 1.0, 0.2, 5.0),
-    )
+    placing: dict[str, Any] = {
+        "fit": address.word("fit", "contain", FITS),
+        "turn": int(address.word("turn", "0", ("0", "90", "180", "270"))),
+        "mirror": address.flag("mirror", False),
+        "gamma": address.number("gamma", 1.0, 0.2, 5.0),
+        "brightness": address.number("brightness", 1.0, 0.2, 5.0),
+        "crop": _four(address.word("crop", "")),
+        "edges": _four(address.word("edges", "")),
+        "edge_gamma": address.number("edge_gamma", 2.2, 0.2, 5.0),
+        "mask": address.word("mask", ""),
+    }
+    placing = {name: value for name, value in placing.items() if name in address.options}
+    Placement(**placing)  # to be refused now
     options = WindowOptions(
         fullscreen=address.flag("fullscreen", fullscreen),
-        display=int(address.number("display", display, 0, 63)),
+        # In an address a plus is a space.
+        displays=read_areas(address.word("display", display).replace(" ", "+")),
+        overlap=address.number("overlap", overlap, 0.0, 0.5),
+        card=address.flag("card", False),
         hud=address.flag("hud", True) if "hud" in address.options else None,
         width=int(width or 0),
         height=int(height or 0),
-        placement=placement if given else None,
+        placing=placing,
         renderer=address.word("renderer", "auto", _RENDERERS),
     )
     address.finish()
     return options
 
 
-class Screen:
-    """A window on a display. To be used from the main thread only.
+def _four(text: str) -> tuple[float, ...] | None:
+    if not text:
+        return None
+    try:
+        a, b, c, d = (float(part) for part in text.split(","))
+    except ValueError as error:
+        raise SettingsError(f"window: crop and edges must be four numbers (got {text})") from error
+    return a, b, c, d
 
-    Raises SinkError when there is no display, or not one of that number.
+
+def start_video() -> None:
+    """Raises SinkError where there is no display."""
+    pygame = import_pygame()
+    try:
+        pygame.display.init()
+        # Where there is no display SDL takes a driver that draws for nobody, unasked.
+        if pygame.display.get_driver() in _UNSEEN and "SDL_VIDEODRIVER" not in os.environ:
+            pygame.display.quit()
+            raise pygame.error("there is no display")
+    except pygame.error as error:
+        raise SinkError(
+            f"no window can be opened ({error}): start livedream in a graphical session, "
+            "or choose another output, such as --sink udp://127.0.0.1:9000"
+        ) from error
+    pygame.display.set_allow_screensaver(False)
+
+
+def stop_video() -> None:
+    """When all screens are closed."""
+    import_pygame().display.quit()
+
+
+class Screen:
+    """A window on a display, between `start_video` and `stop_video`, in the main thread only.
+
+    paced: whether `present` waits for the display.  Raises SinkError when there is no display of
+    that number.
     """
 
-    def __init__(self, options: WindowOptions, picture: tuple[int, int]) -> None:
+    def __init__(
+        self, options: WindowOptions, picture: tuple[int, int], area: Area, *, paced: bool = True
+    ) -> None:
         self._pygame = import_pygame()
         from pygame._sdl2 import video
 
         self._video: Any = video
-        try:
-            self._pygame.display.init()
-            # Where there is no display SDL takes a driver that draws for nobody, unasked.
-            driver = self._pygame.display.get_driver()
-            if driver in _UNSEEN and "SDL_VIDEODRIVER" not in os.environ:
-                self._pygame.display.quit()
-                raise self._pygame.error("there is no display")
-        except self._pygame.error as error:
-            raise SinkError(
-                f"no window can be opened ({error}): start livedream in a graphical session, "
-                "or choose another output, such as --sink udp://127.0.0.1:9000"
-            ) from error
-        self._pygame.display.set_allow_screensaver(False)
+        self._area, self._paced = area, paced
         sizes = self._pygame.display.get_desktop_sizes()
-        if options.display >= len(sizes):
+        if area.number >= len(sizes):
             last = len(sizes) - 1
-            raise SinkError(f"display: must be 0 to {last} (got {options.display})")
-        self.display = options.display
-        at = _CENTERED + options.display
+            raise SinkError(f"display: must be 0 to {last} (got {area.number})")
+        self.display = area.number
+        at = _CENTERED + area.number
+        room = sizes[area.number] if area.part is None else area.part[:2]
+        size = _usual_size(options, picture, room)
         self._window = self._pygame.Window(
-            options.title,
-            _usual_size(options, picture, sizes[options.display]),
-            position=(at, at),
-            resizable=True,
-            allow_high_dpi=True,
+            options.title, size, position=(at, at), resizable=True, allow_high_dpi=True
         )
+        self._place = at, at
+        if area.part is not None:
+            centred = zip(self._window.position, sizes[area.number], size, strict=True)
+            x, y = (place - (whole - own) // 2 for place, whole, own in centred)
+            self._place = self._window.position = x + area.part[2], y + area.part[3]
         self.on_card = options.renderer == "gpu" or (
             options.renderer == "auto" and self._card_is_quick()
         )
         self._renderer = self._new_renderer(card=self.on_card)
         self._texture: Any = None
+        self._plane: tuple[Any, Any] = (None, None)  # and its texture
+        self._mapping: Mapping | None = None
         self._overlays: list[tuple[Any, Any]] = []  # surfaces and their textures
         self.fullscreen = False
         self._windowed_size = self._window.size
@@ -137,7 +182,7 @@ class Screen:
         drivers = [d.name for d in self._video.get_drivers()]
         index = -1 if card else drivers.index("software")
         try:
-            return self._video.Renderer(self._window, index=index, vsync=card)
+            return self._video.Renderer(self._window, index=index, vsync=card and self._paced)
         except self._pygame.error:
             return self._video.Renderer(self._window)
 
@@ -168,8 +213,17 @@ class Screen:
     def display_key(self) -> str:
         """What the display is kept under: its number and size."""
         sizes = self._pygame.display.get_desktop_sizes()
-        width, height = sizes[min(self.display, len(sizes) - 1)]
-        return f"{self.display}:{width}x{height}"
+        return self._area.key(sizes[min(self.display, len(sizes) - 1)])
+
+    @property
+    def name(self) -> str:
+        """For people."""
+        part = self._area.part
+        return f"display {self.display}" + (f" +{part[2]}+{part[3]}" if part else "")
+
+    def is_window(self, window: Any) -> bool:
+        """Whether an event of this window is meant; one without a window is for all."""
+        return window is None or window is self._window
 
     def to_px(self, x: float, y: float) -> tuple[float, float]:
         """A place of the mouse, which counts in points on some systems."""
@@ -177,62 +231,84 @@ class Screen:
         return x * self.size[0] / width, y * self.size[1] / height
 
     def set_fullscreen(self, on: bool) -> None:
-        """The whole display, or the window as it was."""
+        """The whole display or its part, or the window as it was."""
         if on and not self.fullscreen:
             # SDL asks the window manager; where there is none (a kiosk), this is what counts.
             self._windowed_size = self._window.size
             self._window.borderless = True
-            self._window.size = self._pygame.display.get_desktop_sizes()[self.display]
-            self._window.position = (_CENTERED + self.display, _CENTERED + self.display)
-            self._window.set_fullscreen(True)
+            whole = self._pygame.display.get_desktop_sizes()[self.display]
+            self._window.size = self._area.part[:2] if self._area.part else whole
+            self._window.position = self._place
+            if self._area.part is None:
+                self._window.set_fullscreen(True)
         elif self.fullscreen and not on:
             self._window.set_windowed()
             self._window.borderless = False
             self._window.size = self._windowed_size
-            self._window.position = (_CENTERED + self.display, _CENTERED + self.display)
+            self._window.position = self._place
         self.fullscreen = on
 
     def move_to_display(self, number: int) -> None:
         """Raises nothing: a number past the last display starts from the first again."""
         self.display = number % len(self._pygame.display.get_desktop_sizes())
-        was, at = self.fullscreen, _CENTERED + self.display
+        self._area = Area(self.display)
+        was, self._place = self.fullscreen, (_CENTERED + self.display, _CENTERED + self.display)
         if was:
             self.set_fullscreen(False)
-        self._window.position = (at, at)
+        self._window.position = self._place
         if was:
             self.set_fullscreen(True)
 
     def show_cursor(self, on: bool) -> None:
         self._pygame.mouse.set_visible(on)
 
-    def show(
-        self, rgb: Picture, quad: Quad, table: NDArray[np.uint8] | None, overlays: list[Overlay]
-    ) -> None:
-        """Draw the picture with its corners at `quad` (px), and what lies over it.
-
-        table: (256,) codes to codes, None for none.
-        """
+    def draw(self, rgb: Picture, placement: Placement, overlays: list[Overlay]) -> None:
+        """Draw the picture as it is to lie, and what lies over it; seen with `present`."""
+        made_for = placement, (rgb.shape[1], rgb.shape[0]), self.size
+        if self._mapping is None or self._mapping.made_for != made_for:
+            self._mapping = Mapping(*made_for)
+        mapping, table = self._mapping, tone_table(placement)
         if table is not None:
             rgb = cv2.LUT(rgb, table).astype(np.uint8, copy=False)
         self._renderer.draw_color = (0, 0, 0, 255)
         self._renderer.clear()
-        if self.on_card:
+        if self.on_card and mapping.quads:
             self._upload(rgb)
-            self._draw_mesh(quad)
+            for quad in mapping.quads:
+                self._texture.draw_quad(*quad)
+            self._multiply(mapping.plane)
         else:
-            self._upload(painted(rgb, quad, self.size))
+            self._upload(mapping.paint(rgb))
             self._texture.draw()
         kept = []
         for overlay in overlays:
             texture = next((t for s, t in self._overlays if s is overlay.surface), None)
             if texture is None:
                 texture = self._video.Texture.from_surface(self._renderer, overlay.surface)
-                texture.blend_mode = 1  # SDL_BLENDMODE_BLEND
+                texture.blend_mode = _BLEND
             kept.append((overlay.surface, texture))
             width, height = overlay.surface.get_size()
             texture.draw(dstrect=(overlay.x, overlay.y, width, height))
         self._overlays = kept
+
+    def finish(self) -> None:
+        """Have what was drawn ready, which would wait for `present` and keep it."""
+        self._renderer.to_surface(area=(0, 0, 1, 1))
+
+    def present(self) -> None:
+        """Show what was drawn."""
         self._renderer.present()
+
+    def _multiply(self, plane: Picture | None) -> None:
+        if plane is None:
+            return
+        if self._plane[0] is not plane:
+            size = plane.shape[1], plane.shape[0]
+            surface = self._pygame.image.frombuffer(plane, size, "RGB")
+            texture = self._video.Texture.from_surface(self._renderer, surface)
+            texture.blend_mode = _MULTIPLY
+            self._plane = plane, texture
+        self._plane[1].draw()
 
     def _upload(self, rgb: Picture) -> None:
         size = (rgb.shape[1], rgb.shape[0])
@@ -244,26 +320,6 @@ class Screen:
         surface = self._pygame.image.frombuffer(np.ascontiguousarray(rgb), size, "RGB")
         self._texture.update(surface)
 
-    def _draw_mesh(self, quad: Quad) -> None:
-        upright = np.allclose(quad[[0, 2]], quad[[0, 2]].round()) and np.allclose(
-            quad, [quad[0], (quad[2, 0], quad[0, 1]), quad[2], (quad[0, 0], quad[2, 1])]
-        )
-        cells = 1 if upright else _MESH
-        steps = np.linspace(0, 1, cells + 1)
-        places = np.stack(np.meshgrid(steps, steps), axis=-1).reshape(-1, 2)
-        if upright:
-            points = quad[0] + places * (quad[2] - quad[0])
-        else:
-            points = through(homography(quad), places)
-        grid = points.reshape(cells + 1, cells + 1, 2).tolist()
-        uv = places.reshape(cells + 1, cells + 1, 2).tolist()
-        for j in range(cells):
-            for i in range(cells):
-                around = ((j, i), (j, i + 1), (j + 1, i + 1), (j + 1, i))
-                self._texture.draw_quad(
-                    *(grid[a][b] for a, b in around), *(uv[a][b] for a, b in around)
-                )
-
     def picture(self) -> Picture:
         """What the window shows at this moment, as far as its renderer can say."""
         surface = self._renderer.to_surface()
@@ -271,9 +327,8 @@ class Screen:
         return np.ascontiguousarray(found.transpose(1, 0, 2))
 
     def close(self) -> None:
-        self._overlays, self._texture = [], None
+        self._overlays, self._texture, self._plane = [], None, (None, None)
         self._window.destroy()
-        self._pygame.display.quit()
 
 
 def _usual_size(

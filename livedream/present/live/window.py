@@ -1,37 +1,30 @@
-"""The window and the projector: the one output that owns the main thread.
+"""The windows and projectors: the one output that owns the main thread.
 
-Its own keys are in `HELP`; all others go to the show.
+One frame goes to all displays of a wall in one turn: all are drawn, then all are shown. Their own
+keys are in `HELP`; all others go to the show.
 """
 
 import logging
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Final, Protocol
 
-import cv2
-
 from livedream.core.errors import SinkError, reason
-from livedream.core.frame import Picture
 from livedream.core.health import Health, StatusBoard
 from livedream.core.latest_slot import LatestSlot, SlotClosed
 from livedream.core.snapshot import Snapshot
 from livedream.core.supervisor import FaultLog
 from livedream.present.live import LiveFrame
-from livedream.present.live.hud_paint import FIGURES_S, Overlay, Panels, import_pygame
-from livedream.present.live.placement import (
-    CORNER_NAMES,
-    FITS,
-    CornerPin,
-    DisplayMemory,
-    Placement,
-    corners,
-    tone_table,
-)
-from livedream.present.live.screen import Screen, WindowOptions
+from livedream.present.live.display import Display
+from livedream.present.live.display_memory import DisplayMemory
+from livedream.present.live.hud_paint import FIGURES_S, import_pygame
+from livedream.present.live.mapping import mask_for
+from livedream.present.live.placement import FITS, HARD, WHOLE, Placement
+from livedream.present.live.screen import Screen, WindowOptions, start_video, stop_video
+from livedream.present.live.wall import Area, shares
 
 _log = logging.getLogger(__name__)
 
@@ -41,19 +34,21 @@ _WAIT_S: Final = 0.015  # for a frame, before looking at the keys again
 _CURSOR_S: Final = 2.0  # the cursor hides after so long
 _NOTICE_S: Final = 2.0  # a line about what a key did stays
 _TONE_STEP: Final = 1.05
-_MOST_UNDO: Final = 200
 
 HELP: Final = (
     ("", "window"),
     ("F", "fullscreen on and off"),
     ("H", "figures on and off"),
     ("?", "this help"),
-    ("F2", "corners: drag, or Tab and arrows"),
-    ("Backspace", "while moving corners: undo; with Shift: reset"),
+    ("F2", "corners and mesh: drag, or Tab and arrows"),
+    ("G", "while moving them: more points; with Shift: fewer"),
+    ("Backspace", "undo; with Ctrl: redo; with Shift: reset"),
+    ("E", "gamma of soft edges up; with Shift: down"),
     ("F3, F4", "mirror, rotate a quarter turn"),
     ("F5, F6", "gamma down, up"),
     ("F7, F8", "brightness down, up"),
     ("F9, F10", "fit, next display"),
+    ("F12", "test card"),
     ("Escape", "back"),
 )
 
@@ -76,7 +71,10 @@ class Peeked(Protocol):
 
 
 class Window:
-    """Shows frames until `stop` is set, or it is closed, which sets `stop` for everybody."""
+    """Shows frames until `stop` is set, or it is closed, which sets `stop` for everybody.
+
+    Raises SettingsError where what was kept for displays, or a mask, cannot be read.
+    """
 
     def __init__(
         self,
@@ -91,11 +89,12 @@ class Window:
         self._parameters = parameters
         self._keys = keys
         self._memory = DisplayMemory(options.settings_folder)
-        self._asked = options.placement  # instead of the display's
-        self._placement = self._asked or Placement()
-        self._undo: deque[Placement] = deque(maxlen=_MOST_UNDO)
-        self._kept = self._placement
-        self._pin: CornerPin | None = None  # while corners are moved
+        if options.placing.get("mask"):
+            mask_for(options.placing["mask"], (1, 1))
+        self._displays: list[Display] = []
+        self._chosen = 0  # the display that keys are for
+        self._before: dict[Area, Placement] = {}  # for when a display comes back
+        self._card = options.card
         # By fullscreen: a projection is not covered unless somebody asked for it.
         self._hud = {False: options.hud is not False, True: options.hud is True}
         self._playing = ""
@@ -134,14 +133,33 @@ class Window:
     def _open_and_show(
         self, first: LiveFrame, slot: LatestSlot[LiveFrame], stop: threading.Event
     ) -> None:
-        self._screen = Screen(self._options, (first.rgb.shape[1], first.rgb.shape[0]))
+        areas, picture = self._options.displays, (first.rgb.shape[1], first.rgb.shape[0])
+        start_video()
         try:
-            self._recall(self._asked)
-            self._panels = Panels()
+            for number, area in enumerate(areas):
+                # One display paces all of them: each that waited would wait for its own beam.
+                paced = number == len(areas) - 1
+                self._displays.append(self._open(number, area, picture, paced))
+            self._recall_hud()
             self._show(slot, stop)
         finally:
-            self._asked = self._placement  # for when the display comes back
-            self._screen.close()
+            for display, area in zip(self._displays, areas, strict=False):
+                self._before[area] = display.placement
+                display.screen.close()
+            self._displays, self._chosen = [], 0
+            stop_video()
+
+    def _open(self, number: int, area: Area, picture: tuple[int, int], paced: bool) -> Display:
+        screen = Screen(self._options, picture, area, paced=paced)
+        placement = self._before.get(area)
+        if placement is None and self._options.placing:
+            kept = self._memory.recall(screen.display_key) or Placement()
+            placement = replace(kept, **self._options.placing)
+        return Display(screen, number, self._memory, self._say, placement)
+
+    @property
+    def _display(self) -> Display:
+        return self._displays[self._chosen]
 
     def _become(self, state: str, detail: str = "") -> None:
         health = self._health
@@ -191,190 +209,160 @@ class Window:
 
     def _draw(self) -> None:
         assert self._frame is not None, "a frame came first"
-        size = self._screen.size
         rgb = self._frame.rgb
-        if self._pin is not None:
-            rgb = with_grid(rgb)
-        quad = corners(self._placement, (rgb.shape[1], rgb.shape[0]), size)
-        self._screen.show(rgb, quad, tone_table(self._placement), self._overlays(size))
+        self._lay_panels()
+        whole = [(WHOLE, HARD)]
+        if len(self._displays) > 1:
+            sizes = [display.screen.size for display in self._displays]
+            whole = shares(sizes, self._options.overlap, (rgb.shape[1], rgb.shape[0]))
+        for display, share in zip(self._displays, whole, strict=True):
+            display.draw(rgb, share, card=self._card)
+        if len(self._displays) > 1:  # half a millisecond from one to the next, instead of eleven
+            for display in self._displays:
+                display.screen.finish()
+        for display in self._displays:
+            display.screen.present()
         idle = time.monotonic() - self._moved_s > _CURSOR_S
-        self._screen.show_cursor(self._pin is not None or not (idle or self._screen.fullscreen))
+        editing = any(display.editor is not None for display in self._displays)
+        self._display.screen.show_cursor(editing or not (idle or self._display.screen.fullscreen))
 
-    def _overlays(self, size: tuple[int, int]) -> list[Overlay]:
+    def _lay_panels(self) -> None:
         now_s = time.monotonic()
-        panels = self._panels
-        panels.fit_window(size)
-        hud = self._hud[self._screen.fullscreen]
+        for display in self._displays:
+            display.panels.fit_window(display.screen.size)
+            if display.editor is not None:
+                display.panels.handles(display.editor)
+        panels, fullscreen = self._display.panels, self._display.screen.fullscreen
+        hud = self._hud[fullscreen]
         playing = self._keys.playing() if self._keys is not None else ""
         if playing != self._playing:
             self._playing = playing
-            if playing and (hud or not self._screen.fullscreen):  # never over a clean projection
+            if playing and (hud or not fullscreen):  # never over a clean projection
                 self._say(playing)
         if hud and not self._help:
             status, asked = self._status.latest(), self._parameters.peek().dream.strength
             panels.hud(status, asked, now_s, playing)
         if self._help:
             panels.help(HELP if self._keys is None else (*HELP, ("", "show"), *self._keys.help()))
-        if self._pin is not None:
-            panels.handles(self._pin)
         text = self._line(now_s)
         if text:
             panels.line(text)
-        return panels.overlays()
 
     def _line(self, now_s: float) -> str:
         if self._notice is not None and now_s < self._notice[1]:
             return self._notice[0]
         self._notice = None
-        if self._pin is not None:
-            name = CORNER_NAMES[self._pin.chosen]
-            return f"{name}: drag or arrows, Tab next, Backspace undo, F2 done"
+        if self._display.editor is not None:
+            name = self._display.editor.name()
+            return f"{name}: drag or arrows, Tab next, G more, Backspace undo, F2 done"
         return ""
 
     # Keys and mouse
 
     def _handle(self, event: Any) -> None:
-        pygame, size = self._pygame, self._screen.size
+        pygame = self._pygame
         if event.type == pygame.KEYDOWN:
             self._press(pygame.key.name(event.key).lower(), event.unicode, event.mod)
-        elif event.type == pygame.MOUSEMOTION:
+        elif event.type in (pygame.MOUSEMOTION, pygame.MOUSEBUTTONDOWN, pygame.MOUSEBUTTONUP):
             self._moved_s = time.monotonic()
-            if self._pin is not None:
-                self._pin.drag(*self._screen.to_px(*event.pos), size)
-                self._placement = self._pin.placement
-        elif event.type == pygame.MOUSEBUTTONDOWN and event.button == 1 and self._pin is not None:
-            self._pin.grab(*self._screen.to_px(*event.pos), size)
-        elif event.type == pygame.MOUSEBUTTONUP and event.button == 1 and self._pin is not None:
-            self._pin.release()
-            self._keep()
+            window = getattr(event, "window", None)
+            for number, display in enumerate(self._displays):
+                if display.screen.is_window(window):
+                    if event.type == pygame.MOUSEBUTTONDOWN:
+                        self._chosen = number
+                    display.mouse(event)
+                    break
 
     def _press(self, key: str, typed: str, modifiers: int) -> None:
-        if self._pin is not None and self._press_in_corners(key, modifiers):
+        display = self._display
+        if display.press(key, modifiers):
             return
+        down = bool(modifiers & self._pygame.KMOD_SHIFT)
         own: dict[str, Callable[[], None]] = {
             "f": self._fullscreen,
             "f11": self._fullscreen,
             "h": self._toggle_hud,
             "f1": self._toggle_help,
-            "f2": self._toggle_corners,
-            "f3": lambda: self._place(mirror=not self._placement.mirror),
-            "f4": lambda: self._place(turn=(self._placement.turn + 90) % 360),
+            "f2": self._toggle_mesh,
+            "f3": lambda: display.place(mirror=not display.placement.mirror),
+            "f4": lambda: display.place(turn=(display.placement.turn + 90) % 360),
             "f5": lambda: self._tone("gamma", 1 / _TONE_STEP),
             "f6": lambda: self._tone("gamma", _TONE_STEP),
             "f7": lambda: self._tone("brightness", 1 / _TONE_STEP),
             "f8": lambda: self._tone("brightness", _TONE_STEP),
             "f9": self._next_fit,
             "f10": self._next_display,
+            "f12": self._toggle_card,
             "escape": self._back,
         }
         if typed == "?":
             self._toggle_help()
         elif key in own:
             own[key]()
+        elif key == "e":
+            self._tone("edge_gamma", 1 / _TONE_STEP if down else _TONE_STEP)
         elif self._keys is not None:
             self._keys.press(key)
 
-    def _press_in_corners(self, key: str, modifiers: int) -> bool:
-        assert self._pin is not None, "corners are being moved"
-        step = 10 if modifiers & self._pygame.KMOD_SHIFT else 1
-        moves = {"left": (-step, 0), "right": (step, 0), "up": (0, -step), "down": (0, step)}
-        if key in moves:
-            self._pin.nudge(*moves[key], self._screen.size)
-        elif key == "tab":
-            self._pin.next()
-        elif key == "backspace" and modifiers & self._pygame.KMOD_SHIFT:
-            self._pin.reset()
-            self._say("corners reset, Backspace undoes")
-        elif key == "backspace":
-            if not self._undo:
-                self._say("nothing to undo")
-                return True
-            self._pin.placement = self._undo.pop()
-            self._kept = self._pin.placement  # what is undone is not to be undone again
-            self._memory.keep(self._screen.display_key, self._kept)
-        else:
-            return False
-        self._placement = self._pin.placement
-        self._keep()
-        return True
-
     def _fullscreen(self) -> None:
-        self._screen.set_fullscreen(not self._screen.fullscreen)
+        on = not self._display.screen.fullscreen
+        for display in self._displays:
+            display.screen.set_fullscreen(on)
 
     def _toggle_hud(self) -> None:
-        fullscreen = self._screen.fullscreen
-        self._hud[fullscreen] = not self._hud[fullscreen]
-        if fullscreen:
-            self._memory.keep(self._screen.display_key, hud=self._hud[True])
+        screen = self._display.screen
+        self._hud[screen.fullscreen] = not self._hud[screen.fullscreen]
+        if screen.fullscreen:
+            self._memory.keep(screen.display_key, hud=self._hud[True])
 
     def _toggle_help(self) -> None:
         self._help = not self._help
 
-    def _toggle_corners(self) -> None:
-        if self._pin is not None:
-            self._pin = None
-            self._keep()
-            return
+    def _toggle_card(self) -> None:
+        self._card = not self._card
+
+    def _toggle_mesh(self) -> None:
         assert self._frame is not None, "a frame came first"
         shape = self._frame.rgb.shape
-        self._pin = CornerPin(self._placement, (shape[1], shape[0]))
+        self._display.toggle_mesh((shape[1], shape[0]))
 
     def _back(self) -> None:
         if self._help:
             self._help = False
-        elif self._pin is not None:
-            self._toggle_corners()
-        elif self._screen.fullscreen:
+        elif self._display.editor is not None:
+            self._toggle_mesh()
+        elif self._card:
+            self._card = False
+        elif self._display.screen.fullscreen:
             self._fullscreen()
         else:
             self._say("close the window to quit")
 
     def _next_fit(self) -> None:
-        self._place(fit=FITS[(FITS.index(self._placement.fit) + 1) % len(FITS)])
-        self._say(f"fit: {self._placement.fit}")
+        fit = FITS[(FITS.index(self._display.placement.fit) + 1) % len(FITS)]
+        self._display.place(fit=fit)
+        self._say(f"fit: {fit}")
 
     def _next_display(self) -> None:
-        self._screen.move_to_display(self._screen.display + 1)
-        self._pin = None
-        self._recall()
-        self._say(f"display {self._screen.display}")
+        """The only window goes there; of several, the keys go to the next one."""
+        if len(self._displays) > 1:
+            self._chosen = (self._chosen + 1) % len(self._displays)
+        else:
+            display = self._display
+            display.screen.move_to_display(display.screen.display + 1)
+            display.editor = None
+            display.recall()
+            self._recall_hud()
+        self._say(self._display.screen.name)
 
     def _tone(self, name: str, factor: float) -> None:
-        value = round(min(5.0, max(0.2, getattr(self._placement, name) * factor)), 3)
-        self._place(**{name: value})
-        self._say(f"{name} {value:.2f}")
-
-    def _place(self, **changes: Any) -> None:
-        self._placement = replace(self._placement, **changes)
-        if self._pin is not None:
-            self._pin.placement = self._placement
-        self._keep()
+        value = round(min(5.0, max(0.2, getattr(self._display.placement, name) * factor)), 3)
+        self._display.place(**{name: value})
+        self._say(f"{name.replace('_', ' ')} {value:.2f}")
 
     def _say(self, text: str) -> None:
         self._notice = text, time.monotonic() + _NOTICE_S
 
-    def _recall(self, placement: Placement | None = None) -> None:
-        """What was set for the display we are on; placement: one that was asked for instead."""
-        key = self._screen.display_key
-        self._placement = self._kept = placement or self._memory.recall(key) or Placement()
-        self._undo.clear()
+    def _recall_hud(self) -> None:
         if self._options.hud is None:
-            self._hud[True] = self._memory.hud(key)
-
-    def _keep(self) -> None:
-        if self._placement != self._kept:
-            self._undo.append(self._kept)
-            self._kept = self._placement
-            self._memory.keep(self._screen.display_key, self._placement)
-
-
-def with_grid(rgb: Picture) -> Picture:
-    """A copy of the picture with its frame and a grid of eighths, to see how it lies."""
-    out = rgb.copy()
-    height, width = rgb.shape[:2]
-    for part in range(1, 8):
-        x, y = round(width * part / 8), round(height * part / 8)
-        cv2.line(out, (x, 0), (x, height - 1), (200, 200, 200), 1, cv2.LINE_AA)
-        cv2.line(out, (0, y), (width - 1, y), (200, 200, 200), 1, cv2.LINE_AA)
-    cv2.rectangle(out, (0, 0), (width - 1, height - 1), (94, 200, 190), 2)
-    return out
+            self._hud[True] = self._memory.hud(self._display.screen.display_key)

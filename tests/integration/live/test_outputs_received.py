@@ -1,5 +1,6 @@
 """Outputs with real receivers: a clock in the pixels goes out and is read back."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -18,6 +19,7 @@ from livedream.present.live import LiveFrame, open_output
 from livedream.present.live.worker import OutputWorker
 
 HERE = Path(__file__).parent
+COLOUR = (200, 60, 30)  # of window_shown.py
 ROOT = HERE.parents[2]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
 
@@ -101,11 +103,10 @@ def display() -> Iterator[str]:
     server.wait(5)
 
 
-@pytest.mark.parametrize("renderer", ["cpu", "gpu"])
-def test_a_pinned_fullscreen_window(display: str, renderer: str, tmp_path: Path) -> None:
-    """The corners are where they were put, the rest is black, the figures lie over it."""
+def shown(display: str, folder: Path, window: str) -> np.ndarray:
+    """What is seen on the display when `window_shown.py` shows one colour: (450, 800, 3)."""
     mss = pytest.importorskip("mss", reason="needs mss to look at the screen")
-    command = [sys.executable, str(HERE / "window_shown.py"), str(tmp_path), renderer]
+    command = [sys.executable, str(HERE / "window_shown.py"), str(folder), window]
     environment = {**ENVIRONMENT, "DISPLAY": display, "LIBGL_ALWAYS_SOFTWARE": "1"}
     child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
     with child:
@@ -115,10 +116,34 @@ def test_a_pinned_fullscreen_window(display: str, renderer: str, tmp_path: Path)
             seen = np.asarray(screen.grab(screen.monitors[0]))[..., 2::-1]
         child.terminate()
     assert seen.shape == (450, 800, 3)
+    return seen
+
+
+@pytest.mark.parametrize("renderer", ["cpu", "gpu"])
+def test_a_pinned_fullscreen_window(display: str, renderer: str, tmp_path: Path) -> None:
+    """The corners are where they were put, the rest is black, the figures lie over it."""
+    pin = [[0.02, 0.02], [0.95, 0.15], [0.95, 0.95], [0.1, 0.95]]
+    (tmp_path / "displays.json").write_text(json.dumps({"0:800x450": {"pin": pin}}))
+    seen = shown(display, tmp_path, f"window?fullscreen=1&hud=1&renderer={renderer}")
     for x, y in [(20, 430), (780, 20), (400, 445)]:  # outside the pin
         assert seen[y, x].max() == 0
     for x, y in [(700, 120), (700, 380), (220, 400)]:  # inside
-        assert np.abs(seen[y, x].astype(int) - (200, 60, 30)).max() <= 3
+        assert np.abs(seen[y, x].astype(int) - COLOUR).max() <= 3
     panel = seen[30:200, 30:200].astype(int)
     assert np.median(panel.max(axis=2)) < 90  # dark and translucent
     assert panel.min(axis=2).max() > 200  # with light words
+
+
+def test_two_projectors_with_soft_edges(display: str, tmp_path: Path) -> None:
+    """Their light added up, as where they overlap on a wall, is the same everywhere."""
+    window = "window?fullscreen=1&display=0:400x450+0+0,0:400x450+400+0&overlap=0.25"
+    seen = shown(display, tmp_path, f"{window}&renderer=gpu")
+    light = (seen / 255.0) ** 2.2
+    left, right = light[:, :400], light[:, 400:]
+    wall = np.concatenate([left[:, :300], left[:, 300:] + right[:, :100], right[:, 100:]], axis=1)
+    expected = (np.array(COLOUR) / 255) ** 2.2
+    found = wall.mean(axis=0)
+    np.testing.assert_allclose(found[:, 0], expected[0], rtol=0.02)
+    # Of the darker colours a column is rounded by more than that; their mean is not.
+    np.testing.assert_allclose(found[300:400].mean(axis=0), expected, rtol=0.02)
+    assert left[:, 350].max() < 0.6 * expected[0]  # neither does it all by itself

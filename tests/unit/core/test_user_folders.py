@@ -6,7 +6,7 @@ import pytest
 
 from livedream.control.presets import Presets
 from livedream.core.user_folders import cache_folder, own_folder
-from livedream.present.live.placement import DisplayMemory
+from livedream.present.live.display_memory import DisplayMemory
 
 
 def test_livedream_home_moves_everything(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -44,7 +44,7 @@ def fill(home: Path, guide: Path) -> None:
     (home / "programs").mkdir()
     (home / "programs/evening.toml").write_text(PROGRAM)
     (home / "midi.toml").write_text('[controls]\n"cc:1:7" = "strength"\n')
-    (home / "displays.json").write_text("{}")
+    (home / "displays.json").write_text('{"0": {"crop": [0, 0, 0.5, 1], "mask": "painted"}}')
     (home / "obs.toml").write_text("made = true\n")
     (home / "cache").mkdir()
     (home / "cache/secret.txt").write_text("no")
@@ -144,6 +144,7 @@ def made(path: Path, files: Mapping[str, bytes], sums: Mapping[str, str] | None 
         ("programs/bad.toml", b"steps = 3\n", "must have 1 to"),
         ("midi.toml", b"[controls\n", "cannot be read"),
         ("displays.json", b"[]", "must be a JSON object"),
+        ("displays.json", b'{"0": {"mask": "../../x"}}', "displays.json: display 0: name: must be"),
         ("masks/bad.png", b"no picture", "masks/bad.png"),
         ("networks/bad.safetensors", b"\x80\x04nothing", "networks/bad"),
         ("networks/bad.toml", b'sha256 = "0"\n', "is not of the weights beside it"),

@@ -1,25 +1,13 @@
-"""Where the picture lies: fitted, turned, mirrored, pinned; and that it stays there."""
-
-from pathlib import Path
+"""Where the picture lies: fitted, turned, mirrored, by its corners, with soft edges."""
 
 import numpy as np
 import pytest
 
 from livedream.core.errors import SettingsError
 from livedream.core.frame import Picture
-from livedream.present.live.placement import (
-    UNIT,
-    CornerPin,
-    DisplayMemory,
-    Placement,
-    corners,
-    homography,
-    outline,
-    painted,
-    through,
-    tone_table,
-)
-from livedream.present.live.screen import window_options
+from livedream.present.live.mapping import Mapping
+from livedream.present.live.mesh import Points
+from livedream.present.live.placement import Placement, seen_points, softened, tone_table
 
 COLOURS = np.array([(255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)], np.uint8)
 
@@ -32,8 +20,13 @@ def quarters() -> Picture:
     return picture
 
 
+def clockwise(points: Points) -> Points:
+    """The corners of a mesh, from its top left."""
+    return np.stack([points[0, 0], points[0, -1], points[-1, -1], points[-1, 0]])
+
+
 def shown(placement: Placement, window: tuple[int, int] = (320, 180)) -> Picture:
-    return painted(quarters(), corners(placement, (160, 90), window), window)
+    return Mapping(placement, (160, 90), window).paint(quarters())
 
 
 def order(picture: Picture) -> list[int]:
@@ -73,16 +66,16 @@ def test_a_picture_of_the_windows_size_is_untouched() -> None:
     ],
 )
 def test_fits(fit: str, turn: int, wanted: list[tuple[int, int]]) -> None:
-    quad = outline(Placement(fit=fit, turn=turn), (160, 90), (200, 224))
-    np.testing.assert_allclose(quad, wanted, atol=1)
+    points = seen_points(Placement(fit=fit, turn=turn), (160, 90), (200, 224))
+    np.testing.assert_allclose(clockwise(points), wanted, atol=1)
 
 
 def test_pinned_corners_are_where_they_were_put() -> None:
-    pin = ((0.1, 0.2), (0.9, 0.05), (0.95, 0.9), (0.2, 0.8))
+    mesh = (((0.1, 0.2), (0.9, 0.05)), ((0.2, 0.8), (0.95, 0.9)))
     window = (400, 300)
-    picture = shown(Placement(pin=pin), window)
+    picture = shown(Placement(mesh=mesh), window)
     assert order(picture) == [0, 1, 2, 3]
-    quad = np.array(pin) * window
+    quad = clockwise(np.array(mesh) * window)
     middle = quad.mean(axis=0)
     for corner, colour in zip(quad, COLOURS, strict=True):
         inside = np.round(corner + (middle - corner) * 0.08).astype(int)
@@ -91,21 +84,31 @@ def test_pinned_corners_are_where_they_were_put() -> None:
         assert picture[outside[1], outside[0]].max() == 0
 
 
-def test_the_mesh_of_the_card_and_the_cpu_agree() -> None:
-    """Points that the card's mesh goes through are those of the exact perspective."""
-    quad = np.array([(40, 60), (360, 15), (380, 270), (80, 240)], np.float64)
-    np.testing.assert_allclose(through(homography(quad), UNIT), quad, atol=1e-3)
+BENT = (((0, 0), (0.5, 0.1), (1, 0)), ((0, 0.5), (0.5, 0.5), (1, 0.5)), ((0, 1), (0.5, 1), (1, 1)))
 
 
-@pytest.mark.parametrize("wrong", [{"fit": "squeeze"}, {"turn": 45}, {"gamma": 0.0}])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"fit": "squeeze"},
+        {"turn": 45},
+        {"gamma": 0.0},
+        {"edge_gamma": 9.0},
+        {"mesh": ((0, 0), (1, 0), (1, 1), (0, 1))},
+        {"mesh": BENT[:2]},
+        {"mesh": (((0, 0), (1, 1)), ((1, 0), (0, 1)))},
+        {"mesh": (BENT[0], ((0, 0.5), (0.5, 0.5), (0.4, 0.5)), BENT[2])},
+        {"crop": (0.5, 0, 0.6, 1)},
+        {"crop": (0, 0, 0, 1)},
+        {"crop": (0, float("nan"), 1, 1)},
+        {"edges": (0.6, 0, 0.5, 0)},
+        {"edges": (-0.1, 0, 0, 0)},
+        {"mask": "../stage"},
+    ],
+)
 def test_out_of_range(wrong: dict[str, object]) -> None:
-    with pytest.raises(SettingsError, match="must be"):
+    with pytest.raises(SettingsError, match="must"):
         Placement(**wrong)  # type: ignore[arg-type]
-
-
-def test_crossing_corners_are_refused() -> None:
-    with pytest.raises(SettingsError, match="cross"):
-        Placement(pin=((0, 0), (1, 1), (1, 0), (0, 1)))
 
 
 def test_tones() -> None:
@@ -119,80 +122,24 @@ def test_tones() -> None:
     assert half[255] == 128
 
 
-class TestDragging:
-    window = (400, 300)
-
-    def test_drag_and_release(self) -> None:
-        pin = CornerPin(Placement(fit="stretch"), (160, 90))
-        assert pin.grab(395, 4, self.window)
-        pin.drag(350, 40, self.window)
-        pin.release()
-        pin.drag(10, 290, self.window)
-        assert pin.chosen == 1
-        assert pin.placement.pin == ((0, 0), (350 / 400, 40 / 300), (1, 1), (0, 1))
-
-    def test_nothing_is_grabbed_in_the_middle(self) -> None:
-        pin = CornerPin(Placement(), (160, 90))
-        assert not pin.grab(200, 150, self.window)
-        pin.drag(0, 0, self.window)
-        assert pin.placement.pin is None
-
-    def test_keys_move_the_chosen_corner(self) -> None:
-        pin = CornerPin(Placement(fit="stretch"), (160, 90))
-        pin.next()
-        pin.nudge(-10, 3, self.window)
-        np.testing.assert_allclose(pin.quad(self.window)[1], (390, 3))
-        pin.reset()
-        assert pin.placement.pin is None
-
-    def test_the_picture_is_never_folded(self) -> None:
-        pin = CornerPin(Placement(fit="stretch"), (160, 90))
-        assert pin.grab(0, 0, self.window)
-        pin.drag(390, 290, self.window)
-        assert pin.placement.pin is None
-        for x, y in np.random.default_rng(0).uniform(-300, 700, (200, 2)):
-            pin.drag(x, y, self.window)
-            Placement(pin=pin.placement.pin)  # raises when it is folded
+@pytest.mark.parametrize("gamma", [1.0, 2.2])
+def test_two_soft_edges_add_up_to_one_in_light(gamma: float) -> None:
+    across = np.linspace(0.0005, 0.9995, 1000, dtype=np.float32)
+    places = np.stack([across, np.full_like(across, 0.5)])[:, None]
+    left = softened((0, 0, 0.25, 0), gamma, places)[0] ** gamma
+    right = softened((0.25, 0, 0, 0), gamma, places)[0] ** gamma
+    np.testing.assert_allclose(left[750:] + right[:250], 1, atol=1e-5)
+    np.testing.assert_array_equal(left[:750], 1)
+    assert (np.diff(left[749:]) < 0).all()
+    assert left[750] > 0.999
+    assert left[-1] < 0.001
 
 
-class TestMemory:
-    kept = Placement("cover", 90, True, 1.2, 0.9, ((0.1, 0), (1, 0), (1, 1), (0, 1)))
-
-    def test_each_display_has_its_own(self, tmp_path: Path) -> None:
-        memory = DisplayMemory(tmp_path / "new")
-        assert memory.recall("0:1920x1080") is None
-        memory.keep("0:1920x1080", self.kept)
-        memory.keep("1:800x600", Placement())
-        assert memory.recall("0:1920x1080") == self.kept
-        assert memory.recall("1:800x600") == Placement()
-
-    def test_it_is_kept_where_the_users_files_are(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setenv("LIVEDREAM_HOME", str(tmp_path))
-        DisplayMemory().keep("0", self.kept)
-        assert (tmp_path / "displays.json").is_file()
-
-    @pytest.mark.parametrize(
-        "text", ["", "[]", '{"0": 3}', '{"0": {"turn": 45}}', '{"0": {"pin": [1]}}']
-    )
-    def test_damage_is_left_out(self, tmp_path: Path, text: str) -> None:
-        memory = DisplayMemory(tmp_path)
-        memory.path.write_text(text)
-        assert memory.recall("0") is None
-        memory.keep("0", self.kept)
-        assert memory.recall("0") == self.kept
-
-
-def test_window_options() -> None:
-    options = window_options("window?fullscreen=1&display=2&turn=90&gamma=1.2&size=800x450")
-    assert (options.fullscreen, options.display) == (True, 2)
-    assert (options.width, options.height) == (800, 450)
-    assert options.placement == Placement(turn=90, gamma=1.2)
-    assert window_options("window", fullscreen=True).placement is None
-    assert [window_options(f"window{o}").hud for o in ("", "?hud=0", "?hud=1")] == [
-        None, False, True,
-    ]  # fmt: skip
-    for wrong in ("window?turn=45", "window?siz=1x1", "window?size=0x4", "window:x"):
-        with pytest.raises(SettingsError):
-            window_options(wrong)
+def test_edges_on_all_sides_meet_in_the_corners() -> None:
+    places = np.mgrid[0:1:101j, 0:1:101j][::-1].astype(np.float32)
+    light = softened((0.2, 0.1, 0.4, 0.5), 1.0, places)
+    assert light[50, 50] == 1
+    for row, column in ((5, 50), (50, 10), (50, 80), (75, 50)):
+        assert light[row, column] == pytest.approx(0.5)
+    assert light[75, 80] == pytest.approx(0.25)
+    assert max(light[0].max(), light[-1].max(), light[:, 0].max(), light[:, -1].max()) == 0

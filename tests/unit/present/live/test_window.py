@@ -5,6 +5,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +16,18 @@ from livedream.control.keys import Keys
 from livedream.control.live_parameters import LiveParameters
 from livedream.control.presets import Presets
 from livedream.control.show import Show
-from livedream.core.errors import SinkError
+from livedream.core.errors import SettingsError, SinkError
+from livedream.core.frame import Picture
 from livedream.core.health import Health, StatusBoard
 from livedream.core.latest_slot import LatestSlot
 from livedream.core.settings import DreamSettings
 from livedream.present.live import LiveFrame, window
+from livedream.present.live.display_memory import DisplayMemory
 from livedream.present.live.hud import Hud
 from livedream.present.live.hud_paint import Painter, import_pygame
-from livedream.present.live.placement import DisplayMemory, Placement, Quad
+from livedream.present.live.placement import Placement, seen_points
 from livedream.present.live.screen import WindowOptions
+from livedream.present.live.wall import Area
 from livedream.present.live.window import Window
 
 SIZE = (640, 360)
@@ -37,16 +41,33 @@ class Paper:
     def __init__(self, steps: Sequence[Callable[[], object]], stop: threading.Event) -> None:
         self.steps, self.stop = list(steps), stop
         self.seen: list[list[tuple[float, float]]] = []
+        self.lain: list[Placement] = []
+        self.pictures: list[Picture] = []
+        self.log: list[tuple[str, int]] = []  # what was done on which display
         self.words: list[tuple[Any, str]] = []  # painted, and on which surface
         self.said: list[list[str]] = []  # the words over each picture
         self.size, self.display, self.display_key = SIZE, 0, "0:640x360"
+        self.others: list[Paper] = []  # the displays beside it
         self.fullscreen = False
 
-    def opened(self, options: WindowOptions, picture: tuple[int, int]) -> "Paper":
-        self.pygame = import_pygame()
-        self.pygame.display.init()
+    def opened(
+        self, options: WindowOptions, picture: tuple[int, int], area: Area, *, paced: bool
+    ) -> "Paper":
         self.fullscreen = options.fullscreen
-        return self
+        if area.number == 0:
+            return self
+        other = Paper((), self.stop)
+        other.display, other.display_key = area.number, f"{area.number}:640x360"
+        other.fullscreen, other.log, other.words = options.fullscreen, self.log, self.words
+        self.others.append(other)
+        return other
+
+    @property
+    def name(self) -> str:
+        return f"display {self.display}"
+
+    def is_window(self, window: object) -> bool:
+        return window in (None, self.display)
 
     def to_px(self, x: float, y: float) -> tuple[float, float]:
         return x, y
@@ -56,17 +77,29 @@ class Paper:
 
     def show_cursor(self, on: bool) -> None: ...
 
-    def show(self, rgb: Any, quad: Quad, table: Any, overlays: list[Any]) -> None:
-        self.seen.append([(round(x), round(y)) for x, y in quad.tolist()])
+    def draw(self, rgb: Picture, placement: Placement, overlays: list[Any]) -> None:
+        points = seen_points(placement, (rgb.shape[1], rgb.shape[0]), self.size)
+        quad = points[0, 0], points[0, -1], points[-1, -1], points[-1, 0]
+        self.seen.append([(round(x), round(y)) for x, y in quad])
+        self.lain.append(placement)
+        self.pictures.append(rgb)
         over = [overlay.surface for overlay in overlays]
         self.said.append([text for surface, text in self.words if any(surface is o for o in over)])
+        self.log.append(("draw", self.display))
+
+    def finish(self) -> None:
+        self.log.append(("finish", self.display))
+
+    def present(self) -> None:
+        self.log.append(("present", self.display))
+        if self.display:
+            return
         if not self.steps:
             self.stop.set()
             return
         self.steps.pop(0)()
 
-    def close(self) -> None:
-        self.pygame.display.quit()
+    def close(self) -> None: ...
 
 
 class Stage:
@@ -166,23 +199,24 @@ def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stage:
     return Stage(tmp_path, monkeypatch)
 
 
-def press(name: str, shift: bool = False) -> Callable[[], object]:
+def press(name: str, shift: bool = False, control: bool = False) -> Callable[[], object]:
     def step() -> None:
         pygame = import_pygame()
         pygame.event.post(
             pygame.event.Event(
                 pygame.KEYDOWN, key=pygame.key.key_code(name), unicode="",
-                mod=pygame.KMOD_LSHIFT if shift else 0,
+                mod=(pygame.KMOD_LSHIFT if shift else 0) | (pygame.KMOD_LCTRL if control else 0),
             )
         )  # fmt: skip
 
     return step
 
 
-def mouse(kind: str, x: int, y: int) -> Callable[[], object]:
+def mouse(kind: str, x: int, y: int, display: int | None = None) -> Callable[[], object]:
     def step() -> None:
         pygame = import_pygame()
-        pygame.event.post(pygame.event.Event(getattr(pygame, kind), pos=(x, y), button=1))
+        event = pygame.event.Event(getattr(pygame, kind), pos=(x, y), button=1, window=display)
+        pygame.event.post(event)
 
     return step
 
@@ -222,7 +256,7 @@ class TestCorners:
         assert paper.seen[4] == WHOLE
         assert paper.seen[5][0] == (0, 2)
         kept = stage.memory.recall("0:640x360")
-        assert kept is not None and kept.pin is not None
+        assert kept is not None and kept.mesh is not None
 
     def test_corners_left_and_taken_up_again_can_still_be_undone(self, stage: Stage) -> None:
         paper = stage.run(press("f2"), press("down"), press("f2"), press("f2"), press("backspace"))
@@ -235,10 +269,108 @@ class TestCorners:
             raise SinkError("no display")
 
         stage.monkeypatch.setattr(window, "FIRST_WAIT_S", 0.0)
-        placed = Placement(mirror=True)
-        paper = stage.run(press("f2"), press("right"), press("down"), unplug, placement=placed)
-        assert paper.seen[-1] == paper.seen[3]
+        mirrored = {"mirror": True}
+        paper = stage.run(press("f2"), press("right"), press("down"), unplug, placing=mirrored)
+        assert paper.lain[-1] == paper.lain[3]
+        assert paper.lain[-1].mirror
         assert (1, 1) in paper.seen[-1]
+
+    def test_what_is_undone_can_be_done_again(self, stage: Stage) -> None:
+        paper = stage.run(
+            press("f2"), press("right"), press("right"), press("backspace"), press("backspace"),
+            press("backspace", control=True), press("backspace", control=True), press("down"),
+            press("backspace"), press("backspace", control=True), press("backspace", control=True),
+        )  # fmt: skip
+        places = [corners[0] for corners in paper.seen]
+        assert places[3:8] == [(2, 0), (1, 0), (0, 0), (1, 0), (2, 0)]
+        assert places[8:] == [(2, 1), (2, 0), (2, 1), (2, 1)]  # what was changed ends the redo
+
+    def test_the_mesh_grows_and_its_points_are_moved(self, stage: Stage) -> None:
+        paper = stage.run(
+            press("f2"), press("g"), press("tab"), press("tab"), press("tab"), press("tab"),
+            press("right", shift=True), press("g", shift=True),
+        )  # fmt: skip
+        kept = paper.lain[-2]
+        assert kept.mesh is not None
+        assert (len(kept.mesh), kept.mesh[1][1]) == (3, ((320 + 10) / 640, 0.5))
+        assert len(paper.lain[-1].mesh or ()) == 2
+        assert stage.memory.recall("0:640x360") == replace(paper.lain[-1], crop=None, edges=None)
+
+    def test_what_the_command_line_asks_for_leaves_the_corners(self, stage: Stage) -> None:
+        mesh = (((0.1, 0.0), (1.0, 0.0)), ((0.0, 1.0), (1.0, 1.0)))
+        stage.memory.keep("0:640x360", Placement(mesh=mesh))
+        paper = stage.run(placing={"mirror": True, "edge_gamma": 1.8})
+        lain = paper.lain[0]
+        assert (lain.mesh, lain.mirror, lain.edge_gamma) == (mesh, True, 1.8)
+
+
+class TestWall:
+    displays = (Area(0), Area(1))
+
+    def test_all_displays_are_drawn_before_any_is_shown(self, stage: Stage) -> None:
+        paper = stage.run(press("tab"), displays=self.displays, overlap=0.2)
+        turn = [(done, number) for done in ("draw", "finish", "present") for number in (0, 1)]
+        assert paper.log == turn * (len(paper.log) // 6)
+        (right,) = paper.others
+        assert paper.pictures[0] is right.pictures[0]
+        assert paper.lain[0].edges == pytest.approx((0, 0, 0.2, 0))
+        assert right.lain[0].edges == pytest.approx((0.2, 0, 0, 0))
+        left_crop, right_crop = paper.lain[0].crop, right.lain[0].crop
+        assert left_crop is not None and right_crop is not None
+        assert left_crop[0] == 0
+        assert right_crop[0] + right_crop[2] == pytest.approx(1)
+
+    def test_each_has_a_mesh_of_its_own(self, stage: Stage) -> None:
+        paper = stage.run(
+            press("f10"), press("f2"), press("right"), mouse("MOUSEBUTTONDOWN", 1, 1, display=0),
+            press("f2"), mouse("MOUSEMOTION", 30, 20, display=1),
+            mouse("MOUSEBUTTONDOWN", 2, 2, display=0), mouse("MOUSEMOTION", 20, 20, display=0),
+            mouse("MOUSEBUTTONUP", 20, 20, display=0), displays=self.displays,
+        )  # fmt: skip
+        (right,) = paper.others
+        assert right.seen[-1][0] == (1, 0)
+        assert paper.seen[-1][0] == (20, 20)
+        kept = [stage.memory.recall(f"{number}:640x360") for number in (0, 1)]
+        assert [one.mesh[0][0] for one in kept if one and one.mesh] == [
+            (20 / 640, 20 / 360), (1 / 640, 0),
+        ]  # fmt: skip
+        assert [one.crop for one in kept if one] == [None, None]  # its share stays the wall's
+
+    def test_what_is_kept_for_a_display_counts_more_than_its_share(self, stage: Stage) -> None:
+        own = Placement(crop=(0.1, 0.1, 0.5, 0.5), edges=(0.0, 0.3, 0.0, 0.0))
+        stage.memory.keep("1:640x360", own)
+        (right,) = stage.run(displays=self.displays, overlap=0.2).others
+        assert right.lain[0] == own
+
+    def test_both_go_fullscreen_and_back(self, stage: Stage) -> None:
+        paper = stage.run(press("f"), displays=self.displays)
+        assert [paper.fullscreen, paper.others[0].fullscreen] == [True, True]
+
+
+class TestCard:
+    def test_it_comes_and_goes_through_mesh_and_edges(self, stage: Stage) -> None:
+        mesh = (((0.1, 0.0), (1.0, 0.0)), ((0.0, 1.0), (1.0, 1.0)))
+        stage.memory.keep("0:640x360", Placement(mesh=mesh, edges=(0.1, 0, 0, 0)))
+        paper = stage.run(press("f12"), press("tab"), press("escape"))
+        shown = [picture.max() > 0 for picture in paper.pictures]
+        assert shown == [False, True, True, False]
+        assert paper.pictures[1] is paper.pictures[2]  # drawn once
+        assert replace(paper.lain[1], crop=paper.lain[0].crop) == paper.lain[0]
+        assert stage.run(card=True).pictures[0].max() > 0
+
+    def test_it_lies_as_the_picture_does(self, stage: Stage) -> None:
+        stage.memory.keep("0:640x360", Placement(crop=(0.0, 0.0, 0.25, 1.0)))
+        paper = stage.run(press("f12"))
+        assert paper.pictures[1].shape[:2] == (360, 160)
+        assert paper.lain[1].crop is None
+
+
+def test_what_was_kept_and_makes_no_sense_ends_it_at_once(tmp_path: Path) -> None:
+    (tmp_path / "displays.json").write_text('{"0:640x360": {"mesh": [[1]]}}')
+    with pytest.raises(SettingsError, match=r"displays\.json: display 0:640x360: "):
+        Window(
+            WindowOptions(settings_folder=tmp_path), LiveParameters(DreamSettings()), StatusBoard()
+        )
 
 
 class TestFigures:

@@ -1,0 +1,181 @@
+"""One display of a wall: its window, how the picture lies in it, and the moving of its mesh."""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, Final
+
+import cv2
+
+from livedream.core.frame import Picture
+from livedream.present.live.card import draw_card
+from livedream.present.live.display_memory import DisplayMemory
+from livedream.present.live.hud_paint import Panels, import_pygame
+from livedream.present.live.mesh_editor import MeshEditor
+from livedream.present.live.placement import WHOLE, Four, Placement
+from livedream.present.live.screen import Screen
+
+_MOST_UNDO: Final = 200
+_GRID: Final = ((200, 200, 200), (94, 200, 190))  # lines, frame
+
+
+class Display:
+    """Draws, keeps what was set, and can take it back.
+
+    number: on the wall, from the left.  placement: what to begin with, None for what was kept,
+    with `placing` over it.  say: shows a line to whoever is at the keys.
+    """
+
+    def __init__(
+        self,
+        screen: Screen,
+        number: int,
+        memory: DisplayMemory,
+        say: Callable[[str], None],
+        placement: Placement | None,
+    ) -> None:
+        self.screen, self.panels, self.number = screen, Panels(), number
+        self.editor: MeshEditor | None = None  # while the mesh is moved
+        self._memory, self._say = memory, say
+        self._share: tuple[Four, Four] = WHOLE, (0.0, 0.0, 0.0, 0.0)
+        self._lies: tuple[Any, Placement] = (None, Placement())
+        self._card: tuple[Any, Picture | None] = (None, None)
+        self.recall(placement)
+
+    def recall(self, placement: Placement | None = None) -> None:
+        """Begin with this placement, or with what was kept for the display."""
+        if placement is None:
+            placement = self._memory.recall(self.screen.display_key) or Placement()
+        self.placement = self._kept = placement
+        self._undo: deque[Placement] = deque(maxlen=_MOST_UNDO)
+        self._redo: list[Placement] = []
+
+    def draw(self, rgb: Picture, share: tuple[Four, Four], *, card: bool) -> None:
+        """Draw the picture or the test card, and the panels.
+
+        share: crop and edges where the placement names none.
+        """
+        self._share = share
+        lie = self._lie()
+        if card:
+            rgb, lie = self._card_for(rgb, lie), replace(lie, crop=None)
+        elif self.editor is not None:
+            rgb = with_grid(rgb, lie.crop or WHOLE)
+        self.screen.draw(rgb, lie, self.panels.overlays())
+
+    def _lie(self) -> Placement:
+        key = self.placement, self._share
+        if self._lies[0] != key:
+            crop, edges = self.placement.crop or key[1][0], self.placement.edges or key[1][1]
+            self._lies = key, replace(self.placement, crop=crop, edges=edges)
+        return self._lies[1]
+
+    def _card_for(self, rgb: Picture, lie: Placement) -> Picture:
+        height, width = rgb.shape[:2]
+        size, crop = self.screen.size, lie.crop or WHOLE
+        shown = width * crop[2], height * crop[3]
+        turned = size if lie.turn in (0, 180) else size[::-1]
+        scale = min(turned[0] / shown[0], turned[1] / shown[1])
+        key = (round(shown[0] * scale), round(shown[1] * scale)), crop, width / height
+        if self._card[0] != key:
+            area = f"{shown[0]:.0f}x{shown[1]:.0f} of {width}x{height}"
+            said = self.screen.name, f"{size[0]}x{size[1]} shows {area}"
+            self._card = key, draw_card(*key, self.number, said)
+        assert self._card[1] is not None, "just drawn"
+        return self._card[1]
+
+    # The mesh
+
+    def toggle_mesh(self, picture: tuple[int, int]) -> None:
+        """Begin to move the mesh, or end it.  picture: (w, h) px."""
+        if self.editor is not None:
+            self.editor = None
+            self.keep()
+            return
+        crop = self._lie().crop or WHOLE
+        self.editor = MeshEditor(self.placement, (picture[0] * crop[2], picture[1] * crop[3]))
+
+    def mouse(self, event: Any) -> None:
+        """What the mouse does to the mesh."""
+        pygame, size = import_pygame(), self.screen.size
+        if self.editor is None:
+            return
+        if event.type == pygame.MOUSEMOTION:
+            self.editor.drag(*self.screen.to_px(*event.pos), size)
+            self.placement = self.editor.placement
+        elif event.type == pygame.MOUSEBUTTONDOWN and event.button == 1:
+            self.editor.grab(*self.screen.to_px(*event.pos), size)
+        elif event.type == pygame.MOUSEBUTTONUP and event.button == 1:
+            self.editor.release()
+            self.keep()
+
+    def press(self, key: str, modifiers: int) -> bool:
+        """What a key does to the mesh; False for nothing."""
+        pygame, size, editor = import_pygame(), self.screen.size, self.editor
+        if editor is None:
+            return False
+        shift, control = modifiers & pygame.KMOD_SHIFT, modifiers & pygame.KMOD_CTRL
+        step = 10 if shift else 1
+        moves = {"left": (-step, 0), "right": (step, 0), "up": (0, -step), "down": (0, step)}
+        if key in moves:
+            editor.nudge(*moves[key], size)
+        elif key == "tab":
+            editor.next(-1 if shift else 1)
+        elif key == "g":
+            editor.resize(-1 if shift else 1, size)
+            self._say(f"{editor.side} x {editor.side} points")
+        elif key == "backspace" and shift:
+            editor.reset()
+            self._say("mesh reset, Backspace undoes")
+        elif key == "backspace":
+            self._step_back(again=bool(control))
+            return True
+        else:
+            return False
+        self.placement = editor.placement
+        self.keep()
+        return True
+
+    def _step_back(self, *, again: bool) -> None:
+        """Undo the last change, or do again what was undone."""
+        taken, given = (self._redo, self._undo) if again else (self._undo, self._redo)
+        if not taken:
+            self._say("nothing to do again" if again else "nothing to undo")
+            return
+        given.append(self._kept)
+        self._lay(taken.pop())
+        self._memory.keep(self.screen.display_key, self._kept)
+
+    def _lay(self, placement: Placement) -> None:
+        self.placement = self._kept = placement
+        if self.editor is not None:
+            self.editor.lay(placement)
+
+    def place(self, **changes: Any) -> None:
+        """Change parts of the placement."""
+        self.placement = replace(self.placement, **changes)
+        if self.editor is not None:
+            self.editor.lay(self.placement)
+        self.keep()
+
+    def keep(self) -> None:
+        """Write down what was changed, and remember what was before."""
+        if self.placement != self._kept:
+            self._undo.append(self._kept)
+            self._redo.clear()
+            self._kept = self.placement
+            self._memory.keep(self.screen.display_key, self.placement)
+
+
+def with_grid(rgb: Picture, crop: Four) -> Picture:
+    """A copy of the picture with a frame and a grid of eighths in its part `crop`."""
+    out = rgb.copy()
+    size = (rgb.shape[1], rgb.shape[0]) * 2
+    left, top, width, height = (round(part * side) for part, side in zip(crop, size, strict=True))
+    area = out[top : top + height, left : left + width]
+    for part in range(1, 8):
+        x, y = round(width * part / 8), round(height * part / 8)
+        cv2.line(area, (x, 0), (x, height - 1), _GRID[0], 1, cv2.LINE_AA)
+        cv2.line(area, (0, y), (width - 1, y), _GRID[0], 1, cv2.LINE_AA)
+    cv2.rectangle(area, (0, 0), (width - 1, height - 1), _GRID[1], 2)
+    return out
