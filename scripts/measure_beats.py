@@ -5,7 +5,7 @@
 Loops are drawn: a pattern, a tempo of 65 to 170 beats per minute, with or without drift, unsteady
 hands, noise, a bass line, a break of eight bars. Printed is the share of beats met to 50 ms, of
 found beats that are right, and of loops whose tempo, metre and bars are right; then the same with
-tempo and bar said.
+tempo and bar said; then live, as it is heard, from ten seconds on, by itself and with five taps.
 """
 
 import argparse
@@ -15,10 +15,17 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from livedream.control.audio_analyzer import AudioAnalyzer
+from livedream.control.beat_tracker import BeatTracker
 from livedream.control.soundtrack import Soundtrack, listen
+from livedream.control.tempo import BEATS_PER_BAR, Tempo
 
 RATE: Final = 48000
 _TOLERANCE_S: Final = 0.05
+_BLOCK: Final = 512  # samples that a driver hands over at once
+_LOOK_S: Final = 0.5
+_TAPPED: Final = range(8, 13)  # beats
+_FROM_S: Final = 10.0  # live, by when the beat is there
 _EIGHTHS: Final = tuple(n / 2 for n in range(8))
 _SIXTEENTHS: Final = tuple(n / 4 for n in range(16))
 # Beats in a bar, and at which of them what is heard.
@@ -99,6 +106,39 @@ def figures(loop: Loop, found: Soundtrack) -> list[float]:
     ]  # fmt: skip
 
 
+def live_figures(loop: Loop, taps: list[float]) -> list[float]:
+    """The same for what is said as it is heard."""
+    now_s, look_s, taps, before = 0.0, _LOOK_S, list(taps), 0
+    tempo = Tempo()
+    tracker, analyzer = BeatTracker(tempo, lambda: now_s), AudioAnalyzer(RATE)
+    analyzer.on_step = lambda loud, flux, step_s, ago_s: tracker.hear(
+        loud, flux, step_s, now_s - ago_s
+    )
+    found: list[tuple[int, float]] = []
+    for begin in range(0, len(loop.sound), _BLOCK):
+        now_s = (begin + _BLOCK) / RATE
+        analyzer.analyze(loop.sound[begin : begin + _BLOCK])
+        while taps and taps[0] <= now_s:
+            tempo.tap(taps.pop(0))
+        if now_s >= look_s:
+            look_s += _LOOK_S
+            tracker.look()
+        beats = tempo.beats(now_s)
+        if int(beats) > before:
+            found.append((int(beats), now_s - beats % 1 * 60 / tempo.bpm))
+        before = int(beats)
+    times = np.array([at_s for _, at_s in found])
+    times = times[(times > _FROM_S) & (times < loop.beats[-1] + 0.1)]
+    bars = np.array([at_s for number, at_s in found if number % BEATS_PER_BAR == 0])
+    wanted = loop.beats[loop.beats > _FROM_S]
+    tempo_is = np.diff(loop.beats).mean() / np.diff(times).mean()
+    return [
+        _met(times, wanted), _met(wanted, times), float(abs(tempo_is - 1) < 0.02),
+        float(loop.bar == BEATS_PER_BAR),
+        _met(bars, (first := loop.beats[:: loop.bar])[first > _FROM_S]),
+    ]  # fmt: skip
+
+
 def _met(found: NDArray[np.float64], wanted: NDArray[np.float64]) -> float:
     return float(np.mean(np.abs(found[None] - wanted[:, None]).min(axis=1) <= _TOLERANCE_S))
 
@@ -110,7 +150,8 @@ def main() -> None:
     args = parser.parse_args()
     draw = np.random.default_rng(args.seed)
     names = list(_HITS)
-    rows: dict[str, list[list[float]]] = {"heard": [], "heard, with a bass": [], "said": []}
+    kinds = ("heard", "heard, with a bass", "said", "live", "live, tapped")
+    rows: dict[str, list[list[float]]] = {kind: [] for kind in kinds}
     by_name: dict[str, list[list[float]]] = {}
     for number in range(args.loops):
         loop = drawn_loop(names[number % len(names)], draw)
@@ -122,6 +163,8 @@ def main() -> None:
         bpm = 60 / float(np.diff(loop.beats).mean())
         first_s = float(loop.beats[0])
         rows["said"].append(figures(loop, listen([loop.sound], bpm, loop.bar, first_s)))
+        rows["live"].append(live_figures(loop, []))
+        rows["live, tapped"].append(live_figures(loop, loop.beats[_TAPPED].tolist()))
     print(f"{'':20} beats met  right  tempo  metre  bars")
     for name, found_rows in {**rows, **by_name}.items():
         if found_rows:

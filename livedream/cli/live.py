@@ -131,6 +131,9 @@ def _add_controllers(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--link", action="store_true", help="share tempo and bar with others by Ableton Link"
     )
+    group.add_argument(
+        "--follow-beat", action="store_true", help="take tempo and bar from what --audio hears"
+    )
     for flag, metavar, text in (
         ("--preset", "NAME", "start with this preset (see `livedream presets`)"),
         ("--program", "NAME", "play this program, by name or file"),
@@ -210,6 +213,7 @@ def job_of(args: argparse.Namespace) -> "LiveJob":
         overlap=args.overlap,
         controllers=ControllerSettings(
             panel=args.panel, osc=args.osc, midi=args.midi, audio=args.audio, link=args.link,
+            follow_beat=args.follow_beat,
             obs=args.obs, preset=args.preset, program=args.program, on=args.on,
             attract_program=args.attract_program, log=args.show_log,
         ),

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from livedream.capture.live.heard import DeviceSound
-from livedream.control.audio_analyzer import AudioAnalyzer
+from livedream.control.audio_analyzer import AudioAnalyzer, Heard
 from livedream.core.errors import LivedreamError, SettingsError, SourceError, reason
 from livedream.core.health import Health
 from livedream.core.live_sound import LiveSound
@@ -70,6 +70,8 @@ class AudioInput:
         self._sound, self._clock = sound, clock
         self._heard: DeviceSound | None = None
         self._analyzer: AudioAnalyzer | None = None
+        # Called with what is measured, as `AudioAnalyzer.on_step`, and when that was heard.
+        self.on_step: Heard | None = None
         self._stream: Any = None
         self._received_s = 0.0
         self._since_s = clock()
@@ -147,7 +149,14 @@ class AudioInput:
 
     def _listen(self, rate: int) -> None:
         self._analyzer = AudioAnalyzer(rate)
+        self._analyzer.on_step = self._stepped
         self._heard = None if self._sound is None else DeviceSound(rate, self._sound)
+
+    def _stepped(
+        self, loud: NDArray[np.float32], flux: NDArray[np.float32], step_s: float, ago_s: float
+    ) -> None:
+        if self.on_step is not None:
+            self.on_step(loud, flux, step_s, self._clock() - ago_s)
 
     def _index(self, library: Any) -> int | None:
         if not self.device:

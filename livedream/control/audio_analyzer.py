@@ -13,7 +13,7 @@ Dixon, "Onset Detection Revisited", DAFx 2006).
 """
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import numpy as np
@@ -41,6 +41,10 @@ _LEAST_FLUX: Final = 0.02  # mean rise per bin below which nothing is an onset (
 REFRACTORY_S: Final = 0.1  # two onsets closer than this are one
 ONSET_FADE_S: Final = 0.18  # time constant with which "onset" falls again
 
+# (4,) loudness and flux of all and of each band, seconds from one to the next, and how long ago
+# this was heard, against the block's end.
+Heard = Callable[[NDArray[np.float32], NDArray[np.float32], float, float], None]
+
 
 class Spectrometer:
     """Measures windows of sound, in order.
@@ -63,6 +67,7 @@ class Spectrometer:
         frequencies = np.fft.rfftfreq(self.window, 1 / rate)
         edges = [BANDS_HZ["bass"][0], *(high for _, high in BANDS_HZ.values())]
         *self.begins, self.end = np.searchsorted(frequencies, edges).tolist()
+        self._counts = np.diff([*self.begins, self.end]).astype(np.float32)
         self._last_log: NDArray[np.float32] | None = None
 
     def measure(
@@ -82,6 +87,12 @@ class Spectrometer:
         rise = np.maximum(log - np.concatenate([before, log[:-1]]), 0.0)
         return np.sqrt(np.concatenate([level, bands], axis=1)), rise
 
+    def flux(self, rise: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The mean rise of all bins and of each band's, (n, 4)."""
+        return np.concatenate(
+            [rise.mean(axis=1, keepdims=True), self.in_bands(rise) / self._counts], axis=1
+        )
+
     def in_bands(self, bins: NDArray[np.float32]) -> NDArray[np.float32]:
         """The sums over each band, (n, 3), of (n, bins)."""
         return np.add.reduceat(bins[:, : self.end], self.begins, axis=1)
@@ -99,7 +110,7 @@ def shares(loud: NDArray[Any], loudest: NDArray[Any]) -> NDArray[np.float64]:
 class AudioAnalyzer:
     """Listens to blocks of sound. Not thread-safe: one thread hears, others read `values`.
 
-    rate: samples per second, 8000 to 192000.
+    rate: samples per second, 8000 to 192000.  on_step: called with what each hop has measured.
     """
 
     def __init__(self, rate: int) -> None:
@@ -112,6 +123,7 @@ class AudioAnalyzer:
         self._flux: deque[float] = deque(maxlen=max(3, round(MEMORY_S * rate / self._hop)))
         self._since_onset_s = MEMORY_S
         self.onsets = 0
+        self.on_step: Heard | None = None
         self.values: Mapping[str, float] = dict.fromkeys((*LEVELS, "onset"), 0.0)
 
     def analyze(self, block: NDArray[np.float32]) -> Mapping[str, float]:
@@ -138,6 +150,9 @@ class AudioAnalyzer:
         values = {name: self._followed(name, share, passed_s) for name, share in wanted.items()}
         values["onset"] = self._onset(float(rise.mean()), float(loud[0]), passed_s)
         self.values = values
+        if self.on_step is not None:
+            (flux,) = self._meter.flux(rise)
+            self.on_step(loud, flux, passed_s, len(self._waiting) / self.rate)
 
     def _followed(self, name: str, wanted: float, passed_s: float) -> float:
         """Quickly upwards, slowly downwards."""

@@ -109,12 +109,10 @@ def listen(
     meter = Spectrometer(SOUND_RATE, centred=True)
     nothing = np.zeros((0, len(LEVELS)), np.float32)
     louds, fluxes = [nothing], [nothing]
-    counts = np.diff([*meter.begins, meter.end]).astype(np.float32)
     for windows in _windows(blocks, meter.window, meter.hop):
         loud, rise = meter.measure(windows)
         louds.append(loud)
-        whole = rise.mean(axis=1, keepdims=True)
-        fluxes.append(np.concatenate([whole, meter.in_bands(rise) / counts], axis=1))
+        fluxes.append(meter.flux(rise))
     step_s = meter.hop / SOUND_RATE
     loud, flux = np.concatenate(louds), np.concatenate(fluxes)
     beats = find_beats(flux[:, 1:], step_s, bpm)

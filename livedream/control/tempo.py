@@ -30,6 +30,7 @@ class Tempo:
         self._bpm = checked_bpm(bpm)
         self._at_s, self._at_beats = now_s, 0.0  # a moment, and the beats then
         self._leader, self._led_s = "", -_SILENT_S
+        self.told = 0  # how often somebody here has set or tapped it
         self.on_change: Callable[[], None] | None = None
 
     @property
@@ -88,6 +89,7 @@ class Tempo:
         self._at_beats, self._bpm, self._at_s = beats, bpm, now_s
 
     def _changed(self) -> None:
+        self.told += 1
         if self.on_change is not None:
             self.on_change()
 

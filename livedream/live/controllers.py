@@ -5,6 +5,7 @@ with its install command. One that fails later says so in its health and leaves 
 """
 
 import logging
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from livedream.control.live_parameters import LiveParameters
 from livedream.core.addresses import Endpoint, listening
-from livedream.core.errors import LivedreamError, reason
+from livedream.core.errors import LivedreamError, SettingsError, reason
 from livedream.core.health import Health, StatusBoard
 from livedream.core.live_sound import LiveSound
 from livedream.core.redact import redact
@@ -32,7 +33,7 @@ _log = logging.getLogger(__name__)
 class ControllerSettings:
     """None where a controller is not wanted; "" is its default (address, port, device).
 
-    link: whether Ableton Link leads the tempo.
+    link: whether Ableton Link leads the tempo.  follow_beat: whether the audio input does.
     preset, program: by name, or a program's file; "" for none.  on: when programs change, as
     `Every.parse` takes it, "" for after their seconds.  log: a file, "" for none.
     attract_program: what runs while nobody is there; "" for the built-in drifting.
@@ -43,6 +44,7 @@ class ControllerSettings:
     midi: str | None = None
     audio: str | None = None
     link: bool = False
+    follow_beat: bool = False
     obs: str | None = None
     preset: str = ""
     program: str = ""
@@ -82,6 +84,8 @@ class Controllers:
             self.show.checked_program(name)
         if job.preset:
             self.show.presets.find(job.preset)
+        if job.follow_beat and job.audio is None:
+            raise SettingsError("--follow-beat: nothing is heard; add --audio, or --audio system")
         self._obs: ObsControl | None = None
         if job.obs is not None:
             from livedream.control.obs import ObsControl as TheObs
@@ -119,6 +123,12 @@ class Controllers:
             audio = AudioInput(job.audio, self._sound)
             self._add("audio", audio)
             show.modulation.audio_level = audio.value
+            if job.follow_beat:
+                from livedream.control.beat_tracker import BeatTracker
+
+                tracker = BeatTracker(show.tempo, time.monotonic)
+                audio.on_step = tracker.hear
+                self._add("beat", tracker)
         if self._osc is not None:
             self._add("osc", self._osc)
         if job.link:

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -32,7 +33,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def opened(**hands: str) -> Session:
+def opened(**hands: Any) -> Session:
     job = LiveJob(
         source="pan", sinks=("record:none",), dream=SMALL, controllers=ControllerSettings(**hands)
     )
@@ -148,3 +149,8 @@ def test_a_broken_preset_is_logged_with_the_reason(
         assert "preset mine: strength" in caplog.text
         state = MessageHandler(made.parameters, made.controllers.show, Catalogue()).state()
     assert state["broken"] == ["preset mine: strength: must be 0 to 100 (got 900)"]
+
+
+def test_a_beat_is_followed_only_where_something_is_heard(home: Path) -> None:
+    with pytest.raises(SettingsError, match="--follow-beat: nothing is heard; add --audio"):
+        opened(follow_beat=True).close()

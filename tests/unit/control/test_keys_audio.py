@@ -126,6 +126,19 @@ def test_what_a_device_sends_goes_along_when_it_was_heard(
         hand.close()
 
 
+def test_what_is_measured_goes_on_to_who_follows_the_beat(device: Device) -> None:
+    now, said = [7000.0], list[tuple[int, float, float]]()
+    audio = AudioInput("mixer", clock=lambda: now[0])
+    audio.on_step = lambda loud, flux, step_s, at_s: said.append((len(flux), step_s, at_s))
+    audio.start()
+    try:
+        device.streams[0].options["callback"](np.zeros((1200, 1), np.float32), 1200, None, None)
+    finally:
+        audio.close()
+    step_s = 512 / 44100
+    assert said == [(4, step_s, 7000.0 - 688 / 44100), (4, step_s, 7000.0 - 176 / 44100)]
+
+
 def test_a_fault_in_the_drivers_thread_is_logged_and_in_the_health(
     device: Device, caplog: pytest.LogCaptureFixture
 ) -> None:
