@@ -167,9 +167,11 @@ class VideoSource(Closeable):
             lines.append(
                 f"missing or impossible timestamps that were repaired: {self._clock.repaired}"
             )
+        if self._view.resized:
+            lines.append("frames change their size: scaled to that of the first")
         decoder = self._decoder
         broken = decoder.joints or decoder.damaged_packets or decoder.cut_short
-        orderly = not (broken or self._clock.repaired)
+        orderly = not (broken or self._clock.repaired or self._view.resized)
         return replace(self._info, notes=tuple(lines), orderly=orderly)
 
     def __iter__(self) -> Iterator[Frame]:

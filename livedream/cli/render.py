@@ -170,8 +170,6 @@ def _by_many(jobs: "list[RenderJob]", args: argparse.Namespace) -> "list[RenderR
     from livedream.jobs.film.film import render_films
     from livedream.jobs.film.on_ray import RayWorkers
 
-    if args.sheet is not None:
-        raise SettingsError("--sheet and --workers cannot be combined; give one")
     for job in jobs:
         job.open().close()  # what is wrong with the input, before Ray is started
     name = jobs[0].output.name if len(jobs) == 1 else f"{len(jobs)} films"
@@ -183,8 +181,24 @@ def _by_many(jobs: "list[RenderJob]", args: argparse.Namespace) -> "list[RenderR
     ):
         reports = render_films(jobs, workers, progress.watch, exact=args.exact)
     for job, report in zip(jobs, reports, strict=True):
+        if args.sheet is not None:
+            _write_sheet(job.output, args.sheet)
         _say(report, job, quiet=args.quiet)
     return reports
+
+
+def _write_sheet(film: Path, sheet: Path) -> None:
+    """The contact sheet of a film that others have dreamed."""
+    from livedream.capture import open_source
+    from livedream.present.contact_sheet import SheetCollector
+    from livedream.present.picture import write_picture
+
+    collector = SheetCollector()
+    with open_source(film) as source:
+        for frame in source:
+            collector.add(frame.rgb)
+    if (picture := collector.sheet()) is not None:
+        write_picture(sheet, picture)
 
 
 def _say(report: "RenderReport", job: "RenderJob", *, quiet: bool) -> None:

@@ -26,6 +26,7 @@ class View:
     FFmpeg's name of the decoder.  transparent: the file says so, though the frames do not.
     orientation: None for the first frame's own.
     width, height: of the pictures.  colour: their tags.  notes: one line for each thing done.
+    resized: whether a frame was of another size.
     Raises SourceError for colours that cannot be converted.
     """
 
@@ -48,8 +49,10 @@ class View:
         self.width, self.height = self._orientation.size(*self._stored)
         self.colour: ColourTags = self._tags if self._tone_map is None else BT709
         self.notes = tuple(notes)
+        self.resized = False
 
     def __call__(self, frame: av.VideoFrame) -> Picture:
+        self.resized |= (frame.width, frame.height) != self._stored
         if self._siting is not None and not is_rgb(frame):
             frame = self._siting(frame)
         if self._tone_map is None:

@@ -4,6 +4,7 @@ import pickle
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from fractions import Fraction
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -251,6 +252,31 @@ def test_a_source_that_workers_do_not_see_is_sent(tmp_path: Path, enough: bool) 
     front, *parts = workers.shared
     assert not front.is_whole
     assert [part.is_whole for part in parts] == [False, not enough, *[False] * enough]
+
+
+def test_frames_that_change_their_size(tmp_path: Path) -> None:
+    """They are scaled to that of the film's first, whatever a piece begins with."""
+    source, one, many = (tmp_path / f"{name}.mkv" for name in ("film", "one", "many"))
+    with av.open(str(source), "w") as out:
+        stream: Any = out.add_stream("mjpeg", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 96, 64, "yuvj420p"
+        smaller: Any = av.CodecContext.create("mjpeg", "w")
+        smaller.width, smaller.height, smaller.pix_fmt = 48, 64, "yuvj420p"
+        smaller.time_base = stream.codec_context.time_base = Fraction(1, 10)
+        pictures = [picture for seed in range(3) for picture in shot(seed, 21)]
+        for number, picture in enumerate(pictures):
+            frame = av.VideoFrame.from_ndarray(picture).reformat(format="yuvj420p")
+            small = number > 20
+            frame = frame.reformat(48, 64) if small else frame
+            frame.pts, frame.time_base = number, Fraction(1, 10)
+            for packet in (smaller if small else stream).encode(frame):
+                packet.stream = stream
+                out.mux(packet)
+    told = {"codec": "ffv1", "settings": SMALL.replace(size="32p")}
+    alone = render(job(source, one, **told))
+    (report,) = render_films([job(source, many, **told)], OneWorker())
+    assert packets(many, "video") == packets(one, "video")
+    assert alone.notes == report.notes == ["frames change their size: scaled to that of the first"]
 
 
 def test_pictures_are_not_sent(tmp_path: Path) -> None:

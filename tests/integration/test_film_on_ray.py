@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import cv2
@@ -50,6 +51,24 @@ def test_ray_that_is_not_installed(
     monkeypatch.setattr(os, "environ", os.environ.copy())
     out = str(tmp_path / "out.mkv")
     said = ends_in_one_line(capsys, "synthetic:clouds", "-o", out, "--workers", "2")
+    assert "pip install 'livedream[ray]'" in said
+
+
+def test_ray_s_client_that_is_not_installed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It comes with Ray's `client` extra, which somebody who has Ray need not have."""
+
+    def init(**options: object) -> None:
+        raise ImportError("Ray Client requires pip package `ray[client]`")
+
+    monkeypatch.setitem(sys.modules, "ray", SimpleNamespace(init=init))
+    monkeypatch.setattr(os, "environ", os.environ.copy())
+    with socket.create_server(("127.0.0.1", 0)) as answers:
+        address = f"ray://127.0.0.1:{answers.getsockname()[1]}"
+        out = str(tmp_path / "out.mkv")
+        said = ends_in_one_line(capsys, "synthetic:clouds", "-o", out, "--cluster", address)
+    assert f"--cluster {address} needs Ray's client" in said
     assert "pip install 'livedream[ray]'" in said
 
 
@@ -221,7 +240,9 @@ def test_a_worker_elsewhere(
         made = stamps(out)
         assert 0 < len(made) < len(SHOTS)
         assert main([
-            "render", str(source), "-o", str(out), "--cluster", address, "--resume", *OPTIONS
+            "render", str(source), "-o", str(out), "--cluster", address, "--resume", *OPTIONS,
+            "--sheet", str(tmp_path / "sheet.png"),
         ]) == 0  # fmt: skip
         assert f"{sum(SHOTS)} frames" in capsys.readouterr().out
+    assert cv2.imread(str(tmp_path / "sheet.png")).shape == (200, 396, 3)  # twelve of 96x64
     assert is_same(out, one)

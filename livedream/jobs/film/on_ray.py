@@ -69,10 +69,7 @@ class RayWorkers(Closeable):
         try:
             import ray
         except ImportError as error:
-            raise WorkersError(
-                "many workers need Ray, which is not installed: pip install 'livedream[ray]' "
-                f"({reason(error)})"
-            ) from error
+            raise _no_ray("many workers need Ray", error) from error
         self._ray = ray
         if cluster is None:
             cores = os.cpu_count() or 1
@@ -99,6 +96,8 @@ class RayWorkers(Closeable):
     def _join(self, cluster: str) -> None:
         try:
             self._ray.init(address=cluster, **_OPTIONS)
+        except ImportError as error:
+            raise _no_ray(f"--cluster {cluster} needs Ray's client", error) from error
         except Exception as error:
             raise _no_cluster(cluster, error) from error
 
@@ -226,6 +225,12 @@ def _check_answers(cluster: str) -> None:
             socket.create_connection((host.strip("[]"), int(port)), _ANSWER_S).close()
         except (OSError, OverflowError) as error:
             raise _no_cluster(cluster, error) from error
+
+
+def _no_ray(needed: str, error: ImportError) -> WorkersError:
+    return WorkersError(
+        f"{needed}, which is not installed: pip install 'livedream[ray]' ({reason(error)[:200]})"
+    )
 
 
 def _no_cluster(address: str, error: Exception) -> WorkersError:
