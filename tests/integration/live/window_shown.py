@@ -20,15 +20,19 @@ options = replace(window_options(sys.argv[2]), settings_folder=Path(sys.argv[1])
 slot: LatestSlot[LiveFrame] = LatestSlot()
 window = Window(options, LiveParameters(DreamSettings()), StatusBoard())
 rgb = np.full((90, 160, 3), (200, 60, 30), np.uint8)
+stop = threading.Event()
 
 
 def feed() -> None:
-    for index in range(400):
+    told = False
+    for index in range(3000):  # two minutes: whoever looks ends it before
         slot.put(LiveFrame(rgb, time.monotonic(), index))
         time.sleep(0.04)
-        if window.health().frames == 10:
+        if not told and window.health().frames >= 10:
+            told = True
             print("shown", flush=True)
+    stop.set()
 
 
 threading.Thread(target=feed, daemon=True).start()
-window.run(slot, threading.Event())
+window.run(slot, stop)

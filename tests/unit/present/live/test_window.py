@@ -278,12 +278,13 @@ class TestCorners:
     def test_what_is_undone_can_be_done_again(self, stage: Stage) -> None:
         paper = stage.run(
             press("f2"), press("right"), press("right"), press("backspace"), press("backspace"),
-            press("backspace", control=True), press("backspace", control=True), press("down"),
-            press("backspace"), press("backspace", control=True), press("backspace", control=True),
+            press("backspace", control=True), press("backspace", control=True),
+            press("backspace", control=True), press("backspace"), press("down"),
+            press("backspace", control=True),
         )  # fmt: skip
         places = [corners[0] for corners in paper.seen]
-        assert places[3:8] == [(2, 0), (1, 0), (0, 0), (1, 0), (2, 0)]
-        assert places[8:] == [(2, 1), (2, 0), (2, 1), (2, 1)]  # what was changed ends the redo
+        assert places[3:9] == [(2, 0), (1, 0), (0, 0), (1, 0), (2, 0), (2, 0)]
+        assert places[9:] == [(1, 0), (1, 1), (1, 1)]  # what is changed ends the redo
 
     def test_the_mesh_grows_and_its_points_are_moved(self, stage: Stage) -> None:
         paper = stage.run(
