@@ -6,7 +6,7 @@ from typing import Final
 from livedream.control.show import ACTIONS, Show
 from livedream.core.errors import SettingsError
 
-# Key names as SDL gives them, in lower case. F1 to F12, escape, f, h and ? are the window's own.
+# Key names as SDL gives them, in lower case. F1 to F12, escape, e, f, g, h and ? are the window's.
 KEYS: Final[Mapping[str, str]] = {
     "space": "freeze",
     "b": "blackout",

@@ -22,8 +22,8 @@ _GRID: Final = ((200, 200, 200), (94, 200, 190))  # lines, frame
 class Display:
     """Draws, keeps what was set, and can take it back.
 
-    number: on the wall, from the left.  placement: what to begin with, None for what was kept,
-    with `placing` over it.  say: shows a line to whoever is at the keys.
+    number: on the wall, from the left.  placement: what to begin with, None for what was kept.
+    say: shows a line to whoever is at the keys.
     """
 
     def __init__(

@@ -38,6 +38,7 @@ _LAMPS: Final = {
 }
 _FINE: Final = 4  # shapes are drawn so many times larger and brought down: smooth edges
 _LEAST_UNIT: Final = 8
+_FEW: Final = 3  # points a side: marks of more are smaller, not to cover the picture
 _MOST_PANELS: Final = 8  # kept, by size
 
 
@@ -131,9 +132,8 @@ class Painter:
         self._text(surface, text, u, 0.4 * u, _BRIGHT)
         return surface
 
-    def handle(self, chosen: bool) -> Any:
-        """The mark on a point that can be dragged."""
-        side = 3 * self.unit
+    def handle(self, chosen: bool, side: int) -> Any:
+        """The mark on a point that can be dragged.  side: px."""
         big = self._pygame.Surface((_FINE * side, _FINE * side), self._pygame.SRCALPHA)
         middle = (_FINE * side // 2, _FINE * side // 2)
         colour = _ACCENT if chosen else _BRIGHT
@@ -289,9 +289,11 @@ class Panels:
 
     def handles(self, editor: MeshEditor) -> None:
         points = editor.points(self._size)
+        side = (3 if editor.side <= _FEW else 1.5) * self._painter.unit
         for row, column in np.ndindex(points.shape[:2]):
             chosen = (row, column) == editor.chosen
-            surface = self._paint(f"handle {chosen}", None, partial(self._painter.handle, chosen))
+            paint = partial(self._painter.handle, chosen, round(side))
+            surface = self._paint(f"handle {chosen}", side, paint)
             x, y = np.clip(points[row, column], 0, self._size) - surface.get_width() / 2
             self._overlays.append(Overlay(surface, round(float(x)), round(float(y))))
 

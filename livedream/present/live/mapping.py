@@ -36,7 +36,6 @@ class Mapping:
         self.made_for: Any = (placement, picture, window)
         self.crop = placement.crop or WHOLE
         self.window = window
-        self._picture = picture
         left, top, width, height = np.array(self.crop) * (picture * 2)
         self.points = own_points(placement, (float(width), float(height)), window)
         self._cut = tuple(round(float(v)) for v in (left, top, left + width, top + height))

@@ -138,7 +138,7 @@ class Screen:
     """A window on a display, between `start_video` and `stop_video`, in the main thread only.
 
     paced: whether `present` waits for the display.  Raises SinkError when there is no display of
-    that number.
+    that number, or it is smaller than the part that is meant.
     """
 
     def __init__(
@@ -154,6 +154,12 @@ class Screen:
             last = len(sizes) - 1
             raise SinkError(f"display: must be 0 to {last} (got {area.number})")
         self.display = area.number
+        if area.part is not None:
+            width, height, left, top = area.part
+            whole = sizes[area.number]
+            if left + width > whole[0] or top + height > whole[1]:
+                found = f"{width}x{height}+{left}+{top}"
+                raise SinkError(f"display: must be inside {whole[0]}x{whole[1]} (got {found})")
         at = _CENTERED + area.number
         room = sizes[area.number] if area.part is None else area.part[:2]
         size = _usual_size(options, picture, room)

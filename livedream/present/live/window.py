@@ -92,7 +92,7 @@ class Window:
         if options.placing.get("mask"):
             mask_for(options.placing["mask"], (1, 1))
         self._displays: list[Display] = []
-        self._chosen = 0  # the display that keys are for
+        self._chosen = 0  # the number of the display that keys are for
         self._before: dict[Area, Placement] = {}  # for when a display comes back
         self._card = options.card
         # By fullscreen: a projection is not covered unless somebody asked for it.
@@ -211,11 +211,11 @@ class Window:
         assert self._frame is not None, "a frame came first"
         rgb = self._frame.rgb
         self._lay_panels()
-        whole = [(WHOLE, HARD)]
+        parts = [(WHOLE, HARD)]
         if len(self._displays) > 1:
             sizes = [display.screen.size for display in self._displays]
-            whole = shares(sizes, self._options.overlap, (rgb.shape[1], rgb.shape[0]))
-        for display, share in zip(self._displays, whole, strict=True):
+            parts = shares(sizes, self._options.overlap, (rgb.shape[1], rgb.shape[0]))
+        for display, share in zip(self._displays, parts, strict=True):
             display.draw(rgb, share, card=self._card)
         if len(self._displays) > 1:  # half a millisecond from one to the next, instead of eleven
             for display in self._displays:

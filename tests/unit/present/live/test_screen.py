@@ -75,6 +75,19 @@ def drawn(rgb: Picture, placement: Placement) -> tuple[Picture, Mapping]:
         screen.close()
 
 
+@pytest.mark.usefixtures("video")
+@pytest.mark.parametrize(
+    ("area", "complaint"),
+    [
+        (Area(7), "must be 0 to 0"),
+        (Area(0, (9999, 90, 0, 0)), r"inside \d+x\d+ \(got 9999x90\+0\+0"),
+    ],
+)
+def test_a_display_that_is_not_there(area: Area, complaint: str) -> None:
+    with pytest.raises(SinkError, match=complaint):
+        Screen(WindowOptions(), (160, 90), area)
+
+
 @pytest.mark.parametrize("side", [2, 3])
 @pytest.mark.parametrize("edges", [None, (0.2, 0.0, 0.1, 0.3)])
 @pytest.mark.usefixtures("video")
