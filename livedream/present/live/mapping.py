@@ -17,7 +17,7 @@ from livedream.present.live.mesh import OUTSIDE, Points, even_points, laid, plac
 from livedream.present.live.placement import HARD, WHOLE, Placement, own_points, softened
 
 _CELLS: Final = 32  # a side: within 2 of 255 of the remap
-_NEAR: Final = 0.05  # of the picture: more than a pixel of any window
+_NEAR_PX: Final = 12  # heuristic: two pixels where a mesh is six times as narrow as on average
 _AROUND: Final = ((0, 0), (0, 1), (1, 1), (1, 0))
 Rectangle = tuple[int, int, int, int]  # left, top, right, bottom, px
 
@@ -47,7 +47,8 @@ class Mapping:
         if self._to is None or edges != HARD or placement.mask:
             places = places_of(self.points, window)
             if self._to is None:
-                self._map = _map(places, self.crop, picture)
+                extent = np.ptp(self.points, axis=(0, 1)).min()
+                self._map = _map(places, self.crop, picture, near=min(0.1, _NEAR_PX / extent))
             if edges != HARD or placement.mask:
                 plane = softened(edges, placement.edge_gamma, places)
                 if placement.mask:
@@ -106,9 +107,11 @@ def mask_for(name: str, window: tuple[int, int]) -> NDArray[np.float32]:
 
 
 def _map(
-    places: NDArray[np.float32], crop: tuple[float, ...], picture: tuple[int, int]
+    places: NDArray[np.float32], crop: tuple[float, ...], picture: tuple[int, int], near: float
 ) -> list[NDArray[np.float32]]:
     """For `cv2.remap`: the px of the picture that each pixel of the window takes, x and y.
+
+    near: of its edges, in fractions: more than two pixels of the window.
 
     The picture ends as sharply as the window can show it: outermost pixels reach to its edge, and
     run into the black around it within one pixel of the window. Where it goes on beside the part
@@ -116,29 +119,25 @@ def _map(
     """
     out = []
     for way, size in enumerate(picture):
-        at, begin, end = places[way], crop[way], crop[way] + crop[way + 2]
-        px = np.clip((at * (end - begin) + begin) * size - 0.5, 0, size - 1)
+        at, begin, part = places[way], crop[way], crop[way + 2]
+        px = at * (part * size)
+        px += begin * size - 0.5
+        np.clip(px, 0, size - 1, out=px)
+        px[np.abs(at - 0.5) > 0.5] = OUTSIDE
+        row, column = np.nonzero(np.abs(np.abs(at - 0.5) - 0.5) < near)
+        down, right = np.maximum(row, 1), np.maximum(column, 1)
+        slope = np.hypot(
+            at[row, right] - at[row, right - 1], at[down, column] - at[down - 1, column]
+        )
+        place = at[row, column]
         for inside, ends, edge, inwards in (
-            (at, begin <= 0, -0.5, 1), (1 - at, end >= 1 - 1e-9, size - 0.5, -1)
+            (place, begin <= 0, -0.5, 1), (1 - place, begin + part >= 1 - 1e-9, size - 0.5, -1)
         ):  # fmt: skip
-            px[inside < 0] = OUTSIDE
-            if ends:
-                near = np.nonzero(np.abs(inside) < _NEAR)
-                away = inside[near] / _slopes(at, near)  # px of the window, inwards
-                ramp = away < 0.5
-                px[near[0][ramp], near[1][ramp]] = edge + inwards * away[ramp]
+            away = inside / slope  # px of the window
+            ramp = (np.abs(away) < 2) & (away < 0.5) & ends
+            px[row[ramp], column[ramp]] = edge + inwards * away[ramp]
         out.append(px)
     return out
-
-
-def _slopes(at: NDArray[np.float32], where: tuple[NDArray[np.intp], ...]) -> NDArray[np.float32]:
-    """How much places change from one pixel of the window to the next, at some of them."""
-    row, column = where
-    down, right = np.maximum(row, 1), np.maximum(column, 1)
-    return cast(
-        NDArray[np.float32],
-        np.hypot(at[row, right] - at[row, right - 1], at[down, column] - at[down - 1, column]),
-    )
 
 
 def _upright(points: Points) -> Rectangle | None:
