@@ -124,6 +124,16 @@ def ndi_senders() -> list[Line]:
         return [("none", str(error))]
 
 
+def windows() -> list[Line]:
+    """What `livedream live window:TITLE` can dream."""
+    from livedream.capture.live.window_capture import list_windows
+
+    try:
+        return [(one.title, "{}x{}".format(*one.size)) for one in list_windows()]
+    except LivedreamError as error:
+        return [("none", str(error))]
+
+
 def midi_ports() -> list[Line]:
     """What `--midi NAME` can listen to."""
     from livedream.control.midi import RtMidiPorts
@@ -150,6 +160,7 @@ SECTIONS: Final[dict[str, Callable[[], list[Line]]]] = {
     "cameras": cameras,
     "NDI senders": ndi_senders,
     "displays": displays,
+    "windows": windows,
     "compute devices": graphics,
     "virtual cameras": virtual_cameras,
     "audio inputs": audio_inputs,

@@ -109,23 +109,23 @@ def open_live(
     """The input that `text` names; it is opened by its thread, not here.
 
     "" is the first camera; 0, /dev/video0, camera:NAME or part of a camera's name; a file, a folder
-    or a synthetic source, looped; a URL; screen, screen:2, screen:1:640x360+0+0; ndi, ndi:NAME.
-    size, fps: asked of a camera; fps of the screen, too.  sound: what is heard with a file, stream
-    or NDI goes there.
+    or a synthetic source, looped; a URL; screen, screen:2, screen:1:640x360+0+0; window:TITLE; ndi,
+    ndi:NAME.
+    size, fps: asked of a camera; fps of the screen and of windows, too.  sound: what is heard with
+    a file, stream or NDI goes there.
     Raises SourceError for what can never become one.
     """
     from livedream.capture.live.ndi import NdiInput, is_ndi
     from livedream.capture.live.paced import PacedInput
     from livedream.capture.live.screen import ScreenInput, is_screen
     from livedream.capture.live.stream import StreamInput, is_url
+    from livedream.capture.live.window_capture import WindowInput, is_window
     from livedream.capture.synthetic import is_synthetic, open_synthetic
 
-    if is_screen(text):
-        return ScreenInput(text, fps)
-    if is_ndi(text):
-        return NdiInput(text, sound)
-    if is_url(text):
-        return StreamInput(text, sound)
+    if is_screen(text) or is_window(text):
+        return (ScreenInput if is_screen(text) else WindowInput)(text, fps)
+    if is_ndi(text) or is_url(text):
+        return (NdiInput if is_ndi(text) else StreamInput)(text, sound)
     if "://" in text:
         raise SourceError(f"{text!r}: not an address that can be read; try rtsp, http or udp")
     if is_synthetic(text):

@@ -1,4 +1,4 @@
-"""Live sources that are real: a looped file, a UDP stream killed and restarted, MJPEG, a screen."""
+"""Live sources that are real: a looped file, UDP killed and restarted, MJPEG, screen and window."""
 
 import os
 import shutil
@@ -6,6 +6,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from ports import free_udp_port
 
 from livedream.capture.live import Captured, open_live
 from livedream.capture.live.worker import Capture
+from livedream.core.errors import SourceError
 
 
 def first(capture: Capture, seconds: float) -> Captured:
@@ -104,6 +106,73 @@ def display(tmp_path: Path) -> Iterator[str]:
         os.environ["DISPLAY"] = before
     server.terminate()
     server.wait()
+
+
+class Program:
+    """One with a window, 240x100, and a palette; by X itself, which paints their grounds."""
+
+    def __init__(self) -> None:
+        from Xlib.display import Display
+
+        self.server = Display()
+        self._shown("A palette of the VJ", 40, 40)
+        self.window = self._shown("VJ of the evening", 240, 100)
+        self.paint(240, 100, 0xC81478)
+
+    def _shown(self, title: str, width: int, height: int) -> Any:
+        screen = self.server.screen()
+        window = screen.root.create_window(0, 0, width, height, 0, screen.root_depth)
+        window.set_wm_name(title)
+        window.map()
+        return window
+
+    def paint(self, width: int, height: int, colour: int) -> None:
+        self.window.change_attributes(background_pixel=colour)
+        self.window.configure(width=width, height=height)
+        self.window.clear_area()
+        self.server.sync()
+
+    def close(self) -> None:
+        self.server.close()
+
+
+def test_a_window_is_found_by_its_title_and_followed(display: str) -> None:
+    pytest.importorskip("Xlib", reason="wants the extra window")
+    program = Program()
+    capture = Capture(open_live("window:vj", fps=20))
+
+    def shows(width: int, height: int, red: int) -> bool:
+        rgb = first(capture, 15.0).rgb
+        middle = rgb[rgb.shape[0] // 2, rgb.shape[1] // 2].tolist()
+        return rgb.shape == (height, width, 3) and middle == [red, 20, 120]
+
+    try:
+        capture.start()
+        opened = capture.wait(20.0)
+        assert opened is not None and opened.detail == "VJ of the evening, 240x100"
+        until(lambda: shows(240, 100, 200))
+        program.paint(160, 120, 0x5A1478)
+        until(lambda: shows(160, 120, 90))
+        program.close()
+        until(lambda: "window" in capture.health().detail)  # was closed, or is not there
+        assert capture.health().state == "lost"
+        program = Program()
+        until(lambda: capture.health().state == "ok" and shows(240, 100, 200))
+    finally:
+        capture.close()
+        program.close()
+
+
+def test_a_window_that_is_not_there_names_those_that_are(display: str) -> None:
+    pytest.importorskip("Xlib", reason="wants the extra window")
+    program = Program()
+    try:
+        with pytest.raises(SourceError, match=r"there are A palette .*, VJ of the"):
+            open_live("window:Resolume").open()
+    finally:
+        program.close()
+    with pytest.raises(SourceError, match="must be window:TITLE"):
+        open_live("window:")
 
 
 def test_a_region_of_the_screen(display: str) -> None:
