@@ -20,7 +20,7 @@ SOUND_RATE: Final = 48_000  # samples a second, whatever a source has
 SOUNDS: Final = ("auto", "source", "audio", "none")
 _KEPT: Final = 10 * SOUND_RATE
 _PATIENCE: Final = SOUND_RATE  # heuristic: sound that comes later than that is not waited for
-_JUMP: Final = SOUND_RATE // 25  # what does not follow by more is another piece: lips see 40 ms
+_JUMP: Final = SOUND_RATE // 50  # what does not follow by more is another piece: lips see 40 ms
 # A source's clock is never quite ours. What it drifts is eased away before it can be heard, in
 # proportion to the mean of what it is off and to its sum; heuristic, well damped by simulation.
 _MEAN_S: Final = 0.4
@@ -49,7 +49,9 @@ class LiveSound:
         off = at - self._end
         with self._lock:
             if joint or abs(off) > _JUMP:
-                self._off = self._sum = self._owed = 0.0
+                self._off = self._owed = 0.0
+                if joint or abs(off) > _PATIENCE:
+                    self._sum = 0.0  # else it is the same clock
                 if 0 < off < _KEPT:
                     self._write(np.zeros((off, 2), np.float32), self._end)
                 elif off >= _KEPT:

@@ -154,5 +154,5 @@ def _readable(text: str) -> tuple[int, ...]:
 
 def _srt_command() -> list[str]:
     read = "-hide_banner -loglevel error -fflags nobuffer -probesize 4096 -analyzeduration 0 -f flv"
-    write = "-c copy -f mpegts -muxdelay 0 -muxpreload 0 -flush_packets 1"
+    write = "-c copy -f mpegts -muxdelay 0 -muxpreload 0 -flush_packets 1 -max_interleave_delta 1"
     return [ffmpeg_with("srt"), *read.split(), "-i", "pipe:0", *write.split()]
