@@ -25,7 +25,8 @@ _JUMP: Final = SOUND_RATE // 50  # what does not follow by more is another piece
 # proportion to the mean of what it is off and to its sum; heuristic, well damped by simulation.
 _MEAN_S: Final = 0.4
 _EASING: Final = 0.5  # of the mean, a second
-_SUMMED: Final = 0.05  # of its sum, a second
+_SUMMED: Final = 0.05  # of its sum, a second...
+_MOST_SUM: Final = SOUND_RATE  # ...which makes 5 % at most
 _CREEP: Final = 0.001  # heuristic: far more than a crystal is wrong by
 
 Block = NDArray[np.float32]  # (n, 2)
@@ -66,7 +67,7 @@ class LiveSound:
         """A little longer or shorter, where blocks come ever later or earlier."""
         passed_s = len(block) / SOUND_RATE
         self._off += min(1.0, passed_s / _MEAN_S) * (off - self._off)
-        self._sum += passed_s * self._off
+        self._sum = min(_MOST_SUM, max(-_MOST_SUM, self._sum + passed_s * self._off))
         self._owed += passed_s * (_EASING * self._off + _SUMMED * self._sum)
         more = int(self._owed)
         if not more or len(block) < 2:

@@ -31,13 +31,13 @@ class FilmSound:
 
     def play(self, time_s: float) -> None:
         """What is heard up to this time of the film, and a little further."""
-        while self._done / SOUND_RATE < time_s + _AHEAD_S:
+        while self._done / SOUND_RATE < time_s + _AHEAD_S and self._clock.offset_s is not None:
             try:
                 block = next(self._blocks, None)
             except SourceError as error:
                 _log.warning("%s", error)
-                block = None
-            if block is None or self._clock.offset_s is None:
+                return
+            if block is None:
                 return
             begin_s = self._done / SOUND_RATE + self._clock.offset_s
             self._sound.put(block, begin_s, joint=not self._done)

@@ -314,13 +314,13 @@ class StreamInput:
             # Parts that FFmpeg does not take for a camera's pictures: opened by their own marks.
             self._by_marks = self._is_multipart and isinstance(error, av.InvalidDataError)
             raise SourceError(f"{self.name}: the stream was lost ({self._why(error)})") from error
-        now_s = time.monotonic()
-        if packet is None and not self._ended:
+        now_s, heard = time.monotonic(), self._heard
+        is_sound = heard is not None and packet is not None and packet.stream is heard.stream
+        if heard is not None and is_sound:
+            heard.decode(packet)
+        if is_sound or (packet is None and not self._ended):
             if now_s - self._packet_s > self._kind.silent_s:
                 raise SourceError(f"{self.name}: the stream was lost (nothing comes)")
-            return
-        if self._heard is not None and packet is not None and packet.stream is self._heard.stream:
-            self._heard.decode(packet)
             return
         self._packet_s = now_s
         with contextlib.suppress(av.FFmpegError):  # damaged on its way: the next may be whole

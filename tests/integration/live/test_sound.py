@@ -23,10 +23,12 @@ import clap_and_flash
 import numpy as np
 import pytest
 from clap_and_flash import FPS, RATE, SIZE, claps, make_film, picture, watch
+from live.streams_made import datagrams, film
 from ports import free_tcp_port, free_udp_port
 
-from livedream.capture.live import Opened
+from livedream.capture.live import Opened, open_live
 from livedream.capture.live.paced import PacedInput
+from livedream.capture.live.worker import Capture
 from livedream.core.errors import SettingsError
 from livedream.core.frame import Picture
 from livedream.core.grade import GradeSettings
@@ -216,6 +218,23 @@ def test_a_microphone_beside_a_camera_is_recorded(
         session.run()
     (path,) = tmp_path.glob("livedream-*.mp4")
     agree(watch(str(path)).apart_ms())
+
+
+@pytest.mark.slow
+def test_a_stream_of_which_only_the_sound_goes_on_is_lost() -> None:
+    port, sound = free_udp_port(), LiveSound()
+    content = film(2 * FPS, sound_s=40.0)
+    both = len(film(2 * FPS, sound_s=2.0)) // 1316 * 1316
+    capture = Capture(open_live(f"udp://127.0.0.1:{port}", sound=sound))
+    capture.start()
+    try:
+        with datagrams(port, [(content[:both], 2.0), (content[both:], 38.0)]):
+            end_s = time.monotonic() + 30
+            while "nothing comes" not in capture.health().detail:
+                assert time.monotonic() < end_s, capture.health()
+                time.sleep(0.02)
+    finally:
+        capture.close()
 
 
 @pytest.mark.parametrize(
