@@ -50,6 +50,12 @@ class Display:
         self._undo: deque[Placement] = deque(maxlen=_MOST_UNDO)
         self._redo: list[Placement] = []
 
+    @property
+    def size(self) -> tuple[int, int]:
+        """(w, h) px as it hangs: a display on its side is as wide as its window is high."""
+        width, height = self.screen.size
+        return (width, height) if self.placement.turn in (0, 180) else (height, width)
+
     def draw(self, rgb: Picture, share: tuple[Four, Four], *, card: bool) -> None:
         """Draw the picture or the test card, and the panels.
 
@@ -72,10 +78,9 @@ class Display:
 
     def _card_for(self, rgb: Picture, lie: Placement) -> Picture:
         height, width = rgb.shape[:2]
-        size, crop = self.screen.size, lie.crop or WHOLE
+        size, crop = self.size, lie.crop or WHOLE
         shown = width * crop[2], height * crop[3]
-        turned = size if lie.turn in (0, 180) else size[::-1]
-        scale = min(turned[0] / shown[0], turned[1] / shown[1])
+        scale = min(size[0] / shown[0], size[1] / shown[1])
         key = (round(shown[0] * scale), round(shown[1] * scale)), crop, width / height
         if self._card[0] != key:
             area = f"{shown[0]:.0f}x{shown[1]:.0f} of {width}x{height}"

@@ -213,7 +213,7 @@ class Window:
         self._lay_panels()
         parts = [(WHOLE, HARD)]
         if len(self._displays) > 1:
-            sizes = [display.screen.size for display in self._displays]
+            sizes = [display.size for display in self._displays]
             parts = shares(sizes, self._options.overlap, (rgb.shape[1], rgb.shape[0]))
         for display, share in zip(self._displays, parts, strict=True):
             display.draw(rgb, share, card=self._card)

@@ -35,6 +35,7 @@ def test_a_show_that_fails_has_a_code_of_its_own(
         ("--attract-program", "no 'NOPE'"),
         ("--on", "on: must be bar:1 to bar:4096"),
         ("--sink", "sink: must be one of window, udp, "),
+        ("--display", "display: must be a number, 0,1 or "),
         ("--osc", "the port must be 0 to 65535"),
         ("--panel", "the port must be 0 to 65535"),
     ],
@@ -52,6 +53,21 @@ def test_what_cannot_be_is_refused_before_anything_is_opened(
     assert opened == []
     (line,) = capsys.readouterr().err.splitlines()
     assert said in line
+
+
+def test_displays_that_make_no_sense_are_refused_and_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("LIVEDREAM_HOME", str(tmp_path))
+    kept = tmp_path / "displays.json"
+    kept.write_text('{"0:1920x1080": {"crop": [0, 0, 2, 1]}}')
+    monkeypatch.setattr(
+        "livedream.live.session.open_live", lambda *_, **__: pytest.fail("it was begun")
+    )
+    assert main(["live", "synthetic:clouds"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert f"{kept}: display 0:1920x1080: crop: must be " in line
+    assert "2, 1" in kept.read_text()
 
 
 @pytest.mark.parametrize("option", ["--panel", "--osc", "--midi", "--audio"])

@@ -343,6 +343,11 @@ class TestWall:
         (right,) = stage.run(displays=self.displays, overlap=0.2).others
         assert right.lain[0] == own
 
+    def test_a_display_on_its_side_is_as_wide_as_its_window_is_high(self, stage: Stage) -> None:
+        paper = stage.run(press("f4"), displays=self.displays)
+        crops = [screen.lain[1].crop for screen in (paper, *paper.others)]
+        assert [crop[2] / crop[3] for crop in crops if crop] == pytest.approx([81 / 256, 1.0])
+
     def test_both_go_fullscreen_and_back(self, stage: Stage) -> None:
         paper = stage.run(press("f"), displays=self.displays)
         assert [paper.fullscreen, paper.others[0].fullscreen] == [True, True]
