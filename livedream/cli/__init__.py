@@ -28,6 +28,7 @@ from livedream.cli import (
     obs,
     pack,
     render,
+    studio,
     zoom,
 )
 from livedream.core.children import end_children
@@ -39,6 +40,7 @@ _COMMANDS = (
     render,
     jobs,
     check,
+    studio,
     live,
     obs,
     autostart,

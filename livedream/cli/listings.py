@@ -7,6 +7,7 @@ from pathlib import Path
 
 from livedream.cli.options import Commands
 from livedream.cli.output import print_table, terminal
+from livedream.core.errors import SettingsError
 
 _STYLES = {"yes": None, "no": "dim", "broken": "red"}
 
@@ -55,6 +56,9 @@ def add_parser(commands: Commands) -> None:
         help="list cameras, displays, GPUs, audio, MIDI and encoders",
         description="List what can be used live: cameras with their modes, displays, compute "
         "devices, virtual cameras, audio inputs, MIDI ports, and the encoders that really open.",
+    )
+    devices.add_argument(
+        "kinds", nargs="*", metavar="KIND", help="only these, such as cameras displays"
     )
     devices.add_argument("--quick", action="store_true", help="do not open the cameras")
     devices.add_argument("--json", action="store_true", help="print JSON")
@@ -139,8 +143,11 @@ def list_devices(args: argparse.Namespace) -> int:
     """What this machine has for live work."""
     from livedream.jobs.devices import SECTIONS, cameras
 
-    asked = dict(SECTIONS)
-    if args.quick:
+    for kind in args.kinds:
+        if kind not in SECTIONS:
+            raise SettingsError(f"devices: must be of {', '.join(SECTIONS)} (got {kind!r})")
+    asked = {kind: SECTIONS[kind] for kind in args.kinds} if args.kinds else dict(SECTIONS)
+    if args.quick and "cameras" in asked:
         asked["cameras"] = partial(cameras, modes=False)
     if args.json:
         print(json.dumps({title: dict(ask()) for title, ask in asked.items()}, indent=2))

@@ -101,7 +101,7 @@ def _add_in_and_out(group: argparse._ArgumentGroup) -> None:
     )  # fmt: skip
     group.add_argument(
         "--rotate", type=int, default=0, choices=(0, 90, 180, 270),
-        help="rotate the source, degrees clockwise",
+        help="rotate the source, degrees clockwise (default: 0)",
     )  # fmt: skip
     group.add_argument("--crop", default="", metavar="WxH[+X+Y]", help="crop the source")
     group.add_argument(

@@ -58,7 +58,7 @@ def add_parameter(
     choices = "{" + ",".join(parameter.choices) + "}"
     metavar = choices if parameter.choices else {int: "N", float: "X", str: "TEXT"}[parameter.kind]
     group.add_argument(
-        parameter.flag, type=_reader(parameter), default=None, metavar=metavar, help=text + shown
+        parameter.flag, type=Reader(parameter), default=None, metavar=metavar, help=text + shown
     )
 
 
@@ -144,22 +144,25 @@ def rate(text: str) -> Fraction:
     return value
 
 
-def number(kind: type, least: float, most: float, unit: str = "") -> Any:
-    """For `type=` of an option: a number within these limits."""
-    return _reader(Parameter("", kind, 0, "", unit, least, most))
+@dataclasses.dataclass(frozen=True, slots=True)
+class Reader:
+    """For `type=` of an option: a text as what `parameter` may be."""
 
+    parameter: Parameter
 
-def _reader(parameter: Parameter) -> Any:
-    def read(text: str) -> Any:
+    def __call__(self, text: str) -> Any:
         try:
-            return parameter.check(parameter.kind(text))
+            return self.parameter.check(self.parameter.kind(text))
         except ValueError as error:  # not of that kind, or out of its range
             shown = text if isinstance(error, SettingsError) else repr(text)
             raise argparse.ArgumentTypeError(
-                f"must be {parameter.wanted()} (got {shown})"
+                f"must be {self.parameter.wanted()} (got {shown})"
             ) from error
 
-    return read
+
+def number(kind: type, least: float, most: float, unit: str = "") -> Reader:
+    """For `type=` of an option: a number within these limits."""
+    return Reader(Parameter("", kind, 0, "", unit, least, most))
 
 
 # Options that mean the same in several commands.

@@ -71,11 +71,17 @@ def read_toml_files(
     return found, broken
 
 
-def write_whole(path: Path, whole: str | bytes) -> None:
-    """Write a file whole or not at all. Raises SettingsError when it cannot be."""
+def write_whole(path: Path, whole: str | bytes, *, private: bool = False) -> None:
+    """Write a file whole or not at all. Raises SettingsError when it cannot be.
+
+    private: nobody else on this machine may read it.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         beside = path.with_name(f".{path.name}.part")
+        if private:
+            beside.unlink(missing_ok=True)  # an old one may be open to others
+            beside.touch(0o600)
         beside.write_bytes(whole.encode() if isinstance(whole, str) else whole)
         beside.replace(path)
     except OSError as error:

@@ -57,18 +57,10 @@ def camera_modes(capture: Callable[[], Any]) -> list[str]:
 
 
 def displays() -> list[Line]:
-    """As `--display` counts them; as a source, `screen:1` is the first one."""
-    try:
-        import mss
+    """As `--display` and the window count them; as a source, `screen:1` is the first one."""
+    from livedream.present.live.screen import display_sizes
 
-        with mss.MSS() if hasattr(mss, "MSS") else mss.mss() as screen:
-            found = screen.monitors[1:]
-    except Exception:  # no display, or no way to ask: each system has its own error
-        return []
-    return [
-        (f"{number}  display", f"{m['width']}x{m['height']} at {m['left']},{m['top']}")
-        for number, m in enumerate(found)
-    ]
+    return [(f"{n}  display", f"{w}x{h}") for n, (w, h) in enumerate(display_sizes())]
 
 
 def graphics() -> list[Line]:

@@ -1,14 +1,10 @@
 """The panel as a controller: an HTTP server in a thread of its own."""
 
-import io
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
-from importlib.resources import files
-from pathlib import Path
 from typing import Any, Final
 
-import segno
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -23,20 +19,16 @@ from livedream.control.show import Show
 from livedream.core.addresses import Endpoint
 from livedream.core.errors import SettingsError
 from livedream.core.health import Health, StatusBoard
-from livedream.core.web import WebServer
 from livedream.panel.broadcast import Broadcaster
 from livedream.panel.messages import MessageHandler, health
+from livedream.panel.pages import FRESH, PageServer
 from livedream.panel.pictures import Pictures, jpeg
 from livedream.present.live import LiveFrame
 
 DEFAULT_ADDRESS: Final = "127.0.0.1:8765"
-# By suffix; the system's own table is wrong on some Windows machines.
-_TYPES: Final = {
-    ".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml",
-}  # fmt: skip
 
 
-class Panel(WebServer):
+class Panel(PageServer):
     """Serves the page.
 
     newest: the newest picture shown, or None; called about 15 times a second while a page is open.
@@ -68,14 +60,6 @@ class Panel(WebServer):
         )
         self.broadcaster: Broadcaster = Broadcaster(messages, self._figures, newest)
         self._stops: list[Callable[[], None]] = []
-
-    def address_lines(self) -> str:
-        """Where the panel is; with a QR code when a phone can reach it."""
-        lines = io.StringIO(super().address_lines())
-        if self.access.token:
-            lines.seek(0, io.SEEK_END)
-            segno.make(self.url, micro=False).terminal(out=lines, compact=True)
-        return lines.getvalue()
 
     def start(self) -> None:
         """Open the port and serve. Raises SinkError when it is taken."""
@@ -115,21 +99,10 @@ class Panel(WebServer):
 
     def _application(self) -> Starlette:
         """The routes; what is not among them is not there."""
-        static = (files("livedream.panel") / "static").iterdir()
-        pages = {
-            path.name: path.read_bytes() for path in static if Path(path.name).suffix in _TYPES
-        }
-        fresh = {"cache-control": "no-cache"}
-
-        async def page(request: Request) -> Response:
-            name = request.path_params.get("name", "index.html")
-            if name not in pages:
-                return Response("not found\n", 404, media_type="text/plain")
-            return Response(pages[name], media_type=_TYPES[Path(name).suffix], headers=fresh)
 
         async def figures(request: Request) -> Response:
             found = self._figures()
-            return JSONResponse(found, 200 if found["state"] != "failed" else 503, headers=fresh)
+            return JSONResponse(found, 200 if found["state"] != "failed" else 503, headers=FRESH)
 
         async def picture(request: Request) -> Response:
             (kind, text), *_ = request.path_params.items()
@@ -144,18 +117,13 @@ class Panel(WebServer):
             newest = self._newest()
             return _picture(jpeg(newest.rgb, 1280) if newest else None, "no-store")
 
-        async def code(request: Request) -> Response:
-            return Response(_qr(self.url), media_type="image/svg+xml", headers=fresh)
-
         return Starlette(
             routes=[
-                Route("/", page),
-                Route("/static/{name}", page),
+                *self.page_routes(),
                 Route("/health", figures),
                 Route("/preset/{preset}.jpg", picture),
                 Route("/motif/{motif:path}.jpg", picture),
                 Route("/preview.jpg", preview),
-                Route("/code.svg", code),
                 WebSocketRoute("/socket", self.broadcaster.serve),
             ]
         )
@@ -166,9 +134,3 @@ def _picture(found: bytes | None, caching: str = "max-age=600", *, missing: int 
     if found is None:
         return Response(status_code=missing, headers={"cache-control": "no-store"})
     return Response(found, media_type="image/jpeg", headers={"cache-control": caching})
-
-
-def _qr(text: str) -> bytes:
-    drawn = io.BytesIO()
-    segno.make(text, micro=False).save(drawn, kind="svg", scale=4, border=2, light="#fff")
-    return drawn.getvalue()

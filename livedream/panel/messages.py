@@ -3,6 +3,7 @@
 Messages are JSON objects with one of these entries:
 
     {"set": NAME, "unit": 0..1}    {"set": NAME, "value": VALUE}     a parameter
+    {"apply": {NAME: VALUE, ...}}                                    several, at once
     {"default": NAME}                                                back to its declared default
     {"act": NAME}                                                    an action
     {"preset": NAME, "seconds": S}    {"program": NAME or null}
@@ -66,6 +67,8 @@ class MessageHandler:
                 parameters.set_unit(_text(name, "set"), place, origin=origin)
             case {"set": name}:
                 parameters.set(_text(name, "set"), message.get("value"), origin=origin)
+            case {"apply": dict(values)}:
+                parameters.apply(values, origin=origin, ramp_s=0.0)
             case {"default": name}:
                 parameter = parameters.declared.get(_text(name, "default"))
                 parameters.set(name, parameter.default if parameter else None, origin=origin)

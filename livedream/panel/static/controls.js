@@ -143,15 +143,15 @@ const rest = ({ low, high, logarithmic, default: usual }) => {
   return (low < 0 && high > 0) || (logarithmic && usual > low && usual < high) ? at : 0;
 };
 
-// Under a control: why what was entered there was refused.
+// Under a control: why what was entered there was refused; for `ms`, 0: until it is taken back.
 export const refusal = () => {
   const node = make("p", { class: "refused", role: "alert", hidden: true });
   let timer = 0;
-  const show = (text) => {
+  const show = (text, ms = 12000) => {
     node.textContent = text;
     node.hidden = !text;
     clearTimeout(timer);
-    if (text) timer = setTimeout(show, 12000, "");
+    if (text && ms) timer = setTimeout(show, ms, "");
   };
   return { node, show };
 };

@@ -5,6 +5,7 @@ import { Graph } from "./graphs.js";
 import { Modulators } from "./modulators.js";
 import { Motifs } from "./motifs.js";
 import { Overlay } from "./overlay.js";
+import { Studio } from "./studio.js";
 
 const byId = (id) => document.getElementById(id);
 if (location.search) history.replaceState(null, "", "/"); // the token is in a cookie by now
@@ -32,7 +33,8 @@ send.soon = (message) => {
 
 const TRANSPORT = [["freeze", "Freeze", "space"], ["blackout", "Blackout", "B"], ["previous", "Previous", "P"], ["next", "Next", "N"]];
 const MORE = [["reset", "Clear dream", "R"], ["tap", "Tap", "T"], ["program", "Program", "O"], ["home", "Reset all", "parameters"]];
-const PAGES = { presets: "Presets", motifs: "Motifs", dream: "Dream", grade: "Grade", modulate: "Modulate", system: "System" };
+const STUDIO = "studio" in document.body.dataset; // where shows are set up on the page, too
+const PAGES = { ...(STUDIO ? { show: "Show" } : {}), presets: "Presets", motifs: "Motifs", dream: "Dream", grade: "Grade", modulate: "Modulate", system: "System" };
 const ON_PAGE = { dream: ["dream", "where", "detail"], grade: ["grade", "travel"] }; // other groups stand under System
 
 const key = (name) => document.querySelector(`.key[data-act=${name}]`);
@@ -137,14 +139,15 @@ const build = () => {
   const placed = new Set(Object.values(ON_PAGE).flat());
   const page = (names) => make("div", { class: "page" }, ...names.map((name) => group(name, grouped.get(name) ?? [])).filter(Boolean));
   const rest = [...grouped.keys()].filter((name) => !placed.has(name)).map((name) => group(name, grouped.get(name))).filter(Boolean);
-  const pages = { presets: buildPresets(), motifs: parts.motifs.node, dream: page(ON_PAGE.dream), grade: page(ON_PAGE.grade), modulate: parts.modulators.node, system: buildSystem(rest) };
+  document.body.classList.remove("idle");
+  const pages = { ...(studio ? { show: studio.node } : {}), presets: buildPresets(), motifs: parts.motifs.node, dream: page(ON_PAGE.dream), grade: page(ON_PAGE.grade), modulate: parts.modulators.node, system: buildSystem(rest) };
   byId("pages").replaceChildren(...Object.entries(pages).map(([name, node]) => { node.id = `page-${name}`; node.setAttribute("role", "tabpanel"); return node; }));
   byId("tabs").replaceChildren(...Object.entries(PAGES).map(([name, title]) => make("button", { role: "tab", "data-page": name, onclick: () => turn(name) }, title)));
   for (const figure of document.querySelectorAll("[data-meter]")) {
     const digits = figure.dataset.meter.endsWith("_ms") ? 0 : 1;
     graphs.set(figure.dataset.meter, new Graph(figure, (value) => value.toFixed(digits)));
   }
-  turn(location.hash.slice(1) in PAGES ? location.hash.slice(1) : "presets");
+  turn(location.hash.slice(1) in PAGES ? location.hash.slice(1) : Object.keys(PAGES)[0]);
 };
 
 const turn = (name) => {
@@ -257,7 +260,7 @@ const fault = (text, at) => {
 const received = (event) => {
   if (event.data instanceof Blob) { showPicture(event.data); return; }
   const message = JSON.parse(event.data);
-  if (message.hello) { hello = message.hello; build(); }
+  if (message.hello) { hello = message.hello; hello.phone ||= Boolean(studio?.phone); build(); }
   if (message.state) { state = message.state; restate(); }
   if (message.values) showValues(message.values);
   if (message.moved) showMoved(message.moved);
@@ -272,6 +275,7 @@ const connect = () => {
   socket.onopen = () => { wait = 500; };
   socket.onmessage = received;
   socket.onclose = () => {
+    if (studio) { idle(); return; }
     byId("link").className = "gone";
     byId("link").textContent = "no connection, trying again";
     setTimeout(connect, wait);
@@ -301,4 +305,15 @@ document.addEventListener("keydown", (event) => {
 }, true);
 document.addEventListener("keyup", (event) => { if (event.key === " " && !typing(event)) event.preventDefault(); }, true);
 
-connect();
+// No show: there is only the page to set one up.
+const idle = () => {
+  socket = hello = state = null;
+  document.body.classList.add("idle");
+  byId("tabs").replaceChildren();
+  byId("pages").replaceChildren(studio.node);
+  studio.node.hidden = false;
+};
+
+const studio = STUDIO ? new Studio(() => { if (!socket) connect(); }) : null;
+if (studio) idle();
+else connect();

@@ -59,6 +59,19 @@ class WindowOptions:
     settings_folder: Path | None = None
 
 
+def display_sizes() -> list[tuple[int, int]]:
+    """(width, height) px of each display that a window can be on; none where there is none."""
+    pygame = import_pygame()
+    try:
+        pygame.display.init()
+        seen = pygame.display.get_driver() not in _UNSEEN
+        return list(pygame.display.get_desktop_sizes()) if seen else []
+    except pygame.error:
+        return []
+    finally:
+        pygame.display.quit()
+
+
 def window_options(
     text: str, *, fullscreen: bool = False, display: str = "0", overlap: float = 0.0
 ) -> WindowOptions:

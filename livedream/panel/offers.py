@@ -1,0 +1,139 @@
+"""What a page offers to choose from: this machine's devices, ways out, presets, folders.
+
+Devices are asked for by a process of their own: a driver that crashes crashes that.
+"""
+
+import importlib.util
+import json
+import mimetypes
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import platformdirs
+
+from livedream.control.presets import Presets
+from livedream.control.programs import list_programs
+from livedream.core.errors import SettingsError
+from livedream.present.live import OUTPUTS
+
+_KINDS: Final = ("cameras", "displays", "NDI senders", "audio inputs", "MIDI ports")
+_PATIENCE_S: Final = 60.0
+_MOST: Final = 400  # entries of a folder
+_TEST: Final = (("synthetic:clouds", "Drifting clouds"), ("synthetic:noise", "Television noise"))
+# Where it takes more than the way's name. The others are addresses that a person writes.
+_USUAL: Final = {"udp": "udp://127.0.0.1:9000"}
+_ONLY_ON: Final = {"spout": "win32", "syphon": "darwin"}
+_WRITTEN: Final = ("rtmp", "rtmps", "srt", "record")
+
+
+def find_devices() -> dict[str, dict[str, str]]:
+    """{kind: {name: detail}}, {} where they cannot be asked."""
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "livedream", "devices", "--quick", "--json", *_KINDS],
+            capture_output=True, timeout=_PATIENCE_S, check=False, stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+        found = json.loads(done.stdout)
+    except (OSError, ValueError, subprocess.TimeoutExpired):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def offers(devices: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
+    """For a field's name what it can be, each a `value`, a `title` and a `note`.
+
+    A source also has a `group`.  What a device's kind lacks is a note without a value.
+    """
+    numbered = [one.partition("  ")[::2] for one in devices.get("cameras", {})]
+    twins = Counter(name for _, name in numbered)
+    screens = list(enumerate(devices.get("displays", {}).values()))
+    sources = [
+        # By name, so that it is found again in another socket.
+        _offer(f"camera:{name}" if twins[name] == 1 else number, name, "", "Cameras")
+        for number, name in numbered
+    ]
+    sources += [
+        _offer(f"screen:{number + 1}", f"Screen {number + 1}", detail, "Screens")
+        for number, detail in screens
+    ]
+    sources += _listed(devices, "NDI senders", "ndi:", "NDI")
+    sources += [_offer(value, title, "", "Test pictures") for value, title in _TEST]
+    return {
+        "source": sources,
+        "display": [
+            *(_offer(str(n), f"Screen {n + 1}", detail) for n, detail in screens), *_wall(screens)
+        ],
+        "sinks": [
+            _offer(
+                _USUAL.get(name, name), name, route.help,
+                missing="" if _there(route.package) else f'pip install "livedream[{route.extra}]"',
+            )
+            for name, route in OUTPUTS.items()
+            if name not in _WRITTEN and _ONLY_ON.get(name, sys.platform) == sys.platform
+        ],
+        "audio": [
+            _offer("system", "what the computer plays", ""), *_listed(devices, "audio inputs", "")
+        ],
+        "midi": _listed(devices, "MIDI ports", ""),
+        "preset": [_offer(one.name, one.title, one.about) for one in Presets()],
+        "program": (programs := [_offer(n, p.title, "") for n, p in list_programs()[0].items()]),
+        "attract_program": programs,
+    }  # fmt: skip
+
+
+def _offer(value: str, title: str, note: str, group: str = "", **more: str) -> dict[str, str]:
+    return {"value": value, "title": title, "note": note, "group": group, **more}
+
+
+def _listed(
+    devices: Mapping[str, Mapping[str, str]], kind: str, prefix: str, group: str = ""
+) -> list[dict[str, str]]:
+    found = devices.get(kind, {})
+    return [
+        _offer("" if name == "none" else prefix + name, name, detail, group)
+        for name, detail in found.items()
+    ]
+
+
+def _wall(screens: Sequence[tuple[int, str]]) -> list[dict[str, str]]:
+    """Several screens as one."""
+    every = ",".join(str(number) for number, _ in screens)
+    return [_offer(every, "All, side by side", "")] if len(screens) > 1 else []
+
+
+def _there(package: str) -> bool:
+    return not package or importlib.util.find_spec(package) is not None
+
+
+def list_folder(text: str) -> dict[str, Any]:
+    """What films, pictures and folders there are.
+
+    text: a path, of which what exists is taken; else the user's videos.
+    Raises SettingsError for a folder that cannot be read.
+    """
+    try:
+        folder = Path(text).expanduser()
+        if not folder.is_absolute():
+            folder = platformdirs.user_videos_path()
+        while not folder.is_dir():
+            folder = folder.parent
+        entries = sorted(folder.iterdir(), key=lambda one: one.name.lower())
+        seen = [one for one in entries if not one.name.startswith(".")]
+        folders = [one.name for one in seen if one.is_dir()]
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or "not a path"
+        raise SettingsError(f"{text}: cannot be listed ({why})") from error
+    films = [one.name for one in seen if _kind(one.name) in ("video", "image")]
+    return {
+        "path": str(folder), "parent": str(folder.parent),
+        "folders": folders[:_MOST], "files": films[:_MOST],
+        "separator": "\\" if "\\" in str(folder) else "/",
+    }  # fmt: skip
+
+
+def _kind(name: str) -> str:
+    return (mimetypes.guess_type(name)[0] or "").partition("/")[0]

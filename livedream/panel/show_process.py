@@ -1,0 +1,261 @@
+"""One show after another, each `livedream live` in a process of its own.
+
+A driver that crashes takes its show with it and not the studio: the show is started again, as it
+was. What was set on its panel is kept from one show to the next.
+"""
+
+import json
+import logging
+import re
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import IO, Any, Final
+
+from websockets.exceptions import WebSocketException
+from websockets.sync.client import connect
+
+from livedream.core.children import end_child, start_child
+from livedream.core.redact import redact
+from livedream.core.supervisor import SupervisedThread, start_thread
+from livedream.panel.setup import Setup
+
+_log = logging.getLogger(__name__)
+
+COMMAND: Final = (sys.executable, "-m", "livedream", "live")
+_STOP_S: Final = 3.0  # a show closes within a second; after this it is killed
+_LOOK_S: Final = 0.2
+_LAST_S: Final = 0.1  # a panel tells of changes 15 times a second
+_OPEN_S: Final = 2.0
+_FIRST_PAUSE_S: Final = 2.0
+_LONGEST_PAUSE_S: Final = 30.0
+_WELL_S: Final = 60.0  # a show that ran for so long was well
+_LINES: Final = 40
+_PANEL: Final = re.compile(r"panel: http://127\.0\.0\.1:(\d+)/")
+_REFUSED: Final = 2  # the exit code of what cannot be
+
+
+@dataclass(frozen=True, slots=True)
+class ShowState:
+    """state: "stopped", "starting", "running", "stopping", or "waiting" to begin again.
+
+    since_s: monotonic.  line: the last one of its log.  error: why the last one ended, "" for well.
+    refused: whether it could not be started as it was set up.  number: counts shows.
+    """
+
+    state: str = "stopped"
+    since_s: float = 0.0
+    line: str = ""
+    error: str = ""
+    refused: bool = False
+    number: int = 0
+
+
+class Kept:
+    """What a show's panel says about it: values, modulators, program, tempo."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, Any] = {}
+        self.state: dict[str, Any] = {}
+
+    def hear(self, message: Mapping[str, Any]) -> None:
+        for name, (target, _) in message.get("values", {}).items():
+            self.values[name] = target
+        self.state = message.get("state", self.state)
+
+    def messages(self) -> list[dict[str, Any]]:
+        """What has another show go on like that."""
+        if not self.state:
+            return []
+        said = [
+            {"apply": self.values},
+            {"bpm": self.state["bpm"]},
+            {"modulators": self.state["modulators"]},
+        ]
+        if self.state["program"]:
+            said.append({"program": self.state["program"]})
+        return said
+
+
+class ShowProcess:
+    """Starts, watches and ends the shows.
+
+    changed: called, from any thread, when `state` or `port` has changed.
+    command: of a show.  stop_s: what it has for closing before it is killed.
+    first_pause_s: before one that failed begins again; doubles. All three for tests.
+    """
+
+    def __init__(
+        self, changed: Callable[[], None] = lambda: None, command: tuple[str, ...] = COMMAND,
+        *, stop_s: float = _STOP_S, first_pause_s: float = _FIRST_PAUSE_S,
+    ) -> None:  # fmt: skip
+        self.state = ShowState()
+        self.port: int | None = None  # of the running show's own panel
+        self.lines: deque[str] = deque(maxlen=_LINES)
+        self._changed, self._command, self._first_pause_s = changed, command, first_pause_s
+        self._stop_s = stop_s
+        self._kept = Kept()
+        self._begun: Setup | None = None
+        self._wanted: Setup | None = None
+        self._asked = 0  # counts wishes
+        self._closing = False
+        self._wake = threading.Condition()
+        self._thread: SupervisedThread | None = None
+
+    def open(self) -> None:
+        self._thread = start_thread("show", self._run)
+
+    def start(self, setup: Setup) -> None:
+        """Begin this one, in place of any that runs; returns at once."""
+        self._want(setup)
+
+    def stop(self) -> None:
+        """End the show; returns at once. Whatever it is busy with, it has ended soon after."""
+        self._want(None)
+
+    def close(self) -> None:
+        self._closing = True
+        self._want(None)
+        if self._thread is not None:
+            self._thread.close(self._stop_s + 2.0)
+
+    def _want(self, setup: Setup | None) -> None:
+        with self._wake:
+            self._wanted = setup
+            self._asked += 1
+            self._wake.notify_all()
+
+    def _run(self) -> None:
+        pause_s = self._first_pause_s
+        while not self._closing:
+            with self._wake:
+                asked, setup = self._asked, self._wanted
+                if setup is None:
+                    self._wake.wait()
+                    continue
+            begun_s = time.monotonic()
+            code = self._play(setup, asked)
+            if self._asked != asked:  # it was told to end
+                pause_s = self._first_pause_s
+                if self._wanted is None:
+                    self._say("stopped")
+                continue
+            error = "" if code == 0 else self._last_line(code)
+            if code in (0, _REFUSED):  # its window was closed; or it cannot be like that
+                with self._wake:
+                    if self._asked == asked:
+                        self._wanted = None
+                self._say("stopped", error=error, refused=code == _REFUSED)
+                continue
+            _log.warning("the show ended by itself: %s", error)
+            pause_s = self._first_pause_s if time.monotonic() - begun_s > _WELL_S else pause_s
+            self._say("waiting", error=error)
+            self._pause(asked, pause_s)
+            if self._wanted is None:
+                self._say("stopped")
+            pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+
+    def _pause(self, asked: int, seconds: float) -> None:
+        """Until something else is wanted, at most so long."""
+        with self._wake:
+            self._wake.wait_for(lambda: self._asked != asked, seconds)
+
+    def _play(self, setup: Setup, asked: int) -> int:
+        """One show from its beginning to its end; returns its exit code."""
+        if self._begun is None or _beginning(self._begun) != _beginning(setup):
+            self._kept = Kept()
+        self._begun = setup
+        words = [*setup.words]
+        if not self._kept.state:
+            words += setup.opening
+        elif network := self._kept.values.get("network"):  # the rest can change at once
+            words.append(f"--network={network}")
+        self.lines.clear()
+        self._say("starting", number=self.state.number + 1)
+        child = start_child(
+            [*self._command, *words, "--panel=127.0.0.1:0"],
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+        )  # fmt: skip
+        assert child.stderr is not None
+        listener = threading.Thread(target=self._listen, args=(child.stderr,), daemon=True)
+        listener.start()
+        try:
+            return self._watch(child, asked)
+        finally:
+            self.port = None
+            if child.poll() is None:
+                child.kill()
+            end_child(child, _STOP_S)
+            listener.join(_STOP_S)
+
+    def _watch(self, child: "subprocess.Popen[bytes]", asked: int) -> int:
+        """Until the child has ended; it is made to when something else is wanted."""
+        killed_s = float("inf")
+        while child.poll() is None:
+            if self._asked == asked and self.port is not None:
+                with suppress(OSError, WebSocketException):  # it is busy, or ends
+                    self._attend(asked)
+            elif self._asked != asked and killed_s == float("inf"):
+                killed_s = time.monotonic() + self._stop_s
+                self._say("stopping")
+                child.terminate()
+            elif time.monotonic() > killed_s:
+                child.kill()
+            with self._wake:
+                self._wake.wait(_LOOK_S)
+        return child.wait()
+
+    def _attend(self, asked: int) -> None:
+        """Hear what the show's own panel says, as one of its pages, until something changes."""
+        with connect(
+            f"ws://127.0.0.1:{self.port}/socket", open_timeout=_OPEN_S, close_timeout=0.1,
+            max_size=None, compression=None, proxy=None,
+        ) as link:  # fmt: skip
+            for message in self._kept.messages():
+                link.send(json.dumps(message))
+            self._say("running")
+            leave_s = float("inf")
+            while time.monotonic() < leave_s:  # or until the link ends, with the child
+                if self._asked != asked:  # what was set last may be on its way
+                    leave_s = min(leave_s, time.monotonic() + _LAST_S)
+                with suppress(TimeoutError):
+                    said = link.recv(timeout=_LOOK_S)
+                    if isinstance(said, str):
+                        self._kept.hear(json.loads(said))
+
+    def _listen(self, stderr: IO[bytes]) -> None:
+        """Read what a show says, until it ends."""
+        with stderr:
+            for raw in stderr:
+                line = redact(raw.decode(errors="replace").rstrip())
+                found = _PANEL.fullmatch(line)
+                if found:
+                    self.port = int(found[1])
+                    with self._wake:
+                        self._wake.notify_all()
+                    continue
+                if line.strip():
+                    self.lines.append(line.removeprefix("livedream: "))
+                    _log.info("%s", self.lines[-1])
+                    self._say(self.state.state, line=self.lines[-1])
+
+    def _last_line(self, code: int) -> str:
+        """Why it ended: the last thing it said, else how."""
+        said = next((line for line in reversed(self.lines) if line.strip("^ ")), "")
+        return said if code > 0 and said else f"it was killed (signal {-code})"
+
+    def _say(self, state: str, **more: Any) -> None:
+        if state != self.state.state:
+            more = {"error": "", "refused": False, "line": "", **more, "since_s": time.monotonic()}
+        self.state = replace(self.state, state=state, **more)
+        self._changed()
+
+
+def _beginning(setup: Setup) -> tuple[str, ...]:
+    """What a show begins with; only another beginning undoes what was set since."""
+    return (*setup.opening, *(w for w in setup.words if w.startswith("--settings-from=")))

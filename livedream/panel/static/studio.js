@@ -1,0 +1,259 @@
+// The page on which a show is set up, started and stopped. Its fields are the options of `livedream live`.
+
+import { duration, label, make, refusal } from "./controls.js";
+
+const NAMES = { osc: "OSC", midi: "MIDI", obs: "OBS", fps: "Frame rate", camera_fps: "Camera frame rate", display: "On which screen", link: "Ableton Link" };
+const BESIDE = ["display", "fullscreen", "overlap"]; // of the window
+const PLACED = ["source", "sinks", "record", ...BESIDE]; // what has a place of its own; the rest follows by group
+const titled = (name) => NAMES[name] ?? label(name);
+const capital = (text) => text[0].toUpperCase() + text.slice(1);
+// A help text ends with what goes without a value: "... (default: the source's)".
+const usual = ({ help }) => help.match(/ \(default: ([^)]+)\)/)?.[1] ?? "";
+const tip = ({ help }) => capital(help.replace(/ \(default: [^)]+\)/, ""));
+const isWindow = (sink) => /^window([?:]|$)/.test(sink);
+const CHANGING = ["starting", "stopping", "waiting"];
+
+const toggle = (title, on, changed, more = {}) => make("button", { class: "switch", role: "switch", type: "button",
+  "aria-checked": String(on), "aria-label": title, onclick: (event) => changed(event.target.getAttribute("aria-checked") !== "true"), ...more });
+
+export class Studio {
+  // running: called when a show's panel is there.
+  constructor(running) {
+    this.running = running;
+    this.fields = []; this.filled = null; this.began = ""; this.offers = null; this.show = { state: "stopped" }; this.whys = new Map();
+    this.form = make("div", { class: "page" });
+    this.said = make("p", { role: "status" });
+    this.start = make("button", { class: "key go", type: "button", onclick: () => this.begin() }, "Start");
+    this.stop = make("button", { class: "key", type: "button", onclick: () => this.send({ stop: true }) }, "Stop");
+    this.quit = make("button", { class: "chip", type: "button", onclick: () => this.leave() }, "Quit livedream");
+    this.node = make("div", { class: "show" },
+      make("div", { class: "welcome" }, make("h1", {}, "livedream"), make("p", {}, "Choose a source and where it goes, then press Start.")),
+      this.form, make("div", { class: "row after" }, this.quit), make("div", { class: "bar" }, this.said, this.stop, this.start));
+    this.connect();
+    setInterval(() => this.drawBar(), 1000);
+  }
+
+  connect() {
+    this.socket = new WebSocket(`ws://${location.host}/studio`);
+    this.socket.onmessage = (event) => this.received(JSON.parse(event.data));
+    this.socket.onclose = () => {
+      this.gone = true;
+      this.drawBar();
+      setTimeout(() => this.connect(), 1000);
+    };
+  }
+
+  send(message) { if (this.socket.readyState === WebSocket.OPEN) this.socket.send(JSON.stringify(message)); }
+
+  received(message) {
+    this.gone = false;
+    if (message.fields) { this.fields = message.fields; this.phone = message.phone; }
+    if (message.folder) this.drawFolder(message.folder);
+    if (message.fault) this.refuse(message.fault, message.at);
+    if (!message.show) return;
+    const { show, filled, offers, looking } = message;
+    const begun = JSON.stringify(filled);
+    const redraw = begun !== this.began || JSON.stringify([offers, looking]) !== this.offered;
+    this.offered = JSON.stringify([offers, looking]);
+    // What was begun by somebody is what is shown; what only this page has changed stays until then.
+    if (begun !== this.began || !this.filled) this.filled = JSON.parse(begun);
+    this.began = begun; this.offers = offers; this.looking = looking;
+    if (this.show.number !== show.number) this.clear();
+    this.show = { ...show, at: performance.now() - show.seconds * 1000 };
+    if (redraw && !this.form.querySelector("input:focus")) this.draw();
+    if (show.error && show.refused) this.refuse(show.error, show.field);
+    this.drawBar();
+    if (show.state === "running") this.running();
+  }
+
+  value(name) { return this.filled[name] ?? null; }
+
+  set(name, value, redraw = false) {
+    this.filled[name] = value;
+    this.whys.get(name)?.show("");
+    this.bad = "";
+    if (redraw) this.draw();
+    this.drawBar();
+  }
+
+  get sinks() { return this.value("sinks") ?? ["window"]; }
+
+  // At first a camera, where there is none a test picture.
+  get source() {
+    const first = (group) => this.offers.source.find((one) => one.value && one.group === group)?.value;
+    return this.value("source") ?? first("Cameras") ?? first("Test pictures");
+  }
+
+  begin() {
+    this.clear();
+    if (!this.sinks.length) { this.refuse("Choose at least one output.", "sinks"); return; }
+    this.send({ start: { ...this.filled, source: this.source, sinks: this.sinks } });
+    this.pressed = performance.now();
+    this.drawBar();
+  }
+
+  leave() {
+    if (this.show.state !== "stopped" && !confirm("This ends the show. Quit?")) return;
+    this.send({ quit: true });
+  }
+
+  clear() {
+    this.bad = "";
+    for (const why of this.whys.values()) why.show("");
+  }
+
+  refuse(text, name) {
+    this.pressed = 0;
+    this.bad = text;
+    const why = this.whys.get(name);
+    why?.show(text, 0);
+    why?.node.closest("details")?.setAttribute("open", "");
+    why?.node.scrollIntoView({ block: "center" });
+    this.drawBar();
+  }
+
+  changed() {
+    const now = { ...this.filled, source: this.source, sinks: this.sinks };
+    const then = JSON.parse(this.began || "{}");
+    return [...new Set([...Object.keys(now), ...Object.keys(then)])].some((name) => JSON.stringify(now[name] || null) !== JSON.stringify(then[name] || null));
+  }
+
+  drawBar() {
+    if (!this.filled) return;
+    const { state, line, error, at } = this.show;
+    const seconds = (performance.now() - at) / 1000;
+    const asked = this.pressed && performance.now() - this.pressed < 15000 && state === "stopped";
+    if (state !== "stopped") this.pressed = 0;
+    const words = {
+      stopped: this.bad || (error ? `It ended: ${error}` : asked ? "Starting" : ""), starting: `Starting${line ? `: ${line}` : ""}`, stopping: "Stopping",
+      running: this.bad || `Running for ${duration(seconds)}`, waiting: `It ended by itself and begins again: ${error}`,
+    };
+    this.said.textContent = this.gone ? "No connection: livedream has ended, or is not reached." : words[state];
+    this.said.className = this.gone || this.bad || error ? "bad" : "";
+    const stopped = state === "stopped";
+    this.stop.hidden = stopped;
+    this.stop.disabled = state === "stopping" || this.gone;
+    this.start.hidden = !stopped && !this.changed();
+    this.start.disabled = Boolean(asked) || this.gone || state === "stopping";
+    this.start.textContent = stopped ? "Start" : "Restart with this";
+    this.node.classList.toggle("busy", CHANGING.includes(state));
+  }
+
+  why(name) {
+    if (!this.whys.has(name)) this.whys.set(name, refusal());
+    return this.whys.get(name).node;
+  }
+
+  draw() {
+    const groups = new Map();
+    for (const field of this.fields) if (!PLACED.includes(field.name)) groups.set(field.group, [...(groups.get(field.group) ?? []), field]);
+    const controllers = groups.get("controllers") ?? [];
+    groups.delete("controllers");
+    const open = this.form.querySelector("details")?.open;
+    const more = [...groups].map(([name, fields]) => make("section", {}, make("h2", {}, capital(name)), this.controls(fields)));
+    this.form.replaceChildren(this.drawSource(), this.drawOutputs(),
+      make("section", {}, make("h2", {}, "Sound, controllers, presets"), this.controls(controllers)),
+      make("details", { open }, make("summary", {}, "More"), make("div", { class: "page" }, ...more)));
+  }
+
+  field(name) { return this.fields.find((one) => one.name === name); }
+
+  controls(fields) { return make("div", { class: "faders" }, ...fields.map((field) => this.control(field))); }
+
+  text(field, changed, more = {}) {
+    const input = make("input", { class: "field", type: "text", spellcheck: "false", autocapitalize: "off", autocomplete: "off",
+      placeholder: usual(field) || (field.metavar.length > 1 ? field.metavar.toLowerCase() : ""), value: this.value(field.name) ?? "", "aria-label": titled(field.name), ...more });
+    input.addEventListener("change", () => changed(input.value.trim()));
+    return input;
+  }
+
+  select(field, choices) {
+    const now = this.value(field.name);
+    const node = make("select", { "aria-label": titled(field.name) },
+      ...choices.map(({ value, title }) => make("option", { value: JSON.stringify(value), selected: value === now }, title)));
+    if (field.kind !== "choice") node.append(make("option", { value: "other" }, "other…"));
+    node.addEventListener("change", () => {
+      if (node.value !== "other") { this.set(field.name, JSON.parse(node.value)); return; }
+      const typed = this.text(field, (text) => this.set(field.name, text || null, true));
+      node.replaceWith(typed);
+      typed.focus();
+    });
+    return node;
+  }
+
+  // One option, made from its declaration.
+  control(field) {
+    const { name, kind } = field;
+    const title = titled(name);
+    const value = this.value(name);
+    const offered = (this.offers[name] ?? []).filter((one) => one.value);
+    const named = (one) => ({ value: one.value, title: one.note && one.note.length < 24 ? `${one.title}, ${one.note}` : one.title });
+    const plate = (...nodes) => make("div", {}, make("label", { class: "plate", "data-field": name }, make("span", {}, title), ...nodes),
+      make("p", { class: "tip" }, tip(field)), this.why(name));
+    if (kind === "switch") return plate(toggle(title, value === true, (on) => this.set(name, on, true)));
+    if (offered.length && kind !== "list") {
+      const none = kind === "optional" ? [{ value: null, title: "off" }, { value: "", title: "the usual one" }] : [{ value: null, title: "none" }];
+      const kept = value && !offered.some((one) => one.value === value) ? [{ value, title: value }] : [];
+      return plate(this.select(field, [...(name === "display" ? [] : none), ...offered.map(named), ...kept]));
+    }
+    if (kind === "choice") return plate(this.select(field, [{ value: null, title: usual(field) || "as usual" }, ...field.choices.filter((choice) => choice !== usual(field)).map((choice) => ({ value: choice, title: choice }))]));
+    if (kind !== "optional") return plate(this.text(field, (text) => this.set(name, text || null), kind === "number" ? { inputmode: "decimal" } : {}));
+    return plate(value === null ? null : this.text(field, (text) => this.set(name, text)), toggle(title, value !== null, (on) => this.set(name, on ? "" : null, true)));
+  }
+
+  drawSource() {
+    const field = this.field("source");
+    const groups = new Map();
+    for (const one of this.offers.source) groups.set(one.group, [...(groups.get(one.group) ?? []), one]);
+    if (!groups.has("Cameras")) groups.set("Cameras", []);
+    const chip = (one) => (one.value
+      ? make("button", { class: "chip", type: "button", "data-source": one.value, title: one.note, "aria-pressed": String(one.value === this.source),
+        onclick: () => this.set("source", one.value, true) }, one.title, one.note ? make("small", {}, one.note) : null)
+      : make("p", { class: "tip" }, `${one.title}: ${one.note}`));
+    const rows = [...groups].sort(([one]) => (one === "Cameras" ? -1 : 0)).map(([title, found]) => make("div", { class: "choice" }, make("span", {}, title),
+      make("div", { class: "row" }, ...found.map(chip), found.length ? null : make("p", { class: "tip" }, this.looking ? "looking…" : "none found"),
+        title === "Cameras" && !this.looking ? make("button", { class: "chip quiet", type: "button", onclick: () => this.send({ look: true }) }, "Look for devices again") : null)));
+    const typed = this.offers.source.some((one) => one.value === this.source) ? "" : this.source;
+    const input = this.text(field, (text) => this.set("source", text || null, true), { value: typed, placeholder: "a film, a folder of pictures, rtsp://…", title: field.help, "aria-label": "file, folder or address" });
+    this.folder = make("div", { class: "folder", hidden: true });
+    return make("section", { "data-section": "source" }, make("h2", {}, "Source"), ...rows,
+      make("div", { class: "choice" }, make("span", {}, "File, address"), make("div", { class: "row" }, input,
+        make("button", { class: "chip", type: "button", onclick: () => this.browse(input.value) }, "Browse"))),
+      this.folder, this.why("source"));
+  }
+
+  browse(path) {
+    if (this.folder.hidden) this.send({ folder: path });
+    this.folder.hidden = true;
+  }
+
+  drawFolder({ path, parent, folders, files, separator }) {
+    const inside = (name) => (path.endsWith(separator) ? path + name : path + separator + name);
+    const go = (title, to) => make("button", { class: "line", type: "button", onclick: () => this.send({ folder: to }) }, title);
+    this.folder.hidden = false;
+    this.folder.replaceChildren(make("p", { class: "tip" }, path), parent === path ? null : go("↑ up", parent), ...folders.map((name) => go(`${name}${separator}`, inside(name))),
+      ...files.map((name) => make("button", { class: "line file", type: "button", onclick: () => this.set("source", inside(name), true) }, name)),
+      files.length ? make("button", { class: "line", type: "button", onclick: () => this.set("source", path, true) }, "All pictures of this folder, in turn") : make("p", { class: "tip" }, "no films or pictures here"));
+  }
+
+  drawOutputs() {
+    const sinks = this.sinks;
+    const change = (found) => this.set("sinks", found, true);
+    const screen = sinks.some(isWindow);
+    const row = (title, note, nodes, name) => make("div", {}, make("label", { class: "plate", "data-sink": name }, make("span", {}, title), ...nodes), note ? make("p", { class: "tip" }, note) : null);
+    const ways = this.offers.sinks.map((one) => {
+      const on = sinks.includes(one.value);
+      return row(capital(one.note), one.missing ? `not installed: ${one.missing}` : on && one.value !== one.title ? one.value : "", [toggle(one.note, on,
+        (wanted) => change(wanted ? [...sinks, one.value] : sinks.filter((sink) => sink !== one.value)), { disabled: Boolean(one.missing) })], one.title);
+    });
+    const known = this.offers.sinks.map((one) => one.value);
+    const others = sinks.filter((sink) => !isWindow(sink) && !known.includes(sink));
+    const kept = (index, text) => change([...sinks.filter((sink) => !others.includes(sink)), ...others.map((sink, other) => (other === index ? text : sink)), ...(index === others.length ? [text] : [])].filter(Boolean));
+    const written = [...others, ""].map((sink, index) => row("Stream or other", index === others.length ? "rtmp://SERVER/KEY, srt://HOST:PORT: a key is put into a file that only you can read, and is not shown again" : "",
+      [make("input", { class: "field", type: "text", spellcheck: "false", autocapitalize: "off", autocomplete: "off", placeholder: "rtmp://… srt://…", value: sink, "aria-label": "address of a stream",
+        onchange: (event) => kept(index, event.target.value.trim()) })], "other"));
+    return make("section", {}, make("h2", {}, "Outputs"),
+      make("div", { class: "faders" }, row("A window, or a projector", "", [toggle("window", screen, (on) => change(on ? ["window", ...sinks] : sinks.filter((sink) => !isWindow(sink))))], "window"),
+        ...(screen ? BESIDE.map((name) => this.control(this.field(name))) : []), ...ways, ...written, this.control(this.field("record"))), this.why("sinks"));
+  }
+}

@@ -1,0 +1,224 @@
+"""The studio: the panel with a page on which shows are set up, started and stopped.
+
+It outlives its shows: each runs in a process of its own (`show_process`) and serves a panel of its
+own, to this machine only; the studio passes on what pages and that panel say to each other. A page
+says, on a second WebSocket:
+
+    {"start": {FIELD: VALUE, ...}}    {"stop": true}    {"quit": true}
+    {"look": true}                                      for devices, again
+    {"folder": PATH}                                    what is in it
+"""
+
+import asyncio
+import contextlib
+import json
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Final
+
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route, WebSocketRoute
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from livedream.core.addresses import Endpoint
+from livedream.core.errors import LivedreamError, SettingsError, reason
+from livedream.core.supervisor import SupervisedThread, start_thread
+from livedream.panel.offers import find_devices, list_folder, offers
+from livedream.panel.pages import FRESH, PageServer
+from livedream.panel.passing import pass_request, pass_socket
+from livedream.panel.setup import Form, SetupFile, field_of
+from livedream.panel.show_process import COMMAND, ShowProcess
+
+_TICK_S: Final = 0.1
+_LARGEST_MESSAGE: Final = 32 * 1024
+_MOST_PAGES: Final = 32
+_STUCK_S: Final = 20.0
+
+
+class Page:
+    """One that is open. `unsent`: merged, to be sent next."""
+
+    def __init__(self, socket: WebSocket) -> None:
+        self.socket = socket
+        self.unsent: dict[str, Any] = {}
+        self.wake = asyncio.Event()
+
+    def add(self, **parts: Any) -> None:
+        self.unsent.update(parts)
+        self.wake.set()
+
+
+class Studio(PageServer):
+    """Serves it.
+
+    form: what can be set up.  folder: where the last set-up is kept, None for the user's settings.
+    command: of a show, for tests.  `done` is set when a page has said that the studio is to end.
+    """
+
+    def __init__(
+        self, endpoint: Endpoint, form: Form, *, token: str = "", folder: Path | None = None,
+        command: tuple[str, ...] = COMMAND,
+    ) -> None:  # fmt: skip
+        super().__init__("panel", endpoint, token)
+        self.show = ShowProcess(self._changed, command)
+        self.done = threading.Event()
+        self._form, self._file = form, SetupFile(folder)
+        self._filled = self._file.read()
+        self._offers = offers({})
+        self._looking: SupervisedThread | None = None
+        self._pages: list[Page] = []
+        self._news = threading.Event()
+
+    def start(self) -> None:
+        """Open the port and serve. Raises SinkError when it is taken."""
+        self.serve(self._application(), self._tell)
+        self.show.open()
+        self._look()
+
+    def close(self) -> None:
+        self.show.close()
+        super().close()
+        if self._looking is not None:
+            self._looking.close(1.0)
+
+    def _changed(self) -> None:
+        self._news.set()
+
+    def _look(self) -> None:
+        if self._looking is None or not self._looking.is_alive():
+            self._looking = start_thread("devices", self._find)
+            self._changed()
+
+    def _find(self) -> None:
+        self._offers = offers(find_devices())
+        self._looking = None
+        self._changed()
+
+    def _state(self) -> dict[str, Any]:
+        show = self.show.state
+        return {
+            "show": {
+                **asdict(show),
+                "seconds": round(time.monotonic() - show.since_s),
+                "field": field_of(show.error, self._form.fields, self._filled),
+            },
+            "filled": self._filled,
+            "offers": self._offers,
+            "looking": self._looking is not None,
+        }
+
+    async def _tell(self) -> None:
+        """Tell the pages what has changed, until cancelled."""
+        while True:
+            await asyncio.sleep(_TICK_S)
+            if self._news.is_set():
+                self._news.clear()
+                state = self._state()
+                for page in self._pages:
+                    page.add(**state)
+
+    async def _serve(self, socket: WebSocket) -> None:
+        """One page, from its opening to its end."""
+        if len(self._pages) >= _MOST_PAGES:
+            await socket.close(1013, "too many pages are open")
+            return
+        await socket.accept()
+        page = Page(socket)
+        fields = [asdict(field) for field in self._form.fields]
+        page.add(fields=fields, phone=bool(self.access.token), **self._state())
+        self._pages.append(page)
+        sender = asyncio.create_task(_send(page))
+        try:
+            with contextlib.suppress(WebSocketDisconnect, asyncio.CancelledError):
+                while True:
+                    await self._receive(page, await socket.receive_text())
+        finally:
+            self._pages.remove(page)
+            sender.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await sender
+
+    async def _receive(self, page: Page, text: str) -> None:
+        """One message. What is refused changes nothing; the answer says why, and at which field."""
+        found = None
+        try:
+            found = json.loads(text) if len(text) <= _LARGEST_MESSAGE else None
+            await self._handle(page, found)
+        except LivedreamError as error:
+            filled = found.get("start", {}) if isinstance(found, dict) else {}
+            about = filled if isinstance(filled, dict) else {}
+            said = reason(error)
+            page.add(fault=said[:500], at=field_of(said, self._form.fields, about))
+        except (ValueError, RecursionError):
+            page.add(fault="message: not JSON", at="")
+
+    async def _handle(self, page: Page, message: Any) -> None:
+        match message:
+            case {"start": dict(filled)}:
+                await run_in_threadpool(self._begin, filled)
+            case {"stop": True}:
+                self.show.stop()
+            case {"quit": True}:
+                self.done.set()
+            case {"look": True}:
+                self._look()
+            case {"folder": str(path)}:
+                page.add(folder=await run_in_threadpool(list_folder, path))
+            case _:
+                raise SettingsError("message: must be start, stop, quit, look or folder")
+
+    def _begin(self, filled: Mapping[str, Any]) -> None:
+        self._form.setup(filled)  # before anything is written
+        kept = self._file.without_secrets(filled)
+        setup = self._form.setup(kept)
+        self._file.write(kept)
+        self._filled = kept
+        self.show.start(setup)
+        self._changed()
+
+    def _application(self) -> Starlette:
+        async def figures(request: Request) -> Response:
+            if self.show.port is not None:
+                return await pass_request(request, self.show.port)
+            state = self.show.state
+            word = "failed" if state.error else "ok"
+            return JSONResponse({"state": word, "show": asdict(state)}, headers=FRESH)
+
+        async def passed(request: Request) -> Response:
+            return await pass_request(request, self.show.port)
+
+        async def socket(page: WebSocket) -> None:
+            await pass_socket(page, self.show.port)
+
+        return Starlette(
+            routes=[
+                *self.page_routes(studio=True),
+                Route("/health", figures),
+                Route("/preset/{preset}.jpg", passed),
+                Route("/motif/{motif:path}.jpg", passed),
+                Route("/preview.jpg", passed),
+                WebSocketRoute("/socket", socket),
+                WebSocketRoute("/studio", self._serve),
+            ]
+        )
+
+
+async def _send(page: Page) -> None:
+    """Send what there is, merged, until the page is gone."""
+    with contextlib.suppress(WebSocketDisconnect, RuntimeError, OSError):
+        while True:
+            await page.wake.wait()
+            page.wake.clear()
+            unsent, page.unsent = page.unsent, {}
+            try:
+                async with asyncio.timeout(_STUCK_S):
+                    await page.socket.send_text(json.dumps(unsent, allow_nan=False))
+            except TimeoutError:
+                await page.socket.close(1008, "nothing was read")
+                return

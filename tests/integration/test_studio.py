@@ -1,0 +1,174 @@
+"""The studio in a real Chromium: a source is chosen, a dream is seen, another takes its place.
+
+With LIVEDREAM_SCREENSHOTS set to a folder, pictures are left there.
+"""
+
+import json
+import os
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from chromium import Browser, Page, open_chromium
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
+
+from livedream.cli.form import LiveForm
+from livedream.core.addresses import Endpoint
+from livedream.panel.studio import Studio
+
+SMALL = "size=64x48&fps=10"
+SOURCE = "[data-section=source] input"
+SAID = "document.querySelector('.bar p').textContent"
+IDLE = "document.body.classList.contains('idle')"
+READY = "!document.querySelector('.go').disabled && !document.querySelector('.go').hidden"
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    with open_chromium(tmp_path_factory.mktemp("browser")) as made:
+        yield made
+
+
+@pytest.fixture
+def studio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Studio]:
+    monkeypatch.setenv("LIVEDREAM_HOME", str(tmp_path))
+    with closing(Studio(Endpoint("127.0.0.1", 0), LiveForm())) as made:
+        made.start()
+        yield made
+
+
+def opened(browser: Browser, studio: Studio, **size: Any) -> Page:
+    page = browser.page(studio.url, **(size or {"width": 1440, "height": 900}))
+    page.wait(f"document.querySelector({json.dumps(SOURCE)}) && {READY}")
+    page.wait("!document.body.innerText.includes('looking…')")  # which draws it anew
+    return page
+
+
+def fill(page: Page, selector: str, text: str) -> None:
+    page.evaluate(
+        f"(() => {{ const field = document.querySelector({json.dumps(selector)});"
+        f" field.value = {json.dumps(text)}; field.dispatchEvent(new Event('change')); }})()"
+    )
+
+
+def choose(page: Page, selector: str, value: str) -> None:
+    fill(page, selector, json.dumps(value))
+
+
+def picture(page: Page, name: str) -> None:
+    if folder := os.environ.get("LIVEDREAM_SCREENSHOTS"):
+        page.screenshot(Path(folder) / f"studio-{name}.png")
+
+
+@pytest.mark.slow
+def test_from_a_source_to_a_dream_and_to_another(
+    browser: Browser, studio: Studio, tmp_path: Path
+) -> None:
+    page = opened(browser, studio)
+    picture(page, "laptop")
+    page.click('[data-sink="window"] .switch')
+    fill(page, '[data-field="record"] input', str(tmp_path / "films"))
+    page.click(".go")
+    page.wait(f"{SAID} === 'Choose at least one output.'")
+    fill(page, '[data-sink="other"] input', "udp://127.0.0.1:39471")
+    for name, quickest in (("device", "cpu"), ("engine", "torch")):
+        choose(page, f'[data-field="{name}"] select', quickest)
+    fill(page, SOURCE, "/nowhere/film.mp4")
+    page.click(".go")
+    page.wait("document.querySelector('[data-section=source] .refused:not([hidden])') !== null")
+    assert "/nowhere/film.mp4 does not exist" in page.evaluate(SAID)
+    picture(page, "refused")
+    assert studio.show.state.number == 0
+    fill(page, SOURCE, f"synthetic:clouds?{SMALL}")
+    page.click(".go")
+    page.wait(f"!{IDLE} && document.getElementById('link').textContent.includes('clouds')")
+    page.wait("document.getElementById('preview').width === 64")  # of the dream
+    page.wait(f"{SAID}.startsWith('Running')")
+    picture(page, "running")
+    page.click("#masters [data-name=strength] .number")
+    page.enter("33")
+    page.wait("document.querySelector('#masters .number').textContent.startsWith('33')")
+    assert (tmp_path / "studio.json").is_file()
+    fill(page, SOURCE, f"synthetic:noise?{SMALL}")
+    page.wait("document.querySelector('.go').textContent === 'Restart with this'")
+    page.click(".go")
+    page.wait(f"!{IDLE} && document.getElementById('link').textContent.includes('noise')")
+    page.wait("document.querySelector('#masters .number').textContent.startsWith('33')")
+    page.click(".bar .key:not(.go)")
+    page.wait(f"{IDLE} && {READY}")
+    assert list((tmp_path / "films").iterdir())
+    faults = [one for one in page.faults if "1013" not in one and "503" not in one]
+    assert faults == []
+
+
+def test_the_last_set_up_is_offered_and_a_thumb_finds_everything(
+    browser: Browser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LIVEDREAM_HOME", str(tmp_path))
+    last = {"source": "synthetic:noise", "sinks": ["browser"], "osc": "127.0.0.1:9001", "fps": "12"}
+    (tmp_path / "studio.json").write_text(json.dumps(last), encoding="utf-8")
+    with closing(Studio(Endpoint("127.0.0.1", 0), LiveForm())) as studio:
+        studio.start()
+        page = opened(browser, studio, width=390, height=844, scale=2, phone=True)
+        assert page.evaluate(
+            "document.querySelector('[data-source=\"synthetic:noise\"]').ariaPressed === 'true'"
+            " && document.querySelector('[data-sink=browser] .switch').ariaChecked === 'true'"
+            " && document.querySelector('[data-field=osc] input').value === '127.0.0.1:9001'"
+            " && document.querySelector('[data-field=fps] input').value === '12'"
+        )
+        page.evaluate("document.querySelector('details').open = true")
+        named = page.evaluate(
+            "[...document.querySelectorAll('[data-field]')].map((one) => one.dataset.field)"
+        )
+        with_a_window = {"display", "fullscreen", "overlap"}
+        elsewhere = {"source", "sinks"} | with_a_window
+        assert {field.name for field in LiveForm().fields} - elsewhere == set(named)
+        small = page.evaluate(
+            "[...document.querySelectorAll('button, select, input')].filter((node) => {"
+            " const box = node.getBoundingClientRect();"
+            " return box.width && box.height < 32; }).map((node) => node.outerHTML)"
+        )
+        assert small == []
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth + 1")
+        assert page.faults == []
+
+
+MAKES_NO_SENSE = (
+    "{", "[]", "null", '{"start": 3}', '{"start": {"source": 3}}', '{"start": {"sinks": "x"}}',
+    '{"start": {"panel": "0.0.0.0:1"}}', '{"start": {"nothing": "x"}}', '{"stop": 1}',
+    '{"quit": 0}', '{"start": {"osc": ["a"]}}', '{"folder": 1}',
+    "[" * 30000, '"' + "x" * 40000 + '"',
+)  # fmt: skip
+
+
+def test_what_makes_no_sense_starts_nothing(studio: Studio) -> None:
+    with connect(f"ws://127.0.0.1:{studio.port}/studio") as link:
+        for message in MAKES_NO_SENSE:
+            link.send(message)
+            found: dict[str, Any] = {}
+            while "fault" not in found:
+                found = json.loads(link.recv(timeout=30))
+            assert "\n" not in found["fault"]
+    assert studio.show.state.number == 0 and not studio.done.is_set()
+
+
+def test_nobody_from_elsewhere_starts_a_show(tmp_path: Path) -> None:
+    studio = Studio(Endpoint("0.0.0.0", 0), LiveForm(), token="secret", folder=tmp_path)
+    with closing(studio):
+        studio.start()
+        address = f"127.0.0.1:{studio.port}"
+        for headers in ({}, {"Origin": "http://elsewhere"}):
+            with (
+                pytest.raises(InvalidStatus),
+                connect(f"ws://{address}/studio", additional_headers=headers),
+            ):
+                pass
+        with pytest.raises(urllib.error.HTTPError, match="401"):
+            urllib.request.urlopen(f"http://{address}/", timeout=30)
+        with connect(f"ws://{address}/studio?token=secret") as link:
+            assert json.loads(link.recv(timeout=30))["phone"] is True

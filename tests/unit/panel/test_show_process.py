@@ -1,0 +1,119 @@
+"""Shows in processes of their own: started, stopped, begun again, and what goes on in the next."""
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from show_made import COMMAND
+from websockets.sync.client import connect
+
+from livedream.panel.setup import Setup
+from livedream.panel.show_process import ShowProcess
+
+
+@pytest.fixture
+def show() -> Iterator[ShowProcess]:
+    with closing(ShowProcess(command=COMMAND, stop_s=0.5, first_pause_s=0.1)) as made:
+        made.open()
+        yield made
+
+
+def setup(folder: Path, source: str = "run", *opening: str) -> Setup:
+    return Setup(words=(f"--source={source}", f"--record={folder / 'heard'}"), opening=opening)
+
+
+def until(done: Callable[[], Any], seconds: float = 60.0) -> Any:
+    end = time.monotonic() + seconds
+    while not (found := done()):
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    return found
+
+
+def heard(folder: Path) -> list[dict[str, Any]]:
+    file = folder / "heard"
+    lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
+    return [json.loads(line) for line in lines]
+
+
+def say(show: ShowProcess, **message: Any) -> None:
+    with connect(f"ws://127.0.0.1:{show.port}/socket", compression=None) as link:
+        for _ in ("values", "state"):
+            link.recv(timeout=30)
+        link.send(json.dumps(message))
+
+
+def is_in(show: ShowProcess, state: str, number: int) -> bool:
+    return (show.state.state, show.state.number) == (state, number)
+
+
+def test_what_was_set_goes_on_in_the_next_show(show: ShowProcess, tmp_path: Path) -> None:
+    show.start(setup(tmp_path, "run", "--preset=ink"))
+    until(lambda: is_in(show, "running", 1))
+    assert "--preset=ink" in heard(tmp_path)[0]["words"]
+    say(show, apply={"strength": 33.0, "network": "googlenet", "blackout": True})
+    until(lambda: "strength" in str(heard(tmp_path)))
+    show.start(setup(tmp_path, "run:again", "--preset=ink"))
+    until(lambda: is_in(show, "running", 2))
+    applied = until(lambda: [m["apply"] for m in heard(tmp_path) if "apply" in m][1:])
+    assert applied == [{"strength": 33.0, "network": "googlenet", "blackout": True}]
+    (words,) = [m["words"] for m in heard(tmp_path) if "--source=run:again" in str(m)]
+    assert "--network=googlenet" in words and "--preset=ink" not in words
+    show.start(setup(tmp_path, "run:other", "--preset=neon"))  # which says how it begins
+    until(lambda: is_in(show, "running", 3))
+    (words,) = [m["words"] for m in heard(tmp_path) if "--source=run:other" in str(m)]
+    assert "--preset=neon" in words and "--network=googlenet" not in words
+
+
+def test_a_show_that_dies_begins_again_as_it_was(show: ShowProcess, tmp_path: Path) -> None:
+    show.start(setup(tmp_path))
+    until(lambda: is_in(show, "running", 1))
+    say(show, set="strength", value=33.0)
+    say(show, end=True)
+    until(lambda: is_in(show, "running", 2))
+    assert until(lambda: [m for m in heard(tmp_path) if "apply" in m])[0]["apply"]["strength"] == 33
+    show.stop()
+    until(lambda: show.state.state == "stopped")
+    assert show.state.error == ""
+
+
+def test_one_that_fails_waits_and_stop_ends_that(show: ShowProcess, tmp_path: Path) -> None:
+    show.start(setup(tmp_path, "exit:1"))
+    until(lambda: show.state.number > 1 and show.state.state == "waiting")
+    assert show.state.error == "the camera said no"
+    show.stop()
+    until(lambda: show.state.state == "stopped")
+
+
+@pytest.mark.parametrize(("code", "error"), [(0, ""), (2, "the camera said no")])
+def test_what_cannot_be_and_what_was_closed_is_not_tried_again(
+    show: ShowProcess, tmp_path: Path, code: int, error: str
+) -> None:
+    show.start(setup(tmp_path, f"exit:{code}"))
+    until(lambda: is_in(show, "stopped", 1))
+    assert (show.state.error, show.state.refused) == (error, code == 2)
+
+
+def test_stop_ends_one_that_hangs(show: ShowProcess, tmp_path: Path) -> None:
+    show.start(setup(tmp_path, "hang"))
+    until(lambda: show.port)
+    show.stop()
+    until(lambda: show.state.state == "stopped")
+    assert show.port is None
+
+
+def test_three_shows_leave_no_thread_and_no_file(show: ShowProcess, tmp_path: Path) -> None:
+    files = Path("/proc/self/fd")
+    counts = []
+    for _ in range(3):
+        show.start(setup(tmp_path))
+        until(lambda: show.state.state == "running")
+        show.stop()
+        until(lambda: show.state.state == "stopped")
+        counts.append((threading.active_count(), len([*files.iterdir()]) if files.exists() else 0))
+    assert counts[-1] == counts[0]
