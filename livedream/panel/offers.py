@@ -20,7 +20,9 @@ from livedream.control.programs import list_programs
 from livedream.core.errors import SettingsError
 from livedream.present.live import OUTPUTS
 
-_KINDS: Final = ("cameras", "displays", "NDI senders", "audio inputs", "MIDI ports")
+_KINDS: Final = (
+    "cameras", "displays", "windows", "NDI senders", "audio inputs", "MIDI ports",
+)  # fmt: skip
 _PATIENCE_S: Final = 60.0
 _MOST: Final = 400  # entries of a folder
 _TEST: Final = (("synthetic:clouds", "Drifting clouds"), ("synthetic:noise", "Television noise"))
@@ -60,6 +62,7 @@ def offers(devices: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
         _offer(f"screen:{number + 1}", f"Screen {number + 1}", detail, "Screens")
         for number, detail in screens
     ]
+    sources += _listed(devices, "windows", "window:", "Windows")
     sources += _listed(devices, "NDI senders", "ndi:", "NDI")
     sources += [_offer(value, title, "", "Test pictures") for value, title in _TEST]
     return {

@@ -96,13 +96,15 @@ def test_devices_become_sources_outputs_and_inputs() -> None:
         json.loads(
             '{"cameras": {"0  Logitech": "", "1  Twin": "", "2  Twin": ""}, "displays": '
             '{"0  display": "1920x1080 at 0,0"}, "NDI senders": {"none": "ndi is not installed"},'
+            '"windows": {"Resolume Arena": "1280x720"},'
             '"audio inputs": {"USB": "2 channels"}}'
         )
     )
-    values = {group: [] for group in ("Cameras", "Screens", "NDI", "Test pictures")}
+    values = {group: [] for group in ("Cameras", "Screens", "Windows", "NDI", "Test pictures")}
     for one in found["source"]:
         values[one["group"]].append(one["value"])
     assert values["Cameras"] == ["camera:Logitech", "1", "2"]
+    assert values["Windows"] == ["window:Resolume Arena"]
     assert values["Screens"] == ["screen:1"] and values["NDI"] == [""]
     assert [one["value"] for one in found["audio"]] == ["system", "USB"]
     assert [one["value"] for one in found["display"]] == ["0"]
