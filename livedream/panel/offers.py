@@ -11,7 +11,7 @@ import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import platformdirs
 
@@ -19,6 +19,8 @@ from livedream.control.presets import Presets
 from livedream.control.programs import list_programs
 from livedream.core.errors import SettingsError
 from livedream.present.live import OUTPUTS
+
+Devices: TypeAlias = Mapping[str, Mapping[str, str]]  # {kind: {name: detail}}
 
 _KINDS: Final = (
     "cameras", "displays", "windows", "NDI senders", "audio inputs", "MIDI ports",
@@ -32,8 +34,8 @@ _ONLY_ON: Final = {"spout": "win32", "syphon": "darwin"}
 _WRITTEN: Final = ("rtmp", "rtmps", "srt", "record")
 
 
-def find_devices() -> dict[str, dict[str, str]]:
-    """{kind: {name: detail}}, {} where they cannot be asked."""
+def find_devices() -> Devices:
+    """{} where they cannot be asked."""
     try:
         done = subprocess.run(
             [sys.executable, "-m", "livedream", "devices", "--quick", "--json", *_KINDS],
@@ -45,7 +47,7 @@ def find_devices() -> dict[str, dict[str, str]]:
     return found if isinstance(found, dict) else {}
 
 
-def offers(devices: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
+def offers(devices: Devices) -> dict[str, Any]:
     """For a field's name what it can be, each a `value`, a `title` and a `note`.
 
     A source also has a `group`.  What a device's kind lacks is a note without a value.
@@ -92,9 +94,7 @@ def _offer(value: str, title: str, note: str, group: str = "", **more: str) -> d
     return {"value": value, "title": title, "note": note, "group": group, **more}
 
 
-def _listed(
-    devices: Mapping[str, Mapping[str, str]], kind: str, prefix: str, group: str = ""
-) -> list[dict[str, str]]:
+def _listed(devices: Devices, kind: str, prefix: str, group: str = "") -> list[dict[str, str]]:
     found = devices.get(kind, {})
     return [
         _offer("" if name == "none" else prefix + name, name, detail, group)

@@ -14,7 +14,7 @@ import contextlib
 import json
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
@@ -29,7 +29,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from livedream.core.addresses import Endpoint
 from livedream.core.errors import LivedreamError, SettingsError, reason
 from livedream.core.supervisor import SupervisedThread, start_thread
-from livedream.panel.offers import find_devices, list_folder, offers
+from livedream.panel.offers import Devices, find_devices, list_folder, offers
 from livedream.panel.pages import FRESH, PageServer
 from livedream.panel.passing import pass_request, pass_socket
 from livedream.panel.setup import Form, SetupFile, field_of
@@ -58,17 +58,18 @@ class Studio(PageServer):
     """Serves it.
 
     form: what can be set up.  folder: where the last set-up is kept, None for the user's settings.
-    command: of a show, for tests.  `done` is set when a page has said that the studio is to end.
+    command, devices: of a show, and what is found on this machine: for tests.  `done` is set when a
+    page has said that the studio is to end.
     """
 
     def __init__(
         self, endpoint: Endpoint, form: Form, *, token: str = "", folder: Path | None = None,
-        command: tuple[str, ...] = COMMAND,
+        command: tuple[str, ...] = COMMAND, devices: Callable[[], Devices] = find_devices,
     ) -> None:  # fmt: skip
         super().__init__("panel", endpoint, token)
         self.show = ShowProcess(self._changed, command)
         self.done = threading.Event()
-        self._form, self._file = form, SetupFile(folder)
+        self._form, self._file, self._devices = form, SetupFile(folder), devices
         self._filled = self._file.read()
         self._offers = offers({})
         self._looking: SupervisedThread | None = None
@@ -96,7 +97,7 @@ class Studio(PageServer):
             self._changed()
 
     def _find(self) -> None:
-        self._offers = offers(find_devices())
+        self._offers = offers(self._devices())
         self._looking = None
         self._changed()
 
