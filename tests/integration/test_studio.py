@@ -130,7 +130,7 @@ def test_the_last_set_up_is_offered_and_a_thumb_finds_everything(
         named = page.evaluate(
             "[...document.querySelectorAll('[data-field]')].map((one) => one.dataset.field)"
         )
-        with_a_window = {"display", "fullscreen", "overlap"}
+        with_a_window = {"display", "fullscreen", "overlap"}  # the last with several screens
         elsewhere = {"source", "sinks"} | with_a_window
         assert {field.name for field in LiveForm().fields} - elsewhere == set(named)
         small = page.evaluate(

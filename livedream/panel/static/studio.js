@@ -4,6 +4,7 @@ import { duration, label, make, refusal } from "./controls.js";
 
 const NAMES = { osc: "OSC", midi: "MIDI", obs: "OBS", fps: "Frame rate", camera_fps: "Camera frame rate", display: "On which screen", link: "Ableton Link" };
 const BESIDE = ["display", "fullscreen", "overlap"]; // of the window
+const PLAIN = ["display", "fullscreen"]; // understood without their help
 const PLACED = ["source", "sinks", "record", ...BESIDE]; // what has a place of its own; the rest follows by group
 const titled = (name) => NAMES[name] ?? label(name);
 const capital = (text) => text[0].toUpperCase() + text.slice(1);
@@ -183,13 +184,13 @@ export class Studio {
 
   // One option, made from its declaration.
   control(field) {
-    const { name, kind } = field;
+    const { name, kind, help } = field;
     const title = titled(name);
     const value = this.value(name);
     const offered = (this.offers[name] ?? []).filter((one) => one.value);
     const named = (one) => ({ value: one.value, title: one.note && one.note.length < 24 ? `${one.title}, ${one.note}` : one.title });
-    const plate = (...nodes) => make("div", {}, make("label", { class: "plate", "data-field": name }, make("span", {}, title), ...nodes),
-      make("p", { class: "tip" }, tip(field)), this.why(name));
+    const plate = (...nodes) => make("div", {}, make("label", { class: "plate", "data-field": name, title: `${field.flag}: ${help}` }, make("span", {}, title), ...nodes),
+      PLAIN.includes(name) ? null : make("p", { class: "tip" }, tip(field)), this.why(name));
     if (kind === "switch") return plate(toggle(title, value === true, (on) => this.set(name, on, true)));
     if (offered.length && kind !== "list") {
       const none = kind === "optional" ? [{ value: null, title: "off" }, { value: "", title: "the usual one" }] : [{ value: null, title: "none" }];
@@ -240,6 +241,7 @@ export class Studio {
     const sinks = this.sinks;
     const change = (found) => this.set("sinks", found, true);
     const screen = sinks.some(isWindow);
+    const beside = BESIDE.filter((name) => name !== "overlap" || this.value("display")?.includes(",")); // of several screens
     const row = (title, note, nodes, name) => make("div", {}, make("label", { class: "plate", "data-sink": name }, make("span", {}, title), ...nodes), note ? make("p", { class: "tip" }, note) : null);
     const ways = this.offers.sinks.map((one) => {
       const on = sinks.includes(one.value);
@@ -254,6 +256,6 @@ export class Studio {
         onchange: (event) => kept(index, event.target.value.trim()) })], "other"));
     return make("section", {}, make("h2", {}, "Outputs"),
       make("div", { class: "faders" }, row("A window, or a projector", "", [toggle("window", screen, (on) => change(on ? ["window", ...sinks] : sinks.filter((sink) => !isWindow(sink))))], "window"),
-        ...(screen ? BESIDE.map((name) => this.control(this.field(name))) : []), ...ways, ...written, this.control(this.field("record"))), this.why("sinks"));
+        ...(screen ? beside.map((name) => this.control(this.field(name))) : []), ...ways, ...written, this.control(this.field("record"))), this.why("sinks"));
   }
 }
