@@ -31,7 +31,7 @@ def picture(index: int) -> Picture:
     rgb = np.full((SIZE[1], SIZE[0], 3), 40, np.uint8)
     for bit in range(8):
         if index >> bit & 1:
-            rgb[:, 20 * bit : 20 * bit + 20] = 220
+            rgb[:, SIZE[0] // 8 * bit : SIZE[0] // 8 * (bit + 1)] = 220
     return rgb
 
 
