@@ -257,6 +257,7 @@ class Fuzz:
         entry = r.choice((
             {"set": r.choice(self.names), "unit": self.any_value()},
             {"set": r.choice(self.names), "value": self.any_value()},
+            {"apply": {r.choice(self.names): self.any_value() for _ in range(r.randrange(4))}},
             {"default": r.choice(self.names)}, {"act": r.choice((*ACTIONS, "explode", 3))},
             {"preset": r.choice(self.presets), "seconds": self.any_value()},
             {"program": r.choice((None, "drifting", self.any_value()))},

@@ -1,7 +1,8 @@
 """A show for tests, as a program of its own: a panel's socket, and none of the rest.
 
-What it does stands in its source: `run` serves until SIGTERM, `hang` does not heed that, `exit:N`
-says why and ends. Every message that it gets is a line of the file that --record names.
+What it does stands in its source: `run` serves until SIGTERM, `deaf` does so and reads nothing,
+`hang` does not heed it, `exit:N` says why and ends. Every message that it gets is a line of the
+file that --record names.
 """
 
 import json
@@ -38,6 +39,8 @@ def main(words: list[str]) -> int:
         link.send(json.dumps({"hello": {}, "values": {n: [v, 0.5] for n, v in values.items()}}))
         link.send(json.dumps({"state": state}))
         for text in link:
+            if kind == "deaf":
+                continue
             message = json.loads(text)
             if "end" in message:
                 signal.raise_signal(signal.SIGKILL)
@@ -50,7 +53,7 @@ def main(words: list[str]) -> int:
                 file.write(json.dumps(message) + "\n")
 
     with serve(page, "127.0.0.1", 0, compression=None) as server:
-        if kind == "run":
+        if kind != "hang":
             signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
         print(f"panel: http://127.0.0.1:{server.socket.getsockname()[1]}/", file=sys.stderr)
         if kind == "hang":

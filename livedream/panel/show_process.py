@@ -64,6 +64,10 @@ class Kept:
         self.state: dict[str, Any] = {}
 
     def hear(self, message: Mapping[str, Any]) -> None:
+        if "fault" in message:
+            _log.warning("not taken over from the last show: %s", message["fault"])
+        if "hello" in message and self.state:
+            return  # how a show begins; it has been told how to go on, and may not live to say so
         for name, (target, _) in message.get("values", {}).items():
             self.values[name] = target
         self.state = message.get("state", self.state)

@@ -10,7 +10,10 @@ const titled = (name) => NAMES[name] ?? label(name);
 const capital = (text) => text[0].toUpperCase() + text.slice(1);
 // A help text ends with what goes without a value: "... (default: the source's)".
 const usual = ({ help }) => help.match(/ \(default: ([^)]+)\)/)?.[1] ?? "";
-const tip = ({ help }) => capital(help.replace(/ \(default: [^)]+\)/, ""));
+const tip = ({ help, low, high }) => {
+  const range = low !== null && high !== null && !help.includes(`to ${high}`) ? ` (${low} to ${high})` : "";
+  return capital(help.replace(/ \(default: [^)]+\)/, "")) + range;
+};
 const isWindow = (sink) => /^window([?:]|$)/.test(sink);
 const CHANGING = ["starting", "stopping", "waiting"];
 

@@ -82,6 +82,18 @@ def test_a_show_that_dies_begins_again_as_it_was(show: ShowProcess, tmp_path: Pa
     assert show.state.error == ""
 
 
+def test_one_that_dies_at_once_takes_nothing_with_it(show: ShowProcess, tmp_path: Path) -> None:
+    show.start(setup(tmp_path))
+    until(lambda: is_in(show, "running", 1))
+    say(show, set="strength", value=33.0)
+    show.start(setup(tmp_path, "deaf"))  # which never says what was applied
+    until(lambda: is_in(show, "running", 2))
+    show.start(setup(tmp_path, "run:again"))
+    until(lambda: is_in(show, "running", 3))
+    applied = until(lambda: [m["apply"] for m in heard(tmp_path) if "apply" in m])
+    assert applied[-1]["strength"] == 33.0
+
+
 def test_one_that_fails_waits_and_stop_ends_that(show: ShowProcess, tmp_path: Path) -> None:
     show.start(setup(tmp_path, "exit:1"))
     until(lambda: show.state.number > 1 and show.state.state == "waiting")
