@@ -5,6 +5,8 @@ claps are apart from their flashes.
 Every picture says which one it is, so that it does not matter which of them a live show leaves out.
 """
 
+import contextlib
+import io
 import json
 import sys
 from bisect import bisect_right
@@ -103,10 +105,13 @@ class Witness:
         return found
 
 
-def watch(file: Any, most: int = 1000) -> Witness:
-    """Play a file, a stream or what PyAV has opened to its end, or until so many claps."""
+def watch(file: str | io.BytesIO, most: int = 1000, **options: str) -> Witness:
+    """Play a file or a stream to its end, or until so many claps.  options: FFmpeg's."""
     witness = Witness()
-    with file if isinstance(file, av.container.InputContainer) else av.open(file) as container:
+    with (
+        contextlib.suppress(av.FFmpegError),  # who sends may go, and come back
+        av.open(file, options=options) as container,
+    ):
         for frame in container.decode(video=0, audio=0):
             assert frame.time is not None
             if isinstance(frame, av.VideoFrame):
@@ -119,5 +124,8 @@ def watch(file: Any, most: int = 1000) -> Witness:
 
 
 if __name__ == "__main__":
-    server = {"listen": "1", "fflags": "nobuffer"}
-    print(json.dumps(watch(av.open(sys.argv[1], options=server), int(sys.argv[2])).apart_ms()))
+    apart_ms: list[float] = []
+    while len(apart_ms) < 3:
+        found = watch(sys.argv[1], int(sys.argv[2]), listen="1", fflags="nobuffer")
+        apart_ms += found.apart_ms()
+    print(json.dumps(apart_ms))
