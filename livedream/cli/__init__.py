@@ -6,6 +6,7 @@ ran; Ctrl-C ends with 130.
 
 import argparse
 import contextlib
+import errno
 import logging
 import os
 import sys
@@ -101,6 +102,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # `livedream layers googlenet | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        print(f"livedream: {error.filename}: {error.strerror}; check the path", file=sys.stderr)
+        return 2
 
 
 def script() -> None:

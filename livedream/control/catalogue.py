@@ -15,7 +15,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any, Final
 
-from livedream.core.errors import NetworkError, ObjectiveError, RegionError, SourceError, reason
+from livedream.core.errors import NetworkError, ObjectiveError, RegionError, reason
 from livedream.core.suggest import closest
 from livedream.core.supervisor import start_thread
 from livedream.dream.networks.classes import find_class
@@ -157,8 +157,8 @@ def _check_guide(path: str) -> None:
             check_film(path, live=True)
         elif not Path(path).is_file():
             raise NetworkError(f"guide: there is no picture {path!r}")
-    except SourceError as error:
-        raise NetworkError(f"guide: {error}") from error
+    except OSError as error:  # SourceError, or a name that no file can have
+        raise NetworkError(f"guide: {reason(error)}") from error
 
 
 def _check_target(spec: NetworkSpec, target: Target) -> None:

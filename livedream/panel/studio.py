@@ -151,7 +151,7 @@ class Studio(PageServer):
         try:
             found = json.loads(text) if len(text) <= _LARGEST_MESSAGE else None
             await self._handle(page, found)
-        except LivedreamError as error:
+        except (LivedreamError, OSError) as error:  # such as a name that no file can have
             filled = found.get("start", {}) if isinstance(found, dict) else {}
             about = filled if isinstance(filled, dict) else {}
             said = reason(error)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from livedream.core.errors import RegionError, SourceError, WeightsError
+from livedream.core.errors import RegionError, WeightsError, reason
 from livedream.core.settings import DreamSettings
 from livedream.region import fixed
 from livedream.region.films import check_film, is_film
@@ -61,6 +61,6 @@ def check_files(region: Region, *, live: bool) -> None:
                 onnx_segmentation(leaf.path)
             elif leaf.name in (*CLASSES, "background"):
                 class_segmentation()
-        except (SourceError, WeightsError) as error:
+        except (OSError, WeightsError) as error:  # SourceError, or a name that no file can have
             text = str(region)
-            raise RegionError(str(error), text=text, position=text.find(str(leaf))) from error
+            raise RegionError(reason(error), text=text, position=text.find(str(leaf))) from error

@@ -98,3 +98,19 @@ def test_measure_prints_every_figure(tmp_path: Path, capsys: pytest.CaptureFixtu
     for name in ("flicker", "renewal", "warp error input", "strength", "drift"):
         assert name in said
     assert (tmp_path / "m.json").read_text().startswith("{")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("image", "LONG"), ("learn", "LONG", "--name", "x"), ("pack", "LONG"),
+        ("live", "synthetic:clouds", "--audio", "LONG"), ("live", "LONG"),
+        ("render", "synthetic:clouds", "-o", "LONG/x.mp4"),
+    ],
+)  # fmt: skip
+def test_a_name_that_no_file_can_have_is_refused(
+    words: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([word.replace("LONG", 300 * "x") for word in words]) == 2
+    said = capsys.readouterr().err
+    assert "File name too long" in said and said.count("\n") == 1

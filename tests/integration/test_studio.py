@@ -147,6 +147,7 @@ MAKES_NO_SENSE = (
     "{", "[]", "null", '{"start": 3}', '{"start": {"source": 3}}', '{"start": {"sinks": "x"}}',
     '{"start": {"panel": "0.0.0.0:1"}}', '{"start": {"nothing": "x"}}', '{"stop": 1}',
     '{"quit": 0}', '{"start": {"osc": ["a"]}}', '{"folder": 1}',
+    '{"start": {"source": "%s"}}' % ("x" * 300), '{"start": {"audio": "%s"}}' % ("x" * 300),
     "[" * 30000, '"' + "x" * 40000 + '"',
 )  # fmt: skip
 

@@ -50,8 +50,12 @@ def session(home: Path) -> Iterator[Session]:
 def test_an_objective_that_the_network_lacks_is_refused_at_once(session: Session) -> None:
     desk = MessageHandler(session.parameters, session.controllers.show, Catalogue())
     before = session.parameters.targets()
-    for text in ("feathers", "faces:9999", "class:unicorn", "guide(eyes, nowhere.jpg)"):
-        with pytest.raises(SettingsError, match=r"objective: .*(no |nowhere)"):
+    long = 300 * "x" + ".png"
+    for text in (
+        "feathers", "faces:9999", "class:unicorn", "guide(eyes, nowhere.jpg)",
+        f"guide(eyes, {long})", f"eyes@mask({long})",
+    ):  # fmt: skip
+        with pytest.raises(SettingsError, match=r"objective: .*(no |nowhere|too long)"):
             desk.handle({"set": "objective", "value": text}, "panel 1")
     with pytest.raises(SettingsError, match="no network 'googlenot'; did you mean googlenet"):
         desk.handle({"set": "network", "value": "googlenot"}, "panel 1")
