@@ -140,7 +140,8 @@ class ShowProcess:
             with self._wake:
                 asked, setup = self._asked, self._wanted
                 if setup is None:
-                    self._wake.wait()
+                    if not self._closing:
+                        self._wake.wait()
                     continue
             begun_s = time.monotonic()
             code = self._play(setup, asked)
@@ -246,17 +247,20 @@ class ShowProcess:
                 if line.strip():
                     self.lines.append(line.removeprefix("livedream: "))
                     _log.info("%s", self.lines[-1])
-                    self._say(self.state.state, line=self.lines[-1])
+                    self._say(line=self.lines[-1])
 
     def _last_line(self, code: int) -> str:
         """Why it ended: the last thing it said, else how."""
         said = next((line for line in reversed(self.lines) if line.strip("^ ")), "")
         return said if code > 0 and said else f"it was killed (signal {-code})"
 
-    def _say(self, state: str, **more: Any) -> None:
-        if state != self.state.state:
-            more = {"error": "", "refused": False, "line": "", **more, "since_s": time.monotonic()}
-        self.state = replace(self.state, state=state, **more)
+    def _say(self, state: str = "", **more: Any) -> None:
+        """state: "" for the same as before."""
+        with self._wake:
+            if state and state != self.state.state:
+                fresh = {"error": "", "refused": False, "line": "", "since_s": time.monotonic()}
+                more = {**fresh, "state": state, **more}
+            self.state = replace(self.state, **more)
         self._changed()
 
 

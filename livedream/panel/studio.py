@@ -72,6 +72,7 @@ class Studio(PageServer):
         self._form, self._file, self._devices = form, SetupFile(folder), devices
         self._filled = self._file.read()
         self._offers = offers({})
+        self._looks = False
         self._looking: SupervisedThread | None = None
         self._pages: list[Page] = []
         self._news = threading.Event()
@@ -92,14 +93,17 @@ class Studio(PageServer):
         self._news.set()
 
     def _look(self) -> None:
-        if self._looking is None or not self._looking.is_alive():
-            self._looking = start_thread("devices", self._find)
+        if not self._looks:
+            self._looks = True
+            self._looking = start_thread("devices", self._find, restart=False)
             self._changed()
 
     def _find(self) -> None:
-        self._offers = offers(self._devices())
-        self._looking = None
-        self._changed()
+        try:
+            self._offers = offers(self._devices())
+        finally:
+            self._looks = False
+            self._changed()
 
     def _state(self) -> dict[str, Any]:
         show = self.show.state
@@ -111,7 +115,7 @@ class Studio(PageServer):
             },
             "filled": self._filled,
             "offers": self._offers,
-            "looking": self._looking is not None,
+            "looking": self._looks,
         }
 
     async def _tell(self) -> None:

@@ -148,11 +148,12 @@ MAKES_NO_SENSE = (
     '{"start": {"panel": "0.0.0.0:1"}}', '{"start": {"nothing": "x"}}', '{"stop": 1}',
     '{"quit": 0}', '{"start": {"osc": ["a"]}}', '{"folder": 1}',
     '{"start": {"source": "%s"}}' % ("x" * 300), '{"start": {"audio": "%s"}}' % ("x" * 300),
+    '{"start": {"source": "smoke://x", "sinks": ["rtmp://server/app/a-key"]}}',
     "[" * 30000, '"' + "x" * 40000 + '"',
 )  # fmt: skip
 
 
-def test_what_makes_no_sense_starts_nothing(studio: Studio) -> None:
+def test_what_makes_no_sense_starts_nothing(studio: Studio, tmp_path: Path) -> None:
     with connect(f"ws://127.0.0.1:{studio.port}/studio") as link:
         for message in MAKES_NO_SENSE:
             link.send(message)
@@ -161,6 +162,7 @@ def test_what_makes_no_sense_starts_nothing(studio: Studio) -> None:
                 found = json.loads(link.recv(timeout=30))
             assert "\n" not in found["fault"]
     assert studio.show.state.number == 0 and not studio.done.is_set()
+    assert not (tmp_path / "keys").exists()  # nor is anything written
 
 
 def test_nobody_from_elsewhere_starts_a_show(tmp_path: Path) -> None:

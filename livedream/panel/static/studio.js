@@ -2,7 +2,7 @@
 
 import { duration, label, make, refusal } from "./controls.js";
 
-const NAMES = { osc: "OSC", midi: "MIDI", obs: "OBS", fps: "Frame rate", camera_fps: "Camera frame rate", display: "On which screen", link: "Ableton Link" };
+const NAMES = { osc: "OSC", midi: "MIDI", obs: "OBS", fps: "Frame rate", camera_fps: "Camera frame rate", display: "On which screen", link: "Ableton Link", on: "Change presets" };
 const BESIDE = ["display", "fullscreen", "overlap"]; // of the window
 const PLAIN = ["display", "fullscreen"]; // understood without their help
 const PLACED = ["source", "sinks", "record", ...BESIDE]; // what has a place of its own; the rest follows by group
@@ -15,7 +15,6 @@ const tip = ({ help, low, high }) => {
   return capital(help.replace(/ \(default: [^)]+\)/, "")) + range;
 };
 const isWindow = (sink) => /^window([?:]|$)/.test(sink);
-const CHANGING = ["starting", "stopping", "waiting"];
 
 const toggle = (title, on, changed, more = {}) => make("button", { class: "switch", role: "switch", type: "button",
   "aria-checked": String(on), "aria-label": title, onclick: (event) => changed(event.target.getAttribute("aria-checked") !== "true"), ...more });
@@ -140,7 +139,6 @@ export class Studio {
     this.start.hidden = !stopped && !this.changed();
     this.start.disabled = Boolean(asked) || this.gone || state === "stopping";
     this.start.textContent = stopped ? "Start" : "Restart with this";
-    this.node.classList.toggle("busy", CHANGING.includes(state));
   }
 
   why(name) {
@@ -213,7 +211,7 @@ export class Studio {
     const chip = (one) => (one.value
       ? make("button", { class: "chip", type: "button", "data-source": one.value, title: one.note, "aria-pressed": String(one.value === this.source),
         onclick: () => this.set("source", one.value, true) }, one.title, one.note ? make("small", {}, one.note) : null)
-      : make("p", { class: "tip" }, `${one.title}: ${one.note}`));
+      : make("p", { class: "tip" }, one.note));
     const rows = [...groups].sort(([one]) => (one === "Cameras" ? -1 : 0)).map(([title, found]) => make("div", { class: "choice" }, make("span", {}, title),
       make("div", { class: "row" }, ...found.map(chip), found.length ? null : make("p", { class: "tip" }, this.looking ? "looking…" : "none found"),
         title === "Cameras" && !this.looking ? make("button", { class: "chip quiet", type: "button", onclick: () => this.send({ look: true }) }, "Look for devices again") : null)));

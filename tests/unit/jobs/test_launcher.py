@@ -31,7 +31,9 @@ def command_of(text: str) -> list[str]:
     """Undone in the order of the specification: the entry's escapes, quoting, field codes."""
     line = entry_of(text)["Exec"].replace("\\\\", "\\")
     words = re.findall(r'"((?:[^"\\]|\\.)*)"|(\S+)', line)
-    return [re.sub(r"\\(.)", r"\1", quoted or bare).replace("%%", "%") for quoted, bare in words]
+    plain = [re.sub(r"\\(.)", r"\1", quoted or bare) for quoted, bare in words]
+    # Anything else behind a % would be a field code.
+    return [re.sub("%(.?)", lambda code: {"%": "%"}[code[1]], word) for word in plain]
 
 
 def test_an_entry_of_the_desktop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
