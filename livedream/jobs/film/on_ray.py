@@ -12,7 +12,7 @@ import os
 import secrets
 import socket
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from functools import partial
 from importlib.metadata import version
 from itertools import islice
@@ -143,8 +143,7 @@ class RayWorkers(Closeable):
                 for ref in ready:
                     number = numbers.pop(ref)
                     yield number, self._got(ref)
-                said = self._words(board)
-                hear([word for number, word in said.items() if number in numbers.values()])
+                hear(self._words(board, list(numbers.values())))
         finally:
             for ref in numbers:
                 with contextlib.suppress(Exception):
@@ -159,11 +158,11 @@ class RayWorkers(Closeable):
             raise result
         return result
 
-    def _words(self, board: Any) -> dict[int, Word]:
+    def _words(self, board: Any, numbers: list[int]) -> list[Word]:
         try:
-            said: dict[int, Word] = self._ray.get(board.words.remote(), timeout=_HEAR_S)
+            said: list[Word] = self._ray.get(board.words.remote(numbers), timeout=_HEAR_S)
         except self._ray.exceptions.RayError:  # its process died, or it is busy: next time
-            return {}
+            return []
         return said
 
     def close(self) -> None:
@@ -179,8 +178,10 @@ class Board:
     def say(self, number: int, word: Word) -> None:
         self._said[number] = word
 
-    def words(self) -> dict[int, Word]:
-        return self._said
+    def words(self, numbers: Collection[int]) -> list[Word]:
+        """Those about these orders; others, which are done, are forgotten."""
+        self._said = {number: self._said[number] for number in numbers if number in self._said}
+        return list(self._said.values())
 
 
 _OPTIONS: Final[dict[str, Any]] = {
