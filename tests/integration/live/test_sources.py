@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -160,6 +161,34 @@ def test_a_window_is_found_by_its_title_and_followed(display: str) -> None:
         until(lambda: capture.health().state == "ok" and shows(240, 100, 200))
     finally:
         capture.close()
+        program.close()
+
+
+_BESIDE_SDL = """
+import pygame
+from livedream.capture.live import open_live
+
+pygame.display.init()
+window = pygame.Window("the dream", (64, 64))
+source = open_live("window:evening")
+source.open()
+while source.read().shape != (100, 240, 3):
+    pass
+source.close()
+"""
+
+
+def test_a_window_is_read_beside_one_of_our_own(display: str) -> None:
+    """Two X libraries in one process are one too many."""
+    pytest.importorskip("Xlib", reason="wants the extra window")
+    program = Program()
+    try:
+        own = Path(__file__).resolve().parents[3]
+        subprocess.run(
+            [sys.executable, "-c", _BESIDE_SDL], check=True, timeout=120, cwd=own,
+            env={**os.environ, "PYTHONPATH": str(own)},
+        )  # fmt: skip
+    finally:
         program.close()
 
 
