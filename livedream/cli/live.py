@@ -84,8 +84,8 @@ def _add_in_and_out(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--fullscreen", action="store_true", help="open the window fullscreen")
     group.add_argument(
         "--display", default="0", metavar="N,...",
-        help="display of the window; 0,1 or 0:1920x1080+0+0,0:1920x1080+1920+0: a wall of several, "
-        "from the left (default: 0)",
+        help="which screen the window is on; 0,1 or 0:1920x1080+0+0,0:1920x1080+1920+0: a wall of "
+        "several, from the left (default: 0)",
     )  # fmt: skip
     group.add_argument(
         "--overlap", type=number(float, 0, 0.5), default=0.0, metavar="X",
@@ -132,14 +132,20 @@ def _add_controllers(group: argparse._ArgumentGroup) -> None:
         "--link", action="store_true", help="share tempo and bar with others by Ableton Link"
     )
     group.add_argument(
-        "--follow-beat", action="store_true", help="take tempo and bar from what --audio hears"
+        "--follow-beat",
+        action="store_true",
+        help="take tempo and bar from the audio input (--audio)",
     )
     for flag, metavar, text in (
         ("--preset", "NAME", "start with this preset (see `livedream presets`)"),
         ("--program", "NAME", "play this program, by name or file"),
         ("--on", "bar:N", "change a program's presets on every Nth bar of the tempo, or beat:N"),
         ("--attract-program", "NAME", "play this program in attract mode"),
-        ("--show-log", "FILE.jsonl", "record every change, for livedream render --replay"),
+        (
+            "--show-log",
+            "FILE.jsonl",
+            "write down every change, to render the show again later (livedream render --replay)",
+        ),
     ):
         group.add_argument(flag, default="", metavar=metavar, help=text)
     add_old_spelling(group, "--log", "--show-log")

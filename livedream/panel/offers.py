@@ -19,6 +19,7 @@ from livedream.control.presets import Presets
 from livedream.control.programs import list_programs
 from livedream.core.errors import SettingsError
 from livedream.present.live import OUTPUTS
+from livedream.present.live.browser import DEFAULT_ADDRESS as BROWSER
 
 Devices: TypeAlias = Mapping[str, Mapping[str, str]]  # {kind: {name: detail}}
 
@@ -27,9 +28,10 @@ _KINDS: Final = (
 )  # fmt: skip
 _PATIENCE_S: Final = 60.0
 _MOST: Final = 400  # entries of a folder
-_TEST: Final = (("synthetic:clouds", "Drifting clouds"), ("synthetic:noise", "Television noise"))
+_TEST: Final = (("synthetic:clouds", "Drifting clouds"), ("synthetic:noise", "TV static"))
 # Where it takes more than the way's name. The others are addresses that a person writes.
 _USUAL: Final = {"udp": "udp://127.0.0.1:9000"}
+_SERVED: Final = {"browser": f"http://{BROWSER}/"}  # what others open
 _ONLY_ON: Final = {"spout": "win32", "syphon": "darwin"}
 _WRITTEN: Final = ("rtmp", "rtmps", "srt", "record")
 
@@ -75,6 +77,7 @@ def offers(devices: Devices) -> dict[str, Any]:
         "sinks": [
             _offer(
                 _USUAL.get(name, name), name, route.help,
+                address=_SERVED.get(name, ""),
                 missing="" if _there(route.package) else f'pip install "livedream[{route.extra}]"',
             )
             for name, route in OUTPUTS.items()

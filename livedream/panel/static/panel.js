@@ -225,6 +225,7 @@ const showStatus = (status) => {
   const most = Math.max(1, ...stages.map(([, ms]) => ms));
   parts.stages.replaceChildren(...stages.flatMap(([name, ms]) => [make("span", {}, name), make("i", { style: `width:${(ms / most) * 100}%` }), make("span", {}, shown(ms))]));
   parts.governor.textContent = [status.governor, ...status.notes].join("; ");
+  studio?.hear(status);
   parts.modulators.hear(status.heard);
   parts.modulators.follow(status.tempo);
 };

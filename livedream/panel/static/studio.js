@@ -2,7 +2,7 @@
 
 import { duration, label, make, refusal } from "./controls.js";
 
-const NAMES = { osc: "OSC", midi: "MIDI", obs: "OBS", fps: "Frame rate", camera_fps: "Camera frame rate", display: "On which screen", link: "Ableton Link", on: "Change presets" };
+const NAMES = { osc: "OSC", midi: "MIDI", obs: "OBS", fps: "Frame rate", camera_fps: "Camera frame rate", display: "Screen", link: "Ableton Link", on: "Change presets" };
 const BESIDE = ["display", "fullscreen", "overlap"]; // of the window
 const PLAIN = ["display", "fullscreen"]; // understood without their help
 const PLACED = ["source", "sinks", "record", ...BESIDE]; // what has a place of its own; the rest follows by group
@@ -12,8 +12,9 @@ const capital = (text) => text[0].toUpperCase() + text.slice(1);
 const usual = ({ help }) => help.match(/ \(default: ([^)]+)\)/)?.[1] ?? "";
 const tip = ({ help, low, high }) => {
   const range = low !== null && high !== null && !help.includes(`to ${high}`) ? ` (${low} to ${high})` : "";
-  return capital(help.replace(/ \(default: [^)]+\)/, "")) + range;
+  return capital(help.replace(/ \((default:|see `)[^)]+\)/g, "")) + range;
 };
+const WINDOW = "window?hud=0"; // the page has the figures
 const isWindow = (sink) => /^window([?:]|$)/.test(sink);
 
 const toggle = (title, on, changed, more = {}) => make("button", { class: "switch", role: "switch", type: "button",
@@ -49,7 +50,7 @@ export class Studio {
   send(message) { if (this.socket.readyState === WebSocket.OPEN) this.socket.send(JSON.stringify(message)); }
 
   received(message) {
-    this.gone = false;
+    this.gone = this.left = false;
     if (message.fields) { this.fields = message.fields; this.phone = message.phone; }
     if (message.folder) this.drawFolder(message.folder);
     if (message.fault) this.refuse(message.fault, message.at);
@@ -61,12 +62,18 @@ export class Studio {
     // What was begun by somebody is what is shown; what only this page has changed stays until then.
     if (begun !== this.began || !this.filled) this.filled = JSON.parse(begun);
     this.began = begun; this.offers = offers; this.looking = looking;
-    if (this.show.number !== show.number) this.clear();
+    if (this.show.number !== show.number) { this.clear(); this.trouble = ""; }
     this.show = { ...show, at: performance.now() - show.seconds * 1000 };
     if (redraw && !this.form.querySelector("input:focus")) this.draw();
     if (show.error && show.refused) this.refuse(show.error, show.field);
     this.drawBar();
     if (show.state === "running") this.running();
+  }
+
+  // What the show says of its source and outputs.
+  hear({ source, outputs }) {
+    this.trouble = [source, ...outputs].filter((one) => ["lost", "failed"].includes(one.state)).map((one) => (one.detail.startsWith(one.name) ? one.detail : `${one.name}: ${one.detail || one.state}`)).join("; ");
+    this.drawBar();
   }
 
   value(name) { return this.filled[name] ?? null; }
@@ -79,7 +86,7 @@ export class Studio {
     this.drawBar();
   }
 
-  get sinks() { return this.value("sinks") ?? ["window"]; }
+  get sinks() { return this.value("sinks") ?? [WINDOW]; }
 
   // At first a camera, where there is none a test picture.
   get source() {
@@ -98,6 +105,7 @@ export class Studio {
   leave() {
     if (this.show.state !== "stopped" && !confirm("This ends the show. Quit?")) return;
     this.send({ quit: true });
+    this.left = true;
   }
 
   clear() {
@@ -129,10 +137,11 @@ export class Studio {
     if (state !== "stopped") this.pressed = 0;
     const words = {
       stopped: this.bad || (error ? `It ended: ${error}` : asked ? "Starting" : ""), starting: `Starting${line ? `: ${line}` : ""}`, stopping: "Stopping",
-      running: this.bad || `Running for ${duration(seconds)}`, waiting: `It ended by itself and begins again: ${error}`,
+      running: this.bad || this.trouble || `Running for ${duration(seconds)}`, waiting: `The show crashed and is restarting: ${error}`,
     };
-    this.said.textContent = this.gone ? "No connection: livedream has ended, or is not reached." : words[state];
-    this.said.className = this.gone || this.bad || error ? "bad" : "";
+    const gone = this.left ? "livedream has quit. You can close this tab." : "No connection: livedream has ended, or is not reached.";
+    this.said.textContent = this.gone ? gone : words[state];
+    this.said.className = (this.gone && !this.left) || this.bad || (state === "running" && this.trouble) || error ? "bad" : "";
     const stopped = state === "stopped";
     this.stop.hidden = stopped;
     this.stop.disabled = state === "stopping" || this.gone;
@@ -214,7 +223,7 @@ export class Studio {
       : make("p", { class: "tip" }, one.note));
     const rows = [...groups].sort(([one]) => (one === "Cameras" ? -1 : 0)).map(([title, found]) => make("div", { class: "choice" }, make("span", {}, title),
       make("div", { class: "row" }, ...found.map(chip), found.length ? null : make("p", { class: "tip" }, this.looking ? "looking…" : "none found"),
-        title === "Cameras" && !this.looking ? make("button", { class: "chip quiet", type: "button", onclick: () => this.send({ look: true }) }, "Look for devices again") : null)));
+        title === "Cameras" && !this.looking ? make("button", { class: "chip quiet", type: "button", onclick: () => this.send({ look: true }) }, "Rescan devices") : null)));
     const typed = this.offers.source.some((one) => one.value === this.source) ? "" : this.source;
     const input = this.text(field, (text) => this.set("source", text || null, true), { value: typed, placeholder: "a film, a folder of pictures, rtsp://…", title: field.help, "aria-label": "file, folder or address" });
     this.folder = make("div", { class: "folder", hidden: true });
@@ -246,17 +255,18 @@ export class Studio {
     const row = (title, note, nodes, name) => make("div", {}, make("label", { class: "plate", "data-sink": name }, make("span", {}, title), ...nodes), note ? make("p", { class: "tip" }, note) : null);
     const ways = this.offers.sinks.map((one) => {
       const on = sinks.includes(one.value);
-      return row(capital(one.note), one.missing ? `not installed: ${one.missing}` : on && one.value !== one.title ? one.value : "", [toggle(one.note, on,
+      return row(capital(one.note), one.missing ? `not installed: ${one.missing}` : on && one.value !== one.title ? one.value : on ? one.address ?? "" : "", [toggle(one.note, on,
         (wanted) => change(wanted ? [...sinks, one.value] : sinks.filter((sink) => sink !== one.value)), { disabled: Boolean(one.missing) })], one.title);
     });
     const known = this.offers.sinks.map((one) => one.value);
     const others = sinks.filter((sink) => !isWindow(sink) && !known.includes(sink));
     const kept = (index, text) => change([...sinks.filter((sink) => !others.includes(sink)), ...others.map((sink, other) => (other === index ? text : sink)), ...(index === others.length ? [text] : [])].filter(Boolean));
-    const written = [...others, ""].map((sink, index) => row("Stream or other", index === others.length ? "rtmp://SERVER/KEY, srt://HOST:PORT: a key is put into a file that only you can read, and is not shown again" : "",
+    const written = [...others, ""].map((sink, index) => row("Stream (RTMP, SRT)", index === others.length ? "rtmp://SERVER/KEY, srt://HOST:PORT: a key is put into a file that only you can read, and is not shown again" : "",
       [make("input", { class: "field", type: "text", spellcheck: "false", autocapitalize: "off", autocomplete: "off", placeholder: "rtmp://… srt://…", value: sink, "aria-label": "address of a stream",
         onchange: (event) => kept(index, event.target.value.trim()) })], "other"));
+    written.push(this.why("sinks"));
     return make("section", {}, make("h2", {}, "Outputs"),
-      make("div", { class: "faders" }, row("A window, or a projector", "", [toggle("window", screen, (on) => change(on ? ["window", ...sinks] : sinks.filter((sink) => !isWindow(sink))))], "window"),
-        ...(screen ? beside.map((name) => this.control(this.field(name))) : []), ...ways, ...written, this.control(this.field("record"))), this.why("sinks"));
+      make("div", { class: "faders" }, row("Window or projector", "", [toggle("window", screen, (on) => change(on ? [WINDOW, ...sinks] : sinks.filter((sink) => !isWindow(sink))))], "window"),
+        ...(screen ? beside.map((name) => this.control(this.field(name))) : []), ...ways, ...written, this.control(this.field("record"))));
   }
 }

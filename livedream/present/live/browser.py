@@ -24,7 +24,7 @@ from livedream.core.errors import SinkError
 from livedream.core.web import WebServer
 from livedream.present.live import LiveFrame
 
-_DEFAULT: Final = "127.0.0.1:8766"
+DEFAULT_ADDRESS: Final = "127.0.0.1:8766"
 _UNSEEN: Final = 2  # pictures on their way to a page: one travels while one is drawn
 _PATIENCE_S: Final = 10.0  # for a page to say that it has seen a picture
 _MOST_PAGES: Final = 32
@@ -54,7 +54,7 @@ class BrowserOutput:
     delay_ms = 0.0  # not measured
 
     def __init__(self, address: Address, width: int, height: int, rate: Fraction) -> None:
-        endpoint = address.endpoint(_DEFAULT, listens=True)
+        endpoint = address.endpoint(DEFAULT_ADDRESS, listens=True)
         self._quality = int(address.number("quality", 90, 1, 100))
         self._server = WebServer("browser page", endpoint, address.word("token", ""))
         address.finish()
