@@ -17,6 +17,7 @@ from livedream.core.redact import redact
 from livedream.core.user_folders import own_folder, write_whole
 
 _NAMED: Final = 3  # characters of a value from which on a message that holds it is about it
+_STREAM: Final = re.compile(r"rtmps?://[^@?/]+/[^@?]+/[^@?/]+")
 _KEPT: Final = re.compile(r"\{(?:env|file):[^{}]+\}")
 
 
@@ -131,6 +132,10 @@ class SetupFile:
                 f"{redact(value)}: holds a password or key, which is not kept here; "
                 "write {env:NAME} or {file:PATH} in its place"
             )
+        server = ""
+        if _STREAM.fullmatch(value):  # of which only the key is secret
+            server, slash, rest = rest.rpartition("/")
+            server += slash
         path = self._keys / f"{secrets.token_hex(4)}.key"
         write_whole(path, rest, private=True)
-        return f"{scheme}://{{file:{path}}}"
+        return f"{scheme}://{server}{{file:{path}}}"

@@ -10,6 +10,7 @@ import pytest
 from livedream.cli.form import LiveForm
 from livedream.core.addresses import resolved
 from livedream.core.errors import LivedreamError, SettingsError
+from livedream.core.redact import redact
 from livedream.panel.offers import list_folder, offers
 from livedream.panel.setup import SetupFile, field_of
 
@@ -68,6 +69,7 @@ def test_a_key_is_kept_in_a_file_of_its_own(tmp_path: Path) -> None:
     file = SetupFile(tmp_path)
     kept = file.without_secrets({"sinks": ["window", KEY], "source": "rtsp://me:pass@cam/1"})
     assert kept["sinks"][0] == "window"
+    assert redact(kept["sinks"][1]) == redact(KEY) == "rtmp://a.example.com/***"
     assert resolved(kept["sinks"][1]) == KEY
     assert resolved(kept["source"]) == "rtsp://me:pass@cam/1"
     file.write(kept)
