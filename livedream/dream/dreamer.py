@@ -9,6 +9,8 @@ Files, stills, zooms, replays and live shows all dream through `Dreamer`; nobody
 state. One file, long as it is: there is one walk, and its parts share that state.
 """
 
+import logging
+import math
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -50,6 +52,8 @@ from livedream.region.wanted import Wanted, wanted_of
 from livedream.warp.accumulated_flow import AccumulatedFlow, warp_steps
 from livedream.warp.residual import carry
 from livedream.warp.travel import Travel, move
+
+_log = logging.getLogger(__name__)
 
 if TYPE_CHECKING:
     from livedream.capture.live.beside import LivePictures
@@ -485,6 +489,12 @@ class Dreamer:
             target=settings.strength * rising, remains=remains, weight=weight,
             plane=None if planes is None else self.plane(planes.grow),
         )  # fmt: skip
+        if levelled.level.device.type == "cpu" and not math.isfinite(float(levelled.level)):
+            # What is no number would stay in the residual for good, and be seen as black.
+            _log.error("a dream of %s was no number; it begins afresh", self.ascent.engine.name)
+            self.reset()
+            nothing = torch.zeros_like(levelled.level)
+            levelled = LevelledDream(torch.zeros_like(picture), nothing, nothing)
         state.residual, state.gain = levelled.residual, levelled.gain
         state.frames += 1
         return levelled

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -13,6 +14,7 @@ from livedream.cli import main
 from livedream.dream.networks.network import load_network
 from livedream.dream.networks.registry import registry
 from livedream.jobs import learn
+from livedream.jobs.layer_sheet import SheetPlan
 from livedream.learn import study
 from livedream.learn.study import Lessons
 
@@ -22,6 +24,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("LIVEDREAM_HOME", str(tmp_path / "home"))
     few = Lessons(cuts=32, none=16, dreams=16, motifs=6, turns=20)
     monkeypatch.setattr(study, "Lessons", lambda: few)
+    monkeypatch.setattr(learn, "SheetPlan", partial(SheetPlan, channels=1, rounds=1))
     return tmp_path / "home"
 
 

@@ -55,6 +55,18 @@ def test_a_carried_dream_fades_by_its_half_life(dreamnet: Network, texture: Pict
     assert levels[-1] == pytest.approx(5.0, rel=0.05)
 
 
+def test_what_is_no_number_does_not_stay(
+    dreamnet: Network, texture: Picture, caplog: pytest.LogCaptureFixture
+) -> None:
+    dreamer = Dreamer(SMALL, dreamnet)
+    _held(dreamer, texture, 5)
+    assert dreamer.state.residual is not None
+    dreamer.state.residual[0, 0, 5, 5] = torch.nan
+    levels = _held(dreamer, texture, 20)
+    assert levels[0] == 0 and levels[-1] == pytest.approx(14.0, rel=0.03)
+    assert caplog.text.count("was no number") == 1
+
+
 def test_a_cut_starts_afresh(dreamnet: Network, texture: Picture) -> None:
     dreamer = Dreamer(SMALL, dreamnet)
     _held(dreamer, texture, 20)

@@ -123,8 +123,8 @@ def test_recorded_it_dreams_what_opencv_does(
 
 
 def test_nothing_in_a_frame_waits(resident_dreamer: Callable[..., Dreamer]) -> None:
-    """A hundred frames, every one of them watched from its third kind on."""
-    frames = frames_of(100)
+    """Sixty frames, every one of them watched from its third kind on."""
+    frames = frames_of(60)
     found, plain = resident_dreamer(Watched()), Dreamer(DreamSettings(**SETTINGS))
     late: list[tuple[Dream, Dream]] = []
     places = set()
@@ -134,7 +134,7 @@ def test_nothing_in_a_frame_waits(resident_dreamer: Callable[..., Dreamer]) -> N
             carried = found.state.residual, found.state.momentum, found.state.gain
             places.add(tuple(part.data_ptr() for part in carried if part is not None))
     assert len(places) == 1 and len(*places) == 3
-    wanted, dreams = zip(*late[-50:], strict=True)
+    wanted, dreams = zip(*late[-30:], strict=True)
     for figure in ("level", "flicker"):
         of_each = [np.mean([getattr(d, figure) for d in each]) for each in (wanted, dreams)]
         assert of_each[1] == pytest.approx(of_each[0], rel=0.02)

@@ -16,7 +16,6 @@ from livedream.dream.objectives.terms import (
     QUIET,
     REGIONS,
     SILENT_SHARE,
-    TINY,
     ChannelsPart,
     ClassesPart,
     ClassPart,
@@ -26,6 +25,9 @@ from livedream.dream.objectives.terms import (
     PartGradient,
     shares,
 )
+
+# Below it is nothing. One is divided by two of them, and that must be a number in float32.
+_TINY: Final = 1e-15
 
 
 def write_grad_outputs(
@@ -52,7 +54,7 @@ def write_grad_outputs(
         for activation, parts in zip(activations, objective.parts, strict=True)
     ]  # fmt: skip
     loudest = reduce(ops.maximum, [one.level for gradients in found for one in gradients])
-    factor = ops.divide(np.float32(1), ops.maximum(loudest, np.float32(TINY)))
+    factor = ops.divide(np.float32(1), ops.maximum(loudest, np.float32(_TINY)))
 
     def scaled(gradient: PartGradient, layer: int, part: int) -> Node:
         gain = ops.multiply(gradient.gain, factor)
@@ -77,10 +79,10 @@ def _layer(
     ops: Any, part: LayerPart, activation: Node, weights: Node, variety: Node
 ) -> PartGradient:
     energies = _energies(ops, activation)
-    mean = _at_least(ops, ops.reduce_mean(energies, [1], True), TINY)
+    mean = _at_least(ops, ops.reduce_mean(energies, [1], True), _TINY)
     shares = ops.add(ops.divide(energies, mean), np.float32(QUIET))
     channel_weight = ops.exp(ops.negative(ops.multiply(ops.log(shares), variety)))
-    total = _at_least(ops, _sum(ops, ops.multiply(channel_weight, energies)), TINY)
+    total = _at_least(ops, _sum(ops, ops.multiply(channel_weight, energies)), _TINY)
     scale = ops.divide(_weight(ops, weights, part.terms), total)
     energy = _sum(ops, ops.multiply(ops.multiply(channel_weight, channel_weight), energies))
     return PartGradient(
@@ -99,7 +101,7 @@ def _channels(
         own = _sum(ops, ops.multiply(energies, where))
         floor = ops.multiply(layer, np.float32(SILENT_SHARE * float(mask.mean())))
         size = ops.multiply(ops.sqrt(ops.add(own, floor)), ops.sqrt(layer))
-        share = ops.divide(_weight(ops, weights, term.view(1)), _at_least(ops, size, TINY))
+        share = ops.divide(_weight(ops, weights, term.view(1)), _at_least(ops, size, _TINY))
         gains.append(ops.multiply(share, where))
     gain = reduce(ops.add, gains)
     total = _sum(ops, ops.multiply(ops.multiply(gain, gain), energies))
@@ -116,7 +118,7 @@ def _class(ops: Any, part: ClassPart, scores: Node, weights: Node, _: Node) -> P
     spread = ops.sqrt(_sum(ops, ops.multiply(apart, apart)))
     size = ops.multiply(_at_least(ops, ops.sqrt(energy), CERTAIN), spread)
     weight = _weight(ops, weights, torch.tensor([part.term]))
-    gain = ops.divide(weight, _at_least(ops, size, TINY))
+    gain = ops.divide(weight, _at_least(ops, size, _TINY))
     return PartGradient(direction, gain, _level(ops, gain, energy, direction))
 
 
@@ -132,7 +134,7 @@ def _classes(
     squares = _sum(ops, ops.multiply(energies, energies))
     size = ops.multiply(ops.sqrt(squares), ops.sqrt(_sum(ops, energies)))
     weight = _weight(ops, weights, torch.tensor([part.term]))
-    gain = ops.divide(weight, _at_least(ops, size, TINY))
+    gain = ops.divide(weight, _at_least(ops, size, _TINY))
     direction = ops.multiply(ops.unsqueeze(direction, np.int64(0)), energies)
     return PartGradient(direction, gain, _level(ops, gain, squares, activation))
 
@@ -141,7 +143,7 @@ def _kind(ops: Any, part: KindPart, activation: Node, weights: Node, _: Node) ->
     shape = lengths(activation)
     rows, flat = part.rows.numpy(), [1, shape[1], shape[2] * shape[3]]
     energies = ops.reduce_sum(ops.multiply(activation, activation), [1], True)
-    length = ops.sqrt(_at_least(ops, energies, TINY))
+    length = ops.sqrt(_at_least(ops, energies, _TINY))
     unit = ops.reshape(ops.divide(activation, length), np.array(flat), False)
     scores = ops.multiply(ops.matmul(rows[None], unit, False, False), np.float32(NEAREST))
     along = ops.matmul(rows.T[None].copy(), ops.softmax(scores, 1), False, False)
@@ -149,7 +151,7 @@ def _kind(ops: Any, part: KindPart, activation: Node, weights: Node, _: Node) ->
     squares = _sum(ops, ops.multiply(energies, energies))
     size = ops.multiply(ops.sqrt(squares), ops.sqrt(_sum(ops, energies)))
     weight = _weight(ops, weights, torch.tensor([part.term]))
-    gain = ops.divide(weight, _at_least(ops, size, TINY))
+    gain = ops.divide(weight, _at_least(ops, size, _TINY))
     return PartGradient(direction, gain, _level(ops, gain, squares, activation))
 
 
@@ -168,7 +170,7 @@ def _guide(
     own = _sum(ops, ops.multiply(activation, activation))
     size = ops.multiply(ops.sqrt(energy), ops.sqrt(own))
     weight = _weight(ops, weights, torch.tensor([part.term]))
-    gain = ops.divide(weight, _at_least(ops, size, TINY))
+    gain = ops.divide(weight, _at_least(ops, size, _TINY))
     return PartGradient(best, gain, _level(ops, gain, energy, activation))
 
 

@@ -160,6 +160,17 @@ def test_openvinos_guide_is_autograds_and_may_move(dreamnet: Network) -> None:
 
 
 @with_openvino
+def test_a_guide_that_shows_nothing_yet_draws_nothing(dreamnet: Network) -> None:
+    """As a second camera's before its first picture: no number is divided by none."""
+    black = np.zeros((90, 60, 3), np.uint8)
+    spec = EngineSpec(dreamnet, bind(guide("eyes", black), dreamnet), CPU, torch.float32)
+    spec.objective.dials[2].zero_()
+    x = torch.rand(1, 3, 70, 85, generator=torch.Generator().manual_seed(0))
+    for engine in (EagerEngine(spec), open_engine("openvino", spec)):
+        assert not engine.gradient(x).any()
+
+
+@with_openvino
 @pytest.mark.parametrize("objective", ["eyes", "eyes - 0.5*strokes"])
 def test_openvinos_tiles_fit_together(dreamnet: Network, objective: str) -> None:
     """Of a tile the factor is that of the whole picture, as for every engine."""
