@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from livedream.core.errors import SourceError
 from livedream.core.frame import SourceInfo
-from livedream.core.live_sound import SOUND_RATE
+from livedream.core.live_sound import SOUND_RATE, full_scale
 from livedream.media.containers import open_container
 from livedream.media.film_time import film_time, sound_begin
 from livedream.media.joints import OneClock
@@ -85,7 +85,7 @@ class Evener:
             self._resampler = AudioResampler("fltp", layout, SOUND_RATE)
         frame.pts = None
         for made in self._resampler.resample(frame):
-            yield np.asarray(made.to_ndarray().T, np.float32)
+            yield full_scale(made.to_ndarray().T)
 
 
 def _decoded(

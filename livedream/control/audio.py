@@ -8,11 +8,12 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from livedream.capture.live import shown_name
 from livedream.capture.live.heard import DeviceSound
 from livedream.control.audio_analyzer import AudioAnalyzer, Heard
 from livedream.core.errors import LivedreamError, SettingsError, SourceError, reason
 from livedream.core.health import Health
-from livedream.core.live_sound import LiveSound
+from livedream.core.live_sound import LiveSound, full_scale
 from livedream.core.supervisor import FaultLog, SupervisedThread, start_thread
 
 _log = logging.getLogger(__name__)
@@ -42,7 +43,7 @@ def list_inputs(library: Any) -> list[tuple[int, str, int]]:
         found = enumerate(library.query_devices())
     except library.PortAudioError as error:
         raise SourceError(f"audio: {error}") from error
-    inputs = [(number, str(one["name"]), one["max_input_channels"]) for number, one in found]
+    inputs = [(number, shown_name(one["name"]), one["max_input_channels"]) for number, one in found]
     return [one for one in inputs if one[2] > 0]
 
 
@@ -112,6 +113,7 @@ class AudioInput:
         Never raises: it is called from the driver's thread.
         """
         with self._faults.catching():
+            block = full_scale(block)
             if self._analyzer is not None:
                 self._analyzer.analyze(block.mean(axis=1, dtype=np.float32))
             self._received_s = self._clock()

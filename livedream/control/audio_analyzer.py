@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from livedream.core.errors import SettingsError, ShapeError
+from livedream.core.live_sound import full_scale
 
 BANDS_HZ: Final[Mapping[str, tuple[float, float]]] = {
     "bass": (30.0, 150.0),
@@ -133,8 +134,7 @@ class AudioAnalyzer:
         """
         if block.ndim != 1:
             raise ShapeError(f"audio: shape must be (n,) (got {block.shape})")
-        heard = np.nan_to_num(block.astype(np.float32), nan=0.0, posinf=0.0, neginf=0.0)
-        self._waiting = np.concatenate([self._waiting, heard])
+        self._waiting = np.concatenate([self._waiting, full_scale(block)])
         while len(self._waiting) >= self._hop:
             new, self._waiting = self._waiting[: self._hop], self._waiting[self._hop :]
             self._recent = np.concatenate([self._recent[self._hop :], new])

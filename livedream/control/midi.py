@@ -6,7 +6,6 @@ programs and `presets` in order. What was learned is kept in `midi.toml` in the 
 A MIDI clock leads the tempo: `midi_clock`.
 """
 
-import json
 import logging
 import time
 import tomllib
@@ -15,13 +14,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final, Protocol
 
+from livedream.capture.live import shown_name
 from livedream.control.live_parameters import LiveParameters
 from livedream.control.midi_clock import MidiClock
 from livedream.control.show import ACTIONS, Show
 from livedream.core.errors import LivedreamError, SettingsError, reason
 from livedream.core.health import Health
 from livedream.core.supervisor import FaultLog, SupervisedThread, start_thread
-from livedream.core.user_folders import own_folder, write_whole
+from livedream.core.user_folders import own_folder, toml_text, write_whole
 
 _log = logging.getLogger(__name__)
 
@@ -93,7 +93,7 @@ class MidiMap:
         if len(targets) > _MOST:
             raise SettingsError(f"midi: more than {_MOST} learned controls")
         self.targets = targets
-        lines = [f"{json.dumps(k)} = {json.dumps(v)}" for k, v in targets.items()]
+        lines = [f"{toml_text(k)} = {toml_text(v)}" for k, v in targets.items()]
         write_whole(self.path, "\n".join(["[controls]", *lines]) + "\n")
 
 
@@ -233,7 +233,7 @@ class MidiInput:
 
     def _wanted(self, name: str) -> bool:
         # rtmidi's own through port carries what programs here send to themselves.
-        return self._name.lower() in name.lower() and "RtMidi" not in name
+        return self._name.lower() in shown_name(name).lower() and "RtMidi" not in name
 
 
 def _control(message: Any) -> tuple[str | None, float, bool]:

@@ -5,7 +5,6 @@ OBS is reached by its WebSocket (part of it since 28). What is made or changed t
 """
 
 import contextlib
-import json
 import logging
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,7 +18,7 @@ from livedream.control.show import Show
 from livedream.core.errors import LivedreamError, SettingsError, SourceError, reason
 from livedream.core.health import Health
 from livedream.core.supervisor import FaultLog, SupervisedThread, start_thread
-from livedream.core.user_folders import own_folder, write_whole
+from livedream.core.user_folders import own_folder, toml_text, write_whole
 
 _log = logging.getLogger(__name__)
 
@@ -106,9 +105,9 @@ class ObsNotes:
 
     def write(self) -> None:
         lines = [f"made = {str(self.made).lower()}", "", "[offsets]"]
-        lines += [f"{json.dumps(name)} = {ms}" for name, ms in self.offsets.items()]
+        lines += [f"{toml_text(name)} = {ms}" for name, ms in self.offsets.items()]
         lines += ["", "[scenes]"]
-        lines += [f"{json.dumps(scene)} = {json.dumps(to)}" for scene, to in self.scenes.items()]
+        lines += [f"{toml_text(scene)} = {toml_text(to)}" for scene, to in self.scenes.items()]
         write_whole(self.path, "\n".join(lines) + "\n")
 
 

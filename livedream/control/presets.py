@@ -20,7 +20,6 @@ What a preset does not name goes back to what livedream was started with; the ma
 venue's own parameters (`KEPT`) stay as they are unless they are named.
 """
 
-import json
 import logging
 import math
 import tomllib
@@ -36,7 +35,13 @@ from livedream.core.errors import NetworkError, ObjectiveError, SettingsError
 from livedream.core.grade import GradeSettings
 from livedream.core.settings import DreamSettings, Parameter, declared
 from livedream.core.suggest import closest
-from livedream.core.user_folders import checked_name, own_folder, read_toml_files, write_whole
+from livedream.core.user_folders import (
+    checked_name,
+    own_folder,
+    read_toml_files,
+    toml_text,
+    write_whole,
+)
 from livedream.dream.objectives.prompt import parse_prompt
 from livedream.dream.objectives.text import parse_objective
 
@@ -198,9 +203,9 @@ class Presets:
 
 
 def _toml(value: Any) -> str:
-    """A scalar in TOML. Its basic strings take JSON's escapes; JSON leaves DEL as it is."""
+    """A scalar in TOML."""
     if isinstance(value, str):
-        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+        return toml_text(value)
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, float) and not math.isfinite(value):

@@ -20,14 +20,14 @@ prints it and exits with code 2 (a show that failed: 1); nothing that was alread
 What an address holds of passwords and keys does not show.
 """
 
-from livedream.core.redact import redact
+from livedream.core.redact import one_line, redact
 
 
 class LivedreamError(Exception):
     """The root: catch it to catch whatever livedream raises on purpose."""
 
     def __str__(self) -> str:
-        return redact(super().__str__())
+        return one_line(redact(super().__str__()))
 
 
 class SettingsError(LivedreamError, ValueError):
@@ -96,4 +96,4 @@ class ShowError(LivedreamError, RuntimeError):
 
 def reason(error: BaseException) -> str:
     """An exception as one line that is never empty."""
-    return " ".join(str(error).split()) or type(error).__name__
+    return " ".join(one_line(str(error)).split()) or type(error).__name__

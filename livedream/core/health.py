@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from livedream.core.redact import redact
+from livedream.core.redact import one_line, redact
 
 _STATES: Final = ("ok", "starting", "lost", "failed")
+_LONGEST: Final = 500  # characters of a name or a detail
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +16,7 @@ class Health:
 
     state: "ok", "starting", "lost" (comes back by itself) or "failed" (does not).
     frames, dropped: since it was made.  since_s: monotonic time of the last change of state.
-    name and detail are kept without passwords and keys.
+    name and detail are kept without passwords and keys, on one line, and cut where they are long.
     """
 
     name: str
@@ -30,7 +31,7 @@ class Health:
         if self.state not in _STATES:
             raise ValueError(f"state must be one of {', '.join(_STATES)} (got {self.state!r})")
         for name in ("name", "detail"):
-            object.__setattr__(self, name, redact(getattr(self, name)))
+            object.__setattr__(self, name, one_line(redact(getattr(self, name)), _LONGEST))
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ Times are monotonic seconds; samples are counted on the same clock, from its beg
 """
 
 import threading
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +30,11 @@ _MOST_SUM: Final = SOUND_RATE  # ...which makes 5 % at most
 _CREEP: Final = 0.001  # heuristic: far more than a crystal is wrong by
 
 Block = NDArray[np.float32]  # (n, 2)
+
+
+def full_scale(block: NDArray[Any]) -> NDArray[np.float32]:
+    """`block` within [-1, 1], whatever a device or sender gives; what is no number is silence."""
+    return np.asarray(np.nan_to_num(np.clip(block, -1.0, 1.0), nan=0.0), np.float32)
 
 
 class LiveSound:

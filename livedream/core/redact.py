@@ -1,7 +1,9 @@
-"""Text that is fit to show: without passwords, stream keys and tokens.
+"""Text that is fit to show: without passwords, stream keys and tokens, and on one line.
 
 Everything that prints, logs, serves or writes a text goes through `redact`; the messages of
-livedream's own errors, `Health` and the log do so by themselves.
+livedream's own errors, `Health` and the log do so by themselves. They are put on one line, too:
+devices, senders and servers may have any name, one that clears the terminal or ends a line of the
+log among them.
 """
 
 import logging
@@ -37,8 +39,26 @@ def redact(text: str) -> str:
     return text
 
 
+def one_line(text: str, most: int | None = None) -> str:
+    """`text` from outside, cut after `most` characters: printable ones and single spaces.
+
+    A text that is printable stays as it is.
+    """
+    if not text.isprintable():
+        text = " ".join(_printable(text).split())
+    return text[:most]
+
+
+def _printable(text: str) -> str:
+    return "".join(one if one.isprintable() else " " for one in text)
+
+
 class RedactingFormatter(logging.Formatter):
-    """Redacts whole records, tracebacks of other libraries included."""
+    """Redacts whole records, tracebacks of other libraries included; a message is one line."""
 
     def format(self, record: logging.LogRecord) -> str:
-        return redact(super().format(record))
+        lines = redact(super().format(record)).split("\n")
+        return "\n".join(map(_printable, lines))
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 (logging's own name)
+        return one_line(super().formatMessage(record))

@@ -1,5 +1,6 @@
 """Where what a user makes is kept: presets, programs, networks, what MIDI learned."""
 
+import json
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator
@@ -69,6 +70,13 @@ def read_toml_files(
         except (SettingsError, OSError, UnicodeDecodeError) as error:
             broken[name] = reason(error)
     return found, broken
+
+
+def toml_text(text: str) -> str:
+    """A text as TOML writes it: as JSON does, which leaves DEL as it is and may name half
+    characters. What no file can hold becomes a question mark."""
+    whole = text.encode(errors="replace").decode()
+    return json.dumps(whole, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def write_whole(path: Path, whole: str | bytes, *, private: bool = False) -> None:

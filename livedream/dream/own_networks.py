@@ -4,7 +4,6 @@ Only dreamnet's architecture, and only safetensors: nothing in such a file is ev
 are dreamed with `--network NAME --weights FILE`.
 """
 
-import json
 from pathlib import Path
 from typing import Final
 
@@ -13,7 +12,7 @@ from safetensors import SafetensorError
 
 from livedream.core.downloads import file_sha256
 from livedream.core.errors import LivedreamError, NetworkError, SettingsError, WeightsError, reason
-from livedream.core.user_folders import checked_name, write_whole
+from livedream.core.user_folders import checked_name, toml_text, write_whole
 from livedream.dream.networks.dreamnet import read_metadata
 from livedream.dream.networks.network import load_network
 from livedream.dream.networks.registry import own_networks, own_networks_folder, registry
@@ -74,7 +73,7 @@ def note_network(name: str) -> None:
         "summary": str(said.get("summary", "one of your own")),
         "licence": str(said.get("licence", "not stated")),
     }
-    lines = [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in entry.items()]
+    lines = [f"{key} = {toml_text(value)}" for key, value in entry.items()]
     lines.append(f"size_mb = {path.stat().st_size / 1e6:.1f}")
     write_whole(path.with_suffix(".toml"), "\n".join(lines) + "\n")
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
+from livedream.capture.live import shown_name
 from livedream.core.errors import LivedreamError, reason
 
 Line = tuple[str, str]
@@ -131,7 +132,7 @@ def midi_ports() -> list[Line]:
     from livedream.control.midi import RtMidiPorts
 
     try:
-        return [(name, "") for name in RtMidiPorts().names()]
+        return [(shown_name(name), "") for name in RtMidiPorts().names()]
     except Exception as error:  # no library, or no MIDI system beneath it
         return [("none", reason(error))]
 

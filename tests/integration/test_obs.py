@@ -203,6 +203,17 @@ def test_everything_is_taken_back_weeks_later_too(studio: Studio) -> None:
     obs.close()
 
 
+@pytest.mark.parametrize("name", ["\N{MICROPHONE} Mic", "Mic\x7f\n\x1b[2J", "Mic \ud800"])
+def test_any_name_of_a_microphone_is_written_down(name: str, studio: Studio) -> None:
+    studio.inputs[name] = {"kind": "pulse_input_capture", "settings": {}, "offset": 7}
+    obs = Obs(at(studio))
+    obs.delay(330, ObsNotes.read())
+    assert list(ObsNotes.read().offsets.values()) == [20, 7]
+    said = obs.undo(ObsNotes.read())
+    assert said[1:] == ([] if "\ud800" in name else [f"{name}: sync offset 7 ms, as before"])
+    obs.close()
+
+
 def test_undoing_skips_what_was_deleted_in_obs(studio: Studio) -> None:
     obs = Obs(at(studio))
     notes = ObsNotes.read()

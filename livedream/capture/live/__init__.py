@@ -5,14 +5,21 @@ slot, stamped with the monotonic clock, and opens a lost input again by itself.
 """
 
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Final, Protocol, TypeVar, runtime_checkable
 
 from livedream.core.errors import SourceError
 from livedream.core.frame import Picture
 from livedream.core.live_sound import LiveSound
+from livedream.core.redact import one_line
+
+T = TypeVar("T")
+
+_RATES: Final = (0.1, 240.0)  # frames per second; who says less or more does not know
+_LONGEST_NAME: Final = 200  # characters
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +99,25 @@ class MemoryInput:
 
     def close(self) -> None:
         """Nothing to give back."""
+
+
+def stated_rate(rate: float | Fraction | None, otherwise: float = 25.0) -> Fraction:
+    """Frames per second as a source states them.  otherwise: where that cannot be."""
+    believed = rate is not None and _RATES[0] <= rate <= _RATES[1]
+    return Fraction(rate if believed and rate else otherwise).limit_denominator(1001)
+
+
+def shown_name(name: object) -> str:
+    """What a sender, a device or a window calls itself, fit to show and to be typed."""
+    return one_line(str(name).strip(), _LONGEST_NAME)
+
+
+def named(wanted: str, there: Sequence[T], name: Callable[[T], str] = shown_name) -> list[T]:
+    """Those of that very name, else those that have it in theirs, in any case."""
+    wanted = wanted.strip().lower()
+    names = [name(one).lower() for one in there]
+    exact = [one for one, said in zip(there, names, strict=True) if said == wanted]
+    return exact or [one for one, said in zip(there, names, strict=True) if wanted in said]
 
 
 def nothing_yet(opened: Opened) -> Captured:

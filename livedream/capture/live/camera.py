@@ -10,19 +10,17 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import Any, Final
 
 import cv2
 import numpy as np
 
-from livedream.capture.live import Opened
+from livedream.capture.live import Opened, shown_name, stated_rate
 from livedream.core.errors import SourceError
 from livedream.core.frame import Picture
 
 _log = logging.getLogger(__name__)
 
-_MOST_RATE: Final = 1000.0
 _SETTLE_S: Final = 1.0  # heuristic: a camera that sees only black after that is in the dark
 _BLACK: Final = 12  # of 255: above, a dim scene
 _YUV_ZEROS: Final = (0, 135, 0)  # Y, U and V of 0, by BT.601
@@ -53,7 +51,12 @@ def list_cameras() -> list[Camera]:
     except (ValueError, OSError, NotImplementedError):  # nothing there, or no way to ask
         return []
     cameras = [
-        Camera(int(c.index), str(c.name or f"camera {c.index}"), str(c.path or ""), int(c.backend))
+        Camera(
+            int(c.index),
+            shown_name(c.name or f"camera {c.index}"),
+            str(c.path or ""),
+            int(c.backend),
+        )
         for c in found
     ]
     return sorted({camera.index: camera for camera in reversed(cameras)}.values(),
@@ -143,16 +146,15 @@ class CameraInput:
         """The first frame says what the size really is, the driver what the rate is."""
         rgb = self._settled(device, camera.name)
         height, width = rgb.shape[:2]
-        reported = float(device.get(cv2.CAP_PROP_FPS) or 0.0)
-        rate = reported if 0 < reported <= _MOST_RATE else self._fps or 30.0
+        rate = stated_rate(float(device.get(cv2.CAP_PROP_FPS)), self._fps or 30.0)
         code = int(device.get(cv2.CAP_PROP_FOURCC) or 0)
         pixels = "".join(chr(code >> shift & 255) for shift in (0, 8, 16, 24)).strip("\0 ") or "raw"
-        detail = f"{width}x{height} {pixels}, {rate:g} fps"
+        detail = f"{width}x{height} {pixels}, {float(rate):g} fps"
         if self._size is not None and self._size != (width, height):
             detail += f" (asked for {self._size[0]}x{self._size[1]})"
         if self._fps is not None and abs(rate - self._fps) > 0.5:
             detail += f" (asked for {self._fps:g} fps)"
-        return Opened(width, height, Fraction(rate).limit_denominator(1001), detail)
+        return Opened(width, height, rate, detail)
 
     def _settled(self, device: Any, name: str) -> Picture:
         """The first picture that shows something, or what there is after a second."""

@@ -1,17 +1,16 @@
 """An NDI sender as a source, by its name; found again when it comes back, whatever its size."""
 
 import time
-from fractions import Fraction
 from typing import Any, Final
 
 import cv2
 import numpy as np
 
-from livedream.capture.live import Opened
+from livedream.capture.live import Opened, named, shown_name, stated_rate
 from livedream.capture.live.heard import DeviceSound
 from livedream.core.errors import SourceError
 from livedream.core.frame import Picture
-from livedream.core.live_sound import SOUND_RATE, LiveSound
+from livedream.core.live_sound import SOUND_RATE, LiveSound, full_scale
 
 _FOUND_S: Final = 3.0  # how long senders on the network take to be heard of
 _FIRST_S: Final = 3.0  # and until the first picture
@@ -31,7 +30,7 @@ def list_senders(wait_s: float = _FOUND_S) -> list[str]:
     """Their names, `HOST (STREAM)`. Raises SourceError without cyndilib."""
     finder = _finder()
     try:
-        return _heard_of(finder, "", wait_s)
+        return [shown_name(one) for one in _heard_of(finder, "", wait_s)]
     finally:
         finder.close()
 
@@ -64,7 +63,7 @@ class NdiInput:
         self._finder = _finder()
         found = _heard_of(self._finder, self._wanted, _FOUND_S)
         if not found:
-            there = ", ".join(_heard_of(self._finder, "", 0.0)) or "none"
+            there = ", ".join(map(shown_name, _heard_of(self._finder, "", 0.0))) or "none"
             raise SourceError(f"{self.name}: no such NDI sender; there are {there}")
         self._receiver = Receiver(
             color_format=RecvColorFormat.RGBX_RGBA, bandwidth=RecvBandwidth.highest,
@@ -79,15 +78,17 @@ class NdiInput:
             self._receiver.frame_sync.set_audio_frame(self._audio)
             self._heard = DeviceSound(SOUND_RATE, self._sound)
         self._receiver.set_source(self._finder.get_source(found[0]))
-        self._seen_s = time.monotonic() + _FIRST_S
+        until_s = self._seen_s = time.monotonic() + _FIRST_S
         while self._first is None:
+            if time.monotonic() > until_s:
+                raise SourceError(f"{self.name}: {shown_name(found[0])} sends no picture")
             self._first = self._receive()
         until_s = time.monotonic() + _SOUND_S
         while (silent := not self._hear()) and self._heard and time.monotonic() < until_s:
             time.sleep(_POLL_S)
         height, width = self._first.shape[:2]
-        rate = Fraction(self._video.get_frame_rate()).limit_denominator(1001)
-        return Opened(width, height, rate, f"{found[0]}, {width}x{height}", not silent)
+        rate, name = stated_rate(self._video.get_frame_rate()), shown_name(found[0])
+        return Opened(width, height, rate, f"{name}, {width}x{height}", not silent)
 
     def read(self) -> Picture | None:
         first, self._first = self._first, None
@@ -129,7 +130,7 @@ class NdiInput:
         ready = frame_sync.audio_samples_available() - _SOUND_LEFT
         if ready < _SOUND_LEFT or not frame_sync.capture_audio(ready):
             return False
-        block = self._audio.get_array().T
+        block = full_scale(self._audio.get_array().T)
         # Senders hand over what is heard from that moment on.
         self._heard.put(block, time.monotonic() + len(block) / SOUND_RATE, None)
         return True
@@ -161,7 +162,7 @@ def _heard_of(finder: Any, wanted: str, wait_s: float) -> list[str]:
     until_s = time.monotonic() + wait_s
     while True:
         names = [str(one) for one in finder.get_source_names()]
-        found = [one for one in names if wanted.lower() in one.lower()]
+        found = named(wanted, names)
         if found or time.monotonic() >= until_s:
             return sorted(found, key=lambda one: _OWN in one)
         finder.wait_for_sources(0.2)

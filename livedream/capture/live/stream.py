@@ -21,7 +21,7 @@ from av.codec.context import Flags as CodecFlags
 from av.stream import Discard, Disposition
 
 from livedream.capture.deinterlacing import Deinterlacer
-from livedream.capture.live import Opened
+from livedream.capture.live import Opened, stated_rate
 from livedream.capture.live.ffmpeg_relay import BY_FFMPEG, FfmpegRelay
 from livedream.capture.live.heard import StreamSound
 from livedream.capture.live.paced import Pace, Seam
@@ -38,8 +38,6 @@ from livedream.media.viewing import View, squared
 
 _log = logging.getLogger(__name__)
 
-_FALLBACK_RATE: Final = Fraction(25)
-_MOST_RATE: Final = 240
 _FIRST_S: Final = 1.0  # for the first picture of a stream that says its size by itself...
 _MOST_FIRST_S: Final = 6.0  # ...and of one that does not
 _KEYFRAME_S: Final = 10.0  # heuristic: who sends none for so long sends none at all
@@ -163,8 +161,7 @@ class StreamInput:
         stream.thread_type = (
             "AUTO" if not kind.lead_s else "SLICE"
         )  # frame threads hold frames back
-        rate = stream.average_rate or stream.guessed_rate or _FALLBACK_RATE
-        self._rate = Fraction(rate) if 0 < rate <= _MOST_RATE else _FALLBACK_RATE
+        self._rate = stated_rate(stream.average_rate or stream.guessed_rate)
         self._stated_aspect = stream.sample_aspect_ratio
         self._context = stream.codec_context
         self._deinterlacer = Deinterlacer("auto", stream.time_base or Fraction(1, 90_000))

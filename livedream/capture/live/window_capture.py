@@ -10,13 +10,14 @@ import sys
 import time
 from typing import Final, NamedTuple
 
-from livedream.capture.live import Opened
+from livedream.capture.live import Opened, named, shown_name
 from livedream.capture.live.screen import ScreenInput
 from livedream.core.errors import SourceError
 from livedream.core.frame import Picture
 
 _LOOK_S: Final = 0.25  # how often the window is looked for
 _LEAST: Final = 16  # px: what is smaller is no picture
+_MOST: Final = 500  # windows that are asked for their titles
 
 
 class FoundWindow(NamedTuple):
@@ -62,7 +63,7 @@ class WindowInput(ScreenInput):
     def open(self) -> Opened:
         opened = super().open()
         there = list_windows()
-        found = [one for one in there if self._wanted.lower() in one.title.lower()]
+        found = named(self._wanted, there, lambda one: one.title)
         if not found:
             titles = ", ".join(sorted({one.title for one in there})) or "none"
             raise SourceError(f"{self.name}: no such window; there are {titles}")
@@ -113,7 +114,7 @@ def _windows_of_x11() -> list[FoundWindow]:
         numbers = list(named.value) if named else [one.id for one in root.query_tree().children]
         utf8 = server.intern_atom("_NET_WM_NAME")
         found = []
-        for number in numbers:
+        for number in numbers[:_MOST]:
             window = server.create_resource_object("window", number)
             try:
                 if window.get_attributes().map_state != X.IsViewable:
@@ -123,7 +124,7 @@ def _windows_of_x11() -> list[FoundWindow]:
                 area, at = window.get_geometry(), root.translate_coords(window, 0, 0)
             except error.XError:  # it was closed meanwhile
                 continue
-            text = said.decode(errors="replace") if isinstance(said, bytes) else said
+            text = shown_name(said.decode(errors="replace") if isinstance(said, bytes) else said)
             if text and min(area.width, area.height) >= _LEAST:
                 size = area.width, area.height
                 found.append(FoundWindow(text, int(number), at.x, at.y, size))
@@ -148,8 +149,9 @@ def _windows_of_windows() -> list[FoundWindow]:
         user32.GetClientRect(window, ctypes.byref(area))
         user32.ClientToScreen(window, ctypes.byref(at))
         size = area.right, area.bottom
-        if title.value and user32.IsWindowVisible(window) and min(size) >= _LEAST:
-            found.append(FoundWindow(title.value, int(window), at.x, at.y, size))
+        text = shown_name(title.value)
+        if text and user32.IsWindowVisible(window) and min(size) >= _LEAST:
+            found.append(FoundWindow(text, int(window), at.x, at.y, size))
         return True
 
     user32.EnumWindows(look, 0)

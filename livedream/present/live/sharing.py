@@ -13,13 +13,14 @@ import cv2
 import numpy as np
 
 from livedream.core.addresses import Address
-from livedream.core.errors import SinkError
+from livedream.core.errors import SettingsError, SinkError
 from livedream.core.frame import Picture
 from livedream.core.live_sound import SOUND_RATE, LiveSound
 from livedream.core.shrink import fitted
 from livedream.present.live import LiveFrame
 
 _SOUND_BLOCK: Final = 480  # samples; 10 ms
+_LONGEST_NAME: Final = 200  # bytes; from 250 on NDI fails, longer ones end the process
 _GL_RGBA: Final = 0x1908  # OpenGL's number for the order of the bytes
 
 
@@ -36,6 +37,11 @@ class _Sender:
     def __init__(self, address: Address, width: int, height: int, rate: Fraction) -> None:
         address.finish()
         self._title = address.rest or self._default
+        if len(self._title.encode()) > _LONGEST_NAME or not self._title.isprintable():
+            raise SettingsError(
+                f"{address.scheme}: a name must be up to {_LONGEST_NAME} printable characters "
+                f"(got {self._title[:40]!r}, {len(self._title)} characters)"
+            )
         self.name = f"{address.scheme} {self._title}".rstrip()
         self._width, self._height, self._rate = width, height, rate
         self._sender: Any = None

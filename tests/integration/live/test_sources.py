@@ -16,6 +16,7 @@ from live.senders import MjpegServer, UdpSender, now_ms, read_stamp
 from ports import free_udp_port
 
 from livedream.capture.live import Captured, open_live
+from livedream.capture.live.window_capture import list_windows
 from livedream.capture.live.worker import Capture
 from livedream.core.errors import SourceError
 
@@ -94,7 +95,7 @@ def display(tmp_path: Path) -> Iterator[str]:
         pytest.skip("needs Xvfb")
     number = next(n for n in range(120, 200) if not Path(f"/tmp/.X11-unix/X{n}").exists())
     server = subprocess.Popen(
-        ["Xvfb", f":{number}", "-screen", "0", "320x240x24", "-nolisten", "tcp"],
+        ["Xvfb", f":{number}", "-screen", "0", "320x240x24", "-nolisten", "tcp", "-noreset"],
         stderr=subprocess.DEVNULL,
     )
     until(Path(f"/tmp/.X11-unix/X{number}").exists)
@@ -116,11 +117,11 @@ class Program:
         from Xlib.display import Display
 
         self.server = Display()
-        self._shown("A palette of the VJ", 40, 40)
-        self.window = self._shown("VJ of the evening", 240, 100)
+        self.shown("A palette of the VJ", 40, 40)
+        self.window = self.shown("VJ of the evening", 240, 100)
         self.paint(240, 100, 0xC81478)
 
-    def _shown(self, title: str, width: int, height: int) -> Any:
+    def shown(self, title: str, width: int, height: int) -> Any:
         screen = self.server.screen()
         window = screen.root.create_window(0, 0, width, height, 0, screen.root_depth)
         window.set_wm_name(title)
@@ -161,6 +162,38 @@ def test_a_window_is_found_by_its_title_and_followed(display: str) -> None:
         until(lambda: capture.health().state == "ok" and shows(240, 100, 200))
     finally:
         capture.close()
+        program.close()
+
+
+def test_odd_titles_are_shown_on_one_line_and_can_be_typed(display: str) -> None:
+    pytest.importorskip("Xlib", reason="wants the extra window")
+    from Xlib import Xatom
+
+    program = Program()
+    screen = program.server.screen().root
+    utf8, name = (program.server.intern_atom(one) for one in ("UTF8_STRING", "_NET_WM_NAME"))
+    for title in (b"\x1b[31mred\nline\x00", b"\xff\xfe \xc3", b"<b>long " + 10_000 * b"x"):
+        program.shown("", 64, 48).change_property(name, utf8, 8, title)
+    program.shown("", 64, 48).change_property(name, utf8, 32, [7, 8])  # no text at all
+    # What claims to be a window manager's list of windows.
+    clients = [one.id for one in screen.query_tree().children]
+    number = program.server.intern_atom("_NET_CLIENT_LIST")
+    screen.change_property(number, Xatom.WINDOW, 32, [*clients, 0, 2**29, 77])
+    program.server.sync()
+    try:
+        titles = {one.title for one in list_windows()}
+        assert {
+            "[31mred line",
+            "\N{REPLACEMENT CHARACTER}" * 2 + " \N{REPLACEMENT CHARACTER}",
+        } < titles
+        assert max(map(len, titles)) == 200 and all(title.isprintable() for title in titles)
+        for title in titles:
+            source = open_live(f"window:{title}")
+            assert source.open().detail.startswith(f"{title}, ")
+            assert source.read() is not None
+            source.close()
+    finally:
+        screen.delete_property(number)
         program.close()
 
 

@@ -157,6 +157,33 @@ def test_a_fault_in_the_drivers_thread_is_logged_and_in_the_health(
         audio.close()
 
 
+def test_garbage_of_a_driver_is_no_number_and_forgotten(device: Device) -> None:
+    audio, sound = AudioInput("mixer", clock=lambda: 0.0), LiveSound()
+    heard = AudioInput("mixer", sound, clock=lambda: 9000.0)
+    for one in (audio, heard):
+        one.start()
+    try:
+        chance = np.random.default_rng(1)
+        for garbage in (
+            chance.integers(0, 2**32, (4410, 2), np.uint32).view(np.float32),
+            np.full((4410, 2), np.nan, np.float32), np.full((4410, 2), 3e38, np.float32),
+            np.array([[np.inf, -np.inf]] * 4410, np.float32), np.zeros((4410, 2), np.float32),
+        ):  # fmt: skip
+            audio.receive(garbage)
+            heard.receive(garbage)
+            assert all(0 <= audio.value(name) <= 1 for name in ("level", "treble", "onset"))
+        assert (audio.health().state, audio.value("bass")) == ("ok", pytest.approx(0, abs=0.7))
+        taken = sound.take(9000 * SOUND_RATE - 48_000, 96_000, 9003 * SOUND_RATE)
+        assert taken is not None and np.abs(taken).max() == 1.0
+        bass = 0.5 * np.sin(np.arange(44_100) * 60 * 2 * np.pi / 44_100, dtype=np.float32)
+        for _ in range(20):  # the loudest is forgotten within a while
+            audio.receive(bass[:, None])
+        assert audio.value("bass") > 0.5 > audio.value("treble")
+    finally:
+        audio.close()
+        heard.close()
+
+
 def test_an_unknown_device_names_those_there_are(device: Device) -> None:
     with pytest.raises(SettingsError, match="there are USB Mixer"):
         AudioInput("violin").start()

@@ -1,10 +1,12 @@
 """Which source a text means, and what is refused at once."""
 
+import math
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
 
-from livedream.capture.live import open_live
+from livedream.capture.live import open_live, stated_rate
 from livedream.capture.live.camera import CameraInput
 from livedream.capture.live.paced import PacedInput
 from livedream.capture.live.screen import ScreenInput
@@ -47,6 +49,13 @@ def test_a_password_stays_out_of_the_name() -> None:
 def test_what_can_never_be_a_source_is_refused(text: str) -> None:
     with pytest.raises(SourceError):
         open_live(text)
+
+
+@pytest.mark.parametrize("rate", [None, 0, -1, 0.05, 1e9, math.nan, math.inf, Fraction(-1, 9)])
+def test_a_rate_that_cannot_be_is_another(rate: float | None) -> None:
+    assert stated_rate(rate, 30.0) == 30
+    assert stated_rate(Fraction(60000, 1001)) == Fraction(60000, 1001)
+    assert stated_rate(0.1) == Fraction(1, 10)
 
 
 @pytest.mark.parametrize("text", ["srt://127.0.0.1:9000", "rist://127.0.0.1:9000"])

@@ -13,6 +13,7 @@ import pytest
 from livedream.core.addresses import Endpoint, parse_address
 from livedream.core.errors import SettingsError, SinkError
 from livedream.present.live import OUTPUTS, LiveFrame, MemoryOutput, open_output
+from livedream.present.live.sharing import NdiOutput
 from livedream.present.live.worker import OutputWorker
 
 PICTURE = np.zeros((18, 32, 3), np.uint8)
@@ -48,6 +49,13 @@ class Fragile(MemoryOutput):
 
     def close(self) -> None:
         self.closed += 1
+
+
+@pytest.mark.parametrize("name", [201 * "x", 60 * "\N{MICROPHONE}", "Wall\x1b[31m", "a\nb"])
+def test_a_name_that_no_receiver_can_read_is_refused(name: str) -> None:
+    address = parse_address(f"ndi:{name}")
+    with pytest.raises(SettingsError, match="ndi: a name must be up to 200 printable characters"):
+        NdiOutput(address, 32, 18, Fraction(25))
 
 
 def test_frames_arrive_and_are_counted() -> None:
