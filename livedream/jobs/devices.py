@@ -111,8 +111,26 @@ def ndi_senders() -> list[Line]:
     """What `livedream live ndi:NAME` can dream."""
     from livedream.capture.live.ndi import list_senders
 
+    return _named(list_senders)
+
+
+def spout_senders() -> list[Line]:
+    """What `livedream live spout:NAME` can dream."""
+    from livedream.capture.live.textures import list_spout
+
+    return _named(list_spout)
+
+
+def syphon_servers() -> list[Line]:
+    """What `livedream live syphon:NAME` can dream."""
+    from livedream.capture.live.textures import list_syphon
+
+    return _named(list_syphon)
+
+
+def _named(names: Callable[[], list[str]]) -> list[Line]:
     try:
-        return [(name, "") for name in list_senders()]
+        return [(name, "") for name in names()]
     except LivedreamError as error:
         return [("none", str(error))]
 
@@ -149,9 +167,15 @@ def encoders() -> list[Line]:
     return [(n, "opens" if why is None else f"does not open ({why})") for n, why in found.items()]
 
 
+# What one system has and the others have not.
+_OF_SYSTEM: Final[dict[str, dict[str, Callable[[], list[Line]]]]] = {
+    "win32": {"Spout senders": spout_senders},
+    "darwin": {"Syphon servers": syphon_servers},
+}
 SECTIONS: Final[dict[str, Callable[[], list[Line]]]] = {
     "cameras": cameras,
     "NDI senders": ndi_senders,
+    **_OF_SYSTEM.get(sys.platform, {}),
     "displays": displays,
     "windows": windows,
     "compute devices": graphics,

@@ -26,6 +26,11 @@ Devices: TypeAlias = Mapping[str, Mapping[str, str]]  # {kind: {name: detail}}
 _KINDS: Final = (
     "cameras", "displays", "windows", "NDI senders", "audio inputs", "MIDI ports",
 )  # fmt: skip
+# By system: what else there is, what goes before a name, and the group.
+_OF_SYSTEM: Final = {
+    "win32": ("Spout senders", "spout:", "Spout"),
+    "darwin": ("Syphon servers", "syphon:", "Syphon"),
+}
 _PATIENCE_S: Final = 60.0
 _MOST: Final = 400  # entries of a folder
 _TEST: Final = (("synthetic:clouds", "Drifting clouds"), ("synthetic:noise", "TV static"))
@@ -38,9 +43,10 @@ _WRITTEN: Final = ("rtmp", "rtmps", "srt", "record")
 
 def find_devices() -> Devices:
     """{} where they cannot be asked."""
+    kinds = (*_KINDS, *_OF_SYSTEM.get(sys.platform, ())[:1])
     try:
         done = subprocess.run(
-            [sys.executable, "-m", "livedream", "devices", "--quick", "--json", *_KINDS],
+            [sys.executable, "-m", "livedream", "devices", "--quick", "--json", *kinds],
             capture_output=True, timeout=_PATIENCE_S, check=False, stdin=subprocess.DEVNULL,
         )  # fmt: skip
         found = json.loads(done.stdout)
@@ -67,7 +73,8 @@ def offers(devices: Devices) -> dict[str, Any]:
         for number, detail in screens
     ]
     sources += _listed(devices, "windows", "window:", "Windows")
-    sources += _listed(devices, "NDI senders", "ndi:", "NDI")
+    for kind, prefix, group in (("NDI senders", "ndi:", "NDI"), *_OF_SYSTEM.values()):
+        sources += _listed(devices, kind, prefix, group)
     sources += [_offer(value, title, "", "Test pictures") for value, title in _TEST]
     return {
         "source": sources,

@@ -136,7 +136,7 @@ def open_live(
 
     "" is the first camera; 0, /dev/video0, camera:NAME or part of a camera's name; a file, a folder
     or a synthetic source, looped; a URL; screen, screen:2, screen:1:640x360+0+0; window:TITLE; ndi,
-    ndi:NAME.
+    ndi:NAME, and likewise spout and syphon.
     size, fps: asked of a camera; fps of the screen and of windows, too.  sound: what is heard with
     a file, stream or NDI goes there.
     Raises SourceError for what can never become one.
@@ -145,6 +145,7 @@ def open_live(
     from livedream.capture.live.paced import PacedInput
     from livedream.capture.live.screen import ScreenInput, is_screen
     from livedream.capture.live.stream import StreamInput, is_url
+    from livedream.capture.live.textures import SpoutInput, SyphonInput, is_texture
     from livedream.capture.live.window_capture import WindowInput, is_window
     from livedream.capture.synthetic import is_synthetic, open_synthetic
 
@@ -152,6 +153,8 @@ def open_live(
         return (ScreenInput if is_screen(text) else WindowInput)(text, fps)
     if is_ndi(text) or is_url(text):
         return (NdiInput if is_ndi(text) else StreamInput)(text, sound)
+    if is_texture(text):
+        return (SpoutInput if text.startswith("spout") else SyphonInput)(text)
     if "://" in text:
         raise SourceError(f"{text!r}: not an address that can be read; try rtsp, http or udp")
     if is_synthetic(text):

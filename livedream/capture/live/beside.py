@@ -16,6 +16,7 @@ from livedream.capture.live import Captured, LiveInput, open_live
 from livedream.capture.live.ndi import is_ndi
 from livedream.capture.live.screen import is_screen
 from livedream.capture.live.stream import is_url
+from livedream.capture.live.textures import is_texture
 from livedream.capture.live.worker import Capture
 from livedream.core.closing import Closeable
 from livedream.core.errors import SourceError
@@ -31,9 +32,10 @@ _UNUSED_S: Final = 5.0  # heuristic: longer than a dream takes, or a network to 
 
 
 def is_live(text: str) -> bool:
-    """Whether this names what is there at this moment only: a camera, a stream, the screen, NDI."""
+    """Whether this names what is there at this moment only: a camera, a stream, the screen, what
+    another program sends."""
     camera = text.isdecimal() or text.startswith(("camera:", "/dev/video"))
-    return camera or is_url(text) or is_screen(text) or is_ndi(text)
+    return camera or is_url(text) or is_screen(text) or is_ndi(text) or is_texture(text)
 
 
 @dataclass(slots=True)

@@ -1,13 +1,15 @@
 """Devices: asked for real; a camera's modes are what it answers, not what was asked."""
 
 import json
+import sys
 from typing import Any
 
 import cv2
 import pytest
 
 from livedream.cli import main
-from livedream.jobs.devices import SECTIONS, camera_modes
+from livedream.jobs.devices import _OF_SYSTEM, SECTIONS, camera_modes
+from livedream.panel import offers
 
 
 class Device:
@@ -36,6 +38,15 @@ def test_modes_are_what_is_read_back_each_once() -> None:
     device = Device()
     assert camera_modes(lambda: device) == ["640x480 30 fps", "1280x720 30 fps"]
     assert device.released
+
+
+@pytest.mark.parametrize("system", ["win32", "darwin"])
+def test_what_one_system_has_is_listed_there_and_asked_for_by_the_studio(system: str) -> None:
+    ((kind, senders),) = _OF_SYSTEM[system].items()
+    assert offers._OF_SYSTEM[system][0] == kind  # noqa: SLF001
+    assert (kind in SECTIONS) == (sys.platform == system)
+    if sys.platform != system:
+        assert [name for name, _ in senders()] == ["none"]
 
 
 def test_every_section_answers(capsys: pytest.CaptureFixture[str]) -> None:

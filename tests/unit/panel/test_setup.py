@@ -99,14 +99,17 @@ def test_devices_become_sources_outputs_and_inputs() -> None:
             '{"cameras": {"0  Logitech": "", "1  Twin": "", "2  Twin": ""}, "displays": '
             '{"0  display": "1920x1080 at 0,0"}, "NDI senders": {"none": "ndi is not installed"},'
             '"windows": {"Resolume Arena": "1280x720"},'
+            '"Spout senders": {"Arena": ""}, "Syphon servers": {"VDMX (<b>Main</b>)": ""},'
             '"audio inputs": {"USB": "2 channels"}}'
         )
     )
-    values = {group: [] for group in ("Cameras", "Screens", "Windows", "NDI", "Test pictures")}
+    groups = "Cameras", "Screens", "Windows", "NDI", "Spout", "Syphon", "Test pictures"
+    values: dict[str, list[str]] = {group: [] for group in groups}
     for one in found["source"]:
         values[one["group"]].append(one["value"])
     assert values["Cameras"] == ["camera:Logitech", "1", "2"]
     assert values["Windows"] == ["window:Resolume Arena"]
+    assert values["Spout"] == ["spout:Arena"] and values["Syphon"] == ["syphon:VDMX (<b>Main</b>)"]
     assert values["Screens"] == ["screen:1"] and values["NDI"] == [""]
     assert [one["value"] for one in found["audio"]] == ["system", "USB"]
     assert [one["value"] for one in found["display"]] == ["0"]
