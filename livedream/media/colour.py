@@ -39,6 +39,9 @@ _BICUBIC, _FULL_CHR_H_INT, _FULL_CHR_H_INP, _ACCURATE_RND = 0x4, 0x2000, 0x4000,
 _TO_RGB = _BICUBIC | _FULL_CHR_H_INT | _ACCURATE_RND
 _FROM_RGB = _BICUBIC | _FULL_CHR_H_INP | _ACCURATE_RND
 _YUV = ("yuv", "nv12", "p010")
+# Of libswscale, which else makes and ends one for each core with every frame: at 320x180 that takes
+# seven times as long as the conversion itself.
+ONE_THREAD = 1
 
 
 def tags_of(frame: av.VideoFrame) -> ColourTags:
@@ -74,7 +77,7 @@ def to_rgb(
         if tags.space in WRITTEN_OUT:
             return _rounded(written_out(frame, tags, _TO_RGB), size, pixels)
         frame.colorspace = tags.space
-    turned = frame.reformat(width, height, format=pixels, interpolation=_TO_RGB)
+    turned = frame.reformat(width, height, format=pixels, interpolation=_TO_RGB, threads=ONE_THREAD)
     # A copy in any case: the padding at the end of lines goes, and so does the decoder's buffer.
     return np.array(turned.to_ndarray(), order="C")
 
@@ -128,10 +131,11 @@ def from_rgb(
         plain = from_rgb(colour, pixels.replace("yuva", "yuv"), tags, sited)
         return _with_alpha(plain, rgb[:, :, 3], pixels)
     if rgb.shape[2] == 4:
-        return av.VideoFrame.from_ndarray(rgb, format="rgba").reformat(format=pixels)
+        frame = av.VideoFrame.from_ndarray(rgb, format="rgba")
+        return frame.reformat(format=pixels, threads=ONE_THREAD)
     frame = av.VideoFrame.from_ndarray(rgb, format="rgb24")
     if not pixels.startswith(_YUV):
-        return frame.reformat(format=pixels)
+        return frame.reformat(format=pixels, threads=ONE_THREAD)
     # RGB has no matrix: what stands here is handed on to the result (PyAV before 18.1 has no
     # other way to ask for BT.2020).
     frame.colorspace = tags.space
@@ -143,6 +147,7 @@ def from_rgb(
         interpolation=_FROM_RGB,
         src_color_range=2,
         dst_color_range=2 if tags.full_range else 1,
+        threads=ONE_THREAD,
     )
     return _halved_left(converted) if left else converted
 

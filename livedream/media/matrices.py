@@ -58,7 +58,7 @@ def written_out(frame: av.VideoFrame, tags: ColourTags, flags: int) -> NDArray[n
     bits = next(b for b in _BITS if b >= frame.format.components[0].bits)
     pixels = "yuv444p" if bits == 8 else f"yuv444p{bits}le"
     space, frame.colorspace = frame.colorspace, 1  # libswscale takes it, and changes nothing by it
-    whole = frame.reformat(format=pixels, interpolation=flags)
+    whole = frame.reformat(format=pixels, interpolation=flags, threads=1)  # see colour.py
     frame.colorspace = space
     steps: NDArray[Any] = np.stack([_samples(plane, bits) for plane in whole.planes[:3]], axis=-1)
     scale = 1 << (bits - 8)

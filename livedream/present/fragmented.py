@@ -193,7 +193,12 @@ class FragmentedFile:
             self._file = io.FileIO(self.path, "w" if overwrite else "x")
         except OSError as error:
             raise cannot(self.path, error) from error
-        self._append(self._header)
+        try:
+            self._append(self._header)
+        except SinkError:  # no player would take what is there
+            self.close()
+            self.path.unlink(missing_ok=True)
+            raise
 
     def resume(self, sound: SoundBeside) -> tuple[int, Fraction | None] | None:
         """Go on with what an earlier writer left; None where there is nothing to go on with.
@@ -339,7 +344,7 @@ class FragmentedFile:
             reason = error.strerror or str(error)
             raise SinkError(
                 f"{self.path} cannot be written any further ({reason}): it plays up to here; "
-                "free some space, then use --resume"
+                "free some space; a render goes on with --resume"
             ) from error
         self._end += written
 

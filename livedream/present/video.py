@@ -212,13 +212,17 @@ class VideoSink(Finalizable):
         """
         if self._closed:
             return
+        if not self.frames_written:
+            self.abandon()
+            self.path.unlink(missing_ok=True)
+            return
         try:
             self._append(self._encoded(None), 0)
             if self.end is not None:
                 self._growing.append([(t + 1, packet) for t, packet in self._sound.rest(self.end)])
         finally:
             self.abandon()
-        if self.frames_written and not self._options.piece:
+        if not self._options.piece:
             wanted = _finished(
                 self.path, self._info, self._options, self._chosen, self._sound.window,
                 complete=complete, end=self.end,
@@ -226,8 +230,6 @@ class VideoSink(Finalizable):
             if self._own_sound:
                 wanted = replace(wanted, source=self.path)
             self.notes += remux(self.path, wanted)
-        elif not self.frames_written:
-            self.path.unlink(missing_ok=True)
 
     def abandon(self) -> None:
         """Let go of the file without finishing it: it stays one that grows, to be resumed."""

@@ -132,3 +132,18 @@ def test_a_full_disk_is_one_line_and_what_was_written_plays(tmp_path: Path, name
         again.write(frame)
     again.close()
     assert len(decoded(tmp_path / name)) == 30
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs RLIMIT_FSIZE")
+@pytest.mark.parametrize("name", ["out.mp4", "out.mkv"])
+def test_a_disk_that_is_full_from_the_start_is_left_as_it_was(tmp_path: Path, name: str) -> None:
+    """No header that no player takes: a recording tries again every second."""
+    with files_up_to(100), pytest.raises(SinkError, match=os.strerror(errno.EFBIG)):
+        open_sink(tmp_path / name, info())
+    assert list(tmp_path.iterdir()) == []
+    sink = open_sink(tmp_path / name, info())
+    with files_up_to((tmp_path / name).stat().st_size), pytest.raises(SinkError):
+        sink.write(frames(1)[0])
+    with files_up_to(100):
+        sink.close()
+    assert list(tmp_path.iterdir()) == []

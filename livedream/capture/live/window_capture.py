@@ -104,9 +104,10 @@ def _windows_of_x11() -> list[FoundWindow]:
         raise SourceError(
             "window: python-xlib is not installed; pip install 'livedream[window]'"
         ) from missing
+    lost = error.DisplayError, error.ConnectionClosedError, OSError
     try:
         server = display.Display()
-    except (error.DisplayError, error.ConnectionClosedError, OSError) as wrong:
+    except lost as wrong:
         raise SourceError(f"no window can be captured here ({wrong})") from wrong
     try:
         root = server.screen().root
@@ -128,9 +129,10 @@ def _windows_of_x11() -> list[FoundWindow]:
             if text and min(area.width, area.height) >= _LEAST:
                 size = area.width, area.height
                 found.append(FoundWindow(text, int(number), at.x, at.y, size))
-        return found
-    finally:
         server.close()
+        return found
+    except lost as wrong:
+        raise SourceError(f"the X server went away ({wrong})") from wrong
 
 
 def _windows_of_windows() -> list[FoundWindow]:

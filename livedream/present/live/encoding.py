@@ -19,7 +19,7 @@ from livedream.core.errors import SinkError
 from livedream.core.frame import Picture
 from livedream.core.live_sound import LiveSound
 from livedream.core.shrink import fitted
-from livedream.media.colour import BT709, tag
+from livedream.media.colour import BT709, ONE_THREAD, tag
 from livedream.present.fragmented import ByteSink
 from livedream.present.live import LiveFrame
 from livedream.present.live.aac import AAC_PIECE_S, AacTrack
@@ -131,7 +131,9 @@ def stream_frame(rgb: Picture, options: StreamOptions) -> av.VideoFrame:
     rgb = np.ascontiguousarray(fitted(rgb, width, height))
     frame = av.VideoFrame.from_ndarray(rgb, format="rgb24")
     frame.colorspace = BT709.space
-    return frame.reformat(format="yuv420p", src_color_range=2, dst_color_range=1)
+    return frame.reformat(
+        format="yuv420p", src_color_range=2, dst_color_range=1, threads=ONE_THREAD
+    )
 
 
 class StreamMuxer:

@@ -93,8 +93,10 @@ class NdiOutput(_Sender):
         self._next = None
         try:
             sender.open()
-        except Exception as error:  # the library's own class says no more
-            raise SinkError(f"{self.name} cannot be opened: {error}") from error
+        except Exception as error:  # the library does not say why; this was seen
+            raise SinkError(
+                f"{self.name} cannot be opened: another program may use this name; try ndi:NAME"
+            ) from error
         self._sender = sender
 
     def write(self, frame: LiveFrame) -> None:

@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -13,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from ports import free_tcp_port, free_udp_port
+from xvfb import open_xvfb
 
 from livedream.core.frame import Picture
 from livedream.present.live import LiveFrame, open_output
@@ -91,16 +91,8 @@ def test_rtmp_with_silence_and_a_server_that_comes_back() -> None:
 
 @pytest.fixture
 def display() -> Iterator[str]:
-    if shutil.which("Xvfb") is None:
-        pytest.skip("needs Xvfb (apt install xvfb)")
-    read, write = os.pipe()
-    command = ["Xvfb", "-displayfd", str(write), "-screen", "0", "800x450x24"]
-    server = subprocess.Popen(command, pass_fds=[write], stderr=subprocess.DEVNULL)
-    os.close(write)
-    with os.fdopen(read) as said:
-        yield ":" + said.readline().strip()
-    server.terminate()
-    server.wait(5)
+    with open_xvfb("800x450") as name:
+        yield name
 
 
 def shown(display: str, folder: Path, window: str) -> np.ndarray:

@@ -1,7 +1,6 @@
 """Live sources that are real: a looped file, UDP killed and restarted, MJPEG, screen and window."""
 
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -14,6 +13,7 @@ import pytest
 from files_made import make_video
 from live.senders import MjpegServer, UdpSender, now_ms, read_stamp
 from ports import free_udp_port
+from xvfb import open_xvfb
 
 from livedream.capture.live import Captured, open_live
 from livedream.capture.live.window_capture import list_windows
@@ -89,25 +89,10 @@ def test_mjpeg_over_http_and_its_end() -> None:
 
 
 @pytest.fixture
-def display(tmp_path: Path) -> Iterator[str]:
-    """A display of its own, 320x240, by Xvfb."""
-    if not shutil.which("Xvfb"):
-        pytest.skip("needs Xvfb")
-    number = next(n for n in range(120, 200) if not Path(f"/tmp/.X11-unix/X{n}").exists())
-    server = subprocess.Popen(
-        ["Xvfb", f":{number}", "-screen", "0", "320x240x24", "-nolisten", "tcp", "-noreset"],
-        stderr=subprocess.DEVNULL,
-    )
-    until(Path(f"/tmp/.X11-unix/X{number}").exists)
-    before = os.environ.get("DISPLAY")
-    os.environ["DISPLAY"] = f":{number}"
-    yield f":{number}"
-    if before is None:
-        del os.environ["DISPLAY"]
-    else:
-        os.environ["DISPLAY"] = before
-    server.terminate()
-    server.wait()
+def display(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    with open_xvfb("320x240") as name:
+        monkeypatch.setenv("DISPLAY", name)
+        yield name
 
 
 class Program:
