@@ -12,9 +12,11 @@ import os
 import secrets
 import socket
 import sys
+import warnings
 from collections.abc import Callable, Collection, Iterable, Iterator
 from functools import partial
 from importlib.metadata import version
+from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final
@@ -37,6 +39,11 @@ _LOOPBACK: Final = {
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # Ray's word for: one machine, loopback
 }
 _QUIET: Final = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
+_PATIENCE: Final = {  # with an address where no Ray answers, or not to this token: some seconds
+    "RAY_CLIENT_INITIAL_CONNECTION_TIMEOUT_S": "2",  # ray://, tried three times
+    "RAY_CLIENT_MAX_CONNECTION_TIMEOUT_S": "2",
+    "RAY_NUM_REDIS_GET_RETRIES": "5",  # others, a second each
+}
 
 
 class RayWorkers(Closeable):
@@ -63,8 +70,10 @@ class RayWorkers(Closeable):
             raise SettingsError(f"--workers: must be 1 or more (got {count})")
         if cluster is not None:
             _check_answers(cluster)
-        os.environ.update(_QUIET)
-        if cluster is None and "ray" not in sys.modules:  # read when it is imported
+        os.environ.update(_QUIET)  # these, and those below, are read when Ray is imported
+        if cluster is not None:
+            os.environ.update({**_PATIENCE, **os.environ})
+        elif "ray" not in sys.modules:
             os.environ.update(_LOOPBACK, RAY_AUTH_TOKEN=secrets.token_hex(32))
         try:
             import ray
@@ -95,10 +104,16 @@ class RayWorkers(Closeable):
 
     def _join(self, cluster: str) -> None:
         try:
-            self._ray.init(address=cluster, **_OPTIONS)
+            with _silence():
+                self._ray.init(address=cluster, **_OPTIONS)
         except ImportError as error:
             raise _no_ray(f"--cluster {cluster} needs Ray's client", error) from error
         except Exception as error:
+            if "mismatch" in str(error):
+                raise WorkersError(
+                    f"--cluster {cluster} has another Ray or Python than this machine: install "
+                    f"the same ({reason(error)[:400]})"
+                ) from error
             raise _no_cluster(cluster, error) from error
 
     def _size(self, count: int | None, cpus: float, gpus: float | None) -> None:
@@ -218,14 +233,45 @@ def _carry_out(
         return WorkersError(f"{reason(error)} (on {where})")
 
 
+@contextlib.contextmanager
+def _silence() -> Iterator[None]:
+    """Nothing comes on stderr: while it connects Ray complains of each try, also from C++."""
+    kept = os.dup(2)
+    try:
+        with Path(os.devnull).open("wb") as nothing:
+            os.dup2(nothing.fileno(), 2)
+        with warnings.catch_warnings(action="ignore"):
+            yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+
+
 def _check_answers(cluster: str) -> None:
-    """Raise WorkersError where an address HOST:PORT is nobody's."""
-    host, _, port = cluster.removeprefix("ray://").rpartition(":")
-    if host and port.isdigit():
+    """Raise WorkersError where an address HOST:PORT is nobody's, or of no Ray."""
+    address = cluster.removeprefix("ray://")
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdigit():
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), _ANSWER_S).close()
+        if address == cluster:
+            _check_health(address)
+    except (OSError, OverflowError) as error:
+        raise _no_cluster(cluster, error) from error
+
+
+def _check_health(address: str) -> None:
+    """Raise OSError where something else listens than a head: Ray itself would wait for minutes."""
+    if find_spec("grpc") is None or os.environ.get("RAY_USE_TLS", "0") not in ("", "0"):
+        return
+    import grpc
+
+    with grpc.insecure_channel(address, [("grpc.enable_http_proxy", 0)]) as channel:
         try:
-            socket.create_connection((host.strip("[]"), int(port)), _ANSWER_S).close()
-        except (OSError, OverflowError) as error:
-            raise _no_cluster(cluster, error) from error
+            channel.unary_unary("/grpc.health.v1.Health/Check")(b"", timeout=_ANSWER_S)
+        except grpc.RpcError as error:
+            raise OSError(f"what listens there is not Ray: {error.code().name}") from error
 
 
 def _no_ray(needed: str, error: ImportError) -> WorkersError:
