@@ -5,6 +5,7 @@ import argparse
 from livedream.cli.options import Commands
 from livedream.cli.output import print_table
 from livedream.core.errors import SettingsError
+from livedream.core.redact import one_line
 
 
 def add_parser(commands: Commands) -> None:
@@ -33,7 +34,7 @@ def add_parser(commands: Commands) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from livedream.control.live_parameters import LiveParameters
-    from livedream.control.obs import Obs, ObsNotes, preset_for
+    from livedream.control.obs import Obs, ObsNotes, preset_for, understood
     from livedream.control.show import Show
     from livedream.core.settings import DreamSettings
 
@@ -49,12 +50,14 @@ def run(args: argparse.Namespace) -> int:
         notes.write()
     obs = Obs(args.at)
     try:
-        if args.undo:
-            print("\n".join(obs.undo(notes) or ["nothing to undo"]))
-            return 0
-        version = obs.ask("GetVersion")
-        print(f"OBS {version['obsVersion']}, WebSocket {version['obsWebSocketVersion']}")
-        rows = [[one, preset_for(one, notes, show)] for one in obs.scenes()]
+        with understood():
+            if args.undo:
+                print("\n".join(map(one_line, obs.undo(notes))) or "nothing to undo")
+                return 0
+            version = obs.ask("GetVersion")
+            said = f"OBS {version['obsVersion']}, WebSocket {version['obsWebSocketVersion']}"
+            rows = [[one, preset_for(one, notes, show)] for one in obs.scenes()]
+        print(one_line(said, 200))
         print_table(["scene", "preset"], rows)
     finally:
         obs.close()

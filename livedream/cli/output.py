@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from livedream.core.closing import Closeable
 from livedream.core.errors import SettingsError
+from livedream.core.redact import one_line
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -202,10 +203,15 @@ def print_table(
     right: Collection[str] = (),
     style: Callable[[Sequence[str]], str | None] = lambda row: None,
 ) -> None:
-    """A table on a terminal; a line of tabs for each row when piped. right: columns of numbers."""
+    """A table on a terminal; a line of tabs for each row when piped. right: columns of numbers.
+
+    Names in it may be anybody's: each is put on one line.
+    """
+    from rich.markup import escape
     from rich.table import Table
 
     console = terminal()
+    rows = [[one_line(cell) for cell in row] for row in rows]
     if console is None:
         for row in (columns, *rows):
             print("\t".join(row))
@@ -214,7 +220,7 @@ def print_table(
     for column in columns:
         table.add_column(column, justify="right" if column in right else "left")
     for row in rows:
-        table.add_row(*row, style=style(row))
+        table.add_row(*map(escape, row), style=style(row))
     console.print(table)
 
 

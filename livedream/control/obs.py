@@ -6,6 +6,7 @@ OBS is reached by its WebSocket (part of it since 28). What is made or changed t
 
 import contextlib
 import logging
+import time
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -26,6 +27,9 @@ SOURCE: Final = "livedream"  # the source's name in OBS
 _STEP_S: Final = 0.2  # how soon another scene is noticed
 _AGAIN: Final = 10  # steps between two attempts to connect
 _PATIENCE_S: Final = 2.0
+_LARGEST: Final = 16 << 20  # bytes of an answer; that of a thousand scenes has some 100 KB
+_MOST: Final = 100  # microphones
+_OFFSETS_MS: Final = (-950, 20_000)  # of a source's sound, as OBS has them
 _NO_SUCH_SOURCE: Final = 600  # obs-websocket's ResourceNotFound
 _CAPTURES: Final = ("pulse_input_capture", "wasapi_input_capture", "coreaudio_input_capture")
 
@@ -111,6 +115,39 @@ class ObsNotes:
         write_whole(self.path, "\n".join(lines) + "\n")
 
 
+@contextlib.contextmanager
+def understood() -> Iterator[None]:
+    """Within it an answer that no OBS gives is a SourceError."""
+    try:
+        yield
+    except LivedreamError:
+        raise
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
+        said = f"{type(error).__name__}: {reason(error)}"[:200]
+        raise SourceError(f"obs: what answers is no OBS, or a newer one ({said})") from error
+
+
+class _Bounded:
+    """Reads for a WebSocket, no more and for no longer than an answer takes."""
+
+    def __init__(self, socket: Any) -> None:
+        self._receive = socket.frame_buffer.recv
+        socket.frame_buffer.recv = self
+        self.begin()
+
+    def begin(self) -> None:
+        self._left, self._until_s = _LARGEST, time.monotonic() + 2 * _PATIENCE_S
+
+    def __call__(self, size: int) -> bytes:
+        if time.monotonic() > self._until_s:
+            raise TimeoutError(f"no whole answer in {2 * _PATIENCE_S:g} s")
+        found = bytes(self._receive(size))
+        self._left -= len(found)
+        if self._left < 0:
+            raise ValueError(f"an answer of more than {_LARGEST >> 20} MiB")
+        return found
+
+
 class Obs:
     """A connection to OBS.
 
@@ -122,27 +159,34 @@ class Obs:
     def __init__(self, address: str = "") -> None:
         library = _obsws()
         host, port, password = whereabouts(address)
-        client = None
         try:
-            client = library.baseclient.ObsClient(
+            self._client = library.baseclient.ObsClient(
                 host=host, port=port, password=password, timeout=_PATIENCE_S
             )
-            client.authenticate()
         except Exception as error:  # the library's own, and those of two others beneath it
-            if client is not None:
-                client.ws.shutdown()
-            raise SourceError(_unreachable(host, port, error, bool(password))) from None
-        self._client = client
+            raise SourceError(_unreachable(host, port, error)) from None
+        self._bounded = _Bounded(self._client.ws)
+        try:
+            self._client.authenticate()
+        except Exception as error:  # as above
+            self._client.ws.shutdown()
+            hello = self._client.server_hello
+            locked = isinstance(hello, dict) and isinstance(hello.get("d"), dict)
+            if locked and "authentication" in hello["d"]:
+                raise SourceError(_refused(host, port, bool(password))) from None
+            raise SourceError(_unreachable(host, port, error)) from None
 
     def ask(self, what: str, **details: Any) -> dict[str, Any]:
         """OBS's answer to a request.  Raises SourceError for a refusal or a lost connection."""
         found = self._answer(what, details)
         status = found["requestStatus"]
         if not status["result"]:
-            raise SourceError(f"obs: {what}: {status.get('comment') or status['code']}")
+            said = str(status.get("comment") or status["code"])[:200]
+            raise SourceError(f"obs: {what}: {said}")
         return dict(found.get("responseData") or {})
 
     def _answer(self, what: str, details: Mapping[str, Any]) -> dict[str, Any]:
+        self._bounded.begin()
         try:
             return dict(self._client.req(what, details))
         except Exception as error:  # as above
@@ -174,7 +218,7 @@ class Obs:
             for one in self.ask("GetInputList")["inputs"]
             if one["inputKind"].startswith(_CAPTURES)
         ]
-        yield from dict.fromkeys(str(name) for name in names if name)
+        yield from list(dict.fromkeys(str(name) for name in names if name))[:_MOST]
 
     def show(self, source: ObsSource, notes: ObsNotes) -> str:
         """Have a source named livedream with these settings, in a new one's case over the whole
@@ -219,6 +263,8 @@ class Obs:
         for name in found:
             before = self.ask("GetInputAudioSyncOffset", inputName=name)["inputAudioSyncOffset"]
             if name not in notes.offsets:
+                if not _OFFSETS_MS[0] <= before <= _OFFSETS_MS[1]:
+                    raise ValueError(f"a sync offset of {before}")
                 notes.offsets[name] = int(before)
                 notes.write()
             self.ask("SetInputAudioSyncOffset", inputName=name, inputAudioSyncOffset=milliseconds)
@@ -283,15 +329,15 @@ class ObsControl:
             self._wait -= 1
             return
         try:
-            if self._obs is None:
-                self._obs = Obs(self._address)
-                said = self._obs.show(source_for(self._sinks, *self.picture), self._notes)
-                _log.info("obs: %s", said)
-                self._faults.recovered()
-                self._scene = ""
-            self._follow(self._obs)
-        except (LivedreamError, LookupError, TypeError, ValueError, AttributeError) as error:
-            # The latter where what answers is no OBS.
+            with understood():
+                if self._obs is None:
+                    self._obs = Obs(self._address)
+                    said = self._obs.show(source_for(self._sinks, *self.picture), self._notes)
+                    _log.info("obs: %s", said)
+                    self._faults.recovered()
+                    self._scene = ""
+                self._follow(self._obs)
+        except LivedreamError as error:
             self.reconnects += self._obs is not None
             self._leave()
             self._detail, self._wait = reason(error), _AGAIN
@@ -329,12 +375,17 @@ def preset_for(scene: str, notes: ObsNotes, show: Show) -> str:
     return named.get(scene.casefold(), "")
 
 
-def _unreachable(host: str, port: int, error: Exception, has_password: bool) -> str:
-    if isinstance(error, OSError):
+def _unreachable(host: str, port: int, error: Exception) -> str:
+    # A timeout of the library beneath is none of Python's.
+    if isinstance(error, OSError) or "Timeout" in type(error).__name__:
         return (
             f"obs: nothing answers at {host}:{port}; start OBS and switch on Tools, "
             "WebSocket Server Settings, Enable WebSocket server"
         )
+    return f"obs: what answers at {host}:{port} is no OBS ({reason(error)[:100]})"
+
+
+def _refused(host: str, port: int, has_password: bool) -> str:
     if has_password:
         return f"obs: {host}:{port} does not take the password; is {PASSWORD} the one in OBS?"
     return f"obs: {host}:{port} wants a password: put it into {PASSWORD}"
