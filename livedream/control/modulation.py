@@ -114,7 +114,7 @@ class Modulation:
     """Runs the modulators in a thread of its own; a change of all of them fades over.
 
     audio_level: the level of an audio source, 0 to 1, by its name; without audio all are silent.
-    on_step: called with the offsets of each step, by (parameter, key), None when one is removed.
+    on_step: called with each step's time and offsets, by (parameter, key), None: it is removed.
     Both may be set while it runs.
     """
 
@@ -187,7 +187,7 @@ class Modulation:
             offsets[run.modulator.parameter, run.key] = value
         for (name, key), offset in offsets.items():
             self._parameters.modulate(name, key, offset)
-        if self.on_step is not None and offsets:
+        if self.on_step is not None:
             self.on_step(now_s, offsets)
 
     def start(self) -> None:

@@ -10,6 +10,7 @@ that is started again goes on in the same file, with a header of its own. Then, 
     {"t": 9.1, "paint": [[0.2, 0.4], ...], "brush": 0.15, ...}              see region/painting
     {"t": 0.0, "painted": "iVBORw0..."}                                     what was kept before
     {"t": 9.2, "offsets": {"hue": {"modulator1": 0.0312}}}                  modulators; null: over
+    {"t": 8.0, "bpm": 124.0, "beats": 16.25, "by": "Link"}                  tempo, beats since a bar
     {"t": 0.1, "recording": "camera-0001.mkv"}                              its first frame was then
 
 The file is written by a thread of its own; while the disk is full, lines wait.
@@ -27,6 +28,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 from livedream.control.live_parameters import Change, LiveParameters
+from livedream.control.tempo import Tempo
 from livedream.core.errors import SinkError
 from livedream.core.health import Health
 from livedream.core.supervisor import FaultLog, SupervisedThread, start_thread
@@ -37,6 +39,9 @@ _log = logging.getLogger(__name__)
 LOG_VERSION: Final = 1
 PAUSE_S: Final = 0.5  # before a line is tried again that the disk did not take
 _OFFSETS_S: Final = 1 / 30  # modulators are logged this often: no picture needs more
+_TEMPO_S: Final = 0.5  # so is the tempo, where it is another than the last line says:
+_OFF_BPM: Final = 0.05  # heuristic: by more than this...
+_OFF_BEAT_S: Final = 0.02  # ...or this
 _LONGEST_HEADER: Final = 65536  # characters; one has about 2,000
 _MOST_WAITING: Final = 100_000  # lines; a disk that hangs for minutes loses some, not the memory
 
@@ -50,14 +55,16 @@ class ShowLog:
         parameters: LiveParameters,
         header: Mapping[str, Any] | None = None,
         clock: Callable[[], float] = time.monotonic,
+        tempo: Tempo | None = None,
     ) -> None:
-        self.path, self._parameters = path, parameters
+        self.path, self._parameters, self._tempo = path, parameters, tempo
         self.lines = self.lost = 0
         self._fault = ""
         self._begun_s = clock()
         self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._offsets: dict[str, dict[str, float | None]] = {}
         self._offsets_s = 0.0
+        self._beat = (0.0, 0.0, 0.0, "")  # as the last line about the tempo has it, and when
         self._closing = threading.Event()
         self._unlisten: Callable[[], None] = lambda: None
         self._file: BinaryIO | None = None
@@ -109,12 +116,26 @@ class ShowLog:
 
     def modulated(self, now_s: float, offsets: Mapping[tuple[str, str], float | None]) -> None:
         """Modulators' offsets, by (parameter, key); called by `Modulation` at every step."""
+        if self._tempo is not None:
+            self._follow(self._tempo, now_s)
         for (name, key), value in offsets.items():
             rounded = None if value is None else round(value, 4)
             self._offsets.setdefault(name, {})[key] = rounded
         if self._offsets and now_s - self._offsets_s >= _OFFSETS_S:
             self._put({"t": self._since(now_s), "offsets": self._offsets})
             self._offsets, self._offsets_s = {}, now_s
+
+    def _follow(self, tempo: Tempo, now_s: float) -> None:
+        since_s, then, bpm_then, led_then = self._beat
+        if since_s and now_s - since_s < _TEMPO_S:
+            return
+        bpm, beats, led = tempo.bpm, tempo.beats(now_s), tempo.leader(now_s)
+        off_s = (beats - then) * 60 / bpm - (now_s - since_s)
+        if abs(bpm - bpm_then) < _OFF_BPM and abs(off_s) < _OFF_BEAT_S and led == led_then:
+            return
+        self._beat = now_s, beats, bpm, led
+        line = {"t": self._since(now_s), "bpm": round(bpm, 3), "beats": round(beats, 3)}
+        self._put({**line, "by": led} if led else line)
 
     def _changed(self, change: Change) -> None:
         what: Mapping[str, Any] = {"set": change.targets}

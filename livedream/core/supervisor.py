@@ -116,7 +116,7 @@ class SupervisedThread:
         context = copy_context()
         context.run(_current.set, supervisor)  # what it starts is watched over, too
         self._thread = threading.Thread(
-            target=context.run, args=(self._run,), name=f"livedream-{name}", daemon=True
+            target=context.run, args=(self._run_to_its_end,), name=f"livedream-{name}", daemon=True
         )
         self._thread.start()
         _started.add(self)
@@ -149,6 +149,14 @@ class SupervisedThread:
         if state == "lost" and self.is_alive() and time.monotonic() - since_s > _SETTLED_S:
             state = "ok"
         return Health(self.name, state, self._detail, reconnects=self.failures, since_s=since_s)
+
+    def _run_to_its_end(self) -> None:
+        try:
+            self._run()
+        finally:
+            # Whose work it was holds this thread, mostly: neither would go before Python collects
+            # garbage, nor the stream, say, that was read.
+            self._work = lambda: None
 
     def _run(self) -> None:
         pause_s = FIRST_PAUSE_S

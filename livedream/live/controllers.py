@@ -152,7 +152,8 @@ class Controllers:
     def _start_log(self, path: Path) -> None:
         from livedream.control.show_log import ShowLog
 
-        log = ShowLog(path, self._parameters, {"source": redact(self._source)})
+        source = {"source": redact(self._source)}
+        log = ShowLog(path, self._parameters, source, tempo=self.show.tempo)
         self._add("log", log)
         self.log = log
         self.show.modulation.on_step = log.modulated

@@ -131,6 +131,29 @@ def test_each_change_is_one_line_with_time_and_origin(tmp_path: Path) -> None:
     assert {"t": 3.0, "trigger": "reset", "by": "keys"} in lines
 
 
+def test_the_tempo_is_a_line_where_it_is_another_than_the_last_one_says(tmp_path: Path) -> None:
+    path, now = tmp_path / "show.jsonl", [1000.0]
+    parameters, tempo = LiveParameters(DreamSettings()), Tempo(120.0, 1000.0)
+    log = ShowLog(path, parameters, clock=lambda: now[0], tempo=tempo)
+    log.start()
+    modulation = Modulation(parameters, tempo, clock=lambda: now[0])
+    modulation.on_step = log.modulated
+    for step in range(600):
+        now[0] = 1000.0 + step / 60
+        if step == 240:  # a beat later than they were
+            tempo.set_bpm(90.0, now[0])
+        if step >= 420:
+            tempo.follow("Link", 1.5 + (step - 420) / 60 * 124 / 60, 124.0, now[0])
+        modulation.step(now[0])
+    log.close()
+    _, *lines = map(json.loads, path.read_text().splitlines())
+    assert lines == [
+        {"t": 0.0, "bpm": 120.0, "beats": 0.0},
+        {"t": 4.0, "bpm": 90.0, "beats": 8.0},
+        {"t": 7.0, "bpm": 124.0, "beats": 1.5, "by": "Link"},
+    ]
+
+
 def test_what_is_given_again_is_kept(tmp_path: Path) -> None:
     path = tmp_path / "show.jsonl"
     perform(path, tmp_path)

@@ -66,7 +66,8 @@ class PacketReader:
                 if not self._put(packet):
                     break
         except (av.FFmpegError, OSError, IndexError) as error:
-            end = error  # IndexError: PyAV trips over a stream that came later (18.1)
+            # IndexError: PyAV trips over a stream that came later (18.1).  Its traceback holds us.
+            end = error.with_traceback(None)
         with self._changed:
             self._end = end
             if self._closed:

@@ -31,7 +31,12 @@ class AacTrack:
         self._stream: Any = None
         self._zero = self._next = 0  # numbers of samples
         self.window = CopyRange()
-        self.tracks: Sequence[AacTrack] = (self,)
+        self._left_out = False
+
+    @property
+    def tracks(self) -> "Sequence[AacTrack]":
+        # Kept, it would hold itself, and with it the encoder, until Python collects garbage.
+        return () if self._left_out else (self,)
 
     def add_to(self, container: Any) -> Any:
         """A stream of `container` that takes the packets."""
@@ -84,7 +89,7 @@ class AacTrack:
         """A live recording is never resumed."""
 
     def leave_out(self) -> None:
-        self.tracks = ()
+        self._left_out = True
 
     def close(self) -> None:
         """The encoder belongs to the container."""

@@ -29,6 +29,7 @@ from ports import free_tcp_port, free_udp_port
 from livedream.capture.live import Opened, open_live
 from livedream.capture.live.paced import PacedInput
 from livedream.capture.live.worker import Capture
+from livedream.cli import main
 from livedream.core.errors import SettingsError
 from livedream.core.frame import Picture
 from livedream.core.grade import GradeSettings
@@ -89,6 +90,29 @@ def test_a_film_that_loops_is_heard_in_recordings_and_over_udp(tmp_path: Path) -
     (path,) = tmp_path.glob("livedream-*.mp4")
     for file in (str(path), received.stream):
         agree(watch(file).apart_ms())
+
+
+def test_a_show_that_is_dreamed_again_is_heard_again(tmp_path: Path) -> None:
+    film, log = make_film(tmp_path / "film.mp4"), tmp_path / "show.jsonl"
+    written = ControllerSettings(log=str(log))
+    sink = f"record:{tmp_path}?of=camera"
+    with Session(job(film, sink, controllers=written, seconds=4.0)) as session:
+        session.run()
+    (camera,) = tmp_path.glob("livedream-*-camera-*.mp4")
+    again = tmp_path / "again.mp4"
+    line = [
+        "render",
+        str(camera),
+        "-o",
+        str(again),
+        "--replay",
+        str(log),
+        "--size",
+        "64p",
+        "--quiet",
+    ]
+    assert main(line) == 0
+    agree(watch(str(again)).apart_ms())
 
 
 def agree(apart_ms: list[float]) -> None:

@@ -12,7 +12,7 @@ import pytest
 from livedream.core.addresses import parse_address
 from livedream.core.frame import Picture
 from livedream.core.live_sound import SOUND_RATE, LiveSound
-from livedream.present.live import LiveFrame
+from livedream.present.live import LiveFrame, recording
 from livedream.present.live.encoding import StreamMuxer, StreamOptions
 from livedream.present.live.recording import RecordingOutput
 
@@ -86,7 +86,10 @@ def test_a_stream_flashes_as_it_claps(container: str, late_s: float) -> None:
 
 
 @pytest.mark.parametrize("late_s", [-0.2, 0.0, 0.3])
-def test_a_recording_flashes_as_it_claps_in_each_segment(tmp_path: Path, late_s: float) -> None:
+def test_a_recording_flashes_as_it_claps_in_each_segment(
+    tmp_path: Path, late_s: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recording, "_ENDING_S", 30.0)  # each is finished, however busy it is here
     sound = LiveSound()
     address = parse_address(f"record:{tmp_path}?minutes=0.02")  # 1.2 s
     output = RecordingOutput(address, *SIZE, Fraction(25), sound)
