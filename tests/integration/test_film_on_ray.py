@@ -253,6 +253,16 @@ def joined(address: str) -> RayWorkers:
                 raise
 
 
+class Unreadable:
+    """An order as another version of livedream has it."""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return int, ("not a number",)
+
+    def carry_out(self, tell: object) -> object:
+        raise AssertionError("nobody can read it")
+
+
 @needs_ray
 @pytest.mark.slow
 def test_a_worker_elsewhere(
@@ -282,7 +292,7 @@ def test_a_worker_elsewhere(
             with pytest.MonkeyPatch.context() as patch:
                 patch.setattr(on_ray, "__version__", "9.9")
                 with pytest.raises(WorkersError, match=r"has livedream .* \(here: 9.9\): install"):
-                    render_films([job(source, out)], workers)
+                    next(workers.run([Unreadable()], lambda words: None))
             with pytest.raises(WorkersError, match=r"No space left.* free some space.* --resume"):
                 render_films([job(source, out)], workers, fill)
             filler.unlink()

@@ -9,6 +9,7 @@ token made for this run, without its dashboard. Usage statistics are never sent.
 import contextlib
 import logging
 import os
+import re
 import secrets
 import socket
 import sys
@@ -150,7 +151,8 @@ class RayWorkers(Closeable):
         try:
             while True:
                 for number, order in islice(waiting, self._limit - len(numbers)):
-                    ref = carry_out.remote(order, board, number, _here(), str(Path.cwd()))
+                    sealed = [ray.put(order)]  # opened by those of this version only
+                    ref = carry_out.remote(sealed, board, number, _here(), str(Path.cwd()))
                     numbers[ref] = number
                 if not numbers:
                     return
@@ -168,7 +170,7 @@ class RayWorkers(Closeable):
         try:
             result = self._ray.get(ref)
         except self._ray.exceptions.RayError as error:
-            raise WorkersError(f"a worker failed: {_short(error)}") from error
+            raise WorkersError(_why(error)) from error
         if isinstance(result, LivedreamError):
             raise result
         return result
@@ -208,14 +210,21 @@ _OPTIONS: Final[dict[str, Any]] = {
 
 
 def _here() -> dict[str, str]:
-    """What has to be the same on all machines for a film to be one."""
-    return {"livedream": __version__, **{name: version(name) for name in ("torch", "av")}}
+    """What has to be the same on all machines for a film to be one.
+
+    Not what PyTorch was built for (+cpu, +cu130): a head may have no GPU where its workers do.
+    """
+    found = {name: version(name).partition("+")[0] for name in ("torch", "av")}
+    return {"livedream": __version__, **found}
 
 
 def _carry_out(
-    order: Order, board: Any, number: int, wanted: dict[str, str], folder: str
+    sealed: list[Any], board: Any, number: int, wanted: dict[str, str], folder: str
 ) -> object:
-    """On a worker: what comes of an order, or the error of livedream's that did."""
+    """On a worker: what comes of an order, or the error of livedream's that did.
+
+    sealed: the order, which another version of livedream might not even unpickle.
+    """
     where = socket.gethostname()
     if (found := _here()) != wanted:
         differ = ", ".join(
@@ -226,6 +235,9 @@ def _carry_out(
         return WorkersError(f"the worker {where} has {differ}: install the same")
     with contextlib.suppress(OSError):
         os.chdir(folder)  # names of masks, guides and weights count from there
+    import ray
+
+    (order,) = ray.get(sealed)
     say: Callable[[Word], None] = lambda word: board.say.remote(number, word)  # noqa: E731
     try:
         return order.carry_out(say)
@@ -287,7 +299,13 @@ def _no_cluster(address: str, error: Exception) -> WorkersError:
     )
 
 
-def _short(error: BaseException) -> str:
-    """The last line of what Ray says, which names the cause."""
+def _why(error: BaseException) -> str:
+    """What Ray says of a worker's failure: on which machine, and the last line, the cause."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return (lines[-1] if lines else type(error).__name__)[:300]
+    cause = (lines[-1] if lines else type(error).__name__)[:300]
+    found = re.search(r"\bip=([^\s),]+)", str(error))
+    where = f"a worker on {found[1]}" if found else "a worker"
+    hint = ""
+    if cause.startswith(("ModuleNotFoundError", "ImportError")):
+        hint = f"; install livedream {__version__} there, as it is here"
+    return f"{where} failed: {cause}{hint}"
