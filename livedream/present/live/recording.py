@@ -23,6 +23,7 @@ from livedream.core.live_sound import LiveSound
 from livedream.core.supervisor import FaultLog, start_thread
 from livedream.present.live import LiveFrame
 from livedream.present.live.aac import AacTrack
+from livedream.present.remux import finishing
 from livedream.present.video import VideoOptions, VideoSink
 
 _log = logging.getLogger(__name__)
@@ -35,6 +36,7 @@ _SHARE: Final = 8  # a segment takes at most this part of the budget: removing o
 _CHECK_S: Final = 2.0  # between two checks of the budget
 _AT_ONCE: Final = 64 * 10**6  # bytes that are finished within the second that an end may take
 _ENDING_S: Final = 0.4
+_UNFINISHED_S: Final = 60.0  # a copy that has not grown for so long has nobody who writes it
 
 
 def segment_name(session: str, kind: str, number: int) -> str:
@@ -66,7 +68,7 @@ class DiskBudget:
 
     def make_room(self, coming: int, keep: Collection[Path]) -> list[Path]:
         """Remove the oldest until `coming` bytes more fit; those in `keep` stay. What went."""
-        gone = []
+        gone = self._clear_unfinished()
         for path in self.segments():
             free = shutil.disk_usage(self.folder).free
             if self.taken() + coming <= self.most and free - coming >= _KEPT_FREE:
@@ -76,6 +78,16 @@ class DiskBudget:
             path.unlink(missing_ok=True)
             gone.append(path)
             _log.info("%s was the oldest recording: removed to make room", path.name)
+        return gone
+
+    def _clear_unfinished(self) -> list[Path]:
+        """Copies that a process was just making when it was killed; what they are of is whole."""
+        gone = []
+        for path in map(finishing, self.segments()):
+            with contextlib.suppress(FileNotFoundError):
+                if time.time() - path.stat().st_mtime > _UNFINISHED_S:
+                    path.unlink()
+                    gone.append(path)
         return gone
 
 

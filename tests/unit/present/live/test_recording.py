@@ -17,6 +17,7 @@ from livedream.core.addresses import parse_address
 from livedream.core.frame import Picture
 from livedream.present.live import LiveFrame
 from livedream.present.live.recording import DiskBudget, RecordingOutput, segment_name
+from livedream.present.remux import finishing
 
 SIZE = (64, 48)
 
@@ -108,6 +109,20 @@ def test_the_budget_holds_and_the_oldest_go(tmp_path: Path) -> None:
     assert most < 1.6e6
     assert not names[0].endswith("00001.mp4")
     assert len(names) >= 2
+
+
+def test_a_copy_that_nobody_goes_on_with_is_removed(tmp_path: Path) -> None:
+    """One of ten minutes takes seconds to finish; whoever is killed meanwhile leaves it."""
+    segments = [tmp_path / segment_name("20261124-061500", "dream", n) for n in (1, 2)]
+    for path in segments:
+        path.write_bytes(b"whole")
+        finishing(path).write_bytes(b"half")
+    os.utime(finishing(segments[0]), (0, 0))
+    (tmp_path / ".others.finishing").write_bytes(b"theirs")
+    os.utime(tmp_path / ".others.finishing", (0, 0))
+    budget = DiskBudget(tmp_path, 1_000_000)
+    assert budget.make_room(0, []) == [finishing(segments[0])]
+    assert len(list(tmp_path.iterdir())) == 4
 
 
 def test_the_oldest_are_known_by_name_and_others_files_stay(tmp_path: Path) -> None:
