@@ -23,7 +23,7 @@ from livedream.cli.options import (
 )
 from livedream.core.defaults import LIVE
 from livedream.core.errors import SettingsError
-from livedream.core.grade import GradeSettings
+from livedream.core.grade import MOMENTS, GradeSettings
 from livedream.core.live_sound import SOUNDS
 from livedream.core.redact import RedactingFormatter
 from livedream.core.settings import declared
@@ -47,7 +47,6 @@ _CONTROLLERS: Final = (
     ),
 )
 _FOR_OBS: Final = "udp://127.0.0.1:9000"
-_MOMENTS: Final = ("freeze", "blackout")  # for a performer, not for the start
 
 
 def add_parser(commands: Commands) -> None:
@@ -69,7 +68,7 @@ def add_parser(commands: Commands) -> None:
     _add_controllers(parser.add_argument_group("controllers"))
     grade = parser.add_argument_group("the picture")
     for parameter in declared(GradeSettings):
-        if parameter.name not in _MOMENTS:
+        if parameter.name not in MOMENTS:
             add_parameter(grade, parameter, GradeSettings())
     add_settings(parser, LIVE)
     parser.set_defaults(run=run)
@@ -204,7 +203,7 @@ def job_of(args: argparse.Namespace) -> "LiveJob":
     grade: dict[str, Any] = {
         p.name: getattr(args, p.name)
         for p in declared(GradeSettings)
-        if p.name not in _MOMENTS and getattr(args, p.name) is not None
+        if p.name not in MOMENTS and getattr(args, p.name) is not None
     }
     return LiveJob(
         source=args.source or args.source_option or "",

@@ -1,8 +1,12 @@
 """What happens to the dreamed picture, beside the dream itself: declared like its parameters."""
 
 from dataclasses import dataclass
+from typing import Final
 
 from livedream.core.settings import check_all, declare
+
+
+MOMENTS: Final = ("freeze", "blackout")  # for a performer; no show begins with them
 
 
 @dataclass(frozen=True, kw_only=True)

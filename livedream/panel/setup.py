@@ -92,11 +92,15 @@ def field_of(message: str, fields: Sequence[Field], filled: Mapping[str, Any]) -
 
 
 class SetupFile:
-    """What was filled in last.  folder: None for the user's settings."""
+    """What was filled in last.  folder: None for the user's settings.
+
+    look: the file beside it for what was set on the show's own panel.
+    """
 
     def __init__(self, folder: Path | None = None) -> None:
         self._folder = folder or own_folder()
         self._file, self._keys = self._folder / "studio.json", self._folder / "keys"
+        self.look = self._folder / "studio-look.json"
 
     def read(self) -> dict[str, Any]:
         """{} where there is none that can be read."""

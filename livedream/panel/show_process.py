@@ -1,7 +1,8 @@
 """One show after another, each `livedream live` in a process of its own.
 
 A driver that crashes takes its show with it and not the studio: the show is started again, as it
-was. What was set on its panel is kept from one show to the next.
+was. What was set on its panel is kept from one show to the next, and in a file from one day to the
+next.
 """
 
 import json
@@ -12,17 +13,21 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import IO, Any, Final
 
 from websockets.exceptions import WebSocketException
 from websockets.sync.client import connect
 
 from livedream.core.children import end_child, start_child
+from livedream.core.errors import SettingsError
+from livedream.core.grade import MOMENTS
 from livedream.core.redact import redact
 from livedream.core.supervisor import SupervisedThread, start_thread
+from livedream.core.user_folders import write_whole
 from livedream.panel.setup import Setup
 
 _log = logging.getLogger(__name__)
@@ -37,6 +42,8 @@ _LONGEST_PAUSE_S: Final = 30.0
 _WELL_S: Final = 60.0  # a show that ran for so long was well
 _LINES: Final = 40
 _PANEL: Final = re.compile(r"panel: http://127\.0\.0\.1:(\d+)/")
+_WRITE_S: Final = 2.0
+_STATE: Final = ("preset", "program", "bpm", "modulators")
 _REFUSED: Final = 2  # the exit code of what cannot be
 
 
@@ -57,11 +64,51 @@ class ShowState:
 
 
 class Kept:
-    """What a show's panel says about it: values, modulators, program, tempo."""
+    """What a show's panel says about it: values, modulators, preset, program, tempo.
 
-    def __init__(self) -> None:
+    beginning: what the show began with; another beginning undoes what was set since.
+    file: where it is kept, None: nowhere.
+    """
+
+    def __init__(self, file: Path | None = None, beginning: Sequence[str] = ()) -> None:
+        self.beginning = tuple(beginning)
         self.values: dict[str, Any] = {}
         self.state: dict[str, Any] = {}
+        self._file, self._written, self._written_s = file, "", 0.0
+
+    @classmethod
+    def read(cls, file: Path | None) -> "Kept":
+        """As the last studio left it; empty where there is no file that can be read."""
+        kept = cls(file)
+        try:
+            found = json.loads(file.read_text(encoding="utf-8")) if file is not None else {}
+            kept.beginning = tuple(map(str, found["beginning"]))
+            values, state = dict(found["values"]), {name: found[name] for name in _STATE}
+        except (OSError, ValueError, TypeError, KeyError):
+            return kept
+        # Nobody who comes back the next day is to find a picture that is black.
+        kept.values = {name: value for name, value in values.items() if name not in MOMENTS}
+        kept.state = state
+        return kept
+
+    def write(self, *, at_once: bool = False) -> None:
+        """Where something has changed; at most every two seconds, but for at_once."""
+        now_s = time.monotonic()
+        if self._file is None or not self.state:
+            return
+        if not at_once and now_s - self._written_s < _WRITE_S:
+            return
+        self._written_s = now_s
+        # An objective may name a camera whose address holds a password.
+        values = {n: v for n, v in self.values.items() if redact(str(v)) == str(v)}
+        state = {name: self.state.get(name) for name in _STATE}
+        text = json.dumps({"beginning": self.beginning, **state, "values": values}, indent=1)
+        if text != self._written:
+            self._written = text
+            try:
+                write_whole(self._file, text + "\n")
+            except SettingsError as error:  # the show goes on
+                _log.warning("what is set is not kept: %s", error)
 
     def hear(self, message: Mapping[str, Any]) -> None:
         if "fault" in message:
@@ -76,7 +123,10 @@ class Kept:
         """What has another show go on like that."""
         if not self.state:
             return []
-        said = [
+        said: list[dict[str, Any]] = []
+        if self.state["preset"]:
+            said.append({"preset": self.state["preset"], "seconds": 0})
+        said += [
             {"apply": self.values},
             {"bpm": self.state["bpm"]},
             {"modulators": self.state["modulators"]},
@@ -90,21 +140,22 @@ class ShowProcess:
     """Starts, watches and ends the shows.
 
     changed: called, from any thread, when `state` or `port` has changed.
+    kept: a file for what was set on the show's panel, None: for as long as this lives.
     command: of a show.  stop_s: what it has for closing before it is killed.
     first_pause_s: before one that failed begins again; doubles. All three for tests.
     """
 
     def __init__(
         self, changed: Callable[[], None] = lambda: None, command: tuple[str, ...] = COMMAND,
-        *, stop_s: float = _STOP_S, first_pause_s: float = _FIRST_PAUSE_S,
+        *, stop_s: float = _STOP_S, first_pause_s: float = _FIRST_PAUSE_S, kept: Path | None = None,
     ) -> None:  # fmt: skip
         self.state = ShowState()
         self.port: int | None = None  # of the running show's own panel
         self.lines: deque[str] = deque(maxlen=_LINES)
         self._changed, self._command, self._first_pause_s = changed, command, first_pause_s
         self._stop_s = stop_s
-        self._kept = Kept()
-        self._begun: Setup | None = None
+        self._kept = Kept.read(kept)
+        self._kept_in = kept
         self._wanted: Setup | None = None
         self._asked = 0  # counts wishes
         self._closing = False
@@ -172,9 +223,8 @@ class ShowProcess:
 
     def _play(self, setup: Setup, asked: int) -> int:
         """One show from its beginning to its end; returns its exit code."""
-        if self._begun is None or _beginning(self._begun) != _beginning(setup):
-            self._kept = Kept()
-        self._begun = setup
+        if self._kept.beginning != _beginning(setup):
+            self._kept = Kept(self._kept_in, _beginning(setup))
         words = [*setup.words]
         if not self._kept.state:
             words += setup.opening
@@ -193,6 +243,7 @@ class ShowProcess:
             return self._watch(child, asked)
         finally:
             self.port = None
+            self._kept.write(at_once=True)
             if child.poll() is None:
                 child.kill()
             end_child(child, _STOP_S)
@@ -232,6 +283,7 @@ class ShowProcess:
                     said = link.recv(timeout=_LOOK_S)
                     if isinstance(said, str):
                         self._kept.hear(json.loads(said))
+                self._kept.write()
 
     def _listen(self, stderr: IO[bytes]) -> None:
         """Read what a show says, until it ends."""

@@ -67,9 +67,9 @@ class Studio(PageServer):
         command: tuple[str, ...] = COMMAND, devices: Callable[[], Devices] = find_devices,
     ) -> None:  # fmt: skip
         super().__init__("panel", endpoint, token)
-        self.show = ShowProcess(self._changed, command)
-        self.done = threading.Event()
         self._form, self._file, self._devices = form, SetupFile(folder), devices
+        self.show = ShowProcess(self._changed, command, kept=self._file.look)
+        self.done = threading.Event()
         self._filled = self._file.read()
         self._offers = offers({})
         self._looks = False

@@ -70,6 +70,37 @@ def test_what_was_set_goes_on_in_the_next_show(show: ShowProcess, tmp_path: Path
     assert "--preset=neon" in words and "--network=googlenet" not in words
 
 
+def test_what_was_set_is_still_there_the_next_day(tmp_path: Path) -> None:
+    kept = tmp_path / "home" / "look.json"
+    secret = "guide(faces, rtsp://me:secret@camera/1)"
+
+    def shown(setup_: Setup) -> list[dict[str, Any]]:
+        """What a studio of that day tells the show that it begins."""
+        before = len(heard(tmp_path))
+        with closing(ShowProcess(command=COMMAND, stop_s=0.5, kept=kept)) as show:
+            show.open()
+            show.start(setup_)
+            until(lambda: show.state.state == "running")
+            say(show, apply={"strength": 33.0, "blackout": True, "objective": secret})
+            until(lambda: '"objective"' in str(heard(tmp_path)[before:]).replace("'", '"'))
+            until(lambda: show._kept.values.get("strength") == 33.0)
+        return heard(tmp_path)[before:]
+
+    first = setup(tmp_path, "run", "--preset=ink")
+    assert "--preset=ink" in shown(first)[0]["words"]
+    text = kept.read_text(encoding="utf-8")
+    assert "33.0" in text and "secret" not in text
+    words, preset, applied, *_ = shown(first)
+    assert "--preset=ink" not in words["words"]
+    assert preset == {"preset": "made", "seconds": 0}
+    assert applied == {"apply": {"strength": 33.0, "network": ""}}
+    words, *_ = shown(setup(tmp_path, "run", "--preset=neon"))
+    assert "--preset=neon" in words["words"]
+    for nonsense in ("{", "[]", '{"beginning": 3}', '{"beginning": [], "values": 4}'):
+        kept.write_text(nonsense, encoding="utf-8")
+        assert "--preset=ink" in shown(first)[0]["words"]
+
+
 def test_a_show_that_dies_begins_again_as_it_was(show: ShowProcess, tmp_path: Path) -> None:
     show.start(setup(tmp_path))
     until(lambda: is_in(show, "running", 1))
