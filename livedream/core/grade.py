@@ -5,7 +5,6 @@ from typing import Final
 
 from livedream.core.settings import check_all, declare
 
-
 MOMENTS: Final = ("freeze", "blackout")  # for a performer; no show begins with them
 
 
