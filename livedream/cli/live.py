@@ -59,9 +59,9 @@ def add_parser(commands: Commands) -> None:
     parser.add_argument(
         "source", nargs="?", default=None, metavar="SOURCE",
         help="a camera (0, /dev/video0, part of its name), a file, a URL, screen, "
-        "screen:1:640x360+0+0, window:TITLE, ndi:NAME, spout:NAME, syphon:NAME, synthetic:clouds "
-        "(default: the first camera); in a URL, {env:NAME} and {file:PATH} stand for a password "
-        "kept there",
+        "screen:1:640x360+0+0, window:TITLE, ndi:NAME, spout:NAME, syphon:NAME, "
+        "whip:HOST:PORT (OBS 30 or a browser sends there), synthetic:clouds (default: the first "
+        "camera); in a URL, {env:NAME} and {file:PATH} stand for a password kept there",
     )  # fmt: skip
     parser.add_argument("--source", dest="source_option", metavar="SOURCE", help="same as SOURCE")
     _add_in_and_out(parser.add_argument_group("in and out"))

@@ -1,6 +1,7 @@
-"""The HTTP server of panel and OBS page, and who may come in.
+"""The HTTP server of panel, OBS page and WHIP, and who may come in.
 
-That is: the right Host, no foreign Origin, the token when on the network, no body. The Host is
+That is: the right Host, no foreign Origin, the token when on the network, no body where none is
+expected. The token stands in the address, in a cookie, or in `Authorization: Bearer`. The Host is
 checked against the addresses the server is reached under, so that a page elsewhere cannot reach it
 through a name that points here (DNS rebinding); the Origin, so that a page elsewhere cannot use the
 visitor's cookie.
@@ -41,17 +42,19 @@ _HEADERS: Final = {
 
 class Access:
     """The rules. token: to be asked for; "" for LIVEDREAM_TOKEN or a new one, or for none where
-    only this machine can reach the server."""
+    only this machine can reach the server.  most_body: bytes of what is sent to it; with 0 it can
+    only be read."""
 
-    def __init__(self, endpoint: Endpoint, token: str = "") -> None:
+    def __init__(self, endpoint: Endpoint, token: str = "", most_body: int = 0) -> None:
         self.endpoint = endpoint
         self.token = token
+        self._most_body = most_body
         if not token and not endpoint.loopback:
             self.token = os.environ.get("LIVEDREAM_TOKEN") or secrets.token_urlsafe(16)
 
     def refusal(self, asked: HTTPConnection) -> tuple[int, str] | None:
         """(status, why) for a request that is refused, None for a welcome one."""
-        if found := _wrong_kind(asked):
+        if found := _wrong_kind(asked, self._most_body):
             return found
         client = asked.client.host if asked.client else ""
         if self.endpoint.allow and not self.endpoint.admits(client):
@@ -63,7 +66,8 @@ class Access:
         if asked.headers.getlist("origin") not in ([], [f"http://{host}"]):
             return 403, "wrong Origin: another page may not reach this one"
         watchdog = asked.scope["path"] == "/health" and Endpoint(client, 0).loopback
-        if not (watchdog or self.knows_token(asked) or self._right(self._kept(asked))):
+        known = self.knows_token(asked) or self._right(self._kept(asked))
+        if not (watchdog or known or self._right(_bearer(asked))):
             return 401, "the token is missing or wrong: use the address or QR code printed at start"
         return None
 
@@ -132,28 +136,39 @@ async def _refuse(scope: Scope, receive: Receive, send: Send, status: int, why: 
     await PlainTextResponse(f"livedream: {why}\n", status, headers)(scope, receive, send)
 
 
-def _wrong_kind(asked: HTTPConnection) -> tuple[int, str] | None:
+def _bearer(asked: HTTPConnection) -> str:
+    """The token of `Authorization: Bearer TOKEN` (RFC 6750), "" without one."""
+    kind, _, token = asked.headers.get("authorization", "").partition(" ")
+    return token.strip() if kind.lower() == "bearer" else ""
+
+
+def _wrong_kind(asked: HTTPConnection, most_body: int) -> tuple[int, str] | None:
     headers, scope = asked.headers, asked.scope
     size = sum(len(name) + len(value) for name, value in headers.raw)
     if size + len(scope["path"]) + len(scope.get("query_string", b"")) > _LARGEST_HEAD:
         return 431, "the request is too long"
     if scope["type"] == "websocket":
         return None
-    if scope["method"] not in ("GET", "HEAD"):
+    if not most_body and scope["method"] not in ("GET", "HEAD"):
         return 405, "only GET: changes go over the WebSocket"
-    if headers.get("content-length", "0") != "0" or "transfer-encoding" in headers:
-        return 413, "a request must have no body"
+    length = headers.get("content-length", "0")
+    too_long = not length.isdecimal() or len(length) > 9 or int(length) > most_body
+    if too_long or "transfer-encoding" in headers:
+        most = f"at most {most_body} bytes, and say how many" if most_body else "no body"
+        return 413, f"a request must have {most}"
     return None
 
 
 class WebServer:
     """Serves one ASGI application under the rules of `Access`, in a thread of its own.
 
-    name: of what is served, for people.
+    name: of what is served, for people.  most_body: see `Access`.
     """
 
-    def __init__(self, name: str, endpoint: Endpoint, token: str = "") -> None:
-        self.name, self.access = name, Access(endpoint, token)
+    def __init__(
+        self, name: str, endpoint: Endpoint, token: str = "", *, most_body: int = 0
+    ) -> None:
+        self.name, self.access = name, Access(endpoint, token, most_body)
         self._server: Any = None
         self._socket: socket.socket | None = None
         self._thread: SupervisedThread | None = None

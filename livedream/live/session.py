@@ -23,7 +23,7 @@ from livedream.control.catalogue import check_objective, own_objective
 from livedream.control.live_parameters import TAKEN_BACK, Change, LiveParameters
 from livedream.core.closing import Closeable
 from livedream.core.defaults import LIVE
-from livedream.core.errors import SettingsError, ShowError, SourceError, reason
+from livedream.core.errors import SettingsError, ShowError, SinkError, SourceError, reason
 from livedream.core.grade import GradeSettings
 from livedream.core.health import Status, StatusBoard
 from livedream.core.latest_slot import LatestSlot
@@ -41,6 +41,7 @@ from livedream.live.governor import Governor
 from livedream.live.idle import StillWatch
 from livedream.live.loop import Composed, LiveLoop, Wiring
 from livedream.live.watchdog import Watchdog
+from livedream.media.webrtc import is_whip
 from livedream.present.live import LiveFrame, Output, find_route, open_output
 from livedream.present.live.worker import OutputWorker
 from livedream.region.painting import kept_painting
@@ -191,12 +192,12 @@ class Session(Closeable):
 
     def _wait_for_source(self) -> Opened:
         """What the source gives; a stream may come later, what cannot be had is an error now."""
-        is_stream = "://" in self.job.source
+        is_stream = "://" in self.job.source or is_whip(self.job.source)
         found = self.capture.wait(_STREAM_WAIT_S if is_stream else _SOURCE_WAIT_S)
         if found is not None:
             return found
         error = self.capture.error
-        if is_stream:
+        if is_stream and not isinstance(error, SinkError):  # which is a port that is taken
             _log.warning("%s: starting without it", error or redact(self.job.source))
             self.capture.slot.put(nothing_yet(_FALLBACK))
             return _FALLBACK

@@ -15,9 +15,11 @@ from typing import Any, Final, TypeAlias
 
 import platformdirs
 
+from livedream.capture.live.whip import DEFAULT_ADDRESS as WHIP
 from livedream.control.presets import Presets
 from livedream.control.programs import list_programs
 from livedream.core.errors import SettingsError
+from livedream.media.webrtc import EXTRA, is_installed
 from livedream.present.live import OUTPUTS
 from livedream.present.live.browser import DEFAULT_ADDRESS as BROWSER
 
@@ -75,6 +77,8 @@ def offers(devices: Devices) -> dict[str, Any]:
     sources += _listed(devices, "windows", "window:", "Windows")
     for kind, prefix, group in (("NDI senders", "ndi:", "NDI"), *_OF_SYSTEM.values()):
         sources += _listed(devices, kind, prefix, group)
+    whip = f"http://{WHIP}/whip" if is_installed() else f'pip install "{EXTRA}"'
+    sources.append(_offer("whip" * is_installed(), "OBS 30 or a browser sends here", whip, "WHIP"))
     sources += [_offer(value, title, "", "Test pictures") for value, title in _TEST]
     return {
         "source": sources,

@@ -74,6 +74,13 @@ class Timed(Protocol):
     taken_s: float | None
 
 
+@runtime_checkable
+class Listening(Protocol):
+    """A live input that others send to: it goes on listening when it is closed, until `end`."""
+
+    def end(self) -> None: ...
+
+
 class MemoryInput:
     """Pictures from memory, handed out as they are put: for tests and for programs.
 
@@ -136,9 +143,9 @@ def open_live(
 
     "" is the first camera; 0, /dev/video0, camera:NAME or part of a camera's name; a file, a folder
     or a synthetic source, looped; a URL; screen, screen:2, screen:1:640x360+0+0; window:TITLE; ndi,
-    ndi:NAME, and likewise spout and syphon.
+    ndi:NAME, and likewise spout and syphon; whip, whip:HOST:PORT, to which others send.
     size, fps: asked of a camera; fps of the screen and of windows, too.  sound: what is heard with
-    a file, stream or NDI goes there.
+    a file, stream, NDI or WHIP goes there.
     Raises SourceError for what can never become one.
     """
     from livedream.capture.live.ndi import NdiInput, is_ndi
@@ -146,13 +153,16 @@ def open_live(
     from livedream.capture.live.screen import ScreenInput, is_screen
     from livedream.capture.live.stream import StreamInput, is_url
     from livedream.capture.live.textures import SpoutInput, SyphonInput, is_texture
+    from livedream.capture.live.whip import WhipInput
     from livedream.capture.live.window_capture import WindowInput, is_window
     from livedream.capture.synthetic import is_synthetic, open_synthetic
+    from livedream.media.webrtc import is_whip
 
     if is_screen(text) or is_window(text):
         return (ScreenInput if is_screen(text) else WindowInput)(text, fps)
-    if is_ndi(text) or is_url(text):
-        return (NdiInput if is_ndi(text) else StreamInput)(text, sound)
+    if is_ndi(text) or is_whip(text) or is_url(text):
+        kind = NdiInput if is_ndi(text) else WhipInput if is_whip(text) else StreamInput
+        return kind(text, sound)
     if is_texture(text):
         return (SpoutInput if text.startswith("spout") else SyphonInput)(text)
     if "://" in text:

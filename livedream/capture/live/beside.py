@@ -24,6 +24,7 @@ from livedream.core.health import Health
 from livedream.core.latest_slot import SlotClosed
 from livedream.core.niceness import yield_processor
 from livedream.core.supervisor import SupervisedThread, start_thread
+from livedream.media.webrtc import is_whip
 
 T = TypeVar("T")
 
@@ -35,7 +36,8 @@ def is_live(text: str) -> bool:
     """Whether this names what is there at this moment only: a camera, a stream, the screen, what
     another program sends."""
     camera = text.isdecimal() or text.startswith(("camera:", "/dev/video"))
-    return camera or is_url(text) or is_screen(text) or is_ndi(text) or is_texture(text)
+    kinds = is_url, is_screen, is_ndi, is_texture, is_whip
+    return camera or any(is_kind(text) for is_kind in kinds)
 
 
 @dataclass(slots=True)

@@ -10,7 +10,7 @@ from typing import Final, Self
 import cv2
 import numpy as np
 
-from livedream.capture.live import Captured, LiveInput, Opened, Timed
+from livedream.capture.live import Captured, Listening, LiveInput, Opened, Timed
 from livedream.core.errors import LivedreamError, SettingsError, SourceError, reason
 from livedream.core.frame import Picture
 from livedream.core.health import Health
@@ -150,6 +150,8 @@ class Capture:
                 pause_s = _FIRST_PAUSE_S
             self._stop.wait(pause_s)
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+        if isinstance(self._source, Listening):
+            self._source.end()
 
     def _run(self) -> None:
         """Open and read until the input is gone or is no longer wanted."""

@@ -103,12 +103,13 @@ def test_devices_become_sources_outputs_and_inputs() -> None:
             '"audio inputs": {"USB": "2 channels"}}'
         )
     )
-    groups = "Cameras", "Screens", "Windows", "NDI", "Spout", "Syphon", "Test pictures"
+    groups = "Cameras", "Screens", "Windows", "NDI", "Spout", "Syphon", "WHIP", "Test pictures"
     values: dict[str, list[str]] = {group: [] for group in groups}
     for one in found["source"]:
         values[one["group"]].append(one["value"])
     assert values["Cameras"] == ["camera:Logitech", "1", "2"]
     assert values["Windows"] == ["window:Resolume Arena"]
+    assert values["WHIP"] in (["whip"], [""])
     assert values["Spout"] == ["spout:Arena"] and values["Syphon"] == ["syphon:VDMX (<b>Main</b>)"]
     assert values["Screens"] == ["screen:1"] and values["NDI"] == [""]
     assert [one["value"] for one in found["audio"]] == ["system", "USB"]
