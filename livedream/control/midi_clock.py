@@ -4,6 +4,7 @@ A pulse arrives a millisecond early or late. A straight line through those of th
 says when each was meant, and how fast they follow each other.
 """
 
+import threading
 from collections import deque
 from typing import Final
 
@@ -19,10 +20,14 @@ _SILENT_S: Final = 0.5  # heuristic: twice the longest pulse that counts
 
 
 class MidiClock:
-    """Follows the clock of one port at a time: the first that sends one, until it falls silent."""
+    """Follows the clock of one port at a time: the first that sends one, until it falls silent.
+
+    Thread-safe: each port has a thread of its driver's.
+    """
 
     def __init__(self, tempo: Tempo) -> None:
         self._tempo = tempo
+        self._lock = threading.Lock()
         self._port = ""
         self._times: deque[float] = deque(maxlen=_KEPT)
         self._count = -1  # the newest pulse; 0 is on the first beat of a bar
@@ -34,9 +39,14 @@ class MidiClock:
         """
         if kind not in ("clock", "start", "continue", "stop", "songpos"):
             return False
+        with self._lock:
+            self._follow(kind, now_s, port, position)
+        return True
+
+    def _follow(self, kind: str, now_s: float, port: str, position: int) -> None:
         if port != self._port:
             if self._times and now_s - self._times[-1] < _SILENT_S:
-                return True
+                return
             self._port = port
             self._times.clear()
         if kind == "start":
@@ -45,7 +55,6 @@ class MidiClock:
             self._count = position * PULSES // 4 - 1
         elif kind == "clock":
             self._pulse(now_s)
-        return True
 
     def _pulse(self, now_s: float) -> None:
         self._count += 1

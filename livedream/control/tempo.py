@@ -13,6 +13,9 @@ MAXIMUM_BPM: Final = 300.0
 BEATS_PER_BAR: Final = 4
 _FORGET_S: Final = 60.0 / MINIMUM_BPM  # a longer pause begins a new series of taps
 _TAPS: Final = 8  # heuristic: two bars of four; more follow a change of tempo too slowly
+_MOST_BEATS: Final = (
+    1e9  # six years at 300 a minute; more cannot be told from its neighbour in time
+)
 _SILENT_S: Final = 1.0  # who leads and has said nothing for so long leads no more
 
 
@@ -73,12 +76,14 @@ class Tempo:
         return bpm
 
     def follow(self, leader: str, beats: float, bpm: float, now_s: float) -> bool:
-        """What another clock says; whether it is followed: nobody else may lead at that time.
+        """What another clock says; whether it is followed: it has to be in range, and nobody else
+        may lead at that time.
 
         leader: its name, for people.  beats: as `beats` gives them, at `now_s`.
         """
         with self._lock:
-            if self.leader(now_s) not in ("", leader) or not MINIMUM_BPM <= bpm <= MAXIMUM_BPM:
+            possible = MINIMUM_BPM <= bpm <= MAXIMUM_BPM and abs(beats) <= _MOST_BEATS
+            if self.leader(now_s) not in ("", leader) or not possible:
                 return False
             self._leader, self._led_s = leader, now_s
             self._anchor(beats, bpm, now_s)

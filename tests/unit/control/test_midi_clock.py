@@ -1,5 +1,8 @@
 """A MIDI clock is followed: tempo, beat and bar, through jitter, jumps and breaks."""
 
+import sys
+import threading
+
 import mido
 import numpy as np
 import pytest
@@ -75,6 +78,39 @@ def test_of_two_ports_the_first_leads() -> None:
     assert tempo.bpm == pytest.approx(120, rel=0.002)
     send(clock, pulses(150, 5, begin_s=4.0), "decks")
     assert tempo.bpm == pytest.approx(150, rel=0.002)
+
+
+def test_after_ten_thousand_pulses_at_once_the_clock_is_followed_again() -> None:
+    tempo = Tempo()
+    clock = MidiClock(tempo)
+    for kind in ("clock", "start", "stop", "continue"):
+        for _ in range(10_000):
+            clock.receive(kind, 5.0)
+    assert tempo.leader(5.0) == ""
+    send(clock, pulses(97.5, 3, begin_s=5.1))
+    assert tempo.bpm == pytest.approx(97.5, rel=0.003)
+
+
+def test_threads_of_several_drivers_do_not_disturb_each_other() -> None:
+    clock, wrong, interval_s = MidiClock(Tempo()), list[Exception](), sys.getswitchinterval()
+
+    def drive() -> None:
+        try:
+            for number in range(400):
+                clock.receive("clock", number * 0.02)
+        except Exception as error:
+            wrong.append(error)
+
+    threads = [threading.Thread(target=drive) for _ in range(4)]
+    sys.setswitchinterval(1e-6)
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(interval_s)
+    assert not wrong
 
 
 def test_notes_and_knobs_are_no_clock() -> None:

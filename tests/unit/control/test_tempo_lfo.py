@@ -28,6 +28,21 @@ def test_a_doubled_tap_does_not_spoil_the_tempo() -> None:
     assert tempo.bpm == pytest.approx(120, rel=0.02)
 
 
+@pytest.mark.parametrize(
+    ("beats", "bpm"),
+    [
+        *((beats, 120.0) for beats in (math.nan, math.inf, -math.inf, 1e10)),
+        *((4.0, bpm) for bpm in (math.nan, math.inf, 0.0, -120.0, 19.9, 999.0)),
+    ],
+)
+def test_a_clock_that_cannot_be_is_not_followed(beats: float, bpm: float) -> None:
+    tempo = Tempo(90.0)
+    before = tempo.beats(7.0)
+    assert not tempo.follow("Link", beats, bpm, 7.0)
+    assert (tempo.bpm, tempo.beats(7.0), tempo.leader(7.0)) == (90.0, before, "")
+    assert tempo.follow("Link", -3.5, 120.0, 7.0)
+
+
 def test_after_a_pause_taps_begin_anew() -> None:
     tempo = Tempo()
     for moment in (0, 0.5, 1.0, 20.0, 21.0):
