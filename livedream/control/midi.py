@@ -8,7 +8,6 @@ A MIDI clock leads the tempo: `midi_clock`.
 
 import logging
 import time
-import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -21,7 +20,7 @@ from livedream.control.show import ACTIONS, Show
 from livedream.core.errors import LivedreamError, SettingsError, reason
 from livedream.core.health import Health
 from livedream.core.supervisor import FaultLog, SupervisedThread, start_thread
-from livedream.core.user_folders import own_folder, toml_text, write_whole
+from livedream.core.user_folders import own_folder, toml_table, toml_text, write_whole
 
 _log = logging.getLogger(__name__)
 
@@ -79,8 +78,10 @@ class MidiMap:
         self.targets: Mapping[str, str] = {}
         if self.path.is_file():
             try:
-                found = tomllib.loads(self.path.read_text(encoding="utf-8")).get("controls", {})
+                found = toml_table(self.path.read_text(encoding="utf-8")).get("controls", {})
                 self.targets = {str(k): str(v) for k, v in dict(found).items()}
+                if len(self.targets) > _MOST:
+                    raise ValueError(f"more than {_MOST} learned controls")
             except (OSError, ValueError, TypeError) as error:
                 raise SettingsError(f"midi: {self.path} cannot be read ({error})") from error
 

@@ -7,7 +7,6 @@ OBS is reached by its WebSocket (part of it since 28). What is made or changed t
 import contextlib
 import logging
 import time
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +18,7 @@ from livedream.control.show import Show
 from livedream.core.errors import LivedreamError, SettingsError, SourceError, reason
 from livedream.core.health import Health
 from livedream.core.supervisor import FaultLog, SupervisedThread, start_thread
-from livedream.core.user_folders import own_folder, toml_text, write_whole
+from livedream.core.user_folders import own_folder, toml_table, toml_text, write_whole
 
 _log = logging.getLogger(__name__)
 
@@ -97,7 +96,7 @@ class ObsNotes:
         if not path.is_file():
             return cls(path)
         try:
-            found = tomllib.loads(path.read_text(encoding="utf-8"))
+            found = toml_table(path.read_text(encoding="utf-8"))
             return cls(
                 path,
                 bool(found.get("made", False)),

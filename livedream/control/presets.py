@@ -22,7 +22,6 @@ venue's own parameters (`KEPT`) stay as they are unless they are named.
 
 import logging
 import math
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,7 +30,7 @@ from typing import Any, Final
 
 from livedream.control.catalogue import check_objective
 from livedream.control.modulation import Modulator
-from livedream.core.errors import NetworkError, ObjectiveError, SettingsError
+from livedream.core.errors import LivedreamError, SettingsError
 from livedream.core.grade import GradeSettings
 from livedream.core.settings import DreamSettings, Parameter, declared
 from livedream.core.suggest import closest
@@ -39,6 +38,7 @@ from livedream.core.user_folders import (
     checked_name,
     own_folder,
     read_toml_files,
+    toml_table,
     toml_text,
     write_whole,
 )
@@ -101,10 +101,8 @@ class Preset:
 def read_preset(text: str, name: str, *, own: bool = False) -> Preset:
     """A preset from its TOML. Raises SettingsError, with the file's name, for what is wrong."""
     try:
-        return _preset(tomllib.loads(text), name, own)
-    except tomllib.TOMLDecodeError as error:
-        raise SettingsError(f"preset {name}: not TOML ({error})") from error
-    except (SettingsError, ObjectiveError, NetworkError) as error:
+        return _preset(toml_table(text), name, own)
+    except LivedreamError as error:
         raise SettingsError(f"preset {name}: {error}") from error
 
 

@@ -11,7 +11,6 @@
 A step's crossfade is part of its time: it begins with it.
 """
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import accumulate
@@ -20,7 +19,7 @@ from typing import Any, Final, Self
 
 from livedream.core.errors import SettingsError
 from livedream.core.suggest import closest
-from livedream.core.user_folders import own_folder, read_toml_files
+from livedream.core.user_folders import own_folder, read_toml_files, toml_table
 
 _MOST_STEPS: Final = 1000
 _MOST_COUNTED: Final = 4096  # bars or beats
@@ -99,9 +98,9 @@ class Program:
 def read_program(text: str, name: str, *, own: bool = False) -> Program:
     """A program from its TOML. Raises SettingsError, with the file's name, for what is wrong."""
     try:
-        found = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise SettingsError(f"program {name}: not TOML ({error})") from error
+        found = toml_table(text)
+    except SettingsError as error:
+        raise SettingsError(f"program {name}: {error}") from error
     if unknown := sorted(set(found) - {"title", "loop", "steps"}):
         raise SettingsError(f"program {name}: unknown entry {unknown[0]!r}")
     steps = found.get("steps", [])

@@ -20,7 +20,11 @@ prints it and exits with code 2 (a show that failed: 1); nothing that was alread
 What an address holds of passwords and keys does not show.
 """
 
+from typing import Final
+
 from livedream.core.redact import one_line, redact
+
+_AROUND: Final = 200  # characters of a text before and behind the one that is meant
 
 
 class LivedreamError(Exception):
@@ -43,11 +47,16 @@ class GrammarError(LivedreamError, ValueError):
     def __init__(self, message: str, *, text: str, position: int) -> None:
         self.text = text
         self.position = position
-        super().__init__(f"{message} (at character {position + 1} of {text!r})")
+        begin = max(0, position - _AROUND)
+        self._around = text[begin : begin + 2 * _AROUND]
+        self._caret = position - begin
+        super().__init__(f"{message} (at character {position + 1} of {self._around!r})")
 
     def pointer(self) -> str:
-        """Two lines for a terminal: the text and a caret below the character."""
-        return f"{self.text}\n{' ' * self.position}^"
+        """Two lines for a terminal: the text, as far as it is near, and a caret below the
+        character."""
+        shown = "".join(one if one.isprintable() else " " for one in self._around)
+        return f"{shown}\n{' ' * self._caret}^"
 
 
 class ObjectiveError(GrammarError):

@@ -3,15 +3,16 @@
 import json
 import os
 import re
+import tomllib
 from collections.abc import Callable, Iterable, Iterator
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import platformdirs
 
-from livedream.core.errors import SettingsError, reason
+from livedream.core.errors import LivedreamError, SettingsError, reason
 
 T = TypeVar("T")
 
@@ -67,9 +68,17 @@ def read_toml_files(
             if isinstance(path, Path) and path.stat().st_size > _LARGEST:
                 raise SettingsError(f"{path}: larger than {_LARGEST} bytes")
             found[checked_name(name)] = read(path.read_text(encoding="utf-8"), name, own=is_own)
-        except (SettingsError, OSError, UnicodeDecodeError) as error:
+        except (LivedreamError, OSError, UnicodeDecodeError) as error:
             broken[name] = reason(error)
     return found, broken
+
+
+def toml_table(text: str) -> dict[str, Any]:
+    """What a TOML text says.  Raises SettingsError for what is none: any file may be named so."""
+    try:
+        return tomllib.loads(text)
+    except (ValueError, RecursionError) as error:  # a number of 5000 digits, 5000 brackets
+        raise SettingsError(f"not TOML ({reason(error)[:200]})") from error
 
 
 def toml_text(text: str) -> str:

@@ -9,10 +9,11 @@ import contextlib
 import hashlib
 import io
 import json
+import lzma
 import re
 import shutil
-import tomllib
 import zipfile
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,8 +22,8 @@ from typing import Any, Final
 
 from livedream.control.presets import Preset, Presets, read_preset
 from livedream.control.programs import read_program
-from livedream.core.errors import LivedreamError, SettingsError
-from livedream.core.user_folders import own_folder, write_whole
+from livedream.core.errors import GrammarError, LivedreamError, SettingsError, reason
+from livedream.core.user_folders import own_folder, toml_table, write_whole
 from livedream.core.version import __version__
 from livedream.dream.objectives.prompt import parse_prompt
 from livedream.dream.objectives.text import parse_objective
@@ -44,6 +45,11 @@ _KINDS: Final = {
 }
 _WITH_FILE: Final = ("mask", "network")  # regions that are read from one
 _LARGEST: Final = 2 << 30  # bytes, unpacked: a guide may be a film
+# What reading a zip raises; a RuntimeError where it wants a password.
+_DAMAGED: Final = (
+    OSError, EOFError, RuntimeError, NotImplementedError, zipfile.BadZipFile, zlib.error,
+    lzma.LZMAError,
+)  # fmt: skip
 _SMALL: Final = 1 << 20  # bytes, of what is text
 
 
@@ -144,7 +150,10 @@ def _carried(preset: Preset, notes: list[str]) -> tuple[Preset, dict[str, bytes 
 def _settle(file: Path, names: list[str], home: Path) -> None:
     """Have a preset name files where they will lie."""
     preset = _preset(file)
-    settled = _with_paths(preset, lambda text: str(home / text) if text in names else text)
+    try:
+        settled = _with_paths(preset, lambda text: str(home / text) if text in names else text)
+    except GrammarError as error:
+        raise SettingsError(f"preset {file.stem}: {error}") from error
     file.write_text(settled.to_toml(), encoding="utf-8")
 
 
@@ -217,8 +226,8 @@ def _take_out(path: Path, folder: Path) -> list[str]:
                     raise SettingsError(f"{path}: {name} is damaged (its SHA-256 is another)")
     except LivedreamError:
         raise
-    except (OSError, zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:
-        raise SettingsError(f"{path}: cannot be unpacked ({error})") from error
+    except _DAMAGED as error:
+        raise SettingsError(f"{path}: cannot be unpacked ({reason(error)})") from error
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise SettingsError(f"{path}: no pack of livedream's") from error
     return sorted(names)
@@ -253,9 +262,9 @@ def _preset(file: Path) -> Preset:
     """Checked but for its network, which may be in the same pack."""
     text = _text(file)
     try:
-        found = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise SettingsError(f"preset {file.stem}: not TOML ({error})") from error
+        found = toml_table(text)
+    except SettingsError as error:
+        raise SettingsError(f"preset {file.stem}: {error}") from error
     dream = found.get("dream")
     network = dream.get("network") if isinstance(dream, dict) else None
     if not isinstance(network, str) or not network:
@@ -274,7 +283,7 @@ def _network(file: Path, names: list[str]) -> None:
             raise SettingsError("the file that says what network it is is missing")
     elif file.suffix == ".toml":
         weights = file.with_suffix(".safetensors")
-        said = tomllib.loads(_text(file))
+        said = toml_table(_text(file))
         if not weights.is_file() or said.get("sha256") != _sha256(weights):
             raise SettingsError("is not of the weights beside it")
 
@@ -282,6 +291,7 @@ def _network(file: Path, names: list[str]) -> None:
 def _midi_map(file: Path) -> None:
     from livedream.control.midi import MidiMap
 
+    _text(file)
     MidiMap(file)
 
 

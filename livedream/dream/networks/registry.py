@@ -15,7 +15,7 @@ from typing import Any
 
 from livedream.core.errors import NetworkError, SettingsError
 from livedream.core.suggest import closest
-from livedream.core.user_folders import own_folder, read_toml_files
+from livedream.core.user_folders import own_folder, read_toml_files, toml_table
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,10 +108,12 @@ def _own_spec(text: str, name: str, *, own: bool) -> NetworkSpec:
     if name in shipped_networks():
         raise SettingsError(f"network {name}: the name is livedream's own")
     try:
-        said = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise SettingsError(f"network {name}: not TOML ({error})") from error
+        said = toml_table(text)
+    except SettingsError as error:
+        raise SettingsError(f"network {name}: {error}") from error
     wrong = [key for key in ("sha256", "summary", "licence") if not isinstance(said.get(key), str)]
+    if not isinstance(said.get("size_mb", 0), int | float):
+        wrong.append("size_mb")
     if wrong or len(said["sha256"]) != 64:
         raise SettingsError(f"network {name}: {(wrong or ['sha256'])[0]} is missing or damaged")
     return NetworkSpec(

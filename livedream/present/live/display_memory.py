@@ -71,7 +71,7 @@ def parse_displays(text: str) -> dict[str, dict[str, Any]]:
     """The file's entries, each of them checked.  Raises SettingsError."""
     try:
         found = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise SettingsError(f"not JSON ({error})") from error
     if not isinstance(found, dict):
         raise SettingsError("must be a JSON object")

@@ -1,8 +1,12 @@
 """A show in one file: everything comes along, and nothing else gets in."""
 
+import contextlib
 import hashlib
 import json
+import random
+import struct
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -17,6 +21,18 @@ from livedream.dream.networks.registry import models_folder, own_networks
 from livedream.dream.own_networks import add_network
 from livedream.jobs.pack import MANIFEST, pack, unpack
 
+TOML = ("presets/bad.toml", "programs/bad.toml", "midi.toml", "networks/bad.toml")
+DEEP = b"x = " + 50_000 * b"["
+
+
+def chunk(kind: bytes, content: bytes) -> bytes:
+    checked = kind + content
+    return struct.pack(">I", len(content)) + checked + struct.pack(">I", zlib.crc32(checked))
+
+
+# A picture of 10 GB in some hundred bytes.
+_HEADER = chunk(b"IHDR", struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0))
+BOMB = b"\x89PNG\r\n\x1a\n" + _HEADER + chunk(b"IDAT", zlib.compress(bytes(999)))
 PROGRAM = '[[steps]]\npreset = "ours"\nhold_s = 5\n'
 
 
@@ -120,12 +136,15 @@ def test_nothing_of_ones_own_is_no_pack(home: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "show.zip").exists()
 
 
-def made(path: Path, files: Mapping[str, bytes], sums: Mapping[str, str] | None = None) -> Path:
-    with zipfile.ZipFile(path, "w") as archive:
+def made(
+    path: Path, files: Mapping[str, bytes], sums: Mapping[str, str] | None = None, *,
+    kind: int = zipfile.ZIP_STORED, more: str = "",
+) -> Path:  # fmt: skip
+    with zipfile.ZipFile(path, "w", kind) as archive:
         for name, content in files.items():
             archive.writestr(name, content)
         found = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
-        archive.writestr(MANIFEST, json.dumps({"files": found if sums is None else sums}))
+        archive.writestr(MANIFEST, json.dumps({"files": found if sums is None else sums}) + more)
     return path
 
 
@@ -148,6 +167,14 @@ def made(path: Path, files: Mapping[str, bytes], sums: Mapping[str, str] | None 
         ("masks/bad.png", b"no picture", "masks/bad.png"),
         ("networks/bad.safetensors", b"\x80\x04nothing", "networks/bad"),
         ("networks/bad.toml", b'sha256 = "0"\n', "is not of the weights beside it"),
+        ("networks/bad.toml", b"sha256 = [", "networks/bad.toml: not TOML"),
+        *((name, DEEP, "not TOML") for name in TOML),
+        *((name, b"x = 1" + 5000 * b"0", "not TOML") for name in TOML),
+        ("displays.json", 99_999 * b"[", "not JSON"),
+        ("presets/bad.toml", b'[dream]\nwhere = "' + 9999 * b"!" + b'left"\n', "at most 2000"),
+        ("midi.toml", b"[controls]\n" + b"".join(b"c%d = 1\n" % n for n in range(513)), "than 512"),
+        ("masks/bad.png", BOMB, "is not a readable picture"),
+        ("\x1b[2J", b"", "has no place in a pack"),
     ],
 )
 def test_what_is_wrong_in_a_pack_is_refused_before_anything_is_written(
@@ -159,6 +186,60 @@ def test_what_is_wrong_in_a_pack_is_refused_before_anything_is_written(
         unpack(path, write=True, overwrite=True)
     assert not home.exists()
     assert main(["unpack", str(path), "--yes"]) == 2
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_damage_anywhere_is_refused_or_harmless(seed: int, home: Path, tmp_path: Path) -> None:
+    text = b"[dream]\nstrength = 20.0\n# " + 50 * b"abc def "
+    files = {"midi.toml": b"[controls]\n", "presets/ours.toml": text}
+    whole = made(tmp_path / "show.zip", files, kind=zipfile.ZIP_DEFLATED).read_bytes()
+    chance = random.Random(seed)
+    for _ in range(100):
+        damaged = bytearray(whole)
+        for _ in range(chance.choice((1, 1, 3))):
+            at = chance.randrange(len(damaged) - 8)
+            if chance.random() < 0.8:
+                damaged[at] = chance.randrange(256)
+            else:
+                del damaged[at : at + chance.randrange(8)]
+        (tmp_path / "damaged.zip").write_bytes(damaged)
+        with contextlib.suppress(SettingsError):
+            assert {one.name for one in unpack(tmp_path / "damaged.zip", write=True)} == set(files)
+    assert {file.relative_to(home).as_posix() for file in home.rglob("*.*")} <= set(files)
+    assert not Presets().broken
+
+
+def test_a_name_that_is_there_twice_or_links_elsewhere(home: Path, tmp_path: Path) -> None:
+    midi = b"[controls]\n"
+    path = made(tmp_path / "twice.zip", {"midi.toml": midi})
+    with zipfile.ZipFile(path, "a") as archive, pytest.warns(UserWarning, match="Duplicate"):
+        archive.writestr("midi.toml", b"[controls]\nx = 1\n")
+    with pytest.raises(SettingsError, match="not those of its manifest"):
+        unpack(path, write=True)
+    link = zipfile.ZipInfo("midi.toml")
+    link.create_system, link.external_attr = 3, 0o120777 << 16  # a symbolic link, of Unix
+    with zipfile.ZipFile(tmp_path / "link.zip", "w") as archive:
+        archive.writestr(link, "/etc/passwd")
+        sums = {"midi.toml": hashlib.sha256(b"/etc/passwd").hexdigest()}
+        archive.writestr(MANIFEST, json.dumps({"files": sums}))
+    with pytest.raises(SettingsError, match=r"midi.toml: .*cannot be read"):
+        unpack(tmp_path / "link.zip", write=True)
+    assert not home.exists()
+
+
+def test_what_unpacks_to_more_than_there_is_room_for_is_not_unpacked(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("livedream.jobs.pack._LARGEST", 1 << 20)
+    bomb = {f"files/0123456789ab-{n}": bytes(1 << 19) for n in range(3)}
+    path = made(tmp_path / "bomb.zip", bomb, kind=zipfile.ZIP_DEFLATED)
+    assert path.stat().st_size < 10_000
+    with pytest.raises(SettingsError, match="larger than the 0 MiB that are left"):
+        unpack(path, write=True)
+    path = made(tmp_path / "manifest.zip", {}, kind=zipfile.ZIP_DEFLATED, more=" " * (2 << 20))
+    with pytest.raises(SettingsError, match=r"manifest.json: larger than the 1 MiB"):
+        unpack(path, write=True)
+    assert not home.exists()
 
 
 def test_a_pack_that_is_damaged_or_none_is_refused(home: Path, tmp_path: Path) -> None:
