@@ -101,7 +101,10 @@ class RayWorkers(Closeable):
                 object_store_memory=_STORE_BYTES, **_OPTIONS,
             )  # fmt: skip
         except Exception as error:  # Ray's own are of every kind
-            raise WorkersError(f"Ray does not start here ({reason(error)})") from error
+            raise WorkersError(
+                f"Ray does not start here ({reason(error)}); try again when this machine is less "
+                "busy, or leave out --workers"
+            ) from error
 
     def _join(self, cluster: str) -> None:
         try:
