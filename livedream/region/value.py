@@ -133,5 +133,5 @@ def _bracketed(region: Region, *loose: type) -> str:
 def _written(value: float | str) -> str:
     if isinstance(value, float):
         return f"{value:.10g}"
-    plain = value.startswith("#") or PLAIN_PATH.fullmatch(value)
+    plain = PLAIN_PATH.fullmatch(value)
     return value if plain else '"' + value.replace('"', '""') + '"'

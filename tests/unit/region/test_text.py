@@ -1,7 +1,7 @@
 """The grammar of regions, and where the parser points when a text breaks it."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from livedream.core.errors import RegionError
@@ -80,6 +80,7 @@ def regions() -> st.SearchStrategy[Region]:
 
 @settings(max_examples=100, deadline=None)
 @given(region=regions())
+@example(Leaf("mask", ("#\r",)))
 def test_a_region_is_read_back_from_its_text(region: Region) -> None:
     found = parse_region(str(region))
     assert found == region
