@@ -8,6 +8,7 @@ when anything fails, the growing file stays as it is.
 """
 
 import errno
+import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -179,6 +180,26 @@ def _kept(stream: CopiedStream | None) -> bool:
     return stream is not None and not stream.made
 
 
+class _OnDisk(io.FileIO):
+    """A file of ours: one that PyAV opens (18.1) is never closed when the disk is full, and takes
+    its room even when it is deleted.
+
+    A write that fails raises, those after it are for nothing: FFmpeg has some more on its way out.
+    """
+
+    _failed = False
+
+    def write(self, data: Any) -> int:
+        rest = memoryview(data)
+        try:
+            while rest and not self._failed:
+                rest = rest[super().write(rest) :]
+        except OSError:
+            self._failed = True
+            raise
+        return len(data)
+
+
 class _Attempt:
     """One try at the finished file; `run` returns the companion to blame when it fails."""
 
@@ -200,16 +221,14 @@ class _Attempt:
         if self._wanted.immersive and container.name == "mp4":
             options["strict"] = "unofficial"  # FFmpeg's word for boxes that no standard has
         self._copied_streams = [stream.again() for stream in self._held]
-        with av.open(url_of(self._pieces[0])) as grown:
+        with av.open(url_of(self._pieces[0])) as grown, _OnDisk(self._temporary, "w") as written:
             ticks = main_video(grown).time_base.denominator
             if container.edits and _COARSE < ticks <= _FINE:  # where the film begins, to the tick
                 options["movie_timescale"] = str(ticks)
             out = av.open(
-                url_of(self._temporary),
-                "w",
-                format=container.name,
-                container_options=options,
-            )
+                written, "w", format=container.name, container_options=options,
+                io_open=lambda *_: self._temporary.open("rb"),  # to put the index in front
+            )  # fmt: skip
             try:
                 self._fill(grown, out)
                 out.close()
@@ -218,8 +237,8 @@ class _Attempt:
                     put_display_size(
                         file, container.name, video.width, video.height, self._wanted.aspect
                     )
-            except (av.FFmpegError, ValueError) as error:
-                with suppress(av.FFmpegError, ValueError):
+            except (av.FFmpegError, OSError, ValueError) as error:
+                with suppress(av.FFmpegError, OSError, ValueError):
                     out.close()
                 if not self._held or getattr(error, "errno", None) in _DISK_TROUBLE:
                     raise

@@ -17,7 +17,9 @@ from files_made import decoded, frames, info, make_video, packets, write_frames
 
 from livedream.capture import open_source
 from livedream.core.errors import ShapeError, SinkError
+from livedream.media.containers import container_for
 from livedream.present import open_sink
+from livedream.present.remux import RemuxSpec, remux
 
 
 @pytest.mark.parametrize(
@@ -122,8 +124,13 @@ def test_a_full_disk_is_one_line_and_what_was_written_plays(tmp_path: Path, name
             sink.write(frame)
             written += 1
     assert 3 < written < 30
+    for size in (20, 40_000):  # at the header, and in the middle
+        with files_up_to(size), pytest.raises(SinkError, match="could not be finished"):
+            remux(tmp_path / name, RemuxSpec(container_for(tmp_path / name)))
     with files_up_to(40_000), pytest.raises(SinkError, match="could not be finished"):
         sink.close(complete=False)
+    opened = [file.resolve().name for file in Path("/proc/self/fd").glob("*")]
+    assert not any(f".{name}.finishing" in one for one in opened)  # deleted, they would take room
     assert [p.name for p in tmp_path.iterdir()] == [name]
     assert len(decoded(tmp_path / name)) == written
     again = open_sink(tmp_path / name, info(), resume=True)
