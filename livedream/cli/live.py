@@ -77,9 +77,10 @@ def add_parser(commands: Commands) -> None:
 def _add_in_and_out(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--sink", action="append", metavar="SINK", dest="sinks",
-        help="where the dream goes: window, udp://HOST:PORT, rtmp://..., srt://..., browser, "
-        "camera, ndi, record:FOLDER; may be given several times (default: window); "
-        "{env:NAME} and {file:PATH} in it stand for a key or password kept there",
+        help="where the dream goes: window, udp://HOST:PORT, rtmp://..., srt://..., "
+        "whip:https://..., browser, camera, ndi, record:FOLDER; may be given several times "
+        "(default: window); {env:NAME} and {file:PATH} in it stand for a key or password "
+        "kept there",
     )  # fmt: skip
     group.add_argument("--fullscreen", action="store_true", help="open the window fullscreen")
     group.add_argument(
@@ -109,8 +110,8 @@ def _add_in_and_out(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument(
         "--sound", default=SOUNDS[0], choices=SOUNDS,
-        help="what goes along to recordings, udp, rtmp, srt and ndi: the source's sound, what "
-        "--audio listens to, or none (default: the source's, where it has some)",
+        help="what goes along to recordings, udp, rtmp, srt, whip and ndi: the source's sound, "
+        "what --audio listens to, or none (default: the source's, where it has some)",
     )  # fmt: skip
     group.add_argument(
         "--attract-after", type=number(float, 0, 604_800, "s"), default=0.0, metavar="S",

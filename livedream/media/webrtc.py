@@ -36,19 +36,20 @@ def new_connection() -> "RTCPeerConnection":
     return RTCPeerConnection(RTCConfiguration(iceServers=[]))
 
 
-def meet_at(connection: "RTCPeerConnection", address: str) -> None:
-    """Let pictures and sound come in at this address of this machine only.
+def meet_at(connection: "RTCPeerConnection", *addresses: str) -> None:
+    """Let pictures and sound go through these addresses of this machine only.
 
     For a connection that has its tracks and no description of its own yet. aioice would listen at
     every address of the machine but 127.0.0.1, so that without a network there would be none.
     """
     for transceiver in connection.getTransceivers():
         ice = transceiver.receiver.transport.transport.iceGatherer._connection
-        gather = partial(_gather, ice.get_component_candidates, address)
+        gather = partial(_gather, ice.get_component_candidates, list(addresses))
         ice.get_component_candidates = gather  # type: ignore[method-assign]
 
 
 async def _gather(
-    gather: Callable[..., Awaitable[Any]], address: str, *, component: int, addresses: list[str]
-) -> Any:
-    return await gather(component=component, addresses=[address])
+    gather: Callable[..., Awaitable[Any]], wanted: list[str], *, component: int,
+    addresses: list[str],
+) -> Any:  # fmt: skip
+    return await gather(component=component, addresses=wanted)

@@ -40,7 +40,7 @@ _TEST: Final = (("synthetic:clouds", "Drifting clouds"), ("synthetic:noise", "TV
 _USUAL: Final = {"udp": "udp://127.0.0.1:9000"}
 _SERVED: Final = {"browser": f"http://{BROWSER}/"}  # what others open
 _ONLY_ON: Final = {"spout": "win32", "syphon": "darwin"}
-_WRITTEN: Final = ("rtmp", "rtmps", "srt", "record")
+_WRITTEN: Final = ("rtmp", "rtmps", "srt", "whip", "record")
 
 
 def find_devices() -> Devices:

@@ -1,15 +1,18 @@
 """WHIP from other processes: aiortc and Chromium send, and are heard, lost and found again."""
 
+import json
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 from chromium import open_chromium
-from clap_and_flash import Witness
+from clap_and_flash import SIZE, Witness, make_film
 from ports import free_tcp_port
 
 pytest.importorskip("aiortc", reason="wants the extra whip")
@@ -55,24 +58,61 @@ _PAGE = """(async () => {
 })()"""
 
 
+# Plays a film to an address, until it is killed.
+_PLAYER = """
+import sys
+from itertools import count
+from livedream.capture.live.paced import PacedInput
+from livedream.core.live_sound import LiveSound
+from livedream.present.live import LiveFrame, open_output
+from livedream.present.live.worker import OutputWorker
+
+sound = LiveSound()
+source = PacedInput(sys.argv[1], sound)
+opened = source.open()
+worker = OutputWorker(open_output(
+    sys.argv[2], width=opened.width, height=opened.height, rate=opened.rate, sound=sound
+))
+for index in count():
+    rgb = source.read()
+    if rgb is not None:
+        worker.offer(LiveFrame(rgb, source.taken_s, index))
+"""
+
+
 class Stage:
     """A source, who watches and hears it, and its publishers."""
 
-    def __init__(self) -> None:
+    def __init__(self, token: str = "") -> None:
         port = free_tcp_port()
         self.url = f"http://127.0.0.1:{port}/"
         self.sound, self.witness, self._place = LiveSound(), Witness(), 0
         self.size = (0, 0)
-        self.capture = Capture(open_live(f"whip:127.0.0.1:{port}", sound=self.sound))
-        self.capture.start()
-        assert self.capture.wait(PATIENCE_S) is None
+        self._address = f"whip:127.0.0.1:{port}{token and '?token='}{token}"
         self._peers: list[subprocess.Popen[bytes]] = []
+        self.listen()
+
+    def listen(self) -> None:
+        self.capture = Capture(open_live(self._address, sound=self.sound))
+        self.capture.start()
+        until_s = time.monotonic() + PATIENCE_S
+        while True:
+            health = self.capture.health()
+            if health.state == "ok" or "nobody sends yet" in health.detail:
+                return
+            assert time.monotonic() < until_s, health
+            time.sleep(0.02)
 
     def send(self, size: str) -> "subprocess.Popen[bytes]":
         words = [sys.executable, str(PEER), "send", f"{self.url}whip", size]
         peer = subprocess.Popen(words, cwd=ROOT, env={"PYTHONPATH": str(ROOT)})
         self._peers.append(peer)
         return peer
+
+    def play(self, film: Path, address: str, **environment: str) -> None:
+        words = [sys.executable, "-c", _PLAYER, str(film), address]
+        environment["PYTHONPATH"] = str(ROOT)
+        self._peers.append(subprocess.Popen(words, cwd=ROOT, env=environment))
 
     def until(self, done: Callable[[], bool]) -> None:
         end_s = time.monotonic() + PATIENCE_S
@@ -98,8 +138,8 @@ class Stage:
 
 
 @pytest.fixture
-def stage() -> Iterator[Stage]:
-    made = Stage()
+def stage(request: pytest.FixtureRequest) -> Iterator[Stage]:
+    made = Stage(getattr(request, "param", ""))
     yield made
     made.close()
 
@@ -123,6 +163,21 @@ def test_who_sends_is_seen_and_heard_together_lost_and_found_again(stage: Stage)
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("stage", ["between-us"], indirect=True)
+def test_our_own_output_is_seen_and_heard_together_and_comes_back(
+    stage: Stage, tmp_path: Path
+) -> None:
+    film = make_film(tmp_path / "film.mp4")
+    stage.play(film, f"whip:{stage.url}whip?token={{env:KEPT}}&bitrate=2M", KEPT="between-us")
+    stage.until(lambda: len(stage.witness.apart_ms()) >= 5)
+    assert statistics.median(map(abs, stage.witness.apart_ms())) <= 40, stage.witness.apart_ms()
+    assert stage.size == SIZE
+    stage.capture.close()
+    stage.listen()
+    stage.until(lambda: stage.capture.health().frames > 10)
+
+
+@pytest.mark.slow
 def test_chromium_sends_a_picture_and_a_tone_and_stops(
     stage: Stage, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -143,3 +198,73 @@ def test_chromium_sends_a_picture_and_a_tone_and_stops(
         stage.until(is_heard)
         assert page.evaluate("stop()") == 200
         stage.until(lambda: "127.0.0.1 has stopped sending" in caplog.text)
+
+
+class Showing(BaseHTTPRequestHandler):
+    """A service that hands offers to a page, and the page's answer back. page: set by the test."""
+
+    page: Any = None
+
+    def do_POST(self) -> None:
+        offer = self.rfile.read(int(self.headers["content-length"])).decode()
+        answer = self.page.evaluate(f"shown({json.dumps(offer)})").encode()
+        self.send_response(201)
+        self.send_header("content-type", "application/sdp")
+        self.send_header("content-length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
+
+    def log_message(self, *_: object) -> None: ...
+
+
+# Answers an offer; `numbers` are those of the pictures that were shown, `profile` the codec's.
+_VIEWER = """(() => {
+  window.numbers = [];
+  window.shown = async (offer) => {
+    window.connection = new RTCPeerConnection();
+    connection.ontrack = async ({track}) => {
+      if (track.kind !== "video") return;
+      const paint = document.createElement("canvas").getContext("2d");
+      const frames = new MediaStreamTrackProcessor({track}).readable.getReader();
+      for (let one; !(one = await frames.read()).done; one.value.close()) {
+        paint.drawImage(one.value, 0, 0, 160, 96);
+        const row = paint.getImageData(0, 48, 160, 1).data;
+        let index = 0;
+        for (let bit = 0; bit < 8; bit++) index |= (row[4 * (20 * bit + 10) + 1] > 128) << bit;
+        for (const shift of [4, 2, 1]) index ^= index >> shift;
+        numbers.push(index);
+      }
+    };
+    await connection.setRemoteDescription({type: "offer", sdp: offer});
+    await connection.setLocalDescription();
+    return connection.localDescription.sdp;
+  };
+  window.codecs = async () => [...(await connection.getStats()).values()]
+    .filter((one) => one.type === "codec").map((one) => one.mimeType).sort().join();
+  return true;
+})()"""
+
+
+@pytest.mark.slow
+def test_chromium_shows_our_output(tmp_path: Path) -> None:
+    film = make_film(tmp_path / "film.mp4")
+    server = HTTPServer(("127.0.0.1", 0), Showing)
+    with open_chromium(tmp_path) as browser, server:
+        Showing.page = browser.page("about:blank", width=320, height=240)
+        assert Showing.page.evaluate(_VIEWER)
+        words = [
+            sys.executable,
+            "-c",
+            _PLAYER,
+            str(film),
+            f"whip:http://127.0.0.1:{server.server_port}/a",
+        ]
+        with subprocess.Popen(words, cwd=ROOT, env={"PYTHONPATH": str(ROOT)}) as player:
+            try:
+                server.handle_request()
+                Showing.page.wait("new Set(numbers.slice(-50)).size > 20")
+                following = "numbers.filter((one, at) => at && one === (numbers[at - 1] + 1) % 64)"
+                assert Showing.page.evaluate(f"{following}.length") > 10
+                assert Showing.page.wait("codecs()") == "audio/opus,video/H264"
+            finally:
+                player.kill()

@@ -7,7 +7,6 @@ WebRTC. One may send at a time. The rules of `livedream.core.web` decide who may
 import asyncio
 import contextlib
 import logging
-import re
 import secrets
 import statistics
 import time
@@ -17,14 +16,22 @@ from typing import TYPE_CHECKING, Any, Final
 
 import av
 from starlette.applications import Starlette
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from livedream.capture.live import Opened, stated_rate
+from livedream.capture.live.whip_offer import (
+    SDP,
+    Refused,
+    check_offer,
+    read_offer,
+    unreadable,
+    without_candidates,
+)
 from livedream.capture.sound import Evener
 from livedream.core.addresses import parse_address
-from livedream.core.errors import SourceError, reason
+from livedream.core.errors import SourceError
 from livedream.core.frame import Picture
 from livedream.core.latest_slot import LatestSlot
 from livedream.core.live_sound import SOUND_RATE, ArrivalClock, LiveSound
@@ -40,7 +47,6 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 DEFAULT_ADDRESS: Final = "127.0.0.1:8889"
-_SDP: Final = "application/sdp"
 _MOST_OFFER: Final = 64 * 1024  # bytes; browsers send 5 to 10 thousand
 _ASKING_S: Final = 5.0  # for an offer to come in and to be answered
 _FIRST_S: Final = 10.0  # from the answer to the first picture
@@ -196,12 +202,6 @@ class _Publisher:
         return f"nothing came for {silent_s:g} s" if now_s - since_s > silent_s else ""
 
 
-class _Refused(Exception):  # noqa: N818 (an answer, no fault)
-    def __init__(self, status: int, why: str) -> None:
-        super().__init__(why)
-        self.status = status
-
-
 class _Receiver:
     """What happens in the server's event loop.
 
@@ -250,18 +250,18 @@ class _Receiver:
 
     async def _ask(self, request: Request) -> Response:
         if request.method == "OPTIONS":
-            return Response(status_code=204, headers={"accept-post": _SDP})
+            return Response(status_code=204, headers={"accept-post": SDP})
         host = request.client.host if request.client else "somebody"
         try:
-            answer, secret = await self._accept(await _offer_of(request), host, request)
-        except _Refused as refused:
+            answer, secret = await self._accept(await read_offer(request, _ASKING_S), host, request)
+        except Refused as refused:
             why = SourceError(f"from {host}: {refused}")
             self._faults.failed(why, "refused an offer", traceback=False)
             text = f"livedream: {refused}\n"
-            headers = {"accept-post": _SDP} if refused.status == 415 else {}
+            headers = {"accept-post": SDP} if refused.status == 415 else {}
             return PlainTextResponse(text, refused.status, headers)
         place = f"http://{request.headers['host']}/whip/{secret}"
-        return Response(answer, 201, {"location": place}, _SDP)
+        return Response(answer, 201, {"location": place}, SDP)
 
     async def _end(self, request: Request) -> Response:
         if request.method == "OPTIONS":
@@ -278,16 +278,16 @@ class _Receiver:
         """The answer, and the secret part of the session's address."""
         from aiortc import RTCSessionDescription
 
-        _check_offer(offer)
+        check_offer(offer)
         now = self.publisher
         if now is not None and not now.why_gone(time.monotonic(), _SILENT_S):
-            raise _Refused(409, f"{now.host} sends already: stop it first")
+            raise Refused(409, f"{now.host} sends already: stop it first")
         publisher = _Publisher(new_connection(), host)
         await self._let_go(f"{host} sends instead", publisher)
         connection = publisher.connection
         try:
             async with asyncio.timeout(_ASKING_S):
-                offered = RTCSessionDescription(_without_candidates(offer), "offer")
+                offered = RTCSessionDescription(without_candidates(offer), "offer")
                 await connection.setRemoteDescription(offered)
                 meet_at(connection, _own_address(request))
                 for transceiver in connection.getTransceivers():
@@ -302,7 +302,7 @@ class _Receiver:
         except Exception as error:  # whatever aiortc makes of an offer that is none
             if self.publisher is publisher:
                 await self._let_go("an offer could not be answered")
-            raise _unreadable(error) from error
+            raise unreadable(error) from error
 
     async def _let_go(self, why: str, instead: _Publisher | None = None) -> None:
         gone, self.publisher, self.why = self.publisher, instead, why
@@ -355,52 +355,6 @@ async def _frames(track: "MediaStreamTrack") -> Any:
     with contextlib.suppress(MediaStreamError):
         while True:
             yield await track.recv()
-
-
-async def _offer_of(request: Request) -> str:
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != _SDP:
-        raise _Refused(415, f"the content type must be {_SDP}")
-    try:
-        async with asyncio.timeout(_ASKING_S):
-            return (await request.body()).decode()
-    except TimeoutError:
-        raise _Refused(408, f"no offer came in {_ASKING_S:g} s") from None
-    except ClientDisconnect:
-        raise _Refused(400, "the connection ended amid the offer") from None
-    except UnicodeDecodeError:
-        raise _Refused(400, "the SDP offer must be UTF-8") from None
-
-
-def _unreadable(error: Exception) -> _Refused:
-    return _Refused(400, f"the SDP offer cannot be read ({reason(error)[:200]})")
-
-
-def _check_offer(offer: str) -> None:
-    """Raises _Refused for what cannot be read or is not wanted."""
-    from aiortc.sdp import SessionDescription
-
-    kinds = re.findall(r"^m=(\w+) ", offer, re.MULTILINE)
-    if kinds.count("video") != 1 or kinds.count("audio") > 1 or set(kinds) - {"video", "audio"}:
-        raise _Refused(406, "an offer must have one video and at most one audio, nothing else")
-    try:
-        described = SessionDescription.parse(offer)
-    except Exception as error:  # a parser's own, KeyError and others
-        raise _unreadable(error) from error
-    for media in described.media:
-        if media.direction not in ("sendonly", "sendrecv"):
-            raise _Refused(406, f"the {media.kind} must be sendonly (got {media.direction})")
-        if media.dtls is None or not media.dtls.fingerprints:
-            raise _Refused(400, "the SDP offer lacks a fingerprint")
-        names = {codec.name.upper() for codec in media.rtp.codecs}
-        if media.kind == "video" and not names & {"H264", "VP8"}:
-            raise _Refused(406, "the video must be H.264 or VP8")
-
-
-def _without_candidates(offer: str) -> str:
-    """Who sends looks for us, not we for whoever an offer names: no packet goes to an address that
-    has not proved that it knows the answer's password."""
-    return re.sub(r"^a=(candidate:|end-of-candidates)[^\n]*\n?", "", offer, flags=re.MULTILINE)
 
 
 def _own_address(request: Request) -> str:

@@ -98,6 +98,7 @@ OUTPUTS: dict[str, Route] = {
     "rtmp": Route("a streaming service, or OBS listening", "relay.RelayOutput", sound=True),
     "rtmps": Route("the same, encrypted", "relay.RelayOutput", sound=True),
     "srt": Route("SRT, by an ffmpeg that has it", "relay.RelayOutput", sound=True),
+    "whip": Route("WHIP: a WebRTC service", "whip.WhipOutput", "aiortc", "whip", True),
     "browser": Route("a page for OBS's Browser Source", "browser.BrowserOutput"),
     "record": Route("files, of dream, camera or both", "recording.RecordingOutput", sound=True),
     "camera": Route("a virtual camera", "sharing.VirtualCameraOutput", "pyvirtualcam", "obs"),
@@ -112,7 +113,7 @@ def open_output(
 ) -> Output:
     """The output that `text` names, not yet opened.
 
-    `udp://127.0.0.1:9000`, `rtmp://...`, `srt://...`, `browser:127.0.0.1:8766`, `camera`,
+    `udp://127.0.0.1:9000`, `rtmp://...`, `srt://...`, `whip:https://...`, `browser`, `camera`,
     `camera:NAME`, `ndi:NAME`, `spout:NAME`, `syphon:NAME`, `record:FOLDER?of=both&budget=50GB`.
     `{env:NAME}` and `{file:PATH}` stand for a key or password that is kept there.
     width, height: of the frames to come, px; rate: about how many come per second.  sound: what is

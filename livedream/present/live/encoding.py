@@ -83,29 +83,35 @@ def encoder_options(name: str, options: StreamOptions) -> Mapping[str, str]:
     }
 
 
-def add_video(container: Any, options: StreamOptions) -> Any:
-    """A stream of `container` whose encoder has opened; the first of the candidates that does.
+def open_encoder(options: StreamOptions, **more: str) -> Any:
+    """An encoder that has opened; the first of the candidates that does.
 
-    Raises SinkError with each candidate's reason when none opens.
+    more: FFmpeg's options for it.  Raises SinkError with each candidate's reason when none opens.
     """
     names = ENCODERS if options.encoder == "auto" else (options.encoder,)
     reasons = []
     for name in names:
         try:
-            probe = av.CodecContext.create(name, "w")
-            _configure(probe, name, options)
-            probe.open(strict=False)
+            context = av.CodecContext.create(name, "w")
+            _configure(context, name, options, more)
+            context.open(strict=False)
         except (av.FFmpegError, ValueError) as error:
             reasons.append(f"{name}: {getattr(error, 'strerror', None) or error}")
             continue
-        stream = container.add_stream(name, rate=options.rate)
-        _configure(stream.codec_context, name, options)
-        stream.time_base = CLOCK
-        return stream
+        return context
     raise SinkError("no H.264 encoder opens: " + "; ".join(reasons))
 
 
-def _configure(context: Any, name: str, options: StreamOptions) -> None:
+def add_video(container: Any, options: StreamOptions) -> Any:
+    """A stream of `container` whose encoder opens. Raises SinkError as `open_encoder`."""
+    name = open_encoder(options).name
+    stream = container.add_stream(name, rate=options.rate)
+    _configure(stream.codec_context, name, options, {})
+    stream.time_base = CLOCK
+    return stream
+
+
+def _configure(context: Any, name: str, options: StreamOptions, more: Mapping[str, str]) -> None:
     context.width, context.height, context.pix_fmt = options.width, options.height, "yuv420p"
     context.framerate = options.rate
     context.time_base = CLOCK
@@ -114,7 +120,7 @@ def _configure(context: Any, name: str, options: StreamOptions) -> None:
     context.max_b_frames = 0
     context.thread_type = "SLICE"
     limits = {"maxrate": str(options.bitrate), "bufsize": str(options.bitrate // 2)}
-    context.options = {**encoder_options(name, options), **limits}
+    context.options = {**encoder_options(name, options), **limits, **more}
     tag(context, BT709)
 
 
