@@ -25,7 +25,7 @@ import threading
 import time
 import urllib.request
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
@@ -395,7 +395,8 @@ class Soak:
             for plug in plugs:
                 if self.until(plug.well, BACK_S) == float("inf"):
                     self.faults.append(f"{plug.name} was never there: {self.figures()}"[:2000])
-            self._minutes(show, plugs, chance, prints)
+            with suppress(KeyboardInterrupt):  # what there was until then is judged
+                self._minutes(show, plugs, chance, prints)
         finally:
             show.send_signal(signal.SIGINT)
             try:

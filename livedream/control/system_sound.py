@@ -18,7 +18,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from livedream.core.children import end_child, last_words, start_child
+from livedream.core.children import end_child, last_words, start_child, trim
 from livedream.core.errors import SourceError
 from livedream.core.supervisor import SupervisedThread, start_thread
 
@@ -70,6 +70,7 @@ class SystemSound:
             while len(block := pipe.read(8 * _BLOCK)) == 8 * _BLOCK:
                 self._receive(np.frombuffer(block, np.float32).reshape(-1, 2))
                 self._heard.set()
+                trim(self._said)
 
 
 def _loopbacks(library: Any) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from typing import IO, Any, Final
 from livedream.core.errors import SettingsError
 
 _running: set["subprocess.Popen[bytes]"] = set()
+_MOST_SAID: Final = 64 * 1024  # bytes
 # prctl(PR_SET_PDEATHSIG, SIGKILL), which what is executed then keeps. In a process of its own,
 # since nothing but exec is safe between fork and exec of a program with threads.
 _BOUND: Final = (
@@ -54,6 +55,16 @@ def last_words(said: IO[bytes]) -> str:
     said.seek(0)
     lines = [line.strip() for line in said.read().decode(errors="replace").splitlines()]
     return next((line for line in reversed(lines) if line), "")
+
+
+def trim(said: IO[bytes]) -> None:
+    """Begin such a file anew once it is long: a child may complain for weeks, many times a second.
+
+    For every now and then while the child runs, which writes on from where the file then ends.
+    """
+    if os.fstat(said.fileno()).st_size > _MOST_SAID:
+        said.seek(0)
+        said.truncate()
 
 
 @atexit.register

@@ -7,7 +7,7 @@ from typing import Any, Final
 import av
 
 from livedream.core.addresses import parse_address, resolved, srt_options, stream_url
-from livedream.core.children import end_child, ffmpeg_with, last_words, start_child
+from livedream.core.children import end_child, ffmpeg_with, last_words, start_child, trim
 
 BY_FFMPEG: Final = ("srt", "rist")
 
@@ -55,6 +55,11 @@ class FfmpegRelay:
     def last_words(self) -> str:
         """What it said last, "" for nothing."""
         return "" if self._said is None else last_words(self._said)
+
+    def trim(self) -> None:
+        """To be called for every picture: what it said long ago is forgotten."""
+        if self._said is not None:
+            trim(self._said)
 
     def end(self) -> None:
         """No more packets."""

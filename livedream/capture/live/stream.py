@@ -238,6 +238,8 @@ class StreamInput:
         self.taken_s = self._clock.ours(time_s, time.monotonic())
         if self._heard is not None:
             self._heard.play()
+        if self._relay is not None:
+            self._relay.trim()
         rgb = self._picture(frame)
         self._say_changes(time_s, rgb)
         self._count += 1

@@ -261,7 +261,7 @@ export class Studio {
     const known = this.offers.sinks.map((one) => one.value);
     const others = sinks.filter((sink) => !isWindow(sink) && !known.includes(sink));
     const kept = (index, text) => change([...sinks.filter((sink) => !others.includes(sink)), ...others.map((sink, other) => (other === index ? text : sink)), ...(index === others.length ? [text] : [])].filter(Boolean));
-    const written = [...others, ""].map((sink, index) => row("Stream (RTMP, SRT)", index === others.length ? "rtmp://SERVER/KEY, srt://HOST:PORT: a key is put into a file that only you can read, and is not shown again" : "",
+    const written = [...others, ""].map((sink, index) => row("Stream (RTMP, SRT, WHIP)", index === others.length ? "rtmp://SERVER/KEY, srt://HOST:PORT: a key is put into a file that only you can read, and is not shown again" : "",
       [make("input", { class: "field", type: "text", spellcheck: "false", autocapitalize: "off", autocomplete: "off", placeholder: "rtmp://… srt://…", value: sink, "aria-label": "address of a stream",
         onchange: (event) => kept(index, event.target.value.trim()) })], "other"));
     written.push(this.why("sinks"));

@@ -16,7 +16,7 @@ from fractions import Fraction
 from typing import Any, Final
 
 from livedream.core.addresses import Address, resolved, srt_options
-from livedream.core.children import end_child, ffmpeg_with, last_words, start_child
+from livedream.core.children import end_child, ffmpeg_with, last_words, start_child, trim
 from livedream.core.errors import SettingsError, SinkError
 from livedream.core.live_sound import LiveSound
 from livedream.present.live import LiveFrame
@@ -88,6 +88,7 @@ class RelayOutput:
     def _pass_on(self, stream: bytes) -> None:
         """Write into the pipe. Raises SinkError when the child has ended or takes nothing."""
         assert self._child is not None and self._child.stdin is not None, "open comes first"
+        trim(self._said)
         rest, until = memoryview(stream), time.monotonic() + PATIENCE_S
         while rest:
             if self._child.poll() is not None:

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -78,3 +79,22 @@ def test_an_ffmpeg_without_the_protocol_is_one_line(
     monkeypatch.setattr("shutil.which", lambda name: str(tmp_path / name))
     with pytest.raises(SettingsError, match="the one here has none"):
         children.ffmpeg_with("srt")
+
+
+def test_what_a_child_says_for_weeks_stays_short_and_its_last_words_are_the_last() -> None:
+    talks = "import sys\nfor line in sys.stdin: print(line.strip() * 1000, file=sys.stderr)"
+    with tempfile.TemporaryFile() as said:
+        child = children.start_child(
+            [sys.executable, "-c", talks], stdin=subprocess.PIPE, stderr=said, bufsize=0
+        )
+        assert child.stdin is not None
+        sizes = []
+        for number in range(300):
+            before = os.fstat(said.fileno()).st_size
+            child.stdin.write(f"{number:03}\n".encode())
+            until(lambda before=before: os.fstat(said.fileno()).st_size > before)  # type: ignore[misc]
+            children.trim(said)
+            sizes.append(os.fstat(said.fileno()).st_size)
+        children.end_child(child, 10.0)
+        assert max(sizes) < 100_000
+        assert children.last_words(said) == "299" * 1000
