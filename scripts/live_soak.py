@@ -290,7 +290,7 @@ class Soak:
         home, runtime = self.folder / "home", self.folder / "run"
         home.mkdir()
         runtime.mkdir(mode=0o700)
-        (home / "midi.toml").write_text('[controls]\n"cc:1:7" = "vignette"\n')
+        (home / "midi.toml").write_text('[controls]\n"cc:1:7" = "saturation"\n')
         (self.folder / "soak_midi.py").write_text(_MIDI)
         # Senders are looked for at this address: no multicast is needed.
         ndi = {"ndi": {"networks": {"ips": "127.0.0.1"}}}
