@@ -7,12 +7,14 @@ turns, with or without a mirror.
 
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from typing import Any, Final
 
 import av
 import numpy as np
 from av.sidedata.sidedata import Type
 from numpy.typing import NDArray
+
+_SAYING: Final = ("h264", "hevc")  # streams of these may turn while they run
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,3 +54,32 @@ def orientation_of(frame: av.VideoFrame) -> Orientation:
     if abs(a) + abs(d) >= abs(b) + abs(c):
         return Orientation(left_right=bool(a < 0), up_down=bool(d < 0))
     return Orientation(True, left_right=bool(c < 0), up_down=bool(b < 0))
+
+
+class StreamOrientation:
+    """Which way up the frames of a stream are: said with some of them (H.264, D.2.27), and it holds
+    for all until a whole group from keyframe to keyframe says nothing.
+
+    Keyframes and those right behind them are looked at, no others: what PyAV gives out of a frame
+    and the frame hold each other (18.1), so that its memory and its threads stay until Python
+    collects garbage.
+    """
+
+    def __init__(self) -> None:
+        self._now = Orientation()
+        self._said = self._behind_key = False
+
+    def __call__(self, frame: av.VideoFrame, codec: str, *, first: bool) -> Orientation:
+        """codec: FFmpeg's name of it.  first: whether nothing came before, on this connection."""
+        behind, self._behind_key = self._behind_key, frame.key_frame
+        told = codec in _SAYING and (frame.key_frame or behind)
+        if not (told or first):
+            return self._now
+        found = orientation_of(frame)
+        if found != Orientation():
+            self._now, self._said = found, True
+        elif frame.key_frame:
+            if not self._said:
+                self._now = found
+            self._said = False
+        return self._now

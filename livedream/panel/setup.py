@@ -106,7 +106,7 @@ class SetupFile:
         """{} where there is none that can be read."""
         try:
             found = json.loads(self._file.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             return {}
         return found if isinstance(found, dict) else {}
 

@@ -84,7 +84,7 @@ class Kept:
             found = json.loads(file.read_text(encoding="utf-8")) if file is not None else {}
             kept.beginning = tuple(map(str, found["beginning"]))
             values, state = dict(found["values"]), {name: found[name] for name in _STATE}
-        except (OSError, ValueError, TypeError, KeyError):
+        except (OSError, ValueError, TypeError, KeyError, RecursionError):
             return kept
         # Nobody who comes back the next day is to find a picture that is black.
         kept.values = {name: value for name, value in values.items() if name not in MOMENTS}

@@ -33,7 +33,7 @@ from livedream.core.live_sound import ArrivalClock, LiveSound
 from livedream.core.redact import redact
 from livedream.core.shrink import fitted
 from livedream.media.filters import kind_of
-from livedream.media.orientation import Orientation, orientation_of
+from livedream.media.orientation import StreamOrientation
 from livedream.media.viewing import View, squared
 
 _log = logging.getLogger(__name__)
@@ -50,7 +50,6 @@ _LATE_S: Final = 1.0  # heuristic: networks stand still for less, and go on wher
 _CHANGES_S: Final = 10.0  # between two lines about changes
 _STILL_S: Final = 1.0  # between two looks at a picture that stands alone
 _HD_PX: Final = 1920 * 1080
-_TURNING: Final = ("h264", "hevc")  # these may say while they run which way is up
 # Enough to find the streams of MPEG-TS, not a second of waiting; then, where that was too little,
 # what FFmpeg's own tools take.
 _LOOK: Final = {"analyzeduration": "300000", "probesize": "500000"}
@@ -117,7 +116,7 @@ class StreamInput:
         self._frames: deque[av.VideoFrame] = deque()
         self._view: View | None = None
         self._viewed: object = None
-        self._turned, self._turn_said, self._behind_key = Orientation(), False, False
+        self._upright = StreamOrientation()
         self._last: Picture | None = None
         self._still: Picture | None = None  # a film of one picture
 
@@ -248,7 +247,7 @@ class StreamInput:
 
     def _picture(self, frame: av.VideoFrame) -> Picture:
         """As a player shows it; a stream may change into another at any frame."""
-        turned = self._upright(frame)
+        turned = self._upright(frame, self._context.name, first=not self._count)
         kind = (kind_of(frame), frame.color_trc, frame.color_primaries, turned)
         if self._view is None or kind != self._viewed:
             self._view = View(frame, self._context.name, orientation=turned)
@@ -256,26 +255,6 @@ class StreamInput:
         view = self._view
         aspect = view.aspect(self._aspect())
         return fitted(view(frame), *squared(view.width, view.height, aspect), cv2.INTER_LINEAR)
-
-    def _upright(self, frame: av.VideoFrame) -> Orientation:
-        """Which way up it is: said with some frames (H.264, D.2.27), and it holds for all until a
-        whole group from keyframe to keyframe says nothing.
-
-        Keyframes and those right behind them are looked at, no others: what PyAV gives out of a
-        frame and the frame hold each other (18.1), so that its memory and its threads stay until
-        Python collects garbage."""
-        behind, self._behind_key = self._behind_key, frame.key_frame
-        told = self._context.name in _TURNING and (frame.key_frame or behind)
-        if self._count and not told:
-            return self._turned
-        found = orientation_of(frame)
-        if found != Orientation():
-            self._turned, self._turn_said = found, True
-        elif frame.key_frame:
-            if not self._turn_said:
-                self._turned = found
-            self._turn_said = False
-        return self._turned
 
     def _aspect(self) -> Fraction | None:
         """Of the stored pixels: the decoder's newest, else what the container says."""

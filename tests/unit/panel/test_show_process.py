@@ -96,7 +96,7 @@ def test_what_was_set_is_still_there_the_next_day(tmp_path: Path) -> None:
     assert applied == {"apply": {"strength": 33.0, "network": ""}}
     words, *_ = shown(setup(tmp_path, "run", "--preset=neon"))
     assert "--preset=neon" in words["words"]
-    for nonsense in ("{", "[]", '{"beginning": 3}', '{"beginning": [], "values": 4}'):
+    for nonsense in ("{", "[]", '{"beginning": 3}', '{"beginning": [], "values": 4}', "[" * 9_999):
         kept.write_text(nonsense, encoding="utf-8")
         assert "--preset=ink" in shown(first)[0]["words"]
 
