@@ -6,12 +6,14 @@ ran; Ctrl-C ends with 130.
 
 import argparse
 import contextlib
+import difflib
 import errno
 import logging
 import os
 import sys
 import traceback
 from collections.abc import Sequence
+from typing import Any
 
 from livedream.cli import (
     autostart,
@@ -60,6 +62,17 @@ _COMMANDS = (
 
 class _Parser(argparse.ArgumentParser):
     """One line for a wrong option, and where to look; argparse prints its whole usage."""
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        found, unknown = super().parse_known_args(args, namespace)
+        if unknown and self._subparsers is None:  # a command's own: its help is the one to look at
+            names = list(self._option_string_actions)
+            near = [one for word in unknown for one in difflib.get_close_matches(word, names, 1)]
+            if not near and "--output" in names and not any(w.startswith("-") for w in unknown):
+                near = ["-o OUTPUT"]
+            hint = f" (is {' and '.join(near)} meant?)" if near else ""
+            self.error(f"unrecognized arguments: {' '.join(unknown)}{hint}")
+        return found, unknown
 
     def error(self, message: str) -> "None":  # type: ignore[override]
         message = redact(message.removeprefix("argument "))

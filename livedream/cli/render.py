@@ -229,6 +229,9 @@ def jobs_of(args: argparse.Namespace) -> "list[RenderJob]":
         )
     suffixes = (".mov", ".mkv", ".webm") if args.layer else (".mp4", ".mov", ".mkv", ".webm")
     outputs = [output_of(args.output, text, len(args.inputs), suffixes) for text in args.inputs]
+    last = Path(args.inputs[-1])
+    if len(outputs) > 1 and args.output is None and last.suffix in suffixes and not last.exists():
+        raise SettingsError(f"{last} does not exist; if it is to be made, write -o {last}")
     if len(set(outputs)) < len(outputs):
         raise SettingsError("two inputs would be written to the same output; give them one by one")
     if args.matte is not None and len(outputs) > 1:

@@ -39,6 +39,13 @@ def refused(capsys: pytest.CaptureFixture[str], *words: str) -> str:
         (("live", "--rotation", "999"), "--rotation: must be -180 to 180 degrees/s (got 999);"),
         (("live", "--camera-size", "big"),
          "--camera-size: must be WIDTHxHEIGHT, such as 1280x720 (got 'big')"),
+        (("render", "x", "--strenght", "3"),
+         "livedream render: unrecognized arguments: --strenght 3 (is --strength meant?); "
+         "try 'livedream render --help'"),
+        (("image", "x.png", "y.png"), "unrecognized arguments: y.png (is -o OUTPUT meant?)"),
+        (("render", "x", "nowhere/y.mp4"),
+         "nowhere/y.mp4 does not exist; if it is to be made, write -o nowhere/y.mp4"),
+        (("networks", "add", "a", "b"), "networks add: unrecognized arguments: b;"),
     ],
 )  # fmt: skip
 def test_what_is_refused_says_what_it_must_be(
