@@ -30,6 +30,8 @@ from livedream.core.supervisor import SupervisedThread, start_thread
 
 _COOKIE_S: Final = 30 * 24 * 3600
 _LARGEST_HEAD: Final = 8 * 1024  # bytes of path, query and headers; a browser sends one or two
+MOST_PAGES: Final = 64  # WebSockets that are open at once; a page of the studio has two
+_TRY_LATER: Final = 1013  # of RFC 6455's registry
 _LOOPBACK: Final = ("127.0.0.1", "localhost", "[::1]")
 _HEADERS: Final = {
     # Nothing is loaded from elsewhere, no other page may frame this one or learn its address.
@@ -107,6 +109,7 @@ class AccessMiddleware:
 
     def __init__(self, app: ASGIApp, access: Access) -> None:
         self._app, self._access = app, access
+        self._pages = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         asked = HTTPConnection(scope)
@@ -124,7 +127,23 @@ class AccessMiddleware:
                     headers.append("set-cookie", self._access.cookie())
             await send(message)
 
-        await self._app(scope, receive, sending)
+        if scope["type"] != "websocket":
+            await self._app(scope, receive, sending)
+        elif self._pages >= MOST_PAGES:
+            await _turn_away(receive, send)
+        else:
+            self._pages += 1
+            try:
+                await self._app(scope, receive, sending)
+            finally:
+                self._pages -= 1
+
+
+async def _turn_away(receive: Receive, send: Send) -> None:
+    """Accepted first: of a WebSocket that never opened a browser tells its page no reason."""
+    await receive()
+    await send({"type": "websocket.accept"})
+    await send({"type": "websocket.close", "code": _TRY_LATER, "reason": "too many pages are open"})
 
 
 async def _refuse(scope: Scope, receive: Receive, send: Send, status: int, why: str) -> None:
@@ -230,28 +249,37 @@ class WebServer:
     def _run(self, app: ASGIApp, alongside: Callable[[], Coroutine[Any, Any, None]] | None) -> None:
         import uvicorn
 
+        from livedream.core.web_connections import (
+            ASKING_S,
+            AskingConnection,
+            PageConnection,
+            let_go,
+        )
+
         assert self._socket is not None, "serve has opened it"
         if self._socket.fileno() < 0:  # the server before has closed it
             self._socket = self._bind()
         opened = self._socket
         config = uvicorn.Config(
             AccessMiddleware(app, self.access), lifespan="off", log_level="warning",
-            access_log=False, server_header=False, ws="websockets-sansio", ws_max_size=64 * 1024,
-            ws_per_message_deflate=False, h11_max_incomplete_event_size=16 * 1024,
-            limit_concurrency=128, timeout_keep_alive=15,
+            access_log=False, server_header=False, http=AskingConnection, ws=PageConnection,
+            ws_max_size=64 * 1024, ws_per_message_deflate=False,
+            h11_max_incomplete_event_size=16 * 1024, timeout_keep_alive=ASKING_S,
         )  # fmt: skip
         self._server = server = uvicorn.Server(config)
         if self._closing:
             return
 
         async def serve() -> None:
-            beside = asyncio.create_task(alongside()) if alongside else None
-            if beside is not None:
+            besides = [asyncio.create_task(let_go(server.server_state.connections))]
+            if alongside:
+                besides.append(asyncio.create_task(alongside()))
+            for beside in besides:
                 beside.add_done_callback(lambda task: setattr(server, "should_exit", True))
             try:
                 await server.serve(sockets=[opened])
             finally:
-                if beside is not None:
+                for beside in besides:
                     beside.cancel()
                     with contextlib.suppress(asyncio.CancelledError):
                         await beside

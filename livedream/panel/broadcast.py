@@ -28,7 +28,6 @@ _PREVIEW_PX: Final = 640
 _LARGEST_MESSAGE: Final = 32 * 1024  # characters
 _MOST_PER_S: Final = 400  # messages of one client; a dragged slider sends about 60
 _STUCK_S: Final = 20.0  # a client that takes nothing for so long is let go
-_MOST_CLIENTS: Final = 32
 
 
 class Client:
@@ -162,9 +161,6 @@ class Broadcaster:
 
     async def serve(self, socket: WebSocket) -> None:
         """One page, from its opening to its end."""
-        if len(self.clients) >= _MOST_CLIENTS:
-            await socket.close(1013, "too many pages are open")
-            return
         await socket.accept()
         self._made += 1
         client = Client(socket, self._made)

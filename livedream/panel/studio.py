@@ -37,7 +37,6 @@ from livedream.panel.show_process import COMMAND, ShowProcess
 
 _TICK_S: Final = 0.1
 _LARGEST_MESSAGE: Final = 32 * 1024
-_MOST_PAGES: Final = 32
 _STUCK_S: Final = 20.0
 
 
@@ -130,9 +129,6 @@ class Studio(PageServer):
 
     async def _serve(self, socket: WebSocket) -> None:
         """One page, from its opening to its end."""
-        if len(self._pages) >= _MOST_PAGES:
-            await socket.close(1013, "too many pages are open")
-            return
         await socket.accept()
         page = Page(socket)
         fields = [asdict(field) for field in self._form.fields]

@@ -16,6 +16,9 @@ export const label = (name) => {
   return words[0].toUpperCase() + words.slice(1);
 };
 
+// A WebSocket closed with it may be opened again later (RFC 6455's registry).
+export const TRY_LATER = 1013;
+
 const clamp = (value, low, high) => Math.min(high, Math.max(low, value));
 
 export const toValue = (parameter, unit) => {

@@ -1,6 +1,6 @@
 // The panel: one socket, one page; everything it shows comes from the declaration it is sent.
 
-import { control, duration, Fader, label, make, refusal, shown } from "./controls.js";
+import { control, duration, Fader, label, make, refusal, shown, TRY_LATER } from "./controls.js";
 import { Graph } from "./graphs.js";
 import { Modulators } from "./modulators.js";
 import { Motifs } from "./motifs.js";
@@ -273,12 +273,11 @@ const received = (event) => {
 
 const connect = () => {
   socket = new WebSocket(`ws://${location.host}/socket`);
-  socket.onopen = () => { wait = 500; };
-  socket.onmessage = received;
-  socket.onclose = () => {
+  socket.onmessage = (event) => { wait = 500; received(event); };
+  socket.onclose = ({ code, reason }) => {
     if (studio) { idle(); return; }
     byId("link").className = "gone";
-    byId("link").textContent = "no connection, trying again";
+    byId("link").textContent = `${code === TRY_LATER ? reason : "no connection"}, trying again`;
     setTimeout(connect, wait);
     wait = Math.min(5000, wait * 1.6);
   };

@@ -1,6 +1,6 @@
 // The page on which a show is set up, started and stopped. Its fields are the options of `livedream live`.
 
-import { duration, label, make, refusal } from "./controls.js";
+import { duration, label, make, refusal, TRY_LATER } from "./controls.js";
 
 const NAMES = { osc: "OSC", midi: "MIDI", obs: "OBS", fps: "Frame rate", camera_fps: "Camera frame rate", display: "Screen", link: "Ableton Link", on: "Change presets" };
 const BESIDE = ["display", "fullscreen", "overlap"]; // of the window
@@ -40,8 +40,8 @@ export class Studio {
   connect() {
     this.socket = new WebSocket(`ws://${location.host}/studio`);
     this.socket.onmessage = (event) => this.received(JSON.parse(event.data));
-    this.socket.onclose = () => {
-      this.gone = true;
+    this.socket.onclose = ({ code, reason }) => {
+      this.gone = code === TRY_LATER ? `${capital(reason)}, trying again.` : "No connection: livedream has ended, or is not reached.";
       this.drawBar();
       setTimeout(() => this.connect(), 1000);
     };
@@ -50,7 +50,8 @@ export class Studio {
   send(message) { if (this.socket.readyState === WebSocket.OPEN) this.socket.send(JSON.stringify(message)); }
 
   received(message) {
-    this.gone = this.left = false;
+    this.gone = "";
+    this.left = false;
     if (message.fields) { this.fields = message.fields; this.phone = message.phone; }
     if (message.folder) this.drawFolder(message.folder);
     if (message.fault) this.refuse(message.fault, message.at);
@@ -139,14 +140,13 @@ export class Studio {
       stopped: this.bad || (error ? `It ended: ${error}` : asked ? "Starting" : ""), starting: `Starting${line ? `: ${line}` : ""}`, stopping: "Stopping",
       running: this.bad || this.trouble || `Running for ${duration(seconds)}`, waiting: `The show crashed and is restarting: ${error}`,
     };
-    const gone = this.left ? "livedream has quit. You can close this tab." : "No connection: livedream has ended, or is not reached.";
-    this.said.textContent = this.gone ? gone : words[state];
+    this.said.textContent = !this.gone ? words[state] : this.left ? "livedream has quit. You can close this tab." : this.gone;
     this.said.className = (this.gone && !this.left) || this.bad || (state === "running" && this.trouble) || error ? "bad" : "";
     const stopped = state === "stopped";
     this.stop.hidden = stopped;
-    this.stop.disabled = state === "stopping" || this.gone;
+    this.stop.disabled = state === "stopping" || Boolean(this.gone);
     this.start.hidden = !stopped && !this.changed();
-    this.start.disabled = Boolean(asked) || this.gone || state === "stopping";
+    this.start.disabled = Boolean(asked || this.gone) || state === "stopping";
     this.start.textContent = stopped ? "Start" : "Restart with this";
   }
 

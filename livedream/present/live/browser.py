@@ -27,7 +27,6 @@ from livedream.present.live import LiveFrame
 DEFAULT_ADDRESS: Final = "127.0.0.1:8766"
 _UNSEEN: Final = 2  # pictures on their way to a page: one travels while one is drawn
 _PATIENCE_S: Final = 10.0  # for a page to say that it has seen a picture
-_MOST_PAGES: Final = 32
 _HEADERS: Final = {
     "cache-control": "no-store",
     # One file, its script inside; other than the panel it may be framed.
@@ -110,9 +109,6 @@ class BrowserOutput:
 
     async def _serve(self, socket: WebSocket) -> None:
         """One page, from its opening to its end."""
-        if len(self._pages) >= _MOST_PAGES:
-            await socket.close(1013, "too many pages are open")
-            return
         await socket.accept()
         self._loop = asyncio.get_running_loop()
         page = _Page()
