@@ -3,6 +3,7 @@
 
 from pathlib import Path
 
+from livedream.control.programs import ShowSettings
 from livedream.core.defaults import LIVE
 from livedream.core.grade import GradeSettings
 from livedream.core.settings import DEINTERLACE, DreamSettings, Parameter, declared
@@ -11,9 +12,9 @@ TARGET = Path(__file__).resolve().parents[1] / "docs" / "parameters.md"
 
 HEAD = """# Parameters
 
-Made by `scripts/document_parameters.py` from `livedream/core/settings.py` and
-`livedream/core/grade.py`; the same names are the options of the commands, the fields of
-`livedream.DreamSettings`, and the settings written into a rendered file.
+Made by `scripts/document_parameters.py` from `livedream/core/settings.py`,
+`livedream/core/grade.py` and `livedream/control/programs.py`; the same names are the options of the
+commands, the fields of `livedream.DreamSettings`, and the settings written into a rendered file.
 """
 
 LIVE_NOTE = """
@@ -47,6 +48,7 @@ def text() -> str:
     tables = (
         ("The dream", [p for p in dream if not p.advanced]),
         ("The picture, live", declared(GradeSettings)),
+        ("Programs, live and in `livedream render`", declared(ShowSettings)),
         ("Reading video files, in `livedream render`", [DEINTERLACE]),
         ("Advanced", [p for p in dream if p.advanced]),
     )

@@ -6,7 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from livedream.cli.options import number, seconds
+from livedream.cli.options import add_parameter, number, seconds
+from livedream.control.programs import ShowSettings
 from livedream.control.tempo import MAXIMUM_BPM, MINIMUM_BPM
 from livedream.core.errors import SettingsError
 from livedream.core.settings import DreamSettings, declared
@@ -32,9 +33,8 @@ def add_automation(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--program", metavar="NAME", help="presets in turn: a program, by name or file"
     )
-    group.add_argument(
-        "--on", metavar="bar:N", help="change the program's presets on every Nth bar, or beat:N"
-    )
+    for parameter in declared(ShowSettings):
+        add_parameter(group, parameter)
     group.add_argument(
         "--music", type=Path, metavar="FILE",
         help="listen to this song instead of the film's sound, and make it the output's sound",
@@ -59,7 +59,7 @@ def automation_of(args: argparse.Namespace) -> "Automation | None":
     from livedream.control.curves import Curves, read_curves
     from livedream.control.modulation import parse_modulator
     from livedream.control.presets import Presets
-    from livedream.control.programs import Every, Step, find_program
+    from livedream.control.programs import Step, find_program
 
     if args.replay is not None:
         raise SettingsError("--replay has its own show: leave out --curves, --modulate, --preset")
@@ -84,7 +84,7 @@ def automation_of(args: argparse.Namespace) -> "Automation | None":
         kept=frozenset(
             one.name for one in declared(DreamSettings) if getattr(args, one.name) is not None
         ),
-        on=None if args.on is None else Every.parse(args.on),
+        on=None if args.on is None else ShowSettings(on=args.on).every,
         bpm=args.bpm,
         bar=bar,
         bar_at_s=bar_at_s,

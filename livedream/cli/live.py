@@ -1,7 +1,6 @@
 """`livedream live [SOURCE]`: a camera goes in; a projector, OBS and recordings come out."""
 
 import argparse
-import dataclasses
 import logging
 import re
 import signal
@@ -9,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from livedream.cli.options import (
     Commands,
@@ -21,6 +20,7 @@ from livedream.cli.options import (
     seconds,
     settings_of,
 )
+from livedream.control.programs import ShowSettings
 from livedream.core.defaults import LIVE
 from livedream.core.errors import SettingsError
 from livedream.core.grade import MOMENTS, GradeSettings
@@ -140,7 +140,6 @@ def _add_controllers(group: argparse._ArgumentGroup) -> None:
     for flag, metavar, text in (
         ("--preset", "NAME", "start with this preset (see `livedream presets`)"),
         ("--program", "NAME", "play this program, by name or file"),
-        ("--on", "bar:N", "change a program's presets on every Nth bar of the tempo, or beat:N"),
         ("--attract-program", "NAME", "play this program in attract mode"),
         (
             "--show-log",
@@ -149,6 +148,8 @@ def _add_controllers(group: argparse._ArgumentGroup) -> None:
         ),
     ):
         group.add_argument(flag, default="", metavar=metavar, help=text)
+    for parameter in declared(ShowSettings):
+        add_parameter(group, parameter)
     add_old_spelling(group, "--log", "--show-log")
 
 
@@ -201,16 +202,20 @@ def job_of(args: argparse.Namespace) -> "LiveJob":
                 f"{flag}: must be {metavar} (got {found}, a source); put the source first: "
                 f"livedream live {found} {flag}"
             )
-    grade: dict[str, Any] = {
-        p.name: getattr(args, p.name)
-        for p in declared(GradeSettings)
-        if p.name not in MOMENTS and getattr(args, p.name) is not None
+    given = {
+        cls: {
+            p.name: getattr(args, p.name)
+            for p in declared(cls)
+            if getattr(args, p.name, None) is not None
+        }
+        for cls in (GradeSettings, ShowSettings)
     }
     return LiveJob(
         source=args.source or args.source_option or "",
         sinks=tuple(args.sinks or ("window" if args.obs is None else _FOR_OBS,)),
         dream=settings_of(args, LIVE),
-        grade=dataclasses.replace(GradeSettings(), **grade),
+        grade=GradeSettings(**given[GradeSettings]),
+        show=ShowSettings(**given[ShowSettings]),
         fps=args.fps,
         camera_size=_size(args.camera_size),
         camera_fps=args.camera_fps,
@@ -221,7 +226,7 @@ def job_of(args: argparse.Namespace) -> "LiveJob":
         controllers=ControllerSettings(
             panel=args.panel, osc=args.osc, midi=args.midi, audio=args.audio, link=args.link,
             follow_beat=args.follow_beat,
-            obs=args.obs, preset=args.preset, program=args.program, on=args.on,
+            obs=args.obs, preset=args.preset, program=args.program,
             attract_program=args.attract_program, log=args.show_log,
         ),
         record=args.record,

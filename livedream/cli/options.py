@@ -57,6 +57,7 @@ def add_parameter(
     shown = f" (default: {shown} {parameter.unit}".rstrip() + ")" if shown else ""
     choices = "{" + ",".join(parameter.choices) + "}"
     metavar = choices if parameter.choices else {int: "N", float: "X", str: "TEXT"}[parameter.kind]
+    metavar = parameter.grammar.metavar if parameter.grammar else metavar
     group.add_argument(
         parameter.flag, type=Reader(parameter), default=None, metavar=metavar, help=text + shown
     )

@@ -75,7 +75,7 @@ class Automation:
             if len(together) > MAXIMUM:
                 raise SettingsError(f"modulators: must be at most {MAXIMUM} (got {len(together)})")
             for one in together:
-                if one.parameter not in MOVABLE or not MOVABLE[one.parameter].has_unit:
+                if one.parameter not in MOVABLE or not MOVABLE[one.parameter].can_be_modulated:
                     raise SettingsError(
                         f"modulator: {one.parameter!r} cannot be moved in a film; "
                         "docs/parameters.md lists what has a slider"

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, Final, TypeVar
 
+from livedream.control.programs import ShowSettings
 from livedream.control.ramp import Ramp, mixed_objective
 from livedream.core.errors import NetworkError, ObjectiveError, RegionError, SettingsError
 from livedream.core.grade import GradeSettings
@@ -73,6 +74,7 @@ class LiveParameters:
         grade: GradeSettings | None = None,
         clock: Callable[[], float] = time.monotonic,
         *,
+        show: ShowSettings | None = None,
         own_objective: Callable[[str], str] | None = None,
         check_objective: Callable[[str, str, str], None] | None = None,
     ) -> None:
@@ -80,9 +82,14 @@ class LiveParameters:
         self._clock = clock
         self._own_objective = own_objective or (lambda network: "")
         self._check_objective = check_objective or _check_grammar
-        everything = {p.name: p for cls in (DreamSettings, GradeSettings) for p in declared(cls)}
+        kinds = DreamSettings, GradeSettings, ShowSettings
+        everything = {p.name: p for cls in kinds for p in declared(cls)}
         self._declared = MappingProxyType({n: p for n, p in everything.items() if p.live})
-        self._targets: dict[str, Any] = {**vars(dream), **vars(grade)}
+        self._targets: dict[str, Any] = {
+            **vars(dream),
+            **vars(grade),
+            **vars(show or ShowSettings()),
+        }
         self._values = dict(self._targets)
         self._ramps: dict[str, tuple[Ramp, Callable[[float], Any]]] = {}  # value by share
         self._offsets: dict[str, dict[str, float]] = {}
@@ -160,7 +167,7 @@ class LiveParameters:
         key: whose offset it is; a parameter's offsets add up.  None removes it.
         """
         parameter = self._parameter(name)
-        if not parameter.has_unit:
+        if not parameter.can_be_modulated:
             raise SettingsError(f"{name}: is {parameter.wanted()}, which cannot be modulated")
         if offset_unit is not None and not math.isfinite(offset_unit):
             raise SettingsError(f"{name}: offset must be a finite number (got {offset_unit})")

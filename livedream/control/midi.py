@@ -1,9 +1,9 @@
 """MIDI: knobs, faders, keys and pads of any controller, learned by moving them.
 
 A control is named by what sends it: `cc:1:7` (channel 1, controller 7), `note:1:60`, `bend:1`,
-`program:1`. Its target is a parameter, `act:NAME` for an action, `preset:NAME`, or `preset:*` for
-programs and `presets` in order. What was learned is kept in `midi.toml` in the user's folder.
-A MIDI clock leads the tempo: `midi_clock`.
+`program:1`. Its target is a parameter, `act:NAME` for an action, `preset:NAME`, `preset:*` for
+program changes and presets in order, or `program:NAME`. What was learned is kept in `midi.toml` in
+the user's folder. A MIDI clock leads the tempo: `midi_clock`.
 """
 
 import logging
@@ -16,6 +16,7 @@ from typing import Any, Final, Protocol
 from livedream.capture.live import shown_name
 from livedream.control.live_parameters import LiveParameters
 from livedream.control.midi_clock import MidiClock
+from livedream.control.programs import list_programs
 from livedream.control.show import ACTIONS, Show
 from livedream.core.errors import LivedreamError, SettingsError, reason
 from livedream.core.health import Health
@@ -144,10 +145,12 @@ class MidiInput:
             (parameter is not None and parameter.has_unit)
             or (kind == "act" and name in ACTIONS)
             or (kind == "preset" and (name == "*" or name in self.show.presets.names))
+            or (kind == "program" and name in list_programs()[0])
         )
         if target is not None and not known:
             raise SettingsError(
-                f"midi: target must be a parameter, act:NAME or preset:NAME (got {target[:40]!r})"
+                "midi: target must be a parameter, act:NAME, preset:NAME or program:NAME "
+                f"(got {target[:40]!r})"
             )
         self._learning, self._learn_until_s = target, self._clock() + _LEARN_S
         self.show.notify()
@@ -212,6 +215,8 @@ class MidiInput:
                 number = message.program if message.type == "program_change" else 0
                 name = names[number % len(names)] if names else ""
             self.show.preset(name, origin="midi")
+        elif kind == "program" and pressed:
+            self.show.call_program(name, origin="midi")
 
     def poll(self) -> None:
         """Open what came, close what went."""

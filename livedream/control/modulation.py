@@ -166,7 +166,7 @@ class Modulation:
             raise SettingsError(f"modulators: must be at most {MAXIMUM} (got {len(wanted)})")
         for modulator in wanted:
             parameter = self._parameters.declared.get(modulator.parameter)
-            if parameter is None or not parameter.has_unit:
+            if parameter is None or not parameter.can_be_modulated:
                 raise SettingsError(
                     "modulator: must move a live parameter with a slider (got "
                     f"{modulator.parameter!r}); docs/parameters.md lists them"

@@ -1,8 +1,9 @@
 """OSC: every parameter and action by address, and changes sent back to who asked.
 
-    /livedream/<parameter>         0..1 on the parameter's slider; for texts the text
+    /livedream/<parameter>         0..1 on the parameter's slider; a text is its value
     /livedream/<parameter>/value   the value in its unit, or by name
     /livedream/<action>            reset, next, freeze...; 0 (a button let go) is ignored
+    /livedream/program             as an action, it starts or stops; with a name, that program
     /livedream/preset              a name, or its number from 0; then seconds of crossfade
     /livedream/tempo               beats per minute
     /livedream/subscribe           send changes to this sender; with a number: to that port
@@ -159,6 +160,8 @@ class OscServer:
         elif name == "preset":
             seconds = as_number(arguments[1], "osc: seconds") if len(arguments) > 1 else None
             self.show.preset(self._preset(first), seconds, origin=origin)
+        elif name == "program" and isinstance(first, str):
+            self.show.call_program(first, origin=origin)
         elif name in ACTIONS:
             if first is None or as_number(first, "osc: value") > 0:
                 self.show.act(name, origin=origin)
@@ -173,7 +176,7 @@ class OscServer:
         parameter = self.parameters.declared[name]
         if value is None:
             self._send_value(name, self.parameters.target(name), [sender])
-        elif real or not parameter.has_unit:
+        elif real or isinstance(value, str) or not parameter.has_unit:
             self.parameters.set(name, value, origin=origin)
         else:
             self.parameters.set_unit(name, as_number(value, "osc: value"), origin=origin)

@@ -11,6 +11,7 @@
 A step's crossfade is part of its time: it begins with it.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import accumulate
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from livedream.core.errors import SettingsError
+from livedream.core.settings import Grammar, check_all, declare
 from livedream.core.suggest import closest
 from livedream.core.user_folders import own_folder, read_toml_files, toml_table
 
@@ -26,31 +28,64 @@ _MOST_COUNTED: Final = 4096  # bars or beats
 _LONGEST_S: Final = 7 * 24 * 3600.0
 
 
+_EVERY: Final = re.compile(r"(beat|bar)(?::([1-9][0-9]{0,3}))?")
+OFF: Final = "off"
+
+
 @dataclass(frozen=True, slots=True)
 class Every:
-    """Every so many beats or bars. Raises SettingsError out of range."""
+    """Every so many beats or bars. Raises ValueError out of range."""
 
     count: int
     unit: str = "bar"
 
     def __post_init__(self) -> None:
         if self.unit not in ("beat", "bar") or not 1 <= self.count <= _MOST_COUNTED:
-            raise SettingsError(
-                f"on: must be bar:1 to bar:{_MOST_COUNTED}, or beat:16 (got {self})"
-            )
+            raise ValueError(f"{self} is out of range")
 
     @classmethod
     def parse(cls, text: str) -> Self:
         """`bar:8` or `beat:16`; `bar` is `bar:1`."""
-        unit, _, count = text.partition(":")
-        return cls(int(count or 1) if (count or "1").isdecimal() else 0, unit)
+        match = _EVERY.fullmatch(text)
+        if match is None:
+            raise ValueError(f"{text[:40]!r} is not bar:N or beat:N")
+        return cls(int(match[2] or 1), match[1])
 
     def beats(self, bar: int) -> int:
         """As beats, of which a bar has so many."""
         return self.count * (bar if self.unit == "bar" else 1)
 
     def __str__(self) -> str:
-        return f"{self.unit}:{self.count}"
+        return self.unit if self.count == 1 else f"{self.unit}:{self.count}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShowSettings:
+    """How a show goes on by itself: declared like the dream's parameters.
+
+    Raises SettingsError for what `on` cannot be.
+    """
+
+    on: str = declare(
+        OFF,
+        "when a program's presets change: on every beat, bar or Nth bar of the tempo (bar:8); "
+        "off: after their seconds",
+        group="programs",
+        grammar=Grammar(
+            read=lambda text: text if text == OFF else str(Every.parse(text)),
+            wanted=f"off, beat, bar, beat:N or bar:N with N up to {_MOST_COUNTED}",
+            metavar="bar:N",
+            offered=(OFF, "beat", "bar", "bar:2", "bar:4", "bar:8", "bar:16", "bar:32"),
+        ),
+    )
+
+    def __post_init__(self) -> None:
+        check_all(self)
+
+    @property
+    def every(self) -> Every | None:
+        """What `on` says; None for off."""
+        return None if self.on == OFF else Every.parse(self.on)
 
 
 def faded_beats(wanted: float, until_next: int) -> int:
@@ -81,6 +116,11 @@ class Program:
     @property
     def length_s(self) -> float:
         return sum(step.hold_s for step in self.steps)
+
+    def begins_s(self, step: int) -> float:
+        """How long after the start a step begins, counted on through the loops."""
+        loops, index = divmod(step, len(self.steps))
+        return loops * self.length_s + sum(one.hold_s for one in self.steps[:index])
 
     def at(self, passed_s: float) -> int:
         """How many steps have begun before this one, `passed_s` after the start.

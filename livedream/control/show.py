@@ -12,7 +12,14 @@ from typing import Any, Final
 from livedream.control.live_parameters import LiveParameters
 from livedream.control.modulation import Modulation, Modulator
 from livedream.control.presets import KEPT, LONGEST_CROSSFADE_S, Preset, Presets
-from livedream.control.programs import Every, Program, faded_beats, find_program
+from livedream.control.programs import (
+    Every,
+    Program,
+    ShowSettings,
+    faded_beats,
+    find_program,
+    list_programs,
+)
 from livedream.control.tempo import BEATS_PER_BAR, Tempo
 from livedream.core.errors import LivedreamError, SettingsError
 from livedream.core.health import Health
@@ -43,8 +50,7 @@ class Show:
     """Thread-safe; every method may be called by any controller.
 
     origin, everywhere: who does it, as text, so that nobody is notified of their own change.
-    on: programs change their presets on every so many beats or bars of the tempo, None: after their
-    seconds. It may be set at any time.
+    The live parameter `on` says when programs change their presets: see `ShowSettings`.
     """
 
     def __init__(
@@ -67,9 +73,9 @@ class Show:
         self._preset = ""
         self._program: Program | None = None
         self._program_before: Program | None = None
-        self.on: Every | None = None
         self._begun_s = 0.0
-        self._due_beats = 0.0  # when the next step is there, by the tempo
+        self._since_beats = -math.inf  # since when this step is there, by the tempo
+        self._every: Every | None = None  # as `on` said when it was looked at last
         self._step = -1
         self._skipped: dict[int, str] = {}
         self._thread: SupervisedThread | None = None
@@ -184,10 +190,16 @@ class Show:
             if program is None and self._program is not None:
                 self._program_before = self._program
             self._program, self._begun_s, self._step = program, self._clock(), -1
-            self._due_beats = -math.inf
+            self._since_beats = -math.inf
             if program is not None:
                 self.follow_program(origin)
         self.notify()
+
+    def call_program(self, name: str | None, *, origin: str = "") -> None:
+        """`program` for what comes from outside: by name only, so that no file is opened."""
+        if name is not None and name not in list_programs()[0]:
+            raise SettingsError(f"program: no {str(name)[:40]!r}")
+        self.program(name, origin=origin)
 
     def checked_program(self, program: "Program | str") -> Program:
         """A program (one, a name or a path) whose presets are all there, else SettingsError."""
@@ -217,7 +229,8 @@ class Show:
             except LivedreamError as error:
                 # A preset was deleted or broken meanwhile: on to the next step at once.
                 self._begun_s -= step.hold_s
-                self._due_beats = self.tempo.beats(self._clock())
+                if self._every is not None:
+                    self._since_beats = self.tempo.beats(self._clock()) - self._beats(self._every)
                 if index not in self._skipped:
                     self._skipped[index] = f"{program.name}: step {index + 1} skipped: {error}"
                     _log.warning("program %s", self._skipped[index])
@@ -227,15 +240,21 @@ class Show:
 
         On a beat or bar it begins early, to end there.
         """
-        now_s, steps = self._clock(), program.steps
-        if self.on is None or self._step < 0:
-            at = 0 if self._step < 0 else program.at(now_s - self._begun_s)
+        now_s, steps, before = self._clock(), program.steps, self._every
+        self._every = every = ShowSettings(on=self.parameters.target("on")).every
+        if self._step < 0:
+            return 0, steps[0].crossfade_s
+        if every is None:
+            if before is not None:  # the step we are in has its seconds from now on
+                self._begun_s = now_s - program.begins_s(self._step)
+            at = max(self._step, program.at(now_s - self._begun_s))
             return at, steps[at % len(steps)].crossfade_s
-        beats, until_next = self.tempo.beats(now_s), self.on.beats(BEATS_PER_BAR)
-        if not beats - 1.0 < self._due_beats <= beats + 2 * until_next:
-            # The program has begun, or beats are counted anew: from the bar that we are in.
+        beats, until_next = self.tempo.beats(now_s), self._beats(every)
+        late = 1.0 if every == before else 0.0  # of a thread that was held up; else of the beat
+        if not beats - late < self._since_beats + until_next <= beats + 2 * until_next:
+            # The program or its counting has begun, or beats are counted anew: from this bar.
             bar = beats // BEATS_PER_BAR * BEATS_PER_BAR
-            self._due_beats = bar + ((beats - bar) // until_next + 1) * until_next
+            self._since_beats = bar + (beats - bar) // until_next * until_next
         after = self._step + 1
         if after >= len(steps) and not program.loop:
             return self._step, None
@@ -244,11 +263,15 @@ class Show:
         if wanted_s is None:
             with contextlib.suppress(SettingsError):  # gone meanwhile: found out when it is due
                 wanted_s = self.presets.find(step.preset).crossfade_s
-        left = self._due_beats - beats
+        left = self._since_beats + until_next - beats
         if left > faded_beats((wanted_s or 0.0) * bpm / 60.0, until_next):
             return self._step, None
-        self._due_beats += until_next
+        self._since_beats += until_next
         return after, min(max(0.0, left) * 60.0 / bpm, LONGEST_CROSSFADE_S)
+
+    @staticmethod
+    def _beats(every: Every) -> int:
+        return every.beats(BEATS_PER_BAR)
 
     def save(self, name: str, title: str = "", about: str = "", crossfade_s: float = 4.0) -> Preset:
         """What is shown now, as a preset of the user's own. Raises SettingsError if it cannot be.

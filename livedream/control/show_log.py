@@ -1,8 +1,8 @@
 """The show log: everything a show was made of, one JSON object a line.
 
-Each session begins with a header: settings and grade at the start, the canvas, the source. A show
-that is started again goes on in the same file, with a header of its own. Then, each with its time
-`t` in seconds since the start of the session:
+Each session begins with a header: settings, grade and `on` at the start, the canvas, the source.
+A show that is started again goes on in the same file, with a header of its own. Then, each with its
+time `t` in seconds since the start of the session:
 
     {"t": 1.25, "set": {"strength": 22}, "by": "panel", "glide_s": 0.1}     one change
     {"t": 9.0, "set": {"hue": 40, ...}, "by": "osc", "seconds": 4}          several, together
@@ -28,9 +28,11 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 from livedream.control.live_parameters import Change, LiveParameters
+from livedream.control.programs import ShowSettings
 from livedream.control.tempo import Tempo
 from livedream.core.errors import SinkError
 from livedream.core.health import Health
+from livedream.core.settings import declared
 from livedream.core.supervisor import FaultLog, SupervisedThread, start_thread
 from livedream.core.version import __version__
 
@@ -203,5 +205,6 @@ def _header(parameters: LiveParameters) -> dict[str, Any]:
         "log": LOG_VERSION,
         "dream": {name: targets.get(name, value) for name, value in dream.items()},
         "grade": {name: targets.get(name, value) for name, value in grade.items()},
+        "show": {one.name: targets[one.name] for one in declared(ShowSettings)},
         "canvas": parameters.painting.size,
     }

@@ -10,7 +10,7 @@ import json
 import math
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Self, cast
@@ -25,11 +25,26 @@ _REMOVED_ENGINES = ("direct", "onnx")
 
 
 @dataclass(frozen=True, slots=True)
+class Grammar:
+    """What a text may be, where that is more than a few choices.
+
+    read: a text as it is usually written; raises ValueError for one that may not be.
+    wanted, metavar: for errors and help.  offered: those that a slider steps through.
+    """
+
+    read: Callable[[str], str]
+    wanted: str
+    metavar: str
+    offered: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Parameter:
     """One declaration: what a parameter is called, what it may be, and what it is for.
 
     kind: int, float, str or bool.  minimum, maximum: inclusive, None where unbounded.
     choices: the only values allowed, empty for any.  unit: "" for none.
+    grammar: of a text, None for any.
     soft_minimum, soft_maximum: the part of the range that a slider covers, where it is less.
     logarithmic: a slider's middle is the geometric mean.  live: may change while running.
     ramp_s: time constant with which a running dream follows a change; 0: at once.
@@ -44,6 +59,7 @@ class Parameter:
     minimum: float | None = None
     maximum: float | None = None
     choices: tuple[str, ...] = ()
+    grammar: Grammar | None = None
     ramp_s: float = 0.0
     live: bool = True
     group: str = "dream"
@@ -65,6 +81,11 @@ class Parameter:
         wrong_kind = type(value) is not self.kind
         if wrong_kind or (self.choices and value not in self.choices):
             raise refused(self.name, self.wanted(), repr(value))
+        if self.grammar is not None:
+            try:
+                return self.grammar.read(value)
+            except ValueError as error:
+                raise refused(self.name, self.wanted(), repr(value[:40])) from error
         if isinstance(value, int | float) and self.kind is not bool:
             low = -float("inf") if self.minimum is None else self.minimum
             high = float("inf") if self.maximum is None else self.maximum
@@ -74,8 +95,17 @@ class Parameter:
 
     @property
     def has_unit(self) -> bool:
-        """Whether a slider can stand for it: numbers, switches and choices, but no text."""
-        return self.kind is not str or bool(self.choices)
+        """Whether a slider can stand for it: numbers, switches and what is offered, but no text."""
+        return self.kind is not str or bool(self.offered)
+
+    @property
+    def can_be_modulated(self) -> bool:
+        return self.has_unit and self.grammar is None
+
+    @property
+    def offered(self) -> tuple[str, ...]:
+        """The texts that a slider steps through; others may be allowed as well."""
+        return self.choices or (self.grammar.offered if self.grammar else ())
 
     def span(self) -> tuple[float, float]:
         """What a slider covers: the soft limits, else the range. For numbers only."""
@@ -85,9 +115,9 @@ class Parameter:
         return low, low + 1.0 if high is None else high
 
     def to_unit(self, value: Any) -> float:
-        """Where `value` stands on a slider from 0 to 1; 0 for text."""
-        if self.choices:
-            return self.choices.index(value) / max(1, len(self.choices) - 1)
+        """Where `value` stands on a slider from 0 to 1; 0 for a text that is not offered."""
+        if value in self.offered:
+            return self.offered.index(value) / max(1, len(self.offered) - 1)
         if self.kind is str:
             return 0.0
         if self.kind is bool:
@@ -103,8 +133,8 @@ class Parameter:
         if math.isnan(unit):
             raise refused(self.name, "0 to 1", "nan")
         unit = min(1.0, max(0.0, unit))
-        if self.choices:
-            return self.choices[round(unit * (len(self.choices) - 1))]
+        if self.offered:
+            return self.offered[round(unit * (len(self.offered) - 1))]
         if self.kind is bool:
             return unit >= 0.5
         low, high = self.span()
@@ -137,6 +167,8 @@ class Parameter:
             return "one of " + ", ".join(self.choices)
         if self.kind is bool:
             return "yes or no"
+        if self.grammar is not None:
+            return self.grammar.wanted
         if self.kind is str:
             return "text"
         low, high = (f"{x:.15g}" if x is not None else "" for x in (self.minimum, self.maximum))

@@ -34,8 +34,7 @@ class ControllerSettings:
     """None where a controller is not wanted; "" is its default (address, port, device).
 
     link: whether Ableton Link leads the tempo.  follow_beat: whether the audio input does.
-    preset, program: by name, or a program's file; "" for none.  on: when programs change, as
-    `Every.parse` takes it, "" for after their seconds.  log: a file, "" for none.
+    preset, program: by name, or a program's file; "" for none.  log: a file, "" for none.
     attract_program: what runs while nobody is there; "" for the built-in drifting.
     """
 
@@ -48,7 +47,6 @@ class ControllerSettings:
     obs: str | None = None
     preset: str = ""
     program: str = ""
-    on: str = ""
     attract_program: str = ""
     log: str = ""
 
@@ -73,13 +71,11 @@ class Controllers:
         sinks: tuple[str, ...] = (),
         sound: LiveSound | None = None,
     ) -> None:
-        from livedream.control.programs import Every
         from livedream.control.show import Show as TheShow
 
         self._job, self._parameters, self._status = job, parameters, status
         self._newest, self._source, self._sound = newest, source, sound
         self.show: Show = TheShow(parameters)
-        self.show.on = Every.parse(job.on) if job.on else None
         for name in filter(None, (job.program, job.attract_program)):
             self.show.checked_program(name)
         if job.preset:

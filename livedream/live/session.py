@@ -21,6 +21,7 @@ from livedream.capture.live.beside import LivePictures
 from livedream.capture.live.worker import Capture, Orientation
 from livedream.control.catalogue import check_objective, own_objective
 from livedream.control.live_parameters import TAKEN_BACK, Change, LiveParameters
+from livedream.control.programs import ShowSettings
 from livedream.core.closing import Closeable
 from livedream.core.defaults import LIVE
 from livedream.core.errors import SettingsError, ShowError, SinkError, SourceError, reason
@@ -75,6 +76,7 @@ class LiveJob:
     sinks: tuple[str, ...] = ("window",)
     dream: DreamSettings = LIVE
     grade: GradeSettings = field(default_factory=GradeSettings)
+    show: ShowSettings = field(default_factory=ShowSettings)
     fps: float | None = None
     camera_size: tuple[int, int] | None = None
     camera_fps: float | None = None
@@ -139,7 +141,7 @@ class Session(Closeable):
     def _open(self, live_input: LiveInput | None, dreamer: Dreamer | None) -> None:
         job = self.job
         self.parameters = LiveParameters(
-            job.dream, job.grade, own_objective=own_objective,
+            job.dream, job.grade, show=job.show, own_objective=own_objective,
             # Only a file of one's own knows what it can dream.
             check_objective=None if job.dream.weights else check_objective,
         )  # fmt: skip

@@ -79,10 +79,7 @@ class MessageHandler:
                 seconds = None if seconds is None else as_number(seconds, "seconds")
                 show.preset(_text(name, "preset"), seconds, origin=origin)
             case {"program": name}:
-                if name is not None and name not in list_programs()[0]:
-                    # By name only: a message must not make livedream open files.
-                    raise SettingsError(f"program: no {str(name)[:40]!r}")
-                show.program(name, origin=origin)
+                show.call_program(None if name is None else _text(name, "program"), origin=origin)
             case {"bpm": bpm}:
                 show.set_bpm(as_number(bpm, "bpm"))
             case {"modulators": [*found]} if all(isinstance(one, dict) for one in found):
@@ -187,9 +184,10 @@ def _card(parameter: Parameter) -> dict[str, Any]:
     """A parameter's declaration, as the page needs it."""
     numeric = parameter.kind in (int, float)
     low, high = parameter.span() if numeric else (0.0, 1.0)
-    plain = "name help unit group advanced default minimum maximum logarithmic choices"
+    plain = "name help unit group advanced default minimum maximum logarithmic offered"
     return {
         **_picked(parameter, plain), "kind": parameter.kind.__name__, "wanted": parameter.wanted(),
+        "open": parameter.grammar is not None,
         "low": low, "high": high, "button": parameter.name in _BUTTONS,
     }  # fmt: skip
 

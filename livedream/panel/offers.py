@@ -17,8 +17,9 @@ import platformdirs
 
 from livedream.capture.live.whip import DEFAULT_ADDRESS as WHIP
 from livedream.control.presets import Presets
-from livedream.control.programs import list_programs
+from livedream.control.programs import ShowSettings, list_programs
 from livedream.core.errors import SettingsError
+from livedream.core.settings import declared
 from livedream.media.webrtc import EXTRA, is_installed
 from livedream.present.live import OUTPUTS
 from livedream.present.live.browser import DEFAULT_ADDRESS as BROWSER
@@ -33,6 +34,7 @@ _OF_SYSTEM: Final = {
     "win32": ("Spout senders", "spout:", "Spout"),
     "darwin": ("Syphon servers", "syphon:", "Syphon"),
 }
+(ON,) = declared(ShowSettings)
 _PATIENCE_S: Final = 60.0
 _MOST: Final = 400  # entries of a folder
 _TEST: Final = (("synthetic:clouds", "Drifting clouds"), ("synthetic:noise", "TV static"))
@@ -101,6 +103,7 @@ def offers(devices: Devices) -> dict[str, Any]:
         "preset": [_offer(one.name, one.title, one.about) for one in Presets()],
         "program": (programs := [_offer(n, p.title, "") for n, p in list_programs()[0].items()]),
         "attract_program": programs,
+        "on": [_offer(one, one, "") for one in ON.offered if one != ON.default],
     }  # fmt: skip
 
 

@@ -22,10 +22,12 @@ from typing import IO, Any, Final
 from websockets.exceptions import WebSocketException
 from websockets.sync.client import connect
 
+from livedream.control.programs import ShowSettings
 from livedream.core.children import end_child, start_child
 from livedream.core.errors import SettingsError
 from livedream.core.grade import MOMENTS
 from livedream.core.redact import redact
+from livedream.core.settings import declared
 from livedream.core.supervisor import SupervisedThread, start_thread
 from livedream.core.user_folders import write_whole
 from livedream.panel.setup import Setup
@@ -67,11 +69,13 @@ class Kept:
     """What a show's panel says about it: values, modulators, preset, program, tempo.
 
     beginning: what the show began with; another beginning undoes what was set since.
+    said: the words that set `ShowSettings`, by name; another word undoes what was set of them.
     file: where it is kept, None: nowhere.
     """
 
     def __init__(self, file: Path | None = None, beginning: Sequence[str] = ()) -> None:
         self.beginning = tuple(beginning)
+        self.said: dict[str, str] = {}
         self.values: dict[str, Any] = {}
         self.state: dict[str, Any] = {}
         self._file, self._written, self._written_s = file, "", 0.0
@@ -84,6 +88,7 @@ class Kept:
             found = json.loads(file.read_text(encoding="utf-8")) if file is not None else {}
             kept.beginning = tuple(map(str, found["beginning"]))
             values, state = dict(found["values"]), {name: found[name] for name in _STATE}
+            kept.said = dict(found.get("said", {}))
         except (OSError, ValueError, TypeError, KeyError, RecursionError):
             return kept
         # Nobody who comes back the next day is to find a picture that is black.
@@ -102,13 +107,25 @@ class Kept:
         # An objective may name a camera whose address holds a password.
         values = {n: v for n, v in self.values.items() if redact(str(v)) == str(v)}
         state = {name: self.state.get(name) for name in _STATE}
-        text = json.dumps({"beginning": self.beginning, **state, "values": values}, indent=1)
+        text = json.dumps(
+            {"beginning": self.beginning, "said": self.said, **state, "values": values}, indent=1
+        )
         if text != self._written:
             self._written = text
             try:
                 write_whole(self._file, text + "\n")
             except SettingsError as error:  # the show goes on
                 _log.warning("what is set is not kept: %s", error)
+
+    def begin(self, words: Sequence[str]) -> None:
+        """A show begins by these words: what they say anew counts, not what was set before."""
+        flags = {parameter.flag: parameter.name for parameter in declared(ShowSettings)}
+        split = ((word.partition("=")[0], word) for word in words)
+        said = {flags[flag]: word for flag, word in split if flag in flags}
+        for name in flags.values():
+            if said.get(name) != self.said.get(name):
+                self.values.pop(name, None)
+        self.said = said
 
     def hear(self, message: Mapping[str, Any]) -> None:
         if "fault" in message:
@@ -225,6 +242,7 @@ class ShowProcess:
         """One show from its beginning to its end; returns its exit code."""
         if self._kept.beginning != _beginning(setup):
             self._kept = Kept(self._kept_in, _beginning(setup))
+        self._kept.begin(setup.words)
         words = [*setup.words]
         if not self._kept.state:
             words += setup.opening

@@ -96,6 +96,30 @@ def test_buttons_presets_and_typed_numbers(browser: Browser, stage: Stage) -> No
     assert page.faults == []
 
 
+def test_when_programs_change_is_chosen_beside_them(browser: Browser, stage: Stage) -> None:
+    page = phone(browser, stage)
+    select = "document.querySelector('#page-presets [data-name=on] select')"
+    typed = "document.querySelector('#page-presets [data-name=on] input')"
+    choose = f"{select}.value = '%s'; {select}.dispatchEvent(new Event('change'))"
+    page.evaluate(choose % "bar:8")
+    page.wait(f"{select}.value === 'bar:8'")
+    until(lambda: stage.parameters.target("on") == "bar:8")
+    stage.parameters.set("on", "bar:12")  # somebody else
+    page.wait(f"{select}.value === 'bar:12'")
+    page.evaluate(choose % "another…")
+    assert page.evaluate(f"{select}.hidden && document.activeElement === {typed}")
+    page.enter("bar:0")
+    said = f"{select}.closest('.plate').parentNode.querySelector('.refused').textContent"
+    page.wait(f"{said} === 'on: must be off, beat, bar, beat:N or bar:N with N up to 4096 "
+              "(got \\'bar:0\\')'")  # fmt: skip
+    assert page.evaluate(f"{select}.value") == stage.parameters.target("on") == "bar:12"
+    page.evaluate(choose % "another…")
+    page.enter("beat:3")
+    page.wait(f"{select}.value === 'beat:3'")
+    assert stage.parameters.target("on") == "beat:3"
+    assert page.faults == []
+
+
 def test_shift_is_finer_for_the_arrow_keys_as_for_a_drag(browser: Browser, stage: Stage) -> None:
     page = laptop(browser, stage)
     turn(page, "grade")

@@ -50,6 +50,8 @@ def perform(path: Path, folder: Path) -> list[Snapshot]:
             parameters.set("strength", 30.0, origin="panel 1", ramp_s=0.5)
         if frame == 10:
             show.preset("ink", 1.5, origin="osc 127.0.0.1:5000")
+        if frame == 20:
+            parameters.set("on", "bar:2", origin="panel 1")
         if frame == 30:
             show.act("freeze", origin="keys")
             show.act("reset", origin="keys")
@@ -75,6 +77,7 @@ def test_a_log_gives_the_same_show_again(tmp_path: Path) -> None:
         assert found.grade.contrast == pytest.approx(wanted.grade.contrast, abs=0.001)
         assert found.grade.hue == pytest.approx(wanted.grade.hue, abs=0.2)
         assert found.grade.freeze == wanted.grade.freeze
+        assert playback.parameters.target("on") == ("bar:2" if index >= 20 else "off")
         assert found.triggers == wanted.triggers
 
 
@@ -123,6 +126,7 @@ def test_each_change_is_one_line_with_time_and_origin(tmp_path: Path) -> None:
     header, *lines = map(json.loads, path.read_text().splitlines())
     assert header["source"] == "camera"
     assert header["dream"]["seed"] == 0
+    assert header["show"] == {"on": "off"}
     first = next(line for line in lines if "set" in line)
     assert first == {"t": 0.3, "set": {"strength": 30.0}, "by": "panel 1", "glide_s": 0.5}
     together = [line for line in lines if line.get("seconds") == 1.5]

@@ -11,7 +11,9 @@ export const make = (tag, attributes = {}, ...children) => {
   return node;
 };
 
+const TITLES = { on: "Change presets" };
 export const label = (name) => {
+  if (name in TITLES) return TITLES[name];
   const words = name.replaceAll("_", " ");
   return words[0].toUpperCase() + words.slice(1);
 };
@@ -159,6 +161,38 @@ export const refusal = () => {
   return { node, show };
 };
 
+const inWords = (text) => text.replace(/^off$/, "after their seconds").replace(/^(beat|bar)$/, "every $1").replace(/^(beat|bar):(\d+)$/, "every $2 $1s");
+
+// One of those offered; where others are allowed as well, they can be typed.
+const choice = (parameter, send, whole, why) => {
+  const title = label(parameter.name);
+  const more = "another…";
+  const select = make("select", { "aria-label": title });
+  const typed = make("input", { type: "text", spellcheck: "false", autocapitalize: "off", placeholder: parameter.wanted, "aria-label": `${title}: another`, hidden: true });
+  const row = make("label", { class: "plate", "data-name": parameter.name, title: parameter.help }, make("span", {}, title), select, typed);
+  let target = "";
+  const show = () => {
+    const own = parameter.offered.includes(target) ? [] : [target];
+    select.replaceChildren(...[...parameter.offered, ...own, ...(parameter.open ? [more] : [])].map((one) => make("option", { value: one, selected: one === target }, inWords(one))));
+    select.value = target;
+  };
+  const ask = (asks) => { typed.hidden = !asks; select.hidden = asks; };
+  select.addEventListener("change", () => {
+    why.show("");
+    if (select.value !== more) { send({ set: parameter.name, value: select.value }); return; }
+    ask(true);
+    typed.value = "";
+    typed.focus();
+  });
+  typed.addEventListener("change", () => { why.show(""); if (typed.value.trim()) send({ set: parameter.name, value: typed.value.trim() }); });
+  typed.addEventListener("blur", () => { ask(false); show(); });
+  typed.addEventListener("keydown", (event) => {
+    if (event.key === "Escape") typed.value = "";
+    if (event.key === "Enter" || event.key === "Escape") typed.blur();
+  });
+  return { node: whole(row), update: (value) => { if (value !== target) { target = value; show(); } }, refuse: (text) => { show(); why.show(text); } };
+};
+
 // One parameter of the declaration. `update(value, unit)` shows its target, `refuse(text)` why a value
 // was not taken, beside the target that stays.
 export const control = (parameter, send) => {
@@ -188,9 +222,8 @@ export const control = (parameter, send) => {
     return { node: whole(make("div", { class: "plate", "data-name": parameter.name, title: help }, make("span", {}, title), button)),
       update: (value) => button.setAttribute("aria-checked", String(value)), refuse: why.show };
   }
-  const field = parameter.choices.length
-    ? make("select", {}, ...parameter.choices.map((choice) => make("option", {}, choice)))
-    : make("input", { type: "text", spellcheck: "false", autocapitalize: "off", placeholder: parameter.default || emptyMeans(parameter) });
+  if (parameter.offered.length) return choice(parameter, send, whole, why);
+  const field = make("input", { type: "text", spellcheck: "false", autocapitalize: "off", placeholder: parameter.default || emptyMeans(parameter) });
   let target = "";
   field.setAttribute("aria-label", title);
   field.addEventListener("change", () => { why.show(""); send({ set: parameter.name, value: field.value }); });

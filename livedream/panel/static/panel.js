@@ -35,7 +35,7 @@ const TRANSPORT = [["freeze", "Freeze", "space"], ["blackout", "Blackout", "B"],
 const MORE = [["reset", "Clear dream", "R"], ["tap", "Tap", "T"], ["program", "Program", "O"], ["home", "Reset all", "parameters"]];
 const STUDIO = "studio" in document.body.dataset; // where shows are set up on the page, too
 const PAGES = { ...(STUDIO ? { show: "Show" } : {}), presets: "Presets", motifs: "Motifs", dream: "Dream", grade: "Grade", modulate: "Modulate", system: "System" };
-const ON_PAGE = { dream: ["dream", "where", "detail"], grade: ["grade", "travel"] }; // other groups stand under System
+const ON_PAGE = { dream: ["dream", "where", "detail"], grade: ["grade", "travel"], presets: ["programs"] }; // other groups stand under System
 
 const key = (name) => document.querySelector(`.key[data-act=${name}]`);
 
@@ -62,7 +62,7 @@ const group = (name, parameters) => {
     advanced.length ? make("details", {}, make("summary", {}, "Advanced"), faders(advanced)) : null) : null;
 };
 
-const buildPresets = () => {
+const buildPresets = (programs) => {
   const remembered = Number(localStorage.getItem("crossfade") ?? -1);
   const fader = new Fader({ name: "crossfade", title: "Crossfade", unit: "s", format: (unit) => crossfade(unit).text,
     changed: (unit) => { parts.seconds = crossfade(unit).seconds; localStorage.setItem("crossfade", parts.seconds ?? -1); },
@@ -75,7 +75,7 @@ const buildPresets = () => {
   const name = make("input", { class: "field", type: "text", placeholder: "preset name", maxlength: 40, autocapitalize: "off", spellcheck: "false", "aria-label": "preset name" });
   name.addEventListener("keydown", (event) => { if (event.key === "Enter") save(name); });
   return make("div", { class: "page" }, make("section", {}, fader.node), parts.cards,
-    make("section", {}, make("h2", {}, "Programs"), parts.programs),
+    make("section", {}, make("h2", {}, "Programs"), parts.programs, faders(programs)),
     make("section", {}, make("h2", {}, "Save as a preset"), make("div", { class: "row" }, name, make("button", { class: "chip", onclick: () => save(name) }, "Save")), parts.saveRefused.node),
     parts.broken);
 };
@@ -140,7 +140,7 @@ const build = () => {
   const page = (names) => make("div", { class: "page" }, ...names.map((name) => group(name, grouped.get(name) ?? [])).filter(Boolean));
   const rest = [...grouped.keys()].filter((name) => !placed.has(name)).map((name) => group(name, grouped.get(name))).filter(Boolean);
   document.body.classList.remove("idle");
-  const pages = { ...(studio ? { show: studio.node } : {}), presets: buildPresets(), motifs: parts.motifs.node, dream: page(ON_PAGE.dream), grade: page(ON_PAGE.grade), modulate: parts.modulators.node, system: buildSystem(rest) };
+  const pages = { ...(studio ? { show: studio.node } : {}), presets: buildPresets(grouped.get("programs") ?? []), motifs: parts.motifs.node, dream: page(ON_PAGE.dream), grade: page(ON_PAGE.grade), modulate: parts.modulators.node, system: buildSystem(rest) };
   byId("pages").replaceChildren(...Object.entries(pages).map(([name, node]) => { node.id = `page-${name}`; node.setAttribute("role", "tabpanel"); return node; }));
   byId("tabs").replaceChildren(...Object.entries(PAGES).map(([name, title]) => make("button", { role: "tab", "data-page": name, onclick: () => turn(name) }, title)));
   for (const figure of document.querySelectorAll("[data-meter]")) {
@@ -181,7 +181,7 @@ const restate = () => {
   const step = (one) => `${one.title}, ${state.step + 1} of ${one.steps}`;
   parts.programs.replaceChildren(...state.programs.map((one) => {
     const on = one.name === state.program;
-    return make("button", { class: "chip", "aria-pressed": String(on), onclick: () => send({ program: on ? null : one.name }) },
+    return make("button", { class: "chip", "data-name": `program:${one.name}`, "aria-pressed": String(on), onclick: () => send({ program: on ? null : one.name }) },
       on ? `${step(one)}: stop` : `${one.title}, ${duration(one.length_s)}`);
   }));
   parts.broken.hidden = !state.broken.length;

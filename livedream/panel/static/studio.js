@@ -2,7 +2,7 @@
 
 import { duration, label, make, refusal, TRY_LATER } from "./controls.js";
 
-const NAMES = { osc: "OSC", midi: "MIDI", obs: "OBS", fps: "Frame rate", camera_fps: "Camera frame rate", display: "Screen", link: "Ableton Link", on: "Change presets" };
+const NAMES = { osc: "OSC", midi: "MIDI", obs: "OBS", fps: "Frame rate", camera_fps: "Camera frame rate", display: "Screen", link: "Ableton Link" };
 const BESIDE = ["display", "fullscreen", "overlap"]; // of the window
 const PLAIN = ["display", "fullscreen"]; // understood without their help
 const PLACED = ["source", "sinks", "record", ...BESIDE]; // what has a place of its own; the rest follows by group

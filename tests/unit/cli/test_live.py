@@ -33,7 +33,6 @@ def test_a_show_that_fails_has_a_code_of_its_own(
         ("--preset", "no 'NOPE'"),
         ("--program", "no 'NOPE'"),
         ("--attract-program", "no 'NOPE'"),
-        ("--on", "on: must be bar:1 to bar:4096"),
         ("--sink", "sink: must be one of window, udp, "),
         ("--display", "display: must be a number, 0,1 or "),
         ("--osc", "the port must be 0 to 65535"),

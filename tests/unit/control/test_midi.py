@@ -99,6 +99,14 @@ def test_bends_programs_and_named_presets(midi: MidiInput) -> None:
     midi.mapping.bind("note:1:1", "preset:ink")
     midi.receive(mido.Message("note_on", note=1, velocity=1))
     assert midi.show.preset_name == "ink"
+    midi.mapping.bind("note:1:2", "program:drifting")
+    midi.receive(mido.Message("note_on", note=2, velocity=64))
+    assert midi.show.running_program is not None
+    assert midi.show.running_program.name == "drifting"
+    midi.mapping.bind("cc:1:3", "on")
+    for value, said in ((0, "off"), (64, "bar:4"), (127, "bar:32")):
+        midi.receive(mido.Message("control_change", control=3, value=value))
+        assert midi.parameters.target("on") == said
 
 
 def test_what_cannot_be_learned_is_refused(midi: MidiInput) -> None:

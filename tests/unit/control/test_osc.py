@@ -70,6 +70,26 @@ def test_slider_places_values_texts_and_switches(server: OscServer, sender: sock
     assert parameters.target("objective") == "eyes + weave"
 
 
+def test_when_programs_change_and_which_one_runs(server: OscServer, sender: socket.socket) -> None:
+    show = server.show
+    sender.send(message("/livedream/on", 1.0))  # a fader at its end
+    until(lambda: show.parameters.target("on") == "bar:32")
+    sender.send(message("/livedream/on/value", "bar:12"))
+    until(lambda: show.parameters.target("on") == "bar:12")
+    sender.send(message("/livedream/program", "drifting"))
+    until(lambda: show.running_program is not None)
+    for refused, said in (
+        (message("/livedream/on/value", "bar:0"), "on: must be off, beat, bar"),
+        (message("/livedream/program", "/etc/passwd"), "program: no '/etc/passwd'"),
+    ):
+        sender.send(refused)
+        (answer,) = OscMessage(sender.recv(65536)).params
+        assert said in answer
+    assert show.parameters.target("on") == "bar:12"
+    sender.send(message("/livedream/program", 1))  # the action
+    until(lambda: show.running_program is None)
+
+
 def test_actions_presets_and_tempo(server: OscServer, sender: socket.socket) -> None:
     show = server.show
     sender.send(message("/livedream/preset", "ink", 2.0))

@@ -8,8 +8,8 @@ from livedream.control.live_parameters import LiveParameters
 from livedream.control.modulation import MAXIMUM, Modulation, Modulator
 from livedream.control.presets import KEPT, Presets, read_preset
 from livedream.control.programs import (
-    Every,
     Program,
+    ShowSettings,
     Step,
     find_program,
     list_programs,
@@ -355,7 +355,7 @@ BEATS = Program(
 def test_a_program_changes_on_the_bar(show: Show, clock: Time) -> None:
     """At 120 beats a minute a bar takes two seconds; a crossfade has ended on it."""
     show.tempo.set_bpm(120.0, clock.now_s)
-    show.on = Every(4)
+    show.parameters.set("on", "bar:4")
     begun_s, clock.now_s = clock.now_s, clock.now_s + 0.7  # in the middle of a bar
     show.program(BEATS)
     assert show.preset_name == "ink"
@@ -370,10 +370,68 @@ def test_a_program_changes_on_the_bar(show: Show, clock: Time) -> None:
     assert show.program_step == 0, "and from the beginning: a second before the 24th"
 
 
+def play(show: Show, clock: Time, seconds: float) -> list[tuple[float, int]]:
+    """Follow the program for so long: each step it goes to, and when."""
+    end_s, found, before = clock.now_s + seconds, [], show.program_step
+    while clock.now_s < end_s - 1e-6:
+        clock.now_s += 1 / 60
+        show.follow_program("program")
+        if show.program_step != before:
+            before = show.program_step
+            found.append((round(clock.now_s, 1), before))
+    return found
+
+
+def test_on_may_change_while_a_program_runs(show: Show, clock: Time) -> None:
+    """Bars of two seconds; steps of three, without crossfades."""
+    steps = tuple(Step(name, 3.0, 0.0) for name in ("ink", "neon", "pulse"))
+    show.tempo.set_bpm(120.0, clock.now_s)
+    begun_s = clock.now_s
+    show.program(Program(name="p", title="", steps=steps))
+    at = lambda *found: [(round(begun_s + s, 1), step) for s, step in found]  # noqa: E731
+    assert play(show, clock, 7.0) == at((3, 1), (6, 2))
+    show.parameters.set("on", "bar")  # in the middle of the fourth bar
+    assert play(show, clock, 6.0) == at((8, 0), (10, 1), (12, 2))
+    show.parameters.set("on", "bar:2")  # counted on from the last change
+    assert play(show, clock, 3.8) == at((16, 0))
+    show.parameters.set("on", "beat")  # not at once, but on the next one
+    assert play(show, clock, 0.5) == at((17, 1))
+    show.parameters.set("on", "off")  # the step has its three seconds from now on
+    assert play(show, clock, 4.0) == at((20.3, 2))
+    assert show.running_program is not None
+
+
+def test_on_stays_where_presets_come_and_go(show: Show) -> None:
+    show.parameters.set("on", "bar:8")
+    show.preset("ink", 0.0)
+    assert show.parameters.target("on") == "bar:8"
+    assert "on" not in show.save("mine").values
+    show.act("home")
+    assert show.parameters.target("on") == "off"
+
+
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [("bar:1", "bar"), ("beat:1", "beat"), ("bar:4096", "bar:4096"), ("off", "off")],
+)
+def test_on_is_kept_as_it_is_usually_written(said: str, kept: str) -> None:
+    assert ShowSettings(on=said).on == kept
+    assert str(ShowSettings(on=said).every or "off") == kept
+
+
+@pytest.mark.parametrize("said", ["", "bars", "bar:0", "bar:4097", "bar:1.5", "9" * 5000, "bar:8 "])
+def test_what_on_cannot_be_is_refused(said: str, show: Show) -> None:
+    with pytest.raises(SettingsError, match="on: must be off, beat, bar, beat:N or bar:N"):
+        show.parameters.set("on", said)
+    with pytest.raises(SettingsError, match=r"on: is off, beat, .*, which cannot be modulated"):
+        show.parameters.modulate("on", "test", 0.5)
+    assert show.parameters.target("on") == "off"
+
+
 def test_a_crossfade_ends_on_the_bar_and_beats_may_be_counted_anew(show: Show, clock: Time) -> None:
     begun_s = clock.now_s
     show.tempo.set_bpm(120.0, begun_s)
-    show.on = Every(8, "beat")
+    show.parameters.set("on", "beat:8")
     show.program(BEATS)
     while show.preset_name != "pulse":
         clock.now_s += 1 / 60

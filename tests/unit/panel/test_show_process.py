@@ -70,6 +70,27 @@ def test_what_was_set_goes_on_in_the_next_show(show: ShowProcess, tmp_path: Path
     assert "--preset=neon" in words and "--network=googlenet" not in words
 
 
+def test_of_the_panel_and_the_set_up_what_was_said_last_counts(
+    show: ShowProcess, tmp_path: Path
+) -> None:
+    def applies(since: int) -> list[dict[str, Any]]:
+        return [m["apply"] for m in heard(tmp_path)[since:] if "apply" in m]
+
+    for number, on, applied in (
+        (1, "bar:8", None), (2, "bar:8", "beat"), (3, "bar:2", None), (4, "", None), (5, "", "beat")
+    ):  # fmt: skip
+        begun = len(heard(tmp_path))
+        words = setup(tmp_path).words + ((f"--on={on}",) if on else ())
+        show.start(Setup(words=words, opening=()))
+        until(lambda number=number: is_in(show, "running", number))
+        if number > 1:
+            (found,) = until(lambda since=begun: applies(since))
+            assert found.get("on") == applied, number
+        if applied is None and number != 3:
+            say(show, set="on", value="beat")
+            until(lambda since=begun: "beat" in str(heard(tmp_path)[since:]))
+
+
 def test_what_was_set_is_still_there_the_next_day(tmp_path: Path) -> None:
     kept = tmp_path / "home" / "look.json"
     secret = "guide(faces, rtsp://me:secret@camera/1)"
