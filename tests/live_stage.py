@@ -17,8 +17,9 @@ from livedream.core.settings import DreamSettings
 from livedream.core.snapshot import Snapshot
 from livedream.core.supervisor import Supervisor
 from livedream.dream.ascent import Plan
-from livedream.dream.dreamer import Dreamer, DreamState
+from livedream.dream.dreamer import Dreamer
 from livedream.dream.level import LevelledDream
+from livedream.dream.state import DreamState
 from livedream.live.dream_worker import DreamWorker
 from livedream.live.dreamer_pool import LiveDreamerPool
 from livedream.live.governor import Governor

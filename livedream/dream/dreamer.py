@@ -13,9 +13,9 @@ import logging
 import math
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Self
 
 import cv2
 import numpy as np
@@ -23,7 +23,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from livedream.core.device import choose_device, choose_dtype, exact
+from livedream.core.device import choose_device, choose_dtype
 from livedream.core.frame import DeviceMotion, Frame, Motion, Picture
 from livedream.core.prefetch import StageTimer, prefetch
 from livedream.core.settings import DreamSettings, dream_size
@@ -43,6 +43,7 @@ from livedream.dream.objectives.value import Objective
 from livedream.dream.octaves import weight_of
 from livedream.dream.resident import FrameFigures, ResidentWalk, kind_of
 from livedream.dream.spread import shared_out
+from livedream.dream.state import FIRST_STEP_S, DreamState
 from livedream.dream.tint import tinted
 from livedream.dream.transfer import Transfers
 from livedream.flow import open_flow
@@ -57,95 +58,6 @@ _log = logging.getLogger(__name__)
 
 if TYPE_CHECKING:
     from livedream.capture.live.beside import LivePictures
-
-FIRST_STEP_S: Final = 1 / 25  # heuristic: the time that a frame with none before it stands for
-_REGION: Final = "region "  # before the names of their arrays in a checkpoint
-
-
-@dataclass
-class DreamState:
-    """What one frame leaves to the next.
-
-    residual: (1, 3, h, w) float32 in units of the picture, None before the first frame.
-    momentum: of its size, see `livedream.dream.momentum`; None where there is none.
-    gain: what the last addition was multiplied with, 0-d.
-    age_s: how long the dream has grown since the start or the last cut.
-    step_s: how long ago the dream before was, set by `Dreamer.advance`.
-    wandered: how often each region of the picture has changed its class, see `ClassesPart`.
-    time_s: of the last frame.  frames: dreamed so far; with the seed it fixes all randomness.
-    regions: what `livedream.region.planes` carries.
-    """
-
-    residual: Tensor | None = None
-    momentum: Tensor | None = None
-    gain: Tensor | None = None
-    age_s: float = 0.0
-    step_s: float = 0.0
-    wandered: float = 0.0
-    time_s: float | None = None
-    frames: int = 0
-    regions: dict[str, NDArray[np.float32]] = field(default_factory=dict)
-
-    def reset(self) -> None:
-        """Start afresh, as after a cut: nothing that was dreamed before it is carried on.
-
-        The clock goes on: `frames`, so that no two shots draw the same, `wandered`, and `time_s`.
-        `gain` counts only together with a momentum.
-        """
-        self.residual = self.momentum = None
-        self.age_s = 0.0
-        self.regions.clear()
-
-    def seconds_to(self, time_s: float, *, cut: bool = False) -> float:
-        """The time since the frame before, which this one is from now on."""
-        before_s, self.time_s = self.time_s, time_s
-        seconds = FIRST_STEP_S if before_s is None else max(0.0, time_s - before_s)
-        return min(seconds, FIRST_STEP_S) if cut else seconds
-
-    def advance(self, seconds: float, wander: float) -> None:
-        """Let time pass. wander: the setting, in seconds."""
-        self.age_s += seconds
-        self.step_s = seconds
-        if wander > 0:
-            self.wandered += seconds / wander
-
-    def copy(self) -> Self:
-        """One that stays as it is."""
-        residual, momentum, gain = (
-            None if part is None else part.clone()
-            for part in (self.residual, self.momentum, self.gain)
-        )
-        regions = dict(self.regions)
-        return replace(self, residual=residual, momentum=momentum, gain=gain, regions=regions)
-
-    def arrays(self) -> dict[str, NDArray[np.generic]]:
-        """As plain arrays, for a checkpoint."""
-        time_s = np.nan if self.time_s is None else self.time_s
-        gain = np.nan if self.gain is None else float(self.gain)
-        clock = np.array([gain, self.age_s, time_s, self.frames, self.wandered], np.float64)
-        found: dict[str, NDArray[np.generic]] = {"clock": clock}
-        for name, carried in (("residual", self.residual), ("momentum", self.momentum)):
-            if carried is not None:
-                found[name] = carried.cpu().contiguous().numpy().copy()
-        return found | {f"{_REGION}{name}": plane for name, plane in self.regions.items()}
-
-    @classmethod
-    def from_arrays(cls, found: Mapping[str, NDArray[np.generic]], device: torch.device) -> Self:
-        gain, age_s, time_s, frames, wandered = map(float, found["clock"].astype(np.float64))
-        residual, momentum = (
-            torch.from_numpy(found[name].copy()).to(device) if name in found else None
-            for name in ("residual", "momentum")
-        )  # fmt: skip
-        last = None if np.isnan(gain) else torch.tensor(gain, dtype=exact(device), device=device)
-        regions = {
-            name.removeprefix(_REGION): np.asarray(plane, np.float32)
-            for name, plane in found.items()
-            if name.startswith(_REGION)
-        }
-        return cls(
-            residual, momentum, last, age_s, wandered=wandered,
-            time_s=None if np.isnan(time_s) else time_s, frames=int(frames), regions=regions,
-        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

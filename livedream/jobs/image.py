@@ -27,8 +27,9 @@ from livedream.core.frame import Picture
 from livedream.core.settings import DreamSettings, dream_size, parse_size, refused
 from livedream.core.shrink import fitted
 from livedream.dream.compose import compose, steps_of
-from livedream.dream.dreamer import FIRST_STEP_S, Dreamer
+from livedream.dream.dreamer import Dreamer
 from livedream.dream.level import LevelledDream
+from livedream.dream.state import FIRST_STEP_S
 from livedream.jobs.checkpoint import identity
 from livedream.jobs.render import RenderReport
 from livedream.media.viewing import squared

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from livedream.core.errors import SourceError
 from livedream.core.frame import SourceInfo
 from livedream.core.settings import DreamSettings
-from livedream.dream.dreamer import DreamState
+from livedream.dream.state import DreamState
 from livedream.flow import open_flow
 from livedream.flow.motion import MotionEstimator
 from livedream.jobs.render import RenderJob

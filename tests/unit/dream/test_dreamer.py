@@ -15,8 +15,9 @@ from livedream.core.errors import LivedreamError
 from livedream.core.frame import Frame, Motion, Picture
 from livedream.core.settings import DreamSettings
 from livedream.dream.ascent import Plan
-from livedream.dream.dreamer import Dreamer, DreamState
+from livedream.dream.dreamer import Dreamer
 from livedream.dream.networks.network import Network
+from livedream.dream.state import DreamState
 from livedream.flow import ZeroFlow
 
 FramesOf = Callable[..., list[Frame]]
