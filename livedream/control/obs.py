@@ -5,7 +5,9 @@ OBS is reached by its WebSocket (part of it since 28). What is made or changed t
 """
 
 import contextlib
+import json
 import logging
+import socket
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -27,6 +29,7 @@ _STEP_S: Final = 0.2  # how soon another scene is noticed
 _AGAIN: Final = 10  # steps between two attempts to connect
 _PATIENCE_S: Final = 2.0
 _LARGEST: Final = 16 << 20  # bytes of an answer; that of a thousand scenes has some 100 KB
+_LARGEST_HELLO: Final = 16 << 10  # of a WebSocket's opening and the first message; OBS needs 500
 _MOST: Final = 100  # microphones
 _OFFSETS_MS: Final = (-950, 20_000)  # of a source's sound, as OBS has them
 _NO_SUCH_SOURCE: Final = 600  # obs-websocket's ResourceNotFound
@@ -126,25 +129,53 @@ def understood() -> Iterator[None]:
         raise SourceError(f"obs: what answers is no OBS, or a newer one ({said})") from error
 
 
-class _Bounded:
-    """Reads for a WebSocket, no more and for no longer than an answer takes."""
+class _BoundedSocket(socket.socket):
+    """Reads no more and for no longer than an answer takes."""
 
-    def __init__(self, socket: Any) -> None:
-        self._receive = socket.frame_buffer.recv
-        socket.frame_buffer.recv = self
-        self.begin()
+    def begin(self, most: int) -> None:
+        """Another answer, of so many bytes."""
+        self._left = self._most = most
+        self._until_s = time.monotonic() + 2 * _PATIENCE_S
 
-    def begin(self) -> None:
-        self._left, self._until_s = _LARGEST, time.monotonic() + 2 * _PATIENCE_S
-
-    def __call__(self, size: int) -> bytes:
+    def recv(self, size: int, flags: int = 0, /) -> bytes:
+        # A ValueError, since a TimeoutError would lose its words in the library.
         if time.monotonic() > self._until_s:
-            raise TimeoutError(f"no whole answer in {2 * _PATIENCE_S:g} s")
-        found = bytes(self._receive(size))
+            raise ValueError(f"no whole answer in {2 * _PATIENCE_S:g} s")
+        found = super().recv(size, flags)
         self._left -= len(found)
         if self._left < 0:
-            raise ValueError(f"an answer of more than {_LARGEST >> 20} MiB")
+            raise ValueError(f"an answer of more than {self._most >> 10} KiB")
         return found
+
+
+def _connect(host: str, port: int, password: str) -> tuple[Any, _BoundedSocket]:
+    """A client that has heard OBS's first message, and its socket.
+
+    The library's own constructor would read headers without end, follow a redirection to
+    anywhere, and ask a proxy of the environment.
+    """
+    base: Any = _obsws().baseclient.ObsClient
+    import websocket
+
+    class Client(base):  # type: ignore[misc]
+        def __init__(self) -> None:
+            self.logger = logging.getLogger("obsws_python")
+            self.password, self.subs = password, 0
+
+    opened = socket.create_connection((host, port), _PATIENCE_S)
+    bounded = _BoundedSocket(fileno=opened.detach())
+    bounded.settimeout(_PATIENCE_S)
+    bounded.begin(_LARGEST_HELLO)
+    client = Client()
+    try:
+        client.ws = websocket.WebSocket()
+        named = f"[{host}]" if ":" in host else host
+        client.ws.connect(f"ws://{named}:{port}", socket=bounded, redirect_limit=0)
+        client.server_hello = json.loads(client.ws.recv())
+    except BaseException:
+        bounded.close()
+        raise
+    return client, bounded
 
 
 class Obs:
@@ -156,15 +187,12 @@ class Obs:
     """
 
     def __init__(self, address: str = "") -> None:
-        library = _obsws()
         host, port, password = whereabouts(address)
+        _obsws()
         try:
-            self._client = library.baseclient.ObsClient(
-                host=host, port=port, password=password, timeout=_PATIENCE_S
-            )
+            self._client, self._bounded = _connect(host, port, password)
         except Exception as error:  # the library's own, and those of two others beneath it
             raise SourceError(_unreachable(host, port, error)) from None
-        self._bounded = _Bounded(self._client.ws)
         try:
             self._client.authenticate()
         except Exception as error:  # as above
@@ -185,7 +213,7 @@ class Obs:
         return dict(found.get("responseData") or {})
 
     def _answer(self, what: str, details: Mapping[str, Any]) -> dict[str, Any]:
-        self._bounded.begin()
+        self._bounded.begin(_LARGEST)
         try:
             return dict(self._client.req(what, details))
         except Exception as error:  # as above

@@ -3,6 +3,7 @@
 import base64
 import contextlib
 import hashlib
+import itertools
 import json
 import os
 import socket
@@ -24,8 +25,6 @@ from livedream.control.show import Show
 from livedream.core.settings import DreamSettings
 
 pytest.importorskip("obsws_python", reason="wants the extra obs")
-# Who is refused before it has said anything is left to the collector by the library.
-pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 
 Serve = Callable[[Callable[[socket.socket], object]], str]
 
@@ -125,6 +124,25 @@ def without_end(peer: socket.socket) -> None:
         peer.sendall(b" " * 1_000_000)
 
 
+def headers(peer: socket.socket, name: bytes, end: bytes, pause_s: float = 0.0) -> None:
+    """Without end: each begins so and ends so."""
+    peer.sendall(b"HTTP/1.1 101 x\r\n")
+    for number in itertools.count():
+        peer.sendall(name + b"%d" % number + end)
+        time.sleep(pause_s)
+
+
+def elsewhere(peer: socket.socket) -> None:
+    """Sends on to a server of its own, which must not be asked."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        other.settimeout(1.0)
+        to = b"ws://127.0.0.1:%d/" % other.getsockname()[1]
+        peer.sendall(b"HTTP/1.1 302 x\r\nLocation: " + to + b"\r\n\r\n")
+        with contextlib.suppress(TimeoutError):
+            found, _ = other.accept()
+            shaken(found, '{"d": {}}', '{"op": 2, "d": {}}')
+
+
 HTTP = b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\n\x1b[2Jpage"
 REFUSED = json.dumps(
     {"d": {"requestStatus": {"result": False, "comment": "\x1b]0;x\x07\n" * 9999}}}
@@ -138,6 +156,11 @@ REFUSED = json.dumps(
         (lambda peer: peer.sendall(os.urandom(4096)) or peer.close(), "is no OBS|nothing answers"),
         (lambda peer: None, "nothing answers"),
         (lambda peer: peer.close(), "is no OBS|nothing answers"),
+        (lambda peer: headers(peer, b"X-", b": y\r\n" * 999), "more than 16 KiB|no whole"),
+        (lambda peer: headers(peer, b"X" * 9999, b""), "more than 16 KiB|no whole"),
+        (lambda peer: headers(peer, b"X-", b": y\r\n", 0.05), "no whole answer in 1 s"),
+        (lambda peer: headers(peer, b"", b"\xff\r\n"), "is no OBS"),
+        (elsewhere, "is no OBS|nothing answers"),
         (lambda peer: shaken(peer, "[]"), "is no OBS"),
         (lambda peer: shaken(peer, "{"), "is no OBS"),
         (lambda peer: shaken(peer, '{"d": {"authentication": {"salt": 3}}}'), "the password"),
@@ -147,7 +170,7 @@ REFUSED = json.dumps(
         (lambda peer: identified(peer, lambda one: one.sendall(frame(REFUSED))), "GetInputList"),
         (lambda peer: identified(peer, lambda one: None), "GetInputList: Timeout"),
         (lambda peer: identified(peer, slowly), "no whole answer in 1 s"),
-        (lambda peer: identified(peer, without_end), "more than 16 MiB"),
+        (lambda peer: identified(peer, without_end), "more than 16384 KiB"),
         (answers(GetInputList={"inputs": 3}), "what answers is no OBS"),
         (answers(GetInputList={"inputs": [{"inputName": []}]}), "what answers is no OBS"),
     ],
