@@ -474,7 +474,16 @@ def test_reset_all_brings_every_parameter_back_and_leaves_the_dream(
         stage.parameters.set(name, value)
     page = laptop(browser, stage)
     press(page, "Freeze")  # of the moment, no parameter of the picture
+    until(lambda: stage.parameters.target("freeze"))
+    set_up = stage.parameters.targets()
+    page.evaluate("window.asked = 0; window.confirm = () => { asked += 1; return asked > 1; }")
+    press(page, "Reset all")  # answered with no
+    press(page, "Tap")  # which comes after it
+    until(lambda: "tap" in stage.triggers)
+    assert stage.parameters.targets() == set_up and stage.show.preset_name == "menagerie"
+    stage.triggers.clear()
     press(page, "Reset all")
+    assert page.evaluate("asked") == 2
     until(lambda: stage.parameters.targets() == {**before, "freeze": True})
     assert stage.show.preset_name == ""
     assert stage.show.modulation.modulators == ()

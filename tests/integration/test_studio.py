@@ -143,6 +143,40 @@ def test_the_last_set_up_is_offered_and_a_thumb_finds_everything(
         assert page.faults == []
 
 
+def test_film_and_recording_folder_are_found_by_browsing(
+    browser: Browser, studio: Studio, tmp_path: Path
+) -> None:
+    (tmp_path / "shows" / "friday").mkdir(parents=True)
+    (tmp_path / "shows" / "film.mp4").touch()
+    page = opened(browser, studio)
+    record, lists = "[data-field=record] input", ".folder:not([hidden]) .line"
+
+    def line(text: str) -> None:
+        found = f"[...document.querySelectorAll('{lists}')].find((one) => one.innerText === "
+        page.wait(f"Boolean({found}{json.dumps(text)}))")
+        page.evaluate(f"{found}{json.dumps(text)}).click()")
+
+    fill(page, record, str(tmp_path / "shows"))
+    page.click("[data-field=record] button")
+    page.wait(f"document.querySelectorAll('{lists}').length")
+    assert "film.mp4" not in page.evaluate(
+        f"document.querySelector('{lists}').parentNode.innerText"
+    )
+    line("friday/")
+    page.wait("document.querySelector('.folder:not([hidden]) .tip').innerText.endsWith('friday')")
+    picture(page, "browse")
+    line("Record into this folder")
+    page.wait(f"document.querySelector('{record}').value.endsWith('friday')")
+    assert page.evaluate(f"document.querySelector('{record}').value") == str(
+        tmp_path / "shows" / "friday"
+    )
+    fill(page, SOURCE, str(tmp_path / "shows"))
+    page.click("[data-section=source] .choice input + button")
+    line("film.mp4")
+    page.wait(f"document.querySelector({json.dumps(SOURCE)}).value.endsWith('film.mp4')")
+    assert page.faults == []
+
+
 MAKES_NO_SENSE = (
     "{", "[]", "null", '{"start": 3}', '{"start": {"source": 3}}', '{"start": {"sinks": "x"}}',
     '{"start": {"panel": "0.0.0.0:1"}}', '{"start": {"nothing": "x"}}', '{"stop": 1}',

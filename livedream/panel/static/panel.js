@@ -33,6 +33,7 @@ send.soon = (message) => {
 
 const TRANSPORT = [["freeze", "Freeze", "space"], ["blackout", "Blackout", "B"], ["previous", "Previous", "P"], ["next", "Next", "N"]];
 const MORE = [["reset", "Clear dream", "R"], ["tap", "Tap", "T"], ["program", "Program", "O"], ["home", "Reset all", "parameters"]];
+const RESET = "Set everything back to how the show started, without preset and modulators?";
 const STUDIO = "studio" in document.body.dataset; // where shows are set up on the page, too
 const PAGES = { ...(STUDIO ? { show: "Show" } : {}), presets: "Presets", motifs: "Motifs", dream: "Dream", grade: "Grade", modulate: "Modulate", system: "System" };
 const ON_PAGE = { dream: ["dream", "where", "detail"], grade: ["grade", "travel"], presets: ["programs"] }; // other groups stand under System
@@ -43,7 +44,7 @@ const buildKeys = () => {
   for (const [id, keys] of [["transport", TRANSPORT], ["more", MORE]]) {
     byId(id).replaceChildren(...keys.map(([name, title, hint]) =>
       make("button", { class: name === "blackout" ? "key alarm" : "key", "data-act": name, "data-name": `act:${name}`, title: hello.actions[name],
-        "aria-pressed": "false", onclick: () => send({ act: name }) }, title, make("small", {}, hint))));
+        "aria-pressed": "false", onclick: () => { if (name !== "home" || confirm(RESET)) send({ act: name }); } }, title, make("small", {}, hint))));
   }
 };
 

@@ -208,6 +208,11 @@ export class Studio {
       return plate(this.select(field, [...(name === "display" ? [] : none), ...offered.map(named), ...kept]));
     }
     if (kind === "choice") return plate(this.select(field, [{ value: null, title: usual(field) || "as usual" }, ...field.choices.filter((choice) => choice !== usual(field)).map((choice) => ({ value: choice, title: choice }))]));
+    if (field.metavar === "FOLDER") {
+      const input = this.text(field, (text) => this.set(name, text || null));
+      const found = this.browser(() => input.value, (path) => this.set(name, path, true), { inside: "Record into this folder" });
+      return make("div", {}, plate(input, found.button), found.list);
+    }
     if (kind !== "optional") return plate(this.text(field, (text) => this.set(name, text || null), kind === "number" ? { inputmode: "decimal" } : {}));
     return plate(value === null ? null : this.text(field, (text) => this.set(name, text)), toggle(title, value !== null, (on) => this.set(name, on ? "" : null, true)));
   }
@@ -226,25 +231,36 @@ export class Studio {
         title === "Cameras" && !this.looking ? make("button", { class: "chip quiet", type: "button", onclick: () => this.send({ look: true }) }, "Rescan devices") : null)));
     const typed = this.offers.source.some((one) => one.value === this.source) ? "" : this.source;
     const input = this.text(field, (text) => this.set("source", text || null, true), { value: typed, placeholder: "a film, a folder of pictures, rtsp://…", title: field.help, "aria-label": "file, folder or address" });
-    this.folder = make("div", { class: "folder", hidden: true });
+    const found = this.browser(() => input.value, (path) => this.set("source", path, true), { inside: "All pictures of this folder, in turn", files: true });
     return make("section", { "data-section": "source" }, make("h2", {}, "Source"), ...rows,
-      make("div", { class: "choice" }, make("span", {}, "File, address"), make("div", { class: "row" }, input,
-        make("button", { class: "chip", type: "button", onclick: () => this.browse(input.value) }, "Browse"))),
-      this.folder, this.why("source"));
+      make("div", { class: "choice" }, make("span", {}, "File, address"), make("div", { class: "row" }, input, found.button)),
+      found.list, this.why("source"));
   }
 
-  browse(path) {
-    if (this.folder.hidden) this.send({ folder: path });
-    this.folder.hidden = true;
+  // A button and a list to choose from the folders of the machine that livedream runs on. at: where it begins.
+  // chosen: called with a path.  inside: what choosing the open folder is called.  files: whether one of its films and pictures can be.
+  browser(at, chosen, { inside, files = false }) {
+    const list = make("div", { class: "folder", hidden: true });
+    const toggled = () => {
+      const open = this.open?.list === list && !list.hidden;
+      if (this.open) this.open.list.hidden = true;
+      this.open = { list, chosen, inside, files };
+      if (!open) this.send({ folder: at() });
+    };
+    return { button: make("button", { class: "chip", type: "button", onclick: toggled }, "Browse"), list };
   }
 
   drawFolder({ path, parent, folders, files, separator }) {
-    const inside = (name) => (path.endsWith(separator) ? path + name : path + separator + name);
-    const go = (title, to) => make("button", { class: "line", type: "button", onclick: () => this.send({ folder: to }) }, title);
-    this.folder.hidden = false;
-    this.folder.replaceChildren(make("p", { class: "tip" }, path), parent === path ? null : go("↑ up", parent), ...folders.map((name) => go(`${name}${separator}`, inside(name))),
-      ...files.map((name) => make("button", { class: "line file", type: "button", onclick: () => this.set("source", inside(name), true) }, name)),
-      files.length ? make("button", { class: "line", type: "button", onclick: () => this.set("source", path, true) }, "All pictures of this folder, in turn") : make("p", { class: "tip" }, "no films or pictures here"));
+    if (!this.open) return;
+    const { list, chosen, inside } = this.open;
+    const shown = this.open.files ? files : [];
+    const within = (name) => (path.endsWith(separator) ? path + name : path + separator + name);
+    const line = (title, choose, more = "") => make("button", { class: `line${more}`, type: "button", onclick: choose }, title);
+    const go = (title, to) => line(title, () => this.send({ folder: to }));
+    list.hidden = false;
+    list.replaceChildren(make("p", { class: "tip" }, path), parent === path ? null : go("↑ up", parent), ...folders.map((name) => go(`${name}${separator}`, within(name))),
+      ...shown.map((name) => line(name, () => chosen(within(name)), " file")),
+      shown.length || !this.open.files ? line(inside, () => chosen(path)) : make("p", { class: "tip" }, "no films or pictures here"));
   }
 
   drawOutputs() {
