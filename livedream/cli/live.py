@@ -82,6 +82,14 @@ def _add_in_and_out(group: argparse._ArgumentGroup) -> None:
         "(default: window); {env:NAME} and {file:PATH} in it stand for a key or password "
         "kept there",
     )  # fmt: skip
+    group.add_argument(
+        "--layer", choices=("dream",),
+        help="send the dream alone, with alpha, to be laid over the source: by ndi, browser, "
+        "spout and syphon; other sinks show the whole picture",
+    )  # fmt: skip
+    group.add_argument(
+        "--matte", metavar="SINK", help="also send the region of --where, in grey: ndi:NAME, ..."
+    )
     group.add_argument("--fullscreen", action="store_true", help="open the window fullscreen")
     group.add_argument(
         "--display", default="0", metavar="N,...",
@@ -212,7 +220,7 @@ def job_of(args: argparse.Namespace) -> "LiveJob":
     }
     return LiveJob(
         source=args.source or args.source_option or "",
-        sinks=tuple(args.sinks or ("window" if args.obs is None else _FOR_OBS,)),
+        sinks=_sinks(args),
         dream=settings_of(args, LIVE),
         grade=GradeSettings(**given[GradeSettings]),
         show=ShowSettings(**given[ShowSettings]),
@@ -235,6 +243,16 @@ def job_of(args: argparse.Namespace) -> "LiveJob":
         limit_flashes=not args.no_flash_limit,
         seconds=args.seconds,
     )  # fmt: skip
+
+
+def _sinks(args: argparse.Namespace) -> tuple[str, ...]:
+    """Where the dream, its layer and its matte go."""
+    from livedream.present.live import as_layers, as_matte
+
+    sinks = tuple(args.sinks or ("window" if args.obs is None else _FOR_OBS,))
+    if args.layer is not None:
+        sinks = as_layers(sinks)
+    return sinks if args.matte is None else (*sinks, as_matte(args.matte))
 
 
 def _names_a_source(text: str) -> bool:

@@ -66,7 +66,7 @@ def source_for(sinks: Sequence[str], size: tuple[int, int], fps: float) -> ObsSo
                 },
             )
     for sink in sinks:
-        if sink == "browser" or sink.startswith("browser:"):
+        if sink == "browser" or sink.startswith(("browser:", "browser?")):
             at = urlsplit(f"//{sink.partition(':')[2] or '127.0.0.1:8766'}")
             if at.hostname in LOOPBACK:
                 page = {

@@ -17,10 +17,11 @@ from livedream.warp.remap import Plane
 
 # Heuristic: bounds the memory of what is computed at once.
 _STRIP: Final = 256
+_NEIGHBOURS: Final = np.ones((3, 3), np.uint8)
 _INVERSE: Final = np.divide(255, np.maximum(np.arange(256), 1), dtype=np.float32)  # of alpha
 
 
-def dream_layer(source: Picture, dreamed: Picture) -> Picture:
+def dream_layer(source: Picture, dreamed: Picture, *, soft: bool = False) -> Picture:
     """(H, W, 4) uint8, RGB and straight alpha: laid over `source` it gives `dreamed`.
 
     Both (H, W, 3) uint8. Alpha is the smallest with which each channel can be reached by a colour
@@ -28,19 +29,26 @@ def dream_layer(source: Picture, dreamed: Picture) -> Picture:
     a >= (d - s) / (255 - s) or (s - d) / s, and the colour is s + (d - s) / a. That is rounded by
     at most a half, which counts times a: composed in real numbers and rounded, every byte is that
     of `dreamed`; in bytes it is within 1 of it.
+
+    soft: alpha is the greatest of its neighbours, blurred: as exact, and far less of it is lost
+    where it is compressed, for alpha and colour change less from pixel to pixel.
     """
     height, width = source.shape[:2]
     layer = np.empty((height, width, 4), np.uint8)
-    for top in range(0, height, _STRIP):
-        rows = slice(top, top + _STRIP)
-        before, after = source[rows], dreamed[rows]
-        least = _least_alpha().take(before.astype(np.uint16) << 8 | after)
-        alpha = np.maximum(np.maximum(least[:, :, 0], least[:, :, 1]), least[:, :, 2])
-        added = cv2.subtract(after, before, dtype=cv2.CV_32F)
-        added *= _INVERSE.take(alpha)[:, :, None]
+    alpha = np.empty((height, width), np.uint8)
+    strips = [slice(top, top + _STRIP) for top in range(0, height, _STRIP)]
+    for rows in strips:
+        least = _least_alpha().take(source[rows].astype(np.uint16) << 8 | dreamed[rows])
+        alpha[rows] = np.maximum(np.maximum(least[:, :, 0], least[:, :, 1]), least[:, :, 2])
+    if soft:  # no smaller: each neighbour's greatest is at least what stands here
+        alpha = np.asarray(cv2.blur(cv2.dilate(alpha, _NEIGHBOURS), (3, 3)), np.uint8)
+    for rows in strips:
+        before, here = source[rows], alpha[rows]
+        added = cv2.subtract(dreamed[rows], before, dtype=cv2.CV_32F)
+        added *= _INVERSE.take(here)[:, :, None]
         colour = cv2.add(before, added, dtype=cv2.CV_8U)
-        colour[alpha == 0] = 0  # small in the file
-        layer[rows, :, :3], layer[rows, :, 3] = colour, alpha
+        colour[here == 0] = 0  # small in the file
+        layer[rows, :, :3], layer[rows, :, 3] = colour, here
     return layer
 
 

@@ -8,6 +8,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 from clap_and_flash import make_film
 
@@ -73,6 +75,60 @@ while len(witness.apart_ms()) < 9 and time.monotonic() < end_s:
         witness.hear(place / SOUND_RATE, block[:, 0])
         place += 480
 print(json.dumps(witness.apart_ms()), flush=True)
+"""
+
+_LAYER = """
+import sys, time
+from fractions import Fraction
+import numpy as np
+from livedream.present.live import LiveFrame, open_output
+
+camera, dreamed = np.load(sys.argv[1])
+height, width = camera.shape[:2]
+outputs = [
+    open_output(f"ndi:{of}?of={of}", width=width, height=height, rate=Fraction(25))
+    for of in ("layer", "dream")
+]
+for output in outputs:
+    output.open()
+while True:
+    for output in outputs:
+        output.write(LiveFrame(dreamed, time.monotonic(), 0, camera))
+    time.sleep(0.04)
+"""
+
+_COMPOSITOR = """
+import sys, time
+import numpy as np
+from cyndilib.finder import Finder
+from cyndilib.receiver import Receiver
+from cyndilib.video_frame import VideoFrameSync
+from cyndilib.wrapper.ndi_recv import RecvBandwidth, RecvColorFormat
+
+finder = Finder()
+finder.open()
+end_s, found = time.monotonic() + 90, {}
+for of in ("layer", "dream"):
+    names = []
+    while not names and time.monotonic() < end_s:
+        finder.wait_for_sources(0.2)
+        names = [one for one in map(str, finder.get_source_names()) if f"({of})" in one]
+    if not names:
+        sys.exit("nobody")
+    receiver, video = Receiver(
+        color_format=RecvColorFormat.RGBX_RGBA, bandwidth=RecvBandwidth.highest
+    ), VideoFrameSync()
+    receiver.frame_sync.set_video_frame(video)
+    receiver.set_source(finder.get_source(names[0]))
+    while not video.xres and time.monotonic() < end_s:
+        receiver.frame_sync.capture_video()
+        time.sleep(0.02)
+    width, height = video.get_resolution()
+    lines = np.asarray(video.get_array()).reshape(height, video.get_line_stride())
+    found[of] = lines[:, : 4 * width].reshape(height, width, 4)
+    np.save(f"{sys.argv[1]}/{of}.npy", found[of])
+    receiver.disconnect()
+print("received", flush=True)
 """
 
 _RECEIVER = """
@@ -163,6 +219,38 @@ def test_a_sender_is_found_by_its_name_and_found_again_with_another_size(
     assert again["reconnects"] == 1
     left = again["left"]
     assert isinstance(left, list) and abs(left[0] - 90) < 12
+
+
+def camera_and_dream() -> tuple[np.ndarray, np.ndarray]:
+    """(180, 320, 3) uint8 each: soft shapes, and on their left two thirds what a dream may add."""
+    rng = np.random.default_rng(5)
+    camera = cv2.GaussianBlur(rng.normal(0, 600, (180, 320, 3)), (0, 0), 8) + 128
+    added = cv2.GaussianBlur(rng.normal(0, 120, (180, 320, 3)), (0, 0), 2)
+    added[:, 213:] = 0
+    camera = np.clip(camera, 0, 255).astype(np.uint8)
+    return camera, np.clip(camera + added, 0, 255).astype(np.uint8)
+
+
+@pytest.mark.slow
+def test_alpha_arrives_and_the_composite_is_the_dream(programs: Programs, tmp_path: Path) -> None:
+    camera, dreamed = camera_and_dream()
+    np.save(tmp_path / "sent.npy", np.stack([camera, dreamed]))
+    programs.start(_LAYER, str(tmp_path / "sent.npy"))
+    compositor = programs.start(_COMPOSITOR, str(tmp_path))
+    assert compositor.stdout is not None
+    if compositor.stdout.readline() != "received\n":
+        pytest.skip("NDI finds nobody on this machine")
+    layer, opaque = np.load(tmp_path / "layer.npy"), np.load(tmp_path / "dream.npy")
+    assert layer[:, 230:, 3].max() <= 4, "nothing was added there"
+    assert layer[:, :200, 3].mean() > 10
+    assert (opaque[:, :, 3] == 255).all()
+    alpha = layer[:, :, 3:] / 255
+    composite = camera * (1 - alpha) + layer[:, :, :3] * alpha
+    apart = np.abs(composite - dreamed)
+    # NDI compresses, and halves the width of colour: a layer loses no more than a picture does.
+    assert apart.mean() <= np.abs(opaque[:, :, :3].astype(float) - dreamed).mean() + 0.5
+    assert apart.mean() < 3
+    assert np.percentile(apart, 99) < 16
 
 
 @pytest.mark.slow

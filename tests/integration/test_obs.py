@@ -336,6 +336,7 @@ def test_what_obs_can_show() -> None:
 
     assert shown("browser", "udp://192.168.1.9:9005") == "udp://0.0.0.0:9005"
     assert shown("ndi", "browser") == "http://127.0.0.1:8766/"
+    assert shown("browser?of=layer") == "http://127.0.0.1:8766/"
     assert shown("browser:localhost:8000") == "http://localhost:8000/"
     for sinks in (("window",), ("browser:0.0.0.0:8766",)):
         with pytest.raises(SettingsError, match="add --sink udp"):

@@ -65,3 +65,12 @@ def test_alpha_is_the_smallest(pair: tuple[Picture, Picture]) -> None:
 def test_every_pair_of_values() -> None:
     source, dreamed = np.mgrid[0:256, 0:256].astype(np.uint8)[:, :, :, None].repeat(3, 3)
     assert np.array_equal(np.rint(over(source, dream_layer(source, dreamed))), dreamed)
+
+
+@given(pairs())
+@settings(max_examples=300, deadline=None)
+def test_a_soft_alpha_is_as_exact(pair: tuple[Picture, Picture]) -> None:
+    source, dreamed = pair
+    layer = dream_layer(source, dreamed, soft=True)
+    assert (layer[:, :, 3] >= dream_layer(source, dreamed)[:, :, 3]).all()
+    assert np.array_equal(np.rint(over(source, layer)), dreamed)

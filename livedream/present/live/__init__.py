@@ -6,10 +6,11 @@ means; the window, which owns the main thread, stands apart (`livedream.present.
 """
 
 import importlib.util
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from importlib import import_module
-from typing import Protocol
+from typing import Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +28,7 @@ class LiveFrame:
 
     rgb: (H, W, 3) uint8, never written to afterwards.  captured_s: monotonic time at which the
     camera gave the picture.  index: counts from 0, with gaps where frames were dropped.
-    camera: the picture before it was dreamed on, where a recording wants it.  region: where the
+    camera: the picture before it was dreamed on, of the same size.  region: where the
     dream grows, (h, w) in [0, 1] of any size, None: everywhere.
     """
 
@@ -83,7 +84,7 @@ class Route:
     """A way out: what it is, what it needs.
 
     output: module and class.  package: what must be importable, from the extra of that name; ""
-    for none.  sound: whether it takes sound along.
+    for none.  sound: whether it takes sound along.  alpha: whether it can carry a layer.
     """
 
     help: str
@@ -91,6 +92,7 @@ class Route:
     package: str = ""
     extra: str = ""
     sound: bool = False
+    alpha: bool = False
 
 
 OUTPUTS: dict[str, Route] = {
@@ -99,13 +101,17 @@ OUTPUTS: dict[str, Route] = {
     "rtmps": Route("the same, encrypted", "relay.RelayOutput", sound=True),
     "srt": Route("SRT, by an ffmpeg that has it", "relay.RelayOutput", sound=True),
     "whip": Route("WHIP: a WebRTC service", "whip.WhipOutput", "aiortc", "whip", True),
-    "browser": Route("a page for OBS's Browser Source", "browser.BrowserOutput"),
+    "browser": Route("a page for OBS's Browser Source", "browser.BrowserOutput", alpha=True),
     "record": Route("files, of dream, camera or both", "recording.RecordingOutput", sound=True),
     "camera": Route("a virtual camera", "sharing.VirtualCameraOutput", "pyvirtualcam", "obs"),
-    "ndi": Route("NDI, for projection software", "sharing.NdiOutput", "cyndilib", "ndi", True),
-    "spout": Route("Spout, on Windows", "sharing.SpoutOutput", "SpoutGL", "spout"),
-    "syphon": Route("Syphon, on macOS", "sharing.SyphonOutput", "syphon", "syphon"),
+    "ndi": Route(
+        "NDI, for projection software", "sharing.NdiOutput", "cyndilib", "ndi", True, True
+    ),
+    "spout": Route("Spout, on Windows", "sharing.SpoutOutput", "SpoutGL", "spout", alpha=True),
+    "syphon": Route("Syphon, on macOS", "sharing.SyphonOutput", "syphon", "syphon", alpha=True),
 }
+
+_WITH_ALPHA: Final = "ndi:NAME, browser, spout:NAME or syphon:NAME"
 
 
 def open_output(
@@ -114,7 +120,8 @@ def open_output(
     """The output that `text` names, not yet opened.
 
     `udp://127.0.0.1:9000`, `rtmp://...`, `srt://...`, `whip:https://...`, `browser`, `camera`,
-    `camera:NAME`, `ndi:NAME`, `spout:NAME`, `syphon:NAME`, `record:FOLDER?of=both&budget=50GB`.
+    `camera:NAME`, `ndi:NAME?of=layer`, `spout:NAME`, `syphon:NAME`,
+    `record:FOLDER?of=both&budget=50GB`.
     `{env:NAME}` and `{file:PATH}` stand for a key or password that is kept there.
     width, height: of the frames to come, px; rate: about how many come per second.  sound: what is
     heard beside them, None for nothing.
@@ -127,6 +134,37 @@ def open_output(
         address, width, height, rate, **heard
     )
     return made
+
+
+def as_layers(sinks: Sequence[str]) -> tuple[str, ...]:
+    """The sinks, those that carry alpha with `of=layer` where they do not say what they send.
+
+    The others go on showing the dream.  Raises SettingsError where none of them carries alpha.
+    """
+    able = [_carries_alpha(sink) for sink in sinks]
+    if not any(able):
+        shown = ", ".join(parse_address(sink).shown for sink in sinks)
+        raise SettingsError(f"layer: no sink carries alpha (got {shown}); add {_WITH_ALPHA}")
+    return tuple(
+        _sending(sink, "layer") if can and "of" not in parse_address(sink).options else sink
+        for sink, can in zip(sinks, able, strict=True)
+    )
+
+
+def as_matte(sink: str) -> str:
+    """The sink with `of=matte`. Raises SettingsError for one that only shows the dream."""
+    if not _carries_alpha(sink):
+        raise refused("matte", _WITH_ALPHA, repr(parse_address(sink).shown))
+    return _sending(sink, "matte")
+
+
+def _carries_alpha(sink: str) -> bool:
+    route = OUTPUTS.get(parse_address(sink).scheme)
+    return route is not None and route.alpha
+
+
+def _sending(sink: str, picture: str) -> str:
+    return f"{sink}{'&' if '?' in sink else '?'}of={picture}"
 
 
 def find_route(text: str) -> tuple[Address, Route]:

@@ -18,6 +18,7 @@ from livedream.core.frame import Picture
 from livedream.core.live_sound import SOUND_RATE, LiveSound
 from livedream.core.shrink import fitted
 from livedream.present.live import LiveFrame
+from livedream.present.live.live_picture import OPAQUE, PICTURES, picture_of
 
 _SOUND_BLOCK: Final = 480  # samples; 10 ms
 _LONGEST_NAME: Final = 200  # bytes; from 250 on NDI fails, longer ones end the process
@@ -25,16 +26,20 @@ _GL_RGBA: Final = 0x1908  # OpenGL's number for the order of the bytes
 
 
 class _Sender:
-    """What they have in common: `KIND` or `KIND:NAME`, no options, one size.
+    """What they have in common: `KIND` or `KIND:NAME?of=layer`, one size.
 
+    _of: which picture goes out, one of _pictures.  _lossy: whether it is compressed on its way.
     _sender: the package's own object while it is open.  _end: its method that ends it.
     """
 
     delay_ms = 0.0  # not measured
     _default = "livedream"  # the name under which others see the picture
     _end = "close"
+    _pictures: tuple[str, ...] = PICTURES
+    _lossy = False
 
     def __init__(self, address: Address, width: int, height: int, rate: Fraction) -> None:
+        self._of = address.word("of", "dream", self._pictures)
         address.finish()
         self._title = address.rest or self._default
         if len(self._title.encode()) > _LONGEST_NAME or not self._title.isprintable():
@@ -46,13 +51,15 @@ class _Sender:
         self._width, self._height, self._rate = width, height, rate
         self._sender: Any = None
 
-    def _fitted(self, rgb: Picture) -> Picture:
-        """The picture at the size that was announced."""
-        return np.ascontiguousarray(fitted(rgb, self._width, self._height))
+    def _picture(self, frame: LiveFrame) -> Picture:
+        """(H, W, 3) or, of a layer, (H, W, 4) uint8, at the size that was announced."""
+        picture = picture_of(frame, self._of, soft=self._lossy)
+        return np.ascontiguousarray(fitted(picture, self._width, self._height))
 
     def _rgba(self, frame: LiveFrame) -> Any:
-        """(H, W, 4) uint8, opaque."""
-        return cv2.cvtColor(self._fitted(frame.rgb), cv2.COLOR_RGB2RGBA)
+        """(H, W, 4) uint8, opaque unless it is a layer."""
+        picture = self._picture(frame)
+        return picture if self._of == "layer" else cv2.cvtColor(picture, cv2.COLOR_RGB2RGBA)
 
     def close(self) -> None:
         sender, self._sender = self._sender, None
@@ -63,15 +70,18 @@ class _Sender:
 class NdiOutput(_Sender):
     """`ndi` or `ndi:NAME`. NDI finds its own way to receivers; it needs a network interface.
 
-    Receivers play sound and picture as they come, so both go out together.
+    Receivers play sound and picture as they come, so both go out together. What is laid over
+    another picture, the layer or the matte, has no sound: that picture has its own.
     """
+
+    _lossy = True
 
     def __init__(
         self, address: Address, width: int, height: int, rate: Fraction,
         sound: LiveSound | None = None,
     ) -> None:  # fmt: skip
         super().__init__(address, width, height, rate)
-        self._sound = sound
+        self._sound = None if self._of in ("layer", "matte") else sound
         self._next: int | None = None  # the sample that was not sent yet
 
     def open(self) -> None:
@@ -84,7 +94,7 @@ class NdiOutput(_Sender):
         video = VideoSendFrame()
         video.set_resolution(self._width, self._height)
         video.set_frame_rate(self._rate.limit_denominator(1001))
-        video.set_fourcc(FourCC.RGBX)
+        video.set_fourcc(FourCC.RGBA if self._of == "layer" else FourCC.RGBX)
         sender.set_video_frame(video)
         if self._sound is not None:
             audio = AudioSendFrame(_SOUND_BLOCK)
@@ -162,6 +172,7 @@ class VirtualCameraOutput(_Sender):
     """`camera` or `camera:NAME`: /dev/video10, "OBS Virtual Camera", "Unity Video Capture"."""
 
     _default = ""  # the first there is
+    _pictures = OPAQUE
 
     def open(self) -> None:
         import pyvirtualcam
@@ -177,6 +188,6 @@ class VirtualCameraOutput(_Sender):
 
     def write(self, frame: LiveFrame) -> None:
         try:
-            self._sender.send(self._fitted(frame.rgb))
+            self._sender.send(self._picture(frame))
         except RuntimeError as error:
             raise SinkError(f"{self.name}: {error}") from error
