@@ -71,7 +71,7 @@ class Launcher:
 def launcher(*, system: str = sys.platform, home: Path | None = None) -> Launcher:
     """What opens the studio on a double click."""
     home = home or Path.home()
-    icon = (files("livedream.panel") / "static" / "icon.svg").read_bytes()
+    icon = (files("livedream.core") / "icon.svg").read_bytes()
     command = [sys.executable, *_WORDS]
     if system == "win32":
         programs = Path(os.environ.get("APPDATA") or home / "AppData/Roaming")

@@ -33,9 +33,8 @@ class PageServer(WebServer):
     def page_routes(self, *, studio: bool = False) -> list[Route]:
         """studio: whether shows are set up on the page."""
         static = (files("livedream.panel") / "static").iterdir()
-        pages = {
-            path.name: path.read_bytes() for path in static if Path(path.name).suffix in _TYPES
-        }
+        parts = [*static, files("livedream.core") / "icon.svg"]
+        pages = {path.name: path.read_bytes() for path in parts if Path(path.name).suffix in _TYPES}
         if studio:
             pages["index.html"] = pages["index.html"].replace(b"<body>", b"<body data-studio>")
 

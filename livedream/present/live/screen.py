@@ -6,10 +6,12 @@ software renderer takes 20 to 80 ms for 1280x720), OpenCV lays the picture out a
 it (docs/decisions/wall.md).
 """
 
+import io
 import os
 import time
 from collections.abc import Mapping as ReadMapping
 from dataclasses import dataclass, field
+from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
 
@@ -179,6 +181,7 @@ class Screen:
         self._window = self._pygame.Window(
             options.title, size, position=(at, at), resizable=True, allow_high_dpi=True
         )
+        self._window.set_icon(self._icon())
         self._place = at, at
         if area.part is not None:
             centred = zip(self._window.position, sizes[area.number], size, strict=True)
@@ -196,6 +199,11 @@ class Screen:
         self._windowed_size = self._window.size
         if options.fullscreen:
             self.set_fullscreen(True)
+
+    def _icon(self) -> Any:
+        """SDL's own is a snake."""
+        drawn = (files("livedream.core") / "icon.svg").read_bytes()
+        return self._pygame.image.load(io.BytesIO(drawn), "icon.svg")
 
     def _new_renderer(self, *, card: bool) -> Any:
         drivers = [d.name for d in self._video.get_drivers()]

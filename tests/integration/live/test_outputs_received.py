@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from fractions import Fraction
 from pathlib import Path
 
@@ -95,18 +96,26 @@ def display() -> Iterator[str]:
         yield name
 
 
-def shown(display: str, folder: Path, window: str) -> np.ndarray:
-    """What is seen on the display when `window_shown.py` shows one colour: (450, 800, 3)."""
-    mss = pytest.importorskip("mss", reason="needs mss to look at the screen")
+@contextmanager
+def showing(display: str, folder: Path, window: str) -> Iterator[None]:
+    """Within it `window_shown.py` shows one colour."""
     command = [sys.executable, str(HERE / "window_shown.py"), str(folder), window]
     environment = {**ENVIRONMENT, "DISPLAY": display, "LIBGL_ALWAYS_SOFTWARE": "1"}
     child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
     with child:
         assert child.stdout is not None
         assert child.stdout.readline().strip() == "shown"
-        with mss.MSS(display=display) as screen:
-            seen = np.asarray(screen.grab(screen.monitors[0]))[..., 2::-1]
-        child.terminate()
+        try:
+            yield
+        finally:
+            child.terminate()
+
+
+def shown(display: str, folder: Path, window: str) -> np.ndarray:
+    """What is seen on the display meanwhile: (450, 800, 3)."""
+    mss = pytest.importorskip("mss", reason="needs mss to look at the screen")
+    with showing(display, folder, window), mss.MSS(display=display) as screen:
+        seen = np.asarray(screen.grab(screen.monitors[0]))[..., 2::-1]
     assert seen.shape == (450, 800, 3)
     return seen
 
@@ -124,6 +133,19 @@ def test_a_pinned_fullscreen_window(display: str, renderer: str, tmp_path: Path)
     panel = seen[30:200, 30:200].astype(int)
     assert np.median(panel.max(axis=2)) < 90  # dark and translucent
     assert panel.min(axis=2).max() > 200  # with light words
+
+
+def test_the_window_has_livedreams_icon(display: str, tmp_path: Path) -> None:
+    pytest.importorskip("Xlib", reason="wants the extra window")
+    from Xlib.display import Display
+
+    with showing(display, tmp_path, "window"), closing(Display(display)) as server:
+        name = server.intern_atom("_NET_WM_ICON")
+        windows = server.screen().root.query_tree().children
+        icons = [one.get_full_property(name, 0) for one in windows]
+        width, height, *argb = next(icon.value for icon in icons if icon is not None)
+    assert (width, height) == (64, 64)
+    assert argb[32 * 64 + 32] == 0xFFF2A33C  # the eye's pupil
 
 
 def test_two_projectors_with_soft_edges(display: str, tmp_path: Path) -> None:
