@@ -37,13 +37,21 @@ _DEADLINE_S: Final = 1.5  # from SIGTERM to the end, where closing within a seco
 # Without a value each takes its default; a source behind one would be taken for its value.
 _CONTROLLERS: Final = (
     ("--panel", "HOST:PORT", "serve a control panel for laptop and phone"),
-    ("--osc", "HOST:PORT", "receive OSC"),
-    ("--midi", "NAME", "receive MIDI from controllers"),
-    ("--audio", "NAME", "let an audio input move parameters; system: what the computer plays"),
+    (
+        "--osc",
+        "HOST:PORT",
+        "let other programs and phones move the show by OSC (default: 127.0.0.1:9001)",
+    ),
+    ("--midi", "NAME", "let MIDI controllers move the show"),
+    (
+        "--audio",
+        "NAME",
+        "let sound move the show: a microphone, a line in; system: what the computer plays",
+    ),
     (
         "--obs",
         "HOST:PORT",
-        "set OBS up: its source, the microphone's delay, a preset for each scene",
+        "set OBS up by itself: its source, the microphone's delay, a preset for each scene",
     ),
 )
 _FOR_OBS: Final = "udp://127.0.0.1:9000"
@@ -98,39 +106,52 @@ def _add_in_and_out(group: argparse._ArgumentGroup) -> None:
     )  # fmt: skip
     group.add_argument(
         "--overlap", type=number(float, 0, 0.5), default=0.0, metavar="X",
-        help="how much of each display its neighbour on a wall shows too, 0 to 0.5 (default: 0)",
+        help="how much of its picture each projector of a wall shares with its neighbour, 0 to 0.5 "
+        "(default: 0)",
     )  # fmt: skip
     group.add_argument(
-        "--fps", type=float, metavar="X", help="frame rate to keep (default: the source's)"
+        "--fps", type=float, metavar="X",
+        help="frames per second that the show keeps (default: the source's)",
+    )  # fmt: skip
+    group.add_argument(
+        "--camera-size", metavar="WxH", help="picture size to ask the camera for: 1280x720"
     )
-    group.add_argument("--camera-size", metavar="WxH", help="resolution to request from the camera")
     group.add_argument(
         "--camera-fps", type=number(float, 1, 1000), metavar="X",
-        help="frame rate to request from the camera",
+        help="frames per second to ask the camera for",
     )  # fmt: skip
     group.add_argument(
         "--rotate", type=int, default=0, choices=(0, 90, 180, 270),
-        help="rotate the source, degrees clockwise (default: 0)",
+        help="turn the source, degrees clockwise (default: 0)",
     )  # fmt: skip
-    group.add_argument("--crop", default="", metavar="WxH[+X+Y]", help="crop the source")
+    group.add_argument(
+        "--crop", default="", metavar="WxH[+X+Y]",
+        help="dream a part of the source: 640x360, its middle; 640x360+100+0, 100 px from its left",
+    )  # fmt: skip
     group.add_argument(
         "--record", default="", metavar="FOLDER", help="record the dream into this folder"
     )
     group.add_argument(
         "--sound", default=SOUNDS[0], choices=SOUNDS,
-        help="what goes along to recordings, udp, rtmp, srt, whip and ndi: the source's sound, "
-        "what --audio listens to, or none (default: the source's, where it has some)",
+        help="which sound goes along with recordings and streams: source, its own; audio, that of "
+        "the audio input; none (default: the source's, where it has some)",
     )  # fmt: skip
     group.add_argument(
         "--attract-after", type=number(float, 0, 604_800, "s"), default=0.0, metavar="S",
-        help="start the attract mode after this many seconds without motion; 0: never (default: 0)",
+        help="after so many seconds without motion the dream plays by itself, to attract who "
+        "passes by; 0: never (default: 0)",
     )  # fmt: skip
     group.add_argument(
         "--no-flash-limit", action="store_true",
         help="allow more than three flashes a second: can trigger seizures",
     )  # fmt: skip
-    group.add_argument("--seconds", type=seconds, metavar="TIME", help="stop after this time")
-    group.add_argument("--log-file", type=Path, metavar="FILE", help="log file, rotated at 4 MB")
+    group.add_argument(
+        "--seconds", type=seconds, metavar="TIME", help="end after this time: 90 or 1:30:00"
+    )
+    group.add_argument(
+        "--log-file", type=Path, metavar="FILE",
+        help="write what happens into this file, for finding faults; a new one begins at 4 MB",
+    )  # fmt: skip
     add_shared(group, "--quiet")
 
 
@@ -138,21 +159,23 @@ def _add_controllers(group: argparse._ArgumentGroup) -> None:
     for flag, metavar, text in _CONTROLLERS:
         group.add_argument(flag, nargs="?", const="", metavar=metavar, help=text)
     group.add_argument(
-        "--link", action="store_true", help="share tempo and bar with others by Ableton Link"
-    )
+        "--link", action="store_true",
+        help="share tempo and bar with Ableton Live and others (Ableton Link)",
+    )  # fmt: skip
     group.add_argument(
         "--follow-beat",
         action="store_true",
-        help="take tempo and bar from the audio input (--audio)",
+        help="take tempo and bar from the music at the audio input (--audio)",
     )
     for flag, metavar, text in (
         ("--preset", "NAME", "start with this preset (see `livedream presets`)"),
-        ("--program", "NAME", "play this program, by name or file"),
-        ("--attract-program", "NAME", "play this program in attract mode"),
+        ("--program", "NAME", "play this program: presets, one after the other"),
+        ("--attract-program", "NAME", "what plays by itself while nothing moves (--attract-after)"),
         (
             "--show-log",
             "FILE.jsonl",
-            "write down every change, to render the show again later (livedream render --replay)",
+            "write every change into this file, so that the show can be rendered again later "
+            "(see `livedream render --replay`)",
         ),
     ):
         group.add_argument(flag, default="", metavar=metavar, help=text)

@@ -214,15 +214,15 @@ class DreamSettings:
         ramp_s=2.0, group="network",
     )  # fmt: skip
     weights: str = declare(
-        "", "your own weights file: .safetensors or a state dict",
+        "", "a network of your own: its file, .safetensors or a state dict of PyTorch",
         live=False, group="network",
     )  # fmt: skip
     preprocess: str = declare(
-        "", 'the input these weights expect, if the file does not say: "RGB, (x-0.5)/0.5"',
+        "", 'how your own network wants its colours, if its file does not say: "RGB, (x-0.5)/0.5"',
         live=False, group="network", advanced=True,
     )  # fmt: skip
     labels: str = declare(
-        "", "class names for these weights: a text file, one name per line",
+        "", "what the classes of your own network are called: a text file, one name per line",
         live=False, group="network", advanced=True,
     )  # fmt: skip
     objective: str = declare(
@@ -259,7 +259,7 @@ class DreamSettings:
         minimum=0.01, maximum=2.0, group="detail", soft_minimum=0.2, logarithmic=True,
     )  # fmt: skip
     octave_scale: float = declare(
-        1.4, "size ratio between neighbouring octaves, nearly: motif says how coarse the last is",
+        1.4, "how much smaller each octave is than the one before; motif says where they end",
         minimum=1.05, maximum=4.0, group="detail", ramp_s=0.4, soft_maximum=2.0, advanced=True,
     )  # fmt: skip
     octaves: int = declare(
@@ -272,13 +272,13 @@ class DreamSettings:
     )  # fmt: skip
     momentum: float = declare(
         0.06,
-        "how long the ascent keeps its direction (half-life): steadier, and octaves take turns, "
-        "which saves much of the work; 0: every frame climbs all octaves, on its own",
+        "how long the dream keeps growing the same way (half-life): steadier, and much less work, "
+        "as octaves take turns; 0: every frame is dreamed on its own, in all octaves",
         unit="s", minimum=0.0, maximum=2.0, group="detail", ramp_s=0.4, soft_maximum=0.3,
         advanced=True,
     )  # fmt: skip
     step_size: float = declare(
-        1.5, "length of an ascent step, in 8-bit steps; larger: coarser and bolder",
+        1.5, "how far each step of the ascent goes, in 8-bit steps; larger: coarser and bolder",
         minimum=0.01, maximum=50.0, group="detail", ramp_s=0.4, soft_minimum=0.1, soft_maximum=8.0,
         advanced=True,
     )  # fmt: skip
@@ -287,12 +287,12 @@ class DreamSettings:
         unit="px", minimum=0, maximum=512, group="detail", soft_maximum=64, advanced=True,
     )  # fmt: skip
     smoothing: float = declare(
-        0.0, "Gaussian blur of the gradient; more: softer, rounder shapes",
+        0.0, "softer, rounder shapes, by a Gaussian blur of the gradient",
         unit="px", minimum=0.0, maximum=32.0, group="detail", ramp_s=0.4, soft_maximum=4.0,
         advanced=True,
     )  # fmt: skip
     laplacian: int = declare(
-        0, "levels of a Laplacian pyramid that balances coarse and fine gradients; 0: off",
+        0, "balances coarse and fine shapes, by so many levels of a Laplacian pyramid; 0: off",
         minimum=0, maximum=8, group="detail", soft_maximum=6, advanced=True,
     )  # fmt: skip
     spread: float = declare(
@@ -323,7 +323,9 @@ class DreamSettings:
         minimum=0.0, maximum=2.0, ramp_s=0.4,
     )  # fmt: skip
     tile: int = declare(
-        1024, "side of the tiles in which a picture of more than twice their area is dreamed",
+        1024,
+        "side of the tiles in which a picture of more than twice their area is dreamed; smaller: "
+        "less memory",
         unit="px", minimum=128, maximum=65536, live=False, group="machine", advanced=True,
     )  # fmt: skip
     keep_colours: bool = declare(False, "keep the picture's colours, dream in brightness only")
@@ -353,7 +355,8 @@ class DreamSettings:
         advanced=True,
     )  # fmt: skip
     flow: str = declare(
-        "dis", f"how motion is found (optical flow): {', '.join(FLOWS)}, or an .onnx file",
+        "dis", f"how motion is found (optical flow): {', '.join(FLOWS)}, or an .onnx file; "
+        "none: the dream stays where it is",
         live=False, group="motion", advanced=True,
     )  # fmt: skip
     flow_size: str = declare(
@@ -361,20 +364,25 @@ class DreamSettings:
         group="motion", advanced=True,
     )  # fmt: skip
     seed: int = declare(
-        0, "seed of the random numbers: the same seed gives the same dream",
+        0, "where chance begins: the same number gives the same dream, another one another",
         minimum=0, maximum=2**31 - 1, live=False, group="machine", advanced=True,
     )  # fmt: skip
     device: str = declare(
-        "auto", "where to compute",
+        "auto",
+        "what computes the dream: an NVIDIA card (cuda), a Mac's chip (mps) or the processor "
+        "(cpu); auto: the quickest there is",
         choices=DEVICES, live=False, group="machine", advanced=True,
     )  # fmt: skip
     precision: str = declare(
         "auto",
-        "number format to compute in; auto: fp16 on CUDA, bf16 on CPUs that support it, else fp32",
+        "how exactly it is computed: fp16 and bf16 are quicker; auto: fp16 on CUDA, bf16 on CPUs "
+        "that support it, else fp32",
         choices=PRECISIONS, live=False, group="machine", advanced=True,
     )  # fmt: skip
     engine: str = declare(
-        "auto", "which engine computes the dream; auto: the fastest for device and network",
+        "auto",
+        "by which software the dream is computed: PyTorch (torch), OpenVINO or CUDA graphs (cuda); "
+        "auto: the quickest for device and network",
         choices=ENGINES, live=False, group="machine", advanced=True,
     )  # fmt: skip
 

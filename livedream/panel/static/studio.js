@@ -12,7 +12,7 @@ const capital = (text) => text[0].toUpperCase() + text.slice(1);
 const usual = ({ help }) => help.match(/ \(default: ([^)]+)\)/)?.[1] ?? "";
 const tip = ({ help, low, high }) => {
   const range = low !== null && high !== null && !help.includes(`to ${high}`) ? ` (${low} to ${high})` : "";
-  return capital(help.replace(/ \((default:|see `)[^)]+\)/g, "")) + range;
+  return capital(help.replace(/ \((default:|see `|--)[^)]+\)/g, "")) + range;
 };
 const WINDOW = "window?hud=0"; // the page has the figures
 const isWindow = (sink) => /^window([?:]|$)/.test(sink);
