@@ -22,6 +22,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 from unittest.mock import patch
@@ -37,9 +38,13 @@ from livedream.control.presets import Presets
 from livedream.control.programs import ShowSettings
 from livedream.control.show import ACTIONS, Show
 from livedream.core.addresses import Endpoint
+from livedream.core.errors import SettingsError
 from livedream.core.settings import DreamSettings
 from livedream.panel.broadcast import Broadcaster, Client
 from livedream.panel.messages import MessageHandler
+from livedream.present.live.placement import Placement
+from livedream.present.live.wall_control import ACTIONS as WALL_ACTIONS
+from livedream.present.live.wall_control import SETTINGS, DisplayState, WallControl, part_of
 from livedream.region.painting import kept_files
 
 NUMBERS: Final = (
@@ -111,17 +116,30 @@ class Fuzz:
         self.answers = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.answers.bind(("127.0.0.1", 0))
         self.answers.setblocking(False)
-        self.osc = OscServer(self.parameters, self.show, Endpoint("127.0.0.1", 0))
+        self.wall = WallControl()
+        self.displays = [
+            DisplayState("display 0", Placement()),
+            DisplayState("display 1", Placement()),
+        ]
+        self.wall.publish(tuple(self.displays))
+        self.osc = OscServer(self.parameters, self.show, Endpoint("127.0.0.1", 0), wall=self.wall)
         self.osc.start()
         self.midi = MidiInput(
             self.parameters, self.show, ports=NoPorts(), mapping=MidiMap(folder / "midi.toml")
         )
-        self.messages = MessageHandler(self.parameters, self.show, Catalogue(), self.midi)
+        self.messages = MessageHandler(
+            self.parameters, self.show, Catalogue(), self.midi, wall=self.wall
+        )
         self.pages = Broadcaster(self.messages, dict, lambda: None)
         self.client = Client(None, 1)  # type: ignore[arg-type]
-        self.names = [*self.parameters.declared, "seed", "nothing", "", "_lock"]
+        self.walls = [
+            f"wall/{number}{one}"
+            for one in (*SETTINGS, *WALL_ACTIONS, "fault", "mesh/value", "edge_left/value")
+            for number in ("", "0/", "1/", "2/", "-1/")
+        ]
+        self.names = [*self.parameters.declared, "seed", "nothing", "", "_lock", *self.walls[::9]]
         self.presets = [*self.show.presets.names, "none"]
-        self.sent = self.said = self.painted = 0  # said: refusals that were answered
+        self.sent = self.said = self.painted = self.walled = 0  # said: refusals that were answered
         for number in range(64):
             parameter = self.parameters.declared[self.random.choice(list(self.parameters.declared))]
             if parameter.has_unit:
@@ -163,7 +181,22 @@ class Fuzz:
         self.changes.clear()
         send = (self.send_osc, self.send_page, self.send_midi, self.send_text, self.send_stroke)
         self.random.choice(send)()
+        self.do_wall()
         self.sent += 1
+
+    def do_wall(self) -> None:
+        """What the window's thread does; nothing reaches it that it cannot do."""
+        for number, name, value in self.wall.take():
+            assert name in {**SETTINGS, **WALL_ACTIONS}, name
+            if name in SETTINGS:
+                assert SETTINGS[name].check(value) == value
+            if name.startswith("edge_") or name in ("gamma", "brightness"):
+                state = self.displays[number]
+                with suppress(SettingsError):  # of several in one message
+                    placement = replace(state.placement, **part_of(state.placement, name, value))
+                    self.displays[number] = replace(state, placement=placement)
+                self.walled += 1
+        self.wall.publish(tuple(self.displays))
 
     def send_text(self) -> None:
         """A region or words that must be taken or refused, by OSC or from a page."""
@@ -234,7 +267,9 @@ class Fuzz:
 
     def send_osc(self) -> None:
         r = self.random
-        name = r.choice((*self.names, *ACTIONS, "preset", "tempo", "subscribe", "a/b/c"))
+        name = r.choice(
+            (*self.names, *self.walls, *ACTIONS, "preset", "tempo", "subscribe", "a/b/c")
+        )
         builder = OscMessageBuilder("/livedream/" + name + r.choice(("", "", "/value", "/x")))
         for _ in range(r.randrange(3)):
             value = self.any_value()
@@ -262,6 +297,9 @@ class Fuzz:
         r = self.random
         entry = r.choice((
             {"set": r.choice(self.names), "unit": self.any_value()},
+            {"set": r.choice(self.walls), "unit": self.any_value()},
+            {"set": r.choice(self.walls), "value": r.choice(("3x3", 0.4, True, self.any_value()))},
+            {r.choice(("act", "default")): r.choice(self.walls)},
             {"set": r.choice(self.names), "value": self.any_value()},
             {"apply": {r.choice(self.names): self.any_value() for _ in range(r.randrange(4))}},
             {"default": r.choice(self.names)}, {"act": r.choice((*ACTIONS, "explode", 3))},
@@ -373,8 +411,9 @@ def main() -> None:
     print(
         f"{fuzz.sent} messages in {time.monotonic() - start:.0f} s: nothing crashed, every "
         f"parameter within its range; {fuzz.said} refusals answered where they were said, "
-        f"{fuzz.painted} strokes; OSC {fuzz.osc.messages} understood, "
-        f"{fuzz.osc.faults} faults, {fuzz.osc.refused} refused; MIDI {fuzz.midi.messages}"
+        f"{fuzz.painted} strokes, {fuzz.walled} settings of the wall; "
+        f"OSC {fuzz.osc.messages} understood, {fuzz.osc.faults} faults, "
+        f"{fuzz.osc.refused} refused; MIDI {fuzz.midi.messages}"
     )
 
 

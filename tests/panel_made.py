@@ -23,6 +23,7 @@ from livedream.core.settings import DreamSettings
 from livedream.panel.app import Panel
 from livedream.present.grading import Grading
 from livedream.present.live import LiveFrame
+from livedream.present.live.wall_control import WallControl
 from livedream.warp.remap import Plane
 
 RATE = 50
@@ -43,9 +44,11 @@ class Stage:
         self.pictures = 0  # painted so far
         self.output_state = "ok"
         self.triggers: list[str] = []  # that the loop was passed
+        self.wall = WallControl()  # of a window that there is not, until a test publishes one
         self.panel = Panel(
-            self.parameters, self.status, self._newest, address, self.show, token=token
-        )
+            self.parameters, self.status, self._newest, address, self.show, token=token,
+            wall=self.wall,
+        )  # fmt: skip
         self.panel.pictures.folder = folder / "motifs"
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._loop)

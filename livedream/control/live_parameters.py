@@ -143,7 +143,7 @@ class LiveParameters:
         for what, time_s in (("seconds", seconds), ("ramp_s", ramp_s or 0.0)):
             if not 0.0 <= time_s < math.inf:
                 raise SettingsError(f"{what}: must be at least 0 (got {time_s})")
-        checked = {name: _checked(self._parameter(name), value) for name, value in values.items()}
+        checked = {name: self._parameter(name).read(value) for name, value in values.items()}
         with self._lock:
             other = checked.get("network", self._targets["network"]) != self._targets["network"]
             if other:  # the layers of one network mean nothing to another
@@ -348,15 +348,6 @@ def _rebuilt(last: T, values: Mapping[str, Any]) -> T:
     """Settings of these values; the last ones where nothing has changed."""
     wanted = {name: values[name] for name in vars(last)}
     return last if wanted == vars(last) else type(last)(**wanted)
-
-
-def _checked(parameter: Parameter, value: Any) -> Any:
-    """`value` as the parameter's kind; controllers send 3.0 for 3 and 1 for yes."""
-    if parameter.kind is int and isinstance(value, float) and value.is_integer():
-        value = int(value)
-    if parameter.kind is bool and not isinstance(value, bool) and value in (0, 1):
-        value = bool(value)
-    return parameter.check(value)
 
 
 def _check_grammar(network: str, objective: str, prompt: str) -> None:

@@ -6,6 +6,7 @@
     /livedream/program             as an action, it starts or stops; with a name, that program
     /livedream/preset              a name, or its number from 0; then seconds of crossfade
     /livedream/tempo               beats per minute
+    /livedream/wall/0/<setting>    of the window's first display, as a parameter; or an action
     /livedream/subscribe           send changes to this sender; with a number: to that port
 
 A message without an argument to a parameter's address asks for its value. Whoever sends
@@ -19,7 +20,7 @@ import math
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from livedream.control.live_parameters import Change, LiveParameters
@@ -27,9 +28,13 @@ from livedream.control.show import ACTIONS, Show
 from livedream.core.addresses import Endpoint
 from livedream.core.errors import LivedreamError, SettingsError, reason
 from livedream.core.health import Health
-from livedream.core.settings import as_number
+from livedream.core.settings import Parameter, as_number
 from livedream.core.suggest import closest
 from livedream.core.supervisor import SupervisedThread, start_thread
+from livedream.present.live.wall_control import ACTIONS as WALL_ACTIONS
+from livedream.present.live.wall_control import ROOT as WALL
+from livedream.present.live.wall_control import SETTINGS as WALL_SETTINGS
+from livedream.present.live.wall_control import WallControl
 
 _log = logging.getLogger(__name__)
 
@@ -47,6 +52,8 @@ _MOST_LOGGED: Final = 200  # addresses whose refusal is logged, each once
 class OscServer:
     """Listens on a UDP port. Senders that are neither this machine nor allowed are ignored.
 
+    wall: the window's displays.
+
     Raises SettingsError for an address on the network that allows nobody.
     """
 
@@ -56,7 +63,9 @@ class OscServer:
         show: Show,
         address: Endpoint,
         clock: Callable[[], float] = time.monotonic,
+        wall: WallControl | None = None,
     ) -> None:
+        self._wall = wall if wall is not None else WallControl()
         if not address.loopback and not address.allow:
             raise SettingsError(
                 f"osc: {address.host} is on the network; say who may send to it, such as "
@@ -68,7 +77,7 @@ class OscServer:
         self._stop = threading.Event()
         self._receivers: dict[tuple[str, int], float] = {}  # until when, monotonic
         self._lock = threading.Lock()
-        self._unlisten: Callable[[], None] = lambda: None
+        self._unlisten: list[Callable[[], None]] = []
         self._detail = ""
         self._logged: set[str] = set()
         self.messages = self.refused = self.faults = 0
@@ -84,12 +93,15 @@ class OscServer:
         opened.settimeout(_POLL_S)
         self._socket = opened
         logging.getLogger().addFilter(_not_the_parsers)
-        self._unlisten = self.parameters.listen(self._changed)
+        self._unlisten = [
+            self.parameters.listen(self._changed), self._wall.listen(self._wall_changed)
+        ]  # fmt: skip
         self._thread = start_thread("osc", self._run)
 
     def close(self) -> None:
         self._stop.set()
-        self._unlisten()
+        for stop in self._unlisten:
+            stop()
         if self._thread is not None:
             self._thread.close()
         if self._socket is not None:
@@ -148,6 +160,10 @@ class OscServer:
             return  # another livedream's answer; answering it would never end
         name, _, part = address[len(_ROOT) :].partition("/")
         origin = f"osc {host}:{port}"
+        if address.startswith(_ROOT + WALL):
+            path = address[len(_ROOT) :]
+            self._wall_message(path, next(iter(arguments), None), origin, (host, port))
+            return
         first = arguments[0] if arguments else None
         if part not in ("", "value"):
             raise SettingsError(f"osc: {address[:60]!r}: only /value may follow a parameter")
@@ -181,6 +197,18 @@ class OscServer:
         else:
             self.parameters.set_unit(name, as_number(value, "osc: value"), origin=origin)
 
+    def _wall_message(self, path: str, value: Any, origin: str, sender: tuple[str, int]) -> None:
+        name = path.removesuffix("/value")
+        if name.rpartition("/")[2] in WALL_ACTIONS:
+            if value is None or as_number(value, "osc: value") > 0:
+                self._wall.act(name)
+        elif value is None:
+            self._send_wall(name, self._wall.value(name), [sender])
+        elif name != path or isinstance(value, str):
+            self._wall.set(name, value, origin=origin)
+        else:
+            self._wall.set_unit(name, as_number(value, "osc: value"), origin=origin)
+
     def _preset(self, found: Any) -> str:
         if isinstance(found, str):
             return found
@@ -200,15 +228,30 @@ class OscServer:
 
     def _changed(self, change: Change) -> None:
         """Send it to everyone but who did it. A datagram never waits for its reader."""
-        now_s = self._clock()
-        with self._lock:
-            self._receivers = {key: s for key, s in self._receivers.items() if s >= now_s}
-            there = [key for key in self._receivers if f"osc {key[0]}:{key[1]}" != change.origin]
+        there = self._all_but(change.origin)
         for name, value in change.targets.items():
             self._send_value(name, value, there)
 
+    def _wall_changed(self, values: Mapping[str, Any], origin: str) -> None:
+        there = self._all_but(origin)
+        for name, value in values.items():
+            self._send_wall(name, value, there)
+
+    def _all_but(self, origin: str) -> list[tuple[str, int]]:
+        now_s = self._clock()
+        with self._lock:
+            self._receivers = {key: s for key, s in self._receivers.items() if s >= now_s}
+            return [key for key in self._receivers if f"osc {key[0]}:{key[1]}" != origin]
+
+    def _send_wall(self, name: str, value: Any, receivers: Sequence[tuple[str, int]]) -> None:
+        self._send_as(WALL_SETTINGS[name.rpartition("/")[2]], name, value, receivers)
+
     def _send_value(self, name: str, value: Any, receivers: Sequence[tuple[str, int]]) -> None:
-        parameter = self.parameters.declared[name]
+        self._send_as(self.parameters.declared[name], name, value, receivers)
+
+    def _send_as(
+        self, parameter: Parameter, name: str, value: Any, receivers: Sequence[tuple[str, int]]
+    ) -> None:
         datagrams = [_datagram(f"{_ROOT}{name}/value", value)]
         if parameter.has_unit:
             datagrams.append(_datagram(f"{_ROOT}{name}", parameter.to_unit(value)))

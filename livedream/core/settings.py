@@ -93,6 +93,14 @@ class Parameter:
                 raise refused(self.name, self.wanted(), f"{value:g}")
         return value
 
+    def read(self, value: Any) -> Any:
+        """`check` for what controllers send: 3.0 for 3, and 1 for yes."""
+        if self.kind is int and isinstance(value, float) and value.is_integer():
+            value = int(value)
+        if self.kind is bool and not isinstance(value, bool) and value in (0, 1):
+            value = bool(value)
+        return self.check(value)
+
     @property
     def has_unit(self) -> bool:
         """Whether a slider can stand for it: numbers, switches and what is offered, but no text."""

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from livedream.control.obs import ObsControl
     from livedream.control.show import Show
     from livedream.control.show_log import ShowLog
+    from livedream.present.live.wall_control import WallControl
 
 _log = logging.getLogger(__name__)
 
@@ -55,7 +56,7 @@ class Controllers:
     """Makes, starts and closes them.
 
     newest: the newest picture, for the panel.  sinks: OBS is to show one of them.  sound: where
-    what the audio input hears goes besides.
+    what the audio input hears goes besides.  wall: the window's displays, None without a window.
 
     Raises SettingsError for a preset, program or address that cannot be, before anything is opened.
     """
@@ -70,11 +71,12 @@ class Controllers:
         *,
         sinks: tuple[str, ...] = (),
         sound: LiveSound | None = None,
+        wall: "WallControl | None" = None,
     ) -> None:
         from livedream.control.show import Show as TheShow
 
         self._job, self._parameters, self._status = job, parameters, status
-        self._newest, self._source, self._sound = newest, source, sound
+        self._newest, self._source, self._sound, self._wall = newest, source, sound, wall
         self.show: Show = TheShow(parameters)
         for name in filter(None, (job.program, job.attract_program)):
             self.show.checked_program(name)
@@ -92,7 +94,7 @@ class Controllers:
             from livedream.control.osc import DEFAULT_ADDRESS, OscServer
 
             address = listening(job.osc, DEFAULT_ADDRESS, name="osc")
-            self._osc = OscServer(parameters, self.show, address)
+            self._osc = OscServer(parameters, self.show, address, wall=wall)
         if job.panel is not None:
             from livedream.panel.app import DEFAULT_ADDRESS
 
@@ -169,7 +171,7 @@ class Controllers:
 
         panel = Panel(
             self._parameters, self._status, self._newest, address, self.show, learner=learner,
-            controllers=dict(self.opened),
+            controllers=dict(self.opened), wall=self._wall,
         )  # fmt: skip
         self._add("panel", panel)
         panel.print_address()

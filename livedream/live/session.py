@@ -44,6 +44,7 @@ from livedream.live.loop import Composed, LiveLoop, Wiring
 from livedream.live.watchdog import Watchdog
 from livedream.media.webrtc import is_whip
 from livedream.present.live import LiveFrame, Output, find_route, open_output
+from livedream.present.live.wall_control import WallControl
 from livedream.present.live.worker import OutputWorker
 from livedream.region.painting import kept_painting
 
@@ -146,14 +147,15 @@ class Session(Closeable):
             check_objective=None if job.dream.weights else check_objective,
         )  # fmt: skip
         self.sound = LiveSound()
+        wall = WallControl()
         self.controllers = Controllers(
             job.controllers, self.parameters, self.status, lambda: self._newest, job.source,
-            sinks=job.sinks, sound=self.sound if job.sound == "audio" else None,
+            sinks=job.sinks, sound=self.sound if job.sound == "audio" else None, wall=wall,
         )  # fmt: skip
         for sink in job.sinks:
             if not _is_window(sink):
                 find_route(sink)
-        self._window = self._make_window()
+        self._window = self._make_window(wall)
         source = live_input or open_live(
             job.source, size=job.camera_size, fps=job.camera_fps,
             sound=self.sound if job.sound in ("auto", "source") else None,
@@ -233,7 +235,7 @@ class Session(Closeable):
             self._output_workers.append(worker)
             self._closers.append((output.name, worker.close))
 
-    def _make_window(self) -> "Window | None":
+    def _make_window(self, wall: WallControl) -> "Window | None":
         wanted = next((sink for sink in self.job.sinks if _is_window(sink)), None)
         if wanted is None:
             return None
@@ -245,7 +247,8 @@ class Session(Closeable):
         options = window_options(
             wanted, fullscreen=job.fullscreen, display=job.display, overlap=job.overlap
         )
-        return Window(options, self.parameters, self.status, keys=Keys(self.controllers.show))
+        keys = Keys(self.controllers.show)
+        return Window(options, self.parameters, self.status, keys=keys, wall=wall)
 
     def _wiring(self, flow: FlowEstimator | None) -> Wiring:
         job = self.job

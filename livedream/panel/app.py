@@ -24,6 +24,7 @@ from livedream.panel.messages import MessageHandler, health
 from livedream.panel.pages import FRESH, PageServer
 from livedream.panel.pictures import Pictures, jpeg
 from livedream.present.live import LiveFrame
+from livedream.present.live.wall_control import WallControl
 
 DEFAULT_ADDRESS: Final = "127.0.0.1:8765"
 
@@ -32,7 +33,7 @@ class Panel(PageServer):
     """Serves the page.
 
     newest: the newest picture shown, or None; called about 15 times a second while a page is open.
-    controllers: others whose health is shown.
+    controllers: others whose health is shown.  wall: the window's displays, None without a window.
     """
 
     def __init__(
@@ -46,9 +47,10 @@ class Panel(PageServer):
         learner: MidiInput | None = None,
         controllers: Mapping[str, Controller] | None = None,
         token: str = "",
+        wall: WallControl | None = None,
     ) -> None:
         super().__init__("panel", endpoint, token)
-        self._parameters, self._show = parameters, show
+        self._parameters, self._show, self._wall = parameters, show, wall
         self._status, self._newest = status, newest
         self._controllers = controllers or {}
         # The broadcaster is made last: it needs what needs it.
@@ -56,8 +58,9 @@ class Panel(PageServer):
         drawn = lambda *motif: self.broadcaster.drawn(*motif)  # noqa: E731, PLW0108
         self.pictures = Pictures(catalogue, show.presets, drawn=drawn)
         messages = MessageHandler(
-            parameters, show, catalogue, learner, self._saved, phone=bool(self.access.token)
-        )
+            parameters, show, catalogue, learner, self._saved, phone=bool(self.access.token),
+            wall=wall,
+        )  # fmt: skip
         self.broadcaster: Broadcaster = Broadcaster(messages, self._figures, newest)
         self._stops: list[Callable[[], None]] = []
 
@@ -68,6 +71,8 @@ class Panel(PageServer):
             self._parameters.listen(self.broadcaster.changed),
             self._show.listen(self.broadcaster.restate),
         ]
+        if self._wall is not None:
+            self._stops.append(self._wall.listen(self.broadcaster.wall_changed))
 
     def close(self) -> None:
         for stop in self._stops:

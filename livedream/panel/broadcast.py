@@ -10,7 +10,7 @@ import base64
 import contextlib
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
@@ -21,6 +21,7 @@ from livedream.core.frame import Picture
 from livedream.panel.messages import MessageHandler
 from livedream.panel.pictures import jpeg, outlined
 from livedream.present.live import LiveFrame
+from livedream.present.live.wall_control import ROOT
 
 _TICK_S: Final = 1 / 15  # pictures and moving sliders: smooth enough, a fraction of a core
 _STATUS_TICKS: Final = 4  # a status every so many
@@ -77,7 +78,7 @@ class Broadcaster:
         self._lock = threading.Lock()
         self._changed: set[str] = set()
         self._drawn: dict[str, int] = {}
-        self._restate = False
+        self._restate = self._wall = False
         self._last_picture: Picture | None = None
         self._coded: bytes | None = None
         self._last_moved: dict[str, float] = {}
@@ -87,6 +88,11 @@ class Broadcaster:
         with self._lock:
             self._changed.update(change.targets)
             self._restate = self._restate or "network" in change.targets
+
+    def wall_changed(self, values: Mapping[str, Any], origin: str) -> None:
+        """The window's displays are set otherwise, or others; never blocks."""
+        with self._lock:
+            self._wall = True
 
     def restate(self) -> None:
         """Presets, program, tempo, modulators or layers have changed."""
@@ -112,11 +118,14 @@ class Broadcaster:
             changed, self._changed = self._changed, set()
             drawn, self._drawn = self._drawn, {}
             restate, self._restate = self._restate, False
+            wall, self._wall = self._wall, False
         parts: dict[str, Any] = {}
         if changed:
             parts["values"] = self._messages.values(changed)
         if drawn:
             parts["drawn"] = drawn
+        if wall:
+            parts["wall"] = self._messages.wall()
         if restate:
             parts["state"] = self._messages.state()
         moved = self._messages.moved()
@@ -167,7 +176,8 @@ class Broadcaster:
         client.picture, client.ready = self._coded, self._coded is None
         said = self._messages
         client.add(
-            hello=said.hello(), values=said.values(), state=said.state(), status=self._status()
+            hello=said.hello(), wall=said.wall(), values=said.values(), state=said.state(),
+            status=self._status(),
         )  # fmt: skip
         self.clients.append(client)
         sender = asyncio.create_task(self._send(client))
@@ -233,5 +243,7 @@ class Broadcaster:
                 at = str(found.get("set") or found.get("default") or next(iter(found)))
             values = self._messages.values([at])
             client.add(fault=reason(error)[:300], at=at, values=values)
+            if at.startswith(ROOT):
+                client.add(wall=self._messages.wall())
         except (ValueError, RecursionError):
             client.add(fault="message: not JSON", at="")

@@ -13,6 +13,8 @@ Messages are JSON objects with one of these entries:
     {"paint": POINTS, ...}    {"painting": "undo" or "clear"}        see `region/painting`
     {"keep": NAME}                                                   what is painted, in a file
     {"overlay": true or false}                                       the region over the picture
+
+A NAME that begins with `wall/` is that of a setting or action of the window: `wall_control`.
 """
 
 from collections.abc import Callable, Mapping
@@ -31,6 +33,9 @@ from livedream.control.tempo import MAXIMUM_BPM, MINIMUM_BPM
 from livedream.core.errors import SettingsError
 from livedream.core.settings import Parameter, as_number
 from livedream.core.user_folders import toml_files
+from livedream.present.live.wall_control import ACTIONS as WALL_ACTIONS
+from livedream.present.live.wall_control import ROOT, WallControl
+from livedream.present.live.wall_control import SETTINGS as WALL_SETTINGS
 from livedream.region.painting import LARGEST_BRUSH, LEAST_BRUSH, kept_files
 from livedream.region.value import Leaf
 
@@ -42,7 +47,7 @@ class MessageHandler:
     """Thread-safe, as `parameters` and `show` are.
 
     saved: called with a preset's name when one was saved.  phone: whether other devices can reach
-    the panel.
+    the panel.  wall: the window's displays.
     """
 
     def __init__(
@@ -54,14 +59,20 @@ class MessageHandler:
         saved: Callable[[str], None] = lambda name: None,
         *,
         phone: bool = False,
+        wall: WallControl | None = None,
     ) -> None:
         self.parameters, self.show, self.catalogue = parameters, show, catalogue
+        self._wall = wall if wall is not None else WallControl()
         self.learner, self._saved, self.phone = learner, saved, phone
 
     def handle(self, message: Any, origin: str) -> None:  # noqa: PLR0912 (one case a message)
         """Do what a message says. Raises LivedreamError, in one line, for what makes no sense."""
         show, parameters = self.show, self.parameters
         match message:
+            case {"set": str(name)} | {"default": str(name)} | {"act": str(name)} if (
+                name.startswith(ROOT)
+            ):
+                self._handle_wall(message, name, origin)
             case {"set": name, "unit": unit}:
                 place = as_number(unit, "unit")
                 parameters.set_unit(_text(name, "set"), place, origin=origin)
@@ -106,6 +117,33 @@ class MessageHandler:
             case _:
                 raise SettingsError("message: must be a JSON object")
 
+    def _handle_wall(self, message: Mapping[str, Any], name: str, origin: str) -> None:
+        wall = self._wall
+        if "act" in message:
+            wall.act(name)
+        elif "default" in message:
+            wall.set_default(name, origin=origin)
+        elif "unit" in message:
+            wall.set_unit(name, as_number(message["unit"], "unit"), origin=origin)
+        else:
+            wall.set(name, message.get("value"), origin=origin)
+
+    def wall(self) -> list[dict[str, Any]]:
+        """The window's displays, from the left; none while there is no window.
+
+        Apart from the parameters' values: what is set there stays where the display is.
+        """
+        return [
+            {
+                **_picked(state, "name undo redo fault"),
+                "values": {
+                    name: [state.value(name), round(one.to_unit(state.value(name)), 5)]
+                    for name, one in WALL_SETTINGS.items()
+                },
+            }
+            for state in self._wall.displays
+        ]
+
     def hello(self) -> dict[str, Any]:
         """What does not change while a page is open."""
         return {
@@ -121,6 +159,10 @@ class MessageHandler:
                 "crossfade_s": LONGEST_CROSSFADE_S,
                 "bpm": [MINIMUM_BPM, MAXIMUM_BPM],
                 "modulators": MAXIMUM,
+            },
+            "wall": {
+                "settings": [_card(one) for one in WALL_SETTINGS.values()],
+                "actions": dict(WALL_ACTIONS),
             },
             "brush": [LEAST_BRUSH, LARGEST_BRUSH],
             "networks": [asdict(card) for card in self.catalogue.networks],

@@ -19,6 +19,8 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from livedream.control.modulation import Modulator
 from livedream.core.addresses import Endpoint
+from livedream.present.live.placement import Placement
+from livedream.present.live.wall_control import DisplayState
 
 TOKEN = "a-token-for-tests"
 
@@ -394,3 +396,25 @@ def test_modulators_that_are_too_many_are_refused(stage: Stage) -> None:
     client.send(modulators=[Modulator(parameter="hue").as_dict()] * 500)
     assert "at most" in client.until(lambda sent: sent.get("fault"))
     client.close()
+
+
+def test_the_window_is_set_apart_from_the_parameters(stage: Stage) -> None:
+    """The studio keeps the values from one show to the next: a wall's are not among them."""
+    client = Client(stage)
+    try:
+        assert client.until(lambda sent: "hello" in sent and "wall" in sent)
+        stage.wall.publish((DisplayState("display 0", Placement(gamma=1.5)),))
+        (display,) = client.until(lambda sent: sent["wall"])
+        assert display["values"]["gamma"] == [1.5, pytest.approx(0.626, abs=0.001)]
+        client.send(set="wall/0/gamma", value=9.0)
+        client.until(lambda sent: sent.get("fault") == "gamma: must be 0.2 to 5 (got 9)")
+        assert client.sent["at"] == "wall/0/gamma"
+        client.send(default="wall/0/gamma")
+        client.send(act="wall/0/save")
+        taken: list[object] = []
+        client.until(lambda _: (taken.extend(stage.wall.take()), len(taken) == 2)[1])
+        assert taken == [(0, "gamma", 1.0), (0, "save", None)]
+        assert not [name for name in client.sent["values"] if name.startswith("wall")]
+    finally:
+        stage.wall.publish(())
+        client.close()

@@ -7,6 +7,7 @@ pictures of every page are left there.
 import os
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,8 @@ from panel_made import Stage, open_stage
 
 from livedream.control.modulation import Modulator
 from livedream.panel.pictures import jpeg
+from livedream.present.live.placement import Placement
+from livedream.present.live.wall_control import DisplayState
 
 BRIGHTNESS = (
     "(() => { const c = document.getElementById('preview'); const d = c.getContext('2d')"
@@ -117,6 +120,45 @@ def test_when_programs_change_is_chosen_beside_them(browser: Browser, stage: Sta
     page.enter("beat:3")
     page.wait(f"{select}.value === 'beat:3'")
     assert stage.parameters.target("on") == "beat:3"
+    assert page.faults == []
+
+
+def test_the_window_is_set_where_there_is_one(browser: Browser, stage: Stage) -> None:
+    page = phone(browser, stage)
+    turn(page, "system")
+    section = "document.querySelector('[data-display=\"{}\"]')"
+    assert page.evaluate(f"{section.format(0)} === null")
+    left, right = DisplayState("display 0", Placement()), DisplayState("display 1", Placement())
+    stage.wall.publish((left, right))
+    page.wait(f"{section.format(1)} !== null")
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth + 1")
+    mesh = "document.querySelector('[data-name=\"wall/1/mesh\"] select')"
+    page.evaluate(f"{mesh}.value = '5x5'; {mesh}.dispatchEvent(new Event('change'))")
+    page.evaluate("document.querySelector('[data-name=\"wall/0/test_card\"] button').click()")
+    page.drag('[data-name="wall/1/edge_left"]', 0.2, 0.6)
+    taken: list[tuple[int, str, object]] = []
+    until(lambda: (taken.extend(stage.wall.take()), "edge_left" in str(taken[2:]))[1])
+    assert taken[:2] == [(1, "mesh", "5x5"), (0, "test_card", True)]
+    assert taken[-1][:2] == (1, "edge_left")
+    number = "document.querySelector('[data-name=\"wall/1/edge_left\"] .number').textContent"
+    right = replace(right, placement=Placement(edges=(0.3, 0.0, 0.7, 0.0)))
+    stage.wall.publish((left, right))
+    page.wait(f"{number} === '0.30'")
+    page.drag('[data-name="wall/1/edge_left"]', 0.6, 0.9)  # over the one opposite
+    why = (
+        "[...document.querySelectorAll('[data-display] .refused')].map((p) => p.textContent).join()"
+    )
+    page.wait(f"{why}.includes('edges: must be left,top,right,bottom') && {number} === '0.30'")
+    undo = section.format(1) + ".querySelector('.row button')"
+    assert page.evaluate(f"{undo}.disabled && {undo}.textContent === 'Undo'")
+    stage.wall.publish((left, replace(right, undo=True, fault="the disk is full")))
+    page.wait(f"!{undo}.disabled")
+    assert "the disk is full" in page.evaluate(section.format(1) + ".textContent")
+    page.evaluate(f"{undo}.click()")
+    taken.clear()
+    until(lambda: (taken.extend(stage.wall.take()), "undo" in str(taken))[1])
+    stage.wall.publish(())
+    page.wait(f"{section.format(0)} === null || {section.format(0)}.offsetParent === null")
     assert page.faults == []
 
 

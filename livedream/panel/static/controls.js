@@ -164,8 +164,7 @@ export const refusal = () => {
 const inWords = (text) => text.replace(/^off$/, "after their seconds").replace(/^(beat|bar)$/, "every $1").replace(/^(beat|bar):(\d+)$/, "every $2 $1s");
 
 // One of those offered; where others are allowed as well, they can be typed.
-const choice = (parameter, send, whole, why) => {
-  const title = label(parameter.name);
+const choice = (parameter, send, title, whole, why) => {
   const more = "another…";
   const select = make("select", { "aria-label": title });
   const typed = make("input", { type: "text", spellcheck: "false", autocapitalize: "off", placeholder: parameter.wanted, "aria-label": `${title}: another`, hidden: true });
@@ -196,7 +195,7 @@ const choice = (parameter, send, whole, why) => {
 // One parameter of the declaration. `update(value, unit)` shows its target, `refuse(text)` why a value
 // was not taken, beside the target that stays.
 export const control = (parameter, send) => {
-  const title = label(parameter.name);
+  const title = label(parameter.name.split("/").pop());
   const numeric = parameter.kind === "int" || parameter.kind === "float";
   const help = numeric ? `${parameter.help} (${parameter.wanted})` : parameter.help;
   const why = refusal();
@@ -222,7 +221,7 @@ export const control = (parameter, send) => {
     return { node: whole(make("div", { class: "plate", "data-name": parameter.name, title: help }, make("span", {}, title), button)),
       update: (value) => button.setAttribute("aria-checked", String(value)), refuse: why.show };
   }
-  if (parameter.offered.length) return choice(parameter, send, whole, why);
+  if (parameter.offered.length) return choice(parameter, send, title, whole, why);
   const field = make("input", { type: "text", spellcheck: "false", autocapitalize: "off", placeholder: parameter.default || emptyMeans(parameter) });
   let target = "";
   field.setAttribute("aria-label", title);

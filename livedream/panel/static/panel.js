@@ -6,6 +6,7 @@ import { Modulators } from "./modulators.js";
 import { Motifs } from "./motifs.js";
 import { Overlay } from "./overlay.js";
 import { Studio } from "./studio.js";
+import { Wall } from "./wall.js";
 
 const byId = (id) => document.getElementById(id);
 if (location.search) history.replaceState(null, "", "/"); // the token is in a cookie by now
@@ -118,6 +119,7 @@ const buildSystem = (rest) => {
   return make("div", { class: "page" },
     make("section", {}, make("h2", {}, "Source, outputs, controllers"), parts.health),
     make("section", {}, make("h2", {}, "Milliseconds per frame"), parts.stages, parts.governor),
+    parts.wall.node,
     make("section", {}, make("h2", {}, "Panel"), make("div", { class: "row" }, toggle("Show help for every control", "helped"), hello.midi ? toggle("Learn MIDI: click a control, then move a knob", "learning") : null)),
     ...rest,
     make("section", {}, make("h2", {}, "On a phone"), hello.phone
@@ -137,6 +139,7 @@ const build = () => {
   parts.motifs = new Motifs(send, hello);
   parts.modulators = new Modulators(send, hello);
   parts.overlay = new Overlay(send, hello);
+  parts.wall = new Wall(send, hello.wall, controls);
   const placed = new Set(Object.values(ON_PAGE).flat());
   const page = (names) => make("div", { class: "page" }, ...names.map((name) => group(name, grouped.get(name) ?? [])).filter(Boolean));
   const rest = [...grouped.keys()].filter((name) => !placed.has(name)).map((name) => group(name, grouped.get(name))).filter(Boolean);
@@ -263,6 +266,7 @@ const received = (event) => {
   if (event.data instanceof Blob) { showPicture(event.data); return; }
   const message = JSON.parse(event.data);
   if (message.hello) { hello = message.hello; hello.phone ||= Boolean(studio?.phone); build(); }
+  if (message.wall) parts.wall.show(message.wall);
   if (message.state) { state = message.state; restate(); }
   if (message.values) showValues(message.values);
   if (message.moved) showMoved(message.moved);

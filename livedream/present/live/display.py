@@ -1,5 +1,6 @@
 """One display of a wall: its window, how the picture lies in it, and the moving of its mesh."""
 
+import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,8 +15,10 @@ from livedream.present.live.hud_paint import Panels, import_pygame
 from livedream.present.live.mesh_editor import MeshEditor
 from livedream.present.live.placement import WHOLE, Four, Placement
 from livedream.present.live.screen import Screen
+from livedream.present.live.wall_control import DisplayState, part_of
 
 _MOST_UNDO: Final = 200
+_ONE_CHANGE_S: Final = 1.0  # heuristic: a fader that rests for so long begins another change
 _GRID: Final = ((200, 200, 200), (94, 200, 190))  # lines, frame
 
 
@@ -24,6 +27,8 @@ class Display:
 
     number: on the wall, from the left.  placement: what to begin with, None for what was kept.
     say: shows a line to whoever is at the keys.
+
+    What keys do and what comes from elsewhere is the same: `set` and `act`.
     """
 
     def __init__(
@@ -37,6 +42,8 @@ class Display:
         self.screen, self.panels, self.number = screen, Panels(), number
         self.editor: MeshEditor | None = None  # while the mesh is moved
         self._memory, self._say = memory, say
+        self._picture = screen.size  # (w, h) px
+        self._fault = ""
         self._share: tuple[Four, Four] = WHOLE, (0.0, 0.0, 0.0, 0.0)
         self._lies: tuple[Any, Placement] = (None, Placement())
         self._card: tuple[Any, Picture | None] = (None, None)
@@ -49,6 +56,7 @@ class Display:
         self.placement = self._kept = placement
         self._undo: deque[Placement] = deque(maxlen=_MOST_UNDO)
         self._redo: list[Placement] = []
+        self._set, self._set_s = "", 0.0  # what was set last, and when
 
     @property
     def size(self) -> tuple[int, int]:
@@ -61,7 +69,7 @@ class Display:
 
         share: crop and edges where the placement names none.
         """
-        self._share = share
+        self._share, self._picture = share, (rgb.shape[1], rgb.shape[0])
         lie = self._lie()
         if card:
             rgb, lie = self._card_for(rgb, lie), replace(lie, crop=None)
@@ -89,16 +97,44 @@ class Display:
         assert self._card[1] is not None, "just drawn"
         return self._card[1]
 
-    # The mesh
+    # What is set, by keys or from elsewhere
 
-    def toggle_mesh(self, picture: tuple[int, int]) -> None:
-        """Begin to move the mesh, or end it.  picture: (w, h) px."""
-        if self.editor is not None:
-            self.editor = None
+    def state(self, *, test_card: bool) -> DisplayState:
+        return DisplayState(
+            self.screen.name, self._lie(), test_card, self.editor is not None,
+            bool(self._undo), bool(self._redo), self._fault,
+        )  # fmt: skip
+
+    def set(self, setting: str, value: Any) -> None:
+        """One of `wall_control.SETTINGS`, but the test card, which is every display's.
+
+        Raises SettingsError for soft edges that lie over each other.
+        """
+        if setting == "move_points":
+            self.editor = (self.editor or self._new_editor()) if value else None
             self.keep()
-            return
-        crop = self._lie().crop or WHOLE
-        self.editor = MeshEditor(self.placement, (picture[0] * crop[2], picture[1] * crop[3]))
+        elif setting == "mesh":
+            editor = self.editor or self._new_editor()
+            editor.set_side(int(value.partition("x")[0]), self.screen.size)
+            self.placement = editor.placement
+            self.keep()
+        else:
+            self.place(setting, **part_of(self._lie(), setting, value))
+
+    def act(self, action: str) -> None:
+        """One of `wall_control.ACTIONS`."""
+        if action in ("undo", "redo"):
+            self._step_back(again=action == "redo")
+        elif action == "reset":
+            self.place(mesh=None)
+            self._say("mesh reset, Backspace undoes")
+        else:
+            self._fault = self._memory.keep(self.screen.display_key, self.placement)
+            self._say(self._fault or "saved")
+
+    def _new_editor(self) -> MeshEditor:
+        crop, (width, height) = self._lie().crop or WHOLE, self._picture
+        return MeshEditor(self.placement, (width * crop[2], height * crop[3]))
 
     def mouse(self, event: Any) -> None:
         """What the mouse does to the mesh."""
@@ -129,11 +165,8 @@ class Display:
         elif key == "g":
             editor.resize(-1 if shift else 1, size)
             self._say(f"{editor.side} x {editor.side} points")
-        elif key == "backspace" and shift:
-            editor.reset()
-            self._say("mesh reset, Backspace undoes")
         elif key == "backspace":
-            self._step_back(again=bool(control))
+            self.act("reset" if shift else "redo" if control else "undo")
             return True
         else:
             return False
@@ -149,27 +182,32 @@ class Display:
             return
         given.append(self._kept)
         self._lay(taken.pop())
-        self._memory.keep(self.screen.display_key, self._kept)
+        self._fault = self._memory.keep(self.screen.display_key, self._kept)
 
     def _lay(self, placement: Placement) -> None:
         self.placement = self._kept = placement
+        self._set = ""
         if self.editor is not None:
             self.editor.lay(placement)
 
-    def place(self, **changes: Any) -> None:
-        """Change parts of the placement."""
+    def place(self, setting: str = "", **changes: Any) -> None:
+        """Change parts of the placement.  setting: by which; a fader's way is one change."""
         self.placement = replace(self.placement, **changes)
         if self.editor is not None:
             self.editor.lay(self.placement)
-        self.keep()
+        self.keep(setting)
 
-    def keep(self) -> None:
+    def keep(self, setting: str = "") -> None:
         """Write down what was changed, and remember what was before."""
         if self.placement != self._kept:
-            self._undo.append(self._kept)
+            now_s = time.monotonic()
+            goes_on = bool(setting) and setting == self._set and now_s - self._set_s < _ONE_CHANGE_S
+            if not goes_on:
+                self._undo.append(self._kept)
+            self._set, self._set_s = setting, now_s
             self._redo.clear()
             self._kept = self.placement
-            self._memory.keep(self.screen.display_key, self.placement)
+            self._fault = self._memory.keep(self.screen.display_key, self.placement)
 
 
 def with_grid(rgb: Picture, crop: Four) -> Picture:

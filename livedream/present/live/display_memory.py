@@ -44,8 +44,11 @@ class DisplayMemory:
         """Whether figures lie over a picture that fills the display: not unless asked for."""
         return self._read().get(display, {}).get("hud") is True
 
-    def keep(self, display: str, placement: Placement | None = None, **more: bool) -> None:
-        """Write it down; a folder that cannot be written is a warning, not the end of a show."""
+    def keep(self, display: str, placement: Placement | None = None, **more: bool) -> str:
+        """Write it down; a folder that cannot be written is a warning, not the end of a show.
+
+        Returns why it could not be, "" where it was.
+        """
         try:
             everything = self._read()
             entry = everything.setdefault(display, {})
@@ -57,6 +60,8 @@ class DisplayMemory:
             write_whole(self.path, "{\n" + ",\n".join(lines) + "\n}\n")
         except SettingsError as error:
             _log.warning("%s", error)
+            return str(error)
+        return ""
 
     def _read(self) -> dict[str, dict[str, Any]]:
         try:

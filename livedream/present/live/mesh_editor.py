@@ -70,11 +70,16 @@ class MeshEditor:
         self.chosen = order[(order.index(self.chosen) + step) % len(order)]
 
     def resize(self, step: int, window: tuple[int, int]) -> None:
-        """More points, 1, or fewer, -1; the picture stays as it is as far as they can hold it."""
+        """More points, 1, or fewer, -1."""
         number = SIDES.index(self.side) + step
         if 0 <= number < len(SIDES):
-            points = with_side(self.points(window), SIDES[number])
-            nearer = (SIDES[number] - 1) / (self.side - 1)
+            self.set_side(SIDES[number], window)
+
+    def set_side(self, side: int, window: tuple[int, int]) -> None:
+        """So many points a side; the picture stays as it is as far as they can hold it."""
+        if side != self.side:
+            points = with_side(self.points(window), side)
+            nearer = (side - 1) / (self.side - 1)
             self.chosen = round(self.chosen[0] * nearer), round(self.chosen[1] * nearer)
             self._lay(points / np.array(window, np.float64))
 
@@ -82,10 +87,6 @@ class MeshEditor:
         """Go on from another placement; the point that is chosen may not be in it."""
         self.placement = placement
         self.chosen = min(self.chosen[0], self.side - 1), min(self.chosen[1], self.side - 1)
-
-    def reset(self) -> None:
-        """As the picture lies by itself."""
-        self.lay(replace(self.placement, mesh=None))
 
     def _move_to(self, x: float, y: float, window: tuple[int, int]) -> None:
         """Points may leave the window by half of it; one that would fold it does nothing."""

@@ -1,7 +1,8 @@
 """The windows and projectors: the one output that owns the main thread.
 
 One frame goes to all displays of a wall in one turn: all are drawn, then all are shown. Their own
-keys are in `HELP`; all others go to the show.
+keys are in `HELP`, and what these set can be set from elsewhere by `wall_control`; all other keys
+go to the show.
 """
 
 import logging
@@ -12,7 +13,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Final, Protocol
 
-from livedream.core.errors import SinkError, reason
+from livedream.core.errors import SettingsError, SinkError, reason
 from livedream.core.health import Health, StatusBoard
 from livedream.core.latest_slot import LatestSlot, SlotClosed
 from livedream.core.snapshot import Snapshot
@@ -25,6 +26,7 @@ from livedream.present.live.mapping import mask_for
 from livedream.present.live.placement import FITS, HARD, WHOLE, Placement
 from livedream.present.live.screen import Screen, WindowOptions, start_video, stop_video
 from livedream.present.live.wall import Area, shares
+from livedream.present.live.wall_control import ACTIONS, SETTINGS, WallControl
 
 _log = logging.getLogger(__name__)
 
@@ -73,6 +75,7 @@ class Peeked(Protocol):
 class Window:
     """Shows frames until `stop` is set, or it is closed, which sets `stop` for everybody.
 
+    wall: where the displays are set from elsewhere, None: nowhere.
     Raises SettingsError where what was kept for displays, or a mask, cannot be read.
     """
 
@@ -83,7 +86,9 @@ class Window:
         status: StatusBoard,
         *,
         keys: KeyHandler | None = None,
+        wall: WallControl | None = None,
     ) -> None:
+        self._wall = wall if wall is not None else WallControl()
         self._options = options
         self._status = status
         self._parameters = parameters
@@ -147,6 +152,7 @@ class Window:
                 self._before[area] = display.placement
                 display.screen.close()
             self._displays, self._chosen = [], 0
+            self._wall.publish(())
             stop_video()
 
     def _open(self, number: int, area: Area, picture: tuple[int, int], paced: bool) -> Display:
@@ -192,6 +198,9 @@ class Window:
                     stop.set()
                 else:
                     self._handle(event)
+            for number, name, value in self._wall.take():
+                changed = True
+                self._set(self._displays[number], name, value)
             if frame is not None:
                 self._frame, changed = frame, True
             if changed:
@@ -217,6 +226,8 @@ class Window:
             parts = shares(sizes, self._options.overlap, (rgb.shape[1], rgb.shape[0]))
         for display, share in zip(self._displays, parts, strict=True):
             display.draw(rgb, share, card=self._card)
+        states = (display.state(test_card=self._card) for display in self._displays)
+        self._wall.publish(tuple(states), self._chosen)
         if len(self._displays) > 1:  # half a millisecond from one to the next, instead of eleven
             for display in self._displays:
                 display.screen.finish()
@@ -283,7 +294,7 @@ class Window:
             "f11": self._fullscreen,
             "h": self._toggle_hud,
             "f1": self._toggle_help,
-            "f2": self._toggle_mesh,
+            "f2": lambda: display.set("move_points", display.editor is None),
             "f3": lambda: display.place(mirror=not display.placement.mirror),
             "f4": lambda: display.place(turn=(display.placement.turn + 90) % 360),
             "f5": lambda: self._tone("gamma", 1 / _TONE_STEP),
@@ -292,7 +303,7 @@ class Window:
             "f8": lambda: self._tone("brightness", _TONE_STEP),
             "f9": self._next_fit,
             "f10": self._next_display,
-            "f12": self._toggle_card,
+            "f12": lambda: self._set(display, "test_card", not self._card),
             "escape": self._back,
         }
         if typed == "?":
@@ -318,19 +329,23 @@ class Window:
     def _toggle_help(self) -> None:
         self._help = not self._help
 
-    def _toggle_card(self) -> None:
-        self._card = not self._card
-
-    def _toggle_mesh(self) -> None:
-        assert self._frame is not None, "a frame came first"
-        shape = self._frame.rgb.shape
-        self._display.toggle_mesh((shape[1], shape[0]))
+    def _set(self, display: Display, name: str, value: Any) -> None:
+        """A setting or an action of `wall_control`."""
+        if name == "test_card":
+            self._card = value
+        elif name in ACTIONS:
+            display.act(name)
+        else:
+            try:
+                display.set(name, value)
+            except SettingsError as error:  # it was right as the display was a turn before
+                self._say(str(error))
 
     def _back(self) -> None:
         if self._help:
             self._help = False
         elif self._display.editor is not None:
-            self._toggle_mesh()
+            self._display.set("move_points", False)
         elif self._card:
             self._card = False
         elif self._display.screen.fullscreen:
@@ -356,8 +371,8 @@ class Window:
         self._say(self._display.screen.name)
 
     def _tone(self, name: str, factor: float) -> None:
-        value = round(min(5.0, max(0.2, getattr(self._display.placement, name) * factor)), 3)
-        self._display.place(**{name: value})
+        value = round(SETTINGS[name].clamp(getattr(self._display.placement, name) * factor), 3)
+        self._display.set(name, value)
         self._say(f"{name.replace('_', ' ')} {value:.2f}")
 
     def _say(self, text: str) -> None:

@@ -7,17 +7,21 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pytest
+from pythonosc.osc_message import OscMessage
+from pythonosc.osc_message_builder import OscMessageBuilder
 from recorded import Pool, stay_on_device
 
 from livedream.capture.live import MemoryInput, Opened
 from livedream.core.errors import SettingsError, ShowError, SourceError
 from livedream.core.frame import Picture
 from livedream.core.settings import DreamSettings
+from livedream.live.controllers import ControllerSettings
 from livedream.live.loop import Composed
 from livedream.live.session import LiveJob, Session
 from livedream.present.live import LiveFrame, MemoryOutput, Output, open_output
@@ -300,3 +304,40 @@ def test_the_log_file_tells_what_a_show_did(
         "preset: ink", "udp 127.0.0.1:9 is open", "the show ended (SIGTERM) after",
     ):  # fmt: skip
         assert words in said
+
+
+def test_the_window_is_set_by_osc_while_it_shows(
+    texture: Picture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
+    monkeypatch.setenv("LIVEDREAM_HOME", str(tmp_path))
+    settings = ControllerSettings(osc="127.0.0.1:0")
+    wanted = LiveJob(source="pan", sinks=("window",), dream=SMALL, controllers=settings)
+    said: list[tuple[str, object]] = []
+
+    def ask(session: Session) -> None:
+        """Until it answers that the test card is there."""
+        port = session.controllers.opened["osc"].port  # type: ignore[attr-defined]
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as link:
+            link.settimeout(0.2)
+            while not session.stopping.is_set():
+                for text in ("/livedream/wall/0/test_card/value", "/livedream/wall/0/test_card"):
+                    builder = OscMessageBuilder(text)
+                    if text.endswith("/value"):
+                        builder.add_arg(1)
+                    link.sendto(bytes(builder.build().dgram), ("127.0.0.1", port))
+                with suppress(TimeoutError):
+                    answer = OscMessage(link.recv(65536))
+                    said.append((answer.address, answer.params[0]))
+                if said[-1:] == [("/livedream/wall/0/test_card/value", 1)]:
+                    session.stop()
+
+    with Session(wanted, live_input=Moving(texture)) as session:
+        asking = threading.Thread(target=ask, args=(session,))
+        asking.start()
+        ends = threading.Timer(60.0, session.stop)
+        ends.start()
+        session.run()
+        ends.cancel()
+        asking.join()
+    assert said[-1] == ("/livedream/wall/0/test_card/value", 1)

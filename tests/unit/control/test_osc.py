@@ -4,6 +4,7 @@ import random
 import socket
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,10 @@ from livedream.control.show import Show
 from livedream.core.addresses import listening
 from livedream.core.errors import SettingsError, SinkError
 from livedream.core.settings import DreamSettings
+from livedream.present.live.placement import Placement
+from livedream.present.live.wall_control import SETTINGS, DisplayState, WallControl
+
+WALL = WallControl()
 
 
 @pytest.fixture
@@ -27,9 +32,11 @@ def server(tmp_path: Path) -> Iterator[OscServer]:
         parameters,
         Show(parameters, Presets(tmp_path)),
         listening(":0", "127.0.0.1:9001", name="osc"),
+        wall=WALL,
     )
     made.start()
     yield made
+    WALL.publish(())
     made.close()
 
 
@@ -88,6 +95,33 @@ def test_when_programs_change_and_which_one_runs(server: OscServer, sender: sock
     assert show.parameters.target("on") == "bar:12"
     sender.send(message("/livedream/program", 1))  # the action
     until(lambda: show.running_program is None)
+
+
+def test_the_window_is_set_as_a_parameter_is(server: OscServer, sender: socket.socket) -> None:
+    def answer() -> tuple[str, object]:
+        found = OscMessage(sender.recv(65536))
+        return found.address, found.params[0]
+
+    sender.send(message("/livedream/wall/test_card", 1))
+    assert answer() == ("/livedream/error", "wall: no window is open")
+    states = DisplayState("display 0", Placement()), DisplayState("display 1", Placement())
+    WALL.publish(states)
+    told = [answer() for _ in range(2 * 2 * len(SETTINGS))]
+    assert ("/livedream/wall/1/mesh/value", "2x2") in told
+    sender.send(message("/livedream/wall/1/mesh", 1.0))
+    sender.send(message("/livedream/wall/1/edge_left/value", 0.25))
+    sender.send(message("/livedream/wall/test_card", 1))
+    sender.send(message("/livedream/wall/1/undo", 0))  # a button let go
+    sender.send(message("/livedream/wall/1/undo", 1))
+    sender.send(message("/livedream/wall/1/mesh/value", "4x4"))
+    assert answer()[0] == "/livedream/error"
+    assert list(WALL.take()) == [
+        (1, "mesh", "9x9"), (1, "edge_left", 0.25), (0, "test_card", True), (1, "undo", None)
+    ]  # fmt: skip
+    WALL.publish((states[0], replace(states[1], placement=Placement(edges=(0.25, 0, 0, 0)))))
+    sender.send(message("/livedream/wall/1/edge_left"))  # who did it is told when it asks only
+    assert answer() == ("/livedream/wall/1/edge_left/value", 0.25)
+    assert answer() == ("/livedream/wall/1/edge_left", 0.5)
 
 
 def test_actions_presets_and_tempo(server: OscServer, sender: socket.socket) -> None:

@@ -29,7 +29,7 @@ class TestDragging:
         editor.next()
         editor.nudge(-10, 3, self.window)
         np.testing.assert_allclose(editor.points(self.window)[0, 1], (390, 3))
-        editor.reset()
+        editor.lay(Placement())
         assert editor.placement.mesh is None
 
     def test_the_picture_is_never_folded(self) -> None:

@@ -21,6 +21,7 @@ from livedream.core.frame import Picture
 from livedream.core.health import Health, StatusBoard
 from livedream.core.latest_slot import LatestSlot
 from livedream.core.settings import DreamSettings
+from livedream.core.user_folders import write_whole
 from livedream.present.live import LiveFrame, window
 from livedream.present.live.display_memory import DisplayMemory
 from livedream.present.live.hud import Hud
@@ -28,6 +29,7 @@ from livedream.present.live.hud_paint import Painter, import_pygame
 from livedream.present.live.placement import Placement, seen_points
 from livedream.present.live.screen import WindowOptions
 from livedream.present.live.wall import Area
+from livedream.present.live.wall_control import SETTINGS, WallControl
 from livedream.present.live.window import Window
 
 SIZE = (640, 360)
@@ -49,6 +51,7 @@ class Paper:
         self.size, self.display, self.display_key = SIZE, 0, "0:640x360"
         self.others: list[Paper] = []  # the displays beside it
         self.fullscreen = False
+        self.failed: Exception | None = None
 
     def opened(
         self, options: WindowOptions, picture: tuple[int, int], area: Area, *, paced: bool
@@ -97,7 +100,11 @@ class Paper:
         if not self.steps:
             self.stop.set()
             return
-        self.steps.pop(0)()
+        try:
+            self.steps.pop(0)()
+        except (AssertionError, SettingsError) as error:  # the window would begin again
+            self.failed = error
+            self.stop.set()
 
     def close(self) -> None: ...
 
@@ -111,6 +118,7 @@ class Stage:
         self.parameters = LiveParameters(DreamSettings())
         self.show = Show(self.parameters, Presets(folder / "presets"))
         self.memory = DisplayMemory(folder)
+        self.wall = WallControl()
 
     def run(self, *steps: Callable[[], object], **options: Any) -> Paper:
         """Opens a window, does one step after each picture shown, and closes it."""
@@ -135,11 +143,13 @@ class Stage:
         slot.put(BLACK)
         shown = Window(
             WindowOptions(settings_folder=self.folder, **options),
-            self.parameters, StatusBoard(), keys=Keys(self.show),
+            self.parameters, StatusBoard(), keys=Keys(self.show), wall=self.wall,
         )  # fmt: skip
         shown.run(slot, stop)
         self.monkeypatch.setattr(Painter, "hud", paint_hud)
         self.monkeypatch.setattr(Painter, "line", paint_line)
+        if paper.failed is not None:
+            raise paper.failed
         return paper
 
 
@@ -351,6 +361,144 @@ class TestWall:
     def test_both_go_fullscreen_and_back(self, stage: Stage) -> None:
         paper = stage.run(press("f"), displays=self.displays)
         assert [paper.fullscreen, paper.others[0].fullscreen] == [True, True]
+
+
+class TestFromElsewhere:
+    """What a panel and OSC set; the names are those of `wall_control`."""
+
+    displays = (Area(0), Area(1))
+
+    def put(self, stage: Stage, **settings: Any) -> Callable[[], object]:
+        """A step: `edge_left_1` is the second display's."""
+
+        def step() -> None:
+            for name, value in settings.items():
+                last, _, number = name.rpartition("_")
+                stage.wall.set(f"wall/{number}/{last}", value)
+
+        return step
+
+    def act(self, stage: Stage, action: str) -> Callable[[], object]:
+        return lambda: stage.wall.act(f"wall/0/{action}")
+
+    def test_it_does_what_the_keys_do(self, stage: Stage) -> None:
+        kept = []
+        for steps in (
+            (press("f12"), press("f2"), press("g"), press("g"), press("f6"), press("f8")),
+            (
+                self.put(stage, test_card_0=True), self.put(stage, move_points_0=True),
+                self.put(stage, mesh_0="5x5"), self.put(stage, gamma_0=1.05),
+                self.put(stage, brightness_0=1.05),
+            ),
+        ):  # fmt: skip
+            paper = stage.run(*steps)
+            assert paper.pictures[-1].max() > 0, "the test card"
+            kept.append(stage.memory.recall("0:640x360"))
+            (stage.folder / "displays.json").unlink()
+        assert kept[0] is not None and kept[0].mesh is not None
+        assert kept[0] == kept[1]
+
+    def test_each_display_has_its_own_and_the_card_is_on_all(self, stage: Stage) -> None:
+        values: list[dict[str, Any]] = []
+        paper = stage.run(
+            self.put(stage, edge_left_1=0.3, mesh_1="3x3", test_card_1=True),
+            lambda: values.append(stage.wall.values()),
+            displays=self.displays, overlap=0.2,
+        )  # fmt: skip
+        (right,) = paper.others
+        assert right.lain[-1].edges == pytest.approx((0.3, 0, 0, 0))
+        assert len(right.lain[-1].mesh or ()) == 3
+        assert paper.lain[-1].edges == pytest.approx((0, 0, 0.2, 0))
+        assert paper.pictures[-1].max() > 0 < right.pictures[-1].max()
+        assert set(values[0]) == {f"wall/{number}/{one}" for number in (0, 1) for one in SETTINGS}
+        assert values[0]["wall/0/edge_right"] == pytest.approx(0.2), "which the overlap makes"
+        assert values[0]["wall/1/mesh"] == "3x3"
+        assert stage.wall.values() == {}, "the window has closed"
+
+    def test_what_was_set_can_be_taken_back(self, stage: Stage) -> None:
+        paper = stage.run(
+            *(self.put(stage, edge_left_0=width) for width in (0.1, 0.2, 0.3)),
+            self.put(stage, mesh_0="3x3"),
+            self.act(stage, "undo"), self.act(stage, "undo"), self.act(stage, "redo"),
+            self.act(stage, "redo"), self.act(stage, "reset"), self.act(stage, "undo"),
+        )  # fmt: skip
+        left = [lain.edges[0] for lain in paper.lain if lain.edges]
+        assert left == [0, 0.1, 0.2, 0.3, 0.3, 0.3, 0, 0.3, 0.3, 0.3, 0.3], "a fader's way is one"
+        sides = [len(lain.mesh or "12") for lain in paper.lain]
+        assert sides == [2, 2, 2, 2, 3, 2, 2, 2, 3, 2, 3]
+
+    def test_a_fader_that_rested_begins_another_change(self, stage: Stage) -> None:
+        stage.monkeypatch.setattr("livedream.present.live.display._ONE_CHANGE_S", 0.0)
+        paper = stage.run(
+            *(self.put(stage, gamma_0=gamma) for gamma in (1.5, 2.0)), self.act(stage, "undo")
+        )
+        assert [lain.gamma for lain in paper.lain] == [1, 1.5, 2.0, 1.5]
+
+    def test_what_cannot_be_is_refused_and_changes_nothing(self, stage: Stage) -> None:
+        with pytest.raises(SettingsError, match="wall: no window is open"):
+            stage.wall.set("wall/0/mesh", "3x3")
+        refused: list[str] = []
+
+        def wrong() -> None:
+            for name, value in (
+                ("wall/0/mesh", "4x4"), ("wall/0/edge_left", 0.7), ("wall/0/gamma", 9.0),
+                ("wall/2/gamma", 1.0), ("wall/0/gama", 1.0), ("wall/-1/gamma", 1.0),
+                ("wall/0/test_card", "yes"),
+            ):  # fmt: skip
+                with pytest.raises(SettingsError) as raised:
+                    stage.wall.set(name, value)
+                refused.append(str(raised.value))
+            with pytest.raises(SettingsError, match="wall: no 'explode'"):
+                stage.wall.act("wall/explode")
+
+        paper = stage.run(self.put(stage, edge_right_0=0.5), wrong, press("tab"))
+        assert refused == [
+            "mesh: must be one of 2x2, 3x3, 5x5, 9x9 (got '4x4')",
+            "edges: must be left,top,right,bottom, two facing ones up to 1 (got 0.7,0,0.5,0)",
+            "gamma: must be 0.2 to 5 (got 9)",
+            "wall: display: must be 0 to 0 (got '2')",
+            "wall: no 'gama'; did you mean gamma?",
+            "wall: display: must be 0 to 0 (got '-1')",
+            "test_card: must be yes or no (got 'yes')",
+        ]
+        assert paper.lain[-1] == paper.lain[-2]
+
+    def test_two_who_set_facing_edges_at_once_end_nothing(self, stage: Stage) -> None:
+        paper = stage.run(self.put(stage, edge_left_0=0.7, edge_right_0=0.6), press("tab"))
+        assert [lain.edges for lain in paper.lain[1:]] == [(0.7, 0, 0, 0)] * 2
+        assert any("edges: must be" in text for text in paper.said[-1])
+
+    def test_others_are_told_and_who_did_it(self, stage: Stage) -> None:
+        heard: list[tuple[dict[str, Any], str]] = []
+        stage.wall.listen(lambda values, origin: heard.append((dict(values), origin)))
+        stage.run(
+            lambda: stage.wall.set("wall/edge_top", 0.25, origin="osc"),
+            lambda: stage.wall.set("wall/0/edge_top", 0.25, origin="osc"),  # as it is
+            press("f12"), press("tab"),
+        )  # fmt: skip
+        first, *rest = heard
+        assert set(first[0]) == {f"wall/0/{one}" for one in SETTINGS}
+        assert rest == [
+            ({"wall/0/edge_top": 0.25}, "osc"), ({"wall/0/test_card": True}, ""), ({}, "")
+        ]  # fmt: skip
+
+    def test_what_cannot_be_kept_is_said(self, stage: Stage) -> None:
+        faults: list[str] = []
+
+        def full(*_: object, **__: object) -> None:
+            raise SettingsError("displays.json cannot be written (disk full)")
+
+        def look() -> None:
+            faults.extend(one.fault for one in stage.wall.displays)
+
+        memory = "livedream.present.live.display_memory.write_whole"
+        stage.run(
+            lambda: stage.monkeypatch.setattr(memory, full), self.put(stage, gamma_0=2.0), look
+        )
+        stage.monkeypatch.setattr(memory, write_whole)
+        stage.run(self.act(stage, "save"), look)
+        assert faults == ["displays.json cannot be written (disk full)", ""]
+        assert stage.memory.recall("0:640x360") == Placement(), "written down, if nothing was set"
 
 
 class TestCard:
