@@ -44,6 +44,7 @@ def run(args: argparse.Namespace) -> int:
             what = "class" if len(numbers) == 1 else f"kind of {len(numbers)} classes"
             found[what, listed + more, str(kind(word))].append(name)
         for layer in described_layers(spec):
+            words[layer.name] = None
             if plain(word) in plain(f"{layer.name} {layer.note}"):
                 found["layer", layer.note, layer.name].append(name)
     if not found:

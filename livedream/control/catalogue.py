@@ -20,8 +20,8 @@ from livedream.core.suggest import closest
 from livedream.core.supervisor import start_thread
 from livedream.dream.networks.classes import find_class
 from livedream.dream.networks.registry import NetworkSpec, find_spec, registry
-from livedream.dream.networks.words import imagenet_classes, vocabulary
-from livedream.dream.objectives.prompt import parse_prompt
+from livedream.dream.networks.words import imagenet_classes, layer_of, vocabulary
+from livedream.dream.objectives.prompt import as_written, parse_prompt
 from livedream.dream.objectives.text import parse_objective
 from livedream.dream.objectives.value import (
     ClassesTarget,
@@ -130,7 +130,8 @@ def check_objective(network: str, text: str, prompt: str = "") -> None:
     if text:
         _check_terms(spec, parse_objective(text))
     if prompt.strip():
-        _check_terms(spec, parse_prompt(prompt))
+        with as_written(prompt):
+            _check_terms(spec, parse_prompt(prompt))
 
 
 def _check_terms(spec: NetworkSpec, objective: Objective) -> None:
@@ -167,8 +168,10 @@ def _check_target(spec: NetworkSpec, target: Target) -> None:
         _check_guide(guide)
     if isinstance(target, KindTarget):
         classes = class_names(spec)
-        if classes or spec.builder == "dreamnet":
-            vocabulary(classes).find(target.word)
+        layers = [card.name for card in described_layers(spec) if card.note]
+        unknown = layer_of(target.word, classes, layers) is None
+        if unknown and (classes or spec.builder == "dreamnet"):
+            vocabulary(classes).find(target.word, layers)
         return
     if isinstance(target, TextTarget):
         if spec.builder != "clip":

@@ -41,10 +41,12 @@ class SettingsError(LivedreamError, ValueError):
 class GrammarError(LivedreamError, ValueError):
     """A text does not parse.
 
-    text: the whole of it.  position: 0-based index of the offending character.
+    message: without the place.  text: the whole of it.  position: 0-based index of the offending
+    character.
     """
 
     def __init__(self, message: str, *, text: str, position: int) -> None:
+        self.message = message
         self.text = text
         self.position = position
         begin = max(0, position - _AROUND)

@@ -37,7 +37,7 @@ from livedream.dream.momentum import ALL_OCTAVES, ahead, blend, remaining, turn
 from livedream.dream.networks.network import Network, load_network
 from livedream.dream.objectives.binding import BoundObjective, bind
 from livedream.dream.objectives.moving_guides import MovingGuides
-from livedream.dream.objectives.prompt import dreamed
+from livedream.dream.objectives.prompt import as_written, dreamed
 from livedream.dream.objectives.text import parse_objective
 from livedream.dream.objectives.value import Objective
 from livedream.dream.octaves import weight_of
@@ -542,7 +542,8 @@ class Dreamer:
         wide = network.preprocessing.scale > 1
         dtype = choose_dtype(settings.precision, device, wide=wide)
         wanted = _dreamed(settings, network.default_objective)
-        objective = objective or bind(parse_objective(wanted), network)
+        with as_written(settings.prompt):
+            objective = objective or bind(wanted, network)
         ascent = Ascent(
             network, objective, settings, device, dtype, wait_for_compile=self._wait_for_compile
         )

@@ -17,7 +17,7 @@ from livedream.dream.engines import EngineSpec
 from livedream.dream.engines.onnx_export.step import StepShape, build_step
 from livedream.dream.networks.network import Network
 from livedream.dream.objectives.binding import bind
-from livedream.dream.objectives.prompt import dreamed
+from livedream.dream.objectives.prompt import as_written, dreamed
 from livedream.media.destination import cannot, check_destination
 
 # A size such as 360p stands for a picture of this shape.
@@ -59,9 +59,9 @@ def export_steps(
     if settings.size == "source":
         raise SettingsError("size: must be a fixed size, such as 360p or 480x270 (got source)")
     network = network or network_of(settings)
-    objective = bind(
-        dreamed(settings.prompt, settings.objective, network.default_objective), network
-    )
+    wanted = dreamed(settings.prompt, settings.objective, network.default_objective)
+    with as_written(settings.prompt):
+        objective = bind(wanted, network)
     objective.variety.fill_(settings.variety)
     dtype = torch.float16 if settings.precision == "fp16" else torch.float32
     if settings.precision == "bf16":

@@ -32,7 +32,7 @@ from livedream.dream.networks.weights import (
     locate_weights,
     read_weights,
 )
-from livedream.dream.networks.words import vocabulary
+from livedream.dream.networks.words import layer_of, vocabulary
 
 DEFAULT_NAME = "dreamnet"
 # What may lie between a layer and its classes, for nothing of it depends on the picture.
@@ -138,7 +138,11 @@ class Network:
 
     def kind(self, word: str) -> tuple[int, ...]:
         """The classes that a word names or that are of its kind, see `Vocabulary.find`."""
-        return vocabulary(self.classes).find(word)
+        return vocabulary(self.classes).find(word, self.notes)
+
+    def layer_of(self, word: str) -> str | None:
+        """The layer that a word names where it names no class, see `words.layer_of`."""
+        return layer_of(word, self.classes, self.notes)
 
 
 def load_network(

@@ -10,7 +10,7 @@ Nothing here imports torch: a word is looked up before any network is loaded.
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache, lru_cache
 from importlib import resources
 
@@ -52,17 +52,19 @@ class Vocabulary:
                 found[word][number] = None
         self._found: Mapping[str, tuple[int, ...]] = {w: tuple(n) for w, n in found.items()}
 
-    def find(self, word: str) -> tuple[int, ...]:
+    def find(self, word: str, layers: Iterable[str] = ()) -> tuple[int, ...]:
         """The classes that a word names or that are of its kind, in order; plurals count as well.
 
+        layers: the network's, of which words may be as well (`layer_of`).
         Raises NetworkError with the nearest words when there is none.
         """
         for one in _singulars(plain(word)):
             if one in self._found:
                 return self._found[one]
-        if not self._found:
+        names = [*self._found, *layers]
+        if not names:
             raise NetworkError(f"no word {word!r}: this network's class names are not known")
-        hint = closest(plain(word), self._found) or "'livedream find WORD' says what there is"
+        hint = closest(plain(word), names) or "'livedream find WORD' says what there is"
         raise NetworkError(f"no word {word!r}; {hint}")
 
     def __contains__(self, word: str) -> bool:
@@ -70,6 +72,16 @@ class Vocabulary:
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._found)
+
+
+def layer_of(word: str, classes: Sequence[str], layers: Iterable[str]) -> str | None:
+    """The layer that a word names where it names no class and no kind of them; None for another.
+
+    layers: of which the network's file says what they show; others have names that are no words.
+    """
+    if word in vocabulary(tuple(classes)):
+        return None
+    return next((name for name in layers if plain(name) == plain(word)), None)
 
 
 @lru_cache(maxsize=16)

@@ -67,6 +67,7 @@ from livedream.dream.objectives.value import (
     KindTarget,
     LayerTarget,
     Objective,
+    Target,
     Term,
     TextTarget,
 )
@@ -211,10 +212,11 @@ def bind(
     whole: dict[tuple[str, int | None], list[int]] = {}
     masks: dict[tuple[str, int | None], dict[int, Tensor]] = {}
     for index, (term, place) in enumerate(zip(objective.terms, places, strict=True)):
-        target, region = term.target, number_of[term.region]
+        region = number_of[term.region]
         try:
+            target = _meant(network, term.target)
             if not isinstance(target, LayerTarget):
-                name, part = _part(network, index, term)
+                name, part = _part(network, index, replace(term, target=target))
                 found.setdefault(name, []).append((part, region))
                 continue
             name = network.resolve(target.layer)
@@ -258,11 +260,19 @@ def added_up(one: Measured, other: Measured) -> Measured:
     )
 
 
+def _meant(network: Network, target: Target) -> Target:
+    """What a word is to this network: a sentence, a layer that has its name, else a kind."""
+    if not isinstance(target, KindTarget):
+        return target
+    if network.encode_text is not None:
+        return TextTarget(target.word)  # it knows no classes, but words
+    layer = network.layer_of(target.word)
+    return target if layer is None else LayerTarget(layer)
+
+
 def _part(network: Network, number: int, term: Term) -> tuple[str, Part]:
     """What a term looks at and how, unless that is a layer; number: of the term."""
     target = term.target
-    if isinstance(target, KindTarget) and network.encode_text is not None:
-        target = TextTarget(target.word)  # it knows no classes, but words
     part: Part
     match target:
         case ClassTarget() if term.region is None:

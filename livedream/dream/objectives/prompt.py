@@ -9,6 +9,8 @@ only join others are left out.  What the words mean depends on the network, see 
 """
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Final
 
@@ -28,37 +30,61 @@ _LONGEST: Final = 4  # words of one name: lesser sulphur-crested cockatoo
 _MOST: Final = 32  # words of a prompt: more are a typing error
 
 
-@lru_cache(maxsize=64)
 def parse_prompt(text: str) -> Objective:
     """The objective that a prompt stands for.
 
     Raises ObjectiveError pointing at what is no word, or where none is left.
     """
+    return _terms(text)[0]
+
+
+@contextmanager
+def as_written(prompt: str) -> Iterator[None]:
+    """What is wrong with a term of a prompt's objective is said of the prompt, and points at the
+    word there; without a prompt nothing is changed."""
+    try:
+        yield
+    except ObjectiveError as error:
+        if not prompt.strip():
+            raise
+        objective, words = _terms(prompt)
+        text, places = objective.located()
+        if error.text != text or error.position not in places:
+            raise
+        place = words[places.index(error.position)]
+        raise ObjectiveError(error.message, text=prompt, position=place) from error
+
+
+@lru_cache(maxsize=64)
+def _terms(text: str) -> tuple[Objective, tuple[int, ...]]:
+    """The objective, and where in the text the word of each of its terms begins."""
     words = _words(text)
     total: Objective | None = None
+    places: list[int] = []
     while words:
-        away, word, quoted, region = words.pop(0)
+        place, away, word, quoted, region = words.pop(0)
         if not quoted and f" {word.casefold()} " in _JOINING:
             continue
         follow = 0
         for count in range(1, 0 if quoted else min(_LONGEST, len(words) + 1)):
             more = words[:count]
             # Its region stands behind a name's last word.
-            if any(before or inside for before, _, inside, _ in more) or any(
+            if any(before or inside for _, before, _, inside, _ in more) or any(
                 where for *_, where in ((region,), *more[:-1])
             ):
                 break
-            if is_name(" ".join((word, *(one for _, one, *_ in more)))):
+            if is_name(" ".join((word, *(one for _, _, one, *_ in more)))):
                 follow = count
-        word = " ".join((word, *(one for _, one, *_ in words[:follow])))
-        region = words[follow - 1][3] if follow else region
+        word = " ".join((word, *(one for _, _, one, *_ in words[:follow])))
+        region = words[follow - 1][4] if follow else region
         del words[:follow]
         term = -kind(word) if away else kind(word)
         term = term if region is None else term.at(region)
         total = term if total is None else total + term
+        places.append(place)
     if total is None:
         raise ObjectiveError("must be words, such as owl in autumn", text=text, position=0)
-    return total
+    return total, tuple(places)
 
 
 def dreamed(prompt: str, objective: str, own: str) -> str:
@@ -69,18 +95,19 @@ def dreamed(prompt: str, objective: str, own: str) -> str:
     return str(parse_prompt(prompt)) if prompt.strip() else objective or own
 
 
-def _words(text: str) -> list[tuple[bool, str, bool, Region | None]]:
-    """Each word: whether it has a minus before it, itself, whether it stood in quotes, where."""
-    found: list[tuple[bool, str, bool, Region | None]] = []
+def _words(text: str) -> list[tuple[int, bool, str, bool, Region | None]]:
+    """Each word: where it begins, whether it has a minus before it, itself, whether it stood in
+    quotes, its region."""
+    found: list[tuple[int, bool, str, bool, Region | None]] = []
     place = 0
     while (between := _BETWEEN.match(text, place)) and (place := between.end()) < len(text):
         match = _WORD.match(text, place)
         if not match or len(found) == _MOST:
             wrong = f"a prompt has at most {_MOST} words" if match else "expected a word"
             raise ObjectiveError(wrong, text=text, position=place)
-        place, region = match.end(), None
+        begin, place, region = match.end(1), match.end(), None
         if text[place : place + 1] == "@":
             parser = RegionParser(text, place + 1, ObjectiveError)
             region, place = parser.region(), parser.place
-        found.append((bool(match[1]), match[2] or match[3], bool(match[2]), region))
+        found.append((begin, bool(match[1]), match[2] or match[3], bool(match[2]), region))
     return found

@@ -273,8 +273,11 @@ def test_an_objective_and_another_network_take_a_prompt_s_place(
 
 def test_a_prompt_that_says_nothing_known_is_refused(time: Time) -> None:
     parameters = LiveParameters(DreamSettings(), clock=time, check_objective=check_objective)
-    with pytest.raises(SettingsError, match=r"prompt: no word 'owll'; did you mean owl"):
-        parameters.set("prompt", "owll in snow")
+    with pytest.raises(
+        SettingsError,
+        match=r"prompt: no word 'owll'; did you mean owl.*at character 7 of 'snow -owll'",
+    ):
+        parameters.set("prompt", "snow -owll")
     with pytest.raises(SettingsError, match="prompt: expected a word"):
         parameters.set("prompt", "owl %")
     with pytest.raises(SettingsError, match="prompt: no word 'dog'"):

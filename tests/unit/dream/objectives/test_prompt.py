@@ -2,10 +2,14 @@
 
 import pytest
 
+from livedream.control.catalogue import check_objective
 from livedream.core.errors import ObjectiveError
 from livedream.core.settings import DreamSettings
 from livedream.dream.dreamer import Dreamer
-from livedream.dream.objectives.prompt import dreamed, parse_prompt
+from livedream.dream.networks.network import load_network
+from livedream.dream.objectives.binding import bind
+from livedream.dream.objectives.prompt import as_written, dreamed, parse_prompt
+from livedream.dream.objectives.terms import KindPart, LayerPart
 from livedream.dream.objectives.text import parse_objective
 
 
@@ -57,3 +61,47 @@ def test_a_dreamer_takes_a_prompt_and_lets_it_go() -> None:
     assert str(dreamer.objective.objective) == "eyes"
     with pytest.raises(ObjectiveError, match="no word 'owll'; did you mean owl"):
         dreamer.adopt(settings.replace(prompt="owll"))
+
+
+@pytest.mark.parametrize(
+    ("prompt", "position", "word"),
+    [
+        ("a great grey owl in autum leafs", 20, "autum"),
+        ("sea slug  -slugg", 11, "slugg"),
+        ('dog@left & !moving, "my ant"@right', 20, "my ant"),
+        ("-owll", 1, "owll"),
+    ],
+)  # fmt: skip
+def test_an_unknown_word_is_shown_where_it_was_written(
+    prompt: str, position: int, word: str
+) -> None:
+    """By what loads a network, and by what only looks at its file: panel, OSC, presets."""
+    for check in (
+        lambda: Dreamer(DreamSettings(prompt=prompt, device="cpu")),
+        lambda: check_objective("", "", prompt),
+    ):
+        with pytest.raises(ObjectiveError, match=f"no word '{word}'; did you mean ") as caught:
+            check()
+        assert (caught.value.text, caught.value.position) == (prompt, position)
+
+
+def test_an_objective_s_fault_stays_its_own() -> None:
+    with pytest.raises(ObjectiveError) as caught, as_written("owl"):
+        parse_objective("eyes + + eyes")
+    assert caught.value.text == "eyes + + eyes"
+
+
+def test_a_word_that_no_class_has_is_the_layer_of_that_name() -> None:
+    """dreamnet's mosaic is a layer only; eyes are classes as well, and stay these."""
+    network = load_network()
+    own = bind("mosaic - strokes@left + eyes", network)
+    prompt = bind(parse_prompt("Mosaic -strokes@left"), network)
+    assert prompt.layers == own.layers[:2]
+    assert [[type(part) for part in parts] for parts in prompt.parts] == [[LayerPart], [LayerPart]]
+    assert (prompt.weights.tolist(), len(prompt.regions)) == ([1.0, -1.0], 1)
+    assert isinstance(bind("kind:eyes", network).parts[0][0], KindPart)
+    check_objective("", "", "mosaic -strokes@left owl")
+    with pytest.raises(ObjectiveError, match="did you mean mosaic"):
+        check_objective("", "", "mosaics")
+    with pytest.raises(ObjectiveError, match="no word 'mosaic'"):
+        check_objective("dreamnet-birds", "", "mosaic")
