@@ -115,7 +115,8 @@ def test_the_last_set_up_is_offered_and_a_thumb_finds_everything(
     browser: Browser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LIVEDREAM_HOME", str(tmp_path))
-    last = {"source": "synthetic:noise", "sinks": ["browser"], "osc": "127.0.0.1:9001", "fps": "12"}
+    last = {"source": "synthetic:noise", "sinks": ["browser"], "osc": "127.0.0.1:9001", "fps": "12",
+            "on": "bar:12"}  # fmt: skip
     (tmp_path / "studio.json").write_text(json.dumps(last), encoding="utf-8")
     with closing(made_studio()) as studio:
         studio.start()
@@ -127,6 +128,11 @@ def test_the_last_set_up_is_offered_and_a_thumb_finds_everything(
             " && document.querySelector('[data-field=fps] input').value === '12'"
         )
         page.evaluate("document.querySelector('details').open = true")
+        named = page.evaluate(
+            "[...document.querySelectorAll('[data-field=on] option')].map((one) => one.textContent)"
+        )
+        assert named[:3] == ["after their seconds", "every beat", "every bar"]
+        assert named[-2:] == ["every 12 bars", "other…"]
         named = page.evaluate(
             "[...document.querySelectorAll('[data-field]')].map((one) => one.dataset.field)"
         )

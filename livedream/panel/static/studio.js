@@ -1,6 +1,6 @@
 // The page on which a show is set up, started and stopped. Its fields are the options of `livedream live`.
 
-import { duration, label, make, refusal, TRY_LATER } from "./controls.js";
+import { duration, inWords, label, make, refusal, TRY_LATER } from "./controls.js";
 
 const NAMES = { osc: "OSC", midi: "MIDI", obs: "OBS", fps: "Frame rate", camera_fps: "Camera frame rate", display: "Screen", link: "Ableton Link" };
 const BESIDE = ["display", "fullscreen", "overlap"]; // of the window
@@ -198,13 +198,13 @@ export class Studio {
     const title = titled(name);
     const value = this.value(name);
     const offered = (this.offers[name] ?? []).filter((one) => one.value);
-    const named = (one) => ({ value: one.value, title: one.note && one.note.length < 24 ? `${one.title}, ${one.note}` : one.title });
+    const named = (one) => ({ value: one.value, title: one.note && one.note.length < 24 ? `${one.title}, ${one.note}` : inWords(one.title) });
     const plate = (...nodes) => make("div", {}, make("label", { class: "plate", "data-field": name, title: `${field.flag}: ${help}` }, make("span", {}, title), ...nodes),
       PLAIN.includes(name) ? null : make("p", { class: "tip" }, tip(field)), this.why(name));
     if (kind === "switch") return plate(toggle(title, value === true, (on) => this.set(name, on, true)));
     if (offered.length && kind !== "list") {
-      const none = kind === "optional" ? [{ value: null, title: "off" }, { value: "", title: "the usual one" }] : [{ value: null, title: "none" }];
-      const kept = value && !offered.some((one) => one.value === value) ? [{ value, title: value }] : [];
+      const none = kind === "optional" ? [{ value: null, title: "off" }, { value: "", title: "the usual one" }] : [{ value: null, title: inWords(usual(field)) || "none" }];
+      const kept = value && !offered.some((one) => one.value === value) ? [{ value, title: inWords(value) }] : [];
       return plate(this.select(field, [...(name === "display" ? [] : none), ...offered.map(named), ...kept]));
     }
     if (kind === "choice") return plate(this.select(field, [{ value: null, title: usual(field) || "as usual" }, ...field.choices.filter((choice) => choice !== usual(field)).map((choice) => ({ value: choice, title: choice }))]));

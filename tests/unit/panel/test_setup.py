@@ -29,6 +29,7 @@ KEY = "rtmp://a.example.com/live2/abcd-1234"
         ({"crop": "all"}, "crop"),
         ({"preset": "nothing"}, "preset"),
         ({"program": "nothing"}, "program"),
+        ({"on": "bar:0"}, "on"),
         ({"device": "abacus"}, "device"),
         ({"record": "a\nb"}, "record"),
         ({"audio": 3}, "audio"),
@@ -48,12 +49,13 @@ def test_what_is_filled_in_becomes_the_command_line() -> None:
         {
             "source": "synthetic:noise", "sinks": ["browser", "udp://127.0.0.1:9000"], "midi": None,
             "audio": "", "fullscreen": True, "link": False, "preset": "ink", "seed": "7",
+            "on": "bar:12",
         }
     )  # fmt: skip
     assert made.opening == ("--preset=ink",)
     assert list(made.words) == [
         "--source=synthetic:noise", "--sink=browser", "--sink=udp://127.0.0.1:9000", "--audio=",
-        "--fullscreen", "--seed=7",
+        "--fullscreen", "--seed=7", "--on=bar:12",
     ]  # fmt: skip
 
 
