@@ -24,8 +24,9 @@ class NetworkSpec:
 
     builder: of torchvision.models, ``dreamnet`` or ``clip``.  arguments: for the builder.
     classifier: the layer whose rows are the classes, "" without any.  ignored: prefixes of weights
-    that the network does without (training heads).  weights: torchvision's enum member, or empty.
-    url, sha256: weights from elsewhere, the checksum None where none was published.
+    that the network does without (training heads).  weights: torchvision's name for them, or empty.
+    url, sha256: where they are, the checksum None where none was published but in the URL.
+    Torchvision knows its URLs, too, but takes seconds to be imported.
     file, sha256: weights in the models folder, or the user's where it is the user's `own`.
     size_mb: of the weights, 10^6 bytes.
     preprocess: see `Preprocessing.parse`.  minimum_size: px, of the picture's shorter side.

@@ -72,10 +72,6 @@ def weights_origin(spec: NetworkSpec) -> Download:
         return Download(spec.file_path, None, spec.sha256, mend)
     if spec.file:
         return Download(spec.file_path, None, spec.sha256)
-    if spec.weights:
-        from torchvision.models import get_weight
-
-        return cached(get_weight(spec.weights).url)
     return cached(spec.url, spec.sha256)
 
 

@@ -1,6 +1,8 @@
 """The registry's data: complete, consistent, true to the files that are there."""
 
 import re
+import subprocess
+import sys
 
 import pytest
 
@@ -33,7 +35,7 @@ def test_every_network_asked_for_is_there() -> None:
 def test_an_entry_is_complete(name: str) -> None:
     spec = find_spec(name)
     assert spec.summary and spec.licence and spec.size_mb > 0 and spec.minimum_size >= 32
-    assert sum(bool(source) for source in (spec.file, spec.url, spec.weights)) == 1
+    assert sum(bool(source) for source in (spec.file, spec.url)) == 1
     if not spec.file:
         Preprocessing.parse(spec.preprocess)
         parse_objective(spec.objective)
@@ -52,13 +54,24 @@ def test_an_embedded_file_has_the_checksum_that_the_registry_states(name: str) -
     assert spec.size_mb == pytest.approx(path.stat().st_size / 1e6, abs=0.06)
 
 
-def test_the_sizes_are_those_that_torchvision_states() -> None:
+def test_sizes_and_addresses_are_those_that_torchvision_states() -> None:
     from torchvision.models import get_weight
 
     for spec in registry().values():
         if spec.weights:
-            mebibytes = get_weight(spec.weights).meta["_file_size"]
+            stated = get_weight(spec.weights)
+            assert spec.url == stated.url
+            mebibytes = stated.meta["_file_size"]
             assert spec.size_mb == pytest.approx(mebibytes * 2**20 / 1e6, abs=0.1), spec.name
+
+
+def test_a_panel_knows_what_is_there_without_torchvision() -> None:
+    """Importing that takes longer than all of livedream."""
+    code = (
+        "import sys; from livedream.control.catalogue import Catalogue;"
+        "assert Catalogue().find('dreamnet'); sys.exit('torchvision' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_rules_for_aliases_are_spelled_out() -> None:
