@@ -130,7 +130,7 @@ class _Segments:
         self._sink: VideoSink | None = None
         self._shape: tuple[int, ...] = ()
         self._begun_s = 0.0
-        self._prepared: queue.SimpleQueue[_Segment] = queue.SimpleQueue()
+        self._prepared: queue.SimpleQueue[tuple[int, _Segment]] = queue.SimpleQueue()
         self._preparing = False
 
     @property
@@ -148,7 +148,7 @@ class _Segments:
             self._preparing = True
             self._number += 1
             number, shape = self._number, self._shape
-            self._background.do(lambda: self._prepared.put(self._open(number, shape)))
+            self._background.do(lambda: self._prepared.put((number, self._open(number, shape))))
 
     def _is_full(self, frame: LiveFrame) -> bool:
         assert self._sink is not None, "asked of an open segment"
@@ -177,8 +177,13 @@ class _Segments:
             self._background.do(lambda: self._finish(before))
 
     def _take_prepared(self) -> _Segment | None:
+        """The next one, if it is there in time; one that came too late for its turn is let go."""
         with contextlib.suppress(queue.Empty):
-            return self._prepared.get_nowait()
+            while True:
+                number, segment = self._prepared.get_nowait()
+                if number == self._number:
+                    return segment
+                segment[0].close()
         return None
 
     def _open(self, number: int, shape: tuple[int, ...]) -> _Segment:

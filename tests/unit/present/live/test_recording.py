@@ -4,6 +4,7 @@ import contextlib
 import os
 import subprocess
 import sys
+import threading
 import time
 from fractions import Fraction
 from pathlib import Path
@@ -57,6 +58,27 @@ def test_segments_follow_each_other_without_a_gap(tmp_path: Path) -> None:
         assert len(paths) == 4
         assert [n for path in paths for n in numbers(path)] == list(range(100))
     assert not [p for p in tmp_path.iterdir() if not p.name.startswith("livedream-")]
+
+
+def test_a_segment_that_was_not_prepared_in_time_leaves_nothing(tmp_path: Path) -> None:
+    output = recording(tmp_path, "minutes=0.02")
+    output.open()
+    assert output._background is not None
+    may_go_on = threading.Event()
+
+    def be_busy() -> None:
+        may_go_on.wait(30.0)
+
+    output._background.do(be_busy)
+    for index in range(100):
+        if index == 40:  # the second segment has begun without
+            may_go_on.set()
+            while len(list(tmp_path.glob("*.mp4"))) < 3:
+                time.sleep(0.01)
+        output.write(LiveFrame(numbered(index), index / 25, index))
+    output.close()
+    paths = sorted(tmp_path.glob("*.mp4"))
+    assert [n for path in paths for n in numbers(path)] == list(range(100))
 
 
 def test_frames_keep_their_times(tmp_path: Path) -> None:
