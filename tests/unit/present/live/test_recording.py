@@ -61,15 +61,16 @@ def test_segments_follow_each_other_without_a_gap(tmp_path: Path) -> None:
 
 
 def test_a_segment_that_was_not_prepared_in_time_leaves_nothing(tmp_path: Path) -> None:
-    output = recording(tmp_path, "minutes=0.02")
-    output.open()
-    assert output._background is not None
     may_go_on = threading.Event()
 
     def be_busy() -> None:
         may_go_on.wait(30.0)
 
-    output._background.do(be_busy)
+    output = recording(tmp_path, "minutes=0.02")
+    output.open()
+    background = output._background  # noqa: SLF001
+    assert background is not None
+    background.do(be_busy)
     for index in range(100):
         if index == 40:  # the second segment has begun without
             may_go_on.set()
