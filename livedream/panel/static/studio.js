@@ -131,7 +131,7 @@ export class Studio {
   }
 
   drawBar() {
-    if (!this.filled) return;
+    if (!this.filled) { this.said.textContent = this.gone || ""; return; }
     const { state, line, error, at } = this.show;
     const seconds = (performance.now() - at) / 1000;
     const asked = this.pressed && performance.now() - this.pressed < 15000 && state === "stopped";
