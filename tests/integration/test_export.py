@@ -133,6 +133,8 @@ def test_what_the_command_line_leaves_out_is_declared() -> None:
         (["--size", "32x32", "--octaves", "1", "--jitter", "8"], "at least 64"),
         (["--precision", "bf16"], "fp16"),
         (["--objective", "nolayer"], "nolayer"),
+        (["--prompt", "snow owll"], "at character 6 of 'snow owll'"),
+        (["--prompt", "owl@left", "--size", "96x64", "--octaves", "1"], "leave out @left"),
         (["--settings-from", "bands.json"], "laplacian"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else value,

@@ -87,7 +87,10 @@ def build_step(spec: EngineSpec, shape: StepShape) -> "onnx.ModelProto":
         ) from error
     objective = spec.objective.objective
     if spec.objective.regions:
-        raise SettingsError(f"objective: an exported step has no regions (got {objective})")
+        region = spec.objective.regions[0]
+        raise SettingsError(
+            f"an exported step has no regions; leave out @{region} (got {objective})"
+        )
     notes = {
         "livedream.network": spec.network.name,
         "livedream.objective": str(objective),
