@@ -21,6 +21,7 @@ from livedream.cli.options import (
     settings_of,
 )
 from livedream.control.programs import ShowSettings
+from livedream.core.arenas import share_arenas
 from livedream.core.defaults import LIVE
 from livedream.core.errors import SettingsError
 from livedream.core.grade import MOMENTS, GradeSettings
@@ -185,6 +186,7 @@ def _add_controllers(group: argparse._ArgumentGroup) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    share_arenas()
     job = job_of(args)
     if args.log_file is not None:
         _open_log(args.log_file)
