@@ -93,11 +93,13 @@ def _add_in_and_out(group: argparse._ArgumentGroup) -> None:
     )  # fmt: skip
     group.add_argument(
         "--layer", choices=("dream",),
-        help="send the dream alone, with alpha, to be laid over the source: by ndi, browser, "
-        "spout and syphon; other sinks show the whole picture",
+        help="send the dream alone on a transparent ground, to be laid over the camera's picture "
+        "in OBS or Resolume: by NDI, browser page, Spout and Syphon; other outputs show all",
     )  # fmt: skip
     group.add_argument(
-        "--matte", metavar="SINK", help="also send the region of --where, in grey: ndi:NAME, ..."
+        "--matte",
+        metavar="SINK",
+        help="also send where the dream grows, white on black, such as by ndi:NAME",
     )
     group.add_argument("--fullscreen", action="store_true", help="open the window fullscreen")
     group.add_argument(
@@ -115,7 +117,7 @@ def _add_in_and_out(group: argparse._ArgumentGroup) -> None:
         help="frames per second that the show keeps (default: the source's)",
     )  # fmt: skip
     group.add_argument(
-        "--camera-size", metavar="WxH", help="picture size to ask the camera for: 1280x720"
+        "--camera-size", metavar="SIZE", help="picture size to ask the camera for: 1280x720"
     )
     group.add_argument(
         "--camera-fps", type=number(float, 1, 1000), metavar="X",

@@ -173,7 +173,7 @@ export class Studio {
 
   text(field, changed, more = {}) {
     const input = make("input", { class: "field", type: "text", spellcheck: "false", autocapitalize: "off", autocomplete: "off",
-      placeholder: usual(field) || (field.metavar.length > 1 ? field.metavar.toLowerCase() : ""), value: this.value(field.name) ?? "", "aria-label": titled(field.name), ...more });
+      placeholder: usual(field) || (field.metavar.length > 1 && field.metavar !== "TEXT" ? field.metavar.toLowerCase() : ""), value: this.value(field.name) ?? "", "aria-label": titled(field.name), ...more });
     input.addEventListener("change", () => changed(input.value.trim()));
     return input;
   }
