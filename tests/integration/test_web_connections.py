@@ -46,6 +46,7 @@ def server() -> Iterator[WebServer]:
     pages = [Route("/", index), Route("/large", large), Route("/never", never)]
     made.serve(Starlette(routes=[*pages, WebSocketRoute("/page", page)]))
     try:
+        assert answered(made) == (200, b"here")  # it has begun
         yield made
     finally:
         made.close()
