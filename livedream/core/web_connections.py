@@ -30,7 +30,7 @@ class AskingConnection(H11Protocol):
         self.since_s = self.loop.time()
         super().connection_made(transport)  # type: ignore[arg-type]
         if len(self.connections) > MOST:
-            others: set[Any] = {*self.connections}
+            others: set[Any] = {*self.connections} - {self}
             min(others, key=lambda one: float(one.until_s)).transport.abort()
 
     def on_response_complete(self) -> None:

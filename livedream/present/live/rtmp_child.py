@@ -37,8 +37,14 @@ def relay(target: str) -> None:
         av.open(target, "w", format="flv", container_options=_LIVE) as out,
     ):
         streams = {s.index: out.add_stream_from_template(s, opaque=True) for s in source.streams}
+        begin = None
         for packet in source.demux():
             if packet.dts is None:
+                continue
+            begin = packet.dts if begin is None else begin
+            # Sound may come a second late, from before the first picture that goes out. FLV's muxer
+            # takes nothing from before its first packet, and whoever watches has no picture for it.
+            if packet.dts < begin:
                 continue
             packet.stream = streams[packet.stream.index]
             out.mux_one(packet)
