@@ -43,7 +43,9 @@ class RelayOutput:
         # Services ask for a keyframe every two seconds.
         self._options = read_options(address, width, height, rate, keyframe_s=2.0)
         if not address.rest:
-            raise SettingsError(f"{address.shown}: no host: write {address.scheme}://127.0.0.1")
+            # The one address of the line: what follows an RTMP address is taken for a key.
+            wanted = "HOST:PORT" if address.scheme == "srt" else "HOST/APP/KEY"
+            raise SettingsError(f"{address.scheme}: no host: write {address.scheme}://{wanted}")
         self._target, self._secrets = target_of(address)
         if address.scheme == "srt":
             self._command = _srt_command()

@@ -89,3 +89,10 @@ def test_what_is_meant_for_the_protocol_stays_as_it_was_written(text: str, targe
 def test_a_key_that_is_not_there() -> None:
     with pytest.raises(SettingsError, match="NOT_SET_HERE"):
         opened("rtmp://127.0.0.1/live/{env:NOT_SET_HERE}")
+
+
+@pytest.mark.parametrize("scheme", ["rtmp", "rtmps", "srt"])
+def test_an_address_without_a_host_is_told_what_to_write(scheme: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        RelayOutput(parse_address(f"{scheme}://"), 64, 48, Fraction(25))
+    assert f"{scheme}: no host: write {scheme}://HOST" in str(caught.value)
