@@ -6,7 +6,8 @@ from pathlib import Path
 from livedream.control.programs import ShowSettings
 from livedream.core.defaults import LIVE
 from livedream.core.grade import GradeSettings
-from livedream.core.settings import DEINTERLACE, DreamSettings, Parameter, declared
+from livedream.core.parameters import Parameter, declared
+from livedream.core.settings import DEINTERLACE, DreamSettings
 
 TARGET = Path(__file__).resolve().parents[1] / "docs" / "parameters.md"
 

@@ -10,7 +10,8 @@ from livedream.cli.options import add_parameter, number, seconds
 from livedream.control.programs import ShowSettings
 from livedream.control.tempo import MAXIMUM_BPM, MINIMUM_BPM
 from livedream.core.errors import SettingsError
-from livedream.core.settings import DreamSettings, declared
+from livedream.core.parameters import declared
+from livedream.core.settings import DreamSettings
 
 if TYPE_CHECKING:
     from livedream.control.automation import Automation

@@ -11,8 +11,9 @@ from livedream.cli import live
 from livedream.cli.options import Reader
 from livedream.core.errors import SettingsError
 from livedream.core.grade import GradeSettings
+from livedream.core.parameters import declared
 from livedream.core.redact import redact
-from livedream.core.settings import DreamSettings, declared
+from livedream.core.settings import DreamSettings
 from livedream.panel.setup import Field, Setup
 
 # The panel is the studio's own, and its log is what the page shows.

@@ -26,8 +26,8 @@ from livedream.core.defaults import LIVE
 from livedream.core.errors import SettingsError
 from livedream.core.grade import MOMENTS, GradeSettings
 from livedream.core.live_sound import SOUNDS
+from livedream.core.parameters import declared
 from livedream.core.redact import RedactingFormatter
-from livedream.core.settings import declared
 
 if TYPE_CHECKING:
     from livedream.live.session import LiveJob, Session

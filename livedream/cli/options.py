@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from livedream.core.errors import SettingsError
-from livedream.core.settings import DreamSettings, Parameter, declared
+from livedream.core.parameters import Parameter, declared
+from livedream.core.settings import DreamSettings
 
 Commands: TypeAlias = (
     "argparse._SubParsersAction[argparse.ArgumentParser]"  # what each command adds its parser to

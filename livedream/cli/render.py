@@ -20,7 +20,8 @@ from livedream.cli.options import (
 )
 from livedream.cli.output import FilmProgress, Progress, summary, write_json
 from livedream.core.errors import SettingsError
-from livedream.core.settings import DEINTERLACE, DreamSettings, declared
+from livedream.core.parameters import declared
+from livedream.core.settings import DEINTERLACE, DreamSettings
 
 if TYPE_CHECKING:
     from livedream.core.frame import SourceInfo

@@ -28,7 +28,8 @@ from typing import Any, Final
 from livedream.control.ramp import smooth
 from livedream.core.errors import CurveError, GrammarError, SettingsError
 from livedream.core.grade import GradeSettings
-from livedream.core.settings import DreamSettings, Parameter, declared
+from livedream.core.parameters import Parameter, declared
+from livedream.core.settings import DreamSettings
 from livedream.core.suggest import closest
 from livedream.dream.objectives.prompt import parse_prompt
 from livedream.dream.objectives.text import parse_objective

@@ -17,7 +17,8 @@ from livedream.control.programs import ShowSettings
 from livedream.control.ramp import Ramp, mixed_objective
 from livedream.core.errors import NetworkError, ObjectiveError, RegionError, SettingsError
 from livedream.core.grade import GradeSettings
-from livedream.core.settings import DreamSettings, Parameter, declared
+from livedream.core.parameters import Parameter, declared
+from livedream.core.settings import DreamSettings
 from livedream.core.snapshot import Snapshot
 from livedream.dream.objectives.prompt import dreamed, parse_prompt
 from livedream.dream.objectives.text import parse_objective

@@ -14,7 +14,7 @@ import numpy as np
 from livedream.control.live_parameters import LiveParameters
 from livedream.core.errors import SettingsError
 from livedream.core.health import Health
-from livedream.core.settings import check_all, declare
+from livedream.core.parameters import check_all, declare
 from livedream.core.suggest import closest
 from livedream.core.supervisor import SupervisedThread, start_thread
 

@@ -28,7 +28,7 @@ from livedream.control.show import ACTIONS, Show
 from livedream.core.addresses import Endpoint
 from livedream.core.errors import LivedreamError, SettingsError, reason
 from livedream.core.health import Health
-from livedream.core.settings import Parameter, as_number
+from livedream.core.parameters import Parameter, as_number
 from livedream.core.suggest import closest
 from livedream.core.supervisor import SupervisedThread, start_thread
 from livedream.present.live.wall_control import ACTIONS as WALL_ACTIONS

@@ -32,7 +32,8 @@ from livedream.control.catalogue import check_objective
 from livedream.control.modulation import Modulator
 from livedream.core.errors import LivedreamError, SettingsError
 from livedream.core.grade import GradeSettings
-from livedream.core.settings import DreamSettings, Parameter, declared
+from livedream.core.parameters import Parameter, declared
+from livedream.core.settings import DreamSettings
 from livedream.core.suggest import closest
 from livedream.core.user_folders import (
     checked_name,

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from livedream.core.errors import SettingsError
-from livedream.core.settings import Grammar, check_all, declare
+from livedream.core.parameters import Grammar, check_all, declare
 from livedream.core.suggest import closest
 from livedream.core.user_folders import own_folder, read_toml_files, toml_table
 

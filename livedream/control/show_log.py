@@ -32,7 +32,7 @@ from livedream.control.programs import ShowSettings
 from livedream.control.tempo import Tempo
 from livedream.core.errors import SinkError
 from livedream.core.health import Health
-from livedream.core.settings import declared
+from livedream.core.parameters import declared
 from livedream.core.supervisor import FaultLog, SupervisedThread, start_thread
 from livedream.core.version import __version__
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-from livedream.core.settings import check_all, declare
+from livedream.core.parameters import check_all, declare
 
 MOMENTS: Final = ("freeze", "blackout")  # for a performer; no show begins with them
 

@@ -24,7 +24,8 @@ from livedream.capture.synthetic import parse_settings
 from livedream.core.defaults import NOISE_SIZE, ROUNDS, STILL
 from livedream.core.errors import SettingsError, SourceError
 from livedream.core.frame import Picture
-from livedream.core.settings import DreamSettings, dream_size, parse_size, refused
+from livedream.core.parameters import refused
+from livedream.core.settings import DreamSettings, dream_size, parse_size
 from livedream.core.shrink import fitted
 from livedream.dream.compose import compose, steps_of
 from livedream.dream.dreamer import Dreamer

@@ -16,7 +16,7 @@ from torch import Tensor
 from livedream.core.defaults import STILL
 from livedream.core.errors import SettingsError
 from livedream.core.frame import Picture
-from livedream.core.settings import refused
+from livedream.core.parameters import refused
 from livedream.dream.dreamer import Dreamer
 from livedream.dream.networks.network import Network
 from livedream.dream.objectives.value import Objective, channels, layer

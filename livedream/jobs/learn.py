@@ -10,7 +10,7 @@ import numpy as np
 
 from livedream.core.device import choose_device
 from livedream.core.errors import NetworkError, SinkError
-from livedream.core.settings import refused
+from livedream.core.parameters import refused
 from livedream.core.version import __version__
 from livedream.dream.networks.building import DREAMNET
 from livedream.dream.networks.dreamnet import (

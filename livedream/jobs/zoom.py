@@ -19,8 +19,9 @@ from torch import Tensor
 from livedream.core.closing import Closeable
 from livedream.core.defaults import ZOOM
 from livedream.core.frame import Frame, Picture, SourceInfo
+from livedream.core.parameters import refused
 from livedream.core.prefetch import AsyncWriter
-from livedream.core.settings import DreamSettings, refused
+from livedream.core.settings import DreamSettings
 from livedream.core.shrink import fitted
 from livedream.dream.dreamer import Dream, Dreamer
 from livedream.dream.statistics import StatisticsLock

@@ -29,8 +29,9 @@ from livedream.core.grade import GradeSettings
 from livedream.core.health import Status, StatusBoard
 from livedream.core.latest_slot import LatestSlot
 from livedream.core.live_sound import SOUNDS, LiveSound
+from livedream.core.parameters import refused
 from livedream.core.redact import redact
-from livedream.core.settings import DreamSettings, refused
+from livedream.core.settings import DreamSettings
 from livedream.core.supervisor import Supervisor
 from livedream.core.version import __version__
 from livedream.dream.dreamer import Dreamer

@@ -31,7 +31,7 @@ from livedream.control.programs import list_programs
 from livedream.control.show import ACTIONS, Show
 from livedream.control.tempo import MAXIMUM_BPM, MINIMUM_BPM
 from livedream.core.errors import SettingsError
-from livedream.core.settings import Parameter, as_number
+from livedream.core.parameters import Parameter, as_number
 from livedream.core.user_folders import toml_files
 from livedream.present.live.wall_control import ACTIONS as WALL_ACTIONS
 from livedream.present.live.wall_control import ROOT, WallControl

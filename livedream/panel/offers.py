@@ -19,7 +19,7 @@ from livedream.capture.live.whip import DEFAULT_ADDRESS as WHIP
 from livedream.control.presets import Presets
 from livedream.control.programs import ShowSettings, list_programs
 from livedream.core.errors import SettingsError
-from livedream.core.settings import declared
+from livedream.core.parameters import declared
 from livedream.media.webrtc import EXTRA, is_installed
 from livedream.present.live import OUTPUTS
 from livedream.present.live.browser import DEFAULT_ADDRESS as BROWSER

@@ -26,8 +26,8 @@ from livedream.control.programs import ShowSettings
 from livedream.core.children import end_child, start_child
 from livedream.core.errors import SettingsError
 from livedream.core.grade import MOMENTS
+from livedream.core.parameters import declared
 from livedream.core.redact import redact
-from livedream.core.settings import declared
 from livedream.core.supervisor import SupervisedThread, start_thread
 from livedream.core.user_folders import write_whole
 from livedream.panel.setup import Setup

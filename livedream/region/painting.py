@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from livedream.core.errors import SettingsError, SourceError, reason
-from livedream.core.settings import as_number
+from livedream.core.parameters import as_number
 from livedream.core.snapshot import Mask
 from livedream.core.user_folders import checked_name, own_folder, write_whole
 from livedream.region.films import masked

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from livedream.core.settings import refused
+from livedream.core.parameters import refused
 
 _SLOW = 1e-9  # below this speed the solution's quotient is 0/0; its limit is used
 

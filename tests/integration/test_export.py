@@ -12,7 +12,8 @@ import torch
 from livedream.cli import main
 from livedream.cli.export import LEFT_OUT
 from livedream.core.frame import Picture
-from livedream.core.settings import DreamSettings, declared
+from livedream.core.parameters import declared
+from livedream.core.settings import DreamSettings
 from livedream.dream.ascent import Ascent
 from livedream.dream.networks.network import Network
 from livedream.dream.objectives.binding import bind

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from livedream.control.live_parameters import LiveParameters
 from livedream.core.errors import SettingsError
 from livedream.core.grade import GradeSettings
-from livedream.core.settings import DreamSettings, declared
+from livedream.core.parameters import declared
+from livedream.core.settings import DreamSettings
 
 PARAMETERS = LiveParameters(DreamSettings())
 NAMES = [*PARAMETERS.declared, "device", "nonsense"]

@@ -19,7 +19,7 @@ from livedream.core.addresses import Address, parse_address
 from livedream.core.errors import SettingsError
 from livedream.core.frame import Picture
 from livedream.core.live_sound import LiveSound
-from livedream.core.settings import refused
+from livedream.core.parameters import refused
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from livedream.core.errors import SettingsError
-from livedream.core.settings import refused
+from livedream.core.parameters import refused
 from livedream.core.user_folders import checked_name
 from livedream.present.live.mesh import SIDES, Points, even_points, is_mesh
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 
-from livedream.core.settings import refused
+from livedream.core.parameters import refused
 from livedream.present.live.placement import Four
 
 _DISPLAY: Final = re.compile(r"(\d{1,2})(?::(\d{1,5})x(\d{1,5})\+(\d{1,5})\+(\d{1,5}))?")

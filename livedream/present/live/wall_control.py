@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from livedream.core.errors import SettingsError
-from livedream.core.settings import Parameter, refused
+from livedream.core.parameters import Parameter, refused
 from livedream.core.suggest import closest
 from livedream.present.live.mesh import SIDES
 from livedream.present.live.placement import HARD, Placement

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from livedream.cli import build_parser, live, main
-from livedream.core.settings import Parameter
+from livedream.core.parameters import Parameter
 
 
 def refused(capsys: pytest.CaptureFixture[str], *words: str) -> str:

@@ -6,7 +6,8 @@ import json
 import pytest
 
 from livedream.core.errors import SettingsError
-from livedream.core.settings import DreamSettings, declared, parse_size
+from livedream.core.parameters import declared
+from livedream.core.settings import DreamSettings, parse_size
 
 
 def test_every_parameter_is_documented_and_its_default_is_in_range() -> None:

@@ -105,7 +105,7 @@ def test_auto_falls_back_to_autograd(dreamnet: Network, monkeypatch: pytest.Monk
 
 @pytest.mark.parametrize("name", ["direct", "onnx"])
 def test_an_engine_that_was_removed_says_so(name: str) -> None:
-    with pytest.raises(SettingsError, match=f"{name} was removed; use auto"):
+    with pytest.raises(SettingsError, match=f"{name} was removed; use one of auto"):
         DreamSettings.from_json(f'{{"engine": "{name}"}}')
 
 
