@@ -34,7 +34,8 @@ def add_parser(commands: Commands) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from livedream.control.live_parameters import LiveParameters
-    from livedream.control.obs import Obs, ObsNotes, preset_for, understood
+    from livedream.control.obs import Obs, ObsNotes, preset_for
+    from livedream.control.obs_connection import understood
     from livedream.control.show import Show
     from livedream.core.settings import DreamSettings
 

@@ -34,7 +34,7 @@ def serve(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Serve]:
     """Starts a server that does the same with whoever comes; its address."""
     monkeypatch.setenv(PASSWORD, "swordfish")
     monkeypatch.setenv("LIVEDREAM_HOME", str(tmp_path))
-    monkeypatch.setattr("livedream.control.obs._PATIENCE_S", 0.5)
+    monkeypatch.setattr("livedream.control.obs_connection._PATIENCE_S", 0.5)
     open_ones: list[socket.socket] = []
     threads: list[threading.Thread] = []
 
