@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -126,7 +127,7 @@ def _arguments() -> argparse.Namespace:
     add("--match-shifts", type=int, default=3, help="shifts that a matched gradient is averaged of")
     add("--class-weight", type=float, default=0.3, help="of what the teacher says of classes")
     add("--temperature", type=float, default=2.0, help="at which classes are compared")
-    add("--paint", type=int, default=0, help="pictures that the last teacher paints of each class")
+    add("--paint", type=int, default=0, help="pictures that the teachers paint of each class")
     add("--paint-share", type=float, default=2.0, help="their share of the batch")
     add("--size", type=int, default=128, help="side of the crops in pixels")
     add("--checkpoint-minutes", type=float, default=4.0)
@@ -163,14 +164,18 @@ def _batches(
 
 
 def _painted(
-    arguments: argparse.Namespace, teacher: Teacher, generator: np.random.Generator
+    arguments: argparse.Namespace, teachers: Sequence[Teacher], generator: np.random.Generator
 ) -> Painted | None:
-    """What the teacher paints of its classes: once in a run, into ``--work``."""
+    """By all that have the last one's classes: painted once in a run, into ``--work``."""
     if not arguments.paint:
         return None
     path = arguments.work / f"painted-{arguments.paint}.zip"
     if not path.is_file():
-        quick = teacher.to(arguments.device, torch.bfloat16, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        quick: list[Teacher] = [
+            t.to(arguments.device, torch.bfloat16, memory_format=torch.channels_last)  # type: ignore[call-overload]
+            for t in teachers
+            if t.num_classes == teachers[-1].num_classes
+        ]
         paint_classes(quick, arguments.paint, generator, path)
     return Painted(load_pictures(path, arguments.work.parent / "pictures"))
 
@@ -256,7 +261,7 @@ def main() -> None:
         threads=arguments.threads,
         workers=arguments.workers,
     )
-    painted = _painted(arguments, teachers[-1], generator)
+    painted = _painted(arguments, teachers, generator)
     student = student_of(recipe.config(num_classes), arguments.start, folded=arguments.folded)
     run = Distillation(
         student=student,

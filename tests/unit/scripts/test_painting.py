@@ -1,4 +1,4 @@
-"""Pictures that a teacher paints of its classes, and what training makes of them."""
+"""Pictures that teachers paint of their classes, and what training makes of them."""
 
 import io
 import zipfile
@@ -23,33 +23,35 @@ CLASSES = 5
 
 
 @pytest.fixture
-def teacher(monkeypatch: pytest.MonkeyPatch) -> Teacher:
+def teachers(monkeypatch: pytest.MonkeyPatch) -> list[Teacher]:
     torch.manual_seed(3)
     monkeypatch.setattr(painting, "SIZE_PX", 64)
     monkeypatch.setattr(painting, "STEPS", 8)
-    return Teacher("squeezenet1_0", models.squeezenet1_0(num_classes=CLASSES), [], background=None)
+    nets = [models.squeezenet1_0(num_classes=CLASSES) for _ in range(2)]
+    return [Teacher("squeezenet1_0", net, [], background=None) for net in nets]
 
 
-def test_what_is_painted_shows_the_class_and_is_smooth(teacher: Teacher) -> None:
+def test_what_is_painted_shows_its_class_to_each_and_is_smooth(teachers: list[Teacher]) -> None:
     classes = np.arange(10) % CLASSES
-    found = paint(teacher, classes, np.random.default_rng(1))
+    found = paint(teachers, classes, np.random.default_rng(1))
     assert found.shape == (10, 3, 64, 64)
     assert float(found.min()) >= 0 and float(found.max()) <= 1
     ground = clouds(10, 64, 64, np.random.default_rng(1))
-    with torch.no_grad():
-        before, after = (
-            teacher(x)[LOGITS].mean(dim=(2, 3)).log_softmax(dim=1)[range(10), classes]
-            for x in (ground, found)
-        )
-    assert float((after - before).mean()) > 0.5, (before, after)
+    for teacher in teachers:
+        with torch.no_grad():
+            before, after = (
+                teacher(x)[LOGITS].mean(dim=(2, 3)).log_softmax(dim=1)[range(10), classes]
+                for x in (ground, found)
+            )
+        assert float((after - before).mean()) > 0.3, (before, after)
     added = found - ground
     energy = torch.fft.fft2(added).abs().square().mean(dim=(0, 1))
     assert energy[28:36, 28:36].mean() < 0.01 * energy[1:4, 1:4].mean()
 
 
-def test_every_class_is_painted_as_often_as_asked(teacher: Teacher, tmp_path: Path) -> None:
+def test_every_class_is_painted_as_often_as_asked(teachers: list[Teacher], tmp_path: Path) -> None:
     path = tmp_path / "painted.zip"
-    paint_classes(teacher, 2, np.random.default_rng(1), path)
+    paint_classes(teachers, 2, np.random.default_rng(1), path)
     assert [p.name for p in tmp_path.iterdir()] == ["painted.zip"]
     with zipfile.ZipFile(path) as archive:
         folders = [int(name.split("/")[0]) for name in archive.namelist()]
