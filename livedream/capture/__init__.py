@@ -69,7 +69,7 @@ def open_source(
         return VideoSource(path, part, stream=stream, deinterlace=deinterlace, file=file)
     try:
         if stream is not None and (pictures.is_series(path) or pictures.is_picture(path)):
-            raise SourceError(f"--stream is for video files: {path} is none")
+            raise SourceError(f"--stream is for video files, and {path} is not one")
         if not pictures.is_for_ffmpeg(path):
             if animated.is_animated(path):
                 return animated.AnimatedSource(path, part)

@@ -23,16 +23,16 @@ def add_automation(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("over time (docs/music.md)")
     group.add_argument(
         "--curves", type=Path, metavar="FILE",
-        help="keyframes, as a text (0:strength=6, 12.5:strength=20 ease) or a table (.csv)",
+        help="keyframes, as text (0:strength=6, 12.5:strength=20 ease) or a table (.csv)",
     )  # fmt: skip
     group.add_argument(
         "--modulate", action="append", metavar="PARAMETER:SOURCE:DEPTH",
         help="let the sound or a wave move a parameter: strength:bass:0.4, hue:sine:0.1:20s or "
         "zoom:triangle:0.05:8beats; may be given several times",
     )  # fmt: skip
-    group.add_argument("--preset", metavar="NAME", help="dream by this preset")
+    group.add_argument("--preset", metavar="NAME", help="use this preset")
     group.add_argument(
-        "--program", metavar="NAME", help="presets in turn: a program, by name or file"
+        "--program", metavar="NAME", help="play a program, presets in turn: its name or file"
     )
     for parameter in declared(ShowSettings):
         add_parameter(group, parameter)
@@ -42,11 +42,11 @@ def add_automation(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     group.add_argument(
         "--bpm", type=number(float, MINIMUM_BPM, MAXIMUM_BPM), metavar="X",
-        help="about how many beats a minute the music has (default: as it is heard)",
+        help="approximate beats per minute of the music (default: as heard)",
     )  # fmt: skip
     group.add_argument(
         "--bar", metavar="N[@TIME]",
-        help="beats in a bar, and a time at which one begins (default: as it is heard)",
+        help="beats in a bar, and a time at which a bar begins (default: as heard)",
     )  # fmt: skip
 
 
@@ -55,7 +55,7 @@ def automation_of(args: argparse.Namespace) -> "Automation | None":
     if all(getattr(args, name) is None for name in _OPTIONS):
         return None
     if args.on is not None and args.program is None:
-        raise SettingsError("--on: give --program too, whose presets are to change")
+        raise SettingsError("--on: give --program too, whose presets it changes")
     from livedream.control.automation import Automation
     from livedream.control.curves import Curves, read_curves
     from livedream.control.modulation import parse_modulator

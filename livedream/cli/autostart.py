@@ -9,9 +9,9 @@ from livedream.core.errors import SettingsError
 def add_parser(commands: Commands) -> None:
     parser = commands.add_parser(
         "autostart",
-        help="have a show begin by itself at each login",
-        description="Have `livedream live ...` begin by itself when you log in, and again when it "
-        "fails: by systemd, launchd or the Task Scheduler. Put livedream's own options after "
+        help="start a show automatically at each login",
+        description="Start `livedream live ...` when you log in, and restart it if it fails, "
+        "through systemd, launchd or the Task Scheduler. Put livedream's own options after "
         "`live`, those of autostart before it.",
         usage="livedream autostart [--start] [--print] [--name NAME] live [SOURCE] [OPTIONS]\n"
         "       livedream autostart --remove [--name NAME]",
@@ -20,9 +20,9 @@ def add_parser(commands: Commands) -> None:
     parser.add_argument(
         "--print", action="store_true", help="print what would be written, and change nothing"
     )
-    parser.add_argument("--remove", action="store_true", help="stop it, and begin no more")
+    parser.add_argument("--remove", action="store_true", help="stop it, and do not start it again")
     parser.add_argument(
-        "--name", default="livedream", metavar="NAME", help="one of several (default: livedream)"
+        "--name", default="livedream", metavar="NAME", help="which of several (default: livedream)"
     )
     parser.add_argument("words", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
     parser.set_defaults(run=run)
@@ -56,5 +56,5 @@ def run(args: argparse.Namespace) -> int:
     commands = entry.on if args.start or len(entry.on) == 1 else entry.on[:-1]
     if trouble := run_commands(commands):
         raise SettingsError(f"autostart: not switched on: {trouble}")
-    print("It begins at each login." + ("" if args.start else " Start it now with --start."))
+    print("It starts at each login." + ("" if args.start else " Start it now with --start."))
     return 0

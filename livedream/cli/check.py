@@ -17,7 +17,7 @@ def add_parser(commands: Commands) -> None:
         help="say what a render would keep, and how long it would take",
         description="Say what is in a file, what `livedream render` with these options would do "
         "with each part of it (kept, converted, dropped), and how long it would take here. The "
-        "first frames are rendered for that, and thrown away; nothing is written.",
+        "first frames are rendered to find out, and thrown away; nothing is written.",
     )
     add_options(parser)
     # Nothing is written where the render would write.

@@ -16,8 +16,8 @@ def add_parser(commands: Commands) -> None:
     parser = commands.add_parser(
         "find",
         help="find a word in what the networks know",
-        description="List which networks know a word: as the name of a class, as a kind of which "
-        "several classes are (dog, insect, vehicle), or as what a layer shows.",
+        description="List which networks know a word: as the name of a class, as a kind that "
+        "several classes belong to (dog, insect, vehicle), or as what a layer shows.",
     )
     parser.add_argument("word", nargs="+", metavar="WORD", help="such as owl, insect, sea slug")
     parser.set_defaults(run=run)

@@ -10,8 +10,8 @@ from livedream.cli.output import print_table
 def add_parser(commands: Commands) -> None:
     parser = commands.add_parser(
         "jobs",
-        help="films that many workers render, and how far they are",
-        description="The last films of `livedream render --workers`, the newest first.",
+        help="films rendered by many workers, and their progress",
+        description="List the latest films of `livedream render --workers`, newest first.",
     )
     parser.set_defaults(run=run)
 

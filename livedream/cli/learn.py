@@ -13,8 +13,8 @@ def add_parser(commands: Commands) -> None:
         "learn",
         help="make a network that dreams of your own pictures",
         description="Learn a network from a folder of pictures, 30 to 3,000 of one kind of thing. "
-        "It is added to your networks, with a sheet of what it dreams and a card, and holds no "
-        "picture itself.",
+        "It is added to your networks, with a sheet of what it dreams and a model card, and "
+        "contains no picture.",
     )
     parser.add_argument(
         "folder", type=Path, metavar="PHOTOS", help="a folder of pictures, with its subfolders"
@@ -24,15 +24,15 @@ def add_parser(commands: Commands) -> None:
     )
     parser.add_argument(
         "-o", "--output", type=Path, metavar="FILE",
-        help="write this .safetensors file, sheet and card beside it, and add it to no list",
+        help="write this .safetensors file, with sheet and card beside it, but list it nowhere",
     )  # fmt: skip
     parser.add_argument(
         "--network", default="dreamnet", metavar="NAME",
-        help="dreamnet, a sibling or one of your own, to begin as (default: dreamnet)",
+        help="network to start from: dreamnet, a sibling or your own (default: dreamnet)",
     )  # fmt: skip
     parser.add_argument("--device", default="auto", metavar="auto|cpu|cuda|mps",
                         help="where to compute (default: auto)")  # fmt: skip
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of every random choice")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="random seed (default: 0)")
     add_shared(parser, "--overwrite", "--quiet")
     parser.set_defaults(run=run)
 

@@ -31,9 +31,9 @@ def add_parser(commands: Commands) -> None:
     add = actions.add_parser(
         "add",
         help="add a network of your own to every list",
-        description="Copy a network that `livedream learn` made, or another of dreamnet's "
-        "architecture, among your own: from then on it is in every list. Its checksum is noted. "
-        "Other networks are dreamed with --network NAME --weights FILE.",
+        description="Add a network that `livedream learn` made, or another of dreamnet's "
+        "architecture, to your own: from then on it is in every list. Its checksum is recorded. "
+        "Use other networks with --network NAME --weights FILE.",
     )
     add.add_argument("file", type=Path, metavar="FILE", help="a .safetensors file")
     add.add_argument("--name", metavar="NAME", help="what to call it (default: the file's name)")
@@ -55,7 +55,7 @@ def add_parser(commands: Commands) -> None:
         "devices",
         help="list cameras, displays, GPUs, audio, MIDI and encoders",
         description="List what can be used live: cameras with their modes, displays, compute "
-        "devices, virtual cameras, audio inputs, MIDI ports, and the encoders that really open.",
+        "devices, virtual cameras, audio inputs, MIDI ports, and the encoders that actually open.",
     )
     devices.add_argument(
         "kinds", nargs="*", metavar="KIND", help="only these, such as cameras displays"

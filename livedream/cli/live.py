@@ -41,18 +41,18 @@ _CONTROLLERS: Final = (
     (
         "--osc",
         "HOST:PORT",
-        "let other programs and phones move the show by OSC (default: 127.0.0.1:9001)",
+        "let other programs and phones control the show by OSC (default: 127.0.0.1:9001)",
     ),
-    ("--midi", "NAME", "let MIDI controllers move the show"),
+    ("--midi", "NAME", "let MIDI controllers control the show"),
     (
         "--audio",
         "NAME",
-        "let sound move the show: a microphone, a line in; system: what the computer plays",
+        "let sound drive the show: a microphone, a line in; system: what the computer plays",
     ),
     (
         "--obs",
         "HOST:PORT",
-        "set OBS up by itself: its source, the microphone's delay, a preset for each scene",
+        "set OBS up automatically: its source, the microphone's delay, a preset for each scene",
     ),
 )
 _FOR_OBS: Final = "udp://127.0.0.1:9000"
@@ -93,13 +93,14 @@ def _add_in_and_out(group: argparse._ArgumentGroup) -> None:
     )  # fmt: skip
     group.add_argument(
         "--layer", choices=("dream",),
-        help="send the dream alone on a transparent ground, to be laid over the camera's picture "
-        "in OBS or Resolume: by NDI, browser page, Spout and Syphon; other outputs show all",
+        help="send the dream alone on a transparent background, to be laid over the camera's "
+        "picture in OBS or Resolume: by NDI, browser page, Spout and Syphon; other outputs show "
+        "the whole picture",
     )  # fmt: skip
     group.add_argument(
         "--matte",
         metavar="SINK",
-        help="also send where the dream grows, white on black, such as by ndi:NAME",
+        help="also send where the dream grows, white on black, for example to ndi:NAME",
     )
     group.add_argument("--fullscreen", action="store_true", help="open the window fullscreen")
     group.add_argument(
@@ -114,7 +115,7 @@ def _add_in_and_out(group: argparse._ArgumentGroup) -> None:
     )  # fmt: skip
     group.add_argument(
         "--fps", type=float, metavar="X",
-        help="frames per second that the show keeps (default: the source's)",
+        help="frames per second to keep (default: the source's)",
     )  # fmt: skip
     group.add_argument(
         "--camera-size", metavar="SIZE", help="picture size to ask the camera for: 1280x720"
@@ -125,7 +126,7 @@ def _add_in_and_out(group: argparse._ArgumentGroup) -> None:
     )  # fmt: skip
     group.add_argument(
         "--rotate", type=int, default=0, choices=(0, 90, 180, 270),
-        help="turn the source, degrees clockwise (default: 0)",
+        help="rotate the source, degrees clockwise (default: 0)",
     )  # fmt: skip
     group.add_argument(
         "--crop", default="", metavar="WxH[+X+Y]",
@@ -136,13 +137,13 @@ def _add_in_and_out(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument(
         "--sound", default=SOUNDS[0], choices=SOUNDS,
-        help="which sound goes along with recordings and streams: source, its own; audio, that of "
-        "the audio input; none (default: the source's, where it has some)",
+        help="which sound recordings and streams get: source, its own; audio, the audio input's; "
+        "none (default: the source's, if it has any)",
     )  # fmt: skip
     group.add_argument(
         "--attract-after", type=number(float, 0, 604_800, "s"), default=0.0, metavar="S",
-        help="after so many seconds without motion the dream plays by itself, to attract who "
-        "passes by; 0: never (default: 0)",
+        help="after this many seconds without motion the dream plays by itself, to attract "
+        "passers-by; 0: never (default: 0)",
     )  # fmt: skip
     group.add_argument(
         "--no-flash-limit", action="store_true",
@@ -153,7 +154,7 @@ def _add_in_and_out(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument(
         "--log-file", type=Path, metavar="FILE",
-        help="write what happens into this file, for finding faults; a new one begins at 4 MB",
+        help="log what happens to this file, for troubleshooting; it is rotated at 4 MB",
     )  # fmt: skip
     add_shared(group, "--quiet")
 
@@ -177,7 +178,7 @@ def _add_controllers(group: argparse._ArgumentGroup) -> None:
         (
             "--show-log",
             "FILE.jsonl",
-            "write every change into this file, so that the show can be rendered again later "
+            "write every change to this file, so that the show can be rendered again later "
             "(see `livedream render --replay`)",
         ),
     ):

@@ -12,13 +12,13 @@ def add_parser(commands: Commands) -> None:
     parser = commands.add_parser(
         "obs",
         help="OBS: scenes and their presets; undo what `live --obs` did",
-        description="Show which preset goes with which scene of OBS, change that, or take back all "
+        description="Show which preset goes with which scene of OBS, change that, or undo all "
         "that `livedream live --obs` has done there.",
     )
     parser.add_argument(
         "--at", default="", metavar="HOST:PORT",
-        help="where OBS is (default: this machine); its password: in LIVEDREAM_OBS_PASSWORD, or on "
-        "this machine found in OBS's settings",
+        help="where OBS is (default: this machine); its password is taken from "
+        "LIVEDREAM_OBS_PASSWORD, or on this machine from OBS's own settings",
     )  # fmt: skip
     parser.add_argument(
         "--scene", action="append", default=[], metavar="SCENE=PRESET",
@@ -27,7 +27,7 @@ def add_parser(commands: Commands) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--undo", action="store_true",
-        help="remove the source that was made, and set the microphones' sync offsets back",
+        help="remove the source that was created, and set the microphones' sync offsets back",
     )  # fmt: skip
     parser.set_defaults(run=run)
 

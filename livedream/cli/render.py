@@ -55,19 +55,19 @@ def add_parser(commands: Commands) -> None:
     add_shared(files, "--quiet")
     many = parser.add_argument_group("many workers (docs/cluster.md)")
     many.add_argument(
-        "--workers", type=int, metavar="N", help="dream pieces of the film by N at once, on Ray"
+        "--workers", type=int, metavar="N", help="dream pieces of the film on N workers, with Ray"
     )
     many.add_argument(
         "--cluster", metavar="ADDRESS",
         help="on a Ray cluster: auto, or ray://HOST:10001 (default: this machine)",
     )  # fmt: skip
     many.add_argument(
-        "--gpus-per-worker", type=float, metavar="N", help="GPUs for each, fractions too"
+        "--gpus-per-worker", type=float, metavar="N", help="GPUs per worker; may be a fraction"
     )
     many.add_argument(
         "--exact", action="store_true", help="leave long shots whole: the frames of one device"
     )
-    many.add_argument("--cpus-per-worker", type=float, metavar="N", help="CPU cores for each")
+    many.add_argument("--cpus-per-worker", type=float, metavar="N", help="CPU cores per worker")
     parser.set_defaults(run=run)
 
 
@@ -232,11 +232,11 @@ def jobs_of(args: argparse.Namespace) -> "list[RenderJob]":
     outputs = [output_of(args.output, text, len(args.inputs), suffixes) for text in args.inputs]
     last = Path(args.inputs[-1])
     if len(outputs) > 1 and args.output is None and last.suffix in suffixes and not last.exists():
-        raise SettingsError(f"{last} does not exist; if it is to be made, write -o {last}")
+        raise SettingsError(f"{last} does not exist; if it is the output, write -o {last}")
     if len(set(outputs)) < len(outputs):
         raise SettingsError("two inputs would be written to the same output; give them one by one")
     if args.matte is not None and len(outputs) > 1:
-        raise SettingsError("--matte is one film's; give one input")
+        raise SettingsError("--matte is for a single film; give one input")
     return [
         RenderJob(
             source=text, output=output, settings=settings, start_s=args.start, end_s=end_s,

@@ -23,18 +23,18 @@ def add_parser(commands: Commands) -> None:
     parser = commands.add_parser(
         "studio",
         help="set up and run live dreams in the browser",
-        description="Open the panel in the browser. There source, screens, outputs and sound are "
-        "chosen, and the dream is started and stopped.",
+        description="Open the panel in the browser, to choose source, screens, outputs and sound, "
+        "and to start and stop the dream.",
     )
     parser.add_argument(
         "--panel", default="", metavar="HOST:PORT",
-        help="where the panel is (default: 127.0.0.1:8765); 0.0.0.0 lets a phone in, with a token",
+        help="the panel's address (default: 127.0.0.1:8765); 0.0.0.0 lets a phone in, with a token",
     )  # fmt: skip
     parser.add_argument("--no-browser", action="store_true", help="do not open the browser")
     icon = parser.add_mutually_exclusive_group()
     icon.add_argument(
         "--install-launcher", action="store_true",
-        help="add an icon to the applications menu, and do no more",
+        help="add an icon to the applications menu, and exit",
     )  # fmt: skip
     icon.add_argument("--remove-launcher", action="store_true", help="remove that icon")
     parser.set_defaults(run=run)
@@ -65,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
         except SinkError:
             if not _runs_already(studio.url):
                 raise
-            print(f"The studio runs already: {studio.url}")
+            print(f"The studio is already running: {studio.url}")
             if not args.no_browser:
                 webbrowser.open(studio.url)
             return 0
@@ -97,5 +97,5 @@ def _change_launcher(*, remove: bool) -> int:
         print(f"{icon.path} is removed")
         return 0
     icon.write()
-    print(f"{icon.path} is written: livedream is among the applications")
+    print(f"{icon.path} is written: livedream is in the applications menu")
     return 0

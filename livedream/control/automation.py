@@ -77,7 +77,7 @@ class Automation:
             for one in together:
                 if one.parameter not in MOVABLE or not MOVABLE[one.parameter].can_be_modulated:
                     raise SettingsError(
-                        f"modulator: {one.parameter!r} cannot be moved in a film; "
+                        f"modulator: {one.parameter!r} cannot be changed during a film; "
                         "docs/parameters.md lists what has a slider"
                     )
 
@@ -109,7 +109,7 @@ class Automation:
         heard = listen(blocks, self.bpm, self.bar, self.bar_at_s)
         if len(heard.beat_times) < _FEWEST_BEATS:
             if self.on is not None and self.bpm is None:
-                raise SettingsError("on: no beat is heard; say the tempo, such as --bpm 120")
+                raise SettingsError("on: no beat was found; give the tempo, such as --bpm 120")
             heard = replace(heard, beat_times=self._steady.beat_times, first=0)
         return replace(self, heard=heard)
 

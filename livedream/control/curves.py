@@ -147,7 +147,7 @@ def read_curves(path: Path) -> Curves:
     """The curves in a file. Raises SettingsError where it cannot be read, and CurveError."""
     try:
         if path.stat().st_size > _LARGEST:
-            raise SettingsError(f"curves: {path} is no text of keyframes: it is too large")
+            raise SettingsError(f"curves: {path} is not a keyframe file: it is too large")
         return parse_curves(path.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError) as error:
         why = getattr(error, "strerror", None) or "not text"

@@ -26,7 +26,7 @@ def understood() -> Iterator[None]:
         raise
     except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
         said = f"{type(error).__name__}: {reason(error)}"[:200]
-        raise SourceError(f"obs: what answers is no OBS, or a newer one ({said})") from error
+        raise SourceError(f"obs: what answers is not OBS, or a newer one ({said})") from error
 
 
 class _BoundedSocket(socket.socket):
@@ -40,7 +40,7 @@ class _BoundedSocket(socket.socket):
     def recv(self, size: int, flags: int = 0, /) -> bytes:
         # A ValueError, since a TimeoutError would lose its words in the library.
         if time.monotonic() > self._until_s:
-            raise ValueError(f"no whole answer in {2 * _PATIENCE_S:g} s")
+            raise ValueError(f"no complete answer in {2 * _PATIENCE_S:g} s")
         found = super().recv(size, flags)
         self._left -= len(found)
         if self._left < 0:
@@ -136,7 +136,7 @@ def _unreachable(host: str, port: int, error: Exception) -> str:
             f"obs: nothing answers at {host}:{port}; start OBS and switch on Tools, "
             "WebSocket Server Settings, Enable WebSocket server"
         )
-    return f"obs: what answers at {host}:{port} is no OBS ({reason(error)[:100]})"
+    return f"obs: what answers at {host}:{port} is not OBS ({reason(error)[:100]})"
 
 
 def _refused(host: str, port: int, has_password: bool) -> str:

@@ -68,7 +68,7 @@ class OscServer:
         self._wall = wall if wall is not None else WallControl()
         if not address.loopback and not address.allow:
             raise SettingsError(
-                f"osc: {address.host} is on the network; say who may send to it, such as "
+                f"osc: {address.host} is on the network; say who may send to it, for example "
                 f"{address.host}:{address.port}?allow=192.168.1.0/24"
             )
         self.parameters, self.show, self.address, self._clock = parameters, show, address, clock

@@ -69,7 +69,7 @@ class ShowSettings:
     on: str = declare(
         OFF,
         "when a program's presets change: on every beat, bar or Nth bar of the tempo (bar:8); "
-        "off: after their seconds",
+        "off: after their own times",
         group="programs",
         grammar=Grammar(
             read=lambda text: text if text == OFF else str(Every.parse(text)),

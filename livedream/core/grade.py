@@ -13,7 +13,7 @@ class GradeSettings:
     """How the picture is shown and how the dream travels. Raises SettingsError out of range."""
 
     mix: float = declare(
-        1.0, "how much of the dream is seen; 0: only the camera", minimum=0.0, maximum=1.0,
+        1.0, "how much of the dream shows; 0: only the camera", minimum=0.0, maximum=1.0,
         ramp_s=0.2, group="grade",
     )  # fmt: skip
     hue: float = declare(

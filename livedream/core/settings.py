@@ -21,8 +21,8 @@ ENGINES = ("auto", "torch", "openvino", "cuda")
 
 
 DEINTERLACE = Parameter(
-    "deinterlace", str, "auto", "interlaced video; auto: one frame from the two fields of each; "
-    "fields: a frame from each field, 50 from 25; off: as it is, with its combs",
+    "deinterlace", str, "auto", "how to treat interlaced video; auto: one frame from each pair of "
+    "fields; fields: a frame from each field, 50 from 25; off: as it is, with combing",
     choices=("auto", "fields", "off"), live=False, group="files",
 )  # fmt: skip
 
@@ -33,19 +33,20 @@ class DreamSettings:
 
     network: str = declare(
         "",
-        "which network dreams (see `livedream networks`); empty: dreamnet, or that of your weights",
+        "which network dreams (see `livedream networks`); empty: dreamnet, or the one your "
+        "weights are for",
         ramp_s=2.0, group="network",
     )  # fmt: skip
     weights: str = declare(
-        "", "a network of your own: its file, .safetensors or a state dict of PyTorch",
+        "", "your own network: a .safetensors file or a PyTorch state dict",
         live=False, group="network",
     )  # fmt: skip
     preprocess: str = declare(
-        "", 'how your own network wants its colours, if its file does not say: "RGB, (x-0.5)/0.5"',
+        "", 'how your own network expects colours, if its file does not say: "RGB, (x-0.5)/0.5"',
         live=False, group="network", advanced=True,
     )  # fmt: skip
     labels: str = declare(
-        "", "what the classes of your own network are called: a text file, one name per line",
+        "", "names for the classes of your own network: a text file, one name per line",
         live=False, group="network", advanced=True,
     )  # fmt: skip
     objective: str = declare(
@@ -54,8 +55,8 @@ class DreamSettings:
     )  # fmt: skip
     prompt: str = declare(
         "",
-        "what to dream, in words: owl in autumn leaves; -word drives away (see `livedream find`); "
-        "empty: the objective",
+        "what to dream, in words: owl in autumn leaves; -word drives away from it (see `livedream "
+        "find`); empty: use the objective",
         ramp_s=1.5,
     )  # fmt: skip
     size: str = declare(
@@ -77,16 +78,16 @@ class DreamSettings:
     )  # fmt: skip
     motif: float = declare(
         0.4,
-        "how large the largest motifs are, as a fraction of the picture's shorter side, whatever "
-        "its size; how many octaves are dreamed follows from it",
+        "size of the largest motifs, as a fraction of the picture's shorter side; it determines "
+        "how many octaves are dreamed",
         minimum=0.01, maximum=2.0, group="detail", soft_minimum=0.2, logarithmic=True,
     )  # fmt: skip
     octave_scale: float = declare(
-        1.4, "how much smaller each octave is than the one before; motif says where they end",
+        1.4, "how much smaller each octave is than the one before; motif decides where they end",
         minimum=1.05, maximum=4.0, group="detail", ramp_s=0.4, soft_maximum=2.0, advanced=True,
     )  # fmt: skip
     octaves: int = declare(
-        0, "a fixed number of octaves, whatever the size; 0: as many as motif asks for",
+        0, "a fixed number of octaves, whatever the size; 0: as many as motif needs",
         minimum=0, maximum=16, group="detail", soft_maximum=8, advanced=True,
     )  # fmt: skip
     iterations: int = declare(
@@ -95,27 +96,27 @@ class DreamSettings:
     )  # fmt: skip
     momentum: float = declare(
         0.06,
-        "how long the dream keeps growing the same way (half-life): steadier, and much less work, "
-        "as octaves take turns; 0: every frame is dreamed on its own, in all octaves",
+        "how long the dream keeps growing in one direction (half-life): steadier, and much less "
+        "work, as octaves take turns; 0: every frame is dreamed on its own, in all octaves",
         unit="s", minimum=0.0, maximum=2.0, group="detail", ramp_s=0.4, soft_maximum=0.3,
         advanced=True,
     )  # fmt: skip
     step_size: float = declare(
-        1.5, "how far each step of the ascent goes, in 8-bit steps; larger: coarser and bolder",
+        1.5, "size of each ascent step, in 8-bit steps; larger: coarser and bolder",
         minimum=0.01, maximum=50.0, group="detail", ramp_s=0.4, soft_minimum=0.1, soft_maximum=8.0,
         advanced=True,
     )  # fmt: skip
     jitter: int = declare(
-        16, "each ascent step is shifted at random by up to this; hides the network's grid",
+        16, "each ascent step is shifted at random by up to this much; hides the network's grid",
         unit="px", minimum=0, maximum=512, group="detail", soft_maximum=64, advanced=True,
     )  # fmt: skip
     smoothing: float = declare(
-        0.0, "softer, rounder shapes, by a Gaussian blur of the gradient",
+        0.0, "softer, rounder shapes, through a Gaussian blur of the gradient",
         unit="px", minimum=0.0, maximum=32.0, group="detail", ramp_s=0.4, soft_maximum=4.0,
         advanced=True,
     )  # fmt: skip
     laplacian: int = declare(
-        0, "balances coarse and fine shapes, by so many levels of a Laplacian pyramid; 0: off",
+        0, "balances coarse and fine shapes, with this many levels of a Laplacian pyramid; 0: off",
         minimum=0, maximum=8, group="detail", soft_maximum=6, advanced=True,
     )  # fmt: skip
     spread: float = declare(
@@ -129,13 +130,13 @@ class DreamSettings:
     )  # fmt: skip
     wander: float = declare(
         30.0,
-        "how long before other kinds of animals (or whatever the objective's `classes` are) take "
-        "the place of those that are there; 0: never",
+        "how long before other kinds of animals (or whatever the objective's `classes` are) "
+        "replace the current ones; 0: never",
         unit="s", minimum=0.0, maximum=86400.0, soft_maximum=300.0,
     )  # fmt: skip
     clean: float = declare(
         0.9,
-        "how clean sky, walls and other flat places stay: no net of fine lines, fewer dots; "
+        "how clean sky, walls and other flat areas stay: no net of fine lines, fewer dots; "
         "0: everything is drawn",
         minimum=0.0, maximum=1.0, ramp_s=0.4,
     )  # fmt: skip
@@ -154,17 +155,17 @@ class DreamSettings:
     keep_colours: bool = declare(False, "keep the picture's colours, dream in brightness only")
     where: str = declare(
         "",
-        "the region that is dreamed, the rest stays as it is: moving, still, dark, left, "
-        "key(#00ff00), mask(file), ... joined by &, | and !; empty: everywhere",
+        "the region to dream in: moving, still, dark, left, key(#00ff00), mask(file), ... "
+        "combined with &, | and !; the rest stays as it is; empty: everywhere",
         group="where",
     )  # fmt: skip
     feather: float = declare(
-        16.0, "how wide the edge of a region is", unit="px", minimum=0.0, maximum=1000.0,
+        16.0, "how wide a region's soft edge is", unit="px", minimum=0.0, maximum=1000.0,
         group="where", ramp_s=0.4, soft_maximum=100.0,
     )  # fmt: skip
     threshold: float = declare(
         0.5,
-        "how surely a place must be dark, moving, ... to belong to such a region; lower: more does",
+        "how clearly a place must be dark, moving, ... to belong to the region; lower: more does",
         minimum=0.0, maximum=1.0, group="where", ramp_s=0.4,
     )  # fmt: skip
     hold: float = declare(
@@ -187,25 +188,25 @@ class DreamSettings:
         group="motion", advanced=True,
     )  # fmt: skip
     seed: int = declare(
-        0, "where chance begins: the same number gives the same dream, another one another",
+        0, "random seed: the same number gives the same dream, another one a different dream",
         minimum=0, maximum=2**31 - 1, live=False, group="machine", advanced=True,
     )  # fmt: skip
     device: str = declare(
         "auto",
         "what computes the dream: an NVIDIA card (cuda), a Mac's chip (mps) or the processor "
-        "(cpu); auto: the quickest there is",
+        "(cpu); auto: the fastest available",
         choices=DEVICES, live=False, group="machine", advanced=True,
     )  # fmt: skip
     precision: str = declare(
         "auto",
-        "how exactly it is computed: fp16 and bf16 are quicker; auto: fp16 on CUDA, bf16 on CPUs "
+        "numerical precision: fp16 and bf16 are faster; auto: fp16 on CUDA, bf16 on CPUs "
         "that support it, else fp32",
         choices=PRECISIONS, live=False, group="machine", advanced=True,
     )  # fmt: skip
     engine: str = declare(
         "auto",
-        "by which software the dream is computed: PyTorch (torch), OpenVINO or CUDA graphs (cuda); "
-        "auto: the quickest for device and network",
+        "software that computes the dream: PyTorch (torch), OpenVINO or CUDA graphs (cuda); "
+        "auto: the fastest for device and network",
         choices=ENGINES, removed=("direct", "onnx"), live=False, group="machine", advanced=True,
     )  # fmt: skip
 

@@ -403,7 +403,7 @@ class Dreamer:
         )  # fmt: skip
         if levelled.level.device.type == "cpu" and not math.isfinite(float(levelled.level)):
             # What is no number would stay in the residual for good, and be seen as black.
-            _log.error("a dream of %s was no number; it begins afresh", self.ascent.engine.name)
+            _log.error("a dream by %s was NaN; it starts afresh", self.ascent.engine.name)
             self.reset()
             nothing = torch.zeros_like(levelled.level)
             levelled = LevelledDream(torch.zeros_like(picture), nothing, nothing)

@@ -129,7 +129,7 @@ def _carried(preset: Preset, notes: list[str]) -> tuple[Preset, dict[str, bytes 
     def packed(text: str) -> str:
         file = Path(text)
         if not file.is_file():
-            notes.append(f"preset {preset.name}: {text} is no file and is not packed")
+            notes.append(f"preset {preset.name}: {text} is not a file and is not packed")
             return text
         plain = re.sub(r"[^\w.-]", "_", file.name, flags=re.ASCII)[-100:].lstrip(".")
         name = f"files/{_sha256(file)[:12]}-{plain}"

@@ -83,7 +83,7 @@ class Controllers:
         if job.preset:
             self.show.presets.find(job.preset)
         if job.follow_beat and job.audio is None:
-            raise SettingsError("--follow-beat: nothing is heard; add --audio, or --audio system")
+            raise SettingsError("--follow-beat: no audio input; add --audio, or --audio system")
         self._obs: ObsControl | None = None
         if job.obs is not None:
             from livedream.control.obs import ObsControl as TheObs

@@ -59,4 +59,4 @@ def sound_begin(path: Path) -> Fraction:
             return (stream.start_time or 0) * (stream.time_base or Fraction(1))
     except (av.FFmpegError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        raise SourceError(f"{path} is no sound that FFmpeg can read ({reason})") from error
+        raise SourceError(f"{path} is not a sound file that FFmpeg can read ({reason})") from error

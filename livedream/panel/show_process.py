@@ -115,7 +115,7 @@ class Kept:
             try:
                 write_whole(self._file, text + "\n")
             except SettingsError as error:  # the show goes on
-                _log.warning("what is set is not kept: %s", error)
+                _log.warning("settings are not saved: %s", error)
 
     def begin(self, words: Sequence[str]) -> None:
         """A show begins by these words: what they say anew counts, not what was set before."""
@@ -129,7 +129,7 @@ class Kept:
 
     def hear(self, message: Mapping[str, Any]) -> None:
         if "fault" in message:
-            _log.warning("not taken over from the last show: %s", message["fault"])
+            _log.warning("not restored from the last show: %s", message["fault"])
         if "hello" in message and self.state:
             return  # how a show begins; it has been told how to go on, and may not live to say so
         for name, (target, _) in message.get("values", {}).items():

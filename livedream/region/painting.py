@@ -143,7 +143,7 @@ def kept_painting() -> NDArray[np.uint8] | None:
         return decoded(kept_file().read_bytes())
     except OSError as error:  # SourceError is one
         if kept_file().exists():
-            _log.warning("%s: %s; painting begins anew", kept_file(), reason(error))
+            _log.warning("%s: %s; painting starts empty", kept_file(), reason(error))
         return None
 
 

@@ -147,7 +147,7 @@ def test_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
         (["--curves", "nowhere.txt"], "nowhere.txt cannot be read"),
         (["--preset", "inc"], "did you mean ink"),
         (["--preset", "ink", "--program", "drifting"], "give one"),
-        (["--modulate", "objective:sine:1"], "cannot be moved"),
+        (["--modulate", "objective:sine:1"], "cannot be changed"),
         (["--preset", "ink", "--replay", "show.jsonl"], "own show"),
     ):
         assert main([*command, *more]) == 2

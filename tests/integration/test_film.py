@@ -214,7 +214,7 @@ def test_pieces_of_other_encoders_are_not_joined(made: tuple[Path, Path], tmp_pa
 @pytest.mark.parametrize(
     ("name", "more", "wrong"),
     [
-        ("out.gif", {}, "many workers make video files"),
+        ("out.gif", {}, "several workers write video files"),
         ("out.mkv", {"replay": Path("show.jsonl")}, "--replay"),
         ("out.mkv", {"resume": True}, None),
     ],
@@ -225,7 +225,7 @@ def test_what_many_workers_cannot_do(
     if wrong is None:
         more["settings"] = SMALL.replace(size="32p")
         assert render_films([job(made[0], tmp_path / name, **more)], OneWorker())[0].complete
-        wrong = "was not begun by several workers"
+        wrong = "was not started by several workers"
     with pytest.raises(LivedreamError, match=wrong):
         render_films([job(made[0], tmp_path / name, **more)], OneWorker())
 

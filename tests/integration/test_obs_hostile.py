@@ -152,27 +152,27 @@ REFUSED = json.dumps(
 @pytest.mark.parametrize(
     ("talk", "said"),
     [
-        (lambda peer: peer.sendall(HTTP) or peer.close(), "is no OBS"),
-        (lambda peer: peer.sendall(os.urandom(4096)) or peer.close(), "is no OBS|nothing answers"),
+        (lambda peer: peer.sendall(HTTP) or peer.close(), "is not OBS"),
+        (lambda peer: peer.sendall(os.urandom(4096)) or peer.close(), "is not OBS|nothing answers"),
         (lambda peer: None, "nothing answers"),
-        (lambda peer: peer.close(), "is no OBS|nothing answers"),
+        (lambda peer: peer.close(), "is not OBS|nothing answers"),
         (lambda peer: headers(peer, b"X-", b": y\r\n" * 999), "more than 16 KiB|no whole"),
         (lambda peer: headers(peer, b"X" * 9999, b""), "more than 16 KiB|no whole"),
-        (lambda peer: headers(peer, b"X-", b": y\r\n", 0.05), "no whole answer in 1 s"),
-        (lambda peer: headers(peer, b"", b"\xff\r\n"), "is no OBS"),
-        (elsewhere, "is no OBS|nothing answers"),
-        (lambda peer: shaken(peer, "[]"), "is no OBS"),
-        (lambda peer: shaken(peer, "{"), "is no OBS"),
+        (lambda peer: headers(peer, b"X-", b": y\r\n", 0.05), "no complete answer in 1 s"),
+        (lambda peer: headers(peer, b"", b"\xff\r\n"), "is not OBS"),
+        (elsewhere, "is not OBS|nothing answers"),
+        (lambda peer: shaken(peer, "[]"), "is not OBS"),
+        (lambda peer: shaken(peer, "{"), "is not OBS"),
         (lambda peer: shaken(peer, '{"d": {"authentication": {"salt": 3}}}'), "the password"),
-        (lambda peer: shaken(peer, '{"d": {}}', '{"op": []}'), "is no OBS"),
+        (lambda peer: shaken(peer, '{"d": {}}', '{"op": []}'), "is not OBS"),
         (lambda peer: identified(peer, lambda one: one.sendall(frame("{")[:4])), "GetInputList"),
         (lambda peer: identified(peer, lambda one: one.sendall(frame("[" * 99_999))), "recursion"),
         (lambda peer: identified(peer, lambda one: one.sendall(frame(REFUSED))), "GetInputList"),
         (lambda peer: identified(peer, lambda one: None), "GetInputList: Timeout"),
-        (lambda peer: identified(peer, slowly), "no whole answer in 1 s"),
+        (lambda peer: identified(peer, slowly), "no complete answer in 1 s"),
         (lambda peer: identified(peer, without_end), "more than 16384 KiB"),
-        (answers(GetInputList={"inputs": 3}), "what answers is no OBS"),
-        (answers(GetInputList={"inputs": [{"inputName": []}]}), "what answers is no OBS"),
+        (answers(GetInputList={"inputs": 3}), "what answers is not OBS"),
+        (answers(GetInputList={"inputs": [{"inputName": []}]}), "what answers is not OBS"),
     ],
 )  # fmt: skip
 def test_whatever_answers_is_named_in_one_line(
@@ -204,7 +204,7 @@ def test_an_offset_that_no_microphone_has_is_not_written_down(
     control = ObsControl(show, serve(obs), ("udp://127.0.0.1:9000",))
     control.is_late(250)
     control.step()
-    assert "what answers is no OBS" in control.health().detail
+    assert "what answers is not OBS" in control.health().detail
     control.close()
     assert ObsNotes.read().offsets == {}
 
@@ -223,4 +223,4 @@ def test_scenes_of_any_name_are_listed(
     assert main(["obs", "--at", serve(obs)]) == 0
     assert "[/b]" in capsys.readouterr().out
     assert main(["obs", "--at", serve(answers(GetVersion=3))]) == 2
-    assert "is no OBS" in capsys.readouterr().err
+    assert "is not OBS" in capsys.readouterr().err

@@ -131,7 +131,7 @@ def test_the_last_set_up_is_offered_and_a_thumb_finds_everything(
         named = page.evaluate(
             "[...document.querySelectorAll('[data-field=on] option')].map((one) => one.textContent)"
         )
-        assert named[:3] == ["after their seconds", "every beat", "every bar"]
+        assert named[:3] == ["after their own times", "every beat", "every bar"]
         assert named[-2:] == ["every 12 bars", "other…"]
         named = page.evaluate(
             "[...document.querySelectorAll('[data-field]')].map((one) => one.dataset.field)"

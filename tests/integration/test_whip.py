@@ -98,7 +98,7 @@ class Stage:
         until_s = time.monotonic() + PATIENCE_S
         while True:
             health = self.capture.health()
-            if health.state == "ok" or "nobody sends yet" in health.detail:
+            if health.state == "ok" or "nobody is sending yet" in health.detail:
                 return
             assert time.monotonic() < until_s, health
             time.sleep(0.02)

@@ -164,7 +164,7 @@ class CameraInput:
             rgb, left_out, why = self._picture(device), left_out + 1, found
         if left_out:
             after = f", and still is after {_SETTLE_S:g} s" if found else ""
-            _log.info("%s: %d pictures left out at the start (%s%s)", name, left_out, why, after)
+            _log.info("%s: %d frames skipped at the start (%s%s)", name, left_out, why, after)
         return rgb
 
     def _picture(self, device: Any) -> Picture:

@@ -307,7 +307,7 @@ class StreamInput:
             heard.decode(packet)
         if is_sound or (packet is None and not self._ended):
             if now_s - self._packet_s > self._kind.silent_s:
-                raise SourceError(f"{self.name}: the stream was lost (nothing comes)")
+                raise SourceError(f"{self.name}: the stream was lost (nothing arrives)")
             return
         self._packet_s = now_s
         with contextlib.suppress(av.FFmpegError):  # damaged on its way: the next may be whole
@@ -322,7 +322,7 @@ class StreamInput:
     def _give_up(self, passed_s: float) -> None:
         """What comes and gives no picture: another codec, or a stream without keyframes."""
         if self._count and passed_s > _GARBAGE_S:
-            raise SourceError(f"{self.name}: what comes can no longer be decoded")
+            raise SourceError(f"{self.name}: the stream can no longer be decoded")
         flag = int(CodecFlags.output_corrupt)
         if not self._count and passed_s > _KEYFRAME_S and not self._context.flags & flag:
             _log.info("%s: no keyframe in %g s: shown as it is", self.name, _KEYFRAME_S)

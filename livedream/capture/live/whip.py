@@ -101,7 +101,7 @@ class WhipInput:
         publisher = self._receiver.awaited(_WAIT_S)
         first = publisher.slot.get(_WAIT_S) if publisher is not None else None
         if publisher is None or first is None:
-            raise SourceError(f"{self.name}: nobody sends yet: {self.url}")
+            raise SourceError(f"{self.name}: nobody is sending yet: {self.url}")
         until_s = time.monotonic() + _RATE_S
         while len(publisher.steps_s) < _RATE_PICTURES and time.monotonic() < until_s:
             first = publisher.slot.get(_WAIT_S) or first
@@ -121,7 +121,7 @@ class WhipInput:
         if arrived is not None:
             return self._picture(arrived)
         if self._publisher is not self._receiver.publisher:
-            raise SourceError(f"{self.name}: {self._receiver.why or 'nobody sends any more'}")
+            raise SourceError(f"{self.name}: {self._receiver.why or 'nobody is sending any more'}")
         return None
 
     def close(self) -> None:
@@ -281,7 +281,7 @@ class _Receiver:
         check_offer(offer)
         now = self.publisher
         if now is not None and not now.why_gone(time.monotonic(), _SILENT_S):
-            raise Refused(409, f"{now.host} sends already: stop it first")
+            raise Refused(409, f"{now.host} is already sending: stop it first")
         publisher = _Publisher(new_connection(), host)
         await self._let_go(f"{host} sends instead", publisher)
         connection = publisher.connection

@@ -101,12 +101,12 @@ class _Film:
     def begin(cls, job: RenderJob) -> "_Film":
         """Raises what is wrong with the job before anybody works."""
         if job.replay is not None:
-            raise SettingsError("--replay goes on from frame to frame: leave out --workers")
+            raise SettingsError("--replay works frame after frame: leave out --workers")
         if job.matte is not None:
-            raise SettingsError("--matte is written beside one worker's film: leave out --workers")
+            raise SettingsError("--matte is written by one worker only: leave out --workers")
         if not keeps_pixel_shape(job.output):
             raise SettingsError(
-                f"{job.output}: many workers make video files, such as .mp4 or .mkv"
+                f"{job.output}: several workers write video files only, such as .mp4 or .mkv"
             )
         if not job.source.startswith(("synthetic:", "noise")):
             job = replace(job, source=str(Path(job.source).resolve()))
@@ -127,7 +127,7 @@ class _Film:
         if film.plan is None:
             if job.resume and (job.output.exists() or film.folder.exists()):
                 raise SettingsError(
-                    f"--resume: {job.output.name} was not begun by several workers, or is "
+                    f"--resume: {job.output.name} was not started by several workers, or is "
                     "complete; leave out --workers"
                 )
             Checkpoints(job.output).remove()

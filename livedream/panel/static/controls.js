@@ -162,7 +162,7 @@ export const refusal = () => {
 };
 
 // When a program's presets change; other texts stay as they are.
-export const inWords = (text) => text.replace(/^off$/, "after their seconds").replace(/^(beat|bar)$/, "every $1").replace(/^(beat|bar):(\d+)$/, "every $2 $1s");
+export const inWords = (text) => text.replace(/^off$/, "after their own times").replace(/^(beat|bar)$/, "every $1").replace(/^(beat|bar):(\d+)$/, "every $2 $1s");
 
 // One of those offered; where others are allowed as well, they can be typed.
 const choice = (parameter, send, title, whole, why) => {

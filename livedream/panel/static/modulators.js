@@ -70,7 +70,7 @@ export class Modulators {
     const focus = document.activeElement;
     const row = [...this.rows.children].findIndex((one) => one.contains(focus));
     this.rows.replaceChildren(...this.list.map((one, index) => this.row(one, index)));
-    if (!this.list.length) this.rows.append(make("p", { class: "help" }, "No modulators. A modulator moves a parameter around the value you set, with a wave or with the audio."));
+    if (!this.list.length) this.rows.append(make("p", { class: "help" }, "No modulators. A modulator moves a parameter around the value you set, by a wave or by the audio."));
     if (row >= 0) this.rows.children[row]?.querySelector(`[aria-label="${CSS.escape(focus.getAttribute("aria-label") ?? "")}"]`)?.focus();
   }
 

@@ -139,7 +139,7 @@ export class Motifs {
         make("button", { class: "chip cross", "aria-label": `remove ${terms[index].target}`, title: "remove", disabled: terms.length < 2,
           onclick: () => this.set(write(this.terms().filter((_, other) => other !== index))) }, "×"))));
       (terms ?? []).forEach((term, index) => this.show(index, term.weight));
-      if (!terms) this.mix.replaceChildren(make("p", { class: "help" }, "This objective is more than a sum of layers; edit it below."));
+      if (!terms) this.mix.replaceChildren(make("p", { class: "help" }, "This objective is more than a sum of layers: edit it as text below."));
     }
     this.mark();
   }

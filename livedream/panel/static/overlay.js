@@ -15,13 +15,13 @@ export class Overlay {
     this.canvas = document.getElementById("overlay");
     this.ring = document.getElementById("ring");
     const toggle = (title, text, onclick) => make("button", { class: "chip", "aria-pressed": "false", title, onclick }, text);
-    this.see = toggle("tint where the dream grows, over the picture", "Show region", () => this.turn(this.canvas.hidden));
+    this.see = toggle("tint the picture where the dream grows", "Show region", () => this.turn(this.canvas.hidden));
     this.paint = toggle("paint on the picture where to dream", "Paint", () => this.begin(!this.painting));
     this.name = make("input", { class: "field", type: "text", value: "painted", maxlength: 40, autocapitalize: "off", spellcheck: "false", "aria-label": "name of the mask" });
     this.why = refusal();
     this.masks = make("div", { class: "row after" });
     this.node = make("div", { class: "masks" }, make("div", { class: "row" }, this.see, this.paint, this.name,
-      make("button", { class: "chip", title: "“painted” comes back at the next start; others are masks for presets", onclick: () => this.keep() }, "Keep")), this.why.node, this.masks);
+      make("button", { class: "chip", title: "“painted” is restored at the next start; other names are masks for presets", onclick: () => this.keep() }, "Keep")), this.why.node, this.masks);
     this.tools(hello.brush);
     for (const type of ["down", "move", "up", "leave"]) this.canvas[`onpointer${type}`] = (event) => this[type](event);
     this.canvas.onpointercancel = this.canvas.onpointerup;

@@ -41,7 +41,7 @@ export class Studio {
     this.socket = new WebSocket(`ws://${location.host}/studio`);
     this.socket.onmessage = (event) => this.received(JSON.parse(event.data));
     this.socket.onclose = ({ code, reason }) => {
-      this.gone = code === TRY_LATER ? `${capital(reason)}, trying again.` : "No connection: livedream has ended, or is not reached.";
+      this.gone = code === TRY_LATER ? `${capital(reason)}, trying again.` : "No connection: livedream has quit or cannot be reached.";
       this.drawBar();
       setTimeout(() => this.connect(), 1000);
     };
@@ -137,7 +137,7 @@ export class Studio {
     const asked = this.pressed && performance.now() - this.pressed < 15000 && state === "stopped";
     if (state !== "stopped") this.pressed = 0;
     const words = {
-      stopped: this.bad || (error ? `It ended: ${error}` : asked ? "Starting" : ""), starting: `Starting${line ? `: ${line}` : ""}`, stopping: "Stopping",
+      stopped: this.bad || (error ? `The show ended: ${error}` : asked ? "Starting" : ""), starting: `Starting${line ? `: ${line}` : ""}`, stopping: "Stopping",
       running: this.bad || this.trouble || `Running for ${duration(seconds)}`, waiting: `The show crashed and is restarting: ${error}`,
     };
     this.said.textContent = !this.gone ? words[state] : this.left ? "livedream has quit. You can close this tab." : this.gone;
@@ -203,11 +203,11 @@ export class Studio {
       PLAIN.includes(name) ? null : make("p", { class: "tip" }, tip(field)), this.why(name));
     if (kind === "switch") return plate(toggle(title, value === true, (on) => this.set(name, on, true)));
     if (offered.length && kind !== "list") {
-      const none = kind === "optional" ? [{ value: null, title: "off" }, { value: "", title: "the usual one" }] : [{ value: null, title: inWords(usual(field)) || "none" }];
+      const none = kind === "optional" ? [{ value: null, title: "off" }, { value: "", title: "the default" }] : [{ value: null, title: inWords(usual(field)) || "none" }];
       const kept = value && !offered.some((one) => one.value === value) ? [{ value, title: inWords(value) }] : [];
       return plate(this.select(field, [...(name === "display" ? [] : none), ...offered.map(named), ...kept]));
     }
-    if (kind === "choice") return plate(this.select(field, [{ value: null, title: usual(field) || "as usual" }, ...field.choices.filter((choice) => choice !== usual(field)).map((choice) => ({ value: choice, title: choice }))]));
+    if (kind === "choice") return plate(this.select(field, [{ value: null, title: usual(field) || "default" }, ...field.choices.filter((choice) => choice !== usual(field)).map((choice) => ({ value: choice, title: choice }))]));
     if (field.metavar === "FOLDER") {
       const input = this.text(field, (text) => this.set(name, text || null));
       const found = this.browser(() => input.value, (path) => this.set(name, path, true), { inside: "Record into this folder" });
@@ -227,11 +227,11 @@ export class Studio {
         onclick: () => this.set("source", one.value, true) }, one.title, one.note ? make("small", {}, one.note) : null)
       : make("p", { class: "tip" }, one.note));
     const rows = [...groups].sort(([one]) => (one === "Cameras" ? -1 : 0)).map(([title, found]) => make("div", { class: "choice" }, make("span", {}, title),
-      make("div", { class: "row" }, ...found.map(chip), found.length ? null : make("p", { class: "tip" }, this.looking ? "looking…" : "none found"),
+      make("div", { class: "row" }, ...found.map(chip), found.length ? null : make("p", { class: "tip" }, this.looking ? "searching…" : "none found"),
         title === "Cameras" && !this.looking ? make("button", { class: "chip quiet", type: "button", onclick: () => this.send({ look: true }) }, "Rescan devices") : null)));
     const typed = this.offers.source.some((one) => one.value === this.source) ? "" : this.source;
     const input = this.text(field, (text) => this.set("source", text || null, true), { value: typed, placeholder: "a film, a folder of pictures, rtsp://…", title: field.help, "aria-label": "file, folder or address" });
-    const found = this.browser(() => input.value, (path) => this.set("source", path, true), { inside: "All pictures of this folder, in turn", files: true });
+    const found = this.browser(() => input.value, (path) => this.set("source", path, true), { inside: "All pictures in this folder, in order", files: true });
     return make("section", { "data-section": "source" }, make("h2", {}, "Source"), ...rows,
       make("div", { class: "choice" }, make("span", {}, "File, address"), make("div", { class: "row" }, input, found.button)),
       found.list, this.why("source"));
@@ -277,7 +277,7 @@ export class Studio {
     const known = this.offers.sinks.map((one) => one.value);
     const others = sinks.filter((sink) => !isWindow(sink) && !known.includes(sink));
     const kept = (index, text) => change([...sinks.filter((sink) => !others.includes(sink)), ...others.map((sink, other) => (other === index ? text : sink)), ...(index === others.length ? [text] : [])].filter(Boolean));
-    const written = [...others, ""].map((sink, index) => row("Stream (RTMP, SRT, WHIP)", index === others.length ? "rtmp://SERVER/KEY, srt://HOST:PORT: a key is put into a file that only you can read, and is not shown again" : "",
+    const written = [...others, ""].map((sink, index) => row("Stream (RTMP, SRT, WHIP)", index === others.length ? "rtmp://SERVER/KEY, srt://HOST:PORT: a key is moved to a file that only you can read, and not shown again" : "",
       [make("input", { class: "field", type: "text", spellcheck: "false", autocapitalize: "off", autocomplete: "off", placeholder: "rtmp://… srt://…", value: sink, "aria-label": "address of a stream",
         onchange: (event) => kept(index, event.target.value.trim()) })], "other"));
     written.push(this.why("sinks"));

@@ -24,7 +24,7 @@ export class Wall {
       for (const [name, [value, unit]] of Object.entries(one.values)) this.controls.get(`wall/${number}/${name}`)?.[0].update(value, unit);
       buttons.undo.disabled = !one.undo;
       buttons.redo.disabled = !one.redo;
-      kept.textContent = one.fault ? `Not kept for the next start: ${one.fault}` : "Every change is kept for the next start.";
+      kept.textContent = one.fault ? `Not saved for the next start: ${one.fault}` : "Every change is saved for the next start.";
       kept.className = one.fault ? "refused" : "help";
     });
   }

@@ -61,7 +61,7 @@ class OutputWorker:
         self._stop.set()
         self._slot.close()
         if not self._thread.close(_CLOSING_S):
-            _log.warning("%s does not close: abandoned", self.output.name)
+            _log.warning("%s does not close: giving up on it", self.output.name)
 
     def _run(self) -> None:
         wait_s = self._first_wait_s

@@ -156,5 +156,5 @@ def test_a_broken_preset_is_logged_with_the_reason(
 
 
 def test_a_beat_is_followed_only_where_something_is_heard(home: Path) -> None:
-    with pytest.raises(SettingsError, match="--follow-beat: nothing is heard; add --audio"):
+    with pytest.raises(SettingsError, match="--follow-beat: no audio input; add --audio"):
         opened(follow_beat=True).close()

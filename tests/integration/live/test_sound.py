@@ -254,7 +254,7 @@ def test_a_stream_of_which_only_the_sound_goes_on_is_lost() -> None:
     try:
         with datagrams(port, [(content[:both], 2.0), (content[both:], 38.0)]):
             end_s = time.monotonic() + 30
-            while "nothing comes" not in capture.health().detail:
+            while "nothing arrives" not in capture.health().detail:
                 assert time.monotonic() < end_s, capture.health()
                 time.sleep(0.02)
     finally:

@@ -44,7 +44,7 @@ def refused(capsys: pytest.CaptureFixture[str], *words: str) -> str:
          "try 'livedream render --help'"),
         (("image", "x.png", "y.png"), "unrecognized arguments: y.png (is -o OUTPUT meant?)"),
         (("render", "x", "nowhere/y.mp4"),
-         "nowhere/y.mp4 does not exist; if it is to be made, write -o nowhere/y.mp4"),
+         "nowhere/y.mp4 does not exist; if it is the output, write -o nowhere/y.mp4"),
         (("networks", "add", "a", "b"), "networks add: unrecognized arguments: b;"),
     ],
 )  # fmt: skip

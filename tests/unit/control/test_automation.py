@@ -103,7 +103,7 @@ def test_a_part_of_a_film_sees_the_film_s_time() -> None:
 
 def test_what_cannot_be_moved_in_a_film_is_refused() -> None:
     for name in ("freeze", "objective", "device"):
-        with pytest.raises(SettingsError, match=f"'{name}' cannot be moved"):
+        with pytest.raises(SettingsError, match=f"'{name}' cannot be changed"):
             Automation(modulators=(Modulator(parameter=name),))
     many = tuple(Modulator(parameter="hue", phase=n / 32) for n in range(32))
     with pytest.raises(SettingsError, match="at most 32"):

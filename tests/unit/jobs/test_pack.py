@@ -121,7 +121,9 @@ def test_what_is_there_stays_unless_told(
 def test_a_file_that_a_preset_names_and_is_not_there_is_said(home: Path, tmp_path: Path) -> None:
     home.mkdir()
     Presets().save(read_preset('[dream]\nobjective = "guide(eyes, gone.png)"', "ours"))
-    assert pack(tmp_path / "show.zip")[1] == ["preset ours: gone.png is no file and is not packed"]
+    assert pack(tmp_path / "show.zip")[1] == [
+        "preset ours: gone.png is not a file and is not packed"
+    ]
     Presets().save(read_preset('[dream]\nprompt = "owl@mask(gone.png)"', "ours"))
     with pytest.raises(SettingsError, match="--overwrite"):
         pack(tmp_path / "show.zip")

@@ -129,7 +129,7 @@ def test_first_pictures_that_show_nothing_are_left_out(
     assert device_pictures is not None
     assert device_pictures.min() == 90
     (line,) = caplog.messages
-    assert line == "Integrated Webcam: 7 pictures left out at the start (green)"
+    assert line == "Integrated Webcam: 7 frames skipped at the start (green)"
 
 
 def test_a_camera_in_the_dark_is_shown_after_a_second(

@@ -53,7 +53,9 @@ class Door:
         source = open_live(f"whip:{host}:{self.port}{more}")
         assert isinstance(source, WhipInput)
         self.source = source
-        with pytest.raises(SourceError, match=f"nobody sends yet: http://.*:{self.port}/whip$"):
+        with pytest.raises(
+            SourceError, match=f"nobody is sending yet: http://.*:{self.port}/whip$"
+        ):
             source.open()
 
     def ask(
@@ -134,7 +136,7 @@ def test_an_offer_is_answered_and_its_session_ended(door: Door) -> None:
 def test_one_may_send_at_a_time(door: Door) -> None:
     assert door.ask(body=OFFER)[0] == 201
     status, said, _ = door.ask(body=OFFER)
-    assert status == 409 and said == "livedream: 127.0.0.1 sends already: stop it first\n"
+    assert status == 409 and said == "livedream: 127.0.0.1 is already sending: stop it first\n"
     if (first := door.source._receiver.publisher) is not None:  # noqa: SLF001
         first.since_s -= 60.0  # nothing has come from it for so long
     assert door.ask(body=OFFER)[0] == 201
@@ -252,7 +254,7 @@ def test_who_never_sends_is_let_go(door: Door, monkeypatch: pytest.MonkeyPatch) 
     while door.source._receiver.publisher is not None:  # noqa: SLF001 (nothing else shows it)
         assert time.monotonic() < end_s
         time.sleep(0.01)
-    with pytest.raises(SourceError, match="nobody sends yet"):
+    with pytest.raises(SourceError, match="nobody is sending yet"):
         door.source.open()
 
 
@@ -290,7 +292,7 @@ def test_a_port_that_is_taken_and_one_that_is_given_back() -> None:
         assert isinstance(capture.error, SinkError) and "another program" in str(capture.error)
         first.source.end()
         end_s = time.monotonic() + 10
-        while "nobody sends yet" not in capture.health().detail:
+        while "nobody is sending yet" not in capture.health().detail:
             assert time.monotonic() < end_s, capture.health()
             time.sleep(0.01)
     finally:
