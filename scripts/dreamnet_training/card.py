@@ -25,8 +25,8 @@ def figures(found: Mapping[str, Any]) -> str:
     lines = [
         f"Weights `{found['sha256'][:12]}`, {found['pictures']} held-out pictures, residual of "
         f"12/255 RMS. By default `{found['objective']}` is dreamed with a variety of "
-        f"{found['variety']:g}: so the judge sees it. Rises are without variety where nothing is "
-        "said of it.",
+        f"{found['variety']:g}, and the judge sees it that way. Rises are without variety unless "
+        "stated.",
         "",
         "| figure | found | asked |",
         "| --- | --- | --- |",
