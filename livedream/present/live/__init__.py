@@ -99,7 +99,7 @@ OUTPUTS: dict[str, Route] = {
     "udp": Route("MPEG-TS, for OBS's Media Source", "udp.UdpOutput", sound=True),
     "rtmp": Route("a streaming service, or OBS listening", "relay.RelayOutput", sound=True),
     "rtmps": Route("the same, encrypted", "relay.RelayOutput", sound=True),
-    "srt": Route("SRT, by an ffmpeg that has it", "relay.RelayOutput", sound=True),
+    "srt": Route("SRT, through an ffmpeg that supports it", "relay.RelayOutput", sound=True),
     "whip": Route("WHIP: a WebRTC service", "whip.WhipOutput", "aiortc", "whip", True),
     "browser": Route("a page for OBS's Browser Source", "browser.BrowserOutput", alpha=True),
     "record": Route("files, of dream, camera or both", "recording.RecordingOutput", sound=True),

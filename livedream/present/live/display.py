@@ -178,7 +178,7 @@ class Display:
         """Undo the last change, or do again what was undone."""
         taken, given = (self._redo, self._undo) if again else (self._undo, self._redo)
         if not taken:
-            self._say("nothing to do again" if again else "nothing to undo")
+            self._say("nothing to redo" if again else "nothing to undo")
             return
         given.append(self._kept)
         self._lay(taken.pop())

@@ -37,22 +37,22 @@ SETTINGS: Final[Mapping[str, Parameter]] = MappingProxyType({
     one.name: one
     for one in (
         Parameter("test_card", bool, False, "the test card instead of the dream, on every display"),
-        Parameter("move_points", bool, False, "show the mesh; its points are moved at the window"),
+        Parameter("move_points", bool, False, "show the mesh; its points are moved in the window"),
         Parameter(
             "mesh", str, "2x2", "how many points the mesh has; 2x2: the corners alone",
             choices=tuple(f"{side}x{side}" for side in SIDES),
         ),
         *map(_edge, _EDGES),
-        _tone("edge_gamma", 2.2, "gamma of soft edges: higher where the overlap is a dark band"),
+        _tone("edge_gamma", 2.2, "gamma of soft edges: raise it if the overlap is a dark band"),
         _tone("gamma", 1.0, "gamma of the picture; above 1: lighter shadows"),
         _tone("brightness", 1.0, "brightness of the picture"),
     )
 })  # fmt: skip
 ACTIONS: Final[Mapping[str, str]] = MappingProxyType({
-    "undo": "take back the display's last change",
-    "redo": "do again what was taken back",
-    "reset": "lay the mesh as it was before a point was moved; can be undone",
-    "save": "write down now how the display is set, which every change does by itself",
+    "undo": "undo the display's last change",
+    "redo": "redo what was undone",
+    "reset": "put all points of the mesh back; can be undone",
+    "save": "save the display's settings now, as every change does by itself",
 })  # fmt: skip
 
 
