@@ -47,7 +47,9 @@ environment() {
     if [ -x "$python" ] && [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ]; then return; fi
     echo "setting up .venv (torch is large: a few minutes the first time)" >&2
     [ -x "$python" ] || "$base" -m venv .venv
-    "$python" -m pip install --quiet --disable-pip-version-check -e ".${extra:+[$extra]}"
+    # Of 13,000 files few are ever imported, and those are compiled then.
+    "$python" -m pip install --quiet --disable-pip-version-check --no-compile \
+        -e ".${extra:+[$extra]}"
     # OpenCV's windows need these two on a bare Debian.
     have "$python -c 'import cv2'" libgl1 libglib2.0-0
     echo "$wanted" >"$stamp"
