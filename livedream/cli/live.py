@@ -5,7 +5,7 @@ import logging
 import re
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Final
@@ -21,7 +21,7 @@ from livedream.cli.options import (
     settings_of,
 )
 from livedream.control.programs import ShowSettings
-from livedream.core.arenas import share_arenas
+from livedream.core.arenas import release_free_memory, share_arenas
 from livedream.core.defaults import LIVE
 from livedream.core.errors import SettingsError
 from livedream.core.grade import MOMENTS, GradeSettings
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 
 _DEADLINE_S: Final = 1.5  # from SIGTERM to the end, where closing within a second has failed
+_RELEASE_S: Final = 60.0  # between two releases of memory that is free
 
 # Without a value each takes its default; a source behind one would be taken for its value.
 _CONTROLLERS: Final = (
@@ -204,7 +205,9 @@ def run(args: argparse.Namespace) -> int:
 
     try:
         with Session(job) as session, _ending(session):
-            session.run()
+            start = session.supervisor.start
+            with closing(start("memory", release_free_memory, every_s=_RELEASE_S)):
+                session.run()
     finally:
         if hasattr(signal, "setitimer"):
             signal.setitimer(signal.ITIMER_REAL, 0)
