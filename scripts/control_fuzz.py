@@ -59,6 +59,14 @@ TEXTS: Final = (
 )  # fmt: skip
 
 
+_BEATS_OR_BARS: Final = (
+    "off", "beat", "bar", "bar:1", "bar:8", "beat:3", "bar:4096", "beat:4096",
+)  # fmt: skip
+_NEITHER: Final = (
+    "", "bars", "bar:", "bar:0", "bar:-1", "bar:1.5", "bar:4097", "bar:08", "off:2", "Bar",
+    "bar:" + "9" * 5000, "beat: 4", "bar:8 ", "bar:\u0663", "4",
+)  # fmt: skip
+
 # By parameter: what must be taken, and what must be refused, whatever the network.
 RIGHT: Final = {
     "where": (
@@ -68,7 +76,8 @@ RIGHT: Final = {
     ),
     "objective": ("", "classes@left"),
     "prompt": ("",),
-    "on": ("off", "beat", "bar", "bar:1", "bar:8", "beat:3", "bar:4096", "beat:4096"),
+    "on": _BEATS_OR_BARS,
+    "launch": _BEATS_OR_BARS,
 }  # fmt: skip
 WRONG: Final = {
     "where": (
@@ -78,10 +87,8 @@ WRONG: Final = {
     ),
     "objective": ("eyes@", "eyes@lef", "eyes@mask(/nowhere.png)", "@left", "eyes@left weave"),
     "prompt": ("owl@nowhere", "@left", "owl@", "in in in", "owl@mask(/nowhere.png)", "owl@(left"),
-    "on": (
-        "", "bars", "bar:", "bar:0", "bar:-1", "bar:1.5", "bar:4097", "bar:08", "off:2", "Bar",
-        "bar:" + "9" * 5000, "beat: 4", "bar:8 ", "bar:\u0663", "4",
-    ),
+    "on": _NEITHER,
+    "launch": _NEITHER,
 }  # fmt: skip
 # These depend on the network.
 WORDS: Final = (

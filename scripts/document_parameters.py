@@ -41,6 +41,10 @@ def row(parameter: Parameter) -> str:
     return f"| `{parameter.flag}` | {text} | {parameter.wanted()} | {(shown + unit).strip()} |\n"
 
 
+def show(group: str) -> list[Parameter]:
+    return [one for one in declared(ShowSettings) if one.group == group]
+
+
 def text() -> str:
     dream = declared(DreamSettings)
     fixed = ", ".join(f"`{p.flag}`" for p in dream if not p.live)
@@ -49,7 +53,8 @@ def text() -> str:
     tables = (
         ("The dream", [p for p in dream if not p.advanced]),
         ("The picture, live", declared(GradeSettings)),
-        ("Programs, live and in `livedream render`", declared(ShowSettings)),
+        ("Programs, live and in `livedream render`", show("programs")),
+        ("Presets and programs, live", show("presets")),
         ("Reading video files, in `livedream render`", [DEINTERLACE]),
         ("Advanced", [p for p in dream if p.advanced]),
     )

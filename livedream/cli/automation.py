@@ -34,8 +34,8 @@ def add_automation(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--program", metavar="NAME", help="play a program, presets in turn: its name or file"
     )
-    for parameter in declared(ShowSettings):
-        add_parameter(group, parameter)
+    (on,) = (one for one in declared(ShowSettings) if one.group == "programs")
+    add_parameter(group, on)
     group.add_argument(
         "--music", type=Path, metavar="FILE",
         help="listen to this song instead of the film's sound, and make it the output's sound",

@@ -37,7 +37,7 @@ class Keys:
             if key in KEYS:
                 self._show.act(KEYS[key], origin="keys")
             elif len(key) == 1 and key in "123456789":
-                self._show.preset(self._show.presets.names[int(key) - 1], origin="keys")
+                self._show.call_preset(self._show.presets.names[int(key) - 1], origin="keys")
             else:
                 return False
         except (SettingsError, IndexError):
@@ -45,14 +45,16 @@ class Keys:
         return True
 
     def playing(self) -> str:
-        """The preset in force and how far the program is, as the window shows them."""
+        """The preset in force, how far the program is and what waits, as the window shows them."""
         show = self._show
-        name, program = show.preset_name, show.running_program
+        program, queued = show.running_program, show.queued
+        name = show.preset_name
         title = show.presets.find(name).title if name in show.presets.names else name
         place = (
             f"{program.title} {show.program_step + 1} of {len(program.steps)}" if program else ""
         )
-        return " · ".join(filter(None, (title, place)))
+        coming = f"next: {queued.title}" if queued else ""
+        return " · ".join(filter(None, (title, place, coming)))
 
     @staticmethod
     def help() -> tuple[tuple[str, str], ...]:

@@ -214,7 +214,7 @@ class MidiInput:
             if name == "*":
                 number = message.program if message.type == "program_change" else 0
                 name = names[number % len(names)] if names else ""
-            self.show.preset(name, origin="midi")
+            self.show.call_preset(name, origin="midi")
         elif kind == "program" and pressed:
             self.show.call_program(name, origin="midi")
 

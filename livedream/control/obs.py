@@ -268,7 +268,7 @@ class ObsControl:
         self._detail = f"scene {scene}" + (f", preset {preset}" if preset else "")
         if preset:
             try:
-                self._show.preset(preset, origin="obs")
+                self._show.call_preset(preset, origin="obs")
             except LivedreamError as error:  # it has gone since
                 _log.warning("obs: scene %s: %s", scene, reason(error))
 

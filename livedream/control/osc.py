@@ -175,7 +175,7 @@ class OscServer:
             self.show.set_bpm(as_number(first, "osc: value"))
         elif name == "preset":
             seconds = as_number(arguments[1], "osc: seconds") if len(arguments) > 1 else None
-            self.show.preset(self._preset(first), seconds, origin=origin)
+            self.show.call_preset(self._preset(first), seconds, origin=origin)
         elif name == "program" and isinstance(first, str):
             self.show.call_program(first, origin=origin)
         elif name in ACTIONS:

@@ -49,7 +49,7 @@ from livedream.dream.objectives.text import parse_objective
 _log = logging.getLogger(__name__)
 
 # Of the machine and the venue, not of the dream. A frozen or black picture is a moment's decision.
-KEPT: Final = ("size", "flow_size", "mirror", "freeze", "blackout", "on")
+KEPT: Final = ("size", "flow_size", "mirror", "freeze", "blackout", "on", "launch")
 LONGEST_CROSSFADE_S: Final = 600.0
 _TABLES: Final = ("title", "about", "crossfade_s", "dream", "grade", "modulators")
 _NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})

@@ -51,6 +51,11 @@ class Every:
             raise ValueError(f"{text[:40]!r} is not bar:N or beat:N")
         return cls(int(match[2] or 1), match[1])
 
+    @classmethod
+    def read(cls, text: str) -> Self | None:
+        """`parse`, or None for off."""
+        return None if text == OFF else cls.parse(text)
+
     def beats(self, bar: int) -> int:
         """As beats, of which a bar has so many."""
         return self.count * (bar if self.unit == "bar" else 1)
@@ -59,25 +64,33 @@ class Every:
         return self.unit if self.count == 1 else f"{self.unit}:{self.count}"
 
 
+_BEATS_OR_BARS: Final = Grammar(
+    read=lambda text: str(Every.read(text) or OFF),
+    wanted=f"off, beat, bar, beat:N or bar:N with N up to {_MOST_COUNTED}",
+    metavar="bar:N",
+    offered=(OFF, "beat", "bar", "bar:2", "bar:4", "bar:8", "bar:16", "bar:32"),
+)
+
+
 @dataclass(frozen=True, kw_only=True)
 class ShowSettings:
-    """How a show goes on by itself: declared like the dream's parameters.
+    """When presets come, by the tempo: declared like the dream's parameters.
 
-    Raises SettingsError for what `on` cannot be.
+    Raises SettingsError for what they cannot be.
     """
 
     on: str = declare(
         OFF,
         "when a program's presets change: on every beat, bar or Nth bar of the tempo (bar:8); "
         "off: after their own times",
-        group="programs",
-        grammar=Grammar(
-            read=lambda text: text if text == OFF else str(Every.parse(text)),
-            wanted=f"off, beat, bar, beat:N or bar:N with N up to {_MOST_COUNTED}",
-            metavar="bar:N",
-            offered=(OFF, "beat", "bar", "bar:2", "bar:4", "bar:8", "bar:16", "bar:32"),
-        ),
-    )
+        group="programs", grammar=_BEATS_OR_BARS,
+    )  # fmt: skip
+    launch: str = declare(
+        OFF,
+        "launch quantization: a preset or program that you call is reached on the next beat, bar "
+        "or Nth bar of the tempo (bar:4); off: at once",
+        group="presets", grammar=_BEATS_OR_BARS,
+    )  # fmt: skip
 
     def __post_init__(self) -> None:
         check_all(self)
@@ -85,13 +98,28 @@ class ShowSettings:
     @property
     def every(self) -> Every | None:
         """What `on` says; None for off."""
-        return None if self.on == OFF else Every.parse(self.on)
+        return Every.read(self.on)
+
+    @property
+    def launch_every(self) -> Every | None:
+        """What `launch` says; None for off."""
+        return Every.read(self.launch)
 
 
 def faded_beats(wanted: float, until_next: int) -> int:
     """How many beats a crossfade takes that ends on one: at least one, and at most half of those
     until the next; none where none is wanted."""
     return max(1, min(round(wanted), until_next // 2)) if wanted > 0 and until_next > 1 else 0
+
+
+def crossfade_ending(left: float, wanted_s: float, until_next: int, bpm: float) -> float | None:
+    """How many seconds a crossfade takes that begins now and ends in `left` beats.
+
+    None while it is not to begin yet: it takes `faded_beats`, or less where it comes late.
+    """
+    if left > faded_beats(wanted_s * bpm / 60.0, until_next):
+        return None
+    return max(0.0, left) * 60.0 / bpm
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,9 @@ import math
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from typing import Any, Final
 
+from livedream.control.launch import Called, LaunchQueue
 from livedream.control.live_parameters import LiveParameters
 from livedream.control.modulation import Modulation, Modulator
 from livedream.control.presets import KEPT, LONGEST_CROSSFADE_S, Preset, Presets
@@ -16,7 +16,7 @@ from livedream.control.programs import (
     Every,
     Program,
     ShowSettings,
-    faded_beats,
+    crossfade_ending,
     find_program,
     list_programs,
 )
@@ -50,7 +50,8 @@ class Show:
     """Thread-safe; every method may be called by any controller.
 
     origin, everywhere: who does it, as text, so that nobody is notified of their own change.
-    The live parameter `on` says when programs change their presets: see `ShowSettings`.
+    The live parameter `on` says when programs change their presets, `launch` when what comes by
+    `call_preset`, `call_program` and the actions is there: see `ShowSettings`.
     """
 
     def __init__(
@@ -69,6 +70,7 @@ class Show:
         self.modulation = modulation or Modulation(parameters, self.tempo, clock=clock)
         self.started_with = parameters.targets()
         self._clock = clock
+        self._queue = LaunchQueue(parameters, self.tempo, clock)
         self._lock = threading.RLock()
         self._preset = ""
         self._program: Program | None = None
@@ -95,22 +97,60 @@ class Show:
         """The program's step we are in, from 0; -1 without a program."""
         return self._step % len(self._program.steps) if self._program else -1
 
+    @property
+    def queued(self) -> Called | None:
+        """What was called and waits for its beat or bar."""
+        return self._queue.waiting
+
     def preset(self, name: str, seconds: float | None = None, *, origin: str = "") -> None:
         """Go over to a preset. seconds: of crossfade, None for the preset's own.
 
         Raises SettingsError for a name that is not there and for more seconds than
         `LONGEST_CROSSFADE_S`; nothing is changed then.
         """
+        found, seconds = self._checked_preset(name, seconds)
+        with self._lock:
+            self._go(found.over(self.started_with), found.modulators, seconds, origin)
+            self._preset = found.name
+        self.notify()
+
+    def call_preset(
+        self, name: str, seconds: float | None = None, *, origin: str = "", now: bool = False
+    ) -> None:
+        """`preset` for what is called by hand: it is there on the beat or bar that `launch` says.
+
+        What is called takes the place of what still waits; called once more, it comes at once.
+        now: it does not wait.  Raises SettingsError as `preset` does.
+        """
+        found, seconds = self._checked_preset(name, seconds)
+        self._call(Called(found.name, found.title, seconds, origin), now=now)
+
+    def _checked_preset(self, name: str, seconds: float | None) -> tuple[Preset, float]:
         found = self.presets.find(name)
         seconds = found.crossfade_s if seconds is None else seconds
         if not 0.0 <= seconds <= LONGEST_CROSSFADE_S:
             raise SettingsError(
                 f"crossfade: must be 0 to {LONGEST_CROSSFADE_S:g} s (got {seconds})"
             )
+        return found, seconds
+
+    def _call(self, what: Called, *, now: bool) -> None:
         with self._lock:
-            self._go(found.over(self.started_with), found.modulators, seconds, origin)
-            self._preset = found.name
+            again = self._queue.put(what)
+            self._launch(now=now or again)
         self.notify()
+
+    def _launch(self, *, now: bool = False) -> None:
+        """Go to what was called, if it is time. Raises SettingsError for what has gone since."""
+        taken = self._queue.take(now=now)
+        if taken is None:
+            return
+        what, seconds, beat = taken
+        if what.program is None:
+            self.preset(what.name, seconds, origin=what.origin)
+        else:
+            self.program(what.program, seconds, origin=what.origin)
+            self._since_beats = beat
 
     def _go(
         self,
@@ -130,8 +170,10 @@ class Show:
             raise SettingsError(
                 f"presets: none found, neither livedream's nor in {self.presets.folder}"
             )
-        at = names.index(self._preset) + by if self._preset in names else min(0, by)
-        self.preset(names[at % len(names)], origin=origin)
+        queued = self._queue.waiting
+        last = queued.name if queued is not None and queued.program is None else self._preset
+        at = names.index(last) + by if last in names else min(0, by)
+        self.call_preset(names[at % len(names)], origin=origin)
 
     def act(self, name: str, *, origin: str = "") -> None:
         """Do one of `ACTIONS`. Raises SettingsError for another name."""
@@ -145,7 +187,7 @@ class Show:
             self.tap(origin=origin)
         elif name == "program":
             last = self._program_before or _FIRST_PROGRAM
-            self.program(None if self._program else last, origin=origin)
+            self._call_program(None if self._program else last, origin=origin)
         elif name in ("next", "previous"):
             self.next(origin=origin, by=1 if name == "next" else -1)
         elif name == "home":
@@ -153,7 +195,7 @@ class Show:
                 moments = ("freeze", "blackout")
                 base = {name: v for name, v in self.started_with.items() if name not in moments}
                 self._go(base, (), 1.0, origin)
-                self._preset = ""
+                self._preset, self._queue.waiting = "", None
             self.notify()
         else:
             step = _STRENGTH_STEP if name == "stronger" else -_STRENGTH_STEP
@@ -178,9 +220,12 @@ class Show:
         self.modulation.replace(modulators, seconds)
         self.notify()
 
-    def program(self, program: "Program | str | None", *, origin: str = "") -> None:
+    def program(
+        self, program: "Program | str | None", seconds: float | None = None, *, origin: str = ""
+    ) -> None:
         """Begin a program (one, a name or a path) from its first step; None ends it.
 
+        seconds: of the first crossfade, None for its own.
         Raises SettingsError when it, or a preset it names, is not there.
         """
         if program is not None:
@@ -192,14 +237,27 @@ class Show:
             self._program, self._begun_s, self._step = program, self._clock(), -1
             self._since_beats = -math.inf
             if program is not None:
-                self.follow_program(origin)
+                self.follow_program(origin, seconds)
+            elif self._queue.waiting is not None and self._queue.waiting.program is not None:
+                self._queue.waiting = None
         self.notify()
 
-    def call_program(self, name: str | None, *, origin: str = "") -> None:
-        """`program` for what comes from outside: by name only, so that no file is opened."""
+    def call_program(self, name: str | None, *, origin: str = "", now: bool = False) -> None:
+        """`program` for what is called by hand: it waits as `call_preset` does; None, which ends
+        one, does not. By name only, so that nobody outside has a file opened."""
         if name is not None and name not in list_programs()[0]:
             raise SettingsError(f"program: no {str(name)[:40]!r}")
-        self.program(name, origin=origin)
+        self._call_program(name, origin=origin, now=now)
+
+    def _call_program(
+        self, program: "Program | str | None", *, origin: str, now: bool = False
+    ) -> None:
+        if program is None:
+            self.program(None, origin=origin)
+            return
+        found = self.checked_program(program)
+        _, seconds = self._checked_preset(found.steps[0].preset, found.steps[0].crossfade_s)
+        self._call(Called(found.name, found.title, seconds, origin, found), now=now)
 
     def checked_program(self, program: "Program | str") -> Program:
         """A program (one, a name or a path) whose presets are all there, else SettingsError."""
@@ -211,15 +269,31 @@ class Show:
                 raise SettingsError(f"program {found.name}, step {number}: {error}") from error
         return found
 
-    def follow_program(self, origin: str) -> None:
-        """Go to the program's step of this moment, if it is not the one we are in."""
+    def follow(self) -> None:
+        """Do what is due at this moment: the program's step, then what was called by hand."""
+        self.follow_program("program")
+        try:
+            with self._lock:
+                self._launch()
+        except LivedreamError as error:  # a preset was deleted or broken meanwhile
+            _log.warning("launch: %s", error)
+            self.notify()
+
+    def follow_program(self, origin: str, first_s: float | None = None) -> None:
+        """Go to the program's step of this moment, if it is not the one we are in.
+
+        first_s: how long the first step's crossfade takes, None for its own.
+        """
         with self._lock:
             program = self._program
             if program is None:
                 return
+            begins = self._step < 0
             at, crossfade_s = self._due(program)
             if at == self._step:
                 return
+            if begins and first_s is not None:
+                crossfade_s = first_s
             self._step = at
             index = at % len(program.steps)
             step = program.steps[index]
@@ -258,16 +332,17 @@ class Show:
         after = self._step + 1
         if after >= len(steps) and not program.loop:
             return self._step, None
-        step, bpm = steps[after % len(steps)], self.tempo.bpm
+        step = steps[after % len(steps)]
         wanted_s = step.crossfade_s
         if wanted_s is None:
             with contextlib.suppress(SettingsError):  # gone meanwhile: found out when it is due
                 wanted_s = self.presets.find(step.preset).crossfade_s
         left = self._since_beats + until_next - beats
-        if left > faded_beats((wanted_s or 0.0) * bpm / 60.0, until_next):
+        crossfade_s = crossfade_ending(left, wanted_s or 0.0, until_next, self.tempo.bpm)
+        if crossfade_s is None:
             return self._step, None
         self._since_beats += until_next
-        return after, min(max(0.0, left) * 60.0 / bpm, LONGEST_CROSSFADE_S)
+        return after, min(crossfade_s, LONGEST_CROSSFADE_S)
 
     @staticmethod
     def _beats(every: Every) -> int:
@@ -309,10 +384,9 @@ class Show:
             listener()
 
     def start(self) -> None:
-        """Start the thread that follows programs, and the modulators."""
+        """Start the thread that follows programs and what was called, and the modulators."""
         self.modulation.start()
-        follow = partial(self.follow_program, "program")
-        self._thread = start_thread("program", follow, every_s=_PROGRAM_STEP_S)
+        self._thread = start_thread("program", self.follow, every_s=_PROGRAM_STEP_S)
 
     def close(self) -> None:
         self.modulation.close()

@@ -6,7 +6,7 @@ Messages are JSON objects with one of these entries:
     {"apply": {NAME: VALUE, ...}}                                    several, at once
     {"default": NAME}                                                back to its declared default
     {"act": NAME}                                                    an action
-    {"preset": NAME, "seconds": S}    {"program": NAME or null}
+    {"preset": NAME, "seconds": S}    {"program": NAME or null}; "now": true: they do not wait
     {"bpm": N}    {"modulators": [{...}, ...]}    {"learn": TARGET or null}
     {"save": NAME, "title": TEXT}    {"forget": NAME}                the user's own presets
     {"ready": true}                                                  the last picture was shown
@@ -68,6 +68,7 @@ class MessageHandler:
     def handle(self, message: Any, origin: str) -> None:  # noqa: PLR0912 (one case a message)
         """Do what a message says. Raises LivedreamError, in one line, for what makes no sense."""
         show, parameters = self.show, self.parameters
+        now = isinstance(message, Mapping) and message.get("now") is True
         match message:
             case {"set": str(name)} | {"default": str(name)} | {"act": str(name)} if (
                 name.startswith(ROOT)
@@ -88,9 +89,10 @@ class MessageHandler:
             case {"preset": name}:
                 seconds = message.get("seconds")
                 seconds = None if seconds is None else as_number(seconds, "seconds")
-                show.preset(_text(name, "preset"), seconds, origin=origin)
+                show.call_preset(_text(name, "preset"), seconds, origin=origin, now=now)
             case {"program": name}:
-                show.call_program(None if name is None else _text(name, "program"), origin=origin)
+                wanted = None if name is None else _text(name, "program")
+                show.call_program(wanted, origin=origin, now=now)
             case {"bpm": bpm}:
                 show.set_bpm(as_number(bpm, "bpm"))
             case {"modulators": [*found]} if all(isinstance(one, dict) for one in found):
@@ -194,7 +196,7 @@ class MessageHandler:
     def state(self) -> dict[str, Any]:
         """What changes now and then: presets, program, tempo, modulators, layers."""
         show = self.show
-        program = show.running_program
+        program, queued = show.running_program, show.queued
         network = self.parameters.target("network") or DEFAULT_NETWORK
         card = self.catalogue.find(network)
         programs, broken = list_programs()
@@ -212,6 +214,9 @@ class MessageHandler:
             ],
             "program": program.name if program else None,
             "step": show.program_step,
+            "queued": queued and {
+                "program" if queued.program else "preset": queued.name, "title": queued.title
+            },
             "bpm": round(show.tempo.bpm, 1),
             "modulators": [one.as_dict() for one in show.modulation.modulators],
             "learning": self.learner.learning if self.learner else None,

@@ -34,7 +34,6 @@ _OF_SYSTEM: Final = {
     "win32": ("Spout senders", "spout:", "Spout"),
     "darwin": ("Syphon servers", "syphon:", "Syphon"),
 }
-(ON,) = declared(ShowSettings)
 _PATIENCE_S: Final = 60.0
 _MOST: Final = 400  # entries of a folder
 _TEST: Final = (("synthetic:clouds", "Drifting clouds"), ("synthetic:noise", "TV static"))
@@ -103,7 +102,10 @@ def offers(devices: Devices) -> dict[str, Any]:
         "preset": [_offer(one.name, one.title, one.about) for one in Presets()],
         "program": (programs := [_offer(n, p.title, "") for n, p in list_programs()[0].items()]),
         "attract_program": programs,
-        "on": [_offer(one, one, "") for one in ON.offered if one != ON.default],
+        **{
+            parameter.name: [_offer(o, o, "") for o in parameter.offered if o != parameter.default]
+            for parameter in declared(ShowSettings)
+        },
     }  # fmt: skip
 
 

@@ -142,14 +142,14 @@ class Kept:
             return []
         said: list[dict[str, Any]] = []
         if self.state["preset"]:
-            said.append({"preset": self.state["preset"], "seconds": 0})
+            said.append({"preset": self.state["preset"], "seconds": 0, "now": True})
         said += [
             {"apply": self.values},
             {"bpm": self.state["bpm"]},
             {"modulators": self.state["modulators"]},
         ]
         if self.state["program"]:
-            said.append({"program": self.state["program"]})
+            said.append({"program": self.state["program"], "now": True})
         return said
 
 

@@ -123,6 +123,31 @@ def test_when_programs_change_is_chosen_beside_them(browser: Browser, stage: Sta
     assert page.faults == []
 
 
+def test_what_waits_for_its_bar_is_shown(browser: Browser, stage: Stage) -> None:
+    page = laptop(browser, stage)
+    select = "document.querySelector('#page-presets [data-name=launch] select')"
+    assert page.evaluate(f"{select}.selectedOptions[0].textContent") == "at once"
+    stage.show.preset("ink")
+    stage.parameters.set("launch", "beat:4096")  # half an hour
+    page.wait(f"{select}.selectedOptions[0].textContent === 'every 4096 beats'")
+    queued = (
+        "[...document.querySelectorAll('#page-presets .queued')].map((one) => one.dataset.name)"
+    )
+    said = "document.getElementById('queued').textContent"
+    page.click('[data-preset="menagerie"] .pick')
+    page.wait(f"{queued}.join() === 'preset:menagerie' && {said} === 'next: Menagerie'")
+    assert stage.show.preset_name == "ink"
+    page.click('[data-name="program:aviary"]')
+    page.wait(f"{queued}.join() === 'program:aviary'")
+    page.click('[data-preset="neon"] .pick')
+    page.wait(f"{queued}.join() === 'preset:neon'")
+    page.click('[data-preset="neon"] .pick')  # once more: at once
+    page.wait(f"{queued}.length === 0 && {said} === ''")
+    page.wait("document.querySelector('[data-preset=neon]').ariaPressed === 'true'")
+    assert stage.show.preset_name == "neon"
+    assert page.faults == []
+
+
 def test_the_window_is_set_where_there_is_one(browser: Browser, stage: Stage) -> None:
     page = phone(browser, stage)
     turn(page, "system")

@@ -39,6 +39,7 @@ def perform(path: Path, folder: Path) -> list[Snapshot]:
     modulation = Modulation(parameters, Tempo(), clock=lambda: now[0])
     show = Show(parameters, Presets(folder), modulation, clock=lambda: now[0])
     parameters.set("saturation", 1.5, ramp_s=0)  # before the log began
+    parameters.set("launch", "bar")
     log = ShowLog(path, parameters, {"source": "camera"}, clock=lambda: now[0])
     log.start()
     modulation.on_step = log.modulated
@@ -48,14 +49,15 @@ def perform(path: Path, folder: Path) -> list[Snapshot]:
         if frame == 3:
             log.recording(Path("anywhere/camera-1.mkv"), now[0])
             parameters.set("strength", 30.0, origin="panel 1", ramp_s=0.5)
-        if frame == 10:
-            show.preset("ink", 1.5, origin="osc 127.0.0.1:5000")
+        if frame == 5:
+            show.call_preset("ink", 1.5, origin="osc 127.0.0.1:5000")
         if frame == 20:
             parameters.set("on", "bar:2", origin="panel 1")
         if frame == 30:
             show.act("freeze", origin="keys")
             show.act("reset", origin="keys")
             show.modulate([Modulator(parameter="hue", depth=0.4, period_s=3.0)], 0)
+        show.follow()
         modulation.step(now[0])
         seen.append(parameters.snapshot())
         time.sleep(0.001)
@@ -126,11 +128,14 @@ def test_each_change_is_one_line_with_time_and_origin(tmp_path: Path) -> None:
     header, *lines = map(json.loads, path.read_text().splitlines())
     assert header["source"] == "camera"
     assert header["dream"]["seed"] == 0
-    assert header["show"] == {"on": "off"}
+    assert header["show"] == {"on": "off", "launch": "bar"}
     first = next(line for line in lines if "set" in line)
     assert first == {"t": 0.3, "set": {"strength": 30.0}, "by": "panel 1", "glide_s": 0.5}
-    together = [line for line in lines if line.get("seconds") == 1.5]
+    together = [line for line in lines if "seconds" in line]
     assert len(together) == 1
+    # Called after half a second, to be there after two, on the bar.
+    assert (together[0]["t"], together[0]["seconds"]) == (1.0, 1.0)
+    assert together[0]["by"] == "osc 127.0.0.1:5000"
     assert {"objective", "strength", "contrast"} <= set(together[0]["set"])
     assert {"t": 3.0, "trigger": "reset", "by": "keys"} in lines
 

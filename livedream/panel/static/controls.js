@@ -11,7 +11,7 @@ export const make = (tag, attributes = {}, ...children) => {
   return node;
 };
 
-const TITLES = { on: "Change presets" };
+const TITLES = { on: "Change presets", launch: "Launch presets" };
 export const label = (name) => {
   if (name in TITLES) return TITLES[name];
   const words = name.replaceAll("_", " ");
@@ -161,8 +161,9 @@ export const refusal = () => {
   return { node, show };
 };
 
-// When a program's presets change; other texts stay as they are.
-export const inWords = (text) => text.replace(/^off$/, "after their own times").replace(/^(beat|bar)$/, "every $1").replace(/^(beat|bar):(\d+)$/, "every $2 $1s");
+// When presets come, by the tempo; other texts stay as they are.
+const OFF = { on: "after their own times", launch: "at once" };
+export const inWords = (text, name) => text.replace(/^off$/, OFF[name] ?? "off").replace(/^(beat|bar)$/, "every $1").replace(/^(beat|bar):(\d+)$/, "every $2 $1s");
 
 // One of those offered; where others are allowed as well, they can be typed.
 const choice = (parameter, send, title, whole, why) => {
@@ -173,7 +174,7 @@ const choice = (parameter, send, title, whole, why) => {
   let target = "";
   const show = () => {
     const own = parameter.offered.includes(target) ? [] : [target];
-    select.replaceChildren(...[...parameter.offered, ...own, ...(parameter.open ? [more] : [])].map((one) => make("option", { value: one, selected: one === target }, inWords(one))));
+    select.replaceChildren(...[...parameter.offered, ...own, ...(parameter.open ? [more] : [])].map((one) => make("option", { value: one, selected: one === target }, inWords(one, parameter.name))));
     select.value = target;
   };
   const ask = (asks) => { typed.hidden = !asks; select.hidden = asks; };

@@ -37,7 +37,7 @@ const MORE = [["reset", "Clear dream", "R"], ["tap", "Tap", "T"], ["program", "P
 const RESET = "Set everything back to how the show started, without preset and modulators?";
 const STUDIO = "studio" in document.body.dataset; // where shows are set up on the page, too
 const PAGES = { ...(STUDIO ? { show: "Show" } : {}), presets: "Presets", motifs: "Motifs", dream: "Dream", grade: "Grade", modulate: "Modulate", system: "System" };
-const ON_PAGE = { dream: ["dream", "where", "detail"], grade: ["grade", "travel"], presets: ["programs"] }; // other groups stand under System
+const ON_PAGE = { dream: ["dream", "where", "detail"], grade: ["grade", "travel"], presets: ["presets", "programs"] }; // other groups stand under System
 
 const key = (name) => document.querySelector(`.key[data-act=${name}]`);
 
@@ -64,7 +64,7 @@ const group = (name, parameters) => {
     advanced.length ? make("details", {}, make("summary", {}, "Advanced"), faders(advanced)) : null) : null;
 };
 
-const buildPresets = (programs) => {
+const buildPresets = (presets, programs) => {
   const remembered = Number(localStorage.getItem("crossfade") ?? -1);
   const fader = new Fader({ name: "crossfade", title: "Crossfade", unit: "s", format: (unit) => crossfade(unit).text,
     changed: (unit) => { parts.seconds = crossfade(unit).seconds; localStorage.setItem("crossfade", parts.seconds ?? -1); },
@@ -76,7 +76,7 @@ const buildPresets = (programs) => {
   parts.saveRefused = refusal();
   const name = make("input", { class: "field", type: "text", placeholder: "preset name", maxlength: 40, autocapitalize: "off", spellcheck: "false", "aria-label": "preset name" });
   name.addEventListener("keydown", (event) => { if (event.key === "Enter") save(name); });
-  return make("div", { class: "page" }, make("section", {}, fader.node), parts.cards,
+  return make("div", { class: "page" }, make("section", {}, make("div", { class: "faders" }, fader.node, ...presets.map(place))), parts.cards,
     make("section", {}, make("h2", {}, "Programs"), parts.programs, faders(programs)),
     make("section", {}, make("h2", {}, "Save as a preset"), make("div", { class: "row" }, name, make("button", { class: "chip", onclick: () => save(name) }, "Save")), parts.saveRefused.node),
     parts.broken);
@@ -144,7 +144,7 @@ const build = () => {
   const page = (names) => make("div", { class: "page" }, ...names.map((name) => group(name, grouped.get(name) ?? [])).filter(Boolean));
   const rest = [...grouped.keys()].filter((name) => !placed.has(name)).map((name) => group(name, grouped.get(name))).filter(Boolean);
   document.body.classList.remove("idle");
-  const pages = { ...(studio ? { show: studio.node } : {}), presets: buildPresets(grouped.get("programs") ?? []), motifs: parts.motifs.node, dream: page(ON_PAGE.dream), grade: page(ON_PAGE.grade), modulate: parts.modulators.node, system: buildSystem(rest) };
+  const pages = { ...(studio ? { show: studio.node } : {}), presets: buildPresets(grouped.get("presets") ?? [], grouped.get("programs") ?? []), motifs: parts.motifs.node, dream: page(ON_PAGE.dream), grade: page(ON_PAGE.grade), modulate: parts.modulators.node, system: buildSystem(rest) };
   byId("pages").replaceChildren(...Object.entries(pages).map(([name, node]) => { node.id = `page-${name}`; node.setAttribute("role", "tabpanel"); return node; }));
   byId("tabs").replaceChildren(...Object.entries(PAGES).map(([name, title]) => make("button", { role: "tab", "data-page": name, onclick: () => turn(name) }, title)));
   for (const figure of document.querySelectorAll("[data-meter]")) {
@@ -181,11 +181,15 @@ const restate = () => {
     parts.presets = presets;
     parts.cards.replaceChildren(...state.presets.map(presetCard));
   }
-  for (const card of parts.cards.children) card.setAttribute("aria-pressed", String(card.dataset.preset === state.preset));
+  const waits = (kind, name) => state.queued?.[kind] === name;
+  for (const card of parts.cards.children) {
+    card.setAttribute("aria-pressed", String(card.dataset.preset === state.preset));
+    card.classList.toggle("queued", waits("preset", card.dataset.preset));
+  }
   const step = (one) => `${one.title}, ${state.step + 1} of ${one.steps}`;
   parts.programs.replaceChildren(...state.programs.map((one) => {
     const on = one.name === state.program;
-    return make("button", { class: "chip", "data-name": `program:${one.name}`, "aria-pressed": String(on), onclick: () => send({ program: on ? null : one.name }) },
+    return make("button", { class: waits("program", one.name) ? "chip queued" : "chip", "data-name": `program:${one.name}`, "aria-pressed": String(on), onclick: () => send({ program: on ? null : one.name }) },
       on ? `${step(one)}: stop` : `${one.title}, ${duration(one.length_s)}`);
   }));
   parts.broken.hidden = !state.broken.length;
@@ -193,6 +197,7 @@ const restate = () => {
   const program = state.programs.find((one) => one.name === state.program);
   byId("preset").textContent = state.presets.find((one) => one.name === state.preset)?.title ?? (state.preset || "no preset");
   byId("now").classList.toggle("none", !state.preset);
+  byId("queued").textContent = state.queued ? `next: ${state.queued.title}` : "";
   byId("program").textContent = program ? step(program) : state.program ?? "";
   key("program").setAttribute("aria-pressed", String(state.program !== null));
   key("tap").querySelector("small").textContent = `${shown(state.bpm)} bpm`;

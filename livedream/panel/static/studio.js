@@ -198,13 +198,13 @@ export class Studio {
     const title = titled(name);
     const value = this.value(name);
     const offered = (this.offers[name] ?? []).filter((one) => one.value);
-    const named = (one) => ({ value: one.value, title: one.note && one.note.length < 24 ? `${one.title}, ${one.note}` : inWords(one.title) });
+    const named = (one) => ({ value: one.value, title: one.note && one.note.length < 24 ? `${one.title}, ${one.note}` : inWords(one.title, name) });
     const plate = (...nodes) => make("div", {}, make("label", { class: "plate", "data-field": name, title: `${field.flag}: ${help}` }, make("span", {}, title), ...nodes),
       PLAIN.includes(name) ? null : make("p", { class: "tip" }, tip(field)), this.why(name));
     if (kind === "switch") return plate(toggle(title, value === true, (on) => this.set(name, on, true)));
     if (offered.length && kind !== "list") {
-      const none = kind === "optional" ? [{ value: null, title: "off" }, { value: "", title: "the default" }] : [{ value: null, title: inWords(usual(field)) || "none" }];
-      const kept = value && !offered.some((one) => one.value === value) ? [{ value, title: inWords(value) }] : [];
+      const none = kind === "optional" ? [{ value: null, title: "off" }, { value: "", title: "the default" }] : [{ value: null, title: inWords(usual(field), name) || "none" }];
+      const kept = value && !offered.some((one) => one.value === value) ? [{ value, title: inWords(value, name) }] : [];
       return plate(this.select(field, [...(name === "display" ? [] : none), ...offered.map(named), ...kept]));
     }
     if (kind === "choice") return plate(this.select(field, [{ value: null, title: usual(field) || "default" }, ...field.choices.filter((choice) => choice !== usual(field)).map((choice) => ({ value: choice, title: choice }))]));

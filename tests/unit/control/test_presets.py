@@ -401,13 +401,14 @@ def test_on_may_change_while_a_program_runs(show: Show, clock: Time) -> None:
     assert show.running_program is not None
 
 
-def test_on_stays_where_presets_come_and_go(show: Show) -> None:
-    show.parameters.set("on", "bar:8")
+@pytest.mark.parametrize("name", ["on", "launch"])
+def test_when_presets_come_stays_where_they_come_and_go(show: Show, name: str) -> None:
+    show.parameters.set(name, "bar:8")
     show.preset("ink", 0.0)
-    assert show.parameters.target("on") == "bar:8"
-    assert "on" not in show.save("mine").values
+    assert show.parameters.target(name) == "bar:8"
+    assert name not in show.save("mine").values
     show.act("home")
-    assert show.parameters.target("on") == "off"
+    assert show.parameters.target(name) == "off"
 
 
 @pytest.mark.parametrize(

@@ -113,7 +113,7 @@ def test_what_was_set_is_still_there_the_next_day(tmp_path: Path) -> None:
     assert "33.0" in text and "secret" not in text
     words, preset, applied, *_ = shown(first)
     assert "--preset=ink" not in words["words"]
-    assert preset == {"preset": "made", "seconds": 0}
+    assert preset == {"preset": "made", "seconds": 0, "now": True}
     assert applied == {"apply": {"strength": 33.0, "network": ""}}
     words, *_ = shown(setup(tmp_path, "run", "--preset=neon"))
     assert "--preset=neon" in words["words"]
