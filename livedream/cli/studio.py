@@ -6,7 +6,6 @@ import logging
 import os
 import signal
 import sys
-import urllib.request
 import webbrowser
 from pathlib import Path
 from types import FrameType
@@ -80,8 +79,10 @@ def run(args: argparse.Namespace) -> int:
 
 def _runs_already(url: str) -> bool:
     """Whether a second click on the icon is to show what the first one started."""
+    from livedream.panel.passing import HERE
+
     try:
-        with urllib.request.urlopen(url, timeout=_ANSWER_S) as page:
+        with HERE.open(url, timeout=_ANSWER_S) as page:
             return b"<body data-studio>" in page.read()
     except (OSError, ValueError):
         return False

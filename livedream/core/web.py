@@ -62,7 +62,7 @@ class Access:
         if self.endpoint.allow and not self.endpoint.admits(client):
             return 403, "this address is not allowed (allow=...)"
         # Of a header that comes twice all values, so that it matches nothing.
-        host = ",".join(asked.headers.getlist("host"))
+        host = ",".join(asked.headers.getlist("host")).lower()
         if host not in self._hosts(asked):
             return 421, "wrong Host: open the page under the address printed at start"
         if asked.headers.getlist("origin") not in ([], [f"http://{host}"]):
@@ -97,7 +97,7 @@ class Access:
         server = asked.scope.get("server") or (self.endpoint.host, self.endpoint.port)
         names = {*_LOOPBACK}
         if not self.endpoint.loopback:
-            own = socket.gethostname()
+            own = socket.gethostname().lower()  # as browsers write it
             local = str(server[0])
             names |= {f"[{local}]" if ":" in local else local, own, f"{own}.local"}
         hosts = {f"{name}:{server[1]}" for name in names}

@@ -237,7 +237,7 @@ class Broadcaster:
                 client.show_region(found["overlay"])
                 return
             self._messages.handle(found, client.origin)
-        except LivedreamError as error:
+        except (LivedreamError, OSError) as error:  # such as a folder that cannot be written
             at = ""
             if isinstance(found, dict) and found:
                 at = str(found.get("set") or found.get("default") or next(iter(found)))

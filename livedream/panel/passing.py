@@ -5,6 +5,7 @@ Who may come in was decided before (`core.web`); the show's panel lets in this m
 
 import asyncio
 import contextlib
+import http.client
 import urllib.error
 import urllib.request
 from collections.abc import Coroutine
@@ -20,6 +21,8 @@ from websockets.exceptions import WebSocketException
 _PATIENCE_S: Final = 10.0
 _HEADERS: Final = ("content-type", "cache-control")
 _NO_SHOW: Final = 1013  # "try again later", RFC 6455's registry
+# Opens what is on this machine; urllib's own would ask a proxy of the environment for it.
+HERE: Final = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 async def pass_request(request: Request, port: int | None) -> Response:
@@ -30,13 +33,13 @@ async def pass_request(request: Request, port: int | None) -> Response:
     url = f"http://127.0.0.1:{port}{request.scope['raw_path'].decode()}"
     try:
         return await run_in_threadpool(_asked, url)
-    except (OSError, ValueError):  # it has ended meanwhile
+    except (OSError, ValueError, http.client.HTTPException):  # it has ended meanwhile
         return missing
 
 
 def _asked(url: str) -> Response:
     try:
-        with urllib.request.urlopen(url, timeout=_PATIENCE_S) as answer:
+        with HERE.open(url, timeout=_PATIENCE_S) as answer:
             status, headers, body = answer.status, answer.headers, answer.read()
     except urllib.error.HTTPError as error:
         with error:
