@@ -54,13 +54,13 @@ class NdiInput:
         self._seen_s = self._sent = 0.0
 
     def open(self) -> Opened:
+        self.close()
+        self._finder = _finder()
         from cyndilib.audio_frame import AudioFrameSync
         from cyndilib.receiver import Receiver
         from cyndilib.video_frame import VideoFrameSync
         from cyndilib.wrapper.ndi_recv import RecvBandwidth, RecvColorFormat
 
-        self.close()
-        self._finder = _finder()
         found = _heard_of(self._finder, self._wanted, _FOUND_S)
         if not found:
             there = ", ".join(map(shown_name, _heard_of(self._finder, "", 0.0))) or "none"

@@ -6,6 +6,7 @@ livedream's own encoder makes the picture; aiortc packs and encrypts it. aiortc'
 
 import asyncio
 import contextlib
+import http.client
 import logging
 import re
 import urllib.error
@@ -106,7 +107,8 @@ class WhipOutput:
         loop, self._loop = self._loop, None
         connection, self._connection = self._connection, None
         if self._session:
-            with contextlib.suppress(OSError, ValueError):
+            # The last: an address of the service's with a space in it, or an answer that is none.
+            with contextlib.suppress(OSError, ValueError, http.client.HTTPException):
                 self._send("DELETE", self._session, None, _LEAVE_S).close()
             self._session = ""
         if loop is None:

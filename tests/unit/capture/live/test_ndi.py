@@ -127,6 +127,13 @@ def test_a_name_that_begins_another_is_itself_and_an_odd_one_can_be_typed(
         source.close()
 
 
+def test_without_the_package_it_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("cyndilib", "cyndilib.finder", "cyndilib.audio_frame"):
+        monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(SourceError, match=r"pip install 'livedream\[ndi\]'"):
+        NdiInput("ndi").open()
+
+
 @pytest.mark.parametrize("rate", [Fraction(-5), Fraction(0), Fraction(1, 100_000), Fraction(10**6)])
 def test_a_rate_that_cannot_be_is_the_usual_one(rate: Fraction, network: Network) -> None:
     network.rate = rate

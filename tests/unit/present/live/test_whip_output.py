@@ -195,6 +195,17 @@ def test_from_https_it_is_not_sent_to_http() -> None:
         made._send("POST", "http://live.example/a", b"", 1.0)  # noqa: SLF001 (no redirect by TLS)
 
 
+def test_a_session_whose_address_is_none_leaves_nothing(serve: Callable[..., Service]) -> None:
+    sdp = {"content-type": "application/sdp", "location": "/session 1"}
+    service = serve(201, b"nonsense", **sdp)
+    threads = threading.active_count()
+    with opened(f"whip:http://127.0.0.1:{service.port}/a") as made:
+        with pytest.raises(SinkError):
+            made.open()
+        made.close()
+    _wait_for_threads(threads)
+
+
 def test_nobody_there_is_one_line_and_nothing_stays() -> None:
     threads = threading.active_count()
     with opened("whip:http://127.0.0.1:9/a") as made:
@@ -202,7 +213,11 @@ def test_nobody_there_is_one_line_and_nothing_stays() -> None:
             with pytest.raises(SinkError, match=r"cannot be reached \(.*refused"):
                 made.open()
             made.close()
+    _wait_for_threads(threads)
+
+
+def _wait_for_threads(count: int) -> None:
     end_s = time.monotonic() + 10
-    while threading.active_count() > threads:
+    while threading.active_count() > count:
         assert time.monotonic() < end_s
         time.sleep(0.01)
