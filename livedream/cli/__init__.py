@@ -134,7 +134,7 @@ def script() -> None:
     except Exception:  # a fault of our own: as Python would, but at once
         if not live:
             raise
-        traceback.print_exc()
+        sys.stderr.write(redact(traceback.format_exc()))
         code = 1
     if live:
         for stream in (sys.stdout, sys.stderr):

@@ -4,6 +4,7 @@ import argparse
 import logging
 import re
 import signal
+import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -218,8 +219,18 @@ def _open_log(path: Path) -> None:
     """Write the package's log into a file, rotated at 4 MB; five old ones are kept."""
     from logging.handlers import RotatingFileHandler
 
+    class LogFile(RotatingFileHandler):
+        full = False
+
+        def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 (logging's own name)
+            """Python would print each record as it is, with the keys that may be in it."""
+            if not self.full:
+                self.full = True
+                said = f"livedream: log file: {path} cannot be written ({sys.exception()})\n"
+                sys.stderr.write(said)
+
     try:
-        handler = RotatingFileHandler(path, maxBytes=4_000_000, backupCount=5, encoding="utf-8")
+        handler = LogFile(path, maxBytes=4_000_000, backupCount=5, encoding="utf-8")
     except OSError as error:
         raise SettingsError(f"log file: {path} cannot be written ({error.strerror})") from error
     handler.setFormatter(RedactingFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))

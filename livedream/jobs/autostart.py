@@ -78,8 +78,8 @@ class Autostart:
     off: tuple[tuple[str, ...], ...]
 
     def write(self) -> None:
-        """Raises SettingsError when it cannot be."""
-        write_whole(self.file, self.text)
+        """For its owner alone: it may hold a key. Raises SettingsError when it cannot be."""
+        write_whole(self.file, self.text, private=True)
 
     def remove(self) -> bool:
         """Whether it was there. Raises SettingsError when it cannot be removed."""

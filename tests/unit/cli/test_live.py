@@ -1,10 +1,12 @@
 """`livedream live`: what it refuses before it begins, and how it ends."""
 
+import io
+import logging
 from pathlib import Path
 
 import pytest
 
-from livedream.cli import main
+from livedream.cli import live, main, script
 from livedream.core.errors import ShowError, SourceError
 from livedream.live.session import Session
 
@@ -100,3 +102,50 @@ def test_the_help_names_how_a_secret_is_kept_out(capsys: pytest.CaptureFixture[s
         main(["live", "--help"])
     shown = " ".join(capsys.readouterr().out.split())
     assert shown.count("{env:NAME} and {file:PATH}") == 2  # of the source, and of --sink
+
+
+class FullDisk(io.StringIO):
+    def write(self, text: str) -> int:
+        raise OSError(28, "No space left on device")
+
+
+def test_a_log_file_on_a_full_disk_says_so_once_and_nothing_of_its_lines(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log = logging.getLogger("livedream")
+    level = log.level
+    live._open_log(tmp_path / "show.log")  # noqa: SLF001 (a show would follow)
+    handler = log.handlers[-1]
+    assert isinstance(handler, logging.StreamHandler)
+    handler.setStream(FullDisk()).close()
+    try:
+        for _ in range(3):
+            log.warning("%s: starting without it", SourceError("rtmp://host/app/between-us"))
+    finally:
+        log.setLevel(level)
+        log.removeHandler(handler)
+        handler.close()
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert "show.log cannot be written" in said
+    assert "between-us" not in said
+
+
+def test_a_fault_of_our_own_shows_no_password(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fails() -> int:
+        raise RuntimeError("Connection refused: 'rtsp://me:between-us@camera/1'")
+
+    codes: list[int] = []
+    monkeypatch.setattr("sys.argv", ["livedream", "live"])
+    monkeypatch.setattr("livedream.cli.main", fails)
+    monkeypatch.setattr("livedream.cli.end_children", lambda: None)
+    monkeypatch.setattr("logging.shutdown", lambda: None)
+    monkeypatch.setattr("os._exit", codes.append)
+    with pytest.raises(SystemExit):
+        script()
+    said = capsys.readouterr().err
+    assert codes == [1]
+    assert "RuntimeError: Connection refused" in said
+    assert "between-us" not in said

@@ -34,6 +34,16 @@ def test_a_unit_of_systemd(tmp_path: Path) -> None:
     assert entry.on[1][-2:] == ("enable", "gallery")
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has other rights")
+def test_what_may_hold_a_key_is_its_owners(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+    entry = autostart(("live", "--sink", "rtmp://host/app/key"), system="linux", home=tmp_path)
+    entry.write()
+    assert entry.file.stat().st_mode & 0o077 == 0
+
+
 @given(st.lists(st.text(st.characters(min_codepoint=32, max_codepoint=126))))
 def test_whatever_the_words_are_a_unit_has_them(words: list[str]) -> None:
     entry = autostart(words, system="linux", home=Path("/home/me"), folder=Path("/home/me"))
