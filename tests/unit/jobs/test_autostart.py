@@ -35,9 +35,7 @@ def test_a_unit_of_systemd(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has other rights")
-def test_what_may_hold_a_key_is_its_owners(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_may_hold_a_key_is_its_owners(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
     entry = autostart(("live", "--sink", "rtmp://host/app/key"), system="linux", home=tmp_path)
     entry.write()

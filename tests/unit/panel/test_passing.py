@@ -12,7 +12,7 @@ from livedream.panel.passing import pass_request
 
 
 class Handler(BaseHTTPRequestHandler):
-    def do_GET(self) -> None:  # noqa: N802 (http.server's own name)
+    def do_GET(self) -> None:
         if self.path == "/cut":  # a show that ends amid its answer
             self.send_response(200)
             self.send_header("content-length", "1000")
