@@ -42,9 +42,10 @@ from livedream import (
     open_source,
     render,
 )
+from livedream.control.catalogue import own_objective
 from livedream.control.live_parameters import LiveParameters
 from livedream.control.show_log import ShowLog
-from livedream.control.show_reader import Playback, own_objective, read_show
+from livedream.control.show_reader import Playback, read_show
 from livedream.core.frame import Frame, Picture
 from livedream.core.grade import GradeSettings
 from livedream.jobs.export import export_steps

@@ -113,9 +113,8 @@ class MidiInput:
         *,
         ports: Ports | None = None,
         mapping: MidiMap | None = None,
-        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.parameters, self.show, self._clock = parameters, show, clock
+        self.parameters, self.show = parameters, show
         self._name = "" if name == "all" else name
         self._ports = ports if ports is not None else RtMidiPorts()
         self.mapping = mapping if mapping is not None else MidiMap()
@@ -132,7 +131,7 @@ class MidiInput:
     @property
     def learning(self) -> str | None:
         """The target that waits for a control to be moved."""
-        return self._learning if self._clock() < self._learn_until_s else None
+        return self._learning if time.monotonic() < self._learn_until_s else None
 
     def learn(self, target: str | None) -> None:
         """The next control that is moved gets this target; None stops learning.
@@ -152,7 +151,7 @@ class MidiInput:
                 "midi: target must be a parameter, act:NAME, preset:NAME or program:NAME "
                 f"(got {target[:40]!r})"
             )
-        self._learning, self._learn_until_s = target, self._clock() + _LEARN_S
+        self._learning, self._learn_until_s = target, time.monotonic() + _LEARN_S
         self.show.notify()
 
     def start(self) -> None:
@@ -175,7 +174,7 @@ class MidiInput:
 
     def receive(self, message: Any, *, port: str = "") -> None:
         """One mido message. Never raises: it is called from the driver's thread."""
-        now_s = self._clock()
+        now_s = time.monotonic()
         with self._faults.catching():
             kind = getattr(message, "type", "")
             if self._tempo.receive(kind, now_s, port=port, position=getattr(message, "pos", 0)):

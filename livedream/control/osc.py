@@ -62,7 +62,6 @@ class OscServer:
         parameters: LiveParameters,
         show: Show,
         address: Endpoint,
-        clock: Callable[[], float] = time.monotonic,
         wall: WallControl | None = None,
     ) -> None:
         self._wall = wall if wall is not None else WallControl()
@@ -71,7 +70,7 @@ class OscServer:
                 f"osc: {address.host} is on the network; say who may send to it, for example "
                 f"{address.host}:{address.port}?allow=192.168.1.0/24"
             )
-        self.parameters, self.show, self.address, self._clock = parameters, show, address, clock
+        self.parameters, self.show, self.address = parameters, show, address
         self._socket: socket.socket | None = None
         self._thread: SupervisedThread | None = None
         self._stop = threading.Event()
@@ -219,7 +218,7 @@ class OscServer:
         return names[number]
 
     def _remember(self, host: str, port: int, *, forever: bool = False) -> None:
-        until_s = math.inf if forever else self._clock() + _KEPT_S
+        until_s = math.inf if forever else time.monotonic() + _KEPT_S
         with self._lock:
             known = self._receivers.get((host, port), -math.inf)
             if known == -math.inf and len(self._receivers) >= _MOST_RECEIVERS:
@@ -238,7 +237,7 @@ class OscServer:
             self._send_wall(name, value, there)
 
     def _all_but(self, origin: str) -> list[tuple[str, int]]:
-        now_s = self._clock()
+        now_s = time.monotonic()
         with self._lock:
             self._receivers = {key: s for key, s in self._receivers.items() if s >= now_s}
             return [key for key in self._receivers if f"osc {key[0]}:{key[1]}" != origin]

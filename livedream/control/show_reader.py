@@ -16,8 +16,6 @@ from livedream.core.settings import DreamSettings
 from livedream.core.snapshot import Snapshot
 from livedream.region.painting import decoded
 
-__all__ = ["Playback", "ShowScript", "own_objective", "read_show"]
-
 _ORIGIN: Final = "replay"
 
 

@@ -5,7 +5,7 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Final, Protocol, TypeVar
 
 from livedream.core.closing import Finalizable
@@ -70,17 +70,16 @@ def prefetch(items: Iterable[T], depth: int = _DEPTH) -> Iterator[Iterator[T]]:
 
     def work() -> None:
         end = _End()
-        source = iter(items)
         try:
-            for item in source:
-                if not put(item):
-                    break
+            with ExitStack() as stack:
+                source = iter(items)
+                if (close := getattr(source, "close", None)) is not None:
+                    stack.callback(close)
+                for item in source:
+                    if not put(item):
+                        break
         except BaseException as error:  # carried to the reader, raised there
             end = _End(error)
-        finally:
-            close = getattr(source, "close", None)
-            if close is not None:
-                close()
         put(end)
 
     def read() -> Iterator[T]:
@@ -116,10 +115,10 @@ class AsyncWriter(Finalizable):
     from that thread in every case.
     """
 
-    def __init__(self, sink: Closing, timer: StageTimer, depth: int = _DEPTH) -> None:
+    def __init__(self, sink: Closing, timer: StageTimer) -> None:
         self._sink = sink
         self._timer = timer
-        self._waiting: queue.Queue[Frame | None] = queue.Queue(depth)
+        self._waiting: queue.Queue[Frame | None] = queue.Queue(_DEPTH)
         self._error: BaseException | None = None
         self._complete = True
         self._failed = False
@@ -128,7 +127,7 @@ class AsyncWriter(Finalizable):
         self._worker.start()
 
     def write(self, frame: Frame) -> None:
-        """Queue a frame; waits while the sink is `depth` behind."""
+        """Queue a frame; waits while the sink is a few behind."""
         self._raise()
         self._waiting.put(frame)
 

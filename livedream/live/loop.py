@@ -1,7 +1,7 @@
 """The loop: frame in, flow, warp, composition, frame out, at the camera's rate.
 
-The dream grows beside it (`dreaming`). Where a dream is quick enough to be ready within the frame
-that it was dreamed on, the loop waits for it, and both rates are one.
+The dream grows beside it (`dream_worker`). Where a dream is quick enough to be ready within the
+frame that it was dreamed on, the loop waits for it, and both rates are one.
 """
 
 import contextlib

@@ -183,7 +183,7 @@ class Session(Closeable):
         self._closers.append(("the dream", self.dreaming.close))
         self._closers.append(("controllers", self.controllers.close))
         self.controllers.start((self.opened.width, self.opened.height), self.fps)
-        self._unlisten = self.parameters.listen(self._changed)
+        self.parameters.listen(self._changed)
         self.loop = LiveLoop(self._wiring(flow))
 
     def _changed(self, change: Change) -> None:

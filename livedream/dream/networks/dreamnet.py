@@ -223,7 +223,7 @@ def save_dreamnet(net: DreamNet, path: Path, said: Mapping[str, Any]) -> None:
     path.write_bytes(save(state, {METADATA_KEY: json.dumps(values, ensure_ascii=False)}))
 
 
-def load_dreamnet(path: Path, device: torch.device | str = "cpu") -> DreamNet:
+def load_dreamnet(path: Path) -> DreamNet:
     """A folded DreamNet in fp32 and evaluation mode from a ``.safetensors`` file, weights frozen.
 
     Raises ValueError when the file is no DreamNet or does not match its own configuration.
@@ -236,4 +236,4 @@ def load_dreamnet(path: Path, device: torch.device | str = "cpu") -> DreamNet:
         net.load_state_dict(state, assign=True)
     except RuntimeError as error:
         raise ValueError(f"{path}: weights do not match the configuration: {error}") from error
-    return net.to(device).eval().requires_grad_(False)
+    return net.eval().requires_grad_(False)

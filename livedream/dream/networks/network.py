@@ -152,9 +152,6 @@ def load_network(
     preprocess: str | None = None,
     labels: Path | None = None,
     random_seed: int | None = None,
-    allow_download: bool = True,
-    allow_unverified: bool = False,
-    progress: bool = True,
 ) -> Network:
     """A registered network with its own weights, with a file's, or with random ones.
 
@@ -178,13 +175,7 @@ def load_network(
         spec = replace(spec, licence=file.metadata.licence or "not stated")
     else:
         spec = find_spec(name or DEFAULT_NAME)
-        path = locate_weights(
-            spec,
-            allow_download=allow_download,
-            allow_unverified=allow_unverified,
-            progress=progress,
-        )
-        file = read_weights(path, scripted=spec.builder == CLIP)
+        file = read_weights(locate_weights(spec), scripted=spec.builder == CLIP)
     return _assemble(spec, build_module(spec, file), file.metadata, preprocess, labels)
 
 

@@ -46,6 +46,22 @@ def test_an_error_in_the_thread_is_raised_at_the_reader() -> None:
             next(items)
 
 
+class Unclosable:
+    def __iter__(self) -> "Unclosable":
+        return self
+
+    def __next__(self) -> int:
+        raise StopIteration
+
+    def close(self) -> None:
+        raise OSError("the disk is gone")
+
+
+def test_a_source_that_cannot_be_closed_leaves_no_reader_waiting() -> None:
+    with prefetch(Unclosable()) as items, pytest.raises(OSError, match="the disk is gone"):
+        next(items)
+
+
 def test_leaving_early_stops_the_thread_and_closes_the_source() -> None:
     closed = threading.Event()
 
