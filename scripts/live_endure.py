@@ -2,6 +2,7 @@
 """Live dreaming under load, for real: latency, the governor, lost sources, hours, wild controllers.
 
     python scripts/live_endure.py latency --seconds 30       source to receiver, over UDP
+    python scripts/live_endure.py latency --over whip        ...or WHIP; with --bare without a dream
     python scripts/live_endure.py governor --seconds 60      a core taken in the middle third
     python scripts/live_endure.py lost --times 50            source and receiver killed, restarted
     python scripts/live_endure.py controllers --messages 100000    random OSC, panel, MIDI
@@ -15,6 +16,7 @@ real socket, and the receiver is a process of its own.
 """
 
 import argparse
+import itertools
 import json
 import logging
 import os
@@ -38,14 +40,15 @@ SETTLING_S: Final = 2.0  # with another region, before it counts
 sys.path[:0] = [str(ROOT), str(ROOT / "tests"), str(ROOT / "tests" / "integration")]
 
 from live.senders import UdpSender, now_ms, read_stamp, scene, stamp  # noqa: E402
-from ports import free_udp_port  # noqa: E402
+from ports import free_tcp_port, free_udp_port  # noqa: E402
 
-from livedream.capture.live import LiveInput, Opened  # noqa: E402
+from livedream.capture.live import LiveInput, Opened, open_live  # noqa: E402
 from livedream.core.defaults import LIVE  # noqa: E402
 from livedream.core.frame import Picture  # noqa: E402
 from livedream.live.loop import Composed  # noqa: E402
 from livedream.live.session import LiveJob, Session  # noqa: E402
-from livedream.present.live import MemoryOutput  # noqa: E402
+from livedream.present.live import LiveFrame, MemoryOutput, open_output  # noqa: E402
+from livedream.present.live.worker import OutputWorker  # noqa: E402
 
 
 class StampedInput:
@@ -122,11 +125,9 @@ def figures(values: list[float]) -> dict[str, float]:
     }
 
 
-def receive(port: int, seconds: float) -> None:
-    """In a process of its own: decode the stream, print each picture's age in ms."""
-    from livedream.capture.live.stream import StreamInput
-
-    source = StreamInput(f"udp://127.0.0.1:{port}")
+def receive(text: str, seconds: float) -> None:
+    """In a process of its own: take what comes to this source, print each picture's age in ms."""
+    source = open_live(text)
     end_s = time.monotonic() + seconds
     ages: list[int] = []
     while time.monotonic() < end_s:
@@ -141,19 +142,49 @@ def receive(port: int, seconds: float) -> None:
     print(json.dumps(ages))
 
 
+def likely(said: str) -> list[float]:
+    """What a receiver printed, without stamps that could not be read."""
+    return [float(age) for age in json.loads(said) if 0 <= age < 60_000]
+
+
+def bare(source: StampedInput, sink: str, receiver: list[str]) -> list[float]:
+    """The pictures' ages, ms, where they go from the source to the output as they are."""
+    opened = source.open()
+    output = open_output(sink, width=opened.width, height=opened.height, rate=opened.rate)
+    worker = OutputWorker(output)
+    try:
+        with subprocess.Popen(receiver, stdout=subprocess.PIPE, text=True) as child:
+            for index in itertools.count():
+                if child.poll() is not None:
+                    break
+                rgb = source.read()
+                if rgb is not None:
+                    worker.offer(LiveFrame(rgb, time.monotonic(), index))
+            assert child.stdout is not None
+            return likely(child.stdout.read())
+    finally:
+        worker.close()
+
+
 def latency(args: argparse.Namespace) -> dict[str, Any]:
     """Capture to the receiver's decoded picture, encoder and decoder included."""
-    port = free_udp_port()
-    with Watched(
-        StampedInput(args.width, args.height, 25), sinks=(f"udp://127.0.0.1:{port}",)
-    ) as it:
+    if args.over == "whip":
+        here = f"127.0.0.1:{free_tcp_port()}"
+        receiver, sink = f"whip:{here}", f"whip:http://{here}/whip"
+    else:
+        receiver = sink = f"udp://127.0.0.1:{free_udp_port()}"
+    line = [sys.executable, __file__, "receive", receiver, str(args.seconds)]
+    source = StampedInput(args.width, args.height, 25)
+    if args.bare:
+        found = figures(bare(source, sink, line))
+        return {"source to receiver, ms": found, "passed": 0 < found.get("p95", 0) <= 200.0}
+    with Watched(source, sinks=(sink,)) as it:
         time.sleep(args.warm_up)
-        line = [sys.executable, __file__, "receive", str(port), str(args.seconds)]
         start_s = time.monotonic()
         said = subprocess.run(line, capture_output=True, text=True, check=True).stdout
         own = it.between(start_s, time.monotonic())
         status = it.session.status.latest()
-    ages = [float(age) for age in json.loads(said) if 0 <= age < 60_000]
+    ages = likely(said)
     found = figures(ages)
     return {
         "source to receiver, ms": found,
@@ -422,6 +453,8 @@ def main() -> int:
     )
     parser.add_argument("rest", nargs="*")
     parser.add_argument("--seconds", type=float, default=30.0)
+    parser.add_argument("--over", choices=("udp", "whip"), default="udp", help="of latency")
+    parser.add_argument("--bare", action="store_true", help="of latency: the output alone")
     parser.add_argument("--minutes", type=float, default=30.0)
     parser.add_argument("--times", type=int, default=50)
     parser.add_argument("--messages", type=int, default=100_000)
@@ -434,7 +467,7 @@ def main() -> int:
     parser.add_argument("--height", type=int, default=360)
     args = parser.parse_args()
     if args.check == "receive":
-        receive(int(args.rest[0]), float(args.rest[1]))
+        receive(args.rest[0], float(args.rest[1]))
         return 0
     checks = {
         "latency": latency, "governor": governor, "lost": lost, "hours": hours,
