@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Final
 
 from livedream.cli.options import (
     Commands,
-    add_old_spelling,
     add_parameter,
     add_settings,
     add_shared,
@@ -187,7 +186,6 @@ def _add_controllers(group: argparse._ArgumentGroup) -> None:
         group.add_argument(flag, default="", metavar=metavar, help=text)
     for parameter in declared(ShowSettings):
         add_parameter(group, parameter)
-    add_old_spelling(group, "--log", "--show-log")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -2,7 +2,6 @@
 
 import argparse
 import dataclasses
-import sys
 from collections.abc import Collection, Mapping
 from fractions import Fraction
 from pathlib import Path
@@ -62,23 +61,6 @@ def add_parameter(
     group.add_argument(
         parameter.flag, type=Reader(parameter), default=None, metavar=metavar, help=text + shown
     )
-
-
-def add_old_spelling(group: argparse._ArgumentGroup, old: str, new: str) -> None:
-    """An option's old name, for one more release: it is taken, with a note."""
-
-    class Renamed(argparse.Action):
-        def __call__(self, parser: Any, namespace: Any, values: Any, *_: Any) -> None:
-            print(
-                f"note: {old} is now {new}; {old} will be removed in the next release",
-                file=sys.stderr,
-            )
-            setattr(namespace, self.dest, values)
-
-    group.add_argument(
-        old, dest=new.lstrip("-").replace("-", "_"), action=Renamed, default=argparse.SUPPRESS,
-        help=argparse.SUPPRESS,
-    )  # fmt: skip
 
 
 def settings_of(args: argparse.Namespace, defaults: DreamSettings | None = None) -> DreamSettings:

@@ -108,12 +108,6 @@ def read_preset(text: str, name: str, *, own: bool = False) -> Preset:
 
 
 def _preset(found: Mapping[str, Any], name: str, own: bool) -> Preset:
-    if "look" in found:
-        _log.warning(
-            "preset %s: [look] is now [grade]; [look] will be removed in the next release", name
-        )
-        found = {**found, "grade": found["look"]}
-        del found["look"]
     if unknown := sorted(set(found) - set(_TABLES)):
         raise SettingsError(f"unknown entry {unknown[0]!r}; there are {', '.join(_TABLES)}")
     values: dict[str, Any] = {}

@@ -60,7 +60,7 @@ def read_show(path: Path, source: str = "") -> ShowScript:
         raise SettingsError(f"--replay: {path} was written by another version of livedream")
     try:
         dream = DreamSettings.from_mapping(header["dream"])
-        grade = GradeSettings(**header.get("grade") or header["look"])
+        grade = GradeSettings(**header["grade"])
         width, height = map(int, header.get("canvas", (16, 9)))
         events = sorted(((float(one["t"]), one) for one in rest), key=lambda pair: pair[0])
         _leave_out_refused(events)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from livedream.cli import build_parser, live, main
+from livedream.cli import main
 from livedream.core.parameters import Parameter
 
 
@@ -100,14 +100,3 @@ def test_a_range_is_said_in_words() -> None:
     assert Parameter("x", float, 1.0, "", minimum=1.0).wanted() == "at least 1"
     assert Parameter("x", int, 1, "", minimum=0, maximum=2**31 - 1).wanted().endswith("2147483647")
     assert Parameter("x", bool, True, "").wanted() == "yes or no"
-
-
-def test_the_old_name_of_an_option_is_taken_with_a_note(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    args = build_parser().parse_args(["live", "--log", "show.jsonl"])
-    assert live.job_of(args).controllers.log == "show.jsonl"
-    assert "--log is now --show-log" in capsys.readouterr().err
-    args = build_parser().parse_args(["live", "--show-log", "show.jsonl"])
-    assert live.job_of(args).controllers.log == "show.jsonl"
-    assert not capsys.readouterr().err

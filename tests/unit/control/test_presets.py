@@ -99,11 +99,6 @@ def test_what_is_wrong_in_a_preset_is_said(text: str, message: str) -> None:
     assert str(caught.value).startswith("preset mine: ")
 
 
-def test_the_old_name_of_a_table_is_taken_with_a_note(caplog: pytest.LogCaptureFixture) -> None:
-    assert read_preset("[look]\nhue = 20", "mine").values == {"hue": 20.0}
-    assert "[look] is now [grade]" in caplog.text
-
-
 def test_a_wrong_file_is_left_out_and_told_of(tmp_path: Path) -> None:
     (tmp_path / "broken.toml").write_text("[dream]\nstrength = 900")
     (tmp_path / "good.toml").write_text('title = "Good"\n[dream]\nstrength = 9.0')
