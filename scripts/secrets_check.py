@@ -218,7 +218,7 @@ def _show(args: argparse.Namespace, folder: Path, camera: int, server: int) -> I
         sys.executable, "-m", "livedream", "live", f"rtsp://admin:{password}@127.0.0.1:{camera}/cam",
         "--sink", f"rtmp://127.0.0.1:{server}/live/{key}", "--sink", "browser:0.0.0.0:0",
         "--sink", f"record:{folder}/shows?of=both&minutes=1", "--panel", "0.0.0.0:0",
-        "--log", str(folder / "show.jsonl"), "--log-file", str(folder / "live.log"),
+        "--show-log", str(folder / "show.jsonl"), "--log-file", str(folder / "live.log"),
         "--seconds", str(args.seconds), "--fps", "12", "--size", "64x36", "--octaves", "1",
         "--iterations", "1", "--flow", "dis-ultrafast", "--flow-size", "72p", "--device", "cpu",
     ]  # fmt: skip

@@ -97,6 +97,7 @@ class LiveParameters:
         self._fade: _Fade | None = None
         self._triggers: set[str] = set()
         self._listeners: tuple[Callable[[Change], None], ...] = ()
+        self._changing = threading.Lock()  # one change after the other; before the other lock
         self._lock = threading.Lock()
         self.painting = Painting()
         self._last = Snapshot(clock(), dream, grade, painted=self.painting.painted)
@@ -145,21 +146,22 @@ class LiveParameters:
             if not 0.0 <= time_s < math.inf:
                 raise SettingsError(f"{what}: must be at least 0 (got {time_s})")
         checked = {name: self._parameter(name).read(value) for name, value in values.items()}
-        with self._lock:
+        with self._changing:
             other = checked.get("network", self._targets["network"]) != self._targets["network"]
             if other:  # the layers of one network mean nothing to another
                 checked.setdefault("objective", "")
             if "objective" in checked:  # which says more exactly what is wanted
                 checked.setdefault("prompt", "")
-            self._check_together(checked)
-            change = Change(checked, origin, self._clock(), ramp_s, seconds)
-            self._advance(change.time_s)
-            if other:
-                self._start_fade(change)
-            for name, value in checked.items():
-                self._aim(name, value, change)
-            if not other and "prompt" in checked:
-                self._aim_objective(change)
+            self._check_together(checked)  # may read files: the loop's snapshot does not wait
+            with self._lock:
+                change = Change(checked, origin, self._clock(), ramp_s, seconds)
+                self._advance(change.time_s)
+                if other:
+                    self._start_fade(change)
+                for name, value in checked.items():
+                    self._aim(name, value, change)
+                if not other and "prompt" in checked:
+                    self._aim_objective(change)
         self._notify(change)
 
     def modulate(self, name: str, key: str, offset_unit: float | None) -> None:

@@ -372,10 +372,12 @@ class Show:
 
     def listen(self, listener: Callable[[], None]) -> Callable[[], None]:
         """Call `listener` when preset, program, tempo or modulators change; it never waits."""
-        self._listeners = [*self._listeners, listener]
+        with self._lock:
+            self._listeners = [*self._listeners, listener]
 
         def stop() -> None:
-            self._listeners = [one for one in self._listeners if one is not listener]
+            with self._lock:
+                self._listeners = [one for one in self._listeners if one is not listener]
 
         return stop
 

@@ -56,7 +56,7 @@ class DreamSettings:
     prompt: str = declare(
         "",
         "what to dream, in words: owl in autumn leaves; -word drives away from it (see `livedream "
-        "find`); empty: use the objective",
+        "find`); empty: the objective",
         ramp_s=1.5,
     )  # fmt: skip
     size: str = declare(

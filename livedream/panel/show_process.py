@@ -16,6 +16,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -255,17 +256,16 @@ class ShowProcess:
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
         )  # fmt: skip
         assert child.stderr is not None
-        listener = threading.Thread(target=self._listen, args=(child.stderr,), daemon=True)
-        listener.start()
+        listener = start_thread("show's log", partial(self._listen, child.stderr), restart=False)
         try:
             return self._watch(child, asked)
         finally:
-            self.port = None
             self._kept.write(at_once=True)
             if child.poll() is None:
                 child.kill()
             end_child(child, _STOP_S)
-            listener.join(_STOP_S)
+            listener.close(_STOP_S)
+            self.port = None  # after all that the show said
 
     def _watch(self, child: "subprocess.Popen[bytes]", asked: int) -> int:
         """Until the child has ended; it is made to when something else is wanted."""

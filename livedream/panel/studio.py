@@ -71,6 +71,7 @@ class Studio(PageServer):
         self.done = threading.Event()
         self._filled = self._file.read()
         self._offers = offers({})
+        self._beginning = threading.Lock()
         self._looks = False
         self._looking: SupervisedThread | None = None
         self._pages: list[Page] = []
@@ -175,12 +176,13 @@ class Studio(PageServer):
                 raise SettingsError("message: must be start, stop, quit, look or folder")
 
     def _begin(self, filled: Mapping[str, Any]) -> None:
-        self._form.setup(filled)  # before anything is written
-        kept = self._file.without_secrets(filled)
-        setup = self._form.setup(kept)
-        self._file.write(kept)
-        self._filled = kept
-        self.show.start(setup)
+        with self._beginning:  # two pages may start at once
+            self._form.setup(filled)  # before anything is written
+            kept = self._file.without_secrets(filled)
+            setup = self._form.setup(kept)
+            self._file.write(kept)
+            self._filled = kept
+            self.show.start(setup)
         self._changed()
 
     def _application(self) -> Starlette:

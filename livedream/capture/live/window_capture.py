@@ -8,7 +8,8 @@ PyAV's wheel brings an X library of its own, and two in one process crash.)
 import os
 import sys
 import time
-from typing import Final, NamedTuple
+from contextlib import closing
+from typing import Any, Final, NamedTuple
 
 from livedream.capture.live import Opened, named, shown_name
 from livedream.capture.live.screen import ScreenInput
@@ -99,7 +100,7 @@ class WindowInput(ScreenInput):
 def _windows_of_x11() -> list[FoundWindow]:
     """Those that a window manager knows, else those right on the screen."""
     try:
-        from Xlib import X, display, error
+        from Xlib import display, error
     except ImportError as missing:
         raise SourceError(
             "window: python-xlib is not installed; pip install 'livedream[window]'"
@@ -110,29 +111,36 @@ def _windows_of_x11() -> list[FoundWindow]:
     except lost as wrong:
         raise SourceError(f"no window can be captured here ({wrong})") from wrong
     try:
-        root = server.screen().root
-        named = root.get_full_property(server.intern_atom("_NET_CLIENT_LIST"), X.AnyPropertyType)
-        numbers = list(named.value) if named else [one.id for one in root.query_tree().children]
-        utf8 = server.intern_atom("_NET_WM_NAME")
-        found = []
-        for number in numbers[:_MOST]:
-            window = server.create_resource_object("window", number)
-            try:
-                if window.get_attributes().map_state != X.IsViewable:
-                    continue
-                title = window.get_full_property(utf8, X.AnyPropertyType)
-                said = title.value if title else window.get_wm_name() or ""
-                area, at = window.get_geometry(), root.translate_coords(window, 0, 0)
-            except error.XError:  # it was closed meanwhile
-                continue
-            text = shown_name(said.decode(errors="replace") if isinstance(said, bytes) else said)
-            if text and min(area.width, area.height) >= _LEAST:
-                size = area.width, area.height
-                found.append(FoundWindow(text, int(number), at.x, at.y, size))
-        server.close()
-        return found
-    except lost as wrong:
+        with closing(server):
+            return _seen(server)
+    except (*lost, error.XError) as wrong:
         raise SourceError(f"the X server went away ({wrong})") from wrong
+
+
+def _seen(server: Any) -> list[FoundWindow]:
+    """On an X display; what goes away meanwhile is left out."""
+    from Xlib import X, error
+
+    root = server.screen().root
+    named = root.get_full_property(server.intern_atom("_NET_CLIENT_LIST"), X.AnyPropertyType)
+    numbers = list(named.value) if named else [one.id for one in root.query_tree().children]
+    utf8 = server.intern_atom("_NET_WM_NAME")
+    found = []
+    for number in numbers[:_MOST]:
+        window = server.create_resource_object("window", number)
+        try:
+            if window.get_attributes().map_state != X.IsViewable:
+                continue
+            title = window.get_full_property(utf8, X.AnyPropertyType)
+            said = title.value if title else window.get_wm_name() or ""
+            area, at = window.get_geometry(), root.translate_coords(window, 0, 0)
+        except error.XError:  # it was closed meanwhile
+            continue
+        text = shown_name(said.decode(errors="replace") if isinstance(said, bytes) else said)
+        if text and min(area.width, area.height) >= _LEAST:
+            size = area.width, area.height
+            found.append(FoundWindow(text, int(number), at.x, at.y, size))
+    return found
 
 
 def _windows_of_windows() -> list[FoundWindow]:

@@ -15,7 +15,7 @@ from live.senders import MjpegServer, RtspServer, read_stamp
 from live.streams_made import FPS, GrowingPlaylist, datagrams, film, web
 from ports import free_tcp_port, free_udp_port
 
-from livedream.capture.live import Captured, open_live
+from livedream.capture.live import Captured, open_live, stream
 from livedream.capture.live.worker import Capture
 from livedream.capture.video import VideoSource
 from livedream.core import children
@@ -177,15 +177,16 @@ def test_a_stream_that_begins_without_a_keyframe(refresh: str) -> None:
 
 
 def test_a_stream_that_never_has_a_keyframe_is_shown_as_it_is(
-    caplog: pytest.LogCaptureFixture,
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(stream, "_KEYFRAME_S", 2.0)
     with (
         caplog.at_level("INFO"),
         RtspServer("admin", "secret", keyframes=False) as server,
         captured(f"rtsp://admin:secret@127.0.0.1:{server.port}/x") as capture,
     ):
         assert first(capture, 20.0).rgb.shape == (180, 320, 3)
-    assert "no keyframe in 10 s" in caplog.text
+    assert "no keyframe in 2 s" in caplog.text
 
 
 def test_size_codec_and_clock_may_change(caplog: pytest.LogCaptureFixture) -> None:

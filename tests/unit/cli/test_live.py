@@ -8,6 +8,7 @@ import pytest
 
 from livedream.cli import live, main, script
 from livedream.core.errors import ShowError, SourceError
+from livedream.core.supervisor import Supervisor
 from livedream.live.session import Session
 
 
@@ -25,6 +26,7 @@ def test_a_show_that_fails_has_a_code_of_its_own(
     monkeypatch.setattr(Session, "__init__", lambda self, job: None)
     monkeypatch.setattr(Session, "run", run)
     monkeypatch.setattr(Session, "close", lambda self: None)
+    monkeypatch.setattr(Session, "supervisor", Supervisor(), raising=False)
     assert main(["live", "synthetic:clouds", "--quiet"]) == code
     assert capsys.readouterr().err == (f"livedream: {error}\n" if error else "")
 

@@ -65,7 +65,7 @@ def test_what_is_no_number_does_not_stay(
     dreamer.state.residual[0, 0, 5, 5] = torch.nan
     levels = _held(dreamer, texture, 20)
     assert levels[0] == 0 and levels[-1] == pytest.approx(14.0, rel=0.03)
-    assert caplog.text.count("was no number") == 1
+    assert caplog.text.count("was NaN") == 1
 
 
 def test_a_cut_starts_afresh(dreamnet: Network, texture: Picture) -> None:

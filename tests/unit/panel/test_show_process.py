@@ -13,7 +13,7 @@ from show_made import COMMAND
 from websockets.sync.client import connect
 
 from livedream.panel.setup import Setup
-from livedream.panel.show_process import ShowProcess
+from livedream.panel.show_process import Kept, ShowProcess
 
 
 @pytest.fixture
@@ -119,7 +119,8 @@ def test_what_was_set_is_still_there_the_next_day(tmp_path: Path) -> None:
     assert "--preset=neon" in words["words"]
     for nonsense in ("{", "[]", '{"beginning": 3}', '{"beginning": [], "values": 4}', "[" * 9_999):
         kept.write_text(nonsense, encoding="utf-8")
-        assert "--preset=ink" in shown(first)[0]["words"]
+        assert Kept.read(kept).messages() == []
+    assert "--preset=ink" in shown(first)[0]["words"]
 
 
 def test_a_show_that_dies_begins_again_as_it_was(show: ShowProcess, tmp_path: Path) -> None:
