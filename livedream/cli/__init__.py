@@ -61,7 +61,13 @@ _COMMANDS = (
 
 
 class _Parser(argparse.ArgumentParser):
-    """One line for a wrong option, and where to look; argparse prints its whole usage."""
+    """One line for a wrong option, and where to look; argparse prints its whole usage.
+
+    Options are written out: a name that is gone must not be taken for one that begins alike.
+    """
+
+    def __init__(self, *args: Any, **more: Any) -> None:
+        super().__init__(*args, allow_abbrev=False, **more)
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         found, unknown = super().parse_known_args(args, namespace)

@@ -304,7 +304,9 @@ class Show:
                 # A preset was deleted or broken meanwhile: on to the next step at once.
                 self._begun_s -= step.hold_s
                 if self._every is not None:
-                    self._since_beats = self.tempo.beats(self._clock()) - self._beats(self._every)
+                    self._since_beats = self.tempo.beats(self._clock()) - self._every.beats(
+                        BEATS_PER_BAR
+                    )
                 if index not in self._skipped:
                     self._skipped[index] = f"{program.name}: step {index + 1} skipped: {error}"
                     _log.warning("program %s", self._skipped[index])
@@ -323,7 +325,7 @@ class Show:
                 self._begun_s = now_s - program.begins_s(self._step)
             at = max(self._step, program.at(now_s - self._begun_s))
             return at, steps[at % len(steps)].crossfade_s
-        beats, until_next = self.tempo.beats(now_s), self._beats(every)
+        beats, until_next = self.tempo.beats(now_s), every.beats(BEATS_PER_BAR)
         late = 1.0 if every == before else 0.0  # of a thread that was held up; else of the beat
         if not beats - late < self._since_beats + until_next <= beats + 2 * until_next:
             # The program or its counting has begun, or beats are counted anew: from this bar.
@@ -343,10 +345,6 @@ class Show:
             return self._step, None
         self._since_beats += until_next
         return after, min(crossfade_s, LONGEST_CROSSFADE_S)
-
-    @staticmethod
-    def _beats(every: Every) -> int:
-        return every.beats(BEATS_PER_BAR)
 
     def save(self, name: str, title: str = "", about: str = "", crossfade_s: float = 4.0) -> Preset:
         """What is shown now, as a preset of the user's own. Raises SettingsError if it cannot be.

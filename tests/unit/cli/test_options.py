@@ -100,3 +100,9 @@ def test_a_range_is_said_in_words() -> None:
     assert Parameter("x", float, 1.0, "", minimum=1.0).wanted() == "at least 1"
     assert Parameter("x", int, 1, "", minimum=0, maximum=2**31 - 1).wanted().endswith("2147483647")
     assert Parameter("x", bool, True, "").wanted() == "yes or no"
+
+
+def test_an_option_is_not_taken_for_a_longer_one(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["live", "--log", "show.jsonl"])
+    assert "unrecognized arguments: --log" in capsys.readouterr().err
