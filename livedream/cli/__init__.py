@@ -66,8 +66,8 @@ class _Parser(argparse.ArgumentParser):
     Options are written out: a name that is gone must not be taken for one that begins alike.
     """
 
-    def __init__(self, *args: Any, **more: Any) -> None:
-        super().__init__(*args, allow_abbrev=False, **more)
+    def __init__(self, **more: Any) -> None:
+        super().__init__(**more, allow_abbrev=False)
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         found, unknown = super().parse_known_args(args, namespace)
