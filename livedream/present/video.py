@@ -7,6 +7,7 @@ writer died is gone on with by opening it again with `resume`.
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from io import BytesIO
@@ -113,6 +114,9 @@ class VideoSink(Finalizable):
             info, GROWING[growing], growing_options(growing), wanted=self._copies,
             music=_music(self._options, info),
         )  # fmt: skip
+        # What is not closed keeps its encoder's threads until Python collects garbage.
+        self._opened = ExitStack()
+        self._opened.callback(self._sound.close)
         try:
             self._prepare()
             written = self._growing.resume(self._sound) if resume else None
@@ -124,7 +128,7 @@ class VideoSink(Finalizable):
                     self._last_pts = floor(last_s / info.time_base)
             finishing(path).unlink(missing_ok=True)
         except BaseException:
-            self._sound.close()
+            self._opened.close()
             raise
 
     def _prepare(self) -> None:
@@ -139,13 +143,15 @@ class VideoSink(Finalizable):
                 raise cannot(self.path, error) from error
         self._stream, self.header = streams[0], header
         self._growing = FragmentedFile(self.path, self._container.growing, streams, header)
+        self._opened.callback(self._growing.close)
 
     def _header(self) -> tuple[list[Any], bytes]:
-        self._head, written = open_in_memory(self._container.growing)
+        head, written = open_in_memory(self._container.growing)
+        self._opened.callback(head.close)
         encoder, info = self._chosen.encoder, self._info
         aspect = info.sample_aspect_ratio
         rate = info.rate.limit_denominator(1_000_000)
-        stream: Any = self._head.add_stream(encoder.name, rate=rate)
+        stream: Any = head.add_stream(encoder.name, rate=rate)
         stream.width, stream.height = info.width, info.height
         context = stream.codec_context
         configure(context, encoder, self._chosen.pixels, rate, self._options.quality)
@@ -154,11 +160,11 @@ class VideoSink(Finalizable):
         tag(context, self._tags)
         if encoder.tag and self._container.growing in ("mp4", "mov"):
             context.codec_tag = encoder.tag
-        copies = [track.add_to(self._head) for track in self._sound.tracks]
+        copies = [track.add_to(head) for track in self._sound.tracks]
         growing = self._container.growing
         if title := with_room("", growing, aspect):
             stream.metadata["title"] = title
-        self._head.start_encoding()
+        head.start_encoding()
         leave_real_time()
         header = BytesIO(written.take())
         put_display_size(header, growing, info.width, info.height, aspect)
@@ -234,9 +240,7 @@ class VideoSink(Finalizable):
     def abandon(self) -> None:
         """Let go of the file without finishing it: it stays one that grows, to be resumed."""
         self._closed = True
-        self._growing.close()
-        self._head.close()
-        self._sound.close()
+        self._opened.close()
 
 
 def join(

@@ -158,11 +158,15 @@ class StreamMuxer:
         self._container: Any = av.open(
             self._bytes, "w", format=container, container_options={**_MUXING, **muxing}
         )
-        self._video = add_video(self._container, options)
         self._sound = AacTrack(sound) if silence or sound is not None else None
-        if self._sound is not None:
-            self._sound.add_to(self._container)
-        self._container.start_encoding()
+        try:
+            self._video = add_video(self._container, options)
+            if self._sound is not None:
+                self._sound.add_to(self._container)
+            self._container.start_encoding()
+        except BaseException:  # its encoders' threads would stay until Python collects garbage
+            self.close()
+            raise
         self._begin_s: float | None = None
         self._last = -1
 

@@ -131,7 +131,7 @@ class _Segments:
         self._shape: tuple[int, ...] = ()
         self._begun_s = 0.0
         self._prepared: queue.SimpleQueue[tuple[int, _Segment]] = queue.SimpleQueue()
-        self._preparing = False
+        self._preparing = self._closed = False
 
     @property
     def path(self) -> Path | None:
@@ -148,7 +148,7 @@ class _Segments:
             self._preparing = True
             self._number += 1
             number, shape = self._number, self._shape
-            self._background.do(lambda: self._prepared.put((number, self._open(number, shape))))
+            self._background.do(lambda: self._prepare(number, shape))
 
     def _is_full(self, frame: LiveFrame) -> bool:
         assert self._sink is not None, "asked of an open segment"
@@ -175,6 +175,16 @@ class _Segments:
             recording.began(self._kind, self._sink.path, frame.captured_s)
         if before is not None:
             self._background.do(lambda: self._finish(before))
+
+    def _prepare(self, number: int, shape: tuple[int, ...]) -> None:
+        self._prepared.put((number, self._open(number, shape)))
+        if self._closed:  # meanwhile: nobody will take it
+            self._drop_prepared()
+
+    def _drop_prepared(self) -> None:
+        with contextlib.suppress(queue.Empty):
+            while True:
+                self._prepared.get_nowait()[1][0].close()
 
     def _take_prepared(self) -> _Segment | None:
         """The next one, if it is there in time; one that came too late for its turn is let go."""
@@ -204,9 +214,8 @@ class _Segments:
 
     def close(self) -> None:
         """Finish what is small; what is large stays a growing file, which plays as well."""
-        prepared = self._take_prepared()
-        if prepared is not None:
-            prepared[0].close()
+        self._closed = True
+        self._drop_prepared()
         sink, self._sink = self._sink, None
         if sink is None:
             return

@@ -82,6 +82,27 @@ def test_a_segment_that_was_not_prepared_in_time_leaves_nothing(tmp_path: Path) 
     assert [n for path in paths for n in numbers(path)] == list(range(100))
 
 
+def test_a_segment_that_is_prepared_after_the_end_leaves_nothing(tmp_path: Path) -> None:
+    may_go_on, done = threading.Event(), threading.Event()
+
+    def be_busy() -> None:
+        may_go_on.wait(30.0)
+
+    output = recording(tmp_path, "minutes=0.02")
+    output.open()
+    background = output._background  # noqa: SLF001
+    assert background is not None
+    background.do(be_busy)
+    for index in range(28):  # the second segment is asked for
+        output.write(LiveFrame(numbered(index), index / 25, index))
+    background.do(done.set)
+    output.close()
+    may_go_on.set()
+    assert done.wait(30.0)
+    (path,) = tmp_path.iterdir()
+    assert numbers(path) == list(range(28))
+
+
 def test_frames_keep_their_times(tmp_path: Path) -> None:
     times = [0.0, 0.04, 0.3, 0.31, 1.0]
     output = recording(tmp_path)
