@@ -1,7 +1,6 @@
 """A video file that cannot be made leaves nothing behind: no file, and no encoder at work."""
 
 import gc
-import os
 import sys
 from collections.abc import Iterator
 from fractions import Fraction
@@ -30,7 +29,7 @@ def no_garbage() -> Iterator[None]:
 
 
 def threads() -> int:
-    return len(os.listdir("/proc/self/task"))
+    return sum(1 for _ in Path("/proc/self/task").iterdir())
 
 
 def test_a_file_on_a_full_disk_leaves_no_encoder(
