@@ -344,7 +344,7 @@ class FragmentedFile:
             reason = error.strerror or str(error)
             raise SinkError(
                 f"{self.path} cannot be written any further ({reason}): it plays up to here; "
-                "free some space; --resume continues the render"
+                "free some space (a render continues with --resume)"
             ) from error
         self._end += written
 

@@ -98,7 +98,7 @@ def remux(growing: Path, wanted: RemuxSpec) -> tuple[str, ...]:
         reason = getattr(error, "strerror", None) or str(error)
         found = "cannot be joined" if wanted.pieces else "plays, but could not be finished"
         raise SinkError(
-            f"{growing} {found} ({reason}): free some space; --resume continues the render"
+            f"{growing} {found} ({reason}): free some space (a render continues with --resume)"
         ) from error
     finally:
         with suppress(OSError):

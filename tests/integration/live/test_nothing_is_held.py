@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
+from itertools import count
 from pathlib import Path
 
 import av
@@ -19,9 +20,12 @@ from live.streams_made import FPS, datagrams, film
 from ports import free_udp_port
 
 from livedream.capture.live import open_live
+from livedream.core.errors import SinkError
 from livedream.core.live_sound import SOUND_RATE, LiveSound
 from livedream.core.supervisor import start_thread
+from livedream.present.fragmented import FragmentedFile
 from livedream.present.live import LiveFrame, open_output
+from livedream.present.live.encoding import StreamMuxer, StreamOptions
 
 
 @contextmanager
@@ -45,12 +49,14 @@ def show(address: str) -> None:
     """Two seconds of picture and sound to an output that is then closed."""
     sound = LiveSound()
     output = open_output(address, width=64, height=48, rate=Fraction(FPS), sound=sound)
-    output.open()
-    for index in range(2 * FPS):
-        time_s = 1000 + index / FPS
-        sound.put(np.zeros((SOUND_RATE // FPS, 2), np.float32), time_s)
-        output.write(LiveFrame(np.full((48, 64, 3), index, np.uint8), time_s, index))
-    output.close()
+    try:
+        output.open()
+        for index in range(2 * FPS):
+            time_s = 1000 + index / FPS
+            sound.put(np.zeros((SOUND_RATE // FPS, 2), np.float32), time_s)
+            output.write(LiveFrame(np.full((48, 64, 3), index, np.uint8), time_s, index))
+    finally:
+        output.close()
 
 
 @pytest.mark.parametrize("kind", ["udp", "record"])
@@ -60,6 +66,34 @@ def test_an_output(kind: str, tmp_path: Path) -> None:
         address = f"record:{tmp_path}?minutes=0.01"  # three segments
     with held() as found:
         show(address)
+    assert not found
+
+
+@pytest.mark.parametrize("left", [0, 1, 20])
+def test_a_recording_on_a_full_disk(
+    left: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """left: how often something can be written before it is full."""
+    append, written = FragmentedFile._append, count()  # noqa: SLF001
+
+    def until_full(file: FragmentedFile, chunk: bytes) -> None:
+        if next(written) >= left:
+            raise SinkError(f"{file.path}: No space left on device")
+        append(file, chunk)
+
+    monkeypatch.setattr(FragmentedFile, "_append", until_full)
+    address = f"record:{tmp_path}"
+    with held() as found:
+        for _ in range(3):
+            with pytest.raises(SinkError, match="No space left"):
+                show(address)
+    assert not found
+
+
+def test_a_stream_that_cannot_begin() -> None:
+    options = StreamOptions(width=64, height=48, rate=Fraction(FPS), bitrate=10**6, keyframe_s=1.0)
+    with held() as found, pytest.raises(av.FFmpegError):
+        StreamMuxer(options, "mpegts", LiveSound(), pat_period="never")
     assert not found
 
 
