@@ -18,6 +18,7 @@ import numpy as np
 
 from livedream.control.catalogue import Catalogue
 from livedream.control.presets import Presets
+from livedream.core.children import end_child, start_child
 from livedream.core.errors import SettingsError
 from livedream.core.frame import Picture
 from livedream.core.shrink import fitted
@@ -83,7 +84,7 @@ class Pictures:
         self._failed: set[str] = set()
         self._lock = threading.Lock()
         self._thread: SupervisedThread | None = None
-        self._child: subprocess.Popen[str] | None = None
+        self._child: subprocess.Popen[bytes] | None = None
         self._closed = False
 
     def preset(self, name: str) -> bytes | None:
@@ -173,9 +174,9 @@ class Pictures:
         with self._lock:
             if self._closed:
                 return
-            self._child = subprocess.Popen(
+            self._child = start_child(
                 [*module, network, str(self.place(network)), *parts],
-                stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+                stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
             )  # fmt: skip
         child = self._child
         late = threading.Timer(_DRAWN_S, child.kill)
@@ -183,9 +184,9 @@ class Pictures:
         assert child.stdout is not None
         with child.stdout:
             for line in child.stdout:
-                if motif := parts.get(line.strip()):
+                if motif := parts.get(line.decode().strip()):
                     self._drawn(motif, True)
-        child.wait()
+        end_child(child, 1.0)  # it has said what it drew
         late.cancel()
         with self._lock:
             self._child = None
