@@ -12,6 +12,9 @@ wants Linux and root), which is filled to the last byte when it is their turn.
 
 Prints its figures as JSON, a line a minute on stderr, and ends with 1 where memory, threads, files,
 colour or level went away from where they were, or a plug did not come back.
+
+Longer than other files: one show has ten plugs, each with a counterpart, a way to pull it and a way
+to tell that it is back.
 """
 
 import argparse

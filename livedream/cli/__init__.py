@@ -73,7 +73,7 @@ class _Parser(argparse.ArgumentParser):
         found, unknown = super().parse_known_args(args, namespace)
         if unknown and self._subparsers is None:  # a command's own: its help is the one to look at
             names = list(self._option_string_actions)
-            near = [one for word in unknown for one in difflib.get_close_matches(word, names, 1)]
+            near = [one for word in unknown for one in _meant(word, names)]
             if not near and "--output" in names and not any(w.startswith("-") for w in unknown):
                 near = ["-o OUTPUT"]
             hint = f" (is {' and '.join(near)} meant?)" if near else ""
@@ -88,6 +88,14 @@ class _Parser(argparse.ArgumentParser):
         if greedy and "arguments are required" in message:
             message += f" (put {' and '.join(greedy)} last: what follows is taken as the value)"
         self.exit(2, f"{self.prog}: {message}; try '{self.prog} --help'\n")
+
+
+def _meant(word: str, names: list[str]) -> list[str]:
+    """The options that begin with `word`, else the one that is most like it, if any is."""
+    if not word.startswith("-"):
+        return []  # a value, mostly of the option before
+    longer = [name for name in names if name.startswith(f"{word}-")]
+    return longer or difflib.get_close_matches(word, names, 1)
 
 
 def build_parser() -> argparse.ArgumentParser:

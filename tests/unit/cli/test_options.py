@@ -105,4 +105,4 @@ def test_a_range_is_said_in_words() -> None:
 def test_an_option_is_not_taken_for_a_longer_one(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["live", "--log", "show.jsonl"])
-    assert "unrecognized arguments: --log" in capsys.readouterr().err
+    assert "unrecognized arguments: --log (is --log-file meant?)" in capsys.readouterr().err

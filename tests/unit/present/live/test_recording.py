@@ -17,7 +17,12 @@ import pytest
 from livedream.core.addresses import parse_address
 from livedream.core.frame import Picture
 from livedream.present.live import LiveFrame
-from livedream.present.live.recording import DiskBudget, RecordingOutput, segment_name
+from livedream.present.live.recording import (
+    BackgroundWriter,
+    DiskBudget,
+    RecordingOutput,
+    segment_name,
+)
 from livedream.present.remux import finishing
 
 SIZE = (64, 48)
@@ -46,6 +51,21 @@ def recording(folder: Path, options: str = "") -> RecordingOutput:
     return RecordingOutput(address, *SIZE, Fraction(25))
 
 
+def busy_recording(folder: Path) -> tuple[RecordingOutput, BackgroundWriter, threading.Event]:
+    """Segments of 1.2 s, and a background that does nothing else until the event is set."""
+    may_go_on = threading.Event()
+
+    def be_busy() -> None:
+        may_go_on.wait(30.0)
+
+    output = recording(folder, "minutes=0.02")
+    output.open()
+    background = output._background  # noqa: SLF001
+    assert background is not None
+    background.do(be_busy)
+    return output, background, may_go_on
+
+
 def test_segments_follow_each_other_without_a_gap(tmp_path: Path) -> None:
     output = recording(tmp_path, "minutes=0.02&of=both")  # 1.2 s, 30 frames
     output.open()
@@ -61,16 +81,7 @@ def test_segments_follow_each_other_without_a_gap(tmp_path: Path) -> None:
 
 
 def test_a_segment_that_was_not_prepared_in_time_leaves_nothing(tmp_path: Path) -> None:
-    may_go_on = threading.Event()
-
-    def be_busy() -> None:
-        may_go_on.wait(30.0)
-
-    output = recording(tmp_path, "minutes=0.02")
-    output.open()
-    background = output._background  # noqa: SLF001
-    assert background is not None
-    background.do(be_busy)
+    output, _, may_go_on = busy_recording(tmp_path)
     for index in range(100):
         if index == 40:  # the second segment has begun without
             may_go_on.set()
@@ -83,16 +94,8 @@ def test_a_segment_that_was_not_prepared_in_time_leaves_nothing(tmp_path: Path) 
 
 
 def test_a_segment_that_is_prepared_after_the_end_leaves_nothing(tmp_path: Path) -> None:
-    may_go_on, done = threading.Event(), threading.Event()
-
-    def be_busy() -> None:
-        may_go_on.wait(30.0)
-
-    output = recording(tmp_path, "minutes=0.02")
-    output.open()
-    background = output._background  # noqa: SLF001
-    assert background is not None
-    background.do(be_busy)
+    output, background, may_go_on = busy_recording(tmp_path)
+    done = threading.Event()
     for index in range(28):  # the second segment is asked for
         output.write(LiveFrame(numbered(index), index / 25, index))
     background.do(done.set)
