@@ -79,14 +79,23 @@ class Page:
         found: dict[str, float] = self.evaluate(f"{text}.getBoundingClientRect().toJSON()")
         return found
 
-    def drag(self, selector: str, start: float, end: float) -> None:
-        """With the mouse, between two places in an element, 0 to 1 of its width."""
+    def drag(
+        self, selector: str, start: float, end: float, held: Callable[[], object] = bool
+    ) -> None:
+        """With the mouse, between two places in an element, 0 to 1 of its width; `held` is called
+        before the button is let go."""
         box = self.box(selector)
         y = box["y"] + box["height"] / 2
         places = [box["x"] + box["width"] * (start + (end - start) * i / 8) for i in range(9)]
-        self.stroke([(x, y) for x in places])
+        self.stroke([(x, y) for x in places], held=held)
 
-    def stroke(self, points: list[tuple[float, float]], *, touch: bool = False) -> None:
+    def stroke(
+        self,
+        points: list[tuple[float, float]],
+        *,
+        touch: bool = False,
+        held: Callable[[], object] = bool,
+    ) -> None:
         """With the mouse or a finger along points, px of the window."""
         if touch:
             kinds = ["touchStart", *["touchMove"] * (len(points) - 1), "touchEnd"]
@@ -97,6 +106,7 @@ class Page:
         self._mouse("mousePressed", *points[0])
         for point in points[1:]:
             self._mouse("mouseMoved", *point)
+        held()
         self._mouse("mouseReleased", *points[-1])
 
     def click(self, selector: str) -> None:

@@ -169,11 +169,15 @@ def test_the_window_is_set_where_there_is_one(browser: Browser, stage: Stage) ->
     right = replace(right, placement=Placement(edges=(0.3, 0.0, 0.7, 0.0)))
     stage.wall.publish((left, right))
     page.wait(f"{number} === '0.30'")
-    page.drag('[data-name="wall/1/edge_left"]', 0.6, 0.9)  # over the one opposite
     why = (
         "[...document.querySelectorAll('[data-display] .refused')].map((p) => p.textContent).join()"
     )
-    page.wait(f"{why}.includes('edges: must be left,top,right,bottom') && {number} === '0.30'")
+    refused = f"{why}.includes('edges: must be left,top,right,bottom')"
+    under_the_finger = f"{refused} && {number} !== '0.30'"
+    page.drag(
+        '[data-name="wall/1/edge_left"]', 0.6, 0.9, held=lambda: page.wait(under_the_finger)
+    )  # over the one opposite, and answered before it is let go
+    page.wait(f"{number} === '0.30' && {refused}")
     undo = section.format(1) + ".querySelector('.row button')"
     assert page.evaluate(f"{undo}.disabled && {undo}.textContent === 'Undo'")
     stage.wall.publish((left, replace(right, undo=True, fault="the disk is full")))

@@ -40,6 +40,7 @@ export const duration = (seconds) =>
   seconds < 90 ? `${Math.round(seconds)} s` : seconds < 5400 ? `${Math.round(seconds / 60)} min` : `${(seconds / 3600).toFixed(1)} h`;
 
 const FINE = 0.2; // with Shift, of a drag and of an arrow key
+const ANSWERED_MS = 500; // by then the show has answered the last move
 const SHORT = { degrees: "°", "degrees/s": "°/s" };
 
 // A fader moves by how far the finger goes, not to where it lands: no jump under a thumb.
@@ -58,6 +59,12 @@ export class Fader {
     this.node.addEventListener("pointerdown", (event) => this.grab(event));
     this.node.addEventListener("dblclick", (event) => { if (!event.target.closest(".number")) this.reset?.(); });
     this.node.addEventListener("keydown", (event) => this.key(event));
+  }
+
+  // What the show has: not under a finger, but soon after it is gone, when its last move was taken or refused.
+  tell(...told) {
+    this.told = told;
+    if (!this.dragged) this.show(...told);
   }
 
   show(at, text, different = false) {
@@ -96,6 +103,7 @@ export class Fader {
       this.node.removeEventListener("pointerup", end);
       this.node.removeEventListener("pointercancel", end);
       this.dragged = false;
+      setTimeout(() => { if (this.told && !this.dragged) this.show(...this.told); }, ANSWERED_MS);
       if (now.type === "pointerup" && !start.moved) {
         const box = this.node.getBoundingClientRect();
         this.move((now.clientX - box.left) / box.width);
@@ -212,7 +220,7 @@ export const control = (parameter, send) => {
     });
     return {
       node: whole(fader.node),
-      update: (value, unit) => { if (!fader.dragged) fader.show(unit, shown(value, parameter.kind), value !== parameter.default); },
+      update: (value, unit) => fader.tell(unit, shown(value, parameter.kind), value !== parameter.default),
       moved: (unit) => fader.ghost(unit),
       refuse: why.show,
     };

@@ -51,7 +51,7 @@ export class Modulators {
 
   restate(state) {
     const [low, high] = this.hello.limits.bpm;
-    if (!this.tempo.dragged) this.tempo.show((state.bpm - low) / (high - low), shown(state.bpm));
+    this.tempo.tell((state.bpm - low) / (high - low), shown(state.bpm));
     this.running = state.modulators.map(full);
     if (JSON.stringify(this.running) === JSON.stringify(this.list) && this.rows.hasChildNodes()) return;
     if (this.rows.querySelector("input:focus, :active")) return;

@@ -128,7 +128,7 @@ export class Motifs {
     const terms = this.terms();
     const key = terms?.map((term) => term.target).join("|") ?? "";
     if (terms && key === this.key) {
-      terms.forEach((term, index) => { if (!this.faders[index].dragged) this.show(index, term.weight); });
+      terms.forEach((term, index) => this.tell(index, term.weight));
     } else {
       this.key = key;
       this.faders = (terms ?? []).map((term, index) => new Fader({
@@ -138,13 +138,13 @@ export class Motifs {
       this.mix.replaceChildren(...this.faders.map((fader, index) => make("div", { class: "pair" }, fader.node,
         make("button", { class: "chip cross", "aria-label": `remove ${terms[index].target}`, title: "remove", disabled: terms.length < 2,
           onclick: () => this.set(write(this.terms().filter((_, other) => other !== index))) }, "×"))));
-      (terms ?? []).forEach((term, index) => this.show(index, term.weight));
+      (terms ?? []).forEach((term, index) => this.tell(index, term.weight));
       if (!terms) this.mix.replaceChildren(make("p", { class: "help" }, "This objective is more than a sum of layers: edit it as text below."));
     }
     this.mark();
   }
 
-  show(index, weight) { this.faders[index].show(Math.min(1, Math.max(0, (weight / MOST + 1) / 2)), shown(weight)); }
+  tell(index, weight) { this.faders[index].tell(Math.min(1, Math.max(0, (weight / MOST + 1) / 2)), shown(weight)); }
 
   weigh(index, weight) {
     const terms = this.terms();
