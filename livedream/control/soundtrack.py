@@ -117,9 +117,10 @@ def listen(
     loud, flux = np.concatenate(louds), np.concatenate(fluxes)
     beats = find_beats(flux[:, 1:], step_s, bpm)
     metre, first = find_bars(beats, loud, flux, step_s, bar)
+    found = Soundtrack(step_s, _levels(loud, flux, step_s), beats, metre)
     if bar_at_s is not None and len(beats):
-        first = int(np.abs(beats - bar_at_s).argmin()) % metre
-    return Soundtrack(step_s, _levels(loud, flux, step_s), beats, metre, first)
+        first = round(found.beats(bar_at_s)) % metre  # which may be before the first beat found
+    return replace(found, first=first)
 
 
 def _levels(
