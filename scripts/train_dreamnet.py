@@ -78,6 +78,7 @@ def save_checkpoint(run: Distillation, output: Output, done: bool) -> None:
         "optimizer": run.optimizer.state_dict(),
         "scales": run.scales,
         "step": run.step_count,
+        "updates": run.updates,
         "elapsed_s": run.elapsed_s,
         "generator": run.generator.bit_generator.state,
     }
@@ -278,7 +279,7 @@ def main() -> None:
         run.average.load_state_dict(state["average"])
         run.optimizer.load_state_dict(state["optimizer"])
         run.scales, run.step_count = state["scales"], state["step"]
-        run.elapsed_s = state["elapsed_s"]
+        run.updates, run.elapsed_s = state["updates"], state["elapsed_s"]
         run.generator.bit_generator.state = state["generator"]
     run.run(arguments.work / "log.jsonl", lambda r, done: save_checkpoint(r, output, done))
 
