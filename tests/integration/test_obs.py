@@ -273,9 +273,7 @@ def test_obs_may_come_later_and_come_back(
     ),
     max_leaves=4,
 ))  # fmt: skip
-@settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_what_answers_nonsense_is_as_good_as_nobody(
     nonsense: Any, studio: Studio, show: Show
 ) -> None:

@@ -17,9 +17,7 @@ from livedream.dream.objectives.binding import bind
 
 CPU = torch.device("cpu")
 LAYERS = ("strokes", "weave", "mosaic", "eyes", "fur", "faces", "beasts", "creatures")
-FEW = settings(
-    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+FEW = settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def as_tensor(picture: Picture, width: int = 192) -> Tensor:

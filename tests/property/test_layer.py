@@ -28,7 +28,7 @@ def over(source: Picture, layer: Picture) -> np.ndarray:
 
 
 @given(pairs())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_the_composite_is_the_dream(pair: tuple[Picture, Picture]) -> None:
     source, dreamed = pair
     layer = dream_layer(source, dreamed)
@@ -38,7 +38,7 @@ def test_the_composite_is_the_dream(pair: tuple[Picture, Picture]) -> None:
 
 
 @given(pairs())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_bytes_are_within_one(pair: tuple[Picture, Picture]) -> None:
     """As programs do that reckon in bytes: cut off, or with each part rounded by itself."""
     source, dreamed = pair
@@ -51,7 +51,7 @@ def test_bytes_are_within_one(pair: tuple[Picture, Picture]) -> None:
 
 
 @given(pairs())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_alpha_is_the_smallest(pair: tuple[Picture, Picture]) -> None:
     source, dreamed = (picture.astype(int) for picture in pair)
     alpha = dream_layer(*pair)[:, :, 3:].astype(int)
@@ -68,7 +68,7 @@ def test_every_pair_of_values() -> None:
 
 
 @given(pairs())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_a_soft_alpha_is_as_exact(pair: tuple[Picture, Picture]) -> None:
     source, dreamed = pair
     layer = dream_layer(source, dreamed, soft=True)

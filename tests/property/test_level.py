@@ -15,9 +15,7 @@ from livedream.dream.networks.network import Network
 
 WIDTH, HEIGHT = 112, 80
 BASE = DreamSettings(size="source", objective="weave", rise=0.2)
-FEW = settings(
-    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+FEW = settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def picture(kind: str) -> Picture:

@@ -45,7 +45,7 @@ def act(parameters: LiveParameters, now: list[float], one: tuple[str, str, Any, 
         now[0] += value
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(acts=ACTS)
 def test_no_snapshot_leaves_the_range(acts: list[tuple[str, str, Any, Any]]) -> None:
     now = [0.0]

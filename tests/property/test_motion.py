@@ -13,7 +13,7 @@ from livedream.flow.classic import DisFlow, FarnebackFlow
 from livedream.flow.motion import MotionEstimator, compare
 from livedream.warp.residual import warp
 
-FEW = settings(max_examples=20, deadline=None)
+FEW = settings(max_examples=20)
 SEEDS = st.integers(0, 10_000)
 SIDES = st.integers(1, 70)
 FLOWS: list[FlowEstimator] = [DisFlow(), DisFlow("dis-fast"), FarnebackFlow()]

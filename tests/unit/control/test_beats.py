@@ -58,7 +58,9 @@ def test_the_bar_can_be_said() -> None:
         found = listen([made.sound], bar=5, bar_at_s=made.beats[beat] + 0.04)
         assert found.bar == 5
         assert (found.beats(made.beats[beat]) + 1) % 5 == pytest.approx(1, abs=0.1)
-    late = np.pad(made.sound, (3 * 48000, 0))  # what begins with a rest: its bar is said all the same
+    late = np.pad(
+        made.sound, (3 * 48000, 0)
+    )  # what begins with a rest: its bar is said all the same
     for before in (1, 2, 3):
         at_s = 3 + made.beats[0] - before * 0.5
         found = listen([late], bar=4, bar_at_s=at_s)

@@ -78,7 +78,7 @@ def regions() -> st.SearchStrategy[Region]:
     )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(region=regions())
 @example(Leaf("mask", ("#\r",)))
 def test_a_region_is_read_back_from_its_text(region: Region) -> None:

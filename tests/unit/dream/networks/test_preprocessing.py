@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from livedream.core.errors import SettingsError
@@ -59,7 +59,6 @@ numbers = st.floats(-300, 300, allow_nan=False)
 positive = st.floats(1e-3, 300)
 
 
-@settings(deadline=None)
 @given(
     st.tuples(numbers, numbers, numbers),
     st.tuples(positive, positive, positive),

@@ -108,7 +108,7 @@ def test_a_class_in_a_region_has_a_place(dreamnet: Network, picture: Tensor) -> 
     assert found[..., :60].abs().mean() > 20 * found[..., -20:].abs().mean()
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     left=st.integers(0, 30), top=st.integers(0, 30), right=st.integers(0, 30),
     rows=st.integers(1, 40), columns=st.integers(1, 40),

@@ -1,7 +1,7 @@
 """The grammar, and where the parser points when a text breaks it."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from livedream.core.errors import ObjectiveError
@@ -84,7 +84,6 @@ def test_errors_point_at_the_character(text: str, position: int) -> None:
     assert "\n" not in str(caught.value)
 
 
-@settings(deadline=None)
 @given(st.text(alphabet="ab1:,-+*. ()\"'/_class:guide", max_size=30))
 def test_any_text_parses_or_is_refused_with_a_place(text: str) -> None:
     try:

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from livedream.core.errors import ObjectiveError
@@ -38,7 +38,6 @@ def objectives(draw: st.DrawFn) -> Objective:
     return total
 
 
-@settings(deadline=None)
 @given(objectives())
 def test_the_text_of_an_objective_reads_back(objective: Objective) -> None:
     assert parse_objective(str(objective)) == objective
