@@ -45,12 +45,18 @@ def kill(thread: SupervisedThread, wake: Callable[[], None] = lambda: None) -> N
     """wake: gives the thread something to do; one that sleeps is not killed before."""
     before = thread.failures
     assert thread.ident is not None
-    raised = ctypes.pythonapi.PyThreadState_SetAsyncExc(
-        ctypes.c_ulong(thread.ident), ctypes.py_object(Killed)
-    )
-    assert raised == 1
-    wake()
-    until(lambda: thread.failures == before + 1)
+    for patience_s in (10.0, 10.0, 30.0):  # raised inside a destructor, Python ignores it
+        raised = ctypes.pythonapi.PyThreadState_SetAsyncExc(
+            ctypes.c_ulong(thread.ident), ctypes.py_object(Killed)
+        )
+        assert raised == 1
+        wake()
+        end = time.monotonic() + patience_s
+        while time.monotonic() < end:
+            if thread.failures > before:
+                return
+            time.sleep(0.01)
+    raise AssertionError(f"thread {thread.name} was not killed")
 
 
 class Show:
