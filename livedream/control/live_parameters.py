@@ -17,6 +17,7 @@ from livedream.control.programs import ShowSettings
 from livedream.control.ramp import Ramp, mixed_objective
 from livedream.core.errors import NetworkError, ObjectiveError, RegionError, SettingsError
 from livedream.core.grade import GradeSettings
+from livedream.core.listeners import Listeners
 from livedream.core.parameters import Parameter, declared
 from livedream.core.settings import DreamSettings
 from livedream.core.snapshot import Snapshot
@@ -96,7 +97,7 @@ class LiveParameters:
         self._offsets: dict[str, dict[str, float]] = {}
         self._fade: _Fade | None = None
         self._triggers: set[str] = set()
-        self._listeners: tuple[Callable[[Change], None], ...] = ()
+        self._listeners: Listeners[Change] = Listeners()
         self._changing = threading.Lock()  # one change after the other; before the other lock
         self._lock = threading.Lock()
         self.painting = Painting()
@@ -162,7 +163,7 @@ class LiveParameters:
                     self._aim(name, value, change)
                 if not other and "prompt" in checked:
                     self._aim_objective(change)
-        self._notify(change)
+        self._listeners.tell(change)
 
     def modulate(self, name: str, key: str, offset_unit: float | None) -> None:
         """Move a parameter by part of its slider's length on top of its target.
@@ -190,27 +191,16 @@ class LiveParameters:
         with self._lock:
             if len(self._triggers) < _MOST_TRIGGERS:
                 self._triggers.add(name)
-        self._notify(Change({}, origin, self._clock(), trigger=name))
+        self._listeners.tell(Change({}, origin, self._clock(), trigger=name))
 
     def paint(self, what: Mapping[str, Any], *, origin: str = "") -> None:
         """Paint, undo or clear, see `Painting.do`. Raises SettingsError for what makes no sense."""
         done = self.painting.do(what)
-        self._notify(Change({}, origin, self._clock(), painted=done))
+        self._listeners.tell(Change({}, origin, self._clock(), painted=done))
 
     def listen(self, listener: Callable[[Change], None]) -> Callable[[], None]:
         """Call `listener` with every change; it must not block. Returns how to stop that."""
-        with self._lock:
-            self._listeners = (*self._listeners, listener)
-
-        def stop() -> None:
-            with self._lock:
-                self._listeners = tuple(one for one in self._listeners if one is not listener)
-
-        return stop
-
-    def _notify(self, change: Change) -> None:
-        for listener in self._listeners:
-            listener(change)
+        return self._listeners.add(listener)
 
     def snapshot(self, now_s: float | None = None) -> Snapshot:
         """The values of this moment; takes the triggers."""

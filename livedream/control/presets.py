@@ -147,6 +147,15 @@ def _preset(found: Mapping[str, Any], name: str, own: bool) -> Preset:
     )
 
 
+@dataclass(frozen=True)
+class Look:
+    """What is set at a moment. preset: called last, "" for none."""
+
+    preset: str
+    values: Mapping[str, Any]
+    modulators: tuple[Modulator, ...]
+
+
 class Presets:
     """The package's presets and the user's own, by name; the user's come first where both have one.
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 from livedream.control.launch import Called, LaunchQueue
 from livedream.control.live_parameters import LiveParameters
 from livedream.control.modulation import Modulation, Modulator
-from livedream.control.presets import KEPT, LONGEST_CROSSFADE_S, Preset, Presets
+from livedream.control.presets import KEPT, LONGEST_CROSSFADE_S, Look, Preset, Presets
 from livedream.control.programs import (
     Every,
     Program,
@@ -23,6 +23,7 @@ from livedream.control.programs import (
 from livedream.control.tempo import BEATS_PER_BAR, Tempo
 from livedream.core.errors import LivedreamError, SettingsError
 from livedream.core.health import Health
+from livedream.core.listeners import Listeners
 from livedream.core.supervisor import SupervisedThread, start_thread
 
 _log = logging.getLogger(__name__)
@@ -39,7 +40,7 @@ ACTIONS: Final[Mapping[str, str]] = {
     "mirror": "mirror the picture",
     "stronger": "a stronger dream",
     "weaker": "a weaker dream",
-    "home": "reset all parameters to the values at start",
+    "home": "reset all parameters to the values at the start, before any preset",
 }
 _STRENGTH_STEP: Final = 1 / 24  # of the slider; two steps RMS with the declared range
 _PROGRAM_STEP_S: Final = 1 / 60  # what changes on the bar does so within a frame
@@ -81,7 +82,7 @@ class Show:
         self._step = -1
         self._skipped: dict[int, str] = {}
         self._thread: SupervisedThread | None = None
-        self._listeners: list[Callable[[], None]] = []
+        self._listeners: Listeners[()] = Listeners()
 
     @property
     def preset_name(self) -> str:
@@ -191,17 +192,25 @@ class Show:
         elif name in ("next", "previous"):
             self.next(origin=origin, by=1 if name == "next" else -1)
         elif name == "home":
-            with self._lock:
-                moments = ("freeze", "blackout")
-                base = {name: v for name, v in self.started_with.items() if name not in moments}
-                self._go(base, (), 1.0, origin)
-                self._preset, self._queue.waiting = "", None
-            self.notify()
+            self.come_back(Look("", self.started_with, ()), origin=origin)
         else:
             step = _STRENGTH_STEP if name == "stronger" else -_STRENGTH_STEP
             self.parameters.set_unit(
                 "strength", self.parameters.unit("strength") + step, origin=origin
             )
+
+    def look(self) -> Look:
+        """What is set now, for `come_back`."""
+        with self._lock:
+            return Look(self._preset, self.parameters.targets(), self.modulation.modulators)
+
+    def come_back(self, look: Look, *, origin: str = "") -> None:
+        """Set what was set then, within a second; what is frozen or black now stays so."""
+        values = {n: v for n, v in look.values.items() if n not in ("freeze", "blackout")}
+        with self._lock:
+            self._go(values, look.modulators, 1.0, origin)
+            self._preset, self._queue.waiting = look.preset, None
+        self.notify()
 
     def tap(self, *, origin: str = "") -> float:
         """One tap of the tempo; returns the beats per minute."""
@@ -370,18 +379,10 @@ class Show:
 
     def listen(self, listener: Callable[[], None]) -> Callable[[], None]:
         """Call `listener` when preset, program, tempo or modulators change; it never waits."""
-        with self._lock:
-            self._listeners = [*self._listeners, listener]
-
-        def stop() -> None:
-            with self._lock:
-                self._listeners = [one for one in self._listeners if one is not listener]
-
-        return stop
+        return self._listeners.add(listener)
 
     def notify(self) -> None:
-        for listener in self._listeners:
-            listener()
+        self._listeners.tell()
 
     def start(self) -> None:
         """Start the thread that follows programs and what was called, and the modulators."""

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 from livedream.control.live_parameters import LiveParameters
 from livedream.core.addresses import Endpoint, listening
-from livedream.core.errors import LivedreamError, SettingsError, reason
+from livedream.core.errors import SettingsError
 from livedream.core.health import Health, StatusBoard
 from livedream.core.live_sound import LiveSound
 from livedream.core.redact import redact
-from livedream.live.idle import Attract
+from livedream.live.idle import Attract, AttractProgram
 from livedream.present.live import LiveFrame
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class ControllerSettings:
 
     link: whether Ableton Link leads the tempo.  follow_beat: whether the audio input does.
     preset, program: by name, or a program's file; "" for none.  log: a file, "" for none.
-    attract_program: what runs while nobody is there; "" for the built-in drifting.
+    attract_program: what runs while nobody is there; "" for slow waves.
     """
 
     panel: str | None = None
@@ -101,10 +101,9 @@ class Controllers:
             self._panel_at = listening(job.panel, DEFAULT_ADDRESS, name="panel")
         self.log: ShowLog | None = None
         self.opened: dict[str, Controller] = {}
-        self._attract = Attract(parameters)
-        self._attracting = False
+        attract = job.attract_program
+        self.attract = AttractProgram(self.show, attract) if attract else Attract(parameters)
         self._playing = ("", "")
-        self._program_before: Any = None
 
     def start(self, size: tuple[int, int], fps: float) -> None:
         """size, fps: of the picture.  Raises LivedreamError for one that cannot be opened."""
@@ -187,26 +186,6 @@ class Controllers:
     def _add(self, name: str, controller: "Controller") -> None:
         controller.start()
         self.opened[name] = controller
-
-    def attract(self, wanted: bool, now_s: float) -> None:
-        """Once per frame. wanted: whether nobody has moved for a while."""
-        if not self._job.attract_program:
-            self._attract.step(wanted, now_s)
-            return
-        if wanted == self._attracting:
-            return
-        self._attracting = wanted
-        try:
-            if wanted:
-                self._program_before = self.show.running_program
-                self.show.program(self._job.attract_program)
-            else:
-                self.show.program(self._program_before)
-                if self._program_before is None:
-                    self.show.act("home", origin="attract")
-        except Exception as error:  # a preset that went away must not end the show
-            own = isinstance(error, LivedreamError)
-            _log.warning("attract program: %s", reason(error), exc_info=None if own else error)
 
     def health(self) -> tuple[Health, ...]:
         return tuple(one.health() for one in self.opened.values())

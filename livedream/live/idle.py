@@ -1,15 +1,24 @@
 """When nothing happens: a watch for stillness, and an attract mode that moves by itself."""
 
+import logging
 import math
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import cv2
 import numpy as np
 
 from livedream.control.live_parameters import LiveParameters
+from livedream.core.errors import LivedreamError, reason
 from livedream.core.frame import Motion, Picture
+
+if TYPE_CHECKING:
+    from livedream.control.presets import Look
+    from livedream.control.programs import Program
+    from livedream.control.show import Show
+
+_log = logging.getLogger(__name__)
 
 _SIDE_PX: Final = (64, 36)  # what is compared: small enough to cost nothing
 _MOVING_STEPS: Final = 6.0  # 8-bit steps: sensor noise averages out far below it
@@ -78,3 +87,30 @@ class Attract:
             wave = math.sin(2 * math.pi * (now_s - self._begun_s) / period_s)
             over = not wanted and self._share == 0.0
             self._parameters.modulate(name, _KEY, None if over else depth * self._share * wave)
+
+
+class AttractProgram:
+    """Plays a program while nobody is there; then what was set before is set again."""
+
+    def __init__(self, show: "Show", name: str) -> None:
+        self._show, self._name = show, name
+        self._before: tuple[Program | None, Look] | None = None  # None: somebody is there
+
+    def step(self, wanted: bool, now_s: float) -> None:
+        """Once per frame. wanted: whether nobody is there."""
+        before = self._before
+        if wanted == (before is not None):
+            return
+        self._before = (self._show.running_program, self._show.look()) if wanted else None
+        try:
+            if before is None:
+                self._show.program(self._name)
+                return
+            program, look = before
+            self._show.program(None)
+            self._show.come_back(look, origin="attract")
+            if program is not None:
+                self._show.program(program)
+        except Exception as error:  # a preset that went away must not end the show
+            own = isinstance(error, LivedreamError)
+            _log.warning("attract program: %s", reason(error), exc_info=None if own else error)

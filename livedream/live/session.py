@@ -276,7 +276,7 @@ class Session(Closeable):
             offers=tuple(offers),
             limiter=limiter,
             still=StillWatch(job.attract_s) if job.attract_s > 0 else None,
-            attract=self.controllers.attract if job.attract_s > 0 else None,
+            attract=self.controllers.attract.step if job.attract_s > 0 else None,
             watch=self._watch,
             pictures=self.pictures,
         )

@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from livedream.core.errors import SettingsError
+from livedream.core.listeners import Listeners
 from livedream.core.parameters import Parameter, refused
 from livedream.core.suggest import closest
 from livedream.present.live.mesh import SIDES
@@ -103,7 +104,7 @@ class WallControl:
         self._chosen = 0
         self._wanted: queue.SimpleQueue[tuple[int, str, Any, str]] = queue.SimpleQueue()
         self._origins: dict[str, str] = {}  # who has set what the window has taken
-        self._listeners: tuple[Callable[[Mapping[str, Any], str], None], ...] = ()
+        self._listeners: Listeners[Mapping[str, Any], str] = Listeners()
 
     @property
     def displays(self) -> tuple[DisplayState, ...]:
@@ -146,12 +147,7 @@ class WallControl:
     def listen(self, listener: Callable[[Mapping[str, Any], str], None]) -> Callable[[], None]:
         """Call `listener` with settings that have other values, and who set them, "" for keys; with
         none where something else is different. It never waits. Returns how to stop that."""
-        self._listeners = (*self._listeners, listener)
-
-        def stop() -> None:
-            self._listeners = tuple(one for one in self._listeners if one is not listener)
-
-        return stop
+        return self._listeners.add(listener)
 
     def _find(self, name: str, known: Mapping[str, Any]) -> tuple[int, DisplayState, str]:
         """The display that a name means, its number first, and the setting or action."""
@@ -192,5 +188,4 @@ class WallControl:
             if name not in before or value != before[name]:
                 changed.setdefault(origins.get(name, ""), {})[name] = value
         for origin, values in (changed or {"": {}}).items():
-            for listener in self._listeners:
-                listener(values, origin)
+            self._listeners.tell(values, origin)

@@ -1,12 +1,17 @@
 """Idle: stillness is told from noise and from slow motion; the attract mode leaves no trace."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from livedream.control.live_parameters import LiveParameters
+from livedream.control.modulation import Modulator
+from livedream.control.presets import Presets
+from livedream.control.show import Show
 from livedream.core.frame import Picture
 from livedream.core.settings import DreamSettings
-from livedream.live.idle import Attract, StillWatch
+from livedream.live.idle import Attract, AttractProgram, StillWatch
 
 
 def test_noise_is_still_and_a_body_is_not(texture: Picture) -> None:
@@ -45,3 +50,37 @@ def test_the_attract_mode_moves_the_values_and_leaves_the_targets() -> None:
         now[0] += 0.1
         attract.step(False, now[0])
     assert parameters.snapshot().grade.zoom == pytest.approx(1.0)
+
+
+def test_after_an_attract_program_all_is_as_it_was(tmp_path: Path) -> None:
+    parameters = LiveParameters(DreamSettings())
+    show = Show(parameters, Presets(tmp_path))
+    attract = AttractProgram(show, "showreel")
+    show.preset("ink", 0.0)
+    parameters.set("strength", 33.0)  # by hand
+    show.modulate([Modulator(parameter="hue", source="lfo", depth=0.3)])
+    before = show.look()
+    attract.step(False, 0.0)
+    assert show.look() == before
+    attract.step(True, 1.0)
+    assert show.running_program is not None
+    assert show.running_program.name == "showreel"
+    assert parameters.target("strength") != 33.0
+    attract.step(True, 2.0)
+    parameters.set("blackout", True)  # by somebody at the panel
+    attract.step(False, 3.0)
+    assert show.running_program is None
+    assert parameters.target("blackout")
+    parameters.set("blackout", False)
+    assert show.look() == before
+    assert before.preset == "ink" and before.values["strength"] == 33.0
+
+
+def test_a_program_that_played_before_an_attract_program_plays_again(tmp_path: Path) -> None:
+    show = Show(LiveParameters(DreamSettings()), Presets(tmp_path))
+    attract = AttractProgram(show, "aviary")
+    show.program("drifting")
+    for wanted, name in ((True, "aviary"), (False, "drifting")):
+        attract.step(wanted, 1.0)
+        assert show.running_program is not None
+        assert show.running_program.name == name
