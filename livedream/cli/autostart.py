@@ -30,7 +30,7 @@ def add_parser(commands: Commands) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from livedream.cli import build_parser
-    from livedream.cli.live import job_of
+    from livedream.cli.live import check, job_of
     from livedream.jobs.autostart import autostart
     from livedream.jobs.autostart import run as run_commands
 
@@ -45,7 +45,9 @@ def run(args: argparse.Namespace) -> int:
         return 0
     if args.words[:1] != ["live"]:
         raise SettingsError("autostart: must be followed by live, such as: autostart live 0")
-    job_of(build_parser().parse_args(args.words))  # what is wrong is said now, not at a login
+    check(
+        job_of(build_parser().parse_args(args.words))
+    )  # what is wrong is said now, not at a login
     entry = autostart(args.words, args.name)
     if args.print:
         coding = "utf-16" if entry.file.suffix == ".xml" else "utf-8"

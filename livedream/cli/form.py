@@ -48,13 +48,7 @@ class LiveForm:
                     yield _field(action, group.title or "")
 
     def setup(self, filled: Mapping[str, Any]) -> Setup:
-        """Raises SettingsError, SourceError and others for what `livedream live` would refuse
-        before it opens anything."""
-        from livedream.capture.live import open_live
-        from livedream.control.presets import Presets
-        from livedream.control.programs import find_program
-        from livedream.present.live import find_route
-
+        """Raises what `live.check` does."""
         words: list[str] = []
         opening: list[str] = []
         known = {field.name: field for field in self.fields}
@@ -63,15 +57,7 @@ class LiveForm:
                 raise SettingsError(f"setup: there is no {name[:40]!r}")
             known[name].check(value)
             (opening if name in _OPENING else words).extend(_said(known[name], value))
-        job = live.job_of(self._parser.parse_args(["live", *words, *opening]))
-        open_live(job.source, size=job.camera_size, fps=job.camera_fps)
-        for sink in job.sinks:
-            if not sink.startswith("window"):
-                find_route(sink)
-        if job.controllers.preset:
-            Presets().find(job.controllers.preset)
-        if job.controllers.program:
-            find_program(job.controllers.program)
+        live.check(live.job_of(self._parser.parse_args(["live", *words, *opening])))
         return Setup(words=tuple(words), opening=tuple(opening))
 
 

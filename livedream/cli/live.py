@@ -285,6 +285,25 @@ def job_of(args: argparse.Namespace) -> "LiveJob":
     )  # fmt: skip
 
 
+def check(job: "LiveJob") -> None:
+    """Raises SettingsError, SourceError and others for what `livedream live` would refuse before it
+    opens anything."""
+    from livedream.capture.live import open_live
+    from livedream.control.presets import Presets
+    from livedream.control.programs import find_program
+    from livedream.present.live import find_route
+
+    open_live(job.source, size=job.camera_size, fps=job.camera_fps)
+    for sink in job.sinks:
+        if not sink.startswith("window"):
+            find_route(sink)
+    if job.controllers.preset:
+        Presets().find(job.controllers.preset)
+    for program in (job.controllers.program, job.controllers.attract_program):
+        if program:
+            find_program(program)
+
+
 def _sinks(args: argparse.Namespace) -> tuple[str, ...]:
     """Where the dream, its layer and its matte go."""
     from livedream.present.live import as_layers, as_matte

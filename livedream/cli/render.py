@@ -2,6 +2,7 @@
 
 import argparse
 import dataclasses
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -82,7 +83,7 @@ def add_options(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
     )  # fmt: skip
     parser.add_argument(
         "-o", "--output", metavar="PATH",
-        help="file, or folder for several inputs (default: this folder)",
+        help="file, pictures such as frames/%%05d.png, or folder (default: this folder)",
     )  # fmt: skip
     files = parser.add_argument_group("files")
     files.add_argument("--start", type=seconds, default=0.0, metavar="TIME", help="where to start")
@@ -111,6 +112,10 @@ def add_options(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
 
 def run(args: argparse.Namespace) -> int:
     jobs = jobs_of(args)
+    if args.output is not None and _is_folder(args.output, len(args.inputs)):
+        from livedream.media.destination import make_folder
+
+        make_folder(Path(args.output))
     if args.workers is not None or args.cluster is not None:
         reports = _by_many(jobs, args)
     else:
@@ -277,7 +282,8 @@ def output_of(
     wanted: str | None, source: str, inputs: int,
     suffixes: Sequence[str] = (".mp4", ".mov", ".mkv", ".webm"),
 ) -> Path:  # fmt: skip
-    """Where the dream of `source` goes: `wanted`, inside it if a folder, or ./NAME.dream.mp4.
+    """Where the dream of `source` goes: `wanted`, into it as NAME.dream.mp4 where that is a folder,
+    or ./NAME.dream.mp4.
 
     suffixes: it keeps its own if that is one of them; else it gets the first.
     """
@@ -290,10 +296,12 @@ def output_of(
         return Path(f"{stem}.dream{suffix}")
     path = Path(wanted)
     check_name(path)
-    if inputs > 1:
-        if path.suffix and not path.is_dir():
-            raise SettingsError(f"several inputs and one output file {wanted!r}; give a folder")
-        path.mkdir(parents=True, exist_ok=True)
-    if path.is_dir() and (inputs > 1 or not wanted.endswith(("/", "\\"))):
-        return path / f"{stem}.dream{suffix}"
-    return path
+    if not _is_folder(wanted, inputs):
+        return path
+    if inputs > 1 and path.suffix and not path.is_dir():
+        raise SettingsError(f"several inputs and one output file {wanted!r}; give a folder")
+    return path / f"{stem}.dream{suffix}"
+
+
+def _is_folder(wanted: str, inputs: int) -> bool:
+    return inputs > 1 or wanted.endswith(("/", os.sep)) or Path(wanted).is_dir()

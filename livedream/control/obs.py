@@ -231,9 +231,11 @@ class ObsControl:
         state = "ok" if self._obs is not None else "lost"
         return Health("obs", state, self._detail, self.messages, 0, 0.0, self.reconnects)
 
-    def is_late(self, milliseconds: int) -> None:
-        """How late the picture is in OBS: the microphones are to be as late."""
-        self._delay_ms = milliseconds
+    def is_late(self, output: str, milliseconds: int) -> None:
+        """How late an output's picture is in OBS: the microphones are to be as late as that of the
+        first one by UDP, which is what `source_for` has OBS show."""
+        if output.startswith("udp ") and self._delay_ms is None:
+            self._delay_ms = milliseconds
 
     def step(self) -> None:
         """Look once: connect, or follow the scene."""

@@ -155,10 +155,10 @@ class Controllers:
         self.log = log
         self.show.modulation.on_step = log.modulated
 
-    def is_late(self, milliseconds: int) -> None:
-        """How late the picture is where it is mixed with sound."""
+    def is_late(self, output: str, milliseconds: int) -> None:
+        """How late an output's picture is where it is mixed with sound."""
         if self._obs is not None:
-            self._obs.is_late(milliseconds)
+            self._obs.is_late(output, milliseconds)
 
     def recorded(self, kind: str, path: Path, first_s: float) -> None:
         """A recording began: the log says which one the camera's pictures are in."""

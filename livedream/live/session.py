@@ -44,7 +44,7 @@ from livedream.live.idle import StillWatch
 from livedream.live.loop import Composed, LiveLoop, Wiring
 from livedream.live.watchdog import Watchdog
 from livedream.media.webrtc import is_whip
-from livedream.present.live import LiveFrame, Output, find_route, open_output
+from livedream.present.live import LiveFrame, Output, as_recording, find_route, open_output
 from livedream.present.live.wall_control import WallControl
 from livedream.present.live.worker import OutputWorker
 from livedream.region.painting import kept_painting
@@ -102,6 +102,8 @@ class LiveJob:
             raise SettingsError("sound: audio is what --audio listens to: add --audio")
         if not self.sinks:
             raise SettingsError("sink: must be window, udp://... or another (got none)")
+        if sum(map(_is_window, self.sinks)) > 1:
+            raise SettingsError("sink: one window only; for several displays add --display 0,1")
 
 
 class Session(Closeable):
@@ -225,8 +227,7 @@ class Session(Closeable):
         names = [sink for sink in self.job.sinks if not _is_window(sink)]
         if self.job.record:
             # A show that is to be dreamed again needs the camera's own pictures.
-            both = "?of=both" if self.job.controllers.log and "?" not in self.job.record else ""
-            names.append(f"record:{self.job.record}{both}")
+            names.append(as_recording(self.job.record, both=bool(self.job.controllers.log)))
         sound = self._heard()
         made = [open_output(n, width=width, height=height, rate=rate, sound=sound) for n in names]
         for output in (*made, *self._given_outputs):
@@ -343,7 +344,7 @@ class Session(Closeable):
                     "%s: in OBS set the microphone's Sync Offset to %d ms",
                     worker.output.name, delay_ms,
                 )  # fmt: skip
-                self.controllers.is_late(delay_ms)
+                self.controllers.is_late(worker.output.name, delay_ms)
 
     def stop(self, reason: str = "") -> None:
         """End the show; returns at once. reason: for the log."""

@@ -52,6 +52,14 @@ def beside(path: Path, ending: str, *, hidden: bool = True) -> Path:
     return path.with_name(name)
 
 
+def make_folder(folder: Path) -> None:
+    """With those above it. Raises SinkError where that cannot be."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise cannot(folder, error) from error
+
+
 def check_name(path: Path) -> None:
     """Raise SinkError when the file system takes no name of that length."""
     found, most = len(os.fsencode(path.name)), _longest_name(path.parent)

@@ -202,7 +202,7 @@ def test_an_offset_that_no_microphone_has_is_not_written_down(
     )  # fmt: skip
     show = Show(LiveParameters(DreamSettings()), Presets(tmp_path))
     control = ObsControl(show, serve(obs), ("udp://127.0.0.1:9000",))
-    control.is_late(250)
+    control.is_late("udp 127.0.0.1:9000", 250)
     control.step()
     assert "what answers is not OBS" in control.health().detail
     control.close()

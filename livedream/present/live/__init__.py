@@ -158,6 +158,12 @@ def as_matte(sink: str) -> str:
     return _sending(sink, "matte")
 
 
+def as_recording(folder: str, *, both: bool) -> str:
+    """The sink that records there; both: dream and camera, unless its options say what."""
+    sink = f"record:{folder}"
+    return _sending(sink, "both") if both and "of" not in parse_address(sink).options else sink
+
+
 def _carries_alpha(sink: str) -> bool:
     route = OUTPUTS.get(parse_address(sink).scheme)
     return route is not None and route.alpha

@@ -116,6 +116,10 @@ def test_the_command(
         ["render", "film.mp4"],
         [],
         ["live", "0", "--strength", "-3"],
+        ["live", "0", "--preset", "nope"],
+        ["live", "0", "--sink", "nope:1"],
+        ["live", "0", "--attract-program", "nope"],
+        ["live", "0", "--sink", "window", "--sink", "window?display=1"],
         ["--name", "../x", "live"],
     ):
         try:

@@ -12,7 +12,7 @@ import pytest
 from livedream.cli import build_parser
 from livedream.core.errors import SettingsError
 from livedream.core.frame import Picture
-from livedream.present.live import LiveFrame, as_layers, as_matte, open_output
+from livedream.present.live import LiveFrame, as_layers, as_matte, as_recording, open_output
 from livedream.present.live.browser import encoded
 from livedream.present.live.live_picture import picture_of
 
@@ -126,6 +126,13 @@ def test_sinks_that_carry_alpha_get_the_layer_and_the_others_what_they_had() -> 
         "udp://h:1",
     )  # fmt: skip
     assert as_matte("ndi:Region") == "ndi:Region?of=matte"
+
+
+def test_what_is_to_be_replayed_is_recorded_with_its_camera() -> None:
+    assert as_recording("shows", both=False) == "record:shows"
+    assert as_recording("shows", both=True) == "record:shows?of=both"
+    assert as_recording("shows?budget=50GB", both=True) == "record:shows?budget=50GB&of=both"
+    assert as_recording("shows?of=dream", both=True) == "record:shows?of=dream"
 
 
 def test_sinks_without_alpha_are_refused_in_one_line() -> None:
