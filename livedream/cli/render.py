@@ -99,7 +99,11 @@ def add_options(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
         "--codec", metavar="NAME", help="h264, hevc, av1, vp9, prores, ffv1 (default: by suffix)"
     )
     add_shared(files, "--quality")
-    files.add_argument("--no-sound", action="store_true", help="drop audio and subtitles")
+    files.add_argument(
+        "--no-sound",
+        action="store_true",
+        help="drop all but the picture: audio, subtitles, chapters, titles",
+    )
     files.add_argument("--compare", action="store_true", help="show source and dream side by side")
     add_shared(files, "--layer", "--matte")
     files.add_argument(
