@@ -45,9 +45,8 @@ def run(args: argparse.Namespace) -> int:
         return 0
     if args.words[:1] != ["live"]:
         raise SettingsError("autostart: must be followed by live, such as: autostart live 0")
-    check(
-        job_of(build_parser().parse_args(args.words))
-    )  # what is wrong is said now, not at a login
+    # What is wrong is said now, not at a login.
+    check(job_of(build_parser().parse_args(args.words)))
     entry = autostart(args.words, args.name)
     if args.print:
         coding = "utf-16" if entry.file.suffix == ".xml" else "utf-8"

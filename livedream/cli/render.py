@@ -286,8 +286,8 @@ def output_of(
     wanted: str | None, source: str, inputs: int,
     suffixes: Sequence[str] = (".mp4", ".mov", ".mkv", ".webm"),
 ) -> Path:  # fmt: skip
-    """Where the dream of `source` goes: `wanted`, into it as NAME.dream.mp4 where that is a folder,
-    or ./NAME.dream.mp4.
+    """Where the dream of `source` goes: `wanted`, NAME.dream.mp4 inside it if a folder, or
+    ./NAME.dream.mp4.
 
     suffixes: it keeps its own if that is one of them; else it gets the first.
     """
