@@ -4,6 +4,7 @@ livedream export -o dream.onnx
 python examples/dream_without_torch.py picture.npy dream-1.onnx dream-2.onnx out.npy
 """
 
+import json
 import sys
 
 import numpy as np
@@ -27,13 +28,17 @@ for step in map(onnxruntime.InferenceSession, sys.argv[2:-1]):  # octaves, the s
     inputs = {port.name: port.shape for port in step.get_inputs()}
     base = resized(picture, inputs["picture"][2:])
     dreamed = (base + resized(residual, base.shape[2:])).clip(0, 1)
+    said = step.get_modelmeta().custom_metadata_map
+    weights, variety, margins = (
+        json.loads(said[f"livedream.{name}"]) for name in ("weights", "variety", "margins")
+    )
     fixed = {
         "step_size": np.float32([1.5]),
-        "variety": np.float32([0.5]),
-        "weights": np.ones(inputs["weights"], np.float32),
+        "variety": np.float32([variety]),
+        "weights": np.float32(weights),
     }
     for _ in range(10):
-        shift = np.random.randint(0, 17, 2)
+        shift = np.random.randint(0, np.add(margins, 1))
         (dreamed,) = step.run(None, {**fixed, "picture": dreamed, "shift": shift})
     residual = dreamed - base
 np.save(sys.argv[-1], np.uint8(dreamed[0].transpose(1, 2, 0) * 255 + 0.5))

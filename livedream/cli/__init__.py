@@ -70,6 +70,8 @@ class _Parser(argparse.ArgumentParser):
         super().__init__(**more, allow_abbrev=False)
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        if args is not None and self._subparsers is None:
+            args = self._with_minuses(args)
         found, unknown = super().parse_known_args(args, namespace)
         if unknown and self._subparsers is None:  # a command's own: its help is the one to look at
             names = list(self._option_string_actions)
@@ -79,6 +81,22 @@ class _Parser(argparse.ArgumentParser):
             hint = f" (is {' and '.join(near)} meant?)" if near else ""
             self.error(f"unrecognized arguments: {' '.join(unknown)}{hint}")
         return found, unknown
+
+    def _with_minuses(self, words: Sequence[str]) -> list[str]:
+        """`--drift -0.1,0` and `--prompt -dog` as `--drift=-0.1,0` and `--prompt=-dog`: argparse
+        takes for an option what begins with a minus and is not a plain number."""
+        options = self._option_string_actions
+        joined: list[str] = []
+        for at, word in enumerate(words):
+            if word == "--":
+                return [*joined, *words[at:]]
+            before = options.get(joined[-1]) if joined else None
+            takes_one = before is not None and before.nargs is None
+            if takes_one and word.startswith("-") and word[1:2] != "-" and word not in options:
+                joined[-1] += f"={word}"
+            else:
+                joined.append(word)
+        return joined
 
     def error(self, message: str) -> "None":  # type: ignore[override]
         message = redact(message.removeprefix("argument "))

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from livedream.cli.options import add_parameter, number, seconds
+from livedream.cli.options import add_parameter, given_of, number, seconds
 from livedream.control.programs import ShowSettings
 from livedream.control.tempo import MAXIMUM_BPM, MINIMUM_BPM
 from livedream.core.errors import SettingsError
@@ -82,9 +82,7 @@ def automation_of(args: argparse.Namespace) -> "Automation | None":
         # Plain values, which travel to other machines.
         steps=tuple((step, replace(preset, values=dict(preset.values))) for step, preset in found),
         loop=loop,
-        kept=frozenset(
-            one.name for one in declared(DreamSettings) if getattr(args, one.name) is not None
-        ),
+        kept=frozenset(given_of(args, DreamSettings)),
         on=None if args.on is None else ShowSettings(on=args.on).every,
         bpm=args.bpm,
         bar=bar,

@@ -9,7 +9,7 @@ from livedream.cli.options import Commands, add_settings, add_shared, settings_o
 LEFT_OUT = (
     "strength", "half_life", "rise", "iterations", "step_size", "laplacian", "spread", "tile",
     "clean", "tint", "keep_colours", "where", "feather", "threshold", "hold",
-    "region_half_life", "flow", "flow_size", "seed", "device", "engine",
+    "region_half_life", "flow", "flow_size", "momentum", "wander", "seed", "device", "engine",
 )  # fmt: skip
 
 

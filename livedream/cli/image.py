@@ -1,8 +1,8 @@
 """`livedream image INPUT [-o OUTPUT]`: still pictures become dreams."""
 
 import argparse
-from pathlib import Path
 
+from livedream.cli.named import make_folder_of, output_of
 from livedream.cli.options import Commands, add_settings, add_shared, number, settings_of
 from livedream.cli.output import Progress, summary
 from livedream.core.defaults import ROUNDS, STILL, STILL_FROM_NOISE
@@ -20,8 +20,8 @@ def add_parser(commands: Commands) -> None:
     )
     parser.add_argument("input", metavar="INPUT", help="a picture, noise, synthetic:clouds?...")
     parser.add_argument(
-        "-o", "--output", metavar="FILE", type=Path,
-        help="a .png, .jpg, .webp or .tif (default: NAME.dream.png)",
+        "-o", "--output", metavar="PATH",
+        help="a .png, .jpg, .webp or .tif, or a folder (default: NAME.dream.png)",
     )  # fmt: skip
     files = parser.add_argument_group("the picture")
     files.add_argument(
@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
     defaults = STILL_FROM_NOISE if is_noise(args.input) else STILL
     job = StillJob(
         source=args.input,
-        output=args.output or Path(f"{stem_of(args.input)}.dream.png"),
+        output=output_of(args.output, args.input, suffixes=(".png",)),
         settings=settings_of(args, defaults),
         rounds=args.rounds,
         picture_size=args.picture_size,
@@ -53,19 +53,10 @@ def run(args: argparse.Namespace) -> int:
         matte=args.matte,
         overwrite=args.overwrite,
     )
+    make_folder_of(args.output)
     with Progress(job.output.name, "rounds", job.rounds, quiet=args.quiet) as progress:
         report = dream_still(job, watch=progress.watch)
     if not args.quiet:
         rounds = f"{report.frames} round{'s' * (report.frames != 1)}"
         print(summary(report, f"{report.width}x{report.height}, {rounds}"))
     return 0
-
-
-def stem_of(source: str) -> str:
-    """A file name for what is made of `source`: `noise`, `synthetic-clouds`, or the file's own."""
-    from livedream.capture.pictures import stem_of_pattern
-    from livedream.capture.synthetic import is_synthetic
-
-    if is_synthetic(source):
-        return source.partition("?")[0].replace(":", "-")
-    return stem_of_pattern(Path(source)) or "dream"

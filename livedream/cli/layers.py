@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from livedream.dream.networks.network import Network
-from livedream.cli.options import Commands, add_shared
+from livedream.cli.options import Commands, add_shared, number
 from livedream.cli.output import print_table, terminal
 from livedream.core.errors import NetworkError
 
@@ -48,7 +48,11 @@ def add_parser(commands: Commands) -> None:
         help="how many channels of each layer, 0 to 64 (default: 6)",
     )  # fmt: skip
     pictures.add_argument(
-        "--seed", type=int, default=0, metavar="N", help="seed of the noise (default: 0)"
+        "--seed",
+        type=number(int, 0, 2**31 - 1),
+        default=0,
+        metavar="N",
+        help="seed of the noise (default: 0)",
     )
     add_shared(pictures, "--overwrite")
     parser.set_defaults(run=run)

@@ -16,6 +16,7 @@ from livedream.cli.options import (
     add_parameter,
     add_settings,
     add_shared,
+    given_of,
     number,
     seconds,
     settings_of,
@@ -28,6 +29,7 @@ from livedream.core.grade import MOMENTS, GradeSettings
 from livedream.core.live_sound import SOUNDS
 from livedream.core.parameters import declared
 from livedream.core.redact import RedactingFormatter
+from livedream.core.settings import DreamSettings
 
 if TYPE_CHECKING:
     from livedream.live.session import LiveJob, Session
@@ -250,6 +252,8 @@ def job_of(args: argparse.Namespace) -> "LiveJob":
                 f"{flag}: must be {metavar} (got {found}, a source); put the source first: "
                 f"livedream live {found} {flag}"
             )
+    if args.preset and args.program:
+        raise SettingsError("--preset and --program cannot be combined; give one")
     given = {
         cls: {
             p.name: getattr(args, p.name)
@@ -274,7 +278,8 @@ def job_of(args: argparse.Namespace) -> "LiveJob":
         controllers=ControllerSettings(
             panel=args.panel, osc=args.osc, midi=args.midi, audio=args.audio, link=args.link,
             follow_beat=args.follow_beat,
-            obs=args.obs, preset=args.preset, program=args.program,
+            obs=args.obs, preset=args.preset,
+            given=given_of(args, DreamSettings, GradeSettings, ShowSettings), program=args.program,
             attract_program=args.attract_program, log=args.show_log,
         ),
         record=args.record,

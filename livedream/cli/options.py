@@ -78,6 +78,18 @@ def settings_of(args: argparse.Namespace, defaults: DreamSettings | None = None)
     return dataclasses.replace(base, **given)
 
 
+def given_of(args: argparse.Namespace, *kinds: type) -> tuple[str, ...]:
+    """The parameters of `kinds` that are named on the command line, and those that go with them:
+    with a network its objective, with an objective the prompt."""
+    every = (p.name for kind in kinds for p in declared(kind))
+    found = dict.fromkeys(name for name in every if getattr(args, name, None) is not None)
+    if "network" in found:
+        found["objective"] = None
+    if "objective" in found:
+        found["prompt"] = None
+    return tuple(found)
+
+
 def settings_from_file(path: Path) -> DreamSettings:
     """Read settings back from a rendered file's metadata or from JSON."""
     text: str | None

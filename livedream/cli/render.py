@@ -2,26 +2,25 @@
 
 import argparse
 import dataclasses
-import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from livedream.cli.automation import add_automation, automation_of
-from livedream.cli.image import stem_of
+from livedream.cli.named import make_folder_of, output_of
 from livedream.cli.options import (
     Commands,
     add_parameter,
     add_settings,
     add_shared,
+    given_of,
     rate,
     seconds,
     settings_of,
 )
 from livedream.cli.output import FilmProgress, Progress, summary, write_json
 from livedream.core.errors import SettingsError
-from livedream.core.parameters import declared
 from livedream.core.settings import DEINTERLACE, DreamSettings
 
 if TYPE_CHECKING:
@@ -116,10 +115,8 @@ def add_options(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
 
 def run(args: argparse.Namespace) -> int:
     jobs = jobs_of(args)
-    if args.output is not None and _is_folder(args.output, len(args.inputs)):
-        from livedream.media.destination import make_folder
-
-        make_folder(Path(args.output))
+    make_folder_of(args.output, len(args.inputs))
+    _check_beside(args)
     if args.workers is not None or args.cluster is not None:
         reports = _by_many(jobs, args)
     else:
@@ -131,6 +128,17 @@ def run(args: argparse.Namespace) -> int:
         figures = [report.as_dict() for report in reports]
         write_json(args.report, figures[0] if len(figures) == 1 else figures, "--report")
     return 0
+
+
+def _check_beside(args: argparse.Namespace) -> None:
+    """What is written at the end must be found impossible at the beginning."""
+    from livedream.media.destination import check_destination
+    from livedream.present.picture import check_picture
+
+    if args.sheet is not None:
+        check_picture(args.sheet, overwrite=True)
+    if args.report is not None:
+        check_destination(args.report, overwrite=True)
 
 
 def with_dreamers(jobs: "list[RenderJob]") -> "Iterator[tuple[RenderJob, Dreamer]]":
@@ -238,14 +246,19 @@ def jobs_of(args: argparse.Namespace) -> "list[RenderJob]":
             settings, size=args.size or _PREVIEW_DREAM, flow_size=args.flow_size or "180p"
         )
     suffixes = (".mov", ".mkv", ".webm") if args.layer else (".mp4", ".mov", ".mkv", ".webm")
-    outputs = [output_of(args.output, text, len(args.inputs), suffixes) for text in args.inputs]
+    what, inputs = "preview" if args.preview else "dream", len(args.inputs)
+    outputs = [
+        output_of(args.output, text, suffixes=suffixes, what=what, inputs=inputs)
+        for text in args.inputs
+    ]
     last = Path(args.inputs[-1])
     if len(outputs) > 1 and args.output is None and last.suffix in suffixes and not last.exists():
         raise SettingsError(f"{last} does not exist; if it is the output, write -o {last}")
     if len(set(outputs)) < len(outputs):
         raise SettingsError("two inputs would be written to the same output; give them one by one")
-    if args.matte is not None and len(outputs) > 1:
-        raise SettingsError("--matte is for a single film; give one input")
+    for option in ("matte", "sheet"):
+        if inputs > 1 and getattr(args, option, None) is not None:
+            raise SettingsError(f"--{option} is for a single film; give one input")
     return [
         RenderJob(
             source=text, output=output, settings=settings, start_s=args.start, end_s=end_s,
@@ -274,38 +287,7 @@ def _settings_of_show(args: argparse.Namespace) -> tuple[DreamSettings, tuple[st
     began = read_show(args.replay, args.inputs[0]).dream.replace(
         flow=slow.flow, flow_size=slow.flow_size
     )
-    kept = [p.name for p in declared(DreamSettings) if getattr(args, p.name, None) is not None]
-    if "network" in kept:
-        kept += ["objective", "prompt"]
+    kept = list(given_of(args, DreamSettings))
     if args.preview:
         kept += ["size", "flow_size"]
     return settings_of(args, began), tuple(dict.fromkeys(kept))
-
-
-def output_of(
-    wanted: str | None, source: str, inputs: int,
-    suffixes: Sequence[str] = (".mp4", ".mov", ".mkv", ".webm"),
-) -> Path:  # fmt: skip
-    """Where the dream of `source` goes: `wanted`, NAME.dream.mp4 inside it if a folder, or
-    ./NAME.dream.mp4.
-
-    suffixes: it keeps its own if that is one of them; else it gets the first.
-    """
-    from livedream.media.destination import check_name
-
-    stem = stem_of(source)
-    suffix = Path(source).suffix.lower()
-    suffix = suffix if suffix in suffixes else suffixes[0]
-    if wanted is None:
-        return Path(f"{stem}.dream{suffix}")
-    path = Path(wanted)
-    check_name(path)
-    if not _is_folder(wanted, inputs):
-        return path
-    if inputs > 1 and path.suffix and not path.is_dir():
-        raise SettingsError(f"several inputs and one output file {wanted!r}; give a folder")
-    return path / f"{stem}.dream{suffix}"
-
-
-def _is_folder(wanted: str, inputs: int) -> bool:
-    return inputs > 1 or wanted.endswith(("/", os.sep)) or Path(wanted).is_dir()

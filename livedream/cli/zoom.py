@@ -1,10 +1,11 @@
 """`livedream zoom INPUT [-o OUTPUT]`: the endless zoom into a picture or into noise."""
 
 import argparse
+import sys
 from fractions import Fraction
-from pathlib import Path
 
-from livedream.cli.image import NOT_OF_STILLS, stem_of
+from livedream.cli.image import NOT_OF_STILLS
+from livedream.cli.named import make_folder_of, output_of
 from livedream.cli.options import Commands, add_settings, add_shared, rate, seconds, settings_of
 from livedream.cli.output import Progress, summary
 from livedream.core.defaults import ZOOM
@@ -21,8 +22,10 @@ def add_parser(commands: Commands) -> None:
     )
     parser.add_argument("input", metavar="INPUT", help="a picture, noise, synthetic:clouds?...")
     parser.add_argument(
-        "-o", "--output", metavar="FILE", type=Path, help="a video or GIF (default: NAME.zoom.mp4)"
-    )
+        "-o", "--output", metavar="PATH",
+        help="a video, GIF, WebP, pictures such as zoom/%%05d.png, or a folder "
+        "(default: NAME.zoom.mp4)",
+    )  # fmt: skip
     film = parser.add_argument_group("the zoom")
     film.add_argument(
         "--seconds", type=seconds, default=20.0, metavar="TIME", help="length (default: 20)"
@@ -52,10 +55,14 @@ def run(args: argparse.Namespace) -> int:
     from livedream.jobs.zoom import ZoomJob, render_zoom
     from livedream.warp.travel import Travel
 
+    settings = settings_of(args, ZOOM)
+    if args.settings_from and settings.where:
+        print(f"note: a zoom has no regions: where={settings.where} is left out", file=sys.stderr)
+        settings = settings.replace(where="")
     job = ZoomJob(
         source=args.input,
-        output=args.output or Path(f"{stem_of(args.input)}.zoom.mp4"),
-        settings=settings_of(args, ZOOM),
+        output=output_of(args.output, args.input, suffixes=(".mp4",), what="zoom"),
+        settings=settings,
         travel=Travel(args.zoom, args.rotation, args.drift),
         seconds=args.seconds,
         rate=args.fps,
@@ -63,6 +70,7 @@ def run(args: argparse.Namespace) -> int:
         quality=args.quality,
         overwrite=args.overwrite,
     )
+    make_folder_of(args.output)
     with Progress(job.output.name, "frames", job.frames, quiet=args.quiet) as progress:
         report = render_zoom(job, watch=progress.watch)
     if not args.quiet:

@@ -73,6 +73,8 @@ class StillJob:
             raise refused("rounds", "1 to 100000", self.rounds)
         if self.matte is not None and not self.settings.where.strip():
             raise SettingsError("--matte: give --where too, the region that is written")
+        if self.matte is not None and self.matte.resolve() == self.output.resolve():
+            raise SettingsError("--matte and the output are the same file; give another name")
 
     def identity(self) -> str:
         """Everything the picture depends on, as JSON: written into the file."""

@@ -20,7 +20,7 @@ from livedream.dream.networks.dreamnet import (
     save_dreamnet,
 )
 from livedream.dream.networks.network import DEFAULT_NAME, load_network
-from livedream.dream.networks.registry import find_spec, own_networks_folder
+from livedream.dream.networks.registry import find_spec, own_networks, own_networks_folder
 from livedream.dream.networks.weights import locate_weights
 from livedream.dream.own_networks import check_new_name, note_network
 from livedream.jobs.layer_sheet import SheetPlan, draw_rows, whole_sheet
@@ -121,7 +121,8 @@ def _check(job: LearnJob) -> None:
             "dreamnet-insects or one of your own"
         )
     if job.output is None:
-        check_new_name(job.name)
+        if not (job.overwrite and job.name in own_networks()[0]):
+            check_new_name(job.name)
         try:
             own_networks_folder().mkdir(parents=True, exist_ok=True)
         except OSError as error:

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from livedream.core.closing import Closeable
 from livedream.core.defaults import ZOOM
+from livedream.core.errors import SettingsError
 from livedream.core.frame import Frame, Picture, SourceInfo
 from livedream.core.parameters import refused
 from livedream.core.prefetch import AsyncWriter
@@ -38,7 +39,7 @@ class ZoomSource(Closeable):
     """Frames of a zoom, as a source: made when asked for, the last one where the next begins.
 
     start: (H, W, 3) uint8, dreamed at the size that the dreamer's settings say.
-    frames: how many, None for ever.
+    frames: how many, None for ever.  Raises SettingsError for an objective with regions.
     """
 
     def __init__(
@@ -49,6 +50,8 @@ class ZoomSource(Closeable):
         rate: Fraction = Fraction(25),
         frames: int | None = None,
     ) -> None:
+        if regions := dreamer.objective.regions:
+            raise SettingsError(f"objective: a zoom has no regions; leave out @{regions[0]}")
         self.dreamer = dreamer
         self.travel = travel or Travel()
         self._frames = frames

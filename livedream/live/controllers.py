@@ -35,7 +35,8 @@ class ControllerSettings:
     """None where a controller is not wanted; "" is its default (address, port, device).
 
     link: whether Ableton Link leads the tempo.  follow_beat: whether the audio input does.
-    preset, program: by name, or a program's file; "" for none.  log: a file, "" for none.
+    preset, program: by name, or a program's file; "" for none.  given: parameters that the preset
+    leaves as they are.  log: a file, "" for none.
     attract_program: what runs while nobody is there; "" for slow waves.
     """
 
@@ -47,6 +48,7 @@ class ControllerSettings:
     follow_beat: bool = False
     obs: str | None = None
     preset: str = ""
+    given: tuple[str, ...] = ()
     program: str = ""
     attract_program: str = ""
     log: str = ""
@@ -114,6 +116,10 @@ class Controllers:
         show.listen(self._log_playing)
         if job.preset:
             show.preset(job.preset, 0.0)
+            # Whoever names a preset and a parameter wants that parameter.
+            declared, began = self._parameters.declared, show.started_with
+            given = {name: began[name] for name in job.given if name in declared}
+            self._parameters.apply(given, ramp_s=0.0)
         if job.audio is not None:
             from livedream.control.audio import AudioInput
 

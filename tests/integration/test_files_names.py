@@ -7,14 +7,15 @@ import pytest
 from files_made import frames, info, make_video
 
 from livedream.capture import open_source
-from livedream.cli.image import stem_of
-from livedream.cli.render import output_of
+from livedream.cli.named import output_of, stem_of
 from livedream.core.errors import SettingsError, SinkError
 from livedream.jobs.checkpoint import Checkpoint, Checkpoints
 from livedream.media.destination import beside
 from livedream.media.tags import SETTINGS, read_settings
 from livedream.present import open_sink
 from livedream.present.picture import write_picture
+
+FILMS = (".mp4", ".mov", ".mkv", ".webm")
 
 
 @pytest.fixture(autouse=True)
@@ -136,10 +137,11 @@ def test_what_belongs_to_a_file_stands_beside_it() -> None:
         ("frames/", "frames.dream.mp4"),
         ("noise?size=64x64", "noise.dream.mp4"),
         ("synthetic:clouds?seed=2", "synthetic-clouds.dream.mp4"),
+        ("a/b/beach.photo.jpg", "beach.photo.dream.mp4"),
     ],
 )
 def test_a_dream_is_named_after_its_source(source: str, name: str) -> None:
-    assert output_of(None, source, 1) == Path(name)
+    assert output_of(None, source, suffixes=FILMS) == Path(name)
     assert f"{stem_of(source)}.dream{Path(name).suffix}" == name
 
 
@@ -147,8 +149,11 @@ def test_a_dream_is_named_after_its_source(source: str, name: str) -> None:
 def test_a_folder_gets_one_film_of_each_source(tmp_path: Path, inputs: int) -> None:
     """However many a shell's *.mp4 has found, and whether the folder is there or not."""
     for folder in (f"{tmp_path}/new/", f"{tmp_path}/", str(tmp_path)):
-        assert output_of(folder, "a.mov", inputs) == Path(folder) / "a.dream.mov"
+        assert (
+            output_of(folder, "a.mov", suffixes=FILMS, inputs=inputs)
+            == Path(folder) / "a.dream.mov"
+        )
     assert not (tmp_path / "new").exists()  # `livedream check` asks as well
-    assert output_of("new/%05d.png", "a.mov", 1) == Path("new/%05d.png")
+    assert output_of("new/%05d.png", "a.mov", suffixes=FILMS) == Path("new/%05d.png")
     with pytest.raises(SettingsError, match=r"one output file 'b\.mp4'"):
-        output_of("b.mp4", "a.mov", 2)
+        output_of("b.mp4", "a.mov", suffixes=FILMS, inputs=2)

@@ -53,6 +53,9 @@ def test_a_folder_becomes_a_network_in_every_list(
     assert set(files) == {f"grandma{end}" for end in (".safetensors", ".toml", ".md", ".png")}
     assert files["grandma.safetensors"].stat().st_size < 3.2e6
     assert "12 pictures" in files["grandma.md"].read_text()
+    assert main(["learn", str(photos), "--name", "grandma"]) == 2
+    assert "you have a network grandma already" in capsys.readouterr().err
+    assert main(["learn", str(photos), "--name", "grandma", "--overwrite", "--quiet"]) == 0
     picture, out = photos / "0.png", photos.parent / "dream.png"
     dreamed = ["image", str(picture), "-o", str(out), "--network", "grandma", "--rounds", "2"]
     assert main([*dreamed, "--octaves", "1", "--quiet"]) == 0

@@ -126,6 +126,17 @@ def test_a_program_that_is_not_there_is_found_out_at_the_start(home: Path, optio
         opened(**{option: "nope"})
 
 
+def test_an_option_beside_a_preset_holds(home: Path) -> None:
+    """As in a film: whoever names both wants the preset otherwise."""
+    with opened(preset="ink") as made:
+        of_the_preset = made.parameters.targets()
+    with opened(preset="ink", given=("strength", "size")) as made:
+        found = made.parameters.targets()
+    assert SMALL.strength != of_the_preset["strength"]
+    assert found == {**of_the_preset, "strength": SMALL.strength}
+    assert made.controllers.show.preset_name == "ink"
+
+
 def test_an_attract_program_needs_its_presets_at_the_start(home: Path) -> None:
     path = home / "mine.toml"
     path.write_text('[[steps]]\npreset = "ink"\n[[steps]]\npreset = "gone"')

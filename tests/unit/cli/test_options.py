@@ -4,8 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from livedream.cli import main
+from livedream.cli import build_parser, main
+from livedream.cli.options import given_of
+from livedream.core.grade import GradeSettings
 from livedream.core.parameters import Parameter
+from livedream.core.settings import DreamSettings
 
 
 def refused(capsys: pytest.CaptureFixture[str], *words: str) -> str:
@@ -100,6 +103,27 @@ def test_a_range_is_said_in_words() -> None:
     assert Parameter("x", float, 1.0, "", minimum=1.0).wanted() == "at least 1"
     assert Parameter("x", int, 1, "", minimum=0, maximum=2**31 - 1).wanted().endswith("2147483647")
     assert Parameter("x", bool, True, "").wanted() == "yes or no"
+
+
+def test_a_value_may_begin_with_a_minus(capsys: pytest.CaptureFixture[str]) -> None:
+    parse = build_parser().parse_args
+    assert parse(["zoom", "noise", "--drift", "-0.05,0"]).drift == (-0.05, 0.0)
+    found = parse(["render", "a.mp4", "--prompt", "-owl", "-o", "b.mp4", "--objective", "-eyes"])
+    assert (found.prompt, found.output, found.objective) == ("-owl", "b.mp4", "-eyes")
+    for words in (["--prompt", "-o", "b.mp4"], ["--prompt", "--overwrite"]):
+        with pytest.raises(SystemExit):
+            parse(["render", "a.mp4", *words])
+        assert "--prompt: expected one argument" in capsys.readouterr().err
+
+
+def test_what_is_named_keeps_what_goes_with_it() -> None:
+    def given(*words: str) -> tuple[str, ...]:
+        return given_of(build_parser().parse_args(["live", *words]), DreamSettings, GradeSettings)
+
+    assert given() == ()
+    assert given("--strength", "20", "--hue", "5") == ("strength", "hue")
+    assert set(given("--network", "googlenet")) == {"network", "objective", "prompt"}
+    assert set(given("--objective", "eyes")) == {"objective", "prompt"}
 
 
 def test_an_option_is_not_taken_for_a_longer_one(capsys: pytest.CaptureFixture[str]) -> None:

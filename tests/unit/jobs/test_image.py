@@ -261,9 +261,3 @@ def test_the_command_says_what_it_did(tmp_path: Path, capsys: pytest.CaptureFixt
         run(*words)
     assert run(*words, "--overwrite", "--quiet") == 0
     assert capsys.readouterr().out == ""
-
-
-def test_a_file_is_named_after_its_source() -> None:
-    assert image.stem_of("a/b/beach.photo.jpg") == "beach.photo"
-    assert image.stem_of("noise?size=64x64") == "noise"
-    assert image.stem_of("synthetic:clouds?seed=2") == "synthetic-clouds"
