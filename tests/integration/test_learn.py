@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from unittest.mock import Mock
 
 import cv2
 import numpy as np
@@ -38,8 +39,15 @@ def photos(tmp_path: Path) -> Path:
     return folder
 
 
+class Begun(Exception):
+    """Nothing was refused."""
+
+
 def test_a_folder_becomes_a_network_in_every_list(
-    photos: Path, home: Path, capsys: pytest.CaptureFixture[str]
+    photos: Path,
+    home: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     (photos / "broken.jpg").write_bytes(b"no picture")
     assert main(["learn", str(photos), "--name", "grandma"]) == 0
@@ -53,14 +61,16 @@ def test_a_folder_becomes_a_network_in_every_list(
     assert set(files) == {f"grandma{end}" for end in (".safetensors", ".toml", ".md", ".png")}
     assert files["grandma.safetensors"].stat().st_size < 3.2e6
     assert "12 pictures" in files["grandma.md"].read_text()
-    assert main(["learn", str(photos), "--name", "grandma"]) == 2
-    assert "you have a network grandma already" in capsys.readouterr().err
-    assert main(["learn", str(photos), "--name", "grandma", "--overwrite", "--quiet"]) == 0
     picture, out = photos / "0.png", photos.parent / "dream.png"
     dreamed = ["image", str(picture), "-o", str(out), "--network", "grandma", "--rounds", "2"]
     assert main([*dreamed, "--octaves", "1", "--quiet"]) == 0
     apart = cv2.imread(str(out)).astype(int) - cv2.imread(str(picture))
     assert np.abs(apart).mean() > 3
+    assert main(["learn", str(photos), "--name", "grandma"]) == 2
+    assert "you have a network grandma already" in capsys.readouterr().err
+    monkeypatch.setattr(learn, "Study", Mock(side_effect=Begun))
+    with pytest.raises(Begun):
+        main(["learn", str(photos), "--name", "grandma", "--overwrite"])
     assert main(["networks", "remove", "grandma"]) == 0
     assert not list((home / "networks").iterdir())
 
