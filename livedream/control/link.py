@@ -68,7 +68,7 @@ class LinkTempo:
         peers = link.num_peers
         self._joined += max(0, peers - self._peers)
         self._peers = peers
-        if peers:
+        if peers and not self._set_here:
             tempo.follow("Link", link.beat, link.tempo, time.monotonic())
         if abs(tempo.bpm - self._bpm) > 0.05:
             self._bpm = tempo.bpm

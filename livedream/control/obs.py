@@ -12,7 +12,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from livedream.control.obs_address import LOOPBACK, whereabouts
-from livedream.control.obs_connection import ObsConnection, obsws, understood
+from livedream.control.obs_connection import ObsConnection, RefusedError, obsws, understood
 from livedream.control.show import Show
 from livedream.core.errors import LivedreamError, SettingsError, SourceError, reason
 from livedream.core.health import Health
@@ -170,17 +170,25 @@ class Obs(ObsConnection):
         return f"made source {SOURCE!r} in scene {scene!r}"
 
     def delay(self, milliseconds: int, notes: ObsNotes) -> list[str]:
-        """Delay every microphone by as much as the picture is late. Their names."""
-        found = list(self.microphones())
-        for name in found:
-            before = self.ask("GetInputAudioSyncOffset", inputName=name)["inputAudioSyncOffset"]
-            if name not in notes.offsets:
-                if not _OFFSETS_MS[0] <= before <= _OFFSETS_MS[1]:
-                    raise ValueError(f"a sync offset of {before}")
-                notes.offsets[name] = int(before)
-                notes.write()
-            self.ask("SetInputAudioSyncOffset", inputName=name, inputAudioSyncOffset=milliseconds)
+        """Delay every microphone by as much as the picture is late. Names of those that OBS let."""
+        found = []
+        for name in self.microphones():
+            try:
+                self._delay(name, milliseconds, notes)
+            except RefusedError as error:
+                _log.warning("%s: %s", error, name)
+            else:
+                found.append(name)
         return found
+
+    def _delay(self, name: str, milliseconds: int, notes: ObsNotes) -> None:
+        before = self.ask("GetInputAudioSyncOffset", inputName=name)["inputAudioSyncOffset"]
+        if name not in notes.offsets:
+            if not _OFFSETS_MS[0] <= before <= _OFFSETS_MS[1]:
+                raise ValueError(f"a sync offset of {before}")
+            notes.offsets[name] = int(before)
+            notes.write()
+        self.ask("SetInputAudioSyncOffset", inputName=name, inputAudioSyncOffset=milliseconds)
 
     def undo(self, notes: ObsNotes) -> list[str]:
         """Take back what `notes` say was done. What it did, for people."""
@@ -216,6 +224,7 @@ class ObsControl:
         self._faults = FaultLog(_log, "obs")
         self._scene = self._detail = ""
         self._delay_ms: int | None = None
+        self._delayed = False
         self._wait = self.messages = self.reconnects = 0
         self._thread: SupervisedThread | None = None
 
@@ -249,7 +258,6 @@ class ObsControl:
                     said = self._obs.show(source_for(self._sinks, *self.picture), self._notes)
                     _log.info("obs: %s", said)
                     self._faults.recovered()
-                    self._scene = ""
                 self._follow(self._obs)
         except LivedreamError as error:
             self.reconnects += self._obs is not None
@@ -258,10 +266,10 @@ class ObsControl:
             self._faults.failed(error, "is not there", traceback=False)
 
     def _follow(self, obs: Obs) -> None:
-        if self._delay_ms is not None:
-            wanted, self._delay_ms = self._delay_ms, None
-            for name in obs.delay(wanted, self._notes):
-                _log.info("obs: %s: sync offset %d ms", name, wanted)
+        if self._delay_ms is not None and not self._delayed:
+            for name in obs.delay(self._delay_ms, self._notes):
+                _log.info("obs: %s: sync offset %d ms", name, self._delay_ms)
+            self._delayed = True  # not before: where OBS goes meanwhile, it is done when it is back
         scene = obs.scene
         if scene == self._scene:
             return

@@ -17,6 +17,10 @@ _LARGEST_HELLO: Final = 16 << 10  # of a WebSocket's opening and the first messa
 _NO_SUCH_SOURCE: Final = 600  # obs-websocket's ResourceNotFound
 
 
+class RefusedError(SourceError):
+    """OBS is there, and will not do what was asked of it."""
+
+
 @contextlib.contextmanager
 def understood() -> Iterator[None]:
     """Within it an answer that no OBS gives is a SourceError."""
@@ -104,12 +108,12 @@ class ObsConnection:
             raise SourceError(_unreachable(host, port, error)) from None
 
     def ask(self, what: str, **details: Any) -> dict[str, Any]:
-        """OBS's answer to a request.  Raises SourceError for a refusal or a lost connection."""
+        """OBS's answer to a request.  Raises RefusedError; SourceError for a lost connection."""
         found = self._answer(what, details)
         status = found["requestStatus"]
         if not status["result"]:
             said = str(status.get("comment") or status["code"])[:200]
-            raise SourceError(f"obs: {what}: {said}")
+            raise RefusedError(f"obs: {what}: {said}")
         return dict(found.get("responseData") or {})
 
     def _answer(self, what: str, details: Mapping[str, Any]) -> dict[str, Any]:

@@ -87,7 +87,6 @@ class Tempo:
                 return False
             self._leader, self._led_s = leader, now_s
             self._anchor(beats, bpm, now_s)
-            self._taps.clear()
             return True
 
     def _anchor(self, beats: float, bpm: float, now_s: float) -> None:

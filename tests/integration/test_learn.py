@@ -39,7 +39,7 @@ def photos(tmp_path: Path) -> Path:
     return folder
 
 
-class Begun(Exception):
+class BegunError(Exception):
     """Nothing was refused."""
 
 
@@ -68,8 +68,8 @@ def test_a_folder_becomes_a_network_in_every_list(
     assert np.abs(apart).mean() > 3
     assert main(["learn", str(photos), "--name", "grandma"]) == 2
     assert "you have a network grandma already" in capsys.readouterr().err
-    monkeypatch.setattr(learn, "Study", Mock(side_effect=Begun))
-    with pytest.raises(Begun):
+    monkeypatch.setattr(learn, "Study", Mock(side_effect=BegunError))
+    with pytest.raises(BegunError):
         main(["learn", str(photos), "--name", "grandma", "--overwrite"])
     assert main(["networks", "remove", "grandma"]) == 0
     assert not list((home / "networks").iterdir())

@@ -124,7 +124,9 @@ class Studio:
     def RemoveInput(self, inputName: str) -> dict[str, Any] | None:  # noqa: N802, N803
         return {} if self.inputs.pop(inputName, None) else None
 
-    def GetInputAudioSyncOffset(self, inputName: str) -> dict[str, Any]:  # noqa: N802, N803
+    def GetInputAudioSyncOffset(self, inputName: str) -> dict[str, Any] | None:  # noqa: N802, N803
+        if self.inputs[inputName]["offset"] is None:  # one without sound
+            return None
         return {"inputAudioSyncOffset": self.inputs[inputName]["offset"]}
 
     def SetInputAudioSyncOffset(  # noqa: N802
@@ -242,6 +244,47 @@ def test_a_scene_brings_its_preset(studio: Studio, show: Show) -> None:
         control.is_late(output, ms)
     control.step()
     assert studio.inputs["Mic/Aux"]["offset"] == 250
+    control.close()
+
+
+def test_what_was_tuned_by_hand_stays_when_obs_was_away_for_a_moment(
+    studio: Studio, show: Show, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("livedream.control.obs._AGAIN", 0)
+    control = ObsControl(show, at(studio), ("udp://127.0.0.1:9000",))
+    studio.scene = "menagerie"
+    control.step()
+    assert show.preset_name == "menagerie"
+    show.preset("ink", 0.0)
+    studio.nonsense = {}
+    control.step()
+    assert control.health().state == "lost"
+    studio.nonsense = ...
+    control.step()
+    assert control.health().state == "ok"
+    assert show.preset_name == "ink"
+    control.close()
+
+
+def test_the_delay_is_set_when_obs_is_back_and_without_one_that_has_no_sound(
+    studio: Studio, show: Show, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("livedream.control.obs._AGAIN", 0)
+    studio.inputs = {"Mute": {"kind": "pulse_input_capture", "settings": {}, "offset": None},
+                     **studio.inputs}  # fmt: skip
+    control = ObsControl(show, at(studio), ("udp://127.0.0.1:9000",))
+    control.step()
+    control.is_late("udp 127.0.0.1:9000", 250)
+    studio.nonsense = {}
+    control.step()
+    assert studio.inputs["Mic/Aux"]["offset"] == 20
+    studio.nonsense = ...
+    control.step()
+    assert studio.inputs["Mic/Aux"]["offset"] == 250
+    assert control.health().state == "ok"
+    studio.inputs["Mic/Aux"]["offset"] = 100  # by hand
+    control.step()
+    assert studio.inputs["Mic/Aux"]["offset"] == 100
     control.close()
 
 

@@ -124,6 +124,18 @@ def test_a_series_of_taps_begins_on_the_bar() -> None:
     assert tempo.beats(20.0) == pytest.approx(0)
 
 
+def test_taps_count_while_another_clock_is_followed() -> None:
+    """In a Link session what is tapped here is told to all, and what all have comes back."""
+    tempo = Tempo(now_s=0.0)
+    for number in range(4):
+        at_s = 10 + number * 0.6
+        tempo.tap(at_s)
+        assert tempo.beats(at_s) == pytest.approx(number)
+        for later_s in (0.02, 0.3):
+            assert tempo.follow("Link", tempo.beats(at_s + later_s), tempo.bpm, at_s + later_s)
+    assert tempo.bpm == pytest.approx(100)
+
+
 def test_one_clock_leads_until_it_falls_silent() -> None:
     tempo = Tempo()
     assert tempo.follow("Link", 7.25, 98.0, 10.0)
