@@ -13,6 +13,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+import cv2
+import numpy as np
+
 from livedream.capture.live import Captured
 from livedream.capture.live.beside import LivePictures
 from livedream.control.live_parameters import LiveParameters
@@ -31,6 +34,7 @@ from livedream.live.regions import LiveRegions
 from livedream.present.grading import Grading, travel_of
 from livedream.present.live import LiveFrame
 from livedream.present.live.flash import FlashLimiter
+from livedream.warp.remap import Plane
 from livedream.warp.travel import Travel
 
 _log = logging.getLogger(__name__)
@@ -142,6 +146,7 @@ class LiveLoop:
         self._last_moment_s = self._due_s = self._started_s = time.monotonic()
         self._status_s = self._shown_s = self._came_s = 0.0
         self._dropped = 0
+        self._flipped: tuple[Plane, Plane] | None = None  # a region, and it mirrored
         self._fault = ""
         self._faults = FaultLog(_log, "the loop")
 
@@ -219,8 +224,11 @@ class LiveLoop:
             picture = self._grading.finish(below, shown.steps, snapshot.grade, passed_s)
             if wiring.limiter is not None:
                 picture = wiring.limiter.apply(picture, time.monotonic())
+        mirrored = snapshot.grade.mirror
         region = None if planes is None else planes.grow
-        finished = LiveFrame(picture, captured_s, self._index, rgb, region)
+        if mirrored and region is not None:
+            region = self._mirrored(region)
+        finished = LiveFrame(picture, captured_s, self._index, rgb, region, mirrored)
         self._index += 1
         for offer in wiring.offers:
             offer(finished)
@@ -237,6 +245,12 @@ class LiveLoop:
             return 0.0
         wiring.dreaming.wait_for(self._index, left_s)
         return time.monotonic() - now_s
+
+    def _mirrored(self, region: Plane) -> Plane:
+        """The same object as before for the same region: by that the panel knows a new one."""
+        if self._flipped is None or self._flipped[0] is not region:
+            self._flipped = region, np.asarray(cv2.flip(region, 1), np.float32)
+        return self._flipped[1]
 
     def _fitted(self, rgb: Picture) -> Picture:
         """Cut to the picture's shape, then scaled; a source may come back with another size."""

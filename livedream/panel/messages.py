@@ -10,7 +10,7 @@ Messages are JSON objects with one of these entries:
     {"bpm": N}    {"modulators": [{...}, ...]}    {"learn": TARGET or null}
     {"save": NAME, "title": TEXT}    {"forget": NAME}                the user's own presets
     {"ready": true}                                                  the last picture was shown
-    {"paint": POINTS, ...}    {"painting": "undo" or "clear"}        see `region/painting`
+    {"paint": POINTS, ...}    {"painting": "undo" or "clear"}        see `region/painting`; as seen
     {"keep": NAME}                                                   what is painted, in a file
     {"overlay": true or false}                                       the region over the picture
 
@@ -107,7 +107,9 @@ class MessageHandler:
                 show.save(_text(name, "save"), title=str(message.get("title", "")))
                 self._saved(name)
             case {"paint": _} | {"painting": _}:
-                parameters.paint(message, origin=origin)
+                parameters.paint(
+                    _on_camera(message, mirrored=parameters.target("mirror")), origin=origin
+                )
             case {"keep": name}:
                 parameters.painting.keep(_text(name, "keep"))
                 show.notify()
@@ -237,6 +239,23 @@ def _card(parameter: Parameter) -> dict[str, Any]:
         "open": parameter.grammar is not None,
         "low": low, "high": high, "button": parameter.name in _BUTTONS,
     }  # fmt: skip
+
+
+def _on_camera(message: Mapping[str, Any], *, mirrored: bool) -> Mapping[str, Any]:
+    """What was painted on the picture that is seen, as it lies on the camera's.
+
+    What is no point stays as it is, to be refused.
+    """
+    points = message.get("paint")
+    if not mirrored or not isinstance(points, list):
+        return message
+    swapped = [
+        [1 - point[0], *point[1:]]
+        if isinstance(point, list) and point and isinstance(point[0], int | float)
+        else point
+        for point in points
+    ]
+    return {**message, "paint": swapped}
 
 
 def _picked(one: Any, names: str) -> dict[str, Any]:

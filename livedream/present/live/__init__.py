@@ -29,7 +29,8 @@ class LiveFrame:
     rgb: (H, W, 3) uint8, never written to afterwards.  captured_s: monotonic time at which the
     camera gave the picture.  index: counts from 0, with gaps where frames were dropped.
     camera: the picture before it was dreamed on, of the same size.  region: where the
-    dream grows, (h, w) in [0, 1] of any size, None: everywhere.
+    dream grows in `rgb`, (h, w) in [0, 1] of any size, None: everywhere.  mirrored: `rgb` is, left
+    to right, and `camera` is not.
     """
 
     rgb: Picture
@@ -37,6 +38,7 @@ class LiveFrame:
     index: int
     camera: Picture | None = None
     region: NDArray[np.float32] | None = None
+    mirrored: bool = False
 
 
 class Output(Protocol):

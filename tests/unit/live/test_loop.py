@@ -11,6 +11,7 @@ import pytest
 
 from livedream.capture.live import Captured
 from livedream.control.live_parameters import LiveParameters
+from livedream.core.grade import GradeSettings
 from livedream.core.latest_slot import LatestSlot
 from livedream.core.settings import DreamSettings
 from livedream.live.dream_worker import DreamOverlay, DreamWorker
@@ -88,6 +89,16 @@ class Unsteady(Slot):
         return replace(found, captured_s=found.captured_s - 0.3)
 
 
+class LeftLit(Slot):
+    """The left column is white."""
+
+    def get(self, timeout_s: float | None = None) -> Captured | None:
+        found = super().get(timeout_s)
+        if found is not None:
+            found.rgb[:, 0] = 255
+        return found
+
+
 def run_loop(
     monkeypatch: pytest.MonkeyPatch, seconds: float, slot: type[Slot] = Slot, **wired: Any
 ) -> None:
@@ -95,9 +106,9 @@ def run_loop(
     now = [0.0]
     clock = SimpleNamespace(monotonic=lambda: now[0], perf_counter=time.perf_counter)
     monkeypatch.setattr("livedream.live.loop.time", clock)
+    wired.setdefault("parameters", LiveParameters(DreamSettings(), clock=clock.monotonic))
     wiring = Wiring(
         slot=slot(now, unplugged_s=2.0),
-        parameters=LiveParameters(DreamSettings(), clock=clock.monotonic),
         publish=lambda status: None,
         governor=Governor(FPS, clock.monotonic),
         flow=None,
@@ -115,6 +126,30 @@ def test_a_picture_that_has_its_dream_goes_out_as_it_is(monkeypatch: pytest.Monk
     for frame in out:
         assert frame.rgb is OneRate.picture  # converted by nobody
         assert frame.camera is not None and not frame.camera.any()
+
+
+def test_the_region_of_a_mirrored_picture_is_mirrored_and_its_camera_is_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    parameters = LiveParameters(
+        DreamSettings(where="left"), GradeSettings(mirror=True), clock=lambda: 0.0
+    )
+    out: list[LiveFrame] = []
+    run_loop(
+        monkeypatch, 1.0, slot=LeftLit, dreaming=NoDream(), offers=(out.append,),
+        parameters=parameters,
+    )  # fmt: skip
+    first, last = out[0], out[-1]
+    assert first.mirrored and first.camera is not None and first.region is not None
+    assert first.camera[0, 0, 0] == first.rgb[0, -1, 0] == 255
+    assert first.region[0, 0] == 0 and first.region[0, -1] == 1
+    assert last.region is first.region  # not another one for each picture: pages are sent it once
+    parameters.set("mirror", False)
+    run_loop(
+        monkeypatch, 1.0, slot=LeftLit, dreaming=NoDream(), offers=(out.append,),
+        parameters=parameters,
+    )  # fmt: skip
+    assert out[-1].region is not None and out[-1].region[0, 0] == 1 and not out[-1].mirrored
 
 
 def test_the_times_of_pictures_never_go_back(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -97,6 +97,19 @@ def test_a_layer_over_the_camera_is_the_dream(kind: str, frame: LiveFrame, door:
     assert layer[:, : WIDTH // 2, 3].mean() > 100
 
 
+def test_of_a_mirrored_picture_camera_layer_and_matte_fit_each_other(frame: LiveFrame) -> None:
+    assert frame.camera is not None and frame.region is not None
+    seen = LiveFrame(
+        cv2.flip(frame.rgb, 1), 1.0, 0, frame.camera, cv2.flip(frame.region, 1), mirrored=True
+    )  # fmt: skip
+    camera, layer = picture_of(seen, "camera"), picture_of(seen, "layer")
+    assert np.array_equal(camera, frame.camera[:, ::-1])
+    assert np.array_equal(over(camera, layer), seen.rgb)
+    assert not layer[:, : WIDTH // 2].any()  # nothing was added there
+    assert picture_of(seen, "matte")[0, 0].tolist() == [255, 255, 255]
+    assert np.array_equal(picture_of(seen, "dream"), seen.rgb)
+
+
 @pytest.mark.parametrize("kind", ["spout", "syphon", "camera"])
 def test_everything_else_is_opaque(kind: str, frame: LiveFrame, door: Door) -> None:
     for of in ("", "?of=dream", "?of=camera", "?of=matte"):

@@ -1,0 +1,48 @@
+"""What a page's messages do."""
+
+from pathlib import Path
+
+import pytest
+
+from livedream.control.catalogue import Catalogue
+from livedream.control.live_parameters import Change, LiveParameters
+from livedream.control.presets import Presets
+from livedream.control.show import Show
+from livedream.core.errors import SettingsError
+from livedream.core.settings import DreamSettings
+from livedream.panel.messages import MessageHandler
+
+
+@pytest.mark.parametrize("mirror", [False, True], ids=["plain", "mirrored"])
+def test_a_stroke_lies_where_it_is_seen_and_is_logged_as_the_camera_sees_it(
+    tmp_path: Path, mirror: bool
+) -> None:
+    parameters = LiveParameters(DreamSettings())
+    parameters.painting.begin(320, 180)
+    parameters.set("mirror", mirror)
+    logged: list[Change] = []
+    parameters.listen(logged.append)
+    handler = MessageHandler(parameters, Show(parameters, Presets(tmp_path)), Catalogue())
+    handler.handle(
+        {"paint": [[0.1, 0.5], [0.25, 0.5]], "brush": 0.2, "begins": True}, origin="panel 1"
+    )
+    painted = parameters.painting.painted
+    assert painted is not None
+    seen = painted.plane[:, ::-1] if mirror else painted.plane
+    middle, across = seen.shape[0] // 2, seen.shape[1]
+    assert seen[middle, across // 5] == 1 and not seen[:, across // 2 :].any()
+    assert logged[-1].painted == {
+        "paint": [[0.9, 0.5], [0.75, 0.5]] if mirror else [[0.1, 0.5], [0.25, 0.5]],
+        "brush": 0.2, "erase": False, "begins": True,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("points", [[], [[]], [["a", 0.5]], [0.5], [[1.2, 0.5]], 7])
+def test_points_that_are_none_are_refused_on_a_mirrored_picture_too(
+    tmp_path: Path, points: object
+) -> None:
+    parameters = LiveParameters(DreamSettings())
+    parameters.set("mirror", True)
+    handler = MessageHandler(parameters, Show(parameters, Presets(tmp_path)), Catalogue())
+    with pytest.raises(SettingsError):
+        handler.handle({"paint": points, "brush": 0.2}, origin="panel 1")
