@@ -46,6 +46,7 @@ def source_for(sinks: Sequence[str], size: tuple[int, int], fps: float) -> ObsSo
         if sink.startswith("udp://"):
             at = urlsplit(sink)
             host = "127.0.0.1" if at.hostname in LOOPBACK else "0.0.0.0"
+            host = "[::1]" if at.hostname == "::1" else host
             return ObsSource(
                 "ffmpeg_source",
                 {

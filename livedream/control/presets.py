@@ -74,8 +74,8 @@ class Preset:
         if "network" in self.values:
             # The layers of one network mean nothing to another.
             start["objective"] = ""
-        elif "objective" in self.values:
-            # Where no network is named, the objective is for the default one.
+        elif {"objective", "prompt"} & set(self.values):
+            # Where no network is named, objective and prompt are for the default one.
             start["network"] = ""
         if {"network", "objective"} & set(self.values):
             start["prompt"] = ""

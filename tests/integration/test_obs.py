@@ -379,6 +379,8 @@ def test_what_obs_can_show() -> None:
         return settings.get("input") or settings["url"]
 
     assert shown("browser", "udp://192.168.1.9:9005") == "udp://0.0.0.0:9005"
+    assert shown("udp://localhost:9005") == "udp://127.0.0.1:9005"
+    assert shown("udp://[::1]:9005") == "udp://[::1]:9005"
     assert shown("ndi", "browser") == "http://127.0.0.1:8766/"
     assert shown("browser?of=layer") == "http://127.0.0.1:8766/"
     assert shown("browser:localhost:8000") == "http://localhost:8000/"

@@ -25,7 +25,7 @@ _GRID: Final = ((200, 200, 200), (94, 200, 190))  # lines, frame
 class Display:
     """Draws, keeps what was set, and can take it back.
 
-    number: on the wall, from the left.  placement: what to begin with, None for what was kept.
+    number: on the wall, from the left.  placement: what to begin with.
     say: shows a line to whoever is at the keys.
 
     What keys do and what comes from elsewhere is the same: `set` and `act`.
@@ -37,7 +37,7 @@ class Display:
         number: int,
         memory: DisplayMemory,
         say: Callable[[str], None],
-        placement: Placement | None,
+        placement: Placement,
     ) -> None:
         self.screen, self.panels, self.number = screen, Panels(), number
         self.editor: MeshEditor | None = None  # while the mesh is moved
@@ -49,10 +49,8 @@ class Display:
         self._card: tuple[Any, Picture | None] = (None, None)
         self.recall(placement)
 
-    def recall(self, placement: Placement | None = None) -> None:
-        """Begin with this placement, or with what was kept for the display."""
-        if placement is None:
-            placement = self._memory.recall(self.screen.display_key) or Placement()
+    def recall(self, placement: Placement) -> None:
+        """Begin with this placement."""
         self.placement = self._kept = placement
         self._undo: deque[Placement] = deque(maxlen=_MOST_UNDO)
         self._redo: list[Placement] = []
@@ -106,7 +104,8 @@ class Display:
         )  # fmt: skip
 
     def set(self, setting: str, value: Any) -> None:
-        """One of `wall_control.SETTINGS`, but the test card, which is every display's.
+        """One of `wall_control.SETTINGS`, but the test card, which is every display's; None: soft
+        edges as the overlap has them.
 
         Raises SettingsError for soft edges that lie over each other.
         """
@@ -118,6 +117,8 @@ class Display:
             editor.set_side(int(value.partition("x")[0]), self.screen.size)
             self.placement = editor.placement
             self.keep()
+        elif value is None:
+            self.place(setting, edges=None)
         else:
             self.place(setting, **part_of(self._lie(), setting, value))
 

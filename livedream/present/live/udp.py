@@ -51,6 +51,8 @@ class UdpOutput:
             )
         except OSError as error:
             raise SinkError(f"no such host ({error.strerror})") from error
+        # Of a name with both (localhost), IPv4: there whoever reads `udp://` listens, OBS too.
+        found.sort(key=lambda one: one[0] != socket.AF_INET)
         family, kind, protocol, _, self._target = found[0]
         self._socket = socket.socket(family, kind, protocol)
         self._socket.setblocking(False)

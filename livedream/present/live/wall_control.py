@@ -137,6 +137,10 @@ class WallControl:
         self.set(name, SETTINGS[self._find(name, SETTINGS)[2]].from_unit(unit), origin=origin)
 
     def set_default(self, name: str, *, origin: str = "") -> None:
+        number, _, setting = self._find(name, SETTINGS)
+        if setting in _EDGES:  # all of them are those of the overlap again
+            self._wanted.put((number, setting, None, origin))
+            return
         self.set(name, SETTINGS[self._find(name, SETTINGS)[2]].default, origin=origin)
 
     def act(self, name: str) -> None:
@@ -166,7 +170,8 @@ class WallControl:
     # For the window
 
     def take(self) -> Iterator[tuple[int, str, Any]]:
-        """What is wanted: (the display's number, setting or action, value)."""
+        """What is wanted: (the display's number, setting or action, value; None: an action, or soft
+        edges as the overlap has them)."""
         while True:
             try:
                 number, name, value, origin = self._wanted.get_nowait()

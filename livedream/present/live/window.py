@@ -157,11 +157,13 @@ class Window:
 
     def _open(self, number: int, area: Area, picture: tuple[int, int], paced: bool) -> Display:
         screen = Screen(self._options, picture, area, paced=paced)
-        placement = self._before.get(area)
-        if placement is None and self._options.placing:
-            kept = self._memory.recall(screen.display_key) or Placement()
-            placement = replace(kept, **self._options.placing)
+        placement = self._before.get(area) or self._placement(screen)
         return Display(screen, number, self._memory, self._say, placement)
+
+    def _placement(self, screen: Screen) -> Placement:
+        """What was kept for the display, and over it what the window was told."""
+        kept = self._memory.recall(screen.display_key) or Placement()
+        return replace(kept, **self._options.placing)
 
     @property
     def _display(self) -> Display:
@@ -366,7 +368,7 @@ class Window:
             display = self._display
             display.screen.move_to_display(display.screen.display + 1)
             display.editor = None
-            display.recall()
+            display.recall(self._placement(display.screen))
             self._recall_hud()
         self._say(self._display.screen.name)
 

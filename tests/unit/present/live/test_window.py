@@ -50,7 +50,7 @@ class Paper:
         self.said: list[list[str]] = []  # the words over each picture
         self.size, self.display, self.display_key = SIZE, 0, "0:640x360"
         self.others: list[Paper] = []  # the displays beside it
-        self.fullscreen = False
+        self.beside = self.fullscreen = False
         self.failed: Exception | None = None
 
     def opened(
@@ -60,6 +60,7 @@ class Paper:
         if area.number == 0:
             return self
         other = Paper((), self.stop)
+        other.beside = True
         other.display, other.display_key = area.number, f"{area.number}:640x360"
         other.fullscreen, other.log, other.words = options.fullscreen, self.log, self.words
         self.others.append(other)
@@ -78,6 +79,9 @@ class Paper:
     def set_fullscreen(self, on: bool) -> None:
         self.fullscreen = on
 
+    def move_to_display(self, number: int) -> None:
+        self.display, self.display_key = number, f"{number}:640x360"
+
     def show_cursor(self, on: bool) -> None: ...
 
     def draw(self, rgb: Picture, placement: Placement, overlays: list[Any]) -> None:
@@ -95,7 +99,7 @@ class Paper:
 
     def present(self) -> None:
         self.log.append(("present", self.display))
-        if self.display:
+        if self.beside:
             return
         if not self.steps:
             self.stop.set()
@@ -314,6 +318,15 @@ class TestCorners:
         lain = paper.lain[0]
         assert (lain.mesh, lain.mirror, lain.edge_gamma) == (mesh, True, 1.8)
 
+    def test_what_the_command_line_asks_for_goes_along_to_the_next_display(
+        self, stage: Stage
+    ) -> None:
+        stage.memory.keep("1:640x360", Placement(gamma=1.4))
+        paper = stage.run(press("f10"), placing={"mirror": True, "turn": 90})
+        assert paper.display == 1
+        assert [(one.mirror, one.turn) for one in paper.lain] == [(True, 90)] * len(paper.lain)
+        assert (paper.lain[0].gamma, paper.lain[-1].gamma) == (1.0, 1.4)
+
 
 class TestWall:
     displays = (Area(0), Area(1))
@@ -377,6 +390,18 @@ class TestFromElsewhere:
                 stage.wall.set(f"wall/{number}/{last}", value)
 
         return step
+
+    def test_soft_edges_go_back_to_those_of_the_overlap(self, stage: Stage) -> None:
+        paper = stage.run(
+            self.put(stage, edge_right_0=0.3),
+            lambda: stage.wall.set_default("wall/0/edge_right"),
+            press("tab"), displays=self.displays, overlap=0.2,
+        )  # fmt: skip
+        right = [lain.edges[2] for lain in paper.lain if lain.edges]
+        assert 0.3 in right
+        assert (right[0], right[-1]) == (pytest.approx(0.2), pytest.approx(0.2))
+        kept = stage.memory.recall("0:640x360")
+        assert kept is not None and kept.edges is None
 
     def act(self, stage: Stage, action: str) -> Callable[[], object]:
         return lambda: stage.wall.act(f"wall/0/{action}")

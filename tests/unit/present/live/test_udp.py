@@ -1,0 +1,31 @@
+"""MPEG-TS over UDP: where it goes."""
+
+import socket
+from contextlib import closing
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import pytest
+
+from livedream.present.live import LiveFrame, open_output
+
+
+def test_of_a_name_with_two_addresses_ipv4_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As `localhost` has on many systems; whoever receives listens on 127.0.0.1."""
+
+    def both(host: str, port: int, **kind: Any) -> list[Any]:
+        found = [(socket.AF_INET6, ("::1", port, 0, 0)), (socket.AF_INET, ("127.0.0.1", port))]
+        return [(family, socket.SOCK_DGRAM, 17, "", address) for family, address in found]
+
+    monkeypatch.setattr(socket, "getaddrinfo", both)
+    picture = np.zeros((90, 160, 3), np.uint8)
+    with closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as receiver:
+        receiver.bind(("127.0.0.1", 0))
+        receiver.settimeout(30)
+        address = f"udp://localhost:{receiver.getsockname()[1]}"
+        with closing(open_output(address, width=160, height=90, rate=Fraction(25))) as output:
+            output.open()
+            for number in range(5):
+                output.write(LiveFrame(picture, number / 25, number))
+            assert receiver.recv(2000)[0] == 0x47
