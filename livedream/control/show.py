@@ -51,6 +51,7 @@ class Show:
     """Thread-safe; every method may be called by any controller.
 
     origin, everywhere: who does it, as text, so that nobody is notified of their own change.
+    attracting: whether what plays is the attract program, which nobody has chosen.
     The live parameter `on` says when programs change their presets, `launch` when what comes by
     `call_preset`, `call_program` and the actions is there: see `ShowSettings`.
     """
@@ -70,6 +71,7 @@ class Show:
         self.tempo = tempo or Tempo(now_s=clock())
         self.modulation = modulation or Modulation(parameters, self.tempo, clock=clock)
         self.started_with = parameters.targets()
+        self.attracting = False
         self._clock = clock
         self._queue = LaunchQueue(parameters, self.tempo, clock)
         self._lock = threading.RLock()
@@ -241,7 +243,7 @@ class Show:
             program = self.checked_program(program)
         with self._lock:
             self._skipped = {}
-            if program is None and self._program is not None:
+            if program is None and self._program is not None and not self.attracting:
                 self._program_before = self._program
             self._program, self._begun_s, self._step = program, self._clock(), -1
             self._since_beats = -math.inf

@@ -2,20 +2,21 @@
 
 import logging
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 import cv2
 import numpy as np
 
-from livedream.control.live_parameters import LiveParameters
+from livedream.control.live_parameters import TAKEN_BACK, Change, LiveParameters
+from livedream.control.presets import KEPT, Look
+from livedream.control.programs import Program
 from livedream.core.errors import LivedreamError, reason
 from livedream.core.frame import Motion, Picture
 
 if TYPE_CHECKING:
-    from livedream.control.presets import Look
-    from livedream.control.programs import Program
     from livedream.control.show import Show
 
 _log = logging.getLogger(__name__)
@@ -90,27 +91,47 @@ class Attract:
 
 
 class AttractProgram:
-    """Plays a program while nobody is there; then what was set before is set again."""
+    """Plays a program while nobody is there; then what was set before is set again, but for what
+    somebody has set meanwhile, and for what is the venue's."""
 
     def __init__(self, show: "Show", name: str) -> None:
         self._show, self._name = show, name
         self._before: tuple[Program | None, Look] | None = None  # None: somebody is there
+        self._by_hand: set[str] = set()
+        self._stop: Callable[[], None] = lambda: None
 
     def step(self, wanted: bool, now_s: float) -> None:
         """Once per frame. wanted: whether nobody is there."""
-        before = self._before
-        if wanted == (before is not None):
+        if wanted == (self._before is not None):
             return
-        self._before = (self._show.running_program, self._show.look()) if wanted else None
         try:
-            if before is None:
-                self._show.program(self._name)
-                return
-            program, look = before
-            self._show.program(None)
-            self._show.come_back(look, origin="attract")
-            if program is not None:
-                self._show.program(program)
+            if wanted:
+                self._begin()
+            else:
+                self._end()
         except Exception as error:  # a preset that went away must not end the show
             own = isinstance(error, LivedreamError)
             _log.warning("attract program: %s", reason(error), exc_info=None if own else error)
+
+    def _begin(self) -> None:
+        self._before = self._show.running_program, self._show.look()
+        self._by_hand = set()
+        self._stop = self._show.parameters.listen(self._note)
+        self._show.attracting = True
+        self._show.program(self._name, origin=_KEY)
+
+    def _note(self, change: Change) -> None:
+        if change.origin not in (_KEY, "program", TAKEN_BACK):
+            self._by_hand.update(change.targets)
+
+    def _end(self) -> None:
+        assert self._before is not None
+        (program, look), self._before = self._before, None
+        self._stop()
+        self._show.program(None)
+        self._show.attracting = False
+        others = {*self._by_hand, *KEPT}
+        values = {name: value for name, value in look.values.items() if name not in others}
+        self._show.come_back(replace(look, values=values), origin=_KEY)
+        if program is not None:
+            self._show.program(program)

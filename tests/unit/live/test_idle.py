@@ -1,5 +1,6 @@
 """Idle: stillness is told from noise and from slow motion; the attract mode leaves no trace."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -67,13 +68,16 @@ def test_after_an_attract_program_all_is_as_it_was(tmp_path: Path) -> None:
     assert show.running_program.name == "showreel"
     assert parameters.target("strength") != 33.0
     attract.step(True, 2.0)
-    parameters.set("blackout", True)  # by somebody at the panel
+    by_hand = {"blackout": True, "mirror": True, "saturation": 0.5}
+    for name, value in by_hand.items():
+        parameters.set(name, value, origin="panel 1")
     attract.step(False, 3.0)
     assert show.running_program is None
-    assert parameters.target("blackout")
-    parameters.set("blackout", False)
-    assert show.look() == before
+    assert show.look() == replace(before, values={**before.values, **by_hand})
     assert before.preset == "ink" and before.values["strength"] == 33.0
+    show.act("program")  # the key starts what somebody chose last, or the first
+    assert show.running_program is not None
+    assert show.running_program.name == "drifting"
 
 
 def test_a_program_that_played_before_an_attract_program_plays_again(tmp_path: Path) -> None:
