@@ -143,7 +143,10 @@ class Governor:
                 self._step_up()
 
     def shown(self, busy_s: float, *, missed: bool = False) -> None:
-        """A frame's own work took so long. missed: a frame of the source was not shown."""
+        """A frame's own work took so long.
+
+        missed: a frame of the source was not shown, for want of time.
+        """
         with self._lock:
             share = busy_s / self._period_s
             self._busy += 0.05 * (share - self._busy)

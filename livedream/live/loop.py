@@ -270,7 +270,9 @@ class LiveLoop:
         now_s = time.monotonic()
         busy_s = now_s - start_s - waited_s
         dropped = wiring.slot.dropped
-        wiring.governor.shown(busy_s, missed=dropped > self._dropped)
+        # Frames that `_next` leaves out on purpose, for --fps, are no sign of too much work.
+        late = now_s - waited_s > self._due_s
+        wiring.governor.shown(busy_s, missed=late and dropped > self._dropped)
         self._dropped = dropped
         meter.frame(now_s)
         meter.ease("frame", 1000.0 * busy_s)

@@ -89,6 +89,22 @@ class Unsteady(Slot):
         return replace(found, captured_s=found.captured_s - 0.3)
 
 
+class TwiceAsMany(Slot):
+    """Two frames in every period; the newest is given, what was not taken is counted."""
+
+    def get(self, timeout_s: float | None = None) -> Captured | None:
+        assert timeout_s is not None
+        due_s = self.given / (2 * FPS)
+        if due_s > self.now[0] + timeout_s:
+            self.now[0] += timeout_s + 1e-6
+            return None
+        self.now[0] = max(self.now[0], due_s)
+        newest = int(self.now[0] * 2 * FPS + 1e-6)
+        self.dropped += newest - self.given
+        self.given = newest + 1
+        return Captured(np.zeros((36, 64, 3), np.uint8), newest / (2 * FPS), newest)
+
+
 class LeftLit(Slot):
     """The left column is white."""
 
@@ -100,20 +116,29 @@ class LeftLit(Slot):
 
 
 def run_loop(
-    monkeypatch: pytest.MonkeyPatch, seconds: float, slot: type[Slot] = Slot, **wired: Any
-) -> None:
-    """The loop on a clock of its own, whose source is unplugged after two seconds."""
+    monkeypatch: pytest.MonkeyPatch, seconds: float, slot: type[Slot] = Slot,
+    frame_s: float = 0.0, **wired: Any,
+) -> None:  # fmt: skip
+    """The loop on a clock of its own, whose source is unplugged after two seconds.
+
+    frame_s: a frame's own work.
+    """
     now = [0.0]
+
+    def work(frame: LiveFrame) -> None:
+        now[0] += frame_s
+
     clock = SimpleNamespace(monotonic=lambda: now[0], perf_counter=time.perf_counter)
     monkeypatch.setattr("livedream.live.loop.time", clock)
     wired.setdefault("parameters", LiveParameters(DreamSettings(), clock=clock.monotonic))
+    wired.setdefault("governor", Governor(FPS, clock.monotonic))
     wiring = Wiring(
         slot=slot(now, unplugged_s=2.0),
         publish=lambda status: None,
-        governor=Governor(FPS, clock.monotonic),
         flow=None,
         picture_size=(64, 36),
         fps=FPS,
+        offers=(*wired.pop("offers", ()), work),
         **wired,
     )
     LiveLoop(wiring).run(Stop(now, seconds))
@@ -169,3 +194,37 @@ def test_without_its_source_the_loop_keeps_its_rate(monkeypatch: pytest.MonkeyPa
     assert drifting[0] == pytest.approx(live[-1] + 0.5, abs=0.1)  # it is lost after half a second
     assert np.diff(drifting[1:]) == pytest.approx(1 / FPS, abs=1e-3)
     assert drifting[-1] == pytest.approx(12.0, abs=2 / FPS)
+
+
+class Missed(Governor):
+    """Keeps what it is told of frames that were not shown."""
+
+    def __init__(self) -> None:
+        super().__init__(FPS)
+        self.missed: list[bool] = []
+
+    def shown(self, busy_s: float, *, missed: bool = False) -> None:
+        self.missed.append(missed)
+
+
+@pytest.mark.parametrize("frame_s", [0.0, 0.6 / FPS, 0.9 / FPS])
+def test_frames_that_are_more_than_is_asked_for_are_not_missed(
+    monkeypatch: pytest.MonkeyPatch, frame_s: float
+) -> None:
+    governor = Missed()
+    run_loop(
+        monkeypatch, 2.0, slot=TwiceAsMany, frame_s=frame_s, dreaming=NoDream(), governor=governor
+    )
+    assert len(governor.missed) == pytest.approx(2 * FPS, abs=2)
+    assert not any(governor.missed)
+
+
+def test_frames_that_come_while_the_loop_is_late_are_missed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    governor = Missed()
+    run_loop(
+        monkeypatch, 2.0, slot=TwiceAsMany, frame_s=1.5 / FPS, dreaming=NoDream(),
+        governor=governor,
+    )  # fmt: skip
+    assert all(governor.missed[2:])
