@@ -103,7 +103,6 @@ class Dreamer:
     transfers: Transfers
     _walk: ResidentWalk | None
     _guides: MovingGuides
-    _wanted: Wanted | None
     _settings: DreamSettings
 
     def __init__(
@@ -117,6 +116,7 @@ class Dreamer:
     ) -> None:
         self._wait_for_compile, self._pictures = wait_for_compile, pictures
         self._size: tuple[int, int] | None = None
+        self._wanted: Wanted | None = None
         self._past_fallbacks = 0  # of engines that gave way to another
         self.state = DreamState()
         self.timer = StageTimer()
@@ -523,7 +523,8 @@ class Dreamer:
 
     def _wanted_of(self, settings: DreamSettings, objective: Objective) -> Wanted | None:
         regions = [term.region for term in objective.terms]
-        return wanted_of(settings, regions, live=self._pictures is not None)
+        live = self._pictures is not None
+        return wanted_of(settings, regions, live=live, before=self._wanted)
 
     def restore(self, arrays: Mapping[str, NDArray[np.generic]]) -> None:
         """Go on from a state that `DreamState.arrays` gave."""

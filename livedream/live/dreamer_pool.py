@@ -1,5 +1,6 @@
 """The networks of a live show: one is loaded in a thread while another goes on dreaming."""
 
+import contextlib
 import logging
 import threading
 from collections.abc import Callable, Mapping
@@ -53,12 +54,27 @@ class LiveDreamerPool(DreamerPool):
             )
         try:
             dreamer.adopt(settings, plan=plan)
+            self.notes.pop("where", None)
         except LivedreamError as error:
-            kept = {"objective": dreamer.settings.objective, "prompt": dreamer.settings.prompt}
-            dreamer.adopt(settings.replace(**kept), plan=plan)
-            self._refuse(settings, kept, error)
+            self._adopt_without(dreamer, settings, plan, error)
         self._last = dreamer
         return dreamer
+
+    def _adopt_without(
+        self, dreamer: Dreamer, settings: DreamSettings, plan: Plan | None, error: LivedreamError
+    ) -> None:
+        """All of the settings but the objective or, where it is not that, but the region, too."""
+        own = dreamer.settings
+        kept = {"objective": own.objective, "prompt": own.prompt}
+        try:
+            dreamer.adopt(settings.replace(**kept), plan=plan)
+            self._refuse(settings, kept, error)
+        except LivedreamError as other:  # a file that it names has just gone: it may come back
+            with contextlib.suppress(LivedreamError):
+                dreamer.adopt(settings.replace(where=own.where, **kept), plan=plan)
+            if self.notes.get("where") != reason(other):
+                self.notes["where"] = reason(other)
+                _log.warning("%s: dreaming as before", reason(other))
 
     def prepare(self, network: str, plan: Plan) -> bool:
         """`Dreamer.prepare`, of who would dream for this network now."""

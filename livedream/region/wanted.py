@@ -30,18 +30,23 @@ class Wanted:
 
 
 def wanted_of(
-    settings: DreamSettings, terms: Sequence[Region | None], *, live: bool = False
+    settings: DreamSettings,
+    terms: Sequence[Region | None],
+    *,
+    live: bool = False,
+    before: Wanted | None = None,
 ) -> Wanted | None:
     """What the settings and an objective's terms ask for; None where no region is named.
 
-    live: see `check_files`.
+    live: see `check_files`.  before: what was wanted until now; its files are not looked for again.
     Raises RegionError where `where` does not parse, or a file cannot be read.
     """
     where = parse_region(settings.where) if settings.where.strip() else None
     if where is None and not any(terms):
         return None
+    known = () if before is None else (before.where, *before.terms)
     for region in (where, *terms):
-        if region is not None:
+        if region is not None and region not in known:
             check_files(region, live=live)
     return Wanted(
         where, tuple(terms), settings.feather, settings.threshold, settings.region_half_life,

@@ -1,6 +1,10 @@
 """What a live show goes on with when it is asked for what cannot be dreamed."""
 
 from collections.abc import Mapping
+from pathlib import Path
+
+import cv2
+import numpy as np
 
 from livedream.core.settings import DreamSettings
 from livedream.dream.dreamer import Dreamer
@@ -16,3 +20,35 @@ def test_a_prompt_that_the_network_does_not_know_leaves_the_one_before() -> None
     assert (dreamer.settings.prompt, dreamer.settings.strength) == ("owl", 20.0)
     assert said == [("", {"objective": "", "prompt": "owl"})]
     assert "did you mean owl" in pool.notes["objective"]
+
+
+def test_a_mask_that_goes_away_stops_neither_the_dream_nor_what_else_is_set(tmp_path: Path) -> None:
+    path = tmp_path / "mask.png"
+    cv2.imwrite(str(path), np.full((9, 16), 255, np.uint8))
+    settings = DreamSettings(where=f"mask({path})", device="cpu", engine="torch")
+    pool = LiveDreamerPool(Dreamer(settings))
+    said: list[str] = []
+    pool.refused = lambda network, kept: said.append(network)
+    path.unlink()
+    dreamer = pool.get(settings.replace(strength=20.0))
+    assert dreamer.settings.strength == 20.0
+    dreamer = pool.get(settings.replace(prompt="owl"))
+    assert dreamer.settings.prompt == "owl"
+    assert not pool.notes  # the loop's regions say it
+    assert not said
+
+
+def test_a_mask_that_is_not_there_leaves_the_region_before_until_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "mask.png"
+    settings = DreamSettings(where="left", device="cpu", engine="torch")
+    pool = LiveDreamerPool(Dreamer(settings))
+    said: list[str] = []
+    pool.refused = lambda network, kept: said.append(network)
+    wanted = settings.replace(where=f"mask({path})", strength=20.0)
+    dreamer = pool.get(wanted)
+    assert (dreamer.settings.where, dreamer.settings.strength) == ("left", 20.0)
+    assert "mask.png" in pool.notes["where"]
+    cv2.imwrite(str(path), np.full((9, 16), 255, np.uint8))
+    assert pool.get(wanted).settings.where == wanted.where
+    assert not pool.notes
+    assert not said
