@@ -16,7 +16,7 @@ from fractions import Fraction
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from livedream.capture.live import LiveInput, Opened, nothing_yet, open_live
+from livedream.capture.live import LiveInput, Opened, open_live
 from livedream.capture.live.beside import LivePictures
 from livedream.capture.live.worker import Capture, Orientation
 from livedream.control.catalogue import check_objective, own_objective
@@ -55,8 +55,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _SOURCE_WAIT_S: Final = 5.0  # for the first frame of a camera or file
-_STREAM_WAIT_S: Final = 1.5  # a stream may come later: begin without it
-_FALLBACK: Final = Opened(640, 360, Fraction(25), "nothing yet", sound=True)  # it may have
+_STREAM_WAIT_S: Final = 8.0  # for a stream that answers slowly; one that fails is not waited for
+_FALLBACK_FPS: Final = 25.0
 _SETTLED_S: Final = 10.0  # until the latency is steady enough to report
 _CHECK_S: Final = 1.0  # between two checks of how the show is
 _MOST_FPS: Final = 240.0
@@ -199,18 +199,17 @@ class Session(Closeable):
 
     def _wait_for_source(self) -> Opened:
         """What the source gives; a stream may come later, what cannot be had is an error now."""
-        is_stream = "://" in self.job.source or is_whip(self.job.source)
+        job = self.job
+        is_stream = "://" in job.source or is_whip(job.source)
         found = self.capture.wait(_STREAM_WAIT_S if is_stream else _SOURCE_WAIT_S)
         if found is not None:
             return found
         error = self.capture.error
         if is_stream and not isinstance(error, SinkError):  # which is a port that is taken
-            _log.warning("%s: starting without it", error or redact(self.job.source))
-            self.capture.slot.put(nothing_yet(_FALLBACK))
-            return _FALLBACK
-        raise error or SourceError(
-            f"{self.job.source or 'camera'}: no answer in {_SOURCE_WAIT_S:g} s"
-        )
+            _log.warning("%s: starting without it", error or redact(job.source))
+            fps = job.camera_fps or max(_FALLBACK_FPS, job.fps or 0.0)
+            return self.capture.begin_without(job.camera_size, fps)
+        raise error or SourceError(f"{job.source or 'camera'}: no answer in {_SOURCE_WAIT_S:g} s")
 
     def _heard(self) -> LiveSound | None:
         """What goes along with the picture. Raises SettingsError where the source is to have it."""

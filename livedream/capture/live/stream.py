@@ -38,6 +38,8 @@ from livedream.media.viewing import View, squared
 
 _log = logging.getLogger(__name__)
 
+# Datagrams: nobody says that nobody sends. A show begins without them meanwhile.
+_NOBODY_S: Final = 1.5
 _FIRST_S: Final = 1.0  # for the first picture of a stream that says its size by itself...
 _MOST_FIRST_S: Final = 6.0  # ...and of one that does not
 _KEYFRAME_S: Final = 10.0  # heuristic: who sends none for so long sends none at all
@@ -111,6 +113,7 @@ class StreamInput:
         self.taken_s: float | None = None
         self._url = _with_options(stream_url(url))
         self._look = _LOOK
+        self._tried = False
         self._by_marks = False
         self._reader: PacketReader | None = None
         self._frames: deque[av.VideoFrame] = deque()
@@ -178,6 +181,9 @@ class StreamInput:
         if web:  # of a file the rest, where a connection breaks
             options |= {"reconnect": "1", "reconnect_delay_max": "4"}
         timeout = (8.0, _PLAYLIST.silent_s) if web or self._look is _LONG_LOOK else (4.0, 4.0)
+        if self._scheme in ("udp", "rtp") and not self._tried:
+            timeout = (_NOBODY_S, timeout[1])
+        self._tried = True
         try:
             if self._relay is not None:
                 return self._relay.open(options)

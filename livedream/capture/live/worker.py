@@ -10,7 +10,15 @@ from typing import Final, Self
 import cv2
 import numpy as np
 
-from livedream.capture.live import Captured, Listening, LiveInput, Opened, Timed
+from livedream.capture.live import (
+    Captured,
+    Listening,
+    LiveInput,
+    Opened,
+    Timed,
+    nothing_yet,
+    stated_rate,
+)
 from livedream.core.errors import LivedreamError, SettingsError, SourceError, reason
 from livedream.core.frame import Picture
 from livedream.core.health import Health
@@ -23,6 +31,7 @@ _FIRST_PAUSE_S: Final = 0.1  # between attempts to open, doubling...
 _LONGEST_PAUSE_S: Final = 0.8  # ...up to here: what comes back is seen within two seconds
 _SILENT_S: Final = 2.0  # no frame for so long counts as lost, even if nothing failed
 _JOIN_S: Final = 0.4  # a driver that hangs is left behind: the thread is a daemon
+_ASSUMED_SIZE: Final = 640, 360  # of a source that has not come yet
 _TURNS: Final = {
     0: None,
     90: cv2.ROTATE_90_CLOCKWISE,
@@ -112,6 +121,18 @@ class Capture:
         self._tried.wait(timeout_s)
         self._reported = str(self._error or "")
         return self._opened
+
+    def begin_without(self, size: tuple[int, int] | None, fps: float) -> Opened:
+        """Begin with a dim sky until the source comes; returns what it is taken to be until then.
+
+        size: (width, height) px of its pictures before they are cropped and rotated, None: what is
+        cut out of them, else a usual size.
+        """
+        crop = self._orientation.crop
+        width, height = self._orientation.size(*(size or (crop[:2] if crop else _ASSUMED_SIZE)))
+        opened = Opened(width, height, stated_rate(fps), "nothing yet", sound=True)  # it may have
+        self.slot.put(nothing_yet(opened))
+        return opened
 
     @property
     def error(self) -> LivedreamError | None:

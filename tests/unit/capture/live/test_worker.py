@@ -132,3 +132,24 @@ def test_what_fails_after_the_wait_is_said_once_for_each_reason(
     until(lambda: source.tried >= 4)
     capture.close()
     assert caplog.messages == ["memory gives nothing yet: no video in this stream"]
+
+
+@pytest.mark.parametrize(
+    ("orientation", "size", "expected"),
+    [
+        (Orientation(), None, (640, 360)),
+        (Orientation(rotate=90), None, (360, 640)),
+        (Orientation(rotate=90), (1280, 720), (720, 1280)),
+        (Orientation(crop=(1080, 1080, -1, -1)), None, (1080, 1080)),
+        (Orientation(rotate=270, crop=(400, 300, 10, 20)), (1920, 1080), (300, 400)),
+        (Orientation(crop=(1080, 1080, -1, -1)), (1280, 720), (1080, 720)),
+    ],
+)
+def test_a_show_begins_without_its_source_in_the_shape_that_this_will_have(
+    orientation: Orientation, size: tuple[int, int] | None, expected: tuple[int, int]
+) -> None:
+    capture = Capture(MemoryInput(OPENED), orientation)
+    opened = capture.begin_without(size, 50.0)
+    sky = capture.slot.get(0.0)
+    assert (opened.width, opened.height, opened.rate) == (*expected, 50)
+    assert sky is not None and sky.rgb.shape == (expected[1], expected[0], 3)
