@@ -30,7 +30,7 @@ from livedream.core.addresses import stream_url
 from livedream.core.errors import SourceError, reason
 from livedream.core.frame import Picture
 from livedream.core.live_sound import ArrivalClock, LiveSound
-from livedream.core.redact import redact
+from livedream.core.redact import MASK, redact
 from livedream.core.shrink import fitted
 from livedream.media.filters import kind_of
 from livedream.media.orientation import StreamOrientation
@@ -106,6 +106,8 @@ class StreamInput:
         scheme, _, rest = redact(url).partition("://")
         self.name = f"{scheme}://{re.split('[/?#]', rest.rpartition('@')[2])[0]}"
         self._scheme = scheme.lower()
+        if self._scheme.startswith("rtmp"):  # else `redact` takes what follows for the key
+            self.name += f"/{MASK}"
         by_ffmpeg = self._scheme in BY_FFMPEG
         self._relay = FfmpegRelay(url, _LOOK, sound=sound is not None) if by_ffmpeg else None
         self._sound, self._clock = sound, ArrivalClock(_LATE_S)

@@ -117,8 +117,6 @@ class Display:
             editor.set_side(int(value.partition("x")[0]), self.screen.size)
             self.placement = editor.placement
             self.keep()
-        elif value is None:
-            self.place(setting, edges=None)
         else:
             self.place(setting, **part_of(self._lie(), setting, value))
 

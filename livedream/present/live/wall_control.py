@@ -84,14 +84,15 @@ class DisplayState:
 
 
 def part_of(placement: Placement, setting: str, value: Any) -> dict[str, Any]:
-    """The part of a placement that a setting changes, with what it is then.
+    """The part of a placement that a setting changes, with what it is then; None: soft edges, all
+    of them, as the overlap has them.
 
     Raises SettingsError where the placement cannot be so: facing edges over each other.
     """
     if setting in _EDGES:
         edges = list(placement.edges or HARD)
         edges[_EDGES.index(setting)] = value
-        setting, value = "edges", tuple(edges)
+        setting, value = "edges", None if value is None else tuple(edges)
     replace(placement, **{setting: value})
     return {setting: value}
 

@@ -12,6 +12,7 @@ from livedream.capture.live.paced import PacedInput
 from livedream.capture.live.screen import ScreenInput
 from livedream.capture.live.stream import StreamInput
 from livedream.core.errors import SettingsError, SourceError
+from livedream.core.redact import redact
 
 
 @pytest.mark.parametrize(
@@ -65,6 +66,17 @@ def test_what_needs_an_ffmpeg_is_refused_without_one(
     monkeypatch.setattr("shutil.which", lambda name: None)
     with pytest.raises(SettingsError, match="needs an ffmpeg with"):
         open_live(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["rtmp://me:HIDDEN@cam:9/live/HIDDEN", "rtmp://cam/app", "rtmps://cam:9", "RTMP://cam/x"],
+)
+def test_what_is_wrong_with_a_stream_is_said_without_its_key(text: str) -> None:
+    source = open_live(text)
+    said = redact(f"{source.name}: nothing received (refused)")
+    assert said.endswith("/***: nothing received (refused)")
+    assert "HIDDEN" not in said
 
 
 @pytest.mark.parametrize("text", ["rtsp://me:HIDDEN@cam:99999/x", "http://me:HIDDEN/x@cam:0/y"])
