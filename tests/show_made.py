@@ -31,7 +31,7 @@ def main(words: list[str]) -> int:
     if kind == "hang":
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     values: dict[str, Any] = {"strength": 14.0, "network": "", "blackout": False}
-    state = {"preset": "made", "bpm": 120.0, "modulators": [], "program": None}
+    state = {"preset": "made", "bpm": 120.0, "bpm_set": 0, "modulators": [], "program": None}
     links: list[ServerConnection] = []
 
     def page(link: ServerConnection) -> None:
@@ -44,11 +44,13 @@ def main(words: list[str]) -> int:
             message = json.loads(text)
             if "end" in message:
                 signal.raise_signal(signal.SIGKILL)
+            state.update(message.get("state", {}))
             changed = message.get("apply") or {message.get("set"): message.get("value")}
             values.update(changed)
+            told = {"values": {n: [v, 0.5] for n, v in changed.items()}, "state": state}
             for one in links:
                 with suppress(ConnectionClosed):
-                    one.send(json.dumps({"values": {n: [v, 0.5] for n, v in changed.items()}}))
+                    one.send(json.dumps(told))
             with heard.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(message) + "\n")
 

@@ -220,6 +220,7 @@ class MessageHandler:
                 "program" if queued.program else "preset": queued.name, "title": queued.title
             },
             "bpm": round(show.tempo.bpm, 1),
+            "bpm_set": show.tempo.told,
             "modulators": [one.as_dict() for one in show.modulation.modulators],
             "learning": self.learner.learning if self.learner else None,
             "network": network,

@@ -47,6 +47,7 @@ _LINES: Final = 40
 _PANEL: Final = re.compile(r"panel: http://127\.0\.0\.1:(\d+)/")
 _WRITE_S: Final = 2.0
 _STATE: Final = ("preset", "program", "bpm", "modulators")
+_TOGETHER: Final = ("network", "objective", "prompt")  # the layers are the network's
 _REFUSED: Final = 2  # the exit code of what cannot be
 
 
@@ -67,7 +68,8 @@ class ShowState:
 
 
 class Kept:
-    """What a show's panel says about it: values, modulators, preset, program, tempo.
+    """What a show's panel says about it: values, modulators, preset, program; and the tempo, where
+    it was set by hand.
 
     beginning: what the show began with; another beginning undoes what was set since.
     said: the words that set `ShowSettings`, by name; another word undoes what was set of them.
@@ -79,6 +81,7 @@ class Kept:
         self.said: dict[str, str] = {}
         self.values: dict[str, Any] = {}
         self.state: dict[str, Any] = {}
+        self._bpm_set = 0  # by hand, in the show that runs
         self._file, self._written, self._written_s = file, "", 0.0
 
     @classmethod
@@ -127,6 +130,9 @@ class Kept:
             if said.get(name) != self.said.get(name):
                 self.values.pop(name, None)
         self.said = said
+        self._bpm_set = 0
+        if "--link" in words and self.state:
+            self.state["bpm"] = None  # the tempo is the session's, which others play to
 
     def hear(self, message: Mapping[str, Any]) -> None:
         if "fault" in message:
@@ -135,7 +141,22 @@ class Kept:
             return  # how a show begins; it has been told how to go on, and may not live to say so
         for name, (target, _) in message.get("values", {}).items():
             self.values[name] = target
-        self.state = message.get("state", self.state)
+        if state := message.get("state"):
+            by_hand, self._bpm_set = state["bpm_set"] != self._bpm_set, state["bpm_set"]
+            self.state = {**state, "bpm": state["bpm"] if by_hand else self.state.get("bpm")}
+        if self.state and message.get("status", {}).get("tempo", {}).get("leader"):
+            self.state["bpm"] = None  # who leads says it again
+
+    def program_file(self) -> list[str]:
+        """The word for the program that plays, where a file was named; else a page can call it."""
+        name = f"{self.state['program']}.toml" if self.state else ""
+        return [
+            word
+            for word in self.beginning
+            if word.startswith("--program=")
+            and (path := Path(word.partition("=")[2])).name == name
+            and path.is_file()
+        ]
 
     def messages(self) -> list[dict[str, Any]]:
         """What has another show go on like that."""
@@ -144,12 +165,14 @@ class Kept:
         said: list[dict[str, Any]] = []
         if self.state["preset"]:
             said.append({"preset": self.state["preset"], "seconds": 0, "now": True})
-        said += [
-            {"apply": self.values},
-            {"bpm": self.state["bpm"]},
-            {"modulators": self.state["modulators"]},
-        ]
-        if self.state["program"]:
+        # One by one: what can no longer be set, such as a mask that is gone, is refused alone.
+        together = {name: self.values[name] for name in _TOGETHER if name in self.values}
+        rest = [{name: self.values[name]} for name in self.values if name not in together]
+        said += [{"apply": values} for values in (together, *rest) if values]
+        if self.state["bpm"] is not None:
+            said.append({"bpm": self.state["bpm"]})
+        said.append({"modulators": self.state["modulators"]})
+        if self.state["program"] and not self.program_file():
             said.append({"program": self.state["program"], "now": True})
         return said
 
@@ -247,8 +270,10 @@ class ShowProcess:
         words = [*setup.words]
         if not self._kept.state:
             words += setup.opening
-        elif network := self._kept.values.get("network"):  # the rest can change at once
-            words.append(f"--network={network}")
+        else:
+            words += self._kept.program_file()
+            if network := self._kept.values.get("network"):  # the rest can change at once
+                words.append(f"--network={network}")
         self.lines.clear()
         self._say("starting", number=self.state.number + 1)
         child = start_child(

@@ -3,8 +3,10 @@
 import json
 import threading
 import time
+from collections import ChainMap
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +43,29 @@ def heard(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in lines]
 
 
+def applied(messages: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """What a show was told to set when it began, None until it was told all of it."""
+    before = list(takewhile(lambda message: "modulators" not in message, messages))
+    told = [message["apply"] for message in before if "apply" in message]
+    return dict(ChainMap(*told)) if len(before) < len(messages) else None
+
+
+STATE = {"preset": "", "bpm": 120.0, "bpm_set": 0, "modulators": [], "program": None}
+
+
+def heard_from_a_show(beginning: tuple[str, ...] = (), **state: Any) -> Kept:
+    """What is kept of one that said this of itself."""
+    kept = Kept(beginning=beginning)
+    kept.begin(())
+    kept.hear({"hello": {}, "values": {}, "state": STATE})
+    kept.hear({"state": {**STATE, **state}})
+    return kept
+
+
+def status(leader: str) -> dict[str, Any]:
+    return {"status": {"tempo": {"leader": leader}}}
+
+
 def say(show: ShowProcess, **message: Any) -> None:
     with connect(f"ws://127.0.0.1:{show.port}/socket", compression=None) as link:
         for _ in ("values", "state"):
@@ -58,10 +83,11 @@ def test_what_was_set_goes_on_in_the_next_show(show: ShowProcess, tmp_path: Path
     assert "--preset=ink" in heard(tmp_path)[0]["words"]
     say(show, apply={"strength": 33.0, "network": "googlenet", "blackout": True})
     until(lambda: "strength" in str(heard(tmp_path)))
+    before = len(heard(tmp_path))
     show.start(setup(tmp_path, "run:again", "--preset=ink"))
     until(lambda: is_in(show, "running", 2))
-    applied = until(lambda: [m["apply"] for m in heard(tmp_path) if "apply" in m][1:])
-    assert applied == [{"strength": 33.0, "network": "googlenet", "blackout": True}]
+    told = until(lambda: applied(heard(tmp_path)[before:]))
+    assert told == {"strength": 33.0, "network": "googlenet", "blackout": True}
     (words,) = [m["words"] for m in heard(tmp_path) if "--source=run:again" in str(m)]
     assert "--network=googlenet" in words and "--preset=ink" not in words
     show.start(setup(tmp_path, "run:other", "--preset=neon"))  # which says how it begins
@@ -73,10 +99,7 @@ def test_what_was_set_goes_on_in_the_next_show(show: ShowProcess, tmp_path: Path
 def test_of_the_panel_and_the_set_up_what_was_said_last_counts(
     show: ShowProcess, tmp_path: Path
 ) -> None:
-    def applies(since: int) -> list[dict[str, Any]]:
-        return [m["apply"] for m in heard(tmp_path)[since:] if "apply" in m]
-
-    for number, on, applied in (
+    for number, on, wanted in (
         (1, "bar:8", None), (2, "bar:8", "beat"), (3, "bar:2", None), (4, "", None), (5, "", "beat")
     ):  # fmt: skip
         begun = len(heard(tmp_path))
@@ -84,9 +107,9 @@ def test_of_the_panel_and_the_set_up_what_was_said_last_counts(
         show.start(Setup(words=words, opening=()))
         until(lambda number=number: is_in(show, "running", number))
         if number > 1:
-            (found,) = until(lambda since=begun: applies(since))
-            assert found.get("on") == applied, number
-        if applied is None and number != 3:
+            found = until(lambda since=begun: applied(heard(tmp_path)[since:]))
+            assert found.get("on") == wanted, number
+        if wanted is None and number != 3:
             say(show, set="on", value="beat")
             until(lambda since=begun: "beat" in str(heard(tmp_path)[since:]))
 
@@ -95,7 +118,7 @@ def test_what_was_set_is_still_there_the_next_day(tmp_path: Path) -> None:
     kept = tmp_path / "home" / "look.json"
     secret = "guide(faces, rtsp://me:secret@camera/1)"
 
-    def shown(setup_: Setup) -> list[dict[str, Any]]:
+    def shown(setup_: Setup, *, goes_on: bool = False) -> list[dict[str, Any]]:
         """What a studio of that day tells the show that it begins."""
         before = len(heard(tmp_path))
         with closing(ShowProcess(command=COMMAND, stop_s=0.5, kept=kept)) as show:
@@ -104,6 +127,7 @@ def test_what_was_set_is_still_there_the_next_day(tmp_path: Path) -> None:
             until(lambda: show.state.state == "running")
             say(show, apply={"strength": 33.0, "blackout": True, "objective": secret})
             until(lambda: any("objective" in m.get("apply", {}) for m in heard(tmp_path)[before:]))
+            until(lambda: not goes_on or applied(heard(tmp_path)[before:]))
             until(lambda: kept.exists() and "33.0" in kept.read_text(encoding="utf-8"))
         return heard(tmp_path)[before:]
 
@@ -111,10 +135,12 @@ def test_what_was_set_is_still_there_the_next_day(tmp_path: Path) -> None:
     assert "--preset=ink" in shown(first)[0]["words"]
     text = kept.read_text(encoding="utf-8")
     assert "33.0" in text and "secret" not in text
-    words, preset, applied, *_ = shown(first)
+    words, preset, *rest = (
+        m for m in shown(first, goes_on=True) if "objective" not in m.get("apply", {})
+    )
     assert "--preset=ink" not in words["words"]
     assert preset == {"preset": "made", "seconds": 0, "now": True}
-    assert applied == {"apply": {"strength": 33.0, "network": ""}}
+    assert applied(rest) == {"strength": 33.0, "network": ""}
     words, *_ = shown(setup(tmp_path, "run", "--preset=neon"))
     assert "--preset=neon" in words["words"]
     for nonsense in ("{", "[]", '{"beginning": 3}', '{"beginning": [], "values": 4}', "[" * 9_999):
@@ -123,13 +149,62 @@ def test_what_was_set_is_still_there_the_next_day(tmp_path: Path) -> None:
     assert "--preset=ink" in shown(first)[0]["words"]
 
 
+def test_what_the_next_show_refuses_takes_nothing_with_it() -> None:
+    kept = heard_from_a_show()
+    values = {"where": "mask(gone.png)", "objective": "eyes", "strength": 33.0, "network": "made"}
+    kept.hear({"values": {name: [value, 0.5] for name, value in values.items()}})
+    assert [message["apply"] for message in kept.messages() if "apply" in message] == [
+        {"network": "made", "objective": "eyes"}, {"where": "mask(gone.png)"}, {"strength": 33.0}
+    ]  # fmt: skip
+
+
+def test_a_tempo_goes_on_where_it_was_set_by_hand_and_nobody_leads() -> None:
+    def tempo(kept: Kept) -> float | None:
+        return next((message["bpm"] for message in kept.messages() if "bpm" in message), None)
+
+    assert tempo(heard_from_a_show()) is None
+    assert tempo(heard_from_a_show(bpm=98.0)) is None  # somebody led it there
+    kept = heard_from_a_show(bpm=98.0, bpm_set=1)
+    assert tempo(kept) == 98.0
+    kept.begin(())
+    kept.hear({"hello": {}, "state": STATE, **status("")})
+    assert tempo(kept) == 98.0
+    kept.hear({"state": {**STATE, "bpm": 98.0, "bpm_set": 1}})  # it was set again
+    kept.hear({"state": {**STATE, "bpm": 101.0, "bpm_set": 1}})
+    assert tempo(kept) == 98.0
+    kept.hear(status("MIDI clock"))
+    assert tempo(kept) is None
+    kept = heard_from_a_show(bpm=98.0, bpm_set=1)
+    kept.begin(("--link",))
+    assert tempo(kept) is None
+
+
+def test_a_program_of_a_file_plays_again(show: ShowProcess, tmp_path: Path) -> None:
+    file = tmp_path / "night.toml"
+    opening = f"--program={file}"
+    assert heard_from_a_show((opening,), program="night").messages()[-1] == {
+        "program": "night", "now": True
+    }  # fmt: skip
+    file.touch()
+    assert "program" not in str(heard_from_a_show((opening,), program="night").messages())
+    assert heard_from_a_show((opening,)).program_file() == []  # it was ended
+    show.start(setup(tmp_path, "run", opening))
+    until(lambda: is_in(show, "running", 1))
+    say(show, state={**STATE, "program": "night"})
+    until(lambda: "night" in str(heard(tmp_path)[1:]))
+    say(show, end=True)
+    until(lambda: is_in(show, "running", 2))
+    begun = [message["words"] for message in heard(tmp_path) if "words" in message]
+    assert [opening in words for words in begun] == [True, True]
+
+
 def test_a_show_that_dies_begins_again_as_it_was(show: ShowProcess, tmp_path: Path) -> None:
     show.start(setup(tmp_path))
     until(lambda: is_in(show, "running", 1))
     say(show, set="strength", value=33.0)
     say(show, end=True)
     until(lambda: is_in(show, "running", 2))
-    assert until(lambda: [m for m in heard(tmp_path) if "apply" in m])[0]["apply"]["strength"] == 33
+    assert until(lambda: applied(heard(tmp_path)))["strength"] == 33
     show.stop()
     until(lambda: show.state.state == "stopped")
     assert show.state.error == ""
@@ -141,10 +216,10 @@ def test_one_that_dies_at_once_takes_nothing_with_it(show: ShowProcess, tmp_path
     say(show, set="strength", value=33.0)
     show.start(setup(tmp_path, "deaf"))  # which never says what was applied
     until(lambda: is_in(show, "running", 2))
+    before = len(heard(tmp_path))
     show.start(setup(tmp_path, "run:again"))
     until(lambda: is_in(show, "running", 3))
-    applied = until(lambda: [m["apply"] for m in heard(tmp_path) if "apply" in m])
-    assert applied[-1]["strength"] == 33.0
+    assert until(lambda: applied(heard(tmp_path)[before:]))["strength"] == 33.0
 
 
 def test_one_that_fails_waits_and_stop_ends_that(show: ShowProcess, tmp_path: Path) -> None:
