@@ -739,6 +739,75 @@ def test_the_beat_in_the_bar_is_shown_and_who_leads_it(browser: Browser, stage: 
     page.wait(f"{led} === 'Link leads the tempo.'")
 
 
+def test_two_weights_moved_at_once_both_stay(browser: Browser, stage: Stage) -> None:
+    stage.parameters.set("objective", "eyes + 0.5*weave")
+    page = laptop(browser, stage)
+    turn(page, "motifs")
+    moved = (
+        "document.querySelector('[data-name=\"term {}\"]')"
+        ".dispatchEvent(new KeyboardEvent('keydown', {{ key: '{}' }}))"
+    )
+    page.evaluate(f"{moved.format('eyes', 'End')}; {moved.format('weave', 'Home')}")
+    until(lambda: stage.parameters.target("objective") == "2*eyes - 2*weave")
+    assert page.faults == []
+
+
+def test_what_comes_while_a_text_is_typed_is_shown_after_it(browser: Browser, stage: Stage) -> None:
+    page = laptop(browser, stage)
+    page.call("Page.bringToFront")  # else nothing gets the focus, and loses it
+    places = (
+        ("motifs", "objective", "eyes", "document.querySelector('#page-motifs .field')"),
+        ("dream", "where", "moving", "document.querySelector('[data-name=where] input')"),
+    )
+    for strength, (tab, name, value, field) in enumerate(places, 31):
+        turn(page, tab)
+        page.evaluate(f"{field}.focus()")
+        stage.parameters.set(name, value)
+        stage.parameters.set("strength", strength)
+        page.wait(f"document.querySelector('{STRENGTH}').ariaValueText.startsWith('{strength}')")
+        assert page.evaluate(f"{field}.value") == ""
+        page.evaluate(f"{field}.blur()")
+        assert page.evaluate(f"{field}.value") == value
+    assert page.faults == []
+
+
+def test_a_presets_modulators_are_not_undone_by_those_shown_before(
+    browser: Browser, stage: Stage
+) -> None:
+    stage.show.modulate([Modulator(parameter="hue")], seconds=0)
+    page = laptop(browser, stage)
+    page.call("Page.bringToFront")
+    turn(page, "modulate")
+    period = "document.querySelector('.mod [aria-label=\"Period, s\"]')"
+    shown = "document.querySelector('.mod [aria-label=Parameter]')?.value"
+    page.wait(f"{shown} === 'hue'")
+    page.evaluate(f"{period}.focus(), {period}.select()")
+    page.call("Input.insertText", text="5")
+    stage.show.modulate([Modulator(parameter="zoom")], seconds=0)
+    stage.show.set_bpm(99)
+    page.wait("document.querySelector('.key[data-act=tap]').textContent.includes('99')")
+    assert page.evaluate(shown) == "hue"
+    page.key("Enter", "\r", 13)
+    page.wait(f"{shown} === 'zoom'")
+    page.evaluate("document.querySelector('[data-name=\"depth 0\"]').focus()")
+    page.key("End", code=35)
+    until(lambda: stage.show.modulation.modulators == (Modulator(parameter="zoom", depth=1.0),))
+
+    def another() -> None:
+        at = page.evaluate("Number(document.querySelector('[data-name=\"depth 0\"]').ariaValueNow)")
+        until(lambda: abs((stage.show.modulation.modulators[0].depth + 1) / 2 - at) < 0.001)
+        stage.show.modulate([Modulator(parameter="saturation")], seconds=0)
+        page.wait(f"{shown} === 'saturation'")
+
+    page.drag('[data-name="depth 0"]', 0.6, 0.2, held=another)
+    page.drag('[data-name="offset 0"]', 0.5, 0.7)
+    until(lambda: stage.show.modulation.modulators[0].offset > 0.1)
+    assert [(m.parameter, m.depth) for m in stage.show.modulation.modulators] == [
+        ("saturation", Modulator(parameter="saturation").depth)
+    ]
+    assert page.faults == []
+
+
 @pytest.mark.skipif("LIVEDREAM_SCREENSHOTS" not in os.environ, reason="wants LIVEDREAM_SCREENSHOTS")
 def test_pictures_of_every_page(browser: Browser, stage: Stage) -> None:
     folder = Path(os.environ["LIVEDREAM_SCREENSHOTS"])

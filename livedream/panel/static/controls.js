@@ -147,6 +147,20 @@ export class Fader {
   }
 }
 
+// What the show had, and what it was sent since.
+export class Sent {
+  constructor(had) { this.all = [had]; }
+
+  add(text) { this.all.push(text); }
+
+  // Whether what it has now is older than what was sent last. What did not come from here is newer.
+  older(had) {
+    const at = this.all.indexOf(had);
+    this.all = at < 0 ? [had] : this.all.slice(at);
+    return had !== this.all.at(-1);
+  }
+}
+
 // What a help text says of an empty field: "...; empty: everywhere".
 const emptyMeans = ({ help }) => help.match(/empty: ([^;]+)/)?.[1] ?? "";
 
@@ -235,7 +249,8 @@ export const control = (parameter, send) => {
   const field = make("input", { type: "text", spellcheck: "false", autocapitalize: "off", placeholder: parameter.default || emptyMeans(parameter) });
   let target = "";
   field.setAttribute("aria-label", title);
-  field.addEventListener("change", () => { why.show(""); send({ set: parameter.name, value: field.value }); });
+  field.addEventListener("change", () => { why.show(""); target = field.value; send({ set: parameter.name, value: target }); });
+  field.addEventListener("blur", () => { field.value = target; });
   return { node: whole(make("label", { class: "plate", "data-name": parameter.name, title: help }, make("span", {}, title), field)),
     update: (value) => { target = value; if (document.activeElement !== field) field.value = value; },
     refuse: (text) => { field.value = target; why.show(text); } };

@@ -1,14 +1,15 @@
 // Modulators: waves and the music, each on a parameter; and the tempo.
 
-import { Fader, label, make, refusal, shown } from "./controls.js";
+import { Fader, label, make, refusal, Sent, shown } from "./controls.js";
 
 const full = (one) => ({ source: "lfo", depth: 0.2, offset: 0, shape: "sine", period_s: 8, beats: 0, phase: 0, ...one });
 
 export class Modulators {
   constructor(send, hello) {
-    this.send = send; this.hello = hello; this.list = []; this.running = [];
+    this.send = send; this.hello = hello; this.list = []; this.running = []; this.sent = new Sent(""); this.missed = false;
     this.movable = hello.parameters.filter((one) => (one.kind === "int" || one.kind === "float") && !one.button);
     this.rows = make("div", { class: "mods" });
+    this.rows.addEventListener("focusout", () => { if (this.missed) this.take(); });
     this.why = refusal();
     const [low, high] = hello.limits.bpm;
     this.tempo = new Fader({ name: "tempo", title: "Tempo", unit: "bpm", format: (unit) => shown(low + (high - low) * unit),
@@ -17,7 +18,7 @@ export class Modulators {
     this.beats = make("div", { class: "beats", role: "img", "aria-label": "Beat in the bar" }, ...[1, 2, 3, 4].map(() => make("i")));
     this.leader = make("p", { class: "help" });
     this.counted = { bpm: 120, beats: 0, at: 0 };
-    const step = () => { this.count(); requestAnimationFrame(step); };
+    const step = () => { if (this.node.isConnected) { this.count(); requestAnimationFrame(step); } };
     requestAnimationFrame(step);
     this.heard = make("div", { class: "bars" });
     this.node = make("div", { class: "page" },
@@ -43,7 +44,15 @@ export class Modulators {
     [...this.beats.children].forEach((lamp, index) => lamp.classList.toggle("on", index === beat));
   }
 
-  put(list) { this.list = list; this.send({ modulators: list }); this.draw(); }
+  put(list) { this.say(list); this.draw(); }
+
+  // A list made from one that runs no more would undo what has come in its place.
+  say(list, send = this.send) {
+    if (this.missed) { this.take(); return; }
+    this.list = list;
+    this.sent.add(JSON.stringify(list));
+    send({ modulators: list });
+  }
 
   change(index, part) { this.put(this.changed(index, part)); }
 
@@ -53,17 +62,24 @@ export class Modulators {
     const [low, high] = this.hello.limits.bpm;
     this.tempo.tell((state.bpm - low) / (high - low), shown(state.bpm));
     this.running = state.modulators.map(full);
-    if (JSON.stringify(this.running) === JSON.stringify(this.list) && this.rows.hasChildNodes()) return;
-    if (this.rows.querySelector("input:focus, :active")) return;
+    const running = JSON.stringify(this.running);
+    if (this.sent.older(running)) return;
+    this.missed = running !== JSON.stringify(this.list) || !this.rows.hasChildNodes();
+    if (this.missed && !this.rows.querySelector("input:focus")) this.take();
+  }
+
+  // What runs, and not what was begun to be entered.
+  take() {
+    this.missed = false;
     this.list = this.running;
+    this.sent = new Sent(JSON.stringify(this.list));
     this.draw();
   }
 
   // What runs stays; what was entered goes.
   refuse(text) {
     this.why.show(text);
-    this.list = this.running;
-    this.draw();
+    this.take();
   }
 
   draw() {
@@ -75,29 +91,28 @@ export class Modulators {
   }
 
   row(one, index) {
+    const change = (part) => { if (row.isConnected) this.change(index, part); };
     const cell = (title, node) => { node.setAttribute("aria-label", title); return make("label", {}, make("span", {}, title), node); };
-    const choose = (title, name, choices, now) => cell(title, make("select", { onchange: (event) => this.change(index, { [name]: event.target.value }) },
+    const choose = (title, name, choices, now) => cell(title, make("select", { onchange: (event) => change({ [name]: event.target.value }) },
       ...choices.map((choice) => make("option", { value: choice, selected: choice === now }, name === "parameter" ? label(choice) : choice === "lfo" ? "LFO" : choice))));
     const number = (title, name, now, step) => cell(title, make("input", { type: "number", value: now, step, min: 0,
-      onchange: (event) => this.change(index, { [name]: Number(event.target.value) }) }));
+      onchange: (event) => change({ [name]: Number(event.target.value) }) }));
     const bipolar = (name, title, now) => {
       const show = (value) => fader.show(Math.min(1, Math.max(0, (value + 1) / 2)), shown(value));
-      const set = (value) => { this.change(index, { [name]: value }); };
+      const set = (value) => change({ [name]: value });
       const fader = new Fader({ name: `${name} ${index}`, title, from: 0.5, format: (unit) => shown(unit * 2 - 1),
-        changed: (unit) => {
-          this.list = this.changed(index, { [name]: Math.round((unit * 2 - 1) * 1000) / 1000 });
-          this.send.soon({ modulators: this.list });
-        }, typed: set, reset: () => set(0) });
+        changed: (unit) => this.say(this.changed(index, { [name]: Math.round((unit * 2 - 1) * 1000) / 1000 }), this.send.soon), typed: set, reset: () => set(0) });
       show(now);
       return fader.node;
     };
     const wave = one.source === "lfo";
-    return make("div", { class: "mod" },
+    const row = make("div", { class: "mod" },
       make("div", { class: "cells" }, choose("Parameter", "parameter", this.movable.map((p) => p.name), one.parameter), choose("Source", "source", this.hello.sources, one.source),
         ...(wave ? [choose("Shape", "shape", this.hello.shapes, one.shape),
           number("Period, s", "period_s", one.period_s, 0.1), number("or beats", "beats", one.beats, 0.5)] : [])),
       make("button", { class: "chip cross", "aria-label": "remove", title: "remove", onclick: () => this.put(this.list.filter((_, other) => other !== index)) }, "×"),
       make("div", { class: "faders" }, bipolar("depth", "Depth", one.depth), bipolar("offset", "Offset", one.offset)));
+    return row;
   }
 
   hear(levels) {

@@ -1,6 +1,6 @@
 // What is dreamed of: the network, its layers and channels with their pictures, and the mix of them.
 
-import { Fader, make, refusal, shown } from "./controls.js";
+import { Fader, make, refusal, Sent, shown } from "./controls.js";
 
 const PAGE = 12; // channels shown at once
 const MOST = 2;  // weight at a fader's end
@@ -27,7 +27,7 @@ export const write = (terms) =>
 
 export class Motifs {
   constructor(send, hello) {
-    this.send = send; this.objective = ""; this.state = null; this.layer = null; this.first = 0; this.pictures = new Map(); this.faders = [];
+    this.send = send; this.objective = this.had = ""; this.sent = new Sent(""); this.state = null; this.layer = null; this.first = 0; this.pictures = new Map(); this.faders = [];
     this.own = Object.fromEntries(hello.networks.map((one) => [one.name, one.objective]));
     this.networks = make("div", { class: "row" });
     for (const network of hello.networks) {
@@ -37,6 +37,7 @@ export class Motifs {
     this.mix = make("div", { class: "faders" });
     this.text = make("input", { class: "field", type: "text", spellcheck: "false", autocapitalize: "off", "aria-label": "objective as text" });
     this.text.addEventListener("change", () => { this.why.show(""); this.set(this.text.value); });
+    this.text.addEventListener("blur", () => { this.text.value = this.objective; });
     this.why = refusal();
     this.layers = make("div", { class: "cards" });
     this.channels = make("div", {});
@@ -46,15 +47,26 @@ export class Motifs {
       make("section", {}, make("h2", {}, "Layers"), this.layers), this.channels);
   }
 
-  set(text) { this.send({ set: "objective", value: text }); }
+  // What is set next is set on top of it, whether the show has answered or not.
+  set(text, send = this.send) {
+    this.objective = text;
+    this.sent.add(text);
+    send({ set: "objective", value: text });
+  }
 
   terms() { return read(this.objective || this.own[this.state?.network] || ""); }
 
-  update(objective) { this.objective = objective; this.drawMix(); }
+  update(objective) {
+    this.had = objective;
+    if (this.sent.older(objective)) return;
+    this.objective = objective;
+    this.drawMix();
+  }
 
   // What is dreamed stays; what was entered goes.
   refuse(text) {
-    this.text.value = this.objective;
+    this.objective = this.text.value = this.had;
+    this.sent = new Sent(this.had);
     this.drawMix();
     this.why.show(text);
   }
@@ -151,6 +163,6 @@ export class Motifs {
     if (!terms?.[index]) return;
     terms[index].weight = Math.round(weight * 100) / 100;
     if (terms.every((term) => term.weight === 0)) return;
-    this.send.soon({ set: "objective", value: write(terms) });
+    this.set(write(terms), this.send.soon);
   }
 }
