@@ -5,6 +5,7 @@ With LIVEDREAM_SCREENSHOTS set to a folder, pictures are left there.
 
 import json
 import os
+import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from typing import Any
 
 import pytest
 from chromium import Browser, Page, open_chromium
+from panel_made import open_stage
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
@@ -181,6 +183,37 @@ def test_film_and_recording_folder_are_found_by_browsing(
     line("film.mp4")
     page.wait(f"document.querySelector({json.dumps(SOURCE)}).value.endsWith('film.mp4')")
     assert page.faults == []
+
+
+def test_a_running_show_s_page_comes_back_and_can_be_restarted_otherwise(
+    browser: Browser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LIVEDREAM_HOME", str(tmp_path))
+    with open_stage(tmp_path) as stage:  # whose panel stands in for that of a show
+        said = f"print('panel: http://{stage.address}/', file=sys.stderr, flush=True)"
+        show = (sys.executable, "-c", f"import sys, time; {said}; time.sleep(600)")
+        studio = Studio(Endpoint("127.0.0.1", 0), LiveForm(), command=show, devices=lambda: DEVICES)
+        with closing(studio):
+            studio.start()
+            page = opened(browser, studio)
+            page.call("Page.bringToFront")  # else nothing is drawn on it
+            page.evaluate(
+                "window.sockets = []; window.WebSocket = class extends WebSocket {"
+                " constructor(url) { super(url); sockets.push(this); } };"
+                "window.frames = new Set(); window.ask = requestAnimationFrame;"
+                "window.requestAnimationFrame = (next) => { frames.add(next); return ask(next); }"
+            )
+            page.click(".go")
+            page.wait(f"!{IDLE} && {SAID}.startsWith('Running')")
+            midi = '[data-field="midi"] .switch'
+            for changed in (True, False, True):
+                page.click(midi)
+                page.wait(f"document.querySelector('.go').hidden === {str(not changed).lower()}")
+            page.evaluate("sockets.at(-1).close()")
+            page.wait(f"sockets.length > 1 && !{IDLE}")
+            page.evaluate("frames.clear(), new Promise((done) => ask(() => ask(() => ask(done))))")
+            assert page.evaluate("[...frames].filter((one) => /count/.test(one)).length") == 1
+            assert page.faults == []
 
 
 MAKES_NO_SENSE = (

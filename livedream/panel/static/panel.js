@@ -285,13 +285,19 @@ const connect = () => {
   socket = new WebSocket(`ws://${location.host}/socket`);
   socket.onmessage = (event) => { wait = 500; received(event); };
   socket.onclose = ({ code, reason }) => {
-    if (studio) { idle(); return; }
-    byId("link").className = "gone";
-    byId("link").textContent = `${code === TRY_LATER ? reason : "no connection"}, trying again`;
-    setTimeout(connect, wait);
+    socket = null;
+    if (studio && hello) idle();
+    if (!studio) {
+      byId("link").className = "gone";
+      byId("link").textContent = `${code === TRY_LATER ? reason : "no connection"}, trying again`;
+    }
+    setTimeout(attend, wait);
     wait = Math.min(5000, wait * 1.6);
   };
 };
+
+// In the studio only while a show runs; it may be connected already.
+const attend = () => { if (!socket && (!studio || studio.show.state === "running")) connect(); };
 
 // While learning MIDI, a click chooses the control instead of moving it.
 document.addEventListener("click", (event) => {
@@ -317,13 +323,13 @@ document.addEventListener("keyup", (event) => { if (event.key === " " && !typing
 
 // No show: there is only the page to set one up.
 const idle = () => {
-  socket = hello = state = null;
+  hello = state = null;
   document.body.classList.add("idle");
   byId("tabs").replaceChildren();
   byId("pages").replaceChildren(studio.node);
   studio.node.hidden = false;
 };
 
-const studio = STUDIO ? new Studio(() => { if (!socket) connect(); }) : null;
+const studio = STUDIO ? new Studio(attend) : null;
 if (studio) idle();
-else connect();
+else attend();

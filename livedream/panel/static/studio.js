@@ -127,7 +127,8 @@ export class Studio {
   changed() {
     const now = { ...this.filled, source: this.source, sinks: this.sinks };
     const then = JSON.parse(this.began || "{}");
-    return [...new Set([...Object.keys(now), ...Object.keys(then)])].some((name) => JSON.stringify(now[name] || null) !== JSON.stringify(then[name] || null));
+    const said = (value) => JSON.stringify(value === false ? null : value ?? null); // "" is an option without a value
+    return [...new Set([...Object.keys(now), ...Object.keys(then)])].some((name) => said(now[name]) !== said(then[name]));
   }
 
   drawBar() {
