@@ -31,7 +31,10 @@ def main(words: list[str]) -> int:
     if kind == "hang":
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     values: dict[str, Any] = {"strength": 14.0, "network": "", "blackout": False}
-    state = {"preset": "made", "bpm": 120.0, "bpm_set": 0, "modulators": [], "program": None}
+    state = {
+        "preset": "made", "bpm": 120.0, "bpm_set": 0, "modulators": [], "program": None,
+        "attracting": False,
+    }  # fmt: skip
     links: list[ServerConnection] = []
 
     def page(link: ServerConnection) -> None:

@@ -118,6 +118,7 @@ class AttractProgram:
         self._by_hand = set()
         self._stop = self._show.parameters.listen(self._note)
         self._show.attracting = True
+        self._show.notify()  # before anything is set
         self._show.program(self._name, origin=_KEY)
 
     def _note(self, change: Change) -> None:

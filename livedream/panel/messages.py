@@ -221,6 +221,7 @@ class MessageHandler:
             },
             "bpm": round(show.tempo.bpm, 1),
             "bpm_set": show.tempo.told,
+            "attracting": show.attracting,
             "modulators": [one.as_dict() for one in show.modulation.modulators],
             "learning": self.learner.learning if self.learner else None,
             "network": network,

@@ -69,7 +69,7 @@ class ShowState:
 
 class Kept:
     """What a show's panel says about it: values, modulators, preset, program; and the tempo, where
-    it was set by hand.
+    it was set by hand. What an attract program sets is not kept, since nobody chose it.
 
     beginning: what the show began with; another beginning undoes what was set since.
     said: the words that set `ShowSettings`, by name; another word undoes what was set of them.
@@ -82,6 +82,7 @@ class Kept:
         self.values: dict[str, Any] = {}
         self.state: dict[str, Any] = {}
         self._bpm_set = 0  # by hand, in the show that runs
+        self._meanwhile: dict[str, Any] | None = None  # set while an attract program plays
         self._file, self._written, self._written_s = file, "", 0.0
 
     @classmethod
@@ -130,7 +131,7 @@ class Kept:
             if said.get(name) != self.said.get(name):
                 self.values.pop(name, None)
         self.said = said
-        self._bpm_set = 0
+        self._bpm_set, self._meanwhile = 0, None
         if "--link" in words and self.state:
             self.state["bpm"] = None  # the tempo is the session's, which others play to
 
@@ -139,9 +140,14 @@ class Kept:
             _log.warning("not restored from the last show: %s", message["fault"])
         if "hello" in message and self.state:
             return  # how a show begins; it has been told how to go on, and may not live to say so
-        for name, (target, _) in message.get("values", {}).items():
-            self.values[name] = target
-        if state := message.get("state"):
+        state = message.get("state")
+        if state and state["attracting"] != (self._meanwhile is not None):
+            # When it is over, all that it has set is set back: what is then left was set by hand.
+            self.values |= self._meanwhile or {}
+            self._meanwhile = {} if state["attracting"] else None
+        values = self.values if self._meanwhile is None else self._meanwhile
+        values |= {name: target for name, (target, _) in message.get("values", {}).items()}
+        if state and self._meanwhile is None:
             by_hand, self._bpm_set = state["bpm_set"] != self._bpm_set, state["bpm_set"]
             self.state = {**state, "bpm": state["bpm"] if by_hand else self.state.get("bpm")}
         if self.state and message.get("status", {}).get("tempo", {}).get("leader"):

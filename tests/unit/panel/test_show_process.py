@@ -50,7 +50,10 @@ def applied(messages: list[dict[str, Any]]) -> dict[str, Any] | None:
     return dict(ChainMap(*told)) if len(before) < len(messages) else None
 
 
-STATE = {"preset": "", "bpm": 120.0, "bpm_set": 0, "modulators": [], "program": None}
+STATE = {
+    "preset": "", "bpm": 120.0, "bpm_set": 0, "modulators": [], "program": None,
+    "attracting": False,
+}  # fmt: skip
 
 
 def heard_from_a_show(beginning: tuple[str, ...] = (), **state: Any) -> Kept:
@@ -177,6 +180,27 @@ def test_a_tempo_goes_on_where_it_was_set_by_hand_and_nobody_leads() -> None:
     kept = heard_from_a_show(bpm=98.0, bpm_set=1)
     kept.begin(("--link",))
     assert tempo(kept) is None
+
+
+def test_an_attract_program_is_not_taken_for_what_was_set() -> None:
+    def goes_on(kept: Kept) -> dict[str, Any]:
+        values: dict[str, Any] = {}
+        for message in kept.messages():
+            values |= message.get("apply", message)
+        return values
+
+    kept = heard_from_a_show(preset="ink")
+    kept.hear({"values": {"strength": [33.0, 0.5]}})
+    before = goes_on(kept)
+    assert (before["preset"], before["strength"]) == ("ink", 33.0)
+    plays = {**STATE, "preset": "neon", "program": "aviary", "attracting": True}
+    kept.hear({"state": plays})
+    kept.hear({"values": {"strength": [50.0, 0.6], "hue": [20.0, 0.5]}, "state": plays})
+    kept.hear({"values": {"mirror": [True, 1.0]}})  # by hand
+    assert goes_on(kept) == before
+    kept.hear({"values": {"strength": [33.0, 0.5], "hue": [0.0, 0.5]}})
+    kept.hear({"state": {**STATE, "preset": "ink"}})
+    assert goes_on(kept) == {**before, "hue": 0.0, "mirror": True}
 
 
 def test_a_program_of_a_file_plays_again(show: ShowProcess, tmp_path: Path) -> None:
