@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from livedream.cli.options import Commands, add_shared, number
+from livedream.cli.options import Commands, add_shared
 from livedream.cli.output import Steps
 
 
