@@ -32,13 +32,7 @@ def add_parser(commands: Commands) -> None:
     )  # fmt: skip
     parser.add_argument("--device", default="auto", metavar="auto|cpu|cuda|mps",
                         help="where to compute (default: auto)")  # fmt: skip
-    parser.add_argument(
-        "--seed",
-        type=number(int, 0, 2**31 - 1),
-        default=0,
-        metavar="N",
-        help="random seed (default: 0)",
-    )
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="random seed (default: 0)")
     add_shared(parser, "--overwrite", "--quiet")
     parser.set_defaults(run=run)
 
