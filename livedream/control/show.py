@@ -156,12 +156,9 @@ class Show:
             self._since_beats = beat
 
     def _go(
-        self,
-        values: Mapping[str, Any],
-        modulators: Sequence[Modulator],
-        seconds: float,
+        self, values: Mapping[str, Any], modulators: Sequence[Modulator], seconds: float,
         origin: str,
-    ) -> None:
+    ) -> None:  # fmt: skip
         checked = self.modulation.checked(modulators)
         self.parameters.apply(values, seconds=seconds, origin=origin)
         self.modulation.replace(checked, seconds)
