@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeAlias
 
 import numpy as np
 
@@ -30,6 +30,9 @@ AUDIO_SOURCES: Final = ("level", "bass", "mid", "treble", "onset")
 SOURCES: Final = ("lfo", *AUDIO_SOURCES)
 MAXIMUM: Final = 32  # modulators at once; a preset with more is a slip
 _STEP_S: Final = 1 / 60  # above the rate of any camera in common use
+
+# By (parameter, key), in slider lengths; None: it is removed.
+Offsets: TypeAlias = Mapping[tuple[str, str], float | None]
 
 
 class Beats(Protocol):
@@ -114,7 +117,7 @@ class Modulation:
     """Runs the modulators in a thread of its own; a change of all of them fades over.
 
     audio_level: the level of an audio source, 0 to 1, by its name; without audio all are silent.
-    on_step: called with each step's time and offsets, by (parameter, key), None: it is removed.
+    on_step: called with the time and the offsets of each step and `move`; from their threads.
     Both may be set while it runs.
     """
 
@@ -127,7 +130,7 @@ class Modulation:
     ) -> None:
         self._parameters, self._tempo, self._clock = parameters, tempo, clock
         self.audio_level = audio_level
-        self.on_step: Callable[[float, Mapping[tuple[str, str], float | None]], None] | None = None
+        self.on_step: Callable[[float, Offsets], None] | None = None
         self._lock = threading.Lock()
         self._running: list[_Running] = []
         self._made = 0
@@ -185,6 +188,10 @@ class Modulation:
         for run in running:
             value = run.gain(now_s) * run.modulator.value(now_s, self._tempo, self.audio_level)
             offsets[run.modulator.parameter, run.key] = value
+        self.move(now_s, offsets)
+
+    def move(self, now_s: float, offsets: Offsets) -> None:
+        """Offset parameters, for a modulator or for somebody else, and say so."""
         for (name, key), offset in offsets.items():
             self._parameters.modulate(name, key, offset)
         if self.on_step is not None:

@@ -9,7 +9,7 @@ time `t` in seconds since the start of the session:
     {"t": 9.1, "trigger": "reset", "by": "keys"}
     {"t": 9.1, "paint": [[0.2, 0.4], ...], "brush": 0.15, ...}              see region/painting
     {"t": 0.0, "painted": "iVBORw0..."}                                     what was kept before
-    {"t": 9.2, "offsets": {"hue": {"modulator1": 0.0312}}}                  modulators; null: over
+    {"t": 9.2, "offsets": {"hue": {"modulator1": 0.0312}}}                  what moves it; null: end
     {"t": 8.0, "bpm": 124.0, "beats": 16.25, "by": "Link"}                  tempo, beats since a bar
     {"t": 0.1, "recording": "camera-0001.mkv"}                              its first frame was then
 
@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 from livedream.control.live_parameters import Change, LiveParameters
+from livedream.control.modulation import Offsets
 from livedream.control.programs import ShowSettings
 from livedream.control.tempo import Tempo
 from livedream.core.errors import SinkError
@@ -64,6 +65,9 @@ class ShowLog:
         self._fault = ""
         self._begun_s = clock()
         self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        self._moving = (
+            threading.Lock()
+        )  # modulators and the attract mode move in threads of their own
         self._offsets: dict[str, dict[str, float | None]] = {}
         self._offsets_s = 0.0
         self._beat = (0.0, 0.0, 0.0, "")  # as the last line about the tempo has it, and when
@@ -116,16 +120,17 @@ class ShowLog:
         """A recording of the camera began. first_s: monotonic capture time of its first frame."""
         self._put({"t": self._since(first_s), "recording": path.name})
 
-    def modulated(self, now_s: float, offsets: Mapping[tuple[str, str], float | None]) -> None:
-        """Modulators' offsets, by (parameter, key); called by `Modulation` at every step."""
-        if self._tempo is not None:
-            self._follow(self._tempo, now_s)
-        for (name, key), value in offsets.items():
-            rounded = None if value is None else round(value, 4)
-            self._offsets.setdefault(name, {})[key] = rounded
-        if self._offsets and now_s - self._offsets_s >= _OFFSETS_S:
-            self._put({"t": self._since(now_s), "offsets": self._offsets})
-            self._offsets, self._offsets_s = {}, now_s
+    def modulated(self, now_s: float, offsets: Offsets) -> None:
+        """As `Modulation.on_step`."""
+        with self._moving:
+            if self._tempo is not None:
+                self._follow(self._tempo, now_s)
+            for (name, key), value in offsets.items():
+                rounded = None if value is None else round(value, 4)
+                self._offsets.setdefault(name, {})[key] = rounded
+            if self._offsets and now_s - self._offsets_s >= _OFFSETS_S:
+                self._put({"t": self._since(now_s), "offsets": self._offsets})
+                self._offsets, self._offsets_s = {}, now_s
 
     def _follow(self, tempo: Tempo, now_s: float) -> None:
         since_s, then, bpm_then, led_then = self._beat

@@ -104,7 +104,9 @@ class Controllers:
         self.log: ShowLog | None = None
         self.opened: dict[str, Controller] = {}
         attract = job.attract_program
-        self.attract = AttractProgram(self.show, attract) if attract else Attract(parameters)
+        self.attract = (
+            AttractProgram(self.show, attract) if attract else Attract(self.show.modulation.move)
+        )
         self._playing = ("", "")
 
     def start(self, size: tuple[int, int], fps: float) -> None:

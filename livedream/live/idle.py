@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Final
 import cv2
 import numpy as np
 
-from livedream.control.live_parameters import TAKEN_BACK, Change, LiveParameters
+from livedream.control.live_parameters import TAKEN_BACK, Change
+from livedream.control.modulation import Offsets
 from livedream.control.presets import KEPT, Look
 from livedream.control.programs import Program
 from livedream.core.errors import LivedreamError, reason
@@ -66,10 +67,13 @@ class StillWatch:
 
 
 class Attract:
-    """Moves live parameters by offsets of its own; what controllers have set stays as it is."""
+    """Moves live parameters by offsets of its own; what controllers have set stays as it is.
 
-    def __init__(self, parameters: LiveParameters) -> None:
-        self._parameters = parameters
+    move: as `Modulation.move`.
+    """
+
+    def __init__(self, move: Callable[[float, Offsets], None]) -> None:
+        self._move = move
         self._share = 0.0
         self._last_s: float | None = None
         self._begun_s = 0.0
@@ -84,10 +88,13 @@ class Attract:
             self._begun_s = now_s
         change = passed_s / _RISE_S if wanted else -passed_s / _FALL_S
         self._share = min(1.0, max(0.0, self._share + change))
-        for name, (depth, period_s) in _WAVES.items():
-            wave = math.sin(2 * math.pi * (now_s - self._begun_s) / period_s)
-            over = not wanted and self._share == 0.0
-            self._parameters.modulate(name, _KEY, None if over else depth * self._share * wave)
+        over = not wanted and self._share == 0.0
+        turns = 2 * math.pi * (now_s - self._begun_s)
+        offsets = {
+            (name, _KEY): None if over else depth * self._share * math.sin(turns / period_s)
+            for name, (depth, period_s) in _WAVES.items()
+        }
+        self._move(now_s, offsets)
 
 
 class AttractProgram:

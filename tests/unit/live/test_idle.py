@@ -7,9 +7,12 @@ import numpy as np
 import pytest
 
 from livedream.control.live_parameters import LiveParameters
-from livedream.control.modulation import Modulator
+from livedream.control.modulation import Modulation, Modulator
 from livedream.control.presets import Presets
 from livedream.control.show import Show
+from livedream.control.show_log import ShowLog
+from livedream.control.show_reader import Playback, read_show
+from livedream.control.tempo import Tempo
 from livedream.core.frame import Picture
 from livedream.core.settings import DreamSettings
 from livedream.live.idle import Attract, AttractProgram, StillWatch
@@ -39,7 +42,8 @@ def test_never_when_it_is_off(texture: Picture) -> None:
 def test_the_attract_mode_moves_the_values_and_leaves_the_targets() -> None:
     now = [0.0]
     parameters = LiveParameters(DreamSettings(), clock=lambda: now[0])
-    attract, targets = Attract(parameters), parameters.targets()
+    modulation = Modulation(parameters, Tempo())
+    attract, targets = Attract(modulation.move), parameters.targets()
     seen = set()
     for _ in range(300):
         now[0] += 0.1
@@ -51,6 +55,28 @@ def test_the_attract_mode_moves_the_values_and_leaves_the_targets() -> None:
         now[0] += 0.1
         attract.step(False, now[0])
     assert parameters.snapshot().grade.zoom == pytest.approx(1.0)
+
+
+def test_a_replay_has_the_attract_mode_s_waves(tmp_path: Path) -> None:
+    now = [0.0]
+    clock = lambda: now[0]  # noqa: E731
+    parameters = LiveParameters(DreamSettings(), clock=clock)
+    modulation = Modulation(parameters, Tempo(), clock=clock)
+    log = ShowLog(tmp_path / "show.jsonl", parameters, clock=clock)
+    log.start()
+    modulation.on_step = log.modulated
+    attract, zooms = Attract(modulation.move), []
+    for index in range(200):
+        now[0] += 0.1
+        attract.step(index < 150, now[0])
+        modulation.step(now[0])  # as its thread does
+        zooms.append(parameters.snapshot().grade.zoom)
+    log.close()
+    assert np.ptp(zooms) > 0.02
+    assert zooms[-1] == 1.0
+    again = Playback(read_show(tmp_path / "show.jsonl"), DreamSettings())
+    replayed = [again.snapshot(0.1 * (index + 1) + 1e-3).grade.zoom for index in range(200)]
+    np.testing.assert_allclose(replayed, zooms, atol=1e-4)
 
 
 def test_after_an_attract_program_all_is_as_it_was(tmp_path: Path) -> None:
