@@ -185,6 +185,31 @@ def test_film_and_recording_folder_are_found_by_browsing(
     assert page.faults == []
 
 
+def test_what_came_while_somebody_typed_is_shown_afterwards(
+    browser: Browser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LIVEDREAM_HOME", str(tmp_path))
+    found = {**DEVICES, "cameras": dict(DEVICES["cameras"])}
+    form = LiveForm()
+    with closing(Studio(Endpoint("127.0.0.1", 0), form, devices=lambda: found)) as studio:
+        studio.start()
+        page = opened(browser, studio)
+        page.call("Page.bringToFront")  # else no field has the focus
+        page.evaluate(f"document.querySelector({json.dumps(SOURCE)}).focus()")
+        found["cameras"]["1  Plugged in later"] = "/dev/video1"
+        page.evaluate("[...document.querySelectorAll('button')]"
+                      ".find((one) => one.textContent === 'Rescan devices').click()")  # fmt: skip
+        later = "document.querySelector('[data-source=\"camera:Plugged in later\"]') !== null"
+        with connect(f"ws://127.0.0.1:{studio.port}/studio") as link:
+            while "Plugged in later" not in str(link.recv(timeout=30)):
+                pass
+        page.evaluate("new Promise((done) => setTimeout(done, 1200))")
+        assert not page.evaluate(later)
+        page.evaluate("document.activeElement.blur()")
+        page.wait(later)
+        assert page.faults == []
+
+
 def test_a_running_show_s_page_comes_back_and_can_be_restarted_otherwise(
     browser: Browser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

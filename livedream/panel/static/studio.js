@@ -34,7 +34,7 @@ export class Studio {
       make("div", { class: "welcome" }, make("h1", {}, "livedream"), make("p", {}, "Choose a source and where it goes, then press Start.")),
       this.form, make("div", { class: "row after" }, this.quit), make("div", { class: "bar" }, this.said, this.stop, this.start));
     this.connect();
-    setInterval(() => this.drawBar(), 1000);
+    setInterval(() => { if (this.missed) this.redraw(); this.drawBar(); }, 1000);
   }
 
   connect() {
@@ -65,10 +65,16 @@ export class Studio {
     this.began = begun; this.offers = offers; this.looking = looking;
     if (this.show.number !== show.number) { this.clear(); this.trouble = ""; }
     this.show = { ...show, at: performance.now() - show.seconds * 1000 };
-    if (redraw && !this.form.querySelector("input:focus")) this.draw();
+    if (redraw) this.redraw();
     if (show.error && show.refused) this.refuse(show.error, show.field);
     this.drawBar();
     if (show.state === "running") this.running();
+  }
+
+  // Not under somebody's fingers: while a field is typed into, it is missed, and made up for.
+  redraw() {
+    this.missed = this.form.querySelector("input:focus") !== null;
+    if (!this.missed) this.draw();
   }
 
   // What the show says of its source and outputs.
