@@ -466,7 +466,8 @@ class Dreamer:
         new = self.grow(picture, carried, planes)
         if faded is not None and state.momentum is not None:
             state.momentum = torch.lerp(faded, state.momentum, share)
-        levelled = crossfade(old, new, share, picture if clip else None)
+        plane = None if planes is None else self.plane(planes.grow)
+        levelled = crossfade(old, new, share, picture if clip else None, plane)
         state.residual = levelled.residual
         return levelled
 

@@ -64,9 +64,7 @@ def scale_to_level(
     """
     wanted: Figure = target / 255.0
     limits = _limits(picture) if keep_colours else None
-    area: Figure = float(picture.numel())
-    if weight is not None:
-        area = _figure(weight.sum()) * (picture.shape[1] / weight.shape[1])
+    area = _area(picture, weight)
     cc, ca, aa = (
         _mean_product(u, v, weight, area)
         for u, v in ((carried, carried), (carried, added), (added, added))
@@ -96,16 +94,22 @@ def scale_to_level(
 
 
 def crossfade(
-    old: LevelledDream, new: LevelledDream, share: float, picture: Tensor | None = None
+    old: LevelledDream,
+    new: LevelledDream,
+    share: float,
+    picture: Tensor | None = None,
+    weight: Tensor | None = None,
 ) -> LevelledDream:
     """Two dreams of one picture mixed, with a level that goes from one's to the other's.
 
     Two dreams mixed are weaker than either.  share: of the new one, 0 to 1.
     picture: (1, 3, H, W) in [0, 1]; the result is clipped to what can be shown on it, if given.
+    weight: the mask that both levels were measured in.
     """
     residual = torch.lerp(old.residual, new.residual, share)
     wanted = old.level + (new.level - old.level) * share
-    level = residual.square().mean().sqrt().to(wanted.dtype) * 255.0
+    area = _area(residual, weight)
+    level = _tensor(_mean_product(residual, residual, weight, area) ** 0.5 * 255.0, wanted)
     residual.mul_(torch.where(level > 0, wanted / level, 1.0))
     if picture is not None:
         residual.add_(picture).clamp_(0.0, 1.0).sub_(picture)
@@ -123,6 +127,13 @@ def _gain(cc: Figure, ca: Figure, aa: Figure, target: Figure) -> Figure:
 def _limits(picture: Tensor) -> tuple[Tensor, Tensor]:
     """How far all channels together can go down and up, (1, 1, H, W) each."""
     return -picture.amin(1, keepdim=True), 1.0 - picture.amax(1, keepdim=True)
+
+
+def _area(picture: Tensor, weight: Tensor | None) -> Figure:
+    """How many elements of a picture a weight is, None: all of them."""
+    if weight is None:
+        return float(picture.numel())
+    return _figure(weight.sum()) * (picture.shape[1] / weight.shape[1])
 
 
 def _mean_product(u: Tensor, v: Tensor, weight: Tensor | None, area: Figure) -> Figure:

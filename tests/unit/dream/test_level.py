@@ -1,11 +1,17 @@
 """The closed loop: what is added is scaled so that the level comes out as wanted."""
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 from livedream.core.device import resident
+from livedream.core.frame import Picture
+from livedream.core.settings import DreamSettings
+from livedream.dream.dreamer import Dreamer
 from livedream.dream.level import scale_to_level
+from livedream.dream.networks.network import Network
+from livedream.region.planes import Planes
 
 
 def rms(x: Tensor) -> float:
@@ -105,3 +111,21 @@ def test_as_fixed_rounds_it_finds_the_same(
     assert float(found.level) == pytest.approx(float(wanted.level), abs=1e-9)
     assert torch.equal(found.residual, wanted.residual)
     assert torch.equal(found.figures(noise), wanted.figures(noise))
+
+
+def test_two_dreams_in_a_mask_are_mixed_at_the_mask_s_level(
+    dreamnet: Network, texture: Picture
+) -> None:
+    """Frame after frame: what is carried is theirs too, and must not be scaled up with it."""
+    new = Dreamer(DreamSettings(size="90p", rise=0.0, octaves=2, precision="fp32"), dreamnet)
+    old = Dreamer(new.settings.replace(objective="eyes"), dreamnet)
+    old.share_state(new)
+    picture = new.picture(texture)
+    quarter = np.zeros((picture.shape[2], picture.shape[3]), np.float32)
+    quarter[:45, :80] = 1.0
+    planes = Planes(quarter, quarter, {})
+    for n in range(20):
+        carried = new.carry(picture, None, new.advance(0.04), planes)
+        levelled = new.grow_both(picture, carried, old, n / 20, planes=planes)
+    assert rms(levelled.residual[..., :45, :80]) == pytest.approx(14.0, rel=0.05)
+    assert levelled.residual[..., 45:, :].abs().max() == 0
