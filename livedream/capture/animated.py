@@ -73,6 +73,7 @@ class AnimatedSource(Closeable):
             rate=Fraction(len(delays)) / (self._times[-1] * _CLOCK),
             time_base=_CLOCK,
             frames=self._end - self._begin,
+            files=(path,),
             colour=SRGB,
             start_s=self._part.start_s,
             end_s=self._part.end_s,

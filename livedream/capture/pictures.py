@@ -193,6 +193,7 @@ class PictureSource(Closeable):
             rate=rate,
             time_base=1 / rate,
             frames=len(self._paths),
+            files=tuple(paths),
             colour=SRGB,
             start_s=part.start_s,
             end_s=part.end_s,
@@ -243,9 +244,10 @@ def open_pictures(path: Path, part: TimeRange, fps: Fraction | None = None) -> P
     """The source for a still picture, a folder of pictures or a pattern of numbered ones."""
     if not is_series(path):
         return PictureSource([path], part, fps=fps)
-    paths = (
-        in_folder(path) if path.is_dir() else [file for _, file in sorted(numbered(path).items())]
-    )
+    if path.is_dir():
+        paths = in_folder(path)
+    else:
+        paths = [file for _, file in sorted(dict(matching(path)).items())]
     if not paths:
         raise SourceError(f"no file matches {path}: check the folder and the number of digits")
     return PictureSource(paths, part, fps=fps, name=path.name)
@@ -259,16 +261,16 @@ def in_folder(folder: Path) -> list[Path]:
     return sorted(found, key=_natural)
 
 
-def numbered(pattern: Path, digits: int | None = None) -> dict[int, Path]:
-    """The files that a pattern such as frames/%05d.png matches, by their number.
+def matching(pattern: Path, digits: int | None = None) -> Iterator[tuple[int, Path]]:
+    """The files that a pattern such as frames/%05d.png matches, with their numbers.
 
-    digits: at least so many; None: as many as the pattern says.
+    digits: at least so many; None: as many as the pattern says. 1.png and 01.png have one number.
     """
     before, least, after = _NUMBER.split(pattern.name)
     least = digits or int(least or 1)
     name = re.compile(rf"{re.escape(before)}(\d{{{least},}}){re.escape(after)}")
     listed = pattern.parent.iterdir() if pattern.parent.is_dir() else ()
-    return {int(m.group(1)): path for path in listed if (m := name.fullmatch(path.name))}
+    yield from ((int(m.group(1)), path) for path in listed if (m := name.fullmatch(path.name)))
 
 
 def _natural(path: Path) -> list[tuple[int, str]]:

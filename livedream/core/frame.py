@@ -93,7 +93,8 @@ class SourceInfo:
     width, height: of the frames it delivers, after rotation.  rate: frames per second, the
     average where it varies.  frames: an estimate of how many will come, None when endless or
     unknown.  path: the file, where there is one, so that a sink can copy sound and subtitles
-    from it.  stream: the index of the one there that is dreamed.
+    from it.  files: what else is read, such as pictures; no sink may replace one of them.
+    stream: the index of the one there that is dreamed.
     loops: how often an animation is shown, 0 for ever.
     immersive: 360-degree and stereo tags, as boxes (see `media.immersive`).
     notes: one line each for what is not carried along (alpha dropped, HDR tone-mapped).
@@ -109,6 +110,7 @@ class SourceInfo:
     time_base: Fraction
     frames: int | None = None
     path: Path | None = None
+    files: tuple[Path, ...] = ()
     colour: ColourTags = field(default_factory=ColourTags)
     sample_aspect_ratio: Fraction = Fraction(1)
     start_s: float = 0.0
@@ -120,3 +122,8 @@ class SourceInfo:
     joints: tuple[Any, ...] = ()
     orderly: bool = False
     alpha: bool = False
+
+    @property
+    def all_files(self) -> tuple[Path, ...]:
+        """`files`, with `path`."""
+        return self.files if self.path is None else (self.path, *self.files)

@@ -97,14 +97,12 @@ def dream_still(
     which is raised again, the rounds that are done are written.
     """
     start = kept_s = time.monotonic()
-    path = Path(job.source)
-    source = path if path.is_file() else None
-    check_picture(job.output, source=source, overwrite=job.overwrite)
+    rgb, files = start_of(job.source, job.picture_size, job.settings.seed)
+    check_picture(job.output, sources=files, overwrite=job.overwrite)
     if job.layer:
         check_alpha(job.output)
     if job.matte is not None:
-        check_picture(job.matte, source=source, overwrite=job.overwrite)
-    rgb = start_picture(job.source, job.picture_size, job.settings.seed)
+        check_picture(job.matte, sources=files, overwrite=job.overwrite)
     dreamer = dreamer or Dreamer(job.settings)
     # Each picture has kinds of its own, the same one always the same.
     dreamer.state.wandered = float(zlib.crc32(rgb.tobytes()) % _BEGINNINGS)
@@ -199,21 +197,26 @@ def start_picture(source: str, size: str = "source", seed: int = 0) -> Picture:
     the source has its own.
     Raises SourceError when there is nothing to see.
     """
+    return start_of(source, size, seed)[0]
+
+
+def start_of(source: str, size: str, seed: int) -> tuple[Picture, tuple[Path, ...]]:
+    """`start_picture`, and the files that the source reads."""
     if is_noise(source):
         query = source.partition("?")[2]
         noise = parse_settings(query)
         width, height = (noise.width, noise.height) if "size=" in query else NOISE_SIZE
         width, height = parse_size(size, width, height, name="picture size")
-        return soft_noise(width, height, noise.seed if "seed=" in query else seed)
+        return soft_noise(width, height, noise.seed if "seed=" in query else seed), ()
     with open_source(source) as opened:
         frame = next(iter(opened), None)
-        aspect = opened.info.sample_aspect_ratio
+        aspect, files = opened.info.sample_aspect_ratio, opened.info.all_files
     if frame is None:
         raise SourceError(f"{source} holds no picture")
     found = (frame.rgb.shape[1], frame.rgb.shape[0])
     wanted = parse_size(size, *squared(*found, aspect), name="picture size")
     grows = wanted[0] > found[0] or wanted[1] > found[1]
-    return fitted(frame.rgb, *wanted, cv2.INTER_CUBIC if grows else cv2.INTER_AREA)
+    return fitted(frame.rgb, *wanted, cv2.INTER_CUBIC if grows else cv2.INTER_AREA), files
 
 
 def soft_noise(width: int, height: int, seed: int) -> Picture:

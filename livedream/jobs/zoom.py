@@ -7,7 +7,7 @@ and sharpness are held (see `livedream.dream.statistics`).
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from itertools import count
 from pathlib import Path
@@ -27,7 +27,7 @@ from livedream.core.shrink import fitted
 from livedream.dream.dreamer import Dream, Dreamer
 from livedream.dream.statistics import StatisticsLock
 from livedream.jobs.checkpoint import identity
-from livedream.jobs.image import start_picture
+from livedream.jobs.image import start_of
 from livedream.jobs.render import RenderReport, Watcher, Way, write_dreams
 from livedream.media.colour import BT709
 from livedream.media.tags import SETTINGS
@@ -152,14 +152,14 @@ def render_zoom(
     Raises SourceError, SinkError, SettingsError and what `Dreamer` raises. On KeyboardInterrupt
     the file is finished, and the interrupt raised again.
     """
-    start = _even(start_picture(job.source, job.settings.size, job.settings.seed))
+    start, files = start_of(job.source, job.settings.size, job.settings.seed)
     dreamer = dreamer or Dreamer(job.settings)
-    source = ZoomSource(dreamer, start, job.travel, job.rate, job.frames)
+    source = ZoomSource(dreamer, _even(start), job.travel, job.rate, job.frames)
     width, height = source.info.width, source.info.height
     report = RenderReport.of(job.source, job.output, dreamer, width, height)
     sink = open_sink(
-        job.output, source.info, codec=job.codec, quality=job.quality, overwrite=job.overwrite,
-        metadata={SETTINGS: job.identity()},
+        job.output, replace(source.info, files=files), codec=job.codec, quality=job.quality,
+        overwrite=job.overwrite, metadata={SETTINGS: job.identity()},
     )  # fmt: skip
     with AsyncWriter(sink, dreamer.timer) as writer:
         write_dreams(

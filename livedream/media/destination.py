@@ -3,27 +3,49 @@ what is written beside it meanwhile."""
 
 import hashlib
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from livedream.core.errors import SinkError
 
 
 def check_destination(
-    path: Path, *, source: Path | None = None, overwrite: bool = False, resume: bool = False
+    path: Path,
+    *,
+    sources: Iterable[Path | None] = (),
+    overwrite: bool = False,
+    resume: bool = False,
 ) -> None:
     """Raise SinkError, saying what to do, when a file cannot or must not be made at `path`.
 
-    source: the file that is read meanwhile.  overwrite, resume: what is there may be replaced,
+    sources: the files that are read meanwhile.  overwrite, resume: what is there may be replaced,
     or gone on with.
     """
     check_name(path)
     if path.is_dir():
         raise SinkError(f"{path} is a folder: add a file name, such as {path.name}.mp4")
-    if source is not None and path.exists() and source.exists() and path.samefile(source):
-        raise SinkError(f"{path} is the source itself: choose another name")
+    check_not_source([path], sources)
     if path.exists() and not (overwrite or resume):
         raise SinkError(f"{path} already exists: choose another name, or add --overwrite")
     check_folder(path.parent)
+
+
+def check_not_source(paths: Iterable[Path], sources: Iterable[Path | None]) -> None:
+    """Raise SinkError when a file that would be replaced is one that is read, by whatever name."""
+    replaced = {found: path for path in paths if (found := _file_of(path)) is not None}
+    for source in sources if replaced else ():
+        file = None if source is None else _file_of(source)
+        if file is not None and file in replaced:
+            raise SinkError(f"{replaced[file]} is the source itself: choose another name")
+
+
+def _file_of(path: Path) -> tuple[int, int] | None:
+    """What is the same for every name of a file, links included; None where there is no file."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def check_folder(folder: Path) -> None:

@@ -54,7 +54,7 @@ class AnimationSink(Finalizable):
             )
         if info.alpha:
             raise no_alpha(f"an animated {suffix}")
-        check_destination(path, source=info.path, overwrite=overwrite, resume=resume)
+        check_destination(path, sources=info.all_files, overwrite=overwrite, resume=resume)
         if self._options.codec is not None:
             raise SinkError(f"{suffix} has only one codec: leave out {self._options.codec}")
         if info.frames is not None and info.frames > _MOST_FRAMES:

@@ -3,6 +3,7 @@
 PNG and JPEG have a place for a comment, and the settings that made the picture go there.
 """
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,12 +22,17 @@ _FORMATS: Final = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".webp": "WEB
 _MOST_BYTES: Final = 65533  # of a JPEG comment
 
 
-def check_picture(path: Path, *, source: Path | None = None, overwrite: bool = False) -> None:
-    """Raise SinkError when no picture can or must be made at `path`, before any work is done."""
+def check_picture(
+    path: Path, *, sources: Iterable[Path | None] = (), overwrite: bool = False
+) -> None:
+    """Raise SinkError when no picture can or must be made at `path`, before any work is done.
+
+    sources: as for `check_destination`.
+    """
     if path.suffix.lower() not in SUFFIXES:
         found = path.suffix or "no suffix"
         raise SinkError(f"{path}: must end in {', '.join(SUFFIXES)} (got {found})")
-    check_destination(path, source=source, overwrite=overwrite)
+    check_destination(path, sources=sources, overwrite=overwrite)
 
 
 def check_alpha(path: Path) -> None:

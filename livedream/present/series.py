@@ -7,12 +7,12 @@ on with by counting the pictures from 0 up to the first that is missing.
 import os
 from pathlib import Path
 
-from livedream.capture.pictures import is_pattern, numbered, numbered_name
+from livedream.capture.pictures import is_pattern, matching, numbered_name
 from livedream.capture.sound import has_sound
 from livedream.core.closing import Finalizable
 from livedream.core.errors import SinkError
 from livedream.core.frame import Frame, SourceInfo
-from livedream.media.destination import cannot, check_folder
+from livedream.media.destination import cannot, check_folder, check_not_source
 from livedream.media.tags import SETTINGS
 from livedream.present.picture import SUFFIXES, check_alpha, write_picture
 from livedream.present.video import VideoOptions
@@ -61,7 +61,9 @@ class PictureSeriesSink(Finalizable):
             except OSError as error:
                 raise cannot(folder, error) from error
         check_folder(folder)
-        there = numbered(self.path, 1)
+        found = list(matching(self.path, 1))
+        check_not_source((picture for _, picture in found), info.all_files)
+        there = dict(found)
         if there and not (overwrite or resume):
             raise SinkError(
                 f"{there[min(there)]} and {len(there) - 1} more exist: "

@@ -87,8 +87,8 @@ class VideoSink(Finalizable):
         sound: SoundBeside | None = None,
     ) -> None:
         options = options or VideoOptions()
-        for source in (info.path, options.music):
-            check_destination(path, source=source, overwrite=overwrite, resume=resume)
+        sources = (options.music, *info.all_files)
+        check_destination(path, sources=sources, overwrite=overwrite, resume=resume)
         self.path = path
         self.frames_written = 0
         self._info = info

@@ -114,8 +114,9 @@ class _Film:
         with job.open() as opened:
             source = opened.info
         check_destination(
-            job.output, source=source.path, overwrite=job.overwrite, resume=job.resume
+            job.output, sources=source.all_files, overwrite=job.overwrite, resume=job.resume
         )
+        source = replace(source, files=())  # it goes to every worker, with each order
         job = job.heard(source)
         film = cls(job, job.described(source), source, Checkpoints(job.output).folder)
         if job.resume:

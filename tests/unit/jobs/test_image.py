@@ -261,3 +261,21 @@ def test_the_command_says_what_it_did(tmp_path: Path, capsys: pytest.CaptureFixt
         run(*words)
     assert run(*words, "--overwrite", "--quiet") == 0
     assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("source", ["0001.png", "%04d.png", ""])
+@pytest.mark.parametrize("which", ["output", "matte"])
+def test_a_picture_never_replaces_one_it_is_made_of(
+    tmp_path: Path, source: str, which: str
+) -> None:
+    for number in (1, 2):
+        write_picture(tmp_path / f"{number:04d}.png", np.zeros((8, 8, 3), np.uint8))
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    outputs = {"output": tmp_path / "o.png", which: tmp_path / "0001.png"}
+    job = StillJob(
+        source=str(tmp_path / source), settings=STILL.replace(where="left"), overwrite=True,
+        **outputs,
+    )  # fmt: skip
+    with pytest.raises(SinkError, match=r"0001\.png is the source itself"):
+        dream_still(job)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before

@@ -142,3 +142,17 @@ def test_a_stop_leaves_a_film(dreamnet: Network, tmp_path: Path) -> None:
         render_zoom(job, Dreamer(QUICK, dreamnet), stop)
     with av.open(str(job.output)) as film:
         assert len(list(film.decode(video=0))) == 5
+
+
+@pytest.mark.parametrize("name", ["a.webp", "a.mp4"])
+def test_a_zoom_never_replaces_what_it_goes_into(
+    dreamnet: Network, tmp_path: Path, name: str
+) -> None:
+    path = tmp_path / name
+    make = ZoomJob(source="noise", output=path, settings=QUICK, seconds=0.1)
+    render_zoom(make, Dreamer(QUICK, dreamnet))
+    before = path.read_bytes()
+    again = ZoomJob(source=str(path), output=path, settings=QUICK, seconds=0.1, overwrite=True)
+    with pytest.raises(SinkError, match="is the source itself"):
+        render_zoom(again, Dreamer(QUICK, dreamnet))
+    assert path.read_bytes() == before

@@ -11,6 +11,7 @@ from livedream.capture import open_source
 from livedream.core.errors import SinkError
 from livedream.core.frame import Frame, SourceInfo
 from livedream.present import open_sink
+from livedream.present.picture import write_picture
 
 INFO = SourceInfo("made", 8, 6, Fraction(25), Fraction(1, 25))
 
@@ -93,3 +94,27 @@ def test_a_folder_in_a_folder_that_is_missing_is_refused(tmp_path: Path) -> None
 def test_sound_that_is_lost_is_named(tmp_path: Path, film_with_sound: Path) -> None:
     sink = open_sink(f"{tmp_path}/frames/", replace(INFO, path=film_with_sound))
     assert sink.notes == ("pictures cannot hold audio: .mkv can",)
+
+
+@pytest.mark.parametrize("how", ["overwrite", "resume"])
+@pytest.mark.parametrize("output", ["%05d.png", "%04d.png", "again/%05d.png"])
+def test_pictures_never_replace_those_they_are_made_of(
+    tmp_path: Path, how: str, output: str
+) -> None:
+    for number in range(1, 6):  # as most programs count
+        write_picture(tmp_path / f"{number:05d}.png", frame(number).rgb)
+    (tmp_path / "again").symlink_to(tmp_path)
+    with open_source(tmp_path / "%05d.png", end_s=0.08) as source:
+        assert source.info.frames == 2  # the others are the source's, too
+        with pytest.raises(SinkError, match=r"0000\d\.png is the source itself: choose another"):
+            open_sink(tmp_path / output, source.info, **{how: True})
+    assert len(list(tmp_path.glob("*.png"))) == 5
+
+
+def test_an_animation_never_replaces_itself(tmp_path: Path) -> None:
+    path = tmp_path / "a.webp"
+    fill(path, range(3))
+    before = path.read_bytes()
+    with open_source(path) as source, pytest.raises(SinkError, match="is the source itself"):
+        open_sink(path, source.info, overwrite=True)
+    assert path.read_bytes() == before
