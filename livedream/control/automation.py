@@ -16,17 +16,19 @@ from typing import Any, Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from livedream.control.catalogue import own_objective
-from livedream.control.curves import LEFT_OUT, MOVABLE, Curve, Curves
+from livedream.control.catalogue import check_objective, own_objective
+from livedream.control.curves import LEFT_OUT, MOVABLE, Curve, Curves, Keyframe
 from livedream.control.live_parameters import LiveParameters
 from livedream.control.modulation import MAXIMUM, Modulation, Modulator
 from livedream.control.presets import Preset
 from livedream.control.programs import Every, Step, faded_beats
 from livedream.control.soundtrack import Soundtrack, listen
 from livedream.control.tempo import BEATS_PER_BAR, checked_bpm
-from livedream.core.errors import SettingsError
+from livedream.core.errors import RegionError, SettingsError
 from livedream.core.settings import DreamSettings
 from livedream.core.snapshot import Snapshot
+from livedream.region.text import parse_region
+from livedream.region.wanted import check_files
 
 _LONGEST_BAR: Final = 32
 _FEWEST_BEATS: Final = 4
@@ -177,7 +179,11 @@ class FilmTimeline:
         def clock() -> float:
             return self._now_s
 
-        self._parameters = LiveParameters(settings, None, clock, own_objective=own_objective)
+        self._parameters = LiveParameters(
+            settings, None, clock, own_objective=own_objective,
+            # Only a file of one's own knows what it can dream.
+            check_objective=None if settings.weights else partial(check_objective, live=False),
+        )  # fmt: skip
         self._modulation = Modulation(
             self._parameters, sound, lambda name: sound.value(name, self._now_s), clock
         )
@@ -193,11 +199,11 @@ class FilmTimeline:
                         self._parameters.target(name))
             for name in numbers
         }  # fmt: skip
-        texts = ((t, one) for t, one in timed if one.name not in self._curves)
-        held = automation.kept | self._curved
+        self._texts = [(t, one) for t, one in timed if one.name not in self._curves]
+        self._held = automation.kept | self._curved
         self._events = heapq.merge(
-            ((cue.begin_s, partial(self._go, cue, held)) for cue in automation.cues()),
-            ((t, partial(self._set, {one.name: one.value})) for t, one in texts),
+            ((cue.begin_s, partial(self._go, cue, self._held)) for cue in automation.cues()),
+            ((t, partial(self._switch, one)) for t, one in self._texts),
             key=lambda pair: pair[0],
         )
         self._next = next(self._events, None)
@@ -216,8 +222,38 @@ class FilmTimeline:
         self._modulation.step(time_s)
         return self._parameters.snapshot(time_s)
 
+    def check(self) -> None:
+        """Go through everything that presets and keyframes of texts bring, on a timeline of no
+        other use: what cannot be dreamed is found before the hours until it comes.
+
+        Presets first: they leave alone what curves name.  Raises SettingsError, which says where.
+        """
+        for number, (_, preset) in enumerate(self._automation.steps):
+            if number:
+                self._go(Cue(0.0, 0.0, preset), self._held)
+            self._check_where(f"preset {preset.name}: ")
+        for _, keyframe in self._texts:
+            self._switch(keyframe)
+            if keyframe.name == "where":
+                self._check_where(f"curves: {keyframe}: ")
+
+    def _check_where(self, whose: str) -> None:
+        where = self._parameters.target("where")
+        try:
+            if where.strip():
+                check_files(parse_region(where), live=False)
+        except RegionError as error:
+            raise SettingsError(f"{whose}where: {error}") from error
+
     def _set(self, values: Mapping[str, Any]) -> None:
         self._parameters.apply(values, ramp_s=0.0)
+
+    def _switch(self, keyframe: Keyframe) -> None:
+        """A text or switch takes its keyframe's value."""
+        try:
+            self._set({keyframe.name: keyframe.value})
+        except SettingsError as error:
+            raise SettingsError(f"curves: {keyframe}: {error}") from error
 
     def _go(self, cue: Cue, held: frozenset[str]) -> None:
         """Go over to a preset; what is held stays."""
@@ -228,8 +264,11 @@ class FilmTimeline:
             for name, value in cue.preset.over(self._started_with).items()
             if name not in held and name not in LEFT_OUT
         }
-        if cue.crossfade_s > 0:
-            self._parameters.apply(values, seconds=cue.crossfade_s)
-        else:
-            self._set(values)
+        try:
+            if cue.crossfade_s > 0:
+                self._parameters.apply(values, seconds=cue.crossfade_s)
+            else:
+                self._set(values)
+        except SettingsError as error:
+            raise SettingsError(f"preset {cue.preset.name}: {error}") from error
         self._modulation.replace(self._automation.modulators_with(cue.preset), cue.crossfade_s)

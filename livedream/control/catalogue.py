@@ -120,27 +120,28 @@ def own_objective(network: str) -> str:
     return str(_file_says(spec).notes.get("default_objective", ""))
 
 
-def check_objective(network: str, text: str, prompt: str = "") -> None:
+def check_objective(network: str, text: str, prompt: str = "", *, live: bool = True) -> None:
     """Refuse what a network cannot dream, without loading it; a prompt as well.
 
+    live: whether guides and masks may be live sources.
     Whole for livedream's own networks, whose files name their layers and classes; of others only
     the grammar and guide pictures are checked. Raises ObjectiveError, NetworkError.
     """
     spec = find_spec(network or DEFAULT_NETWORK)
     if text:
-        _check_terms(spec, parse_objective(text))
+        _check_terms(spec, parse_objective(text), live=live)
     if prompt.strip():
         with as_written(prompt):
-            _check_terms(spec, parse_prompt(prompt))
+            _check_terms(spec, parse_prompt(prompt), live=live)
 
 
-def _check_terms(spec: NetworkSpec, objective: Objective) -> None:
+def _check_terms(spec: NetworkSpec, objective: Objective, *, live: bool) -> None:
     text, places = objective.located()
     for term, place in zip(objective.terms, places, strict=True):
         try:
-            _check_target(spec, term.target)
+            _check_target(spec, term.target, live=live)
             if term.region is not None:
-                check_files(term.region, live=True)
+                check_files(term.region, live=live)
         except (NetworkError, RegionError) as error:
             raise ObjectiveError(str(error), text=text, position=place) from error
 
@@ -152,20 +153,20 @@ def class_names(spec: NetworkSpec) -> tuple[str, ...]:
     return imagenet_classes() if spec.weights.endswith("IMAGENET1K_V1") else ()
 
 
-def _check_guide(path: str) -> None:
+def _check_guide(path: str, *, live: bool) -> None:
     try:
         if is_film(path):
-            check_film(path, live=True)
+            check_film(path, live=live)
         elif not Path(path).is_file():
             raise NetworkError(f"guide: there is no picture {path!r}")
     except OSError as error:  # SourceError, or a name that no file can have
         raise NetworkError(f"guide: {reason(error)}") from error
 
 
-def _check_target(spec: NetworkSpec, target: Target) -> None:
+def _check_target(spec: NetworkSpec, target: Target, *, live: bool) -> None:
     guide = target.picture if isinstance(target, GuideTarget) else None
     if isinstance(guide, str):
-        _check_guide(guide)
+        _check_guide(guide, live=live)
     if isinstance(target, KindTarget):
         classes = class_names(spec)
         layers = [card.name for card in described_layers(spec) if card.note]

@@ -127,12 +127,17 @@ class RenderJob:
         )  # fmt: skip
 
     def heard(self, info: SourceInfo) -> Self:
-        """This job once the sound of its film or music was heard, where its automation follows it.
+        """This job once its automation was checked, and the sound of its film or music heard where
+        that follows it.
 
-        info: the source.  Raises SourceError where there is none and it was asked for by name.
+        info: the source.  Raises SourceError where there is none and it was asked for by name,
+        SettingsError for what the automation brings and nobody can dream.
         """
-        automation = self.automation
-        if automation is None or automation.heard is not None or not automation.listens:
+        automation, timeline = self.automation, self.timeline(info)
+        if automation is None or timeline is None:
+            return self
+        timeline.check()
+        if automation.heard is not None or not automation.listens:
             return self
         try:
             hearing = automation.hearing(sound_of(info, self.music))

@@ -152,3 +152,27 @@ def test_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     ):
         assert main([*command, *more]) == 2
         assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("late", "said"),
+    [
+        ("objective=nosuchlayer", "no layer 'nosuchlayer'"),
+        ("size=720", "size: must be"),
+        ("network=typo", "no network 'typo'"),
+        ("where=mask(missing.png)", "missing.png"),
+    ],
+)
+def test_what_is_wrong_an_hour_in_is_said_before_the_first_frame(
+    late: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    moves, out = tmp_path / "moves.txt", tmp_path / "out.mkv"
+    moves.write_text(f"3600:{late}")
+    clouds = "synthetic:clouds?size=96x64&fps=10&seconds=0.2"
+    for command in ("render", "check"):
+        assert main([command, clouds, "-o", str(out), "--curves", str(moves)]) == 2
+        assert said in capsys.readouterr().err
+    wrong = Automation(curves=parse_curves(moves.read_text()))
+    with pytest.raises(LivedreamError, match=said):
+        render_films([job(clouds, out, automation=wrong)], OneWorker())
+    assert list(tmp_path.iterdir()) == [moves]

@@ -110,6 +110,47 @@ def test_what_cannot_be_moved_in_a_film_is_refused() -> None:
         Automation(modulators=many, steps=TURNS)
 
 
+@pytest.mark.parametrize(
+    ("late", "said"),
+    [
+        ("objective=nosuchlayer", 'curves: 3600:objective="nosuchlayer": objective: no layer'),
+        ("prompt=nosuchthing", "prompt: .*nosuchthing"),
+        ("size=720", "size: must be 270p, 480x270 or source"),
+        ("network=typo", "network: no network 'typo'"),
+        ("where=mask(missing.png)", "where: .*missing.png"),
+        ("where=mask(rtsp://camera/1)", "where: .* is live"),
+        ("objective=eyes@mask(rtsp://camera/1)", "objective: .* is live"),
+        ("objective=guide(eyes, rtsp://camera/1)", "objective: guide: .* is live"),
+        # of another network, by then
+        ("objective=fur, 1800:network=dreamnet-birds, 3601:objective=fur", "no layer 'fur' in"),
+    ],
+)
+def test_a_text_that_cannot_be_dreamed_is_found_before_its_time(late: str, said: str) -> None:
+    found = timeline(curves=parse_curves(f"3600:{late}"))
+    with pytest.raises(SettingsError, match=said):
+        found.check()
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_a_preset_that_cannot_be_dreamed_is_found_before_its_turn(place: int) -> None:
+    for values, said in (
+        ({"size": "720"}, "preset broken: size: must be"),
+        ({"objective": "nosuchlayer"}, "preset broken: objective: no layer"),
+        ({"where": "mask(missing.png)"}, "preset broken: where: .*missing.png"),
+        ({"where": "mask(rtsp://camera/1)"}, "preset broken: where: .* is live"),
+    ):
+        turns = list(TURNS)
+        turns[place] = (Step("broken", 3600.0), Preset(name="broken", values=values))
+        with pytest.raises(SettingsError, match=said):
+            timeline(steps=tuple(turns)).check()
+
+
+def test_what_can_be_dreamed_passes() -> None:
+    timeline(**EVERYTHING).check()
+    moves = parse_curves("0:objective=eyes, 1:network=dreamnet-birds, 2:objective=strokes")
+    timeline(steps=TURNS, curves=moves).check()
+
+
 def test_its_identity_is_all_that_it_holds() -> None:
     one = Automation(**EVERYTHING).identity()
     assert set(one) == {"curves", "modulators", "presets"}
