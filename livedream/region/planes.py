@@ -111,7 +111,7 @@ class PlaneReader:
         grow = view.plane(whole)
         if fixed.is_fixed(whole):
             everywhere = grow.min() == 1.0
-            return Planes(None, None, grids) if everywhere else Planes(grow, grow, grids)
+            return Planes(None, None, grids) if everywhere else Planes(grow, _visible(grow), grids)
         return Planes(grow, view.kept(grow, whole, fade), grids)
 
     def mask(self, path: str, time_s: float) -> Plane:
@@ -211,11 +211,10 @@ class _View:
             _, found = cv2.threshold(small, _UNSEEN, 0.0, cv2.THRESH_TOZERO)
             small = np.asarray(found, np.float32)
         self._memory["fading"] = small
-        kept = np.minimum(small * np.float32(_FADING), np.float32(1.0))
-        kept = cv2.resize(kept, self._size)
+        kept = cv2.resize(_visible(small), self._size)
         most = self._most(region)
         if most is not None:
-            kept = np.minimum(kept, np.minimum(most * np.float32(_FADING), np.float32(1.0)))
+            kept = np.minimum(kept, _visible(most))
         return np.asarray(kept, np.float32)
 
     def _most(self, region: Region, *, inverted: bool = False) -> Plane | None:
@@ -335,6 +334,15 @@ def _is_seen(region: Region) -> bool:
 def _joined(region: Both | Either, parts: list[Plane], *, inverted: bool) -> Plane:
     least = isinstance(region, Both) != inverted
     return np.asarray(reduce(np.minimum if least else np.maximum, parts), np.float32)
+
+
+def _visible(plane: Plane) -> Plane:
+    """Where what grows by a plane, or grew by it, may be seen: in full but at its very edge.
+
+    What is carried is multiplied by it in every frame: the plane itself would leave next to nothing
+    of what is half as strong there.
+    """
+    return np.asarray(np.minimum(plane * np.float32(_FADING), np.float32(1.0)), np.float32)
 
 
 def _gridded(plane: Plane) -> Plane:
