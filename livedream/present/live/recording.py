@@ -30,6 +30,7 @@ _log = logging.getLogger(__name__)
 
 _NAME: Final = re.compile(r"livedream-\d{8}-\d{6}-(dream|camera)-\d{5}\.mp4")
 _KEPT_FREE: Final = 500 * 10**6  # bytes that are left to everybody else
+_MARGIN: Final = 50  # of the budget this part stays free, for what comes until the next check
 _TIME_BASE: Final = Fraction(1, 90_000)
 _PREPARED: Final = 0.7  # of a segment, after which the next one is opened
 _SHARE: Final = 8  # a segment takes at most this part of the budget: removing one is little
@@ -66,12 +67,17 @@ class DiskBudget:
                     continue
         return sizes
 
+    def has_room(self, coming: int) -> bool:
+        """Whether `coming` bytes more fit, into the budget and onto the disk."""
+        free = shutil.disk_usage(self.folder).free
+        fits = self.taken() + coming + self.most // _MARGIN <= self.most
+        return fits and free - coming >= _KEPT_FREE
+
     def make_room(self, coming: int, keep: Collection[Path]) -> list[Path]:
         """Remove the oldest until `coming` bytes more fit; those in `keep` stay. What went."""
         gone = self._clear_unfinished()
         for path in self.segments():
-            free = shutil.disk_usage(self.folder).free
-            if self.taken() + coming <= self.most and free - coming >= _KEPT_FREE:
+            if self.has_room(coming):
                 break
             if path in keep:
                 continue
@@ -133,10 +139,6 @@ class _Segments:
         self._prepared: queue.SimpleQueue[tuple[int, _Segment]] = queue.SimpleQueue()
         self._preparing = self._closed = False
 
-    @property
-    def path(self) -> Path | None:
-        return self._sink.path if self._sink is not None else None
-
     def write(self, rgb: Picture, frame: LiveFrame) -> None:
         if self._sink is None or self._is_full(frame) or rgb.shape != self._shape:
             self._begin_next(rgb, frame)
@@ -161,7 +163,7 @@ class _Segments:
         before, shape, recording = self._sink, rgb.shape, self._recording
         following = self._take_prepared()
         if following is not None and shape != self._shape:
-            following[0].close()
+            self._drop(following)
             following = None
         if following is None:
             self._number += 1
@@ -184,7 +186,7 @@ class _Segments:
     def _drop_prepared(self) -> None:
         with contextlib.suppress(queue.Empty):
             while True:
-                self._prepared.get_nowait()[1][0].close()
+                self._drop(self._prepared.get_nowait()[1])
 
     def _take_prepared(self) -> _Segment | None:
         """The next one, if it is there in time; one that came too late for its turn is let go."""
@@ -193,8 +195,13 @@ class _Segments:
                 number, segment = self._prepared.get_nowait()
                 if number == self._number:
                     return segment
-                segment[0].close()
+                self._drop(segment)
         return None
+
+    def _drop(self, segment: _Segment) -> None:
+        """Let go of one that no frame was written to; nothing of it stays."""
+        segment[0].close()
+        self._recording.being_written.discard(segment[0].path)
 
     def _open(self, number: int, shape: tuple[int, ...]) -> _Segment:
         recording = self._recording
@@ -205,12 +212,24 @@ class _Segments:
         began = time.strftime("%Y-%m-%dT%H:%M:%S")
         options = VideoOptions(quality=recording.quality, metadata={"date": began})
         sound = None if recording.sound is None else AacTrack(recording.sound)
-        return VideoSink(recording.folder / name, info, options, sound=sound), sound
+        path = recording.folder / name
+        recording.being_written.add(path)
+        return VideoSink(path, info, options, sound=sound), sound
 
     def _finish(self, sink: VideoSink) -> None:
-        """Turn it into an ordinary file, for which it is needed twice for a moment."""
-        self._recording.make_room(sink.path.stat().st_size)
-        sink.close()
+        """Turn it into an ordinary file, for which it is needed twice for a moment.
+
+        Where there is no room for that it stays a growing file, which plays as well.
+        """
+        try:
+            coming = sink.path.stat().st_size
+            self._recording.make_room(coming)
+            if self._recording.budget.has_room(coming):
+                sink.close()
+            else:
+                sink.abandon()
+        finally:
+            self._recording.being_written.discard(sink.path)
 
     def close(self) -> None:
         """Finish what is small; what is large stays a growing file, which plays as well."""
@@ -254,6 +273,7 @@ class RecordingOutput:
         self.began: Callable[[str, Path, float], None] | None = None
         self.rate = rate.limit_denominator(100_000)
         self.budget = DiskBudget(self.folder, most)
+        self.being_written: set[Path] = set()  # segments that must not be removed to make room
         self._segments: dict[str, _Segments] = {}
         self._background: BackgroundWriter | None = None
         self._checked_s = 0.0
@@ -281,8 +301,7 @@ class RecordingOutput:
 
     def make_room(self, coming: int) -> None:
         """Keep the budget, with `coming` bytes more; segments that are being written stay."""
-        kept = [s.path for s in self._segments.values() if s.path is not None]
-        self.budget.make_room(coming + self.budget.most // 50, kept)
+        self.budget.make_room(coming, self.being_written)
 
     def close(self) -> None:
         if self._background is not None:

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -49,6 +50,19 @@ def numbers(path: Path) -> list[int]:
 def recording(folder: Path, options: str = "") -> RecordingOutput:
     address = parse_address(f"record:{folder}?{options}")
     return RecordingOutput(address, *SIZE, Fraction(25))
+
+
+def record(output: RecordingOutput, frames: int) -> None:
+    """Numbered pictures, and all that is done beside them."""
+    output.open()
+    for index in range(frames):
+        output.write(LiveFrame(numbered(index), index / 25, index))
+    done = threading.Event()
+    background = output._background  # noqa: SLF001
+    assert background is not None
+    background.do(done.set)
+    assert done.wait(30.0)
+    output.close()
 
 
 def busy_recording(folder: Path) -> tuple[RecordingOutput, BackgroundWriter, threading.Event]:
@@ -156,6 +170,27 @@ def test_the_budget_holds_and_the_oldest_go(tmp_path: Path) -> None:
     assert most < 1.6e6
     assert not names[0].endswith("00001.mp4")
     assert len(names) >= 2
+
+
+def test_a_budget_larger_than_the_disk_removes_nothing(tmp_path: Path) -> None:
+    earlier = [tmp_path / segment_name("20260101-000000", "dream", n) for n in (1, 2)]
+    for path in earlier:
+        path.write_bytes(b"x" * 1000)
+    assert DiskBudget(tmp_path, 10**15).make_room(0, []) == []
+    record(recording(tmp_path, "minutes=0.02&budget=1000TB"), 100)
+    paths = sorted(set(tmp_path.glob("*.mp4")) - set(earlier))
+    assert [n for path in paths for n in numbers(path)] == list(range(100))
+    assert all(path.exists() for path in earlier)
+
+
+def test_a_segment_that_there_is_no_room_to_finish_stays_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = shutil.disk_usage(tmp_path)._replace(free=500 * 10**6 + 1)
+    monkeypatch.setattr("livedream.present.live.recording.shutil.disk_usage", lambda _: usage)
+    record(recording(tmp_path, "minutes=0.02"), 45)
+    paths = sorted(tmp_path.glob("*.mp4"))
+    assert [n for path in paths for n in numbers(path)] == list(range(45))
 
 
 def test_a_copy_that_nobody_goes_on_with_is_removed(tmp_path: Path) -> None:
