@@ -266,6 +266,12 @@ def join(
     return chosen.notes + remux(path, replace(wanted, pieces=pieces))
 
 
+def check_join(path: Path, info: SourceInfo, options: VideoOptions) -> None:
+    """Raise what `join` would of encoder and music, before there are any pieces."""
+    _chosen(path, info, options)
+    _music(options, info)
+
+
 def _chosen(path: Path, info: SourceInfo, options: VideoOptions) -> Chosen:
     codec = codec_for(path, options.codec, alpha=info.alpha)
     return choose(codec, (info.width, info.height), options.quality, alpha=info.alpha)

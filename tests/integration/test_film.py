@@ -57,6 +57,13 @@ class Elsewhere:
             yield number, found
 
 
+class Idle(OneWorker):
+    """Nobody is to work."""
+
+    def run(self, orders: Iterable[Order], hear: Hear) -> Iterator[tuple[int, Any]]:
+        raise AssertionError("somebody was to work")
+
+
 @contextmanager
 def away(path: Path | None) -> Iterator[None]:
     """While it lasts, there is nothing at the path."""
@@ -216,6 +223,9 @@ def test_pieces_of_other_encoders_are_not_joined(made: tuple[Path, Path], tmp_pa
     [
         ("out.gif", {}, "several workers write video files"),
         ("out.mkv", {"replay": Path("show.jsonl")}, "--replay"),
+        ("out.mkv", {"music": Path("missing.flac")}, "missing.flac"),
+        ("song.mkv", {"music": Path("song.mkv"), "overwrite": True}, "is the source itself"),
+        ("out.mp4", {"codec": "vp7"}, "vp7"),
         ("out.mkv", {"resume": True}, None),
     ],
 )
@@ -226,8 +236,11 @@ def test_what_many_workers_cannot_do(
         more["settings"] = SMALL.replace(size="32p")
         assert render_films([job(made[0], tmp_path / name, **more)], OneWorker())[0].complete
         wrong = "was not started by several workers"
+    if "music" in more:
+        more["music"] = tmp_path / more["music"]
+        (tmp_path / "song.mkv").write_bytes(made[0].read_bytes())
     with pytest.raises(LivedreamError, match=wrong):
-        render_films([job(made[0], tmp_path / name, **more)], OneWorker())
+        render_films([job(made[0], tmp_path / name, **more)], Idle())
 
 
 @pytest.mark.parametrize("enough", [True, False])

@@ -44,7 +44,7 @@ from livedream.jobs.scaling import shape_notes
 from livedream.media.destination import check_destination
 from livedream.media.tags import SETTINGS
 from livedream.present import keeps_pixel_shape
-from livedream.present.video import join
+from livedream.present.video import check_join, join
 
 _STRETCHES: Final = 4  # for each worker in the first pass: one that is done early takes another
 
@@ -114,11 +114,14 @@ class _Film:
         with job.open() as opened:
             source = opened.info
         check_destination(
-            job.output, sources=source.all_files, overwrite=job.overwrite, resume=job.resume
-        )
+            job.output, sources=(job.music, *source.all_files),
+            overwrite=job.overwrite, resume=job.resume,
+        )  # fmt: skip
         source = replace(source, files=())  # it goes to every worker, with each order
+        info = job.described(source)
+        check_join(job.output, job.written(info), options_of(job))
         job = job.heard(source)
-        film = cls(job, job.described(source), source, Checkpoints(job.output).folder)
+        film = cls(job, info, source, Checkpoints(job.output).folder)
         if job.resume:
             film._find()
         elif film.folder.exists() and not job.overwrite:
