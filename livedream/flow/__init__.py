@@ -73,6 +73,10 @@ def open_flow(name: str, *, device: str = "auto") -> FlowEstimator:
     device: where a network runs; on CUDA `dis` and all of the comparison do too.
     Raises FlowError for an estimator that cannot be had, SettingsError for a device.
     """
+    if name.endswith(".onnx"):  # first: raft-small.onnx is a file
+        from livedream.flow.onnx import OnnxFlow
+
+        return OnnxFlow(name, device)
     if name == "none":
         return ZeroFlow()
     if name == "farneback":
@@ -83,10 +87,6 @@ def open_flow(name: str, *, device: str = "auto") -> FlowEstimator:
         return _open_dis(name, device)
     if name.startswith("raft-"):
         return _open_raft(name, device)
-    if name.endswith(".onnx"):
-        from livedream.flow.onnx import OnnxFlow
-
-        return OnnxFlow(name, device)
     raise FlowError(f"flow {name!r} is not known")
 
 
