@@ -84,8 +84,19 @@ class Checkpoints:
                     return checkpoint
         return None
 
+    def forget(self, frames: int) -> None:
+        """Delete those that have seen more than so many frames: others will come in their place."""
+        for path in self._paths():
+            if int(path.stem) > frames:
+                path.unlink(missing_ok=True)
+
+    @property
+    def by_workers(self) -> bool:
+        """Whether an unfinished render by several workers is kept here."""
+        return (self.folder / MANIFEST).exists()
+
     def remove(self) -> None:
-        """Delete them: the render is finished."""
+        """Delete them: the render is finished, or begins anew."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _paths(self) -> list[Path]:

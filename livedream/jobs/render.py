@@ -21,7 +21,7 @@ from livedream.core.prefetch import AsyncWriter
 from livedream.core.settings import DEINTERLACE, DreamSettings
 from livedream.dream.dreamer import Dream, Dreamer
 from livedream.dream.objectives.prompt import dreamed
-from livedream.jobs.checkpoint import MANIFEST, Checkpoint, Checkpoints, identity
+from livedream.jobs.checkpoint import Checkpoint, Checkpoints, identity
 from livedream.jobs.replay import ShowDreamer
 from livedream.jobs.scaling import scaled, scaled_info, shape_notes
 from livedream.media.containers import Opener
@@ -254,8 +254,9 @@ def render(
     """
     dreamer = dreamer or Dreamer(job.settings)
     checkpoints = Checkpoints(job.output)
-    if job.resume and (checkpoints.folder / MANIFEST).exists():
-        raise SettingsError(f"{job.output.name} was begun by several workers: add --workers")
+    if checkpoints.by_workers and not job.overwrite:
+        wanted = "add --workers" if job.resume else "add --resume and --workers, or --overwrite"
+        raise SettingsError(f"{job.output.name} was begun by several workers: {wanted}")
     with ExitStack() as stack:
         source = stack.enter_context(job.open())
         info = job.described(source.info)
@@ -269,11 +270,16 @@ def render(
         if job.matte is not None:
             sinks.append(_sink(job, job.matte, info))
             ways.append(_way(stack, sinks[1], dreamer, _matte))
+        begun = min(way.begun for way in ways)
+        # What an earlier render left must neither outlive this one's nor be resumed in its place.
+        if begun:
+            checkpoints.forget(begun)
+        else:
+            checkpoints.remove()
         frames = scaled(source, info)
         if job.replay is None:
             dreams = _resumed(
-                job, frames, dreamer, checkpoints, written=min(way.begun for way in ways),
-                step=job.step(dreamer, info),
+                job, frames, dreamer, checkpoints, written=begun, step=job.step(dreamer, info),
             )  # fmt: skip
         else:
             dreams = _replayed(job, job.replay, frames, dreamer)

@@ -6,7 +6,10 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -15,11 +18,12 @@ from recorded import Pool, stay_on_device
 
 from livedream.capture import open_source
 from livedream.cli import main
-from livedream.core.errors import LivedreamError
+from livedream.core.errors import LivedreamError, SettingsError
 from livedream.core.settings import DreamSettings
-from livedream.dream.dreamer import Dreamer
+from livedream.dream.dreamer import Dream, Dreamer
 from livedream.dream.networks.network import Network
-from livedream.jobs.render import RenderJob, render
+from livedream.jobs.checkpoint import MANIFEST, Checkpoints
+from livedream.jobs.render import RenderJob, RenderReport, render
 
 SMALL = DreamSettings(size="90p", flow_size="90p")
 OPTIONS = ["--size", "90p", "--flow-size", "90p", "--quiet"]
@@ -164,6 +168,63 @@ def test_a_stopped_render_goes_on_to_the_same_bits(
     assert all((x == y).all() for x, y in zip(a, b, strict=True))
     assert times(whole) == times(parts)
     assert [p.name for p in tmp_path.iterdir() if p.name not in ("whole.mkv", "parts.mkv")] == []
+
+
+class _Counted(Dreamer):
+    """Counts the frames that it dreams."""
+
+    begun = 0
+
+    def begin(self, *args: Any, **more: Any) -> Callable[[], Dream]:
+        self.begun += 1
+        return super().begin(*args, **more)
+
+
+def _stopped(wanted: RenderJob, dreamer: Dreamer, frames: int) -> None:
+    def stop(dream: object, report: RenderReport) -> None:
+        if report.frames >= frames:
+            raise StoppedError
+
+    with pytest.raises(StoppedError):
+        render(wanted, dreamer, watch=stop)
+
+
+@pytest.mark.parametrize("how", ["overwrite", "deleted"])
+def test_an_earlier_stopped_render_leaves_nothing_to_go_on_from(
+    tmp_path: Path, dreamnet: Network, how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("livedream.jobs.checkpoint._EVERY_S", 0.0)
+    clouds = CLOUDS.replace("seconds=2", "seconds=1")
+    whole, parts = tmp_path / "whole.mkv", tmp_path / "parts.mkv"
+    other = SMALL.replace(strength=20.0)
+    _stopped(job(clouds, parts, codec="ffv1"), Dreamer(SMALL, dreamnet), 20)
+    if how == "deleted":
+        parts.unlink()
+    again = job(clouds, parts, codec="ffv1", settings=other)
+    _stopped(replace(again, overwrite=how == "overwrite"), Dreamer(other, dreamnet), 10)
+    dreamer = _Counted(other, dreamnet)
+    render(replace(again, resume=True), dreamer)
+    assert dreamer.begun <= 17  # the last 15, and at most what was written beyond a checkpoint
+    render(replace(again, output=whole), Dreamer(other, dreamnet))
+    a, b = pictures(whole), pictures(parts)
+    assert len(a) == len(b) == 25
+    assert all((x == y).all() for x, y in zip(a, b, strict=True))
+
+
+def test_what_workers_began_is_not_lost_by_accident(tmp_path: Path, dreamnet: Network) -> None:
+    out = tmp_path / "out.mkv"
+    plan = Checkpoints(out).folder / MANIFEST
+    plan.parent.mkdir()
+    plan.write_text("{}")
+    brief = job(CLOUDS.replace("seconds=2", "seconds=0.2"), out)
+    with pytest.raises(SettingsError, match="several workers: add --resume and --workers, or"):
+        render(brief, Dreamer(SMALL, dreamnet))
+    with pytest.raises(SettingsError, match="several workers: add --workers"):
+        render(replace(brief, resume=True), Dreamer(SMALL, dreamnet))
+    assert plan.exists()
+    _stopped(replace(brief, overwrite=True), Dreamer(SMALL, dreamnet), 2)
+    render(replace(brief, resume=True), Dreamer(SMALL, dreamnet))
+    assert len(pictures(out)) == 5
 
 
 def test_resuming_with_other_settings_is_refused(

@@ -72,3 +72,11 @@ def test_no_room_is_one_clear_line(tmp_path: Path) -> None:
     (tmp_path / "out.mp4.livedream-state").write_text("in the way")
     with pytest.raises(SinkError, match="cannot be written"):
         Checkpoints(tmp_path / "out.mp4").save(checkpoint(1))
+
+
+def test_those_beyond_the_file_are_forgotten(kept: Checkpoints) -> None:
+    for index in (10, 20, 30, 40):
+        kept.save(checkpoint(index))
+    kept.forget(20)
+    kept.save(checkpoint(21))
+    assert sorted(int(path.stem) for path in kept.folder.iterdir()) == [10, 20, 21]
