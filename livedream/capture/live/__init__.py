@@ -4,6 +4,7 @@ An input is opened, read and closed by one thread (`Capture`), which puts the ne
 slot, stamped with the monotonic clock, and opens a lost input again by itself.
 """
 
+import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ T = TypeVar("T")
 
 _RATES: Final = (0.1, 240.0)  # frames per second; who says less or more does not know
 _LONGEST_NAME: Final = 200  # characters
+# Of a file: .mp4, .3gp, .webm. A camera may be a "USB2.0 HD UVC WebCam".
+_SUFFIX: Final = re.compile(r"\.(?=[0-9]*[A-Za-z])[A-Za-z0-9]{2,5}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +177,7 @@ def open_live(
     if not is_camera:
         if Path(text).exists() or "%" in text:
             return PacedInput(text, sound)
-        if "/" in text or Path(text).suffix:
+        if "/" in text or _SUFFIX.fullmatch(Path(text).suffix):
             raise SourceError(f"{text} does not exist: check the path")
     from livedream.capture.live.camera import CameraInput
 
