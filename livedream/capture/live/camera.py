@@ -15,7 +15,7 @@ from typing import Any, Final
 import cv2
 import numpy as np
 
-from livedream.capture.live import Opened, shown_name, stated_rate
+from livedream.capture.live import Opened, named, shown_name, stated_rate
 from livedream.core.errors import SourceError
 from livedream.core.frame import Picture
 
@@ -64,15 +64,15 @@ def list_cameras() -> list[Camera]:
 
 
 def find_camera(text: str, cameras: list[Camera]) -> Camera:
-    """The camera that `text` means: an index, a path, or part of the name, whatever its case.
+    """The camera that `text` means: an index, a path, the name or part of it, whatever its case.
 
     Raises SourceError that lists what there is.
     """
-    exact = [c for c in cameras if text in (str(c.index), c.path)]
-    part = [c for c in cameras if text.lower() in c.name.lower()] if text else cameras
-    for found in (exact, part):
-        if found:
-            return found[0]
+    found = [c for c in cameras if text in (str(c.index), c.path)]
+    if not found and not text.isdecimal():  # "2" is no part of "USB2.0 Camera"
+        found = named(text, cameras, lambda camera: camera.name)
+    if found:
+        return found[0]
     wanted = f"no camera {text!r}" if text else "no camera"
     there = ", ".join(f"{c.index} ({c.name})" for c in cameras)
     choice = f"; there are {there}" if there else " found"

@@ -92,6 +92,16 @@ def test_found_by_index_path_or_part_of_the_name(text: str, index: int) -> None:
     assert find_camera(text, CAMERAS).index == index
 
 
+def test_the_name_itself_comes_before_a_part_of_another() -> None:
+    cameras = [Camera(0, "HD Webcam C270"), Camera(1, "HD Webcam")]
+    assert find_camera("hd webcam", cameras).index == 1
+
+
+def test_an_index_is_no_part_of_a_name() -> None:
+    with pytest.raises(SourceError, match=r"no camera '2'; there are 0 \(USB2\.0 HD UVC WebCam\)"):
+        find_camera("2", [Camera(0, "USB2.0 HD UVC WebCam")])
+
+
 def test_a_camera_that_is_not_there_lists_those_that_are() -> None:
     with pytest.raises(SourceError, match="Logitech BRIO"):
         find_camera("canon", CAMERAS)

@@ -48,7 +48,9 @@ def test_a_password_stays_out_of_the_name() -> None:
     assert open_live("rtsp://user:secret@camera:554/stream").name == "rtsp://camera:554"
 
 
-@pytest.mark.parametrize("text", ["film.mp4", "2.0.3gp", "a/b", "gopher://x", "synthetic:fog", "screen:x"])
+@pytest.mark.parametrize(
+    "text", ["film.mp4", "2.0.3gp", "a/b", "gopher://x", "synthetic:fog", "screen:x"]
+)
 def test_what_can_never_be_a_source_is_refused(text: str) -> None:
     with pytest.raises(SourceError):
         open_live(text)
