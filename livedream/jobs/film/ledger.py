@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -10,10 +11,11 @@ from pathlib import Path
 from typing import Final
 
 from livedream.core.errors import SettingsError, reason
+from livedream.core.supervisor import start_thread
 from livedream.core.user_folders import cache_folder, write_whole
 
 _EVERY_S: Final = 1.0
-_SILENT_S: Final = 30.0  # a head says something every second while it lives
+_SILENT_S: Final = 30.0  # a head writes every second while it lives
 _KEPT: Final = 20
 
 
@@ -32,14 +34,19 @@ class Entry:
 
 
 class Ledger:
-    """Notes how far films are, and in the end what became of them."""
+    """Notes how far films are, and in the end what became of them.
+
+    A thread writes it down, for as long as the head lives: it may have nothing to note for minutes,
+    as while cuts are sought.
+    """
 
     def __init__(self, outputs: Sequence[Path]) -> None:
         self._entries = {path: Entry(str(path), begun_s=time.time()) for path in outputs}
-        self._written_s = 0.0
+        self._lock = threading.Lock()
 
     def __enter__(self) -> "Ledger":
         self._write()
+        self._thread = start_thread("ledger", self._write, every_s=_EVERY_S)
         return self
 
     def note(self, figures: Mapping[Path, tuple[int, int, int]]) -> None:
@@ -47,10 +54,9 @@ class Ledger:
         for path, (done, frames, workers) in figures.items():
             found = replace(self._entries[path], done=done, frames=frames, workers=workers)
             self._entries[path] = found
-        if time.monotonic() - self._written_s >= _EVERY_S:
-            self._write()
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        self._thread.close(_EVERY_S)
         for path, entry in self._entries.items():
             if entry.frames and entry.done == entry.frames:
                 state, why = "done", ""
@@ -62,12 +68,12 @@ class Ledger:
         self._write()
 
     def _write(self) -> None:
-        self._written_s = time.monotonic()
-        for path, entry in self._entries.items():
-            name = hashlib.sha256(str(path).encode()).hexdigest()[:16]
-            text = json.dumps({**_fields(entry), "changed_s": time.time()})
-            with suppress(SettingsError):  # not worth a film
-                write_whole(_folder() / f"{name}.json", text)
+        with self._lock:
+            for path, entry in self._entries.items():
+                name = hashlib.sha256(str(path).encode()).hexdigest()[:16]
+                text = json.dumps({**_fields(entry), "changed_s": time.time()})
+                with suppress(SettingsError):  # not worth a film
+                    write_whole(_folder() / f"{name}.json", text)
 
 
 def entries(now_s: float | None = None) -> list[Entry]:

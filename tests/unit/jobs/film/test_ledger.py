@@ -1,11 +1,14 @@
 """What `livedream jobs` tells of films."""
 
+import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from livedream.cli import main
 from livedream.core.errors import SinkError
+from livedream.jobs.film import ledger as ledger_module
 from livedream.jobs.film.ledger import Ledger, entries
 
 
@@ -28,9 +31,21 @@ def test_what_became_of_films(capsys: pytest.CaptureFixture[str]) -> None:
     assert "other.mkv\tfailed\t3/30" in capsys.readouterr().out
 
 
-def test_a_head_that_says_nothing_has_died() -> None:
-    ledger = Ledger([Path("film.mkv")])
-    ledger.__enter__()
+def test_a_head_at_work_that_says_nothing_lives(monkeypatch: pytest.MonkeyPatch) -> None:
+    now_s = 1000.0
+    monkeypatch.setattr(ledger_module, "_EVERY_S", 0.01)
+    monkeypatch.setattr(ledger_module, "time", SimpleNamespace(time=lambda: now_s))
+    with Ledger([Path("film.mkv")]):
+        now_s += 600.0  # cuts are sought
+        until_s = time.monotonic() + 60.0
+        while (found := entries())[0].state != "running" and time.monotonic() < until_s:
+            time.sleep(0.01)
+        assert [(entry.state, entry.changed_s) for entry in found] == [("running", 1600.0)]
+
+
+def test_a_head_that_says_nothing_has_died(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ledger_module, "start_thread", lambda *given, **more: None)
+    Ledger([Path("film.mkv")]).__enter__()
     now_s = entries()[0].changed_s
     assert [entry.state for entry in entries(now_s + 20)] == ["running"]
     assert [entry.state for entry in entries(now_s + 40)] == ["died"]
