@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import Final
 
 from livedream.capture.live.beside import LivePictures
-from livedream.core.errors import ObjectiveError, RegionError, SourceError, reason
+from livedream.core.errors import ObjectiveError, RegionError, SourceError, WeightsError, reason
 from livedream.core.frame import Motion, Picture
 from livedream.core.settings import dream_size
 from livedream.core.snapshot import Snapshot
@@ -101,7 +101,7 @@ class LiveRegions:
                 size=dream_size(settings.size, rgb.shape[1], rgb.shape[0]), seconds=seconds,
                 fade=0.5 ** (seconds / half_life) if half_life > 0 else 0.0, time_s=self._time_s,
             )  # fmt: skip
-        except (RegionError, SourceError) as error:  # a file went away: the show goes on
+        except (RegionError, SourceError, WeightsError) as error:  # the show goes on
             self.note = reason(error)
         return self._last
 

@@ -40,12 +40,13 @@ class OnnxSegmentation:
             raise WeightsError(f"network {path}: no such file; give an .onnx file")
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
+        options.log_severity_level = 4  # fatal only: what fails is said in our own words
         try:
             self._session: Any = onnxruntime.InferenceSession(
                 path, options, providers=["CPUExecutionProvider"]
             )
             (given,), (found,) = self._session.get_inputs(), self._session.get_outputs()
-            _, channels, *sides = given.shape
+            _, channels, rows, columns = given.shape
             one = found.shape[1]
         except Exception as error:  # ONNX Runtime's own errors share no other root
             raise WeightsError(
@@ -58,14 +59,28 @@ class OnnxSegmentation:
                 f"(got {given.shape} {given.type} and {found.shape})"
             )
         rows, columns = (
-            side if isinstance(side, int) else free for side, free in zip(sides, _OPEN, strict=True)
+            side if isinstance(side, int) else free
+            for side, free in zip((rows, columns), _OPEN, strict=True)
         )
-        self._name, self._size = given.name, (columns, rows)
+        self._path, self._name, self._size = path, given.name, (columns, rows)
+        self.score(np.zeros((rows, columns, 3), np.uint8))  # some open and cannot run
 
     def score(self, rgb: Picture) -> Plane:
-        """(h, w) in [0, 1], at the network's own size."""
+        """(h, w) in [0, 1], at the network's own size.  Raises WeightsError where it fails."""
         fed = shrunk(rgb, *self._size).transpose(2, 0, 1)[None].astype(np.float32) / 255
-        (found,) = self._session.run(None, {self._name: fed})
+        try:
+            (found,) = self._session.run(None, {self._name: fed})
+        except Exception as error:  # ONNX Runtime's own errors share no other root
+            width, height = self._size
+            raise WeightsError(
+                f"network {self._path}: fails at {width}x{height} px ({reason(error)[:120]}); "
+                "export it with fixed sides that it can run at"
+            ) from error
+        if found.ndim != 4 or found.shape[:2] != (1, 1):
+            raise WeightsError(
+                f"network {self._path}: must give (1, 1, h, w) (got {found.shape}); "
+                "see docs/regions.md"
+            )
         return np.clip(np.asarray(found[0, 0], np.float32), 0.0, 1.0)
 
 

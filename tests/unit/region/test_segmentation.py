@@ -58,6 +58,33 @@ def test_files_that_keep_no_convention(tmp_path: Path) -> None:
         assert caught.value.position == 7
 
 
+def test_a_file_that_opens_and_cannot_run_is_refused(tmp_path: Path) -> None:
+    """Halved five times and back, as many are built: 144 rows become 160, beside the 144."""
+    helper = pytest.importorskip("onnx").helper
+    given, found = (
+        helper.make_tensor_value_info(name, 1, [1, channels, "h", "w"])
+        for name, channels in (("picture", 3), ("found", 1))
+    )
+    nodes = [
+        helper.make_node(
+            "MaxPool", ["picture"], ["small"], kernel_shape=[32, 32], strides=[32, 32], ceil_mode=1
+        ),
+        helper.make_node("Resize", ["small", "", "factors"], ["wide"]),
+        helper.make_node("Concat", ["picture", "wide"], ["both"], axis=1),
+        helper.make_node("ReduceMax", ["both", "channels"], ["found"]),
+    ]
+    numbers = [
+        helper.make_tensor("factors", 1, [4], [1.0, 1.0, 32.0, 32.0]),
+        helper.make_tensor("channels", 7, [1], [1]),
+    ]
+    graph = helper.make_graph(nodes, "stride", [given], [found], numbers)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+    (tmp_path / "stride.onnx").write_bytes(model.SerializeToString())
+    with pytest.raises(RegionError, match=r"stride\.onnx: fails at 256x144 px .*Concat") as caught:
+        wanted_of(DreamSettings(where=f"network({tmp_path / 'stride.onnx'})"), ())
+    assert "\n" not in str(caught.value)
+
+
 def test_small_and_unsure_bodies_are_not_believed() -> None:
     score = np.zeros((90, 160), np.float32)
     score[20:60, 20:60] = 0.95
