@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from livedream.dream.dreamer import Dream
     from livedream.dream.level import LevelledDream
     from livedream.jobs.film.piece import Word
-    from livedream.jobs.render import RenderReport
+    from livedream.jobs.report import RenderReport
 
 
 _LINE_S = 5.0  # between two plain lines

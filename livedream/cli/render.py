@@ -26,7 +26,8 @@ from livedream.core.settings import DEINTERLACE, DreamSettings
 if TYPE_CHECKING:
     from livedream.core.frame import SourceInfo
     from livedream.dream.dreamer import Dream, Dreamer
-    from livedream.jobs.render import RenderJob, RenderReport
+    from livedream.jobs.render import RenderJob
+    from livedream.jobs.report import RenderReport
 
 
 _PREVIEW_S = 4.0

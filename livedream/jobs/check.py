@@ -15,7 +15,8 @@ from typing import Final
 
 from livedream.core.frame import SourceInfo
 from livedream.dream.dreamer import Dream, Dreamer
-from livedream.jobs.render import RenderJob, RenderReport, render
+from livedream.jobs.render import RenderJob, render
+from livedream.jobs.report import RenderReport
 from livedream.media.containers import CONTAINERS, codec_for, main_video, open_container
 from livedream.present.stream_convert import fitted
 from livedream.present.stream_copy import copied_streams_of

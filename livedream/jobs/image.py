@@ -32,7 +32,7 @@ from livedream.dream.dreamer import Dreamer
 from livedream.dream.level import LevelledDream
 from livedream.dream.state import FIRST_STEP_S
 from livedream.jobs.checkpoint import identity
-from livedream.jobs.render import RenderReport
+from livedream.jobs.report import RenderReport
 from livedream.media.viewing import squared
 from livedream.present.layer import dream_layer, matte
 from livedream.present.picture import DEFAULT_QUALITY, check_alpha, check_picture, write_picture

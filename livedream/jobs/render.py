@@ -1,8 +1,7 @@
 """Render: a file goes in, a coherent dream comes out, and nothing is lost on the way."""
 
 import json
-import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
@@ -14,15 +13,14 @@ import numpy as np
 
 from livedream.capture import Source, open_source
 from livedream.capture.sound import sound_of
-from livedream.core.device import precision_name
 from livedream.core.errors import SettingsError, SourceError
 from livedream.core.frame import Frame, Motion, Picture, SourceInfo
 from livedream.core.prefetch import AsyncWriter
 from livedream.core.settings import DEINTERLACE, DreamSettings
 from livedream.dream.dreamer import Dream, Dreamer
-from livedream.dream.objectives.prompt import dreamed
 from livedream.jobs.checkpoint import Checkpoint, Checkpoints, identity
 from livedream.jobs.replay import ShowDreamer
+from livedream.jobs.report import RenderReport, Watcher, Way, write_dreams
 from livedream.jobs.scaling import scaled, scaled_info, shape_notes
 from livedream.media.containers import Opener
 from livedream.media.film_time import film_start_s
@@ -169,75 +167,6 @@ class RenderJob:
         return None if timeline is None else ShowDreamer(dreamer, timeline).step
 
 
-@dataclass
-class RenderReport:
-    """Figures of a finished (or stopped) render, zoom or still, whose frames are rounds."""
-
-    source: str
-    output: str
-    width: int = 0
-    height: int = 0
-    frames: int = 0
-    seconds: float = 0.0
-    strength: float = 0.0
-    flicker: float = 0.0
-    stages_ms: dict[str, float] = field(default_factory=dict)
-    device: str = ""
-    precision: str = ""
-    network: str = ""
-    objective: str = ""
-    complete: bool = False
-    notes: list[str] = field(default_factory=list)
-
-    @classmethod
-    def of(cls, source: str, output: Path, dreamer: Dreamer, width: int, height: int) -> Self:
-        """An empty one. width, height: of what is written, px."""
-        return cls(
-            source, str(output), width, height, device=str(dreamer.device),
-            precision=precision_name(dreamer.dtype), network=dreamer.network.name,
-            objective=dreamed(
-                dreamer.settings.prompt, dreamer.settings.objective,
-                dreamer.network.default_objective,
-            ),
-        )  # fmt: skip
-
-    @property
-    def fps(self) -> float:
-        return self.frames / self.seconds if self.seconds > 0 else 0.0
-
-    def as_dict(self) -> dict[str, Any]:
-        return {**self.__dict__, "fps": self.fps}
-
-    def count(self, dream: Dream, dreamer: Dreamer, seconds: float) -> None:
-        """Add a frame. seconds: of running time since the first."""
-        self.frames += 1
-        share = 1 / self.frames
-        self.strength += (dream.level - self.strength) * share
-        self.flicker += (dream.flicker - self.flicker) * share
-        self.seconds = seconds
-        spent = dreamer.timer.spent_s
-        self.stages_ms = {name: 1000 * s / self.frames for name, s in spent.items()}
-
-
-Watcher = Callable[[Dream, RenderReport], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Way:
-    """A film that comes of dreams.
-
-    picture: what of a dream is written.  begun: how many frames are there already.
-    """
-
-    writer: AsyncWriter
-    picture: Callable[[Dream], Picture] = lambda dream: dream.frame.rgb
-    begun: int = 0
-
-    def write(self, dream: Dream) -> None:
-        if dream.frame.index >= self.begun:
-            self.writer.write(replace(dream.frame, rgb=self.picture(dream)))
-
-
 def render(
     job: RenderJob,
     dreamer: Dreamer | None = None,
@@ -311,35 +240,6 @@ def _way(
 def _matte(dream: Dream) -> Picture:
     height, width = dream.frame.rgb.shape[:2]
     return matte(None if dream.planes is None else dream.planes.grow, width, height)
-
-
-def write_dreams(
-    dreams: Iterable[Dream],
-    ways: Sequence[Way],
-    report: RenderReport,
-    dreamer: Dreamer,
-    watch: Watcher | None,
-    *,
-    whole_when_stopped: bool = False,
-) -> None:
-    """Write dreams until the last one, and count them.
-
-    ways: what is written of each.  whole_when_stopped: what a KeyboardInterrupt leaves is no part
-    of something longer.
-    """
-    start = time.monotonic()
-    try:
-        for dream in dreams:
-            for way in ways:
-                way.write(dream)
-            report.count(dream, dreamer, time.monotonic() - start)
-            if watch is not None:
-                watch(dream, report)
-    except KeyboardInterrupt:
-        for way in ways:
-            way.writer.close(complete=whole_when_stopped)
-        raise
-    report.complete = True
 
 
 def _checkpointed(

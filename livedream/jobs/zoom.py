@@ -28,7 +28,7 @@ from livedream.dream.dreamer import Dream, Dreamer
 from livedream.dream.statistics import StatisticsLock
 from livedream.jobs.checkpoint import identity
 from livedream.jobs.image import start_of
-from livedream.jobs.render import RenderReport, Watcher, Way, write_dreams
+from livedream.jobs.report import RenderReport, Watcher, Way, write_dreams
 from livedream.media.colour import BT709
 from livedream.media.tags import SETTINGS
 from livedream.present import open_sink

@@ -26,7 +26,8 @@ from livedream.core.frame import Picture
 from livedream.core.settings import DreamSettings
 from livedream.dream.dreamer import Dreamer
 from livedream.jobs.image import start_picture
-from livedream.jobs.render import RenderJob, RenderReport, render
+from livedream.jobs.render import RenderJob, render
+from livedream.jobs.report import RenderReport
 from livedream.present import open_sink
 
 pytestmark = pytest.mark.slow  # many renders; `scripts/check` runs them

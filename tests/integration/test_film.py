@@ -21,7 +21,8 @@ from livedream.dream.dreamer import Dream
 from livedream.jobs.film.film import Hear, OneWorker, render_films
 from livedream.jobs.film.orders import DreamOrder, Order, Parcel
 from livedream.jobs.film.sending import Get, Part
-from livedream.jobs.render import RenderJob, RenderReport, render
+from livedream.jobs.render import RenderJob, render
+from livedream.jobs.report import RenderReport
 
 SMALL = DreamSettings(
     size="source", flow_size="source", wander=1.0, objective="faces + classes:0-9"

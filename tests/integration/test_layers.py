@@ -21,7 +21,8 @@ from livedream.dream.dreamer import Dream, Dreamer
 from livedream.dream.networks.network import Network
 from livedream.jobs.film.film import OneWorker, render_films
 from livedream.jobs.image import StillJob, dream_still
-from livedream.jobs.render import RenderJob, RenderReport, render
+from livedream.jobs.render import RenderJob, render
+from livedream.jobs.report import RenderReport
 from livedream.media.tags import read_settings
 from livedream.present.video import VideoOptions, VideoSink
 

@@ -23,7 +23,8 @@ from livedream.core.settings import DreamSettings
 from livedream.dream.dreamer import Dream, Dreamer
 from livedream.dream.networks.network import Network
 from livedream.jobs.checkpoint import MANIFEST, Checkpoints
-from livedream.jobs.render import RenderJob, RenderReport, render
+from livedream.jobs.render import RenderJob, render
+from livedream.jobs.report import RenderReport
 
 SMALL = DreamSettings(size="90p", flow_size="90p")
 OPTIONS = ["--size", "90p", "--flow-size", "90p", "--quiet"]

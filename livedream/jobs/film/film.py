@@ -39,7 +39,8 @@ from livedream.jobs.film.sending import (
     front_of,
     part_of,
 )
-from livedream.jobs.render import RenderJob, RenderReport, check_same
+from livedream.jobs.render import RenderJob, check_same
+from livedream.jobs.report import RenderReport
 from livedream.jobs.scaling import shape_notes
 from livedream.media.destination import check_destination
 from livedream.media.tags import SETTINGS

@@ -21,7 +21,8 @@ from livedream.dream.dreamer import Dream, Dreamer
 from livedream.jobs.checkpoint import Checkpoint, write_checkpoint
 from livedream.jobs.film.plan import Piece
 from livedream.jobs.film.seam import Seam, States
-from livedream.jobs.render import RenderJob, RenderReport, Way, write_dreams
+from livedream.jobs.render import RenderJob
+from livedream.jobs.report import RenderReport, Way, write_dreams
 from livedream.jobs.scaling import scaled
 from livedream.media.containers import Opener
 from livedream.present.video import VideoOptions, VideoSink

@@ -28,7 +28,7 @@ from livedream.jobs.image import (
     soft_noise,
     start_picture,
 )
-from livedream.jobs.render import RenderReport
+from livedream.jobs.report import RenderReport
 from livedream.present.picture import read_settings, write_picture
 
 QUICK = STILL.replace(octaves=2, size="96p")
