@@ -19,6 +19,7 @@ from livedream.core.errors import LivedreamError, SettingsError, SinkError, Sour
 from livedream.core.settings import DreamSettings
 from livedream.dream.dreamer import Dream
 from livedream.jobs.film.film import Hear, OneWorker, render_films
+from livedream.jobs.film.ledger import entries
 from livedream.jobs.film.orders import DreamOrder, Order, Parcel
 from livedream.jobs.film.sending import Get, Part
 from livedream.jobs.render import RenderJob, render
@@ -205,6 +206,25 @@ def test_another_file_of_the_same_name_is_found_out(
 
     with pytest.raises(SourceError, match="not the file that the film was planned for"):
         render_films([job(source, out)], Changed())
+
+
+def test_a_film_is_done_once_it_is_joined(
+    made: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LIVEDREAM_HOME", str(tmp_path / "home"))
+
+    def full(*given: Any, **more: Any) -> tuple[str, ...]:
+        raise SinkError("the disk is full")
+
+    wanted = job(made[0], tmp_path / "many.mkv", settings=SMALL.replace(size="32p"))
+    with monkeypatch.context() as broken, pytest.raises(SinkError):
+        broken.setattr("livedream.jobs.film.film.join", full)
+        render_films([wanted], OneWorker())
+    (entry,) = entries()
+    assert (entry.state, entry.why, entry.done) == ("failed", "the disk is full", sum(SHOTS))
+    render_films([replace(wanted, resume=True)], Idle())
+    (entry,) = entries()
+    assert (entry.state, entry.done, entry.frames) == ("done", sum(SHOTS), sum(SHOTS))
 
 
 def test_pieces_of_other_encoders_are_not_joined(made: tuple[Path, Path], tmp_path: Path) -> None:

@@ -302,6 +302,8 @@ def render_films(
         if not film.missing:
             report = reports[film.job.output] = film.join()
             report.seconds = time.monotonic() - begun_s if report.frames else 0.0
+            ledger.note({film.job.output: film.figures([])})
+            ledger.done(film.job.output)
 
     def hear(words: Sequence[Word]) -> None:
         figures = {film.job.output: film.figures(words) for film in films}

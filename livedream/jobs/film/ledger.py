@@ -55,21 +55,30 @@ class Ledger:
             found = replace(self._entries[path], done=done, frames=frames, workers=workers)
             self._entries[path] = found
 
+    def done(self, path: Path) -> None:
+        """The film is there, whole; all its frames are done before, while they are joined."""
+        self._entries[path] = replace(self._entries[path], state="done", workers=0)
+        self._write(path)
+
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         self._thread.close(_EVERY_S)
-        for path, entry in self._entries.items():
-            if entry.frames and entry.done == entry.frames:
-                state, why = "done", ""
-            elif isinstance(error, KeyboardInterrupt):
+        for path in self._running:
+            if isinstance(error, KeyboardInterrupt):
                 state, why = "stopped", "--resume goes on"
             else:
                 state, why = "failed", reason(error) if error else ""
-            self._entries[path] = replace(entry, state=state, why=why, workers=0)
-        self._write()
+            self._entries[path] = replace(self._entries[path], state=state, why=why, workers=0)
+            self._write(path)
 
-    def _write(self) -> None:
+    @property
+    def _running(self) -> list[Path]:
+        return [path for path, entry in self._entries.items() if entry.state == "running"]
+
+    def _write(self, *paths: Path) -> None:
+        """paths: of which films, those that run where none is given."""
         with self._lock:
-            for path, entry in self._entries.items():
+            for path in paths or self._running:
+                entry = self._entries[path]
                 name = hashlib.sha256(str(path).encode()).hexdigest()[:16]
                 text = json.dumps({**_fields(entry), "changed_s": time.time()})
                 with suppress(SettingsError):  # not worth a film

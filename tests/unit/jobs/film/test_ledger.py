@@ -18,14 +18,17 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_what_became_of_films(capsys: pytest.CaptureFixture[str]) -> None:
-    done, other = Path("done.mkv"), Path("other.mkv")
-    with pytest.raises(SinkError), Ledger([done, other]) as ledger:
+    done, other, apart = Path("done.mkv"), Path("other.mkv"), Path("apart.mkv")
+    with pytest.raises(SinkError), Ledger([done, other, apart]) as ledger:
         assert {entry.state for entry in entries()} == {"running"}
-        ledger.note({done: (30, 30, 1), other: (3, 30, 2)})
+        ledger.note({done: (30, 30, 1), other: (3, 30, 2), apart: (30, 30, 0)})
+        ledger.done(done)
+        assert sorted(entry.state for entry in entries()) == ["done", "running", "running"]
         raise SinkError("the disk is full")
     found = {entry.output: entry for entry in entries()}
     assert (found["done.mkv"].state, found["done.mkv"].why) == ("done", "")
     assert (found["other.mkv"].state, found["other.mkv"].why) == ("failed", "the disk is full")
+    assert found["apart.mkv"].state == "failed", "all its pieces are there, and not joined"
     assert (found["other.mkv"].done, found["other.mkv"].workers) == (3, 0)
     assert main(["jobs"]) == 0
     assert "other.mkv\tfailed\t3/30" in capsys.readouterr().out
