@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 
 GRID: Final = 64  # side of the planes that terms are weighed by: finer than any layer's motifs
 _SOFT: Final = 0.3  # of a score, from nothing to all
+_TINY: Final = 1e-6
 _UNSEEN: Final = 1 / 256
 _FADING: Final = 8.0  # below an eighth the plane itself fades what is left
 _HYSTERESIS: Final = 0.1  # of a score, to both sides of the threshold
@@ -240,8 +241,10 @@ class _View:
         return self._leaves[name]
 
     def _taken(self, score: Plane) -> Plane:
-        low = self._wanted.threshold - _SOFT / 2
-        plane = (score - np.float32(low)) * np.float32(1 / _SOFT)
+        threshold = self._wanted.threshold
+        # As wide as has room: what scores 0 belongs to no region, what scores 1 to every one.
+        soft = min(_SOFT, 2.0 * threshold, 2.0 * (1.0 - threshold))
+        plane = (score - np.float32(threshold - soft / 2)) * np.float32(1 / max(soft, _TINY))
         return np.asarray(np.clip(plane, 0.0, 1.0), np.float32)
 
     def _feathered(self, plane: Plane) -> Plane:
@@ -293,9 +296,10 @@ class _View:
         name = f"{name} held"
         before = self._carried(name)
         left = np.zeros_like(score) if before is None else before * self._seen()
-        passing = score < np.float32(threshold - _HYSTERESIS)
+        around = min(_HYSTERESIS, threshold / 2, (1.0 - threshold) / 2)  # a score can pass both
+        passing = score <= np.float32(threshold - around)
         left = np.where(passing, left - np.float32(self._seconds / hold), left)
-        left = np.where(score > np.float32(threshold + _HYSTERESIS), np.float32(1.0), left)
+        left = np.where(score > np.float32(threshold + around), np.float32(1.0), left)
         self._memory[name] = left = np.asarray(np.maximum(left, np.float32(0.0)), np.float32)
         soft = left * np.float32(max(1.0, hold / _HOLD_FADE_S))
         return np.asarray(np.minimum(soft, np.float32(1.0)), np.float32)

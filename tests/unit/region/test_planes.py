@@ -111,6 +111,14 @@ def test_the_threshold_moves_the_line() -> None:
     assert shares[0] > shares[1] + 0.03 > shares[2] + 0.06
 
 
+@pytest.mark.parametrize("threshold", [0.02, 0.1, 0.5, 0.9, 0.98])
+def test_what_is_certain_belongs_or_not_at_every_threshold(threshold: float) -> None:
+    half = GRAY // 8
+    half[:, 80:] = 255
+    found = grown(Regions("bright", threshold=threshold).step(half))
+    assert found[45, 150] > 0.95 and found[45, 10] < 0.05
+
+
 def moving_square(at: int, step: int, camera: int = 0) -> tuple[Picture, Motion]:
     """A square that goes to the right by so many px, before a wall that does by so many."""
     rgb, flow = GRAY.copy(), np.zeros((2, 45, 80), np.float32)
@@ -140,6 +148,16 @@ def test_what_has_moved_counts_as_moving_for_a_while() -> None:
     found = [grown(regions.step(rgb, still()))[45, 75] for _ in range(30)]
     assert found[15] == 1 and found[24] < 0.2 and found[26] == 0
     assert sorted(found, reverse=True) == found
+
+
+@pytest.mark.parametrize("threshold", [0.05, 0.1, 0.9, 0.95])
+def test_what_moves_is_held_and_let_go_at_every_threshold(threshold: float) -> None:
+    regions = Regions("moving", region_half_life=0.0, hold=0.2, threshold=threshold)
+    assert grown(regions.step(*moving_square(60, 12)))[45, 75] == 1
+    rgb, _ = moving_square(60, 0)
+    for _ in range(8):
+        last = grown(regions.step(rgb, still()))
+    assert last.max() == 0
 
 
 def test_planes_are_smoothed_along_the_flow() -> None:
