@@ -112,12 +112,15 @@ class Automation:
         if len(heard.beat_times) < _FEWEST_BEATS:
             if self.on is not None and self.bpm is None:
                 raise SettingsError("on: no beat was found; give the tempo, such as --bpm 120")
-            heard = replace(heard, beat_times=self._steady.beat_times, first=0)
+            steady = self._steady
+            heard = replace(heard, beat_times=steady.beat_times, bar=steady.bar, first=0)
         return replace(self, heard=heard)
 
     @property
     def _steady(self) -> Soundtrack:
-        return Soundtrack.steady(self.bpm or _USUAL_BPM, self.bar or BEATS_PER_BAR)
+        return Soundtrack.steady(
+            self.bpm or _USUAL_BPM, self.bar or BEATS_PER_BAR, self.bar_at_s or 0.0
+        )
 
     @property
     def soundtrack(self) -> Soundtrack:

@@ -51,10 +51,12 @@ class Soundtrack:
     begin: int = 0
 
     @classmethod
-    def steady(cls, bpm: float, bar: int = 4) -> Self:
-        """Silence with a beat, from the film's beginning on."""
-        nothing = np.zeros((0, len(HEARD)), np.float32)
-        return cls(1.0, nothing, np.array([0.0, 60.0 / bpm]), bar)
+    def steady(cls, bpm: float, bar: int = 4, bar_at_s: float = 0.0) -> Self:
+        """Silence with a beat. bar_at_s: a time at which a bar begins, such as the film's
+        beginning."""
+        nothing, beat_s = np.zeros((0, len(HEARD)), np.float32), 60.0 / bpm
+        first_s = bar_at_s % (bar * beat_s)  # of the film's bars
+        return cls(1.0, nothing, np.array([first_s, first_s + beat_s]), bar)
 
     def value(self, name: str, time_s: float) -> float:
         """One of `HEARD` at a time, 0 to 1; 0 behind the end."""

@@ -1,15 +1,17 @@
 """A film's parameters over its time, as one function of it."""
 
 from fractions import Fraction
+from itertools import islice
 from typing import Any
 
+import numpy as np
 import pytest
 
 from livedream.control.automation import Automation, FilmTimeline
 from livedream.control.curves import parse_curves
 from livedream.control.modulation import Modulator
 from livedream.control.presets import Preset
-from livedream.control.programs import Step
+from livedream.control.programs import Every, Step
 from livedream.core.errors import SettingsError
 from livedream.core.settings import DreamSettings
 
@@ -108,6 +110,18 @@ def test_what_cannot_be_moved_in_a_film_is_refused() -> None:
     many = tuple(Modulator(parameter="hue", phase=n / 32) for n in range(32))
     with pytest.raises(SettingsError, match="at most 32"):
         Automation(modulators=many, steps=TURNS)
+
+
+@pytest.mark.parametrize("heard", [False, True])
+@pytest.mark.parametrize(("at_s", "first_s"), [(None, 8.0), (0.0, 8.0), (1.25, 9.25), (31.0, 9.0)])
+def test_a_bar_begins_when_it_was_said_though_nothing_is_heard(
+    at_s: float | None, first_s: float, heard: bool
+) -> None:
+    wanted = Automation(steps=TURNS, on=Every(4), bpm=120, bar=4, bar_at_s=at_s)
+    if heard:
+        wanted = wanted.hearing([np.zeros(48000, np.float32)])
+    cues = [cue.begin_s + cue.crossfade_s for cue in islice(wanted.cues(), 3)]
+    assert cues == pytest.approx([first_s, first_s + 8, first_s + 16])
 
 
 @pytest.mark.parametrize(
