@@ -254,8 +254,8 @@ def open_pictures(path: Path, part: TimeRange, fps: Fraction | None = None) -> P
 
 
 def in_folder(folder: Path) -> list[Path]:
-    """The pictures in a folder in natural order: 9 before 10."""
-    found = [p for p in folder.iterdir() if is_picture(p) and not p.name.startswith(".")]
+    """The pictures in a folder in natural order: 9 before 10. Raises SourceError without any."""
+    found = [p for p in _listed(folder) if is_picture(p) and not p.name.startswith(".")]
     if not found:
         raise SourceError(f"{folder} contains no pictures: use {', '.join(SUFFIXES)}")
     return sorted(found, key=_natural)
@@ -269,8 +269,15 @@ def matching(pattern: Path, digits: int | None = None) -> Iterator[tuple[int, Pa
     before, least, after = _NUMBER.split(pattern.name)
     least = digits or int(least or 1)
     name = re.compile(rf"{re.escape(before)}(\d{{{least},}}){re.escape(after)}")
-    listed = pattern.parent.iterdir() if pattern.parent.is_dir() else ()
+    listed = _listed(pattern.parent) if pattern.parent.is_dir() else ()
     yield from ((int(m.group(1)), path) for path in listed if (m := name.fullmatch(path.name)))
+
+
+def _listed(folder: Path) -> list[Path]:
+    try:
+        return list(folder.iterdir())
+    except OSError as error:  # such as lost+found, which only the administrator may read
+        raise SourceError(f"{folder} cannot be read ({error.strerror})") from error
 
 
 def _natural(path: Path) -> list[tuple[int, str]]:

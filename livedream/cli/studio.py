@@ -14,6 +14,7 @@ from typing import Final
 from livedream.cli.options import Commands
 from livedream.core.errors import SettingsError, SinkError
 from livedream.core.redact import RedactingFormatter
+from livedream.core.supervisor import start_thread
 
 _ANSWER_S: Final = 5.0
 
@@ -71,7 +72,8 @@ def run(args: argparse.Namespace) -> int:
         signal.signal(signal.SIGTERM, end)
         studio.print_address()
         if not args.no_browser:
-            webbrowser.open(studio.url)
+            # Beside: a browser that $BROWSER names may be waited for until it is closed.
+            start_thread("browser", lambda: webbrowser.open(studio.url), restart=False)
         while not studio.done.wait(1.0):  # Windows takes signals in between only
             pass
     return 0

@@ -170,7 +170,7 @@ class Ascent:
 
         draw: the source of jitter.
         """
-        return self.climb(picture, octaves, lambda x: self._ascend(x, draw))
+        return self.climb(picture, octaves, lambda x: self.ascend(x, draw))
 
     def climb(self, picture: Tensor, octaves: slice, ascend: Callable[[Tensor], None]) -> Tensor:
         """What climbing some octaves of `picture` adds to it.
@@ -244,8 +244,8 @@ class Ascent:
         """Who gives activations; the engine itself where it is that one."""
         return self.engine if isinstance(self.engine, EagerEngine) else EagerEngine(self.spec)
 
-    def _ascend(self, x: Tensor, draw: np.random.Generator) -> None:
-        """Some steps up from `x`, in place."""
+    def ascend(self, x: Tensor, draw: np.random.Generator) -> None:
+        """Some steps up from `x`, an octave of a picture, in place."""
         height, width = x.shape[2:]
         cuts = draw.spawn(1)[0]  # of its own: jitter is the same with tiles and without
         steps = range(self._settings.iterations)

@@ -187,7 +187,7 @@ class Dreamer:
                 seconds = self.seconds_since_last(frame)
                 return self.launch(frame, motion, seconds, keep=keep)
         assert not isinstance(motion, DeviceMotion), "only a walk on the device gets one"
-        dream = self._step(frame, motion)
+        dream = self.step_by_stage(frame, motion)
         return lambda: dream
 
     def on_device(self, rgb: Picture) -> bool:
@@ -251,7 +251,8 @@ class Dreamer:
 
         return arrived
 
-    def _step(self, frame: Frame, motion: Motion | None) -> Dream:
+    def step_by_stage(self, frame: Frame, motion: Motion | None) -> Dream:
+        """`step`, the stages one by one even where a frame goes its way on the device."""
         with self.timer.stage("warp"):
             picture = self.picture(frame.rgb)
             cut = motion is not None and motion.cut

@@ -12,7 +12,7 @@ import platform
 import subprocess
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -34,9 +34,6 @@ from livedream.core.settings import DreamSettings
 from livedream.core.version import __version__
 from livedream.dream.ascent import Plan
 from livedream.dream.dreamer import Dreamer
-from livedream.dream.objectives.binding import Measured
-from livedream.dream.objectives.terms import WHOLE, Place
-from livedream.dream.tiles import Margins
 from livedream.flow import open_flow
 from livedream.flow.motion import MotionEstimator
 from livedream.jobs.measure import VideoComparator
@@ -208,12 +205,11 @@ def _seen(settings: DreamSettings, painted: list[Frame]) -> tuple[float, float]:
 
 
 class _StagesAlone:
-    """Each stage after the other, nothing beside; its engine is the dreamer's, timed by `clock`."""
+    """Each stage after the other, nothing beside, the ascent of each octave timed by `clock`."""
 
     def __init__(self, dreamer: Dreamer, clock: Callable[[], float]) -> None:
         settings = dreamer.settings
-        self._dreamer, self._engine, self._clock = dreamer, dreamer.ascent.engine, clock
-        self.name, self.fallbacks = self._engine.name, self._engine.fallbacks
+        self._dreamer, self._clock, self._ascend = dreamer, clock, dreamer.ascent.ascend
         self._flow = MotionEstimator(
             open_flow(settings.flow, device=settings.device), settings.flow_size
         )
@@ -223,10 +219,11 @@ class _StagesAlone:
         self.ascent_ms: list[float] = []
 
     def measured(self, frames: Iterable[Frame]) -> Self:
-        self._dreamer.ascent.engine, self._dreamer.timer = self, StageTimer(self._clock)
+        self._dreamer.timer = StageTimer(self._clock)
+        self._dreamer.ascent.ascend = self._timed  # type: ignore[method-assign]
         for frame in frames:
             self._step(frame)
-        self._dreamer.ascent.engine = self._engine
+        del self._dreamer.ascent.ascend
         return self
 
     def _step(self, frame: Frame) -> None:
@@ -236,7 +233,7 @@ class _StagesAlone:
         start = self._clock()
         motion = self._flow.step(frame.rgb)
         flow = self._clock()
-        dreamer.step(frame, motion)
+        dreamer.step_by_stage(frame, motion)
         _wait_for(dreamer.device)
         self.latency_ms.append(1000 * (self._clock() - start))
         self.stages_ms["flow"].append(1000 * (flow - start))
@@ -244,22 +241,14 @@ class _StagesAlone:
             spent_s = dreamer.timer.spent_s[name] - before.get(name, 0.0)
             self.stages_ms[name].append(1000 * spent_s)
 
-    def ascend(self, x: Tensor, shifts: Sequence[Margins], settings: DreamSettings) -> None:
+    def _timed(self, x: Tensor, draw: np.random.Generator) -> None:
         _wait_for(x.device)
         start = self._clock()
-        self._engine.ascend(x, shifts, settings)
+        self._ascend(x, draw)
         _wait_for(x.device)
         spent_ms = 1000 * (self._clock() - start)
         self.octaves_ms[f"{x.shape[3]}x{x.shape[2]}"].append(spent_ms)
         self.ascent_ms[-1] += spent_ms
-
-    def gradient(
-        self, seen: Tensor, measured: Measured | None = None, place: Place = WHOLE
-    ) -> Tensor:
-        return self._engine.gradient(seen, measured, place)
-
-    def prepare(self, sizes: Sequence[tuple[int, int]]) -> bool:
-        return self._engine.prepare(sizes)
 
 
 def _coded(job: BenchJob, painted: list[Frame]) -> tuple[Spread, Spread]:

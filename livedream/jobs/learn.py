@@ -10,7 +10,7 @@ import numpy as np
 
 from livedream.core.device import choose_device
 from livedream.core.errors import NetworkError, SinkError
-from livedream.core.parameters import refused
+from livedream.core.settings import DreamSettings
 from livedream.core.version import __version__
 from livedream.dream.networks.building import DREAMNET
 from livedream.dream.networks.dreamnet import (
@@ -48,8 +48,7 @@ class LearnJob:
     overwrite: bool = False
 
     def __post_init__(self) -> None:
-        if self.seed < 0:
-            raise refused("seed", "0 or more", self.seed)
+        DreamSettings(seed=self.seed)  # its sheet is dreamed with it; raises
 
     @property
     def file(self) -> Path:

@@ -90,7 +90,9 @@ def suggestions(
     found = []
     for iterations in _ITERATIONS_IN_TURN if settings.momentum > 0 else _ITERATIONS:
         for size in _SIZES:
-            plan = Plan.at(parse_size(size, *picture), settings.replace(iterations=iterations))
+            if parse_size(size, *picture) != dream_size(size, *picture):
+                continue  # a dream is never larger than its picture
+            plan = Plan.of(settings.replace(size=size, iterations=iterations), *picture)
             expected = cost.fps(plan)
             if expected >= _ROOM * fps:
                 found.append(Suggestion(size, iterations, round(expected, 1)))

@@ -69,18 +69,19 @@ def read_album(folder: Path, seen: Callable[[int, int], None] = lambda done, tot
         raise SourceError(f"{folder} is not a folder: must be one with pictures")
     folders = [folder, *sorted(p for p in folder.rglob("*") if p.is_dir())]
     paths: list[Path] = []
+    skipped: list[str] = []
     for one in folders:
         try:
             paths += in_folder(one)
-        except SourceError:  # no pictures in this one
-            continue
-    _enough(folder, len(paths))
+        except SourceError as error:
+            if error.__cause__ is not None:  # not just without pictures: it cannot be read
+                skipped.append(str(error))
+    _enough(folder, len(paths), skipped[0] if skipped else "")
     if len(paths) > MOST:
         raise SourceError(f"{folder} has {len(paths)} pictures: must be at most {MOST}")
     short_px = int(min(_SHORT_PX, (_BYTES / len(paths) / 4.5) ** 0.5))  # 4.5: RGB, 3 to 2
     pictures: list[Picture] = []
-    skipped: list[str] = []
-    for path in paths:
+    for done, path in enumerate(paths, 1):
         try:
             rgb = read_picture(path)
             if min(rgb.shape[:2]) < _LEAST_PX // 2:
@@ -88,7 +89,7 @@ def read_album(folder: Path, seen: Callable[[int, int], None] = lambda done, tot
             pictures.append(_shrunk(rgb, short_px))
         except SourceError as error:
             skipped.append(str(error))
-        seen(len(pictures) + len(skipped), len(paths))
+        seen(done, len(paths))
     _enough(folder, len(pictures), skipped[0] if skipped else "")
     return Album(pictures, skipped)
 

@@ -9,6 +9,7 @@ import asyncio
 import base64
 import contextlib
 import json
+import logging
 import threading
 from collections.abc import Callable, Mapping
 from typing import Any, Final
@@ -19,9 +20,12 @@ from livedream.control.live_parameters import Change
 from livedream.core.errors import LivedreamError, SettingsError, reason
 from livedream.core.frame import Picture
 from livedream.panel.messages import MessageHandler
+from livedream.panel.pages import NOT_JSON, broken
 from livedream.panel.pictures import jpeg, outlined
 from livedream.present.live import LiveFrame
 from livedream.present.live.wall_control import ROOT
+
+_log = logging.getLogger(__name__)
 
 _TICK_S: Final = 1 / 15  # pictures and moving sliders: smooth enough, a fraction of a core
 _STATUS_TICKS: Final = 4  # a status every so many
@@ -227,9 +231,12 @@ class Broadcaster:
     def receive(self, client: Client, text: str | None) -> None:
         """One message. What is refused changes nothing; the answer says why (`fault`), what it was
         about (`at`: a parameter's name or the message's entry) and the target that stays."""
-        found = None
         try:
             found = json.loads(text) if text and len(text) <= _LARGEST_MESSAGE else None
+        except (ValueError, RecursionError):
+            client.add(fault=NOT_JSON, at="")
+            return
+        try:
             if isinstance(found, dict) and "ready" in found:
                 client.ready = True
                 return
@@ -245,5 +252,6 @@ class Broadcaster:
             client.add(fault=reason(error)[:300], at=at, values=values)
             if at.startswith(ROOT):
                 client.add(wall=self._messages.wall())
-        except (ValueError, RecursionError):
-            client.add(fault="message: not JSON", at="")
+        except Exception as error:  # of our own: whoever moved something is told too
+            _log.exception("a message of the panel's page")
+            client.add(fault=broken(error), at="")

@@ -10,6 +10,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from livedream.core.errors import reason
+from livedream.core.redact import redact
 from livedream.core.web import WebServer
 
 # By suffix; the system's own table is wrong on some Windows machines.
@@ -17,6 +19,7 @@ _TYPES: Final = {
     ".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml",
 }  # fmt: skip
 FRESH: Final = {"cache-control": "no-cache"}
+NOT_JSON: Final = "message: not JSON"
 
 
 class PageServer(WebServer):
@@ -51,3 +54,8 @@ class PageServer(WebServer):
             return Response(drawn.getvalue(), media_type="image/svg+xml", headers=FRESH)
 
         return [Route("/", page), Route("/static/{name}", page), Route("/code.svg", code)]
+
+
+def broken(error: Exception) -> str:
+    """What a page is told of a fault of livedream's own."""
+    return f"livedream failed ({redact(reason(error))[:200]}); its log says more"

@@ -12,6 +12,7 @@ says, on a second WebSocket:
 import asyncio
 import contextlib
 import json
+import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -30,10 +31,12 @@ from livedream.core.addresses import Endpoint
 from livedream.core.errors import LivedreamError, SettingsError, reason
 from livedream.core.supervisor import SupervisedThread, start_thread
 from livedream.panel.offers import Devices, find_devices, list_folder, offers
-from livedream.panel.pages import FRESH, PageServer
+from livedream.panel.pages import FRESH, NOT_JSON, PageServer, broken
 from livedream.panel.passing import pass_request, pass_socket
 from livedream.panel.setup import Form, SetupFile, field_of
 from livedream.panel.show_process import COMMAND, ShowProcess
+
+_log = logging.getLogger(__name__)
 
 _TICK_S: Final = 0.1
 _LARGEST_MESSAGE: Final = 32 * 1024
@@ -148,17 +151,21 @@ class Studio(PageServer):
 
     async def _receive(self, page: Page, text: str) -> None:
         """One message. What is refused changes nothing; the answer says why, and at which field."""
-        found = None
         try:
             found = json.loads(text) if len(text) <= _LARGEST_MESSAGE else None
+        except (ValueError, RecursionError):
+            page.add(fault=NOT_JSON, at="")
+            return
+        try:
             await self._handle(page, found)
         except (LivedreamError, OSError) as error:  # such as a name that no file can have
             filled = found.get("start", {}) if isinstance(found, dict) else {}
             about = filled if isinstance(filled, dict) else {}
             said = reason(error)
             page.add(fault=said[:500], at=field_of(said, self._form.fields, about))
-        except (ValueError, RecursionError):
-            page.add(fault="message: not JSON", at="")
+        except Exception as error:  # of our own: whoever pressed a button is told too
+            _log.exception("a message of the studio's page")
+            page.add(fault=broken(error), at="")
 
     async def _handle(self, page: Page, message: Any) -> None:
         match message:

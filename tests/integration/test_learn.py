@@ -102,7 +102,14 @@ def test_the_same_seed_teaches_the_same_and_no_picture_is_in_the_file(
         (["{photos}", "--network", "nothing", "--name", "x"], "nothing"),
         (["{photos}", "-o", "{empty}/x.pt"], "must end in .safetensors"),
         (["{photos}", "-o", "{empty}/no/x.safetensors"], "does not exist"),
-        (["{photos}", "--seed", "-1", "--name", "x"], "seed: must be 0 or more"),
+        (
+            ["{photos}", "--seed", "-1", "--name", "x"],
+            "seed: must be a whole number from 0 to 2147483647",
+        ),
+        (
+            ["{photos}", "--seed", "3000000000", "--name", "x"],
+            "seed: must be a whole number from 0 to 2147483647",
+        ),
     ],
 )
 def test_what_is_wrong_is_said_before_anything_is_done(

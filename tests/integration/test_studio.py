@@ -5,17 +5,22 @@ With LIVEDREAM_SCREENSHOTS set to a folder, pictures are left there.
 
 import json
 import os
+import signal
+import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from chromium import Browser, Page, open_chromium
 from panel_made import open_stage
+from ports import free_tcp_port
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
@@ -261,6 +266,47 @@ def test_what_makes_no_sense_starts_nothing(studio: Studio, tmp_path: Path) -> N
             assert "\n" not in found["fault"]
     assert studio.show.state.number == 0 and not studio.done.is_set()
     assert not (tmp_path / "keys").exists()  # nor is anything written
+
+
+def test_a_fault_of_our_own_is_said_and_the_page_goes_on(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(studio.show, "stop", Mock(side_effect=KeyError("rtmp://host/app/a-key")))
+    with connect(f"ws://127.0.0.1:{studio.port}/studio") as link:
+        for message in ('{"stop": true}', "[1]"):
+            link.send(message)
+            found: dict[str, Any] = {}
+            while "fault" not in found:
+                found = json.loads(link.recv(timeout=30))
+            if "stop" in message:
+                assert found["fault"].startswith("livedream failed (")
+                assert "a-key" not in found["fault"]
+    assert "Traceback" in caplog.text
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the browser is a shell script")
+def test_it_can_quit_while_its_browser_is_open(tmp_path: Path) -> None:
+    """A browser that $BROWSER names may be waited for until it is closed."""
+    browser, opened = tmp_path / "browser", tmp_path / "opened"
+    browser.write_text(f"#!/bin/sh\necho $1 > {opened}\nexec sleep 600\n", encoding="utf-8")
+    browser.chmod(0o755)
+    port = free_tcp_port()
+    studio = subprocess.Popen(
+        [sys.executable, "-m", "livedream", "studio", "--panel", f"127.0.0.1:{port}"],
+        env={**os.environ, "LIVEDREAM_HOME": str(tmp_path), "BROWSER": f"{browser} %s"},
+        start_new_session=True, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        end_s = time.monotonic() + 120
+        while not opened.exists() or not opened.read_text(encoding="utf-8").strip():
+            assert studio.poll() is None and time.monotonic() < end_s
+            time.sleep(0.05)
+        with connect(f"ws://127.0.0.1:{port}/studio") as link:
+            link.send('{"quit": true}')
+            assert studio.wait(60) == 0
+    finally:
+        os.killpg(studio.pid, signal.SIGKILL)
+        studio.wait()
 
 
 def test_nobody_from_elsewhere_starts_a_show(tmp_path: Path) -> None:

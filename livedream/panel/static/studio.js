@@ -27,9 +27,9 @@ export class Studio {
     this.fields = []; this.filled = null; this.began = ""; this.offers = null; this.show = { state: "stopped" }; this.whys = new Map();
     this.form = make("div", { class: "page" });
     this.said = make("p", { role: "status" });
-    this.start = make("button", { class: "key go", type: "button", onclick: () => this.begin() }, "Start");
-    this.stop = make("button", { class: "key", type: "button", onclick: () => this.send({ stop: true }) }, "Stop");
-    this.quit = make("button", { class: "chip", type: "button", onclick: () => this.leave() }, "Quit livedream");
+    this.start = make("button", { class: "key go", type: "button", hidden: true, onclick: () => this.begin() }, "Start");
+    this.stop = make("button", { class: "key", type: "button", hidden: true, onclick: () => this.send({ stop: true }) }, "Stop");
+    this.quit = make("button", { class: "chip", type: "button", hidden: true, onclick: () => this.leave() }, "Quit livedream");
     this.node = make("div", { class: "show" },
       make("div", { class: "welcome" }, make("h1", {}, "livedream"), make("p", {}, "Choose a source and where it goes, then press Start.")),
       this.form, make("div", { class: "row after" }, this.quit), make("div", { class: "bar" }, this.said, this.stop, this.start));
@@ -151,6 +151,7 @@ export class Studio {
     this.said.className = (this.gone && !this.left) || this.bad || (state === "running" && this.trouble) || error ? "bad" : "";
     const stopped = state === "stopped";
     this.stop.hidden = stopped;
+    this.quit.hidden = false;
     this.stop.disabled = state === "stopping" || Boolean(this.gone);
     this.start.hidden = !stopped && !this.changed();
     this.start.disabled = Boolean(asked || this.gone) || state === "stopping";
@@ -237,7 +238,7 @@ export class Studio {
       make("div", { class: "row" }, ...found.map(chip), found.length ? null : make("p", { class: "tip" }, this.looking ? "searching…" : "none found"),
         title === "Cameras" && !this.looking ? make("button", { class: "chip quiet", type: "button", onclick: () => this.send({ look: true }) }, "Rescan devices") : null)));
     const typed = this.offers.source.some((one) => one.value === this.source) ? "" : this.source;
-    const input = this.text(field, (text) => this.set("source", text || null, true), { value: typed, placeholder: "a film, a folder of pictures, rtsp://…", title: field.help, "aria-label": "file, folder or address" });
+    const input = this.text(field, (text) => this.set("source", text || null, true), { value: typed, class: typed ? "field on" : "field", placeholder: "a film, a folder of pictures, rtsp://…", title: field.help, "aria-label": "file, folder or address" });
     const found = this.browser(() => input.value, (path) => this.set("source", path, true), { inside: "All pictures in this folder, in order", files: true });
     return make("section", { "data-section": "source" }, make("h2", {}, "Source"), ...rows,
       make("div", { class: "choice" }, make("span", {}, "File, address"), make("div", { class: "row" }, input, found.button)),
@@ -264,10 +265,12 @@ export class Studio {
     const within = (name) => (path.endsWith(separator) ? path + name : path + separator + name);
     const line = (title, choose, more = "") => make("button", { class: `line${more}`, type: "button", onclick: choose }, title);
     const go = (title, to) => line(title, () => this.send({ folder: to }));
+    const opened = list.hidden;
     list.hidden = false;
     list.replaceChildren(make("p", { class: "tip" }, path), parent === path ? null : go("↑ up", parent), ...folders.map((name) => go(`${name}${separator}`, within(name))),
       ...shown.map((name) => line(name, () => chosen(within(name)), " file")),
       shown.length || !this.open.files ? line(inside, () => chosen(path)) : make("p", { class: "tip" }, "no films or pictures here"));
+    if (opened) list.scrollIntoView({ block: "nearest" });
   }
 
   drawOutputs() {

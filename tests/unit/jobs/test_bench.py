@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from recorded import Untraced, stay_on_device
 
 from livedream.cli import main
 from livedream.core.settings import DreamSettings
@@ -95,6 +96,31 @@ def test_advice_keeps_the_pace_and_takes_the_largest(
     assert suggestions(replace(COST, seen_ms=1.0), DreamSettings(), (1280, 720), 30.0) == ()
 
 
+def test_no_advice_is_larger_than_the_picture() -> None:
+    (first, *_) = suggestions(COST, DreamSettings(), (400, 225), 0.01)
+    assert first.size == "216p"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("settings", "picture"),
+    [
+        pytest.param({"tile": 128, "size": "source"}, (240, 160), id="tiled"),
+        pytest.param({"engine": "cuda-graph"}, (160, 90), id="on the device"),
+    ],
+)
+def test_every_octave_is_measured_however_it_is_dreamed(
+    settings: dict[str, Any], picture: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if settings.pop("engine", ""):
+        stay_on_device(monkeypatch, Untraced())
+    job = BenchJob(settings=QUICK.replace(**settings), picture=picture, frames=8, wanted_fps=0.01)
+    found = bench(job)
+    assert f"{picture[0]}x{picture[1]}" in found.octaves_ms and len(found.octaves_ms) > 1
+    assert all(spread.p50 > 0 for spread in found.octaves_ms.values())
+    assert found.ascent_share > 0
+
+
 def test_twice_the_cost_is_half_the_pace() -> None:
     slow = replace(
         COST, frame_ms=2 * COST.frame_ms, step_ms=2 * COST.step_ms, seen_ms=2 * COST.seen_ms,
@@ -138,9 +164,9 @@ def test_the_command_prints_a_table_and_writes_json(
     tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
     target = tmp_path / "bench.json"
-    options = ["--picture", "160x90", "--size", "90p", "--frames", "8", "--fps", "0.01"]
+    options = ["--picture", "240x135", "--size", "90p", "--frames", "8", "--fps", "0.01"]
     assert main(["bench", *options, "--json", str(target)]) == 0
     shown = capsys.readouterr().out
     assert "convolution peak" in shown and "--iterations 1 " in shown
     assert "2 x 2 without momentum" in shown
-    assert read(target)["picture"] == [160, 90]
+    assert read(target)["picture"] == [240, 135]

@@ -1,11 +1,13 @@
 """Somebody's pictures: read once, kept small, cut at random, and what is unlike them."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
+from livedream.capture.pictures import in_folder
 from livedream.core.errors import SourceError
 from livedream.learn.album import Album, read_album, strangers
 
@@ -37,6 +39,27 @@ def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
     assert len(album.pictures) == 10
     assert [name for name in ("broken.jpg", "icon.png") if name in " ".join(album.skipped)]
     assert len(album.skipped) == 2
+
+
+def test_a_folder_that_may_not_be_read_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(10):
+        save(tmp_path / f"{number}.png", seed=number)
+    closed, listed = tmp_path / "lost+found", Path.iterdir
+    closed.mkdir()
+
+    def iterdir(path: Path) -> Iterator[Path]:  # the administrator may read everything
+        if path == closed:
+            raise PermissionError(13, "Permission denied")
+        return listed(path)
+
+    monkeypatch.setattr(Path, "iterdir", iterdir)
+    album = read_album(tmp_path)
+    assert len(album.pictures) == 10
+    assert album.skipped == [f"{closed} cannot be read (Permission denied)"]
+    with pytest.raises(SourceError, match=r"lost\+found cannot be read"):
+        in_folder(closed)
 
 
 @pytest.mark.parametrize("count", [0, 9])
