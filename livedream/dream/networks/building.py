@@ -22,6 +22,11 @@ def build_module(spec: NetworkSpec, file: WeightsFile) -> nn.Module:
     if spec.builder == DREAMNET:
         from livedream.dream.networks.dreamnet import load_dreamnet
 
+        if file.path.suffix != ".safetensors":  # its metadata say how it is built
+            raise WeightsError(
+                f"weights {file.path}: those of {spec.name} must be a .safetensors file, as "
+                "livedream learn and scripts/train_dreamnet.py write them"
+            )
         try:
             return load_dreamnet(file.path)
         except (ValueError, KeyError, TypeError) as error:

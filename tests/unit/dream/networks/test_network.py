@@ -147,6 +147,14 @@ def test_a_wrong_file_is_told_in_one_line(
         load_network("squeezenet1_1", weights=tmp_path / "nan.safetensors")
 
 
+def test_pickled_weights_of_dreamnet_are_refused_in_one_line(tmp_path: Path) -> None:
+    """torch reads them, but they do not say how the network is built."""
+    torch.save({"a": torch.zeros(3)}, tmp_path / "own.pth")
+    with pytest.raises(WeightsError, match=r"own\.pth.*must be a \.safetensors file") as told:
+        load_network("dreamnet", weights=tmp_path / "own.pth")
+    assert "\n" not in str(told.value)
+
+
 def test_old_files_without_counters_and_with_training_heads_load(tmp_path: Path) -> None:
     from torchvision.models import googlenet
 
