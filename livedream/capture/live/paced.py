@@ -2,7 +2,8 @@
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from fractions import Fraction
 from typing import Final
 
@@ -27,6 +28,9 @@ _FADE_S: Final = 0.8  # heuristic: slow enough to be no cut, at 3 pictures a sec
 _THUMB_PX: Final = (16, 9)  # so small that what moves within a scene hardly counts
 _SEAM: Final = 1.5  # heuristic: what changes so many times more than usual does not join
 _STEPS: Final = 2.0  # 8-bit: noise, which joins anything
+_SLOW_S: Final = 0.2  # heuristic: who shows a picture for longer shows it again meanwhile...
+_AGAIN_FPS: Final = Fraction(25)  # ...as a still picture: a show stays as lively
+_CLOCK: Final = Fraction(1, 90_000)
 
 
 class Pace:
@@ -111,8 +115,9 @@ class Seam:
 class PacedInput:
     """text: a file, a picture, a folder of pictures or a synthetic source (`open_source`).
 
-    Looped: after the last frame comes the first one (`Seam`). A still picture is repeated. Pixels
-    that are not square are made so.  sound: where a film's sound goes, None: nowhere.
+    Looped: after the last frame comes the first one (`Seam`). A still picture is repeated, and so
+    is a frame that is shown for long. Pixels that are not square are made so.
+    sound: where a film's sound goes, None: nowhere.
     """
 
     def __init__(self, text: str, sound: LiveSound | None = None) -> None:
@@ -130,7 +135,8 @@ class PacedInput:
         self.close()
         self._source = source = open_source(self._text)
         info = source.info
-        self._period_s = float(1 / info.rate)
+        rate = info.rate if 1 / info.rate <= _SLOW_S else _AGAIN_FPS
+        self._period_s = float(1 / rate)
         self._pace, self._seam = Pace(self._period_s), Seam(self._period_s)
         self._begin(source)
         width, height = self._size = squared(info.width, info.height, info.sample_aspect_ratio)
@@ -139,11 +145,11 @@ class PacedInput:
             self._still = None if first is None else self._squared(first)
         self._next = None
         detail = f"{width}x{height}, {float(info.rate):g} fps, looped"
-        return Opened(width, height, Fraction(info.rate), detail, self._heard is not None)
+        return Opened(width, height, Fraction(rate), detail, self._heard is not None)
 
     def _begin(self, source: Source) -> None:
         """Frames and sound from the beginning."""
-        self._frames = iter(source)
+        self._frames = _with_repeats(source, float(1 / source.info.rate))
         self._clock.restart()
         self._heard = None
         if self._sound is not None and has_sound(source.info):
@@ -190,6 +196,28 @@ class PacedInput:
         self._still = None
         if source is not None:
             source.close()
+
+
+def _with_repeats(frames: Iterable[Frame], usual_s: float) -> Iterator[Frame]:
+    """The frames; one that is shown for long comes again and again until the next one is due.
+
+    usual_s: how long the last one is shown where it does not say.
+    """
+    before: Frame | None = None
+    for frame in frames:
+        if before is not None:
+            yield from _repeats(before, frame.time_s - before.time_s)
+        yield frame
+        before = frame
+    if before is not None:
+        yield from _repeats(before, float(before.duration * before.time_base) or usual_s)
+
+
+def _repeats(frame: Frame, shown_s: float) -> Iterator[Frame]:
+    if shown_s > _SLOW_S:
+        for number in range(1, round(shown_s * _AGAIN_FPS)):
+            pts = round((frame.pts * frame.time_base + number / _AGAIN_FPS) / _CLOCK)
+            yield replace(frame, pts=pts, time_base=_CLOCK)
 
 
 def _is_seam(first: Picture, shown: tuple[Picture, ...]) -> bool:

@@ -1,12 +1,14 @@
 """A file that loops: at its pace, and without a cut where it begins again."""
 
 from fractions import Fraction
+from itertools import accumulate
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 from files_made import make_video
+from PIL import Image
 
 from livedream.capture.live.paced import Pace, PacedInput
 from livedream.core.frame import Picture
@@ -92,6 +94,31 @@ def test_ends_that_join_are_left_as_they_are(
     source.close()
     for first, second in zip(pictures[:24], pictures[24:], strict=True):
         np.testing.assert_array_equal(first, second)
+
+
+@pytest.mark.parametrize("delays_s", [[3.0, 3.0], [4.0, 0.1, 0.1], [0.1, 0.1, 0.1, 0.1, 2.0]])
+def test_a_picture_that_is_shown_for_long_comes_again_meanwhile(
+    tmp_path: Path, clock: list[float], delays_s: list[float]
+) -> None:
+    colours = [Image.new("RGB", (32, 18), (40 * index, 0, 0)) for index in range(len(delays_s))]
+    delays_ms = [round(1000 * delay_s) for delay_s in delays_s]
+    path = tmp_path / "slides.gif"
+    colours[0].save(path, save_all=True, append_images=colours[1:], duration=delays_ms, loop=0)
+    source = PacedInput(str(path))
+    assert source.open().rate >= 5
+    times: list[float] = []
+    changes_s: list[float] = []
+    before = -1
+    while len(changes_s) <= len(delays_s):
+        red = int(read(source, 1)[0][0, 0, 0])
+        times.append(clock[0] - 100.0)
+        if red != before:
+            before = red
+            changes_s.append(times[-1])
+    source.close()
+    assert changes_s == pytest.approx([0.0, *accumulate(delays_s)], abs=0.07)
+    assert np.diff(times).max() < 0.21
+    assert len(times) > 20 * max(delays_s)
 
 
 def shown(pace: Pace, times: list[float], clock: list[float]) -> list[float]:
