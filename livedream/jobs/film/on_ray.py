@@ -24,6 +24,7 @@ from typing import Any, Final
 
 from livedream.core.closing import Closeable
 from livedream.core.errors import LivedreamError, SettingsError, WorkersError, reason
+from livedream.core.parameters import refused
 from livedream.core.version import __version__
 from livedream.jobs.film.film import Hear
 from livedream.jobs.film.orders import Order
@@ -35,6 +36,7 @@ _ANSWER_S: Final = 5.0  # until a cluster has answered; Ray itself goes on askin
 _AT_ONCE: Final = 64  # orders; heuristic: a cluster that grows by itself goes by what waits
 _RETRIES: Final = 20  # of a piece whose worker died; more means that the piece kills it
 _STORE_BYTES: Final = 256 << 20  # of shared memory, on one machine, where pieces are sent as files
+_LEAST_SHARE, _MOST_SHARE = 0.0001, 4096.0  # Ray's own limit; heuristic: what no machine has
 _LOOPBACK: Final = {
     "RAY_AUTH_MODE": "token",
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # Ray's word for: one machine, loopback
@@ -45,6 +47,12 @@ _PATIENCE: Final = {  # with an address where no Ray answers, or not to this tok
     "RAY_CLIENT_MAX_CONNECTION_TIMEOUT_S": "2",
     "RAY_NUM_REDIS_GET_RETRIES": "5",  # others, a second each
 }
+
+
+def _check_share(name: str, share: float | None) -> None:
+    """Of what a machine has, as Ray takes it."""
+    if share and not _LEAST_SHARE <= share <= _MOST_SHARE:  # neither is nan
+        raise refused(name, f"0, or {_LEAST_SHARE:g} to {_MOST_SHARE:g}", f"{share:g}")
 
 
 class RayWorkers(Closeable):
@@ -64,9 +72,10 @@ class RayWorkers(Closeable):
         cpus: float | None = None,
         gpus: float | None = None,
     ) -> None:
-        for name, value in (("--cpus-per-worker", cpus), ("--gpus-per-worker", gpus)):
-            if value is not None and value < 0:
-                raise SettingsError(f"{name}: must be 0 or more (got {value:g})")
+        _check_share("--cpus-per-worker", cpus)
+        _check_share("--gpus-per-worker", gpus)
+        if gpus is not None and gpus > 1 and gpus % 1:
+            raise refused("--gpus-per-worker", "a whole number above 1", f"{gpus:g}")
         if count is not None and count < 1:
             raise SettingsError(f"--workers: must be 1 or more (got {count})")
         if cluster is not None:
