@@ -49,7 +49,7 @@ def open_source(
     `synthetic:noise` or `noise`.
 
     start_s, end_s: the range to deliver, in seconds from the first frame, the end not included;
-    pts count from its start.  fps: of pictures, 25 where it is None.  skip: frames at the
+    pts count from its start.  fps: of a picture sequence, 25 where it is None.  skip: frames at the
     beginning of the range that are not delivered, because a render that is resumed has them;
     those after them keep index and pts.  at: the pts of the first one after them, where it is
     known: a video file is read from there, not from its beginning.  stream: which of a file's
@@ -63,23 +63,37 @@ def open_source(
 
     part = TimeRange(start_s, end_s, skip, at)
     if isinstance(text, str) and synthetic.is_synthetic(text):
+        _refuse(text, fps=fps, stream=stream)
         return synthetic.open_synthetic(text, part)
     path = Path(text)
     if file is not None:
+        _refuse(path, fps=fps)
         return VideoSource(path, part, stream=stream, deinterlace=deinterlace, file=file)
     try:
-        if stream is not None and (pictures.is_series(path) or pictures.is_picture(path)):
-            raise SourceError(f"--stream is for video files, and {path} is not one")
+        are_pictures = pictures.is_series(path) or pictures.is_picture(path)
+        if are_pictures:
+            _refuse(path, stream=stream)
         if not pictures.is_for_ffmpeg(path):
             if animated.is_animated(path):
+                _refuse(path, fps=fps)
                 return animated.AnimatedSource(path, part)
-            if pictures.is_series(path) or pictures.is_picture(path):
+            if are_pictures:
                 return pictures.open_pictures(path, part, fps)
     except OSError as error:  # the name is too long, for one
         if isinstance(error, SourceError):
             raise
         raise SourceError(f"{path} cannot be read ({error.strerror or error})") from error
+    if path.exists():
+        _refuse(path, fps=fps)
     return VideoSource(path, part, stream=stream, deinterlace=deinterlace)
+
+
+def _refuse(source: str | Path, *, fps: Fraction | None = None, stream: int | None = None) -> None:
+    """Raise SourceError for an option that this source has no use for."""
+    if fps is not None:
+        raise SourceError(f"--fps is for picture sequences, and {source} is not one")
+    if stream is not None:
+        raise SourceError(f"--stream is for video files, and {source} is not one")
 
 
 class MemorySource(Closeable):
