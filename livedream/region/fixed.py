@@ -21,6 +21,7 @@ from livedream.region.painting import kept_file
 from livedream.region.value import Both, Leaf, Not, Region, leaves
 from livedream.warp.remap import Plane
 
+UNSEEN: Final = 1 / 256  # of a dream
 _REACH_PX: Final = 3  # of the kernel, and one that the edge itself lies in
 
 
@@ -35,13 +36,16 @@ def is_fixed(region: Region) -> bool:
 
 
 def fixed_plane(
-    region: Region, width: int, height: int, feather_px: float, painted: Mask | None = None
-) -> Plane:
+    region: Region, width: int, height: int, feather_px: float, painted: Mask | None = None, *,
+    shared: bool = False,
+) -> Plane:  # fmt: skip
     """(height, width): of a region that is fixed.
 
     feather_px: of this size.  painted: what is painted, None: what was kept of it.
+    shared: its edges are another region's too: feathered to both sides, so that the two make one.
     """
-    return edged(_drawn(region, width, height, painted), feather_px)
+    drawn = _drawn(region, width, height, painted, shared=shared)
+    return feathered(drawn, feather_px) if shared else edged(drawn, feather_px)
 
 
 def stamp(region: Region, painted: Mask | None) -> tuple[Mask, ...]:
@@ -50,20 +54,21 @@ def stamp(region: Region, painted: Mask | None) -> tuple[Mask, ...]:
     return tuple(mask for mask in masks if mask is not None)
 
 
-def _drawn(region: Region, width: int, height: int, painted: Mask | None) -> Plane:
+def _drawn(region: Region, width: int, height: int, painted: Mask | None, *, shared: bool) -> Plane:
     """With edges where they are; those within a region that is joined of others are none."""
     if isinstance(region, Leaf):
         mask = _mask(region, painted)
         if mask is not None:
-            return shrunk_mask(mask.plane, width, height)
+            return shrunk_mask(mask.plane, width, height, shared=shared)
         return _rectangle(region, width, height)
     if isinstance(region, Not):
         mask = _mask(region.of, painted) if isinstance(region.of, Leaf) else None
         if mask is not None:
-            return shrunk_mask(np.float32(1.0) - mask.plane, width, height)
-        return np.float32(1.0) - _drawn(region.of, width, height, painted)
+            return shrunk_mask(np.float32(1.0) - mask.plane, width, height, shared=shared)
+        return np.float32(1.0) - _drawn(region.of, width, height, painted, shared=shared)
     join = np.minimum if isinstance(region, Both) else np.maximum
-    return reduce(join, [_drawn(part, width, height, painted) for part in region.parts])
+    drawn = (_drawn(part, width, height, painted, shared=shared) for part in region.parts)
+    return reduce(join, drawn)
 
 
 def _mask(leaf: Leaf, painted: Mask | None) -> Mask | None:
@@ -91,16 +96,17 @@ def _within(begin: float, end: float, count: int) -> NDArray[np.bool_]:
     return np.asarray((middles >= begin) & (middles < end))
 
 
-def shrunk_mask(mask: Plane, width: int, height: int) -> Plane:
-    """A mask at another size; a pixel that has any part of nothing is nothing."""
+def shrunk_mask(mask: Plane, width: int, height: int, *, shared: bool = False) -> Plane:
+    """A mask at another size; a pixel that has any part of nothing is nothing, unless `shared`."""
     if mask.shape == (height, width):
         return mask
     shrinks = width <= mask.shape[1] and height <= mask.shape[0]
     method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    plane, inside = (
-        np.asarray(cv2.resize(one, (width, height), interpolation=method), np.float32)
-        for one in (mask, (mask > 0.0).astype(np.float32))
-    )
+    plane = np.asarray(cv2.resize(mask, (width, height), interpolation=method), np.float32)
+    if shared:
+        return plane
+    inside = (mask > 0.0).astype(np.float32)
+    inside = np.asarray(cv2.resize(inside, (width, height), interpolation=method), np.float32)
     return np.where(inside > 1.0 - 1e-4, plane, np.float32(0.0))
 
 
@@ -121,6 +127,14 @@ def _read_mask(path: str, changed_ns: int) -> Mask:
     from livedream.capture.pictures import read_picture
 
     return Mask(masked(gray(read_picture(Path(path)))))
+
+
+def feathered(plane: Plane, feather_px: float) -> Plane:
+    """A plane with its edges feathered to both sides."""
+    soft = cv2.blur(plane, (2 * round(feather_px) + 1,) * 2)
+    # A running sum leaves traces of where it has been.
+    _, soft = cv2.threshold(soft, UNSEEN, 0.0, cv2.THRESH_TOZERO)
+    return np.asarray(np.minimum(soft, np.float32(1.0)), np.float32)
 
 
 def edged(plane: Plane, feather_px: float) -> Plane:

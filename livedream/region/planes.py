@@ -45,7 +45,6 @@ if TYPE_CHECKING:
 GRID: Final = 64  # side of the planes that terms are weighed by: finer than any layer's motifs
 _SOFT: Final = 0.3  # of a score, from nothing to all
 _TINY: Final = 1e-6
-_UNSEEN: Final = 1 / 256
 _FADING: Final = 8.0  # below an eighth the plane itself fades what is left
 _HYSTERESIS: Final = 0.1  # of a score, to both sides of the threshold
 _HOLD_FADE_S: Final = 0.3
@@ -130,13 +129,17 @@ class PlaneReader:
         """As `network_score`; None: nothing new, what was found before is carried on."""
         return network_score(leaf, rgb)
 
-    def fixed_plane(self, region: Region, size: tuple[int, int], feather: float) -> Plane:
-        """Of a region that no picture changes.  feather: px of this size."""
-        key = region, size, feather, fixed.stamp(region, self.painted)
+    def fixed_plane(
+        self, region: Region, size: tuple[int, int], feather: float, *, shared: bool = False
+    ) -> Plane:
+        """Of a region that no picture changes.  feather: px of this size.  shared: as there."""
+        key = region, size, feather, shared, fixed.stamp(region, self.painted)
         if key not in self._fixed:
             while len(self._fixed) >= _KEPT:
                 del self._fixed[next(iter(self._fixed))]
-            self._fixed[key] = fixed.fixed_plane(region, *size, feather, self.painted)
+            self._fixed[key] = fixed.fixed_plane(
+                region, *size, feather, self.painted, shared=shared
+            )
         return self._fixed[key]
 
 
@@ -160,25 +163,32 @@ class _View:
             memory.clear()
             self._motion = None
 
-    def plane(self, region: Region, *, inverted: bool = False) -> Plane:
-        """(h, w) in [0, 1]."""
+    def plane(self, region: Region, *, inverted: bool = False, shared: bool = False) -> Plane:
+        """(h, w) in [0, 1].  shared: see `fixed.fixed_plane`."""
         if fixed.is_fixed(region):
-            feather = self._wanted.feather * self._size[0] / self._rgb.shape[1]
             region = Not(region) if inverted else region
-            return self._reader.fixed_plane(region, self._size, feather)
+            feather = self._feather(self._size[0])
+            return self._reader.fixed_plane(region, self._size, feather, shared=shared)
         if _is_seen(region):
             seen = self._seen_plane(region, inverted=inverted)
             return np.asarray(cv2.resize(seen, self._size), np.float32)
         if isinstance(region, Leaf):
-            return self._moving_mask(region.path, inverted=inverted)
+            return self._moving_mask(region.path, inverted=inverted, shared=shared)
         if isinstance(region, Not):
-            return self.plane(region.of, inverted=not inverted)
-        parts = [self.plane(part, inverted=inverted) for part in region.parts]
+            return self.plane(region.of, inverted=not inverted, shared=shared)
+        parts = [self.plane(part, inverted=inverted, shared=shared) for part in region.parts]
         return _joined(region, parts, inverted=inverted)
 
     def coarse(self, region: Region) -> Plane:
-        """(h, w) in [0, 1] at half the dream's size, or at all of it where something is drawn."""
-        return self._seen_plane(region) if _is_seen(region) else self.plane(region)
+        """(h, w) in [0, 1] at half the dream's size, or at all of it where something is drawn.
+
+        For a term: what must not be dreamed at all `Planes.grow` leaves out.
+        """
+        return self._seen_plane(region) if _is_seen(region) else self.plane(region, shared=True)
+
+    def _feather(self, width: int) -> float:
+        """In px of a plane so wide."""
+        return self._wanted.feather * width / int(self._rgb.shape[1])
 
     def _seen_plane(self, region: Region, *, inverted: bool = False) -> Plane:
         """Of a region in which nothing is drawn, at half the dream's size."""
@@ -192,11 +202,13 @@ class _View:
         parts = [self._seen_plane(part, inverted=inverted) for part in region.parts]
         return _joined(region, parts, inverted=inverted)
 
-    def _moving_mask(self, path: str, *, inverted: bool) -> Plane:
+    def _moving_mask(self, path: str, *, inverted: bool, shared: bool) -> Plane:
         """Drawn by somebody who knows where its edge is: no smoothing, and edged as a still one."""
         mask = self._reader.mask(path, self._time_s)
-        drawn = fixed.shrunk_mask(np.float32(1.0) - mask if inverted else mask, *self._size)
-        return fixed.edged(drawn, self._wanted.feather * self._size[0] / self._rgb.shape[1])
+        mask = np.float32(1.0) - mask if inverted else mask
+        drawn = fixed.shrunk_mask(mask, *self._size, shared=shared)
+        feather = self._feather(self._size[0])
+        return fixed.feathered(drawn, feather) if shared else fixed.edged(drawn, feather)
 
     def kept(self, grow: Plane, region: Region, fade: float) -> Plane:
         """`Planes.keep`: what grows now, and what grew before and has not faded yet."""
@@ -209,7 +221,7 @@ class _View:
         before = self._carried("fading")
         if before is not None:
             small = np.maximum(small, before * np.float32(fade))
-            _, found = cv2.threshold(small, _UNSEEN, 0.0, cv2.THRESH_TOZERO)
+            _, found = cv2.threshold(small, fixed.UNSEEN, 0.0, cv2.THRESH_TOZERO)
             small = np.asarray(found, np.float32)
         self._memory["fading"] = small
         kept = cv2.resize(_visible(small), self._size)
@@ -237,7 +249,7 @@ class _View:
         if name not in self._leaves:
             score = self._smoothed(name, self._score(leaf))
             plane = self._held(name, score) if leaf.name == "moving" else self._taken(score)
-            self._leaves[name] = self._feathered(plane)
+            self._leaves[name] = fixed.feathered(plane, self._feather(self._half[0]))
         return self._leaves[name]
 
     def _taken(self, score: Plane) -> Plane:
@@ -246,13 +258,6 @@ class _View:
         soft = min(_SOFT, 2.0 * threshold, 2.0 * (1.0 - threshold))
         plane = (score - np.float32(threshold - soft / 2)) * np.float32(1 / max(soft, _TINY))
         return np.asarray(np.clip(plane, 0.0, 1.0), np.float32)
-
-    def _feathered(self, plane: Plane) -> Plane:
-        radius = round(self._wanted.feather * self._half[0] / self._rgb.shape[1])
-        soft = cv2.blur(plane, (2 * radius + 1,) * 2)
-        # A running sum leaves traces of where it has been.
-        _, soft = cv2.threshold(soft, _UNSEEN, 0.0, cv2.THRESH_TOZERO)
-        return np.asarray(np.minimum(soft, np.float32(1.0)), np.float32)
 
     def _score(self, leaf: Leaf) -> Plane | None:
         if leaf.name == "moving":

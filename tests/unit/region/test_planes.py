@@ -251,6 +251,26 @@ def test_worlds_that_share_the_picture_have_no_seam(terms: str, everywhere: bool
     assert planes.terms.keys() == set(regions)
 
 
+@pytest.mark.parametrize(
+    "terms", ["left !left", "left right", "rect(0.3,0.2,0.3,0.5) !rect(0.3,0.2,0.3,0.5)",
+              "mask({0}.png) !mask({0}.png)", "mask({0}/%02d.png) !mask({0}/%02d.png)",
+              "bright&left !(bright&left)"],
+)  # fmt: skip
+def test_terms_of_drawn_regions_leave_nothing_between_them(terms: str, tmp_path: Path) -> None:
+    drawn = np.zeros((181, 323), np.uint8)
+    drawn[31:150, 57:201] = 255
+    (tmp_path / "a").mkdir()
+    for path in ("a.png", "a/00.png"):
+        cv2.imwrite(str(tmp_path / path), drawn)
+    regions = tuple(map(parse_region, terms.format(tmp_path / "a").split()))
+    wanted = Wanted(None, regions, 8.0, 0.5, 0.0, 0.0)
+    white = np.full_like(GRAY, 255)
+    planes = PlaneReader().step(wanted, {}, white, still(), size=SIZE, seconds=0.04, fade=0.9)
+    one, other = (planes.terms[region] for region in regions)
+    assert (one + other).min() >= 0.95 and (one + other).max() <= 1.05
+    assert one.max() > 0.95 and other.max() > 0.95
+
+
 def test_what_is_painted_is_a_region(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LIVEDREAM_HOME", str(tmp_path))
     painting = Painting()
