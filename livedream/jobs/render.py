@@ -25,8 +25,9 @@ from livedream.jobs.scaling import scaled, scaled_info, shape_notes
 from livedream.media.containers import Opener
 from livedream.media.film_time import film_start_s
 from livedream.media.tags import SETTINGS
-from livedream.present import FileSink, keeps_pixel_shape, open_sink
+from livedream.present import FileSink, check_sink, keeps_pixel_shape, make_sink
 from livedream.present.layer import dream_layer, matte
+from livedream.present.video import VideoOptions
 
 if TYPE_CHECKING:
     from livedream.control.automation import Automation, FilmTimeline
@@ -99,6 +100,26 @@ class RenderJob:
         if self.compare:
             return replace(info, width=2 * info.width, immersive=b"")
         return replace(info, alpha=self.layer)
+
+    @property
+    def options(self) -> VideoOptions:
+        """How the output is written."""
+        return VideoOptions(
+            self.codec, self.quality, self.copy_streams, {SETTINGS: self.identity()},
+            layer=self.layer, music=self.music,
+        )  # fmt: skip
+
+    def films(self, info: SourceInfo) -> list[tuple[Path, SourceInfo, VideoOptions]]:
+        """What is written: the output, and the matte if there is one. info: as `described`."""
+        films = [(self.output, self.written(info), self.options)]
+        if self.matte is not None:
+            films.append((self.matte, info, replace(self.options, codec=None, layer=True)))
+        return films
+
+    def check(self, info: SourceInfo) -> None:
+        """Raise SinkError or SourceError, before anything is written, where one cannot be."""
+        for path, frames, options in self.films(info):
+            check_sink(path, frames, options, overwrite=self.overwrite, resume=self.resume)
 
     def picture(self, dream: Dream) -> Picture:
         """What is written of a dream."""
@@ -189,16 +210,16 @@ def render(
     with ExitStack() as stack:
         source = stack.enter_context(job.open())
         info = job.described(source.info)
+        job.check(info)
         job = job.heard(info)
         if opened is not None:
             opened(info)
         written = job.written(info)
         report = RenderReport.of(job.source, job.output, dreamer, written.width, written.height)
-        sinks = [_sink(job, job.output, written)]
-        ways = [_way(stack, sinks[0], dreamer, job.picture)]
-        if job.matte is not None:
-            sinks.append(_sink(job, job.matte, info))
-            ways.append(_way(stack, sinks[1], dreamer, _matte))
+        sinks, ways = [], []
+        for film, picture in zip(job.films(info), (job.picture, _matte), strict=False):
+            sinks.append(make_sink(*film, overwrite=job.overwrite, resume=job.resume))
+            ways.append(_way(stack, sinks[-1], dreamer, picture))
         begun = min(way.begun for way in ways)
         # What an earlier render left must neither outlive this one's nor be resumed in its place.
         if begun:
@@ -218,16 +239,6 @@ def render(
     notes = [note for sink in sinks for note in sink.notes]
     report.notes += dict.fromkeys([*source.info.notes, *shape_notes(source.info, info), *notes])
     return report
-
-
-def _sink(job: RenderJob, path: Path, info: SourceInfo) -> FileSink:
-    """Where the film at `path` is written to, be it the job's output or its matte."""
-    own = path == job.output
-    return open_sink(
-        path, info, codec=job.codec if own else None, quality=job.quality,
-        overwrite=job.overwrite, copy_streams=job.copy_streams, layer=job.layer or not own,
-        metadata={SETTINGS: job.identity()}, resume=job.resume, music=job.music,
-    )  # fmt: skip
 
 
 def _way(

@@ -4,15 +4,18 @@ A sink is a context manager that takes `Frame`s in the order of their pts. Closi
 the file; what was written before an error stays playable. `open_sink` finds the right one.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import MappingProxyType
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from livedream.core.closing import Closeable
 from livedream.core.errors import SinkError
 from livedream.core.frame import Frame, SourceInfo
+
+if TYPE_CHECKING:
+    from livedream.present.video import VideoOptions
 
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 
@@ -61,19 +64,52 @@ def open_sink(
     film.
     Raises SinkError, in one line, when nothing can be written there.
     """
+    from livedream.present.video import VideoOptions
+
+    options = VideoOptions(codec, quality, copy_streams, metadata, layer=layer, music=music)
+    return make_sink(path, info, options, overwrite=overwrite, resume=resume)
+
+
+def make_sink(
+    path: str | Path,
+    info: SourceInfo,
+    options: "VideoOptions",
+    *,
+    overwrite: bool = False,
+    resume: bool = False,
+) -> FileSink:
+    """`open_sink`, for whoever has its options."""
+    make, _ = _kind(path)
+    return make(Path(path), info, options, overwrite=overwrite, resume=resume)
+
+
+def check_sink(
+    path: str | Path,
+    info: SourceInfo,
+    options: "VideoOptions",
+    *,
+    overwrite: bool = False,
+    resume: bool = False,
+) -> None:
+    """Raise what `make_sink` would of path, source, codec and music; nothing is made or changed."""
+    _, check = _kind(path)
+    check(Path(path), info, options, overwrite=overwrite, resume=resume)
+
+
+def _kind(path: str | Path) -> tuple[Callable[..., FileSink], Callable[..., object]]:
+    """What makes the sink that `path` means, and what checks whether it can."""
     from livedream.media.destination import check_name
     from livedream.present import animation, picture, series, video
 
-    options = video.VideoOptions(codec, quality, copy_streams, metadata, layer=layer, music=music)
     file = Path(path)
     check_name(file)
     if series.is_series(path):
-        return series.PictureSeriesSink(file, info, options, overwrite=overwrite, resume=resume)
+        return series.PictureSeriesSink, series.check_series
     if file.suffix.lower() in animation.SUFFIXES:
-        return animation.AnimationSink(file, info, options, overwrite=overwrite, resume=resume)
+        return animation.AnimationSink, animation.check_animation
     if file.suffix.lower() in picture.SUFFIXES:
         raise SinkError(f"{file.name} is one picture: give a folder, or a name such as %05d.png")
-    return video.VideoSink(file, info, options, overwrite=overwrite, resume=resume)
+    return video.VideoSink, video.check_video
 
 
 def keeps_pixel_shape(path: str | Path) -> bool:

@@ -29,6 +29,30 @@ _TICK = {".gif": Fraction(1, 100), ".webp": Fraction(1, 1000)}  # both formats' 
 _LONGEST_GIF_DELAY = 65535  # its field has 16 bits
 
 
+def check_animation(
+    path: Path,
+    info: SourceInfo,
+    options: VideoOptions,
+    *,
+    overwrite: bool = False,
+    resume: bool = False,
+) -> None:
+    """Raise what `AnimationSink` would; nothing is made."""
+    suffix = path.suffix.lower()
+    if resume and not path.exists():
+        raise SinkError(
+            f"{suffix} files are written in one go at the end, so there is nothing to resume: "
+            "start again, or render to .mkv"
+        )
+    if info.alpha:
+        raise no_alpha(f"an animated {suffix}")
+    check_destination(path, sources=info.all_files, overwrite=overwrite, resume=resume)
+    if options.codec is not None:
+        raise SinkError(f"{suffix} has only one codec: leave out {options.codec}")
+    if info.frames is not None and info.frames > _MOST_FRAMES:
+        raise SinkError(_too_long(suffix, info.frames))
+
+
 class AnimationSink(Finalizable):
     """Collects frames, and makes a GIF or WebP of them when it is closed.
 
@@ -46,19 +70,8 @@ class AnimationSink(Finalizable):
         resume: bool = False,
     ) -> None:
         self._options = options or VideoOptions()
+        check_animation(path, info, self._options, overwrite=overwrite, resume=resume)
         suffix = path.suffix.lower()
-        if resume and not path.exists():
-            raise SinkError(
-                f"{suffix} files are written in one go at the end, so there is nothing to resume: "
-                "start again, or render to .mkv"
-            )
-        if info.alpha:
-            raise no_alpha(f"an animated {suffix}")
-        check_destination(path, sources=info.all_files, overwrite=overwrite, resume=resume)
-        if self._options.codec is not None:
-            raise SinkError(f"{suffix} has only one codec: leave out {self._options.codec}")
-        if info.frames is not None and info.frames > _MOST_FRAMES:
-            raise SinkError(_too_long(suffix, info.frames))
         self.path = path
         self._closed = False
         self._tick = _TICK[suffix]

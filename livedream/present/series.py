@@ -27,6 +27,39 @@ def is_series(text: str | Path) -> bool:
     return written_as_folder or path.is_dir() or is_pattern(path.name)
 
 
+def check_series(
+    path: Path,
+    info: SourceInfo,
+    options: VideoOptions,
+    *,
+    overwrite: bool = False,
+    resume: bool = False,
+) -> dict[int, Path]:
+    """Raise what `PictureSeriesSink` would; nothing is made. Returns the pictures there are."""
+    pattern = _pattern_of(path)
+    if pattern.suffix.lower() not in SUFFIXES:
+        raise SinkError(f"{pattern.name} is not a picture: use {', '.join(SUFFIXES)}")
+    if info.alpha:
+        check_alpha(pattern)
+    if options.codec is not None:
+        raise SinkError(f"pictures have no codec: leave out --codec {options.codec}")
+    folder = pattern.parent
+    check_folder(folder if folder.exists() else folder.parent)
+    found = list(matching(pattern, 1))
+    check_not_source((picture for _, picture in found), info.all_files)
+    there = dict(found)
+    if there and not (overwrite or resume):
+        raise SinkError(
+            f"{there[min(there)]} and {len(there) - 1} more exist: "
+            "choose another folder, or add --overwrite"
+        )
+    return there
+
+
+def _pattern_of(path: Path) -> Path:
+    return path if is_pattern(path.name) and not path.is_dir() else path / _IN_A_FOLDER
+
+
 class PictureSeriesSink(Finalizable):
     """Writes every frame as a picture of its own, numbered from 0.
 
@@ -45,30 +78,13 @@ class PictureSeriesSink(Finalizable):
         resume: bool = False,
     ) -> None:
         self._options = options or VideoOptions()
-        self.path = path if is_pattern(path.name) and not path.is_dir() else path / _IN_A_FOLDER
-        if self.path.suffix.lower() not in SUFFIXES:
-            raise SinkError(f"{self.path.name} is not a picture: use {', '.join(SUFFIXES)}")
-        if info.alpha:
-            check_alpha(self.path)
-        if self._options.codec is not None:
-            raise SinkError(f"pictures have no codec: leave out --codec {self._options.codec}")
+        self.path = _pattern_of(path)
+        there = check_series(path, info, self._options, overwrite=overwrite, resume=resume)
         self.frames_written = 0
-        folder = self.path.parent
-        if not folder.exists():
-            check_folder(folder.parent)
-            try:
-                folder.mkdir()
-            except OSError as error:
-                raise cannot(folder, error) from error
-        check_folder(folder)
-        found = list(matching(self.path, 1))
-        check_not_source((picture for _, picture in found), info.all_files)
-        there = dict(found)
-        if there and not (overwrite or resume):
-            raise SinkError(
-                f"{there[min(there)]} and {len(there) - 1} more exist: "
-                "choose another folder, or add --overwrite"
-            )
+        try:
+            self.path.parent.mkdir(exist_ok=True)
+        except OSError as error:
+            raise cannot(self.path.parent, error) from error
         if resume:
             self.frames_written = next(n for n in range(len(there) + 1) if n not in there)
         for number, picture in there.items():

@@ -65,6 +65,21 @@ class VideoOptions:
             raise SinkError(f"quality {self.quality:g} is out of range: must be 0 to 100")
 
 
+def check_video(
+    path: Path,
+    info: SourceInfo,
+    options: VideoOptions,
+    *,
+    overwrite: bool = False,
+    resume: bool = False,
+) -> Chosen:
+    """Raise what `VideoSink` would of path, codec and music; nothing is made. Gives its encoder."""
+    sources = (options.music, *info.all_files)
+    check_destination(path, sources=sources, overwrite=overwrite, resume=resume)
+    _music(options, info)
+    return _chosen(path, info, options)
+
+
 class VideoSink(Finalizable):
     """Writes frames into a video file; frames keep their pts and durations exactly.
 
@@ -87,8 +102,7 @@ class VideoSink(Finalizable):
         sound: SoundBeside | None = None,
     ) -> None:
         options = options or VideoOptions()
-        sources = (options.music, *info.all_files)
-        check_destination(path, sources=sources, overwrite=overwrite, resume=resume)
+        self._chosen = check_video(path, info, options, overwrite=overwrite, resume=resume)
         self.path = path
         self.frames_written = 0
         self._info = info
@@ -96,7 +110,6 @@ class VideoSink(Finalizable):
         alone = self._options.piece or self._options.layer
         self._copies = self._options.copy_streams and not alone
         self._container = container_for(path)
-        self._chosen = _chosen(path, info, self._options)
         self._tags = output_tags(info.colour)
         if self._chosen.encoder.limited_only:
             self._tags = replace(self._tags, full_range=False)
@@ -264,12 +277,6 @@ def join(
         window = copy_range_of(info)
     wanted = _finished(path, info, options, chosen, window, complete=complete, end=end)
     return chosen.notes + remux(path, replace(wanted, pieces=pieces))
-
-
-def check_join(path: Path, info: SourceInfo, options: VideoOptions) -> None:
-    """Raise what `join` would of encoder and music, before there are any pieces."""
-    _chosen(path, info, options)
-    _music(options, info)
 
 
 def _chosen(path: Path, info: SourceInfo, options: VideoOptions) -> Chosen:

@@ -14,7 +14,7 @@ from PIL import Image
 
 from livedream.capture import open_source
 from livedream.cli import main
-from livedream.core.errors import SettingsError
+from livedream.core.errors import SettingsError, SinkError
 from livedream.core.frame import Picture
 from livedream.core.settings import DreamSettings
 from livedream.dream.dreamer import Dream, Dreamer
@@ -203,6 +203,28 @@ def test_a_stopped_matte_is_gone_on_with(tmp_path: Path, dreamnet: Network) -> N
     render(replace(jobs["stopped"], resume=True), Dreamer(settings, dreamnet))
     for whole, stopped in zip(*paths.values(), strict=True):
         assert np.array_equal(pictures(whole), pictures(stopped))
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("nowhere/m.mkv", "nowhere does not exist"),
+        ("m.xyz", "not a video container"),
+        ("m.png", "is one picture"),
+        ("in.mkv", "is the source itself"),
+    ],
+)
+def test_a_matte_that_cannot_be_leaves_the_film_that_is_there(
+    tmp_path: Path, dreamnet: Network, name: str, message: str
+) -> None:
+    source, out = tmp_path / "in.mkv", tmp_path / "d.mp4"
+    render(job(source), Dreamer(SMALL, dreamnet))
+    out.write_bytes(b"precious")
+    settings = SMALL.replace(where="left")
+    wanted = job(out, source, settings=settings, matte=tmp_path / name, overwrite=True)
+    with pytest.raises(SinkError, match=message):
+        render(wanted, Dreamer(settings, dreamnet))
+    assert out.read_bytes() == b"precious"
 
 
 def test_workers_write_the_same_layer(tmp_path: Path) -> None:

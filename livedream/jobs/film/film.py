@@ -19,7 +19,7 @@ from livedream.core.user_folders import write_whole
 from livedream.jobs.checkpoint import MANIFEST, Checkpoints, read_checkpoint
 from livedream.jobs.film.ledger import Ledger
 from livedream.jobs.film.orders import DreamOrder, LookOrder, Order, Parcel
-from livedream.jobs.film.piece import PieceReport, Word, finished, options_of
+from livedream.jobs.film.piece import PieceReport, Word, finished
 from livedream.jobs.film.plan import (
     Piece,
     Plan,
@@ -42,10 +42,8 @@ from livedream.jobs.film.sending import (
 from livedream.jobs.render import RenderJob, check_same
 from livedream.jobs.report import RenderReport
 from livedream.jobs.scaling import shape_notes
-from livedream.media.destination import check_destination
-from livedream.media.tags import SETTINGS
 from livedream.present import keeps_pixel_shape
-from livedream.present.video import check_join, join
+from livedream.present.video import join
 
 _STRETCHES: Final = 4  # for each worker in the first pass: one that is done early takes another
 
@@ -114,13 +112,9 @@ class _Film:
         job = replace(job, output=job.output.resolve())
         with job.open() as opened:
             source = opened.info
-        check_destination(
-            job.output, sources=(job.music, *source.all_files),
-            overwrite=job.overwrite, resume=job.resume,
-        )  # fmt: skip
+        job.check(job.described(source))
         source = replace(source, files=())  # it goes to every worker, with each order
         info = job.described(source)
-        check_join(job.output, job.written(info), options_of(job))
         job = job.heard(source)
         film = cls(job, info, source, Checkpoints(job.output).folder)
         if job.resume:
@@ -243,7 +237,7 @@ class _Film:
             info = self.job.written(self.info)
             notes = join(
                 self.job.output, [self.path_of(piece) for piece in done], info,
-                options_of(self.job, {SETTINGS: self.job.identity()}),
+                self.job.options,
                 end=reports[-1].end, complete=complete,
             )  # fmt: skip
             shapes = shape_notes(self.source, self.info)

@@ -25,7 +25,7 @@ from livedream.jobs.render import RenderJob
 from livedream.jobs.report import RenderReport, Way, write_dreams
 from livedream.jobs.scaling import scaled
 from livedream.media.containers import Opener
-from livedream.present.video import VideoOptions, VideoSink
+from livedream.present.video import VideoSink
 
 _TELL_S: Final = 1.0  # between two words to the head
 
@@ -82,13 +82,6 @@ def finished(path: Path) -> PieceReport | None:
     return report if path.exists() else None
 
 
-def options_of(job: RenderJob, metadata: dict[str, str] | None = None) -> VideoOptions:
-    """How the film is written."""
-    return VideoOptions(
-        job.codec, job.quality, job.copy_streams, metadata or {}, layer=job.layer, music=job.music
-    )
-
-
 def state_path(folder: Path, piece: Piece, number: int) -> Path:
     """Where a piece keeps its state before a frame: the one that leads there, or from there on."""
     side = "before" if number == piece.end else "after"
@@ -122,7 +115,7 @@ def dream_piece(
     written = job.written(info)
     growing = path.with_name(f".{path.stem}-{socket.gethostname()}-{os.getpid()}{path.suffix}")
     try:
-        sink = VideoSink(growing, written, replace(options_of(job), piece=True), overwrite=True)
+        sink = VideoSink(growing, written, replace(job.options, piece=True), overwrite=True)
         report = RenderReport.of(job.source, path, dreamer, written.width, written.height)
         opened = job.open(*piece.reads[0], file)
         with AsyncWriter(sink, dreamer.timer) as writer, opened as source:
