@@ -8,6 +8,7 @@ has it for SRT. A child that stops reading is ended and started anew.
 
 import contextlib
 import os
+import platform
 import subprocess
 import sys
 import tempfile
@@ -46,6 +47,11 @@ class RelayOutput:
             # The one address of the line: what follows an RTMP address is taken for a key.
             wanted = "HOST:PORT" if address.scheme == "srt" else "HOST/APP/KEY"
             raise SettingsError(f"{address.scheme}: no host: write {address.scheme}://{wanted}")
+        if not hasattr(os, "set_blocking"):
+            raise SettingsError(
+                f"{address.scheme} needs Python 3.12 or newer on Windows (this is "
+                f"{platform.python_version()}): install it, or send udp:// or whip:"
+            )
         self._target, self._secrets = target_of(address)
         if address.scheme == "srt":
             self._command = _srt_command()

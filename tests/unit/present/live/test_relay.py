@@ -91,6 +91,15 @@ def test_a_key_that_is_not_there() -> None:
         opened("rtmp://127.0.0.1/live/{env:NOT_SET_HERE}")
 
 
+@pytest.mark.parametrize("scheme", ["rtmp", "srt"])
+def test_what_an_old_python_on_windows_cannot_do_is_refused_at_once(
+    scheme: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr("os.set_blocking")
+    with pytest.raises(SettingsError, match=f"^{scheme} needs Python 3.12 or newer on Windows"):
+        RelayOutput(parse_address(f"{scheme}://host/app/key"), 64, 48, Fraction(25))
+
+
 @pytest.mark.parametrize("scheme", ["rtmp", "rtmps", "srt"])
 def test_an_address_without_a_host_is_told_what_to_write(scheme: str) -> None:
     with pytest.raises(SettingsError) as caught:
