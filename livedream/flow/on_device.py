@@ -57,7 +57,8 @@ def _is_cut(now: Tensor, remapped: Tensor) -> Tensor:
 
 def _structure(picture: Tensor) -> tuple[Tensor, Tensor]:
     quarter = _quartered(picture)
-    grain = (picture * picture).mean() - (quarter * quarter).mean()
+    # Variances, because `_quartered` rounds means of four upwards.
+    grain = picture.var(correction=0) - quarter.var(correction=0)
     local = quarter - _mean(quarter, spec.SURROUNDINGS_PX)
     power = (local * local).mean()
     least = (spec.NOISE_SHARE * grain).clamp_min(spec.FLAT_STEPS**2)

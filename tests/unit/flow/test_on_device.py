@@ -56,6 +56,11 @@ def test_a_cut_is_a_tensor_and_nothing_is_visible() -> None:
     assert found.cut and not found.visibility.any()
 
 
+def test_noise_on_a_flat_picture_is_no_cut() -> None:
+    wall, draw = np.full((180, 320, 3), 120, np.uint8), np.random.default_rng(3)
+    assert not moved(noisy(wall, 5.0, draw), noisy(wall, 5.0, draw)).cut
+
+
 @pytest.mark.parametrize(("first", "second", "cut"), [(90, 100, False), (90, 150, True)])
 def test_two_flat_grays(first: int, second: int, cut: bool) -> None:
     found = moved(*(np.full((180, 320, 3), value, np.uint8) for value in (second, first)))
