@@ -65,23 +65,22 @@ class Change:
 def pack(path: Path, *, overwrite: bool = False) -> tuple[list[str], list[str]]:
     """Write all of the user's own into a zip file: the names in it, and notes on what is not.
 
+    What `unpack` would refuse is left out.
     Raises SettingsError when it is there already, cannot be written, or there is nothing to pack.
     """
     if path.exists() and not overwrite:
         raise SettingsError(f"{path}: there is such a file already; --overwrite replaces it")
     home, notes = own_folder(), list[str]()
-    found: dict[str, bytes | Path] = {}
-    for file in sorted(home.rglob("*")) if home.is_dir() else ():
-        name = file.relative_to(home).as_posix()
-        if file.is_file() and kind_of(name) not in ("", "preset", "file of a preset"):
-            found[name] = file
-    for preset in Presets():
+    found: dict[str, bytes | Path] = dict(_own_files(home, notes))
+    presets = Presets()
+    notes += [f"presets/{name}.toml: {why}; not packed" for name, why in presets.broken.items()]
+    for preset in presets:
         if preset.own:
-            carried, files = _carried(preset, notes)
+            carried = _carried(preset, found, notes)
             found[f"presets/{preset.name}.toml"] = carried.to_toml().encode()
-            found |= files
     if not found:
-        raise SettingsError(f"pack: {home} holds nothing to pack")
+        why = f" ({'; '.join(notes)})" if notes else ""
+        raise SettingsError(f"pack: {home} holds nothing to pack{why}")
     beside = path.with_name(f".{path.name}.part")
     try:
         with zipfile.ZipFile(beside, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -92,7 +91,7 @@ def pack(path: Path, *, overwrite: bool = False) -> tuple[list[str], list[str]]:
     except OSError as error:
         beside.unlink(missing_ok=True)
         raise SettingsError(f"{path} cannot be written ({error.strerror or error})") from error
-    return sorted(found), notes
+    return sorted(found), list(dict.fromkeys(notes))
 
 
 def unpack(path: Path, *, write: bool, overwrite: bool = False) -> list[Change]:
@@ -108,7 +107,8 @@ def unpack(path: Path, *, write: bool, overwrite: bool = False) -> list[Change]:
         for name in names:
             if kind_of(name) == "preset":
                 _settle(new / name, names, home)
-        _check(new, names)
+        for name in names:
+            _check(new, name, names)
         changes = [Change(name, kind_of(name), _state(home / name, new / name)) for name in names]
         if write:
             for change in changes:
@@ -122,18 +122,59 @@ def kind_of(name: str) -> str:
     return next((kind for pattern, kind in _KINDS.items() if re.fullmatch(pattern, name)), "")
 
 
-def _carried(preset: Preset, notes: list[str]) -> tuple[Preset, dict[str, bytes | Path]]:
-    """A preset that names files by their places in a pack, and these files."""
-    files: dict[str, bytes | Path] = {}
+def _own_files(home: Path, notes: list[str]) -> dict[str, Path]:
+    """What is the user's own, but presets, by its name in a pack; notes say what is left out."""
+    found: dict[str, Path] = {}
+    for file in sorted(home.rglob("*")) if home.is_dir() else ():
+        name = file.relative_to(home).as_posix()
+        kind = kind_of(name)
+        if not file.is_file() or kind in ("preset", "file of a preset"):
+            continue
+        if kind and file.stat().st_size > _room(found):
+            notes.append(f"{name}: larger than what is left of {_LARGEST >> 20} MiB; not packed")
+        elif kind:
+            found[name] = file
+        elif re.fullmatch(r"(programs|networks|masks)/[^.][^/]*\.(toml|safetensors|png)", name):
+            notes.append(f"{name}: its name must be 1 to 40 of a-z, 0-9 and -; not packed")
+    while wrong := {name: why for name in found if (why := _wrong(home, name, list(found)))}:
+        notes += [f"{why}; not packed" for why in wrong.values()]
+        for name in wrong:  # without which others may be wrong: a network has two files
+            del found[name]
+    return found
+
+
+def _room(found: dict[str, bytes | Path] | dict[str, Path]) -> int:
+    """Bytes that a pack still has room for, besides its presets."""
+    sizes = [one.stat().st_size if isinstance(one, Path) else len(one) for one in found.values()]
+    return _LARGEST - _SMALL - sum(sizes)
+
+
+def _wrong(folder: Path, name: str, names: list[str]) -> str:
+    """What `unpack` would say of it, "" for nothing."""
+    try:
+        _check(folder, name, names)
+    except SettingsError as error:
+        return str(error)
+    return ""
+
+
+def _carried(preset: Preset, found: dict[str, bytes | Path], notes: list[str]) -> Preset:
+    """A preset that names files by their places in a pack; these files are `found`, too."""
 
     def packed(text: str) -> str:
         file = Path(text)
-        if not file.is_file():
-            notes.append(f"preset {preset.name}: {text} is not a file and is not packed")
+        try:
+            if not file.is_file():
+                raise SettingsError("is not a file")
+            plain = re.sub(r"[^\w.-]", "_", file.name, flags=re.ASCII)[-100:].lstrip(".")
+            name = f"files/{_sha256(file)[:12]}-{plain}"
+            if name not in found and file.stat().st_size > _room(found):
+                raise SettingsError(f"is larger than what is left of {_LARGEST >> 20} MiB")
+        except (SettingsError, OSError) as error:
+            why = f"cannot be read ({error.strerror})" if isinstance(error, OSError) else error
+            notes.append(f"preset {preset.name}: {text} {why} and is not packed")
             return text
-        plain = re.sub(r"[^\w.-]", "_", file.name, flags=re.ASCII)[-100:].lstrip(".")
-        name = f"files/{_sha256(file)[:12]}-{plain}"
-        files[name] = file
+        found[name] = file
         return name
 
     prompt = preset.values.get("prompt", "")
@@ -144,7 +185,7 @@ def _carried(preset: Preset, notes: list[str]) -> tuple[Preset, dict[str, bytes 
         for leaf in (leaves(term.region) if term.region else ())
         if leaf.name in _WITH_FILE
     ]
-    return _with_paths(preset, packed), files
+    return _with_paths(preset, packed)
 
 
 def _settle(file: Path, names: list[str], home: Path) -> None:
@@ -240,8 +281,8 @@ def _entry(archive: zipfile.ZipFile, name: str, room: int) -> zipfile.ZipInfo:
     return entry
 
 
-def _check(folder: Path, names: list[str]) -> None:
-    """Read each as a show would.  Raises SettingsError."""
+def _check(folder: Path, name: str, names: list[str]) -> None:
+    """Read a file as a show would.  names: of all in the pack.  Raises SettingsError."""
     readers: dict[str, Callable[[Path], object]] = {
         "program": lambda file: read_program(_text(file), file.stem),
         "MIDI map": _midi_map,
@@ -249,13 +290,12 @@ def _check(folder: Path, names: list[str]) -> None:
         "mask": _mask,
         "network": lambda file: _network(file, names),
     }
-    for name in names:
-        read = readers.get(kind_of(name))
-        if read is not None:
-            try:
-                read(folder / name)
-            except LivedreamError as error:
-                raise SettingsError(f"{name}: {error}") from error
+    read = readers.get(kind_of(name))
+    if read is not None:
+        try:
+            read(folder / name)
+        except (LivedreamError, OSError) as error:
+            raise SettingsError(f"{name}: {reason(error)}") from error
 
 
 def _preset(file: Path) -> Preset:
@@ -284,7 +324,7 @@ def _network(file: Path, names: list[str]) -> None:
     elif file.suffix == ".toml":
         weights = file.with_suffix(".safetensors")
         said = toml_table(_text(file))
-        if not weights.is_file() or said.get("sha256") != _sha256(weights):
+        if f"networks/{weights.name}" not in names or said.get("sha256") != _sha256(weights):
             raise SettingsError("is not of the weights beside it")
 
 

@@ -132,6 +132,67 @@ def test_a_file_that_a_preset_names_and_is_not_there_is_said(home: Path, tmp_pat
     ]
 
 
+def test_what_could_not_be_unpacked_is_left_out_and_said(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(home, tmp_path / "guide.png")
+    toml = (home / "networks/grandma.toml").read_text()
+    for name, content in {
+        "programs/typo.toml": "[[steps]]\npreste = 3\n",
+        "programs/My Show.toml": PROGRAM,
+        "presets/typo.toml": "[dream]\nstrenght = 3\n",
+        "presets/My Look.toml": "[dream]\nstrength = 3\n",
+        "networks/lonely.safetensors": "no network",
+        "networks/edited.toml": toml,
+        "masks/broken.png": "no picture",
+    }.items():
+        (home / name).write_text(content)
+    weights = (home / "networks/grandma.safetensors").read_bytes()
+    (home / "networks/edited.safetensors").write_bytes(weights)
+    (home / "networks/edited.toml").write_text(toml.replace('sha256 = "', 'sha256 = "0'))
+    names, notes = pack(tmp_path / "show.zip")
+    assert [name for name in names if not name.startswith("files/")] == [
+        "displays.json",
+        "masks/painted.png",
+        "midi.toml",
+        "networks/grandma.safetensors",
+        "networks/grandma.toml",
+        "presets/ours.toml",
+        "programs/evening.toml",
+    ]
+    assert all(note.endswith("; not packed") for note in notes)
+    assert sorted(note.partition(":")[0] for note in notes) == [
+        "masks/broken.png",
+        "networks/edited.safetensors",
+        "networks/edited.toml",
+        "networks/lonely.safetensors",
+        "presets/My Look.toml",
+        "presets/typo.toml",
+        "programs/My Show.toml",
+        "programs/typo.toml",
+    ]
+    move_to(tmp_path / "there", monkeypatch)
+    assert {one.state for one in unpack(tmp_path / "show.zip", write=True)} == {"new"}
+
+
+def test_what_is_larger_than_what_can_be_unpacked_is_left_out_and_said(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home.mkdir()
+    monkeypatch.setattr("livedream.jobs.pack._LARGEST", 3 << 20)
+    for number in range(2):
+        (film := tmp_path / f"film{number}.mkv").write_bytes(bytes([number]) * (1500 << 10))
+        text = f'[dream]\nobjective = "guide(eyes, {film}) + guide(fur, {film})"'
+        Presets().save(read_preset(text, f"ours{number}"))
+    names, notes = pack(tmp_path / "show.zip")
+    said = f"preset ours1: {film} is larger than what is left of 3 MiB and is not packed"
+    assert notes == [said]
+    assert [name[-9:] for name in names[:1]] == ["film0.mkv"] and len(names) == 3
+    move_to(tmp_path / "there", monkeypatch)
+    assert {one.state for one in unpack(tmp_path / "show.zip", write=True)} == {"new"}
+    assert str(film) in Presets().find("ours1").values["objective"]
+
+
 def test_nothing_of_ones_own_is_no_pack(home: Path, tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="nothing to pack"):
         pack(tmp_path / "show.zip")
