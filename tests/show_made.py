@@ -1,8 +1,8 @@
 """A show for tests, as a program of its own: a panel's socket, and none of the rest.
 
 What it does stands in its source: `run` serves until SIGTERM, `deaf` does so and reads nothing,
-`hang` does not heed it, `exit:N` says why and ends. Every message that it gets is a line of the
-file that --record names.
+`hang` does not heed it, `window` says that one is open, `exit:N` says why and ends. Every message
+that it gets is a line of the file that --record names.
 """
 
 import json
@@ -61,6 +61,8 @@ def main(words: list[str]) -> int:
         if kind != "hang":
             signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
         print(f"panel: http://127.0.0.1:{server.socket.getsockname()[1]}/", file=sys.stderr)
+        if kind == "window":
+            print("livedream: window is open", file=sys.stderr)
         if kind == "hang":
             while True:
                 time.sleep(1)

@@ -31,6 +31,7 @@ from livedream.core.parameters import declared
 from livedream.core.redact import redact
 from livedream.core.supervisor import SupervisedThread, start_thread
 from livedream.core.user_folders import write_whole
+from livedream.panel.curtain import Curtain, covered_by
 from livedream.panel.setup import Setup
 
 _log = logging.getLogger(__name__)
@@ -45,6 +46,7 @@ _LONGEST_PAUSE_S: Final = 30.0
 _WELL_S: Final = 60.0  # a show that ran for so long was well
 _LINES: Final = 40
 _PANEL: Final = re.compile(r"panel: http://127\.0\.0\.1:(\d+)/")
+_OPEN: Final = "livedream: window is open"
 _WRITE_S: Final = 2.0
 _STATE: Final = ("preset", "program", "bpm", "modulators")
 _TOGETHER: Final = ("network", "objective", "prompt")  # the layers are the network's
@@ -203,6 +205,7 @@ class ShowProcess:
         self._stop_s = stop_s
         self._kept = Kept.read(kept)
         self._kept_in = kept
+        self._curtain = Curtain()
         self._wanted: Setup | None = None
         self._asked = 0  # counts wishes
         self._closing = False
@@ -258,6 +261,7 @@ class ShowProcess:
             _log.warning("the show ended by itself: %s", error)
             pause_s = self._first_pause_s if time.monotonic() - begun_s > _WELL_S else pause_s
             self._say("waiting", error=error)
+            self._curtain.lower(setup.words)
             self._pause(asked, pause_s)
             if self._wanted is None:
                 self._say("stopped")
@@ -280,6 +284,8 @@ class ShowProcess:
             words += self._kept.program_file()
             if network := self._kept.values.get("network"):  # the rest can change at once
                 words.append(f"--network={network}")
+        if covered_by(words) is None:
+            self._curtain.lift()
         self.lines.clear()
         self._say("starting", number=self.state.number + 1)
         child = start_child(
@@ -289,7 +295,7 @@ class ShowProcess:
         assert child.stderr is not None
         listener = start_thread("show's log", partial(self._listen, child.stderr), restart=False)
         try:
-            return self._watch(child, asked)
+            return self._watch(child, setup.words, asked)
         finally:
             self._kept.write(at_once=True)
             if child.poll() is None:
@@ -298,7 +304,7 @@ class ShowProcess:
             listener.close(_STOP_S)
             self.port = None  # after all that the show said
 
-    def _watch(self, child: "subprocess.Popen[bytes]", asked: int) -> int:
+    def _watch(self, child: "subprocess.Popen[bytes]", words: Sequence[str], asked: int) -> int:
         """Until the child has ended; it is made to when something else is wanted."""
         killed_s = float("inf")
         while child.poll() is None:
@@ -306,8 +312,10 @@ class ShowProcess:
                 with suppress(OSError, WebSocketException):  # it is busy, or ends
                     self._attend(asked)
             elif self._asked != asked and killed_s == float("inf"):
-                killed_s = time.monotonic() + self._stop_s
                 self._say("stopping")
+                if self._wanted is not None:  # another is to follow
+                    self._curtain.lower(words)
+                killed_s = time.monotonic() + self._stop_s
                 child.terminate()
             elif time.monotonic() > killed_s:
                 child.kill()
@@ -345,6 +353,8 @@ class ShowProcess:
                     with self._wake:
                         self._wake.notify_all()
                     continue
+                if line == _OPEN:
+                    self._curtain.lift()
                 if line.strip():
                     self.lines.append(line.removeprefix("livedream: "))
                     _log.info("%s", self.lines[-1])
@@ -357,6 +367,8 @@ class ShowProcess:
 
     def _say(self, state: str = "", **more: Any) -> None:
         """state: "" for the same as before."""
+        if state == "stopped":
+            self._curtain.lift()
         with self._wake:
             if state and state != self.state.state:
                 fresh = {"error": "", "refused": False, "line": "", "since_s": time.monotonic()}

@@ -16,6 +16,7 @@ from ports import free_tcp_port, free_udp_port
 from xvfb import open_xvfb
 
 from livedream.core.frame import Picture
+from livedream.panel.curtain import Curtain
 from livedream.present.live import LiveFrame, open_output
 from livedream.present.live.worker import OutputWorker
 
@@ -146,6 +147,30 @@ def test_the_window_has_livedreams_icon(display: str, tmp_path: Path) -> None:
         width, height, *argb = next(icon.value for icon in icons if icon is not None)
     assert (width, height) == (64, 64)
     assert argb[32 * 64 + 32] == 0xFFF2A33C  # the eye's pupil
+
+
+@pytest.mark.slow
+def test_between_two_shows_it_is_black(
+    display: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mss = pytest.importorskip("mss", reason="needs mss to look at the screen")
+    monkeypatch.setenv("DISPLAY", display)
+    area = "display=0:400x450+400+0"  # the rest is left as it is
+    curtain, window = Curtain(), f"window?fullscreen=1&{area}"
+    with mss.MSS(display=display) as screen:
+
+        def seen() -> np.ndarray:
+            return np.asarray(screen.grab(screen.monitors[0]))[..., 2::-1][:, 400:]
+
+        with showing(display, tmp_path, window):
+            assert np.abs(seen()[225, 200].astype(int) - COLOUR).max() <= 3
+            curtain.lower((f"--sink={window}",))
+            assert seen().max() == 0
+        assert seen().max() == 0
+        with showing(display, tmp_path, window):  # above it
+            assert np.abs(seen()[225, 200].astype(int) - COLOUR).max() <= 3
+            curtain.lift()
+            assert np.abs(seen()[225, 200].astype(int) - COLOUR).max() <= 3
 
 
 def test_two_projectors_with_soft_edges(display: str, tmp_path: Path) -> None:

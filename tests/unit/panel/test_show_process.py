@@ -6,6 +6,7 @@ import time
 from collections import ChainMap
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import pytest
 from show_made import COMMAND
 from websockets.sync.client import connect
 
+from livedream.panel.curtain import Curtain
 from livedream.panel.setup import Setup
 from livedream.panel.show_process import Kept, ShowProcess
 
@@ -261,6 +263,28 @@ def test_what_cannot_be_and_what_was_closed_is_not_tried_again(
     show.start(setup(tmp_path, f"exit:{code}"))
     until(lambda: is_in(show, "stopped", 1))
     assert (show.state.error, show.state.refused) == (error, code == 2)
+
+
+def test_it_is_black_from_one_show_to_the_next(
+    show: ShowProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+    monkeypatch.setattr(Curtain, "lower", lambda _, words: done.append(f"lower {words[0]}"))
+    monkeypatch.setattr(Curtain, "lift", lambda _: done.append("lift"))
+    whole = replace(
+        setup(tmp_path, "window"), words=(*setup(tmp_path, "window").words, "--fullscreen")
+    )
+    show.start(whole)
+    until(lambda: done)
+    until(lambda: show.state.state == "running")
+    assert done == ["lift"]  # there was none
+    show.start(whole)
+    until(lambda: len(done) == 3)
+    assert done[1:] == ["lower --source=window", "lift"]
+    until(lambda: show.state.state == "running")
+    show.stop()
+    until(lambda: show.state.state == "stopped")
+    assert done[3:] == ["lift"]
 
 
 def test_stop_ends_one_that_hangs(show: ShowProcess, tmp_path: Path) -> None:
