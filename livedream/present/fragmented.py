@@ -186,6 +186,11 @@ class FragmentedFile:
         self._end = 0
         self._order: InOrder | None = None
         self._file: io.FileIO | None = None
+        self._late = False
+
+    def create_late(self) -> None:
+        """Begin the file with its first chunk: before it there is none that nothing would play."""
+        self._late = True
 
     def create(self, *, overwrite: bool) -> None:
         """Begin the file with its header.  Raises SinkError when it cannot be made."""
@@ -317,6 +322,9 @@ class FragmentedFile:
                 chunk = self._chunk([item for item in packets if item[0] == 0])
         except (av.FFmpegError, ValueError) as error:
             raise cannot(self.path, error) from error
+        if self._late:
+            self._late = False
+            self.create(overwrite=False)
         self._append(chunk)
         self._chunks += 1
 

@@ -86,6 +86,7 @@ class VideoSink(Finalizable):
     info: of the frames to come, and of the file whose other streams are copied.
     overwrite: replace what is there.  resume: go on behind the frames that an unfinished file
     holds; `frames_written` tells how many they are, 0 where there is no such file.
+    late: the file is made with its first frame, for a sink that may never get one.
     sound: what is heard in place of the source's own, which is in this file only.
     header: what the growing file begins with.  end: of the last frame written here, in seconds.
     Raises SinkError when the file cannot be made; nothing on disk has changed then.
@@ -99,6 +100,7 @@ class VideoSink(Finalizable):
         *,
         overwrite: bool = False,
         resume: bool = False,
+        late: bool = False,
         sound: SoundBeside | None = None,
     ) -> None:
         options = options or VideoOptions()
@@ -133,7 +135,9 @@ class VideoSink(Finalizable):
         try:
             self._prepare()
             written = self._growing.resume(self._sound) if resume else None
-            if written is None:
+            if late:
+                self._growing.create_late()
+            elif written is None:
                 self._growing.create(overwrite=overwrite or resume)
             else:
                 self.frames_written, last_s = written

@@ -214,7 +214,8 @@ class _Segments:
         sound = None if recording.sound is None else AacTrack(recording.sound)
         path = recording.folder / name
         recording.being_written.add(path)
-        return VideoSink(path, info, options, sound=sound), sound
+        # One that is killed before its first frame came leaves no file that nothing plays.
+        return VideoSink(path, info, options, late=True, sound=sound), sound
 
     def _finish(self, sink: VideoSink) -> None:
         """Turn it into an ordinary file, for which it is needed twice for a moment.

@@ -1,12 +1,10 @@
 """Recordings: every frame in exactly one segment, within the budget, playable after a kill."""
 
-import contextlib
 import os
 import shutil
 import subprocess
 import sys
 import threading
-import time
 from fractions import Fraction
 from pathlib import Path
 
@@ -57,12 +55,17 @@ def record(output: RecordingOutput, frames: int) -> None:
     output.open()
     for index in range(frames):
         output.write(LiveFrame(numbered(index), index / 25, index))
-    done = threading.Event()
     background = output._background  # noqa: SLF001
     assert background is not None
+    wait_for(background)
+    output.close()
+
+
+def wait_for(background: BackgroundWriter) -> None:
+    """Until it has done what it was asked to do so far."""
+    done = threading.Event()
     background.do(done.set)
     assert done.wait(30.0)
-    output.close()
 
 
 def busy_recording(folder: Path) -> tuple[RecordingOutput, BackgroundWriter, threading.Event]:
@@ -95,16 +98,30 @@ def test_segments_follow_each_other_without_a_gap(tmp_path: Path) -> None:
 
 
 def test_a_segment_that_was_not_prepared_in_time_leaves_nothing(tmp_path: Path) -> None:
-    output, _, may_go_on = busy_recording(tmp_path)
+    output, background, may_go_on = busy_recording(tmp_path)
     for index in range(100):
         if index == 40:  # the second segment has begun without
             may_go_on.set()
-            while len(list(tmp_path.glob("*.mp4"))) < 3:
-                time.sleep(0.01)
+            wait_for(background)
         output.write(LiveFrame(numbered(index), index / 25, index))
     output.close()
     paths = sorted(tmp_path.glob("*.mp4"))
     assert [n for path in paths for n in numbers(path)] == list(range(100))
+
+
+def test_a_segment_that_waits_for_its_first_frame_is_no_file_yet(tmp_path: Path) -> None:
+    """A kill would leave one that nothing plays."""
+    output, background, may_go_on = busy_recording(tmp_path)
+    may_go_on.set()
+    for index in range(28):  # the second segment is asked for
+        output.write(LiveFrame(numbered(index), index / 25, index))
+    wait_for(background)
+    (path,) = tmp_path.iterdir()
+    assert numbers(path) == list(range(28))
+    for index in range(28, 31):
+        output.write(LiveFrame(numbered(index), index / 25, index))
+    assert [n for path in sorted(tmp_path.glob("*.mp4")) for n in numbers(path)] == list(range(31))
+    output.close()
 
 
 def test_a_segment_that_is_prepared_after_the_end_leaves_nothing(tmp_path: Path) -> None:
@@ -157,12 +174,14 @@ def test_the_budget_holds_and_the_oldest_go(tmp_path: Path) -> None:
     noise = np.random.default_rng(0)
     output = recording(tmp_path, "minutes=0.01&budget=1MB&quality=60")
     output.open()
+    background = output._background  # noqa: SLF001
+    assert background is not None
     most = 0
     for index in range(150):
         rgb = noise.integers(0, 255, (240, 320, 3), dtype=np.uint8)
         output.write(LiveFrame(rgb, index / 25, index))
         if index % 10 == 0:
-            time.sleep(0.02)  # what happens beside it keeps up
+            wait_for(background)
             most = max(most, output.budget.taken())
     output.close()
     names = sorted(p.name for p in tmp_path.iterdir())
@@ -237,9 +256,5 @@ def test_what_was_written_survives_a_kill(tmp_path: Path) -> None:
             written = int(child.stdout.readline())
         child.kill()
         written = max([written, *(int(n) for n in child.stdout.read().split("\n")[:-1] if n)])
-    paths = sorted(tmp_path.glob("livedream-*.mp4"))
-    found = []
-    for path in paths:
-        with contextlib.suppress(av.FFmpegError):  # one that was opened beforehand holds nothing
-            found += numbers(path)
+    found = [n for path in sorted(tmp_path.glob("livedream-*.mp4")) for n in numbers(path)]
     assert found[: written + 1] == list(range(written + 1))
