@@ -284,6 +284,7 @@ class Dreamer:
         seconds: since the frame before.  keep: what remains of the dream after them.
         """
         if self._wanted is None:
+            self.state.regions.clear()  # the dream goes everywhere meanwhile
             return None
         return self.planes.step(
             self._wanted, self.state.regions, rgb, motion,

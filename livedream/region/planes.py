@@ -48,6 +48,7 @@ _TINY: Final = 1e-6
 _FADING: Final = 8.0  # below an eighth the plane itself fades what is left
 _HYSTERESIS: Final = 0.1  # of a score, to both sides of the threshold
 _HOLD_FADE_S: Final = 0.3
+_DREAMED: Final = "fading"  # in the memory: where there may be a dream still
 _KEPT: Final = 64  # planes of fixed regions
 
 
@@ -105,6 +106,7 @@ class PlaneReader:
         if all(wanted.terms) and terms and not cover_all(terms):  # elsewhere nothing is asked for
             own = tuple(dict.fromkeys(region for region in wanted.terms if region is not None))
             parts.append(either(own))
+        before = memory.pop(_DREAMED, None)  # else what is not kept up to date stays
         if not parts:
             return Planes(None, None, grids)
         whole = parts[0] if len(parts) == 1 else Both(tuple(parts))
@@ -112,7 +114,7 @@ class PlaneReader:
         if fixed.is_fixed(whole):
             everywhere = grow.min() == 1.0
             return Planes(None, None, grids) if everywhere else Planes(grow, _visible(grow), grids)
-        return Planes(grow, view.kept(grow, whole, fade), grids)
+        return Planes(grow, view.kept(grow, whole, before, fade), grids)
 
     def mask(self, path: str, time_s: float) -> Plane:
         """(H, W) in [0, 1] of a mask that moves; nowhere until a live one's first picture."""
@@ -210,20 +212,22 @@ class _View:
         feather = self._feather(self._size[0])
         return fixed.feathered(drawn, feather) if shared else fixed.edged(drawn, feather)
 
-    def kept(self, grow: Plane, region: Region, fade: float) -> Plane:
-        """`Planes.keep`: what grows now, and what grew before and has not faded yet."""
+    def kept(self, grow: Plane, region: Region, before: Plane | None, fade: float) -> Plane:
+        """`Planes.keep`: what grows now, and what grew before and has not faded yet.
+
+        before: where the dream was, in the last frame; None: it may have been everywhere.
+        """
         if _is_seen(region):
             small = self._seen_plane(region)
         else:
             small = np.asarray(
                 cv2.resize(grow, self._half, interpolation=cv2.INTER_AREA), np.float32
             )
-        before = self._carried("fading")
-        if before is not None:
-            small = np.maximum(small, before * np.float32(fade))
-            _, found = cv2.threshold(small, fixed.UNSEEN, 0.0, cv2.THRESH_TOZERO)
-            small = np.asarray(found, np.float32)
-        self._memory["fading"] = small
+        before = self._moved_along(before)
+        left = np.float32(1.0) if before is None else before
+        small = np.maximum(small, left * np.float32(fade))
+        _, found = cv2.threshold(small, fixed.UNSEEN, 0.0, cv2.THRESH_TOZERO)
+        self._memory[_DREAMED] = small = np.asarray(found, np.float32)
         kept = cv2.resize(_visible(small), self._size)
         most = self._most(region)
         if most is not None:
@@ -311,7 +315,9 @@ class _View:
 
     def _carried(self, name: str) -> Plane | None:
         """What is remembered, where it has moved to."""
-        before = self._memory.get(name)
+        return self._moved_along(self._memory.get(name))
+
+    def _moved_along(self, before: Plane | None) -> Plane | None:
         if before is None or before.shape != self._half[::-1]:
             return None
         if self._motion is None or self._motion.flow[0].size <= 1:

@@ -37,6 +37,22 @@ def test_planes_follow_the_parameters() -> None:
     assert regions.step(moment(), GRAY, None, 0.04) is None
 
 
+@pytest.mark.parametrize("before", [[""], ["left", ""], ["dark", "left", ""], ["dark", ""]])
+def test_the_old_dream_fades_outside_of_a_region_set_while_it_runs(before: list[str]) -> None:
+    regions, frame = LiveRegions(), GRAY.copy()
+    frame[:, :80] = 20
+    more = {"half_life": 0.2, "region_half_life": 0.0}
+    for where in before:
+        for _ in range(60):
+            regions.step(moment(where=where, **more), frame, None, 0.04)
+    found = []
+    for _ in range(60):
+        planes = regions.step(moment(where="dark", **more), frame, None, 0.04)
+        assert planes is not None and planes.keep is not None
+        found.append(float(planes.keep[20, 70]))
+    assert found[0] == 1.0 and 0.0 < found[25] < 1.0 and found[-1] == 0.0
+
+
 def test_a_prompt_s_words_have_planes() -> None:
     planes = LiveRegions().step(moment(prompt="owl@left in snow@top"), GRAY, None, 0.04)
     assert planes is not None and len(planes.terms) == 2

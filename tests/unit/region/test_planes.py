@@ -189,6 +189,19 @@ def test_an_old_dream_fades_where_nothing_dreams_any_more() -> None:
     assert grown(regions.step(GRAY, still())).max() == 0
 
 
+def test_a_region_of_a_film_s_curve_lets_the_old_dream_fade(
+    dreamnet: Network, texture: Picture
+) -> None:
+    settings = DreamSettings(size="45p", half_life=0.02, region_half_life=0.0, flow="none")
+    dreamer, bright = Dreamer(settings, dreamnet), np.full_like(texture, 200)
+    keeps = []
+    for n, where in enumerate(["dark"] * 6 + ["", "dark"]):
+        dreamer.adopt(settings.replace(where=where))
+        planes = dreamer.step(Frame(bright, n, Fraction(1, 25), n)).planes
+        keeps.append(None if planes is None else float(kept(planes).max()))
+    assert keeps[5:] == [0.0, None, 1.0]
+
+
 def test_a_fixed_part_is_never_left() -> None:
     regions, black = Regions("dark & left", region_half_life=0.0), GRAY // 8
     away = np.zeros((2, 45, 80), np.float32)
