@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from fractions import Fraction
+from pathlib import Path
 from typing import Final
 
 import cv2
@@ -121,7 +122,8 @@ class PacedInput:
     """
 
     def __init__(self, text: str, sound: LiveSound | None = None) -> None:
-        self.name = text if text.startswith(("synthetic:", "noise")) else text.rpartition("/")[2]
+        is_file = not text.startswith(("synthetic:", "noise"))
+        self.name = (is_file and Path(text).name) or text
         self._text = text
         self._source: Source | None = None
         self._frames: Iterator[Frame] = iter(())

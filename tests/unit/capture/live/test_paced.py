@@ -167,6 +167,19 @@ def test_what_comes_late_does_not_hurry(clock: list[float]) -> None:
     assert shown(pace, [0.2, 0.3, 0.4], clock) == [0.0, 0.1, 0.2]
 
 
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("shows/film.mp4", "film.mp4"),
+        ("shows/photos/", "photos"),
+        (".", "."),
+        ("synthetic:clouds?size=64x36", "synthetic:clouds?size=64x36"),
+    ],
+)
+def test_its_name_is_that_of_the_file_or_folder(text: str, name: str) -> None:
+    assert PacedInput(text).name == name
+
+
 def test_pixels_become_square(tmp_path: Path, clock: list[float]) -> None:
     path = tmp_path / "dvd.mkv"
     make_video(path, size=(72, 58), context={"sample_aspect_ratio": Fraction(64, 45)})
