@@ -3,8 +3,9 @@
 import argparse
 import dataclasses
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from livedream.cli.automation import add_automation, automation_of
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from livedream.jobs.report import RenderReport
 
 
+_NOTHING: Mapping[str, Path] = MappingProxyType({})
 _PREVIEW_S = 4.0
 _PREVIEW_PICTURE = "360p"
 _PREVIEW_DREAM = "180p"
@@ -117,7 +119,7 @@ def add_options(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
 def run(args: argparse.Namespace) -> int:
     jobs = jobs_of(args)
     make_folder_of(args.output, len(args.inputs))
-    _check_beside(args)
+    check_jobs(jobs, _beside(args))
     if args.workers is not None or args.cluster is not None:
         reports = _by_many(jobs, args)
     else:
@@ -131,8 +133,8 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _check_beside(args: argparse.Namespace) -> None:
-    """What is written at the end must be found impossible at the beginning."""
+def _beside(args: argparse.Namespace) -> dict[str, Path]:
+    """What is written at the end, by option. Raises SinkError where it cannot be."""
     from livedream.media.destination import check_destination
     from livedream.present.picture import check_picture
 
@@ -140,14 +142,37 @@ def _check_beside(args: argparse.Namespace) -> None:
         check_picture(args.sheet, overwrite=True)
     if args.report is not None:
         check_destination(args.report, overwrite=True)
+    found = {"--sheet": args.sheet, "--report": args.report}
+    return {option: path for option, path in found.items() if path is not None}
+
+
+def check_jobs(jobs: "list[RenderJob]", beside: Mapping[str, Path] = _NOTHING) -> None:
+    """Raise what is wrong with any input or output before the first film is begun.
+
+    beside: what else is written, by option.
+    """
+    from livedream.media.destination import check_not_source
+
+    read: list[Path] = []
+    written: dict[Path, str] = {}
+    for job in jobs:
+        with job.open() as source:
+            info = source.info
+        job.check(job.described(info))
+        read += info.all_files
+        outputs = [job.output] if job.matte is None else [job.output, job.matte]
+        written |= {output.resolve(): "the output" for output in outputs}
+    for option, path in beside.items():
+        if (other := written.get(path.resolve())) is not None:
+            raise SettingsError(f"{option} and {other} are the same file; give another name")
+        written[path.resolve()] = option
+    check_not_source(written, read)
 
 
 def with_dreamers(jobs: "list[RenderJob]") -> "Iterator[tuple[RenderJob, Dreamer]]":
     """Each job with a dreamer of its own, which share a network."""
     from livedream.dream.dreamer import Dreamer
 
-    for job in jobs:
-        job.open().close()  # what is wrong with the input, before seconds go into a network
     dreamer: Dreamer | None = None
     for job in jobs:
         dreamer = Dreamer(
@@ -189,8 +214,6 @@ def _by_many(jobs: "list[RenderJob]", args: argparse.Namespace) -> "list[RenderR
     from livedream.jobs.film.film import render_films
     from livedream.jobs.film.on_ray import RayWorkers
 
-    for job in jobs:
-        job.open().close()  # what is wrong with the input, before Ray is started
     name = jobs[0].output.name if len(jobs) == 1 else f"{len(jobs)} films"
     with (
         FilmProgress(name, quiet=args.quiet) as progress,

@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from livedream.capture import open_source
 from livedream.cli import main
+from livedream.present import open_sink
 
 CLOUDS = "synthetic:clouds?size=96x64&fps=25&seconds=0.2"
 OPTIONS = ["--size", "64p", "--flow-size", "64p", "--quiet"]
@@ -96,6 +98,37 @@ def test_several_inputs_go_into_a_folder(tmp_path: Path) -> None:
         "synthetic-clouds.dream.mp4",
         "synthetic-noise.dream.mp4",
     ]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["a.mkv", "b.mkv", "-o", "out"], "b.dream.mkv already exists"),
+        (["a.mkv", "c.webm", "-o", "out", "--codec", "h264"], ".webm cannot hold h264"),
+        (["a.mkv", "a.dream.mkv", "--overwrite"], "a.dream.mkv is the source itself"),
+        (["a.mkv", "-o", "new.mkv", "--report", "a.mkv"], "a.mkv is the source itself"),
+        (["shot/%02d.png", "-o", "new.mkv", "--sheet", "shot/00.png"], "is the source itself"),
+        (["a.mkv", "-o", "new.mkv", "--report", "new.mkv"], "--report and the output are the same"),
+        (["a.mkv", "-o", "new.mkv", "--report", "x.png", "--sheet", "x.png"], "--report and --sh"),
+    ],
+    ids=lambda one: " ".join(one) if isinstance(one, list) else "",
+)
+def test_what_cannot_be_is_said_before_the_first_film(
+    words: list[str], message: str, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    for film in ("a.mkv", "a.dream.mkv", "b.mkv", "c.webm", "shot/%02d.png", "out/b.dream.mkv"):
+        Path(film).parent.mkdir(exist_ok=True)
+        with open_source(CLOUDS) as source, open_sink(film, source.info) as sink:
+            for frame in source:
+                sink.write(frame)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*.*")}
+    for more in ([], ["--workers", "1"]):
+        code, said = run(capsys, "render", *words, *more, *OPTIONS)
+        assert code == 2
+        assert message in said and len(said.splitlines()) == 1
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*.*")} == before
 
 
 def test_measure_prints_every_figure(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
