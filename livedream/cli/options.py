@@ -95,7 +95,7 @@ def settings_from_file(path: Path) -> DreamSettings:
     text: str | None
     if path.suffix == ".json":
         try:
-            text = path.read_text(encoding="utf-8")
+            text = path.read_text(encoding="utf-8-sig")
         except (OSError, UnicodeDecodeError) as error:
             why = getattr(error, "strerror", None) or "not text"
             raise SettingsError(f"--settings-from: {path} cannot be read ({why})") from error

@@ -79,7 +79,7 @@ class MidiMap:
         self.targets: Mapping[str, str] = {}
         if self.path.is_file():
             try:
-                found = toml_table(self.path.read_text(encoding="utf-8")).get("controls", {})
+                found = toml_table(self.path.read_text(encoding="utf-8-sig")).get("controls", {})
                 self.targets = {str(k): str(v) for k, v in dict(found).items()}
                 if len(self.targets) > _MOST:
                     raise ValueError(f"more than {_MOST} learned controls")

@@ -93,7 +93,7 @@ class ObsNotes:
         if not path.is_file():
             return cls(path)
         try:
-            found = toml_table(path.read_text(encoding="utf-8"))
+            found = toml_table(path.read_text(encoding="utf-8-sig"))
             return cls(
                 path,
                 bool(found.get("made", False)),

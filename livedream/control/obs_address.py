@@ -33,7 +33,9 @@ def _own_settings() -> dict[str, str]:
     """Port and password in the settings of the OBS of this machine; empty where it has none."""
     for folder in _folders():
         try:
-            said = json.loads((folder / "plugin_config/obs-websocket/config.json").read_text())
+            said = json.loads(
+                (folder / "plugin_config/obs-websocket/config.json").read_text(encoding="utf-8-sig")
+            )
             return {"port": str(int(said["server_port"])), "password": said["server_password"]}
         except (OSError, ValueError, KeyError, TypeError):
             pass

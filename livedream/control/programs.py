@@ -220,7 +220,7 @@ def find_program(text: str) -> Program:
     path = Path(text)
     if path.suffix == ".toml":
         try:
-            return read_program(path.read_text(encoding="utf-8"), path.stem)
+            return read_program(path.read_text(encoding="utf-8-sig"), path.stem)
         except (OSError, UnicodeDecodeError) as error:
             why = getattr(error, "strerror", None) or "not text"
             raise SettingsError(f"program: {path} cannot be read ({why})") from error

@@ -256,7 +256,7 @@ def resolved(text: str) -> str:
             found = (
                 os.environ[name]
                 if kind == "env"
-                else Path(name).expanduser().read_text(encoding="utf-8").strip()
+                else Path(name).expanduser().read_text(encoding="utf-8-sig").strip()
             )
         except KeyError:
             raise SettingsError(f"{match[0]}: that environment variable is not set") from None

@@ -67,7 +67,7 @@ def read_toml_files(
         try:
             if isinstance(path, Path) and path.stat().st_size > _LARGEST:
                 raise SettingsError(f"{path}: larger than {_LARGEST} bytes")
-            found[checked_name(name)] = read(path.read_text(encoding="utf-8"), name, own=is_own)
+            found[checked_name(name)] = read(path.read_text(encoding="utf-8-sig"), name, own=is_own)
         except (LivedreamError, OSError, UnicodeDecodeError) as error:
             broken[name] = reason(error)
     return found, broken

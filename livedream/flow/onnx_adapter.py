@@ -124,7 +124,7 @@ def read_adapter(path: Path, metadata: Mapping[str, str], names: Sequence[str]) 
         )  # fmt: skip
     file = path if own else sidecar
     try:
-        text = metadata[METADATA_KEY] if own else sidecar.read_text(encoding="utf-8")
+        text = metadata[METADATA_KEY] if own else sidecar.read_text(encoding="utf-8-sig")
         found = json.loads(text) if own else tomllib.loads(text)
     except OSError as error:
         raise FlowError(f"flow {file}: not readable ({error})") from error

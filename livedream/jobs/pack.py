@@ -351,7 +351,7 @@ def _text(file: Path) -> str:
     if file.stat().st_size > _SMALL:
         raise SettingsError(f"{file.name}: larger than {_SMALL >> 20} MiB")
     try:
-        return file.read_text(encoding="utf-8")
+        return file.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise SettingsError(f"{file.name}: not text") from error
 

@@ -18,7 +18,7 @@ def read_labels(path: Path) -> tuple[str, ...]:
     Raises WeightsError when the file cannot be read or its indices leave gaps.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise WeightsError(f"labels {path}: {error}; must be text, one label per line") from error
     lines = [line for line in lines if line.strip()]

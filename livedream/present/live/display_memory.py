@@ -65,7 +65,7 @@ class DisplayMemory:
 
     def _read(self) -> dict[str, dict[str, Any]]:
         try:
-            return parse_displays(self.path.read_text(encoding="utf-8"))
+            return parse_displays(self.path.read_text(encoding="utf-8-sig"))
         except FileNotFoundError:
             return {}
         except (OSError, ValueError) as error:

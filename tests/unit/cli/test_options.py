@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from livedream.cli import build_parser, main
-from livedream.cli.options import given_of
+from livedream.cli.options import given_of, settings_from_file
 from livedream.core.grade import GradeSettings
 from livedream.core.parameters import Parameter
 from livedream.core.settings import DreamSettings
@@ -76,6 +76,12 @@ def test_settings_from_a_wrong_file_are_refused(
         path.write_bytes(content)
     found = refused(capsys, "render", "x", "--settings-from", str(path))
     assert f"--settings-from: {path}" in found and message in found
+
+
+def test_settings_from_a_file_with_a_byte_order_mark(tmp_path: Path) -> None:
+    path = tmp_path / "kept.json"
+    path.write_text('{"strength": 9.0}', encoding="utf-8-sig")
+    assert settings_from_file(path).strength == 9.0
 
 
 def test_advanced_options_stand_at_the_end(capsys: pytest.CaptureFixture[str]) -> None:

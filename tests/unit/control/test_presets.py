@@ -296,6 +296,15 @@ def test_programs_of_the_package_are_right(tmp_path: Path) -> None:
             presets.find(step.preset)
 
 
+def test_a_byte_order_mark_hides_no_preset_and_no_program(tmp_path: Path) -> None:
+    """As Windows' editors write it."""
+    path = tmp_path / "mine.toml"
+    path.write_text("[dream]\nstrength = 9.0\n", encoding="utf-8-sig")
+    assert Presets(tmp_path).find("mine").values["strength"] == 9.0
+    path.write_text("[[steps]]\npreset = 'ink'\nhold_s = 3\n", encoding="utf-8-sig")
+    assert len(find_program(str(path)).steps) == 1
+
+
 @pytest.mark.parametrize(
     "text", ["", "steps = 3", "[[steps]]\nhold_s = 3", "[[steps]]\npreset = 'ink'\nhold_s = 0"]
 )

@@ -23,6 +23,8 @@ def test_secrets_come_from_the_environment_and_from_files(
     monkeypatch.setenv("CAMERA", "pa#s@s/1")
     assert resolved("rtsp://admin:{env:CAMERA}@cam/x") == "rtsp://admin:pa%23s%40s%2F1@cam/x"
     assert resolved(f"rtmp://a/app/{{file:{tmp_path}/key}}") == "rtmp://a/app/live_1?part=2"
+    (tmp_path / "key").write_text("live_1\n", encoding="utf-8-sig")
+    assert resolved(f"rtmp://a/app/{{file:{tmp_path}/key}}") == "rtmp://a/app/live_1"
     assert resolved("udp://127.0.0.1:9000") == "udp://127.0.0.1:9000"
     assert parse_address("browser:8000?token={env:CAMERA}").word("token", "") == "pa#s@s/1"
 

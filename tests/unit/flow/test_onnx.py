@@ -219,6 +219,8 @@ def test_the_sidecar_speaks_where_the_file_is_silent(probe: Probe, pair: Pair) -
     sidecar = path.with_name("probe.onnx.toml")
     sidecar.write_text('direction = "second-to-first"\n')
     close(OnnxFlow(path, "cpu").estimate(*pair), unit(pair[1]), unit(pair[0]), 1e-6)
+    sidecar.write_text(sidecar.read_text(), encoding="utf-8-sig")  # as Windows' editors do
+    assert OnnxFlow(path, "cpu").adapter.direction == "second-to-first"
     told = probe(names=("a", "b"), metadata={})
     close(OnnxFlow(told, "cpu").estimate(*pair), unit(pair[0]), unit(pair[1]), 1e-6)
     sidecar.write_text("direction = ")

@@ -32,6 +32,12 @@ def test_an_index_before_the_label_decides_the_order(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("text", ["0 tench\n1 crane\n", "tench\ncrane\n"])
+def test_a_byte_order_mark_is_no_part_of_a_label(tmp_path: Path, text: str) -> None:
+    """As Windows' editors write it."""
+    assert read_labels(labels(tmp_path, "\ufeff" + text)) == ("tench", "crane")
+
+
 def test_places365_writes_the_index_last(tmp_path: Path) -> None:
     text = "/a/airfield 0\n/b/beach_house 1\n/d/diner/outdoor 2\n"
     found = read_labels(labels(tmp_path, text))
