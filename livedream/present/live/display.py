@@ -25,7 +25,8 @@ _GRID: Final = ((200, 200, 200), (94, 200, 190))  # lines, frame
 class Display:
     """Draws, keeps what was set, and can take it back.
 
-    number: on the wall, from the left.  placement: what to begin with.
+    number: on the wall, from the left.  placement: what to begin with.  key: of the display that
+    the placement is for, also once that is gone.
     say: shows a line to whoever is at the keys.
 
     What keys do and what comes from elsewhere is the same: `set` and `act`.
@@ -50,7 +51,8 @@ class Display:
         self.recall(placement)
 
     def recall(self, placement: Placement) -> None:
-        """Begin with this placement."""
+        """Begin with this placement, on the display where the screen is now."""
+        self.key = self.screen.display_key
         self.placement = self._kept = placement
         self._undo: deque[Placement] = deque(maxlen=_MOST_UNDO)
         self._redo: list[Placement] = []

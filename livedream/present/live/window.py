@@ -98,7 +98,7 @@ class Window:
             mask_for(options.placing["mask"], (1, 1))
         self._displays: list[Display] = []
         self._chosen = 0  # the number of the display that keys are for
-        self._before: dict[Area, Placement] = {}  # for when a display comes back
+        self._before: dict[str, Placement] = {}  # by display key, for when a display comes back
         self._card = options.card
         # By fullscreen: a projection is not covered unless somebody asked for it.
         self._hud = {False: options.hud is not False, True: options.hud is True}
@@ -148,8 +148,8 @@ class Window:
             self._recall_hud()
             self._show(slot, stop)
         finally:
-            for display, area in zip(self._displays, areas, strict=False):
-                self._before[area] = display.placement
+            for display in self._displays:
+                self._before[display.key] = display.placement
                 display.screen.close()
             self._displays, self._chosen = [], 0
             self._wall.publish(())
@@ -157,7 +157,7 @@ class Window:
 
     def _open(self, number: int, area: Area, picture: tuple[int, int], paced: bool) -> Display:
         screen = Screen(self._options, picture, area, paced=paced)
-        placement = self._before.get(area) or self._placement(screen)
+        placement = self._before.get(screen.display_key) or self._placement(screen)
         return Display(screen, number, self._memory, self._say, placement)
 
     def _placement(self, screen: Screen) -> Placement:

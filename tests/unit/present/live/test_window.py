@@ -58,6 +58,7 @@ class Paper:
     ) -> "Paper":
         self.fullscreen = options.fullscreen
         if area.number == 0:
+            self.move_to_display(0)
             return self
         other = Paper((), self.stop)
         other.beside = True
@@ -118,11 +119,17 @@ class Stage:
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(os.environ, "SDL_VIDEODRIVER", "dummy")
+        monkeypatch.setattr(window, "FIRST_WAIT_S", 0.0)
         self.folder, self.monkeypatch = folder, monkeypatch
         self.parameters = LiveParameters(DreamSettings())
         self.show = Show(self.parameters, Presets(folder / "presets"))
         self.memory = DisplayMemory(folder)
         self.wall = WallControl()
+
+    def lose(self) -> None:
+        """A step after which the window opens again."""
+        self.slot.put(BLACK)
+        raise SinkError("the display is gone")
 
     def run(self, *steps: Callable[[], object], **options: Any) -> Paper:
         """Opens a window, does one step after each picture shown, and closes it."""
@@ -374,6 +381,22 @@ class TestWall:
     def test_both_go_fullscreen_and_back(self, stage: Stage) -> None:
         paper = stage.run(press("f"), displays=self.displays)
         assert [paper.fullscreen, paper.others[0].fullscreen] == [True, True]
+
+
+class TestLost:
+    """A window that comes back."""
+
+    def test_lies_as_it_did(self, stage: Stage) -> None:
+        paper = stage.run(press("f3"), stage.lose, placing={"mirror": True})
+        assert [lie.mirror for lie in paper.lain] == [True, False, False]
+
+    def test_after_another_display_it_lies_as_is_kept_for_this_one(self, stage: Stage) -> None:
+        stage.memory.keep("0:640x360", Placement(gamma=1.5))
+        stage.memory.keep("1:640x360", Placement(gamma=2.0))
+        paper = stage.run(press("f10"), stage.lose, press("f3"))
+        assert [lie.gamma for lie in paper.lain] == [1.5, 2.0, 1.5, 1.5]
+        kept = [stage.memory.recall(f"{number}:640x360") for number in (0, 1)]
+        assert kept == [Placement(gamma=1.5, mirror=True), Placement(gamma=2.0)]
 
 
 class TestFromElsewhere:
