@@ -106,16 +106,17 @@ class ClassSegmentation:
         self._network = network.eval().requires_grad_(False)
         self._mean = torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1)
         self._std = torch.tensor([0.229, 0.224, 0.225]).view(3, 1, 1)
-        self._last: tuple[int, NDArray[np.float32]] | None = None
+        self._last: tuple[Picture, NDArray[np.float32]] | None = None
 
     @torch.no_grad()
     def score(self, rgb: Picture, name: str) -> Plane:
         """(h, w) in [0, 1] of a class, one of `CLASSES`."""
-        if self._last is None or self._last[0] != id(rgb):
+        last = self._last  # looked at once: another thread may put its own there
+        if last is None or last[0] is not rgb:
             picture = torch.from_numpy(shrunk(rgb, *_CLASSES_SIZE)).permute(2, 0, 1).float() / 255
             found = self._network(((picture - self._mean) / self._std)[None])["out"]
-            self._last = id(rgb), found[0].softmax(0).numpy()
-        return np.asarray(self._last[1][CLASSES.index(name) + 1], np.float32)
+            self._last = last = rgb, found[0].softmax(0).numpy()
+        return np.asarray(last[1][CLASSES.index(name) + 1], np.float32)
 
 
 @lru_cache(maxsize=4)

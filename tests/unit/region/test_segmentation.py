@@ -118,6 +118,15 @@ def test_torchvisions_network_tells_classes_apart() -> None:
     assert total.min() > 0 and total.max() < 1
 
 
+def test_each_picture_is_looked_at_even_where_the_last_one_lay() -> None:
+    network, draw = ClassSegmentation(seed=1), np.random.default_rng(1)
+    for _ in range(4):  # a freed array's place, and so its id, is given to the next one
+        rgb = draw.integers(0, 256, GRAY.shape, np.uint8)
+        found = network.score(rgb, "person")
+        assert np.array_equal(found, ClassSegmentation(seed=1).score(rgb, "person"))
+        del rgb
+
+
 def test_a_real_network_finds_the_juggler(shared: Path) -> None:
     network = OnnxSegmentation(str(shared / "weights" / "person-landscape.onnx"))
     film = cv2.VideoCapture(str(shared / "clips" / "juggle.mp4"))
