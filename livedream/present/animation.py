@@ -39,14 +39,15 @@ def check_animation(
 ) -> None:
     """Raise what `AnimationSink` would; nothing is made."""
     suffix = path.suffix.lower()
-    if resume and not path.exists():
+    if resume:
+        again = "start over with --overwrite" if path.exists() else "leave out --resume"
         raise SinkError(
             f"{suffix} files are written in one go at the end, so there is nothing to resume: "
-            "start again, or render to .mkv"
+            f"{again}, or render to .mkv"
         )
     if info.alpha:
         raise no_alpha(f"an animated {suffix}")
-    check_destination(path, sources=info.all_files, overwrite=overwrite, resume=resume)
+    check_destination(path, sources=info.all_files, overwrite=overwrite)
     if options.codec is not None:
         raise SinkError(f"{suffix} has only one codec: leave out {options.codec}")
     if info.frames is not None and info.frames > _MOST_FRAMES:

@@ -116,8 +116,18 @@ def test_too_long_a_film_is_refused(tmp_path: Path) -> None:
 
 
 def test_nothing_can_be_resumed(tmp_path: Path) -> None:
-    with pytest.raises(SinkError, match="nothing to resume"):
+    with pytest.raises(SinkError, match="nothing to resume: leave out --resume"):
         open_sink(tmp_path / "a.gif", INFO, resume=True)
+
+
+@pytest.mark.parametrize("name", ["a.gif", "a.webp"])
+def test_resuming_replaces_nothing(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"somebody's")
+    with pytest.raises(SinkError, match="nothing to resume: start over with --overwrite"):
+        open_sink(tmp_path / name, INFO, resume=True)
+    assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [
+        (name, b"somebody's")
+    ]
 
 
 def test_sound_that_is_lost_is_named(tmp_path: Path, film_with_sound: Path) -> None:
