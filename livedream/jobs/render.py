@@ -117,9 +117,12 @@ class RenderJob:
         return films
 
     def check(self, info: SourceInfo) -> None:
-        """Raise SinkError or SourceError, before anything is written, where one cannot be."""
+        """Raise SinkError or SourceError, before anything is written, where one cannot be, and
+        SettingsError for what automation brings later and nobody can dream. info: as described."""
         for path, frames, options in self.films(info):
             check_sink(path, frames, options, overwrite=self.overwrite, resume=self.resume)
+        if (timeline := self.timeline(info)) is not None:
+            timeline.check()
 
     def picture(self, dream: Dream) -> Picture:
         """What is written of a dream."""
@@ -146,17 +149,12 @@ class RenderJob:
         )  # fmt: skip
 
     def heard(self, info: SourceInfo) -> Self:
-        """This job once its automation was checked, and the sound of its film or music heard where
-        that follows it.
+        """This job once the sound of its film or music was heard, where its automation follows it.
 
-        info: the source.  Raises SourceError where there is none and it was asked for by name,
-        SettingsError for what the automation brings and nobody can dream.
+        info: the source.  Raises SourceError where there is none and it was asked for by name.
         """
-        automation, timeline = self.automation, self.timeline(info)
-        if automation is None or timeline is None:
-            return self
-        timeline.check()
-        if automation.heard is not None or not automation.listens:
+        automation = self.automation
+        if automation is None or automation.heard is not None or not automation.listens:
             return self
         try:
             hearing = automation.hearing(sound_of(info, self.music))

@@ -1,6 +1,7 @@
 """Films whose parameters move over time: stopped and resumed, in pieces, from the command line."""
 
 import json
+import sys
 from fractions import Fraction
 from pathlib import Path
 
@@ -164,13 +165,15 @@ def test_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     ],
 )
 def test_what_is_wrong_an_hour_in_is_said_before_the_first_frame(
-    late: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+    late: str, said: str, tmp_path: Path,
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setitem(sys.modules, "ray", None)  # nor is it started before that
     moves, out = tmp_path / "moves.txt", tmp_path / "out.mkv"
     moves.write_text(f"3600:{late}")
     clouds = "synthetic:clouds?size=96x64&fps=10&seconds=0.2"
-    for command in ("render", "check"):
-        assert main([command, clouds, "-o", str(out), "--curves", str(moves)]) == 2
+    for command, *more in (["render"], ["render", "--workers", "1"], ["check"]):
+        assert main([command, clouds, "-o", str(out), "--curves", str(moves), *more]) == 2
         assert said in capsys.readouterr().err
     wrong = Automation(curves=parse_curves(moves.read_text()))
     with pytest.raises(LivedreamError, match=said):
