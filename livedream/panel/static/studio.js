@@ -202,12 +202,12 @@ export class Studio {
 
   // One option, made from its declaration.
   control(field) {
-    const { name, kind, help } = field;
+    const { name, kind } = field;
     const title = titled(name);
     const value = this.value(name);
     const offered = (this.offers[name] ?? []).filter((one) => one.value);
     const named = (one) => ({ value: one.value, title: one.note && one.note.length < 24 ? `${one.title}, ${one.note}` : inWords(one.title, name) });
-    const plate = (...nodes) => make("div", {}, make("label", { class: "plate", "data-field": name, title: `${field.flag}: ${help}` }, make("span", {}, title), ...nodes),
+    const plate = (...nodes) => make("div", {}, make("label", { class: "plate", "data-field": name, title: field.flag }, make("span", {}, title), ...nodes),
       PLAIN.includes(name) ? null : make("p", { class: "tip" }, tip(field)), this.why(name));
     if (kind === "switch") return plate(toggle(title, value === true, (on) => this.set(name, on, true)));
     if (offered.length && kind !== "list") {
