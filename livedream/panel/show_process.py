@@ -212,6 +212,11 @@ class ShowProcess:
         self._wake = threading.Condition()
         self._thread: SupervisedThread | None = None
 
+    @property
+    def left_with(self) -> str:
+        """The preset with which the last show ended and the next goes on, "" for none."""
+        return str(self._kept.state.get("preset") or "")
+
     def open(self) -> None:
         self._thread = start_thread("show", self._run)
 

@@ -119,6 +119,7 @@ class Studio(PageServer):
             "filled": self._filled,
             "offers": self._offers,
             "looking": self._looks,
+            "look": self.show.left_with,
         }
 
     async def _tell(self) -> None:

@@ -125,6 +125,8 @@ def test_the_last_set_up_is_offered_and_a_thumb_finds_everything(
     last = {"source": "synthetic:noise", "sinks": ["browser"], "osc": "127.0.0.1:9001", "fps": "12",
             "on": "bar:12"}  # fmt: skip
     (tmp_path / "studio.json").write_text(json.dumps(last), encoding="utf-8")
+    look = {"beginning": [], "preset": "ink", "program": None, "bpm": None, "modulators": []}
+    (tmp_path / "studio-look.json").write_text(json.dumps({**look, "values": {}}))
     with closing(made_studio()) as studio:
         studio.start()
         page = opened(browser, studio, width=390, height=844, scale=2, phone=True)
@@ -134,6 +136,8 @@ def test_the_last_set_up_is_offered_and_a_thumb_finds_everything(
             " && document.querySelector('[data-field=osc] input').value === '127.0.0.1:9001'"
             " && document.querySelector('[data-field=fps] input').value === '12'"
         )
+        left = page.evaluate("document.querySelector('[data-field=preset] + .tip').textContent")
+        assert "as the last one was left, with Ink" in left
         page.evaluate("document.querySelector('details').open = true")
         named = page.evaluate(
             "[...document.querySelectorAll('[data-field=on] option')].map((one) => one.textContent)"

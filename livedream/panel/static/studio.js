@@ -56,13 +56,13 @@ export class Studio {
     if (message.folder) this.drawFolder(message.folder);
     if (message.fault) this.refuse(message.fault, message.at);
     if (!message.show) return;
-    const { show, filled, offers, looking } = message;
+    const { show, filled, offers, looking, look } = message;
     const begun = JSON.stringify(filled);
-    const redraw = begun !== this.began || JSON.stringify([offers, looking]) !== this.offered;
-    this.offered = JSON.stringify([offers, looking]);
+    const redraw = begun !== this.began || JSON.stringify([offers, looking, look]) !== this.offered;
+    this.offered = JSON.stringify([offers, looking, look]);
     // What was begun by somebody is what is shown; what only this page has changed stays until then.
     if (begun !== this.began || !this.filled) this.filled = JSON.parse(begun);
-    this.began = begun; this.offers = offers; this.looking = looking;
+    this.began = begun; this.offers = offers; this.looking = looking; this.look = look;
     if (this.show.number !== show.number) { this.clear(); this.trouble = ""; }
     this.show = { ...show, at: performance.now() - show.seconds * 1000 };
     if (redraw) this.redraw();
@@ -78,7 +78,8 @@ export class Studio {
   }
 
   // What the show says of its source and outputs.
-  hear({ source, outputs }) {
+  hear({ source, outputs, dreams_per_s, level }) {
+    this.preparing = !dreams_per_s && !level;
     this.trouble = [source, ...outputs].filter((one) => ["lost", "failed"].includes(one.state)).map((one) => (one.detail.startsWith(one.name) ? one.detail : `${one.name}: ${one.detail || one.state}`)).join("; ");
     this.drawBar();
   }
@@ -145,13 +146,13 @@ export class Studio {
     if (state !== "stopped") this.pressed = 0;
     const words = {
       stopped: this.bad || (error ? `The show ended: ${error}` : asked ? "Starting" : ""), starting: `Starting${line ? `: ${line}` : ""}`, stopping: "Stopping",
-      running: this.bad || this.trouble || `Running for ${duration(seconds)}`, waiting: `The show crashed and is restarting: ${error}`,
+      running: this.bad || this.trouble || (this.preparing ? "Preparing the first dream" : `Running for ${duration(seconds)}`), waiting: `The show crashed and is restarting: ${error}`,
     };
     this.said.textContent = !this.gone ? words[state] : this.left ? "livedream has quit. You can close this tab." : this.gone;
     this.said.className = (this.gone && !this.left) || this.bad || (state === "running" && this.trouble) || error ? "bad" : "";
     const stopped = state === "stopped";
     this.stop.hidden = stopped;
-    this.quit.hidden = false;
+    this.quit.hidden = this.form.inert = this.left;
     this.stop.disabled = state === "stopping" || Boolean(this.gone);
     this.start.hidden = !stopped && !this.changed();
     this.start.disabled = Boolean(asked || this.gone) || state === "stopping";
@@ -200,15 +201,25 @@ export class Studio {
     return node;
   }
 
+  // With which look the show goes on, whatever the form says of the preset to begin with.
+  leftAs() {
+    const named = this.offers.preset.find((one) => one.value === this.look)?.title;
+    return this.look ? `. The next show goes on as the last one was left, with ${named ?? this.look}; choose another preset to begin with that` : "";
+  }
+
   // One option, made from its declaration.
   control(field) {
     const { name, kind } = field;
     const title = titled(name);
     const value = this.value(name);
     const offered = (this.offers[name] ?? []).filter((one) => one.value);
+    if (name === "display" && !offered.length && this.looking) {
+      const now = value ?? "0";
+      offered.push({ value: now, title: /^\d+$/.test(now) ? `Screen ${Number(now) + 1}` : now });
+    }
     const named = (one) => ({ value: one.value, title: one.note && one.note.length < 24 ? `${one.title}, ${one.note}` : inWords(one.title, name) });
     const plate = (...nodes) => make("div", {}, make("label", { class: "plate", "data-field": name, title: field.flag }, make("span", {}, title), ...nodes),
-      PLAIN.includes(name) ? null : make("p", { class: "tip" }, tip(field)), this.why(name));
+      PLAIN.includes(name) ? null : make("p", { class: "tip" }, tip(field) + (name === "preset" ? this.leftAs() : "")), this.why(name));
     if (kind === "switch") return plate(toggle(title, value === true, (on) => this.set(name, on, true)));
     if (offered.length && kind !== "list") {
       const none = kind === "optional" ? [{ value: null, title: "off" }, { value: "", title: "the default" }] : [{ value: null, title: inWords(usual(field), name) || "none" }];
@@ -227,14 +238,14 @@ export class Studio {
 
   drawSource() {
     const field = this.field("source");
-    const groups = new Map();
+    // What is searched for has its place already: nothing moves under a pointer when it is found.
+    const groups = new Map([["Cameras", []], ...(this.looking ? [["Screens", []], ["Windows", []]] : [])]);
     for (const one of this.offers.source) groups.set(one.group, [...(groups.get(one.group) ?? []), one]);
-    if (!groups.has("Cameras")) groups.set("Cameras", []);
     const chip = (one) => (one.value
       ? make("button", { class: "chip", type: "button", "data-source": one.value, title: one.note, "aria-pressed": String(one.value === this.source),
         onclick: () => this.set("source", one.value, true) }, one.title, one.note ? make("small", {}, one.note) : null)
       : make("p", { class: "tip" }, one.note));
-    const rows = [...groups].sort(([one]) => (one === "Cameras" ? -1 : 0)).map(([title, found]) => make("div", { class: "choice" }, make("span", {}, title),
+    const rows = [...groups].map(([title, found]) => make("div", { class: "choice" }, make("span", {}, title),
       make("div", { class: "row" }, ...found.map(chip), found.length ? null : make("p", { class: "tip" }, this.looking ? "searching…" : "none found"),
         title === "Cameras" && !this.looking ? make("button", { class: "chip quiet", type: "button", onclick: () => this.send({ look: true }) }, "Rescan devices") : null)));
     const typed = this.offers.source.some((one) => one.value === this.source) ? "" : this.source;
