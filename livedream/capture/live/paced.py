@@ -22,15 +22,15 @@ from livedream.core.shrink import fitted
 from livedream.media.viewing import squared
 
 _LATE_S: Final = 0.25  # further behind, the clock is set anew instead of hurrying
-_LONGEST_WAIT_S: Final = 0.5  # so that a stop is noticed
+LONGEST_WAIT_S: Final = 0.5  # so that a stop is noticed
 _BACK_S: Final = 0.1  # further back than frames out of order, time has begun anew
 _DRIFT: Final = 0.02  # heuristic: far more than any clock is wrong by
 _FADE_S: Final = 0.8  # heuristic: slow enough to be no cut, at 3 pictures a second as well
 _THUMB_PX: Final = (16, 9)  # so small that what moves within a scene hardly counts
 _SEAM: Final = 1.5  # heuristic: what changes so many times more than usual does not join
 _STEPS: Final = 2.0  # 8-bit: noise, which joins anything
-_SLOW_S: Final = 0.2  # heuristic: who shows a picture for longer shows it again meanwhile...
-_AGAIN_FPS: Final = Fraction(25)  # ...as a still picture: a show stays as lively
+SLOW_S: Final = 0.2  # heuristic: who shows a picture for longer shows it again meanwhile...
+AGAIN_FPS: Final = Fraction(25)  # ...as a still picture: a show stays as lively
 _CLOCK: Final = Fraction(1, 90_000)
 
 
@@ -50,9 +50,9 @@ class Pace:
         """What comes next has a clock of its own."""
         self._offset_s = None
 
-    def waits_for(self, time_s: float) -> bool:
-        """Sleep until the frame of this time is due, half a second at most. True where it is not
-        yet; to be asked again then."""
+    def waits_for(self, time_s: float, most_s: float = LONGEST_WAIT_S) -> bool:
+        """Sleep until the frame of this time is due, `most_s` at most. True where it is not yet;
+        to be asked again then."""
         now_s = time.monotonic()
         passed_s = time_s - self._last_s
         if self._offset_s is None or not -_BACK_S <= passed_s <= self._most_s:
@@ -67,8 +67,8 @@ class Pace:
             self._offset_s += late_s
         self._due_s = time_s + self._offset_s
         if wait_s > 0:
-            time.sleep(min(wait_s, _LONGEST_WAIT_S))
-        return wait_s > _LONGEST_WAIT_S
+            time.sleep(min(wait_s, most_s))
+        return wait_s > most_s
 
 
 class Seam:
@@ -137,7 +137,7 @@ class PacedInput:
         self.close()
         self._source = source = open_source(self._text)
         info = source.info
-        rate = info.rate if 1 / info.rate <= _SLOW_S else _AGAIN_FPS
+        rate = info.rate if 1 / info.rate <= SLOW_S else AGAIN_FPS
         self._period_s = float(1 / rate)
         self._pace, self._seam = Pace(self._period_s), Seam(self._period_s)
         self._begin(source)
@@ -216,9 +216,9 @@ def _with_repeats(frames: Iterable[Frame], usual_s: float) -> Iterator[Frame]:
 
 
 def _repeats(frame: Frame, shown_s: float) -> Iterator[Frame]:
-    if shown_s > _SLOW_S:
-        for number in range(1, round(shown_s * _AGAIN_FPS)):
-            pts = round((frame.pts * frame.time_base + number / _AGAIN_FPS) / _CLOCK)
+    if shown_s > SLOW_S:
+        for number in range(1, round(shown_s * AGAIN_FPS)):
+            pts = round((frame.pts * frame.time_base + number / AGAIN_FPS) / _CLOCK)
             yield replace(frame, pts=pts, time_base=_CLOCK)
 
 

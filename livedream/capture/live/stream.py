@@ -24,7 +24,7 @@ from livedream.capture.deinterlacing import Deinterlacer
 from livedream.capture.live import Opened, stated_rate
 from livedream.capture.live.ffmpeg_relay import BY_FFMPEG, FfmpegRelay
 from livedream.capture.live.heard import StreamSound
-from livedream.capture.live.paced import Pace, Seam
+from livedream.capture.live.paced import AGAIN_FPS, LONGEST_WAIT_S, SLOW_S, Pace, Seam
 from livedream.capture.live.packets import PacketReader
 from livedream.core.addresses import stream_url
 from livedream.core.errors import SourceError, reason
@@ -143,7 +143,7 @@ class StreamInput:
         else:
             width, height = squared(width, height, self._aspect() or Fraction(1))
         detail = f"{context.name} {width}x{height}, {float(self._rate):g} fps{self._kind.words}"
-        return Opened(width, height, self._rate, detail, self._heard is not None)
+        return Opened(width, height, self._shown_rate, detail, self._heard is not None)
 
     def _begin(self) -> None:
         """Connect, and start to read."""
@@ -167,6 +167,8 @@ class StreamInput:
             "AUTO" if not kind.lead_s else "SLICE"
         )  # frame threads hold frames back
         self._rate = stated_rate(stream.average_rate or stream.guessed_rate)
+        slow = not kind.lead_s and 1 / self._rate > SLOW_S
+        self._shown_rate = AGAIN_FPS if slow else self._rate
         self._stated_aspect = stream.sample_aspect_ratio
         self._context = stream.codec_context
         self._deinterlacer = Deinterlacer("auto", stream.time_base or Fraction(1, 90_000))
@@ -231,7 +233,7 @@ class StreamInput:
             raise SourceError(f"{self.name}: not open")
         self.taken_s = None
         if self._still is not None and time.monotonic() < self._look_s:
-            time.sleep(float(1 / self._rate))
+            time.sleep(float(1 / self._shown_rate))
             return self._still
         if not self._comes(_READ_S):
             return self._still
@@ -239,8 +241,13 @@ class StreamInput:
         time_s = self._time_s + float(1 / self._rate)
         if frame.pts is not None:
             time_s = float(frame.pts * self._deinterlacer.time_base)
-        if self._kind.lead_s < math.inf and self._pace.waits_for(time_s):
-            return None
+        if self._kind.lead_s < math.inf:
+            # A film's picture that stays for long comes again meanwhile, as one from a file.
+            slow = not self._kind.lead_s and (
+                1 / self._rate > SLOW_S or time_s - self._time_s > SLOW_S
+            )
+            if self._pace.waits_for(time_s, float(1 / AGAIN_FPS) if slow else LONGEST_WAIT_S):
+                return self._last if slow else None
         self._frames.popleft()
         self.taken_s = self._clock.ours(time_s, time.monotonic())
         if self._heard is not None:

@@ -6,13 +6,15 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from fractions import Fraction
-from itertools import chain, count, pairwise, repeat
+from io import BytesIO
+from itertools import chain, count, groupby, pairwise, repeat
 from pathlib import Path
 
 import numpy as np
 import pytest
 from live.senders import MjpegServer, RtspServer, read_stamp
 from live.streams_made import FPS, GrowingPlaylist, datagrams, film, web
+from PIL import Image
 from ports import free_tcp_port, free_udp_port
 
 from livedream.capture.live import Captured, open_live, stream
@@ -95,6 +97,23 @@ def test_a_film_over_http_is_looped_without_a_loss(caplog: pytest.LogCaptureFixt
     assert sum(a > b for a, b in pairwise(numbers)) >= 2
     assert capture.health().reconnects == 0
     assert not caplog.messages
+
+
+def test_a_slow_film_over_http_is_shown_again_meanwhile() -> None:
+    shades = [Image.new("RGB", (320, 180), (shade,) * 3) for shade in (60, 120, 200)]
+    file = BytesIO()
+    shades[0].save(file, "GIF", save_all=True, append_images=shades[1:], duration=800, loop=0)
+    with web(lambda path: ("image/gif", file.getvalue())) as url:
+        source = open_live(f"{url}/slides.gif")
+        assert source.open().rate == 25
+        try:
+            found = [rgb for _ in range(100) if (rgb := source.read()) is not None]
+        finally:
+            source.close()
+    means = [rgb.mean() for rgb in found]
+    runs = [len(list(run)) for _, run in groupby(round(mean / 20) for mean in means)]
+    assert len(runs) > 3, runs  # it was looped
+    assert min(runs[:3]) > 5, runs
 
 
 def test_a_picture_over_http_is_looked_at_again() -> None:
