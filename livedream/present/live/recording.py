@@ -212,10 +212,10 @@ class _Segments:
         began = time.strftime("%Y-%m-%dT%H:%M:%S")
         options = VideoOptions(quality=recording.quality, metadata={"date": began})
         sound = None if recording.sound is None else AacTrack(recording.sound)
-        path = recording.folder / name
-        recording.being_written.add(path)
         # One that is killed before its first frame came leaves no file that nothing plays.
-        return VideoSink(path, info, options, late=True, sound=sound), sound
+        sink = VideoSink(recording.folder / name, info, options, late=True, sound=sound)
+        recording.being_written.add(sink.path)
+        return sink, sound
 
     def _finish(self, sink: VideoSink) -> None:
         """Turn it into an ordinary file, for which it is needed twice for a moment.
@@ -239,10 +239,13 @@ class _Segments:
         sink, self._sink = self._sink, None
         if sink is None:
             return
-        if sink.frames_written and sink.path.stat().st_size > _AT_ONCE:
-            sink.abandon()
-        else:
-            sink.close()
+        try:
+            if sink.frames_written and sink.path.stat().st_size > _AT_ONCE:
+                sink.abandon()
+            else:
+                sink.close()
+        finally:
+            self._recording.being_written.discard(sink.path)
 
 
 class RecordingOutput:

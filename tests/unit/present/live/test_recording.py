@@ -202,6 +202,12 @@ def test_a_budget_larger_than_the_disk_removes_nothing(tmp_path: Path) -> None:
     assert all(path.exists() for path in earlier)
 
 
+def test_what_is_written_no_more_may_be_removed(tmp_path: Path) -> None:
+    output = recording(tmp_path, "minutes=0.02&of=both")
+    record(output, 60)
+    assert output.being_written == set()
+
+
 def test_a_segment_that_there_is_no_room_to_finish_stays_as_it_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
