@@ -240,12 +240,18 @@ class Dreamer:
 
         def arrived() -> Dream:
             with self.timer.stage("compose"):
-                shown = replace(frame, rgb=launched.shown())
+                rgb = launched.shown()
                 level, gain, flicker, age_s = launched.found().tolist()
             left = state if state.frames == frames else None
             for own in (left, kept):
                 if own is not None:
                     own.age_s = age_s
+            if not math.isfinite(level):
+                self._lose()
+                if kept is not None:
+                    kept.reset()
+                rgb, level, gain, flicker = frame.rgb, 0.0, 0.0, 0.0
+            shown = replace(frame, rgb=rgb)
             took_s = launched.took_s()
             return Dream(frame, shown, level, gain, flicker, kept or left, took_s, planes)
 
@@ -403,15 +409,18 @@ class Dreamer:
             target=settings.strength * rising, remains=remains, weight=weight,
             plane=None if planes is None else self.plane(planes.grow),
         )  # fmt: skip
-        if levelled.level.device.type == "cpu" and not math.isfinite(float(levelled.level)):
-            # What is no number would stay in the residual for good, and be seen as black.
-            _log.error("a dream by %s was NaN; it starts afresh", self.ascent.engine.name)
-            self.reset()
+        if not math.isfinite(float(levelled.level)):
+            self._lose()
             nothing = torch.zeros_like(levelled.level)
             levelled = LevelledDream(torch.zeros_like(picture), nothing, nothing)
         state.residual, state.gain = levelled.residual, levelled.gain
         state.frames += 1
         return levelled
+
+    def _lose(self) -> None:
+        """Start afresh: what is no number would stay in the residual for good, seen as black."""
+        _log.error("a dream by %s was NaN; it starts afresh", self.ascent.engine.name)
+        self.reset()
 
     def grown(
         self, picture: Tensor, carried: Tensor, momentum: Tensor | None, gain: Tensor | None, *,

@@ -332,6 +332,8 @@ class DreamWorker:
             if size != plan.size or self._interval_s > 1.2 * self._period_s:
                 before = warp_steps(shown, request.flow, size)
         dream, steps = arrived(), fetched()
+        if dreamer.state.residual is None:  # it was lost
+            steps = np.zeros_like(steps)
         return Grown(
             steps if before is None else before, steps, dream.level, dream.frame.rgb, dream.took_s
         )

@@ -19,6 +19,7 @@ import re
 from livedream.core.errors import ObjectiveError
 from livedream.dream.objectives.value import (
     LAYER_NAME,
+    MOST_WEIGHT,
     NEVER_PLAIN,
     PLAIN_LABEL,
     Objective,
@@ -86,9 +87,9 @@ class _Parser:
         match = self.take(_WEIGHT)
         if match:
             weight = float(match[1])
-            if weight == float("inf"):
+            if weight > MOST_WEIGHT:
                 self.place = start
-                raise self.wrong("this weight is too large")
+                raise self.wrong(f"this weight is too large, at most {MOST_WEIGHT:g}")
         self.skip_space()
         target = self.target()
         self.skip_space()

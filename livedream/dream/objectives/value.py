@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from os import PathLike, fspath
 from pathlib import PurePath
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +26,7 @@ from livedream.core.errors import ObjectiveError
 from livedream.region.text import parse_region
 from livedream.region.value import PLAIN_PATH, Both, Region
 
+MOST_WEIGHT: Final = 1e12  # heuristic: its square, of many channels, is still a float32
 LAYER_NAME = re.compile(r"[A-Za-z0-9_](?:[\w./-]*[\w])?", re.ASCII)
 NEVER_PLAIN = re.compile(r"(?!)")
 PLAIN_LABEL = re.compile(r"[^\W_](?:[\w'.-]*\w)?")
@@ -131,8 +133,8 @@ class Objective:
 
     def __post_init__(self) -> None:
         for term in self.terms:
-            if not math.isfinite(term.weight):
-                raise _invalid("weights are finite numbers", str(term.weight))
+            if math.isnan(term.weight) or abs(term.weight) > MOST_WEIGHT:
+                raise _invalid(f"weights are numbers up to {MOST_WEIGHT:g}", str(term.weight))
 
     def __add__(self, other: Objective) -> Objective:
         return Objective(self.terms + other.terms)

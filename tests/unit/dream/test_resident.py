@@ -303,6 +303,26 @@ def test_a_reset_between_frames_is_followed(resident_dreamer: Callable[..., Drea
             assert dream.state is not None and dream.state.age_s == pytest.approx(0.04)
 
 
+def test_what_is_no_number_does_not_stay_on_the_device(
+    resident_dreamer: Callable[..., Dreamer], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nor is it shown, or kept to go on from; the next frame is under way already."""
+    frames, found = frames_of(12), resident_dreamer(Traced(), flow="none")
+    dreams = found.dreams(frames, keep=lambda: True)
+    levels = []
+    for frame in frames:
+        if frame.index == 4:
+            assert found.state.residual is not None
+            found.state.residual[0, 0, 5, 5] = torch.nan
+        dream = next(dreams)
+        levels.append(dream.level)
+        if dream.level == 0.0:
+            assert np.array_equal(dream.frame.rgb, frame.rgb)
+            assert dream.state is not None and dream.state.residual is None
+    assert "was NaN" in caplog.text
+    assert 0.0 in levels[:7] and levels[-1] == pytest.approx(14.0, rel=0.03)
+
+
 class OnOneDevice(TorchDispatchMode):
     """Raises for an operation that touches another device than CUDA."""
 

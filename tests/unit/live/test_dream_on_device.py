@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from recorded import Pool, Traced, stay_on_device
 
 from livedream.capture.live import Captured
@@ -190,6 +191,24 @@ def test_a_reset_starts_afresh(
     # The level rises for a tenth of a second.
     assert levels[4] == pytest.approx(14.0, rel=0.01)
     assert levels[5] == pytest.approx(14.0 * 0.4, rel=0.01)
+
+
+def test_a_dream_that_is_no_number_is_not_shown(
+    shows: Callable[..., Show], film: list[tuple[Picture, Motion | None]]
+) -> None:
+    show, levels = shows(Pool()), []
+    for rgb, motion in film[:10]:
+        show.pause(0.25)  # so that what comes down beside the picture is shown
+        if show.index == 5:
+            residual = show.pool.first.state.residual
+            assert residual is not None
+            residual[0, 0, 5, 5] = torch.nan
+        shown = show.frame(rgb, motion)
+        levels.append(shown.level)
+        for s in (0.0, 0.1, 0.4):
+            steps = show.worker.shown(show.now_s + s).steps
+            assert steps is None or np.isfinite(steps).all()
+    assert levels[5] == 0.0 and levels[-1] == pytest.approx(14.0, rel=0.01)
 
 
 def test_another_size_goes_on_from_what_is_carried(

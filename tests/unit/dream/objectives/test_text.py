@@ -73,6 +73,7 @@ def test_texts(text: str, wanted: object) -> None:
         ("guide(, b)", 6),
         ("a + %b", 4),
         ("1e999*a", 0),
+        ("b - 1e39*a", 4),
         ("a & b", 2),
     ],
 )

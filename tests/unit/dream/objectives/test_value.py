@@ -7,7 +7,14 @@ from hypothesis import strategies as st
 
 from livedream.core.errors import ObjectiveError
 from livedream.dream.objectives.text import parse_objective
-from livedream.dream.objectives.value import Objective, channels, guide, image_class, layer
+from livedream.dream.objectives.value import (
+    MOST_WEIGHT,
+    Objective,
+    channels,
+    guide,
+    image_class,
+    layer,
+)
 
 names = st.from_regex(r"[A-Za-z0-9_]([\w./-]{0,12}\w)?", fullmatch=True).filter(str.isascii)
 lines = st.text(min_size=1, max_size=20).filter(
@@ -26,7 +33,7 @@ targets = st.one_of(
     st.integers(0, 2000).map(image_class),
     st.builds(guide, names, lines),
 )
-weights = st.one_of(st.integers(-5, 5), st.floats(allow_nan=False, allow_infinity=False))
+weights = st.one_of(st.integers(-5, 5), st.floats(-MOST_WEIGHT, MOST_WEIGHT))
 
 
 @st.composite
