@@ -178,8 +178,9 @@ class Screen:
         at = _CENTERED + area.number
         room = sizes[area.number] if area.part is None else area.part[:2]
         size = _usual_size(options, picture, room)
+        # Hidden until it is as it is to be: nobody sees a frame that grows over a projection.
         self._window = self._pygame.Window(
-            options.title, size, position=(at, at), resizable=True, allow_high_dpi=True
+            options.title, size, position=(at, at), resizable=True, allow_high_dpi=True, hidden=True
         )
         self._window.set_icon(self._icon())
         self._place = at, at
@@ -199,6 +200,10 @@ class Screen:
         self._windowed_size = self._window.size
         if options.fullscreen:
             self.set_fullscreen(True)
+        self._renderer.draw_color = (0, 0, 0, 255)
+        self._renderer.clear()
+        self._window.show()
+        self._renderer.present()
 
     def _icon(self) -> Any:
         """SDL's own is a snake."""

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from typing import Any
 
 import cv2
 import numpy as np
@@ -61,6 +62,28 @@ def video(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         pytest.skip(f"no OpenGL here: {error}")
     yield
     stop_video()
+
+
+@pytest.mark.usefixtures("video")
+def test_a_projection_is_whole_when_it_is_first_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    import pygame
+
+    seen: list[tuple[int, int]] = []
+
+    class Noted(pygame.Window):
+        def __init__(self, *told: Any, hidden: bool = False, **more: Any) -> None:
+            super().__init__(*told, hidden=hidden, **more)
+            if not hidden:
+                seen.append(self.size)
+
+        def show(self) -> None:
+            seen.append(self.size)
+            super().show()
+
+    monkeypatch.setattr(pygame, "Window", Noted)
+    part = Area(0, (64, 36, 8, 8))
+    Screen(WindowOptions(fullscreen=True), (16, 9), part).close()
+    assert seen == [(64, 36)]
 
 
 def drawn(rgb: Picture, placement: Placement) -> tuple[Picture, Mapping]:
