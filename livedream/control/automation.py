@@ -28,7 +28,7 @@ from livedream.core.errors import RegionError, SettingsError
 from livedream.core.settings import DreamSettings
 from livedream.core.snapshot import Snapshot
 from livedream.region.text import parse_region
-from livedream.region.wanted import check_files
+from livedream.region.wanted import check_region
 
 _LONGEST_BAR: Final = 32
 _FEWEST_BEATS: Final = 4
@@ -185,12 +185,14 @@ class FilmTimeline:
         self._parameters = LiveParameters(
             settings, None, clock, own_objective=own_objective,
             # Only a file of one's own knows what it can dream.
-            check_objective=None if settings.weights else partial(check_objective, live=False),
+            check_objective=None if settings.weights else partial(
+                check_objective, live=False, flow=settings.flow
+            ),
         )  # fmt: skip
         self._modulation = Modulation(
             self._parameters, sound, lambda name: sound.value(name, self._now_s), clock
         )
-        self._started_with = self._parameters.targets()
+        self._started_with, self._flow = self._parameters.targets(), settings.flow
         self._curved = automation.curves.names
         self._modulation.replace(automation.modulators)
         if automation.steps:
@@ -244,7 +246,7 @@ class FilmTimeline:
         where = self._parameters.target("where")
         try:
             if where.strip():
-                check_files(parse_region(where), live=False)
+                check_region(parse_region(where), live=False, flow=self._flow)
         except RegionError as error:
             raise SettingsError(f"{whose}where: {error}") from error
 

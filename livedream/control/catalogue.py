@@ -34,7 +34,7 @@ from livedream.dream.objectives.value import (
     TextTarget,
 )
 from livedream.region.films import check_film, is_film
-from livedream.region.wanted import check_files
+from livedream.region.wanted import check_region
 
 DEFAULT_NETWORK: Final = "dreamnet"
 _ASKED_S: Final = 120.0
@@ -120,28 +120,30 @@ def own_objective(network: str) -> str:
     return str(_file_says(spec).notes.get("default_objective", ""))
 
 
-def check_objective(network: str, text: str, prompt: str = "", *, live: bool = True) -> None:
+def check_objective(
+    network: str, text: str, prompt: str = "", *, live: bool = True, flow: str = ""
+) -> None:
     """Refuse what a network cannot dream, without loading it; a prompt as well.
 
-    live: whether guides and masks may be live sources.
+    live: whether guides and masks may be live sources.  flow: see `check_region`.
     Whole for livedream's own networks, whose files name their layers and classes; of others only
     the grammar and guide pictures are checked. Raises ObjectiveError, NetworkError.
     """
     spec = find_spec(network or DEFAULT_NETWORK)
     if text:
-        _check_terms(spec, parse_objective(text), live=live)
+        _check_terms(spec, parse_objective(text), live=live, flow=flow)
     if prompt.strip():
         with as_written(prompt):
-            _check_terms(spec, parse_prompt(prompt), live=live)
+            _check_terms(spec, parse_prompt(prompt), live=live, flow=flow)
 
 
-def _check_terms(spec: NetworkSpec, objective: Objective, *, live: bool) -> None:
+def _check_terms(spec: NetworkSpec, objective: Objective, *, live: bool, flow: str) -> None:
     text, places = objective.located()
     for term, place in zip(objective.terms, places, strict=True):
         try:
             _check_target(spec, term.target, live=live)
             if term.region is not None:
-                check_files(term.region, live=live)
+                check_region(term.region, live=live, flow=flow)
         except (NetworkError, RegionError) as error:
             raise ObjectiveError(str(error), text=text, position=place) from error
 

@@ -25,7 +25,7 @@ from livedream.dream.objectives.prompt import dreamed, parse_prompt
 from livedream.dream.objectives.text import parse_objective
 from livedream.region.painting import Painting
 from livedream.region.text import parse_region
-from livedream.region.wanted import check_files
+from livedream.region.wanted import check_region
 
 T = TypeVar("T", DreamSettings, GradeSettings)
 
@@ -234,7 +234,7 @@ class LiveParameters:
         _rebuilt(self._last.dream, together)
         if checked.get("where", "").strip():
             try:
-                check_files(parse_region(checked["where"]), live=True)
+                check_region(parse_region(checked["where"]), live=True, flow=together["flow"])
             except RegionError as error:
                 raise SettingsError(f"where: {error}") from error
         if not {"network", "objective", "prompt"} & set(checked):

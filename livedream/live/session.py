@@ -147,7 +147,9 @@ class Session(Closeable):
         self.parameters = LiveParameters(
             job.dream, job.grade, show=job.show, own_objective=own_objective,
             # Only a file of one's own knows what it can dream.
-            check_objective=None if job.dream.weights else check_objective,
+            check_objective=None if job.dream.weights else partial(
+                check_objective, flow=job.dream.flow
+            ),
         )  # fmt: skip
         self.sound = LiveSound()
         wall = WallControl()

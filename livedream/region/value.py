@@ -15,6 +15,7 @@ PLAIN_PATH: Final = re.compile(r"[^\s\"(),][^\"(),]*(?<!\s)")
 
 # Regions that are the rest of another.
 OPPOSITES: Final = {"still": "moving", "smooth": "edges", "background": "person"}
+MOTION: Final = ("moving", "still")
 # What each name is followed by in brackets; nothing where it is not here.
 RECTANGLES: Final = {
     "left": (0.0, 0.0, 0.5, 1.0), "right": (0.5, 0.0, 0.5, 1.0),

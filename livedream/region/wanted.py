@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from livedream.core.errors import RegionError, WeightsError, reason
+from livedream.core.errors import RegionError, SettingsError, WeightsError, reason
 from livedream.core.settings import DreamSettings
 from livedream.region import fixed
 from livedream.region.films import check_film, is_film
 from livedream.region.segmentation import class_segmentation, onnx_segmentation
 from livedream.region.text import parse_region
-from livedream.region.value import CLASSES, Region, leaves
+from livedream.region.value import CLASSES, MOTION, Region, leaves
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +38,8 @@ def wanted_of(
 ) -> Wanted | None:
     """What the settings and an objective's terms ask for; None where no region is named.
 
-    live: see `check_files`.  before: what was wanted until now; its files are not looked for again.
-    Raises RegionError where `where` does not parse, or a file cannot be read.
+    live: see `check_region`.  before: what was wanted until now; it is not checked again.
+    Raises RegionError where `where` does not parse, and as `check_region`.
     """
     where = parse_region(settings.where) if settings.where.strip() else None
     if where is None and not any(terms):
@@ -47,17 +47,24 @@ def wanted_of(
     known = () if before is None else (before.where, *before.terms)
     for region in (where, *terms):
         if region is not None and region not in known:
-            check_files(region, live=live)
+            check_region(region, live=live, flow=settings.flow)
     return Wanted(
         where, tuple(terms), settings.feather, settings.threshold, settings.region_half_life,
         settings.hold,
     )  # fmt: skip
 
 
-def check_files(region: Region, *, live: bool) -> None:
-    """Raise RegionError for a file that cannot be read. live: whether masks may be live sources."""
+def check_region(region: Region, *, live: bool, flow: str = "") -> None:
+    """Raise RegionError for a file that cannot be read, and for motion that nothing finds.
+
+    live: whether masks may be live sources.  flow: what finds motion, "" where not known.
+    """
     for leaf in leaves(region):
         try:
+            if leaf.name in MOTION and flow == "none":
+                raise SettingsError(
+                    f"{leaf} needs motion, which --flow none does not find; try dis"
+                )
             if leaf.name == "mask" and is_film(leaf.path):
                 check_film(leaf.path, live=live)
             elif leaf.name == "mask":
@@ -66,6 +73,6 @@ def check_files(region: Region, *, live: bool) -> None:
                 onnx_segmentation(leaf.path)
             elif leaf.name in (*CLASSES, "background"):
                 class_segmentation()
-        except (OSError, WeightsError) as error:  # SourceError, or a name that no file can have
+        except (OSError, SettingsError, WeightsError) as error:  # SourceError among them
             text = str(region)
             raise RegionError(reason(error), text=text, position=text.find(str(leaf))) from error

@@ -145,6 +145,14 @@ def test_a_text_that_cannot_be_dreamed_is_found_before_its_time(late: str, said:
         found.check()
 
 
+@pytest.mark.parametrize("late", ["where=moving & left", "objective=eyes@still"])
+def test_a_region_of_motion_needs_a_flow_before_its_time(late: str) -> None:
+    found = Automation(curves=parse_curves(f"3600:{late}"))
+    FilmTimeline(found, DreamSettings(), Fraction(25)).check()
+    with pytest.raises(SettingsError, match="needs motion, which --flow none"):
+        FilmTimeline(found, DreamSettings(flow="none"), Fraction(25)).check()
+
+
 @pytest.mark.parametrize("place", [0, 1])
 def test_a_preset_that_cannot_be_dreamed_is_found_before_its_turn(place: int) -> None:
     for values, said in (

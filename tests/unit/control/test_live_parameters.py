@@ -2,6 +2,7 @@
 
 import math
 import threading
+from functools import partial
 
 import pytest
 
@@ -232,6 +233,15 @@ def test_a_region_is_refused_where_it_is_said(parameters: LiveParameters, where:
     with pytest.raises(SettingsError, match=r"where: .*at character"):
         parameters.set("where", where)
     assert parameters.snapshot().dream.where == "left & !dark"
+
+
+@pytest.mark.parametrize("values", [{"where": "still"}, {"objective": "eyes@moving"}])
+def test_a_region_of_motion_is_refused_in_a_show_without_flow(values: dict[str, str]) -> None:
+    check = partial(check_objective, flow="none")
+    without = LiveParameters(DreamSettings(flow="none"), check_objective=check)
+    with pytest.raises(SettingsError, match="needs motion, which --flow none"):
+        without.apply(values)
+    without.apply({"where": "left"})
 
 
 def test_a_prompt_glides_from_and_to_what_is_dreamed_without(

@@ -112,7 +112,7 @@ def test_a_network_that_takes_long_looks_beside_the_frames(monkeypatch: pytest.M
     monkeypatch.setattr(
         "livedream.live.regions.time", SimpleNamespace(perf_counter=lambda: network.now_s)
     )
-    monkeypatch.setattr("livedream.region.wanted.check_files", lambda region, **_: None)
+    monkeypatch.setattr("livedream.region.wanted.check_region", lambda region, **_: None)
     regions, snapshot = LiveRegions(), moment(where="person", region_half_life=0.0)
     for _ in range(3):
         assert in_the_middle(regions.step(snapshot, GRAY, None, 0.04)) == (1.0, 0.0)
@@ -133,7 +133,7 @@ def test_a_quick_network_looks_at_every_frame(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(
         "livedream.live.regions.time", SimpleNamespace(perf_counter=lambda: network.now_s)
     )
-    monkeypatch.setattr("livedream.region.wanted.check_files", lambda region, **_: None)
+    monkeypatch.setattr("livedream.region.wanted.check_region", lambda region, **_: None)
     regions, snapshot = LiveRegions(), moment(where="person", region_half_life=0.0)
     for number in range(8):
         network.right = number % 2 == 1

@@ -331,6 +331,16 @@ def test_a_mask_that_is_not_there() -> None:
     assert caught.value.position == 7
 
 
+@pytest.mark.parametrize(
+    ("where", "terms"), [("left & moving", ()), ("!still", ()), ("left", ("moving", "!moving"))]
+)
+def test_motion_that_no_flow_finds_is_refused(where: str, terms: tuple[str, ...]) -> None:
+    regions = tuple(map(parse_region, terms))
+    assert wanted_of(DreamSettings(where=where), regions) is not None
+    with pytest.raises(RegionError, match="needs motion, which --flow none"):
+        wanted_of(DreamSettings(where=where, flow="none"), regions)
+
+
 @pytest.mark.parametrize("size", ["72p", "source"])
 @pytest.mark.parametrize("where", ["rect(0.2,0.3,0.5,0.4)", "moving & left", "!mask({})"])
 def test_outside_a_region_the_frame_is_untouched(
