@@ -200,3 +200,13 @@ def main_video(container: InputContainer, index: int | None = None) -> Any:
     Raises StopIteration where there is none.
     """
     return next(s for s in films(container) if index in (None, s.index))
+
+
+def frames_in(path: Path) -> int:
+    """How many frames of video a file holds, undecoded; 0 where it cannot be read."""
+    try:
+        with open_container(path) as container:
+            packets = container.demux(main_video(container))
+            return sum(1 for packet in packets if packet.size)
+    except (av.FFmpegError, ValueError, StopIteration):
+        return 0

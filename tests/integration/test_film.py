@@ -89,7 +89,7 @@ def times(path: Path) -> list[tuple[object, ...]]:
     return [packet[:3] for packet in packets(path, "video")]
 
 
-def job(source: Path, output: Path, **more: Any) -> RenderJob:
+def job(source: Path | str, output: Path, **more: Any) -> RenderJob:
     return RenderJob(source=str(source), output=output, **{"settings": SMALL, **more})
 
 
@@ -174,6 +174,39 @@ def test_what_was_stopped_plays_and_is_gone_on_with(
     assert packets(out, "video") == packets(one, "video")
 
 
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4", ".ts"])
+def test_a_batch_is_gone_on_with_once_a_film_of_it_is_done(tmp_path: Path, suffix: str) -> None:
+    clouds = "synthetic:clouds?size=64x48&fps=10&seconds=0.{}"
+    jobs = [job(clouds.format(n), tmp_path / f"{n}{suffix}") for n in (4, 3)]
+    with pytest.raises(KeyboardInterrupt):
+        render_films(jobs, Elsewhere(stop=1))
+    before = jobs[0].output.read_bytes()
+    workers, told = Elsewhere(), list[tuple[int, int]]()
+    one, two = render_films(
+        [replace(one, resume=True) for one in jobs], workers,
+        lambda done, of, words: told.append((done, of)),
+    )  # fmt: skip
+    assert (one.frames, one.complete, two.frames, two.complete) == (0, True, 3, True)
+    assert len(workers.dreamed) == 1 and told[-1] == (3, 3)
+    assert jobs[0].output.read_bytes() == before
+    if suffix != ".ts":  # which cannot say what it was made with
+        other = replace(jobs[0], resume=True, settings=SMALL.replace(seed=5))
+        with pytest.raises(SettingsError, match="seed is 5"):
+            render_films([other], Idle())
+
+
+def test_a_part_of_a_film_by_one_is_not_gone_on_with_by_many(tmp_path: Path) -> None:
+    def stop(dream: Dream, report: RenderReport) -> None:
+        raise KeyboardInterrupt
+
+    wanted = job("synthetic:clouds?size=64x48&fps=10&seconds=0.4", tmp_path / "out.mkv")
+    with pytest.raises(KeyboardInterrupt):
+        render(wanted, watch=stop)
+    assert not (tmp_path / "out.mkv.livedream-state").exists()
+    with pytest.raises(SettingsError, match="was not started by several workers"):
+        render_films([replace(wanted, resume=True)], Idle())
+
+
 def test_a_worker_that_died_before_it_could_say_so(made: tuple[Path, Path], tmp_path: Path) -> None:
     """What it has finished is not dreamed again."""
     again: list[bool] = []
@@ -247,16 +280,11 @@ def test_pieces_of_other_encoders_are_not_joined(made: tuple[Path, Path], tmp_pa
         ("out.mkv", {"music": Path("missing.flac")}, "missing.flac"),
         ("song.mkv", {"music": Path("song.mkv"), "overwrite": True}, "is the source itself"),
         ("out.mp4", {"codec": "vp7"}, "vp7"),
-        ("out.mkv", {"resume": True}, None),
     ],
 )
 def test_what_many_workers_cannot_do(
-    made: tuple[Path, Path], tmp_path: Path, name: str, more: dict[str, Any], wrong: str | None
+    made: tuple[Path, Path], tmp_path: Path, name: str, more: dict[str, Any], wrong: str
 ) -> None:
-    if wrong is None:
-        more["settings"] = SMALL.replace(size="32p")
-        assert render_films([job(made[0], tmp_path / name, **more)], OneWorker())[0].complete
-        wrong = "was not started by several workers"
     if "music" in more:
         more["music"] = tmp_path / more["music"]
         (tmp_path / "song.mkv").write_bytes(made[0].read_bytes())

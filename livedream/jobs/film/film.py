@@ -42,6 +42,8 @@ from livedream.jobs.film.sending import (
 from livedream.jobs.render import RenderJob, check_same
 from livedream.jobs.report import RenderReport
 from livedream.jobs.scaling import shape_notes
+from livedream.media.containers import frames_in
+from livedream.media.tags import read_settings
 from livedream.present import keeps_pixel_shape
 from livedream.present.video import join
 
@@ -95,6 +97,7 @@ class _Film:
     whole: Get | None = None
     sign: str = field(default_factory=lambda: secrets.token_hex(8))
     finished: dict[int, PieceReport] = field(default_factory=dict)
+    complete: bool = False  # before anybody has worked
 
     @classmethod
     def begin(cls, job: RenderJob) -> "_Film":
@@ -114,9 +117,7 @@ class _Film:
             source = opened.info
         job.check(job.described(source))
         source = replace(source, files=())  # it goes to every worker, with each order
-        info = job.described(source)
-        job = job.heard(source)
-        film = cls(job, info, source, Checkpoints(job.output).folder)
+        film = cls(job, job.described(source), source, Checkpoints(job.output).folder)
         if job.resume:
             film._find()
         elif film.folder.exists() and not job.overwrite:
@@ -124,13 +125,26 @@ class _Film:
                 f"{film.folder.name} holds an unfinished render: add --resume, or --overwrite"
             )
         if film.plan is None:
+            film.complete = job.resume and film._is_there()
+            if film.complete:
+                return film
             if job.resume and (job.output.exists() or film.folder.exists()):
                 raise SettingsError(
-                    f"--resume: {job.output.name} was not started by several workers, or is "
-                    "complete; leave out --workers"
+                    f"--resume: {job.output.name} was not started by several workers; leave out "
+                    "--workers"
                 )
             Checkpoints(job.output).remove()
+        film.job = job.heard(source)
         return film
+
+    def _is_there(self) -> bool:
+        """Whether the output is whole. Raises SettingsError for one of another job."""
+        if self.folder.exists() or not self.job.output.exists():
+            return False
+        # Some containers, such as MPEG-TS, cannot say what they were made with.
+        check_same(self.job, read_settings(self.job.output) or self.job.identity())
+        with self.job.open(skip=frames_in(self.job.output)) as rest:
+            return next(iter(rest), None) is None
 
     def _find(self) -> None:
         """What a head that died left."""
@@ -289,8 +303,9 @@ def render_films(
     KeyboardInterrupt joins those at the beginning of each film into one that plays.
     """
     begun_s = time.monotonic()
-    films = [_Film.begin(job) for job in jobs]
-    reports: dict[Path, RenderReport] = {}
+    everything = [_Film.begin(job) for job in jobs]
+    films = [film for film in everything if not film.complete]
+    reports = {film.job.output: film.join() for film in everything if film.complete}
 
     def join(film: _Film) -> None:
         if not film.missing:
@@ -327,7 +342,7 @@ def render_films(
                 if film.job.output not in reports:
                     film.join(complete=False)
             raise
-    return [reports[film.job.output] for film in films]
+    return [reports[film.job.output] for film in everything]
 
 
 def _look(films: Sequence[_Film], workers: Workers, *, exact: bool) -> None:
