@@ -13,6 +13,8 @@ from unittest.mock import patch
 from livedream import Dreamer, DreamSettings
 from livedream.capture.live import Captured
 from livedream.control.live_parameters import LiveParameters
+from livedream.control.modulation import Modulation
+from livedream.control.tempo import Tempo
 from livedream.core.frame import Motion, Picture
 from livedream.core.health import Status
 from livedream.core.latest_slot import SlotClosed
@@ -197,7 +199,7 @@ def play(
             picture_size=(width, height),
             fps=1 / stage.period_s,
             offers=(offer,), limiter=FlashLimiter(), still=StillWatch(0.5),
-            attract=Attract(stage.parameters).step,
+            attract=Attract(Modulation(stage.parameters, Tempo(), clock=stage.clock).move).step,
         )  # fmt: skip
         dreaming.start()
         stage.known = set(threading.enumerate())
