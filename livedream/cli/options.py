@@ -100,11 +100,9 @@ def settings_from_file(path: Path) -> DreamSettings:
             why = getattr(error, "strerror", None) or "not text"
             raise SettingsError(f"--settings-from: {path} cannot be read ({why})") from error
     else:
-        from livedream.media import tags
-        from livedream.present import picture
+        from livedream.present import read_settings
 
-        is_picture = path.suffix.lower() in picture.SUFFIXES
-        text = picture.read_settings(path) if is_picture else tags.read_settings(path)
+        text = read_settings(path)
     if text is None:
         raise SettingsError(
             f"--settings-from: {path} holds no livedream settings; give a file that livedream made"

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from itertools import chain
@@ -25,7 +25,7 @@ from livedream.jobs.scaling import scaled, scaled_info, shape_notes
 from livedream.media.containers import Opener
 from livedream.media.film_time import film_start_s
 from livedream.media.tags import SETTINGS
-from livedream.present import FileSink, check_sink, keeps_pixel_shape, make_sink
+from livedream.present import FileSink, check_sink, keeps_pixel_shape, make_sink, read_settings
 from livedream.present.layer import dream_layer, matte
 from livedream.present.video import VideoOptions
 
@@ -118,9 +118,13 @@ class RenderJob:
 
     def check(self, info: SourceInfo) -> None:
         """Raise SinkError or SourceError, before anything is written, where one cannot be, and
-        SettingsError for what automation brings later and nobody can dream. info: as described."""
+        SettingsError for what automation brings later and nobody can dream, or where one that is
+        resumed was made with other settings. info: as described."""
         for path, frames, options in self.films(info):
             check_sink(path, frames, options, overwrite=self.overwrite, resume=self.resume)
+            if self.resume:
+                with suppress(SourceError):  # there is none, or it was killed at its beginning
+                    check_same(self, read_settings(path) or self.identity())
         if (timeline := self.timeline(info)) is not None:
             timeline.check()
 
@@ -283,6 +287,8 @@ def _resumed(
             check_same(job, found.settings)
             dreamer.restore(found.state)
             begin = found.index
+        elif not _more(job, written):
+            return
     before: Frame | None = None
     for frame in frames:
         if frame.index >= begin:
@@ -292,6 +298,12 @@ def _resumed(
     for dream in dreamer.dreams(frames, before, step, checkpoints.due):
         if dream.frame.index >= written:
             yield dream
+
+
+def _more(job: RenderJob, written: int) -> bool:
+    """Whether the source has more frames than are written: to see that, none has to be dreamed."""
+    with job.open(skip=written) as rest:
+        return next(iter(rest), None) is not None
 
 
 def _replayed(

@@ -112,6 +112,21 @@ def _kind(path: str | Path) -> tuple[Callable[..., FileSink], Callable[..., obje
     return video.VideoSink, video.check_video
 
 
+def read_settings(path: str | Path) -> str | None:
+    """The settings that a video, a picture or a series was made with; None where it has none.
+
+    Raises SourceError when it cannot be read.
+    """
+    from livedream.media import tags
+    from livedream.present import picture, series
+
+    file = series.first_picture(Path(path)) if series.is_series(path) else Path(path)
+    if file is None:
+        return None
+    is_picture = file.suffix.lower() in picture.SUFFIXES
+    return picture.read_settings(file) if is_picture else tags.read_settings(file)
+
+
 def keeps_pixel_shape(path: str | Path) -> bool:
     """Whether what `path` means can hold pixels that are not square: videos, not pictures."""
     from livedream.present import animation, series

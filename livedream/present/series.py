@@ -56,6 +56,11 @@ def check_series(
     return there
 
 
+def first_picture(path: Path) -> Path | None:
+    """The picture with the lowest number; None where there is none."""
+    return min(matching(_pattern_of(path), 1), default=(0, None))[1]
+
+
 def _pattern_of(path: Path) -> Path:
     return path if is_pattern(path.name) and not path.is_dir() else path / _IN_A_FOLDER
 

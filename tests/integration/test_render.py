@@ -245,6 +245,28 @@ def test_resuming_with_other_settings_is_refused(
         render(job(CLOUDS, out, settings=other, resume=True), Dreamer(other, dreamnet))
 
 
+class _Asleep(Dreamer):
+    """Must not be asked for anything."""
+
+    def begin(self, *args: Any, **more: Any) -> Callable[[], Dream]:
+        raise AssertionError("a frame that is there was dreamed again")
+
+
+@pytest.mark.parametrize("name", ["out.mp4", "out.mkv", "frames/%03d.png"])
+def test_a_finished_film_is_not_dreamed_again(tmp_path: Path, dreamnet: Network, name: str) -> None:
+    done = job(CLOUDS.replace("seconds=2", "seconds=0.2"), tmp_path / name)
+    render(done, Dreamer(SMALL, dreamnet))
+    before = pictures(done.output)
+    report = render(replace(done, resume=True), _Asleep(SMALL, dreamnet))
+    assert report.complete and not report.frames
+    other = replace(done, settings=SMALL.replace(strength=3.0), resume=True)
+    with pytest.raises(SettingsError, match=r"--resume: strength is 3\.0, the stopped render of"):
+        render(other, _Asleep(other.settings, dreamnet))
+    after = pictures(done.output)
+    assert len(before) == len(after) == 5
+    assert all((x == y).all() for x, y in zip(before, after, strict=True))
+
+
 def _spawn(*arguments: str) -> "subprocess.Popen[str]":
     return subprocess.Popen(
         [sys.executable, "-m", "livedream", *arguments],
