@@ -287,7 +287,7 @@ def _resumed(
             check_same(job, found.settings)
             dreamer.restore(found.state)
             begin = found.index
-        elif not _more(job, written):
+        elif not has_more(job, written):
             return
     before: Frame | None = None
     for frame in frames:
@@ -300,7 +300,7 @@ def _resumed(
             yield dream
 
 
-def _more(job: RenderJob, written: int) -> bool:
+def has_more(job: RenderJob, written: int) -> bool:
     """Whether the source has more frames than are written: to see that, none has to be dreamed."""
     with job.open(skip=written) as rest:
         return next(iter(rest), None) is not None

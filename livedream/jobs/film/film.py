@@ -39,11 +39,10 @@ from livedream.jobs.film.sending import (
     front_of,
     part_of,
 )
-from livedream.jobs.render import RenderJob, check_same
+from livedream.jobs.render import RenderJob, check_same, has_more
 from livedream.jobs.report import RenderReport
 from livedream.jobs.scaling import shape_notes
 from livedream.media.containers import frames_in
-from livedream.media.tags import read_settings
 from livedream.present import keeps_pixel_shape
 from livedream.present.video import join
 
@@ -138,13 +137,10 @@ class _Film:
         return film
 
     def _is_there(self) -> bool:
-        """Whether the output is whole. Raises SettingsError for one of another job."""
+        """Whether the output is whole; that it is this job's has been checked."""
         if self.folder.exists() or not self.job.output.exists():
             return False
-        # Some containers, such as MPEG-TS, cannot say what they were made with.
-        check_same(self.job, read_settings(self.job.output) or self.job.identity())
-        with self.job.open(skip=frames_in(self.job.output)) as rest:
-            return next(iter(rest), None) is None
+        return not has_more(self.job, frames_in(self.job.output))
 
     def _find(self) -> None:
         """What a head that died left."""
