@@ -4,8 +4,9 @@ import argparse
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from livedream.cli.options import Commands
-from livedream.cli.render import add_options, jobs_of, with_dreamers
+from livedream.cli.named import folder_for_a_while
+from livedream.cli.options import Commands, add_shared
+from livedream.cli.render import add_options, check_jobs, jobs_of, with_dreamers
 
 if TYPE_CHECKING:
     from livedream.jobs.check import FileCheck
@@ -19,16 +20,18 @@ def add_parser(commands: Commands) -> None:
         "with each part of it (kept, converted, dropped), and how long it would take here. The "
         "first frames are rendered to find out, and thrown away; nothing is written.",
     )
-    add_options(parser)
-    # Nothing is written where the render would write.
-    parser.set_defaults(run=run, overwrite=False, resume=False, replay=None)
+    add_shared(add_options(parser), "--overwrite")
+    parser.set_defaults(run=run, resume=False, replay=None)
 
 
 def run(args: argparse.Namespace) -> int:
     from livedream.jobs.check import check_file
 
-    for job, dreamer in with_dreamers(jobs_of(args)):
-        print("\n".join(lines_of(check_file(job, dreamer))))
+    jobs = jobs_of(args)
+    with folder_for_a_while(args.output, len(args.inputs)):
+        check_jobs(jobs)
+        for job, dreamer in with_dreamers(jobs):
+            print("\n".join(lines_of(check_file(job, dreamer))))
     return 0
 
 

@@ -1,7 +1,8 @@
 """What outputs are called, and where they go: the same for every command."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from livedream.core.errors import SettingsError
@@ -38,6 +39,20 @@ def make_folder_of(wanted: str | None, inputs: int = 1) -> None:
 
     if wanted is not None and _is_folder(wanted, inputs):
         make_folder(Path(wanted))
+
+
+@contextmanager
+def folder_for_a_while(wanted: str | None, inputs: int = 1) -> Iterator[None]:
+    """`make_folder_of`, for a block in which nothing is written there: what it made goes again."""
+    path = Path(wanted or ".")
+    made = [folder for folder in (path, *path.parents) if not folder.exists()]
+    try:
+        make_folder_of(wanted, inputs)
+        yield
+    finally:
+        for folder in made:
+            with suppress(OSError):
+                folder.rmdir()
 
 
 def stem_of(source: str) -> str:

@@ -67,6 +67,7 @@ def check_file(job: RenderJob, dreamer: Dreamer | None = None) -> FileCheck:
     """
     with job.open() as source:
         info = source.info
+    job.check(job.described(info))
     with TemporaryDirectory(prefix="livedream-") as folder:
         report, fps = _tried(job, info, dreamer, Path(folder))
     notes = tuple(dict.fromkeys([*info.notes, *report.notes]))

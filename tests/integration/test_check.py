@@ -1,5 +1,6 @@
 """`livedream check`: what it says of a file is what a render of the file does."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -68,19 +69,39 @@ def test_it_is_printed_a_line_for_each_part(
         "chapters (2)": "kept",
     }  # fmt: skip
     assert any(line.startswith("note: .mp4 cannot hold attachment") for line in said)
+    assert main(["check", film.name, "-o", "a/new/", "--size", "64p", "--strength", "0"]) == 0
     assert said[-1].startswith("new.mp4: 64x48, ") and "fps here, about 0:" in said[-1]
     assert sorted(tmp_path.iterdir()) == before
 
 
-@pytest.mark.parametrize("words", [["missing.mp4"], ["film.mkv", "-o", "out.xyz"]])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["missing.mp4"],
+        ["film.mkv", "-o", "out.xyz"],
+        ["film.mkv", "-o", "film.mkv", "--overwrite"],
+        ["film.mkv", "-o", "there.mp4"],
+        ["film.mkv", "-o", "nowhere/out.mp4"],
+        ["film.mkv", "-o", "out.mp4", "--where", "left", "--matte", "m.png"],
+        ["synthetic:clouds?size=64x48&fps=25&seconds=61", "-o", "loop.gif"],
+        ["film.mkv", "film.webm", "-o", "new/folder", "--codec", "h264"],
+        ["film.mkv", "-o", "there.mp4/new/"],
+    ],
+    ids=" ".join,
+)
 def test_what_a_render_refuses_it_refuses(
     words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
     make_film(tmp_path)
+    shutil.copy(tmp_path / "film.mkv", tmp_path / "film.webm")
+    (tmp_path / "there.mp4").write_text("precious")
+    before = sorted(tmp_path.rglob("*"))
     monkeypatch.chdir(tmp_path)
     said = []
     for command in ("check", "render"):
         assert main([command, *words, "--size", "64p"]) == 2
         said.append(capsys.readouterr().err)
+        if command == "check":
+            assert sorted(tmp_path.rglob("*")) == before
     assert said[0] == said[1] and len(said[0].splitlines()) == 1
