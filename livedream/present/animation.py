@@ -15,13 +15,12 @@ from typing import Any
 import av
 from av.filter import Graph
 
-from livedream.capture.sound import has_sound
 from livedream.core.closing import Finalizable
 from livedream.core.errors import SinkError
 from livedream.core.frame import Frame, SourceInfo
 from livedream.media.containers import no_alpha, url_of
 from livedream.media.destination import beside, cannot, check_destination
-from livedream.present.video import VideoOptions, VideoSink
+from livedream.present.video import VideoOptions, VideoSink, check_music, loses_sound
 
 SUFFIXES = (".gif", ".webp")
 _MOST_FRAMES = 1500  # a minute at 25 per second: beyond, such files are of no use (heuristic)
@@ -50,6 +49,7 @@ def check_animation(
     check_destination(path, sources=info.all_files, overwrite=overwrite)
     if options.codec is not None:
         raise SinkError(f"{suffix} has only one codec: leave out {options.codec}")
+    check_music(options)
     if info.frames is not None and info.frames > _MOST_FRAMES:
         raise SinkError(_too_long(suffix, info.frames))
 
@@ -84,9 +84,8 @@ class AnimationSink(Finalizable):
         # Milliseconds, Matroska's unit: times come back as they went in.
         plain = replace(info, path=None, time_base=Fraction(1, 1000))
         self._frames = VideoSink(self._beside, plain, lossless, overwrite=True)
-        wanted = self._options.copy_streams and not self._options.layer
-        sound = wanted and has_sound(info)
-        self.notes = (f"{suffix} cannot hold audio: .mkv can",) if sound else ()
+        silent = loses_sound(info, self._options)
+        self.notes = (f"{suffix} cannot hold audio: .mkv can",) if silent else ()
 
     @property
     def frames_written(self) -> int:

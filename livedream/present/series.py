@@ -8,14 +8,13 @@ import os
 from pathlib import Path
 
 from livedream.capture.pictures import is_pattern, matching, numbered_name
-from livedream.capture.sound import has_sound
 from livedream.core.closing import Finalizable
 from livedream.core.errors import SinkError
 from livedream.core.frame import Frame, SourceInfo
 from livedream.media.destination import cannot, check_folder, check_not_source
 from livedream.media.tags import SETTINGS
 from livedream.present.picture import SUFFIXES, check_alpha, write_picture
-from livedream.present.video import VideoOptions
+from livedream.present.video import VideoOptions, check_music, loses_sound
 
 _IN_A_FOLDER = "%06d.png"
 
@@ -43,6 +42,7 @@ def check_series(
         check_alpha(pattern)
     if options.codec is not None:
         raise SinkError(f"pictures have no codec: leave out --codec {options.codec}")
+    check_music(options)
     folder = pattern.parent
     check_folder(folder if folder.exists() else folder.parent)
     found = list(matching(pattern, 1))
@@ -95,9 +95,8 @@ class PictureSeriesSink(Finalizable):
         for number, picture in there.items():
             if number >= self.frames_written:
                 picture.unlink(missing_ok=True)
-        wanted = self._options.copy_streams and not self._options.layer
-        sound = wanted and has_sound(info)
-        self.notes = ("pictures cannot hold audio: .mkv can",) if sound else ()
+        silent = loses_sound(info, self._options)
+        self.notes = ("pictures cannot hold audio: .mkv can",) if silent else ()
 
     def write(self, frame: Frame) -> None:
         """Write the next picture.  Raises SinkError when the disk takes no more."""

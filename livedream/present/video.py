@@ -17,6 +17,7 @@ from typing import Any
 
 import av
 
+from livedream.capture.sound import has_sound
 from livedream.core.closing import Finalizable
 from livedream.core.errors import ShapeError, SinkError
 from livedream.core.frame import Frame, SourceInfo
@@ -24,6 +25,7 @@ from livedream.media.colour import from_rgb, output_tags, tag
 from livedream.media.containers import GROWING, codec_for, container_for
 from livedream.media.destination import cannot, check_destination
 from livedream.media.display_size import put_display_size, with_room
+from livedream.media.film_time import sound_begin
 from livedream.media.filters import FrameFilter
 from livedream.media.siting import left_sited
 from livedream.media.timing import Packet, end_time
@@ -65,6 +67,18 @@ class VideoOptions:
             raise SinkError(f"quality {self.quality:g} is out of range: must be 0 to 100")
 
 
+def check_music(options: VideoOptions) -> None:
+    """Raise SourceError where the song cannot be read, also where it will not be heard."""
+    if options.music is not None and not options.piece:
+        sound_begin(options.music)
+
+
+def loses_sound(info: SourceInfo, options: VideoOptions) -> bool:
+    """Whether a file without sound leaves out some that was to come along."""
+    wanted = options.copy_streams and not options.layer
+    return wanted and (options.music is not None or has_sound(info))
+
+
 def check_video(
     path: Path,
     info: SourceInfo,
@@ -76,7 +90,7 @@ def check_video(
     """Raise what `VideoSink` would of path, codec and music; nothing is made. Gives its encoder."""
     sources = (options.music, *info.all_files)
     check_destination(path, sources=sources, overwrite=overwrite, resume=resume)
-    _music(options, info)
+    check_music(options)
     return _chosen(path, info, options)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from livedream.capture import open_source
-from livedream.core.errors import SinkError
+from livedream.core.errors import SinkError, SourceError
 from livedream.core.frame import Frame, SourceInfo
 from livedream.present import open_sink
 from livedream.present.picture import write_picture
@@ -118,3 +118,32 @@ def test_an_animation_never_replaces_itself(tmp_path: Path) -> None:
     with open_source(path) as source, pytest.raises(SinkError, match="is the source itself"):
         open_sink(path, source.info, overwrite=True)
     assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("output", "note"),
+    [
+        ("frames/", "pictures cannot hold audio: .mkv can"),
+        ("a.gif", ".gif cannot hold audio: .mkv can"),
+        ("a.webp", ".webp cannot hold audio: .mkv can"),
+    ],
+)
+def test_music_that_is_lost_is_named(
+    tmp_path: Path, film_with_sound: Path, output: str, note: str
+) -> None:
+    path = f"{tmp_path}/{output}"
+    with open_sink(path, INFO, music=film_with_sound) as sink:
+        assert sink.notes == (note,)
+    with open_sink(path, INFO, music=film_with_sound, copy_streams=False) as sink:
+        assert sink.notes == ()
+
+
+@pytest.mark.parametrize("output", ["frames/", "a.gif", "a.webp", "a.mkv"])
+@pytest.mark.parametrize("copy_streams", [True, False])
+def test_a_song_that_cannot_be_read_is_refused(
+    tmp_path: Path, output: str, *, copy_streams: bool
+) -> None:
+    song = tmp_path / "missing.flac"
+    with pytest.raises(SourceError, match=r"missing\.flac is not a sound file"):
+        open_sink(f"{tmp_path}/{output}", INFO, music=song, copy_streams=copy_streams)
+    assert list(tmp_path.iterdir()) == []
