@@ -141,6 +141,8 @@ class RenderJob:
             more |= self.automation.identity()
         if self.music is not None:
             more["music"] = self.music.name
+        if self.fps is not None:
+            more["fps"] = str(self.fps)
         if self.stream is not None:
             more["stream"] = self.stream
         if self.deinterlace != DEINTERLACE.default:

@@ -8,6 +8,8 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,7 @@ from livedream.dream.networks.network import Network
 from livedream.jobs.checkpoint import MANIFEST, Checkpoints
 from livedream.jobs.render import RenderJob, render
 from livedream.jobs.report import RenderReport
+from livedream.present import open_sink
 
 SMALL = DreamSettings(size="90p", flow_size="90p")
 OPTIONS = ["--size", "90p", "--flow-size", "90p", "--quiet"]
@@ -265,6 +268,30 @@ def test_a_finished_film_is_not_dreamed_again(tmp_path: Path, dreamnet: Network,
     after = pictures(done.output)
     assert len(before) == len(after) == 5
     assert all((x == y).all() for x, y in zip(before, after, strict=True))
+
+
+@pytest.mark.parametrize("name", ["out.mkv", "dreamed/%03d.png"])
+def test_pictures_are_not_gone_on_with_at_another_rate(
+    tmp_path: Path, dreamnet: Network, name: str
+) -> None:
+    shot = tmp_path / "shot"
+    with open_source(CLOUDS) as source, open_sink(f"{shot}/", source.info) as sink:
+        for frame in islice(source, 5):
+            sink.write(frame)
+    wanted = job(shot, tmp_path / name, fps=Fraction(30))
+
+    def stop(dream: object, report: RenderReport) -> None:
+        if report.frames == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        render(wanted, Dreamer(SMALL, dreamnet), watch=stop)
+    for fps, found in ((Fraction(24000, 1001), "'24000/1001'"), (None, "None")):
+        other = replace(wanted, fps=fps, resume=True)
+        with pytest.raises(SettingsError, match=f"--resume: fps is {found}, .* had '30'"):
+            render(other, Dreamer(SMALL, dreamnet))
+    render(replace(wanted, resume=True), Dreamer(SMALL, dreamnet))
+    assert len(pictures(wanted.output)) == 5
 
 
 def _spawn(*arguments: str) -> "subprocess.Popen[str]":
