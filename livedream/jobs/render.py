@@ -1,6 +1,7 @@
 """Render: a file goes in, a coherent dream comes out, and nothing is lost on the way."""
 
 import json
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
@@ -20,7 +21,7 @@ from livedream.core.settings import DEINTERLACE, DreamSettings
 from livedream.dream.dreamer import Dream, Dreamer
 from livedream.jobs.checkpoint import Checkpoint, Checkpoints, identity
 from livedream.jobs.replay import ShowDreamer
-from livedream.jobs.report import RenderReport, Watcher, Way, write_dreams
+from livedream.jobs.report import RenderReport, Watcher, Way, begun, write_dreams
 from livedream.jobs.scaling import scaled, scaled_info, shape_notes
 from livedream.media.containers import Opener
 from livedream.media.film_time import film_start_s
@@ -220,25 +221,25 @@ def render(
             opened(info)
         written = job.written(info)
         report = RenderReport.of(job.source, job.output, dreamer, written.width, written.height)
+        frames, step, start_s = scaled(source, info), job.step(dreamer, info), time.monotonic()
+        if job.replay is not None:
+            dreams = begun(_replayed(job, job.replay, frames, dreamer))
+        elif not job.resume:
+            dreams = begun(dreamer.dreams(frames, None, step, checkpoints.due))
         sinks, ways = [], []
         for film, picture in zip(job.films(info), (job.picture, _matte), strict=False):
             sinks.append(make_sink(*film, overwrite=job.overwrite, resume=job.resume))
             ways.append(_way(stack, sinks[-1], dreamer, picture))
-        begun = min(way.begun for way in ways)
+        there = min(way.begun for way in ways)
         # What an earlier render left must neither outlive this one's nor be resumed in its place.
-        if begun:
-            checkpoints.forget(begun)
+        if there:
+            checkpoints.forget(there)
         else:
             checkpoints.remove()
-        frames = scaled(source, info)
-        if job.replay is None:
-            dreams = _resumed(
-                job, frames, dreamer, checkpoints, written=begun, step=job.step(dreamer, info),
-            )  # fmt: skip
-        else:
-            dreams = _replayed(job, job.replay, frames, dreamer)
+        if job.resume and job.replay is None:
+            dreams = _resumed(job, frames, dreamer, checkpoints, written=there, step=step)
         dreams = _checkpointed(dreams, job, checkpoints)
-        write_dreams(dreams, ways, report, dreamer, watch)
+        write_dreams(dreams, ways, report, dreamer, watch, start_s=start_s)
     checkpoints.remove()
     notes = [note for sink in sinks for note in sink.notes]
     report.notes += dict.fromkeys([*source.info.notes, *shape_notes(source.info, info), *notes])

@@ -1,8 +1,9 @@
 """What comes of dreams: films that they are written into, and figures."""
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Self
 
@@ -82,6 +83,12 @@ class Way:
             self.writer.write(replace(dream.frame, rgb=self.picture(dream)))
 
 
+def begun(dreams: Iterator[Dream]) -> Iterator[Dream]:
+    """The same dreams, the first of them made at once: before a film that is there is replaced, as
+    a flow, a network or a GPU's memory may be found wanting only then."""
+    return chain(list(islice(dreams, 1)), dreams)
+
+
 def write_dreams(
     dreams: Iterable[Dream],
     ways: Sequence[Way],
@@ -90,13 +97,14 @@ def write_dreams(
     watch: Watcher | None,
     *,
     whole_when_stopped: bool = False,
+    start_s: float | None = None,
 ) -> None:
     """Write dreams until the last one, and count them.
 
     ways: what is written of each.  whole_when_stopped: what a KeyboardInterrupt leaves is no part
-    of something longer.
+    of something longer.  start_s: when dreaming began, on the monotonic clock, if not now.
     """
-    start = time.monotonic()
+    start = time.monotonic() if start_s is None else start_s
     try:
         for dream in dreams:
             for way in ways:

@@ -6,6 +6,7 @@ sinks into the picture below, which has nothing else to live on; that picture's 
 and sharpness are held (see `livedream.dream.statistics`).
 """
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
@@ -28,10 +29,11 @@ from livedream.dream.dreamer import Dream, Dreamer
 from livedream.dream.statistics import StatisticsLock
 from livedream.jobs.checkpoint import identity
 from livedream.jobs.image import start_of
-from livedream.jobs.report import RenderReport, Watcher, Way, write_dreams
+from livedream.jobs.report import RenderReport, Watcher, Way, begun, write_dreams
 from livedream.media.colour import BT709
 from livedream.media.tags import SETTINGS
-from livedream.present import open_sink
+from livedream.present import check_sink, make_sink
+from livedream.present.video import VideoOptions
 from livedream.warp.travel import Travel, move
 
 
@@ -157,14 +159,17 @@ def render_zoom(
     source = ZoomSource(dreamer, _even(start), job.travel, job.rate, job.frames)
     width, height = source.info.width, source.info.height
     report = RenderReport.of(job.source, job.output, dreamer, width, height)
-    sink = open_sink(
-        job.output, replace(source.info, files=files), codec=job.codec, quality=job.quality,
-        overwrite=job.overwrite, metadata={SETTINGS: job.identity()},
-    )  # fmt: skip
+    info = replace(source.info, files=files)
+    options = VideoOptions(job.codec, job.quality, metadata={SETTINGS: job.identity()})
+    check_sink(job.output, info, options, overwrite=job.overwrite)
+    start_s = time.monotonic()
+    dreams = begun(source.dreams())
+    sink = make_sink(job.output, info, options, overwrite=job.overwrite)
     with AsyncWriter(sink, dreamer.timer) as writer:
         write_dreams(
-            source.dreams(), [Way(writer)], report, dreamer, watch, whole_when_stopped=True
-        )
+            dreams, [Way(writer)], report, dreamer, watch,
+            whole_when_stopped=True, start_s=start_s,
+        )  # fmt: skip
     report.notes += sink.notes
     return report
 

@@ -20,7 +20,7 @@ from recorded import Pool, stay_on_device
 
 from livedream.capture import open_source
 from livedream.cli import main
-from livedream.core.errors import LivedreamError, SettingsError
+from livedream.core.errors import FlowError, LivedreamError, SettingsError
 from livedream.core.settings import DreamSettings
 from livedream.dream.dreamer import Dream, Dreamer
 from livedream.dream.networks.network import Network
@@ -292,6 +292,28 @@ def test_pictures_are_not_gone_on_with_at_another_rate(
             render(other, Dreamer(SMALL, dreamnet))
     render(replace(wanted, resume=True), Dreamer(SMALL, dreamnet))
     assert len(pictures(wanted.output)) == 5
+
+
+class _Full(Dreamer):
+    """Has no memory for a dream."""
+
+    def begin(self, *args: Any, **more: Any) -> Callable[[], Dream]:
+        raise MemoryError
+
+
+@pytest.mark.parametrize(
+    ("kind", "flow", "error"), [(Dreamer, "missing.onnx", FlowError), (_Full, "dis", MemoryError)]
+)
+def test_what_cannot_be_dreamed_replaces_nothing(
+    tmp_path: Path, dreamnet: Network, kind: type[Dreamer], flow: str, error: type[Exception]
+) -> None:
+    settings = SMALL.replace(flow=flow)
+    wanted = job(CLOUDS, tmp_path / "out.mp4", settings=settings, overwrite=True)
+    wanted.output.write_text("precious")
+    with pytest.raises(error):
+        render(wanted, kind(settings, dreamnet))
+    assert wanted.output.read_text() == "precious"
+    assert [path.name for path in tmp_path.iterdir()] == ["out.mp4"]
 
 
 def _spawn(*arguments: str) -> "subprocess.Popen[str]":

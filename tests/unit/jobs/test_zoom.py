@@ -156,3 +156,18 @@ def test_a_zoom_never_replaces_what_it_goes_into(
     with pytest.raises(SinkError, match="is the source itself"):
         render_zoom(again, Dreamer(QUICK, dreamnet))
     assert path.read_bytes() == before
+
+
+def test_a_zoom_that_cannot_be_dreamed_replaces_nothing(
+    dreamnet: Network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*args: object) -> None:
+        raise MemoryError
+
+    (tmp_path / "o.mp4").write_text("precious")
+    job = ZoomJob(source="noise", output=tmp_path / "o.mp4", settings=QUICK, overwrite=True)
+    dreamer = Dreamer(QUICK, dreamnet)
+    monkeypatch.setattr(dreamer, "grow", full)
+    with pytest.raises(MemoryError):
+        render_zoom(job, dreamer)
+    assert job.output.read_text() == "precious"
