@@ -174,8 +174,8 @@ def test_a_matte_is_the_region(tmp_path: Path, dreamnet: Network) -> None:
     assert not np.ptp(grey, axis=3).any()
     assert grey[:, 30:40, :48].min() > 250
     assert grey[:, :, 64:].max() < 4
-    unchanged = differences(pictures(out), pictures(CLOUDS)).max(3) == 0
-    assert unchanged[grey[:, :, :, 0] == 0].all()
+    changed = differences(pictures(out), pictures(CLOUDS)).max(3)
+    assert changed[grey[:, :, :, 0] == 0].max() <= 1  # at its edge grey is rounded to 0
 
 
 def test_a_stopped_matte_is_gone_on_with(tmp_path: Path, dreamnet: Network) -> None:
