@@ -49,16 +49,17 @@ class GrammarError(LivedreamError, ValueError):
         self.message = message
         self.text = text
         self.position = position
-        begin = max(0, position - _AROUND)
-        self._around = text[begin : begin + 2 * _AROUND]
-        self._caret = position - begin
+        shown = redact(text)  # the whole: of a part, what makes it an address may be cut off
+        begin = max(0, min(position, len(shown)) - _AROUND)
+        self._around = shown[begin : begin + 2 * _AROUND]
+        self._caret = position - begin if shown.startswith(text[:position]) else None
         super().__init__(f"{message} (at character {position + 1} of {self._around!r})")
 
     def pointer(self) -> str:
-        """Two lines for a terminal: the text, as far as it is near, and a caret below the
-        character."""
+        """For a terminal: the text, as far as it is near, and on a second line a caret below the
+        character, unless a password before it is left out."""
         shown = "".join(one if one.isprintable() else " " for one in self._around)
-        return f"{shown}\n{' ' * self._caret}^"
+        return shown if self._caret is None else f"{shown}\n{' ' * self._caret}^"
 
 
 class ObjectiveError(GrammarError):

@@ -1,5 +1,7 @@
 """What the command line says about addresses it cannot use: one line, without their secrets."""
 
+from pathlib import Path
+
 import pytest
 
 from livedream.capture.live import open_live
@@ -38,6 +40,39 @@ def test_a_refused_address_shows_no_secret(line: str, capsys: pytest.CaptureFixt
     assert code == 2
     assert SECRET not in said.out + said.err
     assert "Traceback" not in said.err and said.err.count("\n") <= 2
+
+
+@pytest.mark.parametrize(
+    ("words", "caret"),
+    [
+        (["render", "noise", "-o", "out.mp4", "--where", f"mask(rtsp://me:{SECRET}@cam/1)"], True),
+        (["live", "0", "--objective", f"eyse + guide(eyes, rtsp://me:{SECRET}@cam/1)"], True),
+        (
+            [
+                "render",
+                "noise",
+                "-o",
+                "out.mp4",
+                "--where",
+                f"mask(rtsp://me:{SECRET * 30}@cam/1) + x",
+            ],
+            False,
+        ),
+    ],
+)
+def test_a_text_that_is_pointed_at_shows_no_secret(
+    words: list[str],
+    caret: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(words) == 2
+    said = capsys.readouterr()
+    assert SECRET not in said.out + said.err
+    assert "***@cam/1" in said.err and "Traceback" not in said.err
+    assert said.err.endswith("^\n") is caret
 
 
 @pytest.mark.parametrize("password", ["pa#ss", "pa/ss", "pa?ss", "p@ss", "pa ss", "pa[ss", ":ss:"])
