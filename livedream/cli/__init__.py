@@ -13,7 +13,7 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from livedream.cli import (
     autostart,
@@ -36,7 +36,7 @@ from livedream.cli import (
 )
 from livedream.core.children import end_children
 from livedream.core.errors import GrammarError, LivedreamError, ShowError, reason
-from livedream.core.redact import redact
+from livedream.core.redact import one_line, redact
 from livedream.core.version import __version__
 
 _COMMANDS = (
@@ -58,6 +58,13 @@ _COMMANDS = (
     export,
     bench,
 )
+
+
+# What even asking whether a file is there can fail with, wherever a path is looked at: a name that
+# no file can have, a folder that may not be entered, a disk that does not answer.
+_OF_THE_PATH: Final = (
+    errno.ENAMETOOLONG, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EIO
+)  # fmt: skip
 
 
 class _Parser(argparse.ArgumentParser):
@@ -148,9 +155,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:
-        if error.errno != errno.ENAMETOOLONG:
+        if error.errno not in _OF_THE_PATH or error.filename is None:
             raise
-        print(f"livedream: {error.filename}: {error.strerror}; check the path", file=sys.stderr)
+        said = one_line(redact(f"{error.filename}: {error.strerror}"))
+        print(f"livedream: {said}; check the path", file=sys.stderr)
         return 2
 
 

@@ -1,6 +1,9 @@
 """Bad input gets one clear line and exit code 2; nothing is overwritten, nothing lost."""
 
+import errno
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -155,3 +158,38 @@ def test_a_name_that_no_file_can_have_is_refused(
     assert main([word.replace("LONG", 300 * "x") for word in words]) == 2
     said = capsys.readouterr().err
     assert "File name too long" in said and said.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["render", CLOUDS, "-o", "locked/out.mp4"],
+        ["render", "locked/film.mp4", "-o", "out.mp4"],
+        ["render", CLOUDS, "-o", "out.mp4", "--weights", "locked/x.safetensors"],
+        ["live", "locked/film.mp4"],
+        ["networks", "add", "locked/x.safetensors"],
+        ["pack", "locked/show.zip"],
+        ["obs"],
+    ],
+)
+def test_a_folder_that_may_not_be_entered_is_one_line(
+    arguments: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def locked(ask: Callable[..., Any]) -> Callable[..., Any]:
+        def asked(path: Path, **more: Any) -> Any:
+            if "locked" in path.parts:
+                raise PermissionError(errno.EACCES, "Permission denied", str(path))
+            return ask(path, **more)
+
+        return asked
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("LIVEDREAM_HOME", "locked" if arguments == ["obs"] else str(tmp_path))
+    for name in ("stat", "exists", "is_file", "is_dir"):  # root may enter every folder
+        monkeypatch.setattr(Path, name, locked(getattr(Path, name)))
+    code, said = run(capsys, *arguments)
+    assert code == 2 and "Traceback" not in said
+    assert "locked" in said and "Permission denied" in said and said.count("\n") == 1
