@@ -6,6 +6,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from livedream.control.launch import Called, LaunchQueue
@@ -42,6 +43,7 @@ ACTIONS: Final[Mapping[str, str]] = {
     "weaker": "a weaker dream",
     "home": "reset all parameters to the values at the start, before any preset",
 }
+FOLLOWED, ATTRACT = "program", "attract"  # origins of what a program does by itself
 _STRENGTH_STEP: Final = 1 / 24  # of the slider; two steps RMS with the declared range
 _PROGRAM_STEP_S: Final = 1 / 60  # what changes on the bar does so within a frame
 _FIRST_PROGRAM: Final = "drifting"  # what the action starts before any other was chosen
@@ -51,7 +53,8 @@ class Show:
     """Thread-safe; every method may be called by any controller.
 
     origin, everywhere: who does it, as text, so that nobody is notified of their own change.
-    attracting: whether what plays is the attract program, which nobody has chosen.
+    attracting: whether what plays is the attract program, which nobody has chosen.  chosen: preset
+    and modulators that somebody has, as in a `Look`; only what was chosen last.
     The live parameter `on` says when programs change their presets, `launch` when what comes by
     `call_preset`, `call_program` and the actions is there: see `ShowSettings`.
     """
@@ -72,6 +75,7 @@ class Show:
         self.modulation = modulation or Modulation(parameters, self.tempo, clock=clock)
         self.started_with = parameters.targets()
         self.attracting = False
+        self.chosen: dict[str, Any] = {}
         self._clock = clock
         self._queue = LaunchQueue(parameters, self.tempo, clock)
         self._lock = threading.RLock()
@@ -113,8 +117,8 @@ class Show:
         """
         found, seconds = self._checked_preset(name, seconds)
         with self._lock:
-            self._go(found.over(self.started_with), found.modulators, seconds, origin)
-            self._preset = found.name
+            look = Look(found.name, found.over(self.started_with), found.modulators)
+            self._go(look, seconds, origin)
         self.notify()
 
     def call_preset(
@@ -155,13 +159,17 @@ class Show:
             self.program(what.program, seconds, origin=what.origin)
             self._since_beats = beat
 
-    def _go(
-        self, values: Mapping[str, Any], modulators: Sequence[Modulator], seconds: float,
-        origin: str,
-    ) -> None:  # fmt: skip
-        checked = self.modulation.checked(modulators)
-        self.parameters.apply(values, seconds=seconds, origin=origin)
+    def _go(self, look: Look, seconds: float, origin: str) -> None:
+        checked = self.modulation.checked(look.modulators)
+        self.parameters.apply(look.values, seconds=seconds, origin=origin)
         self.modulation.replace(checked, seconds)
+        self._preset = look.preset
+        if not self.attracts(origin):
+            self.chosen = {"preset": look.preset, "modulators": look.modulators}
+
+    def attracts(self, origin: str) -> bool:
+        """Whether it is the attract program that does what comes from there."""
+        return self.attracting and origin in (FOLLOWED, ATTRACT)
 
     def next(self, *, origin: str = "", by: int = 1) -> None:
         """The next preset in the list, after the last the first."""
@@ -207,8 +215,8 @@ class Show:
         """Set what was set then, within a second; what is frozen or black now stays so."""
         values = {n: v for n, v in look.values.items() if n not in ("freeze", "blackout")}
         with self._lock:
-            self._go(values, look.modulators, 1.0, origin)
-            self._preset, self._queue.waiting = look.preset, None
+            self._go(replace(look, values=values), 1.0, origin)
+            self._queue.waiting = None
         self.notify()
 
     def tap(self, *, origin: str = "") -> float:
@@ -225,7 +233,9 @@ class Show:
 
     def modulate(self, modulators: Sequence[Modulator], seconds: float = 0.5) -> None:
         """Other modulators, faded over. Raises SettingsError for those that cannot run."""
-        self.modulation.replace(modulators, seconds)
+        with self._lock:
+            self.modulation.replace(modulators, seconds)
+            self.chosen["modulators"] = tuple(modulators)
         self.notify()
 
     def program(
@@ -242,6 +252,7 @@ class Show:
             self._skipped = {}
             if program is None and self._program is not None and not self.attracting:
                 self._program_before = self._program
+            self.attracting = self.attracts(origin)
             self._program, self._begun_s, self._step = program, self._clock(), -1
             self._since_beats = -math.inf
             if program is not None:
@@ -279,7 +290,7 @@ class Show:
 
     def follow(self) -> None:
         """Do what is due at this moment: the program's step, then what was called by hand."""
-        self.follow_program("program")
+        self.follow_program(FOLLOWED)
         try:
             with self._lock:
                 self._launch()

@@ -5,7 +5,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final
+from typing import Any, Final
 
 import cv2
 import numpy as np
@@ -14,11 +14,9 @@ from livedream.control.live_parameters import TAKEN_BACK, Change
 from livedream.control.modulation import Offsets
 from livedream.control.presets import KEPT, Look
 from livedream.control.programs import Program
+from livedream.control.show import ATTRACT, Show
 from livedream.core.errors import LivedreamError, reason
 from livedream.core.frame import Motion, Picture
-
-if TYPE_CHECKING:
-    from livedream.control.show import Show
 
 _log = logging.getLogger(__name__)
 
@@ -27,7 +25,8 @@ _MOVING_STEPS: Final = 6.0  # 8-bit steps: sensor noise averages out far below i
 _MOVING_SHARE: Final = 0.004  # of the picture: a hand at the edge counts, a moth does not
 _SLOW_S: Final = 1.0  # pictures this far apart are compared, so that slow motion is seen too
 _RISE_S, _FALL_S = 6.0, 1.5  # the attract mode comes slowly and goes quickly
-_KEY: Final = "attract"
+# What one of them says depends on the others: who sets one by hand has seen all three.
+_TOGETHER: Final = ("network", "objective", "prompt")
 # Heuristic, by eye: slow waves, (slider lengths, period in s); periods that never fall together.
 _WAVES: Final[Mapping[str, tuple[float, float]]] = MappingProxyType(
     {
@@ -91,7 +90,7 @@ class Attract:
         over = not wanted and self._share == 0.0
         turns = 2 * math.pi * (now_s - self._begun_s)
         offsets = {
-            (name, _KEY): None if over else depth * self._share * math.sin(turns / period_s)
+            (name, ATTRACT): None if over else depth * self._share * math.sin(turns / period_s)
             for name, (depth, period_s) in _WAVES.items()
         }
         self._move(now_s, offsets)
@@ -99,12 +98,14 @@ class Attract:
 
 class AttractProgram:
     """Plays a program while nobody is there; then what was set before is set again, but for what
-    somebody has set meanwhile, and for what is the venue's."""
+    somebody has set meanwhile, and for what is the venue's. A program that somebody has started
+    meanwhile stays, with all that it has set.
+    """
 
-    def __init__(self, show: "Show", name: str) -> None:
+    def __init__(self, show: Show, name: str) -> None:
         self._show, self._name = show, name
         self._before: tuple[Program | None, Look] | None = None  # None: somebody is there
-        self._by_hand: set[str] = set()
+        self._by_hand: dict[str, Any] = {}  # parameters, as somebody has set them meanwhile
         self._stop: Callable[[], None] = lambda: None
 
     def step(self, wanted: bool, now_s: float) -> None:
@@ -122,24 +123,34 @@ class AttractProgram:
 
     def _begin(self) -> None:
         self._before = self._show.running_program, self._show.look()
-        self._by_hand = set()
-        self._stop = self._show.parameters.listen(self._note)
+        self._by_hand, self._show.chosen = {}, {}
         self._show.attracting = True
+        self._stop = self._show.parameters.listen(self._note)
         self._show.notify()  # before anything is set
-        self._show.program(self._name, origin=_KEY)
+        self._show.program(self._name, origin=ATTRACT)
 
     def _note(self, change: Change) -> None:
-        if change.origin not in (_KEY, "program", TAKEN_BACK):
-            self._by_hand.update(change.targets)
+        if self._show.attracts(change.origin):
+            return
+        found = dict(change.targets)
+        if change.origin == TAKEN_BACK:
+            found = {name: value for name, value in found.items() if name in self._by_hand}
+        if not found.keys().isdisjoint(_TOGETHER):
+            found = {name: self._show.parameters.target(name) for name in _TOGETHER} | found
+        self._by_hand |= found
 
     def _end(self) -> None:
         assert self._before is not None
         (program, look), self._before = self._before, None
         self._stop()
-        self._show.program(None)
-        self._show.attracting = False
-        others = {*self._by_hand, *KEPT}
-        values = {name: value for name, value in look.values.items() if name not in others}
-        self._show.come_back(replace(look, values=values), origin=_KEY)
-        if program is not None:
-            self._show.program(program)
+        show, still = self._show, self._show.attracting
+        if still:
+            show.program(None, origin=ATTRACT)
+            show.attracting = False
+        elif show.running_program is not None:
+            return
+        values = {name: value for name, value in look.values.items() if name not in KEPT}
+        look = replace(look, values=values | self._by_hand, **show.chosen)
+        show.come_back(look, origin=ATTRACT)
+        if still and program is not None:
+            show.program(program)

@@ -9,7 +9,7 @@ import pytest
 from livedream.control.live_parameters import LiveParameters
 from livedream.control.modulation import Modulation, Modulator
 from livedream.control.presets import Presets
-from livedream.control.show import Show
+from livedream.control.show import ATTRACT, Show
 from livedream.control.show_log import ShowLog
 from livedream.control.show_reader import Playback, read_show
 from livedream.control.tempo import Tempo
@@ -114,3 +114,83 @@ def test_a_program_that_played_before_an_attract_program_plays_again(tmp_path: P
         attract.step(wanted, 1.0)
         assert show.running_program is not None
         assert show.running_program.name == name
+
+
+def test_what_is_set_by_hand_stays_over_the_next_step_of_an_attract_program(
+    tmp_path: Path,
+) -> None:
+    now = [0.0]
+    parameters = LiveParameters(DreamSettings(), clock=lambda: now[0])
+    show = Show(parameters, Presets(tmp_path), clock=lambda: now[0])
+    attract = AttractProgram(show, "showreel")
+    show.preset("ink", 0.0)
+    before = show.look()
+    attract.step(True, now[0])
+    parameters.set("strength", 33.0, origin="panel 1")
+    modulators = (Modulator(parameter="hue", source="lfo", depth=0.3),)
+    show.modulate(modulators)
+    now[0] += 15.0
+    show.follow()
+    assert show.program_step == 1
+    assert parameters.target("strength") != 33.0
+    attract.step(False, now[0])
+    values = {**before.values, "strength": 33.0}
+    assert show.look() == replace(before, values=values, modulators=modulators)
+
+
+def test_a_preset_by_hand_stays_over_the_next_step_of_an_attract_program(tmp_path: Path) -> None:
+    now = [0.0]
+    parameters = LiveParameters(DreamSettings(), clock=lambda: now[0])
+    show = Show(parameters, Presets(tmp_path), clock=lambda: now[0])
+    attract = AttractProgram(show, "showreel")
+    show.preset("ink", 0.0)
+    attract.step(True, now[0])
+    show.call_preset("brushwork", origin="panel 1")
+    wanted = show.look()
+    now[0] += 15.0
+    show.follow()
+    assert show.look() != wanted
+    attract.step(False, now[0])
+    assert show.look() == wanted
+    assert wanted.preset == "brushwork"
+
+
+def test_an_objective_by_hand_stays_with_the_network_that_it_is_for(tmp_path: Path) -> None:
+    parameters = LiveParameters(DreamSettings())
+    show = Show(parameters, Presets(tmp_path))
+    attract = AttractProgram(show, "showreel")
+    attract.step(True, 0.0)
+    parameters.set("network", "dreamnet-birds", origin=ATTRACT)  # as a preset of it may
+    parameters.set("objective", "birds", origin="panel 1")
+    attract.step(False, 1.0)
+    assert parameters.target("network") == "dreamnet-birds"
+    assert parameters.target("objective") == "birds"
+
+
+def test_a_program_by_hand_stays_when_an_attract_program_would_end(tmp_path: Path) -> None:
+    now = [0.0]
+    show = Show(LiveParameters(DreamSettings(), clock=lambda: now[0]), Presets(tmp_path),
+                clock=lambda: now[0])  # fmt: skip
+    attract = AttractProgram(show, "aviary")
+    show.program("drifting")
+    attract.step(True, now[0])
+    show.call_program("showreel", origin="panel 1")
+    assert not show.attracting
+    now[0] += 15.0
+    show.follow()
+    playing, wanted = show.running_program, show.look()
+    assert playing is not None and show.program_step == 1
+    attract.step(False, now[0])
+    assert (show.running_program, show.program_step, show.look()) == (playing, 1, wanted)
+
+
+def test_an_attract_program_that_is_stopped_by_hand_leaves_none(tmp_path: Path) -> None:
+    show = Show(LiveParameters(DreamSettings()), Presets(tmp_path))
+    attract = AttractProgram(show, "aviary")
+    show.program("drifting")
+    before = show.look()
+    attract.step(True, 0.0)
+    show.act("program", origin="keyboard")
+    attract.step(False, 1.0)
+    assert show.running_program is None
+    assert show.look() == before
