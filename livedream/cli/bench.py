@@ -46,6 +46,7 @@ def add_parser(commands: Commands) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from livedream.jobs.bench import BenchJob, bench
+    from livedream.media.destination import check_destination
 
     picture = parse_size(args.picture, 640, 360, name="--picture")
     if min(picture) < 2:
@@ -53,6 +54,8 @@ def run(args: argparse.Namespace) -> int:
     if args.encode and (picture[0] % 2 or picture[1] % 2):
         raise SettingsError(f"--picture: must have even sides to encode (got {args.picture})")
     settings = settings_of(args, _DEFAULTS)
+    if args.json is not None:
+        check_destination(args.json, overwrite=True)
     report = bench(
         BenchJob(
             settings=settings, picture=picture, frames=args.frames, encode=args.encode,

@@ -46,12 +46,16 @@ def add_parser(commands: Commands) -> None:
 def run(args: argparse.Namespace) -> int:
     from livedream.capture import open_source
     from livedream.jobs.measure import measure
+    from livedream.media.destination import check_destination
 
     response = _response(args) if args.objective or args.network else None
     with (
         open_source(args.input, start_s=args.start, end_s=args.end) as source,
         open_source(args.output) as dream,
     ):
+        if args.json is not None:
+            files = (*source.info.all_files, *dream.info.all_files)
+            check_destination(args.json, sources=files, overwrite=True)
         found = measure(source, dream, response)
     if not found.frames:
         raise SourceError(f"{args.input} and {args.output} have no frame at the same time")

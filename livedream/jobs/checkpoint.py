@@ -9,7 +9,7 @@ renamed: one that can be seen is whole.
 import json
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,10 +18,16 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from livedream.core.errors import SinkError
+from livedream.capture import open_source
+from livedream.core.errors import SinkError, SourceError
 from livedream.core.settings import DreamSettings
 from livedream.core.version import __version__
+from livedream.dream.objectives.prompt import dreamed
+from livedream.dream.objectives.text import parse_objective
+from livedream.dream.objectives.value import GuideTarget
 from livedream.media.destination import beside
+from livedream.region.text import parse_region
+from livedream.region.value import leaves
 
 _KEPT = 4  # with one a second, this covers a file that is three seconds behind
 _EVERY_S: Final = 1.0  # running time between two; a resumed render repeats about this much
@@ -36,6 +42,21 @@ def identity(settings: DreamSettings, source: str, **more: Any) -> str:
     """
     own = {"version": __version__, "settings": json.loads(settings.to_json())}
     return json.dumps({**own, "source": Path(source).name, **more}, sort_keys=True)
+
+
+def files_of(settings: DreamSettings) -> Iterator[Path]:
+    """The files that a dream reads besides its source: masks and guides."""
+    text = dreamed(settings.prompt, settings.objective, "")
+    terms = parse_objective(text).terms if text.strip() else ()
+    regions = [term.region for term in terms if term.region is not None]
+    if settings.where.strip():
+        regions.append(parse_region(settings.where))
+    masks = [leaf.path for region in regions for leaf in leaves(region) if leaf.name == "mask"]
+    guides = [term.target.picture for term in terms if isinstance(term.target, GuideTarget)]
+    for path in (*masks, *guides):
+        if isinstance(path, str):
+            with suppress(SourceError), open_source(path) as source:  # what is wrong others say
+                yield from source.info.all_files
 
 
 @dataclass(frozen=True, slots=True)

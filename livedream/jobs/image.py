@@ -31,7 +31,7 @@ from livedream.dream.compose import compose, steps_of
 from livedream.dream.dreamer import Dreamer
 from livedream.dream.level import LevelledDream
 from livedream.dream.state import FIRST_STEP_S
-from livedream.jobs.checkpoint import identity
+from livedream.jobs.checkpoint import files_of, identity
 from livedream.jobs.report import RenderReport
 from livedream.media.viewing import squared
 from livedream.present.layer import dream_layer, matte
@@ -98,6 +98,7 @@ def dream_still(
     """
     start = kept_s = time.monotonic()
     rgb, files = start_of(job.source, job.picture_size, job.settings.seed)
+    files = (*files, *files_of(job.settings))
     check_picture(job.output, sources=files, overwrite=job.overwrite)
     if job.layer:
         check_alpha(job.output)

@@ -19,7 +19,7 @@ from livedream.core.frame import Frame, Motion, Picture, SourceInfo
 from livedream.core.prefetch import AsyncWriter
 from livedream.core.settings import DEINTERLACE, DreamSettings
 from livedream.dream.dreamer import Dream, Dreamer
-from livedream.jobs.checkpoint import Checkpoint, Checkpoints, identity
+from livedream.jobs.checkpoint import Checkpoint, Checkpoints, files_of, identity
 from livedream.jobs.replay import ShowDreamer
 from livedream.jobs.report import RenderReport, Watcher, Way, begun, write_dreams
 from livedream.jobs.scaling import scaled, scaled_info, shape_notes
@@ -121,6 +121,7 @@ class RenderJob:
         """Raise SinkError or SourceError, before anything is written, where one cannot be, and
         SettingsError for what automation brings later and nobody can dream, or where one that is
         resumed was made with other settings. info: as described."""
+        info = replace(info, files=(*info.files, *files_of(self.settings)))
         for path, frames, options in self.films(info):
             check_sink(path, frames, options, overwrite=self.overwrite, resume=self.resume)
             if self.resume:

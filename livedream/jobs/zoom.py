@@ -27,7 +27,7 @@ from livedream.core.settings import DreamSettings
 from livedream.core.shrink import fitted
 from livedream.dream.dreamer import Dream, Dreamer
 from livedream.dream.statistics import StatisticsLock
-from livedream.jobs.checkpoint import identity
+from livedream.jobs.checkpoint import files_of, identity
 from livedream.jobs.image import start_of
 from livedream.jobs.report import RenderReport, Watcher, Way, begun, write_dreams
 from livedream.media.colour import BT709
@@ -159,7 +159,7 @@ def render_zoom(
     source = ZoomSource(dreamer, _even(start), job.travel, job.rate, job.frames)
     width, height = source.info.width, source.info.height
     report = RenderReport.of(job.source, job.output, dreamer, width, height)
-    info = replace(source.info, files=files)
+    info = replace(source.info, files=(*files, *files_of(job.settings)))
     options = VideoOptions(job.codec, job.quality, metadata={SETTINGS: job.identity()})
     check_sink(job.output, info, options, overwrite=job.overwrite)
     start_s = time.monotonic()

@@ -60,6 +60,7 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]:
         ["image", CLOUDS, "-o", "out.png", "--where", "left", "--matte", "out.png"],
         ["layers", "dreamnet", "--pictures", "--seed", "-1"],
         ["measure", "missing.mp4", "text.mp4"],
+        ["bench", "--json", "nowhere/figures.json"],
         ["layers", "resnet"],
         ["dream"],
         ["render"],
@@ -142,6 +143,22 @@ def test_measure_prints_every_figure(tmp_path: Path, capsys: pytest.CaptureFixtu
     for name in ("flicker", "renewal", "warp error input", "strength", "drift"):
         assert name in said
     assert (tmp_path / "m.json").read_text().startswith("{")
+
+
+@pytest.mark.parametrize("name", ["a.mkv", "b.mkv", "nowhere/figures.json"])
+def test_figures_that_cannot_be_written_are_refused_first(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for film in ("a.mkv", "b.mkv"):
+        with open_source(CLOUDS) as source, open_sink(film, source.info) as sink:
+            for frame in source:
+                sink.write(frame)
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    code, said = run(capsys, "measure", "a.mkv", "b.mkv", "--json", name)
+    assert code == 2
+    assert ("is the source itself" in said) != ("does not exist" in said)
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
 @pytest.mark.parametrize(

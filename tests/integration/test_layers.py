@@ -227,6 +227,30 @@ def test_a_matte_that_cannot_be_leaves_the_film_that_is_there(
     assert out.read_bytes() == b"precious"
 
 
+@pytest.mark.parametrize(
+    ("settings", "name"),
+    [
+        ({"where": "!left & mask({})"}, "m.mkv"),
+        ({"objective": "eyes@mask({})"}, "m.mkv"),
+        ({"objective": "guide(mixed4c, {})"}, "m.mkv"),
+        ({"where": "mask({})"}, "m/%02d.png"),
+        ({"prompt": "eyes@mask({})"}, "m.mkv"),
+    ],
+)
+def test_a_mask_or_a_guide_is_never_replaced(
+    tmp_path: Path, settings: dict[str, str], name: str
+) -> None:
+    render(job(tmp_path / name))
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*.*")}
+    text = {key: value.format(tmp_path / name) for key, value in settings.items()}
+    own = SMALL.replace(**{"where": "left", **text})
+    for out, matte in ((name, None), ("out.mkv", tmp_path / name)):
+        wanted = job(tmp_path / out, settings=own, matte=matte, overwrite=True)
+        with wanted.open() as source, pytest.raises(SinkError, match="is the source itself"):
+            wanted.check(source.info)
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*.*")} == before
+
+
 def test_workers_write_the_same_layer(tmp_path: Path) -> None:
     alone, together = tmp_path / "alone.mkv", tmp_path / "together.mkv"
     render(job(alone, layer=True))
