@@ -1,6 +1,7 @@
 """``livedream autostart live ...``: a show that begins by itself at each login."""
 
 import argparse
+import re
 
 from livedream.cli.options import Commands
 from livedream.core.errors import SettingsError
@@ -45,8 +46,9 @@ def run(args: argparse.Namespace) -> int:
         return 0
     if args.words[:1] != ["live"]:
         raise SettingsError("autostart: must be followed by live, such as: autostart live 0")
-    # What is wrong is said now, not at a login.
-    check(job_of(build_parser().parse_args(args.words)))
+    # What is wrong is said now, not at a login. What the environment has then is not known yet.
+    words = [re.sub(r"\{env:[^{}]+\}", "1", word) for word in args.words]
+    check(job_of(build_parser().parse_args(words)))
     entry = autostart(args.words, args.name)
     if args.print:
         coding = "utf-16" if entry.file.suffix == ".xml" else "utf-8"

@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from fractions import Fraction
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Final
@@ -294,19 +295,34 @@ def check(job: "LiveJob") -> None:
     """Raises SettingsError, SourceError and others for what `livedream live` would refuse before it
     opens anything."""
     from livedream.capture.live import open_live
-    from livedream.control.presets import Presets
-    from livedream.control.programs import find_program
-    from livedream.present.live import find_route
+    from livedream.control.catalogue import check_objective, own_objective
+    from livedream.control.live_parameters import LiveParameters, check_grammar
+    from livedream.core.health import StatusBoard
+    from livedream.live.controllers import Controllers
+    from livedream.live.session import is_window
+    from livedream.present.live import as_recording, open_output
+    from livedream.present.live.screen import window_options
+    from livedream.region.text import parse_region
+    from livedream.region.wanted import check_region
 
+    dream = job.dream
+    parameters = LiveParameters(dream, job.grade, show=job.show, own_objective=own_objective)
+    Controllers(
+        job.controllers, parameters, StatusBoard(), lambda: None, job.source, sinks=job.sinks
+    )
     open_live(job.source, size=job.camera_size, fps=job.camera_fps)
-    for sink in job.sinks:
-        if not sink.startswith("window"):
-            find_route(sink)
-    if job.controllers.preset:
-        Presets().find(job.controllers.preset)
-    for program in (job.controllers.program, job.controllers.attract_program):
-        if program:
-            find_program(program)
+    record = [as_recording(job.record, both=False)] if job.record else []
+    for sink in (*job.sinks, *record):
+        if is_window(sink):
+            window_options(sink, display=job.display, overlap=job.overlap)
+        else:  # made, not opened, of any size
+            open_output(sink, width=640, height=360, rate=Fraction(25))
+    if dream.weights:  # only a file of one's own knows what it can dream
+        check_grammar(dream.network, dream.objective, dream.prompt)
+    else:
+        check_objective(dream.network, dream.objective, dream.prompt, flow=dream.flow)
+    if dream.where.strip():
+        check_region(parse_region(dream.where), live=True, flow=dream.flow)
 
 
 def _sinks(args: argparse.Namespace) -> tuple[str, ...]:

@@ -83,7 +83,7 @@ class LiveParameters:
         grade = grade or GradeSettings()
         self._clock = clock
         self._own_objective = own_objective or (lambda network: "")
-        self._check_objective = check_objective or _check_grammar
+        self._check_objective = check_objective or check_grammar
         kinds = DreamSettings, GradeSettings, ShowSettings
         everything = {p.name: p for cls in kinds for p in declared(cls)}
         self._declared = MappingProxyType({n: p for n, p in everything.items() if p.live})
@@ -343,7 +343,7 @@ def _rebuilt(last: T, values: Mapping[str, Any]) -> T:
     return last if wanted == vars(last) else type(last)(**wanted)
 
 
-def _check_grammar(network: str, objective: str, prompt: str) -> None:
+def check_grammar(network: str, objective: str, prompt: str) -> None:
     if objective:
         parse_objective(objective)
     if prompt.strip():

@@ -102,7 +102,7 @@ class LiveJob:
             raise SettingsError("sound: audio is what --audio listens to: add --audio")
         if not self.sinks:
             raise SettingsError("sink: must be window, udp://... or another (got none)")
-        if sum(map(_is_window, self.sinks)) > 1:
+        if sum(map(is_window, self.sinks)) > 1:
             raise SettingsError("sink: one window only; for several displays add --display 0,1")
 
 
@@ -158,7 +158,7 @@ class Session(Closeable):
             sinks=job.sinks, sound=self.sound if job.sound == "audio" else None, wall=wall,
         )  # fmt: skip
         for sink in job.sinks:
-            if not _is_window(sink):
+            if not is_window(sink):
                 find_route(sink)
         self._window = self._make_window(wall)
         source = live_input or open_live(
@@ -225,7 +225,7 @@ class Session(Closeable):
 
         width, height = self.opened.width, self.opened.height
         rate = Fraction(self.fps).limit_denominator(1001)
-        names = [sink for sink in self.job.sinks if not _is_window(sink)]
+        names = [sink for sink in self.job.sinks if not is_window(sink)]
         if self.job.record:
             # A show that is to be dreamed again needs the camera's own pictures.
             names.append(as_recording(self.job.record, both=bool(self.job.controllers.log)))
@@ -239,7 +239,7 @@ class Session(Closeable):
             self._closers.append((output.name, worker.close))
 
     def _make_window(self, wall: WallControl) -> "Window | None":
-        wanted = next((sink for sink in self.job.sinks if _is_window(sink)), None)
+        wanted = next((sink for sink in self.job.sinks if is_window(sink)), None)
         if wanted is None:
             return None
         from livedream.control.keys import Keys
@@ -316,7 +316,7 @@ class Session(Closeable):
     def _log_start(self) -> None:
         opened, source = self.opened, self.capture.health()
         names = [worker.output.name for worker in self._output_workers]
-        names += ["window"] * any(map(_is_window, self.job.sinks))
+        names += ["window"] * any(map(is_window, self.job.sinks))
         detail = opened.detail or source.detail
         _log.info("version %s, source %s: %s", __version__, source.name, detail)
         _log.info("%dx%d at %g fps to %s", opened.width, opened.height, self.fps, ", ".join(names))
@@ -398,5 +398,6 @@ def _close(name: str, close: Callable[[], object]) -> None:
         _log.exception("%s could not be closed", name)
 
 
-def _is_window(sink: str) -> bool:
+def is_window(sink: str) -> bool:
+    """Whether a sink is the window, which the main thread shows."""
     return sink == "window" or sink.startswith(("window?", "window:"))

@@ -103,6 +103,9 @@ def test_the_command(
     assert main(["autostart", "--print", "live", "0"]) == 0
     assert "ExecStart=" in capsys.readouterr().out
     assert not unit.exists()
+    assert main(["autostart", "--print", "live", "rtsp://{env:NOT_HERE}@127.0.0.1/x",
+                 "--sink", "rtmp://127.0.0.1/app/{env:NOT_HERE}"]) == 0  # fmt: skip
+    assert "{env:NOT_HERE}" in capsys.readouterr().out
     assert main(["autostart", "live", "0", "--strength", "20"]) == 0
     assert command_of(unit.read_text())[3:] == ["live", "0", "--strength", "20"]
     assert main(["autostart", "--remove"]) == 0
@@ -120,6 +123,21 @@ def test_the_command(
         ["live", "0", "--sink", "nope:1"],
         ["live", "0", "--attract-program", "nope"],
         ["live", "0", "--sink", "window", "--sink", "window?display=1"],
+        ["live", "0", "--objective", "eyse"],
+        ["live", "0", "--prompt", "zzqx"],
+        ["live", "0", "--weights", "own.safetensors", "--objective", "eyes +"],
+        ["live", "0", "--network", "nope"],
+        ["live", "0", "--where", "bogus("],
+        ["live", "0", "--flow", "none", "--where", "moving"],
+        ["live", "0", "--display", "x"],
+        ["live", "0", "--follow-beat"],
+        ["live", "0", "--panel", "host:99999"],
+        ["live", "0", "--osc", "0.0.0.0:9001"],
+        ["live", "0", "--obs", "host:99999"],
+        ["live", "0", "--sink", "udp://127.0.0.1"],
+        ["live", "0", "--sink", "record:x?of=nope"],
+        ["live", "0", "--record", "x?minutes=never"],
+        ["live", "0", "--sink", "window?size=big"],
         ["--name", "../x", "live"],
     ):
         try:
