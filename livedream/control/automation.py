@@ -16,7 +16,7 @@ from typing import Any, Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from livedream.control.catalogue import check_objective, own_objective
+from livedream.control.catalogue import check_objective, own_objective_of
 from livedream.control.curves import LEFT_OUT, MOVABLE, Curve, Curves, Keyframe
 from livedream.control.live_parameters import LiveParameters
 from livedream.control.modulation import MAXIMUM, Modulation, Modulator
@@ -183,7 +183,7 @@ class FilmTimeline:
             return self._now_s
 
         self._parameters = LiveParameters(
-            settings, None, clock, own_objective=own_objective,
+            settings, None, clock, own_objective=own_objective_of(settings),
             # Only a file of one's own knows what it can dream.
             check_objective=None if settings.weights else partial(
                 check_objective, live=False, flow=settings.flow

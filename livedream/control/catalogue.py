@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from livedream.core.errors import NetworkError, ObjectiveError, RegionError, reason
+from livedream.core.settings import DreamSettings
 from livedream.core.suggest import closest
 from livedream.core.supervisor import start_thread
 from livedream.dream.networks.classes import find_class
@@ -118,6 +119,22 @@ def own_objective(network: str) -> str:
     if spec is None or spec.objective or spec.builder != "dreamnet":
         return spec.objective if spec else ""
     return str(_file_says(spec).notes.get("default_objective", ""))
+
+
+def own_objective_of(settings: DreamSettings) -> Callable[[str], str]:
+    """`own_objective` of the networks that a show or film by these settings may change between.
+
+    The weights that the settings name are the first one's, and their file may say what it dreams.
+    Raises WeightsError where that cannot be read.
+    """
+    if not settings.weights:
+        return own_objective
+    from livedream.dream.networks.weights import read_account
+
+    file = read_account(Path(settings.weights))
+    spec = registry().get(settings.network or file.architecture or "")
+    default = file.metadata.default_objective or (spec.objective if spec else "")
+    return lambda network: default if network == settings.network else own_objective(network)
 
 
 def check_objective(

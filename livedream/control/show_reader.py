@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from livedream.control.catalogue import own_objective
+from livedream.control.catalogue import own_objective_of
 from livedream.control.live_parameters import TAKEN_BACK, LiveParameters
 from livedream.control.show_log import LOG_VERSION
 from livedream.core.errors import SettingsError, SourceError
@@ -127,10 +127,10 @@ class Playback:
     ) -> None:
         self._script, self._settings, self._kept = script, settings, tuple(kept)
         self._now_s, self._next = 0.0, 0
+        dream = self._held(script.dream)
         self.parameters = LiveParameters(
-            self._held(script.dream), script.grade, lambda: self._now_s,
-            own_objective=own_objective,
-        )  # fmt: skip
+            dream, script.grade, lambda: self._now_s, own_objective=own_objective_of(dream)
+        )
         self.parameters.painting.begin(*script.canvas)
 
     def snapshot(self, time_s: float) -> Snapshot:

@@ -133,13 +133,34 @@ def read_weights(path: Path, *, scripted: bool = False) -> WeightsFile:
     return WeightsFile(path, named, metadata)
 
 
+def read_account(path: Path) -> WeightsFile:
+    """What a weights file says about itself, without its tensors, which stay on the disk.
+
+    A state dict saved by torch says nothing.  Raises WeightsError as `read_weights` does.
+    """
+    if not path.is_file():
+        raise WeightsError(f"weights {path}: no such file")
+    said: dict[str, str] = {}
+    if path.suffix == ".safetensors":
+        try:
+            with safe_open(path, framework="pt") as file:
+                said = file.metadata() or {}
+        except (SafetensorError, OSError) as error:
+            raise _unreadable(path, error) from error
+    return WeightsFile(path, {}, _metadata_of(said, path))
+
+
+def _unreadable(path: Path, error: Exception) -> WeightsError:
+    return WeightsError(f"weights {path}: not a readable safetensors file ({error})")
+
+
 def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     try:
         with safe_open(path, framework="pt") as file:
             names = file.keys()
             return {name: file.get_tensor(name) for name in names}, file.metadata() or {}
     except (SafetensorError, OSError) as error:
-        raise WeightsError(f"weights {path}: not a readable safetensors file ({error})") from error
+        raise _unreadable(path, error) from error
 
 
 def _read_scripted(path: Path) -> dict[str, Tensor]:

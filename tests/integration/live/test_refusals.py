@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from safetensors.torch import save_file
 
 from livedream.capture.live import MemoryInput, Opened
 from livedream.control.catalogue import Catalogue
@@ -17,6 +18,8 @@ from livedream.control.osc import OscServer
 from livedream.core.addresses import listening
 from livedream.core.errors import SettingsError
 from livedream.core.settings import DreamSettings
+from livedream.dream.networks.building import random_module
+from livedream.dream.networks.registry import find_spec
 from livedream.live.controllers import ControllerSettings
 from livedream.live.session import LiveJob, Session
 from livedream.panel.messages import MessageHandler
@@ -33,9 +36,9 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def opened(**hands: Any) -> Session:
+def opened(dream: DreamSettings = SMALL, **hands: Any) -> Session:
     job = LiveJob(
-        source="pan", sinks=("record:none",), dream=SMALL, controllers=ControllerSettings(**hands)
+        source="pan", sinks=("record:none",), dream=dream, controllers=ControllerSettings(**hands)
     )
     return Session(job, live_input=MemoryInput(Opened(160, 90, Fraction(25), "still"), "pan"))
 
@@ -118,6 +121,24 @@ def test_from_the_own_objective_of_an_embedded_network_it_is_a_ramp(
     session.parameters.snapshot()
     session.parameters.set("objective", "strokes")
     assert "creatures" in session.parameters.snapshot().dream.objective
+
+
+@pytest.mark.parametrize("default", [None, "features.7"])
+def test_the_objective_of_weights_for_another_architecture_can_be_changed(
+    home: Path, default: str | None
+) -> None:
+    path = home / "own.safetensors"
+    said = {"architecture": "squeezenet1_1", "default_objective": default}
+    state = random_module(find_spec("squeezenet1_1"), 3).state_dict()
+    save_file(state, path, metadata={"livedream": json.dumps(said)})
+    with opened(SMALL.replace(weights=str(path))) as made:
+        own = made.pool.first.network.default_objective
+        made.parameters.set("objective", "features.5")
+        on_its_way = made.parameters.snapshot().dream
+        made.pool.get(on_its_way)
+        assert not made.pool.notes
+        assert made.parameters.target("objective") == "features.5"
+        assert (default or own) == own and own in on_its_way.objective
 
 
 @pytest.mark.parametrize("option", ["program", "attract_program", "preset"])
