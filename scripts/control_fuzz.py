@@ -251,7 +251,9 @@ class Fuzz:
         """Whether it was refused."""
         self.client.unsent.pop("fault", None)
         self.pages.receive(self.client, line)
-        refused = bool(self.client.unsent.get("fault"))
+        fault = self.client.unsent.get("fault", "")
+        assert not fault.startswith("livedream failed"), fault
+        refused = bool(fault)
         self.said += refused
         return refused
 
