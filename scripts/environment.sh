@@ -5,7 +5,8 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$root"
 python="$root/.venv/bin/python"
 
-# have COMMAND PACKAGE...: install PACKAGEs with apt-get unless `COMMAND` succeeds.
+# have COMMAND PACKAGE...: install PACKAGEs with apt-get unless `COMMAND` succeeds. It is evaluated:
+# what holds a path names its variable, as the path may hold a space.
 have() {
     local check=$1
     shift
@@ -41,16 +42,17 @@ environment() {
         echo "Python 3.11 to 3.14 is needed; found: $(python3 --version 2>&1)" >&2
         exit 2
     }
-    have "$base -c 'import ensurepip, venv'" python3-venv
+    have '"$base" -c "import ensurepip, venv"' python3-venv
     stamp="$root/.venv/livedream-$extra"
     wanted=$(cksum <pyproject.toml)
     if [ -x "$python" ] && [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ]; then return; fi
     echo "setting up .venv (torch is large: a few minutes the first time)" >&2
-    [ -x "$python" ] || "$base" -m venv .venv
+    # One that was broken off has no pip, and one whose Python is gone does not start.
+    "$python" -m pip --version >/dev/null 2>&1 || "$base" -m venv --clear .venv
     # Of 13,000 files few are ever imported, and those are compiled then.
     "$python" -m pip install --quiet --disable-pip-version-check --no-compile \
         -e ".${extra:+[$extra]}"
     # OpenCV's windows need these two on a bare Debian.
-    have "$python -c 'import cv2'" libgl1 libglib2.0-0
+    have '"$python" -c "import cv2"' libgl1 libglib2.0-0
     echo "$wanted" >"$stamp"
 }

@@ -42,6 +42,7 @@ from livedream.dream.networks.dreamnet import (
 )
 
 BACKGROUND = "background"
+DECODED = "decoded-pictures"
 BALANCE_PICTURES, BALANCE_SIZE_PX = 16, 160
 
 
@@ -117,7 +118,12 @@ def _arguments() -> argparse.Namespace:
     add("--labels", type=Path, help="class labels, one per line; without it ImageNet's")
     add("--licence", default="see the model card")
     add("--output", type=Path, required=True, help="the network's .safetensors")
-    add("--work", type=Path, required=True, help="checkpoints, log, sheets, decoded pictures")
+    add(
+        "--work",
+        type=Path,
+        required=True,
+        help=f"checkpoints, log, sheets; decoded pictures lie beside it, in {DECODED}",
+    )
     add("--minutes", type=float, default=60.0)
     add("--steps", type=int, default=1_000_000)
     add("--batch", type=int, default=64)
@@ -154,7 +160,7 @@ def _batches(
     sets = []
     for position, text in enumerate(arguments.pictures):
         path, _, share = text.partition("=")
-        pictures = load_pictures(Path(path), arguments.work.parent / "pictures")
+        pictures = load_pictures(Path(path), arguments.work.parent / DECODED)
         hidden = held_out(pictures, arguments.hold_out) if position == 0 else frozenset()
         indices = [i for i in range(len(pictures)) if i not in hidden]
         sets.append((pictures, indices, float(share or 1)))
@@ -178,7 +184,7 @@ def _painted(
             if t.num_classes == teachers[-1].num_classes
         ]
         paint_classes(quick, arguments.paint, generator, path)
-    return Painted(load_pictures(path, arguments.work.parent / "pictures"))
+    return Painted(load_pictures(path, arguments.work.parent / DECODED))
 
 
 def _starting_weights(start: Path, config: DreamNetConfig) -> dict[str, Tensor]:
@@ -281,6 +287,7 @@ def main() -> None:
         run.scales, run.step_count = state["scales"], state["step"]
         run.updates, run.elapsed_s = state["updates"], state["elapsed_s"]
         run.generator.bit_generator.state = state["generator"]
+        run.renew_dreamer()
     run.run(arguments.work / "log.jsonl", lambda r, done: save_checkpoint(r, output, done))
 
 

@@ -36,6 +36,8 @@ _OF_SYSTEM: Final = {
 }
 _PATIENCE_S: Final = 60.0
 _MOST: Final = 400  # entries of a folder
+# Which Python's and the system's tables lack, or take for something else.
+_FILMS: Final = frozenset((".mkv", ".ts", ".m2ts", ".mts", ".mxf", ".3gp", ".y4m", ".ogv", ".flv"))
 _TEST: Final = (("synthetic:clouds", "Drifting clouds"), ("synthetic:noise", "TV static"))
 # Where it takes more than the way's name. The others are addresses that a person writes.
 _USUAL: Final = {"udp": "udp://127.0.0.1:9000"}
@@ -141,12 +143,12 @@ def list_folder(text: str) -> dict[str, Any]:
         folder = Path(text).expanduser()
         if not folder.is_absolute():
             folder = platformdirs.user_videos_path()
-        while not folder.is_dir():
-            folder = folder.parent
+        # What exists of it; of a drive that is unplugged, nothing does.
+        folder = next(filter(Path.is_dir, (folder, *folder.parents)), Path.home())
         entries = sorted(folder.iterdir(), key=lambda one: one.name.lower())
         seen = [one for one in entries if not one.name.startswith(".")]
         folders = [one.name for one in seen if one.is_dir()]
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RuntimeError) as error:  # "~somebody" who is not known
         why = getattr(error, "strerror", None) or "not a path"
         raise SettingsError(f"{text}: cannot be listed ({why})") from error
     films = [one.name for one in seen if _kind(one.name) in ("video", "image")]
@@ -158,4 +160,6 @@ def list_folder(text: str) -> dict[str, Any]:
 
 
 def _kind(name: str) -> str:
+    if Path(name).suffix.lower() in _FILMS:
+        return "video"
     return (mimetypes.guess_type(name)[0] or "").partition("/")[0]

@@ -18,6 +18,7 @@ from livedream.core.user_folders import own_folder, write_whole
 
 _NAMED: Final = 3  # characters of a value from which on a message that holds it is about it
 _STREAM: Final = re.compile(r"rtmps?://[^@?/]+/[^@?]+/[^@?/]+")
+_OWN_KEY: Final = re.compile(r"[0-9a-f]{8}\.key")
 _KEPT: Final = re.compile(r"\{(?:env|file):[^{}]+\}")
 
 
@@ -111,11 +112,11 @@ class SetupFile:
         return found if isinstance(found, dict) else {}
 
     def write(self, filled: Mapping[str, Any]) -> None:
-        """Raises SettingsError when it cannot be. Keys that it does not name are deleted."""
+        """Raises SettingsError when it cannot be. Keys kept here that it does not name go."""
         text = json.dumps(filled, indent=2)
         write_whole(self._file, text + "\n")
         for key in self._keys.glob("*.key"):
-            if key.name not in text:
+            if _OWN_KEY.fullmatch(key.name) and key.name not in text:  # others are the user's
                 key.unlink(missing_ok=True)
 
     def without_secrets(self, filled: Mapping[str, Any]) -> dict[str, Any]:

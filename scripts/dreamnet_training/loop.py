@@ -94,18 +94,17 @@ class Distillation:
         }
         self.average: DreamNet = copy.deepcopy(self.student)
         self.updates = 0
-        self.dreamer: DreamNet = self._copy()
+        self.renew_dreamer()
         self.step_count = 0
         self.elapsed_s = 0.0
 
     def autocast(self) -> torch.autocast:
         return torch.autocast(self.device.type, torch.bfloat16)
 
-    def _copy(self) -> DreamNet:
-        """The averaged student, folded, in bf16: the one that dreams."""
+    def renew_dreamer(self) -> None:
+        """The one that dreams is the averaged student, folded, in bf16."""
         plain = self.average.folded().requires_grad_(False)
-        result: DreamNet = plain.to(torch.bfloat16, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        return result
+        self.dreamer: DreamNet = plain.to(torch.bfloat16, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def normalised(self, rgb: Tensor) -> Tensor:
         return ((rgb - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
@@ -341,7 +340,7 @@ class Distillation:
                 if progress >= 1:
                     break
                 if self.step_count % settings.refresh_every == 0:
-                    self.dreamer = self._copy()
+                    self.renew_dreamer()
                 future = prefetch.submit(self.prepare)
                 for name, value in self.learn(prepared, progress).items():
                     sums.setdefault(name, []).append(value)

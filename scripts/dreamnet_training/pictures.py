@@ -69,8 +69,7 @@ def load_pictures(source: Path, cache: Path) -> PictureSet:
     when there is none.
     """
     key = hashlib.sha256(f"{source.resolve()}:{source.stat().st_mtime_ns}".encode()).hexdigest()
-    stem = cache / f"{source.stem}-{key[:12]}"
-    index, blob = stem.with_suffix(".npz"), stem.with_suffix(".npy")
+    index, blob = (cache / f"{source.stem}-{key[:12]}{suffix}" for suffix in (".npz", ".npy"))
     if not index.exists():
         names, shapes, flat = [], [], []
         for name, data in _encoded(source):

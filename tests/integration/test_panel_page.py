@@ -226,6 +226,26 @@ def test_layers_and_their_weights(browser: Browser, stage: Stage) -> None:
     assert page.faults == []
 
 
+def test_a_prompt_and_what_is_no_sum_of_layers_are_told_apart(
+    browser: Browser, stage: Stage
+) -> None:
+    page = laptop(browser, stage)
+    turn(page, "motifs")
+    said = "document.querySelector('#page-motifs .faders .help')?.textContent ?? ''"
+    stage.parameters.set("prompt", "owl")
+    page.wait(f"{said}.startsWith('The prompt “owl” is dreamed')")
+    assert not page.evaluate("document.querySelectorAll('#page-motifs .card.on').length")
+    add = "document.querySelector('.motif[data-target={}] .corner').click()"  # cards still move
+    page.evaluate(add.format("eyes"))
+    until(lambda: stage.parameters.target("objective") == "eyes")
+    page.wait(f"{said} === ''")
+    stage.parameters.set("objective", "eyes@moving")
+    page.wait(f"{said}.startsWith('This objective is more')")
+    page.evaluate(add.format("weave"))
+    until(lambda: stage.parameters.target("objective") == "eyes@moving + 0.5*weave")
+    assert page.faults == []
+
+
 def test_every_parameter_has_its_place_and_a_thumb_finds_it(browser: Browser, stage: Stage) -> None:
     page = phone(browser, stage)
     for name in stage.parameters.declared:
@@ -376,6 +396,9 @@ def test_a_built_in_preset_is_not_replaced_unasked(browser: Browser, stage: Stag
     until(lambda: stage.show.presets.find("ink").own)
     page.wait("document.querySelector('[data-preset=ink] small').textContent.includes('yours')")
     assert "your preset" in save_as(page, "ink", agreed=False)
+    save_as(page, "夜", agreed=True)
+    refused = "[...document.querySelectorAll('#page-presets .refused')]"
+    page.wait(f"{refused}.some((one) => one.textContent.includes('a letter'))")
     page.evaluate("window.confirm = (text) => { asked = text; return true; }")
     page.click("[data-preset=ink] .corner")
     until(lambda: not stage.show.presets.find("ink").own)  # the built-in one is there again

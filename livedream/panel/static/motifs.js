@@ -27,7 +27,7 @@ export const write = (terms) =>
 
 export class Motifs {
   constructor(send, hello) {
-    this.send = send; this.objective = this.had = ""; this.sent = new Sent(""); this.state = null; this.layer = null; this.first = 0; this.pictures = new Map(); this.faders = [];
+    this.send = send; this.objective = this.had = this.prompt = ""; this.sent = new Sent(""); this.state = null; this.layer = null; this.first = 0; this.pictures = new Map(); this.faders = [];
     this.own = Object.fromEntries(hello.networks.map((one) => [one.name, one.objective]));
     this.networks = make("div", { class: "row" });
     for (const network of hello.networks) {
@@ -54,7 +54,13 @@ export class Motifs {
     send({ set: "objective", value: text });
   }
 
-  terms() { return read(this.objective || this.own[this.state?.network] || ""); }
+  // While a prompt is dreamed, no layer is.
+  prompted(prompt) {
+    this.prompt = prompt;
+    this.drawMix();
+  }
+
+  terms() { return this.prompt ? null : read(this.objective || this.own[this.state?.network] || ""); }
 
   update(objective) {
     this.had = objective;
@@ -107,8 +113,9 @@ export class Motifs {
 
   add(target) {
     const terms = this.terms();
-    if (!terms || terms.some((term) => term.target === target)) return;
-    this.set(write([...terms, { weight: 0.5, target }]));
+    if (terms?.some((term) => term.target === target)) return;
+    if (terms) this.set(write([...terms, { weight: 0.5, target }]));
+    else this.set(this.prompt ? target : `${this.objective} + 0.5*${target}`);
   }
 
   open(layer, first = 0) {
@@ -151,8 +158,8 @@ export class Motifs {
         make("button", { class: "chip cross", "aria-label": `remove ${terms[index].target}`, title: "remove", disabled: terms.length < 2,
           onclick: () => this.set(write(this.terms().filter((_, other) => other !== index))) }, "×"))));
       (terms ?? []).forEach((term, index) => this.tell(index, term.weight));
-      if (!terms) this.mix.replaceChildren(make("p", { class: "help" }, "This objective is more than a sum of layers: edit it as text below."));
     }
+    if (!terms) this.mix.replaceChildren(make("p", { class: "help" }, this.prompt ? `The prompt “${this.prompt}” is dreamed; what is chosen here takes its place.` : "This objective is more than a sum of layers: edit it as text below."));
     this.mark();
   }
 

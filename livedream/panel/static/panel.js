@@ -85,7 +85,7 @@ const buildPresets = (presets, programs) => {
 const save = (field) => {
   const title = field.value.trim();
   const plain = title.toLowerCase().replace(/[^a-z0-9]+/g, "-").replace(/^-+|-+$/g, "");
-  if (!plain) return;
+  if (!plain) { parts.saveRefused.show(title ? "The name needs a letter from a to z, or a digit." : ""); return; }
   const taken = state.presets.find((one) => one.name === plain);
   const question = taken?.own ? `Replace your preset “${taken.title}”?`
     : taken ? `“${taken.title}” is a built-in preset. Yours will take its place until you delete it. Save it under this name?` : "";
@@ -212,6 +212,7 @@ const showValues = (values) => {
   for (const [name, [value, unit]] of Object.entries(values)) {
     for (const made of controls.get(name) ?? []) made.update(value, unit);
     if (name === "objective") parts.motifs.update(value);
+    if (name === "prompt") parts.motifs.prompted(value);
     if (name === "where") parts.overlay.update(value);
     if (name !== "freeze" && name !== "blackout") continue;
     key(name).setAttribute("aria-pressed", String(value));

@@ -83,8 +83,10 @@ def test_a_key_is_kept_in_a_file_of_its_own(tmp_path: Path) -> None:
     if sys.platform != "win32":
         assert {stat.S_IMODE(key.stat().st_mode) for key in keys} == {0o600}
     assert file.without_secrets(kept) == kept
+    (tmp_path / "keys" / "youtube.key").touch()  # the user's own
     file.write({"sinks": kept["sinks"]})  # what is no longer wanted is no longer there
-    assert len(list((tmp_path / "keys").iterdir())) == 1
+    (own,) = {path.name for path in (tmp_path / "keys").iterdir()} - {"youtube.key"}
+    assert own in kept["sinks"][1]
     with pytest.raises(SettingsError, match="holds a password"):
         file.without_secrets({"weights": "x?token=12345"})
 
@@ -123,10 +125,22 @@ def test_devices_become_sources_outputs_and_inputs() -> None:
 
 
 def test_a_folder_shows_films_and_folders_only(tmp_path: Path) -> None:
-    for name in ("b.mp4", "a.png", "notes.txt", ".hidden.mp4"):
+    for name in ("b.mp4", "a.png", "notes.txt", ".hidden.mp4", "c.mkv", "d.m2ts", "e.TS"):
         (tmp_path / name).touch()
     (tmp_path / "more").mkdir()
     found = list_folder(str(tmp_path / "gone" / "film.mp4"))
     assert found["path"] == str(tmp_path)
-    assert (found["folders"], found["files"]) == (["more"], ["a.png", "b.mp4"])
+    assert (found["folders"], found["files"]) == (
+        ["more"], ["a.png", "b.mp4", "c.mkv", "d.m2ts", "e.TS"]
+    )  # fmt: skip
     assert Path(list_folder("rtsp://camera/1")["path"]).is_absolute()
+    with pytest.raises(SettingsError, match="cannot be listed"):
+        list_folder("~nobody-of-that-name/x")
+
+
+def test_a_drive_that_is_unplugged_is_not_looked_for_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Path, "is_dir", lambda path: path == tmp_path)
+    monkeypatch.setattr(Path, "home", lambda: tmp_path)
+    assert list_folder("/gone/film.mp4")["path"] == str(tmp_path)
