@@ -1,6 +1,7 @@
 """``livedream find WORD``: which network knows a word, and how it is dreamed."""
 
 import argparse
+import sys
 from collections import defaultdict
 
 from livedream.cli.options import Commands
@@ -34,7 +35,11 @@ def run(args: argparse.Namespace) -> int:
     found: dict[tuple[str, ...], list[str]] = defaultdict(list)
     words: dict[str, None] = {}
     for name, spec in registry().items():
-        classes = class_names(spec)
+        try:
+            classes, layers = class_names(spec), described_layers(spec)
+        except NetworkError as error:  # the file of one's own is gone or damaged
+            print(f"livedream: network {name} is left out: {error}", file=sys.stderr)
+            continue
         known = vocabulary(classes)
         words |= dict.fromkeys(known)
         if word in known:
@@ -43,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
             more = f" and {len(numbers) - _SHOWN} more" if len(numbers) > _SHOWN else ""
             what = "class" if len(numbers) == 1 else f"kind of {len(numbers)} classes"
             found[what, listed + more, str(kind(word))].append(name)
-        for layer in described_layers(spec):
+        for layer in layers:
             words[layer.name] = None
             if plain(word) in plain(f"{layer.name} {layer.note}"):
                 found["layer", layer.note, layer.name].append(name)

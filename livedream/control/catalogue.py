@@ -5,6 +5,7 @@ of its own, once they are looked at.
 """
 
 import json
+import logging
 import subprocess
 import sys
 import threading
@@ -37,6 +38,8 @@ from livedream.dream.objectives.value import (
 from livedream.region.films import check_film, is_film
 from livedream.region.wanted import check_region
 
+_log = logging.getLogger(__name__)
+
 DEFAULT_NETWORK: Final = "dreamnet"
 _ASKED_S: Final = 120.0
 
@@ -63,7 +66,7 @@ class NetworkCard:
 class Catalogue:
     """Thread-safe. on_change: called when layers that were asked for are known.
 
-    networks: those whose weights are here, as they were when this was made.
+    networks: those whose weights are here and whole, as they were when this was made.
     """
 
     def __init__(self, on_change: Callable[[], None] = lambda: None) -> None:
@@ -106,11 +109,16 @@ def _present() -> list[NetworkCard]:
     from livedream.dream.networks.weights import network_status
 
     here = {status.name for status in network_status() if status.present}
-    return [
-        NetworkCard(name, spec.summary, own_objective(name), (spec.sha256 or "unmarked")[:8])
-        for name, spec in registry().items()
-        if name in here
-    ]
+    cards = []
+    for name, spec in registry().items():
+        if name in here:
+            try:
+                own = own_objective(name)
+            except NetworkError as error:  # damaged: a show with another needs nothing of it
+                _log.warning("network %s is left out: %s", name, reason(error))
+                continue
+            cards.append(NetworkCard(name, spec.summary, own, (spec.sha256 or "unmarked")[:8]))
+    return cards
 
 
 def own_objective(network: str) -> str:
@@ -262,6 +270,8 @@ def _read_file(path: Path, sha256: str | None) -> _FileSays:
     try:
         with safe_open(path, framework="numpy") as opened:
             notes = json.loads((opened.metadata() or {}).get("livedream", "{}"))
+            if not isinstance(notes, dict):
+                raise ValueError(f"says of itself {str(notes)[:40]!r}")
             parts = [name.lower().split(".")[:-1] for name in opened.keys()]  # noqa: SIM118
     except (SafetensorError, OSError, ValueError) as error:
         raise NetworkError(f"weights {path}: cannot be read ({reason(error)})") from error

@@ -9,6 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from livedream.cli import main
 from livedream.control.catalogue import Catalogue, check_objective, own_objective
 from livedream.control.presets import read_preset
 from livedream.core.errors import NetworkError, ObjectiveError, SettingsError, WeightsError
@@ -153,3 +154,22 @@ def test_an_entry_that_is_wrong_is_told_and_hinders_no_other(made: Made, home: P
     assert registry()["dreamnet"].own is False
     remove_network("bad")
     assert list(own_networks()[1]) == ["dreamnet"]
+
+
+@pytest.mark.parametrize("state", ["gone", "garbage", "no account of itself"])
+def test_weights_that_are_damaged_hinder_no_other(
+    state: str, made: Made, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = add_network(made(), "grandma")
+    if state == "gone":
+        path.unlink()
+    elif state == "garbage":
+        path.write_bytes(b"\xff" * 1000)
+    else:
+        save_file(load_file(SHIPPED), path, metadata={"livedream": "[1]"})
+    names = [card.name for card in Catalogue().networks]
+    assert "dreamnet" in names and "grandma" not in names
+    assert main(["find", "owl"]) == 0
+    said = capsys.readouterr()
+    assert "dreamnet-birds" in said.out and "grandma" not in said.out
+    assert "livedream: network grandma is left out: weights " in said.err
