@@ -46,12 +46,13 @@ class LiveDreamerPool(DreamerPool):
         with self._lock:
             dreamer = self._ready.get(settings.network)
             if dreamer is None:
-                self._begin(settings)
+                self._begin(self._own_weights(settings))
         if dreamer is None:
             dreamer, own = self._last, self._last.settings
             settings = settings.replace(
                 network=own.network, objective=own.objective, prompt=own.prompt
             )
+        settings = self._own_weights(settings)
         try:
             dreamer.adopt(settings, plan=plan)
             self.notes.pop("where", None)

@@ -1,13 +1,20 @@
 """What a live show goes on with when it is asked for what cannot be dreamed."""
 
+import json
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
 import cv2
 import numpy as np
+import pytest
+from safetensors.torch import load_file, save_file
 
+from livedream.control.catalogue import own_objective
 from livedream.core.settings import DreamSettings
-from livedream.dream.dreamer import Dreamer
+from livedream.dream.dreamer import Dreamer, DreamerPool
+from livedream.dream.networks.dreamnet import read_metadata
+from livedream.dream.networks.registry import models_folder
 from livedream.live.dreamer_pool import LiveDreamerPool
 
 
@@ -52,3 +59,22 @@ def test_a_mask_that_is_not_there_leaves_the_region_before_until_it_is(tmp_path:
     assert pool.get(wanted).settings.where == wanted.where
     assert not pool.notes
     assert not said
+
+
+@pytest.mark.parametrize("live", [False, True])
+def test_weights_of_one_s_own_are_the_first_network_s_alone(tmp_path: Path, live: bool) -> None:
+    path = tmp_path / "mine.safetensors"
+    own = models_folder() / "dreamnet.safetensors"
+    said = {**read_metadata(own), "default_objective": "eyes"}
+    save_file(load_file(own), path, metadata={"livedream": json.dumps(said)})
+    settings = DreamSettings(weights=str(path), device="cpu", engine="torch")
+    first = Dreamer(settings)
+    pool = LiveDreamerPool(first) if live else DreamerPool(first)
+    birds = pool.get(settings.replace(network="dreamnet-birds"))
+    while isinstance(pool, LiveDreamerPool) and birds is first:  # until it is loaded
+        assert (first.network.default_objective, pool.notes) == ("eyes", {})
+        time.sleep(0.01)
+        birds = pool.get(settings.replace(network="dreamnet-birds"))
+    assert birds.network.default_objective == own_objective("dreamnet-birds")
+    assert pool.get(settings) is first
+    assert first.network.default_objective == "eyes"
