@@ -9,11 +9,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import quote
 
-from livedream.control.obs_address import LOOPBACK, whereabouts
+from livedream.control.obs_address import whereabouts
 from livedream.control.obs_connection import ObsConnection, RefusedError, obsws, understood
 from livedream.control.show import Show
+from livedream.core.addresses import parse_address
 from livedream.core.errors import LivedreamError, SettingsError, SourceError, reason
 from livedream.core.health import Health
 from livedream.core.supervisor import FaultLog, SupervisedThread, start_thread
@@ -40,13 +41,17 @@ class ObsSource:
 def source_for(sinks: Sequence[str], size: tuple[int, int], fps: float) -> ObsSource:
     """The source that shows one of these sinks: MPEG-TS over UDP, or else the browser page.
 
-    size: width and height.  Raises SettingsError where there is neither.
+    size: width and height.  Raises SettingsError where there is neither, and for an
+    address that is none.
     """
-    for sink in sinks:
-        if sink.startswith("udp://"):
-            at = urlsplit(sink)
-            host = "127.0.0.1" if at.hostname in LOOPBACK else "0.0.0.0"
-            host = "[::1]" if at.hostname == "::1" else host
+    from livedream.present.live.browser import DEFAULT_ADDRESS
+
+    addresses = [parse_address(sink) for sink in sinks]
+    for address in addresses:
+        if address.scheme == "udp":
+            at = address.endpoint("127.0.0.1:")
+            host = "127.0.0.1" if at.loopback else "0.0.0.0"
+            host = "[::1]" if at.host == "::1" else host
             return ObsSource(
                 "ffmpeg_source",
                 {
@@ -59,12 +64,13 @@ def source_for(sinks: Sequence[str], size: tuple[int, int], fps: float) -> ObsSo
                     "clear_on_media_end": False,
                 },
             )
-    for sink in sinks:
-        if sink == "browser" or sink.startswith(("browser:", "browser?")):
-            at = urlsplit(f"//{sink.partition(':')[2] or '127.0.0.1:8766'}")
-            if at.hostname in LOOPBACK:
+    for address in addresses:
+        if address.scheme == "browser":
+            at = address.endpoint(DEFAULT_ADDRESS, listens=True)
+            if at.loopback and at.port:  # port 0 is any free one
+                token = address.word("token", "")
                 page = {
-                    "url": f"http://{at.hostname}:{at.port or 8766}/",
+                    "url": f"http://{at}/" + (f"?token={quote(token, safe='')}" if token else ""),
                     "width": size[0],
                     "height": size[1],
                     "fps_custom": True,

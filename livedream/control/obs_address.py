@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from livedream.core.errors import SettingsError
 
 PASSWORD: Final = "LIVEDREAM_OBS_PASSWORD"
-LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
+_LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
 _PORT: Final = 4455  # OBS's own default
 
 
@@ -24,7 +24,7 @@ def whereabouts(address: str) -> tuple[str, int, str]:
         raise SettingsError(f"obs: must be HOST:PORT (got {address})") from error
     if at.password is not None or at.path or at.query:
         raise SettingsError(f"obs: must be HOST:PORT; the password goes into {PASSWORD}")
-    own = _own_settings() if host in LOOPBACK else {}
+    own = _own_settings() if host in _LOOPBACK else {}
     password = os.environ.get(PASSWORD) or own.get("password", "")
     return host, port or int(own.get("port", _PORT)), password
 

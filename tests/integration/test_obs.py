@@ -384,9 +384,19 @@ def test_what_obs_can_show() -> None:
     assert shown("ndi", "browser") == "http://127.0.0.1:8766/"
     assert shown("browser?of=layer") == "http://127.0.0.1:8766/"
     assert shown("browser:localhost:8000") == "http://localhost:8000/"
-    for sinks in (("window",), ("browser:0.0.0.0:8766",)):
+    assert shown("browser:8767") == "http://127.0.0.1:8767/"
+    assert shown("browser:[::1]") == "http://[::1]:8766/"
+    assert shown("browser:127.0.0.1:8766?token=a%26b") == "http://127.0.0.1:8766/?token=a%26b"
+    for sinks in (("window",), ("browser:0.0.0.0:8766",), ("browser:0",)):
         with pytest.raises(SettingsError, match="add --sink udp"):
             source_for(sinks, (640, 360), 25.0)
+
+
+@pytest.mark.parametrize("sink", ["udp://127.0.0.1:90000", "udp://127.0.0.1", "browser:x:y"])
+def test_a_sink_that_is_none_is_one_line(sink: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["live", "0", "--sink", sink, "--obs"]) == 2
+    said = capsys.readouterr().err
+    assert "the port must be" in said and said.count("\n") == 1
 
 
 @pytest.mark.parametrize("address", ["x:y", "me:secret@127.0.0.1:4455", "127.0.0.1/path"])
