@@ -8,6 +8,7 @@ import argparse
 import contextlib
 import difflib
 import errno
+import io
 import logging
 import os
 import sys
@@ -169,6 +170,10 @@ def script() -> None:
     process for seconds on a busy machine, and whoever started it waiting; so it leaves at once.
     """
     live = sys.argv[1:2] == ["live"]
+    # Windows gives a pipe or file the old code page, which lacks most of what a window, a camera
+    # or a file may be called.
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="replace")
     try:
         code = main()
     except Exception:  # a fault of our own: as Python would, but at once

@@ -1,6 +1,10 @@
 """What commands print while they work."""
 
+import os
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -19,3 +23,14 @@ def test_the_time_left_follows_rounds_that_become_slower(
     lines = capsys.readouterr().err.splitlines()
     assert "dream.png: 15/24 rounds, 0:00:09 left, 1.0 rounds/s" in lines[2]
     assert "22/24 rounds, 0:00:40 left" in lines[-1]
+
+
+def test_what_a_pipe_s_code_page_lacks_is_a_question_mark(tmp_path: Path) -> None:
+    (tmp_path / "presets").mkdir()
+    (tmp_path / "presets" / "owl.toml").write_text('about = "caf\u00e9 \U0001f989"', "utf-8")
+    done = subprocess.run(
+        [sys.executable, "-m", "livedream", "presets"], capture_output=True, check=False,
+        env={**os.environ, "LIVEDREAM_HOME": str(tmp_path), "PYTHONIOENCODING": "cp1252"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "caf\u00e9 ?" in done.stdout.decode("cp1252")
