@@ -75,9 +75,10 @@ def launcher(*, system: str = sys.platform, home: Path | None = None) -> Launche
     command = [sys.executable, *_WORDS]
     if system == "win32":
         programs = Path(os.environ.get("APPDATA") or home / "AppData/Roaming")
-        # pythonw has no console; `start` lets the one that runs this file go.
-        python = command[0].replace("python.exe", "pythonw.exe")
-        text = f'@start "" "{python}" {" ".join(_WORDS)}\r\n'
+        # pythonw has no console; `start` lets the one that runs this file go. A batch file is read
+        # line by line in the console's code page: from the second on in UTF-8.
+        python = command[0].replace("python.exe", "pythonw.exe").replace("%", "%%")
+        text = f'@chcp 65001 >nul\r\n@start "" "{python}" {" ".join(_WORDS)}\r\n'
         menu = programs / "Microsoft/Windows/Start Menu/Programs"
         return Launcher({menu / f"{_NAME}.cmd": text.encode()})
     if system == "darwin":

@@ -71,10 +71,12 @@ def test_an_application_of_macos(tmp_path: Path) -> None:
 
 def test_a_command_of_windows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("APPDATA", raising=False)
-    monkeypatch.setattr(made.sys, "executable", r"C:\Program Files\Python\python.exe")
+    monkeypatch.setattr(made.sys, "executable", r"C:\Jürgen\100% Python\python.exe")
     ((path, text),) = launcher(system="win32", home=tmp_path).files.items()
     assert path.name == "livedream.cmd" and "Start Menu" in str(path)
-    assert text == b'@start "" "C:\\Program Files\\Python\\pythonw.exe" -m livedream studio\r\n'
+    first, second = text.decode("utf-8").split("\r\n", 1)
+    assert first == "@chcp 65001 >nul"  # from here on UTF-8
+    assert second == '@start "" "C:\\Jürgen\\100%% Python\\pythonw.exe" -m livedream studio\r\n'
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="asks for the files of Linux")
