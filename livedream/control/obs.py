@@ -109,6 +109,16 @@ class ObsNotes:
         except (OSError, ValueError, TypeError) as error:
             raise SettingsError(f"obs: {path} cannot be read ({error})") from error
 
+    def note(self, *, made: bool = False, offsets: Mapping[str, int] | None = None) -> None:
+        """Write down what was done, beside what the file says by now: `livedream obs` may have
+        written to it meanwhile."""
+        now = self.read(self.path)
+        self.made, self.scenes = made or now.made, now.scenes
+        self.offsets = now.offsets | {
+            name: ms for name, ms in (offsets or {}).items() if name not in now.offsets
+        }
+        self.write()
+
     def write(self) -> None:
         lines = [f"made = {str(self.made).lower()}", "", "[offsets]"]
         lines += [f"{toml_text(name)} = {ms}" for name, ms in self.offsets.items()]
@@ -158,8 +168,7 @@ class Obs(ObsConnection):
             "CreateInput", sceneName=scene, inputName=SOURCE, inputKind=source.kind,
             inputSettings=dict(source.settings), sceneItemEnabled=True,
         )  # fmt: skip
-        notes.made = True
-        notes.write()
+        notes.note(made=True)
         canvas = self.ask("GetVideoSettings")
         self.ask(
             "SetSceneItemTransform",
@@ -193,8 +202,7 @@ class Obs(ObsConnection):
         if name not in notes.offsets:
             if not _OFFSETS_MS[0] <= before <= _OFFSETS_MS[1]:
                 raise ValueError(f"a sync offset of {before}")
-            notes.offsets[name] = int(before)
-            notes.write()
+            notes.note(offsets={name: int(before)})
         self.ask("SetInputAudioSyncOffset", inputName=name, inputAudioSyncOffset=milliseconds)
 
     def undo(self, notes: ObsNotes) -> list[str]:
@@ -214,9 +222,10 @@ class ObsControl:
     """OBS as a controller of a show: a scene is switched there, the preset follows here.
 
     A scene goes with the preset that `obs.toml` names for it, or else with the one of its own name
-    or title. OBS may come later, and come back.
+    or title: as the file says when the scene is switched. OBS may come later, and come back.
     sinks: of which OBS shows one.  picture: its size and frame rate.
-    Raises SettingsError for an address or sinks that will not do, and without obsws-python.
+    Raises SettingsError for an address, sinks or an `obs.toml` that will not do, and without
+    obsws-python.
     """
 
     picture: tuple[tuple[int, int], float] = (1280, 720), 30.0
@@ -226,7 +235,7 @@ class ObsControl:
         whereabouts(address)
         source_for(sinks, *self.picture)
         self._show, self._address, self._sinks = show, address, sinks
-        self._notes = ObsNotes.read()
+        ObsNotes.read()
         self._obs: Obs | None = None
         self._faults = FaultLog(_log, "obs")
         self._scene = self._detail = ""
@@ -262,7 +271,8 @@ class ObsControl:
             with understood():
                 if self._obs is None:
                     self._obs = Obs(self._address)
-                    said = self._obs.show(source_for(self._sinks, *self.picture), self._notes)
+                    source = source_for(self._sinks, *self.picture)
+                    said = self._obs.show(source, ObsNotes.read())
                     _log.info("obs: %s", said)
                     self._faults.recovered()
                 self._follow(self._obs)
@@ -274,14 +284,14 @@ class ObsControl:
 
     def _follow(self, obs: Obs) -> None:
         if self._delay_ms is not None and not self._delayed:
-            for name in obs.delay(self._delay_ms, self._notes):
+            for name in obs.delay(self._delay_ms, ObsNotes.read()):
                 _log.info("obs: %s: sync offset %d ms", name, self._delay_ms)
             self._delayed = True  # not before: where OBS goes meanwhile, it is done when it is back
         scene = obs.scene
         if scene == self._scene:
             return
+        preset = preset_for(scene, ObsNotes.read(), self._show)
         self._scene, self.messages = scene, self.messages + 1
-        preset = preset_for(scene, self._notes, self._show)
         self._detail = f"scene {scene}" + (f", preset {preset}" if preset else "")
         if preset:
             try:

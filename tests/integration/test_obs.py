@@ -247,6 +247,31 @@ def test_a_scene_brings_its_preset(studio: Studio, show: Show) -> None:
     control.close()
 
 
+def test_what_is_assigned_while_a_show_runs_holds_and_stays(studio: Studio, show: Show) -> None:
+    control = ObsControl(show, at(studio), ("udp://127.0.0.1:9000",))
+    control.step()
+    assert main(["obs", "--at", at(studio), "--scene", "Talking=ink"]) == 0
+    studio.scene = "Talking"
+    control.is_late("udp 127.0.0.1:9000", 250)  # which is written down as well
+    control.step()
+    assert show.preset_name == "ink"
+    notes = ObsNotes.read()
+    assert (notes.made, notes.offsets, notes.scenes) == (True, {"Mic/Aux": 20}, {"Talking": "ink"})
+    control.close()
+
+
+def test_what_is_assigned_while_something_is_done_in_obs_stays(studio: Studio) -> None:
+    obs, notes = Obs(at(studio)), ObsNotes.read()
+    other = ObsNotes.read()
+    other.scenes["Talking"] = "ink"
+    other.write()
+    obs.show(UDP, notes)
+    obs.delay(330, notes)
+    found = ObsNotes.read()
+    assert (found.made, found.offsets, found.scenes) == (True, {"Mic/Aux": 20}, {"Talking": "ink"})
+    obs.close()
+
+
 def test_what_was_tuned_by_hand_stays_when_obs_was_away_for_a_moment(
     studio: Studio, show: Show, monkeypatch: pytest.MonkeyPatch
 ) -> None:
