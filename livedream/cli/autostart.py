@@ -56,8 +56,10 @@ def run(args: argparse.Namespace) -> int:
         return 0
     entry.write()
     print(f"{entry.file} is written")
-    commands = entry.on if args.start or len(entry.on) == 1 else entry.on[:-1]
+    starts = args.start or entry.starts_at_once
+    run_commands(entry.before)
+    commands = entry.on if starts else entry.on[:-1]
     if trouble := run_commands(commands):
         raise SettingsError(f"autostart: not switched on: {trouble}")
-    print("It starts at each login." + ("" if args.start else " Start it now with --start."))
+    print("It starts at each login." + ("" if starts else " Start it now with --start."))
     return 0

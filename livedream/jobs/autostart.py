@@ -70,12 +70,19 @@ _TASK: Final = """\
 @dataclass(frozen=True, slots=True)
 class Autostart:
     """file: what says what is started.  on, off: commands that switch it on and off; the last of
-    `on` is the one that starts it at once."""
+    `on` is the one that starts it at once.  before: goes before `on`, and fails where none was
+    there yet."""
 
     file: Path
     text: bytes
     on: tuple[tuple[str, ...], ...]
     off: tuple[tuple[str, ...], ...]
+    before: tuple[tuple[str, ...], ...] = ()
+
+    @property
+    def starts_at_once(self) -> bool:
+        """Whether switching it on starts it, too."""
+        return len(self.on) == 1
 
     def write(self) -> None:
         """For its owner alone: it may hold a key. Raises SettingsError when it cannot be."""
@@ -129,11 +136,13 @@ def autostart(
             "KeepAlive": {"SuccessfulExit": False},
             "ProcessType": "Interactive",
         }
+        off = (("launchctl", "bootout", f"{domain}/{label}"),)
         return Autostart(
             file,
             plistlib.dumps(agent),
             (("launchctl", "bootstrap", domain, str(file)),),
-            (("launchctl", "bootout", f"{domain}/{label}"),),
+            off,
+            before=off,  # a label that is there already cannot be had twice
         )
     config = Path(os.environ.get("XDG_CONFIG_HOME") or home / ".config")
     text = _UNIT.format(

@@ -1,11 +1,13 @@
 """What has a show begin by itself: each system's own file, read back by somebody else."""
 
+import os
 import plistlib
 import shlex
 import shutil
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -68,6 +70,27 @@ def test_an_agent_of_launchd(tmp_path: Path) -> None:
     assert found["ProgramArguments"] == [sys.executable, "-m", "livedream", *WORDS]
     assert found["WorkingDirectory"] == str(tmp_path)
     assert entry.file == tmp_path / "Library/LaunchAgents/livedream.livedream.plist"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a tool of the shell")
+def test_an_agent_of_launchd_takes_the_place_of_the_one_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    launchctl = tools / "launchctl"
+    launchctl.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/asked\n[ $1 = bootstrap ]\n')
+    launchctl.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tools))
+    here = partial(autostart, system="darwin", home=tmp_path)
+    monkeypatch.setattr("livedream.jobs.autostart.autostart", here)
+    file = here(()).file
+    assert main(["autostart", "live", "0"]) == 0
+    assert capsys.readouterr().out == f"{file} is written\nIt starts at each login.\n"
+    domain = f"gui/{os.getuid()}"
+    assert (tmp_path / "asked").read_text().splitlines() == [
+        f"bootout {domain}/livedream.livedream", f"bootstrap {domain} {file}"
+    ]  # fmt: skip
 
 
 def test_a_task_of_windows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
