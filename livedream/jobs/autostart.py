@@ -4,6 +4,7 @@ Each has one file in the user's own folder, and a tool that switches it on; noth
 administrator. What is started is the Python that runs now, with `-m livedream` behind it.
 """
 
+import getpass
 import os
 import plistlib
 import subprocess
@@ -48,12 +49,13 @@ _TASK: Final = """\
 <?xml version="1.0" encoding="UTF-16"?>
 <Task version="1.2" xmlns="http://schemas.microsoft.com/windows/2004/02/mit/task">
   <RegistrationInfo><Description>livedream</Description></RegistrationInfo>
-  <Triggers><LogonTrigger><Enabled>true</Enabled></LogonTrigger></Triggers>
+  <Triggers><LogonTrigger><Enabled>true</Enabled><UserId>{user}</UserId></LogonTrigger></Triggers>
   <Settings>
     <MultipleInstancesPolicy>IgnoreNew</MultipleInstancesPolicy>
     <DisallowStartIfOnBatteries>false</DisallowStartIfOnBatteries>
     <StopIfGoingOnBatteries>false</StopIfGoingOnBatteries>
     <ExecutionTimeLimit>PT0S</ExecutionTimeLimit>
+    <Priority>5</Priority>
     <RestartOnFailure><Interval>PT1M</Interval><Count>999</Count></RestartOnFailure>
   </Settings>
   <Actions>
@@ -113,7 +115,10 @@ def autostart(
     command = [sys.executable, "-m", "livedream", *words]
     if system == "win32":
         file = own_folder() / "autostart" / f"{name}.xml"
+        # Without a user it would be at anybody's login, which takes an administrator.
+        whose = "\\".join(filter(None, (os.environ.get("USERDOMAIN"), getpass.getuser())))
         task = _TASK.format(
+            user=escape(whose),
             program=escape(command[0]),
             arguments=escape(subprocess.list2cmdline(command[1:])),
             folder=escape(str(folder)),

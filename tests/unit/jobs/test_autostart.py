@@ -1,5 +1,6 @@
 """What has a show begin by itself: each system's own file, read back by somebody else."""
 
+import getpass
 import os
 import plistlib
 import shlex
@@ -95,12 +96,16 @@ def test_an_agent_of_launchd_takes_the_place_of_the_one_before(
 
 def test_a_task_of_windows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LIVEDREAM_HOME", str(tmp_path))
+    monkeypatch.setenv("USERDOMAIN", "STAGE")
+    monkeypatch.setattr(getpass, "getuser", lambda: "J&rgen")
     entry = autostart(("live", "<0> & co"), system="win32", folder=tmp_path)
     task = ET.fromstring(entry.text)
     schema = "{http://schemas.microsoft.com/windows/2004/02/mit/task}"
     assert task.findtext(f".//{schema}Command") == sys.executable
     assert task.findtext(f".//{schema}Arguments") == '-m livedream live "<0> & co"'
     assert task.findtext(f".//{schema}ExecutionTimeLimit") == "PT0S"
+    assert task.findtext(f".//{schema}LogonTrigger/{schema}UserId") == "STAGE\\J&rgen"
+    assert task.findtext(f".//{schema}Priority") == "5"
 
 
 def test_what_goes_wrong_is_said() -> None:
