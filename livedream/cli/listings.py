@@ -2,6 +2,8 @@
 
 import argparse
 import json
+from collections import defaultdict
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 
@@ -150,10 +152,24 @@ def list_devices(args: argparse.Namespace) -> int:
     if args.quick and "cameras" in asked:
         asked["cameras"] = partial(cameras, modes=False)
     if args.json:
-        print(json.dumps({title: dict(ask()) for title, ask in asked.items()}, indent=2))
+        print(json.dumps({title: _by_name(ask()) for title, ask in asked.items()}, indent=2))
         return 0
     for title, ask in asked.items():
         print(title)
         for name, detail in ask() or [("none", "")]:
             print(f"  {name:<34}{detail}".rstrip())
     return 0
+
+
+def _by_name(lines: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Details by name. Several of one name, such as windows of one title, stay one entry: the name
+    is what options take; its detail says how many there are, and each one's own."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for name, detail in lines:
+        found[name].append(detail)
+    return {
+        name: details[0]
+        if len(details) == 1
+        else ": ".join(filter(None, (f"{len(details)} alike", "; ".join(filter(None, details)))))
+        for name, details in found.items()
+    }

@@ -56,3 +56,16 @@ def test_every_section_answers(capsys: pytest.CaptureFixture[str]) -> None:
     assert found["encoders"]["h264  libx264"] == "opens"
     assert found["encoders"]["ffv1  ffv1"] == "opens"
     assert any(name.startswith("cpu") for name in found["compute devices"])
+
+
+def test_windows_of_one_title_are_all_counted(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = [("Terminal", "800x600"), ("Film", "640x360"), ("Terminal", "1280x720")]
+    monkeypatch.setitem(SECTIONS, "windows", lambda: lines)
+    monkeypatch.setitem(SECTIONS, "MIDI ports", lambda: [("nano", ""), ("nano", "")])
+    assert main(["devices", "--json", "windows", "MIDI ports"]) == 0
+    assert json.loads(capsys.readouterr().out) == {
+        "windows": {"Terminal": "2 alike: 800x600; 1280x720", "Film": "640x360"},
+        "MIDI ports": {"nano": "2 alike"},
+    }
