@@ -2,6 +2,7 @@
 
 import argparse
 import re
+import sys
 
 from livedream.cli.options import Commands
 from livedream.core.errors import SettingsError
@@ -61,5 +62,12 @@ def run(args: argparse.Namespace) -> int:
     commands = entry.on if starts else entry.on[:-1]
     if trouble := run_commands(commands):
         raise SettingsError(f"autostart: not switched on: {trouble}")
+    if run_commands(entry.session):
+        print(
+            "livedream: this login has not reached graphical-session.target, with which the show "
+            "starts: GNOME and KDE do, others may not; see 'Start by itself' in "
+            "docs/installation.md",
+            file=sys.stderr,
+        )
     print("It starts at each login." + ("" if starts else " Start it now with --start."))
     return 0

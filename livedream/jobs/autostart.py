@@ -73,13 +73,14 @@ _TASK: Final = """\
 class Autostart:
     """file: what says what is started.  on, off: commands that switch it on and off; the last of
     `on` is the one that starts it at once.  before: goes before `on`, and fails where none was
-    there yet."""
+    there yet.  session: fails where this login would not have started it."""
 
     file: Path
     text: bytes
     on: tuple[tuple[str, ...], ...]
     off: tuple[tuple[str, ...], ...]
     before: tuple[tuple[str, ...], ...] = ()
+    session: tuple[tuple[str, ...], ...] = ()
 
     @property
     def starts_at_once(self) -> bool:
@@ -161,6 +162,7 @@ def autostart(
         text.encode(),
         ((*user, "daemon-reload"), (*user, "enable", name), (*user, "restart", name)),
         ((*user, "disable", "--now", name),),
+        session=((*user, "is-active", "graphical-session.target"),),
     )
 
 

@@ -136,12 +136,18 @@ def test_the_command(
     assert "{env:NOT_HERE}" in capsys.readouterr().out
     assert main(["autostart", "live", "0", "--strength", "20"]) == 0
     assert command_of(unit.read_text())[3:] == ["live", "0", "--strength", "20"]
+    assert capsys.readouterr().err == ""
     assert main(["autostart", "--remove"]) == 0
     assert not unit.exists()
     asked = (tmp_path / "asked").read_text().splitlines()
     assert asked == [
-        "--user daemon-reload", "--user enable livedream", "--user disable --now livedream"
+        "--user daemon-reload", "--user enable livedream",
+        "--user is-active graphical-session.target", "--user disable --now livedream",
     ]  # fmt: skip
+    systemctl.write_text("#!/bin/sh\n[ $2 != is-active ]\n")  # as with startx and i3
+    assert main(["autostart", "live", "0"]) == 0
+    assert "has not reached graphical-session.target" in capsys.readouterr().err
+    assert main(["autostart", "--remove"]) == 0
     for wrong in (
         ["--remove"],
         ["render", "film.mp4"],
