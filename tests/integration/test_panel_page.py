@@ -231,7 +231,7 @@ def test_a_prompt_and_what_is_no_sum_of_layers_are_told_apart(
 ) -> None:
     page = laptop(browser, stage)
     turn(page, "motifs")
-    said = "document.querySelector('#page-motifs .faders .help')?.textContent ?? ''"
+    said = "(document.querySelector('#page-motifs .faders .help')?.textContent ?? '')"
     stage.parameters.set("prompt", "owl")
     page.wait(f"{said}.startsWith('The prompt “owl” is dreamed')")
     assert not page.evaluate("document.querySelectorAll('#page-motifs .card.on').length")
