@@ -75,6 +75,7 @@ class OscServer:
         self._thread: SupervisedThread | None = None
         self._stop = threading.Event()
         self._receivers: dict[tuple[str, int], float] = {}  # until when, monotonic
+        self._askers: dict[tuple[str, int], str] = {}  # who has asked for a receiver, as an origin
         self._lock = threading.Lock()
         self._unlisten: list[Callable[[], None]] = []
         self._detail = ""
@@ -166,10 +167,13 @@ class OscServer:
         first = arguments[0] if arguments else None
         if part not in ("", "value"):
             raise SettingsError(f"osc: {address[:60]!r}: only /value may follow a parameter")
-        if name in self.parameters.declared and not (name in _SWITCHES and first is None):
+        toggles = name in _SWITCHES and first is None and not part
+        if name in self.parameters.declared and not toggles:
             self._parameter(name, part == "value", first, origin, (host, port))
         elif name == "subscribe":
-            self._remember(host, _port(first) if arguments else port, forever=True)
+            to = _port(first) if arguments else port
+            self._remember(host, to, forever=True)
+            self._askers[host, to] = origin
         elif name == "tempo":
             self.show.set_bpm(as_number(first, "osc: value"))
         elif name == "preset":
@@ -240,7 +244,12 @@ class OscServer:
         now_s = time.monotonic()
         with self._lock:
             self._receivers = {key: s for key, s in self._receivers.items() if s >= now_s}
-            return [key for key in self._receivers if f"osc {key[0]}:{key[1]}" != origin]
+            self._askers = {k: asker for k, asker in self._askers.items() if k in self._receivers}
+            return [
+                key
+                for key in self._receivers
+                if origin not in (f"osc {key[0]}:{key[1]}", self._askers.get(key))
+            ]
 
     def _send_wall(self, name: str, value: Any, receivers: Sequence[tuple[str, int]]) -> None:
         self._send_as(WALL_SETTINGS[name.rpartition("/")[2]], name, value, receivers)

@@ -200,7 +200,8 @@ class Presets:
         """Delete one of the user's own. Raises SettingsError for one of the package's."""
         if not self.find(name).own:
             raise SettingsError(f"preset: {name} is built in and cannot be deleted")
-        (self.folder / f"{checked_name(name)}.toml").unlink(missing_ok=True)
+        for suffix in (".toml", ".jpg"):  # and the picture that the panel keeps of it
+            (self.folder / f"{checked_name(name)}{suffix}").unlink(missing_ok=True)
         self.read()
 
 

@@ -86,7 +86,8 @@ def _leave_out_refused(events: list[tuple[float, dict[str, Any]]]) -> None:
 def _sessions(path: Path) -> list[list[dict[str, Any]]]:
     """The lines of each session, its header first."""
     try:
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+        # Not by splitlines: it breaks at characters that a text in JSON may hold.
+        lines = path.read_text(encoding="utf-8", errors="replace").split("\n")
     except OSError as error:
         raise SettingsError(f"--replay: {path} cannot be read ({error.strerror})") from error
     found: list[list[dict[str, Any]]] = []

@@ -98,6 +98,8 @@ class LiveJob:
             raise SettingsError(f"fps: must be 1 to {_MOST_FPS:g} (got {self.fps:g})")
         if self.sound not in SOUNDS:
             raise refused("sound", f"one of {', '.join(SOUNDS)}", repr(self.sound))
+        if self.controllers.attract_program and not self.attract_s:
+            raise SettingsError("--attract-program: add --attract-after 120, or it never plays")
         if self.sound == "audio" and self.controllers.audio is None:
             raise SettingsError("sound: audio is what --audio listens to: add --audio")
         if not self.sinks:

@@ -43,9 +43,15 @@ def rendered() -> Render:
     """Renders a film, with nothing dreamed into it."""
     first = Dreamer(NO_DREAM)
 
-    def run(source: Path | str, output: Path, **more: Any) -> RenderReport:
+    def run(
+        source: Path | str, output: Path, stop_after: int | None = None, **more: Any
+    ) -> RenderReport:
+        def watch(dream: object, report: RenderReport) -> None:
+            if report.frames == stop_after:
+                raise KeyboardInterrupt
+
         job = RenderJob(source=str(source), output=output, settings=NO_DREAM, **more)
-        return render(job, Dreamer(NO_DREAM, first.network, first.objective))
+        return render(job, Dreamer(NO_DREAM, first.network, first.objective), watch=watch)
 
     return run
 
@@ -343,7 +349,9 @@ def test_a_stopped_render_of_it_goes_on_with_the_same_pictures(
     film = tmp_path / "camera.mp4"
     interlaced(film, "libx264", "tff", (192, 144))
     rendered(film, tmp_path / "whole.mkv", codec="ffv1", deinterlace="fields")
-    rendered(film, tmp_path / "out.mkv", codec="ffv1", deinterlace="fields", end_s=0.2)
+    with pytest.raises(KeyboardInterrupt):
+        rendered(film, tmp_path / "out.mkv", 9, codec="ffv1", deinterlace="fields")
+    assert len(pixels(tmp_path / "out.mkv")) < 24
     rendered(film, tmp_path / "out.mkv", codec="ffv1", deinterlace="fields", resume=True)
     found, wanted = pixels(tmp_path / "out.mkv"), pixels(tmp_path / "whole.mkv")
     assert len(found) == 24

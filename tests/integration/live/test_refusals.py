@@ -38,8 +38,9 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def opened(dream: DreamSettings = SMALL, **hands: Any) -> Session:
     job = LiveJob(
-        source="pan", sinks=("record:none",), dream=dream, controllers=ControllerSettings(**hands)
-    )
+        source="pan", sinks=("record:none",), dream=dream, attract_s=99.0,
+        controllers=ControllerSettings(**hands),
+    )  # fmt: skip
     return Session(job, live_input=MemoryInput(Opened(160, 90, Fraction(25), "still"), "pan"))
 
 
@@ -156,6 +157,11 @@ def test_an_option_beside_a_preset_holds(home: Path) -> None:
     assert SMALL.strength != of_the_preset["strength"]
     assert found == {**of_the_preset, "strength": SMALL.strength}
     assert made.controllers.show.preset_name == "ink"
+
+
+def test_an_attract_program_needs_a_time_after_which_it_plays() -> None:
+    with pytest.raises(SettingsError, match="--attract-program: add --attract-after 120"):
+        LiveJob(source="pan", controllers=ControllerSettings(attract_program="showreel"))
 
 
 def test_an_attract_program_needs_its_presets_at_the_start(home: Path) -> None:

@@ -52,7 +52,7 @@ def test_what_cannot_be_is_refused_before_anything_is_opened(
             f"livedream.live.session.{name}", lambda *_, name=name, **__: opened.append(name)
         )
     value = "host:port" if said.startswith("the port") else "NOPE"
-    assert main(["live", "synthetic:clouds", option, value]) == 2
+    assert main(["live", "synthetic:clouds", option, value, "--attract-after", "9"]) == 2
     assert opened == []
     (line,) = capsys.readouterr().err.splitlines()
     assert said in line

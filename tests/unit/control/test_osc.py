@@ -170,8 +170,21 @@ def test_feedback_goes_to_the_port_that_is_asked_for(
         listener.settimeout(5)
         sender.send(message("/livedream/subscribe", listener.getsockname()[1]))
         until(lambda: server.messages == 1)
+        # What it does itself it knows; it may listen elsewhere than where it sends from.
+        sender.send(message("/livedream/strength", 0.5))
+        until(lambda: server.messages == 2)
         server.parameters.set("mix", 0.5)
         assert OscMessage(listener.recv(1000)).address == "/livedream/mix/value"
+
+
+def test_a_switch_is_asked_for_as_any_parameter(server: OscServer, sender: socket.socket) -> None:
+    sender.send(message("/livedream/blackout/value"))
+    sender.settimeout(5)
+    answer = OscMessage(sender.recv(1000))
+    assert (answer.address, bool(answer.params[0])) == ("/livedream/blackout/value", False)
+    assert server.parameters.target("blackout") is False
+    sender.send(message("/livedream/blackout"))  # without /value it is pressed
+    until(lambda: server.parameters.target("blackout"))
 
 
 def test_strangers_are_not_heard(server: OscServer) -> None:

@@ -187,8 +187,10 @@ def test_what_is_saved_comes_back(show: Show, clock: Time) -> None:
     assert (now.grade.hue, now.dream.octaves) == (-20, 3)
     assert show.modulation.modulators[0].beats == 4
     assert show.presets.find("my-look").title == 'With "quotes" and ü'
+    (show.presets.folder / "my-look.jpg").touch()  # as the panel keeps it
     show.presets.remove("my-look")
     assert "my-look" not in show.presets.names
+    assert not list(show.presets.folder.glob("my-look.*"))
     with pytest.raises(SettingsError, match="built in"):
         show.presets.remove("ink")
 

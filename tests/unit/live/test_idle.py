@@ -57,6 +57,16 @@ def test_the_attract_mode_moves_the_values_and_leaves_the_targets() -> None:
     assert parameters.snapshot().grade.zoom == pytest.approx(1.0)
 
 
+def test_a_replay_reads_a_text_with_a_line_separator(tmp_path: Path) -> None:
+    parameters = LiveParameters(DreamSettings())
+    log = ShowLog(tmp_path / "show.jsonl", parameters)
+    log.start()
+    parameters.set("prompt", "owl\u2028dog")
+    log.close()
+    script = read_show(tmp_path / "show.jsonl")
+    assert [line["set"]["prompt"] for _, line in script.events] == ["owl\u2028dog"]
+
+
 def test_a_replay_has_the_attract_mode_s_waves(tmp_path: Path) -> None:
     now = [0.0]
     clock = lambda: now[0]  # noqa: E731
