@@ -29,12 +29,6 @@ settings.register_profile(
 )
 settings.load_profile("any machine")
 
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Ray's first: they wait for a minute or two, and the last test of all would be waited for."""
-    items.sort(key=lambda item: item.path.stem != "test_film_on_ray")
-
-
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 

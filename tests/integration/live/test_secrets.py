@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[3]
 @pytest.mark.slow
 @pytest.mark.parametrize("form", ["elsewhere", "written"])
 def test_nothing_that_a_show_leaves_behind_holds_a_secret(form: str) -> None:
-    line = [sys.executable, str(ROOT / "scripts" / "secrets_check.py"), "--seconds", "10"]
+    line = [sys.executable, str(ROOT / "scripts" / "secrets_check.py"), "--seconds", "15"]
     done = subprocess.run(
         [*line, "--form", form], capture_output=True, text=True, timeout=240, check=False
     )
