@@ -13,7 +13,7 @@ from livedream.core.errors import SinkError
 from livedream.core.frame import Frame, SourceInfo
 from livedream.media.destination import cannot, check_folder, check_not_source
 from livedream.media.tags import SETTINGS
-from livedream.present.picture import SUFFIXES, check_alpha, write_picture
+from livedream.present.picture import SUFFIXES, check_alpha, read_settings, write_picture
 from livedream.present.video import VideoOptions, check_music, loses_sound
 
 _IN_A_FOLDER = "%06d.png"
@@ -53,6 +53,15 @@ def check_series(
             f"{there[min(there)]} and {len(there) - 1} more exist: "
             "choose another folder, or add --overwrite"
         )
+    if there and resume and not overwrite:
+        first = min(there)
+        # A render begins at 0, and a PNG always says what it was made with.
+        says = pattern.suffix.lower() == ".png" and SETTINGS in options.metadata
+        if first or (says and read_settings(there[first]) is None):
+            raise SinkError(
+                f"--resume: {there[first]} is no beginning of a render: "
+                "choose another folder, or add --overwrite"
+            )
     return there
 
 

@@ -10,6 +10,7 @@ import pytest
 from livedream.capture import open_source
 from livedream.core.errors import SinkError, SourceError
 from livedream.core.frame import Frame, SourceInfo
+from livedream.media.tags import SETTINGS
 from livedream.present import open_sink
 from livedream.present.picture import write_picture
 
@@ -80,6 +81,15 @@ def test_going_on_counts_up_to_the_first_gap(tmp_path: Path) -> None:
     assert fill(tmp_path / "%03d.png", range(3, 6), resume=True) == 3
     with open_source(f"{tmp_path}/%03d.png") as source:
         assert [int(f.rgb[0, 0, 0]) for f in source] == [0, 10, 20, 30, 40, 50]
+
+
+@pytest.mark.parametrize("begin", [0, 1])
+def test_pictures_of_somebody_else_s_are_not_gone_on_with(tmp_path: Path, begin: int) -> None:
+    for number in range(begin, begin + 3):
+        (tmp_path / f"{number:03}.png").write_bytes(b"somebody's")
+    with pytest.raises(SinkError, match=r"^--resume: .* is no beginning of a render: choose"):
+        open_sink(tmp_path / "%03d.png", INFO, metadata={SETTINGS: "{}"}, resume=True)
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == 3 * [b"somebody's"]
 
 
 def test_going_on_with_nothing_begins(tmp_path: Path) -> None:
