@@ -132,11 +132,12 @@ print("received", flush=True)
 """
 
 _RECEIVER = """
-import json, sys, time
+import faulthandler, json, sys, time
 from livedream.capture.live import open_live
 from livedream.capture.live.worker import Capture
 from livedream.capture.live.ndi import list_senders
 
+faulthandler.enable()  # NDI's library is no Python
 wanted = f"({sys.argv[1].partition(':')[2]})"
 found, end_s = list_senders(10.0), time.monotonic() + 60
 # Senders of other tests may be heard of before this one's own.
@@ -212,7 +213,7 @@ def test_a_sender_is_found_by_its_name_and_found_again_with_another_size(
             said: dict[str, object] = json.loads(line)
             if all(said.get(key) == value for key, value in wanted.items()):
                 return said
-        raise AssertionError("the receiver has ended")
+        raise AssertionError(f"the receiver has ended ({receiver.wait(30)})")
 
     first = until(size=[320, 180], state="ok")
     left, right = first["left"], first["right"]
