@@ -295,7 +295,7 @@ def check(job: "LiveJob") -> None:
     """Raises SettingsError, SourceError and others for what `livedream live` would refuse before it
     opens anything."""
     from livedream.capture.live import open_live
-    from livedream.control.catalogue import check_objective, own_objective
+    from livedream.control.catalogue import check_objective, own_objective_of
     from livedream.control.live_parameters import LiveParameters, check_grammar
     from livedream.core.health import StatusBoard
     from livedream.live.controllers import Controllers
@@ -306,7 +306,9 @@ def check(job: "LiveJob") -> None:
     from livedream.region.wanted import check_region
 
     dream = job.dream
-    parameters = LiveParameters(dream, job.grade, show=job.show, own_objective=own_objective)
+    parameters = LiveParameters(
+        dream, job.grade, show=job.show, own_objective=own_objective_of(dream)
+    )
     Controllers(
         job.controllers, parameters, StatusBoard(), lambda: None, job.source, sinks=job.sinks
     )

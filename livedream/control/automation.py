@@ -25,7 +25,7 @@ from livedream.control.programs import Every, Step, faded_beats
 from livedream.control.soundtrack import Soundtrack, listen
 from livedream.control.tempo import BEATS_PER_BAR, checked_bpm
 from livedream.core.errors import RegionError, SettingsError
-from livedream.core.settings import DreamSettings
+from livedream.core.settings import DREAMED, DreamSettings
 from livedream.core.snapshot import Snapshot
 from livedream.region.text import parse_region
 from livedream.region.wanted import check_region
@@ -33,7 +33,6 @@ from livedream.region.wanted import check_region
 _LONGEST_BAR: Final = 32
 _FEWEST_BEATS: Final = 4
 _USUAL_BPM: Final = 120.0  # as a live show has it before anybody taps
-_DREAMED: Final = frozenset(("network", "objective", "prompt"))  # each says what is dreamed
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,8 +261,8 @@ class FilmTimeline:
 
     def _go(self, cue: Cue, held: frozenset[str]) -> None:
         """Go over to a preset; what is held stays."""
-        if held & _DREAMED:
-            held |= _DREAMED
+        if not held.isdisjoint(DREAMED):
+            held |= set(DREAMED)
         values = {
             name: value
             for name, value in cue.preset.over(self._started_with).items()

@@ -19,7 +19,7 @@ from livedream.core.errors import NetworkError, ObjectiveError, RegionError, Set
 from livedream.core.grade import GradeSettings
 from livedream.core.listeners import Listeners
 from livedream.core.parameters import Parameter, declared
-from livedream.core.settings import DreamSettings
+from livedream.core.settings import DREAMED, DreamSettings
 from livedream.core.snapshot import Snapshot
 from livedream.dream.objectives.prompt import dreamed, parse_prompt
 from livedream.dream.objectives.text import parse_objective
@@ -237,7 +237,7 @@ class LiveParameters:
                 check_region(parse_region(checked["where"]), live=True, flow=together["flow"])
             except RegionError as error:
                 raise SettingsError(f"where: {error}") from error
-        if not {"network", "objective", "prompt"} & set(checked):
+        if checked.keys().isdisjoint(DREAMED):
             return
         name = "objective"
         try:
@@ -259,7 +259,7 @@ class LiveParameters:
         else:  # the newcomer was hardly seen yet: what it was to replace stays
             self._fade = replace(self._fade, ramp=ramp)
         self._ramps.pop("objective", None)
-        for name in ("network", "objective", "prompt"):
+        for name in DREAMED:
             self._targets[name] = self._values[name] = change.targets[name]
 
     def _ramp(self, name: str, change: Change) -> Ramp:

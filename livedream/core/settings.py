@@ -18,6 +18,7 @@ FLOWS = ("dis", "dis-fast", "dis-ultrafast", "farneback", "raft-small", "raft-la
 DEVICES = ("auto", "cuda", "mps", "cpu")
 PRECISIONS = ("auto", "fp16", "bf16", "fp32")
 ENGINES = ("auto", "torch", "openvino", "cuda")
+DREAMED = ("network", "objective", "prompt")  # what each says depends on the others
 
 
 DEINTERLACE = Parameter(

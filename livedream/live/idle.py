@@ -17,6 +17,7 @@ from livedream.control.programs import Program
 from livedream.control.show import ATTRACT, Show
 from livedream.core.errors import LivedreamError, reason
 from livedream.core.frame import Motion, Picture
+from livedream.core.settings import DREAMED
 
 _log = logging.getLogger(__name__)
 
@@ -25,8 +26,6 @@ _MOVING_STEPS: Final = 6.0  # 8-bit steps: sensor noise averages out far below i
 _MOVING_SHARE: Final = 0.004  # of the picture: a hand at the edge counts, a moth does not
 _SLOW_S: Final = 1.0  # pictures this far apart are compared, so that slow motion is seen too
 _RISE_S, _FALL_S = 6.0, 1.5  # the attract mode comes slowly and goes quickly
-# What one of them says depends on the others: who sets one by hand has seen all three.
-_TOGETHER: Final = ("network", "objective", "prompt")
 # Heuristic, by eye: slow waves, (slider lengths, period in s); periods that never fall together.
 _WAVES: Final[Mapping[str, tuple[float, float]]] = MappingProxyType(
     {
@@ -135,8 +134,8 @@ class AttractProgram:
         found = dict(change.targets)
         if change.origin == TAKEN_BACK:
             found = {name: value for name, value in found.items() if name in self._by_hand}
-        if not found.keys().isdisjoint(_TOGETHER):
-            found = {name: self._show.parameters.target(name) for name in _TOGETHER} | found
+        if not found.keys().isdisjoint(DREAMED):  # who sets one by hand has seen all three
+            found = {name: self._show.parameters.target(name) for name in DREAMED} | found
         self._by_hand |= found
 
     def _end(self) -> None:

@@ -31,7 +31,7 @@ from livedream.core.latest_slot import LatestSlot
 from livedream.core.live_sound import SOUNDS, LiveSound
 from livedream.core.parameters import refused
 from livedream.core.redact import redact
-from livedream.core.settings import DreamSettings
+from livedream.core.settings import DREAMED, DreamSettings
 from livedream.core.supervisor import Supervisor
 from livedream.core.version import __version__
 from livedream.dream.dreamer import Dreamer
@@ -193,7 +193,7 @@ class Session(Closeable):
         self.loop = LiveLoop(self._wiring(flow))
 
     def _changed(self, change: Change) -> None:
-        if change.origin != TAKEN_BACK and {"network", "objective", "prompt"} & set(change.targets):
+        if change.origin != TAKEN_BACK and not change.targets.keys().isdisjoint(DREAMED):
             self.pool.forget_failures()
 
     def _refused(self, network: str, kept: Mapping[str, str]) -> None:

@@ -29,6 +29,7 @@ from livedream.core.errors import SettingsError
 from livedream.core.grade import MOMENTS
 from livedream.core.parameters import declared
 from livedream.core.redact import redact
+from livedream.core.settings import DREAMED
 from livedream.core.supervisor import SupervisedThread, start_thread
 from livedream.core.user_folders import write_whole
 from livedream.panel.curtain import Curtain, covered_by
@@ -49,7 +50,6 @@ _PANEL: Final = re.compile(r"panel: http://127\.0\.0\.1:(\d+)/")
 _OPEN: Final = "livedream: window is open"
 _WRITE_S: Final = 2.0
 _STATE: Final = ("preset", "program", "bpm", "modulators")
-_TOGETHER: Final = ("network", "objective", "prompt")  # the layers are the network's
 _REFUSED: Final = 2  # the exit code of what cannot be
 
 
@@ -174,7 +174,7 @@ class Kept:
         if self.state["preset"]:
             said.append({"preset": self.state["preset"], "seconds": 0, "now": True})
         # One by one: what can no longer be set, such as a mask that is gone, is refused alone.
-        together = {name: self.values[name] for name in _TOGETHER if name in self.values}
+        together = {name: self.values[name] for name in DREAMED if name in self.values}
         rest = [{name: self.values[name]} for name in self.values if name not in together]
         said += [{"apply": values} for values in (together, *rest) if values]
         if self.state["bpm"] is not None:
