@@ -75,7 +75,8 @@ class Studio(PageServer):
         self._filled = self._file.read()
         self._offers = offers({})
         self._beginning = threading.Lock()
-        self._looks = False
+        self._asking = threading.Lock()  # of the two below
+        self._looks = self._looks_again = False
         self._looking: SupervisedThread | None = None
         self._pages: list[Page] = []
         self._news = threading.Event()
@@ -96,17 +97,24 @@ class Studio(PageServer):
         self._news.set()
 
     def _look(self) -> None:
-        if not self._looks:
+        """Look for devices; where that is being done, once more: it may be past what is new."""
+        with self._asking:
+            self._looks_again = self._looks
+            if self._looks:
+                return
             self._looks = True
-            self._looking = start_thread("devices", self._find, restart=False)
-            self._changed()
+        self._looking = start_thread("devices", self._find, restart=False)
+        self._changed()
 
     def _find(self) -> None:
         try:
             self._offers = offers(self._devices())
         finally:
-            self._looks = False
+            with self._asking:
+                self._looks, again = False, self._looks_again
             self._changed()
+            if again:
+                self._look()
 
     def _state(self) -> dict[str, Any]:
         show = self.show.state

@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -26,6 +27,7 @@ from websockets.sync.client import connect
 
 from livedream.cli.form import LiveForm
 from livedream.core.addresses import Endpoint
+from livedream.panel.offers import Devices
 from livedream.panel.studio import Studio
 
 DEVICES = {
@@ -206,8 +208,12 @@ def test_what_came_while_somebody_typed_is_shown_afterwards(
         page.call("Page.bringToFront")  # else no field has the focus
         page.evaluate(f"document.querySelector({json.dumps(SOURCE)}).focus()")
         found["cameras"]["1  Plugged in later"] = "/dev/video1"
-        page.evaluate("[...document.querySelectorAll('button')]"
-                      ".find((one) => one.textContent === 'Rescan devices').click()")  # fmt: skip
+        rescan = (
+            "[...document.querySelectorAll('button')]"
+            ".find((one) => one.textContent === 'Rescan devices')"
+        )
+        page.wait(f"Boolean({rescan})")  # not while they are being looked for
+        page.evaluate(f"{rescan}.click()")
         later = "document.querySelector('[data-source=\"camera:Plugged in later\"]') !== null"
         with connect(f"ws://127.0.0.1:{studio.port}/studio") as link:
             while "Plugged in later" not in str(link.recv(timeout=30)):
@@ -217,6 +223,33 @@ def test_what_came_while_somebody_typed_is_shown_afterwards(
         page.evaluate("document.activeElement.blur()")
         page.wait(later)
         assert page.faults == []
+
+
+def test_who_asks_for_devices_while_they_are_looked_for_gets_what_came_meanwhile(
+    tmp_path: Path,
+) -> None:
+    found = {"cameras": {"0  Always there": "/dev/video0"}}
+    begun, go_on = threading.Semaphore(0), threading.Semaphore(0)
+
+    def devices() -> Devices:
+        there = {**found["cameras"]}
+        begun.release()
+        assert go_on.acquire(timeout=60)
+        return {"cameras": there}
+
+    studio = Studio(Endpoint("127.0.0.1", 0), LiveForm(), folder=tmp_path, devices=devices)
+    with closing(studio):
+        studio.start()
+        assert begun.acquire(timeout=60)
+        found["cameras"]["1  Plugged in later"] = "/dev/video1"
+        with connect(f"ws://127.0.0.1:{studio.port}/studio") as link:
+            link.send('{"look": true}')
+            link.send("[1]")  # whose answer says that the one before was heard
+            while "fault" not in json.loads(link.recv(timeout=60)):
+                pass
+            go_on.release(2)
+            while "Plugged in later" not in str(link.recv(timeout=60)):
+                pass
 
 
 def test_a_running_show_s_page_comes_back_and_can_be_restarted_otherwise(
