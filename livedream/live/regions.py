@@ -55,6 +55,12 @@ class LivePlanes(PlaneReader):
         self._due_s[name] = time.perf_counter() + took_s  # the dream needs the processor too
         return found
 
+    def cut(self) -> None:
+        for running in self._beside.values():
+            running.cancel()  # one that runs already goes on, and nobody asks what it found
+        self._beside.clear()
+        self._due_s.clear()
+
 
 def _timed_score(leaf: Leaf, rgb: Picture) -> tuple[Plane, float]:
     """And how long it took, s."""

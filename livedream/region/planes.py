@@ -131,6 +131,9 @@ class PlaneReader:
         """As `network_score`; None: nothing new, what was found before is carried on."""
         return network_score(leaf, rgb)
 
+    def cut(self) -> None:
+        """Another scene begins: nothing that was seen before is to be found any more."""
+
     def fixed_plane(
         self, region: Region, size: tuple[int, int], feather: float, *, shared: bool = False
     ) -> Plane:
@@ -163,6 +166,7 @@ class _View:
         self._way: tuple[Plane, Plane, Plane] | None = None
         if self._motion is not None and self._motion.cut:
             memory.clear()
+            reader.cut()
             self._motion = None
 
     def plane(self, region: Region, *, inverted: bool = False, shared: bool = False) -> Plane:
@@ -289,10 +293,15 @@ class _View:
     def _smoothed(self, name: str, score: Plane | None) -> Plane:
         """The mean of a score over the last frames along the flow.  score: None: as it was."""
         before, half_life = self._carried(name), self._wanted.half_life
+        since = f"{name} since"  # the last score, s: a slow network has none for most frames
+        seconds = self._seconds + float(self._memory.pop(since, np.float32(0.0)))
+        if score is None and before is None:  # nothing known yet: the first score counts whole
+            return np.zeros(self._half[::-1], np.float32)
         if score is None:
-            score = np.zeros(self._half[::-1], np.float32) if before is None else before
+            assert before is not None
+            self._memory[since], score = np.array(seconds, np.float32), before
         elif before is not None and half_life > 0.0:
-            share = np.float32(0.5 ** (self._seconds / half_life))
+            share = np.float32(0.5 ** (seconds / half_life))
             score = score + (before - score) * (share * self._seen())
         self._memory[name] = score
         return score

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
-from livedream.core.frame import Picture
+from livedream.core.frame import Motion, Picture
 from livedream.core.grade import GradeSettings
 from livedream.core.settings import DreamSettings
 from livedream.core.snapshot import Snapshot
@@ -125,6 +125,34 @@ def test_a_network_that_takes_long_looks_beside_the_frames(monkeypatch: pytest.M
     while in_the_middle(regions.step(snapshot, GRAY, None, 0.04)) != (0.0, 1.0):
         assert time.monotonic() < end
     assert all("regions" in name for name in network.looks[3:])
+
+
+def test_what_a_network_saw_before_a_cut_is_not_found_after_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    network = Network(took_s=0.06)
+
+    def score(leaf: Leaf, rgb: Picture) -> Plane:
+        found = network.score(leaf, rgb)  # waits; after the cut the picture is white
+        return np.ascontiguousarray(found[:, ::-1]) if rgb.min() == 255 else found
+
+    monkeypatch.setattr("livedream.live.regions.network_score", score)
+    monkeypatch.setattr(
+        "livedream.live.regions.time", SimpleNamespace(perf_counter=lambda: network.now_s)
+    )
+    monkeypatch.setattr("livedream.region.wanted.check_region", lambda region, **_: None)
+    regions, snapshot = LiveRegions(), moment(where="person")
+    for _ in range(4):
+        regions.step(snapshot, GRAY, None, 0.04)
+    cut = Motion(np.zeros((2, 9, 16), np.float32), np.zeros((9, 16), np.float32), cut=True)
+    white = np.full_like(GRAY, 255)
+    found = in_the_middle(regions.step(snapshot, white, cut, 0.04))
+    network.go.set()
+    end = time.monotonic() + 60
+    while found != (0.0, 1.0):
+        assert found == (0.0, 0.0)
+        assert time.monotonic() < end
+        found = in_the_middle(regions.step(snapshot, white, None, 0.04))
 
 
 def test_a_quick_network_looks_at_every_frame(monkeypatch: pytest.MonkeyPatch) -> None:

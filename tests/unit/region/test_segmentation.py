@@ -8,12 +8,15 @@ import numpy as np
 import pytest
 
 from livedream.core.errors import RegionError
+from livedream.core.frame import Motion, Picture
 from livedream.core.settings import DreamSettings
 from livedream.region import segmentation
 from livedream.region.planes import PlaneReader
 from livedream.region.segmentation import ClassSegmentation, OnnxSegmentation, believed
-from livedream.region.value import CLASSES
-from livedream.region.wanted import wanted_of
+from livedream.region.text import parse_region
+from livedream.region.value import CLASSES, Leaf
+from livedream.region.wanted import Wanted, wanted_of
+from livedream.warp.remap import Plane
 
 GRAY = np.full((90, 160, 3), 128, np.uint8)
 
@@ -135,3 +138,51 @@ def test_a_real_network_finds_the_juggler(shared: Path) -> None:
     height, width = found.shape
     assert found[height // 3 : height // 2, int(0.53 * width) : int(0.58 * width)].mean() > 0.9
     assert found[:, : width // 3].max() < 0.5 and 0.02 < (found > 0.5).mean() < 0.3
+
+
+class SlowNetwork(PlaneReader):
+    """Answers at every fourth frame only, with `found`."""
+
+    def __init__(self, found: Plane) -> None:
+        super().__init__()
+        self.found, self.asked = found, -1
+        self._memory = dict[str, Plane]()
+
+    def look(self, leaf: Leaf, rgb: Picture) -> Plane | None:
+        self.asked += 1
+        return None if self.asked % 4 else self.found
+
+    def frame(self, motion: Motion | None = None) -> tuple[float, float]:
+        """Where the region is in the middle of the left half and of the right one."""
+        wanted = Wanted(parse_region("person"), (), 0.0, 0.5, half_life=0.15, hold=1.0)
+        grow = self.step(
+            wanted, self._memory, GRAY, motion, size=(160, 90), seconds=0.04, fade=0.9
+        ).grow
+        assert grow is not None
+        return float(grow[45, 40]), float(grow[45, 120])
+
+
+LEFT = np.repeat(np.array([[1.0, 0.0]], np.float32), 8, 1)
+
+
+def test_a_slow_network_is_followed_within_the_half_life_and_one_answer() -> None:
+    network = SlowNetwork(LEFT)
+    for _ in range(41):
+        found = network.frame()
+    assert found == (1.0, 0.0)
+    network.found, frames = 1 - LEFT, 0
+    while found[1] < 0.5:
+        found, frames = network.frame(), frames + 1
+    assert frames * 0.04 <= 0.15 + 4 * 0.04
+    for _ in range(12):
+        found = network.frame()
+    assert found == (0.0, 1.0)
+
+
+def test_after_a_cut_a_slow_network_s_first_answer_counts_whole() -> None:
+    cut = Motion(np.zeros((2, 9, 16), np.float32), np.ones((9, 16), np.float32), cut=True)
+    network = SlowNetwork(LEFT)
+    for _ in range(2):
+        network.frame()
+    assert network.frame(cut) == network.frame() == (0.0, 0.0)
+    assert network.frame() == (1.0, 0.0)
