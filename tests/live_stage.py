@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 from torch import Tensor
+from waiting import PATIENCE_S, until
 
 from livedream.capture.live import Captured
 from livedream.core.errors import ObjectiveError
@@ -71,7 +72,7 @@ class FakeDreamer(Dreamer):
 
     def grow(self, picture: Tensor, carried: Tensor, planes: Planes | None = None) -> LevelledDream:
         self.begun.release()
-        assert self.go.acquire(timeout=5)
+        assert self.go.acquire(timeout=PATIENCE_S)
         self.sizes.append((picture.shape[3], picture.shape[2]))
         self.iterations.append(self._settings.iterations)
         if self.faults:
@@ -115,7 +116,7 @@ class Stage:
         """A frame, and its own dream."""
         dreams = self.dreaming.shown(time.monotonic()).dreams
         self.frame(snapshot=snapshot)
-        self.dreaming.wait_for(self.index - 1, 5.0)
+        self.dreaming.wait_for(self.index - 1, PATIENCE_S)
         assert self.dreaming.shown(time.monotonic()).dreams == dreams + 1
 
     def arrive(self, dreamer: FakeDreamer | None = None) -> None:
@@ -123,13 +124,10 @@ class Stage:
         before = self.dreaming.shown(time.monotonic()).dreams
         dreamer = dreamer or self.dreamer
         dreamer.go.release()
-        until = time.monotonic() + 5
-        while self.dreaming.shown(time.monotonic()).dreams == before:
-            assert time.monotonic() < until
-            time.sleep(0.002)
+        until(lambda: self.dreaming.shown(time.monotonic()).dreams > before)
 
     def begun(self, dreamer: FakeDreamer | None = None) -> None:
-        assert (dreamer or self.dreamer).begun.acquire(timeout=5)
+        assert (dreamer or self.dreamer).begun.acquire(timeout=PATIENCE_S)
 
     def later(self) -> np.ndarray:
         """What is shown once the newest dream has come in fully."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from waiting import PATIENCE_S
 from websockets.sync.client import ClientConnection, connect
 
 from livedream.control.catalogue import check_objective
@@ -136,7 +137,7 @@ class Client:
     def send(self, **message: Any) -> None:
         self.link.send(json.dumps(message))
 
-    def until(self, done: Callable[[dict[str, Any]], Any], seconds: float = 20.0) -> Any:
+    def until(self, done: Callable[[dict[str, Any]], Any], seconds: float = PATIENCE_S) -> Any:
         """Read until `done` of everything sent so far; what it is then."""
         end = time.monotonic() + seconds
         while not (found := done(self.sent)):

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from importlib.util import find_spec
 from pathlib import Path
@@ -21,6 +21,7 @@ import pytest
 from files_made import packets
 from film_made import film, shot
 from ports import free_tcp_port
+from waiting import until
 
 from livedream.cli import main
 from livedream.core.errors import WorkersError
@@ -35,6 +36,7 @@ OPTIONS = ["--size", "source", "--flow-size", "source", "--iterations", "6", "--
 SETTINGS = DreamSettings(size="source", flow_size="source", iterations=6)
 CLIENT = find_spec("grpc") is not None  # what Ray's client needs
 BUSY = "Ray gives itself 30 s to start, which on this busy machine are too few"
+RAY_S = 300.0  # Ray alone takes a minute where others have the processor
 needs_ray = pytest.mark.skipif(
     find_spec("ray") is None or sys.platform != "linux",
     reason="needs Ray (pip install 'livedream[ray]') and /proc",
@@ -116,13 +118,6 @@ def job(source: Path, output: Path, **more: Any) -> RenderJob:
     return RenderJob(source=str(source), output=output, settings=SETTINGS, codec="ffv1", **more)
 
 
-def until(true: Callable[[], Any]) -> None:
-    end_s = time.monotonic() + 300  # Ray alone takes a minute where others have the processor
-    while not true():
-        assert time.monotonic() < end_s, "it takes too long"
-        time.sleep(0.05)
-
-
 def left_of(mark: str) -> list[bytes]:
     """The processes in whose environment the mark stands."""
     found = []
@@ -185,10 +180,10 @@ def test_ctrl_c_and_on_to_the_end(source: Path, one: Path, tmp_path: Path) -> No
         command, stderr=subprocess.PIPE, text=True, process_group=0,
         env={**os.environ, "LIVEDREAM_HOME": mark, "OMP_NUM_THREADS": "1"},
     )  # fmt: skip
-    until(lambda: stamps(out) or head.poll() is not None)
+    until(lambda: stamps(out) or head.poll() is not None, RAY_S)
     os.killpg(head.pid, signal.SIGINT)  # as a terminal does: its workers too
     assert ended(head) == (130, "")
-    until(lambda: not left_of(mark))
+    until(lambda: not left_of(mark), RAY_S)
     assert 0 < len(stamps(out)) < len(SHOTS)
     assert not sheet.exists()
     made, later = stamps(out), []
@@ -223,7 +218,8 @@ def cluster(hidden: Path) -> Iterator[tuple[str, str, Path]]:
         told = ["--port", address.partition(":")[2], "--num-cpus", "0", "--temp-dir", folder]
         told += ["--ray-client-server-port", client.partition(":")[2]]
         with node("--head", *told, "--include-dashboard=false") as head:
-            until(lambda: answers(client if CLIENT else address) or head.poll() is not None)
+            there = client if CLIENT else address
+            until(lambda: answers(there) or head.poll() is not None, RAY_S)
             if head.poll() is not None:
                 pytest.skip(BUSY)
             with node("--address", address, "--num-cpus", "1", before=before) as worker:
@@ -241,7 +237,7 @@ def answers(address: str) -> bool:
 
 def joined(address: str) -> RayWorkers:
     """A session with the cluster, once its worker has come."""
-    end_s = time.monotonic() + 120
+    end_s = time.monotonic() + RAY_S
     while True:
         try:
             return RayWorkers(cluster=address)

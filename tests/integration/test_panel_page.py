@@ -6,7 +6,7 @@ pictures of every page are left there.
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from chromium import Browser, Page, open_chromium
 from panel_made import Stage, open_stage
+from waiting import until
 
 from livedream.control.modulation import Modulator
 from livedream.panel.pictures import jpeg
@@ -216,10 +217,7 @@ def test_layers_and_their_weights(browser: Browser, stage: Stage) -> None:
     page.wait("document.querySelectorAll('#page-motifs .fader').length === 2")
     assert stage.parameters.target("objective") == "eyes + 0.5*weave"
     page.drag('[data-name="term weave"]', 0.6, 0.9)
-    end = time.monotonic() + 20
-    while "0.5*weave" in stage.parameters.target("objective"):
-        assert time.monotonic() < end
-        time.sleep(0.05)
+    until(lambda: "0.5*weave" not in stage.parameters.target("objective"))
     assert float(stage.parameters.target("objective").split("*")[0].split("+ ")[1]) > 1
     page.click('.motif[data-target="eyes"] .open')
     page.wait("document.querySelector('.motif[data-target=\"eyes:11\"]') !== null")
@@ -286,13 +284,6 @@ def test_nothing_is_loaded_from_elsewhere(browser: Browser, stage: Stage) -> Non
     names = page.evaluate("performance.getEntriesByType('resource').map((one) => one.name)")
     assert names
     assert all(name.startswith(f"http://{stage.address}/") for name in names)
-
-
-def until(done: Callable[[], object], seconds: float = 20.0) -> None:
-    end = time.monotonic() + seconds
-    while not done():
-        assert time.monotonic() < end
-        time.sleep(0.02)
 
 
 STRENGTH = "#masters [data-name=strength]"

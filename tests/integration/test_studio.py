@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -22,6 +21,7 @@ import pytest
 from chromium import Browser, Page, open_chromium
 from panel_made import open_stage
 from ports import free_tcp_port
+from waiting import until
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
@@ -334,10 +334,14 @@ def test_it_can_quit_while_its_browser_is_open(tmp_path: Path) -> None:
         start_new_session=True, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     try:
-        end_s = time.monotonic() + 120
-        while not opened.exists() or not opened.read_text(encoding="utf-8").strip():
-            assert studio.poll() is None and time.monotonic() < end_s
-            time.sleep(0.05)
+        until(
+            lambda: (
+                studio.poll() is not None
+                or (opened.exists() and opened.read_text(encoding="utf-8").strip())
+            ),
+            seconds=120,
+        )
+        assert studio.poll() is None
         with connect(f"ws://127.0.0.1:{port}/studio") as link:
             link.send('{"quit": true}')
             assert studio.wait(60) == 0

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from waiting import until
 
 from livedream.control.audio import AudioInput
 from livedream.core.errors import SourceError
@@ -50,13 +51,6 @@ def default_speaker():
 def all_microphones(include_loopback):
     return [Output("Monitor of Hall", 0.5), Output("Monitor of Desk", 0.0)]
 """
-
-
-def until(true: Callable[[], bool]) -> None:
-    end = time.monotonic() + 30
-    while not true():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.02)
 
 
 @pytest.fixture

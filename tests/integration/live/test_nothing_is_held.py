@@ -124,7 +124,7 @@ def test_work_that_is_done() -> None:
 
     with held() as found:
         reader = Reader()
-        reader.thread.join(10)
+        reader.thread.join(60)
         assert not reader.thread.is_alive()
         del reader
         time.sleep(0.01)

@@ -27,7 +27,7 @@ class Where:
         self.address = f"127.0.0.1:{panel.port}"
 
     def brightness(self) -> float:
-        with urllib.request.urlopen(f"http://{self.address}/preview.jpg", timeout=20) as answer:
+        with urllib.request.urlopen(f"http://{self.address}/preview.jpg", timeout=60) as answer:
             coded = np.frombuffer(answer.read(), np.uint8)
         return float(cv2.imdecode(coded, cv2.IMREAD_COLOR).mean())
 
@@ -71,5 +71,5 @@ def test_a_page_changes_the_picture_of_a_running_session(tmp_path: Path) -> None
         client.until(lambda sent: where.brightness() < 2)
         client.close()
         session.stop()
-        running.join(10)
+        running.join(60)
         assert not running.is_alive()

@@ -97,7 +97,7 @@ def test_a_network_that_cannot_be_had_does_not_stay_listed(session: Session) -> 
     session.parameters.set("network", "resnet50-places365")  # has no checksum: is not fetched
     back.clear()  # its own objective was announced
     session.pool.get(session.parameters.snapshot().dream)
-    assert back.wait(20)
+    assert back.wait(60)
     assert session.parameters.target("objective") == "eyes"
     assert "checksum" in session.pool.notes["network"]
 

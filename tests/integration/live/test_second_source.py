@@ -2,11 +2,12 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from fractions import Fraction
 
 import numpy as np
 import pytest
+from waiting import until
 
 from livedream.capture.live import LiveInput, MemoryInput, Opened
 from livedream.core.errors import SourceError
@@ -39,13 +40,6 @@ class Camera(MemoryInput):
         if self.unplugged:
             raise SourceError(f"{self.name}: unplugged")
         return super().open()
-
-
-def until(true: Callable[[], bool], seconds: float = 60.0) -> None:
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, "it did not happen in time"
-        threading.Event().wait(0.01)
 
 
 def half(texture: Picture, *, left: bool) -> Picture:

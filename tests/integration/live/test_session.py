@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
@@ -16,6 +16,7 @@ import pytest
 from pythonosc.osc_message import OscMessage
 from pythonosc.osc_message_builder import OscMessageBuilder
 from recorded import Pool, stay_on_device
+from waiting import until
 
 from livedream.capture.live import MemoryInput, Opened
 from livedream.core.errors import SettingsError, ShowError, SourceError
@@ -53,13 +54,6 @@ class Moving(MemoryInput):
         return np.ascontiguousarray(self._wide[:, x : x + 160])
 
 
-def until(true: Callable[[], bool], seconds: float = 15.0) -> None:
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.01)
-
-
 def job(**more: object) -> LiveJob:
     return LiveJob(source="pan", sinks=("record:none",), dream=SMALL, **more)  # type: ignore[arg-type]
 
@@ -88,7 +82,7 @@ class Running:
 
     def close(self) -> None:
         self.session.close()
-        self._thread.join(20)
+        self._thread.join(60)
         assert not self._thread.is_alive()
 
 
@@ -180,7 +174,7 @@ def test_a_frame_that_fails_is_left_out_and_a_loop_that_fails_ends_the_show(
         running.start()
         until(lambda: len(output.frames) > 5)  # the first one failed
         faults += [ValueError("and again") for _ in range(1000)]
-        running.join(15)
+        running.join(60)
         assert not running.is_alive()
     assert "thread loop failed: and again" in str(ended[0])
     assert isinstance(ended[0].__cause__, ValueError)
@@ -243,7 +237,7 @@ def test_sigterm_between_opening_and_running_is_no_failure(tmp_path: Path) -> No
     process = started(
         "synthetic:clouds?size=160x90", "--panel", "127.0.0.1:0", "--show-log", str(log)
     )
-    until(log.exists, 60.0)  # controllers are opened last
+    until(log.exists)  # controllers are opened last
     code = end(process)
     assert code in (0, -signal.SIGTERM)  # systemd takes both for an end that was asked for
 

@@ -25,6 +25,7 @@ import pytest
 from clap_and_flash import FPS, RATE, SIZE, claps, make_film, picture, watch
 from live.streams_made import datagrams, film
 from ports import free_tcp_port, free_udp_port
+from waiting import until
 
 from livedream.capture.live import Opened, open_live
 from livedream.capture.live.paced import PacedInput
@@ -253,10 +254,7 @@ def test_a_stream_of_which_only_the_sound_goes_on_is_lost() -> None:
     capture.start()
     try:
         with datagrams(port, [(content[:both], 2.0), (content[both:], 38.0)]):
-            end_s = time.monotonic() + 30
-            while "nothing arrives" not in capture.health().detail:
-                assert time.monotonic() < end_s, capture.health()
-                time.sleep(0.02)
+            until(lambda: "nothing arrives" in capture.health().detail, state=capture.health)
     finally:
         capture.close()
 

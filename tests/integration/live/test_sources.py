@@ -3,8 +3,7 @@
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import pytest
 from files_made import make_video
 from live.senders import MjpegServer, UdpSender, now_ms, read_stamp
 from ports import free_udp_port
+from waiting import PATIENCE_S, until
 from xvfb import open_xvfb
 
 from livedream.capture.live import Captured, open_live
@@ -21,18 +21,11 @@ from livedream.capture.live.worker import Capture
 from livedream.core.errors import SourceError
 
 
-def first(capture: Capture, seconds: float) -> Captured:
+def first(capture: Capture) -> Captured:
     """The next frame, or a failed test."""
-    found = capture.slot.get(seconds)
+    found = capture.slot.get(PATIENCE_S)
     assert found is not None, capture.health()
     return found
-
-
-def until(true: Callable[[], bool], seconds: float = 15.0) -> None:
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.01)
 
 
 def test_a_file_begins_again(tmp_path: Path) -> None:
@@ -40,7 +33,7 @@ def test_a_file_begins_again(tmp_path: Path) -> None:
     make_video(path, times=[512 * index for index in range(10)])  # 30 fps, a third of a second
     capture = Capture(open_live(str(path)))
     capture.start()
-    frames = [first(capture, 5.0) for _ in range(25)]
+    frames = [first(capture) for _ in range(25)]
     capture.close()
     seen = {frame.index: frame.rgb for frame in frames}
     # From the last frame it fades into the first ones; in the middle it is the film itself.
@@ -57,11 +50,11 @@ def test_a_udp_stream_is_read_with_little_delay_and_comes_back_after_a_kill() ->
     capture.start()
     try:
         sender.start()
-        frame = first(capture, 15.0)
+        frame = first(capture)
         assert frame.rgb.shape == (240, 416, 3)
         ages = []
         for _ in range(10):
-            frame = first(capture, 3.0)
+            frame = first(capture)
             ages.append(now_ms() - read_stamp(frame.rgb))
         assert 0 <= min(ages) < 500
         sender.kill()
@@ -69,7 +62,7 @@ def test_a_udp_stream_is_read_with_little_delay_and_comes_back_after_a_kill() ->
         while capture.slot.get(0.0) is not None:
             pass
         sender.start()
-        first(capture, 15.0)
+        first(capture)
         assert capture.health().state == "ok"
         assert capture.health().reconnects >= 1
     finally:
@@ -81,7 +74,7 @@ def test_mjpeg_over_http_and_its_end() -> None:
     with MjpegServer() as server:
         capture = Capture(open_live(server.url))
         capture.start()
-        frame = first(capture, 10.0)
+        frame = first(capture)
         assert frame.rgb.shape == (180, 320, 3)
         assert frame.rgb.std() > 10
     until(lambda: capture.health().state == "lost")
@@ -129,13 +122,13 @@ def test_a_window_is_found_by_its_title_and_followed(display: str) -> None:
     capture = Capture(open_live("window:vj", fps=20))
 
     def shows(width: int, height: int, red: int) -> bool:
-        rgb = first(capture, 15.0).rgb
+        rgb = first(capture).rgb
         middle = rgb[rgb.shape[0] // 2, rgb.shape[1] // 2].tolist()
         return rgb.shape == (height, width, 3) and middle == [red, 20, 120]
 
     try:
         capture.start()
-        opened = capture.wait(20.0)
+        opened = capture.wait(PATIENCE_S)
         assert opened is not None and opened.detail == "VJ of the evening, 240x100"
         until(lambda: shows(240, 100, 200))
         program.paint(160, 120, 0x5A1478)
@@ -225,7 +218,7 @@ def test_a_window_that_is_not_there_names_those_that_are(display: str) -> None:
 def test_a_region_of_the_screen(display: str) -> None:
     capture = Capture(open_live("screen:1:160x90+10+20", fps=20))
     capture.start()
-    frame = first(capture, 10.0)
+    frame = first(capture)
     assert frame.rgb.shape == (90, 160, 3)
     capture.close()
 
@@ -233,6 +226,6 @@ def test_a_region_of_the_screen(display: str) -> None:
 def test_a_region_beyond_the_screen_is_told(display: str) -> None:
     capture = Capture(open_live("screen:1:640x90"))
     capture.start()
-    capture.wait(5.0)
+    capture.wait(PATIENCE_S)
     assert "must be inside 320x240" in str(capture.error)
     capture.close()

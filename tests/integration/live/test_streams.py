@@ -3,7 +3,7 @@
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
 from io import BytesIO
@@ -16,6 +16,7 @@ from live.senders import MjpegServer, RtspServer, read_stamp
 from live.streams_made import FPS, GrowingPlaylist, datagrams, film, web
 from PIL import Image
 from ports import free_tcp_port, free_udp_port
+from waiting import until
 
 from livedream.capture.live import Captured, open_live, stream
 from livedream.capture.live.worker import Capture
@@ -61,13 +62,6 @@ def assert_moves(found: list[tuple[float, int]]) -> None:
     assert len(set(numbers)) > 0.5 * len(numbers)
     rate = (numbers[-1] - numbers[0]) / FPS / (times[-1] - times[0])
     assert 0.5 < rate < 2  # a busy machine falls behind and catches up; unheld it would be 10
-
-
-def until(capture: Capture, true: Callable[[], bool], seconds: float = 15.0) -> None:
-    end_s = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end_s, capture.health()
-        time.sleep(0.02)
 
 
 @pytest.mark.parametrize(("kind", "name"), [("mp4", "film.mp4"), ("mpegts", "film.ts")])
@@ -129,7 +123,7 @@ def test_a_picture_over_http_is_looked_at_again() -> None:
     with web(snapshot) as url, captured(f"{url}/snapshot.jpg") as capture:
         assert first(capture).rgb.mean() < 70
         frames = capture.health().frames
-        until(capture, lambda: first(capture).rgb.mean() > 190)
+        until(lambda: first(capture).rgb.mean() > 190, state=capture.health)
         assert capture.health().frames - frames > 10
         assert len(asked) < 12
         assert capture.health().reconnects == 0
@@ -167,7 +161,10 @@ def test_sound_only_is_said_and_a_late_picture_is_taken(caplog: pytest.LogCaptur
     sound, both = film(0, sound_s=1.0, video=False), film(3 * FPS, sound_s=3.0)
     parts = chain([(sound, 1.0)], repeat((both, 3.0)))
     with captured(f"udp://127.0.0.1:{port}") as capture, datagrams(port, parts):
-        until(capture, lambda: "no video in this stream, only sound" in capture.health().detail)
+        until(
+            lambda: "no video in this stream, only sound" in capture.health().detail,
+            state=capture.health,
+        )
         assert first(capture).rgb.shape == (240, 416, 3)
 
 
@@ -223,7 +220,7 @@ def test_size_codec_and_clock_may_change(caplog: pytest.LogCaptureFixture) -> No
     ):
         for height in films:
             sent[0] = height
-            until(capture, lambda high=height: first(capture).rgb.shape[0] == high)
+            until(lambda high=height: first(capture).rgb.shape[0] == high, state=capture.health)
     assert "the picture is now 640x360, its clock jumped by" in caplog.text
     assert len([line for line in caplog.messages if "is lost" in line]) <= 1
 
@@ -234,10 +231,10 @@ def test_a_camera_may_be_turned_while_it_films() -> None:
     parts = chain([(upright, 1.0), (turned, 3.0)], repeat((upright, 1.0)))
     with captured(f"udp://127.0.0.1:{port}") as capture, datagrams(port, parts):
         assert first(capture).rgb.shape == (240, 416, 3)
-        until(capture, lambda: first(capture).rgb.shape == (416, 240, 3))
+        until(lambda: first(capture).rgb.shape == (416, 240, 3), state=capture.health)
         for _ in range(2 * FPS):  # not only where it is said
             assert first(capture).rgb.shape == (416, 240, 3)
-        until(capture, lambda: first(capture).rgb.shape == (240, 416, 3))
+        until(lambda: first(capture).rgb.shape == (240, 416, 3), state=capture.health)
         assert capture.health().reconnects == 0
 
 

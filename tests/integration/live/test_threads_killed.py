@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from waiting import until
 
 from livedream.core.errors import ShowError
 from livedream.core.settings import DreamSettings
@@ -32,13 +33,6 @@ RESTARTED = {
 
 class Killed(BaseException):
     """Caught by nothing but a supervisor."""
-
-
-def until(true: Callable[[], bool], seconds: float = 30.0) -> None:
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.01)
 
 
 def kill(thread: SupervisedThread, wake: Callable[[], None] = lambda: None) -> None:
@@ -97,7 +91,7 @@ class Show:
 
     def close(self) -> None:
         self.session.close()
-        self._thread.join(10)
+        self._thread.join(60)
         assert not self._thread.is_alive()
 
 

@@ -223,7 +223,7 @@ def test_a_listener_may_use_the_parameters(parameters: LiveParameters) -> None:
     parameters.listen(lambda change: parameters.target("strength") and None)
     done = threading.Thread(target=lambda: parameters.set("strength", 20), daemon=True)
     done.start()
-    done.join(2)
+    done.join(60)
     assert not done.is_alive()
 
 

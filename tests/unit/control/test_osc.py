@@ -2,7 +2,6 @@
 
 import random
 import socket
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +10,7 @@ import pytest
 from pythonosc.osc_bundle_builder import OscBundleBuilder
 from pythonosc.osc_message import OscMessage
 from pythonosc.osc_message_builder import OscMessageBuilder
+from waiting import PATIENCE_S, until
 
 from livedream.control.live_parameters import LiveParameters
 from livedream.control.osc import OscServer
@@ -45,7 +45,7 @@ def sender(server: OscServer) -> Iterator[socket.socket]:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as made:
         made.bind(("127.0.0.1", 0))
         made.connect(("127.0.0.1", server.port))
-        made.settimeout(5)
+        made.settimeout(PATIENCE_S)
         yield made
 
 
@@ -54,13 +54,6 @@ def message(address: str, *arguments: object) -> bytes:
     for argument in arguments:
         builder.add_arg(argument)
     return bytes(builder.build().dgram)
-
-
-def until(done: object, seconds: float = 5) -> None:
-    end = time.monotonic() + seconds
-    while not done():  # type: ignore[operator]
-        assert time.monotonic() < end
-        time.sleep(0.005)
 
 
 def test_slider_places_values_texts_and_switches(server: OscServer, sender: socket.socket) -> None:
@@ -167,7 +160,7 @@ def test_feedback_goes_to_the_port_that_is_asked_for(
 ) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as listener:
         listener.bind(("127.0.0.1", 0))
-        listener.settimeout(5)
+        listener.settimeout(PATIENCE_S)
         sender.send(message("/livedream/subscribe", listener.getsockname()[1]))
         until(lambda: server.messages == 1)
         # What it does itself it knows; it may listen elsewhere than where it sends from.
@@ -179,7 +172,6 @@ def test_feedback_goes_to_the_port_that_is_asked_for(
 
 def test_a_switch_is_asked_for_as_any_parameter(server: OscServer, sender: socket.socket) -> None:
     sender.send(message("/livedream/blackout/value"))
-    sender.settimeout(5)
     answer = OscMessage(sender.recv(1000))
     assert (answer.address, bool(answer.params[0])) == ("/livedream/blackout/value", False)
     assert server.parameters.target("blackout") is False

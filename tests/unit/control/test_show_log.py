@@ -3,10 +3,10 @@
 import json
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from waiting import until
 
 from livedream.control import show_log
 from livedream.control.live_parameters import LiveParameters
@@ -14,13 +14,6 @@ from livedream.control.show_log import ShowLog
 from livedream.core.settings import DreamSettings
 
 resource = pytest.importorskip("resource", reason="only POSIX limits the size of a file")
-
-
-def wait_until(done: Callable[[], bool]) -> None:
-    until_s = time.monotonic() + 10.0
-    while not done():
-        assert time.monotonic() < until_s
-        time.sleep(0.01)
 
 
 def test_a_full_disk_is_reported_while_it_is_full_and_costs_no_line(
@@ -31,20 +24,20 @@ def test_a_full_disk_is_reported_while_it_is_full_and_costs_no_line(
     log = ShowLog(path, LiveParameters(DreamSettings()))
     log.start()
     log.recording(Path("0" * 1_000_000), 0.0)  # longer than any other file of the tests' process
-    wait_until(lambda: log.health().frames == 2)
+    until(lambda: log.health().frames == 2)
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     room = path.stat().st_size + 10  # the next line breaks off
     resource.setrlimit(resource.RLIMIT_FSIZE, (room, hard))
     try:
         for number in (1, 2, 3):
             log.recording(Path(f"{number}" * 10_000), 0.0)
-        wait_until(lambda: log.health().state == "lost")
+        until(lambda: log.health().state == "lost")
         for _ in range(60):  # as long as about thirty attempts take
             assert log.health().state == "lost"
             time.sleep(0.005)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    wait_until(lambda: log.health().state == "ok")
+    until(lambda: log.health().state == "ok")
     log.recording(Path("4"), 0.0)
     log.close()
     names = [json.loads(line).get("recording") for line in path.read_text().splitlines()[2:]]
@@ -60,14 +53,14 @@ def test_what_a_full_disk_did_not_take_by_the_end_is_counted(
     log = ShowLog(tmp_path / "show.jsonl", LiveParameters(DreamSettings()))
     log.start()
     log.recording(Path("0" * 1_000_000), 0.0)
-    wait_until(lambda: log.health().frames == 2)
+    until(lambda: log.health().frames == 2)
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     room = log.path.stat().st_size
     resource.setrlimit(resource.RLIMIT_FSIZE, (room, hard))
     try:
         for number in (1, 2, 3):
             log.recording(Path(f"{number}"), 0.0)
-        wait_until(lambda: log.health().state == "lost")
+        until(lambda: log.health().state == "lost")
         closing = threading.Thread(target=log.close, daemon=True)
         closing.start()
         closing.join(20)

@@ -5,11 +5,10 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from waiting import PATIENCE_S, until
 
 from livedream.cli import script
 from livedream.core import children
@@ -31,13 +30,6 @@ def runs(pid: int) -> bool:
     except ProcessLookupError:
         return False
     return b" Z " not in Path(f"/proc/{pid}/stat").read_bytes()
-
-
-def until(true: Callable[[], bool]) -> None:
-    end = time.monotonic() + 10
-    while not true():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.02)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends children with their parent")
@@ -65,7 +57,7 @@ def test_none_is_left_by_the_way_out_of_a_show(monkeypatch: pytest.MonkeyPatch) 
     with pytest.raises(SystemExit):  # where the real one has ended the process
         script()
     assert codes == [0]
-    assert child.wait(10) != 0
+    assert child.wait(PATIENCE_S) != 0
     child.stdout.close()
     children.end_child(child, 0.0)
 
@@ -95,6 +87,6 @@ def test_what_a_child_says_for_weeks_stays_short_and_its_last_words_are_the_last
             until(lambda before=before: os.fstat(said.fileno()).st_size > before)  # type: ignore[misc]
             children.trim(said)
             sizes.append(os.fstat(said.fileno()).st_size)
-        children.end_child(child, 10.0)
+        children.end_child(child, PATIENCE_S)
         assert max(sizes) < 100_000
         assert children.last_words(said) == "299" * 1000

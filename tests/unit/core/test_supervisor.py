@@ -5,19 +5,12 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
 
 import pytest
+from waiting import PATIENCE_S, until
 
 from livedream.core import supervisor as supervisor_module
 from livedream.core.supervisor import FaultLog, Supervisor, start_thread
-
-
-def until(true: Callable[[], bool], seconds: float = 5.0) -> None:
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.005)
 
 
 class Failing:
@@ -48,7 +41,7 @@ def test_a_thread_that_fails_is_logged_with_its_traceback_and_started_again(
     assert record.exc_info
     assert record.exc_info[0] is RuntimeError
     work.stop.set()
-    assert thread.close(5)
+    assert thread.close(PATIENCE_S)
     assert supervisor.threads == ()
 
 
@@ -64,16 +57,16 @@ def test_what_is_done_again_and_again_ends_when_it_is_closed_also_after_a_fault(
     thread = supervisor.start("midi", work, every_s=0.01)
     until(lambda: len(times) >= 5)
     assert thread.failures == 1
-    assert thread.close(5)
+    assert thread.close(PATIENCE_S)
     assert not thread.is_alive()
 
 
 def test_what_is_done_once_stays_failed_until_it_is_begun_anew() -> None:
     supervisor = Supervisor()
-    supervisor.start("network", Failing(OSError("no such file")), restart=False).join(5)
+    supervisor.start("network", Failing(OSError("no such file")), restart=False).join(PATIENCE_S)
     assert [h.state for h in supervisor.health()] == ["failed"]
     assert supervisor.notes() == ("thread network: OSError: no such file, ended",)
-    supervisor.start("network", int, restart=False).join(5)
+    supervisor.start("network", int, restart=False).join(PATIENCE_S)
     assert supervisor.health() == ()
 
 
@@ -81,8 +74,8 @@ def test_an_essential_thread_ends_the_show() -> None:
     ended = threading.Event()
     supervisor, fault = Supervisor(ended.set), ValueError("a frame of no size")
     thread = supervisor.start("loop", Failing(fault), essential=True)
-    assert ended.wait(5)
-    thread.join(5)
+    assert ended.wait(PATIENCE_S)
+    thread.join(PATIENCE_S)
     assert supervisor.failure is fault
     assert [h.state for h in supervisor.health()] == ["failed"]
 
@@ -91,7 +84,7 @@ def test_close_waits_for_no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(supervisor_module, "FIRST_PAUSE_S", 600.0)
     thread = Supervisor().start("audio", Failing(RuntimeError("a cable")))
     until(lambda: thread.failures == 1)
-    assert thread.close(20)
+    assert thread.close(PATIENCE_S)
 
 
 def test_a_fault_while_closing_is_none() -> None:
@@ -103,10 +96,10 @@ def test_a_fault_while_closing_is_none() -> None:
         raise RuntimeError("closed under its feet")
 
     thread = Supervisor().start("audio", work)
-    assert begun.wait(5)
+    assert begun.wait(PATIENCE_S)
     assert not thread.close(0)
     stop.set()
-    assert thread.close(5)
+    assert thread.close(PATIENCE_S)
     assert thread.failures == 0
     assert thread.health().state == "ok"
 
@@ -115,7 +108,7 @@ def test_threads_that_a_thread_starts_belong_to_the_same_show() -> None:
     supervisor, inner = Supervisor(), Failing()
     with supervisor.current():
         outer = start_thread("outer", lambda: start_thread("inner", inner) and None)
-    outer.join(5)
+    outer.join(PATIENCE_S)
     assert [thread.name for thread in supervisor.threads] == ["inner"]
     inner.stop.set()
 

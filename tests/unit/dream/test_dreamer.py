@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from fractions import Fraction
 from importlib.util import find_spec
@@ -10,6 +9,7 @@ from importlib.util import find_spec
 import numpy as np
 import pytest
 import torch
+from waiting import until
 
 from livedream.core.errors import LivedreamError
 from livedream.core.frame import Frame, Motion, Picture
@@ -200,10 +200,7 @@ def test_what_is_prepared_beforehand_takes_no_slower_way(
         return dreamer.prepare(Plan.of(wanted, width, height))
 
     def wait_for(wanted: DreamSettings) -> None:
-        until_s = time.monotonic() + 20
-        while not prepared(wanted):
-            assert time.monotonic() < until_s
-            time.sleep(0.01)
+        until(lambda: prepared(wanted))
 
     wait_for(settings)
     _held(dreamer, texture, 2)

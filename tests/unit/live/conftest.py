@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 from live_stage import Stage
+from waiting import PATIENCE_S
 
 
 @pytest.fixture
@@ -13,5 +14,5 @@ def stage() -> Iterator[Stage]:
     yield stage
     for _ in range(20):
         stage.dreamer.go.release()
-    stage.dreaming.close(5.0)
+    stage.dreaming.close(PATIENCE_S)
     assert not [thread for thread in threading.enumerate() if thread.name == "livedream-dream"]

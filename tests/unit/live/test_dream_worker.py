@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from live_stage import SIZE, FakeDreamer, Stage
+from waiting import PATIENCE_S, until
 
 from livedream.capture.live import Captured
 from livedream.core.errors import NetworkError
@@ -179,7 +180,7 @@ def test_memory_that_runs_out_makes_the_next_dream_smaller(stage: Stage) -> None
         stage.dreaming.advance(frame, snapshot, None, None, 0.04)
         stage.begun()
         stage.dreamer.go.release()
-    stage.dreaming.close(5.0)
+    stage.dreaming.close(PATIENCE_S)
     assert len(stage.dreamer.sizes) == 2
     assert stage.dreamer.sizes[0] == (640, 360)
     assert stage.dreamer.iterations[1] < stage.dreamer.iterations[0] == 3
@@ -205,10 +206,7 @@ def test_a_fault_is_told_and_the_dream_goes_on(
     stage.frame()
     stage.begun()
     stage.dreamer.go.release()
-    until = time.monotonic() + 5
-    while not stage.dreaming.note:
-        assert time.monotonic() < until
-        time.sleep(0.002)
+    until(lambda: stage.dreaming.note)
     assert "device lost" in stage.dreaming.note
     assert stage.dreaming.health().state == "lost"
     stage.frame()
@@ -223,11 +221,7 @@ def test_a_device_that_only_a_new_process_can_mend_ends_the_show(
     stage.dreamer.faults = [torch.AcceleratorError("an illegal memory access") for _ in range(9)]
     for _ in range(9):
         stage.dreamer.go.release()
-    end = time.monotonic() + 5
-    while stage.supervisor.failure is None:
-        stage.frame()
-        assert time.monotonic() < end
-        time.sleep(0.005)
+    until(lambda: stage.frame() or stage.supervisor.failure)  # type: ignore[func-returns-value]
     assert "illegal memory" in str(stage.supervisor.failure)
     assert stage.dreaming.health().state == "lost"
     assert any(record.exc_info for record in caplog.records)
@@ -264,7 +258,7 @@ def test_two_networks_dream_in_turn_as_often_as_each_is_due() -> None:
         assert len(stage.dreamer.carried) - first == pytest.approx(30, abs=1)
         assert other[0].state is stage.dreamer.state
     finally:
-        stage.dreaming.close(5.0)
+        stage.dreaming.close(PATIENCE_S)
 
 
 def test_a_network_that_cannot_be_had_is_told_and_the_old_one_dreams_on() -> None:
@@ -283,4 +277,4 @@ def test_a_network_that_cannot_be_had_is_told_and_the_old_one_dreams_on() -> Non
             stage.frame_dreamed(wanted)
         assert len(stage.dreamer.carried) == before + 5
     finally:
-        stage.dreaming.close(5.0)
+        stage.dreaming.close(PATIENCE_S)

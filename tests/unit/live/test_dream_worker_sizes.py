@@ -1,11 +1,11 @@
 """The dream's thread waits for what another size needs, and goes on meanwhile as before."""
 
 import threading
-import time
 from collections.abc import Callable
 
 import pytest
 from live_stage import FakeDreamer, Stage
+from waiting import PATIENCE_S, until
 
 from livedream.core.grade import GradeSettings
 from livedream.core.settings import DreamSettings
@@ -134,28 +134,24 @@ def test_two_networks_that_fade_both_have_to_be_prepared(
         0.0, stage.settings.replace(network="other"), GradeSettings(), stage.settings, 0.5
     )
 
-    def until(true: Callable[[], bool]) -> None:
-        until_s = time.monotonic() + 5
-        while not true():
-            assert time.monotonic() < until_s
-            stage.frame(snapshot=fading)
-            time.sleep(0.01)
+    def until_dreamed(true: Callable[[], bool]) -> None:
+        until(lambda: stage.frame(snapshot=fading) or true())  # type: ignore[func-returns-value]
 
     def was_asked(dreamer: FakeDreamer) -> bool:
         return dreamer.asked[-1].size == (48, 27)
 
     try:
-        until(lambda: bool(other) and bool(other[0].sizes))
+        until_dreamed(lambda: bool(other) and bool(other[0].sizes))
         both = stage.dreamer, other[0]
         for waiting in both:
             waiting.unprepared = {(48, 27)}
         after = wanting.want(48, 27)
         for waiting in both:
-            until(lambda: all(was_asked(one) for one in both))
+            until_dreamed(lambda: all(was_asked(one) for one in both))
             dreams = stage.dreaming.shown(0.0).dreams
-            until(lambda so_far=dreams: stage.dreaming.shown(0.0).dreams > so_far + 2)  # type: ignore[misc]
+            until_dreamed(lambda so_far=dreams: stage.dreaming.shown(0.0).dreams > so_far + 2)  # type: ignore[misc]
             assert stage.dreaming.plan is not None and stage.dreaming.plan.size == (64, 36)
             waiting.unprepared = set()
-        until(lambda: stage.dreaming.plan == after)
+        until_dreamed(lambda: stage.dreaming.plan == after)
     finally:
-        stage.dreaming.close(5.0)
+        stage.dreaming.close(PATIENCE_S)

@@ -2,9 +2,8 @@
 
 import json
 import threading
-import time
 from collections import ChainMap
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from itertools import takewhile
@@ -13,6 +12,7 @@ from typing import Any
 
 import pytest
 from show_made import COMMAND
+from waiting import until
 from websockets.sync.client import connect
 
 from livedream.panel.curtain import Curtain
@@ -29,14 +29,6 @@ def show() -> Iterator[ShowProcess]:
 
 def setup(folder: Path, source: str = "run", *opening: str) -> Setup:
     return Setup(words=(f"--source={source}", f"--record={folder / 'heard'}"), opening=opening)
-
-
-def until(done: Callable[[], Any], seconds: float = 60.0) -> Any:
-    end = time.monotonic() + seconds
-    while not (found := done()):
-        assert time.monotonic() < end
-        time.sleep(0.01)
-    return found
 
 
 def heard(folder: Path) -> list[dict[str, Any]]:

@@ -2,11 +2,12 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from fractions import Fraction
 
 import numpy as np
 import pytest
+from waiting import PATIENCE_S, until
 
 from livedream.capture.live import Captured, LiveInput, MemoryInput, Opened
 from livedream.capture.live.beside import LivePictures, is_live
@@ -17,13 +18,6 @@ OPENED = Opened(4, 2, Fraction(25))
 
 def picture(value: int) -> np.ndarray:
     return np.full((2, 4, 3), value, np.uint8)
-
-
-def until(true: Callable[[], bool], seconds: float = 10.0) -> None:
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, "it did not happen in time"
-        threading.Event().wait(0.005)
 
 
 class Room:
@@ -98,7 +92,7 @@ def test_a_look_takes_the_newest_in_a_thread_of_its_own(room: Room, pictures: Li
 
     def slow(captured: Captured) -> int:
         seen.append((int(captured.rgb[0, 0, 0]), threading.current_thread().name))
-        assert going_on.wait(10.0)
+        assert going_on.wait(PATIENCE_S)
         return seen[-1][0]
 
     look = pictures.look("camera:1", slow, 0.001)

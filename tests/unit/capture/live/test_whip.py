@@ -6,11 +6,11 @@ import logging
 import re
 import socket
 import threading
-import time
 from collections.abc import Callable, Iterator
 
 import pytest
 from ports import free_tcp_port
+from waiting import PATIENCE_S, until
 
 pytest.importorskip("aiortc", reason="wants the extra whip")
 
@@ -61,7 +61,7 @@ class Door:
     def ask(
         self, method: str = "POST", path: str = "/whip", body: bytes | None = None, **headers: str
     ) -> tuple[int, str, http.client.HTTPMessage]:
-        link = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        link = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE_S)
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         link.request(method, path, body, {**(SDP if method == "POST" else {}), **named})
         answer = link.getresponse()
@@ -204,7 +204,7 @@ def test_a_thousand_offers_leave_nothing_behind(
     door = Door()
     bodies = b"nonsense", b"m=video 9 UDP/TLS/RTP/SAVPF x\r\n", OFFER
     assert door.ask(body=OFFER)[0] == 201
-    threads = threading.active_count()
+    threads = set(threading.enumerate())
     head = (
         f"POST /whip HTTP/1.1\r\nHost: 127.0.0.1:{door.port}\r\n"
         "Content-Type: application/sdp\r\nContent-Length: "
@@ -223,7 +223,7 @@ def test_a_thousand_offers_leave_nothing_behind(
                 if line.startswith("HTTP/1.1 "):
                     found.append(line.split()[1])
     assert found == ["406", "400", "409"] * 340
-    assert threading.active_count() <= threads
+    assert set(threading.enumerate()) <= threads
     door.source.end()
     lines = [one for one in caplog.records if "refused an offer" in one.getMessage()]
     assert 1 <= len(lines) <= 3, "seldom, however often it happens"
@@ -238,10 +238,10 @@ def test_an_offer_that_never_ends(
         f"POST /whip HTTP/1.1\r\nHost: 127.0.0.1:{door.port}\r\n"
         "Content-Type: application/sdp\r\nContent-Length: 5000\r\n\r\nv=0"
     )
-    with socket.create_connection(("127.0.0.1", door.port), timeout=10) as link:
+    with socket.create_connection(("127.0.0.1", door.port), timeout=PATIENCE_S) as link:
         link.sendall(head.encode())
         assert link.recv(100).startswith(b"HTTP/1.1 408 ")
-    with socket.create_connection(("127.0.0.1", door.port), timeout=10) as link:
+    with socket.create_connection(("127.0.0.1", door.port), timeout=PATIENCE_S) as link:
         link.sendall(head.encode())
     assert door.ask(body=OFFER)[0] == 201
     assert not [one for one in caplog.records if one.exc_info]
@@ -250,10 +250,8 @@ def test_an_offer_that_never_ends(
 def test_who_never_sends_is_let_go(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
     assert door.ask(body=OFFER)[0] == 201
     monkeypatch.setattr(module, "_FIRST_S", 0.1)
-    end_s = time.monotonic() + 10
-    while door.source._receiver.publisher is not None:  # noqa: SLF001 (nothing else shows it)
-        assert time.monotonic() < end_s
-        time.sleep(0.01)
+    receiver = door.source._receiver  # noqa: SLF001 (nothing else shows it)
+    until(lambda: receiver.publisher is None)
     with pytest.raises(SourceError, match="nobody is sending yet"):
         door.source.open()
 
@@ -288,20 +286,18 @@ def test_a_port_that_is_taken_and_one_that_is_given_back() -> None:
     capture = Capture(source)
     capture.start()
     try:
-        assert capture.wait(10) is None
+        assert capture.wait(PATIENCE_S) is None
         assert isinstance(capture.error, SinkError) and "another program" in str(capture.error)
         first.source.end()
-        end_s = time.monotonic() + 10
-        while "nobody is sending yet" not in capture.health().detail:
-            assert time.monotonic() < end_s, capture.health()
-            time.sleep(0.01)
+        until(lambda: "nobody is sending yet" in capture.health().detail, state=capture.health)
     finally:
         capture.close()
-    end_s = time.monotonic() + 10
-    while True:
+
+    def refused() -> bool:
         try:
-            socket.create_connection(("127.0.0.1", first.port), timeout=10).close()
+            socket.create_connection(("127.0.0.1", first.port), timeout=PATIENCE_S).close()
         except ConnectionRefusedError:
-            break
-        assert time.monotonic() < end_s, "it listens after its end"
-        time.sleep(0.01)
+            return True
+        return False
+
+    until(refused)

@@ -2,12 +2,12 @@
 
 import threading
 import time
-from collections.abc import Callable
 from fractions import Fraction
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from waiting import PATIENCE_S, until
 
 from livedream.capture.live import MemoryInput, Opened
 from livedream.capture.live.worker import Capture, Orientation
@@ -21,13 +21,6 @@ def picture(value: int) -> Picture:
     return np.full((4, 8, 3), value, np.uint8)
 
 
-def until(true: Callable[[], bool], seconds: float = 3.0) -> None:
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.005)
-
-
 def test_the_newest_frame_with_its_time_and_the_others_counted() -> None:
     source = MemoryInput(OPENED)
     source.pending = [picture(value) for value in range(5)]
@@ -35,20 +28,21 @@ def test_the_newest_frame_with_its_time_and_the_others_counted() -> None:
     before = time.monotonic()
     capture.start()
     until(lambda: capture.health().frames == 5)
-    found = capture.slot.get(1.0)
+    found = capture.slot.get(PATIENCE_S)
     assert found is not None
     assert found.index == 4
     assert found.rgb.shape == (8, 4, 3)
     assert before <= found.captured_s <= time.monotonic()
     assert capture.health().dropped == 4
-    opened = capture.wait(1.0)
+    opened = capture.wait(PATIENCE_S)
     assert opened is not None
     assert (opened.width, opened.height) == (4, 8)
     capture.close()
     assert not [thread for thread in threading.enumerate() if thread.name == "livedream-capture"]
 
 
-def test_a_source_that_is_lost_says_so_and_comes_back() -> None:
+def test_a_source_that_is_lost_says_so_and_comes_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("livedream.capture.live.worker._SILENT_S", 600.0)
     source = MemoryInput(OPENED)
     source.pending = [picture(1), SourceError("cable pulled")]
     capture = Capture(source)
@@ -108,7 +102,7 @@ def test_what_never_opens_keeps_its_reason() -> None:
 
     capture = Capture(Nothing(OPENED))
     capture.start()
-    assert capture.wait(2.0) is None
+    assert capture.wait(PATIENCE_S) is None
     assert "nobody there" in str(capture.error)
     assert capture.health().state == "starting"
     capture.close()
@@ -128,7 +122,7 @@ def test_what_fails_after_the_wait_is_said_once_for_each_reason(
     source = Late(OPENED)
     capture = Capture(source)
     capture.start()
-    capture.wait(2.0)  # its caller says "nobody there"
+    capture.wait(PATIENCE_S)  # its caller says "nobody there"
     until(lambda: source.tried >= 4)
     capture.close()
     assert caplog.messages == ["memory gives nothing yet: no video in this stream"]

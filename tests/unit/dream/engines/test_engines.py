@@ -3,7 +3,6 @@
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable
 from importlib.util import find_spec
 
@@ -13,6 +12,7 @@ import pytest
 import torch
 from torch import Tensor, fx, nn
 from torch.nn import functional as F
+from waiting import PATIENCE_S, until
 
 from livedream.core.errors import SettingsError
 from livedream.core.settings import ENGINES, DreamSettings
@@ -203,15 +203,8 @@ class SlowCore:
 
     def compile_model(self, *args: object) -> object:
         self.asked += 1
-        assert self.go.acquire(timeout=20)
+        assert self.go.acquire(timeout=PATIENCE_S)
         return openvino_core().compile_model(*args)
-
-
-def wait_until(true: Callable[[], bool]) -> None:
-    until = time.monotonic() + 20
-    while not true():
-        assert time.monotonic() < until
-        time.sleep(0.01)
 
 
 @pytest.fixture
@@ -244,7 +237,7 @@ def test_a_live_show_does_not_wait_for_a_graph(
     first = climbed(engine), climbed(engine)
     assert engine.fallbacks == 2 and len(engine.compiling) == 1
     core.go.release()
-    wait_until(lambda: not engine.compiling)
+    until(lambda: not engine.compiling)
     later = climbed(engine)
     assert engine.fallbacks == 2
     waited = climbed(OpenVinoEngine(EngineSpec(dreamnet, objective, CPU, torch.float32)))
@@ -262,11 +255,11 @@ def test_a_size_is_prepared_when_all_of_its_graphs_are_there(
     monkeypatch.setattr(live_engine, "core", core)
     assert not live_engine.prepare(sizes)
     core.go.release()
-    wait_until(lambda: len(live_engine.graphs) == 1)
+    until(lambda: len(live_engine.graphs) == 1)
     assert not live_engine.prepare(sizes)
     assert live_engine.prepare(sizes[:1])
     core.go.release()
-    wait_until(lambda: live_engine.prepare(sizes))
+    until(lambda: live_engine.prepare(sizes))
     for width, height in sizes:
         live_engine.ascend(torch.rand(1, 3, height, width), [(0, 0, 0, 0)], DreamSettings())
     assert live_engine.fallbacks == 0
@@ -282,7 +275,7 @@ def test_a_graph_that_fails_is_not_waited_for(
             raise RuntimeError("not today")
 
     monkeypatch.setattr(live_engine, "core", Refusing())
-    wait_until(lambda: live_engine.prepare([(64, 64), (72, 72)]))
+    until(lambda: live_engine.prepare([(64, 64), (72, 72)]))
     live_engine.ascend(torch.rand(1, 3, 64, 64), [(0, 0, 0, 0)], DreamSettings())
     assert live_engine.fallbacks == 1 and not live_engine.compiling
 
@@ -300,12 +293,12 @@ def test_what_is_dreamed_stays_until_what_is_awaited_is_there(
     monkeypatch.setattr("livedream.dream.engines.openvino.engine.LEAST_KEPT", 2)
     monkeypatch.setattr("livedream.dream.engines.openvino.engine.KEPT_PX", 2 * 64 * 64)
     first, second, third = ([(s, s), (s + 4, s + 4)] for s in (64, 72, 80))
-    wait_until(lambda: live_engine.prepare(first))
+    until(lambda: live_engine.prepare(first))
     assert not live_engine.prepare(second)
-    wait_until(lambda: not live_engine.compiling)
+    until(lambda: not live_engine.compiling)
     assert set(live_engine.graphs) == {*first, *second}
     assert live_engine.prepare(second)
-    wait_until(lambda: live_engine.prepare(third))
+    until(lambda: live_engine.prepare(third))
     assert set(live_engine.graphs) == {*second, *third}
 
 

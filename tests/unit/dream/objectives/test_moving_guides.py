@@ -1,8 +1,6 @@
 """Guides that move: the features of a moment, whatever came before, and no dream waits for them."""
 
-import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 
@@ -12,6 +10,7 @@ import pytest
 import torch
 from recorded import Pool, stay_on_device
 from torch import Tensor
+from waiting import until
 
 from livedream.capture.live import MemoryInput, Opened
 from livedream.capture.live.beside import LivePictures
@@ -55,13 +54,6 @@ def direction(objective: BoundObjective) -> Tensor:
     activation = torch.randn(1, *shape, generator=torch.Generator().manual_seed(3)).abs()
     (found,) = objective.grad_outputs((activation,))
     return found
-
-
-def until(true: Callable[[], bool], seconds: float = 10.0) -> None:
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, "it did not happen in time"
-        threading.Event().wait(0.005)
 
 
 def test_a_film_draws_as_its_picture_of_that_time_does(dreamnet: Network, folder: Path) -> None:

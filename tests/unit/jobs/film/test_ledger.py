@@ -1,10 +1,10 @@
 """What `livedream jobs` tells of films."""
 
-import time
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from waiting import until
 
 from livedream.cli import main
 from livedream.core.errors import SinkError
@@ -40,10 +40,7 @@ def test_a_head_at_work_that_says_nothing_lives(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(ledger_module, "time", SimpleNamespace(time=lambda: now_s))
     with Ledger([Path("film.mkv")]):
         now_s += 600.0  # cuts are sought
-        until_s = time.monotonic() + 60.0
-        while (found := entries())[0].state != "running" and time.monotonic() < until_s:
-            time.sleep(0.01)
-        assert [(entry.state, entry.changed_s) for entry in found] == [("running", 1600.0)]
+        until(lambda: [(one.state, one.changed_s) for one in entries()] == [("running", 1600.0)])
 
 
 def test_a_head_that_says_nothing_has_died(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,12 +7,13 @@ import urllib.request
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import cv2
 import numpy as np
 import pytest
 from panel_made import Stage
-from ports import free_tcp_port
+from waiting import PATIENCE_S, until
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
@@ -21,8 +22,6 @@ from livedream.core.errors import SinkError
 from livedream.core.frame import Picture
 from livedream.present.live import LiveFrame, open_output
 from livedream.present.live.browser import BrowserOutput
-
-PORT, NETWORK_PORT, OTHER_PORT = (free_tcp_port() for _ in range(3))
 
 
 def opened(text: str) -> BrowserOutput:
@@ -34,22 +33,24 @@ def opened(text: str) -> BrowserOutput:
 
 @pytest.fixture
 def page() -> Iterator[BrowserOutput]:
-    output = opened(f"browser:127.0.0.1:{PORT}")
+    output = opened("browser:127.0.0.1:0")
     yield output
     output.close()
 
 
 def clients(output: BrowserOutput, wanted: int) -> None:
-    end = time.monotonic() + 2
-    while output.pages != wanted and time.monotonic() < end:
-        time.sleep(0.01)
-    assert output.pages == wanted
+    until(lambda: output.pages == wanted)
 
 
-def get(path: str, port: int = PORT, **headers: str) -> tuple[int, bytes]:
-    request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", headers=headers)
+def here(output: BrowserOutput) -> str:
+    """Where this machine reaches it: HOST:PORT."""
+    return f"127.0.0.1:{urlsplit(output.url).port}"
+
+
+def get(output: BrowserOutput, path: str = "/", **headers: str) -> tuple[int, bytes]:
+    request = urllib.request.Request(f"http://{here(output)}{path}", headers=headers)
     try:
-        with urllib.request.urlopen(request, timeout=3) as answer:
+        with urllib.request.urlopen(request, timeout=PATIENCE_S) as answer:
             return answer.status, answer.read()
     except urllib.error.HTTPError as error:
         with error:
@@ -61,37 +62,37 @@ def live(rgb: Picture, index: int = 0) -> LiveFrame:
 
 
 def test_pictures_arrive(page: BrowserOutput, texture: Picture) -> None:
-    with connect(f"ws://127.0.0.1:{PORT}/pictures") as client:
+    with connect(f"ws://{here(page)}/pictures") as client:
         clients(page, 1)
         page.write(live(texture))
-        codes = np.frombuffer(client.recv(timeout=2), np.uint8)
+        codes = np.frombuffer(client.recv(timeout=PATIENCE_S), np.uint8)
         found = cv2.cvtColor(cv2.imdecode(codes, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
         assert np.abs(found.astype(int) - texture).mean() < 3
     clients(page, 0)
 
 
 def test_a_client_that_says_nothing_gets_two_and_then_the_newest(page: BrowserOutput) -> None:
-    with connect(f"ws://127.0.0.1:{PORT}/pictures") as client:
+    with connect(f"ws://{here(page)}/pictures") as client:
         clients(page, 1)
         for index in range(30):
             page.write(live(np.full((18, 32, 3), 8 * index, np.uint8)))
             time.sleep(0.005)
-        got = [client.recv(timeout=2), client.recv(timeout=2)]
+        got = [client.recv(timeout=PATIENCE_S), client.recv(timeout=PATIENCE_S)]
         with pytest.raises(TimeoutError):
             client.recv(timeout=0.2)
         client.send("seen")
-        got.append(client.recv(timeout=2))
+        got.append(client.recv(timeout=PATIENCE_S))
         levels = [cv2.imdecode(np.frombuffer(g, np.uint8), cv2.IMREAD_COLOR).mean() for g in got]
         assert levels[2] == pytest.approx(8 * 29, abs=2)
 
 
 def test_the_page_and_what_is_not_there(page: BrowserOutput) -> None:
-    status, body = get("/")
+    status, body = get(page)
     assert status == 200
     assert b"<canvas" in body
     assert b"http" not in body.replace(b"/^http/", b"")  # nothing is loaded from elsewhere
     for path in ("/etc/passwd", "/../../etc/passwd", "/%2e%2e/x", "/pictures"):
-        assert get(path)[0] == 404
+        assert get(page, path)[0] == 404
 
 
 @pytest.mark.parametrize(
@@ -106,14 +107,14 @@ def test_the_page_and_what_is_not_there(page: BrowserOutput) -> None:
 def test_foreign_names_and_pages_are_refused(
     page: BrowserOutput, headers: dict[str, str], status: int
 ) -> None:
-    assert get("/", **headers)[0] == status
+    assert get(page, **headers)[0] == status
 
 
 def test_a_foreign_page_gets_no_pictures(page: BrowserOutput) -> None:
     with (
         pytest.raises(InvalidStatus),
         connect(
-            f"ws://127.0.0.1:{PORT}/pictures",
+            f"ws://{here(page)}/pictures",
             origin="http://evil.example",  # type: ignore[arg-type]
         ),
     ):
@@ -121,16 +122,16 @@ def test_a_foreign_page_gets_no_pictures(page: BrowserOutput) -> None:
 
 
 def test_on_the_network_it_needs_its_token() -> None:
-    output = opened(f"browser:0.0.0.0:{NETWORK_PORT}")
+    output = opened("browser:0.0.0.0:0")
     try:
         token = output.url.partition("?token=")[2]
         assert len(token) >= 20
-        assert get("/", NETWORK_PORT)[0] == 401
-        assert get("/?token=wrong", NETWORK_PORT)[0] == 401
-        assert get(f"/?token={token}", NETWORK_PORT)[0] == 200
-        with pytest.raises(InvalidStatus), connect(f"ws://127.0.0.1:{NETWORK_PORT}/pictures"):
+        assert get(output)[0] == 401
+        assert get(output, "/?token=wrong")[0] == 401
+        assert get(output, f"/?token={token}")[0] == 200
+        with pytest.raises(InvalidStatus), connect(f"ws://{here(output)}/pictures"):
             pass
-        with connect(f"ws://127.0.0.1:{NETWORK_PORT}/pictures?token={token}"):
+        with connect(f"ws://{here(output)}/pictures?token={token}"):
             clients(output, 1)
     finally:
         output.close()
@@ -149,8 +150,9 @@ def test_the_address_is_printed_once_and_not_logged(
     token = output.url.partition("?token=")[2]
     assert printed == f"browser page: {output.url}\n"
     assert token and token not in caplog.text + output.name
-    opened(f"browser:{OTHER_PORT}").close()
-    assert capsys.readouterr().err == f"browser page: http://127.0.0.1:{OTHER_PORT}/\n"
+    output = opened("browser:0")
+    output.close()
+    assert capsys.readouterr().err == f"browser page: http://{here(output)}/\n"
 
 
 def test_an_address_is_printed_in_one_piece(
@@ -182,20 +184,22 @@ def test_a_token_of_ones_own(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_only_those_who_are_allowed() -> None:
-    output = opened(f"browser:127.0.0.1:{OTHER_PORT}?allow=192.168.1.0/24")
+    output = opened("browser:127.0.0.1:0?allow=192.168.1.0/24")
     try:
-        assert get("/", OTHER_PORT)[0] == 200  # this machine
+        assert get(output)[0] == 200  # this machine
     finally:
         output.close()
 
 
 def test_a_port_that_is_taken(page: BrowserOutput) -> None:
     with pytest.raises(SinkError, match="another port"):
-        opened(f"browser:127.0.0.1:{PORT}")
+        opened(f"browser:{here(page)}")
 
 
 def test_it_opens_again_after_closing() -> None:
-    for _ in range(3):
-        output = opened(f"browser:127.0.0.1:{OTHER_PORT}")
-        assert get("/", OTHER_PORT)[0] == 200
+    output = opened("browser:127.0.0.1:0")
+    for _ in range(3):  # at the port that it had first
+        assert get(output)[0] == 200
         output.close()
+        output.open()
+    output.close()

@@ -3,7 +3,6 @@
 import datetime
 import ssl
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from fractions import Fraction
@@ -11,6 +10,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
+from waiting import no_thread_left
 
 pytest.importorskip("aiortc", reason="wants the extra whip")
 
@@ -198,26 +198,15 @@ def test_from_https_it_is_not_sent_to_http() -> None:
 def test_a_session_whose_address_is_none_leaves_nothing(serve: Callable[..., Service]) -> None:
     sdp = {"content-type": "application/sdp", "location": "/session 1"}
     service = serve(201, b"nonsense", **sdp)
-    threads = threading.active_count()
-    with opened(f"whip:http://127.0.0.1:{service.port}/a") as made:
+    with no_thread_left(), opened(f"whip:http://127.0.0.1:{service.port}/a") as made:
         with pytest.raises(SinkError):
             made.open()
         made.close()
-    _wait_for_threads(threads)
 
 
 def test_nobody_there_is_one_line_and_nothing_stays() -> None:
-    threads = threading.active_count()
-    with opened("whip:http://127.0.0.1:9/a") as made:
+    with no_thread_left(), opened("whip:http://127.0.0.1:9/a") as made:
         for _ in range(3):
             with pytest.raises(SinkError, match=r"cannot be reached \(.*refused"):
                 made.open()
             made.close()
-    _wait_for_threads(threads)
-
-
-def _wait_for_threads(count: int) -> None:
-    end_s = time.monotonic() + 10
-    while threading.active_count() > count:
-        assert time.monotonic() < end_s
-        time.sleep(0.01)
