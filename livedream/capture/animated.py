@@ -77,6 +77,7 @@ class AnimatedSource(Closeable):
             colour=SRGB,
             start_s=self._part.start_s,
             end_s=self._part.end_s,
+            begins_s=float(first * _CLOCK),
             loops=loops_of(path),
             notes=notes,
         )

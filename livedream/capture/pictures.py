@@ -197,6 +197,7 @@ class PictureSource(Closeable):
             colour=SRGB,
             start_s=part.start_s,
             end_s=part.end_s,
+            begins_s=float(first / rate),
             notes=(DROPPED,) if _has_alpha(path) else (),
         )
 

@@ -83,6 +83,7 @@ class SyntheticSource(Closeable):
             colour=ColourTags(1, 1, 1, False),
             start_s=part.start_s,
             end_s=part.end_s,
+            begins_s=float(begin / settings.fps),
         )
 
     def _paint(self, index: int) -> Picture:

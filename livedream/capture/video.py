@@ -111,6 +111,7 @@ class VideoSource(Closeable):
             sample_aspect_ratio=self._view.aspect(self._decoder.stream.sample_aspect_ratio),
             start_s=self._part.start_s,
             end_s=self._part.end_s,
+            begins_s=float((self._zero - self._shift * self._finer) * self._time_base),
             stream=self._decoder.stream.index,
             immersive=self._immersive,
             loops=loops_of(path) if path.suffix.lower() == ".gif" else 0,

@@ -164,8 +164,7 @@ class Automation:
 class FilmTimeline:
     """Parameters at the time of each frame; times must not go back.
 
-    settings: those without automation.  rate: frames per second.  start_s: the film's time where
-    the frames' begins, for a part of a film.
+    settings: those without automation.  rate: frames per second.
     """
 
     def __init__(
@@ -173,9 +172,8 @@ class FilmTimeline:
         automation: Automation,
         settings: DreamSettings,
         rate: Fraction,
-        start_s: float = 0.0,
     ) -> None:
-        self._automation, self._start_s, self._now_s = automation, start_s, 0.0
+        self._automation, self._now_s = automation, 0.0
         sound = automation.soundtrack
 
         def clock() -> float:
@@ -213,8 +211,7 @@ class FilmTimeline:
         self._next = next(self._events, None)
 
     def snapshot(self, time_s: float) -> Snapshot:
-        """The parameters at a frame's time, in seconds."""
-        time_s += self._start_s
+        """The parameters at a time of the film, in seconds."""
         while self._next is not None and self._next[0] <= time_s:
             self._now_s, event = self._next
             event()

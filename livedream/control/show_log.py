@@ -50,7 +50,10 @@ _MOST_WAITING: Final = 100_000  # lines; a disk that hangs for minutes loses som
 
 
 class ShowLog:
-    """Writes the log, after what earlier sessions wrote into the same file."""
+    """Writes the log, after what earlier sessions wrote into the same file.
+
+    `begun_s`: when the session began, by `clock`; the log's times count from then.
+    """
 
     def __init__(
         self,
@@ -63,7 +66,7 @@ class ShowLog:
         self.path, self._parameters, self._tempo = path, parameters, tempo
         self.lines = self.lost = 0
         self._fault = ""
-        self._begun_s = clock()
+        self.begun_s = clock()
         self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._moving = (
             threading.Lock()
@@ -157,7 +160,7 @@ class ShowLog:
         self._put(line)
 
     def _since(self, time_s: float) -> float:
-        return round(max(0.0, time_s - self._begun_s), 4)
+        return round(max(0.0, time_s - self.begun_s), 4)
 
     def _put(self, line: Mapping[str, Any]) -> None:
         if self._lines.qsize() < _MOST_WAITING:

@@ -94,7 +94,8 @@ class SourceInfo:
     average where it varies.  frames: an estimate of how many will come, None when endless or
     unknown.  path: the file, where there is one, so that a sink can copy sound and subtitles
     from it.  files: what else is read, such as pictures; no sink may replace one of them.
-    stream: the index of the one there that is dreamed.
+    start_s, end_s: the part of it, as asked for.  begins_s: where the frames' times begin in the
+    film's own, 0 but for a part.  stream: the index of the one there that is dreamed.
     loops: how often an animation is shown, 0 for ever.
     immersive: 360-degree and stereo tags, as boxes (see `media.immersive`).
     notes: one line each for what is not carried along (alpha dropped, HDR tone-mapped).
@@ -115,6 +116,7 @@ class SourceInfo:
     sample_aspect_ratio: Fraction = Fraction(1)
     start_s: float = 0.0
     end_s: float | None = None
+    begins_s: float = 0.0
     stream: int | None = None
     loops: int = 0
     immersive: bytes = b""

@@ -92,6 +92,8 @@ class Dreamer:
     settings name.  wait_for_compile: a dream waits for what is compiled for a new size or
     objective, as every dream has to that shall come out the same again; a live show's does not.
     pictures: the live sources of a show's masks and guides; None: there are none.
+    `start_s`: the film's time, or the show's, where that of the frames begins: masks and guides
+    that move go by it.
     Raises NetworkError, ObjectiveError or SettingsError for what cannot be had.
     """
 
@@ -119,6 +121,7 @@ class Dreamer:
         self._wanted: Wanted | None = None
         self._past_fallbacks = 0  # of engines that gave way to another
         self.state = DreamState()
+        self.start_s = 0.0
         self.timer = StageTimer()
         self.planes = PlaneReader(pictures)
         self._load(settings or DreamSettings(), network, objective)
@@ -217,7 +220,7 @@ class Dreamer:
         remaining = self.advance(seconds)
         planes = planes or self.regions(frame.rgb, motion, seconds, remaining)
         self.ascent.wander(state.wandered)
-        self._guides.follow(state.time_s or 0.0)
+        self._guides.follow(self._film_s)
         self._place_terms(planes)
         octaves, weight, remains = self._turn(*size)
         draw = np.random.default_rng([settings.seed, state.frames])
@@ -294,8 +297,13 @@ class Dreamer:
             return None
         return self.planes.step(
             self._wanted, self.state.regions, rgb, motion,
-            size=self._size_for(rgb), seconds=seconds, fade=keep, time_s=self.state.time_s or 0.0,
+            size=self._size_for(rgb), seconds=seconds, fade=keep, time_s=self._film_s,
         )  # fmt: skip
+
+    @property
+    def _film_s(self) -> float:
+        """The last frame's time in the film or show, whatever part of it is dreamed."""
+        return self.start_s + (self.state.time_s or 0.0)
 
     def _place_terms(self, planes: Planes | None) -> None:
         """Let the objective's terms have their regions' planes."""
@@ -399,7 +407,7 @@ class Dreamer:
         settings, state = self.settings, self.state
         draw = np.random.default_rng([settings.seed, state.frames])
         self.ascent.wander(state.wandered)
-        self._guides.follow(state.time_s or 0.0)
+        self._guides.follow(self._film_s)
         self._place_terms(planes)
         octaves, weight, remains = self._turn(picture.shape[3], picture.shape[2])
         rising = min(1.0, state.age_s / settings.rise) if settings.rise > 0 else 1.0
@@ -543,8 +551,8 @@ class Dreamer:
         self.state = DreamState.from_arrays(arrays, self.device)
 
     def share_state(self, other: Self) -> None:
-        """Go on from the other's state and timer, together with it."""
-        self.state, self.timer = other.state, other.timer
+        """Go on from the other's state, timer and start, together with it."""
+        self.state, self.timer, self.start_s = other.state, other.timer, other.start_s
 
     def _load(
         self, settings: DreamSettings, network: Network | None, objective: BoundObjective | None

@@ -24,7 +24,6 @@ from livedream.jobs.replay import ShowDreamer
 from livedream.jobs.report import RenderReport, Watcher, Way, begun, write_dreams
 from livedream.jobs.scaling import scaled, scaled_info, shape_notes
 from livedream.media.containers import Opener
-from livedream.media.film_time import film_start_s
 from livedream.media.tags import SETTINGS
 from livedream.present import FileSink, check_sink, keeps_pixel_shape, make_sink, read_settings
 from livedream.present.layer import dream_layer, matte
@@ -176,17 +175,17 @@ class RenderJob:
         """This job for frames by pts, with no more of what was heard than they need."""
         if self.automation is None or self.automation.heard is None:
             return self
-        begin_s, end_s = (film_start_s(info) + float(pts * info.time_base) for pts in (begin, end))
+        begin_s, end_s = (info.begins_s + float(pts * info.time_base) for pts in (begin, end))
         heard = self.automation.heard.part(begin_s, end_s)
         return replace(self, automation=replace(self.automation, heard=heard))
 
     def timeline(self, info: SourceInfo) -> "FilmTimeline | None":
-        """The parameters at the frames' times; None where nothing moves them. info: the source."""
+        """The parameters at the film's times; None where nothing moves them. info: the source."""
         if self.automation is None:
             return None
         from livedream.control.automation import FilmTimeline
 
-        return FilmTimeline(self.automation, self.settings, info.rate, film_start_s(info))
+        return FilmTimeline(self.automation, self.settings, info.rate)
 
     def step(self, dreamer: Dreamer, info: SourceInfo) -> Step | None:
         """What dreams a frame as automation moves the parameters; None where nothing moves them."""
@@ -222,6 +221,7 @@ def render(
             opened(info)
         written = job.written(info)
         report = RenderReport.of(job.source, job.output, dreamer, written.width, written.height)
+        dreamer.start_s = info.begins_s
         frames, step, start_s = scaled(source, info), job.step(dreamer, info), time.monotonic()
         if job.replay is not None:
             dreams = begun(_replayed(job, job.replay, frames, dreamer))
@@ -318,8 +318,8 @@ def _replayed(
 
     script = read_show(show, job.source)
     playback = Playback(script, job.settings, job.kept)
-    start_s = script.start_of(job.source) + job.start_s
-    return ShowDreamer(dreamer, playback, start_s).dreams(frames)
+    dreamer.start_s += script.start_of(job.source)
+    return ShowDreamer(dreamer, playback).dreams(frames)
 
 
 def check_same(job: RenderJob, settings: str) -> None:

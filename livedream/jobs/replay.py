@@ -26,13 +26,13 @@ class Timeline(Protocol):
 class ShowDreamer:
     """Dreams a source as a show went.
 
-    dreamer: for the first network; its state and clock are used throughout.  start_s: the show's
-    time at the source's first frame.  Raises what `Dreamer` raises when the show changes to what
-    cannot be had.
+    dreamer: for the first network; its state and clock are used throughout, and its `start_s` is
+    the timeline's time where the source's begins.  Raises what `Dreamer` raises when the show
+    changes to what cannot be had.
     """
 
-    def __init__(self, dreamer: Dreamer, timeline: Timeline, start_s: float = 0.0) -> None:
-        self._pool, self._timeline, self._start_s = DreamerPool(dreamer), timeline, start_s
+    def __init__(self, dreamer: Dreamer, timeline: Timeline) -> None:
+        self._pool, self._timeline = DreamerPool(dreamer), timeline
         self._grading = Grading()
 
     def dreams(self, source: Iterable[Frame]) -> Iterator[Dream]:
@@ -41,7 +41,7 @@ class ShowDreamer:
 
     def step(self, frame: Frame, motion: Motion | None = None) -> Dream:
         """Dream one frame. motion: since the frame before; None: nothing moved."""
-        now = self._timeline.snapshot(self._start_s + frame.time_s)
+        now = self._timeline.snapshot(self._pool.first.start_s + frame.time_s)
         dreamer = self._pool.get(now.dream)
         dreamer.planes.painted = now.painted
         with dreamer.timer.stage("warp"):

@@ -10,7 +10,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import cv2
@@ -73,7 +73,8 @@ class Wiring:
     publish: called with the loop's own figures a few times a second.
     offers: called with every picture; must not block.
     picture_size: (width, height) px of what goes out; frames of another size are fitted to it.
-    pictures: live sources beside the show's own.
+    pictures: live sources beside the show's own.  begun_s: when the show began, monotonic: masks
+    that move count from then.
     """
 
     slot: LatestSlot[Captured]
@@ -90,6 +91,7 @@ class Wiring:
     attract: Callable[[bool, float], None] | None = None
     watch: Callable[[Composed], None] | None = None
     pictures: LivePictures | None = None
+    begun_s: float = field(default_factory=time.monotonic)
 
 
 class LoopMeter:
@@ -140,7 +142,7 @@ class LiveLoop:
         self._meter = LoopMeter()
         self._grading = Grading()
         self._motion = MotionEstimator(wiring.flow)
-        self._regions = LiveRegions(wiring.pictures)
+        self._regions = LiveRegions(wiring.pictures, wiring.begun_s)
         self._last: Captured | None = None
         self._index = 0
         self._last_moment_s = self._due_s = self._started_s = time.monotonic()

@@ -69,17 +69,16 @@ def _timed_score(leaf: Leaf, rgb: Picture) -> tuple[Plane, float]:
 
 
 class LiveRegions:
-    """pictures: the live sources of masks.
+    """pictures: the live sources of masks.  begun_s: when the show did, monotonic.
 
     note: why planes are those of the frame before; empty where all is well.
     """
 
-    def __init__(self, pictures: LivePictures | None = None) -> None:
-        self._reader = LivePlanes(pictures)
+    def __init__(self, pictures: LivePictures | None = None, begun_s: float = 0.0) -> None:
+        self._reader, self._begun_s = LivePlanes(pictures), begun_s
         self._live = pictures is not None
         self._memory: Memory = {}
         self._last: Planes | None = None
-        self._time_s = 0.0
         self.note = ""
 
     def step(
@@ -90,7 +89,6 @@ class LiveRegions:
         seconds: since the frame before.
         """
         self.note = ""
-        self._time_s += seconds
         settings = snapshot.dream
         terms = _regions_of(settings.prompt, settings.objective)
         if snapshot.fading is not None:
@@ -105,7 +103,8 @@ class LiveRegions:
             self._last = self._reader.step(
                 wanted, self._memory, rgb, motion,
                 size=dream_size(settings.size, rgb.shape[1], rgb.shape[0]), seconds=seconds,
-                fade=0.5 ** (seconds / half_life) if half_life > 0 else 0.0, time_s=self._time_s,
+                fade=0.5 ** (seconds / half_life) if half_life > 0 else 0.0,
+                time_s=snapshot.time_s - self._begun_s,
             )  # fmt: skip
         except (RegionError, SourceError, WeightsError) as error:  # the show goes on
             self.note = reason(error)

@@ -268,6 +268,7 @@ class Session(Closeable):
         offers.append(self._keep)
         if self._window is not None:
             offers.append(self.window_slot.put)
+        log = self.controllers.log
         return Wiring(
             slot=self.capture.slot,
             parameters=self.parameters,
@@ -283,6 +284,7 @@ class Session(Closeable):
             attract=self.controllers.attract.step if job.attract_s > 0 else None,
             watch=self._watch,
             pictures=self.pictures,
+            begun_s=time.monotonic() if log is None else log.begun_s,  # a replay goes by the log
         )
 
     def run(self) -> None:

@@ -38,14 +38,6 @@ def film_time(info: SourceInfo) -> FilmTime:
     return FilmTime(zero, start, end)
 
 
-def film_start_s(info: SourceInfo) -> float:
-    """The film's time where the frames' begins: 0 but for a part of a film."""
-    if info.path is None:
-        return info.start_s
-    found = film_time(info)
-    return float(found.start - found.zero)
-
-
 def sound_begin(path: Path) -> Fraction:
     """Where a file's first sound track begins on its clock, in seconds.
 

@@ -14,6 +14,7 @@ from livedream.core.frame import Frame, Picture
 from livedream.flow import Gray
 from livedream.warp.remap import Plane
 
+_TICK_S: Final = 1e-6  # a time that is a sum of two may fall short of its frame's
 _BLACK: Final = 8  # of 255; else the edge of a mask is where the last ripple of its coding is
 
 
@@ -67,6 +68,9 @@ class Film:
 
     def at(self, time_s: float) -> Picture:
         """(H, W, 3) uint8: what is shown then; after the last frame the first again."""
+        return self._at(time_s + _TICK_S)
+
+    def _at(self, time_s: float) -> Picture:
         if self._length_s is not None:
             time_s %= self._length_s
         if time_s < self._time_of(self._now):
@@ -77,7 +81,7 @@ class Film:
             if self._next is None:
                 self._length_s = self._time_of(self._now) + step_s
         if self._length_s is not None and time_s >= self._length_s:
-            return self.at(time_s)
+            return self._at(time_s)
         return self._now.rgb
 
     def _begin(self) -> None:

@@ -97,7 +97,7 @@ class PlaneReader:
         """The planes of a frame, (h, w) of the dream's `size` (width, height) px.
 
         seconds: since the frame before.  fade: what remains of a dream after them.
-        time_s: since the beginning, for masks that move.
+        time_s: of the film or show, since its beginning, for masks that move.
         """
         view = _View(self, wanted, memory, rgb, motion, size, seconds, time_s)
         terms = {region: view.coarse(region) for region in wanted.terms if region is not None}

@@ -189,6 +189,9 @@ def test_ranges_are_exact(tmp_path: Path, codec: str, start: float, end: float |
     assert frames[0].pts >= 0
     assert all(close(f.rgb, picture(i)) for f, i in zip(frames, wanted, strict=True))
     assert (info.start_s, info.end_s) == (start, end)
+    assert [f.time_s + info.begins_s for f in frames] == pytest.approx(
+        [seconds[i] for i in wanted], abs=1e-9
+    )
     skipped = read(path, start_s=start, end_s=end, skip=1)[1]
     assert [(f.index, f.pts) for f in skipped] == [(f.index, f.pts) for f in frames[1:]]
 

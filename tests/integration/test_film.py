@@ -123,7 +123,7 @@ def test_a_guide_that_moves_is_at_its_time_in_every_piece(tmp_path: Path) -> Non
     source, guide = film(tmp_path / "in.mkv", 9, 11), film(tmp_path / "guide.mkv", 14)
     settings = SMALL.replace(objective=f"faces + guide(eyes, {guide})")
     one, many, stopped = (tmp_path / f"{name}.mkv" for name in ("one", "many", "stopped"))
-    first = job(source, one, codec="ffv1", settings=settings)
+    first = job(source, one, codec="ffv1", settings=settings, start_s=0.1)
     render(first)
     render_films([replace(first, output=many)], OneWorker())
     assert packets(many, "video") == packets(one, "video")

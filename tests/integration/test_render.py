@@ -14,12 +14,15 @@ from pathlib import Path
 from typing import Any
 
 import av
+import cv2
 import numpy as np
 import pytest
 from recorded import Pool, stay_on_device
 
 from livedream.capture import open_source
 from livedream.cli import main
+from livedream.control.automation import Automation
+from livedream.control.curves import parse_curves
 from livedream.core.errors import FlowError, LivedreamError, SettingsError
 from livedream.core.settings import DreamSettings
 from livedream.dream.dreamer import Dream, Dreamer
@@ -354,6 +357,30 @@ def test_killed_it_plays_and_goes_on(
     assert main(["render", clouds, "-o", str(out), "--resume", *aloud]) == 0
     assert times(out) == pytest.approx(expected, abs=1e-9)
     assert "already complete" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("curves", ["", "0.6:network=dreamnet-birds"])
+def test_a_part_of_a_film_has_the_masks_of_the_film_s_time(tmp_path: Path, curves: str) -> None:
+    for number in range(40):  # white after 1.2 s
+        mask = np.full((9, 16), 255 * (number >= 30), np.uint8)
+        cv2.imwrite(str(tmp_path / f"{number:02d}.png"), mask)
+    settings = SMALL.replace(where=f"mask({tmp_path}/%02d.png)", flow="none")
+    found: list[list[float]] = []
+    for start_s in (0.0, 1.0):
+        moved = Automation(curves=parse_curves(curves)) if curves else None
+        part = job(
+            CLOUDS.replace("fps=25", "fps=5"), tmp_path / f"{start_s}.mkv", settings=settings,
+            start_s=start_s, automation=moved,
+        )  # fmt: skip
+        planes = list[float]()
+
+        def watch(dream: Dream, report: RenderReport, planes: list[float] = planes) -> None:
+            assert dream.planes is not None and dream.planes.grow is not None
+            planes.append(float(dream.planes.grow.mean()))
+
+        render(part, watch=watch)
+        found.append(planes)
+    assert found[1] == found[0][5:] == [0.0, *[1.0] * 2, *[0.0] * 2]
 
 
 @pytest.mark.skipif(os.name == "nt", reason="POSIX signals")

@@ -22,8 +22,11 @@ from livedream.control.tempo import Tempo
 from livedream.core.errors import SettingsError, SinkError
 from livedream.core.settings import DreamSettings
 from livedream.core.snapshot import Snapshot
-from livedream.dream.dreamer import Dreamer
+from livedream.dream.dreamer import Dream, Dreamer
+from livedream.jobs.render import RenderJob, render
 from livedream.jobs.replay import ShowDreamer
+from livedream.jobs.report import RenderReport
+from livedream.live.regions import LiveRegions
 from livedream.region.painting import Painting, decoded
 
 SMALL = {"size": "source", "flow_size": "72p", "octaves": 1, "iterations": 1, "device": "cpu"}
@@ -120,6 +123,36 @@ def test_what_was_painted_is_painted_again(tmp_path: Path, kept: bool) -> None:
             changed = (dream.frame.rgb != dream.source.rgb).any(2)
             assert not changed[outside].any()
     assert changed.any()
+
+
+def test_a_mask_that_moves_is_at_the_show_s_time_as_it_was_live(tmp_path: Path) -> None:
+    for number in range(40):  # white after 1.2 s
+        mask = np.full((9, 16), 255 * (number >= 30), np.uint8)
+        cv2.imwrite(str(tmp_path / f"{number:02d}.png"), mask)
+    now, path = [1000.0], tmp_path / "show.jsonl"
+    where = f"mask({tmp_path}/%02d.png)"
+    parameters = LiveParameters(
+        DreamSettings(**SMALL, where=where, flow="none"), clock=lambda: now[0]
+    )
+    log = ShowLog(path, parameters, clock=lambda: now[0])
+    log.start()
+    regions, seen, found = LiveRegions(begun_s=log.begun_s), list[float](), list[float]()
+    frame = np.full((72, 128, 3), 128, np.uint8)
+    for number in range(9):  # of which the last four are recorded
+        now[0] = 1000 + number / 5
+        planes = regions.step(parameters.snapshot(now[0]), frame, None, 0.2)
+        assert planes is not None and planes.grow is not None
+        seen.append(float(planes.grow.mean()))
+    log.recording(Path("camera.mkv"), 1001.0)
+    log.close()
+
+    def watch(dream: Dream, report: RenderReport) -> None:
+        assert dream.planes is not None and dream.planes.grow is not None
+        found.append(float(dream.planes.grow.mean()))
+
+    source = "synthetic:clouds?size=128x72&fps=5&seconds=0.8"
+    render(RenderJob(source=source, output=tmp_path / "again.mkv", replay=path), watch=watch)
+    assert found == seen[5:] == [0.0, 1.0, 1.0, 0.0]
 
 
 def test_each_change_is_one_line_with_time_and_origin(tmp_path: Path) -> None:

@@ -166,7 +166,9 @@ class _Film:
         """The plan of what was seen. Automation leaves long shots whole: at a seam two dreams of
         one look meet, not of two."""
         timeline = self.job.timeline(self.info)
-        wander = None if timeline is None else lambda time_s: timeline.snapshot(time_s).dream.wander
+        start_s, wander = self.info.begins_s, None
+        if timeline is not None:
+            wander = lambda time_s: timeline.snapshot(start_s + time_s).dream.wander  # noqa: E731
         return plan_of(
             seen, self.info, self.job.settings, workers=workers,
             exact=exact or timeline is not None, wander=wander,

@@ -28,6 +28,7 @@ class Seam:
     def __init__(self, first: Dreamer, states: States, frames: int) -> None:
         before, after = states
         other = Dreamer(first.settings, first.network, first.objective)
+        other.start_s = first.start_s
         first.restore(before)
         other.restore(after)
         self._dreamers, self._frames, self._done = (first, other), frames, 0

@@ -23,8 +23,8 @@ GRAY = Preset(
 TURNS = ((Step("eyes", 10.0), EYES), (Step("gray", 10.0, 4.0), GRAY))
 
 
-def timeline(start_s: float = 0.0, **more: Any) -> FilmTimeline:
-    return FilmTimeline(Automation(**more), DreamSettings(strength=12.0), Fraction(25), start_s)
+def timeline(**more: Any) -> FilmTimeline:
+    return FilmTimeline(Automation(**more), DreamSettings(strength=12.0), Fraction(25))
 
 
 def test_curves_move_and_texts_switch_at_their_frame() -> None:
@@ -96,11 +96,6 @@ def test_it_does_not_matter_where_one_begins_to_look() -> None:
     for first in (1, 260, 304, 610):
         late = timeline(**EVERYTHING)
         assert [late.snapshot(n / 25) for n in range(first, 900)] == wanted[first:]
-
-
-def test_a_part_of_a_film_sees_the_film_s_time() -> None:
-    late, whole = timeline(11.0, **EVERYTHING), timeline(**EVERYTHING)
-    assert late.snapshot(2.0) == whole.snapshot(13.0)
 
 
 def test_what_cannot_be_moved_in_a_film_is_refused() -> None:

@@ -99,6 +99,21 @@ def test_a_film_dreams_the_same_again(dreamnet: Network, folder: Path, engine: s
     assert np.abs(wanted[3].astype(int) - stayed[3]).mean() > 0.5, "it does not move"
 
 
+def test_a_part_of_a_film_is_drawn_by_what_there_is_to_see_in_the_film_then(
+    dreamnet: Network, folder: Path
+) -> None:
+    settings = DreamSettings(
+        size="48p", flow="none", octaves=1, precision="fp32", rise=0.0,
+        objective=f"guide(eyes, {folder})",
+    )  # fmt: skip
+    late = [Frame(shade(2), number, Fraction(1, 10), number) for number in (2, 3)]
+    part = [Frame(shade(2), number, Fraction(1, 10), number) for number in (0, 1)]
+    whole, cut_off = (Dreamer(settings, dreamnet) for _ in range(2))
+    cut_off.start_s = 0.2
+    wanted = [frame.rgb for frame in whole.frames(late)]
+    assert np.array_equal(wanted, [frame.rgb for frame in cut_off.frames(part)])
+
+
 def test_on_the_device_as_elsewhere(
     dreamnet: Network, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
