@@ -79,4 +79,5 @@ def _response(args: argparse.Namespace) -> "Response":
     dreamer = Dreamer(
         DreamSettings(network=args.network, objective=args.objective or "", size=args.size)
     )
+    dreamer.objective.check_still("measure")
     return lambda rgb: dreamer.ascent.response(dreamer.picture(rgb))

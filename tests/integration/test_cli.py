@@ -145,6 +145,21 @@ def test_measure_prints_every_figure(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert (tmp_path / "m.json").read_text().startswith("{")
 
 
+@pytest.mark.parametrize(
+    ("objective", "message"),
+    [
+        ("eyes@left", "measure has no regions; leave out @left"),
+        ("fur + guide(eyes, synthetic:clouds)", "measure has no guides that move; give a picture"),
+    ],
+)
+def test_measure_refuses_what_has_its_place_or_time(
+    objective: str, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, said = run(capsys, "measure", CLOUDS, CLOUDS, "--objective", objective)
+    assert (code, len(said.splitlines())) == (2, 1)
+    assert message in said
+
+
 @pytest.mark.parametrize("name", ["a.mkv", "b.mkv", "nowhere/figures.json"])
 def test_figures_that_cannot_be_written_are_refused_first(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -11,6 +11,7 @@ import torch
 
 from livedream.cli import main
 from livedream.cli.export import LEFT_OUT
+from livedream.core.errors import SettingsError
 from livedream.core.frame import Picture
 from livedream.core.parameters import declared
 from livedream.core.settings import DreamSettings
@@ -85,6 +86,15 @@ def test_one_file_for_each_octave(files: list[Exported]) -> None:
     notes = {entry.key: entry.value for entry in model.metadata_props}
     assert notes["livedream.objective"] == "strokes" and notes["livedream.margins"] == "[16, 16]"
     assert all(port.doc_string for port in [*model.graph.input, *model.graph.output])
+
+
+@pytest.mark.parametrize("objective", ["eyes@left", "guide(eyes, synthetic:clouds)"])
+def test_what_has_its_place_or_time_is_refused(
+    dreamnet: Network, tmp_path: Path, objective: str
+) -> None:
+    with pytest.raises(SettingsError, match=r"an exported step has no (regions|guides that move)"):
+        export_steps(SMALL.replace(objective=objective), tmp_path / "dream.onnx", dreamnet)
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_file_says_nothing_of_the_machine_it_was_made_on(files: list[Exported]) -> None:

@@ -40,10 +40,10 @@ from functools import reduce
 import torch
 from torch import Tensor
 
-from livedream.core.errors import NetworkError, ObjectiveError
+from livedream.core.errors import NetworkError, ObjectiveError, SettingsError
 from livedream.dream.networks.graph import LOGITS
 from livedream.dream.networks.network import Network
-from livedream.dream.objectives.guides import guide_features
+from livedream.dream.objectives.guides import guide_features, moves
 from livedream.dream.objectives.placing import Window, placed
 from livedream.dream.objectives.terms import (
     REGIONS,
@@ -99,6 +99,19 @@ class BoundObjective:
     regions: tuple[Region, ...] = ()
     planes: Tensor = field(default_factory=lambda: torch.ones(0, GRID, GRID))
     places: Mapping[tuple[int, int], int] = field(default_factory=dict)
+
+    def check_still(self, what: str) -> None:
+        """Raise SettingsError for regions and for guides that move, which `what` has no use for.
+
+        Nobody sets their planes and features there: they would be everywhere and nothing.
+        """
+        for term in self.objective.terms:
+            if term.region is not None:
+                wrong = f"{what} has no regions; leave out @{term.region}"
+                raise SettingsError(f"{wrong} (got {self.objective})")
+            if isinstance(term.target, GuideTarget) and moves(term.target.picture):
+                wrong = f"{what} has no guides that move; give a picture, not {term.target.picture}"
+                raise SettingsError(f"{wrong} (got {self.objective})")
 
     @torch.no_grad()
     def measure(self, activations: tuple[Tensor, ...], share: float = 1.0) -> Measured:

@@ -86,11 +86,7 @@ def build_step(spec: EngineSpec, shape: StepShape) -> "onnx.ModelProto":
             "the ONNX graph needs the package onnxscript; pip install 'livedream[export]'"
         ) from error
     objective = spec.objective.objective
-    if spec.objective.regions:
-        region = spec.objective.regions[0]
-        raise SettingsError(
-            f"an exported step has no regions; leave out @{region} (got {objective})"
-        )
+    spec.objective.check_still("an exported step")
     notes = {
         "livedream.network": spec.network.name,
         "livedream.objective": str(objective),
