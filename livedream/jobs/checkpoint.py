@@ -24,10 +24,10 @@ from livedream.core.settings import DreamSettings
 from livedream.core.version import __version__
 from livedream.dream.objectives.prompt import dreamed
 from livedream.dream.objectives.text import parse_objective
-from livedream.dream.objectives.value import GuideTarget
+from livedream.dream.objectives.value import GuideTarget, Term
 from livedream.media.destination import beside
 from livedream.region.text import parse_region
-from livedream.region.value import leaves
+from livedream.region.value import Leaf, leaves
 
 _KEPT = 4  # with one a second, this covers a file that is three seconds behind
 _EVERY_S: Final = 1.0  # running time between two; a resumed render repeats about this much
@@ -44,14 +44,24 @@ def identity(settings: DreamSettings, source: str, **more: Any) -> str:
     return json.dumps({**own, "source": Path(source).name, **more}, sort_keys=True)
 
 
-def files_of(settings: DreamSettings) -> Iterator[Path]:
-    """The files that a dream reads besides its source: masks and guides."""
+def _terms_of(settings: DreamSettings) -> tuple[Term, ...]:
     text = dreamed(settings.prompt, settings.objective, "")
-    terms = parse_objective(text).terms if text.strip() else ()
-    regions = [term.region for term in terms if term.region is not None]
+    return parse_objective(text).terms if text.strip() else ()
+
+
+def leaves_of(settings: DreamSettings) -> Iterator[Leaf]:
+    """What the regions of `where` and of the objective's terms are made of."""
+    regions = [term.region for term in _terms_of(settings) if term.region is not None]
     if settings.where.strip():
         regions.append(parse_region(settings.where))
-    masks = [leaf.path for region in regions for leaf in leaves(region) if leaf.name == "mask"]
+    for region in regions:
+        yield from leaves(region)
+
+
+def files_of(settings: DreamSettings) -> Iterator[Path]:
+    """The files that a dream reads besides its source: masks and guides."""
+    terms = _terms_of(settings)
+    masks = [leaf.path for leaf in leaves_of(settings) if leaf.name == "mask"]
     guides = [term.target.picture for term in terms if isinstance(term.target, GuideTarget)]
     for path in (*masks, *guides):
         if isinstance(path, str):

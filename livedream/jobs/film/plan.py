@@ -26,9 +26,11 @@ from livedream.core.settings import DreamSettings
 from livedream.dream.state import DreamState
 from livedream.flow import open_flow
 from livedream.flow.motion import MotionEstimator
+from livedream.jobs.checkpoint import leaves_of
 from livedream.jobs.render import RenderJob
 from livedream.jobs.scaling import scaled
 from livedream.media.containers import Opener
+from livedream.region.value import MOTION
 
 _LEAST_S: Final = 2.0  # heuristic: a piece costs a worker some tenths of a second beside dreaming
 _STRETCH_S: Final = 20.0  # heuristic: the first pass is not cut into less
@@ -174,7 +176,8 @@ def plan_of(
     """The plan of a film that was seen in stretches, in order.
 
     workers: how many there are: shots that would keep one of them longer than all others are cut,
-    unless `exact`.  wander: the setting at a frame's time, None where nothing moves it.
+    unless `exact` or with a region `visitors`, which goes by all that a shot has shown.
+    wander: the setting at a frame's time, None where nothing moves it.
     Raises SourceError when there is no frame.
     """
     pts = np.concatenate([one.pts for one in seen])
@@ -187,7 +190,8 @@ def plan_of(
     least = max(1, round(_LEAST_S * info.rate))
     begins = _grouped(sorted(cut for cut in cuts if cut < pts.size), least)
     readable = all(one.orderly for one in seen)
-    share = math.inf if exact else pts.size / (_SHARES * workers)
+    long_memory = any(leaf.name == "visitors" for leaf in leaves_of(settings))
+    share = math.inf if exact or long_memory else pts.size / (_SHARES * workers)
     parts = [
         part
         for shot in pairwise([*begins, int(pts.size)])
@@ -213,7 +217,7 @@ def _parts(
 
     share: frames that one worker may well dream.
     """
-    run_up = math.ceil((_RUN_UP * settings.half_life + settings.rise) * rate)
+    run_up = math.ceil(_run_up_s(settings) * rate)
     seam = max(1, round(_SEAM_S * rate))
     count = int((end - begin) / max(share, _LONG_S * rate, 2 * run_up, 4 * seam))
     joints = [begin + (end - begin) * n // count for n in range(1, count)]
@@ -226,6 +230,16 @@ def _parts(
             parts.append((at, at, at + seam, (), True))
             parts.append((max(begin, at - run_up), at + seam, until, (at, *kept), False))
     return parts
+
+
+def _run_up_s(settings: DreamSettings) -> float:
+    """How long it takes until a dream is as rich as one that has gone on all the time, where its
+    regions are those of one that has."""
+    found = list(leaves_of(settings))
+    region_s = _RUN_UP * settings.region_half_life if found else 0.0
+    if any(leaf.name in MOTION for leaf in found):
+        region_s += settings.hold
+    return region_s + _RUN_UP * settings.half_life + settings.rise
 
 
 def _grouped(cuts: list[int], least: int) -> list[int]:

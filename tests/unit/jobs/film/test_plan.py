@@ -101,5 +101,17 @@ def test_a_shot_that_would_keep_all_waiting_is_cut() -> None:
     ]
     plan = plan_of(film, INFO, settings, workers=2, exact=False)
     assert Plan.from_dict(json.loads(json.dumps(plan.as_dict()))) == plan
+    # Regions need a run-up of their own, those that know the whole shot leave it whole.
+    regions = {"hold": 2.0, "region_half_life": 0.25}
+    for named, more in (
+        ({"where": "dark"}, 12), ({"where": "left & !still"}, 36),
+        ({"objective": "eyes@moving + fur"}, 36), ({"prompt": "owl@moving"}, 36),
+    ):  # fmt: skip
+        placed = settings.replace(**named, **regions)
+        pieces = plan_of(film, INFO, placed, workers=2, exact=False).pieces
+        assert [p.start for p in pieces] == [0, 333, 303 - more, 666, 636 - more, 1000]
+    for named in ({"where": "left & !visitors"}, {"objective": "eyes@visitors(30) + fur"}):
+        placed = settings.replace(**named)
+        assert len(plan_of(film, INFO, placed, workers=2, exact=False).pieces) == 2
     lasting = settings.replace(half_life=60.0)  # nothing is saved by cutting it
     assert len(plan_of(film, INFO, lasting, workers=2, exact=False).pieces) == 2
