@@ -8,11 +8,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from fractions import Fraction
+from itertools import count
 from pathlib import Path
 
 import numpy as np
 import pytest
 from ports import free_tcp_port, free_udp_port
+from waiting import PATIENCE_S, until
 from xvfb import open_xvfb
 
 from livedream.core.frame import Picture
@@ -35,14 +37,17 @@ def clock(time_s: float) -> Picture:
     return rgb
 
 
-def send_until(worker: OutputWorker, done: Callable[[], bool], seconds: float) -> bool:
-    end, index = time.monotonic() + seconds, 0
-    while not done() and time.monotonic() < end:
+def send_until(worker: OutputWorker, done: Callable[[], bool]) -> None:
+    """Some 25 pictures a second."""
+    indices = count()
+
+    def sent() -> bool:
         now = time.monotonic()
-        worker.offer(LiveFrame(clock(now), now, index))
-        index += 1
-        time.sleep(0.04)
-    return done()
+        worker.offer(LiveFrame(clock(now), now, next(indices)))
+        time.sleep(0.03)
+        return done()
+
+    until(sent, state=worker.health)
 
 
 def receiver(address: str, **options: str) -> "subprocess.Popen[str]":
@@ -58,7 +63,7 @@ def receiver(address: str, **options: str) -> "subprocess.Popen[str]":
 
 def ages(child: "subprocess.Popen[str]") -> list[int]:
     with child:
-        output, _ = child.communicate(timeout=5)
+        output, _ = child.communicate(timeout=PATIENCE_S)
     return [int(line) for line in output.split()]
 
 
@@ -68,7 +73,7 @@ def test_udp_and_a_receiver_that_goes_and_comes() -> None:
     try:
         for _ in range(2):
             child = receiver(address)
-            assert send_until(worker, lambda c=child: c.poll() is not None, 15)
+            send_until(worker, lambda c=child: c.poll() is not None)
             found = ages(child)
             assert len(found) == 25
             assert 0 <= min(found) < 300  # the least: the machine may have other work
@@ -82,9 +87,9 @@ def test_rtmp_with_silence_and_a_server_that_comes_back() -> None:
     address = f"rtmp://127.0.0.1:{free_tcp_port()}/live/secret"
     worker = OutputWorker(open_output(address, width=320, height=180, rate=Fraction(25)))
     try:
-        assert send_until(worker, lambda: worker.health().state == "lost", 10)
+        send_until(worker, lambda: worker.health().state == "lost")
         child = receiver(address, listen="1", audio="1", analyzeduration="300000")
-        assert send_until(worker, lambda: child.poll() is not None, 20)
+        send_until(worker, lambda: child.poll() is not None)
         assert len(ages(child)) == 25
         assert "secret" not in worker.health().name
     finally:
@@ -155,6 +160,8 @@ def test_between_two_shows_it_is_black(
 ) -> None:
     mss = pytest.importorskip("mss", reason="needs mss to look at the screen")
     monkeypatch.setenv("DISPLAY", display)
+    for name in ("_BLACK_S", "_END_S"):
+        monkeypatch.setattr(f"livedream.panel.curtain.{name}", PATIENCE_S)
     area = "display=0:400x450+400+0"  # the rest is left as it is
     curtain, window = Curtain(), f"window?fullscreen=1&{area}"
     with mss.MSS(display=display) as screen:

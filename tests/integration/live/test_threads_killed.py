@@ -57,6 +57,7 @@ class Show:
     """A session with every kind of thread that needs no device, running."""
 
     def __init__(self, folder: Path) -> None:
+        self.before = set(threading.enumerate())  # of other tests
         self.output = MemoryOutput()
         self.session = Session(
             LiveJob(
@@ -105,7 +106,7 @@ def show(tmp_path: Path) -> Iterator[Show]:
 def test_the_threads_of_a_show_are_these(show: Show) -> None:
     """A thread that is added is added to the tests below."""
     assert set(show.threads()) - {"network", "layers", "pictures"} == RESTARTED | ESSENTIAL
-    others = {thread.name for thread in threading.enumerate()}
+    others = {thread.name for thread in set(threading.enumerate()) - show.before}
     assert not {name for name in others if name.startswith("Thread-")}, others
 
 

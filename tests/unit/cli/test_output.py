@@ -1,13 +1,13 @@
 """What commands print while they work."""
 
-import os
-import subprocess
+import io
 import sys
 import time
 from pathlib import Path
 
 import pytest
 
+from livedream.cli import script
 from livedream.cli.output import Progress
 
 
@@ -25,12 +25,17 @@ def test_the_time_left_follows_rounds_that_become_slower(
     assert "22/24 rounds, 0:00:40 left" in lines[-1]
 
 
-def test_what_a_pipe_s_code_page_lacks_is_a_question_mark(tmp_path: Path) -> None:
+def test_what_a_pipe_s_code_page_lacks_is_a_question_mark(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "presets").mkdir()
     (tmp_path / "presets" / "owl.toml").write_text('about = "caf\u00e9 \U0001f989"', "utf-8")
-    done = subprocess.run(
-        [sys.executable, "-m", "livedream", "presets"], capture_output=True, check=False,
-        env={**os.environ, "LIVEDREAM_HOME": str(tmp_path), "PYTHONIOENCODING": "cp1252"},
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    assert "caf\u00e9 ?" in done.stdout.decode("cp1252")
+    monkeypatch.setenv("LIVEDREAM_HOME", str(tmp_path))
+    monkeypatch.setattr(sys, "argv", ["livedream", "presets"])
+    pipe = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(pipe, "cp1252"))
+    with pytest.raises(SystemExit) as ended:
+        script()
+    sys.stdout.flush()
+    assert ended.value.code == 0
+    assert "caf\u00e9 ?" in pipe.getvalue().decode("cp1252")

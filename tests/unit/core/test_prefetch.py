@@ -72,11 +72,12 @@ def test_leaving_early_stops_the_thread_and_closes_the_source() -> None:
         finally:
             closed.set()
 
-    before = threading.active_count()
+    before = set(threading.enumerate())
     with prefetch(endless()) as items:
         next(items)
     assert closed.is_set()
-    assert threading.active_count() == before
+    left = {thread.name for thread in set(threading.enumerate()) - before}
+    assert "livedream-stage" not in left
 
 
 class _Sink:

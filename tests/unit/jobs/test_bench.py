@@ -29,30 +29,27 @@ def report() -> BenchReport:
 
 def test_the_figures_hang_together(report: BenchReport) -> None:
     assert report.frames == 8 and report.engine in ("openvino", "torch")
-    assert report.fps == pytest.approx(8000 / sum_of(report), rel=2)
+    # Half of the frames took the median or longer.
+    assert 0 < report.fps < 2010 / report.frame_ms.p50
     assert list(report.octaves_ms) == ["114x64", "160x90"]
     stages = report.stages_ms
     assert list(stages) == ["capture", "flow", "warp", "dream", "compose", "present"]
     assert all(spread.p50 > 0 for spread in stages.values())
+    # Of one and the same run: whatever a frame took, its dream took no longer, nor an octave of it.
     # In turn: a frame climbs one of them.
-    assert max(spread.p50 for spread in report.octaves_ms.values()) < stages["dream"].p95
-    assert stages["dream"].p50 < report.latency_ms.p95
+    assert max(spread.p50 for spread in report.octaves_ms.values()) <= stages["dream"].p95
+    assert stages["dream"].p50 <= report.latency_ms.p50
     # 4 FLOP per multiply-add there and back; the coarse octave has one frame in three.
     per_px = report.ascent_gflop * 1e9 / (4 * (114 * 64 + 2 * 160 * 90) / 3)
     assert 5000 < per_px < 7000
-    assert 0 < report.ascent_processor_share < 1.2
+    assert report.ascent_processor_share > 0
     busy = report.stages_processor_ms
     assert list(busy) == ["flow", "warp", "dream", "compose", "ascent"]
-    assert all(0 < ms < 2000 for ms in busy.values())
-    assert sum(busy.values()) < 4 * report.processor_ms
+    assert min(busy.values()) > 0 and report.processor_ms > 0
     look = report.look
     assert look.response > 0 and 0.5 < look.response / look.full_response < 1.5
     assert look.flicker > 0 and look.full_flicker > 0
     assert report.peak_gflops > 1 and report.copy_gbs > 0.1
-
-
-def sum_of(report: BenchReport) -> float:
-    return report.frame_ms.p50 * report.frames
 
 
 def read(path: Path) -> dict[str, Any]:

@@ -1,12 +1,15 @@
 """What the curtain covers, and that it goes when it is to."""
 
-import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
+from waiting import PATIENCE_S
 
+from livedream.core.errors import SettingsError
 from livedream.panel.curtain import Curtain, covered_by
+from livedream.present.live.curtain import cover
 
 FULL = "window?hud=0&fullscreen=1"
 
@@ -26,7 +29,11 @@ def test_what_a_show_covers(words: tuple[str, ...], covered: tuple[str, str] | N
     assert covered_by(words) == covered
 
 
-def test_it_is_one_program_that_says_when_it_is_black_and_goes(tmp_path: Path) -> None:
+def test_it_is_one_program_that_says_when_it_is_black_and_goes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("_BLACK_S", "_END_S"):
+        monkeypatch.setattr(f"livedream.panel.curtain.{name}", PATIENCE_S)
     log = tmp_path / "log"
     program = (
         "import sys; log = open(sys.argv[1], 'a'); print(sys.argv[2:], file=log, flush=True);"
@@ -43,12 +50,16 @@ def test_it_is_one_program_that_says_when_it_is_black_and_goes(tmp_path: Path) -
     assert len(log.read_text(encoding="utf-8").splitlines()) == 2
 
 
-def test_where_nothing_can_be_covered_it_is_not_waited_for(tmp_path: Path) -> None:
+def test_where_nothing_can_be_covered_it_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("livedream.panel.curtain._BLACK_S", 600.0)
     curtain = Curtain((sys.executable, "-c", "raise SystemExit(1)"))
-    curtain.lower(("--fullscreen",))
+    lowering = threading.Thread(target=curtain.lower, args=(("--fullscreen",),), daemon=True)
+    lowering.start()
+    lowering.join(PATIENCE_S)
+    assert not lowering.is_alive()
     curtain.lift()
 
 
 def test_an_option_that_is_wrong_ends_it() -> None:
-    command = [sys.executable, "-m", "livedream.present.live.curtain", "window?fit=wrong", "0"]
-    assert subprocess.run(command, stdin=subprocess.DEVNULL, check=False).returncode == 1
+    with pytest.raises(SettingsError, match="fit"):
+        cover("window?fit=wrong", "0", threading.Event())
