@@ -12,7 +12,7 @@ state. One file, long as it is: there is one walk, and its parts share that stat
 import logging
 import math
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -39,7 +39,7 @@ from livedream.dream.objectives.binding import BoundObjective, bind
 from livedream.dream.objectives.moving_guides import MovingGuides
 from livedream.dream.objectives.prompt import as_written, dreamed
 from livedream.dream.objectives.text import parse_objective
-from livedream.dream.objectives.value import Objective
+from livedream.dream.objectives.value import Term
 from livedream.dream.octaves import weight_of
 from livedream.dream.resident import FrameFigures, ResidentWalk, kind_of
 from livedream.dream.spread import shared_out
@@ -286,17 +286,23 @@ class Dreamer:
         return picture.permute(2, 0, 1)[None].float().div_(255.0)
 
     def regions(
-        self, rgb: Picture, motion: Motion | DeviceMotion | None, seconds: float, keep: float
-    ) -> Planes | None:
+        self, rgb: Picture, motion: Motion | DeviceMotion | None, seconds: float, keep: float,
+        fading: Self | None = None,
+    ) -> Planes | None:  # fmt: skip
         """The planes of the frame's regions, None where none is named; once for each frame.
 
         seconds: since the frame before.  keep: what remains of the dream after them.
+        fading: whose dream gives way to this one, see `grow_both`.
         """
-        if self._wanted is None:
+        wanted = self._wanted
+        if fading is not None:
+            terms = *self.objective.objective.terms, *fading.objective.objective.terms
+            wanted = self._wanted_of(self.settings, terms)
+        if wanted is None:
             self.state.regions.clear()  # the dream goes everywhere meanwhile
             return None
         return self.planes.step(
-            self._wanted, self.state.regions, rgb, motion,
+            wanted, self.state.regions, rgb, motion,
             size=self._size_for(rgb), seconds=seconds, fade=keep, time_s=self._film_s,
         )  # fmt: skip
 
@@ -534,15 +540,16 @@ class Dreamer:
             own = self.network.default_objective
             if (text := _dreamed(settings, own)) != _dreamed(self._settings, own):
                 wanted = parse_objective(text)
-            regions = self._wanted_of(settings, wanted or self.objective.objective)
+            terms = (wanted or self.objective.objective).terms
+            regions = self._wanted_of(settings, terms)
             if self.ascent.adopt(settings, wanted):
                 self._settings, self._wanted = settings, regions
             else:
                 self._load(settings, self.network, None)
         self._size = None if plan is None else plan.size
 
-    def _wanted_of(self, settings: DreamSettings, objective: Objective) -> Wanted | None:
-        regions = [term.region for term in objective.terms]
+    def _wanted_of(self, settings: DreamSettings, terms: Sequence[Term]) -> Wanted | None:
+        regions = [term.region for term in terms]
         live = self._pictures is not None
         return wanted_of(settings, regions, live=live, before=self._wanted)
 
@@ -569,7 +576,7 @@ class Dreamer:
             network, objective, settings, device, dtype, wait_for_compile=self._wait_for_compile
         )
         guides = MovingGuides(network, ascent.spec.objective, self._pictures)
-        self._wanted = self._wanted_of(settings, objective.objective)
+        self._wanted = self._wanted_of(settings, objective.objective.terms)
         self._guides = guides
         if hasattr(self, "ascent"):
             self._past_fallbacks = self.fallbacks

@@ -59,13 +59,13 @@ class ShowDreamer:
             return replace(dream, frame=replace(frame, rgb=rgb))
         with dreamer.timer.stage("warp"):
             picture, keep = dreamer.picture(frame.rgb), dreamer.advance(seconds)
-            planes = dreamer.regions(frame.rgb, motion, seconds, keep)
+            fading = None if now.fading is None else self._pool.get(now.fading)
+            planes = dreamer.regions(frame.rgb, motion, seconds, keep, fading)
             carried = dreamer.carry(picture, motion, keep, planes)
         with dreamer.timer.stage("dream"):
-            if now.fading is None:
+            if fading is None:
                 levelled = dreamer.grow(picture, carried, planes)
             else:
-                fading = self._pool.get(now.fading)
                 levelled = dreamer.grow_both(picture, carried, fading, now.crossfade, planes=planes)
             figures = levelled.figures(carried)
         with dreamer.timer.stage("compose"):

@@ -2,6 +2,7 @@
 
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -289,6 +290,28 @@ def test_without_a_look_it_is_what_render_makes() -> None:
     assert len(again) == len(rendered) == 8
     for found, wanted in zip(again, rendered, strict=True):
         assert np.abs(found.astype(int) - wanted).max() <= 1
+
+
+class Halfway(Fixed):
+    """One network halfway to another, each with its own region."""
+
+    def snapshot(self, time_s: float) -> Snapshot:
+        now = super().snapshot(time_s)
+        new = now.dream.replace(network="dreamnet-birds", objective="plumage@left")
+        previous = now.dream.replace(objective="eyes@top")
+        return replace(now, dream=new, previous=previous, crossfade=0.5)
+
+
+def test_while_one_network_gives_way_to_another_both_have_their_regions() -> None:
+    first = Dreamer(DreamSettings(**SMALL, objective="eyes@top", feather=0.0))
+    with open_source(CLOUDS.format("0.2")) as source:
+        *_, last = ShowDreamer(first, Halfway(feather=0.0)).dreams(source)
+    assert last.planes is not None and last.planes.grow is not None
+    assert sorted(map(str, last.planes.terms)) == ["left", "top"]
+    corners = last.planes.grow[[10, 10, 60, 60], [10, 110, 10, 110]]
+    assert corners.tolist() == [1, 1, 1, 0]
+    placed = first.ascent.spec.objective.planes[0].numpy()
+    assert placed[:25].min() == 1 and placed[40:].max() == 0
 
 
 def test_on_a_device_it_is_the_same_show(monkeypatch: pytest.MonkeyPatch) -> None:
