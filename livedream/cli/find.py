@@ -29,7 +29,7 @@ def run(args: argparse.Namespace) -> int:
     from livedream.control.catalogue import class_names, described_layers
     from livedream.dream.networks.registry import registry
     from livedream.dream.networks.words import plain, vocabulary
-    from livedream.dream.objectives.value import kind
+    from livedream.dream.objectives.value import image_class, kind
 
     word = " ".join(args.word)
     found: dict[tuple[str, ...], list[str]] = defaultdict(list)
@@ -47,7 +47,10 @@ def run(args: argparse.Namespace) -> int:
             listed = ", ".join(classes[number] for number in numbers[:_SHOWN])
             more = f" and {len(numbers) - _SHOWN} more" if len(numbers) > _SHOWN else ""
             what = "class" if len(numbers) == 1 else f"kind of {len(numbers)} classes"
-            found[what, listed + more, str(kind(word))].append(name)
+            if spec.class_rows:
+                found[what, listed + more, str(kind(word))].append(name)
+            elif len(numbers) == 1:  # several are dreamed by their rows only
+                found[what, listed, str(image_class(classes[numbers[0]]))].append(name)
         for layer in layers:
             words[layer.name] = None
             if plain(word) in plain(f"{layer.name} {layer.note}"):

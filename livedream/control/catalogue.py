@@ -20,7 +20,7 @@ from livedream.core.errors import NetworkError, ObjectiveError, RegionError, rea
 from livedream.core.settings import DreamSettings
 from livedream.core.suggest import closest
 from livedream.core.supervisor import start_thread
-from livedream.dream.networks.classes import find_class
+from livedream.dream.networks.classes import find_class, no_rows
 from livedream.dream.networks.registry import NetworkSpec, find_spec, registry
 from livedream.dream.networks.words import imagenet_classes, layer_of, vocabulary
 from livedream.dream.objectives.prompt import as_written, parse_prompt
@@ -33,6 +33,7 @@ from livedream.dream.objectives.value import (
     LayerTarget,
     Objective,
     Target,
+    Term,
     TextTarget,
 )
 from livedream.region.films import check_film, is_film
@@ -152,7 +153,7 @@ def check_objective(
 
     live: whether guides and masks may be live sources.  flow: see `check_region`.
     Whole for livedream's own networks, whose files name their layers and classes; of others only
-    the grammar and guide pictures are checked. Raises ObjectiveError, NetworkError.
+    the grammar, guide pictures and words are checked. Raises ObjectiveError, NetworkError.
     """
     spec = find_spec(network or DEFAULT_NETWORK)
     if text:
@@ -166,6 +167,8 @@ def _check_terms(spec: NetworkSpec, objective: Objective, *, live: bool, flow: s
     text, places = objective.located()
     for term, place in zip(objective.terms, places, strict=True):
         try:
+            if not spec.class_rows and _needs_rows(term):
+                raise no_rows(spec.name)
             _check_target(spec, term.target, live=live)
             if term.region is not None:
                 check_region(term.region, live=live, flow=flow)
@@ -188,6 +191,13 @@ def _check_guide(path: str, *, live: bool) -> None:
             raise NetworkError(f"guide: there is no picture {path!r}")
     except OSError as error:  # SourceError, or a name that no file can have
         raise NetworkError(f"guide: {reason(error)}") from error
+
+
+def _needs_rows(term: Term) -> bool:
+    """Whether it is dreamed by its classes' rows; a class without a region is by its logit."""
+    target = term.target
+    placed = isinstance(target, ClassTarget) and term.region is not None
+    return placed or isinstance(target, KindTarget | ClassesTarget)
 
 
 def _check_target(spec: NetworkSpec, target: Target, *, live: bool) -> None:

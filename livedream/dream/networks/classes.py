@@ -31,6 +31,13 @@ def read_labels(path: Path) -> tuple[str, ...]:
     return tuple(label for _, label in sorted(pairs))
 
 
+def no_rows(network: str) -> NetworkError:
+    """What is wrong with kinds and `classes` in a network whose classes lie behind more layers."""
+    return NetworkError(
+        f"{network} has no layer from which its classes are read directly; try class:NAME"
+    )
+
+
 def find_class(classes: Sequence[str], count: int, wanted: str | int) -> int:
     """The index of a class given by number, name or synonym; case does not count.
 

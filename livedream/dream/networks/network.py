@@ -21,7 +21,7 @@ from livedream.dream.networks.building import (
     module_without_weights,
     random_module,
 )
-from livedream.dream.networks.classes import find_class, read_labels
+from livedream.dream.networks.classes import find_class, no_rows, read_labels
 from livedream.dream.networks.clip import CLIP, Encoder
 from livedream.dream.networks.graph import LOGITS, LayerGraph
 from livedream.dream.networks.layers import LayerInfo, LayerShape, measure_layers
@@ -128,9 +128,7 @@ class Network:
             )
             if name not in _AVERAGES:
                 break
-        raise NetworkError(
-            f"{self.name} has no layer from which its classes are read directly; try class:NAME"
-        )
+        raise no_rows(self.name)
 
     def class_index(self, wanted: str | int) -> int:
         """A class by number, name or synonym.  Raises NetworkError with the closest names."""

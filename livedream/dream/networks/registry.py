@@ -23,8 +23,10 @@ class NetworkSpec:
     """One entry of the registry.
 
     builder: of torchvision.models, ``dreamnet`` or ``clip``.  arguments: for the builder.
-    classifier: the layer whose rows are the classes, "" without any.  ignored: prefixes of weights
-    that the network does without (training heads).  weights: torchvision's name for them, or empty.
+    classifier: the layer whose rows are the classes, "" without any.  class_rows: whether these are
+    directions in a layer that can be dreamed, as kinds need (`Network.class_rows`).  ignored:
+    prefixes of weights that the network does without (training heads).
+    weights: torchvision's name for them, or empty.
     url, sha256: where they are, the checksum None where none was published but in the URL.
     Torchvision knows its URLs, too, but takes seconds to be imported.
     file, sha256: weights in the models folder, or the user's where it is the user's `own`.
@@ -43,6 +45,7 @@ class NetworkSpec:
     objective: str = ""
     arguments: Mapping[str, Any] = field(default_factory=dict)
     classifier: str = ""
+    class_rows: bool = True
     ignored: tuple[str, ...] = ()
     weights: str = ""
     url: str = ""

@@ -3,6 +3,8 @@
 import pytest
 
 from livedream.cli import main
+from livedream.control.catalogue import check_objective
+from livedream.core.errors import ObjectiveError
 
 
 def rows(text: str) -> list[list[str]]:
@@ -11,10 +13,28 @@ def rows(text: str) -> list[list[str]]:
 
 def test_networks_that_know_the_same_share_a_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["find", "owls"]) == 0
-    one, species = rows(capsys.readouterr().out)
+    one, species, behind = rows(capsys.readouterr().out)
     assert one[:2] == ["class", "great grey owl"] and one[3].startswith("dreamnet, googlenet")
+    assert behind[2:] == ["class:great grey owl", "vgg16, vgg19, mobilenet_v3_large"]
     assert species[0] == "kind of 17 classes" and species[2:] == ["kind:owls", "dreamnet-birds"]
     assert species[1].endswith(" and 12 more")
+
+
+@pytest.mark.parametrize("word", ["owl", "dog", "insect"])
+def test_what_is_found_can_be_dreamed(word: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["find", word]) == 0
+    for _, _, objective, networks in rows(capsys.readouterr().out):
+        for network in networks.split(", "):
+            check_objective(network, objective)
+
+
+@pytest.mark.parametrize("objective", ["kind:owl", "classes:1-9", "class:goldfish@left"])
+def test_networks_whose_classes_lie_deeper_refuse_kinds(objective: str) -> None:
+    for network in ("vgg16", "vgg19", "mobilenet_v3_large"):
+        with pytest.raises(ObjectiveError, match=f"{network} has no layer .*; try class:NAME"):
+            check_objective(network, f"0.5*class:goldfish + {objective}")
+        with pytest.raises(ObjectiveError, match=f"{network} has no layer"):
+            check_objective(network, "", "an owl")
 
 
 def test_a_layer_is_found_by_what_it_shows(capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,8 +9,8 @@ from safetensors.torch import save_file
 
 from livedream.core.errors import NetworkError, SettingsError, WeightsError
 from livedream.dream.networks.graph import LOGITS
-from livedream.dream.networks.network import Network, load_network
-from livedream.dream.networks.registry import find_spec, models_folder
+from livedream.dream.networks.network import Network, load_network, network_without_weights
+from livedream.dream.networks.registry import find_spec, models_folder, shipped_networks
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +61,19 @@ def test_a_network_is_frozen_in_evaluation_mode_and_fp32(network: Network) -> No
     )
     assert network.class_count == 1000 and network.classes[1] == "goldfish"
     assert network.class_index("goldfish") == network.class_index("1") == 1
+
+
+@pytest.mark.parametrize("name", [n for n, spec in shipped_networks().items() if spec.classifier])
+def test_the_registry_knows_whose_classes_are_rows(name: str) -> None:
+    spec = find_spec(name)
+    ours = spec.builder == "dreamnet"
+    network = load_network(name) if ours else network_without_weights(name)
+    if spec.class_rows:
+        layer, rows = network.class_rows()
+        assert rows.shape == (network.class_count, network.layers[layer].channels)
+    else:
+        with pytest.raises(NetworkError, match=f"{name} has no layer from which its classes are"):
+            network.class_rows()
 
 
 def test_names_are_resolved(network: Network) -> None:
