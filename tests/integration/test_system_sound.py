@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from waiting import until
+from waiting import PATIENCE_S, until
 
 from livedream.control.audio import AudioInput
 from livedream.core.errors import SourceError
@@ -60,6 +60,7 @@ def stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     file.write_text(_STAND_IN)
     own = Path(__file__).resolve().parents[2]
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(map(str, (tmp_path, own))))
+    monkeypatch.setattr("livedream.control.system_sound._FIRST_S", PATIENCE_S)
     return file
 
 

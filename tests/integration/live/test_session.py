@@ -193,10 +193,29 @@ def test_what_cannot_be_had_is_an_error_before_anything_runs() -> None:
     assert not [t for t in threading.enumerate() if t.name == "livedream-capture"]
 
 
+# With all the time that a busy machine takes to close a show, and a word once SIGTERM is handled.
+_PROGRAM = """
+import sys
+from contextlib import contextmanager
+from livedream.cli import live, script
+
+ending = live._ending
+
+@contextmanager
+def told(session):
+    with ending(session):
+        print("SIGTERM is handled", file=sys.stderr, flush=True)
+        yield
+
+live._DEADLINE_S, live._ending = 60.0, told
+script()
+"""
+
+
 def started(*options: str) -> "subprocess.Popen[str]":
     line = [
-        sys.executable, "-m", "livedream", "live", "--sink", "udp://127.0.0.1:9", "--iterations",
-        "1", *options,
+        sys.executable, "-c", _PROGRAM, "live", "--sink", "udp://127.0.0.1:9", "--iterations", "1",
+        *options,
     ]  # fmt: skip
     return subprocess.Popen(line, stderr=subprocess.PIPE, text=True)
 
@@ -213,7 +232,7 @@ def end(process: "subprocess.Popen[str]") -> int:
     """The exit code after SIGTERM: SIGALRM's where it did not end by itself in time."""
     process.send_signal(signal.SIGTERM)
     try:
-        return process.wait(20)
+        return process.wait(120)
     finally:
         process.kill()
         process.wait()
@@ -224,7 +243,7 @@ def end(process: "subprocess.Popen[str]") -> int:
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM")
 @pytest.mark.parametrize("after_s", [0.0, 0.3, 0.8, 1.5, 3.0])
-def test_sigterm_during_the_start_ends_it_within_a_second(after_s: float) -> None:
+def test_sigterm_during_the_start_ends_it(after_s: float) -> None:
     process = started("synthetic:clouds?size=1280x720", "--size", "720p", "--panel", "127.0.0.1:0")
     time.sleep(after_s)
     code = end(process)
@@ -245,16 +264,15 @@ def test_sigterm_between_opening_and_running_is_no_failure(tmp_path: Path) -> No
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM")
 @pytest.mark.parametrize("after_s", [0.0, 0.5, 1.5, 3.0])
-def test_sigterm_while_a_graph_is_compiled_ends_it_within_a_second(after_s: float) -> None:
+def test_sigterm_while_a_graph_is_compiled_ends_it(after_s: float) -> None:
     process = started("synthetic:clouds?size=1280x720", "--size", "720p", "--engine", "openvino")
-    until_said(process, "1280x720 at 25 fps")
+    until_said(process, "SIGTERM is handled")
     time.sleep(after_s)
-    code = end(process)
-    assert code == 0 if after_s else code in (0, -signal.SIGTERM)
+    assert end(process) == 0
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM")
-def test_sigterm_ends_it_whatever_holds_the_interpreter(tmp_path: Path) -> None:
+def test_sigterm_ends_it_soon_whatever_holds_the_interpreter(tmp_path: Path) -> None:
     program = tmp_path / "stuck.py"
     program.write_text(
         "import ctypes, sys\n"
@@ -263,7 +281,7 @@ def test_sigterm_ends_it_whatever_holds_the_interpreter(tmp_path: Path) -> None:
         "from livedream.present.live.worker import OutputWorker\n"
         "run = Session.run\n"
         "Session.run = lambda self: (print('runs', file=sys.stderr, flush=True), run(self))\n"
-        "OutputWorker.close = lambda self: ctypes.PyDLL(None).sleep(10)  # keeps Python's lock\n"
+        "OutputWorker.close = lambda self: ctypes.PyDLL(None).sleep(60)  # keeps Python's lock\n"
         "script()\n"
     )
     line = [
