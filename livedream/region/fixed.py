@@ -77,11 +77,16 @@ def _mask(leaf: Leaf, painted: Mask | None) -> Mask | None:
         return read_mask(leaf.path)
     if leaf.name != "painted":
         return None
-    if painted is None and not kept_file().is_file():
+    return painted or kept_mask()
+
+
+def kept_mask() -> Mask:
+    """What was kept of what was painted. Raises SourceError where nothing was."""
+    if not kept_file().is_file():
         raise SourceError(
             "painted: nothing was kept; paint on the panel of livedream live and press Keep"
         )
-    return painted or read_mask(str(kept_file()))
+    return read_mask(str(kept_file()))
 
 
 def _rectangle(leaf: Leaf, width: int, height: int) -> Plane:

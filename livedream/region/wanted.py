@@ -47,17 +47,20 @@ def wanted_of(
     known = () if before is None else (before.where, *before.terms)
     for region in (where, *terms):
         if region is not None and region not in known:
-            check_region(region, live=live, flow=settings.flow)
+            # A show that is dreamed again brings what was painted along.
+            check_region(region, live=live, flow=settings.flow, painted=True)
     return Wanted(
         where, tuple(terms), settings.feather, settings.threshold, settings.region_half_life,
         settings.hold,
     )  # fmt: skip
 
 
-def check_region(region: Region, *, live: bool, flow: str = "") -> None:
-    """Raise RegionError for a file that cannot be read, and for motion that nothing finds.
+def check_region(region: Region, *, live: bool, flow: str = "", painted: bool = False) -> None:
+    """Raise RegionError for a file that cannot be read, for motion that nothing finds, and for
+    `painted` where nobody paints and nothing was kept.
 
-    live: whether masks may be live sources.  flow: what finds motion, "" where not known.
+    live: whether masks may be live sources, and there is a panel to paint on.  flow: what finds
+    motion, "" where not known.  painted: whether there may be a mask for `painted` all the same.
     """
     for leaf in leaves(region):
         try:
@@ -69,6 +72,8 @@ def check_region(region: Region, *, live: bool, flow: str = "") -> None:
                 check_film(leaf.path, live=live)
             elif leaf.name == "mask":
                 fixed.read_mask(leaf.path)
+            elif leaf.name == "painted" and not (live or painted):
+                fixed.kept_mask()
             elif leaf.name == "network":
                 onnx_segmentation(leaf.path)
             elif leaf.name in (*CLASSES, "background"):

@@ -2,6 +2,7 @@
 
 from fractions import Fraction
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from livedream.control.presets import Preset
 from livedream.control.programs import Every, Step
 from livedream.core.errors import SettingsError
 from livedream.core.settings import DreamSettings
+from livedream.region.painting import Painting
 
 EYES = Preset(name="eyes", crossfade_s=2.0, values={"objective": "eyes", "strength": 30.0})
 GRAY = Preset(
@@ -138,6 +140,20 @@ def test_a_text_that_cannot_be_dreamed_is_found_before_its_time(late: str, said:
     found = timeline(curves=parse_curves(f"3600:{late}"))
     with pytest.raises(SettingsError, match=said):
         found.check()
+
+
+@pytest.mark.parametrize("late", ["where=left & painted", "objective=eyes@painted"])
+def test_what_nobody_painted_is_found_out_before_its_time(
+    late: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LIVEDREAM_HOME", str(tmp_path))
+    found = timeline(curves=parse_curves(f"3600:{late}"))
+    with pytest.raises(SettingsError, match="painted: nothing was kept"):
+        found.check()
+    painting = Painting()
+    painting.do({"paint": [[0.5, 0.5]], "brush": 0.5, "begins": True})
+    painting.keep("painted")
+    found.check()
 
 
 @pytest.mark.parametrize("late", ["where=moving & left", "objective=eyes@still"])
