@@ -8,6 +8,7 @@ from typing import Final
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from livedream.core.errors import SourceError
 from livedream.core.frame import Frame, Picture
@@ -15,7 +16,9 @@ from livedream.flow import Gray
 from livedream.warp.remap import Plane
 
 _TICK_S: Final = 1e-6  # a time that is a sum of two may fall short of its frame's
-_BLACK: Final = 8  # of 255; else the edge of a mask is where the last ripple of its coding is
+# Of 255, from black and from white: else the edge of a mask, or of what it leaves out, is where the
+# last ripple of its coding is.
+_RIPPLE: Final = 8
 
 
 def is_film(path: str) -> bool:
@@ -34,9 +37,17 @@ def is_live(path: str) -> bool:
 
 
 def masked(luma: Gray) -> Plane:
-    """(H, W) in [0, 1]: how white each place is.  What lossy coding leaves of black is black."""
-    _, found = cv2.threshold(luma, _BLACK, 0, cv2.THRESH_TOZERO)
-    return np.asarray(found, np.float32) / np.float32(255.0)
+    """(H, W) in [0, 1]: how white each place is.  What lossy coding makes of black is black, and of
+    white white."""
+    return np.asarray(cv2.LUT(luma, _levels()), np.float32)
+
+
+@lru_cache(maxsize=1)
+def _levels() -> NDArray[np.float32]:
+    """By luma, 0 to 255."""
+    levels = np.arange(256, dtype=np.float32) / np.float32(255.0)
+    levels[: _RIPPLE + 1], levels[-_RIPPLE - 1 :] = 0.0, 1.0
+    return levels
 
 
 def check_film(path: str, *, live: bool) -> None:
