@@ -46,7 +46,7 @@ def test_a_range_counts_from_its_start(tmp_path: Path) -> None:
     path = save(tmp_path / "a.webp")
     with open_source(path, start_s=0.5, end_s=1.7, skip=1) as source:
         frames = list(source)
-        assert source.info.frames == 2
+        assert (source.info.frames, source.info.begins_s) == (2, 0.5)
     assert [(f.index, f.time_s) for f in frames] == [(1, 1.1)]
     with pytest.raises(SourceError, match="no frame in the range"):
         open_source(path, start_s=9)

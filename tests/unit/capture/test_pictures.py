@@ -114,7 +114,7 @@ def test_ranges_and_skips_count_in_time(tmp_path: Path) -> None:
         save(tmp_path / f"{number}.png", flat((number, 0, 0)))
     with open_source(tmp_path, fps=Fraction(10), start_s=0.25, end_s=0.8, skip=2) as source:
         frames = list(source)
-    assert source.info.frames == 5
+    assert (source.info.frames, source.info.begins_s) == (5, 0.3)  # of the fourth picture
     assert [int(f.rgb[0, 0, 0]) for f in frames] == [5, 6, 7]
     assert [f.index for f in frames] == [2, 3, 4]
 

@@ -69,6 +69,7 @@ def test_a_range_is_the_same_film() -> None:
     with open_source(SMALL, start_s=0.5, end_s=1.2) as source:
         part = list(source)
     assert [f.pts for f in part] == list(range(7))
+    assert source.info.begins_s == 0.5
     assert all(np.array_equal(f.rgb, whole[5 + i]) for i, f in enumerate(part))
 
 
