@@ -147,25 +147,25 @@ def web(
 
 
 class GrowingPlaylist:
-    """Live HLS: of ready pieces one more is listed every `piece_s`, three at a time."""
+    """Live HLS: another piece is listed every `piece_s`, the newest five at a time.
 
-    def __init__(self, pieces: list[bytes], piece_s: float) -> None:
-        self._pieces, self._piece_s = pieces, piece_s
-        self._begun_s = time.monotonic() - 3 * piece_s
-        self.fetched: list[str] = []
+    piece: makes it, from its number.  listed: the newest, each time the list was fetched.
+    """
 
-    def newest(self) -> int:
-        return min(int((time.monotonic() - self._begun_s) / self._piece_s), len(self._pieces)) - 1
+    def __init__(self, piece: Callable[[int], bytes], piece_s: float) -> None:
+        self._piece, self._piece_s = piece, piece_s
+        self._begun_s = time.monotonic() - 6 * piece_s
+        self.listed: list[int] = []
 
     def __call__(self, path: str) -> tuple[str, bytes] | None:
-        self.fetched.append(path)
         if path.endswith(".m3u8"):
-            last = self.newest()
-            first = max(0, last - 4)
+            last = int((time.monotonic() - self._begun_s) / self._piece_s) - 1
+            self.listed.append(last)
+            first = last - 4
             lines = ["#EXTM3U", "#EXT-X-VERSION:3",
                      f"#EXT-X-TARGETDURATION:{-(-self._piece_s // 1):.0f}",
                      f"#EXT-X-MEDIA-SEQUENCE:{first}"]  # fmt: skip
             for index in range(first, last + 1):
                 lines += [f"#EXTINF:{self._piece_s},", f"{index}.ts"]
             return "application/vnd.apple.mpegurl", "\n".join([*lines, ""]).encode()
-        return "video/mp2t", self._pieces[int(path.strip("/").partition(".")[0])]
+        return "video/mp2t", self._piece(int(path.strip("/").partition(".")[0]))

@@ -80,12 +80,35 @@ class Datagrams:
         self.stream.seek(0)
 
 
+def play(show: LiveJob, folder: Path, *received: Datagrams, claps: int = 6, **more: Any) -> None:
+    """Until so many claps are beside their flashes in the recording there, and in what came."""
+
+    def is_enough() -> bool:
+        time.sleep(0.5)
+        files = [*map(str, folder.glob("livedream-*.mp4"))]
+        streams = [io.BytesIO(one.stream.getvalue()) for one in received]
+        return bool(files) and (
+            not claps or all(len(watch(one).apart_ms()) >= claps for one in files + streams)
+        )
+
+    def end() -> None:
+        try:
+            until(is_enough)
+        finally:
+            session.stop()
+
+    with Session(show, **more) as session:
+        ending = threading.Thread(target=end)
+        ending.start()
+        session.run()
+        ending.join()
+
+
 def test_a_film_that_loops_is_heard_in_recordings_and_over_udp(tmp_path: Path) -> None:
     film = make_film(tmp_path / "film.mp4")
     received = Datagrams()
     try:
-        with Session(job(film, f"record:{tmp_path}", received.address, seconds=4.5)) as session:
-            session.run()
+        play(job(film, f"record:{tmp_path}", received.address), tmp_path, received)
     finally:
         received.close()
     (path,) = tmp_path.glob("livedream-*.mp4")
@@ -97,8 +120,7 @@ def test_a_show_that_is_dreamed_again_is_heard_again(tmp_path: Path) -> None:
     film, log = make_film(tmp_path / "film.mp4"), tmp_path / "show.jsonl"
     written = ControllerSettings(log=str(log))
     sink = f"record:{tmp_path}?of=camera"
-    with Session(job(film, sink, controllers=written, seconds=4.0)) as session:
-        session.run()
+    play(job(film, sink, controllers=written), tmp_path)
     (camera,) = tmp_path.glob("livedream-*-camera-*.mp4")
     again = tmp_path / "again.mp4"
     line = [
@@ -238,9 +260,8 @@ def test_a_microphone_beside_a_camera_is_recorded(
     room = Room()
     monkeypatch.setitem(sys.modules, "sounddevice", room)  # type: ignore[arg-type]
     listening = ControllerSettings(audio="mixer")
-    show = job("room", f"record:{tmp_path}", controllers=listening, sound="audio", seconds=4.0)
-    with Session(show, live_input=room) as session:
-        session.run()
+    show = job("room", f"record:{tmp_path}", controllers=listening, sound="audio")
+    play(show, tmp_path, live_input=room)
     (path,) = tmp_path.glob("livedream-*.mp4")
     agree(watch(str(path)).apart_ms())
 
@@ -276,8 +297,7 @@ def test_sound_that_is_not_there_is_one_line(more: dict[str, str], said: str) ->
 def test_where_there_is_no_sound_there_is_no_track(tmp_path: Path, sound: str) -> None:
     film = tmp_path / "film.mp4"
     source = make_film(film) if sound == "none" else "synthetic:clouds?size=64x36"
-    with Session(job(source, f"record:{tmp_path}", sound=sound, seconds=0.5)) as session:
-        session.run()
+    play(job(source, f"record:{tmp_path}", sound=sound), tmp_path, claps=0)
     (path,) = tmp_path.glob("livedream-*.mp4")
     with av.open(str(path)) as container:
         assert [stream.type for stream in container.streams] == ["video"]

@@ -2,9 +2,10 @@
 
 import shutil
 import subprocess
-import time
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from fractions import Fraction
 from io import BytesIO
 from itertools import chain, count, groupby, pairwise, repeat
@@ -16,7 +17,7 @@ from live.senders import MjpegServer, RtspServer, read_stamp
 from live.streams_made import FPS, GrowingPlaylist, datagrams, film, web
 from PIL import Image
 from ports import free_tcp_port, free_udp_port
-from waiting import until
+from waiting import PATIENCE_S, until
 
 from livedream.capture.live import Captured, open_live, stream
 from livedream.capture.live.worker import Capture
@@ -37,38 +38,40 @@ def captured(address: str) -> Iterator[Capture]:
         capture.close()
 
 
-def first(capture: Capture, seconds: float = 15.0) -> Captured:
-    found = capture.slot.get(seconds)
+def first(capture: Capture) -> Captured:
+    found = capture.slot.get(PATIENCE_S)
     assert found is not None, capture.health()
     return found
 
 
-def seen(capture: Capture, seconds: float) -> list[tuple[float, int]]:
-    """When each picture came, and the number in it."""
-    first(capture)
-    time.sleep(0.5)  # what was read while it was opened comes at once
-    begun_s, found = time.monotonic(), []
-    while time.monotonic() - begun_s < seconds:
-        one = capture.slot.get(0.2)
-        if one is not None:
-            found.append((one.captured_s, read_stamp(one.rgb)))
-    return found
+def until_it_moves(capture: Capture) -> None:
+    """Until it has shown a second of the film a second, without going back, for two seconds.
 
+    At first what was read while it was opened comes at once; a busy machine falls behind and
+    catches up.
+    """
+    found: deque[tuple[float, int]] = deque()
 
-def assert_moves(found: list[tuple[float, int]]) -> None:
-    """A second of the film a second, without going back."""
-    times, numbers = np.array(found).T
-    assert (np.diff(numbers) >= 0).all(), numbers
-    assert len(set(numbers)) > 0.5 * len(numbers)
-    rate = (numbers[-1] - numbers[0]) / FPS / (times[-1] - times[0])
-    assert 0.5 < rate < 2  # a busy machine falls behind and catches up; unheld it would be 10
+    def moves() -> bool:
+        one = first(capture)
+        found.append((one.captured_s, read_stamp(one.rgb)))
+        while one.captured_s - found[0][0] > 2.0:
+            found.popleft()
+        times, numbers = np.array(found).T
+        passed_s = times[-1] - times[0]
+        if passed_s < 1.5 or len(set(numbers)) < max(10, 0.5 * len(numbers)):
+            return False
+        rate = (numbers[-1] - numbers[0]) / FPS / passed_s
+        return bool((np.diff(numbers) >= 0).all()) and 0.7 < rate < 1.4
+
+    until(moves, state=lambda: (capture.health(), found))
 
 
 @pytest.mark.parametrize(("kind", "name"), [("mp4", "film.mp4"), ("mpegts", "film.ts")])
 def test_a_film_over_http_runs_at_its_own_pace(kind: str, name: str) -> None:
     content = film(4 * FPS, format=kind)
     with web(lambda path: ("video/mp4", content)) as url, captured(f"{url}/{name}") as capture:
-        assert_moves(seen(capture, 1.5))
+        until_it_moves(capture)
         assert "looped" in capture.health().detail
 
 
@@ -78,17 +81,19 @@ def test_a_film_of_unknown_length_is_held_up_after_some_seconds() -> None:
         web(lambda path: ("video/mp2t", content), says_size=False) as url,
         captured(f"{url}/film") as capture,
     ):
-        found = seen(capture, 3.0)
-    assert found[-1][1] < 9.5 * FPS
-    assert_moves([one for one in found if one[0] > found[-1][0] - 1.5])
+        until_it_moves(capture)
 
 
 def test_a_film_over_http_is_looped_without_a_loss(caplog: pytest.LogCaptureFixture) -> None:
     content = film(FPS // 2, format="mp4")
     with web(lambda path: ("video/mp4", content)) as url, captured(f"{url}/film.mp4") as capture:
-        found = seen(capture, 1.6)
-    numbers = [number for _, number in found]
-    assert sum(a > b for a, b in pairwise(numbers)) >= 2
+        numbers: list[int] = []
+
+        def is_looped() -> bool:
+            numbers.append(read_stamp(first(capture).rgb))
+            return sum(a > b for a, b in pairwise(numbers)) >= 2
+
+        until(is_looped, state=capture.health)
     assert capture.health().reconnects == 0
     assert not caplog.messages
 
@@ -107,35 +112,37 @@ def test_a_slow_film_over_http_is_shown_again_meanwhile() -> None:
     means = [rgb.mean() for rgb in found]
     runs = [len(list(run)) for _, run in groupby(round(mean / 20) for mean in means)]
     assert len(runs) > 3, runs  # it was looped
-    assert min(runs[:3]) > 5, runs
+    assert len(found) > 3 * len(runs), runs
 
 
 def test_a_picture_over_http_is_looked_at_again() -> None:
     import cv2
 
     asked: list[str] = []
+    shades = [60]
 
     def snapshot(path: str) -> tuple[str, bytes]:
         asked.append(path)
-        shade = np.full((180, 320, 3), 60 if len(asked) < 4 else 200, np.uint8)
+        shade = np.full((180, 320, 3), shades[-1], np.uint8)
         return "image/jpeg", cv2.imencode(".jpg", shade)[1].tobytes()
 
     with web(snapshot) as url, captured(f"{url}/snapshot.jpg") as capture:
         assert first(capture).rgb.mean() < 70
-        frames = capture.health().frames
+        shades.append(200)
         until(lambda: first(capture).rgb.mean() > 190, state=capture.health)
-        assert capture.health().frames - frames > 10
-        assert len(asked) < 12
+        frames, looks = capture.health().frames, len(asked)
+        until(lambda: len(asked) > looks + 2, state=capture.health)
+        assert capture.health().frames - frames > 3 * (len(asked) - looks)
         assert capture.health().reconnects == 0
 
 
 def test_live_hls_moves_and_begins_near_its_end() -> None:
-    half = FPS // 2 / FPS
-    pieces = [film(FPS // 2, first=FPS // 2 * index) for index in range(14)]
-    playlist = GrowingPlaylist(pieces, half)
+    half = FPS // 2
+    playlist = GrowingPlaylist(lambda index: film(half, first=half * index), half / FPS)
     with web(playlist) as url, captured(f"{url}/live.m3u8") as capture:
-        assert playlist.newest() * FPS // 2 - read_stamp(first(capture).rgb) <= 2 * FPS
-        assert_moves(seen(capture, 2.0))
+        number = read_stamp(first(capture).rgb)
+        assert number >= (playlist.listed[0] - 2) * half, "it begins with the last three pieces"
+        until_it_moves(capture)
         assert capture.health().reconnects == 0
 
 
@@ -159,12 +166,14 @@ def test_rtsp_over_udp_where_tcp_is_refused_and_a_password_as_it_is() -> None:
 def test_sound_only_is_said_and_a_late_picture_is_taken(caplog: pytest.LogCaptureFixture) -> None:
     port = free_udp_port()
     sound, both = film(0, sound_s=1.0, video=False), film(3 * FPS, sound_s=3.0)
-    parts = chain([(sound, 1.0)], repeat((both, 3.0)))
+    said: list[bool] = []
+    parts = ((both, 3.0) if said else (sound, 1.0) for _ in count())
     with captured(f"udp://127.0.0.1:{port}") as capture, datagrams(port, parts):
         until(
             lambda: "no video in this stream, only sound" in capture.health().detail,
             state=capture.health,
         )
+        said.append(True)
         assert first(capture).rgb.shape == (240, 416, 3)
 
 
@@ -201,10 +210,17 @@ def test_a_stream_that_never_has_a_keyframe_is_shown_as_it_is(
         RtspServer("admin", "secret", keyframes=False) as server,
         captured(f"rtsp://admin:secret@127.0.0.1:{server.port}/x") as capture,
     ):
-        assert first(capture, 20.0).rgb.shape == (180, 320, 3)
+        assert first(capture).rgb.shape == (180, 320, 3)
     assert "no keyframe in 2 s" in caplog.text
 
 
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a busy machine the sender may be silent for a while."""
+    monkeypatch.setattr(stream, "_DATAGRAMS", replace(stream._DATAGRAMS, silent_s=PATIENCE_S))  # noqa: SLF001
+
+
+@pytest.mark.usefixtures("patient")
 def test_size_codec_and_clock_may_change(caplog: pytest.LogCaptureFixture) -> None:
     port = free_udp_port()
     films = {
@@ -225,15 +241,19 @@ def test_size_codec_and_clock_may_change(caplog: pytest.LogCaptureFixture) -> No
     assert len([line for line in caplog.messages if "is lost" in line]) <= 1
 
 
+@pytest.mark.usefixtures("patient")
 def test_a_camera_may_be_turned_while_it_films() -> None:
     port = free_udp_port()
-    upright, turned = film(FPS, group=12), film(3 * FPS, group=12, turned=90)
-    parts = chain([(upright, 1.0), (turned, 3.0)], repeat((upright, 1.0)))
+    upright, turned = film(FPS, group=12), film(FPS, group=12, turned=90)
+    sent = [upright]
+    parts = ((sent[-1], 1.0) for _ in count())
     with captured(f"udp://127.0.0.1:{port}") as capture, datagrams(port, parts):
         assert first(capture).rgb.shape == (240, 416, 3)
+        sent.append(turned)
         until(lambda: first(capture).rgb.shape == (416, 240, 3), state=capture.health)
         for _ in range(2 * FPS):  # not only where it is said
             assert first(capture).rgb.shape == (416, 240, 3)
+        sent.append(upright)
         until(lambda: first(capture).rgb.shape == (240, 416, 3), state=capture.health)
         assert capture.health().reconnects == 0
 
@@ -305,19 +325,20 @@ def combs(rgb: Picture) -> float:
 
 
 @pytest.mark.parametrize("secret", ["", "passphrase=it's%20secret"])
-def test_srt_through_an_ffmpeg_that_has_it(secret: str) -> None:
+def test_srt_through_an_ffmpeg_that_has_it(secret: str, tmp_path: Path) -> None:
     tool = shutil.which("ffmpeg")
     if tool is None or "srt" not in children.protocols(tool):
         pytest.skip("needs an ffmpeg with SRT")
     address = f"srt://127.0.0.1:{free_tcp_port()}"
+    path = tmp_path / "film.ts"
+    path.write_bytes(film(8 * FPS))
     sender = subprocess.Popen(
-        [tool, "-v", "error", "-re", "-f", "mpegts", "-i", "-", "-c", "copy", "-f", "mpegts",
-         f"{address}?mode=listener&{secret.replace('%20', ' ')}"], stdin=subprocess.PIPE,
+        [tool, "-v", "error", "-re", "-stream_loop", "-1", "-f", "mpegts", "-i", str(path), "-c",
+         "copy", "-f", "mpegts", f"{address}?mode=listener&{secret.replace('%20', ' ')}"],
     )  # fmt: skip
-    assert sender.stdin is not None
     with sender:
-        sender.stdin.write(film(8 * FPS))
-        sender.stdin.close()
-        with captured(f"{address}?{secret}&latency=50") as capture:
-            assert_moves(seen(capture, 1.5))
-        sender.kill()
+        try:
+            with captured(f"{address}?{secret}&latency=50") as capture:
+                until_it_moves(capture)
+        finally:
+            sender.kill()
