@@ -4,9 +4,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from waiting import PATIENCE_S
 
 from livedream.control.link import LinkTempo
 from livedream.control.live_parameters import LiveParameters
@@ -37,10 +39,12 @@ class Peer:
     def __init__(self, process: "subprocess.Popen[str]") -> None:
         self._process = process
 
-    def says(self, true: Callable[[float, float, float, float], bool]) -> bool:
+    def says(
+        self, true: Callable[[float, float, float, float], bool], seconds: float = PATIENCE_S
+    ) -> bool:
         """Whether it comes to say so: peers, tempo, beat, and when by this machine's clock."""
         assert self._process.stdout is not None
-        end_s = time.monotonic() + 15
+        end_s = time.monotonic() + seconds
         while time.monotonic() < end_s:
             peers, bpm, beat, now_s = map(float, self._process.stdout.readline().split())
             if true(peers, bpm, beat, now_s):
@@ -48,13 +52,23 @@ class Peer:
         return False
 
 
-@pytest.fixture
-def peer() -> Iterator[Peer]:
+@contextmanager
+def started() -> Iterator[Peer]:
     with subprocess.Popen(
         [sys.executable, "-c", _PEER], stdout=subprocess.PIPE, text=True
     ) as process:
         yield Peer(process)
         process.kill()
+
+
+@pytest.fixture
+def peer() -> Iterator[Peer]:
+    """On a machine where two that are not livedream find each other."""
+    with started() as one, started():
+        if not one.says(lambda peers, *_: peers > 0, 15.0):
+            pytest.skip("no multicast on this machine: Link finds nobody")
+    with started() as made:
+        yield made
 
 
 def test_tempo_and_bar_are_shared(peer: Peer, tmp_path: Path) -> None:
@@ -65,8 +79,7 @@ def test_tempo_and_bar_are_shared(peer: Peer, tmp_path: Path) -> None:
     assert peer.says(lambda *said: begun.append(said[3]) or said[3] - begun[0] > 1.5)  # type: ignore[func-returns-value]
     link.start()
     try:
-        if not peer.says(lambda peers, *_: peers > 0):
-            pytest.skip("no multicast on this machine: Link finds nobody")
+        assert peer.says(lambda peers, *_: peers > 0)
         tempo = show.tempo
 
         def in_time(_: float, bpm: float, beat: float, now_s: float) -> bool:

@@ -24,6 +24,7 @@ from livedream.present.live import LiveFrame, open_output
 name, width, height, red = sys.argv[1], *map(int, sys.argv[2:])
 output = open_output(f"ndi:{name}", width=width, height=height, rate=Fraction(25))
 output.open()
+print("open", flush=True)
 rgb = np.zeros((height, width, 3), np.uint8)
 rgb[:, : width // 2, 0] = red
 while True:
@@ -45,6 +46,7 @@ output = open_output(
     "ndi:Clap", width=opened.width, height=opened.height, rate=opened.rate, sound=sound
 )
 output.open()
+print("open", flush=True)
 for index in count():
     rgb = source.read()
     if rgb is not None:
@@ -91,6 +93,7 @@ outputs = [
 ]
 for output in outputs:
     output.open()
+print("open", flush=True)
 while True:
     for output in outputs:
         output.write(LiveFrame(dreamed, time.monotonic(), 0, camera))
@@ -105,16 +108,16 @@ from cyndilib.receiver import Receiver
 from cyndilib.video_frame import VideoFrameSync
 from cyndilib.wrapper.ndi_recv import RecvBandwidth, RecvColorFormat
 
-finder = Finder()
-finder.open()
+finder = Finder()  # not opened: a thread of its own would ask NDI at the same time
 end_s, found = time.monotonic() + 90, {}
 for of in ("layer", "dream"):
     names = []
     while not names and time.monotonic() < end_s:
-        finder.wait_for_sources(0.2)
+        finder.wait_for_sources(0.0)
+        time.sleep(0.05)
         names = [one for one in map(str, finder.get_source_names()) if f"({of})" in one]
     if not names:
-        sys.exit("nobody")
+        sys.exit(print("nobody", flush=True))
     receiver, video = Receiver(
         color_format=RecvColorFormat.RGBX_RGBA, bandwidth=RecvBandwidth.highest
     ), VideoFrameSync()
@@ -182,10 +185,22 @@ class Programs:
         self._running.append(one)
         return one
 
+    def start_sender(self, program: str, *words: str) -> "subprocess.Popen[str]":
+        """Returns once it can be found."""
+        one = self.start(program, *words)
+        assert one.stdout is not None and one.stdout.readline() == "open\n"
+        return one
+
     def close(self) -> None:
         for one in self._running:
             one.kill()
             one.communicate()
+
+
+def skip_for(sender: "subprocess.Popen[str]") -> None:
+    """Nobody was found, and there is somebody."""
+    assert sender.poll() is None, "the sender has ended"
+    pytest.skip("NDI finds nobody on this machine")
 
 
 @pytest.fixture
@@ -199,12 +214,12 @@ def programs(tmp_path: Path) -> Iterator[Programs]:
 def test_a_sender_is_found_by_its_name_and_found_again_with_another_size(
     programs: Programs,
 ) -> None:
-    sender = programs.start(_SENDER, "Wall", "320", "180", "200")
+    sender = programs.start_sender(_SENDER, "Wall", "320", "180", "200")
     receiver = programs.start(_RECEIVER, "ndi:wall")
     assert receiver.stdout is not None
     names = json.loads(receiver.stdout.readline())
     if not names:
-        pytest.skip("NDI finds nobody on this machine")
+        skip_for(sender)
     assert any("(Wall)" in name for name in names), names
 
     def until(**wanted: object) -> dict[str, object]:
@@ -221,7 +236,7 @@ def test_a_sender_is_found_by_its_name_and_found_again_with_another_size(
     assert abs(left[0] - 200) < 12 and max(*left[1:], *right) < 12
     sender.kill()
     until(state="lost", detail="ndi:wall: the NDI sender is gone")
-    programs.start(_SENDER, "Wall", "480", "270", "90")
+    programs.start_sender(_SENDER, "Wall", "480", "270", "90")
     again = until(size=[480, 270], state="ok")
     assert again["reconnects"] == 1
     left = again["left"]
@@ -242,11 +257,12 @@ def camera_and_dream() -> tuple[np.ndarray, np.ndarray]:
 def test_alpha_arrives_and_the_composite_is_the_dream(programs: Programs, tmp_path: Path) -> None:
     camera, dreamed = camera_and_dream()
     np.save(tmp_path / "sent.npy", np.stack([camera, dreamed]))
-    programs.start(_LAYER, str(tmp_path / "sent.npy"))
+    sender = programs.start_sender(_LAYER, str(tmp_path / "sent.npy"))
     compositor = programs.start(_COMPOSITOR, str(tmp_path))
     assert compositor.stdout is not None
-    if compositor.stdout.readline() != "received\n":
-        pytest.skip("NDI finds nobody on this machine")
+    if (said := compositor.stdout.readline()) == "nobody\n":
+        skip_for(sender)
+    assert said == "received\n"
     layer, opaque = np.load(tmp_path / "layer.npy"), np.load(tmp_path / "dream.npy")
     assert layer[:, 230:, 3].max() <= 4, "nothing was added there"
     assert layer[:, :200, 3].mean() > 10
@@ -262,11 +278,11 @@ def test_alpha_arrives_and_the_composite_is_the_dream(programs: Programs, tmp_pa
 
 @pytest.mark.slow
 def test_sound_goes_along_and_claps_when_it_flashes(programs: Programs, tmp_path: Path) -> None:
-    programs.start(_PLAYER, str(make_film(tmp_path / "film.mp4")))
+    sender = programs.start_sender(_PLAYER, str(make_film(tmp_path / "film.mp4")))
     witness = programs.start(_WITNESS)
     assert witness.stdout is not None
     if not json.loads(witness.stdout.readline()):
-        pytest.skip("NDI finds nobody on this machine")
+        skip_for(sender)
     apart_ms = json.loads(witness.stdout.readline())
     assert len(apart_ms) == 9
     # NDI's pieces have no time but that of their coming: on a busy machine some come late.

@@ -13,6 +13,7 @@ from livedream.core.frame import Picture
 from livedream.core.live_sound import SOUND_RATE, LiveSound, full_scale
 
 _FOUND_S: Final = 3.0  # how long senders on the network take to be heard of
+_LOOK_S: Final = 0.05  # between two looks at who has been heard of
 _FIRST_S: Final = 3.0  # and until the first picture
 _SOUND_S: Final = 0.5  # heuristic: and from there to the first sound, where there is one
 _SOUND_LEFT: Final = 240  # samples; who takes all that NDI has ready gets the same once more
@@ -28,11 +29,7 @@ def is_ndi(text: str) -> bool:
 
 def list_senders(wait_s: float = _FOUND_S) -> list[str]:
     """Their names, `HOST (STREAM)`. Raises SourceError without cyndilib."""
-    finder = _finder()
-    try:
-        return [shown_name(one) for one in _heard_of(finder, "", wait_s)]
-    finally:
-        finder.close()
+    return [shown_name(one) for one in _heard_of(_finder(), "", wait_s)]
 
 
 class NdiInput:
@@ -100,9 +97,7 @@ class NdiInput:
         self._sent = 0.0
         if receiver is not None:
             receiver.disconnect()
-        finder, self._finder = self._finder, None
-        if finder is not None:
-            finder.close()
+        self._finder = None
 
     def _receive(self) -> Picture | None:
         """The next picture, None after a while without one."""
@@ -152,17 +147,18 @@ def _finder() -> Any:
         from cyndilib.finder import Finder
     except ImportError as error:
         raise SourceError("ndi: cyndilib is not installed; pip install 'livedream[ndi]'") from error
-    finder = Finder()
-    finder.open()
-    return finder
+    # Not opened: that would start a thread which asks NDI for its senders as well, and what one of
+    # the two is told is no longer there once the other asks.
+    return Finder()
 
 
 def _heard_of(finder: Any, wanted: str, wait_s: float) -> list[str]:
     """Senders whose name contains `wanted`, livedream's own last; waits for the first of them."""
     until_s = time.monotonic() + wait_s
     while True:
+        finder.wait_for_sources(0.0)  # takes what is new; to wait here would hold up all of Python
         names = [str(one) for one in finder.get_source_names()]
         found = named(wanted, names)
         if found or time.monotonic() >= until_s:
             return sorted(found, key=lambda one: _OWN in one)
-        finder.wait_for_sources(0.2)
+        time.sleep(_LOOK_S)
