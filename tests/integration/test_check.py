@@ -16,12 +16,21 @@ from livedream.dream.networks.network import Network
 from livedream.jobs.check import check_file
 from livedream.jobs.render import RenderJob, render
 
-SMALL = DreamSettings(size="64p", octaves=1, iterations=1, flow="none", strength=0.0)
+SMALL = DreamSettings(
+    size="64p", octaves=1, iterations=1, flow="none", strength=0.0, objective="strokes"
+)
+
+
+@pytest.fixture(scope="module")
+def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_film(tmp_path_factory.mktemp("film"))
 
 
 @pytest.mark.parametrize("suffix", [".mkv", ".mp4", ".mov", ".webm", ".avi", ".ts"])
-def test_it_says_what_a_render_does(suffix: str, dreamnet: Network, tmp_path: Path) -> None:
-    film, output = make_film(tmp_path), tmp_path / f"out{suffix}"
+def test_it_says_what_a_render_does(
+    suffix: str, film: Path, dreamnet: Network, tmp_path: Path
+) -> None:
+    output = tmp_path / f"out{suffix}"
     job = RenderJob(source=str(film), output=output, settings=SMALL)
     dreamer = Dreamer(SMALL, dreamnet)
     found = check_file(job, dreamer)
@@ -54,9 +63,9 @@ def test_it_takes_the_options_of_a_render(dreamnet: Network, tmp_path: Path) -> 
 
 
 def test_it_is_printed_a_line_for_each_part(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    film = make_film(tmp_path)
+    shutil.copy(film, tmp_path)
     monkeypatch.chdir(tmp_path)
     before = sorted(tmp_path.iterdir())
     assert main(["check", film.name, "-o", "new.mp4", "--size", "64p", "--strength", "0"]) == 0
@@ -90,11 +99,11 @@ def test_it_is_printed_a_line_for_each_part(
     ids=" ".join,
 )
 def test_what_a_render_refuses_it_refuses(
-    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    words: list[str], film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
-    make_film(tmp_path)
-    shutil.copy(tmp_path / "film.mkv", tmp_path / "film.webm")
+    for name in ("film.mkv", "film.webm"):
+        shutil.copy(film, tmp_path / name)
     (tmp_path / "there.mp4").write_text("precious")
     before = sorted(tmp_path.rglob("*"))
     monkeypatch.chdir(tmp_path)

@@ -1,6 +1,7 @@
 """Bad input gets one clear line and exit code 2; nothing is overwritten, nothing lost."""
 
 import errno
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -104,6 +105,19 @@ def test_several_inputs_go_into_a_folder(tmp_path: Path) -> None:
     ]
 
 
+@pytest.fixture(scope="module")
+def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of films and of the pictures of a shot."""
+    folder = tmp_path_factory.mktemp("films")
+    for name in ("a.mkv", "a.dream.mkv", "b.mkv", "c.webm", "shot/%02d.png", "out/b.dream.mkv"):
+        film = folder / name
+        film.parent.mkdir(exist_ok=True)
+        with open_source(CLOUDS) as source, open_sink(film, source.info) as sink:
+            for frame in source:
+                sink.write(frame)
+    return folder
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -118,15 +132,11 @@ def test_several_inputs_go_into_a_folder(tmp_path: Path) -> None:
     ids=lambda one: " ".join(one) if isinstance(one, list) else "",
 )
 def test_what_cannot_be_is_said_before_the_first_film(
-    words: list[str], message: str, tmp_path: Path,
+    *, words: list[str], message: str, films: Path, tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
+    shutil.copytree(films, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
-    for film in ("a.mkv", "a.dream.mkv", "b.mkv", "c.webm", "shot/%02d.png", "out/b.dream.mkv"):
-        Path(film).parent.mkdir(exist_ok=True)
-        with open_source(CLOUDS) as source, open_sink(film, source.info) as sink:
-            for frame in source:
-                sink.write(frame)
     before = {path: path.read_bytes() for path in tmp_path.rglob("*.*")}
     for more in ([], ["--workers", "1"]):
         code, said = run(capsys, "render", *words, *more, *OPTIONS)
@@ -162,13 +172,12 @@ def test_measure_refuses_what_has_its_place_or_time(
 
 @pytest.mark.parametrize("name", ["a.mkv", "b.mkv", "nowhere/figures.json"])
 def test_figures_that_cannot_be_written_are_refused_first(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+    name: str, films: Path, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
     monkeypatch.chdir(tmp_path)
     for film in ("a.mkv", "b.mkv"):
-        with open_source(CLOUDS) as source, open_sink(film, source.info) as sink:
-            for frame in source:
-                sink.write(frame)
+        shutil.copy(films / film, film)
     before = {path: path.read_bytes() for path in tmp_path.iterdir()}
     code, said = run(capsys, "measure", "a.mkv", "b.mkv", "--json", name)
     assert code == 2
