@@ -32,18 +32,17 @@ def files(dreamnet: Network, tmp_path_factory: pytest.TempPathFactory) -> list[E
 
 
 def test_at_the_border_it_dreams_as_the_ascent_does(
-    dreamnet: Network, texture: Picture, tmp_path: Path
+    files: list[Exported], dreamnet: Network, texture: Picture
 ) -> None:
     import onnxruntime
 
     settings = SMALL.replace(octaves=1, iterations=3, engine="torch", variety=0.0)
-    (file,) = export_steps(settings, tmp_path / "dream.onnx", dreamnet)
     ascent = Ascent(
         dreamnet, bind("strokes", dreamnet), settings, torch.device("cpu"), torch.float32
     )
     picture = torch.from_numpy(resized(texture)).permute(2, 0, 1)[None].float() / 255
     wanted = ascent.addition(picture, np.random.default_rng(7)).numpy()
-    session = onnxruntime.InferenceSession(file.path, providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(files[1].path, providers=["CPUExecutionProvider"])
     draw, dreamed = np.random.default_rng(7), picture.numpy()
     for _ in range(settings.iterations):
         shift = draw.integers(0, settings.jitter + 1, 2)

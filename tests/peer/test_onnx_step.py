@@ -112,19 +112,26 @@ def test_a_step_equals_autograd_s(name: str, objective: str, size: tuple[int, in
         alike(x, step(x, 1.5, shift, spec.objective.weights), wanted)
 
 
-def test_step_size_weights_and_variety_are_inputs() -> None:
-    spec = spec_of("dreamnet", "strokes + eyes")
-    step = exported(spec, StepShape(70, 66, (REACH, REACH)))
+BOTH, SHAPE = "strokes + eyes", StepShape(70, 66, (REACH, REACH))
+
+
+@pytest.fixture(scope="module")
+def both() -> Step:
+    return exported(spec_of("dreamnet", BOTH), SHAPE)
+
+
+def test_step_size_weights_and_variety_are_inputs(both: Step) -> None:
+    spec = spec_of("dreamnet", BOTH)
     x = 0.1 + 0.8 * torch.rand(1, 3, 66, 70, generator=torch.Generator().manual_seed(2))
     other = EngineSpec(
         spec.network, bind("2*strokes - 0.3*eyes", spec.network), spec.device, spec.dtype
     )
     other.objective.variety.fill_(0.7)
     wanted = by_autograd(other, x, DreamSettings(step_size=4.0), (3, 4))
-    alike(x, step(x, 4.0, (3, 4), torch.tensor([2.0, -0.3]), 0.7), wanted)
+    alike(x, both(x, 4.0, (3, 4), torch.tensor([2.0, -0.3]), 0.7), wanted)
     for weights, variety in (((1.0, 1.0), 0.7), ((2.0, -0.3), 0.0)):
         with pytest.raises(AssertionError):
-            alike(x, step(x, 4.0, (3, 4), torch.tensor(weights), variety), wanted)
+            alike(x, both(x, 4.0, (3, 4), torch.tensor(weights), variety), wanted)
 
 
 def test_smoothing_and_guides_are_in_the_graph() -> None:
@@ -138,20 +145,19 @@ def test_smoothing_and_guides_are_in_the_graph() -> None:
     alike(x, step(x, 1.5, (2, 9), spec.objective.weights), wanted)
 
 
-def test_a_flat_picture_gives_something_finite() -> None:
-    spec = spec_of("dreamnet", "strokes")
-    step = exported(spec, StepShape(70, 66, (REACH, REACH)))
+def test_a_flat_picture_gives_something_finite(both: Step) -> None:
     for brightness in (0.0, 0.5, 1.0):
-        found = step(torch.full((1, 3, 66, 70), brightness), 1.5, (3, 4), spec.objective.weights)
+        found = both(torch.full((1, 3, 66, 70), brightness), 1.5, (3, 4), torch.ones(2))
         assert found.isfinite().all() and found.min() >= 0 and found.max() <= 1
 
 
-def test_a_step_in_half_precision_dreams_alike() -> None:
-    spec = spec_of("dreamnet", "strokes")
+def test_a_step_in_half_precision_dreams_alike(both: Step) -> None:
+    spec = spec_of("dreamnet", BOTH)
     half = EngineSpec(spec.network, spec.objective, spec.device, torch.float16)
     x = 0.1 + 0.8 * torch.rand(1, 3, 66, 70, generator=torch.Generator().manual_seed(5))
-    weights, shape = spec.objective.weights, StepShape(70, 66, (REACH, REACH))
-    wanted, found = (exported(s, shape)(x, 1.5, (3, 4), weights) - x for s in (spec, half))
+    wanted, found = (
+        step(x, 1.5, (3, 4), torch.ones(2)) - x for step in (both, exported(half, SHAPE))
+    )
     cosine = torch.nn.functional.cosine_similarity(wanted.flatten(), found.flatten(), 0)
     assert float(cosine) > 0.99
 
@@ -173,4 +179,4 @@ def test_an_operator_that_onnx_lacks_is_one_line() -> None:
     spec = spec_of("dreamnet", "strokes")
     strange = Strange(**{f.name: getattr(spec.network, f.name) for f in fields(Network)})
     with pytest.raises(NetworkError, match=r"^the ONNX graph: .*lgamma.*; try another layer$"):
-        build_step(replace(spec, network=strange), StepShape(70, 66, (REACH, REACH)))
+        build_step(replace(spec, network=strange), SHAPE)

@@ -35,10 +35,15 @@ def documented() -> list[str]:
     return sorted(set(found))
 
 
+@pytest.fixture(scope="module")
+def parser() -> argparse.ArgumentParser:
+    return build_parser()
+
+
 @pytest.mark.parametrize("line", documented())
-def test_a_documented_command_parses(line: str) -> None:
+def test_a_documented_command_parses(parser: argparse.ArgumentParser, line: str) -> None:
     words = shlex.split(line.partition(" | ")[0], comments=True)
-    arguments = build_parser().parse_args(words[1:])
+    arguments = parser.parse_args(words[1:])
     assert callable(arguments.run)
 
 
@@ -46,10 +51,12 @@ def test_there_are_documented_commands() -> None:
     assert any(line.startswith("livedream render") for line in documented())
 
 
-def test_every_command_s_module_is_registered(capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_command_s_module_is_registered(
+    parser: argparse.ArgumentParser, capsys: pytest.CaptureFixture[str]
+) -> None:
     """A command that is written but not listed would be missing without a word."""
     with pytest.raises(SystemExit):
-        build_parser().parse_args(["--help"])
+        parser.parse_args(["--help"])
     commands = set(capsys.readouterr().out.replace(",", " ").split())
     for module in pkgutil.iter_modules(cli.__path__):
         loaded = __import__(f"livedream.cli.{module.name}", fromlist=["add_parser"])
