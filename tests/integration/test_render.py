@@ -32,7 +32,8 @@ from livedream.jobs.render import RenderJob, render
 from livedream.jobs.report import RenderReport
 from livedream.present import open_sink
 
-SMALL = DreamSettings(size="90p", flow_size="90p")
+DREAM = DreamSettings(size="90p", flow_size="90p")
+SMALL = DREAM.replace(objective="strokes")  # soon computed, where any dream will do
 OPTIONS = ["--size", "90p", "--flow-size", "90p", "--quiet"]
 CLOUDS = "synthetic:clouds?size=192x108&fps=25&seconds=2"
 
@@ -79,7 +80,7 @@ def times(path: Path) -> list[float]:
 
 def test_sound_and_timing_come_through(clip: Path, tmp_path: Path, dreamnet: Network) -> None:
     out = tmp_path / "out.mp4"
-    report = render(job(clip, out), Dreamer(SMALL, dreamnet))
+    report = render(job(clip, out, settings=DREAM), Dreamer(DREAM, dreamnet))
     assert report.complete
     assert report.frames == 50
     assert times(out) == times(clip)
@@ -117,16 +118,18 @@ def test_settings_are_read_back(clip: Path, tmp_path: Path, dreamnet: Network) -
     from livedream.cli.options import settings_from_file
 
     settings = SMALL.replace(strength=9.0, objective="0.5*eyes + faces", seed=3)
+    dreamer = Dreamer(settings, dreamnet)
     for name in ("out.mp4", "out.mkv", "out.mov"):
         out = tmp_path / name
-        render(job(clip, out, settings=settings, end_s=0.2), Dreamer(settings, dreamnet))
+        render(job(clip, out, settings=settings, end_s=0.2), dreamer)
         assert settings_from_file(out) == settings
 
 
 def test_the_same_seed_dreams_the_same(tmp_path: Path, dreamnet: Network) -> None:
     made = []
     for name in ("a.mkv", "b.mkv"):
-        render(job(CLOUDS, tmp_path / name, codec="ffv1", end_s=0.5), Dreamer(SMALL, dreamnet))
+        wanted = job(CLOUDS, tmp_path / name, codec="ffv1", end_s=0.5, settings=DREAM)
+        render(wanted, Dreamer(DREAM, dreamnet))
         made.append(pictures(tmp_path / name))
     assert all((a == b).all() for a, b in zip(*made, strict=True))
 
@@ -148,28 +151,41 @@ class StoppedError(Exception):
     pass
 
 
+def in_one(path: Path, network: Network) -> Path:
+    """The clouds' dream, rendered without a stop."""
+    render(job(CLOUDS, path, codec="ffv1", settings=DREAM), Dreamer(DREAM, network))
+    return path
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory, dreamnet: Network) -> Path:
+    return in_one(tmp_path_factory.mktemp("whole") / "whole.mkv", dreamnet)
+
+
 @pytest.mark.parametrize(
     ("stop_after", "ahead"),
     [pytest.param(3, False, marks=pytest.mark.slow), (22, False), (22, True)],
 )
 def test_a_stopped_render_goes_on_to_the_same_bits(
-    tmp_path: Path, dreamnet: Network, stop_after: int, ahead: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
+    *, tmp_path: Path, dreamnet: Network, whole: Path, stop_after: int, ahead: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
     """ahead: each frame is begun before the one before is written, as on CUDA."""
     monkeypatch.setattr("livedream.jobs.checkpoint._EVERY_S", 0.1)
     if ahead:
         stay_on_device(monkeypatch, Pool())
-    whole, parts = tmp_path / "whole.mkv", tmp_path / "parts.mkv"
-    render(job(CLOUDS, whole, codec="ffv1"), Dreamer(SMALL, dreamnet))
+        whole = in_one(tmp_path / "whole.mkv", dreamnet)
+    begun = job(CLOUDS, tmp_path / "parts.mkv", codec="ffv1", settings=DREAM)
+    parts = begun.output
 
     def stop(dream: object, report: object) -> None:
         if report.frames >= stop_after:  # type: ignore[attr-defined]
             raise StoppedError
 
     with pytest.raises(StoppedError):
-        render(job(CLOUDS, parts, codec="ffv1"), Dreamer(SMALL, dreamnet), watch=stop)
+        render(begun, Dreamer(DREAM, dreamnet), watch=stop)
     assert len(pictures(parts)) >= stop_after
-    render(job(CLOUDS, parts, codec="ffv1", resume=True), Dreamer(SMALL, dreamnet))
+    render(replace(begun, resume=True), Dreamer(DREAM, dreamnet))
     a, b = pictures(whole), pictures(parts)
     assert len(a) == len(b) == 50
     assert all((x == y).all() for x, y in zip(a, b, strict=True))
