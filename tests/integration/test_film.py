@@ -28,6 +28,9 @@ from livedream.jobs.report import RenderReport
 SMALL = DreamSettings(
     size="source", flow_size="source", wander=1.0, objective="faces + classes:0-9"
 )
+TINY = DreamSettings(  # soon computed, where any dream will do
+    size="32p", flow_size="32p", objective="strokes"
+)
 SHOTS = 60, 52, 70
 
 
@@ -142,7 +145,7 @@ def test_a_guide_that_moves_is_at_its_time_in_every_piece(tmp_path: Path) -> Non
 
 def test_h264_has_every_frame_in_its_place(made: tuple[Path, Path], tmp_path: Path) -> None:
     one, many = tmp_path / "one.mp4", tmp_path / "many.mp4"
-    part = {"start_s": 0.5, "end_s": 5.0, "settings": SMALL.replace(size="32p")}
+    part = {"start_s": 0.5, "end_s": 5.0, "settings": TINY}
     render(job(made[0], one, **part))
     render_films([job(made[0], many, **part)], OneWorker())
     assert times(many) == times(one)
@@ -177,7 +180,7 @@ def test_what_was_stopped_plays_and_is_gone_on_with(
 @pytest.mark.parametrize("suffix", [".mkv", ".mp4", ".ts"])
 def test_a_batch_is_gone_on_with_once_a_film_of_it_is_done(tmp_path: Path, suffix: str) -> None:
     clouds = "synthetic:clouds?size=64x48&fps=10&seconds=0.{}"
-    jobs = [job(clouds.format(n), tmp_path / f"{n}{suffix}") for n in (4, 3)]
+    jobs = [job(clouds.format(n), tmp_path / f"{n}{suffix}", settings=TINY) for n in (4, 3)]
     with pytest.raises(KeyboardInterrupt):
         render_films(jobs, Elsewhere(stop=1))
     before = jobs[0].output.read_bytes()
@@ -190,7 +193,7 @@ def test_a_batch_is_gone_on_with_once_a_film_of_it_is_done(tmp_path: Path, suffi
     assert len(workers.dreamed) == 1 and told[-1] == (3, 3)
     assert jobs[0].output.read_bytes() == before
     if suffix != ".ts":  # which cannot say what it was made with
-        other = replace(jobs[0], resume=True, settings=SMALL.replace(seed=5))
+        other = replace(jobs[0], resume=True, settings=TINY.replace(seed=5))
         with pytest.raises(SettingsError, match="seed is 5"):
             render_films([other], Idle())
 
@@ -199,7 +202,8 @@ def test_a_part_of_a_film_by_one_is_not_gone_on_with_by_many(tmp_path: Path) -> 
     def stop(dream: Dream, report: RenderReport) -> None:
         raise KeyboardInterrupt
 
-    wanted = job("synthetic:clouds?size=64x48&fps=10&seconds=0.4", tmp_path / "out.mkv")
+    clouds = "synthetic:clouds?size=64x48&fps=10&seconds=0.4"
+    wanted = job(clouds, tmp_path / "out.mkv", settings=TINY)
     with pytest.raises(KeyboardInterrupt):
         render(wanted, watch=stop)
     assert not (tmp_path / "out.mkv.livedream-state").exists()
@@ -221,8 +225,7 @@ def test_a_worker_that_died_before_it_could_say_so(made: tuple[Path, Path], tmp_
                     again.append(order.path.stat().st_mtime_ns != stamp)
                 yield number, found
 
-    settings = SMALL.replace(size="32p")
-    assert render_films([job(made[0], tmp_path / "many.mkv", settings=settings)], Twice())
+    assert render_films([job(made[0], tmp_path / "many.mkv", settings=TINY)], Twice())
     assert again == [False] * len(SHOTS)
 
 
@@ -238,7 +241,7 @@ def test_another_file_of_the_same_name_is_found_out(
             film(source, 60, 52, 69)
 
     with pytest.raises(SourceError, match="not the file that the film was planned for"):
-        render_films([job(source, out)], Changed())
+        render_films([job(source, out, settings=TINY)], Changed())
 
 
 def test_a_film_is_done_once_it_is_joined(
@@ -249,7 +252,7 @@ def test_a_film_is_done_once_it_is_joined(
     def full(*given: Any, **more: Any) -> tuple[str, ...]:
         raise SinkError("the disk is full")
 
-    wanted = job(made[0], tmp_path / "many.mkv", settings=SMALL.replace(size="32p"))
+    wanted = job(made[0], tmp_path / "many.mkv", settings=TINY)
     with monkeypatch.context() as broken, pytest.raises(SinkError):
         broken.setattr("livedream.jobs.film.film.join", full)
         render_films([wanted], OneWorker())
@@ -267,9 +270,8 @@ def test_pieces_of_other_encoders_are_not_joined(made: tuple[Path, Path], tmp_pa
                 other = isinstance(found, Parcel) and number
                 yield number, Parcel(replace(found.report, header="other")) if other else found
 
-    settings = SMALL.replace(size="32p")
     with pytest.raises(SinkError, match="encodes otherwise"):
-        render_films([job(made[0], tmp_path / "many.mkv", settings=settings)], Mixed())
+        render_films([job(made[0], tmp_path / "many.mkv", settings=TINY)], Mixed())
 
 
 @pytest.mark.parametrize(
@@ -292,13 +294,25 @@ def test_what_many_workers_cannot_do(
         render_films([job(made[0], tmp_path / name, **more)], Idle())
 
 
+PART = {"start_s": 1.2, "end_s": 5.9, "codec": "ffv1", "settings": TINY}
+
+
+@pytest.fixture(scope="module")
+def part(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A longer film, and the dream of a part of it by one."""
+    folder = tmp_path_factory.mktemp("part")
+    source = film(folder / "film.mkv", *SHOTS, *[90] * 5)
+    render(job(source, folder / "one.mkv", **PART))
+    return source, folder / "one.mkv"
+
+
 @pytest.mark.parametrize("enough", [True, False])
-def test_a_source_that_workers_do_not_see_is_sent(tmp_path: Path, enough: bool) -> None:
+def test_a_source_that_workers_do_not_see_is_sent(
+    part: tuple[Path, Path], tmp_path: Path, enough: bool
+) -> None:
     """As far as a piece takes it; all of it where that was not enough."""
-    source = film(tmp_path / "film.mkv", *SHOTS, *[90] * 5)
-    one, many = tmp_path / "one.mkv", tmp_path / "many.mkv"
-    part = {"start_s": 1.2, "end_s": 5.9, "codec": "ffv1", "settings": SMALL.replace(size="32p")}
-    render(job(source, one, **part))
+    source, one = part
+    many = tmp_path / "many.mkv"
 
     class Holed(Elsewhere):
         def share(self, part: Part) -> Get:
@@ -307,7 +321,7 @@ def test_a_source_that_workers_do_not_see_is_sent(tmp_path: Path, enough: bool) 
             return super().share(part)
 
     workers = Holed(hidden=source)
-    (report,) = render_films([job(source, many, **part)], workers)
+    (report,) = render_films([job(source, many, **PART)], workers)
     assert report.complete
     assert packets(many, "video") == packets(one, "video")
     assert packets(many, "audio") == packets(one, "audio")
@@ -334,7 +348,7 @@ def test_frames_that_change_their_size(tmp_path: Path) -> None:
             for packet in (smaller if small else stream).encode(frame):
                 packet.stream = stream
                 out.mux(packet)
-    told = {"codec": "ffv1", "settings": SMALL.replace(size="32p")}
+    told = {"codec": "ffv1", "settings": TINY}
     alone = render(job(source, one, **told))
     (report,) = render_films([job(source, many, **told)], OneWorker())
     assert packets(many, "video") == packets(one, "video")

@@ -22,8 +22,9 @@ from livedream.jobs.film.film import OneWorker, render_films
 from livedream.jobs.render import RenderJob, render
 
 SMALL = DreamSettings(
-    size="source", flow_size="source", octaves=1, strength=10.0, rise=0.0, half_life=0.1
-)
+    size="source", flow_size="source", octaves=1, strength=10.0, rise=0.0, half_life=0.1,
+    objective="strokes",
+)  # fmt: skip
 PULSE = Automation(modulators=(parse_modulator("strength:bass:0.6"),))
 CLOUDS = "synthetic:clouds?size=64x48&fps=25&seconds={}"
 

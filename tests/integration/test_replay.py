@@ -30,7 +30,10 @@ from livedream.jobs.report import RenderReport
 from livedream.live.regions import LiveRegions
 from livedream.region.painting import Painting, decoded
 
-SMALL = {"size": "source", "flow_size": "72p", "octaves": 1, "iterations": 1, "device": "cpu"}
+SMALL = {
+    "size": "source", "flow_size": "72p", "octaves": 1, "iterations": 1, "device": "cpu",
+    "objective": "strokes",
+}  # fmt: skip
 CLOUDS = "synthetic:clouds?size=128x72&fps=10&seconds={}&seed=3"
 
 
