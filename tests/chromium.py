@@ -147,16 +147,14 @@ class Browser:
     def __init__(self, port: int) -> None:
         self._port = port
         self._links = ExitStack()
+        self._tabs: list[str] = []
 
     def page(
         self, url: str, *, width: int, height: int, scale: float = 1.0, phone: bool = False
     ) -> Page:
         """A new tab of that size, the address loaded."""
-        request = urllib.request.Request(
-            f"http://127.0.0.1:{self._port}/json/new?about:blank", method="PUT"
-        )
-        with urllib.request.urlopen(request, timeout=PATIENCE_S) as answer:
-            target = json.load(answer)
+        target = json.loads(self._ask("new?about:blank"))
+        self._tabs.append(target["id"])
         link = self._links.enter_context(
             connect(
                 target["webSocketDebuggerUrl"],
@@ -170,6 +168,7 @@ class Browser:
         page.call("Runtime.enable")
         page.call("Page.enable")
         page.call("Log.enable")
+        page.call("Emulation.setFocusEmulationEnabled", enabled=True)  # in every tab at once
         page.call(
             "Emulation.setDeviceMetricsOverride", width=width, height=height,
             deviceScaleFactor=scale, mobile=phone,
@@ -179,8 +178,22 @@ class Browser:
         page.call("Page.navigate", url=url)
         return page
 
+    def close_pages(self) -> None:
+        """Close every tab: until then its page goes on asking for pictures and drawing them."""
+        while self._tabs:
+            self._ask(f"close/{self._tabs.pop()}")
+        self.close()
+
     def close(self) -> None:
+        """Close the connections to the tabs."""
         self._links.close()
+
+    def _ask(self, path: str) -> bytes:
+        url = f"http://127.0.0.1:{self._port}/json/{path}"
+        request = urllib.request.Request(url, method="PUT")
+        with urllib.request.urlopen(request, timeout=PATIENCE_S) as answer:
+            answered: bytes = answer.read()
+        return answered
 
 
 @contextmanager

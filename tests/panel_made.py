@@ -27,7 +27,7 @@ from livedream.present.live import LiveFrame
 from livedream.present.live.wall_control import WallControl
 from livedream.warp.remap import Plane
 
-RATE = 50
+RATE = 20
 LOOPBACK = Endpoint("127.0.0.1", 0)
 
 

@@ -32,9 +32,15 @@ READY = "document.querySelectorAll('#page-presets .card').length > 11"
 
 
 @pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     with open_chromium(tmp_path_factory.mktemp("browser")) as made:
         yield made
+
+
+@pytest.fixture
+def browser(chromium: Browser) -> Iterator[Browser]:
+    yield chromium
+    chromium.close_pages()
 
 
 @pytest.fixture
