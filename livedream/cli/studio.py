@@ -72,8 +72,9 @@ def run(args: argparse.Namespace) -> int:
         signal.signal(signal.SIGTERM, end)
         studio.print_address()
         if not args.no_browser:
-            # Beside: a browser that $BROWSER names may be waited for until it is closed.
-            start_thread("browser", lambda: webbrowser.open(studio.url), restart=False)
+            # Beside: a browser that $BROWSER names may be waited for until it is closed. With
+            # restart=False Python would wait for that at the end.
+            start_thread("browser", lambda: webbrowser.open(studio.url))
         while not studio.done.wait(1.0):  # Windows takes signals in between only
             pass
     return 0

@@ -18,6 +18,7 @@ import platformdirs
 from livedream.capture.live.whip import DEFAULT_ADDRESS as WHIP
 from livedream.control.presets import Presets
 from livedream.control.programs import ShowSettings, list_programs
+from livedream.core.children import end_child, start_child
 from livedream.core.errors import SettingsError
 from livedream.core.parameters import declared
 from livedream.media.webrtc import EXTRA, is_installed
@@ -49,14 +50,19 @@ _WRITTEN: Final = ("rtmp", "rtmps", "srt", "whip", "record")
 def find_devices() -> Devices:
     """{} where they cannot be asked."""
     kinds = (*_KINDS, *_OF_SYSTEM.get(sys.platform, ())[:1])
+    command = [sys.executable, "-m", "livedream", "devices", "--quick", "--json", *kinds]
     try:
-        done = subprocess.run(
-            [sys.executable, "-m", "livedream", "devices", "--quick", "--json", *kinds],
-            capture_output=True, timeout=_PATIENCE_S, check=False, stdin=subprocess.DEVNULL,
-        )  # fmt: skip
-        found = json.loads(done.stdout)
-    except (OSError, ValueError, subprocess.TimeoutExpired):
+        child = start_child(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        )
+    except OSError:
         return {}
+    try:
+        found = json.loads(child.communicate(timeout=_PATIENCE_S)[0])
+    except (ValueError, subprocess.TimeoutExpired):
+        return {}
+    finally:
+        end_child(child, 0.0)
     return found if isinstance(found, dict) else {}
 
 

@@ -6,6 +6,7 @@ With LIVEDREAM_SCREENSHOTS set to a folder, pictures are left there.
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -328,30 +329,47 @@ def test_a_fault_of_our_own_is_said_and_the_page_goes_on(
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="the browser is a shell script")
-def test_it_can_quit_while_its_browser_is_open(tmp_path: Path) -> None:
-    """A browser that $BROWSER names may be waited for until it is closed."""
+def test_it_can_quit_while_its_browser_is_open_and_it_looks_for_devices(tmp_path: Path) -> None:
+    """A browser that $BROWSER names may be waited for until it is closed. Devices are looked for by
+    a program of its own, which goes with it."""
     browser, opened = tmp_path / "browser", tmp_path / "opened"
     browser.write_text(f"#!/bin/sh\necho $1 > {opened}\nexec sleep 600\n", encoding="utf-8")
     browser.chmod(0o755)
+    ear = socket.create_server(("127.0.0.1", 0))
+    (tmp_path / "sitecustomize.py").write_text(  # what every Python of the studio's runs first
+        "import socket, sys\n"
+        "if 'devices' in sys.orig_argv:\n"
+        f"    socket.create_connection({ear.getsockname()}).recv(1)\n"
+    )
     port = free_tcp_port()
+    path = os.pathsep.join([str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])])
     studio = subprocess.Popen(
         [sys.executable, "-m", "livedream", "studio", "--panel", f"127.0.0.1:{port}"],
-        env={**os.environ, "LIVEDREAM_HOME": str(tmp_path), "BROWSER": f"{browser} %s"},
+        env={
+            **os.environ, "LIVEDREAM_HOME": str(tmp_path), "BROWSER": f"{browser} %s",
+            "PYTHONPATH": path,
+        },
         start_new_session=True, stderr=subprocess.DEVNULL,
     )  # fmt: skip
+    ear.settimeout(120)
     try:
-        until(
-            lambda: (
-                studio.poll() is not None
-                or (opened.exists() and opened.read_text(encoding="utf-8").strip())
-            ),
-            seconds=120,
-        )
-        assert studio.poll() is None
-        with connect(f"ws://127.0.0.1:{port}/studio") as link:
-            link.send('{"quit": true}')
-            assert studio.wait(60) == 0
+        looks, _ = ear.accept()
+        with looks:
+            looks.settimeout(60)
+            until(
+                lambda: (
+                    studio.poll() is not None
+                    or (opened.exists() and opened.read_text(encoding="utf-8").strip())
+                ),
+                seconds=120,
+            )
+            assert studio.poll() is None
+            with connect(f"ws://127.0.0.1:{port}/studio") as link:
+                link.send('{"quit": true}')
+                assert studio.wait(60) == 0
+            assert looks.recv(1) == b""  # it has ended
     finally:
+        ear.close()
         os.killpg(studio.pid, signal.SIGKILL)
         studio.wait()
 
