@@ -242,7 +242,7 @@ def end(process: "subprocess.Popen[str]") -> int:
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM")
-@pytest.mark.parametrize("after_s", [0.0, 0.3, 0.8, 1.5, 3.0])
+@pytest.mark.parametrize("after_s", [0.0, 0.8, 3.0])
 def test_sigterm_during_the_start_ends_it(after_s: float) -> None:
     process = started("synthetic:clouds?size=1280x720", "--size", "720p", "--panel", "127.0.0.1:0")
     time.sleep(after_s)
@@ -263,7 +263,7 @@ def test_sigterm_between_opening_and_running_is_no_failure(tmp_path: Path) -> No
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM")
-@pytest.mark.parametrize("after_s", [0.0, 0.5, 1.5, 3.0])
+@pytest.mark.parametrize("after_s", [0.0, 1.5])
 def test_sigterm_while_a_graph_is_compiled_ends_it(after_s: float) -> None:
     process = started("synthetic:clouds?size=1280x720", "--size", "720p", "--engine", "openvino")
     until_said(process, "SIGTERM is handled")
