@@ -1,7 +1,5 @@
 """The walk of a frame: what is carried, what is faded, what starts afresh."""
 
-import subprocess
-import sys
 from collections.abc import Callable
 from fractions import Fraction
 from importlib.util import find_spec
@@ -265,14 +263,3 @@ def test_two_dreamers_may_share_an_objective(dreamnet: Network, texture: Picture
     assert one.ascent.response(one.picture(texture)) == pytest.approx(
         3 * two.ascent.response(two.picture(texture))
     )
-
-
-def test_the_first_frame_waits_for_no_compiler() -> None:
-    """What is slow to import and not needed: a second or two before anything is seen."""
-    code = (
-        "import sys; from livedream.dream.dreamer import Dreamer; Dreamer();"
-        "slow = {'sympy', 'triton', 'torchvision', 'torch._dynamo', 'onnxruntime'};"
-        "print(*(slow & set(sys.modules)))"
-    )
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert found.stdout.split() == []

@@ -335,22 +335,6 @@ def test_graphs_are_let_go_again(dreamnet: Network, monkeypatch: pytest.MonkeyPa
     assert list(engine.graphs) == [(76, 76), (80, 80)]
 
 
-@with_openvino
-def test_openvino_tells_nobody() -> None:
-    """Importing it plainly sends a message to its makers' statistics."""
-    code = """
-import sys
-calls = []
-sys.addaudithook(lambda event, _: calls.append(event) if event.startswith("socket.") else None)
-from livedream.dream.engines.openvino.engine import openvino_core
-openvino_core()
-assert "openvino" in sys.modules
-assert "openvino_telemetry" not in sys.modules
-assert not calls, calls
-"""
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
-
-
 @pytest.mark.parametrize("name", ENGINES[1:])
 def test_every_declared_engine_opens_or_says_why(dreamnet: Network, name: str) -> None:
     spec = EngineSpec(dreamnet, bind("strokes", dreamnet), CPU, torch.float32)
