@@ -34,7 +34,7 @@ class FakeDreamer(Dreamer):
 
     def __init__(self, settings: DreamSettings, value: float = 10.0) -> None:
         self._settings = settings
-        self.state, self.timer = DreamState(), StageTimer()
+        self.state, self.timer, self.start_s = DreamState(), StageTimer(), 0.0
         self.value = value
         self.go = threading.Semaphore(0)
         self.begun = threading.Semaphore(0)

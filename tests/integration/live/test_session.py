@@ -184,13 +184,15 @@ def test_a_frame_that_fails_is_left_out_and_a_loop_that_fails_ends_the_show(
 
 
 def test_what_cannot_be_had_is_an_error_before_anything_runs() -> None:
+    before = set(threading.enumerate())
     with pytest.raises(SettingsError, match="udp"):
         Session(
             LiveJob(source="synthetic:clouds?size=64x36", sinks=("carrier-pigeon",), dream=SMALL)
         )
     with pytest.raises(SettingsError, match="fps"):
         LiveJob(fps=0)
-    assert not [t for t in threading.enumerate() if t.name == "livedream-capture"]
+    new = set(threading.enumerate()) - before
+    assert not [thread for thread in new if thread.name == "livedream-capture"]
 
 
 # With all the time that a busy machine takes to close a show, and a word once SIGTERM is handled.

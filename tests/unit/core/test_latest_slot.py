@@ -26,7 +26,7 @@ def test_closing_wakes_readers_and_leaves_the_last_item() -> None:
     slot: LatestSlot[int] = LatestSlot()
     threading.Timer(0.05, slot.close).start()
     with pytest.raises(SlotClosed):
-        slot.get(5.0)
+        slot.get(60.0)
     other: LatestSlot[int] = LatestSlot()
     other.put(1)
     other.close()

@@ -10,9 +10,11 @@ from waiting import PATIENCE_S
 
 @pytest.fixture
 def stage() -> Iterator[Stage]:
+    before = set(threading.enumerate())
     stage = Stage()
     yield stage
     for _ in range(20):
         stage.dreamer.go.release()
     stage.dreaming.close(PATIENCE_S)
-    assert not [thread for thread in threading.enumerate() if thread.name == "livedream-dream"]
+    left = {thread.name for thread in set(threading.enumerate()) - before}
+    assert "livedream-dream" not in left

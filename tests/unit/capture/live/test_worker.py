@@ -1,13 +1,12 @@
 """The capture thread: the newest frame, an honest health, and back by itself."""
 
-import threading
 import time
 from fractions import Fraction
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from waiting import PATIENCE_S, until
+from waiting import PATIENCE_S, no_thread_left, until
 
 from livedream.capture.live import MemoryInput, Opened
 from livedream.capture.live.worker import Capture, Orientation
@@ -21,6 +20,7 @@ def picture(value: int) -> Picture:
     return np.full((4, 8, 3), value, np.uint8)
 
 
+@no_thread_left()
 def test_the_newest_frame_with_its_time_and_the_others_counted() -> None:
     source = MemoryInput(OPENED)
     source.pending = [picture(value) for value in range(5)]
@@ -38,7 +38,6 @@ def test_the_newest_frame_with_its_time_and_the_others_counted() -> None:
     assert opened is not None
     assert (opened.width, opened.height) == (4, 8)
     capture.close()
-    assert not [thread for thread in threading.enumerate() if thread.name == "livedream-capture"]
 
 
 def test_a_source_that_is_lost_says_so_and_comes_back(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from waiting import PATIENCE_S
 
 from livedream.control.keys import Keys
 from livedream.control.live_parameters import LiveParameters
@@ -18,7 +19,7 @@ from livedream.control.presets import Presets
 from livedream.control.show import Show
 from livedream.core.errors import SettingsError, SinkError
 from livedream.core.frame import Picture
-from livedream.core.health import Health, StatusBoard
+from livedream.core.health import StatusBoard
 from livedream.core.latest_slot import LatestSlot
 from livedream.core.settings import DreamSettings
 from livedream.core.user_folders import write_whole
@@ -181,14 +182,14 @@ def test_without_a_display_it_is_lost_and_shows_as_soon_as_there_is_one(
     stop, slot = threading.Event(), LatestSlot[LiveFrame]()
     options = WindowOptions(settings_folder=tmp_path, renderer="cpu")
     shown = Window(options, LiveParameters(DreamSettings()), StatusBoard())
-    seen: list[Health] = []
+    seen = [shown.health()]
 
     def plug_in() -> None:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + PATIENCE_S
         while not stop.is_set() and time.monotonic() < deadline:
             slot.put(LiveFrame(np.zeros((90, 160, 3), np.uint8), 0.0, 0))
             health = shown.health()
-            if not seen or seen[-1].state != health.state:
+            if seen[-1].state != health.state:
                 seen.append(health)
             if health.state == "lost":
                 os.environ["SDL_VIDEODRIVER"] = "dummy"  # a display, as far as the window can tell
