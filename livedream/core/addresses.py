@@ -9,18 +9,24 @@ import ipaddress
 import os
 import re
 import socket
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
-from urllib.parse import parse_qsl, quote
+from urllib.parse import parse_qsl, quote, unquote, unquote_plus
 
 from livedream.core.errors import SettingsError, SinkError
-from livedream.core.redact import MASK, redact
+from livedream.core.redact import MASK, SECRET_NAMES, redact
+
+# Of a stream that is sent, for the encoder; none of them goes out in the address.
+STREAM_OPTIONS: Final = ("bitrate", "keyframe", "encoder")
 
 _UNITS: Final = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 _PLACEHOLDER: Final = re.compile(r"\{(env|file):([^{}]+)\}")
 _HOST: Final = re.compile(r"(\[[0-9A-Fa-f:.%]+\]|[^\[\]:@]*)(:[0-9]{0,6})?")
 _UNSAFE: Final = re.compile(r"[^A-Za-z0-9._~!$&'()*+,;=:%-]|%(?![0-9A-Fa-f]{2})")
+_SECRET: Final = re.compile(rf"[?&/;]({'|'.join(SECRET_NAMES)})=([^&]+)", re.IGNORECASE)
+_OPTION: Final = re.compile("[?&]([^=&]+)=([^&]+)")
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -182,11 +188,7 @@ def quoted_user(text: str) -> str:
     What is percent-encoded already stays, and so does what names no user.
     """
     scheme, separator, rest = text.partition("://")
-    plain = _PLACEHOLDER.sub(lambda match: "_" * len(match[0]), rest)
-    end = len(re.split("[/?#]", plain, maxsplit=1)[0])
-    at = plain.rfind("@", 0, end)
-    if plain[end : end + 1] == "#" or not _HOST.fullmatch(plain, at + 1, end):
-        at = max(at, plain.rfind("@"))
+    at = _end_of_user(_without_placeholders(rest))
     if not separator or at <= 0:
         return text
     begin = 0
@@ -197,6 +199,75 @@ def quoted_user(text: str) -> str:
         user += match[0] if match else ""
         begin = match.end() if match else at
     return f"{scheme}://{user}{rest[at:]}"
+
+
+def has_placeholder(text: str) -> bool:
+    """Whether an {env:NAME} or {file:PATH} is in it."""
+    return _PLACEHOLDER.search(text) is not None
+
+
+def _without_placeholders(text: str) -> str:
+    """`text` with placeholders of the same length that nothing in an address is told by."""
+    return _PLACEHOLDER.sub(lambda match: "_" * len(match[0]), text)
+
+
+def _end_of_user(rest: str) -> int:
+    """Where the @ behind the user is in what follows `://`, 0 or less where there is no user."""
+    end = len(re.split("[/?#]", rest, maxsplit=1)[0])
+    at = rest.rfind("@", 0, end)
+    if rest[end : end + 1] == "#" or not _HOST.fullmatch(rest, at + 1, end):
+        at = max(at, rest.rfind("@"))
+    return at
+
+
+def without_secrets(text: str, keep: Callable[[str], str]) -> str:
+    """An address with each of its secrets replaced by what `keep` makes of it, a placeholder.
+
+    Secrets are user and password, options of a secret's name, and of an RTMP address the stream
+    key, which is the last part of the path, and every option that is not for the encoder: services
+    put a part of the key there.  What is a placeholder already stays.
+    """
+    made, done = "", 0
+    for first, end, spelled in _secrets_in(text):
+        begin = first
+        for match in [*_PLACEHOLDER.finditer(text, begin, end), None]:
+            until = match.start() if match else end
+            if text[begin:until]:
+                made += text[done:begin] + keep(spelled(text[begin:until]))
+                done = until
+            begin = match.end() if match else end
+    return made + text[done:]
+
+
+def _secrets_in(text: str) -> Iterator[tuple[int, int, Callable[[str], str]]]:
+    """Where an address's secrets begin and end, and how each is spelled where it is kept."""
+    plain = _without_placeholders(text)
+    scheme, separator, rest = plain.partition("://")
+    scheme, begin = scheme.lower(), len(scheme + separator)
+    if not separator:
+        return
+    host = begin
+    if (at := _end_of_user(rest)) > 0:
+        host += at
+        colon = plain.find(":", begin, host)
+        name = colon if colon >= 0 else host
+        yield begin, name, unquote  # `resolved` percent-encodes it
+        yield min(name + 1, host), host, unquote
+    question = plain.find("?", host)
+    end = question if question >= 0 else len(plain)
+    if scheme.startswith("rtmp"):
+        if (slash := plain.rfind("/", host, end)) >= 0:
+            yield slash + 1, end, str
+        for option in _OPTION.finditer(plain, end):
+            if option[1] not in STREAM_OPTIONS:
+                yield *option.span(2), str
+        return
+    for option in (*_SECRET.finditer(plain, host, end), *_SECRET.finditer(plain, end)):
+        # As it is read: from the options, or in an address that goes on as it is.
+        is_ours = scheme in ("srt", "rist") or (
+            option[1] == "token" and scheme.partition(":")[0] in ("whip", "browser")
+        )
+        yield *option.span(2), unquote_plus if is_ours else str
 
 
 def stream_url(text: str) -> str:

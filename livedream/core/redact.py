@@ -11,7 +11,7 @@ import re
 from typing import Final
 
 MASK: Final = "***"
-_SECRET_NAMES: Final = (
+SECRET_NAMES: Final = (
     "pass", "passwd", "password", "passphrase", "pwd", "token", "access_token", "key", "api_key",
     "apikey", "secret", "streamid", "stream_key", "auth", "sig", "signature", "user", "username",
 )  # fmt: skip
@@ -20,7 +20,7 @@ _SECRET_NAMES: Final = (
 _SCHEME: Final = r"\b[a-z][a-z0-9+.-]+:/{1,2}+"
 _REST: Final = rf"(?!{re.escape(MASK)})[^\n]+"
 _PATTERNS: Final = (
-    (rf"([?&/;](?:{'|'.join(_SECRET_NAMES)})=){_REST.replace('[^', '[^&')}", MASK),
+    (rf"([?&/;](?:{'|'.join(SECRET_NAMES)})=){_REST.replace('[^', '[^&')}", MASK),
     # What follows the host of an RTMP address; with an @ somewhere, the host itself is unsure.
     (rf"(\brtmp[a-z]*:/{{1,2}}+(?:[^/@\n]*+/(?![^\n]*@))?+){_REST}", MASK),
     # Up to the last @ before another address.

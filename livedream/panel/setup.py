@@ -12,14 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol
 
+from livedream.core.addresses import has_placeholder, without_secrets
 from livedream.core.errors import SettingsError
 from livedream.core.redact import redact
 from livedream.core.user_folders import own_folder, write_whole
 
 _NAMED: Final = 3  # characters of a value from which on a message that holds it is about it
-_STREAM: Final = re.compile(r"rtmps?://[^@?/]+/[^@?]+/[^@?/]+")
 _OWN_KEY: Final = re.compile(r"[0-9a-f]{8}\.key")
-_KEPT: Final = re.compile(r"\{(?:env|file):[^{}]+\}")
+_ADDRESS: Final = re.compile(r"[a-z][a-z0-9+.:-]*://.+", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,18 +129,23 @@ class SetupFile:
         }
 
     def _kept(self, value: Any) -> Any:
-        if not isinstance(value, str) or redact(value) == value or _KEPT.search(value):
+        if not isinstance(value, str) or redact(value) == value:
             return value
-        scheme, separator, rest = value.partition("://")
-        if not separator:
-            raise SettingsError(
-                f"{redact(value)}: holds a password or key, which is not kept here; "
-                "write {env:NAME} or {file:PATH} in its place"
-            )
-        server = ""
-        if _STREAM.fullmatch(value):  # of which only the key is secret
-            server, slash, rest = rest.rpartition("/")
-            server += slash
+        if _ADDRESS.fullmatch(value):
+            kept = without_secrets(value, self._keep)
+            if kept != value or has_placeholder(value):
+                return kept
+            # One in which it is not clear what is secret.
+            scheme, separator, rest = value.partition("://")
+            return scheme + separator + self._keep(rest)
+        if has_placeholder(value):
+            return value
+        raise SettingsError(
+            f"{redact(value)}: holds a password or key, which is not kept here; "
+            "write {env:NAME} or {file:PATH} in its place"
+        )
+
+    def _keep(self, secret: str) -> str:
         path = self._keys / f"{secrets.token_hex(4)}.key"
-        write_whole(path, rest, private=True)
-        return f"{scheme}://{server}{{file:{path}}}"
+        write_whole(path, secret, private=True)
+        return f"{{file:{path}}}"

@@ -16,7 +16,7 @@ import time
 from fractions import Fraction
 from typing import Any, Final
 
-from livedream.core.addresses import Address, resolved, srt_options
+from livedream.core.addresses import STREAM_OPTIONS, Address, resolved, srt_options
 from livedream.core.children import end_child, ffmpeg_with, last_words, start_child, trim
 from livedream.core.errors import SettingsError, SinkError
 from livedream.core.live_sound import LiveSound
@@ -136,7 +136,7 @@ def target_of(address: Address) -> tuple[str, str]:
     The target lacks the options that were taken for the stream and, for SRT, the secret ones.
     """
     parts = [part.partition("=") for part in address.query.split("&") if part]
-    rest = {name: value for name, _, value in parts if name not in _OURS}
+    rest = {name: value for name, _, value in parts if name not in STREAM_OPTIONS}
     hidden: dict[str, str] = {}
     if address.scheme == "srt":
         rest = srt_options(address, rest)
@@ -147,7 +147,6 @@ def target_of(address: Address) -> tuple[str, str]:
     return target, "".join(f"{name}={value}\n" for name, value in hidden.items())
 
 
-_OURS: Final = ("bitrate", "keyframe", "encoder")
 _HIDDEN: Final = ("passphrase", "streamid")
 
 

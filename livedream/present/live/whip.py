@@ -19,7 +19,7 @@ from urllib.parse import urljoin, urlsplit
 import av
 import numpy as np
 
-from livedream.core.addresses import Address, Endpoint, resolved
+from livedream.core.addresses import STREAM_OPTIONS, Address, Endpoint, resolved
 from livedream.core.errors import SettingsError, SinkError
 from livedream.core.live_sound import SOUND_RATE, Block, LiveSound
 from livedream.core.supervisor import SupervisedThread, start_thread
@@ -40,7 +40,7 @@ _MOST_ANSWER: Final = 64 * 1024  # bytes
 _MOST_REDIRECTS: Final = 3
 _MOST_WAITING: Final = 100  # pieces; a socket takes them at once
 _PIECE: Final = SOUND_RATE // 50  # samples; what Opus packs
-_OURS: Final = ("token", "bitrate", "keyframe", "encoder")
+_OURS: Final = ("token", *STREAM_OPTIONS)
 
 
 class WhipOutput:
@@ -56,7 +56,7 @@ class WhipOutput:
         sound: LiveSound | None = None,
     ) -> None:  # fmt: skip
         self._sound = sound
-        self._url = _url_of(address)
+        self._url = url_of(address)
         self._host = urlsplit(self._url).hostname or ""
         self.name = f"whip {urlsplit(self._url).netloc}"
         self._token = address.word("token", "")
@@ -233,7 +233,7 @@ def _note(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
     _log.debug("whip: %s", context["message"], exc_info=context.get("exception"))
 
 
-def _url_of(address: Address) -> str:
+def url_of(address: Address) -> str:
     """The address to send the offer to."""
     others = [one for one in address.query.split("&") if one.partition("=")[0] not in _OURS]
     query = "&".join(filter(None, others))

@@ -4,15 +4,19 @@ import json
 import stat
 import sys
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 
+from livedream.capture.live.ffmpeg_relay import FfmpegRelay
 from livedream.cli.form import LiveForm
-from livedream.core.addresses import resolved
+from livedream.core.addresses import parse_address, resolved, stream_url
 from livedream.core.errors import LivedreamError, SettingsError
 from livedream.core.redact import redact
 from livedream.panel.offers import list_folder, offers
 from livedream.panel.setup import SetupFile, field_of
+from livedream.present.live.relay import target_of
+from livedream.present.live.whip import url_of
 
 FORM = LiveForm()
 KEY = "rtmp://a.example.com/live2/abcd-1234"
@@ -79,7 +83,7 @@ def test_a_key_is_kept_in_a_file_of_its_own(tmp_path: Path) -> None:
     written = (tmp_path / "studio.json").read_text(encoding="utf-8")
     assert "abcd-1234" not in written and "pass@" not in written
     keys = list((tmp_path / "keys").iterdir())
-    assert len(keys) == 2
+    assert len(keys) == 3  # the stream key, the user, the password
     if sys.platform != "win32":
         assert {stat.S_IMODE(key.stat().st_mode) for key in keys} == {0o600}
     assert file.without_secrets(kept) == kept
@@ -89,6 +93,78 @@ def test_a_key_is_kept_in_a_file_of_its_own(tmp_path: Path) -> None:
     assert own in kept["sinks"][1]
     with pytest.raises(SettingsError, match="holds a password"):
         file.without_secrets({"weights": "x?token=12345"})
+
+
+_SENT = [
+    "srt://host:9000?passphrase=abcd%20efghij&latency=60&streamid=%23!::r=live,m=publish&bitrate=6M",
+    "srt://host:9000?latency=60&mode=caller&pbkeylen=16&passphrase=abcdefghij",
+    "rtmp://host/app/KEY-1234?bitrate=6M",
+    "rtmp://host:1935/app/inst/KEY-1234?s_bl=1&bitrate=6M&a=Ab%2Fx7&encoder=libx264",
+    "rtmps://me:pass@host/app/KEY-1234",
+]
+_RECEIVED = [
+    "rtsp://admin:p%40ss:w@10.0.0.5:554/stage?channel=2&subtype=0",
+    "rtsp://10.0.0.5:554/user=admin&password=secret&channel=1",
+    "http://10.0.0.5/video.cgi?user=me&pwd=a%2Bb&fps=25",
+    "rtmp://host/app/KEY-1234",
+]
+
+
+@pytest.mark.parametrize("text", _SENT)
+def test_only_what_is_secret_in_an_address_is_kept_apart(tmp_path: Path, text: str) -> None:
+    kept = _kept(tmp_path, text)
+    told, meant = parse_address(kept), parse_address(text)
+    assert target_of(told) == target_of(meant)
+    for name in ("bitrate", "latency", "mode", "encoder"):
+        assert told.options.get(name) == meant.options.get(name)
+
+
+@pytest.mark.parametrize(
+    "text", [*_RECEIVED, "srt://host:9000?passphrase=abcd%20efghij&latency=60"]
+)
+def test_a_source_with_its_secrets_kept_apart_is_read_as_before(tmp_path: Path, text: str) -> None:
+    kept = _kept(tmp_path, text)
+    if text.startswith("srt"):
+        told, meant = vars(FfmpegRelay(kept, {})), vars(FfmpegRelay(text, {}))
+        assert told["_list"] == meant["_list"]
+    else:
+        assert unquote(stream_url(kept)) == unquote(stream_url(text))
+
+
+def test_of_a_whip_address_only_the_token_is_kept_apart(tmp_path: Path) -> None:
+    text = "whip:https://host/path?token=abc%20d&bitrate=6M&room=1&key=a%2Fb"
+    kept = _kept(tmp_path, text)
+    told, meant = parse_address(kept), parse_address(text)
+    assert url_of(told) == url_of(meant)
+    assert told.word("token", "") == "abc d" and told.options["bitrate"] == "6M"
+
+
+def test_of_an_address_with_a_placeholder_the_rest_is_kept_apart_too(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("abcd")
+    text = f"rtmp://me:pass@host/app/{{file:{tmp_path / 'key'}}}?bitrate=6M"
+    kept = SetupFile(tmp_path).without_secrets({"sinks": [text]})["sinks"][0]
+    assert "pass" not in kept and resolved(kept) == "rtmp://me:pass@host/app/abcd?bitrate=6M"
+
+
+@pytest.mark.parametrize("kept", ["rtsp", "srt", "rtmp", "rtmp://host/app", "whip:https"])
+def test_an_address_that_was_kept_before_stays(tmp_path: Path, kept: str) -> None:
+    """Everything behind the scheme, or the stream key."""
+    (tmp_path / "keys").mkdir()
+    (tmp_path / "keys" / "0123abcd.key").write_text("me:pass@cam/1")
+    text = f"{kept}{'/' if 'app' in kept else '://'}{{file:{tmp_path / 'keys' / '0123abcd.key'}}}"
+    assert SetupFile(tmp_path).without_secrets({"source": text}) == {"source": text}
+    assert resolved(text).endswith("me:pass@cam/1")
+
+
+def _kept(folder: Path, text: str) -> str:
+    """The address with its secrets in files: none of them in what is remembered."""
+    file = SetupFile(folder)
+    kept = file.without_secrets({"source": text})["source"]
+    assert isinstance(kept, str) and "{file:" in kept
+    for secret in ("abcd", "KEY", "Ab%2Fx7", "pass@", "secret", "p%40ss", "a%2Bb", "a%2Fb", "%23!"):
+        assert secret not in kept.replace(str(folder), "")
+    assert file.without_secrets({"source": kept}) == {"source": kept}
+    return kept
 
 
 @pytest.mark.parametrize("text", ["", "{", "[1]", "\xff"])
