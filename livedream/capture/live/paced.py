@@ -15,6 +15,7 @@ from livedream.capture import Source, open_source
 from livedream.capture.live import Opened
 from livedream.capture.live.heard import FilmSound
 from livedream.capture.sound import has_sound, sound_of
+from livedream.capture.synthetic import is_synthetic
 from livedream.core.errors import SourceError
 from livedream.core.frame import Frame, Picture
 from livedream.core.live_sound import ArrivalClock, LiveSound
@@ -122,8 +123,8 @@ class PacedInput:
     """
 
     def __init__(self, text: str, sound: LiveSound | None = None) -> None:
-        is_file = not text.startswith(("synthetic:", "noise"))
-        self.name = (is_file and Path(text).name) or text
+        self._is_file = not is_synthetic(text)
+        self.name = (self._is_file and Path(text).name) or text
         self._text = text
         self._source: Source | None = None
         self._frames: Iterator[Frame] = iter(())
@@ -186,7 +187,7 @@ class PacedInput:
     def _again(self) -> None:
         """From the beginning, one frame after the last; synthetic sources need no reopening."""
         assert self._source is not None
-        if not self._text.startswith(("synthetic:", "noise")):
+        if self._is_file:
             self._source.close()
             self._source = open_source(self._text)
         self._begin(self._source)

@@ -13,6 +13,7 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any, Final, Protocol
 
+from livedream.capture.synthetic import is_synthetic
 from livedream.core.errors import SettingsError, SinkError
 from livedream.core.frame import SourceInfo
 from livedream.core.user_folders import write_whole
@@ -109,7 +110,7 @@ class _Film:
             raise SettingsError(
                 f"{job.output}: several workers write video files only, such as .mp4 or .mkv"
             )
-        if not job.source.startswith(("synthetic:", "noise")):
+        if not is_synthetic(job.source):
             job = replace(job, source=str(Path(job.source).resolve()))
         job = replace(job, output=job.output.resolve())
         with job.open() as opened:

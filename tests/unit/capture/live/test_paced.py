@@ -7,7 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from files_made import make_video
+from files_made import make_video, uneven_pts
 from PIL import Image
 
 from livedream.capture.live.paced import Pace, PacedInput
@@ -167,10 +167,22 @@ def test_what_comes_late_does_not_hurry(clock: list[float]) -> None:
     assert shown(pace, [0.2, 0.3, 0.4], clock) == [0.0, 0.1, 0.2]
 
 
+def test_a_film_that_is_named_like_a_synthetic_source_loops(
+    tmp_path: Path, clock: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_video(tmp_path / "noise.mp4", times=uneven_pts(3))
+    monkeypatch.chdir(tmp_path)
+    source = PacedInput("noise.mp4")
+    source.open()
+    assert len(read(source, 9)) == 9
+    source.close()
+
+
 @pytest.mark.parametrize(
     ("text", "name"),
     [
         ("shows/film.mp4", "film.mp4"),
+        ("noises/film.mp4", "film.mp4"),
         ("shows/photos/", "photos"),
         (".", "."),
         ("synthetic:clouds?size=64x36", "synthetic:clouds?size=64x36"),
