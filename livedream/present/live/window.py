@@ -32,6 +32,7 @@ _log = logging.getLogger(__name__)
 
 FIRST_WAIT_S: Final = 1.0  # before a window is opened again; doubles, since system libraries...
 _MOST_WAIT_S: Final = 15.0  # ...print a line of their own each time that there is no display
+_WELL_S: Final = 15.0  # heuristic: who has shown for so long is not lost again at once
 _WAIT_S: Final = 0.015  # for a frame, before looking at the keys again
 _CURSOR_S: Final = 2.0  # the cursor hides after so long
 _NOTICE_S: Final = 2.0  # a line about what a key did stays
@@ -130,6 +131,9 @@ class Window:
                 self._open_and_show(first, slot, stop)
                 return
             except Exception as error:  # a display may come back; the other outputs go on
+                health = self._health
+                if health.state == "ok" and time.monotonic() - health.since_s >= _WELL_S:
+                    wait_s = FIRST_WAIT_S
                 self._faults.failed(error, "is lost", traceback=not isinstance(error, SinkError))
                 self._become("lost", reason(error))
             stop.wait(wait_s)

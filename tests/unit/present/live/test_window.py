@@ -165,6 +165,33 @@ class Stage:
         return paper
 
 
+@pytest.mark.parametrize(("well_s", "waited"), [(0.0, [1.0, 1.0, 1.0]), (60.0, [1.0, 2.0, 4.0])])
+def test_a_window_that_was_well_is_opened_again_as_soon_as_the_first_time(
+    well_s: float, waited: list[float], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: list[float] = []
+
+    class Stop(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            waits.append(timeout or 0.0)
+            slot.put(frame)
+            if len(waits) == len(waited):
+                self.set()
+            return self.is_set()
+
+    def show_and_fail(self: Window, *_: object) -> None:
+        self._become("ok")
+        raise SinkError("unplugged")
+
+    monkeypatch.setattr(window, "_WELL_S", well_s)
+    monkeypatch.setattr(Window, "_open_and_show", show_and_fail)
+    slot, frame = LatestSlot[LiveFrame](), LiveFrame(np.zeros((9, 16, 3), np.uint8), 0.0, 0)
+    slot.put(frame)
+    options = WindowOptions(settings_folder=tmp_path, renderer="cpu")
+    Window(options, LiveParameters(DreamSettings()), StatusBoard()).run(slot, Stop())
+    assert waits == waited
+
+
 def test_without_a_display_it_is_lost_and_shows_as_soon_as_there_is_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
