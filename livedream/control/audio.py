@@ -1,5 +1,6 @@
 """An audio input as a source of modulation: microphone, line in, or what the computer plays."""
 
+import contextlib
 import logging
 import time
 from collections.abc import Callable
@@ -184,8 +185,12 @@ class AudioInput:
             if not self.device.startswith("system"):
                 library = sounddevice()
                 # PortAudio lists devices once; only starting it anew finds one plugged in again.
-                library._terminate()
-                library._initialize()
+                with contextlib.suppress(library.PortAudioError):  # it has ended: a start failed
+                    library._terminate()
+                try:
+                    library._initialize()
+                except library.PortAudioError as error:  # a sound server that starts anew
+                    raise SourceError(f"audio: {error}") from error
             self._open()
             self._reconnects += 1
         except LivedreamError as error:

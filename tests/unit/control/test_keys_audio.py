@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from waiting import until
 
 from livedream.control.audio import AudioInput
 from livedream.control.keys import KEYS, Keys
@@ -193,3 +194,40 @@ def test_without_the_library_its_install_command_is_named(monkeypatch: pytest.Mo
     monkeypatch.setitem(sys.modules, "sounddevice", None)
     with pytest.raises(SettingsError, match=r"pip install 'livedream\[audio\]'"):
         AudioInput().start()
+
+
+def test_a_sound_system_that_does_not_start_again_at_once_is_tried_until_it_does(
+    device: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As PortAudio has it: ended twice is an error, too."""
+    faults = 2
+    running = True
+
+    def terminate() -> None:
+        nonlocal running
+        if not running:
+            raise device.PortAudioError("PortAudio not initialized")
+        running = False
+
+    def initialize() -> None:
+        nonlocal faults, running
+        faults -= 1
+        if faults >= 0:
+            raise device.PortAudioError("no sound server")
+        running = True
+
+    monkeypatch.setattr(device, "_terminate", terminate)
+    monkeypatch.setattr(device, "_initialize", initialize)
+    monkeypatch.setattr("livedream.control.audio._POLL_S", 0.01)
+    now = 100.0
+    audio = AudioInput(clock=lambda: now)
+    audio.start()
+    try:
+        audio.receive(np.ones((480, 1), np.float32))
+        now = 103.0
+        until(lambda: audio.health().reconnects == 1)
+        assert (
+            running and len(device.streams) == 2 and not audio.health().detail.startswith("audio:")
+        )
+    finally:
+        audio.close()
