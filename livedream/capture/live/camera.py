@@ -26,6 +26,7 @@ _BLACK: Final = 12  # of 255: above, a dim scene
 _YUV_ZEROS: Final = (0, 135, 0)  # Y, U and V of 0, by BT.601
 _NEAR: Final = 12  # 8-bit steps, for JPEG and the other matrices
 _MOST_ZEROS: Final = 0.1  # heuristic: no scene has as much of exactly this green
+_TWIN_S: Final = 5.0  # heuristic: a camera that was reset is back by then
 _FAILURES: Final = 5  # reads in a row that may fail: some drivers hiccup
 
 
@@ -96,7 +97,8 @@ class CameraInput:
 
     size, fps: asked of the camera; None leaves it to the camera.  list_them, capture: for tests.
     A camera that comes back is looked for by the name and path it had, since its index may be
-    another.
+    another. Where there were several of that name at the start, the others are taken only when it
+    has been away for some seconds, and it again when one of those goes.
     """
 
     def __init__(
@@ -111,7 +113,9 @@ class CameraInput:
         self.name = f"camera {text}".strip()
         self._text, self._size, self._fps = text, size, fps
         self._list, self._capture = list_them, capture
-        self._known: Camera | None = None
+        self._known: Camera | None = None  # the one that was found first
+        self._has_twin = False
+        self._away_since_s: float | None = None
         self._device: Any = None
 
     def open(self) -> Opened:
@@ -129,18 +133,27 @@ class CameraInput:
             device.set(cv2.CAP_PROP_FPS, self._fps)
         device.set(cv2.CAP_PROP_BUFFERSIZE, 1)  # a hint; the slot does it in any case
         opened = self._read_back(device, camera)
-        self._known, self.name = camera, camera.name
+        self._known, self.name = self._known or camera, camera.name
         return opened
 
     def _find(self) -> Camera:
         cameras = self._list()
         known = self._known
         if known is None:
-            return find_camera(self._text, cameras)
+            found = find_camera(self._text, cameras)
+            self._has_twin = sum(camera.name == found.name for camera in cameras) > 1
+            return found
         same = [camera for camera in cameras if camera.name == known.name]
-        if not same:
+        for camera in same:
+            if camera.path == known.path:
+                self._away_since_s = None
+                return camera
+        now_s = time.monotonic()
+        if self._away_since_s is None:
+            self._away_since_s = now_s
+        if not same or (self._has_twin and now_s - self._away_since_s < _TWIN_S):
             raise SourceError(f"{known.name} is unplugged")
-        return next((camera for camera in same if camera.path == known.path), same[0])
+        return same[0]
 
     def _read_back(self, device: Any, camera: Camera) -> Opened:
         """The first frame says what the size really is, the driver what the rate is."""

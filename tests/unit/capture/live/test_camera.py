@@ -85,6 +85,30 @@ def test_an_unplugged_camera_says_so_and_is_found_under_another_index() -> None:
     assert Device.opened == [0, 4]
 
 
+def test_of_two_of_a_name_it_is_the_same_one_that_comes_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = [100.0]
+    monkeypatch.setattr("livedream.capture.live.camera.time.monotonic", lambda: now[0])
+    twins = [Camera(0, "Twin", "/usb/1"), Camera(2, "Twin", "/usb/2")]
+    there = list(twins)
+    source = CameraInput("2", list_them=lambda: there, capture=Device)
+    source.open()
+    there = twins[:1]
+    with pytest.raises(SourceError, match="unplugged"):
+        source.open()  # it may be back in a moment
+    there = list(twins)
+    source.open()
+    there = twins[:1]
+    with pytest.raises(SourceError, match="unplugged"):
+        source.open()
+    now[0] += 10.0
+    source.open()  # better than none
+    there = [twins[0], Camera(3, "Twin", "/usb/2")]
+    source.open()
+    assert Device.opened == [2, 2, 0, 3]
+
+
 @pytest.mark.parametrize(
     ("text", "index"), [("", 0), ("2", 2), ("/dev/video2", 2), ("webcam", 0), ("BRIO", 2)]
 )
