@@ -40,6 +40,7 @@ def run(args: argparse.Namespace) -> int:
         if args.words:
             raise SettingsError("autostart: --remove stands alone, or with --name")
         entry = autostart((), args.name)
+        run_commands(entry.end)
         trouble = run_commands(entry.off)
         if not entry.remove():
             raise SettingsError(f"autostart: there is no {args.name} to remove ({entry.file})")
@@ -59,6 +60,8 @@ def run(args: argparse.Namespace) -> int:
     print(f"{entry.file} is written")
     starts = args.start or entry.starts_at_once
     run_commands(entry.before)
+    if starts:
+        run_commands(entry.end)
     commands = entry.on if starts else entry.on[:-1]
     if trouble := run_commands(commands):
         raise SettingsError(f"autostart: not switched on: {trouble}")

@@ -73,13 +73,15 @@ _TASK: Final = """\
 class Autostart:
     """file: what says what is started.  on, off: commands that switch it on and off; the last of
     `on` is the one that starts it at once.  before: goes before `on`, and fails where none was
-    there yet.  session: fails where this login would not have started it."""
+    there yet.  end: stops a show that runs, before it is switched off or started, and fails where
+    none does.  session: fails where this login would not have started it."""
 
     file: Path
     text: bytes
     on: tuple[tuple[str, ...], ...]
     off: tuple[tuple[str, ...], ...]
     before: tuple[tuple[str, ...], ...] = ()
+    end: tuple[tuple[str, ...], ...] = ()
     session: tuple[tuple[str, ...], ...] = ()
 
     @property
@@ -130,6 +132,7 @@ def autostart(
             task.encode("utf-16"),
             (made, ("schtasks", "/Run", "/TN", name)),
             (("schtasks", "/Delete", "/TN", name, "/F"),),
+            end=(("schtasks", "/End", "/TN", name),),  # neither /Delete nor /Create stops it
         )
     if system == "darwin":
         label, domain = f"livedream.{name}", f"gui/{os.getuid()}"

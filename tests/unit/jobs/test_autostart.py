@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -106,6 +107,18 @@ def test_a_task_of_windows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert task.findtext(f".//{schema}ExecutionTimeLimit") == "PT0S"
     assert task.findtext(f".//{schema}LogonTrigger/{schema}UserId") == "STAGE\\J&rgen"
     assert task.findtext(f".//{schema}Priority") == "5"
+    done: list[Sequence[Sequence[str]]] = []
+
+    def noted(commands: Sequence[Sequence[str]]) -> str:
+        done.append(commands)
+        return "the task does not run" if commands == entry.end else ""
+
+    monkeypatch.setattr("livedream.jobs.autostart.run", noted)
+    monkeypatch.setattr("livedream.jobs.autostart.autostart", lambda *_: entry)
+    entry.write()
+    assert main(["autostart", "--remove"]) == 0  # deleting a task leaves running what it began
+    assert done == [(("schtasks", "/End", "/TN", "livedream"),), entry.off]
+    assert not entry.file.exists()
 
 
 def test_what_goes_wrong_is_said() -> None:
