@@ -23,9 +23,10 @@ from livedream.learn.study import Lessons
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("LIVEDREAM_HOME", str(tmp_path / "home"))
-    few = Lessons(cuts=32, none=16, dreams=16, motifs=6, turns=20)
+    few = Lessons(cuts=32, none=16, dreams=4, motifs=6, turns=10)
     monkeypatch.setattr(study, "Lessons", lambda: few)
-    monkeypatch.setattr(learn, "SheetPlan", partial(SheetPlan, channels=1, rounds=1))
+    small = partial(SheetPlan, channels=0, rounds=1, width=64, height=64)
+    monkeypatch.setattr(learn, "SheetPlan", small)
     return tmp_path / "home"
 
 
