@@ -98,7 +98,14 @@ def test_no_advice_is_larger_than_the_picture() -> None:
     assert first.size == "216p"
 
 
+@pytest.fixture
+def short_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Response and flicker, which take most of a benchmark, are those of a few frames."""
+    monkeypatch.setattr("livedream.jobs.bench._LOOKED_AT", 12)
+
+
 @pytest.mark.slow
+@pytest.mark.usefixtures("short_look")
 @pytest.mark.parametrize(
     ("settings", "picture"),
     [
@@ -157,6 +164,7 @@ def test_octaves_in_turn_cost_their_share() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("short_look")
 def test_the_command_prints_a_table_and_writes_json(
     tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
