@@ -13,7 +13,7 @@ def tensor(picture: Picture) -> Tensor:
     return torch.from_numpy(picture.copy()).permute(2, 0, 1)[None].float() / 255
 
 
-def held(start: Tensor, picture: Tensor, seconds: float, fps: int = 25) -> Tensor:
+def held(start: Tensor, picture: Tensor, seconds: float, fps: int = 10) -> Tensor:
     hold = StatisticsLock(start)
     for _ in range(round(seconds * fps)):
         picture = hold.steer(picture, 1 / fps)

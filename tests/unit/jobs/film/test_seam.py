@@ -11,7 +11,9 @@ from livedream.dream.dreamer import Dreamer
 from livedream.dream.networks.network import Network
 from livedream.jobs.film.seam import Seam
 
-SETTINGS = DreamSettings(size="source", flow="none", rise=0.0, half_life=0.8, strength=12.0)
+SETTINGS = DreamSettings(
+    size="source", flow="none", rise=0.0, half_life=0.8, strength=12.0, engine="torch"
+)
 STILL = Motion(np.zeros((2, 1, 1), np.float32), np.ones((1, 1), np.float32))
 FRAMES = 6
 
