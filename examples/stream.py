@@ -8,7 +8,8 @@ python examples/stream.py SOURCE SINK...         # other outputs, see docs/outpu
 import sys
 from contextlib import suppress
 
-from livedream.live.session import LiveJob, Session
+from livedream.live.job import LiveJob
+from livedream.live.session import Session
 
 source = sys.argv[1] if len(sys.argv) > 1 else ""
 sinks = tuple(sys.argv[2:]) or ("udp://127.0.0.1:9000", "browser:127.0.0.1:8766")

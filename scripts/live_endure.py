@@ -45,8 +45,9 @@ from ports import free_tcp_port, free_udp_port  # noqa: E402
 from livedream.capture.live import LiveInput, Opened, open_live  # noqa: E402
 from livedream.core.defaults import LIVE  # noqa: E402
 from livedream.core.frame import Picture  # noqa: E402
+from livedream.live.job import LiveJob  # noqa: E402
 from livedream.live.loop import Composed  # noqa: E402
-from livedream.live.session import LiveJob, Session  # noqa: E402
+from livedream.live.session import Session  # noqa: E402
 from livedream.present.live import LiveFrame, MemoryOutput, open_output  # noqa: E402
 from livedream.present.live.worker import OutputWorker  # noqa: E402
 

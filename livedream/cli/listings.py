@@ -114,9 +114,9 @@ def _change_own(args: argparse.Namespace) -> int:
 
 def list_presets(args: argparse.Namespace) -> int:
     """Presets and programs; of files that are broken the reason."""
-    from livedream.control.catalogue import DEFAULT_NETWORK
     from livedream.control.presets import Presets
     from livedream.control.programs import list_programs
+    from livedream.dream.networks.registry import DEFAULT_NETWORK
 
     presets = Presets()
     programs, wrong = list_programs()

@@ -33,7 +33,8 @@ from livedream.core.redact import RedactingFormatter
 from livedream.core.settings import DreamSettings
 
 if TYPE_CHECKING:
-    from livedream.live.session import LiveJob, Session
+    from livedream.live.job import LiveJob
+    from livedream.live.session import Session
 
 
 _DEADLINE_S: Final = 1.5  # from SIGTERM to the end, where closing within a second has failed
@@ -243,7 +244,7 @@ def job_of(args: argparse.Namespace) -> "LiveJob":
     """What the options ask for. Raises SettingsError for what does not fit together."""
     from livedream.capture.live.worker import Orientation
     from livedream.live.controllers import ControllerSettings
-    from livedream.live.session import LiveJob
+    from livedream.live.job import LiveJob
 
     if args.source is not None and args.source_option is not None:
         raise SettingsError("two sources given; give one")
@@ -299,7 +300,7 @@ def check(job: "LiveJob") -> None:
     from livedream.control.live_parameters import LiveParameters, check_grammar
     from livedream.core.health import StatusBoard
     from livedream.live.controllers import Controllers
-    from livedream.live.session import is_window
+    from livedream.live.job import is_window_sink
     from livedream.present.live import as_recording, open_output
     from livedream.present.live.screen import window_options
     from livedream.region.text import parse_region
@@ -315,7 +316,7 @@ def check(job: "LiveJob") -> None:
     open_live(job.source, size=job.camera_size, fps=job.camera_fps)
     record = [as_recording(job.record, both=False)] if job.record else []
     for sink in (*job.sinks, *record):
-        if is_window(sink):
+        if is_window_sink(sink):
             window_options(sink, display=job.display, overlap=job.overlap)
         else:  # made, not opened, of any size
             open_output(sink, width=640, height=360, rate=Fraction(25))

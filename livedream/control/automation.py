@@ -23,7 +23,7 @@ from livedream.control.modulation import MAXIMUM, Modulation, Modulator
 from livedream.control.presets import Preset
 from livedream.control.programs import Every, Step, faded_beats
 from livedream.control.soundtrack import Soundtrack, listen
-from livedream.control.tempo import BEATS_PER_BAR, checked_bpm
+from livedream.control.tempo import BEATS_PER_BAR, USUAL_BPM, checked_bpm
 from livedream.core.errors import RegionError, SettingsError
 from livedream.core.settings import DREAMED, DreamSettings
 from livedream.core.snapshot import Snapshot
@@ -32,7 +32,6 @@ from livedream.region.wanted import check_region
 
 _LONGEST_BAR: Final = 32
 _FEWEST_BEATS: Final = 4
-_USUAL_BPM: Final = 120.0  # as a live show has it before anybody taps
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +117,7 @@ class Automation:
     @property
     def _steady(self) -> Soundtrack:
         return Soundtrack.steady(
-            self.bpm or _USUAL_BPM, self.bar or BEATS_PER_BAR, self.bar_at_s or 0.0
+            self.bpm or USUAL_BPM, self.bar or BEATS_PER_BAR, self.bar_at_s or 0.0
         )
 
     @property

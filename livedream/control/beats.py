@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 _SLOWEST_BPM: Final = 40.0
 _FASTEST_BPM: Final = 240.0
 # Of two tempi that fit, one twice the other, the one nearer to this is heard; fitted to loops.
-_USUAL_BPM: Final = 135.0
+_PRIOR_BPM: Final = 135.0
 _OCTAVES: Final = 0.7  # the spread of that, in octaves of tempo
 _TOLD_OCTAVES: Final = 0.1  # where the tempo was told
 _TRUST: Final = 2.5  # in likeness, against what is usual (fitted as well)
@@ -130,7 +130,7 @@ def _periods(
     octaves = np.arange(count) / _STEPS_PER_OCTAVE
     periods = 60.0 / _SLOWEST_BPM / step_s / 2**octaves
     bpm = 60.0 / (periods * step_s)
-    middle, spread = (_USUAL_BPM, _OCTAVES) if told_bpm is None else (told_bpm, _TOLD_OCTAVES)
+    middle, spread = (_PRIOR_BPM, _OCTAVES) if told_bpm is None else (told_bpm, _TOLD_OCTAVES)
     usual = -0.5 * (np.log2(bpm / middle) / spread) ** 2
     centres = np.arange(0, len(strength), every)
     padded = np.pad(strength, (window // 2, window))

@@ -21,7 +21,14 @@ from livedream.core.settings import DreamSettings
 from livedream.core.suggest import closest
 from livedream.core.supervisor import start_thread
 from livedream.dream.networks.classes import find_class, no_rows
-from livedream.dream.networks.registry import NetworkSpec, find_spec, registry
+from livedream.dream.networks.registry import (
+    DEFAULT_NETWORK,
+    DREAMNET,
+    METADATA_KEY,
+    NetworkSpec,
+    find_spec,
+    registry,
+)
 from livedream.dream.networks.words import imagenet_classes, layer_of, vocabulary
 from livedream.dream.objectives.prompt import as_written, parse_prompt
 from livedream.dream.objectives.text import parse_objective
@@ -41,7 +48,6 @@ from livedream.region.wanted import check_region
 
 _log = logging.getLogger(__name__)
 
-DEFAULT_NETWORK: Final = "dreamnet"
 _ASKED_S: Final = 120.0
 
 
@@ -92,7 +98,7 @@ class Catalogue:
                 return self._layers.get(card.name, ())
             self._asked.add(card.name)
         spec = registry()[card.name]
-        if spec.builder == "dreamnet":
+        if spec.builder == DREAMNET:
             return self._found(card.name, _dreamnet_layers(spec))
         start_thread(
             "layers", lambda: self._found(card.name, _asked_layers(card.name)), restart=False
@@ -125,7 +131,7 @@ def _present() -> list[NetworkCard]:
 def own_objective(network: str) -> str:
     """What a network dreams when nothing is named; "" for one that is not registered."""
     spec = registry().get(network or DEFAULT_NETWORK)
-    if spec is None or spec.objective or spec.builder != "dreamnet":
+    if spec is None or spec.objective or spec.builder != DREAMNET:
         return spec.objective if spec else ""
     return str(_file_says(spec).notes.get("default_objective", ""))
 
@@ -178,7 +184,7 @@ def _check_terms(spec: NetworkSpec, objective: Objective, *, live: bool, flow: s
 
 def class_names(spec: NetworkSpec) -> tuple[str, ...]:
     """A network's classes in order, without loading it; empty where only its labels say them."""
-    if spec.builder == "dreamnet":
+    if spec.builder == DREAMNET:
         return tuple(map(str, _file_says(spec).notes.get("classes", ())))
     return imagenet_classes() if spec.weights.endswith("IMAGENET1K_V1") else ()
 
@@ -208,14 +214,14 @@ def _check_target(spec: NetworkSpec, target: Target, *, live: bool) -> None:
         classes = class_names(spec)
         layers = [card.name for card in described_layers(spec) if card.note]
         unknown = layer_of(target.word, classes, layers) is None
-        if unknown and (classes or spec.builder == "dreamnet"):
+        if unknown and (classes or spec.builder == DREAMNET):
             vocabulary(classes).find(target.word, layers)
         return
     if isinstance(target, TextTarget):
         if spec.builder != "clip":
             raise NetworkError(f"{spec.name} reads no sentences; try --network clip, or kind:WORD")
         return
-    if spec.builder != "dreamnet":
+    if spec.builder != DREAMNET:
         return
     said = _file_says(spec)
     if isinstance(target, ClassTarget):
@@ -243,7 +249,7 @@ def _check_target(spec: NetworkSpec, target: Target, *, live: bool) -> None:
 
 def described_layers(spec: NetworkSpec) -> tuple[LayerCard, ...]:
     """The layers of which a network's own file says what they show; others say nothing."""
-    return _dreamnet_layers(spec) if spec.builder == "dreamnet" else ()
+    return _dreamnet_layers(spec) if spec.builder == DREAMNET else ()
 
 
 def _dreamnet_layers(spec: NetworkSpec) -> tuple[LayerCard, ...]:
@@ -279,7 +285,7 @@ def _read_file(path: Path, sha256: str | None) -> _FileSays:
 
     try:
         with safe_open(path, framework="numpy") as opened:
-            notes = json.loads((opened.metadata() or {}).get("livedream", "{}"))
+            notes = json.loads((opened.metadata() or {}).get(METADATA_KEY, "{}"))
             if not isinstance(notes, dict):
                 raise ValueError(f"says of itself {str(notes)[:40]!r}")
             parts = [name.lower().split(".")[:-1] for name in opened.keys()]  # noqa: SIM118

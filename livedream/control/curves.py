@@ -27,7 +27,7 @@ from typing import Any, Final
 
 from livedream.control.ramp import smooth
 from livedream.core.errors import CurveError, GrammarError, SettingsError
-from livedream.core.grade import GradeSettings
+from livedream.core.grade import MOMENTS, GradeSettings
 from livedream.core.parameters import Parameter, declared
 from livedream.core.settings import DreamSettings
 from livedream.core.suggest import closest
@@ -37,7 +37,7 @@ from livedream.region.text import parse_region
 
 KINDS: Final = ("linear", "ease", "hold")
 # A frozen or black picture is a performer's moment; motion is found before a film's parameters are.
-LEFT_OUT: Final = ("freeze", "blackout", "flow_size")
+LEFT_OUT: Final = (*MOMENTS, "flow_size")
 MOVABLE: Final[Mapping[str, Parameter]] = MappingProxyType({
     one.name: one
     for cls in (DreamSettings, GradeSettings)

@@ -24,7 +24,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from livedream.control.live_parameters import Change, LiveParameters
-from livedream.control.show import ACTIONS, Show
+from livedream.control.show import ACTIONS, SWITCHES, Show
 from livedream.core.addresses import Endpoint
 from livedream.core.errors import LivedreamError, SettingsError, reason
 from livedream.core.health import Health
@@ -40,7 +40,6 @@ _log = logging.getLogger(__name__)
 
 DEFAULT_ADDRESS: Final = "127.0.0.1:9001"
 _ROOT: Final = "/livedream/"
-_SWITCHES: Final = ("freeze", "blackout", "mirror")  # parameters, and actions when they toggle
 _KEPT_S: Final = 60.0  # how long changes are sent to who has sent something
 _MOST_RECEIVERS: Final = 16
 _POLL_S: Final = 0.2
@@ -167,7 +166,7 @@ class OscServer:
         first = arguments[0] if arguments else None
         if part not in ("", "value"):
             raise SettingsError(f"osc: {address[:60]!r}: only /value may follow a parameter")
-        toggles = name in _SWITCHES and first is None and not part
+        toggles = name in SWITCHES and first is None and not part
         if name in self.parameters.declared and not toggles:
             self._parameter(name, part == "value", first, origin, (host, port))
         elif name == "subscribe":

@@ -31,7 +31,7 @@ from typing import Any, Final
 from livedream.control.catalogue import check_objective
 from livedream.control.modulation import Modulator
 from livedream.core.errors import LivedreamError, SettingsError
-from livedream.core.grade import GradeSettings
+from livedream.core.grade import MOMENTS, GradeSettings
 from livedream.core.parameters import Parameter, declared
 from livedream.core.settings import DreamSettings
 from livedream.core.suggest import closest
@@ -49,7 +49,7 @@ from livedream.dream.objectives.text import parse_objective
 _log = logging.getLogger(__name__)
 
 # Of the machine and the venue, not of the dream. A frozen or black picture is a moment's decision.
-KEPT: Final = ("size", "flow_size", "mirror", "freeze", "blackout", "on", "launch")
+KEPT: Final = ("size", "flow_size", "mirror", *MOMENTS, "on", "launch")
 LONGEST_CROSSFADE_S: Final = 600.0
 _TABLES: Final = ("title", "about", "crossfade_s", "dream", "grade", "modulators")
 _NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})

@@ -23,6 +23,7 @@ from livedream.control.programs import (
 )
 from livedream.control.tempo import BEATS_PER_BAR, Tempo
 from livedream.core.errors import LivedreamError, SettingsError
+from livedream.core.grade import MOMENTS
 from livedream.core.health import Health
 from livedream.core.listeners import Listeners
 from livedream.core.supervisor import SupervisedThread, start_thread
@@ -43,6 +44,7 @@ ACTIONS: Final[Mapping[str, str]] = {
     "weaker": "a weaker dream",
     "home": "reset all parameters to the values at the start, before any preset",
 }
+SWITCHES: Final = (*MOMENTS, "mirror")  # parameters, and actions when they toggle
 FOLLOWED, ATTRACT = "program", "attract"  # origins of what a program does by itself
 _STRENGTH_STEP: Final = 1 / 24  # of the slider; two steps RMS with the declared range
 _PROGRAM_STEP_S: Final = 1 / 60  # what changes on the bar does so within a frame
@@ -187,7 +189,7 @@ class Show:
         """Do one of `ACTIONS`. Raises SettingsError for another name."""
         if name not in ACTIONS:
             raise SettingsError(f"action: no {name[:40]!r}; there are {', '.join(ACTIONS)}")
-        if name in ("freeze", "blackout", "mirror"):
+        if name in SWITCHES:
             self.parameters.set(name, not self.parameters.target(name), origin=origin)
         elif name == "reset":
             self.parameters.trigger("reset", origin=origin)
@@ -213,7 +215,7 @@ class Show:
 
     def come_back(self, look: Look, *, origin: str = "") -> None:
         """Set what was set then, within a second; what is frozen or black now stays so."""
-        values = {n: v for n, v in look.values.items() if n not in ("freeze", "blackout")}
+        values = {n: v for n, v in look.values.items() if n not in MOMENTS}
         with self._lock:
             self._go(replace(look, values=values), 1.0, origin)
             self._queue.waiting = None

@@ -10,6 +10,7 @@ from livedream.core.errors import SettingsError
 
 MINIMUM_BPM: Final = 20.0
 MAXIMUM_BPM: Final = 300.0
+USUAL_BPM: Final = 120.0  # before anybody taps
 BEATS_PER_BAR: Final = 4
 _FORGET_S: Final = 60.0 / MINIMUM_BPM  # a longer pause begins a new series of taps
 _TAPS: Final = 8  # heuristic: two bars of four; more follow a change of tempo too slowly
@@ -26,7 +27,7 @@ class Tempo:
     has set or tapped it; not for what is followed.
     """
 
-    def __init__(self, bpm: float = 120.0, now_s: float = 0.0) -> None:
+    def __init__(self, bpm: float = USUAL_BPM, now_s: float = 0.0) -> None:
         self._lock = threading.RLock()
         self._taps: list[float] = []
         self._tapped = 0  # beats since the first of a series

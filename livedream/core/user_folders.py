@@ -17,7 +17,7 @@ from livedream.core.errors import LivedreamError, SettingsError, reason
 T = TypeVar("T")
 
 _LARGEST: Final = 64 * 1024  # bytes; a preset has a few hundred
-_NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
+NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
 
 
 def own_folder() -> Path:
@@ -35,7 +35,7 @@ def cache_folder() -> Path:
 
 def checked_name(name: str) -> str:
     """A name that is a file's in every system; SettingsError for anything else."""
-    if not _NAME.fullmatch(name):
+    if not NAME.fullmatch(name):
         raise SettingsError(
             f"name: must be 1 to 40 of a-z, 0-9 and -, such as drifting-eyes (got {name[:60]!r})"
         )

@@ -12,15 +12,20 @@ from livedream.core.device import choose_device
 from livedream.core.errors import NetworkError, SinkError
 from livedream.core.settings import DreamSettings
 from livedream.core.version import __version__
-from livedream.dream.networks.building import DREAMNET
 from livedream.dream.networks.dreamnet import (
     DreamNet,
     load_dreamnet,
     read_metadata,
     save_dreamnet,
 )
-from livedream.dream.networks.network import DEFAULT_NAME, load_network
-from livedream.dream.networks.registry import find_spec, own_networks, own_networks_folder
+from livedream.dream.networks.network import load_network
+from livedream.dream.networks.registry import (
+    DEFAULT_NETWORK,
+    DREAMNET,
+    find_spec,
+    own_networks,
+    own_networks_folder,
+)
 from livedream.dream.networks.weights import locate_weights
 from livedream.dream.own_networks import check_new_name, note_network
 from livedream.jobs.layer_sheet import SheetPlan, draw_rows, whole_sheet
@@ -42,7 +47,7 @@ class LearnJob:
     folder: Path
     name: str
     output: Path | None = None
-    start: str = DEFAULT_NAME
+    start: str = DEFAULT_NETWORK
     device: str = "auto"
     seed: int = 0
     overwrite: bool = False

@@ -23,7 +23,7 @@ from typing import Any, Final
 from livedream.control.presets import Preset, Presets, read_preset
 from livedream.control.programs import read_program
 from livedream.core.errors import GrammarError, LivedreamError, SettingsError, reason
-from livedream.core.user_folders import own_folder, toml_table, write_whole
+from livedream.core.user_folders import NAME, own_folder, toml_table, write_whole
 from livedream.core.version import __version__
 from livedream.dream.objectives.prompt import parse_prompt
 from livedream.dream.objectives.text import parse_objective
@@ -32,13 +32,12 @@ from livedream.region.text import parse_region
 from livedream.region.value import Leaf, Not, Region, leaves
 
 MANIFEST: Final = "manifest.json"
-_NAME: Final = r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?"
 # What may be in a pack, and what to call it; the same places as in the user's folder.
 _KINDS: Final = {
-    rf"presets/{_NAME}\.toml": "preset",
-    rf"programs/{_NAME}\.toml": "program",
-    rf"networks/{_NAME}\.(?:safetensors|toml|md|png)": "network",
-    rf"masks/{_NAME}\.png": "mask",
+    rf"presets/{NAME.pattern}\.toml": "preset",
+    rf"programs/{NAME.pattern}\.toml": "program",
+    rf"networks/{NAME.pattern}\.(?:safetensors|toml|md|png)": "network",
+    rf"masks/{NAME.pattern}\.png": "mask",
     r"files/[0-9a-f]{12}-[\w-][\w.-]{0,99}": "file of a preset",
     r"midi\.toml": "MIDI map",
     r"displays\.json": "displays",

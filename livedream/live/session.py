@@ -11,36 +11,33 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from fractions import Fraction
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from livedream.capture.live import LiveInput, Opened, open_live
 from livedream.capture.live.beside import LivePictures
-from livedream.capture.live.worker import Capture, Orientation
+from livedream.capture.live.worker import Capture
 from livedream.control.catalogue import check_objective, own_objective_of
 from livedream.control.live_parameters import TAKEN_BACK, Change, LiveParameters
-from livedream.control.programs import ShowSettings
 from livedream.core.closing import Closeable
-from livedream.core.defaults import LIVE
 from livedream.core.errors import SettingsError, ShowError, SinkError, SourceError, reason
-from livedream.core.grade import GradeSettings
 from livedream.core.health import Status, StatusBoard
 from livedream.core.latest_slot import LatestSlot
-from livedream.core.live_sound import SOUNDS, LiveSound
-from livedream.core.parameters import refused
+from livedream.core.live_sound import LiveSound
 from livedream.core.redact import redact
-from livedream.core.settings import DREAMED, DreamSettings
+from livedream.core.settings import DREAMED
 from livedream.core.supervisor import Supervisor
 from livedream.core.version import __version__
 from livedream.dream.dreamer import Dreamer
 from livedream.flow import FlowEstimator, open_flow
-from livedream.live.controllers import Controllers, ControllerSettings
+from livedream.live.controllers import Controllers
 from livedream.live.dream_worker import DreamWorker
 from livedream.live.dreamer_pool import LiveDreamerPool
 from livedream.live.governor import Governor
 from livedream.live.idle import StillWatch
+from livedream.live.job import MOST_FPS, LiveJob, is_window_sink
 from livedream.live.loop import Composed, LiveLoop, Wiring
 from livedream.live.watchdog import Watchdog
 from livedream.media.webrtc import is_whip
@@ -59,53 +56,7 @@ _STREAM_WAIT_S: Final = 8.0  # for a stream that answers slowly; one that fails 
 _FALLBACK_FPS: Final = 25.0
 _SETTLED_S: Final = 10.0  # until the latency is steady enough to report
 _CHECK_S: Final = 1.0  # between two checks of how the show is
-_MOST_FPS: Final = 240.0
 _CLOSING_S: Final = 0.7
-
-
-@dataclass(frozen=True, kw_only=True)
-class LiveJob:
-    """What `livedream live` was asked for.
-
-    source: see `open_live`.  sinks: see `open_output`; "window" is handled by the main thread.
-    display, overlap: see `window_options`.
-    fps: frame rate to keep; None for the source's own.  attract_s: seconds without motion before
-    the attract mode begins, 0 never.  seconds: stop after this time, None never.
-    record: a folder, "" for none.  sound: what goes along with the picture, one of SOUNDS.
-    """
-
-    source: str = ""
-    sinks: tuple[str, ...] = ("window",)
-    dream: DreamSettings = LIVE
-    grade: GradeSettings = field(default_factory=GradeSettings)
-    show: ShowSettings = field(default_factory=ShowSettings)
-    fps: float | None = None
-    camera_size: tuple[int, int] | None = None
-    camera_fps: float | None = None
-    orientation: Orientation = field(default_factory=Orientation)
-    fullscreen: bool = False
-    display: str = "0"
-    overlap: float = 0.0
-    controllers: ControllerSettings = field(default_factory=ControllerSettings)
-    record: str = ""
-    sound: str = SOUNDS[0]
-    attract_s: float = 0.0
-    limit_flashes: bool = True
-    seconds: float | None = None
-
-    def __post_init__(self) -> None:
-        if self.fps is not None and not 1.0 <= self.fps <= _MOST_FPS:
-            raise SettingsError(f"fps: must be 1 to {_MOST_FPS:g} (got {self.fps:g})")
-        if self.sound not in SOUNDS:
-            raise refused("sound", f"one of {', '.join(SOUNDS)}", repr(self.sound))
-        if self.controllers.attract_program and not self.attract_s:
-            raise SettingsError("--attract-program: add --attract-after 120, or it never plays")
-        if self.sound == "audio" and self.controllers.audio is None:
-            raise SettingsError("sound: audio is what --audio listens to: add --audio")
-        if not self.sinks:
-            raise SettingsError("sink: must be window, udp://... or another (got none)")
-        if sum(map(is_window, self.sinks)) > 1:
-            raise SettingsError("sink: one window only; for several displays add --display 0,1")
 
 
 class Session(Closeable):
@@ -160,7 +111,7 @@ class Session(Closeable):
             sinks=job.sinks, sound=self.sound if job.sound == "audio" else None, wall=wall,
         )  # fmt: skip
         for sink in job.sinks:
-            if not is_window(sink):
+            if not is_window_sink(sink):
                 find_route(sink)
         self._window = self._make_window(wall)
         source = live_input or open_live(
@@ -177,7 +128,7 @@ class Session(Closeable):
             dreamer = make(job.dream)
         flow = open_flow(job.dream.flow, device=job.dream.device)
         self.opened = self._wait_for_source()
-        self.fps = min(job.fps or _MOST_FPS, float(self.opened.rate))
+        self.fps = min(job.fps or MOST_FPS, float(self.opened.rate))
         self.parameters.painting.begin(self.opened.width, self.opened.height, kept_painting())
         self._open_outputs()
         self._log_start()
@@ -227,7 +178,7 @@ class Session(Closeable):
 
         width, height = self.opened.width, self.opened.height
         rate = Fraction(self.fps).limit_denominator(1001)
-        names = [sink for sink in self.job.sinks if not is_window(sink)]
+        names = [sink for sink in self.job.sinks if not is_window_sink(sink)]
         if self.job.record:
             # A show that is to be dreamed again needs the camera's own pictures.
             names.append(as_recording(self.job.record, both=bool(self.job.controllers.log)))
@@ -241,7 +192,7 @@ class Session(Closeable):
             self._closers.append((output.name, worker.close))
 
     def _make_window(self, wall: WallControl) -> "Window | None":
-        wanted = next((sink for sink in self.job.sinks if is_window(sink)), None)
+        wanted = next((sink for sink in self.job.sinks if is_window_sink(sink)), None)
         if wanted is None:
             return None
         from livedream.control.keys import Keys
@@ -320,7 +271,7 @@ class Session(Closeable):
     def _log_start(self) -> None:
         opened, source = self.opened, self.capture.health()
         names = [worker.output.name for worker in self._output_workers]
-        names += ["window"] * any(map(is_window, self.job.sinks))
+        names += ["window"] * any(map(is_window_sink, self.job.sinks))
         detail = opened.detail or source.detail
         _log.info("version %s, source %s: %s", __version__, source.name, detail)
         _log.info("%dx%d at %g fps to %s", opened.width, opened.height, self.fps, ", ".join(names))
@@ -400,8 +351,3 @@ def _close(name: str, close: Callable[[], object]) -> None:
         close()
     except Exception:  # the others are closed all the same
         _log.exception("%s could not be closed", name)
-
-
-def is_window(sink: str) -> bool:
-    """Whether a sink is the window, which the main thread shows."""
-    return sink == "window" or sink.startswith(("window?", "window:"))

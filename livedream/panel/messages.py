@@ -19,9 +19,9 @@ A NAME that begins with `wall/` is that of a setting or action of the window: `w
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
-from typing import Any, Final
+from typing import Any
 
-from livedream.control.catalogue import DEFAULT_NETWORK, Catalogue
+from livedream.control.catalogue import Catalogue
 from livedream.control.keys import KEYS
 from livedream.control.live_parameters import LiveParameters
 from livedream.control.midi import MidiInput
@@ -31,16 +31,15 @@ from livedream.control.programs import list_programs
 from livedream.control.show import ACTIONS, Show
 from livedream.control.tempo import MAXIMUM_BPM, MINIMUM_BPM
 from livedream.core.errors import SettingsError
+from livedream.core.grade import MOMENTS
 from livedream.core.parameters import Parameter, as_number
 from livedream.core.user_folders import toml_files
+from livedream.dream.networks.registry import DEFAULT_NETWORK
 from livedream.present.live.wall_control import ACTIONS as WALL_ACTIONS
 from livedream.present.live.wall_control import ROOT, WallControl
 from livedream.present.live.wall_control import SETTINGS as WALL_SETTINGS
 from livedream.region.painting import LARGEST_BRUSH, LEAST_BRUSH, kept_files
 from livedream.region.value import Leaf
-
-# Switches stand as large buttons, not among the parameters.
-_BUTTONS: Final = ("freeze", "blackout")
 
 
 class MessageHandler:
@@ -239,7 +238,8 @@ def _card(parameter: Parameter) -> dict[str, Any]:
     return {
         **_picked(parameter, plain), "kind": parameter.kind.__name__, "wanted": parameter.wanted(),
         "open": parameter.grammar is not None,
-        "low": low, "high": high, "button": parameter.name in _BUTTONS,
+        # A moment stands as a large button, not among the parameters.
+        "low": low, "high": high, "button": parameter.name in MOMENTS,
     }  # fmt: skip
 
 

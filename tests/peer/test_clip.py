@@ -18,7 +18,7 @@ from livedream.dream.networks.network import Network, load_network
 from livedream.dream.networks.registry import find_spec
 from livedream.dream.objectives.binding import added_up, bind
 from livedream.dream.objectives.prompt import parse_prompt
-from livedream.dream.objectives.terms import TextPart
+from livedream.dream.objectives.whole_terms import TextPart
 
 open_clip = pytest.importorskip("open_clip", reason="wants the extra clip")
 

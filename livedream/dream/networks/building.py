@@ -8,10 +8,8 @@ from torch import Tensor, nn
 
 from livedream.core.errors import WeightsError
 from livedream.dream.networks.clip import CLIP, load_clip, untrained_clip
-from livedream.dream.networks.registry import NetworkSpec
+from livedream.dream.networks.registry import DREAMNET, NetworkSpec
 from livedream.dream.networks.weights import WeightsFile
-
-DREAMNET = "dreamnet"
 
 
 def build_module(spec: NetworkSpec, file: WeightsFile) -> nn.Module:

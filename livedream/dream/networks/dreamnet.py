@@ -26,7 +26,8 @@ import torch
 from safetensors import safe_open
 from torch import Tensor, nn
 
-METADATA_KEY = "livedream"
+from livedream.dream.networks.registry import METADATA_KEY
+
 ARCHITECTURE = "dreamnet"
 CLASS_MAP = "class_map"
 

@@ -15,7 +15,6 @@ from torch import Tensor, fx, nn
 from livedream.core.errors import NetworkError, SettingsError, WeightsError
 from livedream.core.suggest import closest
 from livedream.dream.networks.building import (
-    DREAMNET,
     build_module,
     fill_randomly,
     module_without_weights,
@@ -26,7 +25,7 @@ from livedream.dream.networks.clip import CLIP, Encoder
 from livedream.dream.networks.graph import LOGITS, LayerGraph
 from livedream.dream.networks.layers import LayerInfo, LayerShape, measure_layers
 from livedream.dream.networks.preprocessing import Preprocessing
-from livedream.dream.networks.registry import NetworkSpec, find_spec
+from livedream.dream.networks.registry import DEFAULT_NETWORK, DREAMNET, NetworkSpec, find_spec
 from livedream.dream.networks.weights import (
     WeightsMetadata,
     locate_weights,
@@ -34,7 +33,6 @@ from livedream.dream.networks.weights import (
 )
 from livedream.dream.networks.words import layer_of, vocabulary
 
-DEFAULT_NAME = "dreamnet"
 # What may lie between a layer and its classes, for nothing of it depends on the picture.
 _AVERAGES = ("AdaptiveAvgPool2d", "adaptive_avg_pool2d", "Flatten", "flatten", "mean")
 
@@ -161,7 +159,7 @@ def load_network(
     if weights is not None and random_seed is not None:
         raise SettingsError("give a weights file or a random seed, not both")
     if random_seed is not None:
-        spec = find_spec(name or DEFAULT_NAME)
+        spec = find_spec(name or DEFAULT_NETWORK)
         return _random(spec, random_seed, preprocess, labels)
     if weights is not None:
         file = read_weights(weights)
@@ -169,10 +167,10 @@ def load_network(
             raise WeightsError(
                 f"weights {weights}: the file does not say which network it is for; name one"
             )
-        spec = find_spec(name or file.architecture or DEFAULT_NAME)
+        spec = find_spec(name or file.architecture or DEFAULT_NETWORK)
         spec = replace(spec, licence=file.metadata.licence or "not stated")
     else:
-        spec = find_spec(name or DEFAULT_NAME)
+        spec = find_spec(name or DEFAULT_NETWORK)
         file = read_weights(locate_weights(spec), scripted=spec.builder == CLIP)
     return _assemble(spec, build_module(spec, file), file.metadata, preprocess, labels)
 

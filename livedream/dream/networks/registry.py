@@ -11,11 +11,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from livedream.core.errors import NetworkError, SettingsError
 from livedream.core.suggest import closest
 from livedream.core.user_folders import own_folder, read_toml_files, toml_table
+
+DEFAULT_NETWORK: Final = "dreamnet"  # what dreams when none is named
+DREAMNET: Final = "dreamnet"  # the builder of all that have its architecture
+METADATA_KEY: Final = "livedream"  # of a JSON object in a safetensors file's metadata
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +127,7 @@ def _own_spec(text: str, name: str, *, own: bool) -> NetworkSpec:
     return NetworkSpec(
         name=name,
         summary=said["summary"],
-        builder="dreamnet",
+        builder=DREAMNET,
         licence=said["licence"],
         minimum_size=64,
         size_mb=float(said.get("size_mb", 0)),

@@ -20,7 +20,7 @@ from torch import Tensor
 from livedream.core.downloads import Download, cached, obtain
 from livedream.core.errors import SettingsError, WeightsError
 from livedream.dream.networks.preprocessing import Preprocessing
-from livedream.dream.networks.registry import NetworkSpec, registry
+from livedream.dream.networks.registry import METADATA_KEY, NetworkSpec, registry
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +31,6 @@ class NetworkStatus:
     present: bool
     size_bytes: int | None
     origin: Download
-
-
-_KEY = "livedream"  # of a JSON object in a safetensors file's metadata
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +199,7 @@ def _metadata_of(metadata: Mapping[str, str], path: Path) -> WeightsMetadata:
     sense.
     """
     try:
-        said: dict[str, Any] = {**metadata, **json.loads(metadata.get(_KEY, "{}"))}
+        said: dict[str, Any] = {**metadata, **json.loads(metadata.get(METADATA_KEY, "{}"))}
         return WeightsMetadata(
             words=tuple(re.findall(r"[\w-]+", f"{said.get('architecture')} {said.get('layout')}")),
             preprocessing=_preprocessing(said),

@@ -44,21 +44,9 @@ from livedream.core.errors import NetworkError, ObjectiveError, SettingsError
 from livedream.dream.networks.graph import LOGITS
 from livedream.dream.networks.network import Network
 from livedream.dream.objectives.guides import guide_features, moves
+from livedream.dream.objectives.place_terms import REGIONS, ClassesPart, GuidePart, KindPart
 from livedream.dream.objectives.placing import Window, placed
-from livedream.dream.objectives.terms import (
-    REGIONS,
-    TINY,
-    WHOLE,
-    ChannelsPart,
-    ClassesPart,
-    ClassPart,
-    GuidePart,
-    KindPart,
-    LayerPart,
-    Part,
-    Place,
-    TextPart,
-)
+from livedream.dream.objectives.terms import TINY, WHOLE, ChannelsPart, LayerPart, Part, Place
 from livedream.dream.objectives.text import parse_objective
 from livedream.dream.objectives.value import (
     ClassesTarget,
@@ -71,6 +59,7 @@ from livedream.dream.objectives.value import (
     Term,
     TextTarget,
 )
+from livedream.dream.objectives.whole_terms import ClassPart, TextPart
 from livedream.region.planes import GRID
 from livedream.region.value import Region
 

@@ -16,7 +16,7 @@ from livedream.core.frame import Picture
 from livedream.dream.networks.network import Network
 from livedream.dream.objectives.binding import BoundObjective
 from livedream.dream.objectives.guides import as_many, moves, seen_in
-from livedream.dream.objectives.terms import GuidePart
+from livedream.dream.objectives.place_terms import GuidePart
 from livedream.dream.objectives.value import GuideTarget
 from livedream.dream.transfer import Transfers
 from livedream.region.films import Film, check_film

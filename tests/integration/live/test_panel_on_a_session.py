@@ -11,7 +11,8 @@ from panel_made import Client
 
 from livedream.core.settings import DreamSettings
 from livedream.live.controllers import ControllerSettings
-from livedream.live.session import LiveJob, Session
+from livedream.live.job import LiveJob
+from livedream.live.session import Session
 from livedream.panel.app import Panel
 
 DREAM = DreamSettings(

@@ -21,7 +21,8 @@ from livedream.core.settings import DreamSettings
 from livedream.dream.networks.building import random_module
 from livedream.dream.networks.registry import find_spec
 from livedream.live.controllers import ControllerSettings
-from livedream.live.session import LiveJob, Session
+from livedream.live.job import LiveJob
+from livedream.live.session import Session
 from livedream.panel.messages import MessageHandler
 from livedream.present.live import MemoryOutput
 

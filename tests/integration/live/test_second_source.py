@@ -13,7 +13,8 @@ from livedream.capture.live import LiveInput, MemoryInput, Opened
 from livedream.core.errors import SourceError
 from livedream.core.frame import Picture
 from livedream.core.settings import DreamSettings
-from livedream.live.session import LiveJob, Session
+from livedream.live.job import LiveJob
+from livedream.live.session import Session
 from livedream.present.live import MemoryOutput
 
 DREAM = DreamSettings(

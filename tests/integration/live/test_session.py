@@ -23,8 +23,9 @@ from livedream.core.errors import SettingsError, ShowError, SourceError
 from livedream.core.frame import Picture
 from livedream.core.settings import DreamSettings
 from livedream.live.controllers import ControllerSettings
+from livedream.live.job import LiveJob
 from livedream.live.loop import Composed
-from livedream.live.session import LiveJob, Session
+from livedream.live.session import Session
 from livedream.present.live import LiveFrame, MemoryOutput, Output, open_output
 
 SMALL = DreamSettings(size="96p", flow="dis-ultrafast", flow_size="96p", octaves=1, iterations=1,

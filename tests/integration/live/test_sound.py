@@ -37,7 +37,8 @@ from livedream.core.grade import GradeSettings
 from livedream.core.live_sound import LiveSound
 from livedream.core.settings import DreamSettings
 from livedream.live.controllers import ControllerSettings
-from livedream.live.session import LiveJob, Session
+from livedream.live.job import LiveJob
+from livedream.live.session import Session
 from livedream.present.live import LiveFrame, open_output
 
 SMALL = DreamSettings(size="96p", flow="none", octaves=1, iterations=1)

@@ -12,7 +12,8 @@ from livedream.capture.live.stream import StreamInput
 from livedream.capture.live.worker import Orientation
 from livedream.core.errors import SourceError
 from livedream.core.settings import DreamSettings
-from livedream.live.session import LiveJob, Session
+from livedream.live.job import LiveJob
+from livedream.live.session import Session
 
 OPENED = Opened(160, 90, Fraction(50), "as made")
 SETTINGS = DreamSettings(size="64x36", device="cpu")

@@ -19,7 +19,8 @@ from livedream.core.errors import ShowError
 from livedream.core.settings import DreamSettings
 from livedream.core.supervisor import SupervisedThread
 from livedream.live.controllers import ControllerSettings
-from livedream.live.session import LiveJob, Session
+from livedream.live.job import LiveJob
+from livedream.live.session import Session
 from livedream.panel.app import Panel
 from livedream.present.live import MemoryOutput
 

@@ -10,21 +10,22 @@ from torch import Tensor
 
 from livedream.dream.engines.openvino.layers import Node, lengths
 from livedream.dream.objectives.binding import BoundObjective
-from livedream.dream.objectives.terms import (
-    CERTAIN,
+from livedream.dream.objectives.place_terms import (
     NEAREST,
-    QUIET,
     REGIONS,
-    SILENT_SHARE,
-    ChannelsPart,
     ClassesPart,
-    ClassPart,
     GuidePart,
     KindPart,
-    LayerPart,
-    PartGradient,
     shares,
 )
+from livedream.dream.objectives.terms import (
+    QUIET,
+    SILENT_SHARE,
+    ChannelsPart,
+    LayerPart,
+    PartGradient,
+)
+from livedream.dream.objectives.whole_terms import CERTAIN, ClassPart
 
 # Below it is nothing. One is divided by two of them, and that must be a number in float32.
 _TINY: Final = 1e-15

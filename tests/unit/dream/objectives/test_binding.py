@@ -199,7 +199,7 @@ def test_a_guide_s_features_are_few_and_long_searches_are_split(
     assert bound.parts[0][0].features.shape[1] <= 1024
     found = activations(bound, network, picture)
     whole = bound.grad_outputs(found)[0]
-    monkeypatch.setattr("livedream.dream.objectives.terms.CHUNK", 100)
+    monkeypatch.setattr("livedream.dream.objectives.place_terms.CHUNK", 100)
     torch.testing.assert_close(bound.grad_outputs(found)[0], whole)
 
 

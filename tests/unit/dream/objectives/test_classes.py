@@ -8,7 +8,7 @@ from torch import Tensor
 from livedream.core.errors import ObjectiveError
 from livedream.dream.networks.network import Network, load_network
 from livedream.dream.objectives.binding import BoundObjective, bind
-from livedream.dream.objectives.terms import HOLD, REGIONS, shares
+from livedream.dream.objectives.place_terms import HOLD, REGIONS, shares
 from livedream.dream.objectives.value import classes
 
 

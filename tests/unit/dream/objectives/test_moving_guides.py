@@ -21,7 +21,7 @@ from livedream.dream.dreamer import Dreamer
 from livedream.dream.networks.network import Network
 from livedream.dream.objectives.binding import BoundObjective, bind
 from livedream.dream.objectives.moving_guides import MovingGuides
-from livedream.dream.objectives.terms import GuidePart
+from livedream.dream.objectives.place_terms import GuidePart
 from livedream.dream.objectives.value import guide
 from livedream.region.planes import PlaneReader
 from livedream.region.wanted import wanted_of

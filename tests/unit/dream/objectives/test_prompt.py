@@ -8,8 +8,9 @@ from livedream.core.settings import DreamSettings
 from livedream.dream.dreamer import Dreamer
 from livedream.dream.networks.network import load_network
 from livedream.dream.objectives.binding import bind
+from livedream.dream.objectives.place_terms import KindPart
 from livedream.dream.objectives.prompt import as_written, dreamed, parse_prompt
-from livedream.dream.objectives.terms import KindPart, LayerPart
+from livedream.dream.objectives.terms import LayerPart
 from livedream.dream.objectives.text import parse_objective
 
 
