@@ -206,16 +206,37 @@ class Obs(ObsConnection):
         self.ask("SetInputAudioSyncOffset", inputName=name, inputAudioSyncOffset=milliseconds)
 
     def undo(self, notes: ObsNotes) -> list[str]:
-        """Take back what `notes` say was done. What it did, for people."""
-        done = []
-        if notes.made and self.done("RemoveInput", inputName=SOURCE):
-            done.append(f"removed source {SOURCE!r}")
-        for name, ms in notes.offsets.items():
-            if self.done("SetInputAudioSyncOffset", inputName=name, inputAudioSyncOffset=ms):
-                done.append(f"{name}: sync offset {ms} ms, as before")
-        notes.made, notes.offsets = False, {}
-        notes.write()
-        return done
+        """Take back what `notes` say was done. What it did and what it could not, for people.
+
+        What is not there, as while another scene collection is chosen, stays in the notes.
+        """
+        said = []
+        try:
+            if notes.made:
+                trouble = self._trouble("RemoveInput", inputName=SOURCE)
+                notes.made = bool(trouble)
+                said.append(
+                    f"source {SOURCE!r}: {trouble}" if trouble else f"removed source {SOURCE!r}"
+                )
+            for name, ms in list(notes.offsets.items()):
+                trouble = self._trouble(
+                    "SetInputAudioSyncOffset", inputName=name, inputAudioSyncOffset=ms
+                )
+                said.append(f"{name}: {trouble or f'sync offset {ms} ms, as before'}")
+                if not trouble:
+                    del notes.offsets[name]
+        finally:
+            notes.write()
+        return said
+
+    def _trouble(self, what: str, **details: Any) -> str:
+        """Why OBS did not do it, "" where it did."""
+        try:
+            if self.done(what, **details):
+                return ""
+        except RefusedError as error:
+            return f"not undone ({reason(error)})"
+        return "not in this scene collection; choose the one it is in, and undo again"
 
 
 class ObsControl:

@@ -112,8 +112,7 @@ class ObsConnection:
         found = self._answer(what, details)
         status = found["requestStatus"]
         if not status["result"]:
-            said = str(status.get("comment") or status["code"])[:200]
-            raise RefusedError(f"obs: {what}: {said}")
+            raise _refusal(what, status)
         return dict(found.get("responseData") or {})
 
     def _answer(self, what: str, details: Mapping[str, Any]) -> dict[str, Any]:
@@ -124,13 +123,23 @@ class ObsConnection:
             raise SourceError(f"obs: {what}: {reason(error)}") from None
 
     def done(self, what: str, **details: Any) -> bool:
-        """Ask for what gives no answer; whether that was there of which it was asked."""
-        return bool(self._answer(what, details)["requestStatus"]["code"] != _NO_SUCH_SOURCE)
+        """Ask for what gives no answer; whether that was there of which it was asked.
+
+        Raises RefusedError where it was there and OBS did not do it.
+        """
+        status = self._answer(what, details)["requestStatus"]
+        if not status["result"] and status["code"] != _NO_SUCH_SOURCE:
+            raise _refusal(what, status)
+        return bool(status["result"])
 
     def close(self) -> None:
         with contextlib.suppress(Exception):  # OBS may have gone
             self._client.ws.close(timeout=1)
         self._client.ws.shutdown()
+
+
+def _refusal(what: str, status: Mapping[str, Any]) -> RefusedError:
+    return RefusedError(f"obs: {what}: {str(status.get('comment') or status['code'])[:200]}")
 
 
 def _unreachable(host: str, port: int, error: Exception) -> str:
