@@ -60,7 +60,6 @@ _CONTROLLERS: Final = (
         "set OBS up automatically: its source, the microphone's delay, a preset for each scene",
     ),
 )
-_FOR_OBS: Final = "udp://127.0.0.1:9000"
 
 
 def add_parser(commands: Commands) -> None:
@@ -330,9 +329,10 @@ def check(job: "LiveJob") -> None:
 
 def _sinks(args: argparse.Namespace) -> tuple[str, ...]:
     """Where the dream, its layer and its matte go."""
+    from livedream.control.obs_address import usual_sink
     from livedream.present.live import as_layers, as_matte
 
-    sinks = tuple(args.sinks or ("window" if args.obs is None else _FOR_OBS,))
+    sinks = tuple(args.sinks or ("window" if args.obs is None else usual_sink(args.obs),))
     if args.layer is not None:
         sinks = as_layers(sinks)
     return sinks if args.matte is None else (*sinks, as_matte(args.matte))

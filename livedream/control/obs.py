@@ -4,6 +4,7 @@ OBS is reached by its WebSocket (part of it since 28). What is made or changed t
 `obs.toml` in the user's folder, so that `undo` can take all of it back, weeks later too.
 """
 
+import ipaddress
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,10 +12,10 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
-from livedream.control.obs_address import whereabouts
+from livedream.control.obs_address import is_elsewhere, usual_sink, whereabouts
 from livedream.control.obs_connection import ObsConnection, RefusedError, obsws, understood
 from livedream.control.show import Show
-from livedream.core.addresses import parse_address
+from livedream.core.addresses import Endpoint, parse_address
 from livedream.core.errors import LivedreamError, SettingsError, SourceError, reason
 from livedream.core.health import Health
 from livedream.core.supervisor import FaultLog, SupervisedThread, start_thread
@@ -38,20 +39,21 @@ class ObsSource:
     settings: Mapping[str, Any]
 
 
-def source_for(sinks: Sequence[str], size: tuple[int, int], fps: float) -> ObsSource:
+def source_for(sinks: Sequence[str], size: tuple[int, int], fps: float, obs: str = "") -> ObsSource:
     """The source that shows one of these sinks: MPEG-TS over UDP, or else the browser page.
 
-    size: width and height.  Raises SettingsError where there is neither, and for an
-    address that is none.
+    size: width and height.  obs: where OBS is; what does not leave this machine is nothing for one
+    on another.  Raises SettingsError where there is neither, and for an address that is none.
     """
     from livedream.present.live.browser import DEFAULT_ADDRESS
 
-    addresses = [parse_address(sink) for sink in sinks]
+    addresses, elsewhere = [parse_address(sink) for sink in sinks], is_elsewhere(obs)
     for address in addresses:
         if address.scheme == "udp":
             at = address.endpoint("127.0.0.1:")
-            host = "127.0.0.1" if at.loopback else "0.0.0.0"
-            host = "[::1]" if at.host == "::1" else host
+            if at.loopback and elsewhere:
+                continue
+            host = _listened(at)
             return ObsSource(
                 "ffmpeg_source",
                 {
@@ -67,7 +69,7 @@ def source_for(sinks: Sequence[str], size: tuple[int, int], fps: float) -> ObsSo
     for address in addresses:
         if address.scheme == "browser":
             at = address.endpoint(DEFAULT_ADDRESS, listens=True)
-            if at.loopback and at.port:  # port 0 is any free one
+            if at.loopback and at.port and not elsewhere:  # port 0 is any free one
                 token = address.word("token", "")
                 page = {
                     "url": f"http://{at}/" + (f"?token={quote(token, safe='')}" if token else ""),
@@ -78,7 +80,20 @@ def source_for(sinks: Sequence[str], size: tuple[int, int], fps: float) -> ObsSo
                     "shutdown": False,
                 }
                 return ObsSource("browser_source", page)
-    raise SettingsError("obs: no sink that OBS can show; add --sink udp://127.0.0.1:9000")
+    at_obs = f" on {whereabouts(obs)[0]}" if elsewhere else ""
+    raise SettingsError(f"obs: no sink that OBS{at_obs} can show; add --sink {usual_sink(obs)}")
+
+
+def _listened(to: Endpoint) -> str:
+    """Where OBS listens for what is sent there; a multicast group it has to join."""
+    is_v6 = ":" in to.host
+    try:
+        stays = ipaddress.ip_address(to.host).is_multicast or (is_v6 and to.loopback)
+    except ValueError:  # a name
+        stays = False
+    host = "127.0.0.1" if to.loopback else "0.0.0.0"
+    host = to.host if stays else "::" if is_v6 else host
+    return f"[{host}]" if is_v6 else host
 
 
 @dataclass(slots=True)
@@ -253,8 +268,7 @@ class ObsControl:
 
     def __init__(self, show: Show, address: str, sinks: Sequence[str]) -> None:
         obsws()
-        whereabouts(address)
-        source_for(sinks, *self.picture)
+        source_for(sinks, *self.picture, address)
         self._show, self._address, self._sinks = show, address, sinks
         ObsNotes.read()
         self._obs: Obs | None = None
@@ -292,7 +306,7 @@ class ObsControl:
             with understood():
                 if self._obs is None:
                     self._obs = Obs(self._address)
-                    source = source_for(self._sinks, *self.picture)
+                    source = source_for(self._sinks, *self.picture, self._address)
                     said = self._obs.show(source, ObsNotes.read())
                     _log.info("obs: %s", said)
                     self._faults.recovered()

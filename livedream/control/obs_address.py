@@ -29,6 +29,17 @@ def whereabouts(address: str) -> tuple[str, int, str]:
     return host, port or int(own.get("port", _PORT)), password
 
 
+def is_elsewhere(address: str) -> bool:
+    """Whether OBS is on another machine."""
+    return whereabouts(address)[0] not in _LOOPBACK
+
+
+def usual_sink(address: str) -> str:
+    """What is sent to OBS where nobody says: a sink."""
+    host = whereabouts(address)[0] if is_elsewhere(address) else "127.0.0.1"
+    return f"udp://[{host}]:9000" if ":" in host else f"udp://{host}:9000"
+
+
 def _own_settings() -> dict[str, str]:
     """Port and password in the settings of the OBS of this machine; empty where it has none."""
     for folder in _folders():

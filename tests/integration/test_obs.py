@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.server import ServerConnection, serve
 
-from livedream.cli import main
+from livedream.cli import build_parser, main
+from livedream.cli.live import job_of
 from livedream.control.live_parameters import LiveParameters
 from livedream.control.obs import Obs, ObsControl, ObsNotes, source_for
 from livedream.control.obs_address import PASSWORD
@@ -422,6 +423,10 @@ def test_what_obs_can_show() -> None:
     assert shown("browser", "udp://192.168.1.9:9005") == "udp://0.0.0.0:9005"
     assert shown("udp://localhost:9005") == "udp://127.0.0.1:9005"
     assert shown("udp://[::1]:9005") == "udp://[::1]:9005"
+    assert shown("udp://[2001:db8::9]:9005") == "udp://[::]:9005"
+    assert shown("udp://239.1.1.1:9005?ttl=4") == "udp://239.1.1.1:9005"
+    assert shown("udp://[ff15::7]:9005") == "udp://[ff15::7]:9005"
+    assert shown("udp://studio:9005") == "udp://0.0.0.0:9005"
     assert shown("ndi", "browser") == "http://127.0.0.1:8766/"
     assert shown("browser?of=layer") == "http://127.0.0.1:8766/"
     assert shown("browser:localhost:8000") == "http://localhost:8000/"
@@ -431,6 +436,36 @@ def test_what_obs_can_show() -> None:
     for sinks in (("window",), ("browser:0.0.0.0:8766",), ("browser:0",)):
         with pytest.raises(SettingsError, match="add --sink udp"):
             source_for(sinks, (640, 360), 25.0)
+
+
+@pytest.mark.parametrize(
+    ("obs", "sink"),
+    [
+        ("192.168.1.9:4455", "udp://192.168.1.9:9000"),
+        ("[2001:db8::9]:4455", "udp://[2001:db8::9]:9000"),
+        ("studio", "udp://studio:9000"),
+        ("", "udp://127.0.0.1:9000"),
+        ("localhost:4455", "udp://127.0.0.1:9000"),
+        ("[::1]:4455", "udp://127.0.0.1:9000"),
+    ],
+)
+def test_without_a_sink_the_picture_goes_to_where_obs_is(obs: str, sink: str, show: Show) -> None:
+    job = job_of(build_parser().parse_args(["live", "0", "--obs", obs]))
+    assert job.sinks == (sink,)
+    ObsControl(show, obs, job.sinks)
+
+
+def test_a_sink_that_stays_here_is_nothing_for_obs_elsewhere(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    here = ["live", "0", "--sink", "udp://127.0.0.1:9000", "--sink", "browser"]
+    assert main([*here, "--obs", "192.168.1.9:4455"]) == 2
+    said = capsys.readouterr().err
+    assert "on 192.168.1.9 can show; add --sink udp://192.168.1.9:9000" in said
+    assert said.count("\n") == 1
+    both = ("udp://127.0.0.1:9000", "udp://192.168.1.9:9001")
+    found = source_for(both, (640, 360), 25.0, "192.168.1.9:4455").settings
+    assert found["input"] == "udp://0.0.0.0:9001"
 
 
 @pytest.mark.parametrize("sink", ["udp://127.0.0.1:90000", "udp://127.0.0.1", "browser:x:y"])

@@ -59,6 +59,8 @@ class UdpOutput:
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
         if family == socket.AF_INET:
             self._socket.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, self._ttl)
+        else:
+            self._socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, self._ttl)
         # The length of each picture in its header lets a receiver show it at once instead of
         # waiting for the next; tables ten times a second let it join at once. Sound is not gathered
         # until there is a packet full of it, eight pieces.

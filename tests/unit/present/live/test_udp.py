@@ -29,3 +29,24 @@ def test_of_a_name_with_two_addresses_ipv4_is_taken(monkeypatch: pytest.MonkeyPa
             for number in range(5):
                 output.write(LiveFrame(picture, number / 25, number))
             assert receiver.recv(2000)[0] == 0x47
+
+
+@pytest.mark.parametrize(
+    ("group", "level", "option"),
+    [
+        ("239.1.1.1", socket.IPPROTO_IP, socket.IP_MULTICAST_TTL),
+        ("[ff15::7]", socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS),
+    ],
+)
+def test_how_far_a_multicast_group_goes_is_as_it_was_asked(
+    group: str, level: int, option: int
+) -> None:
+    if ":" in group and not socket.has_ipv6:
+        pytest.skip("this Python has no IPv6")
+    address = f"udp://{group}:9000?ttl=7"
+    with closing(open_output(address, width=160, height=90, rate=Fraction(25))) as output:
+        try:
+            output.open()
+        except OSError as error:
+            pytest.skip(f"this machine has no IPv6 ({error})")
+        assert vars(output)["_socket"].getsockopt(level, option) == 7
