@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
+from waiting import PATIENCE_S
 
 
 @contextmanager
@@ -27,4 +28,4 @@ def open_xvfb(size: str) -> Iterator[str]:
             yield ":" + said.readline().strip()
     finally:
         server.terminate()
-        server.wait(5)
+        server.wait(PATIENCE_S)
