@@ -206,6 +206,12 @@ def has_placeholder(text: str) -> bool:
     return _PLACEHOLDER.search(text) is not None
 
 
+def holds_secret(text: str) -> bool:
+    """Whether `redact` finds in it what is no placeholder. A user beside a placeholder is none."""
+    plain = re.sub(rf"//[^/@:\s]*:?{re.escape(MASK)}@", f"//{MASK}@", _PLACEHOLDER.sub(MASK, text))
+    return redact(plain) != plain
+
+
 def _without_placeholders(text: str) -> str:
     """`text` with placeholders of the same length that nothing in an address is told by."""
     return _PLACEHOLDER.sub(lambda match: "_" * len(match[0]), text)

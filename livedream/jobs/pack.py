@@ -20,9 +20,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
 
+from livedream.capture.live.beside import is_live
 from livedream.control.presets import Preset, Presets, read_preset
 from livedream.control.programs import read_program
+from livedream.core.addresses import holds_secret
 from livedream.core.errors import GrammarError, LivedreamError, SettingsError, reason
+from livedream.core.redact import redact
 from livedream.core.user_folders import NAME, own_folder, toml_table, write_whole
 from livedream.core.version import __version__
 from livedream.dream.objectives.prompt import parse_prompt
@@ -74,9 +77,16 @@ def pack(path: Path, *, overwrite: bool = False) -> tuple[list[str], list[str]]:
     presets = Presets()
     notes += [f"presets/{name}.toml: {why}; not packed" for name, why in presets.broken.items()]
     for preset in presets:
-        if preset.own:
-            carried = _carried(preset, found, notes)
-            found[f"presets/{preset.name}.toml"] = carried.to_toml().encode()
+        if not preset.own:
+            continue
+        if any(map(holds_secret, _paths(preset))):
+            notes.append(
+                f"preset {preset.name}: holds a password or key and is not packed; "
+                "write {env:NAME} or {file:PATH} in its place"
+            )
+            continue
+        carried = _carried(preset, found, notes)
+        found[f"presets/{preset.name}.toml"] = carried.to_toml().encode()
     if not found:
         why = f" ({'; '.join(notes)})" if notes else ""
         raise SettingsError(f"pack: {home} holds nothing to pack{why}")
@@ -90,7 +100,7 @@ def pack(path: Path, *, overwrite: bool = False) -> tuple[list[str], list[str]]:
     except OSError as error:
         beside.unlink(missing_ok=True)
         raise SettingsError(f"{path} cannot be written ({error.strerror or error})") from error
-    return sorted(found), list(dict.fromkeys(notes))
+    return sorted(found), list(dict.fromkeys(map(redact, notes)))
 
 
 def unpack(path: Path, *, write: bool, overwrite: bool = False) -> list[Change]:
@@ -161,6 +171,8 @@ def _carried(preset: Preset, found: dict[str, bytes | Path], notes: list[str]) -
     """A preset that names files by their places in a pack; these files are `found`, too."""
 
     def packed(text: str) -> str:
+        if is_live(text):
+            return text
         file = Path(text)
         try:
             if not file.is_file():
@@ -176,15 +188,33 @@ def _carried(preset: Preset, found: dict[str, bytes | Path], notes: list[str]) -
         found[name] = file
         return name
 
-    prompt = preset.values.get("prompt", "")
-    terms = parse_prompt(prompt).terms if prompt.strip() else ()
     notes += [
-        f"preset {preset.name}: {leaf.path}, in its prompt, is not packed"
-        for term in terms
+        f"preset {preset.name}: {path}, in its prompt, is not packed"
+        for path in _paths_of_prompt(preset)
+    ]
+    return _with_paths(preset, packed)
+
+
+def _paths(preset: Preset) -> list[str]:
+    """All files and live sources that it names."""
+    found = _paths_of_prompt(preset)
+
+    def noted(text: str) -> str:
+        found.append(text)
+        return text
+
+    _with_paths(preset, noted)
+    return found
+
+
+def _paths_of_prompt(preset: Preset) -> list[str]:
+    prompt = preset.values.get("prompt", "")
+    return [
+        leaf.path
+        for term in (parse_prompt(prompt).terms if prompt.strip() else ())
         for leaf in (leaves(term.region) if term.region else ())
         if leaf.name in _WITH_FILE
     ]
-    return _with_paths(preset, packed)
 
 
 def _settle(file: Path, names: list[str], home: Path) -> None:

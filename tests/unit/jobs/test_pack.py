@@ -339,3 +339,27 @@ def test_the_commands(
     assert not there.exists()
     assert main(["unpack", file, "--yes"]) == 0
     assert (there / "midi.toml").is_file()
+
+
+def test_no_password_is_packed_or_said(
+    home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Live guides go along as they are, for they are no files."""
+    live = {
+        "own": "rtsp://admin:hunter2@10.0.0.5/stage",
+        "kept": "rtsp://admin:{env:CAMERA}@10.0.0.5/stage",
+        "second": "camera:1",
+        "third": "rtsp://10.0.0.5/stage",
+    }
+    for name, guide in live.items():
+        text = f'[dream]\nobjective = "guide(eyes, {guide})@moving + fur@left"\n'
+        Presets().save(read_preset(text, name))
+    assert main(["pack", str(tmp_path / "show.zip")]) == 0
+    said = capsys.readouterr()
+    assert "hunter2" not in said.out + said.err
+    assert "preset own: holds a password" in said.out and "is not a file" not in said.out
+    with zipfile.ZipFile(tmp_path / "show.zip") as archive:
+        presets = {name: archive.read(name).decode() for name in archive.namelist()}
+    assert set(presets) == {MANIFEST, *(f"presets/{name}.toml" for name in live if name != "own")}
+    assert live["kept"] in presets["presets/kept.toml"]
+    assert "hunter2" not in str(presets)
