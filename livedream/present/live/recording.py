@@ -37,7 +37,7 @@ _SHARE: Final = 8  # a segment takes at most this part of the budget: removing o
 _CHECK_S: Final = 2.0  # between two checks of the budget
 _AT_ONCE: Final = 64 * 10**6  # bytes that are finished within the second that an end may take
 _ENDING_S: Final = 0.4
-_UNFINISHED_S: Final = 60.0  # a copy that has not grown for so long has nobody who writes it
+_UNFINISHED_S: Final = 60.0  # a file that has not grown for so long has nobody who writes it
 
 
 def segment_name(session: str, kind: str, number: int) -> str:
@@ -46,15 +46,19 @@ def segment_name(session: str, kind: str, number: int) -> str:
 
 
 class DiskBudget:
-    """Keeps what lies in `folder`, by the names of segments, below `most` bytes."""
+    """Keeps what lies in `folder`, by the names of segments, below `most` bytes.
+
+    Several shows may record there: what grows and is of none of our `sessions` may be another's.
+    """
 
     def __init__(self, folder: Path, most: int) -> None:
         self.folder, self.most = folder, most
+        self.sessions: set[str] = set()
 
     def segments(self) -> list[Path]:
-        """All of them, the oldest first: by session and number, dream and camera together."""
+        """All of them, that first to which nothing was written for longest."""
         found = [p for p in self.folder.iterdir() if _NAME.fullmatch(p.name)]
-        return sorted(found, key=lambda p: (p.name[:25], p.stem[-5:], p.name))
+        return sorted(found, key=lambda p: (_written_s(p), p.name[:25], p.stem[-5:], p.name))
 
     def taken(self) -> int:
         """Bytes, those of files that are just being finished included."""
@@ -79,22 +83,38 @@ class DiskBudget:
         for path in self.segments():
             if self.has_room(coming):
                 break
-            if path in keep:
+            if path in keep or self._may_grow(path):
                 continue
-            path.unlink(missing_ok=True)
+            try:
+                path.unlink(missing_ok=True)
+            except PermissionError:  # somebody has it open, on Windows
+                continue
             gone.append(path)
             _log.info("%s was the oldest recording: removed to make room", path.name)
         return gone
+
+    def _may_grow(self, path: Path) -> bool:
+        """Whether another show may be writing it."""
+        is_ours = path.name[10:25] in self.sessions
+        return not is_ours and time.time() - _written_s(path) < _UNFINISHED_S
 
     def _clear_unfinished(self) -> list[Path]:
         """Copies that a process was just making when it was killed; what they are of is whole."""
         gone = []
         for path in map(finishing, self.segments()):
-            with contextlib.suppress(FileNotFoundError):
+            with contextlib.suppress(FileNotFoundError, PermissionError):
                 if time.time() - path.stat().st_mtime > _UNFINISHED_S:
                     path.unlink()
                     gone.append(path)
         return gone
+
+
+def _written_s(path: Path) -> float:
+    """When something was last written to it, 0 where it is gone."""
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0
 
 
 class BackgroundWriter:
@@ -291,6 +311,7 @@ class RecordingOutput:
         while any(p.name[10:25] == session for p in self.budget.segments()):
             time.sleep(0.1)  # opened twice within a second
             session = time.strftime("%Y%m%d-%H%M%S")
+        self.budget.sessions.add(session)
         self._background = BackgroundWriter()
         self._segments = {k: _Segments(self, k, session, self._background) for k in self.kinds}
 

@@ -232,18 +232,67 @@ def test_a_copy_that_nobody_goes_on_with_is_removed(tmp_path: Path) -> None:
     assert len(list(tmp_path.iterdir())) == 4
 
 
-def test_the_oldest_are_known_by_name_and_others_files_stay(tmp_path: Path) -> None:
+def test_two_shows_in_one_folder_leave_each_other_what_they_write(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0)
+    longer = recording(tmp_path, "budget=100MB")
+    longer.open()
+    longer.write(LiveFrame(numbered(0), 0.0, 0))
+    other = recording(tmp_path, "minutes=0.01&budget=1MB&quality=60")
+    other.open()
+    background = other._background  # noqa: SLF001
+    assert background is not None
+    (growing,) = tmp_path.glob("*.mp4")
+    for index in range(100):
+        rgb = noise.integers(0, 255, (240, 320, 3), dtype=np.uint8)
+        other.write(LiveFrame(rgb, index / 25, index))
+        if index % 10 == 0:
+            wait_for(background)
+    wait_for(background)
+    other.close()
+    assert growing.exists()
+    longer.write(LiveFrame(numbered(1), 0.04, 1))
+    longer.close()
+    assert numbers(growing) == [0, 1]
+    os.utime(growing, (10**9, 10**9))  # long ago: nobody writes it
+    DiskBudget(tmp_path, 1).make_room(0, [])
+    assert not growing.exists()
+
+
+def test_one_that_cannot_be_removed_is_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on Windows, where somebody watches it."""
+    watched, other = (tmp_path / segment_name("20260101-000000", "dream", n) for n in (1, 2))
+    for path in (watched, other):
+        path.write_bytes(b"x" * 1000)
+        os.utime(path, (10**9, 10**9))
+    unlink = Path.unlink
+
+    def refuse(path: Path, *, missing_ok: bool = False) -> None:
+        if path == watched:
+            raise PermissionError(13, "in use")
+        unlink(path, missing_ok=missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    assert DiskBudget(tmp_path, 1500).make_room(0, []) == [other]
+
+
+def test_the_oldest_are_known_by_when_they_were_written_and_others_files_stay(
+    tmp_path: Path,
+) -> None:
     mine = [
         segment_name("20260101-000000", "dream", 1),
         segment_name("20260101-000000", "camera", 1),
         segment_name("20260101-000000", "dream", 2),
         segment_name("20260102-000000", "camera", 1),
     ]
-    for name in [*mine, "holiday.mp4"]:
+    for number, name in enumerate([*mine, "holiday.mp4"]):
         (tmp_path / name).write_bytes(b"x" * 1000)
+        os.utime(tmp_path / name, (10**9 + number // 2, 10**9 + number // 2))
+    os.utime(tmp_path / mine[2], (2 * 10**9, 2 * 10**9))  # a long show, another session meanwhile
     budget = DiskBudget(tmp_path, 2500)
     gone = budget.make_room(0, keep=[tmp_path / mine[0]])
-    assert [p.name for p in gone] == [mine[1], mine[2]]
+    assert [p.name for p in gone] == [mine[1], mine[3]]
     assert (tmp_path / "holiday.mp4").exists()
 
 
