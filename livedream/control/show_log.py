@@ -41,7 +41,9 @@ _log = logging.getLogger(__name__)
 
 LOG_VERSION: Final = 1
 PAUSE_S: Final = 0.5  # before a line is tried again that the disk did not take
-_OFFSETS_S: Final = 1 / 30  # modulators are logged this often: no picture needs more
+OFFSETS_S: Final = (
+    0.1  # modulators are logged this often; a replay goes evenly from one to the next
+)
 _TEMPO_S: Final = 0.5  # so is the tempo, where it is another than the last line says:
 _OFF_BPM: Final = 0.05  # heuristic: by more than this...
 _OFF_BEAT_S: Final = 0.02  # ...or this
@@ -72,6 +74,7 @@ class ShowLog:
             threading.Lock()
         )  # modulators and the attract mode move in threads of their own
         self._offsets: dict[str, dict[str, float | None]] = {}
+        self._logged: dict[tuple[str, str], float | None] = {}
         self._offsets_s = 0.0
         self._beat = (0.0, 0.0, 0.0, "")  # as the last line about the tempo has it, and when
         self._closing = threading.Event()
@@ -131,9 +134,24 @@ class ShowLog:
             for (name, key), value in offsets.items():
                 rounded = None if value is None else round(value, 4)
                 self._offsets.setdefault(name, {})[key] = rounded
-            if self._offsets and now_s - self._offsets_s >= _OFFSETS_S:
-                self._put({"t": self._since(now_s), "offsets": self._offsets})
+            if self._offsets and now_s - self._offsets_s > 0.9 * OFFSETS_S:
+                if changed := self._changed_offsets():
+                    self._put({"t": self._since(now_s), "offsets": changed})
                 self._offsets, self._offsets_s = {}, now_s
+
+    def _changed_offsets(self) -> dict[str, dict[str, float | None]]:
+        """Those that are others than the last line about them says."""
+        found: dict[str, dict[str, float | None]] = {}
+        for name, offsets in self._offsets.items():
+            for key, value in offsets.items():
+                if self._logged.get((name, key)) == value:
+                    continue
+                found.setdefault(name, {})[key] = value
+                if value is None:
+                    del self._logged[name, key]
+                else:
+                    self._logged[name, key] = value
+        return found
 
     def _follow(self, tempo: Tempo, now_s: float) -> None:
         since_s, then, bpm_then, led_then = self._beat

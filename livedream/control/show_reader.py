@@ -2,14 +2,15 @@
 
 import base64
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 from livedream.control.catalogue import own_objective_of
 from livedream.control.live_parameters import TAKEN_BACK, LiveParameters
-from livedream.control.show_log import LOG_VERSION
+from livedream.control.show_log import LOG_VERSION, OFFSETS_S
 from livedream.core.errors import SettingsError, SourceError
 from livedream.core.grade import GradeSettings
 from livedream.core.settings import DreamSettings
@@ -52,10 +53,12 @@ def read_show(path: Path, source: str = "") -> ShowScript:
     A session's last line that was cut off by a crash is left out. Raises SettingsError, with the
     line, for what is no show log.
     """
-    found = _sessions(path)
-    name = Path(source).name
-    chosen = [lines for lines in found if any(one.get("recording") == name for one in lines)]
-    header, *rest = (chosen or found)[-1]
+    name, lines, is_it = Path(source).name, list[dict[str, Any]](), False
+    for session in _sessions(path):
+        records = any(one.get("recording") == name for one in session)
+        if records or not is_it:
+            lines, is_it = session, records
+    header, *rest = lines
     if header.get("log") != LOG_VERSION:
         raise SettingsError(f"--replay: {path} was written by another version of livedream")
     try:
@@ -83,16 +86,14 @@ def _leave_out_refused(events: list[tuple[float, dict[str, Any]]]) -> None:
                 refused.remove(name)
 
 
-def _sessions(path: Path) -> list[list[dict[str, Any]]]:
-    """The lines of each session, its header first."""
-    try:
-        # Not by splitlines: it breaks at characters that a text in JSON may hold.
-        lines = path.read_text(encoding="utf-8", errors="replace").split("\n")
-    except OSError as error:
-        raise SettingsError(f"--replay: {path} cannot be read ({error.strerror})") from error
-    found: list[list[dict[str, Any]]] = []
+def _sessions(path: Path) -> Iterator[list[dict[str, Any]]]:
+    """The lines of one session after the other, its header first; at least one.
+
+    A log may hold months: no more than a session is in memory.
+    """
+    found: list[dict[str, Any]] = []
     fault = ""
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(_lines(path), 1):
         if not line.strip():
             continue
         try:
@@ -103,18 +104,28 @@ def _sessions(path: Path) -> list[list[dict[str, Any]]]:
             fault = fault or f"--replay: {path}, line {number}: not JSON ({error})"
             continue
         if "log" in one:
-            found.append([])
+            if found:
+                yield found
+            found = []
         elif not found:
             break
         elif fault:
             raise SettingsError(fault)
         fault = ""
-        found[-1].append(one)
+        found.append(one)
     if not found:
         raise SettingsError(
             f"--replay: {path} is not a show log; give a file that livedream live --show-log wrote"
         )
-    return found
+    yield found
+
+
+def _lines(path: Path) -> Iterator[str]:
+    try:
+        with path.open(encoding="utf-8", errors="replace", newline="\n") as file:
+            yield from file
+    except OSError as error:
+        raise SettingsError(f"--replay: {path} cannot be read ({error.strerror})") from error
 
 
 class Playback:
@@ -128,6 +139,8 @@ class Playback:
     ) -> None:
         self._script, self._settings, self._kept = script, settings, tuple(kept)
         self._now_s, self._next = 0.0, 0
+        # Of each parameter and who moves it: when the last line about it was, and what it says.
+        self._offsets: dict[tuple[str, str], tuple[float, float]] = {}
         dream = self._held(script.dream)
         self.parameters = LiveParameters(
             dream, script.grade, lambda: self._now_s, own_objective=own_objective_of(dream)
@@ -142,15 +155,36 @@ class Playback:
             self._next += 1
             self._play(line)
         self._now_s = time_s
+        with self._explained():
+            self._move_on(time_s)
         found = self.parameters.snapshot(time_s)
         return replace(found, dream=self._held(found.dream)) if self._kept else found
+
+    def _move_on(self, time_s: float) -> None:
+        """Offsets on their way to those of the next line, which is written ten times a second."""
+        events = self._script.events
+        for place in range(self._next, len(events)):
+            then_s, line = events[place]
+            if then_s - time_s >= OFFSETS_S:
+                return
+            if "offsets" not in line:
+                continue
+            for name, offsets in line["offsets"].items():
+                for key, offset in offsets.items():
+                    if offset is None or (name, key) not in self._offsets:
+                        continue
+                    since_s, before = self._offsets[name, key]
+                    since_s = max(since_s, then_s - OFFSETS_S)
+                    share = (time_s - since_s) / (then_s - since_s)
+                    self.parameters.modulate(name, key, before + share * (offset - before))
+            return
 
     def _held(self, dream: DreamSettings) -> DreamSettings:
         return dream.replace(**{name: getattr(self._settings, name) for name in self._kept})
 
     def _play(self, line: Mapping[str, Any]) -> None:
         parameters = self.parameters
-        try:
+        with self._explained():
             if "set" in line:
                 parameters.apply(
                     dict(line["set"]), seconds=float(line.get("seconds", 0.0)),
@@ -167,6 +201,16 @@ class Playback:
                 for name, offsets in line["offsets"].items():
                     for key, offset in offsets.items():
                         parameters.modulate(name, key, offset)
+                        if offset is None:
+                            self._offsets.pop((name, key), None)
+                        else:
+                            self._offsets[name, key] = self._now_s, float(offset)
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Within it a line that cannot be played is a SettingsError."""
+        try:
+            yield
         except (TypeError, ValueError, AttributeError, SourceError) as error:
             where = f"{self._script.path}, {self._now_s:g} s"
             raise SettingsError(f"--replay: {where}: {error}") from error

@@ -1,6 +1,7 @@
 """A show written down while it happened, read back, and dreamed again."""
 
 import json
+import math
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -198,6 +199,33 @@ def test_the_tempo_is_a_line_where_it_is_another_than_the_last_one_says(tmp_path
         {"t": 4.0, "bpm": 90.0, "beats": 8.0},
         {"t": 7.0, "bpm": 124.0, "beats": 1.5, "by": "Link"},
     ]
+
+
+def test_what_moves_all_the_time_is_ten_lines_a_second_and_replayed_evenly(tmp_path: Path) -> None:
+    path, now = tmp_path / "show.jsonl", [1000.0]
+    parameters = LiveParameters(DreamSettings(**SMALL), clock=lambda: now[0])
+    log = ShowLog(path, parameters, clock=lambda: now[0])
+    log.start()
+    hues = []
+    for step in range(601):
+        now[0] = 1000.0 + step / 60
+        offset = 0.2 * math.sin(now[0]) if step < 300 else 0.125
+        for key, value in (("wave", offset), ("still", 0.1)):
+            parameters.modulate("hue", key, value)
+            log.modulated(now[0], {("hue", key): value})
+        hues.append(parameters.snapshot().grade.hue)
+    log.modulated(now[0] + 1.0, {("hue", "wave"): None, ("hue", "still"): None})
+    log.close()
+    _, *lines = map(json.loads, path.read_text().splitlines())
+    assert len([line for line in lines if line["t"] < 5.0]) <= 51
+    assert len([line for line in lines if line["t"] >= 5.0]) <= 2
+    assert sum("still" in line["offsets"]["hue"] for line in lines) == 2
+    playback = Playback(read_show(path), DreamSettings(**SMALL))
+    found = [playback.snapshot(step / 60).grade.hue for step in range(601)]
+    np.testing.assert_allclose(found[6:290], hues[6:290], atol=0.5)
+    np.testing.assert_allclose(found[310:], hues[310:], atol=0.1)
+    assert np.abs(np.diff(found[6:290])).max() < 1.5 * np.abs(np.diff(hues[6:290])).max() + 0.1
+    assert playback.snapshot(12.0).grade.hue == parameters.target("hue")
 
 
 def test_what_is_given_again_is_kept(tmp_path: Path) -> None:

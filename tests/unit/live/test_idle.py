@@ -85,7 +85,7 @@ def test_a_replay_has_the_attract_mode_s_waves(tmp_path: Path) -> None:
     assert np.ptp(zooms) > 0.02
     assert zooms[-1] == 1.0
     again = Playback(read_show(tmp_path / "show.jsonl"), DreamSettings())
-    replayed = [again.snapshot(0.1 * (index + 1) + 1e-3).grade.zoom for index in range(200)]
+    replayed = [again.snapshot(0.1 * (index + 1) + 2e-4).grade.zoom for index in range(200)]
     np.testing.assert_allclose(replayed, zooms, atol=1e-4)
 
 
