@@ -334,7 +334,7 @@ class Halfway(Fixed):
 
 
 def test_while_one_network_gives_way_to_another_both_have_their_regions() -> None:
-    first = Dreamer(DreamSettings(**SMALL, objective="eyes@top", feather=0.0))
+    first = Dreamer(DreamSettings(**(SMALL | {"objective": "eyes@top"}), feather=0.0))
     with open_source(CLOUDS.format("0.2")) as source:
         *_, last = ShowDreamer(first, Halfway(feather=0.0)).dreams(source)
     assert last.planes is not None and last.planes.grow is not None
