@@ -21,6 +21,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 from livedream.capture.live.beside import is_live
+from livedream.control.preset_files import paths_of, paths_of_prompt, with_paths
 from livedream.control.presets import Preset, Presets, read_preset
 from livedream.control.programs import read_program
 from livedream.core.addresses import holds_secret
@@ -28,11 +29,6 @@ from livedream.core.errors import GrammarError, LivedreamError, SettingsError, r
 from livedream.core.redact import redact
 from livedream.core.user_folders import NAME, own_folder, toml_table, write_whole
 from livedream.core.version import __version__
-from livedream.dream.objectives.prompt import parse_prompt
-from livedream.dream.objectives.text import parse_objective
-from livedream.dream.objectives.value import GuideTarget, Objective
-from livedream.region.text import parse_region
-from livedream.region.value import Leaf, Not, Region, leaves
 
 MANIFEST: Final = "manifest.json"
 # What may be in a pack, and what to call it; the same places as in the user's folder.
@@ -45,7 +41,6 @@ _KINDS: Final = {
     r"midi\.toml": "MIDI map",
     r"displays\.json": "displays",
 }
-_WITH_FILE: Final = ("mask", "network")  # regions that are read from one
 _LARGEST: Final = 2 << 30  # bytes, unpacked: a guide may be a film
 # What reading a zip raises; a RuntimeError where it wants a password.
 _DAMAGED: Final = (
@@ -79,7 +74,7 @@ def pack(path: Path, *, overwrite: bool = False) -> tuple[list[str], list[str]]:
     for preset in presets:
         if not preset.own:
             continue
-        if any(map(holds_secret, _paths(preset))):
+        if any(map(holds_secret, paths_of(preset))):
             notes.append(
                 f"preset {preset.name}: holds a password or key and is not packed; "
                 "write {env:NAME} or {file:PATH} in its place"
@@ -190,71 +185,19 @@ def _carried(preset: Preset, found: dict[str, bytes | Path], notes: list[str]) -
 
     notes += [
         f"preset {preset.name}: {path}, in its prompt, is not packed"
-        for path in _paths_of_prompt(preset)
+        for path in paths_of_prompt(preset)
     ]
-    return _with_paths(preset, packed)
-
-
-def _paths(preset: Preset) -> list[str]:
-    """All files and live sources that it names."""
-    found = _paths_of_prompt(preset)
-
-    def noted(text: str) -> str:
-        found.append(text)
-        return text
-
-    _with_paths(preset, noted)
-    return found
-
-
-def _paths_of_prompt(preset: Preset) -> list[str]:
-    prompt = preset.values.get("prompt", "")
-    return [
-        leaf.path
-        for term in (parse_prompt(prompt).terms if prompt.strip() else ())
-        for leaf in (leaves(term.region) if term.region else ())
-        if leaf.name in _WITH_FILE
-    ]
+    return with_paths(preset, packed)
 
 
 def _settle(file: Path, names: list[str], home: Path) -> None:
     """Have a preset name files where they will lie."""
     preset = _preset(file)
     try:
-        settled = _with_paths(preset, lambda text: str(home / text) if text in names else text)
+        settled = with_paths(preset, lambda text: str(home / text) if text in names else text)
     except GrammarError as error:
         raise SettingsError(f"preset {file.stem}: {error}") from error
     file.write_text(settled.to_toml(), encoding="utf-8")
-
-
-def _with_paths(preset: Preset, change: Callable[[str], str]) -> Preset:
-    values: dict[str, Any] = dict(preset.values)
-    if values.get("objective"):
-        values["objective"] = str(_objective(parse_objective(values["objective"]), change))
-    if values.get("where"):
-        values["where"] = str(_region(parse_region(values["where"]), change))
-    return replace(preset, values=values)
-
-
-def _objective(objective: Objective, change: Callable[[str], str]) -> Objective:
-    terms = []
-    for term in objective.terms:
-        target = term.target
-        if isinstance(target, GuideTarget) and isinstance(target.picture, str):
-            target = replace(target, picture=change(target.picture))
-        region = None if term.region is None else _region(term.region, change)
-        terms.append(replace(term, target=target, region=region))
-    return Objective(tuple(terms))
-
-
-def _region(region: Region, change: Callable[[str], str]) -> Region:
-    if isinstance(region, Leaf):
-        if region.name not in _WITH_FILE:
-            return region
-        return replace(region, values=(change(region.path),))
-    if isinstance(region, Not):
-        return Not(_region(region.of, change))
-    return replace(region, parts=tuple(_region(part, change) for part in region.parts))
 
 
 def _put(archive: zipfile.ZipFile, name: str, content: bytes | Path) -> str:

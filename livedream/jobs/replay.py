@@ -12,7 +12,8 @@ from typing import Protocol
 from livedream.core.frame import Frame, Motion
 from livedream.core.snapshot import Snapshot
 from livedream.dream.compose import steps_of
-from livedream.dream.dreamer import Dream, Dreamer, DreamerPool
+from livedream.dream.dreamer import Dream, Dreamer
+from livedream.dream.dreamer_pool import DreamerPool
 from livedream.present.grading import Grading, travel_of
 
 

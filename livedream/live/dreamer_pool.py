@@ -11,7 +11,8 @@ from livedream.core.errors import LivedreamError, reason
 from livedream.core.settings import DreamSettings
 from livedream.core.supervisor import start_thread
 from livedream.dream.ascent import Plan
-from livedream.dream.dreamer import Dreamer, DreamerPool
+from livedream.dream.dreamer import Dreamer
+from livedream.dream.dreamer_pool import DreamerPool
 
 _log = logging.getLogger(__name__)
 

@@ -29,10 +29,10 @@ from livedream.media.containers import Container, main_video, url_of
 from livedream.media.destination import beside as sibling
 from livedream.media.destination import cannot
 from livedream.media.timing import Packet, decoding_time, end_time, with_last_duration
+from livedream.present.packet_order import InOrder
 from livedream.present.stream_copy import (
     CopiedStream,
     CopyRange,
-    InOrder,
     Music,
     copy_of,
     copy_range_of,

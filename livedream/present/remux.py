@@ -32,11 +32,11 @@ from livedream.media.tags import (
     timecode_of,
 )
 from livedream.media.timing import Packet, decoding_time, end_time, with_last_duration
+from livedream.present.packet_order import InOrder
 from livedream.present.stream_convert import converted, fitted
 from livedream.present.stream_copy import (
     CopiedStream,
     CopyRange,
-    InOrder,
     Music,
     cut_chapters,
     merged,

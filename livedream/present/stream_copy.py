@@ -2,7 +2,7 @@
 
 They are copied packet by packet, never decoded; what a container cannot hold as it is, is made
 anew in `stream_convert`. Each stream is read through a demuxer of its own, so that however oddly
-the source interleaves them, they can be merged by time. One file, long as it is: it is one merge.
+the source interleaves them, they can be merged by time.
 """
 
 import heapq
@@ -19,7 +19,6 @@ from typing import Any, Self
 import av
 from av.bitstream import BitStreamFilterContext
 from av.container.output import OutputContainer
-from av.format import Flags
 from av.stream import Discard, Disposition
 
 from livedream.core.frame import SourceInfo
@@ -28,8 +27,8 @@ from livedream.media.film_time import film_time, sound_begin
 from livedream.media.joints import OneClock
 from livedream.media.tags import stream_metadata
 from livedream.media.timing import Packet, decoding_time
+from livedream.present.packet_order import InOrder
 
-_TS_NONSTRICT: Any = Flags.ts_nonstrict
 _PLAIN: Mapping[str, str] = MappingProxyType({})
 _FOR_TRIAL = 8  # packets that show whether a muxer takes a stream
 
@@ -276,42 +275,6 @@ def copy_of(stream: Any, out: OutputContainer) -> Any:
     target.codec_context.codec_tag = "\0\0\0\0"  # of the old container
     target.time_base = stream.time_base
     return target
-
-
-class InOrder:
-    """Makes each stream's times fit for a muxer, as FFmpeg's own tools do.
-
-    out: a container whose header is written.  first: no time may be earlier.  Times must not step
-    back; they may be equal where the format says so, and otherwise move on by its shortest tick.
-    """
-
-    def __init__(self, out: OutputContainer, first: int | None = None) -> None:
-        self._step = 0 if out.format.flags & _TS_NONSTRICT.value else 1
-        self._first = first
-        self._last: dict[int, int] = {}
-
-    def place(self, packet: Packet, target: Any, kind: str) -> None:
-        packet.stream = target
-        if packet.dts is None or packet.pts is None:
-            return
-        base = target.time_base
-        pts, dts, duration = packet.pts, packet.dts, packet.duration or 0
-        if packet.time_base != base:
-            scale = packet.time_base / base
-            pts, dts, duration = (_nearest(ticks * scale) for ticks in (pts, dts, duration))
-        if self._first is not None:
-            pts, dts = max(pts, self._first), max(dts, self._first)
-        step = 0 if kind in ("subtitle", "data") else self._step
-        least = self._last.get(target.index)
-        if least is not None:
-            dts = max(dts, least + step)
-        packet.time_base = base
-        packet.pts, packet.dts, packet.duration = max(pts, dts), dts, duration
-        self._last[target.index] = dts
-
-
-def _nearest(ticks: Fraction) -> int:
-    return (2 * ticks.numerator + ticks.denominator) // (2 * ticks.denominator)
 
 
 def fits(copied: CopiedStream, container: Container, options: Mapping[str, str] = _PLAIN) -> bool:

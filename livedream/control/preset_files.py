@@ -1,0 +1,68 @@
+"""The files and live sources that a preset names: guides, masks, networks of regions."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, Final
+
+from livedream.control.presets import Preset
+from livedream.dream.objectives.prompt import parse_prompt
+from livedream.dream.objectives.text import parse_objective
+from livedream.dream.objectives.value import GuideTarget, Objective
+from livedream.region.text import parse_region
+from livedream.region.value import Leaf, Not, Region, leaves
+
+_WITH_FILE: Final = ("mask", "network")  # regions that are read from one
+
+
+def paths_of(preset: Preset) -> list[str]:
+    """All files and live sources that it names."""
+    found = paths_of_prompt(preset)
+
+    def noted(text: str) -> str:
+        found.append(text)
+        return text
+
+    with_paths(preset, noted)
+    return found
+
+
+def paths_of_prompt(preset: Preset) -> list[str]:
+    """Those that its prompt names, which a prompt keeps as they are written."""
+    prompt = preset.values.get("prompt", "")
+    return [
+        leaf.path
+        for term in (parse_prompt(prompt).terms if prompt.strip() else ())
+        for leaf in (leaves(term.region) if term.region else ())
+        if leaf.name in _WITH_FILE
+    ]
+
+
+def with_paths(preset: Preset, change: Callable[[str], str]) -> Preset:
+    """The preset with others in the place of those that its objective and `where` name."""
+    values: dict[str, Any] = dict(preset.values)
+    if values.get("objective"):
+        values["objective"] = str(_objective(parse_objective(values["objective"]), change))
+    if values.get("where"):
+        values["where"] = str(_region(parse_region(values["where"]), change))
+    return replace(preset, values=values)
+
+
+def _objective(objective: Objective, change: Callable[[str], str]) -> Objective:
+    terms = []
+    for term in objective.terms:
+        target = term.target
+        if isinstance(target, GuideTarget) and isinstance(target.picture, str):
+            target = replace(target, picture=change(target.picture))
+        region = None if term.region is None else _region(term.region, change)
+        terms.append(replace(term, target=target, region=region))
+    return Objective(tuple(terms))
+
+
+def _region(region: Region, change: Callable[[str], str]) -> Region:
+    if isinstance(region, Leaf):
+        if region.name not in _WITH_FILE:
+            return region
+        return replace(region, values=(change(region.path),))
+    if isinstance(region, Not):
+        return Not(_region(region.of, change))
+    return replace(region, parts=tuple(_region(part, change) for part in region.parts))
