@@ -41,9 +41,8 @@ _log = logging.getLogger(__name__)
 
 LOG_VERSION: Final = 1
 PAUSE_S: Final = 0.5  # before a line is tried again that the disk did not take
-OFFSETS_S: Final = (
-    0.1  # modulators are logged this often; a replay goes evenly from one to the next
-)
+# Modulators are logged this often; a replay goes evenly from one line to the next.
+OFFSETS_S: Final = 0.1
 _TEMPO_S: Final = 0.5  # so is the tempo, where it is another than the last line says:
 _OFF_BPM: Final = 0.05  # heuristic: by more than this...
 _OFF_BEAT_S: Final = 0.02  # ...or this
