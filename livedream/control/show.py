@@ -1,4 +1,7 @@
-"""The show: presets, programs, tempo and the actions that every controller can call."""
+"""The show: presets, programs, tempo and the actions that every controller can call.
+
+One file, long as it is: all of it is guarded by one lock.
+"""
 
 import contextlib
 import logging
