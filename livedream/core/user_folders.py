@@ -13,6 +13,7 @@ from typing import Any, Final, TypeVar
 import platformdirs
 
 from livedream.core.errors import LivedreamError, SettingsError, reason
+from livedream.core.whole_file import whole_file
 
 T = TypeVar("T")
 
@@ -95,11 +96,10 @@ def write_whole(path: Path, whole: str | bytes, *, private: bool = False) -> Non
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        beside = path.with_name(f".{path.name}.part")
-        if private:
-            beside.unlink(missing_ok=True)  # an old one may be open to others
-            beside.touch(0o600)
-        beside.write_bytes(whole.encode() if isinstance(whole, str) else whole)
-        beside.replace(path)
+        with whole_file(path) as unfinished:
+            if private:
+                unfinished.unlink(missing_ok=True)  # an old one may be open to others
+                unfinished.touch(0o600)
+            unfinished.write_bytes(whole.encode() if isinstance(whole, str) else whole)
     except OSError as error:
         raise SettingsError(f"{path} cannot be written ({error.strerror})") from error

@@ -49,14 +49,7 @@ def add_network(file: Path, name: str) -> Path:
     check_new_name(name)
     check_network(file)
     path = own_networks_folder() / f"{name}.safetensors"
-    beside = path.with_name(f".{path.name}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        beside.write_bytes(file.read_bytes())
-        beside.replace(path)
-    except OSError as error:
-        beside.unlink(missing_ok=True)
-        raise SettingsError(f"{path} cannot be written ({error.strerror or error})") from error
+    write_whole(path, file.read_bytes())
     note_network(name)
     return path
 

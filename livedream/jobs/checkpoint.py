@@ -22,10 +22,10 @@ from livedream.capture import open_source
 from livedream.core.errors import SinkError, SourceError
 from livedream.core.settings import DreamSettings
 from livedream.core.version import __version__
+from livedream.core.whole_file import beside, whole_file
 from livedream.dream.objectives.prompt import dreamed
 from livedream.dream.objectives.text import parse_objective
 from livedream.dream.objectives.value import GuideTarget, Term
-from livedream.media.destination import beside
 from livedream.region.text import parse_region
 from livedream.region.value import Leaf, leaves
 
@@ -139,15 +139,12 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     from safetensors import SafetensorError
     from safetensors.numpy import save_file
 
-    beside = path.with_suffix(".writing")
     arrays = {name: np.asarray(a, order="C") for name, a in checkpoint.state.items()}
     try:
         path.parent.mkdir(exist_ok=True)
-        save_file(arrays, str(beside), metadata={"settings": checkpoint.settings})
-        beside.replace(path)
+        with whole_file(path) as unfinished:
+            save_file(arrays, str(unfinished), metadata={"settings": checkpoint.settings})
     except (OSError, SafetensorError) as error:
-        with suppress(OSError):
-            beside.unlink(missing_ok=True)
         raise SinkError(f"{path} cannot be written ({error}): free some space") from error
 
 

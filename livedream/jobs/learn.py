@@ -12,6 +12,7 @@ from livedream.core.device import choose_device
 from livedream.core.errors import NetworkError, SinkError
 from livedream.core.settings import DreamSettings
 from livedream.core.version import __version__
+from livedream.core.whole_file import whole_file
 from livedream.dream.networks.dreamnet import (
     DreamNet,
     load_dreamnet,
@@ -31,7 +32,7 @@ from livedream.dream.own_networks import check_new_name, note_network
 from livedream.jobs.layer_sheet import SheetPlan, draw_rows, whole_sheet
 from livedream.learn.album import Album, read_album
 from livedream.learn.study import FORMS, OWN, TEXTURES, Lessons, Study
-from livedream.media.destination import beside, cannot, check_destination
+from livedream.media.destination import cannot, check_destination
 from livedream.present.picture import write_picture
 
 SUFFIX: Final = ".safetensors"
@@ -140,14 +141,11 @@ def _check(job: LearnJob) -> None:
 
 def _write(path: Path, write: Callable[[Path], object]) -> None:
     """Whole or not at all. Raises SinkError when it cannot be written."""
-    unfinished = beside(path, ".part")
     try:
-        write(unfinished)
-        unfinished.replace(path)
+        with whole_file(path) as unfinished:
+            write(unfinished)
     except OSError as error:
         raise cannot(path, error) from error
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def _account(job: LearnJob, album: Album, start: dict[str, object]) -> dict[str, object]:

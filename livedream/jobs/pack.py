@@ -5,7 +5,6 @@ SHA-256. Taking it out executes nothing and writes nowhere else: every name is o
 every file is read by whoever reads it in a show, before any is written.
 """
 
-import contextlib
 import hashlib
 import io
 import json
@@ -29,6 +28,7 @@ from livedream.core.errors import GrammarError, LivedreamError, SettingsError, r
 from livedream.core.redact import redact
 from livedream.core.user_folders import NAME, own_folder, toml_table, write_whole
 from livedream.core.version import __version__
+from livedream.core.whole_file import whole_file
 
 MANIFEST: Final = "manifest.json"
 # What may be in a pack, and what to call it; the same places as in the user's folder.
@@ -85,15 +85,15 @@ def pack(path: Path, *, overwrite: bool = False) -> tuple[list[str], list[str]]:
     if not found:
         why = f" ({'; '.join(notes)})" if notes else ""
         raise SettingsError(f"pack: {home} holds nothing to pack{why}")
-    beside = path.with_name(f".{path.name}.part")
     try:
-        with zipfile.ZipFile(beside, "w", zipfile.ZIP_DEFLATED) as archive:
+        with (
+            whole_file(path) as unfinished,
+            zipfile.ZipFile(unfinished, "w", zipfile.ZIP_DEFLATED) as archive,
+        ):
             sums = {name: _put(archive, name, found[name]) for name in sorted(found)}
             said = {"livedream": __version__, "files": sums}
             archive.writestr(MANIFEST, json.dumps(said, indent=1))
-        beside.replace(path)
     except OSError as error:
-        beside.unlink(missing_ok=True)
         raise SettingsError(f"{path} cannot be written ({error.strerror or error})") from error
     return sorted(found), list(dict.fromkeys(map(redact, notes)))
 
@@ -338,12 +338,9 @@ def _move(new: Path, to: Path) -> None:
     if new.stat().st_size <= _SMALL:
         write_whole(to, new.read_bytes())
         return
-    beside = to.with_name(f".{to.name}.part")
     try:
         to.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(new, beside)
-        beside.replace(to)
+        with whole_file(to) as unfinished:
+            shutil.copyfile(new, unfinished)
     except OSError as error:
-        with contextlib.suppress(OSError):
-            beside.unlink()
         raise SettingsError(f"{to} cannot be written ({error.strerror or error})") from error

@@ -1,12 +1,11 @@
-"""Whether something can be written to a path, found out before any work is done, and the names of
-what is written beside it meanwhile."""
+"""Whether something can be written to a path, found out before any work is done."""
 
-import hashlib
 import os
 from collections.abc import Iterable
 from pathlib import Path
 
 from livedream.core.errors import SinkError
+from livedream.core.whole_file import longest_name
 
 
 def check_destination(
@@ -58,22 +57,6 @@ def check_folder(folder: Path) -> None:
         raise SinkError(f"no permission to write to {folder}: choose another folder")
 
 
-def beside(path: Path, ending: str, *, hidden: bool = True) -> Path:
-    """A name beside `path` for what belongs to it, the same each time: .NAME.ENDING.
-
-    Where that is longer than the file system takes, the name is cut, and told from others by its
-    digest.
-    """
-    name = f"{'.' * hidden}{path.name}{ending}"
-    most = _longest_name(path.parent)
-    if len(os.fsencode(name)) > most:
-        digest = hashlib.sha256(os.fsencode(path.name)).hexdigest()[:12]
-        rest = f"~{digest}{ending}"
-        cut = os.fsencode(name)[: most - len(rest)]
-        name = cut.decode("utf-8", "ignore") + rest
-    return path.with_name(name)
-
-
 def make_folder(folder: Path) -> None:
     """With those above it. Raises SinkError where that cannot be."""
     try:
@@ -84,20 +67,12 @@ def make_folder(folder: Path) -> None:
 
 def check_name(path: Path) -> None:
     """Raise SinkError when the file system takes no name of that length."""
-    found, most = len(os.fsencode(path.name)), _longest_name(path.parent)
+    found, most = len(os.fsencode(path.name)), longest_name(path.parent)
     if found > most:
         raise SinkError(
             f"{path.name[:30]}... is too long a name: at most {most} bytes (got {found}); "
             "give a shorter one"
         )
-
-
-def _longest_name(folder: Path) -> int:
-    """In bytes: what the file system says, 255 where it does not."""
-    try:
-        return os.pathconf(folder, "PC_NAME_MAX")
-    except (AttributeError, OSError, ValueError):  # Windows has no such call
-        return 255
 
 
 def cannot(path: Path, error: Exception) -> SinkError:

@@ -18,8 +18,9 @@ from av.filter import Graph
 from livedream.core.closing import Finalizable
 from livedream.core.errors import SinkError
 from livedream.core.frame import Frame, SourceInfo
+from livedream.core.whole_file import beside, whole_file
 from livedream.media.containers import no_alpha, url_of
-from livedream.media.destination import beside, cannot, check_destination
+from livedream.media.destination import cannot, check_destination
 from livedream.present.video import VideoOptions, VideoSink, check_music, loses_sound
 
 SUFFIXES = (".gif", ".webp")
@@ -104,28 +105,26 @@ class AnimationSink(Finalizable):
         if self._closed:
             return
         self._closed = True
-        temporary = beside(self.path, ".finishing")
         try:
             self._frames.close()
             if self.frames_written:
                 film = _Film(self._beside, self._tick, self._last_s, self._end_s, self._loops)
-                if self.path.suffix.lower() == ".gif":
-                    _write_gif(film, temporary)
-                else:
-                    quality = {"quality": f"{self._options.quality:g}", "compression_level": "4"}
-                    # Not libwebp_anim, which keeps a block of the last frame where a new one is
-                    # like it: over many frames those stay behind, as squares.
-                    kind = "webp", "libwebp", "bgra", quality
-                    _encode(film, temporary, kind)
-                temporary.replace(self.path)
+                with whole_file(self.path) as unfinished:
+                    if self.path.suffix.lower() == ".gif":
+                        _write_gif(film, unfinished)
+                    else:
+                        quality = f"{self._options.quality:g}"
+                        webp = {"quality": quality, "compression_level": "4"}
+                        # Not libwebp_anim, which keeps a block of the last frame where a new one
+                        # is like it: over many frames those stay behind, as squares.
+                        _encode(film, unfinished, ("webp", "libwebp", "bgra", webp))
         except (av.FFmpegError, OSError) as error:
             if isinstance(error, SinkError):
                 raise
             raise cannot(self.path, error) from error
         finally:
-            for path in (temporary, self._beside):
-                with suppress(OSError):
-                    path.unlink(missing_ok=True)
+            with suppress(OSError):
+                self._beside.unlink(missing_ok=True)
 
 
 def _too_long(suffix: str, frames: int) -> str:

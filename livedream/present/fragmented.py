@@ -24,9 +24,9 @@ from av.container.output import OutputContainer
 
 from livedream.core.errors import SinkError
 from livedream.core.frame import SourceInfo
+from livedream.core.whole_file import whole_file
 from livedream.media.boxes import whole_chunks
 from livedream.media.containers import Container, main_video, url_of
-from livedream.media.destination import beside as sibling
 from livedream.media.destination import cannot
 from livedream.media.timing import Packet, decoding_time, end_time, with_last_duration
 from livedream.present.packet_order import InOrder
@@ -255,17 +255,19 @@ class FragmentedFile:
 
     def _grow_again(self, sound: SoundBeside) -> tuple[int, Fraction | None]:
         """Turn the finished file at the path back into one that grows, in one step."""
-        beside = sibling(self.path, ".resuming")
         count, last = 0, None
         batch: list[tuple[int, Packet]] = []
         try:
-            with av.open(url_of(self.path)) as container:
+            with (
+                whole_file(self.path, ".resuming") as unfinished,
+                av.open(url_of(self.path)) as container,
+            ):
                 video = main_video(container)
                 if not self._describes(video.codec_context):
                     raise self._of_other_settings()
                 # Copied packets are laid out as their stream says, not as this file's encoder does.
                 streams = [video, *self._streams[1:]]
-                again = FragmentedFile(beside, self._format, streams, self._header)
+                again = FragmentedFile(unfinished, self._format, streams, self._header)
                 try:
                     again.create(overwrite=True)
                     for packet in with_last_duration(container.demux(video), video):
@@ -280,13 +282,10 @@ class FragmentedFile:
                     again.append(batch)
                 finally:
                     again.close()
-            beside.replace(self.path)
         except (av.FFmpegError, ValueError, StopIteration) as error:
             raise SinkError(
                 f"{self.path} is not an unfinished render: nothing to resume"
             ) from error
-        finally:
-            beside.unlink(missing_ok=True)
         self._chunks, self._end = again._chunks, again._end
         return count, last
 

@@ -11,8 +11,9 @@ from PIL import Image, PngImagePlugin
 
 from livedream.core.errors import SinkError, SourceError
 from livedream.core.frame import Picture
+from livedream.core.whole_file import whole_file
 from livedream.media.containers import no_alpha
-from livedream.media.destination import beside, cannot, check_destination
+from livedream.media.destination import cannot, check_destination
 from livedream.media.tags import MARKER
 
 SUFFIXES: Final = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff")
@@ -65,18 +66,15 @@ def write_picture(
         options["pnginfo"].add_text("Comment", comment)
     elif comment and kind == "JPEG" and len(comment) <= _MOST_BYTES:
         options["comment"] = comment
-    unfinished = beside(path, ".part")
     try:
-        Image.fromarray(rgb).save(unfinished, kind, **options)
-        unfinished.replace(path)
+        with whole_file(path) as unfinished:
+            Image.fromarray(rgb).save(unfinished, kind, **options)
     except ValueError as error:
         height, width = rgb.shape[:2]
         suffix = path.suffix.lower()
         raise SinkError(f"{path}: {width}x{height} does not fit a {suffix}; use .png") from error
     except OSError as error:
         raise cannot(path, error) from error
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def read_settings(path: Path) -> str | None:

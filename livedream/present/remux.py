@@ -21,8 +21,8 @@ from av.bitstream import BitStreamFilterContext
 from av.container.output import OutputContainer
 
 from livedream.core.errors import SinkError
+from livedream.core.whole_file import beside, whole_file
 from livedream.media.containers import CONTAINERS, Container, main_video, open_container, url_of
-from livedream.media.destination import beside
 from livedream.media.display_size import put_display_size, with_room
 from livedream.media.immersive import KEEPERS, leave_only_google, tagged
 from livedream.media.tags import (
@@ -46,6 +46,7 @@ from livedream.present.stream_copy import (
 _PYAV = tuple(int(part) for part in av.__version__.split(".")[:2])
 _COARSE, _FINE = 1000, 1_000_000  # ticks a second: FFmpeg's for when a track begins, the most here
 _DISK_TROUBLE = {errno.ENOSPC, errno.EFBIG, errno.EIO, getattr(errno, "EDQUOT", errno.ENOSPC)}
+_FINISHING = ".finishing"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +83,7 @@ class RemuxSpec:
 
 def finishing(growing: Path) -> Path:
     """Where the finished file is written before it takes its name."""
-    return beside(growing, ".finishing")
+    return beside(growing, _FINISHING)
 
 
 def remux(growing: Path, wanted: RemuxSpec) -> tuple[str, ...]:
@@ -90,20 +91,15 @@ def remux(growing: Path, wanted: RemuxSpec) -> tuple[str, ...]:
 
     Raises SinkError when the finished file cannot be written; the growing one is untouched.
     """
-    temporary = finishing(growing)
     try:
-        notes = _write(growing, temporary, wanted)
-        temporary.replace(growing)
+        with whole_file(growing, _FINISHING) as finished:
+            return _write(growing, finished, wanted)
     except (av.FFmpegError, OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         found = "cannot be joined" if wanted.pieces else "plays, but could not be finished"
         raise SinkError(
             f"{growing} {found} ({reason}): free some space (a render continues with --resume)"
         ) from error
-    finally:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
-    return notes
 
 
 def _write(growing: Path, temporary: Path, wanted: RemuxSpec) -> tuple[str, ...]:

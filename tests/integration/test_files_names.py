@@ -9,8 +9,8 @@ from files_made import frames, info, make_video
 from livedream.capture import open_source
 from livedream.cli.named import output_of, stem_of
 from livedream.core.errors import SettingsError, SinkError
+from livedream.core.whole_file import beside
 from livedream.jobs.checkpoint import Checkpoint, Checkpoints
-from livedream.media.destination import beside
 from livedream.media.tags import SETTINGS, read_settings
 from livedream.present import open_sink
 from livedream.present.picture import write_picture

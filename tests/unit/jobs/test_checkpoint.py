@@ -54,7 +54,7 @@ def test_a_damaged_one_is_passed_over(kept: Checkpoints) -> None:
     kept.save(checkpoint(2))
     newest = max(kept.folder.iterdir())
     newest.write_bytes(newest.read_bytes()[:40])
-    (kept.folder / "000000000003.writing").write_bytes(b"half")
+    (kept.folder / ".000000000003.safetensors.part").write_bytes(b"half")
     found = kept.newest()
     assert found is not None
     assert found.index == 1
