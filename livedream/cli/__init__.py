@@ -181,7 +181,8 @@ def script() -> None:
             raise
         sys.stderr.write(redact(traceback.format_exc()))
         code = 1
-    end_children()  # before threads are waited for, which may wait for them
+    finally:
+        end_children()  # before threads are waited for, which may wait for them
     if live:
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(OSError, ValueError):

@@ -56,7 +56,8 @@ class LiveForm:
             if name not in known:
                 raise SettingsError(f"setup: there is no {name[:40]!r}")
             known[name].check(value)
-            (opening if name in _OPENING else words).extend(_said(known[name], value))
+            if value is not None:
+                (opening if name in _OPENING else words).extend(_said(known[name], value))
         live.check(live.job_of(self._parser.parse_args(["live", *words, *opening])))
         return Setup(words=tuple(words), opening=tuple(opening))
 
@@ -70,7 +71,7 @@ def _said(field: Field, value: Any) -> list[str]:
         case "list":
             return [f"{flag}={one}" for one in value if one]
         case "optional":
-            return [] if value is None else [f"{flag}={value}"]
+            return [f"{flag}={value}"]
     return [f"{flag}={value}"] * bool(value)
 
 

@@ -34,8 +34,9 @@ def add_parser(commands: Commands) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from livedream.control.live_parameters import LiveParameters
-    from livedream.control.obs import Obs, ObsNotes, preset_for
+    from livedream.control.obs import Obs, preset_for
     from livedream.control.obs_connection import understood
+    from livedream.control.obs_notes import ObsNotes
     from livedream.control.show import Show
     from livedream.core.settings import DreamSettings
 
@@ -54,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
         with understood():
             if args.undo:
                 print("\n".join(map(one_line, obs.undo(notes))) or "nothing to undo")
-                return 0
+                return 1 if notes.changes else 0
             version = obs.ask("GetVersion")
             said = f"OBS {version['obsVersion']}, WebSocket {version['obsWebSocketVersion']}"
             rows = [[one, preset_for(one, notes, show)] for one in obs.scenes()]

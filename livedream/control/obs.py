@@ -1,25 +1,23 @@
 """OBS by itself: its source, the microphone's delay, and a preset for each scene.
 
-OBS is reached by its WebSocket (part of it since 28). What is made or changed there is written to
-`obs.toml` in the user's folder, so that `undo` can take all of it back, weeks later too.
+OBS is reached by its WebSocket (part of it since 28). What is made or changed there is noted, so
+that `undo` can take all of it back, weeks later too.
 """
 
-import ipaddress
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote
 
 from livedream.control.obs_address import is_elsewhere, usual_sink, whereabouts
 from livedream.control.obs_connection import ObsConnection, RefusedError, obsws, understood
+from livedream.control.obs_notes import ObsChanges, ObsNotes
 from livedream.control.show import Show
 from livedream.core.addresses import Endpoint, parse_address
 from livedream.core.errors import LivedreamError, SettingsError, SourceError, reason
 from livedream.core.health import Health
 from livedream.core.supervisor import FaultLog, SupervisedThread, start_thread
-from livedream.core.user_folders import own_folder, toml_table, toml_text, write_whole
 
 _log = logging.getLogger(__name__)
 
@@ -48,24 +46,23 @@ def source_for(sinks: Sequence[str], size: tuple[int, int], fps: float, obs: str
     from livedream.present.live.browser import DEFAULT_ADDRESS
 
     addresses, elsewhere = [parse_address(sink) for sink in sinks], is_elsewhere(obs)
-    for address in addresses:
-        if address.scheme == "udp":
-            at = address.endpoint("127.0.0.1:")
-            if at.loopback and elsewhere:
-                continue
-            host = _listened(at)
-            return ObsSource(
-                "ffmpeg_source",
-                {
-                    "is_local_file": False,
-                    "input": f"udp://{host}:{at.port}",
-                    "input_format": "mpegts",
-                    "buffering_mb": 0,
-                    "reconnect_delay_sec": 1,
-                    "hw_decode": False,
-                    "clear_on_media_end": False,
-                },
-            )
+    host = whereabouts(obs)[0]
+    udp = [one.endpoint("127.0.0.1:") for one in addresses if one.scheme == "udp"]
+    reaching = [at for at in udp if not (at.loopback and elsewhere)]
+    # One straight to OBS, else one to a group; what goes to others OBS may not hear.
+    for at in sorted(reaching, key=lambda at: (at.host != host, not at.multicast))[:1]:
+        return ObsSource(
+            "ffmpeg_source",
+            {
+                "is_local_file": False,
+                "input": f"udp://{_listened(at)}:{at.port}",
+                "input_format": "mpegts",
+                "buffering_mb": 0,
+                "reconnect_delay_sec": 1,
+                "hw_decode": False,
+                "clear_on_media_end": False,
+            },
+        )
     for address in addresses:
         if address.scheme == "browser":
             at = address.endpoint(DEFAULT_ADDRESS, listens=True)
@@ -80,66 +77,16 @@ def source_for(sinks: Sequence[str], size: tuple[int, int], fps: float, obs: str
                     "shutdown": False,
                 }
                 return ObsSource("browser_source", page)
-    at_obs = f" on {whereabouts(obs)[0]}" if elsewhere else ""
+    at_obs = f" on {host}" if elsewhere else ""
     raise SettingsError(f"obs: no sink that OBS{at_obs} can show; add --sink {usual_sink(obs)}")
 
 
 def _listened(to: Endpoint) -> str:
     """Where OBS listens for what is sent there; a multicast group it has to join."""
     is_v6 = ":" in to.host
-    try:
-        stays = ipaddress.ip_address(to.host).is_multicast or (is_v6 and to.loopback)
-    except ValueError:  # a name
-        stays = False
     host = "127.0.0.1" if to.loopback else "0.0.0.0"
-    host = to.host if stays else "::" if is_v6 else host
+    host = to.host if to.multicast or (is_v6 and to.loopback) else "::" if is_v6 else host
     return f"[{host}]" if is_v6 else host
-
-
-@dataclass(slots=True)
-class ObsNotes:
-    """What was done in OBS, and which preset goes with which scene; kept in a file.
-
-    offsets: each microphone's sync offset before, ms.  made: whether the source is ours.
-    """
-
-    path: Path
-    made: bool = False
-    offsets: dict[str, int] = field(default_factory=dict)
-    scenes: dict[str, str] = field(default_factory=dict)
-
-    @classmethod
-    def read(cls, path: Path | None = None) -> "ObsNotes":
-        path = path or own_folder() / "obs.toml"
-        if not path.is_file():
-            return cls(path)
-        try:
-            found = toml_table(path.read_text(encoding="utf-8-sig"))
-            return cls(
-                path,
-                bool(found.get("made", False)),
-                {str(k): int(v) for k, v in dict(found.get("offsets", {})).items()},
-                {str(k): str(v) for k, v in dict(found.get("scenes", {})).items()},
-            )
-        except (OSError, ValueError, TypeError) as error:
-            raise SettingsError(f"obs: {path} cannot be read ({error})") from error
-
-    def note(self, *, made: bool = False, offsets: Mapping[str, int] | None = None) -> None:
-        """Write down what was done, beside what the file says by now: `livedream obs` may have
-        written to it meanwhile."""
-        now = self.read(self.path)
-        self.made, self.scenes = made or now.made, now.scenes
-        self.offsets = now.offsets | {
-            name: ms for name, ms in (offsets or {}).items() if name not in now.offsets
-        }
-        self.write()
-
-    def write(self) -> None:
-        lines = [f"made = {str(self.made).lower()}", "", "[offsets]"]
-        lines += [f"{toml_text(name)} = {ms}" for name, ms in self.offsets.items()]
-        lines += ["", "[scenes]"]
-        lines += [f"{toml_text(scene)} = {toml_text(to)}" for scene, to in self.scenes.items()]
-        write_whole(self.path, "\n".join(lines) + "\n")
 
 
 class Obs(ObsConnection):
@@ -148,6 +95,11 @@ class Obs(ObsConnection):
     @property
     def scene(self) -> str:
         return str(self.ask("GetCurrentProgramScene")["currentProgramSceneName"])
+
+    @property
+    def collection(self) -> str:
+        """The scene collection that is chosen: scenes and sources are others in each."""
+        return str(self.ask("GetSceneCollectionList")["currentSceneCollectionName"])
 
     def scenes(self) -> list[str]:
         """From top to bottom, as OBS lists them."""
@@ -183,7 +135,7 @@ class Obs(ObsConnection):
             "CreateInput", sceneName=scene, inputName=SOURCE, inputKind=source.kind,
             inputSettings=dict(source.settings), sceneItemEnabled=True,
         )  # fmt: skip
-        notes.note(made=True)
+        notes.note(self.collection, made=True)
         canvas = self.ask("GetVideoSettings")
         self.ask(
             "SetSceneItemTransform",
@@ -202,56 +154,67 @@ class Obs(ObsConnection):
 
     def delay(self, milliseconds: int, notes: ObsNotes) -> list[str]:
         """Delay every microphone by as much as the picture is late. Names of those that OBS let."""
-        found = []
+        found, collection = [], self.collection
         for name in self.microphones():
             try:
-                self._delay(name, milliseconds, notes)
+                self._delay(name, milliseconds, notes, collection)
             except RefusedError as error:
                 _log.warning("%s: %s", error, name)
             else:
                 found.append(name)
         return found
 
-    def _delay(self, name: str, milliseconds: int, notes: ObsNotes) -> None:
+    def _delay(self, name: str, milliseconds: int, notes: ObsNotes, collection: str) -> None:
         before = self.ask("GetInputAudioSyncOffset", inputName=name)["inputAudioSyncOffset"]
-        if name not in notes.offsets:
+        if name not in notes.changes.get(collection, ObsChanges()).offsets:
             if not _OFFSETS_MS[0] <= before <= _OFFSETS_MS[1]:
                 raise ValueError(f"a sync offset of {before}")
-            notes.note(offsets={name: int(before)})
+            notes.note(collection, offsets={name: int(before)})
         self.ask("SetInputAudioSyncOffset", inputName=name, inputAudioSyncOffset=milliseconds)
 
     def undo(self, notes: ObsNotes) -> list[str]:
-        """Take back what `notes` say was done. What it did and what it could not, for people.
+        """Take back what `notes` say was done in the scene collection that is chosen in OBS. What
+        it did and what it could not, for people.
 
-        What is not there, as while another scene collection is chosen, stays in the notes.
+        What OBS refuses and what was done in other collections stays in the notes.
         """
+        found = self.ask("GetSceneCollectionList")
+        here, there = str(found["currentSceneCollectionName"]), found["sceneCollections"]
         said = []
         try:
-            if notes.made:
-                trouble = self._trouble("RemoveInput", inputName=SOURCE)
-                notes.made = bool(trouble)
-                said.append(
-                    f"source {SOURCE!r}: {trouble}" if trouble else f"removed source {SOURCE!r}"
-                )
-            for name, ms in list(notes.offsets.items()):
-                trouble = self._trouble(
-                    "SetInputAudioSyncOffset", inputName=name, inputAudioSyncOffset=ms
-                )
-                said.append(f"{name}: {trouble or f'sync offset {ms} ms, as before'}")
-                if not trouble:
-                    del notes.offsets[name]
+            for collection, changes in list(notes.changes.items()):
+                if collection == here:
+                    said += self._undo(changes)
+                elif collection in there:
+                    said.append(f"scene collection {collection!r}: choose it in OBS and undo again")
+                    continue
+                else:
+                    said.append(f"scene collection {collection!r}: has gone from OBS")
+                    notes.changes[collection] = ObsChanges()
+                if not notes.changes[collection]:
+                    del notes.changes[collection]
         finally:
             notes.write()
         return said
 
-    def _trouble(self, what: str, **details: Any) -> str:
-        """Why OBS did not do it, "" where it did."""
-        try:
-            if self.done(what, **details):
-                return ""
-        except RefusedError as error:
-            return f"not undone ({reason(error)})"
-        return "not in this scene collection; choose the one it is in, and undo again"
+    def _undo(self, changes: ObsChanges) -> Iterator[str]:
+        gone = "has gone from OBS"
+        if changes.made:
+            try:
+                there = self.done("RemoveInput", inputName=SOURCE)
+                yield f"removed source {SOURCE!r}" if there else f"source {SOURCE!r}: {gone}"
+                changes.made = False
+            except RefusedError as error:
+                yield f"source {SOURCE!r}: not undone ({reason(error)})"
+        for name, ms in list(changes.offsets.items()):
+            try:
+                there = self.done(
+                    "SetInputAudioSyncOffset", inputName=name, inputAudioSyncOffset=ms
+                )
+                yield f"{name}: " + (f"sync offset {ms} ms, as before" if there else gone)
+                del changes.offsets[name]
+            except RefusedError as error:
+                yield f"{name}: not undone ({reason(error)})"
 
 
 class ObsControl:
@@ -292,8 +255,8 @@ class ObsControl:
         return Health("obs", state, self._detail, self.messages, 0, 0.0, self.reconnects)
 
     def is_late(self, output: str, milliseconds: int) -> None:
-        """How late an output's picture is in OBS: the microphones are to be as late as that of the
-        first one by UDP, which is what `source_for` has OBS show."""
+        """How late an output's picture is in OBS: the microphones are to be as late as what goes
+        out by UDP, wherever to."""
         if output.startswith("udp ") and self._delay_ms is None:
             self._delay_ms = milliseconds
 

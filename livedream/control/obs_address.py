@@ -8,30 +8,30 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
+from livedream.core.addresses import Endpoint
 from livedream.core.errors import SettingsError
 
 PASSWORD: Final = "LIVEDREAM_OBS_PASSWORD"
-_LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
 _PORT: Final = 4455  # OBS's own default
 
 
 def whereabouts(address: str) -> tuple[str, int, str]:
     """Host, port and password ("" for none)."""
-    at = urlsplit(f"//{address}")
     try:
+        at = urlsplit(f"//{address}")
         host, port = at.hostname or "127.0.0.1", at.port
     except ValueError as error:
         raise SettingsError(f"obs: must be HOST:PORT (got {address})") from error
     if at.password is not None or at.path or at.query:
         raise SettingsError(f"obs: must be HOST:PORT; the password goes into {PASSWORD}")
-    own = _own_settings() if host in _LOOPBACK else {}
+    own = _own_settings() if Endpoint(host, 0).loopback else {}
     password = os.environ.get(PASSWORD) or own.get("password", "")
     return host, port or int(own.get("port", _PORT)), password
 
 
 def is_elsewhere(address: str) -> bool:
     """Whether OBS is on another machine."""
-    return whereabouts(address)[0] not in _LOOPBACK
+    return not Endpoint(whereabouts(address)[0], 0).loopback
 
 
 def usual_sink(address: str) -> str:

@@ -41,8 +41,10 @@ _log = logging.getLogger(__name__)
 
 LOG_VERSION: Final = 1
 PAUSE_S: Final = 0.5  # before a line is tried again that the disk did not take
-# Modulators are logged this often; a replay goes evenly from one line to the next.
+# Modulators are logged this often; a replay goes evenly from one line to the next. What jumps, by
+# more than half of what it ever was, is logged at once, as it was before and after.
 OFFSETS_S: Final = 0.1
+_JUMP: Final = 0.5
 _TEMPO_S: Final = 0.5  # so is the tempo, where it is another than the last line says:
 _OFF_BPM: Final = 0.05  # heuristic: by more than this...
 _OFF_BEAT_S: Final = 0.02  # ...or this
@@ -69,12 +71,11 @@ class ShowLog:
         self._fault = ""
         self.begun_s = clock()
         self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
-        self._moving = (
-            threading.Lock()
-        )  # modulators and the attract mode move in threads of their own
-        self._offsets: dict[str, dict[str, float | None]] = {}
+        self._moving = threading.Lock()  # modulators and the attract mode move in threads of theirs
+        self._offsets: dict[tuple[str, str], float | None] = {}  # by parameter and who moves it
         self._logged: dict[tuple[str, str], float | None] = {}
         self._offsets_s = 0.0
+        self._seen: dict[tuple[str, str], tuple[float, float, float]] = {}  # when, what, and peak
         self._beat = (0.0, 0.0, 0.0, "")  # as the last line about the tempo has it, and when
         self._closing = threading.Event()
         self._unlisten: Callable[[], None] = lambda: None
@@ -130,27 +131,44 @@ class ShowLog:
         with self._moving:
             if self._tempo is not None:
                 self._follow(self._tempo, now_s)
-            for (name, key), value in offsets.items():
-                rounded = None if value is None else round(value, 4)
-                self._offsets.setdefault(name, {})[key] = rounded
-            if self._offsets and now_s - self._offsets_s > 0.9 * OFFSETS_S:
-                if changed := self._changed_offsets():
-                    self._put({"t": self._since(now_s), "offsets": changed})
-                self._offsets, self._offsets_s = {}, now_s
-
-    def _changed_offsets(self) -> dict[str, dict[str, float | None]]:
-        """Those that are others than the last line about them says."""
-        found: dict[str, dict[str, float | None]] = {}
-        for name, offsets in self._offsets.items():
-            for key, value in offsets.items():
-                if self._logged.get((name, key)) == value:
-                    continue
-                found.setdefault(name, {})[key] = value
+            jumped = [one for one, value in offsets.items() if self._jumps(one, value)]
+            if jumped:
+                before_s = max(self._seen[one][0] for one in jumped)
+                for one in jumped:
+                    self._offsets[one] = self._seen[one][1]
+                    self._logged.pop(one, None)  # it has been that for long, perhaps
+                self._put_offsets(before_s)
+            for one, value in offsets.items():
                 if value is None:
-                    del self._logged[name, key]
+                    self._offsets[one] = None
+                    self._seen.pop(one, None)
                 else:
-                    self._logged[name, key] = value
-        return found
+                    self._offsets[one] = now = round(value, 4)
+                    peak = self._seen[one][2] if one in self._seen else 0.0
+                    self._seen[one] = now_s, now, max(peak, abs(now))
+            if self._offsets and (jumped or now_s - self._offsets_s > 0.9 * OFFSETS_S):
+                self._put_offsets(now_s)
+
+    def _jumps(self, one: tuple[str, str], value: float | None) -> bool:
+        if value is None or one not in self._seen:
+            return False
+        _, before, peak = self._seen[one]
+        return abs(value - before) > _JUMP * max(peak, abs(value))
+
+    def _put_offsets(self, at_s: float) -> None:
+        """A line about those that are others than the last line about them says."""
+        found: dict[str, dict[str, float | None]] = {}
+        for (name, key), value in self._offsets.items():
+            if self._logged.get((name, key)) == value:
+                continue
+            found.setdefault(name, {})[key] = value
+            if value is None:
+                self._logged.pop((name, key), None)
+            else:
+                self._logged[name, key] = value
+        if found:
+            self._put({"t": self._since(at_s), "offsets": found})
+        self._offsets, self._offsets_s = {}, at_s
 
     def _follow(self, tempo: Tempo, now_s: float) -> None:
         since_s, then, bpm_then, led_then = self._beat

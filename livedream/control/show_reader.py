@@ -89,7 +89,7 @@ def _leave_out_refused(events: list[tuple[float, dict[str, Any]]]) -> None:
 def _sessions(path: Path) -> Iterator[list[dict[str, Any]]]:
     """The lines of one session after the other, its header first; at least one.
 
-    A log may hold months: no more than a session is in memory.
+    A log may hold months: no more than two sessions are in memory.
     """
     found: list[dict[str, Any]] = []
     fault = ""

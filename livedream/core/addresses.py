@@ -9,6 +9,7 @@ import ipaddress
 import os
 import re
 import socket
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +28,7 @@ _HOST: Final = re.compile(r"(\[[0-9A-Fa-f:.%]+\]|[^\[\]:@]*)(:[0-9]{0,6})?")
 _UNSAFE: Final = re.compile(r"[^A-Za-z0-9._~!$&'()*+,;=:%-]|%(?![0-9A-Fa-f]{2})")
 _SECRET: Final = re.compile(rf"[?&/;]({'|'.join(SECRET_NAMES)})=([^&]+)", re.IGNORECASE)
 _OPTION: Final = re.compile("[?&]([^=&]+)=([^&]+)")
+_PAIR: Final = re.compile(rf"(?:{_PLACEHOLDER.pattern}|[^&])+")
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -52,12 +54,20 @@ class Endpoint:
         except ValueError:
             return False
 
+    @property
+    def multicast(self) -> bool:
+        try:
+            return ipaddress.ip_address(self.host).is_multicast
+        except ValueError:
+            return False
+
     def bind(self, name: str, kind: socket.SocketKind) -> socket.socket:
         """A socket that listens here. name: of who does.  Raises SinkError when it cannot."""
         family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
         opened = socket.socket(family, kind)
         try:
-            if kind == socket.SOCK_STREAM:  # of UDP, two could then have the same port
+            # Of UDP, and of TCP on Windows, two could then have the same port.
+            if kind == socket.SOCK_STREAM and sys.platform != "win32":
                 opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             opened.bind((self.host, self.port))
             if kind == socket.SOCK_STREAM:
@@ -92,6 +102,12 @@ class Address:
     query: str
     options: dict[str, str]
     _read: set[str] = field(default_factory=set)
+
+    @property
+    def pairs(self) -> list[tuple[str, str]]:
+        """Names and values of the options, as they were written."""
+        parts = (one[0].partition("=") for one in _PAIR.finditer(self.query))
+        return [(name, value) for name, _, value in parts]
 
     def _take(self, name: str) -> str | None:
         self._read.add(name)
@@ -176,7 +192,8 @@ def parse_address(text: str) -> Address:
     where, _, query = quoted_user(text).partition("?")
     scheme, _, rest = where.partition(":")  # "window?display=1" has none
     options: dict[str, str] = {}
-    for name, value in parse_qsl(query, keep_blank_values=True):
+    plain = _PLACEHOLDER.sub(lambda one: quote(one[0], safe=""), query)  # a path may have an & or +
+    for name, value in parse_qsl(plain, keep_blank_values=True):
         options[name] = f"{options[name]},{value}" if name in options else value
     return Address(redact(text), scheme.lower(), rest.removeprefix("//"), query, options)
 
@@ -207,9 +224,11 @@ def has_placeholder(text: str) -> bool:
 
 
 def holds_secret(text: str) -> bool:
-    """Whether `redact` finds in it what is no placeholder. A user beside a placeholder is none."""
-    plain = re.sub(rf"//[^/@:\s]*:?{re.escape(MASK)}@", f"//{MASK}@", _PLACEHOLDER.sub(MASK, text))
-    return redact(plain) != plain
+    """Whether a password or key is written out in it. A user beside a placeholder is none."""
+    plain = re.sub(rf"//[^/@:\s]*:?({_PLACEHOLDER.pattern})@", r"//\1@", text)
+    return without_secrets(plain, lambda _: MASK) != plain or (
+        not has_placeholder(text) and redact(text) != text
+    )
 
 
 def _without_placeholders(text: str) -> str:
@@ -342,6 +361,8 @@ def resolved(text: str) -> str:
             raise SettingsError(f"{match[0]} cannot be read ({reason})") from None
         if not found or "\n" in found:
             raise SettingsError(f"{match[0]}: must hold one line of text")
-        return quote(found, safe="") if "@" in text[match.end() :] else found
+        return quote(found, safe="") if match.start() < user else found
 
+    scheme, separator, rest = _without_placeholders(text).partition("://")
+    user = len(scheme + separator) + _end_of_user(rest) if separator else 0
     return _PLACEHOLDER.sub(secret, text)

@@ -97,6 +97,7 @@ class LiveRegions:
             wanted = wanted_of(settings, terms, live=self._live)
             if wanted is None:
                 self._memory.clear()
+                self._reader.cut()
                 self._last = None
                 return None
             half_life, self._reader.painted = settings.half_life, snapshot.painted

@@ -31,6 +31,8 @@ class Curtain:
         with self._lock:
             if self._child is not None and self._child.poll() is None:
                 return
+        self.lift()  # what is left of one that has died
+        with self._lock:
             self._child = start_child(
                 [*self._command, *covered], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,

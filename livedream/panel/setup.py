@@ -42,14 +42,14 @@ class Field:
     high: float | None = None
 
     def check(self, value: Any) -> None:
-        """Raises SettingsError for what a page cannot have sent."""
+        """Raises SettingsError for what a page cannot have sent. None is for what is not given."""
+        if value is None:
+            return
         texts: Sequence[Any] = [value]
         if self.kind == "switch":
             texts = [] if isinstance(value, bool) else [None]
         elif self.kind == "list":
             texts = value if isinstance(value, list) else [None]
-        elif self.kind == "optional" and value is None:
-            texts = []
         if not all(isinstance(text, str) and (not text or text.isprintable()) for text in texts):
             raise SettingsError(f"{self.flag}: must be {self.metavar or 'text'}, in one line")
 

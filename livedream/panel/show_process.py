@@ -208,6 +208,7 @@ class ShowProcess:
         self._curtain = Curtain()
         self._wanted: Setup | None = None
         self._asked = 0  # counts wishes
+        self._ran = 0  # the last wish for which a show ran
         self._closing = False
         self._wake = threading.Condition()
         self._thread: SupervisedThread | None = None
@@ -257,7 +258,9 @@ class ShowProcess:
                     self._say("stopped")
                 continue
             error = "" if code == 0 else self._last_line(code)
-            if code in (0, _REFUSED):  # its window was closed; or it cannot be like that
+            # Its window was closed; or it cannot be like that. One that could, and is refused when
+            # it begins again, may wait for a camera that comes back.
+            if code == 0 or (code == _REFUSED and self._ran != asked):
                 with self._wake:
                     if self._asked == asked:
                         self._wanted = None
@@ -311,11 +314,11 @@ class ShowProcess:
 
     def _watch(self, child: "subprocess.Popen[bytes]", words: Sequence[str], asked: int) -> int:
         """Until the child has ended; it is made to when something else is wanted."""
-        killed_s = float("inf")
+        killed_s, unsaid = float("inf"), self._kept.messages()
         while child.poll() is None:
             if self._asked == asked and self.port is not None:
                 with suppress(OSError, WebSocketException):  # it is busy, or ends
-                    self._attend(asked)
+                    self._attend(asked, unsaid)
             elif self._asked != asked and killed_s == float("inf"):
                 self._say("stopping")
                 if self._wanted is not None:  # another is to follow
@@ -328,14 +331,19 @@ class ShowProcess:
                 self._wake.wait(_LOOK_S)
         return child.wait()
 
-    def _attend(self, asked: int) -> None:
-        """Hear what the show's own panel says, as one of its pages, until something changes."""
+    def _attend(self, asked: int, unsaid: list[dict[str, Any]]) -> None:
+        """Hear what the show's own panel says, as one of its pages, until something changes.
+
+        unsaid: what it has to be told first, and was not when the link broke.
+        """
         with connect(
             f"ws://127.0.0.1:{self.port}/socket", open_timeout=_OPEN_S, close_timeout=0.1,
             max_size=None, compression=None, proxy=None,
         ) as link:  # fmt: skip
-            for message in self._kept.messages():
-                link.send(json.dumps(message))
+            while unsaid:
+                link.send(json.dumps(unsaid[0]))
+                del unsaid[0]
+            self._ran = asked
             self._say("running")
             leave_s = float("inf")
             while time.monotonic() < leave_s:  # or until the link ends, with the child
@@ -368,7 +376,9 @@ class ShowProcess:
     def _last_line(self, code: int) -> str:
         """Why it ended: the last thing it said, else how."""
         said = next((line for line in reversed(self.lines) if line.strip("^ ")), "")
-        return said if code > 0 and said else f"it was killed (signal {-code})"
+        if code < 0:
+            return f"it was killed (signal {-code})"
+        return said or f"it ended with code {code}"
 
     def _say(self, state: str = "", **more: Any) -> None:
         """state: "" for the same as before."""

@@ -72,7 +72,8 @@ class Studio(PageServer):
         self._form, self._file, self._devices = form, SetupFile(folder), devices
         self.show = ShowProcess(self._changed, command, kept=self._file.look)
         self.done = threading.Event()
-        self._filled = self._file.read()
+        names = {field.name for field in form.fields}  # a later version may have others
+        self._filled = {k: value for k, value in self._file.read().items() if k in names}
         self._offers = offers({})
         self._beginning = threading.Lock()
         self._asking = threading.Lock()  # of the two below

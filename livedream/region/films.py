@@ -1,6 +1,7 @@
 """Masks and guides that move: a film, or a sequence of pictures, by time and again from the
 beginning; in a live show a live source as well (`livedream.capture.live.beside`)."""
 
+import math
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
@@ -16,6 +17,8 @@ from livedream.flow import Gray
 from livedream.warp.remap import Plane
 
 _TICK_S: Final = 1e-6  # a time that is a sum of two may fall short of its frame's
+_FAR_S: Final = 2.0  # what is asked for next is sought where it is farther away, else read up to
+_LEAD_S: Final = 1.0  # before it, so that the frame that is shown then is found
 # Of 255, from black and from white: else the edge of a mask, or of what it leaves out, is where the
 # last ripple of its coding is.
 _RIPPLE: Final = 8
@@ -69,46 +72,70 @@ def _check(path: str) -> None:
 class Film:
     """A film of which one frame at a time is looked at.  Raises SourceError for one without any."""
 
-    _now: Frame
-    _next: Frame | None
+    _now: tuple[float, Frame]  # since the first one, s
+    _next: tuple[float, Frame] | None
 
     def __init__(self, path: str) -> None:
         self._path = path
         self._length_s: float | None = None  # once its end has been seen
-        self._begin()
+        self._ends_s: float | None = None  # about, before that
+        self._asked_s = self._first_s = 0.0
+        self._begin(0.0)
+        if self._now[0]:
+            self._first_s = self._now[0]
+            self._begin(0.0)
 
-    def at(self, time_s: float) -> Picture:
-        """(H, W, 3) uint8: what is shown then; after the last frame the first again."""
-        return self._at(time_s + _TICK_S)
+    def at(self, time_s: float, most_s: float = math.inf) -> Picture:
+        """(H, W, 3) uint8: what is shown then; after the last frame the first again.
 
-    def _at(self, time_s: float) -> Picture:
-        if self._length_s is not None:
-            time_s %= self._length_s
-        if time_s < self._time_of(self._now):
-            self._begin()
-        while self._next is not None and self._time_of(self._next) <= time_s:
-            step_s = self._time_of(self._next) - self._time_of(self._now)
-            self._now, self._next = self._next, next(self._frames, None)
+        most_s: of the film that is read for it; one that is slow to decode then falls behind.
+        """
+        far = not 0 <= time_s - self._asked_s <= _FAR_S
+        self._asked_s = time_s
+        return self._at(time_s + _TICK_S, most_s, far=far)
+
+    def _at(self, time_s: float, most_s: float, *, far: bool) -> Picture:
+        shown_s = time_s if self._length_s is None else time_s % self._length_s
+        if far or shown_s < self._now[0]:
+            self._go(shown_s)
+            most_s = max(most_s, 2 * _LEAD_S)
+        until_s = min(shown_s, self._now[0] + most_s)
+        while self._next is not None and self._next[0] <= until_s:
+            before_s, self._now, self._next = self._now[0], self._next, next(self._frames, None)
             if self._next is None:
-                self._length_s = self._time_of(self._now) + step_s
-        if self._length_s is not None and time_s >= self._length_s:
-            return self._at(time_s)
-        return self._now.rgb
+                self._length_s = 2 * self._now[0] - before_s
+        if self._length_s is not None and shown_s >= self._length_s:
+            return self._at(time_s, most_s, far=True)
+        return self._now[1].rgb
 
-    def _begin(self) -> None:
-        self._frames = _read(self._path)
+    def _go(self, time_s: float) -> None:
+        """Begin shortly before this time; where the film is shorter, before its end."""
+        starts_s = [time_s - _LEAD_S]
+        if self._ends_s is not None:
+            starts_s.append(self._ends_s - _LEAD_S)
+        for start_s in starts_s:
+            try:
+                self._begin(max(0.0, start_s))
+            except SourceError:  # behind its end
+                continue
+            if start_s <= 0 or (self._next is not None and self._now[0] <= time_s):
+                return
+        self._begin(0.0)
+
+    def _begin(self, start_s: float) -> None:
+        self._frames = self._read(start_s)
         first = next(self._frames, None)
         if first is None:
             raise SourceError(f"{self._path} holds no picture")
-        self._now, self._first_s = first, first.time_s
-        self._next = next(self._frames, None)
+        self._now, self._next = first, next(self._frames, None)
 
-    def _time_of(self, frame: Frame) -> float:
-        return frame.time_s - self._first_s
+    def _read(self, start_s: float) -> Iterator[tuple[float, Frame]]:
+        """Frames, each with its time since the first one."""
+        from livedream.capture import open_source
 
-
-def _read(path: str) -> Iterator[Frame]:
-    from livedream.capture import open_source
-
-    with open_source(path) as source:
-        yield from source
+        with open_source(self._path, start_s=start_s) as source:
+            if not start_s and source.info.frames:
+                self._ends_s = source.info.frames / float(source.info.rate)
+            begins_s = source.info.begins_s - self._first_s
+            for frame in source:
+                yield frame.time_s + begins_s, frame

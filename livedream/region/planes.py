@@ -6,6 +6,7 @@ was dreamed there fades with the dream: it may be seen until less than a 256th o
 from there on the picture is as it was, to the bit.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache, reduce
@@ -50,6 +51,7 @@ _HYSTERESIS: Final = 0.1  # of a score, to both sides of the threshold
 _HOLD_FADE_S: Final = 0.3
 _DREAMED: Final = "fading"  # in the memory: where there may be a dream still
 _KEPT: Final = 64  # planes of fixed regions
+_MOST_READ_S: Final = 0.5  # of a mask's film, for a frame of a live show
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +126,7 @@ class PlaneReader:
         else:
             if path not in self._films:
                 self._films[path] = Film(path)
-            rgb = self._films[path].at(time_s)
+            rgb = self._films[path].at(time_s, math.inf if self._live is None else _MOST_READ_S)
         return masked(gray(rgb))
 
     def look(self, leaf: Leaf, rgb: Picture) -> Plane | None:

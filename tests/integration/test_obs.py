@@ -18,8 +18,9 @@ from websockets.sync.server import ServerConnection, serve
 from livedream.cli import build_parser, main
 from livedream.cli.live import job_of
 from livedream.control.live_parameters import LiveParameters
-from livedream.control.obs import Obs, ObsControl, ObsNotes, source_for
+from livedream.control.obs import Obs, ObsControl, source_for
 from livedream.control.obs_address import PASSWORD
+from livedream.control.obs_notes import ObsChanges, ObsNotes
 from livedream.control.presets import Presets
 from livedream.control.show import Show
 from livedream.core.errors import SettingsError, SourceError
@@ -40,6 +41,7 @@ class Studio:
             "Mic/Aux": {"kind": "pulse_input_capture", "settings": {}, "offset": 20},
             "Film": {"kind": "ffmpeg_source", "settings": {}, "offset": 0},
         }
+        self.collection, self.collections = "Untitled", {"Untitled": self.inputs}
         self.transforms: list[dict[str, Any]] = []
         self.nonsense: Any = ...  # in place of every answer
         self.refuses = ""  # what is asked for in vain
@@ -48,6 +50,11 @@ class Studio:
         self.port = self._server.socket.getsockname()[1]
         self._thread = threading.Thread(target=self._server.serve_forever)
         self._thread.start()
+
+    def choose(self, collection: str) -> None:
+        """Another scene collection; a new one has a microphone, as in OBS."""
+        new = {"Mic/Aux": {"kind": "pulse_input_capture", "settings": {}, "offset": -40}}
+        self.collection, self.inputs = collection, self.collections.setdefault(collection, new)
 
     def close(self) -> None:
         self._server.shutdown()
@@ -91,6 +98,10 @@ class Studio:
 
     def GetSceneList(self) -> dict[str, Any]:  # noqa: N802
         return {"scenes": [{"sceneName": name} for name in reversed(self.scenes)]}
+
+    def GetSceneCollectionList(self) -> dict[str, Any]:  # noqa: N802
+        there = list(self.collections)
+        return {"currentSceneCollectionName": self.collection, "sceneCollections": there}
 
     def GetCurrentProgramScene(self) -> dict[str, Any]:  # noqa: N802
         return {"currentProgramSceneName": self.scene}
@@ -212,34 +223,70 @@ def test_any_name_of_a_microphone_is_written_down(name: str, studio: Studio) -> 
     studio.inputs[name] = {"kind": "pulse_input_capture", "settings": {}, "offset": 7}
     obs = Obs(at(studio))
     obs.delay(330, ObsNotes.read())
-    assert list(ObsNotes.read().offsets.values()) == [20, 7]
+    assert list(ObsNotes.read().changes["Untitled"].offsets.values()) == [20, 7]
     said = obs.undo(ObsNotes.read())
     if "\ud800" in name:  # of which a file has no letter
-        assert len(said) == 2 and "not in this scene collection" in said[1]
+        assert said[1:] == ["Mic ?: has gone from OBS"]
     else:
         assert said[1:] == [f"{name}: sync offset 7 ms, as before"]
     obs.close()
 
 
-def test_what_cannot_be_undone_now_is_undone_later(studio: Studio) -> None:
+def test_what_obs_refuses_now_is_undone_later(
+    studio: Studio, capsys: pytest.CaptureFixture[str]
+) -> None:
     obs = Obs(at(studio))
     notes = ObsNotes.read()
     obs.show(UDP, notes)
     obs.delay(330, notes)
-    there = dict(studio.inputs)
-    studio.inputs.clear()  # another scene collection
-    first = obs.undo(notes)
-    assert len(first) == 2 and all("not in this scene collection" in said for said in first)
-    assert ObsNotes.read().made and ObsNotes.read().offsets == {"Mic/Aux": 20}
-    studio.inputs |= there
+    obs.close()
     studio.refuses = "RemoveInput"
-    assert obs.undo(ObsNotes.read()) == [
+    assert main(["obs", "--at", at(studio), "--undo"]) == 1
+    assert capsys.readouterr().out.splitlines() == [
         "source 'livedream': not undone (obs: RemoveInput: 702)",
         "Mic/Aux: sync offset 20 ms, as before",
     ]
     studio.refuses = ""
-    assert obs.undo(ObsNotes.read()) == ["removed source 'livedream'"]
+    assert main(["obs", "--at", at(studio), "--undo"]) == 0
+    assert capsys.readouterr().out == "removed source 'livedream'\n"
     assert "livedream" not in studio.inputs and studio.inputs["Mic/Aux"]["offset"] == 20
+
+
+def test_each_scene_collection_is_undone_for_itself(studio: Studio) -> None:
+    obs = Obs(at(studio))
+    for collection, late_ms in (("Untitled", 330), ("Stage", 250)):
+        studio.choose(collection)
+        obs.show(UDP, ObsNotes.read())
+        obs.delay(late_ms, ObsNotes.read())
+    studio.choose("Elsewhere")
+    assert obs.undo(ObsNotes.read()) == [
+        "scene collection 'Untitled': choose it in OBS and undo again",
+        "scene collection 'Stage': choose it in OBS and undo again",
+    ]
+    assert studio.inputs["Mic/Aux"]["offset"] == -40
+    studio.choose("Untitled")
+    assert obs.undo(ObsNotes.read()) == [
+        "removed source 'livedream'",
+        "Mic/Aux: sync offset 20 ms, as before",
+        "scene collection 'Stage': choose it in OBS and undo again",
+    ]
+    assert studio.inputs["Mic/Aux"]["offset"] == 20
+    assert "livedream" in studio.collections["Stage"]
+    del studio.collections["Stage"]
+    assert obs.undo(ObsNotes.read()) == ["scene collection 'Stage': has gone from OBS"]
+    assert obs.undo(ObsNotes.read()) == []
+    obs.close()
+
+
+def test_what_was_deleted_in_obs_is_forgotten(studio: Studio) -> None:
+    obs = Obs(at(studio))
+    obs.show(UDP, ObsNotes.read())
+    obs.delay(330, ObsNotes.read())
+    studio.inputs.clear()
+    assert obs.undo(ObsNotes.read()) == [
+        "source 'livedream': has gone from OBS",
+        "Mic/Aux: has gone from OBS",
+    ]
     assert obs.undo(ObsNotes.read()) == []
     obs.close()
 
@@ -273,7 +320,8 @@ def test_what_is_assigned_while_a_show_runs_holds_and_stays(studio: Studio, show
     control.step()
     assert show.preset_name == "ink"
     notes = ObsNotes.read()
-    assert (notes.made, notes.offsets, notes.scenes) == (True, {"Mic/Aux": 20}, {"Talking": "ink"})
+    assert notes.changes == {"Untitled": ObsChanges(True, {"Mic/Aux": 20})}
+    assert notes.scenes == {"Talking": "ink"}
     control.close()
 
 
@@ -285,7 +333,8 @@ def test_what_is_assigned_while_something_is_done_in_obs_stays(studio: Studio) -
     obs.show(UDP, notes)
     obs.delay(330, notes)
     found = ObsNotes.read()
-    assert (found.made, found.offsets, found.scenes) == (True, {"Mic/Aux": 20}, {"Talking": "ink"})
+    assert found.changes == {"Untitled": ObsChanges(True, {"Mic/Aux": 20})}
+    assert found.scenes == {"Talking": "ink"}
     obs.close()
 
 

@@ -114,7 +114,7 @@ class CameraInput:
         self._text, self._size, self._fps = text, size, fps
         self._list, self._capture = list_them, capture
         self._known: Camera | None = None  # the one that was found first
-        self._has_twin = False
+        self._twins: set[str] = set()  # paths of others of its name
         self._away_since_s: float | None = None
         self._device: Any = None
 
@@ -141,17 +141,20 @@ class CameraInput:
         known = self._known
         if known is None:
             found = find_camera(self._text, cameras)
-            self._has_twin = sum(camera.name == found.name for camera in cameras) > 1
+            twins = [camera for camera in cameras if camera.name == found.name]
+            self._twins = {camera.path for camera in twins} - {found.path}
             return found
         same = [camera for camera in cameras if camera.name == known.name]
-        for camera in same:
-            if camera.path == known.path:
-                self._away_since_s = None
-                return camera
+        own = [camera for camera in same if camera.path == known.path]
+        # Where paths are numbers (Linux), it may be back at another one.
+        own += [camera for camera in same if camera.path not in self._twins]
+        if own:
+            self._away_since_s = None
+            return own[0]
         now_s = time.monotonic()
         if self._away_since_s is None:
             self._away_since_s = now_s
-        if not same or (self._has_twin and now_s - self._away_since_s < _TWIN_S):
+        if not same or now_s - self._away_since_s < _TWIN_S:
             raise SourceError(f"{known.name} is unplugged")
         return same[0]
 

@@ -34,7 +34,8 @@ def read_labels(path: Path) -> tuple[str, ...]:
 def no_rows(network: str) -> NetworkError:
     """What is wrong with kinds and `classes` in a network whose classes lie behind more layers."""
     return NetworkError(
-        f"{network} has no layer from which its classes are read directly; try class:NAME"
+        f"{network} has no layer from which its classes are read directly; "
+        "try class:NAME without a region"
     )
 
 

@@ -135,8 +135,7 @@ def target_of(address: Address) -> tuple[str, str]:
 
     The target lacks the options that were taken for the stream and, for SRT, the secret ones.
     """
-    parts = [part.partition("=") for part in address.query.split("&") if part]
-    rest = {name: value for name, _, value in parts if name not in STREAM_OPTIONS}
+    rest = {name: value for name, value in address.pairs if name not in STREAM_OPTIONS}
     hidden: dict[str, str] = {}
     if address.scheme == "srt":
         rest = srt_options(address, rest)

@@ -235,8 +235,7 @@ def _note(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
 
 def url_of(address: Address) -> str:
     """The address to send the offer to."""
-    others = [one for one in address.query.split("&") if one.partition("=")[0] not in _OURS]
-    query = "&".join(filter(None, others))
+    query = "&".join(f"{name}={value}" for name, value in address.pairs if name not in _OURS)
     url = resolved(address.rest + (f"?{query}" if query else ""))
     if not re.match(r"https?://[^/?#@\s]+(/[^@\s]*)?$", url, re.IGNORECASE):
         raise SettingsError(
