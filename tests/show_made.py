@@ -1,8 +1,8 @@
 """A show for tests, as a program of its own: a panel's socket, and none of the rest.
 
 What it does stands in its source: `run` serves until SIGTERM, `deaf` does so and reads nothing,
-`hang` does not heed it, `window` says that one is open, `exit:N` says why and ends. Every message
-that it gets is a line of the file that --record names.
+`hang` does not heed it, `window` says that one is open, `exit:N` says why and ends, as all do where
+a file `refuse` lies beside the one that --record names. Every message that it gets is a line there.
 """
 
 import json
@@ -25,9 +25,9 @@ def main(words: list[str]) -> int:
     heard = Path(options["record"])
     with heard.open("a", encoding="utf-8") as file:
         file.write(json.dumps({"words": words}) + "\n")
-    if kind == "exit":
+    if kind == "exit" or (heard.parent / "refuse").exists():
         print("livedream: the camera said no", file=sys.stderr)
-        return int(code)
+        return int(code or 2)
     if kind == "hang":
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     values: dict[str, Any] = {"strength": 14.0, "network": "", "blackout": False}
@@ -47,6 +47,13 @@ def main(words: list[str]) -> int:
             message = json.loads(text)
             if "end" in message:
                 signal.raise_signal(signal.SIGKILL)
+            if "away" in message:  # of everybody else
+                for one in links:
+                    if one is not link:
+                        one.close()
+                values.update(message["away"])
+                state["preset"] = "away"
+                continue
             state.update(message.get("state", {}))
             changed = message.get("apply") or {message.get("set"): message.get("value")}
             values.update(changed)

@@ -75,9 +75,12 @@ def _response(args: argparse.Namespace) -> "Response":
     """The objective's value on a picture at the size asked for."""
     from livedream.core.settings import DreamSettings
     from livedream.dream.dreamer import Dreamer
+    from livedream.dream.objectives.binding import check_still
+    from livedream.dream.objectives.text import parse_objective
 
+    if args.objective:
+        check_still(parse_objective(args.objective), "measure")
     dreamer = Dreamer(
         DreamSettings(network=args.network, objective=args.objective or "", size=args.size)
     )
-    dreamer.objective.check_still("measure")
     return lambda rgb: dreamer.ascent.response(dreamer.picture(rgb))

@@ -50,7 +50,8 @@ def source_for(sinks: Sequence[str], size: tuple[int, int], fps: float, obs: str
     udp = [one.endpoint("127.0.0.1:") for one in addresses if one.scheme == "udp"]
     reaching = [at for at in udp if not (at.loopback and elsewhere)]
     # One straight to OBS, else one to a group; what goes to others OBS may not hear.
-    for at in sorted(reaching, key=lambda at: (at.host != host, not at.multicast))[:1]:
+    straight = [at for at in reaching if at.host == host or at.loopback]
+    for at in [*straight, *(at for at in reaching if at.multicast), *reaching][:1]:
         return ObsSource(
             "ffmpeg_source",
             {

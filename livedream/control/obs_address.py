@@ -21,7 +21,8 @@ def whereabouts(address: str) -> tuple[str, int, str]:
         at = urlsplit(f"//{address}")
         host, port = at.hostname or "127.0.0.1", at.port
     except ValueError as error:
-        raise SettingsError(f"obs: must be HOST:PORT (got {address})") from error
+        got = "" if "@" in address else f" (got {address})"  # it may be a password
+        raise SettingsError(f"obs: must be HOST:PORT{got}") from error
     if at.password is not None or at.path or at.query:
         raise SettingsError(f"obs: must be HOST:PORT; the password goes into {PASSWORD}")
     own = _own_settings() if Endpoint(host, 0).loopback else {}

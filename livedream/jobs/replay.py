@@ -13,7 +13,7 @@ from livedream.core.frame import Frame, Motion
 from livedream.core.snapshot import Snapshot
 from livedream.dream.compose import steps_of
 from livedream.dream.dreamer import Dream, Dreamer
-from livedream.dream.dreamer_pool import DreamerPool
+from livedream.dream.dreamers import DreamerPool
 from livedream.present.grading import Grading, travel_of
 
 

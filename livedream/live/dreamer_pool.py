@@ -12,7 +12,7 @@ from livedream.core.settings import DreamSettings
 from livedream.core.supervisor import start_thread
 from livedream.dream.ascent import Plan
 from livedream.dream.dreamer import Dreamer
-from livedream.dream.dreamer_pool import DreamerPool
+from livedream.dream.dreamers import DreamerPool
 
 _log = logging.getLogger(__name__)
 

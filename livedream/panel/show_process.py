@@ -340,6 +340,7 @@ class ShowProcess:
             f"ws://127.0.0.1:{self.port}/socket", open_timeout=_OPEN_S, close_timeout=0.1,
             max_size=None, compression=None, proxy=None,
         ) as link:  # fmt: skip
+            again = not unsaid
             while unsaid:
                 link.send(json.dumps(unsaid[0]))
                 del unsaid[0]
@@ -352,7 +353,10 @@ class ShowProcess:
                 with suppress(TimeoutError):
                     said = link.recv(timeout=_LOOK_S)
                     if isinstance(said, str):
-                        self._kept.hear(json.loads(said))
+                        message = json.loads(said)
+                        if again:  # this is no beginning: what was set meanwhile counts
+                            message.pop("hello", None)
+                        self._kept.hear(message)
                 self._kept.write()
 
     def _listen(self, stderr: IO[bytes]) -> None:

@@ -159,6 +159,7 @@ def test_measure_prints_every_figure(tmp_path: Path, capsys: pytest.CaptureFixtu
     ("objective", "message"),
     [
         ("eyes@left", "measure has no regions; leave out @left"),
+        ("eyes@person", "measure has no regions; leave out @person"),
         ("fur + guide(eyes, synthetic:clouds)", "measure has no guides that move; give a picture"),
     ],
 )

@@ -482,6 +482,9 @@ def test_what_obs_can_show() -> None:
     assert shown("browser:8767") == "http://127.0.0.1:8767/"
     assert shown("browser:[::1]") == "http://[::1]:8766/"
     assert shown("browser:127.0.0.1:8766?token=a%26b") == "http://127.0.0.1:8766/?token=a%26b"
+    # Of several the one that OBS hears, or may hear.
+    assert shown("udp://192.168.1.9:9005", "udp://localhost:9006") == "udp://127.0.0.1:9006"
+    assert shown("udp://192.168.1.9:9005", "udp://239.1.1.1:9006") == "udp://239.1.1.1:9006"
     for sinks in (("window",), ("browser:0.0.0.0:8766",), ("browser:0",)):
         with pytest.raises(SettingsError, match="add --sink udp"):
             source_for(sinks, (640, 360), 25.0)
@@ -496,6 +499,7 @@ def test_what_obs_can_show() -> None:
         ("", "udp://127.0.0.1:9000"),
         ("localhost:4455", "udp://127.0.0.1:9000"),
         ("[::1]:4455", "udp://127.0.0.1:9000"),
+        ("127.0.0.2:4455", "udp://127.0.0.1:9000"),
     ],
 )
 def test_without_a_sink_the_picture_goes_to_where_obs_is(obs: str, sink: str, show: Show) -> None:
@@ -515,6 +519,9 @@ def test_a_sink_that_stays_here_is_nothing_for_obs_elsewhere(
     both = ("udp://127.0.0.1:9000", "udp://192.168.1.9:9001")
     found = source_for(both, (640, 360), 25.0, "192.168.1.9:4455").settings
     assert found["input"] == "udp://0.0.0.0:9001"
+    several = ("udp://10.0.0.7:9000", "udp://192.168.1.9:9001")
+    found = source_for(several, (640, 360), 25.0, "192.168.1.9:4455").settings
+    assert found["input"] == "udp://0.0.0.0:9001"
 
 
 @pytest.mark.parametrize("sink", ["udp://127.0.0.1:90000", "udp://127.0.0.1", "browser:x:y"])
@@ -524,7 +531,10 @@ def test_a_sink_that_is_none_is_one_line(sink: str, capsys: pytest.CaptureFixtur
     assert "the port must be" in said and said.count("\n") == 1
 
 
-@pytest.mark.parametrize("address", ["x:y", "me:secret@127.0.0.1:4455", "127.0.0.1/path"])
+@pytest.mark.parametrize(
+    "address",
+    ["x:y", "[::1", "me:secret@127.0.0.1:4455", "me:secret@[::1", "127.0.0.1/path"],
+)
 def test_addresses_that_are_none(address: str, show: Show) -> None:
     with pytest.raises(SettingsError, match="obs: must be HOST:PORT") as raised:
         ObsControl(show, address, ("udp://127.0.0.1:9000",))

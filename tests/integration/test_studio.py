@@ -312,6 +312,20 @@ def test_what_makes_no_sense_starts_nothing(studio: Studio, tmp_path: Path) -> N
     assert not (tmp_path / "keys").exists()  # nor is anything written
 
 
+def test_what_a_later_version_remembers_stops_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LIVEDREAM_HOME", str(tmp_path))
+    (tmp_path / "studio.json").write_text('{"fps": "12", "smell": "strong"}', encoding="utf-8")
+    with closing(made_studio()) as made:
+        made.start()
+        with connect(f"ws://127.0.0.1:{made.port}/studio") as link:
+            found: dict[str, Any] = {}
+            while "filled" not in found:
+                found = json.loads(link.recv(timeout=30))
+    assert found["filled"] == {"fps": "12"}
+
+
 def test_a_fault_of_our_own_is_said_and_the_page_goes_on(
     studio: Studio, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

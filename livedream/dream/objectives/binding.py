@@ -89,19 +89,6 @@ class BoundObjective:
     planes: Tensor = field(default_factory=lambda: torch.ones(0, GRID, GRID))
     places: Mapping[tuple[int, int], int] = field(default_factory=dict)
 
-    def check_still(self, what: str) -> None:
-        """Raise SettingsError for regions and for guides that move, which `what` has no use for.
-
-        Nobody sets their planes and features there: they would be everywhere and nothing.
-        """
-        for term in self.objective.terms:
-            if term.region is not None:
-                wrong = f"{what} has no regions; leave out @{term.region}"
-                raise SettingsError(f"{wrong} (got {self.objective})")
-            if isinstance(term.target, GuideTarget) and moves(term.target.picture):
-                wrong = f"{what} has no guides that move; give a picture, not {term.target.picture}"
-                raise SettingsError(f"{wrong} (got {self.objective})")
-
     @torch.no_grad()
     def measure(self, activations: tuple[Tensor, ...], share: float = 1.0) -> Measured:
         """What `grad_outputs` has to know of a whole picture; of its pieces, to be added up.
@@ -193,6 +180,20 @@ class BoundObjective:
             t.to(device, copy=True) for t in (self.weights, self.variety, self.planes)
         )
         return replace(self, weights=weights, variety=variety, parts=parts, planes=planes)
+
+
+def check_still(objective: Objective, what: str) -> None:
+    """Raise SettingsError for regions and for guides that move, which `what` has no use for.
+
+    Nobody sets their planes and features there: they would be everywhere and nothing.
+    """
+    for term in objective.terms:
+        if term.region is not None:
+            wrong = f"{what} has no regions; leave out @{term.region}"
+            raise SettingsError(f"{wrong} (got {objective})")
+        if isinstance(term.target, GuideTarget) and moves(term.target.picture):
+            wrong = f"{what} has no guides that move; give a picture, not {term.target.picture}"
+            raise SettingsError(f"{wrong} (got {objective})")
 
 
 def bind(

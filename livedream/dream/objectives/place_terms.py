@@ -19,7 +19,7 @@ from livedream.dream.objectives.terms import (
     counted,
     level_of,
     total_energy,
-)  # fmt: skip
+)
 
 # Regions of a picture, down and across, that are each drawn to a class of their own.  Heuristic: at
 # 480x270 a little larger than dreamnet's motifs.

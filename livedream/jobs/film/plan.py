@@ -30,6 +30,7 @@ from livedream.jobs.checkpoint import leaves_of
 from livedream.jobs.render import RenderJob
 from livedream.jobs.scaling import scaled
 from livedream.media.containers import Opener
+from livedream.region.fixed import is_fixed
 from livedream.region.value import MOTION
 
 _LEAST_S: Final = 2.0  # heuristic: a piece costs a worker some tenths of a second beside dreaming
@@ -235,7 +236,7 @@ def _parts(
 def _run_up_s(settings: DreamSettings) -> float:
     """How long it takes until a dream is as rich as one that has gone on all the time, where its
     regions are those of one that has."""
-    found = list(leaves_of(settings))
+    found = [one for one in leaves_of(settings) if one.name != "mask" and not is_fixed(one)]
     region_s = _RUN_UP * settings.region_half_life if found else 0.0
     if any(leaf.name in MOTION for leaf in found):
         region_s += settings.hold

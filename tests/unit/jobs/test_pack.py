@@ -348,6 +348,7 @@ def test_no_password_is_packed_or_said(
     live = {
         "own": "rtsp://admin:hunter2@10.0.0.5/stage",
         "kept": "rtsp://admin:{env:CAMERA}@10.0.0.5/stage",
+        "stream": "rtmp://host/live/{file:/keys/stage.key}",
         "second": "camera:1",
         "third": "rtsp://10.0.0.5/stage",
     }
@@ -361,5 +362,6 @@ def test_no_password_is_packed_or_said(
     with zipfile.ZipFile(tmp_path / "show.zip") as archive:
         presets = {name: archive.read(name).decode() for name in archive.namelist()}
     assert set(presets) == {MANIFEST, *(f"presets/{name}.toml" for name in live if name != "own")}
-    assert live["kept"] in presets["presets/kept.toml"]
+    for name in ("kept", "stream"):
+        assert live[name] in presets[f"presets/{name}.toml"]
     assert "hunter2" not in str(presets)

@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from livedream.control.catalogue import own_objective
 from livedream.core.settings import DreamSettings
 from livedream.dream.dreamer import Dreamer
-from livedream.dream.dreamer_pool import DreamerPool
+from livedream.dream.dreamers import DreamerPool
 from livedream.dream.networks.dreamnet import read_metadata
 from livedream.dream.networks.registry import models_folder
 from livedream.live.dreamer_pool import LiveDreamerPool

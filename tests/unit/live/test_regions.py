@@ -125,13 +125,14 @@ def test_a_network_that_takes_long_looks_beside_the_frames(monkeypatch: pytest.M
     assert all("regions" in name for name in network.looks[3:])
 
 
-def test_what_a_network_saw_before_a_cut_is_not_found_after_it(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize("between", ["cut", "nothing wanted"])
+def test_what_a_network_saw_before_is_not_found_after(
+    between: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     network = Network(took_s=0.06)
 
     def score(leaf: Leaf, rgb: Picture) -> Plane:
-        found = network.score(leaf, rgb)  # waits; after the cut the picture is white
+        found = network.score(leaf, rgb)  # waits; after it the picture is white
         return np.ascontiguousarray(found[:, ::-1]) if rgb.min() == 255 else found
 
     monkeypatch.setattr("livedream.live.regions.network_score", score)
@@ -144,7 +145,10 @@ def test_what_a_network_saw_before_a_cut_is_not_found_after_it(
         regions.step(snapshot, GRAY, None, 0.04)
     cut = Motion(np.zeros((2, 9, 16), np.float32), np.zeros((9, 16), np.float32), cut=True)
     white = np.full_like(GRAY, 255)
-    found = [in_the_middle(regions.step(snapshot, white, cut, 0.04))]
+    if between != "cut":
+        assert regions.step(moment(), white, None, 0.04) is None
+    motion = cut if between == "cut" else None
+    found = [in_the_middle(regions.step(snapshot, white, motion, 0.04))]
     network.go.set()
 
     def is_found() -> bool:

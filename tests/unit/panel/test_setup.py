@@ -52,6 +52,7 @@ def test_what_is_filled_in_becomes_the_command_line() -> None:
     made = FORM.setup(
         {
             "source": "synthetic:noise", "sinks": ["browser", "udp://127.0.0.1:9000"], "midi": None,
+            "fps": None, "program": None, "record": None, "mask": None,  # as the page clears them
             "audio": "", "fullscreen": True, "link": False, "preset": "ink", "seed": "7",
             "on": "bar:12",
         }
@@ -106,8 +107,21 @@ _RECEIVED = [
     "rtsp://admin:p%40ss:w@10.0.0.5:554/stage?channel=2&subtype=0",
     "rtsp://10.0.0.5:554/user=admin&password=secret&channel=1",
     "http://10.0.0.5/video.cgi?user=me&pwd=a%2Bb&fps=25",
+    "http://10.0.0.5/video.cgi?pwd=a%2Bb&mail=me@x",
     "rtmp://host/app/KEY-1234",
 ]
+
+
+@pytest.mark.parametrize("folder", ["Tom & Anna", "a+b %20", "me@home"])
+@pytest.mark.parametrize(
+    "text", [*_SENT[:4], "whip:https://host/path?token=abc%20d&room=1&key=a%2Fb"]
+)
+def test_a_folder_of_any_name_holds_keys(tmp_path: Path, folder: str, text: str) -> None:
+    made = url_of if text.startswith("whip") else target_of
+    told, meant = parse_address(_kept(tmp_path / folder, text)), parse_address(text)
+    assert made(told) == made(meant)
+    for name in ("passphrase", "streamid", "token"):
+        assert told.word(name, "") == meant.word(name, "")
 
 
 @pytest.mark.parametrize("text", _SENT)

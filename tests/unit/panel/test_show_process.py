@@ -257,6 +257,38 @@ def test_what_cannot_be_and_what_was_closed_is_not_tried_again(
     assert (show.state.error, show.state.refused) == (error, code == 2)
 
 
+def test_one_that_ran_waits_for_what_it_began_with(show: ShowProcess, tmp_path: Path) -> None:
+    """A camera that a crashed show has left is not there again at once."""
+    show.start(setup(tmp_path))
+    until(lambda: is_in(show, "running", 1))
+    say(show, set="strength", value=33.0)
+    (tmp_path / "refuse").touch()
+    say(show, end=True)
+    until(lambda: show.state.state == "waiting" and show.state.error == "the camera said no")
+    (tmp_path / "refuse").unlink()
+    until(lambda: show.state.state == "running")
+    assert show.state.number > 2
+    show.stop()
+    until(lambda: show.state.state == "stopped")
+    assert not show.state.refused
+
+
+def test_what_was_set_is_said_once(show: ShowProcess, tmp_path: Path) -> None:
+    show.start(setup(tmp_path))
+    until(lambda: is_in(show, "running", 1))
+    say(show, set="strength", value=33.0)
+    say(show, end=True)
+    until(lambda: is_in(show, "running", 2))
+    until(lambda: applied(heard(tmp_path)))
+    said = len(heard(tmp_path))
+    say(show, away={"strength": 12.0})  # set while the link is broken, as by a computer's sleep
+    until(lambda: show.left_with == "away")
+    assert heard(tmp_path)[said:] == []
+    say(show, end=True)
+    until(lambda: is_in(show, "running", 3))
+    assert until(lambda: applied(heard(tmp_path)[said:]))["strength"] == 12
+
+
 def test_it_is_black_from_one_show_to_the_next(
     show: ShowProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

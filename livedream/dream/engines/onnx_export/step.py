@@ -20,6 +20,7 @@ from livedream.core.settings import DreamSettings
 from livedream.dream.engines.base import EngineSpec
 from livedream.dream.engines.onnx_export.decompositions import backward_decompositions
 from livedream.dream.engines.steps import normalised
+from livedream.dream.objectives.binding import check_still
 from livedream.dream.tiles import mirrored_index
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ def build_step(spec: EngineSpec, shape: StepShape) -> "onnx.ModelProto":
             "the ONNX graph needs the package onnxscript; pip install 'livedream[export]'"
         ) from error
     objective = spec.objective.objective
-    spec.objective.check_still("an exported step")
+    check_still(objective, "an exported step")
     notes = {
         "livedream.network": spec.network.name,
         "livedream.objective": str(objective),

@@ -109,6 +109,16 @@ def test_of_two_of_a_name_it_is_the_same_one_that_comes_back(
     assert Device.opened == [2, 2, 0, 3]
 
 
+def test_one_whose_path_is_a_number_is_told_from_its_twin() -> None:
+    twins = [Camera(0, "Twin", "/dev/video0"), Camera(2, "Twin", "/dev/video2")]
+    there = list(twins)
+    source = CameraInput("2", list_them=lambda: there, capture=Device)
+    source.open()
+    there = [twins[0], Camera(4, "Twin", "/dev/video4")]
+    source.open()
+    assert Device.opened == [2, 4]
+
+
 @pytest.mark.parametrize(
     ("text", "index"), [("", 0), ("2", 2), ("/dev/video2", 2), ("webcam", 0), ("BRIO", 2)]
 )

@@ -104,7 +104,7 @@ def test_a_shot_that_would_keep_all_waiting_is_cut() -> None:
     # Regions need a run-up of their own, those that know the whole shot leave it whole.
     regions = {"hold": 2.0, "region_half_life": 0.25}
     for named, more in (
-        ({"where": "dark"}, 12), ({"where": "left & !still"}, 36),
+        ({"where": "left"}, 0), ({"where": "dark"}, 12), ({"where": "left & !still"}, 36),
         ({"objective": "eyes@moving + fur"}, 36), ({"prompt": "owl@moving"}, 36),
     ):  # fmt: skip
         placed = settings.replace(**named, **regions)
