@@ -258,8 +258,7 @@ class ShowProcess:
                     self._say("stopped")
                 continue
             error = "" if code == 0 else self._last_line(code)
-            # Its window was closed; or it cannot be like that. One that could, and is refused when
-            # it begins again, may wait for a camera that comes back.
+            # Closed, or refused; but one that ran may have to wait for its camera to come back.
             if code == 0 or (code == _REFUSED and self._ran != asked):
                 with self._wake:
                     if self._asked == asked:
