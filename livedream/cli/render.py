@@ -135,13 +135,10 @@ def run(args: argparse.Namespace) -> int:
 
 def _beside(args: argparse.Namespace) -> dict[str, Path]:
     """What is written at the end, by option. Raises SinkError where it cannot be."""
-    from livedream.media.destination import check_destination
     from livedream.present.picture import check_picture
 
     if args.sheet is not None:
         check_picture(args.sheet, overwrite=True)
-    if args.report is not None:
-        check_destination(args.report, overwrite=True)
     found = {"--sheet": args.sheet, "--report": args.report}
     return {option: path for option, path in found.items() if path is not None}
 
@@ -151,7 +148,7 @@ def check_jobs(jobs: "list[RenderJob]", beside: Mapping[str, Path] = _NOTHING) -
 
     beside: what else is written, by option.
     """
-    from livedream.media.destination import check_not_source
+    from livedream.media.destination import check_destination, check_not_source
 
     read: list[Path] = []
     written: dict[Path, str] = {}
@@ -167,6 +164,8 @@ def check_jobs(jobs: "list[RenderJob]", beside: Mapping[str, Path] = _NOTHING) -
             raise SettingsError(f"{option} and {other} are the same file; give another name")
         written[path.resolve()] = option
     check_not_source(written, read)
+    for path in beside.values():
+        check_destination(path, overwrite=jobs[0].overwrite, resume=jobs[0].resume)
 
 
 def with_dreamers(jobs: "list[RenderJob]") -> "Iterator[tuple[RenderJob, Dreamer]]":

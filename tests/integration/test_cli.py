@@ -127,6 +127,8 @@ def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (["a.mkv", "-o", "new.mkv", "--report", "a.mkv"], "a.mkv is the source itself"),
         (["shot/%02d.png", "-o", "new.mkv", "--sheet", "shot/00.png"], "is the source itself"),
         (["a.mkv", "-o", "new.mkv", "--report", "new.mkv"], "--report and the output are the same"),
+        (["a.mkv", "-o", "new.mkv", "--report", "c.webm"], "c.webm already exists"),
+        (["a.mkv", "-o", "new.mkv", "--sheet", "shot/01.png"], "shot/01.png already exists"),
         (["a.mkv", "-o", "new.mkv", "--report", "x.png", "--sheet", "x.png"], "--report and --sh"),
     ],
     ids=lambda one: " ".join(one) if isinstance(one, list) else "",
