@@ -45,6 +45,7 @@ PAUSE_S: Final = 0.5  # before a line is tried again that the disk did not take
 # more than half of what it ever was, is logged at once, as it was before and after.
 OFFSETS_S: Final = 0.1
 _JUMP: Final = 0.5
+_LEAST: Final = 0.02  # heuristic: share of a range; what never was that does not jump
 _TEMPO_S: Final = 0.5  # so is the tempo, where it is another than the last line says:
 _OFF_BPM: Final = 0.05  # heuristic: by more than this...
 _OFF_BEAT_S: Final = 0.02  # ...or this
@@ -153,7 +154,7 @@ class ShowLog:
         if value is None or one not in self._seen:
             return False
         _, before, peak = self._seen[one]
-        return abs(value - before) > _JUMP * max(peak, abs(value))
+        return abs(value - before) > _JUMP * max(peak, abs(value), _LEAST)
 
     def _put_offsets(self, at_s: float) -> None:
         """A line about those that are others than the last line about them says."""
