@@ -40,6 +40,7 @@ def run(args: argparse.Namespace) -> int:
         if args.words:
             raise SettingsError("autostart: --remove stands alone, or with --name")
         entry = autostart((), args.name)
+        entry.check()
         run_commands(entry.end)
         trouble = run_commands(entry.off)
         if not entry.remove():
@@ -56,6 +57,7 @@ def run(args: argparse.Namespace) -> int:
         coding = "utf-16" if entry.file.suffix == ".xml" else "utf-8"
         print(f"# {entry.file}\n{entry.text.decode(coding)}")
         return 0
+    entry.check()
     entry.write()
     print(f"{entry.file} is written")
     starts = args.start or entry.starts_at_once

@@ -1,12 +1,14 @@
 """What a running dream says about itself: one immutable value, for HUD, panel and /health."""
 
+import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from livedream.core.redact import one_line, redact
 
 _STATES: Final = ("ok", "starting", "lost", "failed")
+_HANGS_S: Final = 5.0
 _LONGEST: Final = 500  # characters of a name or a detail
 
 
@@ -32,6 +34,16 @@ class Health:
             raise ValueError(f"state must be one of {', '.join(_STATES)} (got {self.state!r})")
         for name in ("name", "detail"):
             object.__setattr__(self, name, one_line(redact(getattr(self, name)), _LONGEST))
+
+
+def while_busy(health: Health, since_s: float | None) -> Health:
+    """`health` of what has been busy with one frame since then, monotonic; None: it is not.
+
+    A driver may hang: what takes no frame for seconds is lost, whatever it says.
+    """
+    if since_s is None or health.state != "ok" or time.monotonic() - since_s < _HANGS_S:
+        return health
+    return replace(health, state="lost", detail="takes no frame", since_s=since_s)
 
 
 @dataclass(frozen=True, slots=True)

@@ -148,6 +148,7 @@ class SupervisedThread:
         state, since_s = self._state, self._since_s
         if state == "lost" and self.is_alive() and time.monotonic() - since_s > _SETTLED_S:
             state = "ok"
+            self._faults.recovered()
         return Health(self.name, state, self._detail, reconnects=self.failures, since_s=since_s)
 
     def _run_to_its_end(self) -> None:

@@ -11,11 +11,14 @@ from pathlib import Path
 def whole_file(path: Path, ending: str = ".part") -> Iterator[Path]:
     """A name beside `path` to write to; what was written takes the place of `path` at the end.
 
-    After an error what was written is gone, and `path` is as it was.
+    After an error what was written is gone, and `path` is as it was; after a power cut it is one
+    or the other.
     """
     unfinished = beside(path, ending)
     try:
         yield unfinished
+        with unfinished.open("r+b") as file:
+            os.fsync(file.fileno())
         unfinished.replace(path)
     finally:
         with suppress(OSError):

@@ -89,6 +89,15 @@ class Autostart:
         """Whether switching it on starts it, too."""
         return len(self.on) == 1
 
+    def check(self) -> None:
+        """Raise SettingsError where somebody else's service has the name."""
+        try:
+            there = self.file.read_bytes()
+        except OSError:
+            return
+        if not any("livedream".encode(coding) in there for coding in ("utf-8", "utf-16-le")):
+            raise SettingsError(f"autostart: {self.file} is not livedream's; give another --name")
+
     def write(self) -> None:
         """For its owner alone: it may hold a key. Raises SettingsError when it cannot be."""
         write_whole(self.file, self.text, private=True)

@@ -188,10 +188,9 @@ class DreamWorker:
                 self.note, self._device_faults = "", 0
                 self._faults.recovered()
                 self._pause(self._governor.pause_s())
-            except torch.OutOfMemoryError:
-                self._free_memory()
             except Exception as error:  # a device's fault must not end the show
                 if "out of memory" in str(error).lower():
+                    self._faults.failed(error, "ran out of memory", traceback=False)
                     self._free_memory()
                     continue
                 self._faults.failed(error, "failed, trying again")

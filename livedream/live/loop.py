@@ -41,7 +41,7 @@ _log = logging.getLogger(__name__)
 
 _LOST_S: Final = 0.5  # without a frame for so long the loop goes on with the last one
 _STATUS_S: Final = 0.25
-_MOST_LEFT_OUT: Final = 50  # heuristic: two seconds without a picture are no show
+_MOST_LEFT_OUT_S: Final = 2.0  # heuristic: so long without a picture is no show
 _SPARE_S: Final = 0.004  # of a frame's time, left over where the loop waits for its dream
 # Without a source the last dream drifts: heuristic, slow enough to look at for hours.
 _ADRIFT: Final = Travel(zoom=1.03, rotation=1.5, drift=(0.004, 0.002))
@@ -158,7 +158,7 @@ class LiveLoop:
         Raises the last frame's fault when two seconds of them have failed.
         """
         self._started_s = self._due_s = self._last_moment_s = time.monotonic()
-        failed = 0
+        failing_s: float | None = None  # since when
         with contextlib.suppress(SlotClosed):
             while not stop.is_set():
                 captured, live = self._next(stop)
@@ -166,13 +166,13 @@ class LiveLoop:
                     continue
                 try:
                     self._frame(captured, live)
-                    self._fault, failed = "", 0
+                    self._fault, failing_s = "", None
                     self._faults.recovered()
                 except Exception as error:  # the next frame may be a better one
                     self._faults.failed(error, "skipped a frame")
                     self._fault = f"a frame was skipped: {reason(error)[:200]}"
-                    failed += 1
-                    if failed > _MOST_LEFT_OUT:
+                    failing_s = failing_s or time.monotonic()
+                    if time.monotonic() - failing_s > _MOST_LEFT_OUT_S:
                         raise
 
     def _next(self, stop: threading.Event) -> tuple[Captured | None, bool]:

@@ -130,7 +130,7 @@ class Display:
             self.place(mesh=None)
             self._say("mesh reset, Backspace undoes")
         else:
-            self._fault = self._memory.keep(self.screen.display_key, self.placement)
+            self._fault = self._memory.keep(self.key, self.placement)
             self._say(self._fault or "saved")
 
     def _new_editor(self) -> MeshEditor:
@@ -183,7 +183,7 @@ class Display:
             return
         given.append(self._kept)
         self._lay(taken.pop())
-        self._fault = self._memory.keep(self.screen.display_key, self._kept)
+        self._fault = self._memory.keep(self.key, self._kept)
 
     def _lay(self, placement: Placement) -> None:
         self.placement = self._kept = placement
@@ -208,7 +208,7 @@ class Display:
             self._set, self._set_s = setting, now_s
             self._redo.clear()
             self._kept = self.placement
-            self._fault = self._memory.keep(self.screen.display_key, self.placement)
+            self._fault = self._memory.keep(self.key, self.placement)
 
 
 def with_grid(rgb: Picture, crop: Four) -> Picture:

@@ -28,7 +28,7 @@ from livedream.present.video import VideoOptions, VideoSink
 
 _log = logging.getLogger(__name__)
 
-_NAME: Final = re.compile(r"livedream-\d{8}-\d{6}-(dream|camera)-\d{5}\.mp4")
+_NAME: Final = re.compile(r"livedream-\d{8}-\d{6}-(dream|camera)-(\d{5,})\.mp4")
 _KEPT_FREE: Final = 500 * 10**6  # bytes that are left to everybody else
 _MARGIN: Final = 50  # of the budget this part stays free, for what comes until the next check
 _TIME_BASE: Final = Fraction(1, 90_000)
@@ -48,27 +48,27 @@ def segment_name(session: str, kind: str, number: int) -> str:
 class DiskBudget:
     """Keeps what lies in `folder`, by the names of segments, below `most` bytes.
 
-    Several shows may record there: what grows and is of none of our `sessions` may be another's.
+    Several shows may record there: what grows and is not of our `session` may be another's.
     """
 
     def __init__(self, folder: Path, most: int) -> None:
         self.folder, self.most = folder, most
-        self.sessions: set[str] = set()
+        self.session = ""
 
     def segments(self) -> list[Path]:
         """All of them, that first to which nothing was written for longest."""
         found = [p for p in self.folder.iterdir() if _NAME.fullmatch(p.name)]
-        return sorted(found, key=lambda p: (_written_s(p), p.name[:25], p.stem[-5:], p.name))
+        return sorted(found, key=lambda p: (_written_s(p), p.name[:25], _number(p), p.name))
 
     def taken(self) -> int:
         """Bytes, those of files that are just being finished included."""
         sizes = 0
-        for path in self.folder.iterdir():
-            if "livedream-" in path.name:
-                try:
-                    sizes += path.stat().st_size
-                except FileNotFoundError:  # was finished, or removed by somebody, meanwhile
-                    continue
+        segments = self.segments()
+        for path in (*segments, *map(finishing, segments)):
+            try:
+                sizes += path.stat().st_size
+            except FileNotFoundError:  # was finished, or removed by somebody, meanwhile
+                continue
         return sizes
 
     def has_room(self, coming: int) -> bool:
@@ -95,8 +95,9 @@ class DiskBudget:
 
     def _may_grow(self, path: Path) -> bool:
         """Whether another show may be writing it."""
-        is_ours = path.name[10:25] in self.sessions
-        return not is_ours and time.time() - _written_s(path) < _UNFINISHED_S
+        is_ours = path.name[10:25] == self.session
+        # What was written in days to come was so before somebody set the clock.
+        return not is_ours and abs(time.time() - _written_s(path)) < _UNFINISHED_S
 
     def _clear_unfinished(self) -> list[Path]:
         """Copies that a process was just making when it was killed; what they are of is whole."""
@@ -107,6 +108,11 @@ class DiskBudget:
                     path.unlink()
                     gone.append(path)
         return gone
+
+
+def _number(path: Path) -> int:
+    found = _NAME.fullmatch(path.name)
+    return int(found[2]) if found else 0
 
 
 def _written_s(path: Path) -> float:
@@ -311,7 +317,7 @@ class RecordingOutput:
         while any(p.name[10:25] == session for p in self.budget.segments()):
             time.sleep(0.1)  # opened twice within a second
             session = time.strftime("%Y%m%d-%H%M%S")
-        self.budget.sessions.add(session)
+        self.budget.session = session
         self._background = BackgroundWriter()
         self._segments = {k: _Segments(self, k, session, self._background) for k in self.kinds}
 

@@ -10,6 +10,7 @@ import io
 import os
 import time
 from collections.abc import Mapping as ReadMapping
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
@@ -28,6 +29,7 @@ from livedream.present.live.wall import Area, read_areas
 
 _CENTERED: Final = 0x2FFF0000  # SDL_WINDOWPOS_CENTERED_MASK; the display's number is added
 _BLEND, _MULTIPLY = 1, 4  # SDL_BLENDMODE_BLEND, SDL_BLENDMODE_MOD
+_LOOK_S: Final = 1.0  # between two looks whether the displays are the same
 _SLOW_S: Final = 0.008  # heuristic: a card takes less than a millisecond
 _USUAL_SHARE: Final = 0.75  # of the display that a window takes at most
 _UNSEEN: Final = ("offscreen", "dummy", "evdev")  # SDL's drivers without a picture
@@ -149,11 +151,45 @@ def stop_video() -> None:
     import_pygame().display.quit()
 
 
+def desktop_sizes() -> tuple[tuple[int, int], ...]:
+    """(width, height) px of each display, between `start_video` and `stop_video`."""
+    return tuple(import_pygame().display.get_desktop_sizes())
+
+
+class Desktop:
+    """The displays, as they are when it is made; before the first window, so that none blinks.
+
+    Raises SinkError where there is no display of an area's number, or it is smaller than the part
+    that is meant.
+    """
+
+    def __init__(self, areas: Sequence[Area]) -> None:
+        self._sizes, self._looked_s = desktop_sizes(), time.monotonic()
+        for area in areas:
+            if area.number >= len(self._sizes):
+                last = len(self._sizes) - 1
+                raise SinkError(f"display: must be 0 to {last} (got {area.number})")
+            if area.part is None:
+                continue
+            (width, height, left, top), whole = area.part, self._sizes[area.number]
+            if left + width > whole[0] or top + height > whole[1]:
+                found = f"{width}x{height}+{left}+{top}"
+                raise SinkError(f"display: must be inside {whole[0]}x{whole[1]} (got {found})")
+
+    def check(self) -> None:
+        """Raise SinkError when the displays have become others: the system may have moved the
+        windows, and moves none of them back."""
+        if time.monotonic() - self._looked_s > _LOOK_S:
+            self._looked_s = time.monotonic()
+            if (now := desktop_sizes()) != self._sizes:
+                shown = ", ".join(f"{width}x{height}" for width, height in now)
+                raise SinkError(f"the displays have changed ({shown or 'none'})")
+
+
 class Screen:
     """A window on a display, between `start_video` and `stop_video`, in the main thread only.
 
-    paced: whether `present` waits for the display.  Raises SinkError when there is no display of
-    that number, or it is smaller than the part that is meant.
+    area: one that `Desktop` has found.  paced: whether `present` waits for the display.
     """
 
     def __init__(
@@ -164,17 +200,8 @@ class Screen:
 
         self._video: Any = video
         self._area, self._paced = area, paced
-        sizes = self._pygame.display.get_desktop_sizes()
-        if area.number >= len(sizes):
-            last = len(sizes) - 1
-            raise SinkError(f"display: must be 0 to {last} (got {area.number})")
+        sizes = desktop_sizes()
         self.display = area.number
-        if area.part is not None:
-            width, height, left, top = area.part
-            whole = sizes[area.number]
-            if left + width > whole[0] or top + height > whole[1]:
-                found = f"{width}x{height}+{left}+{top}"
-                raise SinkError(f"display: must be inside {whole[0]}x{whole[1]} (got {found})")
         at = _CENTERED + area.number
         room = sizes[area.number] if area.part is None else area.part[:2]
         size = _usual_size(options, picture, room)
@@ -244,7 +271,7 @@ class Screen:
     @property
     def display_key(self) -> str:
         """What the display is kept under: its number and size."""
-        sizes = self._pygame.display.get_desktop_sizes()
+        sizes = desktop_sizes()
         return self._area.key(sizes[min(self.display, len(sizes) - 1)])
 
     @property
@@ -268,7 +295,7 @@ class Screen:
             # SDL asks the window manager; where there is none (a kiosk), this is what counts.
             self._windowed_size = self._window.size
             self._window.borderless = True
-            whole = self._pygame.display.get_desktop_sizes()[self.display]
+            whole = desktop_sizes()[self.display]
             self._window.size = self._area.part[:2] if self._area.part else whole
             self._window.position = self._place
             if self._area.part is None:
@@ -282,7 +309,7 @@ class Screen:
 
     def move_to_display(self, number: int) -> None:
         """Raises nothing: a number past the last display starts from the first again."""
-        self.display = number % len(self._pygame.display.get_desktop_sizes())
+        self.display = number % len(desktop_sizes())
         self._area = Area(self.display)
         was, self._place = self.fullscreen, (_CENTERED + self.display, _CENTERED + self.display)
         if was:

@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import Any, Final, Protocol
 
 from livedream.core.errors import SettingsError, SinkError, reason
-from livedream.core.health import Health, StatusBoard
+from livedream.core.health import Health, StatusBoard, while_busy
 from livedream.core.latest_slot import LatestSlot, SlotClosed
 from livedream.core.snapshot import Snapshot
 from livedream.core.supervisor import FaultLog
@@ -24,7 +24,13 @@ from livedream.present.live.display_memory import DisplayMemory
 from livedream.present.live.hud_paint import FIGURES_S, import_pygame
 from livedream.present.live.mapping import mask_for
 from livedream.present.live.placement import FITS, HARD, WHOLE, Placement
-from livedream.present.live.screen import Screen, WindowOptions, start_video, stop_video
+from livedream.present.live.screen import (
+    Desktop,
+    Screen,
+    WindowOptions,
+    start_video,
+    stop_video,
+)
 from livedream.present.live.wall import Area, shares
 from livedream.present.live.wall_control import ACTIONS, SETTINGS, WallControl
 
@@ -103,11 +109,11 @@ class Window:
         self._card = options.card
         # By fullscreen: a projection is not covered unless somebody asked for it.
         self._hud = {False: options.hud is not False, True: options.hud is True}
-        self._playing = ""
-        self._help = False
+        self._playing, self._help = "", False
         self._notice: tuple[str, float] | None = None
         self._moved_s = 0.0
         self._frame: LiveFrame | None = None
+        self._busy_s: float | None = None  # since when it draws
         self._frames = 0
         self._slot: LatestSlot[LiveFrame] | None = None
         self._faults = FaultLog(_log, "window")
@@ -115,7 +121,8 @@ class Window:
 
     def health(self) -> Health:
         dropped = self._slot.dropped if self._slot else 0
-        return replace(self._health, frames=self._frames, dropped=dropped)
+        health = replace(self._health, frames=self._frames, dropped=dropped)
+        return while_busy(health, self._busy_s)
 
     def run(self, slot: LatestSlot[LiveFrame], stop: threading.Event) -> None:
         """Show what comes into `slot`; returns when `stop` is set or the slot is closed.
@@ -145,13 +152,15 @@ class Window:
         areas, picture = self._options.displays, (first.rgb.shape[1], first.rgb.shape[0])
         start_video()
         try:
+            desktop = Desktop(areas)
             for number, area in enumerate(areas):
                 # One display paces all of them: each that waited would wait for its own beam.
                 paced = number == len(areas) - 1
                 self._displays.append(self._open(number, area, picture, paced))
             self._recall_hud()
-            self._show(slot, stop)
+            self._show(slot, stop, desktop)
         finally:
+            self._busy_s = None
             for display in self._displays:
                 self._before[display.key] = display.placement
                 display.screen.close()
@@ -190,7 +199,7 @@ class Window:
                     return frame
         return None
 
-    def _show(self, slot: LatestSlot[LiveFrame], stop: threading.Event) -> None:
+    def _show(self, slot: LatestSlot[LiveFrame], stop: threading.Event, desktop: Desktop) -> None:
         drawn_s = -1.0
         while not stop.is_set():
             changed = time.monotonic() - drawn_s > FIGURES_S  # also where no frame comes
@@ -209,8 +218,11 @@ class Window:
                 self._set(self._displays[number], name, value)
             if frame is not None:
                 self._frame, changed = frame, True
+            desktop.check()
             if changed:
+                self._busy_s = time.monotonic()
                 self._draw()
+                self._busy_s = None
                 drawn_s = time.monotonic()
             if frame is not None:
                 self._frames += 1

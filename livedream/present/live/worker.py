@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Final
 
 from livedream.core.errors import reason
-from livedream.core.health import Health
+from livedream.core.health import Health, while_busy
 from livedream.core.latest_slot import LatestSlot, SlotClosed
 from livedream.core.supervisor import FaultLog, start_thread
 from livedream.present.live import LiveFrame, Output
@@ -42,6 +42,7 @@ class OutputWorker:
         self._first_wait_s = first_wait_s
         self._stop = threading.Event()
         self._frames = 0
+        self._busy_s: float | None = None  # since when it writes a frame
         self._reached = False  # at least once
         self._was_sure = False  # this time
         self._health = Health(output.name, "starting", since_s=time.monotonic())
@@ -54,7 +55,8 @@ class OutputWorker:
 
     def health(self) -> Health:
         name, dropped = self.output.name, self._slot.dropped
-        return replace(self._health, name=name, frames=self._frames, dropped=dropped)
+        health = replace(self._health, name=name, frames=self._frames, dropped=dropped)
+        return while_busy(health, self._busy_s)
 
     def close(self) -> None:
         """End the thread and close the output, within about a second whatever the receiver does."""
@@ -76,6 +78,7 @@ class OutputWorker:
             except Exception as error:  # a fault of a library must not end it for good
                 self._lose(error)
             finally:
+                self._busy_s = None
                 try:
                     self.output.close()
                 except Exception as error:  # it is opened anew all the same
@@ -89,7 +92,9 @@ class OutputWorker:
         while not self._stop.is_set():
             frame = self._slot.get(1.0)
             if frame is not None:
+                self._busy_s = time.monotonic()
                 self.output.write(frame)
+                self._busy_s = None
                 self._frames += 1
                 if not self._was_sure and time.monotonic() - opened_s >= self._sure_s:
                     self._was_sure = True

@@ -45,6 +45,20 @@ def test_a_thread_that_fails_is_logged_with_its_traceback_and_started_again(
     assert supervisor.threads == ()
 
 
+def test_what_runs_well_again_is_said(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caplog.set_level(logging.INFO)
+    monkeypatch.setattr(supervisor_module, "_SETTLED_S", 0.05)
+    work = Failing(RuntimeError("a cable"))
+    thread = start_thread("osc", work)
+    until(lambda: work.runs == 2)
+    until(lambda: thread.health().state == "ok")
+    assert "thread osc works again" in caplog.text
+    work.stop.set()
+    assert thread.close(PATIENCE_S)
+
+
 def test_what_is_done_again_and_again_ends_when_it_is_closed_also_after_a_fault() -> None:
     supervisor = Supervisor()
     times: list[float] = []

@@ -121,6 +121,20 @@ def test_a_task_of_windows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert not entry.file.exists()
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="a unit of systemd")
+def test_somebody_else_s_service_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    unit = tmp_path / "systemd/user/syncthing.service"
+    unit.parent.mkdir(parents=True)
+    unit.write_text("[Unit]\nDescription=Syncthing\n")
+    for words in (["--remove"], ["live", "0"]):
+        assert main(["autostart", "--name", "syncthing", *words]) == 2
+        assert "syncthing.service is not livedream's" in capsys.readouterr().err
+    assert unit.read_text() == "[Unit]\nDescription=Syncthing\n"
+
+
 def test_what_goes_wrong_is_said() -> None:
     python = (sys.executable, "-c")
     assert run([(*python, "pass")]) == ""

@@ -168,7 +168,9 @@ def test_a_smaller_dream_comes_in_without_a_jump(
     assert sizes[-1] == 32
 
 
-def test_memory_that_runs_out_makes_the_next_dream_smaller(stage: Stage) -> None:
+def test_memory_that_runs_out_makes_the_next_dream_smaller(
+    stage: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
     stage.settings = stage.settings.replace(size="360p", iterations=3)
     stage.dreamer.faults = [torch.OutOfMemoryError("out of memory")]
     snapshot = Snapshot(0.0, stage.settings, GradeSettings())
@@ -185,6 +187,7 @@ def test_memory_that_runs_out_makes_the_next_dream_smaller(stage: Stage) -> None
     assert stage.dreamer.sizes[0] == (640, 360)
     assert stage.dreamer.iterations[1] < stage.dreamer.iterations[0] == 3
     assert "memory" in stage.governor.words()
+    assert "ran out of memory" in caplog.text
 
 
 def test_what_a_dream_took_by_the_slower_way_says_nothing(stage: Stage) -> None:

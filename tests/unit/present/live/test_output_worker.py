@@ -8,7 +8,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from waiting import no_thread_left, until
+from waiting import PATIENCE_S, no_thread_left, until
 
 from livedream.core.addresses import Endpoint, parse_address
 from livedream.core.errors import SettingsError, SinkError
@@ -61,6 +61,24 @@ def test_frames_arrive_and_are_counted() -> None:
     worker.close()
     assert (health.state, health.frames, health.dropped, health.reconnects) == ("ok", 5, 0, 0)
     assert [f.index for f in output.frames] == list(range(5))
+
+
+def test_one_that_hangs_is_lost_until_it_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("livedream.core.health._HANGS_S", 0.05)
+    go = threading.Event()
+
+    class Hanging(MemoryOutput):
+        def write(self, frame: LiveFrame) -> None:
+            assert go.wait(PATIENCE_S)
+            super().write(frame)
+
+    worker = OutputWorker(Hanging())
+    worker.offer(frame())
+    until(lambda: worker.health().state == "lost")
+    assert worker.health().detail == "takes no frame"
+    go.set()
+    until(lambda: worker.health().state == "ok")
+    worker.close()
 
 
 def test_it_comes_back() -> None:

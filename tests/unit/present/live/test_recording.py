@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
 from fractions import Fraction
 from pathlib import Path
 
@@ -200,6 +201,27 @@ def test_a_budget_larger_than_the_disk_removes_nothing(tmp_path: Path) -> None:
     paths = sorted(set(tmp_path.glob("*.mp4")) - set(earlier))
     assert [n for path in paths for n in numbers(path)] == list(range(100))
     assert all(path.exists() for path in earlier)
+
+
+def test_only_recordings_count(tmp_path: Path) -> None:
+    """What somebody gave another name is no recording, and no reason to remove one."""
+    for name in ("livedream-demo.mp4", "livedream-20261124-061500-dream-00012 opening.mp4"):
+        (tmp_path / name).write_bytes(b"x" * 2_000_000)
+    kept, copy = tmp_path / segment_name("20261124-061500", "dream", 1), b"x" * 1000
+    kept.write_bytes(copy)
+    os.utime(kept, (0, 0))
+    budget = DiskBudget(tmp_path, 1_000_000)
+    assert budget.taken() == 1000
+    assert budget.make_room(1000, []) == [] and kept.exists()
+
+
+def test_the_oldest_go_after_years_and_after_the_clock_was_set(tmp_path: Path) -> None:
+    found = [tmp_path / segment_name("20261124-061500", "dream", n) for n in (99_999, 100_000)]
+    ahead = time.time() + 7 * 24 * 3600  # the clock ran ahead until somebody set it
+    for path in found:
+        path.write_bytes(b"x" * 1000)
+        os.utime(path, (ahead, ahead))
+    assert DiskBudget(tmp_path, 1200).make_room(0, []) == found[:1]
 
 
 def test_what_is_written_no_more_may_be_removed(tmp_path: Path) -> None:

@@ -10,10 +10,12 @@ import pytest
 
 from livedream.core.errors import SettingsError, SinkError
 from livedream.core.frame import Picture
+from livedream.present.live import screen
 from livedream.present.live.mapping import Mapping
 from livedream.present.live.mesh import places_of, with_side
 from livedream.present.live.placement import Four, Placement
 from livedream.present.live.screen import (
+    Desktop,
     Screen,
     WindowOptions,
     start_video,
@@ -108,7 +110,18 @@ def drawn(rgb: Picture, placement: Placement) -> tuple[Picture, Mapping]:
 )
 def test_a_display_that_is_not_there(area: Area, complaint: str) -> None:
     with pytest.raises(SinkError, match=complaint):
-        Screen(WindowOptions(), (160, 90), area)
+        Desktop((Area(), area))
+
+
+@pytest.mark.usefixtures("video")
+def test_displays_that_become_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(screen, "_LOOK_S", -1.0)
+    desktop = Desktop((Area(),))
+    desktop.check()
+    (size,) = screen.desktop_sizes()
+    monkeypatch.setattr(screen, "desktop_sizes", lambda: (size, (640, 480)))
+    with pytest.raises(SinkError, match=f"changed .{size[0]}x{size[1]}, 640x480"):
+        desktop.check()
 
 
 @pytest.mark.parametrize("side", [2, 3])

@@ -115,11 +115,25 @@ class Paper:
     def close(self) -> None: ...
 
 
+class PaperDesktop:
+    """As many displays as are asked for; `faults` are told one after the other."""
+
+    faults: Sequence[str] = ()
+
+    def __init__(self, areas: Sequence[Area]) -> None: ...
+
+    def check(self) -> None:
+        if PaperDesktop.faults:
+            fault, *PaperDesktop.faults = PaperDesktop.faults
+            raise SinkError(fault)
+
+
 class Stage:
     """A window on paper, its keys in the test's hands."""
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(os.environ, "SDL_VIDEODRIVER", "dummy")
+        monkeypatch.setattr(window, "Desktop", PaperDesktop)
         monkeypatch.setattr(window, "FIRST_WAIT_S", 0.0)
         self.folder, self.monkeypatch = folder, monkeypatch
         self.parameters = LiveParameters(DreamSettings())
@@ -417,6 +431,36 @@ class TestLost:
     def test_lies_as_it_did(self, stage: Stage) -> None:
         paper = stage.run(press("f3"), stage.lose, placing={"mirror": True})
         assert [lie.mirror for lie in paper.lain] == [True, False, False]
+
+    def test_it_opens_again_when_the_displays_become_others(
+        self, stage: Stage, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        def change() -> None:
+            PaperDesktop.faults = ["the displays have changed (640x360)"]
+            stage.slot.put(BLACK)
+
+        paper = stage.run(press("f3"), change, press("f3"), placing={"mirror": True})
+        assert "window is lost: the displays have changed (640x360)" in caplog.text
+        assert [lie.mirror for lie in paper.lain][-2:] == [False, True]
+
+    def test_what_is_set_meanwhile_is_for_the_display_that_it_was_set_for(
+        self, stage: Stage
+    ) -> None:
+        papers: list[Paper] = []
+
+        def shrink() -> None:  # its display has gone, and another has its number
+            papers[0].display_key = "0:800x600"
+
+        opened = Paper.opened
+
+        def note(paper: Paper, *args: Any, **more: Any) -> Paper:
+            papers.append(paper)
+            return opened(paper, *args, **more)
+
+        stage.monkeypatch.setattr(Paper, "opened", note)
+        stage.run(shrink, press("f3"))
+        assert stage.memory.recall("0:640x360") == Placement(mirror=True)
+        assert stage.memory.recall("0:800x600") is None
 
     def test_after_another_display_it_lies_as_is_kept_for_this_one(self, stage: Stage) -> None:
         stage.memory.keep("0:640x360", Placement(gamma=1.5))
