@@ -59,7 +59,7 @@ def camera_modes(capture: Callable[[], Any]) -> list[str]:
 
 def displays() -> list[Line]:
     """As `--display` and the window count them; as a source, `screen:1` is the first one."""
-    from livedream.present.live.screen import display_sizes
+    from livedream.present.live.desktop import display_sizes
 
     return [(f"{n}  display", f"{w}x{h}") for n, (w, h) in enumerate(display_sizes())]
 

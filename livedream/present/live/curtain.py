@@ -12,15 +12,10 @@ from typing import Final
 import numpy as np
 
 from livedream.core.errors import LivedreamError
+from livedream.present.live.desktop import Desktop, start_video, stop_video
 from livedream.present.live.hud_paint import import_pygame
 from livedream.present.live.placement import Placement
-from livedream.present.live.screen import (
-    Desktop,
-    Screen,
-    start_video,
-    stop_video,
-    window_options,
-)
+from livedream.present.live.screen import Screen, window_options
 
 _LOOK_S: Final = 0.05
 
@@ -32,8 +27,8 @@ def cover(sink: str, display: str, over: threading.Event) -> None:
     """
     options = window_options(sink, fullscreen=True, display=display)
     start_video()
-    Desktop(options.displays)
-    screens = [Screen(options, (16, 9), area, paced=False) for area in options.displays]
+    there = Desktop(options.displays).there
+    screens = [Screen(options, (16, 9), area, paced=False) for area in there]
     black = np.zeros((9, 16, 3), np.uint8)
     turns = 0
     while not over.wait(_LOOK_S):

@@ -7,10 +7,8 @@ it (docs/decisions/wall.md).
 """
 
 import io
-import os
 import time
 from collections.abc import Mapping as ReadMapping
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
@@ -20,8 +18,9 @@ import cv2
 import numpy as np
 
 from livedream.core.addresses import parse_address
-from livedream.core.errors import SettingsError, SinkError
+from livedream.core.errors import SettingsError
 from livedream.core.frame import Picture
+from livedream.present.live.desktop import desktop_sizes
 from livedream.present.live.hud_paint import Overlay, import_pygame
 from livedream.present.live.mapping import Mapping
 from livedream.present.live.placement import FITS, Placement, tone_table
@@ -29,10 +28,8 @@ from livedream.present.live.wall import Area, read_areas
 
 _CENTERED: Final = 0x2FFF0000  # SDL_WINDOWPOS_CENTERED_MASK; the display's number is added
 _BLEND, _MULTIPLY = 1, 4  # SDL_BLENDMODE_BLEND, SDL_BLENDMODE_MOD
-_LOOK_S: Final = 1.0  # between two looks whether the displays are the same
 _SLOW_S: Final = 0.008  # heuristic: a card takes less than a millisecond
 _USUAL_SHARE: Final = 0.75  # of the display that a window takes at most
-_UNSEEN: Final = ("offscreen", "dummy", "evdev")  # SDL's drivers without a picture
 _RENDERERS: Final = ("auto", "gpu", "cpu")
 
 
@@ -61,19 +58,6 @@ class WindowOptions:
     placing: ReadMapping[str, Any] = field(default_factory=dict)
     renderer: str = "auto"
     settings_folder: Path | None = None
-
-
-def display_sizes() -> list[tuple[int, int]]:
-    """(width, height) px of each display that a window can be on; none where there is none."""
-    pygame = import_pygame()
-    try:
-        pygame.display.init()
-        seen = pygame.display.get_driver() not in _UNSEEN
-        return list(pygame.display.get_desktop_sizes()) if seen else []
-    except pygame.error:
-        return []
-    finally:
-        pygame.display.quit()
 
 
 def window_options(
@@ -127,63 +111,6 @@ def _four(text: str) -> tuple[float, ...] | None:
     except ValueError as error:
         raise SettingsError(f"window: crop and edges must be four numbers (got {text})") from error
     return a, b, c, d
-
-
-def start_video() -> None:
-    """Raises SinkError where there is no display."""
-    pygame = import_pygame()
-    try:
-        pygame.display.init()
-        # Where there is no display SDL takes a driver that draws for nobody, unasked.
-        if pygame.display.get_driver() in _UNSEEN and "SDL_VIDEODRIVER" not in os.environ:
-            pygame.display.quit()
-            raise pygame.error("there is no display")
-    except pygame.error as error:
-        raise SinkError(
-            f"no window can be opened ({error}): start livedream in a graphical session, "
-            "or choose another output, such as --sink udp://127.0.0.1:9000"
-        ) from error
-    pygame.display.set_allow_screensaver(False)
-
-
-def stop_video() -> None:
-    """When all screens are closed."""
-    import_pygame().display.quit()
-
-
-def desktop_sizes() -> tuple[tuple[int, int], ...]:
-    """(width, height) px of each display, between `start_video` and `stop_video`."""
-    return tuple(import_pygame().display.get_desktop_sizes())
-
-
-class Desktop:
-    """The displays, as they are when it is made; before the first window, so that none blinks.
-
-    Raises SinkError where there is no display of an area's number, or it is smaller than the part
-    that is meant.
-    """
-
-    def __init__(self, areas: Sequence[Area]) -> None:
-        self._sizes, self._looked_s = desktop_sizes(), time.monotonic()
-        for area in areas:
-            if area.number >= len(self._sizes):
-                last = len(self._sizes) - 1
-                raise SinkError(f"display: must be 0 to {last} (got {area.number})")
-            if area.part is None:
-                continue
-            (width, height, left, top), whole = area.part, self._sizes[area.number]
-            if left + width > whole[0] or top + height > whole[1]:
-                found = f"{width}x{height}+{left}+{top}"
-                raise SinkError(f"display: must be inside {whole[0]}x{whole[1]} (got {found})")
-
-    def check(self) -> None:
-        """Raise SinkError when the displays have become others: the system may have moved the
-        windows, and moves none of them back."""
-        if time.monotonic() - self._looked_s > _LOOK_S:
-            self._looked_s = time.monotonic()
-            if (now := desktop_sizes()) != self._sizes:
-                shown = ", ".join(f"{width}x{height}" for width, height in now)
-                raise SinkError(f"the displays have changed ({shown or 'none'})")
 
 
 class Screen:

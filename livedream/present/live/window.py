@@ -19,18 +19,13 @@ from livedream.core.latest_slot import LatestSlot, SlotClosed
 from livedream.core.snapshot import Snapshot
 from livedream.core.supervisor import FaultLog
 from livedream.present.live import LiveFrame
+from livedream.present.live.desktop import Desktop, start_video, stop_video
 from livedream.present.live.display import Display
 from livedream.present.live.display_memory import DisplayMemory
 from livedream.present.live.hud_paint import FIGURES_S, import_pygame
 from livedream.present.live.mapping import mask_for
 from livedream.present.live.placement import FITS, HARD, WHOLE, Placement
-from livedream.present.live.screen import (
-    Desktop,
-    Screen,
-    WindowOptions,
-    start_video,
-    stop_video,
-)
+from livedream.present.live.screen import Screen, WindowOptions
 from livedream.present.live.wall import Area, shares
 from livedream.present.live.wall_control import ACTIONS, SETTINGS, WallControl
 
@@ -149,13 +144,13 @@ class Window:
     def _open_and_show(
         self, first: LiveFrame, slot: LatestSlot[LiveFrame], stop: threading.Event
     ) -> None:
-        areas, picture = self._options.displays, (first.rgb.shape[1], first.rgb.shape[0])
+        picture = first.rgb.shape[1], first.rgb.shape[0]
         start_video()
         try:
-            desktop = Desktop(areas)
-            for number, area in enumerate(areas):
+            desktop = Desktop(self._options.displays)
+            for number, area in enumerate(desktop.there):
                 # One display paces all of them: each that waited would wait for its own beam.
-                paced = number == len(areas) - 1
+                paced = area == desktop.there[-1]
                 self._displays.append(self._open(number, area, picture, paced))
             self._recall_hud()
             self._show(slot, stop, desktop)
@@ -229,7 +224,9 @@ class Window:
                 if self._health.state != "ok":
                     if self._health.state == "starting":
                         _log.info("window is open")
-                    self._become("ok")
+                    for fault in desktop.missing:
+                        _log.warning("window: %s", fault)
+                    self._become("ok", "; ".join(desktop.missing))
                     self._faults.recovered("is back")
 
     # Drawing

@@ -10,18 +10,12 @@ import pytest
 
 from livedream.core.errors import SettingsError, SinkError
 from livedream.core.frame import Picture
-from livedream.present.live import screen
+from livedream.present.live import desktop
+from livedream.present.live.desktop import Desktop, start_video, stop_video
 from livedream.present.live.mapping import Mapping
 from livedream.present.live.mesh import places_of, with_side
 from livedream.present.live.placement import Four, Placement
-from livedream.present.live.screen import (
-    Desktop,
-    Screen,
-    WindowOptions,
-    start_video,
-    stop_video,
-    window_options,
-)
+from livedream.present.live.screen import Screen, WindowOptions, window_options
 from livedream.present.live.wall import Area
 
 
@@ -110,18 +104,21 @@ def drawn(rgb: Picture, placement: Placement) -> tuple[Picture, Mapping]:
 )
 def test_a_display_that_is_not_there(area: Area, complaint: str) -> None:
     with pytest.raises(SinkError, match=complaint):
-        Desktop((Area(), area))
+        Desktop((area,))
+    wall = Desktop((Area(), area))
+    assert wall.there == (Area(),)
+    assert len(wall.missing) == 1
 
 
 @pytest.mark.usefixtures("video")
 def test_displays_that_become_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(screen, "_LOOK_S", -1.0)
-    desktop = Desktop((Area(),))
-    desktop.check()
-    (size,) = screen.desktop_sizes()
-    monkeypatch.setattr(screen, "desktop_sizes", lambda: (size, (640, 480)))
+    monkeypatch.setattr(desktop, "_LOOK_S", -1.0)
+    found = Desktop((Area(),))
+    found.check()
+    (size,) = desktop.desktop_sizes()
+    monkeypatch.setattr(desktop, "desktop_sizes", lambda: (size, (640, 480)))
     with pytest.raises(SinkError, match=f"changed .{size[0]}x{size[1]}, 640x480"):
-        desktop.check()
+        found.check()
 
 
 @pytest.mark.parametrize("side", [2, 3])

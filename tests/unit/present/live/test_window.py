@@ -120,7 +120,9 @@ class PaperDesktop:
 
     faults: Sequence[str] = ()
 
-    def __init__(self, areas: Sequence[Area]) -> None: ...
+    def __init__(self, areas: Sequence[Area]) -> None:
+        self.there = tuple(area for area in areas if area.number < 3)
+        self.missing = tuple(f"display {area.number} is off" for area in areas[len(self.there) :])
 
     def check(self) -> None:
         if PaperDesktop.faults:
@@ -442,6 +444,13 @@ class TestLost:
         paper = stage.run(press("f3"), change, press("f3"), placing={"mirror": True})
         assert "window is lost: the displays have changed (640x360)" in caplog.text
         assert [lie.mirror for lie in paper.lain][-2:] == [False, True]
+
+    def test_while_one_display_is_missing_the_others_show_the_picture(
+        self, stage: Stage, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        paper = stage.run(press("tab"), displays=(Area(0), Area(3)))
+        assert not paper.others and paper.seen[-1] == WHOLE
+        assert "display 3 is off" in caplog.text
 
     def test_what_is_set_meanwhile_is_for_the_display_that_it_was_set_for(
         self, stage: Stage

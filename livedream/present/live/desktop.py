@@ -1,0 +1,86 @@
+"""The displays of this machine: which there are, and whether they stay the same."""
+
+import os
+import time
+from collections.abc import Sequence
+from typing import Final
+
+from livedream.core.errors import SinkError
+from livedream.present.live.hud_paint import import_pygame
+from livedream.present.live.wall import Area
+
+_UNSEEN: Final = ("offscreen", "dummy", "evdev")  # SDL's drivers without a picture
+_LOOK_S: Final = 1.0  # between two looks whether the displays are the same
+
+
+def display_sizes() -> list[tuple[int, int]]:
+    """(width, height) px of each display that a window can be on; none where there is none."""
+    pygame = import_pygame()
+    try:
+        pygame.display.init()
+        seen = pygame.display.get_driver() not in _UNSEEN
+        return list(pygame.display.get_desktop_sizes()) if seen else []
+    except pygame.error:
+        return []
+    finally:
+        pygame.display.quit()
+
+
+def start_video() -> None:
+    """Raises SinkError where there is no display."""
+    pygame = import_pygame()
+    try:
+        pygame.display.init()
+        # Where there is no display SDL takes a driver that draws for nobody, unasked.
+        if pygame.display.get_driver() in _UNSEEN and "SDL_VIDEODRIVER" not in os.environ:
+            pygame.display.quit()
+            raise pygame.error("there is no display")
+    except pygame.error as error:
+        raise SinkError(
+            f"no window can be opened ({error}): start livedream in a graphical session, "
+            "or choose another output, such as --sink udp://127.0.0.1:9000"
+        ) from error
+    pygame.display.set_allow_screensaver(False)
+
+
+def stop_video() -> None:
+    """When all screens are closed."""
+    import_pygame().display.quit()
+
+
+def desktop_sizes() -> tuple[tuple[int, int], ...]:
+    """(width, height) px of each display, between `start_video` and `stop_video`."""
+    return tuple(import_pygame().display.get_desktop_sizes())
+
+
+class Desktop:
+    """The displays, as they are when it is made.
+
+    there: of the areas those that there are.  missing: why the others are not, for people.
+    Raises SinkError where there is none of them.
+    """
+
+    def __init__(self, areas: Sequence[Area]) -> None:
+        self._sizes, self._looked_s = desktop_sizes(), time.monotonic()
+        found = {area: self._fault(area) for area in areas}
+        self.there = tuple(area for area, fault in found.items() if not fault)
+        self.missing = tuple(fault for fault in found.values() if fault)
+        if not self.there:
+            raise SinkError(self.missing[0])
+
+    def _fault(self, area: Area) -> str:
+        if area.number >= len(self._sizes):
+            return f"display: must be 0 to {len(self._sizes) - 1} (got {area.number})"
+        (w, h), (width, height, left, top) = self._sizes[area.number], area.part or (0, 0, 0, 0)
+        if left + width > w or top + height > h:
+            return f"display: must be inside {w}x{h} (got {width}x{height}+{left}+{top})"
+        return ""
+
+    def check(self) -> None:
+        """Raise SinkError when the displays have become others: the system may have moved the
+        windows, and moves none of them back."""
+        if time.monotonic() - self._looked_s > _LOOK_S:
+            self._looked_s = time.monotonic()
+            if (now := desktop_sizes()) != self._sizes:
+                shown = ", ".join(f"{width}x{height}" for width, height in now)
+                raise SinkError(f"the displays have changed ({shown or 'none'})")
