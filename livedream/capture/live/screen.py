@@ -38,11 +38,9 @@ class ScreenInput:
         self._due_s = 0.0
 
     def open(self) -> Opened:
-        import mss
-
         self.close()
         try:
-            self._shot = mss.MSS() if hasattr(mss, "MSS") else mss.mss()
+            self._shot = open_mss()
             displays = self._shot.monitors
         except Exception as error:  # each system has its own
             raise SourceError(
@@ -82,3 +80,10 @@ class ScreenInput:
         shot, self._shot = self._shot, None
         if shot is not None:
             shot.close()
+
+
+def open_mss() -> Any:
+    """What reads the screens, by its name in this version of mss."""
+    import mss
+
+    return mss.MSS() if hasattr(mss, "MSS") else mss.mss()

@@ -5,12 +5,13 @@ import time
 from collections.abc import Sequence
 from typing import Final
 
+from livedream.capture.live.screen import open_mss
 from livedream.core.errors import SinkError
 from livedream.present.live.hud_paint import import_pygame
 from livedream.present.live.wall import Area
 
 _UNSEEN: Final = ("offscreen", "dummy", "evdev")  # SDL's drivers without a picture
-_LOOK_S: Final = 1.0  # between two looks whether the displays are the same
+_LOOK_S: Final = 2.0  # between two looks whether the displays are the same
 
 
 def display_sizes() -> list[tuple[int, int]]:
@@ -61,7 +62,7 @@ class Desktop:
     """
 
     def __init__(self, areas: Sequence[Area]) -> None:
-        self._sizes, self._looked_s = desktop_sizes(), time.monotonic()
+        self._sizes, self._seen, self._looked_s = desktop_sizes(), _monitors(), time.monotonic()
         found = {area: self._fault(area) for area in areas}
         self.there = tuple(area for area, fault in found.items() if not fault)
         self.missing = tuple(fault for fault in found.values() if fault)
@@ -81,6 +82,15 @@ class Desktop:
         windows, and moves none of them back."""
         if time.monotonic() - self._looked_s > _LOOK_S:
             self._looked_s = time.monotonic()
-            if (now := desktop_sizes()) != self._sizes:
-                shown = ", ".join(f"{width}x{height}" for width, height in now)
+            if (now := _monitors()) != self._seen:
+                shown = ", ".join(f"{w}x{h}+{x}+{y}" for x, y, w, h in now)
                 raise SinkError(f"the displays have changed ({shown or 'none'})")
+
+
+def _monitors() -> tuple[tuple[int, int, int, int], ...]:
+    """Left, top, width, height px of each display now."""
+    if import_pygame().display.get_driver() != "x11":
+        return tuple((0, 0, width, height) for width, height in desktop_sizes())
+    with open_mss() as shot:  # there SDL has those of its beginning
+        each = shot.monitors[1:]  # the first is all of them
+        return tuple((one["left"], one["top"], one["width"], one["height"]) for one in each)

@@ -115,9 +115,8 @@ def test_displays_that_become_others(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(desktop, "_LOOK_S", -1.0)
     found = Desktop((Area(),))
     found.check()
-    (size,) = desktop.desktop_sizes()
-    monkeypatch.setattr(desktop, "desktop_sizes", lambda: (size, (640, 480)))
-    with pytest.raises(SinkError, match=f"changed .{size[0]}x{size[1]}, 640x480"):
+    monkeypatch.setattr(desktop, "_monitors", lambda: ((0, 0, 800, 600), (800, 0, 640, 480)))
+    with pytest.raises(SinkError, match=r"changed .800x600\+0\+0, 640x480\+800\+0"):
         found.check()
 
 
