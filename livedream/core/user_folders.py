@@ -96,7 +96,7 @@ def write_whole(path: Path, whole: str | bytes, *, private: bool = False) -> Non
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with whole_file(path) as unfinished:
+        with whole_file(path, lasting=True) as unfinished:
             if private:
                 unfinished.unlink(missing_ok=True)  # an old one may be open to others
                 unfinished.touch(0o600)

@@ -8,17 +8,18 @@ from pathlib import Path
 
 
 @contextmanager
-def whole_file(path: Path, ending: str = ".part") -> Iterator[Path]:
+def whole_file(path: Path, ending: str = ".part", *, lasting: bool = False) -> Iterator[Path]:
     """A name beside `path` to write to; what was written takes the place of `path` at the end.
 
-    After an error what was written is gone, and `path` is as it was; after a power cut it is one
-    or the other.
+    After an error what was written is gone, and `path` is as it was.
+    lasting: after a power cut, too, it is one or the other; costs a wait for the disk.
     """
     unfinished = beside(path, ending)
     try:
         yield unfinished
-        with unfinished.open("r+b") as file:
-            os.fsync(file.fileno())
+        if lasting:
+            with unfinished.open("r+b") as file:
+                os.fsync(file.fileno())
         unfinished.replace(path)
     finally:
         with suppress(OSError):

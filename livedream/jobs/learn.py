@@ -142,7 +142,7 @@ def _check(job: LearnJob) -> None:
 def _write(path: Path, write: Callable[[Path], object]) -> None:
     """Whole or not at all. Raises SinkError when it cannot be written."""
     try:
-        with whole_file(path) as unfinished:
+        with whole_file(path, lasting=True) as unfinished:
             write(unfinished)
     except OSError as error:
         raise cannot(path, error) from error

@@ -87,7 +87,7 @@ def pack(path: Path, *, overwrite: bool = False) -> tuple[list[str], list[str]]:
         raise SettingsError(f"pack: {home} holds nothing to pack{why}")
     try:
         with (
-            whole_file(path) as unfinished,
+            whole_file(path, lasting=True) as unfinished,
             zipfile.ZipFile(unfinished, "w", zipfile.ZIP_DEFLATED) as archive,
         ):
             sums = {name: _put(archive, name, found[name]) for name in sorted(found)}
@@ -340,7 +340,7 @@ def _move(new: Path, to: Path) -> None:
         return
     try:
         to.parent.mkdir(parents=True, exist_ok=True)
-        with whole_file(to) as unfinished:
+        with whole_file(to, lasting=True) as unfinished:
             shutil.copyfile(new, unfinished)
     except OSError as error:
         raise SettingsError(f"{to} cannot be written ({error.strerror or error})") from error

@@ -109,7 +109,7 @@ class AnimationSink(Finalizable):
             self._frames.close()
             if self.frames_written:
                 film = _Film(self._beside, self._tick, self._last_s, self._end_s, self._loops)
-                with whole_file(self.path) as unfinished:
+                with whole_file(self.path, lasting=True) as unfinished:
                     if self.path.suffix.lower() == ".gif":
                         _write_gif(film, unfinished)
                     else:

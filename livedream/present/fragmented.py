@@ -259,7 +259,7 @@ class FragmentedFile:
         batch: list[tuple[int, Packet]] = []
         try:
             with (
-                whole_file(self.path, ".resuming") as unfinished,
+                whole_file(self.path, ".resuming", lasting=True) as unfinished,
                 av.open(url_of(self.path)) as container,
             ):
                 video = main_video(container)

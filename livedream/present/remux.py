@@ -92,7 +92,7 @@ def remux(growing: Path, wanted: RemuxSpec) -> tuple[str, ...]:
     Raises SinkError when the finished file cannot be written; the growing one is untouched.
     """
     try:
-        with whole_file(growing, _FINISHING) as finished:
+        with whole_file(growing, _FINISHING, lasting=True) as finished:
             return _write(growing, finished, wanted)
     except (av.FFmpegError, OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
