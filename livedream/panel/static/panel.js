@@ -111,7 +111,7 @@ const buildSystem = (rest) => {
   parts.health = make("table", {});
   parts.stages = make("div", { class: "bars" });
   parts.governor = make("p", { class: "help" });
-  const toggle = (text, name) => make("button", { class: "chip", "aria-pressed": "false", onclick: (event) => {
+  const toggle = (text, name) => make("button", { class: "chip", "aria-pressed": String(document.body.classList.contains(name)), onclick: (event) => {
     const on = document.body.classList.toggle(name);
     event.target.setAttribute("aria-pressed", String(on));
     if (name === "learning" && !on) send({ learn: null });
@@ -144,6 +144,7 @@ const build = () => {
   const page = (names) => make("div", { class: "page" }, ...names.map((name) => group(name, grouped.get(name) ?? [])).filter(Boolean));
   const rest = [...grouped.keys()].filter((name) => !placed.has(name)).map((name) => group(name, grouped.get(name))).filter(Boolean);
   document.body.classList.remove("idle");
+  if (!hello.midi) document.body.classList.remove("learning"); // the show before had it
   const pages = { ...(studio ? { show: studio.node } : {}), presets: buildPresets(grouped.get("presets") ?? [], grouped.get("programs") ?? []), motifs: parts.motifs.node, dream: page(ON_PAGE.dream), grade: page(ON_PAGE.grade), modulate: parts.modulators.node, system: buildSystem(rest) };
   byId("pages").replaceChildren(...Object.entries(pages).map(([name, node]) => { node.id = `page-${name}`; node.setAttribute("role", "tabpanel"); return node; }));
   byId("tabs").replaceChildren(...Object.entries(PAGES).map(([name, title]) => make("button", { role: "tab", "data-page": name, onclick: () => turn(name) }, title)));
