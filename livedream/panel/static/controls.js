@@ -21,6 +21,15 @@ export const label = (name) => {
 // A WebSocket closed with it may be opened again later (RFC 6455's registry).
 export const TRY_LATER = 1013;
 
+// A WebSocket that says nothing any more: it ends now, not when the browser has waited for an answer.
+export const drop = (socket) => {
+  if (socket.readyState !== WebSocket.OPEN) return;
+  const { onclose } = socket;
+  socket.onmessage = socket.onclose = null;
+  socket.close();
+  onclose({});
+};
+
 const clamp = (value, low, high) => Math.min(high, Math.max(low, value));
 
 export const toValue = (parameter, unit) => {

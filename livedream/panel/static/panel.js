@@ -1,6 +1,6 @@
 // The panel: one socket, one page; everything it shows comes from the declaration it is sent.
 
-import { control, duration, Fader, label, make, refusal, shown, TRY_LATER } from "./controls.js";
+import { control, drop, duration, Fader, label, make, refusal, shown, TRY_LATER } from "./controls.js";
 import { Graph } from "./graphs.js";
 import { Modulators } from "./modulators.js";
 import { Motifs } from "./motifs.js";
@@ -15,6 +15,8 @@ let socket = null;
 let hello = null;
 let state = null;
 let wait = 500;
+let silent = 0; // s, since something came
+const SILENT_S = 4; // a status comes four times a second
 const controls = new Map(); // by the parameter's name, all that show it
 const graphs = new Map();
 const parts = {};
@@ -26,6 +28,7 @@ const subject = (message) => message.set ?? message.default ?? Object.keys(messa
 const send = (message) => {
   waiting.delete(subject(message));
   if (socket?.readyState === WebSocket.OPEN) socket.send(JSON.stringify(message));
+  else if (!message.ready) fault("No connection: nothing was changed.");
 };
 send.soon = (message) => {
   if (!waiting.size) requestAnimationFrame(() => { for (const one of [...waiting.values()]) send(one); });
@@ -284,8 +287,9 @@ const received = (event) => {
 };
 
 const connect = () => {
+  silent = 0;
   socket = new WebSocket(`ws://${location.host}/socket`);
-  socket.onmessage = (event) => { wait = 500; received(event); };
+  socket.onmessage = (event) => { wait = 500; silent = 0; received(event); };
   socket.onclose = ({ code, reason }) => {
     socket = null;
     if (studio && hello) idle();
@@ -297,6 +301,15 @@ const connect = () => {
     wait = Math.min(5000, wait * 1.6);
   };
 };
+
+// Of a phone that is out of reach, the browser takes minutes to close the connection. Seconds are counted, not
+// measured: a page that was held up by a question, or lay in a pocket, has not read yet what came.
+setInterval(() => {
+  silent = document.hidden ? 0 : silent + 1;
+  if (silent < SILENT_S || socket?.readyState !== WebSocket.OPEN) return;
+  drop(socket);
+  if (studio) drop(studio.socket); // perhaps it was only the show
+}, 1000);
 
 // In the studio only while a show runs; it may be connected already.
 const attend = () => { if (!socket && (!studio || studio.show.state === "running")) connect(); };
