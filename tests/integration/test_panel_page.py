@@ -17,6 +17,7 @@ from panel_made import Stage, open_stage
 from waiting import until
 
 from livedream.control.modulation import Modulator
+from livedream.core.addresses import Endpoint
 from livedream.panel.pictures import jpeg
 from livedream.present.live.placement import Placement
 from livedream.present.live.wall_control import DisplayState
@@ -283,6 +284,36 @@ def test_the_page_comes_back_when_the_panel_does(browser: Browser, tmp_path: Pat
         )
         # what it could not fetch while the panel was away
         assert [fault for fault in page.faults if "net::ERR_" not in fault] == []
+
+
+def test_a_page_with_a_token_of_the_show_before_is_told_so(
+    browser: Browser, tmp_path: Path
+) -> None:
+    with open_stage(tmp_path, Endpoint("0.0.0.0", 0), "first") as first:
+        page = browser.page(f"http://{first.address}/?token=first", width=390, height=844)
+        page.wait(READY)
+        endpoint = replace(first.panel.access.endpoint, host="0.0.0.0")
+    with open_stage(tmp_path, endpoint, "second"):
+        page.wait(
+            "document.getElementById('link').textContent.startsWith('the token is missing or wrong')"
+        )
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth + 1")
+        assert page.box("#link")["height"] > 20  # it is not cut
+
+
+def test_a_connection_that_says_nothing_is_dead_and_what_is_pressed_is_answered(
+    browser: Browser, stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = laptop(browser, stage)
+    page.wait("document.getElementById('link').textContent.startsWith('clouds')")
+    page.evaluate("window.WebSocket = class { static OPEN = 1; }")  # no other connection
+    # Private: a panel that runs is never silent, and the page's socket stays open.
+    monkeypatch.setattr(stage.panel.broadcaster, "_tick", lambda tick: None)
+    page.wait("document.getElementById('link').textContent.startsWith('no connection')")
+    page.click("[data-act=blackout]")
+    said = "document.getElementById('fault')"
+    page.wait(f"!{said}.hidden && {said}.textContent.startsWith('No connection')")
+    assert page.faults == []
 
 
 def test_nothing_is_loaded_from_elsewhere(browser: Browser, stage: Stage) -> None:

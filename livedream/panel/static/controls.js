@@ -18,8 +18,10 @@ export const label = (name) => {
   return words[0].toUpperCase() + words.slice(1);
 };
 
-// A WebSocket closed with it may be opened again later (RFC 6455's registry).
-export const TRY_LATER = 1013;
+// Why a WebSocket was refused or closed, in livedream's words; "" where it was not livedream that closed it.
+const TRY_LATER = 1013; // of RFC 6455's registry
+const OWN = 4000; // codes from here on
+export const whyClosed = ({ code, reason }) => (code === TRY_LATER || code >= OWN ? reason : "");
 
 // A WebSocket that says nothing any more: it ends now, not when the browser has waited for an answer.
 export const drop = (socket) => {

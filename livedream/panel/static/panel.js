@@ -1,6 +1,6 @@
 // The panel: one socket, one page; everything it shows comes from the declaration it is sent.
 
-import { control, drop, duration, Fader, label, make, refusal, shown, TRY_LATER } from "./controls.js";
+import { control, drop, duration, Fader, label, make, refusal, shown, whyClosed } from "./controls.js";
 import { Graph } from "./graphs.js";
 import { Modulators } from "./modulators.js";
 import { Motifs } from "./motifs.js";
@@ -290,12 +290,12 @@ const connect = () => {
   silent = 0;
   socket = new WebSocket(`ws://${location.host}/socket`);
   socket.onmessage = (event) => { wait = 500; silent = 0; received(event); };
-  socket.onclose = ({ code, reason }) => {
+  socket.onclose = (event) => {
     socket = null;
     if (studio && hello) idle();
     if (!studio) {
       byId("link").className = "gone";
-      byId("link").textContent = `${code === TRY_LATER ? reason : "no connection"}, trying again`;
+      byId("link").textContent = `${whyClosed(event) || "no connection"}, trying again`;
     }
     setTimeout(attend, wait);
     wait = Math.min(5000, wait * 1.6);

@@ -1,6 +1,6 @@
 // The page on which a show is set up, started and stopped. Its fields are the options of `livedream live`.
 
-import { duration, inWords, label, make, refusal, TRY_LATER } from "./controls.js";
+import { duration, inWords, label, make, refusal, whyClosed } from "./controls.js";
 
 const NAMES = { osc: "OSC", midi: "MIDI", obs: "OBS", fps: "Frame rate", camera_fps: "Camera frame rate", display: "Screen", link: "Ableton Link" };
 const BESIDE = ["display", "fullscreen", "overlap"]; // of the window
@@ -40,8 +40,9 @@ export class Studio {
   connect() {
     this.socket = new WebSocket(`ws://${location.host}/studio`);
     this.socket.onmessage = (event) => this.received(JSON.parse(event.data));
-    this.socket.onclose = ({ code, reason }) => {
-      this.gone = code === TRY_LATER ? `${capital(reason)}, trying again.` : "No connection: livedream has quit or cannot be reached.";
+    this.socket.onclose = (event) => {
+      const why = whyClosed(event);
+      this.gone = why ? `${capital(why)}, trying again.` : "No connection: livedream has quit or cannot be reached.";
       this.drawBar();
       setTimeout(() => this.connect(), 1000);
     };
