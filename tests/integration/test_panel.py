@@ -236,8 +236,8 @@ def test_a_wrong_host_is_refused(stage: Stage, host: str) -> None:
 
 
 def raw_socket(stage: Stage, host: str) -> tuple[bytes, bytes]:
-    """What a WebSocket is answered, and sent first, that is opened by hand: the client library would
-    set Host by itself."""
+    """What a WebSocket is answered, and sent first. Opened by hand: the client library would set
+    Host by itself."""
     lines = ["GET /socket HTTP/1.1", f"Host: {host}", "Upgrade: websocket", "Connection: Upgrade",
              "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==",
              "", ""]  # fmt: skip

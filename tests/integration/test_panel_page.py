@@ -292,11 +292,9 @@ def test_a_page_with_a_token_of_the_show_before_is_told_so(
     with open_stage(tmp_path, Endpoint("0.0.0.0", 0), "first") as first:
         page = browser.page(f"http://{first.address}/?token=first", width=390, height=844)
         page.wait(READY)
-        endpoint = replace(first.panel.access.endpoint, host="0.0.0.0")
-    with open_stage(tmp_path, endpoint, "second"):
-        page.wait(
-            "document.getElementById('link').textContent.startsWith('the token is missing or wrong')"
-        )
+    with open_stage(tmp_path, first.panel.access.endpoint, "second"):
+        said = "document.getElementById('link').textContent"
+        page.wait(f"{said}.startsWith('the token is missing or wrong')")
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth + 1")
         assert page.box("#link")["height"] > 20  # it is not cut
 
@@ -788,6 +786,8 @@ def test_the_beat_in_the_bar_is_shown_and_who_leads_it(browser: Browser, stage: 
         assert stage.show.tempo.follow("Link", beat + 10, 20.0, later_s)
         page.wait(f"{lit} === {beat}")
     page.wait(f"{led} === 'Link leads the tempo.'")
+    page.wait("document.querySelector('[data-name=tempo]').ariaValueText.startsWith('20.0')")
+    page.wait("document.querySelector('.key[data-act=tap]').textContent.includes('20.0 bpm')")
 
 
 def test_two_weights_moved_at_once_both_stay(browser: Browser, stage: Stage) -> None:
@@ -834,9 +834,10 @@ def test_a_presets_modulators_are_not_undone_by_those_shown_before(
     page.wait(f"{shown} === 'hue'")
     page.evaluate(f"{period}.focus(), {period}.select()")
     page.call("Input.insertText", text="5")
+    (stage.folder / "masks").mkdir()
+    (stage.folder / "masks" / "new.png").touch()
     stage.show.modulate([Modulator(parameter="zoom")], seconds=0)
-    stage.show.set_bpm(99)
-    page.wait("document.querySelector('.key[data-act=tap]').textContent.includes('99')")
+    page.wait("document.querySelector('.masks .after button') !== null")  # told with it
     assert page.evaluate(shown) == "hue"
     page.key("Enter", "\r", 13)
     page.wait(f"{shown} === 'zoom'")

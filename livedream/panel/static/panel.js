@@ -204,7 +204,6 @@ const restate = () => {
   byId("queued").textContent = state.queued ? `next: ${state.queued.title}` : "";
   byId("program").textContent = program ? step(program) : state.program ?? "";
   key("program").setAttribute("aria-pressed", String(state.program !== null));
-  key("tap").querySelector("small").textContent = `${shown(state.bpm)} bpm`;
   for (const node of document.querySelectorAll(".waiting")) node.classList.remove("waiting");
   if (state.learning) for (const node of document.querySelectorAll(`[data-name="${CSS.escape(state.learning)}"]`)) node.classList.add("waiting");
   parts.motifs.restate(state);
@@ -242,6 +241,7 @@ const showStatus = (status) => {
   studio?.hear(status);
   parts.modulators.hear(status.heard);
   parts.modulators.follow(status.tempo);
+  key("tap").querySelector("small").textContent = `${shown(status.tempo.bpm)} bpm`;
 };
 
 const showMoved = (moved) => {
