@@ -4,6 +4,7 @@ One file, long as it is, for one browser and one page. With LIVEDREAM_SCREENSHOT
 pictures of every page are left there.
 """
 
+import json
 import os
 import time
 from collections.abc import Iterator
@@ -769,14 +770,24 @@ def test_painting_leaves_a_region_of_one_s_own_until_it_is_asked_for(
     until(lambda: stage.parameters.target("where") == "painted")
     gone = "[...document.querySelectorAll('#tools button')].at(-2).checkVisibility() === false"
     page.wait(gone)
-    stage.parameters.set("where", "painted & !dark")
     field = "document.querySelector('#page-dream [data-name=where] input')"
-    page.wait(f"{field}.value === 'painted & !dark'")
-    assert page.evaluate(gone)
+    file = stage.folder / "painted.png"
+    file.write_bytes(stage.parameters.painting.png())
+    for where, named in (
+        ("painted & !dark", True),
+        (f"mask({file})", False),
+        (f'mask("{file}") & (painted | moving)', True),
+        (f'moving | mask("{file}")', False),
+    ):
+        stage.parameters.set("where", where)
+        page.wait(f"{field}.value === {json.dumps(where)}")
+        assert page.evaluate(gone) == named, where
     assert page.faults == []
 
 
-def test_the_beat_in_the_bar_is_shown_and_who_leads_it(browser: Browser, stage: Stage) -> None:
+def test_the_beat_in_the_bar_is_shown_and_the_tempo_and_who_leads_it(
+    browser: Browser, stage: Stage
+) -> None:
     page = laptop(browser, stage)
     turn(page, "modulate")
     lit = "[...document.querySelectorAll('.beats i')].findIndex((one) => one.matches('.on'))"

@@ -4,6 +4,7 @@ import { Fader, make, refusal, shown } from "./controls.js";
 
 const MOST_POINTS = 32; // in one message, as the other end takes them
 const WET = "#5ecfc388"; // until the region comes back with the stroke in it
+const VALUES = /\w+\s*\(\s*("(?:[^"]|"")*"|[^()]*)\s*\)/g; // of a region, such as mask(party/painted.png)
 
 export class Overlay {
   constructor(send, hello) {
@@ -79,7 +80,7 @@ export class Overlay {
   // The region that is dreamed: what is painted counts only where it is named.
   update(where) {
     this.where = where;
-    this.use.hidden = /\bpainted\b/.test(where);
+    this.use.hidden = /\bpainted\b/.test(where.replace(VALUES, ""));
   }
 
   fit() { // as large as the preview, so that it lies over it exactly
