@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from waiting import until
 
 from livedream.control.modulation import Modulator
 from livedream.core.addresses import Endpoint
+from livedream.core.health import Health
 from livedream.panel.pictures import jpeg
 from livedream.present.live.placement import Placement
 from livedream.present.live.wall_control import DisplayState
@@ -285,6 +287,35 @@ def test_the_page_comes_back_when_the_panel_does(browser: Browser, tmp_path: Pat
         )
         # what it could not fetch while the panel was away
         assert [fault for fault in page.faults if "net::ERR_" not in fault] == []
+
+
+def test_learn_midi_is_on_where_its_button_says_so_and_over_without_midi(
+    browser: Browser, tmp_path: Path
+) -> None:
+    midi = Mock(learning=None)
+    on = "document.querySelector('#page-system [aria-pressed=true]')?.textContent"
+    back = (
+        "document.getElementById('link').textContent.startsWith('clouds')"
+        " && document.getElementById('page-system').checkVisibility()"
+    )
+    with open_stage(tmp_path, learner=midi) as first:
+        page = laptop(browser, first)
+        endpoint = first.panel.access.endpoint
+        turn(page, "system")
+        press(page, "Learn MIDI: click a control, then move a knob")
+        page.wait(f"{on}.startsWith('Learn MIDI')")
+    page.wait("document.getElementById('link').textContent.startsWith('no connection')")
+    with open_stage(tmp_path, endpoint, learner=midi):
+        page.wait(back)
+        assert page.evaluate(f"{on}?.startsWith('Learn MIDI')")
+        page.click("[data-act=blackout]")
+        until(lambda: midi.learn.called)
+        midi.learn.assert_called_once_with("act:blackout")
+    page.wait("document.getElementById('link').textContent.startsWith('no connection')")
+    with open_stage(tmp_path, endpoint) as last:
+        page.wait(back)
+        page.click("[data-act=blackout]")
+        until(lambda: last.parameters.target("blackout"))
 
 
 def test_a_page_with_a_token_of_the_show_before_is_told_so(
@@ -638,6 +669,7 @@ def test_source_outputs_and_controllers_are_listed_with_their_state(
     browser: Browser, stage: Stage
 ) -> None:
     stage.output_state = "lost"
+    stage.beside = (Health("mask film.mp4", "lost"),)
     page = laptop(browser, stage)
     turn(page, "system")
     section = (
@@ -649,9 +681,11 @@ def test_source_outputs_and_controllers_are_listed_with_their_state(
         ".map((row) => [row.cells[0].innerText, row.cells[1].innerText])"
     )
     page.wait(f"{rows}.length")
-    assert page.evaluate(rows) == [["clouds", "ok"], ["window", "lost"], ["panel", "ok"]]
+    assert page.evaluate(rows) == [
+        ["clouds", "ok"], ["mask film.mp4", "lost"], ["window", "lost"], ["panel", "ok"]
+    ]  # fmt: skip
     stage.output_state = "ok"
-    page.wait(f"{rows}[1][1] === 'ok'")
+    page.wait(f"{rows}[2][1] === 'ok'")
 
 
 def test_presets_that_are_broken_are_named(browser: Browser, stage: Stage) -> None:

@@ -233,7 +233,7 @@ const showStatus = (status) => {
   link.textContent = `${status.source.name}${status.source.state === "ok" ? "" : ` ${status.source.state}`}, dream ${width}×${height}, ${Math.round(status.dream_age_ms)} ms old`;
   const row = (part) => make("tr", {}, make("td", {}, make("span", { class: `lamp ${part.state}` }), part.name), make("td", {}, part.state),
     make("td", {}, [part.detail, part.frames ? `${part.frames} frames` : "", part.dropped ? `${part.dropped} dropped` : "", part.reconnects ? `reconnected ${part.reconnects}×` : ""].filter(Boolean).join(", ")));
-  parts.health.replaceChildren(...[status.source, ...status.outputs, ...Object.values(status.controllers), ...status.threads.filter((one) => one.state !== "ok")].map(row));
+  parts.health.replaceChildren(...[status.source, ...status.beside, ...status.outputs, ...Object.values(status.controllers), ...status.threads.filter((one) => one.state !== "ok")].map(row));
   const stages = Object.entries(status.stages_ms);
   const most = Math.max(1, ...stages.map(([, ms]) => ms));
   parts.stages.replaceChildren(...stages.flatMap(([name, ms]) => [make("span", {}, name), make("i", { style: `width:${(ms / most) * 100}%` }), make("span", {}, shown(ms))]));
