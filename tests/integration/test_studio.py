@@ -232,6 +232,18 @@ def test_what_came_while_somebody_typed_is_shown_afterwards(
         assert page.faults == []
 
 
+def test_without_a_connection_nothing_can_be_quit(
+    browser: Browser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LIVEDREAM_HOME", str(tmp_path))
+    with closing(made_studio()) as studio:
+        studio.start()
+        page = opened(browser, studio)
+    page.wait(f"{SAID}.startsWith('No connection')")
+    quits = "[...document.querySelectorAll('button')].find((one) => one.innerText.startsWith('Quit'))"
+    assert page.evaluate(f"{quits}.disabled")
+
+
 def test_who_asks_for_devices_while_they_are_looked_for_gets_what_came_meanwhile(
     tmp_path: Path,
 ) -> None:

@@ -48,7 +48,12 @@ export class Studio {
     };
   }
 
-  send(message) { if (this.socket.readyState === WebSocket.OPEN) this.socket.send(JSON.stringify(message)); }
+  // Whether it was.
+  send(message) {
+    const open = this.socket.readyState === WebSocket.OPEN;
+    if (open) this.socket.send(JSON.stringify(message));
+    return open;
+  }
 
   received(message) {
     this.gone = "";
@@ -113,8 +118,7 @@ export class Studio {
 
   leave() {
     if (this.show.state !== "stopped" && !confirm("This ends the show. Quit?")) return;
-    this.send({ quit: true });
-    this.left = true;
+    this.left = this.send({ quit: true });
   }
 
   clear() {
@@ -155,6 +159,7 @@ export class Studio {
     this.stop.hidden = stopped;
     this.quit.hidden = this.form.inert = this.left;
     this.stop.disabled = state === "stopping" || Boolean(this.gone);
+    this.quit.disabled = Boolean(this.gone);
     this.start.hidden = !stopped && !this.changed();
     this.start.disabled = Boolean(asked || this.gone) || state === "stopping";
     this.start.textContent = stopped ? "Start" : "Restart with this";
