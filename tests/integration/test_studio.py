@@ -39,6 +39,9 @@ SMALL = "size=64x48&fps=10"
 SOURCE = "[data-section=source] input"
 SAID = "document.querySelector('.bar p').textContent"
 IDLE = "document.body.classList.contains('idle')"
+RESCAN = (
+    "[...document.querySelectorAll('button')].find((one) => one.textContent === 'Rescan devices')"
+)
 READY = "!document.querySelector('.go').disabled && !document.querySelector('.go').hidden"
 
 
@@ -215,12 +218,8 @@ def test_what_came_while_somebody_typed_is_shown_afterwards(
         page.call("Page.bringToFront")  # else no field has the focus
         page.evaluate(f"document.querySelector({json.dumps(SOURCE)}).focus()")
         found["cameras"]["1  Plugged in later"] = "/dev/video1"
-        rescan = (
-            "[...document.querySelectorAll('button')]"
-            ".find((one) => one.textContent === 'Rescan devices')"
-        )
-        page.wait(f"Boolean({rescan})")  # not while they are being looked for
-        page.evaluate(f"{rescan}.click()")
+        page.wait(f"Boolean({RESCAN})")  # not while they are being looked for
+        page.evaluate(f"{RESCAN}.click()")
         later = "document.querySelector('[data-source=\"camera:Plugged in later\"]') !== null"
         with connect(f"ws://127.0.0.1:{studio.port}/studio") as link:
             while "Plugged in later" not in str(link.recv(timeout=30)):
@@ -232,6 +231,34 @@ def test_what_came_while_somebody_typed_is_shown_afterwards(
         assert page.faults == []
 
 
+def test_a_refusal_that_was_answered_stays_away(
+    browser: Browser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LIVEDREAM_HOME", str(tmp_path))
+    found = {**DEVICES, "cameras": dict(DEVICES["cameras"])}
+    refuses = "print('livedream: source: is not there', file=sys.stderr); sys.exit(2)"
+    show = (sys.executable, "-c", f"import sys; {refuses}")
+    form = LiveForm()
+    with closing(
+        Studio(Endpoint("127.0.0.1", 0), form, command=show, devices=lambda: found)
+    ) as studio:
+        studio.start()
+        page = opened(browser, studio)
+        said = "document.querySelector('[data-section=source] .refused:not([hidden])')?.textContent"
+        fill(page, SOURCE, "synthetic:noise")
+        page.click(".go")
+        page.wait(f"{said} === 'source: is not there'")
+        fill(page, SOURCE, "synthetic:clouds")
+        page.wait(f"{said} === undefined")
+        found["cameras"]["1  Plugged in later"] = "/dev/video1"
+        page.evaluate(f"{RESCAN}.click()")
+        page.wait("document.querySelector('[data-source=\"camera:Plugged in later\"]') !== null")
+        assert page.evaluate(f"{said} === undefined")
+        page.click(".go")  # the same once more is said once more
+        page.wait(f"{said} === 'source: is not there'")
+        assert page.faults == []
+
+
 def test_without_a_connection_nothing_can_be_quit(
     browser: Browser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -240,7 +267,9 @@ def test_without_a_connection_nothing_can_be_quit(
         studio.start()
         page = opened(browser, studio)
     page.wait(f"{SAID}.startsWith('No connection')")
-    quits = "[...document.querySelectorAll('button')].find((one) => one.innerText.startsWith('Quit'))"
+    quits = (
+        "[...document.querySelectorAll('button')].find((one) => one.innerText.startsWith('Quit'))"
+    )
     assert page.evaluate(f"{quits}.disabled")
 
 

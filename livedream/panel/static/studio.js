@@ -69,10 +69,12 @@ export class Studio {
     // What was begun by somebody is what is shown; what only this page has changed stays until then.
     if (begun !== this.began || !this.filled) this.filled = JSON.parse(begun);
     this.began = begun; this.offers = offers; this.looking = looking; this.look = look;
-    if (this.show.number !== show.number) { this.clear(); this.trouble = ""; }
+    const another = this.show.number !== show.number;
+    const refused = show.refused && (another || this.show.error !== show.error); // and not known already
+    if (another) { this.clear(); this.trouble = ""; }
     this.show = { ...show, at: performance.now() - show.seconds * 1000 };
     if (redraw) this.redraw();
-    if (show.error && show.refused) this.refuse(show.error, show.field);
+    if (refused) this.refuse(show.error, show.field);
     this.drawBar();
     if (show.state === "running") this.running();
   }
