@@ -46,7 +46,7 @@ class Stage:
         self.picture: Picture | None = None
         self.region: Plane | None = None
         self.pictures = 0  # painted so far
-        self.output_state = "ok"
+        self.source_state = self.output_state = "ok"
         self.beside: tuple[Health, ...] = ()
         self.triggers: list[str] = []  # that the loop was passed
         self.wall = WallControl()  # of a window that there is not, until a test publishes one
@@ -105,7 +105,7 @@ class Stage:
                     dream_size=(640, 360),
                     octaves=2,
                     iterations=2,
-                    source=Health("clouds", "ok", "640x360", index),
+                    source=Health("clouds", self.source_state, "640x360", index),
                     outputs=(Health("window", self.output_state, "display 1", index),),
                     beside=self.beside,
                     frames=index,

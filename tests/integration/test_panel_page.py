@@ -688,6 +688,23 @@ def test_source_outputs_and_controllers_are_listed_with_their_state(
     page.wait(f"{rows}[2][1] === 'ok'")
 
 
+def test_only_another_state_of_the_source_is_read_out_and_no_figure(
+    browser: Browser, stage: Stage
+) -> None:
+    page = laptop(browser, stage)
+    page.wait("document.getElementById('link').textContent.includes('ms old')")
+    page.evaluate(
+        "window.told = 0; window.figures = 0; new MutationObserver((all) => {"
+        " for (const one of all) one.target.closest('[aria-live=off]') ? figures++ : told++; })"
+        ".observe(document.querySelector('[role=status]'), { childList: true, subtree: true })"
+    )
+    page.wait("figures + told > 3")
+    assert page.evaluate("told") == 0
+    stage.source_state = "lost"
+    page.wait("document.getElementById('link').textContent.startsWith('clouds lost, dream')")
+    assert page.evaluate("told")
+
+
 def test_presets_that_are_broken_are_named(browser: Browser, stage: Stage) -> None:
     (stage.folder / "presets").mkdir(exist_ok=True)
     (stage.folder / "presets" / "mine.toml").write_text("[dream]\nstrength = 900\n")

@@ -320,6 +320,13 @@ def test_a_running_show_s_page_comes_back_and_can_be_restarted_otherwise(
             )
             page.click(".go")
             page.wait(f"!{IDLE} && {SAID}.startsWith('Running')")
+            page.wait(f"{SAID}.startsWith('Running for')")
+            page.evaluate(
+                f"window.first = {SAID}; window.told = 0; new MutationObserver(() => {{ told++; }})"
+                ".observe(document.querySelector('.bar p'), { childList: true })"
+            )
+            page.wait(f"{SAID} !== first")
+            assert page.evaluate("told") == 0  # the seconds are not read out
             midi = '[data-field="midi"] .switch'
             for changed in (True, False, True):
                 page.click(midi)

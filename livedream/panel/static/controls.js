@@ -181,6 +181,13 @@ const rest = ({ low, high, logarithmic, default: usual }) => {
   return (low < 0 && high > 0) || (logarithmic && usual > low && usual < high) ? at : 0;
 };
 
+// In a live region: `text` is read out to who cannot see it, once; figures behind it, which change all the time, are not.
+export const announce = (node, text, figures = "") => {
+  if (node.firstChild?.data !== text) node.replaceChildren(text);
+  if (figures && !node.firstElementChild) node.append(make("span", { "aria-live": "off" }));
+  if (node.firstElementChild) node.firstElementChild.textContent = figures;
+};
+
 // Under a control: why what was entered there was refused; for `ms`, 0: until it is taken back.
 export const refusal = () => {
   const node = make("p", { class: "refused", role: "alert", hidden: true });

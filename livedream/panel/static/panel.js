@@ -1,6 +1,6 @@
 // The panel: one socket, one page; everything it shows comes from the declaration it is sent.
 
-import { control, drop, duration, Fader, label, make, refusal, shown, whyClosed } from "./controls.js";
+import { announce, control, drop, duration, Fader, label, make, refusal, shown, whyClosed } from "./controls.js";
 import { Graph } from "./graphs.js";
 import { Modulators } from "./modulators.js";
 import { Motifs } from "./motifs.js";
@@ -230,7 +230,7 @@ const showStatus = (status) => {
   const link = byId("link");
   link.className = status.state;
   const [width, height] = status.dream_size;
-  link.textContent = `${status.source.name}${status.source.state === "ok" ? "" : ` ${status.source.state}`}, dream ${width}×${height}, ${Math.round(status.dream_age_ms)} ms old`;
+  announce(link, `${status.source.name}${status.source.state === "ok" ? "" : ` ${status.source.state}`}`, `, dream ${width}×${height}, ${Math.round(status.dream_age_ms)} ms old`);
   const row = (part) => make("tr", {}, make("td", {}, make("span", { class: `lamp ${part.state}` }), part.name), make("td", {}, part.state),
     make("td", {}, [part.detail, part.frames ? `${part.frames} frames` : "", part.dropped ? `${part.dropped} dropped` : "", part.reconnects ? `reconnected ${part.reconnects}×` : ""].filter(Boolean).join(", ")));
   parts.health.replaceChildren(...[status.source, ...status.beside, ...status.outputs, ...Object.values(status.controllers), ...status.threads.filter((one) => one.state !== "ok")].map(row));
@@ -295,7 +295,7 @@ const connect = () => {
     if (studio && hello) idle();
     if (!studio) {
       byId("link").className = "gone";
-      byId("link").textContent = `${whyClosed(event) || "no connection"}, trying again`;
+      announce(byId("link"), `${whyClosed(event) || "no connection"}, trying again`);
     }
     setTimeout(attend, wait);
     wait = Math.min(5000, wait * 1.6);

@@ -1,6 +1,6 @@
 // The page on which a show is set up, started and stopped. Its fields are the options of `livedream live`.
 
-import { duration, inWords, label, make, refusal, whyClosed } from "./controls.js";
+import { announce, duration, inWords, label, make, refusal, whyClosed } from "./controls.js";
 
 const NAMES = { osc: "OSC", midi: "MIDI", obs: "OBS", fps: "Frame rate", camera_fps: "Camera frame rate", display: "Screen", link: "Ableton Link" };
 const BESIDE = ["display", "fullscreen", "overlap"]; // of the window
@@ -146,16 +146,17 @@ export class Studio {
   }
 
   drawBar() {
-    if (!this.filled) { this.said.textContent = this.gone || ""; return; }
+    if (!this.filled) { announce(this.said, this.gone || ""); return; }
     const { state, line, error, at } = this.show;
     const seconds = (performance.now() - at) / 1000;
     const asked = this.pressed && performance.now() - this.pressed < 15000 && state === "stopped";
     if (state !== "stopped") this.pressed = 0;
     const words = {
       stopped: this.bad || (error ? `The show ended: ${error}` : asked ? "Starting" : ""), starting: `Starting${line ? `: ${line}` : ""}`, stopping: "Stopping",
-      running: this.bad || this.trouble || (this.preparing ? "Preparing the first dream" : `Running for ${duration(seconds)}`), waiting: `The show crashed and is restarting: ${error}`,
+      running: this.bad || this.trouble || (this.preparing ? "Preparing the first dream" : "Running"), waiting: `The show crashed and is restarting: ${error}`,
     };
-    this.said.textContent = !this.gone ? words[state] : this.left ? "livedream has quit. You can close this tab." : this.gone;
+    const text = !this.gone ? words[state] : this.left ? "livedream has quit. You can close this tab." : this.gone;
+    announce(this.said, text, text === "Running" ? ` for ${duration(seconds)}` : "");
     this.said.className = (this.gone && !this.left) || this.bad || (state === "running" && this.trouble) || error ? "bad" : "";
     const stopped = state === "stopped";
     this.stop.hidden = stopped;
