@@ -96,7 +96,7 @@ def test_buttons_presets_and_typed_numbers(browser: Browser, stage: Stage) -> No
     page.wait("document.querySelector('[data-act=freeze]').getAttribute('aria-pressed') === 'true'")
     assert stage.parameters.target("freeze")
     page.click('[data-preset="menagerie"] .pick')
-    page.wait("document.querySelector('[data-preset=menagerie]').ariaPressed === 'true'")
+    page.wait("document.querySelector('[data-preset=menagerie] .pick').ariaPressed === 'true'")
     assert stage.show.preset_name == "menagerie"
     assert stage.parameters.target("motif") == 0.97
     page.evaluate("document.querySelector('#masters [data-name=strength] .number').click()")
@@ -154,7 +154,7 @@ def test_what_waits_for_its_bar_is_shown(browser: Browser, stage: Stage) -> None
     page.wait(f"{queued}.join() === 'preset:neon'")
     page.click('[data-preset="neon"] .pick')  # once more: at once
     page.wait(f"{queued}.length === 0 && {said} === ''")
-    page.wait("document.querySelector('[data-preset=neon]').ariaPressed === 'true'")
+    page.wait("document.querySelector('[data-preset=neon] .pick').ariaPressed === 'true'")
     assert stage.show.preset_name == "neon"
     assert page.faults == []
 
@@ -222,7 +222,7 @@ def test_layers_and_their_weights(browser: Browser, stage: Stage) -> None:
     page = laptop(browser, stage)
     turn(page, "motifs")
     page.click('.motif[data-target="eyes"] .pick')
-    page.wait("document.querySelector('.motif[data-target=eyes]').classList.contains('on')")
+    page.wait("document.querySelector('.motif[data-target=eyes] .pick').ariaPressed === 'true'")
     page.click('.motif[data-target="weave"] .corner')
     page.wait("document.querySelectorAll('#page-motifs .fader').length === 2")
     assert stage.parameters.target("objective") == "eyes + 0.5*weave"

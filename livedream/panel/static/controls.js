@@ -18,6 +18,12 @@ export const label = (name) => {
   return words[0].toUpperCase() + words.slice(1);
 };
 
+// A card with its button: chosen or not.
+export const press = (card, on) => {
+  card.classList.toggle("on", on);
+  card.querySelector(".pick").setAttribute("aria-pressed", String(on));
+};
+
 // Why a WebSocket was refused or closed, in livedream's words; "" where it was not livedream that closed it.
 const TRY_LATER = 1013; // of RFC 6455's registry
 const OWN = 4000; // codes from here on

@@ -1,6 +1,6 @@
 // The panel: one socket, one page; everything it shows comes from the declaration it is sent.
 
-import { announce, control, drop, duration, Fader, label, make, refusal, shown, whyClosed } from "./controls.js";
+import { announce, control, drop, duration, Fader, label, make, press, refusal, shown, whyClosed } from "./controls.js";
 import { Graph } from "./graphs.js";
 import { Modulators } from "./modulators.js";
 import { Motifs } from "./motifs.js";
@@ -187,7 +187,7 @@ const restate = () => {
   }
   const waits = (kind, name) => state.queued?.[kind] === name;
   for (const card of parts.cards.children) {
-    card.setAttribute("aria-pressed", String(card.dataset.preset === state.preset));
+    press(card, card.dataset.preset === state.preset);
     card.classList.toggle("queued", waits("preset", card.dataset.preset));
   }
   const step = (one) => `${one.title}, ${state.step + 1} of ${one.steps}`;
