@@ -463,6 +463,26 @@ def test_a_built_in_preset_is_not_replaced_unasked(browser: Browser, stage: Stag
     assert "comes back" in page.evaluate("window.asked")
 
 
+def test_a_preset_that_is_replaced_has_another_picture(browser: Browser, stage: Stage) -> None:
+    page = laptop(browser, stage)
+    shows = (
+        "(() => { const image = document.querySelector('[data-preset=mine] img');"
+        " if (!image?.naturalWidth) return -1; const c = new OffscreenCanvas(1, 1).getContext('2d');"
+        " c.drawImage(image, 0, 0, 1, 1); return c.getImageData(0, 0, 1, 1).data[1]; })()"
+    )
+    page.wait(f"{BRIGHTNESS} > 60")
+    save_as(page, "mine", agreed=True)
+    page.wait("document.querySelector('[data-preset=mine]') !== null")
+    page.box("[data-preset=mine]")  # in sight: else its picture is not loaded
+    page.wait(f"{shows} > 60")
+    stage.parameters.set("brightness", 0.2)
+    page.wait(f"{BRIGHTNESS} < 40 && {BRIGHTNESS} >= 0")
+    save_as(page, "mine", agreed=True)
+    page.box("[data-preset=mine]")
+    page.wait(f"{shows} >= 0 && {shows} < 50")
+    assert page.faults == []
+
+
 def test_preset_and_program_in_force_are_named(browser: Browser, stage: Stage) -> None:
     for page in (laptop(browser, stage), phone(browser, stage)):
         for tab in TABS:

@@ -167,9 +167,13 @@ const turn = (name) => {
   scrollTo(0, 0);
 };
 
+// own: the user's, which may be another by now than the browser has kept.
+const presetPicture = (name, own) => `/preset/${name}.jpg?${own ? Date.now() : ""}`;
+
 const presetCard = (one) => {
-  const image = make("img", { alt: "", loading: "lazy", src: `/preset/${one.name}.jpg?${one.own ? Date.now() : ""}` });
+  const image = make("img", { alt: "", loading: "lazy", src: presetPicture(one.name, one.own) });
   image.addEventListener("error", () => { image.style.visibility = "hidden"; });
+  image.addEventListener("load", () => { image.style.visibility = ""; });
   const shadows = one.own && hello.builtin.includes(one.name);
   const forget = () => { if (confirm(`Delete your preset “${one.title}”?${shadows ? " The built-in one of this name comes back." : ""}`)) send({ forget: one.name }); };
   return make("div", { class: "card", "data-preset": one.name, "data-name": `preset:${one.name}`, title: one.about },
@@ -272,6 +276,12 @@ const fault = (text, at) => {
   faultTimer = setTimeout(() => { byId("fault").hidden = true; }, 6000);
 };
 
+const drawn = (name, there) => {
+  if (!name.startsWith("preset:")) { parts.motifs.drawn(name, there); return; }
+  const image = parts.cards.querySelector(`[data-name="${name}"] img`);
+  if (image) image.src = presetPicture(image.closest(".card").dataset.preset, true);
+};
+
 const received = (event) => {
   if (event.data instanceof Blob) { showPicture(event.data); return; }
   const message = JSON.parse(event.data);
@@ -282,7 +292,7 @@ const received = (event) => {
   if (message.moved) showMoved(message.moved);
   if (message.status) showStatus(message.status);
   if (message.region !== undefined) parts.overlay.show(message.region);
-  for (const [motif, there] of Object.entries(message.drawn ?? {})) parts.motifs.drawn(motif, there);
+  for (const [name, there] of Object.entries(message.drawn ?? {})) drawn(name, there);
   if (message.fault) fault(message.fault, message.at);
 };
 
