@@ -467,7 +467,8 @@ def test_a_preset_that_is_replaced_has_another_picture(browser: Browser, stage: 
     page = laptop(browser, stage)
     shows = (
         "(() => { const image = document.querySelector('[data-preset=mine] img');"
-        " if (!image?.naturalWidth) return -1; const c = new OffscreenCanvas(1, 1).getContext('2d');"
+        " if (!image?.naturalWidth) return -1;"
+        " const c = new OffscreenCanvas(1, 1).getContext('2d');"
         " c.drawImage(image, 0, 0, 1, 1); return c.getImageData(0, 0, 1, 1).data[1]; })()"
     )
     page.wait(f"{BRIGHTNESS} > 60")
@@ -824,6 +825,37 @@ def test_painting_with_mouse_and_finger(browser: Browser, stage: Stage, touch: b
     paint(page, (0.3, 0.5), (0.7, 0.5), touch=touch)
     page.evaluate("new Promise((done) => setTimeout(done, 200))")  # what was sent would come now
     assert not stage.parameters.painting.painted.plane.any()
+    assert page.faults == []
+
+
+def test_a_kept_mask_is_replaced_when_that_was_agreed_to_and_told(
+    browser: Browser, stage: Stage
+) -> None:
+    page = laptop(browser, stage)
+    turn(page, "dream")
+    page.call("Page.bringToFront")
+    page.evaluate(
+        "window.asked = ''; window.agreed = false;"
+        " window.confirm = (text) => { asked = text; return agreed; }"
+    )
+    page.evaluate("document.querySelector('.masks input').value = 'stage-left'")
+    said = "document.querySelector('.masks [role=status]').textContent"
+    file = stage.folder / "masks" / "stage-left.png"
+    press(page, "Keep")
+    page.wait(f"{said} === '“stage-left” is kept.'")
+    assert page.evaluate("asked") == ""
+    before = file.read_bytes()
+    press(page, "Paint")
+    paint(page, (0.3, 0.5), (0.7, 0.5))
+    until(lambda: painted(stage, 0.7, 0.5))
+    press(page, "Keep")
+    assert page.evaluate("asked") == "Replace the mask “stage-left”?"
+    assert page.evaluate(said) == ""
+    assert file.read_bytes() == before
+    page.evaluate("agreed = true")
+    press(page, "Keep")
+    page.wait(f"{said} === '“stage-left” is kept.'")
+    assert file.read_bytes() != before
     assert page.faults == []
 
 
