@@ -172,6 +172,19 @@ def test_the_last_set_up_is_offered_and_a_thumb_finds_everything(
         assert page.faults == []
 
 
+def test_how_far_screens_overlap_is_asked_where_there_are_several(
+    browser: Browser, studio: Studio
+) -> None:
+    page = opened(browser, studio)
+    overlap = "document.querySelector('[data-field=overlap]') !== null"
+    assert not page.evaluate(overlap)
+    choose(page, "[data-field=display] select", "0,1")
+    page.wait(overlap)
+    choose(page, "[data-field=display] select", "1")
+    page.wait(f"!({overlap})")
+    assert page.faults == []
+
+
 def test_film_and_recording_folder_are_found_by_browsing(
     browser: Browser, studio: Studio, tmp_path: Path
 ) -> None:

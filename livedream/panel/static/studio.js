@@ -202,7 +202,7 @@ export class Studio {
       ...choices.map(({ value, title }) => make("option", { value: JSON.stringify(value), selected: value === now }, title)));
     if (field.kind !== "choice") node.append(make("option", { value: "other" }, "other…"));
     node.addEventListener("change", () => {
-      if (node.value !== "other") { this.set(field.name, JSON.parse(node.value)); return; }
+      if (node.value !== "other") { this.set(field.name, JSON.parse(node.value), true); return; }
       const typed = this.text(field, (text) => this.set(field.name, text || null, true));
       node.replaceWith(typed);
       typed.focus();
