@@ -172,6 +172,77 @@ def test_the_last_set_up_is_offered_and_a_thumb_finds_everything(
         assert page.faults == []
 
 
+def test_the_focus_stays_where_something_is_switched_or_chosen(
+    browser: Browser, studio: Studio
+) -> None:
+    page = opened(browser, studio)
+    page.call("Page.bringToFront")  # else nothing has the focus
+    chip, switch = '[data-source="synthetic:noise"]', "[data-sink=window] .switch"
+    places = ((chip, "ariaPressed === 'true'"), (switch, "ariaChecked === 'false'"))
+    for selector, done in places:
+        there = f"document.querySelector({json.dumps(selector)})"
+        page.evaluate(f"window.before = {there}, before.focus()")
+        page.key("Enter", "\r", 13)
+        page.wait(f"{there} !== before && {there}.{done}")
+        assert page.evaluate(f"document.activeElement === {there}")
+    fields = "[...document.querySelectorAll('[data-sink=other] input')]"
+    page.evaluate(f"{fields}[0].focus()")
+    page.call("Input.insertText", text="rtmp://127.0.0.1:9/live")
+    page.key("Tab", code=9)  # to what stands below the field that is to come
+    page.wait(f"{fields}.length === 2")
+    assert page.evaluate(
+        "document.activeElement === document.querySelector('[data-field=record] input')"
+    )
+    assert page.faults == []
+
+
+def test_a_click_that_ends_the_typing_counts(
+    browser: Browser, studio: Studio, tmp_path: Path
+) -> None:
+    (tmp_path / "shows" / "friday").mkdir(parents=True)
+    page = opened(browser, studio)
+    page.call("Page.bringToFront")
+    typed = str(tmp_path / "shows")
+    page.click(SOURCE)
+    page.call("Input.insertText", text=typed)
+    page.click("[data-section=source] .choice input + button")
+    page.wait(
+        "document.querySelector('[data-section=source] .folder:not([hidden]) .line') !== null"
+    )
+    assert page.evaluate("document.querySelector('.folder:not([hidden]) .tip').innerText") == typed
+    page.click(SOURCE)
+    page.call("Input.insertText", text="/friday")
+    page.click("[data-sink=window] .switch")
+    page.wait("document.querySelector('[data-sink=window] .switch').ariaChecked === 'false'")
+    assert page.evaluate(f"document.querySelector({json.dumps(SOURCE)}).value.includes('/friday')")
+    assert page.faults == []
+
+
+def test_a_folder_that_is_open_stays_when_devices_are_found(
+    browser: Browser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LIVEDREAM_HOME", str(tmp_path))
+    (tmp_path / "shows" / "friday").mkdir(parents=True)
+    go_on = threading.Event()
+
+    def devices() -> Devices:
+        assert go_on.wait(60)
+        return DEVICES
+
+    with closing(Studio(Endpoint("127.0.0.1", 0), LiveForm(), devices=devices)) as studio:
+        studio.start()
+        page = browser.page(studio.url, width=1440, height=900)
+        page.wait(f"document.querySelector({json.dumps(SOURCE)}) && {READY}")
+        fill(page, SOURCE, str(tmp_path / "shows"))
+        page.click("[data-section=source] .choice input + button")
+        line = "document.querySelector('.folder:not([hidden]) .line:nth-child(3)')?.innerText"
+        page.wait(f"{line} === 'friday/'")
+        go_on.set()
+        page.wait("document.querySelector('[data-source=\"camera:Logitech StreamCam\"]') !== null")
+        assert page.evaluate(line) == "friday/"
+        assert page.faults == []
+
+
 def test_how_far_screens_overlap_is_asked_where_there_are_several(
     browser: Browser, studio: Studio
 ) -> None:
@@ -219,8 +290,13 @@ def test_film_and_recording_folder_are_found_by_browsing(
     assert page.faults == []
 
 
-def test_what_came_while_somebody_typed_is_shown_afterwards(
-    browser: Browser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("field", "begins"),
+    [(SOURCE, "focus"), ("[data-field=preset] select", "pointerdown")],
+    ids=["typed", "chose"],
+)
+def test_what_came_while_somebody_typed_or_chose_is_shown_afterwards(
+    browser: Browser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, field: str, begins: str
 ) -> None:
     monkeypatch.setenv("LIVEDREAM_HOME", str(tmp_path))
     found = {**DEVICES, "cameras": dict(DEVICES["cameras"])}
@@ -229,7 +305,8 @@ def test_what_came_while_somebody_typed_is_shown_afterwards(
         studio.start()
         page = opened(browser, studio)
         page.call("Page.bringToFront")  # else no field has the focus
-        page.evaluate(f"document.querySelector({json.dumps(SOURCE)}).focus()")
+        page.evaluate(f"document.querySelector({json.dumps(field)}).focus()")
+        page.evaluate(f"document.activeElement.dispatchEvent(new Event('{begins}'))")
         found["cameras"]["1  Plugged in later"] = "/dev/video1"
         page.wait(f"Boolean({RESCAN})")  # not while they are being looked for
         page.evaluate(f"{RESCAN}.click()")

@@ -15,6 +15,7 @@ const tip = ({ help, low, high }) => {
   return capital(help.replace(/ \((default:|see `|--)[^)]+\)/g, "")) + range;
 };
 const WINDOW = "window?hud=0"; // the page has the figures
+const called = (node) => node.getAttribute("aria-label") ?? node.firstChild?.textContent;
 const isWindow = (sink) => /^window([?:]|$)/.test(sink);
 
 const toggle = (title, on, changed, more = {}) => make("button", { class: "switch", role: "switch", type: "button",
@@ -24,6 +25,7 @@ export class Studio {
   // running: called when a show's panel is there.
   constructor(running) {
     this.running = running;
+    this.lists = new Map(); // of folders, by the field's name: one that is open stays, whatever is drawn
     this.fields = []; this.filled = null; this.began = ""; this.offers = null; this.show = { state: "stopped" }; this.whys = new Map();
     this.form = make("div", { class: "page" });
     this.said = make("p", { role: "status" });
@@ -79,10 +81,12 @@ export class Studio {
     if (show.state === "running") this.running();
   }
 
-  // Not under somebody's fingers: while a field is typed into, it is missed, and made up for.
-  redraw() {
-    this.missed = this.form.querySelector("input:focus") !== null;
+  // Not under somebody's fingers: what is pressed, typed into or open is left, and drawn later.
+  // own: what was changed here, by who types no more.
+  redraw(own = false) {
+    this.missed = this.form.querySelector(own ? ":active, select.open" : ":active, select.open, input:focus") !== null;
     if (!this.missed) this.draw();
+    else if (own) setTimeout(() => this.redraw(true), 50);
   }
 
   // What the show says of its source and outputs.
@@ -98,7 +102,7 @@ export class Studio {
     this.filled[name] = value;
     this.whys.get(name)?.show("");
     this.bad = "";
-    if (redraw) this.draw();
+    if (redraw) setTimeout(() => this.redraw(true)); // after the press, or the step of the focus, that ended the typing
     this.drawBar();
   }
 
@@ -179,10 +183,17 @@ export class Studio {
     const controllers = groups.get("controllers") ?? [];
     groups.delete("controllers");
     const open = this.form.querySelector("details")?.open;
+    // The focus stays: on what is called the same, and stands in the same place among all that are.
+    const focus = this.form.querySelector(":focus");
+    const alike = () => [...this.form.querySelectorAll("button, input, select, summary")].filter((one) => called(one) === called(focus));
+    const index = focus && alike().indexOf(focus);
     const more = [...groups].map(([name, fields]) => make("section", {}, make("h2", {}, capital(name)), this.controls(fields)));
     this.form.replaceChildren(this.drawSource(), this.drawOutputs(),
       make("section", {}, make("h2", {}, "Sound, controllers, presets"), this.controls(controllers)),
       make("details", { open }, make("summary", {}, "More"), make("div", { class: "page" }, ...more)));
+    const again = focus && alike()[index];
+    again?.focus({ preventScroll: true });
+    if (again?.type === "text") again.setSelectionRange(focus.selectionStart, focus.selectionEnd);
   }
 
   field(name) { return this.fields.find((one) => one.name === name); }
@@ -201,6 +212,8 @@ export class Studio {
     const node = make("select", { "aria-label": titled(field.name) },
       ...choices.map(({ value, title }) => make("option", { value: JSON.stringify(value), selected: value === now }, title)));
     if (field.kind !== "choice") node.append(make("option", { value: "other" }, "other…"));
+    for (const type of ["pointerdown", "keydown"]) node.addEventListener(type, () => node.classList.add("open"));
+    for (const type of ["change", "blur"]) node.addEventListener(type, () => node.classList.remove("open"));
     node.addEventListener("change", () => {
       if (node.value !== "other") { this.set(field.name, JSON.parse(node.value), true); return; }
       const typed = this.text(field, (text) => this.set(field.name, text || null, true));
@@ -238,7 +251,7 @@ export class Studio {
     if (kind === "choice") return plate(this.select(field, [{ value: null, title: usual(field) || "default" }, ...field.choices.filter((choice) => choice !== usual(field)).map((choice) => ({ value: choice, title: choice }))]));
     if (field.metavar === "FOLDER") {
       const input = this.text(field, (text) => this.set(name, text || null));
-      const found = this.browser(() => input.value, (path) => this.set(name, path, true), { inside: "Record into this folder" });
+      const found = this.browser(name, () => input.value, { inside: "Record into this folder" });
       return make("div", {}, plate(input, found.button), found.list);
     }
     if (kind !== "optional") return plate(this.text(field, (text) => this.set(name, text || null), kind === "number" ? { inputmode: "decimal" } : {}));
@@ -259,16 +272,18 @@ export class Studio {
         title === "Cameras" && !this.looking ? make("button", { class: "chip quiet", type: "button", onclick: () => this.send({ look: true }) }, "Rescan devices") : null)));
     const typed = this.offers.source.some((one) => one.value === this.source) ? "" : this.source;
     const input = this.text(field, (text) => this.set("source", text || null, true), { value: typed, class: typed ? "field on" : "field", placeholder: "a film, a folder of pictures, rtsp://…", title: field.help, "aria-label": "file, folder or address" });
-    const found = this.browser(() => input.value, (path) => this.set("source", path, true), { inside: "All pictures in this folder, in order", files: true });
+    const found = this.browser("source", () => input.value, { inside: "All pictures in this folder, in order", files: true });
     return make("section", { "data-section": "source" }, make("h2", {}, "Source"), ...rows,
       make("div", { class: "choice" }, make("span", {}, "File, address"), make("div", { class: "row" }, input, found.button)),
       found.list, this.why("source"));
   }
 
-  // A button and a list to choose from the folders of the machine that livedream runs on. at: where it begins.
-  // chosen: called with a path.  inside: what choosing the open folder is called.  files: whether one of its films and pictures can be.
-  browser(at, chosen, { inside, files = false }) {
-    const list = make("div", { class: "folder", hidden: true });
+  // A button and a list to choose from the folders of the machine that livedream runs on. name: the field's.  at: where it begins.
+  // inside: what choosing the open folder is called.  files: whether one of its films and pictures can be.
+  browser(name, at, { inside, files = false }) {
+    if (!this.lists.has(name)) this.lists.set(name, make("div", { class: "folder", hidden: true }));
+    const list = this.lists.get(name);
+    const chosen = (path) => { list.hidden = true; this.set(name, path, true); };
     const toggled = () => {
       const open = this.open?.list === list && !list.hidden;
       if (this.open) this.open.list.hidden = true;
