@@ -318,7 +318,7 @@ setInterval(() => {
   silent = document.hidden ? 0 : silent + 1;
   if (silent < SILENT_S || socket?.readyState !== WebSocket.OPEN) return;
   drop(socket);
-  if (studio) drop(studio.socket); // perhaps it was only the show
+  if (studio) drop(studio.socket); // which may say nothing for hours; where it is only the show that hangs, it is back at once
 }, 1000);
 
 // In the studio only while a show runs; it may be connected already.
