@@ -15,6 +15,7 @@ from websockets.sync.client import ClientConnection, connect
 
 from livedream.control.catalogue import check_objective
 from livedream.control.live_parameters import LiveParameters
+from livedream.control.midi import MidiInput
 from livedream.control.presets import Presets
 from livedream.control.show import Show
 from livedream.core.addresses import Endpoint
@@ -34,7 +35,9 @@ LOOPBACK = Endpoint("127.0.0.1", 0)
 class Stage:
     """Parameters, a show, a panel, and a loop of `RATE` pictures a second."""
 
-    def __init__(self, folder: Path, address: Endpoint, token: str = "") -> None:
+    def __init__(
+        self, folder: Path, address: Endpoint, token: str = "", learner: MidiInput | None = None
+    ) -> None:
         self.folder = folder
         self.parameters = LiveParameters(DreamSettings(), check_objective=check_objective)
         self.parameters.painting.begin(320, 180)
@@ -43,12 +46,13 @@ class Stage:
         self.picture: Picture | None = None
         self.region: Plane | None = None
         self.pictures = 0  # painted so far
-        self.output_state = "ok"
+        self.source_state = self.output_state = "ok"
+        self.beside: tuple[Health, ...] = ()
         self.triggers: list[str] = []  # that the loop was passed
         self.wall = WallControl()  # of a window that there is not, until a test publishes one
         self.panel = Panel(
             self.parameters, self.status, self._newest, address, self.show, token=token,
-            wall=self.wall,
+            wall=self.wall, learner=learner,
         )  # fmt: skip
         self.panel.pictures.folder = folder / "motifs"
         self._stop = threading.Event()
@@ -101,16 +105,19 @@ class Stage:
                     dream_size=(640, 360),
                     octaves=2,
                     iterations=2,
-                    source=Health("clouds", "ok", "640x360", index),
+                    source=Health("clouds", self.source_state, "640x360", index),
                     outputs=(Health("window", self.output_state, "display 1", index),),
+                    beside=self.beside,
                     frames=index,
                 )
             )
 
 
 @contextmanager
-def open_stage(folder: Path, address: Endpoint = LOOPBACK, token: str = "") -> Iterator[Stage]:
-    stage = Stage(folder, address, token)
+def open_stage(
+    folder: Path, address: Endpoint = LOOPBACK, token: str = "", learner: MidiInput | None = None
+) -> Iterator[Stage]:
+    stage = Stage(folder, address, token, learner)
     stage.start()
     try:
         yield stage

@@ -130,7 +130,7 @@ class AccessMiddleware:
         if scope["type"] != "websocket":
             await self._app(scope, receive, sending)
         elif self._pages >= MOST_PAGES:
-            await _turn_away(receive, send)
+            await _turn_away(receive, send, _TRY_LATER, "too many pages are open")
         else:
             self._pages += 1
             try:
@@ -139,17 +139,16 @@ class AccessMiddleware:
                 self._pages -= 1
 
 
-async def _turn_away(receive: Receive, send: Send) -> None:
+async def _turn_away(receive: Receive, send: Send, code: int, why: str) -> None:
     """Accepted first: of a WebSocket that never opened a browser tells its page no reason."""
-    await receive()
+    await receive()  # the connection's own first message
     await send({"type": "websocket.accept"})
-    await send({"type": "websocket.close", "code": _TRY_LATER, "reason": "too many pages are open"})
+    await send({"type": "websocket.close", "code": code, "reason": why})
 
 
 async def _refuse(scope: Scope, receive: Receive, send: Send, status: int, why: str) -> None:
     if scope["type"] == "websocket":
-        await receive()  # the connection's own first message
-        await send({"type": "websocket.close", "code": 4000 + status % 1000, "reason": why})
+        await _turn_away(receive, send, 4000 + status, why)
         return
     headers = {**_HEADERS, "connection": "close"}
     await PlainTextResponse(f"livedream: {why}\n", status, headers)(scope, receive, send)

@@ -101,6 +101,7 @@ class Panel(PageServer):
     def _saved(self, name: str) -> None:
         newest = self._newest()
         self.pictures.keep(name, newest.rgb if newest else None)
+        self.broadcaster.drawn(f"preset:{name}", True)
 
     def _application(self) -> Starlette:
         """The routes; what is not among them is not there."""

@@ -104,7 +104,7 @@ class Broadcaster:
             self._restate = True
 
     def drawn(self, motif: str, there: bool) -> None:
-        """A motif's picture was drawn, or cannot be."""
+        """A motif's picture was drawn, or cannot be; `preset:NAME` for a preset's."""
         with self._lock:
             self._drawn[motif] = int(there)
 

@@ -4,11 +4,13 @@ One file, long as it is, for one browser and one page. With LIVEDREAM_SCREENSHOT
 pictures of every page are left there.
 """
 
+import json
 import os
 import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -17,6 +19,8 @@ from panel_made import Stage, open_stage
 from waiting import until
 
 from livedream.control.modulation import Modulator
+from livedream.core.addresses import Endpoint
+from livedream.core.health import Health
 from livedream.panel.pictures import jpeg
 from livedream.present.live.placement import Placement
 from livedream.present.live.wall_control import DisplayState
@@ -92,7 +96,7 @@ def test_buttons_presets_and_typed_numbers(browser: Browser, stage: Stage) -> No
     page.wait("document.querySelector('[data-act=freeze]').getAttribute('aria-pressed') === 'true'")
     assert stage.parameters.target("freeze")
     page.click('[data-preset="menagerie"] .pick')
-    page.wait("document.querySelector('[data-preset=menagerie]').ariaPressed === 'true'")
+    page.wait("document.querySelector('[data-preset=menagerie] .pick').ariaPressed === 'true'")
     assert stage.show.preset_name == "menagerie"
     assert stage.parameters.target("motif") == 0.97
     page.evaluate("document.querySelector('#masters [data-name=strength] .number').click()")
@@ -150,7 +154,7 @@ def test_what_waits_for_its_bar_is_shown(browser: Browser, stage: Stage) -> None
     page.wait(f"{queued}.join() === 'preset:neon'")
     page.click('[data-preset="neon"] .pick')  # once more: at once
     page.wait(f"{queued}.length === 0 && {said} === ''")
-    page.wait("document.querySelector('[data-preset=neon]').ariaPressed === 'true'")
+    page.wait("document.querySelector('[data-preset=neon] .pick').ariaPressed === 'true'")
     assert stage.show.preset_name == "neon"
     assert page.faults == []
 
@@ -218,7 +222,7 @@ def test_layers_and_their_weights(browser: Browser, stage: Stage) -> None:
     page = laptop(browser, stage)
     turn(page, "motifs")
     page.click('.motif[data-target="eyes"] .pick')
-    page.wait("document.querySelector('.motif[data-target=eyes]').classList.contains('on')")
+    page.wait("document.querySelector('.motif[data-target=eyes] .pick').ariaPressed === 'true'")
     page.click('.motif[data-target="weave"] .corner')
     page.wait("document.querySelectorAll('#page-motifs .fader').length === 2")
     assert stage.parameters.target("objective") == "eyes + 0.5*weave"
@@ -283,6 +287,63 @@ def test_the_page_comes_back_when_the_panel_does(browser: Browser, tmp_path: Pat
         )
         # what it could not fetch while the panel was away
         assert [fault for fault in page.faults if "net::ERR_" not in fault] == []
+
+
+def test_learn_midi_is_on_where_its_button_says_so_and_over_without_midi(
+    browser: Browser, tmp_path: Path
+) -> None:
+    midi = Mock(learning=None)
+    on = "document.querySelector('#page-system [aria-pressed=true]')?.textContent"
+    back = (
+        "document.getElementById('link').textContent.startsWith('clouds')"
+        " && document.getElementById('page-system').checkVisibility()"
+    )
+    with open_stage(tmp_path, learner=midi) as first:
+        page = laptop(browser, first)
+        endpoint = first.panel.access.endpoint
+        turn(page, "system")
+        press(page, "Learn MIDI: click a control, then move a knob")
+        page.wait(f"{on}.startsWith('Learn MIDI')")
+    page.wait("document.getElementById('link').textContent.startsWith('no connection')")
+    with open_stage(tmp_path, endpoint, learner=midi):
+        page.wait(back)
+        assert page.evaluate(f"{on}?.startsWith('Learn MIDI')")
+        page.click("[data-act=blackout]")
+        until(lambda: midi.learn.called)
+        midi.learn.assert_called_once_with("act:blackout")
+    page.wait("document.getElementById('link').textContent.startsWith('no connection')")
+    with open_stage(tmp_path, endpoint) as last:
+        page.wait(back)
+        page.click("[data-act=blackout]")
+        until(lambda: last.parameters.target("blackout"))
+
+
+def test_a_page_with_a_token_of_the_show_before_is_told_so(
+    browser: Browser, tmp_path: Path
+) -> None:
+    with open_stage(tmp_path, Endpoint("0.0.0.0", 0), "first") as first:
+        page = browser.page(f"http://{first.address}/?token=first", width=390, height=844)
+        page.wait(READY)
+    with open_stage(tmp_path, first.panel.access.endpoint, "second"):
+        said = "document.getElementById('link').textContent"
+        page.wait(f"{said}.startsWith('the token is missing or wrong')")
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth + 1")
+        assert page.box("#link")["height"] > 20  # it is not cut
+
+
+def test_a_connection_that_says_nothing_is_dead_and_what_is_pressed_is_answered(
+    browser: Browser, stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = laptop(browser, stage)
+    page.wait("document.getElementById('link').textContent.startsWith('clouds')")
+    page.evaluate("window.WebSocket = class { static OPEN = 1; }")  # no other connection
+    # Private: a panel that runs is never silent, and the page's socket stays open.
+    monkeypatch.setattr(stage.panel.broadcaster, "_tick", lambda tick: None)
+    page.wait("document.getElementById('link').textContent.startsWith('no connection')")
+    page.click("[data-act=blackout]")
+    said = "document.getElementById('fault')"
+    page.wait(f"!{said}.hidden && {said}.textContent.startsWith('No connection')")
+    assert page.faults == []
 
 
 def test_nothing_is_loaded_from_elsewhere(browser: Browser, stage: Stage) -> None:
@@ -400,6 +461,27 @@ def test_a_built_in_preset_is_not_replaced_unasked(browser: Browser, stage: Stag
     page.click("[data-preset=ink] .corner")
     until(lambda: not stage.show.presets.find("ink").own)  # the built-in one is there again
     assert "comes back" in page.evaluate("window.asked")
+
+
+def test_a_preset_that_is_replaced_has_another_picture(browser: Browser, stage: Stage) -> None:
+    page = laptop(browser, stage)
+    shows = (
+        "(() => { const image = document.querySelector('[data-preset=mine] img');"
+        " if (!image?.naturalWidth) return -1;"
+        " const c = new OffscreenCanvas(1, 1).getContext('2d');"
+        " c.drawImage(image, 0, 0, 1, 1); return c.getImageData(0, 0, 1, 1).data[1]; })()"
+    )
+    page.wait(f"{BRIGHTNESS} > 60")
+    save_as(page, "mine", agreed=True)
+    page.wait("document.querySelector('[data-preset=mine]') !== null")
+    page.box("[data-preset=mine]")  # in sight: else its picture is not loaded
+    page.wait(f"{shows} > 60")
+    stage.parameters.set("brightness", 0.2)
+    page.wait(f"{BRIGHTNESS} < 40 && {BRIGHTNESS} >= 0")
+    save_as(page, "mine", agreed=True)
+    page.box("[data-preset=mine]")
+    page.wait(f"{shows} >= 0 && {shows} < 50")
+    assert page.faults == []
 
 
 def test_preset_and_program_in_force_are_named(browser: Browser, stage: Stage) -> None:
@@ -608,6 +690,7 @@ def test_source_outputs_and_controllers_are_listed_with_their_state(
     browser: Browser, stage: Stage
 ) -> None:
     stage.output_state = "lost"
+    stage.beside = (Health("mask film.mp4", "lost"),)
     page = laptop(browser, stage)
     turn(page, "system")
     section = (
@@ -619,9 +702,28 @@ def test_source_outputs_and_controllers_are_listed_with_their_state(
         ".map((row) => [row.cells[0].innerText, row.cells[1].innerText])"
     )
     page.wait(f"{rows}.length")
-    assert page.evaluate(rows) == [["clouds", "ok"], ["window", "lost"], ["panel", "ok"]]
+    assert page.evaluate(rows) == [
+        ["clouds", "ok"], ["mask film.mp4", "lost"], ["window", "lost"], ["panel", "ok"]
+    ]  # fmt: skip
     stage.output_state = "ok"
-    page.wait(f"{rows}[1][1] === 'ok'")
+    page.wait(f"{rows}[2][1] === 'ok'")
+
+
+def test_only_another_state_of_the_source_is_read_out_and_no_figure(
+    browser: Browser, stage: Stage
+) -> None:
+    page = laptop(browser, stage)
+    page.wait("document.getElementById('link').textContent.includes('ms old')")
+    page.evaluate(
+        "window.told = 0; window.figures = 0; new MutationObserver((all) => {"
+        " for (const one of all) one.target.closest('[aria-live=off]') ? figures++ : told++; })"
+        ".observe(document.querySelector('[role=status]'), { childList: true, subtree: true })"
+    )
+    page.wait("figures + told > 3")
+    assert page.evaluate("told") == 0
+    stage.source_state = "lost"
+    page.wait("document.getElementById('link').textContent.startsWith('clouds lost, dream')")
+    assert page.evaluate("told")
 
 
 def test_presets_that_are_broken_are_named(browser: Browser, stage: Stage) -> None:
@@ -726,6 +828,37 @@ def test_painting_with_mouse_and_finger(browser: Browser, stage: Stage, touch: b
     assert page.faults == []
 
 
+def test_a_kept_mask_is_replaced_when_that_was_agreed_to_and_told(
+    browser: Browser, stage: Stage
+) -> None:
+    page = laptop(browser, stage)
+    turn(page, "dream")
+    page.call("Page.bringToFront")
+    page.evaluate(
+        "window.asked = ''; window.agreed = false;"
+        " window.confirm = (text) => { asked = text; return agreed; }"
+    )
+    page.evaluate("document.querySelector('.masks input').value = 'stage-left'")
+    said = "document.querySelector('.masks [role=status]').textContent"
+    file = stage.folder / "masks" / "stage-left.png"
+    press(page, "Keep")
+    page.wait(f"{said} === '“stage-left” is kept.'")
+    assert page.evaluate("asked") == ""
+    before = file.read_bytes()
+    press(page, "Paint")
+    paint(page, (0.3, 0.5), (0.7, 0.5))
+    until(lambda: painted(stage, 0.7, 0.5))
+    press(page, "Keep")
+    assert page.evaluate("asked") == "Replace the mask “stage-left”?"
+    assert page.evaluate(said) == ""
+    assert file.read_bytes() == before
+    page.evaluate("agreed = true")
+    press(page, "Keep")
+    page.wait(f"{said} === '“stage-left” is kept.'")
+    assert file.read_bytes() != before
+    assert page.faults == []
+
+
 def test_painting_leaves_a_region_of_one_s_own_until_it_is_asked_for(
     browser: Browser, stage: Stage
 ) -> None:
@@ -740,14 +873,24 @@ def test_painting_leaves_a_region_of_one_s_own_until_it_is_asked_for(
     until(lambda: stage.parameters.target("where") == "painted")
     gone = "[...document.querySelectorAll('#tools button')].at(-2).checkVisibility() === false"
     page.wait(gone)
-    stage.parameters.set("where", "painted & !dark")
     field = "document.querySelector('#page-dream [data-name=where] input')"
-    page.wait(f"{field}.value === 'painted & !dark'")
-    assert page.evaluate(gone)
+    file = stage.folder / "painted.png"
+    file.write_bytes(stage.parameters.painting.png())
+    for where, named in (
+        ("painted & !dark", True),
+        (f"mask({file})", False),
+        (f'mask("{file}") & (painted | moving)', True),
+        (f'moving | mask("{file}")', False),
+    ):
+        stage.parameters.set("where", where)
+        page.wait(f"{field}.value === {json.dumps(where)}")
+        assert page.evaluate(gone) == named, where
     assert page.faults == []
 
 
-def test_the_beat_in_the_bar_is_shown_and_who_leads_it(browser: Browser, stage: Stage) -> None:
+def test_the_beat_in_the_bar_is_shown_and_the_tempo_and_who_leads_it(
+    browser: Browser, stage: Stage
+) -> None:
     page = laptop(browser, stage)
     turn(page, "modulate")
     lit = "[...document.querySelectorAll('.beats i')].findIndex((one) => one.matches('.on'))"
@@ -757,6 +900,8 @@ def test_the_beat_in_the_bar_is_shown_and_who_leads_it(browser: Browser, stage: 
         assert stage.show.tempo.follow("Link", beat + 10, 20.0, later_s)
         page.wait(f"{lit} === {beat}")
     page.wait(f"{led} === 'Link leads the tempo.'")
+    page.wait("document.querySelector('[data-name=tempo]').ariaValueText.startsWith('20.0')")
+    page.wait("document.querySelector('.key[data-act=tap]').textContent.includes('20.0 bpm')")
 
 
 def test_two_weights_moved_at_once_both_stay(browser: Browser, stage: Stage) -> None:
@@ -803,9 +948,10 @@ def test_a_presets_modulators_are_not_undone_by_those_shown_before(
     page.wait(f"{shown} === 'hue'")
     page.evaluate(f"{period}.focus(), {period}.select()")
     page.call("Input.insertText", text="5")
+    (stage.folder / "masks").mkdir()
+    (stage.folder / "masks" / "new.png").touch()
     stage.show.modulate([Modulator(parameter="zoom")], seconds=0)
-    stage.show.set_bpm(99)
-    page.wait("document.querySelector('.key[data-act=tap]').textContent.includes('99')")
+    page.wait("document.querySelector('.masks .after button') !== null")  # told with it
     assert page.evaluate(shown) == "hue"
     page.key("Enter", "\r", 13)
     page.wait(f"{shown} === 'zoom'")

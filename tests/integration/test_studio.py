@@ -23,7 +23,7 @@ from chromium import Browser, Page, open_chromium
 from panel_made import open_stage
 from ports import free_tcp_port
 from waiting import until
-from websockets.exceptions import InvalidStatus
+from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from livedream.cli.form import LiveForm
@@ -39,6 +39,9 @@ SMALL = "size=64x48&fps=10"
 SOURCE = "[data-section=source] input"
 SAID = "document.querySelector('.bar p').textContent"
 IDLE = "document.body.classList.contains('idle')"
+RESCAN = (
+    "[...document.querySelectorAll('button')].find((one) => one.textContent === 'Rescan devices')"
+)
 READY = "!document.querySelector('.go').disabled && !document.querySelector('.go').hidden"
 
 
@@ -169,6 +172,90 @@ def test_the_last_set_up_is_offered_and_a_thumb_finds_everything(
         assert page.faults == []
 
 
+def test_the_focus_stays_where_something_is_switched_or_chosen(
+    browser: Browser, studio: Studio
+) -> None:
+    page = opened(browser, studio)
+    page.call("Page.bringToFront")  # else nothing has the focus
+    chip, switch = '[data-source="synthetic:noise"]', "[data-sink=window] .switch"
+    places = ((chip, "ariaPressed === 'true'"), (switch, "ariaChecked === 'false'"))
+    for selector, done in places:
+        there = f"document.querySelector({json.dumps(selector)})"
+        page.evaluate(f"window.before = {there}, before.focus()")
+        page.key("Enter", "\r", 13)
+        page.wait(f"{there} !== before && {there}.{done}")
+        assert page.evaluate(f"document.activeElement === {there}")
+    fields = "[...document.querySelectorAll('[data-sink=other] input')]"
+    page.evaluate(f"{fields}[0].focus()")
+    page.call("Input.insertText", text="rtmp://127.0.0.1:9/live")
+    page.key("Tab", code=9)  # to what stands below the field that is to come
+    page.wait(f"{fields}.length === 2")
+    assert page.evaluate(
+        "document.activeElement === document.querySelector('[data-field=record] input')"
+    )
+    assert page.faults == []
+
+
+def test_a_click_that_ends_the_typing_counts(
+    browser: Browser, studio: Studio, tmp_path: Path
+) -> None:
+    (tmp_path / "shows" / "friday").mkdir(parents=True)
+    page = opened(browser, studio)
+    page.call("Page.bringToFront")
+    typed = str(tmp_path / "shows")
+    page.click(SOURCE)
+    page.call("Input.insertText", text=typed)
+    page.click("[data-section=source] .choice input + button")
+    page.wait(
+        "document.querySelector('[data-section=source] .folder:not([hidden]) .line') !== null"
+    )
+    assert page.evaluate("document.querySelector('.folder:not([hidden]) .tip').innerText") == typed
+    page.click(SOURCE)
+    page.call("Input.insertText", text="/friday")
+    page.click("[data-sink=window] .switch")
+    page.wait("document.querySelector('[data-sink=window] .switch').ariaChecked === 'false'")
+    assert page.evaluate(f"document.querySelector({json.dumps(SOURCE)}).value.includes('/friday')")
+    assert page.faults == []
+
+
+def test_a_folder_that_is_open_stays_when_devices_are_found(
+    browser: Browser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LIVEDREAM_HOME", str(tmp_path))
+    (tmp_path / "shows" / "friday").mkdir(parents=True)
+    go_on = threading.Event()
+
+    def devices() -> Devices:
+        assert go_on.wait(60)
+        return DEVICES
+
+    with closing(Studio(Endpoint("127.0.0.1", 0), LiveForm(), devices=devices)) as studio:
+        studio.start()
+        page = browser.page(studio.url, width=1440, height=900)
+        page.wait(f"document.querySelector({json.dumps(SOURCE)}) && {READY}")
+        fill(page, SOURCE, str(tmp_path / "shows"))
+        page.click("[data-section=source] .choice input + button")
+        line = "document.querySelector('.folder:not([hidden]) .line:nth-child(3)')?.innerText"
+        page.wait(f"{line} === 'friday/'")
+        go_on.set()
+        page.wait("document.querySelector('[data-source=\"camera:Logitech StreamCam\"]') !== null")
+        assert page.evaluate(line) == "friday/"
+        assert page.faults == []
+
+
+def test_how_far_screens_overlap_is_asked_where_there_are_several(
+    browser: Browser, studio: Studio
+) -> None:
+    page = opened(browser, studio)
+    overlap = "document.querySelector('[data-field=overlap]') !== null"
+    assert not page.evaluate(overlap)
+    choose(page, "[data-field=display] select", "0,1")
+    page.wait(overlap)
+    choose(page, "[data-field=display] select", "1")
+    page.wait(f"!({overlap})")
+    assert page.faults == []
+
+
 def test_film_and_recording_folder_are_found_by_browsing(
     browser: Browser, studio: Studio, tmp_path: Path
 ) -> None:
@@ -203,8 +290,13 @@ def test_film_and_recording_folder_are_found_by_browsing(
     assert page.faults == []
 
 
-def test_what_came_while_somebody_typed_is_shown_afterwards(
-    browser: Browser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("field", "begins"),
+    [(SOURCE, "focus"), ("[data-field=preset] select", "pointerdown")],
+    ids=["typed", "chose"],
+)
+def test_what_came_while_somebody_typed_or_chose_is_shown_afterwards(
+    browser: Browser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, field: str, begins: str
 ) -> None:
     monkeypatch.setenv("LIVEDREAM_HOME", str(tmp_path))
     found = {**DEVICES, "cameras": dict(DEVICES["cameras"])}
@@ -213,14 +305,11 @@ def test_what_came_while_somebody_typed_is_shown_afterwards(
         studio.start()
         page = opened(browser, studio)
         page.call("Page.bringToFront")  # else no field has the focus
-        page.evaluate(f"document.querySelector({json.dumps(SOURCE)}).focus()")
+        page.evaluate(f"document.querySelector({json.dumps(field)}).focus()")
+        page.evaluate(f"document.activeElement.dispatchEvent(new Event('{begins}'))")
         found["cameras"]["1  Plugged in later"] = "/dev/video1"
-        rescan = (
-            "[...document.querySelectorAll('button')]"
-            ".find((one) => one.textContent === 'Rescan devices')"
-        )
-        page.wait(f"Boolean({rescan})")  # not while they are being looked for
-        page.evaluate(f"{rescan}.click()")
+        page.wait(f"Boolean({RESCAN})")  # not while they are being looked for
+        page.evaluate(f"{RESCAN}.click()")
         later = "document.querySelector('[data-source=\"camera:Plugged in later\"]') !== null"
         with connect(f"ws://127.0.0.1:{studio.port}/studio") as link:
             while "Plugged in later" not in str(link.recv(timeout=30)):
@@ -230,6 +319,48 @@ def test_what_came_while_somebody_typed_is_shown_afterwards(
         page.evaluate("document.activeElement.blur()")
         page.wait(later)
         assert page.faults == []
+
+
+def test_a_refusal_that_was_answered_stays_away(
+    browser: Browser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LIVEDREAM_HOME", str(tmp_path))
+    found = {**DEVICES, "cameras": dict(DEVICES["cameras"])}
+    refuses = "print('livedream: source: is not there', file=sys.stderr); sys.exit(2)"
+    show = (sys.executable, "-c", f"import sys; {refuses}")
+    form = LiveForm()
+    with closing(
+        Studio(Endpoint("127.0.0.1", 0), form, command=show, devices=lambda: found)
+    ) as studio:
+        studio.start()
+        page = opened(browser, studio)
+        said = "document.querySelector('[data-section=source] .refused:not([hidden])')?.textContent"
+        fill(page, SOURCE, "synthetic:noise")
+        page.click(".go")
+        page.wait(f"{said} === 'source: is not there'")
+        fill(page, SOURCE, "synthetic:clouds")
+        page.wait(f"{said} === undefined")
+        found["cameras"]["1  Plugged in later"] = "/dev/video1"
+        page.evaluate(f"{RESCAN}.click()")
+        page.wait("document.querySelector('[data-source=\"camera:Plugged in later\"]') !== null")
+        assert page.evaluate(f"{said} === undefined")
+        page.click(".go")  # the same once more is said once more
+        page.wait(f"{said} === 'source: is not there'")
+        assert page.faults == []
+
+
+def test_without_a_connection_nothing_can_be_quit(
+    browser: Browser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LIVEDREAM_HOME", str(tmp_path))
+    with closing(made_studio()) as studio:
+        studio.start()
+        page = opened(browser, studio)
+    page.wait(f"{SAID}.startsWith('No connection')")
+    quits = (
+        "[...document.querySelectorAll('button')].find((one) => one.innerText.startsWith('Quit'))"
+    )
+    assert page.evaluate(f"{quits}.disabled")
 
 
 def test_who_asks_for_devices_while_they_are_looked_for_gets_what_came_meanwhile(
@@ -279,6 +410,13 @@ def test_a_running_show_s_page_comes_back_and_can_be_restarted_otherwise(
             )
             page.click(".go")
             page.wait(f"!{IDLE} && {SAID}.startsWith('Running')")
+            page.wait(f"{SAID}.startsWith('Running for')")
+            page.evaluate(
+                f"window.first = {SAID}; window.told = 0; new MutationObserver(() => {{ told++; }})"
+                ".observe(document.querySelector('.bar p'), { childList: true })"
+            )
+            page.wait(f"{SAID} !== first")
+            assert page.evaluate("told") == 0  # the seconds are not read out
             midi = '[data-field="midi"] .switch'
             for changed in (True, False, True):
                 page.click(midi)
@@ -397,10 +535,10 @@ def test_nobody_from_elsewhere_starts_a_show(tmp_path: Path) -> None:
         address = f"127.0.0.1:{studio.port}"
         for headers in ({}, {"Origin": "http://elsewhere"}):
             with (
-                pytest.raises(InvalidStatus),
-                connect(f"ws://{address}/studio", additional_headers=headers),
+                connect(f"ws://{address}/studio", additional_headers=headers) as link,
+                pytest.raises(ConnectionClosed),
             ):
-                pass
+                link.recv(timeout=30)
         with pytest.raises(urllib.error.HTTPError, match="401"):
             urllib.request.urlopen(f"http://{address}/", timeout=30)
         with connect(f"ws://{address}/studio?token=secret") as link:

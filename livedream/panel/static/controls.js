@@ -18,8 +18,25 @@ export const label = (name) => {
   return words[0].toUpperCase() + words.slice(1);
 };
 
-// A WebSocket closed with it may be opened again later (RFC 6455's registry).
-export const TRY_LATER = 1013;
+// A card with its button: chosen or not.
+export const press = (card, on) => {
+  card.classList.toggle("on", on);
+  card.querySelector(".pick").setAttribute("aria-pressed", String(on));
+};
+
+// Why a WebSocket was refused or closed, in livedream's words; "" where it was not livedream that closed it.
+const TRY_LATER = 1013; // of RFC 6455's registry
+const OWN = 4000; // codes from here on
+export const whyClosed = ({ code, reason }) => (code === TRY_LATER || code >= OWN ? reason : "");
+
+// A WebSocket that says nothing any more: it ends now, not when the browser has waited for an answer.
+export const drop = (socket) => {
+  if (socket.readyState !== WebSocket.OPEN) return;
+  const { onclose } = socket;
+  socket.onmessage = socket.onclose = null;
+  socket.close();
+  onclose({});
+};
 
 const clamp = (value, low, high) => Math.min(high, Math.max(low, value));
 
@@ -168,6 +185,13 @@ const emptyMeans = ({ help }) => help.match(/empty: ([^;]+)/)?.[1] ?? "";
 const rest = ({ low, high, logarithmic, default: usual }) => {
   const at = logarithmic ? Math.log(usual / low) / Math.log(high / low) : -low / (high - low);
   return (low < 0 && high > 0) || (logarithmic && usual > low && usual < high) ? at : 0;
+};
+
+// In a live region: `text` is read out to who cannot see it, once; figures behind it, which change all the time, are not.
+export const announce = (node, text, figures = "") => {
+  if (node.firstChild?.data !== text) node.replaceChildren(text);
+  if (figures && !node.firstElementChild) node.append(make("span", { "aria-live": "off" }));
+  if (node.firstElementChild) node.firstElementChild.textContent = figures;
 };
 
 // Under a control: why what was entered there was refused; for `ms`, 0: until it is taken back.

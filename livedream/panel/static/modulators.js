@@ -33,6 +33,8 @@ export class Modulators {
   follow(tempo) {
     this.counted = { ...tempo, at: performance.now() };
     this.leader.textContent = tempo.leader ? `${tempo.leader} leads the tempo.` : "";
+    const [low, high] = this.hello.limits.bpm;
+    this.tempo.tell((tempo.bpm - low) / (high - low), shown(tempo.bpm));
   }
 
   count() {
@@ -59,8 +61,6 @@ export class Modulators {
   changed(index, part) { return this.list.map((one, other) => (other === index ? { ...one, ...part } : one)); }
 
   restate(state) {
-    const [low, high] = this.hello.limits.bpm;
-    this.tempo.tell((state.bpm - low) / (high - low), shown(state.bpm));
     this.running = state.modulators.map(full);
     const running = JSON.stringify(this.running);
     if (this.sent.older(running)) return;

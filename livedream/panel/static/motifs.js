@@ -1,6 +1,6 @@
 // What is dreamed of: the network, its layers and channels with their pictures, and the mix of them.
 
-import { Fader, make, refusal, Sent, shown } from "./controls.js";
+import { Fader, make, press, refusal, Sent, shown } from "./controls.js";
 
 const PAGE = 12; // channels shown at once
 const MOST = 2;  // weight at a fader's end
@@ -137,7 +137,7 @@ export class Motifs {
 
   mark() {
     const targets = new Set((this.terms() ?? []).map((term) => term.target));
-    for (const card of this.node.querySelectorAll(".card")) card.classList.toggle("on", targets.has(card.dataset.target));
+    for (const card of this.node.querySelectorAll(".card")) press(card, targets.has(card.dataset.target));
   }
 
   // A term's weight as a fader, while the terms stay the same; new faders when they do not.

@@ -4,6 +4,7 @@ import { Fader, make, refusal, shown } from "./controls.js";
 
 const MOST_POINTS = 32; // in one message, as the other end takes them
 const WET = "#5ecfc388"; // until the region comes back with the stroke in it
+const VALUES = /\w+\s*\(\s*("(?:[^"]|"")*"|[^()]*)\s*\)/g; // of a region, such as mask(party/painted.png)
 
 export class Overlay {
   constructor(send, hello) {
@@ -20,8 +21,9 @@ export class Overlay {
     this.name = make("input", { class: "field", type: "text", value: "painted", maxlength: 40, autocapitalize: "off", spellcheck: "false", "aria-label": "name of the mask" });
     this.why = refusal();
     this.masks = make("div", { class: "row after" });
+    this.kept = make("p", { class: "tip", role: "status" });
     this.node = make("div", { class: "masks" }, make("div", { class: "row" }, this.see, this.paint, this.name,
-      make("button", { class: "chip", title: "“painted” is restored at the next start; other names are masks for presets", onclick: () => this.keep() }, "Keep")), this.why.node, this.masks);
+      make("button", { class: "chip", title: "“painted” is restored at the next start; other names are masks for presets", onclick: () => this.keep() }, "Keep")), this.why.node, this.kept, this.masks);
     this.tools(hello.brush);
     for (const type of ["down", "move", "up", "leave"]) this.canvas[`onpointer${type}`] = (event) => this[type](event);
     this.canvas.onpointercancel = this.canvas.onpointerup;
@@ -66,20 +68,28 @@ export class Overlay {
     this.eraser.setAttribute("aria-pressed", String(on));
   }
 
+  // The one that is restored is there to be replaced; another may be what a preset dreams in.
   keep() {
+    const name = this.name.value.trim();
     this.why.show("");
-    this.send({ keep: this.name.value.trim() });
+    this.kept.textContent = "";
+    if (name !== "painted" && this.names.includes(name) && !confirm(`Replace the mask “${name}”?`)) return;
+    this.keeping = name;
+    this.send({ keep: name });
   }
 
   restate({ masks }) {
-    this.masks.replaceChildren(...masks.map((text) => make("button", { class: "chip", title: text, onclick: () => this.send({ set: "where", value: text }) },
-      text.replace(/^.*[\\/]/, "").replace(/\.png"?\)$/, ""))));
+    this.names = masks.map((text) => text.replace(/^.*[\\/]/, "").replace(/\.png"?\)$/, ""));
+    this.masks.replaceChildren(...masks.map((text, index) => make("button", { class: "chip", title: text, onclick: () => this.send({ set: "where", value: text }) }, this.names[index])));
+    if (!this.keeping || !this.names.includes(this.keeping)) return;
+    this.kept.textContent = `“${this.keeping}” is kept.`;
+    this.keeping = "";
   }
 
   // The region that is dreamed: what is painted counts only where it is named.
   update(where) {
     this.where = where;
-    this.use.hidden = /\bpainted\b/.test(where);
+    this.use.hidden = /\bpainted\b/.test(where.replace(VALUES, ""));
   }
 
   fit() { // as large as the preview, so that it lies over it exactly
@@ -180,5 +190,8 @@ export class Overlay {
     pen.globalCompositeOperation = "source-over";
   }
 
-  refuse(text) { this.why.show(text); }
+  refuse(text) {
+    this.keeping = this.kept.textContent = "";
+    this.why.show(text);
+  }
 }

@@ -1,6 +1,6 @@
 // The panel: one socket, one page; everything it shows comes from the declaration it is sent.
 
-import { control, duration, Fader, label, make, refusal, shown, TRY_LATER } from "./controls.js";
+import { announce, control, drop, duration, Fader, label, make, press, refusal, shown, whyClosed } from "./controls.js";
 import { Graph } from "./graphs.js";
 import { Modulators } from "./modulators.js";
 import { Motifs } from "./motifs.js";
@@ -15,6 +15,8 @@ let socket = null;
 let hello = null;
 let state = null;
 let wait = 500;
+let silent = 0; // s, since something came
+const SILENT_S = 4; // a status comes four times a second
 const controls = new Map(); // by the parameter's name, all that show it
 const graphs = new Map();
 const parts = {};
@@ -26,6 +28,7 @@ const subject = (message) => message.set ?? message.default ?? Object.keys(messa
 const send = (message) => {
   waiting.delete(subject(message));
   if (socket?.readyState === WebSocket.OPEN) socket.send(JSON.stringify(message));
+  else if (!message.ready) fault("No connection: nothing was changed.");
 };
 send.soon = (message) => {
   if (!waiting.size) requestAnimationFrame(() => { for (const one of [...waiting.values()]) send(one); });
@@ -111,7 +114,7 @@ const buildSystem = (rest) => {
   parts.health = make("table", {});
   parts.stages = make("div", { class: "bars" });
   parts.governor = make("p", { class: "help" });
-  const toggle = (text, name) => make("button", { class: "chip", "aria-pressed": "false", onclick: (event) => {
+  const toggle = (text, name) => make("button", { class: "chip", "aria-pressed": String(document.body.classList.contains(name)), onclick: (event) => {
     const on = document.body.classList.toggle(name);
     event.target.setAttribute("aria-pressed", String(on));
     if (name === "learning" && !on) send({ learn: null });
@@ -144,6 +147,7 @@ const build = () => {
   const page = (names) => make("div", { class: "page" }, ...names.map((name) => group(name, grouped.get(name) ?? [])).filter(Boolean));
   const rest = [...grouped.keys()].filter((name) => !placed.has(name)).map((name) => group(name, grouped.get(name))).filter(Boolean);
   document.body.classList.remove("idle");
+  if (!hello.midi) document.body.classList.remove("learning"); // the show before had it
   const pages = { ...(studio ? { show: studio.node } : {}), presets: buildPresets(grouped.get("presets") ?? [], grouped.get("programs") ?? []), motifs: parts.motifs.node, dream: page(ON_PAGE.dream), grade: page(ON_PAGE.grade), modulate: parts.modulators.node, system: buildSystem(rest) };
   byId("pages").replaceChildren(...Object.entries(pages).map(([name, node]) => { node.id = `page-${name}`; node.setAttribute("role", "tabpanel"); return node; }));
   byId("tabs").replaceChildren(...Object.entries(PAGES).map(([name, title]) => make("button", { role: "tab", "data-page": name, onclick: () => turn(name) }, title)));
@@ -163,9 +167,13 @@ const turn = (name) => {
   scrollTo(0, 0);
 };
 
+// own: the user's, which may be another by now than the browser has kept.
+const presetPicture = (name, own) => `/preset/${name}.jpg?${own ? Date.now() : ""}`;
+
 const presetCard = (one) => {
-  const image = make("img", { alt: "", loading: "lazy", src: `/preset/${one.name}.jpg?${one.own ? Date.now() : ""}` });
+  const image = make("img", { alt: "", loading: "lazy", src: presetPicture(one.name, one.own) });
   image.addEventListener("error", () => { image.style.visibility = "hidden"; });
+  image.addEventListener("load", () => { image.style.visibility = ""; });
   const shadows = one.own && hello.builtin.includes(one.name);
   const forget = () => { if (confirm(`Delete your preset “${one.title}”?${shadows ? " The built-in one of this name comes back." : ""}`)) send({ forget: one.name }); };
   return make("div", { class: "card", "data-preset": one.name, "data-name": `preset:${one.name}`, title: one.about },
@@ -183,7 +191,7 @@ const restate = () => {
   }
   const waits = (kind, name) => state.queued?.[kind] === name;
   for (const card of parts.cards.children) {
-    card.setAttribute("aria-pressed", String(card.dataset.preset === state.preset));
+    press(card, card.dataset.preset === state.preset);
     card.classList.toggle("queued", waits("preset", card.dataset.preset));
   }
   const step = (one) => `${one.title}, ${state.step + 1} of ${one.steps}`;
@@ -200,7 +208,6 @@ const restate = () => {
   byId("queued").textContent = state.queued ? `next: ${state.queued.title}` : "";
   byId("program").textContent = program ? step(program) : state.program ?? "";
   key("program").setAttribute("aria-pressed", String(state.program !== null));
-  key("tap").querySelector("small").textContent = `${shown(state.bpm)} bpm`;
   for (const node of document.querySelectorAll(".waiting")) node.classList.remove("waiting");
   if (state.learning) for (const node of document.querySelectorAll(`[data-name="${CSS.escape(state.learning)}"]`)) node.classList.add("waiting");
   parts.motifs.restate(state);
@@ -227,10 +234,10 @@ const showStatus = (status) => {
   const link = byId("link");
   link.className = status.state;
   const [width, height] = status.dream_size;
-  link.textContent = `${status.source.name}${status.source.state === "ok" ? "" : ` ${status.source.state}`}, dream ${width}×${height}, ${Math.round(status.dream_age_ms)} ms old`;
+  announce(link, `${status.source.name}${status.source.state === "ok" ? "" : ` ${status.source.state}`}`, `, dream ${width}×${height}, ${Math.round(status.dream_age_ms)} ms old`);
   const row = (part) => make("tr", {}, make("td", {}, make("span", { class: `lamp ${part.state}` }), part.name), make("td", {}, part.state),
     make("td", {}, [part.detail, part.frames ? `${part.frames} frames` : "", part.dropped ? `${part.dropped} dropped` : "", part.reconnects ? `reconnected ${part.reconnects}×` : ""].filter(Boolean).join(", ")));
-  parts.health.replaceChildren(...[status.source, ...status.outputs, ...Object.values(status.controllers), ...status.threads.filter((one) => one.state !== "ok")].map(row));
+  parts.health.replaceChildren(...[status.source, ...status.beside, ...status.outputs, ...Object.values(status.controllers), ...status.threads.filter((one) => one.state !== "ok")].map(row));
   const stages = Object.entries(status.stages_ms);
   const most = Math.max(1, ...stages.map(([, ms]) => ms));
   parts.stages.replaceChildren(...stages.flatMap(([name, ms]) => [make("span", {}, name), make("i", { style: `width:${(ms / most) * 100}%` }), make("span", {}, shown(ms))]));
@@ -238,6 +245,7 @@ const showStatus = (status) => {
   studio?.hear(status);
   parts.modulators.hear(status.heard);
   parts.modulators.follow(status.tempo);
+  key("tap").querySelector("small").textContent = `${shown(status.tempo.bpm)} bpm`;
 };
 
 const showMoved = (moved) => {
@@ -268,6 +276,12 @@ const fault = (text, at) => {
   faultTimer = setTimeout(() => { byId("fault").hidden = true; }, 6000);
 };
 
+const drawn = (name, there) => {
+  if (!name.startsWith("preset:")) { parts.motifs.drawn(name, there); return; }
+  const image = parts.cards.querySelector(`[data-name="${name}"] img`);
+  if (image) image.src = presetPicture(image.closest(".card").dataset.preset, true);
+};
+
 const received = (event) => {
   if (event.data instanceof Blob) { showPicture(event.data); return; }
   const message = JSON.parse(event.data);
@@ -278,24 +292,34 @@ const received = (event) => {
   if (message.moved) showMoved(message.moved);
   if (message.status) showStatus(message.status);
   if (message.region !== undefined) parts.overlay.show(message.region);
-  for (const [motif, there] of Object.entries(message.drawn ?? {})) parts.motifs.drawn(motif, there);
+  for (const [name, there] of Object.entries(message.drawn ?? {})) drawn(name, there);
   if (message.fault) fault(message.fault, message.at);
 };
 
 const connect = () => {
+  silent = 0;
   socket = new WebSocket(`ws://${location.host}/socket`);
-  socket.onmessage = (event) => { wait = 500; received(event); };
-  socket.onclose = ({ code, reason }) => {
+  socket.onmessage = (event) => { wait = 500; silent = 0; received(event); };
+  socket.onclose = (event) => {
     socket = null;
     if (studio && hello) idle();
     if (!studio) {
       byId("link").className = "gone";
-      byId("link").textContent = `${code === TRY_LATER ? reason : "no connection"}, trying again`;
+      announce(byId("link"), `${whyClosed(event) || "no connection"}, trying again`);
     }
     setTimeout(attend, wait);
     wait = Math.min(5000, wait * 1.6);
   };
 };
+
+// Of a phone that is out of reach, the browser takes minutes to close the connection. Seconds are counted, not
+// measured: a page that was held up by a question, or lay in a pocket, has not read yet what came.
+setInterval(() => {
+  silent = document.hidden ? 0 : silent + 1;
+  if (silent < SILENT_S || socket?.readyState !== WebSocket.OPEN) return;
+  drop(socket);
+  if (studio) drop(studio.socket); // which may say nothing for hours; where it is only the show that hangs, it is back at once
+}, 1000);
 
 // In the studio only while a show runs; it may be connected already.
 const attend = () => { if (!socket && (!studio || studio.show.state === "running")) connect(); };

@@ -1,6 +1,6 @@
 // The page on which a show is set up, started and stopped. Its fields are the options of `livedream live`.
 
-import { duration, inWords, label, make, refusal, TRY_LATER } from "./controls.js";
+import { announce, duration, inWords, label, make, refusal, whyClosed } from "./controls.js";
 
 const NAMES = { osc: "OSC", midi: "MIDI", obs: "OBS", fps: "Frame rate", camera_fps: "Camera frame rate", display: "Screen", link: "Ableton Link" };
 const BESIDE = ["display", "fullscreen", "overlap"]; // of the window
@@ -15,6 +15,7 @@ const tip = ({ help, low, high }) => {
   return capital(help.replace(/ \((default:|see `|--)[^)]+\)/g, "")) + range;
 };
 const WINDOW = "window?hud=0"; // the page has the figures
+const called = (node) => node.getAttribute("aria-label") ?? node.firstChild?.textContent;
 const isWindow = (sink) => /^window([?:]|$)/.test(sink);
 
 const toggle = (title, on, changed, more = {}) => make("button", { class: "switch", role: "switch", type: "button",
@@ -24,6 +25,7 @@ export class Studio {
   // running: called when a show's panel is there.
   constructor(running) {
     this.running = running;
+    this.lists = new Map(); // of folders, by the field's name: one that is open stays, whatever is drawn
     this.fields = []; this.filled = null; this.began = ""; this.offers = null; this.show = { state: "stopped" }; this.whys = new Map();
     this.form = make("div", { class: "page" });
     this.said = make("p", { role: "status" });
@@ -40,14 +42,20 @@ export class Studio {
   connect() {
     this.socket = new WebSocket(`ws://${location.host}/studio`);
     this.socket.onmessage = (event) => this.received(JSON.parse(event.data));
-    this.socket.onclose = ({ code, reason }) => {
-      this.gone = code === TRY_LATER ? `${capital(reason)}, trying again.` : "No connection: livedream has quit or cannot be reached.";
+    this.socket.onclose = (event) => {
+      const why = whyClosed(event);
+      this.gone = why ? `${capital(why)}, trying again.` : "No connection: livedream has quit or cannot be reached.";
       this.drawBar();
       setTimeout(() => this.connect(), 1000);
     };
   }
 
-  send(message) { if (this.socket.readyState === WebSocket.OPEN) this.socket.send(JSON.stringify(message)); }
+  // Whether it was.
+  send(message) {
+    const open = this.socket.readyState === WebSocket.OPEN;
+    if (open) this.socket.send(JSON.stringify(message));
+    return open;
+  }
 
   received(message) {
     this.gone = "";
@@ -63,18 +71,22 @@ export class Studio {
     // What was begun by somebody is what is shown; what only this page has changed stays until then.
     if (begun !== this.began || !this.filled) this.filled = JSON.parse(begun);
     this.began = begun; this.offers = offers; this.looking = looking; this.look = look;
-    if (this.show.number !== show.number) { this.clear(); this.trouble = ""; }
+    const another = this.show.number !== show.number;
+    const refused = show.refused && (another || this.show.error !== show.error); // and not known already
+    if (another) { this.clear(); this.trouble = ""; }
     this.show = { ...show, at: performance.now() - show.seconds * 1000 };
     if (redraw) this.redraw();
-    if (show.error && show.refused) this.refuse(show.error, show.field);
+    if (refused) this.refuse(show.error, show.field);
     this.drawBar();
     if (show.state === "running") this.running();
   }
 
-  // Not under somebody's fingers: while a field is typed into, it is missed, and made up for.
-  redraw() {
-    this.missed = this.form.querySelector("input:focus") !== null;
+  // Not under somebody's fingers: what is pressed, typed into or open is left, and drawn later.
+  // own: what was changed here, by who types no more.
+  redraw(own = false) {
+    this.missed = this.form.querySelector(own ? ":active, select.open" : ":active, select.open, input:focus") !== null;
     if (!this.missed) this.draw();
+    else if (own) setTimeout(() => this.redraw(true), 50);
   }
 
   // What the show says of its source and outputs.
@@ -90,7 +102,7 @@ export class Studio {
     this.filled[name] = value;
     this.whys.get(name)?.show("");
     this.bad = "";
-    if (redraw) this.draw();
+    if (redraw) setTimeout(() => this.redraw(true)); // after the press, or the step of the focus, that ended the typing
     this.drawBar();
   }
 
@@ -112,8 +124,7 @@ export class Studio {
 
   leave() {
     if (this.show.state !== "stopped" && !confirm("This ends the show. Quit?")) return;
-    this.send({ quit: true });
-    this.left = true;
+    this.left = this.send({ quit: true });
   }
 
   clear() {
@@ -139,21 +150,23 @@ export class Studio {
   }
 
   drawBar() {
-    if (!this.filled) { this.said.textContent = this.gone || ""; return; }
+    if (!this.filled) { announce(this.said, this.gone || ""); return; }
     const { state, line, error, at } = this.show;
     const seconds = (performance.now() - at) / 1000;
     const asked = this.pressed && performance.now() - this.pressed < 15000 && state === "stopped";
     if (state !== "stopped") this.pressed = 0;
     const words = {
       stopped: this.bad || (error ? `The show ended: ${error}` : asked ? "Starting" : ""), starting: `Starting${line ? `: ${line}` : ""}`, stopping: "Stopping",
-      running: this.bad || this.trouble || (this.preparing ? "Preparing the first dream" : `Running for ${duration(seconds)}`), waiting: `The show crashed and is restarting: ${error}`,
+      running: this.bad || this.trouble || (this.preparing ? "Preparing the first dream" : "Running"), waiting: `The show crashed and is restarting: ${error}`,
     };
-    this.said.textContent = !this.gone ? words[state] : this.left ? "livedream has quit. You can close this tab." : this.gone;
+    const text = !this.gone ? words[state] : this.left ? "livedream has quit. You can close this tab." : this.gone;
+    announce(this.said, text, text === "Running" ? ` for ${duration(seconds)}` : "");
     this.said.className = (this.gone && !this.left) || this.bad || (state === "running" && this.trouble) || error ? "bad" : "";
     const stopped = state === "stopped";
     this.stop.hidden = stopped;
     this.quit.hidden = this.form.inert = this.left;
     this.stop.disabled = state === "stopping" || Boolean(this.gone);
+    this.quit.disabled = Boolean(this.gone);
     this.start.hidden = !stopped && !this.changed();
     this.start.disabled = Boolean(asked || this.gone) || state === "stopping";
     this.start.textContent = stopped ? "Start" : "Restart with this";
@@ -170,10 +183,17 @@ export class Studio {
     const controllers = groups.get("controllers") ?? [];
     groups.delete("controllers");
     const open = this.form.querySelector("details")?.open;
+    // The focus stays: on what is called the same, and stands in the same place among all that are.
+    const focus = this.form.querySelector(":focus");
+    const alike = () => [...this.form.querySelectorAll("button, input, select, summary")].filter((one) => called(one) === called(focus));
+    const index = focus && alike().indexOf(focus);
     const more = [...groups].map(([name, fields]) => make("section", {}, make("h2", {}, capital(name)), this.controls(fields)));
     this.form.replaceChildren(this.drawSource(), this.drawOutputs(),
       make("section", {}, make("h2", {}, "Sound, controllers, presets"), this.controls(controllers)),
       make("details", { open }, make("summary", {}, "More"), make("div", { class: "page" }, ...more)));
+    const again = focus && alike()[index];
+    again?.focus({ preventScroll: true });
+    if (again?.type === "text") again.setSelectionRange(focus.selectionStart, focus.selectionEnd);
   }
 
   field(name) { return this.fields.find((one) => one.name === name); }
@@ -192,8 +212,10 @@ export class Studio {
     const node = make("select", { "aria-label": titled(field.name) },
       ...choices.map(({ value, title }) => make("option", { value: JSON.stringify(value), selected: value === now }, title)));
     if (field.kind !== "choice") node.append(make("option", { value: "other" }, "other…"));
+    for (const type of ["pointerdown", "keydown"]) node.addEventListener(type, () => node.classList.add("open"));
+    for (const type of ["change", "blur"]) node.addEventListener(type, () => node.classList.remove("open"));
     node.addEventListener("change", () => {
-      if (node.value !== "other") { this.set(field.name, JSON.parse(node.value)); return; }
+      if (node.value !== "other") { this.set(field.name, JSON.parse(node.value), true); return; }
       const typed = this.text(field, (text) => this.set(field.name, text || null, true));
       node.replaceWith(typed);
       typed.focus();
@@ -229,7 +251,7 @@ export class Studio {
     if (kind === "choice") return plate(this.select(field, [{ value: null, title: usual(field) || "default" }, ...field.choices.filter((choice) => choice !== usual(field)).map((choice) => ({ value: choice, title: choice }))]));
     if (field.metavar === "FOLDER") {
       const input = this.text(field, (text) => this.set(name, text || null));
-      const found = this.browser(() => input.value, (path) => this.set(name, path, true), { inside: "Record into this folder" });
+      const found = this.browser(name, () => input.value, { inside: "Record into this folder" });
       return make("div", {}, plate(input, found.button), found.list);
     }
     if (kind !== "optional") return plate(this.text(field, (text) => this.set(name, text || null), kind === "number" ? { inputmode: "decimal" } : {}));
@@ -250,16 +272,18 @@ export class Studio {
         title === "Cameras" && !this.looking ? make("button", { class: "chip quiet", type: "button", onclick: () => this.send({ look: true }) }, "Rescan devices") : null)));
     const typed = this.offers.source.some((one) => one.value === this.source) ? "" : this.source;
     const input = this.text(field, (text) => this.set("source", text || null, true), { value: typed, class: typed ? "field on" : "field", placeholder: "a film, a folder of pictures, rtsp://…", title: field.help, "aria-label": "file, folder or address" });
-    const found = this.browser(() => input.value, (path) => this.set("source", path, true), { inside: "All pictures in this folder, in order", files: true });
+    const found = this.browser("source", () => input.value, { inside: "All pictures in this folder, in order", files: true });
     return make("section", { "data-section": "source" }, make("h2", {}, "Source"), ...rows,
       make("div", { class: "choice" }, make("span", {}, "File, address"), make("div", { class: "row" }, input, found.button)),
       found.list, this.why("source"));
   }
 
-  // A button and a list to choose from the folders of the machine that livedream runs on. at: where it begins.
-  // chosen: called with a path.  inside: what choosing the open folder is called.  files: whether one of its films and pictures can be.
-  browser(at, chosen, { inside, files = false }) {
-    const list = make("div", { class: "folder", hidden: true });
+  // A button and a list to choose from the folders of the machine that livedream runs on. name: the field's.  at: where it begins.
+  // inside: what choosing the open folder is called.  files: whether one of its films and pictures can be.
+  browser(name, at, { inside, files = false }) {
+    if (!this.lists.has(name)) this.lists.set(name, make("div", { class: "folder", hidden: true }));
+    const list = this.lists.get(name);
+    const chosen = (path) => { list.hidden = true; this.set(name, path, true); };
     const toggled = () => {
       const open = this.open?.list === list && !list.hidden;
       if (this.open) this.open.list.hidden = true;
