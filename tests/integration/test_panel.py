@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 import pytest
 from panel_made import Client, Stage, open_stage
+from waiting import PATIENCE_S
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from livedream.control.modulation import Modulator
@@ -53,7 +54,7 @@ def ask(
 def _ask_once(
     stage: Stage, path: str, method: str, body: bytes | None, headers: dict[str, str]
 ) -> tuple[int, dict[str, str], bytes]:
-    link = http.client.HTTPConnection("127.0.0.1", stage.panel.port, timeout=20)
+    link = http.client.HTTPConnection("127.0.0.1", stage.panel.port, timeout=PATIENCE_S)
     try:
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         link.request(method, path, body, named)
@@ -241,7 +242,7 @@ def raw_socket(stage: Stage, path: str = "/socket", **headers: str) -> None:
     lines = [f"GET {path} HTTP/1.1", *(f"{name}: {value}" for name, value in named.items()),
              "Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Version: 13",
              "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==", "", ""]  # fmt: skip
-    with socket.create_connection(("127.0.0.1", stage.panel.port), timeout=20) as link:
+    with socket.create_connection(("127.0.0.1", stage.panel.port), timeout=PATIENCE_S) as link:
         link.sendall("\r\n".join(lines).encode())
         answer = link.recv(4096).decode("latin-1")
     status = int(answer.split(" ")[1])
@@ -331,7 +332,7 @@ def test_heads_and_messages_that_are_too_large_are_refused(stage: Stage) -> None
     with pytest.raises((ConnectionClosed, OSError)):
         client.link.send("x" * 1_000_000)
         while True:
-            client.link.recv(timeout=20)
+            client.link.recv(timeout=PATIENCE_S)
 
 
 def test_a_client_that_stops_reading_costs_the_loop_nothing(stage: Stage) -> None:

@@ -8,7 +8,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from waiting import no_thread_left, until
+from waiting import PATIENCE_S, no_thread_left, until
 
 from livedream.core.addresses import Endpoint, parse_address
 from livedream.core.errors import SettingsError, SinkError
@@ -183,7 +183,7 @@ def test_a_stuck_receiver_costs_nothing() -> None:
     until(lambda: worker.health().dropped >= 998)
     closing = threading.Thread(target=worker.close)
     closing.start()
-    closing.join(20)
+    closing.join(PATIENCE_S)
     assert not closing.is_alive()
     stuck.set()
 
