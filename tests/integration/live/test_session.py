@@ -21,12 +21,14 @@ from recorded import Pool, stay_on_device
 from waiting import PATIENCE_S, until
 
 from livedream.capture.live import MemoryInput, Opened
+from livedream.capture.live.beside import LivePictures
 from livedream.core.errors import SettingsError, ShowError, SourceError
 from livedream.core.frame import Picture
 from livedream.core.settings import DreamSettings
 from livedream.live.controllers import ControllerSettings
 from livedream.live.job import LiveJob
 from livedream.live.loop import Composed
+from livedream.live.regions import LiveRegions
 from livedream.live.session import Session
 from livedream.present.live import LiveFrame, MemoryOutput, Output, open_output
 from livedream.present.live.worker import OutputWorker
@@ -197,6 +199,23 @@ def test_what_cannot_be_had_is_an_error_before_anything_runs() -> None:
         LiveJob(fps=0)
     new = set(threading.enumerate()) - before
     assert not [thread for thread in new if thread.name == "livedream-capture"]
+
+
+def test_masks_that_move_count_from_where_the_show_log_does(
+    texture: Picture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By which a replay finds them again."""
+    begun: list[float] = []
+
+    def noted(pictures: LivePictures | None = None, begun_s: float = 0.0) -> LiveRegions:
+        begun.append(begun_s)
+        return LiveRegions(pictures, begun_s)
+
+    monkeypatch.setattr("livedream.live.loop.LiveRegions", noted)
+    controllers = ControllerSettings(log=str(tmp_path / "show.jsonl"))
+    with Session(job(controllers=controllers), live_input=Moving(texture)) as session:
+        assert session.controllers.log is not None
+        assert begun == [session.controllers.log.begun_s]
 
 
 def test_what_does_not_close_is_left_to_itself_within_a_second(
