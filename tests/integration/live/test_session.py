@@ -231,8 +231,12 @@ def test_what_does_not_close_is_left_to_itself_within_a_second(
         if closing and thread.is_alive():
             waited_s.append(math.inf if timeout is None else timeout)
 
+    def closed(worker: OutputWorker) -> None:
+        hangs.wait()
+        close(worker)
+
     session = Session(job(), live_input=Moving(texture), outputs=(MemoryOutput(),))
-    monkeypatch.setattr(OutputWorker, "close", lambda worker: hangs.wait() and close(worker))
+    monkeypatch.setattr(OutputWorker, "close", closed)
     monkeypatch.setattr(threading.Thread, "join", joined)
     session.close()
     hangs.set()
