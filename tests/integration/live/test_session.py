@@ -235,8 +235,8 @@ def test_what_does_not_close_is_left_to_itself_within_a_second(
         hangs.wait()
         close(worker)
 
-    session = Session(job(), live_input=Moving(texture), outputs=(MemoryOutput(),))
     monkeypatch.setattr(OutputWorker, "close", closed)
+    session = Session(job(), live_input=Moving(texture), outputs=(MemoryOutput(),))
     monkeypatch.setattr(threading.Thread, "join", joined)
     session.close()
     hangs.set()
