@@ -82,12 +82,13 @@ class StampedInput:
 
 @dataclass
 class Watched:
-    """A session in a thread, and every picture's figures."""
+    """A session in a thread, and every picture's figures.  closed_ms: how long its end took."""
 
     source: LiveInput | None
     text: str = "stamped"
     sinks: tuple[str, ...] = ()
     seen: list[Composed] = field(default_factory=list)
+    closed_ms: int = 0
 
     def __enter__(self) -> "Watched":
         self.output = LastOnly()
@@ -102,7 +103,9 @@ class Watched:
         return self
 
     def __exit__(self, *error: object) -> None:
+        start_s = time.monotonic()
         self.session.close()
+        self.closed_ms = round(1000 * (time.monotonic() - start_s))
         self._thread.join(5)
 
     def between(self, start_s: float, end_s: float) -> list[Composed]:
@@ -192,6 +195,7 @@ def latency(args: argparse.Namespace) -> dict[str, Any]:
         "capture to composed, ms": figures([1000 * (c.composed_s - c.captured_s) for c in own]),
         "fps": round(len(own) / max(1e-6, own[-1].composed_s - own[0].composed_s), 2) if own else 0,
         "governor": status.governor,
+        "closed after, ms": it.closed_ms,
         "passed": bool(ages) and found["p95"] <= 200.0,
     }
 
@@ -239,6 +243,7 @@ def governor(args: argparse.Namespace) -> dict[str, Any]:
         },
         "dreams with a core taken": round(float(np.mean(dreams[taken])), 2),
         "governor": status.governor,
+        "closed after, ms": it.closed_ms,
         "dream": f"{status.dream_size[0]}x{status.dream_size[1]}, {status.octaves} octaves",
     }
     passed = (
@@ -280,6 +285,7 @@ def lost(args: argparse.Namespace) -> dict[str, Any]:
         "before": before,
         "MB after each ten": on_the_way,
         "after": after,
+        "closed after, ms": it.closed_ms,
         "passed": max(back) <= 2.0 and max(heard) <= 2.0 and after["threads"] <= before["threads"],
     }
 
@@ -350,6 +356,7 @@ def hours(args: argparse.Namespace) -> dict[str, Any]:
         "memory growth": f"{growth:+.2%}",
         "first": prints[0],
         "last": prints[-1],
+        "closed after, ms": it.closed_ms,
         "colour, first and last minute": [colours[0], colours[-1]],
         "strength, first and last minute": [round(levels[0], 2), round(levels[-1], 2)],
         "passed": growth <= 0.02

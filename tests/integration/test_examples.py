@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from ports import free_tcp_port
+from waiting import PATIENCE_S
 
 import livedream
 from livedream.control.live_parameters import LiveParameters
@@ -67,7 +68,7 @@ def test_a_show_is_played_over_osc(tmp_path: Path) -> None:
 def test_a_stream_is_received_until_ctrl_c() -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver:
         receiver.bind(("127.0.0.1", 0))
-        receiver.settimeout(60)
+        receiver.settimeout(PATIENCE_S)
         child = start(
             "stream.py",
             "synthetic:clouds?size=96x64&fps=10",

@@ -6,7 +6,6 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from importlib.util import find_spec
@@ -237,13 +236,17 @@ def answers(address: str) -> bool:
 
 def joined(address: str) -> RayWorkers:
     """A session with the cluster, once its worker has come."""
-    end_s = time.monotonic() + RAY_S
-    while True:
+    faults: list[WorkersError] = []
+
+    def answered() -> RayWorkers | None:
         try:
             return RayWorkers(cluster=address)
-        except WorkersError:  # on a busy machine a head may listen long before it answers
-            if time.monotonic() > end_s:
-                raise
+        except WorkersError as error:  # on a busy machine a head may listen long before it answers
+            faults.append(error)
+            return None
+
+    found: RayWorkers = until(answered, RAY_S, state=lambda: faults[-1])
+    return found
 
 
 class Unreadable:

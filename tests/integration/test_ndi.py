@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 import pytest
 from clap_and_flash import make_film
+from waiting import PATIENCE_S
 
 pytest.importorskip("cyndilib", reason="wants the extra ndi")
 
@@ -61,7 +62,7 @@ from livedream.capture.live.ndi import list_senders
 from livedream.capture.live.worker import Capture
 from livedream.core.live_sound import SOUND_RATE, LiveSound
 
-print(json.dumps(list_senders(10.0)), flush=True)
+print(json.dumps(list_senders(60.0)), flush=True)
 sound, witness, place = LiveSound(), Witness(), 0
 capture = Capture(open_live("ndi:clap", sound=sound))
 capture.start()
@@ -100,36 +101,42 @@ while True:
     time.sleep(0.04)
 """
 
-_COMPOSITOR = """
+# Who sends, by cyndilib alone.
+_FINDER = """
 import sys, time
-import numpy as np
 from cyndilib.finder import Finder
+
+finder = Finder()  # not opened: a thread of its own would ask NDI at the same time
+
+def named(words, seconds):
+    names, end_s = [], time.monotonic() + seconds
+    while not names and time.monotonic() < end_s:
+        finder.wait_for_sources(0.0)
+        time.sleep(0.05)
+        names = [one for one in map(str, finder.get_source_names()) if words in one]
+    return names
+"""
+
+_COMPOSITOR = _FINDER + """
+import numpy as np
 from cyndilib.receiver import Receiver
 from cyndilib.video_frame import VideoFrameSync
 from cyndilib.wrapper.ndi_recv import RecvBandwidth, RecvColorFormat
 
-finder = Finder()  # not opened: a thread of its own would ask NDI at the same time
-end_s, found = time.monotonic() + 90, {}
+end_s = time.monotonic() + 90
 for of in ("layer", "dream"):
-    names = []
-    while not names and time.monotonic() < end_s:
-        finder.wait_for_sources(0.0)
-        time.sleep(0.05)
-        names = [one for one in map(str, finder.get_source_names()) if f"({of})" in one]
-    if not names:
-        sys.exit(print("nobody", flush=True))
+    name = named(f"({of})", 60)[0]
     receiver, video = Receiver(
         color_format=RecvColorFormat.RGBX_RGBA, bandwidth=RecvBandwidth.highest
     ), VideoFrameSync()
     receiver.frame_sync.set_video_frame(video)
-    receiver.set_source(finder.get_source(names[0]))
+    receiver.set_source(finder.get_source(name))
     while not video.xres and time.monotonic() < end_s:
         receiver.frame_sync.capture_video()
         time.sleep(0.02)
     width, height = video.get_resolution()
     lines = np.asarray(video.get_array()).reshape(height, video.get_line_stride())
-    found[of] = lines[:, : 4 * width].reshape(height, width, 4)
-    np.save(f"{sys.argv[1]}/{of}.npy", found[of])
+    np.save(f"{sys.argv[1]}/{of}.npy", lines[:, : 4 * width].reshape(height, width, 4))
     receiver.disconnect()
 print("received", flush=True)
 """
@@ -142,11 +149,11 @@ from livedream.capture.live.ndi import list_senders
 
 faulthandler.enable()  # NDI's library is no Python
 wanted = f"({sys.argv[1].partition(':')[2]})"
-found, end_s = list_senders(10.0), time.monotonic() + 60
+found, end_s = [], time.monotonic() + 60
 # Senders of other tests may be heard of before this one's own.
-while found and not any(wanted in one.lower() for one in found) and time.monotonic() < end_s:
+while not any(wanted in one.lower() for one in found) and time.monotonic() < end_s:
+    found = list_senders(10.0)
     time.sleep(0.2)
-    found = list_senders(1.0)
 print(json.dumps(found), flush=True)
 capture = Capture(open_live(sys.argv[1]))
 capture.start()
@@ -185,22 +192,22 @@ class Programs:
         self._running.append(one)
         return one
 
-    def start_sender(self, program: str, *words: str) -> "subprocess.Popen[str]":
-        """Returns once it can be found."""
+    def start_sender(self, name: str, program: str, *words: str) -> "subprocess.Popen[str]":
+        """Returns once it can be found; skips the test where cyndilib alone does not find it."""
         one = self.start(program, *words)
         assert one.stdout is not None and one.stdout.readline() == "open\n"
+        finder = self.start(_FINDER + "print(*named(sys.argv[1], 20), flush=True)", f"({name})")
+        assert finder.stdout is not None
+        found = finder.stdout.readline()
+        assert one.poll() is None, "the sender has ended"
+        if f"({name})" not in found:
+            pytest.skip("NDI finds nobody on this machine")
         return one
 
     def close(self) -> None:
         for one in self._running:
             one.kill()
             one.communicate()
-
-
-def skip_for(sender: "subprocess.Popen[str]") -> None:
-    """Nobody was found, and there is somebody."""
-    assert sender.poll() is None, "the sender has ended"
-    pytest.skip("NDI finds nobody on this machine")
 
 
 @pytest.fixture
@@ -214,12 +221,10 @@ def programs(tmp_path: Path) -> Iterator[Programs]:
 def test_a_sender_is_found_by_its_name_and_found_again_with_another_size(
     programs: Programs,
 ) -> None:
-    sender = programs.start_sender(_SENDER, "Wall", "320", "180", "200")
+    sender = programs.start_sender("Wall", _SENDER, "Wall", "320", "180", "200")
     receiver = programs.start(_RECEIVER, "ndi:wall")
     assert receiver.stdout is not None
     names = json.loads(receiver.stdout.readline())
-    if not names:
-        skip_for(sender)
     assert any("(Wall)" in name for name in names), names
 
     def until(**wanted: object) -> dict[str, object]:
@@ -228,7 +233,7 @@ def test_a_sender_is_found_by_its_name_and_found_again_with_another_size(
             said: dict[str, object] = json.loads(line)
             if all(said.get(key) == value for key, value in wanted.items()):
                 return said
-        raise AssertionError(f"the receiver has ended ({receiver.wait(30)})")
+        raise AssertionError(f"the receiver has ended ({receiver.wait(PATIENCE_S)})")
 
     first = until(size=[320, 180], state="ok")
     left, right = first["left"], first["right"]
@@ -236,7 +241,7 @@ def test_a_sender_is_found_by_its_name_and_found_again_with_another_size(
     assert abs(left[0] - 200) < 12 and max(*left[1:], *right) < 12
     sender.kill()
     until(state="lost", detail="ndi:wall: the NDI sender is gone")
-    programs.start_sender(_SENDER, "Wall", "480", "270", "90")
+    programs.start_sender("Wall", _SENDER, "Wall", "480", "270", "90")
     again = until(size=[480, 270], state="ok")
     assert again["reconnects"] == 1
     left = again["left"]
@@ -257,12 +262,10 @@ def camera_and_dream() -> tuple[np.ndarray, np.ndarray]:
 def test_alpha_arrives_and_the_composite_is_the_dream(programs: Programs, tmp_path: Path) -> None:
     camera, dreamed = camera_and_dream()
     np.save(tmp_path / "sent.npy", np.stack([camera, dreamed]))
-    sender = programs.start_sender(_LAYER, str(tmp_path / "sent.npy"))
+    programs.start_sender("layer", _LAYER, str(tmp_path / "sent.npy"))
     compositor = programs.start(_COMPOSITOR, str(tmp_path))
     assert compositor.stdout is not None
-    if (said := compositor.stdout.readline()) == "nobody\n":
-        skip_for(sender)
-    assert said == "received\n"
+    assert compositor.stdout.readline() == "received\n"
     layer, opaque = np.load(tmp_path / "layer.npy"), np.load(tmp_path / "dream.npy")
     assert layer[:, 230:, 3].max() <= 4, "nothing was added there"
     assert layer[:, :200, 3].mean() > 10
@@ -278,11 +281,10 @@ def test_alpha_arrives_and_the_composite_is_the_dream(programs: Programs, tmp_pa
 
 @pytest.mark.slow
 def test_sound_goes_along_and_claps_when_it_flashes(programs: Programs, tmp_path: Path) -> None:
-    sender = programs.start_sender(_PLAYER, str(make_film(tmp_path / "film.mp4")))
+    programs.start_sender("Clap", _PLAYER, str(make_film(tmp_path / "film.mp4")))
     witness = programs.start(_WITNESS)
     assert witness.stdout is not None
-    if not json.loads(witness.stdout.readline()):
-        skip_for(sender)
+    assert json.loads(witness.stdout.readline()), "nobody was found"
     apart_ms = json.loads(witness.stdout.readline())
     assert len(apart_ms) == 9
     # NDI's pieces have no time but that of their coming: on a busy machine some come late.

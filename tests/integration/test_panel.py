@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 import pytest
 from panel_made import Client, Stage, open_stage
+from waiting import PATIENCE_S
 from websockets.exceptions import ConnectionClosed
 
 from livedream.control.modulation import Modulator
@@ -53,7 +54,7 @@ def ask(
 def _ask_once(
     stage: Stage, path: str, method: str, body: bytes | None, headers: dict[str, str]
 ) -> tuple[int, dict[str, str], bytes]:
-    link = http.client.HTTPConnection("127.0.0.1", stage.panel.port, timeout=20)
+    link = http.client.HTTPConnection("127.0.0.1", stage.panel.port, timeout=PATIENCE_S)
     try:
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         link.request(method, path, body, named)
@@ -242,7 +243,7 @@ def raw_socket(stage: Stage, host: str) -> tuple[bytes, bytes]:
              "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==",
              "", ""]  # fmt: skip
     answer = b""
-    with socket.create_connection(("127.0.0.1", stage.panel.port), timeout=20) as link:
+    with socket.create_connection(("127.0.0.1", stage.panel.port), timeout=PATIENCE_S) as link:
         link.sendall("\r\n".join(lines).encode())
         while not answer.partition(b"\r\n\r\n")[2] and (some := link.recv(4096)):
             answer += some
@@ -260,7 +261,7 @@ def refusal(stage: Stage, **headers: str) -> tuple[int, str]:
     """Why a WebSocket is closed that was sent nothing."""
     client = Client(stage, **headers)
     with pytest.raises(ConnectionClosed) as closed:
-        client.link.recv(20)
+        client.link.recv(PATIENCE_S)
     client.close()
     assert closed.value.rcvd is not None
     return closed.value.rcvd.code, closed.value.rcvd.reason
@@ -345,7 +346,7 @@ def test_heads_and_messages_that_are_too_large_are_refused(stage: Stage) -> None
     with pytest.raises((ConnectionClosed, OSError)):
         client.link.send("x" * 1_000_000)
         while True:
-            client.link.recv(timeout=20)
+            client.link.recv(timeout=PATIENCE_S)
 
 
 def test_a_client_that_stops_reading_costs_the_loop_nothing(stage: Stage) -> None:

@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
@@ -18,6 +17,7 @@ import cv2
 import numpy as np
 import pytest
 from recorded import Pool, stay_on_device
+from waiting import PATIENCE_S, until
 
 from livedream.capture import open_source
 from livedream.cli import main
@@ -342,16 +342,11 @@ def _spawn(*arguments: str) -> "subprocess.Popen[str]":
     )  # fmt: skip
 
 
-def _wait_for_frames(path: Path, count: int) -> None:
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        try:
-            if len(times(path)) >= count:
-                return
-        except (OSError, av.FFmpegError, IndexError):
-            pass
-        time.sleep(0.05)
-    raise AssertionError(f"{path} did not reach {count} frames")
+def _has_frames(path: Path, count: int) -> bool:
+    try:
+        return len(times(path)) >= count
+    except (OSError, av.FFmpegError, IndexError):
+        return False
 
 
 @pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
@@ -362,7 +357,7 @@ def test_killed_it_plays_and_goes_on(
     out = tmp_path / name
     clouds = CLOUDS.replace("seconds=2", "seconds=4")
     worker = _spawn("render", clouds, "-o", str(out), *OPTIONS)
-    _wait_for_frames(out, 10)
+    until(lambda: _has_frames(out, 10))
     worker.send_signal(signal.SIGKILL)
     worker.communicate()
     assert len(times(out)) >= 10
@@ -405,9 +400,9 @@ def test_ctrl_c_finishes_the_file(clip: Path, tmp_path: Path) -> None:
     worker = _spawn(
         "render", str(clip), "-o", str(out), "--iterations", "20", "--flow", "none", *OPTIONS
     )
-    _wait_for_frames(out, 5)
+    until(lambda: _has_frames(out, 5))
     worker.send_signal(signal.SIGINT)
-    _, said = worker.communicate(timeout=60)
+    _, said = worker.communicate(timeout=PATIENCE_S)
     assert worker.returncode == 130
     assert "Traceback" not in said
     assert 5 <= len(times(out)) < 50

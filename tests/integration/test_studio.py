@@ -22,7 +22,7 @@ import pytest
 from chromium import Browser, Page, open_chromium
 from panel_made import open_stage
 from ports import free_tcp_port
-from waiting import until
+from waiting import PATIENCE_S, until
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
@@ -312,7 +312,7 @@ def test_what_came_while_somebody_typed_or_chose_is_shown_afterwards(
         page.evaluate(f"{RESCAN}.click()")
         later = "document.querySelector('[data-source=\"camera:Plugged in later\"]') !== null"
         with connect(f"ws://127.0.0.1:{studio.port}/studio") as link:
-            while "Plugged in later" not in str(link.recv(timeout=30)):
+            while "Plugged in later" not in str(link.recv(timeout=PATIENCE_S)):
                 pass
         page.evaluate("new Promise((done) => setTimeout(done, 1200))")
         assert not page.evaluate(later)
@@ -372,21 +372,21 @@ def test_who_asks_for_devices_while_they_are_looked_for_gets_what_came_meanwhile
     def devices() -> Devices:
         there = {**found["cameras"]}
         begun.release()
-        assert go_on.acquire(timeout=60)
+        assert go_on.acquire(timeout=PATIENCE_S)
         return {"cameras": there}
 
     studio = Studio(Endpoint("127.0.0.1", 0), LiveForm(), folder=tmp_path, devices=devices)
     with closing(studio):
         studio.start()
-        assert begun.acquire(timeout=60)
+        assert begun.acquire(timeout=PATIENCE_S)
         found["cameras"]["1  Plugged in later"] = "/dev/video1"
         with connect(f"ws://127.0.0.1:{studio.port}/studio") as link:
             link.send('{"look": true}')
             link.send("[1]")  # whose answer says that the one before was heard
-            while "fault" not in json.loads(link.recv(timeout=60)):
+            while "fault" not in json.loads(link.recv(timeout=PATIENCE_S)):
                 pass
             go_on.release(2)
-            while "Plugged in later" not in str(link.recv(timeout=60)):
+            while "Plugged in later" not in str(link.recv(timeout=PATIENCE_S)):
                 pass
 
 
@@ -444,7 +444,7 @@ def test_what_makes_no_sense_starts_nothing(studio: Studio, tmp_path: Path) -> N
             link.send(message)
             found: dict[str, Any] = {}
             while "fault" not in found:
-                found = json.loads(link.recv(timeout=30))
+                found = json.loads(link.recv(timeout=PATIENCE_S))
             assert "\n" not in found["fault"]
     assert studio.show.state.number == 0 and not studio.done.is_set()
     assert not (tmp_path / "keys").exists()  # nor is anything written
@@ -473,7 +473,7 @@ def test_a_fault_of_our_own_is_said_and_the_page_goes_on(
             link.send(message)
             found: dict[str, Any] = {}
             while "fault" not in found:
-                found = json.loads(link.recv(timeout=30))
+                found = json.loads(link.recv(timeout=PATIENCE_S))
             if "stop" in message:
                 assert found["fault"].startswith("livedream failed (")
                 assert "a-key" not in found["fault"]
@@ -507,7 +507,7 @@ def test_it_can_quit_while_its_browser_is_open_and_it_looks_for_devices(tmp_path
     try:
         looks, _ = ear.accept()
         with looks:
-            looks.settimeout(60)
+            looks.settimeout(PATIENCE_S)
             until(
                 lambda: (
                     studio.poll() is not None
@@ -518,7 +518,7 @@ def test_it_can_quit_while_its_browser_is_open_and_it_looks_for_devices(tmp_path
             assert studio.poll() is None
             with connect(f"ws://127.0.0.1:{port}/studio") as link:
                 link.send('{"quit": true}')
-                assert studio.wait(60) == 0
+                assert studio.wait(PATIENCE_S) == 0
             assert looks.recv(1) == b""  # it has ended
     finally:
         ear.close()
@@ -540,6 +540,6 @@ def test_nobody_from_elsewhere_starts_a_show(tmp_path: Path) -> None:
             ):
                 link.recv(timeout=30)
         with pytest.raises(urllib.error.HTTPError, match="401"):
-            urllib.request.urlopen(f"http://{address}/", timeout=30)
+            urllib.request.urlopen(f"http://{address}/", timeout=PATIENCE_S)
         with connect(f"ws://{address}/studio?token=secret") as link:
-            assert json.loads(link.recv(timeout=30))["phone"] is True
+            assert json.loads(link.recv(timeout=PATIENCE_S))["phone"] is True

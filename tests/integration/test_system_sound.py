@@ -195,4 +195,4 @@ def test_the_process_ends_with_the_one_that_asked(stand_in: Path) -> None:
     assert child.stdout is not None
     assert len(child.stdout.read(2048)) == 2048
     child.stdout.close()
-    assert child.wait(30) == 0
+    assert child.wait(PATIENCE_S) == 0

@@ -14,6 +14,7 @@ import pytest
 from chromium import open_chromium
 from clap_and_flash import SIZE, Witness, make_film
 from ports import free_tcp_port
+from waiting import until
 
 pytest.importorskip("aiortc", reason="wants the extra whip")
 
@@ -23,7 +24,6 @@ from livedream.core.live_sound import SOUND_RATE, LiveSound
 
 PEER = Path(__file__).with_name("whip_peer.py")
 ROOT = PEER.parents[2]
-PATIENCE_S = 90.0
 
 # Pictures by this machine's clock, as clap_and_flash.py draws them, and a tone once it is clicked.
 _PAGE = """(async () => {
@@ -95,13 +95,12 @@ class Stage:
     def listen(self) -> None:
         self.capture = Capture(open_live(self._address, sound=self.sound))
         self.capture.start()
-        until_s = time.monotonic() + PATIENCE_S
-        while True:
+
+        def listens() -> bool:
             health = self.capture.health()
-            if health.state == "ok" or "nobody is sending yet" in health.detail:
-                return
-            assert time.monotonic() < until_s, health
-            time.sleep(0.02)
+            return health.state == "ok" or "nobody is sending yet" in health.detail
+
+        until(listens, state=self.capture.health)
 
     def send(self, size: str) -> "subprocess.Popen[bytes]":
         words = [sys.executable, str(PEER), "send", f"{self.url}whip", size]
@@ -115,20 +114,24 @@ class Stage:
         self._peers.append(subprocess.Popen(words, cwd=ROOT, env=environment))
 
     def until(self, done: Callable[[], bool]) -> None:
-        end_s = time.monotonic() + PATIENCE_S
-        while not done():
-            assert time.monotonic() < end_s, self.capture.health()
-            captured = self.capture.slot.get(0.2)
-            if captured is None:
-                continue
-            rgb, captured_s = captured.rgb, captured.captured_s
-            self.size = rgb.shape[1], rgb.shape[0]
-            self.witness.see(captured_s, rgb)
-            now = round(captured_s * SOUND_RATE)
-            self._place = self._place or now
-            while (block := self.sound.take(self._place, 480, now)) is not None:
-                self.witness.hear(self._place / SOUND_RATE, block[:, 0])
-                self._place += 480
+        def watched() -> bool:
+            self._take()
+            return done()
+
+        until(watched, state=self.capture.health)
+
+    def _take(self) -> None:
+        captured = self.capture.slot.get(0.2)
+        if captured is None:
+            return
+        rgb, captured_s = captured.rgb, captured.captured_s
+        self.size = rgb.shape[1], rgb.shape[0]
+        self.witness.see(captured_s, rgb)
+        now = round(captured_s * SOUND_RATE)
+        self._place = self._place or now
+        while (block := self.sound.take(self._place, 480, now)) is not None:
+            self.witness.hear(self._place / SOUND_RATE, block[:, 0])
+            self._place += 480
 
     def close(self) -> None:
         self.capture.close()

@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 from live.streams_made import FPS, datagrams, film
 from ports import free_udp_port
+from waiting import PATIENCE_S
 
 from livedream.capture.live import open_live
 from livedream.core.errors import SinkError
@@ -124,7 +125,7 @@ def test_work_that_is_done() -> None:
 
     with held() as found:
         reader = Reader()
-        reader.thread.join(60)
+        reader.thread.join(PATIENCE_S)
         assert not reader.thread.is_alive()
         del reader
         time.sleep(0.01)

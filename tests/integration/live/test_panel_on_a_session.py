@@ -8,6 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 from panel_made import Client
+from waiting import PATIENCE_S
 
 from livedream.core.settings import DreamSettings
 from livedream.live.controllers import ControllerSettings
@@ -28,7 +29,8 @@ class Where:
         self.address = f"127.0.0.1:{panel.port}"
 
     def brightness(self) -> float:
-        with urllib.request.urlopen(f"http://{self.address}/preview.jpg", timeout=60) as answer:
+        address = f"http://{self.address}/preview.jpg"
+        with urllib.request.urlopen(address, timeout=PATIENCE_S) as answer:
             coded = np.frombuffer(answer.read(), np.uint8)
         return float(cv2.imdecode(coded, cv2.IMREAD_COLOR).mean())
 
@@ -72,5 +74,5 @@ def test_a_page_changes_the_picture_of_a_running_session(tmp_path: Path) -> None
         client.until(lambda sent: where.brightness() < 2)
         client.close()
         session.stop()
-        running.join(60)
+        running.join(PATIENCE_S)
         assert not running.is_alive()

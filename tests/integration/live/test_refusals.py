@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from safetensors.torch import save_file
+from waiting import PATIENCE_S
 
 from livedream.capture.live import MemoryInput, Opened
 from livedream.control.catalogue import Catalogue
@@ -98,7 +99,7 @@ def test_a_network_that_cannot_be_had_does_not_stay_listed(session: Session) -> 
     session.parameters.set("network", "resnet50-places365")  # has no checksum: is not fetched
     back.clear()  # its own objective was announced
     session.pool.get(session.parameters.snapshot().dream)
-    assert back.wait(60)
+    assert back.wait(PATIENCE_S)
     assert session.parameters.target("objective") == "eyes"
     assert "checksum" in session.pool.notes["network"]
 

@@ -7,7 +7,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from waiting import until
+from waiting import PATIENCE_S, until
 
 from livedream.capture.live import LiveInput, MemoryInput, Opened
 from livedream.core.errors import SourceError
@@ -76,7 +76,7 @@ def session(second: Camera, texture: Picture) -> Iterator[Session]:
     made.output = output  # type: ignore[attr-defined]
     yield made
     made.close()
-    thread.join(30)
+    thread.join(PATIENCE_S)
     assert not thread.is_alive()
 
 

@@ -7,13 +7,13 @@ import ctypes
 import json
 import logging
 import threading
-import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from waiting import until
+from waiting import PATIENCE_S, until
 
 from livedream.core.errors import ShowError
 from livedream.core.settings import DreamSettings
@@ -40,17 +40,15 @@ def kill(thread: SupervisedThread, wake: Callable[[], None] = lambda: None) -> N
     """wake: gives the thread something to do; one that sleeps is not killed before."""
     before = thread.failures
     assert thread.ident is not None
-    for patience_s in (10.0, 10.0, 30.0):  # raised inside a destructor, Python ignores it
+    for patience_s in (10.0, 10.0, PATIENCE_S):  # raised inside a destructor, Python ignores it
         raised = ctypes.pythonapi.PyThreadState_SetAsyncExc(
             ctypes.c_ulong(thread.ident), ctypes.py_object(Killed)
         )
         assert raised == 1
         wake()
-        end = time.monotonic() + patience_s
-        while time.monotonic() < end:
-            if thread.failures > before:
-                return
-            time.sleep(0.01)
+        with suppress(AssertionError):
+            until(lambda: thread.failures > before, patience_s)
+            return
     raise AssertionError(f"thread {thread.name} was not killed")
 
 
@@ -93,7 +91,7 @@ class Show:
 
     def close(self) -> None:
         self.session.close()
-        self._thread.join(60)
+        self._thread.join(PATIENCE_S)
         assert not self._thread.is_alive()
 
 
@@ -131,7 +129,7 @@ def test_each_is_started_again_and_log_and_health_say_so(
         assert thread.is_alive(), name
         assert not show.ended
     # All of them work again.
-    with urllib.request.urlopen(panel_address(show) + "/health", timeout=20) as answer:
+    with urllib.request.urlopen(panel_address(show) + "/health", timeout=PATIENCE_S) as answer:
         health = json.load(answer)
     assert health["state"] == "lost"
     assert {t["name"] for t in health["threads"] if t["state"] == "lost"} >= {"program", "panel"}

@@ -8,6 +8,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from waiting import PATIENCE_S
 
 from livedream.control.link import LinkTempo
 from livedream.control.live_parameters import LiveParameters
@@ -69,7 +70,7 @@ def test_the_tempo_stays_in_range(
     with supervisor.current():
         link = LinkTempo(show)
         link.start()
-    assert session.over.wait(20)
+    assert session.over.wait(PATIENCE_S)
     link.close()
     assert all(20 <= bpm <= 300 and abs(beats) <= 2e9 for bpm, beats in seen) and seen
     assert not supervisor.notes() and "nan" not in link.health().detail

@@ -5,6 +5,7 @@ import threading
 from functools import partial
 
 import pytest
+from waiting import PATIENCE_S
 
 from livedream.control.catalogue import check_objective
 from livedream.control.live_parameters import Change, LiveParameters
@@ -223,7 +224,7 @@ def test_a_listener_may_use_the_parameters(parameters: LiveParameters) -> None:
     parameters.listen(lambda change: parameters.target("strength") and None)
     done = threading.Thread(target=lambda: parameters.set("strength", 20), daemon=True)
     done.start()
-    done.join(60)
+    done.join(PATIENCE_S)
     assert not done.is_alive()
 
 

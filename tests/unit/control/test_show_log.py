@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
-from waiting import until
+from waiting import PATIENCE_S, until
 
 from livedream.control import show_log
 from livedream.control.live_parameters import LiveParameters
@@ -63,7 +63,7 @@ def test_what_a_full_disk_did_not_take_by_the_end_is_counted(
         until(lambda: log.health().state == "lost")
         closing = threading.Thread(target=log.close, daemon=True)
         closing.start()
-        closing.join(20)
+        closing.join(PATIENCE_S)
         assert not closing.is_alive()
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

@@ -3,6 +3,7 @@
 import threading
 
 import pytest
+from waiting import PATIENCE_S
 
 from livedream.core.latest_slot import LatestSlot, SlotClosed
 
@@ -19,14 +20,14 @@ def test_only_the_newest_is_kept_and_the_others_counted() -> None:
 def test_a_reader_wakes_for_an_item() -> None:
     slot: LatestSlot[str] = LatestSlot()
     threading.Timer(0.05, slot.put, ["here"]).start()
-    assert slot.get(60.0) == "here"
+    assert slot.get(PATIENCE_S) == "here"
 
 
 def test_closing_wakes_readers_and_leaves_the_last_item() -> None:
     slot: LatestSlot[int] = LatestSlot()
     threading.Timer(0.05, slot.close).start()
     with pytest.raises(SlotClosed):
-        slot.get(60.0)
+        slot.get(PATIENCE_S)
     other: LatestSlot[int] = LatestSlot()
     other.put(1)
     other.close()

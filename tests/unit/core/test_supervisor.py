@@ -175,6 +175,7 @@ thread.close(0.0)
 told.set()
 """
     ended = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True
-    )
+        [sys.executable, "-c", program],
+        capture_output=True, text=True, timeout=PATIENCE_S, check=True,
+    )  # fmt: skip
     assert (ended.stdout, ended.stderr) == ("finished\n", "")

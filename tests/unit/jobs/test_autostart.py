@@ -119,6 +119,12 @@ def test_a_task_of_windows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert main(["autostart", "--remove"]) == 0  # deleting a task leaves running what it began
     assert done == [(("schtasks", "/End", "/TN", "livedream"),), entry.off]
     assert not entry.file.exists()
+    done.clear()
+    assert main(["autostart", "--start", "live", "0"]) == 0  # nor does creating it anew stop that
+    assert done == [entry.before, entry.end, entry.on, entry.session]
+    done.clear()
+    assert main(["autostart", "live", "0"]) == 0
+    assert done == [entry.before, entry.on[:-1], entry.session]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="a unit of systemd")

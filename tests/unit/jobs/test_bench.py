@@ -42,10 +42,12 @@ def test_the_figures_hang_together(report: BenchReport) -> None:
     # 4 FLOP per multiply-add there and back; the coarse octave has one frame in three.
     per_px = report.ascent_gflop * 1e9 / (4 * (114 * 64 + 2 * 160 * 90) / 3)
     assert 5000 < per_px < 7000
-    assert report.ascent_processor_share > 0
+    # Seconds in place of milliseconds would be a thousand times off; a busy machine is not.
+    assert 0.01 < report.ascent_processor_share < 10
     busy = report.stages_processor_ms
     assert list(busy) == ["flow", "warp", "dream", "compose", "ascent"]
-    assert min(busy.values()) > 0 and report.processor_ms > 0
+    assert min(busy.values()) > 0
+    assert 0.05 < sum(busy.values()) / report.processor_ms < 20
     look = report.look
     assert look.response > 0 and 0.5 < look.response / look.full_response < 1.5
     assert look.flicker > 0 and look.full_flicker > 0

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from recorded import Pool, Traced, stay_on_device
+from waiting import PATIENCE_S
 
 from livedream.capture.live import Captured
 from livedream.capture.sky import Sky
@@ -67,7 +68,7 @@ class Show:
         """A frame, and its own dream on it."""
         grade = more.get("grade", GradeSettings())
         self.begin(rgb, motion, **more)
-        self.worker.wait_for(self.index - 1, 30.0)
+        self.worker.wait_for(self.index - 1, PATIENCE_S)
         shown = self.worker.shown(self._now[0], grade.mix)
         assert not self.worker.note
         return shown
@@ -146,7 +147,7 @@ def test_a_frame_that_its_dream_has_not_caught_up_with_shows_the_one_before_wher
     launch = show.pool.first.launch
 
     def late(*given: Any, **more: Any) -> Any:
-        gate.wait(30.0)
+        gate.wait(PATIENCE_S)
         return launch(*given, **more)
 
     show.pool.first.launch = late  # type: ignore[method-assign]
@@ -162,7 +163,7 @@ def test_a_frame_that_its_dream_has_not_caught_up_with_shows_the_one_before_wher
     now = added(compose(rgb, waiting.steps), rgb)
     assert np.corrcoef(now[8:-8, 8:-8].ravel(), wanted[8:-8, 8:-8].ravel())[0, 1] > 0.95
     gate.set()
-    show.worker.wait_for(6, 30.0)
+    show.worker.wait_for(6, PATIENCE_S)
     assert show.worker.shown(time.monotonic()).picture is not None
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from show_made import COMMAND
-from waiting import no_thread_left, until
+from waiting import PATIENCE_S, no_thread_left, until
 from websockets.sync.client import connect
 
 from livedream.panel.curtain import Curtain
@@ -66,7 +66,7 @@ def status(leader: str) -> dict[str, Any]:
 def say(show: ShowProcess, **message: Any) -> None:
     with connect(f"ws://127.0.0.1:{show.port}/socket", compression=None) as link:
         for _ in ("values", "state"):
-            link.recv(timeout=30)
+            link.recv(timeout=PATIENCE_S)
         link.send(json.dumps(message))
 
 

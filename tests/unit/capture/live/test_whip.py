@@ -212,7 +212,7 @@ def test_a_thousand_offers_leave_nothing_behind(
     asked = b"".join(f"{head}{len(body)}\r\n\r\n".encode() + body for body in bodies)
     found: list[str] = []
     with (
-        socket.create_connection(("127.0.0.1", door.port), timeout=60) as link,
+        socket.create_connection(("127.0.0.1", door.port), timeout=PATIENCE_S) as link,
         link.makefile("rb") as answers,
     ):
         for asked_for in range(30, 1021, 30):

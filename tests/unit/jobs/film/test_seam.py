@@ -1,7 +1,9 @@
 """One dream gives way to another: at their level, and no frame changes more than the rest."""
 
 from fractions import Fraction
+from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -46,6 +48,22 @@ def test_a_seam_leads_from_one_dream_to_the_other(dreamnet: Network, texture: Pi
     assert near[0][0] > 0.95 and near[1][-1] > 0.95
     levels = [np.sqrt(np.mean(np.square(one))) for one in shown]
     assert levels == pytest.approx([12.0] * FRAMES, rel=0.02)
+
+
+def test_a_mask_that_moves_is_at_the_film_s_time_in_both(
+    dreamnet: Network, texture: Picture, tmp_path: Path
+) -> None:
+    for number in range(10):  # black, and white after 0.2 s
+        mask = np.full((9, 16), 255 * (number >= 5), np.uint8)
+        cv2.imwrite(str(tmp_path / f"{number}.png"), mask)
+    settings = SETTINGS.replace(where=f"mask({tmp_path}/%d.png)")
+    picture = np.ascontiguousarray(texture[:90, :120])
+    first = Dreamer(settings, dreamnet)
+    first.start_s = 0.26
+    first.step(Frame(picture, 0, Fraction(1, 25), 0), STILL)
+    states = 2 * (first.state.arrays(),)
+    shown = Seam(first, states, 1).step(Frame(picture, 1, Fraction(1, 25), 1), STILL)
+    assert np.sqrt(np.mean(np.square(residual(shown.frame, picture)))) > 10
 
 
 def test_across_a_cut_both_begin_afresh(dreamnet: Network, texture: Picture) -> None:

@@ -12,6 +12,7 @@ from waiting import PATIENCE_S, no_thread_left, until
 
 from livedream.core.addresses import Endpoint, parse_address
 from livedream.core.errors import SettingsError, SinkError
+from livedream.core.supervisor import SupervisedThread
 from livedream.present.live import OUTPUTS, LiveFrame, MemoryOutput, open_output
 from livedream.present.live.sharing import NdiOutput
 from livedream.present.live.worker import OutputWorker
@@ -201,9 +202,28 @@ def test_a_stuck_receiver_costs_nothing() -> None:
     until(lambda: worker.health().dropped >= 998)
     closing = threading.Thread(target=worker.close)
     closing.start()
-    closing.join(20)
+    closing.join(PATIENCE_S)
     assert not closing.is_alive()
     stuck.set()
+
+
+def test_an_output_that_does_not_close_is_given_up_within_a_second(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    hangs, output, waits_s = threading.Event(), MemoryOutput("stuck"), list[float | None]()
+    output.close = hangs.wait  # type: ignore[assignment,method-assign]
+    worker, close = OutputWorker(output), SupervisedThread.close
+
+    def closed(thread: SupervisedThread, timeout_s: float | None = None) -> bool:
+        waits_s.append(timeout_s)
+        return close(thread, 0.0)
+
+    monkeypatch.setattr(SupervisedThread, "close", closed)
+    worker.close()
+    hangs.set()
+    (wait_s,) = waits_s
+    assert wait_s is not None and wait_s <= 1.0
+    assert "stuck does not close: giving up on it" in caplog.text
 
 
 def test_a_hundred_outputs_leave_no_thread() -> None:

@@ -13,6 +13,7 @@ import av
 import cv2
 import numpy as np
 import pytest
+from waiting import PATIENCE_S
 
 from livedream.core.addresses import parse_address
 from livedream.core.frame import Picture
@@ -66,7 +67,7 @@ def wait_for(background: BackgroundWriter) -> None:
     """Until it has done what it was asked to do so far."""
     done = threading.Event()
     background.do(done.set)
-    assert done.wait(30.0)
+    assert done.wait(PATIENCE_S)
 
 
 def busy_recording(folder: Path) -> tuple[RecordingOutput, BackgroundWriter, threading.Event]:
@@ -74,7 +75,7 @@ def busy_recording(folder: Path) -> tuple[RecordingOutput, BackgroundWriter, thr
     may_go_on = threading.Event()
 
     def be_busy() -> None:
-        may_go_on.wait(30.0)
+        may_go_on.wait(PATIENCE_S)
 
     output = recording(folder, "minutes=0.02")
     output.open()
@@ -133,7 +134,7 @@ def test_a_segment_that_is_prepared_after_the_end_leaves_nothing(tmp_path: Path)
     background.do(done.set)
     output.close()
     may_go_on.set()
-    assert done.wait(30.0)
+    assert done.wait(PATIENCE_S)
     (path,) = tmp_path.iterdir()
     assert numbers(path) == list(range(28))
 

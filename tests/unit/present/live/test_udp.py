@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from waiting import PATIENCE_S
 
 from livedream.present.live import LiveFrame, open_output
 
@@ -22,7 +23,7 @@ def test_of_a_name_with_two_addresses_ipv4_is_taken(monkeypatch: pytest.MonkeyPa
     picture = np.zeros((90, 160, 3), np.uint8)
     with closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as receiver:
         receiver.bind(("127.0.0.1", 0))
-        receiver.settimeout(30)
+        receiver.settimeout(PATIENCE_S)
         address = f"udp://localhost:{receiver.getsockname()[1]}"
         with closing(open_output(address, width=160, height=90, rate=Fraction(25))) as output:
             output.open()
