@@ -102,8 +102,19 @@ class Curves:
         return frozenset(one.name for one in self.keyframes)
 
     def timed(self, rate: Fraction) -> list[tuple[float, Keyframe]]:
-        """Each keyframe with its time in seconds, in order. rate: frames per second."""
-        found = [(float(k.time / rate if k.frames else k.time), k) for k in self.keyframes]
+        """Each keyframe with its time in seconds, in order. rate: frames per second.
+
+        What jumps at a frame does so half a frame before it: many files round the frames' times.
+        A number is then held up to the frame, and its keyframe is there twice.
+        """
+        found: list[tuple[float, Keyframe]] = []
+        for one in self.keyframes:
+            time = one.time / rate if one.frames else one.time
+            jumps = one.frames and one.kind == "hold"
+            if jumps:
+                found.append((max(0.0, float(time - 1 / (2 * rate))), one))
+            if not jumps or _is_number(MOVABLE[one.name]):
+                found.append((float(time), one))
         return sorted(found, key=lambda pair: pair[0])
 
 

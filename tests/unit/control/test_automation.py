@@ -40,6 +40,17 @@ def test_curves_move_and_texts_switch_at_their_frame() -> None:
     assert all(one.fading is None for one in seen)
 
 
+def test_what_jumps_at_a_frame_does_so_there_though_a_file_rounds_its_time() -> None:
+    rate = Fraction(30000, 1001)
+    curves = parse_curves("20f:objective=strokes, 20f:mirror=yes, 20f:zoom=1.5 hold, 30f:zoom=2")
+    found = FilmTimeline(Automation(curves=curves), DreamSettings(), rate)
+    seen = [found.snapshot(round(float(n / rate), 3)) for n in range(26)]  # as Matroska does
+    assert [one.dream.objective for one in seen[18:22]] == ["", "", "strokes", "strokes"]
+    assert [one.grade.mirror for one in seen[18:22]] == [False, False, True, True]
+    assert [one.grade.zoom for one in seen[19:21]] == [seen[0].grade.zoom, 1.5]
+    assert seen[25].grade.zoom == pytest.approx(1.75, abs=0.01)
+
+
 def test_a_film_s_painted_region_is_what_was_kept() -> None:
     assert timeline(curves=parse_curves("1:strength=2")).snapshot(0.5).painted is None
 
