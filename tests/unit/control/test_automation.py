@@ -62,6 +62,16 @@ def test_another_network_takes_its_own_objective_until_one_is_named() -> None:
     assert seen == [("", "eyes"), ("dreamnet-birds", ""), ("dreamnet-birds", "strokes")]
 
 
+def test_network_and_objective_of_one_time_come_in_any_order() -> None:
+    table = "time,objective,network\n0,fur,dreamnet\n1,plumage,dreamnet-birds\n"
+    timeline(curves=parse_curves(table)).check()
+    found = timeline(curves=parse_curves(table))
+    seen = [(s.network, s.objective) for s in (found.snapshot(t).dream for t in (0, 1))]
+    assert seen == [("dreamnet", "fur"), ("dreamnet-birds", "plumage")]
+    both = timeline(curves=parse_curves("1:prompt=owl, 1:objective=eyes"))
+    assert both.snapshot(1).dream.prompt == "owl"
+
+
 def test_presets_take_turns_and_what_was_given_stays() -> None:
     found = timeline(steps=TURNS, kept=frozenset({"strength"}))
     assert found.snapshot(0).dream.objective == "eyes"
