@@ -136,6 +136,7 @@ class Automation:
             found["presets"] = [
                 [step.hold_s, step.crossfade_s, preset.to_toml()] for step, preset in self.steps
             ]
+            found |= {"loop": self.loop, "given": sorted(self.kept & MOVABLE.keys())}
         tempo = {"on": self.on and str(self.on), "bpm": self.bpm, "bar": self.bar,
                  "bar_at_s": self.bar_at_s}  # fmt: skip
         return found | {name: value for name, value in tempo.items() if value is not None}

@@ -1,5 +1,6 @@
 """A film's parameters over its time, as one function of it."""
 
+from dataclasses import fields, replace
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
@@ -206,6 +207,14 @@ def test_what_can_be_dreamed_passes() -> None:
 
 
 def test_its_identity_is_all_that_it_holds() -> None:
-    one = Automation(**EVERYTHING).identity()
-    assert set(one) == {"curves", "modulators", "presets"}
+    one = Automation(**EVERYTHING)
+    others: dict[str, Any] = {
+        "curves": parse_curves("0:rotation=1"), "modulators": (), "steps": TURNS[:1],
+        "loop": False, "kept": frozenset({"strength"}), "on": Every(4), "bpm": 99.0, "bar": 3,
+        "bar_at_s": 0.5,
+    }  # fmt: skip
+    assert set(others) == {one.name for one in fields(Automation)} - {"heard"}
+    for name, value in others.items():
+        assert replace(one, **{name: value}).identity() != one.identity(), name
+    assert replace(one, kept=frozenset({"device"})).identity() == one.identity(), "no preset has it"
     assert Automation().identity() == {}
