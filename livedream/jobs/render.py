@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import numpy as np
 
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from livedream.control.automation import Automation, FilmTimeline
 
 Step = Callable[[Frame, Motion | None], Dream]
+
+_LONGEST_SHOWN: Final = 100  # characters of a value; keyframes and presets may be thousands
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -335,7 +337,8 @@ def check_same(job: RenderJob, settings: str) -> None:
     flat = [{**known.pop("settings", {}), **known} for known in (now, then)]
     for name in sorted(set(flat[0]) | set(flat[1])):
         if flat[0].get(name) != flat[1].get(name):
-            raise SettingsError(
-                f"--resume: {name} is {flat[0].get(name)!r}, the stopped render of "
-                f"{job.output.name} had {flat[1].get(name)!r}; give the same, or --overwrite"
-            )
+            given, had = (repr(one.get(name)) for one in flat)
+            said = f"--resume: {name} is {given}, the stopped render of {job.output.name} had {had}"
+            if max(len(given), len(had)) > _LONGEST_SHOWN:
+                said = f"--resume: {name}: other than in the stopped render of {job.output.name}"
+            raise SettingsError(f"{said}; give the same, or --overwrite")
