@@ -199,6 +199,7 @@ class MidiInput:
                 target = self.mapping.targets.get(control)
                 if target is not None:
                     self._do(target, value, pressed, message)
+                if pressed:  # a key let go shows nothing
                     self._refused.pop(control, None)
             except LivedreamError as error:
                 self._refuse(control, reason(error)[:200])

@@ -136,6 +136,10 @@ def test_what_a_control_is_refused_is_said_until_it_works_and_logged_once(
     midi.mapping.bind("cc:1:1", "mix")
     midi.receive(control(1, 7))
     assert midi.health().detail == "nanoKONTROL2 20:0"
+    midi.mapping.bind("note:1:1", "preset:gone")
+    midi.receive(mido.Message("note_on", note=1, velocity=1))
+    midi.receive(mido.Message("note_off", note=1))
+    assert "note:1:1 refused" in midi.health().detail
 
 
 def test_targets_that_are_not_there_are_named_at_the_start(
