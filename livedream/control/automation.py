@@ -136,6 +136,7 @@ class Automation:
             found["presets"] = [
                 [step.hold_s, step.crossfade_s, preset.to_toml()] for step, preset in self.steps
             ]
+            found |= {"loop": self.loop, "given": sorted(self.kept & MOVABLE.keys())}
         tempo = {"on": self.on and str(self.on), "bpm": self.bpm, "bar": self.bar,
                  "bar_at_s": self.bar_at_s}  # fmt: skip
         return found | {name: value for name, value in tempo.items() if value is not None}
@@ -200,7 +201,11 @@ class FilmTimeline:
                         self._parameters.target(name))
             for name in numbers
         }  # fmt: skip
-        self._texts = [(t, one) for t, one in timed if one.name not in self._curves]
+        # A network clears the objective, and an objective the prompt: those come behind it.
+        self._texts = sorted(
+            ((t, one) for t, one in timed if one.name not in self._curves),
+            key=lambda pair: (pair[0], [*DREAMED, pair[1].name].index(pair[1].name)),
+        )
         self._held = automation.kept | self._curved
         self._events = heapq.merge(
             ((cue.begin_s, partial(self._go, cue, self._held)) for cue in automation.cues()),

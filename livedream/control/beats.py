@@ -63,7 +63,7 @@ def find_bars(
     said: 4 or 3.  A bar begins where the bass begins anew and where loudness changes, else with the
     music.
     """
-    if len(beats) < _LEAST_BEATS:
+    if len(beats) < max(_LEAST_BEATS, bar or 0):
         return bar or 4, 0
     accent = _accents(beats, loud, flux, step_s)
     waltz = _repeats(accent, 3) > _repeats(accent, 4) + _RARE

@@ -8,7 +8,8 @@ kind     = "linear" | "ease" | "hold"
 comment  = "#" at the beginning of a line, and the rest of it
 
 A table (CSV) begins with a line `time,strength,hue`; each further line is a time and the values at
-it, each with its kind, some of them left out.
+it, each with its kind, some of them left out. Between cells semicolons or tabs may stand as well; a
+comma within a number is then its decimal sign. Any cell may be in quotes.
 
 The kind says how a number comes to its keyframe from the one before: in a straight line (when
 nothing is said), with a soft start and end, or not until the keyframe. Switches and texts change at
@@ -21,6 +22,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import chain, repeat
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
@@ -57,6 +59,10 @@ _NUMBER: Final = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?", re.ASC
 _QUOTED: Final = re.compile(r'"((?:[^"\n]|"")*)"')
 _WORD: Final = re.compile(r"[A-Za-z]+")
 _SPACE: Final = re.compile(r"[ \t\r]*")
+_SPACE_AMONG_TABS: Final = re.compile(r"[ \r]*")
+_LINES: Final = re.compile(r"(?:[ \t\r]*(?:#[^\n]*)?(?:\n|\Z))*")  # with nothing in them
+_TABLE: Final = re.compile(rf'{_LINES.pattern}[ \t]*"?time"?[ ]*([,;\t])', re.IGNORECASE)
+_EMPTY: Final = '""'  # a text with nothing in it, where no text is no keyframe
 _SWITCH: Final = {"yes": True, "on": True, "true": True, "1": True,
                   "no": False, "off": False, "false": False, "0": False}  # fmt: skip
 
@@ -102,8 +108,19 @@ class Curves:
         return frozenset(one.name for one in self.keyframes)
 
     def timed(self, rate: Fraction) -> list[tuple[float, Keyframe]]:
-        """Each keyframe with its time in seconds, in order. rate: frames per second."""
-        found = [(float(k.time / rate if k.frames else k.time), k) for k in self.keyframes]
+        """Each keyframe with its time in seconds, in order. rate: frames per second.
+
+        What jumps at a frame does so half a frame before it: many files round the frames' times.
+        A number is then held up to the frame, and its keyframe is there twice.
+        """
+        found: list[tuple[float, Keyframe]] = []
+        for one in self.keyframes:
+            time = one.time / rate if one.frames else one.time
+            jumps = one.frames and one.kind == "hold"
+            if jumps:
+                found.append((max(0.0, float(time - 1 / (2 * rate))), one))
+            if not jumps or _is_number(MOVABLE[one.name]):
+                found.append((float(time), one))
         return sorted(found, key=lambda pair: pair[0])
 
 
@@ -136,8 +153,8 @@ class Curve:
 def parse_curves(text: str) -> Curves:
     """What a text or a table means. Raises CurveError pointing at the character in its line."""
     parser = _Parser(text)
-    table = re.match(r"(?:[ \t]*(?:#[^\n]*)?\r?\n)*[ \t]*time[ \t]*,", text)
-    keyframes = list(parser.table() if table else parser.text())
+    table = _TABLE.match(text)
+    keyframes = list(parser.table(table[1]) if table else parser.text())
     if not keyframes:
         raise parser.wrong("expected a keyframe such as 12.5:strength=20")
     return Curves(tuple(keyframes))
@@ -150,7 +167,7 @@ def read_curves(path: Path) -> Curves:
             raise SettingsError(f"curves: {path} is not a keyframe file: it is too large")
         return parse_curves(path.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError) as error:
-        why = getattr(error, "strerror", None) or "not text"
+        why = getattr(error, "strerror", None) or "not UTF-8 text; save it as UTF-8"
         raise SettingsError(f"curves: {path} cannot be read ({why})") from error
 
 
@@ -159,16 +176,17 @@ class _Parser:
 
     def __init__(self, text: str) -> None:
         self._text, self._place = text, 0
+        self._file, self._begin = text, 0  # what it is in, and where
         self._seen: set[tuple[str, bool, Fraction]] = set()
 
     def wrong(self, message: str, place: int | None = None) -> CurveError:
         """An error here, or at `place`; it shows the line alone, which a file may have many of."""
-        place = self._place if place is None else place
-        begin = self._text.rfind("\n", 0, place) + 1
-        end = self._text.find("\n", place)
-        line = self._text[begin : None if end < 0 else end].rstrip("\r")
-        number = self._text.count("\n", 0, place) + 1
-        where = f"line {number}: " if "\n" in self._text.strip() else ""
+        place = self._begin + (self._place if place is None else place)
+        begin = self._file.rfind("\n", 0, place) + 1
+        end = self._file.find("\n", place)
+        line = self._file[begin : None if end < 0 else end].rstrip("\r")
+        number = self._file.count("\n", 0, place) + 1
+        where = f"line {number}: " if "\n" in self._file.strip() else ""
         return CurveError(where + message, text=line, position=place - begin)
 
     def text(self) -> Iterator[Keyframe]:
@@ -176,33 +194,48 @@ class _Parser:
         while self._place < len(self._text):
             begin = self._place
             time, frames = self._time()
-            self._symbol(":", "expected : and a parameter")
+            self._needed(re.compile(":"), "expected : and a parameter")
             parameter = self._parameter()
-            self._symbol("=", f"expected = and the value of {parameter.name}")
+            self._needed(re.compile("="), f"expected = and the value of {parameter.name}")
             yield self._keyframe(time, parameter, begin, frames=frames)
             if self._place < len(self._text) and self._text[self._place] not in ",;\n":
                 raise self.wrong("expected a comma or a new line")
             self._skip_lines(",;")
 
-    def table(self) -> Iterator[Keyframe]:
-        self._skip_lines()
-        self._needed(re.compile("time"), "expected time")
-        columns: list[Parameter] = []
-        while self._taken(","):
-            columns.append(self._parameter())
+    def table(self, separator: str) -> Iterator[Keyframe]:
+        _, *names = self._cells(separator)
+        columns = [cell._parameter() if cell.is_filled else None for cell in names]
+        for cell in names:
+            cell.end()
+        while self._place < len(self._text):
+            when, *values = cells = self._cells(separator)
+            if any(cell.is_filled for cell in cells):
+                at = when._time()
+                when.end()
+                for cell, column in zip(values, chain(columns, repeat(None)), strict=False):
+                    yield from cell.keyframes(at, column)
+
+    def _cells(self, separator: str) -> "list[_Cell]":
+        """Those of the next line that is not empty."""
+        self._match(_LINES)
+        space = _SPACE_AMONG_TABS if separator == "\t" else _SPACE
+        cells: list[_Cell] = []
         while True:
-            if self._place < len(self._text) and self._text[self._place] != "\n":
-                raise self.wrong("expected a comma or a new line")
-            self._skip_lines()
-            if self._place == len(self._text):
-                return
-            begin = self._place
-            time, frames = self._time()
-            for parameter in columns:
-                if not self._taken(","):
-                    break
-                if self._place < len(self._text) and self._text[self._place] not in ",\n":
-                    yield self._keyframe(time, parameter, begin, frames=frames)
+            self._match(space)
+            begin, quoted = self._place, self._match(_QUOTED)
+            if quoted is not None:
+                text = quoted[1].replace('""', '"') or _EMPTY
+            elif self._text.startswith('"', begin):
+                raise self.wrong("this quote is never closed")
+            else:
+                text = self._bare(separator)
+            cells.append(_Cell(text, self, begin + (quoted is not None), separator))
+            self._match(space)
+            if self._place == len(self._text) or self._text[self._place] == "\n":
+                return cells
+            if self._text[self._place] != separator:
+                raise self.wrong("expected the next cell or a new line")
+            self._place += 1
 
     def _time(self) -> tuple[Fraction, bool]:
         match = self._needed(_TIME, "expected a time: seconds, 1:30.5, or frames such as 250f")
@@ -215,7 +248,7 @@ class _Parser:
 
     def _parameter(self) -> Parameter:
         begin = self._place
-        name = self._needed(_NAME, "expected a parameter")[0].replace("-", "_")
+        name = self._needed(_NAME, "expected a parameter")[0].replace("-", "_").lower()
         if name not in MOVABLE:
             why = f"{name} is not for curves" if name in LEFT_OUT else f"no parameter {name}"
             hint = closest(name, MOVABLE) or "docs/parameters.md lists those that may change live"
@@ -248,14 +281,7 @@ class _Parser:
         return int(found) if parameter.kind is int and found.is_integer() else found
 
     def _text_of(self, parameter: Parameter) -> str | bool:
-        begin = self._place
-        quoted = self._match(_QUOTED)
-        if quoted is not None:
-            begin, found = begin + 1, quoted[1].replace('""', '"')
-        elif self._text.startswith('"', begin):
-            raise self.wrong("this quote is never closed")
-        else:
-            found = self._bare()
+        begin, found = self._written()
         if parameter.kind is bool:
             if found.lower() not in _SWITCH:
                 raise self.wrong(f"{parameter.name}: must be yes or no", begin)
@@ -268,13 +294,23 @@ class _Parser:
                                  begin + error.position) from error  # fmt: skip
         return found
 
-    def _bare(self) -> str:
+    def _written(self) -> tuple[int, str]:
+        """Where a text begins, and the text."""
+        begin = self._place
+        quoted = self._match(_QUOTED)
+        if quoted is not None:
+            return begin + 1, quoted[1].replace('""', '"')
+        if self._text.startswith('"', begin):
+            raise self.wrong("this quote is never closed")
+        return begin, self._bare(",;")
+
+    def _bare(self, separators: str) -> str:
         """Up to a separator outside brackets."""
         begin, depth = self._place, 0
         while self._place < len(self._text):
             letter = self._text[self._place]
             depth += (letter in "([") - (letter in ")]")
-            if letter == "\n" or (letter in ",;" and depth <= 0):
+            if letter == "\n" or (letter in separators and depth <= 0):
                 break
             self._place += 1
         return self._text[begin : self._place].strip()
@@ -291,17 +327,6 @@ class _Parser:
             raise self.wrong(f"{parameter.name} switches at its time: leave out {word[0]}", begin)
         self._match(_SPACE)
         return word[0]
-
-    def _taken(self, symbol: str) -> bool:
-        self._match(_SPACE)
-        there = self._text.startswith(symbol, self._place)
-        self._place += there
-        self._match(_SPACE)
-        return there
-
-    def _symbol(self, symbol: str, message: str) -> None:
-        if not self._taken(symbol):
-            raise self.wrong(message)
 
     def _needed(self, pattern: re.Pattern[str], message: str) -> re.Match[str]:
         match = self._match(pattern)
@@ -328,6 +353,40 @@ class _Parser:
                 self._place += 1
             else:
                 return
+
+
+class _Cell(_Parser):
+    """A table's cell. text: without its quotes.  begin: where it is.  separator: of cells."""
+
+    def __init__(self, text: str, table: _Parser, begin: int, separator: str) -> None:
+        super().__init__(text)
+        self._file, self._begin, self._seen = table._file, begin, table._seen
+        self._decimal_comma = separator != ","
+
+    @property
+    def is_filled(self) -> bool:
+        return self._text not in ("", _EMPTY)
+
+    def keyframes(self, at: tuple[Fraction, bool], column: Parameter | None) -> Iterator[Keyframe]:
+        """One or none."""
+        if column is None and self.is_filled:
+            raise self.wrong("no parameter is named above this cell")
+        if column is not None and (self.is_filled or (self._text and column.kind is str)):
+            yield self._keyframe(at[0], column, 0, frames=at[1])
+            self.end()
+
+    def end(self) -> None:
+        if self.is_filled and self._place < len(self._text):
+            raise self.wrong("expected the end of this cell")
+
+    def _needed(self, pattern: re.Pattern[str], message: str) -> re.Match[str]:
+        if self._decimal_comma:
+            self._text = self._text.replace(",", ".")
+        return super()._needed(pattern, message)
+
+    def _written(self) -> tuple[int, str]:
+        self._place = len(self._text)
+        return 0, self._text if self.is_filled else ""
 
 
 def _is_number(parameter: Parameter) -> bool:

@@ -251,13 +251,16 @@ class LiveParameters:
 
     def _start_fade(self, change: Change) -> None:
         """When another network is to dream, what dreamed until now fades out."""
-        ramp = self._ramp("network", change)
+        ramp, before = self._ramp("network", change), self._fade
         if ramp.share(change.time_s) >= 1.0:
             self._fade = None
-        elif self._fade is None or self._fade.ramp.share(change.time_s) > 0.5:
+        elif before is not None and before.network == change.targets["network"]:
+            back = ramp.back_from(before.ramp)
+            self._fade = _Fade(self._values["network"], self._dreamed(self._values), back)
+        elif before is None or before.ramp.share(change.time_s) > 0.5:
             self._fade = _Fade(self._values["network"], self._dreamed(self._values), ramp)
         else:  # the newcomer was hardly seen yet: what it was to replace stays
-            self._fade = replace(self._fade, ramp=ramp)
+            self._fade = replace(before, ramp=ramp)
         self._ramps.pop("objective", None)
         for name in DREAMED:
             self._targets[name] = self._values[name] = change.targets[name]

@@ -122,7 +122,9 @@ class MidiInput:
         self._open: dict[str, Port] = {}
         self._learning: str | None = None
         self._learn_until_s = 0.0
-        self._detail = ""
+        self._unopened: list[str] = []  # ports, each with the reason
+        self._refused: dict[str, str] = {}  # the reason, by control
+        self._logged: set[str] = set()  # controls that were refused something
         self._faults = FaultLog(_log, "midi")
         self.messages = self.reconnects = 0
         self._seen: set[str] = set()
@@ -138,24 +140,26 @@ class MidiInput:
 
         Raises SettingsError for a target that nothing can be bound to.
         """
-        parameter = self.parameters.declared.get(target or "")
-        kind, _, name = (target or "").partition(":")
-        known = (
+        if target is not None and not self._is_known(target):
+            raise _unknown(target)
+        self._learning, self._learn_until_s = target, time.monotonic() + _LEARN_S
+        self.show.notify()
+
+    def _is_known(self, target: str) -> bool:
+        parameter = self.parameters.declared.get(target)
+        kind, _, name = target.partition(":")
+        return (
             (parameter is not None and parameter.has_unit)
             or (kind == "act" and name in ACTIONS)
             or (kind == "preset" and (name == "*" or name in self.show.presets.names))
             or (kind == "program" and name in list_programs()[0])
         )
-        if target is not None and not known:
-            raise SettingsError(
-                "midi: target must be a parameter, act:NAME, preset:NAME or program:NAME "
-                f"(got {target[:40]!r})"
-            )
-        self._learning, self._learn_until_s = target, time.monotonic() + _LEARN_S
-        self.show.notify()
 
     def start(self) -> None:
         """Look for ports now and every second; none there is no error, one may be plugged in."""
+        for control, target in self.mapping.targets.items():
+            if not self._is_known(target):
+                _log.warning("MIDI %s in %s: there is no %s", control, self.mapping.path, target)
         self.poll()
         self._thread = start_thread("midi", self.poll, every_s=_POLL_S)
 
@@ -169,7 +173,8 @@ class MidiInput:
     def health(self) -> Health:
         fault = self._faults.fault
         state = "ok" if self._open and not fault else "lost"
-        detail = fault or ", ".join(self._open) or self._detail or "no port; plug a controller in"
+        said = "; ".join([*self._open, *self._unopened, *self._refused.values()])
+        detail = fault or said or "no port; plug a controller in"
         return Health("midi", state, detail, self.messages, 0, 0.0, self.reconnects)
 
     def receive(self, message: Any, *, port: str = "") -> None:
@@ -194,8 +199,17 @@ class MidiInput:
                 target = self.mapping.targets.get(control)
                 if target is not None:
                     self._do(target, value, pressed, message)
+                if pressed:  # a key let go shows nothing
+                    self._refused.pop(control, None)
             except LivedreamError as error:
-                self._detail = reason(error)[:200]
+                self._refuse(control, reason(error)[:200])
+
+    def _refuse(self, control: str, reason: str) -> None:
+        """Say why in the health until it works, and once for each control in the log."""
+        self._refused[control] = f"{control} refused: {reason}"
+        if control not in self._logged:
+            self._logged.add(control)
+            _log.warning("MIDI %s refused: %s", control, reason)
 
     def _do(self, target: str, value: float, pressed: bool, message: Any) -> None:
         kind, _, name = target.partition(":")
@@ -206,23 +220,28 @@ class MidiInput:
                     self.parameters.set(target, not self.parameters.target(target), origin="midi")
             else:
                 self.parameters.set_unit(target, value, origin="midi")
-        elif kind == "act" and pressed:
+        elif not pressed:
+            return
+        elif kind == "act":
             self.show.act(name, origin="midi")
-        elif kind == "preset" and pressed:
+        elif kind == "preset":
             names = self.show.presets.names
             if name == "*":
                 number = message.program if message.type == "program_change" else 0
                 name = names[number % len(names)] if names else ""
             self.show.call_preset(name, origin="midi")
-        elif kind == "program" and pressed:
+        elif kind == "program":
             self.show.call_program(name, origin="midi")
+        else:
+            raise _unknown(target)
 
     def poll(self) -> None:
         """Open what came, close what went."""
+        unopened = []
         try:
             there = [name for name in self._ports.names() if self._wanted(name)]
         except LivedreamError as error:
-            self._detail, there = reason(error), []
+            unopened, there = [reason(error)], []
         for gone in set(self._open) - set(there):
             self._open.pop(gone).close()
         for name in there:
@@ -231,14 +250,22 @@ class MidiInput:
             try:
                 self._open[name] = self._ports.open(name, partial(self.receive, port=name))
             except (OSError, RuntimeError, LivedreamError) as error:
-                self._detail = f"{name}: {error}"
+                unopened.append(f"{name}: {error}")
                 continue
             self.reconnects += name in self._seen
             self._seen.add(name)
+        self._unopened = unopened
 
     def _wanted(self, name: str) -> bool:
         # rtmidi's own through port carries what programs here send to themselves.
         return self._name.lower() in shown_name(name).lower() and "RtMidi" not in name
+
+
+def _unknown(target: str) -> SettingsError:
+    return SettingsError(
+        "midi: target must be a parameter, act:NAME, preset:NAME or program:NAME "
+        f"(got {target[:40]!r})"
+    )
 
 
 def _control(message: Any) -> tuple[str | None, float, bool]:

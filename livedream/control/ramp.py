@@ -38,6 +38,11 @@ class Ramp:
             return 1.0
         return 1.0 - math.exp(-passed / self._constant_s)
 
+    def back_from(self, there: "Ramp") -> "Ramp":
+        """This one as the way back from where `there` is at its start; both over seconds."""
+        left = max(0.0, 1.0 - (self._start_s - there._start_s) / there._seconds)
+        return Ramp(self._start_s - left * self._seconds, seconds=self._seconds)
+
 
 def mixed_objective(start: str, end: str) -> Callable[[float], str]:
     """From one objective to another, by the share of the way: a weighted sum of both.

@@ -1,5 +1,6 @@
 """Render: a file goes in, a coherent dream comes out, and nothing is lost on the way."""
 
+import hashlib
 import json
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -8,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import numpy as np
 
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 
 Step = Callable[[Frame, Motion | None], Dream]
 
+_LONGEST_SHOWN: Final = 100  # characters of a value; keyframes and presets may be thousands
+
 
 @dataclass(frozen=True, kw_only=True)
 class RenderJob:
@@ -47,7 +50,8 @@ class RenderJob:
     replay: a live show's performance log, to dream `source` as it went; kept: the parameters that
     stay as `settings` have them, whatever the show did.
     automation: what moves the settings over the film's time; None: nothing does.
-    music: a song that is heard, and is the output's sound, instead of the source's.
+    music: a song that is heard, and is the output's sound, instead of the source's.  music_sha256:
+    of its file, which is read where it is not given: workers may not have it.
     """
 
     source: str
@@ -71,8 +75,13 @@ class RenderJob:
     kept: tuple[str, ...] = ()
     automation: "Automation | None" = None
     music: Path | None = None
+    music_sha256: str = ""
 
     def __post_init__(self) -> None:
+        if self.music is not None and self.music.is_file() and not self.music_sha256:
+            with suppress(OSError), self.music.open("rb") as song:  # what is wrong others say
+                digest = hashlib.file_digest(song, "sha256").hexdigest()
+                object.__setattr__(self, "music_sha256", digest)
         if self.layer and self.compare:
             raise SettingsError("--layer and --compare cannot be combined; give one")
         if self.matte is None:
@@ -141,7 +150,7 @@ class RenderJob:
         if self.automation is not None:
             more |= self.automation.identity()
         if self.music is not None:
-            more["music"] = self.music.name
+            more["music"] = f"{self.music.name} {self.music_sha256[:12]}"
         if self.fps is not None:
             more["fps"] = str(self.fps)
         if self.stream is not None:
@@ -328,7 +337,8 @@ def check_same(job: RenderJob, settings: str) -> None:
     flat = [{**known.pop("settings", {}), **known} for known in (now, then)]
     for name in sorted(set(flat[0]) | set(flat[1])):
         if flat[0].get(name) != flat[1].get(name):
-            raise SettingsError(
-                f"--resume: {name} is {flat[0].get(name)!r}, the stopped render of "
-                f"{job.output.name} had {flat[1].get(name)!r}; give the same, or --overwrite"
-            )
+            given, had = (repr(one.get(name)) for one in flat)
+            said = f"--resume: {name} is {given}, the stopped render of {job.output.name} had {had}"
+            if max(len(given), len(had)) > _LONGEST_SHOWN:
+                said = f"--resume: {name}: other than in the stopped render of {job.output.name}"
+            raise SettingsError(f"{said}; give the same, or --overwrite")

@@ -5,24 +5,30 @@ import sys
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from film_made import film
+from music_made import song, write_sound
 
 from livedream.capture import open_source
 from livedream.cli import main
 from livedream.control.automation import Automation, FilmTimeline
 from livedream.control.curves import parse_curves
 from livedream.control.modulation import Modulator
+from livedream.control.presets import Preset
+from livedream.control.programs import Every, Step
 from livedream.core.errors import LivedreamError
 from livedream.core.frame import Frame, Motion
 from livedream.core.settings import DreamSettings
-from livedream.dream.dreamer import Dreamer
+from livedream.dream.dreamer import Dream, Dreamer
 from livedream.dream.networks.network import Network
+from livedream.jobs.checkpoint import Checkpoints
 from livedream.jobs.film.film import OneWorker, render_films
 from livedream.jobs.render import RenderJob, render
 from livedream.jobs.replay import ShowDreamer
+from livedream.jobs.report import RenderReport
 
 SMALL = DreamSettings(size="source", flow_size="source", octaves=1, wander=2.0)
 MOVES = parse_curves(
@@ -46,6 +52,17 @@ def job(source: str | Path, output: Path, **more: object) -> RenderJob:
 def pictures(path: Path) -> np.ndarray:
     with open_source(str(path)) as source:
         return np.stack([frame.rgb for frame in source])
+
+
+def stop(wanted: RenderJob, network: Network, frames: int) -> None:
+    """Render so many frames, and no more."""
+
+    def watch(dream: Dream, report: RenderReport) -> None:
+        if report.frames >= frames:
+            raise StoppedError
+
+    with pytest.raises(StoppedError):
+        render(wanted, Dreamer(SMALL, network), watch=watch)
 
 
 @pytest.fixture(scope="module")
@@ -82,18 +99,44 @@ def test_what_was_stopped_goes_on_to_the_same_bits(
 ) -> None:
     monkeypatch.setattr("livedream.jobs.checkpoint._EVERY_S", 0.0)
     out = tmp_path / "parts.mkv"
-
-    def stop(dream: object, report: object) -> None:
-        if report.frames >= 40:  # type: ignore[attr-defined]
-            raise StoppedError
-
-    with pytest.raises(StoppedError):
-        render(job(made[0], out), Dreamer(SMALL, dreamnet), watch=stop)
+    stop(job(made[0], out), dreamnet, 40)
     for other in (Automation(curves=parse_curves("0:strength=5")), None):
-        with pytest.raises(LivedreamError, match="--resume: curves is"):
+        with pytest.raises(LivedreamError, match=r"^--resume: curves: other than .{,80}$"):
             render(job(made[0], out, automation=other, resume=True))
     render(job(made[0], out, resume=True), Dreamer(SMALL, dreamnet))
     assert np.array_equal(pictures(out), pictures(made[1]))
+
+
+@pytest.mark.parametrize(
+    ("values", "heard"),
+    [
+        ({"objective": "eyes"}, {}),
+        ({"network": "dreamnet-birds"}, {}),
+        ({"objective": "eyes"}, {"on": Every(1), "bpm": 120.0, "bar": 2, "bar_at_s": 0.4}),
+    ],
+)
+def test_what_was_stopped_in_a_crossfade_goes_on_to_the_same_bits(
+    values: dict[str, object], heard: dict[str, Any], tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch, dreamnet: Network,
+) -> None:  # fmt: skip
+    """From 0.9 to 1.4 s, after the preset's seconds or to the bar."""
+    monkeypatch.setattr("livedream.jobs.checkpoint._EVERY_S", 0.0)
+    steps = tuple(
+        (Step(name, 0.9, 0.5), Preset(name=name, values=chosen))
+        for name, chosen in (("one", {"objective": "strokes"}), ("two", values))
+    )
+    clouds = "synthetic:clouds?size=64x48&fps=25&seconds=1.6"
+    more: dict[str, object] = {"automation": Automation(steps=steps, **heard)}
+    if heard:
+        drums = song("rock", 120, bars=4).sound
+        more["music"] = write_sound(tmp_path / "song.flac", drums, "flac")
+    one, out = tmp_path / "one.mkv", tmp_path / "parts.mkv"
+    render(job(clouds, one, **more), Dreamer(SMALL, dreamnet))
+    stop(job(clouds, out, **more), dreamnet, 32)
+    kept = Checkpoints(out).newest(len(pictures(out)))
+    assert kept is not None and 24 < kept.index < 35
+    render(job(clouds, out, resume=True, **more), Dreamer(SMALL, dreamnet))
+    assert np.array_equal(pictures(out), pictures(one))
 
 
 def test_a_part_of_a_film_moves_as_in_the_film(made: tuple[Path, Path], tmp_path: Path) -> None:

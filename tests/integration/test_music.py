@@ -1,5 +1,6 @@
 """Films that follow music: from an encoded file with drums to a dream that pulses with them."""
 
+import pickle
 from pathlib import Path
 
 import av
@@ -19,7 +20,7 @@ from livedream.core.settings import DreamSettings
 from livedream.dream.dreamer import Dreamer
 from livedream.dream.networks.network import Network
 from livedream.jobs.film.film import OneWorker, render_films
-from livedream.jobs.render import RenderJob, render
+from livedream.jobs.render import RenderJob, check_same, render
 
 SMALL = DreamSettings(
     size="source", flow_size="source", octaves=1, strength=10.0, rise=0.0, half_life=0.1,
@@ -158,6 +159,19 @@ def test_a_song_is_the_output_s_sound(clip: Path, tmp_path: Path, dreamnet: Netw
     pieces = job(clip, tmp_path / "many.mkv", music=long, **small)
     render_films([pieces], OneWorker())
     assert packets(tmp_path / "many.mkv", "audio") == packets(tmp_path / "a.mkv", "audio")
+
+
+def test_another_song_of_the_same_name_makes_another_film(tmp_path: Path) -> None:
+    path = tmp_path / "song.flac"
+    path.write_bytes(b"one")
+    wanted = job(CLOUDS.format(1), tmp_path / "out.mkv", music=path)
+    there = pickle.dumps(wanted)
+    path.write_bytes(b"two")
+    again = job(CLOUDS.format(1), tmp_path / "out.mkv", music=path)
+    with pytest.raises(SettingsError, match=r"--resume: music is 'song\.flac"):
+        check_same(again, wanted.identity())
+    path.unlink()
+    assert pickle.loads(there).identity() == wanted.identity(), "where the song is not"
 
 
 def long_part(seconds: float) -> np.ndarray:

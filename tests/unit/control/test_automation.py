@@ -1,5 +1,6 @@
 """A film's parameters over its time, as one function of it."""
 
+from dataclasses import fields, replace
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
@@ -40,6 +41,17 @@ def test_curves_move_and_texts_switch_at_their_frame() -> None:
     assert all(one.fading is None for one in seen)
 
 
+def test_what_jumps_at_a_frame_does_so_there_though_a_file_rounds_its_time() -> None:
+    rate = Fraction(30000, 1001)
+    curves = parse_curves("20f:objective=strokes, 20f:mirror=yes, 20f:zoom=1.5 hold, 30f:zoom=2")
+    found = FilmTimeline(Automation(curves=curves), DreamSettings(), rate)
+    seen = [found.snapshot(round(float(n / rate), 3)) for n in range(26)]  # as Matroska does
+    assert [one.dream.objective for one in seen[18:22]] == ["", "", "strokes", "strokes"]
+    assert [one.grade.mirror for one in seen[18:22]] == [False, False, True, True]
+    assert [one.grade.zoom for one in seen[19:21]] == [seen[0].grade.zoom, 1.5]
+    assert seen[25].grade.zoom == pytest.approx(1.75, abs=0.01)
+
+
 def test_a_film_s_painted_region_is_what_was_kept() -> None:
     assert timeline(curves=parse_curves("1:strength=2")).snapshot(0.5).painted is None
 
@@ -49,6 +61,16 @@ def test_another_network_takes_its_own_objective_until_one_is_named() -> None:
     found = timeline(curves=curves)
     seen = [(s.network, s.objective) for s in (found.snapshot(t).dream for t in (0, 1, 2))]
     assert seen == [("", "eyes"), ("dreamnet-birds", ""), ("dreamnet-birds", "strokes")]
+
+
+def test_network_and_objective_of_one_time_come_in_any_order() -> None:
+    table = "time,objective,network\n0,fur,dreamnet\n1,plumage,dreamnet-birds\n"
+    timeline(curves=parse_curves(table)).check()
+    found = timeline(curves=parse_curves(table))
+    seen = [(s.network, s.objective) for s in (found.snapshot(t).dream for t in (0, 1))]
+    assert seen == [("dreamnet", "fur"), ("dreamnet-birds", "plumage")]
+    both = timeline(curves=parse_curves("1:prompt=owl, 1:objective=eyes"))
+    assert both.snapshot(1).dream.prompt == "owl"
 
 
 def test_presets_take_turns_and_what_was_given_stays() -> None:
@@ -185,6 +207,14 @@ def test_what_can_be_dreamed_passes() -> None:
 
 
 def test_its_identity_is_all_that_it_holds() -> None:
-    one = Automation(**EVERYTHING).identity()
-    assert set(one) == {"curves", "modulators", "presets"}
+    one = Automation(**EVERYTHING)
+    others: dict[str, Any] = {
+        "curves": parse_curves("0:rotation=1"), "modulators": (), "steps": TURNS[:1],
+        "loop": False, "kept": frozenset({"strength"}), "on": Every(4), "bpm": 99.0, "bar": 3,
+        "bar_at_s": 0.5,
+    }  # fmt: skip
+    assert set(others) == {one.name for one in fields(Automation)} - {"heard"}
+    for name, value in others.items():
+        assert replace(one, **{name: value}).identity() != one.identity(), name
+    assert replace(one, kept=frozenset({"device"})).identity() == one.identity(), "no preset has it"
     assert Automation().identity() == {}

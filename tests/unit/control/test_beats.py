@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from music_made import Song, song
 
-from livedream.control.beats import find_beats
+from livedream.control.beats import find_bars, find_beats
 from livedream.control.soundtrack import Soundtrack, listen
 
 
@@ -66,6 +66,12 @@ def test_the_bar_can_be_said() -> None:
         found = listen([late], bar=4, bar_at_s=at_s)
         assert found.beat_times[0] > at_s + 0.3
         assert (found.beats(at_s) + 1) % 4 == pytest.approx(1, abs=0.1)
+
+
+def test_a_bar_longer_than_the_music_begins_with_it() -> None:
+    flux = np.tile(np.eye(50, 3, dtype=np.float32), (20, 1))
+    beats = np.arange(20) * 0.5
+    assert find_bars(beats, flux, flux, 0.01, 32) == (32, 0)
 
 
 def test_what_has_no_beat_has_none() -> None:

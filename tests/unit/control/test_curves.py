@@ -58,6 +58,20 @@ def test_a_text_and_a_table_mean_the_same() -> None:
     assert parse_curves(str(found)) == found
 
 
+@pytest.mark.parametrize(
+    "table",
+    [
+        "Time;Strength;prompt\r\n0;6;owl, leaf\r\n12,5;20,5 ease;\r\n;;\r\n",  # a German one
+        "time\tstrength\tprompt\n0\t6\towl, leaf\n\t\t\n12,5\t20,5 ease\n",
+        '"time","strength","prompt"\n"0","6","owl, leaf"\n"12.5","20.5 ease",\n',
+        'time,strength,,prompt,\n0,6,,"owl, leaf",\n,,,,\n\n"","",,,""\n12.5,20.5 ease,"",,',
+    ],
+)
+def test_a_table_is_read_as_any_spreadsheet_writes_it(table: str) -> None:
+    wanted = parse_curves('0:strength=6, 0:prompt="owl, leaf", 12.5:strength=20.5 ease')
+    assert parse_curves(table) == wanted
+
+
 WRONG = [  # with a ^ below the character
     ("0:strength=600", "           ^", "must be 0 to 100"),
     ("0:strenght=6", "  ^", "did you mean strength"),
@@ -80,7 +94,11 @@ WRONG = [  # with a ^ below the character
     ("0:objective=eyes + *b", "                   ^", "expected a layer"),
     ("0:where=left & upper", "               ^", "expected a region"),
     ("0:strength=6\n1:hue=a", "      ^", "line 2: "),
-    ("time,strength\n0,6,7", "   ^", "line 2: expected a comma"),
+    ("time,strength\n0,6,7", "    ^", "line 2: no parameter is named above this cell"),
+    ('time,strength\n0,"6 eas"', "     ^", "linear, ease, hold"),
+    ("time;strength\n0;1,2,3", "     ^", "expected the end of this cell"),
+    ("time,strength\n,6", "^", "expected a time"),
+    ('time,prompt\n0,"owl', "  ^", "never closed"),
     ("time,strength,sterngth\n0,6", "              ^", "did you mean strength"),
     ("# nothing\n", "^", "expected a keyframe"),
 ]
@@ -100,7 +118,7 @@ def test_files_that_are_no_curves(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="cannot be read"):
         read_curves(path)
     path.write_bytes(b"\x00\xff\xfe")
-    with pytest.raises(SettingsError, match="not text"):
+    with pytest.raises(SettingsError, match="not UTF-8 text"):
         read_curves(path)
     path.write_text("\ufeff0:strength=6", encoding="utf-8")
     assert len(read_curves(path).keyframes) == 1

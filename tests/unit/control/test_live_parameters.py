@@ -160,6 +160,26 @@ def test_another_network_fades_in_and_the_old_one_out(
     assert end.crossfade == 1.0
 
 
+@pytest.mark.parametrize("seconds_there", [0.5, 1.5, 3.0])
+def test_back_to_the_network_that_fades_out_the_other_goes_as_it_came(
+    parameters: LiveParameters, time: Time, seconds_there: float
+) -> None:
+    """Two dreams at any time, of two networks: each has one dreamer."""
+    parameters.apply({"network": "googlenet", "objective": "inception4c"}, seconds=4.0)
+    time.now += seconds_there
+    there = parameters.snapshot().crossfade
+    parameters.apply({"network": "", "objective": "faces"}, seconds=8.0)
+    back = parameters.snapshot()
+    assert (back.dream.network, back.dream.objective) == ("", "faces")
+    assert back.previous is not None
+    assert (back.previous.network, back.previous.objective) == ("googlenet", "inception4c")
+    assert back.crossfade == pytest.approx(1 - there)
+    time.now += 2 * seconds_there - 0.1
+    assert 0.9 < parameters.snapshot().crossfade < 1.0
+    time.now += 0.2
+    assert parameters.snapshot().previous is None
+
+
 def test_a_network_alone_brings_its_own_objective(parameters: LiveParameters) -> None:
     parameters.set("objective", "eyes")
     parameters.set("network", "googlenet")

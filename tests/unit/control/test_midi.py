@@ -123,6 +123,53 @@ def test_a_map_of_an_older_version_ends_nothing(midi: MidiInput) -> None:
     assert "gone" in midi.health().detail
 
 
+def test_what_a_control_is_refused_is_said_until_it_works_and_logged_once(
+    midi: MidiInput, caplog: pytest.LogCaptureFixture
+) -> None:
+    midi.mapping.bind("cc:1:1", "gone")
+    midi.poll()
+    for value in (5, 6):
+        midi.receive(control(1, value))
+    assert midi.health().state == "ok"
+    assert midi.health().detail.startswith("nanoKONTROL2 20:0; cc:1:1 refused: midi: target must")
+    assert [one.getMessage()[:19] for one in caplog.records] == ["MIDI cc:1:1 refused"]
+    midi.mapping.bind("cc:1:1", "mix")
+    midi.receive(control(1, 7))
+    assert midi.health().detail == "nanoKONTROL2 20:0"
+    midi.mapping.bind("note:1:1", "preset:gone")
+    midi.receive(mido.Message("note_on", note=1, velocity=1))
+    midi.receive(mido.Message("note_off", note=1))
+    assert "note:1:1 refused" in midi.health().detail
+
+
+def test_targets_that_are_not_there_are_named_at_the_start(
+    midi: MidiInput, caplog: pytest.LogCaptureFixture
+) -> None:
+    for number, target in enumerate(("gone", "act:gone", "mix", "preset:ink", "preset:gone")):
+        midi.mapping.bind(f"cc:1:{number}", target)
+    midi.start()
+    midi.close()
+    named = [one.getMessage().partition("there is no ")[2] for one in caplog.records]
+    assert named == ["gone", "act:gone", "preset:gone"]
+
+
+def test_a_port_that_cannot_be_opened_is_said_beside_one_that_is_open(
+    midi: MidiInput, ports: MemoryPorts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def busy(name: str, receive: Callable[[Any], None]) -> Any:
+        if "24" in name:
+            raise OSError("busy")
+        return MemoryPorts.open(ports, name, receive)
+
+    monkeypatch.setattr(ports, "open", busy)
+    ports.there = ["nanoKONTROL2 20:0", "nanoKONTROL2 24:0"]
+    midi.poll()
+    assert midi.health().detail == "nanoKONTROL2 20:0; nanoKONTROL2 24:0: busy"
+    monkeypatch.undo()
+    midi.poll()
+    assert midi.health().detail == "nanoKONTROL2 20:0; nanoKONTROL2 24:0"
+
+
 def test_controllers_come_and_go(midi: MidiInput, ports: MemoryPorts) -> None:
     midi.poll()
     assert midi.health().detail == "nanoKONTROL2 20:0"  # not the other one
