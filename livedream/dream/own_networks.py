@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-import torch
 from safetensors import SafetensorError
 
 from livedream.core.downloads import file_sha256
@@ -17,7 +16,6 @@ from livedream.core.user_folders import checked_name, toml_text, write_whole
 from livedream.dream.networks.dreamnet import read_metadata
 from livedream.dream.networks.network import load_network
 from livedream.dream.networks.registry import own_networks, own_networks_folder, registry
-from livedream.dream.networks.weights import read_weights
 from livedream.dream.objectives.binding import bind
 
 _LARGEST: Final = 64 << 20  # bytes; dreamnet has 2.5 million
@@ -114,6 +112,4 @@ def check_network(file: Path) -> dict[str, object]:
         raise
     except _WRONG as error:
         raise WeightsError(f"weights {file}: no network to dream with ({reason(error)})") from error
-    if not all(bool(torch.isfinite(one).all()) for one in read_weights(file).tensors.values()):
-        raise WeightsError(f"weights {file}: holds NaN or infinity")
     return said
