@@ -126,7 +126,8 @@ def test_settings_are_read_back(clip: Path, tmp_path: Path, dreamnet: Network) -
 
 
 def test_films_that_share_a_dreamer_share_no_dream(tmp_path: Path, dreamnet: Network) -> None:
-    made, dreamer = [], Dreamer(SMALL, dreamnet)
+    made = []
+    dreamer = Dreamer(SMALL, dreamnet)
     for name in ("a.mkv", "b.mkv"):
         render(job(CLOUDS, tmp_path / name, codec="ffv1", end_s=0.2), dreamer)
         made.append(pictures(tmp_path / name))

@@ -1,5 +1,6 @@
 """Sheets of layers: the loud channels are found, each tile is its own dream."""
 
+from typing import Any
 from unittest.mock import Mock
 
 import numpy as np
@@ -19,7 +20,7 @@ from livedream.jobs.layer_sheet import (
     whole_sheet,
 )
 
-SMALL = {"width": 96, "height": 64, "rounds": 2}
+SMALL: dict[str, Any] = {"width": 96, "height": 64, "rounds": 2}
 
 
 def test_a_row_is_the_layer_and_its_channels(dreamnet: Network) -> None:
