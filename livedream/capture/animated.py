@@ -13,7 +13,7 @@ from typing import Final
 
 from PIL import Image
 
-from livedream.capture.pictures import DROPPED, SRGB, UNREADABLE, rgb_of
+from livedream.capture.pictures import DROPPED, SRGB, UNREADABLE, pillow_image, rgb_of
 from livedream.core.closing import Closeable
 from livedream.core.errors import SourceError
 from livedream.core.frame import Frame, SourceInfo
@@ -31,7 +31,7 @@ def is_animated(path: Path) -> bool:
     if path.suffix.lower() not in _SUFFIXES:
         return False
     try:
-        with Image.open(path) as image:
+        with pillow_image(path) as image:
             return bool(getattr(image, "is_animated", False))
     except UNREADABLE:
         return False
@@ -40,7 +40,7 @@ def is_animated(path: Path) -> bool:
 def loops_of(path: Path) -> int:
     """How often an animation is shown, 0 for ever. A GIF that does not say is shown once."""
     try:
-        with Image.open(path) as image:
+        with pillow_image(path) as image:
             return int(image.info.get("loop", int(image.format == "GIF")))
     except UNREADABLE:
         return 0
@@ -63,7 +63,7 @@ class AnimatedSource(Closeable):
         if self._begin >= self._end:
             raise SourceError(f"{path} has no frame in {self._part}: choose another range")
         self._start = first
-        with Image.open(path) as image:
+        with pillow_image(path) as image:
             shown = rgb_of(image)
             notes = (DROPPED,) if image.has_transparency_data else ()
         self._info = SourceInfo(
@@ -90,14 +90,14 @@ class AnimatedSource(Closeable):
 
     def _images(self) -> Iterator[Image.Image]:
         """Each frame as Pillow composes it, up to where the file breaks off."""
-        with Image.open(self._path) as image:
+        with pillow_image(self._path) as image:
             # A PNG's first picture may be for those only who cannot show animations.
             first = int(bool(image.info.get("default_image")))
             for number in range(first, getattr(image, "n_frames", 1)):
                 try:
                     image.seek(number)
                     image.load()
-                except (EOFError, *UNREADABLE):
+                except UNREADABLE:
                     self._cut_short = True
                     return
                 yield image

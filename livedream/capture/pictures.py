@@ -6,6 +6,7 @@ scaled to it, files that are no pictures are passed over; both are counted in `n
 
 import io
 import re
+import struct
 from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
@@ -34,7 +35,12 @@ _NUMBER = re.compile(r"%0?(\d{0,2})d")
 _HEIF = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")  # its brands
 _HEIF_HEAD = 16_384  # holds what a phone writes before the picture itself
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-UNREADABLE = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)  # Pillow's
+# What Pillow and pillow_heif raise for what is damaged, or too large.
+UNREADABLE = (
+    OSError, ValueError, SyntaxError, EOFError, IndexError, RuntimeError, struct.error,
+    Image.DecompressionBombError,
+)  # fmt: skip
+_HALF_OF_MOST_PX = 1 << 29  # Pillow refuses twice as many: those that OpenCV refuses
 
 
 def read_picture(path: str | Path) -> Picture:
@@ -73,6 +79,7 @@ def pillow_image(path: Path) -> Image.Image:
 
     Raises SourceError where HEIF wants a package that is not there, and what Pillow raises.
     """
+    Image.MAX_IMAGE_PIXELS = _HALF_OF_MOST_PX  # its own limit, 89 MP, is below many a panorama
     try:
         return Image.open(path)
     except UnidentifiedImageError:

@@ -38,12 +38,15 @@ def add_parser(commands: Commands) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    from livedream.core.user_folders import name_of
     from livedream.jobs.learn import LearnJob, learn
 
-    named = args.output.stem if args.output else args.folder.resolve().name
+    name = args.name
+    if not name:  # in a list it has to be one that all systems take
+        name = args.output.stem if args.output else name_of(args.folder.resolve().name)
     job = LearnJob(
         folder=args.folder,
-        name=args.name or named.lower().replace("_", "-").replace(" ", "-"),
+        name=name,
         output=args.output,
         start=args.network,
         device=args.device,

@@ -42,7 +42,8 @@ def add_parser(commands: Commands) -> None:
     remove = actions.add_parser(
         "remove",
         help="remove a network of your own",
-        description="Delete a network that was added; the file it came from stays.",
+        description="Delete a network of your own. There is no other copy of one that "
+        "`livedream learn` made; the file that one was added from stays.",
     )
     remove.add_argument("name", metavar="NAME", help="one of your own")
     networks.set_defaults(run=list_networks)
@@ -100,13 +101,14 @@ def list_networks(args: argparse.Namespace) -> int:
 
 
 def _change_own(args: argparse.Namespace) -> int:
+    from livedream.core.user_folders import name_of
     from livedream.dream.own_networks import add_network, remove_network
 
     if args.action == "remove":
         remove_network(args.name)
         print(f"{args.name} is removed")
         return 0
-    name = args.name or args.file.stem.lower().replace("_", "-").replace(" ", "-")
+    name = args.name or name_of(args.file.stem)
     print(f"{name}: {add_network(args.file, name)}")
     print(f"Dream with it: livedream live --network {name}")
     return 0

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import tomllib
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -18,6 +19,7 @@ from livedream.core.whole_file import whole_file
 T = TypeVar("T")
 
 _LARGEST: Final = 64 * 1024  # bytes; a preset has a few hundred
+_LONGEST: Final = 40  # characters of a name, as `NAME` has it
 NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
 
 
@@ -40,6 +42,19 @@ def checked_name(name: str) -> str:
         raise SettingsError(
             f"name: must be 1 to 40 of a-z, 0-9 and -, such as drifting-eyes (got {name[:60]!r})"
         )
+    return name
+
+
+def name_of(text: str) -> str:
+    """The name that a file's or folder's own makes: Fotos Süd (2) becomes fotos-sud-2.
+
+    Raises SettingsError when nothing is left of it.
+    """
+    letters = unicodedata.normalize("NFKD", text.casefold())
+    bare = "".join(letter for letter in letters if not unicodedata.combining(letter))
+    name = re.sub("[^a-z0-9]+", "-", bare).strip("-")[:_LONGEST].rstrip("-")
+    if not name:
+        raise SettingsError(f"name: none can be made of {text[:60]!r}; give one with --name")
     return name
 
 

@@ -5,8 +5,9 @@ warped along the flow and faded by its half-life. What gradient ascent adds on t
 along the flow as well (`livedream.dream.momentum`) and scaled so that the level stays at
 `strength`. The residual is then scaled up onto the full-size frame, whose own detail stays sharp.
 
-Files, stills, zooms, replays and live shows all dream through `Dreamer`; nobody else writes its
-state. One file, long as it is: there is one walk, and its parts share that state.
+Files, stills, zooms, replays and live shows all dream through `Dreamer`. Its state is written
+here, but for what a film and a still begin with, and for a zoom's time. One file, long as it is:
+there is one walk, and its parts share that state.
 """
 
 import logging

@@ -4,10 +4,10 @@ Only dreamnet's architecture, and only safetensors: nothing in such a file is ev
 are dreamed with `--network NAME --weights FILE`.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-import torch
 from safetensors import SafetensorError
 
 from livedream.core.downloads import file_sha256
@@ -16,7 +16,6 @@ from livedream.core.user_folders import checked_name, toml_text, write_whole
 from livedream.dream.networks.dreamnet import read_metadata
 from livedream.dream.networks.network import load_network
 from livedream.dream.networks.registry import own_networks, own_networks_folder, registry
-from livedream.dream.networks.weights import read_weights
 from livedream.dream.objectives.binding import bind
 
 _LARGEST: Final = 64 << 20  # bytes; dreamnet has 2.5 million
@@ -47,20 +46,19 @@ def add_network(file: Path, name: str) -> Path:
     file is no network of dreamnet's architecture, whole and finite.
     """
     check_new_name(name)
-    check_network(file)
+    said = check_network(file)
     path = own_networks_folder() / f"{name}.safetensors"
     write_whole(path, file.read_bytes())
-    note_network(name)
+    note_network(name, said)
     return path
 
 
-def note_network(name: str) -> None:
+def note_network(name: str, said: Mapping[str, object]) -> None:
     """Put a weights file that lies in the user's folder into every list, with its checksum.
 
-    Raises as `add_network`.
+    said: what `check_network` found in it.  Raises SettingsError when that cannot be written.
     """
     path = own_networks_folder() / f"{name}.safetensors"
-    said = check_network(path)
     entry = {
         "sha256": file_sha256(path),
         "summary": str(said.get("summary", "one of your own")),
@@ -69,6 +67,16 @@ def note_network(name: str) -> None:
     lines = [f"{key} = {toml_text(value)}" for key, value in entry.items()]
     lines.append(f"size_mb = {path.stat().st_size / 1e6:.1f}")
     write_whole(path.with_suffix(".toml"), "\n".join(lines) + "\n")
+
+
+def unlist_network(name: str) -> None:
+    """Take a network out of every list, before its weights are replaced: new ones would not load
+    by the checksum of the old.  Raises SettingsError when that cannot be done."""
+    path = own_networks_folder() / f"{name}.toml"
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise SettingsError(f"{path} cannot be deleted ({error.strerror})") from error
 
 
 def remove_network(name: str) -> None:
@@ -104,6 +112,4 @@ def check_network(file: Path) -> dict[str, object]:
         raise
     except _WRONG as error:
         raise WeightsError(f"weights {file}: no network to dream with ({reason(error)})") from error
-    if not all(bool(torch.isfinite(one).all()) for one in read_weights(file).tensors.values()):
-        raise WeightsError(f"weights {file}: holds NaN or infinity")
     return said

@@ -17,7 +17,8 @@ _REGION: Final = "region "  # before the names of their arrays in a checkpoint
 
 @dataclass
 class DreamState:
-    """What one frame leaves to the next; written to by `Dreamer` alone.
+    """What one frame leaves to the next; written to by `Dreamer`, but for a still's `wandered` and
+    a zoom's `time_s`.
 
     residual: (1, 3, h, w) float32 in units of the picture, None before the first frame.
     momentum: of its size, see `livedream.dream.momentum`; None where there is none.

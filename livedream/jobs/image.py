@@ -30,6 +30,7 @@ from livedream.core.shrink import fitted
 from livedream.dream.compose import compose, steps_of
 from livedream.dream.dreamer import Dreamer
 from livedream.dream.level import LevelledDream
+from livedream.dream.networks.network import Network
 from livedream.dream.state import FIRST_STEP_S
 from livedream.jobs.checkpoint import files_of, identity
 from livedream.jobs.report import RenderReport
@@ -44,6 +45,7 @@ _FORMS_TO_FUR: Final = 6
 # ...with motifs that begin where those of the forms' finest octave end, and strongest on the forms.
 _FUR: Final = {"motif": 0.1, "spread": 0.0}
 _KEEP_S: Final = 20.0  # so often what is there is written: a kill loses no more
+_KEEP_COST: Final = 10  # but no sooner than after so many times as long as writing took
 _BEGINNINGS: Final = 1 << 20  # in the wandering of kinds, of which a picture has one
 _STRIP: Final = 256  # rows composed at once: bounds the memory of very large pictures
 
@@ -86,17 +88,18 @@ class StillJob:
 
 def dream_still(
     job: StillJob,
-    dreamer: Dreamer | None = None,
+    network: Network | None = None,
     watch: Callable[[LevelledDream, RenderReport], None] | None = None,
 ) -> RenderReport:
     """Dream a picture into a file.
 
-    dreamer: one made before, to share its network.  watch: called after each round, which
-    the report counts as a frame.
+    network: one loaded before; None: the one that the settings name.  watch: called after each
+    round, which the report counts as a frame.
     Raises SourceError, SinkError and what `Dreamer` raises. Now and then, and on KeyboardInterrupt,
     which is raised again, the rounds that are done are written.
     """
     start = kept_s = time.monotonic()
+    writing_s = 0.0
     rgb, files = start_of(job.source, job.picture_size, job.settings.seed)
     files = (*files, *files_of(job.settings))
     check_picture(job.output, sources=files, overwrite=job.overwrite)
@@ -104,7 +107,7 @@ def dream_still(
         check_alpha(job.output)
     if job.matte is not None:
         check_picture(job.matte, sources=files, overwrite=job.overwrite)
-    dreamer = dreamer or Dreamer(job.settings)
+    dreamer = Dreamer(job.settings, network)
     # Each picture has kinds of its own, the same one always the same.
     dreamer.state.wandered = float(zlib.crc32(rgb.tobytes()) % _BEGINNINGS)
     height, width = rgb.shape[:2]
@@ -122,9 +125,12 @@ def dream_still(
             report.strength, report.seconds = float(levelled.level), time.monotonic() - start
             if watch is not None:
                 watch(levelled, report)
-            if time.monotonic() - kept_s > _KEEP_S and report.frames < job.rounds:
+            since_s = time.monotonic() - kept_s
+            if since_s > max(_KEEP_S, _KEEP_COST * writing_s) and report.frames < job.rounds:
+                begun_s = time.monotonic()
                 keep(levelled)
                 kept_s = time.monotonic()
+                writing_s = kept_s - begun_s
     except KeyboardInterrupt as interrupt:
         stopped = interrupt
     if levelled is not None:

@@ -35,7 +35,7 @@ class SheetPlan:
 
     layers: names of the network, one row each.  channels: tiles beside the whole layer.
     width, height: of a tile in px.  rounds: how long each is dreamed (heuristic: motifs are
-    complete after so many).  seed: of the noise and the dreams.
+    complete after so many).  seed: of the noise and the dreams.  device: see `choose_device`.
     """
 
     layers: tuple[str, ...]
@@ -44,6 +44,7 @@ class SheetPlan:
     height: int = 160
     rounds: int = 16
     seed: int = 0
+    device: str = "auto"
 
     def __post_init__(self) -> None:
         if not 1 <= len(self.layers) <= MOST_LAYERS:
@@ -111,7 +112,7 @@ def _activity(network: Network, name: str, picture: Picture) -> Tensor:
 
 
 def _dreamed(network: Network, objective: Objective, noise: Picture, plan: SheetPlan) -> Picture:
-    settings = _SETTINGS.replace(objective=str(objective), seed=plan.seed)
+    settings = _SETTINGS.replace(objective=str(objective), seed=plan.seed, device=plan.device)
     return dreamed(Dreamer(settings, network), noise, plan.rounds)
 
 

@@ -28,7 +28,12 @@ from livedream.dream.networks.registry import (
     own_networks_folder,
 )
 from livedream.dream.networks.weights import locate_weights
-from livedream.dream.own_networks import check_new_name, note_network
+from livedream.dream.own_networks import (
+    check_network,
+    check_new_name,
+    note_network,
+    unlist_network,
+)
 from livedream.jobs.layer_sheet import SheetPlan, draw_rows, whole_sheet
 from livedream.learn.album import Album, read_album
 from livedream.learn.study import FORMS, OWN, TEXTURES, Lessons, Study
@@ -104,14 +109,16 @@ def learn(
     )
     net = study.taught(lambda share: watch("learning", share))
     said = _account(job, album, read_metadata(source))
+    if job.output is None:
+        unlist_network(job.name)
     _write(job.file, lambda path: save_dreamnet(net, path, said))
     card = _card(job, album, net, study.lessons)
     _write(job.card, lambda path: path.write_text(card, encoding="utf-8"))
     if job.output is None:
-        note_network(job.name)
+        note_network(job.name, check_network(job.file))
     rows = []
     network = load_network(job.start, weights=job.file)
-    for row in draw_rows(network, SheetPlan(layers=OWN, seed=job.seed)):
+    for row in draw_rows(network, SheetPlan(layers=OWN, seed=job.seed, device=job.device)):
         rows.append(row)
         watch("drawing what it dreams", len(rows) / len(OWN))
     write_picture(job.sheet, whole_sheet(rows), overwrite=True)
@@ -134,6 +141,9 @@ def _check(job: LearnJob) -> None:
             raise cannot(own_networks_folder(), error) from error
     elif job.output.suffix != SUFFIX:
         raise SinkError(f"{job.output}: must end in {SUFFIX}")
+    elif job.output.parent.resolve().is_relative_to(job.folder.resolve()):
+        # Its sheet could replace one of the pictures, and would be one of them the next time.
+        raise SinkError(f"{job.output} lies among the pictures: choose another folder")
     for path in (job.file, job.card, job.sheet):
         # Without an output what lies there is left over from one that was removed or interrupted.
         check_destination(path, overwrite=job.overwrite or job.output is None)

@@ -20,6 +20,7 @@ from livedream.core.frame import Frame, Motion, Picture, SourceInfo
 from livedream.core.prefetch import AsyncWriter
 from livedream.core.settings import DEINTERLACE, DreamSettings
 from livedream.dream.dreamer import Dream, Dreamer
+from livedream.dream.state import DreamState
 from livedream.jobs.checkpoint import Checkpoint, Checkpoints, files_of, identity
 from livedream.jobs.replay import ShowDreamer
 from livedream.jobs.report import RenderReport, Watcher, Way, begun, write_dreams
@@ -211,12 +212,14 @@ def render(
 ) -> RenderReport:
     """Render `job`.
 
-    dreamer: one made before, so that several jobs share a network.  opened: called with what the
-    source is before the first frame.  watch: called with every dream that was written.
+    dreamer: one made before, so that several jobs share a network; it begins with a new state.
+    opened: called with what the source is before the first frame.  watch: called with every dream
+    that was written.
     Raises SourceError, SinkError, SettingsError and what `Dreamer` raises. On KeyboardInterrupt
     the file is finished, the state to go on from is kept, and the interrupt raised again.
     """
     dreamer = dreamer or Dreamer(job.settings)
+    dreamer.state = DreamState()
     checkpoints = Checkpoints(job.output)
     if checkpoints.by_workers and not job.overwrite:
         wanted = "add --workers" if job.resume else "add --resume and --workers, or --overwrite"

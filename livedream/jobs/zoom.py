@@ -26,6 +26,7 @@ from livedream.core.prefetch import AsyncWriter
 from livedream.core.settings import DreamSettings
 from livedream.core.shrink import fitted
 from livedream.dream.dreamer import Dream, Dreamer
+from livedream.dream.networks.network import Network
 from livedream.dream.statistics import StatisticsLock
 from livedream.jobs.checkpoint import files_of, identity
 from livedream.jobs.image import start_of
@@ -146,16 +147,17 @@ class ZoomJob:
 
 
 def render_zoom(
-    job: ZoomJob, dreamer: Dreamer | None = None, watch: Watcher | None = None
+    job: ZoomJob, network: Network | None = None, watch: Watcher | None = None
 ) -> RenderReport:
     """Write a zoom into a video, a GIF or a series of pictures.
 
-    dreamer: one made before, to share its network.  watch: called with every dream.
+    network: one loaded before; None: the one that the settings name.  watch: called with every
+    dream.
     Raises SourceError, SinkError, SettingsError and what `Dreamer` raises. On KeyboardInterrupt
     the file is finished, and the interrupt raised again.
     """
     start, files = start_of(job.source, job.settings.size, job.settings.seed)
-    dreamer = dreamer or Dreamer(job.settings)
+    dreamer = Dreamer(job.settings, network)
     source = ZoomSource(dreamer, _even(start), job.travel, job.rate, job.frames)
     width, height = source.info.width, source.info.height
     report = RenderReport.of(job.source, job.output, dreamer, width, height)

@@ -62,12 +62,14 @@ class Album:
 def read_album(folder: Path, seen: Callable[[int, int], None] = lambda done, total: None) -> Album:
     """Every picture in a folder, those of its subfolders too, decoded once and shrunk.
 
+    What is hidden, as programs keep small copies of pictures, is none of them.
     seen: told how many of how many are read.
     Raises SourceError when there is no such folder, or fewer than ten pictures in it.
     """
     if not folder.is_dir():
         raise SourceError(f"{folder} is not a folder: must be one with pictures")
-    folders = [folder, *sorted(p for p in folder.rglob("*") if p.is_dir())]
+    below = sorted(path for path in folder.rglob("*") if path.is_dir())
+    folders = [folder, *(path for path in below if not _is_hidden(path.relative_to(folder)))]
     paths: list[Path] = []
     skipped: list[str] = []
     for one in folders:
@@ -92,6 +94,10 @@ def read_album(folder: Path, seen: Callable[[int, int], None] = lambda done, tot
         seen(done, len(paths))
     _enough(folder, len(pictures), skipped[0] if skipped else "")
     return Album(pictures, skipped)
+
+
+def _is_hidden(path: Path) -> bool:
+    return any(part.startswith(".") for part in path.parts)
 
 
 def _enough(folder: Path, count: int, why: str = "") -> None:

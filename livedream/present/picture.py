@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from PIL import Image, PngImagePlugin
 
+from livedream.capture.pictures import UNREADABLE, pillow_image
 from livedream.core.errors import SinkError, SourceError
 from livedream.core.frame import Picture
 from livedream.core.whole_file import whole_file
@@ -83,13 +84,13 @@ def read_settings(path: Path) -> str | None:
     Raises SourceError when it cannot be read.
     """
     try:
-        with Image.open(path) as image:
+        with pillow_image(path) as image:
             comment = image.info.get("Comment") or image.info.get("comment") or b""
-    except (SyntaxError, ValueError):  # torn
-        return None
     except OSError as error:
         if error.errno is None:  # Pillow's own: torn, or no picture
             return None
         raise SourceError(f"{path} cannot be read ({error.strerror or error})") from error
+    except UNREADABLE:
+        return None
     text = comment.decode("ascii", "replace") if isinstance(comment, bytes) else str(comment)
     return text.removeprefix(MARKER) if text.startswith(MARKER) else None

@@ -13,7 +13,8 @@ from safetensors import safe_open
 
 from livedream.cli import main
 from livedream.dream.networks.network import load_network
-from livedream.dream.networks.registry import registry
+from livedream.dream.networks.registry import models_folder, registry
+from livedream.dream.own_networks import add_network
 from livedream.jobs import learn
 from livedream.jobs.layer_sheet import SheetPlan
 from livedream.learn import study
@@ -104,6 +105,10 @@ def test_the_same_seed_teaches_the_same_and_no_picture_is_in_the_file(
         (["{photos}", "-o", "{empty}/x.pt"], "must end in .safetensors"),
         (["{photos}", "-o", "{empty}/no/x.safetensors"], "does not exist"),
         (
+            ["{photos}", "-o", "{photos}/../{photos.name}/0.safetensors", "--overwrite"],
+            "another folder",
+        ),
+        (
             ["{photos}", "--seed", "-1", "--name", "x"],
             "seed: must be a whole number from 0 to 2147483647",
         ),
@@ -128,6 +133,37 @@ def test_what_is_wrong_is_said_before_anything_is_done(
     assert main(["learn", *(one.format(**folders) for one in arguments)]) == 2
     said = capsys.readouterr()
     assert wanted in said.err and len(said.err.strip().splitlines()) == 1 and not said.out
+
+
+def test_one_that_is_stopped_before_it_is_listed_is_learned_anew(
+    photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_network(models_folder() / "dreamnet.safetensors", "grandma")
+    learned = ["learn", str(photos), "--name", "grandma", "--device", "cpu"]
+    with monkeypatch.context() as patch:
+        patch.setattr(learn, "note_network", Mock(side_effect=BegunError))
+        with pytest.raises(BegunError):
+            main([*learned, "--overwrite"])
+    assert "grandma" not in registry()
+    drawn = Mock(side_effect=BegunError)
+    monkeypatch.setattr(learn, "draw_rows", drawn)
+    with pytest.raises(BegunError):
+        main(learned)
+    assert drawn.call_args.args[1].device == "cpu"
+    assert load_network("grandma").default_objective == "textures+forms"
+
+
+@pytest.mark.parametrize(
+    ("folder", "name"), [("Fotos Süd (2)", "fotos-sud-2"), ("2024.05_Straße_", "2024-05-strasse")]
+)
+def test_a_folder_s_name_becomes_the_network_s(
+    photos: Path, monkeypatch: pytest.MonkeyPatch, folder: str, name: str
+) -> None:
+    begun = Mock(side_effect=BegunError)
+    monkeypatch.setattr("livedream.jobs.learn.learn", begun)
+    with pytest.raises(BegunError):
+        main(["learn", str(photos.rename(photos.with_name(folder)))])
+    assert begun.call_args.args[0].name == name
 
 
 def test_an_existing_file_is_kept(

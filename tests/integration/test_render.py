@@ -125,6 +125,15 @@ def test_settings_are_read_back(clip: Path, tmp_path: Path, dreamnet: Network) -
         assert settings_from_file(out) == settings
 
 
+def test_films_that_share_a_dreamer_share_no_dream(tmp_path: Path, dreamnet: Network) -> None:
+    made = []
+    dreamer = Dreamer(SMALL, dreamnet)
+    for name in ("a.mkv", "b.mkv"):
+        render(job(CLOUDS, tmp_path / name, codec="ffv1", end_s=0.2), dreamer)
+        made.append(pictures(tmp_path / name))
+    assert len(made[0]) == 5 and np.array_equal(*made)
+
+
 def test_the_same_seed_dreams_the_same(tmp_path: Path, dreamnet: Network) -> None:
     made = []
     for name in ("a.mkv", "b.mkv"):

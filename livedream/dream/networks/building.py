@@ -11,12 +11,18 @@ from livedream.dream.networks.clip import CLIP, load_clip, untrained_clip
 from livedream.dream.networks.registry import DREAMNET, NetworkSpec
 from livedream.dream.networks.weights import WeightsFile
 
+# What comes of a configuration that may say anything.
+_WRONG = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
+
 
 def build_module(spec: NetworkSpec, file: WeightsFile) -> nn.Module:
     """The network with a file's weights in fp32, as many classes as those have.
 
     Raises WeightsError when the weights are another network's, or are not finite.
     """
+    for name, tensor in file.tensors.items():
+        if not bool(torch.isfinite(tensor.float()).all()):
+            raise WeightsError(f"weights {file.path}: {name} holds NaN or infinity")
     if spec.builder == DREAMNET:
         from livedream.dream.networks.dreamnet import load_dreamnet
 
@@ -27,8 +33,8 @@ def build_module(spec: NetworkSpec, file: WeightsFile) -> nn.Module:
             )
         try:
             return load_dreamnet(file.path)
-        except (ValueError, KeyError, TypeError) as error:
-            reason = str(error).splitlines()[0]
+        except _WRONG as error:
+            reason = str(error).partition("\n")[0]
             raise WeightsError(f"weights {file.path}: no DreamNet ({reason})") from error
     if spec.builder == CLIP:
         return load_clip(file)
@@ -117,8 +123,6 @@ def _compare(
         if tensor.shape != wanted[name].shape:
             sizes = f"{tuple(wanted[name].shape)} (got {tuple(tensor.shape)})"
             raise complain(f"{name} must have shape {sizes}")
-        if not bool(torch.isfinite(tensor).all()):
-            raise WeightsError(f"weights {file.path}: {name} holds NaN or infinity")
 
 
 def _some(names: list[str]) -> str:

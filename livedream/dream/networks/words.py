@@ -19,10 +19,12 @@ from livedream.core.suggest import closest
 from livedream.dream.networks.classes import names_of
 
 _THOUSAND = 1000  # ImageNet's classes
-# What may stand for a plural's end: WordNet's own rules for nouns ("morphy").
+# What may stand for a plural's end: WordNet's own rules for nouns ("morphy"), and -oes, of which it
+# has a list.
 _PLURALS = (
     ("ies", "y"), ("ves", "f"), ("ves", "fe"), ("men", "man"), ("ches", "ch"), ("shes", "sh"),
     ("xes", "x"), ("ses", "s"), ("zes", "z"), ("s", ""),
+    ("oes", "o"),
 )  # fmt: skip
 _IRREGULAR = {"geese": "goose", "mice": "mouse", "teeth": "tooth", "feet": "foot", "oxen": "ox"}
 _LATIN = re.compile(r"[A-Z][a-z-]+(?= [a-z])")

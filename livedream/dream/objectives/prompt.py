@@ -20,8 +20,10 @@ from livedream.dream.objectives.value import Objective, kind
 from livedream.region.text import RegionParser
 from livedream.region.value import Region
 
-_WORD: Final = re.compile(r"""(-?)(?:"([^"]+)"|([^\W_](?:[\w'-]*\w)?))""")
-_BETWEEN: Final = re.compile(r"[\s,.;+&!]*")
+# Blanks behind a minus that has one before it, too: owl - dog.
+_WORD: Final = re.compile(r"""((?:(?<!\S)-\s*|-)?)(?:"([^"]+)"|([^\W_](?:[\w'-]*\w)?))""")
+_BETWEEN: Final = re.compile(r"[\s,.;+&!/]*")
+_TYPED: Final = str.maketrans("“”„«»’–", '"""""\'-')  # as word processors and telephones write
 _JOINING: Final = (
     " a an the and or of in on at by to into from with without for near under over like as is are "
     "made full some many few very my your its their this that these those "
@@ -64,6 +66,8 @@ def _terms(text: str) -> tuple[Objective, tuple[int, ...]]:
     while words:
         place, away, word, quoted, region = words.pop(0)
         if not quoted and f" {word.casefold()} " in _JOINING:
+            if away and words:  # - the dog
+                words[0] = (words[0][0], True, *words[0][2:])
             continue
         follow = 0
         for count in range(1, 0 if quoted else min(_LONGEST, len(words) + 1)):
@@ -99,9 +103,9 @@ def _words(text: str) -> list[tuple[int, bool, str, bool, Region | None]]:
     """Each word: where it begins, whether it has a minus before it, itself, whether it stood in
     quotes, its region."""
     found: list[tuple[int, bool, str, bool, Region | None]] = []
-    place = 0
-    while (between := _BETWEEN.match(text, place)) and (place := between.end()) < len(text):
-        match = _WORD.match(text, place)
+    typed, place = text.translate(_TYPED), 0
+    while (between := _BETWEEN.match(typed, place)) and (place := between.end()) < len(typed):
+        match = _WORD.match(typed, place)
         if not match or len(found) == _MOST:
             wrong = f"a prompt has at most {_MOST} words" if match else "expected a word"
             raise ObjectiveError(wrong, text=text, position=place)

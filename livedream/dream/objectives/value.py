@@ -146,6 +146,7 @@ class Objective:
         return -1.0 * self
 
     def __mul__(self, factor: float) -> Objective:
+        factor = float(factor)  # NumPy's numbers are written with their type
         return Objective(tuple(replace(t, weight=t.weight * factor) for t in self.terms))
 
     __rmul__ = __mul__

@@ -2,6 +2,7 @@
 
 import struct
 import sys
+import zlib
 from fractions import Fraction
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from heif_made import write_grid
 from PIL import Image
 
 from livedream.capture import open_source
-from livedream.capture.pictures import read_picture
+from livedream.capture.pictures import pillow_image, read_picture
 from livedream.core.errors import SourceError
 from livedream.core.frame import Picture
 
@@ -70,6 +71,34 @@ def test_what_is_no_picture_is_one_clear_line(tmp_path: Path, content: bytes) ->
     path.write_bytes(content)
     with pytest.raises(SourceError, match="not a readable picture"):
         read_picture(path)
+
+
+@pytest.mark.parametrize("suffix", [".avif", ".heic"])
+def test_a_phone_s_picture_that_is_damaged_is_one_clear_line(tmp_path: Path, suffix: str) -> None:
+    if suffix == ".heic":
+        pytest.importorskip("pillow_heif", reason="the extra heic is not installed")
+    path = write_grid(tmp_path / f"a{suffix}", flat(COLOURS["red"], 128, 64), columns=1)
+    head, _, coded = path.read_bytes().partition(b"mdat")
+    path.write_bytes(head + b"mdat" + bytes(len(coded)))
+    with pytest.raises(SourceError, match="not a readable picture"):
+        read_picture(path)
+
+
+def claiming(path: Path, width: int, height: int) -> Path:
+    """A PNG that says that it is so large, and holds four pixels."""
+    Image.new("RGBA", (2, 2)).save(path)
+    content = bytearray(path.read_bytes())
+    content[16:24] = struct.pack(">II", width, height)
+    content[29:33] = struct.pack(">I", zlib.crc32(content[12:29]))
+    path.write_bytes(content)
+    return path
+
+
+def test_pictures_are_as_large_as_opencv_takes_them(tmp_path: Path) -> None:
+    with pillow_image(claiming(tmp_path / "panorama.png", 20_000, 10_000)) as image:
+        assert image.size == (20_000, 10_000) and image.has_transparency_data
+    with pytest.raises(SourceError, match="not a readable picture"):
+        read_picture(claiming(tmp_path / "larger.png", 1 << 16, 1 << 15))
 
 
 def test_a_missing_picture_is_one_clear_line(tmp_path: Path) -> None:

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from livedream.control.presets import Presets
-from livedream.core.user_folders import cache_folder, own_folder
+from livedream.core.errors import SettingsError
+from livedream.core.user_folders import cache_folder, checked_name, name_of, own_folder
 from livedream.present.live.display_memory import DisplayMemory
 
 
@@ -23,3 +24,23 @@ def test_without_it_they_lie_where_the_system_keeps_such(
     monkeypatch.delenv("LIVEDREAM_HOME", raising=False)
     monkeypatch.setattr("platformdirs.user_config_path", lambda *_, **__: tmp_path / "settings")
     assert own_folder() == tmp_path / "settings"
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("my_photos_", "my-photos"),
+        ("Fotos Süd (2)", "fotos-sud-2"),
+        ("2024.05  Straße", "2024-05-strasse"),
+        ("x" * 39 + " garden", "x" * 39),
+        ("grandma", "grandma"),
+    ],
+)
+def test_any_text_makes_a_name(text: str, name: str) -> None:
+    assert checked_name(name_of(text)) == name
+
+
+@pytest.mark.parametrize("text", ["", "写真", "___"])
+def test_a_text_of_other_letters_makes_none(text: str) -> None:
+    with pytest.raises(SettingsError, match="give one with --name"):
+        name_of(text)

@@ -109,15 +109,20 @@ def test_a_file_that_was_changed_afterwards_does_not_dream(made: Made) -> None:
         {"default_objective": "eyes +"},
         {"config": {}},
         {"config": []},
+        {"config": {**read_metadata(SHIPPED)["config"], "num_classes": -1}},
         {"config": {"layers": [], "num_classes": 1e9, "widths": "x", "blocks": [], "norm": 3}},
         {"classes": ["one"]},
         {"mean": "grey"},
     ],
 )
 def test_a_file_that_says_something_else_is_refused(made: Made, said: Mapping[str, Any]) -> None:
+    file = made(said)
     with pytest.raises(WeightsError, match=r"grandma\.safetensors|weights file: must"):
-        add_network(made(said), "grandma")
+        add_network(file, "grandma")
     assert "grandma" not in registry()
+    if "config" in said:
+        with pytest.raises(WeightsError, match="no DreamNet"):
+            load_network("dreamnet", weights=file)
 
 
 def test_a_file_that_claims_to_be_huge_takes_no_memory(made: Made) -> None:
@@ -129,8 +134,11 @@ def test_a_file_that_claims_to_be_huge_takes_no_memory(made: Made) -> None:
 
 def test_a_file_of_nan_is_refused(made: Made) -> None:
     bias = torch.full((576,), float("nan"), dtype=torch.float16)
-    with pytest.raises(WeightsError, match="NaN"):
-        add_network(made(**{"creatures.0.bias": bias}), "grandma")
+    file = made(**{"creatures.0.bias": bias})
+    with pytest.raises(WeightsError, match=r"creatures\.0\.bias holds NaN"):
+        add_network(file, "grandma")
+    with pytest.raises(WeightsError, match=r"creatures\.0\.bias holds NaN"):
+        load_network("dreamnet", weights=file)
 
 
 def test_nothing_is_unpickled(tmp_path: Path) -> None:

@@ -4,7 +4,9 @@ import argparse
 import itertools
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
+from unittest.mock import Mock
 
 import cv2
 import numpy as np
@@ -75,9 +77,7 @@ def test_a_picture_is_dreamed_to_its_strength(
         rounds=12,
     )
     seen: list[int] = []
-    report = dream_still(
-        job, Dreamer(job.settings, dreamnet), lambda dream, report: seen.append(report.frames)
-    )
+    report = dream_still(job, dreamnet, lambda dream, report: seen.append(report.frames))
     found = read_picture(job.output)
     assert seen == list(range(1, 13))
     assert (report.width, report.height) == (320, 180) and found.shape == texture.shape
@@ -93,7 +93,7 @@ def test_what_made_it_is_written_into_it(
     job = StillJob(
         source=str(tmp_path / "in.png"), output=tmp_path / "o.jpg", settings=settings, rounds=1
     )
-    dream_still(job, Dreamer(settings, dreamnet))
+    dream_still(job, dreamnet)
     assert settings_from_file(job.output) == settings
     told = json.loads(read_settings(job.output) or "")
     assert told["rounds"] == 1 and told["source"] == "in.png"
@@ -149,8 +149,34 @@ def test_what_is_there_is_kept_now_and_then(
     there: list[bool] = []
     with monkeypatch.context() as patch:
         patch.setattr(time, "monotonic", lambda: next(clock))
-        dream_still(job, Dreamer(QUICK, dreamnet), lambda *_: there.append(job.output.exists()))
+        dream_still(job, dreamnet, lambda *_: there.append(job.output.exists()))
     assert there[0] is False and there[-1] is True
+
+
+def test_what_takes_long_to_write_is_written_seldom(
+    dreamnet: Network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = itertools.count(0.0, 10.0)
+    job = StillJob(source="noise?size=96x64", output=tmp_path / "o.png", settings=QUICK, rounds=12)
+    write = Mock()
+    with monkeypatch.context() as patch:
+        patch.setattr(time, "monotonic", lambda: next(clock))
+        patch.setattr("livedream.jobs.image.write_picture", write)
+        dream_still(job, dreamnet)
+    assert write.call_count == 3  # 10 s each: every 100 s, and at the end
+
+
+def test_pictures_that_share_a_network_share_no_dream(
+    dreamnet: Network, texture: Picture, tmp_path: Path
+) -> None:
+    write_picture(tmp_path / "in.png", texture)
+    job = StillJob(
+        source=str(tmp_path / "in.png"), output=tmp_path / "o.png", settings=QUICK, rounds=1
+    )
+    dream_still(job, dreamnet)
+    first = read_picture(job.output)
+    dream_still(replace(job, overwrite=True), dreamnet)
+    assert np.array_equal(read_picture(job.output), first)
 
 
 def test_a_large_picture_is_laid_on_in_strips(texture: Picture) -> None:
@@ -194,7 +220,7 @@ def test_the_smallest_pictures(dreamnet: Network, size: tuple[int, int], tmp_pat
     rgb = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
     write_picture(tmp_path / "in.png", rgb)
     job = StillJob(source=str(tmp_path / "in.png"), output=tmp_path / "o.png", rounds=2)
-    report = dream_still(job, Dreamer(job.settings, dreamnet))
+    report = dream_still(job, dreamnet)
     assert (report.height, report.width) == size
     assert np.isfinite(report.strength)
 
@@ -246,7 +272,7 @@ def test_a_stop_keeps_the_rounds_that_are_done(
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        dream_still(job, Dreamer(QUICK, dreamnet), stop)
+        dream_still(job, dreamnet, stop)
     assert difference(read_picture(job.output), texture) > 2
 
 

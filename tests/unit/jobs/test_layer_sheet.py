@@ -1,11 +1,15 @@
 """Sheets of layers: the loud channels are found, each tile is its own dream."""
 
+from typing import Any
+from unittest.mock import Mock
+
 import numpy as np
 import pytest
 import torch
 
 from livedream.core.errors import NetworkError, SettingsError
 from livedream.dream.networks.network import Network
+from livedream.jobs import layer_sheet
 from livedream.jobs.image import soft_noise
 from livedream.jobs.layer_sheet import (
     MOST_LAYERS,
@@ -16,7 +20,7 @@ from livedream.jobs.layer_sheet import (
     whole_sheet,
 )
 
-SMALL = {"width": 96, "height": 64, "rounds": 2}
+SMALL: dict[str, Any] = {"width": 96, "height": 64, "rounds": 2}
 
 
 def test_a_row_is_the_layer_and_its_channels(dreamnet: Network) -> None:
@@ -58,6 +62,16 @@ def test_the_same_seed_draws_the_same(dreamnet: Network) -> None:
 
     assert np.array_equal(drawn(1), drawn(1))
     assert not np.array_equal(drawn(1), drawn(2))
+
+
+def test_it_is_dreamed_on_the_device_that_is_named(
+    dreamnet: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dreamer = Mock(side_effect=KeyboardInterrupt)
+    monkeypatch.setattr(layer_sheet, "Dreamer", dreamer)
+    with pytest.raises(KeyboardInterrupt):
+        next(draw_rows(dreamnet, SheetPlan(layers=("eyes",), device="cpu", **SMALL)))
+    assert dreamer.call_args.args[0].device == "cpu"
 
 
 def test_short_rows_end_in_grey() -> None:

@@ -139,7 +139,7 @@ def test_a_stop_leaves_a_film(dreamnet: Network, tmp_path: Path) -> None:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        render_zoom(job, Dreamer(QUICK, dreamnet), stop)
+        render_zoom(job, dreamnet, stop)
     with av.open(str(job.output)) as film:
         assert len(list(film.decode(video=0))) == 5
 
@@ -150,11 +150,11 @@ def test_a_zoom_never_replaces_what_it_goes_into(
 ) -> None:
     path = tmp_path / name
     make = ZoomJob(source="noise", output=path, settings=QUICK, seconds=0.1)
-    render_zoom(make, Dreamer(QUICK, dreamnet))
+    render_zoom(make, dreamnet)
     before = path.read_bytes()
     again = ZoomJob(source=str(path), output=path, settings=QUICK, seconds=0.1, overwrite=True)
     with pytest.raises(SinkError, match="is the source itself"):
-        render_zoom(again, Dreamer(QUICK, dreamnet))
+        render_zoom(again, dreamnet)
     assert path.read_bytes() == before
 
 
@@ -166,8 +166,7 @@ def test_a_zoom_that_cannot_be_dreamed_replaces_nothing(
 
     (tmp_path / "o.mp4").write_text("precious")
     job = ZoomJob(source="noise", output=tmp_path / "o.mp4", settings=QUICK, overwrite=True)
-    dreamer = Dreamer(QUICK, dreamnet)
-    monkeypatch.setattr(dreamer, "grow", full)
+    monkeypatch.setattr(Dreamer, "grow", full)
     with pytest.raises(MemoryError):
-        render_zoom(job, dreamer)
+        render_zoom(job, dreamnet)
     assert job.output.read_text() == "precious"

@@ -1,5 +1,7 @@
 """Picture files: written whole, with the settings where there is a place for them."""
 
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +35,17 @@ def test_it_tells_its_settings(tmp_path: Path, soft: Picture, suffix: str) -> No
     path = tmp_path / f"dream{suffix}"
     write_picture(path, soft, settings=SETTINGS)
     assert read_settings(path) == SETTINGS
+
+
+def test_a_very_large_one_tells_them_too(tmp_path: Path, soft: Picture) -> None:
+    path = tmp_path / "dream.png"
+    write_picture(path, soft, settings=SETTINGS)
+    content = bytearray(path.read_bytes())
+    for width, told in ((20_000, SETTINGS), (200_000, None)):  # the second is refused
+        content[16:24] = struct.pack(">II", width, 10_000)
+        content[29:33] = struct.pack(">I", zlib.crc32(content[12:29]))
+        path.write_bytes(content)
+        assert read_settings(path) == told
 
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp"])

@@ -74,7 +74,8 @@ def test_species_are_found_by_genus_common_name_and_kind(
 @pytest.mark.parametrize(
     ("plural", "word"),
     [("wolves", "wolf"), ("Butterflies", "butterfly"), ("foxes", "fox"),
-     ("tree_frogs", "tree-frog"), ("mice", "mouse"), ("buses", "bus"), ("dogs", "dog")],
+     ("tree_frogs", "tree-frog"), ("mice", "mouse"), ("buses", "bus"), ("dogs", "dog"),
+     ("volcanoes", "volcano")],
 )  # fmt: skip
 def test_plurals_capitals_and_hyphens_do_not_matter(plural: str, word: str) -> None:
     assert found("dreamnet", plural) == found("dreamnet", word) != []

@@ -25,6 +25,9 @@ from livedream.dream.objectives.text import parse_objective
         ("sea -slug", "kind:sea - kind:slug"),
         ("owl@moving & !left sea slug@still", 'kind:owl@moving & !left + kind:"sea slug"@still'),
         ("sea@left slug", "kind:sea@left + kind:slug"),
+        ("owl - dog, tree-frog", "kind:owl - kind:dog + kind:tree-frog"),
+        ("- the dog owl/cat", "-kind:dog + kind:owl + kind:cat"),
+        ("„my aunt“ –“St. Mary’s” – « owl »", 'kind:"my aunt" - kind:"St. Mary\'s" - kind:owl'),
     ],
 )  # fmt: skip
 def test_prompts(text: str, objective: str) -> None:
@@ -33,7 +36,16 @@ def test_prompts(text: str, objective: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "position"),
-    [("owl % cat", 4), ('owl "cat', 4), ("the of", 0), ("", 0), ("owl --x", 4), ("owl@nowhere", 4)],
+    [
+        ("owl % cat", 4),
+        ('owl "cat', 4),
+        ("the of", 0),
+        ("", 0),
+        ("owl --x", 4),
+        ("owl@nowhere", 4),
+        ("owl- dog", 3),
+        ("“owl” - -x", 6),
+    ],
 )
 def test_errors_point_at_the_character(text: str, position: int) -> None:
     with pytest.raises(ObjectiveError) as caught:
@@ -71,6 +83,7 @@ def test_a_dreamer_takes_a_prompt_and_lets_it_go() -> None:
         ("sea slug  -slugg", 11, "slugg"),
         ('dog@left & !moving, "my ant"@right', 20, "my ant"),
         ("-owll", 1, "owll"),
+        ("dog – owll", 6, "owll"),
     ],
 )  # fmt: skip
 def test_an_unknown_word_is_shown_where_it_was_written(

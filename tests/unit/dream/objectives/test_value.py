@@ -55,6 +55,8 @@ def test_arithmetic() -> None:
     assert str(mixed) == "0.2*a:12,87 + b - 0.1*c - 0.5*d"
     assert layer("a") * 3 == 3 * layer("a")
     assert hash(mixed) == hash(parse_objective(str(mixed)))
+    quarter = np.linspace(0, 1, 5)[1]
+    assert str(layer("a") * quarter + quarter * layer("b") / quarter) == "0.25*a + b"
 
 
 def test_channels_are_a_set() -> None:
