@@ -117,7 +117,9 @@ def named(words, seconds):
     return names
 """
 
-_COMPOSITOR = _FINDER + """
+_COMPOSITOR = (
+    _FINDER
+    + """
 import numpy as np
 from cyndilib.receiver import Receiver
 from cyndilib.video_frame import VideoFrameSync
@@ -140,6 +142,7 @@ for of in ("layer", "dream"):
     receiver.disconnect()
 print("received", flush=True)
 """
+)
 
 _RECEIVER = """
 import faulthandler, json, sys, time
