@@ -181,7 +181,7 @@ class Obs(ObsConnection):
         """
         found = self.ask("GetSceneCollectionList")
         here, there = str(found["currentSceneCollectionName"]), found["sceneCollections"]
-        said = []
+        said: list[str] = []
         try:
             for collection, changes in list(notes.changes.items()):
                 if collection == here:

@@ -10,9 +10,11 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from livedream.core.errors import SettingsError
+
+_LARGEST: Final = 10**300  # a larger whole number is no float
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,8 @@ class Parameter:
 
     def check(self, value: Any) -> Any:
         """`value` as this parameter's kind. Raises SettingsError when it may not be."""
+        if isinstance(value, int) and abs(value) > _LARGEST:
+            raise refused(self.name, self.wanted(), "a number of more digits")
         if self.kind is float and isinstance(value, int) and not isinstance(value, bool):
             value = float(value)
         if value in self.removed:

@@ -29,6 +29,7 @@ from livedream.core.frame import DeviceMotion, Frame, Motion, Picture
 from livedream.core.prefetch import StageTimer, prefetch
 from livedream.core.settings import DreamSettings, dream_size
 from livedream.core.shrink import shrunk
+from livedream.core.supervisor import FaultLog
 from livedream.dream.ascent import Ascent, Plan
 from livedream.dream.clean import cleaned
 from livedream.dream.compose import compose
@@ -123,6 +124,7 @@ class Dreamer:
         self._past_fallbacks = 0  # of engines that gave way to another
         self.state = DreamState()
         self.start_s = 0.0
+        self._faults = FaultLog(_log, "the dream")
         self.timer = StageTimer()
         self.planes = PlaneReader(pictures)
         self._load(settings or DreamSettings(), network, objective)
@@ -165,11 +167,11 @@ class Dreamer:
                 for frame, motion in pairs:
                     yield step(frame, motion)
                 return
-            ahead = 0 if self._walk is None else 1
             begun: deque[Callable[[], Dream]] = deque()
             for frame, motion in pairs:
                 begun.append(self.begin(frame, motion, keep=keep()))
-                if len(begun) > ahead:
+                # What is done already has the state as it is now.
+                while len(begun) > (1 if self.on_device(frame.rgb) else 0):
                     yield begun.popleft()()
             for arrived in begun:
                 yield arrived()
@@ -434,7 +436,8 @@ class Dreamer:
 
     def _lose(self) -> None:
         """Start afresh: what is no number would stay in the residual for good, seen as black."""
-        _log.error("a dream by %s was NaN; it starts afresh", self.ascent.engine.name)
+        error = FloatingPointError(f"by {self.ascent.engine.name} it was NaN")
+        self._faults.failed(error, "starts afresh", traceback=False)
         self.reset()
 
     def grown(

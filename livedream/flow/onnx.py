@@ -74,7 +74,7 @@ class OnnxFlow:
         inner = self._fixed[0] or height, self._fixed[1] or width
         fed = [self._fit(picture, inner) for picture in (current, previous)]
         found = self._pixels(self._run(fed[0], fed[1]), fed[0].shape[:2])
-        found = found[: inner[0], : inner[1]]
+        found = np.nan_to_num(found[: inner[0], : inner[1]], posinf=0.0, neginf=0.0)
         if inner != (height, width):
             found = _resize(found, width, height)
             found = found * np.array([width / inner[1], height / inner[0]], np.float32)

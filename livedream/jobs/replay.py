@@ -48,7 +48,9 @@ class ShowDreamer:
         with dreamer.timer.stage("warp"):
             cut = motion is not None and motion.cut
             if cut or "reset" in now.triggers:
+                regions = {} if cut else dict(dreamer.state.regions)  # the show's went on, too
                 dreamer.reset()
+                dreamer.state.regions.update(regions)
             seconds = dreamer.state.seconds_to(frame.time_s, cut=cut)
             dreamer.resize(frame.rgb)
             travel = travel_of(now.grade)

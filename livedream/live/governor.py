@@ -111,7 +111,7 @@ class Governor:
     def plan(self, dream: DreamSettings, width: int, height: int) -> Plan:
         """What the next dream is to cost, of a picture of this size."""
         asked = (dream.size, dream.motif, dream.octaves, dream.octave_scale, dream.iterations,
-                 dream.jitter, width, height)  # fmt: skip
+                 dream.jitter, dream.momentum > 0, width, height)  # fmt: skip
         with self._lock:
             if asked != self._asked:
                 self._ask(asked, ladder(dream, width, height))
@@ -205,7 +205,8 @@ class Governor:
             if not less:
                 return "full quality"
             why = "to keep the frame rate"
-            if self._limit and self._level == self._limit:
+            lately = self._clock() - self._limited_s < _MEMORY_S
+            if self._limit and self._level == self._limit and lately:
                 why = "because memory ran out"
             elif self._level == len(self._rungs) - 1 and self._dream_s > _LATE_S:
                 why = "and still too slow"

@@ -105,14 +105,20 @@ def shrunk_mask(mask: Plane, width: int, height: int, *, shared: bool = False) -
     """A mask at another size; a pixel that has any part of nothing is nothing, unless `shared`."""
     if mask.shape == (height, width):
         return mask
-    shrinks = width <= mask.shape[1] and height <= mask.shape[0]
-    method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    plane = np.asarray(cv2.resize(mask, (width, height), interpolation=method), np.float32)
+    plane = _resized(mask, width, height)
     if shared:
         return plane
-    inside = (mask > 0.0).astype(np.float32)
-    inside = np.asarray(cv2.resize(inside, (width, height), interpolation=method), np.float32)
+    inside = _resized((mask > 0.0).astype(np.float32), width, height)
     return np.where(inside > 1.0 - 1e-4, plane, np.float32(0.0))
+
+
+def _resized(plane: Plane, width: int, height: int) -> Plane:
+    """First what shrinks, of which every pixel has a share, then what grows."""
+    small = min(width, plane.shape[1]), min(height, plane.shape[0])
+    plane = np.asarray(cv2.resize(plane, small, interpolation=cv2.INTER_AREA), np.float32)
+    if small == (width, height):
+        return plane
+    return np.asarray(cv2.resize(plane, (width, height)), np.float32)
 
 
 def read_mask(path: str) -> Mask:

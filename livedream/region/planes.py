@@ -46,11 +46,12 @@ if TYPE_CHECKING:
 GRID: Final = 64  # side of the planes that terms are weighed by: finer than any layer's motifs
 _SOFT: Final = 0.3  # of a score, from nothing to all
 _TINY: Final = 1e-6
+_HIGHEST: Final = 0.999  # threshold, so that what scores 1 is above it
 _FADING: Final = 8.0  # below an eighth the plane itself fades what is left
 _HYSTERESIS: Final = 0.1  # of a score, to both sides of the threshold
 _HOLD_FADE_S: Final = 0.3
 _DREAMED: Final = "fading"  # in the memory: where there may be a dream still
-_KEPT: Final = 64  # planes of fixed regions
+_KEPT: Final = 256 << 20  # bytes of planes of fixed regions
 _MOST_READ_S: Final = 0.5  # of a mask's film, for a frame of a live show
 
 
@@ -142,7 +143,7 @@ class PlaneReader:
         """Of a region that no picture changes.  feather: px of this size.  shared: as there."""
         key = region, size, feather, shared, fixed.stamp(region, self.painted)
         if key not in self._fixed:
-            while len(self._fixed) >= _KEPT:
+            while sum(plane.nbytes for plane in self._fixed.values()) > _KEPT:
                 del self._fixed[next(iter(self._fixed))]
             self._fixed[key] = fixed.fixed_plane(
                 region, *size, feather, self.painted, shared=shared
@@ -263,7 +264,7 @@ class _View:
         return self._leaves[name]
 
     def _taken(self, score: Plane) -> Plane:
-        threshold = self._wanted.threshold
+        threshold = min(self._wanted.threshold, _HIGHEST)
         # As wide as has room: what scores 0 belongs to no region, what scores 1 to every one.
         soft = min(_SOFT, 2.0 * threshold, 2.0 * (1.0 - threshold))
         plane = (score - np.float32(threshold - soft / 2)) * np.float32(1 / max(soft, _TINY))

@@ -81,7 +81,8 @@ class OnnxSegmentation:
                 f"network {self._path}: must give (1, 1, h, w) (got {found.shape}); "
                 "see docs/regions.md"
             )
-        return np.clip(np.asarray(found[0, 0], np.float32), 0.0, 1.0)
+        # A NaN would stay in what is smoothed for good.
+        return np.nan_to_num(np.clip(np.asarray(found[0, 0], np.float32), 0.0, 1.0), copy=False)
 
 
 class ClassSegmentation:

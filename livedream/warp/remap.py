@@ -46,6 +46,8 @@ def remap(
     y: None where x holds both, (h, w, 2).  border: OpenCV's, for what lies outside.
     sharp: for residuals (see the module), float32.
     """
+    if 1 in picture.shape[:2]:  # OpenCV 5's cubic never comes to an end in a mirrored single row
+        border = cv2.BORDER_REPLICATE
     # OpenCV's stubs know neither a missing second map nor a missing target.
     run: Any = cv2.remap
     linear: NDArray[Any] = run(picture, x, y, cv2.INTER_LINEAR, borderMode=border)

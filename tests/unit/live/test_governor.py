@@ -166,6 +166,10 @@ def test_memory_that_runs_out_halves_the_dream_and_is_not_tried_again_for_a_minu
     assert "memory" in machine.governor.words()
     machine.run(60)
     assert machine.plans(90)[-1].cost == full.cost
+    machine.governor.overflowed()
+    machine.cost_s = 60.0  # hours later it is the speed that is wanting
+    machine.run(600)
+    assert "memory" not in machine.governor.words()
 
 
 def test_what_it_saves_is_said_in_plain_words() -> None:
@@ -188,6 +192,14 @@ def test_other_settings_go_on_at_what_the_machine_can() -> None:
     machine.settings = DreamSettings(size="720p", iterations=6)
     plan = machine.governor.plan(machine.settings, 1280, 720)
     assert plan.cost < 1.1 * cost
+
+
+def test_without_momentum_octaves_no_longer_take_turns() -> None:
+    machine = Machine(60.0, DreamSettings(momentum=0.06))
+    machine.run(60)
+    machine.settings = DreamSettings(momentum=0.0)
+    machine.run(60)
+    assert machine.plans(119)[-1].octaves == 1
 
 
 def test_strength_and_half_life_are_no_part_of_a_plan() -> None:

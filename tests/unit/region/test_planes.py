@@ -14,6 +14,7 @@ from livedream.core.frame import Frame, Motion, Picture
 from livedream.core.settings import DreamSettings
 from livedream.dream.dreamer import Dreamer
 from livedream.dream.networks.network import Network
+from livedream.region.fixed import shrunk_mask
 from livedream.region.painting import Painting
 from livedream.region.planes import PlaneReader, Planes
 from livedream.region.text import parse_region
@@ -111,7 +112,7 @@ def test_the_threshold_moves_the_line() -> None:
     assert shares[0] > shares[1] + 0.03 > shares[2] + 0.06
 
 
-@pytest.mark.parametrize("threshold", [0.02, 0.1, 0.5, 0.9, 0.98])
+@pytest.mark.parametrize("threshold", [0.02, 0.1, 0.5, 0.9, 0.98, 1.0])
 def test_what_is_certain_belongs_or_not_at_every_threshold(threshold: float) -> None:
     half = GRAY // 8
     half[:, 80:] = 255
@@ -330,6 +331,15 @@ def test_ripples_around_a_mask_are_no_part_of_it(tmp_path: Path, where: str) -> 
         found.append(grown(Regions(where.format(path), feather=8.0).step()))
     np.testing.assert_array_equal(*found)
     assert (found[0] == 0).any() and found[0].max() == 1
+
+
+@pytest.mark.parametrize(("width", "height"), [(640, 360), (640, 100), (5000, 100)])
+def test_a_thin_black_line_of_a_mask_of_another_shape_stays(width: int, height: int) -> None:
+    mask = np.ones((200, 4000), np.float32)
+    mask[:, 2000:2002] = 0.0
+    found = shrunk_mask(mask, width, height)
+    assert found.shape == (height, width)
+    assert (found.min(axis=1) == 0.0).all()
 
 
 def test_a_mask_that_is_not_there() -> None:

@@ -1,6 +1,7 @@
 """Segmentation networks: files of the user's own, torchvision's, and what is believed of them."""
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import cv2
@@ -50,6 +51,13 @@ def test_a_file_of_ones_own(tmp_path: Path, sides: tuple[Any, Any]) -> None:
     planes = PlaneReader().step(wanted, {}, half, None, size=(160, 90), seconds=0.04, fade=0.9)
     assert planes.grow is not None
     assert planes.grow[:, 90:].min() == 1 and planes.grow[:, :70].max() == 0
+
+
+def test_what_is_no_number_is_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    network = OnnxSegmentation(red_network(tmp_path / "red.onnx"))
+    nothing = np.full((1, 1, 36, 64), np.nan, np.float32)
+    monkeypatch.setattr(network, "_session", SimpleNamespace(run=lambda *_: [nothing]))
+    assert (network.score(GRAY) == 0.0).all()
 
 
 def test_files_that_keep_no_convention(tmp_path: Path) -> None:

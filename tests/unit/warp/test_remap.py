@@ -1,5 +1,6 @@
 """Fetching, halving, the gray of a picture and its median."""
 
+import cv2
 import numpy as np
 import pytest
 
@@ -30,6 +31,14 @@ def test_fetching_interpolates_and_continues_the_border() -> None:
     assert remap(picture, *positions(flow))[1].tolist() == [55, 65, 75, 85, 90]
     flow[1] = 100
     assert remap(picture, *positions(flow))[0].tolist() == [205, 215, 225, 235, 240]
+
+
+@pytest.mark.parametrize("shape", [(1, 16), (16, 1), (1, 1)])
+def test_a_single_row_or_column_comes_to_an_end(shape: tuple[int, int]) -> None:
+    picture = np.linspace(0.0, 1.0, shape[0] * shape[1], dtype=np.float32).reshape(shape)
+    flow = np.full((2, *shape), 0.5, np.float32)
+    found = remap(picture, *positions(flow), border=cv2.BORDER_REFLECT_101, sharp=True)
+    assert found.shape == shape and 0.0 <= found.min() <= found.max() <= 1.0
 
 
 @pytest.mark.parametrize(
