@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 GRID: Final = 64  # side of the planes that terms are weighed by: finer than any layer's motifs
 _SOFT: Final = 0.3  # of a score, from nothing to all
 _TINY: Final = 1e-6
-_HIGHEST: Final = 0.999  # threshold, so that what scores 1 is above it
+_HIGHEST: Final = 0.99  # threshold, so that what scores 1 is above it
 _FADING: Final = 8.0  # below an eighth the plane itself fades what is left
 _HYSTERESIS: Final = 0.1  # of a score, to both sides of the threshold
 _HOLD_FADE_S: Final = 0.3

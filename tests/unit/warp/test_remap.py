@@ -38,7 +38,7 @@ def test_a_single_row_or_column_comes_to_an_end(shape: tuple[int, int]) -> None:
     picture = np.linspace(0.0, 1.0, shape[0] * shape[1], dtype=np.float32).reshape(shape)
     flow = np.full((2, *shape), 0.5, np.float32)
     found = remap(picture, *positions(flow), border=cv2.BORDER_REFLECT_101, sharp=True)
-    assert found.shape == shape and 0.0 <= found.min() <= found.max() <= 1.0
+    assert found.shape == shape and -0.1 < found.min() <= found.max() < 1.1
 
 
 @pytest.mark.parametrize(
