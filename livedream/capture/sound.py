@@ -99,7 +99,7 @@ def _decoded(
         try:
             packet = next(packets)
         except (StopIteration, av.FFmpegError, IndexError):
-            # IndexError: PyAV trips over a stream that damage made up halfway (18.1).
+            # IndexError: PyAV (18.1) at the end, after a stream that began late.
             return
         clock.close_up(packet)
         try:

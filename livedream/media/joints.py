@@ -6,6 +6,7 @@ jump is moved to where the part before it ended, sound and picture together by t
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import lru_cache
@@ -122,12 +123,13 @@ def _search(path: Path, file: Opener | None = None) -> tuple[Joint, ...]:
                 return ()
             timed = [s for s in container.streams if _is_timed(s)]
             search, place = _Search(len(timed)), 0
-            for packet in container.demux(timed):
-                time = packet.dts if packet.dts is not None else packet.pts
-                if packet.size and time is not None:
-                    place = packet.pos if packet.pos is not None else place
-                    search.see(packet, time, place)
-    except (av.FFmpegError, ValueError, IndexError):
+            with suppress(IndexError):  # PyAV (18.1) at the end, after streams that began late
+                for packet in container.demux(timed):
+                    time = packet.dts if packet.dts is not None else packet.pts
+                    if packet.size and time is not None:
+                        place = packet.pos if packet.pos is not None else place
+                        search.see(packet, time, place)
+    except (av.FFmpegError, ValueError):
         return ()  # damage: the decoder says what there is to say
     search.close()
     return tuple(search.joints)

@@ -169,7 +169,7 @@ class CopiedStream:
                     continue
                 clock.close_up(packet)
             except (StopIteration, av.FFmpegError, IndexError):
-                # IndexError: PyAV trips over a stream that damage made up halfway (18.1).
+                # IndexError: PyAV (18.1) at the end, after a stream that began late.
                 return
             try:
                 yield from [packet] if strip is None else map(_bare, strip.filter(packet))

@@ -1,8 +1,9 @@
 """Reading real encoded files: times, colours, shapes, ranges, damage."""
 
 import random
+from collections.abc import Iterator
 from fractions import Fraction
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,12 @@ import numpy as np
 import pytest
 from files_made import TIME_BASE, make_video, picture, rotated, uneven_pts
 
-from livedream.capture import open_source
+from livedream.capture import decoding, open_source
 from livedream.core.errors import SourceError
 from livedream.core.frame import ColourTags, Frame, Picture, SourceInfo
+from livedream.media import joints
+from livedream.media.containers import open_container
+from livedream.present import stream_copy
 
 
 def read(path: Path, **how: Any) -> tuple[SourceInfo, list[Frame]]:
@@ -311,3 +315,46 @@ def test_damage_is_counted(tmp_path: Path) -> None:
     info, frames = read(broken)
     assert decodable(broken) <= len(frames) < 40
     assert any("could not be decoded" in note for note in info.notes)
+
+
+class Broken:
+    """A container of which so many packets come, and then an error."""
+
+    def __init__(self, container: Any, packets: int | None, error: Exception) -> None:
+        self._container, self._packets, self._error = container, packets, error
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._container, name)
+
+    def __enter__(self) -> "Broken":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._container.close()
+
+    def demux(self, *streams: Any) -> Iterator[Any]:
+        yield from islice(self._container.demux(*streams), self._packets)
+        raise self._error
+
+
+def break_off(monkeypatch: pytest.MonkeyPatch, packets: int | None, error: Exception) -> None:
+    """Whatever is opened ends so."""
+    for module in (decoding, joints, stream_copy):
+        monkeypatch.setattr(
+            module, "open_container", lambda *given: Broken(open_container(*given), packets, error)
+        )
+
+
+def test_a_stream_that_begins_late_is_left_out_with_a_note(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PyAV knows those of the first 5 MB; behind the end of such a file it raises IndexError."""
+    path = make_video(tmp_path / "a.ts", times=[600 * i for i in range(12)])
+    path.write_bytes(2 * path.read_bytes())
+    break_off(monkeypatch, None, IndexError("list index out of range"))
+    info, frames = read(path)
+    assert len(frames) == 24
+    assert sorted(info.notes) == [
+        "a stream that begins late is left out",
+        "the clock jumps once, as in joined recordings: closed up",
+    ]
