@@ -16,7 +16,7 @@ from typing import Final
 import av
 
 from livedream.core.errors import SourceError
-from livedream.media.containers import Opener, films, open_container
+from livedream.media.containers import Opener, check_reachable, films, open_container
 from livedream.media.joints import OneClock, joints_of
 
 # Packets beyond those of a frame that decoders take before it comes: 16 threads, 16 frames that
@@ -120,7 +120,9 @@ class Decoder:
             except IndexError:  # PyAV (18.1) at the end, after a stream that it does not know
                 self.late_stream = True
                 return
-            except av.FFmpegError:
+            except av.FFmpegError as error:
+                if self._file is None:
+                    check_reachable(self.path, error)
                 self.cut_short = True
                 with suppress(av.FFmpegError):  # what the decoder still holds
                     yield from self.stream.codec_context.decode(None)

@@ -17,7 +17,7 @@ import av
 from av.format import Flags
 from av.stream import Disposition
 
-from livedream.media.containers import Opener, open_container
+from livedream.media.containers import Opener, check_reachable, open_container
 from livedream.media.timing import Packet
 
 _TS_DISCONT: Any = Flags.ts_discont
@@ -103,7 +103,7 @@ class _Search:
 def joints_of(path: Path, file: Opener | None = None) -> tuple[Joint, ...]:
     """The joints of a file, in order; only files of kinds that have them are read through, once.
 
-    file: what is read in place of the path.
+    file: what is read in place of the path.  Raises SourceError where its disk or share has gone.
     """
     if file is not None:
         return _search(path, file)
@@ -129,7 +129,9 @@ def _search(path: Path, file: Opener | None = None) -> tuple[Joint, ...]:
                     if packet.size and time is not None:
                         place = packet.pos if packet.pos is not None else place
                         search.see(packet, time, place)
-    except (av.FFmpegError, ValueError):
+    except (av.FFmpegError, ValueError) as error:
+        if file is None:
+            check_reachable(path, error)
         return ()  # damage: the decoder says what there is to say
     search.close()
     return tuple(search.joints)

@@ -22,7 +22,7 @@ from av.container.output import OutputContainer
 from av.stream import Discard, Disposition
 
 from livedream.core.frame import SourceInfo
-from livedream.media.containers import Container, main_video, open_container
+from livedream.media.containers import Container, check_reachable, main_video, open_container
 from livedream.media.film_time import film_time, sound_begin
 from livedream.media.joints import OneClock
 from livedream.media.tags import stream_metadata
@@ -168,8 +168,9 @@ class CopiedStream:
                 if packet.size == 0:
                     continue
                 clock.close_up(packet)
-            except (StopIteration, av.FFmpegError, IndexError):
+            except (StopIteration, av.FFmpegError, IndexError) as error:
                 # IndexError: PyAV (18.1) at the end, after a stream that began late.
+                check_reachable(self.path, error)
                 return
             try:
                 yield from [packet] if strip is None else map(_bare, strip.filter(packet))
