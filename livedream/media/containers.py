@@ -13,7 +13,7 @@ import av
 from av.container.input import InputContainer
 from av.stream import Disposition
 
-from livedream.core.errors import SinkError, SourceError
+from livedream.core.errors import UNREACHABLE, SinkError, SourceError
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,10 +146,6 @@ def open_container(path: Path, file: Opener | None = None) -> InputContainer:
     return av.open(url_of(path) if file is None else file(), "r", metadata_errors="replace")
 
 
-# What reading fails with where a disk or a share has gone.
-UNREACHABLE: Final = (
-    errno.EIO, errno.ENODEV, errno.ENOTCONN, errno.ETIMEDOUT, errno.EHOSTDOWN, errno.ESTALE
-)  # fmt: skip
 _LAST: Final = 1 << 24  # bytes; more than the system holds from reading an index there (heuristic)
 
 
