@@ -30,6 +30,7 @@ from livedream.media.timing import Packet, decoding_time
 from livedream.present.packet_order import InOrder
 
 _PLAIN: Mapping[str, str] = MappingProxyType({})
+_OUT_OF_ORDER = 64  # packets in a row; heuristic
 _FOR_TRIAL = 8  # packets that show whether a muxer takes a stream
 
 
@@ -129,9 +130,9 @@ class CopiedStream:
         elif self.kind == "video":
             yield from _whole_pictures(packets, window)
         elif self.kind == "subtitle":
-            yield from self._shown_in(packets, window)
+            yield from self._shown_in(_until(packets, window.end), window)
         else:
-            for packet in packets:
+            for packet in _until(packets, window.end):
                 time = _time(packet)
                 if window.start is None if time is None else _is_in(time, window):
                     yield packet
@@ -204,6 +205,16 @@ def _bare(packet: Packet) -> Packet:
     made.pts, made.dts, made.duration = packet.pts, packet.dts, packet.duration
     made.is_keyframe = packet.is_keyframe
     return made
+
+
+def _until(packets: Iterator[Packet], end: Fraction | None) -> Iterator[Packet]:
+    """Packets of a file until those of a time are over; single ones may be out of order."""
+    behind = 0
+    for packet in packets:
+        behind = behind + 1 if end is not None and decoding_time(packet) >= end else 0
+        if behind > _OUT_OF_ORDER:
+            return
+        yield packet
 
 
 def _whole_pictures(packets: Iterator[Packet], window: CopyRange) -> Iterator[Packet]:

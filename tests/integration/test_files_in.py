@@ -415,3 +415,14 @@ def test_sound_that_goes_away_leaves_a_film_to_resume(
             sink.write(frame)
     assert len(packets(path)) == 12
     assert len(packets(path, "audio")) >= len(packets(film, "audio"))
+
+
+def test_what_is_copied_is_read_as_far_as_the_range_goes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = make_video(tmp_path / "a.mkv", tones=1, times=[1536 * i for i in range(100)])
+    break_off(monkeypatch, 200, RuntimeError("it reads on"))
+    sound = stream_copy.CopiedStream(path, 1, "mp4")
+    copied = list(sound.packets(stream_copy.CopyRange(end=Fraction(1))))
+    sound.close()
+    assert 45 < len(copied) < 50  # of 470
