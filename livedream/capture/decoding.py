@@ -16,7 +16,7 @@ from typing import Final
 import av
 
 from livedream.core.errors import SourceError
-from livedream.media.containers import Opener, films, open_container
+from livedream.media.containers import Opener, check_reachable, films, open_container
 from livedream.media.joints import OneClock, joints_of
 
 # Packets beyond those of a frame that decoders take before it comes: 16 threads, 16 frames that
@@ -29,15 +29,16 @@ class Decoder:
 
     file: what is read in place of the path.
 
-    After iteration `damaged_packets` counts those that could not be decoded, and `cut_short`
-    tells whether the file broke off.  joints: where its clock jumps; frames have closed them up.
+    After iteration `damaged_packets` counts those that could not be decoded, `cut_short` tells
+    whether the file broke off, and `late_stream` whether it has one that nobody reads, as it begins
+    late.  joints: where its clock jumps; frames have closed them up.
     """
 
     def __init__(self, path: Path, number: int | None = None, file: Opener | None = None) -> None:
         self.path, self._file = path, file
         self.number = 1 if number is None else number
         self.damaged_packets = 0
-        self.cut_short = False
+        self.cut_short = self.late_stream = False
         self._packets = 0
         self._open()
         self.joints = joints_of(path, file)
@@ -116,8 +117,12 @@ class Decoder:
                 packet = next(packets)
             except StopIteration:
                 return
-            except (av.FFmpegError, IndexError):
-                # IndexError: PyAV trips over a stream that damage made up halfway (18.1).
+            except IndexError:  # PyAV (18.1) at the end, after a stream that it does not know
+                self.late_stream = True
+                return
+            except av.FFmpegError as error:
+                if self._file is None:
+                    check_reachable(self.path, error)
                 self.cut_short = True
                 with suppress(av.FFmpegError):  # what the decoder still holds
                     yield from self.stream.codec_context.decode(None)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from livedream.core.errors import SourceError
 from livedream.core.frame import SourceInfo
 from livedream.core.live_sound import SOUND_RATE, full_scale
-from livedream.media.containers import open_container
+from livedream.media.containers import check_reachable, open_container
 from livedream.media.film_time import film_time, sound_begin
 from livedream.media.joints import OneClock
 
@@ -47,7 +47,7 @@ def sound_of(
     zero = begins if music else film_time(info).zero
     with open_container(path) as container:
         done = 0  # samples given
-        for begin, even in _decoded(container, joints, "stereo" if stereo else None):
+        for begin, even in _decoded(path, container, joints, "stereo" if stereo else None):
             heard = even if stereo else even.mean(axis=1, dtype=np.float32)
             at = done if begin is None else round((begin - zero) * SOUND_RATE)
             if at > done + _LONGEST_GAP_S * SOUND_RATE:
@@ -89,7 +89,7 @@ class Evener:
 
 
 def _decoded(
-    container: Any, joints: tuple[Any, ...], layout: str | None
+    path: Path, container: Any, joints: tuple[Any, ...], layout: str | None
 ) -> Iterator[tuple[Fraction | None, NDArray[np.float32]]]:
     """(n, channels) blocks with the time of their first sample on the file's clock, where it is
     known."""
@@ -98,8 +98,9 @@ def _decoded(
     while True:
         try:
             packet = next(packets)
-        except (StopIteration, av.FFmpegError, IndexError):
-            # IndexError: PyAV trips over a stream that damage made up halfway (18.1).
+        except (StopIteration, av.FFmpegError, IndexError) as error:
+            # IndexError: PyAV (18.1) at the end, after a stream that began late.
+            check_reachable(path, error)
             return
         clock.close_up(packet)
         try:

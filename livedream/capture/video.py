@@ -164,6 +164,8 @@ class VideoSource(Closeable):
             )
         if self._decoder.cut_short:
             lines.append("the file is cut short: everything before that point is read")
+        if self._decoder.late_stream:
+            lines.append("a stream that begins late is left out")
         if self._clock.repaired:
             lines.append(
                 f"missing or impossible timestamps that were repaired: {self._clock.repaired}"

@@ -36,7 +36,7 @@ from livedream.cli import (
     zoom,
 )
 from livedream.core.children import end_children
-from livedream.core.errors import GrammarError, LivedreamError, ShowError, reason
+from livedream.core.errors import UNREACHABLE, GrammarError, LivedreamError, ShowError, reason
 from livedream.core.redact import one_line, redact
 from livedream.core.version import __version__
 
@@ -62,9 +62,9 @@ _COMMANDS = (
 
 
 # What even asking whether a file is there can fail with, wherever a path is looked at: a name that
-# no file can have, a folder that may not be entered, a disk that does not answer.
+# no file can have, a folder that may not be entered, a disk or share that does not answer.
 _OF_THE_PATH: Final = (
-    errno.ENAMETOOLONG, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EIO
+    errno.ENAMETOOLONG, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EROFS, *UNREACHABLE
 )  # fmt: skip
 
 

@@ -20,10 +20,15 @@ prints it and exits with code 2 (a show that failed: 1); nothing that was alread
 What an address holds of passwords and keys does not show.
 """
 
+import errno
 from typing import Final
 
 from livedream.core.redact import one_line, redact
 
+# What the system says of a disk or share that has gone.
+UNREACHABLE: Final = (
+    errno.EIO, errno.ENODEV, errno.ENOTCONN, errno.ETIMEDOUT, errno.EHOSTDOWN, errno.ESTALE
+)  # fmt: skip
 _AROUND: Final = 200  # characters of a text before and behind the one that is meant
 
 

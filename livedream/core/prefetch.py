@@ -132,13 +132,23 @@ class AsyncWriter(Finalizable):
         self._waiting.put(frame)
 
     def close(self, *, complete: bool = True) -> None:
-        """Wait until all is written and the sink closed. complete: no frame is missing."""
+        """Wait until all is written and the sink closed. complete: no frame is missing.
+
+        A first KeyboardInterrupt is raised once that is done, a second one at once.
+        """
         if not self._closed:
             self._closed = True
             self._complete = complete
-            self._waiting.put(None)
-            self._worker.join()
+            try:
+                self._finish()
+            except KeyboardInterrupt:
+                self._finish()
+                raise
         self._raise()
+
+    def _finish(self) -> None:
+        self._waiting.put(None)
+        self._worker.join()
 
     def _raise(self) -> None:
         error, self._error = self._error, None

@@ -19,6 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from livedream.capture import open_source
+from livedream.capture.pictures import in_folder, is_series, matching
+from livedream.capture.synthetic import is_synthetic
 from livedream.core.errors import SinkError, SourceError
 from livedream.core.settings import DreamSettings
 from livedream.core.version import __version__
@@ -42,6 +44,23 @@ def identity(settings: DreamSettings, source: str, **more: Any) -> str:
     """
     own = {"version": __version__, "settings": json.loads(settings.to_json())}
     return json.dumps({**own, "source": Path(source).name, **more}, sort_keys=True)
+
+
+def extent(source: str) -> dict[str, int]:
+    """What tells a source from another one of its name: its bytes, or files of a series.
+
+    Not its time, which copies do not keep. Nothing where it is made up, or not seen by a worker.
+    """
+    path = Path(source)
+    with suppress(OSError):
+        if is_synthetic(source):
+            return {}
+        if path.is_dir():
+            return {"source_files": len(in_folder(path))}
+        if is_series(path):
+            return {"source_files": len(dict(matching(path)))}
+        return {"source_bytes": path.stat().st_size}
+    return {}
 
 
 def _terms_of(settings: DreamSettings) -> tuple[Term, ...]:

@@ -21,7 +21,7 @@ from livedream.core.prefetch import AsyncWriter
 from livedream.core.settings import DEINTERLACE, DreamSettings
 from livedream.dream.dreamer import Dream, Dreamer
 from livedream.dream.state import DreamState
-from livedream.jobs.checkpoint import Checkpoint, Checkpoints, files_of, identity
+from livedream.jobs.checkpoint import Checkpoint, Checkpoints, extent, files_of, identity
 from livedream.jobs.replay import ShowDreamer
 from livedream.jobs.report import RenderReport, Watcher, Way, begun, write_dreams
 from livedream.jobs.scaling import scaled, scaled_info, shape_notes
@@ -147,7 +147,9 @@ class RenderJob:
 
     def identity(self) -> str:
         """Everything the pictures depend on, as JSON: written into the file's metadata."""
-        more: dict[str, Any] = {} if self.replay is None else {"replay": self.replay.name}
+        more: dict[str, Any] = {**extent(self.source)}
+        if self.replay is not None:
+            more["replay"] = self.replay.name
         if self.automation is not None:
             more |= self.automation.identity()
         if self.music is not None:
@@ -275,11 +277,12 @@ def _checkpointed(
     dreams: Iterable[Dream], job: RenderJob, checkpoints: Checkpoints
 ) -> Iterator[Dream]:
     """The same dreams; now and then, once one is written, where we are is saved."""
+    settings = job.identity()
     for dream in dreams:
         yield dream
         if dream.state is not None and checkpoints.due():
             index, state = dream.frame.index + 1, dream.state.arrays()
-            checkpoints.save(Checkpoint(index, state, job.identity()))
+            checkpoints.save(Checkpoint(index, state, settings))
 
 
 def _resumed(
@@ -338,7 +341,8 @@ def check_same(job: RenderJob, settings: str) -> None:
     """Raise SettingsError when `settings` (of an unfinished render) are not this job's."""
     now, then = json.loads(job.identity()), json.loads(settings)
     flat = [{**known.pop("settings", {}), **known} for known in (now, then)]
-    for name in sorted(set(flat[0]) | set(flat[1])):
+    older = extent(job.source).keys() - flat[1].keys()  # which did not tell
+    for name in sorted((flat[0].keys() | flat[1].keys()) - older):
         if flat[0].get(name) != flat[1].get(name):
             given, had = (repr(one.get(name)) for one in flat)
             said = f"--resume: {name} is {given}, the stopped render of {job.output.name} had {had}"

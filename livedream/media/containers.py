@@ -1,17 +1,19 @@
 """Which containers there are, by file suffix, and what the file looks like while it grows."""
 
+import errno
 import io
 import os
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import av
 from av.container.input import InputContainer
 from av.stream import Disposition
 
-from livedream.core.errors import SinkError
+from livedream.core.errors import UNREACHABLE, SinkError, SourceError
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +144,26 @@ Opener = Callable[[], io.FileIO | io.RawIOBase]
 def open_container(path: Path, file: Opener | None = None) -> InputContainer:
     """A file to be read. Raises av.FFmpegError or ValueError where FFmpeg does not know it."""
     return av.open(url_of(path) if file is None else file(), "r", metadata_errors="replace")
+
+
+_LAST: Final = 1 << 24  # bytes; more than the system holds from reading an index there (heuristic)
+
+
+def check_reachable(path: Path, error: Exception) -> None:
+    """Raise SourceError where `error` came of the disk or share that `path` lies on, not of what
+    is in the file."""
+    code = getattr(error, "errno", None)
+    if code not in UNREACHABLE:
+        return
+    if code == errno.EIO:  # some demuxers say so of a file that is cut short
+        with suppress(OSError), path.open("rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - _LAST))
+            file.read()
+            return
+    raise SourceError(
+        f"{path} cannot be read any further ({os.strerror(code)}): see to its disk or share "
+        "(a render continues with --resume)"
+    ) from error
 
 
 def url_of(path: Path) -> str:

@@ -6,6 +6,7 @@ jump is moved to where the part before it ended, sound and picture together by t
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import lru_cache
@@ -16,7 +17,7 @@ import av
 from av.format import Flags
 from av.stream import Disposition
 
-from livedream.media.containers import Opener, open_container
+from livedream.media.containers import Opener, check_reachable, open_container
 from livedream.media.timing import Packet
 
 _TS_DISCONT: Any = Flags.ts_discont
@@ -102,7 +103,7 @@ class _Search:
 def joints_of(path: Path, file: Opener | None = None) -> tuple[Joint, ...]:
     """The joints of a file, in order; only files of kinds that have them are read through, once.
 
-    file: what is read in place of the path.
+    file: what is read in place of the path.  Raises SourceError where its disk or share has gone.
     """
     if file is not None:
         return _search(path, file)
@@ -122,12 +123,15 @@ def _search(path: Path, file: Opener | None = None) -> tuple[Joint, ...]:
                 return ()
             timed = [s for s in container.streams if _is_timed(s)]
             search, place = _Search(len(timed)), 0
-            for packet in container.demux(timed):
-                time = packet.dts if packet.dts is not None else packet.pts
-                if packet.size and time is not None:
-                    place = packet.pos if packet.pos is not None else place
-                    search.see(packet, time, place)
-    except (av.FFmpegError, ValueError, IndexError):
+            with suppress(IndexError):  # PyAV (18.1) at the end, after streams that began late
+                for packet in container.demux(timed):
+                    time = packet.dts if packet.dts is not None else packet.pts
+                    if packet.size and time is not None:
+                        place = packet.pos if packet.pos is not None else place
+                        search.see(packet, time, place)
+    except (av.FFmpegError, ValueError) as error:
+        if file is None:
+            check_reachable(path, error)
         return ()  # damage: the decoder says what there is to say
     search.close()
     return tuple(search.joints)

@@ -14,6 +14,7 @@ negative times, such as the priming of AAC, have no place in them; the finished 
 
 import io
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from copy import deepcopy
 from fractions import Fraction
 from pathlib import Path
@@ -172,13 +173,15 @@ class FragmentedFile:
     """Appends chunks of packets to a file.
 
     streams: those of a container from `open_in_memory` that wrote `header`; packets name theirs
-    by its place in this sequence.
+    by its place in this sequence.  named: what errors call it, where not by its path.
     """
 
     def __init__(
-        self, path: Path, container_format: str, streams: Sequence[Any], header: bytes
-    ) -> None:
+        self, path: Path, container_format: str, streams: Sequence[Any], header: bytes,
+        named: Path | None = None,
+    ) -> None:  # fmt: skip
         self.path = path
+        self._named = named or path
         self._format = container_format
         self._streams = list(streams)
         self._header = header
@@ -197,12 +200,14 @@ class FragmentedFile:
         try:
             self._file = io.FileIO(self.path, "w" if overwrite else "x")
         except OSError as error:
-            raise cannot(self.path, error) from error
+            raise cannot(self._named, error) from error
         try:
             self._append(self._header)
         except SinkError:  # no player would take what is there
-            self.close()
-            self.path.unlink(missing_ok=True)
+            with suppress(SinkError):
+                self.close()
+            with suppress(OSError):
+                self.path.unlink(missing_ok=True)
             raise
 
     def resume(self, sound: SoundBeside) -> tuple[int, Fraction | None] | None:
@@ -232,9 +237,12 @@ class FragmentedFile:
         else:
             self._chunks, self._end = whole
             written = None
-        self._file = io.FileIO(self.path, "r+")
-        self._file.truncate(self._end)
-        self._file.seek(self._end)
+        try:
+            self._file = io.FileIO(self.path, "r+")
+            self._file.truncate(self._end)
+            self._file.seek(self._end)
+        except OSError as error:
+            raise cannot(self.path, error) from error
         return written or self._count(sound)
 
     def _count(self, sound: SoundBeside) -> tuple[int, Fraction | None]:
@@ -267,7 +275,9 @@ class FragmentedFile:
                     raise self._of_other_settings()
                 # Copied packets are laid out as their stream says, not as this file's encoder does.
                 streams = [video, *self._streams[1:]]
-                again = FragmentedFile(unfinished, self._format, streams, self._header)
+                again = FragmentedFile(
+                    unfinished, self._format, streams, self._header, named=self.path
+                )
                 try:
                     again.create(overwrite=True)
                     for packet in with_last_duration(container.demux(video), video):
@@ -286,6 +296,10 @@ class FragmentedFile:
             raise SinkError(
                 f"{self.path} is not an unfinished render: nothing to resume"
             ) from error
+        except SinkError:
+            raise
+        except OSError as error:
+            raise cannot(self.path, error) from error
         self._chunks, self._end = again._chunks, again._end
         return count, last
 
@@ -346,16 +360,21 @@ class FragmentedFile:
             while written < len(chunk):
                 written += self._file.write(chunk[written:]) or 0
         except OSError as error:
-            self._file.truncate(self._end)
-            self._file.seek(self._end)
+            with suppress(OSError):  # the disk has gone
+                self._file.truncate(self._end)
+                self._file.seek(self._end)
             reason = error.strerror or str(error)
             raise SinkError(
-                f"{self.path} cannot be written any further ({reason}): it plays up to here; "
+                f"{self._named} cannot be written any further ({reason}): it plays up to here; "
                 "free some space (a render continues with --resume)"
             ) from error
         self._end += written
 
     def close(self) -> None:
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+        """Raises SinkError where what was written cannot be kept after all, as on some shares."""
+        file, self._file = self._file, None
+        try:
+            if file is not None:
+                file.close()
+        except OSError as error:
+            raise cannot(self._named, error) from error

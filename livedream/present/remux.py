@@ -20,7 +20,7 @@ import av
 from av.bitstream import BitStreamFilterContext
 from av.container.output import OutputContainer
 
-from livedream.core.errors import SinkError
+from livedream.core.errors import SinkError, SourceError
 from livedream.core.whole_file import beside, whole_file
 from livedream.media.containers import CONTAINERS, Container, main_video, open_container, url_of
 from livedream.media.display_size import put_display_size, with_room
@@ -89,11 +89,14 @@ def finishing(growing: Path) -> Path:
 def remux(growing: Path, wanted: RemuxSpec) -> tuple[str, ...]:
     """Replace the growing file by the finished one; returns notes on what could not be held.
 
-    Raises SinkError when the finished file cannot be written; the growing one is untouched.
+    Raises SinkError when the finished file cannot be written, SourceError when the source cannot be
+    read; the growing one is untouched.
     """
     try:
         with whole_file(growing, _FINISHING, lasting=True) as finished:
             return _write(growing, finished, wanted)
+    except SourceError:  # which says what to do
+        raise
     except (av.FFmpegError, OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         found = "cannot be joined" if wanted.pieces else "plays, but could not be finished"
@@ -236,7 +239,8 @@ class _Attempt:
             except (av.FFmpegError, OSError, ValueError) as error:
                 with suppress(av.FFmpegError, OSError, ValueError):
                     out.close()
-                if not self._held or getattr(error, "errno", None) in _DISK_TROUBLE:
+                in_trouble = getattr(error, "errno", None) in _DISK_TROUBLE
+                if in_trouble or isinstance(error, SourceError) or not self._held:
                     raise
                 return self._held[self._latest]
             finally:

@@ -12,7 +12,7 @@ from av.codec.codec import Codec
 from av.container.output import OutputContainer
 from av.filter import Graph
 
-from livedream.media.containers import Container
+from livedream.media.containers import Container, check_reachable
 from livedream.media.joints import OneClock
 from livedream.media.timing import Packet
 from livedream.present.stream_copy import CopiedStream, CopyRange, fits, is_text
@@ -108,8 +108,8 @@ class EncodedSound(CopiedStream):
                     yield from packet.decode()
                 except av.FFmpegError:
                     continue  # damage: silence
-        except (av.FFmpegError, IndexError):
-            return
+        except (av.FFmpegError, IndexError) as error:
+            check_reachable(self.path, error)
 
 
 def _ready(graph: Graph) -> Iterator[Any]:

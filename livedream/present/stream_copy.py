@@ -22,7 +22,7 @@ from av.container.output import OutputContainer
 from av.stream import Discard, Disposition
 
 from livedream.core.frame import SourceInfo
-from livedream.media.containers import Container, main_video, open_container
+from livedream.media.containers import Container, check_reachable, main_video, open_container
 from livedream.media.film_time import film_time, sound_begin
 from livedream.media.joints import OneClock
 from livedream.media.tags import stream_metadata
@@ -30,6 +30,7 @@ from livedream.media.timing import Packet, decoding_time
 from livedream.present.packet_order import InOrder
 
 _PLAIN: Mapping[str, str] = MappingProxyType({})
+_OUT_OF_ORDER = 64  # packets in a row; heuristic
 _FOR_TRIAL = 8  # packets that show whether a muxer takes a stream
 
 
@@ -129,9 +130,9 @@ class CopiedStream:
         elif self.kind == "video":
             yield from _whole_pictures(packets, window)
         elif self.kind == "subtitle":
-            yield from self._shown_in(packets, window)
+            yield from self._shown_in(_until(packets, window.end), window)
         else:
-            for packet in packets:
+            for packet in _until(packets, window.end):
                 time = _time(packet)
                 if window.start is None if time is None else _is_in(time, window):
                     yield packet
@@ -168,8 +169,9 @@ class CopiedStream:
                 if packet.size == 0:
                     continue
                 clock.close_up(packet)
-            except (StopIteration, av.FFmpegError, IndexError):
-                # IndexError: PyAV trips over a stream that damage made up halfway (18.1).
+            except (StopIteration, av.FFmpegError, IndexError) as error:
+                # IndexError: PyAV (18.1) at the end, after a stream that began late.
+                check_reachable(self.path, error)
                 return
             try:
                 yield from [packet] if strip is None else map(_bare, strip.filter(packet))
@@ -203,6 +205,16 @@ def _bare(packet: Packet) -> Packet:
     made.pts, made.dts, made.duration = packet.pts, packet.dts, packet.duration
     made.is_keyframe = packet.is_keyframe
     return made
+
+
+def _until(packets: Iterator[Packet], end: Fraction | None) -> Iterator[Packet]:
+    """Packets of a file until those of a time are over; single ones may be out of order."""
+    behind = 0
+    for packet in packets:
+        behind = behind + 1 if end is not None and decoding_time(packet) >= end else 0
+        if behind > _OUT_OF_ORDER:
+            return
+        yield packet
 
 
 def _whole_pictures(packets: Iterator[Packet], window: CopyRange) -> Iterator[Packet]:

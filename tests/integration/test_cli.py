@@ -1,6 +1,7 @@
 """Bad input gets one clear line and exit code 2; nothing is overwritten, nothing lost."""
 
 import errno
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -204,6 +205,7 @@ def test_a_name_that_no_file_can_have_is_refused(
     assert "File name too long" in said and said.count("\n") == 1
 
 
+@pytest.mark.parametrize("number", [errno.EACCES, errno.ESTALE, errno.ENOTCONN])
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -216,8 +218,9 @@ def test_a_name_that_no_file_can_have_is_refused(
         ["obs"],
     ],
 )
-def test_a_folder_that_may_not_be_entered_is_one_line(
+def test_a_folder_or_share_that_cannot_be_entered_is_one_line(
     arguments: list[str],
+    number: int,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -225,7 +228,7 @@ def test_a_folder_that_may_not_be_entered_is_one_line(
     def locked(ask: Callable[..., Any]) -> Callable[..., Any]:
         def asked(path: Path, **more: Any) -> Any:
             if "locked" in path.parts:
-                raise PermissionError(errno.EACCES, "Permission denied", str(path))
+                raise OSError(number, os.strerror(number), str(path))
             return ask(path, **more)
 
         return asked
@@ -236,4 +239,4 @@ def test_a_folder_that_may_not_be_entered_is_one_line(
         monkeypatch.setattr(Path, name, locked(getattr(Path, name)))
     code, said = run(capsys, *arguments)
     assert code == 2 and "Traceback" not in said
-    assert "locked" in said and "Permission denied" in said and said.count("\n") == 1
+    assert "locked" in said and os.strerror(number) in said and said.count("\n") == 1

@@ -1,6 +1,7 @@
 """Writing that is refused, and what is left then: one clear line, and nothing lost."""
 
 import errno
+import io
 import os
 import resource
 import stat
@@ -18,7 +19,7 @@ from files_made import decoded, frames, info, make_video, packets, write_frames
 from livedream.capture import open_source
 from livedream.core.errors import ShapeError, SinkError
 from livedream.media.containers import container_for
-from livedream.present import open_sink
+from livedream.present import fragmented, open_sink
 from livedream.present.remux import RemuxSpec, remux
 
 
@@ -154,3 +155,56 @@ def test_a_disk_that_is_full_from_the_start_is_left_as_it_was(tmp_path: Path, na
     with files_up_to(100):
         sink.close()
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs RLIMIT_FSIZE")
+@pytest.mark.parametrize("size", [100, 3000])  # at the header, and behind it
+def test_a_full_disk_names_the_stopped_film_that_is_resumed(tmp_path: Path, size: int) -> None:
+    """It is turned into one that grows in a file beside it."""
+    path = tmp_path / "out.mp4"
+    write_frames(path, frames(12), info())
+    before = path.read_bytes()
+    with files_up_to(size), pytest.raises(SinkError, match=r"/out\.mp4 cannot be written"):
+        open_sink(path, info(), resume=True)
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+class Disk(io.FileIO):
+    """What is written to a disk that may go away."""
+
+    gone = False
+
+    def _ask(self) -> None:
+        if self.gone:
+            raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+
+    def write(self, data: Any) -> int:
+        self._ask()
+        return super().write(data)
+
+    def truncate(self, size: int | None = None) -> int:
+        self._ask()
+        return super().truncate(size)
+
+    def close(self) -> None:
+        super().close()
+        self._ask()
+
+
+def test_a_disk_that_goes_away_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "out.mp4"
+    monkeypatch.setattr(fragmented.io, "FileIO", Disk)
+    sink = open_sink(path, info())
+    sink.write(frames(1)[0])
+    monkeypatch.setattr(Disk, "gone", True)
+    with pytest.raises(SinkError, match=r"out\.mp4 cannot be written any further"):
+        sink.write(frames(2)[1])
+    with pytest.raises(SinkError, match=r"out\.mp4 cannot be written"):
+        sink.close(complete=False)
+    with pytest.raises(SinkError, match=r"out\.mp4 cannot be written"):
+        open_sink(path, info(), resume=True)
+    monkeypatch.undo()
+    again = open_sink(path, info(), resume=True)
+    assert again.frames_written == 1
+    again.close()

@@ -1,5 +1,6 @@
 """A film in pieces is the film in one: pictures, times, sound; and what was done stays done."""
 
+import errno
 import pickle
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -362,3 +363,14 @@ def test_pictures_are_not_sent(tmp_path: Path) -> None:
         cv2.imwrite(str(folder / f"{number}.png"), picture)
     with pytest.raises(SourceError, match="does not exist"):
         render_films([job(folder, tmp_path / "many.mkv")], Elsewhere(hidden=folder))
+
+
+def test_a_share_that_goes_away_is_one_line(
+    made: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(path: Path) -> None:
+        raise OSError(errno.ESTALE, "Stale file handle", str(path))
+
+    monkeypatch.setattr(Path, "touch", gone)
+    with pytest.raises(SinkError, match=r"many\.mkv\.livedream-state cannot be written: Stale"):
+        render_films([job(made[0], tmp_path / "many.mkv", settings=TINY)], OneWorker())

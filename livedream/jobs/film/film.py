@@ -44,6 +44,7 @@ from livedream.jobs.render import RenderJob, check_same, has_more
 from livedream.jobs.report import RenderReport
 from livedream.jobs.scaling import shape_notes
 from livedream.media.containers import frames_in
+from livedream.media.destination import cannot
 from livedream.present import keeps_pixel_shape
 from livedream.present.video import join
 
@@ -197,8 +198,11 @@ class _Film:
         self.sending = max(self.sending, unseen.sent + 1)
 
     def order(self, piece: Piece, workers: Workers) -> DreamOrder:
-        """Raises SinkError where a seam's states cannot be read."""
-        (self.folder / self.sign).touch()
+        """Raises SinkError where a seam's states cannot be read, or nothing can be written."""
+        try:
+            (self.folder / self.sign).touch()
+        except OSError as error:
+            raise cannot(self.folder, error) from error
         states = []
         if piece.seam:
             for side in ("before", "after"):

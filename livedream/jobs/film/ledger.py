@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -79,7 +80,7 @@ class Ledger:
         with self._lock:
             for path in paths or self._running:
                 entry = self._entries[path]
-                name = hashlib.sha256(str(path).encode()).hexdigest()[:16]
+                name = hashlib.sha256(os.fsencode(path)).hexdigest()[:16]
                 text = json.dumps({**_fields(entry), "changed_s": time.time()})
                 with suppress(SettingsError):  # not worth a film
                     write_whole(_folder() / f"{name}.json", text)

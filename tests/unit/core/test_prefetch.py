@@ -132,6 +132,31 @@ def test_an_error_of_the_dream_closes_the_sink_as_incomplete() -> None:
     assert sink.complete is False
 
 
+def test_ctrl_c_while_the_sink_is_closed_waits_for_it_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    may_close = threading.Event()
+
+    class Slow(_Sink):
+        def close(self, *, complete: bool = True) -> None:
+            may_close.wait(10)
+            super().close(complete=complete)
+
+    sink, join = Slow(), threading.Thread.join
+
+    def interrupted(thread: threading.Thread) -> None:
+        monkeypatch.setattr(threading.Thread, "join", join)
+        may_close.set()
+        raise KeyboardInterrupt
+
+    writer = AsyncWriter(sink, StageTimer())
+    monkeypatch.setattr(threading.Thread, "join", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        writer.close()
+    assert sink.complete is True
+    writer.close()
+
+
 def test_the_timer_counts_where_time_goes() -> None:
     now = 0.0
     timer = StageTimer(clock=lambda: now)

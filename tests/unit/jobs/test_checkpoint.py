@@ -1,12 +1,14 @@
 """Checkpoints: whole or not there, the last few kept, the right one found."""
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from livedream.core.errors import SinkError
+from livedream.core.errors import SettingsError, SinkError
 from livedream.jobs.checkpoint import Checkpoint, Checkpoints
+from livedream.jobs.render import RenderJob, check_same
 
 
 def checkpoint(index: int) -> Checkpoint:
@@ -80,3 +82,20 @@ def test_those_beyond_the_file_are_forgotten(kept: Checkpoints) -> None:
     kept.forget(20)
     kept.save(checkpoint(21))
     assert sorted(int(path.stem) for path in kept.folder.iterdir()) == [10, 20, 21]
+
+
+def test_another_source_of_the_same_name_is_not_gone_on_with(tmp_path: Path) -> None:
+    film, series = tmp_path / "film.mkv", tmp_path / "shot"
+    series.mkdir()
+    film.write_bytes(b"12345")
+    (series / "1.png").touch()
+    jobs = [RenderJob(source=str(source), output=Path("out.mkv")) for source in (film, series)]
+    begun = [job.identity() for job in jobs]
+    film.write_bytes(b"123")
+    (series / "2.png").touch()
+    for job, then, found in zip(jobs, begun, ("bytes is 3, .* 5", "files is 2, .* 1"), strict=True):
+        check_same(job, job.identity())
+        with pytest.raises(SettingsError, match=f"--resume: source_{found};"):
+            check_same(job, then)
+        older = {k: v for k, v in json.loads(then).items() if not k.startswith("source_")}
+        check_same(job, json.dumps(older))

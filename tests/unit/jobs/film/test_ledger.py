@@ -57,3 +57,8 @@ def test_ctrl_c_and_the_newest_twenty() -> None:
             raise KeyboardInterrupt
     assert {entry.state for entry in entries()} == {"stopped"}
     assert len(entries()) == 20 and entries()[0].output == "21.mkv"
+
+
+def test_a_name_that_is_not_utf_8() -> None:
+    with Ledger([Path("\udcff.mkv")]):
+        assert [entry.output for entry in entries()] == ["\udcff.mkv"]
