@@ -297,8 +297,8 @@ const received = (event) => {
 };
 
 const connect = () => {
-  silent = 0;
   socket = new WebSocket(`ws://${location.host}/socket`);
+  socket.onopen = () => { silent = 0; };
   socket.onmessage = (event) => { wait = 500; silent = 0; received(event); };
   socket.onclose = (event) => {
     socket = null;
