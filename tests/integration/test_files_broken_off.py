@@ -133,3 +133,21 @@ def test_what_is_copied_is_read_as_far_as_the_range_goes(
     copied = list(sound.packets(stream_copy.CopyRange(end=Fraction(1))))
     sound.close()
     assert 45 < len(copied) < 50  # of 470
+
+
+def test_one_wrong_time_does_not_end_what_is_copied(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def strays(self: Broken, *streams: Any) -> Iterator[Any]:
+        for number, packet in enumerate(self._container.demux(*streams)):
+            if number == 10:
+                packet.pts = packet.dts = 1_000_000  # ms
+            yield packet
+
+    path = make_video(tmp_path / "a.mkv", tones=1, times=[1536 * i for i in range(20)])
+    monkeypatch.setattr(Broken, "demux", strays)
+    break_off(monkeypatch, None, IndexError())
+    sound = stream_copy.CopiedStream(path, 1, "mp4")
+    copied = list(sound.packets(stream_copy.CopyRange(end=Fraction(1))))
+    sound.close()
+    assert 44 < len(copied) < 49
