@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from livedream.cli.named import folder_for_a_while
 from livedream.cli.options import Commands, add_shared
 from livedream.cli.render import add_options, check_jobs, jobs_of, with_dreamers
+from livedream.core.redact import one_line
 
 if TYPE_CHECKING:
     from livedream.jobs.check import FileCheck
@@ -31,7 +32,7 @@ def run(args: argparse.Namespace) -> int:
     with folder_for_a_while(args.output, len(args.inputs)):
         check_jobs(jobs)
         for job, dreamer in with_dreamers(jobs):
-            print("\n".join(lines_of(check_file(job, dreamer))))
+            print("\n".join(map(one_line, lines_of(check_file(job, dreamer)))))
     return 0
 
 

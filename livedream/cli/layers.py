@@ -121,7 +121,8 @@ def _list(args: argparse.Namespace) -> int:
         style=lambda row: "bold" if row[0] in chosen else None,
     )  # fmt: skip
     if console:
-        console.print(f"The default objective is {default}.", style="dim", highlight=False)
+        said = f"The default objective is {default}."
+        console.print(said, style="dim", highlight=False, markup=False)
     return 0
 
 

@@ -95,7 +95,8 @@ def list_networks(args: argparse.Namespace) -> int:
     print_table(columns, rows, right=["MB"], style=lambda row: _STYLES[row[1]])
     if console:
         folders = dict.fromkeys(str(status.origin.path.parent) for status in found)
-        console.print(f"Files are in {' and '.join(folders)}.", style="dim", soft_wrap=True)
+        where = f"Files are in {' and '.join(folders)}."
+        console.print(where, style="dim", soft_wrap=True, markup=False)
         console.print("Get one with: livedream networks fetch NAME", style="dim")
     return 0
 
@@ -139,7 +140,8 @@ def list_presets(args: argparse.Namespace) -> int:
         every = rows + [(name, "", reason, "broken") for name, reason in broken.items()]
         print_table(columns, every, style=lambda row: "red" if row[-1] == "broken" else None)
     if console := terminal():
-        console.print(f"Yours are in {presets.folder.parent}.", style="dim", soft_wrap=True)
+        where = f"Yours are in {presets.folder.parent}."
+        console.print(where, style="dim", soft_wrap=True, markup=False)
     return 0
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from livedream.cli.options import Commands, add_shared, seconds
 from livedream.cli.output import write_json
 from livedream.core.errors import SourceError
+from livedream.core.redact import one_line
 
 if TYPE_CHECKING:
     from livedream.jobs.measure import Response
@@ -65,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
             shown = "-" if value is None else f"{value:.4g}" if isinstance(value, float) else value
             print(f"{name.replace('_', ' '):18} {shown}")
     for note in found.notes:
-        print(f"note: {note}")
+        print(f"note: {one_line(note)}")
     if args.json is not None:
         write_json(args.json, figures, "--json")
     return 0

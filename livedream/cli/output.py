@@ -34,20 +34,21 @@ class Progress(Closeable):
     """
 
     def __init__(self, name: str, noun: str, total: int | None, *, quiet: bool) -> None:
-        self._name, self._noun, self.total, self._quiet = name, noun, total, quiet
+        self._name, self._noun, self.total, self._quiet = one_line(name), noun, total, quiet
         self._bar: Any = None
         self._said_s = time.monotonic()
         self._past: deque[tuple[float, int]] = deque()  # when so much was done
         if not quiet and sys.stderr.isatty():
             from rich.console import Console
-            from rich.progress import BarColumn, MofNCompleteColumn, TimeRemainingColumn
+            from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
             from rich.progress import Progress as Bar
 
             self._bar = Bar(
-                "[bold]{task.description}", BarColumn(), MofNCompleteColumn(), noun,
-                TimeRemainingColumn(), "{task.fields[note]}", console=Console(stderr=True),
+                TextColumn("{task.description}", "bold", markup=False), BarColumn(),
+                MofNCompleteColumn(), noun, TimeRemainingColumn(), "{task.fields[note]}",
+                console=Console(stderr=True),
             )  # fmt: skip
-            self._task = self._bar.add_task(name, total=total, note="")
+            self._task = self._bar.add_task(self._name, total=total, note="")
             self._bar.start()
 
     def close(self) -> None:
@@ -88,21 +89,22 @@ class FilmProgress(Closeable):
     """
 
     def __init__(self, name: str, *, quiet: bool) -> None:
-        self._name, self._quiet = name, quiet
+        self._name, self._quiet = one_line(name), quiet
         self._begun: tuple[float, int] | None = None
         self._said_s = time.monotonic()
         self._lines: dict[str, Any] = {}
         self._bar: Any = None
         if not quiet and sys.stderr.isatty():
             from rich.console import Console
-            from rich.progress import BarColumn, MofNCompleteColumn
+            from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
             from rich.progress import Progress as Bar
 
             self._bar = Bar(
-                "[bold]{task.description}", BarColumn(), MofNCompleteColumn(),
-                "{task.fields[note]}", console=Console(stderr=True),
+                TextColumn("{task.description}", "bold", markup=False), BarColumn(),
+                MofNCompleteColumn(), TextColumn("{task.fields[note]}", markup=False),
+                console=Console(stderr=True),
             )  # fmt: skip
-            self._task = self._bar.add_task(name, total=None, note="looking for cuts")
+            self._task = self._bar.add_task(self._name, total=None, note="looking for cuts")
             self._bar.start()
 
     def close(self) -> None:
@@ -130,9 +132,9 @@ class FilmProgress(Closeable):
             self._bar.remove_task(self._lines.pop(who))
         for word in words:
             if word.who not in self._lines:
-                self._lines[word.who] = self._bar.add_task(word.who, note="")
+                self._lines[word.who] = self._bar.add_task(one_line(word.who), note="")
             where = f"{Path(word.film).name} from frame {word.first}"
-            note = f"{where}, {word.fps:.1f} frames/s, {word.device}"
+            note = one_line(f"{where}, {word.fps:.1f} frames/s, {word.device}")
             self._bar.update(
                 self._lines[word.who], completed=word.done, total=word.frames, note=note
             )
@@ -183,7 +185,7 @@ def summary(report: "RenderReport", what: str) -> str:
     """What was made, in one line. what: of how much, in words."""
     took = timedelta(seconds=round(report.seconds))
     return (
-        f"{report.output}: {what} in {took}, strength {report.strength:.1f}, "
+        f"{one_line(report.output)}: {what} in {took}, strength {report.strength:.1f}, "
         f"{report.network} ({report.objective}) on {report.device} in {report.precision}"
     )
 

@@ -22,6 +22,7 @@ from livedream.cli.options import (
 )
 from livedream.cli.output import FilmProgress, Progress, summary, write_json
 from livedream.core.errors import SettingsError
+from livedream.core.redact import one_line
 from livedream.core.settings import DEINTERLACE, DreamSettings
 
 if TYPE_CHECKING:
@@ -246,9 +247,9 @@ def _say(report: "RenderReport", job: "RenderJob", *, quiet: bool) -> None:
     if quiet:
         return
     for note in report.notes:
-        print(f"note: {note}", file=sys.stderr)
+        print(f"note: {one_line(note)}", file=sys.stderr)
     if job.resume and not report.frames:
-        print(f"{report.output}: already complete")
+        print(f"{one_line(report.output)}: already complete")
     else:
         print(summary(report, f"{report.frames} frames ({report.fps:.1f} fps)"))
 

@@ -19,7 +19,7 @@ from files_made import decoded, frames, info, make_video, packets, write_frames
 from livedream.capture import open_source
 from livedream.core.errors import ShapeError, SinkError
 from livedream.media.containers import container_for
-from livedream.present import fragmented, open_sink
+from livedream.present import open_sink
 from livedream.present.remux import RemuxSpec, remux
 
 
@@ -194,7 +194,7 @@ class Disk(io.FileIO):
 
 def test_a_disk_that_goes_away_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "out.mp4"
-    monkeypatch.setattr(fragmented.io, "FileIO", Disk)
+    monkeypatch.setattr(io, "FileIO", Disk)
     sink = open_sink(path, info())
     sink.write(frames(1)[0])
     monkeypatch.setattr(Disk, "gone", True)

@@ -172,9 +172,10 @@ def test_what_was_stopped_plays_and_is_gone_on_with(
         render_films([other], OneWorker())
     with pytest.raises(SettingsError, match="add --workers"):
         render(job(source, out, codec="ffv1", resume=True))
+    (tmp_path / "many.mkv.livedream-state" / "000000112.mkv").write_bytes(b"")  # a power cut
     second = Elsewhere()
     render_films([job(source, out, codec="ffv1", resume=True)], second)
-    assert second.dreamed == [60]
+    assert second.dreamed == [112, 60]
     assert packets(out, "video") == packets(one, "video")
 
 

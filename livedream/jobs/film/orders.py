@@ -1,6 +1,5 @@
 """What a worker is asked to do: plain values that travel, each of which can carry itself out."""
 
-import os
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,7 +11,8 @@ from numpy.typing import NDArray
 
 from livedream.core.errors import SinkError
 from livedream.core.frame import SourceInfo
-from livedream.jobs.film.piece import PieceReport, Tell, dream_piece, finished
+from livedream.core.whole_file import whole_file
+from livedream.jobs.film.piece import PieceReport, Tell, dream_piece, ending, finished
 from livedream.jobs.film.plan import Piece, Sighting, Stretch, look
 from livedream.jobs.film.seam import States
 from livedream.jobs.film.sending import Get, UnseenError, seen_by_worker
@@ -108,9 +108,5 @@ class DreamOrder:
 
 
 def _write(path: Path, content: NDArray[np.uint8]) -> None:
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        beside.write_bytes(content.data)
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
+    with whole_file(path, ending()) as unfinished:
+        unfinished.write_bytes(content.data)

@@ -17,6 +17,7 @@ from livedream.core.errors import SinkError, SourceError
 from livedream.core.frame import Frame, SourceInfo
 from livedream.core.prefetch import AsyncWriter, StageTimer
 from livedream.core.settings import DreamSettings
+from livedream.core.whole_file import whole_file
 from livedream.dream.dreamer import Dream, Dreamer
 from livedream.jobs.checkpoint import Checkpoint, write_checkpoint
 from livedream.jobs.film.plan import Piece
@@ -52,34 +53,41 @@ class PieceReport:
     """Figures of a finished piece.
 
     end: of its last frame, in seconds.  header: the digest of what its file begins with; pieces
-    with other ones cannot be joined.  where: the machine.
+    with other ones cannot be joined.  where: the machine.  size: of the file, in bytes.
     """
 
     report: RenderReport
     end: Fraction
     header: str
     where: str
+    size: int
 
     def text(self) -> str:
         """As JSON."""
-        own = {"end": str(self.end), "header": self.header, "where": self.where}
-        return json.dumps({**own, "report": self.report.__dict__})
+        own = {"header": self.header, "where": self.where, "size": self.size}
+        return json.dumps({**own, "end": str(self.end), "report": self.report.__dict__})
 
     @classmethod
     def parse(cls, text: str) -> Self:
         """Raises ValueError, KeyError or TypeError for what `text` never made."""
         found: dict[str, Any] = json.loads(text)
         report = RenderReport(**found["report"])
-        return cls(report, Fraction(found["end"]), found["header"], found["where"])
+        end = Fraction(found["end"])
+        return cls(report, end, found["header"], found["where"], found["size"])
 
 
 def finished(path: Path) -> PieceReport | None:
-    """The figures of the finished piece at `path`, None where there is none."""
+    """The figures of the finished piece at `path`, None where there is none, or not all of it."""
     try:
         report = PieceReport.parse(path.with_suffix(".json").read_text(encoding="utf-8"))
+        return report if path.stat().st_size == report.size else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return report if path.exists() else None
+
+
+def ending() -> str:
+    """Of what this process is writing: others may be at the same piece in the same folder."""
+    return f".{socket.gethostname()}-{os.getpid()}"
 
 
 def state_path(folder: Path, piece: Piece, number: int) -> Path:
@@ -113,33 +121,31 @@ def dream_piece(
             ))  # fmt: skip
 
     written = job.written(info)
-    growing = path.with_name(f".{path.stem}-{socket.gethostname()}-{os.getpid()}{path.suffix}")
     try:
-        sink = VideoSink(growing, written, replace(job.options, piece=True), overwrite=True)
-        report = RenderReport.of(job.source, path, dreamer, written.width, written.height)
-        opened = job.open(*piece.reads[0], file)
-        with AsyncWriter(sink, dreamer.timer) as writer, opened as source:
-            before, wanted = _placed(scaled(source, info), piece, job.source)
-            if piece.seam:
-                dreams = dreamer.dreams(wanted, before, Seam(dreamer, states, frames).step)
-            else:
-                numbers = count(piece.start + 1)
-                keep = partial(_asked, numbers, piece.kept)
-                dreams = dreamer.dreams(wanted, before, job.step(dreamer, info), keep)
-                dreams = _own(dreams, piece, path.parent)
-            write_dreams(dreams, [Way(writer, job.picture)], report, dreamer, watch)
-        if report.frames != frames or sink.end is None:
-            raise _other(job.source, f"{report.frames} frames of {frames}")
-        growing.replace(path)
+        with whole_file(path, f"{ending()}{path.suffix}") as growing:
+            sink = VideoSink(growing, written, replace(job.options, piece=True), overwrite=True)
+            report = RenderReport.of(job.source, path, dreamer, written.width, written.height)
+            opened = job.open(*piece.reads[0], file)
+            with AsyncWriter(sink, dreamer.timer) as writer, opened as source:
+                before, wanted = _placed(scaled(source, info), piece, job.source)
+                if piece.seam:
+                    dreams = dreamer.dreams(wanted, before, Seam(dreamer, states, frames).step)
+                else:
+                    numbers = count(piece.start + 1)
+                    keep = partial(_asked, numbers, piece.kept)
+                    dreams = dreamer.dreams(wanted, before, job.step(dreamer, info), keep)
+                    dreams = _own(dreams, piece, path.parent)
+                write_dreams(dreams, [Way(writer, job.picture)], report, dreamer, watch)
+            if report.frames != frames or sink.end is None:
+                raise _other(job.source, f"{report.frames} frames of {frames}")
+            end, size = sink.end, growing.stat().st_size
     except OSError as error:
         if isinstance(error, (SinkError, SourceError)):
             raise
         raise SinkError(f"{path} cannot be written ({error.strerror or error})") from error
-    finally:
-        growing.unlink(missing_ok=True)
     report.notes = list(sink.notes)
     digest = hashlib.sha256(sink.header).hexdigest()
-    return PieceReport(report, sink.end, digest, socket.gethostname())
+    return PieceReport(report, end, digest, socket.gethostname(), size)
 
 
 @lru_cache(maxsize=1)

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from livedream.cli import script
-from livedream.cli.output import Progress
+from livedream.cli.output import FilmProgress, Progress, summary
+from livedream.jobs.film.piece import Word
+from livedream.jobs.report import RenderReport
 
 
 def test_the_time_left_follows_rounds_that_become_slower(
@@ -39,3 +41,27 @@ def test_what_a_pipe_s_code_page_lacks_is_a_question_mark(
     sys.stdout.flush()
     assert ended.value.code == 0
     assert "caf\u00e9 ?" in pipe.getvalue().decode("cp1252")
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_a_film_s_name_is_shown_as_it_is_on_one_line(
+    monkeypatch: pytest.MonkeyPatch, is_terminal: bool
+) -> None:
+    said = Terminal() if is_terminal else io.StringIO()
+    monkeypatch.setattr(sys, "stderr", said)
+    monkeypatch.setattr("livedream.cli.output._LINE_S", 0.0)
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setenv("TERM", "xterm")
+    name = "a\n[x264].mp4"
+    with Progress(name, "frames", 2, quiet=False) as progress:
+        progress.advance(1, 24.0)
+    with FilmProgress(name, quiet=False) as films:
+        films.watch(1, 2, [Word("host:1", f"/{name}", 0, 1, 2, 1.0, "cpu")])
+    assert said.getvalue().count("a [x264].mp4") >= 2 and "a\n[" not in said.getvalue()
+    assert not is_terminal or "a [x264].mp4 from frame 0" in said.getvalue()
+    assert summary(RenderReport("in.mp4", name), "2 frames").startswith("a [x264].mp4: 2 frames")
