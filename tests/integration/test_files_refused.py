@@ -173,23 +173,23 @@ def test_a_full_disk_names_the_stopped_film_that_is_resumed(tmp_path: Path, size
 class Disk(io.FileIO):
     """What is written to a disk that may go away."""
 
-    gone = False
+    gone: tuple[str, ...] = ()  # for what
 
-    def _ask(self) -> None:
-        if self.gone:
+    def _ask(self, what: str) -> None:
+        if what in self.gone:
             raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
 
     def write(self, data: Any) -> int:
-        self._ask()
+        self._ask("write")
         return super().write(data)
 
     def truncate(self, size: int | None = None) -> int:
-        self._ask()
+        self._ask("truncate")
         return super().truncate(size)
 
     def close(self) -> None:
         super().close()
-        self._ask()
+        self._ask("close")
 
 
 def test_a_disk_that_goes_away_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -197,11 +197,12 @@ def test_a_disk_that_goes_away_is_one_line(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(io, "FileIO", Disk)
     sink = open_sink(path, info())
     sink.write(frames(1)[0])
-    monkeypatch.setattr(Disk, "gone", True)
+    monkeypatch.setattr(Disk, "gone", ("write", "truncate", "close"))
     with pytest.raises(SinkError, match=r"out\.mp4 cannot be written any further"):
         sink.write(frames(2)[1])
     with pytest.raises(SinkError, match=r"out\.mp4 cannot be written"):
         sink.close(complete=False)
+    monkeypatch.setattr(Disk, "gone", ("truncate",))
     with pytest.raises(SinkError, match=r"out\.mp4 cannot be written"):
         open_sink(path, info(), resume=True)
     monkeypatch.undo()
