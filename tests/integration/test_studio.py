@@ -425,6 +425,10 @@ def test_a_running_show_s_page_comes_back_and_can_be_restarted_otherwise(
             page.wait(f"sockets.length > 1 && !{IDLE}")
             page.evaluate("frames.clear(), new Promise((done) => ask(() => ask(() => ask(done))))")
             assert page.evaluate("[...frames].filter((one) => /count/.test(one)).length") == 1
+            assert not page.evaluate("sockets.some((one) => one.url.endsWith('/studio'))")
+            # Private: a panel that runs is never silent. Out of reach is the studio then, too.
+            monkeypatch.setattr(stage.panel.broadcaster, "_tick", lambda tick: None)
+            page.wait("sockets.some((one) => one.url.endsWith('/studio'))")
             assert page.faults == []
 
 
