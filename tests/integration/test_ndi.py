@@ -117,7 +117,7 @@ def named(words, seconds):
     return names
 """
 
-_COMPOSITOR = _FINDER + """
+_COMPOSITOR = """
 import numpy as np
 from cyndilib.receiver import Receiver
 from cyndilib.video_frame import VideoFrameSync
@@ -263,7 +263,7 @@ def test_alpha_arrives_and_the_composite_is_the_dream(programs: Programs, tmp_pa
     camera, dreamed = camera_and_dream()
     np.save(tmp_path / "sent.npy", np.stack([camera, dreamed]))
     programs.start_sender("layer", _LAYER, str(tmp_path / "sent.npy"))
-    compositor = programs.start(_COMPOSITOR, str(tmp_path))
+    compositor = programs.start(_FINDER + _COMPOSITOR, str(tmp_path))
     assert compositor.stdout is not None
     assert compositor.stdout.readline() == "received\n"
     layer, opaque = np.load(tmp_path / "layer.npy"), np.load(tmp_path / "dream.npy")
