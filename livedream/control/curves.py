@@ -187,7 +187,7 @@ class _Parser:
         line = self._file[begin : None if end < 0 else end].rstrip("\r")
         number = self._file.count("\n", 0, place) + 1
         where = f"line {number}: " if "\n" in self._file.strip() else ""
-        return CurveError(where + message, text=line, position=place - begin)
+        return CurveError(where + message, text=line, position=min(place - begin, len(line)))
 
     def text(self) -> Iterator[Keyframe]:
         self._skip_lines()

@@ -110,7 +110,6 @@ def test_what_was_stopped_goes_on_to_the_same_bits(
 @pytest.mark.parametrize(
     ("values", "heard"),
     [
-        ({"objective": "eyes"}, {}),
         ({"network": "dreamnet-birds"}, {}),
         ({"objective": "eyes"}, {"on": Every(1), "bpm": 120.0, "bar": 2, "bar_at_s": 0.4}),
     ],

@@ -2,7 +2,7 @@
 
 from fractions import Fraction
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from livedream.control.curves import Curve, Curves, Keyframe, parse_curves
@@ -59,6 +59,7 @@ def test_a_curve_stays_between_its_neighbours_and_meets_them(
 
 
 @given(st.text(max_size=60))
+@example("\r")
 def test_no_text_does_anything_but_parse_or_point(text: str) -> None:
     from livedream.core.errors import CurveError
 
