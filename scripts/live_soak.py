@@ -10,8 +10,8 @@ libnginx-mod-rtmp), Chromium, PulseAudio, aalink and livedream's own receivers. 
 backend made here, for want of a sound driver; the recordings lie on a small disk in memory (so this
 wants Linux and root), which is filled to the last byte when it is their turn.
 
-FILM is best small, such as 320x180 at 25 frames a second, and nothing else runs beside it: where the
-machine cannot dream in full quality, level and memory go by what it can, and nothing is found out.
+FILM is best small, such as 320x180 at 25 frames a second, and nothing else runs beside it: where
+the machine cannot dream in full quality, level and memory go by what it can.
 
 Prints its figures as JSON, a line a minute on stderr, and ends with 1 where memory, threads, files,
 colour or level went away from where they were, or a plug did not come back.
