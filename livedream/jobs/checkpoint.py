@@ -19,8 +19,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from livedream.capture import open_source
-from livedream.capture.pictures import in_folder, is_series, matching
-from livedream.capture.synthetic import is_synthetic
 from livedream.core.errors import SinkError, SourceError
 from livedream.core.settings import DreamSettings
 from livedream.core.version import __version__
@@ -51,6 +49,9 @@ def extent(source: str) -> dict[str, int]:
 
     Not its time, which copies do not keep. Nothing where it is made up, or not seen by a worker.
     """
+    from livedream.capture.pictures import in_folder, is_series, matching
+    from livedream.capture.synthetic import is_synthetic
+
     path = Path(source)
     with suppress(OSError):
         if is_synthetic(source):

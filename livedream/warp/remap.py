@@ -46,13 +46,13 @@ def remap(
     y: None where x holds both, (h, w, 2).  border: OpenCV's, for what lies outside.
     sharp: for residuals (see the module), float32.
     """
-    if 1 in picture.shape[:2]:  # OpenCV 5's cubic never comes to an end in a mirrored single row
-        border = cv2.BORDER_REPLICATE
     # OpenCV's stubs know neither a missing second map nor a missing target.
     run: Any = cv2.remap
     linear: NDArray[Any] = run(picture, x, y, cv2.INTER_LINEAR, borderMode=border)
     if not sharp:
         return linear
+    if 1 in picture.shape[:2] and border == cv2.BORDER_REFLECT_101:
+        border = cv2.BORDER_REPLICATE  # the same there, and OpenCV 5's cubic comes to no end in it
     cubic = run(picture, x, y, cv2.INTER_CUBIC, borderMode=border)
     # Not addWeighted: where both are the same, as for whole pixels, so is what comes out.
     cv2.subtract(cubic, linear, dst=cubic)

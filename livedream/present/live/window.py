@@ -197,6 +197,7 @@ class Window:
     def _show(self, slot: LatestSlot[LiveFrame], stop: threading.Event, desktop: Desktop) -> None:
         drawn_s = -1.0
         while not stop.is_set():
+            desktop.check()
             changed = time.monotonic() - drawn_s > FIGURES_S  # also where no frame comes
             try:
                 frame = slot.get(0 if changed else _WAIT_S)
@@ -213,7 +214,6 @@ class Window:
                 self._set(self._displays[number], name, value)
             if frame is not None:
                 self._frame, changed = frame, True
-            desktop.check()
             if changed:
                 self._busy_s = time.monotonic()
                 self._draw()

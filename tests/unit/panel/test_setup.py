@@ -52,7 +52,7 @@ def test_what_is_filled_in_becomes_the_command_line() -> None:
     made = FORM.setup(
         {
             "source": "synthetic:noise", "sinks": ["browser", "udp://127.0.0.1:9000"], "midi": None,
-            "fps": None, "program": None, "record": None, "mask": None,  # as the page clears them
+            "fps": None, "program": None, "record": None, "device": None,  # as the page clears them
             "audio": "", "fullscreen": True, "link": False, "preset": "ink", "seed": "7",
             "on": "bar:12",
         }

@@ -448,7 +448,7 @@ class TestLost:
     def test_while_one_display_is_missing_the_others_show_the_picture(
         self, stage: Stage, caplog: pytest.LogCaptureFixture
     ) -> None:
-        paper = stage.run(press("tab"), displays=(Area(0), Area(3)))
+        paper = stage.run(lambda: stage.slot.put(BLACK), press("tab"), displays=(Area(0), Area(3)))
         assert not paper.others and paper.seen[-1] == WHOLE
         assert "display 3 is off" in caplog.text
 
