@@ -9,6 +9,8 @@ nothing and be answered where it was said; texts that are known to be right or w
 or refused. After every thousand the parameters are checked; at the end each controller must
 still do what it is asked. A random seed is printed, so that a failure can be repeated with --seed.
 `scripts/live_endure.py controllers` does the same to a running session.
+
+A little longer than other files: all controllers are sent the same kinds of right and wrong.
 """
 
 import argparse

@@ -13,6 +13,8 @@
 Each prints its figures as JSON and ends with 1 where one of them is beyond its bar. The senders of
 streams are those of the tests (tests/integration/live/senders.py); every stream goes through a
 real socket, and the receiver is a process of its own.
+
+Longer than other files: the commands share one show and its counterparts.
 """
 
 import argparse

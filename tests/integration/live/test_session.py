@@ -1,4 +1,7 @@
-"""Whole sessions with dreamnet: a dream comes out, a lost source leaves it drifting, the end."""
+"""Whole sessions with dreamnet: a dream comes out, a lost source leaves it drifting, the end.
+
+A little longer than other files: all of it runs on the one stage that is made below.
+"""
 
 import math
 import signal
