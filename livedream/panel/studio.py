@@ -11,6 +11,7 @@ says, on a second WebSocket:
 
 import asyncio
 import contextlib
+import itertools
 import json
 import logging
 import threading
@@ -39,6 +40,7 @@ from livedream.panel.show_process import COMMAND, ShowProcess
 _log = logging.getLogger(__name__)
 
 _TICK_S: Final = 0.1
+_ALIVE_TICKS: Final = 10  # something is sent at least every so many: pages drop what is silent
 _LARGEST_MESSAGE: Final = 32 * 1024
 _STUCK_S: Final = 20.0
 
@@ -132,14 +134,17 @@ class Studio(PageServer):
         }
 
     async def _tell(self) -> None:
-        """Tell the pages what has changed, until cancelled."""
-        while True:
+        """Tell the pages what has changed, and that the studio is there, until cancelled."""
+        for tick in itertools.count():
             await asyncio.sleep(_TICK_S)
             if self._news.is_set():
                 self._news.clear()
                 state = self._state()
                 for page in self._pages:
                     page.add(**state)
+            elif tick % _ALIVE_TICKS == 0:
+                for page in self._pages:
+                    page.add()
 
     async def _serve(self, socket: WebSocket) -> None:
         """One page, from its opening to its end."""

@@ -425,11 +425,25 @@ def test_a_running_show_s_page_comes_back_and_can_be_restarted_otherwise(
             page.wait(f"sockets.length > 1 && !{IDLE}")
             page.evaluate("frames.clear(), new Promise((done) => ask(() => ask(() => ask(done))))")
             assert page.evaluate("[...frames].filter((one) => /count/.test(one)).length") == 1
-            assert not page.evaluate("sockets.some((one) => one.url.endsWith('/studio'))")
-            # Private: a panel that runs is never silent. Out of reach is the studio then, too.
+            # Private: a panel that runs is never silent.
             monkeypatch.setattr(stage.panel.broadcaster, "_tick", lambda tick: None)
-            page.wait("sockets.some((one) => one.url.endsWith('/studio'))")
+            page.evaluate("window.before = sockets.length")
+            page.wait("sockets.length > before")
+            assert not page.evaluate("sockets.some((one) => one.url.endsWith('/studio'))")
             assert page.faults == []
+
+
+def test_a_page_notices_a_studio_that_is_out_of_reach(
+    browser: Browser, studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = opened(browser, studio)
+    page.evaluate("new Promise((done) => setTimeout(done, 6000))")  # nothing happens
+    assert page.evaluate(SAID) == ""
+    with monkeypatch.context() as out_of_reach:  # the connection stays open
+        out_of_reach.setattr("livedream.panel.studio.Page.add", lambda page, **parts: None)
+        page.wait(f"{SAID}.startsWith('No connection')")
+    page.wait(f"{SAID} === ''")
+    assert page.faults == []
 
 
 MAKES_NO_SENSE = (

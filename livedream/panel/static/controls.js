@@ -29,9 +29,21 @@ const TRY_LATER = 1013; // of RFC 6455's registry
 const OWN = 4000; // codes from here on
 export const whyClosed = ({ code, reason }) => (code === TRY_LATER || code >= OWN ? reason : "");
 
-// A WebSocket that says nothing any more: it ends now, not when the browser has waited for an answer.
-export const drop = (socket) => {
-  if (socket.readyState !== WebSocket.OPEN) return;
+// Of a phone that is out of reach, the browser takes minutes to close the connection. Each second this asks for the
+// WebSocket and ends one that has said nothing for some. Returns what is to be called whenever it says something.
+const SILENT_S = 4; // the panel and the studio say something each second
+export const dropSilent = (current) => {
+  // Seconds are counted, not measured: a page that was held up by a question, or lay in a pocket, has not read yet what came.
+  let silent = 0;
+  setInterval(() => {
+    silent = document.hidden ? 0 : silent + 1;
+    if (silent >= SILENT_S) drop(current());
+  }, 1000);
+  return () => { silent = 0; };
+};
+
+const drop = (socket) => {
+  if (socket?.readyState !== WebSocket.OPEN) return;
   const { onclose } = socket;
   socket.onmessage = socket.onclose = null;
   socket.close();

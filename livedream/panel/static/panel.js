@@ -1,6 +1,6 @@
 // The panel: one socket, one page; everything it shows comes from the declaration it is sent.
 
-import { announce, control, drop, duration, Fader, label, make, press, refusal, shown, whyClosed } from "./controls.js";
+import { announce, control, dropSilent, duration, Fader, label, make, press, refusal, shown, whyClosed } from "./controls.js";
 import { Graph } from "./graphs.js";
 import { Modulators } from "./modulators.js";
 import { Motifs } from "./motifs.js";
@@ -15,8 +15,6 @@ let socket = null;
 let hello = null;
 let state = null;
 let wait = 500;
-let silent = 0; // s, since something came
-const SILENT_S = 4; // a status comes four times a second
 const controls = new Map(); // by the parameter's name, all that show it
 const graphs = new Map();
 const parts = {};
@@ -298,8 +296,8 @@ const received = (event) => {
 
 const connect = () => {
   socket = new WebSocket(`ws://${location.host}/socket`);
-  socket.onopen = () => { silent = 0; };
-  socket.onmessage = (event) => { wait = 500; silent = 0; received(event); };
+  socket.onopen = heard;
+  socket.onmessage = (event) => { wait = 500; heard(); received(event); };
   socket.onclose = (event) => {
     socket = null;
     if (studio && hello) idle();
@@ -312,14 +310,7 @@ const connect = () => {
   };
 };
 
-// Of a phone that is out of reach, the browser takes minutes to close the connection. Seconds are counted, not
-// measured: a page that was held up by a question, or lay in a pocket, has not read yet what came.
-setInterval(() => {
-  silent = document.hidden ? 0 : silent + 1;
-  if (silent < SILENT_S || socket?.readyState !== WebSocket.OPEN) return;
-  drop(socket);
-  if (studio) drop(studio.socket); // which may say nothing for hours; where it is only the show that hangs, it is back at once
-}, 1000);
+const heard = dropSilent(() => socket);
 
 // In the studio only while a show runs; it may be connected already.
 const attend = () => { if (!socket && (!studio || studio.show.state === "running")) connect(); };

@@ -1,6 +1,6 @@
 // The page on which a show is set up, started and stopped. Its fields are the options of `livedream live`.
 
-import { announce, duration, inWords, label, make, refusal, whyClosed } from "./controls.js";
+import { announce, dropSilent, duration, inWords, label, make, refusal, whyClosed } from "./controls.js";
 
 const NAMES = { osc: "OSC", midi: "MIDI", obs: "OBS", fps: "Frame rate", camera_fps: "Camera frame rate", display: "Screen", link: "Ableton Link" };
 const BESIDE = ["display", "fullscreen", "overlap"]; // of the window
@@ -35,13 +35,15 @@ export class Studio {
     this.node = make("div", { class: "show" },
       make("div", { class: "welcome" }, make("h1", {}, "livedream"), make("p", {}, "Choose a source and where it goes, then press Start.")),
       this.form, make("div", { class: "row after" }, this.quit), make("div", { class: "bar" }, this.said, this.stop, this.start));
+    this.heard = dropSilent(() => this.socket);
     this.connect();
     setInterval(() => { if (this.missed) this.redraw(); this.drawBar(); }, 1000);
   }
 
   connect() {
     this.socket = new WebSocket(`ws://${location.host}/studio`);
-    this.socket.onmessage = (event) => this.received(JSON.parse(event.data));
+    this.socket.onopen = this.heard;
+    this.socket.onmessage = (event) => { this.heard(); this.received(JSON.parse(event.data)); };
     this.socket.onclose = (event) => {
       const why = whyClosed(event);
       this.gone = why ? `${capital(why)}, trying again.` : "No connection: livedream has quit or cannot be reached.";
@@ -59,11 +61,11 @@ export class Studio {
 
   received(message) {
     this.gone = "";
-    this.left = false;
     if (message.fields) { this.fields = message.fields; this.phone = message.phone; }
     if (message.folder) this.drawFolder(message.folder);
     if (message.fault) this.refuse(message.fault, message.at);
     if (!message.show) return;
+    this.left = false;
     const { show, filled, offers, looking, look } = message;
     const begun = JSON.stringify(filled);
     const redraw = begun !== this.began || JSON.stringify([offers, looking, look]) !== this.offered;
