@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from livedream.core.closing import Closeable
-from livedream.core.errors import SourceError
+from livedream.core.errors import SourceError, os_reason
 from livedream.core.frame import Frame, SourceInfo
 from livedream.core.settings import DEINTERLACE
 
@@ -82,7 +82,7 @@ def open_source(
     except OSError as error:  # the name is too long, for one
         if isinstance(error, SourceError):
             raise
-        raise SourceError(f"{path} cannot be read ({error.strerror or error})") from error
+        raise SourceError(f"{path} cannot be read ({os_reason(error)})") from error
     if path.exists():
         _refuse(path, fps=fps)
     return VideoSource(path, part, stream=stream, deinterlace=deinterlace)

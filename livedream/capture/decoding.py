@@ -15,7 +15,7 @@ from typing import Final
 
 import av
 
-from livedream.core.errors import SourceError
+from livedream.core.errors import SourceError, os_reason
 from livedream.media.containers import Opener, check_reachable, films, open_container
 from livedream.media.joints import OneClock, joints_of
 
@@ -52,9 +52,8 @@ class Decoder:
         try:
             self.container = open_container(path, self._file)
         except (av.FFmpegError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or str(error)
             raise SourceError(
-                f"{path} is not a video or picture that FFmpeg can read ({reason})"
+                f"{path} is not a video or picture that FFmpeg can read ({os_reason(error)})"
             ) from error
         found = films(self.container)
         self.streams = len(found)

@@ -18,7 +18,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from livedream.core.closing import Closeable
-from livedream.core.errors import SourceError
+from livedream.core.errors import SourceError, os_reason
 from livedream.core.frame import ColourTags, Frame, Picture, SourceInfo
 from livedream.core.shrink import fitted
 from livedream.media.hdr import HDR_TRANSFERS
@@ -55,7 +55,7 @@ def read_picture(path: str | Path) -> Picture:
         # Through memory: OpenCV itself cannot open every path on Windows.
         encoded = np.fromfile(path, dtype=np.uint8)
     except OSError as error:
-        raise SourceError(f"{path} cannot be read ({error.strerror or error})") from error
+        raise SourceError(f"{path} cannot be read ({os_reason(error)})") from error
     rgb: Picture | None = None
     start = encoded[:12].tobytes()
     try:
@@ -285,7 +285,7 @@ def _listed(folder: Path) -> list[Path]:
     try:
         return list(folder.iterdir())
     except OSError as error:  # such as lost+found, which only the administrator may read
-        raise SourceError(f"{folder} cannot be read ({error.strerror})") from error
+        raise SourceError(f"{folder} cannot be read ({os_reason(error)})") from error
 
 
 def _natural(path: Path) -> list[tuple[int, str]]:

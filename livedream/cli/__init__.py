@@ -36,7 +36,14 @@ from livedream.cli import (
     zoom,
 )
 from livedream.core.children import end_children
-from livedream.core.errors import UNREACHABLE, GrammarError, LivedreamError, ShowError, reason
+from livedream.core.errors import (
+    UNREACHABLE,
+    GrammarError,
+    LivedreamError,
+    ShowError,
+    os_reason,
+    reason,
+)
 from livedream.core.redact import one_line, redact
 from livedream.core.version import __version__
 
@@ -158,7 +165,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as error:
         if error.errno not in _OF_THE_PATH or error.filename is None:
             raise
-        said = one_line(redact(f"{error.filename}: {error.strerror}"))
+        said = one_line(redact(f"{error.filename}: {os_reason(error)}"))
         print(f"livedream: {said}; check the path", file=sys.stderr)
         return 2
 

@@ -25,7 +25,7 @@ from livedream.cli.options import (
 from livedream.control.programs import ShowSettings
 from livedream.core.arenas import release_free_memory, share_arenas
 from livedream.core.defaults import LIVE
-from livedream.core.errors import SettingsError
+from livedream.core.errors import SettingsError, os_reason
 from livedream.core.grade import MOMENTS, GradeSettings
 from livedream.core.live_sound import SOUNDS
 from livedream.core.parameters import declared
@@ -233,7 +233,7 @@ def _open_log(path: Path) -> None:
     try:
         handler = LogFile(path, maxBytes=4_000_000, backupCount=5, encoding="utf-8")
     except OSError as error:
-        raise SettingsError(f"log file: {path} cannot be written ({error.strerror})") from error
+        raise SettingsError(f"log file: {path} cannot be written ({os_reason(error)})") from error
     handler.setFormatter(RedactingFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logging.getLogger("livedream").addHandler(handler)
     logging.getLogger("livedream").setLevel(logging.INFO)
@@ -339,11 +339,11 @@ def _sinks(args: argparse.Namespace) -> tuple[str, ...]:
 
 
 def _names_a_source(text: str) -> bool:
-    from livedream.capture.live.screen import is_screen
+    from livedream.capture.live.beside import is_live
     from livedream.capture.synthetic import is_synthetic
 
-    known = "://" in text or text.startswith(("/dev/video", "camera:"))
-    return known or is_screen(text) or is_synthetic(text) or Path(text).is_file()
+    live = "://" in text or (is_live(text) and not text.isdecimal())  # which an input may be, too
+    return live or is_synthetic(text) or Path(text).is_file()
 
 
 @contextmanager

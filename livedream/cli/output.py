@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from livedream.core.closing import Closeable
-from livedream.core.errors import SettingsError
+from livedream.core.errors import SettingsError, os_reason
 from livedream.core.redact import one_line
 
 if TYPE_CHECKING:
@@ -231,4 +231,4 @@ def write_json(path: Path, figures: Any, option: str) -> None:
     try:
         path.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
     except OSError as error:
-        raise SettingsError(f"{option}: {path} cannot be written ({error.strerror})") from error
+        raise SettingsError(f"{option}: {path} cannot be written ({os_reason(error)})") from error

@@ -31,7 +31,7 @@ from livedream.control.live_parameters import Change, LiveParameters
 from livedream.control.modulation import Offsets
 from livedream.control.programs import ShowSettings
 from livedream.control.tempo import Tempo
-from livedream.core.errors import SinkError
+from livedream.core.errors import SinkError, os_reason
 from livedream.core.health import Health
 from livedream.core.parameters import declared
 from livedream.core.supervisor import FaultLog, SupervisedThread, start_thread
@@ -101,7 +101,7 @@ class ShowLog:
         except OSError as error:
             if isinstance(error, SinkError):
                 raise
-            raise SinkError(f"log: {self.path} cannot be written ({error.strerror})") from error
+            raise SinkError(f"log: {self.path} cannot be written ({os_reason(error)})") from error
         self._put({**_header(self._parameters), **self._more})
         painted = self._parameters.painting.painted
         if painted is not None and painted.plane.any():
@@ -219,7 +219,7 @@ class ShowLog:
                 while rest:
                     rest = rest[self._file.write(rest) or 0 :]
             except OSError as error:  # a full disk must not end the show
-                self._fault = f"{self.path}: {error.strerror}"
+                self._fault = f"{self.path}: {os_reason(error)}"
                 self._faults.failed(error, traceback=False)
                 if self._closing.wait(PAUSE_S):
                     return False

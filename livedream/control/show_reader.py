@@ -11,7 +11,7 @@ from typing import Any, Final
 from livedream.control.catalogue import own_objective_of
 from livedream.control.live_parameters import TAKEN_BACK, LiveParameters
 from livedream.control.show_log import LOG_VERSION, OFFSETS_S
-from livedream.core.errors import SettingsError, SourceError
+from livedream.core.errors import SettingsError, SourceError, os_reason
 from livedream.core.grade import GradeSettings
 from livedream.core.settings import DreamSettings
 from livedream.core.snapshot import Snapshot
@@ -125,7 +125,7 @@ def _lines(path: Path) -> Iterator[str]:
         with path.open(encoding="utf-8", errors="replace", newline="\n") as file:
             yield from file
     except OSError as error:
-        raise SettingsError(f"--replay: {path} cannot be read ({error.strerror})") from error
+        raise SettingsError(f"--replay: {path} cannot be read ({os_reason(error)})") from error
 
 
 class Playback:

@@ -114,3 +114,13 @@ class ShowError(LivedreamError, RuntimeError):
 def reason(error: BaseException) -> str:
     """An exception as one line that is never empty."""
     return " ".join(one_line(str(error)).split()) or type(error).__name__
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of what a library says, which may go on for a page; never empty."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+def os_reason(error: BaseException) -> str:
+    """What the system or FFmpeg says of an error, without its number and file; never empty."""
+    return getattr(error, "strerror", None) or reason(error)

@@ -8,6 +8,8 @@ from typing import Any, Final
 
 import torch
 
+from livedream.core.errors import first_line
+
 _LOG: Final = logging.getLogger(__name__)
 
 
@@ -32,6 +34,7 @@ def opened(what: str, tried: Callable[[], ModuleType]) -> ModuleType | None:
         return tried()
     # No compiler, no Python headers, a card it does not know: it says so in each of these ways.
     except (TritonError, RuntimeError, OSError, subprocess.SubprocessError) as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        _LOG.warning("%s: PyTorch's own kernels are used, Triton failed (%s)", what, reason)
+        _LOG.warning(
+            "%s: PyTorch's own kernels are used, Triton failed (%s)", what, first_line(error)
+        )
         return None

@@ -13,7 +13,7 @@ from typing import Any, Final, TypeVar
 
 import platformdirs
 
-from livedream.core.errors import LivedreamError, SettingsError, reason
+from livedream.core.errors import LivedreamError, SettingsError, os_reason, reason
 from livedream.core.whole_file import whole_file
 
 T = TypeVar("T")
@@ -117,4 +117,4 @@ def write_whole(path: Path, whole: str | bytes, *, private: bool = False) -> Non
                 unfinished.touch(0o600)
             unfinished.write_bytes(whole.encode() if isinstance(whole, str) else whole)
     except OSError as error:
-        raise SettingsError(f"{path} cannot be written ({error.strerror})") from error
+        raise SettingsError(f"{path} cannot be written ({os_reason(error)})") from error

@@ -11,7 +11,14 @@ from typing import Final
 from safetensors import SafetensorError
 
 from livedream.core.downloads import file_sha256
-from livedream.core.errors import LivedreamError, NetworkError, SettingsError, WeightsError, reason
+from livedream.core.errors import (
+    LivedreamError,
+    NetworkError,
+    SettingsError,
+    WeightsError,
+    os_reason,
+    reason,
+)
 from livedream.core.user_folders import checked_name, toml_text, write_whole
 from livedream.dream.networks.dreamnet import read_metadata
 from livedream.dream.networks.network import load_network
@@ -76,7 +83,7 @@ def unlist_network(name: str) -> None:
     try:
         path.unlink(missing_ok=True)
     except OSError as error:
-        raise SettingsError(f"{path} cannot be deleted ({error.strerror})") from error
+        raise SettingsError(f"{path} cannot be deleted ({os_reason(error)})") from error
 
 
 def remove_network(name: str) -> None:
@@ -93,7 +100,7 @@ def remove_network(name: str) -> None:
         for suffix in (".toml", ".safetensors", ".md", ".png"):
             (folder / f"{name}{suffix}").unlink(missing_ok=True)
     except OSError as error:
-        raise SettingsError(f"{error.filename} cannot be deleted ({error.strerror})") from error
+        raise SettingsError(f"{error.filename} cannot be deleted ({os_reason(error)})") from error
 
 
 def check_network(file: Path) -> dict[str, object]:

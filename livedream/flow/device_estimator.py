@@ -10,6 +10,7 @@ import torch
 from torch.nn import functional as F
 
 from livedream.core.cuda_graph import Capture, CudaGraphCapture, Step
+from livedream.core.errors import first_line
 from livedream.core.frame import DeviceMotion, FlowField, Motion, Picture
 from livedream.flow import DeviceFlow
 from livedream.flow.on_device import compare
@@ -63,8 +64,7 @@ class DeviceEstimator:
                 try:
                     found.replay = self._capture(found.run)
                 except RuntimeError as error:
-                    reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-                    _LOG.warning("flow: runs without a CUDA graph, slower (%s)", reason)
+                    _LOG.warning("flow: runs without a CUDA graph, slower (%s)", first_line(error))
                     self._capture = None
             while len(self._comparisons) >= _KEPT:
                 self._comparisons.popitem(last=False)

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from livedream.core.errors import FlowError, ShapeError
+from livedream.core.errors import FlowError, ShapeError, first_line
 from livedream.core.frame import FlowField, Picture
 from livedream.core.shrink import fitted
 from livedream.flow.onnx_adapter import FlowAdapter, read_adapter
@@ -223,6 +223,6 @@ def _has_tensorrt() -> bool:
 
 def _first_line(error: Exception) -> str:
     """The first line of what ONNX Runtime says, without its code and at a bearable length."""
-    text = (str(error).strip() or type(error).__name__).splitlines()[0]
+    text = first_line(error)
     _, _, reason = text.rpartition(" : ")
     return (reason or text)[:160]

@@ -19,7 +19,7 @@ from typing import Any, Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from livedream.core.errors import FlowError
+from livedream.core.errors import FlowError, first_line
 from livedream.core.frame import Picture
 
 METADATA_KEY: Final = "livedream.flow"
@@ -129,8 +129,9 @@ def read_adapter(path: Path, metadata: Mapping[str, str], names: Sequence[str]) 
     except OSError as error:
         raise FlowError(f"flow {file}: not readable ({error})") from error
     except ValueError as error:
-        reason = str(error).splitlines()[0]
-        raise FlowError(f"flow {file}: its convention does not parse ({reason})") from error
+        raise FlowError(
+            f"flow {file}: its convention does not parse ({first_line(error)})"
+        ) from error
     if not isinstance(found, dict):
         raise FlowError(
             f"flow {file}: its convention must be an object of names (got {type(found).__name__})"

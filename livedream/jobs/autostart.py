@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 from xml.sax.saxutils import escape
 
-from livedream.core.errors import SettingsError
+from livedream.core.errors import SettingsError, os_reason
 from livedream.core.user_folders import checked_name, own_folder, write_whole
 
 DEFAULT_NAME: Final = "livedream"
@@ -109,7 +109,7 @@ class Autostart:
         except FileNotFoundError:
             return False
         except OSError as error:
-            raise SettingsError(f"{self.file} cannot be removed ({error.strerror})") from error
+            raise SettingsError(f"{self.file} cannot be removed ({os_reason(error)})") from error
         return True
 
 
@@ -186,7 +186,7 @@ def run(commands: Sequence[Sequence[str]]) -> str:
                 command, capture_output=True, text=True, timeout=_PATIENCE_S, check=False
             )
         except (OSError, subprocess.TimeoutExpired) as error:
-            return f"{' '.join(command)}: {getattr(error, 'strerror', None) or error}"
+            return f"{' '.join(command)}: {os_reason(error)}"
         if done.returncode:
             said = (done.stderr or done.stdout).strip().splitlines()
             return f"{' '.join(command)}: {said[-1] if said else f'code {done.returncode}'}"

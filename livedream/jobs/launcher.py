@@ -14,7 +14,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Final
 
-from livedream.core.errors import SettingsError
+from livedream.core.errors import SettingsError, os_reason
 from livedream.core.user_folders import write_whole
 
 _NAME: Final = "livedream"
@@ -64,7 +64,7 @@ class Launcher:
             if self.folder is not None and there:
                 shutil.rmtree(self.folder)
         except OSError as error:
-            raise SettingsError(f"{self.path} cannot be removed ({error.strerror})") from error
+            raise SettingsError(f"{self.path} cannot be removed ({os_reason(error)})") from error
         return there
 
 

@@ -24,7 +24,7 @@ from livedream.control.preset_files import paths_of, paths_of_prompt, with_paths
 from livedream.control.presets import Preset, Presets, read_preset
 from livedream.control.programs import read_program
 from livedream.core.addresses import holds_secret
-from livedream.core.errors import GrammarError, LivedreamError, SettingsError, reason
+from livedream.core.errors import GrammarError, LivedreamError, SettingsError, os_reason, reason
 from livedream.core.redact import redact
 from livedream.core.user_folders import NAME, own_folder, toml_table, write_whole
 from livedream.core.version import __version__
@@ -94,7 +94,7 @@ def pack(path: Path, *, overwrite: bool = False) -> tuple[list[str], list[str]]:
             said = {"livedream": __version__, "files": sums}
             archive.writestr(MANIFEST, json.dumps(said, indent=1))
     except OSError as error:
-        raise SettingsError(f"{path} cannot be written ({error.strerror or error})") from error
+        raise SettingsError(f"{path} cannot be written ({os_reason(error)})") from error
     return sorted(found), list(dict.fromkeys(map(redact, notes)))
 
 
@@ -177,7 +177,7 @@ def _carried(preset: Preset, found: dict[str, bytes | Path], notes: list[str]) -
             if name not in found and file.stat().st_size > _room(found):
                 raise SettingsError(f"is larger than what is left of {_LARGEST >> 20} MiB")
         except (SettingsError, OSError) as error:
-            why = f"cannot be read ({error.strerror})" if isinstance(error, OSError) else error
+            why = f"cannot be read ({os_reason(error)})" if isinstance(error, OSError) else error
             notes.append(f"preset {preset.name}: {text} {why} and is not packed")
             return text
         found[name] = file
@@ -343,4 +343,4 @@ def _move(new: Path, to: Path) -> None:
         with whole_file(to, lasting=True) as unfinished:
             shutil.copyfile(new, unfinished)
     except OSError as error:
-        raise SettingsError(f"{to} cannot be written ({error.strerror or error})") from error
+        raise SettingsError(f"{to} cannot be written ({os_reason(error)})") from error

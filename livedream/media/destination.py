@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from livedream.core.errors import SinkError
+from livedream.core.errors import SinkError, os_reason
 from livedream.core.whole_file import longest_name
 
 
@@ -77,5 +77,4 @@ def check_name(path: Path) -> None:
 
 def cannot(path: Path, error: Exception) -> SinkError:
     """An error of the operating system or of FFmpeg while writing `path`, as a SinkError."""
-    reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    return SinkError(f"{path} cannot be written: {reason}")
+    return SinkError(f"{path} cannot be written: {os_reason(error)}")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import av
 
-from livedream.core.errors import SourceError
+from livedream.core.errors import SourceError, os_reason
 from livedream.core.frame import SourceInfo
 from livedream.media.containers import main_video, open_container
 from livedream.media.timing import first_tick, shift_of
@@ -50,5 +50,6 @@ def sound_begin(path: Path) -> Fraction:
             stream = container.streams.audio[0]
             return (stream.start_time or 0) * (stream.time_base or Fraction(1))
     except (av.FFmpegError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise SourceError(f"{path} is not a sound file that FFmpeg can read ({reason})") from error
+        raise SourceError(
+            f"{path} is not a sound file that FFmpeg can read ({os_reason(error)})"
+        ) from error

@@ -86,15 +86,16 @@ def read_settings(path: str | Path) -> str | None:
     """
     import av
 
-    from livedream.core.errors import SourceError
+    from livedream.core.errors import SourceError, os_reason
     from livedream.media.containers import open_container
 
     try:
         with open_container(Path(path)) as container:
             comment = _comment(container.metadata)
     except (av.FFmpegError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise SourceError(f"{path} cannot be read ({reason}): must be a video or a GIF") from error
+        raise SourceError(
+            f"{path} cannot be read ({os_reason(error)}): must be a video or a GIF"
+        ) from error
     for line in comment.splitlines():
         if line.startswith(MARKER):
             return line.removeprefix(MARKER)

@@ -20,7 +20,7 @@ from pathlib import Path
 import av
 from av.video.codeccontext import VideoCodecContext
 
-from livedream.core.errors import SinkError
+from livedream.core.errors import SinkError, os_reason
 
 DEFAULT_QUALITY = 80.0
 KEYFRAME_S = 2  # between keyframes, in seconds of film: seeking stays quick
@@ -201,7 +201,7 @@ def _cannot_open(
         configure(context, encoder, pixels, Fraction(25), quality)
         context.open()
     except (av.FFmpegError, ValueError) as error:
-        return getattr(error, "strerror", None) or str(error)
+        return os_reason(error)
     finally:
         leave_real_time()
     return None

@@ -23,7 +23,7 @@ from typing import Any, Protocol
 import av
 from av.container.output import OutputContainer
 
-from livedream.core.errors import SinkError
+from livedream.core.errors import SinkError, os_reason
 from livedream.core.frame import SourceInfo
 from livedream.core.whole_file import whole_file
 from livedream.media.boxes import whole_chunks
@@ -363,10 +363,9 @@ class FragmentedFile:
             with suppress(OSError):  # the disk has gone
                 self._file.truncate(self._end)
                 self._file.seek(self._end)
-            reason = error.strerror or str(error)
             raise SinkError(
-                f"{self._named} cannot be written any further ({reason}): it plays up to here; "
-                "free some space (a render continues with --resume)"
+                f"{self._named} cannot be written any further ({os_reason(error)}): it plays up "
+                "to here; free some space (a render continues with --resume)"
             ) from error
         self._end += written
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 from PIL import Image, PngImagePlugin
 
 from livedream.capture.pictures import UNREADABLE, pillow_image
-from livedream.core.errors import SinkError, SourceError
+from livedream.core.errors import SinkError, SourceError, os_reason
 from livedream.core.frame import Picture
 from livedream.core.whole_file import whole_file
 from livedream.media.containers import no_alpha
@@ -89,7 +89,7 @@ def read_settings(path: Path) -> str | None:
     except OSError as error:
         if error.errno is None:  # Pillow's own: torn, or no picture
             return None
-        raise SourceError(f"{path} cannot be read ({error.strerror or error})") from error
+        raise SourceError(f"{path} cannot be read ({os_reason(error)})") from error
     except UNREADABLE:
         return None
     text = comment.decode("ascii", "replace") if isinstance(comment, bytes) else str(comment)

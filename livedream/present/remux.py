@@ -20,7 +20,7 @@ import av
 from av.bitstream import BitStreamFilterContext
 from av.container.output import OutputContainer
 
-from livedream.core.errors import SinkError, SourceError
+from livedream.core.errors import SinkError, SourceError, os_reason
 from livedream.core.whole_file import beside, whole_file
 from livedream.media.containers import CONTAINERS, Container, main_video, open_container, url_of
 from livedream.media.display_size import put_display_size, with_room
@@ -98,10 +98,10 @@ def remux(growing: Path, wanted: RemuxSpec) -> tuple[str, ...]:
     except SourceError:  # which says what to do
         raise
     except (av.FFmpegError, OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
         found = "cannot be joined" if wanted.pieces else "plays, but could not be finished"
         raise SinkError(
-            f"{growing} {found} ({reason}): free some space (a render continues with --resume)"
+            f"{growing} {found} ({os_reason(error)}): free some space (a render continues with "
+            "--resume)"
         ) from error
 
 

@@ -160,6 +160,19 @@ def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
         load_network("clip", weights=other)
 
 
+def test_weights_that_the_library_refuses_without_a_word_are_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(tensors: object) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr("open_clip.model.build_model_from_openai_state_dict", refused)
+    other = tmp_path / "other.pt"
+    torch.save({"fc.weight": torch.zeros(3, 3)}, other)
+    with pytest.raises(WeightsError, match="not those of CLIP .AssertionError.$"):
+        load_network("clip", weights=other)
+
+
 def test_without_open_clip_a_line_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "open_clip", None)
     with pytest.raises(NetworkError, match=r"pip install 'livedream\[clip\]'"):

@@ -138,6 +138,11 @@ def nothing_yet(opened: Opened) -> Captured:
     return Captured((next(iter(sky)).rgb // 2).astype("uint8"), time.monotonic(), 0)
 
 
+def is_camera(text: str) -> bool:
+    """Whether this names a camera and can name nothing else."""
+    return text.isdecimal() or text.startswith(("camera:", "/dev/video"))
+
+
 def open_live(
     text: str = "", *, size: tuple[int, int] | None = None, fps: float | None = None,
     sound: LiveSound | None = None,
@@ -173,8 +178,7 @@ def open_live(
     if is_synthetic(text):
         open_synthetic(text)
         return PacedInput(text)
-    is_camera = not text or text.isdecimal() or text.startswith(("camera:", "/dev/video"))
-    if not is_camera:
+    if text and not is_camera(text):
         if Path(text).exists() or "%" in text:
             return PacedInput(text, sound)
         if "/" in text or _SUFFIX.fullmatch(Path(text).suffix):

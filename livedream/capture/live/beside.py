@@ -12,11 +12,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
-from livedream.capture.live import Captured, LiveInput, open_live
+from livedream.capture.live import Captured, LiveInput, is_camera, open_live
 from livedream.capture.live.ndi import is_ndi
 from livedream.capture.live.screen import is_screen
 from livedream.capture.live.stream import is_url
 from livedream.capture.live.textures import is_texture
+from livedream.capture.live.window_capture import is_window
 from livedream.capture.live.worker import Capture
 from livedream.core.closing import Closeable
 from livedream.core.errors import SourceError
@@ -35,9 +36,8 @@ _UNUSED_S: Final = 5.0  # heuristic: longer than a dream takes, or a network to 
 def is_live(text: str) -> bool:
     """Whether this names what is there at this moment only: a camera, a stream, the screen, what
     another program sends."""
-    camera = text.isdecimal() or text.startswith(("camera:", "/dev/video"))
-    kinds = is_url, is_screen, is_ndi, is_texture, is_whip
-    return camera or any(is_kind(text) for is_kind in kinds)
+    kinds = is_camera, is_url, is_screen, is_window, is_ndi, is_texture, is_whip
+    return any(is_kind(text) for is_kind in kinds)
 
 
 @dataclass(slots=True)

@@ -27,7 +27,7 @@ from livedream.capture.live.heard import StreamSound
 from livedream.capture.live.paced import AGAIN_FPS, LONGEST_WAIT_S, SLOW_S, Pace, Seam
 from livedream.capture.live.packets import PacketReader
 from livedream.core.addresses import stream_url
-from livedream.core.errors import SourceError, reason
+from livedream.core.errors import SourceError, os_reason
 from livedream.core.frame import Picture
 from livedream.core.live_sound import ArrivalClock, LiveSound
 from livedream.core.redact import MASK, redact
@@ -358,7 +358,7 @@ class StreamInput:
     def _why(self, error: BaseException) -> str:
         if self._relay is not None and (said := self._relay.last_words()):
             return said
-        text = getattr(error, "strerror", None) or reason(error)
+        text = os_reason(error)
         return "no answer in time" if "Immediate exit" in text else text.strip().rstrip(".")
 
     def close(self) -> None:

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from livedream.core.cuda_graph import Capture, CudaGraphCapture, Step
-from livedream.core.errors import SettingsError
+from livedream.core.errors import SettingsError, first_line
 from livedream.core.settings import DreamSettings
 from livedream.dream.engines.base import EngineSpec
 from livedream.dream.engines.eager import EagerEngine
@@ -233,8 +233,9 @@ class CudaEngine:
         try:
             return self._capture(run)
         except RuntimeError as error:
-            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-            _LOG.warning("engine cuda: steps run one by one, without a graph (%s)", reason)
+            _LOG.warning(
+                "engine cuda: steps run one by one, without a graph (%s)", first_line(error)
+            )
             self._capture = None
             self._graphs.clear()
             return None

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from livedream.core.errors import NetworkError, WeightsError
+from livedream.core.errors import NetworkError, WeightsError, first_line
 from livedream.dream.networks.weights import WeightsFile
 
 CLIP = "clip"
@@ -92,8 +92,9 @@ def load_clip(file: WeightsFile) -> ClipImages:
             warnings.simplefilter("ignore")  # the library's, of its own ways
             model = library.model.build_model_from_openai_state_dict(dict(file.tensors)).float()
     except (KeyError, RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        raise WeightsError(f"weights {file.path}: not those of CLIP ({reason})") from error
+        raise WeightsError(
+            f"weights {file.path}: not those of CLIP ({first_line(error)})"
+        ) from error
     return _images(model, library, f"weights {file.path}")
 
 

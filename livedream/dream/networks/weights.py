@@ -18,7 +18,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from livedream.core.downloads import Download, cached, obtain
-from livedream.core.errors import SettingsError, WeightsError
+from livedream.core.errors import SettingsError, WeightsError, first_line
 from livedream.dream.networks.preprocessing import Preprocessing
 from livedream.dream.networks.registry import METADATA_KEY, NetworkSpec, registry
 
@@ -166,8 +166,9 @@ def _read_scripted(path: Path) -> dict[str, Tensor]:
             warnings.simplefilter("ignore", FutureWarning)  # that TorchScript has no future
             found: dict[str, Tensor] = torch.jit.load(path, map_location="cpu").state_dict()  # type: ignore[no-untyped-call]
     except RuntimeError as error:
-        reason = str(error).splitlines()[0]
-        raise WeightsError(f"weights {path}: no readable TorchScript archive ({reason})") from error
+        raise WeightsError(
+            f"weights {path}: no readable TorchScript archive ({first_line(error)})"
+        ) from error
     return found
 
 
@@ -180,8 +181,9 @@ def _read_pickled(path: Path) -> dict[str, Tensor]:
             "torch.save(network.state_dict(), FILE), or as .safetensors"
         ) from error
     except (OSError, EOFError, RuntimeError, ValueError, KeyError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise WeightsError(f"weights {path}: not readable by torch.load ({reason})") from error
+        raise WeightsError(
+            f"weights {path}: not readable by torch.load ({first_line(error)})"
+        ) from error
     for key in ("state_dict", "model"):
         if isinstance(found, Mapping) and isinstance(found.get(key), Mapping):
             found = found[key]

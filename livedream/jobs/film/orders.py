@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from livedream.core.errors import SinkError
+from livedream.core.errors import SinkError, os_reason
 from livedream.core.frame import SourceInfo
 from livedream.core.whole_file import whole_file
 from livedream.jobs.film.piece import PieceReport, Tell, dream_piece, ending, finished
@@ -62,7 +62,7 @@ class Parcel:
                 _write(path.with_name(name), content)
             _write(path.with_suffix(".json"), np.frombuffer(self.report.text().encode(), np.uint8))
         except OSError as error:
-            raise SinkError(f"{path} cannot be written ({error.strerror}): free space") from error
+            raise SinkError(f"{path} cannot be written ({os_reason(error)}): free space") from error
 
 
 @dataclass(frozen=True, slots=True)

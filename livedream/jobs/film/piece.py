@@ -13,7 +13,7 @@ from itertools import chain, count, islice
 from pathlib import Path
 from typing import Any, Final, Self
 
-from livedream.core.errors import SinkError, SourceError
+from livedream.core.errors import SinkError, SourceError, os_reason
 from livedream.core.frame import Frame, SourceInfo
 from livedream.core.prefetch import AsyncWriter, StageTimer
 from livedream.core.settings import DreamSettings
@@ -142,7 +142,7 @@ def dream_piece(
     except OSError as error:
         if isinstance(error, (SinkError, SourceError)):
             raise
-        raise SinkError(f"{path} cannot be written ({error.strerror or error})") from error
+        raise SinkError(f"{path} cannot be written ({os_reason(error)})") from error
     report.notes = list(sink.notes)
     digest = hashlib.sha256(sink.header).hexdigest()
     return PieceReport(report, end, digest, socket.gethostname(), size)

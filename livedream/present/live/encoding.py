@@ -15,7 +15,7 @@ import av
 import numpy as np
 
 from livedream.core.addresses import Address
-from livedream.core.errors import SinkError
+from livedream.core.errors import SinkError, os_reason
 from livedream.core.frame import Picture
 from livedream.core.live_sound import LiveSound
 from livedream.core.shrink import fitted
@@ -96,7 +96,7 @@ def open_encoder(options: StreamOptions, **more: str) -> Any:
             _configure(context, name, options, more)
             context.open(strict=False)
         except (av.FFmpegError, ValueError) as error:
-            reasons.append(f"{name}: {getattr(error, 'strerror', None) or error}")
+            reasons.append(f"{name}: {os_reason(error)}")
             continue
         return context
     raise SinkError("no H.264 encoder opens: " + "; ".join(reasons))

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from livedream.core.addresses import Address
-from livedream.core.errors import SettingsError, SinkError
+from livedream.core.errors import SettingsError, SinkError, os_reason
 from livedream.core.frame import Frame, Picture, SourceInfo
 from livedream.core.live_sound import LiveSound
 from livedream.core.supervisor import FaultLog, start_thread
@@ -312,7 +312,7 @@ class RecordingOutput:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise SinkError(f"{self.folder} cannot be made: {error.strerror}") from error
+            raise SinkError(f"{self.folder} cannot be made: {os_reason(error)}") from error
         session = time.strftime("%Y%m%d-%H%M%S")
         while any(p.name[10:25] == session for p in self.budget.segments()):
             time.sleep(0.1)  # opened twice within a second

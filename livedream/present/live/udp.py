@@ -10,7 +10,7 @@ from fractions import Fraction
 from typing import Any, Final
 
 from livedream.core.addresses import Address
-from livedream.core.errors import SinkError
+from livedream.core.errors import SinkError, os_reason
 from livedream.core.live_sound import LiveSound
 from livedream.present.live import LiveFrame
 from livedream.present.live.encoding import StreamMuxer, read_options
@@ -50,7 +50,7 @@ class UdpOutput:
                 self._receiver.host, self._receiver.port, type=socket.SOCK_DGRAM
             )
         except OSError as error:
-            raise SinkError(f"no such host ({error.strerror})") from error
+            raise SinkError(f"no such host ({os_reason(error)})") from error
         # Of a name with both (localhost), IPv4: there whoever reads `udp://` listens, OBS too.
         found.sort(key=lambda one: one[0] != socket.AF_INET)
         family, kind, protocol, _, self._target = found[0]
@@ -81,7 +81,7 @@ class UdpOutput:
             except (BlockingIOError, ConnectionRefusedError):
                 continue  # a full buffer, or nobody listens: UDP may lose, the stream goes on
             except OSError as error:
-                raise SinkError(error.strerror or str(error)) from error
+                raise SinkError(os_reason(error)) from error
 
     def close(self) -> None:
         if self._muxer is not None:

@@ -74,7 +74,9 @@ def test_displays_that_make_no_sense_are_refused_and_left(
 
 
 @pytest.mark.parametrize("option", ["--panel", "--osc", "--midi", "--audio"])
-@pytest.mark.parametrize("source", ["clip.mp4", "synthetic:clouds", "udp://:9000", "/dev/video0"])
+@pytest.mark.parametrize(
+    "source", ["clip.mp4", "synthetic:clouds", "udp://:9000", "/dev/video0", "ndi:x"]
+)
 def test_a_source_behind_a_controller_is_not_taken_for_its_value(
     option: str, source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],

@@ -124,7 +124,8 @@ def test_closed_all_threads_end(room: Room) -> None:
     ("text", "live"),
     [
         ("camera:front", True), ("0", True), ("/dev/video2", True), ("screen:2", True),
-        ("rtsp://10.0.0.5/a", True), ("udp://0.0.0.0:9000", True), ("ndi:stage", True),
+        ("window:Pong", True), ("rtsp://10.0.0.5/a", True), ("udp://0.0.0.0:9000", True),
+        ("ndi:stage", True), ("whip", True),
         ("a.mp4", False), ("synthetic:clouds", False), ("frames/%04d.png", False), ("x/1", False),
     ],
 )  # fmt: skip

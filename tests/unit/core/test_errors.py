@@ -1,0 +1,28 @@
+"""What is said of an error: one line, and never nothing."""
+
+import errno
+
+import pytest
+
+from livedream.core.errors import SourceError, first_line, os_reason
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (FileNotFoundError(errno.ENOENT, "No such file", "a.mp4"), "No such file"),
+        (OSError("telling seeked file"), "telling seeked file"),  # it has no strerror
+        (OSError(), "OSError"),
+        (SourceError("a.png does not exist"), "a.png does not exist"),
+    ],
+)
+def test_what_the_system_says(error: OSError, said: str) -> None:
+    assert os_reason(error) == said
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [(RuntimeError("\nno kernel\nfor sm_75"), "no kernel"), (AssertionError(), "AssertionError")],
+)
+def test_the_first_line_of_what_a_library_says(error: Exception, said: str) -> None:
+    assert first_line(error) == said
