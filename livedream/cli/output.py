@@ -14,6 +14,8 @@ from livedream.core.errors import SettingsError, os_reason
 from livedream.core.redact import one_line
 
 if TYPE_CHECKING:
+    from types import ModuleType
+
     from rich.console import Console
 
     from livedream.dream.dreamer import Dream
@@ -26,34 +28,52 @@ _LINE_S = 5.0  # between two plain lines
 _RATE_S = 10.0  # over which the rate is taken: the last rounds of a large still are slower
 
 
-class Progress(Closeable):
-    """Shows how many of `total` frames or rounds are done, the time left and the strength.
+class _Bar(Closeable):
+    """A bar on a terminal, else a plain line now and then. All goes to stderr; nothing when quiet.
 
-    name: what is being made.  total: None while it is not known.  Everything goes to stderr;
-    nothing at all when quiet.
+    columns: of the bar, made of `rich.progress`.
     """
 
-    def __init__(self, name: str, noun: str, total: int | None, *, quiet: bool) -> None:
-        self._name, self._noun, self.total, self._quiet = one_line(name), noun, total, quiet
+    def __init__(self, columns: "Callable[[ModuleType], Iterable[Any]]", *, quiet: bool) -> None:
+        self._quiet, self._said_s = quiet, time.monotonic()
         self._bar: Any = None
-        self._said_s = time.monotonic()
-        self._past: deque[tuple[float, int]] = deque()  # when so much was done
         if not quiet and sys.stderr.isatty():
+            from rich import progress
             from rich.console import Console
-            from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-            from rich.progress import Progress as Bar
 
-            self._bar = Bar(
-                TextColumn("{task.description}", "bold", markup=False), BarColumn(),
-                MofNCompleteColumn(), noun, TimeRemainingColumn(), "{task.fields[note]}",
-                console=Console(stderr=True),
-            )  # fmt: skip
-            self._task = self._bar.add_task(self._name, total=total, note="")
+            self._bar = progress.Progress(*columns(progress), console=Console(stderr=True))
             self._bar.start()
 
     def close(self) -> None:
         if self._bar is not None:
             self._bar.stop()
+
+    def _say(self, text: str, *, now: bool = False) -> None:
+        """A line, if none was printed lately. now: in any case."""
+        now_s = time.monotonic()
+        if now or now_s - self._said_s >= _LINE_S:
+            self._said_s = now_s
+            print(text, file=sys.stderr, flush=True)
+
+
+class Progress(_Bar):
+    """Shows how many of `total` frames or rounds are done, the time left and the strength.
+
+    name: what is being made.  total: None while it is not known.
+    """
+
+    def __init__(self, name: str, noun: str, total: int | None, *, quiet: bool) -> None:
+        self._name, self._noun, self.total = one_line(name), noun, total
+        self._past: deque[tuple[float, int]] = deque()  # when so much was done
+        super().__init__(
+            lambda rich: [
+                rich.TextColumn("{task.description}", "bold", markup=False), rich.BarColumn(),
+                rich.MofNCompleteColumn(), noun, rich.TimeRemainingColumn(), "{task.fields[note]}",
+            ],
+            quiet=quiet,
+        )  # fmt: skip
+        if self._bar is not None:
+            self._task = self._bar.add_task(self._name, total=total, note="")
 
     def watch(self, dream: "Dream | LevelledDream", report: "RenderReport") -> None:
         """`advance`, for jobs that count from the first frame."""
@@ -72,44 +92,30 @@ class Progress(Closeable):
         note = f"{rate:.1f} {self._noun}/s, strength {level:.1f}"
         if self._bar is not None:
             self._bar.update(self._task, completed=done, total=self.total, note=note)
-        elif now_s - self._said_s >= _LINE_S:
-            self._said_s = now_s
+        else:
             of = f"/{self.total}" if self.total else ""
             left = ""
             if self.total and rate:
                 left = f"{timedelta(seconds=round((self.total - done) / rate))} left, "
-            text = f"{self._name}: {done}{of} {self._noun}, {left}{note}"
-            print(text, file=sys.stderr, flush=True)
+            self._say(f"{self._name}: {done}{of} {self._noun}, {left}{note}")
 
 
-class FilmProgress(Closeable):
-    """Shows how far films on many workers are: a bar for all of them, and a line for each worker.
-
-    Without a terminal a plain line now and then. Everything goes to stderr; nothing when quiet.
-    """
+class FilmProgress(_Bar):
+    """Shows how far films on many workers are: a bar for all of them and a line for each worker."""
 
     def __init__(self, name: str, *, quiet: bool) -> None:
-        self._name, self._quiet = one_line(name), quiet
+        self._name = one_line(name)
         self._begun: tuple[float, int] | None = None
-        self._said_s = time.monotonic()
         self._lines: dict[str, Any] = {}
-        self._bar: Any = None
-        if not quiet and sys.stderr.isatty():
-            from rich.console import Console
-            from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
-            from rich.progress import Progress as Bar
-
-            self._bar = Bar(
-                TextColumn("{task.description}", "bold", markup=False), BarColumn(),
-                MofNCompleteColumn(), TextColumn("{task.fields[note]}", markup=False),
-                console=Console(stderr=True),
-            )  # fmt: skip
-            self._task = self._bar.add_task(self._name, total=None, note="looking for cuts")
-            self._bar.start()
-
-    def close(self) -> None:
+        super().__init__(
+            lambda rich: [
+                rich.TextColumn("{task.description}", "bold", markup=False), rich.BarColumn(),
+                rich.MofNCompleteColumn(), rich.TextColumn("{task.fields[note]}", markup=False),
+            ],
+            quiet=quiet,
+        )  # fmt: skip
         if self._bar is not None:
-            self._bar.stop()
+            self._task = self._bar.add_task(self._name, total=None, note="looking for cuts")
 
     def watch(self, done: int, frames: int, words: "Sequence[Word]") -> None:
         """done, frames: of all films.  words: what workers say that are dreaming."""
@@ -122,10 +128,7 @@ class FilmProgress(Closeable):
         left = f", {timedelta(seconds=round((frames - done) / rate))} left" if rate > 0 else ""
         note = f"{rate:.1f} frames/s{left}"
         if self._bar is None:
-            if now_s - self._said_s >= _LINE_S:
-                self._said_s = now_s
-                text = f"{self._name}: {done}/{frames} frames, {note}, {len(words)} at work"
-                print(text, file=sys.stderr, flush=True)
+            self._say(f"{self._name}: {done}/{frames} frames, {note}, {len(words)} at work")
             return
         self._bar.update(self._task, completed=done, total=frames, note=note)
         for who in set(self._lines) - {word.who for word in words}:
@@ -140,27 +143,18 @@ class FilmProgress(Closeable):
             )
 
 
-class Steps(Closeable):
-    """Shows what is being done and the time left of it, one step after the other, on stderr."""
+class Steps(_Bar):
+    """Shows what is being done and the time left of it, one step after the other."""
 
     def __init__(self, *, quiet: bool) -> None:
-        self._quiet, self._said_s = quiet, 0.0
         self._what = ""
-        self._bar: Any = None
-        if not quiet and sys.stderr.isatty():
-            from rich.console import Console
-            from rich.progress import BarColumn, TaskProgressColumn, TimeRemainingColumn
-            from rich.progress import Progress as Bar
-
-            self._bar = Bar(
-                "[bold]{task.description}", BarColumn(), TaskProgressColumn(),
-                TimeRemainingColumn(), console=Console(stderr=True),
-            )  # fmt: skip
-            self._bar.start()
-
-    def close(self) -> None:
-        if self._bar is not None:
-            self._bar.stop()
+        super().__init__(
+            lambda rich: [
+                "[bold]{task.description}", rich.BarColumn(), rich.TaskProgressColumn(),
+                rich.TimeRemainingColumn(),
+            ],
+            quiet=quiet,
+        )  # fmt: skip
 
     def show(self, what: str, share: float) -> None:
         """what: is being done.  share: of it, 0 to 1; at 1 it is done."""
@@ -174,11 +168,10 @@ class Steps(Closeable):
             if begins:
                 self._task = self._bar.add_task(what, total=1.0)
             self._bar.update(self._task, completed=share)
-        elif share >= 1 or now_s - self._said_s >= _LINE_S:
-            self._said_s = now_s
+        else:
             left_s = (now_s - self._begun_s) * (1 - share) / max(share, 1e-6)
             left = f", {timedelta(seconds=round(left_s))} left" if share < 1 else ""
-            print(f"{what}: {share:.0%}{left}", file=sys.stderr, flush=True)
+            self._say(f"{what}: {share:.0%}{left}", now=share >= 1)
 
 
 def summary(report: "RenderReport", what: str) -> str:

@@ -190,7 +190,7 @@ class Dreamer:
         """
         if self.on_device(frame.rgb):
             with self.timer.stage("dream"):
-                seconds = self.seconds_since_last(frame)
+                seconds = self.state.seconds_to(frame.time_s)
                 return self.launch(frame, motion, seconds, keep=keep)
         assert not isinstance(motion, DeviceMotion), "only a walk on the device gets one"
         dream = self.step_by_stage(frame, motion)
@@ -344,10 +344,6 @@ class Dreamer:
     def reset(self) -> None:
         """Start afresh, as after a cut."""
         self.state.reset()
-
-    def seconds_since_last(self, frame: Frame) -> float:
-        """The time since the frame that this was asked of before."""
-        return self.state.seconds_to(frame.time_s)
 
     def advance(self, seconds: float) -> float:
         """Let time pass; what remains of the dream after it by the half-life, 0 to 1."""

@@ -11,13 +11,12 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from livedream.core.device import exact, in_reach
+from livedream.core.device import COPIED, exact, in_reach
 
 _CLOSE: Final = 0.002  # of the target; well below what is promised, 0.03
 _ROUNDS: Final = 8  # clipping takes some of the level; a round leaves a tenth to a half of it
 _MOST: Final = 4.0  # heuristic: beyond, what is added would be black and white only
 _TINY: Final = 1e-12
-_PIECE: Final = 1 << 23  # elements multiplied at once: bounds the memory of very large pictures
 
 
 # Numbers on a CPU, where they leave the loop early; on a device 0-d tensors of float64, that nobody
@@ -139,7 +138,7 @@ def _area(picture: Tensor, weight: Tensor | None) -> Figure:
 def _mean_product(u: Tensor, v: Tensor, weight: Tensor | None, area: Figure) -> Figure:
     """The mean of u * v over the weight's area; 0 where there is none."""
     total: Figure = 0.0
-    rows = max(1, _PIECE // (u.shape[1] * u.shape[3]))
+    rows = max(1, COPIED // (u.shape[1] * u.shape[3]))
     for top in range(0, u.shape[2], rows):
         piece = slice(top, top + rows)
         product = u[:, :, piece] * v[:, :, piece]

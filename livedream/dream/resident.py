@@ -30,6 +30,7 @@ from livedream.dream.compose import compose_tensor
 from livedream.dream.engines.cuda import CapturedStep, CudaEngine, StepKind
 from livedream.dream.level import Figure, LevelledDream
 from livedream.dream.octaves import octaves_of
+from livedream.dream.state import DreamState
 from livedream.dream.tiles import Margins
 from livedream.dream.transfer import Transfers
 from livedream.region.planes import Planes
@@ -94,15 +95,6 @@ class Grow(Protocol):
         climb: Callable[[Tensor], Tensor], target: Figure, remains: Figure, weight: Figure,
         plane: Tensor | None = None,
     ) -> tuple[LevelledDream, Tensor | None]: ...  # fmt: skip
-
-
-class Carried(Protocol):
-    """What one frame leaves to the next, on the device: `DreamState`."""
-
-    residual: Tensor | None
-    momentum: Tensor | None
-    gain: Tensor | None
-    age_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,7 +235,7 @@ class ResidentWalk:
 
     def launch(
         self, kind: FrameKind, rgb: Picture, motion: Motion | DeviceMotion | None, *,
-        carried: Carried, figures: FrameFigures, margins: list[list[Margins]],
+        carried: DreamState, figures: FrameFigures, margins: list[list[Margins]],
         planes: Planes | None = None,
     ) -> ResidentFrame:  # fmt: skip
         """Launch one frame; `carried` is then what it leaves, in memory that the next one uses.
@@ -303,7 +295,7 @@ class ResidentWalk:
             self._memory[sizes] = FrameMemory(kind, self._device)
         return self._memory[sizes]
 
-    def _load(self, own: FrameMemory, carried: Carried) -> None:
+    def _load(self, own: FrameMemory, carried: DreamState) -> None:
         pairs = (
             (own.residual, carried.residual), (own.momentum, carried.momentum),
             (own.gain, carried.gain),

@@ -179,7 +179,7 @@ def _sampled(picture: Tensor, at: Tensor, moved: Tensor) -> Tensor:
 
     at: (1, ..., m, 2) as grid_sample counts, -1 at the first pixel and 1 at the last.
     """
-    grid = torch.addcmul(at, moved, _unit(*picture.shape[2:], picture.device))
+    grid = torch.addcmul(at, moved, unit(*picture.shape[2:], picture.device))
     return F.grid_sample(
         picture, grid.flatten(1, -3), mode="bicubic", padding_mode="border", align_corners=True
     )
@@ -192,7 +192,7 @@ def _refined(pictures: Tensor, flow: Tensor) -> Tensor:
     brightness and both its slopes stay what they are. What is robust is weighed anew each time.
     """
     height, width = pictures.shape[2:]
-    at = _positions(height, width, flow.device)
+    at = positions(height, width, flow.device)
     warped = _sampled(pictures.flip(0), at, flow.permute(0, 2, 3, 1))
     x, y = _slopes(torch.cat([0.5 * (pictures + warped), warped - pictures], 1))
     xx, yy = _slopes(torch.cat([x[:, :1], y[:, :1]], 1))
@@ -262,7 +262,7 @@ def _slopes(planes: Tensor) -> tuple[Tensor, Tensor]:
 
 
 @cache
-def _positions(height: int, width: int, device: torch.device) -> Tensor:
+def positions(height: int, width: int, device: torch.device) -> Tensor:
     """(1, height, width, 2): where the pixels are, x and y, as grid_sample counts."""
     y, x = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
     return _counted(torch.stack([x, y], -1)[None], height, width, device)
@@ -280,10 +280,10 @@ def _patch_positions(height: int, width: int, device: torch.device) -> Tensor:
 
 
 def _counted(at: Tensor, height: int, width: int, device: torch.device) -> Tensor:
-    return at.to(device) * _unit(height, width, device) - 1.0
+    return at.to(device) * unit(height, width, device) - 1.0
 
 
 @cache
-def _unit(height: int, width: int, device: torch.device) -> Tensor:
+def unit(height: int, width: int, device: torch.device) -> Tensor:
     """(2,): one px, across and down, as grid_sample counts."""
     return torch.tensor([2 / max(width - 1, 1), 2 / max(height - 1, 1)], device=device)

@@ -19,6 +19,7 @@ from livedream.flow import DeviceFlow, luma
 from livedream.flow import camera_motion as camera
 from livedream.flow import motion as spec
 from livedream.flow import occlusion as seen
+from livedream.flow.inverse_search import positions, unit
 
 # OpenCV's Gaussian of a float picture reaches four standard deviations far.
 _REACH_PX: Final = round(4 * seen.SOFTENING_PX)
@@ -281,10 +282,9 @@ def _remapped(picture: Tensor, flow: Tensor) -> Tensor:
 def _fetched(planes: Tensor, flow: Tensor) -> Tensor:
     """(c, h, w) from where the flow (2, h, w) px points; the border goes on."""
     height, width = flow.shape[1:]
-    unit = _unit(height, width, flow.device)
-    at = torch.addcmul(_positions(height, width, flow.device), flow.permute(1, 2, 0), unit)
-    found = F.grid_sample(planes[None], at[None], padding_mode="border", align_corners=True)
-    return found[0]
+    at = positions(height, width, flow.device), flow.permute(1, 2, 0)
+    grid = torch.addcmul(*at, unit(height, width, flow.device))
+    return F.grid_sample(planes[None], grid, padding_mode="border", align_corners=True)[0]
 
 
 def halved(planes: Tensor) -> Tensor:
@@ -332,19 +332,6 @@ def _median(values: Tensor) -> Tensor:
 
 # Made once per size, since nothing in a captured graph comes from the host, and never given back,
 # since a graph goes on reading them.
-
-
-@cache
-def _positions(height: int, width: int, device: torch.device) -> Tensor:
-    """(height, width, 2): where the pixels are, as grid_sample counts."""
-    y, x = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
-    return torch.stack([x, y], -1).to(device) * _unit(height, width, device) - 1.0
-
-
-@cache
-def _unit(height: int, width: int, device: torch.device) -> Tensor:
-    """(2,): one px, across and down, as grid_sample counts."""
-    return torch.tensor([2 / max(width - 1, 1), 2 / max(height - 1, 1)], device=device)
 
 
 @cache

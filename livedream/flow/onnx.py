@@ -37,27 +37,23 @@ class OnnxFlow:
     """A network of one's own as a flow estimator.
 
     path: the .onnx file.  device: auto takes the first provider that works; cpu only that one.
-    adapter: its convention, None to read it from the file (see `read_adapter`).
+    Its convention is read from the file (see `read_adapter`).
     Raises FlowError for a missing file, one that is not ONNX, and one that fits no convention.
     """
 
-    def __init__(
-        self, path: Path | str, device: str = "auto", *, adapter: FlowAdapter | None = None
-    ) -> None:
+    def __init__(self, path: Path | str, device: str = "auto") -> None:
         self._path = Path(path)
         if not self._path.is_file():
             raise FlowError(f"flow {path}: no such file; give an .onnx file, or try --flow dis")
         self._session = open_session(self._path, device)
         nodes = self._session.get_inputs()
         names = [str(node.name) for node in nodes]
-        if adapter is None:
-            metadata = self._session.get_modelmeta().custom_metadata_map
-            adapter = read_adapter(self._path, metadata, names)
-        self.adapter, self._names = adapter, names
+        metadata = self._session.get_modelmeta().custom_metadata_map
+        self.adapter, self._names = read_adapter(self._path, metadata, names), names
         # (height, width) in px where the graph fixes them, else 0.
-        self._fixed = _sides(self._path, nodes, adapter)
+        self._fixed = _sides(self._path, nodes, self.adapter)
         self._dtype = _DTYPES[nodes[0].type]
-        self._output = _output(self._path, self._session, adapter)
+        self._output = _output(self._path, self._session, self.adapter)
 
     @property
     def provider(self) -> str:

@@ -100,47 +100,42 @@ def audio_inputs() -> list[Line]:
     """What `--audio NAME` can listen to."""
     from livedream.control.audio import list_inputs, sounddevice
 
-    try:
-        found = list_inputs(sounddevice())
-    except LivedreamError as error:
-        return [("none", str(error))]
-    return [(name, f"{channels} channels") for _, name, channels in found]
+    return _or_why(
+        lambda: [(name, f"{count} channels") for _, name, count in list_inputs(sounddevice())]
+    )
 
 
 def ndi_senders() -> list[Line]:
     """What `livedream live ndi:NAME` can dream."""
     from livedream.capture.live.ndi import list_senders
 
-    return _named(list_senders)
+    return _or_why(lambda: [(name, "") for name in list_senders()])
 
 
 def spout_senders() -> list[Line]:
     """What `livedream live spout:NAME` can dream."""
     from livedream.capture.live.textures import list_spout
 
-    return _named(list_spout)
+    return _or_why(lambda: [(name, "") for name in list_spout()])
 
 
 def syphon_servers() -> list[Line]:
     """What `livedream live syphon:NAME` can dream."""
     from livedream.capture.live.textures import list_syphon
 
-    return _named(list_syphon)
-
-
-def _named(names: Callable[[], list[str]]) -> list[Line]:
-    try:
-        return [(name, "") for name in names()]
-    except LivedreamError as error:
-        return [("none", str(error))]
+    return _or_why(lambda: [(name, "") for name in list_syphon()])
 
 
 def windows() -> list[Line]:
     """What `livedream live window:TITLE` can dream."""
     from livedream.capture.live.window_capture import list_windows
 
+    return _or_why(lambda: [(one.title, "{}x{}".format(*one.size)) for one in list_windows()])
+
+
+def _or_why(lines: Callable[[], list[Line]]) -> list[Line]:
     try:
-        return [(one.title, "{}x{}".format(*one.size)) for one in list_windows()]
+        return lines()
     except LivedreamError as error:
         return [("none", str(error))]
 

@@ -300,7 +300,7 @@ def _resumed(
     left out.
     """
     begin = 0
-    if job.resume and written:
+    if written:
         found = checkpoints.newest(written)
         if found is not None:
             check_same(job, found.settings)

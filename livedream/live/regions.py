@@ -12,10 +12,10 @@ from livedream.core.settings import dream_size
 from livedream.core.snapshot import Snapshot
 from livedream.dream.objectives.prompt import dreamed
 from livedream.dream.objectives.text import parse_objective
-from livedream.region.memory import Memory
 from livedream.region.planes import PlaneReader, Planes
 from livedream.region.segmentation import network_score
 from livedream.region.value import Leaf, Region
+from livedream.region.visitors import Memory
 from livedream.region.wanted import wanted_of
 from livedream.warp.remap import Plane
 

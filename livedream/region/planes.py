@@ -21,7 +21,6 @@ from livedream.core.snapshot import Mask
 from livedream.flow import gray, halved
 from livedream.region import fixed, scores
 from livedream.region.films import Film, is_live, masked
-from livedream.region.memory import Memory
 from livedream.region.segmentation import network_score
 from livedream.region.value import (
     CLASSES,
@@ -35,7 +34,7 @@ from livedream.region.value import (
     either,
     leaves,
 )  # fmt: skip
-from livedream.region.visitors import STAY_S, visitors
+from livedream.region.visitors import STAY_S, Memory, visitors
 from livedream.region.wanted import Wanted
 from livedream.warp.remap import Plane, positions, remap
 from livedream.warp.residual import fit_flow

@@ -10,15 +10,20 @@ OpenCV's own models (MOG2, KNN) cannot be written into a checkpoint and know nei
 long somebody has stood still: docs/decisions/regions.md.
 """
 
+from collections.abc import MutableMapping
 from typing import Final
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from livedream.core.frame import Picture
 from livedream.flow.motion import change_of_light
-from livedream.region.memory import Memory
 from livedream.warp.remap import Plane
+
+# What regions carry from frame to frame: arrays by name, each replaced and never changed, so that
+# whoever keeps a copy of the mapping has them all.
+Memory = MutableMapping[str, NDArray[np.float32]]
 
 STAY_S: Final = 120.0  # how long a visitor may stand still, where nothing else is said
 # Heuristics, on a synthetic gallery (tests/unit/region/test_visitors.py).

@@ -42,13 +42,12 @@ _TURNS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Orientation:
-    """Applied in this order: crop, rotate, mirror.
+    """Applied in this order: crop, rotate.
 
     crop: (width, height, x, y) in px of the camera's picture, None for all of it.
-    rotate: degrees clockwise, a multiple of 90.  mirror: left and right swapped.
+    rotate: degrees clockwise, a multiple of 90.
     """
 
-    mirror: bool = False
     rotate: int = 0
     crop: tuple[int, int, int, int] | None = None
 
@@ -57,15 +56,15 @@ class Orientation:
             raise SettingsError(f"rotate: must be 0, 90, 180 or 270 (got {self.rotate})")
 
     @classmethod
-    def parse(cls, *, mirror: bool = False, rotate: int = 0, crop: str = "") -> Self:
+    def parse(cls, *, rotate: int = 0, crop: str = "") -> Self:
         """crop: "640x360+10+20", the offset optional (then the middle is cut out)."""
         if not crop:
-            return cls(mirror, rotate)
+            return cls(rotate)
         match = re.fullmatch(r"(\d{1,5})x(\d{1,5})(?:\+(\d{1,5})\+(\d{1,5}))?", crop)
         if not match or not int(match[1]) or not int(match[2]):
             raise SettingsError(f"crop: must be 640x360 or 640x360+X+Y (got {crop!r})")
         x, y = (-1, -1) if match[3] is None else (int(match[3]), int(match[4]))
-        return cls(mirror, rotate, (int(match[1]), int(match[2]), x, y))
+        return cls(rotate, (int(match[1]), int(match[2]), x, y))
 
     def size(self, width: int, height: int) -> tuple[int, int]:
         """(width, height) px of what becomes of a picture of this size."""
@@ -80,8 +79,6 @@ class Orientation:
         turn = _TURNS[self.rotate]
         if turn is not None:
             rgb = np.asarray(cv2.rotate(rgb, turn), np.uint8)
-        if self.mirror:
-            rgb = np.asarray(cv2.flip(rgb, 1), np.uint8)
         return np.ascontiguousarray(rgb)
 
     def _cut(self, width: int, height: int) -> tuple[int, int, int, int]:

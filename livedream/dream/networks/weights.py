@@ -83,30 +83,20 @@ def network_status() -> list[NetworkStatus]:
     return found
 
 
-def locate_weights(
-    spec: NetworkSpec,
-    *,
-    allow_download: bool = True,
-    allow_unverified: bool = False,
-    progress: bool = True,
-) -> Path:
+def locate_weights(spec: NetworkSpec, *, allow_unverified: bool = False) -> Path:
     """The verified file with this network's own weights, downloaded if need be.
 
     Raises WeightsError when it cannot be had or its checksum differs; the message says which
     file, which checksum and which folder.
     """
     origin = weights_origin(spec)
-    if not origin.path.is_file() and origin.url is not None:
-        if not allow_download:
-            raise WeightsError(
-                f"{spec.name}: weights are not on this machine; {origin.by_hand} from {origin.url}"
-            )
-        if origin.sha256 is None and not allow_unverified:
-            raise WeightsError(
-                f"{spec.name}: {origin.url} has no published checksum, so the download cannot be "
-                f"verified; run 'livedream networks fetch {spec.name} --unverified' to accept that"
-            )
-    return obtain(origin, spec.name, WeightsError, progress=progress)
+    fetched = not origin.path.is_file() and origin.url is not None
+    if fetched and origin.sha256 is None and not allow_unverified:
+        raise WeightsError(
+            f"{spec.name}: {origin.url} has no published checksum, so the download cannot be "
+            f"verified; run 'livedream networks fetch {spec.name} --unverified' to accept that"
+        )
+    return obtain(origin, spec.name, WeightsError)
 
 
 def read_weights(path: Path, *, scripted: bool = False) -> WeightsFile:

@@ -37,7 +37,6 @@ class Vocabulary:
     """
 
     def __init__(self, classes: Sequence[str]) -> None:
-        self._classes = classes
         found: dict[str, dict[int, None]] = defaultdict(dict)
         # Two classes of ImageNet have a name that is also another's; so what they are kinds of
         # goes by number where these are ImageNet's classes.

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -81,7 +81,7 @@ class Ledger:
             for path in paths or self._running:
                 entry = self._entries[path]
                 name = hashlib.sha256(os.fsencode(path)).hexdigest()[:16]
-                text = json.dumps({**_fields(entry), "changed_s": time.time()})
+                text = json.dumps({**asdict(entry), "changed_s": time.time()})
                 with suppress(SettingsError):  # not worth a film
                     write_whole(_folder() / f"{name}.json", text)
 
@@ -104,10 +104,6 @@ def _judged(entry: Entry, now_s: float) -> Entry:
     if entry.state == "running" and now_s - entry.changed_s > _SILENT_S:
         return replace(entry, state="died", workers=0, why="--resume goes on")
     return entry
-
-
-def _fields(entry: Entry) -> dict[str, object]:
-    return {name: getattr(entry, name) for name in Entry.__slots__}
 
 
 def _folder() -> Path:

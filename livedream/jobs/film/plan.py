@@ -12,7 +12,7 @@ seam, in which both are dreamed and one gives way to the other.
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from fractions import Fraction
 from itertools import pairwise
 from typing import Any, Final, Self
@@ -114,8 +114,8 @@ class Plan:
     notes: tuple[str, ...]
 
     def as_dict(self) -> dict[str, Any]:
-        fields = [[getattr(p, name) for name in Piece.__slots__] for p in self.pieces]
-        return {"frames": self.frames, "pieces": fields, "notes": list(self.notes)}
+        pieces = [astuple(piece) for piece in self.pieces]
+        return {"frames": self.frames, "pieces": pieces, "notes": list(self.notes)}
 
     @classmethod
     def from_dict(cls, found: dict[str, Any]) -> Self:

@@ -64,7 +64,7 @@ def test_both_devices_agree(monkeypatch: pytest.MonkeyPatch) -> None:
     picture = F.interpolate(torch.rand(1, 3, 12, 16), (90, 120), mode="bicubic")
     travel = Travel(1.3, 10.0, (0.05, 0.02))
     expected = move(picture, travel, 1.0)
-    monkeypatch.setattr(module, "on_cpu", lambda picture: False)
+    monkeypatch.setattr(module, "in_reach", lambda picture: False)
     found = move(picture, travel, 1.0)
     assert (found - expected)[..., 3:-3, 3:-3].abs().max() < 0.02
 
