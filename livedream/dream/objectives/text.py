@@ -17,6 +17,7 @@ it.  A quote inside quotes is written twice.  Regions: `livedream.region.text`.
 import re
 
 from livedream.core.errors import ObjectiveError
+from livedream.core.scanner import Scanner
 from livedream.dream.objectives.value import (
     LAYER_NAME,
     MOST_WEIGHT,
@@ -40,10 +41,8 @@ _CLASSES = re.compile(r"classes(?![\w./-])\s*(:)?")
 _KIND = re.compile(r"kind\s*:\s*")
 _TEXT = re.compile(r"text\s*\(\s*")
 _GUIDE = re.compile(r"guide\s*\(\s*")
-_QUOTED = re.compile(r'"((?:[^"]|"")*)"')
 _NUMBER = re.compile(r"\d+", re.ASCII)
 _SIGN = re.compile(r"[+-]")
-_SPACE = re.compile(r"\s*")
 # A range this long is a typing error: no layer known here has as many channels or classes.
 _LONGEST_RANGE = 100_000
 _NO_LAYER = "expected a layer, class:..., classes, kind:..., text(...) or guide(...)"
@@ -53,16 +52,10 @@ _NO_CHANNEL = "expected a channel number"
 
 def parse_objective(text: str) -> Objective:
     """The objective that a text means.  Raises ObjectiveError pointing at the character."""
-    return _Parser(text).objective()
+    return _Parser(text, 0, ObjectiveError).objective()
 
 
-class _Parser:
-    """One pass from left to right; `place` is the next character."""
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-        self.place = 0
-
+class _Parser(Scanner):
     def objective(self) -> Objective:
         if not self.text.strip():
             raise self.wrong("must be an objective such as inception4c (got nothing)")
@@ -153,48 +146,3 @@ class _Parser:
             numbers.extend(range(first, last + 1))
             if not self.take(re.compile(r"\s*,")):
                 return numbers
-
-    def text_of(self, plain: re.Pattern[str], wanted: str, empty: str) -> str:
-        start = self.place
-        quoted = self.take(_QUOTED)
-        if quoted:
-            found = quoted[1].replace('""', '"')
-        else:
-            wanted = "this quote is never closed" if self.next() == '"' else wanted
-            found = self.needed(plain, wanted)
-        if not found.strip() or "\n" in found:
-            self.place = start
-            raise self.wrong(empty)
-        return found
-
-    def needed(self, pattern: re.Pattern[str], message: str) -> str:
-        match = self.take(pattern)
-        if not match:
-            raise self.wrong(message)
-        return match[0]
-
-    def symbol(self, wanted: str, message: str) -> None:
-        self.skip_space()
-        if self.next() != wanted:
-            raise self.wrong(message)
-        self.place += 1
-        self.skip_space()
-
-    def take(self, pattern: re.Pattern[str]) -> re.Match[str] | None:
-        match = pattern.match(self.text, self.place)
-        if match:
-            self.place = match.end()
-        return match
-
-    def next(self) -> str:
-        return self.text[self.place : self.place + 1]
-
-    def skip_space(self) -> None:
-        self.take(_SPACE)
-
-    def at_end(self) -> bool:
-        self.skip_space()
-        return self.place >= len(self.text)
-
-    def wrong(self, message: str) -> ObjectiveError:
-        return ObjectiveError(message, text=self.text, position=self.place)
