@@ -220,8 +220,8 @@ class Dreamer:
             seconds = cut_seconds
         if state.residual is not None and state.residual.shape[2:] != size[::-1]:
             state.residual = state.momentum = None
-        remaining = self.advance(seconds)
-        planes = planes or self.regions(frame.rgb, motion, seconds, remaining)
+        keep_share = self.advance(seconds)
+        planes = planes or self.regions(frame.rgb, motion, seconds, keep_share)
         self.ascent.wander(state.wandered)
         self._guides.follow(self._film_s)
         self._place_terms(planes)
@@ -236,7 +236,7 @@ class Dreamer:
             frame.rgb, motion, carried=state, planes=planes,
             margins=self.ascent.margins(*size, draw, octaves),
             figures=FrameFigures(
-                keep=remaining, seconds=seconds, cut_seconds=cut_seconds,
+                keep=keep_share, seconds=seconds, cut_seconds=cut_seconds,
                 strength=settings.strength, rise=settings.rise, step=settings.step_size / 255.0,
                 remains=remains, weight=weight, mix=mix,
             ),

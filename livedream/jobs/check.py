@@ -26,7 +26,7 @@ _WARMING: Final = 4  # of these, the first ones: buffers and graphs are made
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class CheckedPart:
     """One thing in a file and what becomes of it.
 
     name: as the notes of a render name it.  fate: "dreamed", "kept", "converted" or "dropped".
@@ -50,7 +50,7 @@ class FileCheck:
     output: Path
     width: int
     height: int
-    parts: tuple[Part, ...]
+    parts: tuple[CheckedPart, ...]
     notes: tuple[str, ...]
     fps: float
 
@@ -101,15 +101,15 @@ def _tried(
     return report, len(written_s) / max(time.monotonic() - begun_s, 1e-6)
 
 
-def _parts(job: RenderJob, info: SourceInfo) -> Iterator[Part]:
+def _parts(job: RenderJob, info: SourceInfo) -> Iterator[CheckedPart]:
     container = CONTAINERS.get(job.output.suffix.lower())
     codec = "" if container is None else codec_for(job.output, job.codec, alpha=job.layer)
     if info.path is None:
-        yield Part("pictures", "dreamed", codec)
+        yield CheckedPart("pictures", "dreamed", codec)
         return
     with open_container(info.path) as opened:
         video = main_video(opened, info.stream)
-        yield Part(f"video ({video.codec_context.name})", "dreamed", codec)
+        yield CheckedPart(f"video ({video.codec_context.name})", "dreamed", codec)
         chapters = len(opened.chapters())
     muxer = "matroska" if container is None else container.name
     for stream in copied_streams_of(info.path, muxer, info.stream):
@@ -119,9 +119,11 @@ def _parts(job: RenderJob, info: SourceInfo) -> Iterator[Part]:
         language = stream.stream.metadata.get("language", "und")
         name = stream.title if language == "und" else f"{stream.title}, {language}"
         made = "" if held is None else held.made
-        yield Part(name, "dropped" if held is None else "converted" if made else "kept", made)
+        yield CheckedPart(
+            name, "dropped" if held is None else "converted" if made else "kept", made
+        )
         for opened_stream in {stream, held or stream}:
             opened_stream.close()
     if chapters:
         holds = container is not None and container.has_chapters and job.copy_streams
-        yield Part(f"chapters ({chapters})", "kept" if holds else "dropped")
+        yield CheckedPart(f"chapters ({chapters})", "kept" if holds else "dropped")

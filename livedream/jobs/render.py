@@ -23,7 +23,7 @@ from livedream.dream.dreamer import Dream, Dreamer
 from livedream.dream.state import DreamState
 from livedream.jobs.checkpoint import Checkpoint, Checkpoints, extent, files_of, identity
 from livedream.jobs.replay import ShowDreamer
-from livedream.jobs.report import RenderReport, Watcher, Way, begun, write_dreams
+from livedream.jobs.report import FilmOutput, RenderReport, Watcher, made_at_once, write_dreams
 from livedream.jobs.scaling import scaled, scaled_info, shape_notes
 from livedream.media.containers import Opener
 from livedream.media.tags import SETTINGS
@@ -238,14 +238,14 @@ def render(
         dreamer.start_s = info.begins_s
         frames, step, start_s = scaled(source, info), job.step(dreamer, info), time.monotonic()
         if job.replay is not None:
-            dreams = begun(_replayed(job, job.replay, frames, dreamer))
+            dreams = made_at_once(_replayed(job, job.replay, frames, dreamer))
         elif not job.resume:
-            dreams = begun(dreamer.dreams(frames, None, step, checkpoints.due))
-        sinks, ways = [], []
+            dreams = made_at_once(dreamer.dreams(frames, None, step, checkpoints.due))
+        sinks, outputs = [], []
         for film, picture in zip(job.films(info), (job.picture, _matte), strict=False):
             sinks.append(make_sink(*film, overwrite=job.overwrite, resume=job.resume))
-            ways.append(_way(stack, sinks[-1], dreamer, picture))
-        there = min(way.begun for way in ways)
+            outputs.append(_output(stack, sinks[-1], dreamer, picture))
+        there = min(output.begun for output in outputs)
         # What an earlier render left must neither outlive this one's nor be resumed in its place.
         if there:
             checkpoints.forget(there)
@@ -254,18 +254,18 @@ def render(
         if job.resume and job.replay is None:
             dreams = _resumed(job, frames, dreamer, checkpoints, written=there, step=step)
         dreams = _checkpointed(dreams, job, checkpoints)
-        write_dreams(dreams, ways, report, dreamer, watch, start_s=start_s)
+        write_dreams(dreams, outputs, report, dreamer, watch, start_s=start_s)
     checkpoints.remove()
     notes = [note for sink in sinks for note in sink.notes]
     report.notes += dict.fromkeys([*source.info.notes, *shape_notes(source.info, info), *notes])
     return report
 
 
-def _way(
+def _output(
     stack: ExitStack, sink: FileSink, dreamer: Dreamer, picture: Callable[[Dream], Picture]
-) -> Way:
-    begun = sink.frames_written
-    return Way(stack.enter_context(AsyncWriter(sink, dreamer.timer)), picture, begun)
+) -> FilmOutput:
+    writer = stack.enter_context(AsyncWriter(sink, dreamer.timer))
+    return FilmOutput(writer, picture, sink.frames_written)
 
 
 def _matte(dream: Dream) -> Picture:

@@ -68,7 +68,7 @@ Watcher = Callable[[Dream, RenderReport], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
+class FilmOutput:
     """A film that comes of dreams.
 
     picture: what of a dream is written.  begun: how many frames are there already.
@@ -83,7 +83,7 @@ class Way:
             self.writer.write(replace(dream.frame, rgb=self.picture(dream)))
 
 
-def begun(dreams: Iterator[Dream]) -> Iterator[Dream]:
+def made_at_once(dreams: Iterator[Dream]) -> Iterator[Dream]:
     """The same dreams, the first of them made at once: before a film that is there is replaced, as
     a flow, a network or a GPU's memory may be found wanting only then."""
     return chain(list(islice(dreams, 1)), dreams)
@@ -91,7 +91,7 @@ def begun(dreams: Iterator[Dream]) -> Iterator[Dream]:
 
 def write_dreams(
     dreams: Iterable[Dream],
-    ways: Sequence[Way],
+    outputs: Sequence[FilmOutput],
     report: RenderReport,
     dreamer: Dreamer,
     watch: Watcher | None,
@@ -101,19 +101,19 @@ def write_dreams(
 ) -> None:
     """Write dreams until the last one, and count them.
 
-    ways: what is written of each.  whole_when_stopped: what a KeyboardInterrupt leaves is no part
+    outputs: what is written of each.  whole_when_stopped: what a KeyboardInterrupt leaves is no part
     of something longer.  start_s: when dreaming began, on the monotonic clock, if not now.
     """
     start = time.monotonic() if start_s is None else start_s
     try:
         for dream in dreams:
-            for way in ways:
-                way.write(dream)
+            for output in outputs:
+                output.write(dream)
             report.count(dream, dreamer, time.monotonic() - start)
             if watch is not None:
                 watch(dream, report)
     except KeyboardInterrupt:
-        for way in ways:
-            way.writer.close(complete=whole_when_stopped)
+        for output in outputs:
+            output.writer.close(complete=whole_when_stopped)
         raise
     report.complete = True

@@ -30,7 +30,7 @@ from livedream.dream.networks.network import Network
 from livedream.dream.statistics import StatisticsLock
 from livedream.jobs.checkpoint import files_of, identity
 from livedream.jobs.image import start_of
-from livedream.jobs.report import RenderReport, Watcher, Way, begun, write_dreams
+from livedream.jobs.report import FilmOutput, RenderReport, Watcher, made_at_once, write_dreams
 from livedream.media.colour import BT709
 from livedream.media.tags import SETTINGS
 from livedream.present import check_sink, make_sink
@@ -165,11 +165,11 @@ def render_zoom(
     options = VideoOptions(job.codec, job.quality, metadata={SETTINGS: job.identity()})
     check_sink(job.output, info, options, overwrite=job.overwrite)
     start_s = time.monotonic()
-    dreams = begun(source.dreams())
+    dreams = made_at_once(source.dreams())
     sink = make_sink(job.output, info, options, overwrite=job.overwrite)
     with AsyncWriter(sink, dreamer.timer) as writer:
         write_dreams(
-            dreams, [Way(writer)], report, dreamer, watch,
+            dreams, [FilmOutput(writer)], report, dreamer, watch,
             whole_when_stopped=True, start_s=start_s,
         )  # fmt: skip
     report.notes += sink.notes

@@ -22,7 +22,7 @@ from livedream.dream.dreamer import Dream
 from livedream.jobs.film.film import Hear, OneWorker, render_films
 from livedream.jobs.film.ledger import entries
 from livedream.jobs.film.orders import DreamOrder, Order, Parcel
-from livedream.jobs.film.sending import Get, Part
+from livedream.jobs.film.sending import FilePart, Get
 from livedream.jobs.render import RenderJob, render
 from livedream.jobs.report import RenderReport
 
@@ -45,9 +45,9 @@ class Elsewhere:
 
     def __init__(self, stop: int | None = None, hidden: Path | None = None) -> None:
         self.stop, self.dreamed, self.hidden = stop, list[int](), hidden
-        self.shared: list[Part] = []
+        self.shared: list[FilePart] = []
 
-    def share(self, part: Part) -> Get:
+    def share(self, part: FilePart) -> Get:
         self.shared.append(part)
         return partial(pickle.loads, pickle.dumps(part))
 
@@ -317,7 +317,7 @@ def test_a_source_that_workers_do_not_see_is_sent(
     many = tmp_path / "many.mkv"
 
     class Holed(Elsewhere):
-        def share(self, part: Part) -> Get:
+        def share(self, part: FilePart) -> Get:
             if not enough and not part.is_whole:
                 part = replace(part, blocks=dict(list(part.blocks.items())[:2]))
             return super().share(part)

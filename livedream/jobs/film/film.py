@@ -34,8 +34,8 @@ from livedream.jobs.film.sending import (
     ALL,
     NOTHING,
     PARTS,
+    FilePart,
     Get,
-    Part,
     UnseenError,
     front_of,
     part_of,
@@ -66,7 +66,7 @@ class Workers(Protocol):
     @property
     def count(self) -> int: ...
 
-    def share(self, part: Part) -> Get: ...
+    def share(self, part: FilePart) -> Get: ...
 
     def run(self, orders: Iterable[Order], hear: Hear) -> Iterator[tuple[int, Any]]: ...
 
@@ -76,7 +76,7 @@ class OneWorker:
 
     count = 1
 
-    def share(self, part: Part) -> Get:
+    def share(self, part: FilePart) -> Get:
         return lambda: part
 
     def run(self, orders: Iterable[Order], hear: Hear) -> Iterator[tuple[int, Any]]:

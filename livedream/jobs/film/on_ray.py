@@ -29,7 +29,7 @@ from livedream.core.version import __version__
 from livedream.jobs.film.film import Hear
 from livedream.jobs.film.orders import Order
 from livedream.jobs.film.piece import Word
-from livedream.jobs.film.sending import Get, Part
+from livedream.jobs.film.sending import FilePart, Get
 
 _HEAR_S: Final = 0.5
 _ANSWER_S: Final = 5.0  # until a cluster has answered; Ray itself goes on asking for ten minutes
@@ -151,7 +151,7 @@ class RayWorkers(Closeable):
         self._limit = count or max(_AT_ONCE, 2 * room)
         self._needs = {"num_cpus": cpus, "num_gpus": gpus}
 
-    def share(self, part: Part) -> Get:
+    def share(self, part: FilePart) -> Get:
         return partial(self._ray.get, self._ray.put(part))
 
     def run(self, orders: Iterable[Order], hear: Hear) -> Iterator[tuple[int, Any]]:

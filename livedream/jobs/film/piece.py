@@ -23,7 +23,7 @@ from livedream.jobs.checkpoint import Checkpoint, write_checkpoint
 from livedream.jobs.film.plan import Piece
 from livedream.jobs.film.seam import Seam, States
 from livedream.jobs.render import RenderJob
-from livedream.jobs.report import RenderReport, Way, write_dreams
+from livedream.jobs.report import FilmOutput, RenderReport, write_dreams
 from livedream.jobs.scaling import scaled
 from livedream.media.containers import Opener
 from livedream.present.video import VideoSink
@@ -135,7 +135,7 @@ def dream_piece(
                     keep = partial(_asked, numbers, piece.kept)
                     dreams = dreamer.dreams(wanted, before, job.step(dreamer, info), keep)
                     dreams = _own(dreams, piece, path.parent)
-                write_dreams(dreams, [Way(writer, job.picture)], report, dreamer, watch)
+                write_dreams(dreams, [FilmOutput(writer, job.picture)], report, dreamer, watch)
             if report.frames != frames or sink.end is None:
                 raise _other(job.source, f"{report.frames} frames of {frames}")
             end, size = sink.end, growing.stat().st_size

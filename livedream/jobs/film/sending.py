@@ -36,7 +36,7 @@ class UnseenError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class FilePart:
     """Some bytes of a file of `size` bytes, in blocks by number; the file's last may be shorter.
 
     blocks: those that it holds.  others: parts that hold more of them, and lie elsewhere.
@@ -59,12 +59,12 @@ class Part:
         raise UnseenError(ALL if self.is_whole else PARTS)
 
 
-Get = Callable[[], Part]  # a part that lies where all workers can get it
-Share = Callable[[Part], Get]
+Get = Callable[[], FilePart]  # a part that lies where all workers can get it
+Share = Callable[[FilePart], Get]
 
 
 @lru_cache(maxsize=2)  # an index, and what is read by it
-def _got(get: Get) -> Part:
+def _got(get: Get) -> FilePart:
     return get()
 
 
@@ -112,7 +112,7 @@ class _Recorder(Closeable):
 
     def __init__(self, path: Path, share: Share, known: Mapping[int, Get]) -> None:
         self._file, self._share = path.open("rb"), share
-        self.part = Part(path.stat().st_size, {}, dict(known))
+        self.part = FilePart(path.stat().st_size, {}, dict(known))
 
     def block(self, number: int) -> bytes:
         part = self.part
@@ -126,7 +126,7 @@ class _Recorder(Closeable):
 
     def send(self) -> None:
         """Have those that are held sent."""
-        get = self._share(Part(self.part.size, dict(self.part.blocks)))
+        get = self._share(FilePart(self.part.size, dict(self.part.blocks)))
         self.part.others.update(dict.fromkeys(self.part.blocks, get))
         self.part.blocks.clear()
 
@@ -150,7 +150,7 @@ def front_of(job: RenderJob, share: Share) -> Mapping[int, Get]:
 
 def part_of(
     job: RenderJob, wanted: Piece | Stretch | None, share: Share, known: Mapping[int, Get]
-) -> Part:
+) -> FilePart:
     """What a worker reads of the job's video file for a piece or a stretch; None: all of it.
 
     known: blocks that have been sent already.
