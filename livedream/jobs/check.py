@@ -119,9 +119,8 @@ def _parts(job: RenderJob, info: SourceInfo) -> Iterator[CheckedPart]:
         language = stream.stream.metadata.get("language", "und")
         name = stream.title if language == "und" else f"{stream.title}, {language}"
         made = "" if held is None else held.made
-        yield CheckedPart(
-            name, "dropped" if held is None else "converted" if made else "kept", made
-        )
+        fate = "dropped" if held is None else "converted" if made else "kept"
+        yield CheckedPart(name, fate, made)
         for opened_stream in {stream, held or stream}:
             opened_stream.close()
     if chapters:

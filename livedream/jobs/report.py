@@ -101,8 +101,8 @@ def write_dreams(
 ) -> None:
     """Write dreams until the last one, and count them.
 
-    outputs: what is written of each.  whole_when_stopped: what a KeyboardInterrupt leaves is no part
-    of something longer.  start_s: when dreaming began, on the monotonic clock, if not now.
+    outputs: what is written of each.  whole_when_stopped: what a KeyboardInterrupt leaves is no
+    part of something longer.  start_s: when dreaming began, on the monotonic clock, if not now.
     """
     start = time.monotonic() if start_s is None else start_s
     try:

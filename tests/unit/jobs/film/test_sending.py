@@ -11,7 +11,7 @@ from film_made import film
 
 from livedream.jobs.film.film import OneWorker
 from livedream.jobs.film.plan import Sighting, plan_of
-from livedream.jobs.film.sending import BlockFile, Get, Part, UnseenError, front_of, part_of
+from livedream.jobs.film.sending import BlockFile, FilePart, Get, UnseenError, front_of, part_of
 from livedream.jobs.render import RenderJob
 
 SHARE = OneWorker().share
@@ -54,13 +54,13 @@ def test_what_was_not_sent_is_not_read_as_something_else(source: Path) -> None:
 
 
 def test_much_is_sent_bit_by_bit(tmp_path: Path) -> None:
-    path, shared = tmp_path / "film.ts", list[Part]()
+    path, shared = tmp_path / "film.ts", list[FilePart]()
     with path.open("wb") as made:
         made.truncate(40 << 20)
         made.seek(-3, 2)
         made.write(b"end")
 
-    def share(part: Part) -> Get:
+    def share(part: FilePart) -> Get:
         shared.append(part)
         return lambda: part
 
