@@ -31,8 +31,8 @@ WIDE_PX, NARROW_PX, NARROWING = 2.0, 0.2, 0.7  # what counts as following, round
 RESISTANCE: Final = np.array([2e-3, 2e-3, 0.0])  # of slopes along x and y, of the offset
 _DIAGONAL: Final = np.diag_indices(3)
 
-# Heuristic, chosen on scenes with known motion (docs/decisions/flow.md): errors are compared within 6 px,
-# and a third as much within 26 px, so that the flat inside of a moving body stays with its
+# Heuristic, chosen on scenes with known motion (docs/decisions/flow.md): errors are compared within
+# 6 px, and a third as much within 26 px, so that the flat inside of a moving body stays with its
 # textured edge. In mean 8-bit steps: full trust in the camera's motion up to the first figure, none
 # from the second on. (Sides in px of the halved picture.)
 NEAR_PX, AROUND_PX, AROUND_WEIGHT = 3, 13, 0.3
