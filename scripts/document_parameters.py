@@ -5,7 +5,7 @@ from pathlib import Path
 
 from livedream.control.programs import ShowSettings
 from livedream.core.defaults import LIVE
-from livedream.core.grade import GradeSettings
+from livedream.core.grade import MOMENTS, GradeSettings
 from livedream.core.parameters import Parameter, declared
 from livedream.core.settings import DEINTERLACE, DreamSettings
 
@@ -14,13 +14,18 @@ TARGET = Path(__file__).resolve().parents[1] / "docs" / "parameters.md"
 HEAD = """# Parameters
 
 Made by `scripts/document_parameters.py` from `livedream/core/settings.py`,
-`livedream/core/grade.py` and `livedream/control/programs.py`; the same names are the options of the
-commands, the fields of `livedream.DreamSettings`, and the settings written into a rendered file.
+`livedream/core/grade.py` and `livedream/control/programs.py`. The same names are the options of the
+commands; those under *The dream* and *Advanced* are also the fields of `livedream.DreamSettings`
+and the settings written into a rendered file. All other options: `livedream COMMAND --help`.
 """
 
 LIVE_NOTE = """
 `livedream live` starts with {others}. While it runs, all parameters can be changed,
 except {fixed}.
+"""
+
+MOMENTS_NOTE = """
+{names} are no options: the panel, keys, OSC and MIDI set them.
 """
 
 TABLE = """
@@ -38,7 +43,8 @@ def row(parameter: Parameter) -> str:
     shown = f"{default:g}" if parameter.kind is float else str(default)
     unit = f" {parameter.unit}" if parameter.unit else ""
     text = parameter.help.replace("|", "\\|")
-    return f"| `{parameter.flag}` | {text} | {parameter.wanted()} | {(shown + unit).strip()} |\n"
+    name = parameter.name if parameter.name in MOMENTS else parameter.flag
+    return f"| `{name}` | {text} | {parameter.wanted()} | {(shown + unit).strip()} |\n"
 
 
 def show(group: str) -> list[Parameter]:
@@ -50,18 +56,19 @@ def text() -> str:
     fixed = ", ".join(f"`{p.flag}`" for p in dream if not p.live)
     live = {p.flag: getattr(LIVE, p.name) for p in dream if getattr(LIVE, p.name) != p.default}
     others = ", ".join(f"`{flag} {value}`" for flag, value in live.items())
+    moments = MOMENTS_NOTE.format(names=" and ".join(f"`{name}`" for name in MOMENTS))
     tables = (
-        ("The dream", [p for p in dream if not p.advanced]),
-        ("The picture, live", declared(GradeSettings)),
-        ("Programs, live and in `livedream render`", show("programs")),
-        ("Presets and programs, live", show("presets")),
-        ("Reading video files, in `livedream render`", [DEINTERLACE]),
-        ("Advanced", [p for p in dream if p.advanced]),
+        ("The dream", [p for p in dream if not p.advanced], ""),
+        ("The picture, live", declared(GradeSettings), moments),
+        ("Programs, live and in `livedream render`", show("programs"), ""),
+        ("Presets and programs, live", show("presets"), ""),
+        ("Reading video files, in `livedream render`", [DEINTERLACE], ""),
+        ("Advanced", [p for p in dream if p.advanced], ""),
     )
     return (
         HEAD
         + LIVE_NOTE.format(others=others, fixed=fixed)
-        + "".join(TABLE.format(title=t) + "".join(map(row, found)) for t, found in tables)
+        + "".join(TABLE.format(title=t) + "".join(map(row, found)) + n for t, found, n in tables)
     )
 
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The figures in docs/flow.md: `measure_flow.py WHAT [CLIP...]`.
+"""The figures in docs/decisions/flow.md: `measure_flow.py WHAT [CLIP...]`.
 
 back    the coarser way back of `dis` against the same preset both ways: time, and as a check.
 start   what DIS gains from an initial flow: the best there is, the one already found.

@@ -70,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
     if run_commands(entry.session):
         print(
             "livedream: this login has not reached graphical-session.target, with which the show "
-            "starts: GNOME and KDE do, others may not; see 'Start by itself' in "
+            "starts: GNOME and KDE do, others may not; see 'Start automatically' in "
             "docs/installation.md",
             file=sys.stderr,
         )

@@ -87,7 +87,7 @@ class ShowSettings:
     )  # fmt: skip
     launch: str = declare(
         OFF,
-        "launch quantization: a preset or program that you call is reached on the next beat, bar "
+        "launch quantization: a preset or program that you trigger arrives on the next beat, bar "
         "or Nth bar of the tempo (bar:4); off: at once",
         group="presets", grammar=_BEATS_OR_BARS,
     )  # fmt: skip

@@ -24,15 +24,15 @@ SAMPLE_STEP_PX: Final = 16  # the camera's motion is fitted to one sample per so
 FULL_STRUCTURE: Final = 4 * (3 / 255) ** 2
 LEAST_SAMPLES: Final = 10.0
 # Heuristic: this share of the structure goes with the camera, within about a pixel. On the test
-# clips 0.43 and more do; of noise, through DIS, 0.24 at most (docs/flow.md).
+# clips 0.43 and more do; of noise, through DIS, 0.24 at most (docs/decisions/flow.md).
 LEAST_FOLLOWING: Final = 0.3
 FITTING_ROUNDS: Final = 8
 WIDE_PX, NARROW_PX, NARROWING = 2.0, 0.2, 0.7  # what counts as following, round by round
 RESISTANCE: Final = np.array([2e-3, 2e-3, 0.0])  # of slopes along x and y, of the offset
 _DIAGONAL: Final = np.diag_indices(3)
 
-# Heuristic, chosen on scenes with known motion (docs/flow.md): errors are compared within 6 px,
-# and a third as much within 26 px, so that the flat inside of a moving body stays with its
+# Heuristic, chosen on scenes with known motion (docs/decisions/flow.md): errors are compared within
+# 6 px, and a third as much within 26 px, so that the flat inside of a moving body stays with its
 # textured edge. In mean 8-bit steps: full trust in the camera's motion up to the first figure, none
 # from the second on. (Sides in px of the halved picture.)
 NEAR_PX, AROUND_PX, AROUND_WEIGHT = 3, 13, 0.3
@@ -88,7 +88,7 @@ def _still_limits(noise: float) -> tuple[float, float]:
 
     noise: median of what that flow leaves unexplained, 8-bit steps.  Heuristic, from still
     pictures with Gaussian noise of 0.5 to 16 steps: on flat places DIS is ahead of standing still
-    by up to 0.9 of it (docs/flow.md).
+    by up to 0.9 of it (docs/decisions/flow.md).
     """
     low, high = STILL_STEPS
     return max(low, 0.9 * noise), max(high, 1.6 * noise)

@@ -19,7 +19,7 @@ _PRESETS: Final = {
     "dis-ultrafast": cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST,
 }
 # Patch stride, gradient descents and refinements of `both` where they are not the preset's, as good
-# for less (docs/flow.md); the way back only checks the way there.
+# for less (docs/decisions/flow.md); the way back only checks the way there.
 _THERE: Final = {"dis": (4, 25, 3), "dis-fast": (4, 16, 3)}
 _BACK: Final = {"dis": (5, 12, 2), "dis-fast": (4, 16, 3)}
 
@@ -27,8 +27,8 @@ _BACK: Final = {"dis": (5, 12, 2), "dis-fast": (4, 16, 3)}
 class DisFlow:
     """Dense Inverse Search. preset: `dis` (medium), `dis-fast` or `dis-ultrafast`.
 
-    No flow of an earlier frame is given to it as a start: the gain was small (docs/flow.md), and
-    a stopped render could not be continued with equal frames.
+    No flow of an earlier frame is given to it as a start: the gain was small
+    (docs/decisions/flow.md), and a stopped render could not be continued with equal frames.
     """
 
     def __init__(self, preset: str = "dis") -> None:

@@ -29,7 +29,7 @@ _PATCH_PX: Final = 8
 _STRIDE_PX: Final = 3
 _PIXELS: Final = _PATCH_PX * _PATCH_PX
 _SMALLEST_SIDE_PX: Final = 16
-_ROUNDS: Final = 3  # of choosing where to start; the table in docs/flow.md
+_ROUNDS: Final = 3  # of choosing where to start; the table in docs/decisions/flow.md
 _ITERATIONS: Final = 2  # of each round
 # Squared 8-bit steps per px, against which a patch's structure counts (Levenberg): what has less
 # stays where it began and does not follow the noise.

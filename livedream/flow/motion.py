@@ -31,7 +31,7 @@ from livedream.flow.occlusion import visibility
 from livedream.warp.remap import Plane, positions, remap
 
 # Between frames of one scene the test clips reach 0.86 and more, flashes and noise included;
-# pairs of frames across cuts 0.42 at most (docs/flow.md).
+# pairs of frames across cuts 0.42 at most (docs/decisions/flow.md).
 CUT_CORRELATION: Final = 0.6
 # The same without flow: across 300 cuts between the test clips it is 0.09 at most, and nine frames
 # in ten within them are more alike than this.

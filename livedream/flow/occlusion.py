@@ -26,7 +26,7 @@ RELATIVE, ABSOLUTE_PX2 = 0.01, 0.5  # Ruder et al., equation 5
 # Heuristic: full trust up to the equation's bound, none from this many times the bound on.
 SOFT: Final = 2.0
 # Heuristic, from the test clips: mean gray difference within 5 px, in 8-bit steps. Lower limits
-# find more of what is revealed, but tear holes into moving bodies (docs/flow.md).
+# find more of what is revealed, but tear holes into moving bodies (docs/decisions/flow.md).
 ALIKE_STEPS: Final = (11.0, 28.0)
 CAMERA_LENIENCE: Final = 1.5  # what the camera's motion explains may differ this much more
 _CROSS: Final = np.array([[0, 1, 0], [1, 1, 1], [0, 1, 0]], np.uint8)

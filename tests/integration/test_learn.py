@@ -52,28 +52,28 @@ def test_a_folder_becomes_a_network_in_every_list(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     (photos / "broken.jpg").write_bytes(b"no picture")
-    assert main(["learn", str(photos), "--name", "grandma"]) == 0
+    assert main(["learn", str(photos), "--name", "flowers"]) == 0
     said = capsys.readouterr()
-    assert "learned from 12 pictures" in said.out and "livedream live --network grandma" in said.out
+    assert "learned from 12 pictures" in said.out and "livedream live --network flowers" in said.out
     assert "skipped" in said.err and "broken.jpg" in said.err
-    network = load_network("grandma")
-    assert network.default_objective == "textures+forms" and "grandma" in registry()
+    network = load_network("flowers")
+    assert network.default_objective == "textures+forms" and "flowers" in registry()
     assert network.layers["forms"].channels == 6
     files = {path.name: path for path in (home / "networks").iterdir()}
-    assert set(files) == {f"grandma{end}" for end in (".safetensors", ".toml", ".md", ".png")}
-    assert files["grandma.safetensors"].stat().st_size < 3.2e6
-    assert "12 pictures" in files["grandma.md"].read_text()
+    assert set(files) == {f"flowers{end}" for end in (".safetensors", ".toml", ".md", ".png")}
+    assert files["flowers.safetensors"].stat().st_size < 3.2e6
+    assert "12 pictures" in files["flowers.md"].read_text()
     picture, out = photos / "0.png", photos.parent / "dream.png"
-    dreamed = ["image", str(picture), "-o", str(out), "--network", "grandma", "--rounds", "2"]
+    dreamed = ["image", str(picture), "-o", str(out), "--network", "flowers", "--rounds", "2"]
     assert main([*dreamed, "--octaves", "1", "--quiet"]) == 0
     apart = cv2.imread(str(out)).astype(int) - cv2.imread(str(picture))
     assert np.abs(apart).mean() > 3
-    assert main(["learn", str(photos), "--name", "grandma"]) == 2
-    assert "you have a network grandma already" in capsys.readouterr().err
+    assert main(["learn", str(photos), "--name", "flowers"]) == 2
+    assert "you have a network flowers already" in capsys.readouterr().err
     monkeypatch.setattr(learn, "Study", Mock(side_effect=BegunError))
     with pytest.raises(BegunError):
-        main(["learn", str(photos), "--name", "grandma", "--overwrite"])
-    assert main(["networks", "remove", "grandma"]) == 0
+        main(["learn", str(photos), "--name", "flowers", "--overwrite"])
+    assert main(["networks", "remove", "flowers"]) == 0
     assert not list((home / "networks").iterdir())
 
 
@@ -138,19 +138,19 @@ def test_what_is_wrong_is_said_before_anything_is_done(
 def test_one_that_is_stopped_before_it_is_listed_is_learned_anew(
     photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    add_network(models_folder() / "dreamnet.safetensors", "grandma")
-    learned = ["learn", str(photos), "--name", "grandma", "--device", "cpu"]
+    add_network(models_folder() / "dreamnet.safetensors", "flowers")
+    learned = ["learn", str(photos), "--name", "flowers", "--device", "cpu"]
     with monkeypatch.context() as patch:
         patch.setattr(learn, "note_network", Mock(side_effect=BegunError))
         with pytest.raises(BegunError):
             main([*learned, "--overwrite"])
-    assert "grandma" not in registry()
+    assert "flowers" not in registry()
     drawn = Mock(side_effect=BegunError)
     monkeypatch.setattr(learn, "draw_rows", drawn)
     with pytest.raises(BegunError):
         main(learned)
     assert drawn.call_args.args[1].device == "cpu"
-    assert load_network("grandma").default_objective == "textures+forms"
+    assert load_network("flowers").default_objective == "textures+forms"
 
 
 @pytest.mark.parametrize(

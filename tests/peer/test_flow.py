@@ -37,7 +37,7 @@ def scenes_of(kind: str) -> list[Scene]:
             [[0, -0.03, 6], [0.03, 0, -9]],
         )
         return [moved_camera(np.array(a), size=SIZE, seed=seed) for seed, a in enumerate(affines)]
-    # So far that DIS sometimes loses the body (docs/flow.md).
+    # So far that DIS sometimes loses the body (docs/decisions/flow.md).
     steps = [(16, 8), (-20, 6), (4, 22), (-13, -15), (23, 0)]
     return [
         moving_square(step, side=80, size=(240, 160), seed=100 + seed)

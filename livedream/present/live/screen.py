@@ -39,7 +39,7 @@ class WindowOptions:
 
     displays: one window for each, in order from the left of a wall.  overlap: of a wall, see
     `wall.shares`.  card: the test card from the start.
-    hud: figures from the start; None: in a window yes, in fullscreen as
+    hud: stats from the start; None: in a window yes, in fullscreen as
     they were left on that display, which is off at first.  width, height: px of the window when
     it is not fullscreen, 0 for a size that fits picture and display.
     placing: parts of a `Placement` that count instead of what was kept for the display.

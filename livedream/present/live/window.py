@@ -42,7 +42,7 @@ _TONE_STEP: Final = 1.05
 HELP: Final = (
     ("", "window"),
     ("F", "fullscreen on and off"),
-    ("H", "figures on and off"),
+    ("H", "stats on and off"),
     ("?", "this help"),
     ("F2", "corners and mesh: drag, or Tab and arrows"),
     ("G", "while moving them: more points; with Shift: fewer"),

@@ -122,16 +122,16 @@ def test_a_network_of_one_s_own_comes_into_the_list_and_goes(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LIVEDREAM_HOME", str(tmp_path))
-    file = tmp_path / "My_Grandma.safetensors"
+    file = tmp_path / "My_Flowers.safetensors"
     file.write_bytes((models_folder() / "dreamnet.safetensors").read_bytes())
     assert run("networks", "add", str(file)) == 0
-    assert "livedream live --network my-grandma" in capsys.readouterr().out
+    assert "livedream live --network my-flowers" in capsys.readouterr().out
     (tmp_path / "networks" / "bad.toml").write_text("")
     assert run("networks") == 0
     rows = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
-    assert rows[-2][:3] == ["my-grandma", "yes", "2.8"]
+    assert rows[-2][:3] == ["my-flowers", "yes", "2.8"]
     assert rows[-1][:2] == ["bad", "broken"] and "sha256" in rows[-1][3]
-    assert run("layers", "my-grandma") == 0
+    assert run("layers", "my-flowers") == 0
     assert "creatures" in capsys.readouterr().out
-    assert run("networks", "remove", "my-grandma") == 0
-    assert "my-grandma" not in registry() and file.exists()
+    assert run("networks", "remove", "my-flowers") == 0
+    assert "my-flowers" not in registry() and file.exists()

@@ -34,7 +34,7 @@ def made(tmp_path: Path) -> Made:
 
     def make(said: Mapping[str, Any] | None = None, **tensors: torch.Tensor) -> Path:
         values = {**read_metadata(SHIPPED), **(said or {})}
-        path = tmp_path / "grandma.safetensors"
+        path = tmp_path / "flowers.safetensors"
         state = {**load_file(SHIPPED), **tensors}
         save_file(state, path, metadata={"livedream": json.dumps(values)})
         return path
@@ -43,62 +43,62 @@ def made(tmp_path: Path) -> Made:
 
 
 def test_an_added_network_is_in_every_list_and_dreams_by_its_name(made: Made) -> None:
-    add_network(made({"default_objective": "eyes", "summary": "her garden"}), "grandma")
-    assert list(registry())[-1] == "grandma" and registry()["grandma"].summary == "her garden"
-    assert load_network("grandma").default_objective == "eyes" == own_objective("grandma")
+    add_network(made({"default_objective": "eyes", "summary": "her garden"}), "flowers")
+    assert list(registry())[-1] == "flowers" and registry()["flowers"].summary == "her garden"
+    assert load_network("flowers").default_objective == "eyes" == own_objective("flowers")
     catalogue = Catalogue()
-    card = catalogue.find("grandma")
+    card = catalogue.find("flowers")
     assert card is not None and card.objective == "eyes"
-    assert "creatures" in [layer.name for layer in catalogue.layers("grandma")]
-    check_objective("grandma", "eyes:3")
-    with pytest.raises(ObjectiveError, match="no layer 'eye' in grandma"):
-        check_objective("grandma", "eye")
-    preset = read_preset('[dream]\nnetwork = "grandma"\nobjective = "eyes"', "garden")
-    assert preset.values["network"] == "grandma"
+    assert "creatures" in [layer.name for layer in catalogue.layers("flowers")]
+    check_objective("flowers", "eyes:3")
+    with pytest.raises(ObjectiveError, match="no layer 'eye' in flowers"):
+        check_objective("flowers", "eye")
+    preset = read_preset('[dream]\nnetwork = "flowers"\nobjective = "eyes"', "garden")
+    assert preset.values["network"] == "flowers"
 
 
 def test_what_is_removed_is_gone(made: Made, home: Path) -> None:
-    path = add_network(made(), "grandma")
-    remove_network("grandma")
-    assert "grandma" not in registry() and not path.exists()
+    path = add_network(made(), "flowers")
+    remove_network("flowers")
+    assert "flowers" not in registry() and not path.exists()
     assert not list((home / "networks").iterdir())
-    with pytest.raises(NetworkError, match="no network 'grandma'; yours: none"):
-        remove_network("grandma")
+    with pytest.raises(NetworkError, match="no network 'flowers'; yours: none"):
+        remove_network("flowers")
     with pytest.raises(NetworkError, match="livedream's own"):
         remove_network("dreamnet")
     with pytest.raises(NetworkError, match="no network"):
-        remove_network("../grandma")
+        remove_network("../flowers")
 
 
 def test_one_added_under_the_name_of_another_that_was_removed_is_read_anew(made: Made) -> None:
-    add_network(made({"default_objective": "eyes"}), "grandma")
-    assert own_objective("grandma") == "eyes"
-    remove_network("grandma")
-    add_network(made({"default_objective": "fur"}), "grandma")
-    assert own_objective("grandma") == "fur"
+    add_network(made({"default_objective": "eyes"}), "flowers")
+    assert own_objective("flowers") == "eyes"
+    remove_network("flowers")
+    add_network(made({"default_objective": "fur"}), "flowers")
+    assert own_objective("flowers") == "fur"
 
 
 def test_a_name_is_taken_once(made: Made) -> None:
     file = made()
-    add_network(file, "grandma")
-    with pytest.raises(SettingsError, match="you have a network grandma already"):
-        add_network(file, "grandma")
+    add_network(file, "flowers")
+    with pytest.raises(SettingsError, match="you have a network flowers already"):
+        add_network(file, "flowers")
     with pytest.raises(SettingsError, match="vgg16 is one of livedream's own"):
         add_network(file, "vgg16")
     with pytest.raises(SettingsError, match="must be 1 to 40"):
-        add_network(file, "../grandma")
+        add_network(file, "../flowers")
 
 
 def test_a_file_that_was_changed_afterwards_does_not_dream(made: Made) -> None:
-    path = add_network(made(), "grandma")
+    path = add_network(made(), "flowers")
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
     path.write_bytes(content)
-    with pytest.raises(WeightsError, match=r"damaged or another file.*networks remove grandma"):
-        load_network("grandma")
+    with pytest.raises(WeightsError, match=r"damaged or another file.*networks remove flowers"):
+        load_network("flowers")
     path.unlink()
-    with pytest.raises(WeightsError, match="is missing; 'livedream networks remove grandma'"):
-        load_network("grandma")
+    with pytest.raises(WeightsError, match="is missing; 'livedream networks remove flowers'"):
+        load_network("flowers")
 
 
 @pytest.mark.parametrize(
@@ -117,9 +117,9 @@ def test_a_file_that_was_changed_afterwards_does_not_dream(made: Made) -> None:
 )
 def test_a_file_that_says_something_else_is_refused(made: Made, said: Mapping[str, Any]) -> None:
     file = made(said)
-    with pytest.raises(WeightsError, match=r"grandma\.safetensors|weights file: must"):
-        add_network(file, "grandma")
-    assert "grandma" not in registry()
+    with pytest.raises(WeightsError, match=r"flowers\.safetensors|weights file: must"):
+        add_network(file, "flowers")
+    assert "flowers" not in registry()
     if "config" in said:
         with pytest.raises(WeightsError, match="no DreamNet"):
             load_network("dreamnet", weights=file)
@@ -129,35 +129,35 @@ def test_a_file_that_claims_to_be_huge_takes_no_memory(made: Made) -> None:
     config = read_metadata(SHIPPED)["config"]
     config = {**config, "widths": [2**20, 2**20, 2**20, 2**20]}  # 64 TB
     with pytest.raises(WeightsError, match="do not match"):
-        add_network(made({"config": config}), "grandma")
+        add_network(made({"config": config}), "flowers")
 
 
 def test_a_file_of_nan_is_refused(made: Made) -> None:
     bias = torch.full((576,), float("nan"), dtype=torch.float16)
     file = made(**{"creatures.0.bias": bias})
     with pytest.raises(WeightsError, match=r"creatures\.0\.bias holds NaN"):
-        add_network(file, "grandma")
+        add_network(file, "flowers")
     with pytest.raises(WeightsError, match=r"creatures\.0\.bias holds NaN"):
         load_network("dreamnet", weights=file)
 
 
 def test_nothing_is_unpickled(tmp_path: Path) -> None:
-    file = tmp_path / "grandma.pt"
+    file = tmp_path / "flowers.pt"
     torch.save({}, file)
     with pytest.raises(WeightsError, match=r"must be a \.safetensors file"):
-        add_network(file, "grandma")
-    disguised = tmp_path / "grandma.safetensors"
+        add_network(file, "flowers")
+    disguised = tmp_path / "flowers.safetensors"
     torch.save({"weight": torch.ones(1)}, disguised)
     with pytest.raises(WeightsError, match="no network to dream with"):
-        add_network(disguised, "grandma")
+        add_network(disguised, "flowers")
 
 
 def test_an_entry_that_is_wrong_is_told_and_hinders_no_other(made: Made, home: Path) -> None:
-    add_network(made(), "grandma")
+    add_network(made(), "flowers")
     (home / "networks" / "bad.toml").write_text("sha256 = 3")
     (home / "networks" / "dreamnet.toml").write_text("")
     found, broken = own_networks()
-    assert list(found) == ["grandma"] and "sha256" in broken["bad"]
+    assert list(found) == ["flowers"] and "sha256" in broken["bad"]
     assert "livedream's own" in broken["dreamnet"]
     assert registry()["dreamnet"].own is False
     remove_network("bad")
@@ -168,7 +168,7 @@ def test_an_entry_that_is_wrong_is_told_and_hinders_no_other(made: Made, home: P
 def test_weights_that_are_damaged_hinder_no_other(
     state: str, made: Made, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    path = add_network(made(), "grandma")
+    path = add_network(made(), "flowers")
     if state == "gone":
         path.unlink()
     elif state == "garbage":
@@ -176,8 +176,8 @@ def test_weights_that_are_damaged_hinder_no_other(
     else:
         save_file(load_file(SHIPPED), path, metadata={"livedream": "[1]"})
     names = [card.name for card in Catalogue().networks]
-    assert "dreamnet" in names and "grandma" not in names
+    assert "dreamnet" in names and "flowers" not in names
     assert main(["find", "owl"]) == 0
     said = capsys.readouterr()
-    assert "dreamnet-birds" in said.out and "grandma" not in said.out
-    assert "livedream: network grandma is left out: weights " in said.err
+    assert "dreamnet-birds" in said.out and "flowers" not in said.out
+    assert "livedream: network flowers is left out: weights " in said.err

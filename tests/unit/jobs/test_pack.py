@@ -48,12 +48,12 @@ def move_to(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def fill(home: Path, guide: Path) -> None:
     """Something of each kind, and a file that is nobody's business."""
-    add_network(models_folder() / "dreamnet.safetensors", "grandma")
+    add_network(models_folder() / "dreamnet.safetensors", "flowers")
     cv2.imwrite(str(guide), np.full((8, 8, 3), 90, np.uint8))
     (home / "masks").mkdir()
     cv2.imwrite(str(home / "masks/painted.png"), np.zeros((9, 16), np.uint8))
     text = (
-        f'[dream]\nnetwork = "grandma"\nobjective = "eyes + guide(fur, ""{guide}"")@!mask({guide})"'
+        f'[dream]\nnetwork = "flowers"\nobjective = "eyes + guide(fur, ""{guide}"")@!mask({guide})"'
     )
     text = text.replace('""', '\\"') + f'\nwhere = "left & mask({guide})"\n'
     Presets().save(read_preset(text, "ours"))
@@ -79,8 +79,8 @@ def test_a_show_moves_to_another_machine(
         "displays.json",
         "masks/painted.png",
         "midi.toml",
-        "networks/grandma.safetensors",
-        "networks/grandma.toml",
+        "networks/flowers.safetensors",
+        "networks/flowers.toml",
         "presets/ours.toml",
         "programs/evening.toml",
     ]
@@ -91,11 +91,11 @@ def test_a_show_moves_to_another_machine(
     unpack(tmp_path / "show.zip", write=True)
     preset = Presets().find("ours")
     settled = str(there / packed)
-    assert preset.values["network"] == "grandma"
+    assert preset.values["network"] == "flowers"
     assert preset.values["objective"].count(settled) == 2
     assert preset.values["where"] == f"left & mask({settled})"
     assert cv2.imread(settled)[0, 0].tolist() == [90, 90, 90]
-    assert list(own_networks()[0]) == ["grandma"]
+    assert list(own_networks()[0]) == ["flowers"]
     assert (there / "midi.toml").read_text() == (home / "midi.toml").read_text()
     assert not (there / "cache").exists()
     assert {one.state for one in unpack(tmp_path / "show.zip", write=True)} == {"same"}
@@ -136,7 +136,7 @@ def test_what_could_not_be_unpacked_is_left_out_and_said(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fill(home, tmp_path / "guide.png")
-    toml = (home / "networks/grandma.toml").read_text()
+    toml = (home / "networks/flowers.toml").read_text()
     for name, content in {
         "programs/typo.toml": "[[steps]]\npreste = 3\n",
         "programs/My Show.toml": PROGRAM,
@@ -147,7 +147,7 @@ def test_what_could_not_be_unpacked_is_left_out_and_said(
         "masks/broken.png": "no picture",
     }.items():
         (home / name).write_text(content)
-    weights = (home / "networks/grandma.safetensors").read_bytes()
+    weights = (home / "networks/flowers.safetensors").read_bytes()
     (home / "networks/edited.safetensors").write_bytes(weights)
     (home / "networks/edited.toml").write_text(toml.replace('sha256 = "', 'sha256 = "0'))
     names, notes = pack(tmp_path / "show.zip")
@@ -155,8 +155,8 @@ def test_what_could_not_be_unpacked_is_left_out_and_said(
         "displays.json",
         "masks/painted.png",
         "midi.toml",
-        "networks/grandma.safetensors",
-        "networks/grandma.toml",
+        "networks/flowers.safetensors",
+        "networks/flowers.toml",
         "presets/ours.toml",
         "programs/evening.toml",
     ]
