@@ -129,7 +129,7 @@ def _stages(
         "spread": lambda: shared_out(
             tinted(cleaned(added.clone(), picture, settings.clean), settings.tint),
             residual,
-            settings,
+            settings.spread,
         ),
         "level": lambda: scale_to_level(picture, residual, added, target),
         "compose": lambda: compose_tensor(there, residual),

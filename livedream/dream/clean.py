@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from livedream.core.device import COPIED
+from livedream.dream.level import Figure, is_number
 from livedream.dream.resize import resize
 from livedream.dream.spread import over_pixels
 
@@ -24,19 +25,20 @@ _ROW_STEP: Final = 4  # every fourth row is looked at
 _GREEN: Final = slice(1, 2)  # nearly the luma, and at hand
 
 
-def cleaned(added: Tensor, picture: Tensor, clean: float) -> Tensor:
+def cleaned(added: Tensor, picture: Tensor, clean: Figure) -> Tensor:
     """An addition without fine detail where the picture has none, in place.
 
     added, picture: (1, 3, h, w) float32, picture in [0, 1].  clean: how much of it is left out in
     entirely flat places, 0 to 1.
     """
-    if clean > 0.0:
-        share = clean * flatness(picture)
-        height, width = added.shape[2:]
-        half = max(1, width // 2), max(1, height // 2)
-        for piece in [added] if added.numel() <= COPIED else torch.split(added, 1, 1):
-            coarse = resize(resize(piece, half), (width, height))
-            piece.lerp_(coarse, over_pixels(share, piece))
+    if is_number(clean, 0.0):
+        return added
+    share = clean * flatness(picture)
+    height, width = added.shape[2:]
+    half = max(1, width // 2), max(1, height // 2)
+    for piece in [added] if added.numel() <= COPIED else torch.split(added, 1, 1):
+        coarse = resize(resize(piece, half), (width, height))
+        piece.lerp_(coarse, over_pixels(share, piece))
     return added
 
 

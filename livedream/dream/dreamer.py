@@ -34,7 +34,7 @@ from livedream.dream.ascent import Ascent, Plan
 from livedream.dream.clean import cleaned
 from livedream.dream.compose import compose
 from livedream.dream.engines.cuda import CudaEngine
-from livedream.dream.level import Figure, LevelledDream, crossfade, scale_to_level
+from livedream.dream.level import Figure, LevelledDream, Shaping, crossfade, scale_to_level
 from livedream.dream.momentum import ALL_OCTAVES, ahead, blend, remaining, turn
 from livedream.dream.networks.network import Network, load_network
 from livedream.dream.objectives.binding import BoundObjective, bind
@@ -238,7 +238,7 @@ class Dreamer:
             figures=FrameFigures(
                 keep=keep_share, seconds=seconds, cut_seconds=cut_seconds,
                 strength=settings.strength, rise=settings.rise, step=settings.step_size / 255.0,
-                remains=remains, weight=weight, mix=mix,
+                remains=remains, weight=weight, mix=mix, shaping=Shaping.of(settings),
             ),
         )  # fmt: skip
         state.frames += 1
@@ -420,6 +420,7 @@ class Dreamer:
             picture, carried, state.momentum, state.gain,
             climb=lambda start: self.ascent.addition(start, draw, octaves),
             target=settings.strength * rising, remains=remains, weight=weight,
+            shaping=Shaping.of(settings),
             plane=None if planes is None else self.plane(planes.grow),
         )  # fmt: skip
         if not math.isfinite(float(levelled.level)):
@@ -439,13 +440,14 @@ class Dreamer:
     def grown(
         self, picture: Tensor, carried: Tensor, momentum: Tensor | None, gain: Tensor | None, *,
         climb: Callable[[Tensor], Tensor], target: Figure, remains: Figure, weight: Figure,
-        plane: Tensor | None = None,
+        shaping: Shaping, plane: Tensor | None = None,
     ) -> tuple[LevelledDream, Tensor | None]:  # fmt: skip
         """One dream and the momentum after it; what `grow` does, without the state.
 
         momentum, gain: before it.  climb: what ascent adds to a picture, (1, 3, h, w) in [0, 1].
         target: of the level, 8-bit steps.  remains, weight: see `livedream.dream.momentum`.
-        plane: (1, 1 or 3, h, w) in [0, 1], where something is added and the level is measured.
+        shaping: of what is added.  plane: (1, 1 or 3, h, w) in [0, 1], where something is added and
+        the level is measured.
         """
         settings, start = self.settings, picture + carried
         if momentum is not None and gain is not None:
@@ -455,11 +457,11 @@ class Dreamer:
             fresh = momentum is None
             momentum = blend(momentum, added, remains, weight)
             added = momentum.clone() if fresh else added.copy_(momentum)
-        added = tinted(cleaned(added, picture, settings.clean), settings.tint)
-        added = shared_out(added, carried, settings, plane)
+        added = tinted(cleaned(added, picture, shaping.clean), shaping.tint)
+        keep_colours = settings.keep_colours
+        added = shared_out(added, carried, shaping.spread, plane, keep_colours=keep_colours)
         levelled = scale_to_level(
-            picture, carried, added, target, plane,
-            keep_colours=settings.keep_colours,
+            picture, carried, added, target, plane, keep_colours=keep_colours
         )  # fmt: skip
         return levelled, momentum
 

@@ -6,12 +6,13 @@ whole residual pumps brightness and makes errors of the carrying grow.
 """
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Self
 
 import torch
 from torch import Tensor
 
 from livedream.core.device import COPIED, exact, in_reach
+from livedream.core.settings import DreamSettings
 
 _CLOSE: Final = 0.002  # of the target; well below what is promised, 0.03
 _ROUNDS: Final = 8  # clipping takes some of the level; a round leaves a tenth to a half of it
@@ -22,6 +23,24 @@ _TINY: Final = 1e-12
 # Numbers on a CPU, where they leave the loop early; on a device 0-d tensors of float64, that nobody
 # waits for, and all rounds.
 Figure = Tensor | float
+
+
+def is_number(figure: Figure, number: float) -> bool:
+    """Whether it is known to be that number. Of a tensor it is not, as nobody waits for it."""
+    return not isinstance(figure, Tensor) and figure == number
+
+
+@dataclass(frozen=True, slots=True)
+class Shaping:
+    """How an addition is shaped before it is levelled: see `cleaned`, `tinted` and `shared_out`."""
+
+    clean: Figure
+    tint: Figure
+    spread: Figure
+
+    @classmethod
+    def of(cls, settings: DreamSettings) -> Self:
+        return cls(settings.clean, settings.tint, settings.spread)
 
 
 @dataclass(frozen=True, slots=True)

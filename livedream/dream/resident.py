@@ -28,7 +28,7 @@ from livedream.core.shrink_tensor import shrunk_tensor
 from livedream.dream.ascent import Ascent
 from livedream.dream.compose import compose_tensor
 from livedream.dream.engines.cuda import CapturedStep, CudaEngine, StepKind
-from livedream.dream.level import Figure, LevelledDream
+from livedream.dream.level import Figure, LevelledDream, Shaping
 from livedream.dream.octaves import octaves_of
 from livedream.dream.state import DreamState
 from livedream.dream.tiles import Margins
@@ -40,12 +40,16 @@ _KEPT: Final = 8  # recordings: turns of the octaves, after a cut and not, of tw
 _WORTH: Final = 2  # a kind of frame that is seen only once is not worth a recording
 _KNOWN: Final = -1.0  # an age that is what it is on the device
 
-# What glides or counts beside the recording: in the vector, or nowhere within a frame.
+# What glides or counts beside the recording: in the vector, in tensors that change in place, as an
+# objective's weights do, or nowhere within a frame.
 _LOOSE: Final = {
     "strength": 1.0, "rise": 0.0, "half_life": 1.0, "step_size": 1.0, "seed": 0, "variety": 0.0,
-    "wander": 0.0, "motif": 1.0, "where": "", "feather": 0.0, "threshold": 0.0, "hold": 0.0,
-    "region_half_life": 0.0,
+    "wander": 0.0, "motif": 1.0, "objective": "", "prompt": "", "where": "", "feather": 0.0,
+    "threshold": 0.0, "hold": 0.0, "region_half_life": 0.0, "flow": "dis", "flow_size": "360p",
 }  # fmt: skip
+# Likewise, but for the value with which nothing is done at all.
+_OFF: Final = {"momentum": 0.0, "clean": 0.0, "tint": 1.0, "spread": 0.0}
+_USUAL: Final = DreamSettings()
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +59,7 @@ class FrameFigures:
     keep: what remains of the residual.  seconds: since the frame before.  cut_seconds: the age
     after a cut.  strength: the level's target, 8-bit steps.  rise: s.  step: of the ascent, in
     units of the picture.  remains, weight: see `livedream.dream.momentum`.  mix: how much of the
-    dream is laid onto the picture.
+    dream is laid onto the picture.  shaping: of what is added.
     """
 
     keep: float
@@ -67,6 +71,7 @@ class FrameFigures:
     remains: float
     weight: float
     mix: float
+    shaping: Shaping
 
     def numbers(
         self, age_s: float | None, margins: Sequence[Sequence[Margins]]
@@ -78,13 +83,14 @@ class FrameFigures:
         age = _KNOWN if age_s is None else age_s
         own = [
             self.keep, self.seconds, self.cut_seconds, age, self.strength, max(self.rise, 1e-9),
-            self.step, self.remains, self.weight, 255.0 * self.mix,
+            self.step, self.remains, self.weight, 255.0 * self.mix, self.shaping.clean,
+            self.shaping.tint, self.shaping.spread,
         ]  # fmt: skip
         before = [place for steps in margins for left, _, top, _ in steps for place in (top, left)]
         return np.array([*own, *before], np.float64)
 
 
-_FIGURES: Final = 10
+_FIGURES: Final = 13
 
 
 class Grow(Protocol):
@@ -93,7 +99,7 @@ class Grow(Protocol):
     def __call__(
         self, picture: Tensor, carried: Tensor, momentum: Tensor | None, gain: Tensor | None, *,
         climb: Callable[[Tensor], Tensor], target: Figure, remains: Figure, weight: Figure,
-        plane: Tensor | None = None,
+        shaping: Shaping, plane: Tensor | None = None,
     ) -> tuple[LevelledDream, Tensor | None]: ...  # fmt: skip
 
 
@@ -160,9 +166,13 @@ class RecordedFrame:
 
     def _run(self) -> None:
         kind, own = self._kind, self._memory
-        keep, seconds, cut_seconds, age, strength, rise, step, remains, weight, scale = (
-            self.numbers[:_FIGURES].unbind()
-        )  # fmt: skip
+        (
+            keep, seconds, cut_seconds, age, strength, rise, step, remains, weight, scale,
+            clean, tint, spread,
+        ) = self.numbers[:_FIGURES].unbind()  # fmt: skip
+        figures = {"clean": clean, "tint": tint, "spread": spread}
+        off = {name: _OFF[name] for name in figures if getattr(kind.settings, name) == _OFF[name]}
+        shaping = Shaping(**figures | off)
         picture = shrunk_tensor(own.rgb, *kind.size).div_(255.0)
         motion = DeviceMotion(own.motion[:2], own.motion[2], own.cut, kind.mirrored)
         momentum = own.momentum if kind.moving else None
@@ -175,7 +185,7 @@ class RecordedFrame:
         levelled, momentum = self._grow(
             picture, carried, momentum, own.gain,
             climb=lambda start: self._climb(start, step.float()),
-            target=target, remains=remains, weight=weight,
+            target=target, remains=remains, weight=weight, shaping=shaping,
             plane=own.planes[:1, None] if kind.held else None,
         )  # fmt: skip
         own.residual.copy_(levelled.residual)
@@ -336,7 +346,11 @@ def kind_of(
     """The kind of a frame. size: of the dream.  octaves: see `Ascent.climb`."""
     moved = (1, 1) if motion is None else tuple(motion.visibility.shape)
     count, scale = octaves_of(settings, size)
-    settings = settings.replace(**_LOOSE, octaves=count, octave_scale=scale)
+    gliding = {
+        name: off if getattr(settings, name) == off else getattr(_USUAL, name)
+        for name, off in _OFF.items()
+    }
+    settings = settings.replace(**_LOOSE, **gliding, octaves=count, octave_scale=scale)
     return FrameKind(
         (rgb.shape[0], rgb.shape[1]), size, (moved[0], moved[1]), (octaves.start, octaves.stop),
         moving, settings, motion is not None and motion.mirrored, held,

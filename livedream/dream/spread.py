@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from livedream.core.device import COPIED, in_reach
-from livedream.core.settings import DreamSettings
+from livedream.dream.level import Figure, is_number
 from livedream.dream.resize import resize
 
 _CELL_PX: Final = 16  # heuristic: levels are compared between cells of this size...
@@ -19,16 +19,18 @@ _TINY: Final = 1e-6
 
 
 def shared_out(
-    added: Tensor, carried: Tensor, settings: DreamSettings, plane: Tensor | None = None
-) -> Tensor:
+    added: Tensor, carried: Tensor, spread: Figure, plane: Tensor | None = None, *,
+    keep_colours: bool = False,
+) -> Tensor:  # fmt: skip
     """What of an addition is used. added, carried: (1, 3, h, w); overwrites `added`.
 
-    plane: (1, 1 or 3, h, w) in [0, 1], where a region lets it be; None: everywhere.
+    spread: see `spread_gain`.  plane: (1, 1 or 3, h, w) in [0, 1], where a region lets it be; None:
+    everywhere.  keep_colours: in brightness only.
     """
-    if settings.keep_colours:
+    if keep_colours:
         added.copy_(added.mean(1, keepdim=True).expand_as(added))
-    if settings.spread > 0:
-        added.mul_(spread_gain(carried, settings.spread))
+    if not is_number(spread, 0.0):
+        added.mul_(spread_gain(carried, spread))
     # Without its mean an addition has no cast: colours do not drift over an hour.
     if plane is None:
         return _without_cast(added)
@@ -37,7 +39,7 @@ def shared_out(
     return added.sub_(cast).mul_(plane)
 
 
-def spread_gain(carried: Tensor, spread: float) -> Tensor:
+def spread_gain(carried: Tensor, spread: Figure) -> Tensor:
     """(1, 1 or 3, h, w): larger where there is less of a dream yet, around 1 on the whole.
 
     A gradient is strongest where a motif already stands, so that a few motifs would take all of

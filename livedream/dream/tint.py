@@ -10,16 +10,19 @@ docs/decisions/tint.md.
 
 from torch import Tensor
 
+from livedream.dream.level import Figure, is_number
 
-def tinted(added: Tensor, tint: float) -> Tensor:
+
+def tinted(added: Tensor, tint: Figure) -> Tensor:
     """An addition with so much of its green and magenta, in place.
 
     added: (1, 3, h, w) float32, RGB.  tint: the share that stays; 1: as it is.
     """
-    if tint != 1.0:
-        red, green, blue = added[0]
-        excess = green.mul(2.0).sub_(red).sub_(blue).mul_((1.0 - tint) / 6.0)
-        red.add_(excess)
-        blue.add_(excess)
-        green.sub_(excess, alpha=2.0)
+    if is_number(tint, 1.0):
+        return added
+    red, green, blue = added[0]
+    excess = green.mul(2.0).sub_(red).sub_(blue).mul_((1.0 - tint) / 6.0)
+    red.add_(excess)
+    blue.add_(excess)
+    green.sub_(excess, alpha=2.0)
     return added

@@ -122,6 +122,28 @@ def test_recorded_it_dreams_what_opencv_does(
     assert dream.level > 5
 
 
+def glided(n: int) -> dict[str, Any]:
+    """What a show's sliders, waves and crossfades may move in each frame."""
+    off = {"clean": 0.0, "tint": 1.0, "spread": 0.0, "momentum": 0.0}
+    return {
+        "objective": f"{0.2 + 0.05 * n:g}*eyes - {0.1 + 0.1 * n:g}*weave",
+        "clean": 0.9 - 0.02 * n, "tint": 0.4 + 0.02 * n, "spread": 0.5 - 0.02 * n,
+        "momentum": 0.06 + 0.01 * n, "flow_size": f"{54 + n}p", **(off if n > 13 else {}),
+    }  # fmt: skip
+
+
+def test_what_glides_is_not_recorded_anew(resident_dreamer: Callable[..., Dreamer]) -> None:
+    frames, capture = frames_of(20), Traced()
+    found = resident_dreamer(capture, **glided(0))
+    plain, captured = Dreamer(DreamSettings(**SETTINGS | glided(0))), []
+    for frame, motion in zip(frames, motions_of(frames), strict=True):
+        for dreamer in (plain, found):
+            dreamer.adopt(DreamSettings(**SETTINGS | glided(frame.index)))
+        assert alike(plain.step(frame, motion), found.step(frame, motion)), frame.index
+        captured.append(capture.captured)
+    assert 1 <= captured[8] == captured[13] < captured[-1]  # what is off takes other operations
+
+
 def test_nothing_in_a_frame_waits(resident_dreamer: Callable[..., Dreamer]) -> None:
     """Sixty frames, every one of them watched from its third kind on."""
     frames = frames_of(60)

@@ -1,7 +1,5 @@
 """Where a dream may grow: a region, spread, and no colour cast."""
 
-from typing import Any
-
 import cv2
 import numpy as np
 import pytest
@@ -9,10 +7,7 @@ import torch
 from torch import Tensor
 
 from livedream.core.device import resident
-from livedream.core.settings import DreamSettings
 from livedream.dream.spread import shared_out, spread_gain
-
-EVEN = DreamSettings(spread=0.0)
 
 
 @pytest.fixture
@@ -21,26 +16,26 @@ def added() -> Tensor:
 
 
 def test_an_addition_has_no_cast(added: Tensor) -> None:
-    shaped = shared_out(added, torch.zeros_like(added), EVEN)
+    shaped = shared_out(added, torch.zeros_like(added), 0.0)
     assert shaped.mean((2, 3)).abs().max() < 1e-6
 
 
 def test_nothing_is_added_outside_of_a_region(added: Tensor) -> None:
     plane = torch.zeros(1, 1, 48, 64)
     plane[..., 32:] = 1
-    shaped = shared_out(added, torch.zeros_like(added), EVEN, plane)
+    shaped = shared_out(added, torch.zeros_like(added), 0.0, plane)
     assert shaped[..., :32].abs().max() == 0
     assert shaped[..., 32:].abs().min() > 0
     assert shaped.mean((2, 3)).abs().max() < 1e-6
 
 
 def test_an_empty_region_gives_nothing(added: Tensor) -> None:
-    shaped = shared_out(added, torch.zeros_like(added), EVEN, torch.zeros(1, 1, 48, 64))
+    shaped = shared_out(added, torch.zeros_like(added), 0.0, torch.zeros(1, 1, 48, 64))
     assert shaped.isfinite().all() and shaped.abs().max() == 0
 
 
 def test_kept_colours_leave_only_brightness(added: Tensor) -> None:
-    shaped = shared_out(added, torch.zeros_like(added), EVEN.replace(keep_colours=True))
+    shaped = shared_out(added, torch.zeros_like(added), 0.0, keep_colours=True)
     assert shaped.std(1).max() < 1e-6
 
 
@@ -62,7 +57,7 @@ def test_what_is_lost_in_every_frame_is_partly_made_up_for() -> None:
     for spread in (0.0, 1.0):
         dream = torch.zeros_like(added)
         for _ in range(150):
-            grown = shared_out(added.clone(), dream, DreamSettings(spread=spread))
+            grown = shared_out(added.clone(), dream, spread)
             dream = dream * keep + grown
         found[spread] = float(dream[..., 160:].std() / dream[..., :96].std())
     assert found[0.0] == pytest.approx(0.5, abs=0.05)
@@ -72,7 +67,7 @@ def test_what_is_lost_in_every_frame_is_partly_made_up_for() -> None:
 @pytest.mark.parametrize("size", [(1, 1), (2, 3), (17, 5), (500, 1), (33, 49)])
 def test_pictures_of_any_size(size: tuple[int, int]) -> None:
     added = torch.randn(1, 3, *size)
-    shaped = shared_out(added, torch.zeros_like(added), EVEN.replace(spread=1.0))
+    shaped = shared_out(added, torch.zeros_like(added), 1.0)
     assert shaped.shape == (1, 3, *size) and shaped.isfinite().all()
 
 
@@ -89,8 +84,8 @@ def test_cells_are_summed_as_they_are_pooled(
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
 def test_the_memory_layout_changes_nothing(added: Tensor, layout: torch.memory_format) -> None:
     carried = torch.randn_like(added)
-    wanted = shared_out(added.clone(), carried, DreamSettings())
-    found = shared_out(added.contiguous(memory_format=layout), carried, DreamSettings())
+    wanted = shared_out(added.clone(), carried, 0.5)
+    found = shared_out(added.contiguous(memory_format=layout), carried, 0.5)
     assert torch.allclose(wanted, found, atol=1e-6)
 
 
@@ -110,14 +105,15 @@ def test_every_fourth_row_says_how_strong_a_cell_is() -> None:
 
 
 @pytest.mark.parametrize("size", [(480, 270), (131, 77)])
-@pytest.mark.parametrize("more", [{"spread": 0.7}, {"spread": 1.0, "keep_colours": True}])
-def test_on_a_device_it_spreads_alike(size: tuple[int, int], more: dict[str, Any]) -> None:
+@pytest.mark.parametrize(("spread", "keep_colours"), [(0.7, False), (1.0, True)])
+def test_on_a_device_it_spreads_alike(
+    size: tuple[int, int], spread: float, keep_colours: bool
+) -> None:
     generator = torch.Generator().manual_seed(6)
     shape = 1, 3, size[1], size[0]
     carried, added = (torch.randn(shape, generator=generator) / 40 for _ in range(2))
     added[..., : size[0] // 3] *= 6.0
-    settings = DreamSettings(**more)
-    wanted = shared_out(added.clone(), carried, settings)
+    wanted = shared_out(added.clone(), carried, spread, keep_colours=keep_colours)
     with resident():
-        found = shared_out(added.clone(), carried, settings)
+        found = shared_out(added.clone(), carried, spread, keep_colours=keep_colours)
     assert float((found - wanted).abs().max()) < 1e-5
