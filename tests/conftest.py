@@ -49,7 +49,7 @@ def dreamnet() -> Network:
 def shared() -> Path:
     """Development material beside the checkout; tests that need it skip without it."""
     if not SHARED.is_dir():
-        pytest.skip(f"needs the development material in {SHARED.parent.name}/../shared")
+        pytest.skip(f"needs the development material in {SHARED}")
     return SHARED
 
 

@@ -1,6 +1,7 @@
 """The walk of a frame: what is carried, what is faded, what starts afresh."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from fractions import Fraction
 from importlib.util import find_spec
 
@@ -155,11 +156,17 @@ def test_the_state_survives_as_arrays(dreamnet: Network, texture: Picture) -> No
 
 
 def test_a_change_of_size_in_the_stream_starts_afresh(dreamnet: Network, texture: Picture) -> None:
-    dreamer = Dreamer(SOON.replace(size="source"), dreamnet)
+    """As if nothing had been dreamed before; the clock goes on."""
+    settings = SOON.replace(size="source")
+    dreamer, fresh = Dreamer(settings, dreamnet), Dreamer(settings, dreamnet)
     _held(dreamer, texture, 3)
-    small = np.ascontiguousarray(texture[:100, :130])
-    shown = dreamer.step(Frame(small, 3, Fraction(1, 25), 3))
-    assert shown.frame.rgb.shape == small.shape
+    fresh.state = replace(dreamer.state.copy(), residual=None, momentum=None)
+    small = Frame(np.ascontiguousarray(texture[:100, :130]), 3, Fraction(1, 25), 3)
+    found, wanted = dreamer.step(small), fresh.step(small)
+    assert found.frame.rgb.shape == small.rgb.shape
+    assert np.array_equal(found.frame.rgb, wanted.frame.rgb)
+    assert dreamer.state.residual is not None and fresh.state.residual is not None
+    assert torch.equal(dreamer.state.residual, fresh.state.residual)
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (3, 2), (17, 300), (64, 64)])
