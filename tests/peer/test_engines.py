@@ -1,11 +1,11 @@
 """Every engine dreams the dream of plain fp32 autograd."""
 
 from dataclasses import replace
-from importlib.util import find_spec
 
 import numpy as np
 import pytest
 import torch
+from installed import with_openvino
 from torch import Tensor
 
 from livedream.core.device import choose_dtype
@@ -17,7 +17,7 @@ from livedream.dream.networks.preprocessing import Preprocessing
 from livedream.dream.objectives.binding import bind
 
 CPU = torch.device("cpu")
-QUICK = ("openvino",)
+QUICK = (pytest.param("openvino", marks=with_openvino),)
 # Objectives that take each way through an engine: one layer, several, channels, driven away.
 OBJECTIVES = (
     "creatures",
@@ -46,13 +46,6 @@ def picture(texture: Picture) -> Tensor:
     return torch.from_numpy(cut).permute(2, 0, 1)[None].float() / 255
 
 
-def known(engine: str) -> str:
-    """The engine, where it is there."""
-    if engine == "openvino" and find_spec("openvino") is None:
-        pytest.skip("openvino is not installed")
-    return engine
-
-
 @pytest.mark.parametrize("quick", QUICK)
 @pytest.mark.parametrize("objective", OBJECTIVES)
 def test_one_step_in_fp32(dreamnet: Network, picture: Tensor, objective: str, quick: str) -> None:
@@ -60,7 +53,7 @@ def test_one_step_in_fp32(dreamnet: Network, picture: Tensor, objective: str, qu
         ascent(dreamnet, objective, engine, octaves=1, iterations=1).addition(
             picture, np.random.default_rng(1)
         )
-        for engine in ("torch", known(quick))
+        for engine in ("torch", quick)
     )
     assert cosine(wanted, found) >= 0.9999
     assert float(found.norm()) == pytest.approx(float(wanted.norm()), rel=1e-3)
@@ -72,7 +65,6 @@ def test_one_step_in_fp32(dreamnet: Network, picture: Tensor, objective: str, qu
 @pytest.mark.parametrize("engine", ["torch", *QUICK])
 @pytest.mark.parametrize("objective", OBJECTIVES)
 def test_one_step_in_bf16(dreamnet: Network, picture: Tensor, objective: str, engine: str) -> None:
-    known(engine)
     wanted = ascent(dreamnet, objective, "torch").engine.gradient(picture)
     found = ascent(dreamnet, objective, engine, torch.bfloat16).engine.gradient(picture)
     assert cosine(wanted, found) >= 0.99
@@ -85,7 +77,7 @@ def test_ten_steps_rise_as_far(
 ) -> None:
     plain = ascent(dreamnet, "creatures", "torch", iterations=10)
     dtype = choose_dtype(precision, CPU)
-    quick = ascent(dreamnet, "creatures", known(engine), dtype, iterations=10)
+    quick = ascent(dreamnet, "creatures", engine, dtype, iterations=10)
     before = plain.response(picture)
     wanted, found = (
         plain.response(picture + ascend.addition(picture, np.random.default_rng(0)))
@@ -103,18 +95,17 @@ def test_torchvisions_networks(name: str, picture: Tensor, quick: str) -> None:
     network = load_network(name, random_seed=1)
     objective = network.default_objective
     wanted, found = (
-        ascent(network, objective, engine).engine.gradient(picture)
-        for engine in ("torch", known(quick))
+        ascent(network, objective, engine).engine.gradient(picture) for engine in ("torch", quick)
     )
     assert cosine(wanted, found) >= 0.9999
 
 
+@with_openvino
 @pytest.mark.parametrize("layer", ["features.14.conv.0", "features.3.conv.1"])
 def test_depthwise_convolutions_in_openvino(picture: Tensor, layer: str) -> None:
     network = load_network("mobilenet_v2", random_seed=1)
     wanted, found = (
-        ascent(network, layer, engine).engine.gradient(picture)
-        for engine in ("torch", known("openvino"))
+        ascent(network, layer, engine).engine.gradient(picture) for engine in ("torch", "openvino")
     )
     assert cosine(wanted, found) >= 0.9999
 
@@ -124,8 +115,7 @@ def test_a_network_that_reads_bgr(dreamnet: Network, picture: Tensor, quick: str
     wants = Preprocessing((104.0, 117.0, 123.0), (50.0, 60.0, 70.0), "BGR", 255.0)
     network = replace(dreamnet, preprocessing=wants)
     wanted, found = (
-        ascent(network, "eyes", engine).engine.gradient(picture)
-        for engine in ("torch", known(quick))
+        ascent(network, "eyes", engine).engine.gradient(picture) for engine in ("torch", quick)
     )
     # Each channel on its own: an exchange or a missing factor would show.
     for channel in range(3):
@@ -134,12 +124,13 @@ def test_a_network_that_reads_bgr(dreamnet: Network, picture: Tensor, quick: str
     assert torch.allclose(*sizes, rtol=1e-3)
 
 
+@with_openvino
 def test_margins_may_be_larger_than_the_picture(dreamnet: Network, picture: Tensor) -> None:
     small = picture[:, :, :70, :66]
     wanted, found = (
         ascent(dreamnet, "strokes", engine, octaves=1, iterations=1, jitter=200).addition(
             small, np.random.default_rng(1)
         )
-        for engine in ("torch", known("openvino"))
+        for engine in ("torch", "openvino")
     )
     assert cosine(wanted, found) >= 0.9999

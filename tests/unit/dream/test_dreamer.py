@@ -3,11 +3,11 @@
 from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
-from importlib.util import find_spec
 
 import numpy as np
 import pytest
 import torch
+from installed import with_openvino
 from waiting import until
 
 from livedream.core.errors import LivedreamError
@@ -194,7 +194,7 @@ def test_settings_change_between_frames_without_loading_anything(
     assert dreamer.ascent.engine is engine and dreamer.state.residual is carried
 
 
-@pytest.mark.skipif(find_spec("openvino") is None, reason="openvino is not installed")
+@with_openvino
 def test_what_is_prepared_beforehand_takes_no_slower_way(
     dreamnet: Network, texture: Picture
 ) -> None:

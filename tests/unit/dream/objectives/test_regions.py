@@ -1,12 +1,11 @@
 """Terms with a region: their grammar, and where their gradients are."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from installed import with_openvino
 from torch import Tensor
 
 from livedream.control.ramp import mixed_objective
@@ -131,6 +130,7 @@ def test_planes_lie_where_the_picture_does(
     torch.testing.assert_close(placed(across, rows, columns, there), found)
 
 
+@with_openvino
 @pytest.mark.parametrize("objective", ["eyes@left", "eyes@left + 0.5*weave@!left + fur"])
 def test_engines_see_the_same_planes(dreamnet: Network, picture: Tensor, objective: str) -> None:
     """A step with jitter, by autograd, by OpenVINO's graph, and as CUDA takes it."""
@@ -138,14 +138,12 @@ def test_engines_see_the_same_planes(dreamnet: Network, picture: Tensor, objecti
     for engine in ("torch", "openvino"):
         bound = bind(objective, dreamnet)
         with_planes(bound, *[LEFT, 1 - LEFT][: len(bound.regions)])
-        pytest.importorskip("openvino") if engine == "openvino" else None
         given = DreamSettings(engine=engine, octaves=1, iterations=2, momentum=0.0)
         ascent = Ascent(dreamnet, bound, given, CPU, torch.float32)
         found[engine] = ascent.addition(picture, np.random.default_rng(1))
     margins = ascent.margins(picture.shape[3], picture.shape[2], np.random.default_rng(1))
-    spec = replace(ascent.spec)
     kind = StepKind.of(picture, margins[0][0], given)
-    captured = CapturedStep(kind, CPU, EagerEngine(spec).gradient, placed=True)
+    captured = CapturedStep(kind, CPU, EagerEngine(ascent.spec).gradient, placed=True)
     captured.picture.copy_(picture)
     for one in margins[0]:
         captured.set(one, given.step_size)
@@ -158,8 +156,8 @@ def test_engines_see_the_same_planes(dreamnet: Network, picture: Tensor, objecti
         assert float(cosine) > 0.9999, engine
 
 
+@with_openvino
 def test_planes_of_an_openvino_graph_are_no_constants(dreamnet: Network, picture: Tensor) -> None:
-    pytest.importorskip("openvino")
     bound = with_planes(bind("eyes@left", dreamnet), LEFT)
     ascent = Ascent(dreamnet, bound, DreamSettings(engine="openvino"), CPU, torch.float32)
     first = ascent.engine.gradient(picture)
