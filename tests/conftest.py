@@ -66,6 +66,13 @@ def texture() -> Picture:
 
 
 @pytest.fixture
+def odd_texture(texture: Picture) -> torch.Tensor:
+    """(1, 3, 131, 203) in [0, 1]: of `texture`, with sides that nothing divides evenly."""
+    cut = np.ascontiguousarray(texture[:131, :203])
+    return torch.from_numpy(cut).permute(2, 0, 1)[None].float() / 255
+
+
+@pytest.fixture
 def frames_of() -> Callable[..., list[Frame]]:
     """Frames from pictures at 25 fps."""
 
