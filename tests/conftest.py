@@ -72,6 +72,14 @@ def odd_texture(texture: Picture) -> torch.Tensor:
     return torch.from_numpy(cut).permute(2, 0, 1)[None].float() / 255
 
 
+@pytest.fixture(scope="session")
+def clouds() -> Picture:
+    """(360, 640, 3) uint8: a moment of `synthetic:clouds`."""
+    from livedream.capture.sky import Sky
+
+    return Sky(640, 360, 10.0, 3).paint(0.2)
+
+
 @pytest.fixture
 def frames_of() -> Callable[..., list[Frame]]:
     """Frames from pictures at 25 fps."""
