@@ -28,7 +28,6 @@ from livedream.core.frame import ColourTags, Frame
 from livedream.media.tags import SETTINGS, read_settings
 from livedream.present import open_sink
 
-
 VIDEOS = [
     (".mp4", "h264"),
     (".mov", "h264"),
