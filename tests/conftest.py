@@ -49,7 +49,7 @@ def dreamnet() -> Network:
 def shared() -> Path:
     """Development material beside the checkout; tests that need it skip without it."""
     if not SHARED.is_dir():
-        pytest.skip(f"needs the development material in {SHARED.parent.name}/../shared")
+        pytest.skip(f"needs the development material in {SHARED}")
     return SHARED
 
 
@@ -63,6 +63,21 @@ def texture() -> Picture:
     picture = 128 + 55 * layers / layers.std()
     picture[60:120, 100:180] = 255 - picture[60:120, 100:180]
     return np.clip(picture, 0, 255).astype(np.uint8)
+
+
+@pytest.fixture
+def odd_texture(texture: Picture) -> torch.Tensor:
+    """(1, 3, 131, 203) in [0, 1]: of `texture`, with sides that nothing divides evenly."""
+    cut = np.ascontiguousarray(texture[:131, :203])
+    return torch.from_numpy(cut).permute(2, 0, 1)[None].float() / 255
+
+
+@pytest.fixture(scope="session")
+def clouds() -> Picture:
+    """(360, 640, 3) uint8: a moment of `synthetic:clouds`."""
+    from livedream.capture.sky import Sky
+
+    return Sky(640, 360, 10.0, 3).paint(0.2)
 
 
 @pytest.fixture

@@ -5,7 +5,9 @@ from typing import Any
 
 import cv2
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from livedream.core.frame import FlowField, Picture
 
@@ -32,6 +34,11 @@ class Scene:
         draw = np.random.default_rng(seed)
         current, previous = (noisy(p, steps, draw) for p in (self.current, self.previous))
         return replace(self, current=current, previous=previous)
+
+
+def pair_of(current: Picture, previous: Picture) -> Tensor:
+    """(2, 3, H, W) in [0, 1], as the search by torch takes them: the current frame first."""
+    return torch.from_numpy(np.stack([current, previous])).permute(0, 3, 1, 2) / 255.0
 
 
 def noisy(picture: Picture, steps: float, draw: np.random.Generator) -> Picture:

@@ -4,7 +4,11 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from livedream.capture.live import Captured
+    from livedream.capture.live.worker import Capture
 
 PATIENCE_S = 60.0  # costs nothing where it comes
 
@@ -18,6 +22,13 @@ def until(
     while not (found := true()):
         assert time.monotonic() < end_s, state()
         time.sleep(0.01)
+    return found
+
+
+def next_frame(capture: "Capture") -> "Captured":
+    """The next frame of a live source, or a failed test."""
+    found = capture.slot.get(PATIENCE_S)
+    assert found is not None, capture.health()
     return found
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import av
 import numpy as np
 
+from livedream.capture import open_source
 from livedream.core.frame import Frame, Picture, SourceInfo
 from livedream.present import FileSink, open_sink
 from livedream.present.encoders import leave_real_time
@@ -175,10 +176,23 @@ def decoded(path: Path) -> list[tuple[Fraction, Picture]]:
         ]
 
 
+def pictures(source: Path | str) -> list[Picture]:
+    """Every frame of a film or another source, as livedream reads it."""
+    with open_source(source) as opened:
+        return [frame.rgb for frame in opened]
+
+
 def rotated(path: Path, target: Path, degrees: int) -> Path:
     """A copy of an MP4 whose track header tells players to turn the picture clockwise."""
     turns = {90: (0, 1, -1, 0), 180: (-1, 0, 0, -1), 270: (0, -1, 1, 0)}
-    a, b, c, d = turns[degrees]
+    return with_matrix(path, target, turns[degrees])
+
+
+def with_matrix(path: Path, target: Path, turn: tuple[int, int, int, int]) -> Path:
+    """A copy of an MP4 whose track header takes each pixel to (a x + c y, b x + d y).
+
+    turn: a, b, c, d."""
+    a, b, c, d = turn
     matrix = struct.pack(">9i", a << 16, b << 16, 0, c << 16, d << 16, 0, 0, 0, 1 << 30)
     content = path.read_bytes()
     at = content.index(b"tkhd") + 4 + 40  # version 0: the matrix is 40 bytes into the box
@@ -193,3 +207,9 @@ def write_frames(path: Path | str, given: list[Frame], about: SourceInfo, **how:
         sink.write(frame)
     sink.close()
     return sink
+
+
+def copy(source: Path, target: Path, start: float = 0.0, end: float | None = None) -> FileSink:
+    """A source written as it is, from `start` to `end` in seconds."""
+    with open_source(source, start_s=start, end_s=end) as opened:
+        return write_frames(target, list(opened), opened.info)

@@ -14,21 +14,16 @@ import av
 import numpy as np
 import pytest
 from av.stream import Disposition
-from files_made import TIME_BASE, make_video, packets, picture, write_frames
+from files_made import TIME_BASE, copy, make_video, packets, picture, write_frames
 
 from livedream.capture import open_source
 from livedream.core.frame import SourceInfo
-from livedream.present import FileSink, open_sink
+from livedream.present import open_sink
 
 pytestmark = pytest.mark.slow  # many renders; `scripts/check` runs them
 
 MS = Fraction(1, 1000)
 EVEN = [600 * i for i in range(50)]  # 25 frames a second in files_made.TIME_BASE, two seconds
-
-
-def copy(source: Path, target: Path, start: float = 0.0, end: float | None = None) -> FileSink:
-    with open_source(source, start_s=start, end_s=end) as opened:
-        return write_frames(target, list(opened), opened.info)
 
 
 def notes_of(source: Path) -> tuple[str, ...]:

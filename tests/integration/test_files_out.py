@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from files_made import (
     TIME_BASE,
+    copy,
     decoded,
     frames,
     info,
@@ -25,17 +26,7 @@ from livedream.capture import open_source
 from livedream.core.errors import SinkError
 from livedream.core.frame import ColourTags, Frame
 from livedream.media.tags import SETTINGS, read_settings
-from livedream.present import FileSink, open_sink
-
-
-def copy(source: Path, target: Path, start: float = 0.0, end: float | None = None) -> FileSink:
-    with open_source(source, start_s=start, end_s=end) as opened:
-        return write_frames(target, list(opened), opened.info)
-
-
-def seconds(given: list[Frame]) -> list[Fraction]:
-    return [f.pts * f.time_base for f in given]
-
+from livedream.present import open_sink
 
 VIDEOS = [
     (".mp4", "h264"),

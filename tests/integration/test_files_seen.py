@@ -4,7 +4,6 @@ Films are made here, rendered without a dream, and looked at with PyAV alone. On
 is, since all of it shares the makers of such films.
 """
 
-import struct
 from collections.abc import Callable
 from fractions import Fraction
 from itertools import product
@@ -15,7 +14,7 @@ import av
 import numpy as np
 import pytest
 from av.filter import Graph
-from files_made import decoded, make_video, picture, write_frames
+from files_made import decoded, make_video, picture, with_matrix, write_frames
 from files_made import frames as made_frames
 from files_made import info as made_info
 from numpy.typing import NDArray
@@ -67,15 +66,6 @@ def aspect(path: Path) -> Fraction | None:
 
 
 # --- which way up ---------------------------------------------------------------------------------
-
-
-def with_matrix(path: Path, target: Path, turn: tuple[int, int, int, int]) -> Path:
-    a, b, c, d = turn
-    matrix = struct.pack(">9i", a << 16, b << 16, 0, c << 16, d << 16, 0, 0, 0, 1 << 30)
-    content = path.read_bytes()
-    at = content.index(b"tkhd") + 4 + 40  # version 0: the matrix is 40 bytes into the box
-    target.write_bytes(content[:at] + matrix + content[at + 36 :])
-    return target
 
 
 def as_shown(rgb: Picture, turn: tuple[int, int, int, int]) -> Picture:

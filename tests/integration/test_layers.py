@@ -9,7 +9,7 @@ import av
 import numpy as np
 import pytest
 from av.filter import Graph
-from files_made import make_video
+from files_made import make_video, pictures
 from PIL import Image
 
 from livedream.capture import open_source
@@ -33,11 +33,6 @@ CLOUDS = "synthetic:clouds?size=128x72&fps=25&seconds=0.24"
 
 def job(output: Path, source: str | Path = CLOUDS, **more: object) -> RenderJob:
     return RenderJob(source=str(source), output=output, **{"settings": SMALL, **more})  # type: ignore[arg-type]
-
-
-def pictures(source: str | Path) -> list[Picture]:
-    with open_source(str(source)) as opened:
-        return [frame.rgb for frame in opened]
 
 
 def layers(path: Path) -> Iterator[av.VideoFrame]:

@@ -6,6 +6,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from files_made import packets, pictures
 from film_made import film as silent_film
 from music_made import Song, add_sound, song, write_sound
 
@@ -43,11 +44,11 @@ def clip(made: Song, tmp_path_factory: pytest.TempPathFactory) -> Path:
         av.open(str(silent_film(path.with_name("silent.mkv"), 52, 51))) as source,
         av.open(str(path), "w") as out,
     ):
-        pictures = source.streams.video[0]
-        video = out.add_stream_from_template(pictures)
+        shots = source.streams.video[0]
+        video = out.add_stream_from_template(shots)
         sound = out.add_stream("flac", rate=48000)
         sound.layout = "mono"
-        for packet in source.demux(pictures):
+        for packet in source.demux(shots):
             if packet.size:
                 packet.stream = video
                 out.mux(packet)
@@ -60,23 +61,12 @@ def job(source: str | Path, output: Path, **more: object) -> RenderJob:
     return RenderJob(source=str(source), output=output, **given)  # type: ignore[arg-type]
 
 
-def pictures(path: Path) -> np.ndarray:
-    with open_source(str(path)) as source:
-        return np.stack([frame.rgb for frame in source])
-
-
 def dream(wanted: RenderJob, network: Network) -> list[float]:
     """Render; the level of each frame."""
     levels: list[float] = []
     dreamer = Dreamer(wanted.settings, network)
     render(wanted, dreamer, watch=lambda dream, report: levels.append(dream.level))
     return levels
-
-
-def packets(path: Path, kind: str) -> list[tuple[float, bytes]]:
-    with av.open(str(path)) as found:
-        stream = next(s for s in found.streams if s.type == kind)
-        return [(float(p.pts * p.time_base), bytes(p)) for p in found.demux(stream) if p.size]
 
 
 def test_the_dream_is_strong_on_the_frame_of_a_kick(
@@ -152,8 +142,8 @@ def test_a_song_is_the_output_s_sound(clip: Path, tmp_path: Path, dreamnet: Netw
         sound = packets(out, "audio")
         assert sound[-1][0] == pytest.approx(length_s, abs=0.13)
         assert sound[0][0] == pytest.approx(0, abs=0.1)
-    copied = [data for _, data in packets(tmp_path / "a.mkv", "audio")]
-    assert copied == [data for _, data in packets(long, "audio")][: len(copied)]
+    copied = [data for *_, data in packets(tmp_path / "a.mkv", "audio")]
+    assert copied == [data for *_, data in packets(long, "audio")][: len(copied)]
     dream(job(CLOUDS.format(1), tmp_path / "f.mkv", music=long, **small), dreamnet)
     assert packets(tmp_path / "f.mkv", "audio")[-1][0] == pytest.approx(1.0, abs=0.1)
     pieces = job(clip, tmp_path / "many.mkv", music=long, **small)

@@ -14,7 +14,7 @@ from unittest.mock import Mock
 
 import numpy as np
 import pytest
-from chromium import Browser, Page, open_chromium
+from chromium import Browser, Page
 from panel_made import Stage, open_stage
 from waiting import until
 
@@ -33,18 +33,6 @@ BRIGHTNESS = (
 )
 TABS = ("presets", "motifs", "dream", "grade", "modulate", "system")
 READY = "document.querySelectorAll('#page-presets .card').length > 11"
-
-
-@pytest.fixture(scope="module")
-def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    with open_chromium(tmp_path_factory.mktemp("browser")) as made:
-        yield made
-
-
-@pytest.fixture
-def browser(chromium: Browser) -> Iterator[Browser]:
-    yield chromium
-    chromium.close_pages()
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ import av
 import cv2
 import numpy as np
 import pytest
+from files_made import packets, pictures
 from recorded import Pool, stay_on_device
 from waiting import PATIENCE_S, until
 
@@ -36,11 +37,6 @@ DREAM = DreamSettings(size="90p", flow_size="90p")
 SMALL = DREAM.replace(objective="strokes")  # soon computed, where any dream will do
 OPTIONS = ["--size", "90p", "--flow-size", "90p", "--quiet"]
 CLOUDS = "synthetic:clouds?size=192x108&fps=25&seconds=2"
-
-
-def pictures(path: Path) -> list[np.ndarray]:
-    with open_source(str(path)) as source:
-        return [frame.rgb for frame in source]
 
 
 def job(source: str | Path, output: Path, **more: object) -> RenderJob:
@@ -65,12 +61,6 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
             out.mux(sound.encode(block))
         out.mux(sound.encode(None))
     return path
-
-
-def packets(path: Path, kind: str) -> list[tuple[float, bytes]]:
-    with av.open(str(path)) as found:
-        stream = next(s for s in found.streams if s.type == kind)
-        return [(float(p.pts * p.time_base), bytes(p)) for p in found.demux(stream) if p.size]
 
 
 def times(path: Path) -> list[float]:

@@ -19,7 +19,7 @@ from typing import Any
 from unittest.mock import Mock
 
 import pytest
-from chromium import Browser, Page, open_chromium
+from chromium import Browser, Page
 from panel_made import open_stage
 from ports import free_tcp_port
 from waiting import PATIENCE_S, until
@@ -43,18 +43,6 @@ RESCAN = (
     "[...document.querySelectorAll('button')].find((one) => one.textContent === 'Rescan devices')"
 )
 READY = "!document.querySelector('.go').disabled && !document.querySelector('.go').hidden"
-
-
-@pytest.fixture(scope="module")
-def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    with open_chromium(tmp_path_factory.mktemp("browser")) as made:
-        yield made
-
-
-@pytest.fixture
-def browser(chromium: Browser) -> Iterator[Browser]:
-    yield chromium
-    chromium.close_pages()
 
 
 def made_studio() -> Studio:

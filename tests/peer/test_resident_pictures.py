@@ -4,16 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from livedream.capture.sky import Sky
 from livedream.core.frame import Picture
 from livedream.core.shrink import shrunk
 from livedream.core.shrink_tensor import shrunk_tensor
 from livedream.dream.compose import compose, compose_tensor, steps_of
-
-
-@pytest.fixture(scope="module")
-def clouds() -> Picture:
-    return Sky(640, 360, 10.0, 3).paint(0.2)
 
 
 @pytest.mark.parametrize(

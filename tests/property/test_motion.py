@@ -54,6 +54,7 @@ def test_visibility_is_a_share_at_any_size(
 @FEW
 @given(height=SIDES, width=SIDES, seed=SEEDS)
 def test_zero_flow_is_the_identity(height: int, width: int, seed: int) -> None:
+    """To the bit, and of one pixel too, as `--flow none` gives it."""
     residual = torch.randn(1, 3, height, width, generator=torch.Generator().manual_seed(seed))
     for size in ((height, width), (1, 1), (max(1, height // 2), max(1, width // 2))):
         assert torch.equal(warp(residual, np.zeros((2, *size), np.float32)), residual)

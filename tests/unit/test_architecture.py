@@ -6,19 +6,20 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+CONTRACT = PROJECT["tool"]["importlinter"]["contracts"][0]
+LAYERS = [layer.split(" | ") for layer in CONTRACT["layers"]]
 
 
 def test_the_packages_are_in_the_order_of_the_import_contract() -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    contract = project["tool"]["importlinter"]["contracts"][0]
-    wanted = [tuple(sorted(layer.split(" | "))) for layer in contract["layers"]]
+    wanted = [tuple(sorted(layer)) for layer in LAYERS]
     table = PAGE.partition("## Packages")[2].partition("\n\n**Conventions")[0]
     rows = re.findall(r"^\| (`\w+`(?:, `\w+`)*) \|", table, re.M)
     assert [tuple(sorted(re.findall(r"\w+", row))) for row in rows] == wanted
 
 
 def test_every_file_that_is_named_exists() -> None:
-    packages = "cli|live|jobs|panel|control|present|dream|flow|warp|capture|media|core"
+    packages = "|".join(name for layer in LAYERS for name in layer)
     named = set(re.findall(rf"(?:livedream/)?((?:{packages})(?:/\w+)+)(?:\.py|\.\w+)?", PAGE))
     assert len(named) > 8
     package = ROOT / "livedream"

@@ -13,11 +13,11 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from fractions import Fraction
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import pytest
+from installed import with_openvino
 from pythonosc.osc_message import OscMessage
 from pythonosc.osc_message_builder import OscMessageBuilder
 from recorded import Pool, stay_on_device
@@ -319,7 +319,7 @@ def test_sigterm_between_opening_and_running_is_no_failure(tmp_path: Path) -> No
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM")
-@pytest.mark.skipif(find_spec("openvino") is None, reason="openvino is not installed")
+@with_openvino
 def test_sigterm_ends_it_whatever_is_compiled_or_does_not_close() -> None:
     process = started(
         "synthetic:clouds?size=160x90", "--size", "96p", "--engine", "openvino", before=_HANGING

@@ -12,20 +12,13 @@ import pytest
 from files_made import make_video
 from live.senders import MjpegServer, UdpSender, now_ms, read_stamp
 from ports import free_udp_port
-from waiting import PATIENCE_S, until
+from waiting import PATIENCE_S, next_frame, until
 from xvfb import open_xvfb
 
-from livedream.capture.live import Captured, open_live
+from livedream.capture.live import open_live
 from livedream.capture.live.window_capture import list_windows
 from livedream.capture.live.worker import Capture
 from livedream.core.errors import SourceError
-
-
-def first(capture: Capture) -> Captured:
-    """The next frame, or a failed test."""
-    found = capture.slot.get(PATIENCE_S)
-    assert found is not None, capture.health()
-    return found
 
 
 def test_a_file_begins_again(tmp_path: Path) -> None:
@@ -33,7 +26,7 @@ def test_a_file_begins_again(tmp_path: Path) -> None:
     make_video(path, times=[512 * index for index in range(10)])  # 30 fps, a third of a second
     capture = Capture(open_live(str(path)))
     capture.start()
-    frames = [first(capture) for _ in range(25)]
+    frames = [next_frame(capture) for _ in range(25)]
     capture.close()
     seen = {frame.index: frame.rgb for frame in frames}
     # From the last frame it fades into the first ones; in the middle it is the film itself.
@@ -50,11 +43,11 @@ def test_a_udp_stream_is_read_with_little_delay_and_comes_back_after_a_kill() ->
     capture.start()
     try:
         sender.start()
-        frame = first(capture)
+        frame = next_frame(capture)
         assert frame.rgb.shape == (240, 416, 3)
         ages = []
         for _ in range(10):
-            frame = first(capture)
+            frame = next_frame(capture)
             ages.append(now_ms() - read_stamp(frame.rgb))
         assert 0 <= min(ages) < 500
         sender.kill()
@@ -62,7 +55,7 @@ def test_a_udp_stream_is_read_with_little_delay_and_comes_back_after_a_kill() ->
         while capture.slot.get(0.0) is not None:
             pass
         sender.start()
-        first(capture)
+        next_frame(capture)
         assert capture.health().state == "ok"
         assert capture.health().reconnects >= 1
     finally:
@@ -74,7 +67,7 @@ def test_mjpeg_over_http_and_its_end() -> None:
     with MjpegServer() as server:
         capture = Capture(open_live(server.url))
         capture.start()
-        frame = first(capture)
+        frame = next_frame(capture)
         assert frame.rgb.shape == (180, 320, 3)
         assert frame.rgb.std() > 10
     until(lambda: capture.health().state == "lost")
@@ -122,7 +115,7 @@ def test_a_window_is_found_by_its_title_and_followed(display: str) -> None:
     capture = Capture(open_live("window:vj", fps=20))
 
     def shows(width: int, height: int, red: int) -> bool:
-        rgb = first(capture).rgb
+        rgb = next_frame(capture).rgb
         middle = rgb[rgb.shape[0] // 2, rgb.shape[1] // 2].tolist()
         return rgb.shape == (height, width, 3) and middle == [red, 20, 120]
 
@@ -218,7 +211,7 @@ def test_a_window_that_is_not_there_names_those_that_are(display: str) -> None:
 def test_a_region_of_the_screen(display: str) -> None:
     capture = Capture(open_live("screen:1:160x90+10+20", fps=20))
     capture.start()
-    frame = first(capture)
+    frame = next_frame(capture)
     assert frame.rgb.shape == (90, 160, 3)
     capture.close()
 

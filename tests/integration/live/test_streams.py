@@ -17,9 +17,9 @@ from live.senders import MjpegServer, RtspServer, read_stamp
 from live.streams_made import FPS, GrowingPlaylist, datagrams, film, web
 from PIL import Image
 from ports import free_tcp_port, free_udp_port
-from waiting import PATIENCE_S, until
+from waiting import PATIENCE_S, next_frame, until
 
-from livedream.capture.live import Captured, open_live, stream
+from livedream.capture.live import open_live, stream
 from livedream.capture.live.worker import Capture
 from livedream.capture.video import VideoSource
 from livedream.core import children
@@ -38,12 +38,6 @@ def captured(address: str) -> Iterator[Capture]:
         capture.close()
 
 
-def first(capture: Capture) -> Captured:
-    found = capture.slot.get(PATIENCE_S)
-    assert found is not None, capture.health()
-    return found
-
-
 def until_it_moves(capture: Capture) -> None:
     """Until it has shown a second of the film a second, without going back, for two seconds.
 
@@ -53,7 +47,7 @@ def until_it_moves(capture: Capture) -> None:
     found: deque[tuple[float, int]] = deque()
 
     def moves() -> bool:
-        one = first(capture)
+        one = next_frame(capture)
         found.append((one.captured_s, read_stamp(one.rgb)))
         while one.captured_s - found[0][0] > 2.0:
             found.popleft()
@@ -90,7 +84,7 @@ def test_a_film_over_http_is_looped_without_a_loss(caplog: pytest.LogCaptureFixt
         numbers: list[int] = []
 
         def is_looped() -> bool:
-            numbers.append(read_stamp(first(capture).rgb))
+            numbers.append(read_stamp(next_frame(capture).rgb))
             return sum(a > b for a, b in pairwise(numbers)) >= 2
 
         until(is_looped, state=capture.health)
@@ -127,9 +121,9 @@ def test_a_picture_over_http_is_looked_at_again() -> None:
         return "image/jpeg", cv2.imencode(".jpg", shade)[1].tobytes()
 
     with web(snapshot) as url, captured(f"{url}/snapshot.jpg") as capture:
-        assert first(capture).rgb.mean() < 70
+        assert next_frame(capture).rgb.mean() < 70
         shades.append(200)
-        until(lambda: first(capture).rgb.mean() > 190, state=capture.health)
+        until(lambda: next_frame(capture).rgb.mean() > 190, state=capture.health)
         frames, looks = capture.health().frames, len(asked)
         until(lambda: len(asked) > looks + 2, state=capture.health)
         assert capture.health().frames - frames > 3 * (len(asked) - looks)
@@ -140,7 +134,7 @@ def test_live_hls_moves_and_begins_near_its_end() -> None:
     half = FPS // 2
     playlist = GrowingPlaylist(lambda index: film(half, first=half * index), half / FPS)
     with web(playlist) as url, captured(f"{url}/live.m3u8") as capture:
-        number = read_stamp(first(capture).rgb)
+        number = read_stamp(next_frame(capture).rgb)
         assert number >= (playlist.listed[0] - 2) * half, "it begins with the last three pieces"
         until_it_moves(capture)
         assert capture.health().reconnects == 0
@@ -150,7 +144,7 @@ def test_live_hls_moves_and_begins_near_its_end() -> None:
 def test_mjpeg_with_other_boundaries(kind: str) -> None:
     with MjpegServer(kind=kind) as server, captured(server.url) as capture:
         for _ in range(5):
-            assert first(capture).rgb.shape == (180, 320, 3)
+            assert next_frame(capture).rgb.shape == (180, 320, 3)
         assert capture.health().reconnects == 0
 
 
@@ -159,7 +153,7 @@ def test_rtsp_over_udp_where_tcp_is_refused_and_a_password_as_it_is() -> None:
         RtspServer("admin", "pa#s/s?@1", udp=True) as server,
         captured(f"rtsp://admin:pa#s/s?@1@127.0.0.1:{server.port}/x") as capture,
     ):
-        assert first(capture).rgb.shape == (180, 320, 3)
+        assert next_frame(capture).rgb.shape == (180, 320, 3)
         assert capture.health().name == f"rtsp://127.0.0.1:{server.port}"
 
 
@@ -174,7 +168,7 @@ def test_sound_only_is_said_and_a_late_picture_is_taken(caplog: pytest.LogCaptur
             state=capture.health,
         )
         said.append(True)
-        assert first(capture).rgb.shape == (240, 416, 3)
+        assert next_frame(capture).rgb.shape == (240, 416, 3)
 
 
 def test_a_picture_that_begins_after_the_sound() -> None:
@@ -183,7 +177,7 @@ def test_a_picture_that_begins_after_the_sound() -> None:
         captured(f"udp://127.0.0.1:{port}") as capture,
         datagrams(port, repeat((film(3 * FPS, first=3 * FPS // 2, sound_s=4.5), 4.5))),
     ):
-        assert first(capture).rgb.shape == (240, 416, 3)
+        assert next_frame(capture).rgb.shape == (240, 416, 3)
         opened = capture.wait(0.0)
         assert opened is not None
         assert (opened.width, opened.height) == (416, 240)
@@ -198,7 +192,7 @@ def test_a_stream_that_begins_without_a_keyframe(refresh: str) -> None:
         captured(f"udp://127.0.0.1:{port}") as capture,
         datagrams(port, chain([(content[begin:], 3.5)], repeat((content, 4.0)))),
     ):
-        assert read_stamp(first(capture).rgb) >= FPS
+        assert read_stamp(next_frame(capture).rgb) >= FPS
 
 
 def test_a_stream_that_never_has_a_keyframe_is_shown_as_it_is(
@@ -210,7 +204,7 @@ def test_a_stream_that_never_has_a_keyframe_is_shown_as_it_is(
         RtspServer("admin", "secret", keyframes=False) as server,
         captured(f"rtsp://admin:secret@127.0.0.1:{server.port}/x") as capture,
     ):
-        assert first(capture).rgb.shape == (180, 320, 3)
+        assert next_frame(capture).rgb.shape == (180, 320, 3)
     assert "no keyframe in 2 s" in caplog.text
 
 
@@ -236,7 +230,9 @@ def test_size_codec_and_clock_may_change(caplog: pytest.LogCaptureFixture) -> No
     ):
         for height in films:
             sent[0] = height
-            until(lambda high=height: first(capture).rgb.shape[0] == high, state=capture.health)
+            until(
+                lambda high=height: next_frame(capture).rgb.shape[0] == high, state=capture.health
+            )
     assert "the picture is now 640x360, its clock jumped by" in caplog.text
     assert len([line for line in caplog.messages if "is lost" in line]) <= 1
 
@@ -248,13 +244,13 @@ def test_a_camera_may_be_turned_while_it_films() -> None:
     sent = [upright]
     parts = ((sent[-1], 1.0) for _ in count())
     with captured(f"udp://127.0.0.1:{port}") as capture, datagrams(port, parts):
-        assert first(capture).rgb.shape == (240, 416, 3)
+        assert next_frame(capture).rgb.shape == (240, 416, 3)
         sent.append(turned)
-        until(lambda: first(capture).rgb.shape == (416, 240, 3), state=capture.health)
+        until(lambda: next_frame(capture).rgb.shape == (416, 240, 3), state=capture.health)
         for _ in range(2 * FPS):  # not only where it is said
-            assert first(capture).rgb.shape == (416, 240, 3)
+            assert next_frame(capture).rgb.shape == (416, 240, 3)
         sent.append(upright)
-        until(lambda: first(capture).rgb.shape == (240, 416, 3), state=capture.health)
+        until(lambda: next_frame(capture).rgb.shape == (240, 416, 3), state=capture.health)
         assert capture.health().reconnects == 0
 
 
@@ -266,7 +262,7 @@ def test_pixels_that_are_not_square() -> None:
         captured(f"udp://127.0.0.1:{port}") as capture,
         datagrams(port, repeat((content, 4.0))),
     ):
-        assert first(capture).rgb.shape == (288, 512, 3)
+        assert next_frame(capture).rgb.shape == (288, 512, 3)
         opened = capture.wait(0.0)
         assert opened is not None
         assert (opened.width, opened.height) == (512, 288)
@@ -292,7 +288,7 @@ def test_high_dynamic_range_looks_as_in_a_file(tmp_path: Path) -> None:
         captured(f"udp://127.0.0.1:{port}") as capture,
         datagrams(port, repeat((content, 2.0))),
     ):
-        live = first(capture).rgb
+        live = next_frame(capture).rgb
     assert np.abs(live.astype(int) - file).mean() < 1
     assert np.abs(live.astype(int) - ramp(0)).mean() > 5
 
@@ -313,8 +309,8 @@ def test_interlaced_pictures_have_no_combs() -> None:
         captured(f"udp://127.0.0.1:{port}") as capture,
         datagrams(port, repeat((content, 4.0))),
     ):
-        first(capture)
-        assert np.median([combs(first(capture).rgb) for _ in range(10)]) < 1
+        next_frame(capture)
+        assert np.median([combs(next_frame(capture).rgb) for _ in range(10)]) < 1
 
 
 def combs(rgb: Picture) -> float:

@@ -15,12 +15,12 @@ def _frame(index: int) -> Frame:
     return Frame(np.zeros((2, 2, 3), np.uint8), index, Fraction(1, 25), index)
 
 
-def test_ahead_keeps_order_and_ends() -> None:
+def test_what_is_prefetched_keeps_its_order_and_ends() -> None:
     with prefetch(range(100)) as items:
         assert list(items) == list(range(100))
 
 
-def test_ahead_is_bounded() -> None:
+def test_prefetching_is_bounded() -> None:
     made = 0
 
     def count() -> Iterator[int]:
@@ -95,7 +95,7 @@ class _Sink:
         self.complete = complete
 
 
-def test_behind_writes_everything_before_it_closes() -> None:
+def test_the_writer_writes_everything_before_it_closes() -> None:
     sink = _Sink()
     with AsyncWriter(sink, StageTimer()) as writer:
         for index in range(50):

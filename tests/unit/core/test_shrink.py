@@ -4,14 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
-from livedream.capture.sky import Sky
 from livedream.core.frame import Picture
 from livedream.core.shrink import shrunk
-
-
-@pytest.fixture(scope="module")
-def clouds() -> Picture:
-    return Sky(640, 360, 10.0, 3).paint(0.2)
 
 
 @pytest.mark.parametrize(

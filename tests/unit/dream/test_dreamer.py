@@ -1,12 +1,14 @@
 """The walk of a frame: what is carried, what is faded, what starts afresh."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from fractions import Fraction
-from importlib.util import find_spec
 
 import numpy as np
 import pytest
 import torch
+from gradients import cosine
+from installed import with_openvino
 from waiting import until
 
 from livedream.core.errors import LivedreamError
@@ -89,9 +91,7 @@ def test_what_was_hidden_starts_from_the_frame_itself(dreamnet: Network, texture
     half = after.shape[3] // 2
     left, right = after[..., : half - 8], after[..., half + 8 :]
     assert left.square().mean() < 0.25 * before[..., : half - 8].square().mean()
-    assert torch.nn.functional.cosine_similarity(
-        right.flatten(), before[..., half + 8 :].flatten(), 0
-    ) > 0.85  # fmt: skip
+    assert cosine(right, before[..., half + 8 :]) > 0.85
 
 
 def test_the_dream_rides_on_the_motion(
@@ -155,11 +155,17 @@ def test_the_state_survives_as_arrays(dreamnet: Network, texture: Picture) -> No
 
 
 def test_a_change_of_size_in_the_stream_starts_afresh(dreamnet: Network, texture: Picture) -> None:
-    dreamer = Dreamer(SOON.replace(size="source"), dreamnet)
+    """As if nothing had been dreamed before; the clock goes on."""
+    settings = SOON.replace(size="source")
+    dreamer, fresh = Dreamer(settings, dreamnet), Dreamer(settings, dreamnet)
     _held(dreamer, texture, 3)
-    small = np.ascontiguousarray(texture[:100, :130])
-    shown = dreamer.step(Frame(small, 3, Fraction(1, 25), 3))
-    assert shown.frame.rgb.shape == small.shape
+    fresh.state = replace(dreamer.state.copy(), residual=None, momentum=None)
+    small = Frame(np.ascontiguousarray(texture[:100, :130]), 3, Fraction(1, 25), 3)
+    found, wanted = dreamer.step(small), fresh.step(small)
+    assert found.frame.rgb.shape == small.rgb.shape
+    assert np.array_equal(found.frame.rgb, wanted.frame.rgb)
+    assert dreamer.state.residual is not None and fresh.state.residual is not None
+    assert torch.equal(dreamer.state.residual, fresh.state.residual)
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (3, 2), (17, 300), (64, 64)])
@@ -187,7 +193,7 @@ def test_settings_change_between_frames_without_loading_anything(
     assert dreamer.ascent.engine is engine and dreamer.state.residual is carried
 
 
-@pytest.mark.skipif(find_spec("openvino") is None, reason="openvino is not installed")
+@with_openvino
 def test_what_is_prepared_beforehand_takes_no_slower_way(
     dreamnet: Network, texture: Picture
 ) -> None:

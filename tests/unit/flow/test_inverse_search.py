@@ -5,17 +5,12 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from operations import Operations
-from scenes import Scene, half, moved_camera, moving_square, shrunk, textured
-from torch import Tensor
+from scenes import Scene, half, moved_camera, moving_square, pair_of, shrunk, textured
 
-from livedream.core.frame import FlowField, Picture
+from livedream.core.frame import FlowField
 from livedream.flow.inverse_search import InverseSearch
 
 SEARCH = InverseSearch(torch.device("cpu"))
-
-
-def pair_of(current: Picture, previous: Picture) -> Tensor:
-    return torch.from_numpy(np.stack([current, previous])).permute(0, 3, 1, 2) / 255.0
 
 
 def both(scene: Scene) -> NDArray[np.float32]:

@@ -159,18 +159,6 @@ def test_zero_flow_has_the_picture_s_size() -> None:
     assert found.shape == (2, 6, 8) and found.dtype == np.float32
 
 
-def test_remembering_is_enough_to_go_on(frames_of: FramesOf) -> None:
-    scene = moving_square((6, -2))
-    first, second = frames_of(scene.previous, scene.current)
-    whole, resumed = MotionEstimator(DisFlow()), MotionEstimator(DisFlow())
-    whole.step(first.rgb)
-    resumed.remember(first.rgb)
-    one, other = whole.step(second.rgb), resumed.step(second.rgb)
-    assert one is not None and other is not None
-    assert np.array_equal(one.flow, other.flow)
-    assert np.array_equal(one.visibility, other.visibility)
-
-
 @pytest.mark.parametrize(
     ("size", "wanted"),
     [("45p", (22, 40)), ("90p", (45, 80)), ("160x40", (20, 80)), ("source", (90, 160)),

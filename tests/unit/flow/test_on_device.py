@@ -4,18 +4,13 @@ import numpy as np
 import pytest
 import torch
 from operations import Operations
-from scenes import half, moving_square, noisy, rounded, shrunk, textured
-from torch import Tensor
+from scenes import half, moving_square, noisy, pair_of, rounded, shrunk, textured
 
 from livedream.core.frame import DeviceMotion, Picture
 from livedream.flow.inverse_search import InverseSearch
 from livedream.flow.on_device import compare
 
 SEARCH = InverseSearch(torch.device("cpu"))
-
-
-def pair_of(current: Picture, previous: Picture) -> Tensor:
-    return torch.from_numpy(np.stack([current, previous])).permute(0, 3, 1, 2) / 255.0
 
 
 def moved(current: Picture, previous: Picture) -> DeviceMotion:

@@ -4,12 +4,12 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
-from importlib.util import find_spec
 
 import cv2
 import numpy as np
 import pytest
 import torch
+from installed import OPENVINO, with_openvino
 from torch import Tensor, fx, nn
 from torch.nn import functional as F
 from waiting import PATIENCE_S, until
@@ -28,10 +28,6 @@ from livedream.dream.objectives.terms import LayerPart
 from livedream.dream.objectives.value import guide, layer
 
 CPU = torch.device("cpu")
-# Not importorskip: a plain import of it sends a message to its makers.
-with_openvino = pytest.mark.skipif(
-    find_spec("openvino") is None, reason="openvino is not installed"
-)
 
 
 class Branches(nn.Module):
@@ -338,17 +334,15 @@ def test_graphs_are_let_go_again(dreamnet: Network, monkeypatch: pytest.MonkeyPa
 @pytest.mark.parametrize("name", ENGINES[1:])
 def test_every_declared_engine_opens_or_says_why(dreamnet: Network, name: str) -> None:
     spec = EngineSpec(dreamnet, bind("strokes", dreamnet), CPU, torch.float32)
-    if name == "cuda" or (name == "openvino" and find_spec("openvino") is None):
+    if name == "cuda" or (name == "openvino" and not OPENVINO):
         with pytest.raises(SettingsError, match=name):
             open_engine(name, spec)
     else:
         assert open_engine(name, spec).name == name
 
 
-@pytest.mark.parametrize("engine", ["torch", "openvino"])
+@pytest.mark.parametrize("engine", ["torch", pytest.param("openvino", marks=with_openvino)])
 def test_weights_of_the_objective_change_in_place(dreamnet: Network, engine: str) -> None:
-    if engine == "openvino" and find_spec("openvino") is None:
-        pytest.skip("openvino is not installed")
     picture = torch.rand(1, 3, 80, 96, generator=torch.Generator().manual_seed(0))
 
     def ascend(objective: str) -> Ascent:

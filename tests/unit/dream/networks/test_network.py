@@ -14,11 +14,6 @@ from livedream.dream.networks.registry import find_spec, models_folder, shipped_
 
 
 @pytest.fixture(scope="module")
-def network() -> Network:
-    return load_network("squeezenet1_1", random_seed=0)
-
-
-@pytest.fixture(scope="module")
 def state() -> dict[str, torch.Tensor]:
     """A small network's weights, 7 classes."""
     from torchvision.models import squeezenet1_1

@@ -6,12 +6,13 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from gradients import activations, cosine
 from torch import Tensor
 
 from livedream.core.errors import ObjectiveError
 from livedream.dream.networks.graph import LOGITS
-from livedream.dream.networks.network import Network, load_network
-from livedream.dream.objectives.binding import BoundObjective, bind
+from livedream.dream.networks.network import Network
+from livedream.dream.objectives.binding import bind
 from livedream.dream.objectives.terms import QUIET
 from livedream.dream.objectives.text import parse_objective
 from livedream.dream.objectives.value import channels, guide, image_class, layer
@@ -19,28 +20,8 @@ from livedream.dream.objectives.value import channels, guide, image_class, layer
 HALVES = [torch.float16, torch.bfloat16]
 
 
-@pytest.fixture(scope="module")
-def network() -> Network:
-    return load_network("squeezenet1_1", random_seed=0)
-
-
-@pytest.fixture(scope="module")
-def picture() -> Tensor:
-    return torch.rand(1, 3, 64, 96, generator=torch.Generator().manual_seed(2))
-
-
-def activations(bound: BoundObjective, network: Network, picture: Tensor) -> tuple[Tensor, ...]:
-    cut = network.truncated(bound.layers)
-    found: tuple[Tensor, ...] = cut(network.preprocessing.normalise(picture))
-    return found
-
-
 def rms(tensor: Tensor) -> float:
     return float(tensor.float().square().mean().sqrt())
-
-
-def cosine(a: Tensor, b: Tensor) -> float:
-    return float(torch.nn.functional.cosine_similarity(a.flatten(), b.flatten(), dim=0))
 
 
 def test_a_whole_layer_is_l2(network: Network, picture: Tensor) -> None:
@@ -223,7 +204,7 @@ def test_half_precision_neither_overflows_nor_vanishes(
     ):
         assert (grad_output.dtype, grad_output.shape) == (dtype, half.shape)
         assert bool(torch.isfinite(grad_output).all())
-        assert cosine(grad_output.float(), wanted) > 0.99
+        assert cosine(grad_output, wanted) > 0.99
     response = bound.response(halves)
     assert response.dtype == torch.float32 and response.ndim == 0 and bool(response.isfinite())
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from gradients import activations, cosine
 from torch import Tensor
 
 from livedream.core.errors import ObjectiveError
@@ -10,26 +11,6 @@ from livedream.dream.networks.network import Network, load_network
 from livedream.dream.objectives.binding import BoundObjective, bind
 from livedream.dream.objectives.place_terms import HOLD, REGIONS, shares
 from livedream.dream.objectives.value import classes
-
-
-@pytest.fixture(scope="module")
-def network() -> Network:
-    return load_network("squeezenet1_1", random_seed=0)
-
-
-@pytest.fixture(scope="module")
-def picture() -> Tensor:
-    return torch.rand(1, 3, 64, 96, generator=torch.Generator().manual_seed(2))
-
-
-def activations(bound: BoundObjective, network: Network, picture: Tensor) -> tuple[Tensor, ...]:
-    cut = network.truncated(bound.layers)
-    found: tuple[Tensor, ...] = cut(network.preprocessing.normalise(picture))
-    return found
-
-
-def cosine(a: Tensor, b: Tensor) -> float:
-    return float(torch.nn.functional.cosine_similarity(a.flatten(), b.flatten(), dim=0))
 
 
 def regions_of(bound: BoundObjective) -> Tensor:

@@ -2,35 +2,20 @@
 
 import pytest
 import torch
+from gradients import activations, cosine
 from torch import Tensor
 
 from livedream.core.errors import ObjectiveError
-from livedream.dream.networks.network import Network, load_network
-from livedream.dream.objectives.binding import BoundObjective, bind
+from livedream.dream.networks.network import Network
+from livedream.dream.objectives.binding import bind
 from livedream.dream.objectives.place_terms import NEAREST
 from livedream.dream.objectives.value import classes, kind
 
 
-@pytest.fixture(scope="module")
-def network() -> Network:
-    return load_network("squeezenet1_1", random_seed=0)
-
-
-def activation_of(bound: BoundObjective, network: Network) -> Tensor:
-    picture = torch.rand(1, 3, 64, 96, generator=torch.Generator().manual_seed(2))
-    (found,) = network.truncated(bound.layers)(network.preprocessing.normalise(picture))
-    activation: Tensor = found.detach()
-    return activation
-
-
-def cosine(a: Tensor, b: Tensor) -> float:
-    return float(torch.nn.functional.cosine_similarity(a.flatten(), b.flatten(), dim=0))
-
-
-def test_the_direction_is_the_soft_maximum_s_gradient(network: Network) -> None:
+def test_the_direction_is_the_soft_maximum_s_gradient(network: Network, picture: Tensor) -> None:
     """By autograd, with each place's length and its energy held as they are."""
     bound = bind(kind("owl") + kind("dog"), network)
-    activation = activation_of(bound, network)
+    (activation,) = activations(bound, network, picture)
     rows = network.module.get_parameter("classifier.1.weight").flatten(1)
     apart = torch.nn.functional.normalize(rows - rows.mean(0), dim=1)
     wanted = torch.zeros_like(activation)
@@ -47,16 +32,17 @@ def test_the_direction_is_the_soft_maximum_s_gradient(network: Network) -> None:
     assert float(bound.response((activation + 0.01 * wanted,))) > value
 
 
-def test_a_kind_of_one_class_is_that_class(network: Network) -> None:
+def test_a_kind_of_one_class_is_that_class(network: Network, picture: Tensor) -> None:
     one, other = bind("kind:owl", network), bind(classes(*network.kind("owl")), network)
-    activation = activation_of(one, network)
+    (activation,) = activations(one, network, picture)
     torch.testing.assert_close(one.grad_outputs((activation,)), other.grad_outputs((activation,)))
 
 
-def test_places_go_to_classes_of_their_own(network: Network) -> None:
+def test_places_go_to_classes_of_their_own(network: Network, picture: Tensor) -> None:
     """Not all to the mean: what is near one class goes there."""
     bound = bind("kind:bird", network)
-    activation = activation_of(bound, network)[..., :2, :2].clone()
+    (whole,) = activations(bound, network, picture)
+    activation = whole[..., :2, :2].clone()
     rows = network.module.get_parameter("classifier.1.weight").flatten(1)
     apart = torch.nn.functional.normalize(rows - rows.mean(0), dim=1)
     first, *_, last = network.kind("bird")
@@ -66,9 +52,9 @@ def test_places_go_to_classes_of_their_own(network: Network) -> None:
         assert cosine(found[0, :, place, place], apart[number]) > 0.98
 
 
-def test_pieces_add_up(network: Network) -> None:
+def test_pieces_add_up(network: Network, picture: Tensor) -> None:
     bound = bind("kind:fish", network)
-    whole = activation_of(bound, network)
+    (whole,) = activations(bound, network, picture)
     pieces = whole[..., :2], whole[..., 2:]
     one, other = (bound.measure((piece,)) for piece in pieces)
     measured = (((one[0][0] + other[0][0]),),)

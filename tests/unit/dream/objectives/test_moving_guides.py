@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from installed import with_openvino
 from recorded import Pool, stay_on_device
 from torch import Tensor
 from waiting import until
@@ -78,10 +79,8 @@ def test_features_keep_their_place_and_number(dreamnet: Network, folder: Path) -
     assert all(dial.isfinite().all() for dial in moving.dials)
 
 
-@pytest.mark.parametrize("engine", ["torch", "openvino"])
+@pytest.mark.parametrize("engine", ["torch", pytest.param("openvino", marks=with_openvino)])
 def test_a_film_dreams_the_same_again(dreamnet: Network, folder: Path, engine: str) -> None:
-    if engine == "openvino":
-        pytest.importorskip("openvino")
     settings = DreamSettings(
         size="48p", flow="none", octaves=1, engine=engine, precision="fp32", rise=0.0,
         objective=f"guide(eyes, {folder})",

@@ -1,18 +1,17 @@
 """Terms with a region: their grammar, and where their gradients are."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
+from gradients import cosine
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from installed import with_openvino
 from torch import Tensor
 
 from livedream.control.ramp import mixed_objective
 from livedream.core.device import choose_dtype
 from livedream.core.errors import ObjectiveError
-from livedream.core.frame import Picture
 from livedream.core.settings import DreamSettings
 from livedream.dream.ascent import Ascent
 from livedream.dream.engines.cuda import CapturedStep, StepKind
@@ -28,12 +27,6 @@ from livedream.region.text import parse_region
 CPU = torch.device("cpu")
 LEFT = torch.zeros(GRID, GRID)
 LEFT[:, : GRID // 2] = 1
-
-
-@pytest.fixture
-def picture(texture: Picture) -> Tensor:
-    cut = np.ascontiguousarray(texture[:131, :203])  # odd sides: nothing divides evenly
-    return torch.from_numpy(cut).permute(2, 0, 1)[None].float() / 255
 
 
 @pytest.mark.parametrize(
@@ -98,13 +91,13 @@ def test_two_terms_share_a_layer(dreamnet: Network) -> None:
     assert found[0, 2, :, 11:].min() > 0 and found[0, 2, :, :9].abs().max() == 0
 
 
-def test_a_class_in_a_region_has_a_place(dreamnet: Network, picture: Tensor) -> None:
+def test_a_class_in_a_region_has_a_place(dreamnet: Network, odd_texture: Tensor) -> None:
     """Within it the gradient goes the way of the class alone."""
     spec_of = lambda text: Ascent(  # noqa: E731
         dreamnet, with_planes(bind(text, dreamnet), LEFT), DreamSettings(engine="torch"), CPU,
         torch.float32,
     )  # fmt: skip
-    found = spec_of("class:7@left").engine.gradient(picture)
+    found = spec_of("class:7@left").engine.gradient(odd_texture)
     assert found[..., :60].abs().mean() > 20 * found[..., -20:].abs().mean()
 
 
@@ -131,40 +124,40 @@ def test_planes_lie_where_the_picture_does(
     torch.testing.assert_close(placed(across, rows, columns, there), found)
 
 
+@with_openvino
 @pytest.mark.parametrize("objective", ["eyes@left", "eyes@left + 0.5*weave@!left + fur"])
-def test_engines_see_the_same_planes(dreamnet: Network, picture: Tensor, objective: str) -> None:
+def test_engines_see_the_same_planes(
+    dreamnet: Network, odd_texture: Tensor, objective: str
+) -> None:
     """A step with jitter, by autograd, by OpenVINO's graph, and as CUDA takes it."""
     found = {}
     for engine in ("torch", "openvino"):
         bound = bind(objective, dreamnet)
         with_planes(bound, *[LEFT, 1 - LEFT][: len(bound.regions)])
-        pytest.importorskip("openvino") if engine == "openvino" else None
         given = DreamSettings(engine=engine, octaves=1, iterations=2, momentum=0.0)
         ascent = Ascent(dreamnet, bound, given, CPU, torch.float32)
-        found[engine] = ascent.addition(picture, np.random.default_rng(1))
-    margins = ascent.margins(picture.shape[3], picture.shape[2], np.random.default_rng(1))
-    spec = replace(ascent.spec)
-    kind = StepKind.of(picture, margins[0][0], given)
-    captured = CapturedStep(kind, CPU, EagerEngine(spec).gradient, placed=True)
-    captured.picture.copy_(picture)
+        found[engine] = ascent.addition(odd_texture, np.random.default_rng(1))
+    margins = ascent.margins(odd_texture.shape[3], odd_texture.shape[2], np.random.default_rng(1))
+    kind = StepKind.of(odd_texture, margins[0][0], given)
+    captured = CapturedStep(kind, CPU, EagerEngine(ascent.spec).gradient, placed=True)
+    captured.picture.copy_(odd_texture)
     for one in margins[0]:
         captured.set(one, given.step_size)
         captured.run()
-    found["cuda"] = captured.picture - picture
+    found["cuda"] = captured.picture - odd_texture
     for engine in ("openvino", "cuda"):
-        cosine = torch.nn.functional.cosine_similarity(
-            found["torch"].flatten(), found[engine].flatten(), 0
-        )
-        assert float(cosine) > 0.9999, engine
+        assert cosine(found["torch"], found[engine]) > 0.9999, engine
 
 
-def test_planes_of_an_openvino_graph_are_no_constants(dreamnet: Network, picture: Tensor) -> None:
-    pytest.importorskip("openvino")
+@with_openvino
+def test_planes_of_an_openvino_graph_are_no_constants(
+    dreamnet: Network, odd_texture: Tensor
+) -> None:
     bound = with_planes(bind("eyes@left", dreamnet), LEFT)
     ascent = Ascent(dreamnet, bound, DreamSettings(engine="openvino"), CPU, torch.float32)
-    first = ascent.engine.gradient(picture)
+    first = ascent.engine.gradient(odd_texture)
     ascent.spec.objective.planes.copy_(1 - LEFT)
-    second = ascent.engine.gradient(picture)
+    second = ascent.engine.gradient(odd_texture)
     assert first[..., :40].abs().mean() > 20 * first[..., -40:].abs().mean()
     assert second[..., -40:].abs().mean() > 20 * second[..., :40].abs().mean()
     assert len(ascent.engine.graphs) == 1  # type: ignore[attr-defined]
