@@ -75,8 +75,8 @@ NOT_MEANT = {
     "shield": "04192858",  # armour
     "oriole": "01571904",  # blackbirds
 }
-# What WordNet has not as one: buses and trains as vehicles.
-ALSO = {"02924116": "04576211", "04468005": "04576211"}
+# What WordNet has not as one: buses and trains as vehicles, slide rules as mere devices.
+ALSO = {"02924116": "04576211", "04468005": "04576211", "04238763": "03183080"}
 # And has: web sites and slide rules as computers, menus as food.
 NOT_ONE = {"06359193": "03082979", "04238763": "02708224", "07565083": "07560652"}
 # What common names end with that WordNet does not have, or not of this animal.

@@ -17,9 +17,9 @@ def closest(wanted: str, known: Iterable[str], *, cutoff: float = 0.6) -> str:
     names = {name.lower(): name for name in known}
     asked = wanted.lower()
     word = re.compile(rf"\b{re.escape(asked)}\b")
-    near = [low for low in names if asked and word.search(low)]
+    near = sorted(filter(word.search, names), key=len) if asked else []
     near += difflib.get_close_matches(asked, names, n=_MOST, cutoff=cutoff)
-    near += [low for low in names if low.startswith(asked)]
+    near += [low for low in names if asked and low.startswith(asked)]
     found = [names[low] for low in list(dict.fromkeys(near))[:_MOST]]
     if not found:
         return ""

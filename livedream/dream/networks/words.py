@@ -84,9 +84,9 @@ class Vocabulary:
         names = [*self._words, *layers]
         if not names:
             raise NetworkError(f"no word {word!r}: this network's class names are not known")
-        hint = nearest(word, names) or "words are names of things"
+        hint = nearest(word, names) or "words are names of things;"
         raise NetworkError(
-            f"no word {word!r}; {hint}; 'livedream find {word}' says whether another network has it"
+            f"no word {word!r}; {hint} 'livedream find {word}' says whether another network has it"
         )
 
     def __contains__(self, word: str) -> bool:
@@ -119,8 +119,10 @@ def imagenet_classes() -> tuple[str, ...]:
 
 
 def is_name(words: str) -> bool:
-    """Whether these words together name something that the table has."""
-    return any(one in _names() for one in _forms(words))
+    """Whether these words together name a thing or species of the table, or are one of ImageNet's
+    classes or kinds that is written in one (star fish; no catbird, which is none)."""
+    spaced = any(one in _names() for one in _singulars(plain(words)))
+    return spaced or words in vocabulary(imagenet_classes())
 
 
 def nearest(word: str, known: Sequence[str]) -> str:
@@ -155,16 +157,21 @@ def plain(text: str) -> str:
 
 
 def _forms(text: str) -> Iterator[str]:
-    """What a word may be in the table: itself, what it may be the plural of, and both in one word
-    (star fish)."""
+    """What a word may be in the table: singular, in one word."""
     word = plain(text)
-    for one in dict.fromkeys((word, _joined(word))):
-        yield one
-        *before, last = one.split(" ")
-        ends = [last[: -len(plural)] + end for plural, end in _PLURALS if last.endswith(plural)]
-        for end in (*([_IRREGULAR[last]] if last in _IRREGULAR else ()), *ends):
-            if len(end) > 1:
-                yield " ".join((*before, end))
+    yield from _singulars(word)
+    if all(len(part) > 2 for part in word.split()):  # star fish, but neither a corn nor cab in
+        yield from _singulars(_joined(word))
+
+
+def _singulars(word: str) -> Iterator[str]:
+    """The word itself, then what it may be the plural of."""
+    yield word
+    *before, last = word.split(" ")
+    ends = [last[: -len(plural)] + one for plural, one in _PLURALS if last.endswith(plural)]
+    for end in (*([_IRREGULAR[last]] if last in _IRREGULAR else ()), *ends):
+        if len(end) > 1:
+            yield " ".join((*before, end))
 
 
 def _joined(word: str) -> str:
@@ -196,9 +203,9 @@ def _kinds(line: int, stand_ins: bool) -> tuple[str, ...]:
 
 @cache
 def _names() -> frozenset[str]:
-    """The words of all lines, species' names among them, each also in one word."""
+    """The words of all lines, and the species' names."""
     _, by_word, species = _table()
-    return frozenset((*by_word, *species, *map(_joined, (*by_word, *species))))
+    return frozenset((*by_word, *species))
 
 
 @cache

@@ -135,6 +135,8 @@ def _words(text: str) -> list[_Word]:
         match = _WORD.match(typed, place)
         if not match or len(found) == _MOST:
             wrong = f"a prompt has at most {_MOST} words" if match else "expected a word"
+            if typed[place] == ":":
+                wrong += "; kind:owl and the like are objectives"
             raise ObjectiveError(wrong, text=text, position=place)
         begin, place, region = match.end(1), match.end(), None
         if at := _REGION.match(typed, place):
