@@ -210,7 +210,7 @@ EVERYDAY = {
     "beach, island, summer, holiday": "seashore; sandbar; sunglasses; sunscreen; bikini; maillot; "
     "swimming trunks; sarong; snorkel; bathing cap; speedboat; sandal; catamaran; ice lolly",
     "sail, sailing": "yawl; schooner; trimaran; catamaran; pirate",
-    "railway, railroad, rail, track": "steam locomotive; electric locomotive; passenger car; "
+    "railway, railroad, rails, track": "steam locomotive; electric locomotive; passenger car; "
     "freight car; bullet train; streetcar",
     "road, traffic, highway, motorway": "traffic light; street sign; cab; limousine; convertible; "
     "minivan; trailer truck; moving van; parking meter; motor scooter; tow truck; police van",
@@ -300,8 +300,7 @@ EVERYDAY = {
     "kayak": "canoe; paddle",
     "ferry": "liner; catamaran; fireboat",
     "shipwreck": "wreck",
-    "airplane": "airliner; warplane",
-    "jet": "airliner; warplane",
+    "airplane, aeroplane, jet": "airliner; warplane",
     "spaceship, rocket": "space shuttle; missile; projectile",
     "hot air balloon": "balloon",
     "lorry": "truck",

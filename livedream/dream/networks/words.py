@@ -127,9 +127,11 @@ def is_name(words: str) -> bool:
 
 def nearest(word: str, known: Sequence[str]) -> str:
     """``did you mean a or b?``, the nearest words or those known of several, or an empty string."""
-    parts = [part for part in plain(word).split() if part in known]
+    words = plain(word).split()
+    parts = [part for part in words if part in known]
     listed = f"did you mean {' or '.join(parts)}?" if parts else ""
-    return closest(plain(word), known, cutoff=_ALIKE) or listed
+    apart = len(words) > 1 and parts == words
+    return (not apart and closest(plain(word), known, cutoff=_ALIKE)) or listed
 
 
 def mentions(text: str, word: str) -> bool:
