@@ -130,8 +130,9 @@ def nearest(word: str, known: Sequence[str]) -> str:
     words = plain(word).split()
     parts = [part for part in words if part in known]
     listed = f"did you mean {' or '.join(parts)}?" if parts else ""
-    apart = len(words) > 1 and parts == words
-    return (not apart and closest(plain(word), known, cutoff=_ALIKE)) or listed
+    if len(words) > 1 and parts == words:
+        return listed
+    return closest(plain(word), known, cutoff=_ALIKE) or listed
 
 
 def mentions(text: str, word: str) -> bool:

@@ -10,7 +10,7 @@ network, see `networks.words`.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import Final, NamedTuple
@@ -40,6 +40,18 @@ _JOINING: Final = (
 _AWAY: Final = " without no not except minus "
 _LONGEST: Final = 5  # words of one name: black and gold garden spider
 _MOST: Final = 32  # words of a prompt: more are a typing error
+
+
+class _Word(NamedTuple):
+    """place: where it begins.  minus: whether one stands before it.  apart: from the word before,
+    by a comma or the like."""
+
+    place: int
+    minus: bool
+    apart: bool
+    text: str
+    quoted: bool
+    region: Region | None
 
 
 def parse_prompt(text: str) -> Objective:
@@ -73,19 +85,10 @@ def _terms(text: str) -> tuple[Objective, tuple[int, ...]]:
     words = _words(text)
     total: Objective | None = None
     places: list[int] = []
-    away = carried = False  # as the last word that joins says; as the last term is
+    away = carried = False  # a minus for the next word; one that "or" carries on
     while words:
         first = words.pop(0)
-        follow = 0
-        for count in range(1, 0 if first.quoted else min(_LONGEST, len(words) + 1)):
-            more = words[:count]
-            # Its region stands behind a name's last word.
-            if any(one.minus or one.apart or one.quoted for one in more) or any(
-                one.region for one in (first, *more[:-1])
-            ):
-                break
-            if is_name(" ".join(one.text for one in (first, *more))):
-                follow = count
+        follow = _following(first, words)
         joins = "" if first.quoted or follow else first.text.casefold()
         if f" {joins} " in _AWAY:
             away = carried = True
@@ -108,24 +111,27 @@ def _terms(text: str) -> tuple[Objective, tuple[int, ...]]:
     return total, tuple(places)
 
 
+def _following(first: _Word, words: Sequence[_Word]) -> int:
+    """How many of the words that follow belong to the name that the first one begins."""
+    follow = 0
+    for count in range(1, 0 if first.quoted else min(_LONGEST, len(words) + 1)):
+        more = words[:count]
+        # Its region stands behind a name's last word.
+        if any(one.minus or one.apart or one.quoted for one in more) or any(
+            one.region for one in (first, *more[:-1])
+        ):
+            break
+        if is_name(" ".join(one.text for one in (first, *more))):
+            follow = count
+    return follow
+
+
 def dreamed(prompt: str, objective: str, own: str) -> str:
     """What is dreamed, as an objective's text: a prompt, else an objective, else a network's own.
 
     Raises ObjectiveError.
     """
     return str(parse_prompt(prompt)) if prompt.strip() else objective or own
-
-
-class _Word(NamedTuple):
-    """place: where it begins.  minus: whether one stands before it.  apart: from the word before,
-    by a comma or the like."""
-
-    place: int
-    minus: bool
-    apart: bool
-    text: str
-    quoted: bool
-    region: Region | None
 
 
 def _words(text: str) -> list[_Word]:
