@@ -7,7 +7,6 @@ from collections import defaultdict
 from livedream.cli.options import Commands
 from livedream.cli.output import print_table
 from livedream.core.errors import NetworkError
-from livedream.core.suggest import closest
 
 # Of the classes that are of a kind as many as fit a line; `livedream layers --classes` has all.
 _SHOWN = 5
@@ -28,7 +27,7 @@ def run(args: argparse.Namespace) -> int:
     """Networks that know the same of it share a line."""
     from livedream.control.catalogue import class_names, described_layers
     from livedream.dream.networks.registry import registry
-    from livedream.dream.networks.words import plain, vocabulary
+    from livedream.dream.networks.words import mentions, nearest, vocabulary
     from livedream.dream.objectives.value import image_class, kind
 
     word = " ".join(args.word)
@@ -53,10 +52,10 @@ def run(args: argparse.Namespace) -> int:
                 found[what, listed, str(image_class(classes[numbers[0]]))].append(name)
         for layer in layers:
             words[layer.name] = None
-            if plain(word) in plain(f"{layer.name} {layer.note}"):
+            if mentions(f"{layer.name} {layer.note}", word):
                 found["layer", layer.note, layer.name].append(name)
     if not found:
-        hint = closest(plain(word), words) or "try a more general one, such as bird or vehicle"
+        hint = nearest(word, list(words)) or "try a more general one, such as bird or vehicle"
         raise NetworkError(f"no network knows {word!r}; {hint}")
     rows = [[*line, ", ".join(names)] for line, names in found.items()]
     print_table(["what", "which", "objective", "networks"], rows)

@@ -2,8 +2,9 @@
 
 `words.tsv` is a table of facts made by ``scripts/make_word_table.py``, in which each line names a
 thing: WordNet's number of it (none for a genus, ``e1`` and so on for the project's own), its words
-with commas between them, and the numbers of what it is a kind of.  The first thousand lines are
-ImageNet's classes in their order.  WordNet's licence lies beside it, ``words.LICENSE``.
+with commas between them, and the numbers of what it is a kind of, or what it stands in for (``s1``
+and so on) among ImageNet's classes.  The first thousand lines are these in their order, the last
+one is the species' names of several words.  WordNet's licence lies beside it, ``words.LICENSE``.
 
 Nothing here imports torch: a word is looked up before any network is loaded.
 """
@@ -19,15 +20,20 @@ from livedream.core.suggest import closest
 from livedream.dream.networks.classes import names_of
 
 _THOUSAND = 1000  # ImageNet's classes
+_ALIKE = 0.75  # heuristic: how near a word is that is offered; less, of a dictionary, is chance
 # What may stand for a plural's end: WordNet's own rules for nouns ("morphy"), and -oes, of which it
-# has a list.
+# has a list; an owl's as well.
 _PLURALS = (
     ("ies", "y"), ("ves", "f"), ("ves", "fe"), ("men", "man"), ("ches", "ch"), ("shes", "sh"),
     ("xes", "x"), ("ses", "s"), ("zes", "z"), ("s", ""),
-    ("oes", "o"),
+    ("oes", "o"), ("'s", ""),
 )  # fmt: skip
-_IRREGULAR = {"geese": "goose", "mice": "mouse", "teeth": "tooth", "feet": "foot", "oxen": "ox"}
+_IRREGULAR = {
+    "geese": "goose", "mice": "mouse", "teeth": "tooth", "feet": "foot", "oxen": "ox",
+    "children": "child", "people": "person", "fungi": "fungus", "lice": "louse",
+}  # fmt: skip
 _LATIN = re.compile(r"[A-Z][a-z-]+(?= [a-z])")
+_SPECIES = re.compile(rf"{_LATIN.pattern}[^(]*\(([^()]+)")
 
 
 class Vocabulary:
@@ -46,12 +52,24 @@ class Vocabulary:
         thousand = first in (0, 1) and len(known) > _THOUSAND / 2
         for number, own in enumerate(names):
             lines = [number - first] * (number >= first) if thousand else _lines(classes[number])
-            words = dict.fromkeys((*sorted(own), *_ends(classes[number])))
+            words = dict.fromkeys(sorted(own))
             for line in lines:
-                words |= dict.fromkeys(_kinds(line))
+                words |= dict.fromkeys(_kinds(line, thousand))
             for word in words:
                 found[word][number] = None
-        self._found: Mapping[str, tuple[int, ...]] = {w: tuple(n) for w, n in found.items()}
+        # A species' own name is not the kind that others of its genus are; of theirs it is the end.
+        ending: dict[str, dict[int, None]] = defaultdict(dict)
+        species = list(map(common_names, classes))
+        for number, ends in enumerate(species):
+            for end in ends:
+                ending[end][number] = None
+        whole = {ends[0] for ends in species if ends and " " in ends[0]}
+        for word, numbers in ending.items():
+            found[word] = numbers if word in whole else found[word] | numbers
+        self._words = tuple(found)
+        known_as = {word: tuple(sorted(numbers)) for word, numbers in found.items()}
+        joined = {_joined(word): numbers for word, numbers in known_as.items()}
+        self._found: Mapping[str, tuple[int, ...]] = joined | known_as
 
     def find(self, word: str, layers: Iterable[str] = ()) -> tuple[int, ...]:
         """The classes that a word names or that are of its kind, in order; plurals count as well.
@@ -59,20 +77,22 @@ class Vocabulary:
         layers: the network's, of which words may be as well (`layer_of`).
         Raises NetworkError with the nearest words when there is none.
         """
-        for one in _singulars(plain(word)):
+        for one in _forms(word):
             if one in self._found:
                 return self._found[one]
-        names = [*self._found, *layers]
+        names = [*self._words, *layers]
         if not names:
             raise NetworkError(f"no word {word!r}: this network's class names are not known")
-        hint = closest(plain(word), names) or "'livedream find WORD' says what there is"
-        raise NetworkError(f"no word {word!r}; {hint}")
+        hint = nearest(word, names) or "words are names of things;"
+        raise NetworkError(
+            f"no word {word!r}; {hint} 'livedream find {word}' says whether another network has it"
+        )
 
     def __contains__(self, word: str) -> bool:
-        return any(one in self._found for one in _singulars(plain(word)))
+        return any(one in self._found for one in _forms(word))
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._found)
+        return iter(self._words)
 
 
 def layer_of(word: str, classes: Sequence[str], layers: Iterable[str]) -> str | None:
@@ -94,17 +114,56 @@ def vocabulary(classes: tuple[str, ...]) -> Vocabulary:
 @cache
 def imagenet_classes() -> tuple[str, ...]:
     """The first name of each of ImageNet's thousand classes."""
-    return tuple(words[0] for words, _ in _table()[0][:_THOUSAND])
+    return tuple(words[0] for words, *_ in _table()[0][:_THOUSAND])
 
 
 def is_name(words: str) -> bool:
-    """Whether these words together name something that the table has."""
-    return any(one in _table()[1] for one in _singulars(plain(words)))
+    """Whether these words together name a thing or species of the table, or are one of ImageNet's
+    classes or kinds that is written in one (star fish; no catbird, which is none)."""
+    spaced = any(one in _names() for one in _singulars(plain(words)))
+    return spaced or words in vocabulary(imagenet_classes())
+
+
+def nearest(word: str, known: Sequence[str]) -> str:
+    """``did you mean a or b?``, the nearest words or those known of several, or an empty string."""
+    words = plain(word).split()
+    parts = [part for part in words if part in known]
+    listed = f"did you mean {' or '.join(parts)}?" if parts else ""
+    if len(words) > 1 and parts == words:
+        return listed
+    return closest(plain(word), known, cutoff=_ALIKE) or listed
+
+
+def mentions(text: str, word: str) -> bool:
+    """Whether a text has this word, singular or plural; a piece of another one is none."""
+    said, size = re.findall(r"[\w']+", plain(text)), len(plain(word).split())
+    parts = (" ".join(said[at : at + size]) for at in range(len(said) - size + 1))
+    wanted = set(_forms(word))
+    return size > 0 and any(not wanted.isdisjoint(_forms(part)) for part in parts)
+
+
+def common_names(label: str) -> list[str]:
+    """A species' common name and its ends: ``green stink bug``, ``stink bug``, ``bug``.
+
+    Empty for other labels.  Behind a hyphen an end begins with a capital: a Screech-Owl is an owl,
+    a White-eye no eye.
+    """
+    common = _SPECIES.match(label)
+    words = re.sub(r"-(?=[A-Z])", " ", common[1]).split() if common else []
+    return [plain(" ".join(words[at:])) for at in range(len(words))]
 
 
 def plain(text: str) -> str:
     """A word as it is compared: no capitals, hyphens as spaces."""
     return " ".join(re.sub(r"[_-]", " ", text).casefold().split())
+
+
+def _forms(text: str) -> Iterator[str]:
+    """What a word may be in the table: singular, in one word."""
+    word = plain(text)
+    yield from _singulars(word)
+    if all(len(part) > 2 for part in word.split()):  # star fish, but neither a corn nor cab in
+        yield from _singulars(_joined(word))
 
 
 def _singulars(word: str) -> Iterator[str]:
@@ -117,12 +176,8 @@ def _singulars(word: str) -> Iterator[str]:
             yield " ".join((*before, end))
 
 
-def _ends(label: str) -> list[str]:
-    """What a species' common name ends with: ``stink bug`` and ``bug`` of a marmorated one."""
-    if not _LATIN.match(label) or "(" not in label:
-        return []
-    words = plain(label.partition("(")[2].rstrip(")")).split()
-    return [" ".join(words[at:]) for at in range(1, len(words))]
+def _joined(word: str) -> str:
+    return word.replace(" ", "")
 
 
 def _lines(label: str) -> list[int]:
@@ -139,27 +194,41 @@ def _words(line: int) -> set[str]:
 
 
 @cache
-def _kinds(line: int) -> tuple[str, ...]:
-    """A line's words, and those of all that it is a kind of."""
-    words, parents = _table()[0][line]
+def _kinds(line: int, stand_ins: bool) -> tuple[str, ...]:
+    """A line's words, and those of all that it is a kind of, or stands in for."""
+    words, kinds, others = _table()[0][line]
     found = dict.fromkeys(map(plain, words))
-    for parent in parents:
-        found |= dict.fromkeys(_kinds(parent))
+    for parent in (*kinds, *(others if stand_ins else ())):
+        found |= dict.fromkeys(_kinds(parent, stand_ins))
     return tuple(found)
 
 
 @cache
-def _table() -> tuple[list[tuple[list[str], list[int]]], dict[str, list[int]]]:
-    """Each line's words and the lines that it is a kind of, and the lines by word.
+def _names() -> frozenset[str]:
+    """The words of all lines, and the species' names."""
+    _, by_word, species = _table()
+    return frozenset((*by_word, *species))
+
+
+@cache
+def _table() -> tuple[
+    list[tuple[list[str], list[int], list[int]]], dict[str, list[int]], list[str]
+]:
+    """Each line's words, the lines that it is a kind of and those that it stands in for; the lines
+    by word; the species' names.
 
     A genus, which is the name of no synset, stands there with a space behind it.
     """
     text = (resources.files("livedream.dream.networks") / "words.tsv").read_text(encoding="utf-8")
-    rows = [line.split("\t") for line in text.splitlines()]
+    *rows, (_, species, _) = (line.split("\t") for line in text.splitlines())
     numbers = {key: line for line, (key, _, _) in enumerate(rows) if key}
-    table = [(w.split(", "), [numbers[key] for key in p.split()]) for _, w, p in rows]
+    table = []
     by_word: dict[str, list[int]] = defaultdict(list)
-    for line, (key, words, _) in enumerate(rows):
-        for word in words.split(", "):
+    for line, (key, said, parents) in enumerate(rows):
+        words = [word for word in said.split(", ") if word]  # of some all mean something else
+        kinds = [numbers[one] for one in parents.split() if not one.startswith("s")]
+        stand_ins = [numbers[one] for one in parents.split() if one.startswith("s")]
+        table.append((words, kinds, stand_ins))
+        for word in words:
             by_word[plain(word) if key else f"{word} "].append(line)
-    return table, dict(by_word)
+    return table, dict(by_word), species.split(", ")

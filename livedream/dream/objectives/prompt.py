@@ -3,16 +3,17 @@
     owl in autumn leaves -dog        kind:owl + kind:autumn + kind:leaves - kind:dog
 
 Each word becomes a term ``kind:word``, several words that name one thing (sea slug) become one,
-and so does what is in quotes; a minus before a word drives the dream away from it, and
-``owl@moving`` is in a region only.  Words that
-only join others are left out.  What the words mean depends on the network, see `networks.words`.
+and so does what is in quotes; a comma keeps words apart.  A minus before a word drives the dream
+away from it, and so does ``without``, also from what ``or`` and ``and`` add; ``owl@moving`` is in
+a region only.  Words that only join others are left out.  What the words mean depends on the
+network, see `networks.words`.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 
 from livedream.core.errors import ObjectiveError
 from livedream.dream.networks.words import is_name
@@ -21,15 +22,36 @@ from livedream.region.text import RegionParser
 from livedream.region.value import Region
 
 # Blanks behind a minus that has one before it, too: owl - dog.
-_WORD: Final = re.compile(r"""((?:(?<!\S)-\s*|-)?)(?:"([^"]+)"|([^\W_](?:[\w'-]*\w)?))""")
-_BETWEEN: Final = re.compile(r"[\s,.;+&!/]*")
-_TYPED: Final = str.maketrans("“”„«»’–", '"""""\'-')  # as word processors and telephones write
-_JOINING: Final = (
-    " a an the and or of in on at by to into from with without for near under over like as is are "
-    "made full some many few very my your its their this that these those "
+_WORD: Final = re.compile(
+    r"""((?:(?<!\S)-\s*|-)?)(?:(["'])((?:(?!\2).)+)\2|([^\W_](?:[\w'-]*\w)?))"""
 )
-_LONGEST: Final = 4  # words of one name: lesser sulphur-crested cockatoo
+_BETWEEN: Final = re.compile(r"[\s,.;+&!/]*")
+_APART: Final = re.compile(r"[,;+&!/]")  # St. Bernard is one
+_REGION: Final = re.compile(r"\s*@")
+_TYPED: Final = str.maketrans(
+    "“”„«»’‘–—−", '"""""\'\'---'
+)  # as word processors and telephones write
+_JOINING: Final = (
+    " a an the and or of in on at by to into from with for near under over like as is are "
+    "made full some many few very my your its their this that these those through between around "
+    "inside behind beside above below beneath against out off up across his her our it all every "
+    "one two three "
+)
+_AWAY: Final = " without no not except minus "
+_LONGEST: Final = 5  # words of one name: black and gold garden spider
 _MOST: Final = 32  # words of a prompt: more are a typing error
+
+
+class _Word(NamedTuple):
+    """place: where it begins.  minus: whether one stands before it.  apart: from the word before,
+    by a comma or the like."""
+
+    place: int
+    minus: bool
+    apart: bool
+    text: str
+    quoted: bool
+    region: Region | None
 
 
 def parse_prompt(text: str) -> Objective:
@@ -63,32 +85,45 @@ def _terms(text: str) -> tuple[Objective, tuple[int, ...]]:
     words = _words(text)
     total: Objective | None = None
     places: list[int] = []
+    away = carried = False  # a minus for the next word; one that "or" carries on
     while words:
-        place, away, word, quoted, region = words.pop(0)
-        if not quoted and f" {word.casefold()} " in _JOINING:
-            if away and words:  # - the dog
-                words[0] = (words[0][0], True, *words[0][2:])
+        first = words.pop(0)
+        follow = _following(first, words)
+        joins = "" if first.quoted or follow else first.text.casefold()
+        if f" {joins} " in _AWAY:
+            away = carried = True
             continue
-        follow = 0
-        for count in range(1, 0 if quoted else min(_LONGEST, len(words) + 1)):
-            more = words[:count]
-            # Its region stands behind a name's last word.
-            if any(before or inside for _, before, _, inside, _ in more) or any(
-                where for *_, where in ((region,), *more[:-1])
-            ):
-                break
-            if is_name(" ".join((word, *(one for _, _, one, *_ in more)))):
-                follow = count
-        word = " ".join((word, *(one for _, _, one, *_ in words[:follow])))
-        region = words[follow - 1][4] if follow else region
+        if f" {joins} " in _JOINING:
+            away = away or first.minus or (carried and joins in ("and", "or"))
+            continue
+        name = (first, *words[:follow])
         del words[:follow]
-        term = -kind(word) if away else kind(word)
+        term = kind(" ".join(one.text for one in name))
+        away = away or first.minus
+        term = -term if away else term
+        region = name[-1].region
         term = term if region is None else term.at(region)
         total = term if total is None else total + term
-        places.append(place)
+        places.append(first.place)
+        carried, away = carried and away, False
     if total is None:
         raise ObjectiveError("must be words, such as owl in autumn", text=text, position=0)
     return total, tuple(places)
+
+
+def _following(first: _Word, words: Sequence[_Word]) -> int:
+    """How many of the words that follow belong to the name that the first one begins."""
+    follow = 0
+    for count in range(1, 0 if first.quoted else min(_LONGEST, len(words) + 1)):
+        more = words[:count]
+        # Its region stands behind a name's last word.
+        if any(one.minus or one.apart or one.quoted for one in more) or any(
+            one.region for one in (first, *more[:-1])
+        ):
+            break
+        if is_name(" ".join(one.text for one in (first, *more))):
+            follow = count
+    return follow
 
 
 def dreamed(prompt: str, objective: str, own: str) -> str:
@@ -99,19 +134,21 @@ def dreamed(prompt: str, objective: str, own: str) -> str:
     return str(parse_prompt(prompt)) if prompt.strip() else objective or own
 
 
-def _words(text: str) -> list[tuple[int, bool, str, bool, Region | None]]:
-    """Each word: where it begins, whether it has a minus before it, itself, whether it stood in
-    quotes, its region."""
-    found: list[tuple[int, bool, str, bool, Region | None]] = []
+def _words(text: str) -> list[_Word]:
+    found: list[_Word] = []
     typed, place = text.translate(_TYPED), 0
     while (between := _BETWEEN.match(typed, place)) and (place := between.end()) < len(typed):
         match = _WORD.match(typed, place)
         if not match or len(found) == _MOST:
             wrong = f"a prompt has at most {_MOST} words" if match else "expected a word"
+            if typed[place] == ":":
+                wrong += "; kind:owl and the like are objectives"
             raise ObjectiveError(wrong, text=text, position=place)
         begin, place, region = match.end(1), match.end(), None
-        if text[place : place + 1] == "@":
-            parser = RegionParser(text, place + 1, ObjectiveError)
+        if at := _REGION.match(typed, place):
+            parser = RegionParser(text, at.end(), ObjectiveError)
             region, place = parser.region(), parser.place
-        found.append((begin, bool(match[1]), match[2] or match[3], bool(match[2]), region))
+        apart = bool(_APART.search(between[0]))
+        word = match[3] or match[4]
+        found.append(_Word(begin, bool(match[1]), apart, word, bool(match[2]), region))
     return found

@@ -44,6 +44,22 @@ def test_a_layer_is_found_by_what_it_shows(capsys: pytest.CaptureFixture[str]) -
     ]
 
 
+@pytest.mark.parametrize(("word", "layer"), [("ant", "veins"), ("spot", "wings"), ("eyes", "")])
+def test_a_piece_of_a_word_is_no_layer(
+    word: str, layer: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As sl-ant-ing; nor is a Japanese White-eye an eye."""
+    assert main(["find", word]) == 0
+    found = rows(capsys.readouterr().out)
+    assert all(row[2] != layer for row in found)
+    assert all("White-eye" not in row[1] for row in found)
+
+
+def test_an_empty_word_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["find", "_"]) == 2
+    assert "no network knows '_'" in capsys.readouterr().err
+
+
 def test_an_unknown_word_is_one_line_with_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["find", "sparow"]) == 2
     assert "no network knows 'sparow'; did you mean sparrow" in capsys.readouterr().err

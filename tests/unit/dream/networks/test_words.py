@@ -7,7 +7,7 @@ import pytest
 from livedream.control.catalogue import class_names
 from livedream.core.errors import NetworkError
 from livedream.dream.networks.registry import find_spec
-from livedream.dream.networks.words import imagenet_classes, vocabulary
+from livedream.dream.networks.words import imagenet_classes, is_name, mentions, vocabulary
 
 
 def found(network: str, word: str) -> list[str]:
@@ -34,7 +34,7 @@ def test_the_first_thousand_are_imagenet_s() -> None:
         ("dog", 118, "pug"),
         ("bird", 59, "macaw"),
         ("insect", 27, "monarch"),
-        ("vehicle", 67, "ambulance"),
+        ("vehicle", 71, "school bus"),
         ("instrument", 26, "banjo"),  # musical: no weapons
         ("owl", 1, "great grey owl"),
         ("lady beetle", 1, "ladybug"),
@@ -42,11 +42,55 @@ def test_the_first_thousand_are_imagenet_s() -> None:
         ("kitchen", 18, "wok"),
         ("weddings", 10, "groom"),
         ("storm", 5, "umbrella"),
+        ("stormy", 5, "umbrella"),
+        ("train", 5, "bullet train"),
+        ("kittens", 5, "tabby"),
+        ("puppy", 118, "pug"),
+        ("moth", 6, "monarch"),
+        ("crow", 2, "jay"),
+        ("hot-air balloon", 1, "balloon"),
+        ("jack o'lantern", 1, "jack-o'-lantern"),
     ],
 )
 def test_a_word_names_all_that_are_one(word: str, count: int, one: str) -> None:
     names = found("dreamnet", word)
     assert len(names) == count and one in names
+
+
+@pytest.mark.parametrize(
+    ("word", "meant", "other"),
+    [
+        ("wood", "agaric", "oboe"),
+        ("wind", "pinwheel", "oboe"),
+        ("spring", "daisy", "geyser"),
+        ("plants", "daisy", "lumbermill"),
+        ("dress", "gown", "jean"),
+        ("jacket", "cardigan", "Cardigan"),  # that is a dog
+        ("gears", "stopwatch", "drilling platform"),
+        ("house", "barn", "cinema"),
+        ("matches", "matchstick", "groom"),
+        ("bars", "beer glass", "parallel bars"),
+        ("mail", "mailbox", "chain mail"),
+        ("horns", "ram", "French horn"),
+        ("ears", "hare", "ear"),
+        ("rails", "bullet train", "American coot"),
+        ("fruit", "fig", "corn"),
+        ("food", "pizza", "menu"),
+        ("computer", "laptop", "slide rule"),
+        ("shield", "shield", "breastplate"),
+        ("angel", "harp", "harmonica"),
+        ("japan", "gong", "chime"),
+    ],
+)
+def test_a_word_means_what_people_mean(word: str, meant: str, other: str) -> None:
+    names = found("dreamnet", word)
+    assert meant in names and other not in names
+
+
+@pytest.mark.parametrize("word", ["", "-", "head", "mole", "key", "arm", "pool", "cell", "jack"])
+def test_what_nobody_means_is_refused(word: str) -> None:
+    with pytest.raises(NetworkError, match="no word"):
+        found("dreamnet", word)
 
 
 def test_a_name_may_be_that_of_two_things() -> None:
@@ -72,10 +116,62 @@ def test_species_are_found_by_genus_common_name_and_kind(
 
 
 @pytest.mark.parametrize(
+    ("network", "word", "count"),
+    [
+        ("dreamnet-birds", "bald eagle", 1),
+        ("dreamnet-birds", "great horned owl", 1),
+        ("dreamnet-birds", "brown pelican", 3),  # eastern ones, and California's
+        ("dreamnet-insects", "red admiral", 3),
+        ("dreamnet-birds", "crow", 10),  # magpies and jays stand in for them among ImageNet's
+        ("dreamnet-birds", "raptor", 76),  # Screech-Owls among them
+        ("dreamnet-birds", "pigeon", 21),  # no roller
+        ("dreamnet-birds", "grouse", 5),  # no moorhen
+        ("dreamnet-birds", "oriole", 10),  # no grackle
+        ("dreamnet-birds", "hedge sparrow", 1),
+        ("dreamnet-insects", "honeybee", 1),
+    ],
+)
+def test_a_species_name_and_a_kind_bring_no_others(network: str, word: str, count: int) -> None:
+    assert len(found(network, word)) == count
+
+
+def test_what_follows_a_hyphen_is_an_animal_only_with_a_capital() -> None:
+    """Japanese White-eyes are no eyes; as a layer of that network they can be dreamed."""
+    known = vocabulary(class_names(find_spec("dreamnet-birds")))
+    assert "eyes" not in known and "screech owl" in known
+
+
+@pytest.mark.parametrize("name", ["star fish", "snowy egret", "black swallowtail", "sea slugs"])
+def test_names_are_known_whole(name: str) -> None:
+    assert is_name(name)
+
+
+@pytest.mark.parametrize("words", ["cat bird", "a corn", "cab in", "owl dog"])
+def test_two_words_are_no_name(words: str) -> None:
+    assert not is_name(words)
+
+
+@pytest.mark.parametrize(
+    ("text", "word", "has"),
+    [
+        ("wings spotted, feathered", "wing", True),
+        ("many legs, compound eyes", "Compound Eye", True),
+        ("veins slanting", "ant", False),
+        ("wings spotted", "spot", False),
+        ("weave", "", False),
+    ],
+)
+def test_a_text_mentions_whole_words(text: str, word: str, has: bool) -> None:
+    assert mentions(text, word) == has
+
+
+@pytest.mark.parametrize(
     ("plural", "word"),
     [("wolves", "wolf"), ("Butterflies", "butterfly"), ("foxes", "fox"),
      ("tree_frogs", "tree-frog"), ("mice", "mouse"), ("buses", "bus"), ("dogs", "dog"),
-     ("volcanoes", "volcano")],
+     ("volcanoes", "volcano"), ("children", "child"), ("fungi", "fungus"), ("cows", "cow"),
+     ("teeth", "tooth"), ("owl's", "owl"), ("star fish", "starfish"), ("cyber-punk", "cyberpunk"),
+     ("spiderweb", "spider web")],
 )  # fmt: skip
 def test_plurals_capitals_and_hyphens_do_not_matter(plural: str, word: str) -> None:
     assert found("dreamnet", plural) == found("dreamnet", word) != []
@@ -83,14 +179,29 @@ def test_plurals_capitals_and_hyphens_do_not_matter(plural: str, word: str) -> N
 
 def test_labels_of_one_s_own_have_what_their_names_are_kinds_of() -> None:
     known = vocabulary(("Background", "beagle", "my aunt", "Tiger Cat"))
+    assert "raven" not in vocabulary(("magpie",))  # in ImageNet it is what comes nearest
     assert known.find("dog") == (1,) and known.find("cat") == (3,) and known.find("my aunt") == (2,)
     with pytest.raises(NetworkError, match="names are not known"):
         vocabulary(()).find("dog")
 
 
-def test_the_nearest_words_are_offered() -> None:
-    with pytest.raises(NetworkError, match="no word 'dogg'; did you mean dog"):
-        found("dreamnet", "dogg")
+@pytest.mark.parametrize(
+    ("word", "offered"),
+    [
+        ("dogg", "did you mean dog"),
+        ("elefant", "did you mean elephant[?]"),
+        ("sand", "did you mean sand bar"),
+        ("snow goose", "did you mean snow or goose[?]"),
+        ("pigeon", "words are names of things; 'livedream find pigeon' says"),
+        ("skyscraper", "words are names of things; 'livedream find skyscraper' says"),
+    ],
+)
+def test_what_is_near_is_offered(word: str, offered: str) -> None:
+    with pytest.raises(NetworkError, match=f"no word '{word}'; {offered}"):
+        found("dreamnet", word)
+
+
+def test_a_vocabulary_knows_what_it_has() -> None:
     assert "dogg" not in vocabulary(imagenet_classes()) and "Dogs" in vocabulary(imagenet_classes())
 
 

@@ -28,6 +28,20 @@ from livedream.dream.objectives.text import parse_objective
         ("owl - dog, tree-frog", "kind:owl - kind:dog + kind:tree-frog"),
         ("- the dog owl/cat", "-kind:dog + kind:owl + kind:cat"),
         ("„my aunt“ –“St. Mary’s” – « owl »", 'kind:"my aunt" - kind:"St. Mary\'s" - kind:owl'),
+        ("‘sea lion’ — owl −dog", 'kind:"sea lion" - kind:owl - kind:dog'),
+        ("forest without dogs or cats in snow", "kind:forest - kind:dogs - kind:cats + kind:snow"),
+        ("owl, not the dog with cat", "kind:owl - kind:dog + kind:cat"),
+        ("no dogs, cats", "-kind:dogs + kind:cats"),
+        ("tiger shark, sea lion", 'kind:"tiger shark" + kind:"sea lion"'),
+        ("tiger, shark; bear + cat", "kind:tiger + kind:shark + kind:bear + kind:cat"),
+        ("St. Bernard", 'kind:"St Bernard"'),
+        ("fox behind two trees", "kind:fox + kind:trees"),
+        ("three toed sloth", 'kind:"three toed sloth"'),
+        ("star fish in wind mill", 'kind:"star fish" + kind:"wind mill"'),
+        ("a corn, cab in snow", "kind:corn + kind:cab + kind:snow"),
+        ("cat bird", "kind:cat + kind:bird"),
+        ("snowy egret @left", 'kind:"snowy egret"@left'),
+        ("black and gold garden spider", 'kind:"black and gold garden spider"'),
     ],
 )  # fmt: skip
 def test_prompts(text: str, objective: str) -> None:
@@ -45,6 +59,8 @@ def test_prompts(text: str, objective: str) -> None:
         ("owl@nowhere", 4),
         ("owl- dog", 3),
         ("“owl” - -x", 6),
+        ("kind:owl", 4),
+        ("not", 0),
     ],
 )
 def test_errors_point_at_the_character(text: str, position: int) -> None:
