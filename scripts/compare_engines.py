@@ -35,7 +35,9 @@ def main() -> None:
     network = load_network(args.network, random_seed=seed)
     objective = bind(network.default_objective, network)
     ascents = {
-        name: Ascent(network, objective, DreamSettings(engine=name), device, dtype)
+        name: Ascent(
+            network, objective, DreamSettings(engine=name, octaves=2, iterations=2), device, dtype
+        )
         for name in args.engines
     }
     width, height = parse_size(args.size, 1920, 1080)

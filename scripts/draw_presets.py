@@ -23,6 +23,7 @@ from livedream.control.show import Show
 from livedream.control.tempo import Tempo
 from livedream.core.frame import Frame, Picture, SourceInfo
 from livedream.core.settings import DreamSettings
+from livedream.core.shrink import fitted
 from livedream.core.snapshot import Snapshot
 from livedream.dream.dreamer import Dreamer
 from livedream.jobs.replay import ShowDreamer
@@ -88,8 +89,7 @@ def dreamed(moments: Moments | Networks, clouds: str, seconds: float) -> list[Fr
 
 def resized(rgb: Picture, width: int) -> Picture:
     height = round(rgb.shape[0] * width / rgb.shape[1])
-    small = cv2.resize(rgb, (width, height), interpolation=cv2.INTER_AREA)
-    return np.ascontiguousarray(small, np.uint8)
+    return fitted(rgb, width, height)
 
 
 def write_moving(path: Path, frames: list[Frame], width: int, quality: float) -> None:

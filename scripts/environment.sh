@@ -15,7 +15,7 @@ have() {
         echo "installing $*" >&2
         apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "$@" >/dev/null
     else
-        echo "missing: $*; please run: sudo apt-get install -y $*" >&2
+        echo "missing: $*; on Debian or Ubuntu: sudo apt-get install -y $*" >&2
         exit 2
     fi
 }
@@ -37,12 +37,12 @@ find_python() {
 # environment [EXTRA]: make or update .venv, only when pyproject.toml has changed since.
 environment() {
     local extra=${1:-} base stamp wanted
-    have find_python python3 python3-venv
+    have "command -v python3 || find_python" python3 python3-venv
     base=$(find_python) || {
         echo "Python 3.11 to 3.14 is needed; found: $(python3 --version 2>&1)" >&2
         exit 2
     }
-    have '"$base" -c "import ensurepip, venv"' python3-venv
+    have '"$base" -c "import ensurepip, venv"' "$(basename "$base")-venv"
     stamp="$root/.venv/livedream-$extra"
     wanted=$(cksum <pyproject.toml)
     if [ -x "$python" ] && [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ]; then return; fi

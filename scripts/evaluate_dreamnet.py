@@ -242,9 +242,10 @@ def _subject(arguments: argparse.Namespace) -> Subject:
     ]
     judge = _loaded(arguments.judge, ["features.1"])
     pictures = load_pictures(arguments.pictures, arguments.cache)
-    hidden = sorted(held_out(pictures))
+    hidden = sorted(held_out(pictures, arguments.hold_out))
     # Evenly over the set: its pictures are ordered by kind.
-    chosen = [hidden[i * len(hidden) // arguments.count] for i in range(arguments.count)]
+    count = min(arguments.count, len(hidden))
+    chosen = [hidden[i * len(hidden) // count] for i in range(count)]
     crops = measures.centre_crops(pictures, chosen, SIZE_PX)
     text: str = arguments.objective or metadata["default_objective"]
     net = load_dreamnet(arguments.network).to(memory_format=torch.channels_last)
@@ -276,6 +277,7 @@ def _arguments() -> argparse.Namespace:
     add("--pictures", type=Path, required=True, help="the set whose held-out part is used")
     add("--cache", type=Path, required=True, help="folder for decoded pictures")
     add("--count", type=int, default=100, help="pictures")
+    add("--hold-out", type=int, default=100, help="as in training")
     add("--classes", type=int, default=50)
     add("--objective", help="instead of the network's own")
     add("--toward", action="append", default=[], help="for each teacher, '' for the network's own")
@@ -314,7 +316,7 @@ def main() -> None:
         "objective": subject.objective_text,
         "variety": VARIETY,
         "kind": arguments.kind,
-        "pictures": arguments.count,
+        "pictures": len(subject.pictures),
     }
     if arguments.json and arguments.json.is_file():
         before = json.loads(arguments.json.read_text())

@@ -109,9 +109,8 @@ def _stages(
 ) -> dict[str, float]:  # fmt: skip
     width, height = dream
     settings = DreamSettings(
-        objective=objective, size=f"{width}x{height}", device=device.type, tile=4096, momentum=0.0,
-        **more,
-    )  # fmt: skip
+        objective=objective, size=f"{width}x{height}", device=device.type, tile=4096, **more
+    )
     dreamer = Dreamer(settings, network)
     rgb = photograph(*size)
     copies = Transfers(device)

@@ -6,7 +6,8 @@
 `livedream live` as its users start it. In: FILM, looped, with its sound, by UDP. Out: NDI, UDP,
 RTMP, a browser page and recordings. Controllers: OSC, MIDI, Link, what the computer plays, and
 three pages of the panel. Counterparts are programs of their own: ffmpeg, nginx's RTMP server (apt:
-libnginx-mod-rtmp), Chromium, PulseAudio, aalink and livedream's own receivers. MIDI is mido with a
+libnginx-mod-rtmp), Chromium, PulseAudio, aalink and livedream's own receivers (pip install
+".[audio,link,midi,ndi]"). MIDI is mido with a
 backend made here, for want of a sound driver; the recordings lie on a small disk in memory (so this
 wants Linux and root), which is filled to the last byte when it is their turn.
 
@@ -396,7 +397,8 @@ class Soak:
         )  # fmt: skip
         prints: list[dict[str, Any]] = []
         try:
-            assert self.until(lambda f: f["frames"] > 100, 180) < float("inf"), "no show"
+            begins = self.until(lambda f: f["frames"] > 100, 180) < float("inf")
+            assert begins, (self.folder / "stderr.txt").read_text(encoding="utf-8")
             next(plug for plug in plugs if plug.name == "pages").push()
             for plug in plugs:
                 if self.until(plug.well, BACK_S) == float("inf"):

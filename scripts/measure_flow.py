@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The figures in docs/decisions/flow.md: `measure_flow.py WHAT [CLIP...]`.
 
-back    the coarser way back of `dis` against the same preset both ways: time, and as a check.
+back    the coarser way back of `dis` against one as fine as the way there: time, and as a check.
 start   what DIS gains from an initial flow: the best there is, the one already found.
 alike   how unlike the fetched picture may look: what is revealed, what is torn.
 around  whether the flat inside of a moving body stays with its textured edge.
@@ -31,8 +31,9 @@ import numpy as np
 import torch
 
 from livedream.capture import open_source
-from livedream.core.frame import FlowField, Frame, Motion, Picture
+from livedream.core.frame import Frame, Motion, Picture
 from livedream.core.settings import DreamSettings
+from livedream.core.shrink import fitted
 from livedream.dream.dreamer import Dreamer
 from livedream.dream.networks.network import load_network
 from livedream.flow import FlowEstimator, camera_motion, gray, halved, motion, occlusion
@@ -59,14 +60,10 @@ SIZE = (640, 360)
 MOTIONS = [((14, 0), (0, 0)), ((-9, 6), (3, 2)), ((4, -2), (-4, 1)), ((0, 0), (6, -3))]
 
 
-class Plain:
-    """The same preset both ways, without the shorter way back."""
-
-    def __init__(self) -> None:
-        self._dis = DisFlow()
-
-    def estimate(self, current: Picture, previous: Picture) -> FlowField:
-        return self._dis.estimate(current, previous)
+def with_full_way_back() -> DisFlow:
+    flow = DisFlow()
+    flow._backward = flow._forward
+    return flow
 
 
 def scenes(noise: float, *, flat: bool = False, side: int = 130) -> Iterator[Scene]:
@@ -98,11 +95,11 @@ def seconds(run: Callable[[], object]) -> float:
 
 
 def back() -> None:
-    flow, plain = DisFlow(), Plain()
+    flow, full = DisFlow(), with_full_way_back()
     for noise in (0, 4):
         found = list(scenes(noise))
         print(f"noise {noise}: shorter way back  {judged(flow, found)}")
-        print(f"noise {noise}: full way back     {judged(plain, found)}")
+        print(f"noise {noise}: full way back     {judged(full, found)}")
     cv2.setNumThreads(1)
     pair = gray(found[0].current), gray(found[0].previous)
     now, before = (halved(picture).astype(np.uint8) for picture in pair)
@@ -248,11 +245,9 @@ def cut_outs(clips: list[Path], noise: float) -> Iterator[Scene]:
 
 def seen(clips: list[Path]) -> None:
     torch.set_num_threads(1)
-    full = DisFlow()
-    full._backward = full._forward
     flows: dict[str, FlowEstimator] = {
         "dis": DisFlow(),
-        "dis, full way back": full,
+        "dis, full way back": with_full_way_back(),
         "search": own_search(),
     }
     for noise in (0, 2) if len(clips) > 1 else ():
@@ -343,17 +338,13 @@ def cuts_(clips: list[Path]) -> None:
 
 def frames(clip: Path, size: tuple[int, int] = SIZE) -> list[Picture]:
     with open_source(str(clip)) as source:
-        return [
-            np.asarray(cv2.resize(frame.rgb, size, interpolation=cv2.INTER_AREA), np.uint8)
-            for frame in itertools.islice(source, 150)
-        ]
+        return [fitted(frame.rgb, *size) for frame in itertools.islice(source, 150)]
 
 
 def likeness(flow: DisFlow, current: Picture, previous: Picture) -> float:
     now, before = gray(current), gray(previous)
     remapped = remap(before, *positions(flow.estimate(current, previous)))
-    (one, _), (other, _) = motion._structure(now), motion._structure(remapped)
-    return float((one * other).mean()) / max(1e-9, float(one.std() * other.std()))
+    return motion._likeness(now, remapped)
 
 
 def main() -> None:

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torchvision.models._meta import _IMAGENET_CATEGORIES
+from torchvision.models import SqueezeNet1_0_Weights
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -100,7 +100,7 @@ def save_checkpoint(run: Distillation, output: Output, done: bool) -> None:
 def _labels(path: Path | None) -> list[str]:
     """Class labels: one per line ("12 Name (Common name)" or plain), or torchvision's ImageNet."""
     if path is None:
-        return list(_IMAGENET_CATEGORIES)
+        return list(SqueezeNet1_0_Weights.IMAGENET1K_V1.meta["categories"])
     found = []
     for line in path.read_text(encoding="utf-8").splitlines():
         number, _, label = line.strip().partition(" ")

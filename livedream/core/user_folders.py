@@ -11,8 +11,6 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-import platformdirs
-
 from livedream.core.errors import LivedreamError, SettingsError, os_reason, reason
 from livedream.core.whole_file import whole_file
 
@@ -25,14 +23,19 @@ NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
 
 def own_folder() -> Path:
     """The user's settings of livedream: LIVEDREAM_HOME, else where the system keeps such."""
-    home = os.environ.get("LIVEDREAM_HOME")
-    return Path(home or platformdirs.user_config_path("livedream", appauthor=False, roaming=True))
+    if home := os.environ.get("LIVEDREAM_HOME"):
+        return Path(home)
+    import platformdirs  # here: scripts/gpu_check does without it
+
+    return platformdirs.user_config_path("livedream", appauthor=False, roaming=True)
 
 
 def cache_folder() -> Path:
     """What can be made again: inside LIVEDREAM_HOME, else where the system keeps such."""
     if home := os.environ.get("LIVEDREAM_HOME"):
         return Path(home) / "cache"
+    import platformdirs
+
     return platformdirs.user_cache_path("livedream", appauthor=False)
 
 

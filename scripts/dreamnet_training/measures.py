@@ -20,7 +20,7 @@ from torch.nn import functional
 
 from .objectives import DreamNetObjectives
 from .pictures import PictureSet
-from .sheets import BatchObjective, DreamSettings, dream
+from .sheets import BatchObjective, SheetSettings, dream
 from .teachers import LOGITS, Teacher
 
 RMS = 12 / 255
@@ -101,7 +101,7 @@ def teacher_objective(teacher: Teacher, scales: Mapping[str, Tensor]) -> BatchOb
 def dreams(objective: BatchObjective, pictures: Tensor, iterations: int, seed: int) -> Tensor:
     """Dreams of 2 octaves, residual held at RMS, clipped to [0, 1]."""
     generator = np.random.default_rng(seed)
-    settings = DreamSettings(octaves=2, iterations=iterations, step_size=STEP_SIZE, strength=RMS)
+    settings = SheetSettings(octaves=2, iterations=iterations, step_size=STEP_SIZE, strength=RMS)
     return torch.cat(
         [
             (batch + dream(objective, batch, settings, generator)).clamp(0, 1)
@@ -192,7 +192,7 @@ def class_dreams(
     """Dreams of 2 octaves of ``iterations`` steps on each class from the starting pictures, one per
     class, watched by the teacher."""
     generator = np.random.default_rng(11)
-    settings = DreamSettings(octaves=2, iterations=iterations, step_size=3 / 255)
+    settings = SheetSettings(octaves=2, iterations=iterations, step_size=3 / 255)
     everyone = torch.tensor(classes)
     wanted: list[Tensor] = []
     others: list[Tensor] = []

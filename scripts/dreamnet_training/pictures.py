@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 from torch import Tensor
 from torch.nn import functional
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
@@ -68,12 +68,16 @@ def load_pictures(source: Path, cache: Path) -> PictureSet:
     They are kept in ``cache``, a folder, so that the next run starts at once. Raises ValueError
     when there is none.
     """
-    key = hashlib.sha256(f"{source.resolve()}:{source.stat().st_mtime_ns}".encode()).hexdigest()
-    index, blob = (cache / f"{source.stem}-{key[:12]}{suffix}" for suffix in (".npz", ".npy"))
+    key = hashlib.sha256(str(source.resolve()).encode())
+    for path in [source, *sorted(source.rglob("*"))]:  # of a folder also what is in it
+        key.update(f"{path}:{path.stat().st_mtime_ns}".encode())
+    index, blob = (
+        cache / f"{source.stem}-{key.hexdigest()[:12]}{suffix}" for suffix in (".npz", ".npy")
+    )
     if not index.exists():
         names, shapes, flat = [], [], []
         for name, data in _encoded(source):
-            image = Image.open(io.BytesIO(data)).convert("RGB")
+            image = ImageOps.exif_transpose(Image.open(io.BytesIO(data))).convert("RGB")
             shrink = MAX_SHORT_SIDE_PX / min(image.size)
             if shrink < 1:
                 size = (round(image.width * shrink), round(image.height * shrink))

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from livedream.dream.networks.dreamnet import DreamNetConfig, LayerConfig
+from livedream.dream.networks.preprocessing import IMAGENET
 
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
+IMAGENET_MEAN, IMAGENET_STD = IMAGENET.mean, IMAGENET.std
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ BatchObjective = Callable[[Tensor], tuple[list[Tensor], list[Tensor]]]
 
 
 @dataclass(frozen=True)
-class DreamSettings:
+class SheetSettings:
     """octaves, octave_scale, iterations per octave, step_size (of 1), jitter in pixels;
     strength: root mean square that the residual gets in the end (of 1), None for as it comes."""
 
@@ -44,7 +44,7 @@ def held(residual: Tensor, rms: float) -> Tensor:
 def dream(
     objective: BatchObjective,
     picture: Tensor,
-    settings: DreamSettings,
+    settings: SheetSettings,
     generator: np.random.Generator,
     residual: Tensor | None = None,
     *,
@@ -93,7 +93,7 @@ def long_dream(
     """The residual after ``frames`` video frames of a still camera: 2 octaves x 2 iterations each,
     the residual decayed and held at ``strength`` after every frame."""
     residual = torch.zeros_like(picture)
-    per_frame = DreamSettings(octaves=2, iterations=2)
+    per_frame = SheetSettings(octaves=2, iterations=2)
     for _ in range(frames):
         residual = dream(objective, picture, per_frame, generator, residual * decay)
         residual = held(residual, strength)

@@ -11,7 +11,9 @@ import torch
 from safetensors import safe_open
 
 ROOT = Path(__file__).resolve().parents[2]
-SPARE = ("av", "rich", "safetensors", "onnx", "onnxruntime", "torchvision", "pytest")
+SPARE = (
+    "av", "rich", "safetensors", "onnx", "onnxruntime", "torchvision", "pytest", "platformdirs",
+)  # fmt: skip
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
@@ -52,8 +54,9 @@ def test_the_measurements_import_nothing_that_may_be_missing(tmp_path: Path) -> 
         "print(walk['repeats'], walk['fps'] > 0)\n"
     )
     ran = subprocess.run(
-        [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False
-    )
+        [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False,
+        env={**os.environ, "LIVEDREAM_HOME": str(tmp_path)},
+    )  # fmt: skip
     assert ran.returncode == 0, ran.stderr
     lines = ran.stdout.splitlines()
     assert "True None" in lines and lines[-1] == "True True"

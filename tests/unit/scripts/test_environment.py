@@ -37,11 +37,11 @@ def checkout(tmp_path: Path) -> Path:
     return root
 
 
-def run(checkout: Path, *command: str) -> tuple[int, str, str]:
+def run(checkout: Path, *command: str, path: str = os.environ["PATH"]) -> tuple[int, str, str]:
     """Exit code, what was asked of Python and apt-get, and what was said."""
     stubs, said = checkout.parents[1] / "stubs", checkout.parents[1] / "said"
     said.unlink(missing_ok=True)
-    environment = {**os.environ, "PATH": f"{stubs}:{os.environ['PATH']}", "SAID": str(said)}
+    environment = {**os.environ, "PATH": f"{stubs}:{path}", "SAID": str(said)}
     done = subprocess.run(
         command, cwd=checkout.parent, env=environment, capture_output=True, text=True, check=False
     )
@@ -67,6 +67,24 @@ def test_an_environment_that_was_broken_off_is_made_anew(checkout: Path) -> None
     assert code == 0 and "-m venv --clear .venv" in asked
 
 
+def test_a_python_that_is_too_old_is_named(checkout: Path, tmp_path: Path) -> None:
+    """And nothing is asked of apt-get, which has no newer one."""
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    for name in ("bash", "basename", "cat", "cksum", "dirname", "env", "id"):
+        found = shutil.which(name)
+        assert found is not None
+        (tools / name).symlink_to(found)
+    (checkout.parents[1] / "stubs" / "python3.13").unlink()
+    old = tools / "python3"
+    old.write_text('#!/bin/sh\n[ "$1" = --version ] && echo Python 3.9.6\n', encoding="utf-8")
+    old.chmod(0o755)
+    demo = str(checkout / "scripts" / "demo")
+    code, asked, said = run(checkout, demo, path=str(tools))
+    assert (code, asked) == (2, "")
+    assert said == "Python 3.11 to 3.14 is needed; found: Python 3.9.6\n"
+
+
 @pytest.mark.parametrize(("words", "code"), [(["--help"], 0), (["-x"], 2), (["a", "b"], 2)])
 def test_help_and_mistakes_set_nothing_up(checkout: Path, words: list[str], code: int) -> None:
     found, asked, said = run(checkout, str(checkout / "scripts" / "demo"), *words)
@@ -80,3 +98,5 @@ def test_the_image_has_a_python_for_which_its_extras_have_wheels() -> None:
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     named = text.partition("/src[")[2].partition("]")[0].split(",")
     assert set(named) <= set(extras["optional-dependencies"])
+    wanted = [one for one in extras["dependencies"] if one.startswith("torch")]
+    assert len(wanted) == 2 and all(f'"{one}"' in text for one in wanted)  # else CUDA's come, too
