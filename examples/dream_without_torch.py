@@ -1,7 +1,10 @@
 """Dream a picture with the files of `livedream export`, ONNX Runtime and NumPy alone.
 
 livedream export -o dream.onnx
+pip install onnxruntime numpy pillow
+python -c "import numpy, PIL.Image as p; numpy.save('picture', p.open('photo.jpg').convert('RGB'))"
 python examples/dream_without_torch.py picture.npy dream-1.onnx dream-2.onnx out.npy
+python -c "import numpy, PIL.Image as p; p.fromarray(numpy.load('out.npy')).save('dream.png')"
 """
 
 import json

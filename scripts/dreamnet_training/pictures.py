@@ -71,9 +71,8 @@ def load_pictures(source: Path, cache: Path) -> PictureSet:
     key = hashlib.sha256(str(source.resolve()).encode())
     for path in [source, *sorted(source.rglob("*"))]:  # of a folder also what is in it
         key.update(f"{path}:{path.stat().st_mtime_ns}".encode())
-    index, blob = (
-        cache / f"{source.stem}-{key.hexdigest()[:12]}{suffix}" for suffix in (".npz", ".npy")
-    )
+    stored_as = f"{source.stem}-{key.hexdigest()[:12]}"
+    index, blob = (cache / f"{stored_as}{suffix}" for suffix in (".npz", ".npy"))
     if not index.exists():
         names, shapes, flat = [], [], []
         for name, data in _encoded(source):
