@@ -6,7 +6,7 @@ import torch
 from dreamnet_training import measures
 from dreamnet_training.objectives import DreamNetObjectives
 from dreamnet_training.recipes import IMAGENET_MEAN, IMAGENET_STD
-from dreamnet_training.sheets import DreamSettings, dream
+from dreamnet_training.sheets import SheetSettings, dream
 from dreamnet_training.teachers import LOGITS, Teacher
 from torch import Tensor
 from torch.nn import functional
@@ -40,7 +40,7 @@ def objectives() -> DreamNetObjectives:
 
 
 def test_a_watched_dream_is_the_same_and_shows_every_step(objectives: DreamNetObjectives) -> None:
-    settings = DreamSettings(octaves=2, iterations=3)
+    settings = SheetSettings(octaves=2, iterations=3)
     picture = torch.rand(2, 3, SIZE_PX, SIZE_PX)
     ascend, shown = objectives.of_layers({"strokes": 1.0}), list[Tensor]()
     plain = dream(ascend, picture, settings, np.random.default_rng(3))
