@@ -509,6 +509,17 @@ def test_a_modulators_fields_stand_in_a_row(browser: Browser, stage: Stage) -> N
     until(lambda: stage.show.modulation.modulators[0].source == "bass")
 
 
+def test_a_page_is_where_it_was_left(browser: Browser, stage: Stage) -> None:
+    page, where = laptop(browser, stage), "document.getElementById('pages').scrollTop"
+    for tab, place in (("presets", 90), ("system", 40)):
+        turn(page, tab)
+        assert page.evaluate(where) == 0
+        page.evaluate(f"{where} = {place}")
+    for tab, place in (("presets", 90), ("grade", 0), ("system", 40)):
+        turn(page, tab)
+        assert page.evaluate(where) == place, tab
+
+
 def test_on_a_phone_every_page_begins_high(browser: Browser, stage: Stage) -> None:
     page = phone(browser, stage)
     for tab in TABS:

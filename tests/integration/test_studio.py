@@ -409,8 +409,12 @@ def test_a_running_show_s_page_comes_back_and_can_be_restarted_otherwise(
             for changed in (True, False, True):
                 page.click(midi)
                 page.wait(f"document.querySelector('.go').hidden === {str(not changed).lower()}")
+            top = f"document.querySelector('{midi}').getBoundingClientRect().top"
+            page.evaluate(f"document.querySelector('{midi}').scrollIntoView({{ block: 'start' }})")
+            assert page.evaluate("document.getElementById('pages').scrollTop") > 0
             page.evaluate("sockets.at(-1).close()")
             page.wait(f"sockets.length > 1 && !{IDLE}")
+            assert 0 < page.evaluate(top) < 300  # what was in sight is, though all has moved twice
             page.evaluate("frames.clear(), new Promise((done) => ask(() => ask(() => ask(done))))")
             assert page.evaluate("[...frames].filter((one) => /count/.test(one)).length") == 1
             # Private: a panel that runs is never silent.

@@ -156,13 +156,28 @@ const build = () => {
   turn(location.hash.slice(1) in PAGES ? location.hash.slice(1) : Object.keys(PAGES)[0]);
 };
 
+// Each page is where it was left: on a laptop in its own frame, on a phone in the window.
+const scrolled = new Map();
+const scrollPages = ([inside, whole]) => { byId("pages").scrollTop = inside; scrollTo(0, whole); };
+const leavePage = () => scrolled.set(document.body.classList.contains("idle") ? "show" : document.body.dataset.page, [byId("pages").scrollTop, scrollY]);
+
 const turn = (name) => {
+  if (name !== document.body.dataset.page) leavePage();
   for (const page of byId("pages").children) page.hidden = page.id !== `page-${name}`;
   for (const tab of byId("tabs").children) tab.setAttribute("aria-selected", String(tab.dataset.page === name));
   document.body.dataset.page = name; // a phone shows some of what is always on a laptop with one page only
   history.replaceState(null, "", `#${name}`);
-  byId("pages").scrollTop = 0;
-  scrollTo(0, 0);
+  scrollPages(scrolled.get(name) ?? [0, 0]);
+};
+
+// The page to set up a show has another width beside a show than without one: what stands at its top stays there.
+const rearrange = (change) => {
+  const shown = studio?.node.isConnected && !studio.node.hidden;
+  const edge = Math.max(0, byId("pages").getBoundingClientRect().top);
+  const top = shown && [...studio.form.querySelectorAll(".plate, .choice")].find((node) => node.getBoundingClientRect().top >= edge);
+  leavePage();
+  change();
+  if (top && !studio.node.hidden) top.scrollIntoView({ block: "start" });
 };
 
 // own: the user's, which may be another by now than the browser has kept.
@@ -283,7 +298,7 @@ const drawn = (name, there) => {
 const received = (event) => {
   if (event.data instanceof Blob) { showPicture(event.data); return; }
   const message = JSON.parse(event.data);
-  if (message.hello) { hello = message.hello; hello.phone ||= Boolean(studio?.phone); build(); }
+  if (message.hello) { hello = message.hello; hello.phone ||= Boolean(studio?.phone); rearrange(build); }
   if (message.wall) parts.wall.show(message.wall);
   if (message.state) { state = message.state; restate(); }
   if (message.values) showValues(message.values);
@@ -300,7 +315,7 @@ const connect = () => {
   socket.onmessage = (event) => { wait = 500; heard(); received(event); };
   socket.onclose = (event) => {
     socket = null;
-    if (studio && hello) idle();
+    if (studio && hello) rearrange(idle);
     if (!studio) {
       byId("link").className = "gone";
       announce(byId("link"), `${whyClosed(event) || "no connection"}, trying again`);
@@ -343,6 +358,7 @@ const idle = () => {
   document.body.classList.add("idle");
   byId("tabs").replaceChildren();
   byId("pages").replaceChildren(studio.node);
+  if (studio.node.hidden) scrollPages(scrolled.get("show") ?? [0, 0]);
   studio.node.hidden = false;
 };
 

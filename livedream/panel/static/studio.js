@@ -158,12 +158,12 @@ export class Studio {
     const asked = this.pressed && performance.now() - this.pressed < 15000 && state === "stopped";
     if (state !== "stopped") this.pressed = 0;
     const words = {
-      stopped: this.bad || (error ? `The show ended: ${error}` : asked ? "Starting" : ""), starting: `Starting${line ? `: ${line}` : ""}`, stopping: "Stopping",
+      stopped: this.bad || (error ? `The show ended: ${error}` : asked ? "Starting" : this.show.number ? "Stopped" : ""), starting: `Starting${line ? `: ${line}` : ""}`, stopping: "Stopping",
       running: this.bad || this.trouble || (this.preparing ? "Preparing the first dream" : "Running"), waiting: `The show crashed and is restarting: ${error}`,
     };
     const text = !this.gone ? words[state] : this.left ? "livedream has quit. You can close this tab." : this.gone;
     announce(this.said, text, text === "Running" ? ` for ${duration(seconds)}` : "");
-    this.said.className = (this.gone && !this.left) || this.bad || (state === "running" && this.trouble) || error ? "bad" : "";
+    this.said.className = this.left ? "" : this.gone || this.bad || (state === "running" && this.trouble) || error ? "bad" : "";
     const stopped = state === "stopped";
     this.stop.hidden = stopped;
     this.quit.hidden = this.form.inert = this.left;
