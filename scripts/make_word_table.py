@@ -5,7 +5,8 @@
 `--wordnet` is the folder of WordNet 3.0's `data.noun` (Debian: package wordnet-base).  `--ids`
 names the WordNet ids of ImageNet's thousand classes in their order, one a line (``n01440764``; what
 follows on the line does not matter).  Genera of birds and insects come from the class names of the
-networks in `models/`.  What a line of the table means stands in `networks/words.py`.
+networks in `models/`.  What a line of the table means stands in `networks/words.py`.  Long, as most
+of it are lists of words.
 """
 
 import argparse
