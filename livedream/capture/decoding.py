@@ -15,7 +15,7 @@ from typing import Final
 
 import av
 
-from livedream.core.errors import SourceError, os_reason
+from livedream.core.errors import SourceError, missing, os_reason
 from livedream.media.containers import Opener, check_reachable, films, open_container
 from livedream.media.joints import OneClock, joints_of
 
@@ -48,7 +48,7 @@ class Decoder:
         if self._file is None and path.is_dir():
             raise SourceError(f"{path} is a folder: give a video file")
         if self._file is None and not path.exists():
-            raise SourceError(f"{path} does not exist: check the path")
+            raise SourceError(missing(path))
         try:
             self.container = open_container(path, self._file)
         except (av.FFmpegError, ValueError) as error:

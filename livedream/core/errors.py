@@ -21,6 +21,7 @@ What an address holds of passwords and keys does not show.
 """
 
 import errno
+from pathlib import Path
 from typing import Final
 
 from livedream.core.redact import one_line, redact
@@ -119,6 +120,15 @@ def reason(error: BaseException) -> str:
 def first_line(error: BaseException) -> str:
     """The first line of what a library says, which may go on for a page; never empty."""
     return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+def missing(path: Path | str) -> str:
+    """That a file does not exist; of one without a full path, also where it was looked for."""
+    try:
+        where = "" if Path(path).is_absolute() else f" in {Path.cwd()}"
+    except OSError:  # the folder itself is gone
+        where = ""
+    return f"{path} does not exist{where}: check the path"
 
 
 def os_reason(error: BaseException) -> str:

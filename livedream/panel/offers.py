@@ -6,6 +6,7 @@ Devices are asked for by a process of their own: a driver that crashes crashes t
 import importlib.util
 import json
 import mimetypes
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -44,6 +45,8 @@ _TEST: Final = (("synthetic:clouds", "Drifting clouds"), ("synthetic:noise", "TV
 _USUAL: Final = {"udp": "udp://127.0.0.1:9000"}
 _SERVED: Final = {"browser": f"http://{BROWSER}/"}  # what others open
 _ONLY_ON: Final = {"spout": "win32", "syphon": "darwin"}
+# The page itself in a browser, and a show's own.
+_OWN_WINDOW: Final = re.compile(r"livedream( [-\u2013\u2014] |$)")
 _WRITTEN: Final = ("rtmp", "rtmps", "srt", "whip", "record")
 
 
@@ -83,7 +86,8 @@ def offers(devices: Devices) -> dict[str, Any]:
         _offer(f"screen:{number + 1}", f"Screen {number + 1}", detail, "Screens")
         for number, detail in screens
     ]
-    sources += _listed(devices, "windows", "window:", "Windows")
+    windows = _listed(devices, "windows", "window:", "Windows")
+    sources += [one for one in windows if not _OWN_WINDOW.match(one["title"])]
     for kind, prefix, group in (("NDI senders", "ndi:", "NDI"), *_OF_SYSTEM.values()):
         sources += _listed(devices, kind, prefix, group)
     whip = f"http://{WHIP}/whip" if is_installed() else f'pip install "{EXTRA}"'

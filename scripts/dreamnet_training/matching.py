@@ -31,8 +31,9 @@ def prepare_match(
     generator: np.random.Generator,
     shifts: int = 1,
 ) -> Match:
-    """A teacher's gradient for ``kind``: a class per picture, all layers of one teacher, or one
-    layer, deeper ones more often, whole or some channels; of layers, half of them with variety.
+    """The gradient for ``kind``: a class per picture, of every teacher that has these classes in
+    turn, shift by shift; of one teacher all layers or one layer, deeper ones more often, whole or
+    some channels, half of them with variety.
 
     rgb: (N, 3, H, W) in [0, 1]. classes: (N,), those that the pictures climb, -1 for one out of the
     teacher's likeliest. scales: per layer, the deviation that the teacher's values are divided by.
@@ -42,8 +43,10 @@ def prepare_match(
     mine: list[Target] = []
     masks: dict[str, Tensor | None] = {}
     if kind == CLASS_MAP:
-        teacher = teachers[-1]
-        chosen = _chosen_classes(teacher, rgb, classes, rng)
+        # What a single teacher takes for a class convinces nobody else.
+        knowing = [t for t in teachers if t.num_classes == teachers[-1].num_classes]
+        first = int(rng.integers(len(knowing)))
+        chosen = _chosen_classes(knowing[first], rgb, classes, rng)
         masks[CLASS_MAP] = chosen
     else:
         if kind == TOGETHER:
@@ -64,6 +67,8 @@ def prepare_match(
     for turn in range(shifts):
         dy, dx = (int(v) for v in rng.integers(-8, 9, 2)) if shifts > 1 else (0, 0)
         x = torch.roll(rgb, (dy, dx), (2, 3)).requires_grad_(True)
+        if kind == CLASS_MAP:
+            teacher = knowing[(first + turn) % len(knowing)]
         maps = teacher.whole_maps(x)
         if kind == CLASS_MAP:
             value = maps[LOGITS].float().mean(dim=(2, 3)).log_softmax(dim=1)

@@ -138,6 +138,8 @@ def test_the_last_set_up_is_offered_and_a_thumb_finds_everything(
         )
         left = page.evaluate("document.querySelector('[data-field=preset] + .tip').textContent")
         assert "as the last one was left, with Ink" in left
+        shown = "document.querySelector('[data-field=preset] select').selectedOptions[0].textContent"
+        assert page.evaluate(shown) == "as it was left: Ink"
         page.evaluate("document.querySelector('details').open = true")
         named = page.evaluate(
             "[...document.querySelectorAll('[data-field=on] option')].map((one) => one.textContent)"
@@ -409,6 +411,8 @@ def test_a_running_show_s_page_comes_back_and_can_be_restarted_otherwise(
             for changed in (True, False, True):
                 page.click(midi)
                 page.wait(f"document.querySelector('.go').hidden === {str(not changed).lower()}")
+                warned = page.evaluate(f"{SAID}.includes('A restart stops the dream')")
+                assert warned == changed
             top = f"document.querySelector('{midi}').getBoundingClientRect().top"
             page.evaluate(f"document.querySelector('{midi}').scrollIntoView({{ block: 'start' }})")
             assert page.evaluate("document.getElementById('pages').scrollTop") > 0

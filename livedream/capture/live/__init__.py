@@ -12,7 +12,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Final, Protocol, TypeVar, runtime_checkable
 
-from livedream.core.errors import SourceError
+from livedream.core.errors import SourceError, missing
 from livedream.core.frame import Picture
 from livedream.core.live_sound import LiveSound
 from livedream.core.redact import one_line
@@ -182,7 +182,7 @@ def open_live(
         if Path(text).exists() or "%" in text:
             return PacedInput(text, sound)
         if "/" in text or _SUFFIX.fullmatch(Path(text).suffix):
-            raise SourceError(f"{text} does not exist: check the path")
+            raise SourceError(missing(text))
     from livedream.capture.live.camera import CameraInput
 
     return CameraInput(text.removeprefix("camera:"), size=size, fps=fps)

@@ -7,6 +7,7 @@ const BESIDE = ["display", "fullscreen", "overlap"]; // of the window
 const PLAIN = ["display", "fullscreen"]; // understood without their help
 const PLACED = ["source", "sinks", "record", ...BESIDE]; // what has a place of its own; the rest follows by group
 const titled = (name) => NAMES[name] ?? label(name);
+const EXAMPLES = { SINK: "ndi:matte" };
 const capital = (text) => text[0].toUpperCase() + text.slice(1);
 // A help text ends with what goes without a value: "... (default: the source's)".
 const usual = ({ help }) => help.match(/ \(default: ([^)]+)\)/)?.[1] ?? "";
@@ -162,7 +163,8 @@ export class Studio {
       running: this.bad || this.trouble || (this.preparing ? "Preparing the first dream" : "Running"), waiting: `The show crashed and is restarting: ${error}`,
     };
     const text = !this.gone ? words[state] : this.left ? "livedream has quit. You can close this tab." : this.gone;
-    announce(this.said, text, text === "Running" ? ` for ${duration(seconds)}` : "");
+    const restart = state === "running" && this.changed();
+    announce(this.said, text, text === "Running" ? ` for ${duration(seconds)}${restart ? ". A restart stops the dream for some seconds, fullscreen is black meanwhile" : ""}` : "");
     this.said.className = this.left ? "" : this.gone || this.bad || (state === "running" && this.trouble) || error ? "bad" : "";
     const stopped = state === "stopped";
     this.stop.hidden = stopped;
@@ -204,7 +206,7 @@ export class Studio {
 
   text(field, changed, more = {}) {
     const input = make("input", { class: "field", type: "text", spellcheck: "false", autocapitalize: "off", autocomplete: "off",
-      placeholder: usual(field) || (field.metavar.length > 1 && field.metavar !== "TEXT" ? field.metavar.toLowerCase() : ""), value: this.value(field.name) ?? "", "aria-label": titled(field.name), ...more });
+      placeholder: usual(field) || EXAMPLES[field.metavar] || (field.metavar.length > 1 && field.metavar !== "TEXT" ? field.metavar.toLowerCase() : ""), value: this.value(field.name) ?? "", "aria-label": titled(field.name), ...more });
     input.addEventListener("change", () => changed(input.value.trim()));
     return input;
   }
@@ -226,9 +228,10 @@ export class Studio {
   }
 
   // With which look the show goes on, whatever the form says of the preset to begin with.
+  get lookTitle() { return this.offers.preset.find((one) => one.value === this.look)?.title ?? this.look; }
+
   leftAs() {
-    const named = this.offers.preset.find((one) => one.value === this.look)?.title;
-    return this.look ? `. The next show goes on as the last one was left, with ${named ?? this.look}; choose another preset to begin with that` : "";
+    return this.look ? `. The next show goes on as the last one was left, with ${this.lookTitle}; choose another preset to begin with that` : "";
   }
 
   // One option, made from its declaration.
@@ -242,11 +245,11 @@ export class Studio {
       offered.push({ value: now, title: /^\d+$/.test(now) ? `Screen ${Number(now) + 1}` : now });
     }
     const named = (one) => ({ value: one.value, title: one.note && one.note.length < 24 ? `${one.title}, ${one.note}` : inWords(one.title, name) });
-    const plate = (...nodes) => make("div", {}, make("label", { class: "plate", "data-field": name, title: field.flag }, make("span", {}, title), ...nodes),
+    const plate = (...nodes) => make("div", {}, make("label", { class: "plate", "data-field": name }, make("span", {}, title), ...nodes),
       PLAIN.includes(name) ? null : make("p", { class: "tip" }, tip(field) + (name === "preset" ? this.leftAs() : "")), this.why(name));
     if (kind === "switch") return plate(toggle(title, value === true, (on) => this.set(name, on, true)));
     if (offered.length && kind !== "list") {
-      const none = kind === "optional" ? [{ value: null, title: "off" }, { value: "", title: "the default" }] : [{ value: null, title: inWords(usual(field), name) || "none" }];
+      const none = kind === "optional" ? [{ value: null, title: "off" }, { value: "", title: "the default" }] : [{ value: null, title: name === "preset" && this.look ? `as it was left: ${this.lookTitle}` : inWords(usual(field), name) || "none" }];
       const kept = value && !offered.some((one) => one.value === value) ? [{ value, title: inWords(value, name) }] : [];
       return plate(this.select(field, [...(name === "display" ? [] : none), ...offered.map(named), ...kept]));
     }

@@ -1,10 +1,11 @@
 """What is said of an error: one line, and never nothing."""
 
 import errno
+from pathlib import Path
 
 import pytest
 
-from livedream.core.errors import SourceError, first_line, os_reason
+from livedream.core.errors import SourceError, first_line, missing, os_reason
 
 
 @pytest.mark.parametrize(
@@ -26,3 +27,11 @@ def test_what_the_system_says(error: OSError, said: str) -> None:
 )
 def test_the_first_line_of_what_a_library_says(error: Exception, said: str) -> None:
     assert first_line(error) == said
+
+
+def test_where_a_file_without_a_full_path_was_looked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert missing("a/b.mp4") == f"a/b.mp4 does not exist in {tmp_path}: check the path"
+    assert missing(tmp_path / "b.mp4") == f"{tmp_path / 'b.mp4'} does not exist: check the path"
