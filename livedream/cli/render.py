@@ -122,16 +122,25 @@ def run(args: argparse.Namespace) -> int:
     make_folder_of(args.output, len(args.inputs))
     check_jobs(jobs, _beside(args))
     if args.workers is not None or args.cluster is not None:
-        reports = _by_many(jobs, args)
-    else:
-        for name in ("gpus_per_worker", "cpus_per_worker", "exact"):
-            if getattr(args, name) not in (None, False):
-                raise SettingsError(f"--{name.replace('_', '-')}: give --workers or --cluster too")
-        reports = [_render(job, dreamer, args) for job, dreamer in with_dreamers(jobs)]
+        _report(_by_many(jobs, args), args)
+        return 0
+    for name in ("gpus_per_worker", "cpus_per_worker", "exact"):
+        if getattr(args, name) not in (None, False):
+            raise SettingsError(f"--{name.replace('_', '-')}: give --workers or --cluster too")
+    reports: list[RenderReport] = []
+    try:
+        for job, dreamer in with_dreamers(jobs):
+            reports.append(_render(job, dreamer, args))
+    finally:  # of several films those that were finished before one failed
+        if reports:
+            _report(reports, args)
+    return 0
+
+
+def _report(reports: "list[RenderReport]", args: argparse.Namespace) -> None:
     if args.report is not None:
         figures = [report.as_dict() for report in reports]
-        write_json(args.report, figures[0] if len(figures) == 1 else figures, "--report")
-    return 0
+        write_json(args.report, figures[0] if len(args.inputs) == 1 else figures, "--report")
 
 
 def _beside(args: argparse.Namespace) -> dict[str, Path]:
@@ -189,7 +198,8 @@ def _render(job: "RenderJob", dreamer: "Dreamer", args: argparse.Namespace) -> "
     from livedream.present.contact_sheet import SheetCollector
     from livedream.present.picture import write_picture
 
-    sheet = SheetCollector() if args.sheet else None
+    # Of a film that is resumed the first part is not dreamed again.
+    sheet = SheetCollector() if args.sheet and not job.resume else None
     with Progress(Path(job.output).name, "frames", None, quiet=args.quiet) as progress:
 
         def opened(info: "SourceInfo") -> None:
@@ -205,6 +215,8 @@ def _render(job: "RenderJob", dreamer: "Dreamer", args: argparse.Namespace) -> "
         finally:
             if sheet is not None and (picture := sheet.sheet()) is not None:
                 write_picture(args.sheet, picture)
+    if args.sheet and job.resume:
+        _write_sheet(job.output, args.sheet)
     _say(report, job, quiet=args.quiet)
     return report
 
@@ -230,7 +242,7 @@ def _by_many(jobs: "list[RenderJob]", args: argparse.Namespace) -> "list[RenderR
 
 
 def _write_sheet(film: Path, sheet: Path) -> None:
-    """The contact sheet of a film that others have dreamed."""
+    """The contact sheet of a film that was dreamed by others, or in several runs."""
     from livedream.capture import open_source
     from livedream.present.contact_sheet import SheetCollector
     from livedream.present.picture import write_picture

@@ -24,9 +24,10 @@ from livedream.control.presets import Preset
 from livedream.control.programs import Every, Step, faded_beats
 from livedream.control.soundtrack import Soundtrack, listen
 from livedream.control.tempo import BEATS_PER_BAR, USUAL_BPM, checked_bpm
-from livedream.core.errors import RegionError, SettingsError
+from livedream.core.errors import RegionError, SettingsError, WeightsError
 from livedream.core.settings import DREAMED, DreamSettings
 from livedream.core.snapshot import Snapshot
+from livedream.dream.networks.registry import find_spec
 from livedream.region.text import parse_region
 from livedream.region.wanted import check_region
 
@@ -189,6 +190,7 @@ class FilmTimeline:
         self._modulation = Modulation(
             self._parameters, sound, lambda name: sound.value(name, self._now_s), clock
         )
+        self._first_network = settings.network
         self._started_with, self._flow = self._parameters.targets(), settings.flow
         self._curved = automation.curves.names
         self._modulation.replace(automation.modulators)
@@ -236,11 +238,25 @@ class FilmTimeline:
         for number, (_, preset) in enumerate(self._automation.steps):
             if number:
                 self._go(Cue(0.0, 0.0, preset), self._held)
+            self._check_network(f"preset {preset.name}: ")
             self._check_where(f"preset {preset.name}: ")
         for _, keyframe in self._texts:
             self._switch(keyframe)
+            if keyframe.name == "network":
+                self._check_network(f"curves: {keyframe}: ")
             if keyframe.name == "where":
                 self._check_where(f"curves: {keyframe}: ")
+
+    def _check_network(self, whose: str) -> None:
+        """Its weights are there, or are downloaded now."""
+        from livedream.dream.networks.weights import locate_weights
+
+        network = self._parameters.target("network")
+        if network and network != self._first_network:  # which is loaded before the film begins
+            try:
+                locate_weights(find_spec(network))
+            except WeightsError as error:
+                raise SettingsError(f"{whose}network: {error}") from error
 
     def _check_where(self, whose: str) -> None:
         where = self._parameters.target("where")

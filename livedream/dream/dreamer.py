@@ -562,6 +562,7 @@ class Dreamer:
     def share_state(self, other: Self) -> None:
         """Go on from the other's state, timer and start, together with it."""
         self.state, self.timer, self.start_s = other.state, other.timer, other.start_s
+        self.planes.rate = other.planes.rate
 
     def _load(
         self, settings: DreamSettings, network: Network | None, objective: BoundObjective | None

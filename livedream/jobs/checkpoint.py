@@ -6,6 +6,7 @@ the newest one that the output has caught up with is taken. Each is written besi
 renamed: one that can be seen is whole.
 """
 
+import hashlib
 import json
 import shutil
 import time
@@ -19,19 +20,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from livedream.capture import open_source
-from livedream.core.errors import SinkError, SourceError
+from livedream.core.errors import LivedreamError, SinkError, SourceError
 from livedream.core.settings import DreamSettings
 from livedream.core.version import __version__
 from livedream.core.whole_file import beside, whole_file
 from livedream.dream.objectives.prompt import dreamed
 from livedream.dream.objectives.text import parse_objective
 from livedream.dream.objectives.value import GuideTarget, Term
+from livedream.region.painting import kept_file
 from livedream.region.text import parse_region
 from livedream.region.value import Leaf, leaves
 
 _KEPT = 4  # with one a second, this covers a file that is three seconds behind
 _EVERY_S: Final = 1.0  # running time between two; a resumed render repeats about this much
 _SUFFIX = ".safetensors"
+BESIDE: Final = "digest of masks and guides"
 MANIFEST: Final = "film.json"  # in the same folder: a film that many workers render
 
 
@@ -78,15 +81,43 @@ def leaves_of(settings: DreamSettings) -> Iterator[Leaf]:
         yield from leaves(region)
 
 
+def _seen_beside(settings: DreamSettings) -> Iterator[str]:
+    """The paths of masks and guides."""
+    for leaf in leaves_of(settings):
+        if leaf.name == "mask":
+            yield leaf.path
+        elif leaf.name == "painted":
+            yield str(kept_file())
+    for term in _terms_of(settings):
+        if isinstance(term.target, GuideTarget) and isinstance(term.target.picture, str):
+            yield term.target.picture
+
+
 def files_of(settings: DreamSettings) -> Iterator[Path]:
     """The files that a dream reads besides its source: masks and guides."""
-    terms = _terms_of(settings)
-    masks = [leaf.path for leaf in leaves_of(settings) if leaf.name == "mask"]
-    guides = [term.target.picture for term in terms if isinstance(term.target, GuideTarget)]
-    for path in (*masks, *guides):
-        if isinstance(path, str):
-            with suppress(SourceError), open_source(path) as source:  # what is wrong others say
-                yield from source.info.all_files
+    for path in _seen_beside(settings):
+        with suppress(SourceError), open_source(path) as source:  # what is wrong others say
+            yield from source.info.all_files
+
+
+def digest_beside(settings: DreamSettings) -> str:
+    """What tells a dream's masks and guides from others of the same names; "" where it has none.
+
+    Pictures count by their bytes, films and folders by their `extent`.
+    """
+    from livedream.capture.pictures import SUFFIXES
+
+    digest = hashlib.sha256()
+    paths: list[str] = []
+    with suppress(LivedreamError):  # what is wrong others say
+        paths += _seen_beside(settings)
+    for path in paths:
+        found = json.dumps(extent(path)).encode()
+        with suppress(OSError):
+            if Path(path).suffix.lower() in SUFFIXES:
+                found = Path(path).read_bytes()
+        digest.update(hashlib.sha256(found).digest())
+    return digest.hexdigest()[:12] if paths else ""
 
 
 @dataclass(frozen=True, slots=True)

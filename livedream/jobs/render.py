@@ -21,7 +21,15 @@ from livedream.core.prefetch import AsyncWriter
 from livedream.core.settings import DEINTERLACE, DreamSettings
 from livedream.dream.dreamer import Dream, Dreamer
 from livedream.dream.state import DreamState
-from livedream.jobs.checkpoint import Checkpoint, Checkpoints, extent, files_of, identity
+from livedream.jobs.checkpoint import (
+    BESIDE,
+    Checkpoint,
+    Checkpoints,
+    digest_beside,
+    extent,
+    files_of,
+    identity,
+)
 from livedream.jobs.replay import ShowDreamer
 from livedream.jobs.report import FilmOutput, RenderReport, Watcher, made_at_once, write_dreams
 from livedream.jobs.scaling import scaled, scaled_info, shape_notes
@@ -52,7 +60,8 @@ class RenderJob:
     stay as `settings` have them, whatever the show did.
     automation: what moves the settings over the film's time; None: nothing does.
     music: a song that is heard, and is the output's sound, instead of the source's.  music_sha256:
-    of its file, which is read where it is not given: workers may not have it.
+    of its file, which is read where it is not given: workers may not have it.  beside_digest: of
+    masks and guides, in the same way: theirs may be others.
     """
 
     source: str
@@ -77,8 +86,11 @@ class RenderJob:
     automation: "Automation | None" = None
     music: Path | None = None
     music_sha256: str = ""
+    beside_digest: str = ""
 
     def __post_init__(self) -> None:
+        if not self.beside_digest:
+            object.__setattr__(self, "beside_digest", digest_beside(self.settings))
         if self.music is not None and self.music.is_file() and not self.music_sha256:
             with suppress(OSError), self.music.open("rb") as song:  # what is wrong others say
                 digest = hashlib.file_digest(song, "sha256").hexdigest()
@@ -152,6 +164,8 @@ class RenderJob:
             more["replay"] = self.replay.name
         if self.automation is not None:
             more |= self.automation.identity()
+        if self.beside_digest:
+            more[BESIDE] = self.beside_digest
         if self.music is not None:
             more["music"] = f"{self.music.name} {self.music_sha256[:12]}"
         if self.fps is not None:
@@ -236,6 +250,7 @@ def render(
         written = job.written(info)
         report = RenderReport.of(job.source, job.output, dreamer, written.width, written.height)
         dreamer.start_s = info.begins_s
+        dreamer.planes.rate = None if job.replay else info.rate  # a show's masks had their own
         frames, step, start_s = scaled(source, info), job.step(dreamer, info), time.monotonic()
         if job.replay is not None:
             dreams = made_at_once(_replayed(job, job.replay, frames, dreamer))
@@ -341,7 +356,7 @@ def check_same(job: RenderJob, settings: str) -> None:
     """Raise SettingsError when `settings` (of an unfinished render) are not this job's."""
     now, then = json.loads(job.identity()), json.loads(settings)
     flat = [{**known.pop("settings", {}), **known} for known in (now, then)]
-    older = extent(job.source).keys() - flat[1].keys()  # which did not tell
+    older = {*extent(job.source), BESIDE} - flat[1].keys()  # which did not tell
     for name in sorted((flat[0].keys() | flat[1].keys()) - older):
         if flat[0].get(name) != flat[1].get(name):
             given, had = (repr(one.get(name)) for one in flat)

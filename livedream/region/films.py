@@ -3,6 +3,7 @@ beginning; in a live show a live source as well (`livedream.capture.live.beside`
 
 import math
 from collections.abc import Iterator
+from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
 from typing import Final
@@ -70,13 +71,18 @@ def _check(path: str) -> None:
 
 
 class Film:
-    """A film of which one frame at a time is looked at.  Raises SourceError for one without any."""
+    """A film of which one frame at a time is looked at.  Raises SourceError for one without any.
+
+    rate: of numbered pictures and folders, frames/s; None: as `open_source` has it.
+    """
 
     _now: tuple[float, Frame]  # since the first one, s
     _next: tuple[float, Frame] | None
 
-    def __init__(self, path: str) -> None:
-        self._path = path
+    def __init__(self, path: str, rate: Fraction | None = None) -> None:
+        from livedream.capture.pictures import is_series
+
+        self._path, self._rate = path, rate if is_series(Path(path)) else None
         self._length_s: float | None = None  # once its end has been seen
         self._ends_s: float | None = None  # about, before that
         self._asked_s = self._first_s = 0.0
@@ -133,7 +139,7 @@ class Film:
         """Frames, each with its time since the first one."""
         from livedream.capture import open_source
 
-        with open_source(self._path, start_s=start_s) as source:
+        with open_source(self._path, start_s=start_s, fps=self._rate) as source:
             if not start_s and source.info.frames:
                 self._ends_s = source.info.frames / float(source.info.rate)
             begins_s = source.info.begins_s - self._first_s

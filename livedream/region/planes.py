@@ -9,6 +9,7 @@ from there on the picture is as it was, to the bit.
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from functools import lru_cache, reduce
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -83,10 +84,12 @@ class PlaneReader:
     replaced and never changed: empty at the start.
     live: the live sources of masks; None: there are none.
     painted: the mask of `painted`, None: the one that was kept.
+    rate: of the film that is dreamed, frames/s: that of masks that are numbered pictures as well.
     """
 
     def __init__(self, live: "LivePictures | None" = None) -> None:
         self.painted: Mask | None = None
+        self.rate: Fraction | None = None
         self._fixed: dict[tuple[Any, ...], Plane] = {}
         self._films: dict[str, Film] = {}
         self._live = live
@@ -125,7 +128,7 @@ class PlaneReader:
             rgb = np.zeros((1, 1, 3), np.uint8) if captured is None else captured.rgb
         else:
             if path not in self._films:
-                self._films[path] = Film(path)
+                self._films[path] = Film(path, self.rate)
             rgb = self._films[path].at(time_s, math.inf if self._live is None else _MOST_READ_S)
         return masked(gray(rgb))
 

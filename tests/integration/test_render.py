@@ -24,7 +24,7 @@ from livedream.capture import open_source
 from livedream.cli import main
 from livedream.control.automation import Automation
 from livedream.control.curves import parse_curves
-from livedream.core.errors import FlowError, LivedreamError, SettingsError
+from livedream.core.errors import FlowError, LivedreamError, SettingsError, SinkError
 from livedream.core.settings import DreamSettings
 from livedream.dream.dreamer import Dream, Dreamer
 from livedream.dream.networks.network import Network
@@ -144,6 +144,29 @@ def test_the_report_names_what_was_done(clip: Path, tmp_path: Path) -> None:
     assert {"capture", "flow", "warp", "dream", "present"} <= set(found["stages_ms"])
     assert found["precision"] in ("fp32", "bf16", "fp16")
     assert (tmp_path / "sheet.png").stat().st_size > 1000
+
+
+def test_a_report_has_what_was_done_before_a_film_failed(
+    clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(job: RenderJob, *rest: object, **more: object) -> RenderReport:
+        if job.source != str(clip):
+            raise SinkError("the disk is full")
+        return render(job, *rest, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("livedream.jobs.render.render", failing)
+    report = tmp_path / "report.json"
+    options = ["-o", str(tmp_path), "--end", "0.2", "--report", str(report), *OPTIONS]
+    assert main(["render", str(clip), CLOUDS, *options]) == 2
+    (found,) = json.loads(report.read_text())
+    assert found["frames"] == 5
+
+
+def test_the_sheet_of_a_film_that_is_resumed_has_all_of_it(clip: Path, tmp_path: Path) -> None:
+    command = ["render", str(clip), "-o", str(tmp_path / "out.mkv"), "--end", "0.4", *OPTIONS]
+    assert main(command) == 0
+    assert main([*command, "--resume", "--sheet", str(tmp_path / "sheet.png")]) == 0
+    assert cv2.imread(str(tmp_path / "sheet.png")) is not None
 
 
 class StoppedError(Exception):

@@ -19,7 +19,7 @@ from livedream.core.prefetch import AsyncWriter, StageTimer
 from livedream.core.settings import DreamSettings
 from livedream.core.whole_file import whole_file
 from livedream.dream.dreamer import Dream, Dreamer
-from livedream.jobs.checkpoint import Checkpoint, write_checkpoint
+from livedream.jobs.checkpoint import Checkpoint, digest_beside, write_checkpoint
 from livedream.jobs.film.plan import Piece
 from livedream.jobs.film.seam import Seam, States
 from livedream.jobs.render import RenderJob
@@ -106,9 +106,15 @@ def dream_piece(
     file: as for `open_source`.
     Raises what `render` raises, and SourceError when the source is not what was planned for.
     """
+    if job.beside_digest != digest_beside(job.settings):
+        raise SourceError(
+            "masks or guides are other ones here than where the render was begun: put the same "
+            "files at the same paths on every machine"
+        )
     dreamer = _dreamer(job.settings)
     dreamer.adopt(job.settings)  # automation may have moved them
     dreamer.state, dreamer.timer, dreamer.start_s = piece.state, StageTimer(), info.begins_s
+    dreamer.planes.rate = info.rate
     frames, told_s = piece.end - piece.first, 0.0
     who = f"{socket.gethostname()}:{os.getpid()}"
 

@@ -28,7 +28,7 @@ class Seam:
     def __init__(self, first: Dreamer, states: States, frames: int) -> None:
         before, after = states
         other = Dreamer(first.settings, first.network, first.objective)
-        other.start_s = first.start_s
+        other.start_s, other.planes.rate = first.start_s, first.planes.rate
         first.restore(before)
         other.restore(after)
         self._dreamers, self._frames, self._done = (first, other), frames, 0

@@ -186,6 +186,16 @@ def test_a_region_of_motion_needs_a_flow_before_its_time(late: str) -> None:
         FilmTimeline(found, DreamSettings(flow="none"), Fraction(25)).check()
 
 
+def test_a_network_that_cannot_be_had_is_found_before_its_time() -> None:
+    """Its weights have no checksum that was published: they are fetched by hand only."""
+    found = timeline(curves=parse_curves("3600:network=resnet50-places365"))
+    with pytest.raises(SettingsError, match="curves: .*network: resnet50-.* no published checksum"):
+        found.check()
+    broken = Preset(name="broken", values={"network": "resnet50-places365"})
+    with pytest.raises(SettingsError, match="preset broken: network: resnet50"):
+        timeline(steps=(TURNS[0], (Step("broken", 3600.0), broken))).check()
+
+
 @pytest.mark.parametrize("place", [0, 1])
 def test_a_preset_that_cannot_be_dreamed_is_found_before_its_turn(place: int) -> None:
     for values, said in (

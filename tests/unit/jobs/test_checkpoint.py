@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from livedream.core.errors import SettingsError, SinkError
+from livedream.core.settings import DreamSettings
 from livedream.jobs.checkpoint import Checkpoint, Checkpoints
 from livedream.jobs.render import RenderJob, check_same
 
@@ -99,3 +100,33 @@ def test_another_source_of_the_same_name_is_not_gone_on_with(tmp_path: Path) -> 
             check_same(job, then)
         older = {k: v for k, v in json.loads(then).items() if not k.startswith("source_")}
         check_same(job, json.dumps(older))
+
+
+@pytest.mark.parametrize(
+    ("settings", "name"),
+    [
+        ({"where": "!mask({})"}, "stencil.png"),
+        ({"where": "left | painted"}, "masks/painted.png"),
+        ({"objective": "eyes@mask({})"}, "matte.mp4"),
+        ({"objective": "eyes + guide(faces, {})"}, "me.jpg"),
+    ],
+)
+def test_other_masks_and_guides_of_the_same_names_are_not_gone_on_with(
+    settings: dict[str, str], name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LIVEDREAM_HOME", str(tmp_path))
+    path = tmp_path / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(b"1")
+    own = DreamSettings(**{key: text.format(path) for key, text in settings.items()})
+
+    def job() -> RenderJob:
+        return RenderJob(source="noise", output=Path("out.mkv"), settings=own)
+
+    then = job().identity()
+    check_same(job(), then)
+    path.write_bytes(b"22")
+    with pytest.raises(SettingsError, match="--resume: digest of masks and guides is '"):
+        check_same(job(), then)
+    older = {k: v for k, v in json.loads(then).items() if not k.startswith("digest")}
+    check_same(job(), json.dumps(older))

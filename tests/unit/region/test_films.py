@@ -1,10 +1,12 @@
 from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import av
 import numpy as np
 import pytest
+from PIL import Image
 
 from livedream.region.films import Film
 
@@ -68,10 +70,17 @@ def test_one_that_is_slow_falls_behind_and_goes_on(path: str) -> None:
 
 def test_pictures_that_stay_for_seconds(tmp_path: Path) -> None:
     made = tmp_path / "slow.gif"
-    from PIL import Image
-
     shades = [Image.new("L", (8, 8), 60 * n) for n in range(4)]
     shades[0].save(made, save_all=True, append_images=shades[1:], duration=3000, loop=0)
     for time_s in (0.0, 5.9, 6.0, 8.5, 11.0, 13.0, 605.0):
         found = float(Film(str(made)).at(time_s).mean())
         assert abs(found - 60 * (int(time_s // 3) % 4)) < 3
+
+
+def test_numbered_pictures_have_the_rate_they_are_given(tmp_path: Path, path: str) -> None:
+    for number in range(4):
+        Image.new("L", (8, 8), 60 * number).save(tmp_path / f"{number}.png")
+    for series in (str(tmp_path), str(tmp_path / "%d.png")):
+        for rate, time_s, shade in ((None, 0.1, 120), (Fraction(10), 0.1, 60), (Fraction(10), 0.5, 60)):
+            assert Film(series, rate).at(time_s).mean() == shade
+    assert number_at(Film(path, Fraction(10)), 1.0) == RATE  # a film has its own
