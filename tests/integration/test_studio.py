@@ -138,7 +138,9 @@ def test_the_last_set_up_is_offered_and_a_thumb_finds_everything(
         )
         left = page.evaluate("document.querySelector('[data-field=preset] + .tip').textContent")
         assert "as the last one was left, with Ink" in left
-        shown = "document.querySelector('[data-field=preset] select').selectedOptions[0].textContent"
+        shown = (
+            "document.querySelector('[data-field=preset] select').selectedOptions[0].textContent"
+        )
         assert page.evaluate(shown) == "as it was left: Ink"
         page.evaluate("document.querySelector('details').open = true")
         named = page.evaluate(

@@ -192,7 +192,8 @@ def test_devices_become_sources_outputs_and_inputs() -> None:
         json.loads(
             '{"cameras": {"0  Logitech": "", "1  Twin": "", "2  Twin": ""}, "displays": '
             '{"0  display": "1920x1080 at 0,0"}, "NDI senders": {"none": "ndi is not installed"},'
-            '"windows": {"Resolume Arena": "1280x720", "livedream - Chromium": "", "livedream": ""},'
+            '"windows": {"Resolume Arena": "1280x720", "livedream": "", "livedream - Chromium": ""'
+            "},"
             '"Spout senders": {"Arena": ""}, "Syphon servers": {"VDMX (<b>Main</b>)": ""},'
             '"audio inputs": {"USB": "2 channels"}}'
         )

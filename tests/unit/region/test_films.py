@@ -81,6 +81,10 @@ def test_numbered_pictures_have_the_rate_they_are_given(tmp_path: Path, path: st
     for number in range(4):
         Image.new("L", (8, 8), 60 * number).save(tmp_path / f"{number}.png")
     for series in (str(tmp_path), str(tmp_path / "%d.png")):
-        for rate, time_s, shade in ((None, 0.1, 120), (Fraction(10), 0.1, 60), (Fraction(10), 0.5, 60)):
+        for rate, time_s, shade in (
+            (None, 0.1, 120),
+            (Fraction(10), 0.1, 60),
+            (Fraction(10), 0.5, 60),
+        ):
             assert Film(series, rate).at(time_s).mean() == shade
     assert number_at(Film(path, Fraction(10)), 1.0) == RATE  # a film has its own
