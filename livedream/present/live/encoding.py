@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import av
 import numpy as np
+from av.video.frame import PictureType
 
 from livedream.core.addresses import Address
 from livedream.core.errors import SinkError, os_reason
@@ -116,6 +117,7 @@ def _configure(context: Any, name: str, options: StreamOptions, more: Mapping[st
     context.framerate = options.rate
     context.time_base = CLOCK
     context.bit_rate = options.bitrate
+    # In frames, for those that come at the full rate; for all others `TimedKeyframes`.
     context.gop_size = max(1, round(options.keyframe_s * float(options.rate)))
     context.max_b_frames = 0
     context.thread_type = "SLICE"
@@ -140,6 +142,31 @@ def stream_frame(rgb: Picture, options: StreamOptions) -> av.VideoFrame:
     return frame.reformat(
         format="yuv420p", src_color_range=2, dst_color_range=1, threads=ONE_THREAD
     )
+
+
+class TimedKeyframes:
+    """Encodes pictures, and asks for a keyframe once the last one is `keyframe_s` old.
+
+    An encoder alone counts frames of the rate that it was told. A camera in the dark or a busy
+    machine gives half as many, and whoever joins would wait twice as long.
+    """
+
+    def __init__(self, options: StreamOptions) -> None:
+        self._every = round(options.keyframe_s / float(CLOCK))
+        self._last = 0  # pts of the last one; an encoder's first picture is one
+
+    def encode(self, encoder: Any, picture: av.VideoFrame, pts: int) -> list[Any]:
+        """The picture's packets.  pts: in CLOCK, from 0.  Raises SinkError."""
+        picture.pts, picture.time_base = pts, CLOCK
+        if pts - self._last >= self._every:
+            picture.pict_type = PictureType.I
+        try:
+            packets: list[Any] = encoder.encode(picture)
+        except av.FFmpegError as error:
+            raise SinkError(f"the encoder failed ({error})") from error
+        if any(packet.is_keyframe for packet in packets):
+            self._last = pts
+        return packets
 
 
 class StreamMuxer:
@@ -167,6 +194,7 @@ class StreamMuxer:
         except BaseException:  # its encoders' threads would stay until Python collects garbage
             self.close()
             raise
+        self._keyframes = TimedKeyframes(options)
         self._begin_s: float | None = None
         self._last = -1
 
@@ -179,9 +207,8 @@ class StreamMuxer:
         seconds = frame.captured_s - self._begin_s
         self._last = max(self._last + 1, round(seconds / float(CLOCK)))
         picture = stream_frame(frame.rgb, self._options)
-        picture.pts, picture.time_base = self._last, CLOCK
+        packets = self._keyframes.encode(self._video, picture, self._last)
         try:
-            packets = self._video.encode(picture)
             for packet in [*self._heard(self._last * CLOCK + _SOUND_LEAD_S), *packets]:
                 self._container.mux_one(packet)
         except av.FFmpegError as error:

@@ -25,7 +25,13 @@ from livedream.core.live_sound import SOUND_RATE, Block, LiveSound
 from livedream.core.supervisor import SupervisedThread, start_thread
 from livedream.media.webrtc import meet_at, new_connection
 from livedream.present.live import LiveFrame
-from livedream.present.live.encoding import CLOCK, open_encoder, read_options, stream_frame
+from livedream.present.live.encoding import (
+    CLOCK,
+    TimedKeyframes,
+    open_encoder,
+    read_options,
+    stream_frame,
+)
 
 if TYPE_CHECKING:
     from aiortc import MediaStreamTrack, RTCPeerConnection
@@ -71,6 +77,7 @@ class WhipOutput:
 
     def open(self) -> None:
         self._encoder = open_encoder(self._options, profile="baseline")
+        self._keyframes = TimedKeyframes(self._options)
         self._begin_s: float | None = None
         self._last = -1
         self._loop = loop = asyncio.new_event_loop()
@@ -92,11 +99,7 @@ class WhipOutput:
         since_s = frame.captured_s - self._begin_s
         self._last = max(self._last + 1, round(since_s / float(CLOCK)))
         picture = stream_frame(frame.rgb, self._options)
-        picture.pts, picture.time_base = self._last, CLOCK
-        try:
-            packets = self._encoder.encode(picture)
-        except av.FFmpegError as error:
-            raise SinkError(f"the encoder failed ({error})") from error
+        packets = self._keyframes.encode(self._encoder, picture, self._last)
         for packet in packets:
             packet.time_base = CLOCK
         self._give(self._pictures, packets)

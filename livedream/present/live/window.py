@@ -101,6 +101,7 @@ class Window:
         self._displays: list[Display] = []
         self._chosen = 0  # the number of the display that keys are for
         self._before: dict[str, Placement] = {}  # by display key, for when a display comes back
+        self._moved: Area | None = None  # where F10 has put the only window
         self._card = options.card
         # By fullscreen: a projection is not covered unless somebody asked for it.
         self._hud = {False: options.hud is not False, True: options.hud is True}
@@ -147,7 +148,7 @@ class Window:
         picture = first.rgb.shape[1], first.rgb.shape[0]
         start_video()
         try:
-            desktop = Desktop(self._options.displays)
+            desktop = self._desktop()
             for number, area in enumerate(desktop.there):
                 # One display paces all of them: each that waited would wait for its own beam.
                 paced = area == desktop.there[-1]
@@ -162,6 +163,13 @@ class Window:
             self._displays, self._chosen = [], 0
             self._wall.publish(())
             stop_video()
+
+    def _desktop(self) -> Desktop:
+        """Where F10 has put the window; while that display is gone, where it began."""
+        if self._moved is not None:
+            with suppress(SinkError):
+                return Desktop((self._moved,))
+        return Desktop(self._options.displays)
 
     def _open(self, number: int, area: Area, picture: tuple[int, int], paced: bool) -> Display:
         screen = Screen(self._options, picture, area, paced=paced)
@@ -332,6 +340,7 @@ class Window:
 
     def _fullscreen(self) -> None:
         on = not self._display.screen.fullscreen
+        self._options = replace(self._options, fullscreen=on)  # for when they open again
         for display in self._displays:
             display.screen.set_fullscreen(on)
 
@@ -380,6 +389,8 @@ class Window:
         else:
             display = self._display
             display.screen.move_to_display(display.screen.display + 1)
+            if len(self._options.displays) == 1:  # what is left of a wall is a wall again later
+                self._moved = Area(display.screen.display)
             display.editor = None
             display.recall(self._placement(display.screen))
             self._recall_hud()

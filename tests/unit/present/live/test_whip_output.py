@@ -1,5 +1,6 @@
 """WHIP as an output: what it says where it is refused, and what it keeps to itself."""
 
+import asyncio
 import datetime
 import ssl
 import threading
@@ -8,7 +9,10 @@ from contextlib import contextmanager
 from fractions import Fraction
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+import numpy as np
 import pytest
 from waiting import no_thread_left
 
@@ -19,7 +23,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from livedream.core.errors import SettingsError, SinkError
-from livedream.present.live import Output, open_output
+from livedream.present.live import LiveFrame, Output, open_output
 from livedream.present.live.whip import WhipOutput
 
 
@@ -202,6 +206,34 @@ def test_a_session_whose_address_is_none_leaves_nothing(serve: Callable[..., Ser
         with pytest.raises(SinkError):
             made.open()
         made.close()
+
+
+def test_keyframes_come_by_the_second_from_a_camera_in_the_dark(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It gives ten frames a second, where it is said to give 25."""
+    waiting: asyncio.Queue[Any] = asyncio.Queue()
+
+    async def leave() -> None: ...
+
+    async def offer(made: WhipOutput) -> str:
+        connection = SimpleNamespace(connectionState="connected", close=leave)
+        pictures = SimpleNamespace(waiting=waiting)
+        vars(made).update(_connection=connection, _pictures=pictures, _heard=None)
+        return ""
+
+    async def connect(made: WhipOutput, answer: str) -> None: ...
+
+    monkeypatch.setattr(WhipOutput, "_offer", offer)
+    monkeypatch.setattr(WhipOutput, "_ask", lambda *_: "")
+    monkeypatch.setattr(WhipOutput, "_connect", connect)
+    with opened("whip:http://127.0.0.1:9/a?encoder=libx264") as made:
+        made.open()
+        for index in range(31):
+            made.write(LiveFrame(np.full((36, 64, 3), 8 * index, np.uint8), index / 10, index))
+    packets = [waiting.get_nowait() for _ in range(waiting.qsize())]
+    assert len(packets) == 31
+    assert [float(one.pts * one.time_base) for one in packets if one.is_keyframe] == [0, 1, 2, 3]
 
 
 def test_nobody_there_is_one_line_and_nothing_stays() -> None:

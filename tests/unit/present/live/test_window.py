@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -51,15 +52,16 @@ class Paper:
         self.said: list[list[str]] = []  # the words over each picture
         self.size, self.display, self.display_key = SIZE, 0, "0:640x360"
         self.others: list[Paper] = []  # the displays beside it
-        self.beside = self.fullscreen = False
+        self.beside = self.fullscreen = self.is_open = False
         self.failed: Exception | None = None
 
     def opened(
         self, options: WindowOptions, picture: tuple[int, int], area: Area, *, paced: bool
     ) -> "Paper":
         self.fullscreen = options.fullscreen
-        if area.number == 0:
-            self.move_to_display(0)
+        if not self.is_open:
+            self.is_open = True
+            self.move_to_display(area.number)
             return self
         other = Paper((), self.stop)
         other.beside = True
@@ -112,17 +114,21 @@ class Paper:
             self.failed = error
             self.stop.set()
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        self.is_open = False
 
 
 class PaperDesktop:
-    """As many displays as are asked for; `faults` are told one after the other."""
+    """The displays asked for, of `count`; `faults` are told one after the other."""
 
+    count = 3
     faults: Sequence[str] = ()
 
     def __init__(self, areas: Sequence[Area]) -> None:
-        self.there = tuple(area for area in areas if area.number < 3)
+        self.there = tuple(area for area in areas if area.number < self.count)
         self.missing = tuple(f"display {area.number} is off" for area in areas[len(self.there) :])
+        if not self.there:
+            raise SinkError(self.missing[0])
 
     def check(self) -> None:
         if PaperDesktop.faults:
@@ -143,8 +149,9 @@ class Stage:
         self.memory = DisplayMemory(folder)
         self.wall = WallControl()
 
-    def lose(self) -> None:
-        """A step after which the window opens again."""
+    def lose(self, left: int = 3) -> None:
+        """A step after which the window opens again.  left: how many displays there are then."""
+        self.monkeypatch.setattr(PaperDesktop, "count", left)
         self.slot.put(BLACK)
         raise SinkError("the display is gone")
 
@@ -471,10 +478,30 @@ class TestLost:
         assert stage.memory.recall("0:640x360") == Placement(mirror=True)
         assert stage.memory.recall("0:800x600") is None
 
+    def test_is_fullscreen_and_on_the_display_where_it_was(self, stage: Stage) -> None:
+        paper = stage.run(press("f10"), press("f"), stage.lose, press("tab"))
+        assert (paper.display, paper.fullscreen) == (1, True)
+        assert figures_shown(paper) == [True, True, False, False, False]
+
+    def test_is_not_fullscreen_where_that_was_ended(self, stage: Stage) -> None:
+        assert not stage.run(press("escape"), stage.lose, fullscreen=True).fullscreen
+
+    @pytest.mark.parametrize(
+        ("displays", "left", "shown"),
+        [((Area(0),), (1, 3), [0, 1, 0, 1]), ((Area(0), Area(3)), (4,), [0, 1, 0, 3])],
+    )
+    def test_is_where_it_began_while_the_display_it_was_moved_to_is_gone(
+        self, stage: Stage, displays: tuple[Area, ...], left: tuple[int, ...], shown: list[int]
+    ) -> None:
+        """And what was left of a wall is a wall again."""
+        steps = (partial(stage.lose, count) for count in left)
+        paper = stage.run(press("f10"), *steps, displays=displays)
+        assert [number for done, number in paper.log if done == "present"] == shown
+
     def test_after_another_display_it_lies_as_is_kept_for_this_one(self, stage: Stage) -> None:
         stage.memory.keep("0:640x360", Placement(gamma=1.5))
         stage.memory.keep("1:640x360", Placement(gamma=2.0))
-        paper = stage.run(press("f10"), stage.lose, press("f3"))
+        paper = stage.run(press("f10"), partial(stage.lose, 1), press("f3"))
         assert [lie.gamma for lie in paper.lain] == [1.5, 2.0, 1.5, 1.5]
         kept = [stage.memory.recall(f"{number}:640x360") for number in (0, 1)]
         assert kept == [Placement(gamma=1.5, mirror=True), Placement(gamma=2.0)]
