@@ -366,6 +366,18 @@ def test_pictures_are_not_sent(tmp_path: Path) -> None:
         render_films([job(folder, tmp_path / "many.mkv")], Elsewhere(hidden=folder))
 
 
+def test_a_worker_with_another_mask_is_refused(
+    made: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mask = tmp_path / "mask.png"
+    cv2.imwrite(str(mask), shot(1, 1)[0])
+    settings = DreamSettings(size="64p", where=f"mask({mask})")
+    wanted = job(made[0], tmp_path / "many.mkv", settings=settings)
+    mask.write_bytes(b"another's")
+    with pytest.raises(SourceError, match="masks or guides are other ones here"):
+        render_films([wanted], OneWorker())
+
+
 def test_a_share_that_goes_away_is_one_line(
     made: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
