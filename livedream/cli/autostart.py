@@ -65,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
     if starts:
         run_commands(entry.end)
     commands = entry.on if starts else entry.on[:-1]
-    if trouble := run_commands(commands):
+    if trouble := run_commands(commands, entry.again_s):
         raise SettingsError(f"autostart: not switched on: {trouble}")
     if run_commands(entry.session):
         print(

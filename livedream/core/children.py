@@ -11,12 +11,15 @@ import shutil
 import subprocess
 import sys
 from functools import lru_cache
+from pathlib import Path
 from typing import IO, Any, Final
 
 from livedream.core.errors import SettingsError
 
 _running: set["subprocess.Popen[bytes]"] = set()
 _MOST_SAID: Final = 64 * 1024  # bytes
+# Not on the PATH of what launchd and the Finder start.
+_HOMEBREW: Final = os.pathsep.join(("/opt/homebrew/bin", "/usr/local/bin"))
 # prctl(PR_SET_PDEATHSIG, SIGKILL), which what is executed then keeps. In a process of its own,
 # since nothing but exec is safe between fork and exec of a program with threads.
 _BOUND: Final = (
@@ -28,13 +31,27 @@ _BOUND: Final = (
 def start_child(command: list[str], **options: Any) -> "subprocess.Popen[bytes]":
     """`subprocess.Popen(command, **options)`, for a program given by its whole path.
 
-    Ctrl-C is not for it. To be ended by `end_child`, and by the thread that started it.
+    Ctrl-C is not for it, and what a Python says is UTF-8. To be ended by `end_child`, and by the
+    thread that started it.
     """
+    # Windows has Python write to a pipe or file in the old code page.
+    environment = {**os.environ, "PYTHONIOENCODING": "utf-8"}
     if sys.platform == "linux":
         command = [sys.executable, "-ISc", _BOUND, str(os.getpid()), *command]
-    child = subprocess.Popen(command, start_new_session=True, **options)
+    child = subprocess.Popen(command, env=environment, **_apart(), **options)
     _running.add(child)
     return child
+
+
+def _apart() -> dict[str, Any]:
+    """Options by which a child neither hears Ctrl-C nor opens a console."""
+    if sys.platform != "win32":
+        return {"start_new_session": True}
+    # Started by the studio's icon, livedream has no console, and ffmpeg would open one over the
+    # projection. Else a child shares livedream's, to end with it when its window is closed.
+    if Path(sys.executable).name.lower().startswith("pythonw"):
+        return {"creationflags": subprocess.CREATE_NO_WINDOW}
+    return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
 
 
 def end_child(child: "subprocess.Popen[bytes]", patience_s: float) -> None:
@@ -77,6 +94,8 @@ def end_children() -> None:
 def ffmpeg_with(protocol: str) -> str:
     """The path of the installed ffmpeg. Raises SettingsError where it lacks the protocol."""
     tool = shutil.which("ffmpeg")
+    if tool is None and sys.platform == "darwin":
+        tool = shutil.which("ffmpeg", path=_HOMEBREW)
     if tool is None or protocol not in protocols(tool):
         found = "the one here has none" if tool else "there is none"
         raise SettingsError(
@@ -96,6 +115,7 @@ def protocols(tool: str) -> tuple[str, ...]:
             capture_output=True,
             text=True,
             timeout=10,
+            **_apart(),
         ).stdout
     except (OSError, subprocess.TimeoutExpired):
         return ()

@@ -9,6 +9,7 @@ import os
 import plistlib
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,8 @@ from livedream.core.user_folders import checked_name, own_folder, write_whole
 DEFAULT_NAME: Final = "livedream"
 _PATIENCE_S: Final = 30.0
 _HUNG_S: Final = 30  # without a picture for so long it is started anew
+_LEAVING_S: Final = 10.0  # heuristic: launchd takes up to five seconds to be rid of a show
+_AGAIN_S: Final = 0.5
 
 _UNIT: Final = """\
 [Unit]
@@ -73,14 +76,16 @@ _TASK: Final = """\
 class Autostart:
     """file: what says what is started.  on, off: commands that switch it on and off; the last of
     `on` is the one that starts it at once.  before: goes before `on`, and fails where none was
-    there yet.  end: stops a show that runs, before it is switched off or started, and fails where
-    none does.  session: fails where this login would not have started it."""
+    there yet.  again_s: for how long `on` is tried, since what `before` ended may be slow to go.
+    end: stops a show that runs, before it is switched off or started, and fails where none does.
+    session: fails where this login would not have started it."""
 
     file: Path
     text: bytes
     on: tuple[tuple[str, ...], ...]
     off: tuple[tuple[str, ...], ...]
     before: tuple[tuple[str, ...], ...] = ()
+    again_s: float = 0.0
     end: tuple[tuple[str, ...], ...] = ()
     session: tuple[tuple[str, ...], ...] = ()
 
@@ -161,6 +166,7 @@ def autostart(
             (("launchctl", "bootstrap", domain, str(file)),),
             off,
             before=off,  # a label that is there already cannot be had twice
+            again_s=_LEAVING_S,
         )
     config = Path(os.environ.get("XDG_CONFIG_HOME") or home / ".config")
     text = _UNIT.format(
@@ -178,19 +184,36 @@ def autostart(
     )
 
 
-def run(commands: Sequence[Sequence[str]]) -> str:
-    """Run these one after the other; "" if all went well, else what did not, for people."""
+def run(commands: Sequence[Sequence[str]], again_s: float = 0.0) -> str:
+    """Run these one after the other; "" if all went well, else what did not, for people.
+
+    again_s: for how long one that fails is tried again.
+    """
+    until_s = time.monotonic() + again_s
     for command in commands:
-        try:
-            done = subprocess.run(
-                command, capture_output=True, text=True, timeout=_PATIENCE_S, check=False
-            )
-        except (OSError, subprocess.TimeoutExpired) as error:
-            return f"{' '.join(command)}: {os_reason(error)}"
-        if done.returncode:
-            said = (done.stderr or done.stdout).strip().splitlines()
-            return f"{' '.join(command)}: {said[-1] if said else f'code {done.returncode}'}"
+        while trouble := _trouble_of(command):
+            if time.monotonic() >= until_s:
+                return trouble
+            time.sleep(_AGAIN_S)
     return ""
+
+
+def _trouble_of(command: Sequence[str]) -> str:
+    try:
+        done = subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            errors="replace",  # schtasks does not speak in the code page that Python expects
+            timeout=_PATIENCE_S,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return f"{' '.join(command)}: {os_reason(error)}"
+    if not done.returncode:
+        return ""
+    said = (done.stderr or done.stdout).strip().splitlines()
+    return f"{' '.join(command)}: {said[-1] if said else f'code {done.returncode}'}"
 
 
 def _for_systemd(word: str) -> str:

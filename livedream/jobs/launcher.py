@@ -76,9 +76,11 @@ def launcher(*, system: str = sys.platform, home: Path | None = None) -> Launche
     if system == "win32":
         programs = Path(os.environ.get("APPDATA") or home / "AppData/Roaming")
         # pythonw has no console; `start` lets the one that runs this file go. A batch file is read
-        # line by line in the console's code page: from the second on in UTF-8.
+        # line by line in the console's code page: from the second on in UTF-8. It begins in the
+        # menu's folder, where a recording would be lost.
         python = command[0].replace("python.exe", "pythonw.exe").replace("%", "%%")
-        text = f'@chcp 65001 >nul\r\n@start "" "{python}" {" ".join(_WORDS)}\r\n'
+        text = '@chcp 65001 >nul\r\n@cd /d "%USERPROFILE%"\r\n'
+        text += f'@start "" "{python}" {" ".join(_WORDS)}\r\n'
         menu = programs / "Microsoft/Windows/Start Menu/Programs"
         return Launcher({menu / f"{_NAME}.cmd": text.encode()})
     if system == "darwin":
@@ -91,7 +93,8 @@ def launcher(*, system: str = sys.platform, home: Path | None = None) -> Launche
             "NSCameraUsageDescription": "livedream dreams what the camera sees.",
             "NSMicrophoneUsageDescription": "Sound moves the dream.",
         }
-        script = f"#!/bin/sh\nexec {shlex.join(command)}\n"
+        # The Finder starts it in /, where nothing can be recorded.
+        script = f'#!/bin/sh\ncd "$HOME"\nexec {shlex.join(command)}\n'
         return Launcher(
             {
                 bundle / "Contents/MacOS" / _NAME: script.encode(),

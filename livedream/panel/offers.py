@@ -6,7 +6,9 @@ Devices are asked for by a process of their own: a driver that crashes crashes t
 import importlib.util
 import json
 import mimetypes
+import os
 import re
+import string
 import subprocess
 import sys
 from collections import Counter
@@ -144,7 +146,7 @@ def _there(package: str) -> bool:
 
 
 def list_folder(text: str) -> dict[str, Any]:
-    """What films, pictures and folders there are.
+    """What films, pictures and folders there are, and at the root of a drive the other drives.
 
     text: a path, of which what exists is taken; else the user's videos.
     Raises SettingsError for a folder that cannot be read.
@@ -164,9 +166,20 @@ def list_folder(text: str) -> dict[str, Any]:
     films = [one.name for one in seen if _kind(one.name) in ("video", "image")]
     return {
         "path": str(folder), "parent": str(folder.parent),
+        "drives": _drives() if folder.parent == folder else [],
         "folders": folders[:_MOST], "files": films[:_MOST],
         "separator": "\\" if "\\" in str(folder) else "/",
     }  # fmt: skip
+
+
+def _drives() -> list[str]:
+    """Windows' drives, by their roots."""
+    if sys.platform != "win32":
+        return []
+    if sys.version_info >= (3, 12):
+        return os.listdrives()
+    roots = (f"{letter}:\\" for letter in string.ascii_uppercase)
+    return [root for root in roots if Path(root).exists()]
 
 
 def _kind(name: str) -> str:

@@ -298,7 +298,7 @@ export class Studio {
     return { button: make("button", { class: "chip", type: "button", onclick: toggled }, "Browse"), list };
   }
 
-  drawFolder({ path, parent, folders, files, separator }) {
+  drawFolder({ path, parent, drives, folders, files, separator }) {
     if (!this.open) return;
     const { list, chosen, inside } = this.open;
     const shown = this.open.files ? files : [];
@@ -307,7 +307,7 @@ export class Studio {
     const go = (title, to) => line(title, () => this.send({ folder: to }));
     const opened = list.hidden;
     list.hidden = false;
-    list.replaceChildren(make("p", { class: "tip" }, path), parent === path ? null : go("↑ up", parent), ...folders.map((name) => go(`${name}${separator}`, within(name))),
+    list.replaceChildren(make("p", { class: "tip" }, path), parent === path ? null : go("↑ up", parent), ...drives.map((root) => go(root, root)), ...folders.map((name) => go(`${name}${separator}`, within(name))),
       ...shown.map((name) => line(name, () => chosen(within(name)), " file")),
       shown.length || !this.open.files ? line(inside, () => chosen(path)) : make("p", { class: "tip" }, "no films or pictures here"));
     if (opened) list.scrollIntoView({ block: "nearest" });

@@ -54,6 +54,8 @@ class Overlay:
 def import_pygame() -> Any:
     """pygame, which would print a line of advertisement otherwise."""
     os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
+    # Else Windows says that a display with scaling is smaller, and blows up what is drawn for it.
+    os.environ.setdefault("SDL_WINDOWS_DPI_AWARENESS", "permonitorv2")
     import pygame
 
     return pygame

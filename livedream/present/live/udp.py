@@ -5,6 +5,7 @@ receivers that come and go as they like. (FFmpeg's own UDP would look a name up 
 interpreter still.)
 """
 
+import errno
 import socket
 from fractions import Fraction
 from typing import Any, Final
@@ -81,7 +82,8 @@ class UdpOutput:
             except (BlockingIOError, ConnectionRefusedError):
                 continue  # a full buffer, or nobody listens: UDP may lose, the stream goes on
             except OSError as error:
-                raise SinkError(os_reason(error)) from error
+                if error.errno != errno.ENOBUFS:  # a full buffer, in macOS's words
+                    raise SinkError(os_reason(error)) from error
 
     def close(self) -> None:
         if self._muxer is not None:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 from waiting import PATIENCE_S, until
@@ -71,6 +72,52 @@ def test_an_ffmpeg_without_the_protocol_is_one_line(
     monkeypatch.setattr("shutil.which", lambda name: str(tmp_path / name))
     with pytest.raises(SettingsError, match="the one here has none"):
         children.ffmpeg_with("srt")
+
+
+def test_an_ffmpeg_of_homebrew_is_found_by_what_the_finder_starts(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    ffmpeg = tmp_path / "ffmpeg"
+    ffmpeg.write_text("#!/bin/sh\necho srt\n")
+    ffmpeg.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path / "elsewhere"))
+    monkeypatch.setattr("livedream.core.children._HOMEBREW", str(tmp_path))
+    monkeypatch.setattr("sys.platform", "darwin")
+    assert children.ffmpeg_with("srt") == str(ffmpeg)
+
+
+@pytest.mark.parametrize(
+    ("python", "flag"),
+    [("python.exe", "CREATE_NEW_PROCESS_GROUP"), ("pythonw.exe", "CREATE_NO_WINDOW")],
+)
+def test_on_windows_ctrl_c_does_not_reach_a_child_and_no_console_opens(
+    monkeypatch: pytest.MonkeyPatch, python: str, flag: str
+) -> None:
+    asked: list[dict[str, Any]] = []
+
+    def refuse(command: list[str], **options: Any) -> None:
+        asked.append(options)
+        raise OSError
+
+    monkeypatch.setattr("sys.platform", "win32")
+    monkeypatch.setattr("sys.executable", python)
+    monkeypatch.setattr("subprocess.Popen", refuse)
+    for name in ("CREATE_NEW_PROCESS_GROUP", "CREATE_NO_WINDOW"):
+        monkeypatch.setattr(subprocess, name, name, raising=False)
+    with pytest.raises(OSError):
+        children.start_child(["ffmpeg"])
+    assert children.protocols(f"ffmpeg of {python}") == ()
+    assert [options["creationflags"] for options in asked] == [flag, flag]
+
+
+def test_what_a_python_says_is_read_as_it_was_meant(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONIOENCODING", "cp1252")  # as on Windows
+    with tempfile.TemporaryFile() as said:
+        child = children.start_child(
+            [sys.executable, "-c", "import sys; print('J\\xfcrgen', file=sys.stderr)"], stderr=said
+        )
+        children.end_child(child, PATIENCE_S)
+        assert children.last_words(said) == "Jürgen"
 
 
 def test_what_a_child_says_for_weeks_stays_short_and_its_last_words_are_the_last() -> None:

@@ -81,9 +81,13 @@ def test_an_agent_of_launchd_takes_the_place_of_the_one_before(
     tools = tmp_path / "bin"
     tools.mkdir()
     launchctl = tools / "launchctl"
-    launchctl.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/asked\n[ $1 = bootstrap ]\n')
+    launchctl.write_text(  # the show of before goes while the new one is refused for the first time
+        f'#!/bin/sh\necho "$@" >> {tmp_path}/asked\n[ $1 = bootstrap ] || exit 3\n'
+        f"[ -e {tmp_path}/gone ] || {{ : > {tmp_path}/gone; exit 5; }}\n"
+    )
     launchctl.chmod(0o755)
     monkeypatch.setenv("PATH", str(tools))
+    monkeypatch.setattr("livedream.jobs.autostart._AGAIN_S", 0.0)
     here = partial(autostart, system="darwin", home=tmp_path)
     monkeypatch.setattr("livedream.jobs.autostart.autostart", here)
     file = here(()).file
@@ -91,7 +95,7 @@ def test_an_agent_of_launchd_takes_the_place_of_the_one_before(
     assert capsys.readouterr().out == f"{file} is written\nIt starts at each login.\n"
     domain = f"gui/{os.getuid()}"
     assert (tmp_path / "asked").read_text().splitlines() == [
-        f"bootout {domain}/livedream.livedream", f"bootstrap {domain} {file}"
+        f"bootout {domain}/livedream.livedream", *2 * [f"bootstrap {domain} {file}"]
     ]  # fmt: skip
 
 
@@ -109,7 +113,7 @@ def test_a_task_of_windows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert task.findtext(f".//{schema}Priority") == "5"
     done: list[Sequence[Sequence[str]]] = []
 
-    def noted(commands: Sequence[Sequence[str]]) -> str:
+    def noted(commands: Sequence[Sequence[str]], again_s: float = 0.0) -> str:
         done.append(commands)
         return "the task does not run" if commands == entry.end else ""
 
@@ -147,6 +151,8 @@ def test_what_goes_wrong_is_said() -> None:
     assert run([("no-such-tool",)]) == "no-such-tool: No such file or directory"
     fails = "import sys; sys.exit('no bus')"
     assert run([(*python, "pass"), (*python, fails)]).endswith(": no bus")
+    fails = r"import sys; sys.stderr.buffer.write(b'Ung\x81ltig'); sys.exit(1)"  # by schtasks
+    assert run([(*python, fails)]).endswith(": Ung\N{REPLACEMENT CHARACTER}ltig")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="a unit of systemd")

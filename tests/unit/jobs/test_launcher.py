@@ -64,9 +64,26 @@ def test_an_application_of_macos(tmp_path: Path) -> None:
     about = plistlib.loads((found.path / "Contents/Info.plist").read_bytes())
     program = found.path / "Contents/MacOS" / about["CFBundleExecutable"]
     assert program.stat().st_mode & 0o111 == 0o111
-    assert shlex.split(program.read_text(encoding="utf-8").splitlines()[1])[1:] == COMMAND
+    assert shlex.split(program.read_text(encoding="utf-8").splitlines()[-1])[1:] == COMMAND
     assert found.remove() and not found.path.exists()
     assert not found.remove()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a program of the shell")
+def test_an_application_of_macos_runs_at_home(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    python = tmp_path / "my python"
+    python.write_text('#!/bin/sh\necho "$(pwd): $*"\n')
+    python.chmod(0o755)
+    monkeypatch.setattr(made.sys, "executable", str(python))
+    found = launcher(system="darwin", home=tmp_path)
+    found.write()
+    done = subprocess.run(
+        [next(iter(found.files))], cwd="/", env={"HOME": str(tmp_path)},
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert done.stdout == f"{tmp_path}: -m livedream studio\n"
 
 
 def test_a_command_of_windows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -74,9 +91,12 @@ def test_a_command_of_windows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(made.sys, "executable", r"C:\Jürgen\100% Python\python.exe")
     ((path, text),) = launcher(system="win32", home=tmp_path).files.items()
     assert path.name == "livedream.cmd" and "Start Menu" in str(path)
-    first, second = text.decode("utf-8").split("\r\n", 1)
-    assert first == "@chcp 65001 >nul"  # from here on UTF-8
-    assert second == '@start "" "C:\\Jürgen\\100%% Python\\pythonw.exe" -m livedream studio\r\n'
+    assert text.decode("utf-8").split("\r\n") == [
+        "@chcp 65001 >nul",  # from here on UTF-8
+        '@cd /d "%USERPROFILE%"',
+        '@start "" "C:\\Jürgen\\100%% Python\\pythonw.exe" -m livedream studio',
+        "",
+    ]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="asks for the files of Linux")

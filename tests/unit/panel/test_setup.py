@@ -229,6 +229,20 @@ def test_a_folder_shows_films_and_folders_only(tmp_path: Path) -> None:
         list_folder("~nobody-of-that-name/x")
 
 
+def test_from_the_root_of_a_drive_the_others_are_reached(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tmp_path.anchor
+    assert list_folder(root)["drives"] == []
+    there = ["C:\\", "D:\\"]
+    exists = Path.exists
+    monkeypatch.setattr(Path, "exists", lambda path, **_: str(path) in there or exists(path))
+    monkeypatch.setattr("os.listdrives", lambda: there, raising=False)  # from Python 3.12
+    monkeypatch.setattr("sys.platform", "win32")
+    assert list_folder(root)["drives"] == there
+    assert list_folder(str(tmp_path))["drives"] == []
+
+
 def test_a_drive_that_is_unplugged_is_not_looked_for_for_ever(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

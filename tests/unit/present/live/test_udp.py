@@ -1,7 +1,9 @@
-"""MPEG-TS over UDP: where it goes."""
+"""MPEG-TS over UDP: where it goes, and what ends it."""
 
+import errno
+import os
 import socket
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, nullcontext
 from fractions import Fraction
 from typing import Any
 
@@ -9,6 +11,7 @@ import numpy as np
 import pytest
 from waiting import PATIENCE_S
 
+from livedream.core.errors import SinkError
 from livedream.present.live import LiveFrame, open_output
 
 
@@ -51,3 +54,27 @@ def test_how_far_a_multicast_group_goes_is_as_it_was_asked(
         except OSError as error:
             pytest.skip(f"this machine has no IPv6 ({error})")
         assert vars(output)["_socket"].getsockopt(level, option) == 7
+
+
+@pytest.mark.parametrize(
+    ("number", "ends"),
+    [
+        (errno.EAGAIN, nullcontext()),
+        (errno.ENOBUFS, nullcontext()),  # on macOS
+        (errno.ENETUNREACH, pytest.raises(SinkError, match="Network is unreachable")),
+    ],
+)
+def test_a_full_buffer_does_not_end_the_stream(
+    number: int, ends: AbstractContextManager[object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Refusing(socket.socket):
+        def sendto(self, *_: Any) -> int:
+            raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(socket, "socket", Refusing)
+    picture = np.zeros((90, 160, 3), np.uint8)
+    output = open_output("udp://127.0.0.1:9000", width=160, height=90, rate=Fraction(25))
+    with closing(output), ends:
+        output.open()
+        for count in range(5):
+            output.write(LiveFrame(picture, count / 25, count))
