@@ -2,7 +2,7 @@
 
 A driver that crashes takes its show with it and not the studio: the show is started again, as it
 was. What was set on its panel is kept from one show to the next, and in a file from one day to the
-next.
+next; what was painted there each show leaves in a file for the next.
 """
 
 import json
@@ -51,6 +51,7 @@ _OPEN: Final = "livedream: window is open"
 _WRITE_S: Final = 2.0
 _OWN_WEIGHTS: Final = ("--weights=", "--settings-from=")  # a film's settings may name some
 _STATE: Final = ("preset", "program", "bpm", "modulators")
+_PAINTED: Final = "studio-painted.png"  # beside the file of what was set
 _REFUSED: Final = 2  # the exit code of what cannot be
 
 
@@ -211,6 +212,7 @@ class ShowProcess:
         self._stop_s = stop_s
         self._kept = Kept.read(kept)
         self._kept_in = kept
+        self._painting = None if kept is None else kept.with_name(_PAINTED)
         self._curtain = Curtain()
         self._wanted: Setup | None = None
         self._asked = 0  # counts wishes
@@ -291,6 +293,11 @@ class ShowProcess:
             self._kept = Kept(self._kept_in, _beginning(setup))
         self._kept.begin(setup.words)
         words = [*setup.words]
+        if self._painting is not None:
+            if not self._kept.state:
+                with suppress(OSError):  # another program looks at it, or there is none
+                    self._painting.unlink()
+            words.append(f"--painting={self._painting}")
         if not self._kept.state:
             words += setup.opening
         else:

@@ -210,6 +210,23 @@ def test_a_tempo_goes_on_where_it_was_set_by_hand_and_nobody_leads() -> None:
     assert tempo(kept) is None
 
 
+def test_what_was_painted_is_left_for_the_next_show_unless_it_begins_afresh(
+    tmp_path: Path,
+) -> None:
+    painted = tmp_path / "studio-painted.png"
+    painted.touch()  # of a show of which nothing else is known
+    with closing(ShowProcess(command=COMMAND, stop_s=0.5, kept=tmp_path / "look.json")) as show:
+        show.open()
+        for number, preset, stays in ((1, "ink", False), (2, "ink", True), (3, "neon", False)):
+            show.start(setup(tmp_path, f"run:{number}", f"--preset={preset}"))
+            until(lambda number=number: is_in(show, "running", number))
+            until(lambda: show.left_with == "made")  # so that another can go on from it
+            assert painted.exists() == stays
+            painted.touch()  # as the show does
+    words = [message["words"] for message in heard(tmp_path) if "words" in message]
+    assert [f"--painting={painted}" in said for said in words] == [True, True, True]
+
+
 def test_an_attract_program_is_not_taken_for_what_was_set() -> None:
     def goes_on(kept: Kept) -> dict[str, Any]:
         values: dict[str, Any] = {}
