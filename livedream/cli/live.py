@@ -77,6 +77,8 @@ def add_parser(commands: Commands) -> None:
         "camera); in a URL, {env:NAME} and {file:PATH} stand for a password kept there",
     )  # fmt: skip
     parser.add_argument("--source", dest="source_option", metavar="SOURCE", help="same as SOURCE")
+    # The studio's own: where one of its shows leaves what is painted for the next.
+    parser.add_argument("--painting", type=Path, help=argparse.SUPPRESS)
     _add_in_and_out(parser.add_argument_group("in and out"))
     _add_controllers(parser.add_argument_group("controllers"))
     grade = parser.add_argument_group("the picture")
@@ -285,6 +287,7 @@ def job_of(args: argparse.Namespace) -> "LiveJob":
         ),
         record=args.record,
         sound=args.sound,
+        painting=args.painting,
         attract_s=args.attract_after,
         limit_flashes=not args.no_flash_limit,
         seconds=args.seconds,

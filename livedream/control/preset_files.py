@@ -2,12 +2,15 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Final
 
+from livedream.capture.synthetic import is_synthetic
 from livedream.control.presets import Preset
 from livedream.dream.objectives.prompt import parse_prompt
 from livedream.dream.objectives.text import parse_objective
 from livedream.dream.objectives.value import GuideTarget, Objective
+from livedream.region.films import is_live
 from livedream.region.text import parse_region
 from livedream.region.value import Leaf, Not, Region, leaves
 
@@ -37,14 +40,23 @@ def paths_of_prompt(preset: Preset) -> list[str]:
     ]
 
 
+def with_whole_paths(preset: Preset) -> Preset:
+    """The preset with its files named so that they are found from every folder."""
+    return with_paths(preset, _whole) if paths_of(preset) else preset
+
+
 def with_paths(preset: Preset, change: Callable[[str], str]) -> Preset:
     """The preset with others in the place of those that its objective and `where` name."""
     values: dict[str, Any] = dict(preset.values)
     if values.get("objective"):
         values["objective"] = str(_objective(parse_objective(values["objective"]), change))
-    if values.get("where"):
+    if values.get("where", "").strip():
         values["where"] = str(_region(parse_region(values["where"]), change))
     return replace(preset, values=values)
+
+
+def _whole(text: str) -> str:
+    return text if is_live(text) or is_synthetic(text) else str(Path(text).absolute())
 
 
 def _objective(objective: Objective, change: Callable[[str], str]) -> Objective:

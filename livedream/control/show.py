@@ -15,6 +15,7 @@ from typing import Any, Final
 from livedream.control.launch import Called, LaunchQueue
 from livedream.control.live_parameters import LiveParameters
 from livedream.control.modulation import Modulation, Modulator
+from livedream.control.preset_files import with_whole_paths
 from livedream.control.presets import KEPT, LONGEST_CROSSFADE_S, Look, Preset, Presets
 from livedream.control.programs import (
     Every,
@@ -373,7 +374,8 @@ class Show:
     def save(self, name: str, title: str = "", about: str = "", crossfade_s: float = 4.0) -> Preset:
         """What is shown now, as a preset of the user's own. Raises SettingsError if it cannot be.
 
-        Saved is what differs from the declared defaults, without what belongs to the machine.
+        Saved is what differs from the declared defaults, without what belongs to the machine; the
+        files that objective and `where` name with their whole paths.
         """
         values = {
             name: value
@@ -383,10 +385,10 @@ class Show:
                 value != self.parameters.declared[name].default or value != self.started_with[name]
             )
         }
-        preset = Preset(
+        preset = with_whole_paths(Preset(
             name=name, title=title[:60], about=about[:200], crossfade_s=crossfade_s,
             values=values, modulators=self.modulation.modulators, own=True,
-        )  # fmt: skip
+        ))  # fmt: skip
         self.presets.save(preset)
         self._preset = name
         self.notify()

@@ -1,6 +1,7 @@
 """What a live session is asked to do."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final
 
 from livedream.capture.live.worker import Orientation
@@ -25,6 +26,7 @@ class LiveJob:
     fps: frame rate to keep; None for the source's own.  attract_s: seconds without motion before
     the attract mode begins, 0 never.  seconds: stop after this time, None never.
     record: a folder, "" for none.  sound: what goes along with the picture, one of SOUNDS.
+    painting: the path of a `PaintingFile`, None for none.
     """
 
     source: str = ""
@@ -42,6 +44,7 @@ class LiveJob:
     controllers: ControllerSettings = field(default_factory=ControllerSettings)
     record: str = ""
     sound: str = SOUNDS[0]
+    painting: Path | None = None
     attract_s: float = 0.0
     limit_flashes: bool = True
     seconds: float | None = None

@@ -44,7 +44,7 @@ from livedream.media.webrtc import is_whip
 from livedream.present.live import LiveFrame, Output, as_recording, find_route, open_output
 from livedream.present.live.wall_control import WallControl
 from livedream.present.live.worker import OutputWorker
-from livedream.region.painting import kept_painting
+from livedream.region.painting import PaintingFile, kept_painting
 
 if TYPE_CHECKING:
     from livedream.present.live.window import Window
@@ -129,7 +129,10 @@ class Session(Closeable):
         flow = open_flow(job.dream.flow, device=job.dream.device)
         self.opened = self._wait_for_source()
         self.fps = min(job.fps or MOST_FPS, float(self.opened.rate))
-        self.parameters.painting.begin(self.opened.width, self.opened.height, kept_painting())
+        painting = self.parameters.painting
+        painting.begin(self.opened.width, self.opened.height, kept_painting(job.painting))
+        self._painting_file = PaintingFile(painting, job.painting)
+        self._closers.append(("what is painted", self._painting_file.write))
         self._open_outputs()
         self._log_start()
         self.pool = LiveDreamerPool(dreamer, make)
@@ -285,6 +288,7 @@ class Session(Closeable):
             if time.monotonic() >= self._ends_s:
                 self.stop("its time is up")
                 return
+            self._painting_file.write()
             status = self.status.latest()
             self._watchdog.check(status)
             if not self._delays_said and status.uptime_s > _SETTLED_S:

@@ -2,7 +2,7 @@
 
 A driver that crashes takes its show with it and not the studio: the show is started again, as it
 was. What was set on its panel is kept from one show to the next, and in a file from one day to the
-next.
+next; what was painted there each show leaves in a file for the next.
 """
 
 import json
@@ -49,7 +49,9 @@ _LINES: Final = 40
 _PANEL: Final = re.compile(r"panel: http://127\.0\.0\.1:(\d+)/")
 _OPEN: Final = "livedream: window is open"
 _WRITE_S: Final = 2.0
+_OWN_WEIGHTS: Final = ("--weights=", "--settings-from=")  # a film's settings may name some
 _STATE: Final = ("preset", "program", "bpm", "modulators")
+_PAINTED: Final = "studio-painted.png"  # beside the file of what was set
 _REFUSED: Final = 2  # the exit code of what cannot be
 
 
@@ -74,7 +76,8 @@ class Kept:
     it was set by hand. What an attract program sets is not kept, since nobody chose it.
 
     beginning: what the show began with; another beginning undoes what was set since.
-    said: the words that set `ShowSettings`, by name; another word undoes what was set of them.
+    said: the words that set `ShowSettings` or name weights, by name; another word undoes what was
+    set of them, and other weights undo which network was to dream what.
     file: where it is kept, None: nowhere.
     """
 
@@ -127,11 +130,15 @@ class Kept:
     def begin(self, words: Sequence[str]) -> None:
         """A show begins by these words: what they say anew counts, not what was set before."""
         flags = {parameter.flag: parameter.name for parameter in declared(ShowSettings)}
+        flags["--weights"] = "weights"
         split = ((word.partition("=")[0], word) for word in words)
         said = {flags[flag]: word for flag, word in split if flag in flags}
         for name in flags.values():
             if said.get(name) != self.said.get(name):
                 self.values.pop(name, None)
+        if "weights" in said and said["weights"] != self.said.get("weights"):
+            # Set to nothing, not taken out: the preset may name a network.
+            self.values |= dict.fromkeys(DREAMED, "")
         self.said = said
         self._bpm_set, self._meanwhile = 0, None
         if "--link" in words and self.state:
@@ -205,6 +212,7 @@ class ShowProcess:
         self._stop_s = stop_s
         self._kept = Kept.read(kept)
         self._kept_in = kept
+        self._painting = None if kept is None else kept.with_name(_PAINTED)
         self._curtain = Curtain()
         self._wanted: Setup | None = None
         self._asked = 0  # counts wishes
@@ -285,11 +293,19 @@ class ShowProcess:
             self._kept = Kept(self._kept_in, _beginning(setup))
         self._kept.begin(setup.words)
         words = [*setup.words]
+        if self._painting is not None:
+            if not self._kept.state:
+                with suppress(OSError):  # another program looks at it, or there is none
+                    self._painting.unlink()
+            words.append(f"--painting={self._painting}")
         if not self._kept.state:
             words += setup.opening
         else:
             words += self._kept.program_file()
-            if network := self._kept.values.get("network"):  # the rest can change at once
+            network = self._kept.values.get("network")
+            # All else can change at once. The first network's own weights are no other's: there the
+            # network changes, too.
+            if network and not any(word.startswith(_OWN_WEIGHTS) for word in words):
                 words.append(f"--network={network}")
         if covered_by(words) is None:
             self._curtain.lift()

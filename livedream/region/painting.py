@@ -137,14 +137,50 @@ class Painting:
         return path
 
 
-def kept_painting() -> NDArray[np.uint8] | None:
-    """What comes back at a start, None where nothing is kept that can be read."""
+class PaintingFile:
+    """A file in which a show leaves what is painted, kept or not, for the next show.  Thread-safe.
+
+    painting: as the show begins with it.  path: None where nothing is to be left.
+    """
+
+    def __init__(self, painting: Painting, path: Path | None) -> None:
+        self._painting, self._path = painting, path
+        self._written = painting.painted
+        self._lock = threading.Lock()
+
+    def write(self) -> None:
+        """Where something was painted since."""
+        with self._lock:
+            painted = self._painting.painted
+            if self._path is None or painted is self._written:
+                return
+            self._written = painted
+            try:
+                write_whole(self._path, self._painting.png())
+            except SettingsError as error:  # the show goes on
+                _log.warning("what is painted is not saved: %s", error)
+
+
+def kept_painting(left: Path | None = None) -> NDArray[np.uint8] | None:
+    """What comes back at a start, None where nothing is kept that can be read.
+
+    left: a `PaintingFile`'s path.  Of this and what was kept, what was written last comes back.
+    """
+    files = [kept_file()] if left is None else [kept_file(), left]
+    for file in sorted(files, key=_written_ns, reverse=True):
+        try:
+            return decoded(file.read_bytes())
+        except OSError as error:  # SourceError is one
+            if file.exists():
+                _log.warning("%s: %s; it does not come back", file, reason(error))
+    return None
+
+
+def _written_ns(file: Path) -> int:
     try:
-        return decoded(kept_file().read_bytes())
-    except OSError as error:  # SourceError is one
-        if kept_file().exists():
-            _log.warning("%s: %s; painting starts empty", kept_file(), reason(error))
-        return None
+        return file.stat().st_mtime_ns
+    except OSError:  # there is none
+        return 0
 
 
 def decoded(png: bytes) -> NDArray[np.uint8]:

@@ -221,6 +221,25 @@ def test_masks_that_move_count_from_where_the_show_log_does(
         assert begun == [session.controllers.log.begun_s]
 
 
+def test_what_is_painted_is_left_for_another_show(
+    texture: Picture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While it runs, as it may be killed, and what was painted last at its end."""
+    monkeypatch.setattr("livedream.live.session._CLOSING_S", PATIENCE_S)
+    left = tmp_path / "left.png"
+    with Session(job(painting=left), live_input=Moving(texture)) as session:
+        runs = threading.Thread(target=session.run, daemon=True)
+        runs.start()
+        painting = session.parameters.painting
+        session.parameters.paint({"paint": [[0.5, 0.5]], "brush": 0.5, "begins": True})
+        until(left.exists)
+        session.parameters.paint({"paint": [[0.1, 0.1]], "brush": 0.1, "begins": True})
+    runs.join(PATIENCE_S)
+    assert not runs.is_alive()
+    with Session(job(painting=left), live_input=Moving(texture)) as session:
+        assert session.parameters.painting.png() == painting.png()
+
+
 def test_what_does_not_close_is_left_to_itself_within_a_second(
     texture: Picture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

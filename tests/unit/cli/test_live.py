@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from livedream.cli import live, main, script
+from livedream.cli import build_parser, live, main, script
+from livedream.cli.form import LiveForm
 from livedream.core.errors import ShowError, SourceError
 from livedream.core.supervisor import Supervisor
 from livedream.live.session import Session
@@ -71,6 +72,13 @@ def test_displays_that_make_no_sense_are_refused_and_left(
     (line,) = capsys.readouterr().err.splitlines()
     assert f"{kept}: display 0:1920x1080: crop: must be " in line
     assert "2, 1" in kept.read_text()
+
+
+def test_where_a_show_of_the_studio_leaves_what_is_painted_is_no_field_of_its_page() -> None:
+    parsed = build_parser().parse_args(["live", "--painting=left.png"])
+    assert live.job_of(parsed).painting == Path("left.png")
+    assert live.job_of(build_parser().parse_args(["live"])).painting is None
+    assert "painting" not in {field.name for field in LiveForm().fields}
 
 
 @pytest.mark.parametrize("option", ["--panel", "--osc", "--midi", "--audio"])

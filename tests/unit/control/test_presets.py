@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
 from livedream.control.live_parameters import LiveParameters
@@ -193,6 +195,27 @@ def test_what_is_saved_comes_back(show: Show, clock: Time) -> None:
     assert not list(show.presets.folder.glob("my-look.*"))
     with pytest.raises(SettingsError, match="built in"):
         show.presets.remove("ink")
+
+
+def test_what_is_saved_names_its_files_for_every_folder(
+    show: Show, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    cv2.imwrite("me.png", np.full((9, 16), 255, np.uint8))
+    where = "mask({0}) | mask(camera:1) | mask(noise?size=64x48)"
+    objective = "guide(faces, {0})@!mask({0}) + 0.5*guide(fur, rtsp://stage/1)"
+
+    def saved(**values: str) -> dict[str, str]:
+        show.parameters.apply(values)
+        found = show.save("ours").values
+        return {name: found[name] for name in values}
+
+    here = tmp_path / "me.png"
+    assert saved(where=where.format("me.png"), objective=objective.format("me.png")) == {
+        "where": where.format(here), "objective": objective.format(here)
+    }  # fmt: skip
+    plain = {"where": " ", "objective": "eyes+0.50*fur"}  # as it was written
+    assert saved(**plain) == plain
 
 
 @pytest.mark.parametrize("name", ["../../etc/passwd", "", "a/b", "A", "a" * 50, "nul\0", ".hidden"])

@@ -111,6 +111,40 @@ def test_of_the_panel_and_the_set_up_what_was_said_last_counts(
             until(lambda since=begun: "beat" in str(heard(tmp_path)[since:]))
 
 
+@pytest.mark.parametrize("own", ["--weights=mine.pt", "--settings-from=film.mp4"])
+def test_weights_of_ones_own_are_not_put_into_another_network(
+    show: ShowProcess, tmp_path: Path, own: str
+) -> None:
+    """It begins with the weights, and goes over to the network that was chosen since."""
+    wanted = Setup(words=(*setup(tmp_path).words, own), opening=())
+    show.start(wanted)
+    until(lambda: is_in(show, "running", 1))
+    say(show, apply={"network": "googlenet"})
+    until(lambda: "googlenet" in str(heard(tmp_path)))
+    before = len(heard(tmp_path))
+    show.start(wanted)
+    until(lambda: is_in(show, "running", 2))
+    told = until(lambda: applied(heard(tmp_path)[before:]))
+    assert told["network"] == "googlenet"
+    words = heard(tmp_path)[before]["words"]
+    assert own in words and "--network=googlenet" not in words
+
+
+def test_other_weights_undo_which_network_was_to_dream() -> None:
+    kept = heard_from_a_show()
+    chosen = {"network": "googlenet", "objective": "inception4c", "prompt": ""}
+    kept.hear({"values": {name: [value, 0.0] for name, value in chosen.items()}})
+    for words, wanted in (
+        (("--weights=mine.pt",), dict.fromkeys(chosen, "")),
+        (("--weights=mine.pt",), chosen),  # the same: chosen since
+        (("--weights=other.pt",), dict.fromkeys(chosen, "")),
+        ((), chosen),
+    ):
+        kept.begin(words)
+        assert {"apply": wanted} in kept.messages()
+        kept.hear({"values": {name: [value, 0.0] for name, value in chosen.items()}})
+
+
 def test_what_was_set_is_still_there_the_next_day(tmp_path: Path) -> None:
     kept = tmp_path / "home" / "look.json"
     secret = "guide(faces, rtsp://me:secret@camera/1)"
@@ -174,6 +208,23 @@ def test_a_tempo_goes_on_where_it_was_set_by_hand_and_nobody_leads() -> None:
     kept = heard_from_a_show(bpm=98.0, bpm_set=1)
     kept.begin(("--link",))
     assert tempo(kept) is None
+
+
+def test_what_was_painted_is_left_for_the_next_show_unless_it_begins_afresh(
+    tmp_path: Path,
+) -> None:
+    painted = tmp_path / "studio-painted.png"
+    painted.touch()  # of a show of which nothing else is known
+    with closing(ShowProcess(command=COMMAND, stop_s=0.5, kept=tmp_path / "look.json")) as show:
+        show.open()
+        for number, preset, stays in ((1, "ink", False), (2, "ink", True), (3, "neon", False)):
+            show.start(setup(tmp_path, f"run:{number}", f"--preset={preset}"))
+            until(lambda number=number: is_in(show, "running", number))
+            until(lambda: show.left_with == "made")  # so that another can go on from it
+            assert painted.exists() == stays
+            painted.touch()  # as the show does
+    words = [message["words"] for message in heard(tmp_path) if "words" in message]
+    assert [f"--painting={painted}" in said for said in words] == [True, True, True]
 
 
 def test_an_attract_program_is_not_taken_for_what_was_set() -> None:

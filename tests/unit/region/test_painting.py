@@ -1,5 +1,6 @@
 """A mask painted by hand: strokes, what takes them back, what is kept, what is refused."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,14 @@ import pytest
 from livedream.core.errors import SettingsError, SourceError
 from livedream.region.films import masked
 from livedream.region.fixed import read_mask
-from livedream.region.painting import Painting, decoded, kept_file, kept_files, kept_painting
+from livedream.region.painting import (
+    Painting,
+    PaintingFile,
+    decoded,
+    kept_file,
+    kept_files,
+    kept_painting,
+)
 from livedream.warp.remap import Plane
 
 
@@ -156,6 +164,43 @@ def test_what_is_kept_comes_back_and_is_a_mask(
         with pytest.raises(SettingsError):
             painting.keep(name)
     assert len(list(tmp_path.rglob("*"))) == 3  # the folder and two files
+
+
+def test_what_is_left_of_a_show_comes_back_in_the_next(
+    painting: Painting, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    monkeypatch.setenv("LIVEDREAM_HOME", str(tmp_path))
+    left = tmp_path / "left.png"
+
+    def comes_back() -> bool:
+        found = kept_painting(left)
+        return found is not None and bool(found.any())
+
+    file = PaintingFile(painting, left)
+    file.write()
+    assert not left.exists()  # nothing was painted
+    painting.do(stroke([0.2, 0.3], [0.7, 0.6]))
+    file.write()
+    again = Painting()
+    again.begin(640, 360, kept_painting(left))
+    np.testing.assert_array_equal(plane(again), plane(painting))
+    os.utime(left, (1, 1))
+    file.write()
+    assert left.stat().st_mtime == 1  # it is as it was
+    painting.do({"painting": "clear"})
+    kept = painting.keep("painted")
+    assert not comes_back()  # kept since
+    os.utime(kept, (0, 0))
+    assert comes_back()
+    left.write_bytes(b"no picture")
+    assert not comes_back()
+    assert "left.png: painted: this is no picture; it does not come back" in caplog.text
+    for path in (None, left / "nowhere.png"):
+        file = PaintingFile(painting, path)
+        painting.do({"painting": "clear"})
+        file.write()
+    assert caplog.text.count("what is painted is not saved") == 1
 
 
 def test_a_picture_of_it_reads_back(painting: Painting) -> None:
