@@ -88,7 +88,7 @@ def main(name: str = "") -> int:
     try:
         import soundcard
     except ImportError:
-        print("SoundCard is not installed; pip install 'livedream[audio]'", file=sys.stderr)
+        print('SoundCard is not installed; pip install "livedream[audio]"', file=sys.stderr)
         return 1
     except Exception:  # whatever it meets in place of a sound server
         print("no PulseAudio or PipeWire to listen to", file=sys.stderr)

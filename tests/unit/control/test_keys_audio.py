@@ -192,7 +192,7 @@ def test_an_unknown_device_names_those_there_are(device: Device) -> None:
 
 def test_without_the_library_its_install_command_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "sounddevice", None)
-    with pytest.raises(SettingsError, match=r"pip install 'livedream\[audio\]'"):
+    with pytest.raises(SettingsError, match=r'pip install "livedream\[audio\]"'):
         AudioInput().start()
 
 
