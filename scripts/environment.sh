@@ -40,6 +40,7 @@ environment() {
     have "command -v python3 || find_python" python3 python3-venv
     base=$(find_python) || {
         echo "Python 3.11 to 3.14 is needed; found: $(python3 --version 2>&1)" >&2
+        case $OSTYPE in darwin*) echo "try: brew install python@3.13" >&2 ;; esac
         exit 2
     }
     have '"$base" -c "import ensurepip, venv"' "$(basename "$base")-venv"

@@ -97,7 +97,7 @@ def pillow_image(path: Path) -> Image.Image:
 def check_heif(path: Path) -> None:
     """Raise SourceError where a package is missing that reads such a picture."""
     if not _has_heif():
-        raise SourceError(f"{path} is a HEIC picture: to read it, pip install 'livedream[heic]'")
+        raise SourceError(f'{path} is a HEIC picture: to read it, pip install "livedream[heic]"')
 
 
 def _has_heif() -> bool:

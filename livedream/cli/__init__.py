@@ -41,6 +41,7 @@ from livedream.core.errors import (
     GrammarError,
     LivedreamError,
     ShowError,
+    is_broken_pipe,
     os_reason,
     reason,
 )
@@ -159,10 +160,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1 if isinstance(error, ShowError) else 2
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:  # `livedream layers googlenet | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except OSError as error:
+        if is_broken_pipe(error):  # `livedream layers googlenet | head`
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 0
         if error.errno not in _OF_THE_PATH or error.filename is None:
             raise
         said = one_line(redact(f"{error.filename}: {os_reason(error)}"))

@@ -31,7 +31,7 @@ def sounddevice() -> Any:
         import sounddevice as library
     except ImportError as error:
         raise SettingsError(
-            "audio: sounddevice is not installed; pip install 'livedream[audio]'"
+            'audio: sounddevice is not installed; pip install "livedream[audio]"'
         ) from error
     except OSError as error:  # the library is there, PortAudio is not
         raise SettingsError(f"audio: {error}; on Debian: apt-get install libportaudio2") from error

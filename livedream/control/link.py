@@ -80,6 +80,6 @@ def _aalink() -> Any:
         import aalink
     except ImportError as error:
         raise SettingsError(
-            "link: aalink is not installed; pip install 'livedream[link]'"
+            'link: aalink is not installed; pip install "livedream[link]"'
         ) from error
     return aalink

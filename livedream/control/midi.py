@@ -54,7 +54,7 @@ class RtMidiPorts:
             import mido.backends.rtmidi
         except ImportError as error:
             raise SettingsError(
-                "midi: mido and python-rtmidi are not installed; pip install 'livedream[midi]'"
+                'midi: mido and python-rtmidi are not installed; pip install "livedream[midi]"'
             ) from error
         self._mido = mido
 

@@ -164,7 +164,7 @@ def obsws() -> Any:
         import obsws_python.baseclient
     except ImportError as error:
         raise SettingsError(
-            "obs: obsws-python is not installed; pip install 'livedream[obs]'"
+            'obs: obsws-python is not installed; pip install "livedream[obs]"'
         ) from error
     # It would write the password into its log.
     logging.getLogger("obsws_python").setLevel(logging.CRITICAL + 1)

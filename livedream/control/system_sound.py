@@ -37,6 +37,11 @@ class SystemSound:
     """
 
     def __init__(self, name: str, receive: Callable[[NDArray[np.float32]], None]) -> None:
+        if sys.platform == "darwin":
+            raise SourceError(
+                "audio: what a Mac plays is heard only through a loopback driver: install one, "
+                "such as BlackHole, and give its name"
+            )
         self._receive = receive
         self._said = tempfile.TemporaryFile()  # noqa: SIM115 (closed with the child)
         self._child = start_child(
@@ -88,10 +93,11 @@ def main(name: str = "") -> int:
     try:
         import soundcard
     except ImportError:
-        print("SoundCard is not installed; pip install 'livedream[audio]'", file=sys.stderr)
+        print('SoundCard is not installed; pip install "livedream[audio]"', file=sys.stderr)
         return 1
     except Exception:  # whatever it meets in place of a sound server
-        print("no PulseAudio or PipeWire to listen to", file=sys.stderr)
+        wanted = "sound device" if sys.platform == "win32" else "PulseAudio or PipeWire"
+        print(f"no {wanted} to listen to", file=sys.stderr)
         return 1
     try:
         there = _loopbacks(soundcard)

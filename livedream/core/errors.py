@@ -21,6 +21,7 @@ What an address holds of passwords and keys does not show.
 """
 
 import errno
+import sys
 from pathlib import Path
 from typing import Final
 
@@ -129,6 +130,13 @@ def missing(path: Path | str) -> str:
     except OSError:  # the folder itself is gone
         where = ""
     return f"{path} does not exist{where}: check the path"
+
+
+def is_broken_pipe(error: OSError) -> bool:
+    """Whether whoever was written to has gone: Windows says EINVAL for that (bpo-19612)."""
+    if sys.platform == "win32" and error.errno == errno.EINVAL:
+        return error.filename is None  # a file that cannot be has a name
+    return isinstance(error, BrokenPipeError)
 
 
 def os_reason(error: BaseException) -> str:

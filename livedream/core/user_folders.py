@@ -18,7 +18,9 @@ T = TypeVar("T")
 
 _LARGEST: Final = 64 * 1024  # bytes; a preset has a few hundred
 _LONGEST: Final = 40  # characters of a name, as `NAME` has it
-NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
+# Devices of Windows, whatever the suffix: nothing is ever kept in aux.toml.
+_DEVICE: Final = r"(?:con|prn|aux|nul|(?:com|lpt)[1-9])"
+NAME: Final = re.compile(rf"(?!{_DEVICE}(?![a-z0-9-]))[a-z0-9](?:[a-z0-9-]{{0,38}}[a-z0-9])?")
 
 
 def own_folder() -> Path:
@@ -41,6 +43,8 @@ def cache_folder() -> Path:
 
 def checked_name(name: str) -> str:
     """A name that is a file's in every system; SettingsError for anything else."""
+    if re.fullmatch(_DEVICE, name):
+        raise SettingsError(f"name: {name} is a device of Windows, not a file; choose another name")
     if not NAME.fullmatch(name):
         raise SettingsError(
             f"name: must be 1 to 40 of a-z, 0-9 and -, such as drifting-eyes (got {name[:60]!r})"

@@ -37,11 +37,13 @@ def camera_modes(capture: Callable[[], Any]) -> list[str]:
     """What a camera really gives when it is asked for the usual sizes, each once."""
     import cv2
 
+    from livedream.capture.live.camera import what_to_try
+
     device = capture()
     found: dict[str, None] = {}
     try:
         if not device.isOpened():
-            return ["does not open: in use?"]
+            return [f"does not open: {what_to_try()}"]
         for width, height in _SIZES:
             device.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*"MJPG"))
             device.set(cv2.CAP_PROP_FRAME_WIDTH, width)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 PACKAGE: Final = "aiortc"
 EXTRA: Final = "livedream[whip]"
-MISSING: Final = f"aiortc is not installed; pip install '{EXTRA}'"
+MISSING: Final = f'aiortc is not installed; pip install "{EXTRA}"'
 
 
 def is_whip(text: str) -> bool:

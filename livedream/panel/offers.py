@@ -95,6 +95,9 @@ def offers(devices: Devices) -> dict[str, Any]:
     whip = f"http://{WHIP}/whip" if is_installed() else f'pip install "{EXTRA}"'
     sources.append(_offer("whip" * is_installed(), "OBS 30 or a browser sends here", whip, "WHIP"))
     sources += [_offer(value, title, "", "Test pictures") for value, title in _TEST]
+    own_sound = [_offer("system", "what the computer plays", "")]
+    if sys.platform == "darwin":  # there it takes a loopback driver, which is an input
+        own_sound = []
     return {
         "source": sources,
         "display": [
@@ -109,9 +112,7 @@ def offers(devices: Devices) -> dict[str, Any]:
             for name, route in OUTPUTS.items()
             if name not in _WRITTEN and _ONLY_ON.get(name, sys.platform) == sys.platform
         ],
-        "audio": [
-            _offer("system", "what the computer plays", ""), *_listed(devices, "audio inputs", "")
-        ],
+        "audio": [*own_sound, *_listed(devices, "audio inputs", "")],
         "midi": _listed(devices, "MIDI ports", ""),
         "preset": [_offer(one.name, one.title, one.about) for one in Presets()],
         "program": (programs := [_offer(n, p.title, "") for n, p in list_programs()[0].items()]),

@@ -99,9 +99,11 @@ def remux(growing: Path, wanted: RemuxSpec) -> tuple[str, ...]:
         raise
     except (av.FFmpegError, OSError, ValueError) as error:
         found = "cannot be joined" if wanted.pieces else "plays, but could not be finished"
+        advice = "free some space"
+        if isinstance(error, PermissionError):  # Windows replaces no file that a player has open
+            advice = "close the program that has it open, or allow writing to its folder"
         raise SinkError(
-            f"{growing} {found} ({os_reason(error)}): free some space (a render continues with "
-            "--resume)"
+            f"{growing} {found} ({os_reason(error)}): {advice} (a render continues with --resume)"
         ) from error
 
 

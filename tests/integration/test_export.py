@@ -166,5 +166,5 @@ def test_without_the_extra_its_command_is_told(
     dreamnet: Network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "onnxscript", None)
-    with pytest.raises(ValueError, match=r"pip install 'livedream\[export\]'"):
+    with pytest.raises(ValueError, match=r'pip install "livedream\[export\]"'):
         export_steps(SMALL, tmp_path / "dream.onnx", dreamnet)

@@ -142,6 +142,22 @@ def test_a_full_disk_is_one_line_and_what_was_written_plays(tmp_path: Path, name
     assert len(decoded(tmp_path / name)) == 30
 
 
+def test_a_film_that_a_player_has_open_is_not_replaced_on_windows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def is_open(*_: Path) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    sink = open_sink(tmp_path / "out.mp4", info())
+    for frame in frames(5):
+        sink.write(frame)
+    monkeypatch.setattr(Path, "replace", is_open)
+    with pytest.raises(SinkError, match=r"close the program that has it open.* --resume"):
+        sink.close()
+    assert [p.name for p in tmp_path.iterdir()] == ["out.mp4"]
+    assert len(decoded(tmp_path / "out.mp4")) == 5
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="needs RLIMIT_FSIZE")
 @pytest.mark.parametrize("name", ["out.mp4", "out.mkv"])
 def test_a_disk_that_is_full_from_the_start_is_left_as_it_was(tmp_path: Path, name: str) -> None:

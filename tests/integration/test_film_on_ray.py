@@ -38,7 +38,7 @@ BUSY = "Ray gives itself 30 s to start, which on this busy machine are too few"
 RAY_S = 300.0  # Ray alone takes a minute where others have the processor
 needs_ray = pytest.mark.skipif(
     find_spec("ray") is None or sys.platform != "linux",
-    reason="needs Ray (pip install 'livedream[ray]') and /proc",
+    reason='needs Ray (pip install "livedream[ray]") and /proc',
 )
 
 
@@ -56,7 +56,7 @@ def test_ray_that_is_not_installed(
     monkeypatch.setattr(os, "environ", os.environ.copy())
     out = str(tmp_path / "out.mkv")
     said = ends_in_one_line(capsys, "synthetic:clouds", "-o", out, "--workers", "2")
-    assert "pip install 'livedream[ray]'" in said
+    assert 'pip install "livedream[ray]"' in said
 
 
 def test_ray_s_client_that_is_not_installed(
@@ -74,7 +74,7 @@ def test_ray_s_client_that_is_not_installed(
         out = str(tmp_path / "out.mkv")
         said = ends_in_one_line(capsys, "synthetic:clouds", "-o", out, "--cluster", address)
     assert f"--cluster {address} needs Ray's client" in said
-    assert "pip install 'livedream[ray]'" in said
+    assert 'pip install "livedream[ray]"' in said
 
 
 @pytest.mark.parametrize("scheme", ["", "ray://"])

@@ -175,5 +175,5 @@ def test_weights_that_the_library_refuses_without_a_word_are_too(
 
 def test_without_open_clip_a_line_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "open_clip", None)
-    with pytest.raises(NetworkError, match=r"pip install 'livedream\[clip\]'"):
+    with pytest.raises(NetworkError, match=r'pip install "livedream\[clip\]"'):
         load_network("clip", random_seed=1)

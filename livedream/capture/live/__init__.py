@@ -4,6 +4,7 @@ An input is opened, read and closed by one thread (`Capture`), which puts the ne
 slot, stamped with the monotonic clock, and opens a lost input again by itself.
 """
 
+import os
 import re
 import time
 from collections.abc import Callable, Sequence
@@ -181,7 +182,9 @@ def open_live(
     if text and not is_camera(text):
         if Path(text).exists() or "%" in text:
             return PacedInput(text, sound)
-        if "/" in text or _SUFFIX.fullmatch(Path(text).suffix):
+        # On Windows a camera's own path has backslashes, too: \\?\usb#vid_046d...
+        is_path = "/" in text or (os.sep in text and not text.startswith("\\\\?\\"))
+        if is_path or _SUFFIX.fullmatch(Path(text).suffix):
             raise SourceError(missing(text))
     from livedream.capture.live.camera import CameraInput
 

@@ -80,6 +80,13 @@ def find_camera(text: str, cameras: list[Camera]) -> Camera:
     raise SourceError(f"{wanted}{choice}; try 'livedream live synthetic:clouds' or a file")
 
 
+def what_to_try() -> str:
+    """What to try when a camera does not open."""
+    if sys.platform == "darwin":  # where several programs may use one at a time
+        return "allow it in System Settings, Privacy & Security, Camera, and start again"
+    return "is it in use?"
+
+
 def blank(rgb: Picture) -> str:
     """What a picture is that a camera sends before it sees: "black", "green", or "".
 
@@ -124,7 +131,8 @@ class CameraInput:
         device = self._capture(camera.index, camera.backend)
         self._device = device
         if not device.isOpened():
-            raise SourceError(f"camera {camera.index} ({camera.name}) does not open: is it in use?")
+            which = f"camera {camera.index} ({camera.name})"
+            raise SourceError(f"{which} does not open: {what_to_try()}")
         device.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*"MJPG"))
         if self._size is not None:
             device.set(cv2.CAP_PROP_FRAME_WIDTH, self._size[0])

@@ -146,7 +146,7 @@ def _finder() -> Any:
     try:
         from cyndilib.finder import Finder
     except ImportError as error:
-        raise SourceError("ndi: cyndilib is not installed; pip install 'livedream[ndi]'") from error
+        raise SourceError('ndi: cyndilib is not installed; pip install "livedream[ndi]"') from error
     # Not opened: that would start a thread which asks NDI for its senders as well, and what one of
     # the two is told is no longer there once the other asks.
     return Finder()

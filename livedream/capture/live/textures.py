@@ -219,7 +219,7 @@ def _library(package: str) -> Any:
         if sys.platform != system:
             raise SourceError(f"{extra}: {called} only; between machines there is ndi") from error
         raise SourceError(
-            f"{extra}: {package} is not installed; pip install 'livedream[{extra}]'"
+            f'{extra}: {package} is not installed; pip install "livedream[{extra}]"'
         ) from error
 
 

@@ -103,7 +103,7 @@ def _windows_of_x11() -> list[FoundWindow]:
         from Xlib import display, error
     except ImportError as missing:
         raise SourceError(
-            "window: python-xlib is not installed; pip install 'livedream[window]'"
+            'window: python-xlib is not installed; pip install "livedream[window]"'
         ) from missing
     lost = error.DisplayError, error.ConnectionClosedError, OSError
     try:

@@ -122,6 +122,6 @@ def _open_clip() -> Any:
         import open_clip
     except ImportError as error:
         raise NetworkError(
-            "clip needs open_clip, which is not installed; pip install 'livedream[clip]'"
+            'clip needs open_clip, which is not installed; pip install "livedream[clip]"'
         ) from error
     return open_clip

@@ -300,7 +300,7 @@ def _check_health(address: str) -> None:
 
 def _no_ray(needed: str, error: ImportError) -> WorkersError:
     return WorkersError(
-        f"{needed}, which is not installed: pip install 'livedream[ray]' ({reason(error)[:200]})"
+        f'{needed}, which is not installed: pip install "livedream[ray]" ({reason(error)[:200]})'
     )
 
 

@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from livedream.core.addresses import STREAM_OPTIONS, Address, resolved, srt_options
 from livedream.core.children import end_child, ffmpeg_with, last_words, start_child, trim
-from livedream.core.errors import SettingsError, SinkError
+from livedream.core.errors import SettingsError, SinkError, is_broken_pipe
 from livedream.core.live_sound import LiveSound
 from livedream.present.live import LiveFrame
 from livedream.present.live.encoding import StreamMuxer, read_options
@@ -107,7 +107,9 @@ class RelayOutput:
                 if time.monotonic() > until:
                     raise SinkError(f"nothing was accepted for {PATIENCE_S:g} s") from None
                 time.sleep(0.005)
-            except BrokenPipeError:
+            except OSError as error:
+                if not is_broken_pipe(error):
+                    raise
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     self._child.wait(1.0)
                 raise SinkError(self._last_words()) from None

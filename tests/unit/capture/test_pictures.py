@@ -232,7 +232,7 @@ def test_a_heic_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setitem(sys.modules, "pillow_heif", None)
     path = write_grid(tmp_path / "a.heic", np.zeros((128, 256, 3), np.uint8))
     for what in (path, tmp_path):
-        with pytest.raises(SourceError, match=r"a\.heic is a HEIC .*pip install 'livedream\[heic"):
+        with pytest.raises(SourceError, match=r'a\.heic is a HEIC .*pip install "livedream\[heic'):
             open_source(what)
 
 

@@ -1,5 +1,6 @@
 """What commands print while they work."""
 
+import errno
 import io
 import sys
 import time
@@ -7,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from livedream.cli import script
+from livedream.cli import listings, main, script
 from livedream.cli.output import FilmProgress, Progress, summary
 from livedream.jobs.film.piece import Word
 from livedream.jobs.report import RenderReport
@@ -41,6 +42,23 @@ def test_what_a_pipe_s_code_page_lacks_is_a_question_mark(
     sys.stdout.flush()
     assert ended.value.code == 0
     assert "caf\u00e9 ?" in pipe.getvalue().decode("cp1252")
+
+
+class Closed(io.TextIOWrapper):
+    """A pipe of Windows whose reader has gone."""
+
+    def write(self, text: str) -> int:
+        raise OSError(errno.EINVAL, "Invalid argument")
+
+
+def test_a_reader_that_goes_is_no_fault_on_windows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listings, "list_presets", lambda args: print("menagerie"))
+    monkeypatch.setattr(sys, "platform", "win32")
+    with Closed((tmp_path / "pipe").open("wb")) as pipe:
+        monkeypatch.setattr(sys, "stdout", pipe)
+        assert main(["presets"]) == 0
 
 
 class Terminal(io.StringIO):

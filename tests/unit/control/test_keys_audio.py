@@ -14,7 +14,7 @@ from livedream.control.keys import KEYS, Keys
 from livedream.control.live_parameters import LiveParameters
 from livedream.control.presets import Presets
 from livedream.control.show import ACTIONS, Show
-from livedream.core.errors import SettingsError
+from livedream.core.errors import SettingsError, SourceError
 from livedream.core.live_sound import SOUND_RATE, LiveSound
 from livedream.core.settings import DreamSettings
 
@@ -192,8 +192,14 @@ def test_an_unknown_device_names_those_there_are(device: Device) -> None:
 
 def test_without_the_library_its_install_command_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "sounddevice", None)
-    with pytest.raises(SettingsError, match=r"pip install 'livedream\[audio\]'"):
+    with pytest.raises(SettingsError, match=r'pip install "livedream\[audio\]"'):
         AudioInput().start()
+
+
+def test_what_a_mac_plays_takes_a_driver(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "darwin")
+    with pytest.raises(SourceError, match="a loopback driver: install one, such as BlackHole"):
+        AudioInput("system").start()
 
 
 def test_a_sound_system_that_does_not_start_again_at_once_is_tried_until_it_does(

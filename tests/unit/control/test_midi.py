@@ -194,7 +194,7 @@ def test_a_damaged_map_is_one_line(tmp_path: Path) -> None:
 
 def test_without_its_library_one_line_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "mido.backends.rtmidi", None)
-    with pytest.raises(SettingsError, match=r"^midi: .* pip install 'livedream\[midi\]'$"):
+    with pytest.raises(SettingsError, match=r'^midi: .* pip install "livedream\[midi\]"$'):
         RtMidiPorts()
 
 

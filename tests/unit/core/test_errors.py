@@ -1,11 +1,12 @@
 """What is said of an error: one line, and never nothing."""
 
 import errno
+import sys
 from pathlib import Path
 
 import pytest
 
-from livedream.core.errors import SourceError, first_line, missing, os_reason
+from livedream.core.errors import SourceError, first_line, is_broken_pipe, missing, os_reason
 
 
 @pytest.mark.parametrize(
@@ -19,6 +20,24 @@ from livedream.core.errors import SourceError, first_line, missing, os_reason
 )
 def test_what_the_system_says(error: OSError, said: str) -> None:
     assert os_reason(error) == said
+
+
+@pytest.mark.parametrize(
+    ("system", "error", "gone"),
+    [
+        ("linux", BrokenPipeError(errno.EPIPE, "Broken pipe"), True),
+        ("linux", OSError(errno.EINVAL, "Invalid argument"), False),
+        ("win32", BrokenPipeError(errno.EPIPE, "Broken pipe"), True),
+        ("win32", OSError(errno.EINVAL, "Invalid argument"), True),
+        ("win32", OSError(errno.EINVAL, "Invalid argument", "a?.mp4"), False),
+        ("win32", OSError(errno.ENOSPC, "No space left on device"), False),
+    ],
+)
+def test_a_reader_that_has_gone(
+    system: str, error: OSError, gone: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "platform", system)
+    assert is_broken_pipe(error) == gone
 
 
 @pytest.mark.parametrize(

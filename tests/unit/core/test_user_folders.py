@@ -6,7 +6,7 @@ import pytest
 
 from livedream.control.presets import Presets
 from livedream.core.errors import SettingsError
-from livedream.core.user_folders import cache_folder, checked_name, name_of, own_folder
+from livedream.core.user_folders import NAME, cache_folder, checked_name, name_of, own_folder
 from livedream.present.live.display_memory import DisplayMemory
 
 
@@ -38,6 +38,15 @@ def test_without_it_they_lie_where_the_system_keeps_such(
 )
 def test_any_text_makes_a_name(text: str, name: str) -> None:
     assert checked_name(name_of(text)) == name
+
+
+@pytest.mark.parametrize("name", ["con", "prn", "aux", "nul", "com1", "lpt9"])
+def test_a_device_of_windows_is_no_file_s_name(name: str) -> None:
+    with pytest.raises(SettingsError, match="device of Windows"):
+        checked_name(name)
+    assert NAME.fullmatch(name) is None
+    for longer in (f"{name}0", f"{name}-2", f"my-{name}"):
+        assert checked_name(longer) == longer
 
 
 @pytest.mark.parametrize("text", ["", "写真", "___"])

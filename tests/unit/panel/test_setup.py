@@ -215,6 +215,12 @@ def test_devices_become_sources_outputs_and_inputs() -> None:
             FORM.setup({key: [one["value"]] if key == "sinks" else one["value"]})
 
 
+def test_what_a_mac_plays_is_not_offered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "darwin")
+    found = offers({"audio inputs": {"BlackHole": "2 channels"}})
+    assert [one["value"] for one in found["audio"]] == ["BlackHole"]
+
+
 def test_a_folder_shows_films_and_folders_only(tmp_path: Path) -> None:
     for name in ("b.mp4", "a.png", "notes.txt", ".hidden.mp4", "c.mkv", "d.m2ts", "e.TS"):
         (tmp_path / name).touch()

@@ -84,7 +84,7 @@ def build_step(spec: EngineSpec, shape: StepShape) -> "onnx.ModelProto":
         import onnxscript  # noqa: F401 - what the exporter needs, said in our words
     except ImportError as error:
         raise SettingsError(
-            "the ONNX graph needs the package onnxscript; pip install 'livedream[export]'"
+            'the ONNX graph needs the package onnxscript; pip install "livedream[export]"'
         ) from error
     objective = spec.objective.objective
     check_still(objective, "an exported step")

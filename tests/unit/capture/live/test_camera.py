@@ -1,5 +1,7 @@
 """Cameras, with a device made for the test at OpenCV's door: asked, read back, found again."""
 
+import sys
+
 import cv2
 import numpy as np
 import pytest
@@ -83,6 +85,19 @@ def test_an_unplugged_camera_says_so_and_is_found_under_another_index() -> None:
     cameras.append(Camera(4, "Integrated Webcam", "/dev/video4"))
     source.open()
     assert Device.opened == [0, 4]
+
+
+@pytest.mark.parametrize(
+    ("system", "advice"), [("linux", "is it in use"), ("darwin", "allow it in System Settings")]
+)
+def test_a_camera_that_does_not_open_says_what_to_try(
+    system: str, advice: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "platform", system)
+    monkeypatch.setattr(Device, "isOpened", lambda self: False)
+    source = CameraInput("0", list_them=lambda: CAMERAS, capture=Device)
+    with pytest.raises(SourceError, match=rf"\(Integrated Webcam\) does not open: {advice}"):
+        source.open()
 
 
 def test_of_two_of_a_name_it_is_the_same_one_that_comes_back(

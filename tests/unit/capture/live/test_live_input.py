@@ -3,6 +3,7 @@
 import math
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -54,6 +55,13 @@ def test_a_password_stays_out_of_the_name() -> None:
 def test_what_can_never_be_a_source_is_refused(text: str) -> None:
     with pytest.raises(SourceError):
         open_live(text)
+
+
+def test_a_path_of_windows_is_no_camera_s_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("livedream.capture.live.os", SimpleNamespace(sep="\\"))
+    with pytest.raises(SourceError, match="does not exist"):
+        open_live(r"C:\shows\stills")
+    assert type(open_live(r"\\?\usb#vid_046d&pid_085e#6&1#0000")) is CameraInput
 
 
 @pytest.mark.parametrize("rate", [None, 0, -1, 0.05, 1e9, math.nan, math.inf, Fraction(-1, 9)])

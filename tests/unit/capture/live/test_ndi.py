@@ -130,7 +130,7 @@ def test_a_name_that_begins_another_is_itself_and_an_odd_one_can_be_typed(
 def test_without_the_package_it_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("cyndilib", "cyndilib.finder", "cyndilib.audio_frame"):
         monkeypatch.setitem(sys.modules, name, None)
-    with pytest.raises(SourceError, match=r"pip install 'livedream\[ndi\]'"):
+    with pytest.raises(SourceError, match=r'pip install "livedream\[ndi\]"'):
         NdiInput("ndi").open()
 
 

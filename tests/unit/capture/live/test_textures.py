@@ -292,7 +292,7 @@ def test_without_the_library_the_system_or_its_install_command_is_named(
     with pytest.raises(SourceError, match=r"(Windows|macOS) only"):
         lists()
     monkeypatch.setattr(sys, "platform", system)
-    with pytest.raises(SourceError, match=r"pip install 'livedream\[(spout|syphon)\]'"):
+    with pytest.raises(SourceError, match=r'pip install "livedream\[(spout|syphon)\]"'):
         lists()
 
 

@@ -113,7 +113,7 @@ def test_a_wrong_address_is_one_line(text: str, said: str) -> None:
 
 def test_without_aiortc_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(SourceError, match=r"pip install 'livedream\[whip\]'"):
+    with pytest.raises(SourceError, match=r'pip install "livedream\[whip\]"'):
         open_live("whip")
 
 

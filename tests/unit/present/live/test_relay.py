@@ -1,11 +1,14 @@
 """What the children of RTMP and SRT outputs are given, and how: no secret among their arguments."""
 
+import errno
 import itertools
 import os
 import subprocess
 import sys
+import tempfile
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -72,6 +75,26 @@ def test_srt_gets_its_passphrase_through_a_pipe(started: list[list[str]], tmp_pa
     assert (tmp_path / "given").read_text() == f"passphrase={SECRET}\n"
     assert SECRET not in str(started)
     assert started[0][-1] == "srt://127.0.0.1:9?mode=caller"
+
+
+def test_on_windows_too_the_last_words_of_a_child_that_ends_are_the_reason(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """There a pipe that nobody reads any more is EINVAL."""
+
+    def write(fd: int, data: memoryview) -> int:
+        raise OSError(errno.EINVAL, "Invalid argument")
+
+    output = RelayOutput(parse_address("rtmp://127.0.0.1/app/key"), 64, 36, Fraction(25))
+    stdin = SimpleNamespace(fileno=lambda: -1)
+    child: Any = SimpleNamespace(stdin=stdin, poll=lambda: None, wait=lambda timeout: 0)
+    with tempfile.TemporaryFile() as said:
+        said.write(b"the server refused\n")
+        output._child, output._said = child, said  # noqa: SLF001
+        monkeypatch.setattr(sys, "platform", "win32")
+        monkeypatch.setattr("livedream.present.live.relay.os", SimpleNamespace(write=write))
+        with pytest.raises(SinkError, match="^the server refused$"):
+            output._pass_on(b"picture")  # noqa: SLF001
 
 
 @pytest.mark.parametrize(
