@@ -158,7 +158,10 @@ class Playback:
         with self._explained():
             self._move_on(time_s)
         found = self.parameters.snapshot(time_s)
-        return replace(found, dream=self._held(found.dream)) if self._kept else found
+        if not self._kept:
+            return found
+        previous = None if found.previous is None else self._held(found.previous)
+        return replace(found, dream=self._held(found.dream), previous=previous)
 
     def _move_on(self, time_s: float) -> None:
         """Offsets on their way to those of the next line, which is written ten times a second."""
@@ -180,14 +183,17 @@ class Playback:
             return
 
     def _held(self, dream: DreamSettings) -> DreamSettings:
+        """With what is kept: modulators move it, and another network clears the objective."""
         return dream.replace(**{name: getattr(self._settings, name) for name in self._kept})
 
     def _play(self, line: Mapping[str, Any]) -> None:
         parameters = self.parameters
         with self._explained():
             if "set" in line:
+                # What is kept is not set at all: a network that stays must not fade out.
+                values = {n: value for n, value in line["set"].items() if n not in self._kept}
                 parameters.apply(
-                    dict(line["set"]), seconds=float(line.get("seconds", 0.0)),
+                    values, seconds=float(line.get("seconds", 0.0)),
                     ramp_s=line.get("glide_s"), origin=_ORIGIN,
                 )  # fmt: skip
             elif "trigger" in line:
