@@ -184,11 +184,11 @@ def with_dreamers(jobs: "list[RenderJob]") -> "Iterator[tuple[RenderJob, Dreamer
 
     dreamer: Dreamer | None = None
     for job in jobs:
+        moved = job.automation is not None or job.replay is not None  # the one before was, too
         dreamer = Dreamer(
             job.settings,
             None if dreamer is None else dreamer.network,
-            # Automation may have moved it to another.
-            None if dreamer is None or job.automation else dreamer.objective,
+            None if dreamer is None or moved else dreamer.objective,
         )
         yield job, dreamer
 

@@ -153,23 +153,31 @@ def own_objective_of(settings: DreamSettings) -> Callable[[str], str]:
 
 
 def check_objective(
-    network: str, text: str, prompt: str = "", *, live: bool = True, flow: str = ""
+    network: str,
+    text: str,
+    prompt: str = "",
+    *,
+    live: bool = True,
+    flow: str = "",
+    painted: bool = False,
 ) -> None:
     """Refuse what a network cannot dream, without loading it; a prompt as well.
 
-    live: whether guides and masks may be live sources.  flow: see `check_region`.
+    live: whether guides and masks may be live sources.  flow, painted: see `check_region`.
     Whole for livedream's own networks, whose files name their layers and classes; of others only
     the grammar, guide pictures and words are checked. Raises ObjectiveError, NetworkError.
     """
     spec = find_spec(network or DEFAULT_NETWORK)
     if text:
-        _check_terms(spec, parse_objective(text), live=live, flow=flow)
+        _check_terms(spec, parse_objective(text), live=live, flow=flow, painted=painted)
     if prompt.strip():
         with as_written(prompt):
-            _check_terms(spec, parse_prompt(prompt), live=live, flow=flow)
+            _check_terms(spec, parse_prompt(prompt), live=live, flow=flow, painted=painted)
 
 
-def _check_terms(spec: NetworkSpec, objective: Objective, *, live: bool, flow: str) -> None:
+def _check_terms(
+    spec: NetworkSpec, objective: Objective, *, live: bool, flow: str, painted: bool
+) -> None:
     text, places = objective.located()
     for term, place in zip(objective.terms, places, strict=True):
         try:
@@ -177,7 +185,7 @@ def _check_terms(spec: NetworkSpec, objective: Objective, *, live: bool, flow: s
                 raise no_rows(spec.name)
             _check_target(spec, term.target, live=live)
             if term.region is not None:
-                check_region(term.region, live=live, flow=flow)
+                check_region(term.region, live=live, flow=flow, painted=painted)
         except (NetworkError, RegionError) as error:
             raise ObjectiveError(str(error), text=text, position=place) from error
 

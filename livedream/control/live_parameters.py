@@ -282,7 +282,8 @@ class LiveParameters:
             return
         ramp = self._ramp(name, change)
         number = isinstance(value, int | float) and not isinstance(value, bool)
-        if number and ramp.share(change.time_s) < 1.0:
+        apart = self._declared[name].zero_apart and 0 in (start, value)
+        if number and not apart and ramp.share(change.time_s) < 1.0:
             self._ramps[name] = ramp, lambda share: start + (value - start) * share
         else:
             self._values[name] = value

@@ -205,6 +205,8 @@ class Show:
         elif name in ("next", "previous"):
             self.next(origin=origin, by=1 if name == "next" else -1)
         elif name == "home":
+            with self._lock:
+                self._queue.waiting = None
             self.come_back(Look("", self.started_with, ()), origin=origin)
         else:
             step = _STRENGTH_STEP if name == "stronger" else -_STRENGTH_STEP
@@ -218,11 +220,11 @@ class Show:
             return Look(self._preset, self.parameters.targets(), self.modulation.modulators)
 
     def come_back(self, look: Look, *, origin: str = "") -> None:
-        """Set what was set then, within a second; what is frozen or black now stays so."""
+        """Set what was set then, within a second; what is frozen or black now stays so, and what
+        was called and waits comes."""
         values = {n: v for n, v in look.values.items() if n not in MOMENTS}
         with self._lock:
             self._go(replace(look, values=values), 1.0, origin)
-            self._queue.waiting = None
         self.notify()
 
     def tap(self, *, origin: str = "") -> float:
@@ -261,10 +263,11 @@ class Show:
             self.attracting = self.attracts(origin)
             self._program, self._begun_s, self._step = program, self._clock(), -1
             self._since_beats = -math.inf
+            queued = self._queue.waiting
             if program is not None:
                 self.follow_program(origin, seconds)
-            elif self._queue.waiting is not None and self._queue.waiting.program is not None:
-                self._queue.waiting = None
+            elif not self.attracting and queued is not None and queued.program is not None:
+                self._queue.waiting = None  # who ends one by hand wants none
         self.notify()
 
     def call_program(self, name: str | None, *, origin: str = "", now: bool = False) -> None:

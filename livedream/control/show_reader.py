@@ -8,16 +8,26 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from livedream.control.catalogue import own_objective_of
+from livedream.control.catalogue import check_objective, own_objective_of
 from livedream.control.live_parameters import TAKEN_BACK, LiveParameters
 from livedream.control.show_log import LOG_VERSION, OFFSETS_S
-from livedream.core.errors import SettingsError, SourceError, os_reason
+from livedream.core.errors import (
+    NetworkError,
+    ObjectiveError,
+    RegionError,
+    SettingsError,
+    SourceError,
+    os_reason,
+)
 from livedream.core.grade import GradeSettings
-from livedream.core.settings import DreamSettings
+from livedream.core.settings import DREAMED, DreamSettings
 from livedream.core.snapshot import Snapshot
 from livedream.region.painting import decoded
+from livedream.region.text import parse_region
+from livedream.region.wanted import check_region
 
 _ORIGIN: Final = "replay"
+_CHECKED: Final = ("where", *DREAMED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +168,50 @@ class Playback:
         with self._explained():
             self._move_on(time_s)
         found = self.parameters.snapshot(time_s)
-        return replace(found, dream=self._held(found.dream)) if self._kept else found
+        if not self._kept:
+            return found
+        previous = None if found.previous is None else self._held(found.previous)
+        return replace(found, dream=self._held(found.dream), previous=previous)
+
+    def check(self, begin_s: float, end_s: float) -> None:
+        """Go through what is dreamed between two times, on a playback of no other use: what cannot
+        be had is found before the hours until it comes.
+
+        Live sources are among that, and files that have gone since.  Raises SettingsError, which
+        says when.
+        """
+        changes = (t for t, line in self._script.events if begin_s < t <= end_s and "set" in line)
+        checked: tuple[str, ...] | None = None
+        for time_s in (begin_s, *changes):
+            dream = self.snapshot(time_s).dream
+            targets = {name: self.parameters.target(name) for name in _CHECKED}
+            dream = self._held(dream.replace(**targets))
+            wanted = tuple(getattr(dream, name) for name in _CHECKED)
+            if wanted != checked:
+                with self._explained():
+                    self._check(dream)
+                checked = wanted
+
+    def _check(self, dream: DreamSettings) -> None:
+        """Those of `_CHECKED`, but for what is kept, which is checked as in any other film."""
+        name = "where"
+        # Only a file of one's own knows what it can dream.
+        own = dream.weights and dream.network == self._settings.network
+        try:
+            if name not in self._kept and dream.where.strip():
+                check_region(parse_region(dream.where), live=False, flow=dream.flow, painted=True)
+            name = "prompt" if dream.prompt.strip() else "objective"
+            if not own and not set(DREAMED).issubset(self._kept):
+                objective = dream.objective if name == "objective" else ""
+                check_objective(
+                    dream.network, objective, dream.prompt,
+                    live=False, flow=dream.flow, painted=True,
+                )  # fmt: skip
+        except (ObjectiveError, RegionError) as error:
+            why = f"{name}: {error}, or give --{name} for the whole film"
+            raise SettingsError(why) from error
+        except NetworkError as error:
+            raise SettingsError(f"network: {error}") from error
 
     def _move_on(self, time_s: float) -> None:
         """Offsets on their way to those of the next line, which is written ten times a second."""
@@ -180,14 +233,17 @@ class Playback:
             return
 
     def _held(self, dream: DreamSettings) -> DreamSettings:
+        """With what is kept: modulators move it, and another network clears the objective."""
         return dream.replace(**{name: getattr(self._settings, name) for name in self._kept})
 
     def _play(self, line: Mapping[str, Any]) -> None:
         parameters = self.parameters
         with self._explained():
             if "set" in line:
+                # What is kept is not set at all: a network that stays must not fade out.
+                values = {n: value for n, value in line["set"].items() if n not in self._kept}
                 parameters.apply(
-                    dict(line["set"]), seconds=float(line.get("seconds", 0.0)),
+                    values, seconds=float(line.get("seconds", 0.0)),
                     ramp_s=line.get("glide_s"), origin=_ORIGIN,
                 )  # fmt: skip
             elif "trigger" in line:

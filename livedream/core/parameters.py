@@ -42,6 +42,8 @@ class Parameter:
     soft_minimum, soft_maximum: the part of the range that a slider covers, where it is less.
     logarithmic: a slider's middle is the geometric mean.  live: may change while running.
     ramp_s: time constant with which a running dream follows a change; 0: at once.
+    zero_apart: 0 is no small value but stands for a word, such as "never": nothing fades to it or
+    from it.
     group: its heading on a panel.  advanced: for engineers, listed after the others.
     """
 
@@ -62,6 +64,7 @@ class Parameter:
     soft_maximum: float | None = None
     logarithmic: bool = False
     advanced: bool = False
+    zero_apart: bool = False
 
     @property
     def flag(self) -> str:

@@ -89,7 +89,7 @@ class DreamSettings:
     )  # fmt: skip
     octaves: int = declare(
         0, "a fixed number of octaves, whatever the size; 0: as many as motif needs",
-        minimum=0, maximum=16, group="detail", soft_maximum=8, advanced=True,
+        minimum=0, maximum=16, group="detail", soft_maximum=8, advanced=True, zero_apart=True,
     )  # fmt: skip
     iterations: int = declare(
         1, "gradient ascent steps per octave; more: richer and slower",
@@ -133,7 +133,7 @@ class DreamSettings:
         30.0,
         "how long before other kinds of animals (or whatever the objective's `classes` are) "
         "replace the current ones; 0: never",
-        unit="s", minimum=0.0, maximum=86400.0, soft_maximum=300.0,
+        unit="s", minimum=0.0, maximum=86400.0, soft_maximum=300.0, zero_apart=True,
     )  # fmt: skip
     clean: float = declare(
         0.9,

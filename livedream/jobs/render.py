@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, suppress
@@ -41,6 +42,7 @@ from livedream.present.video import VideoOptions
 
 if TYPE_CHECKING:
     from livedream.control.automation import Automation, FilmTimeline
+    from livedream.control.show_reader import Playback
 
 Step = Callable[[Frame, Motion | None], Dream]
 
@@ -140,8 +142,8 @@ class RenderJob:
 
     def check(self, info: SourceInfo) -> None:
         """Raise SinkError or SourceError, before anything is written, where one cannot be, and
-        SettingsError for what automation brings later and nobody can dream, or where one that is
-        resumed was made with other settings. info: as described."""
+        SettingsError for what automation or a show brings later and nobody can dream, or where one
+        that is resumed was made with other settings. info: as described."""
         info = replace(info, files=(*info.files, *files_of(self.settings)))
         for path, frames, options in self.films(info):
             check_sink(path, frames, options, overwrite=self.overwrite, resume=self.resume)
@@ -150,6 +152,11 @@ class RenderJob:
                     check_same(self, read_settings(path) or self.identity())
         if (timeline := self.timeline(info)) is not None:
             timeline.check()
+        if self.replay is not None:
+            playback, start_s = _playback(self, self.replay)
+            begin_s = start_s + info.begins_s
+            length_s = math.inf if info.frames is None else float(info.frames / info.rate)
+            playback.check(begin_s, begin_s + length_s)
 
     def picture(self, dream: Dream) -> Picture:
         """What is written of a dream."""
@@ -266,9 +273,10 @@ def render(
             checkpoints.forget(there)
         else:
             checkpoints.remove()
-        if job.resume and job.replay is None:
-            dreams = _resumed(job, frames, dreamer, checkpoints, written=there, step=step)
-        dreams = _checkpointed(dreams, job, checkpoints)
+        if job.replay is None:  # one is dreamed in one go
+            if job.resume:
+                dreams = _resumed(job, frames, dreamer, checkpoints, written=there, step=step)
+            dreams = _checkpointed(dreams, job, checkpoints)
         write_dreams(dreams, outputs, report, dreamer, watch, start_s=start_s)
     checkpoints.remove()
     notes = [note for sink in sinks for note in sink.notes]
@@ -344,12 +352,17 @@ def _replayed(
     job: RenderJob, show: Path, frames: Iterator[Frame], dreamer: Dreamer
 ) -> Iterator[Dream]:
     """The dreams of a live show, with all the time that they take."""
+    playback, start_s = _playback(job, show)
+    dreamer.start_s += start_s
+    return ShowDreamer(dreamer, playback).dreams(frames)
+
+
+def _playback(job: RenderJob, show: Path) -> "tuple[Playback, float]":
+    """A live show, and the time in it at which the source's first frame was captured."""
     from livedream.control.show_reader import Playback, read_show
 
     script = read_show(show, job.source)
-    playback = Playback(script, job.settings, job.kept)
-    dreamer.start_s += script.start_of(job.source)
-    return ShowDreamer(dreamer, playback).dreams(frames)
+    return Playback(script, job.settings, job.kept), script.start_of(job.source)
 
 
 def check_same(job: RenderJob, settings: str) -> None:

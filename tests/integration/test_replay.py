@@ -13,6 +13,7 @@ from recorded import Pool, stay_on_device
 
 from livedream.capture import open_source
 from livedream.cli import main
+from livedream.cli.render import check_jobs
 from livedream.control.catalogue import own_objective
 from livedream.control.live_parameters import TAKEN_BACK, LiveParameters
 from livedream.control.modulation import Modulation, Modulator
@@ -25,6 +26,7 @@ from livedream.core.errors import SettingsError, SinkError
 from livedream.core.settings import DreamSettings
 from livedream.core.snapshot import Snapshot
 from livedream.dream.dreamer import Dream, Dreamer
+from livedream.jobs.checkpoint import Checkpoints
 from livedream.jobs.render import RenderJob, render
 from livedream.jobs.replay import ShowDreamer
 from livedream.jobs.report import RenderReport
@@ -262,6 +264,45 @@ def test_what_is_given_again_is_kept(tmp_path: Path) -> None:
     for index in range(50):
         found = playback.snapshot(index / 10).dream
         assert (found.strength, found.octaves) == (44, 3)
+
+
+def test_what_only_a_live_show_sees_is_found_before_a_recording_comes_to_it(tmp_path: Path) -> None:
+    now, path = [1000.0], tmp_path / "show.jsonl"
+    parameters = LiveParameters(DreamSettings(**SMALL), clock=lambda: now[0])
+    log = ShowLog(path, parameters, clock=lambda: now[0])
+    log.start()
+    log.recording(Path("camera.mkv"), 1005.0)
+    now[0] = 1006.0
+    parameters.set("where", "mask(camera:1)")
+    log.close()
+    job = RenderJob(
+        source=CLOUDS.format("1.5"), output=tmp_path / "again.mkv",
+        settings=DreamSettings(**SMALL), replay=path,
+    )  # fmt: skip
+    for part in ({}, {"start_s": 0.8}):
+        with pytest.raises(SettingsError, match=r"6 s: where: camera:1 is live, .* give --where"):
+            check_jobs([replace(job, **part)])
+    for part in ({"end_s": 0.8}, {"kept": ("where",)}):
+        check_jobs([replace(job, **part)])
+
+
+def test_a_replay_that_is_stopped_leaves_nothing_to_go_on_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("livedream.jobs.checkpoint._EVERY_S", 0.0)
+    show, output = tmp_path / "show.jsonl", tmp_path / "again.mkv"
+    perform(show, tmp_path)
+
+    def stop(dream: Dream, report: RenderReport) -> None:
+        if report.frames >= 4:
+            raise KeyboardInterrupt
+
+    job = RenderJob(
+        source=CLOUDS.format("0.8"), output=output, settings=DreamSettings(**SMALL), replay=show
+    )
+    with pytest.raises(KeyboardInterrupt):
+        render(job, watch=stop)
+    assert not Checkpoints(output).folder.exists()
 
 
 def test_what_is_no_log_is_never_written_to(tmp_path: Path) -> None:

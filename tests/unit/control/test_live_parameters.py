@@ -86,6 +86,27 @@ def test_a_preset_arrives_after_its_seconds(parameters: LiveParameters, time: Ti
     assert (end.dream.strength, end.dream.octaves, end.grade.hue) == (34.0, 4, 90.0)
 
 
+@pytest.mark.parametrize(
+    ("name", "before", "after"),
+    [("wander", 30.0, 0.0), ("wander", 0.0, 30.0), ("octaves", 0, 6), ("octaves", 6, 0)],
+)
+def test_nothing_fades_to_or_from_a_zero_that_is_no_small_value(
+    parameters: LiveParameters, time: Time, name: str, before: float, after: float
+) -> None:
+    parameters.set(name, before)
+    assert getattr(parameters.snapshot().dream, name) == before
+    parameters.apply({name: after, "strength": 34.0}, seconds=4.0)
+    for _ in range(41):
+        assert getattr(parameters.snapshot().dream, name) == after
+        time.now += 0.1
+    assert parameters.snapshot().dream.strength == 34.0
+    parameters.apply({"wander": 20.0, "octaves": 4}, ramp_s=0)
+    parameters.apply({"wander": 40.0, "octaves": 8}, seconds=4.0)
+    time.now += 2.0
+    dream = parameters.snapshot().dream
+    assert (dream.wander, dream.octaves) == (pytest.approx(30.0), 6)
+
+
 def test_all_or_nothing(parameters: LiveParameters) -> None:
     told: list[Change] = []
     parameters.listen(told.append)

@@ -194,6 +194,34 @@ def test_a_program_by_hand_stays_when_an_attract_program_would_end(tmp_path: Pat
     assert (show.running_program, show.program_step, show.look()) == (playing, 1, wanted)
 
 
+@pytest.mark.parametrize("program", [False, True])
+def test_what_is_called_by_hand_and_waits_comes_after_an_attract_program(
+    tmp_path: Path, program: bool
+) -> None:
+    now = [0.1]
+    clock = lambda: now[0]  # noqa: E731
+    parameters = LiveParameters(DreamSettings(), clock=clock)
+    show = Show(parameters, Presets(tmp_path), tempo=Tempo(120.0), clock=clock)
+    parameters.set("launch", "bar")
+    attract = AttractProgram(show, "aviary")
+    attract.step(True, now[0])
+    if program:
+        show.call_program("drifting", origin="panel 1")
+    else:
+        show.call_preset("ink", origin="panel 1")
+    attract.step(False, now[0])
+    assert show.queued is not None
+    assert show.running_program is None
+    for now[0] in (1.0, 1.5, 2.01):  # the bar is at 2
+        show.follow()
+    assert show.queued is None
+    if program:
+        assert show.running_program is not None
+        assert show.running_program.name == "drifting"
+    else:
+        assert show.preset_name == "ink"
+
+
 def test_an_attract_program_that_is_stopped_by_hand_leaves_none(tmp_path: Path) -> None:
     show = Show(LiveParameters(DreamSettings()), Presets(tmp_path))
     attract = AttractProgram(show, "aviary")
