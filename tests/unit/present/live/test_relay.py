@@ -93,7 +93,7 @@ def test_on_windows_too_the_last_words_of_a_child_that_ends_are_the_reason(
         output._child, output._said = child, said  # noqa: SLF001
         monkeypatch.setattr(sys, "platform", "win32")
         monkeypatch.setattr("livedream.present.live.relay.os", SimpleNamespace(write=write))
-        with pytest.raises(SinkError, match="^the server refused$"):
+        with pytest.raises(SinkError, match=r"^the server refused$"):
             output._pass_on(b"picture")  # noqa: SLF001
 
 
