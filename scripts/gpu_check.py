@@ -57,6 +57,7 @@ def main() -> int:
         "walk": lambda: stages.resident_walk(device, small=args.small),
         "host": lambda: stages.host(device, small=args.small),
         "flows": lambda: stages.flows(device, small=args.small),
+        "raft": lambda: stages.raft(device, small=args.small),
         "video": lambda: gpu_video.video(device, small=args.small),
         "engines": lambda: measures.engines(device, small=args.small),
         "schedule": lambda: kernels.schedule(device, small=args.small),
