@@ -1,7 +1,7 @@
 """The command line: `livedream COMMAND`.
 
 Every LivedreamError becomes one line on stderr and exit code 2, 1 for a show that failed while it
-ran; Ctrl-C ends with 130.
+ran; so does a device whose memory runs out. Ctrl-C ends with 130.
 """
 
 import argparse
@@ -41,6 +41,7 @@ from livedream.core.errors import (
     GrammarError,
     LivedreamError,
     ShowError,
+    first_line,
     os_reason,
     reason,
 )
@@ -157,6 +158,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     except LivedreamError as error:
         print(f"livedream: {reason(error)}", file=sys.stderr)
         return 1 if isinstance(error, ShowError) else 2
+    except RuntimeError as error:  # PyTorch's own
+        if "out of memory" not in str(error).lower():
+            raise
+        print(
+            "livedream: the device's memory ran out; try a smaller --size or --tile, "
+            f"or --device cpu ({one_line(redact(first_line(error)))})",
+            file=sys.stderr,
+        )
+        return 2
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:  # `livedream layers googlenet | head`

@@ -6,8 +6,9 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 
-from livedream.cli import script
+from livedream.cli import main, script
 from livedream.cli.output import FilmProgress, Progress, summary
 from livedream.jobs.film.piece import Word
 from livedream.jobs.report import RenderReport
@@ -41,6 +42,26 @@ def test_what_a_pipe_s_code_page_lacks_is_a_question_mark(
     sys.stdout.flush()
     assert ended.value.code == 0
     assert "caf\u00e9 ?" in pipe.getvalue().decode("cp1252")
+
+
+def test_memory_that_runs_out_is_one_line_and_other_faults_are_not(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(error: Exception) -> None:
+        def run(args: object) -> int:
+            raise error
+
+        monkeypatch.setattr("livedream.cli.image.run", run)
+
+    failing(torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 9 GiB.\nmore\nlines"))
+    assert main(["image", "a.png"]) == 2
+    assert capsys.readouterr().err == (
+        "livedream: the device's memory ran out; try a smaller --size or --tile, or --device cpu "
+        "(CUDA out of memory. Tried to allocate 9 GiB.)\n"
+    )
+    failing(RuntimeError("mat1 and mat2 shapes cannot be multiplied"))
+    with pytest.raises(RuntimeError, match="mat1"):
+        main(["image", "a.png"])
 
 
 class Terminal(io.StringIO):
