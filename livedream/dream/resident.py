@@ -10,9 +10,10 @@ What is carried stays in memory that the recordings share, and that is the state
 the state in between, as a reset does, is followed.
 """
 
-from collections import OrderedDict
+from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, Protocol
 
 import numpy as np
@@ -234,9 +235,11 @@ class ResidentWalk:
         self._frames: OrderedDict[FrameKind, RecordedFrame] = OrderedDict()
         self._memory: dict[tuple[tuple[int, int], ...], FrameMemory] = {}
         # Of one shape each, from frame to frame: their page-locked buffers stay.
-        self._pictures, self._motions, self._planes, self._numbers, self._found = (
-            Transfers(self._device) for _ in range(5)
+        self._pictures, self._motions, self._planes, self._found = (
+            Transfers(self._device) for _ in range(4)
         )
+        # By their length: coarse and fine octaves take turns, and have different numbers of steps.
+        self._numbers: defaultdict[int, Transfers] = defaultdict(partial(Transfers, self._device))
 
     @property
     def recorded(self) -> list[FrameKind]:
@@ -263,7 +266,7 @@ class ResidentWalk:
         self._move(own, motion)
         if planes is not None and planes.grow is not None and planes.keep is not None:
             self._planes.put(np.stack([planes.grow, planes.keep]), own.planes)
-        self._numbers.put(figures.numbers(age_s, margins), frame.numbers)
+        self._numbers[len(frame.numbers)].put(figures.numbers(age_s, margins), frame.numbers)
         measured = stopwatch(self._device)
         frame.replay()
         took_s = measured()

@@ -173,12 +173,13 @@ def streamed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("livedream.dream.resident.Transfers", streaming)
 
 
+@pytest.mark.parametrize("more", [{}, {"octaves": 3, "octave_scale": 1.05}], ids=str)
 def test_from_frame_to_frame_no_memory_is_asked_for(
-    resident_dreamer: Callable[..., Dreamer], streamed: None
+    resident_dreamer: Callable[..., Dreamer], streamed: None, more: dict[str, Any]
 ) -> None:
     """Between upload and download, that of the graph itself left out."""
     frames, pool = frames_of(24), Pool()
-    found, begun = resident_dreamer(pool), None
+    found, begun = resident_dreamer(pool, **more), None
     for frame, motion in zip(frames, motions_of(frames), strict=True):
         if frame.index < 12:  # every kind of frame is recorded by then
             waiting = found.begin(frame, motion)
