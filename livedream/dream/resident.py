@@ -98,7 +98,8 @@ class Grow(Protocol):
     """`Dreamer.grown`: ascent, momentum, spread and level."""
 
     def __call__(
-        self, picture: Tensor, carried: Tensor, momentum: Tensor | None, gain: Tensor | None, *,
+        self, settings: DreamSettings, picture: Tensor, carried: Tensor,
+        momentum: Tensor | None, gain: Tensor | None, *,
         climb: Callable[[Tensor], Tensor], target: Figure, remains: Figure, weight: Figure,
         shaping: Shaping, plane: Tensor | None = None,
     ) -> tuple[LevelledDream, Tensor | None]: ...  # fmt: skip
@@ -146,7 +147,7 @@ class FrameMemory:
 
 
 class RecordedFrame:
-    """One kind of frame on that memory.  replay: `run`, or its recording."""
+    """One kind of frame on that memory.  replay: the recording of `run`, None: there is none."""
 
     def __init__(
         self, kind: FrameKind, memory: FrameMemory, ascent: Ascent, grow: Grow, *,
@@ -158,7 +159,7 @@ class RecordedFrame:
         device = memory.rgb.device
         length = _FIGURES + 2 * len(steps) * count
         self.numbers = torch.zeros(length, dtype=exact(device), device=device)
-        self.replay: Step = self.run
+        self.replay: Step | None = None
         self.seen = 0
 
     def run(self) -> None:
@@ -184,7 +185,7 @@ class RecordedFrame:
         own.age.copy_(torch.where(own.cut, cut_seconds, grown))
         target = strength * (own.age / rise).clamp_max(1.0)
         levelled, momentum = self._grow(
-            picture, carried, momentum, own.gain,
+            kind.settings, picture, carried, momentum, own.gain,
             climb=lambda start: self._climb(start, step.float()),
             target=target, remains=remains, weight=weight, shaping=shaping,
             plane=own.planes[:1, None] if kind.held else None,
@@ -244,7 +245,7 @@ class ResidentWalk:
     @property
     def recorded(self) -> list[FrameKind]:
         """What is replayed, the longest unused first."""
-        return [kind for kind, frame in self._frames.items() if frame.replay != frame.run]
+        return [kind for kind, frame in self._frames.items() if frame.replay is not None]
 
     def launch(
         self, kind: FrameKind, rgb: Picture, motion: Motion | DeviceMotion | None, *,
@@ -260,7 +261,7 @@ class ResidentWalk:
         own = self._own(kind)
         age_s = None if carried.residual is own.residual else carried.age_s - figures.seconds
         self._load(own, carried)
-        if frame.seen >= _WORTH and frame.replay == frame.run:
+        if frame.seen >= _WORTH and frame.replay is None:
             self._record(frame, own)
         self._pictures.put(rgb, own.rgb)
         self._move(own, motion)
@@ -268,14 +269,14 @@ class ResidentWalk:
             self._planes.put(np.stack([planes.grow, planes.keep]), own.planes)
         self._numbers[len(frame.numbers)].put(figures.numbers(age_s, margins), frame.numbers)
         measured = stopwatch(self._device)
-        frame.replay()
+        (frame.replay or frame.run)()
         took_s = measured()
         carried.residual, carried.gain = own.residual, own.gain
         carried.momentum = own.momentum if kind.settings.momentum > 0.0 else None
         # From slots of their own: the next frame may be launched before these have come down.
         shown = self._pictures.to_host_later(own.shown)
         found = self._found.to_host_later(own.found)
-        settled = frame.replay != frame.run or not self._engine.records
+        settled = frame.replay is not None or not self._engine.records
         return ResidentFrame(shown, found, took_s if settled else lambda: None)
 
     def _frame(self, kind: FrameKind, margins: list[list[Margins]]) -> RecordedFrame:
@@ -322,9 +323,11 @@ class ResidentWalk:
     def _record(self, frame: RecordedFrame, own: FrameMemory) -> None:
         """Recording runs the frame, so what is carried is put back."""
         kept = [part.clone() for part in own.state]
-        frame.replay = self._engine.record(frame.run) or frame.run
-        for place, part in zip(own.state, kept, strict=True):
-            place.copy_(part)
+        try:
+            frame.replay = self._engine.record(frame.run)
+        finally:
+            for place, part in zip(own.state, kept, strict=True):
+                place.copy_(part)
         frame.seen = 0
 
     def _move(self, own: FrameMemory, motion: Motion | DeviceMotion | None) -> None:

@@ -1,6 +1,7 @@
 """The walk on the device, on CPU tensors: against the walk by OpenCV, recorded, and watched."""
 
 import logging
+import weakref
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from functools import partial
@@ -191,6 +192,18 @@ def test_from_frame_to_frame_no_memory_is_asked_for(
     assert dream is not None and dream.level > 5
     with pool.nothing_new(), pytest.raises(NewTensorError):
         found.begin(frame, motion, keep=True)
+
+
+def test_a_dreamer_that_is_given_up_is_gone_at_once(
+    resident_dreamer: Callable[..., Dreamer],
+) -> None:
+    """And its network on the device with it: a search for cycles comes when it comes."""
+    found = resident_dreamer(Pool())
+    for frame in frames_of(4):
+        found.step(frame)
+    gone = weakref.ref(found)
+    del found
+    assert gone() is None
 
 
 def test_what_comes_down_is_not_the_next_frame_s(
