@@ -44,7 +44,7 @@ SCHEMA: Final = 2  # 1 had no look
 # Frames. On CUDA a kind of frame is recorded when it comes back: of both turns of the octaves the
 # last by the seventh. A multiple of three, as the turns are.
 _WARM_UP: Final = 15
-# Intervals that do not count on CUDA, where the flow is recorded at first. Heuristic.
+# Frames that do not count on CUDA, where flow and steps are recorded at first. Heuristic.
 _SETTLING: Final = 13
 _PAINTED: Final = 24  # different frames, shown forth and back
 _RATE: Final = Fraction(25)
@@ -154,8 +154,11 @@ def bench(job: BenchJob) -> BenchReport:
     intervals, processor_ms = _pace(job, dreamer, painted)
     memory_mb = _memory_mb(device)  # before large buffers are copied
     peaks.append(_convolution_peak(device, dtype))
+    left_out = _SETTLING if device.type == "cuda" else 0
     alone, busy = (
-        _StagesAlone(dreamer, clock).measured(_shown(painted, max(8, job.frames // 2)))
+        _StagesAlone(dreamer, clock).measured(
+            _shown(painted, left_out + max(8, job.frames // 2)), left_out
+        )
         for clock in (time.perf_counter, time.process_time)
     )
     peaks.append(_convolution_peak(device, dtype))
@@ -223,13 +226,22 @@ class _StagesAlone:
         self.latency_ms: list[float] = []
         self.ascent_ms: list[float] = []
 
-    def measured(self, frames: Iterable[Frame]) -> Self:
+    def measured(self, frames: Iterable[Frame], left_out: int = 0) -> Self:
+        """left_out: how many of the first frames do not count."""
         self._dreamer.timer = StageTimer(self._clock)
         self._dreamer.ascent.ascend = self._timed  # type: ignore[method-assign]
-        for frame in frames:
+        for number, frame in enumerate(frames):
+            if number == left_out:
+                self._forget()
             self._step(frame)
         del self._dreamer.ascent.ascend
         return self
+
+    def _forget(self) -> None:
+        self.stages_ms.clear()
+        self.octaves_ms.clear()
+        self.latency_ms.clear()
+        self.ascent_ms.clear()
 
     def _step(self, frame: Frame) -> None:
         dreamer = self._dreamer

@@ -95,6 +95,14 @@ def test_within_the_pace_nothing_is_recorded(monkeypatch: pytest.MonkeyPatch) ->
     assert recorded >= 2 and capture.captured == recorded
 
 
+def test_of_the_stages_the_first_frames_are_left_out() -> None:
+    clock = iter(range(10_000))
+    stages = benchmark._StagesAlone(Dreamer(QUICK), lambda: float(next(clock)))  # noqa: SLF001
+    found = stages.measured(frames_of(4), left_out=3)
+    assert len(found.latency_ms) == len(found.ascent_ms) == 1
+    assert all(len(ms) == 1 for ms in found.stages_ms.values())
+
+
 @pytest.mark.parametrize(("device", "left_out"), [("cpu", 1), ("cuda", 13)])
 def test_frames_that_are_late_at_first_are_left_out(
     device: str, left_out: int, monkeypatch: pytest.MonkeyPatch
