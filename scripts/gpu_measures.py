@@ -3,6 +3,7 @@
 Method: warm-up until graphs are recorded, synchronise, then the median of several repetitions.
 """
 
+import gc
 import importlib.util
 import statistics
 import time
@@ -183,6 +184,10 @@ def frames_per_second(device: torch.device, *, small: bool = False) -> list[dict
         if network is None:
             continue
         for width, height in sizes:
+            if device.type == "cuda":  # nothing of what was measured before counts
+                gc.collect()
+                torch.cuda.empty_cache()
+                torch.cuda.reset_peak_memory_stats()
             dreamer = _dreamer(network, objective, device, width, height, **more)
             marks = []
             for _ in dreamer.dreams(frames_of(width, height, count)):
@@ -200,6 +205,7 @@ def frames_per_second(device: torch.device, *, small: bool = False) -> list[dict
                 f"{1 / p50:.1f} fps (p95 of the frame time: {1 / p95:.1f}), {memory:.0f} MB",
                 flush=True,
             )
+            del dreamer
     return rows
 
 

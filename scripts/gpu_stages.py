@@ -18,7 +18,6 @@ import torch
 from gpu_kernels import launches
 from gpu_measures import CASES, frames_of, median_s, network_of, photograph, synchronise
 from torch import Tensor
-from torch.nn import functional as F
 
 from livedream.core.cuda_graph import CudaGraphCapture
 from livedream.core.device import resident
@@ -28,7 +27,7 @@ from livedream.core.shrink import shrunk
 from livedream.core.shrink_tensor import shrunk_tensor
 from livedream.dream.clean import cleaned
 from livedream.dream.compose import compose, compose_tensor
-from livedream.dream.dreamer import Dreamer
+from livedream.dream.dreamer import Dream, Dreamer
 from livedream.dream.engines.cuda import CudaEngine, StepKind
 from livedream.dream.level import scale_to_level
 from livedream.dream.networks.network import Network
@@ -38,10 +37,10 @@ from livedream.dream.transfer import Transfers
 from livedream.flow import on_device, open_flow, open_search
 from livedream.flow.inverse_search import InverseSearch
 from livedream.flow.motion import MotionEstimator, compare
-from livedream.flow.raft import untrained
+from livedream.flow.raft import RaftFlow
 from livedream.warp.residual import carry_tensor
 
-__all__ = ["flows", "hardware", "host", "resident_walk", "stages"]
+__all__ = ["flows", "hardware", "host", "raft", "resident_walk", "stages"]
 
 DREAM_AT = (640, 360)
 FLOW_AT = (640, 360)
@@ -202,7 +201,8 @@ def _no_waits(device: torch.device) -> Any:
 def resident_walk(device: torch.device, *, small: bool = False) -> list[dict[str, Any]]:
     """Whole frames, launched one ahead, without a wait inside; twice, to see that they repeat.
 
-    The flow is given, so that the rate is the walk's alone.
+    The rate is that of a third time, when nobody looks at the pictures; the flow is given, so that
+    it is the walk's alone.
     """
     rows = []
     for name, objective, more in CASES:
@@ -210,8 +210,11 @@ def resident_walk(device: torch.device, *, small: bool = False) -> list[dict[str
         if network is None:
             continue
         for size in [(160, 96)] if small else [(1280, 720), (1920, 1080)]:
-            runs = [_walk(network, objective, size, device, small, **more) for _ in range(2)]
-            (_, before, _), (fps, again, level) = runs
+            hashes = [hashlib.sha256() for _ in range(2)]
+            for seen in hashes:
+                _walk(network, objective, size, device, small, seen=seen.update, **more)
+            fps, level = _walk(network, objective, size, device, small, seen=None, **more)
+            before, again = (seen.hexdigest() for seen in hashes)
             row = {
                 "network": name, "size": size, "fps": fps, "repeats": before == again,
                 "level": level,
@@ -224,21 +227,29 @@ def resident_walk(device: torch.device, *, small: bool = False) -> list[dict[str
 
 def _walk(
     network: Network, objective: str, size: tuple[int, int], device: torch.device, small: bool,
-    **more: Any,
-) -> tuple[float, str, float]:  # fmt: skip
-    """Frames per second, a hash of all pictures, the level at the end."""
+    *, seen: Callable[[bytes], object] | None, **more: Any,
+) -> tuple[float, float]:  # fmt: skip
+    """Frames per second and the level at the end.
+
+    seen: is given every picture, in the time that is measured; None: the rate is the walk's.
+    """
     settings = DreamSettings(
         objective=objective, size=f"{size[0]}x{size[1]}", device=device.type, tile=4096, **more
     )
     dreamer = Dreamer(settings, network)
     frames = frames_of(*size, 12 if small else 240)
     estimator = MotionEstimator(open_flow("dis-fast", device="cpu"), "96p" if small else "360p")
-    motions = [estimator.step(frame.rgb) for frame in frames[:63]]
-    warm, seen = 9, hashlib.sha256()
-    waiting = None
-    started = 0.0
+    motions = [estimator.step(frame.rgb) for frame in frames[:63]]  # then they come again
+    repeats = len(motions) - 1  # from the second on: the first has none
+    warm, started = 9, 0.0
+    waiting: Callable[[], Dream] | None = None
+
+    def look(dream: Dream) -> None:
+        if seen is not None:
+            seen(dream.frame.rgb.tobytes())
+
     for frame in frames:
-        motion = motions[frame.index % len(motions)] if frame.index else None
+        motion = motions[1 + (frame.index - 1) % repeats] if frame.index else None
         if frame.index == warm:
             synchronise(device)
             started = time.perf_counter()
@@ -248,20 +259,18 @@ def _walk(
             with _no_waits(device):
                 begun = dreamer.begin(frame, motion)
         if waiting is not None:
-            seen.update(waiting().frame.rgb.tobytes())
+            look(waiting())
         waiting = begun
     assert waiting is not None
     last = waiting()
-    seen.update(last.frame.rgb.tobytes())
     fps = (len(frames) - warm) / (time.perf_counter() - started)
-    return fps, seen.hexdigest(), last.level
+    look(last)
+    return fps, last.level
 
 
 def flows(device: torch.device, *, small: bool = False) -> dict[str, Any]:
     """Both ways between two pictures 2 px apart: ms, launches, and the mean error in px."""
-    width, height = (160, 96) if small else FLOW_AT
-    pair = np.stack([photograph(width, height, shift) for shift in (2, 0)])
-    pictures = torch.from_numpy(pair).to(device).permute(0, 3, 1, 2) / 255.0
+    pictures = _pair(device, small=small)
     found: dict[str, Any] = {}
     plain, ours = (open_search(device, kernels=kernels) for kernels in (False, None))
     if ours.kernels is None:
@@ -273,9 +282,6 @@ def flows(device: torch.device, *, small: bool = False) -> dict[str, Any]:
         name = "our kernels" if search.kernels else "PyTorch"
         found |= {f"{name}, {figure}": value
                   for figure, value in _search(search, pictures, device).items()}  # fmt: skip
-    raft = _raft(pictures)
-    if raft is not None:
-        found["raft-small, both ways, fp16, ms"] = 1000 * median_s(raft, device)
     for name, figure in found.items():
         print(f"  {name:44} {figure:8.3f}", flush=True)
     return found
@@ -297,16 +303,29 @@ def _search(search: InverseSearch, pictures: Tensor, device: torch.device) -> di
     return found
 
 
-def _raft(pictures: Tensor) -> Callable[[], object] | None:
-    """RAFT small of random weights; None without torchvision, and on a CPU, where it takes long."""
-    if importlib.util.find_spec("torchvision") is None or pictures.device.type != "cuda":
-        return None
-    dtype = torch.float16
-    network = untrained("raft-small", 0).to(pictures.device, dtype).eval()
-    scaled = F.interpolate(pictures * 2 - 1, (max(128, pictures.shape[2] // 8 * 8), 640)).to(dtype)
+def raft(device: torch.device, *, small: bool = False) -> dict[str, float] | str:
+    """RAFT small, as the product runs it, of random weights: both ways, ms."""
+    if importlib.util.find_spec("torchvision") is None or device.type != "cuda":
+        print("  skipped: needs torchvision, and takes long on a CPU")
+        return "skipped"
+    ms = 1000 * median_s(raft_on(_pair(device, small=small)), device)
+    print(f"  raft-small, both ways, fp16 {ms:8.3f} ms", flush=True)
+    return {"raft-small, both ways, fp16, ms": ms}
+
+
+def raft_on(pictures: Tensor) -> Callable[[], Tensor]:
+    """What finds the flow between two pictures, both ways."""
+    flow = RaftFlow("raft-small", pictures.device.type, random_seed=0)
 
     @torch.inference_mode()
-    def run() -> object:
-        return network(scaled, scaled.flip(0))
+    def run() -> Tensor:
+        return flow.both(pictures)
 
     return run
+
+
+def _pair(device: torch.device, *, small: bool) -> Tensor:
+    """(2, 3, h, w) in [0, 1]: two pictures 2 px apart."""
+    width, height = (160, 96) if small else FLOW_AT
+    pair = np.stack([photograph(width, height, shift) for shift in (2, 0)])
+    return torch.from_numpy(pair).to(device).permute(0, 3, 1, 2) / 255.0

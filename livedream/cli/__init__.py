@@ -1,7 +1,7 @@
 """The command line: `livedream COMMAND`.
 
 Every LivedreamError becomes one line on stderr and exit code 2, 1 for a show that failed while it
-ran; Ctrl-C ends with 130.
+ran; so does a device whose memory runs out. Ctrl-C ends with 130.
 """
 
 import argparse
@@ -41,6 +41,7 @@ from livedream.core.errors import (
     GrammarError,
     LivedreamError,
     ShowError,
+    first_line,
     is_broken_pipe,
     os_reason,
     reason,
@@ -152,23 +153,31 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = build_parser().parse_args(argv)
     try:
         return int(args.run(args))
-    except GrammarError as error:
-        print(f"livedream: {error}\n{error.pointer()}", file=sys.stderr)
-        return 2
-    except LivedreamError as error:
-        print(f"livedream: {reason(error)}", file=sys.stderr)
-        return 1 if isinstance(error, ShowError) else 2
     except KeyboardInterrupt:
         return 130
-    except OSError as error:
-        if is_broken_pipe(error):  # `livedream layers googlenet | head`
+    except (LivedreamError, RuntimeError, OSError) as error:
+        if isinstance(error, OSError) and is_broken_pipe(error):  # `livedream layers NAME | head`
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 0
-        if error.errno not in _OF_THE_PATH or error.filename is None:
+        if (said := _said(error)) is None:
             raise
-        said = one_line(redact(f"{error.filename}: {os_reason(error)}"))
-        print(f"livedream: {said}; check the path", file=sys.stderr)
-        return 2
+        print(f"livedream: {said}", file=sys.stderr)
+        return 1 if isinstance(error, ShowError) else 2
+
+
+def _said(error: Exception) -> str | None:
+    """What people are told of an error; None for a fault of our own."""
+    if isinstance(error, GrammarError):
+        return f"{error}\n{error.pointer()}"
+    if isinstance(error, LivedreamError):
+        return reason(error)
+    if "out of memory" in str(error).lower():  # PyTorch's words
+        found = one_line(redact(first_line(error)))
+        tried = "a smaller --size or --tile, or --device cpu"
+        return f"the device's memory ran out; try {tried} ({found})"
+    if isinstance(error, OSError) and error.errno in _OF_THE_PATH and error.filename is not None:
+        return one_line(redact(f"{error.filename}: {os_reason(error)}")) + "; check the path"
+    return None
 
 
 def script() -> None:

@@ -5,6 +5,7 @@ went into it stays what it was, so what shall change stands in a tensor, and not
 device.
 """
 
+import threading
 import time
 from collections.abc import Callable
 from typing import Any, Final
@@ -13,6 +14,9 @@ import torch
 
 # cuDNN chooses its algorithms and autograd makes its buffers in these; PyTorch's notes take three.
 _WARM_UPS: Final = 3
+# Dream and flow are recorded in threads of their own. PyTorch: one capture at a time in a process;
+# beginning one waits for the device, which would break another that is under way.
+_RECORDING: Final = threading.Lock()
 
 Step = Callable[[], None]
 Capture = Callable[[Step], Step]
@@ -31,14 +35,16 @@ class CudaGraphCapture:
         self._pool: Any = None
 
     def __call__(self, step: Step) -> Step:
-        with torch.cuda.device(self._device):
+        with _RECORDING, torch.cuda.device(self._device):
             side: Any = torch.cuda.Stream()  # type: ignore[no-untyped-call]
             here = torch.cuda.current_stream()
             side.wait_stream(here)
-            with torch.cuda.stream(side):
-                for _ in range(_WARM_UPS):
-                    step()
-            here.wait_stream(side)
+            try:
+                with torch.cuda.stream(side):
+                    for _ in range(_WARM_UPS):
+                        step()
+            finally:  # whatever comes next must not meet what is still under way
+                here.wait_stream(side)
             graph = torch.cuda.CUDAGraph()
             if self._pool is None:
                 self._pool = torch.cuda.graph_pool_handle()

@@ -27,6 +27,7 @@ from livedream.dream.objectives.value import Objective
 from livedream.dream.octaves import octaves_of, weight_of
 from livedream.dream.resize import resize
 from livedream.dream.tiles import Margins, lay_tiles
+from livedream.dream.transfer import Transfers
 
 _TILES: Final = 2  # a picture with more pixels than so many tiles is cut up
 # Cells of so small a stride, px, see little but the zeros around what the network sees when they
@@ -122,6 +123,7 @@ class Ascent:
     ) -> None:
         bound = objective.to(device)
         bound.variety.fill_(settings.variety)
+        self._copies = Transfers(device)  # of weights
         self._drawn: tuple[float, int] | None = None  # of the regions' classes
         self.spec = EngineSpec(network, bound, device, dtype, wait_for_compile)
         self._settings = settings
@@ -145,8 +147,8 @@ class Ascent:
         if new != old or settings.engine != self._settings.engine:
             return False
         if wanted is not self._objective:
-            weights = torch.tensor([term.weight for term in wanted.terms], dtype=torch.float32)
-            self.spec.objective.weights.copy_(weights)
+            weights = np.array([term.weight for term in wanted.terms], np.float32)
+            self._copies.put(weights, self.spec.objective.weights)
             self._objective = wanted
         self.spec.objective.variety.fill_(settings.variety)
         self._settings = settings

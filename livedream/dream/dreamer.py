@@ -417,7 +417,7 @@ class Dreamer:
         octaves, weight, remains = self._turn(picture.shape[3], picture.shape[2])
         rising = min(1.0, state.age_s / settings.rise) if settings.rise > 0 else 1.0
         levelled, state.momentum = self.grown(
-            picture, carried, state.momentum, state.gain,
+            settings, picture, carried, state.momentum, state.gain,
             climb=lambda start: self.ascent.addition(start, draw, octaves),
             target=settings.strength * rising, remains=remains, weight=weight,
             shaping=Shaping.of(settings),
@@ -437,19 +437,21 @@ class Dreamer:
         self._faults.failed(error, "starts afresh", traceback=False)
         self.reset()
 
+    @staticmethod
     def grown(
-        self, picture: Tensor, carried: Tensor, momentum: Tensor | None, gain: Tensor | None, *,
+        settings: DreamSettings, picture: Tensor, carried: Tensor,
+        momentum: Tensor | None, gain: Tensor | None, *,
         climb: Callable[[Tensor], Tensor], target: Figure, remains: Figure, weight: Figure,
         shaping: Shaping, plane: Tensor | None = None,
     ) -> tuple[LevelledDream, Tensor | None]:  # fmt: skip
         """One dream and the momentum after it; what `grow` does, without the state.
 
-        momentum, gain: before it.  climb: what ascent adds to a picture, (1, 3, h, w) in [0, 1].
-        target: of the level, 8-bit steps.  remains, weight: see `livedream.dream.momentum`.
-        shaping: of what is added.  plane: (1, 1 or 3, h, w) in [0, 1], where something is added and
-        the level is measured.
+        settings: of them whether there is a momentum, and keep_colours.  momentum, gain: before it.
+        climb: what ascent adds to a picture, (1, 3, h, w) in [0, 1].  target: of the level, 8-bit
+        steps.  remains, weight: see `livedream.dream.momentum`.  shaping: of what is added.
+        plane: (1, 1 or 3, h, w) in [0, 1], where something is added and the level is measured.
         """
-        settings, start = self.settings, picture + carried
+        start = picture + carried
         if momentum is not None and gain is not None:
             ahead(start, momentum, gain)
         added = climb(start.clamp_(0.0, 1.0))

@@ -10,9 +10,10 @@ What is carried stays in memory that the recordings share, and that is the state
 the state in between, as a reset does, is followed.
 """
 
-from collections import OrderedDict
+from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, Protocol
 
 import numpy as np
@@ -97,7 +98,8 @@ class Grow(Protocol):
     """`Dreamer.grown`: ascent, momentum, spread and level."""
 
     def __call__(
-        self, picture: Tensor, carried: Tensor, momentum: Tensor | None, gain: Tensor | None, *,
+        self, settings: DreamSettings, picture: Tensor, carried: Tensor,
+        momentum: Tensor | None, gain: Tensor | None, *,
         climb: Callable[[Tensor], Tensor], target: Figure, remains: Figure, weight: Figure,
         shaping: Shaping, plane: Tensor | None = None,
     ) -> tuple[LevelledDream, Tensor | None]: ...  # fmt: skip
@@ -145,7 +147,7 @@ class FrameMemory:
 
 
 class RecordedFrame:
-    """One kind of frame on that memory.  replay: `run`, or its recording."""
+    """One kind of frame on that memory.  replay: the recording of `run`, None: there is none."""
 
     def __init__(
         self, kind: FrameKind, memory: FrameMemory, ascent: Ascent, grow: Grow, *,
@@ -157,7 +159,7 @@ class RecordedFrame:
         device = memory.rgb.device
         length = _FIGURES + 2 * len(steps) * count
         self.numbers = torch.zeros(length, dtype=exact(device), device=device)
-        self.replay: Step = self.run
+        self.replay: Step | None = None
         self.seen = 0
 
     def run(self) -> None:
@@ -183,7 +185,7 @@ class RecordedFrame:
         own.age.copy_(torch.where(own.cut, cut_seconds, grown))
         target = strength * (own.age / rise).clamp_max(1.0)
         levelled, momentum = self._grow(
-            picture, carried, momentum, own.gain,
+            kind.settings, picture, carried, momentum, own.gain,
             climb=lambda start: self._climb(start, step.float()),
             target=target, remains=remains, weight=weight, shaping=shaping,
             plane=own.planes[:1, None] if kind.held else None,
@@ -234,14 +236,16 @@ class ResidentWalk:
         self._frames: OrderedDict[FrameKind, RecordedFrame] = OrderedDict()
         self._memory: dict[tuple[tuple[int, int], ...], FrameMemory] = {}
         # Of one shape each, from frame to frame: their page-locked buffers stay.
-        self._pictures, self._motions, self._planes, self._numbers, self._found = (
-            Transfers(self._device) for _ in range(5)
+        self._pictures, self._motions, self._planes, self._found = (
+            Transfers(self._device) for _ in range(4)
         )
+        # By their length: coarse and fine octaves take turns, and have different numbers of steps.
+        self._numbers: defaultdict[int, Transfers] = defaultdict(partial(Transfers, self._device))
 
     @property
     def recorded(self) -> list[FrameKind]:
         """What is replayed, the longest unused first."""
-        return [kind for kind, frame in self._frames.items() if frame.replay != frame.run]
+        return [kind for kind, frame in self._frames.items() if frame.replay is not None]
 
     def launch(
         self, kind: FrameKind, rgb: Picture, motion: Motion | DeviceMotion | None, *,
@@ -257,22 +261,22 @@ class ResidentWalk:
         own = self._own(kind)
         age_s = None if carried.residual is own.residual else carried.age_s - figures.seconds
         self._load(own, carried)
-        if frame.seen >= _WORTH and frame.replay == frame.run:
+        if frame.seen >= _WORTH and frame.replay is None:
             self._record(frame, own)
         self._pictures.put(rgb, own.rgb)
         self._move(own, motion)
         if planes is not None and planes.grow is not None and planes.keep is not None:
             self._planes.put(np.stack([planes.grow, planes.keep]), own.planes)
-        self._numbers.put(figures.numbers(age_s, margins), frame.numbers)
+        self._numbers[len(frame.numbers)].put(figures.numbers(age_s, margins), frame.numbers)
         measured = stopwatch(self._device)
-        frame.replay()
+        (frame.replay or frame.run)()
         took_s = measured()
         carried.residual, carried.gain = own.residual, own.gain
         carried.momentum = own.momentum if kind.settings.momentum > 0.0 else None
         # From slots of their own: the next frame may be launched before these have come down.
         shown = self._pictures.to_host_later(own.shown)
         found = self._found.to_host_later(own.found)
-        settled = frame.replay != frame.run or not self._engine.records
+        settled = frame.replay is not None or not self._engine.records
         return ResidentFrame(shown, found, took_s if settled else lambda: None)
 
     def _frame(self, kind: FrameKind, margins: list[list[Margins]]) -> RecordedFrame:
@@ -319,9 +323,11 @@ class ResidentWalk:
     def _record(self, frame: RecordedFrame, own: FrameMemory) -> None:
         """Recording runs the frame, so what is carried is put back."""
         kept = [part.clone() for part in own.state]
-        frame.replay = self._engine.record(frame.run) or frame.run
-        for place, part in zip(own.state, kept, strict=True):
-            place.copy_(part)
+        try:
+            frame.replay = self._engine.record(frame.run)
+        finally:
+            for place, part in zip(own.state, kept, strict=True):
+                place.copy_(part)
         frame.seen = 0
 
     def _move(self, own: FrameMemory, motion: Motion | DeviceMotion | None) -> None:

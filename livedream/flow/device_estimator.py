@@ -49,7 +49,7 @@ class DeviceEstimator:
         with torch.inference_mode(), self._beside():
             comparison = self._comparison(*current.shape[:2])
             comparison.pictures.copy_(torch.from_numpy(np.stack([current, previous])))
-            comparison.replay()
+            (comparison.replay or comparison.run)()
             found = comparison.found
             return Motion(found.flow.cpu().numpy(), found.visibility.cpu().numpy(), bool(found.cut))
 
@@ -76,7 +76,7 @@ class _Comparison:
     """One comparison on memory that stays in place (see `cuda_graph`).
 
     pictures: (2, h, w, 3) uint8 RGB, current and previous.  found: what the last `run` made.
-    replay: `run`, or its capture.
+    replay: the capture of `run`, None: there is none.
     """
 
     found: DeviceMotion
@@ -84,7 +84,7 @@ class _Comparison:
     def __init__(self, flow: DeviceFlow, height: int, width: int) -> None:
         self._flow = flow
         self.pictures = torch.zeros(2, height, width, 3, dtype=torch.uint8, device=flow.device)
-        self.replay: Step = self.run
+        self.replay: Step | None = None
 
     def run(self) -> None:
         self.found = compare(self._flow, self.pictures.permute(0, 3, 1, 2) / 255.0)

@@ -41,7 +41,11 @@ from livedream.jobs.pace import Cost, Suggestion, suggestions
 from livedream.media.colour import tags_of, to_rgb
 
 SCHEMA: Final = 2  # 1 had no look
-_WARM_UP: Final = 6  # frames
+# Frames. On CUDA a kind of frame is recorded when it comes back: of both turns of the octaves the
+# last by the seventh. A multiple of three, as the turns are.
+_WARM_UP: Final = 15
+# Frames that do not count on CUDA, where flow and steps are recorded at first. Heuristic.
+_SETTLING: Final = 13
 _PAINTED: Final = 24  # different frames, shown forth and back
 _RATE: Final = Fraction(25)
 _LOOKED_AT: Final = 50  # frames: two seconds, of which the first is left out
@@ -148,9 +152,13 @@ def bench(job: BenchJob) -> BenchReport:
     peaks = [_convolution_peak(device, dtype)]
     list(dreamer.frames(_shown(painted, _WARM_UP)))
     intervals, processor_ms = _pace(job, dreamer, painted)
+    memory_mb = _memory_mb(device)  # before large buffers are copied
     peaks.append(_convolution_peak(device, dtype))
+    left_out = _SETTLING if device.type == "cuda" else 0
     alone, busy = (
-        _StagesAlone(dreamer, clock).measured(_shown(painted, max(8, job.frames // 2)))
+        _StagesAlone(dreamer, clock).measured(
+            _shown(painted, left_out + max(8, job.frames // 2)), left_out
+        )
         for clock in (time.perf_counter, time.process_time)
     )
     peaks.append(_convolution_peak(device, dtype))
@@ -178,7 +186,7 @@ def bench(job: BenchJob) -> BenchReport:
         ascent_gflop=round(work, 3),
         ascent_share=round(work / ascent_ms * 1e3 / peak, 4),
         ascent_processor_share=round(work / busy_ms * 1e3 / busy_peak, 4) if busy_peak else 0.0,
-        memory_mb=round(_memory_mb(device), 1), wanted_fps=job.wanted_fps,
+        memory_mb=round(memory_mb, 1), wanted_fps=job.wanted_fps,
         suggestions=suggestions(cost, job.settings, job.picture, job.wanted_fps),
         look=_look(job.settings, painted),
     )  # fmt: skip
@@ -218,13 +226,22 @@ class _StagesAlone:
         self.latency_ms: list[float] = []
         self.ascent_ms: list[float] = []
 
-    def measured(self, frames: Iterable[Frame]) -> Self:
+    def measured(self, frames: Iterable[Frame], left_out: int = 0) -> Self:
+        """left_out: how many of the first frames do not count."""
         self._dreamer.timer = StageTimer(self._clock)
         self._dreamer.ascent.ascend = self._timed  # type: ignore[method-assign]
-        for frame in frames:
+        for number, frame in enumerate(frames):
+            if number == left_out:
+                self._forget()
             self._step(frame)
         del self._dreamer.ascent.ascend
         return self
+
+    def _forget(self) -> None:
+        self.stages_ms.clear()
+        self.octaves_ms.clear()
+        self.latency_ms.clear()
+        self.ascent_ms.clear()
 
     def _step(self, frame: Frame) -> None:
         dreamer = self._dreamer
@@ -276,20 +293,23 @@ def _coded(job: BenchJob, painted: list[Frame]) -> tuple[Spread, Spread]:
 def _pace(job: BenchJob, dreamer: Dreamer, painted: list[Frame]) -> tuple[list[float], float]:
     """Milliseconds between finished frames, and processor milliseconds a frame."""
     intervals: list[float] = []
+    left_out = _SETTLING if dreamer.device.type == "cuda" else 1
     with ExitStack() as stack:
         writer = None
         if job.encode:
             sink = _X264(os.devnull, job.picture)
             writer = stack.enter_context(AsyncWriter(sink, dreamer.timer))
         last, busy = time.perf_counter(), time.process_time()
-        for shown in dreamer.frames(_shown(painted, job.frames + 1)):
+        for shown in dreamer.frames(_shown(painted, job.frames + left_out)):
             if writer is not None:
                 writer.write(shown)
             now = time.perf_counter()
             intervals.append(1000 * (now - last))
             last = now
+            if len(intervals) == left_out:
+                busy = time.process_time()
         busy = time.process_time() - busy
-    return intervals[1:], 1000 * busy / len(intervals)
+    return intervals[left_out:], 1000 * busy / job.frames
 
 
 class _X264:

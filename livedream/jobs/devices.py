@@ -3,6 +3,7 @@
 Every function returns lines of (name, detail); what is missing says how to get it.
 """
 
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -67,15 +68,20 @@ def displays() -> list[Line]:
 
 
 def graphics() -> list[Line]:
-    """What can dream."""
+    """What can dream, by what `--device` calls it; other GPUs than the first by what it takes."""
     import torch
 
     from livedream.core.device import choose_device, choose_dtype
 
     lines = []
+    chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
     for index in range(torch.cuda.device_count()):
         known = torch.cuda.get_device_properties(index)
-        lines.append((f"cuda:{index}  {known.name}", f"{known.total_memory / 2**30:.0f} GB"))
+        name = f"cuda  {known.name}"
+        if index > 0:
+            own = chosen.split(",")[index].strip() if chosen else index
+            name += f", with CUDA_VISIBLE_DEVICES={own}"
+        lines.append((name, f"{known.total_memory / 2**30:.0f} GB"))
     if torch.backends.mps.is_available():
         lines.append(("mps  Apple GPU", ""))
     cpu = choose_device("cpu")

@@ -183,22 +183,25 @@ class DreamWorker:
                 request = _Request(*self._newest, self._base, self._flow, self._cuts)
                 self._coming_flow = AccumulatedFlow()
             self._begun = request.frame.index
+            overflowed = False
             try:
                 self._dream(request)
                 self.note, self._device_faults = "", 0
                 self._faults.recovered()
                 self._pause(self._governor.pause_s())
             except Exception as error:  # a device's fault must not end the show
-                if "out of memory" in str(error).lower():
+                overflowed = "out of memory" in str(error).lower()
+                if overflowed:
                     self._faults.failed(error, "ran out of memory", traceback=False)
-                    self._free_memory()
-                    continue
-                self._faults.failed(error, "failed, trying again")
-                self.note = f"the dream failed, trying again: {reason(error)[:200]}"
-                self._device_faults += isinstance(error, torch.AcceleratorError)
-                if self._device_faults > _MOST_DEVICE_FAULTS:
-                    raise
-                self._pause(RETRY_S)
+                else:
+                    self._faults.failed(error, "failed, trying again")
+                    self.note = f"the dream failed, trying again: {reason(error)[:200]}"
+                    self._device_faults += isinstance(error, torch.AcceleratorError)
+                    if self._device_faults > _MOST_DEVICE_FAULTS:
+                        raise
+                    self._pause(RETRY_S)
+            if overflowed:  # only here: the error's traceback holds what the failed dream had made
+                self._free_memory()
 
     def _pause(self, seconds: float) -> None:
         """Wait, unless closed meanwhile."""

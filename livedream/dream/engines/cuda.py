@@ -67,7 +67,8 @@ class CapturedStep:
 
     picture: (1, 3, height, width) float32, changed in place by `run`.  gradient: as
     `Engine.gradient`.  fused: who takes steps without smoothing and bands, None: nobody.
-    replay: `run`, or its capture.
+    replay: the capture of `run`, None: there is none. Not `run` itself: what holds itself stays on
+    the device until Python looks for cycles.
     """
 
     def __init__(
@@ -79,7 +80,7 @@ class CapturedStep:
         self._fused = None if kind.smoothing > 0 or kind.laplacian > 0 else fused
         self._settings = DreamSettings(smoothing=kind.smoothing, laplacian=kind.laplacian)
         self._length = kind.height, kind.width
-        self.replay: Step = self.run
+        self.replay: Step | None = None
         self.picture = torch.zeros(1, 3, kind.height, kind.width, device=device)
         self._scale = torch.zeros((), device=device)
         self._before = torch.zeros(2, dtype=torch.int64, device=device)  # above, to the left
@@ -178,10 +179,11 @@ class CudaEngine:
         if captured is None:
             self._eager.ascend(x, shifts, settings)
             return
+        take = captured.replay or captured.run
         captured.picture.copy_(x)
         for margins in shifts:
             captured.set(margins, settings.step_size)
-            captured.replay()
+            take()
         x.copy_(captured.picture)
 
     def gradient(

@@ -60,6 +60,7 @@ from livedream.dream.objectives.value import (
     TextTarget,
 )
 from livedream.dream.objectives.whole_terms import ClassPart, TextPart
+from livedream.dream.transfer import Transfers
 from livedream.region.planes import GRID
 from livedream.region.value import Region
 
@@ -313,7 +314,8 @@ def _classes(network: Network, term: int, numbers: tuple[int, ...]) -> tuple[str
         last = len(directions) - 1
         raise NetworkError(f"no class {numbers[-1]}; this network has classes 0 to {last}")
     own = directions[list(numbers)] if numbers else directions
-    part = ClassesPart(term, own.numpy(), torch.zeros(own.shape[1], *REGIONS))
+    regions = torch.zeros(own.shape[1], *REGIONS)
+    part = ClassesPart(term, own.numpy(), regions, Transfers(regions.device))
     part.follow(0.0, 0)
     return name, part
 

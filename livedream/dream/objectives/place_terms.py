@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 import torch
@@ -20,6 +21,7 @@ from livedream.dream.objectives.terms import (
     level_of,
     total_energy,
 )
+from livedream.dream.transfer import Transfers
 
 # Regions of a picture, down and across, that are each drawn to a class of their own.  Heuristic: at
 # 480x270 a little larger than dreamnet's motifs.
@@ -81,11 +83,16 @@ class ClassesPart(PlacesPart):
     as it has energy: forms that are there become the class's, and what is empty stays empty.
     term: its place among the weights.  directions: (K, C) fp32, one for each class, of length 1,
     without what all classes have in common.  regions: (C, *REGIONS) fp32, where each region goes;
-    `follow` changes it in place.
+    `follow` changes it in place.  copies: by which it does.
     """
 
     directions: NDArray[np.float32]
     regions: Tensor
+    copies: Transfers
+
+    def to(self, device: torch.device | str) -> Self:
+        copies = Transfers(torch.device(device))
+        return replace(PlacesPart.to(self, device), copies=copies)
 
     @property
     def dial(self) -> Tensor:
@@ -110,7 +117,7 @@ class ClassesPart(PlacesPart):
             for later in (0, 1)
         )
         found = (now * (1 - share) + next_ * share).T.reshape(-1, *REGIONS)
-        self.regions.copy_(torch.from_numpy(np.ascontiguousarray(found)))
+        self.copies.put(found, self.regions)  # beside the frame under way: nothing waits for it
 
     def value(self, activation: Tensor, weights: Tensor) -> Tensor:
         direction = self.directions_of(activation, place_energies(activation), WHOLE)

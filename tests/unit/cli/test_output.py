@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 
 from livedream.cli import listings, main, script
 from livedream.cli.output import FilmProgress, Progress, summary
@@ -59,6 +60,26 @@ def test_a_reader_that_goes_is_no_fault_on_windows(
     with Closed((tmp_path / "pipe").open("wb")) as pipe:
         monkeypatch.setattr(sys, "stdout", pipe)
         assert main(["presets"]) == 0
+
+
+def test_memory_that_runs_out_is_one_line_and_other_faults_are_not(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(error: Exception) -> None:
+        def run(args: object) -> int:
+            raise error
+
+        monkeypatch.setattr("livedream.cli.image.run", run)
+
+    failing(torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 9 GiB.\nmore\nlines"))
+    assert main(["image", "a.png"]) == 2
+    assert capsys.readouterr().err == (
+        "livedream: the device's memory ran out; try a smaller --size or --tile, or --device cpu "
+        "(CUDA out of memory. Tried to allocate 9 GiB.)\n"
+    )
+    failing(RuntimeError("mat1 and mat2 shapes cannot be multiplied"))
+    with pytest.raises(RuntimeError, match="mat1"):
+        main(["image", "a.png"])
 
 
 class Terminal(io.StringIO):

@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
 import pytest
 import torch
+from recorded import Stream
 from torch import Tensor
 
 from livedream.capture import open_source
@@ -16,6 +18,7 @@ from livedream.dream.engines.steps import equalise_bands, gaussian_blur
 from livedream.dream.networks.network import Network
 from livedream.dream.objectives.binding import bind
 from livedream.dream.tiles import Margins
+from livedream.dream.transfer import Transfers
 
 CPU = torch.device("cpu")
 
@@ -132,6 +135,20 @@ def test_each_step_is_jittered_anew(dreamnet: Network, picture: Tensor) -> None:
     corners = [x[0, :, :8, :8] for x in seen]
     differences = [float((a - b).abs().mean()) for a, b in pairwise(corners)]
     assert min(differences) > 0.05
+
+
+def test_weights_that_glide_go_up_as_frames_do(
+    dreamnet: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Through buffers that stay: no dream waits for a copy of the moment."""
+    stream = Stream()
+    monkeypatch.setattr("livedream.dream.ascent.Transfers", partial(Transfers, stream=stream))
+    ascend = ascent(dreamnet, "strokes + weave")
+    for weight in (0.1, 0.2, 0.3, 0.4):
+        wanted = bind(f"{weight:g}*strokes - weave", dreamnet).objective
+        assert ascend.adopt(DreamSettings(), wanted)
+        assert torch.equal(ascend.spec.objective.weights, torch.tensor([weight, -1.0]))
+    assert stream.buffers == 2
 
 
 def test_smoothing_takes_the_fine_part_out(dreamnet: Network, picture: Tensor) -> None:

@@ -1,6 +1,7 @@
 """The walk on the device, on CPU tensors: against the walk by OpenCV, recorded, and watched."""
 
 import logging
+import weakref
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from functools import partial
@@ -173,12 +174,13 @@ def streamed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("livedream.dream.resident.Transfers", streaming)
 
 
+@pytest.mark.parametrize("more", [{}, {"octaves": 3, "octave_scale": 1.05}], ids=str)
 def test_from_frame_to_frame_no_memory_is_asked_for(
-    resident_dreamer: Callable[..., Dreamer], streamed: None
+    resident_dreamer: Callable[..., Dreamer], streamed: None, more: dict[str, Any]
 ) -> None:
     """Between upload and download, that of the graph itself left out."""
     frames, pool = frames_of(24), Pool()
-    found, begun = resident_dreamer(pool), None
+    found, begun = resident_dreamer(pool, **more), None
     for frame, motion in zip(frames, motions_of(frames), strict=True):
         if frame.index < 12:  # every kind of frame is recorded by then
             waiting = found.begin(frame, motion)
@@ -190,6 +192,18 @@ def test_from_frame_to_frame_no_memory_is_asked_for(
     assert dream is not None and dream.level > 5
     with pool.nothing_new(), pytest.raises(NewTensorError):
         found.begin(frame, motion, keep=True)
+
+
+def test_a_dreamer_that_is_given_up_is_gone_at_once(
+    resident_dreamer: Callable[..., Dreamer],
+) -> None:
+    """And its network on the device with it: a search for cycles comes when it comes."""
+    found = resident_dreamer(Pool())
+    for frame in frames_of(4):
+        found.step(frame)
+    gone = weakref.ref(found)
+    del found
+    assert gone() is None
 
 
 def test_what_comes_down_is_not_the_next_frame_s(

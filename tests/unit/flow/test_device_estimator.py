@@ -1,6 +1,7 @@
 """Host pictures, compared on a device: once per size captured, replayed on what is new."""
 
 import logging
+import weakref
 
 import numpy as np
 import pytest
@@ -61,6 +62,16 @@ def test_where_nothing_can_be_captured_it_runs_all_the_same(
             assert not estimator.motion(scene.current, scene.previous).cut
     assert len(tried) == 1 and len(caplog.records) == 1
     assert "without a CUDA graph" in caplog.text and "not permitted" in caplog.text
+
+
+def test_what_is_given_up_is_gone_at_once() -> None:
+    """And its memory with it: a search for cycles comes when it comes."""
+    flow = InverseSearch(CPU)
+    gone, estimator = weakref.ref(flow), DeviceEstimator(flow)
+    scene = moving_square((4, 2), side=30, size=(80, 46))
+    estimator.motion(scene.current, scene.previous)
+    del flow, estimator
+    assert gone() is None
 
 
 def test_it_is_an_estimator_and_compare_leaves_all_to_it() -> None:

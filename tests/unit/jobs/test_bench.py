@@ -1,17 +1,24 @@
 """The benchmark: figures that hang together, JSON that comes back, advice that follows."""
 
 import json
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, fields, replace
+from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from recorded import Untraced, stay_on_device
+import torch
+from recorded import Pool, Untraced, stay_on_device
 
+from livedream.capture.sky import Sky
 from livedream.cli import main
+from livedream.core.frame import Frame
 from livedream.core.settings import DreamSettings
 from livedream.dream.ascent import Plan
 from livedream.dream.dreamer import Dreamer
+from livedream.jobs import bench as benchmark
 from livedream.jobs.bench import SCHEMA, BenchJob, BenchReport, Spread, bench
 from livedream.jobs.pace import Cost, suggestions
 
@@ -20,11 +27,25 @@ BENCHMARKS = Path(__file__).resolve().parents[3] / "benchmarks"
 QUICK = DreamSettings(size="90p", motif=1.4, flow="dis-ultrafast", flow_size="90p", jitter=0)
 IN_FULL = {"iterations": 2, "momentum": 0.0}  # both octaves, twice, in every frame
 COST = Cost(frame_ms=2.0, step_ms=0.5, seen_ms=1e-4, dreamed_ms=2e-5)
+ORDER: list[str] = []  # of what the report was made of
+
+
+def noted(name: str) -> Callable[..., Any]:
+    own = getattr(benchmark, name)
+
+    def called(*words: Any, **more: Any) -> Any:
+        ORDER.append(name)
+        return own(*words, **more)
+
+    return called
 
 
 @pytest.fixture(scope="module")
-def report() -> BenchReport:
-    return bench(BenchJob(settings=QUICK, picture=(160, 90), frames=8, encode=True))
+def report() -> Iterator[BenchReport]:
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("_pace", "_memory_mb", "_copy_bandwidth"):
+            patch.setattr(benchmark, name, noted(name))
+        yield bench(BenchJob(settings=QUICK, picture=(160, 90), frames=8, encode=True))
 
 
 def test_the_figures_hang_together(report: BenchReport) -> None:
@@ -52,6 +73,54 @@ def test_the_figures_hang_together(report: BenchReport) -> None:
     assert look.response > 0 and 0.5 < look.response / look.full_response < 1.5
     assert look.flicker > 0 and look.full_flicker > 0
     assert report.peak_gflops > 1 and report.copy_gbs > 0.1
+
+
+@pytest.mark.usefixtures("report")
+def test_memory_is_that_of_the_pace() -> None:
+    assert ORDER == ["_pace", "_memory_mb", "_copy_bandwidth"]
+
+
+def frames_of(count: int) -> list[Frame]:
+    sky = Sky(160, 90, 10.0, 0)
+    return [Frame(sky.paint(n / 250), n, Fraction(1, 25), n, 1) for n in range(count)]
+
+
+def test_within_the_pace_nothing_is_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
+    capture, painted = Pool(), frames_of(6)
+    stay_on_device(monkeypatch, capture)
+    dreamer = Dreamer(QUICK)
+    list(dreamer.frames(benchmark._shown(painted, benchmark._WARM_UP)))  # noqa: SLF001
+    recorded = capture.captured
+    benchmark._pace(BenchJob(settings=QUICK, frames=12), dreamer, painted)  # noqa: SLF001
+    assert recorded >= 2 and capture.captured == recorded
+
+
+def test_of_the_stages_the_first_frames_are_left_out() -> None:
+    clock = iter(range(10_000))
+    stages = benchmark._StagesAlone(Dreamer(QUICK), lambda: float(next(clock)))  # noqa: SLF001
+    found = stages.measured(frames_of(4), left_out=3)
+    assert len(found.latency_ms) == len(found.ascent_ms) == 1
+    assert all(len(ms) == 1 for ms in found.stages_ms.values())
+
+
+@pytest.mark.parametrize(("device", "left_out"), [("cpu", 1), ("cuda", 13)])
+def test_frames_that_are_late_at_first_are_left_out(
+    device: str, left_out: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [0.0]
+
+    def late_at_first(frames: Iterable[Frame]) -> Iterator[Frame]:
+        for frame in frames:
+            now[0] += 0.5 if frame.index < left_out else 0.001
+            yield frame
+
+    clock = SimpleNamespace(perf_counter=lambda: now[0], process_time=lambda: now[0])
+    monkeypatch.setattr(benchmark, "time", clock)
+    dreamer: Any = SimpleNamespace(device=torch.device(device), frames=late_at_first)
+    job = BenchJob(settings=QUICK, frames=20)
+    intervals, processor_ms = benchmark._pace(job, dreamer, frames_of(4))  # noqa: SLF001
+    assert intervals == pytest.approx([1.0] * 20)
+    assert processor_ms == pytest.approx(1.0)
 
 
 def read(path: Path) -> dict[str, Any]:

@@ -2,13 +2,16 @@
 
 import json
 import sys
+from types import SimpleNamespace
 from typing import Any
 
 import cv2
 import pytest
+import torch
 
 from livedream.cli import main
-from livedream.jobs.devices import _OF_SYSTEM, SECTIONS, camera_modes
+from livedream.core.settings import DEVICES
+from livedream.jobs.devices import _OF_SYSTEM, SECTIONS, camera_modes, graphics
 from livedream.panel import offers
 
 
@@ -56,6 +59,25 @@ def test_every_section_answers(capsys: pytest.CaptureFixture[str]) -> None:
     assert found["encoders"]["h264  libx264"] == "opens"
     assert found["encoders"]["ffv1  ffv1"] == "opens"
     assert any(name.startswith("cpu") for name in found["compute devices"])
+
+
+@pytest.mark.parametrize(("visible", "other"), [(None, "1"), ("3, GPU-7f", "GPU-7f")])
+def test_a_gpu_is_called_what_it_can_be_chosen_by(
+    visible: str | None, other: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if visible is None:
+        monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    else:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    known = SimpleNamespace(name="NVIDIA H100", total_memory=80 * 2**30)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda index: known)
+    found = graphics()
+    assert found[:2] == [
+        ("cuda  NVIDIA H100", "80 GB"),
+        (f"cuda  NVIDIA H100, with CUDA_VISIBLE_DEVICES={other}", "80 GB"),
+    ]
+    assert all(name.split()[0] in DEVICES for name, _ in found)
 
 
 def test_windows_of_one_title_are_all_counted(

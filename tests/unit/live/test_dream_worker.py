@@ -1,5 +1,6 @@
 """The dream's thread, with a dreamer made for the test: arrival, memory, faults, two networks."""
 
+import sys
 import threading
 import time
 from itertools import pairwise
@@ -169,8 +170,11 @@ def test_a_smaller_dream_comes_in_without_a_jump(
 
 
 def test_memory_that_runs_out_makes_the_next_dream_smaller(
-    stage: Stage, caplog: pytest.LogCaptureFixture
+    stage: Stage, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    held: list[BaseException | None] = []
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: held.append(sys.exception()))
     stage.settings = stage.settings.replace(size="360p", iterations=3)
     stage.dreamer.faults = [torch.OutOfMemoryError("out of memory")]
     snapshot = Snapshot(0.0, stage.settings, GradeSettings())
@@ -188,6 +192,7 @@ def test_memory_that_runs_out_makes_the_next_dream_smaller(
     assert stage.dreamer.iterations[1] < stage.dreamer.iterations[0] == 3
     assert "memory" in stage.governor.words()
     assert "ran out of memory" in caplog.text
+    assert held == [None]  # an error holds what the failed dream had made
 
 
 def test_what_a_dream_took_by_the_slower_way_says_nothing(stage: Stage) -> None:

@@ -4,6 +4,7 @@ A CUDA graph replays fixed operations on fixed memory; `tests.recorded` stands i
 """
 
 import logging
+import weakref
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from livedream.core.errors import SettingsError
 from livedream.core.settings import DreamSettings
 from livedream.dream.ascent import Ascent
 from livedream.dream.engines import EngineSpec
-from livedream.dream.engines.cuda import CudaEngine
+from livedream.dream.engines.cuda import CapturedStep, CudaEngine, StepKind
 from livedream.dream.networks.network import Network
 from livedream.dream.objectives.binding import bind
 
@@ -119,6 +120,15 @@ def test_the_longest_unused_makes_room(
     for width in (70, 70, 80, 80, 70, 90, 90):
         other.addition(picture[..., :width], np.random.default_rng(0))
     assert [kind.width for kind in engine.captured] == [70, 90]
+
+
+def test_a_step_that_is_given_up_is_gone_at_once() -> None:
+    """And its memory with it: a search for cycles comes when it comes."""
+    kind = StepKind.of_size((92, 70), (3, 13, 5, 11), DreamSettings())
+    step = CapturedStep(kind, CPU, torch.tanh)
+    gone = weakref.ref(step)
+    del step
+    assert gone() is None
 
 
 def test_what_cannot_be_captured_is_taken_step_by_step(

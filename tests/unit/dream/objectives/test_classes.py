@@ -1,9 +1,12 @@
 """Classes: each region of the picture goes to one of its own, and to another after a while."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
 from gradients import activations, cosine
+from recorded import Stream
 from torch import Tensor
 
 from livedream.core.errors import ObjectiveError
@@ -11,6 +14,7 @@ from livedream.dream.networks.network import Network, load_network
 from livedream.dream.objectives.binding import BoundObjective, bind
 from livedream.dream.objectives.place_terms import HOLD, REGIONS, shares
 from livedream.dream.objectives.value import classes
+from livedream.dream.transfer import Transfers
 
 
 def regions_of(bound: BoundObjective) -> Tensor:
@@ -79,6 +83,19 @@ def test_a_dreamer_s_regions_are_its_own(network: Network) -> None:
     copy, kept = bound.to("cpu"), regions_of(bound)
     copy.wander(5.0, 0)
     assert torch.equal(regions_of(bound), kept) and not torch.equal(regions_of(copy), kept)
+
+
+def test_regions_go_up_as_frames_do(network: Network, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Through buffers that stay: no dream waits for a copy of the moment."""
+    stream, wanted = Stream(), bind("classes", network)
+    streaming = partial(Transfers, stream=stream)
+    monkeypatch.setattr("livedream.dream.objectives.place_terms.Transfers", streaming)
+    bound, before = wanted.to("cpu"), stream.buffers
+    for position in (0.1, 0.9, 1.7, 2.5):
+        for one in (wanted, bound):
+            one.wander(position, 3)
+        assert torch.equal(regions_of(bound), regions_of(wanted))
+    assert stream.buffers == before + 2
 
 
 def test_a_class_that_is_not_there_is_pointed_at(network: Network) -> None:
