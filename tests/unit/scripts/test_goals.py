@@ -1,6 +1,7 @@
 """What training dreams towards: goals that last, layers together, classes, and their gradients."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -186,6 +187,31 @@ def test_a_gradient_is_matched_by_itself_and_not_by_its_opposite(
     assert loss.item() == pytest.approx(0, abs=0.02)
     loss = match_loss(replace(match, gradient=-own), run.extractors, run.normalised)
     assert loss.item() == pytest.approx(2, abs=0.02)
+
+
+def test_a_class_is_asked_of_every_teacher_that_has_it(
+    run: Distillation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+    for number, teacher in enumerate(run.teachers):
+        whole = teacher.whole_maps
+
+        def counted(rgb: torch.Tensor, number: int = number, whole: Any = whole) -> Any:
+            asked.append(number)
+            return whole(rgb)
+
+        monkeypatch.setattr(teacher, "whole_maps", counted)
+    prepare_match(
+        torch.rand(2, 3, 64, 64),
+        CLASS_MAP,
+        np.array([3, -1]),
+        teachers=run.teachers,
+        targets=run.targets,
+        scales=run.scales,
+        generator=run.generator,
+        shifts=2,
+    )
+    assert set(asked[-2:]) == {0, 1}
 
 
 @pytest.mark.slow
