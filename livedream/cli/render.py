@@ -4,6 +4,7 @@ import argparse
 import dataclasses
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -131,9 +132,12 @@ def run(args: argparse.Namespace) -> int:
     try:
         for job, dreamer in with_dreamers(jobs):
             reports.append(_render(job, dreamer, args))
-    finally:  # of several films those that were finished before one failed
-        if reports:
-            _report(reports, args)
+    except BaseException:
+        if reports:  # of several films those that were finished before one failed
+            with suppress(SettingsError):  # a disk that is full fails both; the film's error counts
+                _report(reports, args)
+        raise
+    _report(reports, args)
     return 0
 
 

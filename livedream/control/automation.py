@@ -16,7 +16,7 @@ from typing import Any, Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from livedream.control.catalogue import check_objective, own_objective_of
+from livedream.control.catalogue import check_objective, check_weights, own_objective_of
 from livedream.control.curves import LEFT_OUT, MOVABLE, Curve, Curves, Keyframe
 from livedream.control.live_parameters import LiveParameters
 from livedream.control.modulation import MAXIMUM, Modulation, Modulator
@@ -27,7 +27,6 @@ from livedream.control.tempo import BEATS_PER_BAR, USUAL_BPM, checked_bpm
 from livedream.core.errors import RegionError, SettingsError, WeightsError
 from livedream.core.settings import DREAMED, DreamSettings
 from livedream.core.snapshot import Snapshot
-from livedream.dream.networks.registry import find_spec
 from livedream.region.text import parse_region
 from livedream.region.wanted import check_region
 
@@ -248,13 +247,10 @@ class FilmTimeline:
                 self._check_where(f"curves: {keyframe}: ")
 
     def _check_network(self, whose: str) -> None:
-        """Its weights are there, or are downloaded now."""
-        from livedream.dream.networks.weights import locate_weights
-
         network = self._parameters.target("network")
-        if network and network != self._first_network:  # which is loaded before the film begins
+        if network != self._first_network:  # which is loaded before the film begins
             try:
-                locate_weights(find_spec(network))
+                check_weights(network)
             except WeightsError as error:
                 raise SettingsError(f"{whose}network: {error}") from error
 

@@ -152,6 +152,16 @@ def own_objective_of(settings: DreamSettings) -> Callable[[str], str]:
     return lambda network: default if network == settings.network else own_objective(network)
 
 
+def check_weights(network: str) -> None:
+    """See to it that a network's weights are there: what can be downloaded is, now.
+
+    Raises WeightsError where they cannot be had, NetworkError for a network that is not known.
+    """
+    from livedream.dream.networks.weights import locate_weights
+
+    locate_weights(find_spec(network or DEFAULT_NETWORK))
+
+
 def check_objective(
     network: str,
     text: str,

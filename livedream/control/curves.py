@@ -135,6 +135,7 @@ class Curve:
         early = [] if keyframes[0][0] <= 0 else [(0.0, start, "hold")]
         self._points = [*early, *((t, float(k.value), k.kind) for t, k in keyframes)]
         self._times = [time for time, _, _ in self._points]
+        self._zero_apart = MOVABLE[keyframes[0][1].name].zero_apart
 
     def at(self, time_s: float) -> float:
         after = bisect_right(self._times, time_s)
@@ -144,7 +145,7 @@ class Curve:
         if after == len(self._points):
             return begin
         end_s, end, kind = self._points[after]
-        if kind == "hold":
+        if kind == "hold" or (self._zero_apart and 0 in (begin, end)):
             return begin
         share = (time_s - begin_s) / (end_s - begin_s)
         return begin + (end - begin) * (smooth(share) if kind == "ease" else share)

@@ -3,12 +3,13 @@
 import base64
 import json
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
-from livedream.control.catalogue import check_objective, own_objective_of
+from livedream.control.catalogue import check_objective, check_weights, own_objective_of
 from livedream.control.live_parameters import TAKEN_BACK, LiveParameters
 from livedream.control.show_log import LOG_VERSION, OFFSETS_S
 from livedream.core.errors import (
@@ -63,6 +64,15 @@ def read_show(path: Path, source: str = "") -> ShowScript:
     A session's last line that was cut off by a crash is left out. Raises SettingsError, with the
     line, for what is no show log.
     """
+    version = None
+    with suppress(OSError):  # reading says why
+        found = path.stat()
+        version = found.st_mtime_ns, found.st_size
+    return _read_show(path, source, version)
+
+
+@lru_cache(maxsize=1)  # several of a render's steps ask for it, and a log may hold a week
+def _read_show(path: Path, source: str, version: tuple[int, int] | None) -> ShowScript:
     name, lines, is_it = Path(source).name, list[dict[str, Any]](), False
     for session in _sessions(path):
         records = any(one.get("recording") == name for one in session)
@@ -180,9 +190,14 @@ class Playback:
         Live sources are among that, and files that have gone since.  Raises SettingsError, which
         says when.
         """
-        changes = (t for t, line in self._script.events if begin_s < t <= end_s and "set" in line)
+        events = self._script.events
+        changes = (
+            t for t, line in events
+            if begin_s < t <= end_s and not line.get("set", {}).keys().isdisjoint(_CHECKED)
+        )  # fmt: skip
+        last_s = min(end_s, events[-1][0]) if events else begin_s
         checked: tuple[str, ...] | None = None
-        for time_s in (begin_s, *changes):
+        for time_s in (begin_s, *changes, max(begin_s, last_s)):
             dream = self.snapshot(time_s).dream
             targets = {name: self.parameters.target(name) for name in _CHECKED}
             dream = self._held(dream.replace(**targets))
@@ -201,6 +216,8 @@ class Playback:
             if name not in self._kept and dream.where.strip():
                 check_region(parse_region(dream.where), live=False, flow=dream.flow, painted=True)
             name = "prompt" if dream.prompt.strip() else "objective"
+            if dream.network != self._settings.network:  # which is loaded before the film begins
+                check_weights(dream.network)
             if not own and not set(DREAMED).issubset(self._kept):
                 objective = dream.objective if name == "objective" else ""
                 check_objective(

@@ -42,8 +42,8 @@ class Parameter:
     soft_minimum, soft_maximum: the part of the range that a slider covers, where it is less.
     logarithmic: a slider's middle is the geometric mean.  live: may change while running.
     ramp_s: time constant with which a running dream follows a change; 0: at once.
-    zero_apart: 0 is no small value but stands for a word, such as "never": nothing fades to it or
-    from it.
+    zero_apart: 0 is no small value but stands for a word, such as "never": no crossfade and no
+    curve goes there or comes from there by degrees.
     group: its heading on a panel.  advanced: for engineers, listed after the others.
     """
 

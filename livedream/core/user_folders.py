@@ -44,7 +44,7 @@ def cache_folder() -> Path:
 def checked_name(name: str) -> str:
     """A name that is a file's in every system; SettingsError for anything else."""
     if re.fullmatch(_DEVICE, name):
-        raise SettingsError(f"name: {name} is a device of Windows, not a file; choose another name")
+        raise SettingsError(f"name: {name} is a device name on Windows; choose another name")
     if not NAME.fullmatch(name):
         raise SettingsError(
             f"name: must be 1 to 40 of a-z, 0-9 and -, such as drifting-eyes (got {name[:60]!r})"

@@ -223,7 +223,7 @@ class Dreamer:
         keep_share = self.advance(seconds)
         planes = planes or self.regions(frame.rgb, motion, seconds, keep_share)
         self.ascent.wander(state.wandered)
-        self._guides.follow(self._film_s)
+        self._guides.follow(self._film_s, self.planes.rate)
         self._place_terms(planes)
         octaves, weight, remains = self._turn(*size)
         draw = np.random.default_rng([settings.seed, state.frames])
@@ -412,7 +412,7 @@ class Dreamer:
         settings, state = self.settings, self.state
         draw = np.random.default_rng([settings.seed, state.frames])
         self.ascent.wander(state.wandered)
-        self._guides.follow(self._film_s)
+        self._guides.follow(self._film_s, self.planes.rate)
         self._place_terms(planes)
         octaves, weight, remains = self._turn(picture.shape[3], picture.shape[2])
         rising = min(1.0, state.age_s / settings.rise) if settings.rise > 0 else 1.0

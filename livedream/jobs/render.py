@@ -370,8 +370,15 @@ def check_same(job: RenderJob, settings: str) -> None:
     now, then = json.loads(job.identity()), json.loads(settings)
     flat = [{**known.pop("settings", {}), **known} for known in (now, then)]
     older = {*extent(job.source), BESIDE} - flat[1].keys()  # which did not tell
-    for name in sorted((flat[0].keys() | flat[1].keys()) - older):
+    names = (flat[0].keys() | flat[1].keys()) - older
+    # Another name of a mask says more than other bytes.
+    for name in sorted(names, key=lambda name: (name == BESIDE, name)):
         if flat[0].get(name) != flat[1].get(name):
+            if name == BESIDE:
+                raise SettingsError(
+                    "--resume: a mask or guide is no longer the file that the stopped render of "
+                    f"{job.output.name} had; put that one back, or --overwrite"
+                )
             given, had = (repr(one.get(name)) for one in flat)
             said = f"--resume: {name} is {given}, the stopped render of {job.output.name} had {had}"
             if max(len(given), len(had)) > _LONGEST_SHOWN:

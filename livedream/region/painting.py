@@ -146,6 +146,7 @@ class PaintingFile:
     def __init__(self, painting: Painting, path: Path | None) -> None:
         self._painting, self._path = painting, path
         self._written = painting.painted
+        self._fault = ""
         self._lock = threading.Lock()
 
     def write(self) -> None:
@@ -154,11 +155,14 @@ class PaintingFile:
             painted = self._painting.painted
             if self._path is None or painted is self._written:
                 return
-            self._written = painted
             try:
                 write_whole(self._path, self._painting.png())
-            except SettingsError as error:  # the show goes on
-                _log.warning("what is painted is not saved: %s", error)
+            except SettingsError as error:  # the show goes on, and the next call tries again
+                if self._fault != (fault := str(error)):
+                    _log.warning("what is painted is not saved: %s", error)
+                self._fault = fault
+            else:
+                self._written, self._fault = painted, ""
 
 
 def kept_painting(left: Path | None = None) -> NDArray[np.uint8] | None:

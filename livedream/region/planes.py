@@ -84,14 +84,15 @@ class PlaneReader:
     replaced and never changed: empty at the start.
     live: the live sources of masks; None: there are none.
     painted: the mask of `painted`, None: the one that was kept.
-    rate: of the film that is dreamed, frames/s: that of masks that are numbered pictures as well.
+    rate: of the film that is dreamed, frames/s, and so of masks that are numbered pictures; None: a
+    show, where they have 25.
     """
 
     def __init__(self, live: "LivePictures | None" = None) -> None:
         self.painted: Mask | None = None
         self.rate: Fraction | None = None
         self._fixed: dict[tuple[Any, ...], Plane] = {}
-        self._films: dict[str, Film] = {}
+        self._films: dict[tuple[str, Fraction | None], Film] = {}
         self._live = live
 
     def step(
@@ -127,9 +128,10 @@ class PlaneReader:
             captured = self._live.newest(path)
             rgb = np.zeros((1, 1, 3), np.uint8) if captured is None else captured.rgb
         else:
-            if path not in self._films:
-                self._films[path] = Film(path, self.rate)
-            rgb = self._films[path].at(time_s, math.inf if self._live is None else _MOST_READ_S)
+            film = path, self.rate
+            if film not in self._films:
+                self._films[film] = Film(path, self.rate)
+            rgb = self._films[film].at(time_s, math.inf if self._live is None else _MOST_READ_S)
         return masked(gray(rgb))
 
     def look(self, leaf: Leaf, rgb: Picture) -> Plane | None:

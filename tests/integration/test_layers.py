@@ -178,13 +178,13 @@ def test_numbered_masks_have_the_film_s_rate(tmp_path: Path, dreamnet: Network) 
     for number, shade in enumerate(shades):
         Image.new("L", (128, 72), shade).save(tmp_path / f"{number}.png")
     settings = SMALL.replace(where=f"mask({tmp_path}/%d.png)", feather=0.0)
-    matte, clouds = tmp_path / "matte.mkv", CLOUDS.replace("fps=25&seconds=0.24", "fps=8&seconds=1")
+    matte, clouds = tmp_path / "matte.mkv", "synthetic:clouds?size=128x72&fps=8&seconds=1"
     render(
         job(tmp_path / "out.mkv", clouds, settings=settings, matte=matte),
         Dreamer(settings, dreamnet),
     )
-    found = [round(float(picture.mean()), -1) for picture in pictures(matte)]
-    assert found == [0 if shade == 0 else 260 for shade in [*shades, *shades[:2]]]
+    found = [picture.mean() > 128 for picture in pictures(matte)]
+    assert found == [shade > 128 for shade in [*shades, *shades[:2]]]
 
 
 def test_a_stopped_matte_is_gone_on_with(tmp_path: Path, dreamnet: Network) -> None:

@@ -413,7 +413,7 @@ def test_a_running_show_s_page_comes_back_and_can_be_restarted_otherwise(
             for changed in (True, False, True):
                 page.click(midi)
                 page.wait(f"document.querySelector('.go').hidden === {str(not changed).lower()}")
-                warned = page.evaluate(f"{SAID}.includes('A restart stops the dream')")
+                warned = page.evaluate(f"{SAID}.includes('Restarting stops the dream')")
                 assert warned == changed
             top = f"document.querySelector('{midi}').getBoundingClientRect().top"
             page.evaluate(f"document.querySelector('{midi}').scrollIntoView({{ block: 'start' }})")

@@ -84,7 +84,7 @@ def what_to_try() -> str:
     """What to try when a camera does not open."""
     if sys.platform == "darwin":  # where several programs may use one at a time
         return "allow it in System Settings, Privacy & Security, Camera, and start again"
-    return "is it in use?"
+    return "close other programs that use it"
 
 
 def blank(rgb: Picture) -> str:

@@ -6,6 +6,7 @@ looks at it. What is seen goes into the parts' features in place, of which there
 """
 
 from collections.abc import Callable, Sequence
+from fractions import Fraction
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -62,10 +63,13 @@ class MovingGuides:
         device = objective.weights.device
         self._transfers = [[Transfers(device) for _ in parts] for parts in self._parts]
 
-    def follow(self, time_s: float) -> None:
-        """Let the features be those of a moment; costs something only when there are new ones."""
+    def follow(self, time_s: float, rate: Fraction | None = None) -> None:
+        """Let the features be those of a moment; costs something only when there are new ones.
+
+        rate: of numbered pictures, see `Film`.
+        """
         for guide, parts, transfers in zip(self._guides, self._parts, self._transfers, strict=True):
-            features = guide.at(time_s)
+            features = guide.at(time_s, rate)
             if features is not None:
                 for one, part, transfer in zip(features, parts, transfers, strict=True):
                     transfer.put(one, part.features)
@@ -79,11 +83,15 @@ class _FilmGuide:
     """A film, by time."""
 
     def __init__(self, path: str, looks: Looks) -> None:
-        self._film, self._looks = Film(path), looks
+        self._path, self._looks = path, looks
+        self._film: Film | None = None
+        self._rate: Fraction | None = None
         self._turn: int | None = None
 
-    def at(self, time_s: float) -> Features | None:
+    def at(self, time_s: float, rate: Fraction | None) -> Features | None:
         """None where there is nothing new."""
+        if self._film is None or rate != self._rate:
+            self._film, self._rate, self._turn = Film(self._path, rate), rate, None
         turn = int(time_s * _LOOKS_PER_S + 1e-6)
         if turn == self._turn:
             return None
@@ -98,7 +106,7 @@ class _LiveGuide:
         self._look = look
         self._given: Features | None = None
 
-    def at(self, time_s: float) -> Features | None:
+    def at(self, time_s: float, rate: Fraction | None) -> Features | None:
         """None where there is nothing new."""
         newest = self._look.newest()
         if newest is self._given:

@@ -108,8 +108,8 @@ def dream_piece(
     """
     if job.beside_digest != digest_beside(job.settings):
         raise SourceError(
-            "masks or guides are other ones here than where the render was begun: put the same "
-            "files at the same paths on every machine"
+            "masks or guides here differ from those on the machine that began the render: put the "
+            "same files at the same paths on every machine"
         )
     dreamer = _dreamer(job.settings)
     dreamer.adopt(job.settings)  # automation may have moved them

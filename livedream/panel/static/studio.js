@@ -164,7 +164,7 @@ export class Studio {
     };
     const text = !this.gone ? words[state] : this.left ? "livedream has quit. You can close this tab." : this.gone;
     const restart = state === "running" && this.changed();
-    announce(this.said, text, text === "Running" ? ` for ${duration(seconds)}${restart ? ". A restart stops the dream for some seconds, fullscreen is black meanwhile" : ""}` : "");
+    announce(this.said, text, text === "Running" ? ` for ${duration(seconds)}${restart ? ". Restarting stops the dream for a few seconds; a fullscreen display is black meanwhile." : ""}` : "");
     this.said.className = this.left ? "" : this.gone || this.bad || (state === "running" && this.trouble) || error ? "bad" : "";
     const stopped = state === "stopped";
     this.stop.hidden = stopped;
@@ -230,6 +230,9 @@ export class Studio {
   // With which look the show goes on, whatever the form says of the preset to begin with.
   get lookTitle() { return this.offers.preset.find((one) => one.value === this.look)?.title ?? this.look; }
 
+  // Whether the empty choice of a preset goes on with it: one that names another beginning does not.
+  get keepsLook() { return this.look && !JSON.parse(this.began || "{}").preset; }
+
   leftAs() {
     return this.look ? `. The next show goes on as the last one was left, with ${this.lookTitle}; choose another preset to begin with that` : "";
   }
@@ -249,7 +252,7 @@ export class Studio {
       PLAIN.includes(name) ? null : make("p", { class: "tip" }, tip(field) + (name === "preset" ? this.leftAs() : "")), this.why(name));
     if (kind === "switch") return plate(toggle(title, value === true, (on) => this.set(name, on, true)));
     if (offered.length && kind !== "list") {
-      const none = kind === "optional" ? [{ value: null, title: "off" }, { value: "", title: "the default" }] : [{ value: null, title: name === "preset" && this.look ? `as it was left: ${this.lookTitle}` : inWords(usual(field), name) || "none" }];
+      const none = kind === "optional" ? [{ value: null, title: "off" }, { value: "", title: "the default" }] : [{ value: null, title: name === "preset" && this.keepsLook ? `as it was left: ${this.lookTitle}` : inWords(usual(field), name) || "none" }];
       const kept = value && !offered.some((one) => one.value === value) ? [{ value, title: inWords(value, name) }] : [];
       return plate(this.select(field, [...(name === "display" ? [] : none), ...offered.map(named), ...kept]));
     }

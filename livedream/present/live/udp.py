@@ -79,10 +79,11 @@ class UdpOutput:
         for begin in range(0, len(stream), self._datagram):
             try:
                 self._socket.sendto(stream[begin : begin + self._datagram], self._target)
-            except (BlockingIOError, ConnectionRefusedError):
-                continue  # a full buffer, or nobody listens: UDP may lose, the stream goes on
             except OSError as error:
-                if error.errno != errno.ENOBUFS:  # a full buffer, in macOS's words
+                # A full buffer (macOS has a word of its own), or nobody listens: UDP may lose, the
+                # stream goes on.
+                lost = isinstance(error, BlockingIOError | ConnectionRefusedError)
+                if not lost and error.errno != errno.ENOBUFS:
                     raise SinkError(os_reason(error)) from error
 
     def close(self) -> None:

@@ -226,6 +226,7 @@ def test_what_is_painted_is_left_for_another_show(
 ) -> None:
     """While it runs, as it may be killed, and what was painted last at its end."""
     monkeypatch.setattr("livedream.live.session._CLOSING_S", PATIENCE_S)
+    monkeypatch.setattr("livedream.live.session._CHECK_S", 0.05)
     left = tmp_path / "left.png"
     with Session(job(painting=left), live_input=Moving(texture)) as session:
         runs = threading.Thread(target=session.run, daemon=True)

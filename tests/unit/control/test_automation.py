@@ -186,8 +186,11 @@ def test_a_region_of_motion_needs_a_flow_before_its_time(late: str) -> None:
         FilmTimeline(found, DreamSettings(flow="none"), Fraction(25)).check()
 
 
-def test_a_network_that_cannot_be_had_is_found_before_its_time() -> None:
+def test_a_network_that_cannot_be_had_is_found_before_its_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Its weights have no checksum that was published: they are fetched by hand only."""
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     found = timeline(curves=parse_curves("3600:network=resnet50-places365"))
     with pytest.raises(SettingsError, match=r"curves: .*network: resnet50-.* no published"):
         found.check()

@@ -23,6 +23,12 @@ def test_a_number_goes_from_keyframe_to_keyframe() -> None:
     assert seen[7:] == [30, 30]
 
 
+def test_a_zero_that_is_no_small_value_is_there_at_once() -> None:
+    for name, high in (("wander", 30.0), ("octaves", 6)):
+        found = curve(f"0:{name}={high}, 10:{name}=0 ease, 20:{name}={high}")
+        assert [found.at(t) for t in (0.0, 9.9, 10.0, 19.9, 20.0)] == [high, high, 0.0, 0.0, high]
+
+
 def test_before_its_first_keyframe_it_comes_from_the_setting() -> None:
     assert curve("4:strength=20", start=10.0).at(2) == 15
     assert curve("0:strength=20", start=10.0).at(0) == 20

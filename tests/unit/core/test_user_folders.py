@@ -42,7 +42,7 @@ def test_any_text_makes_a_name(text: str, name: str) -> None:
 
 @pytest.mark.parametrize("name", ["con", "prn", "aux", "nul", "com1", "lpt9"])
 def test_a_device_of_windows_is_no_file_s_name(name: str) -> None:
-    with pytest.raises(SettingsError, match="device of Windows"):
+    with pytest.raises(SettingsError, match="device name on Windows"):
         checked_name(name)
     assert NAME.fullmatch(name) is None
     for longer in (f"{name}0", f"{name}-2", f"my-{name}"):

@@ -431,3 +431,12 @@ def test_what_is_carried_is_in_the_checkpoint(dreamnet: Network, texture: Pictur
     second.restore(dream.state.arrays())
     rest = [dream.frame.rgb for dream in second.dreams(frames[4:], before=frames[3])]
     assert np.array_equal(whole[4:], rest)
+
+
+def test_numbered_pictures_have_the_rate_of_the_film_that_is_dreamed(tmp_path: Path) -> None:
+    for number in range(4):
+        cv2.imwrite(str(tmp_path / f"{number}.png"), np.full((8, 8), 60 * number, np.uint8))
+    reader = PlaneReader()
+    for rate, number in ((None, 2), (Fraction(10), 1), (Fraction(30), 3), (Fraction(10), 1)):
+        reader.rate = rate  # of one film after the other, as a worker has them
+        assert reader.mask(str(tmp_path), 0.1).mean() * 255 == pytest.approx(60 * number)

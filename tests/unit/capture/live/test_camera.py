@@ -88,7 +88,8 @@ def test_an_unplugged_camera_says_so_and_is_found_under_another_index() -> None:
 
 
 @pytest.mark.parametrize(
-    ("system", "advice"), [("linux", "is it in use"), ("darwin", "allow it in System Settings")]
+    ("system", "advice"),
+    [("linux", "close other programs"), ("darwin", "allow it in System Settings")],
 )
 def test_a_camera_that_does_not_open_says_what_to_try(
     system: str, advice: str, monkeypatch: pytest.MonkeyPatch

@@ -62,10 +62,12 @@ def test_a_film_draws_as_its_picture_of_that_time_does(dreamnet: Network, folder
     guides = MovingGuides(dreamnet, moving)
     assert not direction(moving).any(), "nothing is seen yet"
     # Looked at five times a second, and from the beginning after 0.4 s.
-    for time_s, number in ((0.0, 0), (0.2, 5), (0.39, 5), (0.0, 0), (0.35, 5), (1.0, 5), (0.4, 0)):
-        guides.follow(time_s)
-        still = bind(guide("eyes", shade(number)), dreamnet)
-        torch.testing.assert_close(direction(moving), direction(still))
+    times = [(0.0, 0), (0.2, 5), (0.39, 5), (0.0, 0), (0.35, 5), (1.0, 5), (0.4, 0)]
+    for rate, seen in ((None, times), (Fraction(10), [(0.4, 4), (1.2, 2)]), (None, [(0.4, 0)])):
+        for time_s, number in seen:
+            guides.follow(time_s, rate)
+            still = bind(guide("eyes", shade(number)), dreamnet)
+            torch.testing.assert_close(direction(moving), direction(still))
 
 
 def test_features_keep_their_place_and_number(dreamnet: Network, folder: Path) -> None:
