@@ -52,7 +52,8 @@ def add_automation(parser: argparse.ArgumentParser) -> None:
 
 def automation_of(args: argparse.Namespace) -> "Automation | None":
     """What the options ask for, None for nothing. Raises SettingsError, and CurveError."""
-    if all(getattr(args, name) is None for name in _OPTIONS):
+    given = [f"--{name}" for name in _OPTIONS if getattr(args, name) is not None]
+    if not given:
         return None
     if args.on is not None and args.program is None:
         raise SettingsError("--on: give --program too, whose presets it changes")
@@ -63,7 +64,7 @@ def automation_of(args: argparse.Namespace) -> "Automation | None":
     from livedream.control.programs import Step, find_program
 
     if args.replay is not None:
-        raise SettingsError("--replay has its own show: leave out --curves, --modulate, --preset")
+        raise SettingsError(f"--replay has its own show: leave out {', '.join(given)}")
     if args.preset is not None and args.program is not None:
         raise SettingsError("--preset and --program cannot be combined; give one")
     steps: tuple[Step, ...] = ()

@@ -70,24 +70,27 @@ def settings_of(args: argparse.Namespace, defaults: DreamSettings | None = None)
         base = settings_from_file(args.settings_from)
     found = {p.name: getattr(args, p.name, None) for p in declared(DreamSettings)}
     given = {name: value for name, value in found.items() if value is not None}
-    if "network" in given or "weights" in given:
-        # Another network has other layers: what the file dreamed there means nothing here.
-        given.setdefault("objective", "")
-    if "objective" in given:
-        given.setdefault("prompt", "")
+    for name in _with(given):
+        given.setdefault(name, "")
     return dataclasses.replace(base, **given)
 
 
 def given_of(args: argparse.Namespace, *kinds: type) -> tuple[str, ...]:
-    """The parameters of `kinds` that are named on the command line, and those that go with them:
-    with a network its objective, with an objective the prompt."""
+    """The parameters of `kinds` that are named on the command line, and those that go with them."""
     every = (p.name for kind in kinds for p in declared(kind))
-    found = dict.fromkeys(name for name in every if getattr(args, name, None) is not None)
-    if "network" in found:
-        found["objective"] = None
-    if "objective" in found:
-        found["prompt"] = None
-    return tuple(found)
+    found = [name for name in every if getattr(args, name, None) is not None]
+    return tuple(dict.fromkeys((*found, *_with(found))))
+
+
+def _with(given: Collection[str]) -> tuple[str, ...]:
+    """What is no longer as it was where these are given.
+
+    Other weights are another network, which has other layers: what was dreamed with those before
+    means nothing to it.
+    """
+    if "network" in given or "weights" in given:
+        return ("network", "weights", "preprocess", "labels", "objective", "prompt")
+    return ("prompt",) if "objective" in given else ()
 
 
 def settings_from_file(path: Path) -> DreamSettings:

@@ -59,6 +59,10 @@ def run(args: argparse.Namespace) -> int:
     if args.settings_from and settings.where:
         print(f"note: a zoom has no regions: where={settings.where} is left out", file=sys.stderr)
         settings = settings.replace(where="")
+    if args.settings_from and args.size is None and settings.size != ZOOM.size:
+        # A still's is never more than its picture's; here it would be enlarged to it.
+        print(f"note: size={settings.size} is left out; give --size", file=sys.stderr)
+        settings = settings.replace(size=ZOOM.size)
     job = ZoomJob(
         source=args.input,
         output=output_of(args.output, args.input, suffixes=(".mp4",), what="zoom"),

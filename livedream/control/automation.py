@@ -125,6 +125,17 @@ class Automation:
         """What was heard, else silence with a steady beat."""
         return self.heard or self._steady
 
+    def brought(self, settings: DreamSettings) -> Iterator[DreamSettings]:
+        """The settings with what each preset, and each keyframe of a text, makes of what is dreamed
+        and where.  Raises SettingsError where that cannot be."""
+        texts = [{one.name: one.value} for one in self.curves.keyframes]
+        for values in (*(preset.values for _, preset in self.steps), *texts):
+            new = {name: values[name] for name in (*DREAMED, "where") if name in values}
+            if "objective" in new:
+                new.setdefault("prompt", "")
+            if new:
+                yield settings.replace(**new)
+
     def identity(self) -> dict[str, Any]:
         """Everything that the pictures depend on, for a rendered file's metadata."""
         found: dict[str, Any] = {}
@@ -174,6 +185,8 @@ class FilmTimeline:
         rate: Fraction,
     ) -> None:
         self._automation, self._now_s = automation, 0.0
+        self._first_network, self._own_weights = settings.network, bool(settings.weights)
+        self._flow = settings.flow
         sound = automation.soundtrack
 
         def clock() -> float:
@@ -181,16 +194,12 @@ class FilmTimeline:
 
         self._parameters = LiveParameters(
             settings, None, clock, own_objective=own_objective_of(settings),
-            # Only a file of one's own knows what it can dream.
-            check_objective=None if settings.weights else partial(
-                check_objective, live=False, flow=settings.flow
-            ),
+            check_objective=self._check_objective,
         )  # fmt: skip
         self._modulation = Modulation(
             self._parameters, sound, lambda name: sound.value(name, self._now_s), clock
         )
-        self._first_network = settings.network
-        self._started_with, self._flow = self._parameters.targets(), settings.flow
+        self._started_with = self._parameters.targets()
         self._curved = automation.curves.names
         self._modulation.replace(automation.modulators)
         if automation.steps:
@@ -245,6 +254,10 @@ class FilmTimeline:
                 self._check_network(f"curves: {keyframe}: ")
             if keyframe.name == "where":
                 self._check_where(f"curves: {keyframe}: ")
+
+    def _check_objective(self, network: str, objective: str, prompt: str) -> None:
+        own = self._own_weights and network == self._first_network
+        check_objective(network, objective, prompt, live=False, flow=self._flow, own_weights=own)
 
     def _check_network(self, whose: str) -> None:
         network = self._parameters.target("network")

@@ -170,14 +170,17 @@ def check_objective(
     live: bool = True,
     flow: str = "",
     painted: bool = False,
+    own_weights: bool = False,
 ) -> None:
     """Refuse what a network cannot dream, without loading it; a prompt as well.
 
     live: whether guides and masks may be live sources.  flow, painted: see `check_region`.
+    own_weights: whether the network has weights that the user named, and so layers and classes that
+    only their file knows.
     Whole for livedream's own networks, whose files name their layers and classes; of others only
     the grammar, guide pictures and words are checked. Raises ObjectiveError, NetworkError.
     """
-    spec = find_spec(network or DEFAULT_NETWORK)
+    spec = None if own_weights else find_spec(network or DEFAULT_NETWORK)
     if text:
         _check_terms(spec, parse_objective(text), live=live, flow=flow, painted=painted)
     if prompt.strip():
@@ -186,14 +189,17 @@ def check_objective(
 
 
 def _check_terms(
-    spec: NetworkSpec, objective: Objective, *, live: bool, flow: str, painted: bool
+    spec: NetworkSpec | None, objective: Objective, *, live: bool, flow: str, painted: bool
 ) -> None:
     text, places = objective.located()
     for term, place in zip(objective.terms, places, strict=True):
         try:
-            if not spec.class_rows and _needs_rows(term):
-                raise no_rows(spec.name)
-            _check_target(spec, term.target, live=live)
+            if isinstance(term.target, GuideTarget) and isinstance(term.target.picture, str):
+                _check_guide(term.target.picture, live=live)
+            if spec is not None:
+                if not spec.class_rows and _needs_rows(term):
+                    raise no_rows(spec.name)
+                _check_target(spec, term.target)
             if term.region is not None:
                 check_region(term.region, live=live, flow=flow, painted=painted)
         except (NetworkError, RegionError) as error:
@@ -224,10 +230,7 @@ def _needs_rows(term: Term) -> bool:
     return placed or isinstance(target, KindTarget | ClassesTarget)
 
 
-def _check_target(spec: NetworkSpec, target: Target, *, live: bool) -> None:
-    guide = target.picture if isinstance(target, GuideTarget) else None
-    if isinstance(guide, str):
-        _check_guide(guide, live=live)
+def _check_target(spec: NetworkSpec, target: Target) -> None:
     if isinstance(target, KindTarget):
         classes = class_names(spec)
         layers = [card.name for card in described_layers(spec) if card.note]

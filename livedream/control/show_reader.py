@@ -210,19 +210,19 @@ class Playback:
     def _check(self, dream: DreamSettings) -> None:
         """Those of `_CHECKED`, but for what is kept, which is checked as in any other film."""
         name = "where"
-        # Only a file of one's own knows what it can dream.
-        own = dream.weights and dream.network == self._settings.network
+        first = dream.network == self._settings.network
         try:
             if name not in self._kept and dream.where.strip():
                 check_region(parse_region(dream.where), live=False, flow=dream.flow, painted=True)
             name = "prompt" if dream.prompt.strip() else "objective"
-            if dream.network != self._settings.network:  # which is loaded before the film begins
+            if not first:  # which is loaded before the film begins
                 check_weights(dream.network)
-            if not own and not set(DREAMED).issubset(self._kept):
+            if not set(DREAMED).issubset(self._kept):
                 objective = dream.objective if name == "objective" else ""
                 check_objective(
                     dream.network, objective, dream.prompt,
                     live=False, flow=dream.flow, painted=True,
+                    own_weights=first and bool(dream.weights),
                 )  # fmt: skip
         except (ObjectiveError, RegionError) as error:
             why = f"{name}: {error}, or give --{name} for the whole film"

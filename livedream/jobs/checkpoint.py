@@ -10,9 +10,10 @@ import hashlib
 import json
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,10 +21,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from livedream.capture import open_source
+from livedream.core.downloads import file_sha256
 from livedream.core.errors import LivedreamError, SinkError, SourceError
 from livedream.core.settings import DreamSettings
 from livedream.core.version import __version__
 from livedream.core.whole_file import beside, whole_file
+from livedream.dream.networks.registry import registry
 from livedream.dream.objectives.prompt import dreamed
 from livedream.dream.objectives.text import parse_objective
 from livedream.dream.objectives.value import GuideTarget, Term
@@ -34,7 +37,8 @@ from livedream.region.value import Leaf, leaves
 _KEPT = 4  # with one a second, this covers a file that is three seconds behind
 _EVERY_S: Final = 1.0  # running time between two; a resumed render repeats about this much
 _SUFFIX = ".safetensors"
-BESIDE: Final = "digest of masks and guides"
+_WEIGHTS: Final = (".safetensors", ".pt", ".pth", ".onnx", ".txt")  # and labels: read whole
+BESIDE: Final = "files"
 MANIFEST: Final = "film.json"  # in the same folder: a film that many workers render
 
 
@@ -100,24 +104,44 @@ def files_of(settings: DreamSettings) -> Iterator[Path]:
             yield from source.info.all_files
 
 
-def digest_beside(settings: DreamSettings) -> str:
-    """What tells a dream's masks and guides from others of the same names; "" where it has none.
+def _read_beside(settings: DreamSettings) -> Iterator[str]:
+    """Masks and guides, weights and whatever else is named by a path."""
+    yield from _seen_beside(settings)
+    yield from (leaf.path for leaf in leaves_of(settings) if leaf.name == "network")
+    yield from filter(None, (settings.weights, settings.labels))
+    if settings.flow.endswith(".onnx"):
+        yield settings.flow
 
-    Pictures count by their bytes, films and folders by their `extent`.
+
+def digest_beside(every: Iterable[DreamSettings]) -> str:
+    """What tells the files that dreams read beside their source, and networks of the user's own,
+    from others of the same names; "" where there are none.
+
+    Films, folders and pictures that are masks or guides count by their `extent`, or their bytes.
     """
+    found: list[str] = []
+    with suppress(LivedreamError):  # what is wrong others say
+        for settings in every:
+            found += (_digest_of(path) for path in _read_beside(settings))
+            if (spec := registry().get(settings.network)) is not None and spec.own:
+                found.append(spec.sha256 or "")
+    return hashlib.sha256(" ".join(found).encode()).hexdigest()[:12] if found else ""
+
+
+def _digest_of(path: str) -> str:
     from livedream.capture.pictures import SUFFIXES
 
-    digest = hashlib.sha256()
-    paths: list[str] = []
-    with suppress(LivedreamError):  # what is wrong others say
-        paths += _seen_beside(settings)
-    for path in paths:
-        found = json.dumps(extent(path)).encode()
-        with suppress(OSError):
-            if Path(path).suffix.lower() in SUFFIXES:
-                found = Path(path).read_bytes()
-        digest.update(hashlib.sha256(found).digest())
-    return digest.hexdigest()[:12] if paths else ""
+    one = Path(path)
+    with suppress(OSError):
+        if one.suffix.lower() in (*SUFFIXES, *_WEIGHTS):
+            found = one.stat()
+            return _sha256_of(one, found.st_mtime_ns, found.st_size)
+    return json.dumps(extent(path))
+
+
+@lru_cache(maxsize=64)  # of each piece of a film
+def _sha256_of(path: Path, mtime_ns: int, size: int) -> str:
+    return file_sha256(path)
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,7 +63,7 @@ class RenderJob:
     automation: what moves the settings over the film's time; None: nothing does.
     music: a song that is heard, and is the output's sound, instead of the source's.  music_sha256:
     of its file, which is read where it is not given: workers may not have it.  beside_digest: of
-    masks and guides, in the same way: theirs may be others.
+    masks, guides and networks, in the same way: theirs may be others.
     """
 
     source: str
@@ -92,7 +92,7 @@ class RenderJob:
 
     def __post_init__(self) -> None:
         if not self.beside_digest:
-            object.__setattr__(self, "beside_digest", digest_beside(self.settings))
+            object.__setattr__(self, "beside_digest", digest_beside(self.every_settings()))
         if self.music is not None and self.music.is_file() and not self.music_sha256:
             with suppress(OSError), self.music.open("rb") as song:  # what is wrong others say
                 digest = hashlib.file_digest(song, "sha256").hexdigest()
@@ -107,6 +107,12 @@ class RenderJob:
             raise SettingsError("--matte: give --where too, the region that is written")
         if self.matte.resolve() == self.output.resolve():
             raise SettingsError("--matte and the output are the same file; give another name")
+
+    def every_settings(self) -> Iterator[DreamSettings]:
+        """Its settings, and what automation makes of what is dreamed and where."""
+        yield self.settings
+        if self.automation is not None:
+            yield from self.automation.brought(self.settings)
 
     def open(self, skip: int = 0, at: int | None = None, file: Opener | None = None) -> Source:
         """What is dreamed; skip, at, file: as for `open_source`. Raises SourceError for nothing."""
@@ -144,7 +150,9 @@ class RenderJob:
         """Raise SinkError or SourceError, before anything is written, where one cannot be, and
         SettingsError for what automation or a show brings later and nobody can dream, or where one
         that is resumed was made with other settings. info: as described."""
-        info = replace(info, files=(*info.files, *files_of(self.settings)))
+        with suppress(SettingsError):  # what is wrong the timeline says
+            beside = [path for one in self.every_settings() for path in files_of(one)]
+            info = replace(info, files=(*info.files, *beside))
         for path, frames, options in self.films(info):
             check_sink(path, frames, options, overwrite=self.overwrite, resume=self.resume)
             if self.resume:
@@ -376,8 +384,8 @@ def check_same(job: RenderJob, settings: str) -> None:
         if flat[0].get(name) != flat[1].get(name):
             if name == BESIDE:
                 raise SettingsError(
-                    "--resume: a mask or guide is no longer the file that the stopped render of "
-                    f"{job.output.name} had; put that one back, or --overwrite"
+                    "--resume: a mask, guide or network is no longer the file that the stopped "
+                    f"render of {job.output.name} had; put that one back, or --overwrite"
                 )
             given, had = (repr(one.get(name)) for one in flat)
             said = f"--resume: {name} is {given}, the stopped render of {job.output.name} had {had}"

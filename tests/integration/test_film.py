@@ -374,7 +374,7 @@ def test_a_worker_with_another_mask_is_refused(
     settings = DreamSettings(size="64p", where=f"mask({mask})")
     wanted = job(made[0], tmp_path / "many.mkv", settings=settings)
     mask.write_bytes(b"another's")
-    with pytest.raises(SourceError, match="masks or guides here differ from"):
+    with pytest.raises(SourceError, match="masks, guides or networks here differ from"):
         render_films([wanted], OneWorker())
 
 

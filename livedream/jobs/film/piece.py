@@ -106,10 +106,10 @@ def dream_piece(
     file: as for `open_source`.
     Raises what `render` raises, and SourceError when the source is not what was planned for.
     """
-    if job.beside_digest != digest_beside(job.settings):
+    if job.beside_digest != digest_beside(job.every_settings()):
         raise SourceError(
-            "masks or guides here differ from those on the machine that began the render: put the "
-            "same files at the same paths on every machine"
+            "masks, guides or networks here differ from those on the machine that began the "
+            "render: every machine needs the same files at the same paths"
         )
     dreamer = _dreamer(job.settings)
     dreamer.adopt(job.settings)  # automation may have moved them
