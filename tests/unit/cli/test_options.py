@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from livedream.cli import build_parser, main
-from livedream.cli.options import given_of, settings_from_file
+from livedream.cli.options import given_of, settings_from_file, settings_of
 from livedream.core.grade import GradeSettings
 from livedream.core.parameters import Parameter
 from livedream.core.settings import DreamSettings
@@ -128,7 +128,8 @@ def test_what_is_named_keeps_what_goes_with_it() -> None:
 
     assert given() == ()
     assert given("--strength", "20", "--hue", "5") == ("strength", "hue")
-    assert set(given("--network", "googlenet")) == {"network", "objective", "prompt"}
+    with_it = {"network", "weights", "preprocess", "labels", "objective", "prompt"}
+    assert set(given("--network", "googlenet")) == with_it
     assert set(given("--objective", "eyes")) == {"objective", "prompt"}
 
 
@@ -136,3 +137,29 @@ def test_an_option_is_not_taken_for_a_longer_one(capsys: pytest.CaptureFixture[s
     with pytest.raises(SystemExit):
         main(["live", "--log", "show.jsonl"])
     assert "unrecognized arguments: --log (is --log-file meant?)" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("given", "network", "weights"),
+    [
+        ([], "vgg16", "own.pt"),
+        (["--network", "googlenet"], "googlenet", ""),
+        (["--weights", "garden.safetensors"], "", "garden.safetensors"),
+        (["--network", "vgg16", "--weights", "other.pt"], "vgg16", "other.pt"),
+    ],
+)
+def test_with_another_network_a_file_s_weights_mean_nothing(
+    given: list[str], network: str, weights: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "own.json"
+    was = DreamSettings(
+        network="vgg16", weights="own.pt", preprocess="RGB, x", labels="own.txt", objective="relu5"
+    )
+    file.write_text(was.to_json())
+    args = build_parser().parse_args(["render", "a.mp4", "--settings-from", str(file), *given])
+    found = settings_of(args)
+    assert (found.network, found.weights) == (network, weights)
+    rest = found.preprocess, found.labels, found.objective
+    assert rest == (("", "", "") if given else ("RGB, x", "own.txt", "relu5"))
+    kept = {"network", "weights", "preprocess", "labels", "objective", "prompt"}
+    assert set(given_of(args, DreamSettings)) == (kept if given else set())

@@ -213,6 +213,24 @@ def test_a_preset_that_cannot_be_dreamed_is_found_before_its_turn(place: int) ->
             timeline(steps=tuple(turns)).check()
 
 
+def test_with_weights_of_one_s_own_all_else_is_found_before_its_turn() -> None:
+    """What that file can dream only it knows."""
+    own = DreamSettings(weights="models/dreamnet.safetensors")
+    for values, said in (
+        ({"objective": "nosuchlayer + guide(eyes, missing.jpg)"}, "guide: there is no picture"),
+        ({"objective": "nosuchlayer@mask(missing.png)"}, "missing.png"),
+        ({"network": "dreamnet-birds", "objective": "nosuchlayer"}, "no layer 'nosuchlayer'"),
+        ({"objective": "nosuchlayer"}, None),
+    ):
+        steps = (TURNS[0], (Step("next", 3600.0), Preset(name="next", values=values)))
+        found = FilmTimeline(Automation(steps=steps), own, Fraction(25))
+        if said is None:
+            found.check()
+            continue
+        with pytest.raises(SettingsError, match=f"preset next: objective: .*{said}"):
+            found.check()
+
+
 def test_what_can_be_dreamed_passes() -> None:
     timeline(**EVERYTHING).check()
     moves = parse_curves("0:objective=eyes, 1:network=dreamnet-birds, 2:objective=strokes")

@@ -6,8 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from livedream.control.automation import Automation
+from livedream.control.curves import parse_curves
+from livedream.control.presets import Preset
+from livedream.control.programs import Step
 from livedream.core.errors import SettingsError, SinkError
 from livedream.core.settings import DreamSettings
+from livedream.dream.own_networks import note_network, unlist_network
 from livedream.jobs.checkpoint import Checkpoint, Checkpoints
 from livedream.jobs.render import RenderJob, check_same
 
@@ -109,6 +114,9 @@ def test_another_source_of_the_same_name_is_not_gone_on_with(tmp_path: Path) -> 
         ({"where": "left | painted"}, "masks/painted.png"),
         ({"objective": "eyes@mask({})"}, "matte.mp4"),
         ({"objective": "eyes + guide(faces, {})"}, "me.jpg"),
+        ({"weights": "{}"}, "garden.safetensors"),
+        ({"where": "network({})"}, "people.onnx"),
+        ({"flow": "{}"}, "flow.onnx"),
     ],
 )
 def test_other_masks_and_guides_of_the_same_names_are_not_gone_on_with(
@@ -131,5 +139,33 @@ def test_other_masks_and_guides_of_the_same_names_are_not_gone_on_with(
     older = {k: v for k, v in json.loads(then).items() if k != "files"}
     check_same(job(), json.dumps(older))
     own = DreamSettings(where="left")
-    with pytest.raises(SettingsError, match=r"--resume: (where|objective) is "):  # it says more
-        check_same(job(), then)
+    with pytest.raises(SettingsError, match=r"--resume: (flow|where|objective|weights) is "):
+        check_same(job(), then)  # the name says more
+
+
+def test_another_network_and_a_preset_s_other_mask_are_not_gone_on_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LIVEDREAM_HOME", str(tmp_path))
+    mask = tmp_path / "mask.png"
+    mask.write_bytes(b"1")
+    preset = Preset(name="garden", values={"where": f"mask({mask})"})
+    steps = ((Step("ink", 1.0), Preset(name="ink", values={})), (Step("garden", 1.0), preset))
+    keyframe = parse_curves(f'5:where="mask({mask})"')
+    weights = tmp_path / "networks/garden.safetensors"
+    weights.parent.mkdir()
+    weights.write_bytes(b"1")
+    note_network("garden", {})
+    for more in (
+        {"automation": Automation(steps=steps)},
+        {"automation": Automation(curves=keyframe)},
+        {"settings": DreamSettings(network="garden")},
+    ):
+        then = RenderJob(source="noise", output=Path("out.mkv"), **more).identity()  # type: ignore[arg-type]
+        for file in (mask, weights):
+            file.write_bytes(file.read_bytes() + b"2")
+        unlist_network("garden")
+        note_network("garden", {})
+        now = RenderJob(source="noise", output=Path("out.mkv"), **more)  # type: ignore[arg-type]
+        with pytest.raises(SettingsError, match="--resume: a mask, guide or network"):
+            check_same(now, then)
