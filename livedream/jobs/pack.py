@@ -20,6 +20,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 from livedream.capture.live.beside import is_live
+from livedream.capture.synthetic import is_synthetic
 from livedream.control.preset_files import paths_of, paths_of_prompt, with_paths
 from livedream.control.presets import Preset, Presets, read_preset
 from livedream.control.programs import read_program
@@ -166,7 +167,7 @@ def _carried(preset: Preset, found: dict[str, bytes | Path], notes: list[str]) -
     """A preset that names files by their places in a pack; these files are `found`, too."""
 
     def packed(text: str) -> str:
-        if is_live(text):
+        if is_live(text) or is_synthetic(text):
             return text
         file = Path(text)
         try:

@@ -132,6 +132,17 @@ def test_a_file_that_a_preset_names_and_is_not_there_is_said(home: Path, tmp_pat
     ]
 
 
+def test_a_guide_that_is_no_file_goes_along_by_its_name(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    guide = "guide(eyes, synthetic:clouds)"
+    Presets().save(read_preset(f'[dream]\nobjective = "{guide}"', "ours"))
+    assert pack(tmp_path / "show.zip") == (["presets/ours.toml"], [])
+    move_to(tmp_path / "there", monkeypatch)
+    unpack(tmp_path / "show.zip", write=True)
+    assert Presets().find("ours").values["objective"] == guide
+
+
 def test_what_could_not_be_unpacked_is_left_out_and_said(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
