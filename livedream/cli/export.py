@@ -1,6 +1,7 @@
 """`livedream export -o dream.onnx`: the gradient step, for a host without PyTorch."""
 
 import argparse
+import sys
 from pathlib import Path
 
 from livedream.cli.options import Commands, add_settings, add_shared, settings_of
@@ -34,7 +35,12 @@ def run(args: argparse.Namespace) -> int:
     from livedream.dream.engines.onnx_export.step import INPUTS, OUTPUT
     from livedream.jobs.export import export_steps
 
-    written = export_steps(settings_of(args), args.output, overwrite=args.overwrite)
+    settings = settings_of(args)
+    if settings.laplacian:  # from a file; there is no option
+        left_out = f"laplacian={settings.laplacian} is left out"
+        print(f"note: an exported step balances no bands: {left_out}", file=sys.stderr)
+        settings = settings.replace(laplacian=0)
+    written = export_steps(settings, args.output, overwrite=args.overwrite)
     if not args.quiet:
         for file in written:
             size = f"{file.width}x{file.height}"

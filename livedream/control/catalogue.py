@@ -89,17 +89,22 @@ class Catalogue:
         return next((card for card in self.networks if card.name == wanted), None)
 
     def layers(self, name: str) -> tuple[LayerCard, ...]:
-        """Of a network that is here; empty while they are being found out, or for another."""
+        """Of a network that is here; empty while they are being found out, or for another.
+
+        Empty, too, for one that has been removed or damaged since: a show may dream it still.
+        """
         card = self.find(name)
         if card is None:
             return ()
         with self._lock:
             if card.name in self._layers or card.name in self._asked:
                 return self._layers.get(card.name, ())
+            spec = registry().get(card.name)
+            if spec is None:  # removed since, or just being replaced
+                return ()
             self._asked.add(card.name)
-        spec = registry()[card.name]
         if spec.builder == DREAMNET:
-            return self._found(card.name, _dreamnet_layers(spec))
+            return self._found(card.name, _readable_layers(spec))
         start_thread(
             "layers", lambda: self._found(card.name, _asked_layers(card.name)), restart=False
         )
@@ -271,6 +276,15 @@ def _check_target(spec: NetworkSpec, target: Target) -> None:
 def described_layers(spec: NetworkSpec) -> tuple[LayerCard, ...]:
     """The layers of which a network's own file says what they show; others say nothing."""
     return _dreamnet_layers(spec) if spec.builder == DREAMNET else ()
+
+
+def _readable_layers(spec: NetworkSpec) -> tuple[LayerCard, ...]:
+    """`_dreamnet_layers`; none, and a warning, where its file is gone or damaged."""
+    try:
+        return _dreamnet_layers(spec)
+    except NetworkError as error:
+        _log.warning("network %s: its layers are unknown: %s", spec.name, reason(error))
+        return ()
 
 
 def _dreamnet_layers(spec: NetworkSpec) -> tuple[LayerCard, ...]:

@@ -17,9 +17,9 @@ from livedream.core.frame import SourceInfo
 from livedream.dream.dreamer import Dream, Dreamer
 from livedream.jobs.render import RenderJob, render
 from livedream.jobs.report import RenderReport
-from livedream.media.containers import CONTAINERS, codec_for, main_video, open_container
+from livedream.media.containers import CONTAINERS, Container, codec_for, main_video, open_container
 from livedream.present.stream_convert import fitted
-from livedream.present.stream_copy import copied_streams_of
+from livedream.present.stream_copy import CopiedStream, Music, copied_streams_of
 
 _TRIED: Final = 24  # frames that are rendered
 _WARMING: Final = 4  # of these, the first ones: buffers and graphs are made
@@ -29,8 +29,8 @@ _WARMING: Final = 4  # of these, the first ones: buffers and graphs are made
 class CheckedPart:
     """One thing in a file and what becomes of it.
 
-    name: as the notes of a render name it.  fate: "dreamed", "kept", "converted" or "dropped".
-    into: what it is converted into, "" otherwise.
+    name: as the notes of a render name it; a song by its file.  fate: "dreamed", "kept",
+    "converted" or "dropped".  into: what it is converted into, "" otherwise.
     """
 
     name: str
@@ -42,8 +42,8 @@ class CheckedPart:
 class FileCheck:
     """What a render of `info` would do.
 
-    parts: in the order of the file.  width, height: of what is written, px.  notes: those of a
-    render.  fps: frames a second here, decoding and encoding included.
+    parts: in the order of the file, a song behind its streams.  width, height: of what is written,
+    px.  notes: those of a render.  fps: frames a second here, decoding and encoding included.
     """
 
     info: SourceInfo
@@ -104,25 +104,41 @@ def _tried(
 def _parts(job: RenderJob, info: SourceInfo) -> Iterator[CheckedPart]:
     container = CONTAINERS.get(job.output.suffix.lower())
     codec = "" if container is None else codec_for(job.output, job.codec, alpha=job.layer)
+    muxer = "matroska" if container is None else container.name
+    holder = None if job.layer or not job.copy_streams else container
     if info.path is None:
         yield CheckedPart("pictures", "dreamed", codec)
+        yield from _song(job, info, muxer, holder)
         return
     with open_container(info.path) as opened:
         video = main_video(opened, info.stream)
         yield CheckedPart(f"video ({video.codec_context.name})", "dreamed", codec)
         chapters = len(opened.chapters())
-    muxer = "matroska" if container is None else container.name
     for stream in copied_streams_of(info.path, muxer, info.stream):
         replaced = job.music is not None and stream.kind == "audio"
-        alone = job.layer or not job.copy_streams or replaced
-        held = None if alone or container is None else fitted(stream, container)
         language = stream.stream.metadata.get("language", "und")
         name = stream.title if language == "und" else f"{stream.title}, {language}"
-        made = "" if held is None else held.made
-        fate = "dropped" if held is None else "converted" if made else "kept"
-        yield CheckedPart(name, fate, made)
-        for opened_stream in {stream, held or stream}:
-            opened_stream.close()
+        yield _copied(name, stream, None if replaced else holder)
+    yield from _song(job, info, muxer, holder)
     if chapters:
         holds = container is not None and container.has_chapters and job.copy_streams
         yield CheckedPart(f"chapters ({chapters})", "kept" if holds else "dropped")
+
+
+def _song(
+    job: RenderJob, info: SourceInfo, muxer: str, holder: Container | None
+) -> Iterator[CheckedPart]:
+    """What becomes of the song that is heard instead of the source's sound, if there is one."""
+    if job.music is not None:
+        song = Music.beside(job.music, info).stream(muxer)
+        yield _copied(f"song ({job.music.name})", song, holder)
+
+
+def _copied(name: str, stream: CopiedStream, holder: Container | None) -> CheckedPart:
+    """What becomes of a stream, which is closed.  holder: None where it does not come along."""
+    held = None if holder is None else fitted(stream, holder)
+    made = "" if held is None else held.made
+    fate = "dropped" if held is None else "converted" if made else "kept"
+    for opened in {stream, held or stream}:
+        opened.close()
+    return CheckedPart(name, fate, made)

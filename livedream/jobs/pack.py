@@ -20,6 +20,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 from livedream.capture.live.beside import is_live
+from livedream.capture.synthetic import is_synthetic
 from livedream.control.preset_files import paths_of, paths_of_prompt, with_paths
 from livedream.control.presets import Preset, Presets, read_preset
 from livedream.control.programs import read_program
@@ -41,6 +42,7 @@ _KINDS: Final = {
     r"midi\.toml": "MIDI map",
     r"displays\.json": "displays",
 }
+_PACKED: Final = re.compile(r"^[0-9a-f]{12}-(?=[\w-])")  # how the name of such a file begins
 _LARGEST: Final = 2 << 30  # bytes, unpacked: a guide may be a film
 # What reading a zip raises; a RuntimeError where it wants a password.
 _DAMAGED: Final = (
@@ -166,13 +168,17 @@ def _carried(preset: Preset, found: dict[str, bytes | Path], notes: list[str]) -
     """A preset that names files by their places in a pack; these files are `found`, too."""
 
     def packed(text: str) -> str:
-        if is_live(text):
+        if is_live(text) or is_synthetic(text):
             return text
         file = Path(text)
+        own = _own_name(file)
+        if kind_of(own) == "mask" and own in found:  # painted anew there, presets follow
+            return own
         try:
             if not file.is_file():
                 raise SettingsError("is not a file")
-            plain = re.sub(r"[^\w.-]", "_", file.name, flags=re.ASCII)[-100:].lstrip(".")
+            plain = _PACKED.sub("", file.name)
+            plain = re.sub(r"[^\w.-]", "_", plain, flags=re.ASCII)[-100:].lstrip(".")
             name = f"files/{_sha256(file)[:12]}-{plain}"
             if name not in found and file.stat().st_size > _room(found):
                 raise SettingsError(f"is larger than what is left of {_LARGEST >> 20} MiB")
@@ -188,6 +194,12 @@ def _carried(preset: Preset, found: dict[str, bytes | Path], notes: list[str]) -
         for path in paths_of_prompt(preset)
     ]
     return with_paths(preset, packed)
+
+
+def _own_name(file: Path) -> str:
+    """Its name in the user's folder, "" for one that lies elsewhere."""
+    whole, home = file.absolute(), own_folder().absolute()
+    return whole.relative_to(home).as_posix() if whole.is_relative_to(home) else ""
 
 
 def _settle(file: Path, names: list[str], home: Path) -> None:

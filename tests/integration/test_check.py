@@ -5,8 +5,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import av
+import numpy as np
 import pytest
 from files_made import make_film
+from music_made import write_sound
 from test_files_seen import interlaced
 
 from livedream.cli import main
@@ -50,6 +52,30 @@ def test_it_says_what_a_render_does(
         assert (fates["chapters"] == "kept") == bool(written.chapters())
         codecs = {stream.codec_context.name for stream in written.streams.audio}
         assert (fates["audio"] == "kept") == (codecs == {"aac"})
+
+
+@pytest.mark.parametrize("source", ["film", "synthetic:clouds?size=64x48&fps=25&seconds=0.2"])
+def test_it_says_what_becomes_of_a_song(
+    source: str, film: Path, dreamnet: Network, tmp_path: Path
+) -> None:
+    sound = np.sin(np.arange(48000) / 20).astype(np.float32) / 2
+    song = write_sound(tmp_path / "song.flac", sound, "flac")
+    source = str(film) if source == "film" else source
+    job = RenderJob(source=source, output=tmp_path / "out.mkv", settings=SMALL, music=song)
+    dreamer = Dreamer(SMALL, dreamnet)
+    for output, fate, codec in (("out.mkv", "kept", "flac"), ("out.webm", "converted", "opus")):
+        wanted = replace(job, output=tmp_path / output)
+        fates = {part.name: part.fate for part in check_file(wanted, dreamer).parts}
+        assert fates.pop("song (song.flac)") == fate
+        assert {fates[name] for name in fates if name.startswith("audio")} <= {"dropped"}
+        render(wanted, dreamer)
+        with av.open(str(wanted.output)) as written:
+            (track,) = written.streams.audio
+            assert track.codec_context.codec.canonical_name == codec
+    silent = replace(job, output=tmp_path / "silent.mkv", copy_streams=False)
+    assert ("song (song.flac)", "dropped") in [
+        (part.name, part.fate) for part in check_file(silent, dreamer).parts
+    ]
 
 
 def test_it_takes_the_options_of_a_render(dreamnet: Network, tmp_path: Path) -> None:

@@ -145,7 +145,6 @@ def test_what_the_command_line_leaves_out_is_declared() -> None:
         (["--objective", "nolayer"], "nolayer"),
         (["--prompt", "snow owll"], "at character 6 of 'snow owll'"),
         (["--prompt", "owl@left", "--size", "96x64", "--octaves", "1"], "leave out @left"),
-        (["--settings-from", "bands.json"], "laplacian"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else value,
 )
@@ -155,11 +154,25 @@ def test_what_cannot_be_exported_is_told(
 ) -> None:  # fmt: skip
     monkeypatch.chdir(tmp_path)
     (tmp_path / "taken.onnx").write_bytes(b"mine")
-    (tmp_path / "bands.json").write_text(DreamSettings(laplacian=3).to_json())
     assert main(["export", *words]) == 2
     error = capsys.readouterr().err
     assert told in error.splitlines()[0]
     assert (tmp_path / "taken.onnx").read_bytes() == b"mine"
+
+
+def test_bands_of_a_film_s_settings_are_left_out_and_said(
+    dreamnet: Network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    bands = SMALL.replace(laplacian=3, octaves=1)
+    (tmp_path / "bands.json").write_text(bands.to_json())
+    assert main(["export", "--settings-from", "bands.json", "--quiet"]) == 0
+    said = capsys.readouterr().err.splitlines()
+    assert "note: an exported step balances no bands: laplacian=3 is left out" in said
+    assert (tmp_path / "dream.onnx").is_file()
+    with pytest.raises(SettingsError, match=r"laplacian: must be 0 \(got 3\)"):
+        export_steps(bands, tmp_path / "more.onnx", dreamnet)
 
 
 def test_without_the_extra_its_command_is_told(

@@ -70,6 +70,31 @@ def test_what_is_removed_is_gone(made: Made, home: Path) -> None:
         remove_network("../flowers")
 
 
+def test_one_that_is_replaced_while_it_is_dreamed_has_no_layers_meanwhile(made: Made) -> None:
+    add_network(made(), "flowers")
+    catalogue = Catalogue()
+    remove_network("flowers")
+    assert catalogue.layers("flowers") == ()
+    add_network(made(), "flowers")
+    assert "creatures" in [layer.name for layer in catalogue.layers("flowers")]
+
+
+def test_one_that_is_damaged_while_it_is_dreamed_has_no_layers_and_is_logged(
+    made: Made, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = add_network(made(), "flowers")
+    catalogue = Catalogue()
+    path.write_bytes(b"no network")
+    card = path.with_suffix(".toml")
+    sha256 = registry()["flowers"].sha256
+    assert sha256 is not None
+    card.write_text(card.read_text().replace(sha256, 64 * "0"))  # so that it is read anew
+    assert catalogue.layers("flowers") == () == catalogue.layers("flowers")
+    assert [record.getMessage()[:42] for record in caplog.records] == [
+        "network flowers: its layers are unknown: w"
+    ]
+
+
 def test_one_added_under_the_name_of_another_that_was_removed_is_read_anew(made: Made) -> None:
     add_network(made({"default_objective": "eyes"}), "flowers")
     assert own_objective("flowers") == "eyes"

@@ -101,6 +101,31 @@ def test_a_show_moves_to_another_machine(
     assert {one.state for one in unpack(tmp_path / "show.zip", write=True)} == {"same"}
 
 
+def test_files_keep_their_names_from_machine_to_machine(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(home, tmp_path / "my guide.png")
+    Presets().save(read_preset(f'[dream]\nwhere = "mask({home / "masks/painted.png"})"', "lawn"))
+    names, notes = pack(tmp_path / "there.zip")
+    (guide,) = (name for name in names if name.startswith("files/"))
+    assert not notes
+    there = move_to(tmp_path / "there", monkeypatch)
+    unpack(tmp_path / "there.zip", write=True)
+    assert Presets().find("lawn").values["where"] == f"mask({there / 'masks/painted.png'})"
+    assert pack(tmp_path / "back.zip") == (names, [])
+    move_to(home, monkeypatch)
+    changes = unpack(tmp_path / "back.zip", write=True, overwrite=True)
+    assert {one.name: one.state for one in changes if one.state != "same"} == {
+        guide: "new",
+        "presets/ours.toml": "other",  # which named the picture where it was before
+    }
+    assert pack(tmp_path / "again.zip") == (names, [])
+    cv2.imwrite(str(home / guide), np.full((8, 8, 3), 30, np.uint8))
+    names, _ = pack(tmp_path / "edited.zip")
+    (edited,) = (name for name in names if name.startswith("files/"))
+    assert edited != guide and edited[len("files/0123456789ab-") :] == "my_guide.png"
+
+
 def test_what_is_there_stays_unless_told(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -130,6 +155,17 @@ def test_a_file_that_a_preset_names_and_is_not_there_is_said(home: Path, tmp_pat
     assert pack(tmp_path / "show.zip", overwrite=True)[1] == [
         "preset ours: gone.png, in its prompt, is not packed"
     ]
+
+
+def test_a_guide_that_is_no_file_goes_along_by_its_name(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    guide = "guide(eyes, synthetic:clouds)"
+    Presets().save(read_preset(f'[dream]\nobjective = "{guide}"', "ours"))
+    assert pack(tmp_path / "show.zip") == (["presets/ours.toml"], [])
+    move_to(tmp_path / "there", monkeypatch)
+    unpack(tmp_path / "show.zip", write=True)
+    assert Presets().find("ours").values["objective"] == guide
 
 
 def test_what_could_not_be_unpacked_is_left_out_and_said(
