@@ -56,6 +56,13 @@ def message(address: str, *arguments: object) -> bytes:
     return bytes(builder.build().dgram)
 
 
+def told(receiver: socket.socket, address: str) -> list[object]:
+    """The arguments of the next message to this address."""
+    while (found := OscMessage(receiver.recv(65536))).address != address:
+        pass
+    return list(found.params)
+
+
 def test_slider_places_values_texts_and_switches(server: OscServer, sender: socket.socket) -> None:
     parameters = server.parameters
     sender.send(message("/livedream/strength", 0.5))
@@ -83,7 +90,7 @@ def test_when_programs_change_and_which_one_runs(server: OscServer, sender: sock
         (message("/livedream/program", "/etc/passwd"), "program: no '/etc/passwd'"),
     ):
         sender.send(refused)
-        (answer,) = OscMessage(sender.recv(65536)).params
+        (answer,) = told(sender, "/livedream/error")
         assert said in answer
     assert show.parameters.target("on") == "bar:12"
     sender.send(message("/livedream/program", 1))  # the action
@@ -168,6 +175,25 @@ def test_feedback_goes_to_the_port_that_is_asked_for(
         until(lambda: server.messages == 2)
         server.parameters.set("mix", 0.5)
         assert OscMessage(listener.recv(1000)).address == "/livedream/mix/value"
+
+
+@pytest.mark.parametrize(
+    ("address", "value", "name"),
+    [
+        ("preset", "ink", "contrast"),
+        ("program", "drifting", "contrast"),
+        ("next", 1, "contrast"),
+        ("home", 1, "contrast"),
+        ("stronger", 1, "strength"),
+        ("network", "dreamnet-birds", "objective"),
+    ],
+)
+def test_who_calls_a_preset_or_an_action_is_told_what_it_set(
+    server: OscServer, sender: socket.socket, address: str, value: object, name: str
+) -> None:
+    sender.send(message(f"/livedream/{address}", value))
+    (value,) = told(sender, f"/livedream/{name}/value")
+    assert value == pytest.approx(server.parameters.target(name))  # it comes with 32 bits
 
 
 def test_a_switch_is_asked_for_as_any_parameter(server: OscServer, sender: socket.socket) -> None:
