@@ -77,6 +77,7 @@ class OscServer:
         self._receivers: dict[tuple[str, int], float] = {}  # until when, monotonic
         self._askers: dict[tuple[str, int], str] = {}  # who has asked for a receiver, as an origin
         self._lock = threading.Lock()
+        self._telling = threading.Lock()  # of one change after the other
         self._unlisten: list[Callable[[], None]] = []
         self._detail = ""
         self._logged: set[str] = set()
@@ -232,9 +233,12 @@ class OscServer:
     def _changed(self, change: Change) -> None:
         """Send it to everyone but who did it. A datagram never waits for its reader."""
         others, everyone = self._all_but(change.origin), self._all_but("")
-        for number, (name, value) in enumerate(change.targets.items()):
-            # A message sets one parameter; what else that changes, its sender cannot know.
-            self._send_value(name, value, everyone if number else others)
+        with self._telling:
+            for number, name in enumerate(change.targets):
+                # The value of now: of two who set one at once, the first may be heard of last.
+                value = self.parameters.target(name)
+                # A message sets one parameter; what else that changes, its sender cannot know.
+                self._send_value(name, value, everyone if number else others)
 
     def _wall_changed(self, values: Mapping[str, Any], origin: str) -> None:
         there = self._all_but(origin)

@@ -12,7 +12,7 @@ from pythonosc.osc_message import OscMessage
 from pythonosc.osc_message_builder import OscMessageBuilder
 from waiting import PATIENCE_S, until
 
-from livedream.control.live_parameters import LiveParameters
+from livedream.control.live_parameters import Change, LiveParameters
 from livedream.control.osc import OscServer
 from livedream.control.presets import Presets
 from livedream.control.show import Show
@@ -160,6 +160,27 @@ def test_the_sender_is_told_what_others_change(server: OscServer, sender: socket
     assert (second.address, second.params) == ("/livedream/hue", [0.75])
     sender.send(message("/livedream/strength"))  # a question
     assert OscMessage(sender.recv(1000)).params == [24.0]
+
+
+def test_of_two_who_set_one_at_once_the_value_that_stays_is_told_last(server: OscServer) -> None:
+    parameters = server.parameters
+
+    def meanwhile(change: Change) -> None:
+        if change.origin == "midi":
+            parameters.set("hue", 45.0, origin="panel 1")
+
+    parameters.listen(meanwhile)  # before the server does: that hears of "midi" last
+    later = OscServer(parameters, server.show, listening(":0", "127.0.0.1:9001", name="osc"))
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.settimeout(PATIENCE_S)
+        later.start()
+        try:
+            later.receive(message("/livedream/subscribe"), *listener.getsockname())
+            parameters.set("hue", 10.0, origin="midi")
+            assert [told(listener, "/livedream/hue/value") for _ in range(2)] == [[45.0], [45.0]]
+        finally:
+            later.close()
 
 
 def test_feedback_goes_to_the_port_that_is_asked_for(
