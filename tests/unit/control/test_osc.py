@@ -5,6 +5,7 @@ import socket
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pythonosc.osc_bundle_builder import OscBundleBuilder
@@ -56,7 +57,7 @@ def message(address: str, *arguments: object) -> bytes:
     return bytes(builder.build().dgram)
 
 
-def told(receiver: socket.socket, address: str) -> list[object]:
+def told(receiver: socket.socket, address: str) -> list[Any]:
     """The arguments of the next message to this address."""
     while (found := OscMessage(receiver.recv(65536))).address != address:
         pass
