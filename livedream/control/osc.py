@@ -10,8 +10,8 @@
     /livedream/subscribe           send changes to this sender; with a number: to that port
 
 A message without an argument to a parameter's address asks for its value. Whoever sends
-anything gets changes for a minute, at the port it sent from, except its own. What is refused is
-answered there with /livedream/error and the reason.
+anything gets changes for a minute, at the port it sent from, except of a parameter that it sets
+itself. What is refused is answered there with /livedream/error and the reason.
 """
 
 import contextlib
@@ -45,6 +45,7 @@ _MOST_RECEIVERS: Final = 16
 _POLL_S: Final = 0.2
 _LARGEST: Final = 65535  # bytes in a UDP datagram
 _ERROR: Final = _ROOT + "error"
+_CALLED: Final = "osc"  # no receiver's origin: who calls a preset cannot know what it sets
 _MOST_LOGGED: Final = 200  # addresses whose refusal is logged, each once
 
 
@@ -76,6 +77,7 @@ class OscServer:
         self._receivers: dict[tuple[str, int], float] = {}  # until when, monotonic
         self._askers: dict[tuple[str, int], str] = {}  # who has asked for a receiver, as an origin
         self._lock = threading.Lock()
+        self._telling = threading.Lock()  # of one change after the other
         self._unlisten: list[Callable[[], None]] = []
         self._detail = ""
         self._logged: set[str] = set()
@@ -177,12 +179,12 @@ class OscServer:
             self.show.set_bpm(as_number(first, "osc: value"))
         elif name == "preset":
             seconds = as_number(arguments[1], "osc: seconds") if len(arguments) > 1 else None
-            self.show.call_preset(self._preset(first), seconds, origin=origin)
+            self.show.call_preset(self._preset(first), seconds, origin=_CALLED)
         elif name == "program" and isinstance(first, str):
-            self.show.call_program(first, origin=origin)
+            self.show.call_program(first, origin=_CALLED)
         elif name in ACTIONS:
             if first is None or as_number(first, "osc: value") > 0:
-                self.show.act(name, origin=origin)
+                self.show.act(name, origin=_CALLED)
         else:
             known = (*self.parameters.declared, *ACTIONS, "preset", "tempo", "subscribe")
             hint = closest(name, known) or "docs/control.md lists the addresses"
@@ -230,9 +232,13 @@ class OscServer:
 
     def _changed(self, change: Change) -> None:
         """Send it to everyone but who did it. A datagram never waits for its reader."""
-        there = self._all_but(change.origin)
-        for name, value in change.targets.items():
-            self._send_value(name, value, there)
+        others, everyone = self._all_but(change.origin), self._all_but("")
+        with self._telling:
+            for number, name in enumerate(change.targets):
+                # The value of now: of two who set one at once, the first may be heard of last.
+                value = self.parameters.target(name)
+                # A message sets one parameter; what else that changes, its sender cannot know.
+                self._send_value(name, value, everyone if number else others)
 
     def _wall_changed(self, values: Mapping[str, Any], origin: str) -> None:
         there = self._all_but(origin)

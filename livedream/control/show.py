@@ -258,7 +258,9 @@ class Show:
             program = self.checked_program(program)
         with self._lock:
             self._skipped = {}
-            if program is None and self._program is not None and not self.attracting:
+            ended = program is None and not self.attracting
+            interrupted = program is not None and origin == ATTRACT
+            if self._program is not None and (ended or interrupted):
                 self._program_before = self._program
             self.attracting = self.attracts(origin)
             self._program, self._begun_s, self._step = program, self._clock(), -1

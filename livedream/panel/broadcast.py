@@ -36,7 +36,8 @@ _STUCK_S: Final = 20.0  # a client that takes nothing for so long is let go
 
 
 class Client:
-    """One page. `unsent`: merged, to be sent next; `ready`: the page has shown the last picture.
+    """One page. `unsent`: merged, to be sent next; `ready`: the page has shown the last picture;
+    `given`: which that is.
 
     overlay: whether it lays the region over the picture.  region: that it was sent last; at first
     a mark for none.
@@ -46,6 +47,7 @@ class Client:
         self.socket, self.origin = socket, f"panel {number}"
         self.unsent: dict[str, Any] = {}
         self.picture: bytes | None = None
+        self.given: bytes | None = None
         self.ready = True
         self.overlay = False
         self.region: object = self
@@ -168,8 +170,10 @@ class Broadcaster:
         picture = newest.rgb
         if picture is not self._last_picture:
             self._last_picture, self._coded = picture, jpeg(picture, _PREVIEW_PX, 70)
-            for client in waiting:
-                client.picture, client.ready = self._coded, False
+        for client in waiting:  # a slow page may wait for a picture that others have
+            if client.given is not self._coded:
+                client.picture = client.given = self._coded
+                client.ready = False
                 client.wake.set()
 
     async def serve(self, socket: WebSocket) -> None:
@@ -177,7 +181,8 @@ class Broadcaster:
         await socket.accept()
         self._made += 1
         client = Client(socket, self._made)
-        client.picture, client.ready = self._coded, self._coded is None
+        client.picture = client.given = self._coded
+        client.ready = self._coded is None
         said = self._messages
         client.add(
             hello=said.hello(), wall=said.wall(), values=said.values(), state=said.state(),

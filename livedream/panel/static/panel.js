@@ -35,7 +35,7 @@ send.soon = (message) => {
 
 const TRANSPORT = [["freeze", "Freeze", "space"], ["blackout", "Blackout", "B"], ["previous", "Previous", "P"], ["next", "Next", "N"]];
 const MORE = [["reset", "Clear dream", "R"], ["tap", "Tap", "T"], ["program", "Program", "O"], ["home", "Reset all", "parameters"]];
-const RESET = "Set everything back to how the show started, without preset and modulators?";
+const RESET = "Set everything back to how the show started, without preset and modulators? A running program goes on.";
 const STUDIO = "studio" in document.body.dataset; // where shows are set up on the page, too
 const PAGES = { ...(STUDIO ? { show: "Show" } : {}), presets: "Presets", motifs: "Motifs", dream: "Dream", grade: "Grade", modulate: "Modulate", system: "System" };
 const ON_PAGE = { dream: ["dream", "where", "detail"], grade: ["grade", "travel"], presets: ["presets", "programs"] }; // other groups stand under System

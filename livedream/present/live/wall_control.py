@@ -172,14 +172,16 @@ class WallControl:
 
     def take(self) -> Iterator[tuple[int, str, Any]]:
         """What is wanted: (the display's number, setting or action, value; None: an action, or soft
-        edges as the overlap has them)."""
+        edges as the overlap has them). What was for a display that has gone is dropped, and so is
+        everything before a window that was opened again has published its displays."""
         while True:
             try:
                 number, name, value, origin = self._wanted.get_nowait()
             except queue.Empty:
                 return
-            self._origins[f"{ROOT}{number}/{name}"] = origin
-            yield number, name, value
+            if number < len(self._displays):
+                self._origins[f"{ROOT}{number}/{name}"] = origin
+                yield number, name, value
 
     def publish(self, displays: tuple[DisplayState, ...], chosen: int = 0) -> None:
         """How the displays are now; nobody is told where that is as it was."""

@@ -5,6 +5,7 @@ import socket
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pythonosc.osc_bundle_builder import OscBundleBuilder
@@ -12,7 +13,7 @@ from pythonosc.osc_message import OscMessage
 from pythonosc.osc_message_builder import OscMessageBuilder
 from waiting import PATIENCE_S, until
 
-from livedream.control.live_parameters import LiveParameters
+from livedream.control.live_parameters import Change, LiveParameters
 from livedream.control.osc import OscServer
 from livedream.control.presets import Presets
 from livedream.control.show import Show
@@ -56,6 +57,13 @@ def message(address: str, *arguments: object) -> bytes:
     return bytes(builder.build().dgram)
 
 
+def told(receiver: socket.socket, address: str) -> list[Any]:
+    """The arguments of the next message to this address."""
+    while (found := OscMessage(receiver.recv(65536))).address != address:
+        pass
+    return list(found.params)
+
+
 def test_slider_places_values_texts_and_switches(server: OscServer, sender: socket.socket) -> None:
     parameters = server.parameters
     sender.send(message("/livedream/strength", 0.5))
@@ -83,7 +91,7 @@ def test_when_programs_change_and_which_one_runs(server: OscServer, sender: sock
         (message("/livedream/program", "/etc/passwd"), "program: no '/etc/passwd'"),
     ):
         sender.send(refused)
-        (answer,) = OscMessage(sender.recv(65536)).params
+        (answer,) = told(sender, "/livedream/error")
         assert said in answer
     assert show.parameters.target("on") == "bar:12"
     sender.send(message("/livedream/program", 1))  # the action
@@ -155,6 +163,27 @@ def test_the_sender_is_told_what_others_change(server: OscServer, sender: socket
     assert OscMessage(sender.recv(1000)).params == [24.0]
 
 
+def test_of_two_who_set_one_at_once_the_value_that_stays_is_told_last(server: OscServer) -> None:
+    parameters = server.parameters
+
+    def meanwhile(change: Change) -> None:
+        if change.origin == "midi":
+            parameters.set("hue", 45.0, origin="panel 1")
+
+    parameters.listen(meanwhile)  # before the server does: that hears of "midi" last
+    later = OscServer(parameters, server.show, listening(":0", "127.0.0.1:9001", name="osc"))
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.settimeout(PATIENCE_S)
+        later.start()
+        try:
+            later.receive(message("/livedream/subscribe"), *listener.getsockname())
+            parameters.set("hue", 10.0, origin="midi")
+            assert [told(listener, "/livedream/hue/value") for _ in range(2)] == [[45.0], [45.0]]
+        finally:
+            later.close()
+
+
 def test_feedback_goes_to_the_port_that_is_asked_for(
     server: OscServer, sender: socket.socket
 ) -> None:
@@ -168,6 +197,25 @@ def test_feedback_goes_to_the_port_that_is_asked_for(
         until(lambda: server.messages == 2)
         server.parameters.set("mix", 0.5)
         assert OscMessage(listener.recv(1000)).address == "/livedream/mix/value"
+
+
+@pytest.mark.parametrize(
+    ("address", "value", "name"),
+    [
+        ("preset", "ink", "contrast"),
+        ("program", "drifting", "contrast"),
+        ("next", 1, "contrast"),
+        ("home", 1, "contrast"),
+        ("stronger", 1, "strength"),
+        ("network", "dreamnet-birds", "objective"),
+    ],
+)
+def test_who_calls_a_preset_or_an_action_is_told_what_it_set(
+    server: OscServer, sender: socket.socket, address: str, value: object, name: str
+) -> None:
+    sender.send(message(f"/livedream/{address}", value))
+    (value,) = told(sender, f"/livedream/{name}/value")
+    assert value == pytest.approx(server.parameters.target(name))  # it comes with 32 bits
 
 
 def test_a_switch_is_asked_for_as_any_parameter(server: OscServer, sender: socket.socket) -> None:

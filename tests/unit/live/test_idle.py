@@ -232,3 +232,16 @@ def test_an_attract_program_that_is_stopped_by_hand_leaves_none(tmp_path: Path) 
     attract.step(False, 1.0)
     assert show.running_program is None
     assert show.look() == before
+
+
+def test_the_key_starts_the_program_that_an_attract_program_interrupted(tmp_path: Path) -> None:
+    show = Show(LiveParameters(DreamSettings()), Presets(tmp_path))
+    attract = AttractProgram(show, "showreel")
+    show.program("aviary")
+    attract.step(True, 0.0)
+    show.act("program", origin="keyboard")  # ends the attract program
+    attract.step(False, 1.0)
+    assert show.running_program is None
+    show.act("program", origin="keyboard")
+    assert show.running_program is not None
+    assert show.running_program.name == "aviary"

@@ -478,6 +478,15 @@ class TestLost:
         assert stage.memory.recall("0:640x360") == Placement(mirror=True)
         assert stage.memory.recall("0:800x600") is None
 
+    def test_what_was_set_as_it_was_lost_is_not_set_on_another(self, stage: Stage) -> None:
+        def lose() -> None:
+            stage.wall.set("wall/0/gamma", 2.0)
+            stage.lose(2)
+
+        paper = stage.run(lose, press("f3"), displays=(Area(0), Area(1)))
+        assert [lie.gamma for lie in paper.lain] == [1.0] * len(paper.lain)
+        assert len(paper.lain) > 1
+
     def test_is_fullscreen_and_on_the_display_where_it_was(self, stage: Stage) -> None:
         paper = stage.run(press("f10"), press("f"), stage.lose, press("tab"))
         assert (paper.display, paper.fullscreen) == (1, True)
