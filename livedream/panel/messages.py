@@ -274,6 +274,10 @@ def health(status: Mapping[str, Any], controllers: Mapping[str, Any]) -> dict[st
     """/health: the loop's status, the controllers', and in one word whether all is well."""
     parts = [status["source"], *status["beside"], *status["outputs"], *status["threads"]]
     parts += controllers.values()
-    states = {part["state"] for part in parts}
+    # What gives a reason while it starts has been tried in vain.
+    states = {
+        "lost" if part["state"] == "starting" and part["detail"] else part["state"]
+        for part in parts
+    }
     word = "failed" if "failed" in states else "lost" if "lost" in states else "ok"
     return {"state": word, **status, "controllers": dict(controllers)}
