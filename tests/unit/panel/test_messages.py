@@ -68,4 +68,15 @@ def test_one_word_says_whether_all_is_well(where: str, state: str, detail: str, 
         beside=(part,) if where == "beside" else (),
     )
     controllers = {"osc": asdict(part)} if where == "controllers" else {}
-    assert health(asdict(status), controllers)["state"] == word
+    assert health(asdict(status), controllers, 0.0)["state"] == word
+
+
+@pytest.mark.parametrize(
+    ("frames", "silent_s", "word"), [(900, 2.0, "ok"), (900, 60.0, "failed"), (0, 60.0, "ok")]
+)
+def test_a_loop_that_hangs_has_failed(frames: int, silent_s: float, word: str) -> None:
+    """frames: none before the first, which may take its time."""
+    status = Status(time_s=100.0, source=Health("clouds", "ok"), frames=frames, notes=("a note",))
+    found = health(asdict(status), {}, 100.0 + silent_s)
+    hangs = ("no picture for 60 s",) if word == "failed" else ()
+    assert (found["state"], found["notes"]) == (word, ("a note", *hangs))
