@@ -34,6 +34,7 @@ _RATIOS: Final = (1 / 3, 1 / 2, 1.0, 2.0, 3.0)  # how one beat is also heard
 _FADE: Final = 0.9  # of the votes for a bar, from one look to the next
 _MARGIN: Final = 2.0  # how many times more votes another first beat has to have
 _HANDS_S: Final = 3.0  # who taps is not interrupted
+_HOLD_S: Final = 30.0  # heuristic: eight bars at 65; a longer break is an end, others may lead
 _LATEST_S: Final = 1.5  # no block of a device that is well comes so late (heuristic)
 _GAP_S: Final = 0.2  # so much is missing that what is behind it is heard anew
 
@@ -58,6 +59,7 @@ class BeatTracker:
         self._begins_s: deque[float] = deque()  # by each of the last moments
         self._told, self._told_s, self._bar_told = tempo.told, -_HANDS_S, False
         self._bpm = 0.0  # what is followed, 0 until there is one
+        self._led_s = 0.0  # when the tempo was led last
         self._looks = self._other = 0
         self._votes: NDArray[np.float64] = np.zeros(BEATS_PER_BAR)
         self._thread: SupervisedThread | None = None
@@ -96,31 +98,42 @@ class BeatTracker:
             self._loud[at], self._flux[at] = loud, flux
 
     def look(self) -> None:
-        """Find the beat in what was heard last, and lead the tempo there."""
-        loud, flux, begin_s, step_s = self._heard()
+        """Find the beat in what was heard last, and lead the tempo there.
+
+        In a break, or while somebody taps, nobody else is to take the lead.
+        """
         now_s = self._clock()
+        if self._lead(now_s):
+            self._led_s = now_s
+        elif now_s - self._led_s < _HOLD_S:
+            self._tempo.hold(LEADER, now_s)
+
+    def _lead(self, now_s: float) -> bool:
+        """Whether there was a beat, and it is followed."""
+        loud, flux, begin_s, step_s = self._heard()
         if len(loud) * step_s < _LEAST_S or self._by_hand(now_s):
-            return
+            return False
         onsets = stands_out(flux[:, 0], np.median(flux[:, 0]), loud[:, 0])
         if np.count_nonzero(onsets[-round(_BREAK_S / step_s) :]) < _ONSETS:
-            return
+            return False
         self._looks += 1
         if self._bpm and self._looks % _ELSEWHERE == 0:
             self._look_elsewhere(find_beats(flux[:, 1:], step_s))
         beats = find_beats(flux[:, 1:], step_s, self._bpm or None)
         if len(beats) < _LINE:
-            return
+            return False
         period_s, last_s = _line(beats[-_LINE:])
         bpm = 60.0 / period_s
         if not MINIMUM_BPM <= bpm <= MAXIMUM_BPM:
-            return
+            return False
         last_s += begin_s
         number = round(self._tempo.beats(last_s))
         if not self._bar_told:
             first = find_bars(beats, loud, flux, step_s, BEATS_PER_BAR)[1]
             number += self._bar(number - (len(beats) - 1 - first))
         self._bpm = bpm
-        self._tempo.follow(LEADER, number + (now_s - last_s) / period_s, bpm, now_s)
+        number_now = number + (now_s - last_s) / period_s
+        return self._tempo.follow(LEADER, number_now, bpm, now_s, rank=1)
 
     def _heard(self) -> tuple[NDArray[np.float32], NDArray[np.float32], float, float]:
         """In order; when the first of it was, and the time from one to the next."""

@@ -16,6 +16,8 @@ _STEP_S: Final = 0.02  # a frame of video at 50 fps
 class LinkTempo:
     """Follows the tempo of a Link session; one that is set or tapped here is set for all.
 
+    A MIDI clock and the music are followed rather, and are not told to the others.
+
     Alone it changes nothing. Raises SettingsError where aalink is not installed.
     """
 
@@ -23,7 +25,8 @@ class LinkTempo:
         self._library = _aalink()
         self._show = show
         self._peers, self._ending, self._set_here = 0, False, False
-        self._bpm = 0.0  # as last shown
+        self._bpm = 0.0  # livedream's, as last shown
+        self._link_bpm = 0.0
         self._joined = 0
         self._thread: SupervisedThread | None = None
 
@@ -39,7 +42,8 @@ class LinkTempo:
 
     def health(self) -> Health:
         others = f"{self._peers} other program{'s' * (self._peers != 1)}"
-        detail = f"{others} at {self._bpm:.1f} bpm" if self._peers else "nobody else has Link on"
+        said = f"{others} at {self._link_bpm:.1f} bpm"
+        detail = said if self._peers else "nobody else has Link on"
         return Health("link", "ok", detail, self._joined)
 
     def _changed_here(self) -> None:
@@ -67,7 +71,7 @@ class LinkTempo:
             link.force_beat(tempo.beats(time.monotonic()))
         peers = link.num_peers
         self._joined += max(0, peers - self._peers)
-        self._peers = peers
+        self._peers, self._link_bpm = peers, link.tempo
         if peers and not self._set_here:
             tempo.follow("Link", link.beat, link.tempo, time.monotonic())
         if abs(tempo.bpm - self._bpm) > 0.05:

@@ -122,6 +122,7 @@ class MidiInput:
         self._open: dict[str, Port] = {}
         self._learning: str | None = None
         self._learn_until_s = 0.0
+        self._waiting = False  # for a control to be moved, when `poll` last looked
         self._unopened: list[str] = []  # ports, each with the reason
         self._refused: dict[str, str] = {}  # the reason, by control
         self._logged: set[str] = set()  # controls that were refused something
@@ -236,7 +237,10 @@ class MidiInput:
             raise _unknown(target)
 
     def poll(self) -> None:
-        """Open what came, close what went."""
+        """Open what came, close what went, and notify when nothing is learned any more."""
+        waited, self._waiting = self._waiting, self.learning is not None
+        if waited and not self._waiting:
+            self.show.notify()
         unopened = []
         try:
             there = [name for name in self._ports.names() if self._wanted(name)]

@@ -70,7 +70,7 @@ class MidiClock:
                 times.popleft()
             return
         beats = self._count / PULSES
-        self._tempo.follow("MIDI clock", beats, 60.0 / (PULSES * step_s), meant_s)
+        self._tempo.follow("MIDI clock", beats, 60.0 / (PULSES * step_s), meant_s, rank=2)
 
 
 def _line(times: deque[float]) -> tuple[float, float]:

@@ -33,7 +33,7 @@ class Tempo:
         self._tapped = 0  # beats since the first of a series
         self._bpm = checked_bpm(bpm)
         self._at_s, self._at_beats = now_s, 0.0  # a moment, and the beats then
-        self._leader, self._led_s = "", -_SILENT_S
+        self._leader, self._rank, self._led_s = "", 0, -_SILENT_S
         self.told = 0  # how often somebody here has set or tapped it
         self.on_change: Callable[[], None] | None = None
 
@@ -76,19 +76,27 @@ class Tempo:
         self._changed()
         return bpm
 
-    def follow(self, leader: str, beats: float, bpm: float, now_s: float) -> bool:
+    def follow(self, leader: str, beats: float, bpm: float, now_s: float, *, rank: int = 0) -> bool:
         """What another clock says; whether it is followed: it has to be in range, and nobody else
-        may lead at that time.
+        of its rank or a higher one may lead at that time.
 
-        leader: its name, for people.  beats: as `beats` gives them, at `now_s`.
+        leader: its name, for people.  beats: as `beats` gives them, at `now_s`.  rank: 0 for Link,
+        which never falls silent, 1 for the music, 2 for a MIDI clock.
         """
         with self._lock:
             possible = MINIMUM_BPM <= bpm <= MAXIMUM_BPM and abs(beats) <= _MOST_BEATS
-            if self.leader(now_s) not in ("", leader) or not possible:
+            free = rank > self._rank or self.leader(now_s) in ("", leader)
+            if not free or not possible:
                 return False
-            self._leader, self._led_s = leader, now_s
+            self._leader, self._rank, self._led_s = leader, rank, now_s
             self._anchor(beats, bpm, now_s)
             return True
+
+    def hold(self, leader: str, now_s: float) -> None:
+        """Go on by itself, in the name of who leads and has nothing to say just now."""
+        with self._lock:
+            if self.leader(now_s) == leader:
+                self._led_s = now_s
 
     def _anchor(self, beats: float, bpm: float, now_s: float) -> None:
         self._at_beats, self._bpm, self._at_s = beats, bpm, now_s

@@ -37,11 +37,12 @@ class Health:
 
 
 def while_busy(health: Health, since_s: float | None) -> Health:
-    """`health` of what has been busy with one frame since then, monotonic; None: it is not.
+    """`health` of what has been opening, or busy with one frame, since then; None: it is not.
 
     A driver may hang: what takes no frame for seconds is lost, whatever it says.
     """
-    if since_s is None or health.state != "ok" or time.monotonic() - since_s < _HANGS_S:
+    well = health.state in ("ok", "starting")
+    if since_s is None or not well or time.monotonic() - since_s < _HANGS_S:
         return health
     return replace(health, state="lost", detail="takes no frame", since_s=since_s)
 

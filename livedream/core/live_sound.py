@@ -18,7 +18,8 @@ SOUND_RATE: Final = 48_000  # samples a second, whatever a source has
 # What goes along with the picture: the source's sound where it has some, the source's, which must
 # have some, what --audio listens to, nothing.
 SOUNDS: Final = ("auto", "source", "audio", "none")
-_KEPT: Final = 10 * SOUND_RATE
+KEPT_S: Final = 10  # what is not taken by then is gone
+_KEPT: Final = KEPT_S * SOUND_RATE
 _PATIENCE: Final = SOUND_RATE  # heuristic: sound that comes later than that is not waited for
 _JUMP: Final = SOUND_RATE // 50  # what does not follow by more is another piece: lips see 40 ms
 # A source's clock is never quite ours. What it drifts is eased away before it can be heard, in
@@ -35,6 +36,14 @@ Block = NDArray[np.float32]  # (n, 2)
 def full_scale(block: NDArray[Any]) -> NDArray[np.float32]:
     """`block` within [-1, 1], whatever a device or sender gives; what is no number is silence."""
     return np.asarray(np.nan_to_num(np.clip(block, -1.0, 1.0), nan=0.0), np.float32)
+
+
+def resumed(first: int, now: int) -> int:
+    """The sample to go on from: `first`, or `now` where more lies between them than is kept.
+
+    So what a computer has slept through is a gap, not hours of silence to be sent.
+    """
+    return now if now - first > _KEPT else first
 
 
 class LiveSound:

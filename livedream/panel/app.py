@@ -88,8 +88,9 @@ class Panel(PageServer):
 
     def _figures(self) -> dict[str, Any]:
         parts = {name: asdict(one.health()) for name, one in self._controllers.items()}
-        figures = health(asdict(self._status.latest()), {**parts, "panel": asdict(self.health())})
+        parts["panel"] = asdict(self.health())
         tempo, now_s = self._show.tempo, time.monotonic()
+        figures = health(asdict(self._status.latest()), parts, now_s)
         figures["tempo"] = {
             "bpm": tempo.bpm, "beats": round(tempo.beats(now_s), 3), "leader": tempo.leader(now_s)
         }  # fmt: skip

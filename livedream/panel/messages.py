@@ -19,7 +19,7 @@ A NAME that begins with `wall/` is that of a setting or action of the window: `w
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Final
 
 from livedream.control.catalogue import Catalogue
 from livedream.control.keys import KEYS
@@ -40,6 +40,8 @@ from livedream.present.live.wall_control import ROOT, WallControl
 from livedream.present.live.wall_control import SETTINGS as WALL_SETTINGS
 from livedream.region.painting import LARGEST_BRUSH, LEAST_BRUSH, kept_files
 from livedream.region.value import Leaf
+
+_HANGS_S: Final = 10.0  # heuristic: the loop publishes four times a second, without a source too
 
 
 class MessageHandler:
@@ -270,10 +272,22 @@ def _text(value: Any, name: str) -> str:
     return value
 
 
-def health(status: Mapping[str, Any], controllers: Mapping[str, Any]) -> dict[str, Any]:
-    """/health: the loop's status, the controllers', and in one word whether all is well."""
+def health(
+    status: Mapping[str, Any], controllers: Mapping[str, Any], now_s: float
+) -> dict[str, Any]:
+    """/health: the loop's status, the controllers', and in one word whether all is well.
+
+    now_s: monotonic. A loop that hangs publishes nothing, its last status would stay for ever.
+    """
     parts = [status["source"], *status["beside"], *status["outputs"], *status["threads"]]
     parts += controllers.values()
-    states = {part["state"] for part in parts}
+    # What gives a reason while it starts has been tried in vain.
+    states = {
+        "lost" if part["state"] == "starting" and part["detail"] else part["state"]
+        for part in parts
+    }
     word = "failed" if "failed" in states else "lost" if "lost" in states else "ok"
-    return {"state": word, **status, "controllers": dict(controllers)}
+    notes, silent_s = status["notes"], now_s - status["time_s"]
+    if status["frames"] and silent_s >= _HANGS_S:
+        word, notes = "failed", (*notes, f"no picture for {silent_s:.0f} s")
+    return {"state": word, **status, "notes": notes, "controllers": dict(controllers)}

@@ -18,7 +18,7 @@ from av.video.frame import PictureType
 from livedream.core.addresses import Address
 from livedream.core.errors import SinkError, os_reason
 from livedream.core.frame import Picture
-from livedream.core.live_sound import LiveSound
+from livedream.core.live_sound import KEPT_S, LiveSound
 from livedream.core.shrink import fitted
 from livedream.media.colour import BT709, ONE_THREAD, tag
 from livedream.present.fragmented import ByteSink
@@ -199,12 +199,19 @@ class StreamMuxer:
         self._last = -1
 
     def encode(self, frame: LiveFrame) -> bytes:
-        """The bytes of one picture. Capture times become pts, later ones always larger."""
+        """The bytes of one picture. Capture times become pts, later ones always larger.
+
+        Raises SinkError after a long gap, too: when a computer has slept, a stream begins anew
+        instead of sending hours of silence first.
+        """
         if self._begin_s is None:
             self._begin_s = frame.captured_s
             if self._sound is not None:
                 self._sound.begin(frame.captured_s)
         seconds = frame.captured_s - self._begin_s
+        gap_s = seconds - float(self._last * CLOCK)
+        if gap_s > KEPT_S:
+            raise SinkError(f"no picture came for {gap_s:.0f} s")
         self._last = max(self._last + 1, round(seconds / float(CLOCK)))
         picture = stream_frame(frame.rgb, self._options)
         packets = self._keyframes.encode(self._video, picture, self._last)

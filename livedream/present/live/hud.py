@@ -58,7 +58,8 @@ def hud_of(status: Status, strength: float, now_s: float, title: str = "") -> Hu
     longest = max((ms for _, ms in stages), default=1.0) or 1.0
     scale = max(strength, status.level, 1e-6) * 1.25
     width, height = status.dream_size
-    outputs = status.outputs[:_MOST_OUTPUTS]
+    # What is well may be left out, what is not may not; sorted keeps their order.
+    outputs = sorted(status.outputs, key=lambda output: output.state == "ok")[:_MOST_OUTPUTS]
     failing = [thread for thread in status.threads if thread.state != "ok"]
     return Hud(
         title=title or "livedream",

@@ -15,7 +15,7 @@ import numpy as np
 from livedream.core.addresses import Address
 from livedream.core.errors import SettingsError, SinkError
 from livedream.core.frame import Picture
-from livedream.core.live_sound import SOUND_RATE, LiveSound
+from livedream.core.live_sound import SOUND_RATE, LiveSound, resumed
 from livedream.core.shrink import fitted
 from livedream.present.live import LiveFrame
 from livedream.present.live.live_picture import OPAQUE, PICTURES, picture_of
@@ -118,8 +118,7 @@ class NdiOutput(_Sender):
     def _write_sound(self, sound: LiveSound, captured_s: float) -> None:
         """What is heard while the picture is seen, as far as it has come."""
         begin = round(captured_s * SOUND_RATE)
-        if self._next is None:
-            self._next = begin
+        self._next = begin if self._next is None else resumed(self._next, begin)
         while self._next < begin + SOUND_RATE / self._rate:
             block = sound.take(self._next, _SOUND_BLOCK, begin)
             if block is None:

@@ -21,7 +21,7 @@ import numpy as np
 
 from livedream.core.addresses import STREAM_OPTIONS, Address, Endpoint, resolved
 from livedream.core.errors import SettingsError, SinkError
-from livedream.core.live_sound import SOUND_RATE, Block, LiveSound
+from livedream.core.live_sound import SOUND_RATE, Block, LiveSound, resumed
 from livedream.core.supervisor import SupervisedThread, start_thread
 from livedream.media.webrtc import meet_at, new_connection
 from livedream.present.live import LiveFrame
@@ -134,6 +134,7 @@ class WhipOutput:
         """What is heard until the picture that is seen now."""
         assert self._sound is not None
         found = []
+        self._next = resumed(self._next, now)
         while self._next <= now:
             block = self._sound.take(self._next, _PIECE, now)
             if block is None:

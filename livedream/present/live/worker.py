@@ -30,7 +30,7 @@ class OutputWorker:
     """Supervises one output, from its first frame on.
 
     offer: never blocks.  health: "starting" until the output has opened, "ok" while frames go
-    out, "lost" while it is being reached again.
+    out, "lost" while it is being reached again, or while it hangs.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class OutputWorker:
         self._first_wait_s = first_wait_s
         self._stop = threading.Event()
         self._frames = 0
-        self._busy_s: float | None = None  # since when it writes a frame
+        self._busy_s: float | None = None  # since when it opens or writes a frame
         self._reached = False  # at least once
         self._was_sure = False  # this time
         self._health = Health(output.name, "starting", since_s=time.monotonic())
@@ -69,7 +69,9 @@ class OutputWorker:
         wait_s = self._first_wait_s
         while not self._stop.is_set():
             try:
+                self._busy_s = time.monotonic()
                 self.output.open()
+                self._busy_s = None
                 if not self._reached:
                     self._become("ok")
                 self._write_frames(time.monotonic())

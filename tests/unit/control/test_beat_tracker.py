@@ -76,10 +76,27 @@ def test_the_tempo_goes_on_through_a_break() -> None:
         room.play(100.0, 12.0, begin_s=begin_s, beats=False), lambda p: offs.append(room.off_s(p))
     )
     assert max(offs) < 0.05
-    assert room.tempo.leader(room.now_s) == ""
     place = hear(room.play(100.0, 4.0, begin_s=begin_s))
     assert room.off_s(place) < 0.03
     assert room.tempo.leader(room.now_s) == LEADER
+
+
+def test_link_leads_after_the_music_and_not_in_a_break() -> None:
+    room, led = Room(), [False]
+
+    def link(_: float) -> None:
+        led.append(room.tempo.follow("Link", 0.0, 140.0, room.now_s))
+
+    begin_s = room.now_s
+    hear(room.play(100.0, 16.0))
+    hear(room.play(100.0, 12.0, begin_s=begin_s, beats=False), link)
+    assert not any(led)
+    hear(room.play(100.0, 28.0, begin_s=begin_s, beats=False), link)
+    assert led[-1] and room.tempo.bpm == 140.0
+    hear(room.play(100.0, 12.0), link)
+    assert not led[-1]
+    assert room.tempo.leader(room.now_s) == LEADER
+    assert room.tempo.bpm == pytest.approx(100.0, rel=0.01)
 
 
 def test_other_music_is_followed() -> None:
@@ -112,10 +129,11 @@ def test_who_taps_says_what_to_listen_for() -> None:
 
 def test_nobody_else_is_interrupted() -> None:
     room = Room()
-    hear(
-        room.play(100.0, 12.0),
-        lambda _: None if room.tempo.follow("Link", 0.0, 140.0, room.now_s) else pytest.fail(),
-    )
+
+    def clock(_: float) -> None:
+        assert room.tempo.follow("MIDI clock", 0.0, 140.0, room.now_s, rank=2)
+
+    hear(room.play(100.0, 12.0), clock)
     assert room.tempo.bpm == 140.0
 
 

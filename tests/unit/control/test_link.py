@@ -3,12 +3,13 @@
 import math
 import sys
 import threading
+import time
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
-from waiting import PATIENCE_S
+from waiting import PATIENCE_S, until
 
 from livedream.control.link import LinkTempo
 from livedream.control.live_parameters import LiveParameters
@@ -74,3 +75,21 @@ def test_the_tempo_stays_in_range(
     link.close()
     assert all(20 <= bpm <= 300 and abs(beats) <= 2e9 for bpm, beats in seen) and seen
     assert not supervisor.notes() and "nan" not in link.health().detail
+
+
+def test_a_midi_clock_comes_first_and_the_health_says_what_the_others_have(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library = ModuleType("aalink")
+    library.Link = Session([(124.0, 0.0, 1)] * 100_000)  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "aalink", library)
+    show = Show(LiveParameters(DreamSettings()), Presets(tmp_path))
+    assert show.tempo.follow("Link", 0.0, 124.0, time.monotonic())
+    leads_until_s = time.monotonic() + PATIENCE_S
+    assert show.tempo.follow("MIDI clock", 0.0, 90.0, leads_until_s, rank=2)
+    with Supervisor().current():
+        link = LinkTempo(show)
+        link.start()
+    until(lambda: link.health().detail == "1 other program at 124.0 bpm")
+    link.close()
+    assert show.tempo.bpm == 90.0

@@ -1,6 +1,7 @@
 """MIDI through the library's own messages; the door to the system is one in memory."""
 
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -68,6 +69,21 @@ def test_a_knob_is_learned_kept_and_moves_its_parameter(midi: MidiInput, tmp_pat
     assert midi.parameters.target("strength") == 48
     again = MidiMap(tmp_path / "midi.toml")
     assert again.targets == {"cc:1:7": "strength"}
+
+
+def test_when_learning_is_over_pages_are_notified(
+    midi: MidiInput, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    midi.learn("strength")
+    notified: list[str | None] = []
+    midi.show.listen(lambda: notified.append(midi.learning))
+    midi.poll()
+    assert notified == []
+    later_s = time.monotonic() + 60.0
+    monkeypatch.setattr(time, "monotonic", lambda: later_s)
+    midi.poll()
+    midi.poll()
+    assert notified == [None]
 
 
 def test_pads_act_on_being_pressed_only(midi: MidiInput) -> None:

@@ -136,6 +136,30 @@ def test_taps_count_while_another_clock_is_followed() -> None:
     assert tempo.bpm == pytest.approx(100)
 
 
+def test_of_two_clocks_that_of_the_higher_rank_leads() -> None:
+    """Link never falls silent: what was followed before a break would never lead again."""
+    tempo = Tempo()
+    assert tempo.follow("The music", 0.0, 128.0, 10.0, rank=1)
+    assert not tempo.follow("Link", 0.0, 98.0, 10.9)
+    assert tempo.follow("Link", 0.0, 98.0, 11.1)
+    assert tempo.follow("The music", 0.0, 128.0, 11.2, rank=1)
+    assert tempo.follow("MIDI clock", 0.0, 140.0, 11.3, rank=2)
+    assert not tempo.follow("The music", 0.0, 128.0, 11.4, rank=1)
+    assert tempo.bpm == 140.0
+
+
+def test_who_leads_may_be_silent_for_a_while() -> None:
+    tempo = Tempo()
+    tempo.follow("The music", 0.0, 128.0, 10.0)
+    for tenth in range(5, 60, 5):
+        tempo.hold("The music", 10 + tenth / 10)
+        tempo.hold("Link", 10 + tenth / 10)
+    assert tempo.leader(16.0) == "The music"
+    assert tempo.beats(16.0) == pytest.approx(6.0 * 128 / 60)
+    tempo.hold("The music", 17.0)  # too late
+    assert tempo.leader(17.0) == ""
+
+
 def test_one_clock_leads_until_it_falls_silent() -> None:
     tempo = Tempo()
     assert tempo.follow("Link", 7.25, 98.0, 10.0)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from livedream.core.live_sound import SOUND_RATE, ArrivalClock, LiveSound
+from livedream.core.live_sound import KEPT_S, SOUND_RATE, ArrivalClock, LiveSound, resumed
 
 BEGIN = 5000 * SOUND_RATE  # the number of a sample
 
@@ -57,6 +57,13 @@ def test_a_gap_is_silence_and_what_goes_back_takes_the_place() -> None:
     put(sound, 500, 3000)
     np.testing.assert_array_equal(take(sound, 0, 3500), block(0, 3500))
     assert take(sound, 3000, 1000) is None
+
+
+def test_what_a_computer_has_slept_through_is_not_made_up_for() -> None:
+    kept = KEPT_S * SOUND_RATE
+    assert resumed(BEGIN, BEGIN + kept) == BEGIN
+    assert resumed(BEGIN, BEGIN + kept + 1) == BEGIN + kept + 1
+    assert resumed(BEGIN + 480, BEGIN) == BEGIN + 480
 
 
 def test_a_joint_is_where_it_is_and_else_blocks_that_nearly_follow_do() -> None:

@@ -1,5 +1,6 @@
 """What a page's messages do."""
 
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -9,8 +10,9 @@ from livedream.control.live_parameters import Change, LiveParameters
 from livedream.control.presets import Presets
 from livedream.control.show import Show
 from livedream.core.errors import SettingsError
+from livedream.core.health import Health, Status
 from livedream.core.settings import DreamSettings
-from livedream.panel.messages import MessageHandler
+from livedream.panel.messages import MessageHandler, health
 
 
 @pytest.mark.parametrize("mirror", [False, True], ids=["plain", "mirrored"])
@@ -46,3 +48,35 @@ def test_points_that_are_none_are_refused_on_a_mirrored_picture_too(
     handler = MessageHandler(parameters, Show(parameters, Presets(tmp_path)), Catalogue())
     with pytest.raises(SettingsError):
         handler.handle({"paint": points, "brush": 0.2}, origin="panel 1")
+
+
+@pytest.mark.parametrize(
+    ("state", "detail", "word"),
+    [
+        ("ok", "640x360", "ok"),
+        ("starting", "", "ok"),
+        ("starting", "nothing answers", "lost"),
+        ("lost", "no frame comes", "lost"),
+        ("failed", "", "failed"),
+    ],
+)
+@pytest.mark.parametrize("where", ["source", "beside", "controllers"])
+def test_one_word_says_whether_all_is_well(where: str, state: str, detail: str, word: str) -> None:
+    part = Health("part", state, detail)
+    status = Status(
+        source=part if where == "source" else Health("clouds", "ok"),
+        beside=(part,) if where == "beside" else (),
+    )
+    controllers = {"osc": asdict(part)} if where == "controllers" else {}
+    assert health(asdict(status), controllers, 0.0)["state"] == word
+
+
+@pytest.mark.parametrize(
+    ("frames", "silent_s", "word"), [(900, 2.0, "ok"), (900, 60.0, "failed"), (0, 60.0, "ok")]
+)
+def test_a_loop_that_hangs_has_failed(frames: int, silent_s: float, word: str) -> None:
+    """frames: none before the first, which may take its time."""
+    status = Status(time_s=100.0, source=Health("clouds", "ok"), frames=frames, notes=("a note",))
+    found = health(asdict(status), {}, 100.0 + silent_s)
+    hangs = ("no picture for 60 s",) if word == "failed" else ()
+    assert (found["state"], found["notes"]) == (word, ("a note", *hangs))

@@ -27,7 +27,7 @@ def test_what_is_said() -> None:
     assert hud.strength.mark == pytest.approx(2 * hud.strength.length)
     assert [b.length for b in hud.stages] == [0.05, 1.0]
     assert [(p.name, p.detail) for p in hud.lamps] == [
-        ("clouds", ""), ("udp", "3 dropped"), ("rtmp", "lost 12 s"),
+        ("clouds", ""), ("rtmp", "lost 12 s"), ("udp", "3 dropped"),
     ]  # fmt: skip
 
 
@@ -35,6 +35,15 @@ def test_threads_are_named_only_while_they_are_not_well() -> None:
     threads = Health("loop", "ok"), Health("program", "lost", "ValueError: no preset", since_s=20.0)
     hud = hud_of(replace(STATUS, threads=threads), 14.0, now_s=22.0)
     assert [(p.name, p.detail) for p in hud.lamps[3:]] == [("program", "lost 2 s")]
+
+
+def test_of_many_outputs_those_that_are_not_well_are_named() -> None:
+    well = tuple(Health(f"ndi {number}", "ok") for number in range(6))
+    lost = Health("udp", "lost", since_s=10.0), Health("rtmp", "failed", since_s=20.0)
+    hud = hud_of(replace(STATUS, outputs=well + lost), 14.0, now_s=22.0)
+    assert [lamp.name for lamp in hud.lamps[1:]] == [
+        "udp", "rtmp", "ndi 0", "ndi 1", "ndi 2", "ndi 3",
+    ]  # fmt: skip
 
 
 def test_nothing_yet() -> None:

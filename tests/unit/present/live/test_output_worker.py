@@ -64,13 +64,20 @@ def test_frames_arrive_and_are_counted() -> None:
     assert [f.index for f in output.frames] == list(range(5))
 
 
-def test_one_that_hangs_is_lost_until_it_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("hangs", ["open", "write"])
+def test_one_that_hangs_is_lost_until_it_goes_on(
+    hangs: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("livedream.core.health._HANGS_S", 0.05)
     go = threading.Event()
 
     class Hanging(MemoryOutput):
+        def open(self) -> None:
+            assert hangs != "open" or go.wait(PATIENCE_S)
+            super().open()
+
         def write(self, frame: LiveFrame) -> None:
-            assert go.wait(PATIENCE_S)
+            assert hangs != "write" or go.wait(PATIENCE_S)
             super().write(frame)
 
     worker = OutputWorker(Hanging())
