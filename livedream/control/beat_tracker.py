@@ -36,6 +36,7 @@ _MARGIN: Final = 2.0  # how many times more votes another first beat has to have
 _HANDS_S: Final = 3.0  # who taps is not interrupted
 _HOLD_S: Final = 30.0  # heuristic: eight bars at 65; a longer break is an end, others may lead
 _LATEST_S: Final = 1.5  # no block of a device that is well comes so late (heuristic)
+_STOPPED_S: Final = 2 * _LATEST_S  # a device that has given nothing for so long is gone
 _GAP_S: Final = 0.2  # so much is missing that what is behind it is heard anew
 
 
@@ -112,6 +113,8 @@ class BeatTracker:
         """Whether there was a beat, and it is followed."""
         loud, flux, begin_s, step_s = self._heard()
         if len(loud) * step_s < _LEAST_S or self._by_hand(now_s):
+            return False
+        if now_s - (begin_s + len(loud) * step_s) > _STOPPED_S:  # what was heard last is old
             return False
         onsets = stands_out(flux[:, 0], np.median(flux[:, 0]), loud[:, 0])
         if np.count_nonzero(onsets[-round(_BREAK_S / step_s) :]) < _ONSETS:

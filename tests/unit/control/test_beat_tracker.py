@@ -99,6 +99,15 @@ def test_link_leads_after_the_music_and_not_in_a_break() -> None:
     assert room.tempo.bpm == pytest.approx(100.0, rel=0.01)
 
 
+def test_a_device_that_is_gone_does_not_lead_by_what_it_gave_last() -> None:
+    room = Room()
+    hear(room.play(100.0, 16.0))
+    for _ in range(80):  # 40 s in which nothing is heard
+        room.now_s += 0.5
+        room.tracker.look()
+    assert room.tempo.follow("Link", 0.0, 140.0, room.now_s)
+
+
 def test_other_music_is_followed() -> None:
     room = Room()
     hear(room.play(90.0, 15.0))
