@@ -1,7 +1,7 @@
 """The command line: `livedream COMMAND`.
 
-Every LivedreamError becomes one line on stderr and exit code 2, 1 for a show that failed while it
-ran; so does a device whose memory runs out. Ctrl-C ends with 130.
+Every LivedreamError, and a device whose memory runs out, becomes one line on stderr and exit code
+2; 1 for a show that failed while it ran. Ctrl-C ends with 130.
 """
 
 import argparse

@@ -298,8 +298,8 @@ def check(job: "LiveJob") -> None:
     """Raises SettingsError, SourceError and others for what `livedream live` would refuse before it
     opens anything."""
     from livedream.capture.live import open_live
-    from livedream.control.catalogue import check_objective, own_objective_of
-    from livedream.control.live_parameters import LiveParameters, check_grammar
+    from livedream.control.catalogue import objective_check, own_objective_of
+    from livedream.control.live_parameters import LiveParameters
     from livedream.core.health import StatusBoard
     from livedream.live.controllers import Controllers
     from livedream.live.job import is_window_sink
@@ -322,10 +322,7 @@ def check(job: "LiveJob") -> None:
             window_options(sink, display=job.display, overlap=job.overlap)
         else:  # made, not opened, of any size
             open_output(sink, width=640, height=360, rate=Fraction(25))
-    if dream.weights:  # only a file of one's own knows what it can dream
-        check_grammar(dream.network, dream.objective, dream.prompt)
-    else:
-        check_objective(dream.network, dream.objective, dream.prompt, flow=dream.flow)
+    objective_check(dream, live=True)(dream.network, dream.objective, dream.prompt)
     if dream.where.strip():
         check_region(parse_region(dream.where), live=True, flow=dream.flow)
 

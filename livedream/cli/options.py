@@ -70,19 +70,24 @@ def settings_of(args: argparse.Namespace, defaults: DreamSettings | None = None)
         base = settings_from_file(args.settings_from)
     found = {p.name: getattr(args, p.name, None) for p in declared(DreamSettings)}
     given = {name: value for name, value in found.items() if value is not None}
-    for name in _with(given):
+    for name in goes_with(given):
         given.setdefault(name, "")
     return dataclasses.replace(base, **given)
 
 
 def given_of(args: argparse.Namespace, *kinds: type) -> tuple[str, ...]:
-    """The parameters of `kinds` that are named on the command line, and those that go with them."""
+    """The parameters of `kinds` that are named on the command line, and those that go with them:
+    with a network its objective, with an objective the prompt."""
     every = (p.name for kind in kinds for p in declared(kind))
-    found = [name for name in every if getattr(args, name, None) is not None]
-    return tuple(dict.fromkeys((*found, *_with(found))))
+    found = dict.fromkeys(name for name in every if getattr(args, name, None) is not None)
+    if "network" in found:
+        found["objective"] = None
+    if "objective" in found:
+        found["prompt"] = None
+    return tuple(found)
 
 
-def _with(given: Collection[str]) -> tuple[str, ...]:
+def goes_with(given: Collection[str]) -> tuple[str, ...]:
     """What is no longer as it was where these are given.
 
     Other weights are another network, which has other layers: what was dreamed with those before

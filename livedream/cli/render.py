@@ -17,6 +17,7 @@ from livedream.cli.options import (
     add_settings,
     add_shared,
     given_of,
+    goes_with,
     rate,
     seconds,
     settings_of,
@@ -327,7 +328,8 @@ def _settings_of_show(args: argparse.Namespace) -> tuple[DreamSettings, tuple[st
     began = read_show(args.replay, args.inputs[0]).dream.replace(
         flow=slow.flow, flow_size=slow.flow_size
     )
-    kept = list(given_of(args, DreamSettings))
+    given = given_of(args, DreamSettings)
+    kept = [*given, *goes_with(given)]  # weights that the show had are not to come back
     if args.preview:
         kept += ["size", "flow_size"]
     return settings_of(args, began), tuple(dict.fromkeys(kept))

@@ -52,6 +52,7 @@ def add_parser(commands: Commands) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    from livedream.capture.pictures import SUFFIXES
     from livedream.jobs.zoom import ZoomJob, render_zoom
     from livedream.warp.travel import Travel
 
@@ -59,8 +60,9 @@ def run(args: argparse.Namespace) -> int:
     if args.settings_from and settings.where:
         print(f"note: a zoom has no regions: where={settings.where} is left out", file=sys.stderr)
         settings = settings.replace(where="")
-    if args.settings_from and args.size is None and settings.size != ZOOM.size:
-        # A still's is never more than its picture's; here it would be enlarged to it.
+    of_still = args.settings_from and args.settings_from.suffix.lower() in SUFFIXES
+    if of_still and args.size is None and settings.size != ZOOM.size:
+        # Never more than its picture's; here it would be enlarged to it.
         print(f"note: size={settings.size} is left out; give --size", file=sys.stderr)
         settings = settings.replace(size=ZOOM.size)
     job = ZoomJob(

@@ -16,7 +16,7 @@ from typing import Any, Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from livedream.control.catalogue import check_objective, check_weights, own_objective_of
+from livedream.control.catalogue import check_weights, objective_check, own_objective_of
 from livedream.control.curves import LEFT_OUT, MOVABLE, Curve, Curves, Keyframe
 from livedream.control.live_parameters import LiveParameters
 from livedream.control.modulation import MAXIMUM, Modulation, Modulator
@@ -185,7 +185,7 @@ class FilmTimeline:
         rate: Fraction,
     ) -> None:
         self._automation, self._now_s = automation, 0.0
-        self._first_network, self._own_weights = settings.network, bool(settings.weights)
+        self._there = {settings.network}  # whose weights are: it is loaded before the film begins
         self._flow = settings.flow
         sound = automation.soundtrack
 
@@ -194,7 +194,7 @@ class FilmTimeline:
 
         self._parameters = LiveParameters(
             settings, None, clock, own_objective=own_objective_of(settings),
-            check_objective=self._check_objective,
+            check_objective=objective_check(settings, live=False),
         )  # fmt: skip
         self._modulation = Modulation(
             self._parameters, sound, lambda name: sound.value(name, self._now_s), clock
@@ -255,15 +255,12 @@ class FilmTimeline:
             if keyframe.name == "where":
                 self._check_where(f"curves: {keyframe}: ")
 
-    def _check_objective(self, network: str, objective: str, prompt: str) -> None:
-        own = self._own_weights and network == self._first_network
-        check_objective(network, objective, prompt, live=False, flow=self._flow, own_weights=own)
-
     def _check_network(self, whose: str) -> None:
         network = self._parameters.target("network")
-        if network != self._first_network:  # which is loaded before the film begins
+        if network not in self._there:
             try:
                 check_weights(network)
+                self._there.add(network)
             except WeightsError as error:
                 raise SettingsError(f"{whose}network: {error}") from error
 

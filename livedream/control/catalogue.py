@@ -193,6 +193,17 @@ def check_objective(
             _check_terms(spec, parse_prompt(prompt), live=live, flow=flow, painted=painted)
 
 
+def objective_check(settings: DreamSettings, *, live: bool) -> Callable[[str, str, str], None]:
+    """`check_objective` of network, objective and prompt, for a show or film by these settings:
+    weights that they name are those of its first network."""
+
+    def check(network: str, objective: str, prompt: str) -> None:
+        own = bool(settings.weights) and network == settings.network
+        check_objective(network, objective, prompt, live=live, flow=settings.flow, own_weights=own)
+
+    return check
+
+
 def _check_terms(
     spec: NetworkSpec | None, objective: Objective, *, live: bool, flow: str, painted: bool
 ) -> None:

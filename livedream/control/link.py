@@ -16,7 +16,7 @@ _STEP_S: Final = 0.02  # a frame of video at 50 fps
 class LinkTempo:
     """Follows the tempo of a Link session; one that is set or tapped here is set for all.
 
-    A MIDI clock and the music are followed rather, and are not told to the others.
+    A MIDI clock and the music take precedence, and are not passed on to the others.
 
     Alone it changes nothing. Raises SettingsError where aalink is not installed.
     """

@@ -159,6 +159,7 @@ class Playback:
     ) -> None:
         self._script, self._settings, self._kept = script, settings, tuple(kept)
         self._now_s, self._next = 0.0, 0
+        self._there: set[str] = set()  # networks whose weights are
         # Of each parameter and who moves it: when the last line about it was, and what it says.
         self._offsets: dict[tuple[str, str], tuple[float, float]] = {}
         dream = self._held(script.dream)
@@ -215,8 +216,9 @@ class Playback:
             if name not in self._kept and dream.where.strip():
                 check_region(parse_region(dream.where), live=False, flow=dream.flow, painted=True)
             name = "prompt" if dream.prompt.strip() else "objective"
-            if not first:  # which is loaded before the film begins
+            if not first and dream.network not in self._there:  # the first one is loaded anyway
                 check_weights(dream.network)
+                self._there.add(dream.network)
             if not set(DREAMED).issubset(self._kept):
                 objective = dream.objective if name == "objective" else ""
                 check_objective(

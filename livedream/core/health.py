@@ -9,6 +9,7 @@ from livedream.core.redact import one_line, redact
 
 _STATES: Final = ("ok", "starting", "lost", "failed")
 _HANGS_S: Final = 5.0
+_OPENS_S: Final = 25.0  # longer than any output gives itself: WHIP takes 20 at most
 _LONGEST: Final = 500  # characters of a name or a detail
 
 
@@ -41,10 +42,14 @@ def while_busy(health: Health, since_s: float | None) -> Health:
 
     A driver may hang: what takes no frame for seconds is lost, whatever it says.
     """
-    well = health.state in ("ok", "starting")
-    if since_s is None or not well or time.monotonic() - since_s < _HANGS_S:
+    if since_s is None:
         return health
-    return replace(health, state="lost", detail="takes no frame", since_s=since_s)
+    busy_s, opening = time.monotonic() - since_s, health.state == "starting"
+    if opening and busy_s >= _OPENS_S:
+        return replace(health, state="lost", detail="does not open", since_s=since_s)
+    if health.state == "ok" and busy_s >= _HANGS_S:
+        return replace(health, state="lost", detail="takes no frame", since_s=since_s)
+    return health
 
 
 @dataclass(frozen=True, slots=True)

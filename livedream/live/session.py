@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final
 from livedream.capture.live import LiveInput, Opened, open_live
 from livedream.capture.live.beside import LivePictures
 from livedream.capture.live.worker import Capture
-from livedream.control.catalogue import check_objective, own_objective_of
+from livedream.control.catalogue import objective_check, own_objective_of
 from livedream.control.live_parameters import TAKEN_BACK, Change, LiveParameters
 from livedream.core.closing import Closeable
 from livedream.core.errors import SettingsError, ShowError, SinkError, SourceError, reason
@@ -99,10 +99,7 @@ class Session(Closeable):
         job = self.job
         self.parameters = LiveParameters(
             job.dream, job.grade, show=job.show, own_objective=own_objective_of(job.dream),
-            # Only a file of one's own knows what it can dream.
-            check_objective=None if job.dream.weights else partial(
-                check_objective, flow=job.dream.flow
-            ),
+            check_objective=objective_check(job.dream, live=True),
         )  # fmt: skip
         self.sound = LiveSound()
         wall = WallControl()

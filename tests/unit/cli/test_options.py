@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from livedream.cli import build_parser, main
-from livedream.cli.options import given_of, settings_from_file, settings_of
+from livedream.cli.options import given_of, goes_with, settings_from_file, settings_of
 from livedream.core.grade import GradeSettings
 from livedream.core.parameters import Parameter
 from livedream.core.settings import DreamSettings
@@ -128,8 +128,8 @@ def test_what_is_named_keeps_what_goes_with_it() -> None:
 
     assert given() == ()
     assert given("--strength", "20", "--hue", "5") == ("strength", "hue")
-    with_it = {"network", "weights", "preprocess", "labels", "objective", "prompt"}
-    assert set(given("--network", "googlenet")) == with_it
+    assert set(given("--network", "googlenet")) == {"network", "objective", "prompt"}
+    assert given("--weights", "own.pt") == ("weights",)  # for a preset's objective
     assert set(given("--objective", "eyes")) == {"objective", "prompt"}
 
 
@@ -161,5 +161,5 @@ def test_with_another_network_a_file_s_weights_mean_nothing(
     assert (found.network, found.weights) == (network, weights)
     rest = found.preprocess, found.labels, found.objective
     assert rest == (("", "", "") if given else ("RGB, x", "own.txt", "relu5"))
-    kept = {"network", "weights", "preprocess", "labels", "objective", "prompt"}
-    assert set(given_of(args, DreamSettings)) == (kept if given else set())
+    goes = ("network", "weights", "preprocess", "labels", "objective", "prompt")
+    assert goes_with(given_of(args, DreamSettings)) == (goes if given else ())

@@ -16,6 +16,7 @@ from livedream.control.presets import Preset
 from livedream.control.programs import Every, Step
 from livedream.core.errors import SettingsError
 from livedream.core.settings import DreamSettings
+from livedream.dream.networks.registry import find_spec
 from livedream.region.painting import Painting
 
 EYES = Preset(name="eyes", crossfade_s=2.0, values={"objective": "eyes", "strength": 30.0})
@@ -215,7 +216,7 @@ def test_a_preset_that_cannot_be_dreamed_is_found_before_its_turn(place: int) ->
 
 def test_with_weights_of_one_s_own_all_else_is_found_before_its_turn() -> None:
     """What that file can dream only it knows."""
-    own = DreamSettings(weights="models/dreamnet.safetensors")
+    own = DreamSettings(weights=str(find_spec("dreamnet").file_path))
     for values, said in (
         ({"objective": "nosuchlayer + guide(eyes, missing.jpg)"}, "guide: there is no picture"),
         ({"objective": "nosuchlayer@mask(missing.png)"}, "missing.png"),

@@ -41,11 +41,12 @@ def noted(name: str) -> Callable[..., Any]:
 
 
 @pytest.fixture(scope="module")
-def report() -> Iterator[BenchReport]:
+def report() -> BenchReport:
+    ORDER.clear()
     with pytest.MonkeyPatch.context() as patch:
         for name in ("_pace", "_memory_mb", "_copy_bandwidth"):
             patch.setattr(benchmark, name, noted(name))
-        yield bench(BenchJob(settings=QUICK, picture=(160, 90), frames=8, encode=True))
+        return bench(BenchJob(settings=QUICK, picture=(160, 90), frames=8, encode=True))
 
 
 def test_the_figures_hang_together(report: BenchReport) -> None:

@@ -12,6 +12,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from livedream.cli import main
 from livedream.cli import zoom as command
 from livedream.core.defaults import ZOOM
 from livedream.core.errors import SettingsError, SinkError
@@ -170,3 +171,24 @@ def test_a_zoom_that_cannot_be_dreamed_replaces_nothing(
     with pytest.raises(MemoryError):
         render_zoom(job, dreamnet)
     assert job.output.read_text() == "precious"
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "size"),
+    [("a.png", [], ZOOM.size), ("a.png", ["--size", "96p"], "96p"), ("a.mp4", [], "3000p")],
+)
+def test_a_still_s_size_does_not_enlarge_a_zoom(
+    name: str, given: list[str], size: str, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    def found(job: ZoomJob, **_: object) -> None:
+        raise SettingsError(job.settings.size)
+
+    monkeypatch.setattr("livedream.jobs.zoom.render_zoom", found)
+    monkeypatch.setattr(
+        "livedream.cli.options.settings_from_file", lambda path: QUICK.replace(size="3000p")
+    )
+    assert main(["zoom", "noise", "-o", "o.mp4", "--settings-from", name, *given]) == 2
+    said = capsys.readouterr().err.splitlines()
+    assert said[-1] == f"livedream: {size}"
+    assert said[:-1] == (["note: size=3000p is left out; give --size"] if size == ZOOM.size else [])

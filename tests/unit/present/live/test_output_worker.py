@@ -64,11 +64,14 @@ def test_frames_arrive_and_are_counted() -> None:
     assert [f.index for f in output.frames] == list(range(5))
 
 
-@pytest.mark.parametrize("hangs", ["open", "write"])
+@pytest.mark.parametrize(
+    ("hangs", "said"), [("open", "does not open"), ("write", "takes no frame")]
+)
 def test_one_that_hangs_is_lost_until_it_goes_on(
-    hangs: str, monkeypatch: pytest.MonkeyPatch
+    hangs: str, said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("livedream.core.health._HANGS_S", 0.05)
+    for limit in ("_HANGS_S", "_OPENS_S"):
+        monkeypatch.setattr(f"livedream.core.health.{limit}", 0.05)
     go = threading.Event()
 
     class Hanging(MemoryOutput):
@@ -83,7 +86,7 @@ def test_one_that_hangs_is_lost_until_it_goes_on(
     worker = OutputWorker(Hanging())
     worker.offer(frame())
     until(lambda: worker.health().state == "lost")
-    assert worker.health().detail == "takes no frame"
+    assert worker.health().detail == said
     go.set()
     until(lambda: worker.health().state == "ok")
     worker.close()
