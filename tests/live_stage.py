@@ -24,7 +24,7 @@ from livedream.dream.state import DreamState
 from livedream.live.dream_worker import DreamWorker
 from livedream.live.dreamer_pool import LiveDreamerPool
 from livedream.live.governor import Governor
-from livedream.region.planes import Planes
+from livedream.region.planes import PlaneReader, Planes
 
 SIZE = (64, 36)
 
@@ -35,6 +35,7 @@ class FakeDreamer(Dreamer):
     def __init__(self, settings: DreamSettings, value: float = 10.0) -> None:
         self._settings = settings
         self.state, self.timer, self.start_s = DreamState(), StageTimer(), 0.0
+        self.planes = PlaneReader()
         self.value = value
         self.go = threading.Semaphore(0)
         self.begun = threading.Semaphore(0)

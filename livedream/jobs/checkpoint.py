@@ -21,16 +21,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from livedream.capture import open_source
-from livedream.core.downloads import file_sha256
 from livedream.core.errors import LivedreamError, SinkError, SourceError
 from livedream.core.settings import DreamSettings
 from livedream.core.version import __version__
 from livedream.core.whole_file import beside, whole_file
-from livedream.dream.networks.registry import registry
 from livedream.dream.objectives.prompt import dreamed
 from livedream.dream.objectives.text import parse_objective
 from livedream.dream.objectives.value import GuideTarget, Term
-from livedream.region.painting import kept_file
 from livedream.region.text import parse_region
 from livedream.region.value import Leaf, leaves
 
@@ -87,6 +84,8 @@ def leaves_of(settings: DreamSettings) -> Iterator[Leaf]:
 
 def _seen_beside(settings: DreamSettings) -> Iterator[str]:
     """The paths of masks and guides."""
+    from livedream.region.painting import kept_file  # which takes OpenCV
+
     for leaf in leaves_of(settings):
         if leaf.name == "mask":
             yield leaf.path
@@ -119,6 +118,8 @@ def digest_beside(every: Iterable[DreamSettings]) -> str:
 
     Films, folders and pictures that are masks or guides count by their `extent`, or their bytes.
     """
+    from livedream.dream.networks.registry import registry
+
     found: list[str] = []
     with suppress(LivedreamError):  # what is wrong others say
         for settings in every:
@@ -141,7 +142,8 @@ def _digest_of(path: str) -> str:
 
 @lru_cache(maxsize=64)  # of each piece of a film
 def _sha256_of(path: Path, mtime_ns: int, size: int) -> str:
-    return file_sha256(path)
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

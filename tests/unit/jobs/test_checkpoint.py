@@ -139,7 +139,7 @@ def test_other_masks_and_guides_of_the_same_names_are_not_gone_on_with(
     older = {k: v for k, v in json.loads(then).items() if k != "files"}
     check_same(job(), json.dumps(older))
     own = DreamSettings(where="left")
-    with pytest.raises(SettingsError, match=r"--resume: (flow|where|objective|weights) is "):
+    with pytest.raises(SettingsError, match=r"--resume: (flow|where|objective|weights)\b"):
         check_same(job(), then)  # the name says more
 
 
