@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
+from itertools import product
 from typing import Any
 from unittest import mock
 
@@ -20,7 +21,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from livedream.core import kernels as core_kernels
 from livedream.core.cuda_graph import CudaGraphCapture, Step
-from livedream.core.device import choose_dtype
+from livedream.core.device import choose_dtype, resident
 from livedream.core.settings import DreamSettings
 from livedream.dream.engines import EngineSpec
 from livedream.dream.engines.cuda import CudaEngine
@@ -59,8 +60,9 @@ class Calls(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 
 def step_of(
-    network: Network, objective: str, device: torch.device, *, kernels: bool, size: tuple[int, int]
-) -> tuple[Step, Step]:
+    network: Network, objective: str, device: torch.device, *, kernels: bool,
+    size: tuple[int, int], laplacian: int = 0,
+) -> tuple[Step, Step]:  # fmt: skip
     """A whole step of a (width, height) picture, as it is captured and as it is replayed."""
     width, height = size
     # Half precision everywhere: what is cast is launched as well.
@@ -76,7 +78,7 @@ def step_of(
     engine = CudaEngine(spec, capture, kernels=kernels)
     picture = torch.rand(1, 3, height, width, device=device)
     for _ in range(2):  # the second time a size comes, it is captured
-        engine.ascend(picture, [MARGINS], DreamSettings(engine="cuda"))
+        engine.ascend(picture, [MARGINS], DreamSettings(engine="cuda", laplacian=laplacian))
     return steps[0]
 
 
@@ -97,36 +99,43 @@ def launches(step: Callable[[], object], device: torch.device) -> dict[str, int]
         ours[kernel.__name__] += 1
         start(kernel, *args, **constants)
 
-    with Calls() as calls, mock.patch.object(core_kernels, "launch", counted):
+    # As on a device: no resizing by OpenCV.
+    with resident(), Calls() as calls, mock.patch.object(core_kernels, "launch", counted):
         step()
     return dict(calls.found + ours)
 
 
 def schedule(device: torch.device, *, small: bool = False) -> list[dict[str, Any]]:
-    """One step with and without kernels: launches, and on CUDA milliseconds as a graph."""
+    """One step with and without kernels, with balanced bands and without.
+
+    Launches, and on CUDA milliseconds as a graph.
+    """
     size = (96, 64) if small else (640, 360)
     rows = []
     for name, objective, _ in CASES:
         network = network_of(name)
         if network is None:
             continue
-        for kernels in (False, True):
+        for kernels, bands in product((False, True), (0, DreamSettings().laplacian)):
             if kernels and (device.type != "cuda" or open_kernels(device) is None):
                 print(f"  {name}: our kernels were skipped, they do not run here")
                 continue
-            step, replay = step_of(network, objective, device, kernels=kernels, size=size)
+            step, replay = step_of(
+                network, objective, device, kernels=kernels, size=size, laplacian=bands
+            )
             found = launches(step, device)
             row: dict[str, Any] = {
                 "network": name,
                 "kernels": kernels,
+                "laplacian": bands,
                 "launches": sum(found.values()),
             }
             row["by_name"] = dict(Counter(found).most_common(12))
             row["ms"] = median_s(replay, device) * 1000
             rows.append(row)
             print(
-                f"  {name:10} {'our kernels' if kernels else 'PyTorch':12} {row['launches']:4} "
-                f"launches a step, {row['ms']:.3f} ms", flush=True,
+                f"  {name:10} {'our kernels' if kernels else 'PyTorch':12} laplacian {bands} "
+                f"{row['launches']:4} launches a step, {row['ms']:.3f} ms", flush=True,
             )  # fmt: skip
     return rows
 

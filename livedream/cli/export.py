@@ -1,14 +1,13 @@
 """`livedream export -o dream.onnx`: the gradient step, for a host without PyTorch."""
 
 import argparse
-import sys
 from pathlib import Path
 
 from livedream.cli.options import Commands, add_settings, add_shared, settings_of
 
 # What shapes a dream around its steps; a host has its own.
 LEFT_OUT = (
-    "strength", "half_life", "rise", "iterations", "step_size", "laplacian", "spread", "tile",
+    "strength", "half_life", "rise", "iterations", "step_size", "spread", "tile",
     "clean", "tint", "keep_colours", "where", "feather", "threshold", "hold",
     "region_half_life", "flow", "flow_size", "momentum", "wander", "seed", "device", "engine",
 )  # fmt: skip
@@ -36,10 +35,6 @@ def run(args: argparse.Namespace) -> int:
     from livedream.jobs.export import export_steps
 
     settings = settings_of(args)
-    if settings.laplacian:  # from a file; there is no option
-        left_out = f"laplacian={settings.laplacian} is left out"
-        print(f"note: an exported step balances no bands: {left_out}", file=sys.stderr)
-        settings = settings.replace(laplacian=0)
     written = export_steps(settings, args.output, overwrite=args.overwrite)
     if not args.quiet:
         for file in written:

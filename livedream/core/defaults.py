@@ -10,9 +10,9 @@ from livedream.core.settings import DreamSettings
 # A picture is looked at for longer than a frame, so it may hold more, larger motifs
 # beside small ones; a short half-life lets weak first ideas give way to better ones.
 # Nothing moves and nobody waits: every round climbs all octaves, and a photograph of 12 megapixels
-# is dreamed at its own size.
+# is dreamed at its own size. More bands than a video's: what lives in the sky has a body.
 STILL: Final = DreamSettings(
-    size="3000p", strength=24.0, half_life=0.4, motif=0.5, iterations=2, momentum=0.0
+    size="3000p", strength=24.0, half_life=0.4, motif=0.5, iterations=2, momentum=0.0, laplacian=4
 )
 # Noise has nothing worth keeping underneath.
 STILL_FROM_NOISE: Final = STILL.replace(strength=40.0)
@@ -20,8 +20,9 @@ STILL_FROM_NOISE: Final = STILL.replace(strength=40.0)
 ROUNDS: Final = 24
 # Of a dream out of noise, px.
 NOISE_SIZE: Final = (1280, 720)
-# What a zoom dreams becomes the picture it goes on from: a little, quickly, and everywhere.
-ZOOM: Final = DreamSettings(strength=14.0, half_life=0.4, motif=0.78, spread=0.8)
+# What a zoom dreams becomes the picture it goes on from: a little, quickly, and everywhere. Its
+# octaves are balanced as it travels; with bands, bright ropes grow between the animals.
+ZOOM: Final = DreamSettings(strength=14.0, half_life=0.4, motif=0.78, spread=0.8, laplacian=0)
 # A frame has no time for the slow flow; what a dream may cost is the governor's to decide, down
 # from here. A little longer half-life: fewer dreams a second come into it (heuristic, by eye).
 LIVE: Final = DreamSettings(size="360p", flow="dis-fast", flow_size="216p", half_life=2.0)

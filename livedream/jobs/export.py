@@ -45,17 +45,13 @@ def export_steps(
 
     output: of the only octave; with several, `dream.onnx` stands for `dream-1.onnx` (the smallest),
     `dream-2.onnx`...  Of the settings count network, weights, objective, prompt, variety, size
-    (360p of a wide screen), motif, octaves, octave_scale, jitter, smoothing and precision (auto:
-    fp32).
+    (360p of a wide screen), motif, octaves, octave_scale, jitter, smoothing, laplacian and
+    precision (auto: fp32).
     Raises SettingsError, NetworkError or ObjectiveError for what has no step, SinkError for a place
     where nothing can be written.
     """
     if output.suffix != ".onnx":
         raise SettingsError(f"output {output}: must end in .onnx")
-    if settings.laplacian:
-        raise SettingsError(
-            f"laplacian: must be 0 (got {settings.laplacian}): a step has smoothing, no bands"
-        )
     if settings.size == "source":
         raise SettingsError("size: must be a fixed size, such as 360p or 480x270 (got source)")
     network = network or network_of(settings)
@@ -85,7 +81,9 @@ def export_steps(
     written = []
     for path, (width, height) in zip(paths, sizes, strict=True):
         shift = settings.jitter, settings.jitter
-        shape = StepShape(width, height, shift, settings.smoothing, ascent.edge_px)
+        shape = StepShape(
+            width, height, shift, settings.smoothing, settings.laplacian, ascent.edge_px
+        )
         content = build_step(spec, shape).SerializeToString()
         try:
             path.write_bytes(content)

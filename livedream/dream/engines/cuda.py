@@ -66,7 +66,7 @@ class CapturedStep:
     """One step on memory that stays in place (see `cuda_graph`).
 
     picture: (1, 3, height, width) float32, changed in place by `run`.  gradient: as
-    `Engine.gradient`.  fused: who takes steps without smoothing and bands, None: nobody.
+    `Engine.gradient`.  fused: who does it with few kernels, None: nobody.
     replay: the capture of `run`, None: there is none. Not `run` itself: what holds itself stays on
     the device until Python looks for cycles.
     """
@@ -77,7 +77,7 @@ class CapturedStep:
     ) -> None:  # fmt: skip
         """placed: whether the gradient depends on where the margins are."""
         self._gradient, self._placed = gradient, placed
-        self._fused = None if kind.smoothing > 0 or kind.laplacian > 0 else fused
+        self._fused = fused
         self._settings = DreamSettings(smoothing=kind.smoothing, laplacian=kind.laplacian)
         self._length = kind.height, kind.width
         self.replay: Step | None = None
@@ -108,23 +108,28 @@ class CapturedStep:
         before: (2,) int64, the margins above and to the left.  scale: of the step, 0-d float32, in
         units of the picture.  Both on the device.
         """
-        if self._fused is not None:
-            size = len(self._seen[0]), len(self._seen[1])
+        size = len(self._seen[0]), len(self._seen[1])
+        if self._fused is None:
+            gradient = self._plain(picture, before)
+        elif self._settings.smoothing > 0 or self._settings.laplacian > 0:
+            gradient = self._fused.gradient(picture, before, size)
+        else:
             self._fused.step(picture, before, size, scale)
             return
+        for axis, own, first in zip((2, 3), self._own, before, strict=True):
+            gradient = gradient.index_select(axis, own + first)
+        picture.add_(normalised(gradient, self._settings) * scale).clamp_(0.0, 1.0)
+
+    def _plain(self, picture: Tensor, before: Tensor) -> Tensor:
+        """The gradient of all that the network sees."""
         rows, columns = (
             mirrored_index(seen - first, length)
             for seen, first, length in zip(self._seen, before, self._length, strict=True)
         )
         seen = picture.index_select(2, rows).index_select(3, columns)
-        if self._placed:
-            window = window_before(before, seen.shape[2:], self._length)
-            gradient = self._gradient(seen, window=window)
-        else:
-            gradient = self._gradient(seen)
-        for axis, own, first in zip((2, 3), self._own, before, strict=True):
-            gradient = gradient.index_select(axis, own + first)
-        picture.add_(normalised(gradient, self._settings) * scale).clamp_(0.0, 1.0)
+        if not self._placed:
+            return self._gradient(seen)
+        return self._gradient(seen, window=window_before(before, seen.shape[2:], self._length))
 
 
 class CudaEngine:

@@ -198,7 +198,7 @@ def _is_plain(pool: nn.MaxPool2d) -> bool:
 
 
 class FusedAscent:
-    """Steps without smoothing and bands: two kernels before the network, three behind it.
+    """Steps with few kernels: two before the network and, without smoothing and bands, three after.
 
     body: `fused`, on the device, as activations are.
     """
@@ -211,25 +211,46 @@ class FusedAscent:
         self._kernels = kernels
 
     def step(self, picture: Tensor, before: Tensor, size: tuple[int, int], scale: Tensor) -> None:
-        """One step of the picture, (1, 3, h, w) float32, in place.
+        """One step of the picture, (1, 3, h, w) float32, in place; without smoothing and bands.
 
         before, size: see `kernels.see`.  scale: of the step, 0-d on the device, in units of the
         picture.
         """
-        flipped = self._preprocessing.channel_order == "BGR"
-        constants = self._preprocessing.constants(picture.device, torch.float32)
         x = picture.contiguous()
-        seen = self._kernels.see(x, before, size, constants, self._dtype, flipped=flipped)
+        gradient = self._gradient(x, before, size)
+        gain, flipped = self._gain(x.device), self._flipped
+        self._kernels.climb(x, gradient, before, gain, scale, TINY, flipped=flipped)
+        if x is not picture:
+            picture.copy_(x)
+
+    def gradient(self, picture: Tensor, before: Tensor, size: tuple[int, int]) -> Tensor:
+        """The gradient of all that the network sees, (1, 3, *size) float32.
+
+        picture, before, size: as of `step`.
+        """
+        found = self._gradient(picture.contiguous(), before, size).float()
+        found = found * self._gain(picture.device)
+        return found.flip(1) if self._flipped else found
+
+    def _gradient(self, x: Tensor, before: Tensor, size: tuple[int, int]) -> Tensor:
+        """In the network's type, order of channels and units."""
+        constants = self._preprocessing.constants(x.device, torch.float32)
+        seen = self._kernels.see(x, before, size, constants, self._dtype, flipped=self._flipped)
         with torch.enable_grad():
             activations = self._body(seen.requires_grad_())
         seeds = self._seeds(
             tuple(activation.detach() for activation in activations),
-            window_before(before, size, picture.shape[2:]) if self._objective.regions else None,
+            window_before(before, size, x.shape[2:]) if self._objective.regions else None,
         )
-        (gradient,) = torch.autograd.grad(activations, seen, grad_outputs=seeds)
-        self._kernels.climb(x, gradient, before, constants[1], scale, TINY, flipped=flipped)
-        if x is not picture:
-            picture.copy_(x)
+        found: tuple[Tensor] = torch.autograd.grad(activations, seen, grad_outputs=seeds)
+        return found[0]
+
+    @property
+    def _flipped(self) -> bool:
+        return self._preprocessing.channel_order == "BGR"
+
+    def _gain(self, device: torch.device) -> Tensor:
+        return self._preprocessing.constants(device, torch.float32)[1]
 
     def _seeds(self, activations: tuple[Tensor, ...], window: Window | None) -> tuple[Tensor, ...]:
         own = self._objective

@@ -52,21 +52,29 @@ def gaussian_blur(x: Tensor, sigma: float) -> Tensor:
 
 
 def equalise_bands(gradient: Tensor, bands: int) -> Tensor:
-    """Bring every band of a Laplacian pyramid to the same level (as Google's tutorial does)."""
-    total = torch.zeros_like(gradient)
-    rest = gradient
-    sizes = [(gradient.shape[3], gradient.shape[2])]
+    """Bring every band of a Laplacian pyramid to the same level (as Google's tutorial does).
+
+    gradient: (1, C, h, w).  bands: at most so many, each of an octave; what is coarser is one more.
+    """
     pieces = []
+    # As `resize` looks at it on a CPU: else every level would be turned over twice.
+    rest = gradient.contiguous(memory_format=torch.channels_last)
     for _ in range(bands):
-        small = sizes[-1][0] // 2, sizes[-1][1] // 2
+        size = rest.shape[3], rest.shape[2]
+        small = size[0] // 2, size[1] // 2
         if min(small) < 2:
             break
         low = resize(rest, small)
-        pieces.append(rest - resize(low, sizes[-1]))
-        sizes.append(small)
+        coarse = resize(low, size)
+        pieces.append(torch.sub(rest, coarse, out=coarse))
         rest = low
-    pieces.append(rest)
-    for piece, size in zip(reversed(pieces), reversed(sizes), strict=True):
-        level = piece.square().mean().sqrt().clamp_min(TINY)
-        total = resize(total, size) + piece / level
+    total = rest / _level(rest)
+    for piece in reversed(pieces):
+        total = resize(total, (piece.shape[3], piece.shape[2])).addcdiv_(piece, _level(piece))
     return total
+
+
+def _level(piece: Tensor) -> Tensor:
+    """The root of the mean square, 0-d."""
+    level: Tensor = torch.linalg.vector_norm(piece) / piece.numel() ** 0.5
+    return level.clamp_min(TINY)

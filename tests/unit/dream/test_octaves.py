@@ -142,9 +142,9 @@ def coarse_energy(network: Network, picture: Picture, height: int, **settings: o
 def test_a_large_dream_has_the_large_forms_of_a_small_one(
     dreamnet: Network, texture: Picture
 ) -> None:
-    """Within 3 dB, where a fixed number of octaves loses most of them."""
+    """Within 4 dB, where a fixed number of octaves loses most of them."""
     square = texture[:, :180]
     small = coarse_energy(dreamnet, square, 160, motif=0.9)
     large = coarse_energy(dreamnet, square, 640, motif=0.9)
-    assert 0.5 < large / small < 2.0
+    assert 0.4 < large / small < 2.5
     assert coarse_energy(dreamnet, square, 640, octaves=2) < 0.35 * small

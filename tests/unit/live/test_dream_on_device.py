@@ -33,7 +33,7 @@ from livedream.warp.accumulated_flow import AccumulatedFlow, warp_steps
 # A single plan: nothing of it can be made smaller.
 SETTINGS = DreamSettings(
     engine="torch", precision="fp32", device="cpu", network="dreamnet", size="72p", octaves=2,
-    iterations=1, seed=5, rise=0.1,
+    iterations=1, seed=5, rise=0.1, laplacian=0,
 )  # fmt: skip
 PERIOD_S = 0.04
 

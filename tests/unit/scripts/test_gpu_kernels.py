@@ -8,6 +8,7 @@ from livedream.dream.engines.fused import open_kernels
 from livedream.flow.inverse_search import InverseSearch
 
 CPU = torch.device("cpu")
+BANDS = 32  # more launches with two bands
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="kernels run on the CUDA device instead")
@@ -40,6 +41,8 @@ def test_our_kernels_leave_pytorch_the_convolutions(
         [] if name == "dreamnet" else ["cat", "add"]
     )
     assert (sum(plain.values()), sum(ours.values())) == launches  # as the docs say
+    step, _ = gpu_kernels.step_of(network, objective, CPU, kernels=True, size=(96, 64), laplacian=2)
+    assert sum(gpu_kernels.launches(step, CPU).values()) == launches[1] + BANDS
 
 
 def test_the_search_launches_what_the_docs_say(monkeypatch: pytest.MonkeyPatch) -> None:

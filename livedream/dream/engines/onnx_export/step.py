@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, fx, nn
 from torch.fx.experimental.proxy_tensor import make_fx
 
+from livedream.core.device import resident
 from livedream.core.errors import NetworkError, SettingsError
 from livedream.core.settings import DreamSettings
 from livedream.dream.engines.base import EngineSpec
@@ -55,14 +56,15 @@ class StepShape:
     """What a step is made for.
 
     width, height: of the picture, px.  margins: the largest shift to the right and down, px.
-    smoothing: px, as in `DreamSettings`.  edge_px: a margin on every side beyond the shift's, see
-    `Ascent.edge_px`.
+    smoothing, laplacian: as in `DreamSettings`.  edge_px: a margin on every side beyond the
+    shift's, px, see `Ascent.edge_px`.
     """
 
     width: int
     height: int
     margins: tuple[int, int]
     smoothing: float = 0.0
+    laplacian: int = 0
     edge_px: int = 0
 
     @property
@@ -133,7 +135,7 @@ def trace_step(spec: EngineSpec, shape: StepShape) -> tuple[fx.GraphModule, tupl
     body: nn.Module = spec.network.truncated(objective.layers).to(spec.dtype)
     preprocessing = spec.network.preprocessing
     preprocessing.constants(torch.device("cpu"), torch.float32)  # before fake tensors come
-    settings = DreamSettings(smoothing=shape.smoothing)
+    settings = DreamSettings(smoothing=shape.smoothing, laplacian=shape.laplacian)
 
     def step(
         picture: Tensor, step_size: Tensor, shift: Tensor, weights: Tensor, variety: Tensor
@@ -163,10 +165,11 @@ def trace_step(spec: EngineSpec, shape: StepShape) -> tuple[fx.GraphModule, tupl
         objective.weights,
         objective.variety,
     )
-    traced = make_fx(
+    trace = make_fx(
         step,
         decomposition_table=backward_decompositions(),
         tracing_mode="fake",
         _allow_non_fake_inputs=True,
-    )(*example)
-    return traced, example
+    )
+    with resident():  # fake tensors hold nothing that OpenCV could look at
+        return trace(*example), example

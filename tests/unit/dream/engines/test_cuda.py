@@ -13,6 +13,7 @@ import torch
 from recorded import Step, Traced, Untraced
 from torch import Tensor
 
+from livedream.core.device import resident
 from livedream.core.errors import SettingsError
 from livedream.core.settings import DreamSettings
 from livedream.dream.ascent import Ascent
@@ -44,7 +45,8 @@ def both(network: Network, capture: Any, **more: Any) -> tuple[Ascent, Ascent, C
 
 
 def alike(plain: Ascent, other: Ascent, picture: Tensor, seed: int = 0) -> bool:
-    wanted, found = (a.addition(picture, np.random.default_rng(seed)) for a in (plain, other))
+    with resident():  # as on CUDA, no OpenCV
+        wanted, found = (a.addition(picture, np.random.default_rng(seed)) for a in (plain, other))
     return bool(torch.allclose(wanted, found, atol=1e-5)) and float(wanted.abs().max()) > 0.01
 
 
@@ -63,7 +65,7 @@ def test_the_second_time_a_size_is_captured(dreamnet: Network, picture: Tensor) 
 
 @pytest.mark.parametrize(
     ("capture", "more"),
-    [(Traced, {"smoothing": 1.5}), (Traced, {"jitter": 0}), (Untraced, {"laplacian": 2})],
+    [(Traced, {"smoothing": 1.5}), (Traced, {"jitter": 0}), (Traced, {"laplacian": 0})],
 )
 def test_whatever_the_settings_the_dream_is_the_same(
     dreamnet: Network, picture: Tensor, capture: Any, more: dict[str, Any]

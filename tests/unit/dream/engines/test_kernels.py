@@ -6,6 +6,7 @@ does more of them than on a device.
 
 import logging
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -195,7 +196,11 @@ def test_what_the_network_sees_and_the_step_s_end(
     (own,) = torch.autograd.grad(wanted, seen, gradient)
     stepped, scale = picture.clone(), torch.tensor(8 / 255, device=DEVICE)
     kernels.climb(stepped, gradient, before, constants[1], scale, TINY, flipped=bgr)
-    step_along(picture, own[:, :, top : top + 20, left : left + 31], DreamSettings(step_size=8.0))
+    step_along(
+        picture,
+        own[:, :, top : top + 20, left : left + 31],
+        DreamSettings(step_size=8.0, laplacian=0),
+    )
     assert torch.allclose(stepped, picture, atol=1e-6) and float(picture.max()) == 1.0
 
 
@@ -206,15 +211,20 @@ def uncaptured(step: Step) -> Step:
 @pytest.mark.parametrize(
     ("name", "objective", "more"),
     [
-        ("dreamnet", "creatures", {}),
+        ("dreamnet", "creatures", {"laplacian": 0}),
         ("dreamnet", "creatures.0 + creatures:3 - eyes", {"smoothing": 1.0}),
-        pytest.param("googlenet", "inception4c", {}, marks=pytest.mark.slow),
+        ("dreamnet, BGR", "creatures", {"laplacian": 2}),
+        pytest.param("googlenet", "inception4c", {"laplacian": 0}, marks=pytest.mark.slow),
     ],
 )
 def test_whole_steps_with_and_without_kernels(
     name: str, objective: str, more: dict[str, Any]
 ) -> None:
+    name, _, order = name.partition(", ")
     network = load_network(name, random_seed=0 if name == "googlenet" else None)
+    if order:
+        wants = replace(network.preprocessing, channel_order=order)
+        network = replace(network, preprocessing=wants)
     spec = EngineSpec(network, bind(objective, network, DEVICE), DEVICE, torch.float32)
     picture = torch.rand(1, 3, 40, 48, generator=torch.Generator().manual_seed(1)).to(DEVICE)
     plain, engine = EagerEngine(spec), CudaEngine(spec, uncaptured, kernels=True)
@@ -233,7 +243,7 @@ def test_a_picture_may_lie_in_memory_as_it_likes(dreamnet: Network) -> None:
     engine = CudaEngine(spec, uncaptured, kernels=True)
     pictures = [torch.rand(1, 3, 16, 20, generator=torch.Generator().manual_seed(1)).to(DEVICE)]
     pictures.append(pictures[0].contiguous(memory_format=torch.channels_last))
-    step = engine.step_of(StepKind.of(pictures[0], (8, 40, 11, 37), DreamSettings()))
+    step = engine.step_of(StepKind.of(pictures[0], (8, 40, 11, 37), DreamSettings(laplacian=0)))
     for picture in pictures:
         step.step(picture, torch.tensor([11, 8], device=DEVICE), torch.tensor(0.01, device=DEVICE))
     assert torch.equal(*pictures)
