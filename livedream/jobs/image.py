@@ -44,6 +44,7 @@ _FUR_ROUNDS: Final = 3
 _FORMS_TO_FUR: Final = 6
 # ...with motifs that begin where those of the forms' finest octave end, and strongest on the forms.
 _FUR: Final = {"motif": 0.1, "spread": 0.0}
+_FUR_BANDS: Final = 2  # at most: with more of them the hairs are blurred
 _KEEP_S: Final = 20.0  # so often what is there is written: a kill loses no more
 _KEEP_COST: Final = 10  # but no sooner than after so many times as long as writing took
 _BEGINNINGS: Final = 1 << 20  # in the wandering of kinds, of which a picture has one
@@ -156,7 +157,7 @@ def rounds_of(dreamer: Dreamer, rgb: Picture, rounds: int) -> Iterator[LevelledD
     forms, size = (min(dream_size(s, *rgb.shape[1::-1])) for s in (_FORMS, settings.size))
     fur = min(_FUR_ROUNDS, rounds // _FORMS_TO_FUR) if size > forms else 0
     if fur:
-        fine = settings.replace(**_FUR)
+        fine = settings.replace(**_FUR, laplacian=min(_FUR_BANDS, settings.laplacian))
         try:
             for of_part, count in ((settings.replace(size=_FORMS), rounds - fur), (fine, fur)):
                 dreamer.adopt(of_part)
