@@ -16,8 +16,9 @@ from waiting import PATIENCE_S, no_thread_left, until
 from websockets.sync.client import connect
 
 from livedream.panel.curtain import Curtain
+from livedream.panel.kept import Kept
 from livedream.panel.setup import Setup
-from livedream.panel.show_process import Kept, ShowProcess
+from livedream.panel.show_process import ShowProcess
 
 
 @pytest.fixture
