@@ -116,10 +116,12 @@ def schedule(device: torch.device, *, small: bool = False) -> list[dict[str, Any
         network = network_of(name)
         if network is None:
             continue
-        for kernels, bands in product((False, True), (0, DreamSettings().laplacian)):
-            if kernels and (device.type != "cuda" or open_kernels(device) is None):
-                print(f"  {name}: our kernels were skipped, they do not run here")
-                continue
+        there = device.type == "cuda" and open_kernels(device) is not None
+        if not there:
+            print(f"  {name}: our kernels were skipped, they do not run here")
+        for kernels, bands in product(
+            (False, True) if there else (False,), (0, DreamSettings().laplacian)
+        ):
             step, replay = step_of(
                 network, objective, device, kernels=kernels, size=size, laplacian=bands
             )

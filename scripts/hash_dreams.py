@@ -248,7 +248,7 @@ def tiles_case(digest: Digest, folder: Path, engine: str) -> None:
 
 
 def zoom_case(digest: Digest, folder: Path) -> None:
-    dreamer = Dreamer(DreamSettings(**FP32, octaves=3, half_life=0.4, spread=0.8))
+    dreamer = Dreamer(DreamSettings(**FP32, octaves=3, half_life=0.4, spread=0.8, laplacian=0))
     travel = Travel(zoom=1.6, rotation=12.0, drift=(0.03, -0.02))
     with ZoomSource(dreamer, sky()[0].rgb, travel, Fraction(10), 5) as source:
         digest.frames(source)
@@ -390,6 +390,7 @@ ODD: Final[Mapping[str, Mapping[str, Any]]] = {
     "set-half-life-0": {**FP32, "half_life": 0.0},
     "set-keep-colours": {**FP32, "keep_colours": True, "spread": 0.0, "variety": 0.0},
     "set-laplacian": {**FP32, "laplacian": 3, "smoothing": 1.5, "jitter": 0},
+    "set-no-bands": {**FP32, "laplacian": 0},
     "set-octaves": {**FP32, "octaves": 4, "octave_scale": 1.8, "iterations": 1, "rise": 0.0},
     "set-size": {**FP32, "size": "90p", "flow": "farneback", "step_size": 4.0, "spread": 1.0},
     "set-no-flow": {**FP32, "flow": "none", "strength": 40.0, "half_life": 5.0},

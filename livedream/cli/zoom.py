@@ -61,10 +61,13 @@ def run(args: argparse.Namespace) -> int:
         print(f"note: a zoom has no regions: where={settings.where} is left out", file=sys.stderr)
         settings = settings.replace(where="")
     of_still = args.settings_from and args.settings_from.suffix.lower() in SUFFIXES
-    if of_still and args.size is None and settings.size != ZOOM.size:
-        # Never more than its picture's; here it would be enlarged to it.
-        print(f"note: size={settings.size} is left out; give --size", file=sys.stderr)
-        settings = settings.replace(size=ZOOM.size)
+    # A still's size is never more than its picture's, which here would be enlarged to it; and its
+    # bands would grow into bright ropes.
+    for name in ("size", "laplacian") if of_still else ():
+        own, usual = getattr(settings, name), getattr(ZOOM, name)
+        if getattr(args, name) is None and own != usual:
+            print(f"note: {name}={own} is left out; give --{name}", file=sys.stderr)
+            settings = settings.replace(**{name: usual})
     job = ZoomJob(
         source=args.input,
         output=output_of(args.output, args.input, suffixes=(".mp4",), what="zoom"),

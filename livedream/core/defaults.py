@@ -10,7 +10,7 @@ from livedream.core.settings import DreamSettings
 # A picture is looked at for longer than a frame, so it may hold more, larger motifs
 # beside small ones; a short half-life lets weak first ideas give way to better ones.
 # Nothing moves and nobody waits: every round climbs all octaves, and a photograph of 12 megapixels
-# is dreamed at its own size. More bands than a video's: what lives in the sky has a body.
+# is dreamed at its own size. More bands than a video's, so that what lives in the sky gets a body.
 STILL: Final = DreamSettings(
     size="3000p", strength=24.0, half_life=0.4, motif=0.5, iterations=2, momentum=0.0, laplacian=4
 )

@@ -96,7 +96,8 @@ def test_kernels_of_ours_run_and_dream_the_same(dreamnet: Network, picture: Tens
     pytest.importorskip("triton")
     assert open_kernels(CUDA) is not None
     spec = ascent(dreamnet, "cuda", torch.float32).spec
-    for settings in (DreamSettings(engine="cuda"), DreamSettings(engine="cuda", smoothing=1.0)):
+    for more in ({"laplacian": 0}, {"laplacian": 2}, {"laplacian": 0, "smoothing": 1.0}):
+        settings = DreamSettings(engine="cuda", **more)
         found = [picture.clone(), picture.clone(), picture.clone()]
         for x, kernels in zip(found, (False, True, True), strict=True):
             engine = CudaEngine(spec, kernels=kernels)

@@ -66,7 +66,7 @@ class CapturedStep:
     """One step on memory that stays in place (see `cuda_graph`).
 
     picture: (1, 3, height, width) float32, changed in place by `run`.  gradient: as
-    `Engine.gradient`.  fused: who does it with few kernels, None: nobody.
+    `Engine.gradient`.  fused: takes it with few kernels; None: PyTorch's own operations do.
     replay: the capture of `run`, None: there is none. Not `run` itself: what holds itself stays on
     the device until Python looks for cycles.
     """

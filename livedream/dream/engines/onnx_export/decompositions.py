@@ -1,10 +1,11 @@
-"""Backward passes in operators that every inference engine has: convolutions, slices, comparisons.
+"""What an exported step needs in operators that every inference engine has: convolutions, slices,
+products, comparisons.
 
 ONNX has no operator for the gradient of a convolution or of a pooling. What stands here rewrites
 each of them, for `torch.fx.experimental.proxy_tensor.make_fx`, into forward operators that ONNX
 Runtime and TensorRT run fast and exactly. Neither scatters nor needs a pooling's indices:
 `scatter_add` is not there in fp16 on ONNX Runtime's CPU provider, and TensorRT has no pooling that
-gives indices.
+gives indices. And resizing is two products of matrices, as TensorRT has no `Resize` that averages.
 
 Convention
     Pictures are (N, C, H, W) of known size, gradients like what they are the gradient of. Only the
@@ -27,12 +28,14 @@ Pair = Sequence[int]
 _aten: Final = torch.ops.aten
 
 
-def backward_decompositions() -> dict[Any, Callable[..., Any]]:
-    """torch's own core decompositions, and the backward passes of this module over them."""
+def decompositions() -> dict[Any, Callable[..., Any]]:
+    """torch's own core decompositions, and those of this module over them."""
     table: dict[Any, Callable[..., Any]] = dict(core_aten_decompositions())
     table[_aten.convolution_backward.default] = convolution_backward
     table[_aten.max_pool2d_with_indices_backward.default] = max_pool_backward
     table[_aten.avg_pool2d_backward.default] = average_pool_backward
+    for resizing in (_aten.upsample_bilinear2d, _aten._upsample_bilinear2d_aa):
+        table[resizing.vec] = table[resizing.default] = resized
     return table
 
 
@@ -152,3 +155,24 @@ def _pad_or_cut(x: Tensor, sides: list[int], value: float) -> Tensor:
 def pair(values: Pair) -> tuple[int, int]:
     """One number for both axes, or two."""
     return (values[0], values[0]) if len(values) == 1 else (values[0], values[1])
+
+
+def resized(x: Tensor, size: Pair, *_: object) -> Tensor:
+    """As `aten.upsample_bilinear2d`, and its averaging sister to a smaller size.
+
+    Neither with aligned corners; the scales follow from the sizes.
+    """
+    rows, columns = (
+        _triangles(length, wanted) for length, wanted in zip(x.shape[2:], size, strict=True)
+    )
+    # Products from the right: one from the left would repeat its matrix for each channel.
+    return ((x @ columns).transpose(2, 3) @ rows).transpose(2, 3)
+
+
+def _triangles(length: int, wanted: int) -> Tensor:
+    """(length, wanted): how much each place of a line gives to those of another one."""
+    ratio = length / wanted
+    centres = ((torch.arange(wanted) + 0.5) * ratio).clamp(0.5, length - 0.5)
+    places = torch.arange(length) + 0.5
+    weights = (1 - (places[:, None] - centres).abs() / max(1.0, ratio)).clamp_min(0.0)
+    return weights / weights.sum(0)

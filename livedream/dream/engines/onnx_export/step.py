@@ -19,7 +19,7 @@ from livedream.core.device import resident
 from livedream.core.errors import NetworkError, SettingsError
 from livedream.core.settings import DreamSettings
 from livedream.dream.engines.base import EngineSpec
-from livedream.dream.engines.onnx_export.decompositions import backward_decompositions
+from livedream.dream.engines.onnx_export.decompositions import decompositions
 from livedream.dream.engines.steps import normalised
 from livedream.dream.objectives.binding import check_still
 from livedream.dream.tiles import mirrored_index
@@ -167,7 +167,7 @@ def trace_step(spec: EngineSpec, shape: StepShape) -> tuple[fx.GraphModule, tupl
     )
     trace = make_fx(
         step,
-        decomposition_table=backward_decompositions(),
+        decomposition_table=decompositions(),
         tracing_mode="fake",
         _allow_non_fake_inputs=True,
     )
