@@ -54,19 +54,21 @@ def gaussian_blur(x: Tensor, sigma: float) -> Tensor:
 def equalise_bands(gradient: Tensor, bands: int) -> Tensor:
     """Bring every band of a Laplacian pyramid to the same level (as Google's tutorial does).
 
-    gradient: (1, C, h, w).  bands: at most this many, an octave each; what is coarser is one more.
+    gradient: (1, C, h, w), may be overwritten.  bands: at most this many, an octave each; what is
+    coarser is one more.
     """
     pieces = []
-    # The layout that `resize` uses on a CPU: otherwise every level would be transposed twice.
-    rest = gradient.contiguous(memory_format=torch.channels_last)
+    rest = gradient
+    if gradient.numel() <= COPIED:
+        # The layout that `resize` uses on a CPU: otherwise each level would be transposed twice.
+        rest = gradient.contiguous(memory_format=torch.channels_last)
     for _ in range(bands):
         size = rest.shape[3], rest.shape[2]
         small = (size[0] + 1) // 2, (size[1] + 1) // 2  # rounded down, `resize` takes twice as long
         if min(small) < 2:
             break
         low = resize(rest, small)
-        coarse = resize(low, size)
-        pieces.append(torch.sub(rest, coarse, out=coarse))
+        pieces.append(rest.sub_(resize(low, size)))
         rest = low
     total = rest / _level(rest)
     for piece in reversed(pieces):
