@@ -173,22 +173,28 @@ def test_a_zoom_that_cannot_be_dreamed_replaces_nothing(
     assert job.output.read_text() == "precious"
 
 
+SIZE_NOTE = "note: size=3000p is left out; give --size"
+BANDS_NOTE = "note: laplacian=4 is left out; give --laplacian"
+
+
 @pytest.mark.parametrize(
-    ("name", "given", "size"),
-    [("a.png", [], ZOOM.size), ("a.png", ["--size", "96p"], "96p"), ("a.mp4", [], "3000p")],
+    ("name", "given", "taken", "notes"),
+    [
+        ("a.png", [], (ZOOM.size, 0), [SIZE_NOTE, BANDS_NOTE]),
+        ("a.png", ["--size", "96p"], ("96p", 0), [BANDS_NOTE]),
+        ("a.png", ["--laplacian", "3"], (ZOOM.size, 3), [SIZE_NOTE]),
+        ("a.mp4", [], ("3000p", 4), []),
+    ],
 )
-def test_a_still_s_size_does_not_enlarge_a_zoom(
-    name: str, given: list[str], size: str, monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+def test_a_still_s_size_does_not_enlarge_a_zoom_nor_its_bands_grow_there(
+    name: str, given: list[str], taken: tuple[str, int], notes: list[str],
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
     def found(job: ZoomJob, **_: object) -> None:
-        raise SettingsError(job.settings.size)
+        raise SettingsError(f"{(job.settings.size, job.settings.laplacian)}")
 
+    of_still = QUICK.replace(size="3000p", laplacian=4)
     monkeypatch.setattr("livedream.jobs.zoom.render_zoom", found)
-    monkeypatch.setattr(
-        "livedream.cli.options.settings_from_file", lambda path: QUICK.replace(size="3000p")
-    )
+    monkeypatch.setattr("livedream.cli.options.settings_from_file", lambda path: of_still)
     assert main(["zoom", "noise", "-o", "o.mp4", "--settings-from", name, *given]) == 2
-    said = capsys.readouterr().err.splitlines()
-    assert said[-1] == f"livedream: {size}"
-    assert said[:-1] == (["note: size=3000p is left out; give --size"] if size == ZOOM.size else [])
+    assert capsys.readouterr().err.splitlines() == [*notes, f"livedream: {taken}"]
