@@ -198,8 +198,9 @@ def _is_plain(pool: nn.MaxPool2d) -> bool:
 
 
 class FusedAscent:
-    """Steps with few kernels: two before the network and, without smoothing and bands, three after.
+    """Steps with few kernels around the network: `see` before it, behind it the seeds' and `climb`.
 
+    With smoothing or bands, PyTorch's operations end the step instead of `climb`.
     body: `fused`, on the device, as activations are.
     """
 

@@ -2,10 +2,10 @@
 products, comparisons.
 
 ONNX has no operator for the gradient of a convolution or of a pooling. What stands here rewrites
-each of them, for `torch.fx.experimental.proxy_tensor.make_fx`, into forward operators that ONNX
-Runtime and TensorRT run fast and exactly. Neither scatters nor needs a pooling's indices:
-`scatter_add` is not there in fp16 on ONNX Runtime's CPU provider, and TensorRT has no pooling that
-gives indices. And resizing is two products of matrices, as TensorRT has no `Resize` that averages.
+each of them, for `torch.fx.experimental.proxy_tensor.make_fx`, into forward operators; they were
+run with ONNX Runtime alone. Neither scatters nor needs a pooling's indices: `scatter_add` is not
+there in fp16 on ONNX Runtime's CPU provider, and TensorRT has no pooling that gives indices. And
+resizing is two products of matrices: TensorRT is reported to refuse a `Resize` that averages.
 
 Convention
     Pictures are (N, C, H, W) of known size, gradients like what they are the gradient of. Only the

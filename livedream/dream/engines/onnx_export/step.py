@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     import onnx
 
 OPSET: Final = 18
-"""The oldest in which every reduction takes its axes the same way; TensorRT 8.6 reads it."""
+"""The oldest in which every reduction takes its axes the same way."""
 
 
 @dataclass(frozen=True, slots=True)
