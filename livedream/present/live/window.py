@@ -2,7 +2,7 @@
 
 One frame goes to all displays of a wall in one turn: all are drawn, then all are shown. Their own
 keys are in `HELP`, and what these set can be set from elsewhere by `wall_control`; all other keys
-go to the show.
+go to the show. A little longer than other files: all windows open, draw and close as one output.
 """
 
 import logging
