@@ -7,7 +7,7 @@ from livedream.control.programs import ShowSettings
 from livedream.core.defaults import LIVE
 from livedream.core.grade import MOMENTS, GradeSettings
 from livedream.core.parameters import Parameter, declared
-from livedream.core.settings import DEINTERLACE, DreamSettings
+from livedream.core.settings import DEINTERLACE, WARM_UP, DreamSettings
 
 TARGET = Path(__file__).resolve().parents[1] / "docs" / "parameters.md"
 
@@ -62,7 +62,7 @@ def text() -> str:
         ("The picture, live", declared(GradeSettings), moments),
         ("Programs, live and in `livedream render`", show("programs"), ""),
         ("Presets and programs, live", show("presets"), ""),
-        ("Reading video files, in `livedream render`", [DEINTERLACE], ""),
+        ("Video files, in `livedream render`", [WARM_UP, DEINTERLACE], ""),
         ("Advanced", [p for p in dream if p.advanced], ""),
     )
     return (

@@ -25,7 +25,7 @@ from livedream.cli.options import (
 from livedream.cli.output import FilmProgress, Progress, summary, write_json
 from livedream.core.errors import SettingsError
 from livedream.core.redact import one_line
-from livedream.core.settings import DEINTERLACE, DreamSettings
+from livedream.core.settings import DEINTERLACE, WARM_UP, DreamSettings
 
 if TYPE_CHECKING:
     from livedream.core.frame import SourceInfo
@@ -99,6 +99,7 @@ def add_options(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
         help="which video stream of a file that has several (default: 1)",
     )  # fmt: skip
     add_parameter(files, DEINTERLACE)
+    add_parameter(files, WARM_UP)
     add_shared(files, "--picture-size")
     files.add_argument(
         "--codec", metavar="NAME", help="h264, hevc, av1, vp9, prores, ffv1 (default: by suffix)"
@@ -305,6 +306,7 @@ def jobs_of(args: argparse.Namespace) -> "list[RenderJob]":
             source=text, output=output, settings=settings, start_s=args.start, end_s=end_s,
             fps=args.fps, stream=args.stream,
             deinterlace=args.deinterlace or DEINTERLACE.default,
+            warm_up=WARM_UP.default if args.warm_up is None else args.warm_up,
             picture_size=picture_size, codec=args.codec, quality=args.quality,
             copy_streams=not args.no_sound, compare=args.compare, layer=args.layer is not None,
             matte=args.matte, overwrite=args.overwrite, resume=args.resume,
@@ -321,8 +323,9 @@ def _settings_of_show(args: argparse.Namespace) -> tuple[DreamSettings, tuple[st
     """
     from livedream.control.show_reader import read_show
 
-    if args.resume or args.settings_from:
-        other = "--resume" if args.resume else "--settings-from"
+    others = {"--resume": args.resume, "--settings-from": args.settings_from}
+    others["--warm-up"] = args.warm_up is not None  # a show had no time for it
+    for other in (option for option, given in others.items() if given):
         raise SettingsError(f"--replay and {other} cannot be combined; give one")
     slow = DreamSettings()
     began = read_show(args.replay, args.inputs[0]).dream.replace(

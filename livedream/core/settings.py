@@ -26,6 +26,12 @@ DEINTERLACE = Parameter(
     "fields; fields: a frame from each field, 50 from 25; off: as it is, with combing",
     choices=("auto", "fields", "off"), live=False, group="files",
 )  # fmt: skip
+WARM_UP = Parameter(
+    "warm_up", float, 1.0, "how long the first frame of each scene has been dreamed before it is "
+    "shown, at the start and after a cut: every scene opens with its whole dream; 0: it grows "
+    "while one watches",
+    unit="s", minimum=0.0, maximum=60.0, live=False, group="files", soft_maximum=5.0,
+)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -43,9 +43,9 @@ from livedream.dream.objectives.prompt import as_written, dreamed
 from livedream.dream.objectives.text import parse_objective
 from livedream.dream.objectives.value import Term
 from livedream.dream.octaves import weight_of
-from livedream.dream.resident import FrameFigures, ResidentWalk, kind_of
+from livedream.dream.resident import FrameFigures, ResidentFrame, ResidentWalk, kind_of
 from livedream.dream.spread import shared_out
-from livedream.dream.state import FIRST_STEP_S, DreamState
+from livedream.dream.state import FIRST_STEP_S, DreamState, spans_of
 from livedream.dream.tint import tinted
 from livedream.dream.transfer import Transfers
 from livedream.flow import open_flow
@@ -69,7 +69,8 @@ class Dream:
     source: the frame as it was.  frame: the picture to show, with the same time.
     level: RMS of the residual in 8-bit steps, at the dream's size.
     gain: what the addition was multiplied with.
-    flicker: mean size of what was new in the residual, against that of the whole.
+    flicker: mean size of what was new in the residual, against that of the whole; on a device that
+    had all of a film's frame, in the last of its dreams.
     planes: of its regions, None: there are none.
     state: to go on from behind this frame, until the next one is asked for. None where the next one
     is under way already and no copy was kept (see `Dreamer.begin`).
@@ -95,7 +96,9 @@ class Dreamer:
     objective, as every dream has to that shall come out the same again; a live show's does not.
     pictures: the live sources of a show's masks and guides; None: there are none.
     `start_s`: the film's time, or the show's, where that of the frames begins: masks and guides
-    that move go by it.
+    that move go by it.  `warm_up_s`: a film's frames wait for their dream: the first one, and that
+    after a cut, as though the camera had held it still for so long; one of few a second is dreamed
+    several times, too. None: every frame is dreamed once.
     Raises NetworkError, ObjectiveError or SettingsError for what cannot be had.
     """
 
@@ -124,6 +127,8 @@ class Dreamer:
         self._past_fallbacks = 0  # of engines that gave way to another
         self.state = DreamState()
         self.start_s = 0.0
+        self.warm_up_s: float | None = None
+        self._later: Sequence[float] = ()  # before each of the frame's dreams but the first, s
         self._faults = FaultLog(_log, "the dream")
         self.timer = StageTimer()
         self.planes = PlaneReader(pictures)
@@ -212,36 +217,47 @@ class Dreamer:
         seconds: since the frame dreamed on before.  mix: how much of the dream is laid on.
         planes: of its regions, None: to be found, if there are any.
         """
-        assert self._walk is not None, "on the device"
-        settings, state, size = self.settings, self.state, self._size_for(frame.rgb)
+        walk, state, size = self._walk, self.state, self._size_for(frame.rgb)
+        assert walk is not None, "on the device"
         cut_seconds = min(seconds, FIRST_STEP_S)
-        if isinstance(motion, Motion) and motion.cut:
+        cut = isinstance(motion, Motion) and motion.cut
+        if cut:
             self.reset()
             seconds = cut_seconds
         if state.residual is not None and state.residual.shape[2:] != size[::-1]:
             state.residual = state.momentum = None
         keep_share = self.advance(seconds)
-        planes = planes or self.regions(frame.rgb, motion, seconds, keep_share)
-        self.ascent.wander(state.wandered)
+        planes = planes or self.regions(frame.rgb, motion, seconds, self.remains(seconds))
         self._guides.follow(self._film_s, self.planes.rate)
         self._place_terms(planes)
-        octaves, weight, remains = self._turn(*size)
-        draw = np.random.default_rng([settings.seed, state.frames])
-        launched = self._walk.launch(
-            kind_of(
-                frame.rgb, size, motion, octaves=octaves, settings=settings,
-                moving=state.momentum is not None,
-                held=planes is not None and planes.keep is not None,
-            ),
-            frame.rgb, motion, carried=state, planes=planes,
-            margins=self.ascent.margins(*size, draw, octaves),
-            figures=FrameFigures(
-                keep=keep_share, seconds=seconds, cut_seconds=cut_seconds,
-                strength=settings.strength, rise=settings.rise, step=settings.step_size / 255.0,
-                remains=remains, weight=weight, mix=mix, shaping=Shaping.of(settings),
-            ),
-        )  # fmt: skip
-        state.frames += 1
+
+        def dream(motion: Motion | DeviceMotion | None, keep: float) -> Callable[[], ResidentFrame]:
+            settings = self.settings
+            self.ascent.wander(state.wandered)
+            octaves, weight, remains = self._turn(*size)
+            draw = np.random.default_rng([settings.seed, state.frames])
+            launched = walk.launch(
+                kind_of(
+                    frame.rgb, size, motion, octaves=octaves, settings=settings,
+                    moving=state.momentum is not None,
+                    held=planes is not None and planes.keep is not None,
+                ),
+                frame.rgb, motion, carried=state, planes=planes,
+                margins=self.ascent.margins(*size, draw, octaves),
+                figures=FrameFigures(
+                    keep=keep, seconds=state.step_s,
+                    cut_seconds=state.step_s if cut else cut_seconds,
+                    strength=settings.strength, rise=settings.rise, step=settings.step_size / 255.0,
+                    remains=remains, weight=weight, mix=mix, shaping=Shaping.of(settings),
+                ),
+            )  # fmt: skip
+            state.frames += 1
+            return launched
+
+        begun = dream(motion, keep_share)
+        for span_s in self._later:
+            begun = dream(None, self._pass(span_s))
+        launched = begun()
         frames, kept = state.frames, state.copy() if keep else None
 
         def arrived() -> Dream:
@@ -272,7 +288,7 @@ class Dreamer:
                 self.reset()
             seconds = self.state.seconds_to(frame.time_s, cut=cut)
             keep = self.advance(seconds)
-            planes = self.regions(frame.rgb, motion, seconds, keep)
+            planes = self.regions(frame.rgb, motion, seconds, self.remains(seconds))
             carried = self.carry(picture, motion, keep, planes)
         with self.timer.stage("dream"):
             levelled = self.grow(picture, carried, planes)
@@ -346,8 +362,21 @@ class Dreamer:
         self.state.reset()
 
     def advance(self, seconds: float) -> float:
-        """Let time pass; what remains of the dream after it by the half-life, 0 to 1."""
+        """Let a frame's time pass; what remains of the dream by the half-life, 0 to 1.
+
+        Where a film's frame is dreamed several times this is what remains at the first one; `grow`
+        lets the rest pass.
+        """
+        fresh = self.state.residual is None
+        first, *self._later = spans_of(seconds, self.warm_up_s, fresh=fresh)
+        return self._pass(first)
+
+    def _pass(self, seconds: float) -> float:
         self.state.advance(seconds, self.settings.wander)
+        return self.remains(seconds)
+
+    def remains(self, seconds: float) -> float:
+        """What remains of a dream after so long, 0 to 1."""
         half_life = self.settings.half_life
         return 0.5 ** (seconds / half_life) if half_life > 0 else 0.0
 
@@ -404,11 +433,17 @@ class Dreamer:
         return residual.mul_(keep)
 
     def grow(self, picture: Tensor, carried: Tensor, planes: Planes | None = None) -> LevelledDream:
-        """One dream of `picture` on top of what is carried, at the level of `strength`.
+        """A frame's dream on top of what is carried, at the level of `strength`.
 
         picture, carried: (1, 3, h, w) float32 on the device, their sum in [0, 1]. The result is
         what the state goes on from.  planes: of the frame's regions.
         """
+        levelled = self._grow(picture, carried, planes)
+        for seconds in self._later:
+            levelled = self._grow(picture, levelled.residual.mul_(self._pass(seconds)), planes)
+        return levelled
+
+    def _grow(self, picture: Tensor, carried: Tensor, planes: Planes | None) -> LevelledDream:
         settings, state = self.settings, self.state
         draw = np.random.default_rng([settings.seed, state.frames])
         self.ascent.wander(state.wandered)
@@ -488,16 +523,22 @@ class Dreamer:
 
         fading: its dreamer, of the same state.  share: of this one's dream.  clip: see `crossfade`.
         """
-        state = self.state
-        before, gain = None if state.momentum is None else state.momentum.clone(), state.gain
-        old = fading.grow(picture, carried, planes)
-        faded, state.momentum, state.gain = state.momentum, before, gain
-        new = self.grow(picture, carried, planes)
-        if faded is not None and state.momentum is not None:
-            state.momentum = torch.lerp(faded, state.momentum, share)
-        plane = None if planes is None else self.plane(planes.grow)
-        levelled = crossfade(old, new, share, picture if clip else None, plane)
-        state.residual = levelled.residual
+        state, plane = self.state, None if planes is None else self.plane(planes.grow)
+
+        def both(carried: Tensor) -> LevelledDream:
+            before, gain = None if state.momentum is None else state.momentum.clone(), state.gain
+            old = fading._grow(picture, carried, planes)
+            faded, state.momentum, state.gain = state.momentum, before, gain
+            new = self._grow(picture, carried, planes)
+            if faded is not None and state.momentum is not None:
+                state.momentum = torch.lerp(faded, state.momentum, share)
+            levelled = crossfade(old, new, share, picture if clip else None, plane)
+            state.residual = levelled.residual
+            return levelled
+
+        levelled = both(carried)
+        for seconds in self._later:
+            levelled = both(levelled.residual.mul_(self._pass(seconds)))
         return levelled
 
     @property
@@ -564,6 +605,7 @@ class Dreamer:
     def share_state(self, other: Self) -> None:
         """Go on from the other's state, timer and start, together with it."""
         self.state, self.timer, self.start_s = other.state, other.timer, other.start_s
+        self.warm_up_s = other.warm_up_s
         self.planes.rate = other.planes.rate
 
     def _load(

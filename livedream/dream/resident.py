@@ -251,11 +251,12 @@ class ResidentWalk:
         self, kind: FrameKind, rgb: Picture, motion: Motion | DeviceMotion | None, *,
         carried: DreamState, figures: FrameFigures, margins: list[list[Margins]],
         planes: Planes | None = None,
-    ) -> ResidentFrame:  # fmt: skip
+    ) -> Callable[[], ResidentFrame]:  # fmt: skip
         """Launch one frame; `carried` is then what it leaves, in memory that the next one uses.
 
         kind: see `kind_of`.  motion: None: nothing moved.  margins: of each octave's steps.
-        planes: of its regions.
+        planes: of its regions.  What is returned begins to bring it down, if it is called before
+        the next launch; of a frame that is dreamed several times, only the last is wanted.
         """
         frame = self._frame(kind, margins)
         own = self._own(kind)
@@ -273,11 +274,15 @@ class ResidentWalk:
         took_s = measured()
         carried.residual, carried.gain = own.residual, own.gain
         carried.momentum = own.momentum if kind.settings.momentum > 0.0 else None
-        # From slots of their own: the next frame may be launched before these have come down.
-        shown = self._pictures.to_host_later(own.shown)
-        found = self._found.to_host_later(own.found)
         settled = frame.replay is not None or not self._engine.records
-        return ResidentFrame(shown, found, took_s if settled else lambda: None)
+
+        def begin() -> ResidentFrame:
+            # From slots of their own: the next frame may be launched before these have come down.
+            shown = self._pictures.to_host_later(own.shown)
+            found = self._found.to_host_later(own.found)
+            return ResidentFrame(shown, found, took_s if settled else lambda: None)
+
+        return begin
 
     def _frame(self, kind: FrameKind, margins: list[list[Margins]]) -> RecordedFrame:
         frame = self._frames.pop(kind, None)

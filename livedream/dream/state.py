@@ -12,7 +12,27 @@ from torch import Tensor
 from livedream.core.device import exact
 
 FIRST_STEP_S: Final = 1 / 25  # heuristic: the time that a frame with none before it stands for
+# Heuristic (docs/decisions/warm-up.md): dreams in a second of a film, whatever its frame rate. With
+# 17 frames a second or more each has one.
+_FILM_HZ: Final = 25
 _REGION: Final = "region "  # before the names of their arrays in a checkpoint
+
+
+def spans_of(seconds: float, warm_up_s: float | None, *, fresh: bool) -> list[float]:
+    """The time that passes before each of a frame's dreams, in s.
+
+    seconds: since the frame before.  warm_up_s: see `Dreamer`; None: a frame is dreamed once.
+    fresh: nothing was dreamed before it: it stands for all of the warm-up.
+    """
+    if warm_up_s is None:
+        return [seconds]
+    if fresh and warm_up_s > 0.0:
+        dreams = max(1, round(warm_up_s * _FILM_HZ))
+        return [warm_up_s / dreams] * dreams
+    last_s = min(seconds, 1.0)  # of a slide: little is left of what was dreamed before
+    dreams = max(1, int(last_s * _FILM_HZ + 0.49))  # 2.5 is always 2, whatever the last bit
+    each_s = last_s / dreams
+    return [seconds - each_s * (dreams - 1)] + [each_s] * (dreams - 1)
 
 
 @dataclass

@@ -19,7 +19,7 @@ from livedream.capture.sound import sound_of
 from livedream.core.errors import SettingsError, SourceError
 from livedream.core.frame import Frame, Motion, Picture, SourceInfo
 from livedream.core.prefetch import AsyncWriter
-from livedream.core.settings import DEINTERLACE, DreamSettings
+from livedream.core.settings import DEINTERLACE, WARM_UP, DreamSettings
 from livedream.dream.dreamer import Dream, Dreamer
 from livedream.dream.state import DreamState
 from livedream.jobs.checkpoint import (
@@ -54,8 +54,9 @@ class RenderJob:
     """What to render and where to.
 
     source: as `open_source` takes it.  start_s, end_s, stream: the part of it.  deinterlace:
-    "auto", "fields" (a frame from each field) or "off".  picture_size: of the output (see
-    `parse_size`).  compare: source and dream side by side.  layer: the dream alone, with alpha.
+    "auto", "fields" (a frame from each field) or "off".  warm_up: s, see `Dreamer`; a replay, as a
+    show, has none.  picture_size: of the output (see `parse_size`).
+    compare: source and dream side by side.  layer: the dream alone, with alpha.
     matte: the region that `settings.where` names, as a grey film of its own; None: none.
     overwrite, resume: what to do with an output that is already there.
     replay: a live show's performance log, to dream `source` as it went; kept: the parameters that
@@ -74,6 +75,7 @@ class RenderJob:
     fps: Fraction | None = None
     stream: int | None = None
     deinterlace: str = DEINTERLACE.default
+    warm_up: float = WARM_UP.default
     picture_size: str = "source"
     codec: str | None = None
     quality: float = 80.0
@@ -91,6 +93,7 @@ class RenderJob:
     beside_digest: str = ""
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "warm_up", WARM_UP.check(self.warm_up))
         if not self.beside_digest:
             object.__setattr__(self, "beside_digest", digest_beside(self.every_settings()))
         if self.music is not None and self.music.is_file() and not self.music_sha256:
@@ -177,6 +180,8 @@ class RenderJob:
         more: dict[str, Any] = {**extent(self.source)}
         if self.replay is not None:
             more["replay"] = self.replay.name
+        else:
+            more["warm_up"] = self.warm_up
         if self.automation is not None:
             more |= self.automation.identity()
         if self.beside_digest:
@@ -266,6 +271,7 @@ def render(
         report = RenderReport.of(job.source, job.output, dreamer, written.width, written.height)
         dreamer.start_s = info.begins_s
         dreamer.planes.rate = None if job.replay else info.rate  # a show's masks had their own
+        dreamer.warm_up_s = None if job.replay else job.warm_up  # a show had no time for it
         frames, step, start_s = scaled(source, info), job.step(dreamer, info), time.monotonic()
         if job.replay is not None:
             dreams = made_at_once(_replayed(job, job.replay, frames, dreamer))
@@ -378,6 +384,7 @@ def check_same(job: RenderJob, settings: str) -> None:
     now, then = json.loads(job.identity()), json.loads(settings)
     flat = [{**known.pop("settings", {}), **known} for known in (now, then)]
     older = {*extent(job.source), BESIDE} - flat[1].keys()  # which did not tell
+    flat[1].setdefault("warm_up", 0.0)  # nor had any
     names = (flat[0].keys() | flat[1].keys()) - older
     # Another name of a mask says more than other bytes.
     for name in sorted(names, key=lambda name: (name == BESIDE, name)):

@@ -63,7 +63,8 @@ class ShowDreamer:
         with dreamer.timer.stage("warp"):
             picture, keep = dreamer.picture(frame.rgb), dreamer.advance(seconds)
             fading = None if now.fading is None else self._pool.get(now.fading)
-            planes = dreamer.regions(frame.rgb, motion, seconds, keep, fading)
+            faded = dreamer.remains(seconds)
+            planes = dreamer.regions(frame.rgb, motion, seconds, faded, fading)
             carried = dreamer.carry(picture, motion, keep, planes)
         with dreamer.timer.stage("dream"):
             if fading is None:

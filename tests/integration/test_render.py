@@ -25,6 +25,7 @@ from livedream.cli import main
 from livedream.control.automation import Automation
 from livedream.control.curves import parse_curves
 from livedream.core.errors import FlowError, LivedreamError, SettingsError, SinkError
+from livedream.core.frame import Frame, Picture, SourceInfo
 from livedream.core.settings import DreamSettings
 from livedream.dream.dreamer import Dream, Dreamer
 from livedream.dream.networks.network import Network
@@ -93,6 +94,34 @@ def test_the_strength_asked_for_is_in_the_file(tmp_path: Path, dreamnet: Network
             gaps = [d - f.rgb.astype(float) for f, d in zip(source, pictures(out), strict=True)]
         level = np.sqrt(np.mean(np.square(gaps[20:])))
         assert level == pytest.approx(strength, rel=0.05)
+
+
+@pytest.mark.parametrize(("warm_up", "opens"), [(1.0, 14.0), (0.0, 1.4)])
+def test_every_scene_opens_with_its_dream(
+    tmp_path: Path, dreamnet: Network, texture: Picture, warm_up: float, opens: float
+) -> None:
+    """At the start and after a cut; without a warm-up it takes `rise`."""
+    film, out = tmp_path / "film.mkv", tmp_path / "out.mkv"
+    scenes = [texture] * 5 + [np.ascontiguousarray(255 - texture[:, ::-1])] * 5
+    height, width = texture.shape[:2]
+    info = SourceInfo("film", width, height, Fraction(25), Fraction(1, 25), 10)
+    with open_sink(film, info) as sink:
+        for n, rgb in enumerate(scenes):
+            sink.write(Frame(rgb, n, Fraction(1, 25), n, 1))
+    settings = SMALL.replace(size="source")
+    dreamer = Dreamer(settings, dreamnet)
+    wanted = job(film, out, settings=settings, codec="ffv1", warm_up=warm_up)
+    levels: list[float] = []
+    render(wanted, dreamer, watch=lambda dream, _: levels.append(dream.level))
+    assert [levels[0], levels[5]] == pytest.approx([opens, opens], rel=0.05)
+    gaps = [d - f.astype(float) for f, d in zip(pictures(film), pictures(out), strict=True)]
+    shown = [np.sqrt(np.mean(np.square(gaps[n]))) for n in (0, 5)]
+    assert shown == pytest.approx([opens, opens], rel=0.1)
+
+
+def test_a_warm_up_out_of_range_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"warm_up: must be 0 to 60 s \(got -1\)"):
+        job(CLOUDS, tmp_path / "out.mkv", warm_up=-1)
 
 
 def test_a_part_a_smaller_picture_and_a_comparison(
@@ -287,6 +316,8 @@ def test_resuming_with_other_settings_is_refused(
     other = SMALL.replace(strength=3.0)
     with pytest.raises(LivedreamError, match="strength"):
         render(job(CLOUDS, out, settings=other, resume=True), Dreamer(other, dreamnet))
+    with pytest.raises(SettingsError, match=r"warm_up is 0.0, the stopped render .* had 1.0; give"):
+        render(job(CLOUDS, out, resume=True, warm_up=0.0), Dreamer(SMALL, dreamnet))
 
 
 class _Asleep(Dreamer):

@@ -448,5 +448,6 @@ def test_the_command_dreams_the_show(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert len(pictures) == 15
     colourful = [np.ptp(picture, axis=2).mean() for picture in pictures]
     assert colourful[-1] < 0.75 * colourful[5]  # "ink" came at one second, nearly without colour
-    assert main([*command, "--resume"]) == 2
-    assert "cannot be combined" in capsys.readouterr().err
+    for other in (["--resume"], ["--warm-up", "0"]):
+        assert main([*command, *other]) == 2
+        assert f"{other[0]} cannot be combined" in capsys.readouterr().err

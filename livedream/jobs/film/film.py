@@ -173,7 +173,7 @@ class _Film:
             wander = lambda time_s: timeline.snapshot(start_s + time_s).dream.wander  # noqa: E731
         return plan_of(
             seen, self.info, self.job.settings, workers=workers,
-            exact=exact or timeline is not None, wander=wander,
+            exact=exact or timeline is not None, wander=wander, warm_up_s=self.job.warm_up,
         )  # fmt: skip
 
     def path_of(self, piece: Piece) -> Path:

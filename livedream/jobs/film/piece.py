@@ -114,7 +114,7 @@ def dream_piece(
     dreamer = _dreamer(job.settings)
     dreamer.adopt(job.settings)  # automation may have moved them
     dreamer.state, dreamer.timer, dreamer.start_s = piece.state, StageTimer(), info.begins_s
-    dreamer.planes.rate = info.rate
+    dreamer.planes.rate, dreamer.warm_up_s = info.rate, job.warm_up
     frames, told_s = piece.end - piece.first, 0.0
     who = f"{socket.gethostname()}:{os.getpid()}"
 

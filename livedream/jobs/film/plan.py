@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from livedream.core.errors import SourceError
 from livedream.core.frame import SourceInfo
 from livedream.core.settings import DreamSettings
-from livedream.dream.state import DreamState
+from livedream.dream.state import DreamState, spans_of
 from livedream.flow import open_flow
 from livedream.flow.motion import MotionEstimator
 from livedream.jobs.checkpoint import leaves_of
@@ -80,7 +80,7 @@ class Piece:
     not included.  kept: frames before which the state is kept, for seams.  seam: it is one.
     begins, ends: the pts of the start and of the last frame.  before: of the one before the start,
     to be read from; None: from the beginning of the film.  time_s: of the frame before the start.
-    wandered: see `DreamState`.
+    wandered, dreams: of `DreamState` there, the latter its `frames`.
     """
 
     start: int
@@ -93,6 +93,7 @@ class Piece:
     before: int | None
     time_s: float | None
     wandered: float
+    dreams: int
 
     @property
     def reads(self) -> tuple[tuple[int, int | None], int | None]:
@@ -102,7 +103,7 @@ class Piece:
     @property
     def state(self) -> DreamState:
         """What the frame before it leaves, but for what a cut takes away."""
-        return DreamState(time_s=self.time_s, frames=self.start, wandered=self.wandered)
+        return DreamState(time_s=self.time_s, frames=self.dreams, wandered=self.wandered)
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,12 +174,13 @@ def plan_of(
     workers: int = 1,
     exact: bool = True,
     wander: Callable[[float], float] | None = None,
+    warm_up_s: float | None = None,
 ) -> Plan:
     """The plan of a film that was seen in stretches, in order.
 
     workers: how many there are: shots that would keep one of them longer than all others are cut,
     unless `exact` or with a region `visitors`, which goes by all that a shot has shown.
-    wander: the setting at a frame's time, None where nothing moves it.
+    wander: the setting at a frame's time, None where nothing moves it.  warm_up_s: see `Dreamer`.
     Raises SourceError when there is no frame.
     """
     pts = np.concatenate([one.pts for one in seen])
@@ -200,7 +202,7 @@ def plan_of(
     ]
     starts_at = {part[0] for part in parts}
     wander = wander or (lambda time_s: settings.wander)
-    clocks = enumerate(_clocks(pts.tolist(), info.time_base, cuts, wander))
+    clocks = enumerate(_clocks(pts.tolist(), info.time_base, cuts, wander, warm_up_s))
     marks = {number: clock for number, clock in clocks if number in starts_at}
     pieces = []
     for part in parts:
@@ -253,12 +255,16 @@ def _grouped(cuts: list[int], least: int) -> list[int]:
 
 
 def _clocks(
-    pts: Iterable[int], time_base: Fraction, cuts: set[int], wander: Callable[[float], float]
-) -> Iterable[tuple[float | None, float]]:
-    """(time of the frame before, how far classes have wandered) at each frame."""
+    pts: Iterable[int], time_base: Fraction, cuts: set[int], wander: Callable[[float], float],
+    warm_up_s: float | None,
+) -> Iterable[tuple[float | None, float, int]]:  # fmt: skip
+    """(time of the frame before, how far classes have wandered, dreams so far) at each frame."""
     state = DreamState()
     for number, tick in enumerate(pts):
-        yield state.time_s, state.wandered
+        yield state.time_s, state.wandered, state.frames
         cut = number > 0 and number in cuts
         time_s = float(tick * time_base)
-        state.advance(state.seconds_to(time_s, cut=cut), wander(time_s))
+        seconds = state.seconds_to(time_s, cut=cut)
+        for span_s in spans_of(seconds, warm_up_s, fresh=cut or number == 0):
+            state.advance(span_s, wander(time_s))
+            state.frames += 1

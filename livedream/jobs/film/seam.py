@@ -29,6 +29,7 @@ class Seam:
         before, after = states
         other = Dreamer(first.settings, first.network, first.objective)
         other.start_s, other.planes.rate = first.start_s, first.planes.rate
+        other.warm_up_s = first.warm_up_s
         first.restore(before)
         other.restore(after)
         self._dreamers, self._frames, self._done = (first, other), frames, 0
@@ -46,7 +47,7 @@ class Seam:
                     dreamer.reset()
                 seconds = dreamer.state.seconds_to(frame.time_s, cut=cut)
                 keep = dreamer.advance(seconds)
-                planes = dreamer.regions(frame.rgb, motion, seconds, keep)
+                planes = dreamer.regions(frame.rgb, motion, seconds, dreamer.remains(seconds))
                 carried = dreamer.carry(picture, motion, keep, planes)
                 grown = dreamer.grow(picture, carried, planes)
                 both.append((grown, grown.figures(carried)))

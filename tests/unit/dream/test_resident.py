@@ -3,6 +3,7 @@
 import logging
 import weakref
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
@@ -272,6 +273,37 @@ def test_across_a_cut_the_dream_starts_afresh(resident_dreamer: Callable[..., Dr
         assert dream.state is not None and wanted.state is not None
         assert dream.state.age_s == pytest.approx(wanted.state.age_s)
     assert dream.state.age_s == pytest.approx(7 / 25)
+
+
+def test_a_film_s_frames_are_dreamed_several_times_there_too(
+    resident_dreamer: Callable[..., Dreamer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each comes down once."""
+    more = {"octaves": 1, "rise": 0.4}
+    found, plain = resident_dreamer(Traced(), **more), Dreamer(DreamSettings(**SETTINGS | more))
+    found.warm_up_s = plain.warm_up_s = 0.2
+    frames = [replace(frame, time_base=Fraction(1, 10)) for frame in frames_of(6)]
+    motions = motions_of(frames)
+    assert motions[3] is not None
+    motions[3] = replace(motions[3], cut=True, visibility=np.zeros_like(motions[3].visibility))
+    begin, down = Transfers.to_host_later, list[torch.Size]()
+
+    def begun(self: Transfers, tensor: Tensor) -> Callable[[], Any]:
+        down.append(tensor.shape)
+        return begin(self, tensor)
+
+    monkeypatch.setattr(Transfers, "to_host_later", begun)
+    for frame, motion in zip(frames, motions, strict=True):
+        wanted = plain.step(frame, motion)
+        dream = found.step(frame, motion)
+        apart = np.abs(dream.frame.rgb.astype(int) - wanted.frame.rgb)
+        assert apart.mean() < 0.2, frame.index
+        assert dream.level == pytest.approx(wanted.level, rel=2e-3)
+        assert dream.state is not None and wanted.state is not None
+        assert dream.state.age_s == pytest.approx(wanted.state.age_s)
+        assert dream.state.frames == wanted.state.frames
+    assert down.count(torch.Size(frames[0].rgb.shape)) == len(frames)
+    assert found.state.frames == 5 + 2 * 2 + 5 + 2 * 2
 
 
 def test_a_cut_that_only_the_device_knows_of_ends_the_dream(

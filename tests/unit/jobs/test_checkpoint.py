@@ -107,6 +107,17 @@ def test_another_source_of_the_same_name_is_not_gone_on_with(tmp_path: Path) -> 
         check_same(job, json.dumps(older))
 
 
+def test_what_an_earlier_version_stopped_had_no_warm_up() -> None:
+    def job(warm_up: float) -> RenderJob:
+        return RenderJob(source="noise", output=Path("out.mkv"), warm_up=warm_up)
+
+    told = json.loads(job(1.0).identity())
+    assert told.pop("warm_up") == 1.0
+    check_same(job(0.0), json.dumps(told))
+    with pytest.raises(SettingsError, match=r"warm_up is 1.0, the stopped render .* had 0.0; give"):
+        check_same(job(1.0), json.dumps(told))
+
+
 @pytest.mark.parametrize(
     ("settings", "name"),
     [

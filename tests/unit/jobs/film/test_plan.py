@@ -6,6 +6,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from livedream.core.frame import Frame, Motion, SourceInfo
 from livedream.core.settings import DreamSettings
@@ -52,11 +53,15 @@ def test_stretches_that_do_not_meet_are_found_out() -> None:
     assert not fit_together([seen(0, 50, behind=50), seen(50, 99, orderly=False)])
 
 
-def test_the_clock_at_a_cut_is_that_of_a_dream_of_everything(dreamnet: Network) -> None:
+@pytest.mark.parametrize("warm_up_s", [None, 0.0, 0.2])
+def test_the_clock_at_a_cut_is_that_of_a_dream_of_everything(
+    dreamnet: Network, warm_up_s: float | None
+) -> None:
     """At 12 frames a second, where a cut shortens the time that passes."""
     settings = DreamSettings(size="source", flow="none", wander=3.0)
-    plan = plan_of([seen(0, 60, 26, 52)], INFO, settings)
+    plan = plan_of([seen(0, 60, 26, 52)], INFO, settings, warm_up_s=warm_up_s)
     dreamer = Dreamer(settings, dreamnet)
+    dreamer.warm_up_s = warm_up_s
     still = np.full((48, 64, 3), 99, np.uint8)
     motion = Motion(np.zeros((2, 1, 1), np.float32), np.ones((1, 1), np.float32))
     pieces = {piece.first: piece for piece in plan.pieces}
@@ -70,7 +75,8 @@ def test_the_clock_at_a_cut_is_that_of_a_dream_of_everything(dreamnet: Network) 
     assert not pieces
 
 
-def test_a_cut_leaves_nothing_but_the_clock(dreamnet: Network) -> None:
+@pytest.mark.parametrize("warm_up_s", [None, 0.2])
+def test_a_cut_leaves_nothing_but_the_clock(dreamnet: Network, warm_up_s: float | None) -> None:
     """A dream that begins there with the clock alone is the same to the bit."""
     settings = DreamSettings(size="source", flow="none")
     draw = np.random.default_rng(3)
@@ -80,8 +86,10 @@ def test_a_cut_leaves_nothing_but_the_clock(dreamnet: Network) -> None:
     motion = Motion(np.zeros((2, 1, 1), np.float32), np.ones((1, 1), np.float32))
     moves = [replace(motion, cut=n == 26) for n in range(30)]
     whole, alone = Dreamer(settings, dreamnet), Dreamer(settings, dreamnet)
+    whole.warm_up_s = alone.warm_up_s = warm_up_s
     dreams = [whole.step(*one).frame.rgb for one in zip(frames, moves, strict=True)]
-    alone.state = plan_of([seen(0, 30, 26)], INFO, settings).pieces[1].state
+    plan = plan_of([seen(0, 30, 26)], INFO, settings, warm_up_s=warm_up_s)
+    alone.state = plan.pieces[1].state
     for n in range(26, 30):
         assert (alone.step(frames[n], moves[n]).frame.rgb == dreams[n]).all()
 

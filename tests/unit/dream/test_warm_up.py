@@ -1,0 +1,122 @@
+"""A film's frames wait for their dream: the first of each scene, and all where they are few."""
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from livedream.core.frame import Frame, Motion, Picture
+from livedream.core.settings import DreamSettings
+from livedream.dream.dreamer import Dreamer
+from livedream.dream.networks.network import Network
+from livedream.dream.state import spans_of
+
+SMALL = DreamSettings(size="144p", flow="none", precision="fp32", octaves=2)
+
+
+def film(pictures: list[Picture], rate: int) -> list[Frame]:
+    return [Frame(rgb, n, Fraction(1, rate), n, 1) for n, rgb in enumerate(pictures)]
+
+
+def motion(*, cut: bool = False) -> Motion:
+    return Motion(np.zeros((2, 1, 1), np.float32), np.ones((1, 1), np.float32), cut)
+
+
+@pytest.mark.parametrize("rate", [17, 23.976, 24, 25, 29.97, 60, 240])
+def test_a_usual_film_has_a_dream_a_frame(rate: float) -> None:
+    assert spans_of(1 / rate, 1.0, fresh=False) == [1 / rate]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "dreams"), [(1 / 15, 2), (0.1, 2), (0.3 - 0.2, 2), (0.2, 5), (1.0, 25)]
+)
+def test_of_few_frames_a_second_each_has_several(seconds: float, dreams: int) -> None:
+    spans = spans_of(seconds, 1.0, fresh=False)
+    assert len(spans) == dreams
+    assert sum(spans) == pytest.approx(seconds)
+    assert max(spans) == pytest.approx(min(spans))
+
+
+def test_a_slide_is_dreamed_for_its_last_second() -> None:
+    first, *later = spans_of(30.0, 1.0, fresh=False)
+    assert later == [1 / 25] * 24
+    assert first == pytest.approx(30.0 - 24 / 25)
+
+
+def test_a_fresh_frame_stands_for_the_warm_up() -> None:
+    assert spans_of(1 / 30, 0.2, fresh=True) == [0.04] * 5
+    assert spans_of(1 / 30, 0.0, fresh=True) == [1 / 30]
+    assert spans_of(1 / 30, 0.01, fresh=True) == [0.01]
+
+
+@pytest.mark.parametrize("fresh", [False, True])
+def test_without_one_a_frame_is_dreamed_once(*, fresh: bool) -> None:
+    assert spans_of(7.0, None, fresh=fresh) == [7.0]
+
+
+def test_the_first_frame_is_dreamed_as_though_it_were_held(
+    dreamnet: Network, texture: Picture
+) -> None:
+    warm, held = Dreamer(SMALL, dreamnet), Dreamer(SMALL, dreamnet)
+    warm.warm_up_s = 0.2
+    found = warm.step(film([texture], 25)[0])
+    *_, wanted = (held.step(frame) for frame in film([texture] * 5, 25))
+    assert np.abs(found.frame.rgb.astype(int) - wanted.frame.rgb).max() <= 1
+    assert found.level == pytest.approx(wanted.level, rel=1e-3)
+    assert warm.state.frames == held.state.frames == 5
+    assert warm.state.age_s == pytest.approx(held.state.age_s)
+    assert found.flicker == pytest.approx(1.0), "all of it is new"
+
+
+def test_every_scene_opens_with_its_whole_dream(dreamnet: Network, texture: Picture) -> None:
+    frames = film([texture, texture, 255 - texture, 255 - texture], 25)
+    moves = [None, motion(), motion(cut=True), motion()]
+
+    def levels(warm_up_s: float | None) -> list[float]:
+        dreamer = Dreamer(SMALL.replace(rise=0.4), dreamnet)
+        dreamer.warm_up_s = warm_up_s
+        return [dreamer.step(*pair).level for pair in zip(frames, moves, strict=True)]
+
+    assert levels(0.4) == pytest.approx([14.0] * 4, rel=0.02)
+    assert levels(0.2)[2:] == pytest.approx([7.0, 8.4], rel=0.02), "a longer rise goes on"
+    assert levels(None) == levels(0.0) == pytest.approx([1.4, 2.8, 1.4, 2.8], rel=0.02)
+
+
+def test_a_slow_film_is_dreamed_like_one_whose_frames_are_held(
+    dreamnet: Network, texture: Picture
+) -> None:
+    """What moves does so once, then stands still for the rest of the frame's time."""
+    second, third = np.roll(texture, 8, 1), np.roll(texture, 16, 1)
+    moved = Motion(np.full((2, 1, 1), [[[-8.0]], [[0.0]]], np.float32), np.ones((1, 1), np.float32))
+    slow, quick = Dreamer(SMALL, dreamnet), Dreamer(SMALL, dreamnet)
+    slow.warm_up_s = 0.0
+    moves = [None, moved, moved]
+    slowly = film([texture, second, third], 5)
+    found = [slow.step(*pair) for pair in zip(slowly, moves, strict=True)]
+    wanted = [quick.step(film([texture], 25)[0])]
+    for n, rgb in enumerate((second, third)):
+        for k in range(5):
+            index = 1 + 5 * n + k
+            frame = Frame(rgb, index, Fraction(1, 25), index, 1)
+            dream = quick.step(frame, moved if k == 0 else motion())
+        wanted.append(dream)
+    for one, other in zip(found, wanted, strict=True):
+        apart = np.abs(one.frame.rgb.astype(int) - other.frame.rgb)
+        assert apart.mean() < 0.1
+        assert one.level == pytest.approx(other.level, rel=1e-3)
+    assert slow.state.frames == quick.state.frames == 11
+
+
+def test_a_crossfade_is_dreamed_as_often(dreamnet: Network, texture: Picture) -> None:
+    dreamer = Dreamer(SMALL.replace(rise=0.0), dreamnet)
+    fading = Dreamer(SMALL.replace(rise=0.0, objective="eyes"), dreamnet)
+    dreamer.warm_up_s = 0.0
+    dreamer.step(film([texture], 5)[0])
+    fading.share_state(dreamer)
+    assert fading.warm_up_s == 0.0
+    picture = dreamer.picture(texture)
+    carried = dreamer.carry(picture, motion(), dreamer.advance(0.2))
+    levelled = dreamer.grow_both(picture, carried, fading, 0.5)
+    assert dreamer.state.frames == 1 + 5 * 2, "each dream of both networks"
+    assert dreamer.state.age_s == pytest.approx(1 / 25 + 0.2)
+    assert float(levelled.level) == pytest.approx(14.0, rel=0.02)
