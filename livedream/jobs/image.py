@@ -31,6 +31,10 @@ from livedream.dream.compose import compose, steps_of
 from livedream.dream.dreamer import Dreamer
 from livedream.dream.level import LevelledDream
 from livedream.dream.networks.network import Network
+from livedream.dream.networks.palettes import Palette, palette_of
+from livedream.dream.networks.words import imagenet_classes, vocabulary
+from livedream.dream.objectives.prompt import parse_prompt
+from livedream.dream.objectives.value import KindTarget
 from livedream.dream.state import FIRST_STEP_S
 from livedream.jobs.checkpoint import files_of, identity
 from livedream.jobs.report import RenderReport
@@ -101,7 +105,9 @@ def dream_still(
     """
     start = kept_s = time.monotonic()
     writing_s = 0.0
-    rgb, files = start_of(job.source, job.picture_size, job.settings.seed)
+    rgb, files = start_of(
+        job.source, job.picture_size, job.settings.seed, colours_of(job.settings.prompt)
+    )
     files = (*files, *files_of(job.settings))
     check_picture(job.output, sources=files, overwrite=job.overwrite)
     if job.layer:
@@ -208,14 +214,16 @@ def start_picture(source: str, size: str = "source", seed: int = 0) -> Picture:
     return start_of(source, size, seed)[0]
 
 
-def start_of(source: str, size: str, seed: int) -> tuple[Picture, tuple[Path, ...]]:
-    """`start_picture`, and the files that the source reads."""
+def start_of(
+    source: str, size: str, seed: int, palette: Palette | None = None
+) -> tuple[Picture, tuple[Path, ...]]:
+    """`start_picture`, and the files that the source reads.  palette: of noise."""
     if is_noise(source):
         query = source.partition("?")[2]
         noise = parse_settings(query)
         width, height = (noise.width, noise.height) if "size=" in query else NOISE_SIZE
         width, height = parse_size(size, width, height, name="picture size")
-        return soft_noise(width, height, noise.seed if "seed=" in query else seed), ()
+        return soft_noise(width, height, noise.seed if "seed=" in query else seed, palette), ()
     with open_source(source) as opened:
         frame = next(iter(opened), None)
         aspect, files = opened.info.sample_aspect_ratio, opened.info.all_files
@@ -227,12 +235,33 @@ def start_of(source: str, size: str, seed: int) -> tuple[Picture, tuple[Path, ..
     return fitted(frame.rgb, *wanted, cv2.INTER_CUBIC if grows else cv2.INTER_AREA), files
 
 
-def soft_noise(width: int, height: int, seed: int) -> Picture:
-    """Soft coloured 1/f noise: something to see shapes in, without the grain of white noise."""
+def colours_of(prompt: str) -> Palette | None:
+    """The colours of what a prompt names; None where that has none that are known.
+
+    Raises ObjectiveError for what is no prompt.
+    """
+    words = vocabulary(imagenet_classes())
+    terms = parse_prompt(prompt).terms if prompt.strip() else ()
+    named = [
+        words.find(term.target.word)
+        for term in terms
+        if term.weight > 0 and isinstance(term.target, KindTarget) and term.target.word in words
+    ]
+    return palette_of(named) if named else None
+
+
+def soft_noise(width: int, height: int, seed: int, palette: Palette | None = None) -> Picture:
+    """Soft coloured 1/f noise: something to see shapes in, without the grain of white noise.
+
+    palette: its colours; None: any.
+    """
     generator = np.random.default_rng(seed)
     # Steeper than a photograph's 1/f, contrast like one's, half of the colour taken out: by eye.
     exponent, contrast, tint = 1.4, 0.2, 0.6
     channels = np.stack([tileable_noise(generator, height, width, exponent) for _ in range(3)], -1)
+    if palette is not None:
+        coloured = palette.mean + channels @ palette.mixing
+        return np.asarray(np.clip(coloured * 255 + 0.5, 0, 255), np.uint8)
     gray = channels.sum(-1, keepdims=True) / np.sqrt(np.float32(3))
     coloured = 0.5 + contrast * (tint * channels + (1 - tint) * gray)
     painted: Picture = np.clip(coloured * 255 + 0.5, 0, 255).astype(np.uint8)

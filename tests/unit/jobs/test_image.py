@@ -24,6 +24,7 @@ from livedream.dream.dreamer import Dreamer
 from livedream.dream.networks.network import Network
 from livedream.jobs.image import (
     StillJob,
+    colours_of,
     dream_still,
     lay_on,
     rounds_of,
@@ -232,6 +233,34 @@ def test_noise_is_soft_coloured_and_its_seeds_own() -> None:
     assert not np.array_equal(noise, start_picture("noise?size=200x120", seed=9))
     assert 100 < noise.mean() < 155 and 25 < noise.std() < 75
     assert start_picture("noise", "90p").shape == (90, 160, 3)
+
+
+def test_a_prompt_s_noise_has_the_colours_of_what_it_names() -> None:
+    """Words that no class is known for, and those that it is to lead away from, have none."""
+    noise = soft_noise(200, 120, 3)
+    assert colours_of("") is colours_of("-lobster") is colours_of("unheardof") is None
+    palette = colours_of("lobster -broccoli unheardof")
+    assert palette is not None and colours_of("broccoli") is not None
+    found = soft_noise(200, 120, 3, palette)
+    red, green, blue = found.mean((0, 1))
+    assert red > 1.1 * green and red > 1.3 * blue
+    assert abs(np.ptp(noise.mean((0, 1)))) < 40
+    assert found.std((0, 1)) == pytest.approx(255 * np.linalg.norm(palette.mixing, axis=0), rel=0.3)
+    with pytest.raises(LivedreamError, match="expected a word"):
+        colours_of("@left")
+
+
+def test_out_of_noise_a_prompt_begins_with_them(dreamnet: Network, tmp_path: Path) -> None:
+    out = tmp_path / "o.png"
+    means = []
+    for prompt in ("lobster", "geyser"):
+        settings = QUICK.replace(prompt=prompt, strength=4.0)
+        job = StillJob(
+            source="noise?size=160x96", output=out, settings=settings, rounds=1, overwrite=True
+        )
+        dream_still(job, dreamnet)
+        means.append(read_picture(out).mean((0, 1)))
+    assert means[0][0] > means[0][2] + 30 and means[1][2] > means[1][0]
 
 
 def test_the_first_frame_of_a_source_counts() -> None:
