@@ -195,7 +195,8 @@ class Dreamer:
         """
         if self.on_device(frame.rgb):
             with self.timer.stage("dream"):
-                seconds = self.state.seconds_to(frame.time_s)
+                cut = isinstance(motion, Motion) and motion.cut
+                seconds = self.state.seconds_to(frame.time_s, cut=cut)
                 return self.launch(frame, motion, seconds, keep=keep)
         assert not isinstance(motion, DeviceMotion), "only a walk on the device gets one"
         dream = self.step_by_stage(frame, motion)
@@ -368,7 +369,9 @@ class Dreamer:
         lets the rest pass.
         """
         fresh = self.state.residual is None
-        first, *self._later = spans_of(seconds, self.warm_up_s, fresh=fresh)
+        first, *self._later = spans_of(
+            seconds, self.warm_up_s, fresh=fresh, scene_s=self.state.scene_s
+        )
         return self._pass(first)
 
     def _pass(self, seconds: float) -> float:

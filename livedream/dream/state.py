@@ -1,5 +1,6 @@
 """What a dream carries from one frame to the next."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final, Self
@@ -15,17 +16,23 @@ FIRST_STEP_S: Final = 1 / 25  # heuristic: the time that a frame with none befor
 # Heuristic (docs/decisions/warm-up.md): dreams in a second of a film, whatever its frame rate. With
 # 17 frames a second or more each has one.
 _FILM_HZ: Final = 25
+_SCENES: Final = 3  # heuristic: montages of quarter seconds still open with most of their dream
 _REGION: Final = "region "  # before the names of their arrays in a checkpoint
 
 
-def spans_of(seconds: float, warm_up_s: float | None, *, fresh: bool) -> list[float]:
+def spans_of(
+    seconds: float, warm_up_s: float | None, *, fresh: bool, scene_s: float = math.inf
+) -> list[float]:
     """The time that passes before each of a frame's dreams, in s.
 
     seconds: since the frame before.  warm_up_s: see `Dreamer`; None: a frame is dreamed once.
     fresh: nothing was dreamed before it: it stands for all of the warm-up.
+    scene_s: how long the scene before lasted; a warm-up is no longer than three of it, so that
+    strobe lights, of which each flash is a cut, take at most four times as long.
     """
     if warm_up_s is None:
         return [seconds]
+    warm_up_s = min(warm_up_s, _SCENES * scene_s)
     if fresh and warm_up_s > 0.0:
         dreams = max(1, round(warm_up_s * _FILM_HZ))
         return [warm_up_s / dreams] * dreams
@@ -47,6 +54,7 @@ class DreamState:
     step_s: how long ago the dream before was, set by `Dreamer.advance`.
     wandered: how often each region of the picture has changed its class, see `ClassesPart`.
     time_s: of the last frame.  frames: dreamed so far; with the seed it fixes all randomness.
+    opened_s: the time of the scene's first frame.  scene_s: how long the scene before lasted.
     regions: what `livedream.region.planes` carries.
     """
 
@@ -58,12 +66,14 @@ class DreamState:
     wandered: float = 0.0
     time_s: float | None = None
     frames: int = 0
+    opened_s: float = 0.0
+    scene_s: float = math.inf
     regions: dict[str, NDArray[np.float32]] = field(default_factory=dict)
 
     def reset(self) -> None:
         """Start afresh, as after a cut: nothing that was dreamed before it is carried on.
 
-        The clock goes on: `frames`, so that no two shots draw the same, `wandered`, and `time_s`.
+        The clock goes on: `frames`, so that no two shots draw the same, `wandered`, and the times.
         `gain` counts only together with a momentum.
         """
         self.residual = self.momentum = None
@@ -73,6 +83,10 @@ class DreamState:
     def seconds_to(self, time_s: float, *, cut: bool = False) -> float:
         """The time since the frame before, which this one is from now on."""
         before_s, self.time_s = self.time_s, time_s
+        if before_s is None:
+            self.opened_s = time_s
+        elif cut:
+            self.scene_s, self.opened_s = max(0.0, time_s - self.opened_s), time_s
         seconds = FIRST_STEP_S if before_s is None else max(0.0, time_s - before_s)
         return min(seconds, FIRST_STEP_S) if cut else seconds
 
@@ -96,7 +110,12 @@ class DreamState:
         """As plain arrays, for a checkpoint."""
         time_s = np.nan if self.time_s is None else self.time_s
         gain = np.nan if self.gain is None else float(self.gain)
-        clock = np.array([gain, self.age_s, time_s, self.frames, self.wandered], np.float64)
+        clock = np.array(
+            [
+                gain, self.age_s, time_s, self.frames, self.wandered, self.opened_s, self.scene_s
+            ],
+            np.float64,
+        )  # fmt: skip
         found: dict[str, NDArray[np.generic]] = {"clock": clock}
         for name, carried in (("residual", self.residual), ("momentum", self.momentum)):
             if carried is not None:
@@ -105,7 +124,9 @@ class DreamState:
 
     @classmethod
     def from_arrays(cls, found: Mapping[str, NDArray[np.generic]], device: torch.device) -> Self:
-        gain, age_s, time_s, frames, wandered = map(float, found["clock"].astype(np.float64))
+        clock = [*map(float, found["clock"].astype(np.float64)), 0.0, math.inf]
+        # An earlier version's has five.
+        gain, age_s, time_s, frames, wandered, opened_s, scene_s = clock[:7]
         residual, momentum = (
             torch.from_numpy(found[name].copy()).to(device) if name in found else None
             for name in ("residual", "momentum")
@@ -118,5 +139,6 @@ class DreamState:
         }
         return cls(
             residual, momentum, last, age_s, wandered=wandered,
-            time_s=None if np.isnan(time_s) else time_s, frames=int(frames), regions=regions,
+            time_s=None if np.isnan(time_s) else time_s, frames=int(frames), opened_s=opened_s,
+            scene_s=scene_s, regions=regions,
         )  # fmt: skip

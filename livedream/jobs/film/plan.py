@@ -80,7 +80,7 @@ class Piece:
     not included.  kept: frames before which the state is kept, for seams.  seam: it is one.
     begins, ends: the pts of the start and of the last frame.  before: of the one before the start,
     to be read from; None: from the beginning of the film.  time_s: of the frame before the start.
-    wandered, dreams: of `DreamState` there, the latter its `frames`.
+    wandered, opened_s, dreams: of `DreamState` there, the last its `frames`.
     """
 
     start: int
@@ -93,6 +93,7 @@ class Piece:
     before: int | None
     time_s: float | None
     wandered: float
+    opened_s: float
     dreams: int
 
     @property
@@ -103,7 +104,9 @@ class Piece:
     @property
     def state(self) -> DreamState:
         """What the frame before it leaves, but for what a cut takes away."""
-        return DreamState(time_s=self.time_s, frames=self.dreams, wandered=self.wandered)
+        return DreamState(
+            time_s=self.time_s, frames=self.dreams, wandered=self.wandered, opened_s=self.opened_s
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,14 +260,16 @@ def _grouped(cuts: list[int], least: int) -> list[int]:
 def _clocks(
     pts: Iterable[int], time_base: Fraction, cuts: set[int], wander: Callable[[float], float],
     warm_up_s: float | None,
-) -> Iterable[tuple[float | None, float, int]]:  # fmt: skip
-    """(time of the frame before, how far classes have wandered, dreams so far) at each frame."""
+) -> Iterable[tuple[float | None, float, float, int]]:  # fmt: skip
+    """(time of the frame before, how far classes have wandered, time of the scene's first frame,
+    dreams so far) at each frame."""
     state = DreamState()
     for number, tick in enumerate(pts):
-        yield state.time_s, state.wandered, state.frames
+        yield state.time_s, state.wandered, state.opened_s, state.frames
         cut = number > 0 and number in cuts
         time_s = float(tick * time_base)
         seconds = state.seconds_to(time_s, cut=cut)
-        for span_s in spans_of(seconds, warm_up_s, fresh=cut or number == 0):
+        fresh = cut or number == 0
+        for span_s in spans_of(seconds, warm_up_s, fresh=fresh, scene_s=state.scene_s):
             state.advance(span_s, wander(time_s))
             state.frames += 1

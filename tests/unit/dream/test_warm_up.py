@@ -49,6 +49,37 @@ def test_a_fresh_frame_stands_for_the_warm_up() -> None:
     assert spans_of(1 / 30, 0.01, fresh=True) == [0.01]
 
 
+def test_strobe_lights_take_four_times_as_long_at_most(dreamnet: Network, texture: Picture) -> None:
+    """Each flash is a cut; the scene that follows them opens with its whole dream again."""
+    lit = [texture if n // 2 % 2 else 255 - texture for n in range(50)]
+    frames = film(lit + [texture] * 30, 25)
+    cuts = [*range(2, 50, 2), 75]
+    dreamer = Dreamer(SMALL.replace(size="48p", octaves=1), dreamnet)
+    dreamer.warm_up_s = 0.4
+    dreams: list[int] = []
+    for n, frame in enumerate(frames):
+        before = dreamer.state.frames
+        dreamer.step(frame, motion(cut=n in cuts) if n else None)
+        dreams.append(dreamer.state.frames - before)
+    assert dreams[:4] == [10, 1, 6, 1]
+    assert dreams[2:50] == [6, 1] * 24
+    assert dreams[50:] == [1] * 25 + [10] + [1] * 4
+
+
+def test_how_long_scenes_last_is_part_of_a_checkpoint(dreamnet: Network, texture: Picture) -> None:
+    dreamer = Dreamer(SMALL, dreamnet)
+    dreamer.warm_up_s = 0.4
+    for n, frame in enumerate(film([texture] * 9, 25)):
+        dreamer.step(frame, motion(cut=n == 6))
+    arrays = dreamer.state.arrays()
+    other = Dreamer(SMALL, dreamnet)
+    other.restore(arrays)
+    assert (other.state.opened_s, other.state.scene_s) == pytest.approx((0.24, 0.24))
+    arrays["clock"] = arrays["clock"][:5]
+    other.restore(arrays)
+    assert (other.state.opened_s, other.state.scene_s) == (0.0, np.inf)
+
+
 @pytest.mark.parametrize("fresh", [False, True])
 def test_without_one_a_frame_is_dreamed_once(*, fresh: bool) -> None:
     assert spans_of(7.0, None, fresh=fresh) == [7.0]
@@ -69,17 +100,18 @@ def test_the_first_frame_is_dreamed_as_though_it_were_held(
 
 
 def test_every_scene_opens_with_its_whole_dream(dreamnet: Network, texture: Picture) -> None:
-    frames = film([texture, texture, 255 - texture, 255 - texture], 25)
-    moves = [None, motion(), motion(cut=True), motion()]
+    frames = film([texture] * 4 + [255 - texture] * 2, 25)
+    moves = [None, *[motion()] * 3, motion(cut=True), motion()]
 
     def levels(warm_up_s: float | None) -> list[float]:
         dreamer = Dreamer(SMALL.replace(rise=0.4), dreamnet)
         dreamer.warm_up_s = warm_up_s
         return [dreamer.step(*pair).level for pair in zip(frames, moves, strict=True)]
 
-    assert levels(0.4) == pytest.approx([14.0] * 4, rel=0.02)
-    assert levels(0.2)[2:] == pytest.approx([7.0, 8.4], rel=0.02), "a longer rise goes on"
-    assert levels(None) == levels(0.0) == pytest.approx([1.4, 2.8, 1.4, 2.8], rel=0.02)
+    assert levels(0.4) == pytest.approx([14.0] * 6, rel=0.02)
+    assert levels(0.2)[4:] == pytest.approx([7.0, 8.4], rel=0.02), "a longer rise goes on"
+    rising = [1.4, 2.8, 4.2, 5.6, 1.4, 2.8]
+    assert levels(None) == levels(0.0) == pytest.approx(rising, rel=0.02)
 
 
 def test_a_slow_film_is_dreamed_like_one_whose_frames_are_held(
