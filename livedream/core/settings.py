@@ -27,9 +27,9 @@ DEINTERLACE = Parameter(
     choices=("auto", "fields", "off"), live=False, group="files",
 )  # fmt: skip
 WARM_UP = Parameter(
-    "warm_up", float, 1.0, "how long the first frame of each scene has been dreamed before it is "
-    "shown, at the start and after a cut: every scene opens with its whole dream; 0: it grows "
-    "while one watches",
+    "warm_up", float, 1.0, "how long the first frame of each scene, at the start and after every "
+    "cut, is dreamed before it is shown, so that the scene opens with its full dream; 0: the dream "
+    "builds up on screen",
     unit="s", minimum=0.0, maximum=60.0, live=False, group="files", soft_maximum=5.0,
 )  # fmt: skip
 
@@ -80,7 +80,9 @@ class DreamSettings:
         unit="s", minimum=0.0, maximum=3600.0, ramp_s=0.4, soft_maximum=10.0,
     )  # fmt: skip
     rise: float = declare(
-        0.4, "how long the dream takes to build up, at the start and after a cut",
+        0.4,
+        "how long the dream takes to build up, at the start and after a cut; in a film the warm-up "
+        "counts towards it",
         unit="s", minimum=0.0, maximum=60.0, soft_maximum=5.0,
     )  # fmt: skip
     motif: float = declare(

@@ -45,7 +45,7 @@ from livedream.dream.objectives.value import Term
 from livedream.dream.octaves import weight_of
 from livedream.dream.resident import FrameFigures, ResidentFrame, ResidentWalk, kind_of
 from livedream.dream.spread import shared_out
-from livedream.dream.state import FIRST_STEP_S, DreamState, spans_of
+from livedream.dream.state import FIRST_STEP_S, DreamState
 from livedream.dream.tint import tinted
 from livedream.dream.transfer import Transfers
 from livedream.flow import open_flow
@@ -96,9 +96,10 @@ class Dreamer:
     objective, as every dream has to that shall come out the same again; a live show's does not.
     pictures: the live sources of a show's masks and guides; None: there are none.
     `start_s`: the film's time, or the show's, where that of the frames begins: masks and guides
-    that move go by it.  `warm_up_s`: a film's frames wait for their dream: the first one, and that
-    after a cut, as though the camera had held it still for so long; one of few a second is dreamed
-    several times, too. None: every frame is dreamed once.
+    that move go by it.  `warm_up_s`: for films, whose frames can wait: the first frame of every
+    scene is dreamed as though the camera had held it still for so long before, unless a region
+    depends on motion; at less than 17 frames a second each frame is dreamed several times. None:
+    every frame is dreamed once.
     Raises NetworkError, ObjectiveError or SettingsError for what cannot be had.
     """
 
@@ -368,10 +369,10 @@ class Dreamer:
         Where a film's frame is dreamed several times this is what remains at the first one; `grow`
         lets the rest pass.
         """
-        fresh = self.state.residual is None
-        first, *self._later = spans_of(
-            seconds, self.warm_up_s, fresh=fresh, scene_s=self.state.scene_s
-        )
+        warm_up_s = self.warm_up_s
+        if warm_up_s and self._wanted is not None and self._wanted.moves:
+            warm_up_s = 0.0  # nobody knows yet what moves there
+        first, *self._later = self.state.spans(seconds, warm_up_s)
         return self._pass(first)
 
     def _pass(self, seconds: float) -> float:
@@ -443,7 +444,8 @@ class Dreamer:
         """
         levelled = self._grow(picture, carried, planes)
         for seconds in self._later:
-            levelled = self._grow(picture, levelled.residual.mul_(self._pass(seconds)), planes)
+            carried = self.held(levelled.residual.mul_(self._pass(seconds)), planes)
+            levelled = self._grow(picture, carried, planes)
         return levelled
 
     def _grow(self, picture: Tensor, carried: Tensor, planes: Planes | None) -> LevelledDream:
@@ -474,6 +476,7 @@ class Dreamer:
         error = FloatingPointError(f"by {self.ascent.engine.name} it was NaN")
         self._faults.failed(error, "starts afresh", traceback=False)
         self.reset()
+        self.state.fresh = False  # no warm-up: the next one may be lost, too
 
     @staticmethod
     def grown(
@@ -531,6 +534,7 @@ class Dreamer:
         def both(carried: Tensor) -> LevelledDream:
             before, gain = None if state.momentum is None else state.momentum.clone(), state.gain
             old = fading._grow(picture, carried, planes)
+            state.frames -= 1  # the two are one dream
             faded, state.momentum, state.gain = state.momentum, before, gain
             new = self._grow(picture, carried, planes)
             if faded is not None and state.momentum is not None:
@@ -541,7 +545,7 @@ class Dreamer:
 
         levelled = both(carried)
         for seconds in self._later:
-            levelled = both(levelled.residual.mul_(self._pass(seconds)))
+            levelled = both(self.held(levelled.residual.mul_(self._pass(seconds)), planes))
         return levelled
 
     @property

@@ -1,7 +1,7 @@
 """Momentum: what ascent adds, averaged over the last frames along the flow.
 
 A single step of ascent is noisy, by its jitter and by its octave. The mean over some frames is not,
-so that a frame need not climb every octave: one frame in three climbs the coarse ones, the others
+so that a dream need not climb every octave: one dream in three climbs the coarse ones, the others
 the finest, about a quarter of the work of two steps in each. Figures: docs/decisions/steps.md.
 
 The momentum is (1, 3, h, w) float32, of additions that were each divided by their RMS, so that

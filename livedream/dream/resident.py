@@ -57,7 +57,7 @@ _USUAL: Final = DreamSettings()
 class FrameFigures:
     """What a frame is dreamed by, apart from its picture and its motion: the vector's numbers.
 
-    keep: what remains of the residual.  seconds: since the frame before.  cut_seconds: the age
+    keep: what remains of the residual.  seconds: since the dream before.  cut_seconds: the age
     after a cut.  strength: the level's target, 8-bit steps.  rise: s.  step: of the ascent, in
     units of the picture.  remains, weight: see `livedream.dream.momentum`.  mix: how much of the
     dream is laid onto the picture.  shaping: of what is added.

@@ -16,30 +16,10 @@ FIRST_STEP_S: Final = 1 / 25  # heuristic: the time that a frame with none befor
 # Heuristic (docs/decisions/warm-up.md): dreams in a second of a film, whatever its frame rate. With
 # 17 frames a second or more each has one.
 _FILM_HZ: Final = 25
-_SCENES: Final = 3  # heuristic: montages of quarter seconds still open with most of their dream
+# Heuristic: warm-ups take so much of a film's own time at most, but for a few of them at once...
+_WARMING: Final = 3.0
+_AT_ONCE: Final = 3.0
 _REGION: Final = "region "  # before the names of their arrays in a checkpoint
-
-
-def spans_of(
-    seconds: float, warm_up_s: float | None, *, fresh: bool, scene_s: float = math.inf
-) -> list[float]:
-    """The time that passes before each of a frame's dreams, in s.
-
-    seconds: since the frame before.  warm_up_s: see `Dreamer`; None: a frame is dreamed once.
-    fresh: nothing was dreamed before it: it stands for all of the warm-up.
-    scene_s: how long the scene before lasted; a warm-up is no longer than three of it, so that
-    strobe lights, of which each flash is a cut, take at most four times as long.
-    """
-    if warm_up_s is None:
-        return [seconds]
-    warm_up_s = min(warm_up_s, _SCENES * scene_s)
-    if fresh and warm_up_s > 0.0:
-        dreams = max(1, round(warm_up_s * _FILM_HZ))
-        return [warm_up_s / dreams] * dreams
-    last_s = min(seconds, 1.0)  # of a slide: little is left of what was dreamed before
-    dreams = max(1, int(last_s * _FILM_HZ + 0.49))  # 2.5 is always 2, whatever the last bit
-    each_s = last_s / dreams
-    return [seconds - each_s * (dreams - 1)] + [each_s] * (dreams - 1)
 
 
 @dataclass
@@ -54,7 +34,7 @@ class DreamState:
     step_s: how long ago the dream before was, set by `Dreamer.advance`.
     wandered: how often each region of the picture has changed its class, see `ClassesPart`.
     time_s: of the last frame.  frames: dreamed so far; with the seed it fixes all randomness.
-    opened_s: the time of the scene's first frame.  scene_s: how long the scene before lasted.
+    fresh: no frame of the scene was dreamed yet.  credit_s: what warm-ups may still take.
     regions: what `livedream.region.planes` carries.
     """
 
@@ -66,29 +46,48 @@ class DreamState:
     wandered: float = 0.0
     time_s: float | None = None
     frames: int = 0
-    opened_s: float = 0.0
-    scene_s: float = math.inf
+    fresh: bool = True
+    credit_s: float = math.inf
     regions: dict[str, NDArray[np.float32]] = field(default_factory=dict)
 
     def reset(self) -> None:
         """Start afresh, as after a cut: nothing that was dreamed before it is carried on.
 
-        The clock goes on: `frames`, so that no two shots draw the same, `wandered`, and the times.
+        The clock goes on: `frames`, so that no two shots draw the same, `wandered`, `time_s` and
+        `credit_s`.
         `gain` counts only together with a momentum.
         """
         self.residual = self.momentum = None
         self.age_s = 0.0
+        self.fresh = True
         self.regions.clear()
 
     def seconds_to(self, time_s: float, *, cut: bool = False) -> float:
         """The time since the frame before, which this one is from now on."""
         before_s, self.time_s = self.time_s, time_s
-        if before_s is None:
-            self.opened_s = time_s
-        elif cut:
-            self.scene_s, self.opened_s = max(0.0, time_s - self.opened_s), time_s
         seconds = FIRST_STEP_S if before_s is None else max(0.0, time_s - before_s)
         return min(seconds, FIRST_STEP_S) if cut else seconds
+
+    def spans(self, seconds: float, warm_up_s: float | None) -> list[float]:
+        """How long passes before each of a frame's dreams, in s; the frame then is fresh no more.
+
+        seconds: since the frame before.  warm_up_s: see `Dreamer`; None: a frame is dreamed once.
+        The first frame of a scene stands for the warm-up, as far as there is credit for it: strobe
+        lights, of which each flash is a cut, take four times as long, not 25 times.
+        """
+        fresh, self.fresh = self.fresh, False
+        if warm_up_s is None:
+            return [seconds]
+        self.credit_s = min(self.credit_s + _WARMING * seconds, _AT_ONCE * warm_up_s)
+        given_s = min(warm_up_s, self.credit_s)
+        if fresh and given_s > 0.0:
+            self.credit_s -= given_s
+            dreams = max(1, round(given_s * _FILM_HZ))
+            return [given_s / dreams] * dreams
+        last_s = min(seconds, 1.0)  # of a slide: little is left of what was dreamed before
+        dreams = max(1, int(last_s * _FILM_HZ + 0.49))  # 2.5 is always 2, whatever the last bit
+        each_s = last_s / dreams
+        return [seconds - each_s * (dreams - 1)] + [each_s] * (dreams - 1)
 
     def advance(self, seconds: float, wander: float) -> None:
         """Let time pass. wander: the setting, in seconds."""
@@ -110,12 +109,8 @@ class DreamState:
         """As plain arrays, for a checkpoint."""
         time_s = np.nan if self.time_s is None else self.time_s
         gain = np.nan if self.gain is None else float(self.gain)
-        clock = np.array(
-            [
-                gain, self.age_s, time_s, self.frames, self.wandered, self.opened_s, self.scene_s
-            ],
-            np.float64,
-        )  # fmt: skip
+        times = (gain, self.age_s, time_s, self.frames, self.wandered, self.credit_s)
+        clock = np.array(times, np.float64)
         found: dict[str, NDArray[np.generic]] = {"clock": clock}
         for name, carried in (("residual", self.residual), ("momentum", self.momentum)):
             if carried is not None:
@@ -124,9 +119,8 @@ class DreamState:
 
     @classmethod
     def from_arrays(cls, found: Mapping[str, NDArray[np.generic]], device: torch.device) -> Self:
-        clock = [*map(float, found["clock"].astype(np.float64)), 0.0, math.inf]
-        # An earlier version's has five.
-        gain, age_s, time_s, frames, wandered, opened_s, scene_s = clock[:7]
+        clock = map(float, found["clock"].astype(np.float64))
+        gain, age_s, time_s, frames, wandered, credit_s = clock
         residual, momentum = (
             torch.from_numpy(found[name].copy()).to(device) if name in found else None
             for name in ("residual", "momentum")
@@ -139,6 +133,6 @@ class DreamState:
         }
         return cls(
             residual, momentum, last, age_s, wandered=wandered,
-            time_s=None if np.isnan(time_s) else time_s, frames=int(frames), opened_s=opened_s,
-            scene_s=scene_s, regions=regions,
+            time_s=None if np.isnan(time_s) else time_s, frames=int(frames), fresh=False,
+            credit_s=credit_s, regions=regions,
         )  # fmt: skip

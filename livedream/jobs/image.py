@@ -105,9 +105,7 @@ def dream_still(
     """
     start = kept_s = time.monotonic()
     writing_s = 0.0
-    rgb, files = start_of(
-        job.source, job.picture_size, job.settings.seed, colours_of(job.settings.prompt)
-    )
+    rgb, files = start_of(job.source, job.picture_size, job.settings.seed, job.settings.prompt)
     files = (*files, *files_of(job.settings))
     check_picture(job.output, sources=files, overwrite=job.overwrite)
     if job.layer:
@@ -205,7 +203,7 @@ def is_noise(source: str) -> bool:
 
 
 def start_picture(source: str, size: str = "source", seed: int = 0) -> Picture:
-    """What a still dream or a zoom starts from, (H, W, 3) uint8.
+    """What a still dream or a zoom starts from without a prompt, (H, W, 3) uint8.
 
     size: see `parse_size`; pixels that are not square are made so first.  seed: of noise, unless
     the source has its own.
@@ -215,15 +213,19 @@ def start_picture(source: str, size: str = "source", seed: int = 0) -> Picture:
 
 
 def start_of(
-    source: str, size: str, seed: int, palette: Palette | None = None
+    source: str, size: str, seed: int, prompt: str = ""
 ) -> tuple[Picture, tuple[Path, ...]]:
-    """`start_picture`, and the files that the source reads.  palette: of noise."""
+    """`start_picture`, and the files that the source reads.
+
+    prompt: what noise has the colours of.
+    """
     if is_noise(source):
         query = source.partition("?")[2]
         noise = parse_settings(query)
         width, height = (noise.width, noise.height) if "size=" in query else NOISE_SIZE
         width, height = parse_size(size, width, height, name="picture size")
-        return soft_noise(width, height, noise.seed if "seed=" in query else seed, palette), ()
+        own_seed = noise.seed if "seed=" in query else seed
+        return soft_noise(width, height, own_seed, colours_of(prompt)), ()
     with open_source(source) as opened:
         frame = next(iter(opened), None)
         aspect, files = opened.info.sample_aspect_ratio, opened.info.all_files
@@ -240,8 +242,10 @@ def colours_of(prompt: str) -> Palette | None:
 
     Raises ObjectiveError for what is no prompt.
     """
+    if not prompt.strip():
+        return None
     words = vocabulary(imagenet_classes())
-    terms = parse_prompt(prompt).terms if prompt.strip() else ()
+    terms = parse_prompt(prompt).terms
     named = [
         words.find(term.target.word)
         for term in terms

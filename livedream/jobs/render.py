@@ -384,7 +384,11 @@ def check_same(job: RenderJob, settings: str) -> None:
     now, then = json.loads(job.identity()), json.loads(settings)
     flat = [{**known.pop("settings", {}), **known} for known in (now, then)]
     older = {*extent(job.source), BESIDE} - flat[1].keys()  # which did not tell
-    flat[1].setdefault("warm_up", 0.0)  # nor had any
+    if "warm_up" in flat[0].keys() - flat[1].keys():
+        raise SettingsError(
+            f"--resume: an earlier version of livedream began {job.output.name}, with other dreams "
+            "at cuts; --overwrite"
+        )
     names = (flat[0].keys() | flat[1].keys()) - older
     # Another name of a mask says more than other bytes.
     for name in sorted(names, key=lambda name: (name == BESIDE, name)):

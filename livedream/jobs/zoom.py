@@ -29,7 +29,7 @@ from livedream.dream.dreamer import Dream, Dreamer
 from livedream.dream.networks.network import Network
 from livedream.dream.statistics import StatisticsLock
 from livedream.jobs.checkpoint import files_of, identity
-from livedream.jobs.image import colours_of, start_of
+from livedream.jobs.image import start_of
 from livedream.jobs.report import FilmOutput, RenderReport, Watcher, made_at_once, write_dreams
 from livedream.media.colour import BT709
 from livedream.media.tags import SETTINGS
@@ -157,8 +157,7 @@ def render_zoom(
     the file is finished, and the interrupt raised again.
     """
     settings = job.settings
-    colours = colours_of(settings.prompt)
-    start, files = start_of(job.source, settings.size, settings.seed, colours)
+    start, files = start_of(job.source, settings.size, settings.seed, settings.prompt)
     dreamer = Dreamer(job.settings, network)
     source = ZoomSource(dreamer, _even(start), job.travel, job.rate, job.frames)
     width, height = source.info.width, source.info.height

@@ -28,6 +28,12 @@ class Wanted:
     half_life: float
     hold: float
 
+    @property
+    def moves(self) -> bool:
+        """Whether a region depends on motion, which the first frame of a scene does not have."""
+        named = (leaf for region in (self.where, *self.terms) if region for leaf in leaves(region))
+        return any(leaf.name in MOTION for leaf in named)
+
 
 def wanted_of(
     settings: DreamSettings,

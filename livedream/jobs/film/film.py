@@ -148,11 +148,14 @@ class _Film:
         """What a head that died left."""
         try:
             found = json.loads((self.folder / MANIFEST).read_text(encoding="utf-8"))
-            plan = Plan.from_dict(found["plan"])
             settings = str(found["settings"])
         except (OSError, ValueError, KeyError, TypeError):
             return
         check_same(self.job, settings)
+        try:
+            plan = Plan.from_dict(found["plan"])
+        except (ValueError, KeyError, TypeError):
+            return
         self.plan = plan
         for piece in plan.pieces:
             if (report := finished(self.path_of(piece))) is not None:
@@ -168,12 +171,12 @@ class _Film:
         """The plan of what was seen. Automation leaves long shots whole: at a seam two dreams of
         one look meet, not of two."""
         timeline = self.job.timeline(self.info)
-        start_s, wander = self.info.begins_s, None
+        start_s, at = self.info.begins_s, None
         if timeline is not None:
-            wander = lambda time_s: timeline.snapshot(start_s + time_s).dream.wander  # noqa: E731
+            at = lambda time_s: timeline.snapshot(start_s + time_s).dream  # noqa: E731
         return plan_of(
             seen, self.info, self.job.settings, workers=workers,
-            exact=exact or timeline is not None, wander=wander, warm_up_s=self.job.warm_up,
+            exact=exact or timeline is not None, at=at, warm_up_s=self.job.warm_up,
         )  # fmt: skip
 
     def path_of(self, piece: Piece) -> Path:

@@ -1,8 +1,9 @@
 """The plan of a film: pieces that can be dreamed alone.
 
-A cut resets the dream, so what follows it needs nothing of what was before but the clock: the
-number of the frame, which with the seed fixes all randomness, the time of the frame before, and how
-far classes have wandered. A first pass finds the cuts, by the detector that the dream resets by.
+A cut resets the dream, so what follows it needs nothing of what was before but the clock: how many
+dreams there were, which with the seed fixes all randomness, the time of the frame before, how far
+classes have wandered, and the credit for warm-ups. A first pass finds the cuts, by the detector
+that the dream resets by.
 
 A long shot is cut where nothing forces it, unless it is to be exact. Its pieces begin some
 half-lives early, by when a dream is as rich as one that has gone on all the time, though another
@@ -23,7 +24,7 @@ from numpy.typing import NDArray
 from livedream.core.errors import SourceError
 from livedream.core.frame import SourceInfo
 from livedream.core.settings import DreamSettings
-from livedream.dream.state import DreamState, spans_of
+from livedream.dream.state import DreamState
 from livedream.flow import open_flow
 from livedream.flow.motion import MotionEstimator
 from livedream.jobs.checkpoint import leaves_of
@@ -80,7 +81,7 @@ class Piece:
     not included.  kept: frames before which the state is kept, for seams.  seam: it is one.
     begins, ends: the pts of the start and of the last frame.  before: of the one before the start,
     to be read from; None: from the beginning of the film.  time_s: of the frame before the start.
-    wandered, opened_s, dreams: of `DreamState` there, the last its `frames`.
+    wandered, credit_s, dreams: of `DreamState` there, the last its `frames`.
     """
 
     start: int
@@ -93,7 +94,7 @@ class Piece:
     before: int | None
     time_s: float | None
     wandered: float
-    opened_s: float
+    credit_s: float
     dreams: int
 
     @property
@@ -105,8 +106,9 @@ class Piece:
     def state(self) -> DreamState:
         """What the frame before it leaves, but for what a cut takes away."""
         return DreamState(
-            time_s=self.time_s, frames=self.dreams, wandered=self.wandered, opened_s=self.opened_s
-        )
+            time_s=self.time_s, frames=self.dreams, wandered=self.wandered, fresh=self.start == 0,
+            credit_s=self.credit_s,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,14 +178,14 @@ def plan_of(
     *,
     workers: int = 1,
     exact: bool = True,
-    wander: Callable[[float], float] | None = None,
+    at: Callable[[float], DreamSettings] | None = None,
     warm_up_s: float | None = None,
 ) -> Plan:
     """The plan of a film that was seen in stretches, in order.
 
     workers: how many there are: shots that would keep one of them longer than all others are cut,
     unless `exact` or with a region `visitors`, which goes by all that a shot has shown.
-    wander: the setting at a frame's time, None where nothing moves it.  warm_up_s: see `Dreamer`.
+    at: the settings at a frame's time, None where nothing moves them.  warm_up_s: see `Dreamer`.
     Raises SourceError when there is no frame.
     """
     pts = np.concatenate([one.pts for one in seen])
@@ -204,8 +206,8 @@ def plan_of(
         for part in _parts(*shot, share, settings, float(info.rate))
     ]
     starts_at = {part[0] for part in parts}
-    wander = wander or (lambda time_s: settings.wander)
-    clocks = enumerate(_clocks(pts.tolist(), info.time_base, cuts, wander, warm_up_s))
+    at = at or (lambda time_s: settings)
+    clocks = enumerate(_clocks(pts.tolist(), info.time_base, cuts, at, warm_up_s))
     marks = {number: clock for number, clock in clocks if number in starts_at}
     pieces = []
     for part in parts:
@@ -258,18 +260,23 @@ def _grouped(cuts: list[int], least: int) -> list[int]:
 
 
 def _clocks(
-    pts: Iterable[int], time_base: Fraction, cuts: set[int], wander: Callable[[float], float],
+    pts: Iterable[int], time_base: Fraction, cuts: set[int], at: Callable[[float], DreamSettings],
     warm_up_s: float | None,
 ) -> Iterable[tuple[float | None, float, float, int]]:  # fmt: skip
-    """(time of the frame before, how far classes have wandered, time of the scene's first frame,
-    dreams so far) at each frame."""
+    """What a `Piece` that begins there has of the state, at each frame."""
     state = DreamState()
+    moves: dict[tuple[str, ...], bool] = {}
     for number, tick in enumerate(pts):
-        yield state.time_s, state.wandered, state.opened_s, state.frames
+        yield state.time_s, state.wandered, state.credit_s, state.frames
         cut = number > 0 and number in cuts
         time_s = float(tick * time_base)
+        settings = at(time_s)
+        named = settings.where, settings.objective, settings.prompt, settings.network
+        if named not in moves:
+            moves[named] = any(leaf.name in MOTION for leaf in leaves_of(settings))
+        if cut:
+            state.reset()
         seconds = state.seconds_to(time_s, cut=cut)
-        fresh = cut or number == 0
-        for span_s in spans_of(seconds, warm_up_s, fresh=fresh, scene_s=state.scene_s):
-            state.advance(span_s, wander(time_s))
+        for span_s in state.spans(seconds, 0.0 if warm_up_s and moves[named] else warm_up_s):
+            state.advance(span_s, settings.wander)
             state.frames += 1

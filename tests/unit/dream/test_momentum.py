@@ -196,14 +196,13 @@ def test_it_is_crossfaded_with_the_dreams(
     picture = dreamer.picture(texture)
     carried = dreamer.carry(picture, moving(texture), dreamer.advance(1 / RATE)).clone()
 
-    def alone(who: Dreamer, frames: int) -> Tensor:
+    def alone(who: Dreamer) -> Tensor:
         who.restore(state)
         who.advance(1 / RATE)
-        who.state.frames += frames
         who.grow(picture, carried.clone())
         return momentum_of(who)
 
-    old, new = alone(fading, 0), alone(dreamer, 1)
+    old, new = alone(fading), alone(dreamer)
     dreamer.restore(state)
     dreamer.advance(1 / RATE)
     fading.share_state(dreamer)

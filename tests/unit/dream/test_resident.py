@@ -278,8 +278,8 @@ def test_across_a_cut_the_dream_starts_afresh(resident_dreamer: Callable[..., Dr
 def test_a_film_s_frames_are_dreamed_several_times_there_too(
     resident_dreamer: Callable[..., Dreamer], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each comes down once."""
-    more = {"octaves": 1, "rise": 0.4}
+    """Each comes down once; a region holds it in each dream."""
+    more = {"octaves": 1, "rise": 0.4, "where": "rect(0.1,0.2,0.7,0.6)", "feather": 30.0}
     found, plain = resident_dreamer(Traced(), **more), Dreamer(DreamSettings(**SETTINGS | more))
     found.warm_up_s = plain.warm_up_s = 0.2
     frames = [replace(frame, time_base=Fraction(1, 10)) for frame in frames_of(6)]

@@ -9,7 +9,7 @@ from livedream.core.frame import Frame, Motion, Picture
 from livedream.core.settings import DreamSettings
 from livedream.dream.dreamer import Dreamer
 from livedream.dream.networks.network import Network
-from livedream.dream.state import spans_of
+from livedream.dream.state import DreamState
 
 SMALL = DreamSettings(size="144p", flow="none", precision="fp32", octaves=2)
 
@@ -22,31 +22,53 @@ def motion(*, cut: bool = False) -> Motion:
     return Motion(np.zeros((2, 1, 1), np.float32), np.ones((1, 1), np.float32), cut)
 
 
+def spans(seconds: float, warm_up_s: float | None, *, fresh: bool = False) -> list[float]:
+    return DreamState(fresh=fresh).spans(seconds, warm_up_s)
+
+
 @pytest.mark.parametrize("rate", [17, 23.976, 24, 25, 29.97, 60, 240])
 def test_a_usual_film_has_a_dream_a_frame(rate: float) -> None:
-    assert spans_of(1 / rate, 1.0, fresh=False) == [1 / rate]
+    assert spans(1 / rate, 1.0) == [1 / rate]
 
 
 @pytest.mark.parametrize(
     ("seconds", "dreams"), [(1 / 15, 2), (0.1, 2), (0.3 - 0.2, 2), (0.2, 5), (1.0, 25)]
 )
-def test_of_few_frames_a_second_each_has_several(seconds: float, dreams: int) -> None:
-    spans = spans_of(seconds, 1.0, fresh=False)
-    assert len(spans) == dreams
-    assert sum(spans) == pytest.approx(seconds)
-    assert max(spans) == pytest.approx(min(spans))
+@pytest.mark.parametrize("warm_up_s", [0.0, 1.0])
+def test_of_few_frames_a_second_each_has_several(
+    seconds: float, dreams: int, warm_up_s: float
+) -> None:
+    found = spans(seconds, warm_up_s)
+    assert len(found) == dreams
+    assert sum(found) == pytest.approx(seconds)
+    assert max(found) == pytest.approx(min(found))
 
 
 def test_a_slide_is_dreamed_for_its_last_second() -> None:
-    first, *later = spans_of(30.0, 1.0, fresh=False)
+    first, *later = spans(30.0, 1.0)
     assert later == [1 / 25] * 24
     assert first == pytest.approx(30.0 - 24 / 25)
 
 
-def test_a_fresh_frame_stands_for_the_warm_up() -> None:
-    assert spans_of(1 / 30, 0.2, fresh=True) == [0.04] * 5
-    assert spans_of(1 / 30, 0.0, fresh=True) == [1 / 30]
-    assert spans_of(1 / 30, 0.01, fresh=True) == [0.01]
+def test_a_scene_s_first_frame_stands_for_the_warm_up() -> None:
+    assert spans(1 / 30, 0.2, fresh=True) == [0.04] * 5
+    assert spans(1 / 30, 0.0, fresh=True) == [1 / 30]
+    assert spans(1 / 30, 0.01, fresh=True) == [0.01]
+    state = DreamState()
+    assert len(state.spans(1 / 30, 0.2)) == 5 and not state.fresh
+    assert len(state.spans(1 / 30, 0.2)) == 1
+    state.reset()
+    assert len(state.spans(1 / 30, 0.2)) == 5
+
+
+def test_a_flash_between_two_scenes_does_not_starve_the_second() -> None:
+    """Found as two cuts, one frame apart."""
+    state = DreamState()
+    for n in range(100):
+        if n in (50, 51):
+            state.reset()
+        found = state.spans(0.04, 1.0)
+        assert len(found) == (25 if n in (0, 50, 51) else 1)
 
 
 def test_strobe_lights_take_four_times_as_long_at_most(dreamnet: Network, texture: Picture) -> None:
@@ -61,28 +83,60 @@ def test_strobe_lights_take_four_times_as_long_at_most(dreamnet: Network, textur
         before = dreamer.state.frames
         dreamer.step(frame, motion(cut=n in cuts) if n else None)
         dreams.append(dreamer.state.frames - before)
-    assert dreams[:4] == [10, 1, 6, 1]
-    assert dreams[2:50] == [6, 1] * 24
+    assert dreams[:6] == [10, 1, 10, 1, 10, 1], "a few at once"
+    assert dreams[16:50] == [6, 1] * 17
     assert dreams[50:] == [1] * 25 + [10] + [1] * 4
 
 
-def test_how_long_scenes_last_is_part_of_a_checkpoint(dreamnet: Network, texture: Picture) -> None:
+def test_what_warm_ups_may_still_take_is_part_of_a_checkpoint(
+    dreamnet: Network, texture: Picture
+) -> None:
     dreamer = Dreamer(SMALL, dreamnet)
     dreamer.warm_up_s = 0.4
-    for n, frame in enumerate(film([texture] * 9, 25)):
+    for n, frame in enumerate(film([texture] * 7, 25)):
         dreamer.step(frame, motion(cut=n == 6))
-    arrays = dreamer.state.arrays()
     other = Dreamer(SMALL, dreamnet)
-    other.restore(arrays)
-    assert (other.state.opened_s, other.state.scene_s) == pytest.approx((0.24, 0.24))
-    arrays["clock"] = arrays["clock"][:5]
-    other.restore(arrays)
-    assert (other.state.opened_s, other.state.scene_s) == (0.0, np.inf)
+    other.restore(dreamer.state.arrays())
+    assert other.state.credit_s == dreamer.state.credit_s == pytest.approx(0.8)
+    assert not other.state.fresh, "what goes on does not begin"
+
+
+@pytest.mark.parametrize(("where", "dreams"), [("still", 1), ("!moving | left", 1), ("left", 10)])
+def test_nobody_knows_what_moves_in_a_scene_s_first_frame(
+    dreamnet: Network, texture: Picture, where: str, dreams: int
+) -> None:
+    dreamer = Dreamer(SMALL.replace(flow="dis", where=where), dreamnet)
+    dreamer.warm_up_s = 0.4
+    dreamer.step(film([texture], 25)[0])
+    assert dreamer.state.frames == dreams
+
+
+def test_where_it_is_held_it_is_held_in_each_dream(dreamnet: Network, texture: Picture) -> None:
+    """As though the camera had held the frame still."""
+    settings = SMALL.replace(where="rect(0.2,0.2,0.5,0.5)", feather=40.0)
+    warm, held = Dreamer(settings, dreamnet), Dreamer(settings, dreamnet)
+    warm.warm_up_s = 0.2
+    found = warm.step(film([texture], 25)[0])
+    *_, wanted = (held.step(frame) for frame in film([texture] * 5, 25))
+    assert np.abs(found.frame.rgb.astype(int) - wanted.frame.rgb).mean() < 0.1
+
+
+def test_a_lost_dream_is_not_warmed_up_again(dreamnet: Network, texture: Picture) -> None:
+    dreamer = Dreamer(SMALL, dreamnet)
+    dreamer.warm_up_s = 0.4
+    frames = film([texture] * 3, 25)
+    dreamer.step(frames[0])
+    assert dreamer.state.residual is not None
+    dreamer.state.residual.fill_(np.nan)
+    for frame in frames[1:]:
+        before = dreamer.state.frames
+        dreamer.step(frame, motion())
+        assert dreamer.state.frames == before + 1
 
 
 @pytest.mark.parametrize("fresh", [False, True])
 def test_without_one_a_frame_is_dreamed_once(*, fresh: bool) -> None:
-    assert spans_of(7.0, None, fresh=fresh) == [7.0]
+    assert spans(7.0, None, fresh=fresh) == [7.0]
 
 
 def test_the_first_frame_is_dreamed_as_though_it_were_held(
@@ -149,6 +203,6 @@ def test_a_crossfade_is_dreamed_as_often(dreamnet: Network, texture: Picture) ->
     picture = dreamer.picture(texture)
     carried = dreamer.carry(picture, motion(), dreamer.advance(0.2))
     levelled = dreamer.grow_both(picture, carried, fading, 0.5)
-    assert dreamer.state.frames == 1 + 5 * 2, "each dream of both networks"
+    assert dreamer.state.frames == 1 + 5, "two networks dream one dream"
     assert dreamer.state.age_s == pytest.approx(1 / 25 + 0.2)
     assert float(levelled.level) == pytest.approx(14.0, rel=0.02)

@@ -1,6 +1,7 @@
 """Checkpoints: whole or not there, the last few kept, the right one found."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -107,15 +108,15 @@ def test_another_source_of_the_same_name_is_not_gone_on_with(tmp_path: Path) -> 
         check_same(job, json.dumps(older))
 
 
-def test_what_an_earlier_version_stopped_had_no_warm_up() -> None:
-    def job(warm_up: float) -> RenderJob:
-        return RenderJob(source="noise", output=Path("out.mkv"), warm_up=warm_up)
-
-    told = json.loads(job(1.0).identity())
-    assert told.pop("warm_up") == 1.0
-    check_same(job(0.0), json.dumps(told))
-    with pytest.raises(SettingsError, match=r"warm_up is 1.0, the stopped render .* had 0.0; give"):
-        check_same(job(1.0), json.dumps(told))
+@pytest.mark.parametrize("warm_up", [0.0, 1.0])
+def test_what_an_earlier_version_began_was_dreamed_otherwise(warm_up: float) -> None:
+    job = RenderJob(source="noise", output=Path("out.mkv"), warm_up=warm_up)
+    told = json.loads(job.identity())
+    assert told.pop("warm_up") == warm_up
+    with pytest.raises(SettingsError, match=r"an earlier version .* began out\.mkv, .*--overwrite"):
+        check_same(job, json.dumps(told))
+    replay = replace(job, replay=Path("show.jsonl"))
+    check_same(replay, replay.identity())
 
 
 @pytest.mark.parametrize(

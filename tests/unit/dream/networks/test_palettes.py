@@ -16,12 +16,12 @@ def find(word: str) -> tuple[int, ...]:
 
 
 def test_every_class_has_colours_that_can_be() -> None:
-    for number in range(1000):
-        palette = palette_of([[number]])
-        assert ((palette.mean >= 0) & (palette.mean <= 1)).all()
-        assert np.allclose(palette.mixing, palette.mixing.T)
-        spread = np.linalg.eigvalsh(palette.mixing.astype(np.float64))
-        assert spread[0] > 0.003 and spread[-1] < 0.7
+    palettes = [palette_of([[number]]) for number in range(1000)]
+    means = np.stack([palette.mean for palette in palettes])
+    assert ((means >= 0) & (means <= 1)).all() and (means.std(0) > 0.1).all()
+    spreads = np.linalg.eigvalsh(np.stack([palette.mixing for palette in palettes]))
+    assert spreads[:, 2].min() > 0.05 and spreads[:, 2].max() < 0.7
+    assert np.median(spreads[:, 0]) > 0.015, "few are grey"
 
 
 def test_they_are_those_of_the_thing() -> None:

@@ -57,8 +57,7 @@ def test_stretches_that_do_not_meet_are_found_out() -> None:
 def test_the_clock_at_a_cut_is_that_of_a_dream_of_everything(
     dreamnet: Network, warm_up_s: float | None
 ) -> None:
-    """At 12 frames a second, where a cut shortens the time that passes, and after a scene that is
-    shorter than the warm-up."""
+    """At 12 frames a second, where a cut shortens the time that passes, and after a short scene."""
     settings = DreamSettings(size="source", flow="none", wander=3.0)
     plan = plan_of([seen(0, 60, 26, 28, 52)], INFO, settings, warm_up_s=warm_up_s)
     dreamer = Dreamer(settings, dreamnet)
@@ -69,7 +68,7 @@ def test_the_clock_at_a_cut_is_that_of_a_dream_of_everything(
     for number in range(53):
         if number in pieces:
             there, state = pieces.pop(number).state, dreamer.state
-            for name in ("time_s", "frames", "wandered", "opened_s"):
+            for name in ("time_s", "frames", "wandered", "credit_s"):
                 assert getattr(there, name) == getattr(state, name), (number, name)
         frame = Frame(still, number, INFO.time_base, number)
         dreamer.step(frame, replace(motion, cut=number in (26, 28, 52)))
