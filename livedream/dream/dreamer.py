@@ -98,7 +98,7 @@ class Dreamer:
     `start_s`: the film's time, or the show's, where that of the frames begins: masks and guides
     that move go by it.  `warm_up_s`: for films, whose frames can wait: the first frame of every
     scene is dreamed as though the camera had held it still for so long before, unless a region
-    depends on motion; at less than 17 frames a second each frame is dreamed several times. None:
+    depends on motion; a frame that stands for more than 0.06 s is dreamed several times. None:
     every frame is dreamed once.
     Raises NetworkError, ObjectiveError or SettingsError for what cannot be had.
     """
@@ -369,10 +369,8 @@ class Dreamer:
         Where a film's frame is dreamed several times this is what remains at the first one; `grow`
         lets the rest pass.
         """
-        warm_up_s = self.warm_up_s
-        if warm_up_s and self._wanted is not None and self._wanted.moves:
-            warm_up_s = 0.0  # nobody knows yet what moves there
-        first, *self._later = self.state.spans(seconds, warm_up_s)
+        moves = self._wanted is not None and self._wanted.moves
+        first, *self._later = self.state.spans(seconds, self.warm_up_s, moves=moves)
         return self._pass(first)
 
     def _pass(self, seconds: float) -> float:

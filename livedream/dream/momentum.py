@@ -18,7 +18,7 @@ from livedream.core.device import in_reach
 ALL_OCTAVES: Final = slice(None)
 _COARSE, _FINEST = slice(None, -1), slice(-1, None)
 
-_TURNS: Final = 3  # frames; the coarse octaves have one of them
+_TURNS: Final = 3  # dreams; the coarse octaves have one of them
 COARSE_SHARE: Final = 1 / _TURNS
 # Heuristic: from one dream to the next at least so much remains, however few there are in a second.
 # Else the dream would blink from coarse to fine.
@@ -38,7 +38,7 @@ def turn(frames: int, weights: Sequence[float]) -> tuple[slice, float]:
     """Which octaves the dream after so many is to climb, and what its addition weighs.
 
     weights: of all octaves, the finest last; in the long run they weigh so against each other, as
-    they do where every frame climbs them all.
+    they do where every dream climbs them all.
     """
     *coarse, finest = weights
     if not coarse:

@@ -1,4 +1,5 @@
-"""A walk that stays on the device: a frame goes up once, what is shown comes down once.
+"""A walk that stays on the device: a frame goes up once for each of its dreams, what is shown comes
+down once.
 
 Between the two nothing waits for the device, and nothing is decided by a number on the host: what
 changes from frame to frame goes up as one vector, what is found (level, gain, flicker, age) comes

@@ -33,7 +33,8 @@ class DreamState:
     age_s: how long the dream has grown since the start or the last cut.
     step_s: how long ago the dream before was, set by `Dreamer.advance`.
     wandered: how often each region of the picture has changed its class, see `ClassesPart`.
-    time_s: of the last frame.  frames: dreamed so far; with the seed it fixes all randomness.
+    time_s: of the last frame.  frames: dreams so far, of which a film's frame may have several;
+    with the seed it fixes all randomness.
     fresh: no frame of the scene was dreamed yet.  credit_s: what warm-ups may still take.
     regions: what `livedream.region.planes` carries.
     """
@@ -66,20 +67,23 @@ class DreamState:
         """The time since the frame before, which this one is from now on."""
         before_s, self.time_s = self.time_s, time_s
         seconds = FIRST_STEP_S if before_s is None else max(0.0, time_s - before_s)
+        self.credit_s += _WARMING * seconds  # a slide's whole time counts, too
         return min(seconds, FIRST_STEP_S) if cut else seconds
 
-    def spans(self, seconds: float, warm_up_s: float | None) -> list[float]:
+    def spans(self, seconds: float, warm_up_s: float | None, *, moves: bool = False) -> list[float]:
         """How long passes before each of a frame's dreams, in s; the frame then is fresh no more.
 
-        seconds: since the frame before.  warm_up_s: see `Dreamer`; None: a frame is dreamed once.
-        The first frame of a scene stands for the warm-up, as far as there is credit for it: strobe
-        lights, of which each flash is a cut, take four times as long, not 25 times.
+        seconds: since the frame before, as `seconds_to` says.  warm_up_s: see `Dreamer`; None: a
+        frame is dreamed once.  moves: a region depends on motion, which nobody knows in a scene's
+        first frame: it is not warmed up.
+        Others stand for the warm-up, as far as there is credit for it: strobe lights, of which each
+        flash is a cut, take four times as long, not 25 times.
         """
         fresh, self.fresh = self.fresh, False
         if warm_up_s is None:
             return [seconds]
-        self.credit_s = min(self.credit_s + _WARMING * seconds, _AT_ONCE * warm_up_s)
-        given_s = min(warm_up_s, self.credit_s)
+        self.credit_s = min(self.credit_s, _AT_ONCE * warm_up_s)
+        given_s = 0.0 if moves else min(warm_up_s, self.credit_s)
         if fresh and given_s > 0.0:
             self.credit_s -= given_s
             dreams = max(1, round(given_s * _FILM_HZ))

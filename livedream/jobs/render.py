@@ -271,7 +271,9 @@ def render(
         report = RenderReport.of(job.source, job.output, dreamer, written.width, written.height)
         dreamer.start_s = info.begins_s
         dreamer.planes.rate = None if job.replay else info.rate  # a show's masks had their own
-        dreamer.warm_up_s = None if job.replay else job.warm_up  # a show had no time for it
+        # A show had no time for it, nor has what the caller dreams next.
+        dreamer.warm_up_s = None if job.replay else job.warm_up
+        stack.callback(setattr, dreamer, "warm_up_s", None)
         frames, step, start_s = scaled(source, info), job.step(dreamer, info), time.monotonic()
         if job.replay is not None:
             dreams = made_at_once(_replayed(job, job.replay, frames, dreamer))
@@ -384,10 +386,10 @@ def check_same(job: RenderJob, settings: str) -> None:
     now, then = json.loads(job.identity()), json.loads(settings)
     flat = [{**known.pop("settings", {}), **known} for known in (now, then)]
     older = {*extent(job.source), BESIDE} - flat[1].keys()  # which did not tell
-    if "warm_up" in flat[0].keys() - flat[1].keys():
+    if "warm_up" in flat[0].keys() - flat[1].keys() and "replay" not in flat[1]:
         raise SettingsError(
-            f"--resume: an earlier version of livedream began {job.output.name}, with other dreams "
-            "at cuts; --overwrite"
+            f"--resume: {job.output.name} was begun by an earlier version of livedream, which "
+            "dreams cuts differently; start again with --overwrite"
         )
     names = (flat[0].keys() | flat[1].keys()) - older
     # Another name of a mask says more than other bytes.

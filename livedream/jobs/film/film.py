@@ -16,6 +16,7 @@ from typing import Any, Final, Protocol
 from livedream.capture.synthetic import is_synthetic
 from livedream.core.errors import SettingsError, SinkError
 from livedream.core.frame import SourceInfo
+from livedream.core.settings import DreamSettings
 from livedream.core.user_folders import write_whole
 from livedream.jobs.checkpoint import MANIFEST, Checkpoints, read_checkpoint
 from livedream.jobs.film.ledger import Ledger
@@ -170,12 +171,22 @@ class _Film:
     def planned(self, seen: Sequence[Sighting], workers: int, *, exact: bool) -> Plan:
         """The plan of what was seen. Automation leaves long shots whole: at a seam two dreams of
         one look meet, not of two."""
-        timeline = self.job.timeline(self.info)
-        start_s, at = self.info.begins_s, None
+        from livedream.control.catalogue import own_objective_of
+
+        timeline, own = self.job.timeline(self.info), own_objective_of(self.job.settings)
+        start_s = self.info.begins_s
+
+        def told(settings: DreamSettings) -> DreamSettings:
+            """With the network's own objective, which may have regions, where it is dreamed."""
+            if settings.prompt.strip() or settings.objective:
+                return settings
+            return settings.replace(objective=own(settings.network))
+
+        at = None
         if timeline is not None:
-            at = lambda time_s: timeline.snapshot(start_s + time_s).dream  # noqa: E731
+            at = lambda time_s: told(timeline.snapshot(start_s + time_s).dream)  # noqa: E731
         return plan_of(
-            seen, self.info, self.job.settings, workers=workers,
+            seen, self.info, told(self.job.settings), workers=workers,
             exact=exact or timeline is not None, at=at, warm_up_s=self.job.warm_up,
         )  # fmt: skip
 

@@ -277,6 +277,6 @@ def _clocks(
         if cut:
             state.reset()
         seconds = state.seconds_to(time_s, cut=cut)
-        for span_s in state.spans(seconds, 0.0 if warm_up_s and moves[named] else warm_up_s):
+        for span_s in state.spans(seconds, warm_up_s, moves=moves[named]):
             state.advance(span_s, settings.wander)
             state.frames += 1

@@ -1,5 +1,6 @@
 """A film's frames wait for their dream: the first of each scene, and all where they are few."""
 
+from collections.abc import Container
 from fractions import Fraction
 
 import numpy as np
@@ -61,14 +62,33 @@ def test_a_scene_s_first_frame_stands_for_the_warm_up() -> None:
     assert len(state.spans(1 / 30, 0.2)) == 5
 
 
+def warmed(rate: float, cuts: Container[int], frames: int, *, moves: int = 0) -> list[int]:
+    """How often each frame of a film is dreamed, with a warm-up of a second. moves: so many of the
+    first frames have a region that depends on motion."""
+    state, found = DreamState(), []
+    for n in range(frames):
+        if n in cuts:
+            state.reset()
+        seconds = state.seconds_to(n / rate, cut=n in cuts)
+        found.append(len(state.spans(seconds, 1.0, moves=n < moves)))
+    return found
+
+
 def test_a_flash_between_two_scenes_does_not_starve_the_second() -> None:
     """Found as two cuts, one frame apart."""
-    state = DreamState()
-    for n in range(100):
-        if n in (50, 51):
-            state.reset()
-        found = state.spans(0.04, 1.0)
-        assert len(found) == (25 if n in (0, 50, 51) else 1)
+    found = warmed(25, (50, 51), 100)
+    assert [n for n, dreams in enumerate(found) if dreams == 25] == [0, 50, 51]
+    assert found.count(1) == 97
+
+
+@pytest.mark.parametrize("rate", [0.2, 1, 3])
+def test_every_slide_is_a_scene(rate: float) -> None:
+    assert warmed(rate, range(40), 40) == [25] * 40
+
+
+def test_where_motion_decided_until_now_there_is_credit() -> None:
+    found = warmed(25, (50, 60), 61, moves=60)
+    assert found == [1] * 60 + [25]
 
 
 def test_strobe_lights_take_four_times_as_long_at_most(dreamnet: Network, texture: Picture) -> None:
