@@ -35,6 +35,7 @@ class FakeDreamer(Dreamer):
     def __init__(self, settings: DreamSettings, value: float = 10.0) -> None:
         self._settings = settings
         self.state, self.timer, self.start_s = DreamState(), StageTimer(), 0.0
+        self.warm_up_s = self._wanted = None
         self.planes = PlaneReader()
         self.value = value
         self.go = threading.Semaphore(0)
