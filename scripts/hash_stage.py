@@ -134,9 +134,9 @@ class StagedDreamer(Dreamer):
         self._asked.add(asked)
         return there and super().prepare(plan)
 
-    def grow(self, picture: Any, carried: Any, planes: Any = None) -> Any:
+    def _grow(self, picture: Any, carried: Any, planes: Any) -> Any:  # a crossfade does so twice
         self._stage.dream()
-        return super().grow(picture, carried, planes)
+        return super()._grow(picture, carried, planes)
 
 
 class StagedPool(LiveDreamerPool):
