@@ -113,7 +113,7 @@ class DreamState:
         """As plain arrays, for a checkpoint."""
         time_s = np.nan if self.time_s is None else self.time_s
         gain = np.nan if self.gain is None else float(self.gain)
-        times = (gain, self.age_s, time_s, self.frames, self.wandered, self.credit_s)
+        times = (gain, self.age_s, time_s, self.frames, self.wandered, self.credit_s, self.fresh)
         clock = np.array(times, np.float64)
         found: dict[str, NDArray[np.generic]] = {"clock": clock}
         for name, carried in (("residual", self.residual), ("momentum", self.momentum)):
@@ -124,7 +124,7 @@ class DreamState:
     @classmethod
     def from_arrays(cls, found: Mapping[str, NDArray[np.generic]], device: torch.device) -> Self:
         clock = map(float, found["clock"].astype(np.float64))
-        gain, age_s, time_s, frames, wandered, credit_s = clock
+        gain, age_s, time_s, frames, wandered, credit_s, fresh = clock
         residual, momentum = (
             torch.from_numpy(found[name].copy()).to(device) if name in found else None
             for name in ("residual", "momentum")
@@ -137,6 +137,6 @@ class DreamState:
         }
         return cls(
             residual, momentum, last, age_s, wandered=wandered,
-            time_s=None if np.isnan(time_s) else time_s, frames=int(frames), fresh=False,
+            time_s=None if np.isnan(time_s) else time_s, frames=int(frames), fresh=bool(fresh),
             credit_s=credit_s, regions=regions,
         )  # fmt: skip

@@ -88,7 +88,7 @@ def differences(found: list[Picture], wanted: list[Picture]) -> np.ndarray:
         ("pictures/%03d.tif", {}, 0, 0.0),
         ("layer.mov", {}, 2, 0.05),
         ("layer.mkv", {"codec": "prores"}, 2, 0.05),
-        ("layer.webm", {}, 100, 2.0),
+        ("layer.webm", {}, 100, 2.3),
     ],
 )
 def test_laid_over_the_source_it_is_the_dream(  # noqa: PLR0917
