@@ -16,9 +16,8 @@ FIRST_STEP_S: Final = 1 / 25  # heuristic: the time that a frame with none befor
 # Heuristic (docs/decisions/warm-up.md): dreams in a second of a film, whatever its frame rate. With
 # 17 frames a second or more each has one.
 _FILM_HZ: Final = 25
-# Heuristic: warm-ups take so much of a film's own time at most, but for a few of them at once...
-_WARMING: Final = 3.0
-_AT_ONCE: Final = 3.0
+_WARMING: Final = 3.0  # heuristic: seconds of warm-up that a second of film has credit for
+_AT_ONCE: Final = 3.0  # heuristic: warm-ups that the credit holds at most
 _REGION: Final = "region "  # before the names of their arrays in a checkpoint
 
 

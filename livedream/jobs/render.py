@@ -1,4 +1,7 @@
-"""Render: a file goes in, a coherent dream comes out, and nothing is lost on the way."""
+"""Render: a file goes in, a coherent dream comes out, and nothing is lost on the way.
+
+Long, as half of it is one noun: a job, with everything that its pictures depend on.
+"""
 
 import hashlib
 import json

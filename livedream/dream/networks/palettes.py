@@ -3,7 +3,7 @@
 `palettes.tsv` is a table of facts made by ``scripts/make_palettes.py``, a line for each class: the
 mean of red, green and blue in a photograph of it, in 8-bit steps, and their covariance (the upper
 triangle, row by row). A mean of photographs would be grey; one photograph has the colours of the
-thing and of where it is found: a lighthouse's sky, a badger's night.
+thing and of where it is found: a lighthouse's dusk, a jellyfish's dark water.
 """
 
 from collections.abc import Sequence
