@@ -150,6 +150,12 @@ class DreamSettings:
         "0: everything is drawn",
         minimum=0.0, maximum=1.0, ramp_s=0.4,
     )  # fmt: skip
+    headroom: float = declare(
+        1.5,
+        "how far whites are dimmed under the dream, relative to its strength: animals in a bright "
+        "sky or on a white wall get bodies instead of outlines; 0: whites stay as they are",
+        minimum=0.0, maximum=4.0, ramp_s=0.4, soft_maximum=2.0,
+    )  # fmt: skip
     tint: float = declare(
         0.4,
         "how much green and magenta the dream brings; a little keeps fur and feathers natural; "

@@ -34,6 +34,7 @@ from livedream.dream.ascent import Ascent, Plan
 from livedream.dream.clean import cleaned
 from livedream.dream.compose import compose
 from livedream.dream.engines.cuda import CudaEngine
+from livedream.dream.headroom import lowered
 from livedream.dream.level import Figure, LevelledDream, Shaping, crossfade, scale_to_level
 from livedream.dream.momentum import ALL_OCTAVES, ahead, blend, remaining, turn
 from livedream.dream.networks.network import Network, load_network
@@ -232,6 +233,7 @@ class Dreamer:
         planes = planes or self.regions(frame.rgb, motion, seconds, self.remains(seconds))
         self._guides.follow(self._film_s, self.planes.rate)
         self._place_terms(planes)
+        below = self.lowered(frame.rgb, planes, mix)
 
         def dream(motion: Motion | DeviceMotion | None, keep: float) -> Callable[[], ResidentFrame]:
             settings = self.settings
@@ -240,11 +242,11 @@ class Dreamer:
             draw = np.random.default_rng([settings.seed, state.frames])
             launched = walk.launch(
                 kind_of(
-                    frame.rgb, size, motion, octaves=octaves, settings=settings,
+                    below, size, motion, octaves=octaves, settings=settings,
                     moving=state.momentum is not None,
                     held=planes is not None and planes.keep is not None,
                 ),
-                frame.rgb, motion, carried=state, planes=planes,
+                below, motion, carried=state, planes=planes,
                 margins=self.ascent.margins(*size, draw, octaves),
                 figures=FrameFigures(
                     keep=keep, seconds=state.step_s,
@@ -274,7 +276,7 @@ class Dreamer:
                 self._lose()
                 if kept is not None:
                     kept.reset()
-                rgb, level, gain, flicker = frame.rgb, 0.0, 0.0, 0.0
+                rgb, level, gain, flicker = below, 0.0, 0.0, 0.0
             shown = replace(frame, rgb=rgb)
             took_s = launched.took_s()
             return Dream(frame, shown, level, gain, flicker, kept or left, took_s, planes)
@@ -284,22 +286,31 @@ class Dreamer:
     def step_by_stage(self, frame: Frame, motion: Motion | None) -> Dream:
         """`step`, the stages one by one even where a frame goes its way on the device."""
         with self.timer.stage("warp"):
-            picture = self.picture(frame.rgb)
             cut = motion is not None and motion.cut
             if cut:
                 self.reset()
             seconds = self.state.seconds_to(frame.time_s, cut=cut)
             keep = self.advance(seconds)
             planes = self.regions(frame.rgb, motion, seconds, self.remains(seconds))
+            below = self.lowered(frame.rgb, planes)
+            picture = self.picture(below)
             carried = self.carry(picture, motion, keep, planes)
         with self.timer.stage("dream"):
             levelled = self.grow(picture, carried, planes)
             figures = levelled.figures(carried)
         with self.timer.stage("compose"):
             steps = self.transfers.to_host((levelled.residual[0] * 255.0).permute(1, 2, 0))
-            shown = replace(frame, rgb=compose(frame.rgb, steps))
+            shown = replace(frame, rgb=compose(below, steps))
         level, gain, flicker = figures.tolist()
         return Dream(frame, shown, level, gain, flicker, self.state, planes=planes)
+
+    def lowered(self, rgb: Picture, planes: Planes | None = None, mix: float = 1.0) -> Picture:
+        """What a frame's dream is laid on, and dreamed on: the frame with `headroom`.
+
+        planes: of its regions.  mix: how much of the dream is laid on.
+        """
+        plane = None if planes is None else planes.grow
+        return lowered(rgb, mix * self.settings.headroom * self.settings.strength, plane)
 
     def picture(self, rgb: Picture) -> Tensor:
         """The frame at the dream's size: (1, 3, h, w) float32 in [0, 1] on the device."""

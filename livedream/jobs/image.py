@@ -120,7 +120,7 @@ def dream_still(
     levelled, stopped = None, None
 
     def keep(dream: LevelledDream) -> None:
-        shown, settings = lay_on(rgb, dream.residual), job.identity()
+        shown, settings = _shown(dreamer, rgb, dream.residual), job.identity()
         shown = dream_layer(rgb, shown) if job.layer else shown
         write_picture(job.output, shown, settings=settings, quality=job.quality)
 
@@ -174,8 +174,8 @@ def rounds_of(dreamer: Dreamer, rgb: Picture, rounds: int) -> Iterator[LevelledD
 
 def _held(dreamer: Dreamer, rgb: Picture, rounds: int) -> Iterator[LevelledDream]:
     dreamer.resize(rgb)
-    picture = dreamer.picture(rgb)
     planes = dreamer.regions(rgb, None, FIRST_STEP_S, 0.0)
+    picture = dreamer.picture(dreamer.lowered(rgb, planes))
     for _ in range(rounds):
         yield dreamer.grow(picture, dreamer.fade(picture, FIRST_STEP_S), planes)
 
@@ -183,7 +183,12 @@ def _held(dreamer: Dreamer, rgb: Picture, rounds: int) -> Iterator[LevelledDream
 def dreamed(dreamer: Dreamer, rgb: Picture, rounds: int) -> Picture:
     """A picture after some rounds."""
     *_, last = rounds_of(dreamer, rgb, rounds)
-    return lay_on(rgb, last.residual)
+    return _shown(dreamer, rgb, last.residual)
+
+
+def _shown(dreamer: Dreamer, rgb: Picture, residual: Tensor) -> Picture:
+    planes = dreamer.regions(rgb, None, FIRST_STEP_S, 0.0)
+    return lay_on(dreamer.lowered(rgb, planes), residual)
 
 
 def lay_on(rgb: Picture, residual: Tensor) -> Picture:

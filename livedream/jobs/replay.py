@@ -61,10 +61,12 @@ class ShowDreamer:
             rgb = self._grading.finish(dream.frame.rgb, None, now.grade, seconds)
             return replace(dream, frame=replace(frame, rgb=rgb))
         with dreamer.timer.stage("warp"):
-            picture, keep = dreamer.picture(frame.rgb), dreamer.advance(seconds)
+            keep = dreamer.advance(seconds)
             fading = None if now.fading is None else self._pool.get(now.fading)
             faded = dreamer.remains(seconds)
             planes = dreamer.regions(frame.rgb, motion, seconds, faded, fading)
+            below = dreamer.lowered(frame.rgb, planes, now.grade.mix)
+            picture = dreamer.picture(below)
             carried = dreamer.carry(picture, motion, keep, planes)
         with dreamer.timer.stage("dream"):
             if fading is None:
@@ -74,7 +76,7 @@ class ShowDreamer:
             figures = levelled.figures(carried)
         with dreamer.timer.stage("compose"):
             steps = steps_of(levelled.residual, now.grade.mix)
-            rgb = self._grading.finish(frame.rgb, steps, now.grade, seconds)
+            rgb = self._grading.finish(below, steps, now.grade, seconds)
         shown = replace(frame, rgb=rgb)
         level, gain, flicker = figures.tolist()
         return Dream(frame, shown, level, gain, flicker, dreamer.state, planes=planes)

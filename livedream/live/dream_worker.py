@@ -26,6 +26,7 @@ from livedream.core.errors import reason
 from livedream.core.frame import Frame, Motion, Picture
 from livedream.core.health import Health
 from livedream.core.niceness import yield_processor
+from livedream.core.shrink import shrunk
 from livedream.core.snapshot import Snapshot
 from livedream.core.supervisor import FaultLog, SupervisedThread, start_thread
 from livedream.dream.ascent import Plan
@@ -292,7 +293,8 @@ class DreamWorker:
         if not both and chosen.on_device(request.frame.rgb):
             return self._launch(request, plan, chosen, passed_s)
         planes = request.planes and request.planes.fitted(plan.size)
-        picture = dreamer.picture(request.frame.rgb)
+        small = shrunk(request.frame.rgb, *plan.size)
+        picture = dreamer.picture(dreamer.lowered(small, planes, snapshot.grade.mix))
         keep = dreamer.advance(passed_s)
         before = carried = None
         if request.base is not None:

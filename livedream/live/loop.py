@@ -25,6 +25,7 @@ from livedream.core.health import Status
 from livedream.core.latest_slot import LatestSlot, SlotClosed
 from livedream.core.shrink import fitted
 from livedream.core.supervisor import FaultLog
+from livedream.dream.headroom import lowered
 from livedream.flow import FlowEstimator
 from livedream.flow.motion import MotionEstimator
 from livedream.live.dream_worker import DreamOverlay, DreamWorker
@@ -222,7 +223,11 @@ class LiveLoop:
         with meter.stage("warp"):
             shown = wiring.dreaming.shown(time.monotonic(), snapshot.grade.mix)
         with meter.stage("compose"):
-            below = rgb if shown.picture is None else shown.picture
+            below = shown.picture
+            if below is None:
+                dream = snapshot.dream
+                by = snapshot.grade.mix * dream.headroom * dream.strength
+                below = lowered(rgb, by, None if planes is None else planes.grow)
             picture = self._grading.finish(below, shown.steps, snapshot.grade, passed_s)
             if wiring.limiter is not None:
                 picture = wiring.limiter.apply(picture, time.monotonic())

@@ -85,7 +85,7 @@ def test_sound_and_timing_come_through(clip: Path, tmp_path: Path, dreamnet: Net
 def test_the_strength_asked_for_is_in_the_file(tmp_path: Path, dreamnet: Network) -> None:
     out = tmp_path / "out.mkv"
     for strength in (6.0, 18.0):
-        settings = SMALL.replace(strength=strength, size="source")
+        settings = SMALL.replace(strength=strength, size="source", headroom=0.0)
         render(
             job(CLOUDS, out, settings=settings, codec="ffv1", overwrite=True),
             Dreamer(settings, dreamnet),
@@ -108,7 +108,7 @@ def test_every_scene_opens_with_its_dream(
     with open_sink(film, info) as sink:
         for n, rgb in enumerate(scenes):
             sink.write(Frame(rgb, n, Fraction(1, 25), n, 1))
-    settings = SMALL.replace(size="source")
+    settings = SMALL.replace(size="source", headroom=0.0)  # so that the change is the dream
     dreamer = Dreamer(settings, dreamnet)
     wanted = job(film, out, settings=settings, codec="ffv1", warm_up=warm_up)
     levels: list[float] = []

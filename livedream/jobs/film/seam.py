@@ -39,7 +39,7 @@ class Seam:
         self._done += 1
         share = _share(self._done / (self._frames + 1))
         first = self._dreamers[0]
-        picture, both = first.picture(frame.rgb), []
+        both = []
         cut = motion is not None and motion.cut
         with first.timer.stage("dream"):
             for dreamer in self._dreamers:
@@ -48,6 +48,8 @@ class Seam:
                 seconds = dreamer.state.seconds_to(frame.time_s, cut=cut)
                 keep = dreamer.advance(seconds)
                 planes = dreamer.regions(frame.rgb, motion, seconds, dreamer.remains(seconds))
+                below = dreamer.lowered(frame.rgb, planes)
+                picture = dreamer.picture(below)
                 carried = dreamer.carry(picture, motion, keep, planes)
                 grown = dreamer.grow(picture, carried, planes)
                 both.append((grown, grown.figures(carried)))
@@ -61,7 +63,7 @@ class Seam:
             keep_colours=first.settings.keep_colours,
         )  # fmt: skip
         with first.timer.stage("compose"):
-            rgb = compose(frame.rgb, steps_of(shown.residual))
+            rgb = compose(below, steps_of(shown.residual))
         level, gain, flicker = told.lerp(found, share).tolist()
         return Dream(frame, replace(frame, rgb=rgb), level, gain, flicker, None)
 

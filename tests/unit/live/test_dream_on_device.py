@@ -22,6 +22,7 @@ from livedream.core.snapshot import Snapshot
 from livedream.core.supervisor import Supervisor
 from livedream.dream.compose import compose
 from livedream.dream.dreamer import Dreamer
+from livedream.dream.headroom import lowered
 from livedream.flow import open_flow
 from livedream.flow.motion import MotionEstimator
 from livedream.live.dream_worker import DreamOverlay, DreamWorker
@@ -101,6 +102,12 @@ def film() -> list[tuple[Picture, Motion | None]]:
     return [(rgb, flow.step(rgb)) for rgb in pictures]
 
 
+def laid_on(rgb: Picture, steps: np.ndarray, mix: float = 1.0) -> Picture:
+    """What the loop makes of it."""
+    usual = DreamSettings()
+    return compose(lowered(rgb, mix * usual.headroom * usual.strength), steps)
+
+
 def added(picture: Picture, rgb: Picture) -> np.ndarray:
     return np.abs(picture.astype(int) - rgb)
 
@@ -110,7 +117,7 @@ def test_each_frame_comes_down_with_its_own_dream(
     shows: Callable[..., Show], film: list[tuple[Picture, Motion | None]], mix: float
 ) -> None:
     grade, capture = GradeSettings(mix=mix), Traced()
-    found, plain = shows(capture), shows()
+    found, plain = (shows(way, SETTINGS.replace(headroom=0.0)) for way in (capture, None))
     for rgb, motion in film:
         there, here = (show.frame(rgb, motion, grade=grade) for show in (found, plain))
         assert there.picture is not None and there.steps is None
@@ -123,6 +130,16 @@ def test_each_frame_comes_down_with_its_own_dream(
     assert capture.captured == 1
 
 
+@pytest.mark.parametrize("mix", [1.0, 0.5])
+def test_whites_have_the_same_headroom(shows: Callable[..., Show], mix: float) -> None:
+    white, grade = np.full((144, 256, 3), 255, np.uint8), GradeSettings(mix=mix)
+    there, here = (show.frame(white, grade=grade) for show in (shows(Pool()), shows()))
+    assert there.picture is not None and here.steps is not None
+    seen = laid_on(white, here.steps, mix)
+    assert there.picture.mean() == pytest.approx(seen.mean(), abs=1.0)
+    assert seen.mean() == pytest.approx(255 - 21 * mix, abs=2.0)
+
+
 def test_what_a_travel_comes_across_dreams_as_well(
     shows: Callable[..., Show], film: list[tuple[Picture, Motion | None]]
 ) -> None:
@@ -132,7 +149,7 @@ def test_what_a_travel_comes_across_dreams_as_well(
         there, here = (show.frame(rgb, motion, grade=grade) for show in (found, plain))
     assert there.picture is not None and here.steps is not None
     for edge in (np.s_[:8], np.s_[-8:], np.s_[:, :8], np.s_[:, -8:]):
-        ours, theirs = (added(x, rgb)[edge] for x in (there.picture, compose(rgb, here.steps)))
+        ours, theirs = (added(x, rgb)[edge] for x in (there.picture, laid_on(rgb, here.steps)))
         assert ours.mean() == pytest.approx(theirs.mean(), rel=0.2)
 
 

@@ -157,7 +157,7 @@ def test_the_region_of_a_mirrored_picture_is_mirrored_and_its_camera_is_not(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     parameters = LiveParameters(
-        DreamSettings(where="left"), GradeSettings(mirror=True), clock=lambda: 0.0
+        DreamSettings(where="left", headroom=0.0), GradeSettings(mirror=True), clock=lambda: 0.0
     )
     out: list[LiveFrame] = []
     run_loop(

@@ -1,0 +1,55 @@
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from livedream.core.frame import Frame, Picture
+from livedream.core.settings import DreamSettings
+from livedream.dream.dreamer import Dreamer
+from livedream.dream.headroom import lowered
+from livedream.dream.networks.network import Network
+
+RAMP = np.repeat(np.arange(256, dtype=np.uint8), 3).reshape(1, 256, 3)
+
+
+@pytest.mark.parametrize("by", [1.0, 14.0, 40.0, 63.0])
+def test_white_is_lowered_by_so_much_and_what_is_darker_stays(by: float) -> None:
+    found = lowered(RAMP, by)[0, :, 0].astype(int)
+    assert found[255] == 255 - round(by)
+    knee = int(255 - 4 * by)
+    assert np.array_equal(found[: knee + 1], np.arange(knee + 1))
+    assert (np.diff(found) >= 0).all(), "tones keep their order"
+
+
+def test_at_most_a_quarter_of_the_range_is_taken() -> None:
+    assert np.array_equal(lowered(RAMP, 100.0), lowered(RAMP, 63.75))
+    assert lowered(RAMP, 100.0).max() == 191
+
+
+def test_nothing_to_be_done_gives_the_picture_itself() -> None:
+    assert lowered(RAMP, 0.0) is RAMP
+
+
+def test_a_plane_says_where() -> None:
+    white = np.full((20, 40, 3), 255, np.uint8)
+    plane = np.zeros((10, 20), np.float32)
+    plane[:, 10:] = 1.0
+    found = lowered(white, 20.0, plane)
+    assert (found[:, :18] == 255).all()
+    assert (found[:, 22:] == 235).all()
+    assert np.array_equal(lowered(RAMP, 20.0, np.ones((3, 3), np.float32)), lowered(RAMP, 20.0))
+
+
+def test_on_white_a_dream_rises_as_it_falls(dreamnet: Network, texture: Picture) -> None:
+    """Without headroom all that is brighter than white is lost."""
+    bright = np.asarray(250 + texture // 52, np.uint8)
+
+    def risen(headroom: float) -> float:
+        settings = DreamSettings(headroom=headroom, device="cpu", engine="torch", size="source")
+        dreamer = Dreamer(settings, dreamnet)
+        dreamer.warm_up_s = 0.6
+        shown = dreamer.step(Frame(bright, 0, Fraction(1, 25), 0)).frame.rgb.astype(int)
+        return float((shown - lowered(bright, headroom * settings.strength) > 4).mean())
+
+    assert risen(1.0) > 0.2
+    assert risen(0.0) < 0.05
