@@ -127,8 +127,8 @@ class Fuzz:
         self.answers.setblocking(False)
         self.wall = WallControl()
         self.displays = [
-            DisplayState("display 0", Placement()),
-            DisplayState("display 1", Placement()),
+            DisplayState(0, "display 0", Placement()),
+            DisplayState(1, "display 1", Placement()),
         ]
         self.wall.publish(tuple(self.displays))
         self.osc = OscServer(self.parameters, self.show, Endpoint("127.0.0.1", 0), wall=self.wall)

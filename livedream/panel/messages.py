@@ -140,7 +140,7 @@ class MessageHandler:
         """
         return [
             {
-                **_picked(state, "name undo redo fault"),
+                **_picked(state, "number name undo redo fault"),
                 "values": {
                     name: [state.value(name), round(one.to_unit(state.value(name)), 5)]
                     for name, one in WALL_SETTINGS.items()

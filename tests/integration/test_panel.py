@@ -416,7 +416,7 @@ def test_the_window_is_set_apart_from_the_parameters(stage: Stage) -> None:
     client = Client(stage)
     try:
         assert client.until(lambda sent: "hello" in sent and "wall" in sent)
-        stage.wall.publish((DisplayState("display 0", Placement(gamma=1.5)),))
+        stage.wall.publish((DisplayState(0, "display 0", Placement(gamma=1.5)),))
         (display,) = client.until(lambda sent: sent["wall"])
         assert display["values"]["gamma"] == [1.5, pytest.approx(0.626, abs=0.001)]
         client.send(set="wall/0/gamma", value=9.0)

@@ -152,7 +152,10 @@ def test_the_window_is_set_where_there_is_one(browser: Browser, stage: Stage) ->
     turn(page, "system")
     section = "document.querySelector('[data-display=\"{}\"]')"
     assert page.evaluate(f"{section.format(0)} === null")
-    left, right = DisplayState("display 0", Placement()), DisplayState("display 1", Placement())
+    left, right = (
+        DisplayState(0, "display 0", Placement()),
+        DisplayState(1, "display 1", Placement()),
+    )
     stage.wall.publish((left, right))
     page.wait(f"{section.format(1)} !== null")
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth + 1")

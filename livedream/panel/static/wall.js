@@ -11,17 +11,17 @@ export class Wall {
   }
 
   show(displays) {
-    const names = displays.map((one) => one.name);
+    const names = displays.map((one) => `${one.number} ${one.name}`);
     if (names.join("\n") !== this.names.join("\n")) {
       this.names = names;
       for (const name of [...this.controls.keys()]) if (name.startsWith("wall/")) this.controls.delete(name);
-      this.rows = displays.map((one, number) => this.display(one, number));
+      this.rows = displays.map((one, row) => this.display(one, row));
       this.node.replaceChildren(...this.rows.map(({ node }) => node));
     }
     this.node.hidden = !displays.length;
-    displays.forEach((one, number) => {
-      const { buttons, kept } = this.rows[number];
-      for (const [name, [value, unit]] of Object.entries(one.values)) this.controls.get(`wall/${number}/${name}`)?.[0].update(value, unit);
+    displays.forEach((one, row) => {
+      const { buttons, kept } = this.rows[row];
+      for (const [name, [value, unit]] of Object.entries(one.values)) this.controls.get(`wall/${one.number}/${name}`)?.[0].update(value, unit);
       buttons.undo.disabled = !one.undo;
       buttons.redo.disabled = !one.redo;
       kept.textContent = one.fault ? `Not saved for the next start: ${one.fault}` : "Every change is saved for the next start.";
@@ -29,14 +29,14 @@ export class Wall {
     });
   }
 
-  display({ name }, number) {
+  display({ name, number }, row) {
     const place = (one) => {
       const whole = `wall/${number}/${one.name}`;
       const made = control({ ...one, name: whole }, this.send);
       this.controls.set(whole, [made]);
       return made.node;
     };
-    const ofAll = (one) => one.name === "test_card" && number > 0; // of every display, said with the first
+    const ofAll = (one) => one.name === "test_card" && row > 0; // of every display, said with the first
     const buttons = Object.fromEntries(Object.entries(this.actions).map(([action, help]) => [action,
       make("button", { class: "chip", title: help, onclick: () => this.send({ act: `wall/${number}/${action}` }) }, action === "reset" ? "Reset mesh" : label(action))]));
     const kept = make("p", { class: "help" });

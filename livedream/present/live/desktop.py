@@ -57,14 +57,16 @@ def desktop_sizes() -> tuple[tuple[int, int], ...]:
 class Desktop:
     """The displays, as they are when it is made.
 
-    there: of the areas those that there are.  missing: why the others are not, for people.
+    there: of the areas those that there are.  numbered: these, each with its number among all of
+    them.  missing: why the others are not, for people.
     Raises SinkError where there is none of them.
     """
 
     def __init__(self, areas: Sequence[Area]) -> None:
         self._sizes, self._seen, self._looked_s = desktop_sizes(), _monitors(), time.monotonic()
         found = {area: self._fault(area) for area in areas}
-        self.there = tuple(area for area, fault in found.items() if not fault)
+        self.numbered = tuple((n, area) for n, area in enumerate(areas) if not found[area])
+        self.there = tuple(area for _, area in self.numbered)
         self.missing = tuple(fault for fault in found.values() if fault)
         if not self.there:
             raise SinkError(self.missing[0])

@@ -101,7 +101,7 @@ class Display:
 
     def state(self, *, test_card: bool) -> DisplayState:
         return DisplayState(
-            self.screen.name, self._lie(), test_card, self.editor is not None,
+            self.number, self.screen.name, self._lie(), test_card, self.editor is not None,
             bool(self._undo), bool(self._redo), self._fault,
         )  # fmt: skip
 

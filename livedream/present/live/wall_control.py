@@ -61,10 +61,12 @@ ACTIONS: Final[Mapping[str, str]] = MappingProxyType({
 class DisplayState:
     """A display as it is.
 
-    name: for people.  placement: with the soft edges in force.  undo, redo: whether there is
+    number: on the wall, from the left; one that is missing keeps its own.  name: for people.
+    placement: with the soft edges in force.  undo, redo: whether there is
     something to.  fault: why it is not kept for the next start, "" where it is.
     """
 
+    number: int
     name: str
     placement: Placement
     test_card: bool = False
@@ -115,8 +117,8 @@ class WallControl:
     def values(self) -> dict[str, Any]:
         """Every setting of every display by its whole name."""
         return {
-            f"{ROOT}{number}/{setting}": state.value(setting)
-            for number, state in enumerate(self._displays)
+            f"{ROOT}{state.number}/{setting}": state.value(setting)
+            for state in self._displays
             for setting in SETTINGS
         }
 
@@ -163,10 +165,11 @@ class WallControl:
         if last not in known:
             hint = closest(last, known) or f"there are {', '.join(known)}"
             raise SettingsError(f"wall: no {last[:40]!r}; {hint}")
-        if number and number not in map(str, range(len(displays))):
-            raise refused("wall: display", f"0 to {len(displays) - 1}", repr(number[:40]))
-        found = int(number) if number else min(self._chosen, len(displays) - 1)
-        return found, displays[found], last
+        there = {str(state.number): state for state in displays}
+        if number and number not in there:
+            raise refused("wall: display", " or ".join(there), repr(number[:40]))
+        state = there.get(number or str(self._chosen), displays[0])
+        return state.number, state, last
 
     # For the window
 
@@ -179,12 +182,12 @@ class WallControl:
                 number, name, value, origin = self._wanted.get_nowait()
             except queue.Empty:
                 return
-            if number < len(self._displays):
+            if any(state.number == number for state in self._displays):
                 self._origins[f"{ROOT}{number}/{name}"] = origin
                 yield number, name, value
 
     def publish(self, displays: tuple[DisplayState, ...], chosen: int = 0) -> None:
-        """How the displays are now; nobody is told where that is as it was."""
+        """How the displays are now; nobody is told where that is as it was. chosen: its number."""
         self._chosen = chosen
         origins, self._origins = self._origins, {}
         if displays == self._displays:

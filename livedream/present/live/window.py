@@ -99,7 +99,7 @@ class Window:
         if options.placing.get("mask"):
             mask_for(options.placing["mask"], (1, 1))
         self._displays: list[Display] = []
-        self._chosen = 0  # the number of the display that keys are for
+        self._chosen = 0  # the display that keys are for, of those that are there
         self._before: dict[str, Placement] = {}  # by display key, for when a display comes back
         self._moved: Area | None = None  # where F10 has put the only window
         self._card = options.card
@@ -149,7 +149,7 @@ class Window:
         start_video()
         try:
             desktop = self._desktop()
-            for number, area in enumerate(desktop.there):
+            for number, area in desktop.numbered:
                 # One display paces all of them: each that waited would wait for its own beam.
                 paced = area == desktop.there[-1]
                 self._displays.append(self._open(number, area, picture, paced))
@@ -180,6 +180,9 @@ class Window:
         """What was kept for the display, and over it what the window was told."""
         kept = self._memory.recall(screen.display_key) or Placement()
         return replace(kept, **self._options.placing)
+
+    def _numbered(self, number: int) -> Display:
+        return next(display for display in self._displays if display.number == number)
 
     @property
     def _display(self) -> Display:
@@ -219,7 +222,7 @@ class Window:
                     self._handle(event)
             for number, name, value in self._wall.take():
                 changed = True
-                self._set(self._displays[number], name, value)
+                self._set(self._numbered(number), name, value)
             if frame is not None:
                 self._frame, changed = frame, True
             if changed:
@@ -250,7 +253,7 @@ class Window:
         for display, share in zip(self._displays, parts, strict=True):
             display.draw(rgb, share, card=self._card)
         states = (display.state(test_card=self._card) for display in self._displays)
-        self._wall.publish(tuple(states), self._chosen)
+        self._wall.publish(tuple(states), self._display.number)
         if len(self._displays) > 1:  # half a millisecond from one to the next, instead of eleven
             for display in self._displays:
                 display.screen.finish()

@@ -105,7 +105,7 @@ def test_the_window_is_set_as_a_parameter_is(server: OscServer, sender: socket.s
 
     sender.send(message("/livedream/wall/test_card", 1))
     assert answer() == ("/livedream/error", "wall: no window is open")
-    states = DisplayState("display 0", Placement()), DisplayState("display 1", Placement())
+    states = DisplayState(0, "display 0", Placement()), DisplayState(1, "display 1", Placement())
     WALL.publish(states)
     told = [answer() for _ in range(2 * 2 * len(SETTINGS))]
     assert ("/livedream/wall/1/mesh/value", "2x2") in told

@@ -125,8 +125,11 @@ class PaperDesktop:
     faults: Sequence[str] = ()
 
     def __init__(self, areas: Sequence[Area]) -> None:
-        self.there = tuple(area for area in areas if area.number < self.count)
-        self.missing = tuple(f"display {area.number} is off" for area in areas[len(self.there) :])
+        self.numbered = tuple((n, area) for n, area in enumerate(areas) if area.number < self.count)
+        self.there = tuple(area for _, area in self.numbered)
+        self.missing = tuple(
+            f"display {area.number} is off" for area in areas if area not in self.there
+        )
         if not self.there:
             raise SinkError(self.missing[0])
 
@@ -459,6 +462,15 @@ class TestLost:
         assert not paper.others and paper.seen[-1] == WHOLE
         assert "display 3 is off" in caplog.text
 
+    def test_while_one_display_is_missing_the_others_keep_their_numbers(self, stage: Stage) -> None:
+        def tell() -> None:
+            assert [state.number for state in stage.wall.displays] == [1, 2]
+            stage.wall.set("wall/2/gamma", 2.0)
+
+        displays = Area(3), Area(0), Area(1)
+        paper = stage.run(lambda: stage.slot.put(BLACK), tell, press("tab"), displays=displays)
+        assert [other.lain[-1].gamma for other in (paper, *paper.others)] == [1.0, 2.0]
+
     def test_what_is_set_meanwhile_is_for_the_display_that_it_was_set_for(
         self, stage: Stage
     ) -> None:
@@ -621,9 +633,9 @@ class TestFromElsewhere:
             "mesh: must be one of 2x2, 3x3, 5x5, 9x9 (got '4x4')",
             "edges: must be left,top,right,bottom, two facing ones up to 1 (got 0.7,0,0.5,0)",
             "gamma: must be 0.2 to 5 (got 9)",
-            "wall: display: must be 0 to 0 (got '2')",
+            "wall: display: must be 0 (got '2')",
             "wall: no 'gama'; did you mean gamma?",
-            "wall: display: must be 0 to 0 (got '-1')",
+            "wall: display: must be 0 (got '-1')",
             "test_card: must be yes or no (got 'yes')",
         ]
         assert paper.lain[-1] == paper.lain[-2]
