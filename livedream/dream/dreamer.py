@@ -34,7 +34,7 @@ from livedream.dream.ascent import Ascent, Plan
 from livedream.dream.clean import cleaned
 from livedream.dream.compose import compose
 from livedream.dream.engines.cuda import CudaEngine
-from livedream.dream.headroom import lowered
+from livedream.dream.headroom import with_headroom
 from livedream.dream.level import Figure, LevelledDream, Shaping, crossfade, scale_to_level
 from livedream.dream.momentum import ALL_OCTAVES, ahead, blend, remaining, turn
 from livedream.dream.networks.network import Network, load_network
@@ -310,7 +310,7 @@ class Dreamer:
         planes: of its regions.  mix: how much of the dream is laid on.
         """
         plane = None if planes is None else planes.grow
-        return lowered(rgb, mix * self.settings.headroom * self.settings.strength, plane)
+        return with_headroom(rgb, self.settings, plane, mix)
 
     def picture(self, rgb: Picture) -> Tensor:
         """The frame at the dream's size: (1, 3, h, w) float32 in [0, 1] on the device."""

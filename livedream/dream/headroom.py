@@ -10,9 +10,11 @@ from typing import Final
 
 import cv2
 import numpy as np
+from cv2.typing import MatLike
 from numpy.typing import NDArray
 
 from livedream.core.frame import Picture
+from livedream.core.settings import DreamSettings
 from livedream.warp.remap import Plane
 
 _WHITE: Final = 255.0
@@ -21,22 +23,42 @@ _MOST: Final = _WHITE / _KNEE  # then it begins at black
 _SEEN: Final = 0.5  # 8-bit steps; less changes nothing
 
 
-def lowered(rgb: Picture, by: float, plane: Plane | None = None) -> Picture:
+def with_headroom(
+    rgb: Picture, settings: DreamSettings, plane: Plane | None = None, mix: float = 1.0
+) -> Picture:
+    """What a dream is laid on: a frame with as much headroom as the settings say.
+
+    plane: see `lowered`.  mix: how much of the dream is laid on.
+    """
+    by = mix * settings.headroom * settings.strength
+    return lowered(rgb, by, plane, keep_colours=settings.keep_colours)
+
+
+def lowered(
+    rgb: Picture, by: float, plane: Plane | None = None, *, keep_colours: bool = False
+) -> Picture:
     """A picture whose whites are `by` 8-bit steps darker, (H, W, 3) uint8.
 
     At most a quarter of the range.  plane: (h, w) float32 in [0, 1] of any size; at most so much of
-    `by` is taken from a place.  Returns `rgb` itself where nothing is to be done.
+    `by` is taken from a place.  keep_colours: as much from all channels, and no more than each has.
+    Returns `rgb` itself where nothing is to be done.
     """
     by = min(by, _MOST)
     if by < _SEEN:
         return rgb
     lost = _lost(by)
-    if plane is None:
-        return np.asarray(cv2.LUT(rgb, np.arange(256, dtype=np.uint8) - lost), np.uint8)
-    most = cv2.resize(cv2.convertScaleAbs(plane, alpha=by), rgb.shape[1::-1])
-    here = np.asarray(cv2.LUT(rgb, lost), np.uint8)
-    cv2.min(here, cv2.cvtColor(most, cv2.COLOR_GRAY2RGB), dst=here)
+    here = np.asarray(_alike(rgb, lost) if keep_colours else cv2.LUT(rgb, lost), np.uint8)
+    if plane is not None:
+        most = cv2.resize(cv2.convertScaleAbs(plane, alpha=by), rgb.shape[1::-1])
+        cv2.min(here, cv2.cvtColor(most, cv2.COLOR_GRAY2RGB), dst=here)
     return np.asarray(cv2.subtract(rgb, here, dst=here), np.uint8)
+
+
+def _alike(rgb: Picture, lost: NDArray[np.uint8]) -> MatLike:
+    """What all channels lose: what the highest would, as far as the lowest can."""
+    red, green, blue = cv2.split(rgb)
+    most = cv2.LUT(cv2.max(cv2.max(red, green), blue), lost)
+    return cv2.cvtColor(cv2.min(most, cv2.min(cv2.min(red, green), blue)), cv2.COLOR_GRAY2RGB)
 
 
 def _lost(by: float) -> NDArray[np.uint8]:

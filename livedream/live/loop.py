@@ -25,7 +25,7 @@ from livedream.core.health import Status
 from livedream.core.latest_slot import LatestSlot, SlotClosed
 from livedream.core.shrink import fitted
 from livedream.core.supervisor import FaultLog
-from livedream.dream.headroom import lowered
+from livedream.dream.headroom import with_headroom
 from livedream.flow import FlowEstimator
 from livedream.flow.motion import MotionEstimator
 from livedream.live.dream_worker import DreamOverlay, DreamWorker
@@ -222,17 +222,15 @@ class LiveLoop:
         waited_s = self._wait_for_dream(start_s)
         with meter.stage("warp"):
             shown = wiring.dreaming.shown(time.monotonic(), snapshot.grade.mix)
+        region = None if planes is None else planes.grow
         with meter.stage("compose"):
             below = shown.picture
             if below is None:
-                dream = snapshot.dream
-                by = snapshot.grade.mix * dream.headroom * dream.strength
-                below = lowered(rgb, by, None if planes is None else planes.grow)
+                below = with_headroom(rgb, snapshot.dream, region, snapshot.grade.mix)
             picture = self._grading.finish(below, shown.steps, snapshot.grade, passed_s)
             if wiring.limiter is not None:
                 picture = wiring.limiter.apply(picture, time.monotonic())
         mirrored = snapshot.grade.mirror
-        region = None if planes is None else planes.grow
         if mirrored and region is not None:
             region = self._mirrored(region)
         finished = LiveFrame(picture, captured_s, self._index, rgb, region, mirrored)

@@ -40,6 +40,15 @@ def test_a_plane_says_where() -> None:
     assert np.array_equal(lowered(RAMP, 20.0, np.ones((3, 3), np.float32)), lowered(RAMP, 20.0))
 
 
+def test_colours_are_kept_where_they_shall_be() -> None:
+    """One channel alone would lose its colour."""
+    red = np.full((2, 2, 3), (255, 200, 40), np.uint8)
+    assert lowered(red, 20.0)[0, 0].tolist() == [235, 198, 40]
+    assert lowered(red, 20.0, keep_colours=True)[0, 0].tolist() == [235, 180, 20]
+    pure = np.full((2, 2, 3), (255, 0, 10), np.uint8)  # all stop together
+    assert lowered(pure, 20.0, keep_colours=True)[0, 0].tolist() == [255, 0, 10]
+
+
 def test_on_white_a_dream_rises_as_it_falls(dreamnet: Network, texture: Picture) -> None:
     """Without headroom all that is brighter than white is lost."""
     bright = np.asarray(250 + texture // 52, np.uint8)
