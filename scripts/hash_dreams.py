@@ -49,7 +49,7 @@ from livedream.control.show_reader import Playback, read_show
 from livedream.core.frame import Frame, Picture
 from livedream.core.grade import GradeSettings
 from livedream.jobs.export import export_steps
-from livedream.jobs.image import StillJob, dream_still, lay_on, rounds_of, start_picture
+from livedream.jobs.image import StillJob, dream_still, rounds_of, start_picture
 from livedream.jobs.replay import ShowDreamer
 from livedream.jobs.zoom import ZoomSource
 from livedream.present.grading import Grading
@@ -224,7 +224,7 @@ def noise_case(digest: Digest, folder: Path) -> None:
     start = start_picture("noise?size=192x108", seed=5)
     digest.add(start)
     for joined in rounds_of(dreamer, start, 4):
-        digest.add(lay_on(start, joined.residual), float(joined.level), float(joined.gain))
+        digest.add(joined.shown(), float(joined.level), float(joined.gain))
     digest.state(dreamer)
 
 
@@ -243,7 +243,7 @@ def tiles_case(digest: Digest, folder: Path, engine: str) -> None:
     dreamer = Dreamer(settings)
     start = start_picture(CLOUDS.format("512x416", 1, 3))
     for joined in rounds_of(dreamer, start, 1):
-        digest.add(lay_on(start, joined.residual))
+        digest.add(joined.shown())
     digest.state(dreamer)
 
 

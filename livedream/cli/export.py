@@ -7,7 +7,7 @@ from livedream.cli.options import Commands, add_settings, add_shared, settings_o
 
 # What shapes a dream around its steps; a host has its own.
 LEFT_OUT = (
-    "strength", "half_life", "rise", "iterations", "step_size", "spread", "tile",
+    "strength", "headroom", "half_life", "rise", "iterations", "step_size", "spread", "tile",
     "clean", "tint", "keep_colours", "where", "feather", "threshold", "hold",
     "region_half_life", "flow", "flow_size", "momentum", "wander", "seed", "device", "engine",
 )  # fmt: skip

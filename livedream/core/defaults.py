@@ -14,8 +14,8 @@ from livedream.core.settings import DreamSettings
 STILL: Final = DreamSettings(
     size="3000p", strength=24.0, half_life=0.4, motif=0.5, iterations=2, momentum=0.0, laplacian=4
 )
-# Noise has nothing worth keeping underneath.
-STILL_FROM_NOISE: Final = STILL.replace(strength=40.0)
+# Noise has nothing worth keeping underneath, and no white to be dimmed.
+STILL_FROM_NOISE: Final = STILL.replace(strength=40.0, headroom=0.0)
 # Of dreaming a still: the level stands after ten, motifs are complete after about twenty.
 ROUNDS: Final = 24
 # Of a dream out of noise, px.

@@ -152,8 +152,8 @@ class DreamSettings:
     )  # fmt: skip
     headroom: float = declare(
         1.5,
-        "how far whites are dimmed under the dream, relative to its strength: animals in a bright "
-        "sky or on a white wall get bodies instead of outlines; 0: whites stay as they are",
+        "how far highlights are dimmed under the dream, as a multiple of its strength: animals in "
+        "a bright sky or on a white wall get bodies instead of outlines; 0: not at all",
         minimum=0.0, maximum=4.0, ramp_s=0.4, soft_maximum=2.0,
     )  # fmt: skip
     tint: float = declare(

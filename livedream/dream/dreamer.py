@@ -1,6 +1,7 @@
 """The path of a frame: frame in, flow, warp, dream, frame out.
 
-What is carried is the residual (dream minus frame) at the dream's own size. For each frame it is
+What is carried is the residual (dream minus frame, as its highlights are after
+`livedream.dream.headroom`) at the dream's own size. For each frame it is
 warped along the flow and faded by its half-life. What gradient ascent adds on top of it is averaged
 along the flow as well (`livedream.dream.momentum`) and scaled so that the level stays at
 `strength`. The residual is then scaled up onto the full-size frame, whose own detail stays sharp.
@@ -233,7 +234,7 @@ class Dreamer:
         planes = planes or self.regions(frame.rgb, motion, seconds, self.remains(seconds))
         self._guides.follow(self._film_s, self.planes.rate)
         self._place_terms(planes)
-        below = self.lowered(frame.rgb, planes, mix)
+        ground = self.ground(frame.rgb, planes, mix)
 
         def dream(motion: Motion | DeviceMotion | None, keep: float) -> Callable[[], ResidentFrame]:
             settings = self.settings
@@ -242,11 +243,11 @@ class Dreamer:
             draw = np.random.default_rng([settings.seed, state.frames])
             launched = walk.launch(
                 kind_of(
-                    below, size, motion, octaves=octaves, settings=settings,
+                    ground, size, motion, octaves=octaves, settings=settings,
                     moving=state.momentum is not None,
                     held=planes is not None and planes.keep is not None,
                 ),
-                below, motion, carried=state, planes=planes,
+                ground, motion, carried=state, planes=planes,
                 margins=self.ascent.margins(*size, draw, octaves),
                 figures=FrameFigures(
                     keep=keep, seconds=state.step_s,
@@ -276,7 +277,7 @@ class Dreamer:
                 self._lose()
                 if kept is not None:
                     kept.reset()
-                rgb, level, gain, flicker = below, 0.0, 0.0, 0.0
+                rgb, level, gain, flicker = ground, 0.0, 0.0, 0.0
             shown = replace(frame, rgb=rgb)
             took_s = launched.took_s()
             return Dream(frame, shown, level, gain, flicker, kept or left, took_s, planes)
@@ -292,20 +293,20 @@ class Dreamer:
             seconds = self.state.seconds_to(frame.time_s, cut=cut)
             keep = self.advance(seconds)
             planes = self.regions(frame.rgb, motion, seconds, self.remains(seconds))
-            below = self.lowered(frame.rgb, planes)
-            picture = self.picture(below)
+            ground = self.ground(frame.rgb, planes)
+            picture = self.picture(ground)
             carried = self.carry(picture, motion, keep, planes)
         with self.timer.stage("dream"):
             levelled = self.grow(picture, carried, planes)
             figures = levelled.figures(carried)
         with self.timer.stage("compose"):
             steps = self.transfers.to_host((levelled.residual[0] * 255.0).permute(1, 2, 0))
-            shown = replace(frame, rgb=compose(below, steps))
+            shown = replace(frame, rgb=compose(ground, steps))
         level, gain, flicker = figures.tolist()
         return Dream(frame, shown, level, gain, flicker, self.state, planes=planes)
 
-    def lowered(self, rgb: Picture, planes: Planes | None = None, mix: float = 1.0) -> Picture:
-        """What a frame's dream is laid on, and dreamed on: the frame with `headroom`.
+    def ground(self, rgb: Picture, planes: Planes | None = None, mix: float = 1.0) -> Picture:
+        """What is dreamed on, and what the dream is laid on: the frame with `headroom`.
 
         planes: of its regions.  mix: how much of the dream is laid on.
         """

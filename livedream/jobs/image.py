@@ -41,6 +41,7 @@ from livedream.jobs.report import RenderReport
 from livedream.media.viewing import squared
 from livedream.present.layer import dream_layer, matte
 from livedream.present.picture import DEFAULT_QUALITY, check_alpha, check_picture, write_picture
+from livedream.region.planes import Planes
 
 _FORMS: Final = "1080p"
 # Heuristics, by eye (docs/decisions/motif.md): so many rounds, and at most one in so many...
@@ -91,6 +92,21 @@ class StillJob:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Round(LevelledDream):
+    """A round's dream.
+
+    ground: (H, W, 3) uint8, what it lies on: the picture with `headroom`.  planes: of its regions.
+    """
+
+    ground: Picture
+    planes: Planes | None
+
+    def shown(self) -> Picture:
+        """The dream on its ground."""
+        return lay_on(self.ground, self.residual)
+
+
 def dream_still(
     job: StillJob,
     network: Network | None = None,
@@ -119,8 +135,8 @@ def dream_still(
     report = RenderReport.of(job.source, job.output, dreamer, width, height)
     levelled, stopped = None, None
 
-    def keep(dream: LevelledDream) -> None:
-        shown, settings = _shown(dreamer, rgb, dream.residual), job.identity()
+    def keep(dream: Round) -> None:
+        shown, settings = dream.shown(), job.identity()
         shown = dream_layer(rgb, shown) if job.layer else shown
         write_picture(job.output, shown, settings=settings, quality=job.quality)
 
@@ -141,7 +157,7 @@ def dream_still(
     if levelled is not None:
         keep(levelled)
         if job.matte is not None:
-            planes = dreamer.regions(rgb, None, FIRST_STEP_S, 0.0)
+            planes = levelled.planes
             region = matte(None if planes is None else planes.grow, width, height)
             write_picture(job.matte, region, quality=job.quality)
     if stopped is not None or levelled is None:
@@ -150,7 +166,7 @@ def dream_still(
     return report
 
 
-def rounds_of(dreamer: Dreamer, rgb: Picture, rounds: int) -> Iterator[LevelledDream]:
+def rounds_of(dreamer: Dreamer, rgb: Picture, rounds: int) -> Iterator[Round]:
     """Dream a picture for some rounds; each continues from the dreamer's state.
 
     A round counts as a frame of a video, for half-life and rise.
@@ -172,23 +188,20 @@ def rounds_of(dreamer: Dreamer, rgb: Picture, rounds: int) -> Iterator[LevelledD
         yield from _held(dreamer, rgb, rounds)
 
 
-def _held(dreamer: Dreamer, rgb: Picture, rounds: int) -> Iterator[LevelledDream]:
+def _held(dreamer: Dreamer, rgb: Picture, rounds: int) -> Iterator[Round]:
     dreamer.resize(rgb)
     planes = dreamer.regions(rgb, None, FIRST_STEP_S, 0.0)
-    picture = dreamer.picture(dreamer.lowered(rgb, planes))
+    ground = dreamer.ground(rgb, planes)
+    picture = dreamer.picture(ground)
     for _ in range(rounds):
-        yield dreamer.grow(picture, dreamer.fade(picture, FIRST_STEP_S), planes)
+        dream = dreamer.grow(picture, dreamer.fade(picture, FIRST_STEP_S), planes)
+        yield Round(dream.residual, dream.level, dream.gain, ground, planes)
 
 
 def dreamed(dreamer: Dreamer, rgb: Picture, rounds: int) -> Picture:
     """A picture after some rounds."""
     *_, last = rounds_of(dreamer, rgb, rounds)
-    return _shown(dreamer, rgb, last.residual)
-
-
-def _shown(dreamer: Dreamer, rgb: Picture, residual: Tensor) -> Picture:
-    planes = dreamer.regions(rgb, None, FIRST_STEP_S, 0.0)
-    return lay_on(dreamer.lowered(rgb, planes), residual)
+    return last.shown()
 
 
 def lay_on(rgb: Picture, residual: Tensor) -> Picture:

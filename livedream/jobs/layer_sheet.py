@@ -25,7 +25,9 @@ from livedream.present.contact_sheet import contact_sheet
 
 MOST_LAYERS: Final = 24  # heuristic: what can still be looked at as one picture
 # A layer is shown with all the fine detail it has.
-_SETTINGS: Final = STILL.replace(size="source", strength=28.0, motif=1.26, laplacian=0)
+_SETTINGS: Final = STILL.replace(
+    size="source", strength=28.0, motif=1.26, laplacian=0, headroom=0.0
+)
 _INACTIVE: Final = 0.03  # of the layer's mean square on noise; heuristic
 _WHITE, _BLACK = (255, 255, 255), (0, 0, 0)
 

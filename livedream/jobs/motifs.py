@@ -39,7 +39,7 @@ def draw(network_name: str, folder: Path, motifs: Sequence[str]) -> None:
         settings = DreamSettings(
             device="cpu", precision="fp32", size="source", objective=motif, strength=34.0,
             half_life=0.4, octaves=2, octave_scale=1.5, jitter=8, iterations=2, momentum=0.0,
-            clean=0.0, tint=1.0, laplacian=0,  # the motif as it is
+            clean=0.0, tint=1.0, laplacian=0, headroom=0.0,  # the motif as it is
         )  # fmt: skip
         shown = fitted(dreamed(Dreamer(settings, network), start, _ROUNDS), WIDTH_PX, HEIGHT_PX)
         write_picture(folder / file_name(motif), shown, quality=_QUALITY)

@@ -65,8 +65,7 @@ class ShowDreamer:
             fading = None if now.fading is None else self._pool.get(now.fading)
             faded = dreamer.remains(seconds)
             planes = dreamer.regions(frame.rgb, motion, seconds, faded, fading)
-            below = dreamer.lowered(frame.rgb, planes, now.grade.mix)
-            picture = dreamer.picture(below)
+            picture = dreamer.picture(dreamer.ground(frame.rgb, planes))
             carried = dreamer.carry(picture, motion, keep, planes)
         with dreamer.timer.stage("dream"):
             if fading is None:
@@ -76,7 +75,8 @@ class ShowDreamer:
             figures = levelled.figures(carried)
         with dreamer.timer.stage("compose"):
             steps = steps_of(levelled.residual, now.grade.mix)
-            rgb = self._grading.finish(below, steps, now.grade, seconds)
+            ground = dreamer.ground(frame.rgb, planes, now.grade.mix)
+            rgb = self._grading.finish(ground, steps, now.grade, seconds)
         shown = replace(frame, rgb=rgb)
         level, gain, flicker = figures.tolist()
         return Dream(frame, shown, level, gain, flicker, dreamer.state, planes=planes)

@@ -58,7 +58,7 @@ class ZoomSource(Closeable):
         self.dreamer = dreamer
         self.travel = travel or Travel()
         self._frames = frames
-        self._picture = dreamer.picture(dreamer.lowered(start))
+        self._picture = dreamer.picture(dreamer.ground(start))
         self._statistics = StatisticsLock(self._picture)
         height, width = self._picture.shape[2:]
         self.info = SourceInfo(

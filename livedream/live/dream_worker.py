@@ -294,7 +294,7 @@ class DreamWorker:
             return self._launch(request, plan, chosen, passed_s)
         planes = request.planes and request.planes.fitted(plan.size)
         small = shrunk(request.frame.rgb, *plan.size)
-        picture = dreamer.picture(dreamer.lowered(small, planes, snapshot.grade.mix))
+        picture = dreamer.picture(dreamer.ground(small, planes))
         keep = dreamer.advance(passed_s)
         before = carried = None
         if request.base is not None:

@@ -224,10 +224,10 @@ class LiveLoop:
             shown = wiring.dreaming.shown(time.monotonic(), snapshot.grade.mix)
         region = None if planes is None else planes.grow
         with meter.stage("compose"):
-            below = shown.picture
-            if below is None:
-                below = with_headroom(rgb, snapshot.dream, region, snapshot.grade.mix)
-            picture = self._grading.finish(below, shown.steps, snapshot.grade, passed_s)
+            ground = shown.picture
+            if ground is None:
+                ground = with_headroom(rgb, snapshot.dream, region, snapshot.grade.mix)
+            picture = self._grading.finish(ground, shown.steps, snapshot.grade, passed_s)
             if wiring.limiter is not None:
                 picture = wiring.limiter.apply(picture, time.monotonic())
         mirrored = snapshot.grade.mirror

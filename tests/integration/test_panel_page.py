@@ -152,22 +152,20 @@ def test_the_window_is_set_where_there_is_one(browser: Browser, stage: Stage) ->
     turn(page, "system")
     section = "document.querySelector('[data-display=\"{}\"]')"
     assert page.evaluate(f"{section.format(0)} === null")
-    left, right = (
-        DisplayState(0, "display 0", Placement()),
-        DisplayState(1, "display 1", Placement()),
-    )
+    # The one between them is missing.
+    left, right = (DisplayState(n, f"display {n}", Placement()) for n in (0, 2))
     stage.wall.publish((left, right))
-    page.wait(f"{section.format(1)} !== null")
+    page.wait(f"{section.format(2)} !== null")
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth + 1")
-    mesh = "document.querySelector('[data-name=\"wall/1/mesh\"] select')"
+    mesh = "document.querySelector('[data-name=\"wall/2/mesh\"] select')"
     page.evaluate(f"{mesh}.value = '5x5'; {mesh}.dispatchEvent(new Event('change'))")
     page.evaluate("document.querySelector('[data-name=\"wall/0/test_card\"] button').click()")
-    page.drag('[data-name="wall/1/edge_left"]', 0.2, 0.6)
+    page.drag('[data-name="wall/2/edge_left"]', 0.2, 0.6)
     taken: list[tuple[int, str, object]] = []
     until(lambda: (taken.extend(stage.wall.take()), "edge_left" in str(taken[2:]))[1])
-    assert taken[:2] == [(1, "mesh", "5x5"), (0, "test_card", True)]
-    assert taken[-1][:2] == (1, "edge_left")
-    number = "document.querySelector('[data-name=\"wall/1/edge_left\"] .number').textContent"
+    assert taken[:2] == [(2, "mesh", "5x5"), (0, "test_card", True)]
+    assert taken[-1][:2] == (2, "edge_left")
+    number = "document.querySelector('[data-name=\"wall/2/edge_left\"] .number').textContent"
     right = replace(right, placement=Placement(edges=(0.3, 0.0, 0.7, 0.0)))
     stage.wall.publish((left, right))
     page.wait(f"{number} === '0.30'")
@@ -177,14 +175,14 @@ def test_the_window_is_set_where_there_is_one(browser: Browser, stage: Stage) ->
     refused = f"{why}.includes('edges: must be left,top,right,bottom')"
     under_the_finger = f"{refused} && {number} !== '0.30'"
     page.drag(
-        '[data-name="wall/1/edge_left"]', 0.6, 0.9, held=lambda: page.wait(under_the_finger)
+        '[data-name="wall/2/edge_left"]', 0.6, 0.9, held=lambda: page.wait(under_the_finger)
     )  # over the one opposite, and answered before it is let go
     page.wait(f"{number} === '0.30' && {refused}")
-    undo = section.format(1) + ".querySelector('.row button')"
+    undo = section.format(2) + ".querySelector('.row button')"
     assert page.evaluate(f"{undo}.disabled && {undo}.textContent === 'Undo'")
     stage.wall.publish((left, replace(right, undo=True, fault="the disk is full")))
     page.wait(f"!{undo}.disabled")
-    assert "the disk is full" in page.evaluate(section.format(1) + ".textContent")
+    assert "the disk is full" in page.evaluate(section.format(2) + ".textContent")
     page.evaluate(f"{undo}.click()")
     taken.clear()
     until(lambda: (taken.extend(stage.wall.take()), "undo" in str(taken))[1])

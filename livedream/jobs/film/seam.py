@@ -4,15 +4,17 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from livedream.core.device import in_reach
-from livedream.core.frame import Frame, Motion
+from livedream.core.frame import Frame, Motion, Picture
 from livedream.dream.compose import compose, steps_of
 from livedream.dream.dreamer import Dream, Dreamer
-from livedream.dream.level import scale_to_level
+from livedream.dream.level import LevelledDream, scale_to_level
 
 States = Sequence[Mapping[str, NDArray[np.generic]]]  # as `DreamState.arrays` gives them
 
@@ -39,7 +41,8 @@ class Seam:
         self._done += 1
         share = _share(self._done / (self._frames + 1))
         first = self._dreamers[0]
-        both = []
+        both: list[tuple[LevelledDream, Tensor]] = []
+        grounds: list[Picture] = []
         cut = motion is not None and motion.cut
         with first.timer.stage("dream"):
             for dreamer in self._dreamers:
@@ -48,8 +51,9 @@ class Seam:
                 seconds = dreamer.state.seconds_to(frame.time_s, cut=cut)
                 keep = dreamer.advance(seconds)
                 planes = dreamer.regions(frame.rgb, motion, seconds, dreamer.remains(seconds))
-                below = dreamer.lowered(frame.rgb, planes)
-                picture = dreamer.picture(below)
+                if not grounds or planes is not None:
+                    grounds.append(dreamer.ground(frame.rgb, planes))
+                    picture = dreamer.picture(grounds[-1])
                 carried = dreamer.carry(picture, motion, keep, planes)
                 grown = dreamer.grow(picture, carried, planes)
                 both.append((grown, grown.figures(carried)))
@@ -58,12 +62,16 @@ class Seam:
         level = old.level.lerp(new.level, share)
         target = float(level) if in_reach(level) else level
         plane = None if planes is None else first.plane(planes.grow)
+        ground = grounds[0]
+        if len(grounds) > 1:  # where a region differs, white would jump
+            ground = np.asarray(cv2.addWeighted(ground, 1 - share, grounds[1], share, 0), np.uint8)
+            picture = first.picture(ground)
         shown = scale_to_level(
             picture, torch.zeros_like(picture), mixed, target, plane,
             keep_colours=first.settings.keep_colours,
         )  # fmt: skip
         with first.timer.stage("compose"):
-            rgb = compose(below, steps_of(shown.residual))
+            rgb = compose(ground, steps_of(shown.residual))
         level, gain, flicker = told.lerp(found, share).tolist()
         return Dream(frame, replace(frame, rgb=rgb), level, gain, flicker, None)
 

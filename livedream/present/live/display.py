@@ -25,7 +25,7 @@ _GRID: Final = ((200, 200, 200), (94, 200, 190))  # lines, frame
 class Display:
     """Draws, keeps what was set, and can take it back.
 
-    number: on the wall, from the left.  placement: what to begin with.  key: of the display that
+    number: its place in `--display`.  placement: what to begin with.  key: of the display that
     the placement is for, also once that is gone.
     say: shows a line to whoever is at the keys.
 

@@ -61,9 +61,9 @@ ACTIONS: Final[Mapping[str, str]] = MappingProxyType({
 class DisplayState:
     """A display as it is.
 
-    number: on the wall, from the left; one that is missing keeps its own.  name: for people.
-    placement: with the soft edges in force.  undo, redo: whether there is
-    something to.  fault: why it is not kept for the next start, "" where it is.
+    number: its place in `--display`; one that is missing keeps its own.  name: for people.
+    placement: with the soft edges in force.  undo, redo: whether there is something to.
+    fault: why it is not kept for the next start, "" where it is.
     """
 
     number: int
@@ -167,7 +167,7 @@ class WallControl:
             raise SettingsError(f"wall: no {last[:40]!r}; {hint}")
         there = {str(state.number): state for state in displays}
         if number and number not in there:
-            raise refused("wall: display", " or ".join(there), repr(number[:40]))
+            raise refused("wall: display", f"one of {', '.join(there)}", repr(number[:40]))
         state = there.get(number or str(self._chosen), displays[0])
         return state.number, state, last
 

@@ -99,7 +99,7 @@ class Window:
         if options.placing.get("mask"):
             mask_for(options.placing["mask"], (1, 1))
         self._displays: list[Display] = []
-        self._chosen = 0  # the display that keys are for, of those that are there
+        self._chosen = 0  # the index of the display that keys are for, of those that are there
         self._before: dict[str, Placement] = {}  # by display key, for when a display comes back
         self._moved: Area | None = None  # where F10 has put the only window
         self._card = options.card
@@ -181,7 +181,7 @@ class Window:
         kept = self._memory.recall(screen.display_key) or Placement()
         return replace(kept, **self._options.placing)
 
-    def _numbered(self, number: int) -> Display:
+    def _at(self, number: int) -> Display:
         return next(display for display in self._displays if display.number == number)
 
     @property
@@ -222,7 +222,7 @@ class Window:
                     self._handle(event)
             for number, name, value in self._wall.take():
                 changed = True
-                self._set(self._numbered(number), name, value)
+                self._set(self._at(number), name, value)
             if frame is not None:
                 self._frame, changed = frame, True
             if changed:
@@ -303,10 +303,10 @@ class Window:
         elif event.type in (pygame.MOUSEMOTION, pygame.MOUSEBUTTONDOWN, pygame.MOUSEBUTTONUP):
             self._moved_s = time.monotonic()
             window = getattr(event, "window", None)
-            for number, display in enumerate(self._displays):
+            for index, display in enumerate(self._displays):
                 if display.screen.is_window(window):
                     if event.type == pygame.MOUSEBUTTONDOWN:
-                        self._chosen = number
+                        self._chosen = index
                     display.mouse(event)
                     break
 

@@ -21,7 +21,7 @@ from livedream.core.defaults import STILL, STILL_FROM_NOISE
 from livedream.core.errors import LivedreamError, SettingsError, SinkError, SourceError
 from livedream.core.frame import Picture
 from livedream.dream.dreamer import Dreamer
-from livedream.dream.headroom import lowered
+from livedream.dream.headroom import dimmed
 from livedream.dream.networks.network import Network
 from livedream.jobs.image import (
     StillJob,
@@ -84,7 +84,7 @@ def test_a_picture_is_dreamed_to_its_strength(
     assert seen == list(range(1, 13))
     assert (report.width, report.height) == (320, 180) and found.shape == texture.shape
     assert report.strength == pytest.approx(24, rel=0.03)
-    below = lowered(texture, 24 * job.settings.headroom)
+    below = dimmed(texture, 24 * job.settings.headroom)
     assert difference(found, below) == pytest.approx(24, rel=0.03)
 
 
@@ -205,7 +205,7 @@ def test_nothing_changes_where_the_mask_is_black(
     cv2.imwrite(str(tmp_path / "mask.png"), mask)
     masked = dreamer(dreamnet, where=f'mask("{tmp_path / "mask.png"}")', size="source")
     *_, joined = rounds_of(masked, texture, 12)
-    shown = lay_on(texture, joined.residual)
+    shown = joined.shown()
     assert np.array_equal(shown[:, :160], texture[:, :160])
     inside = joined.residual[..., 160:]
     assert float(inside.square().mean().sqrt()) * 255 == pytest.approx(24, rel=0.03)

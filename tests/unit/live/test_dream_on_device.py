@@ -22,7 +22,7 @@ from livedream.core.snapshot import Snapshot
 from livedream.core.supervisor import Supervisor
 from livedream.dream.compose import compose
 from livedream.dream.dreamer import Dreamer
-from livedream.dream.headroom import lowered
+from livedream.dream.headroom import dimmed
 from livedream.flow import open_flow
 from livedream.flow.motion import MotionEstimator
 from livedream.live.dream_worker import DreamOverlay, DreamWorker
@@ -105,7 +105,7 @@ def film() -> list[tuple[Picture, Motion | None]]:
 def laid_on(rgb: Picture, steps: np.ndarray, mix: float = 1.0) -> Picture:
     """What the loop makes of it."""
     usual = DreamSettings()
-    return compose(lowered(rgb, mix * usual.headroom * usual.strength), steps)
+    return compose(dimmed(rgb, usual.headroom * usual.strength, mix=mix), steps)
 
 
 def added(picture: Picture, rgb: Picture) -> np.ndarray:

@@ -115,6 +115,14 @@ class LeftLit(Slot):
         return found
 
 
+class White(Slot):
+    def get(self, timeout_s: float | None = None) -> Captured | None:
+        found = super().get(timeout_s)
+        if found is not None:
+            found.rgb[:] = 255
+        return found
+
+
 def run_loop(
     monkeypatch: pytest.MonkeyPatch, seconds: float, slot: type[Slot] = Slot,
     frame_s: float = 0.0, **wired: Any,
@@ -175,6 +183,19 @@ def test_the_region_of_a_mirrored_picture_is_mirrored_and_its_camera_is_not(
         parameters=parameters,
     )  # fmt: skip
     assert out[-1].region is not None and out[-1].region[0, 0] == 1 and not out[-1].mirrored
+
+
+def test_white_has_headroom_where_it_dreams(monkeypatch: pytest.MonkeyPatch) -> None:
+    dream = DreamSettings(where="left", feather=0.0)
+    parameters = LiveParameters(dream, GradeSettings(mix=0.5), clock=lambda: 0.0)
+    out: list[LiveFrame] = []
+    run_loop(
+        monkeypatch, 0.5, slot=White, dreaming=NoDream(), offers=(out.append,),
+        parameters=parameters,
+    )  # fmt: skip
+    shown = out[-1].rgb
+    assert shown[0, -1, 0] == 255
+    assert shown[0, 0, 0] == 255 - round(0.5 * dream.headroom * dream.strength)
 
 
 def test_the_times_of_pictures_never_go_back(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -35,10 +35,10 @@ def test_a_seam_leads_from_one_dream_to_the_other(dreamnet: Network, texture: Pi
     states = one.state.arrays(), other.state.arrays()
     seam = Seam(Dreamer(SETTINGS, dreamnet), states, FRAMES)
     dreams = [seam.step(frame, STILL) for frame in frames[12 : 12 + FRAMES]]
-    below = one.lowered(picture)
-    shown = [residual(dream.frame, below) for dream in dreams]
+    ground = one.ground(picture)
+    shown = [residual(dream.frame, ground) for dream in dreams]
     ways = [
-        [residual(d.step(frame, STILL).frame, below) for frame in frames[12 : 12 + FRAMES]]
+        [residual(d.step(frame, STILL).frame, ground) for frame in frames[12 : 12 + FRAMES]]
         for d in (one, other)
     ]
     near = [

@@ -108,6 +108,7 @@ def test_a_display_that_is_not_there(area: Area, complaint: str) -> None:
     wall = Desktop((Area(), area))
     assert wall.there == (Area(),)
     assert len(wall.missing) == 1
+    assert Desktop((area, Area())).numbered == ((1, Area()),)
 
 
 @pytest.mark.usefixtures("video")

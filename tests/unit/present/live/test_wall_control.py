@@ -28,7 +28,7 @@ def test_while_a_display_is_missing_the_others_keep_their_numbers() -> None:
     wall.set("wall/2/gamma", 2.0)
     wall.act("wall/undo")  # of the display that was clicked last
     assert list(wall.take()) == [(2, "gamma", 2.0), (2, "undo", None)]
-    with pytest.raises(SettingsError, match=r"wall: display: must be 0 or 2 \(got '1'\)"):
+    with pytest.raises(SettingsError, match=r"wall: display: must be one of 0, 2 \(got '1'\)"):
         wall.set("wall/1/gamma", 2.0)
     wall.publish((display(0),), chosen=2)  # now that one has gone as well
     wall.act("wall/undo")

@@ -633,9 +633,9 @@ class TestFromElsewhere:
             "mesh: must be one of 2x2, 3x3, 5x5, 9x9 (got '4x4')",
             "edges: must be left,top,right,bottom, two facing ones up to 1 (got 0.7,0,0.5,0)",
             "gamma: must be 0.2 to 5 (got 9)",
-            "wall: display: must be 0 (got '2')",
+            "wall: display: must be one of 0 (got '2')",
             "wall: no 'gama'; did you mean gamma?",
-            "wall: display: must be 0 (got '-1')",
+            "wall: display: must be one of 0 (got '-1')",
             "test_card: must be yes or no (got 'yes')",
         ]
         assert paper.lain[-1] == paper.lain[-2]
