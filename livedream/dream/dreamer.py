@@ -17,7 +17,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Final, Self
 
 import cv2
 import numpy as np
@@ -45,6 +45,7 @@ from livedream.dream.objectives.prompt import as_written, dreamed
 from livedream.dream.objectives.text import parse_objective
 from livedream.dream.objectives.value import Term
 from livedream.dream.octaves import weight_of
+from livedream.dream.opening import opening
 from livedream.dream.resident import FrameFigures, ResidentFrame, ResidentWalk, kind_of
 from livedream.dream.spread import shared_out
 from livedream.dream.state import FIRST_STEP_S, DreamState
@@ -59,6 +60,10 @@ from livedream.warp.residual import carry
 from livedream.warp.travel import Travel, move
 
 _log = logging.getLogger(__name__)
+
+_OPENS: Final = 0.9  # of the strength, the noise that a scene opens with; by eye
+_OPENS_S: Final = 0.4  # a shorter warm-up could not make animals of it
+_OPENING: Final = 1  # a generator of its own
 
 if TYPE_CHECKING:
     from livedream.capture.live.beside import LivePictures
@@ -132,6 +137,7 @@ class Dreamer:
         self.start_s = 0.0
         self.warm_up_s: float | None = None
         self._later: Sequence[float] = ()  # before each of the frame's dreams but the first, s
+        self._warms_s = 0.0  # how long the frame is dreamed before it is shown, where it warms up
         self._faults = FaultLog(_log, "the dream")
         self.timer = StageTimer()
         self.planes = PlaneReader(pictures)
@@ -259,6 +265,9 @@ class Dreamer:
             state.frames += 1
             return launched
 
+        if self._warms_s and state.residual is None:
+            self.open(self.picture(ground), self._warms_s, planes)
+            motion, keep_share = None, 1.0  # of a cut, it would sweep that away
         begun = dream(motion, keep_share)
         for span_s in self._later:
             begun = dream(None, self._pass(span_s))
@@ -381,8 +390,9 @@ class Dreamer:
         Where a film's frame is dreamed several times this is what remains at the first one; `grow`
         lets the rest pass.
         """
-        moves = self._wanted is not None and self._wanted.moves
+        moves, fresh = self._wanted is not None and self._wanted.moves, self.state.fresh
         first, *self._later = self.state.spans(seconds, self.warm_up_s, moves=moves)
+        self._warms_s = first + sum(self._later) if fresh and self._later else 0.0
         return self._pass(first)
 
     def _pass(self, seconds: float) -> float:
@@ -427,9 +437,28 @@ class Dreamer:
         residual = state.residual
         if residual is None or residual.shape != picture.shape:
             state.momentum = None
-            return torch.zeros_like(picture)
+            return self.open(picture, self._warms_s, planes)
         carried, state.momentum = carry(residual, state.momentum, motion, picture, keep)
         return self.held(carried, planes)
+
+    def open(self, picture: Tensor, warms_s: float, planes: Planes | None = None) -> Tensor:
+        """What a scene's dream begins with, (1, 3, h, w), now the residual; see `dream/opening`.
+
+        warms_s: for how long `picture` is dreamed before it is shown; in less than the half-life
+        too much would be left.  planes: of its regions.
+        """
+        settings, state = self.settings, self.state
+        if warms_s < max(settings.half_life, _OPENS_S):
+            state.residual = torch.zeros_like(picture)
+        else:
+            draw = np.random.default_rng([settings.seed, state.frames, _OPENING])
+            state.residual = opening(
+                picture, _OPENS * settings.strength / 255.0, draw,
+                keep_colours=settings.keep_colours,
+            )  # fmt: skip
+            if planes is not None and (plane := self.plane(planes.grow)) is not None:
+                state.residual.mul_(plane)
+        return state.residual
 
     def follow(self, flow: AccumulatedFlow, size: tuple[int, int]) -> None:
         """Bring the momentum to a later frame, dreamed at `size`; for who carries the residual."""
