@@ -6,7 +6,7 @@
     /livedream/program             as an action, it starts or stops; with a name, that program
     /livedream/preset              a name, or its number from 0; then seconds of crossfade
     /livedream/tempo               beats per minute
-    /livedream/wall/0/<setting>    of the window's first display, as a parameter; or an action
+    /livedream/wall/0/<setting>    of the display at 0 in --display, as a parameter; or an action
     /livedream/subscribe           send changes to this sender; with a number: to that port
 
 A message without an argument to a parameter's address asks for its value. Whoever sends
