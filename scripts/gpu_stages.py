@@ -25,7 +25,7 @@ from livedream.core.frame import DeviceMotion
 from livedream.core.settings import DreamSettings
 from livedream.core.shrink import shrunk
 from livedream.core.shrink_tensor import shrunk_tensor
-from livedream.dream.clean import cleaned
+from livedream.dream.clean import cleaned, flatness
 from livedream.dream.compose import compose, compose_tensor
 from livedream.dream.dreamer import Dream, Dreamer
 from livedream.dream.engines.cuda import CudaEngine, StepKind
@@ -125,7 +125,7 @@ def _stages(
         "carry": lambda: carry_tensor(residual, None, motion, picture, 0.9),
         **_octaves(dreamer, dream, device),
         "spread": lambda: shared_out(
-            tinted(cleaned(added.clone(), picture, settings.clean), settings.tint),
+            tinted(cleaned(added.clone(), flatness(picture), settings.clean), settings.tint),
             residual,
             settings.spread,
         ),

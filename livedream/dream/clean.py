@@ -25,15 +25,15 @@ _ROW_STEP: Final = 4  # every fourth row is looked at
 _GREEN: Final = slice(1, 2)  # nearly the luma, and at hand
 
 
-def cleaned(added: Tensor, picture: Tensor, clean: Figure) -> Tensor:
+def cleaned(added: Tensor, flat: Tensor, clean: Figure) -> Tensor:
     """An addition without fine detail where the picture has none, in place.
 
-    added, picture: (1, 3, h, w) float32, picture in [0, 1].  clean: how much of it is left out in
-    entirely flat places, 0 to 1.
+    added: (1, 3, h, w) float32.  flat: the picture's `flatness`.  clean: how much of it is left
+    out in entirely flat places, 0 to 1.
     """
     if is_number(clean, 0.0):
         return added
-    share = clean * flatness(picture)
+    share = clean * flat
     height, width = added.shape[2:]
     half = max(1, width // 2), max(1, height // 2)
     for piece in [added] if added.numel() <= COPIED else torch.split(added, 1, 1):
@@ -43,7 +43,10 @@ def cleaned(added: Tensor, picture: Tensor, clean: Figure) -> Tensor:
 
 
 def flatness(picture: Tensor) -> Tensor:
-    """(1, 1, rows, columns): 1 where the picture is flat, towards 0 the more detail it has."""
+    """(1, 1, rows, columns): 1 where a picture is flat, towards 0 the more detail it has.
+
+    picture: (1, 3, h, w) float32 in [0, 1].
+    """
     green = picture[:, _GREEN, ::_ROW_STEP]
     mean, square = (_around(plane) for plane in (green, green.square()))
     variance = (square - mean.square()).clamp_min(0.0)

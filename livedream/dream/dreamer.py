@@ -17,7 +17,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Self
 
 import cv2
 import numpy as np
@@ -32,7 +32,8 @@ from livedream.core.settings import DreamSettings, dream_size
 from livedream.core.shrink import shrunk
 from livedream.core.supervisor import FaultLog
 from livedream.dream.ascent import Ascent, Plan
-from livedream.dream.clean import cleaned
+from livedream.dream.clean import cleaned, flatness
+from livedream.dream.clouds import Clouds
 from livedream.dream.compose import compose
 from livedream.dream.engines.cuda import CudaEngine
 from livedream.dream.headroom import with_headroom
@@ -45,9 +46,8 @@ from livedream.dream.objectives.prompt import as_written, dreamed
 from livedream.dream.objectives.text import parse_objective
 from livedream.dream.objectives.value import Term
 from livedream.dream.octaves import weight_of
-from livedream.dream.opening import opening
 from livedream.dream.resident import FrameFigures, ResidentFrame, ResidentWalk, kind_of
-from livedream.dream.spread import shared_out
+from livedream.dream.spread import over_pixels, shared_out
 from livedream.dream.state import FIRST_STEP_S, DreamState
 from livedream.dream.tint import tinted
 from livedream.dream.transfer import Transfers
@@ -60,10 +60,6 @@ from livedream.warp.residual import carry
 from livedream.warp.travel import Travel, move
 
 _log = logging.getLogger(__name__)
-
-_OPENS: Final = 0.9  # of the strength, the noise that a scene opens with; by eye
-_OPENS_S: Final = 0.4  # a shorter warm-up could not make animals of it
-_OPENING: Final = 1  # a generator of its own
 
 if TYPE_CHECKING:
     from livedream.capture.live.beside import LivePictures
@@ -117,6 +113,7 @@ class Dreamer:
     ascent: Ascent
     transfers: Transfers
     _walk: ResidentWalk | None
+    _sky: Clouds
     _guides: MovingGuides
     _settings: DreamSettings
 
@@ -137,7 +134,6 @@ class Dreamer:
         self.start_s = 0.0
         self.warm_up_s: float | None = None
         self._later: Sequence[float] = ()  # before each of the frame's dreams but the first, s
-        self._warms_s = 0.0  # how long the frame is dreamed before it is shown, where it warms up
         self._faults = FaultLog(_log, "the dream")
         self.timer = StageTimer()
         self.planes = PlaneReader(pictures)
@@ -253,7 +249,7 @@ class Dreamer:
                     moving=state.momentum is not None,
                     held=planes is not None and planes.keep is not None,
                 ),
-                ground, motion, carried=state, planes=planes,
+                ground, motion, carried=state, planes=planes, clouds=self.clouds(*size),
                 margins=self.ascent.margins(*size, draw, octaves),
                 figures=FrameFigures(
                     keep=keep, seconds=state.step_s,
@@ -265,9 +261,6 @@ class Dreamer:
             state.frames += 1
             return launched
 
-        if self._warms_s and state.residual is None:
-            self.open(self.picture(ground), self._warms_s, planes)
-            motion, keep_share = None, 1.0  # of a cut, it would sweep that away
         begun = dream(motion, keep_share)
         for span_s in self._later:
             begun = dream(None, self._pass(span_s))
@@ -390,9 +383,8 @@ class Dreamer:
         Where a film's frame is dreamed several times this is what remains at the first one; `grow`
         lets the rest pass.
         """
-        moves, fresh = self._wanted is not None and self._wanted.moves, self.state.fresh
+        moves = self._wanted is not None and self._wanted.moves
         first, *self._later = self.state.spans(seconds, self.warm_up_s, moves=moves)
-        self._warms_s = first + sum(self._later) if fresh and self._later else 0.0
         return self._pass(first)
 
     def _pass(self, seconds: float) -> float:
@@ -437,28 +429,9 @@ class Dreamer:
         residual = state.residual
         if residual is None or residual.shape != picture.shape:
             state.momentum = None
-            return self.open(picture, self._warms_s, planes)
+            return torch.zeros_like(picture)
         carried, state.momentum = carry(residual, state.momentum, motion, picture, keep)
         return self.held(carried, planes)
-
-    def open(self, picture: Tensor, warms_s: float, planes: Planes | None = None) -> Tensor:
-        """What a scene's dream begins with, (1, 3, h, w), now the residual; see `dream/opening`.
-
-        warms_s: for how long `picture` is dreamed before it is shown; in less than the half-life
-        too much would be left.  planes: of its regions.
-        """
-        settings, state = self.settings, self.state
-        if warms_s < max(settings.half_life, _OPENS_S):
-            state.residual = torch.zeros_like(picture)
-        else:
-            draw = np.random.default_rng([settings.seed, state.frames, _OPENING])
-            state.residual = opening(
-                picture, _OPENS * settings.strength / 255.0, draw,
-                keep_colours=settings.keep_colours,
-            )  # fmt: skip
-            if planes is not None and (plane := self.plane(planes.grow)) is not None:
-                state.residual.mul_(plane)
-        return state.residual
 
     def follow(self, flow: AccumulatedFlow, size: tuple[int, int]) -> None:
         """Bring the momentum to a later frame, dreamed at `size`; for who carries the residual."""
@@ -497,6 +470,7 @@ class Dreamer:
         rising = min(1.0, state.age_s / settings.rise) if settings.rise > 0 else 1.0
         levelled, state.momentum = self.grown(
             settings, picture, carried, state.momentum, state.gain,
+            clouds=self.clouds(picture.shape[3], picture.shape[2]),
             climb=lambda start: self.ascent.addition(start, draw, octaves),
             target=settings.strength * rising, remains=remains, weight=weight,
             shaping=Shaping.of(settings),
@@ -520,13 +494,14 @@ class Dreamer:
     @staticmethod
     def grown(
         settings: DreamSettings, picture: Tensor, carried: Tensor,
-        momentum: Tensor | None, gain: Tensor | None, *,
+        momentum: Tensor | None, gain: Tensor | None, *, clouds: Tensor | None,
         climb: Callable[[Tensor], Tensor], target: Figure, remains: Figure, weight: Figure,
         shaping: Shaping, plane: Tensor | None = None,
     ) -> tuple[LevelledDream, Tensor | None]:  # fmt: skip
         """One dream and the momentum after it; what `grow` does, without the state.
 
         settings: of them whether there is a momentum, and keep_colours.  momentum, gain: before it.
+        clouds: (1, 3, h, w), see `Clouds`; None: none.
         climb: what ascent adds to a picture, (1, 3, h, w) in [0, 1].  target: of the level, 8-bit
         steps.  remains, weight: see `livedream.dream.momentum`.  shaping: of what is added.
         plane: (1, 1 or 3, h, w) in [0, 1], where something is added and the level is measured.
@@ -534,18 +509,30 @@ class Dreamer:
         start = picture + carried
         if momentum is not None and gain is not None:
             ahead(start, momentum, gain)
+        flat = flatness(picture)
+        if clouds is not None:
+            start.addcmul_(clouds, over_pixels(flat, start))
         added = climb(start.clamp_(0.0, 1.0))
         if settings.momentum > 0.0:
             fresh = momentum is None
             momentum = blend(momentum, added, remains, weight)
             added = momentum.clone() if fresh else added.copy_(momentum)
-        added = tinted(cleaned(added, picture, shaping.clean), shaping.tint)
+        added = tinted(cleaned(added, flat, shaping.clean), shaping.tint)
         keep_colours = settings.keep_colours
         added = shared_out(added, carried, shaping.spread, plane, keep_colours=keep_colours)
         levelled = scale_to_level(
             picture, carried, added, target, plane, keep_colours=keep_colours
         )  # fmt: skip
         return levelled, momentum
+
+    def clouds(self, width: int, height: int) -> Tensor | None:
+        """What the ascent sees in flat places, (1, 3, height, width); see `Clouds`.
+
+        None for what is cut into tiles: of a large still the forms are dreamed at a smaller size.
+        """
+        if self.ascent.is_tiled(width, height):
+            return None
+        return self._sky.over(width, height, self.state.wandered, self.device)
 
     def _turn(self, width: int, height: int) -> tuple[slice, float, float]:
         """Which octaves a dream of this size is to climb, what its addition weighs, and what
@@ -675,6 +662,7 @@ class Dreamer:
             self._past_fallbacks = self.fallbacks
         self._settings, self.device, self.dtype = settings, device, dtype
         self.transfers = Transfers(device)
+        self._sky = Clouds(settings.seed)
         self.network, self.objective, self.ascent = network, objective, ascent
         resident = isinstance(ascent.engine, CudaEngine)
         self._walk = ResidentWalk(ascent, self.grown) if resident else None

@@ -101,7 +101,7 @@ class Grow(Protocol):
 
     def __call__(
         self, settings: DreamSettings, picture: Tensor, carried: Tensor,
-        momentum: Tensor | None, gain: Tensor | None, *,
+        momentum: Tensor | None, gain: Tensor | None, *, clouds: Tensor | None,
         climb: Callable[[Tensor], Tensor], target: Figure, remains: Figure, weight: Figure,
         shaping: Shaping, plane: Tensor | None = None,
     ) -> tuple[LevelledDream, Tensor | None]: ...  # fmt: skip
@@ -140,6 +140,8 @@ class FrameMemory:
         self.gain, self.age = (torch.zeros((), dtype=exact(device), device=device) for _ in "ga")
         # Where the dream grows, and where it may be seen: `Planes`.
         self.planes = torch.ones(2, height, width, device=device)
+        self.clouds = torch.zeros_like(self.residual)
+        self.sky: Tensor | None = None  # what these were copied from
         self.shown = torch.zeros_like(self.rgb)
         self.found = torch.zeros(4, dtype=exact(device), device=device)
 
@@ -187,7 +189,7 @@ class RecordedFrame:
         own.age.copy_(torch.where(own.cut, cut_seconds, grown))
         target = strength * (own.age / rise).clamp_max(1.0)
         levelled, momentum = self._grow(
-            kind.settings, picture, carried, momentum, own.gain,
+            kind.settings, picture, carried, momentum, own.gain, clouds=own.clouds,
             climb=lambda start: self._climb(start, step.float()),
             target=target, remains=remains, weight=weight, shaping=shaping,
             plane=own.planes[:1, None] if kind.held else None,
@@ -252,13 +254,14 @@ class ResidentWalk:
     def launch(
         self, kind: FrameKind, rgb: Picture, motion: Motion | DeviceMotion | None, *,
         carried: DreamState, figures: FrameFigures, margins: list[list[Margins]],
-        planes: Planes | None = None,
+        planes: Planes | None = None, clouds: Tensor | None = None,
     ) -> Callable[[], ResidentFrame]:  # fmt: skip
         """Launch one frame; `carried` is then what it leaves, in memory that the next one uses.
 
         kind: see `kind_of`.  motion: None: nothing moved.  margins: of each octave's steps.
-        planes: of its regions.  What is returned begins to bring it down, if it is called before
-        the next launch; of a frame that is dreamed several times, only the last is wanted.
+        planes: of its regions.  clouds: see `Clouds`.
+        What is returned begins to bring it down, if it is called before the next launch; of a frame
+        that is dreamed several times, only the last is wanted.
         """
         frame = self._frame(kind, margins)
         own = self._own(kind)
@@ -270,6 +273,9 @@ class ResidentWalk:
         self._move(own, motion)
         if planes is not None and planes.grow is not None and planes.keep is not None:
             self._planes.put(np.stack([planes.grow, planes.keep]), own.planes)
+        if clouds is not None and clouds is not own.sky:
+            own.sky = clouds
+            own.clouds.copy_(clouds)
         self._numbers[len(frame.numbers)].put(figures.numbers(age_s, margins), frame.numbers)
         measured = stopwatch(self._device)
         (frame.replay or frame.run)()

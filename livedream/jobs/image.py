@@ -193,8 +193,6 @@ def _held(dreamer: Dreamer, rgb: Picture, rounds: int) -> Iterator[Round]:
     planes = dreamer.regions(rgb, None, FIRST_STEP_S, 0.0)
     ground = dreamer.ground(rgb, planes)
     picture = dreamer.picture(ground)
-    if dreamer.state.residual is None:
-        dreamer.open(picture, rounds * FIRST_STEP_S, planes)
     for _ in range(rounds):
         dream = dreamer.grow(picture, dreamer.fade(picture, FIRST_STEP_S), planes)
         yield Round(dream.residual, dream.level, dream.gain, ground, planes)

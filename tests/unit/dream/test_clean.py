@@ -27,7 +27,8 @@ def _waves(period_px: float) -> Tensor:
 def _left(added: Tensor, picture: Tensor, clean: float = 1.0) -> float:
     """The share of its level that an addition keeps, away from the border."""
     inside = np.s_[..., 8:-8, 8:-8]
-    return float(cleaned(added.clone(), picture, clean)[inside].std() / added[inside].std())
+    shaped = cleaned(added.clone(), flatness(picture), clean)
+    return float(shaped[inside].std() / added[inside].std())
 
 
 def test_a_net_is_left_out_of_a_flat_place() -> None:
@@ -45,7 +46,7 @@ def test_where_the_picture_has_detail_so_has_the_dream() -> None:
 def test_each_place_is_judged_by_itself() -> None:
     picture = SKY.clone()
     picture[..., WIDTH // 2 :] = GRASS[..., WIDTH // 2 :]
-    shaped = cleaned(_waves(3), picture, 1.0)
+    shaped = cleaned(_waves(3), flatness(picture), 1.0)
     assert shaped[..., 8 : WIDTH // 2 - 32].std() < 0.25
     assert shaped[..., WIDTH // 2 + 32 : -8].std() > 0.65
 
@@ -59,21 +60,22 @@ def test_places_are_flatter_the_less_detail_they_have() -> None:
 
 def test_half_of_it_leaves_half_of_the_detail() -> None:
     added = GRASS - 0.5
-    entirely = cleaned(added.clone(), SKY, 1.0)
-    assert torch.allclose(cleaned(added.clone(), SKY, 0.5), (added + entirely) / 2, atol=1e-6)
-    assert torch.equal(cleaned(added.clone(), SKY, 0.0), added)
+    entirely = cleaned(added.clone(), flatness(SKY), 1.0)
+    half = cleaned(added.clone(), flatness(SKY), 0.5)
+    assert torch.allclose(half, (added + entirely) / 2, atol=1e-6)
+    assert torch.equal(cleaned(added.clone(), flatness(SKY), 0.0), added)
 
 
 def test_it_works_in_place() -> None:
     added = _waves(3)
-    assert cleaned(added, SKY, 1.0) is added
+    assert cleaned(added, flatness(SKY), 1.0) is added
 
 
 def test_a_very_large_picture_is_cleaned_alike(monkeypatch: pytest.MonkeyPatch) -> None:
     added = GRASS - 0.5
-    quick = cleaned(added.clone(), SKY, 1.0)
+    quick = cleaned(added.clone(), flatness(SKY), 1.0)
     monkeypatch.setattr("livedream.dream.clean.COPIED", 0)
-    assert torch.allclose(quick, cleaned(added.clone(), SKY, 1.0), atol=1e-6)
+    assert torch.allclose(quick, cleaned(added.clone(), flatness(SKY), 1.0), atol=1e-6)
 
 
 @pytest.mark.parametrize("size", [(96, 160), (97, 161), (135, 240)])
@@ -82,16 +84,16 @@ def test_on_a_device_it_cleans_alike(size: tuple[int, int]) -> None:
     added = torch.randn(1, 3, *size, generator=generator)
     picture = 0.5 + 0.05 * torch.randn(1, 3, *size, generator=generator)
     picture[..., :60] = 0.5
-    wanted = cleaned(added.clone(), picture, 1.0)
+    wanted = cleaned(added.clone(), flatness(picture), 1.0)
     with resident():
-        found = cleaned(added.clone(), picture, 1.0)
+        found = cleaned(added.clone(), flatness(picture), 1.0)
     assert (found - wanted).abs().mean() < 0.01 * wanted.abs().mean()
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 40), (2, 3), (7, 5)])
 def test_pictures_of_any_size(size: tuple[int, int]) -> None:
     added = torch.randn(1, 3, *size, generator=torch.Generator().manual_seed(0))
-    assert cleaned(added, torch.full((1, 3, *size), 0.5), 1.0).isfinite().all()
+    assert cleaned(added, flatness(torch.full((1, 3, *size), 0.5)), 1.0).isfinite().all()
 
 
 def _sky() -> Picture:
