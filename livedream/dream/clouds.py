@@ -22,47 +22,54 @@ from livedream.capture.sky import tileable_noise
 _SLOPE: Final = 1.4  # amplitude falls as frequency to this power
 _COLOUR: Final = 0.6
 _LEVEL: Final = 7 / 255  # RMS
-_LINES: Final = 180  # they are soft: more would look the same
+_GRID: Final = 180, 320  # they are soft: more would look the same; repeated in a wide picture
+_WIDEST: Final = 4  # times that; wider ones stretch it
 _MOMENTS: Final = 32  # from one sky to the next
+_MOST_PX: Final = 1 << 22  # of a picture with clouds; they would take as much memory as it does
 
 
 class Clouds:
-    """The clouds of one seed."""
+    """The clouds of pictures of one size after the other."""
 
-    def __init__(self, seed: int) -> None:
-        self._seed = seed
-        self._key: tuple[int, int, int, torch.device] | None = None
+    def __init__(self) -> None:
+        self._key: tuple[int, int, int, int, torch.device] | None = None
         self._found = torch.empty(0)
 
-    def over(self, width: int, height: int, wandered: float, device: torch.device) -> Tensor:
-        """(1, 3, height, width) float32, in units of the picture, with a mean of 0.
+    def over(
+        self, width: int, height: int, seed: int, wandered: float, device: torch.device
+    ) -> Tensor | None:
+        """(1, 3, height, width) float32, in units of the picture; None for one that is too large.
 
         wandered: see `DreamState`; with every whole number they are entirely others.
-        The same object until they have changed.
+        The same object until they have changed, and the same clouds at every size.
         """
-        key = width, height, int(wandered * _MOMENTS), device
+        if width * height > _MOST_PX:
+            return None
+        key = width, height, seed, int(wandered * _MOMENTS), device
         if key != self._key:
             self._key = key
-            self._found = torch.from_numpy(self._made(width, height, key[2])).to(device)
+            found = torch.from_numpy(_made(width, height, seed, key[3]))
+            self._found = found.permute(2, 0, 1)[None].to(device)  # as pictures lie in memory
         return self._found
 
-    def _made(self, width: int, height: int, moment: int) -> NDArray[np.float32]:
-        rows = min(height, _LINES)
-        columns = max(2, round(rows * width / height))
-        sky, passed = divmod(moment, _MOMENTS)
-        old, new = (_sky(self._seed, n, rows, columns) for n in (sky, sky + 1))
-        turn = passed / _MOMENTS * math.pi / 2  # neither is weaker than the other
-        mixed = math.cos(turn) * old + math.sin(turn) * new
-        size = width, height
-        planes = [cv2.resize(plane, size, interpolation=cv2.INTER_CUBIC) for plane in mixed]
-        return np.asarray(planes, np.float32)[None]
+
+def _made(width: int, height: int, seed: int, moment: int) -> NDArray[np.float32]:
+    """(height, width, 3)."""
+    rows, across = _GRID
+    columns = max(1, min(_WIDEST * across, round(rows * width / height)))
+    seen = np.arange(columns) + (across - columns) // 2
+    sky, passed = divmod(moment, _MOMENTS)
+    old, new = (_sky(seed, number).take(seen, 1, mode="wrap") for number in (sky, sky + 1))
+    turn = passed / _MOMENTS * math.pi / 2  # neither is weaker than the other
+    mixed = np.float32(math.cos(turn)) * old + np.float32(math.sin(turn)) * new
+    method = cv2.INTER_CUBIC if height >= rows else cv2.INTER_AREA
+    return np.asarray(cv2.resize(mixed, (width, height), interpolation=method), np.float32)
 
 
 @lru_cache(maxsize=4)
-def _sky(seed: int, number: int, rows: int, columns: int) -> NDArray[np.float32]:
-    """(3, rows, columns)."""
-    generator = np.random.default_rng([seed, number, _LINES])
-    channels = np.stack([tileable_noise(generator, rows, columns, _SLOPE) for _ in range(3)])
-    gray = channels.sum(0, keepdims=True) / np.float32(3**0.5)
+def _sky(seed: int, number: int) -> NDArray[np.float32]:
+    generator = np.random.default_rng([seed, number, *_GRID])
+    channels = np.stack([tileable_noise(generator, *_GRID, _SLOPE) for _ in range(3)], -1)
+    gray = channels.sum(-1, keepdims=True) / np.float32(3**0.5)
     mixed = _COLOUR * channels + (1 - _COLOUR) * gray
     return np.asarray(mixed * (_LEVEL / np.sqrt(np.square(mixed).mean())), np.float32)

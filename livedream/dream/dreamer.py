@@ -249,7 +249,8 @@ class Dreamer:
                     moving=state.momentum is not None,
                     held=planes is not None and planes.keep is not None,
                 ),
-                ground, motion, carried=state, planes=planes, clouds=self.clouds(*size),
+                ground, motion, carried=state, planes=planes,
+                clouds=self.clouds(*size, torch.device("cpu")),
                 margins=self.ascent.margins(*size, draw, octaves),
                 figures=FrameFigures(
                     keep=keep, seconds=state.step_s,
@@ -525,14 +526,10 @@ class Dreamer:
         )  # fmt: skip
         return levelled, momentum
 
-    def clouds(self, width: int, height: int) -> Tensor | None:
-        """What the ascent sees in flat places, (1, 3, height, width); see `Clouds`.
-
-        None for what is cut into tiles: of a large still the forms are dreamed at a smaller size.
-        """
-        if self.ascent.is_tiled(width, height):
-            return None
-        return self._sky.over(width, height, self.state.wandered, self.device)
+    def clouds(self, width: int, height: int, device: torch.device | None = None) -> Tensor | None:
+        """What the ascent sees in flat places, see `Clouds.over`."""
+        seed, wandered = self.settings.seed, self.state.wandered
+        return self._sky.over(width, height, seed, wandered, device or self.device)
 
     def _turn(self, width: int, height: int) -> tuple[slice, float, float]:
         """Which octaves a dream of this size is to climb, what its addition weighs, and what
@@ -662,7 +659,7 @@ class Dreamer:
             self._past_fallbacks = self.fallbacks
         self._settings, self.device, self.dtype = settings, device, dtype
         self.transfers = Transfers(device)
-        self._sky = Clouds(settings.seed)
+        self._sky = Clouds()
         self.network, self.objective, self.ascent = network, objective, ascent
         resident = isinstance(ascent.engine, CudaEngine)
         self._walk = ResidentWalk(ascent, self.grown) if resident else None
