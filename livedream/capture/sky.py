@@ -95,6 +95,16 @@ def tileable_noise(generator: np.random.Generator, rows: int, columns: int, slop
     return field / max(float(field.std()), 1e-6)
 
 
+def coloured_noise(
+    generator: np.random.Generator, rows: int, columns: int, slope: float, tint: float
+) -> Field:
+    """(rows, columns, 3): such noise in red, green and blue.  tint: 0: gray, 1: any colours."""
+    channels = [tileable_noise(generator, rows, columns, slope) for _ in range(3)]
+    stacked = np.stack(channels, -1)
+    gray = stacked.sum(-1, keepdims=True) / np.sqrt(np.float32(3))
+    return np.asarray(tint * stacked + (1 - tint) * gray, np.float32)
+
+
 def _shifted(field: Field, x_px: float, y_px: float) -> Field:
     """The periodic field moved right and down, to a fraction of a pixel."""
     whole_x, whole_y = int(np.floor(x_px)), int(np.floor(y_px))

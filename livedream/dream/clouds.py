@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from livedream.capture.sky import tileable_noise
+from livedream.capture.sky import coloured_noise
 
 # By eye, as are the proportions of noise that stills are made from.
 _SLOPE: Final = 1.4  # amplitude falls as frequency to this power
@@ -69,7 +69,5 @@ def _made(width: int, height: int, seed: int, moment: int) -> NDArray[np.float32
 @lru_cache(maxsize=4)
 def _sky(seed: int, number: int) -> NDArray[np.float32]:
     generator = np.random.default_rng([seed, number, *_GRID])
-    channels = np.stack([tileable_noise(generator, *_GRID, _SLOPE) for _ in range(3)], -1)
-    gray = channels.sum(-1, keepdims=True) / np.float32(3**0.5)
-    mixed = _COLOUR * channels + (1 - _COLOUR) * gray
-    return np.asarray(mixed * (_LEVEL / np.sqrt(np.square(mixed).mean())), np.float32)
+    noise = coloured_noise(generator, *_GRID, _SLOPE, _COLOUR)
+    return np.asarray(noise * (_LEVEL / np.sqrt(np.square(noise).mean())), np.float32)

@@ -202,9 +202,8 @@ def _look(settings: DreamSettings, painted: list[Frame]) -> Look:
 
 def _seen(settings: DreamSettings, painted: list[Frame]) -> tuple[float, float]:
     """Response and flicker of a dream of the frames, without its first second."""
-    dreamer = Dreamer(
-        settings.replace(headroom=0.0)
-    )  # what it takes would count as a dream that never flickers
+    # What headroom takes would count as a dream that never flickers.
+    dreamer = Dreamer(settings.replace(headroom=0.0))
     comparator = VideoComparator(lambda rgb: dreamer.ascent.response(dreamer.picture(rgb)))
     for dream in dreamer.dreams(_shown(painted, _LOOKED_AT)):
         if dream.source.index >= _LOOKED_AT // 2:

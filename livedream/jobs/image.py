@@ -19,7 +19,7 @@ import numpy as np
 from torch import Tensor
 
 from livedream.capture import open_source
-from livedream.capture.sky import tileable_noise
+from livedream.capture.sky import coloured_noise
 from livedream.capture.synthetic import parse_settings
 from livedream.core.defaults import NOISE_SIZE, ROUNDS, STILL
 from livedream.core.errors import SettingsError, SourceError
@@ -280,11 +280,10 @@ def soft_noise(width: int, height: int, seed: int, palette: Palette | None = Non
     generator = np.random.default_rng(seed)
     # Steeper than a photograph's 1/f, contrast like one's, half of the colour taken out: by eye.
     exponent, contrast, tint = 1.4, 0.2, 0.6
-    channels = np.stack([tileable_noise(generator, height, width, exponent) for _ in range(3)], -1)
     if palette is not None:
+        channels = coloured_noise(generator, height, width, exponent, 1.0)
         coloured = palette.mean + channels @ palette.mixing
         return np.asarray(np.clip(coloured * 255 + 0.5, 0, 255), np.uint8)
-    gray = channels.sum(-1, keepdims=True) / np.sqrt(np.float32(3))
-    coloured = 0.5 + contrast * (tint * channels + (1 - tint) * gray)
+    coloured = 0.5 + contrast * coloured_noise(generator, height, width, exponent, tint)
     painted: Picture = np.clip(coloured * 255 + 0.5, 0, 255).astype(np.uint8)
     return painted
