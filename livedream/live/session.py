@@ -87,7 +87,8 @@ class Session(Closeable):
         self._output_workers: list[OutputWorker] = []
         self._closers: list[tuple[str, Callable[[], object]]] = []
         self._watch, self._given_outputs = watch, outputs
-        self._ends_s, self._delays_said = math.inf, False
+        self._ends_s = math.inf
+        self._delays_said: set[OutputWorker] = set()  # of whom it is known
         try:
             with self.supervisor.current():
                 self._open(live_input, dreamer)
@@ -288,14 +289,16 @@ class Session(Closeable):
             self._painting_file.write()
             status = self.status.latest()
             self._watchdog.check(status)
-            if not self._delays_said and status.uptime_s > _SETTLED_S:
-                self._delays_said = True
+            if status.uptime_s > _SETTLED_S:
                 self._say_delays(status.latency_ms)
 
     def _say_delays(self, latency_ms: float) -> None:
-        """How much later than sound a picture comes out, where a receiver mixes both."""
+        """How much later than sound a picture comes out, where a receiver mixes both; of each
+        output once, when it has been reached."""
         for worker in self._output_workers:
-            if worker.output.delay_ms > 0:
+            late = worker.output.delay_ms > 0 and worker.health().state == "ok"
+            if late and worker not in self._delays_said:
+                self._delays_said.add(worker)
                 delay_ms = 10 * round((latency_ms + worker.output.delay_ms) / 10)
                 _log.info(
                     "%s: in OBS set the microphone's Sync Offset to %d ms",

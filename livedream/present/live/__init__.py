@@ -52,6 +52,11 @@ class Output(Protocol):
     name: str
     delay_ms: float
 
+    @property
+    def reached(self) -> bool:
+        """Whether the receiver takes what is sent, where that shows after the first frames only;
+        elsewhere always true."""
+
     def open(self) -> None:
         """Reach the receiver; may take a while. Raises SinkError when it cannot be reached."""
 
@@ -66,6 +71,7 @@ class MemoryOutput:
     """Keeps what it is given in `frames`: for tests and for programs that go on themselves."""
 
     delay_ms = 0.0
+    reached = True
 
     def __init__(self, name: str = "memory") -> None:
         self.name = name

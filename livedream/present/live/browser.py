@@ -77,6 +77,7 @@ class BrowserOutput:
     """
 
     delay_ms = 0.0  # not measured
+    reached = True
 
     def __init__(self, address: Address, width: int, height: int, rate: Fraction) -> None:
         endpoint = address.endpoint(DEFAULT_ADDRESS, listens=True)

@@ -283,6 +283,7 @@ class RecordingOutput:
     """
 
     delay_ms = 0.0
+    reached = True
 
     def __init__(
         self, address: Address, width: int, height: int, rate: Fraction,

@@ -7,6 +7,7 @@ has it for SRT. A child that stops reading is ended and started anew.
 """
 
 import contextlib
+import errno
 import os
 import platform
 import subprocess
@@ -62,10 +63,14 @@ class RelayOutput:
         self._is_srt = address.scheme == "srt"
         self._child: subprocess.Popen[bytes] | None = None
         self._muxer: StreamMuxer | None = None
-        self._said: Any = None
+        self._said: Any = None  # the child's errors
+        self._reports: Any = None
+        self.reached = False
 
     def open(self) -> None:
+        self.reached = False
         self._said = tempfile.TemporaryFile()  # noqa: SIM115 (closed with the child)
+        self._reports = tempfile.TemporaryFile()  # noqa: SIM115
         command, inherited = self._command, _readable(self._secrets)
         if self._is_srt:  # ffmpeg takes options from a file as well (-fpre)
             presets = [word for fd in inherited for word in ("-fpre", f"/dev/fd/{fd}")]
@@ -74,7 +79,7 @@ class RelayOutput:
             self._child = start_child(
                 command,
                 stdin=subprocess.PIPE,
-                stdout=subprocess.DEVNULL,
+                stdout=self._reports,
                 stderr=self._said,
                 pass_fds=inherited,
             )
@@ -91,6 +96,7 @@ class RelayOutput:
 
     def write(self, frame: LiveFrame) -> None:
         assert self._muxer is not None, "open comes first"
+        self._look()
         self._pass_on(self._muxer.encode(frame))
 
     def _pass_on(self, stream: bytes) -> None:
@@ -114,8 +120,16 @@ class RelayOutput:
                     self._child.wait(1.0)
                 raise SinkError(self._last_words()) from None
 
+    def _look(self) -> None:
+        """Neither child reports anything until it has reached the receiver."""
+        self.reached = self.reached or os.fstat(self._reports.fileno()).st_size > 0
+        trim(self._reports)
+
     def _last_words(self) -> str:
         words = last_words(self._said) or "the connection ended"
+        words = words.removeprefix(f"{self._target}: ")
+        if self._is_srt and not self.reached and words == os.strerror(errno.EIO):
+            words = "nobody answers there, or it was refused"  # all that ffmpeg says of both
         for line in self._secrets.splitlines():  # ffmpeg repeats an option that it does not know
             words = words.replace(line.partition("=")[2], "***")
         return words
@@ -127,9 +141,10 @@ class RelayOutput:
             self._muxer = None
         if child is not None:
             end_child(child, _ENDING_S)
-        if self._said is not None:
-            self._said.close()
-            self._said = None
+        for file in (self._said, self._reports):
+            if file is not None:
+                file.close()
+        self._said = self._reports = None
 
 
 def target_of(address: Address) -> tuple[str, str]:
@@ -162,6 +177,8 @@ def _readable(text: str) -> tuple[int, ...]:
 
 
 def _srt_command() -> list[str]:
-    read = "-hide_banner -loglevel error -fflags nobuffer -probesize 4096 -analyzeduration 0 -f flv"
+    # Progress is shown from the moment on that the output is open.
+    say = "-hide_banner -loglevel error -progress pipe:1 -stats_period 0.5"
+    read = "-fflags nobuffer -probesize 4096 -analyzeduration 0 -f flv"
     write = "-c copy -f mpegts -muxdelay 0 -muxpreload 0 -flush_packets 1 -max_interleave_delta 1"
-    return [ffmpeg_with("srt"), *read.split(), "-i", "pipe:0", *write.split()]
+    return [ffmpeg_with("srt"), *say.split(), *read.split(), "-i", "pipe:0", *write.split()]

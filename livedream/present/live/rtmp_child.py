@@ -3,8 +3,9 @@
     python -m livedream.present.live.rtmp_child < ADDRESS, a newline, FLV
 
 The address comes that way because arguments are seen by everybody on the machine, and it holds the
-stream key. The child ends when its input does, when the server goes, and, where the system has
-alarms, when nothing has moved for ten seconds. The last line it says is the reason.
+stream key. Once the server takes the stream, the child says so in a line. It ends when its input
+does, when the server goes, and, where the system has alarms, when nothing has moved for ten
+seconds. The last line among its errors is the reason.
 """
 
 import signal
@@ -28,15 +29,28 @@ def _still_alive() -> None:
         signal.alarm(_SILENCE_S)  # its default ends the process, also inside FFmpeg
 
 
+class _AsItComes:
+    """Standard input, of which a read gives what is there.
+
+    One of a buffered file waits for all that was asked for, which is 32 KiB here: ten seconds of a
+    black picture, and milliseconds of any other.
+    """
+
+    def read(self, size: int) -> bytes:
+        return sys.stdin.buffer.read1(size)
+
+
 def relay(target: str) -> None:
     """Read packets and send each as it comes. Raises av.FFmpegError when the server is gone."""
     _still_alive()
     options = {"fflags": "nobuffer", "probesize": "4096", "analyzeduration": "0"}
     with (
-        av.open(sys.stdin.buffer, "r", format="flv", container_options=options) as source,
+        av.open(_AsItComes(), "r", format="flv", container_options=options) as source,
         av.open(target, "w", format="flv", container_options=_LIVE) as out,
     ):
         streams = {s.index: out.add_stream_from_template(s, opaque=True) for s in source.streams}
+        out.start_encoding()
+        print("connected", flush=True)
         begin = None
         for packet in source.demux():
             if packet.dts is None:

@@ -33,6 +33,7 @@ class _Sender:
     """
 
     delay_ms = 0.0  # not measured
+    reached = True
     _default = "livedream"  # the name under which others see the picture
     _end = "close"
     _pictures: tuple[str, ...] = PICTURES

@@ -27,6 +27,7 @@ class UdpOutput:
     """
 
     delay_ms = 300.0  # in OBS, docs/obs.md; a bare receiver: 50
+    reached = True
 
     def __init__(
         self, address: Address, width: int, height: int, rate: Fraction,

@@ -56,6 +56,7 @@ class WhipOutput:
     """
 
     delay_ms = 0.0  # a service's own is not known; a bare receiver on a busy machine: 70 to 100
+    reached = True
 
     def __init__(
         self, address: Address, width: int, height: int, rate: Fraction,

@@ -20,8 +20,8 @@ _log = logging.getLogger(__name__)
 
 FIRST_WAIT_S: Final = 0.2  # before the first attempt to open again; doubles with each failure
 MOST_WAIT_S: Final = 1.0  # heuristic: a receiver that is back is seen within two seconds
-# Some connections are refused only after the first frames (RTMP): what was lost counts as back only
-# after it has taken frames for so long.
+# Some connections are refused after the first frames only: what was lost counts as back once it has
+# taken frames for so long.
 SURE_S: Final = 1.5
 _CLOSING_S: Final = 1.0  # what an output may take to close before it is left to itself
 
@@ -72,8 +72,7 @@ class OutputWorker:
                 self._busy_s = time.monotonic()
                 self.output.open()
                 self._busy_s = None
-                if not self._reached:
-                    self._become("ok")
+                self._look()
                 self._write_frames(time.monotonic())
             except SlotClosed:
                 break
@@ -97,11 +96,16 @@ class OutputWorker:
                 self._busy_s = time.monotonic()
                 self.output.write(frame)
                 self._busy_s = None
-                self._frames += 1
-                if not self._was_sure and time.monotonic() - opened_s >= self._sure_s:
-                    self._was_sure = True
-                    if self._health.state != "ok":
-                        self._become("ok")
+                self._look(time.monotonic() - opened_s)
+                self._frames += self.output.reached
+
+    def _look(self, writing_s: float = 0.0) -> None:
+        """See whether the output has reached its receiver, after writing for so long."""
+        if not self.output.reached:
+            return
+        self._was_sure = self._was_sure or writing_s >= self._sure_s
+        if self._health.state != "ok" and (self._was_sure or not self._reached):
+            self._become("ok")
 
     def _lose(self, error: Exception) -> None:
         self._faults.failed(error, "is lost", traceback=not isinstance(error, OSError))

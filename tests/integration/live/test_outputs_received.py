@@ -20,6 +20,7 @@ from xvfb import open_xvfb
 from livedream.core.frame import Picture
 from livedream.panel.curtain import Curtain
 from livedream.present.live import LiveFrame, open_output
+from livedream.present.live.encoding import StreamMuxer, StreamOptions
 from livedream.present.live.worker import OutputWorker
 
 HERE = Path(__file__).parent
@@ -94,6 +95,34 @@ def test_rtmp_with_silence_and_a_server_that_comes_back() -> None:
         assert "secret" not in worker.health().name
     finally:
         worker.close()
+
+
+@pytest.mark.slow
+def test_a_stream_too_thin_to_fill_a_buffer_reaches_an_rtmp_server() -> None:
+    """A black picture gives a few dozen bytes: the child waits for no more than it has."""
+    address = f"rtmp://127.0.0.1:{free_tcp_port()}/live/key"
+    options = StreamOptions(320, 180, Fraction(25), 1_000_000, 2.0, "libx264")
+    muxer = StreamMuxer(options, "flv", silence=True, flvflags="no_duration_filesize")
+    black = np.zeros((180, 320, 3), np.uint8)
+    stream = b"".join(muxer.encode(LiveFrame(black, n / 25, n)) for n in range(50))
+    muxer.close()
+    assert len(stream) < 16_384
+    command = [sys.executable, "-m", "livedream.present.live.rtmp_child"]
+
+    def connects() -> bool:
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+            assert child.stdin is not None and child.stdout is not None
+            child.stdin.write(f"{address}\n".encode() + stream)
+            child.stdin.flush()  # and it stays open
+            said = child.stdout.readline()
+            child.kill()
+        return said == b"connected\n"
+
+    with receiver(address, listen="1") as server:
+        try:
+            until(connects)  # once the server listens
+        finally:
+            server.kill()
 
 
 @pytest.fixture

@@ -114,6 +114,29 @@ def test_it_comes_back() -> None:
     worker.close()
 
 
+def test_one_that_has_not_reached_its_receiver_is_not_open(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """As with RTMP and SRT, which connect once they have frames to send."""
+    caplog.set_level("INFO")
+    output = MemoryOutput()
+    output.reached = False
+    worker = OutputWorker(output)
+
+    def taken(count: int) -> bool:
+        worker.offer(frame())
+        return len(output.frames) > count
+
+    until(lambda: taken(5))
+    assert (worker.health().state, worker.health().frames) == ("starting", 0)
+    assert "is open" not in caplog.text
+    output.reached = True
+    until(lambda: taken(10))
+    worker.close()
+    assert worker.health().state == "ok" and worker.health().frames > 0
+    assert caplog.text.count("is open") == 1
+
+
 def test_what_is_refused_after_its_first_frames_is_not_called_back(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
