@@ -12,6 +12,7 @@ LivedreamError
  ├─ FlowError         (RuntimeError) a flow estimator that cannot be had or cannot run
  ├─ SourceError       (OSError)      nothing to read, or nothing readable in it
  ├─ SinkError         (OSError)      nowhere to write, or no encoder that can
+ │   └─ UnfinishedError              a file that could not be written to its end
  ├─ WorkersError      (RuntimeError) workers for a film that cannot be had, or that failed
  └─ ShowError         (RuntimeError) a live show that has failed while it ran
 
@@ -103,6 +104,14 @@ class SourceError(LivedreamError, OSError):
 
 class SinkError(LivedreamError, OSError):
     """A sink cannot be opened or written."""
+
+
+class UnfinishedError(SinkError):
+    """A file could not be written to its end; what it holds so far is kept."""
+
+    def of_a_render(self) -> "UnfinishedError":
+        """The same, where what was begun can be continued."""
+        return UnfinishedError(f"{self}, then continue with --resume")
 
 
 class WorkersError(LivedreamError, RuntimeError):

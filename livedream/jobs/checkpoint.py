@@ -2,8 +2,9 @@
 
 A checkpoint is the state after some number of frames, as plain arrays in a safetensors file. The
 output may hold fewer frames than the newest checkpoint has seen, so the last few are kept, and
-the newest one that the output has caught up with is taken. Each is written beside its name and
-renamed: one that can be seen is whole.
+the newest one that the output has caught up with is taken. Before the first frame comes one without
+a state: a video that was killed does not say what it was made with. Each is written beside its name
+and renamed: one that can be seen is whole.
 """
 
 import hashlib
@@ -150,7 +151,7 @@ def _sha256_of(path: Path, mtime_ns: int, size: int) -> str:
 class Checkpoint:
     """The state of a render after `index` frames, that is before the frame of that index.
 
-    state: named arrays.  settings: of the render, as text.
+    state: named arrays; none before the first frame.  settings: of the render, as text.
     """
 
     index: int
@@ -171,13 +172,13 @@ class Checkpoints:
         return time.monotonic() - self._saved_s > _EVERY_S
 
     def save(self, checkpoint: Checkpoint) -> None:
-        """Keep a checkpoint, and of the older ones the last few.
+        """Keep a checkpoint, and of the older ones the first and the last few.
 
         Raises SinkError when there is no room for it; older ones stay.
         """
         self._saved_s = time.monotonic()
         write_checkpoint(self.folder / f"{checkpoint.index:012d}{_SUFFIX}", checkpoint)
-        for old in self._paths()[:-_KEPT]:
+        for old in self._paths()[1:-_KEPT]:
             old.unlink(missing_ok=True)
 
     def newest(self, most_frames: int | None = None) -> Checkpoint | None:
@@ -191,6 +192,12 @@ class Checkpoints:
                 if checkpoint is not None:
                     return checkpoint
         return None
+
+    @property
+    def settings(self) -> str | None:
+        """What the unfinished render was begun with; None where nothing tells."""
+        found = self.newest()
+        return None if found is None else found.settings
 
     def forget(self, frames: int) -> None:
         """Delete those that have seen more than so many frames: others will come in their place."""

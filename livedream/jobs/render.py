@@ -8,7 +8,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from itertools import chain
@@ -19,7 +19,7 @@ import numpy as np
 
 from livedream.capture import Source, open_source
 from livedream.capture.sound import sound_of
-from livedream.core.errors import SettingsError, SourceError
+from livedream.core.errors import SettingsError, SinkError, SourceError, UnfinishedError
 from livedream.core.frame import Frame, Motion, Picture, SourceInfo
 from livedream.core.prefetch import AsyncWriter
 from livedream.core.settings import DEINTERLACE, WARM_UP, DreamSettings
@@ -39,7 +39,14 @@ from livedream.jobs.report import FilmOutput, RenderReport, Watcher, made_at_onc
 from livedream.jobs.scaling import scaled, scaled_info, shape_notes
 from livedream.media.containers import Opener
 from livedream.media.tags import SETTINGS
-from livedream.present import FileSink, check_sink, keeps_pixel_shape, make_sink, read_settings
+from livedream.present import (
+    FileSink,
+    check_sink,
+    grows,
+    keeps_pixel_shape,
+    make_sink,
+    read_settings,
+)
 from livedream.present.layer import dream_layer, matte
 from livedream.present.video import VideoOptions
 
@@ -163,7 +170,8 @@ class RenderJob:
             check_sink(path, frames, options, overwrite=self.overwrite, resume=self.resume)
             if self.resume:
                 with suppress(SourceError):  # there is none, or it was killed at its beginning
-                    check_same(self, read_settings(path) or self.identity())
+                    begun = read_settings(path) or Checkpoints(self.output).settings
+                    check_same(self, begun or self.identity())
         if (timeline := self.timeline(info)) is not None:
             timeline.check()
         if self.replay is not None:
@@ -220,6 +228,21 @@ class RenderJob:
             return self  # a preset's modulators are silent without sound, as they are live
         return replace(self, automation=hearing)
 
+    @property
+    def resumable(self) -> bool:
+        """Whether it can be continued: a replay is dreamed in one go, an animation encoded so."""
+        return self.replay is None and grows(self.output)
+
+    @contextmanager
+    def told_to_resume(self) -> Iterator[None]:
+        """What breaks off in here says how it is continued, if it can be."""
+        try:
+            yield
+        except UnfinishedError as error:
+            if not self.resumable:
+                raise
+            raise error.of_a_render() from error
+
     def part(self, info: SourceInfo, begin: int, end: int) -> Self:
         """This job for frames by pts, with no more of what was heard than they need."""
         if self.automation is None or self.automation.heard is None:
@@ -263,7 +286,7 @@ def render(
     if checkpoints.by_workers and not job.overwrite:
         wanted = "add --workers" if job.resume else "add --resume and --workers, or --overwrite"
         raise SettingsError(f"{job.output.name} was begun by several workers: {wanted}")
-    with ExitStack() as stack:
+    with job.told_to_resume(), ExitStack() as stack:
         source = stack.enter_context(job.open())
         info = job.described(source.info)
         job.check(info)
@@ -292,7 +315,9 @@ def render(
             checkpoints.forget(there)
         else:
             checkpoints.remove()
-        if job.replay is None:  # one is dreamed in one go
+        if job.resumable:
+            if not there:
+                checkpoints.save(Checkpoint(0, settings=job.identity()))
             if job.resume:
                 dreams = _resumed(job, frames, dreamer, checkpoints, written=there, step=step)
             dreams = _checkpointed(dreams, job, checkpoints)
@@ -324,7 +349,9 @@ def _checkpointed(
         yield dream
         if dream.state is not None and checkpoints.due():
             index, state = dream.frame.index + 1, dream.state.arrays()
-            checkpoints.save(Checkpoint(index, state, settings))
+            # One that does not fit costs some repeated work at most, and the film may still fit.
+            with suppress(SinkError):
+                checkpoints.save(Checkpoint(index, state, settings))
 
 
 def _resumed(
@@ -344,8 +371,7 @@ def _resumed(
     begin = 0
     if written:
         found = checkpoints.newest(written)
-        if found is not None:
-            check_same(job, found.settings)
+        if found is not None and found.state:
             dreamer.restore(found.state)
             begin = found.index
         elif not has_more(job, written):

@@ -134,6 +134,13 @@ def keeps_pixel_shape(path: str | Path) -> bool:
     return not series.is_series(path) and Path(path).suffix.lower() not in animation.SUFFIXES
 
 
+def grows(path: str | Path) -> bool:
+    """Whether what `path` means is there as it grows, and can be continued: not animations."""
+    from livedream.present import animation
+
+    return Path(path).suffix.lower() not in animation.SUFFIXES
+
+
 class MemorySink(Closeable):
     """Keeps what it is given in `frames`: for tests and for programs that go on themselves."""
 

@@ -16,7 +16,7 @@ import av
 from av.filter import Graph
 
 from livedream.core.closing import Finalizable
-from livedream.core.errors import SinkError
+from livedream.core.errors import SinkError, UnfinishedError
 from livedream.core.frame import Frame, SourceInfo
 from livedream.core.whole_file import beside, whole_file
 from livedream.media.containers import no_alpha, url_of
@@ -96,7 +96,11 @@ class AnimationSink(Finalizable):
         """Keep a frame.  Raises SinkError when there are too many, or no room for it."""
         if self.frames_written >= _MOST_FRAMES:
             raise SinkError(_too_long(self.path.suffix, self.frames_written + 1))
-        self._frames.write(frame)
+        try:
+            self._frames.write(frame)
+        except UnfinishedError as error:  # of the frames kept beside it
+            why = error.__cause__
+            raise cannot(self.path, why if isinstance(why, OSError) else error) from error
         self._last_s = frame.pts * frame.time_base
         self._end_s = self._last_s + (frame.duration * frame.time_base or self._usual_s)
 

@@ -23,7 +23,7 @@ from typing import Any, Protocol
 import av
 from av.container.output import OutputContainer
 
-from livedream.core.errors import SinkError, os_reason
+from livedream.core.errors import SinkError, UnfinishedError, os_reason
 from livedream.core.frame import SourceInfo
 from livedream.core.whole_file import whole_file
 from livedream.media.boxes import whole_chunks
@@ -321,7 +321,8 @@ class FragmentedFile:
     def append(self, packets: Sequence[tuple[int, Packet]]) -> None:
         """Put (stream number, packet) pairs into the file, in order of decoding time.
 
-        Raises SinkError when the disk takes no more; the file then ends behind its last chunk.
+        Raises UnfinishedError when the disk takes no more; the file then ends behind its last
+        chunk.
         """
         if not packets:
             return
@@ -363,9 +364,9 @@ class FragmentedFile:
             with suppress(OSError):  # the disk has gone
                 self._file.truncate(self._end)
                 self._file.seek(self._end)
-            raise SinkError(
+            raise UnfinishedError(
                 f"{self._named} cannot be written any further ({os_reason(error)}): it plays up "
-                "to here; free some space (a render continues with --resume)"
+                "to here; free some space"
             ) from error
         self._end += written
 

@@ -20,7 +20,7 @@ import av
 from av.bitstream import BitStreamFilterContext
 from av.container.output import OutputContainer
 
-from livedream.core.errors import SinkError, SourceError, os_reason
+from livedream.core.errors import SourceError, UnfinishedError, os_reason
 from livedream.core.whole_file import beside, whole_file
 from livedream.media.containers import CONTAINERS, Container, main_video, open_container, url_of
 from livedream.media.display_size import put_display_size, with_room
@@ -89,8 +89,8 @@ def finishing(growing: Path) -> Path:
 def remux(growing: Path, wanted: RemuxSpec) -> tuple[str, ...]:
     """Replace the growing file by the finished one; returns notes on what could not be held.
 
-    Raises SinkError when the finished file cannot be written, SourceError when the source cannot be
-    read; the growing one is untouched.
+    Raises UnfinishedError when the finished file cannot be written, SourceError when the source
+    cannot be read; the growing one is untouched.
     """
     try:
         with whole_file(growing, _FINISHING, lasting=True) as finished:
@@ -102,9 +102,7 @@ def remux(growing: Path, wanted: RemuxSpec) -> tuple[str, ...]:
         advice = "free some space"
         if isinstance(error, PermissionError):  # Windows replaces no file that a player has open
             advice = "close the program that has it open, or allow writing to its folder"
-        raise SinkError(
-            f"{growing} {found} ({os_reason(error)}): {advice} (a render continues with --resume)"
-        ) from error
+        raise UnfinishedError(f"{growing} {found} ({os_reason(error)}): {advice}") from error
 
 
 def _write(growing: Path, temporary: Path, wanted: RemuxSpec) -> tuple[str, ...]:

@@ -17,7 +17,11 @@ import pytest
 from files_made import decoded, frames, info, make_video, packets, write_frames
 
 from livedream.capture import open_source
-from livedream.core.errors import ShapeError, SinkError
+from livedream.core.errors import ShapeError, SinkError, UnfinishedError
+from livedream.core.settings import DreamSettings
+from livedream.dream.dreamer import Dreamer
+from livedream.dream.networks.network import Network
+from livedream.jobs.render import RenderJob, render
 from livedream.media.containers import container_for
 from livedream.present import open_sink
 from livedream.present.remux import RemuxSpec, remux
@@ -142,6 +146,25 @@ def test_a_full_disk_is_one_line_and_what_was_written_plays(tmp_path: Path, name
     assert len(decoded(tmp_path / name)) == 30
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="needs RLIMIT_FSIZE")
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("out.mp4", "out.mp4 cannot be written any further .*: it plays up to here; free some "
+         "space, then continue with --resume$"),
+        ("out.gif", "out.gif cannot be written: File too large$"),
+    ],
+)  # fmt: skip
+def test_a_render_on_a_full_disk_says_what_is_left_and_what_to_do(
+    tmp_path: Path, dreamnet: Network, name: str, said: str
+) -> None:
+    settings = DreamSettings(objective="strokes", size="90p", flow_size="90p")
+    clouds = "synthetic:clouds?size=192x108"
+    job = RenderJob(source=clouds, output=tmp_path / name, settings=settings)
+    with files_up_to(60_000), pytest.raises(SinkError, match=said):
+        render(job, Dreamer(job.settings, dreamnet))
+
+
 def test_a_film_that_a_player_has_open_is_not_replaced_on_windows(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -152,7 +175,7 @@ def test_a_film_that_a_player_has_open_is_not_replaced_on_windows(
     for frame in frames(5):
         sink.write(frame)
     monkeypatch.setattr(Path, "replace", is_open)
-    with pytest.raises(SinkError, match=r"close the program that has it open.* --resume"):
+    with pytest.raises(UnfinishedError, match="close the program that has it open"):
         sink.close()
     assert [p.name for p in tmp_path.iterdir()] == ["out.mp4"]
     assert len(decoded(tmp_path / "out.mp4")) == 5

@@ -29,7 +29,7 @@ from livedream.core.frame import Frame, Picture, SourceInfo
 from livedream.core.settings import DreamSettings
 from livedream.dream.dreamer import Dream, Dreamer
 from livedream.dream.networks.network import Network
-from livedream.jobs.checkpoint import MANIFEST, Checkpoints
+from livedream.jobs.checkpoint import MANIFEST, Checkpoint, Checkpoints
 from livedream.jobs.render import RenderJob, render
 from livedream.jobs.report import RenderReport
 from livedream.present import open_sink
@@ -320,6 +320,23 @@ def test_resuming_with_other_settings_is_refused(
         render(job(CLOUDS, out, resume=True, warm_up=0.0), Dreamer(SMALL, dreamnet))
 
 
+def test_a_checkpoint_that_does_not_fit_stops_no_film(
+    tmp_path: Path, dreamnet: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("livedream.jobs.checkpoint._EVERY_S", 0.0)
+    refused = []
+
+    def save(self: Checkpoints, checkpoint: Checkpoint) -> None:
+        if checkpoint.index:
+            refused.append(checkpoint.index)
+            raise SinkError("no space left")
+
+    monkeypatch.setattr(Checkpoints, "save", save)
+    brief = job(CLOUDS.replace("seconds=2", "seconds=0.2"), tmp_path / "out.mkv")
+    assert render(brief, Dreamer(SMALL, dreamnet)).complete and refused
+    assert len(pictures(brief.output)) == 5
+
+
 class _Asleep(Dreamer):
     """Must not be asked for anything."""
 
@@ -414,6 +431,10 @@ def test_killed_it_plays_and_goes_on(
     worker.send_signal(signal.SIGKILL)
     worker.communicate()
     assert len(times(out)) >= 10
+    killed = out.read_bytes()
+    assert main(["render", clouds, "-o", str(out), "--resume", *OPTIONS, "--strength", "30"]) == 2
+    assert "--resume: strength is 30.0, the stopped render of out" in capsys.readouterr().err
+    assert out.read_bytes() == killed
     assert main(["render", clouds, "-o", str(out), "--resume", *OPTIONS]) == 0
     expected = [i / 25 for i in range(100)]
     assert times(out) == pytest.approx(expected, abs=1e-9)

@@ -266,11 +266,12 @@ class _Film:
         report = _summed([one.report for one in reports], self.job)
         if self.plan is not None and done:
             info = self.job.written(self.info)
-            notes = join(
-                self.job.output, [self.path_of(piece) for piece in done], info,
-                self.job.options,
-                end=reports[-1].end, complete=complete,
-            )  # fmt: skip
+            with self.job.told_to_resume():
+                notes = join(
+                    self.job.output, [self.path_of(piece) for piece in done], info,
+                    self.job.options,
+                    end=reports[-1].end, complete=complete,
+                )  # fmt: skip
             shapes = shape_notes(self.source, self.info)
             report.notes = list(dict.fromkeys([*self.plan.notes, *shapes, *notes]))
         report.complete = complete

@@ -23,7 +23,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from livedream.core.closing import Closeable
-from livedream.core.errors import LivedreamError, SettingsError, WorkersError, reason
+from livedream.core.errors import (
+    LivedreamError,
+    SettingsError,
+    UnfinishedError,
+    WorkersError,
+    reason,
+)
 from livedream.core.parameters import refused
 from livedream.core.version import __version__
 from livedream.jobs.film.film import Hear
@@ -254,7 +260,8 @@ def _carry_out(
     try:
         return order.carry_out(say)
     except LivedreamError as error:
-        return WorkersError(f"{reason(error)} (on {where})")
+        said = error.of_a_render() if isinstance(error, UnfinishedError) else error
+        return WorkersError(f"{reason(said)} (on {where})")
 
 
 @contextlib.contextmanager

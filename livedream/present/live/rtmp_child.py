@@ -8,6 +8,7 @@ does, when the server goes, and, where the system has alarms, when nothing has m
 seconds. The last line among its errors is the reason.
 """
 
+import io
 import signal
 import sys
 from typing import Final
@@ -37,6 +38,7 @@ class _AsItComes:
     """
 
     def read(self, size: int) -> bytes:
+        assert isinstance(sys.stdin.buffer, io.BufferedReader)
         return sys.stdin.buffer.read1(size)
 
 

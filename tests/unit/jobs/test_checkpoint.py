@@ -51,11 +51,20 @@ def test_the_newest_that_the_file_has_caught_up_with(kept: Checkpoints) -> None:
     assert [None if f is None else f.index for f in found] == [None, 10, 20, 40, 40]
 
 
-def test_only_the_last_few_are_kept(kept: Checkpoints) -> None:
+def test_only_the_first_and_the_last_few_are_kept(kept: Checkpoints) -> None:
     for index in range(0, 100, 10):
         kept.save(checkpoint(index))
-    assert kept.newest(59) is None
-    assert len(list(kept.folder.iterdir())) == 4
+    first = kept.newest(59)
+    assert first is not None and first.index == 0
+    assert len(list(kept.folder.iterdir())) == 5
+
+
+def test_the_first_one_has_no_state_and_tells_the_settings(kept: Checkpoints) -> None:
+    assert kept.settings is None
+    kept.save(Checkpoint(0, settings='{"a": 1}'))
+    assert kept.settings == '{"a": 1}'
+    found = kept.newest(3)
+    assert found is not None and not found.state
 
 
 def test_a_damaged_one_is_passed_over(kept: Checkpoints) -> None:
