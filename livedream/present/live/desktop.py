@@ -3,6 +3,8 @@
 import os
 import time
 from collections.abc import Sequence
+from contextlib import suppress
+from importlib import import_module
 from typing import Final
 
 from livedream.capture.live.screen import open_mss
@@ -29,6 +31,10 @@ def display_sizes() -> list[tuple[int, int]]:
 
 def start_video() -> None:
     """Raises SinkError where there is no display."""
+    # Mesa's drivers bring an LLVM along and so does Triton, which torchvision and our kernels
+    # import when they are first needed: loaded second, Triton's crashes the process.
+    with suppress(ImportError):
+        import_module("triton._C.libtriton")
     pygame = import_pygame()
     try:
         pygame.display.init()

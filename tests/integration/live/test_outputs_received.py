@@ -222,3 +222,15 @@ def test_two_projectors_with_soft_edges(display: str, tmp_path: Path) -> None:
     # Of the darker colours a column is rounded by more than that; their mean is not.
     np.testing.assert_allclose(found[300:400].mean(axis=0), expected, rtol=0.02)
     assert left[:, 350].max() < 0.6 * expected[0]  # neither does it all by itself
+
+
+@pytest.mark.slow
+def test_what_needs_triton_can_be_imported_while_a_window_is_open(display: str) -> None:
+    """torchvision does, for `person` and for its networks: it crashed beside Mesa's own LLVM."""
+    pytest.importorskip("triton._C.libtriton", reason="needs Triton, which PyTorch brings on Linux")
+    code = (
+        "from livedream.present.live.desktop import start_video; start_video(); "
+        "import pygame; pygame.display.set_mode((64, 36)); import torchvision.models"
+    )
+    environment = {**ENVIRONMENT, "DISPLAY": display, "LIBGL_ALWAYS_SOFTWARE": "1"}
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True)
