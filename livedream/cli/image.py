@@ -4,7 +4,7 @@ import argparse
 
 from livedream.cli.named import make_folder_of, output_of
 from livedream.cli.options import Commands, add_settings, add_shared, number, settings_of
-from livedream.cli.output import Progress, summary
+from livedream.cli.output import Progress, print_notes, summary
 from livedream.core.defaults import ROUNDS, STILL, STILL_FROM_NOISE
 
 # Nothing moves by itself in a still picture.
@@ -57,6 +57,7 @@ def run(args: argparse.Namespace) -> int:
     with Progress(job.output.name, "rounds", job.rounds, quiet=args.quiet) as progress:
         report = dream_still(job, watch=progress.watch)
     if not args.quiet:
+        print_notes(report)
         rounds = f"{report.frames} round{'s' * (report.frames != 1)}"
         print(summary(report, f"{report.width}x{report.height}, {rounds}"))
     return 0

@@ -183,6 +183,12 @@ def summary(report: "RenderReport", what: str) -> str:
     )
 
 
+def print_notes(report: "RenderReport") -> None:
+    """What to know of how it was made, a line each, to stderr."""
+    for note in report.notes:
+        print(f"note: {one_line(note)}", file=sys.stderr)
+
+
 def terminal() -> "Console | None":
     """The terminal that stdout is; None when it is piped to another program."""
     from rich.console import Console

@@ -2,7 +2,6 @@
 
 import argparse
 import dataclasses
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -22,7 +21,7 @@ from livedream.cli.options import (
     seconds,
     settings_of,
 )
-from livedream.cli.output import FilmProgress, Progress, summary, write_json
+from livedream.cli.output import FilmProgress, Progress, print_notes, summary, write_json
 from livedream.core.errors import SettingsError
 from livedream.core.redact import one_line
 from livedream.core.settings import DEINTERLACE, WARM_UP, DreamSettings
@@ -264,8 +263,7 @@ def _write_sheet(film: Path, sheet: Path) -> None:
 def _say(report: "RenderReport", job: "RenderJob", *, quiet: bool) -> None:
     if quiet:
         return
-    for note in report.notes:
-        print(f"note: {one_line(note)}", file=sys.stderr)
+    print_notes(report)
     if job.resume and not report.frames:
         print(f"{one_line(report.output)}: already complete")
     else:

@@ -7,7 +7,7 @@ from fractions import Fraction
 from livedream.cli.image import NOT_OF_STILLS
 from livedream.cli.named import make_folder_of, output_of
 from livedream.cli.options import Commands, add_settings, add_shared, rate, seconds, settings_of
-from livedream.cli.output import Progress, summary
+from livedream.cli.output import Progress, print_notes, summary
 from livedream.core.defaults import ZOOM
 
 REGIONS = ("where", "feather", "threshold")
@@ -83,6 +83,7 @@ def run(args: argparse.Namespace) -> int:
     with Progress(job.output.name, "frames", job.frames, quiet=args.quiet) as progress:
         report = render_zoom(job, watch=progress.watch)
     if not args.quiet:
+        print_notes(report)
         print(summary(report, f"{report.frames} frames"))
     return 0
 

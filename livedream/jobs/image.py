@@ -121,7 +121,9 @@ def dream_still(
     """
     start = kept_s = time.monotonic()
     writing_s = 0.0
-    rgb, files = start_of(job.source, job.picture_size, job.settings.seed, job.settings.prompt)
+    rgb, files, notes = start_of(
+        job.source, job.picture_size, job.settings.seed, job.settings.prompt
+    )
     files = (*files, *files_of(job.settings))
     check_picture(job.output, sources=files, overwrite=job.overwrite)
     if job.layer:
@@ -133,6 +135,7 @@ def dream_still(
     dreamer.state.wandered = float(zlib.crc32(rgb.tobytes()) % _BEGINNINGS)
     height, width = rgb.shape[:2]
     report = RenderReport.of(job.source, job.output, dreamer, width, height)
+    report.notes += notes
     levelled, stopped = None, None
 
     def keep(dream: Round) -> None:
@@ -232,8 +235,8 @@ def start_picture(source: str, size: str = "source", seed: int = 0) -> Picture:
 
 def start_of(
     source: str, size: str, seed: int, prompt: str = ""
-) -> tuple[Picture, tuple[Path, ...]]:
-    """`start_picture`, and the files that the source reads.
+) -> tuple[Picture, tuple[Path, ...], tuple[str, ...]]:
+    """`start_picture`, the files that the source reads, and its notes.
 
     prompt: what noise has the colours of.
     """
@@ -243,16 +246,17 @@ def start_of(
         width, height = (noise.width, noise.height) if "size=" in query else NOISE_SIZE
         width, height = parse_size(size, width, height, name="picture size")
         own_seed = noise.seed if "seed=" in query else seed
-        return soft_noise(width, height, own_seed, colours_of(prompt)), ()
+        return soft_noise(width, height, own_seed, colours_of(prompt)), (), ()
     with open_source(source) as opened:
         frame = next(iter(opened), None)
-        aspect, files = opened.info.sample_aspect_ratio, opened.info.all_files
+        info = opened.info  # its notes as of the first frame
     if frame is None:
         raise SourceError(f"{source} holds no picture")
     found = (frame.rgb.shape[1], frame.rgb.shape[0])
-    wanted = parse_size(size, *squared(*found, aspect), name="picture size")
+    wanted = parse_size(size, *squared(*found, info.sample_aspect_ratio), name="picture size")
     grows = wanted[0] > found[0] or wanted[1] > found[1]
-    return fitted(frame.rgb, *wanted, cv2.INTER_CUBIC if grows else cv2.INTER_AREA), files
+    shown = fitted(frame.rgb, *wanted, cv2.INTER_CUBIC if grows else cv2.INTER_AREA)
+    return shown, info.all_files, info.notes
 
 
 def colours_of(prompt: str) -> Palette | None:

@@ -157,7 +157,7 @@ def render_zoom(
     the file is finished, and the interrupt raised again.
     """
     settings = job.settings
-    start, files = start_of(job.source, settings.size, settings.seed, settings.prompt)
+    start, files, notes = start_of(job.source, settings.size, settings.seed, settings.prompt)
     dreamer = Dreamer(job.settings, network)
     source = ZoomSource(dreamer, _even(start), job.travel, job.rate, job.frames)
     width, height = source.info.width, source.info.height
@@ -173,7 +173,7 @@ def render_zoom(
             dreams, [FilmOutput(writer)], report, dreamer, watch,
             whole_when_stopped=True, start_s=start_s,
         )  # fmt: skip
-    report.notes += sink.notes
+    report.notes += [*notes, *sink.notes]
     return report
 
 

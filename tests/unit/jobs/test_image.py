@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from livedream.capture.pictures import read_picture
-from livedream.cli import image
+from livedream.cli import image, main
 from livedream.cli.options import settings_from_file
 from livedream.core.defaults import STILL, STILL_FROM_NOISE
 from livedream.core.errors import LivedreamError, SettingsError, SinkError, SourceError
@@ -318,6 +318,24 @@ def test_the_command_says_what_it_did(tmp_path: Path, capsys: pytest.CaptureFixt
         run(*words)
     assert run(*words, "--overwrite", "--quiet") == 0
     assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("image", "-o", "o.png", "--rounds", "1"), ("zoom", "-o", "o.mkv", "--seconds=.1")],
+)
+def test_the_command_gives_the_notes_of_its_source(
+    words: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    write_picture(Path("clear.png"), np.full((64, 96, 4), 128, np.uint8))
+    command, *rest = words
+    said = []
+    for more in ([], ["--overwrite", "--quiet"]):
+        assert main([command, "clear.png", *rest, "--octaves", "1", "--size", "64p", *more]) == 0
+        said.append(capsys.readouterr().err)
+    assert "note: transparency is dropped\n" in said[0] and said[1] == ""
 
 
 @pytest.mark.parametrize("source", ["0001.png", "%04d.png", ""])
