@@ -1,7 +1,7 @@
 """Still pictures, and folders or numbered series of them, as sources.
 
 A series has no clock: its frames are `fps` apart. Pictures of another size than the first one are
-scaled to it, files that are no pictures are passed over; both are counted in `notes`.
+scaled to it, files that are no pictures are passed over; `notes` counts both.
 """
 
 import io
@@ -15,7 +15,7 @@ from typing import cast
 
 import cv2
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps, PngImagePlugin, UnidentifiedImageError
 
 from livedream.core.closing import Closeable
 from livedream.core.errors import SourceError, os_reason
@@ -34,12 +34,15 @@ DROPPED = "transparency is dropped"
 _NUMBER = re.compile(r"%0?(\d{0,2})d")
 _HEIF = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")  # its brands
 _HEIF_HEAD = 16_384  # holds what a phone writes before the picture itself
+_PNG = b"\x89PNG\r\n\x1a\n"
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 # What Pillow and pillow_heif raise for what is damaged, or too large.
 UNREADABLE = (
     OSError, ValueError, SyntaxError, EOFError, IndexError, RuntimeError, struct.error,
     Image.DecompressionBombError,
 )  # fmt: skip
+_MOST_NAMED = 3  # of the files that were passed over
+_MOST_TEXT = 1 << 26  # bytes of a PNG's text or profile: Pillow's own limit for all of its text
 _HALF_OF_MOST_PX = 1 << 29  # Pillow refuses twice as many: those that OpenCV refuses
 
 
@@ -59,8 +62,9 @@ def read_picture(path: str | Path) -> Picture:
     rgb: Picture | None = None
     start = encoded[:12].tobytes()
     try:
-        # OpenCV reads no HEIF, and lays transparent TIFFs on black.
-        if start[4:8] == b"ftyp" or (start[:4] in _TIFF and _has_alpha(path)):
+        # OpenCV reads no HEIF, lays transparent TIFFs on black, and lets libpng print its warnings.
+        by_pillow = start[4:8] == b"ftyp" or (start.startswith(_PNG) and _pillow_opens(path))
+        if by_pillow or (start[:4] in _TIFF and _has_alpha(path)):
             with pillow_image(path) as image:
                 rgb = rgb_of(image)
         elif encoded.size and (bgr := cv2.imdecode(encoded, cv2.IMREAD_COLOR)) is not None:
@@ -70,8 +74,16 @@ def read_picture(path: str | Path) -> Picture:
     except (cv2.error, *UNREADABLE):
         pass
     if rgb is None:
-        raise SourceError(f"{path} is not a readable picture: use {', '.join(SUFFIXES)}")
+        raise SourceError(f"{path} is not a readable picture: {_why(path, encoded.size)}")
     return rgb
+
+
+def _why(path: Path, size: int) -> str:
+    """Why a file of so many bytes is no picture, as far as that is known, and what to try."""
+    if not is_picture(path):
+        return f"use {', '.join(SUFFIXES)}"
+    found = "it is damaged, incomplete or too large" if size else "it is empty"
+    return f"{found}; save or copy it again"
 
 
 def pillow_image(path: Path) -> Image.Image:
@@ -79,6 +91,7 @@ def pillow_image(path: Path) -> Image.Image:
 
     Raises SourceError where HEIF wants a package that is not there, and what Pillow raises.
     """
+    PngImagePlugin.MAX_TEXT_CHUNK = _MOST_TEXT
     Image.MAX_IMAGE_PIXELS = _HALF_OF_MOST_PX  # its own limit, 89 MP, is below many a panorama
     try:
         return Image.open(path)
@@ -92,6 +105,15 @@ def pillow_image(path: Path) -> Image.Image:
 
     opened: Image.Image = pillow_heif.open_heif(io.BytesIO(path.read_bytes())).to_pillow()
     return opened
+
+
+def _pillow_opens(path: Path) -> bool:
+    """Not where a checksum before the picture is wrong: OpenCV reads on there."""
+    try:
+        with pillow_image(path):
+            return True
+    except UNREADABLE:
+        return False
 
 
 def check_heif(path: Path) -> None:
@@ -128,6 +150,9 @@ def is_for_ffmpeg(path: Path) -> bool:
 def rgb_of(image: Image.Image) -> Picture:
     """What Pillow has opened, upright, without its transparency, (H, W, 3) uint8."""
     upright = ImageOps.exif_transpose(image)
+    if upright.mode.startswith("I"):  # grey of 16 bits, which Pillow would clip to 8
+        grey = (np.asarray(upright) >> 8).astype(np.uint8)
+        return cast(Picture, cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB))
     if upright.has_transparency_data:
         # By way of RGBA, not RGB: there it would be laid on black, or on its background.
         return np.ascontiguousarray(np.asarray(upright.convert("RGBA"))[..., :3])
@@ -187,7 +212,7 @@ class PictureSource(Closeable):
         if not self._paths:
             raise SourceError(f"{name or paths[0]} has no picture in {part}: choose another range")
         self._skip = part.skip
-        self._passed_over = 0
+        self._passed_over: list[str] = []
         self._scaled = 0
         for path in self._paths:
             if path.suffix.lower() in HEIC:
@@ -223,19 +248,22 @@ class PictureSource(Closeable):
         """What the pictures are; its notes grow while they are read."""
         lines = list(self._info.notes)
         if self._passed_over:
-            lines.append(f"files that are no readable pictures, skipped: {self._passed_over}")
+            count, named = len(self._passed_over), self._passed_over[:_MOST_NAMED]
+            named += ["..."] * (count > _MOST_NAMED)
+            which = f"{count} ({', '.join(named)})"
+            lines.append(f"files that are no readable pictures, skipped: {which}")
         if self._scaled:
             lines.append(f"{self._scaled} pictures were scaled to the size of the first one")
         return replace(self._info, notes=tuple(lines))
 
     def __iter__(self) -> Iterator[Frame]:
-        self._passed_over = self._scaled = 0
+        self._passed_over, self._scaled = [], 0
         index = -1
         for path in self._paths:
             try:
                 rgb = read_picture(path)
             except SourceError:
-                self._passed_over += 1
+                self._passed_over.append(path.name)
                 continue
             index += 1
             if index < self._skip:

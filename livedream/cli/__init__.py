@@ -149,7 +149,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     # OpenMP threads that spin at a barrier starve each other as soon as anything else runs on
     # the machine (measured: 38 times slower beside one busy process). Read when torch is loaded.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
+    # What OpenCV prints of a damaged picture names no file; what is wrong our own line says.
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "FATAL")
     args = build_parser().parse_args(argv)
     try:
         return int(args.run(args))

@@ -3,11 +3,14 @@
 import errno
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from livedream.capture import open_source
 from livedream.cli import main
@@ -88,6 +91,21 @@ def test_one_line_and_exit_code_2(
     assert len(lines) <= 2, said  # an objective is shown again above its caret
     assert Path("taken.mp4").read_bytes() == b"precious"
     assert not Path("out.mp4").exists()
+
+
+@pytest.mark.parametrize("name", ["torn.png", "torn.bmp"])
+def test_of_a_torn_picture_no_library_says_anything(tmp_path: Path, name: str) -> None:
+    """In a process of its own: what OpenCV prints is decided when it is loaded."""
+    Image.new("RGB", (200, 200), "teal").save(tmp_path / name)
+    content = (tmp_path / name).read_bytes()
+    (tmp_path / name).write_bytes(content[:-50])
+    words = [sys.executable, "-m", "livedream", "image", name]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr == (
+        f"livedream: {name} is not a readable picture: it is damaged, incomplete or too large; "
+        "save or copy it again\n"
+    )
 
 
 def test_the_objective_is_shown_with_a_caret(capsys: pytest.CaptureFixture[str]) -> None:

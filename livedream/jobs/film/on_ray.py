@@ -223,7 +223,7 @@ _OPTIONS: Final[dict[str, Any]] = {
     "log_to_driver": False,
     "logging_level": logging.ERROR,
     # As the command line does: threads that spin at a barrier starve each other.
-    "runtime_env": {"env_vars": {"OMP_WAIT_POLICY": "PASSIVE", "OPENCV_LOG_LEVEL": "ERROR"}},
+    "runtime_env": {"env_vars": {"OMP_WAIT_POLICY": "PASSIVE", "OPENCV_LOG_LEVEL": "FATAL"}},
 }
 
 

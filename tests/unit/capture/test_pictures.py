@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 from heif_made import write_grid
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 from livedream.capture import open_source
 from livedream.capture.pictures import pillow_image, read_picture
@@ -65,12 +65,56 @@ def test_exif_orientation_is_applied(tmp_path: Path) -> None:
     assert turned[16:].mean() < 5
 
 
-@pytest.mark.parametrize("content", [b"", b"not a picture at all"])
-def test_what_is_no_picture_is_one_clear_line(tmp_path: Path, content: bytes) -> None:
-    path = tmp_path / "text.png"
+@pytest.mark.parametrize(
+    ("name", "content", "why"),
+    [
+        ("text.png", b"", "it is empty; save or copy it again"),
+        ("text.png", b"not a picture at all", "it is damaged, incomplete or too large; save or"),
+        ("text.txt", b"not a picture at all", r"use \.png, "),
+    ],
+)
+def test_what_is_no_picture_is_one_clear_line(
+    tmp_path: Path, name: str, content: bytes, why: str
+) -> None:
+    path = tmp_path / name
     path.write_bytes(content)
-    with pytest.raises(SourceError, match="not a readable picture"):
+    with pytest.raises(SourceError, match=rf"{name} is not a readable picture: {why}"):
         read_picture(path)
+
+
+def test_libraries_print_nothing_of_their_own(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (60, 80, 3), dtype=np.uint8)
+    torn, odd = save(tmp_path / "torn.png", noise), tmp_path / "odd.png"
+    torn.write_bytes(torn.read_bytes()[:-100])
+    Image.fromarray(noise).save(odd, icc_profile=b"no profile")
+    with pytest.raises(SourceError, match=r"torn\.png is not a readable picture: it is damaged"):
+        read_picture(torn)
+    assert np.array_equal(read_picture(odd), noise)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_png_may_have_a_large_profile_and_long_texts(tmp_path: Path) -> None:
+    path, text = tmp_path / "a.png", PngImagePlugin.PngInfo()
+    text.add_itxt("workflow", "x" * (3 << 20), zip=True)
+    profile = np.random.default_rng(0).bytes(2 << 20)
+    Image.fromarray(flat((1, 2, 3))).save(path, icc_profile=profile, pnginfo=text)
+    assert np.array_equal(read_picture(path), flat((1, 2, 3)))
+
+
+def test_a_png_whose_comment_is_damaged_is_read(tmp_path: Path) -> None:
+    path, text = tmp_path / "a.png", PngImagePlugin.PngInfo()
+    text.add_text("Comment", "made by nobody")
+    Image.fromarray(flat((1, 2, 3))).save(path, pnginfo=text)
+    path.write_bytes(path.read_bytes().replace(b"nobody", b"noBody"))
+    assert np.array_equal(read_picture(path), flat((1, 2, 3)))
+
+
+def test_sixteen_bits_of_grey_keep_the_upper_eight(tmp_path: Path) -> None:
+    deep = np.arange(0, 1 << 16, 97, dtype=np.uint16).reshape(4, -1)
+    (tmp_path / "a.png").write_bytes(cv2.imencode(".png", deep)[1].tobytes())
+    assert np.array_equal(read_picture(tmp_path / "a.png")[..., 0], deep >> 8)
 
 
 @pytest.mark.parametrize("suffix", [".avif", ".heic"])
@@ -157,18 +201,19 @@ def test_odd_ones_out_are_scaled_or_passed_over_and_counted(tmp_path: Path) -> N
         notes = source.info.notes
     assert [f.rgb.shape for f in frames] == [(6, 8, 3), (6, 8, 3)]
     assert any("scaled" in note for note in notes)
-    assert any("skipped: 1" in note for note in notes)
+    assert "files that are no readable pictures, skipped: 1 (3.png)" in notes
 
 
 @pytest.mark.parametrize("content", [b"", b"broken"])
 def test_a_broken_file_is_passed_over_wherever_it_is(tmp_path: Path, content: bytes) -> None:
     for number in range(1, 5):
         save(tmp_path / f"{number}.png", flat((number, 1, 1)))
-    for name in ("0.png", "2b.png", "5.png"):
+    for name in ("0.png", "2b.png", "5.png", "6.png"):
         (tmp_path / name).write_bytes(content)
     with open_source(tmp_path) as source:
         frames = list(source)
-        assert "files that are no readable pictures, skipped: 3" in source.info.notes
+        skipped = "files that are no readable pictures, skipped: 4 (0.png, 2b.png, 5.png, ...)"
+        assert skipped in source.info.notes
         assert (source.info.width, source.info.height) == (8, 6)
     assert [int(f.rgb[0, 0, 0]) for f in frames] == [1, 2, 3, 4]
     assert [(f.pts, f.index) for f in frames] == [(i, i) for i in range(4)]
