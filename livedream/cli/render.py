@@ -294,8 +294,14 @@ def jobs_of(args: argparse.Namespace) -> "list[RenderJob]":
     last = Path(args.inputs[-1])
     if len(outputs) > 1 and args.output is None and last.suffix in suffixes and not last.exists():
         raise SettingsError(f"{last} does not exist; if it is the output, write -o {last}")
-    if len(set(outputs)) < len(outputs):
-        raise SettingsError("two inputs would be written to the same output; give them one by one")
+    sources: dict[Path, str] = {}
+    for text, output in zip(args.inputs, outputs, strict=True):
+        if output in sources:
+            raise SettingsError(
+                f"{sources[output]} and {text} would both be written to {output}; render the "
+                "second on its own, with -o and another name or folder"
+            )
+        sources[output] = text
     for option in ("matte", "sheet"):
         if inputs > 1 and getattr(args, option, None) is not None:
             raise SettingsError(f"--{option} is for a single film; give one input")

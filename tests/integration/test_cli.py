@@ -149,6 +149,12 @@ def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (["a.mkv", "-o", "new.mkv", "--report", "c.webm"], "c.webm already exists"),
         (["a.mkv", "-o", "new.mkv", "--sheet", "shot/01.png"], "shot/01.png already exists"),
         (["a.mkv", "-o", "new.mkv", "--report", "x.png", "--sheet", "x.png"], "--report and --sh"),
+        (
+            ["a.mkv", "c.webm", "two/a.mkv", "-o", "new"],
+            "a.mkv and two/a.mkv would both be written "
+            "to new/a.dream.mkv; render the second on its own, with -o and another name or folder",
+        ),
+        (["a.mkv", "a.mkv"], "a.mkv and a.mkv would both be written to a.dream.mkv"),
     ],
     ids=lambda one: " ".join(one) if isinstance(one, list) else "",
 )
