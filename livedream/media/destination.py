@@ -21,6 +21,7 @@ def check_destination(
     or gone on with.
     """
     check_name(path)
+    check_link(path)
     if path.is_dir():
         raise SinkError(f"{path} is a folder: add a file name, such as {path.name}.mp4")
     check_not_source([path], sources)
@@ -49,6 +50,7 @@ def _file_of(path: Path) -> tuple[int, int] | None:
 
 def check_folder(folder: Path) -> None:
     """Raise SinkError when no file can be made in the folder."""
+    check_link(folder)
     if not folder.exists():
         raise SinkError(f"the folder {folder} does not exist: create it first")
     if not folder.is_dir():
@@ -59,10 +61,20 @@ def check_folder(folder: Path) -> None:
 
 def make_folder(folder: Path) -> None:
     """With those above it. Raises SinkError where that cannot be."""
+    check_link(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise cannot(folder, error) from error
+
+
+def check_link(path: Path) -> None:
+    """Raise SinkError for a link to nothing: the system calls it both there and not there."""
+    if path.is_symlink() and not path.exists():
+        raise SinkError(
+            f"{path} is a link to {path.readlink()}, which does not exist: "
+            "remove the link, or choose another name"
+        )
 
 
 def check_name(path: Path) -> None:

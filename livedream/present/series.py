@@ -44,7 +44,7 @@ def check_series(
         raise SinkError(f"pictures have no codec: leave out --codec {options.codec}")
     check_music(options)
     folder = pattern.parent
-    check_folder(folder if folder.exists() else folder.parent)
+    check_folder(folder if folder.exists() or folder.is_symlink() else folder.parent)
     found = list(matching(pattern, 1))
     check_not_source((picture for _, picture in found), info.all_files)
     there = dict(found)

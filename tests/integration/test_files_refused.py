@@ -23,6 +23,7 @@ from livedream.dream.dreamer import Dreamer
 from livedream.dream.networks.network import Network
 from livedream.jobs.render import RenderJob, render
 from livedream.media.containers import container_for
+from livedream.media.destination import make_folder
 from livedream.present import open_sink
 from livedream.present.remux import RemuxSpec, remux
 
@@ -74,6 +75,22 @@ def test_a_folder_without_permission_is_refused(tmp_path: Path) -> None:
             open_sink(tmp_path / "out.mp4", info())
     finally:
         tmp_path.chmod(stat.S_IRWXU)
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+@pytest.mark.parametrize("target", ["nowhere", "nowhere/out", "link.mkv"])
+@pytest.mark.parametrize("inside", ["", "out.mkv", "%03d.png"])
+def test_a_link_to_nothing_is_said_to_be_one(
+    tmp_path: Path, inside: str, target: str, overwrite: bool
+) -> None:
+    link = tmp_path / "link.mkv"
+    link.symlink_to(target)
+    message = rf"link\.mkv is a link to {target}, which does not exist: remove the link"
+    with pytest.raises(SinkError, match=message):
+        open_sink(link / inside, info(), overwrite=overwrite)
+    with pytest.raises(SinkError, match=message):
+        make_folder(link)
+    assert [path.name for path in tmp_path.iterdir()] == ["link.mkv"]
 
 
 def test_the_source_is_never_overwritten(tmp_path: Path) -> None:
