@@ -85,10 +85,11 @@ class _Parser(argparse.ArgumentParser):
 
     def __init__(self, **more: Any) -> None:
         super().__init__(**more, allow_abbrev=False)
+        self._typed: Sequence[str] = ()
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         if args is not None and self._subparsers is None:
-            args = self._with_minuses(args)
+            args = self._typed = self._with_minuses(args)
         found, unknown = super().parse_known_args(args, namespace)
         if unknown and self._subparsers is None:  # a command's own: its help is the one to look at
             names = list(self._option_string_actions)
@@ -117,9 +118,8 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> "None":  # type: ignore[override]
         message = redact(message.removeprefix("argument "))
-        greedy = [
-            a.option_strings[-1] for a in self._actions if a.option_strings and a.nargs == "?"
-        ]
+        options = self._option_string_actions
+        greedy = [word for word in self._typed if word in options and options[word].nargs == "?"]
         if greedy and "arguments are required" in message:
             message += f" (put {' and '.join(greedy)} last: what follows is taken as the value)"
         self.exit(2, f"{self.prog}: {message}; try '{self.prog} --help'\n")

@@ -122,6 +122,15 @@ def test_a_value_may_begin_with_a_minus(capsys: pytest.CaptureFixture[str]) -> N
         assert "--prompt: expected one argument" in capsys.readouterr().err
 
 
+def test_an_option_that_took_the_argument_is_named_only_where_it_was_typed(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    missing = "livedream layers: the following arguments are required: NETWORK"
+    assert refused(capsys, "layers") == f"{missing}; try 'livedream layers --help'\n"
+    found = refused(capsys, "layers", "--pictures", "dreamnet")
+    assert found.startswith(f"{missing} (put --pictures last: what follows is taken as the value);")
+
+
 def test_what_is_named_keeps_what_goes_with_it() -> None:
     def given(*words: str) -> tuple[str, ...]:
         return given_of(build_parser().parse_args(["live", *words]), DreamSettings, GradeSettings)
