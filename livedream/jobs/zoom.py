@@ -61,10 +61,7 @@ class ZoomSource(Closeable):
         self._picture = dreamer.picture(dreamer.ground(start))
         self._statistics = StatisticsLock(self._picture)
         height, width = self._picture.shape[2:]
-        self.info = SourceInfo(
-            name="zoom", width=width, height=height, rate=rate, time_base=1 / rate,
-            frames=frames, colour=BT709,
-        )  # fmt: skip
+        self.info = _info(width, height, rate, frames)
 
     def __iter__(self) -> Iterator[Frame]:
         for dream in self.dreams():
@@ -158,13 +155,17 @@ def render_zoom(
     """
     settings = job.settings
     start, files, notes = start_of(job.source, settings.size, settings.seed, settings.prompt)
+    start = _even(start)
+    files = (*files, *files_of(job.settings))
+    options = VideoOptions(job.codec, job.quality, metadata={SETTINGS: job.identity()})
+    height, width = start.shape[:2]
+    wanted = replace(_info(width, height, job.rate, job.frames), files=files)
+    check_sink(job.output, wanted, options, overwrite=job.overwrite)
     dreamer = Dreamer(job.settings, network)
-    source = ZoomSource(dreamer, _even(start), job.travel, job.rate, job.frames)
+    source = ZoomSource(dreamer, start, job.travel, job.rate, job.frames)
     width, height = source.info.width, source.info.height
     report = RenderReport.of(job.source, job.output, dreamer, width, height)
-    info = replace(source.info, files=(*files, *files_of(job.settings)))
-    options = VideoOptions(job.codec, job.quality, metadata={SETTINGS: job.identity()})
-    check_sink(job.output, info, options, overwrite=job.overwrite)
+    info = replace(source.info, files=files)
     start_s = time.monotonic()
     dreams = made_at_once(source.dreams())
     sink = make_sink(job.output, info, options, overwrite=job.overwrite)
@@ -175,6 +176,13 @@ def render_zoom(
         )  # fmt: skip
     report.notes += [*notes, *sink.notes]
     return report
+
+
+def _info(width: int, height: int, rate: Fraction, frames: int | None) -> SourceInfo:
+    return SourceInfo(
+        name="zoom", width=width, height=height, rate=rate, time_base=1 / rate,
+        frames=frames, colour=BT709,
+    )  # fmt: skip
 
 
 def _even(rgb: Picture) -> Picture:

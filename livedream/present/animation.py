@@ -21,11 +21,13 @@ from livedream.core.frame import Frame, SourceInfo
 from livedream.core.whole_file import beside, whole_file
 from livedream.media.containers import no_alpha, url_of
 from livedream.media.destination import cannot, check_destination
+from livedream.present.encoders import check_size
 from livedream.present.video import VideoOptions, VideoSink, check_music, loses_sound
 
 SUFFIXES = (".gif", ".webp")
 _MOST_FRAMES = 1500  # a minute at 25 per second: beyond, such files are of no use (heuristic)
 _TICK = {".gif": Fraction(1, 100), ".webp": Fraction(1, 1000)}  # both formats' unit of time
+_MOST_PX = {".gif": (65535, 65535), ".webp": (16383, 16383)}  # their fields have 16 and 14 bits
 _LONGEST_GIF_DELAY = 65535  # its field has 16 bits
 
 
@@ -48,6 +50,7 @@ def check_animation(
     if info.alpha:
         raise no_alpha(f"an animated {suffix}")
     check_destination(path, sources=info.all_files, overwrite=overwrite)
+    check_size(suffix, (info.width, info.height), _MOST_PX[suffix])
     if options.codec is not None:
         raise SinkError(f"{suffix} has only one codec: leave out {options.codec}")
     check_music(options)

@@ -23,6 +23,8 @@ from av.video.codeccontext import VideoCodecContext
 from livedream.core.errors import SinkError, os_reason
 
 DEFAULT_QUALITY = 80.0
+_MOST_PX = {"h264": (16384, 16384), "av1": (16384, 8704)}  # x264's and SVT-AV1's own limits
+_ANOTHER_SIZE = "give another size (render: --picture-size, zoom: --size)"
 KEYFRAME_S = 2  # between keyframes, in seconds of film: seeking stays quick
 
 
@@ -163,10 +165,13 @@ def choose(codec: str, size: tuple[int, int], quality: float, *, alpha: bool = F
     """The first encoder of `codec` that opens for (width, height).
 
     alpha: one that holds it; `containers.codec_for` says which codecs do.
-    Raises SinkError for an unknown codec, or with each encoder's reason when none opens.
+    Raises SinkError for an unknown codec, for a size that it cannot have, or with each encoder's
+    reason when none opens.
     """
     if codec not in CODECS:
         raise SinkError(f"unknown codec {codec!r}: use one of {', '.join(CODECS)}")
+    if codec in _MOST_PX:
+        check_size(codec, size, _MOST_PX[codec])
     width, height = size
     odd = width % 2 == 1 or height % 2 == 1
     reasons = []
@@ -179,7 +184,22 @@ def choose(codec: str, size: tuple[int, int], quality: float, *, alpha: bool = F
             note = f"{width}x{height} is odd: written as {pixels}, which some players cannot play"
             return Chosen(encoder, pixels, () if pixels == encoder.pixels else (note,))
         reasons.append(f"{encoder.name}: {reason}")
-    raise SinkError(f"no {codec} encoder works for {width}x{height} ({'; '.join(reasons)})")
+    raise SinkError(
+        f"no {codec} encoder works for {width}x{height} ({'; '.join(reasons)}): {_ANOTHER_SIZE}"
+    )
+
+
+def check_size(kind: str, size: tuple[int, int], most: tuple[int, int]) -> None:
+    """Raise SinkError where (width, height) is more than what is written can have.
+
+    kind: its codec or suffix.
+    """
+    if size[0] > most[0] or size[1] > most[1]:
+        found, limit = (f"{width}x{height}" for width, height in (size, most))
+        raise SinkError(
+            f"{found} is too large for {kind}, at most {limit}: crop the picture, or "
+            f"{_ANOTHER_SIZE}"
+        )
 
 
 def trials(size: tuple[int, int] = (640, 360)) -> Iterator[tuple[str, Encoder, str | None]]:

@@ -159,6 +159,17 @@ def test_a_zoom_never_replaces_what_it_goes_into(
     assert path.read_bytes() == before
 
 
+@pytest.mark.parametrize(("name", "most"), [("o.mp4", 16384), ("o.webp", 16383)])
+def test_what_is_too_tall_for_a_film_is_refused_before_a_network_is_loaded(
+    name: str, most: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("livedream.jobs.zoom.Dreamer", None)
+    settings = QUICK.replace(size="90p")
+    job = ZoomJob(source="noise?size=3x2000", output=tmp_path / name, settings=settings)
+    with pytest.raises(SinkError, match=rf"90x60000 is too large for .*, at most {most}x{most}: "):
+        render_zoom(job)
+
+
 def test_a_zoom_that_cannot_be_dreamed_replaces_nothing(
     dreamnet: Network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

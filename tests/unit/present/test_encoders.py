@@ -43,8 +43,23 @@ def test_unknown_codecs_list_the_known_ones() -> None:
 
 
 def test_a_size_no_encoder_takes_gives_each_reason() -> None:
-    with pytest.raises(SinkError, match=r"no av1 encoder works for 1x1 \(libsvtav1: "):
+    message = r"no av1 encoder works for 1x1 \(libsvtav1: .*\): give another size \(render: --pict"
+    with pytest.raises(SinkError, match=message):
         choose("av1", (1, 1), 80)
+
+
+@pytest.mark.parametrize(
+    ("codec", "size", "most"),
+    [("h264", (90, 60_000), (90, 16_384)), ("av1", (64, 9000), (64, 8704)),
+     ("av1", (17_000, 64), (16_384, 64))],
+)  # fmt: skip
+def test_a_size_beyond_the_codec_s_own_limit_is_said_to_be_too_large(
+    codec: str, size: tuple[int, int], most: tuple[int, int]
+) -> None:
+    message = rf"{size[0]}x{size[1]} is too large for {codec}, at most 16384x\d+: crop the picture"
+    with pytest.raises(SinkError, match=message):
+        choose(codec, size, 80)
+    assert choose(codec, most, 80).notes == ()
 
 
 def test_odd_sizes_get_whole_chroma_and_a_note() -> None:
