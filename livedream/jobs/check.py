@@ -70,7 +70,10 @@ def check_file(job: RenderJob, dreamer: Dreamer | None = None) -> FileCheck:
     job.check(job.described(info))
     with TemporaryDirectory(prefix="livedream-") as folder:
         report, fps = _tried(job, info, dreamer, Path(folder))
-    notes = tuple(dict.fromkeys([*info.notes, *report.notes]))
+    known = [*info.notes, *report.notes]
+    if info.frames != report.frames:  # a region that is empty so far may not be so later
+        known = [note for note in known if note not in report.region_notes]
+    notes = tuple(dict.fromkeys(known))
     return FileCheck(
         info, job.output, report.width, report.height, tuple(_parts(job, info)), notes, fps
     )

@@ -42,6 +42,8 @@ from livedream.media.viewing import squared
 from livedream.present.layer import dream_layer, matte
 from livedream.present.picture import DEFAULT_QUALITY, check_alpha, check_picture, write_picture
 from livedream.region.planes import Planes
+from livedream.region.text import parse_region
+from livedream.region.value import MOTION, leaves
 
 _FORMS: Final = "1080p"
 # Heuristics, by eye (docs/decisions/motif.md): so many rounds, and at most one in so many...
@@ -159,6 +161,8 @@ def dream_still(
         stopped = interrupt
     if levelled is not None:
         keep(levelled)
+        if levelled.planes is not None and levelled.planes.is_empty:
+            report.notes.append(_empty_region(dreamer))
         if job.matte is not None:
             planes = levelled.planes
             region = matte(None if planes is None else planes.grow, width, height)
@@ -167,6 +171,15 @@ def dream_still(
         raise stopped or SettingsError("rounds: none done")
     report.complete = True
     return report
+
+
+def _empty_region(dreamer: Dreamer) -> str:
+    """What to know of a picture in which there is no region to dream in."""
+    where, regions = dreamer.settings.where, dreamer.objective.regions
+    named = (*regions, parse_region(where)) if where.strip() else regions
+    moves = any(leaf.name in MOTION for region in named for leaf in leaves(region))
+    why = " (in a still picture nothing moves)" if moves else ""
+    return f"the region is empty{why}: nothing was dreamed"
 
 
 def rounds_of(dreamer: Dreamer, rgb: Picture, rounds: int) -> Iterator[Round]:

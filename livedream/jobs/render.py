@@ -324,6 +324,7 @@ def render(
         write_dreams(dreams, outputs, report, dreamer, watch, start_s=start_s)
     checkpoints.remove()
     notes = [note for sink in sinks for note in sink.notes]
+    notes += () if there else report.region_notes  # of frames from an earlier run nothing is known
     report.notes += dict.fromkeys([*source.info.notes, *shape_notes(source.info, info), *notes])
     return report
 

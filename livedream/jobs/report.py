@@ -16,7 +16,10 @@ from livedream.dream.objectives.prompt import dreamed
 
 @dataclass
 class RenderReport:
-    """Figures of a finished (or stopped) render, zoom or still, whose frames are rounds."""
+    """Figures of a finished (or stopped) render, zoom or still, whose frames are rounds.
+
+    empty_regions: frames in which the region, or all that the objective names, was empty.
+    """
 
     source: str
     output: str
@@ -26,6 +29,7 @@ class RenderReport:
     seconds: float = 0.0
     strength: float = 0.0
     flicker: float = 0.0
+    empty_regions: int = 0
     stages_ms: dict[str, float] = field(default_factory=dict)
     device: str = ""
     precision: str = ""
@@ -50,6 +54,13 @@ class RenderReport:
     def fps(self) -> float:
         return self.frames / self.seconds if self.seconds > 0 else 0.0
 
+    @property
+    def region_notes(self) -> tuple[str, ...]:
+        """What to know where no frame had a region: its strength of 0 does not tell why."""
+        if not 0 < self.frames == self.empty_regions:
+            return ()
+        return ("the region was empty in every frame: nothing was dreamed",)
+
     def as_dict(self) -> dict[str, Any]:
         return {**self.__dict__, "fps": self.fps}
 
@@ -59,6 +70,7 @@ class RenderReport:
         share = 1 / self.frames
         self.strength += (dream.level - self.strength) * share
         self.flicker += (dream.flicker - self.flicker) * share
+        self.empty_regions += dream.planes is not None and dream.planes.is_empty
         self.seconds = seconds
         spent = dreamer.timer.spent_s
         self.stages_ms = {name: 1000 * s / self.frames for name, s in spent.items()}

@@ -66,6 +66,11 @@ class Planes:
     keep: Plane | None
     terms: Mapping[Region, Plane]
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is added anywhere."""
+        return self.grow is not None and not self.grow.any()
+
     def fitted(self, size: tuple[int, int]) -> Self:
         """The same for a dream of another `size`, (width, height) px."""
         if self.grow is None or self.keep is None or self.grow.shape == size[::-1]:

@@ -54,6 +54,17 @@ def test_it_says_what_a_render_does(
         assert (fates["audio"] == "kept") == (codecs == {"aac"})
 
 
+@pytest.mark.parametrize(("seconds", "said"), [(1, True), (3, False)])
+def test_a_region_that_is_empty_so_far_may_not_stay_so(
+    seconds: int, said: bool, dreamnet: Network, tmp_path: Path
+) -> None:
+    source = f"synthetic:clouds?size=64x48&fps=12&seconds={seconds}"
+    settings = SMALL.replace(where="key(#00ff00)")
+    job = RenderJob(source=source, output=tmp_path / "out.mkv", settings=settings)
+    found = check_file(job, Dreamer(settings, dreamnet))
+    assert any("the region was empty" in note for note in found.notes) == said
+
+
 @pytest.mark.parametrize("source", ["film", "synthetic:clouds?size=64x48&fps=25&seconds=0.2"])
 def test_it_says_what_becomes_of_a_song(
     source: str, film: Path, dreamnet: Network, tmp_path: Path

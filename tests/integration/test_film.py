@@ -14,6 +14,7 @@ import av
 import cv2
 import pytest
 from film_made import film, shot
+from PIL import Image
 
 from livedream.capture import open_source
 from livedream.core.errors import LivedreamError, SettingsError, SinkError, SourceError
@@ -121,6 +122,23 @@ def test_a_film_in_pieces_is_the_same_film(
     assert (report.frames, report.complete, report.notes) == (sum(SHOTS), True, [])
     assert told[-1][1] == sum(SHOTS)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["many.mkv"]
+
+
+@pytest.mark.parametrize(("white", "empty"), [((), 20), ((12,), 19)])
+def test_a_region_that_is_empty_in_every_frame_is_said_to_be_so(
+    tmp_path: Path, white: tuple[int, ...], empty: int
+) -> None:
+    source = film(tmp_path / "in.mkv", 9, 11)
+    for number in range(20):
+        mask = Image.new("L", (16, 9), 255 * (number in white))
+        mask.save(tmp_path / f"{number:02d}.png")
+    settings = TINY.replace(where=f"mask({tmp_path}/%02d.png)", size="32p")
+    one = job(source, tmp_path / "one.mkv", settings=settings)
+    reports = [render(one), *render_films([replace(one, output=tmp_path / "2.mkv")], OneWorker())]
+    for report in reports:
+        assert (report.frames, report.empty_regions) == (20, empty)
+        told = "the region was empty in every frame: nothing was dreamed" in report.notes
+        assert told == (not white)
 
 
 def test_a_guide_that_moves_is_at_its_time_in_every_piece(tmp_path: Path) -> None:

@@ -273,7 +273,9 @@ class _Film:
                     end=reports[-1].end, complete=complete,
                 )  # fmt: skip
             shapes = shape_notes(self.source, self.info)
-            report.notes = list(dict.fromkeys([*self.plan.notes, *shapes, *notes]))
+            report.notes = list(
+                dict.fromkeys([*self.plan.notes, *shapes, *notes, *report.region_notes])
+            )
         report.complete = complete
         if complete:
             Checkpoints(self.job.output).remove()
@@ -293,6 +295,7 @@ def _summed(reports: Sequence[RenderReport], job: RenderJob) -> RenderReport:
     return replace(
         reports[0], source=job.source, output=str(job.output), frames=frames,
         device=devices,
+        empty_regions=sum(one.empty_regions for one in reports),
         strength=mean(lambda one: one.strength), flicker=mean(lambda one: one.flicker),
         stages_ms={
             name: mean(lambda one, name=name: one.stages_ms.get(name, 0.0))  # type: ignore[misc]

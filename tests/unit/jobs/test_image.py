@@ -197,6 +197,31 @@ def test_colours_are_kept(dreamnet: Network, texture: Picture) -> None:
     assert (residual - residual.mean(1, keepdim=True)).abs().max() < 1e-6
 
 
+MOVES = " (in a still picture nothing moves)"
+
+
+@pytest.mark.parametrize(
+    ("where", "objective", "notes"),
+    [
+        ("moving", "weave", [f"the region is empty{MOVES}: nothing was dreamed"]),
+        ("", "weave@moving", [f"the region is empty{MOVES}: nothing was dreamed"]),
+        ("key(#00ff00)", "weave", ["the region is empty: nothing was dreamed"]),
+        ("moving | left", "weave", []),
+        ("still", "weave", []),
+        ("", "weave", []),
+    ],
+)
+def test_a_region_that_is_empty_is_said_to_be_so(
+    *, where: str, objective: str, notes: list[str], dreamnet: Network, tmp_path: Path
+) -> None:
+    write_picture(tmp_path / "in.png", np.full((64, 96, 3), 128, np.uint8))
+    settings = QUICK.replace(where=where, objective=objective, size="64p", feather=1.0)
+    job = StillJob(
+        source=str(tmp_path / "in.png"), output=tmp_path / "o.png", settings=settings, rounds=1
+    )
+    assert dream_still(job, dreamnet).notes == notes
+
+
 def test_nothing_changes_where_the_mask_is_black(
     dreamnet: Network, texture: Picture, tmp_path: Path
 ) -> None:
