@@ -7,6 +7,7 @@ with Session(job) as session:
 
 import logging
 import math
+import os
 import sys
 import threading
 import time
@@ -253,17 +254,16 @@ class Session(Closeable):
         self.supervisor.start("watchdog", self._keep_watch)
         try:
             if self._window is not None:
+                from livedream.present.live.desktop import when_x_server_goes
+
+                when_x_server_goes(self._lose_x_server)
                 self._window.run(self.window_slot, self.stopping)
                 self.stop("the window was closed")
             while not self.stopping.wait(_CHECK_S):  # Windows takes signals in between only
                 pass
         finally:
             self.stop("an error" if sys.exc_info()[0] else "")
-            status = self.status.latest()
-            _log.info(
-                "the show ended (%s) after %.0f s and %d frames",
-                self._end, status.uptime_s, status.frames,
-            )  # fmt: skip
+            self._log_end()
         failure = self.supervisor.failure
         if failure is not None:
             name = self.supervisor.failed_thread
@@ -276,6 +276,22 @@ class Session(Closeable):
         detail = opened.detail or source.detail
         _log.info("version %s, source %s: %s", __version__, source.name, detail)
         _log.info("%dx%d at %g fps to %s", opened.width, opened.height, self.fps, ", ".join(names))
+
+    def _log_end(self) -> None:
+        status = self.status.latest()
+        _log.info(
+            "the show ended (%s) after %.0f s and %d frames",
+            self._end, status.uptime_s, status.frames,
+        )  # fmt: skip
+
+    def _lose_x_server(self) -> None:
+        """Close everything, as Xlib leaves no way back, and end with the code of a failure."""
+        _log.error("the X server has gone, and the window with it")
+        self.stop("the X server has gone")
+        self._log_end()
+        self.close()
+        logging.shutdown()
+        os._exit(1)
 
     def _run_loop(self) -> None:
         self.loop.run(self.stopping)

@@ -1,11 +1,13 @@
 """The displays of this machine: which there are, and whether they stay the same."""
 
+import ctypes
 import os
+import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from importlib import import_module
-from typing import Final
+from typing import Any, Final
 
 from livedream.capture.live.screen import open_mss
 from livedream.core.errors import SinkError
@@ -48,6 +50,30 @@ def start_video() -> None:
             "or choose another output, such as --sink udp://127.0.0.1:9000"
         ) from error
     pygame.display.set_allow_screensaver(False)
+
+
+_kept: list[Any] = []  # what Xlib calls must not be collected
+
+
+def when_x_server_goes(end: Callable[[], None]) -> None:
+    """Have `end` called when the X server goes away; it must end the process.
+
+    Xlib calls it from within whatever call was under way, in that call's thread, and would end the
+    process itself if it returned. Nothing happens where there is no X11.
+    """
+    if not sys.platform.startswith("linux"):
+        return
+    try:
+        xlib = ctypes.CDLL("libX11.so.6")
+    except OSError:
+        return
+
+    def gone(display: int) -> int:
+        end()
+        return 0
+
+    _kept[:] = [ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p)(gone)]
+    xlib.XSetIOErrorHandler(_kept[0])
 
 
 def stop_video() -> None:

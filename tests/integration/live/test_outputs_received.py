@@ -17,6 +17,7 @@ from ports import free_tcp_port, free_udp_port
 from waiting import PATIENCE_S, until
 from xvfb import open_xvfb
 
+from livedream.capture import open_source
 from livedream.core.frame import Picture
 from livedream.panel.curtain import Curtain
 from livedream.present.live import LiveFrame, open_output
@@ -234,3 +235,25 @@ def test_what_needs_triton_can_be_imported_while_a_window_is_open(display: str) 
     )
     environment = {**ENVIRONMENT, "DISPLAY": display, "LIBGL_ALWAYS_SOFTWARE": "1"}
     subprocess.run([sys.executable, "-c", code], env=environment, check=True)
+
+
+@pytest.mark.slow
+def test_when_the_x_server_goes_the_show_ends_in_order(tmp_path: Path) -> None:
+    """Xlib leaves no way back; what is recorded plays, and the log says what happened."""
+    log, folder = tmp_path / "show.log", tmp_path / "shows"
+    show = ["live", "synthetic:clouds?size=64x36", "--size", "64x36", "--objective", "strokes"]
+    sinks = ["--sink", "window?renderer=cpu", "--sink", f"record:{folder}", "--log-file", str(log)]
+    with open_xvfb("800x450") as name:
+        environment = {**ENVIRONMENT, "DISPLAY": name, "LIBGL_ALWAYS_SOFTWARE": "1"}
+        command = [sys.executable, "-m", "livedream", *show, *sinks, "--quiet"]
+        child = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
+        until(lambda: log.exists() and "window is open" in log.read_text(), state=child.poll)
+        until(lambda: list(folder.glob("*.mp4")) or list(folder.glob("*.mkv")))
+    with child:
+        _, said = child.communicate(timeout=PATIENCE_S)
+    assert child.returncode == 1
+    assert said == "livedream: the X server has gone, and the window with it\n"
+    assert "the show ended (the X server has gone) after" in log.read_text()
+    (film,) = (path for path in folder.iterdir() if path.suffix in (".mp4", ".mkv"))
+    with open_source(str(film)) as source:
+        assert next(iter(source)).rgb.shape == (36, 64, 3)
