@@ -185,8 +185,9 @@ class StreamInput:
         if web:  # of a file the rest, where a connection breaks
             options |= {"reconnect": "1", "reconnect_delay_max": "4"}
         timeout = (8.0, _PLAYLIST.silent_s) if web or self._look is _LONG_LOOK else (4.0, 4.0)
-        if self._scheme in ("udp", "rtp") and not self._tried:
-            timeout = (_NOBODY_S, timeout[1])
+        if self._scheme in ("udp", "rtp"):
+            # A reader that outlasted the silence would keep its port from the next one.
+            timeout = (timeout[0] if self._tried else _NOBODY_S, _DATAGRAMS.silent_s)
         self._tried = True
         try:
             if self._relay is not None:

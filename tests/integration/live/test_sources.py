@@ -52,6 +52,8 @@ def test_a_udp_stream_is_read_with_little_delay_and_comes_back_after_a_kill() ->
         assert 0 <= min(ages) < 500
         sender.kill()
         until(lambda: capture.health().state == "lost")
+        until(lambda: "nothing received" in capture.health().detail)
+        assert "no answer in time" in capture.health().detail  # and the port is free
         while capture.slot.get(0.0) is not None:
             pass
         sender.start()
