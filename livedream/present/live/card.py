@@ -20,6 +20,7 @@ _LINE: Final = (150, 155, 160)
 _WHITE: Final = (255, 255, 255)
 _OWN: Final = ((94, 200, 190), (255, 176, 84), (200, 130, 255), (120, 200, 90))  # by display
 _FONT: Final = cv2.FONT_HERSHEY_DUPLEX
+_MOST_ACROSS: Final = 0.94  # of the display's width, that a line may take
 
 
 def draw_card(
@@ -53,6 +54,9 @@ def draw_card(
     for row, line in enumerate(words):
         scale = height / 360 * (1.0 if row == 0 else 0.6)
         (across, high), _ = cv2.getTextSize(line, _FONT, scale, thick)
+        if across > _MOST_ACROSS * width:  # a display that stands upright
+            scale *= _MOST_ACROSS * width / across
+            (across, high), _ = cv2.getTextSize(line, _FONT, scale, thick)
         y = round((0.22 + 0.1 * row) * height)
         begin = (width - across) // 2
         around = round(0.02 * height)

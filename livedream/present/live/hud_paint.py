@@ -127,11 +127,14 @@ class Painter:
                 y += 1.4 * u
         return surface
 
-    def line(self, text: str) -> Any:
-        """A single line on a panel of its own."""
+    def line(self, text: str, most: int) -> Any:
+        """A single line on a panel of its own, made smaller where it is wider than `most` px."""
         u = self.unit
         surface = self._panel(round(self._width(text) + 2 * u), 2 * u)
         self._text(surface, text, u, 0.4 * u, _BRIGHT)
+        width, height = surface.get_size()
+        if width > most:
+            surface = self._pygame.transform.smoothscale(surface, (most, height * most // width))
         return surface
 
     def handle(self, chosen: bool, side: int) -> Any:
@@ -301,7 +304,8 @@ class Panels:
 
     def line(self, text: str) -> None:
         """At the bottom, in the middle."""
-        surface = self._paint("line", text, lambda: self._painter.line(text))
+        most = self._size[0]
+        surface = self._paint("line", (text, most), lambda: self._painter.line(text, most))
         x = (self._size[0] - surface.get_width()) // 2
         y = self._size[1] - surface.get_height() - self._painter.unit
         self._overlays.append(Overlay(surface, x, y))

@@ -29,3 +29,13 @@ def test_bars_ramp_and_corners() -> None:
         assert card[y, x].tolist() == [255, 255, 255]
     without = draw_card((640, 360), (0, 0, 1, 1), 16 / 9, 0, ())
     assert (card[60:90, 200:440] != without[60:90, 200:440]).any()
+
+
+def test_a_line_that_is_too_long_for_an_upright_display_is_made_smaller() -> None:
+    """It was cut off at both sides."""
+    size, line = (360, 640), "360x640 shows 160x284 of 320x284"
+    card = draw_card(size, (0, 0, 1, 1), 16 / 9, 0, ("display 0", line))
+    without = draw_card(size, (0, 0, 1, 1), 16 / 9, 0, ("display 0",))
+    across = np.flatnonzero((card != without).any(axis=(0, 2)))
+    assert 300 < across[-1] - across[0] < 360
+    assert (card[180:230, [4, -5]] == without[180:230, [4, -5]]).all()

@@ -75,5 +75,6 @@ def test_a_governor_with_much_to_say_takes_more_lines(monkeypatch: pytest.Monkey
     short = painter.hud(hud_of(STATUS, 14.0, now_s=22.0))
     text = "reduced to 191p and 75% of the flow size to keep the frame rate"
     long = painter.hud(hud_of(replace(STATUS, governor=text), 14.0, now_s=22.0))
-    assert painter.line(text).get_width() > 25 * painter.unit  # on a single line it has no room
+    assert painter.line(text, 9999).get_width() > 25 * painter.unit  # one line has no room for it
+    assert painter.line(text, 320).get_width() == 320
     assert long.get_height() - short.get_height() == pytest.approx(1.2 * painter.unit, abs=1)

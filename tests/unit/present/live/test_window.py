@@ -170,8 +170,8 @@ class Stage:
             paper.words += [(surface, "figures"), (surface, figures.title)]
             return surface
 
-        def line(painter: Painter, text: str) -> Any:
-            surface = paint_line(painter, text)
+        def line(painter: Painter, text: str, most: int) -> Any:
+            surface = paint_line(painter, text, most)
             paper.words.append((surface, text))
             return surface
 
