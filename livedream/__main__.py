@@ -1,5 +1,14 @@
-"""`python -m livedream` is the command line."""
+"""The command line: `livedream`, and `python -m livedream`."""
 
-from livedream.cli import script
+from livedream.core.interrupts import interrupt_ends_at_once
 
-script()
+
+def script() -> None:
+    """The console command: `livedream.cli.script`, which takes a while to import."""
+    with interrupt_ends_at_once():
+        from livedream.cli import script as command
+    command()
+
+
+if __name__ == "__main__":
+    script()

@@ -46,6 +46,7 @@ from livedream.core.errors import (
     os_reason,
     reason,
 )
+from livedream.core.interrupts import INTERRUPTED
 from livedream.core.redact import one_line, redact
 from livedream.core.version import __version__
 
@@ -151,11 +152,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     # What OpenCV prints of a damaged picture names no file; what is wrong our own line says.
     os.environ.setdefault("OPENCV_LOG_LEVEL", "FATAL")
-    args = build_parser().parse_args(argv)
     try:
+        args = build_parser().parse_args(argv)
         return int(args.run(args))
     except KeyboardInterrupt:
-        return 130
+        return INTERRUPTED
     except (LivedreamError, RuntimeError, OSError) as error:
         if isinstance(error, OSError) and is_broken_pipe(error):  # `livedream layers NAME | head`
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -27,6 +27,7 @@ from livedream.core.arenas import release_free_memory, share_arenas
 from livedream.core.defaults import LIVE
 from livedream.core.errors import SettingsError, os_reason
 from livedream.core.grade import MOMENTS, GradeSettings
+from livedream.core.interrupts import interrupt_ends_at_once
 from livedream.core.live_sound import SOUNDS
 from livedream.core.parameters import declared
 from livedream.core.redact import RedactingFormatter
@@ -195,7 +196,9 @@ def _add_controllers(group: argparse._ArgumentGroup) -> None:
 
 def run(args: argparse.Namespace) -> int:
     share_arenas()
-    job = job_of(args)
+    with interrupt_ends_at_once():  # torch and the like
+        job = job_of(args)
+        from livedream.live.session import Session
     if args.log_file is not None:
         _open_log(args.log_file)
     terminal = logging.StreamHandler()
@@ -205,8 +208,6 @@ def run(args: argparse.Namespace) -> int:
         terminal.setLevel(logging.ERROR)
     else:
         logging.getLogger("livedream").setLevel(logging.INFO)
-    from livedream.live.session import Session
-
     try:
         with Session(job) as session, _ending(session):
             start = session.supervisor.start
