@@ -21,7 +21,12 @@ from typing import Any, Final, Self
 from livedream.core.errors import SettingsError
 from livedream.core.parameters import Grammar, check_all, declare
 from livedream.core.suggest import closest
-from livedream.core.user_folders import own_folder, read_toml_files, toml_table
+from livedream.core.user_folders import (
+    own_folder,
+    read_toml_files,
+    toml_file_text,
+    toml_table,
+)
 
 _MOST_STEPS: Final = 1000
 _MOST_COUNTED: Final = 4096  # bars or beats
@@ -220,10 +225,10 @@ def find_program(text: str) -> Program:
     path = Path(text)
     if path.suffix == ".toml":
         try:
-            return read_program(path.read_text(encoding="utf-8-sig"), path.stem)
-        except (OSError, UnicodeDecodeError) as error:
-            why = getattr(error, "strerror", None) or "not text"
-            raise SettingsError(f"program: {path} cannot be read ({why})") from error
+            text = toml_file_text(path)
+        except SettingsError as error:
+            raise SettingsError(f"program: {error}") from error
+        return read_program(text, path.stem)
     known, broken = list_programs()
     if text in broken:
         raise SettingsError(broken[text])

@@ -88,12 +88,29 @@ def read_toml_files(
     broken: dict[str, str] = {}
     for name, path, is_own in toml_files(shipped, own):
         try:
-            if isinstance(path, Path) and path.stat().st_size > _LARGEST:
-                raise SettingsError(f"{path}: larger than {_LARGEST} bytes")
-            found[checked_name(name)] = read(path.read_text(encoding="utf-8-sig"), name, own=is_own)
-        except (LivedreamError, OSError, UnicodeDecodeError) as error:
+            found[checked_name(name)] = read(toml_file_text(path), name, own=is_own)
+        except (LivedreamError, OSError) as error:
             broken[name] = reason(error)
     return found, broken
+
+
+def toml_file_text(path: Traversable) -> str:
+    """What stands in a file.  Raises SettingsError, with its name, for one that cannot be read as
+    text: anything may be named so, and a pipe would be waited for."""
+    try:
+        if isinstance(path, Path):
+            size = path.stat().st_size  # of a link to nothing it says so
+            if not path.is_file():
+                raise SettingsError(f"{path} is no file; put a TOML file there or remove it")
+            if size > _LARGEST:
+                raise SettingsError(f"{path}: must be at most {_LARGEST} bytes (got {size})")
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"{path} cannot be read (not text); save it as UTF-8") from error
+    except OSError as error:
+        linked = isinstance(path, Path) and path.is_symlink()
+        hint = "mend the link or remove it" if linked else "check the path"
+        raise SettingsError(f"{path} cannot be read ({os_reason(error)}); {hint}") from error
 
 
 def toml_table(text: str) -> dict[str, Any]:

@@ -1,6 +1,8 @@
 """``livedream networks`` and ``livedream layers``, without the network."""
 
 import argparse
+import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -116,6 +118,34 @@ def test_presets_and_programs_are_listed_with_what_is_broken(
     monkeypatch.setenv("COLUMNS", "160")
     assert run("presets") == 0
     assert tmp_path.name in capsys.readouterr().out
+
+
+def test_what_is_no_text_file_is_broken_and_leaves_the_others_listed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("LIVEDREAM_HOME", str(tmp_path))
+    folder = tmp_path / "presets"
+    (folder / "folder.toml").mkdir(parents=True)
+    (folder / "bytes.toml").write_bytes(b"\xff\xfe")
+    (folder / "long.toml").write_bytes(b"#" * 70_000)
+    (folder / "good.toml").write_text("[dream]\nstrength = 9")
+    wanted = {
+        "folder": "is no file; put a TOML file there or remove it",
+        "bytes": "cannot be read (not text); save it as UTF-8",
+        "long": ": must be at most 65536 bytes (got 70000)",
+    }
+    if sys.platform != "win32":  # where links and pipes are other things
+        (folder / "link.toml").symlink_to("nowhere")
+        os.mkfifo(folder / "pipe.toml")
+        wanted["link"] = "cannot be read (No such file or directory); mend the link or remove it"
+        wanted["pipe"] = wanted["folder"]
+    assert run("presets") == 0
+    rows = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
+    found = {row[0]: row[1:] for row in rows}
+    assert found["good"][-1] == "yours"
+    for name, why in wanted.items():
+        space = "" if why.startswith(":") else " "
+        assert found[name] == ["", f"{folder / name}.toml{space}{why}", "broken"]
 
 
 def test_a_network_of_one_s_own_comes_into_the_list_and_goes(
