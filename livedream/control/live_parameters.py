@@ -297,7 +297,7 @@ class LiveParameters:
         start, end = self._dreamed(self._values), self._dreamed(self._targets)
         ramp = self._ramp("objective", change)
         if start != end and ramp.share(change.time_s) < 1.0:
-            # An own one that is not known is nothing to start from.
+            # An own one that is not known is nothing to start from; two very long ones do not mix.
             with contextlib.suppress(ObjectiveError):
                 self._ramps["objective"] = ramp, mixed_objective(start, end)
                 self._values["objective"], self._values["prompt"] = start, ""

@@ -7,7 +7,8 @@ import math
 from collections.abc import Callable
 from typing import Final
 
-from livedream.dream.objectives.text import parse_objective
+from livedream.core.errors import ObjectiveError
+from livedream.dream.objectives.text import MOST_TERMS, parse_objective
 from livedream.dream.objectives.value import Objective, Target, Term
 from livedream.region.value import Region
 
@@ -47,11 +48,13 @@ class Ramp:
 def mixed_objective(start: str, end: str) -> Callable[[float], str]:
     """From one objective to another, by the share of the way: a weighted sum of both.
 
-    Raises ObjectiveError when either does not parse.
+    Raises ObjectiveError when either does not parse, or both together have too many terms.
     """
     before, after = _weights(parse_objective(start)), _weights(parse_objective(end))
     # Targets stay from beginning to end: what the engine was made for must not change.
     targets = tuple(dict.fromkeys((*before, *after)))
+    if len(targets) > MOST_TERMS:
+        raise ObjectiveError(f"both have more than {MOST_TERMS} terms", text=end, position=0)
 
     def at(share: float) -> str:
         share = round(share * _STEPS) / _STEPS

@@ -47,12 +47,10 @@ class RegionParser(Scanner):
 
     def __init__(self, text: str, place: int, error: type[GrammarError]) -> None:
         super().__init__(text, place, error)
-        self._depth = 0
+        self._begin, self._depth = place, 0
 
     def region(self) -> Region:
         """The region here, and the space behind it."""
-        if len(self.text) > _LONGEST:
-            raise self.wrong(f"a region has at most {_LONGEST} characters")
         parts = [self._all()]
         while self.taken("|"):
             parts.append(self._all())
@@ -75,6 +73,8 @@ class RegionParser(Scanner):
             self.symbol(")", "expected &, | or )")
         else:
             found = self._leaf()
+        if self.place - self._begin > _LONGEST:
+            raise self.wrong(f"a region has at most {_LONGEST} characters")
         self._depth -= 1
         return found
 

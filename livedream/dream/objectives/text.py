@@ -43,8 +43,9 @@ _TEXT = re.compile(r"text\s*\(\s*")
 _GUIDE = re.compile(r"guide\s*\(\s*")
 _NUMBER = re.compile(r"\d+", re.ASCII)
 _SIGN = re.compile(r"[+-]")
-# A range this long is a typing error: no layer known here has as many channels or classes.
-_LONGEST_RANGE = 100_000
+MOST_TERMS = 100  # more are a typing error: a prompt of the most words makes 32
+# More are a typing error: no layer known here has as many channels or classes.
+_MOST_NUMBERS = 25_000
 _NO_LAYER = "expected a layer, class:..., classes, kind:..., text(...) or guide(...)"
 _NO_CLASS = "expected a class's number"
 _NO_CHANNEL = "expected a channel number"
@@ -60,12 +61,14 @@ class _Parser(Scanner):
         if not self.text.strip():
             raise self.wrong("must be an objective such as inception4c (got nothing)")
         negative = self.sign() == "-"
-        total = self.term(negative=negative)
+        total, count = self.term(negative=negative), 1
         while not self.at_end():
             sign = self.sign()
             if sign is None:
                 raise self.wrong("expected + or - (with a space before it) or the end")
-            total = total + self.term(negative=sign == "-")
+            if count == MOST_TERMS:
+                raise self.wrong(f"an objective has at most {MOST_TERMS} terms (got more)")
+            total, count = total + self.term(negative=sign == "-"), count + 1
         return total
 
     def sign(self) -> str | None:
@@ -140,9 +143,12 @@ class _Parser(Scanner):
             first = last = int(self.needed(_NUMBER, wanted))
             if self.take(re.compile(r"-")):
                 last = int(self.needed(_NUMBER, wanted))
-            if not first <= last < first + _LONGEST_RANGE:
+            if last < first:
                 self.place = start
                 raise self.wrong(f"a range must go up (got {first}-{last})")
+            if len(numbers) + last - first >= _MOST_NUMBERS:
+                self.place = start
+                raise self.wrong(f"a term has at most {_MOST_NUMBERS} numbers (got more)")
             numbers.extend(range(first, last + 1))
             if not self.take(re.compile(r"\s*,")):
                 return numbers

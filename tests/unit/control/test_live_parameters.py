@@ -12,6 +12,7 @@ from livedream.control.live_parameters import Change, LiveParameters
 from livedream.core.errors import SettingsError
 from livedream.core.grade import GradeSettings
 from livedream.core.settings import DreamSettings
+from livedream.dream.objectives.text import parse_objective
 
 
 class Time:
@@ -199,6 +200,15 @@ def test_back_to_the_network_that_fades_out_the_other_goes_as_it_came(
     assert 0.9 < parameters.snapshot().crossfade < 1.0
     time.now += 0.2
     assert parameters.snapshot().previous is None
+
+
+def test_objectives_too_long_to_mix_change_at_once(parameters: LiveParameters) -> None:
+    """What is on its way is an objective like any other, and read as one."""
+    for name in ("eyes", "faces"):
+        wanted = " + ".join(f"{name}:{number}" for number in range(60))
+        parameters.set("objective", wanted)
+        assert len(parse_objective(parameters.snapshot().dream.objective).terms) <= 100
+    assert parameters.snapshot().dream.objective == wanted
 
 
 def test_a_network_alone_brings_its_own_objective(parameters: LiveParameters) -> None:

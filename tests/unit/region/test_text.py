@@ -58,6 +58,11 @@ def test_errors_point_at_the_character(text: str, position: int, message: str) -
     assert caught.value.pointer().splitlines()[1] == " " * position + "^"
 
 
+def test_a_region_has_an_end() -> None:
+    with pytest.raises(RegionError, match="at most 2000 characters"):
+        parse_region("left|" * 500 + "top")
+
+
 def regions() -> st.SearchStrategy[Region]:
     parts = st.floats(0.01, 1.0).map(lambda x: round(x, 3))
     leaf = st.one_of(

@@ -85,6 +85,25 @@ def test_errors_point_at_the_character(text: str, position: int) -> None:
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("text", "position", "message"),
+    [
+        ("+".join(["eyes"] * 5000), 500, "at most 100 terms [(]got more[)]"),
+        ("a - b:" + ",".join(["1-999"] * 5000), 156, "at most 25000 numbers [(]got more[)]"),
+        ("a@" + "|".join(["left"] * 5000), 2006, "at most 2000 characters"),
+    ],
+)
+def test_what_would_take_seconds_to_read_is_refused(text: str, position: int, message: str) -> None:
+    with pytest.raises(ObjectiveError, match=message) as caught:
+        parse_objective(text)
+    assert caught.value.position == position
+
+
+def test_many_terms_with_short_regions_are_no_long_region() -> None:
+    text = " + ".join(["0.25*menagerie@rect(0,0,0.5,0.5)"] * 100)
+    assert len(parse_objective(text).terms) == 100
+
+
 @given(st.text(alphabet="ab1:,-+*. ()\"'/_class:guide", max_size=30))
 def test_any_text_parses_or_is_refused_with_a_place(text: str) -> None:
     try:
