@@ -117,6 +117,7 @@ def _change_own(args: argparse.Namespace) -> int:
 
 def list_presets(args: argparse.Namespace) -> int:
     """Presets and programs; of files that are broken the reason."""
+    from livedream.control.preset_files import check_paths
     from livedream.control.presets import Presets
     from livedream.control.programs import list_programs
     from livedream.dream.networks.registry import DEFAULT_NETWORK
@@ -124,17 +125,21 @@ def list_presets(args: argparse.Namespace) -> int:
     presets = Presets()
     programs, wrong = list_programs()
     whose = {True: "yours", False: "built in"}
-    shown = [
-        (one.name, one.values.get("network") or DEFAULT_NETWORK, one.about, whose[one.own])
-        for one in presets
-    ]
+    shown, without_file = [], {}
+    for one in presets:
+        network = one.values.get("network") or DEFAULT_NETWORK
+        try:
+            check_paths(one)
+            shown.append((one.name, network, one.about, whose[one.own]))
+        except SettingsError as error:
+            without_file[one.name] = str(error)
     shows = [
         (one.name, f"{one.length_s / 60:.1f}", ", ".join(step.preset for step in one.steps),
          whose[one.own])
         for one in programs.values()
     ]  # fmt: skip
     for columns, rows, broken in (
-        (("preset", "network", "about", "origin"), shown, presets.broken),
+        (("preset", "network", "about", "origin"), shown, presets.broken | without_file),
         (("program", "minutes", "steps", "origin"), shows, wrong),
     ):
         every = rows + [(name, "", reason, "broken") for name, reason in broken.items()]

@@ -310,9 +310,11 @@ def check(job: "LiveJob") -> None:
     from livedream.region.wanted import check_region
 
     dream = job.dream
+    check_dreamed = objective_check(dream, live=True)
     parameters = LiveParameters(
-        dream, job.grade, show=job.show, own_objective=own_objective_of(dream)
-    )
+        dream, job.grade, show=job.show, own_objective=own_objective_of(dream),
+        check_objective=check_dreamed,
+    )  # fmt: skip
     Controllers(
         job.controllers, parameters, StatusBoard(), lambda: None, job.source, sinks=job.sinks
     )
@@ -323,7 +325,7 @@ def check(job: "LiveJob") -> None:
             window_options(sink, display=job.display, overlap=job.overlap)
         else:  # made, not opened, of any size
             open_output(sink, width=640, height=360, rate=Fraction(25))
-    objective_check(dream, live=True)(dream.network, dream.objective, dream.prompt)
+    check_dreamed(dream.network, dream.objective, dream.prompt)
     if dream.where.strip():
         check_region(parse_region(dream.where), live=True, flow=dream.flow)
 

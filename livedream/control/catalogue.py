@@ -176,21 +176,27 @@ def check_objective(
     flow: str = "",
     painted: bool = False,
     own_weights: bool = False,
+    files: bool = True,
 ) -> None:
     """Refuse what a network cannot dream, without loading it; a prompt as well.
 
     live: whether guides and masks may be live sources.  flow, painted: see `check_region`.
     own_weights: whether the network has weights that the user named, and so layers and classes that
-    only their file knows.
+    only their file knows.  files: whether guides and regions are looked for, too; the networks of
+    those may have to be downloaded.
     Whole for livedream's own networks, whose files name their layers and classes; of others only
     the grammar, guide pictures and words are checked. Raises ObjectiveError, NetworkError.
     """
     spec = None if own_weights else find_spec(network or DEFAULT_NETWORK)
+
+    def check(objective: Objective) -> None:
+        _check_terms(spec, objective, live=live, flow=flow, painted=painted, files=files)
+
     if text:
-        _check_terms(spec, parse_objective(text), live=live, flow=flow, painted=painted)
+        check(parse_objective(text))
     if prompt.strip():
         with as_written(prompt):
-            _check_terms(spec, parse_prompt(prompt), live=live, flow=flow, painted=painted)
+            check(parse_prompt(prompt))
 
 
 def objective_check(settings: DreamSettings, *, live: bool) -> Callable[[str, str, str], None]:
@@ -205,18 +211,20 @@ def objective_check(settings: DreamSettings, *, live: bool) -> Callable[[str, st
 
 
 def _check_terms(
-    spec: NetworkSpec | None, objective: Objective, *, live: bool, flow: str, painted: bool
-) -> None:
+    spec: NetworkSpec | None, objective: Objective, *, live: bool, flow: str, painted: bool,
+    files: bool,
+) -> None:  # fmt: skip
     text, places = objective.located()
     for term, place in zip(objective.terms, places, strict=True):
         try:
-            if isinstance(term.target, GuideTarget) and isinstance(term.target.picture, str):
-                _check_guide(term.target.picture, live=live)
+            guide = term.target.picture if isinstance(term.target, GuideTarget) else None
+            if files and isinstance(guide, str):
+                _check_guide(guide, live=live)
             if spec is not None:
                 if not spec.class_rows and _needs_rows(term):
                     raise no_rows(spec.name)
                 _check_target(spec, term.target)
-            if term.region is not None:
+            if files and term.region is not None:
                 check_region(term.region, live=live, flow=flow, painted=painted)
         except (NetworkError, RegionError) as error:
             raise ObjectiveError(str(error), text=text, position=place) from error

@@ -146,13 +146,9 @@ class LiveParameters:
         for what, time_s in (("seconds", seconds), ("ramp_s", ramp_s or 0.0)):
             if not 0.0 <= time_s < math.inf:
                 raise SettingsError(f"{what}: must be at least 0 (got {time_s})")
-        checked = {name: self._parameter(name).read(value) for name, value in values.items()}
+        checked = self._read(values)
         with self._changing:
-            other = checked.get("network", self._targets["network"]) != self._targets["network"]
-            if other:  # the layers of one network mean nothing to another
-                checked.setdefault("objective", "")
-            if "objective" in checked:  # which says more exactly what is wanted
-                checked.setdefault("prompt", "")
+            other = self._complete(checked)
             self._check_together(checked)  # may read files: the loop's snapshot does not wait
             with self._lock:
                 change = Change(checked, origin, self._clock(), ramp_s, seconds)
@@ -164,6 +160,12 @@ class LiveParameters:
                 if not other and "prompt" in checked:
                     self._aim_objective(change)
         self._listeners.tell(change)
+
+    def check(self, values: Mapping[str, Any]) -> None:
+        """Raise SettingsError for what `apply` would refuse; nothing is changed."""
+        checked = self._read(values)
+        self._complete(checked)
+        self._check_together(checked)
 
     def modulate(self, name: str, key: str, offset_unit: float | None) -> None:
         """Move a parameter by part of its slider's length on top of its target.
@@ -227,6 +229,18 @@ class LiveParameters:
             why = "cannot change while running" if known else "is not a parameter"
             raise SettingsError(f"{str(name)[:40]!r} {why}: there are {', '.join(self._declared)}")
         return parameter
+
+    def _read(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        return {name: self._parameter(name).read(value) for name, value in values.items()}
+
+    def _complete(self, checked: dict[str, Any]) -> bool:
+        """Add what a change of network or objective clears. Returns whether the network changes."""
+        other = checked.get("network", self._targets["network"]) != self._targets["network"]
+        if other:  # the layers of one network mean nothing to another
+            checked.setdefault("objective", "")
+        if "objective" in checked:  # which says more exactly what is wanted
+            checked.setdefault("prompt", "")
+        return bool(other)
 
     def _check_together(self, checked: Mapping[str, Any]) -> None:
         """What single checks cannot see: texts with a grammar, layers that a network lacks."""

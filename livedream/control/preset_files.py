@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from livedream.capture.synthetic import is_synthetic
 from livedream.control.presets import Preset
+from livedream.core.errors import SettingsError, missing, os_reason
 from livedream.dream.objectives.prompt import parse_prompt
 from livedream.dream.objectives.text import parse_objective
 from livedream.dream.objectives.value import GuideTarget, Objective
@@ -38,6 +39,17 @@ def paths_of_prompt(preset: Preset) -> list[str]:
         for leaf in (leaves(term.region) if term.region else ())
         if leaf.name in _WITH_FILE
     ]
+
+
+def check_paths(preset: Preset) -> None:
+    """Raise SettingsError for a file that it names and that is not there; none is opened."""
+    for path in paths_of(preset):
+        try:
+            numbered = "%" in path  # pictures one after the other, of no such name
+            if not (is_live(path) or is_synthetic(path) or numbered or Path(path).exists()):
+                raise SettingsError(f"preset {preset.name}: {missing(path)}")
+        except OSError as error:  # a name that no file can have
+            raise SettingsError(f"preset {preset.name}: {path}: {os_reason(error)}") from error
 
 
 def with_whole_paths(preset: Preset) -> Preset:

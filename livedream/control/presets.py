@@ -45,6 +45,7 @@ from livedream.core.user_folders import (
 )
 from livedream.dream.objectives.prompt import parse_prompt
 from livedream.dream.objectives.text import parse_objective
+from livedream.region.text import parse_region
 
 _log = logging.getLogger(__name__)
 
@@ -127,8 +128,11 @@ def _preset(found: Mapping[str, Any], name: str, own: bool) -> Preset:
         parse_objective(values["objective"])
     if values.get("prompt", "").strip():
         parse_prompt(values["prompt"])
+    if values.get("where", "").strip():
+        parse_region(values["where"])
     if "network" in values:  # without one it may be for weights of the user's own
-        check_objective(values["network"], values.get("objective", ""), values.get("prompt", ""))
+        objective, prompt = values.get("objective", ""), values.get("prompt", "")
+        check_objective(values["network"], objective, prompt, files=False)
     crossfade_s = found.get("crossfade_s", 4.0)
     seconds = Parameter(
         "crossfade_s", float, 4.0, "", unit="s", minimum=0.0, maximum=LONGEST_CROSSFADE_S

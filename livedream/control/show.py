@@ -118,7 +118,7 @@ class Show:
     def preset(self, name: str, seconds: float | None = None, *, origin: str = "") -> None:
         """Go over to a preset. seconds: of crossfade, None for the preset's own.
 
-        Raises SettingsError for a name that is not there and for more seconds than
+        Raises SettingsError as `checked_preset` does and for more seconds than
         `LONGEST_CROSSFADE_S`; nothing is changed then.
         """
         found, seconds = self._checked_preset(name, seconds)
@@ -138,8 +138,19 @@ class Show:
         found, seconds = self._checked_preset(name, seconds)
         self._call(Called(found.name, found.title, seconds, origin), now=now)
 
-    def _checked_preset(self, name: str, seconds: float | None) -> tuple[Preset, float]:
+    def checked_preset(self, name: str) -> Preset:
+        """A preset that can be gone over to; SettingsError for one that is not there, and for one
+        with what cannot be dreamed here."""
         found = self.presets.find(name)
+        try:
+            self.parameters.check(found.over(self.started_with))
+            self.modulation.checked(found.modulators)
+        except SettingsError as error:
+            raise SettingsError(f"preset {name}: {error}") from error
+        return found
+
+    def _checked_preset(self, name: str, seconds: float | None) -> tuple[Preset, float]:
+        found = self.checked_preset(name)
         seconds = found.crossfade_s if seconds is None else seconds
         if not 0.0 <= seconds <= LONGEST_CROSSFADE_S:
             raise SettingsError(
@@ -252,7 +263,7 @@ class Show:
         """Begin a program (one, a name or a path) from its first step; None ends it.
 
         seconds: of the first crossfade, None for its own.
-        Raises SettingsError when it, or a preset it names, is not there.
+        Raises SettingsError when it is not there, or a preset it names is not or cannot be.
         """
         if program is not None:
             program = self.checked_program(program)
@@ -290,11 +301,11 @@ class Show:
         self._call(Called(found.name, found.title, seconds, origin, found), now=now)
 
     def checked_program(self, program: "Program | str") -> Program:
-        """A program (one, a name or a path) whose presets are all there, else SettingsError."""
+        """A program (one, a name or a path) whose presets can all be, else SettingsError."""
         found = find_program(program) if isinstance(program, str) else program
         for number, step in enumerate(found.steps, 1):
             try:
-                self.presets.find(step.preset)
+                self.checked_preset(step.preset)
             except SettingsError as error:
                 raise SettingsError(f"program {found.name}, step {number}: {error}") from error
         return found

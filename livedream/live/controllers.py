@@ -83,7 +83,7 @@ class Controllers:
         for name in filter(None, (job.program, job.attract_program)):
             self.show.checked_program(name)
         if job.preset:
-            self.show.presets.find(job.preset)
+            self.show.checked_preset(job.preset)
         if job.follow_beat and job.audio is None:
             raise SettingsError("--follow-beat: no audio input; add --audio, or --audio system")
         self._obs: ObsControl | None = None

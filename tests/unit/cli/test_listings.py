@@ -90,10 +90,16 @@ def test_presets_and_programs_are_listed_with_what_is_broken(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("LIVEDREAM_HOME", str(tmp_path))
+    monkeypatch.setattr("torch.hub.download_url_to_file", lambda *_, **__: pytest.fail("fetched"))
     for name, text in (
         ("presets/mine", 'about = "Fur"\n[dream]\nobjective = "fur"'),
         ("presets/wrong", "[dream]\nstrength = 900"),
         ("presets/feathers", '[dream]\nnetwork = "dreamnet-birds"\nobjective = "faces"'),
+        ("presets/where", '[dream]\nwhere = "movin"'),
+        ("presets/mask", '[dream]\nwhere = "mask(/nope.png)"'),
+        ("presets/guide", '[dream]\nobjective = "eyes + guide(eyes, /nope.mp4)"'),
+        ("presets/live", '[dream]\nobjective = "guide(eyes, camera:1)"'),
+        ("presets/person", '[dream]\nnetwork = "dreamnet"\nobjective = "eyes@person"'),
         ("programs/two", '[[steps]]\npreset = "mine"\n[[steps]]\npreset = "ink"'),
         ("programs/none", "loop = true"),
     ):
@@ -104,12 +110,16 @@ def test_presets_and_programs_are_listed_with_what_is_broken(
     rows = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
     found = {row[0]: row[1:] for row in rows}
     assert found["mine"] == ["dreamnet", "Fur", "yours"]
+    assert found["live"][-1] == found["person"][-1] == "yours"
     assert found["plumage"][0] == "dreamnet-birds"
     assert found["plumage"][-1] == "built in"
     assert found["two"] == ["2.0", "mine, ink", "yours"]
     for name, reason in (
         ("wrong", "strength"),
         ("feathers", "no layer 'faces'"),
+        ("where", "did you mean moving"),
+        ("mask", "preset mask: /nope.png does not exist: check the path"),
+        ("guide", "preset guide: /nope.mp4 does not exist: check the path"),
         ("none", "steps"),
     ):
         assert reason in found[name][1]

@@ -8,7 +8,7 @@ import pytest
 
 from livedream.cli import build_parser, live, main, script
 from livedream.cli.form import LiveForm
-from livedream.core.errors import ShowError, SourceError
+from livedream.core.errors import SettingsError, ShowError, SourceError
 from livedream.core.supervisor import Supervisor
 from livedream.live.session import Session
 
@@ -57,6 +57,39 @@ def test_what_cannot_be_is_refused_before_anything_is_opened(
     assert opened == []
     (line,) = capsys.readouterr().err.splitlines()
     assert said in line
+
+
+@pytest.mark.parametrize(
+    ("dreamed", "said"),
+    [
+        ('objective = "nosuch"', "preset mine: objective: no layer 'nosuch' in dreamnet"),
+        ('where = "mask(/nope.png)"', "preset mine: where: /nope.png"),
+    ],
+)
+@pytest.mark.parametrize("option", ["--preset mine", "--program ours", "--attract-program ours"])
+def test_what_a_preset_asks_for_is_checked_before_anything_is_opened(
+    option: str, dreamed: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LIVEDREAM_HOME", str(tmp_path))
+    for name, text in (
+        ("presets/mine", f"[dream]\n{dreamed}"),
+        ("programs/ours", '[[steps]]\npreset = "ink"\n[[steps]]\npreset = "mine"'),
+    ):
+        path = tmp_path / f"{name}.toml"
+        path.parent.mkdir()
+        path.write_text(text)
+    words = ["live", "synthetic:clouds", "--attract-after", "9", *option.split()]
+    job = live.job_of(build_parser().parse_args(words))
+    with pytest.raises(SettingsError) as refused:  # as the studio asks
+        live.check(job)
+    monkeypatch.setattr(
+        "livedream.live.session.open_live", lambda *_, **__: pytest.fail("it was begun")
+    )
+    with pytest.raises(SettingsError) as refused_by_show:
+        Session(job)
+    assert str(refused.value) == str(refused_by_show.value)
+    step = "" if option.startswith("--preset") else "program ours, step 2: "
+    assert str(refused.value).startswith(step + said)
 
 
 def test_displays_that_make_no_sense_are_refused_and_left(

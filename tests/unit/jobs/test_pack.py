@@ -270,7 +270,7 @@ def made(
         *((name, DEEP, "not TOML") for name in TOML),
         *((name, b"x = 1" + 5000 * b"0", "not TOML") for name in TOML),
         ("displays.json", 99_999 * b"[", "not JSON"),
-        ("presets/bad.toml", b'[dream]\nwhere = "' + 9999 * b"!" + b'left"\n', "at most 2000"),
+        ("presets/bad.toml", b'[dream]\nwhere = "' + 9999 * b"!" + b'left"\n', "too many"),
         ("midi.toml", b"[controls]\n" + b"".join(b"c%d = 1\n" % n for n in range(513)), "than 512"),
         ("masks/bad.png", BOMB, "is not a readable picture"),
         ("\x1b[2J", b"", "has no place in a pack"),
