@@ -33,8 +33,8 @@ def _still_alive() -> None:
 class _AsItComes:
     """Standard input, of which a read gives what is there.
 
-    One of a buffered file waits for all that was asked for, which is 32 KiB here: ten seconds of a
-    black picture, and milliseconds of any other.
+    A buffered file's waits for all that was asked for, which is 32 KiB here: half a minute of a
+    black picture.
     """
 
     def read(self, size: int) -> bytes:
