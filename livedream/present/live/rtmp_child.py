@@ -33,8 +33,8 @@ def _still_alive() -> None:
 class _AsItComes:
     """Standard input, of which a read gives what is there.
 
-    A buffered file's waits for all that was asked for, which is 32 KiB here: half a minute of a
-    black picture.
+    A buffered file's waits for all that was asked for, which is 32 KiB here: twelve seconds of a
+    black picture, longer than the child may be silent.
     """
 
     def read(self, size: int) -> bytes:
