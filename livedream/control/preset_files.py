@@ -45,7 +45,7 @@ def check_paths(preset: Preset) -> None:
     """Raise SettingsError for a file that it names and that is not there; none is opened."""
     for path in paths_of(preset):
         try:
-            numbered = "%" in path  # pictures one after the other, of no such name
+            numbered = "%" in path  # a numbered series: no file has this name
             if not (is_live(path) or is_synthetic(path) or numbered or Path(path).exists()):
                 raise SettingsError(f"preset {preset.name}: {missing(path)}")
         except OSError as error:  # a name that no file can have

@@ -263,7 +263,7 @@ class Show:
         """Begin a program (one, a name or a path) from its first step; None ends it.
 
         seconds: of the first crossfade, None for its own.
-        Raises SettingsError when it is not there, or a preset it names is not or cannot be.
+        Raises SettingsError when it, or a preset it names, is missing or cannot be dreamed.
         """
         if program is not None:
             program = self.checked_program(program)
@@ -301,11 +301,19 @@ class Show:
         self._call(Called(found.name, found.title, seconds, origin, found), now=now)
 
     def checked_program(self, program: "Program | str") -> Program:
-        """A program (one, a name or a path) whose presets can all be, else SettingsError."""
+        """A program (one, a name or a path) whose presets can all be dreamed, else SettingsError.
+
+        Of one that was found before, as when its beat has come, they only have to be there still.
+        """
+        named = isinstance(program, str)
         found = find_program(program) if isinstance(program, str) else program
+        checked: set[str] = set()
         for number, step in enumerate(found.steps, 1):
+            if step.preset in checked:
+                continue
+            checked.add(step.preset)
             try:
-                self.checked_preset(step.preset)
+                (self.checked_preset if named else self.presets.find)(step.preset)
             except SettingsError as error:
                 raise SettingsError(f"program {found.name}, step {number}: {error}") from error
         return found

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
@@ -13,11 +14,13 @@ INTERRUPTED: Final = 130  # the exit code after Ctrl-C, as shells have it: 128 a
 def interrupt_ends_at_once() -> Iterator[None]:
     """Within it Ctrl-C ends the process there and then, with `INTERRUPTED`.
 
-    For imports, while nothing is open yet: a KeyboardInterrupt that comes out of one is a traceback
-    or, amid the C++ of torch, an abort. Who ignores Ctrl-C, as what a shell starts with &, goes on.
+    For imports and checks, while nothing is open yet: a KeyboardInterrupt that comes out of an
+    import is a traceback or, amid the C++ of torch, an abort. A process that ignores Ctrl-C, as one
+    that a shell started with & does, keeps ignoring it.
     """
     before = signal.getsignal(signal.SIGINT)
-    if before is not signal.default_int_handler:
+    here = threading.current_thread() is threading.main_thread()  # only there it can be set
+    if before is not signal.default_int_handler or not here:
         yield
         return
     signal.signal(signal.SIGINT, lambda number, frame: os._exit(INTERRUPTED))

@@ -169,9 +169,12 @@ class RenderJob:
         for path, frames, options in self.films(info):
             check_sink(path, frames, options, overwrite=self.overwrite, resume=self.resume)
             if self.resume:
+                begun = None
                 with suppress(SourceError):  # there is none, or it was killed at its beginning
-                    begun = read_settings(path) or Checkpoints(self.output).settings
-                    check_same(self, begun or self.identity())
+                    begun = read_settings(path)
+                if begun is None and path.exists():  # growing, it does not say
+                    begun = Checkpoints(self.output).settings
+                check_same(self, begun or self.identity())
         if (timeline := self.timeline(info)) is not None:
             timeline.check()
         if self.replay is not None:
@@ -278,7 +281,8 @@ def render(
     opened: called with what the source is before the first frame.  watch: called with every dream
     that was written.
     Raises SourceError, SinkError, SettingsError and what `Dreamer` raises. On KeyboardInterrupt
-    the file is finished, the state to go on from is kept, and the interrupt raised again.
+    the file is finished, the state to go on from is kept, where it fits, and the interrupt raised
+    again.
     """
     dreamer = dreamer or Dreamer(job.settings)
     dreamer.state = DreamState()
@@ -318,6 +322,8 @@ def render(
         if job.resumable:
             if not there:
                 checkpoints.save(Checkpoint(0, settings=job.identity()))
+                # Where no frame comes there is no file, and nothing to resume.
+                stack.callback(lambda: None if report.frames else checkpoints.remove())
             if job.resume:
                 dreams = _resumed(job, frames, dreamer, checkpoints, written=there, step=step)
             dreams = _checkpointed(dreams, job, checkpoints)
@@ -350,7 +356,7 @@ def _checkpointed(
         yield dream
         if dream.state is not None and checkpoints.due():
             index, state = dream.frame.index + 1, dream.state.arrays()
-            # One that does not fit costs some repeated work at most, and the film may still fit.
+            # One that does not fit costs repeated work, at worst all of it; the film may still fit.
             with suppress(SinkError):
                 checkpoints.save(Checkpoint(index, state, settings))
 

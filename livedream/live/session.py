@@ -22,6 +22,7 @@ from livedream.capture.live.beside import LivePictures
 from livedream.capture.live.worker import Capture
 from livedream.control.catalogue import objective_check, own_objective_of
 from livedream.control.live_parameters import TAKEN_BACK, Change, LiveParameters
+from livedream.core.children import end_children
 from livedream.core.closing import Closeable
 from livedream.core.errors import SettingsError, ShowError, SinkError, SourceError, reason
 from livedream.core.health import Status, StatusBoard
@@ -82,6 +83,7 @@ class Session(Closeable):
         self.supervisor = Supervisor(lambda: self.stop("a thread failed"))
         self._watchdog = Watchdog()
         self._end = ""
+        self._losing = threading.Lock()
         self._newest: LiveFrame | None = None
         self.stopping = threading.Event()
         self.window_slot: LatestSlot[LiveFrame] = LatestSlot()
@@ -89,7 +91,7 @@ class Session(Closeable):
         self._closers: list[tuple[str, Callable[[], object]]] = []
         self._watch, self._given_outputs = watch, outputs
         self._ends_s = math.inf
-        self._delays_said: set[OutputWorker] = set()  # of whom it is known
+        self._delays_said: set[OutputWorker] = set()  # outputs whose delay was logged
         try:
             with self.supervisor.current():
                 self._open(live_input, dreamer)
@@ -286,10 +288,13 @@ class Session(Closeable):
 
     def _lose_x_server(self) -> None:
         """Close everything, as Xlib leaves no way back, and end with the code of a failure."""
+        if not self._losing.acquire(blocking=False):  # called again, from another thread
+            threading.Event().wait()
         _log.error("the X server has gone, and the window with it")
         self.stop("the X server has gone")
         self._log_end()
         self.close()
+        end_children()
         logging.shutdown()
         os._exit(1)
 

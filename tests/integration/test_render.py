@@ -337,6 +337,20 @@ def test_a_checkpoint_that_does_not_fit_stops_no_film(
     assert len(pictures(brief.output)) == 5
 
 
+def test_stopped_before_its_first_frame_a_render_leaves_nothing(
+    tmp_path: Path, dreamnet: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of what is left alone neither `--resume` nor several workers could make anything."""
+
+    def stop(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("livedream.jobs.render.write_dreams", stop)
+    with pytest.raises(KeyboardInterrupt):
+        render(job(CLOUDS, tmp_path / "out.mkv"), Dreamer(SMALL, dreamnet))
+    assert list(tmp_path.iterdir()) == []
+
+
 class _Asleep(Dreamer):
     """Must not be asked for anything."""
 

@@ -34,7 +34,7 @@ def display_sizes() -> list[tuple[int, int]]:
 def start_video() -> None:
     """Raises SinkError where there is no display."""
     # Mesa's drivers bring an LLVM along and so does Triton, which torchvision and our kernels
-    # import when they are first needed: loaded second, Triton's crashes the process.
+    # import when they are first needed: if Triton's is loaded second, it crashes the process.
     with suppress(ImportError):
         import_module("triton._C.libtriton")
     pygame = import_pygame()

@@ -122,13 +122,15 @@ class RelayOutput:
 
     def _look(self) -> None:
         """Neither child reports anything until it has reached the receiver."""
-        self.reached = self.reached or os.fstat(self._reports.fileno()).st_size > 0
+        self.reached = self._has_reported()
         trim(self._reports)
+
+    def _has_reported(self) -> bool:
+        return self.reached or os.fstat(self._reports.fileno()).st_size > 0
 
     def _last_words(self) -> str:
         words = last_words(self._said) or "the connection ended"
-        words = words.removeprefix(f"{self._target}: ")
-        if self._is_srt and not self.reached and words == os.strerror(errno.EIO):
+        if self._is_srt and not self._has_reported() and words.endswith(os.strerror(errno.EIO)):
             words = "nobody answers there, or it was refused"  # all that ffmpeg says of both
         for line in self._secrets.splitlines():  # ffmpeg repeats an option that it does not know
             words = words.replace(line.partition("=")[2], "***")

@@ -45,6 +45,7 @@ class OutputWorker:
         self._busy_s: float | None = None  # since when it opens or writes a frame
         self._reached = False  # at least once
         self._was_sure = False  # this time
+        self._taking_s: float | None = None  # since when the receiver takes frames, this time
         self._health = Health(output.name, "starting", since_s=time.monotonic())
         self._faults = FaultLog(_log, output.name)
         self._thread = start_thread(f"output {output.name}", self._run)
@@ -69,11 +70,11 @@ class OutputWorker:
         wait_s = self._first_wait_s
         while not self._stop.is_set():
             try:
-                self._busy_s = time.monotonic()
+                self._busy_s, self._taking_s = time.monotonic(), None
                 self.output.open()
                 self._busy_s = None
                 self._look()
-                self._write_frames(time.monotonic())
+                self._write_frames()
             except SlotClosed:
                 break
             except Exception as error:  # a fault of a library must not end it for good
@@ -89,21 +90,24 @@ class OutputWorker:
             self._stop.wait(wait_s)
             wait_s = min(2 * wait_s, MOST_WAIT_S)
 
-    def _write_frames(self, opened_s: float) -> None:
+    def _write_frames(self) -> None:
         while not self._stop.is_set():
             frame = self._slot.get(1.0)
             if frame is not None:
                 self._busy_s = time.monotonic()
                 self.output.write(frame)
                 self._busy_s = None
-                self._look(time.monotonic() - opened_s)
+                self._look()
                 self._frames += self.output.reached
 
-    def _look(self, writing_s: float = 0.0) -> None:
-        """See whether the output has reached its receiver, after writing for so long."""
+    def _look(self) -> None:
+        """See whether the output has reached its receiver, and for how long."""
         if not self.output.reached:
             return
-        self._was_sure = self._was_sure or writing_s >= self._sure_s
+        now_s = time.monotonic()
+        if self._taking_s is None:
+            self._taking_s = now_s
+        self._was_sure = self._was_sure or now_s - self._taking_s >= self._sure_s
         if self._health.state != "ok" and (self._was_sure or not self._reached):
             self._become("ok")
 
