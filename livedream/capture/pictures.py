@@ -62,13 +62,11 @@ def read_picture(path: str | Path) -> Picture:
     rgb: Picture | None = None
     start = encoded[:12].tobytes()
     try:
-        # OpenCV reads no HEIF, lays transparent TIFFs on black, and lets libpng print its warnings.
-        by_pillow = start[4:8] == b"ftyp" or (start.startswith(_PNG) and _pillow_opens(path))
-        if by_pillow or (start[:4] in _TIFF and _has_alpha(path)):
-            with pillow_image(path) as image:
-                rgb = rgb_of(image)
-        elif encoded.size and (bgr := cv2.imdecode(encoded, cv2.IMREAD_COLOR)) is not None:
-            rgb = cast(Picture, cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB))
+        rgb = _by_pillow(path, start)
+        if rgb is None and encoded.size:
+            bgr = cv2.imdecode(encoded, cv2.IMREAD_COLOR)
+            if bgr is not None:
+                rgb = cast(Picture, cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB))
     except SourceError:
         raise
     except (cv2.error, *UNREADABLE):
@@ -107,13 +105,20 @@ def pillow_image(path: Path) -> Image.Image:
     return opened
 
 
-def _pillow_opens(path: Path) -> bool:
-    """Not where a checksum before the picture is wrong: OpenCV reads on there."""
+def _by_pillow(path: Path, start: bytes) -> Picture | None:
+    """A file that begins with `start`, or None where OpenCV is to read it.
+
+    OpenCV reads no HEIF, lays transparent TIFFs on black, and lets libpng print its warnings.
+    """
+    heif, png = start[4:8] == b"ftyp", start.startswith(_PNG)
+    if not (heif or png or start[:4] in _TIFF):
+        return None
     try:
-        with pillow_image(path):
-            return True
+        image = pillow_image(path)
     except UNREADABLE:
-        return False
+        return None  # such as a wrong checksum before the picture: OpenCV reads on there
+    with image:
+        return rgb_of(image) if heif or png or image.has_transparency_data else None
 
 
 def check_heif(path: Path) -> None:

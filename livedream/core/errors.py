@@ -11,6 +11,7 @@ LivedreamError
  │   └─ WeightsError  (LookupError)  weights missing, damaged or of another architecture
  ├─ FlowError         (RuntimeError) a flow estimator that cannot be had or cannot run
  ├─ SourceError       (OSError)      nothing to read, or nothing readable in it
+ │   └─ LostSourceError              a file whose disk or share has gone while it was read
  ├─ SinkError         (OSError)      nowhere to write, or no encoder that can
  │   └─ UnfinishedError              a file that could not be written to its end
  ├─ WorkersError      (RuntimeError) workers for a film that cannot be had, or that failed
@@ -102,16 +103,16 @@ class SourceError(LivedreamError, OSError):
     """A source cannot be opened or read."""
 
 
+class LostSourceError(SourceError):
+    """A file that was being read can be read no further: its disk or share has gone."""
+
+
 class SinkError(LivedreamError, OSError):
     """A sink cannot be opened or written."""
 
 
 class UnfinishedError(SinkError):
     """A file could not be written to its end; what it holds so far is kept."""
-
-    def of_a_render(self) -> "UnfinishedError":
-        """The same, where what was begun can be continued."""
-        return UnfinishedError(f"{self}, then continue with --resume")
 
 
 class WorkersError(LivedreamError, RuntimeError):
@@ -120,6 +121,13 @@ class WorkersError(LivedreamError, RuntimeError):
 
 class ShowError(LivedreamError, RuntimeError):
     """A live show has failed while it ran; the command line ends with code 1."""
+
+
+def to_resume(error: LivedreamError) -> LivedreamError:
+    """The same, and how a render goes on where it broke off half-way."""
+    if isinstance(error, UnfinishedError | LostSourceError):
+        return type(error)(f"{error}, then continue with --resume")
+    return error
 
 
 def reason(error: BaseException) -> str:
@@ -151,3 +159,13 @@ def is_broken_pipe(error: OSError) -> bool:
 def os_reason(error: BaseException) -> str:
     """What the system or FFmpeg says of an error, without its number and file; never empty."""
     return getattr(error, "strerror", None) or reason(error)
+
+
+def writing_advice(error: BaseException) -> str:
+    """What to try where a file cannot be written, by what the system says of it."""
+    if isinstance(error, PermissionError):  # Windows replaces no file that a player has open
+        return "close the program that has it open, or allow writing to its folder"
+    code = getattr(error, "errno", None)
+    if code in (errno.EROFS, *UNREACHABLE):
+        return "see to its disk or share"
+    return "free some space"

@@ -22,7 +22,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from livedream.capture import open_source
-from livedream.core.errors import LivedreamError, SinkError, SourceError
+from livedream.core.errors import (
+    LivedreamError,
+    SinkError,
+    SourceError,
+    os_reason,
+    writing_advice,
+)
 from livedream.core.settings import DreamSettings
 from livedream.core.version import __version__
 from livedream.core.whole_file import beside, whole_file
@@ -229,7 +235,9 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         with whole_file(path) as unfinished:
             save_file(arrays, str(unfinished), metadata={"settings": checkpoint.settings})
     except (OSError, SafetensorError) as error:
-        raise SinkError(f"{path} cannot be written ({error}): free some space") from error
+        raise SinkError(
+            f"{path} cannot be written ({os_reason(error)}): {writing_advice(error)}"
+        ) from error
 
 
 def read_checkpoint(path: Path) -> Checkpoint | None:

@@ -19,7 +19,7 @@ import numpy as np
 
 from livedream.capture import Source, open_source
 from livedream.capture.sound import sound_of
-from livedream.core.errors import SettingsError, SinkError, SourceError, UnfinishedError
+from livedream.core.errors import LivedreamError, SettingsError, SinkError, SourceError, to_resume
 from livedream.core.frame import Frame, Motion, Picture, SourceInfo
 from livedream.core.prefetch import AsyncWriter
 from livedream.core.settings import DEINTERLACE, WARM_UP, DreamSettings
@@ -241,10 +241,10 @@ class RenderJob:
         """What breaks off in here says how it is continued, if it can be."""
         try:
             yield
-        except UnfinishedError as error:
-            if not self.resumable:
+        except LivedreamError as error:
+            if not self.resumable or (said := to_resume(error)) is error:
                 raise
-            raise error.of_a_render() from error
+            raise said from error
 
     def part(self, info: SourceInfo, begin: int, end: int) -> Self:
         """This job for frames by pts, with no more of what was heard than they need."""

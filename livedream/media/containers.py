@@ -13,7 +13,7 @@ import av
 from av.container.input import InputContainer
 from av.stream import Disposition
 
-from livedream.core.errors import UNREACHABLE, SinkError, SourceError
+from livedream.core.errors import UNREACHABLE, LostSourceError, SinkError
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,8 +150,8 @@ _LAST: Final = 1 << 24  # bytes; more than the system holds from reading an inde
 
 
 def check_reachable(path: Path, error: Exception) -> None:
-    """Raise SourceError where `error` came of the disk or share that `path` lies on, not of what
-    is in the file."""
+    """Raise LostSourceError where `error` came of the disk or share that `path` lies on, and not of
+    what is in the file."""
     code = getattr(error, "errno", None)
     if code not in UNREACHABLE:
         return
@@ -160,9 +160,8 @@ def check_reachable(path: Path, error: Exception) -> None:
             file.seek(max(0, file.seek(0, os.SEEK_END) - _LAST))
             file.read()
             return
-    raise SourceError(
-        f"{path} cannot be read any further ({os.strerror(code)}): see to its disk or share "
-        "(a render continues with --resume)"
+    raise LostSourceError(
+        f"{path} cannot be read any further ({os.strerror(code)}): see to its disk or share"
     ) from error
 
 

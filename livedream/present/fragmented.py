@@ -23,7 +23,7 @@ from typing import Any, Protocol
 import av
 from av.container.output import OutputContainer
 
-from livedream.core.errors import SinkError, UnfinishedError, os_reason
+from livedream.core.errors import SinkError, UnfinishedError, os_reason, writing_advice
 from livedream.core.frame import SourceInfo
 from livedream.core.whole_file import whole_file
 from livedream.media.boxes import whole_chunks
@@ -366,7 +366,7 @@ class FragmentedFile:
                 self._file.seek(self._end)
             raise UnfinishedError(
                 f"{self._named} cannot be written any further ({os_reason(error)}): it plays up "
-                "to here; free some space"
+                f"to here; {writing_advice(error)}"
             ) from error
         self._end += written
 

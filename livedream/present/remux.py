@@ -20,7 +20,7 @@ import av
 from av.bitstream import BitStreamFilterContext
 from av.container.output import OutputContainer
 
-from livedream.core.errors import SourceError, UnfinishedError, os_reason
+from livedream.core.errors import SourceError, UnfinishedError, os_reason, writing_advice
 from livedream.core.whole_file import beside, whole_file
 from livedream.media.containers import CONTAINERS, Container, main_video, open_container, url_of
 from livedream.media.display_size import put_display_size, with_room
@@ -99,10 +99,9 @@ def remux(growing: Path, wanted: RemuxSpec) -> tuple[str, ...]:
         raise
     except (av.FFmpegError, OSError, ValueError) as error:
         found = "cannot be joined" if wanted.pieces else "plays, but could not be finished"
-        advice = "free some space"
-        if isinstance(error, PermissionError):  # Windows replaces no file that a player has open
-            advice = "close the program that has it open, or allow writing to its folder"
-        raise UnfinishedError(f"{growing} {found} ({os_reason(error)}): {advice}") from error
+        raise UnfinishedError(
+            f"{growing} {found} ({os_reason(error)}): {writing_advice(error)}"
+        ) from error
 
 
 def _write(growing: Path, temporary: Path, wanted: RemuxSpec) -> tuple[str, ...]:

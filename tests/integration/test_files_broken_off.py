@@ -13,8 +13,12 @@ import pytest
 from files_made import make_video, packets
 
 from livedream.capture import decoding, open_source
-from livedream.core.errors import SourceError
+from livedream.core.errors import LostSourceError, SourceError
 from livedream.core.frame import Frame, SourceInfo
+from livedream.core.settings import DreamSettings
+from livedream.dream.dreamer import Dreamer
+from livedream.dream.networks.network import Network
+from livedream.jobs.render import RenderJob, render
 from livedream.media import joints
 from livedream.media.containers import open_container
 from livedream.present import open_sink, stream_copy
@@ -81,6 +85,18 @@ def test_a_share_that_goes_away_is_not_the_end_of_the_film(
     break_off(monkeypatch, 5, gone(errno.EHOSTDOWN))
     with pytest.raises(SourceError, match=r"a.mkv cannot be read any further"):
         read(path)
+
+
+@pytest.mark.parametrize(("name", "advice"), [("out.mp4", ", then continue"), ("out.gif", "$")])
+def test_only_a_film_that_can_be_resumed_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dreamnet: Network, name: str, advice: str
+) -> None:
+    path = make_video(tmp_path / "a.mkv")
+    settings = DreamSettings(objective="strokes", size="90p", flow_size="90p")
+    job = RenderJob(source=str(path), output=tmp_path / name, settings=settings)
+    break_off(monkeypatch, 5, gone(errno.EHOSTDOWN))
+    with pytest.raises(LostSourceError, match="see to its disk or share" + advice):
+        render(job, Dreamer(settings, dreamnet))
 
 
 @pytest.mark.parametrize("is_there", [True, False])

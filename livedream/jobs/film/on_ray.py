@@ -26,9 +26,9 @@ from livedream.core.closing import Closeable
 from livedream.core.errors import (
     LivedreamError,
     SettingsError,
-    UnfinishedError,
     WorkersError,
     reason,
+    to_resume,
 )
 from livedream.core.parameters import refused
 from livedream.core.version import __version__
@@ -260,8 +260,7 @@ def _carry_out(
     try:
         return order.carry_out(say)
     except LivedreamError as error:
-        said = error.of_a_render() if isinstance(error, UnfinishedError) else error
-        return WorkersError(f"{reason(said)} (on {where})")
+        return WorkersError(f"{reason(to_resume(error))} (on {where})")
 
 
 @contextlib.contextmanager

@@ -6,7 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from livedream.core.errors import SourceError, first_line, is_broken_pipe, missing, os_reason
+from livedream.core.errors import (
+    SourceError,
+    first_line,
+    is_broken_pipe,
+    missing,
+    os_reason,
+    writing_advice,
+)
 
 
 @pytest.mark.parametrize(
@@ -20,6 +27,20 @@ from livedream.core.errors import SourceError, first_line, is_broken_pipe, missi
 )
 def test_what_the_system_says(error: OSError, said: str) -> None:
     assert os_reason(error) == said
+
+
+@pytest.mark.parametrize(
+    ("error", "tried"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), "free some space"),
+        (ValueError("write error"), "free some space"),
+        (PermissionError(errno.EACCES, "Permission denied"), "allow writing"),
+        (OSError(errno.EROFS, "Read-only file system"), "see to its disk or share"),
+        (OSError(errno.ESTALE, "Stale file handle"), "see to its disk or share"),
+    ],
+)
+def test_what_to_try_where_a_file_cannot_be_written(error: Exception, tried: str) -> None:
+    assert tried in writing_advice(error)
 
 
 @pytest.mark.parametrize(
