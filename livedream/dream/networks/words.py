@@ -44,17 +44,14 @@ class Vocabulary:
 
     def __init__(self, classes: Sequence[str]) -> None:
         found: dict[str, dict[int, None]] = defaultdict(dict)
-        # Two classes of ImageNet have a name that is also another's; so what they are kinds of
-        # goes by number where these are ImageNet's classes.
         names = [set(map(plain, names_of(label))) for label in classes]
-        first = len(classes) - _THOUSAND
-        known = [i for i in range(max(0, first), len(classes)) if names[i] & _words(i - first)]
-        thousand = first in (0, 1) and len(known) > _THOUSAND / 2
+        imagenet = among_imagenet(classes)
         for number, own in enumerate(names):
-            lines = [number - first] * (number >= first) if thousand else _lines(classes[number])
+            line = imagenet.get(number)
+            lines = [line] if line is not None else [] if imagenet else _lines(classes[number])
             words = dict.fromkeys(sorted(own))
-            for line in lines:
-                words |= dict.fromkeys(_kinds(line, thousand))
+            for one in lines:
+                words |= dict.fromkeys(_kinds(one, len(imagenet) == _THOUSAND))
             for word in words:
                 found[word][number] = None
         # A species' own name is not the kind that others of its genus are; of theirs it is the end.
@@ -112,9 +109,37 @@ def vocabulary(classes: tuple[str, ...]) -> Vocabulary:
 
 
 @cache
+def imagenet_numbers() -> Mapping[str, int]:
+    """Which of the thousand classes has a WordNet number, written as ImageNet does: n01440764."""
+    text = (resources.files("livedream.dream.networks") / "words.tsv").read_text(encoding="utf-8")
+    return {f"n{line[:8]}": at for at, line in enumerate(text.splitlines()[:_THOUSAND])}
+
+
+@cache
 def imagenet_classes() -> tuple[str, ...]:
     """The first name of each of ImageNet's thousand classes."""
     return tuple(words[0] for words, *_ in _table()[0][:_THOUSAND])
+
+
+def among_imagenet(classes: Sequence[str]) -> Mapping[int, int]:
+    """By class its number in ImageNet, where these are ImageNet's classes or some of them, in their
+    order; else nothing.
+
+    By order, since two of them have a name that is also another's, and some networks call one by a
+    name of their own.
+    """
+    names = [set(map(plain, names_of(label))) for label in classes]
+    first = len(names) - _THOUSAND
+    if first in (0, 1):
+        lines = {number: number - first for number in range(first, len(names))}
+    else:
+        lines, line, by_word = {}, -1, _table()[1]
+        for number, own in enumerate(names):
+            ahead = [at for word in own for at in by_word.get(word, ()) if line < at < _THOUSAND]
+            if ahead:
+                lines[number] = line = min(ahead)
+    known = [number for number, line in lines.items() if names[number] & _words(line)]
+    return lines if len(known) > len(names) / 2 else {}
 
 
 def is_name(words: str) -> bool:

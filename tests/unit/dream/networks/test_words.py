@@ -7,7 +7,13 @@ import pytest
 from livedream.control.catalogue import class_names
 from livedream.core.errors import NetworkError
 from livedream.dream.networks.registry import find_spec
-from livedream.dream.networks.words import imagenet_classes, is_name, mentions, vocabulary
+from livedream.dream.networks.words import (
+    imagenet_classes,
+    imagenet_numbers,
+    is_name,
+    mentions,
+    vocabulary,
+)
 
 
 def found(network: str, word: str) -> list[str]:
@@ -183,6 +189,18 @@ def test_labels_of_one_s_own_have_what_their_names_are_kinds_of() -> None:
     assert known.find("dog") == (1,) and known.find("cat") == (3,) and known.find("my aunt") == (2,)
     with pytest.raises(NetworkError, match="names are not known"):
         vocabulary(()).find("dog")
+
+
+def test_some_of_imagenet_s_classes_are_known_by_their_order() -> None:
+    """Two have a name that is also another's: the crane, a bird or a machine, and the cardigan."""
+    numbers, names = imagenet_numbers(), imagenet_classes()
+    some = [numbers[one] for one in ("n02012849", "n02113186", "n02963159", "n03126707")]
+    assert some == sorted(some) and [names[one] for one in some[1:3]] == ["Cardigan", "cardigan"]
+    known = vocabulary(tuple(names[one] for one in some))
+    assert known.find("bird") == (0,) and known.find("dog") == (1,)
+    assert known.find("garment") == (2,) and known.find("crane") == (0, 3)
+    machines = vocabulary(tuple(names[one] for one in (numbers["n02951585"], *some[2:])))
+    assert "bird" not in machines and machines.find("crane") == (2,)
 
 
 @pytest.mark.parametrize(
