@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import Final
 
 from livedream.capture.live.beside import LivePictures
-from livedream.core.errors import ObjectiveError, RegionError, SourceError, WeightsError, reason
+from livedream.core.errors import LivedreamError, ObjectiveError, reason
 from livedream.core.frame import Motion, Picture
 from livedream.core.settings import dream_size
 from livedream.core.snapshot import Snapshot
@@ -107,7 +107,7 @@ class LiveRegions:
                 fade=0.5 ** (seconds / half_life) if half_life > 0 else 0.0,
                 time_s=snapshot.time_s - self._begun_s,
             )  # fmt: skip
-        except (RegionError, SourceError, WeightsError) as error:  # the show goes on
+        except LivedreamError as error:  # the show goes on
             self.note = reason(error)
         return self._last
 

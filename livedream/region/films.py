@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from livedream.core.errors import SourceError
+from livedream.core.errors import SettingsError, SourceError
 from livedream.core.frame import Frame, Picture
 from livedream.flow import Gray
 from livedream.warp.remap import Plane
@@ -59,15 +59,22 @@ def check_film(path: str, *, live: bool) -> None:
 
     live: whether live sources are looked at; a film that is dreamed has to come out the same again.
     """
-    if not is_live(path):
-        _check(path)
-    elif not live:
+    if not live and is_live(path):
         raise SourceError(f"{path} is live, and is seen by a live show only: give a film")
+    _check(path)
 
 
 @lru_cache(maxsize=16)
 def _check(path: str) -> None:
-    Film(path)
+    if not is_live(path):
+        Film(path)
+        return
+    from livedream.capture.live import open_live
+
+    try:
+        open_live(path)
+    except SettingsError as error:  # an address that can never be read
+        raise SourceError(str(error)) from error
 
 
 class Film:

@@ -20,7 +20,7 @@ from livedream.capture.live.textures import is_texture
 from livedream.capture.live.window_capture import is_window
 from livedream.capture.live.worker import Capture
 from livedream.core.closing import Closeable
-from livedream.core.errors import SourceError
+from livedream.core.errors import LivedreamError
 from livedream.core.health import Health
 from livedream.core.latest_slot import SlotClosed
 from livedream.core.niceness import yield_processor
@@ -63,7 +63,7 @@ class LivePictures(Closeable):
     def newest(self, text: str) -> Captured | None:
         """None before the first; the last one there was while it is lost. Never waits.
 
-        Raises SourceError for what can never become a source.
+        Raises SourceError for what can never become a source, SettingsError for such an address.
         """
         now_s = time.monotonic()
         with self._lock:
@@ -132,7 +132,7 @@ class Look(Generic[T]):
         self._asked_s = time.monotonic()
         if (self._thread is None or not self._thread.is_alive()) and not self._closed:
             self._yields = False
-            with contextlib.suppress(SourceError):  # the thread says so
+            with contextlib.suppress(LivedreamError):  # the thread says so
                 self._pictures.newest(self._text)  # its reader shall not yield as this thread does
             self._thread = start_thread("look", self._turn, every_s=self._every_s)
         return self._made

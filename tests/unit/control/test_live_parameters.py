@@ -279,7 +279,13 @@ def test_a_listener_may_use_the_parameters(parameters: LiveParameters) -> None:
     assert not done.is_alive()
 
 
-@pytest.mark.parametrize("where", ["mooving", "left &", "mask(nowhere.png)"])
+@pytest.mark.parametrize(
+    "where",
+    [
+        "mooving", "left &", "mask(nowhere.png)", "mask(rtsp://10.0.0.5:99999/s)",
+        "mask(rtsp://admin:{env:LIVEDREAM_NO_SUCH}@10.0.0.5/s)",
+    ],
+)  # fmt: skip
 def test_a_region_is_refused_where_it_is_said(parameters: LiveParameters, where: str) -> None:
     parameters.set("where", "left & !dark")
     with pytest.raises(SettingsError, match=r"where: .*at character"):

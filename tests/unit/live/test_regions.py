@@ -11,6 +11,9 @@ import numpy as np
 import pytest
 from waiting import PATIENCE_S, until
 
+from livedream.capture.live import LiveInput
+from livedream.capture.live.beside import LivePictures
+from livedream.core.errors import SettingsError
 from livedream.core.frame import Motion, Picture
 from livedream.core.grade import GradeSettings
 from livedream.core.settings import DreamSettings
@@ -78,6 +81,18 @@ def test_a_mask_that_goes_away_leaves_the_planes_as_they_are(tmp_path: Path) -> 
     after = regions.step(snapshot, GRAY, None, 0.04)
     assert after is before and after is not None
     assert "mask.png" in regions.note
+
+
+def test_an_address_that_becomes_unreadable_leaves_the_planes_as_they_are() -> None:
+    def opener(text: str) -> LiveInput:
+        raise SettingsError(f"{text}: that environment variable is not set")
+
+    with LivePictures(opener) as pictures:
+        regions = LiveRegions(pictures)
+        before = regions.step(moment(where="left"), GRAY, None, 0.04)
+        after = regions.step(moment(where="mask(rtsp://10.0.0.5/s)"), GRAY, None, 0.04)
+    assert after is before and after is not None
+    assert "is not set" in regions.note
 
 
 class Network:

@@ -11,7 +11,7 @@ from waiting import PATIENCE_S, until
 
 from livedream.capture.live import Captured, LiveInput, MemoryInput, Opened
 from livedream.capture.live.beside import LivePictures, is_live
-from livedream.core.errors import SourceError
+from livedream.core.errors import LivedreamError, SettingsError, SourceError
 
 OPENED = Opened(4, 2, Fraction(25))
 
@@ -106,6 +106,15 @@ def test_a_look_takes_the_newest_in_a_thread_of_its_own(room: Room, pictures: Li
     until(lambda: look.newest() == 8)
     assert [value for value, _ in seen] == [1, 8], "only the newest"
     assert {name for _, name in seen} == {"livedream-look"}
+
+
+@pytest.mark.parametrize("error", [SourceError, SettingsError])
+def test_a_look_at_what_can_never_come_harms_nobody(error: type[LivedreamError]) -> None:
+    def opener(text: str) -> LiveInput:
+        raise error(f"{text}: never heard of")
+
+    with LivePictures(opener) as pictures:
+        assert pictures.look("camera:3", value_of, 10.0).newest() is None
 
 
 def test_closed_all_threads_end(room: Room) -> None:
