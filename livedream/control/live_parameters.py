@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import Any, Final, TypeVar
 
 from livedream.control.programs import ShowSettings
-from livedream.control.ramp import Ramp, mixed_objective
+from livedream.control.ramp import Ramp, in_steps, mixed_objective
 from livedream.core.errors import NetworkError, ObjectiveError, RegionError, SettingsError
 from livedream.core.grade import GradeSettings
 from livedream.core.listeners import Listeners
@@ -307,8 +307,10 @@ class LiveParameters:
 
         On the way it is an objective, whatever it was said by.
         """
-        self._ramps.pop("objective", None)
         start, end = self._dreamed(self._values), self._dreamed(self._targets)
+        running = self._ramps.pop("objective", None)
+        if running is not None:  # where it is, not where it is shown: a fader moves many times
+            start = running[1](running[0].share(change.time_s))
         ramp = self._ramp("objective", change)
         if start != end and ramp.share(change.time_s) < 1.0:
             # An own one that is not known is nothing to start from; two very long ones do not mix.
@@ -332,7 +334,7 @@ class LiveParameters:
                     self._values[one] = self._targets[one]
                 del self._ramps[name]
             else:
-                value = at(share)
+                value = at(in_steps(share) if name == "objective" else share)
                 text = isinstance(value, str)
                 self._values[name] = value if text else self._declared[name].clamp(value)
         if self._fade is not None and self._fade.ramp.share(now_s) >= 1.0:

@@ -13,7 +13,7 @@ from livedream.dream.objectives.value import Objective, Target, Term
 from livedream.region.value import Region
 
 _SETTLED: Final = 7.0  # time constants after which less than a thousandth of a change is left
-_STEPS: Final = 50  # weights on the way are rounded to so many steps: each new one costs a parse
+_STEPS: Final = 50  # a share that is shown is rounded to so many: each new objective costs a parse
 
 
 def smooth(share: float) -> float:
@@ -57,7 +57,6 @@ def mixed_objective(start: str, end: str) -> Callable[[float], str]:
         raise ObjectiveError(f"both have more than {MOST_TERMS} terms", text=end, position=0)
 
     def at(share: float) -> str:
-        share = round(share * _STEPS) / _STEPS
         if share >= 1.0:
             return end
         weights = (before.get(t, 0.0) * (1 - share) + after.get(t, 0.0) * share for t in targets)
@@ -65,6 +64,11 @@ def mixed_objective(start: str, end: str) -> Callable[[float], str]:
         return str(Objective(tuple(Term(round(weight, 6), *target) for weight, target in terms)))
 
     return at
+
+
+def in_steps(share: float) -> float:
+    """A share of two objectives as it is shown."""
+    return round(share * _STEPS) / _STEPS
 
 
 def _weights(objective: Objective) -> dict[tuple[Target, Region | None], float]:

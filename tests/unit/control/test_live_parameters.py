@@ -202,6 +202,20 @@ def test_back_to_the_network_that_fades_out_the_other_goes_as_it_came(
     assert parameters.snapshot().previous is None
 
 
+def test_an_objective_s_fader_moves_it_however_fast_it_is_dragged(
+    parameters: LiveParameters, time: Time
+) -> None:
+    parameters.set("objective", "eyes + 0.1*fur", ramp_s=0)
+    for step in range(200):  # one second, at 200 messages a second
+        time.now += 0.005
+        parameters.set("objective", f"eyes + {0.1 + 0.004 * step:.3f}*fur")
+        parameters.snapshot()
+    constant_s = parameters.declared["objective"].ramp_s
+    lag_s = constant_s * (1 - math.exp(-1 / constant_s))  # behind what rises evenly
+    _, fur = parse_objective(parameters.snapshot().dream.objective).terms
+    assert fur.weight == pytest.approx(0.1 + 0.8 * (1 - lag_s), abs=0.02)
+
+
 def test_objectives_too_long_to_mix_change_at_once(parameters: LiveParameters) -> None:
     """What is on its way is an objective like any other, and read as one."""
     for name in ("eyes", "faces"):
