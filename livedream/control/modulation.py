@@ -96,21 +96,56 @@ class Modulator:
 
 
 @dataclass
-class _Running:
-    """A modulator that fades in, or out where `speed` is below 0: per second, since a moment."""
+class _Slope:
+    """From 0 to 1, or back where `speed` is below 0: per second, since a moment."""
 
-    modulator: Modulator
-    key: str
     speed: float
     since_s: float
-    start: float = 0.0  # the gain of that moment
+    start: float = 0.0
 
-    def gain(self, now_s: float) -> float:
+    def at(self, now_s: float) -> float:
         """0 to 1; a formula of time, so that it does not matter how often it is asked for."""
         passed_s = max(0.0, now_s - self.since_s)
         if math.isinf(self.speed):
             return float(self.speed > 0)
         return min(1.0, max(0.0, self.start + self.speed * passed_s))
+
+
+@dataclass
+class _Running:
+    """A modulator that fades in or out, by its gain.
+
+    was: another of the same wave or source, whose depth and offset turn into this one's.
+    """
+
+    modulator: Modulator
+    key: str
+    gain: _Slope
+    was: Modulator | None = None
+    turned: _Slope | None = None
+
+    @property
+    def stays(self) -> bool:
+        return self.gain.speed >= 0
+
+    def turn(self, modulator: Modulator, speed: float, now_s: float) -> None:
+        self.was, self.modulator = self.at(now_s), modulator
+        self.turned = _Slope(speed, now_s)
+
+    def at(self, now_s: float) -> Modulator:
+        """With the depth and offset of this moment."""
+        share = 1.0 if self.turned is None else self.turned.at(now_s)
+        if self.was is None or share >= 1.0:
+            return self.modulator
+        was, now = self.was, self.modulator
+        return dataclasses.replace(
+            now,
+            depth=was.depth + (now.depth - was.depth) * share,
+            offset=was.offset + (now.offset - was.offset) * share,
+        )
+
+    def value(self, now_s: float, tempo: Beats, audio_level: Callable[[str], float]) -> float:
+        return self.gain.at(now_s) * self.at(now_s).value(now_s, tempo, audio_level)
 
 
 class Modulation:
@@ -140,10 +175,11 @@ class Modulation:
     def modulators(self) -> tuple[Modulator, ...]:
         """Those that run, without the ones that fade out."""
         with self._lock:
-            return tuple(run.modulator for run in self._running if run.speed >= 0)
+            return tuple(run.modulator for run in self._running if run.stays)
 
     def replace(self, modulators: Iterable[Modulator], seconds: float = 0.0) -> None:
-        """Fade from what runs to `modulators`; those that are in both go on undisturbed.
+        """Fade from what runs to `modulators`; those that are in both go on undisturbed, and of
+        those that are in both but for depth and offset these change.
 
         Raises SettingsError, and changes nothing, for more than `MAXIMUM` or for a parameter
         that has no slider.
@@ -152,15 +188,24 @@ class Modulation:
         speed = 1.0 / seconds if seconds > 0 else float("inf")
         with self._lock:
             now_s = self._clock()
+            left = []
             for run in self._running:
-                if run.speed >= 0 and run.modulator in wanted:
+                if run.stays and run.modulator in wanted:
                     wanted.remove(run.modulator)
                 else:
-                    run.start, run.since_s, run.speed = run.gain(now_s), now_s, -speed
+                    left.append(run)
+            for run in left:
+                # A fader that is dragged says another one with each step: none would ever be heard.
+                alike = [one for one in wanted if run.stays and _alike(one, run.modulator)]
+                if alike:
+                    wanted.remove(alike[0])
+                    run.turn(alike[0], speed, now_s)
+                else:
+                    run.gain = _Slope(-speed, now_s, run.gain.at(now_s))
             for modulator in wanted:
                 self._made += 1
                 key = f"modulator{self._made}"
-                self._running.append(_Running(modulator, key, speed, now_s))
+                self._running.append(_Running(modulator, key, _Slope(speed, now_s)))
 
     def checked(self, modulators: Iterable[Modulator]) -> list[Modulator]:
         """`modulators` as a list, or SettingsError when they cannot run."""
@@ -179,14 +224,14 @@ class Modulation:
     def step(self, now_s: float) -> None:
         """Move everything to `now_s`, a time of the clock."""
         with self._lock:
-            over = [run for run in self._running if run.speed < 0 and run.gain(now_s) <= 0]
+            over = [run for run in self._running if not run.stays and run.gain.at(now_s) <= 0]
             self._running = [run for run in self._running if run not in over]
             running = list(self._running)
         offsets: dict[tuple[str, str], float | None] = {
             (run.modulator.parameter, run.key): None for run in over
         }
         for run in running:
-            value = run.gain(now_s) * run.modulator.value(now_s, self._tempo, self.audio_level)
+            value = run.value(now_s, self._tempo, self.audio_level)
             offsets[run.modulator.parameter, run.key] = value
         self.move(now_s, offsets)
 
@@ -209,6 +254,11 @@ class Modulation:
 
     def _follow_clock(self) -> None:
         self.step(self._clock())
+
+
+def _alike(one: Modulator, other: Modulator) -> bool:
+    """Whether they differ in depth and offset only."""
+    return dataclasses.replace(one, depth=other.depth, offset=other.offset) == other
 
 
 def parse_modulator(text: str) -> Modulator:

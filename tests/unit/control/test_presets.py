@@ -260,6 +260,35 @@ def test_a_modulator_fades_out_from_where_it_was(show: Show, clock: Time) -> Non
     assert show.parameters.snapshot().grade.brightness == pytest.approx(1 - 0.5 * 0.25)
 
 
+@pytest.mark.parametrize("name", ["depth", "offset"])
+def test_a_modulator_whose_fader_is_dragged_goes_on(show: Show, clock: Time, name: str) -> None:
+    show.modulation.audio_level = lambda source: 1.0
+    moved = {"parameter": "brightness", "source": "bass", "depth": 0.0}
+    show.modulate([Modulator(**moved), Modulator(parameter="hue")], 0.0)
+    for step in range(61):  # one second
+        show.modulate([Modulator(**{**moved, name: 0.4 * step / 60}), Modulator(parameter="hue")])
+        clock.now_s += 1 / 60
+        show.modulation.step(clock.now_s)
+    # Of a range of 2, from 1 on, and behind by some of the half second that it takes.
+    assert 1.2 < show.parameters.snapshot().grade.brightness < 1.8
+    clock.now_s += 0.5
+    show.modulation.step(clock.now_s)
+    assert show.parameters.snapshot().grade.brightness == pytest.approx(1.8)
+    assert [one.parameter for one in show.modulation.modulators] == ["brightness", "hue"]
+
+
+def test_another_depth_fades_over_with_its_preset(show: Show, clock: Time) -> None:
+    for depth in (0.2, 0.4):
+        show.modulation.audio_level = lambda source: 1.0
+        modulator = Modulator(parameter="brightness", source="bass", depth=depth)
+        show.modulation.replace([modulator], 8.0)
+        for share in (0.0, 0.5, 1.0):
+            show.modulation.step(clock.now_s + 8.0 * share)
+            wanted = 1 + 2 * (depth - 0.2 + 0.2 * share)
+            assert show.parameters.snapshot().grade.brightness == pytest.approx(wanted)
+        clock.now_s += 8.0
+
+
 def test_sound_drives_what_it_is_to_drive(show: Show) -> None:
     show.modulation.audio_level = lambda name: {"bass": 0.8}.get(name, 0.0)
     show.modulation.replace([Modulator(parameter="mix", source="bass", depth=-0.5)])
