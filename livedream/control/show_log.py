@@ -34,6 +34,7 @@ from livedream.control.tempo import Tempo
 from livedream.core.errors import SinkError, os_reason
 from livedream.core.health import Health
 from livedream.core.parameters import declared
+from livedream.core.redact import redact
 from livedream.core.supervisor import FaultLog, SupervisedThread, start_thread
 from livedream.core.version import __version__
 
@@ -184,7 +185,7 @@ class ShowLog:
         self._put({**line, "by": led} if led else line)
 
     def _changed(self, change: Change) -> None:
-        what: Mapping[str, Any] = {"set": change.targets}
+        what: Mapping[str, Any] = {"set": _shown(change.targets)}
         if change.trigger:
             what = {"trigger": change.trigger}
         what = change.painted or what
@@ -240,6 +241,11 @@ def _is_log(path: Path) -> bool:
         return False
 
 
+def _shown(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Without passwords, which the address of a live mask or guide may hold."""
+    return {n: redact(value) if isinstance(value, str) else value for n, value in values.items()}
+
+
 def _header(parameters: LiveParameters) -> dict[str, Any]:
     now, targets = parameters.peek(), parameters.targets()
     dream, grade = asdict(now.dream), asdict(now.grade)
@@ -247,7 +253,7 @@ def _header(parameters: LiveParameters) -> dict[str, Any]:
     return {
         "livedream": __version__,
         "log": LOG_VERSION,
-        "dream": {name: targets.get(name, value) for name, value in dream.items()},
+        "dream": _shown({name: targets.get(name, value) for name, value in dream.items()}),
         "grade": {name: targets.get(name, value) for name, value in grade.items()},
         "show": {one.name: targets[one.name] for one in declared(ShowSettings)},
         "canvas": parameters.painting.size,

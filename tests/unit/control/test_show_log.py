@@ -46,6 +46,22 @@ def test_a_full_disk_is_reported_while_it_is_full_and_costs_no_line(
     assert (health.state, health.frames, health.dropped) == ("ok", 6, 0)
 
 
+def test_passwords_in_masks_and_guides_are_not_logged(tmp_path: Path) -> None:
+    camera = "rtsp://admin:s3cret@10.0.0.5/s"
+    begun = {"where": f"left & mask({camera})", "objective": f"eyes + guide(eyes, {camera})"}
+    parameters = LiveParameters(DreamSettings(**begun))
+    log = ShowLog(tmp_path / "show.jsonl", parameters)
+    log.start()
+    parameters.apply({name: text.replace("eyes", "fur") for name, text in begun.items()})
+    log.close()
+    text = log.path.read_text()
+    assert "s3cret" not in text
+    header, change = map(json.loads, text.splitlines())
+    shown = "guide(fur, rtsp://***@10.0.0.5/s)"
+    assert header["dream"]["where"] == "left & mask(rtsp://***@10.0.0.5/s)"
+    assert change["set"]["objective"] == f"fur + {shown}"
+
+
 def test_what_a_full_disk_did_not_take_by_the_end_is_counted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
