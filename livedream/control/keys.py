@@ -1,10 +1,13 @@
 """Keys: which key does what. The window passes names; what they mean stands here."""
 
+import logging
 from collections.abc import Mapping
 from typing import Final
 
 from livedream.control.show import ACTIONS, Show
-from livedream.core.errors import SettingsError
+from livedream.core.errors import LivedreamError
+
+_log = logging.getLogger(__name__)
 
 # Key names as SDL gives them, in lower case. F1 to F12, escape, e, f, g, h and ? are the window's.
 KEYS: Final[Mapping[str, str]] = {
@@ -31,17 +34,21 @@ class Keys:
         self._show = show
 
     def press(self, key: str) -> bool:
-        """Do what `key` stands for; False when it stands for nothing. Digits call presets."""
-        key = key.lower()
+        """Do what `key` stands for; False when it stands for nothing. Digits call presets.
+
+        What is refused is in the log.
+        """
+        key, names = key.lower(), self._show.presets.names
+        digit = "123456789".find(key) if len(key) == 1 else -1
         try:
             if key in KEYS:
                 self._show.act(KEYS[key], origin="keys")
-            elif len(key) == 1 and key in "123456789":
-                self._show.call_preset(self._show.presets.names[int(key) - 1], origin="keys")
+            elif 0 <= digit < len(names):
+                self._show.call_preset(names[digit], origin="keys")
             else:
                 return False
-        except (SettingsError, IndexError):
-            return False  # there is no such preset: a key without a meaning
+        except LivedreamError as error:
+            _log.warning("key %s: %s", key, error)
         return True
 
     def playing(self) -> str:

@@ -189,7 +189,10 @@ class Show:
         return self.attracting and origin in (FOLLOWED, ATTRACT)
 
     def next(self, *, origin: str = "", by: int = 1) -> None:
-        """The next preset in the list, after the last the first."""
+        """The next preset in the list that can be dreamed, after the last the first.
+
+        Raises SettingsError where none can.
+        """
         names = self.presets.names
         if not names:
             raise SettingsError(
@@ -198,7 +201,14 @@ class Show:
         queued = self._queue.waiting
         last = queued.name if queued is not None and queued.program is None else self._preset
         at = names.index(last) + by if last in names else min(0, by)
-        self.call_preset(names[at % len(names)], origin=origin)
+        for _ in names:
+            try:
+                return self.call_preset(names[at % len(names)], origin=origin)
+            except SettingsError as error:  # its mask has gone, say
+                failure = error
+                _log.warning("skipped %s", error)
+            at += by
+        raise failure
 
     def act(self, name: str, *, origin: str = "") -> None:
         """Do one of `ACTIONS`. Raises SettingsError for another name."""

@@ -39,6 +39,19 @@ def test_space_freezes_digits_call_and_others_do_nothing(tmp_path: Path) -> None
     assert not any(keys.press(key) for key in ("q", "0", "", "²", "f12"))
 
 
+def test_a_key_whose_preset_cannot_be_dreamed_says_why(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    show = Show(LiveParameters(DreamSettings()), Presets(tmp_path))
+    name = show.presets.names[0]
+    (tmp_path / f"{name}.toml").write_text('[dream]\nwhere = "mask(gone.png)"\n')
+    show.presets.read()
+    number = show.presets.names.index(name) + 1
+    assert Keys(show).press(str(number))
+    assert f"key {number}: preset {name}: where: " in caplog.text
+    assert show.preset_name == ""
+
+
 class Device:
     """What PortAudio would say, and a stream that sends when told."""
 

@@ -151,6 +151,22 @@ def test_next_and_previous_go_round(show: Show) -> None:
     assert show.preset_name == names[0]
 
 
+def test_next_goes_on_past_what_cannot_be_dreamed_and_says_why(
+    show: Show, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "gone.toml").write_text('[dream]\nwhere = "mask(gone.png)"\n')
+    show.presets.read()
+    names = show.presets.names
+    at = names.index("gone")
+    before, after = names[at - 1], names[(at + 1) % len(names)]
+    show.preset(before)
+    show.act("next")
+    assert show.preset_name == after
+    show.act("previous")
+    assert show.preset_name == before
+    assert "skipped preset gone: where: gone.png" in caplog.text
+
+
 def test_every_action_does_something(show: Show) -> None:
     def state() -> tuple[object, ...]:
         triggers = show.parameters.snapshot().triggers
