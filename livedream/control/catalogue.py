@@ -177,20 +177,23 @@ def check_objective(
     painted: bool = False,
     own_weights: bool = False,
     files: bool = True,
+    fetch: bool = True,
 ) -> None:
     """Refuse what a network cannot dream, without loading it; a prompt as well.
 
     live: whether guides and masks may be live sources.  flow, painted: see `check_region`.
     own_weights: whether the network has weights that the user named, and so layers and classes that
-    only their file knows.  files: whether guides and regions are looked for, too; the networks of
-    those may have to be downloaded.
+    only their file knows.  files: whether guides and regions are looked for, too.  fetch: see
+    `check_region`.
     Whole for livedream's own networks, whose files name their layers and classes; of others only
     the grammar, guide pictures and words are checked. Raises ObjectiveError, NetworkError.
     """
     spec = None if own_weights else find_spec(network or DEFAULT_NETWORK)
 
     def check(objective: Objective) -> None:
-        _check_terms(spec, objective, live=live, flow=flow, painted=painted, files=files)
+        _check_terms(
+            spec, objective, live=live, flow=flow, painted=painted, files=files, fetch=fetch
+        )
 
     if text:
         check(parse_objective(text))
@@ -199,20 +202,24 @@ def check_objective(
             check(parse_prompt(prompt))
 
 
-def objective_check(settings: DreamSettings, *, live: bool) -> Callable[[str, str, str], None]:
+def objective_check(
+    settings: DreamSettings, *, live: bool, fetch: bool = True
+) -> Callable[[str, str, str], None]:
     """`check_objective` of network, objective and prompt, for a show or film by these settings:
     weights that they name are those of its first network."""
 
     def check(network: str, objective: str, prompt: str) -> None:
         own = bool(settings.weights) and network == settings.network
-        check_objective(network, objective, prompt, live=live, flow=settings.flow, own_weights=own)
+        check_objective(
+            network, objective, prompt, live=live, flow=settings.flow, own_weights=own, fetch=fetch
+        )
 
     return check
 
 
 def _check_terms(
     spec: NetworkSpec | None, objective: Objective, *, live: bool, flow: str, painted: bool,
-    files: bool,
+    files: bool, fetch: bool,
 ) -> None:  # fmt: skip
     text, places = objective.located()
     for term, place in zip(objective.terms, places, strict=True):
@@ -225,7 +232,7 @@ def _check_terms(
                     raise no_rows(spec.name)
                 _check_target(spec, term.target)
             if files and term.region is not None:
-                check_region(term.region, live=live, flow=flow, painted=painted)
+                check_region(term.region, live=live, flow=flow, painted=painted, fetch=fetch)
         except (NetworkError, RegionError) as error:
             raise ObjectiveError(str(error), text=text, position=place) from error
 

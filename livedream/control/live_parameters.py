@@ -248,7 +248,8 @@ class LiveParameters:
         _rebuilt(self._last.dream, together)
         if checked.get("where", "").strip():
             try:
-                check_region(parse_region(checked["where"]), live=True, flow=together["flow"])
+                region = parse_region(checked["where"])
+                check_region(region, live=True, flow=together["flow"], fetch=False)
             except RegionError as error:
                 raise SettingsError(f"where: {error}") from error
         if checked.keys().isdisjoint(DREAMED):

@@ -1,13 +1,19 @@
 """What is downloaded once into torch's cache, and how a person gets it there by hand."""
 
 import hashlib
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 from urllib.parse import urlparse
 
 import torch
 
 from livedream.core.errors import LivedreamError
+
+_SILENT_S: Final = 30.0  # heuristic: a server that sends nothing for so long has gone
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,14 +79,26 @@ def _fetch(
         raise raises(f"{name}: {download.path} is missing; {download.mend}")
     try:
         download.path.parent.mkdir(parents=True, exist_ok=True)
-        torch.hub.download_url_to_file(
-            download.url, str(download.path), hash_prefix=download.sha256, progress=progress
-        )
+        with _patience():
+            torch.hub.download_url_to_file(
+                download.url, str(download.path), hash_prefix=download.sha256, progress=progress
+            )
     except (OSError, RuntimeError) as error:
         reason = getattr(error, "reason", error)
         raise raises(
             f"{name}: cannot download {download.url} ({reason}); {download.by_hand}{otherwise}"
         ) from error
+
+
+@contextmanager
+def _patience() -> Iterator[None]:
+    """torch.hub names no timeout: within this Python's own is `_SILENT_S`."""
+    before_s = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(_SILENT_S)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(before_s)
 
 
 def file_sha256(path: Path) -> str:

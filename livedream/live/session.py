@@ -103,7 +103,7 @@ class Session(Closeable):
         job = self.job
         self.parameters = LiveParameters(
             job.dream, job.grade, show=job.show, own_objective=own_objective_of(job.dream),
-            check_objective=objective_check(job.dream, live=True),
+            check_objective=objective_check(job.dream, live=True, fetch=False),
         )  # fmt: skip
         self.sound = LiveSound()
         wall = WallControl()

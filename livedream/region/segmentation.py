@@ -130,6 +130,16 @@ def class_segmentation() -> ClassSegmentation:
     return ClassSegmentation()
 
 
+def require_classes() -> None:
+    """Raise WeightsError where the classes' weights would have to be downloaded."""
+    weights = cached(_URL)
+    if not weights.path.is_file():
+        raise WeightsError(
+            f"person and other classes: {weights.path} is not there, and nothing is downloaded "
+            "while a show runs; start one with --where person, which downloads it"
+        )
+
+
 def network_score(leaf: Leaf, rgb: Picture) -> Plane:
     """(h, w) in [0, 1] of some size: how surely each place belongs to a network's region."""
     if leaf.name == "network":

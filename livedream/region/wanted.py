@@ -7,7 +7,11 @@ from livedream.core.errors import RegionError, SettingsError, WeightsError, reas
 from livedream.core.settings import DreamSettings
 from livedream.region import fixed
 from livedream.region.films import check_film, is_film
-from livedream.region.segmentation import class_segmentation, onnx_segmentation
+from livedream.region.segmentation import (
+    class_segmentation,
+    onnx_segmentation,
+    require_classes,
+)
 from livedream.region.text import parse_region
 from livedream.region.value import CLASSES, MOTION, Region, leaves
 
@@ -61,12 +65,15 @@ def wanted_of(
     )  # fmt: skip
 
 
-def check_region(region: Region, *, live: bool, flow: str = "", painted: bool = False) -> None:
+def check_region(
+    region: Region, *, live: bool, flow: str = "", painted: bool = False, fetch: bool = True
+) -> None:
     """Raise RegionError for a file that cannot be read, for motion that nothing finds, and for
     `painted` where nobody paints and nothing was kept.
 
     live: whether masks may be live sources, and there is a panel to paint on.  flow: what finds
     motion, "" where not known.  painted: whether there may be a mask for `painted` all the same.
+    fetch: whether weights that are not there are downloaded; else they are refused.
     """
     for leaf in leaves(region):
         try:
@@ -83,6 +90,8 @@ def check_region(region: Region, *, live: bool, flow: str = "", painted: bool = 
             elif leaf.name == "network":
                 onnx_segmentation(leaf.path)
             elif leaf.name in (*CLASSES, "background"):
+                if not fetch:
+                    require_classes()
                 class_segmentation()
         except (OSError, SettingsError, WeightsError) as error:  # SourceError among them
             text = str(region)

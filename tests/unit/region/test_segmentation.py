@@ -8,7 +8,9 @@ import cv2
 import numpy as np
 import pytest
 
-from livedream.core.errors import RegionError
+from livedream.control.catalogue import objective_check
+from livedream.control.live_parameters import LiveParameters
+from livedream.core.errors import RegionError, SettingsError
 from livedream.core.frame import Motion, Picture
 from livedream.core.settings import DreamSettings
 from livedream.region import segmentation
@@ -118,6 +120,20 @@ def test_without_weights_there_is_one_line(monkeypatch: pytest.MonkeyPatch, tmp_
         wanted_of(DreamSettings(where="person & left"), ())
     said = str(caught.value)
     assert "d234d4ea" in said and "use visitors" in said and "\n" not in said
+
+
+@pytest.mark.parametrize("values", [{"where": "!person"}, {"objective": "eyes@dog"}])
+def test_a_show_that_runs_downloads_nothing(
+    values: dict[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    segmentation.class_segmentation.cache_clear()
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setattr("torch.hub.download_url_to_file", lambda *_, **__: pytest.fail("fetched"))
+    check = objective_check(DreamSettings(), live=True, fetch=False)
+    parameters = LiveParameters(DreamSettings(), check_objective=check)
+    with pytest.raises(SettingsError, match=r"d234d4ea.*start one with --where person") as caught:
+        parameters.apply(values)
+    assert "\n" not in str(caught.value)
 
 
 def test_torchvisions_network_tells_classes_apart() -> None:

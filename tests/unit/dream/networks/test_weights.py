@@ -3,6 +3,7 @@
 import gc
 import hashlib
 import json
+import socket
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import replace
@@ -133,6 +134,20 @@ def test_a_download_that_fails_says_the_same(cache: Path, monkeypatch: pytest.Mo
         locate_weights(find_spec("googlenet"))
     assert "SHA-256 begins with 1378be20" in str(caught.value) and str(cache) in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_server_that_sends_nothing_is_given_up(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited_s: list[float | None] = []
+    monkeypatch.setattr(
+        torch.hub,
+        "download_url_to_file",
+        lambda *_, **__: waited_s.append(socket.getdefaulttimeout()),
+    )
+    with pytest.raises(FileNotFoundError):  # nothing was downloaded
+        locate_weights(find_spec("googlenet"))
+    assert waited_s == [30.0] and socket.getdefaulttimeout() is None
 
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
