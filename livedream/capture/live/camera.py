@@ -5,6 +5,7 @@ first, then size, then rate, and what the camera really does is reported. OpenCV
 """
 
 import logging
+import math
 import os
 import sys
 import time
@@ -27,7 +28,11 @@ _YUV_ZEROS: Final = (0, 135, 0)  # Y, U and V of 0, by BT.601
 _NEAR: Final = 12  # 8-bit steps, for JPEG and the other matrices
 _MOST_ZEROS: Final = 0.1  # heuristic: no scene has as much of exactly this green
 _TWIN_S: Final = 5.0  # heuristic: a camera that was reset is back by then
-_FAILURES: Final = 5  # reads in a row that may fail: some drivers hiccup
+_FAILURES: Final = 5  # reads in a row that may fail: some drivers hiccup...
+_STALLED_S: Final = 1.0  # ...unless one waited so long in vain: no camera's frames are as far apart
+# How long a read waits for a frame on Linux, s: OpenCV's own 10 are too long for one that stalls,
+# and some cameras take two for their first.
+_V4L_WAIT_S: Final = "3"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +49,7 @@ def list_cameras() -> list[Camera]:
     """Those that the system knows, each once, in the order of their index."""
     # Media Foundation's hardware transforms take up to a minute to open a camera (opencv #17687).
     os.environ.setdefault("OPENCV_VIDEOIO_MSMF_ENABLE_HW_TRANSFORMS", "0")
+    os.environ.setdefault("OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT", _V4L_WAIT_S)
     from cv2_enumerate_cameras import enumerate_cameras
 
     backend = {"linux": cv2.CAP_V4L2, "win32": cv2.CAP_MSMF, "darwin": cv2.CAP_AVFOUNDATION}
@@ -191,18 +197,21 @@ class CameraInput:
             _log.info("%s: %d frames skipped at the start (%s%s)", name, left_out, why, after)
         return rgb
 
-    def _picture(self, device: Any) -> Picture:
+    def _picture(self, device: Any, stalled_s: float = math.inf) -> Picture:
         for _ in range(_FAILURES):
+            begun_s = time.monotonic()
             good, bgr = device.read()
             if good and bgr is not None:
                 return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8)
+            if time.monotonic() - begun_s > stalled_s:
+                break
             time.sleep(0.02)
         raise SourceError(f"{self.name}: no more frames")
 
     def read(self) -> Picture | None:
         if self._device is None:
             raise SourceError(f"{self.name}: not open")
-        return self._picture(self._device)
+        return self._picture(self._device, _STALLED_S)
 
     def close(self) -> None:
         device, self._device = self._device, None

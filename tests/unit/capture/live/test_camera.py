@@ -1,12 +1,13 @@
 """Cameras, with a device made for the test at OpenCV's door: asked, read back, found again."""
 
+import os
 import sys
 
 import cv2
 import numpy as np
 import pytest
 
-from livedream.capture.live.camera import Camera, CameraInput, find_camera
+from livedream.capture.live.camera import Camera, CameraInput, find_camera, list_cameras
 from livedream.core.errors import SourceError
 
 CAMERAS = [Camera(0, "Integrated Webcam", "/dev/video0"), Camera(2, "Logitech BRIO", "/dev/video2")]
@@ -157,6 +158,41 @@ def test_a_camera_that_is_not_there_lists_those_that_are() -> None:
         find_camera("canon", CAMERAS)
     with pytest.raises(SourceError, match="no camera found"):
         find_camera("", [])
+
+
+class Stalling(Device):
+    """Opens; then each read waits, as OpenCV does, and fails."""
+
+    reads = 0
+
+    def read(self) -> tuple[bool, np.ndarray | None]:
+        if self.pictures <= 0:
+            Stalling.reads += 1
+            now[0] += 3.0
+        return super().read()
+
+
+def test_a_camera_that_stalls_is_given_up_after_one_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("livedream.capture.live.camera.time.monotonic", lambda: now[0])
+    source = CameraInput("0", list_them=lambda: CAMERAS, capture=Stalling)
+    source.open()
+    for _ in range(2):
+        assert source.read() is not None
+    with pytest.raises(SourceError, match="no more frames"):
+        source.read()
+    assert Stalling.reads == 1
+
+
+def test_opencv_waits_seconds_for_a_frame_unless_told_otherwise(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    name = "OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT"
+    monkeypatch.setenv(name, "7")
+    list_cameras()
+    assert os.environ[name] == "7"
+    monkeypatch.delenv(name)
+    list_cameras()
+    assert os.environ[name] == "3"
 
 
 class Waking(Device):
