@@ -103,9 +103,9 @@ class SupervisedThread:
 
     def __init__(
         self, supervisor: "Supervisor", name: str, work: Callable[[], object],
-        *, restart: bool, essential: bool, every_s: float | None,
+        *, restart: bool, essential: bool, computes: bool, every_s: float | None,
     ) -> None:  # fmt: skip
-        self.name, self.essential = name, essential
+        self.name, self.essential, self.computes = name, essential, computes
         self.failures = 0
         self._supervisor, self._work, self._restart = supervisor, work, restart and not essential
         self._every_s = every_s
@@ -208,16 +208,23 @@ class Supervisor:
 
     def start(
         self, name: str, work: Callable[[], object], *, restart: bool = True,
-        essential: bool = False, every_s: float | None = None,
+        essential: bool = False, computes: bool = False, every_s: float | None = None,
     ) -> SupervisedThread:  # fmt: skip
         """Run `work` in a thread named `livedream-NAME`.
 
         restart: whether `work` is called anew after an exception.  essential: no show without it;
-        it is not restarted, the show ends.  every_s: `work` is called so often until the thread is
-        closed, first after that time; None: once.
+        it is not restarted, the show ends.  computes: whether it may be inside torch or OpenVINO,
+        for which Python waits when it ends; a driver that hangs is not waited for.  every_s: `work`
+        is called so often until the thread is closed, first after that time; None: once.
         """
         thread = SupervisedThread(
-            self, name, work, restart=restart, essential=essential, every_s=every_s
+            self,
+            name,
+            work,
+            restart=restart,
+            essential=essential,
+            computes=computes,
+            every_s=every_s,
         )
         with self._lock:
             # What failed and was begun anew by somebody is no longer what failed.
@@ -264,13 +271,13 @@ _started: "weakref.WeakSet[SupervisedThread]" = weakref.WeakSet()
 
 @atexit.register
 def _let_finish() -> None:
-    """Wait, when Python ends, for threads that have one more thing to finish.
+    """Wait, when Python ends, for threads that have one more thing to compute.
 
     Python takes a thread away as it comes back from torch or OpenVINO; amid C++ that is an abort.
     """
     until_s = time.monotonic() + _LAST_WORK_S
     for thread in tuple(_started):
-        if thread.ends_by_itself:
+        if thread.computes and thread.ends_by_itself:
             thread.join(max(0.0, until_s - time.monotonic()))
 
 
@@ -279,8 +286,10 @@ _current: ContextVar[Supervisor] = ContextVar("livedream_supervisor")
 
 def start_thread(
     name: str, work: Callable[[], object], *, restart: bool = True, essential: bool = False,
-    every_s: float | None = None,
+    computes: bool = False, every_s: float | None = None,
 ) -> SupervisedThread:  # fmt: skip
     """`Supervisor.start` of the show that the caller belongs to; outside a show, of none."""
     supervisor = _current.get(None) or Supervisor()
-    return supervisor.start(name, work, restart=restart, essential=essential, every_s=every_s)
+    return supervisor.start(
+        name, work, restart=restart, essential=essential, computes=computes, every_s=every_s
+    )

@@ -111,7 +111,7 @@ class DreamWorker:
         self._thread: SupervisedThread | None = None
 
     def start(self) -> None:
-        self._thread = start_thread("dream", self._work, essential=True)
+        self._thread = start_thread("dream", self._work, essential=True, computes=True)
 
     def health(self) -> Health:
         """ "lost" while dreams fail; they are tried again."""

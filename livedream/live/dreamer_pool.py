@@ -105,7 +105,7 @@ class LiveDreamerPool(DreamerPool):
         if name in self._loading or name in self._failed:
             return
         self._loading.add(name)
-        start_thread("network", partial(self._load, settings), restart=False)
+        start_thread("network", partial(self._load, settings), restart=False, computes=True)
 
     def _load(self, settings: DreamSettings) -> None:
         name = settings.network

@@ -251,7 +251,7 @@ class Session(Closeable):
             self._ends_s = time.monotonic() + self.job.seconds
         with self.supervisor.current():
             self.dreaming.start()
-        loop = self.supervisor.start("loop", self._run_loop, essential=True)
+        loop = self.supervisor.start("loop", self._run_loop, essential=True, computes=True)
         self._closers.append(("the loop", loop.close))
         self.supervisor.start("watchdog", self._keep_watch)
         try:

@@ -134,7 +134,7 @@ class Look(Generic[T]):
             self._yields = False
             with contextlib.suppress(LivedreamError):  # the thread says so
                 self._pictures.newest(self._text)  # its reader shall not yield as this thread does
-            self._thread = start_thread("look", self._turn, every_s=self._every_s)
+            self._thread = start_thread("look", self._turn, computes=True, every_s=self._every_s)
         return self._made
 
     def close(self) -> None:

@@ -155,6 +155,7 @@ def test_what_failed_is_named_once(caplog: pytest.LogCaptureFixture) -> None:
 def test_python_ends_after_what_a_thread_has_in_hand() -> None:
     program = """
 import threading
+from livedream.core import supervisor
 from livedream.core.supervisor import start_thread
 
 asked, told = threading.Event(), threading.Event()
@@ -168,8 +169,11 @@ def work():
 def for_ever():
     threading.Event().wait()
 
-thread = start_thread("dream", work, essential=True)
+supervisor._LAST_WORK_S = 3600.0  # a driver that hangs is not waited for at all
+thread = start_thread("dream", work, essential=True, computes=True)
 start_thread("osc", for_ever)
+start_thread("capture closes", for_ever, restart=False)
+start_thread("capture", for_ever).close(0.0)
 asked.wait()
 thread.close(0.0)
 told.set()
