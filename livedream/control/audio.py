@@ -23,6 +23,7 @@ _BLOCK_S: Final = 0.011  # half a frame of video at 50 fps
 _POLL_S: Final = 1.0  # how often a device that is gone is looked for
 _MOST_AGE_S: Final = 1.0  # heuristic: no driver keeps a block for longer
 _SILENT_S: Final = 2.0  # without a block for so long the device counts as gone
+_NOTHING: Final = "no sound comes"
 
 
 def sounddevice() -> Any:
@@ -78,7 +79,9 @@ class AudioInput:
         self._received_s = 0.0
         self._since_s = clock()
         self._detail = ""
-        self._faults = FaultLog(_log, "audio")
+        self._lost = _NOTHING  # why nothing is heard, while that is so
+        self._faults = FaultLog(_log, "audio")  # of what is heard
+        self._losses = FaultLog(_log, f"audio {device or 'default'}")
         self._blocks = self._reconnects = 0
         self._thread: SupervisedThread | None = None
 
@@ -92,6 +95,7 @@ class AudioInput:
     def start(self) -> None:
         """Begin to listen. Raises SettingsError when the library or the device is missing."""
         self._open()
+        self._received_s = self._since_s  # a while for the first block
         self._thread = start_thread("audio", self._watch, every_s=_POLL_S)
 
     def close(self) -> None:
@@ -100,12 +104,14 @@ class AudioInput:
         self._close_stream()
 
     def health(self) -> Health:
-        gone = self._clock() - self._received_s > _SILENT_S
-        fault = self._faults.fault
+        fault = self._faults.fault or (self._lost if self._is_gone() else "")
         return Health(
-            f"audio {self.device or 'default'}", "lost" if gone or fault else "ok",
+            f"audio {self.device or 'default'}", "lost" if fault else "ok",
             fault or self._detail, self._blocks, 0, self._since_s, self._reconnects,
         )  # fmt: skip
+
+    def _is_gone(self) -> bool:
+        return self._clock() - self._received_s > _SILENT_S
 
     def receive(self, block: NDArray[np.float32], when: Any = None) -> None:
         """One (n, channels) block from the device; for the analyser channels are averaged.
@@ -125,7 +131,7 @@ class AudioInput:
     def _open(self) -> None:
         where, _, name = self.device.partition(":")
         rate = self._open_system(name) if where == "system" else self._open_input()
-        self._received_s = self._since_s = self._clock()
+        self._since_s = self._clock()
         self._detail = f"{rate} Hz"
 
     def _open_system(self, name: str) -> int:
@@ -178,9 +184,14 @@ class AudioInput:
 
     def _watch(self) -> None:
         """Open the device again when it is gone."""
-        if self._clock() - self._received_s <= _SILENT_S:
+        if not self._is_gone():
+            self._lost = _NOTHING
+            self._losses.recovered("is back")
+            return
+        if self._clock() - self._since_s <= _SILENT_S:  # opened again just now
             return
         self._close_stream()
+        lost: LivedreamError = SourceError(_NOTHING)
         try:
             if not self.device.startswith("system"):
                 library = sounddevice()
@@ -194,4 +205,6 @@ class AudioInput:
             self._open()
             self._reconnects += 1
         except LivedreamError as error:
-            self._detail = reason(error)
+            lost = error
+        self._lost = reason(lost)
+        self._losses.failed(lost, "is lost", traceback=False)

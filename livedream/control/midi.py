@@ -7,6 +7,7 @@ the user's folder. A MIDI clock leads the tempo: `midi_clock`.
 """
 
 import logging
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -18,7 +19,7 @@ from livedream.control.live_parameters import LiveParameters
 from livedream.control.midi_clock import MidiClock
 from livedream.control.programs import list_programs
 from livedream.control.show import ACTIONS, Show
-from livedream.core.errors import LivedreamError, SettingsError, reason
+from livedream.core.errors import LivedreamError, SettingsError, SourceError, reason
 from livedream.core.health import Health
 from livedream.core.supervisor import FaultLog, SupervisedThread, start_thread
 from livedream.core.user_folders import own_folder, toml_table, toml_text, write_whole
@@ -127,6 +128,7 @@ class MidiInput:
         self._refused: dict[str, str] = {}  # the reason, by control
         self._logged: set[str] = set()  # controls that were refused something
         self._faults = FaultLog(_log, "midi")
+        self._losses: dict[str, FaultLog] = {}  # by port
         self.messages = self.reconnects = 0
         self._seen: set[str] = set()
         self._thread: SupervisedThread | None = None
@@ -248,6 +250,7 @@ class MidiInput:
             unopened, there = [reason(error)], []
         for gone in set(self._open) - set(there):
             self._open.pop(gone).close()
+            self._went(_unnumbered(gone), unopened[0] if unopened else "unplugged, or switched off")
         for name in there:
             if name in self._open:
                 continue
@@ -256,13 +259,27 @@ class MidiInput:
             except (OSError, RuntimeError, LivedreamError) as error:
                 unopened.append(f"{name}: {error}")
                 continue
-            self.reconnects += name in self._seen
-            self._seen.add(name)
+            self._came(_unnumbered(name))
         self._unopened = unopened
+
+    def _went(self, name: str, why: str) -> None:
+        losses = self._losses.setdefault(name, FaultLog(_log, f"MIDI {name}"))
+        losses.failed(SourceError(why), "is lost", traceback=False)
+
+    def _came(self, name: str) -> None:
+        self.reconnects += name in self._seen
+        self._seen.add(name)
+        if name in self._losses:
+            self._losses[name].recovered("is back")
 
     def _wanted(self, name: str) -> bool:
         # rtmidi's own through port carries what programs here send to themselves.
         return self._name.lower() in shown_name(name).lower() and "RtMidi" not in name
+
+
+def _unnumbered(name: str) -> str:
+    """A port's name without ALSA's numbers, which are others when it comes back."""
+    return re.sub(r" \d+:\d+$", "", name)
 
 
 def _unknown(target: str) -> SettingsError:

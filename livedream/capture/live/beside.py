@@ -73,6 +73,7 @@ class LivePictures(Closeable):
             watched = self._watched.get(text)
             if watched is None:
                 watched = self._watched[text] = _Watched(Capture(self._opener(text)), now_s)
+                watched.capture.wait(0.0)  # nobody does: what does not come is logged at once
                 watched.capture.start()
             watched.asked_s = now_s
             with contextlib.suppress(SlotClosed):

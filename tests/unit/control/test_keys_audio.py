@@ -1,6 +1,7 @@
 """Keys, and the audio hand without a device."""
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -103,6 +104,41 @@ def test_what_a_device_sends_is_heard(device: Device) -> None:
         assert hand.health().state == "lost"
     finally:
         hand.close()
+
+
+def test_a_device_that_falls_silent_is_lost_until_it_is_heard_and_logged(
+    device: Device, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def begun(name: str, work: Callable[[], None], **_: Any) -> Any:
+        turns.append(work)  # of the thread, here by a clock of the test's
+        return SimpleNamespace(close=lambda: None)
+
+    turns: list[Callable[[], None]] = []
+    monkeypatch.setattr("livedream.control.audio.start_thread", begun)
+    caplog.set_level("INFO")
+    now = [0.0]
+    audio = AudioInput("mixer", clock=lambda: now[0])
+    audio.start()
+    (watch,) = turns
+    try:
+        for _ in range(20):  # opens each time, and says nothing
+            now[0] += 1.0
+            watch()
+            if now[0] > 2.0:
+                assert (audio.health().state, audio.health().detail) == ("lost", "no sound comes")
+        assert len(device.streams) > 2
+        device.devices = device.devices[:1]
+        device.query_devices = lambda *_: device.devices  # type: ignore[method-assign]
+        now[0] += 3.0
+        watch()
+        assert "no input 'mixer'; there are none" in audio.health().detail
+        audio.receive(np.zeros((441, 2), np.float32))
+        watch()
+        assert audio.health().state == "ok"
+    finally:
+        audio.close()
+    assert caplog.messages[0] == "audio mixer is lost: no sound comes"
+    assert caplog.messages[-1].startswith("audio mixer is back")
 
 
 @pytest.mark.parametrize("age_s", [None, 0.0, 0.03])

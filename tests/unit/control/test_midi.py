@@ -201,6 +201,19 @@ def test_controllers_come_and_go(midi: MidiInput, ports: MemoryPorts) -> None:
     assert midi.parameters.target("mix") == 0
 
 
+def test_a_controller_that_is_lost_and_comes_back_is_logged(
+    midi: MidiInput, ports: MemoryPorts, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    for there in (ports.there, [], ["nanoKONTROL2 24:0"]):
+        ports.there = there
+        midi.poll()
+    assert caplog.messages == [
+        "MIDI nanoKONTROL2 is lost: unplugged, or switched off", "MIDI nanoKONTROL2 is back",
+    ]  # fmt: skip
+    assert midi.reconnects == 1
+
+
 def test_a_damaged_map_is_one_line(tmp_path: Path) -> None:
     path = tmp_path / "midi.toml"
     path.write_text("[controls\n")

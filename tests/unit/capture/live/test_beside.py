@@ -72,6 +72,25 @@ def test_a_lost_source_is_seen_in_its_health_and_comes_back(
     assert pictures.notes() == ()
 
 
+def test_what_does_not_come_is_logged_and_what_comes_back(
+    room: Room, pictures: LivePictures, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+
+    def absent() -> Opened:
+        raise SourceError("nothing received")
+
+    room.inputs["camera:1"].open = absent  # type: ignore[method-assign]
+    pictures.newest("camera:1")
+    until(lambda: bool(caplog.messages))
+    del room.inputs["camera:1"].open
+    room.inputs["camera:1"].pending = [picture(1)]
+    until(lambda: value_of(pictures.newest("camera:1")) == 1)
+    until(lambda: len(caplog.messages) == 2)
+    assert caplog.messages[0] == "camera:1 gives nothing yet: nothing received"
+    assert caplog.messages[1].startswith("camera:1 is back")
+
+
 def test_what_nobody_asks_for_is_let_go(
     room: Room, pictures: LivePictures, monkeypatch: pytest.MonkeyPatch
 ) -> None:
