@@ -109,6 +109,16 @@ class Address:
         parts = (one[0].partition("=") for one in _PAIR.finditer(self.query))
         return [(name, value) for name, _, value in parts]
 
+    @property
+    def is_near(self) -> bool:
+        """Whether its host is this machine, or by its address or name one of the same network."""
+        found = re.match(r"(?:[^/]*@)?(\[[^\]]*\]|[^:/]*)", self.rest)
+        host = found[1].strip("[]") if found else ""
+        try:
+            return ipaddress.ip_address(host).is_private  # so is this machine's
+        except ValueError:
+            return "." not in host or host.endswith((".local", ".lan"))
+
     def _take(self, name: str) -> str | None:
         self._read.add(name)
         return self.options.get(name)

@@ -315,16 +315,17 @@ class Session(Closeable):
 
     def _say_delays(self, latency_ms: float) -> None:
         """How much later than sound a picture comes out, where a receiver mixes both; of each
-        output once, when it has been reached."""
+        output once, when it has been reached.  Where sound is sent along, it is in sync."""
         for worker in self._output_workers:
             late = worker.output.delay_ms > 0 and worker.health().state == "ok"
             if late and worker not in self._delays_said:
                 self._delays_said.add(worker)
                 delay_ms = 10 * round((latency_ms + worker.output.delay_ms) / 10)
-                _log.info(
-                    "%s: in OBS set the microphone's Sync Offset to %d ms",
-                    worker.output.name, delay_ms,
-                )  # fmt: skip
+                if self._heard() is None:
+                    _log.info(
+                        "%s: in OBS set the microphone's Sync Offset to %d ms",
+                        worker.output.name, delay_ms,
+                    )  # fmt: skip
                 self.controllers.is_late(worker.output.name, delay_ms)
 
     def stop(self, reason: str = "") -> None:

@@ -60,6 +60,8 @@ class RelayOutput:
         else:
             self._command = [sys.executable, "-m", "livedream.present.live.rtmp_child"]
             self.delay_ms = 620.0  # in OBS, docs/obs.md; a bare receiver: 130
+        if not address.is_near:  # a service, whose delay is not known
+            self.delay_ms = 0.0
         self._is_srt = address.scheme == "srt"
         self._child: subprocess.Popen[bytes] | None = None
         self._muxer: StreamMuxer | None = None

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -28,7 +29,7 @@ from livedream.capture.live.beside import LivePictures
 from livedream.core.errors import SettingsError, ShowError, SourceError
 from livedream.core.frame import Picture
 from livedream.core.settings import DreamSettings
-from livedream.live.controllers import ControllerSettings
+from livedream.live.controllers import Controllers, ControllerSettings
 from livedream.live.job import LiveJob
 from livedream.live.loop import Composed
 from livedream.live.regions import LiveRegions
@@ -46,13 +47,13 @@ class Moving(MemoryInput):
     def __init__(self, texture: Picture) -> None:
         super().__init__(Opened(160, 90, Fraction(25), "panned"), "pan")
         self._wide = np.concatenate([texture, texture], 1)[:90]
-        self.unplugged = False
+        self.unplugged = self.sounds = False
         self._at = 0
 
     def open(self) -> Opened:
         if self.unplugged:
             raise SourceError("pan: unplugged")
-        return super().open()
+        return replace(super().open(), sound=self.sounds)
 
     def read(self) -> Picture | None:
         if self.unplugged:
@@ -119,6 +120,27 @@ def test_a_dream_comes_out_at_the_level_asked_for(running: Running) -> None:
     assert last.camera is not None
     assert np.abs(last.rgb.astype(int) - last.camera).mean() > 3
     running.close()
+
+
+@pytest.mark.parametrize("sound", ["source", "none"])
+def test_a_microphone_s_delay_is_said_where_no_sound_is_sent(
+    texture: Picture, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, sound: str
+) -> None:
+    caplog.set_level("INFO")
+    monkeypatch.setattr("livedream.live.session._SETTLED_S", 0.0)
+    told: list[int] = []
+    monkeypatch.setattr(Controllers, "is_late", lambda _, output, late_ms: told.append(late_ms))
+    source, output = Moving(texture), MemoryOutput()
+    source.sounds, output.delay_ms = True, 300.0
+    session = Session(job(sound=sound), live_input=source, outputs=(output,))
+    thread = threading.Thread(target=session.run, daemon=True)
+    thread.start()
+    try:
+        until(lambda: bool(told))  # OBS's control hears of it in any case
+    finally:
+        session.close()
+        thread.join(PATIENCE_S)
+    assert ("Sync Offset" in caplog.text) is (sound == "none")
 
 
 @BOTH

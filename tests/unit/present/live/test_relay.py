@@ -109,6 +109,19 @@ def test_what_is_meant_for_the_protocol_stays_as_it_was_written(text: str, targe
     assert target_of(parse_address(text))[0] == target
 
 
+@pytest.mark.parametrize(
+    ("host", "near"),
+    [
+        ("127.0.0.1:1935", True), ("192.168.1.9", True), ("[::1]:1935", True), ("studio", True),
+        ("user:word@10.0.0.5:1935", True), ("obs.local", True),
+        ("live.twitch.tv", False), ("203.0.113.5.example:1935", False), ("8.8.8.8", False),
+    ],
+)  # fmt: skip
+def test_how_late_a_service_s_picture_is_is_not_known(host: str, near: bool) -> None:
+    output = RelayOutput(parse_address(f"rtmp://{host}/app/key"), 64, 36, Fraction(25))
+    assert (output.delay_ms > 0) is near
+
+
 def test_a_key_that_is_not_there() -> None:
     with pytest.raises(SettingsError, match="NOT_SET_HERE"):
         opened("rtmp://127.0.0.1/live/{env:NOT_SET_HERE}")
