@@ -4,10 +4,12 @@ Drawn ones are kept in the user's cache, by network and by the mark of its weigh
 as on pages: NETWORK/LAYER or NETWORK/LAYER:CHANNEL.
 """
 
+import math
 import re
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
@@ -29,6 +31,7 @@ from livedream.warp.remap import Plane
 _BATCH: Final = 12  # motifs to a process: its start takes as long as about four of them
 _MOST_WANTED: Final = 96  # waiting; what was asked for first is dropped, and asked for again
 _DRAWN_S: Final = 600.0
+_AGAIN_S: Final = 60.0  # until one that failed is tried again: a busy machine may have been why
 _REGION_PX: Final = 160  # width: an edge that moves is seen, a few kB
 _COLOUR_BGR: Final = (195, 207, 94)  # what moves by itself has on the page
 _TINTED: Final = 70.0  # of 255
@@ -81,7 +84,7 @@ class Pictures:
         self._catalogue, self._presets, self._drawn = catalogue, presets, drawn
         self.folder = folder or cache_folder() / "motifs"
         self._wanted: dict[str, None] = {}
-        self._failed: set[str] = set()
+        self._failed: dict[str, float] = {}  # when
         self._lock = threading.Lock()
         self._thread: SupervisedThread | None = None
         self._child: subprocess.Popen[bytes] | None = None
@@ -137,7 +140,7 @@ class Pictures:
             self._thread.close(0.3)  # a child of low priority takes long to go on a busy machine
 
     def _want(self, motif: str) -> None:
-        if motif in self._failed:
+        if time.monotonic() - self._failed.get(motif, -math.inf) < _AGAIN_S:
             self._drawn(motif, False)
             return
         with self._lock:
@@ -164,7 +167,7 @@ class Pictures:
                 failed = [] if self._closed else [m for m in batch if not self._path(m).is_file()]
                 for motif in batch:
                     self._wanted.pop(motif, None)
-                self._failed.update(failed)
+                self._failed |= dict.fromkeys(failed, time.monotonic())
             for motif in failed:
                 self._drawn(motif, False)
 
