@@ -37,7 +37,7 @@ class DisplayMemory:
 
     def recall(self, display: str) -> Placement | None:
         """The display's placement, None where there is none."""
-        found = {k: v for k, v in self._read().get(display, {}).items() if k in {*_KNOWN, "pin"}}
+        found = {k: v for k, v in self._read().get(display, {}).items() if k in _KNOWN}
         return _placement(found) if found else None
 
     def hud(self, display: str) -> bool:
@@ -53,7 +53,6 @@ class DisplayMemory:
             everything = self._read()
             entry = everything.setdefault(display, {})
             if placement is not None:
-                entry.pop("pin", None)
                 entry |= dataclasses.asdict(placement)
             entry |= more
             lines = (f"  {json.dumps(name)}: {json.dumps(one)}" for name, one in everything.items())
@@ -91,12 +90,9 @@ def parse_displays(text: str) -> dict[str, dict[str, Any]]:
 
 
 def _placement(entry: dict[str, Any]) -> Placement:
-    """An entry as a placement; four corners under the name `pin`, as they once were, are a mesh."""
+    """An entry as a placement."""
     values = {name: value for name, value in entry.items() if name in _KNOWN}
     try:
-        if entry.get("pin") is not None and values.get("mesh") is None:
-            first, second, third, fourth = entry["pin"]
-            values["mesh"] = ((first, second), (fourth, third))
         if values.get("mesh") is not None:
             values["mesh"] = tuple(
                 tuple((float(x), float(y)) for x, y in row) for row in values["mesh"]

@@ -159,10 +159,10 @@ def shown(display: str, folder: Path, window: str) -> np.ndarray:
 @pytest.mark.parametrize("renderer", ["cpu", "gpu"])
 def test_a_pinned_fullscreen_window(display: str, renderer: str, tmp_path: Path) -> None:
     """The corners are where they were put, the rest is black, the figures lie over it."""
-    pin = [[0.02, 0.02], [0.95, 0.15], [0.95, 0.95], [0.1, 0.95]]
-    (tmp_path / "displays.json").write_text(json.dumps({"0:800x450": {"pin": pin}}))
+    mesh = [[[0.02, 0.02], [0.95, 0.15]], [[0.1, 0.95], [0.95, 0.95]]]
+    (tmp_path / "displays.json").write_text(json.dumps({"0:800x450": {"mesh": mesh}}))
     seen = shown(display, tmp_path, f"window?fullscreen=1&hud=1&renderer={renderer}")
-    for x, y in [(20, 430), (780, 20), (400, 445)]:  # outside the pin
+    for x, y in [(20, 430), (780, 20), (400, 445)]:  # outside the corners
         assert seen[y, x].max() == 0
     for x, y in [(700, 120), (700, 380), (220, 400)]:  # inside
         assert np.abs(seen[y, x].astype(int) - COLOUR).max() <= 3

@@ -30,23 +30,17 @@ class TestMemory:
         DisplayMemory().keep("0", self.kept)
         assert (tmp_path / "displays.json").is_file()
 
-    def test_corners_as_they_were_once_kept_are_a_mesh(self, tmp_path: Path) -> None:
+    def test_figures_stay_as_they_were_set(self, tmp_path: Path) -> None:
         memory = DisplayMemory(tmp_path)
-        memory.path.write_text(
-            '{"0": {"turn": 90, "pin": [[0.1, 0], [1, 0.2], [1, 1], [0, 0.9]], "hud": true}}'
-        )
-        found = memory.recall("0")
-        assert found == Placement(turn=90, mesh=(((0.1, 0), (1, 0.2)), ((0, 0.9), (1, 1))))
-        memory.keep("0", found)
-        assert "pin" not in memory.path.read_text()
-        assert memory.recall("0") == found
-        assert memory.hud("0")
+        memory.keep("0", hud=True)
+        assert memory.recall("0") is None
+        memory.keep("0", self.kept)
+        assert memory.hud("0") and not memory.hud("1")
 
     @pytest.mark.parametrize(
         "text",
         [
-            "", "[]", '{"0": 3}', '{"0": {"turn": 45}}', '{"0": {"pin": [1]}}',
-            '{"0": {"mesh": 1}}',
+            "", "[]", '{"0": 3}', '{"0": {"turn": 45}}', '{"0": {"mesh": 1}}',
             '{"0": {"mesh": [[[0, 0]]]}}', '{"0": {"crop": [0, 0, 1]}}', '{"0": {"edges": "abcd"}}',
             '{"0": {"gamma": "x"}}', '{"0": {"mask": 5}}', '{"0": {"mask": "gone"}}', "\xff",
         ],
