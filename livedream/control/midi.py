@@ -6,6 +6,7 @@ program changes and presets in order, or `program:NAME`. What was learned is kep
 the user's folder. A MIDI clock leads the tempo: `midi_clock`.
 """
 
+import contextlib
 import logging
 import re
 import time
@@ -26,7 +27,8 @@ from livedream.core.user_folders import own_folder, toml_table, toml_text, write
 
 _log = logging.getLogger(__name__)
 
-_POLL_S: Final = 1.0  # how often ports are looked for: plugged in, it works within a second
+_POLL_S: Final = 0.2  # how often ports are looked for; a plug that is loose is out for longer
+_NODES: Final = Path("/dev/snd")  # Linux: one anew for each time that a controller is plugged in
 _LEARN_S: Final = 30.0  # how long learning waits for a control to be moved
 _MOST: Final = 512  # learned controls
 
@@ -121,6 +123,7 @@ class MidiInput:
         self.mapping = mapping if mapping is not None else MidiMap()
         self._tempo = MidiClock(show.tempo)
         self._open: dict[str, Port] = {}
+        self._nodes: dict[str, int] = {}
         self._learning: str | None = None
         self._learn_until_s = 0.0
         self._waiting = False  # for a control to be moved, when `poll` last looked
@@ -159,7 +162,7 @@ class MidiInput:
         )
 
     def start(self) -> None:
-        """Look for ports now and every second; none there is no error, one may be plugged in."""
+        """Look for ports now and from now on; none there is no error, one may be plugged in."""
         for control, target in self.mapping.targets.items():
             if not self._is_known(target):
                 _log.warning("MIDI %s in %s: there is no %s", control, self.mapping.path, target)
@@ -244,11 +247,14 @@ class MidiInput:
         if waited and not self._waiting:
             self.show.notify()
         unopened = []
+        before, self._nodes = self._nodes, _device_nodes()
+        anew = any(self._nodes.get(name, node) != node for name, node in before.items())
         try:
             there = [name for name in self._ports.names() if self._wanted(name)]
         except LivedreamError as error:
             unopened, there = [reason(error)], []
-        for gone in set(self._open) - set(there):
+        # One that was out between two looks has the same name, and its port is dead.
+        for gone in set(self._open) - set([] if anew else there):
             self._open.pop(gone).close()
             self._went(_unnumbered(gone), unopened[0] if unopened else "unplugged, or switched off")
         for name in there:
@@ -275,6 +281,15 @@ class MidiInput:
     def _wanted(self, name: str) -> bool:
         # rtmidi's own through port carries what programs here send to themselves.
         return self._name.lower() in shown_name(name).lower() and "RtMidi" not in name
+
+
+def _device_nodes() -> dict[str, int]:
+    """The inode of each MIDI device's file, by its name; empty on other systems."""
+    found = {}
+    for path in _NODES.glob("midiC*D*"):
+        with contextlib.suppress(OSError):  # just gone
+            found[path.name] = path.stat().st_ino
+    return found
 
 
 def _unnumbered(name: str) -> str:

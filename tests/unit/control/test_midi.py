@@ -214,6 +214,25 @@ def test_a_controller_that_is_lost_and_comes_back_is_logged(
     assert midi.reconnects == 1
 
 
+def test_a_controller_that_was_out_between_two_looks_is_opened_again(
+    midi: MidiInput, ports: MemoryPorts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on Linux, by its device's file, which is another then."""
+    monkeypatch.setattr("livedream.control.midi._NODES", tmp_path)
+    node = tmp_path / "midiC1D0"
+    node.touch()
+    midi.poll()
+    (tmp_path / "midiC2D0").touch()  # another is plugged in, which is none of ours
+    midi.poll()
+    assert ports.closed == []
+    node.rename(tmp_path / "was")  # so that its inode is not given anew
+    node.touch()
+    for _ in range(2):
+        midi.poll()
+    assert ports.closed == ["nanoKONTROL2 20:0"]
+    assert midi.reconnects == 1 and midi.health().state == "ok"
+
+
 def test_a_damaged_map_is_one_line(tmp_path: Path) -> None:
     path = tmp_path / "midi.toml"
     path.write_text("[controls\n")
