@@ -14,6 +14,7 @@ A little longer than other files: all controllers are sent the same kinds of rig
 """
 
 import argparse
+import asyncio
 import json
 import logging
 import os
@@ -25,6 +26,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 from unittest.mock import patch
@@ -141,6 +143,7 @@ class Fuzz:
         )
         self.pages = Broadcaster(self.messages, dict, lambda: None)
         self.client = Client(None, 1)  # type: ignore[arg-type]
+        self.runner = asyncio.Runner()
         self.walls = [
             f"wall/{number}{one}"
             for one in (*SETTINGS, *WALL_ACTIONS, "fault", "mesh/value", "edge_left/value")
@@ -157,6 +160,7 @@ class Fuzz:
         self.midi.mapping.bind("program:1", "preset:*")
 
     def close(self) -> None:
+        self.runner.close()
         self.osc.close()
         self._unlisten()
         self.answers.close()
@@ -252,7 +256,7 @@ class Fuzz:
     def send_line(self, line: str) -> bool:
         """Whether it was refused."""
         self.client.unsent.pop("fault", None)
-        self.pages.receive(self.client, line)
+        self.runner.run(self.client.take(line, partial(self.pages.receive, self.client)))
         fault = self.client.unsent.get("fault", "")
         assert not fault.startswith("livedream failed"), fault
         refused = bool(fault)
@@ -372,7 +376,7 @@ class Fuzz:
         builder.add_arg(11.0)
         self.osc.receive(bytes(builder.build().dgram), "127.0.0.1", 9)
         assert self.parameters.target("strength") == 11
-        self.pages.receive(self.client, '{"set": "strength", "value": 12}')
+        assert not self.send_line('{"set": "strength", "value": 12}')
         assert self.parameters.target("strength") == 12
         self.midi.learn(None)
         self.midi.mapping.targets = {}  # random ones may have filled it

@@ -1,72 +1,51 @@
-"""What is sent to the pages, and when: one tick for all, a sender for each.
+"""What is sent to the pages, and when: one tick for all, a sender for each (`PageSocket`).
 
-A client has no queue. What it is sent next is one merged message, so a client that stops reading
-is sent less, holds nothing up and costs one dictionary; a picture is only sent once the page has
-shown the one before.
+A picture is only sent once the page has shown the one before.
 """
 
 import asyncio
 import base64
-import contextlib
-import json
-import logging
 import threading
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Final
 
-from starlette.websockets import WebSocket, WebSocketDisconnect
+from starlette.websockets import WebSocket
 
 from livedream.control.live_parameters import Change
 from livedream.core.errors import LivedreamError, SettingsError, reason
 from livedream.core.frame import Picture
 from livedream.panel.messages import MessageHandler
-from livedream.panel.pages import NOT_JSON, broken
+from livedream.panel.pages import PageSocket
 from livedream.panel.pictures import jpeg, outlined
 from livedream.present.live import LiveFrame
 from livedream.present.live.wall_control import ROOT
 
-_log = logging.getLogger(__name__)
-
 _TICK_S: Final = 1 / 15  # pictures and moving sliders: smooth enough, a fraction of a core
 _STATUS_TICKS: Final = 4  # a status every so many
 _PREVIEW_PX: Final = 640
-_LARGEST_MESSAGE: Final = 32 * 1024  # characters
-_MOST_PER_S: Final = 400  # messages of one client; a dragged slider sends about 60
-_STUCK_S: Final = 20.0  # a client that takes nothing for so long is let go
 
 
-class Client:
-    """One page. `unsent`: merged, to be sent next; `ready`: the page has shown the last picture;
-    `given`: which that is.
+class Client(PageSocket):
+    """One page. `ready`: it has shown the last picture; `given`: which that is.
 
     overlay: whether it lays the region over the picture.  region: that it was sent last; at first
     a mark for none.
     """
 
     def __init__(self, socket: WebSocket, number: int) -> None:
-        self.socket, self.origin = socket, f"panel {number}"
-        self.unsent: dict[str, Any] = {}
-        self.picture: bytes | None = None
+        super().__init__(socket)
+        self.origin = f"panel {number}"
         self.given: bytes | None = None
         self.ready = True
         self.overlay = False
         self.region: object = self
-        self.wake = asyncio.Event()
 
     def show_region(self, wanted: object) -> None:
         """Whether the region is laid over the picture. Raises SettingsError."""
         if not isinstance(wanted, bool):
             raise SettingsError("overlay: must be true or false")
         self.overlay, self.region = wanted, self
-
-    def add(self, **parts: Any) -> None:
-        """Merge into what is sent next: values one by one, everything else the newest."""
-        for name, part in parts.items():
-            if name in ("values", "drawn"):
-                self.unsent.setdefault(name, {}).update(part)
-            else:
-                self.unsent[name] = part
-        self.wake.set()
 
 
 class Broadcaster:
@@ -189,58 +168,14 @@ class Broadcaster:
             status=self._status(),
         )  # fmt: skip
         self.clients.append(client)
-        sender = asyncio.create_task(self._send(client))
         try:
-            await self._receive(client)
-        except asyncio.CancelledError:
-            pass  # the panel closes with pages open: no fault, and nothing to report
+            await client.serve(partial(self.receive, client))
         finally:
             self.clients.remove(client)
-            sender.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await sender
 
-    async def _send(self, client: Client) -> None:
-        """Send what there is, merged, until the page is gone."""
-        with contextlib.suppress(WebSocketDisconnect, RuntimeError, OSError):
-            while True:
-                await client.wake.wait()
-                client.wake.clear()
-                unsent, client.unsent = client.unsent, {}
-                picture, client.picture = client.picture, None
-                try:
-                    async with asyncio.timeout(_STUCK_S):
-                        if unsent:
-                            await client.socket.send_text(json.dumps(unsent, allow_nan=False))
-                        if picture is not None:
-                            await client.socket.send_bytes(picture)
-                except TimeoutError:
-                    await client.socket.close(1008, "nothing was read")
-                    return
-
-    async def _receive(self, client: Client) -> None:
-        clock = asyncio.get_running_loop().time
-        second, count = clock(), 0
-        while True:
-            message = await client.socket.receive()
-            if message["type"] == "websocket.disconnect":
-                return
-            now = clock()
-            if now - second >= 1.0:
-                second, count = now, 0
-            count += 1
-            if count > _MOST_PER_S:  # what is not read holds its sender up, nobody else
-                await asyncio.sleep(max(0.0, second + 1.0 - now))
-            self.receive(client, message.get("text"))
-
-    def receive(self, client: Client, text: str | None) -> None:
+    async def receive(self, client: Client, found: Any) -> None:
         """One message. What is refused changes nothing; the answer says why (`fault`), what it was
         about (`at`: a parameter's name or the message's entry) and the target that stays."""
-        try:
-            found = json.loads(text) if text and len(text) <= _LARGEST_MESSAGE else None
-        except (ValueError, RecursionError):
-            client.add(fault=NOT_JSON, at="")
-            return
         try:
             if isinstance(found, dict) and "ready" in found:
                 client.ready = True
@@ -257,6 +192,3 @@ class Broadcaster:
             client.add(fault=reason(error)[:300], at=at, values=values)
             if at.startswith(ROOT):
                 client.add(wall=self._messages.wall())
-        except Exception as error:  # of our own: whoever moved something is told too
-            _log.exception("a message of the panel's page")
-            client.add(fault=broken(error), at="")

@@ -10,14 +10,12 @@ says, on a second WebSocket:
 """
 
 import asyncio
-import contextlib
 import itertools
-import json
-import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,36 +24,19 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, WebSocketRoute
-from starlette.websockets import WebSocket, WebSocketDisconnect
+from starlette.websockets import WebSocket
 
 from livedream.core.addresses import Endpoint
 from livedream.core.errors import LivedreamError, SettingsError, reason
 from livedream.core.supervisor import SupervisedThread, start_thread
 from livedream.panel.offers import Devices, find_devices, list_folder, offers
-from livedream.panel.pages import FRESH, NOT_JSON, PageServer, broken
+from livedream.panel.pages import FRESH, PageServer, PageSocket
 from livedream.panel.passing import pass_request, pass_socket
 from livedream.panel.setup import Form, SetupFile, field_of
 from livedream.panel.show_process import COMMAND, ShowProcess
 
-_log = logging.getLogger(__name__)
-
 _TICK_S: Final = 0.1
 _ALIVE_TICKS: Final = 10  # something is sent at least every so many: pages drop what is silent
-_LARGEST_MESSAGE: Final = 32 * 1024
-_STUCK_S: Final = 20.0
-
-
-class Page:
-    """One that is open. `unsent`: merged, to be sent next."""
-
-    def __init__(self, socket: WebSocket) -> None:
-        self.socket = socket
-        self.unsent: dict[str, Any] = {}
-        self.wake = asyncio.Event()
-
-    def add(self, **parts: Any) -> None:
-        self.unsent.update(parts)
-        self.wake.set()
 
 
 class Studio(PageServer):
@@ -81,7 +62,7 @@ class Studio(PageServer):
         self._asking = threading.Lock()  # of the two below
         self._looks = self._looks_again = False
         self._looking: SupervisedThread | None = None
-        self._pages: list[Page] = []
+        self._pages: list[PageSocket] = []
         self._news = threading.Event()
 
     def start(self) -> None:
@@ -149,28 +130,17 @@ class Studio(PageServer):
     async def _serve(self, socket: WebSocket) -> None:
         """One page, from its opening to its end."""
         await socket.accept()
-        page = Page(socket)
+        page = PageSocket(socket)
         fields = [asdict(field) for field in self._form.fields]
         page.add(fields=fields, phone=bool(self.access.token), **self._state())
         self._pages.append(page)
-        sender = asyncio.create_task(_send(page))
         try:
-            with contextlib.suppress(WebSocketDisconnect, asyncio.CancelledError):
-                while True:
-                    await self._receive(page, await socket.receive_text())
+            await page.serve(partial(self._receive, page))
         finally:
             self._pages.remove(page)
-            sender.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await sender
 
-    async def _receive(self, page: Page, text: str) -> None:
+    async def _receive(self, page: PageSocket, found: Any) -> None:
         """One message. What is refused changes nothing; the answer says why, and at which field."""
-        try:
-            found = json.loads(text) if len(text) <= _LARGEST_MESSAGE else None
-        except (ValueError, RecursionError):
-            page.add(fault=NOT_JSON, at="")
-            return
         try:
             await self._handle(page, found)
         except (LivedreamError, OSError) as error:  # such as a name that no file can have
@@ -178,11 +148,8 @@ class Studio(PageServer):
             about = filled if isinstance(filled, dict) else {}
             said = reason(error)
             page.add(fault=said[:500], at=field_of(said, self._form.fields, about))
-        except Exception as error:  # of our own: whoever pressed a button is told too
-            _log.exception("a message of the studio's page")
-            page.add(fault=broken(error), at="")
 
-    async def _handle(self, page: Page, message: Any) -> None:
+    async def _handle(self, page: PageSocket, message: Any) -> None:
         match message:
             case {"start": dict(filled)}:
                 await run_in_threadpool(self._begin, filled)
@@ -232,18 +199,3 @@ class Studio(PageServer):
                 WebSocketRoute("/studio", self._serve),
             ]
         )
-
-
-async def _send(page: Page) -> None:
-    """Send what there is, merged, until the page is gone."""
-    with contextlib.suppress(WebSocketDisconnect, RuntimeError, OSError):
-        while True:
-            await page.wake.wait()
-            page.wake.clear()
-            unsent, page.unsent = page.unsent, {}
-            try:
-                async with asyncio.timeout(_STUCK_S):
-                    await page.socket.send_text(json.dumps(unsent, allow_nan=False))
-            except TimeoutError:
-                await page.socket.close(1008, "nothing was read")
-                return

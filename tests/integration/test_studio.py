@@ -443,7 +443,7 @@ def test_a_page_notices_a_studio_that_is_out_of_reach(
     page.evaluate("new Promise((done) => setTimeout(done, 6000))")  # nothing happens
     assert page.evaluate("again") == 0
     with monkeypatch.context() as out_of_reach:  # the connection stays open
-        out_of_reach.setattr("livedream.panel.studio.Page.add", lambda page, **parts: None)
+        out_of_reach.setattr("livedream.panel.pages.PageSocket.add", lambda page, **parts: None)
         page.wait(f"{SAID}.startsWith('No connection')")
     page.wait(f"{SAID} === ''")
     assert page.faults == []

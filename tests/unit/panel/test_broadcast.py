@@ -28,7 +28,7 @@ def test_a_folder_that_cannot_be_written_is_answered_and_the_page_stays() -> Non
     async def answered() -> dict[str, Any]:
         client = Client(cast(Any, None), 1)
         broadcaster = Broadcaster(cast(MessageHandler, ReadOnly()), dict, lambda: None)
-        broadcaster.receive(client, '{"forget": "mine"}')
+        await broadcaster.receive(client, {"forget": "mine"})
         return client.unsent
 
     said = asyncio.run(answered())
@@ -47,13 +47,13 @@ def test_a_slow_page_gets_the_picture_that_stands_still_and_each_gets_it_once() 
         async with asyncio.timeout(PATIENCE_S):
             while quick.picture is None:
                 await asyncio.sleep(0.01)
-            broadcaster.receive(slow, '{"ready": 1}')
+            await broadcaster.receive(slow, {"ready": 1})
             while slow.picture is None:
                 await asyncio.sleep(0.01)
         first = [quick.picture, slow.picture]
         for client in (quick, slow):
             client.picture = None
-            broadcaster.receive(client, '{"ready": 1}')
+            await broadcaster.receive(client, {"ready": 1})
         await asyncio.sleep(0.2)  # three ticks
         ticking.cancel()
         return first, [quick.picture, slow.picture]
