@@ -23,10 +23,17 @@ def shrunk(rgb: Picture, width: int, height: int) -> Picture:
     return fitted(rgb, width, height, cv2.INTER_AREA if area else cv2.INTER_LINEAR)
 
 
-def fitted(rgb: Picture, width: int, height: int, method: int = cv2.INTER_AREA) -> Picture:
-    """(H, W, 3) uint8 as (height, width, 3) by one of OpenCV's methods; itself at that size."""
+def fitted(rgb: Picture, width: int, height: int, method: int | None = None) -> Picture:
+    """(H, W, 3) uint8 as (height, width, 3); itself at that size.
+
+    method: one of OpenCV's; None: cubic where a side grows, because area averaging only doubles
+    pixels there, and area averaging otherwise.
+    """
     if rgb.shape[:2] == (height, width):
         return rgb
+    if method is None:
+        grows = height > rgb.shape[0] or width > rgb.shape[1]
+        method = cv2.INTER_CUBIC if grows else cv2.INTER_AREA
     return np.asarray(cv2.resize(rgb, (width, height), interpolation=method), np.uint8)
 
 

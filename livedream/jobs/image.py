@@ -267,9 +267,7 @@ def start_of(
         raise SourceError(f"{source} holds no picture")
     found = (frame.rgb.shape[1], frame.rgb.shape[0])
     wanted = parse_size(size, *squared(*found, info.sample_aspect_ratio), name="picture size")
-    grows = wanted[0] > found[0] or wanted[1] > found[1]
-    shown = fitted(frame.rgb, *wanted, cv2.INTER_CUBIC if grows else cv2.INTER_AREA)
-    return shown, info.all_files, info.notes
+    return fitted(frame.rgb, *wanted), info.all_files, info.notes
 
 
 def colours_of(prompt: str) -> Palette | None:

@@ -5,8 +5,6 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import Final
 
-import cv2
-
 from livedream.capture import Source
 from livedream.core.frame import Frame, SourceInfo
 from livedream.core.settings import parse_size
@@ -64,9 +62,5 @@ def ratio_text(ratio: Fraction) -> str:
 
 def scaled(source: Source, info: SourceInfo) -> Iterator[Frame]:
     """The source's frames at the size of `info`."""
-    found = source.info
-    stretched = info.width > found.width or info.height > found.height
-    reshaped = stretched and info.sample_aspect_ratio != found.sample_aspect_ratio
-    method = cv2.INTER_CUBIC if reshaped else cv2.INTER_AREA
     for frame in source:
-        yield replace(frame, rgb=fitted(frame.rgb, info.width, info.height, method))
+        yield replace(frame, rgb=fitted(frame.rgb, info.width, info.height))

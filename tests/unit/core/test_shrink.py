@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from livedream.core.frame import Picture
-from livedream.core.shrink import shrunk
+from livedream.core.shrink import fitted, shrunk
 
 
 @pytest.mark.parametrize(
@@ -34,3 +34,17 @@ def test_fine_stripes_become_gray_not_a_pattern() -> None:
     assert np.abs(shrunk(stripes, 480, 270).astype(int) - 127).max() < 60
     even = np.ascontiguousarray(stripes[:, :1280])
     assert np.abs(shrunk(even, 320, 67).astype(int) - 127).max() <= 1
+
+
+@pytest.mark.parametrize("size", [(1280, 720), (960, 540), (1280, 360), (1280, 180), (700, 300)])
+def test_a_side_that_grows_is_interpolated(clouds: Picture, size: tuple[int, int]) -> None:
+    found = fitted(clouds, *size)
+    assert np.array_equal(found, cv2.resize(clouds, size, interpolation=cv2.INTER_CUBIC))
+    edge = np.zeros((4, 8, 3), np.uint8)
+    edge[:, 4:] = 255
+    assert set(fitted(edge, 16, 8).ravel().tolist()) - {0, 255}, "pixels are only doubled"
+
+
+def test_a_picture_that_only_shrinks_is_averaged(clouds: Picture) -> None:
+    wanted = cv2.resize(clouds, (300, 360), interpolation=cv2.INTER_AREA)
+    assert np.array_equal(fitted(clouds, 300, 360), wanted)
