@@ -15,8 +15,9 @@ from typing import cast
 
 import cv2
 import numpy as np
-from PIL import Image, ImageOps, PngImagePlugin, UnidentifiedImageError
+from PIL import Image, ImageCms, ImageOps, PngImagePlugin, UnidentifiedImageError
 
+from livedream.capture.profiles import to_srgb
 from livedream.core.closing import Closeable
 from livedream.core.errors import SourceError, os_reason
 from livedream.core.frame import ColourTags, Frame, Picture, SourceInfo
@@ -35,6 +36,7 @@ _NUMBER = re.compile(r"%0?(\d{0,2})d")
 _HEIF = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")  # its brands
 _HEIF_HEAD = 16_384  # holds what a phone writes before the picture itself
 _PNG = b"\x89PNG\r\n\x1a\n"
+_JPEG_PROFILE = b"ICC_PROFILE\0"
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 # What Pillow and pillow_heif raise for what is damaged, or too large.
 UNREADABLE = (
@@ -50,21 +52,21 @@ def read_picture(path: str | Path) -> Picture:
     """A picture file as (H, W, 3) uint8 RGB.
 
     Turned as its EXIF orientation (HEIF and AVIF: irot and imir) says; 16 bits become 8, grey
-    becomes RGB. Transparency goes: what it covered has its own colour, in every format.
+    becomes RGB, and an ICC profile's colours sRGB. Transparency goes: what it covered has its own
+    colour, in every format.
     Raises SourceError when there is no such file or it is no picture.
     """
     path = Path(path)
     try:
         # Through memory: OpenCV itself cannot open every path on Windows.
-        encoded = np.fromfile(path, dtype=np.uint8)
+        content = path.read_bytes()
     except OSError as error:
         raise SourceError(f"{path} cannot be read ({os_reason(error)})") from error
     rgb: Picture | None = None
-    start = encoded[:12].tobytes()
     try:
-        rgb = _by_pillow(path, start)
-        if rgb is None and encoded.size:
-            bgr = cv2.imdecode(encoded, cv2.IMREAD_COLOR)
+        rgb = _by_pillow(path, content)
+        if rgb is None and content:
+            bgr = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
             if bgr is not None:
                 rgb = cast(Picture, cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB))
     except SourceError:
@@ -72,7 +74,7 @@ def read_picture(path: str | Path) -> Picture:
     except (cv2.error, *UNREADABLE):
         pass
     if rgb is None:
-        raise SourceError(f"{path} is not a readable picture: {_why(path, encoded.size)}")
+        raise SourceError(f"{path} is not a readable picture: {_why(path, len(content))}")
     return rgb
 
 
@@ -105,20 +107,23 @@ def pillow_image(path: Path) -> Image.Image:
     return opened
 
 
-def _by_pillow(path: Path, start: bytes) -> Picture | None:
-    """A file that begins with `start`, or None where OpenCV is to read it.
+def _by_pillow(path: Path, content: bytes) -> Picture | None:
+    """A file that holds `content`, or None where OpenCV is to read it, which is quicker.
 
-    OpenCV reads no HEIF, lays transparent TIFFs on black, and lets libpng print its warnings.
+    OpenCV knows no profiles, reads no HEIF, lays transparent TIFFs on black, and lets libpng print
+    its warnings.
     """
-    heif, png = start[4:8] == b"ftyp", start.startswith(_PNG)
-    if not (heif or png or start[:4] in _TIFF):
+    heif, png = content[4:8] == b"ftyp", content.startswith(_PNG)
+    profiled = _JPEG_PROFILE in content or content[30:34] == b"ICCP"  # WebP's first chunk
+    if not (heif or png or profiled or content[:4] in _TIFF):
         return None
     try:
         image = pillow_image(path)
     except UNREADABLE:
         return None  # such as a wrong checksum before the picture: OpenCV reads on there
     with image:
-        return rgb_of(image) if heif or png or image.has_transparency_data else None
+        needed = heif or png or image.has_transparency_data or to_srgb(image) is not None
+        return rgb_of(image) if needed else None
 
 
 def check_heif(path: Path) -> None:
@@ -153,8 +158,18 @@ def is_for_ffmpeg(path: Path) -> bool:
 
 
 def rgb_of(image: Image.Image) -> Picture:
-    """What Pillow has opened, upright, without its transparency, (H, W, 3) uint8."""
+    """What Pillow has opened, upright, in sRGB, without its transparency, (H, W, 3) uint8."""
     upright = ImageOps.exif_transpose(image)
+    transform = to_srgb(image)
+    if transform is None:
+        return _plain(upright)
+    if upright.mode != "CMYK":
+        upright = Image.fromarray(_plain(upright)).convert(transform.input_mode)
+    return np.array(ImageCms.applyTransform(upright, transform))
+
+
+def _plain(upright: Image.Image) -> Picture:
+    """Its numbers as they are, as RGB."""
     if upright.mode.startswith("I"):  # grey of 16 bits, which Pillow would clip to 8
         grey = (np.asarray(upright) >> 8).astype(np.uint8)
         return cast(Picture, cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB))
