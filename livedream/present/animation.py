@@ -27,6 +27,8 @@ from livedream.present.video import VideoOptions, VideoSink, check_music, loses_
 SUFFIXES = (".gif", ".webp")
 _MOST_FRAMES = 1500  # a minute at 25 per second: beyond, such files are of no use (heuristic)
 _TICK = {".gif": Fraction(1, 100), ".webp": Fraction(1, 1000)}  # both formats' unit of time
+# Ticks: browsers show what is not longer than 10 ms for 100 ms.
+_LEAST = {".gif": 2, ".webp": 11}
 _MOST_PX = {".gif": (65535, 65535), ".webp": (16383, 16383)}  # their fields have 16 and 14 bits
 _LONGEST_GIF_DELAY = 65535  # its field has 16 bits
 
@@ -79,7 +81,7 @@ class AnimationSink(Finalizable):
         suffix = path.suffix.lower()
         self.path = path
         self._closed = False
-        self._tick = _TICK[suffix]
+        self._tick, self._least = _TICK[suffix], _LEAST[suffix]
         self._loops = info.loops
         self._usual_s = 1 / info.rate
         self._last_s = self._end_s = Fraction(0)
@@ -89,7 +91,13 @@ class AnimationSink(Finalizable):
         plain = replace(info, path=None, time_base=Fraction(1, 1000))
         self._frames = VideoSink(self._beside, plain, lossless, overwrite=True)
         silent = loses_sound(info, self._options)
-        self.notes = (f"{suffix} cannot hold audio: .mkv can",) if silent else ()
+        self.notes: tuple[str, ...] = ()
+        if silent:
+            self.notes += (f"{suffix} cannot hold audio: .mkv can",)
+        most = 1 / (self._least * self._tick)
+        if info.rate > most:
+            shown = f"browsers show {int(most)} frames a second of {suffix} at most"
+            self.notes += (f"{shown}: no more are kept",)
 
     @property
     def frames_written(self) -> int:
@@ -115,7 +123,9 @@ class AnimationSink(Finalizable):
         try:
             self._frames.close()
             if self.frames_written:
-                film = _Film(self._beside, self._tick, self._last_s, self._end_s, self._loops)
+                film = _Film(
+                    self._beside, self._tick, self._least, self._last_s, self._end_s, self._loops
+                )
                 with whole_file(self.path, lasting=True) as unfinished:
                     if self.path.suffix.lower() == ".gif":
                         _write_gif(film, unfinished)
@@ -142,12 +152,14 @@ def _too_long(suffix: str, frames: int) -> str:
 class _Film:
     """What an animation is made of.
 
-    frames: the file that holds them.  tick: the format's unit of time, in seconds.  last_s, end_s:
-    when the last frame begins and ends.  loops: how often it is shown, 0 for ever.
+    frames: the file that holds them.  tick: the format's unit of time, in seconds.  least: how
+    many of them a frame is shown at least.  last_s, end_s: when the last frame begins and ends.
+    loops: how often it is shown, 0 for ever.
     """
 
     frames: Path
     tick: Fraction
+    least: int
     last_s: Fraction
     end_s: Fraction
     loops: int
@@ -155,7 +167,7 @@ class _Film:
     @property
     def last_ticks(self) -> int:
         """How long the last frame is shown."""
-        return max(1, round(self.end_s / self.tick) - round(self.last_s / self.tick))
+        return max(self.least, round(self.end_s / self.tick) - round(self.last_s / self.tick))
 
 
 def _write_gif(film: _Film, path: Path) -> None:
@@ -236,16 +248,21 @@ def _encode(
 
 
 def _retimed(frames: Iterator[av.VideoFrame], film: _Film) -> Iterator[av.VideoFrame]:
-    """Frames at the format's own ticks; of two that fall on one, the first is left out."""
+    """Frames at the format's own ticks; of two that are too close, the later takes the place of the
+    earlier, which it may have come to replace for long."""
     tick = film.tick
     waiting: av.VideoFrame | None = None
     for frame in frames:
         assert frame.pts is not None and frame.time_base is not None
         frame.pts = round(frame.pts * frame.time_base / tick)
         frame.time_base = tick
-        if waiting is not None and frame.pts > (waiting.pts or 0):
-            waiting.duration = frame.pts - (waiting.pts or 0)
-            yield waiting
+        if waiting is not None:
+            gap = frame.pts - (waiting.pts or 0)
+            if gap < film.least:
+                frame.pts = waiting.pts
+            else:
+                waiting.duration = gap
+                yield waiting
         waiting = frame
     if waiting is not None:
         waiting.duration = film.last_ticks

@@ -87,6 +87,25 @@ def test_of_two_frames_in_one_tick_the_later_stays(tmp_path: Path) -> None:
     assert all(a < b for a, b in pairwise(p for p in pts if p is not None))
 
 
+@pytest.mark.parametrize(("suffix", "least"), [(".gif", 20), (".webp", 11)])
+@pytest.mark.parametrize("rate", [60, 100, 240])
+def test_no_delay_is_too_short_for_browsers(
+    tmp_path: Path, suffix: str, least: int, rate: int
+) -> None:
+    """They would show it for 100 ms, and the film three times as long as it is."""
+    path, info = tmp_path / f"a{suffix}", replace(INFO, rate=Fraction(rate))
+    shown = frames([round(1000 * i / rate) for i in range(rate)])
+    with open_sink(path, info) as sink:
+        for frame in shown:
+            sink.write(replace(frame, duration=round(1000 / rate)))
+    delays = delays_of(path)
+    assert min(delays) >= least
+    assert sum(delays) == pytest.approx(1000, abs=25)
+    assert max(delays) <= 34, "and no longer gaps than they need be"
+    said = f"browsers show {1000 // least} frames a second of {suffix} at most: no more are kept"
+    assert (said in sink.notes) == (rate > 1000 / least)
+
+
 def test_a_webp_has_every_frame(tmp_path: Path) -> None:
     with open_sink(tmp_path / "a.webp", INFO) as sink:
         for frame in frames([i * 40 for i in range(8)]):
