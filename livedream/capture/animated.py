@@ -22,7 +22,7 @@ from livedream.media.timing import TimeRange
 
 _SUFFIXES: Final = (".webp", ".png", ".apng", ".avif", ".avifs")
 _CLOCK: Final = Fraction(1, 90_000)  # holds milliseconds, and APNG's 1/30 s and 1001/30000 s
-_LEAST_MS: Final = 10  # browsers, and FFmpeg for GIF, take what is not longer for no delay at all
+_LEAST_MS: Final = 10  # browsers take what is not longer for no delay; GIF: see `containers`
 _USUAL_MS: Final = 100  # what they wait then
 
 
