@@ -34,7 +34,7 @@ from livedream.jobs.checkpoint import (
     files_of,
     identity,
 )
-from livedream.jobs.replay import ShowDreamer
+from livedream.jobs.replay import ShowDreamer, Timeline
 from livedream.jobs.report import FilmOutput, RenderReport, Watcher, made_at_once, write_dreams
 from livedream.jobs.scaling import scaled, scaled_info, shape_notes
 from livedream.media.containers import Opener
@@ -262,6 +262,15 @@ class RenderJob:
 
         return FilmTimeline(self.automation, self.settings, info.rate)
 
+    def begins(self, info: SourceInfo) -> DreamSettings:
+        """The settings of the first frame, as automation or a show has them. info: the source."""
+        timeline: Timeline | None = self.timeline(info)
+        begin_s = info.begins_s
+        if self.replay is not None:
+            timeline, start_s = _playback(self, self.replay)
+            begin_s += start_s
+        return self.settings if timeline is None else timeline.snapshot(begin_s).dream
+
     def step(self, dreamer: Dreamer, info: SourceInfo) -> Step | None:
         """What dreams a frame as automation moves the parameters; None where nothing moves them."""
         timeline = self.timeline(info)
@@ -298,7 +307,9 @@ def render(
         if opened is not None:
             opened(info)
         written = job.written(info)
-        report = RenderReport.of(job.source, job.output, dreamer, written.width, written.height)
+        report = RenderReport.of(
+            job.source, job.output, dreamer, written.width, written.height, begins=job.begins(info)
+        )
         dreamer.start_s = info.begins_s
         dreamer.planes.rate = None if job.replay else info.rate  # a show's masks had their own
         # A show had no time for it, nor has what the caller dreams next.

@@ -7,10 +7,13 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Self
 
+from livedream.control.catalogue import own_objective
 from livedream.core.device import precision_name
 from livedream.core.frame import Picture
 from livedream.core.prefetch import AsyncWriter
+from livedream.core.settings import DreamSettings
 from livedream.dream.dreamer import Dream, Dreamer
+from livedream.dream.networks.registry import DEFAULT_NETWORK
 from livedream.dream.objectives.prompt import dreamed
 
 
@@ -39,15 +42,21 @@ class RenderReport:
     notes: list[str] = field(default_factory=list)
 
     @classmethod
-    def of(cls, source: str, output: Path, dreamer: Dreamer, width: int, height: int) -> Self:
-        """An empty one. width, height: of what is written, px."""
+    def of(
+        cls, source: str, output: Path, dreamer: Dreamer, width: int, height: int, *,
+        begins: DreamSettings | None = None,
+    ) -> Self:  # fmt: skip
+        """An empty one. width, height: of what is written, px.  begins: the settings of the first
+        frame, whose network may be another; None: the dreamer's."""
+        begins = begins or dreamer.settings
+        network, own = dreamer.network.name, dreamer.network.default_objective
+        if begins.network != dreamer.settings.network:
+            network = begins.network or DEFAULT_NETWORK
+            own = own_objective(network)
         return cls(
             source, str(output), width, height, device=str(dreamer.device),
-            precision=precision_name(dreamer.dtype), network=dreamer.network.name,
-            objective=dreamed(
-                dreamer.settings.prompt, dreamer.settings.objective,
-                dreamer.network.default_objective,
-            ),
+            precision=precision_name(dreamer.dtype), network=network,
+            objective=dreamed(begins.prompt, begins.objective, own),
         )  # fmt: skip
 
     @property

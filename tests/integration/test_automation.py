@@ -23,7 +23,7 @@ from livedream.core.errors import LivedreamError
 from livedream.core.frame import Frame, Motion
 from livedream.core.settings import DreamSettings
 from livedream.dream.dreamer import Dream, Dreamer
-from livedream.dream.networks.network import Network
+from livedream.dream.networks.network import Network, load_network
 from livedream.jobs.checkpoint import Checkpoints
 from livedream.jobs.film.film import OneWorker, render_films
 from livedream.jobs.render import RenderJob, render
@@ -132,6 +132,27 @@ def test_what_was_stopped_in_a_crossfade_goes_on_to_the_same_bits(
     assert kept is not None and 24 < kept.index < 35
     render(job(clouds, out, resume=True, **more), Dreamer(SMALL, dreamnet))
     assert np.array_equal(pictures(out), pictures(one))
+
+
+def test_the_figures_name_what_the_film_begins_with(tmp_path: Path, dreamnet: Network) -> None:
+    first = Preset(name="one", values={"network": "dreamnet-insects"})
+    steps = (Step("one", 60.0, 0.0), first), (Step("two", 60.0, 0.0), Preset(name="two"))
+    named = Automation(curves=parse_curves("0.04:objective=strokes, 5:objective=eyes"))
+    clouds = "synthetic:clouds?size=64x48&fps=25&seconds=0.08"
+    own = load_network("dreamnet-insects").default_objective
+    for automation, start_s, wanted in (
+        (Automation(steps=steps), 0.0, ("dreamnet-insects", own)),
+        (named, 0.04, ("dreamnet", "strokes")),
+        (None, 0.0, ("dreamnet", dreamnet.default_objective)),
+    ):
+        out = tmp_path / f"{start_s}{automation is None}.mkv"
+        wanted_job = job(clouds, out, automation=automation, start_s=start_s)
+        report = render(wanted_job, Dreamer(SMALL, dreamnet))
+        assert (report.network, report.objective) == wanted
+        (report,) = render_films(
+            [replace(wanted_job, output=tmp_path / "many.mkv", overwrite=True)], OneWorker()
+        )
+        assert (report.network, report.objective) == wanted
 
 
 def test_a_part_of_a_film_moves_as_in_the_film(made: tuple[Path, Path], tmp_path: Path) -> None:
