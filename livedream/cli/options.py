@@ -2,15 +2,24 @@
 
 import argparse
 import dataclasses
+import json
+import sys
 from collections.abc import Collection, Mapping
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from livedream.core.errors import SettingsError
 from livedream.core.parameters import Parameter, declared
+from livedream.core.redact import one_line
 from livedream.core.settings import DreamSettings
 
+# What moves a film's parameters, by its name in a film's metadata, and the options that give it.
+_MOVED: Final = {
+    "curves": ("--curves",),
+    "modulators": ("--modulate",),
+    "presets": ("--preset", "--program"),
+}
 Commands: TypeAlias = (
     "argparse._SubParsersAction[argparse.ArgumentParser]"  # what each command adds its parser to
 )
@@ -68,6 +77,8 @@ def settings_of(args: argparse.Namespace, defaults: DreamSettings | None = None)
     base = defaults or DreamSettings()
     if args.settings_from:
         base = settings_from_file(args.settings_from)
+        if not getattr(args, "quiet", False):
+            _note_what_moved(args)
     found = {p.name: getattr(args, p.name, None) for p in declared(DreamSettings)}
     given = {name: value for name, value in found.items() if value is not None}
     for name in goes_with(given):
@@ -98,8 +109,31 @@ def goes_with(given: Collection[str]) -> tuple[str, ...]:
     return ("prompt",) if "objective" in given else ()
 
 
+def _note_what_moved(args: argparse.Namespace) -> None:
+    """Say what of a film's look is not in its settings, where no option gives it either."""
+    made = json.loads(settings_text(args.settings_from))
+    given = {f"--{name}" for name, value in vars(args).items() if value is not None}
+    there = [
+        f"{what} ({', '.join(options)})"
+        for what, options in _MOVED.items()
+        if made.get(what) and given.isdisjoint(options)
+    ]
+    if there:
+        found = one_line(f"{args.settings_from} was also made with {' and '.join(there)}")
+        print(f"note: {found}, which --settings-from does not take over", file=sys.stderr)
+
+
 def settings_from_file(path: Path) -> DreamSettings:
     """Read settings back from a rendered file's metadata or from JSON."""
+    text = settings_text(path)
+    try:
+        return DreamSettings.from_json(text)
+    except SettingsError as error:
+        raise SettingsError(f"--settings-from: {path}: {error}") from error
+
+
+def settings_text(path: Path) -> str:
+    """What a rendered file or a .json file says of how it was made, as JSON, unchecked."""
     text: str | None
     if path.suffix == ".json":
         try:
@@ -115,10 +149,7 @@ def settings_from_file(path: Path) -> DreamSettings:
         raise SettingsError(
             f"--settings-from: {path} holds no livedream settings; give a file that livedream made"
         )
-    try:
-        return DreamSettings.from_json(text)
-    except SettingsError as error:
-        raise SettingsError(f"--settings-from: {path}: {error}") from error
+    return text
 
 
 def seconds(text: str) -> float:

@@ -6,6 +6,7 @@ that begin at different pieces, see what one that began at the beginning sees, t
 """
 
 import heapq
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
@@ -145,7 +146,13 @@ class Automation:
             found["modulators"] = [one.as_dict() for one in self.modulators]
         if self.steps:
             found["presets"] = [
-                [step.hold_s, step.crossfade_s, preset.to_toml()] for step, preset in self.steps
+                # A preset alone stays; JSON knows no infinity.
+                [
+                    step.hold_s if math.isfinite(step.hold_s) else None,
+                    step.crossfade_s,
+                    preset.to_toml(),
+                ]
+                for step, preset in self.steps
             ]
             found |= {"loop": self.loop, "given": sorted(self.kept & MOVABLE.keys())}
         tempo = {"on": self.on and str(self.on), "bpm": self.bpm, "bar": self.bar,

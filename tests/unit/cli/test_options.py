@@ -78,6 +78,28 @@ def test_settings_from_a_wrong_file_are_refused(
     assert f"--settings-from: {path}" in found and message in found
 
 
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ([], "curves (--curves) and presets (--preset, --program)"),
+        (["--program", "drifting"], "curves (--curves)"),
+        (["--curves", "moves.txt", "--preset", "ink"], ""),
+        (["--quiet"], ""),
+    ],
+)
+def test_what_is_not_among_a_file_s_settings_is_named(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, given: list[str], said: str
+) -> None:
+    path, plain = tmp_path / "kept.json", tmp_path / "plain.json"
+    path.write_text('{"settings": {"strength": 9.0}, "curves": "0:hue=1", "presets": [[null]]}')
+    plain.write_text('{"strength": 9.0}')
+    for file in (path, plain):
+        args = build_parser().parse_args(["render", "x", "--settings-from", str(file), *given])
+        assert settings_of(args).strength == 9.0
+    note = f"note: {path} was also made with {said}, which --settings-from does not take over\n"
+    assert capsys.readouterr().err == (note if said else "")
+
+
 def test_settings_from_a_file_with_a_byte_order_mark(tmp_path: Path) -> None:
     path = tmp_path / "kept.json"
     path.write_text('{"strength": 9.0}', encoding="utf-8-sig")

@@ -1,5 +1,7 @@
 """A film's parameters over its time, as one function of it."""
 
+import json
+import math
 from dataclasses import fields, replace
 from fractions import Fraction
 from itertools import islice
@@ -250,3 +252,8 @@ def test_its_identity_is_all_that_it_holds() -> None:
         assert replace(one, **{name: value}).identity() != one.identity(), name
     assert replace(one, kept=frozenset({"device"})).identity() == one.identity(), "no preset has it"
     assert Automation().identity() == {}
+
+
+def test_a_preset_that_stays_is_plain_json() -> None:
+    stays = Automation(steps=((Step("eyes", math.inf), EYES),), loop=False).identity()
+    assert json.loads(json.dumps(stays, allow_nan=False))["presets"][0][:2] == [None, None]

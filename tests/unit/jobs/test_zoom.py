@@ -206,6 +206,6 @@ def test_a_still_s_size_does_not_enlarge_a_zoom_nor_its_bands_grow_there(
 
     of_still = QUICK.replace(size="3000p", laplacian=4)
     monkeypatch.setattr("livedream.jobs.zoom.render_zoom", found)
-    monkeypatch.setattr("livedream.cli.options.settings_from_file", lambda path: of_still)
+    monkeypatch.setattr("livedream.cli.options.settings_text", lambda path: of_still.to_json())
     assert main(["zoom", "noise", "-o", "o.mp4", "--settings-from", name, *given]) == 2
     assert capsys.readouterr().err.replace("livedream: ", "").splitlines() == said
