@@ -225,7 +225,7 @@ def _parts(
 
     share: frames that one worker may well dream.
     """
-    run_up = math.ceil(_run_up_s(settings) * rate)
+    run_up = max(1, math.ceil(_run_up_s(settings) * rate))  # a seam's state is that behind a frame
     seam = max(1, round(_SEAM_S * rate))
     count = int((end - begin) / max(share, _LONG_S * rate, 2 * run_up, 4 * seam))
     joints = [begin + (end - begin) * n // count for n in range(1, count)]

@@ -123,3 +123,19 @@ def test_a_shot_that_would_keep_all_waiting_is_cut() -> None:
         assert len(plan_of(film, INFO, placed, workers=2, exact=False).pieces) == 2
     lasting = settings.replace(half_life=60.0)  # nothing is saved by cutting it
     assert len(plan_of(film, INFO, lasting, workers=2, exact=False).pieces) == 2
+
+
+@pytest.mark.parametrize("half_life", [0.0, 0.01, 0.5])
+def test_every_state_that_a_seam_needs_is_kept(half_life: float) -> None:
+    """Behind a frame that the piece dreams, however short the dream's memory is."""
+    settings = DreamSettings(half_life=half_life, rise=0.0, wander=0.0)
+    pieces = plan_of([seen(0, 1200)], INFO, settings, workers=2, exact=False).pieces
+    kept = [(piece, number) for piece in pieces for number in piece.kept]
+    assert all(piece.start < number <= piece.end for piece, number in kept)
+    seams = [seam for seam in pieces if seam.seam]
+    assert len(seams) > 1
+    for seam in seams:
+        assert [piece.end for piece, number in kept if number == seam.start] == [
+            seam.start,
+            next(piece.end for piece in pieces if piece.first == seam.end),
+        ]
