@@ -99,10 +99,14 @@ class Study:
             watch(0.8 + 0.1 * (number + 1))
         return net.cpu().eval().requires_grad_(False)
 
+    @property
+    def _old_layers(self) -> list[LayerConfig]:
+        """Those that stay: what an earlier lesson added gives way to this one's."""
+        return [one for one in self._base.config.layers if one.name not in OWN]
+
     def _sources(self) -> tuple[str, ...]:
         """The old layers whose features are put into kinds: the deepest beneath each own one."""
-        layers = [one for one in self._base.config.layers if one.name not in OWN]
-        layers.sort(key=lambda one: (one.stage, one.block))
+        layers = sorted(self._old_layers, key=lambda one: (one.stage, one.block))
         found = []
         for own in OWN:
             below = [one for one in layers if (one.stage, one.block) <= _place(self._base, own)]
@@ -139,7 +143,8 @@ class Study:
         some = self._features(self._base, self._album.cut(128, self._random), (CLASS_MAP,))
         likely = some[CLASS_MAP].mean((2, 3)).softmax(1).mean(0)
         unlike = likely.argsort()[: max(1, int(_UNLIKE * len(likely)))]
-        layers = self._base.config.layers[len(self._base.config.layers) // 2 :]
+        layers = self._old_layers
+        layers = layers[len(layers) // 2 :]
         dreams = []
         grounds = strangers(self._album, self.lessons.dreams, self._random)
         pieces = torch.split(grounds, _BATCH // 2)

@@ -1,5 +1,7 @@
 """A network that is taught: its own layers know the pictures, the old ones are what they were."""
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -76,3 +78,23 @@ def test_a_network_that_was_taught_before_gets_new_layers_in_their_place(taught:
     again = with_own_layers(taught, 9)
     assert [layer.channels for layer in again.config.layers if layer.name in OWN] == [9, 9]
     assert len(again.config.layers) == len(taught.config.layers)
+
+
+def test_what_was_learned_before_is_no_example_of_nothing(
+    taught: DreamNet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The old network's dreams are: of its layers, not of the motifs that give way.
+
+    Private: which layer is dreamed is seen nowhere else, and most of the time none is.
+    """
+    named: list[str] = []
+    where = "livedream.learn.study"
+    monkeypatch.setattr(f"{where}._of_channels", lambda name, chosen: named.append(name))
+    monkeypatch.setattr(f"{where}.Study._dreamed", lambda self, rgb, objective: rgb)
+    study = Study(
+        taught, load_network("dreamnet").preprocessing, rings(),
+        random=np.random.default_rng(0), lessons=replace(FEW, dreams=480, turns=1),
+    )  # fmt: skip
+    study.taught(lambda share: None)
+    assert len(named) >= 5
+    assert set(named) <= {layer.name for layer in base().config.layers}
