@@ -50,6 +50,11 @@ class Container:
     has_metadata: bool = True
     has_chapters: bool = True
 
+    @property
+    def grows_again(self) -> bool:
+        """Whether the finished file's packets can be those of a growing one, to be resumed."""
+        return self.name == self.growing
+
 
 _FRONT = {"movflags": "+faststart"}
 # Matroska's muxer would move every frame by the sound's priming (21 ms for AAC) to begin at 0.

@@ -27,7 +27,7 @@ from livedream.core.errors import SinkError, UnfinishedError, os_reason, writing
 from livedream.core.frame import SourceInfo
 from livedream.core.whole_file import whole_file
 from livedream.media.boxes import whole_chunks
-from livedream.media.containers import Container, main_video, url_of
+from livedream.media.containers import Container, container_for, main_video, url_of
 from livedream.media.destination import cannot
 from livedream.media.timing import Packet, decoding_time, end_time, with_last_duration
 from livedream.present.packet_order import InOrder
@@ -306,11 +306,16 @@ class FragmentedFile:
     def _describes(self, theirs: Any) -> bool:
         """Whether the header is that of video with such a codec context."""
         mine = self._streams[0].codec_context
-        return (
-            theirs.codec.canonical_name == mine.codec.canonical_name
-            and (theirs.width, theirs.height) == (mine.width, mine.height)
-            and (theirs.extradata or b"") in self._header
-        )
+        if (theirs.codec.canonical_name, theirs.width, theirs.height) != (
+            mine.codec.canonical_name, mine.width, mine.height,
+        ):  # fmt: skip
+            return False
+        if not container_for(self.path).grows_again:
+            raise SinkError(
+                f"{self.path} is finished, and such a file cannot be resumed: add --overwrite, or "
+                "render to .mkv"
+            )
+        return (theirs.extradata or b"") in self._header
 
     def _of_other_settings(self) -> SinkError:
         return SinkError(

@@ -244,7 +244,8 @@ class VideoSink(Finalizable):
     def close(self, *, complete: bool = True) -> None:
         """Finish the file; one without a frame is removed.
 
-        complete: all frames came; otherwise sound and subtitles end where the video does.
+        complete: all frames came; otherwise sound and subtitles end where the video does, and a
+        file that could not be resumed once it is finished stays one that grows.
         Raises SinkError when the finished file cannot be written; the growing one still plays.
         """
         if self._closed:
@@ -259,7 +260,7 @@ class VideoSink(Finalizable):
                 self._growing.append([(t + 1, packet) for t, packet in self._sound.rest(self.end)])
         finally:
             self.abandon()
-        if not self._options.piece:
+        if not self._options.piece and (complete or self._container.grows_again):
             wanted = _finished(
                 self.path, self._info, self._options, self._chosen, self._sound.window,
                 complete=complete, end=self.end,

@@ -11,6 +11,7 @@ import sys
 import time
 from pathlib import Path
 
+import av
 import files_writer
 import pytest
 from files_made import TIME_BASE, decoded, frames, info, make_video, packets, uneven_pts
@@ -216,6 +217,36 @@ def test_a_film_that_was_stopped_and_finished_goes_on(
     assert [p[0] for p in packets(path)] == [p[0] for p in packets(straight)]
     assert len(packets(path)) == 30
     assert packets(path, "audio") == packets(straight, "audio")
+
+
+@pytest.mark.parametrize(
+    ("name", "codec"), [("a.avi", "h264"), ("a.avi", "ffv1"), ("a.ts", "h264")]
+)
+def test_what_cannot_grow_again_is_finished_once(tmp_path: Path, name: str, codec: str) -> None:
+    path = tmp_path / name
+
+    def write(begin: int, end: int) -> None:
+        with open_sink(path, info(), codec=codec, resume=True) as sink:
+            assert sink.frames_written == begin
+            for frame in frames(12)[begin:end]:
+                sink.write(frame)
+            if end < 12:
+                raise KeyboardInterrupt
+
+    for begin, end in ((0, 5), (5, 9)):
+        with pytest.raises(KeyboardInterrupt):
+            write(begin, end)
+        assert len(decoded(path)) == end
+    write(9, 12)
+    assert len(decoded(path)) == 12
+    with av.open(str(path)) as container:
+        assert container.format.name == {"a.avi": "avi", "a.ts": "mpegts"}[name]
+    before = path.read_bytes()
+    with pytest.raises(SinkError, match="is finished, and such a file cannot be resumed"):
+        write(12, 12)
+    with pytest.raises(SinkError, match="another size, codec or audio"):
+        open_sink(path, info(32, 48), codec=codec, resume=True)
+    assert path.read_bytes() == before
 
 
 def test_what_does_not_fit_is_refused_and_left_alone(tmp_path: Path) -> None:
