@@ -8,10 +8,11 @@ if TYPE_CHECKING:
     from livedream.dream.networks.network import Network
 from livedream.cli.options import Commands, add_shared, number
 from livedream.cli.output import print_table, terminal
-from livedream.core.errors import NetworkError
+from livedream.core.errors import NetworkError, SettingsError
 
 # Of a layer's other names, as many as fit a line; when piped, all are printed.
 SHOWN_ALIASES = 2
+_OF_PICTURES = ("layer", "channels", "seed")  # options that mean nothing to a list
 
 
 def add_parser(commands: Commands) -> None:
@@ -44,13 +45,12 @@ def add_parser(commands: Commands) -> None:
         help="draw only this layer; may be given several times",
     )  # fmt: skip
     pictures.add_argument(
-        "--channels", type=int, default=6, metavar="N",
+        "--channels", type=int, metavar="N",
         help="how many channels of each layer, 0 to 64 (default: 6)",
     )  # fmt: skip
     pictures.add_argument(
         "--seed",
         type=number(int, 0, 2**31 - 1),
-        default=0,
         metavar="N",
         help="seed of the noise (default: 0)",
     )
@@ -59,6 +59,13 @@ def add_parser(commands: Commands) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    if args.classes and (args.pictures is not None or args.all):
+        other = "--all" if args.pictures is None else "--pictures"
+        raise SettingsError(f"--classes and {other} cannot be combined; give one")
+    drawing = [f"--{name}" for name in _OF_PICTURES if getattr(args, name) is not None]
+    drawing += ["--overwrite"] * args.overwrite
+    if drawing and args.pictures is None:
+        raise SettingsError(f"{', '.join(drawing)}: give --pictures too")
     if args.classes:
         return _list_classes(args)
     return _list(args) if args.pictures is None else _draw(args)
@@ -84,10 +91,10 @@ def _draw(args: argparse.Namespace) -> int:
     network = load_network(args.network, weights=args.weights)
     found = describe_layers(network)
     noted = [layer for layer in found if layer.note and not args.all]
+    given = {name: getattr(args, name) for name in ("channels", "seed")}
     plan = SheetPlan(
         layers=tuple(args.layer or (layer.name for layer in noted or found)),
-        channels=args.channels,
-        seed=args.seed,
+        **{name: value for name, value in given.items() if value is not None},
     )
     rows = []
     for row in draw_rows(network, plan):

@@ -9,7 +9,7 @@ import pytest
 from safetensors.torch import save_file
 
 from livedream.cli import layers, listings
-from livedream.core.errors import NetworkError, SinkError, WeightsError
+from livedream.core.errors import NetworkError, SettingsError, SinkError, WeightsError
 from livedream.dream.networks.registry import models_folder, registry
 
 
@@ -84,6 +84,21 @@ def test_layers_as_pictures(capsys: pytest.CaptureFixture[str], tmp_path: Path) 
     assert path.read_bytes().startswith(b"\x89PNG")
     with pytest.raises(SinkError, match="exists"):
         run(*words)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (["--layer", "strokes"], "--layer: give --pictures too"),
+        (["--channels", "6", "--seed", "0"], "--channels, --seed: give --pictures too"),
+        (["--classes", "--overwrite"], "--overwrite: give --pictures too"),
+        (["--classes", "--pictures"], "--classes and --pictures cannot be combined"),
+        (["--classes", "--all"], "--classes and --all cannot be combined"),
+    ],
+)
+def test_options_of_layers_that_would_do_nothing_are_refused(given: list[str], said: str) -> None:
+    with pytest.raises(SettingsError, match=said):
+        run("layers", "dreamnet", *given)
 
 
 def test_presets_and_programs_are_listed_with_what_is_broken(
