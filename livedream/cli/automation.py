@@ -77,7 +77,7 @@ def automation_of(args: argparse.Namespace) -> "Automation | None":
     presets = Presets()
     bar, bar_at_s = _bar(args.bar)
     found = ((step, presets.find(step.preset)) for step in steps)
-    return Automation(
+    automation = Automation(
         curves=Curves() if args.curves is None else read_curves(args.curves),
         modulators=tuple(map(parse_modulator, args.modulate or ())),
         # Plain values, which travel to other machines.
@@ -89,6 +89,13 @@ def automation_of(args: argparse.Namespace) -> "Automation | None":
         bar=bar,
         bar_at_s=bar_at_s,
     )
+    tempo = [option for option in given if option in ("--bpm", "--bar")]
+    if tempo and not automation.follows_beats:
+        raise SettingsError(
+            f"{', '.join(tempo)}: nothing here follows the beat; give --program with --on, or "
+            "--modulate zoom:sine:0.1:4beats"
+        )
+    return automation
 
 
 def _bar(text: str | None) -> tuple[int | None, float | None]:

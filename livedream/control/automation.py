@@ -89,8 +89,16 @@ class Automation:
     @property
     def listens(self) -> bool:
         """Whether anything follows the film's sound."""
-        moved = (one for preset in self._presets for one in self.modulators_with(preset))
-        return self.on is not None or any(one.source != "lfo" or one.beats > 0 for one in moved)
+        return self.follows_beats or any(one.source != "lfo" for one in self._every_modulator)
+
+    @property
+    def follows_beats(self) -> bool:
+        """Whether anything goes by beats and bars."""
+        return self.on is not None or any(one.beats > 0 for one in self._every_modulator)
+
+    @property
+    def _every_modulator(self) -> Iterator[Modulator]:
+        return (one for preset in self._presets for one in self.modulators_with(preset))
 
     @property
     def must_listen(self) -> bool:

@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 
 from livedream.cli import build_parser, main
+from livedream.cli.automation import automation_of
 from livedream.cli.options import given_of, goes_with, settings_from_file, settings_of
+from livedream.core.errors import SettingsError
 from livedream.core.grade import GradeSettings
 from livedream.core.parameters import Parameter
 from livedream.core.settings import DreamSettings
@@ -194,3 +196,24 @@ def test_with_another_network_a_file_s_weights_mean_nothing(
     assert rest == (("", "", "") if given else ("RGB, x", "own.txt", "relu5"))
     goes = ("network", "weights", "preprocess", "labels", "objective", "prompt")
     assert goes_with(given_of(args, DreamSettings)) == (goes if given else ())
+
+
+@pytest.mark.parametrize(
+    ("given", "refused"),
+    [
+        (["--bpm", "120"], "--bpm"),
+        (["--bpm", "120", "--bar", "3", "--preset", "ink"], "--bpm, --bar"),
+        (["--bar", "4", "--modulate", "hue:sine:0.1:20s"], "--bar"),
+        (["--bar", "4", "--modulate", "strength:bass:0.4"], "--bar"),
+        (["--bpm", "120", "--modulate", "hue:sine:0.1:4beats"], ""),
+        (["--bpm", "120", "--preset", "pulse"], ""),
+        (["--bar", "3@1.5", "--program", "drifting", "--on", "bar"], ""),
+    ],
+)
+def test_a_tempo_that_nothing_follows_is_refused(given: list[str], refused: str) -> None:
+    args = build_parser().parse_args(["render", "a.mp4", *given])
+    if not refused:
+        assert automation_of(args) is not None
+        return
+    with pytest.raises(SettingsError, match=f"^{refused}: nothing here follows the beat; give "):
+        automation_of(args)
