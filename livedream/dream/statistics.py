@@ -76,11 +76,6 @@ class StatisticsLock:
         return _recompose(octaves, gains, shift * (1 - math.exp(-_RATE * seconds)))
 
 
-def octave_levels(picture: Tensor) -> Levels:
-    """RMS in 8-bit steps of a (1, 3, H, W) picture's octaves, grey and colour, finest first."""
-    return _decompose(picture)[2]
-
-
 def _photographic(octaves: int) -> Levels:
     chosen = np.minimum(np.arange(octaves), len(_GREY) - 1)
     levels = np.stack([np.array(_GREY)[chosen], np.array(_COLOUR)[chosen]], 1)
