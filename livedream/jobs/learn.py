@@ -26,6 +26,7 @@ from livedream.dream.networks.registry import (
     find_spec,
     own_networks,
     own_networks_folder,
+    shipped_networks,
 )
 from livedream.dream.networks.weights import locate_weights
 from livedream.dream.own_networks import (
@@ -133,7 +134,9 @@ def _check(job: LearnJob) -> None:
             "dreamnet-insects or one of your own"
         )
     if job.output is None:
-        if not (job.overwrite and job.name in own_networks()[0]):
+        found, broken = own_networks()
+        yours = {*found, *broken} - shipped_networks().keys()
+        if not (job.overwrite and job.name in yours):
             check_new_name(job.name)
         try:
             own_networks_folder().mkdir(parents=True, exist_ok=True)

@@ -12,8 +12,9 @@ import pytest
 from safetensors import safe_open
 
 from livedream.cli import main
+from livedream.core.user_folders import write_whole
 from livedream.dream.networks.network import load_network
-from livedream.dream.networks.registry import models_folder, registry
+from livedream.dream.networks.registry import models_folder, own_networks_folder, registry
 from livedream.dream.own_networks import add_network
 from livedream.jobs import learn
 from livedream.jobs.layer_sheet import SheetPlan
@@ -75,6 +76,19 @@ def test_a_folder_becomes_a_network_in_every_list(
         main(["learn", str(photos), "--name", "flowers", "--overwrite"])
     assert main(["networks", "remove", "flowers"]) == 0
     assert not list((home / "networks").iterdir())
+
+
+def test_one_whose_file_is_broken_is_replaced(
+    photos: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("flowers", "dreamnet"):
+        write_whole(own_networks_folder() / f"{name}.toml", "sha256 = ")
+    assert main(["learn", str(photos), "--name", "flowers"]) == 2
+    assert "you have a network flowers already" in capsys.readouterr().err
+    monkeypatch.setattr(learn, "Study", Mock(side_effect=BegunError))
+    with pytest.raises(BegunError):
+        main(["learn", str(photos), "--name", "flowers", "--overwrite"])
+    assert main(["learn", str(photos), "--name", "dreamnet", "--overwrite"]) == 2
 
 
 def test_the_same_seed_teaches_the_same_and_no_picture_is_in_the_file(
