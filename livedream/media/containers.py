@@ -24,7 +24,8 @@ class Container:
     name: FFmpeg's muxer for the finished file.  growing: the muxer while frames arrive.
     codecs: those that players find in it, the default first.  alpha: those of them with which it
     holds alpha; what loses nothing first, then what editors take.  options: of the finished file's
-    muxer.  constant_rate: frames have numbers there, not times.  wants_start_codes: H.264 and
+    muxer.  constant_rate: frames have numbers there, not times, and
+    sound begins with the picture.  wants_start_codes: H.264 and
     HEVC go in as Annex B byte streams, and FFmpeg's muxer does not turn them into it.
     carries: the kinds of other streams to try; some muxers take what no player finds again.
     sound: the codecs of sound that players find in it, None where that is what its muxer takes.
@@ -77,6 +78,12 @@ _TS_SOUND = (
     "opus",
     "s302m",
 )
+# Not Vorbis, whose packets' lengths AVI does not tell; its reader guesses.
+_AVI_SOUND = (
+    "pcm_u8", "pcm_s16le", "pcm_s24le", "pcm_s32le", "pcm_f32le", "pcm_f64le", "pcm_alaw",
+    "pcm_mulaw", "adpcm_ms", "adpcm_ima_wav", "mp2", "mp3", "ac3", "eac3", "aac", "dts", "flac",
+    "wmav1", "wmav2",
+)  # fmt: skip
 _MP4 = Container(
     "mp4",
     "mp4",
@@ -128,6 +135,7 @@ CONTAINERS: dict[str, Container] = {
         constant_rate=True,
         wants_start_codes=True,
         carries=("audio",),
+        sound=_AVI_SOUND,
         sound_encoder="pcm_s16le",
         has_chapters=False,
     ),

@@ -64,7 +64,10 @@ class EncodedSound(CopiedStream):
             format="flt", sample_rate=self._rate, layout=self._layout,
             time_base=Fraction(1, self._rate),
         )  # fmt: skip
-        chain = [source, graph.add("aresample", "async=1")]  # silence where there is none
+        silence = "async=1"  # where there is none
+        if self.muxer == "avi":  # whose sound begins with the picture
+            silence += ":first_pts=0"
+        chain = [source, graph.add("aresample", silence)]
         limits = {"start": window.start, "end": window.end}
         cut = ":".join(
             f"{k}={float(v - window.shift):.6f}" for k, v in limits.items() if v is not None

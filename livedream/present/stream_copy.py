@@ -22,7 +22,13 @@ from av.container.output import OutputContainer
 from av.stream import Discard, Disposition
 
 from livedream.core.frame import SourceInfo
-from livedream.media.containers import Container, check_reachable, main_video, open_container
+from livedream.media.containers import (
+    Container,
+    check_reachable,
+    films,
+    main_video,
+    open_container,
+)
 from livedream.media.film_time import film_time, sound_begin
 from livedream.media.joints import OneClock
 from livedream.media.tags import stream_metadata
@@ -31,6 +37,7 @@ from livedream.present.packet_order import InOrder
 
 _PLAIN: Mapping[str, str] = MappingProxyType({})
 _OUT_OF_ORDER = 64  # packets in a row; heuristic
+_NOTICED_S = 0.045  # by which sound is noticed to come early (ITU-R BT.1359)
 _FOR_TRIAL = 8  # packets that show whether a muxer takes a stream
 
 
@@ -83,6 +90,13 @@ class CopiedStream:
     @property
     def codec(self) -> str:
         return _codec(self.stream)
+
+    @property
+    def late_s(self) -> float:
+        """How long after its file's picture it begins; 0 where there is none."""
+        both = (*films(self._container)[:1], self.stream)
+        begins = [float(s.start_time * s.time_base) for s in both if s.start_time is not None]
+        return begins[1] - begins[0] if len(begins) > 1 else 0.0
 
     @property
     def title(self) -> str:
@@ -294,9 +308,11 @@ def fits(copied: CopiedStream, container: Container, options: Mapping[str, str] 
     allowed = "video" if copied.kind == "cover" else copied.kind
     if allowed not in container.carries:
         return False
-    names = None if copied.made or copied.kind != "audio" else container.sound
-    if names is not None and copied.codec not in names:
-        return False
+    if copied.kind == "audio" and not copied.made:
+        if container.sound is not None and copied.codec not in container.sound:
+            return False
+        if container.constant_rate and copied.late_s > _NOTICED_S:
+            return False
     again, sink = copied.again(), io.BytesIO()
     try:
         with av.open(sink, "w", format=copied.muxer, container_options=dict(options)) as out:

@@ -182,6 +182,47 @@ def test_gaps_in_sound_are_silence(tmp_path: Path, suffix: str) -> None:
     assert beeps(target) == pytest.approx([0, 2], abs=0.03)
 
 
+@pytest.mark.parametrize(("start", "wanted"), [(0.0, [1, 2]), (0.52, [0.48, 1.48])])
+@pytest.mark.parametrize("sound", ["libmp3lame", "flac", "pcm_s16le", "libopus"])
+def test_sound_that_begins_late_does_so_in_avi(
+    tmp_path: Path, sound: str, start: float, wanted: list[float]
+) -> None:
+    """It has no times: what is copied there begins with the picture."""
+    plain = make_film(tmp_path / "plain.mkv", sound=sound, seconds=3, block=960)
+    film, target = tmp_path / "in.mkv", tmp_path / "out.avi"
+    with av.open(str(plain)) as found, av.open(str(film), "w") as out:
+        copies = [out.add_stream_from_template(s, opaque=True) for s in found.streams]
+        for packet in found.demux():
+            late = packet.stream_index == 1 and (packet.pts or 0) * packet.time_base < 0.7
+            if packet.size and not late:
+                packet.stream = copies[packet.stream_index]
+                out.mux(packet)
+    sink = copy(film, target, start)
+    assert beeps(target) == pytest.approx(wanted, abs=0.05)
+    assert any("written as PCM" in note for note in sink.notes)
+
+
+def test_vorbis_keeps_its_times_in_avi(tmp_path: Path) -> None:
+    plain = make_film(tmp_path / "plain.mkv", seconds=3)
+    film, target = tmp_path / "in.mkv", tmp_path / "out.avi"
+    with av.open(str(plain)) as found, av.open(str(film), "w") as out:
+        video = out.add_stream_from_template(found.streams.video[0], opaque=True)
+        sound: Any = out.add_stream("vorbis", rate=48000, options={"strict": "-2"})
+        sound.layout = "stereo"
+        for packet in found.demux():
+            if packet.size:
+                packet.stream = video
+                out.mux(packet)
+        wave = np.tile(tone(0, 3, 48000).astype(np.float32), (2, 1))
+        frame = av.AudioFrame.from_ndarray(wave, format="fltp", layout="stereo")
+        frame.sample_rate = 48000
+        out.mux(sound.encode(frame))
+        out.mux(sound.encode(None))
+    sink = copy(film, target)
+    assert beeps(target) == pytest.approx(beeps(film), abs=0.03)
+    assert any("written as PCM" in note for note in sink.notes)
+
+
 @pytest.mark.parametrize(
     ("source", "video", "sound"),
     [
