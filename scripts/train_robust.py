@@ -36,12 +36,18 @@ from livedream.dream.networks.dreamnet import DreamNet, DreamNetConfig, LayerCon
 from livedream.dream.networks.words import imagenet_classes, imagenet_numbers
 
 LAYERS = {
-    LayerConfig("patterns", 2, 3, 256): "PATTERNS",
-    LayerConfig("parts", 3, 3, 384): "PARTS",
-    LayerConfig("things", 3, 6, 512): "THINGS",
+    LayerConfig("patterns", 2, 3, 256): "rings, windows, arches",
+    LayerConfig("parts", 3, 3, 384): "eyes, wheels, walls, plumes",
+    LayerConfig("things", 3, 6, 512): "forms of things, roofs and bodies",
 }
 # Wider and deeper than dreamnet: what is attacked must be learned with more.
-SHAPE = {"widths": (32, 64, 128, 256), "blocks": (0, 1, 3, 6), "bottlenecks": (16, 32, 64, 128)}
+SHAPE = DreamNetConfig(
+    layers=tuple(LAYERS),
+    num_classes=0,
+    widths=(32, 64, 128, 256),
+    blocks=(0, 1, 3, 6),
+    bottlenecks=(16, 32, 64, 128),
+)
 DECODED = "decoded-pictures"
 
 
@@ -66,7 +72,7 @@ def arguments_of() -> argparse.Namespace:
     add("--final-rate", type=float, default=RobustSettings.final_rate, help="what is left of it")
     add("--mixed", type=float, default=RobustSettings.mixed, help="share of batches of two classes")
     add("--least-cut", type=float, default=RobustSettings.least_cut, help="of a picture's side")
-    add("--objective", default="things", help="what the network dreams by default")
+    add("--objective", default="patterns+parts+things", help="what the network dreams by default")
     add("--licence", default="see the model card")
     add("--start", type=Path, help="a checkpoint.pt of such a run to begin from")
     add("--work", type=Path, required=True, help="checkpoint, log; decoded pictures lie beside it")
@@ -97,7 +103,7 @@ def main() -> None:
     sets = [load_pictures(path, asked.work.parent / DECODED) for path in asked.pictures]
     classes = named(class_folders(sets))
     lessons, unseen = held_out(labelled(sets, list(classes), settings.size_px), asked.hold_out)
-    net = DreamNet(DreamNetConfig(layers=tuple(LAYERS), num_classes=len(classes), **SHAPE))
+    net = DreamNet(replace(SHAPE, num_classes=len(classes)))
     training = RobustTraining(net, settings)
     if asked.start:
         training.load_state_dict(torch.load(asked.start, weights_only=True))

@@ -83,7 +83,12 @@ def settings_of(args: argparse.Namespace, defaults: DreamSettings | None = None)
     given = {name: value for name, value in found.items() if value is not None}
     for name in goes_with(given):
         given.setdefault(name, "")
-    return dataclasses.replace(base, **given)
+    settings = dataclasses.replace(base, **given)
+    if settings.prompt.strip() and not (settings.network or settings.weights):
+        from livedream.control.catalogue import network_for
+
+        settings = dataclasses.replace(settings, network=network_for(settings.prompt))
+    return settings
 
 
 def given_of(args: argparse.Namespace, *kinds: type) -> tuple[str, ...]:

@@ -25,6 +25,7 @@ from livedream.dream.networks.registry import (
     DEFAULT_NETWORK,
     DREAMNET,
     METADATA_KEY,
+    WORDS_NETWORK,
     NetworkSpec,
     find_spec,
     registry,
@@ -200,6 +201,18 @@ def check_objective(
     if prompt.strip():
         with as_written(prompt):
             check(parse_prompt(prompt))
+
+
+def network_for(prompt: str) -> str:
+    """The network in whose dreams a prompt's words are recognised; empty, which is the default one,
+    where it does not know all of them, and for what is no prompt."""
+    try:
+        targets = [term.target for term in parse_prompt(prompt).terms]
+    except ObjectiveError:  # said where it is dreamed
+        return ""
+    known = vocabulary(class_names(find_spec(WORDS_NETWORK)))
+    all_known = all(isinstance(one, KindTarget) and one.word in known for one in targets)
+    return WORDS_NETWORK if all_known else ""
 
 
 def objective_check(

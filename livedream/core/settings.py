@@ -40,8 +40,8 @@ class DreamSettings:
 
     network: str = declare(
         "",
-        "which network dreams (see `livedream networks`); empty: dreamnet, or the one your "
-        "weights are for",
+        "which network dreams (see `livedream networks`); empty: dreamnet, the one your weights "
+        "are for, or dreamnet-things for a --prompt that it knows",
         ramp_s=2.0, group="network",
     )  # fmt: skip
     weights: str = declare(

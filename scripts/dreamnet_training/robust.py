@@ -27,7 +27,7 @@ from torch.nn import functional
 from livedream.dream.networks.dreamnet import CLASS_MAP, DreamNet
 
 from .optimizer import Optimizer
-from .pictures import PictureSet
+from .pictures import Bytes, PictureSet
 from .recipes import IMAGENET_MEAN, IMAGENET_STD
 
 HOLD_OUT_SEED = 5
@@ -108,7 +108,7 @@ def _folder(name: str) -> str:
     return parents[-1] if parents else ""
 
 
-def _square(picture: np.ndarray, size: int) -> Tensor:  # type: ignore[type-arg]
+def _square(picture: Bytes, size: int) -> Tensor:
     height, width = picture.shape[:2]
     side = min(height, width)
     top, left = (height - side) // 2, (width - side) // 2
@@ -204,7 +204,8 @@ def moved(score: Callable[[Tensor], Tensor], batch: Batch, distance: float, trie
 
 
 def _norm(pictures: Tensor) -> Tensor:
-    return pictures.flatten(1).norm(dim=1)[:, None, None, None]
+    found: Tensor = torch.linalg.vector_norm(pictures, dim=(1, 2, 3), keepdim=True)
+    return found
 
 
 @dataclass(frozen=True)
@@ -224,8 +225,7 @@ class RobustTraining:
     """
 
     def __init__(self, net: DreamNet, settings: RobustSettings) -> None:
-        # mypy's stubs know Module.to without memory_format.
-        self.net: DreamNet = net.to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
+        self.net: DreamNet = net.to(memory_format=torch.channels_last).train()
         self.verdicts = nn.ModuleDict(
             {
                 layer.name: nn.Linear(layer.channels, net.config.num_classes)
@@ -247,9 +247,11 @@ class RobustTraining:
         with torch.autocast("cpu", torch.bfloat16):
             values = (pictures - self._mean) / self._std
             for units in self.net.stages:
-                for unit in units:  # type: ignore[union-attr]
+                assert isinstance(units, nn.ModuleList)
+                for unit in units:
                     values = unit(values)
-            return self.net.class_map(values).float().mean((2, 3))
+            class_map: Tensor = self.net.class_map(values)
+        return class_map.float().mean((2, 3))
 
     def _loss(self, batch: Batch) -> Tensor:
         with torch.autocast("cpu", torch.bfloat16):
@@ -324,11 +326,11 @@ class RobustTraining:
 def accuracy(training: RobustTraining, asked: Labelled) -> tuple[float, float]:
     """Shares of pictures whose class is recognised: as they are, and moved in five tries."""
     net = training.net
-    training.net = training.averaged().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    training.net = training.averaged()
     right = torch.zeros(2)
     try:
-        for indices in torch.arange(len(asked)).split(200):
-            some = asked.only(indices)
+        for first in range(0, len(asked), 200):
+            some = asked.only(torch.arange(first, min(first + 200, len(asked))))
             pictures = (some.pictures.float() / 255).contiguous(memory_format=torch.channels_last)
             batch = Batch(pictures, some.classes, some.classes)
             hard = moved(training.score, batch, training.settings.distance, 5)

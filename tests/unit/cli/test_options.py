@@ -135,6 +135,27 @@ def test_a_range_is_said_in_words() -> None:
     assert Parameter("x", bool, True, "").wanted() == "yes or no"
 
 
+@pytest.mark.parametrize(
+    ("words", "network"),
+    [
+        (["--prompt", "elephants at the seashore"], "dreamnet-things"),
+        (["--prompt", "monarch -dog"], "dreamnet-things"),
+        (["--prompt", "castle"], ""),
+        (["--prompt", "elephants and castles"], ""),
+        (["--prompt", "nosuchthing"], ""),
+        (["--prompt", "???"], ""),
+        (["--prompt", "elephant", "--network", "dreamnet"], "dreamnet"),
+        (["--prompt", "elephant", "--weights", "own.safetensors"], ""),
+        (["--objective", "eyes"], ""),
+    ],
+)
+def test_words_are_dreamed_by_the_network_that_draws_them_best(
+    words: list[str], network: str
+) -> None:
+    args = build_parser().parse_args(["render", "a.mp4", *words, "-o", "b.mp4"])
+    assert settings_of(args).network == network
+
+
 def test_a_value_may_begin_with_a_minus(capsys: pytest.CaptureFixture[str]) -> None:
     parse = build_parser().parse_args
     assert parse(["zoom", "noise", "--drift", "-0.05,0"]).drift == (-0.05, 0.0)
