@@ -95,7 +95,10 @@ def main() -> None:
     asked = arguments_of()
     network = load_network(asked.network, weights=asked.weights)
     judges = [load_teacher(path, []) for path in asked.judge]
-    classes = drawn(network, asked.count, asked.seed)
+    try:
+        classes = drawn(network, asked.count, asked.seed)
+    except ValueError as error:
+        sys.exit(str(error))
     starts = clouds(len(classes), asked.size, asked.size, np.random.default_rng(asked.seed + 1))
     dreams = []
     for number, start in zip(classes, starts, strict=True):

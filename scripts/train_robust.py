@@ -54,8 +54,9 @@ DECODED = "decoded-pictures"
 def named(folders: Sequence[str]) -> dict[str, str]:
     """What the classes of these folders are called, in order: ImageNet's by their numbers."""
     numbers = imagenet_numbers()
-    if all(folder in numbers for folder in folders):
-        ordered = sorted(folders, key=lambda folder: numbers[folder])
+    known = [folder for folder in folders if folder in numbers]
+    if len(known) > len(folders) / 2:  # others, such as val, are no classes
+        ordered = sorted(known, key=lambda folder: numbers[folder])
         return {folder: imagenet_classes()[numbers[folder]] for folder in ordered}
     return {folder: folder.replace("_", " ") for folder in folders}
 

@@ -335,8 +335,9 @@ def _settings_of_show(args: argparse.Namespace) -> tuple[DreamSettings, tuple[st
     began = read_show(args.replay, args.inputs[0]).dream.replace(
         flow=slow.flow, flow_size=slow.flow_size
     )
+    settings = settings_of(args, began)
     given = given_of(args, DreamSettings)
     kept = [*given, *goes_with(given)]  # weights that the show had are not to come back
     if args.preview:
         kept += ["size", "flow_size"]
-    return settings_of(args, began), tuple(dict.fromkeys(kept))
+    return settings, tuple(dict.fromkeys(kept))

@@ -205,12 +205,12 @@ def check_objective(
 
 def network_for(prompt: str) -> str:
     """The network in whose dreams a prompt's words are recognised; empty, which is the default one,
-    where it does not know all of them, and for what is no prompt."""
+    where it does not know all of them or is not here, and for what is no prompt."""
     try:
         targets = [term.target for term in parse_prompt(prompt).terms]
-    except ObjectiveError:  # said where it is dreamed
+        known = vocabulary(class_names(find_spec(WORDS_NETWORK)))
+    except (ObjectiveError, NetworkError):  # a prompt's is said where it is dreamed
         return ""
-    known = vocabulary(class_names(find_spec(WORDS_NETWORK)))
     all_known = all(isinstance(one, KindTarget) and one.word in known for one in targets)
     return WORDS_NETWORK if all_known else ""
 

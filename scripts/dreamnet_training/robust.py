@@ -121,7 +121,9 @@ def _square(picture: Bytes, size: int) -> Tensor:
 
 
 def held_out(labelled: Labelled, count: int) -> tuple[Labelled, Labelled]:
-    """What is learned from, and ``count`` pictures that are not; always the same."""
+    """What is learned from, and ``count`` pictures that are not, a tenth of all at most; always the
+    same."""
+    count = min(count, len(labelled) // 10)
     order = torch.from_numpy(np.random.default_rng(HOLD_OUT_SEED).permutation(len(labelled)))
     return labelled.only(order[count:]), labelled.only(order[:count])
 
@@ -339,7 +341,7 @@ def accuracy(training: RobustTraining, asked: Labelled) -> tuple[float, float]:
                     right[row] += (training.score(shown).argmax(1) == some.classes).sum()
     finally:
         training.net = net
-    plain, attacked = (right / len(asked)).tolist()
+    plain, attacked = (right / max(1, len(asked))).tolist()
     return plain, attacked
 
 

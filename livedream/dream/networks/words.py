@@ -20,6 +20,7 @@ from livedream.core.suggest import closest
 from livedream.dream.networks.classes import names_of
 
 _THOUSAND = 1000  # ImageNet's classes
+_SOME = 100  # heuristic: as many names of ImageNet's in its order are no chance
 _ALIKE = 0.75  # heuristic: how near a word is that is offered; less, of a dictionary, is chance
 # What may stand for a plural's end: WordNet's own rules for nouns ("morphy"), and -oes, of which it
 # has a list; an owl's as well.
@@ -48,7 +49,7 @@ class Vocabulary:
         imagenet = among_imagenet(classes)
         for number, own in enumerate(names):
             line = imagenet.get(number)
-            lines = [line] if line is not None else [] if imagenet else _lines(classes[number])
+            lines = _lines(classes[number]) if line is None else [line]
             words = dict.fromkeys(sorted(own))
             for one in lines:
                 words |= dict.fromkeys(_kinds(one, len(imagenet) == _THOUSAND))
@@ -139,7 +140,10 @@ def among_imagenet(classes: Sequence[str]) -> Mapping[int, int]:
             if ahead:
                 lines[number] = line = min(ahead)
     known = [number for number, line in lines.items() if names[number] & _words(line)]
-    return lines if len(known) > len(names) / 2 else {}
+    # Of a short list of somebody's own, or one that has other names, nothing is known by its order.
+    some = first not in (0, 1) and len(names) >= _SOME
+    least = 0.9 * len(names) if some else len(names) / 2
+    return lines if (some or first in (0, 1)) and len(known) > least else {}
 
 
 def is_name(words: str) -> bool:

@@ -147,6 +147,8 @@ def test_a_range_is_said_in_words() -> None:
         (["--prompt", "elephant", "--network", "dreamnet"], "dreamnet"),
         (["--prompt", "elephant", "--weights", "own.safetensors"], ""),
         (["--objective", "eyes"], ""),
+        (["--prompt", "elephant", "--objective", "eyes"], ""),
+        (["--prompt", "elephant", "--curves", "moves.txt"], ""),
     ],
 )
 def test_words_are_dreamed_by_the_network_that_draws_them_best(
@@ -154,6 +156,28 @@ def test_words_are_dreamed_by_the_network_that_draws_them_best(
 ) -> None:
     args = build_parser().parse_args(["render", "a.mp4", *words, "-o", "b.mp4"])
     assert settings_of(args).network == network
+
+
+def test_a_network_that_a_prompt_chose_goes_with_the_prompt(tmp_path: Path) -> None:
+    def found(*words: str, began: DreamSettings) -> tuple[DreamSettings, tuple[str, ...]]:
+        path = tmp_path / "settings.json"
+        path.write_text(began.to_json())
+        line = ["render", "a.mp4", "-o", "b.mp4", "--settings-from", str(path), *words]
+        args = build_parser().parse_args(line)
+        return settings_of(args), given_of(args, DreamSettings)
+
+    chosen = DreamSettings(network="dreamnet-things", prompt="monarch")
+    assert found(began=chosen) == (chosen, ())
+    castle, _ = found("--prompt", "castle", began=chosen)
+    assert (castle.network, castle.prompt) == ("", "castle")
+    eyes, _ = found("--objective", "eyes", began=chosen)
+    assert (eyes.network, eyes.objective, eyes.prompt) == ("", "eyes", "")
+    # As if it were named: no preset changes it, and what the other network dreamed is left.
+    lion, given = found("--prompt", "lion", began=DreamSettings(objective="eyes"))
+    assert (lion.network, lion.objective, lion.prompt) == ("dreamnet-things", "", "lion")
+    assert set(given) == {"network", "objective", "prompt"}
+    birds, _ = found("--prompt", "goose", began=DreamSettings(network="dreamnet-birds"))
+    assert birds.network == "dreamnet-birds"
 
 
 def test_a_value_may_begin_with_a_minus(capsys: pytest.CaptureFixture[str]) -> None:
