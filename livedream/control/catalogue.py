@@ -204,7 +204,7 @@ def check_objective(
 
 
 def network_for(prompt: str) -> str:
-    """The network in whose dreams a prompt's words are recognised; empty, which is the default one,
+    """The network in whose dreams words are recognised best; empty, which is the default one,
     where it does not know all of them or is not here, and for what is no prompt."""
     try:
         targets = [term.target for term in parse_prompt(prompt).terms]

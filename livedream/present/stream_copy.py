@@ -3,6 +3,8 @@
 They are copied packet by packet, never decoded; what a container cannot hold as it is, is made
 anew in `stream_convert`. Each stream is read through a demuxer of its own, so that however oddly
 the source interleaves them, they can be merged by time.
+
+A little long: choosing, cutting and merging streams are steps of one walk over their packets.
 """
 
 import heapq

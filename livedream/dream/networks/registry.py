@@ -18,7 +18,7 @@ from livedream.core.suggest import closest
 from livedream.core.user_folders import own_folder, read_toml_files, toml_table
 
 DEFAULT_NETWORK: Final = "dreamnet"  # what dreams when none is named
-WORDS_NETWORK: Final = "dreamnet-things"  # whose classes are recognised in its dreams
+WORDS_NETWORK: Final = "dreamnet-things"  # whose classes are best recognised in its dreams
 DREAMNET: Final = "dreamnet"  # the builder of all that have its architecture
 METADATA_KEY: Final = "livedream"  # of a JSON object in a safetensors file's metadata
 
